@@ -1,0 +1,90 @@
+//! The error table: a number on the wire (in `Error` frames and as QUIC application close code), a name, what it says,
+//! whether sending the same again can help, and what to do. Numbers are never reused.
+
+macro_rules! errors {
+    ($($(#[$meta:meta])* $variant:ident = $number:literal, $name:literal, $retry:literal, $text:literal, $action:literal;)+) => {
+        /// Why a request or a connection was refused. An unknown number is treated as not retryable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum ErrorCode { $(#[doc = $text] $variant = $number,)+ }
+
+        impl ErrorCode {
+            /// Every error, in the order of its number.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The number on the wire.
+            pub const fn number(self) -> u16 {
+                self as u16
+            }
+            /// The error with that number, if there is one.
+            pub const fn from_number(number: u16) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)+ _ => None }
+            }
+            /// The name used in metrics and logs.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+            /// What happened, in one sentence without personal data.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+            /// Whether sending the same again, later, can succeed.
+            pub const fn retryable(self) -> bool {
+                match self { $(Self::$variant => $retry,)+ }
+            }
+            /// What the device, or its operator, should do.
+            pub const fn action(self) -> &'static str {
+                match self { $(Self::$variant => $action,)+ }
+            }
+        }
+    };
+}
+
+errors! {
+    Internal = 1, "internal", true, "the gateway failed to serve this request", "send it again after the back-off";
+    BadFrame = 2, "bad-frame", false, "the bytes are not a frame", "check the frame layout against the specification";
+    UnsupportedVersion = 3, "unsupported-version", false, "the frame's version is not spoken here", "update the device's software";
+    UnknownType = 4, "unknown-type", false, "the frame's type is not a request", "send only the requests of the specification";
+    BadBody = 5, "bad-body", false, "the body does not decode as the frame's type", "check the body layout, its limits and trailing bytes";
+    TooLarge = 6, "too-large", false, "the frame is longer than the limit", "send smaller batches";
+    BadChecksum = 7, "bad-checksum", false, "the frame's checksum does not match", "check the checksum's algorithm (CRC-32C) and coverage";
+    HelloExpected = 8, "hello-expected", false, "the first frame must be Hello", "send Hello first";
+    HelloTwice = 9, "hello-twice", false, "Hello was already said on this connection", "say Hello once for each connection";
+    DeviceUnknown = 10, "device-unknown", false, "the certificate names no registered device", "enrol the device";
+    DeviceRevoked = 11, "device-revoked", false, "the device or its certificate was revoked", "ask an operator, then enrol again";
+    CertificateWrong = 12, "certificate-wrong", false, "the certificate does not name exactly one device", "enrol the device again";
+    RegionDenied = 13, "region-denied", false, "the device may not speak for this region", "ask an operator to assign the region";
+    PlaceDenied = 14, "place-denied", false, "the device may not speak for this place, or it lies in another region", "ask an operator to assign the place";
+    EpochBehind = 15, "epoch-behind", false, "the device has already used a higher epoch", "take an epoch above the one in detail";
+    SequenceInvalid = 16, "sequence-invalid", false, "sequences start at 1 and cannot wrap", "number punches 1, 2, 3 … and start a new epoch when they run out";
+    WindowExceeded = 17, "window-exceeded", false, "more punches are unacknowledged than Welcome allows", "keep to the window of Welcome";
+    FrameTooSlow = 18, "frame-too-slow", true, "a frame began and did not arrive in time", "connect again, send whole frames";
+    HelloTooSlow = 19, "hello-too-slow", true, "Hello did not arrive in time", "connect again, say Hello at once";
+    Replaced = 20, "replaced", false, "a newer connection of the same device took over", "keep one connection for each device";
+    Draining = 21, "draining", true, "the gateway is shutting down", "connect again after the back-off";
+    LedgerDown = 22, "ledger-down", true, "the punch log cannot accept records", "connect again after the back-off";
+    TooManyConnections = 23, "too-many-connections", true, "the gateway holds as many connections as it may", "connect again after the back-off";
+    ScanDenied = 24, "scan-denied", false, "this class of device may not send signed-in scans", "send what was scanned";
+    EmptyFlood = 25, "empty-flood", false, "too many requests carried nothing", "send batches with punches in them";
+}
+
+impl std::fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}; {}", self.name(), self.text(), self.action())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_never_zero_and_read_back() {
+        for pair in ErrorCode::ALL.windows(2) {
+            assert!(pair[0].number() < pair[1].number());
+        }
+        for code in ErrorCode::ALL {
+            assert_ne!(code.number(), 0);
+            assert_eq!(ErrorCode::from_number(code.number()), Some(*code));
+        }
+    }
+}

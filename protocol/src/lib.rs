@@ -1,0 +1,32 @@
+//! The wire and the words of Changtong Gateway.
+//!
+//! What a device and a gateway say to each other, and the terms everything else is written in: ids, colours,
+//! punches, verdicts, frames, tokens, limits, error codes and metric names. No IO, no clock, no async.
+//! `SPEC.md` beside this crate says the same for people who write a device in another language.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+#[macro_use]
+mod numbered;
+
+pub mod codec;
+pub mod colour;
+pub mod error;
+pub mod frame;
+pub mod ids;
+pub mod legacy;
+pub mod limits;
+pub mod message;
+pub mod metric;
+pub mod place;
+pub mod punch;
+pub mod token;
+pub mod verdict;
+
+pub use colour::{Basis, Class, Colour};
+pub use error::ErrorCode;
+pub use frame::{Frame, FrameError, FrameReader};
+pub use ids::{CodeId, DeviceClass, DeviceId, Epoch, PlaceId, RegionId, RequestId, Sequence};
+pub use message::{Answer, Request};
+pub use punch::{Direction, OfflineDecision, Punch, Scanned};
+pub use verdict::{Advice, Reason, Verdict};

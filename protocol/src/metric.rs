@@ -1,0 +1,78 @@
+//! The name, kind, labels and help of every metric. Base units are spelled out in names; labels come from closed sets only.
+
+/// How a metric's value moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only up.
+    Counter,
+    /// Up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Full name.
+    pub name: &'static str,
+    /// How its value moves.
+    pub kind: Kind,
+    /// Label names, each from a closed set.
+    pub labels: &'static [&'static str],
+    /// What it counts, for `# HELP`.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)+
+        /// Every metric.
+        pub const ALL: &[Metric] = &[$(Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help }),+];
+    };
+}
+
+metrics! {
+    BUILD_INFO = Gauge "changtong_build_info" ["version"] "Always 1; the version runs as a label.";
+    READY = Gauge "changtong_ready" [] "1 while the gateway answers punches and verifies.";
+    PUNCHES = Counter "changtong_punches_total" ["region", "colour"] "Punches acknowledged durably, by region and colour shown.";
+    VERIFIES = Counter "changtong_verifies_total" ["colour"] "Scans verified without a record, by colour shown.";
+    NOT_A_PASS_CODE = Counter "changtong_scans_rejected_total" ["reason"] "Scans that were no valid pass code.";
+    SHED = Counter "changtong_shed_total" ["reason"] "Batches answered Busy.";
+    PERMITS_IN_USE = Gauge "changtong_permits_in_use" ["region"] "Punches inside a region that hold a permit.";
+    REGION_PARKED = Gauge "changtong_region_parked" ["region"] "1 while a region is parked after repeated failures.";
+    RESTARTS = Counter "changtong_actor_restarts_total" ["actor"] "Actors restarted after a panic or a stop.";
+    POISON_BATCHES = Counter "changtong_poison_batches_total" [] "Batches recorded without a judgement after repeated panics.";
+    CODES = Gauge "changtong_codes" ["colour"] "Codes in memory, by colour.";
+    CONNECTIONS = Gauge "changtong_connections" [] "Device connections open.";
+    HANDSHAKES = Counter "changtong_handshakes_total" ["outcome"] "QUIC handshakes by outcome.";
+    CLOSED = Counter "changtong_connections_closed_total" ["reason"] "Connections that the gateway closed, by error name.";
+    REQUEST_ERRORS = Counter "changtong_request_errors_total" ["reason"] "Requests refused, by error name.";
+    BATCH_PUNCHES = Histogram "changtong_ledger_batch_punches" [] "Punches in one synced batch.";
+    SYNC_SECONDS = Histogram "changtong_ledger_sync_seconds" [] "Time of one data sync.";
+    LEDGER_BYTES = Counter "changtong_ledger_written_bytes_total" [] "Bytes written to the punch log.";
+    LEDGER_LSN = Gauge "changtong_ledger_lsn" [] "Log sequence number of the last durable batch.";
+    LEDGER_QUEUED = Gauge "changtong_ledger_queued_punches" [] "Punches that wait for a sync.";
+    LEDGER_POISONED = Gauge "changtong_ledger_poisoned" [] "1 after a failed write or sync; the process exits.";
+    LEDGER_FULL = Gauge "changtong_ledger_full" [] "1 while the disk has no room for the next batch.";
+    DUPLICATES = Counter "changtong_punches_duplicate_total" [] "Punches sent again and answered as recorded.";
+    GAPS = Counter "changtong_punch_gaps_total" [] "Batches refused because earlier punches are missing.";
+    LOST = Counter "changtong_punches_lost_total" [] "Punches that a device holds an acknowledgement for and the log does not have.";
+    SCRUB_FAILURES = Counter "changtong_ledger_scrub_failures_total" [] "Sealed segments that failed the background scrub.";
+    RECOVERY_SECONDS = Gauge "changtong_ledger_recovery_seconds" [] "How long the last recovery of the punch log took.";
+    CODES_LOAD_SECONDS = Gauge "changtong_codes_load_seconds" [] "How long loading the codes took.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules() {
+        for metric in ALL {
+            assert!(metric.name.starts_with("changtong_"), "{}", metric.name);
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}

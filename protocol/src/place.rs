@@ -1,0 +1,73 @@
+//! Place codes: what the QR at a place's door holds, a plain https link that any scanner app opens.
+//!
+//! `https://HOST/p/XXXXXXXXXX`: ten characters of Crockford's base32, 50 random bits. It proves no presence and opens
+//! nothing; it is not the place's id.
+
+/// The random part of a place's link, 50 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlaceCode(u64);
+
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const CHARS: usize = 10;
+const PATH: &str = "/p/";
+
+impl PlaceCode {
+    /// From random bits; those above 50 are dropped.
+    pub const fn from_random(random: u64) -> Self {
+        Self(random & ((1 << 50) - 1))
+    }
+
+    /// The number, below 2^50.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The ten characters.
+    pub fn to_text(self) -> String {
+        (0..CHARS).rev().map(|position| char::from(ALPHABET[(self.0 >> (5 * position) & 31) as usize])).collect()
+    }
+
+    /// Reads the ten characters; upper or lower case, with O for 0 and I or L for 1.
+    pub fn from_text(text: &str) -> Option<Self> {
+        if text.len() != CHARS {
+            return None;
+        }
+        let mut number = 0;
+        for character in text.bytes() {
+            let canonical = match character.to_ascii_uppercase() {
+                b'O' => b'0',
+                b'I' | b'L' => b'1',
+                other => other,
+            };
+            number = number << 5 | ALPHABET.iter().position(|&known| known == canonical)? as u64;
+        }
+        Some(Self(number))
+    }
+
+    /// The link, for a host such as `code.example`.
+    pub fn to_link(self, host: &str) -> String {
+        format!("https://{host}{PATH}{}", self.to_text())
+    }
+
+    /// The place code in a link to any host, if the text is one.
+    pub fn from_link(link: &str) -> Option<Self> {
+        let rest = link.trim().strip_prefix("https://")?;
+        let (_, text) = rest.split_once(PATH)?;
+        Self::from_text(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_code_reads_back_in_every_spelling() {
+        let code = PlaceCode::from_random(0x2_0123_4567_89ab);
+        assert_eq!(PlaceCode::from_link(&code.to_link("code.example")), Some(code));
+        assert_eq!(PlaceCode::from_text(&code.to_text().to_lowercase().replace('0', "o").replace('1', "l")), Some(code));
+        for bad in ["", "012345678", "01234567U9", "https://code.example/q/0123456789"] {
+            assert_eq!(PlaceCode::from_link(bad), None, "{bad}");
+        }
+    }
+}

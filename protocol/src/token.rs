@@ -1,0 +1,203 @@
+//! Person and paper tokens: what a pass code's QR holds.
+//!
+//! 18 bytes: version, key id, and one AES-128 block under that key which holds the code id (63 bits), the time of issue
+//! (32 bits), the class (8 bits) and 25 zero bits as check. No phone, no name, no colour; two tokens of one code cannot be
+//! told to belong together without the key. As text: base45, 27 characters of QR's alphanumeric mode.
+
+use aes::Aes128;
+use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use zeroize::Zeroizing;
+
+use crate::colour::Class;
+use crate::ids::CodeId;
+
+/// A token's length.
+pub const TOKEN_BYTES: usize = 18;
+/// A token's length as text.
+pub const TOKEN_TEXT_CHARS: usize = 27;
+/// A token key's length.
+pub const TOKEN_KEY_BYTES: usize = 16;
+/// The version this crate issues and reads.
+pub const TOKEN_VERSION: u8 = 1;
+/// Key ids from here on are long-lived and seal paper tokens only.
+pub const PAPER_KEY_ID_MIN: u8 = 128;
+
+const CHECK_BITS: u32 = 25;
+const CLASS_BITS: u32 = 8;
+const ISSUED_BITS: u32 = 32;
+
+/// What a genuine token says. Whether it is still good is for the reader to decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Whose.
+    pub code: CodeId,
+    /// When it was made, seconds since 1970 UTC.
+    pub issued_at_s: u32,
+    /// What kind of code it stands for.
+    pub class: Class,
+}
+
+/// Why 18 bytes are no token of this city.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Another version of tokens, or no token.
+    #[error("not a token of a known version")]
+    Version,
+    /// Sealed with a key that is not in the set: another city's, or one long retired.
+    #[error("sealed with an unknown key")]
+    Key,
+    /// The check bits or a field are wrong: forged, damaged, or the wrong key under a known id.
+    #[error("the seal is broken")]
+    Seal,
+}
+
+/// One AES-128 key with its id.
+pub struct TokenKey {
+    id: u8,
+    cipher: Aes128,
+}
+
+impl TokenKey {
+    /// The key with that id; ids from [`PAPER_KEY_ID_MIN`] on are for paper.
+    pub fn new(id: u8, key: &Zeroizing<[u8; TOKEN_KEY_BYTES]>) -> Self {
+        Self { id, cipher: Aes128::new(&(**key).into()) }
+    }
+
+    /// Its id, which stands in the clear in every token.
+    pub const fn id(&self) -> u8 {
+        self.id
+    }
+
+    /// Seals a token.
+    pub fn seal(&self, token: Token) -> [u8; TOKEN_BYTES] {
+        let plain = u128::from(token.code.get()) << (ISSUED_BITS + CLASS_BITS + CHECK_BITS)
+            | u128::from(token.issued_at_s) << (CLASS_BITS + CHECK_BITS)
+            | u128::from(token.class.number()) << CHECK_BITS;
+        let mut block = plain.to_be_bytes().into();
+        self.cipher.encrypt_block(&mut block);
+        let mut bytes = [0; TOKEN_BYTES];
+        bytes[0] = TOKEN_VERSION;
+        bytes[1] = self.id;
+        bytes[2..].copy_from_slice(&block);
+        bytes
+    }
+}
+
+impl std::fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TokenKey({})", self.id)
+    }
+}
+
+/// The keys whose tokens are read: usually the current one, the previous one and the paper key.
+#[derive(Debug)]
+pub struct TokenKeys {
+    by_id: Box<[Option<TokenKey>; 256]>,
+}
+
+impl TokenKeys {
+    /// The set of these keys; a later key replaces an earlier one of the same id.
+    pub fn new(keys: impl IntoIterator<Item = TokenKey>) -> Self {
+        let mut by_id = Box::new([const { None }; 256]);
+        for key in keys {
+            let id = usize::from(key.id);
+            by_id[id] = Some(key);
+        }
+        Self { by_id }
+    }
+
+    /// The key with that id.
+    pub fn get(&self, id: u8) -> Option<&TokenKey> {
+        self.by_id[usize::from(id)].as_ref()
+    }
+
+    /// Opens a token.
+    pub fn open(&self, bytes: &[u8; TOKEN_BYTES]) -> Result<Token, TokenError> {
+        let [version, id, block @ ..] = *bytes;
+        if version != TOKEN_VERSION {
+            return Err(TokenError::Version);
+        }
+        let key = self.get(id).ok_or(TokenError::Key)?;
+        let mut block = block.into();
+        key.cipher.decrypt_block(&mut block);
+        let plain = u128::from_be_bytes(block.into());
+        if plain & ((1 << CHECK_BITS) - 1) != 0 {
+            return Err(TokenError::Seal);
+        }
+        let class = Class::from_number((plain >> CHECK_BITS) as u8).ok_or(TokenError::Seal)?;
+        let issued_at_s = (plain >> (CLASS_BITS + CHECK_BITS)) as u32;
+        let code = CodeId::from_u64((plain >> (ISSUED_BITS + CLASS_BITS + CHECK_BITS)) as u64).ok_or(TokenError::Seal)?;
+        if (class == Class::Paper) != (id >= PAPER_KEY_ID_MIN) {
+            return Err(TokenError::Seal);
+        }
+        Ok(Token { code, issued_at_s, class })
+    }
+}
+
+const BASE45: &[u8; 45] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
+
+/// A token as the text of its QR code (RFC 9285).
+pub fn to_text(token: &[u8; TOKEN_BYTES]) -> String {
+    let mut text = String::with_capacity(TOKEN_TEXT_CHARS);
+    for pair in token.chunks_exact(2) {
+        let number = usize::from(pair[0]) * 256 + usize::from(pair[1]);
+        for digit in [number % 45, number / 45 % 45, number / 2025] {
+            text.push(char::from(BASE45[digit]));
+        }
+    }
+    text
+}
+
+/// Reads [`to_text`] back; `None` for any other text.
+pub fn from_text(text: &str) -> Option<[u8; TOKEN_BYTES]> {
+    let text: &[u8; TOKEN_TEXT_CHARS] = text.as_bytes().try_into().ok()?;
+    let mut token = [0; TOKEN_BYTES];
+    for (pair, digits) in token.chunks_exact_mut(2).zip(text.chunks_exact(3)) {
+        let mut number = 0;
+        for &digit in digits.iter().rev() {
+            number = number * 45 + BASE45.iter().position(|&known| known == digit)?;
+        }
+        pair.copy_from_slice(&u16::try_from(number).ok()?.to_be_bytes());
+    }
+    Some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keys() -> TokenKeys {
+        TokenKeys::new([1u8, 128].map(|id| TokenKey::new(id, &Zeroizing::new([id; 16]))))
+    }
+
+    proptest! {
+        #[test]
+        fn a_sealed_token_opens_to_what_was_sealed(code in 1u64..1 << 63, issued_at_s: u32, paper: bool) {
+            let (id, class) = if paper { (128, Class::Paper) } else { (1, Class::Person) };
+            let token = Token { code: CodeId::from_u64(code).expect("in range"), issued_at_s, class };
+            let sealed = keys().get(id).expect("present").seal(token);
+            prop_assert_eq!(keys().open(&sealed), Ok(token));
+            prop_assert_eq!(from_text(&to_text(&sealed)), Some(sealed));
+        }
+
+        #[test]
+        fn any_text_reads_as_a_token_or_not_without_a_panic(text in "\\PC{0,40}") {
+            if let Some(token) = from_text(&text) {
+                prop_assert_eq!(to_text(&token), text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_key_version_or_class_does_not_open() {
+        let token = Token { code: CodeId::issue(1, 7).expect("in range"), issued_at_s: 1, class: Class::Person };
+        let sealed = TokenKey::new(1, &Zeroizing::new([9; 16])).seal(token);
+        assert_eq!(keys().open(&sealed), Err(TokenError::Seal));
+        assert_eq!(keys().open(&TokenKey::new(2, &Zeroizing::new([1; 16])).seal(token)), Err(TokenError::Key));
+        assert_eq!(keys().open(&TokenKey::new(128, &Zeroizing::new([128; 16])).seal(token)), Err(TokenError::Seal));
+        let mut other = sealed;
+        other[0] = 2;
+        assert_eq!(keys().open(&other), Err(TokenError::Version));
+    }
+}
