@@ -1,1 +1,14 @@
-//! stub
+//! State and rules of Changtong Gateway. actix is private to this crate: others see typed handles.
+
+pub mod city;
+pub mod clock;
+pub mod codes;
+pub mod directory;
+pub mod holders;
+pub mod judge;
+pub mod keys;
+pub mod ledger;
+pub mod region;
+pub mod registry;
+pub mod supervisor;
+pub mod watchdog;
