@@ -6,8 +6,10 @@ use bincode::{Decode, Encode};
 
 use crate::limits::FRAME_BODY_BYTES_MAX;
 
-const CONFIG: Configuration<LittleEndian, Fixint, Limit<FRAME_BODY_BYTES_MAX>> =
-    bincode::config::standard().with_little_endian().with_fixed_int_encoding().with_limit::<FRAME_BODY_BYTES_MAX>();
+const CONFIG: Configuration<LittleEndian, Fixint, Limit<FRAME_BODY_BYTES_MAX>> = bincode::config::standard()
+    .with_little_endian()
+    .with_fixed_int_encoding()
+    .with_limit::<FRAME_BODY_BYTES_MAX>();
 
 /// A body that could not be read or written. The text names the kind of fault, never the content.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +38,8 @@ pub fn encode<T: Encode>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError>
 
 /// Reads exactly one value that fills `body`.
 pub fn decode<T: Decode<()>>(body: &[u8]) -> Result<T, CodecError> {
-    let (value, used) = bincode::decode_from_slice(body, CONFIG).map_err(|error| CodecError::Malformed(kind(&error)))?;
+    let (value, used) =
+        bincode::decode_from_slice(body, CONFIG).map_err(|error| CodecError::Malformed(kind(&error)))?;
     if used == body.len() { Ok(value) } else { Err(CodecError::Trailing(body.len() - used)) }
 }
 
@@ -50,6 +53,7 @@ impl bincode::enc::write::Writer for Appender<'_> {
 }
 
 /// bincode's own texts may quote the input; these do not.
+#[allow(clippy::wildcard_enum_match_arm, reason = "bincode's error is non-exhaustive")]
 fn kind(error: &bincode::error::DecodeError) -> String {
     use bincode::error::DecodeError::{LimitExceeded, Other, UnexpectedEnd};
     match error {

@@ -73,7 +73,11 @@ impl<'a> Frame<'a> {
         if crc32c::crc32c(&bytes[..end]) != le_u32(trailer) {
             return Err(FrameError::Checksum);
         }
-        let frame = Self { kind: header[1], request: RequestId(le_u32(&header[2..6])), body: &bytes[HEADER_BYTES..end] };
+        let frame = Self {
+            kind: header[1],
+            request: RequestId(le_u32(&header[2..6])),
+            body: &bytes[HEADER_BYTES..end],
+        };
         Ok(Some((frame, end + TRAILER_BYTES)))
     }
 

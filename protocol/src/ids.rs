@@ -152,7 +152,13 @@ mod tests {
     #[test]
     fn only_the_canonical_device_uri_is_read() {
         assert_eq!(DeviceId::from_uri("urn:changtong:device:17"), Some(DeviceId(17)));
-        for bad in ["urn:changtong:device:017", "urn:changtong:device:+1", "urn:changtong:device:0", "urn:changtong:device:", "device:1"] {
+        for bad in [
+            "urn:changtong:device:017",
+            "urn:changtong:device:+1",
+            "urn:changtong:device:0",
+            "urn:changtong:device:",
+            "device:1",
+        ] {
             assert_eq!(DeviceId::from_uri(bad), None, "{bad}");
         }
     }

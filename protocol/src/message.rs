@@ -45,7 +45,9 @@ impl<C, T: Decode<C>, const MAX: usize> Decode<C> for Bounded<T, MAX> {
 }
 
 impl<'de, C, T: Decode<C>, const MAX: usize> bincode::BorrowDecode<'de, C> for Bounded<T, MAX> {
-    fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+    fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = C>>(
+        decoder: &mut D,
+    ) -> Result<Self, DecodeError> {
         Self::decode(decoder)
     }
 }

@@ -24,7 +24,10 @@ impl PlaceCode {
 
     /// The ten characters.
     pub fn to_text(self) -> String {
-        (0..CHARS).rev().map(|position| char::from(ALPHABET[(self.0 >> (5 * position) & 31) as usize])).collect()
+        (0..CHARS)
+            .rev()
+            .map(|position| char::from(ALPHABET[(self.0 >> (5 * position) & 31) as usize]))
+            .collect()
     }
 
     /// Reads the ten characters; upper or lower case, with O for 0 and I or L for 1.
@@ -65,7 +68,10 @@ mod tests {
     fn a_place_code_reads_back_in_every_spelling() {
         let code = PlaceCode::from_random(0x2_0123_4567_89ab);
         assert_eq!(PlaceCode::from_link(&code.to_link("code.example")), Some(code));
-        assert_eq!(PlaceCode::from_text(&code.to_text().to_lowercase().replace('0', "o").replace('1', "l")), Some(code));
+        assert_eq!(
+            PlaceCode::from_text(&code.to_text().to_lowercase().replace('0', "o").replace('1', "l")),
+            Some(code)
+        );
         for bad in ["", "012345678", "01234567U9", "https://code.example/q/0123456789"] {
             assert_eq!(PlaceCode::from_link(bad), None, "{bad}");
         }

@@ -46,7 +46,8 @@ impl Encode for Scanned {
             }
             Self::Text(text) => {
                 2u8.encode(encoder)?;
-                let length = u16::try_from(text.len()).map_err(|_| EncodeError::Other("scanned text too long"))?;
+                let length =
+                    u16::try_from(text.len()).map_err(|_| EncodeError::Other("scanned text too long"))?;
                 length.encode(encoder)?;
                 encoder_write(encoder, text.as_bytes())
             }

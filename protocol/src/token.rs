@@ -126,7 +126,8 @@ impl TokenKeys {
         }
         let class = Class::from_number((plain >> CHECK_BITS) as u8).ok_or(TokenError::Seal)?;
         let issued_at_s = (plain >> (CLASS_BITS + CHECK_BITS)) as u32;
-        let code = CodeId::from_u64((plain >> (ISSUED_BITS + CLASS_BITS + CHECK_BITS)) as u64).ok_or(TokenError::Seal)?;
+        let code = CodeId::from_u64((plain >> (ISSUED_BITS + CLASS_BITS + CHECK_BITS)) as u64)
+            .ok_or(TokenError::Seal)?;
         if (class == Class::Paper) != (id >= PAPER_KEY_ID_MIN) {
             return Err(TokenError::Seal);
         }
@@ -191,11 +192,18 @@ mod tests {
 
     #[test]
     fn a_token_of_another_key_version_or_class_does_not_open() {
-        let token = Token { code: CodeId::issue(1, 7).expect("in range"), issued_at_s: 1, class: Class::Person };
+        let token =
+            Token { code: CodeId::issue(1, 7).expect("in range"), issued_at_s: 1, class: Class::Person };
         let sealed = TokenKey::new(1, &Zeroizing::new([9; 16])).seal(token);
         assert_eq!(keys().open(&sealed), Err(TokenError::Seal));
-        assert_eq!(keys().open(&TokenKey::new(2, &Zeroizing::new([1; 16])).seal(token)), Err(TokenError::Key));
-        assert_eq!(keys().open(&TokenKey::new(128, &Zeroizing::new([128; 16])).seal(token)), Err(TokenError::Seal));
+        assert_eq!(
+            keys().open(&TokenKey::new(2, &Zeroizing::new([1; 16])).seal(token)),
+            Err(TokenError::Key)
+        );
+        assert_eq!(
+            keys().open(&TokenKey::new(128, &Zeroizing::new([128; 16])).seal(token)),
+            Err(TokenError::Seal)
+        );
         let mut other = sealed;
         other[0] = 2;
         assert_eq!(keys().open(&other), Err(TokenError::Version));
