@@ -1,1 +1,22 @@
-fn main() {}
+//! `changtong`: the gateway, its development city, and the commands of its operators.
+
+mod admin;
+mod cli;
+mod command;
+mod enrol;
+mod pki;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    rustls::crypto::ring::default_provider().install_default().expect("nothing installed a provider before main");
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("changtong: {error:#}");
+            ExitCode::from(cli::EXIT_USAGE)
+        }
+    }
+}
