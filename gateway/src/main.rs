@@ -4,14 +4,18 @@ mod admin;
 mod cli;
 mod command;
 mod enrol;
+mod fleet;
 mod pki;
+mod quic;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    rustls::crypto::ring::default_provider().install_default().expect("nothing installed a provider before main");
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nothing installed a provider before main");
     match cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {

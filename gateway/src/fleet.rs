@@ -1,0 +1,252 @@
+//! Which devices there are and what each may speak for, in memory. The registry is the truth: it is read here with
+//! [`Fleet::reload`], by the process at start and by the admin plane after each change. Sessions enter here, so that a
+//! revocation, or a newer connection of the same device, reaches the live one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use protocol::{DeviceClass, DeviceId, ErrorCode, PlaceId, RegionId};
+use tokio::sync::oneshot;
+
+/// What one device may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rights {
+    pub(crate) device: DeviceId,
+    pub(crate) class: DeviceClass,
+    /// Regions it may speak for.
+    pub(crate) regions: Vec<RegionId>,
+    /// Places it may speak for; `None` for all of its regions.
+    pub(crate) places: Option<Vec<PlaceId>>,
+    /// The one certificate that is good; `None` before enrolment.
+    pub(crate) certificate_serial: Option<String>,
+    pub(crate) revoked: bool,
+}
+
+impl Rights {
+    pub(crate) fn allows_region(&self, region: RegionId) -> bool {
+        self.regions.contains(&region)
+    }
+
+    fn allows_place(&self, place: PlaceId) -> bool {
+        self.places.as_ref().is_none_or(|places| places.contains(&place))
+    }
+}
+
+/// Which region each place lies in.
+#[derive(Debug, Default)]
+pub(crate) struct Places(HashMap<PlaceId, RegionId>);
+
+impl Places {
+    /// Whether the device may speak for that place, and it lies in that region.
+    pub(crate) fn allow(&self, rights: &Rights, place: PlaceId, region: RegionId) -> bool {
+        self.0.get(&place) == Some(&region) && rights.allows_place(place)
+    }
+}
+
+impl FromIterator<(PlaceId, RegionId)> for Places {
+    fn from_iter<I: IntoIterator<Item = (PlaceId, RegionId)>>(places: I) -> Self {
+        Self(places.into_iter().collect())
+    }
+}
+
+struct Live {
+    entry: u64,
+    close: oneshot::Sender<ErrorCode>,
+}
+
+#[derive(Default)]
+struct State {
+    devices: HashMap<DeviceId, Arc<Rights>>,
+    live: HashMap<DeviceId, Live>,
+    places: Arc<Places>,
+    entries: u64,
+}
+
+/// The devices; clones share one table.
+#[derive(Clone, Default)]
+pub(crate) struct Fleet(Arc<RwLock<State>>);
+
+impl Fleet {
+    /// Takes over what the registry says now. Live connections of devices that are gone or revoked are closed.
+    pub(crate) fn reload<R: Into<Rights>>(&self, rows: impl IntoIterator<Item = R>) {
+        let devices = rows.into_iter().map(|row| {
+            let rights: Rights = row.into();
+            (rights.device, Arc::new(rights))
+        });
+        self.write(|state| {
+            state.devices = devices.collect();
+            let State { devices, live, .. } = state;
+            for (_, gone) in
+                live.extract_if(|device, _| devices.get(device).is_none_or(|rights| rights.revoked))
+            {
+                let _ = gone.close.send(ErrorCode::DeviceRevoked);
+            }
+        });
+    }
+
+    /// Takes over the places.
+    pub(crate) fn reload_places(&self, places: Places) {
+        self.write(|state| state.places = Arc::new(places));
+    }
+
+    /// What the device may do; `None` if it is not registered.
+    pub(crate) fn rights(&self, device: DeviceId) -> Option<Arc<Rights>> {
+        self.read(|state| state.devices.get(&device).cloned())
+    }
+
+    /// Where the places lie.
+    pub(crate) fn places(&self) -> Arc<Places> {
+        self.read(|state| Arc::clone(&state.places))
+    }
+
+    /// Whether the certificate with this serial still speaks for the device.
+    pub(crate) fn check_serial(&self, device: DeviceId, serial: &str) -> Result<Arc<Rights>, ErrorCode> {
+        let rights = self.rights(device).ok_or(ErrorCode::DeviceUnknown)?;
+        if rights.revoked || rights.certificate_serial.as_deref() != Some(serial) {
+            return Err(ErrorCode::DeviceRevoked);
+        }
+        Ok(rights)
+    }
+
+    /// Marks the device revoked and closes its connection. The registry was told before.
+    pub(crate) fn revoke(&self, device: DeviceId) {
+        self.write(|state| {
+            if let Some(rights) = state.devices.get_mut(&device) {
+                Arc::make_mut(rights).revoked = true;
+            }
+            if let Some(live) = state.live.remove(&device) {
+                let _ = live.close.send(ErrorCode::DeviceRevoked);
+            }
+        });
+    }
+
+    /// Enters a connection whose certificate was verified; one that the device had before is replaced.
+    pub(crate) fn enter(&self, device: DeviceId, serial: &str) -> Result<Entry, ErrorCode> {
+        self.write(|state| {
+            let rights = state.devices.get(&device).ok_or(ErrorCode::DeviceUnknown)?;
+            if rights.revoked || rights.certificate_serial.as_deref() != Some(serial) {
+                return Err(ErrorCode::DeviceRevoked);
+            }
+            state.entries += 1;
+            let (close, closed) = oneshot::channel();
+            if let Some(older) = state.live.insert(device, Live { entry: state.entries, close }) {
+                let _ = older.close.send(ErrorCode::Replaced);
+            }
+            Ok(Entry { fleet: self.clone(), device, entry: state.entries, closed })
+        })
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
+        f(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A device's one connection; dropped with it.
+pub(crate) struct Entry {
+    fleet: Fleet,
+    device: DeviceId,
+    entry: u64,
+    closed: oneshot::Receiver<ErrorCode>,
+}
+
+impl Entry {
+    /// Resolves when the connection has to close, with the reason. Not to be polled again after that.
+    pub(crate) async fn closed(&mut self) -> ErrorCode {
+        (&mut self.closed).await.unwrap_or(ErrorCode::Internal)
+    }
+
+    /// What the device may do now; as it was revoked between two checks, an error.
+    pub(crate) fn rights(&self) -> Result<Arc<Rights>, ErrorCode> {
+        let rights = self.fleet.rights(self.device).ok_or(ErrorCode::DeviceRevoked)?;
+        if rights.revoked { Err(ErrorCode::DeviceRevoked) } else { Ok(rights) }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let (device, entry) = (self.device, self.entry);
+        self.fleet.write(|state| {
+            if state.live.get(&device).is_some_and(|live| live.entry == entry) {
+                state.live.remove(&device);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet() -> Fleet {
+        let fleet = Fleet::default();
+        fleet.reload([rights(1, false), rights(2, true)]);
+        fleet
+    }
+
+    fn rights(device: u64, revoked: bool) -> Rights {
+        Rights {
+            device: DeviceId(device),
+            class: DeviceClass::Gate,
+            regions: vec![RegionId(1)],
+            places: Some(vec![PlaceId(10)]),
+            certificate_serial: Some("aa".to_owned()),
+            revoked,
+        }
+    }
+
+    #[test]
+    fn only_the_registered_certificate_of_a_device_in_good_standing_enters() {
+        let fleet = fleet();
+        for (device, serial, expected) in [
+            (1, "aa", Ok(())),
+            (1, "bb", Err(ErrorCode::DeviceRevoked)),
+            (2, "aa", Err(ErrorCode::DeviceRevoked)),
+            (3, "aa", Err(ErrorCode::DeviceUnknown)),
+        ] {
+            assert_eq!(
+                fleet.enter(DeviceId(device), serial).map(|_| ()),
+                expected,
+                "device {device} serial {serial}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_newer_connection_replaces_and_a_revocation_closes() {
+        let fleet = fleet();
+        let mut first = fleet.enter(DeviceId(1), "aa").unwrap();
+        let mut second = fleet.enter(DeviceId(1), "aa").unwrap();
+        assert_eq!(first.closed.try_recv(), Ok(ErrorCode::Replaced));
+        drop(first);
+        fleet.revoke(DeviceId(1));
+        assert_eq!(second.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
+        assert_eq!(second.rights(), Err(ErrorCode::DeviceRevoked));
+    }
+
+    #[test]
+    fn a_reload_closes_who_is_gone_and_leaves_the_others() {
+        let fleet = fleet();
+        let mut entry = fleet.enter(DeviceId(1), "aa").unwrap();
+        fleet.reload([rights(1, false)]);
+        assert!(entry.closed.try_recv().is_err());
+        fleet.reload(Vec::<Rights>::new());
+        assert_eq!(entry.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
+    }
+
+    #[test]
+    fn a_place_counts_only_in_its_region_and_for_its_device() {
+        let places = Places::from_iter([(PlaceId(10), RegionId(1)), (PlaceId(11), RegionId(1))]);
+        let device = rights(1, false);
+        for (place, region, expected) in [(10, 1, true), (10, 2, false), (11, 1, false), (12, 1, false)] {
+            assert_eq!(
+                places.allow(&device, PlaceId(place), RegionId(region)),
+                expected,
+                "{place} in {region}"
+            );
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What goes back to a device, as few frames as possible: verdicts of consecutive punches become one run, everything of
+//! one wake-up one write. Pure: bytes in a buffer.
+
+use protocol::limits::VERDICTS_PER_FRAME_MAX;
+use protocol::message::{Answer, Bounded, Error, Verdicts};
+use protocol::{ErrorCode, RequestId, Sequence, Verdict, frame};
+
+/// Runs formed within this long of each other are one: they carry the older time.
+const AS_OF_MS_MERGED: u64 = 10;
+
+/// Answers of one wake-up.
+#[derive(Default)]
+pub(crate) struct Answers {
+    bytes: Vec<u8>,
+    run: Option<(RequestId, Verdicts)>,
+}
+
+impl Answers {
+    /// Durable verdicts from `first` on; `request` is that of the last batch they answer.
+    pub(crate) fn punches(
+        &mut self,
+        request: RequestId,
+        first: Sequence,
+        as_of_ms: u64,
+        mut verdicts: Vec<Verdict>,
+    ) {
+        if let Some((last, run)) = &mut self.run
+            && run.first.0 + run.verdicts.0.len() as u64 == first.0
+            && run.as_of_ms.abs_diff(as_of_ms) <= AS_OF_MS_MERGED
+        {
+            *last = request;
+            run.as_of_ms = run.as_of_ms.min(as_of_ms);
+            run.verdicts.0.append(&mut verdicts);
+        } else {
+            self.end_run();
+            self.run = Some((request, Verdicts { first, as_of_ms, verdicts: Bounded(verdicts) }));
+        }
+    }
+
+    /// Any other answer; it comes after the verdicts so far.
+    pub(crate) fn push(&mut self, request: RequestId, answer: &Answer) {
+        self.end_run();
+        self.write(request, answer);
+    }
+
+    /// An answer that may overtake the verdicts of punches.
+    pub(crate) fn overtake(&mut self, request: RequestId, answer: &Answer) {
+        self.write(request, answer);
+    }
+
+    /// A refusal as the table words it.
+    pub(crate) fn refuse(&mut self, request: RequestId, code: ErrorCode, detail: u64) {
+        self.push(request, &Answer::Error(Error::new(code, detail)));
+    }
+
+    /// Everything so far, to be written at once.
+    pub(crate) fn bytes(&mut self) -> &[u8] {
+        self.end_run();
+        &self.bytes
+    }
+
+    /// Forgets what was written; a buffer that one large answer made us take is given back.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(4096);
+    }
+
+    fn end_run(&mut self) {
+        let Some((request, mut run)) = self.run.take() else { return };
+        while run.verdicts.0.len() > VERDICTS_PER_FRAME_MAX {
+            let rest = run.verdicts.0.split_off(VERDICTS_PER_FRAME_MAX);
+            let next = Sequence(run.first.0 + VERDICTS_PER_FRAME_MAX as u64);
+            let full = std::mem::replace(&mut run.verdicts.0, rest);
+            self.write(
+                request,
+                &Answer::Verdicts(Verdicts {
+                    first: run.first,
+                    as_of_ms: run.as_of_ms,
+                    verdicts: Bounded(full),
+                }),
+            );
+            run.first = next;
+        }
+        self.write(request, &Answer::Verdicts(run));
+    }
+
+    fn write(&mut self, request: RequestId, answer: &Answer) {
+        frame::write_answer(request, answer, &mut self.bytes)
+            .expect("every answer is built within its limits");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{FrameReader, Reason};
+
+    fn verdicts(count: usize) -> Vec<Verdict> {
+        vec![Verdict::ask_staff(Reason::NotLoaded); count]
+    }
+
+    /// (request, first sequence, verdicts) of each run.
+    fn read(answers: &mut Answers) -> Vec<(u32, u64, usize)> {
+        let mut reader = FrameReader::default();
+        reader.push(answers.bytes());
+        let mut runs = Vec::new();
+        while let Some(frame) = reader.next_frame().unwrap() {
+            match frame.answer().unwrap().unwrap() {
+                Answer::Verdicts(run) => runs.push((frame.request.0, run.first.0, run.verdicts.0.len())),
+                other => runs.push((frame.request.0, u64::from(other.type_number()), 0)),
+            }
+        }
+        runs
+    }
+
+    #[test]
+    fn consecutive_runs_become_one_and_gaps_do_not() {
+        for (given, expected) in [
+            (vec![(1, 1, 2), (2, 3, 4)], vec![(2, 1, 6)]),
+            (vec![(1, 1, 2), (2, 4, 4)], vec![(1, 1, 2), (2, 4, 4)]),
+            (vec![(1, 1, 8192), (2, 8193, 10)], vec![(2, 1, 8192), (2, 8193, 10)]),
+        ] {
+            let mut answers = Answers::default();
+            for &(request, first, count) in &given {
+                answers.punches(RequestId(request), Sequence(first), 5, verdicts(count));
+            }
+            assert_eq!(read(&mut answers), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn other_answers_keep_their_place_behind_verdicts() {
+        let mut answers = Answers::default();
+        answers.punches(RequestId(1), Sequence(1), 5, verdicts(1));
+        answers.refuse(RequestId(2), ErrorCode::PlaceDenied, 0);
+        answers.punches(RequestId(3), Sequence(2), 5, verdicts(1));
+        assert_eq!(read(&mut answers), [(1, 1, 1), (2, 133, 0), (3, 2, 1)]);
+    }
+}
