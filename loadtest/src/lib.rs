@@ -1,1 +1,18 @@
-//! stub
+//! Simulated checkpoint devices, open-loop load, the proof that nothing acknowledged is lost, and the raw floor under it.
+//!
+//! The device here is also the client of the end-to-end tests. A city is learnt from the fleet file that the gateway
+//! writes in development, and the record from `changtong ledger export`: nothing here knows the gateway's insides.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod backoff;
+pub mod clock;
+pub mod device;
+pub mod fleet;
+pub mod state;
+pub mod tokens;
+pub mod wire;
+
+pub use device::{Device, DeviceError};
+pub use fleet::Fleet;
+pub use state::{Acknowledged, DeviceState};

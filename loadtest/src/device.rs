@@ -1,0 +1,400 @@
+//! A checkpoint device: connects, says Hello, streams its punches, and comes back when the connection is lost.
+//!
+//! [`Device::step`] does one thing that is due and may be dropped at any await, so callers put it beside their own
+//! schedule in a `select!`. Which punches are acknowledged is [`DeviceState`]'s, bytes are [`Wire`]'s.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use protocol::message::{Answer, Bounded, Hello, Ping, Pong, Request, Verify, Welcome};
+use protocol::{DeviceId, Punch, RegionId, RequestId, Scanned, Sequence, Verdict};
+
+use crate::backoff::Backoff;
+use crate::clock;
+use crate::fleet::{Fleet, FleetDevice};
+use crate::state::{Acknowledged, DeviceState};
+use crate::wire::{self, Wire, WireError};
+
+mod dial;
+mod error;
+
+pub use error::DeviceError;
+
+use dial::{Call, Dial, DialError};
+use error::{out_of_place, refused};
+
+/// Bytes waiting to be written above which no further batch is encoded.
+const UNSENT_BYTES_MAX: usize = 128 * 1024;
+/// A gateway that owes answers and says nothing for this long is taken for gone.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// What happened to a device so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Times it was welcomed.
+    pub welcomes: u64,
+    /// Connections lost, or not got.
+    pub losses: u64,
+    /// `Busy` answers that made it send again.
+    pub busy: u64,
+    /// `Gap` answers that made it send again.
+    pub gaps: u64,
+    /// Times it was told that the gateway shuts down.
+    pub drains: u64,
+}
+
+enum Link {
+    Down { until: Instant },
+    Dialling(Dial),
+    Up(Box<Up>),
+}
+
+struct Up {
+    wire: Wire,
+    welcome: Welcome,
+    said: Instant,
+    heard: Instant,
+    /// Since when the gateway owes an answer.
+    owed_since: Option<Instant>,
+    /// Told to leave, and to come back after this long.
+    leave: Option<Duration>,
+    /// Requests other than punches that have no answer yet, and answers not fetched yet.
+    asked: Vec<RequestId>,
+    replies: Vec<(RequestId, Answer)>,
+}
+
+/// One device.
+pub struct Device {
+    id: DeviceId,
+    endpoint: quinn::Endpoint,
+    config: quinn::ClientConfig,
+    address: SocketAddr,
+    server_name: String,
+    state: DeviceState,
+    backoff: Backoff,
+    link: Link,
+    acknowledged: Vec<Acknowledged>,
+    counts: Counts,
+    started: Instant,
+}
+
+impl Device {
+    /// A device of the fleet that goes on where `state` stands; nothing is sent before the first step.
+    pub fn new(
+        endpoint: &quinn::Endpoint,
+        fleet: &Fleet,
+        device: &FleetDevice,
+        state: DeviceState,
+    ) -> Result<Self, DeviceError> {
+        let now = clock::now();
+        Ok(Self {
+            id: device.id(),
+            endpoint: endpoint.clone(),
+            config: wire::client_config(fleet, device)?,
+            address: fleet.address(device.id()),
+            server_name: fleet.server_name.clone(),
+            state,
+            backoff: Backoff::new(device.id().0),
+            link: Link::Down { until: now },
+            acknowledged: Vec::new(),
+            counts: Counts::default(),
+            started: now,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> DeviceId {
+        self.id
+    }
+
+    /// Its numbering and its queue.
+    pub fn state(&self) -> &DeviceState {
+        &self.state
+    }
+
+    /// Its numbering and its queue, for a higher epoch.
+    pub fn state_mut(&mut self) -> &mut DeviceState {
+        &mut self.state
+    }
+
+    /// Drops the connection without a word and keeps the state, as when the device's power goes.
+    pub fn into_state(self) -> DeviceState {
+        self.state
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Sends to another address from the next connection on.
+    pub fn set_address(&mut self, address: SocketAddr) {
+        self.address = address;
+    }
+
+    /// Whether it is connected and welcomed.
+    pub fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up(_))
+    }
+
+    /// Numbers and keeps a punch; steps send it. `tag` comes back with the acknowledgement.
+    pub fn punch(&mut self, region: RegionId, punch: Punch, tag: u64) -> Sequence {
+        self.state.push(region, punch, tag)
+    }
+
+    /// The acknowledgements since the last call, in order.
+    pub fn take_acknowledged(&mut self) -> Vec<Acknowledged> {
+        std::mem::take(&mut self.acknowledged)
+    }
+
+    /// Tries once, whatever the outcome.
+    pub async fn connect_once(&mut self) -> Result<Welcome, DeviceError> {
+        let dialled = self.dial().await;
+        self.dialled(dialled).map_err(|error| match error {
+            DialError::Again(_, error) => error.into(),
+            DialError::Device(error) => error,
+        })
+    }
+
+    /// Steps until welcomed, with back-off between attempts.
+    pub async fn connect(&mut self) -> Result<Welcome, DeviceError> {
+        loop {
+            if let Link::Up(up) = &self.link {
+                return Ok(up.welcome);
+            }
+            self.step().await?;
+        }
+    }
+
+    /// Steps until every punch is acknowledged.
+    pub async fn settle(&mut self) -> Result<(), DeviceError> {
+        while self.state.unacknowledged() > 0 {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for colours without recording anything; waits out `Busy` and lost connections.
+    pub async fn verify(
+        &mut self,
+        region: RegionId,
+        scanned: Vec<Scanned>,
+    ) -> Result<Vec<Verdict>, DeviceError> {
+        let request = Request::Verify(Verify { region, scanned: Bounded(scanned) });
+        loop {
+            let answer = self.ask(&request).await?;
+            if let Answer::Verdicts(verdicts) = answer {
+                return Ok(verdicts.verdicts.0);
+            }
+            let Answer::Busy(busy) = answer else { return Err(out_of_place(answer)) };
+            self.step_until(clock::now() + Duration::from_millis(busy.retry_after_ms.into())).await?;
+        }
+    }
+
+    /// Asks for the gateway's time.
+    pub async fn ping(&mut self) -> Result<Pong, DeviceError> {
+        let answer = self.ask(&Request::Ping(Ping { device_time_ms: clock::now_ms() })).await?;
+        if let Answer::Pong(pong) = answer { Ok(pong) } else { Err(out_of_place(answer)) }
+    }
+
+    /// Asks anything but punches and waits for its answer; asks again on a new connection if one is lost.
+    pub async fn ask(&mut self, request: &Request) -> Result<Answer, DeviceError> {
+        loop {
+            self.connect().await?;
+            let Some(id) = self.start(request)? else { continue };
+            while let Link::Up(up) = &mut self.link {
+                if let Some(at) = up.replies.iter().position(|(reply, _)| *reply == id) {
+                    return Ok(up.replies.swap_remove(at).1);
+                }
+                if !up.asked.contains(&id) {
+                    break;
+                }
+                self.step().await?;
+            }
+        }
+    }
+
+    /// Sends a request other than punches without waiting; its answer comes through [`Self::take_replies`], or never, if
+    /// the connection is lost. `None` if there is no connection.
+    pub fn start(&mut self, request: &Request) -> Result<Option<RequestId>, DeviceError> {
+        let Link::Up(up) = &mut self.link else { return Ok(None) };
+        let id = self.state.next_request();
+        up.wire.push(id, request)?;
+        up.asked.push(id);
+        up.said = clock::now();
+        Ok(Some(id))
+    }
+
+    /// The answers to [`Self::start`] since the last call.
+    pub fn take_replies(&mut self) -> Vec<(RequestId, Answer)> {
+        match &mut self.link {
+            Link::Up(up) => std::mem::take(&mut up.replies),
+            Link::Down { .. } | Link::Dialling(_) => Vec::new(),
+        }
+    }
+
+    /// Steps until that moment.
+    pub async fn step_until(&mut self, until: Instant) -> Result<(), DeviceError> {
+        while clock::now() < until {
+            tokio::select! {
+                stepped = self.step() => stepped?,
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is due next: waits, connects, writes, reads. Lost connections are got back with back-off; an error is
+    /// what another attempt would not heal.
+    pub async fn step(&mut self) -> Result<(), DeviceError> {
+        match &mut self.link {
+            Link::Down { until } => {
+                tokio::time::sleep_until((*until).into()).await;
+                self.link = Link::Dialling(self.dial());
+                Ok(())
+            }
+            Link::Dialling(dial) => {
+                let dialled = dial.await;
+                match self.dialled(dialled) {
+                    Ok(_) => self.hear_all().or_else(|error| self.give_up(error)),
+                    Err(DialError::Again(after, _)) => {
+                        self.lose(after);
+                        Ok(())
+                    }
+                    Err(DialError::Device(error)) => Err(error),
+                }
+            }
+            Link::Up(_) => self.exchange().await.or_else(|error| self.give_up(error)),
+        }
+    }
+
+    /// Whether another connection could heal it.
+    fn give_up(&mut self, error: DeviceError) -> Result<(), DeviceError> {
+        if let DeviceError::Wire(wire) = &error
+            && wire.retryable()
+        {
+            self.lose(Duration::ZERO);
+            return Ok(());
+        }
+        self.link = Link::Down { until: clock::now() };
+        Err(error)
+    }
+
+    fn dial(&mut self) -> Dial {
+        let call = Call {
+            endpoint: self.endpoint.clone(),
+            config: self.config.clone(),
+            address: self.address,
+            server_name: self.server_name.clone(),
+            hello: Hello { epoch: self.state.epoch(), acknowledged: self.state.acknowledged() },
+            request: self.state.next_request(),
+        };
+        Box::pin(call.dial())
+    }
+
+    fn dialled(&mut self, dialled: Result<(Wire, Welcome), DialError>) -> Result<Welcome, DialError> {
+        let now = clock::now();
+        self.link = Link::Down { until: now };
+        let (wire, welcome) = dialled?;
+        self.state.connected(&welcome).map_err(|error| DialError::Device(error.into()))?;
+        self.counts.welcomes += 1;
+        let (asked, replies) = (Vec::new(), Vec::new());
+        let up = Up { wire, welcome, said: now, heard: now, owed_since: None, leave: None, asked, replies };
+        self.link = Link::Up(Box::new(up));
+        Ok(welcome)
+    }
+
+    /// The connection is of no use any more: another after the back-off, or later if the gateway said so.
+    fn lose(&mut self, at_least: Duration) {
+        let told = match &self.link {
+            Link::Up(up) => up.leave.unwrap_or(Duration::ZERO),
+            Link::Down { .. } | Link::Dialling(_) => Duration::ZERO,
+        };
+        self.counts.losses += 1;
+        self.link = Link::Down { until: clock::now() + self.backoff.next_wait(at_least.max(told)) };
+    }
+
+    async fn exchange(&mut self) -> Result<(), DeviceError> {
+        let now = clock::now();
+        let now_ms = self.elapsed_ms(now);
+        let Link::Up(up) = &mut self.link else { return Ok(()) };
+        while up.wire.unsent_bytes() < UNSENT_BYTES_MAX
+            && let Some((id, batch)) = self.state.next_batch(now_ms)
+        {
+            up.wire.push(id, &Request::PunchBatch(batch))?;
+            up.said = now;
+        }
+        let ping_at = up.said + Duration::from_millis(u64::from(up.welcome.idle_ms) / 3);
+        let owed = self.state.awaits_answers() || !up.asked.is_empty();
+        up.owed_since = owed.then_some(up.owed_since.unwrap_or(now));
+        let deadline = up.owed_since.map(|since| since.max(up.heard) + SILENCE_MAX);
+        let paused = self.state.paused_until_ms(now_ms).map(|ms| self.started + Duration::from_millis(ms));
+        let wake = [Some(ping_at), paused, deadline].into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            pumped = up.wire.pump() => {
+                pumped?;
+                up.heard = clock::now();
+            }
+            () = tokio::time::sleep_until(wake.unwrap_or(ping_at).into()) => {
+                let woken = clock::now();
+                if deadline.is_some_and(|deadline| woken >= deadline) {
+                    return Err(WireError::Lost("the gateway owes answers and is silent".to_owned()).into());
+                }
+                if woken >= ping_at {
+                    let ping = Ping { device_time_ms: clock::now_ms() };
+                    up.wire.push(self.state.next_request(), &Request::Ping(ping))?;
+                    up.said = woken;
+                }
+            }
+        }
+        self.hear_all()
+    }
+
+    fn hear_all(&mut self) -> Result<(), DeviceError> {
+        while let Link::Up(up) = &mut self.link
+            && let Some((id, answer)) = up.wire.next_answer()?
+        {
+            self.hear(id, answer)?;
+        }
+        if let Link::Up(up) = &self.link
+            && up.leave.is_some()
+            && !self.state.awaits_answers()
+            && up.asked.is_empty()
+        {
+            self.lose(Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, id: RequestId, answer: Answer) -> Result<(), DeviceError> {
+        let now_ms = self.elapsed_ms(clock::now());
+        let Link::Up(up) = &mut self.link else { return Ok(()) };
+        if let Some(at) = up.asked.iter().position(|asked| *asked == id) {
+            up.asked.swap_remove(at);
+            up.replies.push((id, answer));
+            return Ok(());
+        }
+        match answer {
+            Answer::Verdicts(run) => {
+                self.state.verdicts(id, &run, &mut self.acknowledged)?;
+                self.backoff.reset();
+            }
+            Answer::Busy(busy) => self.counts.busy += u64::from(self.state.busy(id, &busy, now_ms)),
+            Answer::Gap(gap) => self.counts.gaps += u64::from(self.state.gap(id, &gap)),
+            Answer::Drain(drain) => {
+                self.state.drain();
+                up.leave = Some(Duration::from_millis(drain.reconnect_after_ms.into()));
+                self.counts.drains += 1;
+            }
+            Answer::Pong(_) => self.backoff.reset(),
+            Answer::Error(error) => return Err(refused(error)),
+            Answer::Welcome(_) => return Err(DeviceError::OutOfPlace(answer.type_number())),
+        }
+        Ok(())
+    }
+
+    fn elapsed_ms(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.started).as_millis() as u64
+    }
+}

@@ -1,0 +1,75 @@
+//! Getting a connection and a welcome on it.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use protocol::RequestId;
+use protocol::limits::{HANDSHAKE_MS_MAX, HELLO_MS_MAX};
+use protocol::message::{Answer, Hello, Request, Welcome};
+
+use super::error::{DeviceError, refused};
+use crate::wire::{Wire, WireError};
+
+/// Connecting and being welcomed takes at most this long.
+const DIAL_MAX: Duration = Duration::from_millis(HANDSHAKE_MS_MAX + HELLO_MS_MAX);
+
+pub(super) type Dial = Pin<Box<dyn Future<Output = Result<(Wire, Welcome), DialError>> + Send>>;
+
+/// Why there is no welcome.
+pub(super) enum DialError {
+    /// Try again, no earlier than after this long.
+    Again(Duration, WireError),
+    /// Trying again would not help.
+    Device(DeviceError),
+}
+
+impl From<WireError> for DialError {
+    fn from(error: WireError) -> Self {
+        if error.retryable() { Self::Again(Duration::ZERO, error) } else { Self::Device(error.into()) }
+    }
+}
+
+impl From<DeviceError> for DialError {
+    fn from(error: DeviceError) -> Self {
+        if let DeviceError::Wire(error) = error { error.into() } else { Self::Device(error) }
+    }
+}
+
+/// One attempt, with everything it needs.
+pub(super) struct Call {
+    pub(super) endpoint: quinn::Endpoint,
+    pub(super) config: quinn::ClientConfig,
+    pub(super) address: SocketAddr,
+    pub(super) server_name: String,
+    pub(super) hello: Hello,
+    pub(super) request: RequestId,
+}
+
+impl Call {
+    pub(super) async fn dial(self) -> Result<(Wire, Welcome), DialError> {
+        let late = |_| Err(WireError::Lost("no welcome in time".to_owned()).into());
+        tokio::time::timeout(DIAL_MAX, self.hello()).await.unwrap_or_else(late)
+    }
+
+    async fn hello(self) -> Result<(Wire, Welcome), DialError> {
+        let mut wire = Wire::connect(&self.endpoint, self.config, self.address, &self.server_name).await?;
+        let (_, answer) = wire.ask(self.request, &Request::Hello(self.hello)).await?;
+        welcomed(answer).map(|welcome| (wire, welcome))
+    }
+}
+
+fn welcomed(answer: Answer) -> Result<Welcome, DialError> {
+    let again = |after_ms: u32, text: &str| {
+        Err(DialError::Again(Duration::from_millis(after_ms.into()), WireError::Lost(text.to_owned())))
+    };
+    match answer {
+        Answer::Welcome(welcome) => Ok(welcome),
+        Answer::Busy(busy) => again(busy.retry_after_ms, "the gateway is busy"),
+        Answer::Drain(drain) => again(drain.reconnect_after_ms, "the gateway shuts down"),
+        Answer::Error(error) => Err(refused(error).into()),
+        Answer::Verdicts(_) | Answer::Gap(_) | Answer::Pong(_) => {
+            Err(DialError::Device(DeviceError::OutOfPlace(answer.type_number())))
+        }
+    }
+}

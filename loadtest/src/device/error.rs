@@ -1,0 +1,65 @@
+//! What ends a device's efforts: refusals and breaches that another attempt would not heal.
+
+use protocol::codec::CodecError;
+use protocol::message::{self, Answer};
+use protocol::{Epoch, ErrorCode};
+
+use crate::state::StateError;
+use crate::wire::WireError;
+
+/// What trying again would not help; the device is left without a connection, its state intact.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The gateway refused with a number of the error table.
+    #[error("refused with error {code}: {text} (detail {detail})")]
+    Refused {
+        /// The number.
+        code: u16,
+        /// Further detail as the table says.
+        detail: u64,
+        /// The gateway's words.
+        text: String,
+    },
+    /// The device has already used a higher epoch: [`DeviceState::start_epoch`] above this one.
+    #[error("the gateway knows epoch {} of this device", current.0)]
+    EpochBehind {
+        /// The highest used.
+        current: Epoch,
+    },
+    /// The connection failed in a way that will not heal, or failed at all where no second try was asked for.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The gateway said what cannot be true.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// An answer that nothing was asked for.
+    #[error("the gateway sent an answer of type {0} out of place")]
+    OutOfPlace(u8),
+    /// The request does not fit a frame.
+    #[error(transparent)]
+    TooLarge(#[from] CodecError),
+}
+
+/// What an answer means where it was not to be expected.
+pub(super) fn out_of_place(answer: Answer) -> DeviceError {
+    match answer {
+        Answer::Error(error) => refused(error),
+        Answer::Welcome(_)
+        | Answer::Verdicts(_)
+        | Answer::Busy(_)
+        | Answer::Gap(_)
+        | Answer::Drain(_)
+        | Answer::Pong(_) => DeviceError::OutOfPlace(answer.type_number()),
+    }
+}
+
+/// What an `Error` means to the device: a lost connection if trying again can help.
+pub(super) fn refused(error: message::Error) -> DeviceError {
+    match ErrorCode::from_number(error.code) {
+        Some(ErrorCode::EpochBehind) => {
+            DeviceError::EpochBehind { current: Epoch(u32::try_from(error.detail).unwrap_or(u32::MAX)) }
+        }
+        Some(code) if code.retryable() => WireError::Closed(error.code).into(),
+        Some(_) | None => DeviceError::Refused { code: error.code, detail: error.detail, text: error.text },
+    }
+}

@@ -1,0 +1,118 @@
+//! Person tokens of a development city's made-up people, with the colour that each must show.
+//!
+//! Only a development city gives away the key that seals them; this is what stands in for people's phones.
+
+use std::path::{Path, PathBuf};
+
+use protocol::token::{TOKEN_KEY_BYTES, Token, TokenKey};
+use protocol::{Basis, Class, CodeId, Colour, Scanned};
+use zeroize::Zeroizing;
+
+use crate::fleet::Fleet;
+
+/// Why there are no tokens to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TokensError {
+    /// The key in the fleet file is not 16 bytes in hexadecimal.
+    #[error("the fleet file's token key is not 16 bytes in hexadecimal")]
+    Key,
+    /// The list of codes cannot be read.
+    #[error("reading {path}: {text}")]
+    Codes {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        text: String,
+    },
+}
+
+/// A made-up person's code.
+#[derive(Clone, Copy, Debug)]
+pub struct Person {
+    /// The code.
+    pub code: CodeId,
+    /// The colour it shows.
+    pub colour: Colour,
+    /// What the colour rests on.
+    pub basis: Basis,
+    /// What kind of code it is.
+    pub class: Class,
+}
+
+/// The people of the city who carry tokens, and the key for those.
+pub struct Tokens {
+    key: TokenKey,
+    people: Vec<Person>,
+}
+
+impl Tokens {
+    /// Reads the fleet's key and list of codes. Codes that need another key (paper) or none (imported) are left out.
+    pub fn load(fleet: &Fleet) -> Result<Self, TokensError> {
+        let mut people = read(&fleet.codes)?;
+        people.retain(|person| matches!(person.class, Class::Person | Class::Ward));
+        if people.is_empty() {
+            return Err(TokensError::Codes { path: fleet.codes.clone(), text: "it names nobody".to_owned() });
+        }
+        Ok(Self { key: key(fleet)?, people })
+    }
+
+    /// The people.
+    pub fn people(&self) -> &[Person] {
+        &self.people
+    }
+
+    /// Anybody.
+    pub fn anybody(&self, random: &mut fastrand::Rng) -> Person {
+        self.people[random.usize(..self.people.len())]
+    }
+
+    /// What this person's phone shows at that time.
+    pub fn scan(&self, person: &Person, issued_at_s: u32) -> Scanned {
+        Scanned::Token(self.key.seal(Token { code: person.code, issued_at_s, class: person.class }))
+    }
+}
+
+fn key(fleet: &Fleet) -> Result<TokenKey, TokensError> {
+    let mut bytes = Zeroizing::new([0; TOKEN_KEY_BYTES]);
+    hex::decode_to_slice(&fleet.token_key.hex, bytes.as_mut_slice()).map_err(|_| TokensError::Key)?;
+    Ok(TokenKey::new(fleet.token_key.id, &bytes))
+}
+
+fn read(path: &Path) -> Result<Vec<Person>, TokensError> {
+    let bad = |text: String| TokensError::Codes { path: path.to_owned(), text };
+    let mut reader = csv::Reader::from_path(path).map_err(|error| bad(error.to_string()))?;
+    let mut people = Vec::new();
+    for (row, line) in reader.records().zip(2..) {
+        let row = row.map_err(|error| bad(error.to_string()))?;
+        people.push(person(&row).ok_or_else(|| bad(format!("line {line} is not code,colour,basis,class")))?);
+    }
+    Ok(people)
+}
+
+fn person(row: &csv::StringRecord) -> Option<Person> {
+    Some(Person {
+        code: CodeId::from_u64(row.get(0)?.parse().ok()?)?,
+        colour: Colour::from_name(row.get(1)?)?,
+        basis: Basis::from_name(row.get(2)?)?,
+        class: Class::from_name(row.get(3)?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_read_back_and_a_bad_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("codes.csv");
+        std::fs::write(&path, "code,colour,basis,class\n7,green,declared,person\n8,red,verified,ward\n")
+            .unwrap();
+        let people = read(&path).unwrap();
+        assert_eq!(people.len(), 2);
+        assert_eq!((people[1].code.get(), people[1].colour), (8, Colour::Red));
+        std::fs::write(&path, "code,colour,basis,class\n7,green,declared,person\n0,red,verified,ward\n")
+            .unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("line 3"));
+    }
+}

@@ -1,0 +1,306 @@
+//! A device's connection: QUIC over mutual TLS 1.3, one long stream, frames in and out. What the frames mean is the
+//! device's business; hostile tests use this layer to say what no device would say.
+
+use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::frame::{self, FrameReader};
+use protocol::limits::IDLE_MS_MAX;
+use protocol::message::{Answer, Request};
+use protocol::{ErrorCode, RequestId};
+use quinn::crypto::rustls::QuicClientConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::fleet::{Fleet, FleetDevice};
+
+/// What the gateway may have in flight towards a device: verdicts are small.
+const RECEIVE_WINDOW_BYTES: u32 = 1024 * 1024;
+/// One read takes at most this much.
+const READ_BYTES_MAX: usize = 256 * 1024;
+
+/// Why a connection is of no use (any more).
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// A certificate, key or authority file cannot be used.
+    #[error("{path}: {text}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        text: String,
+    },
+    /// The gateway closed with a number of the error table.
+    #[error("the gateway closed the connection: {}", name(*.0))]
+    Closed(u16),
+    /// TLS refused: a certificate, or the protocol's name.
+    #[error("TLS refused: {0}")]
+    Tls(String),
+    /// The gateway is not there, or not any more.
+    #[error("the connection is lost: {0}")]
+    Lost(String),
+    /// What arrived is no frame.
+    #[error("the gateway sent no frame: {0}")]
+    Frame(#[from] protocol::FrameError),
+    /// A frame that this version knows has a body that does not decode.
+    #[error("the gateway sent a body that does not decode: {0}")]
+    Body(#[from] protocol::codec::CodecError),
+}
+
+impl WireError {
+    /// Whether the same, later, can succeed.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Closed(code) => ErrorCode::from_number(*code).is_some_and(ErrorCode::retryable),
+            Self::Lost(_) => true,
+            Self::File { .. } | Self::Tls(_) | Self::Frame(_) | Self::Body(_) => false,
+        }
+    }
+}
+
+fn name(code: u16) -> String {
+    ErrorCode::from_number(code).map_or_else(|| format!("error {code}"), |code| code.to_string())
+}
+
+impl From<quinn::ConnectionError> for WireError {
+    fn from(error: quinn::ConnectionError) -> Self {
+        use quinn::ConnectionError as E;
+        let text = error.to_string();
+        match error {
+            E::ApplicationClosed(close) => {
+                Self::Closed(u16::try_from(close.error_code.into_inner()).unwrap_or(u16::MAX))
+            }
+            E::ConnectionClosed(close) if is_tls(close.error_code) => Self::Tls(text),
+            E::TransportError(error) if is_tls(error.code) => Self::Tls(text),
+            E::ConnectionClosed(_)
+            | E::TransportError(_)
+            | E::VersionMismatch
+            | E::Reset
+            | E::TimedOut
+            | E::LocallyClosed
+            | E::CidsExhausted => Self::Lost(text),
+        }
+    }
+}
+
+/// TLS alerts travel as 0x100 + alert.
+fn is_tls(code: quinn::TransportErrorCode) -> bool {
+    u64::from(code) & !0xff == 0x100
+}
+
+impl From<quinn::WriteError> for WireError {
+    fn from(error: quinn::WriteError) -> Self {
+        match error {
+            quinn::WriteError::ConnectionLost(error) => error.into(),
+            quinn::WriteError::Stopped(code) => {
+                Self::Closed(u16::try_from(code.into_inner()).unwrap_or(u16::MAX))
+            }
+            quinn::WriteError::ClosedStream | quinn::WriteError::ZeroRttRejected => {
+                Self::Lost(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<quinn::ReadError> for WireError {
+    fn from(error: quinn::ReadError) -> Self {
+        match error {
+            quinn::ReadError::ConnectionLost(error) => error.into(),
+            quinn::ReadError::Reset(code) => {
+                Self::Closed(u16::try_from(code.into_inner()).unwrap_or(u16::MAX))
+            }
+            quinn::ReadError::ClosedStream
+            | quinn::ReadError::IllegalOrderedRead
+            | quinn::ReadError::ZeroRttRejected => Self::Lost(error.to_string()),
+        }
+    }
+}
+
+/// A client's socket; any number of devices share it.
+pub fn endpoint(peer: SocketAddr) -> std::io::Result<quinn::Endpoint> {
+    let local: SocketAddr = match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    quinn::Endpoint::client(local)
+}
+
+/// Who a client says it is and whom it trusts, as PEM, and the protocol it asks for.
+pub struct Identity<'a> {
+    /// The authority that signed the gateway's certificate.
+    pub authority: &'a [u8],
+    /// The device's certificate and key; `None` for a client that shows none.
+    pub certificate: Option<(&'a [u8], &'a [u8])>,
+    /// The protocol's name.
+    pub alpn: &'a [u8],
+}
+
+impl Identity<'_> {
+    /// The QUIC client of this identity.
+    pub fn config(&self) -> Result<quinn::ClientConfig, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(self.authority) {
+            roots.add(certificate.map_err(|e| text(&e))?).map_err(|e| text(&e))?;
+        }
+        let builder =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_protocol_versions(&[&rustls::version::TLS13])
+                .map_err(|e| text(&e))?
+                .with_root_certificates(roots);
+        let mut tls = match self.certificate {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>();
+                let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| text(&e))?;
+                builder.with_client_auth_cert(chain.map_err(|e| text(&e))?, key).map_err(|e| text(&e))?
+            }
+        };
+        tls.alpn_protocols = vec![self.alpn.to_vec()];
+        tls.resumption = rustls::client::Resumption::disabled();
+        let crypto = QuicClientConfig::try_from(tls).map_err(|e| text(&e))?;
+        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+        config.transport_config(Arc::new(transport()));
+        Ok(config)
+    }
+}
+
+/// The QUIC client of one device of the fleet.
+pub fn client_config(fleet: &Fleet, device: &FleetDevice) -> Result<quinn::ClientConfig, WireError> {
+    let read = |path: &PathBuf| {
+        fs::read(path).map_err(|error| WireError::File { path: path.clone(), text: error.to_string() })
+    };
+    let (authority, certificate, key) = (read(&fleet.ca)?, read(&device.certificate)?, read(&device.key)?);
+    let identity =
+        Identity { authority: &authority, certificate: Some((&certificate, &key)), alpn: frame::ALPN };
+    identity.config().map_err(|text| WireError::File { path: device.certificate.clone(), text })
+}
+
+/// The same limits as the gateway's side, seen from the other end.
+pub(crate) fn transport() -> quinn::TransportConfig {
+    let idle = Duration::from_millis(IDLE_MS_MAX).try_into().expect("30 s fits QUIC's integer");
+    let mut transport = quinn::TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(0u32.into())
+        .max_concurrent_uni_streams(0u32.into())
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(RECEIVE_WINDOW_BYTES.into())
+        .receive_window(RECEIVE_WINDOW_BYTES.into())
+        .max_idle_timeout(Some(idle))
+        .mtu_discovery_config(None)
+        .enable_segmentation_offload(true);
+    transport
+}
+
+/// One connection with its one stream.
+pub struct Wire {
+    connection: quinn::Connection,
+    send: quinn::SendStream,
+    receive: quinn::RecvStream,
+    reader: FrameReader,
+    unsent: Vec<u8>,
+    written: usize,
+}
+
+impl Wire {
+    /// Connects and opens the stream; nothing is said yet.
+    pub async fn connect(
+        endpoint: &quinn::Endpoint,
+        config: quinn::ClientConfig,
+        address: SocketAddr,
+        server_name: &str,
+    ) -> Result<Self, WireError> {
+        let connecting = endpoint
+            .connect_with(config, address, server_name)
+            .map_err(|error| WireError::Lost(error.to_string()))?;
+        let connection = connecting.await?;
+        let (send, receive) = connection.open_bi().await?;
+        let reader = FrameReader::default();
+        Ok(Self { connection, send, receive, reader, unsent: Vec::new(), written: 0 })
+    }
+
+    /// Adds a request to what goes out with the next [`Self::pump`]. A request over its limits is not added.
+    pub fn push(&mut self, id: RequestId, request: &Request) -> Result<(), protocol::codec::CodecError> {
+        self.make_room();
+        frame::write_request(id, request, &mut self.unsent)
+    }
+
+    /// Adds bytes as they are.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        self.make_room();
+        self.unsent.extend_from_slice(bytes);
+    }
+
+    /// Bytes that are still to go out.
+    pub fn unsent_bytes(&self) -> usize {
+        self.unsent.len() - self.written
+    }
+
+    /// The next answer that has already arrived. Types that this version does not know are passed over.
+    pub fn next_answer(&mut self) -> Result<Option<(RequestId, Answer)>, WireError> {
+        while let Some(frame) = self.reader.next_frame()? {
+            if let Some(answer) = frame.answer() {
+                return Ok(Some((frame.request, answer?)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes what is unsent and reads what has come; returns when either made progress. May be dropped at any await.
+    pub async fn pump(&mut self) -> Result<(), WireError> {
+        let Self { send, receive, reader, unsent, written, connection } = self;
+        let waiting = *written < unsent.len();
+        tokio::select! {
+            read = receive.read_chunk(READ_BYTES_MAX, true) => match read? {
+                Some(chunk) => reader.push(&chunk.bytes),
+                None => return Err(ended(connection)),
+            },
+            wrote = send.write(&unsent[*written..]), if waiting => *written += wrote?,
+        }
+        Ok(())
+    }
+
+    /// The next answer, however long it takes.
+    pub async fn answer(&mut self) -> Result<(RequestId, Answer), WireError> {
+        loop {
+            if let Some(answer) = self.next_answer()? {
+                return Ok(answer);
+            }
+            self.pump().await?;
+        }
+    }
+
+    /// Says one thing and waits for the next answer, whatever it is.
+    pub async fn ask(&mut self, id: RequestId, request: &Request) -> Result<(RequestId, Answer), WireError> {
+        self.push(id, request)?;
+        self.answer().await
+    }
+
+    /// Resolves when the connection is over, with the reason.
+    pub async fn closed(&self) -> WireError {
+        self.connection.closed().await.into()
+    }
+
+    /// The connection itself.
+    pub fn connection(&self) -> &quinn::Connection {
+        &self.connection
+    }
+
+    fn make_room(&mut self) {
+        if self.written > 0 {
+            self.unsent.drain(..self.written);
+            self.written = 0;
+        }
+    }
+}
+
+/// The gateway finished the stream: with a reason if the connection closed with it.
+fn ended(connection: &quinn::Connection) -> WireError {
+    match connection.close_reason() {
+        Some(reason) => reason.into(),
+        None => WireError::Lost("the gateway ended the stream".to_owned()),
+    }
+}
