@@ -1,1 +1,285 @@
-//! Not written yet.
+//! The punch log: what an acknowledgement stands on. One thread owns it; it writes whatever waits as one batch, syncs once, and
+//! only then answers. Marks, one for each device, tell what is new, what is a repeat and what is missing.
+
+mod disk;
+mod expiry;
+mod format;
+mod log;
+mod marks;
+mod read;
+mod recover;
+mod scan;
+mod seal;
+mod time;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::thread::JoinHandle;
+
+use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict};
+use tokio::sync::{oneshot, watch};
+
+pub use crate::record::{Record, ScanKind};
+pub use expiry::Deletion;
+pub use read::{ExportFormat, VerifyReport, export, verify};
+
+/// Where the log lives and what it may take.
+#[derive(Clone, Debug)]
+pub struct LedgerConfig {
+    /// The segments' directory.
+    pub directory: PathBuf,
+    /// The day keys' directory.
+    pub day_keys: PathBuf,
+    /// Signs deletion records: Ed25519, PKCS#8.
+    pub signing_pkcs8: Vec<u8>,
+    /// A segment is closed at this size, or at the hour.
+    pub segment_bytes_max: u64,
+    /// Days that punches are kept.
+    pub retention_days: u32,
+    /// Punches that may wait for a sync; what comes beyond is answered `Busy`.
+    pub queue_punches_max: usize,
+}
+
+/// Consecutive punches of one device, judged.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Who sent them.
+    pub device: DeviceId,
+    /// The device's epoch.
+    pub epoch: Epoch,
+    /// The region of their places.
+    pub region: RegionId,
+    /// The first record's sequence.
+    pub first: Sequence,
+    /// When they arrived, milliseconds since 1970 UTC.
+    pub received_ms: u64,
+    /// Verdicts of this device to keep in memory for repeats.
+    pub window_punches: u32,
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+/// Verdicts as they are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedRun {
+    /// The first verdict's sequence.
+    pub first: Sequence,
+    /// When they were formed, milliseconds since 1970 UTC.
+    pub as_of_ms: u64,
+    /// The verdicts.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What became of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Durable. Runs in ascending order that cover exactly what was sent; repeats have the verdict that was recorded.
+    Recorded(Vec<RecordedRun>),
+    /// Punches before it are missing.
+    Gap {
+        /// What has to come next.
+        expected: Sequence,
+    },
+    /// The device has used a higher epoch.
+    EpochBehind {
+        /// The highest.
+        current: Epoch,
+    },
+    /// The queue or the disk is full.
+    Busy,
+    /// A write or sync failed; the process is about to end.
+    Down,
+}
+
+/// Where an outcome goes.
+pub type Reply = oneshot::Sender<Outcome>;
+
+/// What the log knows of a device that says hello.
+#[derive(Debug, PartialEq, Eq)]
+pub enum HelloOutcome {
+    /// The highest durable sequence of the epoch, and how many acknowledged punches the log does not have.
+    Known {
+        /// Highest sequence, 0 if none.
+        recorded: Sequence,
+        /// Punches that the device holds an acknowledgement for and that are not in the log. This is on record now.
+        lost: u64,
+    },
+    /// The device has used a higher epoch.
+    EpochBehind {
+        /// The highest.
+        current: Epoch,
+    },
+    /// The queue or the disk is full.
+    Busy,
+    /// A write or sync failed; the process is about to end.
+    Down,
+}
+
+/// Why the log cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The operating system refused.
+    #[error("punch log: {action} {name}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        name: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The log is damaged where damage cannot come from a power cut. Nothing was changed.
+    #[error(
+        "punch log is damaged: {name}: {what} after LSN {lsn}; restore the segment from a copy, the gateway does not start on it"
+    )]
+    Corrupt {
+        /// The segment's file.
+        name: String,
+        /// What is wrong.
+        what: &'static str,
+        /// The last sound batch before the damage.
+        lsn: u64,
+    },
+    /// Written by a later version of the gateway.
+    #[error("punch log: {name} was written by a newer version; start that version")]
+    Newer {
+        /// The segment's file.
+        name: String,
+    },
+    /// A key is missing or unusable.
+    #[error("punch log: {0}")]
+    Key(String),
+}
+
+impl LedgerError {
+    fn io(action: &'static str, name: &str) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let name = name.to_owned();
+        move |source| Self::Io { action, name, source }
+    }
+}
+
+pub(crate) enum Message {
+    Append { run: Run, reply: Reply },
+    Hello { device: DeviceId, epoch: Epoch, acknowledged: Sequence, reply: oneshot::Sender<HelloOutcome> },
+}
+
+/// Runs that may wait, whatever their size: bounds the queue's own memory.
+const QUEUE_RUNS_MAX: usize = 64 * 1024;
+
+/// Owns the log's thread.
+pub struct Ledger {
+    thread: JoinHandle<()>,
+}
+
+/// Speaks to the log; clones share it. The log ends when the last one is dropped.
+#[derive(Clone)]
+pub struct LedgerHandle {
+    queue: SyncSender<Message>,
+    queued_punches: Arc<AtomicUsize>,
+    queue_punches_max: usize,
+    poisoned: watch::Receiver<bool>,
+}
+
+impl Ledger {
+    /// Recovers the log in its directory, making its tail durable anew, and starts the thread that owns it.
+    ///
+    /// # Errors
+    /// Damage that no power cut leaves behind, files of a newer version, a missing key, or the operating system's word.
+    pub fn open(config: &LedgerConfig) -> Result<(Self, LedgerHandle), LedgerError> {
+        let name = config.directory.display().to_string();
+        let disk = disk::RealDisk::open(&config.directory).map_err(LedgerError::io("making", &name))?;
+        let keys = seal::DayKeys::open(&config.day_keys)?;
+        let log = recover::recover(disk, keys, config, crate::clock::now_ms())?;
+        let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
+        let (poison, poisoned) = watch::channel(false);
+        let queued_punches = Arc::<AtomicUsize>::default();
+        let writer = writer::Writer::new(log, messages, Arc::clone(&queued_punches), poison);
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer.run())
+            .map_err(LedgerError::io("starting the thread of", &name))?;
+        let queue_punches_max = config.queue_punches_max;
+        Ok((Self { thread }, LedgerHandle { queue, queued_punches, queue_punches_max, poisoned }))
+    }
+
+    /// Waits until everything queued is written and synced. All handles have to be dropped before.
+    pub fn shutdown(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the ledger's thread panicked");
+        }
+    }
+}
+
+impl LedgerHandle {
+    /// Hands over a run; never blocks. The outcome comes through `reply` when the records are durable, or at once if the
+    /// queue is full.
+    pub fn append(&self, run: Run, reply: Reply) {
+        let punches = run.records.len();
+        if self.queued_punches.fetch_add(punches, Ordering::Relaxed) + punches > self.queue_punches_max {
+            self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
+            let _ = reply.send(Outcome::Busy);
+            return;
+        }
+        let Err(error) = self.queue.try_send(Message::Append { run, reply }) else { return };
+        self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
+        let (message, outcome) = match error {
+            TrySendError::Full(message) => (message, Outcome::Busy),
+            TrySendError::Disconnected(message) => (message, Outcome::Down),
+        };
+        if let Message::Append { reply, .. } = message {
+            let _ = reply.send(outcome);
+        }
+    }
+
+    /// Where the device's numbering stands. A device that holds an acknowledgement for more than the log has is a loss: it is
+    /// recorded, counted, and the numbering goes on above it.
+    pub async fn hello(&self, device: DeviceId, epoch: Epoch, acknowledged: Sequence) -> HelloOutcome {
+        let (reply, outcome) = oneshot::channel();
+        match self.queue.try_send(Message::Hello { device, epoch, acknowledged, reply }) {
+            Ok(()) => outcome.await.unwrap_or(HelloOutcome::Down),
+            Err(TrySendError::Full(_)) => HelloOutcome::Busy,
+            Err(TrySendError::Disconnected(_)) => HelloOutcome::Down,
+        }
+    }
+
+    /// Whether a write or sync has failed.
+    pub fn is_poisoned(&self) -> bool {
+        *self.poisoned.borrow()
+    }
+
+    /// Resolves when a write or sync has failed: the process has to end and recover.
+    pub async fn poisoned(&self) {
+        let mut poisoned = self.poisoned.clone();
+        if poisoned.wait_for(|&poisoned| poisoned).await.is_err() && !*poisoned.borrow() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The name of a segment's file.
+fn segment_name(number: u64) -> String {
+    format!("{number:012}.segment")
+}
+
+/// The segments' numbers, ascending.
+fn segment_numbers(names: &[String]) -> Vec<u64> {
+    let mut numbers: Vec<u64> =
+        names.iter().filter_map(|name| name.strip_suffix(".segment")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The directory's files, for reading only.
+fn open_for_reading(directory: &Path) -> Result<disk::RealDisk, LedgerError> {
+    let name = directory.display().to_string();
+    if !directory.is_dir() {
+        return Err(LedgerError::Io { action: "opening", name, source: std::io::ErrorKind::NotFound.into() });
+    }
+    disk::RealDisk::open(directory).map_err(LedgerError::io("opening", &name))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,256 @@
-//! Not written yet.
+//! One region: judges punches and hands them to the ledger. Its actor holds no state that could be lost, so it can die at any
+//! moment; a batch that kills it three times is recorded without a judgement. Others know it by its [`RegionHandle`].
+
+mod actor;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use metrics::{Counter, Gauge};
+use protocol::message::BusyReason;
+use protocol::{Colour, DeviceId, Epoch, Punch, Reason, RegionId, Sequence, Verdict, metric};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::judge::Judge;
+use crate::ledger::{LedgerHandle, Outcome, Record, RecordedRun, Run, ScanKind};
+use crate::supervisor::{Post, RestartPolicy, supervise};
+use actor::{Punches, RegionActor};
+
+/// Called in the actor's handler before anything else; tests make it panic or block.
+pub type Fault = Arc<dyn Fn(&RegionRequest) + Send + Sync>;
+
+/// What a region may take.
+#[derive(Clone)]
+pub struct RegionConfig {
+    /// Punches inside the actor and its mailbox; what comes beyond is answered `Busy`.
+    pub punches_max: usize,
+    /// How often the actor may fail.
+    pub restarts: RestartPolicy,
+    /// For tests only.
+    pub fault: Option<Fault>,
+}
+
+impl Default for RegionConfig {
+    /// Four of the largest windows.
+    fn default() -> Self {
+        Self { punches_max: 64 * 1024, restarts: RestartPolicy::default(), fault: None }
+    }
+}
+
+/// A batch that fails this often is recorded without a judgement, so that its device is not stuck behind it.
+const FAILURES_MAX: u8 = 3;
+/// Failing batches remembered; more at once is no poison batch but a bug, and parks the region.
+const FAILING_BATCHES_MAX: usize = 256;
+
+/// Consecutive punches of one device, all in this region.
+#[derive(Clone, Debug)]
+pub struct RegionRequest {
+    /// Who sends them.
+    pub device: DeviceId,
+    /// The device's epoch.
+    pub epoch: Epoch,
+    /// The first punch's sequence.
+    pub first: Sequence,
+    /// Verdicts of this device that the ledger keeps in memory for repeats.
+    pub window_punches: u32,
+    /// When they arrived, milliseconds since 1970 UTC.
+    pub received_ms: u64,
+    /// The punches; their places were checked against the device's rights.
+    pub punches: Vec<Punch>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum RegionOutcome {
+    /// The ledger's word.
+    Ledger(Outcome),
+    /// Not taken; to be sent again later.
+    Busy(BusyReason),
+}
+
+/// Speaks for a region; clones share one actor.
+#[derive(Clone)]
+pub struct RegionHandle(Arc<Inner>);
+
+struct Inner {
+    id: RegionId,
+    post: Post<RegionActor>,
+    permits: Arc<Semaphore>,
+    permits_max: usize,
+    ledger: LedgerHandle,
+    failing: Mutex<HashMap<(DeviceId, Epoch, Sequence), u8>>,
+    metrics: RegionMetrics,
+}
+
+struct RegionMetrics {
+    punches: [Counter; 4],
+    permits: Gauge,
+    poison: Counter,
+}
+
+impl RegionMetrics {
+    fn new(id: RegionId) -> Self {
+        let region = id.to_string();
+        let colour = |colour: Colour| {
+            metrics::counter!(metric::PUNCHES, "region" => region.clone(), "colour" => colour.name())
+        };
+        Self {
+            punches: [Colour::Green, Colour::Yellow, Colour::Red, Colour::Unknown].map(colour),
+            permits: metrics::gauge!(metric::PERMITS_IN_USE, "region" => region.clone()),
+            poison: metrics::counter!(metric::POISON_BATCHES),
+        }
+    }
+
+    fn count(&self, runs: &[RecordedRun]) {
+        let mut by_colour = [0u64; 4];
+        for verdict in runs.iter().flat_map(|run| &run.verdicts) {
+            by_colour[usize::from(verdict.colour.number()) - 1] += 1;
+        }
+        for (counter, count) in self.punches.iter().zip(by_colour) {
+            if count > 0 {
+                counter.increment(count);
+            }
+        }
+    }
+}
+
+impl RegionHandle {
+    /// Starts the region's actor on the current arbiter.
+    pub(crate) fn start(id: RegionId, judge: Arc<Judge>, ledger: LedgerHandle, config: &RegionConfig) -> Self {
+        let (fault, actor_ledger) = (config.fault.clone(), ledger.clone());
+        let post = supervise(format!("region-{id}"), config.restarts, move || {
+            RegionActor::new(id, Arc::clone(&judge), actor_ledger.clone(), fault.clone())
+        });
+        Self(Arc::new(Inner {
+            id,
+            post,
+            permits: Arc::new(Semaphore::new(config.punches_max)),
+            permits_max: config.punches_max,
+            ledger,
+            failing: Mutex::default(),
+            metrics: RegionMetrics::new(id),
+        }))
+    }
+
+    /// Which region.
+    pub fn id(&self) -> RegionId {
+        self.0.id
+    }
+
+    /// Whether the region's actor keeps failing and is left alone for a while.
+    pub fn is_parked(&self) -> bool {
+        self.0.post.is_parked()
+    }
+
+    /// Judges and records. Resolves when the punches are durable, or were refused; never later than the ledger answers.
+    pub async fn punch(&self, request: RegionRequest) -> RegionOutcome {
+        let key = (request.device, request.epoch, request.first);
+        if self.has_failed_too_often(key) {
+            return self.record_unjudged(key, request).await;
+        }
+        let outcome = match self.send(request) {
+            Ok(answer) => answer.await,
+            Err(reason) => return RegionOutcome::Busy(reason),
+        };
+        self.0.metrics.permits.set(self.permits_in_use() as f64);
+        match outcome {
+            Ok(outcome) => {
+                self.succeeded(key);
+                self.recorded(outcome)
+            }
+            Err(_) if self.is_parked() => RegionOutcome::Busy(BusyReason::Parked),
+            Err(_) => {
+                self.failed(key);
+                RegionOutcome::Busy(BusyReason::Failed)
+            }
+        }
+    }
+
+    fn send(&self, request: RegionRequest) -> Result<oneshot::Receiver<Outcome>, BusyReason> {
+        let addr = self.0.post.addr().ok_or(BusyReason::Parked)?;
+        let punches = u32::try_from(request.punches.len()).map_err(|_| BusyReason::Region)?;
+        let permit =
+            Arc::clone(&self.0.permits).try_acquire_many_owned(punches).map_err(|_| BusyReason::Region)?;
+        self.0.metrics.permits.set(self.permits_in_use() as f64);
+        let (reply, answer) = oneshot::channel();
+        addr.try_send(Punches { request, reply, permit }).map_err(|_| BusyReason::Region)?;
+        Ok(answer)
+    }
+
+    fn permits_in_use(&self) -> usize {
+        self.0.permits_max - self.0.permits.available_permits()
+    }
+
+    fn recorded(&self, outcome: Outcome) -> RegionOutcome {
+        if let Outcome::Recorded(runs) = &outcome {
+            self.0.metrics.count(runs);
+        }
+        RegionOutcome::Ledger(outcome)
+    }
+
+    async fn record_unjudged(&self, key: FailingKey, request: RegionRequest) -> RegionOutcome {
+        tracing::error!(device = %request.device, first = %request.first, punches = request.punches.len(),
+            "a batch fails its region again and again; it is recorded without a judgement");
+        self.0.metrics.poison.increment(1);
+        let (reply, answer) = oneshot::channel();
+        self.0.ledger.append(run(self.0.id, request, unjudged), reply);
+        let outcome = answer.await.unwrap_or(Outcome::Down);
+        if matches!(outcome, Outcome::Recorded(_)) {
+            self.succeeded(key);
+        }
+        self.recorded(outcome)
+    }
+
+    fn has_failed_too_often(&self, key: FailingKey) -> bool {
+        self.failing().get(&key).is_some_and(|&failures| failures >= FAILURES_MAX)
+    }
+
+    fn failed(&self, key: FailingKey) {
+        let mut failing = self.failing();
+        if failing.len() < FAILING_BATCHES_MAX || failing.contains_key(&key) {
+            *failing.entry(key).or_default() += 1;
+        }
+    }
+
+    fn succeeded(&self, key: FailingKey) {
+        let mut failing = self.failing();
+        if !failing.is_empty() {
+            failing.remove(&key);
+        }
+    }
+
+    fn failing(&self) -> std::sync::MutexGuard<'_, HashMap<FailingKey, u8>> {
+        self.0.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type FailingKey = (DeviceId, Epoch, Sequence);
+
+/// The ledger's run of a request.
+fn run(region: RegionId, request: RegionRequest, record: impl Fn(&Punch) -> Record) -> Run {
+    Run {
+        device: request.device,
+        epoch: request.epoch,
+        region,
+        first: request.first,
+        received_ms: request.received_ms,
+        window_punches: request.window_punches,
+        records: request.punches.iter().map(record).collect(),
+    }
+}
+
+/// What a punch is recorded as when judging it is what fails.
+fn unjudged(punch: &Punch) -> Record {
+    Record {
+        code: None,
+        kind: ScanKind::NotACode,
+        direction: punch.direction,
+        place: punch.place,
+        device_time_ms: punch.device_time_ms,
+        offline: punch.offline.is_some(),
+        verdict: Verdict::ask_staff(Reason::NotJudged),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! The bytes of a segment: a header with all high-water marks, then batches. A batch is a header in the clear, the marks it
+//! moves, and a body sealed with the day's key; one CRC-32C covers all three. Little-endian throughout. Pure.
+
+use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, RegionId, Sequence, Verdict};
+
+use super::{Record, ScanKind};
+
+pub(super) const VERSION: u16 = 1;
+const SEGMENT_MAGIC: [u8; 8] = *b"CTLEDGER";
+const BATCH_MAGIC: [u8; 4] = *b"CTb1";
+const SEGMENT_FIXED_BYTES: usize = 92;
+const BATCH_FIXED_BYTES: usize = 56;
+const CRC_BYTES: usize = 4;
+const MARK_BYTES: usize = 20;
+pub(super) const NONCE_BYTES: usize = 12;
+/// What sealing adds to a body.
+pub(super) const TAG_BYTES: usize = 16;
+/// One record in a body.
+pub(super) const RECORD_BYTES: usize = 27;
+/// A run's own fields in a body.
+pub(super) const RUN_BYTES: usize = 39;
+pub(super) const DIGEST_BYTES: usize = 32;
+
+/// How far a device's punches are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) device: DeviceId,
+    pub(super) epoch: Epoch,
+    pub(super) recorded: Sequence,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SegmentHeader {
+    pub(super) number: u64,
+    /// Hours since 1970 in UTC+8.
+    pub(super) hour: u32,
+    pub(super) first_lsn: u64,
+    pub(super) created_ms: u64,
+    /// Where the segment before ends, and the SHA-256 of its bytes up to there; zero in the very first.
+    pub(super) previous_end: u64,
+    pub(super) previous_digest: [u8; DIGEST_BYTES],
+    pub(super) marks: Vec<Mark>,
+}
+
+/// Why bytes are not what they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Invalid {
+    /// Cut, flipped, or something else altogether.
+    Bytes,
+    /// Sound, but of a version that this code does not know.
+    Newer,
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Invalid> {
+        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(Invalid::Bytes)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    fn u8(&mut self) -> Result<u8, Invalid> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn u16(&mut self) -> Result<u16, Invalid> {
+        self.take().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, Invalid> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, Invalid> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn mark(&mut self) -> Result<Mark, Invalid> {
+        Ok(Mark { device: DeviceId(self.u64()?), epoch: Epoch(self.u32()?), recorded: Sequence(self.u64()?) })
+    }
+}
+
+fn put_mark(mark: &Mark, out: &mut Vec<u8>) {
+    out.extend_from_slice(&mark.device.0.to_le_bytes());
+    out.extend_from_slice(&mark.epoch.0.to_le_bytes());
+    out.extend_from_slice(&mark.recorded.0.to_le_bytes());
+}
+
+impl SegmentHeader {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let len = SEGMENT_FIXED_BYTES + self.marks.len() * MARK_BYTES + CRC_BYTES;
+        let mut out = Vec::with_capacity(len);
+        out.extend_from_slice(&SEGMENT_MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
+        out.extend_from_slice(&(self.marks.len() as u32).to_le_bytes());
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.extend_from_slice(&self.hour.to_le_bytes());
+        out.extend_from_slice(&self.first_lsn.to_le_bytes());
+        out.extend_from_slice(&self.created_ms.to_le_bytes());
+        out.extend_from_slice(&self.previous_end.to_le_bytes());
+        out.extend_from_slice(&self.previous_digest);
+        out.extend_from_slice(&[0; 8]);
+        self.marks.iter().for_each(|mark| put_mark(mark, &mut out));
+        let crc = crc32c::crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// The header at the start of a segment, and where it ends.
+    pub(super) fn decode(bytes: &[u8]) -> Result<(Self, usize), Invalid> {
+        let mut cursor = Cursor(bytes);
+        if cursor.take()? != SEGMENT_MAGIC {
+            return Err(Invalid::Bytes);
+        }
+        let version = cursor.u16()?;
+        cursor.u16()?;
+        let marks = cursor.u32()? as usize;
+        let crc_at = SEGMENT_FIXED_BYTES + marks * MARK_BYTES;
+        check_crc(bytes, &[(0, crc_at)], crc_at)?;
+        if version != VERSION {
+            return Err(Invalid::Newer);
+        }
+        let mut header = Self {
+            number: cursor.u64()?,
+            hour: cursor.u32()?,
+            first_lsn: cursor.u64()?,
+            created_ms: cursor.u64()?,
+            previous_end: cursor.u64()?,
+            previous_digest: cursor.take()?,
+            marks: Vec::with_capacity(marks),
+        };
+        cursor.u64()?;
+        for _ in 0..marks {
+            header.marks.push(cursor.mark()?);
+        }
+        Ok((header, crc_at + CRC_BYTES))
+    }
+}
+
+fn check_crc(bytes: &[u8], parts: &[(usize, usize)], crc_at: usize) -> Result<(), Invalid> {
+    let stored: [u8; CRC_BYTES] =
+        bytes.get(crc_at..).and_then(|rest| rest.first_chunk().copied()).ok_or(Invalid::Bytes)?;
+    let mut crc = 0;
+    for &(from, to) in parts {
+        crc = crc32c::crc32c_append(crc, bytes.get(from..to).ok_or(Invalid::Bytes)?);
+    }
+    if crc == u32::from_le_bytes(stored) { Ok(()) } else { Err(Invalid::Bytes) }
+}
+
+/// A batch's fields in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BatchHeader {
+    pub(super) lsn: u64,
+    /// The last LSN that was known to be durable when this one was written.
+    pub(super) durable_up_to: u64,
+    pub(super) written_ms: u64,
+    /// Days since 1970 in UTC+8: whose key seals the body.
+    pub(super) day: u32,
+    pub(super) nonce: [u8; NONCE_BYTES],
+}
+
+/// A sound batch inside a segment's bytes.
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    pub(super) header: BatchHeader,
+    pub(super) marks: Vec<Mark>,
+    /// What sealing authenticates beside the body.
+    pub(super) associated: Vec<u8>,
+    /// Sealed.
+    pub(super) body: &'a [u8],
+    /// Its whole length.
+    pub(super) len: usize,
+}
+
+/// The longest batch with so many marks and so long a plain body.
+pub(super) const fn batch_bytes(marks: usize, plain: usize) -> usize {
+    BATCH_FIXED_BYTES + CRC_BYTES + marks * MARK_BYTES + plain + TAG_BYTES
+}
+
+/// The clear part of a batch, which sealing authenticates: fixed fields and marks.
+pub(super) fn batch_associated(header: &BatchHeader, marks: &[Mark], plain: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(BATCH_FIXED_BYTES + marks.len() * MARK_BYTES);
+    out.extend_from_slice(&BATCH_MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&[0; 2]);
+    out.extend_from_slice(&header.lsn.to_le_bytes());
+    out.extend_from_slice(&header.durable_up_to.to_le_bytes());
+    out.extend_from_slice(&header.written_ms.to_le_bytes());
+    out.extend_from_slice(&header.day.to_le_bytes());
+    out.extend_from_slice(&(marks.len() as u32).to_le_bytes());
+    out.extend_from_slice(&((plain + TAG_BYTES) as u32).to_le_bytes());
+    out.extend_from_slice(&header.nonce);
+    marks.iter().for_each(|mark| put_mark(mark, &mut out));
+    out
+}
+
+/// Puts a batch together from its clear part and its sealed body.
+pub(super) fn batch_bytes_of(associated: &[u8], sealed: &[u8], out: &mut Vec<u8>) {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(associated), sealed);
+    let (fixed, marks) = associated.split_at(BATCH_FIXED_BYTES);
+    out.extend_from_slice(fixed);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(marks);
+    out.extend_from_slice(sealed);
+}
+
+impl<'a> Batch<'a> {
+    /// The batch at the start of `bytes`.
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Invalid> {
+        let mut cursor = Cursor(bytes);
+        if cursor.take()? != BATCH_MAGIC {
+            return Err(Invalid::Bytes);
+        }
+        let version = cursor.u16()?;
+        cursor.u16()?;
+        let (lsn, durable_up_to, written_ms) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+        let day = cursor.u32()?;
+        let (marks, body) = (cursor.u32()? as usize, cursor.u32()? as usize);
+        let header = BatchHeader { lsn, durable_up_to, written_ms, day, nonce: cursor.take()? };
+        let marks_at = BATCH_FIXED_BYTES + CRC_BYTES;
+        let body_at = marks_at + marks * MARK_BYTES;
+        let len = body_at + body;
+        check_crc(bytes, &[(0, BATCH_FIXED_BYTES), (marks_at, len)], BATCH_FIXED_BYTES)?;
+        if version != VERSION {
+            return Err(Invalid::Newer);
+        }
+        cursor.u32()?;
+        let marks = (0..marks).map(|_| cursor.mark()).collect::<Result<_, _>>()?;
+        let associated = [&bytes[..BATCH_FIXED_BYTES], &bytes[marks_at..body_at]].concat();
+        Ok(Self { header, marks, associated, body: &bytes[body_at..len], len })
+    }
+
+    /// Where a batch might begin in `bytes`, from `from` on.
+    pub(super) fn find(bytes: &[u8], from: usize) -> Option<usize> {
+        let rest = bytes.get(from..)?;
+        rest.windows(BATCH_MAGIC.len()).position(|window| window == BATCH_MAGIC).map(|at| from + at)
+    }
+}
+
+/// One thing in a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// Punches of one device.
+    Run {
+        device: DeviceId,
+        epoch: Epoch,
+        region: RegionId,
+        first: Sequence,
+        received_ms: u64,
+        window_punches: u32,
+        records: Vec<Record>,
+    },
+    /// The device holds acknowledgements for punches that the log does not have.
+    Lost { device: DeviceId, epoch: Epoch, from: Sequence, to: Sequence, noticed_ms: u64 },
+}
+
+const RUN: u8 = 1;
+const LOST: u8 = 2;
+
+impl Entry {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Run { device, epoch, region, first, received_ms, window_punches, records } => {
+                out.push(RUN);
+                out.extend_from_slice(&device.0.to_le_bytes());
+                out.extend_from_slice(&epoch.0.to_le_bytes());
+                out.extend_from_slice(&region.0.to_le_bytes());
+                out.extend_from_slice(&first.0.to_le_bytes());
+                out.extend_from_slice(&received_ms.to_le_bytes());
+                out.extend_from_slice(&window_punches.to_le_bytes());
+                out.extend_from_slice(&(records.len() as u32).to_le_bytes());
+                records.iter().for_each(|record| put_record(record, out));
+            }
+            Self::Lost { device, epoch, from, to, noticed_ms } => {
+                out.push(LOST);
+                out.extend_from_slice(&device.0.to_le_bytes());
+                out.extend_from_slice(&epoch.0.to_le_bytes());
+                out.extend_from_slice(&from.0.to_le_bytes());
+                out.extend_from_slice(&to.0.to_le_bytes());
+                out.extend_from_slice(&noticed_ms.to_le_bytes());
+            }
+        }
+    }
+
+    /// All entries of a plain body.
+    pub(super) fn decode_all(plain: &[u8]) -> Result<Vec<Self>, Invalid> {
+        let mut cursor = Cursor(plain);
+        let mut entries = Vec::new();
+        while !cursor.0.is_empty() {
+            entries.push(Self::decode(&mut cursor)?);
+        }
+        Ok(entries)
+    }
+
+    fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Invalid> {
+        let kind = cursor.u8()?;
+        let (device, epoch) = (DeviceId(cursor.u64()?), Epoch(cursor.u32()?));
+        match kind {
+            RUN => {
+                let (region, first) = (RegionId(cursor.u16()?), Sequence(cursor.u64()?));
+                let (received_ms, window_punches) = (cursor.u64()?, cursor.u32()?);
+                let count = cursor.u32()? as usize;
+                if cursor.0.len() / RECORD_BYTES < count {
+                    return Err(Invalid::Bytes);
+                }
+                let records = (0..count).map(|_| record(cursor)).collect::<Result<_, _>>()?;
+                Ok(Self::Run { device, epoch, region, first, received_ms, window_punches, records })
+            }
+            LOST => Ok(Self::Lost {
+                device,
+                epoch,
+                from: Sequence(cursor.u64()?),
+                to: Sequence(cursor.u64()?),
+                noticed_ms: cursor.u64()?,
+            }),
+            _ => Err(Invalid::Bytes),
+        }
+    }
+}
+
+fn put_record(record: &Record, out: &mut Vec<u8>) {
+    let mut bytes = [0; RECORD_BYTES];
+    bytes[..8].copy_from_slice(&record.code.map_or(0, CodeId::get).to_le_bytes());
+    bytes[8] = record.kind as u8;
+    bytes[9] = record.direction.number();
+    bytes[10..14].copy_from_slice(&record.place.0.to_le_bytes());
+    bytes[14..22].copy_from_slice(&record.device_time_ms.to_le_bytes());
+    bytes[22] = u8::from(record.offline);
+    bytes[23..].copy_from_slice(&record.verdict.to_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+fn record(cursor: &mut Cursor<'_>) -> Result<Record, Invalid> {
+    Ok(Record {
+        code: CodeId::from_u64(cursor.u64()?),
+        kind: ScanKind::from_number(cursor.u8()?).ok_or(Invalid::Bytes)?,
+        direction: Direction::from_number(cursor.u8()?).ok_or(Invalid::Bytes)?,
+        place: PlaceId(cursor.u32()?),
+        device_time_ms: cursor.u64()?,
+        offline: cursor.u8()? != 0,
+        verdict: Verdict::from_bytes(cursor.take()?).ok_or(Invalid::Bytes)?,
+    })
+}

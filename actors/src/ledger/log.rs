@@ -1,0 +1,177 @@
+//! The open log: appends one batch at a time and syncs it, rolls segments by the hour, sets room aside before it writes.
+
+use ring::digest;
+
+use super::disk::{Disk, DiskFile, is_full, write_all_at};
+use super::format::{self, BatchHeader, DIGEST_BYTES, Entry, Mark, SegmentHeader};
+use super::marks::Marks;
+use super::seal::DayKeys;
+use super::{LedgerError, segment_name, time};
+
+/// Room is set aside in steps of this: the length changes, and with it the file's metadata, only once a step.
+pub(super) const ALLOCATION_BYTES: u64 = 1024 * 1024;
+
+/// The segment that is being written.
+pub(super) struct Segment<F> {
+    pub(super) number: u64,
+    pub(super) hour: u32,
+    pub(super) file: F,
+    /// Where the next batch goes.
+    pub(super) end: u64,
+    /// Up to here the file holds zeros.
+    pub(super) allocated: u64,
+    /// Over everything up to `end`.
+    pub(super) digest: digest::Context,
+}
+
+/// The log, open for writing.
+pub(super) struct Log<D: Disk> {
+    pub(super) disk: D,
+    pub(super) keys: DayKeys,
+    pub(super) marks: Marks,
+    pub(super) segment: Segment<D::File>,
+    /// The last LSN that was written, and is durable.
+    pub(super) lsn: u64,
+    /// Up to which LSN a later batch says so.
+    pub(super) said_durable: u64,
+    pub(super) segment_bytes_max: u64,
+    pub(super) retention_days: u32,
+    pub(super) signing_pkcs8: Vec<u8>,
+    /// The day on which expiry was last looked at.
+    pub(super) expired_on: Option<u32>,
+}
+
+/// Why a batch was not written.
+#[derive(Debug)]
+pub(super) enum CommitError {
+    /// The disk has no room; nothing has changed, and it may have later.
+    Full,
+    /// Nobody knows what is on disk now. There is no retry: after a failed sync the kernel calls pages clean that are not.
+    Poison(LedgerError),
+}
+
+impl CommitError {
+    fn reserving(error: std::io::Error, name: &str) -> Self {
+        if is_full(&error) { Self::Full } else { Self::Poison(LedgerError::io("allocating", name)(error)) }
+    }
+}
+
+impl<D: Disk> Log<D> {
+    /// Makes room for a batch of this size at this time: a new segment at the hour or when this one is full, zeros ahead of the
+    /// batch. What can fail for lack of space fails here, before anything has changed.
+    pub(super) fn reserve(&mut self, batch_bytes: u64, now_ms: u64) -> Result<(), CommitError> {
+        let full = self.segment.end + batch_bytes > self.segment_bytes_max;
+        if time::hour(now_ms) > self.segment.hour || full {
+            self.roll(now_ms)?;
+        }
+        let name = segment_name(self.segment.number);
+        let segment = &mut self.segment;
+        let needed = segment.end + batch_bytes;
+        if needed > segment.allocated {
+            let target = needed.next_multiple_of(ALLOCATION_BYTES);
+            let zeros = vec![0; (target - segment.allocated) as usize];
+            write_all_at(&mut segment.file, &zeros, segment.allocated)
+                .map_err(|error| CommitError::reserving(error, &name))?;
+            segment.allocated = target;
+        }
+        Ok(())
+    }
+
+    /// Writes one batch and syncs it; [`Self::reserve`] has made room.
+    pub(super) fn commit(
+        &mut self,
+        entries: &[Entry],
+        marks: &[Mark],
+        now_ms: u64,
+    ) -> Result<u64, CommitError> {
+        let bytes = self.encode(entries, marks, now_ms).map_err(CommitError::Poison)?;
+        let name = segment_name(self.segment.number);
+        let segment = &mut self.segment;
+        write_all_at(&mut segment.file, &bytes, segment.end)
+            .map_err(|error| CommitError::Poison(LedgerError::io("writing", &name)(error)))?;
+        segment.file.sync().map_err(|error| CommitError::Poison(LedgerError::io("syncing", &name)(error)))?;
+        segment.digest.update(&bytes);
+        segment.end += bytes.len() as u64;
+        segment.allocated = segment.allocated.max(segment.end);
+        self.said_durable = self.lsn;
+        self.lsn += 1;
+        Ok(bytes.len() as u64)
+    }
+
+    /// When nothing waits: a batch with nothing in it that says that the last one is durable. From then on damage to that one
+    /// cannot be taken for a torn tail.
+    pub(super) fn say_durable(&mut self, now_ms: u64) -> Result<(), CommitError> {
+        if self.said_durable >= self.lsn {
+            return Ok(());
+        }
+        self.reserve(format::batch_bytes(0, 0) as u64, now_ms)?;
+        self.commit(&[], &[], now_ms)?;
+        // The empty batch itself needs nobody to vouch for it.
+        self.said_durable = self.lsn;
+        Ok(())
+    }
+
+    fn encode(&mut self, entries: &[Entry], marks: &[Mark], now_ms: u64) -> Result<Vec<u8>, LedgerError> {
+        let mut body = Vec::new();
+        entries.iter().for_each(|entry| entry.encode(&mut body));
+        let header = BatchHeader {
+            lsn: self.lsn + 1,
+            durable_up_to: self.lsn,
+            written_ms: now_ms,
+            day: time::day(now_ms),
+            nonce: self.keys.nonce()?,
+        };
+        let associated = format::batch_associated(&header, marks, body.len());
+        self.keys.seal(header.day, header.nonce, &associated, &mut body)?;
+        let mut bytes = Vec::with_capacity(format::batch_bytes(marks.len(), body.len()));
+        format::batch_bytes_of(&associated, &body, &mut bytes);
+        Ok(bytes)
+    }
+
+    fn roll(&mut self, now_ms: u64) -> Result<(), CommitError> {
+        let previous_digest = digest_of(&self.segment.digest);
+        let header = SegmentHeader {
+            number: self.segment.number + 1,
+            hour: time::hour(now_ms).max(self.segment.hour),
+            first_lsn: self.lsn + 1,
+            created_ms: now_ms,
+            previous_end: self.segment.end,
+            previous_digest,
+            marks: self.marks.all(),
+        };
+        let next = create_segment(&self.disk, &header)
+            .map_err(|error| CommitError::reserving(error, &segment_name(header.number)))?;
+        let mut closed = std::mem::replace(&mut self.segment, next);
+        // Gives back the room that was set aside; the content was synced batch by batch, and zeros at the end are allowed.
+        closed.file.set_len(closed.end).map_err(|error| {
+            CommitError::Poison(LedgerError::io("closing", &segment_name(closed.number))(error))
+        })
+    }
+}
+
+/// A digest over what was fed so far.
+pub(super) fn digest_of(context: &digest::Context) -> [u8; DIGEST_BYTES] {
+    let mut bytes = [0; DIGEST_BYTES];
+    bytes.copy_from_slice(context.clone().finish().as_ref());
+    bytes
+}
+
+/// Makes a segment with its header. It has its name only once its header is durable.
+pub(super) fn create_segment<D: Disk>(disk: &D, header: &SegmentHeader) -> std::io::Result<Segment<D::File>> {
+    let name = segment_name(header.number);
+    let fresh = format!("{name}.new");
+    let bytes = header.encode();
+    let mut file = disk.create(&fresh)?;
+    let written = write_all_at(&mut file, &bytes, 0).and_then(|()| file.sync());
+    if let Err(error) = written {
+        drop(file);
+        let _ = disk.remove(&fresh);
+        return Err(error);
+    }
+    disk.rename(&fresh, &name)?;
+    disk.sync_directory()?;
+    let mut digest = digest::Context::new(&digest::SHA256);
+    digest.update(&bytes);
+    let end = bytes.len() as u64;
+    Ok(Segment { number: header.number, hour: header.hour, file, end, allocated: end, digest })
+}

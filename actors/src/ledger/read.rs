@@ -1,0 +1,248 @@
+//! Reads the log without changing it, whether a gateway runs on it or not: verification, exports, and verdicts of long ago.
+
+use std::io::Write;
+use std::path::Path;
+
+use protocol::{CodeId, DeviceId, Epoch, Reason, RegionId, Sequence, Verdict};
+use serde::Serialize;
+
+use super::disk::Disk;
+use super::format::Entry;
+use super::marks::clip;
+use super::recover::{entries, for_each_segment, read};
+use super::scan::Segment;
+use super::seal::DayKeys;
+use super::{LedgerError, Record, RecordedRun, open_for_reading, segment_numbers};
+
+/// What [`verify`] found; all of it is sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Segments read.
+    pub segments: u64,
+    /// Batches read.
+    pub batches: u64,
+    /// The last log sequence number.
+    pub last_lsn: u64,
+    /// Punches whose day key is there.
+    pub punches: u64,
+    /// Punches that devices hold acknowledgements for and the log does not have.
+    pub lost: u64,
+    /// Batches of days that are forgotten.
+    pub forgotten_batches: u64,
+}
+
+/// Reads everything and checks checksums, digests, seals, order and marks.
+///
+/// # Errors
+/// The first damage found, with the last sound LSN before it.
+pub fn verify(directory: &Path, day_keys: &Path) -> Result<VerifyReport, LedgerError> {
+    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
+    let mut report = VerifyReport::default();
+    for_each_segment(&disk, |segment| {
+        report.segments += 1;
+        for batch in &segment.batches {
+            report.batches += 1;
+            report.last_lsn = batch.header.lsn;
+            match entries(&mut keys, batch, u32::MAX)? {
+                None => report.forgotten_batches += 1,
+                Some(entries) => entries.iter().for_each(|entry| match entry {
+                    Entry::Run { records, .. } => report.punches += records.len() as u64,
+                    Entry::Lost { from, to, .. } => report.lost += to.0 + 1 - from.0,
+                }),
+            }
+        }
+        Ok(())
+    })?;
+    Ok(report)
+}
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Comma-separated, with a header line.
+    Csv,
+    /// One JSON object on each line.
+    JsonLines,
+}
+
+#[derive(Serialize)]
+struct Row {
+    lsn: u64,
+    device: u64,
+    epoch: u32,
+    sequence: u64,
+    region: u16,
+    place: u32,
+    direction: &'static str,
+    kind: &'static str,
+    code: Option<u64>,
+    device_time_ms: u64,
+    received_ms: u64,
+    offline: bool,
+    colour: &'static str,
+    advice: &'static str,
+    basis: &'static str,
+    reason: &'static str,
+}
+
+enum Rows<'a> {
+    Csv(Box<csv::Writer<&'a mut dyn Write>>),
+    Json(&'a mut dyn Write),
+}
+
+impl Rows<'_> {
+    fn write(&mut self, row: &Row) -> std::io::Result<()> {
+        match self {
+            Self::Csv(out) => out.serialize(row).map_err(std::io::Error::other),
+            Self::Json(out) => {
+                serde_json::to_writer(&mut **out, row)?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Self::Csv(mut out) => out.flush(),
+            Self::Json(out) => out.flush(),
+        }
+    }
+}
+
+/// Writes every punch in the order of the log; how many there were. Columns: lsn, device, epoch, sequence, region, place,
+/// direction, kind, code, device_time_ms, received_ms, offline, colour, advice, basis, reason.
+///
+/// # Errors
+/// Damage in the log, or the output's own.
+pub fn export(
+    directory: &Path,
+    day_keys: &Path,
+    format: ExportFormat,
+    out: &mut dyn Write,
+) -> Result<u64, LedgerError> {
+    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
+    let mut rows = match format {
+        ExportFormat::Csv => Rows::Csv(Box::new(csv::Writer::from_writer(out))),
+        ExportFormat::JsonLines => Rows::Json(out),
+    };
+    let mut written = 0;
+    for_each_segment(&disk, |segment| {
+        for batch in &segment.batches {
+            for entry in entries(&mut keys, batch, u32::MAX)?.unwrap_or_default() {
+                written += export_entry(batch.header.lsn, &entry, &mut rows)
+                    .map_err(LedgerError::io("exporting to", "the output"))?;
+            }
+        }
+        Ok(())
+    })?;
+    rows.finish().map_err(LedgerError::io("exporting to", "the output"))?;
+    Ok(written)
+}
+
+fn export_entry(lsn: u64, entry: &Entry, rows: &mut Rows<'_>) -> std::io::Result<u64> {
+    let Entry::Run { device, epoch, region, first, received_ms, records, .. } = entry else { return Ok(0) };
+    for (sequence, record) in (first.0..).zip(records) {
+        rows.write(&row(lsn, (*device, *epoch, *region), sequence, *received_ms, record))?;
+    }
+    Ok(records.len() as u64)
+}
+
+fn row(
+    lsn: u64,
+    (device, epoch, region): (DeviceId, Epoch, RegionId),
+    sequence: u64,
+    received_ms: u64,
+    record: &Record,
+) -> Row {
+    Row {
+        lsn,
+        device: device.0,
+        epoch: epoch.0,
+        sequence,
+        region: region.0,
+        place: record.place.0,
+        direction: record.direction.name(),
+        kind: record.kind.name(),
+        code: record.code.map(CodeId::get),
+        device_time_ms: record.device_time_ms,
+        received_ms,
+        offline: record.offline,
+        colour: record.verdict.colour.name(),
+        advice: record.verdict.advice.name(),
+        basis: record.verdict.basis.name(),
+        reason: record.verdict.reason.name(),
+    }
+}
+
+/// Verdicts that are no longer in memory: `count` punches of a device from `first` on.
+pub(super) struct Wanted {
+    pub(super) device: DeviceId,
+    pub(super) epoch: Epoch,
+    pub(super) first: Sequence,
+    pub(super) count: usize,
+}
+
+/// Looks for recorded verdicts, newest segment first. What is not found any more (expired, or lost) is a verdict for a human.
+/// Runs come back in ascending order and cover exactly what was wanted.
+pub(super) fn lookup<D: Disk>(
+    disk: &D,
+    keys: &mut DayKeys,
+    wanted: &Wanted,
+) -> Result<Vec<RecordedRun>, LedgerError> {
+    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
+    let mut found: Vec<RecordedRun> = Vec::new();
+    for &number in segment_numbers(&names).iter().rev() {
+        let bytes = read(disk, number)?;
+        let segment = Segment::read(number, &bytes)?;
+        lookup_in(&segment, keys, wanted, &mut found)?;
+        if found.iter().map(|run| run.verdicts.len()).sum::<usize>() >= wanted.count {
+            break;
+        }
+    }
+    found.sort_by_key(|run| run.first);
+    Ok(fill(found, wanted))
+}
+
+fn lookup_in(
+    segment: &Segment<'_>,
+    keys: &mut DayKeys,
+    wanted: &Wanted,
+    found: &mut Vec<RecordedRun>,
+) -> Result<(), LedgerError> {
+    let mine = |batch: &&super::format::Batch<'_>| {
+        batch.marks.iter().any(|mark| mark.device == wanted.device && mark.epoch == wanted.epoch)
+    };
+    for batch in segment.batches.iter().filter(mine) {
+        for entry in entries(keys, batch, u32::MAX)?.unwrap_or_default() {
+            if let Entry::Run { device, epoch, first, received_ms, records, .. } = entry
+                && (device, epoch) == (wanted.device, wanted.epoch)
+            {
+                let verdicts = records.iter().map(|record| record.verdict).collect();
+                let run = RecordedRun { first, as_of_ms: received_ms, verdicts };
+                found.extend(clip(&run, wanted.first.0, wanted.first.0 + wanted.count as u64));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fill(found: Vec<RecordedRun>, wanted: &Wanted) -> Vec<RecordedRun> {
+    let unknown = |from: u64, to: u64| RecordedRun {
+        first: Sequence(from),
+        as_of_ms: 0,
+        verdicts: vec![Verdict::ask_staff(Reason::NotJudged); (to - from) as usize],
+    };
+    let (mut next, end) = (wanted.first.0, wanted.first.0 + wanted.count as u64);
+    let mut all = Vec::new();
+    for run in found {
+        if run.first.0 > next {
+            all.push(unknown(next, run.first.0));
+        }
+        next = run.first.0 + run.verdicts.len() as u64;
+        all.push(run);
+    }
+    if next < end {
+        all.push(unknown(next, end));
+    }
+    all
+}

@@ -1,0 +1,246 @@
+//! Opens the log after whatever happened. Only the last batch may be torn; it is set aside and cut. The last segment is written
+//! anew and synced before anything is acknowledged, since a failed sync may have left pages that read back and are not on disk.
+
+use ring::digest;
+
+use super::disk::{Disk, DiskFile, write_all_at};
+use super::format::{Batch, DIGEST_BYTES, Entry, Mark, SegmentHeader};
+use super::log::{self, Log, create_segment};
+use super::marks::Marks;
+use super::scan::{Segment, Tail, corrupt};
+use super::seal::DayKeys;
+use super::{LedgerConfig, LedgerError, RecordedRun, Sequence, segment_name, segment_numbers, time};
+
+/// Recovers the log, or makes an empty one.
+pub(super) fn recover<D: Disk>(
+    disk: D,
+    mut keys: DayKeys,
+    config: &LedgerConfig,
+    now_ms: u64,
+) -> Result<Log<D>, LedgerError> {
+    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
+    for name in names.iter().filter(|name| name.ends_with(".new")) {
+        disk.remove(name).map_err(LedgerError::io("removing", name))?;
+    }
+    let numbers = segment_numbers(&names);
+    if let Some(pair) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
+        return Err(corrupt(pair[0] + 1, 0, "it is missing"));
+    }
+    let oldest_day = time::day(now_ms).saturating_sub(config.retention_days);
+    let opened = match numbers.last() {
+        None => create_first(&disk, now_ms)?,
+        Some(&last) => {
+            let before = numbers.len() > 1;
+            open_last(&disk, &mut keys, last, before, oldest_day)?
+        }
+    };
+    Ok(Log {
+        disk,
+        keys,
+        marks: opened.marks,
+        segment: opened.segment,
+        lsn: opened.lsn,
+        said_durable: opened.said_durable,
+        segment_bytes_max: config.segment_bytes_max,
+        retention_days: config.retention_days,
+        signing_pkcs8: config.signing_pkcs8.clone(),
+        expired_on: None,
+    })
+}
+
+struct Opened<F> {
+    segment: log::Segment<F>,
+    marks: Marks,
+    lsn: u64,
+    said_durable: u64,
+}
+
+fn create_first<D: Disk>(disk: &D, now_ms: u64) -> Result<Opened<D::File>, LedgerError> {
+    let header = SegmentHeader {
+        number: 1,
+        hour: time::hour(now_ms),
+        first_lsn: 1,
+        created_ms: now_ms,
+        previous_end: 0,
+        previous_digest: [0; DIGEST_BYTES],
+        marks: Vec::new(),
+    };
+    let segment = create_segment(disk, &header).map_err(LedgerError::io("making", &segment_name(1)))?;
+    Ok(Opened { segment, marks: Marks::default(), lsn: 0, said_durable: 0 })
+}
+
+fn open_last<D: Disk>(
+    disk: &D,
+    keys: &mut DayKeys,
+    number: u64,
+    has_before: bool,
+    oldest_day: u32,
+) -> Result<Opened<D::File>, LedgerError> {
+    let bytes = read(disk, number)?;
+    let last = Segment::read(number, &bytes)?;
+    last.check_tail(true)?;
+    let mut marks = if has_before {
+        marks_of_before(disk, keys, &last.header, oldest_day)?
+    } else {
+        Marks::from_all(last.header.marks.iter().copied())
+    };
+    for batch in &last.batches {
+        fold(&mut marks, keys, batch, oldest_day)?;
+    }
+    let said_durable = last.batches.last().map_or(last.last_lsn(), |batch| match batch.marks.is_empty() {
+        true => batch.header.lsn,
+        false => batch.header.durable_up_to,
+    });
+    let (lsn, end, hour) = (last.last_lsn(), last.end, last.header.hour);
+    if last.tail == Tail::Torn {
+        set_aside(disk, number, lsn, &bytes[end..])?;
+    }
+    let file = write_anew(disk, number, &bytes[..end])?;
+    let mut digest = digest::Context::new(&digest::SHA256);
+    digest.update(&bytes[..end]);
+    let end = end as u64;
+    let segment = log::Segment { number, hour, file, end, allocated: end, digest };
+    Ok(Opened { segment, marks, lsn, said_durable })
+}
+
+/// The segment before the last one: checked against the digest that the last one holds of it, and read for its devices' last
+/// verdicts, which a device may ask for again.
+fn marks_of_before<D: Disk>(
+    disk: &D,
+    keys: &mut DayKeys,
+    last: &SegmentHeader,
+    oldest_day: u32,
+) -> Result<Marks, LedgerError> {
+    let number = last.number - 1;
+    let bytes = read(disk, number)?;
+    let before = Segment::read(number, &bytes)?;
+    before.check_tail(false)?;
+    check_digest(&before, &bytes, last)?;
+    let mut marks = Marks::from_all(before.header.marks.iter().copied());
+    for batch in &before.batches {
+        fold(&mut marks, keys, batch, oldest_day)?;
+    }
+    let agrees = |mark: &Mark| marks.get(mark.device) == Some((mark.epoch, mark.recorded));
+    if marks.len() != last.marks.len() || !last.marks.iter().all(agrees) {
+        return Err(corrupt(
+            last.number,
+            last.first_lsn - 1,
+            "its marks are not those of the segment before",
+        ));
+    }
+    Ok(marks)
+}
+
+/// Checks a closed segment against what the next one says of it.
+pub(super) fn check_digest(
+    segment: &Segment<'_>,
+    bytes: &[u8],
+    next: &SegmentHeader,
+) -> Result<(), LedgerError> {
+    let number = segment.header.number;
+    if segment.last_lsn() + 1 != next.first_lsn || segment.end as u64 != next.previous_end {
+        return Err(corrupt(number, segment.last_lsn(), "it does not end where the next one begins"));
+    }
+    let digest = digest::digest(&digest::SHA256, &bytes[..segment.end]);
+    if digest.as_ref() != next.previous_digest {
+        return Err(corrupt(
+            number,
+            segment.header.first_lsn - 1,
+            "its digest is not what the next one says",
+        ));
+    }
+    Ok(())
+}
+
+/// What a batch changes.
+fn fold(
+    marks: &mut Marks,
+    keys: &mut DayKeys,
+    batch: &Batch<'_>,
+    oldest_day: u32,
+) -> Result<(), LedgerError> {
+    for entry in entries(keys, batch, oldest_day)?.unwrap_or_default() {
+        if let Entry::Run { device, epoch, first, received_ms, window_punches, records, .. } = entry {
+            let recorded = Sequence(first.0 + records.len() as u64 - 1);
+            marks.set(Mark { device, epoch, recorded });
+            let verdicts = records.iter().map(|record| record.verdict).collect();
+            let run = RecordedRun { first, as_of_ms: received_ms, verdicts };
+            marks.remember(device, run, window_punches);
+        }
+    }
+    batch.marks.iter().for_each(|&mark| marks.set(mark));
+    Ok(())
+}
+
+/// A batch's entries; `None` if its day is forgotten.
+pub(super) fn entries(
+    keys: &mut DayKeys,
+    batch: &Batch<'_>,
+    oldest_day: u32,
+) -> Result<Option<Vec<Entry>>, LedgerError> {
+    let header = batch.header;
+    let Some(plain) = keys.open_body(header.day, header.nonce, &batch.associated, batch.body)? else {
+        if header.day > oldest_day {
+            let day = time::day_name(header.day);
+            return Err(LedgerError::Key(format!("the key of {day} is missing; restore it from a copy")));
+        }
+        return Ok(None);
+    };
+    let damaged = |_| LedgerError::Key(format!("the batch with LSN {} does not decode", header.lsn));
+    Entry::decode_all(&plain).map(Some).map_err(damaged)
+}
+
+pub(super) fn read<D: Disk>(disk: &D, number: u64) -> Result<Vec<u8>, LedgerError> {
+    let name = segment_name(number);
+    disk.read(&name).map_err(LedgerError::io("reading", &name))
+}
+
+fn set_aside<D: Disk>(disk: &D, number: u64, lsn: u64, torn: &[u8]) -> Result<(), LedgerError> {
+    let used = torn.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let name = format!("{}.torn-after-{lsn}", segment_name(number));
+    tracing::warn!(
+        name,
+        bytes = used,
+        lsn,
+        "the last batch was torn by a crash; it was never acknowledged and is set aside"
+    );
+    let mut file = disk.create(&name).map_err(LedgerError::io("making", &name))?;
+    write_all_at(&mut file, &torn[..used], 0).map_err(LedgerError::io("writing", &name))
+}
+
+fn write_anew<D: Disk>(disk: &D, number: u64, content: &[u8]) -> Result<D::File, LedgerError> {
+    let name = segment_name(number);
+    let fresh = format!("{name}.new");
+    let mut file = disk.create(&fresh).map_err(LedgerError::io("making", &fresh))?;
+    write_all_at(&mut file, content, 0)
+        .and_then(|()| file.sync())
+        .and_then(|()| disk.rename(&fresh, &name))
+        .and_then(|()| disk.sync_directory())
+        .map_err(LedgerError::io("writing anew", &name))?;
+    Ok(file)
+}
+
+/// Every segment in order, each checked against its neighbours; `visit` sees each.
+pub(super) fn for_each_segment<D: Disk>(
+    disk: &D,
+    mut visit: impl FnMut(&Segment<'_>) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
+    let numbers = segment_numbers(&names);
+    let mut before: Option<(u64, Vec<u8>)> = None;
+    for &number in &numbers {
+        let bytes = read(disk, number)?;
+        let segment = Segment::read(number, &bytes)?;
+        segment.check_tail(Some(&number) == numbers.last())?;
+        if let Some((number_before, bytes_before)) = &before {
+            if number_before + 1 != number {
+                return Err(corrupt(number_before + 1, 0, "it is missing"));
+            }
+            let segment_before = Segment::read(*number_before, bytes_before)?;
+            check_digest(&segment_before, bytes_before, &segment.header)?;
+        }
+        visit(&segment)?;
+        before = Some((number, bytes));
+    }
+    Ok(())
+}

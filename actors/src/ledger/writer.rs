@@ -1,0 +1,379 @@
+//! The thread that owns the log: takes everything that waits, writes it as one batch, syncs, answers. While it syncs, the next
+//! batch collects in the queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+use protocol::{DeviceId, Epoch, Sequence, metric};
+use tokio::sync::{oneshot, watch};
+
+use super::disk::Disk;
+use super::format::{self, Entry, Mark, RECORD_BYTES, RUN_BYTES};
+use super::log::{CommitError, Log};
+use super::marks::Seen;
+use super::read::{Wanted, lookup};
+use super::seal::DayKeys;
+use super::{HelloOutcome, Message, Outcome, RecordedRun, Reply, Run};
+use crate::clock;
+
+/// Punches in one batch at most: bounds what one sync makes others wait for.
+const BATCH_PUNCHES_MAX: usize = 64 * 1024;
+/// After this long without work the last batch is vouched for, and expiry is looked at.
+const IDLE: Duration = Duration::from_millis(100);
+/// Look-ups of old verdicts that may wait.
+const LOOKUPS_MAX: usize = 1024;
+
+struct LedgerMetrics {
+    batch_punches: Histogram,
+    sync_seconds: Histogram,
+    bytes: Counter,
+    lsn: Gauge,
+    queued: Gauge,
+    poisoned: Gauge,
+    full: Gauge,
+    duplicates: Counter,
+    gaps: Counter,
+    lost: Counter,
+}
+
+impl LedgerMetrics {
+    fn new() -> Self {
+        Self {
+            batch_punches: metrics::histogram!(metric::BATCH_PUNCHES),
+            sync_seconds: metrics::histogram!(metric::SYNC_SECONDS),
+            bytes: metrics::counter!(metric::LEDGER_BYTES),
+            lsn: metrics::gauge!(metric::LEDGER_LSN),
+            queued: metrics::gauge!(metric::LEDGER_QUEUED),
+            poisoned: metrics::gauge!(metric::LEDGER_POISONED),
+            full: metrics::gauge!(metric::LEDGER_FULL),
+            duplicates: metrics::counter!(metric::DUPLICATES),
+            gaps: metrics::counter!(metric::GAPS),
+            lost: metrics::counter!(metric::LOST),
+        }
+    }
+}
+
+/// An answer that waits for the sync.
+enum Answer {
+    Run {
+        reply: Reply,
+        runs: Vec<RecordedRun>,
+    },
+    /// Part of it has to be looked for on disk.
+    Lookup(Lookup),
+    Hello {
+        reply: oneshot::Sender<HelloOutcome>,
+        outcome: HelloOutcome,
+    },
+}
+
+struct Lookup {
+    wanted: Wanted,
+    runs: Vec<RecordedRun>,
+    reply: Reply,
+}
+
+/// What the messages of one round come to.
+#[derive(Default)]
+struct Round {
+    entries: Vec<Entry>,
+    marks: Vec<Mark>,
+    answers: Vec<Answer>,
+    punches: usize,
+}
+
+pub(super) struct Writer<D: Disk> {
+    log: Log<D>,
+    messages: Receiver<Message>,
+    queued_punches: Arc<AtomicUsize>,
+    poison: watch::Sender<bool>,
+    lookups: Option<SyncSender<Lookup>>,
+    metrics: LedgerMetrics,
+    poisoned: bool,
+}
+
+impl<D: Disk + Clone> Writer<D> {
+    pub(super) fn new(
+        log: Log<D>,
+        messages: Receiver<Message>,
+        queued_punches: Arc<AtomicUsize>,
+        poison: watch::Sender<bool>,
+    ) -> Self {
+        let metrics = LedgerMetrics::new();
+        metrics.lsn.set(log.lsn as f64);
+        metrics.poisoned.set(0.0);
+        metrics.full.set(0.0);
+        Self { log, messages, queued_punches, poison, lookups: None, metrics, poisoned: false }
+    }
+
+    /// Works until every handle is gone.
+    pub(super) fn run(mut self) {
+        self.start_lookups();
+        loop {
+            match self.messages.recv_timeout(IDLE) {
+                Ok(first) => {
+                    let messages = self.collect(first);
+                    self.round(messages, clock::now_ms());
+                }
+                Err(RecvTimeoutError::Timeout) => self.idle(clock::now_ms()),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.idle(clock::now_ms());
+    }
+
+    fn start_lookups(&mut self) {
+        let (disk, directory) = (self.log.disk.clone(), self.log.keys.directory().to_owned());
+        let (lookups, waiting) = sync_channel::<Lookup>(LOOKUPS_MAX);
+        let work = move || {
+            let Ok(mut keys) = DayKeys::open(&directory) else { return };
+            for lookup in waiting {
+                answer_lookup(&disk, &mut keys, lookup);
+            }
+        };
+        match std::thread::Builder::new().name("ledger-lookup".to_owned()).spawn(work) {
+            Ok(_) => self.lookups = Some(lookups),
+            Err(error) => tracing::error!(%error, "no thread for looking up old verdicts"),
+        }
+    }
+
+    fn collect(&self, first: Message) -> Vec<Message> {
+        let mut punches = first.punches();
+        let mut messages = vec![first];
+        while punches < BATCH_PUNCHES_MAX
+            && let Ok(message) = self.messages.try_recv()
+        {
+            punches += message.punches();
+            messages.push(message);
+        }
+        messages
+    }
+
+    /// When nothing waits.
+    pub(super) fn idle(&mut self, now_ms: u64) {
+        if self.poisoned {
+            return;
+        }
+        let result = self.log.say_durable(now_ms).and_then(|()| self.log.expire(now_ms));
+        match result {
+            Ok(()) => self.metrics.full.set(0.0),
+            Err(error) => self.refuse(Vec::new(), error),
+        }
+        self.metrics.queued.set(self.queued_punches.load(Ordering::Relaxed) as f64);
+    }
+
+    /// Writes and answers what came in one go.
+    pub(super) fn round(&mut self, messages: Vec<Message>, now_ms: u64) {
+        let queued: usize = messages.iter().map(Message::punches).sum();
+        let left = self.queued_punches.fetch_sub(queued, Ordering::Relaxed) - queued;
+        self.metrics.queued.set(left as f64);
+        if self.poisoned {
+            messages.into_iter().for_each(|message| message.refuse(Outcome::Down, HelloOutcome::Down));
+            return;
+        }
+        let plain: usize = messages.iter().map(|message| RUN_BYTES + message.punches() * RECORD_BYTES).sum();
+        if let Err(error) = self.log.reserve(format::batch_bytes(messages.len(), plain) as u64, now_ms) {
+            self.refuse(messages, error);
+            return;
+        }
+        let mut round = Round::default();
+        for message in messages {
+            self.take(message, &mut round, now_ms);
+        }
+        self.commit(round, now_ms);
+    }
+
+    fn take(&mut self, message: Message, round: &mut Round, now_ms: u64) {
+        match message {
+            Message::Append { run, reply } => self.take_run(run, reply, round),
+            Message::Hello { device, epoch, acknowledged, reply } => {
+                match self.greet(device, epoch, acknowledged, round, now_ms) {
+                    Err(current) => drop(reply.send(HelloOutcome::EpochBehind { current })),
+                    Ok(outcome) => round.answers.push(Answer::Hello { reply, outcome }),
+                }
+            }
+        }
+    }
+
+    fn take_run(&mut self, run: Run, reply: Reply, round: &mut Round) {
+        let repeats = match self.log.marks.see(&run) {
+            Seen::Accepted { repeats } => repeats,
+            Seen::Gap { expected } => {
+                self.metrics.gaps.increment(1);
+                let _ = reply.send(Outcome::Gap { expected });
+                return;
+            }
+            Seen::EpochBehind { current } => {
+                let _ = reply.send(Outcome::EpochBehind { current });
+                return;
+            }
+        };
+        let mut runs = Vec::new();
+        let mut missing = 0;
+        if repeats > 0 {
+            self.metrics.duplicates.increment(repeats as u64);
+            runs = self.log.marks.recall(run.device, run.first, repeats);
+            missing = repeats - runs.iter().map(|run| run.verdicts.len()).sum::<usize>();
+        }
+        let wanted = Wanted { device: run.device, epoch: run.epoch, first: run.first, count: missing };
+        if repeats < run.records.len() {
+            runs.push(self.take_new(run, repeats, round));
+        }
+        round.answers.push(match missing {
+            0 => Answer::Run { reply, runs },
+            _ => Answer::Lookup(Lookup { wanted, runs, reply }),
+        });
+    }
+
+    fn take_new(&mut self, mut run: Run, repeats: usize, round: &mut Round) -> RecordedRun {
+        run.records.drain(..repeats);
+        let first = Sequence(run.first.0 + repeats as u64);
+        let recorded = RecordedRun {
+            first,
+            as_of_ms: run.received_ms,
+            verdicts: run.records.iter().map(|record| record.verdict).collect(),
+        };
+        self.log.marks.remember(run.device, recorded.clone(), run.window_punches);
+        round.punches += run.records.len();
+        let end = Sequence(first.0 + run.records.len() as u64 - 1);
+        round.marks.push(Mark { device: run.device, epoch: run.epoch, recorded: end });
+        round.entries.push(Entry::Run {
+            device: run.device,
+            epoch: run.epoch,
+            region: run.region,
+            first,
+            received_ms: run.received_ms,
+            window_punches: run.window_punches,
+            records: run.records,
+        });
+        recorded
+    }
+
+    fn greet(
+        &mut self,
+        device: DeviceId,
+        epoch: Epoch,
+        acknowledged: Sequence,
+        round: &mut Round,
+        now_ms: u64,
+    ) -> Result<HelloOutcome, Epoch> {
+        let recorded = match self.log.marks.get(device) {
+            Some((current, _)) if epoch < current => return Err(current),
+            Some((current, recorded)) if epoch == current => recorded,
+            Some(_) | None => Sequence(0),
+        };
+        if acknowledged <= recorded {
+            return Ok(HelloOutcome::Known { recorded, lost: 0 });
+        }
+        let lost = acknowledged.0 - recorded.0;
+        tracing::error!(%device, from = recorded.0 + 1, to = acknowledged.0,
+            "a device holds acknowledgements for punches that the log does not have");
+        self.metrics.lost.increment(lost);
+        let mark = Mark { device, epoch, recorded: acknowledged };
+        self.log.marks.set(mark);
+        round.marks.push(mark);
+        let from = Sequence(recorded.0 + 1);
+        round.entries.push(Entry::Lost { device, epoch, from, to: acknowledged, noticed_ms: now_ms });
+        Ok(HelloOutcome::Known { recorded: acknowledged, lost })
+    }
+
+    fn commit(&mut self, round: Round, now_ms: u64) {
+        if !round.entries.is_empty() {
+            let start = clock::now();
+            match self.log.commit(&round.entries, &round.marks, now_ms) {
+                Ok(bytes) => {
+                    self.metrics.sync_seconds.record(clock::since(start));
+                    self.metrics.batch_punches.record(round.punches as f64);
+                    self.metrics.bytes.increment(bytes);
+                    self.metrics.lsn.set(self.log.lsn as f64);
+                    self.metrics.full.set(0.0);
+                }
+                Err(error) => {
+                    round.answers.into_iter().for_each(Answer::down);
+                    self.refuse(Vec::new(), error);
+                    return;
+                }
+            }
+        }
+        for answer in round.answers {
+            match answer {
+                Answer::Run { reply, runs } => drop(reply.send(Outcome::Recorded(runs))),
+                Answer::Hello { reply, outcome } => drop(reply.send(outcome)),
+                Answer::Lookup(lookup) => self.send_lookup(lookup),
+            }
+        }
+    }
+
+    fn send_lookup(&self, lookup: Lookup) {
+        let Some(lookups) = &self.lookups else { return drop(lookup.reply.send(Outcome::Busy)) };
+        if let Err(TrySendError::Full(lookup) | TrySendError::Disconnected(lookup)) = lookups.try_send(lookup)
+        {
+            let _ = lookup.reply.send(Outcome::Busy);
+        }
+    }
+
+    fn refuse(&mut self, messages: Vec<Message>, error: CommitError) {
+        let full = matches!(error, CommitError::Full);
+        match error {
+            CommitError::Full => {
+                self.metrics.full.set(1.0);
+                tracing::warn!("the punch log's disk is full; punches are answered Busy until there is room");
+            }
+            CommitError::Poison(error) => {
+                tracing::error!(%error, "the punch log failed; nothing more is acknowledged, the process ends");
+                self.metrics.poisoned.set(1.0);
+                self.poisoned = true;
+                self.poison.send_replace(true);
+            }
+        }
+        for message in messages {
+            match full {
+                true => message.refuse(Outcome::Busy, HelloOutcome::Busy),
+                false => message.refuse(Outcome::Down, HelloOutcome::Down),
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn down(self) {
+        match self {
+            Self::Run { reply, .. } | Self::Lookup(Lookup { reply, .. }) => drop(reply.send(Outcome::Down)),
+            Self::Hello { reply, .. } => drop(reply.send(HelloOutcome::Down)),
+        }
+    }
+}
+
+impl Message {
+    fn punches(&self) -> usize {
+        match self {
+            Self::Append { run, .. } => run.records.len(),
+            Self::Hello { .. } => 0,
+        }
+    }
+
+    fn refuse(self, run: Outcome, hello: HelloOutcome) {
+        match self {
+            Self::Append { reply, .. } => drop(reply.send(run)),
+            Self::Hello { reply, .. } => drop(reply.send(hello)),
+        }
+    }
+}
+
+fn answer_lookup<D: Disk>(disk: &D, keys: &mut DayKeys, lookup_: Lookup) {
+    let Lookup { wanted, runs, reply } = lookup_;
+    let outcome = match lookup(disk, keys, &wanted) {
+        Ok(mut found) => {
+            found.extend(runs);
+            Outcome::Recorded(found)
+        }
+        Err(error) => {
+            tracing::error!(%error, "old verdicts cannot be read");
+            Outcome::Busy
+        }
+    };
+    let _ = reply.send(outcome);
+}

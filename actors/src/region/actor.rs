@@ -1,0 +1,67 @@
+//! The actor behind a region's handle: one message, one pass over its punches, one hand-over to the ledger. Nothing awaits here.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message, Supervised};
+use protocol::RegionId;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Fault, RegionRequest, run};
+use crate::judge::Judge;
+use crate::ledger::{LedgerHandle, Reply};
+
+/// A request, where its outcome goes, and the permit that bounds what waits here.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Punches {
+    pub(super) request: RegionRequest,
+    pub(super) reply: Reply,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+pub(super) struct RegionActor {
+    id: RegionId,
+    judge: Arc<Judge>,
+    ledger: LedgerHandle,
+    fault: Option<Fault>,
+}
+
+impl RegionActor {
+    pub(super) fn new(
+        id: RegionId,
+        judge: Arc<Judge>,
+        ledger: LedgerHandle,
+        fault: Option<Fault>,
+    ) -> Self {
+        Self { id, judge, ledger, fault }
+    }
+}
+
+/// Messages are bounded by permits; this only keeps actix's own bound out of the way.
+const MAILBOX_MESSAGES: usize = 1 << 20;
+
+impl Actor for RegionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX_MESSAGES);
+    }
+}
+
+/// There is nothing to bring back: what the actor holds are handles.
+impl Supervised for RegionActor {}
+
+impl Handler<Punches> for RegionActor {
+    type Result = ();
+
+    fn handle(&mut self, message: Punches, _: &mut Self::Context) {
+        let Punches { request, reply, permit } = message;
+        if let Some(fault) = &self.fault {
+            fault(&request);
+        }
+        let now_ms = request.received_ms;
+        let run = run(self.id, request, |punch| self.judge.record(punch, now_ms));
+        self.ledger.append(run, reply);
+        drop(permit);
+    }
+}
