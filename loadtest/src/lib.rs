@@ -7,10 +7,16 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod cpu;
 pub mod device;
 pub mod fleet;
+mod progress;
+pub mod proof;
+pub mod quick;
+pub mod report;
 pub mod state;
 pub mod tokens;
+pub mod traffic;
 pub mod wire;
 
 pub use device::{Device, DeviceError};

@@ -1,0 +1,305 @@
+//! The proof: what devices hold acknowledgements for against what the ledger exports. Each acknowledged punch must be
+//! there once, as it was sent and answered, in its device's order, and nothing that was never sent.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use protocol::{CodeId, DeviceId, Epoch, PlaceId, RegionId, Verdict};
+
+/// Why nothing could be proven, either way.
+#[derive(Debug, thiserror::Error)]
+pub enum ProofError {
+    /// The export's columns or a row are not as agreed.
+    #[error("reading the export: {0}")]
+    Export(String),
+    /// The program that exports could not be run to its end.
+    #[error("running the ledger export: {0}")]
+    Command(String),
+}
+
+/// One acknowledged punch, as its device knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Its region.
+    pub region: RegionId,
+    /// Its place.
+    pub place: PlaceId,
+    /// Whose code was scanned, where that is known and is to be compared.
+    pub code: Option<CodeId>,
+    /// The device's time, milliseconds since 1970 UTC.
+    pub device_time_ms: u64,
+    /// What the device was told.
+    pub verdict: Verdict,
+}
+
+/// What one device claims of one epoch.
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    /// The punches 1, 2, 3 … that it holds acknowledgements for.
+    pub acknowledged: Vec<Fact>,
+    /// The highest sequence it ever sent: between the two lies what may be recorded or not.
+    pub sent: u64,
+}
+
+/// What all devices claim.
+#[derive(Clone, Debug, Default)]
+pub struct Claims(pub HashMap<(DeviceId, Epoch), Claim>);
+
+impl Claims {
+    /// Punches acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.0.values().map(|claim| claim.acknowledged.len() as u64).sum()
+    }
+}
+
+/// What came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// Punches that devices hold acknowledgements for.
+    pub acknowledged: u64,
+    /// Punches of those devices and epochs in the ledger.
+    pub recorded: u64,
+    /// Acknowledged and not in the ledger.
+    pub lost: u64,
+    /// In the ledger more than once.
+    pub doubled: u64,
+    /// In the ledger before an earlier punch of the same device.
+    pub disordered: u64,
+    /// In the ledger with another place, time, code or verdict than acknowledged.
+    pub altered: u64,
+    /// In the ledger and never sent.
+    pub invented: u64,
+    /// In the ledger, sent, and not acknowledged: allowed while answers are under way.
+    pub unacknowledged: u64,
+}
+
+impl Proof {
+    /// Whether every promise was kept.
+    pub fn holds(&self) -> bool {
+        self.lost + self.doubled + self.disordered + self.altered + self.invented == 0
+    }
+}
+
+/// Runs `<binary> ledger export --data <data> --format csv` and checks its output as it comes.
+pub fn prove(binary: &Path, data: &Path, claims: &Claims) -> Result<Proof, ProofError> {
+    let failed = |error: std::io::Error| ProofError::Command(format!("{}: {error}", binary.display()));
+    let mut child = Command::new(binary)
+        .args(["ledger", "export", "--format", "csv", "--data"])
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let proof = check(claims, stdout);
+    let status = child.wait().map_err(failed)?;
+    if !status.success() {
+        return Err(ProofError::Command(format!("{} ended with {status}", binary.display())));
+    }
+    proof
+}
+
+/// Checks an export in CSV against the claims. Rows of other devices and epochs are passed over.
+pub fn check(claims: &Claims, export: impl Read) -> Result<Proof, ProofError> {
+    let bad = |error: csv::Error| ProofError::Export(error.to_string());
+    let mut reader = csv::Reader::from_reader(export);
+    let columns = Columns::find(reader.headers().map_err(bad)?)?;
+    let mut found = Found::new(claims);
+    let mut row = csv::StringRecord::new();
+    while reader.read_record(&mut row).map_err(bad)? {
+        let parsed = columns.parse(&row).ok_or_else(|| {
+            let line = row.position().map_or(0, csv::Position::line);
+            ProofError::Export(format!("line {line} is not a punch"))
+        })?;
+        found.row(&parsed);
+    }
+    Ok(found.end())
+}
+
+const NAMES: [&str; 11] = [
+    "device",
+    "epoch",
+    "sequence",
+    "region",
+    "place",
+    "code",
+    "device_time_ms",
+    "colour",
+    "advice",
+    "basis",
+    "reason",
+];
+
+/// Where each of [`NAMES`] stands.
+struct Columns([usize; NAMES.len()]);
+
+struct Row {
+    device: DeviceId,
+    epoch: Epoch,
+    sequence: u64,
+    fact: Fact,
+}
+
+impl Columns {
+    fn find(headers: &csv::StringRecord) -> Result<Self, ProofError> {
+        let mut columns = [0; NAMES.len()];
+        for (column, name) in columns.iter_mut().zip(NAMES) {
+            *column = headers
+                .iter()
+                .position(|header| header == name)
+                .ok_or_else(|| ProofError::Export(format!("there is no column {name}")))?;
+        }
+        Ok(Self(columns))
+    }
+
+    fn parse(&self, row: &csv::StringRecord) -> Option<Row> {
+        let [device, epoch, sequence, region, place, code, device_time_ms, colour, advice, basis, reason] =
+            self.0.map(|column| row.get(column).unwrap_or_default());
+        let code = match code {
+            "" => None,
+            number => Some(CodeId::from_u64(number.parse().ok()?)?),
+        };
+        let verdict = Verdict {
+            colour: protocol::Colour::from_name(colour)?,
+            advice: protocol::Advice::from_name(advice)?,
+            basis: protocol::Basis::from_name(basis)?,
+            reason: protocol::Reason::from_name(reason)?,
+        };
+        Some(Row {
+            device: DeviceId(device.parse().ok()?),
+            epoch: Epoch(epoch.parse().ok()?),
+            sequence: sequence.parse().ok()?,
+            fact: Fact {
+                region: RegionId(region.parse().ok()?),
+                place: PlaceId(place.parse().ok()?),
+                code,
+                device_time_ms: device_time_ms.parse().ok()?,
+                verdict,
+            },
+        })
+    }
+}
+
+/// What of one claim was seen.
+struct Seen<'a> {
+    claim: &'a Claim,
+    present: Vec<bool>,
+    highest: u64,
+}
+
+struct Found<'a> {
+    seen: HashMap<(DeviceId, Epoch), Seen<'a>>,
+    proof: Proof,
+}
+
+impl<'a> Found<'a> {
+    fn new(claims: &'a Claims) -> Self {
+        let seen = claims.0.iter().map(|(key, claim)| {
+            let sent = claim.sent.max(claim.acknowledged.len() as u64) as usize;
+            (*key, Seen { claim, present: vec![false; sent], highest: 0 })
+        });
+        let proof = Proof { acknowledged: claims.acknowledged(), ..Proof::default() };
+        Self { seen: seen.collect(), proof }
+    }
+
+    fn row(&mut self, row: &Row) {
+        let Some(seen) = self.seen.get_mut(&(row.device, row.epoch)) else { return };
+        let proof = &mut self.proof;
+        proof.recorded += 1;
+        let index = row.sequence.wrapping_sub(1) as usize;
+        let Some(present) = seen.present.get_mut(index) else {
+            proof.invented += 1;
+            return;
+        };
+        if std::mem::replace(present, true) {
+            proof.doubled += 1;
+            return;
+        }
+        if row.sequence < seen.highest {
+            proof.disordered += 1;
+        }
+        seen.highest = seen.highest.max(row.sequence);
+        match seen.claim.acknowledged.get(index) {
+            Some(fact) => proof.altered += u64::from(!same(fact, &row.fact)),
+            None => proof.unacknowledged += 1,
+        }
+    }
+
+    fn end(mut self) -> Proof {
+        for seen in self.seen.values() {
+            let acknowledged = seen.present.iter().take(seen.claim.acknowledged.len());
+            self.proof.lost += acknowledged.filter(|present| !**present).count() as u64;
+        }
+        self.proof
+    }
+}
+
+fn same(claimed: &Fact, recorded: &Fact) -> bool {
+    let code = claimed.code.or(recorded.code);
+    Fact { code, ..*claimed } == *recorded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Reason;
+
+    const HEADER: &str = "lsn,device,epoch,sequence,region,place,direction,kind,code,device_time_ms,received_ms,offline,colour,advice,basis,reason\n";
+
+    fn claims(acknowledged: usize, sent: u64) -> Claims {
+        let fact = Fact {
+            region: RegionId(1),
+            place: PlaceId(2),
+            code: CodeId::from_u64(9),
+            device_time_ms: 5,
+            verdict: Verdict::ask_staff(Reason::NotLoaded),
+        };
+        let claim = Claim { acknowledged: vec![fact; acknowledged], sent };
+        Claims(HashMap::from([((DeviceId(1), Epoch(1)), claim)]))
+    }
+
+    fn row(device: u64, sequence: u64, place: u32) -> String {
+        format!(
+            "1,{device},1,{sequence},1,{place},in,token,9,5,6,false,unknown,ask-staff,nothing,not-loaded\n"
+        )
+    }
+
+    #[test]
+    fn each_breach_is_counted_as_what_it_is() {
+        let kept = Proof { acknowledged: 2, recorded: 2, ..Proof::default() };
+        for (rows, expected) in [
+            (vec![(1, 1, 2), (1, 2, 2)], kept),
+            (vec![(7, 1, 2), (1, 1, 2), (1, 2, 2)], kept),
+            (vec![(1, 1, 2), (1, 2, 2), (1, 3, 2)], Proof { recorded: 3, unacknowledged: 1, ..kept }),
+            (vec![(1, 1, 2)], Proof { recorded: 1, lost: 1, ..kept }),
+            (vec![], Proof { recorded: 0, lost: 2, ..kept }),
+            (vec![(1, 1, 2), (1, 2, 2), (1, 1, 2)], Proof { recorded: 3, doubled: 1, ..kept }),
+            (vec![(1, 2, 2), (1, 1, 2)], Proof { disordered: 1, ..kept }),
+            (vec![(1, 1, 2), (1, 2, 3)], Proof { altered: 1, ..kept }),
+            (vec![(1, 1, 2), (1, 2, 2), (1, 4, 2)], Proof { recorded: 3, invented: 1, ..kept }),
+            (vec![(1, 1, 2), (1, 2, 2), (1, 0, 2)], Proof { recorded: 3, invented: 1, ..kept }),
+        ] {
+            let body: String =
+                rows.iter().map(|&(device, sequence, place)| row(device, sequence, place)).collect();
+            let proof = check(&claims(2, 3), format!("{HEADER}{body}").as_bytes()).unwrap();
+            assert_eq!(proof, expected, "{rows:?}");
+            let breaches =
+                expected.lost + expected.doubled + expected.disordered + expected.altered + expected.invented;
+            assert_eq!(proof.holds(), breaches == 0);
+        }
+    }
+
+    #[test]
+    fn an_export_that_is_none_proves_nothing() {
+        for export in [
+            "",
+            "lsn,device\n1,2\n",
+            &format!("{HEADER}1,x,1,1,1,2,in,token,9,5,6,false,unknown,ask-staff,nothing,not-loaded\n"),
+            &format!("{HEADER}1,1,1,1\n"),
+        ] {
+            assert!(check(&claims(1, 1), export.as_bytes()).is_err(), "{export}");
+        }
+    }
+}

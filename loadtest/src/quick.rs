@@ -1,0 +1,264 @@
+//! `loadtest quick`: devices of the running development city punch for a while at a given rate; then what they hold
+//! acknowledgements for is proven against the city's ledger.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use protocol::{DeviceClass, Epoch};
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::cpu::{self, Usage};
+use crate::device::{Counts, Device, DeviceError};
+use crate::fleet::{Fleet, FleetDevice};
+use crate::proof::{self, Claims, Proof};
+use crate::state::DeviceState;
+use crate::tokens::Tokens;
+use crate::traffic::{People, Schedule, Shared, Tally, Walk, Walked};
+use crate::{progress, wire};
+
+/// The city is there, or it is not: how long connecting all devices may take.
+const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// How long after the last punch acknowledgements are waited for; a gateway restarts within this.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the gateway is given to hear that its devices leave.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Scans that each device verifies before it punches.
+const VERIFIES: usize = 10;
+
+/// What to run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Devices that take part
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub devices: u32,
+    /// How long people come
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
+    /// People a second, over all devices
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// The development city's data directory
+    #[arg(long, default_value = "./changtong-data")]
+    pub data: PathBuf,
+    /// Chooses who comes where
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What came out.
+pub struct Outcome {
+    /// What was measured.
+    pub tally: Tally,
+    /// Scans verified, and how many of them showed the colour they had to.
+    pub verified: (u64, u64),
+    /// Connections, summed over the devices.
+    pub counts: Counts,
+    /// Punches sent more than once.
+    pub resent: u64,
+    /// Punches without an acknowledgement at the end.
+    pub unacknowledged: u64,
+    /// The gateway's and this program's processor time a punch.
+    pub cpu: (Option<Duration>, Option<Duration>),
+    /// Devices that stopped early, with the reason.
+    pub stopped: Vec<String>,
+    /// Claims against ledger.
+    pub proof: Proof,
+}
+
+impl Outcome {
+    /// Whether everything was as it must be.
+    pub fn is_good(&self) -> bool {
+        let (scans, right) = self.verified;
+        self.proof.holds()
+            && self.unacknowledged == 0
+            && self.tally.wrong == 0
+            && scans == right
+            && self.stopped.is_empty()
+    }
+}
+
+/// Runs it on a runtime of its own on this thread.
+pub fn run(options: &Options) -> anyhow::Result<Outcome> {
+    let fleet = Fleet::load(&options.data)?;
+    let people = Arc::new(People::new(&fleet, Tokens::load(&fleet)?));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(Run { options, fleet: &fleet, people }.all())
+}
+
+struct Run<'a> {
+    options: &'a Options,
+    fleet: &'a Fleet,
+    people: Arc<People>,
+}
+
+impl Run<'_> {
+    async fn all(self) -> anyhow::Result<Outcome> {
+        let endpoint = wire::endpoint(self.fleet.quic[0]).context("opening a UDP socket")?;
+        let devices = self.connect(&endpoint).await?;
+        let (devices, verified) = self.verify(devices).await?;
+        let address = self.fleet.quic[0];
+        let (gateway, own) = (Usage::of_port(address), Usage::own());
+        let tally = Shared::default();
+        let walked = self.walk(devices, &tally).await?;
+        let tally = tally.lock().clone();
+        let cpu = (
+            cpu::each(gateway, Usage::of_port(address), tally.acknowledged),
+            cpu::each(own, Usage::own(), tally.acknowledged),
+        );
+        let claims = claims(&walked);
+        let outcome = Outcome {
+            tally,
+            verified,
+            counts: sum(&walked),
+            resent: walked.iter().map(|one| one.device.state().resent()).sum(),
+            unacknowledged: walked.iter().map(|one| one.device.state().unacknowledged() as u64).sum(),
+            cpu,
+            stopped: walked.iter().filter_map(stopped).collect(),
+            proof: Proof::default(),
+        };
+        drop(walked);
+        let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
+        let proof = proof::prove(&self.fleet.binary, &self.fleet.data, &claims)?;
+        Ok(Outcome { proof, ..outcome })
+    }
+
+    /// Gates first, then what people carry, then concentrators.
+    fn chosen(&self) -> anyhow::Result<Vec<&FleetDevice>> {
+        let classes = [DeviceClass::Gate, DeviceClass::Handheld, DeviceClass::Concentrator];
+        let all = classes.into_iter().flat_map(|class| self.fleet.of_class(class));
+        let chosen: Vec<_> = all.take(self.options.devices as usize).collect();
+        ensure!(
+            chosen.len() == self.options.devices as usize,
+            "the city has {} devices; start it with more (changtong dev --devices), or ask for fewer",
+            chosen.len()
+        );
+        Ok(chosen)
+    }
+
+    async fn connect(&self, endpoint: &quinn::Endpoint) -> anyhow::Result<Vec<(Device, &FleetDevice)>> {
+        let epoch = Epoch(clock::now_s());
+        let mut connecting = JoinSet::new();
+        let chosen = self.chosen()?;
+        for (index, row) in chosen.iter().enumerate() {
+            let device = Device::new(endpoint, self.fleet, row, DeviceState::new(epoch))?;
+            connecting.spawn(async move { (index, connect(device).await) });
+        }
+        let mut devices = Vec::with_capacity(chosen.len());
+        let all = async {
+            while let Some(joined) = connecting.join_next().await {
+                let (index, device) = joined?;
+                devices.push((device.context("connecting a device")?, chosen[index]));
+            }
+            anyhow::Ok(())
+        };
+        match tokio::time::timeout(CONNECT_MAX, all).await {
+            Ok(connected) => connected?,
+            Err(_) => {
+                bail!("the city at {} does not welcome its devices; is it running?", self.fleet.quic[0])
+            }
+        }
+        Ok(devices)
+    }
+
+    /// Every device verifies some scans: nothing is recorded, and each shows its colour.
+    async fn verify<'f>(
+        &self,
+        devices: Vec<(Device, &'f FleetDevice)>,
+    ) -> anyhow::Result<(Vec<(Device, &'f FleetDevice)>, (u64, u64))> {
+        let mut verified = Vec::with_capacity(devices.len());
+        let (mut scans, mut right) = (0, 0);
+        let mut random = fastrand::Rng::with_seed(self.options.seed);
+        for (mut device, row) in devices {
+            let (_, region) = row.places().next().context("a device without places")?;
+            let (scanned, colours): (Vec<_>, Vec<_>) =
+                self.people.scans(&mut random, VERIFIES).into_iter().unzip();
+            let verdicts = tokio::time::timeout(CONNECT_MAX, device.verify(region, scanned))
+                .await
+                .context("verifying")??;
+            ensure!(verdicts.len() == colours.len(), "the gateway left scans out");
+            scans += colours.len() as u64;
+            right +=
+                verdicts.iter().zip(&colours).filter(|(verdict, colour)| verdict.colour == **colour).count()
+                    as u64;
+            verified.push((device, row));
+        }
+        Ok((verified, (scans, right)))
+    }
+
+    async fn walk(
+        &self,
+        devices: Vec<(Device, &FleetDevice)>,
+        tally: &Shared,
+    ) -> anyhow::Result<Vec<Walked>> {
+        let mut walking = JoinSet::new();
+        let start = clock::now();
+        let length = Duration::from_secs(self.options.seconds.into());
+        for (index, (device, row)) in devices.into_iter().enumerate() {
+            let seed = self.options.seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
+            let places = row.places().collect();
+            let walk = Walk::new(device, places, Arc::clone(&self.people), tally.clone(), seed);
+            walking.spawn(walk.run(self.schedule(start, length, index)));
+        }
+        let mut progress = progress::Progress::start(length);
+        let mut walked = Vec::new();
+        loop {
+            tokio::select! {
+                joined = walking.join_next() => match joined {
+                    Some(joined) => walked.push(joined?),
+                    None => break,
+                },
+                () = tokio::time::sleep(progress::EVERY) => progress.show(clock::since(start), &tally.lock()),
+            }
+        }
+        progress.end();
+        Ok(walked)
+    }
+
+    /// Devices take turns: together they make the rate.
+    fn schedule(&self, start: Instant, length: Duration, index: usize) -> Schedule {
+        let each = Duration::from_secs(1) / self.options.rate;
+        let end = start + length;
+        Schedule {
+            first: start + each * index as u32,
+            every: each * self.options.devices,
+            end,
+            patience: end + PATIENCE,
+        }
+    }
+}
+
+/// A device that numbered its punches in a higher epoch before, with a clock ahead of this one, goes above that.
+async fn connect(mut device: Device) -> Result<Device, DeviceError> {
+    loop {
+        match device.connect().await {
+            Ok(_) => return Ok(device),
+            Err(DeviceError::EpochBehind { current }) => {
+                device.state_mut().start_epoch(Epoch(current.0.saturating_add(1)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What the devices hold acknowledgements for.
+pub fn claims(walked: &[Walked]) -> Claims {
+    let claims = walked.iter().map(|one| ((one.device.id(), one.epoch()), one.claim.clone()));
+    Claims(claims.collect())
+}
+
+fn sum(walked: &[Walked]) -> Counts {
+    walked.iter().map(Walked::counts).fold(Counts::default(), |sum, one| Counts {
+        welcomes: sum.welcomes + one.welcomes,
+        losses: sum.losses + one.losses,
+        busy: sum.busy + one.busy,
+        gaps: sum.gaps + one.gaps,
+        drains: sum.drains + one.drains,
+    })
+}
+
+fn stopped(walked: &Walked) -> Option<String> {
+    walked.error.as_ref().map(|error| format!("device {}: {error}", walked.device.id()))
+}

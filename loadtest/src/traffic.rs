@@ -1,0 +1,264 @@
+//! People walk through a device's places: an open-loop schedule that never waits for answers, latency from the intended
+//! time, and each verdict checked against the colour that the person's code has.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use protocol::limits::TOKEN_GOOD_FOR_S;
+use protocol::{CodeId, Colour, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict};
+
+use crate::clock;
+use crate::device::{Counts, Device, DeviceError};
+use crate::fleet::Fleet;
+use crate::proof::{Claim, Fact};
+use crate::state::Acknowledged;
+use crate::tokens::Tokens;
+
+/// Of a hundred people: this many show an imported holder's earlier code …
+const LEGACY_PERCENT: u8 = 3;
+/// … and this many show nothing.
+const NOTHING_PERCENT: u8 = 1;
+
+/// Who walks: people with tokens, imported holders with their earlier QR texts.
+pub struct People {
+    tokens: Tokens,
+    legacy: Vec<(String, Colour)>,
+}
+
+/// One person before a scanner.
+struct Visit {
+    scanned: Scanned,
+    code: Option<CodeId>,
+    colour: Colour,
+}
+
+impl People {
+    /// The people of that city; legacy samples whose colour has no known name are left out.
+    pub fn new(fleet: &Fleet, tokens: Tokens) -> Self {
+        let legacy = fleet
+            .legacy_samples
+            .iter()
+            .filter_map(|sample| Some((sample.text.clone(), Colour::from_name(&sample.colour)?)));
+        Self { tokens, legacy: legacy.collect() }
+    }
+
+    /// Made-up scans with the colour each must show.
+    pub fn scans(&self, random: &mut fastrand::Rng, count: usize) -> Vec<(Scanned, Colour)> {
+        (0..count).map(|_| self.visit(random)).map(|visit| (visit.scanned, visit.colour)).collect()
+    }
+
+    fn visit(&self, random: &mut fastrand::Rng) -> Visit {
+        let percent = random.u8(..100);
+        if percent < NOTHING_PERCENT {
+            return Visit { scanned: Scanned::Nothing, code: None, colour: Colour::Unknown };
+        }
+        if percent < NOTHING_PERCENT + LEGACY_PERCENT
+            && let Some((text, colour)) = random.choice(&self.legacy)
+        {
+            return Visit { scanned: Scanned::Text(text.clone()), code: None, colour: *colour };
+        }
+        let person = self.tokens.anybody(random);
+        let scanned = self.tokens.scan(&person, clock::now_s());
+        Visit { scanned, code: Some(person.code), colour: person.colour }
+    }
+}
+
+/// What all devices measured so far.
+#[derive(Clone)]
+pub struct Tally {
+    /// Punches whose time has come.
+    pub offered: u64,
+    /// Punches acknowledged.
+    pub acknowledged: u64,
+    /// From the intended time to the verdict, microseconds.
+    pub latency_us: Histogram<u64>,
+    /// From the intended time to the device's own doing, microseconds: how late the generator itself was.
+    pub late_us: Histogram<u64>,
+    /// Verdicts by colour, in the order of [`Colour::ALL`].
+    pub colours: [u64; Colour::ALL.len()],
+    /// Verdicts of another colour than the person has.
+    pub wrong: u64,
+    /// Tokens that ran out while the gateway was away.
+    pub expired: u64,
+}
+
+impl Tally {
+    fn new() -> Self {
+        let histogram = || Histogram::new(3).expect("three digits are within the histogram's bounds");
+        Self {
+            offered: 0,
+            acknowledged: 0,
+            latency_us: histogram(),
+            late_us: histogram(),
+            colours: [0; Colour::ALL.len()],
+            wrong: 0,
+            expired: 0,
+        }
+    }
+
+    fn verdict(&mut self, verdict: Verdict, pending: &Pending, latency: Duration) {
+        self.acknowledged += 1;
+        self.latency_us += micros(latency);
+        if let Some(at) = Colour::ALL.iter().position(|colour| *colour == verdict.colour) {
+            self.colours[at] += 1;
+        }
+        let ran_out =
+            verdict.reason == Reason::Expired && latency >= Duration::from_secs(u64::from(TOKEN_GOOD_FOR_S));
+        self.expired += u64::from(ran_out);
+        self.wrong += u64::from(verdict.colour != pending.colour && !ran_out);
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// One tally for all devices of a run.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Tally>>);
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Tally::new())))
+    }
+}
+
+impl Shared {
+    /// Nobody holds it across an await.
+    pub fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When a device's people come.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// The first one.
+    pub first: Instant,
+    /// From one to the next.
+    pub every: Duration,
+    /// Nobody comes from here on.
+    pub end: Instant,
+    /// Acknowledgements are waited for until here.
+    pub patience: Instant,
+}
+
+/// What a device did.
+pub struct Walked {
+    /// The device, still connected if it was.
+    pub device: Device,
+    /// What it claims of its epoch.
+    pub claim: Claim,
+    /// Why it stopped early, if it did.
+    pub error: Option<DeviceError>,
+}
+
+impl Walked {
+    /// The epoch of its claim.
+    pub fn epoch(&self) -> Epoch {
+        self.device.state().epoch()
+    }
+
+    /// What happened to its connections.
+    pub fn counts(&self) -> Counts {
+        self.device.counts()
+    }
+}
+
+struct Pending {
+    intended: Instant,
+    colour: Colour,
+    fact: Fact,
+}
+
+/// One device and the people before it.
+pub struct Walk {
+    device: Device,
+    places: Vec<(PlaceId, RegionId)>,
+    people: Arc<People>,
+    tally: Shared,
+    random: fastrand::Rng,
+    pending: VecDeque<Pending>,
+    claim: Claim,
+}
+
+impl Walk {
+    /// A device with nothing in its queue; `seed` chooses who comes and where.
+    pub fn new(
+        device: Device,
+        places: Vec<(PlaceId, RegionId)>,
+        people: Arc<People>,
+        tally: Shared,
+        seed: u64,
+    ) -> Self {
+        let random = fastrand::Rng::with_seed(seed);
+        Self { device, places, people, tally, random, pending: VecDeque::new(), claim: Claim::default() }
+    }
+
+    /// Walks to the schedule's end and waits for the last acknowledgements.
+    pub async fn run(mut self, schedule: Schedule) -> Walked {
+        let error = self.walk(schedule).await.err();
+        self.claim.sent = self.device.state().sent().0;
+        Walked { device: self.device, claim: self.claim, error }
+    }
+
+    async fn walk(&mut self, schedule: Schedule) -> Result<(), DeviceError> {
+        let mut next = schedule.first;
+        while next < schedule.end || self.device.state().unacknowledged() > 0 {
+            let wake = if next < schedule.end { next } else { schedule.patience };
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(wake.into()) => {
+                    if wake == schedule.patience {
+                        return Ok(());
+                    }
+                    let now = clock::now();
+                    while next <= now && next < schedule.end {
+                        self.visit(next, now);
+                        next += schedule.every;
+                    }
+                }
+                stepped = self.device.step() => stepped?,
+            }
+            self.settle();
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, intended: Instant, now: Instant) {
+        let visit = self.people.visit(&mut self.random);
+        let (place, region) = self.places[self.random.usize(..self.places.len())];
+        let direction = if self.random.bool() { Direction::In } else { Direction::Out };
+        let device_time_ms = clock::now_ms();
+        let punch = Punch { scanned: visit.scanned, direction, place, device_time_ms, offline: None };
+        let fact = Fact {
+            region,
+            place,
+            code: visit.code,
+            device_time_ms,
+            verdict: Verdict::ask_staff(Reason::NotJudged),
+        };
+        self.pending.push_back(Pending { intended, colour: visit.colour, fact });
+        self.device.punch(region, punch, 0);
+        let mut tally = self.tally.lock();
+        tally.offered += 1;
+        tally.late_us += micros(now.saturating_duration_since(intended));
+    }
+
+    /// Books the acknowledgements that have come.
+    fn settle(&mut self) {
+        let acknowledged = self.device.take_acknowledged();
+        if acknowledged.is_empty() {
+            return;
+        }
+        let now = clock::now();
+        let mut tally = self.tally.lock();
+        for Acknowledged { verdict, .. } in acknowledged {
+            let pending = self.pending.pop_front().expect("what is acknowledged was sent");
+            tally.verdict(verdict, &pending, now.saturating_duration_since(pending.intended));
+            self.claim.acknowledged.push(Fact { verdict, ..pending.fact });
+        }
+    }
+}
