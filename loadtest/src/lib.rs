@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cpu;
 pub mod device;
 pub mod fleet;
+pub mod floor;
 mod progress;
 pub mod proof;
 pub mod quick;

@@ -70,9 +70,7 @@ impl From<quinn::ConnectionError> for WireError {
         use quinn::ConnectionError as E;
         let text = error.to_string();
         match error {
-            E::ApplicationClosed(close) => {
-                Self::Closed(u16::try_from(close.error_code.into_inner()).unwrap_or(u16::MAX))
-            }
+            E::ApplicationClosed(close) => closed(close.error_code),
             E::ConnectionClosed(close) if is_tls(close.error_code) => Self::Tls(text),
             E::TransportError(error) if is_tls(error.code) => Self::Tls(text),
             E::ConnectionClosed(_)
@@ -86,6 +84,15 @@ impl From<quinn::ConnectionError> for WireError {
     }
 }
 
+/// A close or reset with a number of the error table, or with zero, which gives no reason.
+fn closed(code: quinn::VarInt) -> WireError {
+    match u16::try_from(code.into_inner()) {
+        Ok(0) => WireError::Lost("the gateway closed without a reason".to_owned()),
+        Ok(code) => WireError::Closed(code),
+        Err(_) => WireError::Closed(u16::MAX),
+    }
+}
+
 /// TLS alerts travel as 0x100 + alert.
 fn is_tls(code: quinn::TransportErrorCode) -> bool {
     u64::from(code) & !0xff == 0x100
@@ -95,9 +102,7 @@ impl From<quinn::WriteError> for WireError {
     fn from(error: quinn::WriteError) -> Self {
         match error {
             quinn::WriteError::ConnectionLost(error) => error.into(),
-            quinn::WriteError::Stopped(code) => {
-                Self::Closed(u16::try_from(code.into_inner()).unwrap_or(u16::MAX))
-            }
+            quinn::WriteError::Stopped(code) => closed(code),
             quinn::WriteError::ClosedStream | quinn::WriteError::ZeroRttRejected => {
                 Self::Lost(error.to_string())
             }
@@ -109,9 +114,7 @@ impl From<quinn::ReadError> for WireError {
     fn from(error: quinn::ReadError) -> Self {
         match error {
             quinn::ReadError::ConnectionLost(error) => error.into(),
-            quinn::ReadError::Reset(code) => {
-                Self::Closed(u16::try_from(code.into_inner()).unwrap_or(u16::MAX))
-            }
+            quinn::ReadError::Reset(code) => closed(code),
             quinn::ReadError::ClosedStream
             | quinn::ReadError::IllegalOrderedRead
             | quinn::ReadError::ZeroRttRejected => Self::Lost(error.to_string()),
