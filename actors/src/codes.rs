@@ -1,1 +1,188 @@
-//! Not written yet.
+//! The colours in memory: what every verify and every punch reads. Written by the owner of the registry, after the registry
+//! is durable; rebuilt at start by a scan of it. No guard of the map ever leaves this module.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use protocol::{Basis, Class, CodeId, Colour};
+
+/// Bits of [`CodeEntry::version`].
+pub const VERSION_BITS: u32 = 24;
+/// The table's own bookkeeping for a slot: one control byte.
+const CONTROL_BYTES: usize = 1;
+/// What one code may take of memory, all in. A table just grown is 7/16 full, and then a code takes the most.
+pub const CODE_BYTES_MAX: usize = 40;
+
+const _: () = {
+    assert!(size_of::<CodeEntry>() == 8);
+    assert!((size_of::<CodeId>() + size_of::<CodeEntry>() + CONTROL_BYTES) * 16 <= CODE_BYTES_MAX * 7);
+};
+
+/// What is known of a code, in eight bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CodeEntry {
+    next_change_s: u32,
+    /// Version in the upper 24 bits, then three bits of colour, two of basis, three of class.
+    packed: u32,
+}
+
+impl CodeEntry {
+    /// An entry. `next_change_s`: when the colour will change by the clock, seconds since 1970 UTC, 0 for never.
+    /// Of `version` the lower [`VERSION_BITS`] bits are kept.
+    pub const fn new(colour: Colour, basis: Basis, class: Class, next_change_s: u32, version: u32) -> Self {
+        let tags = (colour.number() as u32) << 5 | (basis.number() as u32) << 3 | class.number() as u32;
+        Self { next_change_s, packed: version << (u32::BITS - VERSION_BITS) | tags }
+    }
+
+    /// Its colour.
+    pub fn colour(self) -> Colour {
+        Colour::from_number((self.packed >> 5 & 7) as u8).expect("packed from a colour")
+    }
+
+    /// What the colour rests on.
+    pub fn basis(self) -> Basis {
+        Basis::from_number((self.packed >> 3 & 3) as u8).expect("packed from a basis")
+    }
+
+    /// What kind of code it is.
+    pub fn class(self) -> Class {
+        Class::from_number((self.packed & 7) as u8).expect("packed from a class")
+    }
+
+    /// When the colour changes by the clock, seconds since 1970 UTC; 0 for never.
+    pub const fn next_change_s(self) -> u32 {
+        self.next_change_s
+    }
+
+    /// Counts the changes of this code.
+    pub const fn version(self) -> u32 {
+        self.packed >> (u32::BITS - VERSION_BITS)
+    }
+}
+
+impl std::fmt::Debug for CodeEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CodeEntry")
+            .field("colour", &self.colour())
+            .field("basis", &self.basis())
+            .field("class", &self.class())
+            .field("next_change_s", &self.next_change_s)
+            .field("version", &self.version())
+            .finish()
+    }
+}
+
+struct Table {
+    entries: DashMap<CodeId, CodeEntry, RandomState>,
+    by_colour: [AtomicU64; Colour::ALL.len()],
+    loaded: AtomicBool,
+}
+
+/// Every code and its entry; clones share them.
+#[derive(Clone)]
+pub struct Codes(Arc<Table>);
+
+impl Codes {
+    /// An empty table with room for `capacity` codes, not loaded.
+    pub fn new(capacity: usize) -> Self {
+        Self(Arc::new(Table {
+            entries: DashMap::with_capacity_and_hasher(capacity, RandomState::default()),
+            by_colour: std::array::from_fn(|_| AtomicU64::new(0)),
+            loaded: AtomicBool::new(false),
+        }))
+    }
+
+    /// A copy of the code's entry.
+    pub fn get(&self, code: CodeId) -> Option<CodeEntry> {
+        self.0.entries.get(&code).map(|entry| *entry)
+    }
+
+    /// Sets the code's entry.
+    pub fn put(&self, code: CodeId, entry: CodeEntry) {
+        self.counter(entry).fetch_add(1, Ordering::Relaxed);
+        if let Some(before) = self.0.entries.insert(code, entry) {
+            self.counter(before).fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets the code.
+    pub fn remove(&self, code: CodeId) {
+        if let Some((_, before)) = self.0.entries.remove(&code) {
+            self.counter(before).fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many codes there are.
+    pub fn len(&self) -> usize {
+        self.by_colour().iter().sum::<u64>() as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many codes of each colour, in the order of [`Colour::ALL`]. Counted, not scanned.
+    pub fn by_colour(&self) -> [u64; Colour::ALL.len()] {
+        std::array::from_fn(|index| self.0.by_colour[index].load(Ordering::Relaxed))
+    }
+
+    /// From now on a code that is not here is not registered.
+    pub fn set_loaded(&self) {
+        self.0.loaded.store(true, Ordering::Release);
+    }
+
+    /// Whether the registry has been read to its end; before that nothing can be said about anybody.
+    pub fn is_loaded(&self) -> bool {
+        self.0.loaded.load(Ordering::Acquire)
+    }
+
+    fn counter(&self, entry: CodeEntry) -> &AtomicU64 {
+        &self.0.by_colour[usize::from(entry.colour().number()) - 1]
+    }
+}
+
+impl std::fmt::Debug for Codes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Codes({})", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_gives_back_what_was_packed() {
+        for &colour in Colour::ALL {
+            for &basis in Basis::ALL {
+                for &class in Class::ALL {
+                    for (next, version) in [(0, 0), (1, 1), (u32::MAX, (1 << VERSION_BITS) - 1)] {
+                        let entry = CodeEntry::new(colour, basis, class, next, version);
+                        assert_eq!((entry.colour(), entry.basis(), entry.class()), (colour, basis, class));
+                        assert_eq!((entry.next_change_s(), entry.version()), (next, version));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn colours_are_counted_as_codes_come_change_and_go() {
+        let codes = Codes::new(8);
+        let code = |n| CodeId::issue(1, n).unwrap();
+        let entry = |colour| CodeEntry::new(colour, Basis::Declared, Class::Person, 0, 1);
+        codes.put(code(1), entry(Colour::Green));
+        codes.put(code(2), entry(Colour::Green));
+        codes.put(code(2), entry(Colour::Red));
+        codes.put(code(3), entry(Colour::Unknown));
+        codes.remove(code(3));
+        codes.remove(code(4));
+        assert_eq!(codes.by_colour(), [1, 0, 1, 0]);
+        assert_eq!(codes.len(), 2);
+        assert_eq!(codes.get(code(2)).map(CodeEntry::colour), Some(Colour::Red));
+        assert_eq!(codes.get(code(3)), None);
+    }
+}

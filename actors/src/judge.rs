@@ -1,1 +1,176 @@
-//! Not written yet.
+//! What a scan is answered: pure, a few lookups, no await. Time is an argument; keys and codes are given at start.
+
+use protocol::legacy::LegacyKey;
+use protocol::limits::{TOKEN_GOOD_FOR_S, TOKEN_SKEW_S};
+use protocol::place::PlaceCode;
+use protocol::token::{self, TOKEN_BYTES, Token, TokenError, TokenKeys};
+use protocol::{Advice, Basis, Class, CodeId, Colour, OfflineDecision, Punch, Reason, Scanned, Verdict};
+
+use crate::codes::{CodeEntry, Codes};
+use crate::record::{Record, ScanKind};
+
+/// Judges scans.
+pub struct Judge {
+    codes: Codes,
+    tokens: TokenKeys,
+    legacy: LegacyKey,
+    gateway: u16,
+}
+
+/// A scan, judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What is answered.
+    pub verdict: Verdict,
+    /// Whose code it was, if it was one, whether or not it is still good.
+    pub code: Option<CodeId>,
+    /// What was scanned.
+    pub kind: ScanKind,
+}
+
+impl Judge {
+    /// `gateway` is the one under whose number the imported holders' texts were registered.
+    pub const fn new(codes: Codes, tokens: TokenKeys, legacy: LegacyKey, gateway: u16) -> Self {
+        Self { codes, tokens, legacy, gateway }
+    }
+
+    /// The codes it reads.
+    pub const fn codes(&self) -> &Codes {
+        &self.codes
+    }
+
+    /// Judges a scan at that time.
+    pub fn judge(&self, scanned: &Scanned, now_ms: u64) -> Judged {
+        match scanned {
+            Scanned::Token(bytes) => match self.tokens.open(bytes) {
+                Ok(token) => self.token(token, now_ms),
+                Err(error) => rejected(reason_of(error)),
+            },
+            Scanned::Text(text) => self.text(text, now_ms),
+            Scanned::SignedIn(code) => self.registered(*code, ScanKind::SignedIn, Class::Person),
+            Scanned::Nothing => Judged { verdict: NOTHING_SHOWN, code: None, kind: ScanKind::Nothing },
+        }
+    }
+
+    /// Judges a punch. What a device decided while it was offline is kept as made: to judge it again now would rewrite what
+    /// happened at the gate.
+    pub fn record(&self, punch: &Punch, now_ms: u64) -> Record {
+        let judged = self.judge(&punch.scanned, now_ms);
+        Record {
+            code: judged.code,
+            kind: judged.kind,
+            direction: punch.direction,
+            place: punch.place,
+            device_time_ms: punch.device_time_ms,
+            offline: punch.offline.is_some(),
+            verdict: punch.offline.map_or(judged.verdict, as_made),
+        }
+    }
+
+    fn token(&self, token: Token, now_ms: u64) -> Judged {
+        match out_of_time(token, now_ms) {
+            Some(reason) => Judged {
+                verdict: Verdict::not_a_pass_code(reason),
+                code: Some(token.code),
+                kind: ScanKind::Token,
+            },
+            None => self.registered(token.code, ScanKind::Token, token.class),
+        }
+    }
+
+    /// A text that reads as a token is one; an imported holder's text may look like a token by chance, so those that do not
+    /// open are looked up as well.
+    fn text(&self, text: &str, now_ms: u64) -> Judged {
+        let opened = token::from_text(text).map(|bytes: [u8; TOKEN_BYTES]| self.tokens.open(&bytes));
+        let reason = match opened {
+            Some(Ok(token)) => return self.token(token, now_ms),
+            Some(Err(error)) => reason_of(error),
+            None if PlaceCode::from_link(text).is_some() => return rejected(Reason::PlaceCode),
+            None => Reason::NotACode,
+        };
+        let Some(code) = self.legacy.code(self.gateway, text) else { return rejected(reason) };
+        if !self.codes.is_loaded() {
+            let verdict = Verdict::ask_staff(Reason::NotLoaded);
+            return Judged { verdict, code: Some(code), kind: ScanKind::Legacy };
+        }
+        match self.codes.get(code) {
+            Some(entry) if entry.class() == Class::Imported => {
+                let verdict = verdict_of(entry, Class::Imported);
+                Judged { verdict, code: Some(code), kind: ScanKind::Legacy }
+            }
+            Some(_) | None => rejected(reason),
+        }
+    }
+
+    fn registered(&self, code: CodeId, kind: ScanKind, shown_as: Class) -> Judged {
+        let verdict = match self.codes.get(code) {
+            _ if !self.codes.is_loaded() => Verdict::ask_staff(Reason::NotLoaded),
+            Some(entry) => verdict_of(entry, shown_as),
+            None => Verdict::not_a_pass_code(Reason::NotRegistered),
+        };
+        Judged { verdict, code: Some(code), kind }
+    }
+}
+
+const NOTHING_SHOWN: Verdict = Verdict {
+    colour: Colour::Unknown,
+    advice: Advice::CheckDocument,
+    basis: Basis::Nothing,
+    reason: Reason::NothingShown,
+};
+
+const fn rejected(reason: Reason) -> Judged {
+    Judged { verdict: Verdict::not_a_pass_code(reason), code: None, kind: ScanKind::NotACode }
+}
+
+const fn reason_of(error: TokenError) -> Reason {
+    match error {
+        TokenError::Version => Reason::NotACode,
+        TokenError::Key | TokenError::Seal => Reason::BadSeal,
+    }
+}
+
+/// Printed tokens are good until their key or their code is withdrawn; nobody's token is good before it was made.
+const fn out_of_time(token: Token, now_ms: u64) -> Option<Reason> {
+    let now_s = now_ms / 1000;
+    let issued_s = token.issued_at_s as u64;
+    if issued_s > now_s + TOKEN_SKEW_S as u64 {
+        return Some(Reason::NotYetValid);
+    }
+    let good_until_s = match token.class {
+        Class::Paper => return None,
+        Class::Person | Class::Ward | Class::Imported => issued_s + (TOKEN_GOOD_FOR_S + TOKEN_SKEW_S) as u64,
+    };
+    if now_s > good_until_s { Some(Reason::Expired) } else { None }
+}
+
+fn verdict_of(entry: CodeEntry, shown_as: Class) -> Verdict {
+    let with_document = goes_with_a_document(entry.class()) || goes_with_a_document(shown_as);
+    let (advice, reason) = match entry.colour() {
+        Colour::Green if with_document => (Advice::CheckDocument, Reason::DocumentClass),
+        Colour::Green => (Advice::Pass, Reason::Clear),
+        Colour::Yellow => (Advice::AskStaff, Reason::Caution),
+        Colour::Red => (Advice::Stop, Reason::ActiveCause),
+        Colour::Unknown => (Advice::AskStaff, Reason::ColourUnknown),
+    };
+    Verdict { colour: entry.colour(), advice, basis: entry.basis(), reason }
+}
+
+const fn goes_with_a_document(class: Class) -> bool {
+    match class {
+        Class::Paper | Class::Ward => true,
+        Class::Person | Class::Imported => false,
+    }
+}
+
+const fn as_made(decision: OfflineDecision) -> Verdict {
+    Verdict {
+        colour: decision.colour,
+        advice: decision.advice,
+        basis: Basis::Nothing,
+        reason: Reason::DecidedOffline,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Every kind of scan and what it must be answered, row by row.
+
+use protocol::token::{PAPER_KEY_ID_MIN, TokenKey, to_text};
+use protocol::{Direction, PlaceId};
+use zeroize::Zeroizing;
+
+use super::*;
+
+const NOW_S: u32 = 1_800_000_000;
+const NOW_MS: u64 = NOW_S as u64 * 1000;
+const GATEWAY: u16 = 7;
+const PAPER: u8 = PAPER_KEY_ID_MIN;
+const HOLDER_TEXT: &str = "NCEAC-8F3A2290-HOLDER";
+
+fn key(id: u8, byte: u8) -> TokenKey {
+    TokenKey::new(id, &Zeroizing::new([byte; 16]))
+}
+
+/// Reads as a token of this version, and is an imported holder's text all the same.
+fn holder_text_like_a_token() -> String {
+    to_text(&sealed(&key(44, 44), 1, 0, Class::Person))
+}
+
+fn legacy() -> LegacyKey {
+    LegacyKey::new(&[3; 32])
+}
+
+fn code(n: u64) -> CodeId {
+    CodeId::issue(GATEWAY, n).unwrap()
+}
+
+/// Codes 1 to 4 have the four colours, 5 is a ward's, 6 printed.
+fn codes() -> Codes {
+    let codes = Codes::new(16);
+    let put = |code, colour, class| codes.put(code, CodeEntry::new(colour, Basis::Declared, class, 0, 1));
+    for (n, &colour) in (1..).zip(Colour::ALL) {
+        put(code(n), colour, Class::Person);
+    }
+    put(code(5), Colour::Green, Class::Ward);
+    put(code(6), Colour::Green, Class::Paper);
+    for text in [HOLDER_TEXT.to_owned(), holder_text_like_a_token()] {
+        put(legacy().code(GATEWAY, &text).unwrap(), Colour::Green, Class::Imported);
+    }
+    put(
+        legacy().code(GATEWAY, "the text of a code that is not imported").unwrap(),
+        Colour::Red,
+        Class::Person,
+    );
+    codes
+}
+
+fn judge_of(codes: Codes) -> Judge {
+    Judge::new(codes, TokenKeys::new([key(1, 1), key(2, 2), key(PAPER, 9)]), legacy(), GATEWAY)
+}
+
+fn judge() -> Judge {
+    let codes = codes();
+    codes.set_loaded();
+    judge_of(codes)
+}
+
+fn sealed(key: &TokenKey, n: u64, age_s: i64, class: Class) -> [u8; TOKEN_BYTES] {
+    let issued_at_s = u32::try_from(i64::from(NOW_S) - age_s).unwrap();
+    key.seal(Token { code: code(n), issued_at_s, class })
+}
+
+fn token(n: u64, age_s: i64) -> Scanned {
+    Scanned::Token(sealed(&key(1, 1), n, age_s, Class::Person))
+}
+
+fn text(text: impl Into<String>) -> Scanned {
+    Scanned::Text(text.into())
+}
+
+/// A scan, and the colour, advice, reason, kind and whether the record knows whose code it was.
+type Row = (&'static str, Scanned, (Colour, Advice, Reason, ScanKind, bool));
+
+fn check(judge: &Judge, rows: Vec<Row>) {
+    for (name, scanned, expected) in rows {
+        let judged = judge.judge(&scanned, NOW_MS);
+        let Verdict { colour, advice, reason, .. } = judged.verdict;
+        assert_eq!((colour, advice, reason, judged.kind, judged.code.is_some()), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_valid_code_is_answered_by_its_colour_and_class() {
+    use ScanKind::{Legacy, SignedIn, Token};
+    let paper = |n, age_s| Scanned::Token(sealed(&key(PAPER, 9), n, age_s, Class::Paper));
+    let pass = |kind| (Colour::Green, Advice::Pass, Reason::Clear, kind, true);
+    let document = (Colour::Green, Advice::CheckDocument, Reason::DocumentClass, Token, true);
+    let rows = vec![
+        ("green", token(1, 0), pass(Token)),
+        ("yellow", token(2, 0), (Colour::Yellow, Advice::AskStaff, Reason::Caution, Token, true)),
+        ("red", token(3, 0), (Colour::Red, Advice::Stop, Reason::ActiveCause, Token, true)),
+        ("unknown", token(4, 0), (Colour::Unknown, Advice::AskStaff, Reason::ColourUnknown, Token, true)),
+        ("a ward", token(5, 0), document),
+        ("printed, by its code", token(6, 0), document),
+        ("printed, by its token, a year old", paper(1, 31_536_000), document),
+        ("printed and red", paper(3, 0), (Colour::Red, Advice::Stop, Reason::ActiveCause, Token, true)),
+        ("the previous key", Scanned::Token(sealed(&key(2, 2), 1, 0, Class::Person)), pass(Token)),
+        ("as old as it may be", token(1, 90), pass(Token)),
+        ("as far ahead as a clock may be", token(1, -30), pass(Token)),
+        ("a token as text", text(to_text(&sealed(&key(1, 1), 1, 0, Class::Person))), pass(Token)),
+        ("an imported holder", text(HOLDER_TEXT), pass(Legacy)),
+        ("an imported holder, with white space", text(format!(" {HOLDER_TEXT}\r\n")), pass(Legacy)),
+        ("an imported holder, like a token", text(holder_text_like_a_token()), pass(Legacy)),
+        ("signed in", Scanned::SignedIn(code(1)), pass(SignedIn)),
+        (
+            "nothing",
+            Scanned::Nothing,
+            (Colour::Unknown, Advice::CheckDocument, Reason::NothingShown, ScanKind::Nothing, false),
+        ),
+    ];
+    check(&judge(), rows);
+}
+
+/// Whatever is no valid pass code is answered so: never green, and above all never like a red person.
+#[test]
+fn what_is_no_pass_code_is_never_green_and_never_red() {
+    use ScanKind::{NotACode, SignedIn, Token};
+    let row = |reason, kind, known| (Colour::Unknown, Advice::NotAPassCode, reason, kind, known);
+    let flipped = |byte: usize| {
+        let mut bytes = sealed(&key(1, 1), 3, 0, Class::Person);
+        bytes[byte] ^= 1;
+        bytes
+    };
+    let other_city = sealed(&key(1, 77), 3, 0, Class::Person);
+    let bad_seal = row(Reason::BadSeal, NotACode, false);
+    let not_a_code = row(Reason::NotACode, NotACode, false);
+    let place = PlaceCode::from_random(12345).to_link("code.example");
+    let rows = vec![
+        ("unknown key", Scanned::Token(sealed(&key(44, 1), 3, 0, Class::Person)), bad_seal),
+        ("another city's", Scanned::Token(other_city), bad_seal),
+        ("another city's as text", text(to_text(&other_city)), bad_seal),
+        ("bad seal at the front", Scanned::Token(flipped(2)), bad_seal),
+        ("bad seal at the back", Scanned::Token(flipped(17)), bad_seal),
+        ("bad seal as text", text(to_text(&flipped(9))), bad_seal),
+        (
+            "paper sealed with a person's key",
+            Scanned::Token(sealed(&key(1, 1), 1, 0, Class::Paper)),
+            bad_seal,
+        ),
+        ("a later version", Scanned::Token(flipped(0)), not_a_code),
+        ("all zero", Scanned::Token([0; TOKEN_BYTES]), not_a_code),
+        ("old", token(3, 91), row(Reason::Expired, Token, true)),
+        ("ancient", token(3, i64::from(NOW_S)), row(Reason::Expired, Token, true)),
+        ("future", token(3, -31), row(Reason::NotYetValid, Token, true)),
+        ("paper from the future", paper_ahead(), row(Reason::NotYetValid, Token, true)),
+        (
+            "far future",
+            token(3, i64::from(NOW_S) - i64::from(u32::MAX)),
+            row(Reason::NotYetValid, Token, true),
+        ),
+        ("not registered", token(99, 0), row(Reason::NotRegistered, Token, true)),
+        (
+            "signed in, not registered",
+            Scanned::SignedIn(code(99)),
+            row(Reason::NotRegistered, SignedIn, true),
+        ),
+        ("4 KB", text("A".repeat(4096)), not_a_code),
+        ("4 KB of multi-byte text", text("码".repeat(1365)), not_a_code),
+        ("nothing in it", text(""), not_a_code),
+        ("a URL", text("https://news.example/page?id=3"), not_a_code),
+        ("a payment code", text("https://qr.alipay.example/fkx09148pc4q1"), not_a_code),
+        ("a payment barcode", text("284665912345678901"), not_a_code),
+        ("27 capital letters", text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0"), not_a_code),
+        ("a code that is not imported", text("the text of a code that is not imported"), not_a_code),
+        ("a place's code", text(place), row(Reason::PlaceCode, NotACode, false)),
+    ];
+    check(&judge(), rows);
+}
+
+fn paper_ahead() -> Scanned {
+    Scanned::Token(sealed(&key(PAPER, 9), 1, -3600, Class::Paper))
+}
+
+#[test]
+fn before_the_codes_are_loaded_everybody_is_unknown() {
+    let rows = [token(1, 0), token(3, 0), text(HOLDER_TEXT), Scanned::SignedIn(code(1))];
+    let judge = judge_of(codes());
+    for scanned in rows {
+        assert_eq!(
+            judge.judge(&scanned, NOW_MS).verdict,
+            Verdict::ask_staff(Reason::NotLoaded),
+            "{scanned:?}"
+        );
+    }
+}
+
+#[test]
+fn a_decision_made_offline_is_recorded_as_made() {
+    let decision = OfflineDecision { colour: Colour::Green, advice: Advice::Pass };
+    let punch = |offline| Punch {
+        scanned: token(3, 7200),
+        direction: Direction::In,
+        place: PlaceId(5),
+        device_time_ms: NOW_MS - 7_200_000,
+        offline,
+    };
+    let record = judge().record(&punch(Some(decision)), NOW_MS);
+    assert!(record.offline);
+    assert_eq!(record.code, Some(code(3)));
+    assert_eq!((record.verdict.colour, record.verdict.advice), (Colour::Green, Advice::Pass));
+    assert_eq!(record.verdict.reason, Reason::DecidedOffline);
+    let record = judge().record(&punch(None), NOW_MS);
+    assert_eq!((record.offline, record.verdict.reason), (false, Reason::Expired));
+    assert_eq!((record.place, record.device_time_ms), (PlaceId(5), NOW_MS - 7_200_000));
+}
