@@ -2,18 +2,21 @@
 //! users' processes, there is simply no figure.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 
 /// Linux counts processor time for /proc in hundredths of a second on every machine that matters.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A process's figures at one moment.
+/// A process's or a thread's figures at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Which process.
+    /// Which one.
     pub process: u32,
-    /// User and system time of all its threads so far.
+    /// User and system time so far, of a process that of all its threads.
     pub cpu: Duration,
 }
 
@@ -27,6 +30,12 @@ impl Usage {
     /// Of this process, now.
     pub fn own() -> Option<Self> {
         Self::of(std::process::id())
+    }
+
+    /// Of one of this process's threads, now.
+    pub fn of_thread(thread: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+        Some(Self { process: thread, cpu: cpu(&stat)? })
     }
 
     /// Of the process that has this UDP port open, now.
@@ -45,6 +54,28 @@ impl Usage {
     pub fn since(&self, before: &Self) -> Option<Duration> {
         (self.process == before.process).then(|| self.cpu.saturating_sub(before.cpu))
     }
+}
+
+/// The number of the thread that asks.
+pub fn this_thread() -> Option<u32> {
+    fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
+}
+
+/// The threads of a process.
+pub fn threads(process: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
+    threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Puts a thread, or the one that asks, onto one core.
+///
+/// # Errors
+/// There is no such core or thread, or it is another user's.
+pub fn pin(thread: Option<u32>, core: usize) -> io::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    let thread = thread.and_then(|thread| Pid::from_raw(thread.cast_signed()));
+    Ok(sched_setaffinity(thread, &cores)?)
 }
 
 /// Processor time a message; `None` without figures or messages.
@@ -86,6 +117,8 @@ mod tests {
         let usage = Usage::of_port(socket.local_addr().unwrap()).unwrap();
         assert_eq!(usage.process, std::process::id());
         assert!(Usage::own().unwrap().since(&usage).is_some());
+        let thread = this_thread().unwrap();
+        assert!(threads(std::process::id()).contains(&thread) && Usage::of_thread(thread).is_some());
     }
 
     #[test]

@@ -1,3 +1,307 @@
-//! The floor: raw QUIC under the same shape of load, so that a figure of the gateway is a ratio from one run.
+//! `loadtest floor`: raw QUIC under the same shape of load, round by round beside the gateway, so that every figure is a
+//! ratio from one run. The floor reads no frames: it is what QUIC, TLS and the kernel cost on this machine.
 
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use protocol::message::{Answer, Hello, Request};
+use protocol::{DeviceClass, Epoch, FrameReader, RequestId, Scanned, Sequence, limits};
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::clock;
+use crate::cpu::{self, Usage};
+use crate::fleet::{Fleet, FleetDevice};
+use crate::tokens::Tokens;
+use crate::wire::{self, Wire};
+
+mod gauge;
+mod line;
 pub mod server;
+
+use gauge::Gauge;
+use line::{Line, Pace, Peer, Shape};
+
+/// Connections that shake hands at a time.
+const DIALLING_MAX: usize = 64;
+/// Tokens made for a round.
+const TOKENS_MAX: usize = 1 << 21;
+/// The first part of a round is not counted.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// A round that does not end this long after its time is given up.
+const ROUND_EXTRA_MAX: Duration = Duration::from_secs(10);
+
+/// What to run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Connections
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub devices: u32,
+    /// Scans in a frame
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub batch: u32,
+    /// Frames under way on a connection
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub in_flight: u32,
+    /// Frames a second over all connections, sent at their time instead of one after another
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+    /// Verify instead of punching
+    #[arg(long)]
+    pub verify: bool,
+    /// Rounds of each
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// Length of a round, after its warm-up
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub seconds: u32,
+    /// Put the servers on core 0 and this program's clients on core 1
+    #[arg(long)]
+    pub pin: bool,
+    /// The development city's data directory
+    #[arg(long, default_value = "./changtong-data")]
+    pub data: PathBuf,
+}
+
+impl Options {
+    /// Scans that a connection may have under way.
+    fn window(&self) -> u32 {
+        self.batch * self.in_flight
+    }
+
+    fn class(&self) -> DeviceClass {
+        let gate = limits::window_punches_max(DeviceClass::Gate);
+        if self.window() <= gate { DeviceClass::Gate } else { DeviceClass::Concentrator }
+    }
+}
+
+/// One round of one peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// Scans a second.
+    pub per_second: f64,
+    /// The server's processor time a scan.
+    pub server_cpu: Option<Duration>,
+    /// The clients' processor time a scan.
+    pub client_cpu: Option<Duration>,
+    /// Milliseconds at p50, p99 and p999.
+    pub latency_ms: [f64; 3],
+}
+
+/// One round of each.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    /// Raw QUIC.
+    pub echo: Figures,
+    /// The real thing.
+    pub gateway: Figures,
+}
+
+/// Runs all rounds, on this thread and one for the echo.
+pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
+    let fleet = Fleet::load(&options.data)?;
+    let tokens = Tokens::load(&fleet)?;
+    let gateway = Usage::of_port(fleet.quic[0]).map(|usage| usage.process);
+    let echo = Echo::start(&fleet, options)?;
+    if options.pin {
+        cpu::threads(gateway.context("no process of ours has the gateway's port open")?)
+            .into_iter()
+            .chain([echo.thread.context("no /proc")?])
+            .try_for_each(|thread| cpu::pin(Some(thread), 0))?;
+        cpu::pin(None, 1)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let bench = Bench { options, fleet: &fleet, tokens: &tokens, gateway, echo: &echo };
+    let rounds = runtime.block_on(LocalSet::new().run_until(bench.rounds()));
+    drop(runtime);
+    echo.end()?;
+    rounds
+}
+
+/// The raw server, on a thread with a runtime of its own.
+struct Echo {
+    endpoint: quinn::Endpoint,
+    thread: Option<u32>,
+    join: JoinHandle<()>,
+}
+
+impl Echo {
+    fn start(fleet: &Fleet, options: &Options) -> anyhow::Result<Self> {
+        let (send, receive) = sync_channel(1);
+        let (fleet, window) = (fleet.clone(), limits::receive_window_bytes(options.class()));
+        let join = std::thread::Builder::new().name("echo".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let started = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+                let endpoint = runtime.block_on(async { server::endpoint(&fleet, window) })?;
+                Ok((runtime, endpoint))
+            });
+            match started {
+                Ok((runtime, endpoint)) => {
+                    let _ = send.send(Ok((endpoint.clone(), cpu::this_thread())));
+                    runtime.block_on(server::echo(endpoint));
+                }
+                Err(error) => drop(send.send(Err(error))),
+            }
+        })?;
+        let (endpoint, thread) = receive.recv().context("the echo's thread ended")??;
+        Ok(Self { endpoint, thread, join })
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        self.endpoint.close(0u32.into(), b"");
+        self.join.join().map_err(|_| anyhow::anyhow!("the echo's thread panicked"))
+    }
+}
+
+struct Bench<'a> {
+    options: &'a Options,
+    fleet: &'a Fleet,
+    tokens: &'a Tokens,
+    gateway: Option<u32>,
+    echo: &'a Echo,
+}
+
+impl Bench<'_> {
+    async fn rounds(&self) -> anyhow::Result<Vec<Round>> {
+        let mut gateway = self.connect(true).await.context("connecting to the gateway")?;
+        let mut echo = self.connect(false).await.context("connecting to the echo")?;
+        let mut rounds = Vec::new();
+        for number in 0..self.options.rounds {
+            let tokens = self.make_tokens();
+            // Taking turns in going first, so that neither always runs on the warmer machine.
+            let round = if number % 2 == 0 {
+                let echo = self.round(&mut echo, &tokens, || self.echo_usage()).await?;
+                Round { echo, gateway: self.round(&mut gateway, &tokens, || self.gateway_usage()).await? }
+            } else {
+                let gateway = self.round(&mut gateway, &tokens, || self.gateway_usage()).await?;
+                Round { gateway, echo: self.round(&mut echo, &tokens, || self.echo_usage()).await? }
+            };
+            eprintln!("round {}: ratio {:.2}", number + 1, round.gateway.per_second / round.echo.per_second);
+            rounds.push(round);
+        }
+        Ok(rounds)
+    }
+
+    fn gateway_usage(&self) -> Option<Usage> {
+        self.gateway.and_then(Usage::of)
+    }
+
+    fn echo_usage(&self) -> Option<Usage> {
+        self.echo.thread.and_then(Usage::of_thread)
+    }
+
+    /// Fresh for each round: tokens run out.
+    fn make_tokens(&self) -> Rc<Vec<Scanned>> {
+        let (people, now_s) = (self.tokens.people(), clock::now_s());
+        Rc::new(people.iter().take(TOKENS_MAX).map(|person| self.tokens.scan(person, now_s)).collect())
+    }
+
+    async fn connect(&self, gateway: bool) -> anyhow::Result<Vec<Line>> {
+        let class = self.options.class();
+        let chosen: Vec<_> = self.fleet.of_class(class).take(self.options.devices as usize).collect();
+        ensure!(
+            chosen.len() == self.options.devices as usize,
+            "the city has {} devices of class {class} for this shape; start it with more, or ask for fewer",
+            chosen.len()
+        );
+        let endpoint = wire::endpoint(self.fleet.quic[0])?;
+        let mut lines = Vec::with_capacity(chosen.len());
+        for some in chosen.chunks(DIALLING_MAX) {
+            let mut dialling = JoinSet::new();
+            for device in some {
+                let config = wire::client_config(self.fleet, device)?;
+                let address = if gateway {
+                    self.fleet.address(device.id())
+                } else {
+                    self.echo.endpoint.local_addr()?
+                };
+                let (endpoint, name) = (endpoint.clone(), self.fleet.server_name.clone());
+                let place = place(device)?;
+                dialling.spawn(async move {
+                    let mut wire = Wire::connect(&endpoint, config, address, &name).await?;
+                    if gateway {
+                        hello(&mut wire).await?;
+                    }
+                    anyhow::Ok((wire, place))
+                });
+            }
+            while let Some(dialled) = dialling.join_next().await {
+                let (wire, place) = dialled??;
+                let peer =
+                    if gateway { Peer::Gateway(FrameReader::default()) } else { Peer::Echo { back: 0 } };
+                lines.push(Line::new(wire, peer, place, lines.len()));
+            }
+        }
+        Ok(lines)
+    }
+
+    async fn round(
+        &self,
+        lines: &mut Vec<Line>,
+        tokens: &Rc<Vec<Scanned>>,
+        server: impl Fn() -> Option<Usage>,
+    ) -> anyhow::Result<Figures> {
+        let length = Duration::from_secs(self.options.seconds.into());
+        let start = clock::now();
+        let end = start + WARM_UP + length;
+        let gauge = Rc::new(Gauge::default());
+        let mut running = JoinSet::new();
+        for (number, line) in lines.drain(..).enumerate() {
+            let shape = Shape {
+                batch: self.options.batch as usize,
+                verify: self.options.verify,
+                pace: self.pace(start, number as u32),
+            };
+            running.spawn_local(line.round(shape, Rc::clone(tokens), end, Rc::clone(&gauge)));
+        }
+        tokio::time::sleep(WARM_UP).await;
+        gauge.turn(true);
+        let client = || cpu::this_thread().and_then(Usage::of_thread);
+        let (from, before) = (clock::now(), (server(), client()));
+        tokio::time::sleep_until(end.into()).await;
+        gauge.turn(false);
+        let (took, after) = (clock::since(from), (server(), client()));
+        let joined = async {
+            while let Some(line) = running.join_next().await {
+                lines.push(line??);
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(ROUND_EXTRA_MAX, joined).await.context("waiting for the last answers")??;
+        ensure!(gauge.scans() > 0, "nothing was answered within a round");
+        Ok(Figures {
+            per_second: gauge.scans() as f64 / took.as_secs_f64(),
+            server_cpu: cpu::each(before.0, after.0, gauge.scans()),
+            client_cpu: cpu::each(before.1, after.1, gauge.scans()),
+            latency_ms: [0.5, 0.99, 0.999].map(|quantile| gauge.latency_ms(quantile)),
+        })
+    }
+
+    fn pace(&self, start: std::time::Instant, number: u32) -> Pace {
+        match self.options.rate {
+            None => Pace::Closed(self.options.in_flight as usize),
+            Some(rate) => {
+                let each = Duration::from_secs(1) / rate;
+                let every = each * self.options.devices;
+                let most = limits::window_punches_max(self.options.class()) / self.options.batch;
+                Pace::Open { every, first: start + each * number, most: most as usize }
+            }
+        }
+    }
+}
+
+fn place(device: &FleetDevice) -> anyhow::Result<(protocol::PlaceId, protocol::RegionId)> {
+    device.places().next().context("a device without places")
+}
+
+async fn hello(wire: &mut Wire) -> anyhow::Result<()> {
+    let hello = Hello { epoch: Epoch(clock::now_s()), acknowledged: Sequence(0) };
+    let (_, answer) = wire.ask(RequestId(0), &Request::Hello(hello)).await?;
+    let Answer::Welcome(_) = answer else {
+        bail!("the gateway does not welcome a device: {answer:?}");
+    };
+    Ok(())
+}

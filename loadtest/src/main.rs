@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loadtest::{quick, report};
+use loadtest::{floor, quick, report};
 
 /// Simulated checkpoint devices for Changtong Gateway.
 #[derive(Parser)]
@@ -11,6 +11,8 @@ use loadtest::{quick, report};
 enum Command {
     /// Let devices of the running development city punch for a while, then prove that nothing was lost or doubled
     Quick(quick::Options),
+    /// Run raw QUIC and the running development city under the same load, in turns, and print the ratios
+    Floor(floor::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -19,6 +21,11 @@ fn main() -> anyhow::Result<ExitCode> {
             let outcome = quick::run(&options)?;
             report::quick(&options, &outcome);
             outcome.is_good()
+        }
+        Command::Floor(options) => {
+            let rounds = floor::run(&options)?;
+            report::floor(&options, &rounds);
+            true
         }
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -217,13 +217,13 @@ impl Run<'_> {
         Ok(walked)
     }
 
-    /// Devices take turns: together they make the rate.
     fn schedule(&self, start: Instant, length: Duration, index: usize) -> Schedule {
-        let each = Duration::from_secs(1) / self.options.rate;
         let end = start + length;
         Schedule {
-            first: start + each * index as u32,
-            every: each * self.options.devices,
+            start,
+            rate: self.options.rate,
+            devices: self.options.devices,
+            number: index as u32,
             end,
             patience: end + PATIENCE,
         }

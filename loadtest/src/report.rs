@@ -6,10 +6,11 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use protocol::Colour;
 
-use crate::quick::{Options, Outcome};
+use crate::floor::{self, Figures, Round};
+use crate::quick::{self, Outcome};
 
-/// Prints what [`crate::quick::run`] found.
-pub fn quick(options: &Options, outcome: &Outcome) {
+/// Prints what [`quick::run`] found.
+pub fn quick(options: &quick::Options, outcome: &Outcome) {
     let Outcome { tally, counts, proof, .. } = outcome;
     let seconds = f64::from(options.seconds);
     println!(
@@ -54,6 +55,50 @@ pub fn quick(options: &Options, outcome: &Outcome) {
     }
 }
 
+/// Prints what [`floor::run`] found.
+pub fn floor(options: &floor::Options, rounds: &[Round]) {
+    let what = if options.verify { "verifies" } else { "punches" };
+    let pace = match options.rate {
+        Some(rate) => format!("{rate} frames/s at their time"),
+        None => format!("{} under way", options.in_flight),
+    };
+    println!(
+        "{what}, {} devices, {} in a frame, {pace}; {} rounds of {} s, gateway beside raw QUIC",
+        options.devices, options.batch, options.rounds, options.seconds
+    );
+    println!(
+        "  {:<7}{:<9}{:>11}{:>26}{:>12}{:>12}",
+        "round", "", "scans/s", "p50 / p99 / p999 ms", "server µs", "client µs"
+    );
+    for (number, round) in (1..).zip(rounds) {
+        figures(&number.to_string(), "echo", &round.echo);
+        figures("", "gateway", &round.gateway);
+    }
+    println!();
+    ratio("scans a second, of raw QUIC's", rounds, |one| Some(one.per_second));
+    ratio("p50", rounds, |one| Some(one.latency_ms[0]));
+    ratio("p99", rounds, |one| Some(one.latency_ms[1]));
+    ratio("server's processor time", rounds, |one| one.server_cpu.map(|cpu| cpu.as_secs_f64()));
+}
+
+fn figures(number: &str, peer: &str, one: &Figures) {
+    let [p50, p99, p999] = one.latency_ms;
+    let latency = format!("{p50:.2} / {p99:.2} / {p999:.2}");
+    let (server, client) = (bare_micros(one.server_cpu), bare_micros(one.client_cpu));
+    println!("  {number:<7}{peer:<9}{:>11.0}{latency:>26}{server:>12}{client:>12}", one.per_second);
+}
+
+/// The median of the rounds' ratios, with the lowest and the highest.
+fn ratio(name: &str, rounds: &[Round], figure: impl Fn(&Figures) -> Option<f64>) {
+    let each = rounds.iter().filter_map(|round| Some(figure(&round.gateway)? / figure(&round.echo)?));
+    let mut ratios: Vec<_> = each.filter(|ratio| ratio.is_finite()).collect();
+    ratios.sort_by(f64::total_cmp);
+    if let (Some(low), Some(high)) = (ratios.first(), ratios.last()) {
+        let median = (ratios[(ratios.len() - 1) / 2] + ratios[ratios.len() / 2]) / 2.0;
+        row(name, &format!("{median:.2}  ({low:.2} to {high:.2})"));
+    }
+}
+
 fn row(name: &str, value: &str) {
     println!("  {name:<32}{value}");
 }
@@ -66,4 +111,8 @@ fn quantiles(histogram: &Histogram<u64>) -> String {
 
 fn micros(each: Option<Duration>) -> String {
     each.map_or_else(|| "unknown".to_owned(), |each| format!("{:.1} µs", each.as_secs_f64() * 1e6))
+}
+
+fn bare_micros(each: Option<Duration>) -> String {
+    each.map_or_else(|| "-".to_owned(), |each| format!("{:.2}", each.as_secs_f64() * 1e6))
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use protocol::limits::TOKEN_GOOD_FOR_S;
-use protocol::{CodeId, Colour, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict};
+use protocol::{
+    Advice, CodeId, Colour, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
+};
 
 use crate::clock;
 use crate::device::{Counts, Device, DeviceError};
@@ -132,17 +134,31 @@ impl Shared {
     }
 }
 
-/// When a device's people come.
+/// When a device's people come: of all people of the run, every `devices`-th.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// The first one.
-    pub first: Instant,
-    /// From one to the next.
-    pub every: Duration,
+    /// When the run's first one comes.
+    pub start: Instant,
+    /// People a second, over all devices.
+    pub rate: u32,
+    /// Devices that take turns.
+    pub devices: u32,
+    /// Which of them this one is, from 0.
+    pub number: u32,
     /// Nobody comes from here on.
     pub end: Instant,
     /// Acknowledgements are waited for until here.
     pub patience: Instant,
+}
+
+impl Schedule {
+    /// When this device's `visit`-th person comes, from 0.
+    fn intended(&self, visit: u64) -> Instant {
+        let person = u64::from(self.number) + visit * u64::from(self.devices);
+        let (rate, second) = (u64::from(self.rate), Duration::from_secs(1).as_nanos() as u64);
+        let whole = Duration::from_secs(person / rate);
+        self.start + whole + Duration::from_nanos((person % rate * second).div_ceil(rate))
+    }
 }
 
 /// What a device did.
@@ -205,7 +221,8 @@ impl Walk {
     }
 
     async fn walk(&mut self, schedule: Schedule) -> Result<(), DeviceError> {
-        let mut next = schedule.first;
+        let mut visits = 0;
+        let mut next = schedule.intended(visits);
         while next < schedule.end || self.device.state().unacknowledged() > 0 {
             let wake = if next < schedule.end { next } else { schedule.patience };
             tokio::select! {
@@ -217,7 +234,8 @@ impl Walk {
                     let now = clock::now();
                     while next <= now && next < schedule.end {
                         self.visit(next, now);
-                        next += schedule.every;
+                        visits += 1;
+                        next = schedule.intended(visits);
                     }
                 }
                 stepped = self.device.step() => stepped?,
@@ -258,7 +276,9 @@ impl Walk {
         for Acknowledged { verdict, .. } in acknowledged {
             let pending = self.pending.pop_front().expect("what is acknowledged was sent");
             tally.verdict(verdict, &pending, now.saturating_duration_since(pending.intended));
-            self.claim.acknowledged.push(Fact { verdict, ..pending.fact });
+            // What is no valid pass code may be recorded without a code.
+            let code = pending.fact.code.filter(|_| verdict.advice != Advice::NotAPassCode);
+            self.claim.acknowledged.push(Fact { verdict, code, ..pending.fact });
         }
     }
 }

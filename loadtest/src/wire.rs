@@ -254,16 +254,26 @@ impl Wire {
 
     /// Writes what is unsent and reads what has come; returns when either made progress. May be dropped at any await.
     pub async fn pump(&mut self) -> Result<(), WireError> {
-        let Self { send, receive, reader, unsent, written, connection } = self;
+        if let Some(chunk) = self.exchange().await? {
+            self.reader.push(&chunk.bytes);
+        }
+        Ok(())
+    }
+
+    /// As [`Self::pump`], but hands over what was read instead of looking for frames in it.
+    pub(crate) async fn exchange(&mut self) -> Result<Option<quinn::Chunk>, WireError> {
+        let Self { send, receive, unsent, written, connection, .. } = self;
         let waiting = *written < unsent.len();
         tokio::select! {
             read = receive.read_chunk(READ_BYTES_MAX, true) => match read? {
-                Some(chunk) => reader.push(&chunk.bytes),
-                None => return Err(ended(connection)),
+                Some(chunk) => Ok(Some(chunk)),
+                None => Err(ended(connection)),
             },
-            wrote = send.write(&unsent[*written..]), if waiting => *written += wrote?,
+            wrote = send.write(&unsent[*written..]), if waiting => {
+                *written += wrote?;
+                Ok(None)
+            }
         }
-        Ok(())
     }
 
     /// The next answer, however long it takes.

@@ -1,4 +1,5 @@
 //! A gateway of a few lines: real QUIC, an honest record in memory, and every nuisance a device may meet.
+#![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 use std::collections::HashMap;
@@ -156,29 +157,32 @@ pub(crate) fn fleet(folder: &Path) -> Fleet {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
-    let issue = |name: &str| {
+    write("ca.pem", &authority.pem());
+    for name in ["localhost".to_owned()].into_iter().chain((1..=DEVICES).map(|id| format!("d{id}"))) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let params = CertificateParams::new([name.clone()]).unwrap();
         write(&format!("{name}.pem"), &params.signed_by(&key, &authority).unwrap().pem());
         write(&format!("{name}.key"), &key.serialize_pem());
+    }
+    write("codes.csv", "code,colour,basis,class\n7,unknown,nothing,person\n8,unknown,nothing,ward\n");
+    write_fleet(folder, 1);
+    Fleet::load(folder).unwrap()
+}
+
+/// Writes the fleet file anew, with the port that the gateway got.
+pub(crate) fn write_fleet(folder: &Path, port: u16) {
+    let device = |id| {
+        format!(
+            r#"{{"id":{id},"class":"gate","certificate":"d{id}.pem","key":"d{id}.key","places":[{{"place":1,"region":1}}]}}"#
+        )
     };
-    write("ca.pem", &authority.pem());
-    issue("localhost");
-    let devices: Vec<_> = (1..=DEVICES)
-        .map(|id| {
-            issue(&format!("d{id}"));
-            format!(
-                r#"{{"id":{id},"class":"gate","certificate":"d{id}.pem","key":"d{id}.key","places":[{{"place":1,"region":1}}]}}"#
-            )
-        })
-        .collect();
+    let devices: Vec<_> = (1..=DEVICES).map(device).collect();
     let text = format!(
-        r#"{{"version":1,"server_name":"localhost","quic":["127.0.0.1:1"],"http":"127.0.0.1:1","enrol":"127.0.0.1:1",
-        "ca":"ca.pem","server_certificate":"localhost.pem","server_key":"localhost.key","data":".","binary":"none",
+        r#"{{"version":1,"server_name":"localhost","quic":["127.0.0.1:{port}"],"http":"127.0.0.1:1","enrol":"127.0.0.1:1",
+        "ca":"ca.pem","server_certificate":"localhost.pem","server_key":"localhost.key","data":".","binary":"export",
         "token_key":{{"id":1,"hex":"00000000000000000000000000000000"}},"codes":"codes.csv","legacy_samples":[],
         "devices":[{}]}}"#,
         devices.join(",")
     );
-    write("fleet.json", &text);
-    Fleet::load(folder).unwrap()
+    fs::write(folder.join("fleet.json"), text).unwrap();
 }

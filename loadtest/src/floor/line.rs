@@ -1,0 +1,162 @@
+//! One client connection of the floor: frames go out in a given shape, and what comes back completes them, whether it is
+//! the gateway's verdicts or the same bytes. Leaner than a device: nothing is kept for sending again, so `Busy` is an error.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use protocol::frame::FrameReader;
+use protocol::message::{Answer, Bounded, PunchBatch, Request, Verify};
+use protocol::{Direction, PlaceId, Punch, RegionId, RequestId, Scanned, Sequence};
+
+use super::gauge::Gauge;
+use crate::clock;
+use crate::wire::Wire;
+
+/// When the next frame goes out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// When fewer than this many are under way.
+    Closed(usize),
+    /// At its time, whatever is under way, as long as it is fewer than `most`.
+    Open { every: Duration, first: Instant, most: usize },
+}
+
+/// What goes out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) batch: usize,
+    pub(super) verify: bool,
+    pub(super) pace: Pace,
+}
+
+/// What is at the other end.
+pub(super) enum Peer {
+    Gateway(FrameReader),
+    Echo { back: usize },
+}
+
+/// A frame under way.
+struct Under {
+    since: Instant,
+    bytes: usize,
+    last: u64,
+}
+
+pub(super) struct Line {
+    wire: Wire,
+    peer: Peer,
+    place: (PlaceId, RegionId),
+    next: u64,
+    token: usize,
+    under: VecDeque<Under>,
+}
+
+impl Line {
+    /// A connection on which `Hello` was said, if the peer wants that. `number` makes lines start at different tokens.
+    pub(super) fn new(wire: Wire, peer: Peer, place: (PlaceId, RegionId), number: usize) -> Self {
+        Self { wire, peer, place, next: 1, token: number * 997, under: VecDeque::new() }
+    }
+
+    /// Sends in that shape until `end`, then waits for what is under way.
+    pub(super) async fn round(
+        mut self,
+        shape: Shape,
+        tokens: Rc<Vec<Scanned>>,
+        end: Instant,
+        gauge: Rc<Gauge>,
+    ) -> anyhow::Result<Self> {
+        let mut due = match shape.pace {
+            Pace::Open { first, .. } => first,
+            Pace::Closed(_) => end,
+        };
+        loop {
+            let now = clock::now();
+            while now < end
+                && let Some(since) = self.may_send(shape.pace, now, &mut due)
+            {
+                self.send(shape, &tokens, since)?;
+            }
+            if now >= end && self.under.is_empty() {
+                return Ok(self);
+            }
+            tokio::select! {
+                biased;
+                read = self.wire.exchange() => if let Some(chunk) = read? {
+                    self.take(&chunk.bytes, shape.batch, &gauge)?;
+                },
+                () = tokio::time::sleep_until(due.min(end).into()), if now < due.min(end) => {}
+            }
+        }
+    }
+
+    /// Whether a frame may go out now, and since when its latency counts.
+    fn may_send(&self, pace: Pace, now: Instant, due: &mut Instant) -> Option<Instant> {
+        match pace {
+            Pace::Closed(most) => (self.under.len() < most).then_some(now),
+            Pace::Open { every, most, .. } => {
+                let intended = *due;
+                let may = intended <= now && self.under.len() < most;
+                may.then(|| {
+                    *due += every;
+                    intended
+                })
+            }
+        }
+    }
+
+    fn send(&mut self, shape: Shape, tokens: &[Scanned], since: Instant) -> anyhow::Result<()> {
+        let (place, region) = self.place;
+        let start = self.token;
+        self.token = (start + shape.batch) % tokens.len();
+        let scanned = (start..start + shape.batch).map(|at| tokens[at % tokens.len()].clone());
+        let request = if shape.verify {
+            Request::Verify(Verify { region, scanned: Bounded(scanned.collect()) })
+        } else {
+            let device_time_ms = clock::now_ms();
+            let punch =
+                |scanned| Punch { scanned, direction: Direction::In, place, device_time_ms, offline: None };
+            let punches = Bounded(scanned.map(punch).collect());
+            let first = Sequence(self.next);
+            self.next += shape.batch as u64;
+            Request::PunchBatch(PunchBatch { region, first, punches })
+        };
+        let before = self.wire.unsent_bytes();
+        self.wire.push(RequestId(self.next as u32), &request)?;
+        let bytes = self.wire.unsent_bytes() - before;
+        self.under.push_back(Under { since, bytes, last: self.next - 1 });
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8], batch: usize, gauge: &Gauge) -> anyhow::Result<()> {
+        let now = clock::now();
+        match &mut self.peer {
+            Peer::Echo { back } => {
+                *back += bytes.len();
+                while let Some(under) = self.under.pop_front_if(|under| under.bytes <= *back) {
+                    *back -= under.bytes;
+                    gauge.done(batch, now.saturating_duration_since(under.since));
+                }
+            }
+            Peer::Gateway(reader) => {
+                reader.push(bytes);
+                while let Some(frame) = reader.next_frame()? {
+                    let Some(answer) = frame.answer() else { continue };
+                    let Answer::Verdicts(run) = answer? else {
+                        bail!("the gateway answered type {}: this shape is too much for it", frame.kind)
+                    };
+                    let verify = run.first.0 == 0;
+                    let last = run.first.0 + run.verdicts.0.len() as u64 - 1;
+                    while let Some(under) = self.under.pop_front_if(|under| verify || under.last <= last) {
+                        gauge.done(batch, now.saturating_duration_since(under.since));
+                        if verify {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
