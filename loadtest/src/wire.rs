@@ -19,6 +19,8 @@ use crate::fleet::{Fleet, FleetDevice};
 
 /// What the gateway may have in flight towards a device: verdicts are small.
 const RECEIVE_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What is assumed of a network before it was measured: a city's, so that lost first packets are soon sent again.
+const INITIAL_RTT: Duration = Duration::from_millis(100);
 /// One read takes at most this much.
 const READ_BYTES_MAX: usize = 256 * 1024;
 
@@ -192,6 +194,7 @@ pub(crate) fn transport() -> quinn::TransportConfig {
         .datagram_receive_buffer_size(None)
         .stream_receive_window(RECEIVE_WINDOW_BYTES.into())
         .receive_window(RECEIVE_WINDOW_BYTES.into())
+        .initial_rtt(INITIAL_RTT)
         .max_idle_timeout(Some(idle))
         .mtu_discovery_config(None)
         .enable_segmentation_offload(true);

@@ -5,14 +5,17 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use protocol::RequestId;
-use protocol::limits::{HANDSHAKE_MS_MAX, HELLO_MS_MAX};
+use protocol::limits::HANDSHAKE_MS_MAX;
 use protocol::message::{Answer, Hello, Request, Welcome};
 
-use super::error::{DeviceError, refused};
+use super::error::{DeviceError, epoch_behind, refused};
 use crate::wire::{Wire, WireError};
 
-/// Connecting and being welcomed takes at most this long.
-const DIAL_MAX: Duration = Duration::from_millis(HANDSHAKE_MS_MAX + HELLO_MS_MAX);
+/// Connecting and being welcomed takes at most this long. Shorter than the gateway's own deadlines: packets to a gateway
+/// that is not there are repeated ever more seldom, so a fresh attempt finds one that has come back sooner.
+const DIAL_MAX: Duration = Duration::from_secs(5);
+
+const _: () = assert!(DIAL_MAX.as_millis() as u64 <= HANDSHAKE_MS_MAX);
 
 pub(super) type Dial = Pin<Box<dyn Future<Output = Result<(Wire, Welcome), DialError>> + Send>>;
 
@@ -48,8 +51,13 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) async fn dial(self) -> Result<(Wire, Welcome), DialError> {
+        let epoch = self.hello.epoch;
         let late = |_| Err(WireError::Lost("no welcome in time".to_owned()).into());
-        tokio::time::timeout(DIAL_MAX, self.hello()).await.unwrap_or_else(late)
+        let dialled = tokio::time::timeout(DIAL_MAX, self.hello()).await.unwrap_or_else(late);
+        dialled.map_err(|error| match error {
+            DialError::Device(error) => DialError::Device(epoch_behind(error, epoch)),
+            DialError::Again(..) => error,
+        })
     }
 
     async fn hello(self) -> Result<(Wire, Welcome), DialError> {

@@ -23,7 +23,7 @@ pub enum DeviceError {
     /// The device has already used a higher epoch: [`DeviceState::start_epoch`] above this one.
     #[error("the gateway knows epoch {} of this device", current.0)]
     EpochBehind {
-        /// The highest used.
+        /// The highest used, as far as the gateway said: at least the one that was refused.
         current: Epoch,
     },
     /// The connection failed in a way that will not heal, or failed at all where no second try was asked for.
@@ -61,5 +61,20 @@ pub(super) fn refused(error: message::Error) -> DeviceError {
         }
         Some(code) if code.retryable() => WireError::Closed(error.code).into(),
         Some(_) | None => DeviceError::Refused { code: error.code, detail: error.detail, text: error.text },
+    }
+}
+
+/// A connection closed for its epoch may have taken the `Error` that names the current one with it.
+pub(super) fn epoch_behind(error: DeviceError, refused: Epoch) -> DeviceError {
+    match error {
+        DeviceError::Wire(WireError::Closed(code)) if code == ErrorCode::EpochBehind.number() => {
+            DeviceError::EpochBehind { current: refused }
+        }
+        DeviceError::EpochBehind { current } => DeviceError::EpochBehind { current: current.max(refused) },
+        DeviceError::Refused { .. }
+        | DeviceError::Wire(_)
+        | DeviceError::State(_)
+        | DeviceError::OutOfPlace(_)
+        | DeviceError::TooLarge(_) => error,
     }
 }
