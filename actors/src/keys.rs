@@ -1,1 +1,284 @@
-//! Not written yet.
+//! The key directory: made once, outside the data, readable by its owner alone. Read at start and handed out in pieces; only
+//! `rotate_token` changes it. The punch log's day keys have a directory of their own in it, which the log keeps.
+
+mod file;
+
+use std::path::{Path, PathBuf};
+
+use protocol::legacy::LegacyKey;
+use protocol::token::{PAPER_KEY_ID_MIN, TOKEN_KEY_BYTES, TokenKey, TokenKeys};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use zeroize::Zeroizing;
+
+const LEGACY: &str = "legacy.key";
+const PEPPER: &str = "pepper.key";
+const FIELD: &str = "field.key";
+const QUIC: &str = "quic.key";
+const SIGNING: &str = "signing.pk8";
+const DAYS: &str = "days";
+
+/// Token key ids run from here to [`TOKEN_ID_MAX`] and then start again.
+const TOKEN_ID_MIN: u8 = 1;
+const TOKEN_ID_MAX: u8 = PAPER_KEY_ID_MIN - 1;
+/// The current key and the one before it: a token outlives its key by a minute and a half.
+const TOKEN_KEYS_MAX: usize = 2;
+
+/// Why the keys are not as they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// `init` where keys are already.
+    #[error("{path} exists already: keys are never overwritten")]
+    Exists {
+        /// The first that exists.
+        path: PathBuf,
+    },
+    /// Not there.
+    #[error("{path} is missing; `changtong keys init` makes a new set of keys")]
+    Missing {
+        /// What is missing.
+        path: PathBuf,
+    },
+    /// Others than its owner may read or write it.
+    #[error("{path} has mode {mode:04o}: others may read it; it has to be 0600")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Its content is no key.
+    #[error("{path} does not hold {expected}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: String,
+    },
+    /// The operating system says no.
+    #[error("{doing} {path}")]
+    Io {
+        /// What was attempted.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// No random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
+}
+
+/// One key file, for `changtong keys status`.
+#[derive(Clone, Debug)]
+pub struct KeyStatus {
+    /// The file's name.
+    pub file: String,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// When it was written, seconds since 1970 UTC.
+    pub made_s: Option<u64>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+}
+
+type Secret<const N: usize> = Zeroizing<[u8; N]>;
+
+/// Every key, in memory.
+pub struct Keys {
+    tokens: Vec<(u8, Secret<TOKEN_KEY_BYTES>)>,
+    legacy: Secret<32>,
+    pepper: Secret<32>,
+    field: Secret<32>,
+    quic: Secret<64>,
+    signing: Zeroizing<Vec<u8>>,
+}
+
+impl Keys {
+    /// Makes a new set of keys in a directory that holds none.
+    pub fn init(directory: &Path) -> Result<(), KeyError> {
+        file::make_directory(directory)?;
+        let names = [LEGACY, PEPPER, FIELD, QUIC, SIGNING];
+        let token = token_name(TOKEN_ID_MIN);
+        let paper = token_name(PAPER_KEY_ID_MIN);
+        for name in names.into_iter().chain([token.as_str(), paper.as_str()]) {
+            let path = directory.join(name);
+            if path.exists() {
+                return Err(KeyError::Exists { path });
+            }
+        }
+        for name in [&token, &paper] {
+            file::write_hex(&directory.join(name), &*file::random::<TOKEN_KEY_BYTES>()?)?;
+        }
+        for name in [LEGACY, PEPPER, FIELD] {
+            file::write_hex(&directory.join(name), &*file::random::<32>()?)?;
+        }
+        file::write_hex(&directory.join(QUIC), &*file::random::<64>()?)?;
+        let random = ring::rand::SystemRandom::new();
+        let signing = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| KeyError::Random)?;
+        file::write(&directory.join(SIGNING), signing.as_ref())?;
+        file::make_directory(&Self::days(directory))?;
+        file::sync_directory(directory)
+    }
+
+    /// Reads every key. Refuses files that others may read.
+    pub fn load(directory: &Path) -> Result<Self, KeyError> {
+        let mut tokens = Vec::new();
+        for id in token_ids(directory)? {
+            tokens.push((id, file::read_hex(&directory.join(token_name(id)))?));
+        }
+        for first in [TOKEN_ID_MIN, PAPER_KEY_ID_MIN] {
+            if !tokens.iter().any(|(id, _)| is_paper(*id) == is_paper(first)) {
+                return Err(KeyError::Missing { path: directory.join(token_name(first)) });
+            }
+        }
+        Ok(Self {
+            tokens,
+            legacy: file::read_hex(&directory.join(LEGACY))?,
+            pepper: file::read_hex(&directory.join(PEPPER))?,
+            field: file::read_hex(&directory.join(FIELD))?,
+            quic: file::read_hex(&directory.join(QUIC))?,
+            signing: read_signing(&directory.join(SIGNING))?,
+        })
+    }
+
+    /// Makes the next token key, drops the oldest, and gives the new one's id. The previous one stays for the tokens that it
+    /// sealed. A running gateway reads it at its next start.
+    pub fn rotate_token(directory: &Path) -> Result<u8, KeyError> {
+        let mut ids: Vec<u8> = token_ids(directory)?.into_iter().filter(|&id| !is_paper(id)).collect();
+        let Some(current) = current_of(&ids) else {
+            return Err(KeyError::Missing { path: directory.join(token_name(TOKEN_ID_MIN)) });
+        };
+        let next = next_id(current);
+        file::write_hex(&directory.join(token_name(next)), &*file::random::<TOKEN_KEY_BYTES>()?)?;
+        file::sync_directory(directory)?;
+        // From the oldest: the one after the newest, going round.
+        ids.sort_by_key(|&id| (id.wrapping_sub(next)) & TOKEN_ID_MAX);
+        let superfluous = (ids.len() + 1).saturating_sub(TOKEN_KEYS_MAX);
+        for &id in &ids[..superfluous] {
+            file::remove(&directory.join(token_name(id)))?;
+        }
+        Ok(next)
+    }
+
+    /// What is in the directory, and what is wrong with it. Shows no key.
+    pub fn status(directory: &Path) -> Result<Vec<KeyStatus>, KeyError> {
+        let mut all = Vec::new();
+        for id in token_ids(directory)? {
+            let purpose = if is_paper(id) { "printed tokens" } else { "tokens of phones" };
+            let problem = file::read_hex::<TOKEN_KEY_BYTES>(&directory.join(token_name(id))).err();
+            all.push((token_name(id), purpose, problem));
+        }
+        for (name, purpose) in [
+            (LEGACY, "texts of imported holders"),
+            (PEPPER, "look-up of phones and documents"),
+            (FIELD, "personal fields of the registry"),
+        ] {
+            all.push((name.to_owned(), purpose, file::read_hex::<32>(&directory.join(name)).err()));
+        }
+        let problem = file::read_hex::<64>(&directory.join(QUIC)).err();
+        all.push((QUIC.to_owned(), "resets and address tokens of QUIC", problem));
+        let problem = read_signing(&directory.join(SIGNING)).err();
+        all.push((SIGNING.to_owned(), "signature of deletion records", problem));
+        let status = |(name, purpose, problem): (String, _, Option<KeyError>)| KeyStatus {
+            made_s: file::made_s(&directory.join(&name)),
+            file: name,
+            purpose,
+            problem: problem.map(|problem| problem.to_string()),
+        };
+        Ok(all.into_iter().map(status).collect())
+    }
+
+    /// Where the punch log keeps its day keys.
+    pub fn days(directory: &Path) -> PathBuf {
+        directory.join(DAYS)
+    }
+
+    /// The keys that open tokens.
+    pub fn token_keys(&self) -> TokenKeys {
+        TokenKeys::new(self.tokens.iter().map(|(id, key)| TokenKey::new(*id, key)))
+    }
+
+    /// The key that seals a phone's tokens now.
+    pub fn current_token(&self) -> u8 {
+        let ids: Vec<u8> = self.tokens.iter().map(|(id, _)| *id).filter(|&id| !is_paper(id)).collect();
+        current_of(&ids).expect("load has found one")
+    }
+
+    /// A token key's bytes, for a development fleet's devices that make their own tokens.
+    pub fn token_key_bytes(&self, id: u8) -> Option<&[u8; TOKEN_KEY_BYTES]> {
+        self.tokens.iter().find(|(known, _)| *known == id).map(|(_, key)| &**key)
+    }
+
+    /// The key of the imported holders' texts.
+    pub fn legacy(&self) -> LegacyKey {
+        LegacyKey::new(&self.legacy)
+    }
+
+    /// For QUIC's reset and address tokens and connection ids.
+    pub fn quic(&self) -> &[u8; 64] {
+        &self.quic
+    }
+
+    /// The Ed25519 key that signs deletion records.
+    pub fn signing_pkcs8(&self) -> &[u8] {
+        &self.signing
+    }
+
+    pub(crate) fn pepper(&self) -> &[u8; 32] {
+        &self.pepper
+    }
+
+    pub(crate) fn field(&self) -> &[u8; 32] {
+        &self.field
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+fn read_signing(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let bytes = file::read(path)?;
+    let pair = Ed25519KeyPair::from_pkcs8(&bytes).map_err(|_| KeyError::Malformed {
+        path: path.to_owned(),
+        expected: "an Ed25519 key in PKCS#8".to_owned(),
+    })?;
+    debug_assert_eq!(pair.public_key().as_ref().len(), 32);
+    Ok(bytes)
+}
+
+const fn is_paper(id: u8) -> bool {
+    id >= PAPER_KEY_ID_MIN
+}
+
+fn token_name(id: u8) -> String {
+    let kind = if is_paper(id) { "paper" } else { "token" };
+    format!("{kind}-{id}.key")
+}
+
+fn token_ids(directory: &Path) -> Result<Vec<u8>, KeyError> {
+    let mut ids: Vec<u8> = file::names(directory)?
+        .iter()
+        .filter_map(|name| {
+            let (_, id) = name.strip_suffix(".key")?.split_once('-')?;
+            id.parse().ok().filter(|&id| id != 0 && token_name(id) == *name)
+        })
+        .collect();
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+const fn next_id(id: u8) -> u8 {
+    if id == TOKEN_ID_MAX { TOKEN_ID_MIN } else { id + 1 }
+}
+
+/// Ids are given one after the other and go round, so the newest is the one whose successor is not there.
+fn current_of(ids: &[u8]) -> Option<u8> {
+    ids.iter().copied().filter(|&id| !ids.contains(&next_id(id))).max()
+}
+
+#[cfg(test)]
+mod tests;

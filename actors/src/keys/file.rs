@@ -1,0 +1,90 @@
+//! Key files: written whole, synced, with mode 0600; refused when others may read them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
+
+use super::{KeyError, Secret};
+
+/// No key file is longer.
+const FILE_BYTES_MAX: u64 = 4096;
+const OTHERS: u32 = 0o077;
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> KeyError {
+    move |source| match source.kind() {
+        ErrorKind::NotFound => KeyError::Missing { path: path.to_owned() },
+        ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
+        _ => KeyError::Io { doing, path: path.to_owned(), source },
+    }
+}
+
+pub(super) fn random<const N: usize>() -> Result<Secret<N>, KeyError> {
+    let mut bytes = Zeroizing::new([0; N]);
+    SystemRandom::new().fill(&mut *bytes).map_err(|_| KeyError::Random)?;
+    Ok(bytes)
+}
+
+pub(super) fn make_directory(path: &Path) -> Result<(), KeyError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path).map_err(io("making", path))
+}
+
+pub(super) fn sync_directory(path: &Path) -> Result<(), KeyError> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(io("syncing", path))
+}
+
+pub(super) fn names(directory: &Path) -> Result<Vec<String>, KeyError> {
+    let entries = std::fs::read_dir(directory).map_err(io("listing", directory))?;
+    let names: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
+    let names = names.map_err(io("listing", directory))?;
+    Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
+}
+
+pub(super) fn remove(path: &Path) -> Result<(), KeyError> {
+    std::fs::remove_file(path).map_err(io("removing", path))
+}
+
+pub(super) fn made_s(path: &Path) -> Option<u64> {
+    let modified = std::fs::metadata(path).ok()?.modified().ok()?;
+    modified.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+/// Writes a file that does not exist yet.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = open.map_err(io("making", path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("writing", path))
+}
+
+pub(super) fn write_hex(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let mut text = Zeroizing::new(hex::encode(bytes));
+    text.push('\n');
+    write(path, text.as_bytes())
+}
+
+/// Reads a file that only its owner may read; what is checked is the file that is read.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let file = File::open(path).map_err(io("opening", path))?;
+    let mode = file.metadata().map_err(io("looking at", path))?.permissions().mode() & 0o7777;
+    if mode & OTHERS != 0 {
+        return Err(KeyError::Open { path: path.to_owned(), mode });
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX as usize));
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(io("reading", path))?;
+    Ok(bytes)
+}
+
+pub(super) fn read_hex<const N: usize>(path: &Path) -> Result<Secret<N>, KeyError> {
+    let text = read(path)?;
+    let mut bytes = Zeroizing::new([0; N]);
+    hex::decode_to_slice(text.trim_ascii(), &mut *bytes).map_err(|_| KeyError::Malformed {
+        path: path.to_owned(),
+        expected: format!("{N} bytes in hexadecimal"),
+    })?;
+    Ok(bytes)
+}
