@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use protocol::message::{Answer, Hello, Request};
@@ -15,6 +15,7 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::fleet::{Fleet, FleetDevice};
+use crate::pace::{self, Schedule};
 use crate::tokens::Tokens;
 use crate::wire::{self, Wire};
 
@@ -249,13 +250,9 @@ impl Bench<'_> {
         let end = start + WARM_UP + length;
         let gauge = Rc::new(Gauge::default());
         let mut running = JoinSet::new();
-        for (number, line) in lines.drain(..).enumerate() {
-            let shape = Shape {
-                batch: self.options.batch as usize,
-                verify: self.options.verify,
-                pace: self.pace(start, number as u32),
-            };
-            running.spawn_local(line.round(shape, Rc::clone(tokens), end, Rc::clone(&gauge)));
+        let shape = Shape { batch: self.options.batch as usize, verify: self.options.verify };
+        for (line, pace) in lines.drain(..).zip(self.paces(start, end)) {
+            running.spawn_local(line.round(shape, pace, Rc::clone(tokens), end, Rc::clone(&gauge)));
         }
         tokio::time::sleep(WARM_UP).await;
         gauge.turn(true);
@@ -280,16 +277,16 @@ impl Bench<'_> {
         })
     }
 
-    fn pace(&self, start: std::time::Instant, number: u32) -> Pace {
-        match self.options.rate {
-            None => Pace::Closed(self.options.in_flight as usize),
-            Some(rate) => {
-                let each = Duration::from_secs(1) / rate;
-                let every = each * self.options.devices;
-                let most = limits::window_punches_max(self.options.class()) / self.options.batch;
-                Pace::Open { every, first: start + each * number, most: most as usize }
-            }
-        }
+    /// For each line of a round when its frames go out.
+    fn paces(&self, start: Instant, end: Instant) -> Vec<Pace> {
+        let count = self.options.devices as usize;
+        let Some(rate) = self.options.rate else {
+            return (0..count).map(|_| Pace::Closed(self.options.in_flight as usize)).collect();
+        };
+        let (lanes, keep) = pace::lanes(Schedule { start, rate, end }, count);
+        tokio::spawn(keep);
+        let most = (limits::window_punches_max(self.options.class()) / self.options.batch) as usize;
+        lanes.into_iter().map(|lane| Pace::Open { lane, most }).collect()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod cpu;
 pub mod device;
 pub mod fleet;
 pub mod floor;
+pub mod pace;
 mod progress;
 pub mod proof;
 pub mod quick;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use protocol::{DeviceClass, Epoch};
@@ -13,10 +13,11 @@ use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::device::{Counts, Device, DeviceError};
 use crate::fleet::{Fleet, FleetDevice};
+use crate::pace::{self, Schedule};
 use crate::proof::{self, Claims, Proof};
 use crate::state::DeviceState;
 use crate::tokens::Tokens;
-use crate::traffic::{People, Schedule, Shared, Tally, Walk, Walked};
+use crate::traffic::{People, Shared, Tally, Walk, Walked};
 use crate::{progress, wire};
 
 /// The city is there, or it is not: how long connecting all devices may take.
@@ -196,11 +197,14 @@ impl Run<'_> {
         let mut walking = JoinSet::new();
         let start = clock::now();
         let length = Duration::from_secs(self.options.seconds.into());
-        for (index, (device, row)) in devices.into_iter().enumerate() {
+        let schedule = Schedule { start, rate: self.options.rate, end: start + length };
+        let (lanes, keep) = pace::lanes(schedule, devices.len());
+        let keeping = tokio::spawn(keep);
+        for (index, ((device, row), lane)) in devices.into_iter().zip(lanes).enumerate() {
             let seed = self.options.seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
             let places = row.places().collect();
             let walk = Walk::new(device, places, Arc::clone(&self.people), tally.clone(), seed);
-            walking.spawn(walk.run(self.schedule(start, length, index)));
+            walking.spawn(walk.run(lane, PATIENCE));
         }
         let mut progress = progress::Progress::start(length);
         let mut walked = Vec::new();
@@ -214,19 +218,8 @@ impl Run<'_> {
             }
         }
         progress.end();
+        keeping.await?.context("keeping the schedule")?;
         Ok(walked)
-    }
-
-    fn schedule(&self, start: Instant, length: Duration, index: usize) -> Schedule {
-        let end = start + length;
-        Schedule {
-            start,
-            rate: self.options.rate,
-            devices: self.options.devices,
-            number: index as u32,
-            end,
-            patience: end + PATIENCE,
-        }
     }
 }
 

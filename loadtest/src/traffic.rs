@@ -1,5 +1,5 @@
-//! People walk through a device's places: an open-loop schedule that never waits for answers, latency from the intended
-//! time, and each verdict checked against the colour that the person's code has.
+//! People walk through a device's places: at the times of an open-loop schedule, whatever is answered, with latency from
+//! the intended time, and each verdict checked against the colour that the person's code has.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use protocol::{
 use crate::clock;
 use crate::device::{Counts, Device, DeviceError};
 use crate::fleet::Fleet;
+use crate::pace::Lane;
 use crate::proof::{Claim, Fact};
 use crate::state::Acknowledged;
 use crate::tokens::Tokens;
@@ -134,33 +135,6 @@ impl Shared {
     }
 }
 
-/// When a device's people come: of all people of the run, every `devices`-th.
-#[derive(Clone, Copy, Debug)]
-pub struct Schedule {
-    /// When the run's first one comes.
-    pub start: Instant,
-    /// People a second, over all devices.
-    pub rate: u32,
-    /// Devices that take turns.
-    pub devices: u32,
-    /// Which of them this one is, from 0.
-    pub number: u32,
-    /// Nobody comes from here on.
-    pub end: Instant,
-    /// Acknowledgements are waited for until here.
-    pub patience: Instant,
-}
-
-impl Schedule {
-    /// When this device's `visit`-th person comes, from 0.
-    fn intended(&self, visit: u64) -> Instant {
-        let person = u64::from(self.number) + visit * u64::from(self.devices);
-        let (rate, second) = (u64::from(self.rate), Duration::from_secs(1).as_nanos() as u64);
-        let whole = Duration::from_secs(person / rate);
-        self.start + whole + Duration::from_nanos((person % rate * second).div_ceil(rate))
-    }
-}
-
 /// What a device did.
 pub struct Walked {
     /// The device, still connected if it was.
@@ -213,31 +187,29 @@ impl Walk {
         Self { device, places, people, tally, random, pending: VecDeque::new(), claim: Claim::default() }
     }
 
-    /// Walks to the schedule's end and waits for the last acknowledgements.
-    pub async fn run(mut self, schedule: Schedule) -> Walked {
-        let error = self.walk(schedule).await.err();
+    /// Lets everybody of the lane walk, then waits this long for the last acknowledgements.
+    pub async fn run(mut self, lane: Lane, patience: Duration) -> Walked {
+        let error = self.walk(lane, patience).await.err();
         self.claim.sent = self.device.state().sent().0;
         Walked { device: self.device, claim: self.claim, error }
     }
 
-    async fn walk(&mut self, schedule: Schedule) -> Result<(), DeviceError> {
-        let mut visits = 0;
-        let mut next = schedule.intended(visits);
-        while next < schedule.end || self.device.state().unacknowledged() > 0 {
-            let wake = if next < schedule.end { next } else { schedule.patience };
+    async fn walk(&mut self, mut lane: Lane, patience: Duration) -> Result<(), DeviceError> {
+        loop {
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(wake.into()) => {
-                    if wake == schedule.patience {
-                        return Ok(());
-                    }
-                    let now = clock::now();
-                    while next <= now && next < schedule.end {
-                        self.visit(next, now);
-                        visits += 1;
-                        next = schedule.intended(visits);
-                    }
-                }
+                intended = lane.recv() => match intended {
+                    Some(intended) => self.visit(intended, clock::now()),
+                    None => break,
+                },
+                stepped = self.device.step() => stepped?,
+            }
+            self.settle();
+        }
+        let end = clock::now() + patience;
+        while self.device.state().unacknowledged() > 0 && clock::now() < end {
+            tokio::select! {
+                () = tokio::time::sleep_until(end.into()) => {}
                 stepped = self.device.step() => stepped?,
             }
             self.settle();

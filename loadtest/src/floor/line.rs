@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::bail;
 use protocol::frame::FrameReader;
@@ -12,15 +12,15 @@ use protocol::{Direction, PlaceId, Punch, RegionId, RequestId, Scanned, Sequence
 
 use super::gauge::Gauge;
 use crate::clock;
+use crate::pace::Lane;
 use crate::wire::Wire;
 
 /// When the next frame goes out.
-#[derive(Clone, Copy, Debug)]
 pub(super) enum Pace {
     /// When fewer than this many are under way.
     Closed(usize),
     /// At its time, whatever is under way, as long as it is fewer than `most`.
-    Open { every: Duration, first: Instant, most: usize },
+    Open { lane: Lane, most: usize },
 }
 
 /// What goes out.
@@ -28,7 +28,15 @@ pub(super) enum Pace {
 pub(super) struct Shape {
     pub(super) batch: usize,
     pub(super) verify: bool,
-    pub(super) pace: Pace,
+}
+
+impl Pace {
+    async fn next(&mut self) -> Option<Instant> {
+        match self {
+            Self::Open { lane, .. } => lane.recv().await,
+            Self::Closed(_) => None,
+        }
+    }
 }
 
 /// What is at the other end.
@@ -63,45 +71,35 @@ impl Line {
     pub(super) async fn round(
         mut self,
         shape: Shape,
+        mut pace: Pace,
         tokens: Rc<Vec<Scanned>>,
         end: Instant,
         gauge: Rc<Gauge>,
     ) -> anyhow::Result<Self> {
-        let mut due = match shape.pace {
-            Pace::Open { first, .. } => first,
-            Pace::Closed(_) => end,
-        };
         loop {
             let now = clock::now();
-            while now < end
-                && let Some(since) = self.may_send(shape.pace, now, &mut due)
-            {
-                self.send(shape, &tokens, since)?;
-            }
             if now >= end && self.under.is_empty() {
                 return Ok(self);
             }
+            let may = match &pace {
+                Pace::Closed(most) => {
+                    while now < end && self.under.len() < *most {
+                        self.send(shape, &tokens, now)?;
+                    }
+                    false
+                }
+                Pace::Open { most, .. } => now < end && self.under.len() < *most,
+            };
             tokio::select! {
                 biased;
+                intended = pace.next(), if may => match intended {
+                    Some(intended) => self.send(shape, &tokens, intended)?,
+                    None => pace = Pace::Closed(0),
+                },
                 read = self.wire.exchange() => if let Some(chunk) = read? {
                     self.take(&chunk.bytes, shape.batch, &gauge)?;
                 },
-                () = tokio::time::sleep_until(due.min(end).into()), if now < due.min(end) => {}
-            }
-        }
-    }
-
-    /// Whether a frame may go out now, and since when its latency counts.
-    fn may_send(&self, pace: Pace, now: Instant, due: &mut Instant) -> Option<Instant> {
-        match pace {
-            Pace::Closed(most) => (self.under.len() < most).then_some(now),
-            Pace::Open { every, most, .. } => {
-                let intended = *due;
-                let may = intended <= now && self.under.len() < most;
-                may.then(|| {
-                    *due += every;
-                    intended
-                })
+                () = tokio::time::sleep_until(end.into()), if now < end => {}
             }
         }
     }
