@@ -56,6 +56,19 @@ impl CodeEntry {
         self.next_change_s
     }
 
+    /// Everything but the time, as the registry keeps it.
+    pub(crate) const fn to_tags(self) -> u32 {
+        self.packed
+    }
+
+    /// Reads [`Self::to_tags`] back; `None` for what is no entry.
+    pub(crate) fn from_tags(packed: u32, next_change_s: u32) -> Option<Self> {
+        Colour::from_number((packed >> 5 & 7) as u8)?;
+        Basis::from_number((packed >> 3 & 3) as u8)?;
+        Class::from_number((packed & 7) as u8)?;
+        Some(Self { next_change_s, packed })
+    }
+
     /// Counts the changes of this code.
     pub const fn version(self) -> u32 {
         self.packed >> (u32::BITS - VERSION_BITS)

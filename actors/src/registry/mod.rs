@@ -1,1 +1,183 @@
-//! Not written yet.
+//! The durable store of people, codes, regions, places and devices: SQLite in WAL mode with `synchronous=FULL`. It has one
+//! writer. Personal fields are sealed, phones and documents are found by keyed hash; no plain one is in the file.
+
+mod codes;
+mod devices;
+mod enrolments;
+pub(crate) mod imports;
+mod lock;
+pub(crate) mod people;
+mod personal;
+mod places;
+mod schema;
+mod seal;
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::keys::Keys;
+pub use devices::DeviceRow;
+pub use lock::DirectoryLock;
+pub use people::Person;
+pub use personal::{DocumentKind, DocumentNumber, Phone};
+pub use places::RegionRow;
+use seal::Sealer;
+
+/// The number under which a gateway issues codes unless it was given another.
+pub const GATEWAY_DEFAULT: u16 = 1;
+
+/// Why the registry cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// Written by a later release.
+    #[error("{path} is of version {found}, this release knows up to {known}: use the release that wrote it")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest that this release reads.
+        known: u32,
+    },
+    /// A database of something else.
+    #[error("{path} is not a registry")]
+    NotARegistry {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Made with other keys.
+    #[error("the registry was made with other keys than those given")]
+    WrongKeys,
+    /// Another gateway or command works on it.
+    #[error("{path} is in use by another process")]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// Something that has to be unique is there already.
+    #[error("{what} exists already")]
+    Exists {
+        /// A device, a person.
+        what: &'static str,
+    },
+    /// Something that was named is not there.
+    #[error("no such {what}")]
+    Missing {
+        /// A device, a region, a place.
+        what: &'static str,
+    },
+    /// A row that this program cannot have written.
+    #[error("the registry holds an invalid {what}")]
+    Damaged {
+        /// Which kind of row.
+        what: &'static str,
+    },
+    /// The operating system says no.
+    #[error("{doing} {path}")]
+    Io {
+        /// What was attempted.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The store says no.
+    #[error("the registry's store failed")]
+    Store(#[from] rusqlite::Error),
+}
+
+/// The open registry: its only writer.
+pub struct Registry {
+    connection: Connection,
+    sealer: Sealer,
+}
+
+impl Registry {
+    /// Opens the registry, or makes it with the regions of this release's table.
+    pub fn open(path: &Path, keys: &Keys) -> Result<Self, RegistryError> {
+        // The store gives its other files the same mode.
+        let mut options = std::fs::OpenOptions::new();
+        options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| RegistryError::Io { doing: "opening", path: path.to_owned(), source })?;
+        let mut connection = Connection::open(path)?;
+        schema::configure(&connection, path)?;
+        schema::migrate(&mut connection, path)?;
+        let registry = Self { connection, sealer: Sealer::new(keys.field(), keys.pepper()) };
+        registry.check_keys()?;
+        Ok(registry)
+    }
+
+    /// The number under which this gateway issues codes.
+    pub fn gateway(&self) -> Result<u16, RegistryError> {
+        self.meta("gateway")?
+            .and_then(|value| value.parse().ok())
+            .ok_or(RegistryError::Damaged { what: "gateway number" })
+    }
+
+    pub(crate) fn meta(&self, name: &str) -> Result<Option<String>, RegistryError> {
+        use rusqlite::OptionalExtension;
+        let query = "SELECT value FROM meta WHERE name = ?1";
+        Ok(self.connection.query_row(query, [name], |row| row.get(0)).optional()?)
+    }
+
+    pub(crate) fn set_meta(&self, name: &str, value: &str) -> Result<(), RegistryError> {
+        let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2";
+        self.connection.execute(sql, [name, value])?;
+        Ok(())
+    }
+
+    /// Two known values say whether both keys are those that the registry was made with.
+    fn check_keys(&self) -> Result<(), RegistryError> {
+        let mark = self.sealer.mark();
+        match self.meta("keys")? {
+            Some(known) if known == mark => Ok(()),
+            Some(_) => Err(RegistryError::WrongKeys),
+            None => self.set_meta("keys", &mark),
+        }
+    }
+
+    /// Runs `work` in one transaction: all of it is durable, or none.
+    pub(crate) fn transaction<T, E: From<RegistryError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let store = |error| E::from(RegistryError::Store(error));
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(store)?;
+        let result = work(self);
+        if result.is_ok() {
+            if let Err(error) = self.connection.execute_batch("COMMIT") {
+                let _ = self.connection.execute_batch("ROLLBACK");
+                return Err(store(error));
+            }
+        } else {
+            self.connection.execute_batch("ROLLBACK").map_err(store)?;
+        }
+        result
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registry(…)")
+    }
+}
+
+/// Whether the store refused a row because it, or its like, is there already.
+fn is_conflict(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _)
+        if matches!(failure.extended_code,
+            rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
+            | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID))
+}
+
+#[cfg(test)]
+mod tests;

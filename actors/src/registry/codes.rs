@@ -1,0 +1,105 @@
+//! Codes: a narrow table, read whole at each start. A change is durable here before it is seen in memory.
+
+use protocol::{Class, CodeId, Colour};
+use rusqlite::OptionalExtension;
+
+use super::{Registry, RegistryError};
+use crate::codes::{CodeEntry, Codes};
+
+/// Codes changed by the clock in one transaction: keeps it short beside other writers.
+const DUE_PER_TRANSACTION: usize = 10_000;
+
+impl Registry {
+    /// Puts every code into memory and says that they are loaded. Gives their number.
+    pub fn load_codes(&self, codes: &Codes) -> Result<u64, RegistryError> {
+        let count = self.for_each_code(|code, entry| codes.put(code, entry))?;
+        codes.set_loaded();
+        Ok(count)
+    }
+
+    /// How many codes there are.
+    pub fn count_codes(&self) -> Result<u64, RegistryError> {
+        let count: i64 = self.connection.query_row("SELECT count(*) FROM codes", [], |row| row.get(0))?;
+        Ok(count as u64)
+    }
+
+    /// Visits every code, in the order of their numbers, and gives how many there were.
+    pub fn for_each_code(&self, mut visit: impl FnMut(CodeId, CodeEntry)) -> Result<u64, RegistryError> {
+        let mut query = self.connection.prepare("SELECT id, tags, next_change_s FROM codes ORDER BY id")?;
+        let mut rows = query.query([])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            let (code, entry) = read(row)?;
+            visit(code, entry);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// One code's entry.
+    pub fn code(&self, code: CodeId) -> Result<Option<CodeEntry>, RegistryError> {
+        let mut query =
+            self.connection.prepare_cached("SELECT id, tags, next_change_s FROM codes WHERE id = ?1")?;
+        let found = query.query_row([code.get() as i64], |row| Ok(read(row))).optional()?;
+        Ok(found.transpose()?.map(|(_, entry)| entry))
+    }
+
+    /// Part of the caller's transaction. False if the code exists already.
+    pub(super) fn insert_code(&self, code: CodeId, entry: CodeEntry) -> Result<bool, RegistryError> {
+        let sql = "INSERT INTO codes (id, tags, next_change_s) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let parameters = (code.get() as i64, entry.to_tags(), entry.next_change_s());
+        Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
+    }
+
+    /// Turns codes green whose cause has ended by the clock: durable first, then in memory. Gives their number. To be
+    /// called at start, also for what fell due while the gateway was down, and then every few seconds.
+    pub fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {
+        let mut changed = 0;
+        loop {
+            let due = self.transaction(|registry| registry.expire_some(now_s))?;
+            for &(code, entry) in &due {
+                codes.put(code, entry);
+            }
+            changed += due.len() as u64;
+            if due.len() < DUE_PER_TRANSACTION {
+                return Ok(changed);
+            }
+        }
+    }
+
+    fn expire_some(&self, now_s: u32) -> Result<Vec<(CodeId, CodeEntry)>, RegistryError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT id, tags, next_change_s FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1 LIMIT ?2",
+        )?;
+        let mut rows = query.query((now_s, DUE_PER_TRANSACTION as i64))?;
+        let mut due = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (code, before) = read(row)?;
+            let version = before.version().wrapping_add(1);
+            due.push((code, CodeEntry::new(Colour::Green, before.basis(), before.class(), 0, version)));
+        }
+        let sql = "UPDATE codes SET tags = ?2, next_change_s = ?3 WHERE id = ?1";
+        let mut update = self.connection.prepare_cached(sql)?;
+        for (code, entry) in &due {
+            update.execute((code.get() as i64, entry.to_tags(), entry.next_change_s()))?;
+        }
+        Ok(due)
+    }
+
+    /// How many codes are those of imported holders.
+    pub fn count_imported(&self) -> Result<u64, RegistryError> {
+        let mut count = 0;
+        self.for_each_code(|_, entry| count += u64::from(entry.class() == Class::Imported))?;
+        Ok(count)
+    }
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<(CodeId, CodeEntry), RegistryError> {
+    let (id, tags, next_change_s): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let entry = || {
+        let code = CodeId::from_u64(u64::try_from(id).ok()?)?;
+        let entry = CodeEntry::from_tags(u32::try_from(tags).ok()?, u32::try_from(next_change_s).ok()?)?;
+        Some((code, entry))
+    };
+    entry().ok_or(RegistryError::Damaged { what: "code" })
+}

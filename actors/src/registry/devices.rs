@@ -1,0 +1,150 @@
+//! Devices, their certificates, and the regions and places that they may speak for.
+
+use std::collections::HashMap;
+
+use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
+
+use super::{Registry, RegistryError, is_conflict};
+
+/// A device and its rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// Its number, as in its certificate.
+    pub id: DeviceId,
+    /// What kind of device it is.
+    pub class: DeviceClass,
+    /// What people call it.
+    pub name: String,
+    /// The regions it may speak for.
+    pub regions: Vec<RegionId>,
+    /// The places it may speak for; `None` for all of its regions.
+    pub places: Option<Vec<PlaceId>>,
+    /// The serial number of its certificate, in hexadecimal.
+    pub certificate_serial: Option<String>,
+    /// Whether it may no longer connect.
+    pub revoked: bool,
+    /// When its certificate ends, seconds since 1970 UTC; 0 without one.
+    pub not_after_s: u64,
+}
+
+impl Registry {
+    /// Every device, in the order of their numbers.
+    pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
+        let mut regions = self.pairs("SELECT device, region FROM device_regions ORDER BY device, region")?;
+        let mut places = self.pairs("SELECT device, place FROM device_places ORDER BY device, place")?;
+        let sql = "SELECT id, class, name, all_places, certificate_serial, revoked, not_after_s FROM devices
+            ORDER BY id";
+        let mut query = self.connection.prepare(sql)?;
+        let mut rows = query.query([])?;
+        let mut devices = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let all_places: bool = row.get(3)?;
+            let regions = regions.remove(&id).unwrap_or_default();
+            let places = places.remove(&id).unwrap_or_default();
+            devices.push(DeviceRow {
+                id: DeviceId(id as u64),
+                class: DeviceClass::from_number(row.get(1)?)
+                    .ok_or(RegistryError::Damaged { what: "device" })?,
+                name: row.get(2)?,
+                regions: regions.into_iter().map(|region| RegionId(region as u16)).collect(),
+                places: (!all_places).then(|| places.into_iter().map(PlaceId).collect()),
+                certificate_serial: row.get(4)?,
+                revoked: row.get(5)?,
+                not_after_s: row.get::<_, i64>(6)? as u64,
+            });
+        }
+        Ok(devices)
+    }
+
+    /// Adds a device with its rights.
+    pub fn add_device(&mut self, device: &DeviceRow) -> Result<(), RegistryError> {
+        self.transaction(|registry| registry.insert_device(device))
+    }
+
+    /// Adds several devices, all or none.
+    pub fn add_devices(&mut self, devices: &[DeviceRow]) -> Result<(), RegistryError> {
+        self.transaction(|registry| devices.iter().try_for_each(|device| registry.insert_device(device)))
+    }
+
+    fn insert_device(&self, device: &DeviceRow) -> Result<(), RegistryError> {
+        let id = number(device.id)?;
+        let sql =
+            "INSERT INTO devices (id, class, name, all_places, certificate_serial, not_after_s, revoked)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let parameters = rusqlite::params![
+            id,
+            device.class.number(),
+            device.name,
+            device.places.is_none(),
+            device.certificate_serial,
+            device.not_after_s as i64,
+            device.revoked
+        ];
+        let result = self.connection.prepare_cached(sql)?.execute(parameters);
+        result.map_err(|error| match is_conflict(&error) {
+            true => RegistryError::Exists { what: "device" },
+            false => error.into(),
+        })?;
+        let mut insert = self.connection.prepare_cached("INSERT INTO device_regions VALUES (?1, ?2)")?;
+        for region in &device.regions {
+            insert.execute((id, region.0)).map_err(|error| missing(error, "region"))?;
+        }
+        let mut insert = self.connection.prepare_cached("INSERT INTO device_places VALUES (?1, ?2)")?;
+        for place in device.places.iter().flatten() {
+            insert.execute((id, place.0)).map_err(|error| missing(error, "place"))?;
+        }
+        Ok(())
+    }
+
+    /// Notes the device's new certificate; the one before it is no longer good.
+    pub fn set_certificate(
+        &mut self,
+        id: DeviceId,
+        serial: &str,
+        not_after_s: u64,
+    ) -> Result<(), RegistryError> {
+        let sql = "UPDATE devices SET certificate_serial = ?2, not_after_s = ?3 WHERE id = ?1";
+        let changed = self.connection.execute(sql, (number(id)?, serial, not_after_s as i64))?;
+        one_device(changed)
+    }
+
+    /// The device may no longer connect, and what would let it enrol again is gone.
+    pub fn revoke_device(&mut self, id: DeviceId) -> Result<(), RegistryError> {
+        let id = number(id)?;
+        self.transaction(|registry| {
+            registry.connection.execute("DELETE FROM enrolments WHERE device = ?1", [id])?;
+            one_device(registry.connection.execute("UPDATE devices SET revoked = 1 WHERE id = ?1", [id])?)
+        })
+    }
+
+    fn pairs(&self, sql: &str) -> Result<HashMap<i64, Vec<u32>>, RegistryError> {
+        let mut query = self.connection.prepare(sql)?;
+        let mut rows = query.query([])?;
+        let mut pairs: HashMap<i64, Vec<u32>> = HashMap::new();
+        while let Some(row) = rows.next()? {
+            pairs.entry(row.get(0)?).or_default().push(row.get(1)?);
+        }
+        Ok(pairs)
+    }
+}
+
+pub(super) fn number(id: DeviceId) -> Result<i64, RegistryError> {
+    match i64::try_from(id.0) {
+        Ok(number) if number > 0 => Ok(number),
+        Ok(_) | Err(_) => Err(RegistryError::Missing { what: "device" }),
+    }
+}
+
+fn one_device(changed: usize) -> Result<(), RegistryError> {
+    if changed == 1 { Ok(()) } else { Err(RegistryError::Missing { what: "device" }) }
+}
+
+/// A reference to a row that is not there.
+pub(super) fn missing(error: rusqlite::Error, what: &'static str) -> RegistryError {
+    let rusqlite::Error::SqliteFailure(failure, _) = &error else { return error.into() };
+    match failure.extended_code {
+        rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => RegistryError::Missing { what },
+        _ => error.into(),
+    }
+}

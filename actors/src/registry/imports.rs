@@ -1,0 +1,62 @@
+//! How far each import has come. Moved in the transaction that adds the people, so that an import that was cut goes on where
+//! it stopped.
+
+use rusqlite::OptionalExtension;
+
+use super::{Registry, RegistryError};
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) bytes_done: u64,
+    pub(crate) lines_done: u64,
+    pub(crate) people: u64,
+    pub(crate) rejected: u64,
+    /// Length of the reject file at that point.
+    pub(crate) rejects_bytes: u64,
+    pub(crate) complete: bool,
+}
+
+impl Registry {
+    /// How far the import of the file with that digest has come, if it has begun.
+    pub(crate) fn import_progress(&self, digest: &[u8]) -> Result<Option<Progress>, RegistryError> {
+        let sql = "SELECT bytes_done, lines_done, people, rejected, rejects_bytes, complete FROM imports
+            WHERE file_digest = ?1";
+        let progress = self.connection.query_row(sql, [digest], |row| {
+            let number = |column| row.get::<_, i64>(column).map(|number| number as u64);
+            Ok(Progress {
+                bytes_done: number(0)?,
+                lines_done: number(1)?,
+                people: number(2)?,
+                rejected: number(3)?,
+                rejects_bytes: number(4)?,
+                complete: row.get(5)?,
+            })
+        });
+        Ok(progress.optional()?)
+    }
+
+    /// Part of the caller's transaction.
+    pub(crate) fn set_import_progress(
+        &self,
+        digest: &[u8],
+        progress: &Progress,
+    ) -> Result<(), RegistryError> {
+        let sql = "INSERT OR REPLACE INTO imports
+            (file_digest, bytes_done, lines_done, people, rejected, rejects_bytes, complete)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.connection.execute(
+            sql,
+            rusqlite::params![
+                digest,
+                progress.bytes_done as i64,
+                progress.lines_done as i64,
+                progress.people as i64,
+                progress.rejected as i64,
+                progress.rejects_bytes as i64,
+                progress.complete
+            ],
+        )?;
+        Ok(())
+    }
+}

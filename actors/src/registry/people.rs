@@ -1,0 +1,136 @@
+//! People: one row each, sealed, found by the keyed hash of phone or document. One document, one code.
+
+use protocol::CodeId;
+use rusqlite::OptionalExtension;
+use zeroize::Zeroizing;
+
+use super::{DocumentKind, DocumentNumber, Phone, Registry, RegistryError, is_conflict};
+use crate::codes::CodeEntry;
+
+/// Between the sealed fields; names are checked to hold no control characters.
+const SEPARATOR: char = '\u{1f}';
+
+/// What is known of a person besides the code.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name.
+    pub name: String,
+    /// The document.
+    pub document: DocumentNumber,
+    /// The phone.
+    pub phone: Phone,
+    /// Where the person lives, as given.
+    pub district: String,
+}
+
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Person(…)")
+    }
+}
+
+/// What adding a person came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    New,
+    /// Somebody has this document already.
+    SameDocument,
+    /// The code exists already.
+    SameCode,
+}
+
+impl Registry {
+    /// Adds a person with a code. Part of the caller's transaction; nothing is written unless the person is new.
+    pub(crate) fn add_person(
+        &self,
+        person: &Person,
+        code: CodeId,
+        entry: CodeEntry,
+    ) -> Result<Added, RegistryError> {
+        let sealer = &self.sealer;
+        let document = document_hash(self, &person.document);
+        let known = "SELECT 1 FROM people WHERE document_hash = ?1";
+        if self.connection.prepare_cached(known)?.exists([document])? {
+            return Ok(Added::SameDocument);
+        }
+        if !self.insert_code(code, entry)? {
+            return Ok(Added::SameCode);
+        }
+        let phone = sealer.hash("phone", person.phone.reveal());
+        let sealed = sealer.seal(code.get(), fields(person).as_bytes())?;
+        let sql = "INSERT INTO people (code, document_hash, phone_hash, sealed) VALUES (?1, ?2, ?3, ?4)";
+        let result = self.connection.prepare_cached(sql)?.execute(rusqlite::params![
+            code.get() as i64,
+            document,
+            phone,
+            sealed
+        ]);
+        match result {
+            Ok(_) => Ok(Added::New),
+            Err(error) if is_conflict(&error) => Err(RegistryError::Exists { what: "person" }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The person with that code.
+    pub fn person(&self, code: CodeId) -> Result<Option<Person>, RegistryError> {
+        let sql = "SELECT sealed FROM people WHERE code = ?1";
+        let sealed: Option<Vec<u8>> =
+            self.connection.query_row(sql, [code.get() as i64], |row| row.get(0)).optional()?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let damaged = || RegistryError::Damaged { what: "person" };
+        let plain = Zeroizing::new(self.sealer.open(code.get(), &sealed).ok_or_else(damaged)?);
+        let person = std::str::from_utf8(&plain).ok().and_then(read_fields);
+        person.map(Some).ok_or_else(damaged)
+    }
+
+    /// The code of whoever has that document.
+    pub fn code_of_document(&self, document: &DocumentNumber) -> Result<Option<CodeId>, RegistryError> {
+        let sql = "SELECT code FROM people WHERE document_hash = ?1";
+        let hash = document_hash(self, document);
+        let code: Option<i64> = self.connection.query_row(sql, [hash], |row| row.get(0)).optional()?;
+        let damaged = RegistryError::Damaged { what: "person" };
+        code.map(|code| CodeId::from_u64(code as u64).ok_or(damaged)).transpose()
+    }
+
+    /// The codes registered with that phone: a guardian's and those of the wards.
+    pub fn codes_of_phone(&self, phone: &Phone) -> Result<Vec<CodeId>, RegistryError> {
+        let hash = self.sealer.hash("phone", phone.reveal());
+        let mut query =
+            self.connection.prepare("SELECT code FROM people WHERE phone_hash = ?1 ORDER BY code")?;
+        let codes = query.query_map([hash], |row| row.get::<_, i64>(0))?;
+        codes
+            .map(|code| CodeId::from_u64(code? as u64).ok_or(RegistryError::Damaged { what: "person" }))
+            .collect()
+    }
+
+    /// How many people there are.
+    pub fn people(&self) -> Result<u64, RegistryError> {
+        let count: i64 = self.connection.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
+        Ok(count as u64)
+    }
+}
+
+fn document_hash(registry: &Registry, document: &DocumentNumber) -> super::seal::Hash {
+    registry.sealer.hash(document.kind().name(), document.reveal())
+}
+
+fn fields(person: &Person) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(128));
+    let kind = person.document.kind().name();
+    for field in [&person.name, kind, person.document.reveal(), person.phone.reveal()] {
+        text.push_str(field);
+        text.push(SEPARATOR);
+    }
+    text.push_str(&person.district);
+    text
+}
+
+fn read_fields(text: &str) -> Option<Person> {
+    let mut fields = text.splitn(5, SEPARATOR);
+    let name = fields.next()?.to_owned();
+    let kind = DocumentKind::from_name(fields.next()?)?;
+    let document = DocumentNumber::parse(kind, fields.next()?)?;
+    let phone = Phone::parse(fields.next()?)?;
+    Some(Person { name, document, phone, district: fields.next()?.to_owned() })
+}

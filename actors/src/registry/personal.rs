@@ -1,0 +1,198 @@
+//! Phones and documents, checked once when they are read. Neither is ever shown: no `Display`, and `Debug` hides them.
+
+use std::fmt;
+
+/// A mobile number of the mainland, eleven digits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Phone(String);
+
+impl Phone {
+    /// Reads a number; spaces, hyphens and +86 before it do not matter.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let digits = text.strip_prefix("+86").unwrap_or(&text);
+        let [b'1', b'3'..=b'9', rest @ ..] = digits.as_bytes() else { return None };
+        (rest.len() == 9 && rest.iter().all(u8::is_ascii_digit)).then(|| Self(digits.to_owned()))
+    }
+
+    /// The digits, for sealing, hashing and asking a carrier. Nothing else may see them.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Phone(…)")
+    }
+}
+
+/// What kind of document a person is registered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// Resident identity card, 18 characters with a checksum.
+    IdCard,
+    /// Mainland travel permit of people from Hong Kong and Macau.
+    HkMacauPermit,
+    /// Mainland travel permit of people from Taiwan.
+    TaiwanPermit,
+    /// Any country's passport.
+    Passport,
+    /// Foreign permanent resident identity card.
+    ForeignPrCard,
+}
+
+impl DocumentKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::IdCard, Self::HkMacauPermit, Self::TaiwanPermit, Self::Passport, Self::ForeignPrCard];
+
+    /// The name in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IdCard => "id-card",
+            Self::HkMacauPermit => "hk-macau-permit",
+            Self::TaiwanPermit => "taiwan-permit",
+            Self::Passport => "passport",
+            Self::ForeignPrCard => "foreign-pr-card",
+        }
+    }
+
+    /// The kind with that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A document's kind and number.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DocumentNumber {
+    kind: DocumentKind,
+    number: String,
+}
+
+impl DocumentNumber {
+    /// Reads a number of that kind and checks it as far as the kind allows. Small letters are raised.
+    pub fn parse(kind: DocumentKind, text: &str) -> Option<Self> {
+        let number = text.trim().to_ascii_uppercase();
+        let valid = match kind {
+            DocumentKind::IdCard => is_id_card(&number),
+            DocumentKind::HkMacauPermit => {
+                shape(&number, "A00000000") || shape(&number, "A0000000000") || is_id_card(&number)
+            }
+            DocumentKind::TaiwanPermit => shape(&number, "00000000") || is_id_card(&number),
+            DocumentKind::Passport => {
+                (5..=20).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            }
+            DocumentKind::ForeignPrCard => {
+                shape(&number, "AAA000000000000") || number.starts_with('9') && has_checksum(&number)
+            }
+        };
+        valid.then_some(Self { kind, number })
+    }
+
+    /// Which kind it is.
+    pub const fn kind(&self) -> DocumentKind {
+        self.kind
+    }
+
+    /// The number, for sealing and hashing. Nothing else may see it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.number
+    }
+}
+
+impl fmt::Debug for DocumentNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DocumentNumber({}, …)", self.kind.name())
+    }
+}
+
+/// The check character of an identity number's first 17 digits (GB 11643).
+pub(crate) fn id_check(digits: &[u8; 17]) -> u8 {
+    const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    let sum: u32 = digits.iter().zip(WEIGHTS).map(|(&digit, weight)| u32::from(digit - b'0') * weight).sum();
+    b"10X98765432"[sum as usize % 11]
+}
+
+fn has_checksum(number: &str) -> bool {
+    let Some((digits, &[check])) = number.as_bytes().split_first_chunk::<17>() else { return false };
+    digits.iter().all(u8::is_ascii_digit) && id_check(digits) == check
+}
+
+/// An 18-character number with a right check character and a date of birth that exists.
+fn is_id_card(number: &str) -> bool {
+    has_checksum(number)
+        && jiff::civil::Date::new(
+            number[6..10].parse().expect("digits, checked before"),
+            number[10..12].parse().expect("digits, checked before"),
+            number[12..14].parse().expect("digits, checked before"),
+        )
+        .is_ok_and(|born| (1870..=2100).contains(&born.year()))
+}
+
+/// Whether the number has this shape: `A` for a capital, `0` for a digit.
+fn shape(number: &str, shape: &str) -> bool {
+    number.len() == shape.len()
+        && number.bytes().zip(shape.bytes()).all(|(byte, kind)| match kind {
+            b'A' => byte.is_ascii_uppercase(),
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phones_are_eleven_digits_of_the_mainland() {
+        for good in ["16300000001", "+8616300000001", "+86 163-0000-0001", "163 0000 0001"] {
+            assert_eq!(Phone::parse(good).expect(good).reveal(), "16300000001");
+        }
+        for bad in [
+            "",
+            "1630000000",
+            "163000000012",
+            "12300000001",
+            "26300000001",
+            "1630000000a",
+            "+85291234567",
+            "１６３００００００００",
+        ] {
+            assert_eq!(Phone::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn documents_are_checked_by_their_kind() {
+        use DocumentKind::{ForeignPrCard, HkMacauPermit, IdCard, Passport, TaiwanPermit};
+        let rows = [
+            (IdCard, "11010519491231002X", true),
+            (IdCard, "11010519491231002x", true),
+            (IdCard, "110105194912310021", false),
+            (IdCard, "11010519491331002X", false),
+            (IdCard, "1101051949123100", false),
+            (IdCard, "11010519491231002Ｘ", false),
+            (IdCard, "", false),
+            (HkMacauPermit, "H12345678", true),
+            (HkMacauPermit, "H1234567", false),
+            (TaiwanPermit, "12345678", true),
+            (TaiwanPermit, "1234567A", false),
+            (Passport, "E12345678", true),
+            (Passport, "E1-45678", false),
+            (Passport, "E123", false),
+            (ForeignPrCard, "CHN110100012345", true),
+            (ForeignPrCard, "C11", false),
+        ];
+        for (kind, number, valid) in rows {
+            assert_eq!(DocumentNumber::parse(kind, number).is_some(), valid, "{} {number}", kind.name());
+        }
+    }
+
+    #[test]
+    fn neither_is_shown() {
+        let document = DocumentNumber::parse(DocumentKind::IdCard, "11010519491231002X").unwrap();
+        let shown = format!("{:?} {document:?}", Phone::parse("16300000001").unwrap());
+        assert_eq!(shown, "Phone(…) DocumentNumber(id-card, …)");
+    }
+}

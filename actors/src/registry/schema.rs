@@ -1,0 +1,135 @@
+//! The tables and how they came to be: each step runs once, in order, in the transaction that also counts it.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{GATEWAY_DEFAULT, RegistryError};
+
+/// "CTGW": says whose database it is.
+const APPLICATION_ID: i64 = 0x4354_4757;
+/// The regions that a new registry starts with.
+const REGIONS: &str = include_str!("../../data/regions.csv");
+
+/// Step n takes the tables from version n to n + 1. A step, once released, is never changed.
+const STEPS: &[&str] = &["
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE regions (id INTEGER PRIMARY KEY, code TEXT, name TEXT NOT NULL, name_en TEXT NOT NULL) STRICT;
+    CREATE TABLE places (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        region INTEGER NOT NULL REFERENCES regions (id),
+        name TEXT NOT NULL
+    ) STRICT;
+    -- Narrow, because all of it is read at each start. `tags` packs version, colour, basis and class.
+    CREATE TABLE codes (id INTEGER PRIMARY KEY, tags INTEGER NOT NULL, next_change_s INTEGER NOT NULL) STRICT;
+    CREATE INDEX codes_due ON codes (next_change_s) WHERE next_change_s > 0;
+    CREATE TABLE people (
+        code INTEGER PRIMARY KEY REFERENCES codes (id),
+        document_hash BLOB NOT NULL,
+        phone_hash BLOB NOT NULL,
+        sealed BLOB NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX people_document ON people (document_hash);
+    CREATE INDEX people_phone ON people (phone_hash);
+    CREATE TABLE devices (
+        id INTEGER PRIMARY KEY,
+        class INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        all_places INTEGER NOT NULL,
+        certificate_serial TEXT,
+        not_after_s INTEGER NOT NULL,
+        revoked INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE device_regions (
+        device INTEGER NOT NULL REFERENCES devices (id),
+        region INTEGER NOT NULL REFERENCES regions (id),
+        PRIMARY KEY (device, region)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE device_places (
+        device INTEGER NOT NULL REFERENCES devices (id),
+        place INTEGER NOT NULL REFERENCES places (id),
+        PRIMARY KEY (device, place)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE enrolments (
+        token_hash BLOB PRIMARY KEY,
+        device INTEGER NOT NULL REFERENCES devices (id),
+        expires_s INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE imports (
+        file_digest BLOB PRIMARY KEY,
+        bytes_done INTEGER NOT NULL,
+        lines_done INTEGER NOT NULL,
+        people INTEGER NOT NULL,
+        rejected INTEGER NOT NULL,
+        rejects_bytes INTEGER NOT NULL,
+        complete INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// The version that this release writes.
+pub(super) const VERSION: u32 = STEPS.len() as u32;
+
+pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), RegistryError> {
+    let pragmas = "
+        PRAGMA busy_timeout = 5000;
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = FULL;
+        PRAGMA foreign_keys = ON;
+        PRAGMA trusted_schema = OFF;
+        PRAGMA temp_store = MEMORY;
+        PRAGMA mmap_size = 0;
+        PRAGMA cache_size = -65536;
+    ";
+    let not_ours = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            RegistryError::NotARegistry { path: path.to_owned() }
+        }
+        Some(_) | None => RegistryError::Store(error),
+    };
+    connection.execute_batch(pragmas).map_err(not_ours)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    assert_eq!(mode, "wal", "a registry on a disk can be in WAL mode");
+    Ok(())
+}
+
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RegistryError> {
+    let transaction = connection.transaction()?;
+    let found: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let application: i64 = transaction.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: u32 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (tables > 0 || found > 0) {
+        return Err(RegistryError::NotARegistry { path: path.to_owned() });
+    }
+    if found > VERSION {
+        return Err(RegistryError::Newer { path: path.to_owned(), found, known: VERSION });
+    }
+    for step in &STEPS[found as usize..] {
+        transaction.execute_batch(step)?;
+    }
+    if found == 0 {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.execute(
+            "INSERT INTO meta (name, value) VALUES ('gateway', ?1)",
+            [GATEWAY_DEFAULT.to_string()],
+        )?;
+        insert_regions(&transaction)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn insert_regions(connection: &Connection) -> Result<(), RegistryError> {
+    let mut insert = connection
+        .prepare("INSERT INTO regions (id, code, name, name_en) VALUES (?1, nullif(?2, ''), ?3, ?4)")?;
+    for row in csv::Reader::from_reader(REGIONS.as_bytes()).into_records() {
+        let row = row.expect("the region table of this release is CSV");
+        insert.execute(rusqlite::params![
+            row[0].parse::<u16>().expect("its ids are numbers"),
+            &row[1],
+            &row[2],
+            &row[3]
+        ])?;
+    }
+    Ok(())
+}
