@@ -21,6 +21,7 @@ use crate::keys::Keys;
 pub use devices::DeviceRow;
 pub use lock::DirectoryLock;
 pub use people::Person;
+pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
 pub use places::RegionRow;
 use seal::Sealer;
