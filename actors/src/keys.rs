@@ -70,7 +70,7 @@ pub enum KeyError {
 }
 
 /// One key file, for `changtong keys status`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct KeyStatus {
     /// The file's name.
     pub file: String,
@@ -238,6 +238,16 @@ impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Keys(…)")
     }
+}
+
+/// A secret that is text, such as a private key in PEM. Refuses a file that others may read.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, KeyError> {
+    let bytes = file::read(path)?;
+    String::from_utf8(bytes.to_vec()).map(Zeroizing::new).map_err(|_| KeyError::Io {
+        doing: "reading",
+        path: path.to_owned(),
+        source: std::io::ErrorKind::InvalidData.into(),
+    })
 }
 
 fn read_signing(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {

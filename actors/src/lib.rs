@@ -3,14 +3,14 @@
 pub mod city;
 pub mod clock;
 pub mod codes;
-//pub mod directory;
+pub mod directory;
 pub mod front;
 pub mod holders;
 pub mod judge;
 pub mod keys;
 pub mod ledger;
 pub mod record;
-//pub mod region;
+pub mod region;
 pub mod registry;
 pub mod supervisor;
 pub mod watchdog;

@@ -1,31 +1,49 @@
 //! The command line: what there is to say, and who does it. Nothing is done here.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::command;
+use crate::dev::Dev;
+use crate::{command, config, process, telemetry};
 
 /// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
 pub(crate) const EXIT_USAGE: u8 = 2;
 
 /// Changtong Gateway: checkpoint devices stream punches over QUIC, each gets a durable verdict.
+///
+/// Without a command it runs the development city.
 #[derive(clap::Parser)]
 #[command(version, about)]
 pub(crate) struct Cli {
+    /// What is logged: error, warn, info, debug, or a filter such as gateway=debug.
+    #[arg(long, global = true, default_value = "info")]
+    log: String,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Runs a development city on loopback, with nothing to prepare.
+    Dev(Dev),
+    /// Runs a gateway.
+    Serve {
+        /// The configuration file; changtong.example.toml explains it.
+        #[arg(long)]
+        config: PathBuf,
+    },
     #[command(flatten)]
     Operator(command::Command),
 }
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        telemetry::log(&self.log)?;
         match self.command {
+            None => Dev::default().run(),
+            Some(Command::Dev(dev)) => dev.run(),
+            Some(Command::Serve { config }) => process::run(&config::load(&config)?, |_| Ok(())),
             Some(Command::Operator(command)) => command.run(),
-            None => Ok(ExitCode::SUCCESS),
         }
     }
 }

@@ -1,1 +1,205 @@
-//! Enrolment of devices.
+//! How a device comes by its certificate: HTTPS on a port of its own. With a token that works once, or, to renew in time, with the
+//! certificate it has.
+
+use std::any::Any;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::{Extensions, ServerHandle};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actors::clock;
+use actors::front::{self, FrontHandle};
+use anyhow::Context;
+use protocol::DeviceId;
+use ring::digest;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use serde::{Deserialize, Serialize};
+
+use crate::pki::{self, Authority, Issued};
+use crate::process::{Admin, Settings};
+
+/// A certificate request is about 500 bytes.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Whoever is slower is not a device.
+const REQUEST: Duration = Duration::from_secs(5);
+/// Enrolments at a time: a delivery of gates that is unpacked at once waits a little.
+const CONNECTIONS_MAX: usize = 256;
+
+/// What the registry keeps of a token.
+pub(crate) fn token_hash(token: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, token.trim().as_bytes()).as_ref());
+    hash
+}
+
+#[derive(Deserialize)]
+struct EnrolRequest {
+    token: String,
+    csr: String,
+}
+
+#[derive(Deserialize)]
+struct RenewRequest {
+    csr: String,
+}
+
+#[derive(Serialize)]
+struct Certificate {
+    device: u64,
+    certificate: String,
+    ca: String,
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    error: &'static str,
+    action: &'static str,
+}
+
+struct Office {
+    authority: Authority,
+    admin: Admin,
+}
+
+/// The certificate a client came with, verified by the handshake.
+struct Peer(CertificateDer<'static>);
+
+/// The running port.
+pub(crate) struct Enrolment {
+    server: Option<ServerHandle>,
+    front: Option<FrontHandle>,
+}
+
+impl Drop for Enrolment {
+    fn drop(&mut self) {
+        // The stop is ordered at once; its future only waits for it.
+        drop(self.server.take().map(|server| server.stop(false)));
+        if let Some(Err(error)) = self.front.take().map(FrontHandle::join) {
+            tracing::error!(error, "the enrolment port ended");
+        }
+    }
+}
+
+/// Starts the port on a thread of its own.
+pub(crate) fn start(settings: &Settings, admin: Admin, listener: TcpListener) -> anyhow::Result<Enrolment> {
+    let tls = tls(settings)?;
+    let office = Arc::new(Office { authority: Authority::load(&settings.authority)?, admin });
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let front = front::spawn("enrolment", move || async move {
+        let app = move || {
+            App::new()
+                .app_data(web::Data::from(Arc::clone(&office)))
+                .app_data(web::JsonConfig::default().limit(BODY_BYTES_MAX))
+                .route("/enrol/1", web::post().to(enrol))
+                .route("/renew/1", web::post().to(renew))
+        };
+        let server = HttpServer::new(app)
+            .workers(1)
+            .max_connections(CONNECTIONS_MAX)
+            .client_request_timeout(REQUEST)
+            .disable_signals()
+            .on_connect(note_peer)
+            .listen_rustls_0_23(listener, tls);
+        match server {
+            Ok(server) => {
+                let server = server.run();
+                if sender.send(server.handle()).is_ok()
+                    && let Err(error) = server.await
+                {
+                    tracing::error!(%error, "the enrolment port failed");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the enrolment port cannot listen"),
+        }
+    })?;
+    let server = receiver.recv().context("starting the enrolment port")?;
+    Ok(Enrolment { server: Some(server), front: Some(front) })
+}
+
+fn tls(settings: &Settings) -> anyhow::Result<rustls::ServerConfig> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&read(&settings.authority.join("ca.pem"))?) {
+        roots.add(certificate?)?;
+    }
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build()?;
+    let chain =
+        CertificateDer::pem_slice_iter(&read(&settings.certificate)?).collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(actors::keys::read_secret(&settings.key)?.as_bytes())?;
+    let mut config = rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)?;
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+fn note_peer(connection: &dyn Any, extensions: &mut Extensions) {
+    let stream = connection.downcast_ref::<TlsStream<TcpStream>>();
+    let chain = stream.and_then(|stream| stream.get_ref().1.peer_certificates());
+    if let Some(certificate) = chain.and_then(<[_]>::first) {
+        extensions.insert(Peer(certificate.clone().into_owned()));
+    }
+}
+
+fn refuse(error: &'static str, action: &'static str) -> HttpResponse {
+    HttpResponse::Forbidden().json(Refusal { error, action })
+}
+
+async fn enrol(office: web::Data<Office>, request: web::Json<EnrolRequest>) -> HttpResponse {
+    let now_s = clock::now_ms() / 1000;
+    let hash = token_hash(&request.token);
+    let taken = office.admin.change(|registry| Ok(registry.take_enrolment(hash, now_s)?));
+    match taken {
+        Ok(Some(device)) => office.issue(device, &request.csr),
+        Ok(None) => refuse("token-unknown", "tokens work once, for 15 minutes; ask an operator for another"),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn renew(
+    office: web::Data<Office>,
+    connection: HttpRequest,
+    request: web::Json<RenewRequest>,
+) -> HttpResponse {
+    let Some(Peer(certificate)) = connection.conn_data::<Peer>() else {
+        return refuse("certificate-missing", "renew with the certificate that the device has");
+    };
+    let device = pki::device_of(certificate)
+        .and_then(|(device, serial)| office.admin.fleet.check_serial(device, &serial).map(|_| device));
+    match device {
+        Ok(device) => office.issue(device, &request.csr),
+        Err(code) => refuse(code.name(), code.action()),
+    }
+}
+
+impl Office {
+    fn issue(&self, device: DeviceId, csr: &str) -> HttpResponse {
+        let Ok(issued) = self.authority.sign_csr(csr, device) else {
+            return refuse(
+                "request-unreadable",
+                "send a PKCS#10 request in PEM, signed with the device's key",
+            );
+        };
+        let Issued { certificate, serial, not_after_s } = issued;
+        match self.admin.change(|registry| Ok(registry.set_certificate(device, &serial, not_after_s)?)) {
+            Ok(_) => {
+                tracing::info!(%device, "certificate issued");
+                let ca = self.authority.certificate().to_owned();
+                HttpResponse::Ok().json(Certificate { device: device.0, certificate, ca })
+            }
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+fn failed(error: &anyhow::Error) -> HttpResponse {
+    tracing::error!(%error, "an enrolment failed");
+    HttpResponse::InternalServerError().json(Refusal { error: "internal", action: "try again later" })
+}

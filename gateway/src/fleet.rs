@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use actors::registry::DeviceRow;
 use protocol::{DeviceClass, DeviceId, ErrorCode, PlaceId, RegionId};
 use tokio::sync::oneshot;
 
@@ -20,6 +21,19 @@ pub(crate) struct Rights {
     /// The one certificate that is good; `None` before enrolment.
     pub(crate) certificate_serial: Option<String>,
     pub(crate) revoked: bool,
+}
+
+impl From<DeviceRow> for Rights {
+    fn from(row: DeviceRow) -> Self {
+        Self {
+            device: row.id,
+            class: row.class,
+            regions: row.regions,
+            places: row.places,
+            certificate_serial: row.certificate_serial,
+            revoked: row.revoked,
+        }
+    }
 }
 
 impl Rights {
@@ -106,18 +120,6 @@ impl Fleet {
             return Err(ErrorCode::DeviceRevoked);
         }
         Ok(rights)
-    }
-
-    /// Marks the device revoked and closes its connection. The registry was told before.
-    pub(crate) fn revoke(&self, device: DeviceId) {
-        self.write(|state| {
-            if let Some(rights) = state.devices.get_mut(&device) {
-                Arc::make_mut(rights).revoked = true;
-            }
-            if let Some(live) = state.live.remove(&device) {
-                let _ = live.close.send(ErrorCode::DeviceRevoked);
-            }
-        });
     }
 
     /// Enters a connection whose certificate was verified; one that the device had before is replaced.
@@ -222,7 +224,7 @@ mod tests {
         let mut second = fleet.enter(DeviceId(1), "aa").unwrap();
         assert_eq!(first.closed.try_recv(), Ok(ErrorCode::Replaced));
         drop(first);
-        fleet.revoke(DeviceId(1));
+        fleet.reload([rights(1, true)]);
         assert_eq!(second.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
         assert_eq!(second.rights(), Err(ErrorCode::DeviceRevoked));
     }

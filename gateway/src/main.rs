@@ -3,10 +3,15 @@
 mod admin;
 mod cli;
 mod command;
+mod config;
+mod dev;
 mod enrol;
 mod fleet;
+mod http;
 mod pki;
+mod process;
 mod quic;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -1,1 +1,217 @@
-//! Certificates.
+//! The city's certificate authority for devices: what it signs, and how a device is read back out of its certificate.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use protocol::{DeviceId, ErrorCode};
+use rcgen::string::Ia5String;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+};
+use time::{Duration, OffsetDateTime};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
+
+/// Days that the authority's own certificate is good for.
+const AUTHORITY_DAYS: i64 = 3650;
+/// Days that the gateway's certificate is good for.
+const SERVER_DAYS: i64 = 365;
+/// Days that a device's certificate is good for; it renews itself in time.
+pub(crate) const DEVICE_DAYS: i64 = 90;
+/// A certificate is good from this long ago: a device's clock may lag.
+const BACKDATED: Duration = Duration::HOUR;
+
+const AUTHORITY_CERTIFICATE: &str = "ca.pem";
+const AUTHORITY_KEY: &str = "ca.key";
+
+/// A certificate with its private key, both PEM.
+pub(crate) struct Identity {
+    pub(crate) certificate: String,
+    pub(crate) key: Zeroizing<String>,
+}
+
+/// A device's new certificate.
+pub(crate) struct Issued {
+    /// PEM.
+    pub(crate) certificate: String,
+    /// Hexadecimal; the registry keeps it, and only the latest one of a device is good.
+    pub(crate) serial: String,
+    pub(crate) not_after_s: u64,
+}
+
+/// Signs certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+}
+
+impl Authority {
+    /// Makes a new authority in the directory: `ca.pem` and `ca.key`. Refuses to replace one.
+    pub(crate) fn create(directory: &Path) -> anyhow::Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = params("Changtong device authority", AUTHORITY_DAYS);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key)?.pem();
+        write_new(&directory.join(AUTHORITY_KEY), &Zeroizing::new(key.serialize_pem()), 0o600)?;
+        write_new(&directory.join(AUTHORITY_CERTIFICATE), &certificate, 0o644)?;
+        Ok(Self { issuer: Issuer::new(params, key), certificate })
+    }
+
+    /// Loads the authority of that directory.
+    pub(crate) fn load(directory: &Path) -> anyhow::Result<Self> {
+        let (certificate_path, key_path) =
+            (directory.join(AUTHORITY_CERTIFICATE), directory.join(AUTHORITY_KEY));
+        let certificate = std::fs::read_to_string(&certificate_path)
+            .with_context(|| format!("reading {}", certificate_path.display()))?;
+        let key = actors::keys::read_secret(&key_path)?;
+        let key = KeyPair::from_pem(&key).with_context(|| format!("{} holds no key", key_path.display()))?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate, key)
+            .with_context(|| format!("{} is no authority", certificate_path.display()))?;
+        Ok(Self { issuer, certificate })
+    }
+
+    /// The authority's own certificate, PEM.
+    pub(crate) fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// A device's certificate with a fresh key: for the development city, where nobody else holds the key.
+    pub(crate) fn issue_device(&self, device: DeviceId, days: i64) -> anyhow::Result<(Identity, Issued)> {
+        let key = KeyPair::generate()?;
+        let (params, issued) = device_params(device, days)?;
+        let certificate = params.signed_by(&key, &self.issuer)?.pem();
+        let identity =
+            Identity { certificate: certificate.clone(), key: Zeroizing::new(key.serialize_pem()) };
+        Ok((identity, Issued { certificate, ..issued }))
+    }
+
+    /// Signs a device's own key. Nothing of the request but its public key is taken over.
+    pub(crate) fn sign_csr(&self, csr: &str, device: DeviceId) -> anyhow::Result<Issued> {
+        let mut request =
+            CertificateSigningRequestParams::from_pem(csr).context("that is no certificate request")?;
+        let (params, issued) = device_params(device, DEVICE_DAYS)?;
+        request.params = params;
+        Ok(Issued { certificate: request.signed_by(&self.issuer)?.pem(), ..issued })
+    }
+
+    /// The gateway's own certificate for these names and addresses.
+    pub(crate) fn issue_server(&self, names: &[String]) -> anyhow::Result<Identity> {
+        let key = KeyPair::generate()?;
+        let mut params = params("Changtong gateway", SERVER_DAYS);
+        for name in names {
+            params.subject_alt_names.push(match name.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName(Ia5String::try_from(name.as_str())?),
+            });
+        }
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let certificate = params.signed_by(&key, &self.issuer)?.pem();
+        Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "certificates carry the wall clock")]
+fn params(name: &str, days: i64) -> CertificateParams {
+    let now = OffsetDateTime::now_utc();
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = now - BACKDATED;
+    params.not_after = now + Duration::days(days);
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+fn device_params(device: DeviceId, days: i64) -> anyhow::Result<(CertificateParams, Issued)> {
+    let mut serial = [0; 16];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut serial)
+        .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    // Positive, and of fixed length, so that it reads back as it was written.
+    serial[0] = serial[0] & 0x3f | 0x40;
+    let mut params = params("Changtong device", days);
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(device.to_uri())?)];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let not_after_s = u64::try_from(params.not_after.unix_timestamp()).unwrap_or(0);
+    Ok((params, Issued { certificate: String::new(), serial: hex::encode(serial), not_after_s }))
+}
+
+/// The device that a verified certificate names, and the certificate's serial. It has to name exactly one device, as the only
+/// URI among its names, and be meant for a client.
+pub(crate) fn device_of(der: &[u8]) -> Result<(DeviceId, String), ErrorCode> {
+    let wrong = |_| ErrorCode::CertificateWrong;
+    let (_, certificate) = X509Certificate::from_der(der).map_err(wrong)?;
+    let usage = certificate.extended_key_usage().map_err(|_| ErrorCode::CertificateWrong)?;
+    if !usage.is_some_and(|usage| usage.value.client_auth) {
+        return Err(ErrorCode::CertificateWrong);
+    }
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|_| ErrorCode::CertificateWrong)?
+        .ok_or(ErrorCode::CertificateWrong)?;
+    let mut uris = names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None });
+    let (Some(uri), None) = (uris.next(), uris.next()) else { return Err(ErrorCode::CertificateWrong) };
+    let device = DeviceId::from_uri(uri).ok_or(ErrorCode::CertificateWrong)?;
+    Ok((device, hex::encode(certificate.raw_serial())))
+}
+
+/// Writes a file that must not be there yet.
+pub(crate) fn write_new(path: &Path, content: &str, mode: u32) -> anyhow::Result<()> {
+    let result = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    match result {
+        Ok(mut file) => file.write_all(content.as_bytes()).and_then(|()| file.sync_all()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            bail!("{} is there already; move it away first", path.display())
+        }
+        Err(error) => Err(error),
+    }
+    .with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn der(pem: &str) -> Vec<u8> {
+        x509_parser::pem::parse_x509_pem(pem.as_bytes()).expect("PEM").1.contents
+    }
+
+    #[test]
+    fn a_device_reads_back_from_its_certificate_and_others_do_not() {
+        let directory = tempfile::tempdir().unwrap();
+        Authority::create(directory.path()).unwrap();
+        assert!(Authority::create(directory.path()).is_err(), "an authority is never replaced");
+        let authority = Authority::load(directory.path()).unwrap();
+        let (identity, issued) = authority.issue_device(DeviceId(17), 1).unwrap();
+        let read = device_of(&der(&identity.certificate));
+        assert_eq!(read, Ok((DeviceId(17), issued.serial)));
+        let server = authority.issue_server(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        for wrong in [der(&server.certificate), der(authority.certificate()), vec![1, 2, 3]] {
+            assert_eq!(device_of(&wrong), Err(ErrorCode::CertificateWrong));
+        }
+    }
+
+    #[test]
+    fn a_request_names_nothing_but_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::create(directory.path()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut asked = CertificateParams::new(vec!["somebody.example".to_owned()]).unwrap();
+        asked.subject_alt_names.push(SanType::URI(DeviceId(99).to_uri().try_into().unwrap()));
+        let asked = asked.serialize_request(&key).unwrap().pem().unwrap();
+        let issued = authority.sign_csr(&asked, DeviceId(3)).unwrap();
+        assert_eq!(device_of(&der(&issued.certificate)), Ok((DeviceId(3), issued.serial)));
+        assert!(authority.sign_csr("nonsense", DeviceId(3)).is_err());
+    }
+}

@@ -1,1 +1,215 @@
-//! stub
+//! What end-to-end tests need: a development city of their own, in a directory and on ports of their own, that can be killed
+//! and started again.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use actors::clock;
+use loadtest::Fleet;
+
+pub mod walk;
+
+/// How long a condition may take to come true before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The gateway's program, built beside the tests.
+pub fn binary() -> PathBuf {
+    let here = std::env::current_exe().expect("a test knows its program");
+    let target = here.parent().and_then(Path::parent).expect("tests are built into target/PROFILE/deps");
+    let binary = target.join("changtong");
+    assert!(binary.exists(), "{} is missing: cargo build --bin changtong", binary.display());
+    binary
+}
+
+/// Waits until `condition` gives something.
+///
+/// # Panics
+/// After [`PATIENCE`].
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = clock::now() + PATIENCE;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(clock::now() < end, "{what} did not come true");
+        pause();
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "between two looks at a condition of another process")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(5));
+}
+
+/// A development city with its process. Ends with the value.
+pub struct City {
+    directory: tempfile::TempDir,
+    process: Option<Child>,
+    size: (u32, u64),
+    addresses: Option<[SocketAddr; 3]>,
+    /// What the process runs under, for example `strace` with its arguments.
+    under: Vec<String>,
+}
+
+impl City {
+    /// Builds a city of so many people and gates and starts it.
+    pub fn start(people: u32, gates: u64) -> Self {
+        let mut city = Self::new(people, gates);
+        city.spawn();
+        city.wait_ready();
+        city
+    }
+
+    /// A city that is not built yet.
+    pub fn new(people: u32, gates: u64) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for the city");
+        Self { directory, process: None, size: (people, gates), addresses: None, under: Vec::new() }
+    }
+
+    /// Where it keeps everything.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("city")
+    }
+
+    /// Has the next processes run under another program.
+    pub fn run_under(&mut self, program: &[&str]) {
+        self.under = program.iter().map(|&word| word.to_owned()).collect();
+    }
+
+    /// Starts the process and returns at once. After the first start it listens where it did before.
+    pub fn spawn(&mut self) {
+        assert!(self.process.is_none(), "the city runs already");
+        let mut words: Vec<String> = self.under.clone();
+        words.push(binary().display().to_string());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["--log", "warn", "dev", "--data"]).arg(self.data());
+        let (people, gates) = self.size;
+        command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let addresses = self.addresses.unwrap_or([loopback; 3]);
+        for (flag, address) in ["--quic", "--http", "--enrol"].iter().zip(addresses) {
+            command.args([*flag, &address.to_string()]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path());
+        command.stderr(log.expect("a log file"));
+        self.process = Some(command.spawn().expect("the gateway starts"));
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("stderr.log")
+    }
+
+    /// What the processes wrote to stderr.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Waits until it answers devices and its codes are loaded.
+    pub fn wait_ready(&mut self) {
+        let fleet = wait_for("the fleet file", || {
+            if let Some(process) = &mut self.process
+                && let Ok(Some(status)) = process.try_wait()
+            {
+                let log = std::fs::read_to_string(self.directory.path().join("stderr.log"));
+                panic!("the gateway ended with {status}: {}", log.unwrap_or_default());
+            }
+            let fleet = Fleet::load(&self.directory.path().join("city")).ok()?;
+            (fleet.quic[0].port() != 0).then_some(fleet)
+        });
+        self.addresses = Some([fleet.quic[0], fleet.http, fleet.enrol]);
+        wait_for("readiness", || self.get("/ready").filter(|(status, _)| *status == 200));
+    }
+
+    /// The fleet file.
+    pub fn fleet(&self) -> Fleet {
+        Fleet::load(&self.data()).expect("a running city has a fleet file")
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the city runs").id()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("the city runs");
+        process.kill().expect("our own process can be killed");
+        process.wait().expect("our own process can be waited for");
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_raw(self.pid() as i32).expect("a process id is not zero");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("our own process");
+        self.wait_exit()
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("the city runs");
+        wait_for("the gateway's end", || process.try_wait().expect("our own process"))
+    }
+
+    /// Starts it again and waits until it is ready.
+    pub fn restart(&mut self) {
+        self.spawn();
+        self.wait_ready();
+    }
+
+    /// GET on the metrics port: status and body. `None` if nobody answers.
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        let address = self.addresses?[1];
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    }
+
+    /// The sum of a metric's series, of those whose labels contain `labels`.
+    pub fn metric(&self, name: &str, labels: &str) -> f64 {
+        let (_, body) = self.get("/metrics").expect("metrics are served");
+        body.lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
+            .filter(|line| line.contains(labels))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Runs another `changtong` command on the city's data: its status and what it said on stdout and stderr.
+    pub fn command(&self, words: &[&str]) -> (ExitStatus, String, String) {
+        let mut command = Command::new(binary());
+        let output = command.args(words).arg("--data").arg(self.data()).output().expect("the program runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status, text(&output.stdout), text(&output.stderr))
+    }
+}
+
+impl Drop for City {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.kill();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's log ---\n{}", self.log());
+        }
+    }
+}
+
+/// A deadline for async waits.
+pub fn deadline() -> Instant {
+    clock::now() + PATIENCE
+}
+
+/// Runs a future on a runtime of this thread.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, future)
+}

@@ -16,10 +16,15 @@ const FILE_BYTES_MAX: u64 = 4096;
 const OTHERS: u32 = 0o077;
 
 fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> KeyError {
-    move |source| match source.kind() {
-        ErrorKind::NotFound => KeyError::Missing { path: path.to_owned() },
-        ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
-        _ => KeyError::Io { doing, path: path.to_owned(), source },
+    move |source| {
+        let path = path.to_owned();
+        if source.kind() == ErrorKind::NotFound {
+            KeyError::Missing { path }
+        } else if source.kind() == ErrorKind::AlreadyExists {
+            KeyError::Exists { path }
+        } else {
+            KeyError::Io { doing, path, source }
+        }
     }
 }
 

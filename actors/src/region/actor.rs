@@ -27,12 +27,7 @@ pub(super) struct RegionActor {
 }
 
 impl RegionActor {
-    pub(super) fn new(
-        id: RegionId,
-        judge: Arc<Judge>,
-        ledger: LedgerHandle,
-        fault: Option<Fault>,
-    ) -> Self {
+    pub(super) fn new(id: RegionId, judge: Arc<Judge>, ledger: LedgerHandle, fault: Option<Fault>) -> Self {
         Self { id, judge, ledger, fault }
     }
 }

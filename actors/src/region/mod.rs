@@ -91,9 +91,7 @@ struct RegionMetrics {
 impl RegionMetrics {
     fn new(id: RegionId) -> Self {
         let region = id.to_string();
-        let colour = |colour: Colour| {
-            metrics::counter!(metric::PUNCHES, "region" => region.clone(), "colour" => colour.name())
-        };
+        let colour = |colour: Colour| metrics::counter!(metric::PUNCHES, "region" => region.clone(), "colour" => colour.name());
         Self {
             punches: [Colour::Green, Colour::Yellow, Colour::Red, Colour::Unknown].map(colour),
             permits: metrics::gauge!(metric::PERMITS_IN_USE, "region" => region.clone()),
@@ -116,7 +114,12 @@ impl RegionMetrics {
 
 impl RegionHandle {
     /// Starts the region's actor on the current arbiter.
-    pub(crate) fn start(id: RegionId, judge: Arc<Judge>, ledger: LedgerHandle, config: &RegionConfig) -> Self {
+    pub(crate) fn start(
+        id: RegionId,
+        judge: Arc<Judge>,
+        ledger: LedgerHandle,
+        config: &RegionConfig,
+    ) -> Self {
         let (fault, actor_ledger) = (config.fault.clone(), ledger.clone());
         let post = supervise(format!("region-{id}"), config.restarts, move || {
             RegionActor::new(id, Arc::clone(&judge), actor_ledger.clone(), fault.clone())
@@ -251,6 +254,3 @@ fn unjudged(punch: &Punch) -> Record {
         verdict: Verdict::ask_staff(Reason::NotJudged),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -105,10 +105,12 @@ mod tests {
         reader.push(answers.bytes());
         let mut runs = Vec::new();
         while let Some(frame) = reader.next_frame().unwrap() {
-            match frame.answer().unwrap().unwrap() {
-                Answer::Verdicts(run) => runs.push((frame.request.0, run.first.0, run.verdicts.0.len())),
-                other => runs.push((frame.request.0, u64::from(other.type_number()), 0)),
-            }
+            let answer = frame.answer().unwrap().unwrap();
+            runs.push(if let Answer::Verdicts(run) = answer {
+                (frame.request.0, run.first.0, run.verdicts.0.len())
+            } else {
+                (frame.request.0, u64::from(answer.type_number()), 0)
+            });
         }
         runs
     }

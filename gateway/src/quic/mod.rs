@@ -3,5 +3,9 @@
 pub(crate) mod admission;
 mod answers;
 mod derive;
+pub(crate) mod endpoint;
+mod flight;
 mod intake;
+mod metrics;
+mod session;
 pub(crate) mod transport;

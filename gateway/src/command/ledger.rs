@@ -1,0 +1,95 @@
+//! `changtong ledger`: reads the punch log, whether a gateway runs on it or not.
+
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use actors::ledger::{self, ExportFormat};
+
+use crate::process::Settings;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Reads everything and checks checksums, digests, seals and order.
+    Verify {
+        #[command(flatten)]
+        place: Place,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Writes every punch to the output.
+    Export {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, value_enum, default_value_t = Format::Csv)]
+        format: Format,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Place {
+    /// The gateway's data.
+    #[arg(long, default_value = "./changtong-data")]
+    data: PathBuf,
+    /// The gateway's keys; of a development city, those in its data.
+    #[arg(long)]
+    keys: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Format {
+    Csv,
+    Jsonl,
+}
+
+impl Place {
+    fn day_keys(&self) -> PathBuf {
+        self.keys.clone().unwrap_or_else(|| self.data.join("keys")).join("days")
+    }
+
+    fn ledger(&self) -> PathBuf {
+        Settings::ledger_path(Path::new(&self.data))
+    }
+}
+
+impl Command {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Verify { place, json } => verify(&place, json),
+            Self::Export { place, format } => export(&place, format),
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
+    let report = ledger::verify(&place.ledger(), &place.day_keys())?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("The punch log is sound.");
+    for (name, number) in [
+        ("segments", report.segments),
+        ("batches", report.batches),
+        ("last LSN", report.last_lsn),
+        ("punches", report.punches),
+        ("lost punches on record", report.lost),
+        ("forgotten batches", report.forgotten_batches),
+    ] {
+        println!("  {name:<24}{number:>12}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export(place: &Place, format: Format) -> anyhow::Result<ExitCode> {
+    let format = match format {
+        Format::Csv => ExportFormat::Csv,
+        Format::Jsonl => ExportFormat::JsonLines,
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let written = ledger::export(&place.ledger(), &place.day_keys(), format, &mut out)?;
+    eprintln!("{written} punches");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,327 @@
+//! The development city: everything a gateway needs, made up, in one directory, with nothing to prepare. `fleet.json` tells
+//! devices and load tests where everything is.
+
+use std::io::{BufWriter, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use actors::city;
+use actors::keys::Keys;
+use actors::registry::{DeviceRow, DirectoryLock, Registry};
+use anyhow::{Context, bail};
+use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
+use crate::pki::{Authority, write_new};
+use crate::process::{self, Addresses, Settings};
+
+const PLACES_A_REGION: u32 = 4;
+const CONCENTRATORS: u64 = 10;
+const HANDHELDS: u64 = 10;
+/// Development certificates are not renewed.
+const CERTIFICATE_DAYS: i64 = 365;
+const FLEET: &str = "fleet.json";
+const CODES: &str = "codes.csv";
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Dev {
+    /// Where the city lives; made on the first start.
+    #[arg(long, default_value = "./changtong-data")]
+    data: PathBuf,
+    /// UDP address for devices.
+    #[arg(long, default_value = "127.0.0.1:7443")]
+    quic: SocketAddr,
+    /// TCP address for metrics and health.
+    #[arg(long, default_value = "127.0.0.1:9464")]
+    http: SocketAddr,
+    /// TCP address for enrolment.
+    #[arg(long, default_value = "127.0.0.1:7444")]
+    enrol: SocketAddr,
+    /// People of a new city.
+    #[arg(long, default_value_t = 50_000)]
+    people: u32,
+    /// Gates of a new city; concentrators and handhelds come beside them.
+    #[arg(long, default_value_t = 190)]
+    devices: u64,
+    /// What a new city is made from.
+    #[arg(long, default_value_t = 2020)]
+    seed: u64,
+}
+
+impl Default for Dev {
+    fn default() -> Self {
+        let parse = |address: &str| address.parse().expect("a constant address");
+        Self {
+            data: PathBuf::from("./changtong-data"),
+            quic: parse("127.0.0.1:7443"),
+            http: parse("127.0.0.1:9464"),
+            enrol: parse("127.0.0.1:7444"),
+            people: 50_000,
+            devices: 190,
+            seed: 2020,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Fleet {
+    version: u32,
+    server_name: String,
+    quic: Vec<SocketAddr>,
+    http: SocketAddr,
+    enrol: SocketAddr,
+    ca: PathBuf,
+    server_certificate: PathBuf,
+    server_key: PathBuf,
+    data: PathBuf,
+    binary: PathBuf,
+    token_key: TokenKey,
+    codes: PathBuf,
+    legacy_samples: Vec<LegacySample>,
+    devices: Vec<Device>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TokenKey {
+    id: u8,
+    hex: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LegacySample {
+    text: String,
+    colour: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Device {
+    id: u64,
+    class: String,
+    certificate: PathBuf,
+    key: PathBuf,
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Place {
+    place: u32,
+    region: u16,
+}
+
+impl Dev {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        if !self.data.exists() {
+            self.build()?;
+        }
+        let data = self.data.canonicalize()?;
+        let fleet_path = data.join(FLEET);
+        let fleet = std::fs::read(&fleet_path)
+            .with_context(|| format!("{} is no development city: reading {FLEET}", data.display()))?;
+        let mut fleet: Fleet = serde_json::from_slice(&fleet)
+            .with_context(|| format!("{} does not read; remove the directory", fleet_path.display()))?;
+        let settings = self.settings(&data);
+        process::run(&settings, |addresses| {
+            fleet.quic = vec![addresses.quic];
+            (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
+            fleet.binary = std::env::current_exe()?;
+            write_fleet(&fleet_path, &fleet)?;
+            tell(&data, &fleet, addresses);
+            Ok(())
+        })
+    }
+
+    fn settings(&self, data: &Path) -> Settings {
+        Settings {
+            data: data.to_owned(),
+            keys: data.join("keys"),
+            authority: data.join("authority"),
+            certificate: data.join("server.pem"),
+            key: data.join("server.key"),
+            quic: self.quic,
+            http: self.http,
+            enrol: self.enrol,
+            segment_bytes_max: SEGMENT_BYTES,
+            queue_punches_max: QUEUE_PUNCHES,
+            retention_days: RETENTION_DAYS,
+        }
+    }
+
+    /// Builds the city beside its place and moves it there when it is whole.
+    fn build(&self) -> anyhow::Result<()> {
+        eprintln!(
+            "building a development city of {} made-up people in {} …",
+            self.people,
+            self.data.display()
+        );
+        let name = self.data.file_name().context("--data has no name")?.to_string_lossy().into_owned();
+        let parent = match self.data.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            Some(_) | None => PathBuf::from("."),
+        };
+        std::fs::create_dir_all(&parent)?;
+        let parent = parent.canonicalize()?;
+        let (target, fresh) = (parent.join(&name), parent.join(format!("{name}.new")));
+        if fresh.exists() {
+            std::fs::remove_dir_all(&fresh)?;
+        }
+        for directory in [&fresh, &fresh.join("authority"), &fresh.join("devices")] {
+            std::fs::create_dir(directory)?;
+        }
+        self.fill(&fresh, &target)?;
+        std::fs::rename(&fresh, &target)?;
+        Ok(())
+    }
+
+    fn fill(&self, fresh: &Path, target: &Path) -> anyhow::Result<()> {
+        let _lock = DirectoryLock::take(fresh)?;
+        Keys::init(&fresh.join("keys"))?;
+        let keys = Keys::load(&fresh.join("keys"))?;
+        let authority = Authority::create(&fresh.join("authority"))?;
+        let server = authority.issue_server(&["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        write_new(&fresh.join("server.pem"), &server.certificate, 0o644)?;
+        write_new(&fresh.join("server.key"), &server.key, 0o600)?;
+        let mut registry = Registry::open(&Settings::registry_path(fresh), &keys)?;
+        let report = city::build(&mut registry, &keys, self.people, self.seed)?;
+        let places = add_places(&mut registry)?;
+        let devices = self.add_devices(&mut registry, &authority, &places, fresh, target)?;
+        write_codes(&registry, &fresh.join(CODES))?;
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let id = keys.current_token();
+        let fleet = Fleet {
+            version: 1,
+            server_name: "localhost".to_owned(),
+            quic: vec![loopback],
+            http: loopback,
+            enrol: loopback,
+            ca: target.join("authority/ca.pem"),
+            server_certificate: target.join("server.pem"),
+            server_key: target.join("server.key"),
+            data: target.to_owned(),
+            binary: PathBuf::new(),
+            token_key: TokenKey {
+                id,
+                hex: hex::encode(keys.token_key_bytes(id).context("the token key was made just now")?),
+            },
+            codes: target.join(CODES),
+            legacy_samples: report
+                .legacy_samples
+                .into_iter()
+                .map(|(text, colour)| LegacySample { text, colour })
+                .collect(),
+            devices,
+        };
+        write_fleet(&fresh.join(FLEET), &fleet)
+    }
+
+    fn add_devices(
+        &self,
+        registry: &mut Registry,
+        authority: &Authority,
+        places: &[Place],
+        fresh: &Path,
+        target: &Path,
+    ) -> anyhow::Result<Vec<Device>> {
+        let class = |number| match number {
+            number if number < CONCENTRATORS => DeviceClass::Concentrator,
+            number if number < CONCENTRATORS + self.devices => DeviceClass::Gate,
+            _ => DeviceClass::Handheld,
+        };
+        let mut devices = Vec::new();
+        for number in 0..CONCENTRATORS + self.devices + HANDHELDS {
+            let (id, class) = (DeviceId(number + 1), class(number));
+            let (identity, issued) = authority.issue_device(id, CERTIFICATE_DAYS)?;
+            let names = [format!("devices/{id}.pem"), format!("devices/{id}.key")];
+            write_new(&fresh.join(&names[0]), &identity.certificate, 0o644)?;
+            write_new(&fresh.join(&names[1]), &identity.key, 0o600)?;
+            let own = own_places(class, number as usize, places);
+            registry.add_device(&DeviceRow {
+                id,
+                class,
+                name: format!("{class}-{id}"),
+                regions: regions_of(&own),
+                places: Some(own.iter().map(|place| PlaceId(place.place)).collect()),
+                certificate_serial: None,
+                revoked: false,
+                not_after_s: 0,
+            })?;
+            registry.set_certificate(id, &issued.serial, issued.not_after_s)?;
+            let [certificate, key] = names.map(|name| target.join(name));
+            devices.push(Device { id: id.0, class: class.name().to_owned(), certificate, key, places: own });
+        }
+        Ok(devices)
+    }
+}
+
+/// A gate or handheld stands at one place; a concentrator speaks for all places of a region, the last of them for two.
+fn own_places(class: DeviceClass, number: usize, places: &[Place]) -> Vec<Place> {
+    match class {
+        DeviceClass::Concentrator => {
+            let per_region = PLACES_A_REGION as usize;
+            let regions = places.len() / per_region;
+            let first = number % regions * per_region;
+            places[first..first + per_region].to_vec()
+        }
+        DeviceClass::Gate | DeviceClass::Handheld | DeviceClass::Portal => {
+            vec![places[number % places.len()]]
+        }
+    }
+}
+
+fn regions_of(places: &[Place]) -> Vec<RegionId> {
+    let mut regions: Vec<_> = places.iter().map(|place| RegionId(place.region)).collect();
+    regions.dedup();
+    regions
+}
+
+fn add_places(registry: &mut Registry) -> anyhow::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for region in registry.regions()? {
+        for number in 1..=PLACES_A_REGION {
+            let place = registry.add_place(region.id, &format!("{} gate {number}", region.name_en))?;
+            places.push(Place { place: place.0, region: region.id.0 });
+        }
+    }
+    if places.is_empty() {
+        bail!("the region table is empty");
+    }
+    Ok(places)
+}
+
+fn write_codes(registry: &Registry, path: &Path) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(std::fs::File::create(path)?);
+    writeln!(out, "code,colour,basis,class")?;
+    let mut result = Ok(());
+    registry.for_each_code(|code, entry| {
+        if result.is_ok() {
+            result = writeln!(out, "{},{},{},{}", code.get(), entry.colour(), entry.basis(), entry.class());
+        }
+    })?;
+    result?;
+    out.flush()?;
+    Ok(())
+}
+
+fn write_fleet(path: &Path, fleet: &Fleet) -> anyhow::Result<()> {
+    let fresh = path.with_extension("json.new");
+    std::fs::write(&fresh, serde_json::to_vec_pretty(fleet)?)?;
+    std::fs::rename(&fresh, path)?;
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
+    println!("Changtong Gateway, development city in {}", data.display());
+    println!("  devices   QUIC   {}   {} of them enrolled", addresses.quic, fleet.devices.len());
+    println!("  enrolment HTTPS  {}", addresses.enrol);
+    println!("  metrics   HTTP   http://{}/metrics  /live  /ready", addresses.http);
+    println!("  fleet file       {}", data.join(FLEET).display());
+    println!("Next, in another terminal:");
+    println!(
+        "  cargo run --release -p loadtest -- quick --devices 100 --seconds 60 --data {}",
+        data.display()
+    );
+    println!("  curl -s http://{}/metrics | grep changtong_punches", addresses.http);
+    println!("Ctrl-C ends it in good order; the city is there again at the next start.");
+}

@@ -1,0 +1,128 @@
+//! What machines ask over plain HTTP: `/metrics`, `/live`, `/ready`. On a thread of its own, so that a scrape costs no punch
+//! anything.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
+use actors::front::{self, FrontHandle};
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use protocol::metric;
+use tokio::sync::oneshot;
+
+/// The exporter keeps histogram samples until it tidies up; this is how often it has to.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Where the process is in its life.
+#[derive(Clone, Default)]
+pub(crate) struct Readiness(Arc<AtomicU8>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Codes are being loaded: colours are unknown.
+    Loading = 0,
+    Ready = 1,
+    Draining = 2,
+    /// The log failed; the process is about to end.
+    Failed = 3,
+}
+
+impl Readiness {
+    pub(crate) fn set(&self, stage: Stage) {
+        self.0.store(stage as u8, Ordering::Release);
+        metrics::gauge!(metric::READY).set(f64::from(u8::from(stage == Stage::Ready)));
+    }
+
+    /// A process that is draining never becomes ready again.
+    pub(crate) fn loaded(&self) {
+        let (loading, ready) = (Stage::Loading as u8, Stage::Ready as u8);
+        if self.0.compare_exchange(loading, ready, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            metrics::gauge!(metric::READY).set(1.0);
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Stage::Ready as u8
+    }
+
+    fn text(&self) -> &'static str {
+        match self.0.load(Ordering::Acquire) {
+            0 => "loading codes\n",
+            1 => "ready\n",
+            2 => "draining\n",
+            _ => "punch log failed\n",
+        }
+    }
+}
+
+/// The running server.
+pub(crate) struct Http {
+    front: FrontHandle,
+    server: ServerHandle,
+}
+
+impl Http {
+    /// Stops it and waits for its thread.
+    pub(crate) async fn stop(self) -> Result<(), String> {
+        self.server.stop(false).await;
+        self.front.join()
+    }
+}
+
+/// Binds before anything is started.
+pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("binding TCP {address}"))
+}
+
+/// Serves until stopped.
+pub(crate) async fn start(
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+    readiness: Readiness,
+) -> anyhow::Result<Http> {
+    let (sender, receiver) = oneshot::channel();
+    let front = front::spawn("http", move || async move {
+        let upkeep = metrics.clone();
+        actix_web::rt::spawn(async move {
+            let mut tick = tokio::time::interval(UPKEEP);
+            loop {
+                tick.tick().await;
+                upkeep.run_upkeep();
+            }
+        });
+        let app = move || {
+            App::new()
+                .app_data(web::Data::new(metrics.clone()))
+                .app_data(web::Data::new(readiness.clone()))
+                .route("/metrics", web::get().to(render))
+                .route("/live", web::get().to(async || "live\n"))
+                .route("/ready", web::get().to(ready))
+        };
+        match HttpServer::new(app).workers(1).disable_signals().listen(listener) {
+            Ok(server) => {
+                let server = server.run();
+                if sender.send(server.handle()).is_ok()
+                    && let Err(error) = server.await
+                {
+                    tracing::error!(%error, "the HTTP server ended");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the HTTP server cannot listen"),
+        }
+    })?;
+    let server = receiver.await.context("starting the HTTP server")?;
+    Ok(Http { front, server })
+}
+
+async fn render(metrics: web::Data<PrometheusHandle>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
+}
+
+async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {
+    let mut answer =
+        if readiness.is_ready() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    answer.body(readiness.text())
+}

@@ -1,0 +1,330 @@
+//! The gateway as a process: opens what it stands on, starts its threads, and ends them in order when it is told to.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actors::clock;
+use actors::codes::Codes;
+use actors::directory::Directory;
+use actors::front::{self, FrontHandle};
+use actors::judge::Judge;
+use actors::keys::Keys;
+use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
+use actors::region::RegionConfig;
+use actors::registry::{DirectoryLock, Registry};
+use actors::watchdog;
+use anyhow::Context;
+use protocol::{RegionId, metric};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::fleet::{Fleet, Places};
+use crate::http::{self, Readiness, Stage};
+use crate::quic::endpoint::{self, Front};
+use crate::quic::transport::{self, TlsFiles};
+use crate::telemetry;
+
+/// The punch log failed: start again, which recovers.
+pub(crate) const EXIT_LEDGER: u8 = 75;
+/// All of a shutdown: drain, last acknowledgements, last sync.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+/// How often imported colours whose time is over are looked for.
+const EXPIRE_DUE: Duration = Duration::from_secs(60);
+
+/// Where things lie and what they are called.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) data: PathBuf,
+    pub(crate) keys: PathBuf,
+    /// The directory of the device authority.
+    pub(crate) authority: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) quic: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) enrol: SocketAddr,
+    pub(crate) segment_bytes_max: u64,
+    pub(crate) queue_punches_max: usize,
+    pub(crate) retention_days: u32,
+}
+
+impl Settings {
+    /// The registry's file.
+    pub(crate) fn registry_path(data: &Path) -> PathBuf {
+        data.join("registry.db")
+    }
+
+    /// The punch log's directory.
+    pub(crate) fn ledger_path(data: &Path) -> PathBuf {
+        data.join("ledger")
+    }
+
+    fn ledger(&self, keys: &Keys) -> LedgerConfig {
+        LedgerConfig {
+            directory: Self::ledger_path(&self.data),
+            day_keys: self.keys.join("days"),
+            signing_pkcs8: keys.signing_pkcs8().to_vec(),
+            segment_bytes_max: self.segment_bytes_max,
+            retention_days: self.retention_days,
+            queue_punches_max: self.queue_punches_max,
+        }
+    }
+}
+
+/// Where the process listens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) quic: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) enrol: SocketAddr,
+}
+
+struct Sockets {
+    quic: UdpSocket,
+    http: TcpListener,
+    enrol: TcpListener,
+}
+
+impl Sockets {
+    fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            quic: endpoint::bind(settings.quic)?,
+            http: http::bind(settings.http)?,
+            enrol: http::bind(settings.enrol)?,
+        })
+    }
+
+    fn addresses(&self) -> std::io::Result<Addresses> {
+        Ok(Addresses {
+            quic: self.quic.local_addr()?,
+            http: self.http.local_addr()?,
+            enrol: self.enrol.local_addr()?,
+        })
+    }
+}
+
+/// Runs a gateway until it is told to end. `announce` is called when devices are answered.
+pub(crate) fn run(
+    settings: &Settings,
+    announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let sockets = Sockets::bind(settings)?;
+    let addresses = sockets.addresses()?;
+    let _lock = DirectoryLock::take(&settings.data)?;
+    let keys = Keys::load(&settings.keys)?;
+    let metrics = telemetry::metrics()?;
+    let registry = Registry::open(&Settings::registry_path(&settings.data), &keys)?;
+    let start = clock::now();
+    let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
+    metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    let readiness = Readiness::default();
+    let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone()))?;
+    let gateway = Gateway::start(settings, &keys, registry, sockets.quic, log.clone(), readiness.clone())?;
+    let admin = crate::admin::start(settings, &gateway.shared(), sockets.enrol)?;
+    announce(&addresses)?;
+
+    let why = runtime.block_on(wait(&log, &gateway));
+    let code = match why {
+        Why::Told => {
+            readiness.set(Stage::Draining);
+            ExitCode::SUCCESS
+        }
+        Why::Ledger => {
+            readiness.set(Stage::Failed);
+            ExitCode::from(EXIT_LEDGER)
+        }
+        Why::Front => ExitCode::FAILURE,
+    };
+    tracing::info!("draining");
+    deadline(SHUTDOWN)?;
+    drop(admin);
+    gateway.stop();
+    if let Err(error) = runtime.block_on(http.stop()) {
+        tracing::error!(error, "stopping the HTTP server");
+    }
+    drop(log);
+    ledger.shutdown();
+    tracing::info!("stopped");
+    Ok(code)
+}
+
+/// Ends the process if it has not ended by then: whatever hangs, nothing unsynced was acknowledged.
+fn deadline(limit: Duration) -> std::io::Result<()> {
+    let (_stay, never) = std::sync::mpsc::sync_channel::<()>(0);
+    std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
+        let _stay = _stay;
+        let _ = never.recv_timeout(limit);
+        tracing::error!("the shutdown took too long");
+        std::process::exit(1);
+    })?;
+    Ok(())
+}
+
+enum Why {
+    Told,
+    Ledger,
+    Front,
+}
+
+async fn wait(ledger: &LedgerHandle, gateway: &Gateway) -> Why {
+    let stop = |kind| signal(kind).expect("the runtime has signals enabled");
+    let (mut term, mut int) = (stop(SignalKind::terminate()), stop(SignalKind::interrupt()));
+    let mut tick = tokio::time::interval(Duration::from_millis(500));
+    let mut due = tokio::time::interval(EXPIRE_DUE);
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Why::Told,
+            _ = int.recv() => return Why::Told,
+            () = ledger.poisoned() => return Why::Ledger,
+            _ = due.tick() => gateway.expire_due(),
+            _ = tick.tick() => {
+                gateway.count_codes();
+                if gateway.front.is_finished() {
+                    return Why::Front;
+                }
+            }
+        }
+    }
+}
+
+/// What the admin plane works with.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) registry: Arc<Mutex<Registry>>,
+    pub(crate) fleet: Fleet,
+}
+
+impl Admin {
+    /// For a registry on which no gateway runs.
+    pub(crate) fn offline(registry: Registry) -> Self {
+        Self { registry: Arc::new(Mutex::new(registry)), fleet: Fleet::default() }
+    }
+
+    /// Reads the registry.
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        f(&self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Works on the registry, then has the fleet follow it.
+    pub(crate) fn change<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = f(&mut registry)?;
+        reload(&registry, &self.fleet)?;
+        Ok(result)
+    }
+}
+
+fn reload(registry: &Registry, fleet: &Fleet) -> anyhow::Result<()> {
+    let places: Places = registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect();
+    fleet.reload_places(places);
+    fleet.reload(registry.devices()?);
+    Ok(())
+}
+
+struct Gateway {
+    front: FrontHandle,
+    drain: watch::Sender<bool>,
+    codes: Codes,
+    admin: Admin,
+    _watchdog: watchdog::Watchdog,
+}
+
+impl Gateway {
+    fn start(
+        settings: &Settings,
+        keys: &Keys,
+        registry: Registry,
+        socket: UdpSocket,
+        ledger: LedgerHandle,
+        readiness: Readiness,
+    ) -> anyhow::Result<Self> {
+        let fleet = Fleet::default();
+        reload(&registry, &fleet)?;
+        let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
+        let codes = Codes::new(usize::try_from(registry.count_codes()?).unwrap_or(0));
+        let gateway = registry.gateway()?;
+        let registry = Arc::new(Mutex::new(registry));
+        let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));
+        let (drain, draining) = watch::channel(false);
+        let (endpoint_config, server_config) = quic_config(settings, keys)?;
+        let admin = Admin { registry: Arc::clone(&registry), fleet: fleet.clone() };
+        let front = front::spawn("front", move || async move {
+            let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
+            let front = Front { fleet, directory, judge, ledger, drain: draining };
+            if let Err(error) = endpoint::serve(socket, endpoint_config, server_config, front).await {
+                tracing::error!(%error, "the QUIC endpoint ended");
+            }
+        })?;
+        let watchdog = watchdog::start(vec![front.pulse()], watchdog::BLOCKED_AFTER, |name| {
+            tracing::error!(name, "a thread is blocked; the process ends");
+            std::process::exit(watchdog::EXIT_BLOCKED);
+        })?;
+        load_codes(codes.clone(), registry, readiness)?;
+        Ok(Self { front, drain, codes, admin, _watchdog: watchdog })
+    }
+
+    fn shared(&self) -> Admin {
+        self.admin.clone()
+    }
+
+    fn expire_due(&self) {
+        if !self.codes.is_loaded() {
+            return;
+        }
+        let mut registry = self.admin.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = registry.expire_due(&self.codes, (clock::now_ms() / 1000) as u32) {
+            tracing::error!(%error, "colours whose time is over cannot be ended");
+        }
+    }
+
+    fn count_codes(&self) {
+        for (colour, count) in protocol::Colour::ALL.iter().zip(self.codes.by_colour()) {
+            metrics::gauge!(metric::CODES, "colour" => colour.name()).set(count as f64);
+        }
+    }
+
+    fn stop(self) {
+        self.drain.send_replace(true);
+        if let Err(error) = self.front.join() {
+            tracing::error!(error, "the front ended");
+        }
+    }
+}
+
+/// Colours are unknown until all of them are there; devices are answered meanwhile.
+fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness) -> std::io::Result<()> {
+    std::thread::Builder::new().name("load-codes".to_owned()).spawn(move || {
+        let start = clock::now();
+        let registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
+        match registry.load_codes(&codes) {
+            Ok(loaded) => {
+                let seconds = clock::since(start).as_secs_f64();
+                metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
+                tracing::info!(loaded, seconds, "codes are loaded");
+                readiness.loaded();
+            }
+            Err(error) => tracing::error!(%error, "codes cannot be loaded; colours stay unknown"),
+        }
+    })?;
+    Ok(())
+}
+
+fn quic_config(
+    settings: &Settings,
+    keys: &Keys,
+) -> anyhow::Result<(quinn::EndpointConfig, quinn::ServerConfig)> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
+    let key = actors::keys::read_secret(&settings.key)?;
+    let tls = transport::tls(&TlsFiles {
+        authority: &read(&settings.authority.join("ca.pem"))?,
+        certificate: &read(&settings.certificate)?,
+        key: key.as_bytes(),
+    })?;
+    Ok((transport::endpoint_config(keys.quic()), transport::server_config(tls, keys.quic())?))
+}

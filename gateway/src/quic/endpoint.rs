@@ -1,0 +1,168 @@
+//! One socket with its endpoint: admits connections, verifies who they are, and hands each to its session. Runs on one front.
+
+use std::cell::Cell;
+use std::net::{SocketAddr, UdpSocket};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::directory::Directory;
+use actors::judge::Judge;
+use actors::ledger::LedgerHandle;
+use anyhow::Context;
+use protocol::{DeviceId, ErrorCode, limits};
+use rustls::pki_types::CertificateDer;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::admission::{Admission, HANDSHAKES_MAX, Handshakes};
+use super::metrics::Handshake;
+use super::session::{self, Shared};
+use crate::fleet::{Entry, Fleet};
+use crate::pki;
+
+/// The kernel's buffers of the socket: a burst of all gates at once has to fit.
+const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Connections of one front; more devices need another front.
+const CONNECTIONS_MAX: usize = 20_000;
+/// How long sessions may take to end after a drain has begun.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What a front's sessions work with.
+pub(crate) struct Front {
+    pub(crate) fleet: Fleet,
+    pub(crate) directory: Directory,
+    pub(crate) judge: Arc<Judge>,
+    pub(crate) ledger: LedgerHandle,
+    /// Turns true when the process is to end.
+    pub(crate) drain: watch::Receiver<bool>,
+}
+
+/// Binds the socket, before anything else is started: a port in use is found at once.
+pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<UdpSocket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+    // The kernel caps these silently at its own limits, which is all there is to get.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
+    socket.bind(&address.into()).with_context(|| format!("binding UDP {address}"))?;
+    Ok(socket.into())
+}
+
+/// Serves the socket until drained; every acknowledgement that was due is out by then.
+pub(crate) async fn serve(
+    socket: UdpSocket,
+    endpoint_config: quinn::EndpointConfig,
+    server_config: quinn::ServerConfig,
+    front: Front,
+) -> anyhow::Result<()> {
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let endpoint = quinn::Endpoint::new(endpoint_config, Some(server_config), socket, runtime)?;
+    let mut drain = front.drain.clone();
+    let server = Rc::new(Server {
+        shared: Shared::new(front),
+        handshakes: Handshakes::new(HANDSHAKES_MAX),
+        connections: Cell::new(0),
+    });
+    loop {
+        tokio::select! {
+            biased;
+            _ = drain.wait_for(|&drain| drain) => break,
+            incoming = endpoint.accept() => match incoming {
+                Some(incoming) => server.admit(incoming),
+                None => return Ok(()),
+            },
+        }
+    }
+    endpoint.set_server_config(None);
+    if tokio::time::timeout(DRAIN, endpoint.wait_idle()).await.is_err() {
+        tracing::warn!("some devices did not close in time; their connections are cut");
+    }
+    endpoint.close(ErrorCode::Draining.number().into(), ErrorCode::Draining.name().as_bytes());
+    let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+    Ok(())
+}
+
+struct Server {
+    shared: Rc<Shared>,
+    handshakes: Handshakes,
+    connections: Cell<usize>,
+}
+
+impl Server {
+    fn admit(self: &Rc<Self>, incoming: quinn::Incoming) {
+        let metrics = &self.shared.metrics;
+        match self.handshakes.admit(incoming.remote_address_validated()) {
+            Admission::Accept(permit) => {
+                let server = Rc::clone(self);
+                actix_rt::spawn(async move { server.connect(incoming, permit).await });
+            }
+            Admission::Retry => {
+                metrics.handshake(Handshake::Retried);
+                if let Err(error) = incoming.retry() {
+                    error.into_incoming().ignore();
+                }
+            }
+            Admission::Ignore => {
+                metrics.handshake(Handshake::Ignored);
+                incoming.ignore();
+            }
+        }
+    }
+
+    async fn connect(self: Rc<Self>, incoming: quinn::Incoming, permit: OwnedSemaphorePermit) {
+        let metrics = &self.shared.metrics;
+        let deadline = Duration::from_millis(limits::HANDSHAKE_MS_MAX);
+        let handshake = async { incoming.accept()?.await };
+        let connection = match tokio::time::timeout(deadline, handshake).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => {
+                metrics.handshake(Handshake::Failed);
+                tracing::debug!(%error, "handshake failed");
+                return;
+            }
+            Err(_) => return metrics.handshake(Handshake::TooSlow),
+        };
+        drop(permit);
+        metrics.handshake(Handshake::Accepted);
+        let _open = Open::new(&self);
+        let code = match self.enter(&connection) {
+            Ok((device, entry)) => session::run(&self.shared, &connection, device, entry).await,
+            Err(code) => Some(code),
+        };
+        if let Some(code) = code {
+            metrics.closed(code);
+            connection.close(code.number().into(), code.name().as_bytes());
+        }
+    }
+
+    /// Who it is, by its verified certificate and the registry.
+    fn enter(&self, connection: &quinn::Connection) -> Result<(DeviceId, Entry), ErrorCode> {
+        if self.connections.get() > CONNECTIONS_MAX {
+            return Err(ErrorCode::TooManyConnections);
+        }
+        let chain = connection
+            .peer_identity()
+            .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
+            .ok_or(ErrorCode::CertificateWrong)?;
+        let (device, serial) = pki::device_of(chain.first().ok_or(ErrorCode::CertificateWrong)?)?;
+        let entry = self.shared.front.fleet.enter(device, &serial)?;
+        Ok((device, entry))
+    }
+}
+
+/// Counts a connection while it is open.
+struct Open(Rc<Server>);
+
+impl Open {
+    fn new(server: &Rc<Server>) -> Self {
+        server.connections.set(server.connections.get() + 1);
+        server.shared.metrics.connections.increment(1.0);
+        Self(Rc::clone(server))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+        self.0.shared.metrics.connections.decrement(1.0);
+    }
+}

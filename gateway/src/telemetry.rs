@@ -1,0 +1,46 @@
+//! What the process says of itself: log lines on stderr, metrics for Prometheus, and panics without their text, which may hold
+//! what a person showed.
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use protocol::metric::{self, Kind};
+use tracing_subscriber::EnvFilter;
+
+/// From a fast disk's sync to one that is about to fail.
+const SYNC_SECONDS: [f64; 12] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.2, 1.0, 5.0];
+const BATCH_PUNCHES: [f64; 9] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0];
+
+/// Starts logging; `level` is a filter such as `info` or `gateway=debug`.
+pub(crate) fn log(level: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(level)?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        tracing::error!(place, thread = thread.name().unwrap_or("unnamed"), "panic");
+    }));
+    Ok(())
+}
+
+/// Installs the recorder; every metric is described, so that `/metrics` explains itself.
+pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(metric::SYNC_SECONDS.to_owned()), &SYNC_SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(metric::BATCH_PUNCHES.to_owned()), &BATCH_PUNCHES)?
+        .install_recorder()?;
+    for metric in metric::ALL {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+        }
+    }
+    metrics::gauge!(metric::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    metrics::gauge!(metric::READY).set(0.0);
+    Ok(handle)
+}
