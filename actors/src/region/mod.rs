@@ -254,3 +254,6 @@ fn unjudged(punch: &Punch) -> Record {
         verdict: Verdict::ask_staff(Reason::NotJudged),
     }
 }
+
+#[cfg(test)]
+mod tests;

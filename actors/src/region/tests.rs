@@ -1,0 +1,190 @@
+//! Regions over a real ledger, with an actor that panics when it is told to.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use protocol::legacy::LegacyKey;
+use protocol::token::TokenKeys;
+use protocol::{Direction, PlaceId, Scanned};
+
+use super::*;
+use crate::clock;
+use crate::codes::Codes;
+use crate::directory::Directory;
+use crate::ledger::{ExportFormat, Ledger, LedgerConfig, export};
+
+fn ledger_config(directory: &Path) -> LedgerConfig {
+    LedgerConfig {
+        directory: directory.join("ledger"),
+        day_keys: directory.join("days"),
+        signing_pkcs8: Vec::new(),
+        segment_bytes_max: 1 << 20,
+        retention_days: 14,
+        queue_punches_max: 100_000,
+    }
+}
+
+fn judge() -> Arc<Judge> {
+    let codes = Codes::new(0);
+    codes.set_loaded();
+    Arc::new(Judge::new(codes, TokenKeys::new([]), LegacyKey::new(&[7; 32]), 1))
+}
+
+fn request(device: u64, first: u64, count: u64) -> RegionRequest {
+    let punch = |number| Punch {
+        scanned: Scanned::Nothing,
+        direction: Direction::Through,
+        place: PlaceId(1),
+        device_time_ms: number,
+        offline: None,
+    };
+    RegionRequest {
+        device: DeviceId(device),
+        epoch: Epoch(1),
+        first: Sequence(first),
+        window_punches: 64,
+        received_ms: clock::now_ms(),
+        punches: (first..first + count).map(punch).collect(),
+    }
+}
+
+/// Runs a test on an arbiter with regions 1, 2 and 3; afterwards the export's (device, sequence) pairs in the log's order.
+fn run(config: RegionConfig, test: impl AsyncFnOnce(Directory)) -> Vec<(u64, u64)> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ledger_config = ledger_config(directory.path());
+    let (ledger, handle) = Ledger::open(&ledger_config).expect("opens");
+    let system = actix_rt::System::new();
+    system.block_on(async {
+        let regions = [1, 2, 3].map(RegionId);
+        test(Directory::start(&regions, &judge(), &handle, &config)).await;
+    });
+    drop((system, handle));
+    ledger.shutdown();
+    let mut csv = Vec::new();
+    export(&ledger_config.directory, &ledger_config.day_keys, ExportFormat::Csv, &mut csv).expect("sound");
+    let text = String::from_utf8(csv).expect("text");
+    let pair = |line: &str| {
+        let row: Vec<u64> = line.split(',').take(4).map(|field| field.parse().expect("a number")).collect();
+        (row[1], row[3])
+    };
+    text.lines().skip(1).map(pair).collect()
+}
+
+fn fast() -> RestartPolicy {
+    RestartPolicy {
+        backoff_first: Duration::from_micros(10),
+        backoff_max: Duration::from_micros(100),
+        intensity: usize::MAX,
+        ..RestartPolicy::default()
+    }
+}
+
+/// What a device does: sends until it is recorded. How often it was told to wait, and whether any verdict was not formed.
+async fn push(region: &RegionHandle, device: u64, batches: u64) -> (u64, bool) {
+    let (mut busy, mut unjudged) = (0, false);
+    for batch in 0..batches {
+        loop {
+            match region.punch(request(device, batch * 3 + 1, 3)).await {
+                RegionOutcome::Ledger(Outcome::Recorded(runs)) => {
+                    let mut verdicts = runs.iter().flat_map(|run| &run.verdicts);
+                    unjudged |= verdicts.any(|verdict| verdict.reason == Reason::NotJudged);
+                    break;
+                }
+                RegionOutcome::Busy(BusyReason::Failed | BusyReason::Parked) => busy += 1,
+                other @ (RegionOutcome::Busy(_) | RegionOutcome::Ledger(_)) => panic!("{other:?}"),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    (busy, unjudged)
+}
+
+#[test]
+fn panics_under_load_lose_nothing_double_nothing_and_leave_siblings_alone() {
+    let seed = clock::now_ms();
+    println!("seed {seed}");
+    let random = Mutex::new(fastrand::Rng::with_seed(seed));
+    let fault: Fault = Arc::new(move |request| {
+        let one_in_five = random.lock().unwrap_or_else(PoisonError::into_inner).u8(..5) == 0;
+        assert!(!(request.device.0 < 10 && one_in_five), "told to panic");
+    });
+    let config = RegionConfig { restarts: fast(), fault: Some(fault), ..RegionConfig::default() };
+    let pairs = run(config, async |directory| {
+        let mut tasks = Vec::new();
+        for device in (1..4).chain(11..14) {
+            let region = if device < 10 { RegionId(1) } else { RegionId(2) };
+            let region = directory.region(region).expect("there is").clone();
+            tasks.push((device, actix_rt::spawn(async move { push(&region, device, 100).await })));
+        }
+        for (device, task) in tasks {
+            let (busy, unjudged) = task.await.expect("no test panics");
+            assert_eq!(busy > 0, device < 10, "device {device} was told to wait {busy} times");
+            assert!(!unjudged || device < 10);
+        }
+    });
+    for device in (1..4).chain(11..14) {
+        let sequences: Vec<u64> = pairs.iter().filter(|pair| pair.0 == device).map(|pair| pair.1).collect();
+        assert_eq!(sequences, (1..=300).collect::<Vec<_>>(), "device {device}");
+    }
+}
+
+#[test]
+fn a_poison_batch_is_recorded_without_a_judgement_after_three_panics() {
+    let fault: Fault = Arc::new(|request| assert_ne!(request.first.0, 4, "told to panic"));
+    let config = RegionConfig { restarts: fast(), fault: Some(fault), ..RegionConfig::default() };
+    let pairs = run(config, async |directory| {
+        let region = directory.region(RegionId(1)).expect("there is");
+        assert_eq!(push(region, 1, 3).await, (3, true));
+    });
+    assert_eq!(pairs, (1..=9).map(|sequence| (1, sequence)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_region_that_keeps_failing_is_parked_and_the_others_go_on() {
+    let broken = Arc::new(AtomicBool::new(true));
+    let hook = Arc::clone(&broken);
+    let fault: Fault = Arc::new(move |request| {
+        assert!(!(hook.load(Ordering::Relaxed) && request.device.0 < 10), "told to panic");
+    });
+    let restarts = RestartPolicy { intensity: 5, parked_for: Duration::from_millis(50), ..fast() };
+    let config = RegionConfig { restarts, fault: Some(fault), ..RegionConfig::default() };
+    run(config, async |directory| {
+        let region = directory.region(RegionId(1)).expect("there is");
+        let mut reasons = Vec::new();
+        for device in 1..=8 {
+            match region.punch(request(device, 1, 1)).await {
+                RegionOutcome::Busy(reason) => reasons.push(reason),
+                RegionOutcome::Ledger(outcome) => panic!("{outcome:?}"),
+            }
+        }
+        let (failed, parked) = (BusyReason::Failed, BusyReason::Parked);
+        // The sixth failure parks the region: whoever waits from then on is told so.
+        assert_eq!(reasons, [failed, failed, failed, failed, failed, parked, parked, parked]);
+        assert!(region.is_parked());
+        let sibling = directory.region(RegionId(2)).expect("there is");
+        assert_eq!(push(sibling, 11, 1).await, (0, false));
+        broken.store(false, Ordering::Relaxed);
+        let end = clock::now() + Duration::from_secs(30);
+        while region.is_parked() {
+            assert!(clock::now() < end, "the region is tried again");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(push(region, 1, 1).await, (0, false));
+    });
+}
+
+#[test]
+fn what_is_beyond_the_permits_is_busy_and_permits_come_back() {
+    let config = RegionConfig { punches_max: 10, ..RegionConfig::default() };
+    run(config, async |directory| {
+        let region = Rc::new(directory.region(RegionId(3)).expect("there is").clone());
+        for round in 0..100 {
+            let fits = region.punch(request(1, round * 10 + 1, 10)).await;
+            assert!(matches!(fits, RegionOutcome::Ledger(Outcome::Recorded(_))), "{fits:?}");
+            let over = region.punch(request(2, 1, 11)).await;
+            assert!(matches!(over, RegionOutcome::Busy(BusyReason::Region)), "{over:?}");
+        }
+    });
+}
