@@ -49,6 +49,26 @@ pub(super) fn write_all_at(file: &mut impl DiskFile, mut bytes: &[u8], mut offse
     Ok(())
 }
 
+/// Calls until it is not interrupted.
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other @ (Ok(_) | Err(_)) => return other,
+        }
+    }
+}
+
+/// Puts a whole file in place: whatever happens there is the old one or the new one, never a part.
+pub(super) fn replace(disk: &impl Disk, name: &str, content: &[u8]) -> io::Result<()> {
+    let fresh = format!("{name}.new");
+    let mut file = uninterrupted(|| disk.create(&fresh))?;
+    write_all_at(&mut file, content, 0)?;
+    uninterrupted(|| file.sync())?;
+    uninterrupted(|| disk.rename(&fresh, name))?;
+    uninterrupted(|| disk.sync_directory())
+}
+
 /// Whether the error says that there is no room, which may change.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)

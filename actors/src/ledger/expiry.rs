@@ -6,7 +6,7 @@ use std::io;
 use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
 
-use super::disk::{Disk, DiskFile, write_all_at};
+use super::disk::{Disk, replace, uninterrupted};
 use super::format::SegmentHeader;
 use super::log::{CommitError, Log};
 use super::{LedgerError, segment_name, segment_numbers, time};
@@ -46,24 +46,25 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// The order is what makes a crash in between harmless: keys, record, segments; what is left over is done next time.
+    /// The order is what makes a crash in between harmless: record, keys, segments; what is left over is done next time, and
+    /// a key that is missing without a record is a missing key.
     fn expire_before(&mut self, oldest_day: u32, now_ms: u64) -> Result<(), LedgerError> {
         let days = self.keys.days_before(oldest_day)?;
         let (removable, first_lsn_left) = self.removable(oldest_day)?;
         if days.is_empty() && removable.is_empty() {
             return Ok(());
         }
-        for &day in &days {
+        let segments = removable.first().copied().zip(removable.last().copied());
+        let named = days.iter().copied().map(time::day_name).collect();
+        self.record(Deletion { deleted_ms: now_ms, days: named, segments, first_lsn_left })?;
+        for day in days {
             self.keys.destroy(day)?;
         }
-        let segments = removable.first().copied().zip(removable.last().copied());
-        let days = days.into_iter().map(time::day_name).collect();
-        self.record(Deletion { deleted_ms: now_ms, days, segments, first_lsn_left })?;
         for number in removable {
             let name = segment_name(number);
-            self.disk.remove(&name).map_err(LedgerError::io("removing", &name))?;
+            uninterrupted(|| self.disk.remove(&name)).map_err(LedgerError::io("removing", &name))?;
         }
-        self.disk.sync_directory().map_err(LedgerError::io("syncing", "the directory"))
+        uninterrupted(|| self.disk.sync_directory()).map_err(LedgerError::io("syncing", "the directory"))
     }
 
     /// Segments that hold nothing of `oldest_day` or later: those whose next one was begun before it. Never the one in use.
@@ -98,12 +99,34 @@ impl<D: Disk> Log<D> {
         };
         content.extend_from_slice(line.as_bytes());
         content.push(b'\n');
-        let fresh = format!("{DELETIONS}.new");
-        let mut file = self.disk.create(&fresh).map_err(io)?;
-        write_all_at(&mut file, &content, 0)
-            .and_then(|()| file.sync())
-            .and_then(|()| self.disk.rename(&fresh, DELETIONS))
-            .and_then(|()| self.disk.sync_directory())
-            .map_err(io)
+        replace(&self.disk, DELETIONS, &content).map_err(io)
     }
+}
+
+/// What the deletion records say has been forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forgotten {
+    /// The last segment that was removed, 0 if none.
+    pub(super) segment: u64,
+    /// The last day whose key was destroyed, in days since 1970.
+    pub(super) day: u32,
+}
+
+/// Reads the deletion records.
+pub(super) fn forgotten(disk: &impl Disk) -> Result<Forgotten, LedgerError> {
+    let content = match disk.read(DELETIONS) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Forgotten::default()),
+        Err(error) => return Err(LedgerError::io("reading", DELETIONS)(error)),
+    };
+    let mut forgotten = Forgotten::default();
+    for line in content.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        let damaged =
+            |_| LedgerError::Corrupt { name: DELETIONS.to_owned(), what: "a record does not read", lsn: 0 };
+        let Signed { deletion, .. } = serde_json::from_slice(line).map_err(damaged)?;
+        forgotten.segment = deletion.segments.map_or(0, |(_, last)| last).max(forgotten.segment);
+        let last_day = deletion.days.iter().filter_map(|day| time::day_of_name(day)).max();
+        forgotten.day = last_day.unwrap_or(0).max(forgotten.day);
+    }
+    Ok(forgotten)
 }

@@ -2,14 +2,16 @@
 
 use ring::digest;
 
-use super::disk::{Disk, DiskFile, is_full, write_all_at};
+use super::disk::{Disk, DiskFile, is_full, uninterrupted, write_all_at};
+use super::floor::Floor;
 use super::format::{self, BatchHeader, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::marks::Marks;
 use super::seal::DayKeys;
 use super::{LedgerError, segment_name, time};
 
-/// Room is set aside in steps of this: the length changes, and with it the file's metadata, only once a step.
-pub(super) const ALLOCATION_BYTES: u64 = 1024 * 1024;
+/// Room is set aside in steps of this: the length changes, and with it the file's metadata, only once a step. Tests take
+/// small steps, so that tens of thousands of power cuts meet many of them.
+pub(super) const ALLOCATION_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 
 /// The segment that is being written.
 pub(super) struct Segment<F> {
@@ -89,7 +91,8 @@ impl<D: Disk> Log<D> {
         let segment = &mut self.segment;
         write_all_at(&mut segment.file, &bytes, segment.end)
             .map_err(|error| CommitError::Poison(LedgerError::io("writing", &name)(error)))?;
-        segment.file.sync().map_err(|error| CommitError::Poison(LedgerError::io("syncing", &name)(error)))?;
+        uninterrupted(|| segment.file.sync())
+            .map_err(|error| CommitError::Poison(LedgerError::io("syncing", &name)(error)))?;
         segment.digest.update(&bytes);
         segment.end += bytes.len() as u64;
         segment.allocated = segment.allocated.max(segment.end);
@@ -109,6 +112,17 @@ impl<D: Disk> Log<D> {
         // The empty batch itself needs nobody to vouch for it.
         self.said_durable = self.lsn;
         Ok(())
+    }
+
+    /// Says on disk how far the log reaches at least, so that a log that has lost its end does not look whole. A full disk is
+    /// no reason to stop: the floor is raised the next time.
+    pub(super) fn raise_floor(&self) -> Result<(), CommitError> {
+        match (Floor { segment: self.segment.number, lsn: self.lsn }).write(&self.disk) {
+            Err(error) if !is_full(&error) => {
+                Err(CommitError::Poison(LedgerError::io("raising", "its floor")(error)))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     fn encode(&mut self, entries: &[Entry], marks: &[Mark], now_ms: u64) -> Result<Vec<u8>, LedgerError> {
@@ -139,13 +153,16 @@ impl<D: Disk> Log<D> {
             previous_digest,
             marks: self.marks.all(),
         };
-        let next = create_segment(&self.disk, &header)
-            .map_err(|error| CommitError::reserving(error, &segment_name(header.number)))?;
+        let next = create_segment(&self.disk, &header).map_err(|(error, named)| match named {
+            false => CommitError::reserving(error, &segment_name(header.number)),
+            true => CommitError::Poison(LedgerError::io("making", &segment_name(header.number))(error)),
+        })?;
         let mut closed = std::mem::replace(&mut self.segment, next);
         // Gives back the room that was set aside; the content was synced batch by batch, and zeros at the end are allowed.
-        closed.file.set_len(closed.end).map_err(|error| {
+        uninterrupted(|| closed.file.set_len(closed.end)).map_err(|error| {
             CommitError::Poison(LedgerError::io("closing", &segment_name(closed.number))(error))
-        })
+        })?;
+        self.raise_floor()
     }
 }
 
@@ -156,20 +173,25 @@ pub(super) fn digest_of(context: &digest::Context) -> [u8; DIGEST_BYTES] {
     bytes
 }
 
-/// Makes a segment with its header. It has its name only once its header is durable.
-pub(super) fn create_segment<D: Disk>(disk: &D, header: &SegmentHeader) -> std::io::Result<Segment<D::File>> {
+/// Makes a segment with its header. It has its name only once its header is durable. An error says whether it may have its
+/// name already.
+pub(super) fn create_segment<D: Disk>(
+    disk: &D,
+    header: &SegmentHeader,
+) -> Result<Segment<D::File>, (std::io::Error, bool)> {
     let name = segment_name(header.number);
     let fresh = format!("{name}.new");
     let bytes = header.encode();
-    let mut file = disk.create(&fresh)?;
-    let written = write_all_at(&mut file, &bytes, 0).and_then(|()| file.sync());
+    let mut file = uninterrupted(|| disk.create(&fresh)).map_err(|error| (error, false))?;
+    let written = write_all_at(&mut file, &bytes, 0).and_then(|()| uninterrupted(|| file.sync()));
     if let Err(error) = written {
         drop(file);
         let _ = disk.remove(&fresh);
-        return Err(error);
+        return Err((error, false));
     }
-    disk.rename(&fresh, &name)?;
-    disk.sync_directory()?;
+    uninterrupted(|| disk.rename(&fresh, &name))
+        .and_then(|()| uninterrupted(|| disk.sync_directory()))
+        .map_err(|error| (error, true))?;
     let mut digest = digest::Context::new(&digest::SHA256);
     digest.update(&bytes);
     let end = bytes.len() as u64;

@@ -78,12 +78,19 @@ impl Marks {
             return Seen::EpochBehind { current };
         }
         let recorded = if run.epoch == current { recorded.0 } else { 0 };
-        if run.first.0 > recorded + 1 || run.first.0 == 0 {
-            return Seen::Gap { expected: Sequence(recorded + 1) };
+        let count = run.records.len() as u64;
+        let expected = recorded.saturating_add(1);
+        let (Some(end), 1..) = (run.first.0.checked_add(count), run.first.0) else {
+            return Seen::Gap { expected: Sequence(expected) };
+        };
+        if run.first.0 > expected {
+            return Seen::Gap { expected: Sequence(expected) };
         }
-        let end = run.first.0.saturating_add(run.records.len() as u64);
-        let repeats = (recorded + 1 - run.first.0).min(run.records.len() as u64) as usize;
-        let recorded = Sequence(recorded.max(end - 1));
+        let repeats = (expected - run.first.0).min(count) as usize;
+        if repeats == run.records.len() {
+            return Seen::Accepted { repeats };
+        }
+        let recorded = Sequence(end - 1);
         self.set(Mark { device: run.device, epoch: run.epoch, recorded });
         Seen::Accepted { repeats }
     }

@@ -3,8 +3,10 @@
 
 mod disk;
 mod expiry;
+mod floor;
 mod format;
 mod log;
+mod lookup;
 mod marks;
 mod read;
 mod recover;
@@ -15,7 +17,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 
@@ -172,6 +174,7 @@ const QUEUE_RUNS_MAX: usize = 64 * 1024;
 /// Owns the log's thread.
 pub struct Ledger {
     thread: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
 }
 
 /// Speaks to the log; clones share it. The log ends when the last one is dropped.
@@ -196,17 +199,22 @@ impl Ledger {
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
         let (poison, poisoned) = watch::channel(false);
         let queued_punches = Arc::<AtomicUsize>::default();
+        let stop = Arc::<AtomicBool>::default();
         let writer = writer::Writer::new(log, messages, Arc::clone(&queued_punches), poison);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || writer.run())
+            .spawn({
+                let stop = Arc::clone(&stop);
+                move || writer.run(&stop)
+            })
             .map_err(LedgerError::io("starting the thread of", &name))?;
         let queue_punches_max = config.queue_punches_max;
-        Ok((Self { thread }, LedgerHandle { queue, queued_punches, queue_punches_max, poisoned }))
+        Ok((Self { thread, stop }, LedgerHandle { queue, queued_punches, queue_punches_max, poisoned }))
     }
 
-    /// Waits until everything queued is written and synced. All handles have to be dropped before.
+    /// Waits until everything queued is written and synced. Handles that are left over are answered `Down` afterwards.
     pub fn shutdown(self) {
+        self.stop.store(true, Ordering::Relaxed);
         if self.thread.join().is_err() {
             tracing::error!("the ledger's thread panicked");
         }

@@ -7,6 +7,7 @@ use protocol::{CodeId, DeviceId, Epoch, Reason, RegionId, Sequence, Verdict};
 use serde::Serialize;
 
 use super::disk::Disk;
+use super::expiry::forgotten;
 use super::format::Entry;
 use super::marks::clip;
 use super::recover::{entries, for_each_segment, read};
@@ -38,16 +39,17 @@ pub struct VerifyReport {
 pub fn verify(directory: &Path, day_keys: &Path) -> Result<VerifyReport, LedgerError> {
     let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
     let mut report = VerifyReport::default();
+    let forgotten = forgotten(&disk)?.day;
     for_each_segment(&disk, |segment| {
         report.segments += 1;
         for batch in &segment.batches {
             report.batches += 1;
             report.last_lsn = batch.header.lsn;
-            match entries(&mut keys, batch, u32::MAX)? {
+            match entries(&mut keys, batch, forgotten)? {
                 None => report.forgotten_batches += 1,
                 Some(entries) => entries.iter().for_each(|entry| match entry {
                     Entry::Run { records, .. } => report.punches += records.len() as u64,
-                    Entry::Lost { from, to, .. } => report.lost += to.0 + 1 - from.0,
+                    Entry::Lost { from, to, .. } => report.lost += to.0 - from.0 + 1,
                 }),
             }
         }
@@ -126,9 +128,10 @@ pub fn export(
         ExportFormat::JsonLines => Rows::Json(out),
     };
     let mut written = 0;
+    let forgotten = forgotten(&disk)?.day;
     for_each_segment(&disk, |segment| {
         for batch in &segment.batches {
-            for entry in entries(&mut keys, batch, u32::MAX)?.unwrap_or_default() {
+            for entry in entries(&mut keys, batch, forgotten)?.unwrap_or_default() {
                 written += export_entry(batch.header.lsn, &entry, &mut rows)
                     .map_err(LedgerError::io("exporting to", "the output"))?;
             }

@@ -3,7 +3,9 @@
 
 use ring::digest;
 
-use super::disk::{Disk, DiskFile, write_all_at};
+use super::disk::{Disk, DiskFile, replace, uninterrupted, write_all_at};
+use super::expiry::{Forgotten, forgotten};
+use super::floor::Floor;
 use super::format::{Batch, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::log::{self, Log, create_segment};
 use super::marks::Marks;
@@ -20,12 +22,11 @@ pub(super) fn recover<D: Disk>(
 ) -> Result<Log<D>, LedgerError> {
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
     for name in names.iter().filter(|name| name.ends_with(".new")) {
-        disk.remove(name).map_err(LedgerError::io("removing", name))?;
+        uninterrupted(|| disk.remove(name)).map_err(LedgerError::io("removing", name))?;
     }
     let numbers = segment_numbers(&names);
-    if let Some(pair) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
-        return Err(corrupt(pair[0] + 1, 0, "it is missing"));
-    }
+    let floor = Floor::read(&disk)?;
+    none_missing(&numbers, floor, &forgotten(&disk)?)?;
     let oldest_day = time::day(now_ms).saturating_sub(config.retention_days);
     let opened = match numbers.last() {
         None => create_first(&disk, now_ms)?,
@@ -34,7 +35,8 @@ pub(super) fn recover<D: Disk>(
             open_last(&disk, &mut keys, last, before, oldest_day)?
         }
     };
-    Ok(Log {
+    floor.check(opened.segment.number, opened.lsn)?;
+    let log = Log {
         disk,
         keys,
         marks: opened.marks,
@@ -45,7 +47,28 @@ pub(super) fn recover<D: Disk>(
         retention_days: config.retention_days,
         signing_pkcs8: config.signing_pkcs8.clone(),
         expired_on: None,
-    })
+    };
+    Floor { segment: log.segment.number, lsn: log.lsn }
+        .write(&log.disk)
+        .map_err(LedgerError::io("raising", "its floor"))?;
+    Ok(log)
+}
+
+/// Segments follow one another without a gap, from what was deleted up to the floor at least.
+fn none_missing(numbers: &[u64], floor: Floor, forgotten: &Forgotten) -> Result<(), LedgerError> {
+    let missing = |number| Err(corrupt(number, 0, "it is missing"));
+    match numbers.first() {
+        None if floor.segment > 0 => return missing(floor.segment),
+        Some(&first) if first > forgotten.segment + 1 => return missing(first - 1),
+        None | Some(_) => {}
+    }
+    if let Some(pair) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
+        return missing(pair[0] + 1);
+    }
+    match numbers.last() {
+        Some(&last) if last < floor.segment => missing(last + 1),
+        None | Some(_) => Ok(()),
+    }
 }
 
 struct Opened<F> {
@@ -65,7 +88,8 @@ fn create_first<D: Disk>(disk: &D, now_ms: u64) -> Result<Opened<D::File>, Ledge
         previous_digest: [0; DIGEST_BYTES],
         marks: Vec::new(),
     };
-    let segment = create_segment(disk, &header).map_err(LedgerError::io("making", &segment_name(1)))?;
+    let segment = create_segment(disk, &header)
+        .map_err(|(error, _)| LedgerError::io("making", &segment_name(1))(error))?;
     Ok(Opened { segment, marks: Marks::default(), lsn: 0, said_durable: 0 })
 }
 
@@ -204,18 +228,17 @@ fn set_aside<D: Disk>(disk: &D, number: u64, lsn: u64, torn: &[u8]) -> Result<()
         lsn,
         "the last batch was torn by a crash; it was never acknowledged and is set aside"
     );
-    let mut file = disk.create(&name).map_err(LedgerError::io("making", &name))?;
-    write_all_at(&mut file, &torn[..used], 0).map_err(LedgerError::io("writing", &name))
+    replace(disk, &name, &torn[..used]).map_err(LedgerError::io("writing", &name))
 }
 
 fn write_anew<D: Disk>(disk: &D, number: u64, content: &[u8]) -> Result<D::File, LedgerError> {
     let name = segment_name(number);
     let fresh = format!("{name}.new");
-    let mut file = disk.create(&fresh).map_err(LedgerError::io("making", &fresh))?;
+    let mut file = uninterrupted(|| disk.create(&fresh)).map_err(LedgerError::io("making", &fresh))?;
     write_all_at(&mut file, content, 0)
-        .and_then(|()| file.sync())
-        .and_then(|()| disk.rename(&fresh, &name))
-        .and_then(|()| disk.sync_directory())
+        .and_then(|()| uninterrupted(|| file.sync()))
+        .and_then(|()| uninterrupted(|| disk.rename(&fresh, &name)))
+        .and_then(|()| uninterrupted(|| disk.sync_directory()))
         .map_err(LedgerError::io("writing anew", &name))?;
     Ok(file)
 }
@@ -225,17 +248,20 @@ pub(super) fn for_each_segment<D: Disk>(
     disk: &D,
     mut visit: impl FnMut(&Segment<'_>) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
+    // In this order: what the log adds or deletes meanwhile can only make both easier to meet.
+    let floor = Floor::read(disk)?;
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
     let numbers = segment_numbers(&names);
+    none_missing(&numbers, floor, &forgotten(disk)?)?;
     let mut before: Option<(u64, Vec<u8>)> = None;
     for &number in &numbers {
         let bytes = read(disk, number)?;
         let segment = Segment::read(number, &bytes)?;
         segment.check_tail(Some(&number) == numbers.last())?;
+        if Some(&number) == numbers.last() {
+            floor.check(number, segment.last_lsn())?;
+        }
         if let Some((number_before, bytes_before)) = &before {
-            if number_before + 1 != number {
-                return Err(corrupt(number_before + 1, 0, "it is missing"));
-            }
             let segment_before = Segment::read(*number_before, bytes_before)?;
             check_digest(&segment_before, bytes_before, &segment.header)?;
         }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::LedgerError;
 use super::format::NONCE_BYTES;
-use super::time::day_name;
+use super::time::{day_name, day_of_name};
 
 /// The day keys in their directory.
 pub(super) struct DayKeys {
@@ -110,11 +110,9 @@ impl DayKeys {
         let names = std::fs::read_dir(&self.directory)
             .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect());
         let names: Vec<std::ffi::OsString> = names.map_err(io)?;
-        let epoch = jiff::civil::date(1970, 1, 1);
         let mut days: Vec<u32> = names
             .iter()
-            .filter_map(|name| name.to_str()?.strip_suffix(".key")?.parse::<jiff::civil::Date>().ok())
-            .filter_map(|date| u32::try_from(date.since(epoch).ok()?.get_days()).ok())
+            .filter_map(|name| day_of_name(name.to_str()?.strip_suffix(".key")?))
             .filter(|&named| named < day)
             .collect();
         days.sort_unstable();

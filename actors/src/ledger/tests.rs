@@ -1,5 +1,11 @@
 //! The log on a real disk, from outside.
 
+mod bench;
+mod damage;
+mod faults;
+mod power;
+mod simulated;
+
 use protocol::{Direction, PlaceId, Reason};
 
 use super::*;
@@ -124,6 +130,40 @@ fn a_loss_is_recorded_once_and_the_numbering_goes_on() {
         assert_eq!(ledger.hello(DeviceId(1), Epoch(2), Sequence(0)).await, behind);
     });
     assert_eq!(verify(&config.directory, &config.day_keys).expect("sound").lost, 7);
+}
+
+#[test]
+fn no_number_of_a_device_stops_the_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = config(directory.path());
+    with_ledger(&config, async |ledger| {
+        let end = Sequence(u64::MAX);
+        assert_eq!(append(ledger, run(1, 9, 1, 0)).await, Outcome::Recorded(Vec::new()));
+        let known = HelloOutcome::Known { recorded: end, lost: u64::MAX };
+        assert_eq!(ledger.hello(DeviceId(1), Epoch(1), end).await, known);
+        let records = vec![record(1); 3];
+        for first in [1, u64::MAX - 2, u64::MAX - 1, u64::MAX] {
+            let run = Run { first: Sequence(first), records: records.clone(), ..run(1, 1, 1, 0) };
+            assert!(
+                matches!(append(ledger, run).await, Outcome::Gap { .. } | Outcome::Recorded(_)),
+                "{first}"
+            );
+        }
+        assert_eq!(flat(&append(ledger, run(1, 2, 1, 2)).await), expected(1, 2));
+        assert!(!ledger.is_poisoned());
+    });
+    assert_eq!(verify(&config.directory, &config.day_keys).expect("sound").lost, u64::MAX);
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_handles() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (ledger, handle) = Ledger::open(&config(directory.path())).expect("opens");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    assert_eq!(flat(&runtime.block_on(append(&handle, run(1, 1, 1, 2)))), expected(1, 2));
+    ledger.shutdown();
+    assert_eq!(runtime.block_on(append(&handle, run(1, 1, 3, 2))), Outcome::Down);
+    assert!(!handle.is_poisoned());
 }
 
 #[test]

@@ -20,6 +20,12 @@ pub(super) fn day_name(day: u32) -> String {
     date.to_string()
 }
 
+/// Reads [`day_name`] back.
+pub(super) fn day_of_name(name: &str) -> Option<u32> {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    u32::try_from(name.parse::<jiff::civil::Date>().ok()?.since(epoch).ok()?.get_days()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +39,7 @@ mod tests {
             (1_700_064_000_000, "2023-11-16"),
         ] {
             assert_eq!(day_name(day(ms)), expected, "{ms}");
+            assert_eq!(day_of_name(expected), Some(day(ms)));
         }
     }
 }

@@ -2,8 +2,8 @@
 //! batch collects in the queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
@@ -13,9 +13,9 @@ use tokio::sync::{oneshot, watch};
 use super::disk::Disk;
 use super::format::{self, Entry, Mark, RECORD_BYTES, RUN_BYTES};
 use super::log::{CommitError, Log};
+use super::lookup::{self, Lookup};
 use super::marks::Seen;
-use super::read::{Wanted, lookup};
-use super::seal::DayKeys;
+use super::read::Wanted;
 use super::{HelloOutcome, Message, Outcome, RecordedRun, Reply, Run};
 use crate::clock;
 
@@ -23,8 +23,6 @@ use crate::clock;
 const BATCH_PUNCHES_MAX: usize = 64 * 1024;
 /// After this long without work the last batch is vouched for, and expiry is looked at.
 const IDLE: Duration = Duration::from_millis(100);
-/// Look-ups of old verdicts that may wait.
-const LOOKUPS_MAX: usize = 1024;
 
 struct LedgerMetrics {
     batch_punches: Histogram,
@@ -70,12 +68,6 @@ enum Answer {
     },
 }
 
-struct Lookup {
-    wanted: Wanted,
-    runs: Vec<RecordedRun>,
-    reply: Reply,
-}
-
 /// What the messages of one round come to.
 #[derive(Default)]
 struct Round {
@@ -109,35 +101,36 @@ impl<D: Disk + Clone> Writer<D> {
         Self { log, messages, queued_punches, poison, lookups: None, metrics, poisoned: false }
     }
 
-    /// Works until every handle is gone.
-    pub(super) fn run(mut self) {
+    /// Works until it is asked to stop and nothing waits, or every handle is gone.
+    pub(super) fn run(mut self, stop: &AtomicBool) {
         self.start_lookups();
         loop {
-            match self.messages.recv_timeout(IDLE) {
+            let stopping = stop.load(Ordering::Relaxed);
+            match self.messages.recv_timeout(if stopping { Duration::ZERO } else { IDLE }) {
                 Ok(first) => {
                     let messages = self.collect(first);
                     self.round(messages, clock::now_ms());
                 }
+                Err(RecvTimeoutError::Timeout) if stopping => break,
                 Err(RecvTimeoutError::Timeout) => self.idle(clock::now_ms()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.idle(clock::now_ms());
+        self.close(clock::now_ms());
     }
 
-    fn start_lookups(&mut self) {
-        let (disk, directory) = (self.log.disk.clone(), self.log.keys.directory().to_owned());
-        let (lookups, waiting) = sync_channel::<Lookup>(LOOKUPS_MAX);
-        let work = move || {
-            let Ok(mut keys) = DayKeys::open(&directory) else { return };
-            for lookup in waiting {
-                answer_lookup(&disk, &mut keys, lookup);
-            }
-        };
-        match std::thread::Builder::new().name("ledger-lookup".to_owned()).spawn(work) {
-            Ok(_) => self.lookups = Some(lookups),
-            Err(error) => tracing::error!(%error, "no thread for looking up old verdicts"),
+    /// In good order: the last batch is vouched for, and the floor says how far the log reaches.
+    pub(super) fn close(&mut self, now_ms: u64) {
+        self.idle(now_ms);
+        if !self.poisoned
+            && let Err(error) = self.log.raise_floor()
+        {
+            self.refuse(Vec::new(), error);
         }
+    }
+
+    pub(super) fn start_lookups(&mut self) {
+        self.lookups = lookup::start(&self.log.disk, self.log.keys.directory());
     }
 
     fn collect(&self, first: Message) -> Vec<Message> {
@@ -348,7 +341,7 @@ impl Answer {
 }
 
 impl Message {
-    fn punches(&self) -> usize {
+    pub(super) fn punches(&self) -> usize {
         match self {
             Self::Append { run, .. } => run.records.len(),
             Self::Hello { .. } => 0,
@@ -363,17 +356,12 @@ impl Message {
     }
 }
 
-fn answer_lookup<D: Disk>(disk: &D, keys: &mut DayKeys, lookup_: Lookup) {
-    let Lookup { wanted, runs, reply } = lookup_;
-    let outcome = match lookup(disk, keys, &wanted) {
-        Ok(mut found) => {
-            found.extend(runs);
-            Outcome::Recorded(found)
+/// A thread that ends by a panic leaves nobody to acknowledge anything: the same as a poisoned log.
+impl<D: Disk> Drop for Writer<D> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.metrics.poisoned.set(1.0);
+            self.poison.send_replace(true);
         }
-        Err(error) => {
-            tracing::error!(%error, "old verdicts cannot be read");
-            Outcome::Busy
-        }
-    };
-    let _ = reply.send(outcome);
+    }
 }
