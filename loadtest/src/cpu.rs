@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::thread::{CpuSet, Pid, sched_setaffinity};
+use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 
 /// Linux counts processor time for /proc in hundredths of a second on every machine that matters.
 const TICK: Duration = Duration::from_millis(10);
@@ -67,15 +67,30 @@ pub fn threads(process: u32) -> Vec<u32> {
     threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// Puts a thread, or the one that asks, onto one core.
-///
-/// # Errors
-/// There is no such core or thread, or it is another user's.
-pub fn pin(thread: Option<u32>, core: usize) -> io::Result<()> {
-    let mut cores = CpuSet::new();
-    cores.set(core);
-    let thread = thread.and_then(|thread| Pid::from_raw(thread.cast_signed()));
-    Ok(sched_setaffinity(thread, &cores)?)
+/// A thread that was put onto one core.
+pub struct Pinned {
+    thread: Option<Pid>,
+    before: CpuSet,
+}
+
+impl Pinned {
+    /// Puts it there.
+    ///
+    /// # Errors
+    /// There is no such core or thread, or it is another user's.
+    pub fn to(thread: u32, core: usize) -> io::Result<Self> {
+        let thread = Pid::from_raw(thread.cast_signed());
+        let before = sched_getaffinity(thread)?;
+        let mut cores = CpuSet::new();
+        cores.set(core);
+        sched_setaffinity(thread, &cores)?;
+        Ok(Self { thread, before })
+    }
+
+    /// Lets it run where it ran before; one that has ended meanwhile does not mind.
+    pub fn release(self) {
+        let _ = sched_setaffinity(self.thread, &self.before);
+    }
 }
 
 /// Processor time a message; `None` without figures or messages.

@@ -22,9 +22,11 @@ use crate::wire::{self, Wire};
 mod gauge;
 mod line;
 pub mod server;
+mod sync;
 
 use gauge::Gauge;
 use line::{Line, Pace, Peer, Shape};
+use sync::Probe;
 
 /// Connections that shake hands at a time.
 const DIALLING_MAX: usize = 64;
@@ -99,6 +101,8 @@ pub struct Round {
     pub echo: Figures,
     /// The real thing.
     pub gateway: Figures,
+    /// One write of 4 KiB and its data sync, on the city's disk: the median.
+    pub sync: Duration,
 }
 
 /// Runs all rounds, on this thread and one for the echo.
@@ -107,19 +111,25 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
     let tokens = Tokens::load(&fleet)?;
     let gateway = Usage::of_port(fleet.quic[0]).map(|usage| usage.process);
     let echo = Echo::start(&fleet, options)?;
-    if options.pin {
-        cpu::threads(gateway.context("no process of ours has the gateway's port open")?)
-            .into_iter()
-            .chain([echo.thread.context("no /proc")?])
-            .try_for_each(|thread| cpu::pin(Some(thread), 0))?;
-        cpu::pin(None, 1)?;
-    }
+    let pinned = if options.pin { pin(gateway, echo.thread)? } else { Vec::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let bench = Bench { options, fleet: &fleet, tokens: &tokens, gateway, echo: &echo };
     let rounds = runtime.block_on(LocalSet::new().run_until(bench.rounds()));
     drop(runtime);
+    pinned.into_iter().for_each(cpu::Pinned::release);
     echo.end()?;
     rounds
+}
+
+/// Both servers on one core, this thread on another.
+fn pin(gateway: Option<u32>, echo: Option<u32>) -> anyhow::Result<Vec<cpu::Pinned>> {
+    let gateway = gateway.context("no process of ours has the gateway's port open")?;
+    let mut pinned = Vec::new();
+    for thread in cpu::threads(gateway).into_iter().chain([echo.context("no /proc")?]) {
+        pinned.push(cpu::Pinned::to(thread, 0)?);
+    }
+    pinned.push(cpu::Pinned::to(cpu::this_thread().context("no /proc")?, 1)?);
+    Ok(pinned)
 }
 
 /// The raw server, on a thread with a runtime of its own.
@@ -169,16 +179,19 @@ impl Bench<'_> {
     async fn rounds(&self) -> anyhow::Result<Vec<Round>> {
         let mut gateway = self.connect(true).await.context("connecting to the gateway")?;
         let mut echo = self.connect(false).await.context("connecting to the echo")?;
+        let mut probe = Probe::create(&self.fleet.data)?;
         let mut rounds = Vec::new();
         for number in 0..self.options.rounds {
-            let tokens = self.make_tokens();
+            let (tokens, sync) = (self.make_tokens(), probe.sync()?);
             // Taking turns in going first, so that neither always runs on the warmer machine.
             let round = if number % 2 == 0 {
                 let echo = self.round(&mut echo, &tokens, || self.echo_usage()).await?;
-                Round { echo, gateway: self.round(&mut gateway, &tokens, || self.gateway_usage()).await? }
+                let gateway = self.round(&mut gateway, &tokens, || self.gateway_usage()).await?;
+                Round { echo, gateway, sync }
             } else {
                 let gateway = self.round(&mut gateway, &tokens, || self.gateway_usage()).await?;
-                Round { gateway, echo: self.round(&mut echo, &tokens, || self.echo_usage()).await? }
+                let echo = self.round(&mut echo, &tokens, || self.echo_usage()).await?;
+                Round { echo, gateway, sync }
             };
             eprintln!("round {}: ratio {:.2}", number + 1, round.gateway.per_second / round.echo.per_second);
             rounds.push(round);

@@ -90,15 +90,22 @@ pub fn prove(binary: &Path, data: &Path, claims: &Claims) -> Result<Proof, Proof
         .arg(data)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    let stdout = child.stdout.take().expect("stdout is piped");
-    let proof = check(claims, stdout);
+    let (stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    let said = std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = stderr.as_mut().map(|stderr| stderr.read_to_string(&mut text));
+        text
+    });
+    let proof = check(claims, stdout.expect("stdout is piped"));
     let status = child.wait().map_err(failed)?;
-    if !status.success() {
-        return Err(ProofError::Command(format!("{} ended with {status}", binary.display())));
+    if status.success() {
+        return proof;
     }
-    proof
+    let said = said.join().unwrap_or_default();
+    Err(ProofError::Command(format!("{} ended with {status}: {}", binary.display(), said.trim())))
 }
 
 /// Checks an export in CSV against the claims. Rows of other devices and epochs are passed over.

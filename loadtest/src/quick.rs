@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use protocol::{DeviceClass, Epoch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::clock;
@@ -24,6 +25,8 @@ use crate::{progress, wire};
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// How long after the last punch acknowledgements are waited for; a gateway restarts within this.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Devices that shake hands at a time: this is no flood.
+const DIALLING_MAX: usize = 64;
 /// How long the gateway is given to hear that its devices leave.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Scans that each device verifies before it punches.
@@ -142,10 +145,14 @@ impl Run<'_> {
     async fn connect(&self, endpoint: &quinn::Endpoint) -> anyhow::Result<Vec<(Device, &FleetDevice)>> {
         let epoch = Epoch(clock::now_s());
         let mut connecting = JoinSet::new();
-        let chosen = self.chosen()?;
+        let (chosen, permits) = (self.chosen()?, Arc::new(Semaphore::new(DIALLING_MAX)));
         for (index, row) in chosen.iter().enumerate() {
             let device = Device::new(endpoint, self.fleet, row, DeviceState::new(epoch))?;
-            connecting.spawn(async move { (index, connect(device).await) });
+            let permits = Arc::clone(&permits);
+            connecting.spawn(async move {
+                let _permit = permits.acquire_owned().await;
+                (index, connect(device).await)
+            });
         }
         let mut devices = Vec::with_capacity(chosen.len());
         let all = async {

@@ -75,10 +75,20 @@ pub fn floor(options: &floor::Options, rounds: &[Round]) {
         figures("", "gateway", &round.gateway);
     }
     println!();
-    ratio("scans a second, of raw QUIC's", rounds, |one| Some(one.per_second));
-    ratio("p50", rounds, |one| Some(one.latency_ms[0]));
-    ratio("p99", rounds, |one| Some(one.latency_ms[1]));
-    ratio("server's processor time", rounds, |one| one.server_cpu.map(|cpu| cpu.as_secs_f64()));
+    println!("  gateway of raw QUIC: median of the rounds (lowest to highest)");
+    of_echo("scans a second", rounds, |one| Some(one.per_second));
+    of_echo("p50", rounds, |one| Some(one.latency_ms[0]));
+    of_echo("p99", rounds, |one| Some(one.latency_ms[1]));
+    of_echo("server's processor time", rounds, |one| one.server_cpu.map(|cpu| cpu.as_secs_f64()));
+    if !options.verify {
+        let sync_ms = |round: &Round| round.sync.as_secs_f64() * 1000.0;
+        let floor_ms = |round: &Round| round.echo.latency_ms[0] + sync_ms(round);
+        ratio(
+            "p50, of raw QUIC's + one sync",
+            rounds.iter().map(|one| one.gateway.latency_ms[0] / floor_ms(one)),
+        );
+        ratio("one sync of 4 KiB, ms", rounds.iter().map(sync_ms));
+    }
 }
 
 fn figures(number: &str, peer: &str, one: &Figures) {
@@ -88,9 +98,12 @@ fn figures(number: &str, peer: &str, one: &Figures) {
     println!("  {number:<7}{peer:<9}{:>11.0}{latency:>26}{server:>12}{client:>12}", one.per_second);
 }
 
-/// The median of the rounds' ratios, with the lowest and the highest.
-fn ratio(name: &str, rounds: &[Round], figure: impl Fn(&Figures) -> Option<f64>) {
-    let each = rounds.iter().filter_map(|round| Some(figure(&round.gateway)? / figure(&round.echo)?));
+fn of_echo(name: &str, rounds: &[Round], figure: impl Fn(&Figures) -> Option<f64>) {
+    ratio(name, rounds.iter().filter_map(|round| Some(figure(&round.gateway)? / figure(&round.echo)?)));
+}
+
+/// The median of the rounds, with the lowest and the highest.
+fn ratio(name: &str, each: impl Iterator<Item = f64>) {
     let mut ratios: Vec<_> = each.filter(|ratio| ratio.is_finite()).collect();
     ratios.sort_by(f64::total_cmp);
     if let (Some(low), Some(high)) = (ratios.first(), ratios.last()) {
