@@ -16,7 +16,7 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 #[command(version, about)]
 pub(crate) struct Cli {
     /// What is logged: error, warn, info, debug, or a filter such as gateway=debug.
-    #[arg(long, global = true, default_value = "info")]
+    #[arg(long, global = true, default_value = "info,actix_server=warn")]
     log: String,
     #[command(subcommand)]
     command: Option<Command>,

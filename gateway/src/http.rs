@@ -74,7 +74,9 @@ impl Http {
 
 /// Binds before anything is started.
 pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).with_context(|| format!("binding TCP {address}"))
+    TcpListener::bind(address).with_context(|| {
+        format!("binding TCP {address}; if a gateway runs there, choose another address or end it")
+    })
 }
 
 /// Serves until stopped.

@@ -124,14 +124,14 @@ pub enum HelloOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The operating system refused.
-    #[error("punch log: {action} {name}: {source}")]
+    #[error("punch log: {action} {name}: {error}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// The file.
         name: String,
         /// Why not.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The log is damaged where damage cannot come from a power cut. Nothing was changed.
     #[error(
@@ -159,7 +159,7 @@ pub enum LedgerError {
 impl LedgerError {
     fn io(action: &'static str, name: &str) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let name = name.to_owned();
-        move |source| Self::Io { action, name, source }
+        move |error| Self::Io { action, name, error }
     }
 }
 
