@@ -284,7 +284,7 @@ fn segment_numbers(names: &[String]) -> Vec<u64> {
 fn open_for_reading(directory: &Path) -> Result<disk::RealDisk, LedgerError> {
     let name = directory.display().to_string();
     if !directory.is_dir() {
-        return Err(LedgerError::Io { action: "opening", name, source: std::io::ErrorKind::NotFound.into() });
+        return Err(LedgerError::Io { action: "opening", name, error: std::io::ErrorKind::NotFound.into() });
     }
     disk::RealDisk::open(directory).map_err(LedgerError::io("opening", &name))
 }
