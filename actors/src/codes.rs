@@ -1,6 +1,7 @@
 //! The colours in memory: what every verify and every punch reads. Written by the owner of the registry, after the registry
 //! is durable; rebuilt at start by a scan of it. No guard of the map ever leaves this module.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -87,6 +88,9 @@ impl std::fmt::Debug for CodeEntry {
     }
 }
 
+/// From this many codes on it pays to look them up together.
+const MANY: usize = 8;
+
 struct Table {
     entries: DashMap<CodeId, CodeEntry, RandomState>,
     by_colour: [AtomicU64; Colour::ALL.len()],
@@ -110,6 +114,40 @@ impl Codes {
     /// A copy of the code's entry.
     pub fn get(&self, code: CodeId) -> Option<CodeEntry> {
         self.0.entries.get(&code).map(|entry| *entry)
+    }
+
+    /// Copies of the entries of many codes, in their order. Each of the table's parts is locked once, and its look-ups, which
+    /// mostly wait for memory, overlap.
+    pub fn get_many(&self, codes: &[CodeId]) -> Vec<Option<CodeEntry>> {
+        let entries = &self.0.entries;
+        if codes.len() < MANY {
+            return codes.iter().map(|&code| self.get(code)).collect();
+        }
+        let hashes: Vec<u64> = codes.iter().map(|code| entries.hasher().hash_one(code)).collect();
+        let part = |hash: u64| entries.determine_shard(hash as usize);
+        let mut found = vec![None; codes.len()];
+        let parts = entries.shards();
+        let mut starts = vec![0u32; parts.len() + 1];
+        hashes.iter().for_each(|&hash| starts[part(hash) + 1] += 1);
+        for index in 1..starts.len() {
+            starts[index] += starts[index - 1];
+        }
+        let mut order = vec![0u32; codes.len()];
+        let mut next = starts.clone();
+        for (index, &hash) in hashes.iter().enumerate() {
+            let slot = &mut next[part(hash)];
+            order[*slot as usize] = index as u32;
+            *slot += 1;
+        }
+        for (table, bounds) in parts.iter().zip(starts.windows(2)) {
+            let table = table.read();
+            for &index in &order[bounds[0] as usize..bounds[1] as usize] {
+                let (index, code) = (index as usize, codes[index as usize]);
+                found[index] =
+                    table.get(hashes[index], |(known, _)| *known == code).map(|(_, entry)| *entry.get());
+            }
+        }
+        found
     }
 
     /// Sets the code's entry.
@@ -179,6 +217,21 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn many_codes_are_found_as_one_by_one() {
+        let codes = Codes::new(0);
+        let code = |n| CodeId::issue(1, n).unwrap();
+        for n in 1..5_000 {
+            let colour = Colour::ALL[n as usize % Colour::ALL.len()];
+            codes.put(code(n * 3), CodeEntry::new(colour, Basis::Verified, Class::Person, 0, n as u32));
+        }
+        for count in [0, 1, MANY - 1, MANY, 1_000, 20_000] {
+            let asked: Vec<CodeId> = (1..=count as u64).map(code).collect();
+            let expected: Vec<_> = asked.iter().map(|&code| codes.get(code)).collect();
+            assert_eq!(codes.get_many(&asked), expected, "{count}");
         }
     }
 

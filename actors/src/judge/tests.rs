@@ -198,12 +198,12 @@ fn a_decision_made_offline_is_recorded_as_made() {
         device_time_ms: NOW_MS - 7_200_000,
         offline,
     };
-    let record = judge().record(&punch(Some(decision)), NOW_MS);
+    let record = judge().records(&[punch(Some(decision))], NOW_MS).remove(0);
     assert!(record.offline);
     assert_eq!(record.code, Some(code(3)));
     assert_eq!((record.verdict.colour, record.verdict.advice), (Colour::Green, Advice::Pass));
     assert_eq!(record.verdict.reason, Reason::DecidedOffline);
-    let record = judge().record(&punch(None), NOW_MS);
+    let record = judge().records(&[punch(None)], NOW_MS).remove(0);
     assert_eq!((record.offline, record.verdict.reason), (false, Reason::Expired));
     assert_eq!((record.place, record.device_time_ms), (PlaceId(5), NOW_MS - 7_200_000));
 }

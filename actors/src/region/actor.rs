@@ -54,9 +54,8 @@ impl Handler<Punches> for RegionActor {
         if let Some(fault) = &self.fault {
             fault(&request);
         }
-        let now_ms = request.received_ms;
-        let run = run(self.id, request, |punch| self.judge.record(punch, now_ms));
-        self.ledger.append(run, reply);
+        let records = self.judge.records(&request.punches, request.received_ms);
+        self.ledger.append(run(self.id, &request, records), reply);
         drop(permit);
     }
 }

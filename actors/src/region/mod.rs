@@ -196,7 +196,8 @@ impl RegionHandle {
             "a batch fails its region again and again; it is recorded without a judgement");
         self.0.metrics.poison.increment(1);
         let (reply, answer) = oneshot::channel();
-        self.0.ledger.append(run(self.0.id, request, unjudged), reply);
+        let records = request.punches.iter().map(unjudged).collect();
+        self.0.ledger.append(run(self.0.id, &request, records), reply);
         let outcome = answer.await.unwrap_or(Outcome::Down);
         if matches!(outcome, Outcome::Recorded(_)) {
             self.succeeded(key);
@@ -230,7 +231,7 @@ impl RegionHandle {
 type FailingKey = (DeviceId, Epoch, Sequence);
 
 /// The ledger's run of a request.
-fn run(region: RegionId, request: RegionRequest, record: impl Fn(&Punch) -> Record) -> Run {
+fn run(region: RegionId, request: &RegionRequest, records: Vec<Record>) -> Run {
     Run {
         device: request.device,
         epoch: request.epoch,
@@ -238,7 +239,7 @@ fn run(region: RegionId, request: RegionRequest, record: impl Fn(&Punch) -> Reco
         first: request.first,
         received_ms: request.received_ms,
         window_punches: request.window_punches,
-        records: request.punches.iter().map(record).collect(),
+        records,
     }
 }
 

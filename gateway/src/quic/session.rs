@@ -300,7 +300,7 @@ impl Session {
         check_scans(verify.scanned.0.iter(), &rights)?;
         let judge = &self.shared.front.judge;
         let verdicts: Vec<_> =
-            verify.scanned.0.iter().map(|scanned| judge.judge(scanned, now_ms).verdict).collect();
+            judge.judge_all(verify.scanned.0.iter(), now_ms).iter().map(|judged| judged.verdict).collect();
         self.shared.metrics.verified(&verdicts);
         let verdicts = Verdicts { first: Sequence(0), as_of_ms: now_ms, verdicts: Bounded(verdicts) };
         self.answers.overtake(id, &Answer::Verdicts(verdicts));
