@@ -48,7 +48,8 @@ impl Judge {
 
     /// Judges scans together, which costs a fraction of one by one: the codes are looked up side by side.
     pub fn judge_all<'a>(&self, scans: impl Iterator<Item = &'a Scanned>, now_ms: u64) -> Vec<Judged> {
-        let reads: Vec<Read> = scans.map(|scanned| self.read(scanned, now_ms)).collect();
+        let scans: Vec<&Scanned> = scans.collect();
+        let reads = self.read_all(&scans, now_ms);
         let codes: Vec<CodeId> = reads.iter().filter_map(Read::code).collect();
         let mut entries = self.codes.get_many(&codes).into_iter();
         let judged = |read: Read| {
@@ -74,12 +75,21 @@ impl Judge {
         punches.iter().zip(judged).map(record).collect()
     }
 
+    fn read_all(&self, scans: &[&Scanned], now_ms: u64) -> Vec<Read> {
+        let token =
+            |scanned: &&Scanned| if let Scanned::Token(bytes) = scanned { Some(*bytes) } else { None };
+        let tokens: Vec<[u8; TOKEN_BYTES]> = scans.iter().filter_map(token).collect();
+        let mut opened = self.tokens.open_all(&tokens).into_iter();
+        let read = |scanned: &&Scanned| match token(scanned).and_then(|_| opened.next()) {
+            Some(opened) => read_opened(opened, now_ms),
+            None => self.read(scanned, now_ms),
+        };
+        scans.iter().map(read).collect()
+    }
+
     fn read(&self, scanned: &Scanned, now_ms: u64) -> Read {
         match scanned {
-            Scanned::Token(bytes) => match self.tokens.open(bytes) {
-                Ok(token) => read_token(token, now_ms),
-                Err(error) => Read::Judged(rejected(reason_of(error))),
-            },
+            Scanned::Token(bytes) => read_opened(self.tokens.open(bytes), now_ms),
             Scanned::Text(text) => self.read_text(text, now_ms),
             Scanned::SignedIn(code) => {
                 Read::Code { code: *code, kind: ScanKind::SignedIn, shown_as: Class::Person }
@@ -149,6 +159,13 @@ impl Read {
             Self::Judged(_) => None,
             Self::Code { code, .. } | Self::Legacy { code, .. } => Some(*code),
         }
+    }
+}
+
+fn read_opened(opened: Result<Token, TokenError>, now_ms: u64) -> Read {
+    match opened {
+        Ok(token) => read_token(token, now_ms),
+        Err(error) => Read::Judged(rejected(reason_of(error))),
     }
 }
 

@@ -4,8 +4,8 @@
 //! (32 bits), the class (8 bits) and 25 zero bits as check. No phone, no name, no colour; two tokens of one code cannot be
 //! told to belong together without the key. As text: base45, 27 characters of QR's alphanumeric mode.
 
-use aes::Aes128;
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use aes::{Aes128, Block};
 use zeroize::Zeroizing;
 
 use crate::colour::Class;
@@ -113,26 +113,58 @@ impl TokenKeys {
 
     /// Opens a token.
     pub fn open(&self, bytes: &[u8; TOKEN_BYTES]) -> Result<Token, TokenError> {
-        let [version, id, block @ ..] = *bytes;
-        if version != TOKEN_VERSION {
+        let key = self.key_of(bytes)?;
+        let mut block = block_of(bytes);
+        key.cipher.decrypt_block(&mut block);
+        unpack(key.id, block)
+    }
+
+    /// Opens tokens, in their order. Those of one key that stand side by side are decrypted together, which costs a fraction of
+    /// one by one.
+    pub fn open_all(&self, tokens: &[[u8; TOKEN_BYTES]]) -> Vec<Result<Token, TokenError>> {
+        let mut blocks: Vec<Block> = tokens.iter().map(block_of).collect();
+        let mut start = 0;
+        let mut opened = Vec::with_capacity(tokens.len());
+        for run in tokens.chunk_by(|one, other| one[..2] == other[..2]) {
+            let blocks = &mut blocks[start..start + run.len()];
+            start += run.len();
+            match self.key_of(&run[0]) {
+                Ok(key) => {
+                    key.cipher.decrypt_blocks(blocks);
+                    opened.extend(blocks.iter().map(|&block| unpack(key.id, block)));
+                }
+                Err(error) => opened.extend(run.iter().map(|_| Err(error))),
+            }
+        }
+        opened
+    }
+
+    fn key_of(&self, bytes: &[u8; TOKEN_BYTES]) -> Result<&TokenKey, TokenError> {
+        if bytes[0] != TOKEN_VERSION {
             return Err(TokenError::Version);
         }
-        let key = self.get(id).ok_or(TokenError::Key)?;
-        let mut block = block.into();
-        key.cipher.decrypt_block(&mut block);
-        let plain = u128::from_be_bytes(block.into());
-        if plain & ((1 << CHECK_BITS) - 1) != 0 {
-            return Err(TokenError::Seal);
-        }
-        let class = Class::from_number((plain >> CHECK_BITS) as u8).ok_or(TokenError::Seal)?;
-        let issued_at_s = (plain >> (CLASS_BITS + CHECK_BITS)) as u32;
-        let code = CodeId::from_u64((plain >> (ISSUED_BITS + CLASS_BITS + CHECK_BITS)) as u64)
-            .ok_or(TokenError::Seal)?;
-        if (class == Class::Paper) != (id >= PAPER_KEY_ID_MIN) {
-            return Err(TokenError::Seal);
-        }
-        Ok(Token { code, issued_at_s, class })
+        self.get(bytes[1]).ok_or(TokenError::Key)
     }
+}
+
+fn block_of(bytes: &[u8; TOKEN_BYTES]) -> Block {
+    let [_, _, block @ ..] = *bytes;
+    block.into()
+}
+
+fn unpack(id: u8, block: Block) -> Result<Token, TokenError> {
+    let plain = u128::from_be_bytes(block.into());
+    if plain & ((1 << CHECK_BITS) - 1) != 0 {
+        return Err(TokenError::Seal);
+    }
+    let class = Class::from_number((plain >> CHECK_BITS) as u8).ok_or(TokenError::Seal)?;
+    let issued_at_s = (plain >> (CLASS_BITS + CHECK_BITS)) as u32;
+    let code = CodeId::from_u64((plain >> (ISSUED_BITS + CLASS_BITS + CHECK_BITS)) as u64)
+        .ok_or(TokenError::Seal)?;
+    if (class == Class::Paper) != (id >= PAPER_KEY_ID_MIN) {
+        return Err(TokenError::Seal);
+    }
+    Ok(Token { code, issued_at_s, class })
 }
 
 const BASE45: &[u8; 45] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
@@ -180,6 +212,26 @@ mod tests {
             let sealed = keys().get(id).expect("present").seal(token);
             prop_assert_eq!(keys().open(&sealed), Ok(token));
             prop_assert_eq!(from_text(&to_text(&sealed)), Some(sealed));
+        }
+
+        #[test]
+        fn tokens_open_together_as_one_by_one(tokens: Vec<(u8, u64, bool)>) {
+            let keys = keys();
+            let tokens: Vec<_> = tokens
+                .into_iter()
+                .map(|(kind, number, whole)| {
+                    let (id, class) = if kind % 2 == 0 { (1, Class::Person) } else { (128, Class::Paper) };
+                    let code = CodeId::from_u64(number >> 1 | 1).expect("in range");
+                    let mut bytes =
+                        keys.get(id).expect("present").seal(Token { code, issued_at_s: 1, class });
+                    if !whole {
+                        bytes[usize::from(kind) % TOKEN_BYTES] ^= kind | 1;
+                    }
+                    bytes
+                })
+                .collect();
+            let expected: Vec<_> = tokens.iter().map(|bytes| keys.open(bytes)).collect();
+            prop_assert_eq!(keys.open_all(&tokens), expected);
         }
 
         #[test]
