@@ -61,16 +61,18 @@ pub fn build(registry: &mut Registry, keys: &Keys, people: u32, seed: u64) -> Re
     }
     let gateway = registry.gateway()?;
     let legacy = keys.legacy();
-    registry.transaction(|registry| {
-        let made_up = MadeUp::new(registry.regions()?);
-        let mut builder = Builder { random: fastrand::Rng::with_seed(seed), made_up, gateway, legacy };
-        let mut report = CityReport { people, seed, by_colour: [0; 4], legacy_samples: Vec::new() };
-        for n in 0..people {
-            builder.add(registry, n, &mut report)?;
-        }
-        let text = serde_json::to_string(&report).expect("a report is plain text and numbers");
-        registry.set_meta("city", &text)?;
-        Ok(report)
+    registry.filling(|registry| {
+        registry.transaction(|registry| {
+            let made_up = MadeUp::new(registry.regions()?);
+            let mut builder = Builder { random: fastrand::Rng::with_seed(seed), made_up, gateway, legacy };
+            let mut report = CityReport { people, seed, by_colour: [0; 4], legacy_samples: Vec::new() };
+            for n in 0..people {
+                builder.add(registry, n, &mut report)?;
+            }
+            let text = serde_json::to_string(&report).expect("a report is plain text and numbers");
+            registry.set_meta("city", &text)?;
+            Ok(report)
+        })
     })
 }
 

@@ -5,10 +5,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actors::clock;
+use actors::holders::{self, ImportReport};
 use actors::keys::Keys;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
 use anyhow::{Context, bail};
@@ -39,20 +40,31 @@ pub(crate) enum Act {
     Renew { device: u64 },
     /// The device's certificate is good no more, and its connection is closed.
     Revoke { device: u64 },
+    /// People who already hold a code, from a file on the gateway's machine.
+    ImportHolders { csv: PathBuf, rejects: PathBuf },
 }
 
 /// What became of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Done {
     Devices(Vec<DeviceLine>),
-    Token { device: u64, token: String, expires_s: u64 },
-    Revoked { device: u64 },
+    Token {
+        device: u64,
+        token: String,
+        expires_s: u64,
+    },
+    Revoked {
+        device: u64,
+    },
+    /// Not the end yet.
+    Importing(ImportReport),
+    Imported(ImportReport),
     Refused(String),
 }
 
 /// A device, for people and programs.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct DeviceLine {
     pub(crate) device: u64,
     pub(crate) class: String,
@@ -69,7 +81,7 @@ pub(crate) struct DeviceLine {
 /// The running plane; it ends with the process.
 pub(crate) struct Plane {
     _enrolment: Enrolment,
-    socket: std::path::PathBuf,
+    socket: PathBuf,
 }
 
 impl Drop for Plane {
@@ -100,57 +112,83 @@ fn serve(stream: &UnixStream, admin: &Admin) -> anyhow::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
     BufReader::new(std::io::Read::take(stream, LINE_BYTES_MAX)).read_line(&mut line)?;
-    let done = match serde_json::from_str::<Act>(&line) {
-        Ok(act) => perform(&act, admin),
-        Err(error) => Done::Refused(format!("that is no act: {error}")),
+    let mut told = Ok(());
+    let mut tell = |done: &Done| {
+        if told.is_ok() {
+            told = write_line(stream, done);
+        }
     };
-    let mut answer = serde_json::to_vec(&done)?;
-    answer.push(b'\n');
-    let mut stream = stream;
-    stream.write_all(&answer)?;
+    match serde_json::from_str::<Act>(&line) {
+        Ok(act) => perform(&act, admin, &mut tell),
+        Err(error) => tell(&Done::Refused(format!("that is no act: {error}"))),
+    }
+    told
+}
+
+fn write_line(mut stream: &UnixStream, line: &impl Serialize) -> anyhow::Result<()> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    stream.write_all(&bytes)?;
     Ok(())
 }
 
-/// Has the act done by the gateway that runs on that directory, or, if none does, does it here.
-pub(crate) fn call(data: &Path, keys: &Path, act: &Act) -> anyhow::Result<Done> {
-    let done = match UnixStream::connect(data.join(SOCKET)) {
-        Ok(stream) => ask(stream, act)?,
+/// Has the act done by the gateway that runs on that directory, or, if none does, does it here. `tell` hears how far a long act
+/// is; its end is what is returned.
+pub(crate) fn call(data: &Path, keys: &Path, act: &Act, tell: &mut dyn FnMut(&Done)) -> anyhow::Result<Done> {
+    let mut last = None;
+    let mut hear = |done: Done| {
+        if matches!(done, Done::Importing(_)) {
+            tell(&done);
+        } else {
+            last = Some(done);
+        }
+    };
+    match UnixStream::connect(data.join(SOCKET)) {
+        Ok(stream) => ask(&stream, act, &mut hear)?,
         Err(_) => {
             let _lock =
                 DirectoryLock::take(data).context("no gateway answers, and its directory is in use")?;
             let keys = Keys::load(keys)?;
             let registry = Registry::open(&Settings::registry_path(data), &keys)?;
-            perform(act, &Admin::offline(registry))
+            perform(act, &Admin::offline(registry, keys), &mut |done| hear(done.clone()));
         }
-    };
-    match done {
-        Done::Refused(why) => bail!("{why}"),
-        done @ (Done::Devices(_) | Done::Token { .. } | Done::Revoked { .. }) => Ok(done),
     }
+    let done = last.context("the gateway ended before it was done; do it again")?;
+    if let Done::Refused(why) = done {
+        bail!("{why}");
+    }
+    Ok(done)
 }
 
-fn ask(mut stream: UnixStream, act: &Act) -> anyhow::Result<Done> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut line = serde_json::to_vec(act)?;
-    line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).context("the gateway does not answer")?;
-    Ok(serde_json::from_str(&answer)?)
+fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done)) -> anyhow::Result<()> {
+    write_line(stream, act)?;
+    for line in BufReader::new(stream).lines() {
+        hear(serde_json::from_str(&line?)?);
+    }
+    Ok(())
 }
 
-fn perform(act: &Act, admin: &Admin) -> Done {
+fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
     let done = match act {
         Act::List => list(admin),
         Act::Enrol { class, name, regions, places } => enrol(admin, class, name, regions, places.as_deref()),
         Act::Renew { device } => token(admin, DeviceId(*device)),
         Act::Revoke { device } => revoke(admin, DeviceId(*device)),
+        Act::ImportHolders { csv, rejects } => import(admin, csv, rejects, tell),
     };
     match &done {
         Ok(_) => tracing::info!(?act, "admin"),
         Err(error) => tracing::warn!(?act, %error, "admin: refused"),
     }
-    done.unwrap_or_else(|error| Done::Refused(format!("{error:#}")))
+    tell(&done.unwrap_or_else(|error| Done::Refused(format!("{error:#}"))));
+}
+
+fn import(admin: &Admin, csv: &Path, rejects: &Path, tell: &mut dyn FnMut(&Done)) -> anyhow::Result<Done> {
+    let mut progress = |report: &ImportReport| tell(&Done::Importing(*report));
+    let report = admin.change(|registry| {
+        Ok(holders::import(registry, &admin.keys, &admin.codes, csv, rejects, &mut progress)?)
+    })?;
+    Ok(Done::Imported(report))
 }
 
 fn list(admin: &Admin) -> anyhow::Result<Done> {

@@ -114,7 +114,7 @@ pub(crate) fn run(
     let sockets = Sockets::bind(settings)?;
     let addresses = sockets.addresses()?;
     let _lock = DirectoryLock::take(&settings.data)?;
-    let keys = Keys::load(&settings.keys)?;
+    let keys = Arc::new(Keys::load(&settings.keys)?);
     let metrics = telemetry::metrics()?;
     let registry = Registry::open(&Settings::registry_path(&settings.data), &keys)?;
     let start = clock::now();
@@ -198,12 +198,15 @@ async fn wait(ledger: &LedgerHandle, gateway: &Gateway) -> Why {
 pub(crate) struct Admin {
     pub(crate) registry: Arc<Mutex<Registry>>,
     pub(crate) fleet: Fleet,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) codes: Codes,
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
-    pub(crate) fn offline(registry: Registry) -> Self {
-        Self { registry: Arc::new(Mutex::new(registry)), fleet: Fleet::default() }
+    pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
+        let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
+        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0) }
     }
 
     /// Reads the registry.
@@ -238,7 +241,7 @@ struct Gateway {
 impl Gateway {
     fn start(
         settings: &Settings,
-        keys: &Keys,
+        keys: &Arc<Keys>,
         registry: Registry,
         socket: UdpSocket,
         ledger: LedgerHandle,
@@ -253,7 +256,12 @@ impl Gateway {
         let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
-        let admin = Admin { registry: Arc::clone(&registry), fleet: fleet.clone() };
+        let admin = Admin {
+            registry: Arc::clone(&registry),
+            fleet: fleet.clone(),
+            keys: Arc::clone(keys),
+            codes: codes.clone(),
+        };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
             let front = Front { fleet, directory, judge, ledger, drain: draining };
@@ -277,7 +285,8 @@ impl Gateway {
         if !self.codes.is_loaded() {
             return;
         }
-        let mut registry = self.admin.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // An import may hold it for minutes; there is another turn.
+        let Ok(mut registry) = self.admin.registry.try_lock() else { return };
         if let Err(error) = registry.expire_due(&self.codes, (clock::now_ms() / 1000) as u32) {
             tracing::error!(%error, "colours whose time is over cannot be ended");
         }

@@ -145,6 +145,18 @@ impl Registry {
         }
     }
 
+    /// Runs `work`, which adds many people, with more memory for the store.
+    pub(crate) fn filling<T, E: From<RegistryError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        schema::set_cache(&self.connection, schema::CACHE_FILLING_KIB)?;
+        let result = work(self);
+        schema::set_cache(&self.connection, schema::CACHE_KIB)?;
+        self.connection.release_memory().map_err(RegistryError::Store)?;
+        result
+    }
+
     /// Runs `work` in one transaction: all of it is durable, or none.
     pub(crate) fn transaction<T, E: From<RegistryError>>(
         &mut self,

@@ -8,6 +8,11 @@ use super::{GATEWAY_DEFAULT, RegistryError};
 
 /// "CTGW": says whose database it is.
 const APPLICATION_ID: i64 = 0x4354_4757;
+/// Pages kept in memory while the gateway runs …
+pub(super) const CACHE_KIB: i64 = 32 * 1024;
+/// … and while many people are added: hashes are random, so every page of the indexes is touched again and again.
+pub(super) const CACHE_FILLING_KIB: i64 = 1024 * 1024;
+
 /// The regions that a new registry starts with.
 const REGIONS: &str = include_str!("../../data/regions.csv");
 
@@ -23,12 +28,15 @@ const STEPS: &[&str] = &["
     -- Narrow, because all of it is read at each start. `tags` packs version, colour, basis and class.
     CREATE TABLE codes (id INTEGER PRIMARY KEY, tags INTEGER NOT NULL, next_change_s INTEGER NOT NULL) STRICT;
     CREATE INDEX codes_due ON codes (next_change_s) WHERE next_change_s > 0;
+    -- Numbered as they come: rows are large, and codes are random.
     CREATE TABLE people (
-        code INTEGER PRIMARY KEY REFERENCES codes (id),
+        id INTEGER PRIMARY KEY,
+        code INTEGER NOT NULL REFERENCES codes (id),
         document_hash BLOB NOT NULL,
         phone_hash BLOB NOT NULL,
         sealed BLOB NOT NULL
     ) STRICT;
+    CREATE UNIQUE INDEX people_code ON people (code);
     CREATE UNIQUE INDEX people_document ON people (document_hash);
     CREATE INDEX people_phone ON people (phone_hash);
     CREATE TABLE devices (
@@ -78,7 +86,6 @@ pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), Regi
         PRAGMA trusted_schema = OFF;
         PRAGMA temp_store = MEMORY;
         PRAGMA mmap_size = 0;
-        PRAGMA cache_size = -65536;
     ";
     let not_ours = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
@@ -87,9 +94,14 @@ pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), Regi
         Some(_) | None => RegistryError::Store(error),
     };
     connection.execute_batch(pragmas).map_err(not_ours)?;
+    set_cache(connection, CACHE_KIB)?;
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     assert_eq!(mode, "wal", "a registry on a disk can be in WAL mode");
     Ok(())
+}
+
+pub(super) fn set_cache(connection: &Connection, kib: i64) -> Result<(), RegistryError> {
+    Ok(connection.pragma_update(None, "cache_size", -kib)?)
 }
 
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), RegistryError> {

@@ -63,7 +63,7 @@ struct Line {
 impl Device {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let keys = self.keys.clone().unwrap_or_else(|| self.data.join("keys"));
-        let call = |act: &Act| admin::call(&self.data, &keys, act);
+        let call = |act: &Act| admin::call(&self.data, &keys, act, &mut |_| {});
         match &self.command {
             Command::Enrol { csv: Some(csv), .. } => {
                 for act in read_csv(csv)? {
@@ -117,7 +117,9 @@ fn show(done: &Done, json: bool) -> anyhow::Result<()> {
             println!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
         }
         Done::Revoked { device } => println!("device {device} is revoked"),
-        Done::Refused(why) => println!("refused: {why}"),
+        Done::Importing(_) | Done::Imported(_) | Done::Refused(_) => {
+            anyhow::bail!("that is no answer to a device command")
+        }
     }
     Ok(())
 }

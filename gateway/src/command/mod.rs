@@ -1,6 +1,7 @@
 //! What operators do beside running the gateway.
 
 mod device;
+mod holders;
 mod keys;
 mod ledger;
 
@@ -13,6 +14,9 @@ pub(crate) enum Command {
     /// Checks or exports the punch log.
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Brings in people who already hold a code.
+    #[command(subcommand)]
+    Holders(holders::Command),
     /// Makes, rotates and lists secret keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -23,6 +27,7 @@ impl Command {
         match self {
             Self::Device(device) => device.run(),
             Self::Ledger(command) => command.run(),
+            Self::Holders(command) => command.run(),
             Self::Keys(command) => command.run(),
         }
     }

@@ -1,0 +1,62 @@
+//! The reject file: `line,reason`, and never anything of the line itself.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::{ImportError, Reject, io};
+
+const HEADER: &str = "line,reason\n";
+
+pub(super) struct Rejects {
+    file: File,
+    waiting: String,
+    bytes: u64,
+}
+
+impl Rejects {
+    /// Opens the file for an import of which `bytes` are known to be good; what stands behind them came from a transaction
+    /// that was cut, and is written again.
+    pub(super) fn open(path: &Path, bytes: u64) -> Result<Self, ImportError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(path).map_err(io("opening", path))?;
+        let mut start = Vec::new();
+        Read::by_ref(&mut file)
+            .take(HEADER.len() as u64)
+            .read_to_end(&mut start)
+            .map_err(io("reading", path))?;
+        if !HEADER.as_bytes().starts_with(&start) {
+            return Err(ImportError::RejectsTaken { path: path.to_owned() });
+        }
+        let mut cut = || {
+            let good = bytes.min(file.metadata()?.len());
+            file.set_len(good)?;
+            file.seek(SeekFrom::Start(good))
+        };
+        let bytes = cut().map_err(io("writing", path))?;
+        let waiting = if bytes < HEADER.len() as u64 { HEADER } else { "" };
+        let mut rejects = Self { file, waiting: waiting.to_owned(), bytes };
+        if bytes > 0 && !waiting.is_empty() {
+            rejects.bytes = rejects.file.seek(SeekFrom::Start(0)).map_err(io("writing", path))?;
+        }
+        Ok(rejects)
+    }
+
+    pub(super) fn add(&mut self, line: u64, reject: Reject) {
+        use std::fmt::Write;
+        writeln!(self.waiting, "{line},{}", reject.name()).expect("a string takes whatever is written");
+    }
+
+    /// Makes all of it durable and gives the file's length.
+    pub(super) fn sync(&mut self) -> io::Result<u64> {
+        if !self.waiting.is_empty() {
+            self.file.write_all(self.waiting.as_bytes())?;
+            self.file.sync_all()?;
+            self.bytes += self.waiting.len() as u64;
+            self.waiting.clear();
+        }
+        Ok(self.bytes)
+    }
+}

@@ -1,0 +1,38 @@
+//! An existing holder's QR text, imported while the gateway runs, is green at the next scan.
+
+use protocol::{Advice, Colour, Scanned};
+use tests::walk::{device, endpoint};
+use tests::{City, block_on};
+
+const HOLDERS: &str = "\
+name,document_kind,document,phone,district,colour,basis,until,qr_text
+Made Up,passport,X00000001,16300000001,Donghu,green,verified,,NEAC-0001
+Made Up,passport,X00000002,16300000002,Xihu,red,verified,2099-01-01,NEAC-0002
+Made Up,passport,?,16300000003,Xihu,green,verified,,NEAC-0003
+";
+
+#[test]
+fn an_imported_holders_old_qr_text_verifies_at_once() {
+    let city = City::start(100, 1);
+    let fleet = city.fleet();
+    let ask = async || {
+        let endpoint = endpoint(&fleet);
+        let mut device = device(&endpoint, &fleet, 0);
+        let (_, region) = fleet.devices[0].places().next().expect("a place");
+        let scans = ["NEAC-0001", "NEAC-0002", "NEAC-0003"].map(|text| Scanned::Text(text.to_owned()));
+        let verdicts = device.verify(region, scans.to_vec()).await.expect("verdicts");
+        verdicts.iter().map(|verdict| (verdict.colour, verdict.advice)).collect::<Vec<_>>()
+    };
+    let unknown = (Colour::Unknown, Advice::NotAPassCode);
+    assert_eq!(block_on(ask()), [unknown; 3]);
+
+    let file = city.data().join("holders.csv");
+    std::fs::write(&file, HOLDERS).expect("written");
+    let (status, out, err) = city.command(&["holders", "import", file.to_str().expect("a plain path")]);
+    assert!(status.success(), "{out}{err}");
+    assert!(out.contains("2 people imported, 1 lines rejected"), "{out}");
+    let green = (Colour::Green, Advice::Pass);
+    assert_eq!(block_on(ask()), [green, (Colour::Red, Advice::Stop), unknown]);
+    let rejects = std::fs::read_to_string(file.with_extension("rejects.csv")).expect("a reject file");
+    assert!(rejects.contains("4,document number invalid"), "{rejects}");
+}
