@@ -18,7 +18,7 @@ use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
 use anyhow::Context;
 use protocol::{RegionId, metric};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::fleet::{Fleet, Places};
@@ -111,6 +111,10 @@ pub(crate) fn run(
     settings: &Settings,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    // From here on a signal is remembered, however early it comes.
+    let mut signals = Signals::listen()?;
     let sockets = Sockets::bind(settings)?;
     let addresses = sockets.addresses()?;
     let _lock = DirectoryLock::take(&settings.data)?;
@@ -121,15 +125,13 @@ pub(crate) fn run(
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let _inside = runtime.enter();
     let readiness = Readiness::default();
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone()))?;
     let gateway = Gateway::start(settings, &keys, registry, sockets.quic, log.clone(), readiness.clone())?;
     let admin = crate::admin::start(settings, &gateway.shared(), sockets.enrol)?;
     announce(&addresses)?;
 
-    let why = runtime.block_on(wait(&log, &gateway));
+    let why = runtime.block_on(wait(&mut signals, &log, &gateway));
     let code = match why {
         Why::Told => {
             readiness.set(Stage::Draining);
@@ -172,15 +174,25 @@ enum Why {
     Front,
 }
 
-async fn wait(ledger: &LedgerHandle, gateway: &Gateway) -> Why {
-    let stop = |kind| signal(kind).expect("the runtime has signals enabled");
-    let (mut term, mut int) = (stop(SignalKind::terminate()), stop(SignalKind::interrupt()));
+/// What tells the process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+}
+
+async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     let mut due = tokio::time::interval(EXPIRE_DUE);
     loop {
         tokio::select! {
-            _ = term.recv() => return Why::Told,
-            _ = int.recv() => return Why::Told,
+            _ = signals.terminate.recv() => return Why::Told,
+            _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
             _ = due.tick() => gateway.expire_due(),
             _ = tick.tick() => {

@@ -27,6 +27,8 @@ use crate::fleet::Entry;
 const CHUNKS: usize = 64;
 /// A device that does not take its answers for this long is gone.
 const WRITE: Duration = Duration::from_secs(10);
+/// How long the last answers may take to arrive.
+const FINISH: Duration = Duration::from_secs(2);
 /// What a device waits after `Busy`: a few syncs.
 const RETRY_AFTER_MS: u32 = 50;
 /// … and when its region is parked: there is no hurry.
@@ -143,13 +145,13 @@ async fn start(
         let (request, hello) = read_hello(&mut reading).await?;
         Ok::<_, End>((send, reading, request, hello))
     };
-    let (send, reading, request, hello) = tokio::select! {
+    let (mut send, reading, request, hello) = tokio::select! {
         begun = tokio::time::timeout(Duration::from_millis(limits::HELLO_MS_MAX), begin) => {
             begun.map_err(|_| ErrorCode::HelloTooSlow)??
         }
         code = entry.closed() => return Err(code.into()),
     };
-    let recorded = greet(shared, device, hello).await?;
+    let recorded = greet(shared, device, request, hello, &mut send).await?;
     let mut session = Session {
         shared: Rc::clone(shared),
         device,
@@ -188,15 +190,34 @@ async fn read_hello(reading: &mut Reading) -> Result<(RequestId, Hello), End> {
     }
 }
 
-async fn greet(shared: &Shared, device: DeviceId, hello: Hello) -> Result<Sequence, End> {
+async fn greet(
+    shared: &Shared,
+    device: DeviceId,
+    request: RequestId,
+    hello: Hello,
+    send: &mut SendStream,
+) -> Result<Sequence, End> {
     if hello.epoch.0 == 0 {
         return Err(ErrorCode::SequenceInvalid.into());
     }
     match shared.front.ledger.hello(device, hello.epoch, hello.acknowledged).await {
         HelloOutcome::Known { recorded, .. } => Ok(recorded),
-        HelloOutcome::EpochBehind { .. } => Err(ErrorCode::EpochBehind.into()),
+        HelloOutcome::EpochBehind { current } => {
+            // The close code cannot carry the epoch that the device has to exceed.
+            let mut answers = Answers::default();
+            answers.refuse(request, ErrorCode::EpochBehind, u64::from(current.0));
+            let _ = send.write_all(answers.bytes()).await;
+            finish(send).await;
+            Err(ErrorCode::EpochBehind.into())
+        }
         HelloOutcome::Busy | HelloOutcome::Down => Err(ErrorCode::LedgerDown.into()),
     }
+}
+
+/// What was written has to arrive before the connection is closed.
+async fn finish(send: &mut SendStream) {
+    let _ = send.finish();
+    let _ = tokio::time::timeout(FINISH, send.stopped()).await;
 }
 
 /// What a session wakes up for.
@@ -214,7 +235,8 @@ impl Session {
             self.launch();
             self.write().await?;
             if self.draining && self.flight.is_empty() {
-                return self.finish().await;
+                finish(&mut self.send).await;
+                return Err(ErrorCode::Draining.into());
             }
             match self.next_event(entry).await? {
                 Event::More(true) => self.take_frames(entry)?,
@@ -375,13 +397,6 @@ impl Session {
 
     fn end_of_stream(&self) -> Result<(), End> {
         if self.reading.frames.is_mid_frame() { Err(ErrorCode::BadFrame.into()) } else { Ok(()) }
-    }
-
-    /// The last answers have to arrive before the connection is closed.
-    async fn finish(&mut self) -> Result<(), End> {
-        let _ = self.send.finish();
-        let _ = tokio::time::timeout(WRITE / 5, self.send.stopped()).await;
-        Err(ErrorCode::Draining.into())
     }
 }
 
