@@ -15,8 +15,20 @@ enum Command {
     Floor(floor::Options),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let good = match Command::parse() {
+fn main() -> ExitCode {
+    match run(Command::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("loadtest: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything was as it must be.
+fn run(command: Command) -> anyhow::Result<bool> {
+    Ok(match command {
         Command::Quick(options) => {
             let outcome = quick::run(&options)?;
             report::quick(&options, &outcome);
@@ -27,6 +39,5 @@ fn main() -> anyhow::Result<ExitCode> {
             report::floor(&options, &rounds);
             true
         }
-    };
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
