@@ -30,18 +30,12 @@ impl Rejects {
         if !HEADER.as_bytes().starts_with(&start) {
             return Err(ImportError::RejectsTaken { path: path.to_owned() });
         }
-        let mut cut = || {
-            let good = bytes.min(file.metadata()?.len());
-            file.set_len(good)?;
-            file.seek(SeekFrom::Start(good))
-        };
-        let bytes = cut().map_err(io("writing", path))?;
-        let waiting = if bytes < HEADER.len() as u64 { HEADER } else { "" };
-        let mut rejects = Self { file, waiting: waiting.to_owned(), bytes };
-        if bytes > 0 && !waiting.is_empty() {
-            rejects.bytes = rejects.file.seek(SeekFrom::Start(0)).map_err(io("writing", path))?;
-        }
-        Ok(rejects)
+        let length = file.metadata().map_err(io("looking at", path))?.len();
+        let begun = bytes >= HEADER.len() as u64 && length >= HEADER.len() as u64;
+        let bytes = if begun { bytes.min(length) } else { 0 };
+        file.set_len(bytes).and_then(|()| file.seek(SeekFrom::Start(bytes))).map_err(io("writing", path))?;
+        let waiting = if begun { String::new() } else { HEADER.to_owned() };
+        Ok(Self { file, waiting, bytes })
     }
 
     pub(super) fn add(&mut self, line: u64, reject: Reject) {

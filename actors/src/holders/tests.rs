@@ -1,161 +1,228 @@
-//! Files of made-up holders: every reason for a reject, an import that is cut, an old QR text that goes on working.
+//! The import: each reason for a reject, duplicates, a cut in the middle, and that an imported holder's old text verifies.
 
+use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use protocol::token::TokenKeys;
-use protocol::{Advice, Colour, Reason, Scanned};
+use protocol::{Advice, Class, Colour, Scanned};
+use tempfile::TempDir;
 
 use super::*;
 use crate::judge::Judge;
+use crate::registry::{DocumentKind, DocumentNumber};
 
 const HEADER: &str = "name,document_kind,document,phone,district,colour,basis,until,qr_text";
-/// 2026-11-24.
-const NOW_S: u32 = 1_795_500_000;
+const GOOD: &str = "Wang Wei,passport,E12345678,16300000001,360102,green,verified,,QR-1";
+/// 2020-03-01 00:00 in the city.
+const NOW_S: u32 = 1_582_992_000;
 
-struct City {
-    directory: tempfile::TempDir,
+struct Bench {
+    directory: TempDir,
     keys: Keys,
-    registry: Registry,
     codes: Codes,
 }
 
-impl City {
+impl Bench {
     fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let key_directory = directory.path().join("keys");
-        Keys::init(&key_directory).expect("fresh keys");
-        let keys = Keys::load(&key_directory).expect("keys");
-        let registry = Registry::open(&directory.path().join("registry.db"), &keys).expect("a registry");
-        Self { directory, keys, registry, codes: Codes::new(0) }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        Keys::init(&path).unwrap();
+        Self { keys: Keys::load(&path).unwrap(), directory, codes: Codes::new(16) }
     }
 
-    fn import(
-        &mut self,
-        text: &str,
+    fn registry(&self) -> Registry {
+        Registry::open(&self.directory.path().join("registry.db"), &self.keys).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn run(
+        &self,
+        registry: &mut Registry,
+        content: impl AsRef<[u8]>,
+        lines_max: u64,
         progress: &mut dyn FnMut(&ImportReport),
     ) -> Result<ImportReport, ImportError> {
-        let csv = self.directory.path().join("holders.csv");
-        std::fs::write(&csv, text).expect("written");
+        let (csv, rejects) = (self.path("holders.csv"), self.path("rejects.csv"));
+        std::fs::write(&csv, content).unwrap();
         let import = Import {
             keys: self.keys.legacy(),
             codes: &self.codes,
             csv: &csv,
-            rejects: &self.directory.path().join("rejects.csv"),
+            rejects: &rejects,
             now_s: NOW_S,
-            lines_max: 3,
+            lines_max,
         };
-        import.run(&mut self.registry, progress)
+        import.run(registry, progress)
     }
 
     fn rejects(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("rejects.csv")).expect("a reject file")
+        std::fs::read_to_string(self.path("rejects.csv")).unwrap()
     }
 
-    fn judge(&self, text: &str) -> (Colour, Advice, Reason) {
+    /// What a scan of that text is answered.
+    fn shows(&self, text: &str) -> (Colour, Advice) {
         self.codes.set_loaded();
-        let gateway = self.registry.gateway().expect("a number");
-        let judge = Judge::new(self.codes.clone(), TokenKeys::new([]), self.keys.legacy(), gateway);
-        let verdict = judge.judge(&Scanned::Text(text.to_owned()), u64::from(NOW_S) * 1000).verdict;
-        (verdict.colour, verdict.advice, verdict.reason)
+        let judge = Judge::new(self.codes.clone(), TokenKeys::new([]), self.keys.legacy(), 1);
+        let judged = judge.judge(&Scanned::Text(text.to_owned()), 0);
+        (judged.verdict.colour, judged.verdict.advice)
     }
 }
 
-fn line(number: u32) -> String {
-    format!("Person {number},passport,X{number:08},163{number:08},Donghu,green,verified,,NEAC-{number}")
+fn none(_: &ImportReport) {}
+
+fn with(column: &str, value: &str) -> String {
+    let index = HEADER.split(',').position(|name| name == column).unwrap();
+    let mut fields: Vec<&str> = GOOD.split(',').collect();
+    fields[index] = value;
+    fields.join(",")
 }
 
 #[test]
-fn every_wrong_line_is_named_with_its_reason_and_nothing_else() {
-    let cases = [
-        ("A,passport,X00000001,16300000001,Donghu,green,verified,,Q1", ""),
-        ("B,passport,X00000002,16300000002,360103,red,verified,2026-12-01,Q2", ""),
-        ("C,passport,X00000003", "wrong number of columns"),
-        (",passport,X00000004,16300000004,Donghu,green,verified,,Q4", "name empty"),
-        ("D\u{200b}D,passport,X00000005,16300000005,Donghu,green,verified,,Q5", "name empty"),
-        ("\u{202e}E,passport,X00000006,16300000006,Donghu,green,verified,,Q6", "name empty"),
-        ("F,library-card,X00000007,16300000007,Donghu,green,verified,,Q7", "unknown document kind"),
-        ("G,id-card,389901199001011234,16300000008,Donghu,green,verified,,Q8", "document number invalid"),
-        ("H,passport,X00000009,+15550100,Donghu,green,verified,,Q9", "phone"),
-        ("I,passport,X00000010,16300000010,Atlantis,green,verified,,Q10", "unknown district"),
-        ("J,passport,X00000011,16300000011,Donghu,blue,verified,,Q11", "unknown colour"),
-        ("K,passport,X00000012,16300000012,Donghu,green,nothing,,Q12", "basis"),
-        ("L,passport,X00000013,16300000013,Donghu,red,verified,2026-13-01,Q13", "until"),
-        ("M,passport,X00000014,16300000014,Donghu,green,verified,2026-12-01,Q14", "until"),
-        ("N,passport,X00000015,16300000015,Donghu,green,verified,,", "qr_text"),
-        ("O,passport,X00000001,16300000016,Donghu,green,verified,,Q16", "document is registered"),
-        ("P,passport,X00000017,16300000017,Donghu,green,verified,,Q1", "qr_text is registered"),
-        ("\"Q,passport,X00000018,16300000018,Donghu,green,verified,,Q18", "wrong number of columns"),
+fn each_bad_line_is_rejected_with_its_reason_and_without_its_content() {
+    let rows: Vec<(Vec<u8>, Reject)> = vec![
+        (with("name", "").into(), Reject::Name),
+        (with("name", "Wang\u{200b}Wei").into(), Reject::Name),
+        (with("name", "\u{202e}ieW").into(), Reject::Name),
+        (with("name", &"x".repeat(65)).into(), Reject::Name),
+        (with("document_kind", "library-card").into(), Reject::DocumentKind),
+        (with("document", "E1").into(), Reject::Document),
+        (GOOD.replace("passport,E12345678", "id-card,110105194912310021").into(), Reject::Document),
+        (with("phone", "+85291234567").into(), Reject::Phone),
+        (with("phone", "1630000000").into(), Reject::Phone),
+        (with("district", "420100").into(), Reject::District),
+        (with("colour", "blue").into(), Reject::Colour),
+        (with("colour", "").into(), Reject::Colour),
+        (with("basis", "guess").into(), Reject::Basis),
+        (with("basis", "nothing").into(), Reject::Basis),
+        (with("colour", "unknown").into(), Reject::Basis),
+        (with("until", "2020-03-05").into(), Reject::Until),
+        (GOOD.replace("green,verified,", "red,verified,2020-02-30").into(), Reject::Until),
+        (GOOD.replace("green,verified,", "red,verified,5.3.2020").into(), Reject::Until),
+        (with("qr_text", "").into(), Reject::QrText),
+        (with("qr_text", &"x".repeat(4297)).into(), Reject::QrText),
+        (with("qr_text", "https://code.example/p/0123456789").into(), Reject::QrText),
+        (with("qr_text", &"x".repeat(9000)).into(), Reject::LineTooLong),
+        (b"Wang Wei,passport".to_vec(), Reject::Columns),
+        (format!("{GOOD},more").into(), Reject::Columns),
+        (format!("\"{GOOD}").into(), Reject::Columns),
+        (b"\xff\xfe,passport,E12345678".to_vec(), Reject::NotUtf8),
     ];
-    let mut city = City::new();
-    let lines: Vec<&str> = cases.iter().map(|case| case.0).collect();
-    let text = format!("{HEADER}\n{}\n", lines.join("\n"));
-    let report = city.import(&text, &mut |_| {}).expect("imports");
-    assert_eq!((report.people, report.rejected), (2, 16));
-    let rejects = city.rejects();
-    let mut given = rejects.lines().skip(1);
-    for (number, (line, reason)) in cases.iter().enumerate().filter(|(_, case)| !case.1.is_empty()) {
-        let got = given.next().expect("a reject");
-        assert!(got.starts_with(&format!("{},{reason}", number + 2)), "{line}: {got}");
+    let mut content = format!("{HEADER}\n").into_bytes();
+    let mut expected = "line,reason\n".to_owned();
+    for (line, (row, reject)) in (2..).zip(&rows) {
+        content.extend_from_slice(row);
+        content.push(b'\n');
+        writeln!(expected, "{line},{}", reject.name()).unwrap();
     }
-    assert_eq!(given.next(), None);
-    assert!(!rejects.contains("X0000") && !rejects.contains("163"), "no personal data: {rejects}");
+    let bench = Bench::new();
+    let report = bench.run(&mut bench.registry(), content, 7, &mut none).unwrap();
+    assert_eq!(bench.rejects(), expected);
+    assert_eq!((report.people, report.rejected), (0, rows.len() as u64));
+    assert_eq!(bench.registry().people().unwrap(), 0);
 }
 
 #[test]
-fn an_existing_qr_text_keeps_working() {
-    let mut city = City::new();
-    let text = format!(
-        "{HEADER}\n{}\nB,passport,X2,x,Donghu,green,verified,,Q\nC,passport,X00000003,16300000003,Donghu,red,verified,2026-12-01,RED\nD,passport,X00000004,16300000004,Donghu,red,verified,2020-03-01,OVER\n",
-        line(1)
+fn good_lines_are_imported_and_their_old_texts_verify() {
+    let bench = Bench::new();
+    let content = format!(
+        "\u{feff}{HEADER}\r\n{}\r\n\r\n{}\n{}\n{}\n{}\n{}",
+        GOOD,
+        "李明,id-card,11010519491231002x,+86 163 0000 0002,Donghu,red,verified,2020-03-14, QR-2 ",
+        "\"Surname, Given\",passport,E3,16300000003,临空经济区,red,declared,2020-02-29,QR-3",
+        "Zhang San,passport,E33333,16300000003,Linkong Zone,red,declared,2020-02-29,QR-3",
+        "Li Si,taiwan-permit,12345678,16300000004,360103,yellow,declared,,\"QR \"\"4\"\", more\"",
+        "Zhao Wu,hk-macau-permit,H12345678,16300000005,360103,unknown,nothing,,QR-5",
     );
-    city.import(&text, &mut |_| {}).expect("imports");
-    assert_eq!(city.judge("NEAC-1"), (Colour::Green, Advice::Pass, Reason::Clear));
-    assert_eq!(city.judge(" NEAC-1\r\n"), (Colour::Green, Advice::Pass, Reason::Clear));
-    assert_eq!(city.judge("RED"), (Colour::Red, Advice::Stop, Reason::ActiveCause));
-    assert_eq!(city.judge("OVER"), (Colour::Green, Advice::Pass, Reason::Clear));
-    assert_eq!(city.judge("NEAC-2"), (Colour::Unknown, Advice::NotAPassCode, Reason::NotACode));
-    // The cause ends by the clock.
-    let codes = city.codes.clone();
-    assert_eq!(city.registry.expire_due(&codes, NOW_S + 14 * 86_400).expect("durable"), 1);
-    assert_eq!(city.judge("RED"), (Colour::Green, Advice::Pass, Reason::Clear));
+    let mut registry = bench.registry();
+    let report = bench.run(&mut registry, content, 10_000, &mut none).unwrap();
+    assert_eq!(bench.rejects(), format!("line,reason\n5,{}\n", Reject::Document.name()));
+    assert_eq!((report.people, report.rejected, report.lines), (5, 1, 8));
+    assert_eq!(report.bytes, report.bytes_done);
+    for (text, colour, advice) in [
+        ("QR-1", Colour::Green, Advice::Pass),
+        ("QR-2", Colour::Red, Advice::Stop),
+        ("QR-3", Colour::Green, Advice::Pass),
+        ("QR \"4\", more", Colour::Yellow, Advice::AskStaff),
+        ("QR-5", Colour::Unknown, Advice::AskStaff),
+        ("QR-6", Colour::Unknown, Advice::NotAPassCode),
+    ] {
+        assert_eq!(bench.shows(text), (colour, advice), "{text}");
+    }
+    let document = DocumentNumber::parse(DocumentKind::IdCard, "11010519491231002X").unwrap();
+    let code = registry.code_of_document(&document).unwrap().unwrap();
+    let person = registry.person(code).unwrap().unwrap();
+    assert_eq!((person.name.as_str(), person.district.as_str()), ("李明", "360102"));
+    let entry = registry.code(code).unwrap().unwrap();
+    // 2020-03-15 00:00 at UTC+8
+    assert_eq!((entry.class(), entry.next_change_s()), (Class::Imported, 1_584_201_600));
+    assert_eq!(registry.expire_due(&bench.codes, 1_584_201_599).unwrap(), 0);
+    assert_eq!(registry.expire_due(&bench.codes, 1_584_201_600).unwrap(), 1);
+    assert_eq!(bench.shows("QR-2"), (Colour::Green, Advice::Pass));
+}
+
+#[test]
+fn a_document_or_text_that_is_registered_is_rejected() {
+    let bench = Bench::new();
+    let rows = [GOOD, GOOD, &with("document", "E99999999"), &with("qr_text", "QR-9")];
+    let content = format!("{HEADER}\n{}\n", rows.join("\n"));
+    let report = bench.run(&mut bench.registry(), content, 2, &mut none).unwrap();
+    assert_eq!((report.people, report.rejected), (1, 3));
+    let (document, text) = (Reject::SameDocument.name(), Reject::SameQrText.name());
+    assert_eq!(bench.rejects(), format!("line,reason\n3,{document}\n4,{text}\n5,{document}\n"));
+}
+
+#[test]
+fn a_file_without_the_right_header_is_refused_without_showing_it() {
+    let bench = Bench::new();
+    let missing = HEADER.replace(",phone", "");
+    let more = format!("{HEADER},note");
+    for content in ["", "\n", GOOD, missing.as_str(), more.as_str(), &"x".repeat(10_000)] {
+        let error = bench.run(&mut bench.registry(), content, 10, &mut none).unwrap_err();
+        assert!(matches!(error, ImportError::Columns { .. }), "{error}");
+        assert!(!error.to_string().contains("Wang"));
+    }
+    std::fs::write(bench.path("rejects.csv"), "something of value").unwrap();
+    let error = bench.run(&mut bench.registry(), format!("{HEADER}\n"), 10, &mut none).unwrap_err();
+    assert!(matches!(error, ImportError::RejectsTaken { .. }), "{error}");
+    assert_eq!(bench.rejects(), "something of value");
 }
 
 #[test]
 fn an_import_that_is_cut_goes_on_where_it_stopped() {
-    let lines: Vec<String> =
-        (1..=20).map(|n| if n % 5 == 0 { format!("bad {n}") } else { line(n) }).collect();
-    let text = format!("{HEADER}\r\n{}", lines.join("\r\n"));
-    let mut whole = City::new();
-    let expected = whole.import(&text, &mut |_| {}).expect("imports");
-    assert_eq!((expected.people, expected.rejected, expected.lines), (16, 4, 21));
-
-    let mut city = City::new();
-    for cut_after in [2, 1, 3] {
-        let mut transactions = 0;
-        let cut = catch_unwind(AssertUnwindSafe(|| {
-            city.import(&text, &mut |_| {
-                transactions += 1;
-                assert!(transactions < cut_after, "told to stop");
+    let mut content = format!("{HEADER}\n");
+    for n in 0..1000 {
+        let phone = if n % 10 == 9 { "not a phone".to_owned() } else { format!("163{n:08}") };
+        writeln!(content, "Name {n},passport,E{n:08},{phone},360102,green,declared,,QR-{n}").unwrap();
+    }
+    let bench = Bench::new();
+    let whole = Bench::new();
+    whole.run(&mut whole.registry(), &content, 10_000, &mut none).unwrap();
+    let mut cuts = 0;
+    let report = loop {
+        let mut registry = bench.registry();
+        let mut calls = 0;
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            bench.run(&mut registry, &content, 60, &mut |report| {
+                calls += 1;
+                assert!(calls < 4 || report.lines > 1000, "cut here");
             })
         }));
-        assert!(cut.is_err());
-    }
-    let report = city.import(&text, &mut |_| {}).expect("goes on");
-    assert_eq!(report, ImportReport { resumed: true, ..expected });
-    assert_eq!(city.rejects(), whole.rejects());
-    assert_eq!(city.registry.count_codes().expect("counts"), 16);
-    let again = city.import(&text, &mut |_| panic!("there is nothing to do")).expect("is done");
+        match run {
+            Ok(report) => break report.unwrap(),
+            Err(_) => cuts += 1,
+        }
+        // What a transaction that never came to its end left behind it.
+        let mut rejects = std::fs::OpenOptions::new().append(true).open(bench.path("rejects.csv")).unwrap();
+        std::io::Write::write_all(&mut rejects, b"999,left over\n99").unwrap();
+    };
+    assert!(cuts >= 3, "{cuts} cuts");
+    assert_eq!((report.people, report.rejected, report.resumed), (900, 100, true));
+    assert_eq!(bench.rejects(), whole.rejects());
+    assert_eq!(bench.registry().people().unwrap(), 900);
+    assert_eq!(bench.codes.len(), 900);
+    let again = bench.run(&mut bench.registry(), &content, 60, &mut none).unwrap();
     assert_eq!(again, report);
-}
-
-#[test]
-fn a_file_without_the_right_columns_or_a_foreign_reject_file_is_refused() {
-    let mut city = City::new();
-    for text in ["", "a,b,c\n", "name,document_kind,document,phone,district,colour,basis,until\n"] {
-        let refused = city.import(text, &mut |_| {});
-        assert!(matches!(refused, Err(ImportError::Columns { .. })), "{text}: {refused:?}");
-    }
-    std::fs::write(city.directory.path().join("rejects.csv"), "somebody's letter").expect("written");
-    let refused = city.import(&format!("{HEADER}\n"), &mut |_| {});
-    assert!(matches!(refused, Err(ImportError::RejectsTaken { .. })), "{refused:?}");
 }

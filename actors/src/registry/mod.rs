@@ -163,6 +163,10 @@ impl Registry {
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let store = |error| E::from(RegistryError::Store(error));
+        // Left open by a caller that panicked.
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK").map_err(store)?;
+        }
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(store)?;
         let result = work(self);
         if result.is_ok() {
