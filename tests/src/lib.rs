@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use actors::clock;
 use loadtest::Fleet;
 
+pub mod https;
 pub mod walk;
 
 /// How long a condition may take to come true before a test fails.

@@ -1,0 +1,196 @@
+//! A device's life: a token that works once, a certificate, renewal, revocation.
+
+use std::time::Duration;
+
+use actors::clock;
+use loadtest::wire::WireError;
+use loadtest::{Device, DeviceError, Fleet};
+use protocol::{Epoch, ErrorCode};
+use rcgen::{CertificateParams, KeyPair};
+use tests::https::Client;
+use tests::walk::{device, endpoint, punch};
+use tests::{City, block_on};
+
+/// What a gate does on its first day: a key, a request, the token from the operator.
+struct Gate {
+    key: String,
+    certificate: String,
+}
+
+fn request(key: &KeyPair) -> String {
+    CertificateParams::default().serialize_request(key).expect("a request").pem().expect("PEM")
+}
+
+fn token(city: &City, words: &[&str]) -> String {
+    let (status, out, err) = city.command(&[&["device", "--json"], words].concat());
+    assert!(status.success(), "{out}{err}");
+    let answer: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    answer["token"]["token"].as_str().expect("a token").to_owned()
+}
+
+fn enrol(fleet: &Fleet, token: &str) -> Result<(u64, Gate), String> {
+    let key = KeyPair::generate().expect("a key");
+    let authority = std::fs::read_to_string(&fleet.ca).expect("the authority");
+    let client = Client { authority: &authority, identity: None };
+    let body = serde_json::json!({"token": token, "csr": request(&key)}).to_string();
+    let (status, answer) = client.post(fleet.enrol, "/enrol/1", &body)?;
+    if status != 200 {
+        return Err(answer);
+    }
+    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    let certificate = answer["certificate"].as_str().expect("a certificate").to_owned();
+    Ok((answer["device"].as_u64().expect("a device"), Gate { key: key.serialize_pem(), certificate }))
+}
+
+/// The fleet's first device with another identity.
+fn connect_as(city: &City, id: u64, gate: &Gate) -> (quinn::Endpoint, Device) {
+    let (certificate, key) = (city.data().join("gate.pem"), city.data().join("gate.key"));
+    std::fs::write(&certificate, &gate.certificate).expect("written");
+    std::fs::write(&key, &gate.key).expect("written");
+    let text = std::fs::read_to_string(city.data().join("fleet.json")).expect("the fleet file");
+    let mut fleet: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let row = &mut fleet["devices"][0];
+    (row["id"], row["certificate"], row["key"]) = (id.into(), path_of(&certificate), path_of(&key));
+    let path = city.data().join("gate.json");
+    std::fs::write(&path, fleet.to_string()).expect("written");
+    let fleet = Fleet::read(&path).expect("a fleet file");
+    let endpoint = endpoint(&fleet);
+    let device = device(&endpoint, &fleet, 0);
+    (endpoint, device)
+}
+
+fn path_of(path: &std::path::Path) -> serde_json::Value {
+    path.to_str().expect("a plain path").into()
+}
+
+fn closed_with(error: &DeviceError) -> Option<ErrorCode> {
+    if let DeviceError::Wire(WireError::Closed(code)) = error { ErrorCode::from_number(*code) } else { None }
+}
+
+#[test]
+fn a_token_makes_a_device_once_and_a_renewal_replaces_its_certificate() {
+    let city = City::start(100, 2);
+    let fleet = city.fleet();
+    let (place, region) = fleet.devices[0].places().next().expect("a place");
+    let region_text = region.to_string();
+    let first = token(&city, &["enrol", "--name", "North gate", "--class", "gate", "--region", &region_text]);
+    let (id, gate) = enrol(&fleet, &first).expect("a certificate");
+    assert_eq!(id, fleet.devices.len() as u64 + 1);
+    let again = enrol(&fleet, &first).map(|(id, _)| id).expect_err("a token works once");
+    assert!(again.contains("token-unknown"), "{again}");
+    assert!(enrol(&fleet, &"0".repeat(32)).is_err());
+
+    block_on(async {
+        let (_endpoint, mut device) = connect_as(&city, id, &gate);
+        device.punch(region, punch(place), 0);
+        device.settle().await.expect("the new gate punches");
+    });
+
+    let authority = std::fs::read_to_string(&fleet.ca).expect("the authority");
+    let key = KeyPair::generate().expect("a key");
+    let body = serde_json::json!({"csr": request(&key)}).to_string();
+    let stranger = Client { authority: &authority, identity: None };
+    let (status, answer) = stranger.post(fleet.enrol, "/renew/1", &body).expect("an answer");
+    assert_eq!(status, 403, "{answer}");
+    let itself = Client { authority: &authority, identity: Some((&gate.certificate, &gate.key)) };
+    let (status, answer) = itself.post(fleet.enrol, "/renew/1", &body).expect("an answer");
+    assert_eq!(status, 200, "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    let certificate = answer["certificate"].as_str().expect("a certificate").to_owned();
+    let renewed = Gate { key: key.serialize_pem(), certificate };
+    block_on(async {
+        let (_endpoint, mut old) = connect_as(&city, id, &gate);
+        let refused = old.connect_once().await.expect_err("the old certificate is good no more");
+        assert_eq!(closed_with(&refused), Some(ErrorCode::DeviceRevoked), "{refused}");
+        let (_endpoint, mut new) = connect_as(&city, id, &renewed);
+        new.state_mut().start_epoch(Epoch(2));
+        new.connect_once().await.expect("the new one is");
+    });
+    let (status, answer) = itself.post(fleet.enrol, "/renew/1", &body).expect("an answer");
+    assert_eq!(status, 403, "an old certificate renews nothing: {answer}");
+}
+
+#[test]
+fn what_is_no_enrolment_is_refused() {
+    let city = City::start(100, 1);
+    let fleet = city.fleet();
+    let authority = std::fs::read_to_string(&fleet.ca).expect("the authority");
+    let client = Client { authority: &authority, identity: None };
+    let token = token(&city, &["enrol", "--name", "x", "--class", "gate", "--region", "1"]);
+    let no_csr = serde_json::json!({"token": token, "csr": "nonsense"}).to_string();
+    for (path, body, expected) in [
+        ("/enrol/1", "{".to_owned(), 400),
+        ("/enrol/1", "{\"token\":\"x\"}".to_owned(), 400),
+        ("/enrol/1", "x".repeat(1 << 20), 413),
+        ("/enrol/1", no_csr, 403),
+        ("/enrol/2", "{}".to_owned(), 404),
+    ] {
+        let (status, answer) = client.post(fleet.enrol, path, &body).expect("an answer");
+        assert_eq!(status, expected, "{path}: {answer}");
+        assert!(!answer.contains(&token), "a token is not repeated");
+    }
+    for words in [
+        ["enrol", "--name", "x", "--class", "lamp", "--region", "1"].as_slice(),
+        &["enrol", "--name", "x", "--class", "gate", "--region", "99"],
+        &["enrol", "--name", "x", "--class", "gate", "--region", "1", "--place", "9999"],
+        &["enrol", "--name", "", "--class", "gate", "--region", "1"],
+        &["renew", "9999"],
+        &["revoke", "9999"],
+    ] {
+        let (status, out, err) = city.command(&[&["device"], words].concat());
+        assert_eq!(status.code(), Some(2), "{words:?}: {out}{err}");
+    }
+}
+
+#[test]
+fn a_revocation_closes_the_live_connection_and_nobody_elses() {
+    let city = City::start(100, 2);
+    let fleet = city.fleet();
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut revoked = device(&endpoint, &fleet, 0);
+        let mut other = device(&endpoint, &fleet, 1);
+        revoked.connect().await.expect("connects");
+        other.connect().await.expect("connects");
+        let id = fleet.devices[0].id().to_string();
+        let (status, out, err) = city.command(&["device", "revoke", &id]);
+        assert!(status.success(), "{out}{err}");
+        let end = clock::now() + Duration::from_secs(10);
+        let error = loop {
+            assert!(clock::now() < end, "the connection is closed");
+            if let Err(error) = revoked.step().await {
+                break error;
+            }
+        };
+        assert_eq!(closed_with(&error), Some(ErrorCode::DeviceRevoked), "{error}");
+        let again = revoked.connect_once().await.expect_err("and stays out");
+        assert_eq!(closed_with(&again), Some(ErrorCode::DeviceRevoked), "{again}");
+        other.ping().await.expect("others are not disturbed");
+        assert_eq!(other.counts().losses, 0);
+        let (_, out, _) = city.command(&["device", "list"]);
+        assert_eq!(out.lines().filter(|line| line.contains("revoked")).count(), 1, "{out}");
+    });
+}
+
+#[test]
+fn many_devices_are_enrolled_from_a_file_with_or_without_a_gateway() {
+    let mut city = City::start(100, 1);
+    let file = city.data().join("new.csv");
+    std::fs::write(&file, "class,name,regions,places\ngate,East,1,\nconcentrator,Metro,1 2 3,\n")
+        .expect("written");
+    let words = ["device", "--json", "enrol", "--csv", file.to_str().expect("a plain path")];
+    let before = city.fleet().devices.len();
+    for round in 1..=2 {
+        let (status, out, err) = city.command(&words);
+        assert!(status.success(), "{out}{err}");
+        assert_eq!(out.lines().filter(|line| line.contains("token")).count(), 2, "{out}");
+        let (_, out, _) = city.command(&["device", "list"]);
+        assert_eq!(out.lines().count(), 1 + before + 2 * round, "{out}");
+        if round == 1 {
+            assert!(city.terminate().success());
+        }
+    }
+    std::fs::write(&file, "class,name,regions,places\ngate,East,one,\n").expect("written");
+    let (status, _, err) = city.command(&words);
+    assert!(status.code() == Some(2) && err.contains("new.csv:2"), "{err}");
+}

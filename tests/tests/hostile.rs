@@ -1,0 +1,247 @@
+//! Peers that send what no device would: each is answered with the right word of the error table, or cut, and a good device
+//! beside them is not disturbed.
+
+use loadtest::wire;
+use protocol::limits::{BATCH_PUNCHES_MAX, FRAME_BODY_BYTES_MAX};
+use protocol::message::{Answer, Bounded, Hello, Ping, PunchBatch, Request, Verify};
+use protocol::{
+    CodeId, Epoch, ErrorCode, FrameReader, PlaceId, RegionId, RequestId, Scanned, Sequence, frame,
+};
+use tests::walk::{device, endpoint, punch};
+use tests::{City, PATIENCE, block_on};
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The connection was closed with this number.
+    Closed(ErrorCode),
+    /// An `Error` came, and the connection lives.
+    Answered(ErrorCode),
+    /// It was answered like a good request.
+    Served,
+}
+
+fn bytes_of(requests: &[Request]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (id, request) in (1..).zip(requests) {
+        frame::write_request(RequestId(id), request, &mut bytes).expect("fits");
+    }
+    bytes
+}
+
+fn hello(epoch: u32) -> Request {
+    Request::Hello(Hello { epoch: Epoch(epoch), acknowledged: Sequence(0) })
+}
+
+fn ping() -> Request {
+    Request::Ping(Ping { device_time_ms: 1 })
+}
+
+fn punches(region: RegionId, place: PlaceId, first: u64, count: usize) -> Request {
+    let punches = Bounded(vec![punch(place); count]);
+    Request::PunchBatch(PunchBatch { region, first: Sequence(first), punches })
+}
+
+/// A frame of any type and body, sound as a frame.
+fn raw(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![frame::VERSION, kind];
+    bytes.extend_from_slice(&7u32.to_le_bytes());
+    bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(body);
+    let crc = crc32c::crc32c(&bytes);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Sends the bytes on one stream and then pings: what comes first, an error, the close, or the answer to the ping.
+async fn send(fleet: &loadtest::Fleet, index: usize, bytes: &[u8], then_ping: bool) -> End {
+    let endpoint = endpoint(fleet);
+    let config = wire::client_config(fleet, &fleet.devices[index]).expect("a good certificate");
+    let connecting = endpoint.connect_with(config, fleet.quic[0], &fleet.server_name).expect("an address");
+    let connection = connecting.await.expect("a good certificate connects");
+    let (mut send, mut receive) = connection.open_bi().await.expect("one stream");
+    let mut all = bytes.to_vec();
+    if then_ping {
+        all.extend_from_slice(&bytes_of(&[ping()]));
+    }
+    let mut reader = FrameReader::default();
+    let talk = async {
+        let _ = send.write_all(&all).await;
+        let mut buffer = vec![0; 4096];
+        while let Ok(Some(read)) = receive.read(&mut buffer).await {
+            reader.push(&buffer[..read]);
+            while let Some(frame) = reader.next_frame().expect("the gateway sends frames") {
+                match frame.answer().expect("a known type").expect("a sound body") {
+                    Answer::Error(error) => {
+                        let code = ErrorCode::from_number(error.code).expect("a number of the table");
+                        return Some(End::Answered(code));
+                    }
+                    Answer::Pong(_) => return Some(End::Served),
+                    Answer::Welcome(_)
+                    | Answer::Verdicts(_)
+                    | Answer::Busy(_)
+                    | Answer::Gap(_)
+                    | Answer::Drain(_) => {}
+                }
+            }
+        }
+        None
+    };
+    if let Some(end) = tokio::time::timeout(PATIENCE, talk).await.expect("an end within a minute") {
+        return end;
+    }
+    let quinn::ConnectionError::ApplicationClosed(close) = connection.closed().await else {
+        panic!("the gateway closes with a word");
+    };
+    let code = u16::try_from(close.error_code.into_inner()).ok().and_then(ErrorCode::from_number);
+    End::Closed(code.expect("a number of the table"))
+}
+
+#[test]
+fn bad_input_is_refused_by_its_name_and_disturbs_nobody() {
+    let city = City::start(100, 4);
+    let fleet = city.fleet();
+    let gate =
+        fleet.devices.iter().position(|row| row.class() == protocol::DeviceClass::Gate).expect("a gate");
+    let (place, region) = fleet.devices[gate].places().next().expect("a place");
+    let elsewhere = (PlaceId(place.0 + 1), RegionId(region.0 % 14 + 1));
+    let good = bytes_of(&[hello(1), punches(region, place, 1, 1)]);
+    let mut wrong_crc = bytes_of(&[hello(1), ping()]);
+    *wrong_crc.last_mut().expect("a frame") ^= 1;
+    let mut wrong_version = good.clone();
+    wrong_version[0] = 9;
+    let mut too_long = vec![frame::VERSION, 3, 0, 0, 0, 0];
+    too_long.extend_from_slice(&(FRAME_BODY_BYTES_MAX as u32 + 1).to_le_bytes());
+    let with = |bytes: Vec<u8>| [bytes_of(&[hello(1)]), bytes].concat();
+    let mut trailing = Vec::new();
+    Request::Ping(Ping { device_time_ms: 1 }).encode_body(&mut trailing).expect("fits");
+    trailing.push(0);
+    let signed_in = Request::Verify(Verify {
+        region,
+        scanned: Bounded(vec![Scanned::SignedIn(CodeId::from_u64(5).expect("in range"))]),
+    });
+    let foreign = Request::Verify(Verify { region: elsewhere.1, scanned: Bounded(vec![Scanned::Nothing]) });
+    let empty = Request::Verify(Verify { region, scanned: Bounded(Vec::new()) });
+    let (closed, answered) = (End::Closed, End::Answered);
+    let cases: Vec<(&str, Vec<u8>, End)> = vec![
+        ("a good device", good, End::Served),
+        ("no Hello first", bytes_of(&[ping()]), closed(ErrorCode::HelloExpected)),
+        ("Hello twice", bytes_of(&[hello(1), hello(1)]), closed(ErrorCode::HelloTwice)),
+        ("epoch zero", bytes_of(&[hello(0)]), closed(ErrorCode::SequenceInvalid)),
+        ("a wrong checksum", wrong_crc, closed(ErrorCode::BadChecksum)),
+        ("another version", wrong_version, closed(ErrorCode::UnsupportedVersion)),
+        ("over the limit", with(too_long), closed(ErrorCode::TooLarge)),
+        ("an unknown type", with(raw(77, &[1, 2, 3])), answered(ErrorCode::UnknownType)),
+        ("an answer's type", with(raw(130, &[])), answered(ErrorCode::UnknownType)),
+        ("an empty body", with(raw(3, &[])), answered(ErrorCode::BadBody)),
+        ("trailing bytes", with(raw(4, &trailing)), answered(ErrorCode::BadBody)),
+        ("a huge list", with(raw(3, &[0xff; 64])), answered(ErrorCode::BadBody)),
+        (
+            "sequence zero",
+            with(bytes_of(&[punches(region, place, 0, 1)])),
+            closed(ErrorCode::SequenceInvalid),
+        ),
+        (
+            "sequences that wrap",
+            with(bytes_of(&[punches(region, place, u64::MAX, 2)])),
+            closed(ErrorCode::SequenceInvalid),
+        ),
+        (
+            "more than the window",
+            with(bytes_of(&[punches(region, place, 2, BATCH_PUNCHES_MAX)])),
+            closed(ErrorCode::WindowExceeded),
+        ),
+        (
+            "another region",
+            with(bytes_of(&[punches(elsewhere.1, place, 2, 1)])),
+            answered(ErrorCode::RegionDenied),
+        ),
+        (
+            "another place",
+            with(bytes_of(&[punches(region, elsewhere.0, 2, 1)])),
+            answered(ErrorCode::PlaceDenied),
+        ),
+        ("a verify elsewhere", with(bytes_of(&[foreign])), answered(ErrorCode::RegionDenied)),
+        ("a signed-in scan", with(bytes_of(&[signed_in])), answered(ErrorCode::ScanDenied)),
+        ("a flood of nothing", with(bytes_of(&vec![empty; 65])), closed(ErrorCode::EmptyFlood)),
+        ("a gap", with(bytes_of(&[punches(region, place, 30, 1)])), End::Served),
+        ("a repeat", with(bytes_of(&[punches(region, place, 1, 1)])), End::Served),
+    ];
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut other = device(&endpoint, &fleet, gate + 1);
+        other.connect().await.expect("a good device connects");
+        for (name, bytes, expected) in cases {
+            assert_eq!(send(&fleet, gate, &bytes, true).await, expected, "{name}");
+        }
+        other.ping().await.expect("a good device is not disturbed");
+        assert_eq!(other.counts().losses, 0);
+    });
+    for reason in ["hello-twice", "bad-checksum", "empty-flood"] {
+        let closed = city.metric("changtong_connections_closed_total", reason);
+        assert_eq!(closed, 1.0, "{reason}");
+    }
+}
+
+#[test]
+fn who_begins_a_frame_and_does_not_end_it_is_cut() {
+    let city = City::start(100, 4);
+    let fleet = city.fleet();
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut other = device(&endpoint, &fleet, 3);
+        other.connect().await.expect("a good device connects");
+        let (half, begun) = (bytes_of(&[hello(1), ping()]), bytes_of(&[hello(1)]));
+        let ends = async {
+            tokio::join!(
+                send(&fleet, 0, &half[..half.len() - 3], false),
+                send(&fleet, 1, &begun[..5], false),
+                send(&fleet, 2, &[], false),
+            )
+        };
+        let lives = async {
+            loop {
+                other.ping().await.expect("a good device is answered");
+            }
+        };
+        let ends = tokio::select! {
+            ends = ends => ends,
+            () = lives => unreachable!("it pings for ever"),
+        };
+        let (cut, slow) = (End::Closed(ErrorCode::FrameTooSlow), End::Closed(ErrorCode::HelloTooSlow));
+        assert_eq!(ends, (cut, slow, slow));
+        assert_eq!(other.counts().losses, 0, "a good device is not disturbed");
+    });
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("our own process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn a_peer_that_asks_and_never_reads_costs_little_memory() {
+    let city = City::start(100, 4);
+    let fleet = city.fleet();
+    let before = resident_kib(city.pid());
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let config = wire::client_config(&fleet, &fleet.devices[0]).expect("a good certificate");
+        let connecting =
+            endpoint.connect_with(config, fleet.quic[0], &fleet.server_name).expect("an address");
+        let connection = connecting.await.expect("connects");
+        let (mut send, _receive) = connection.open_bi().await.expect("one stream");
+        let (_, region) = fleet.devices[0].places().next().expect("a place");
+        let scanned = Bounded(vec![Scanned::Nothing; BATCH_PUNCHES_MAX]);
+        let ask = bytes_of(&vec![Request::Verify(Verify { region, scanned }); 16]);
+        send.write_all(&bytes_of(&[hello(1)])).await.expect("written");
+        // Until the gateway has had enough of somebody who does not read.
+        let ended = tokio::time::timeout(PATIENCE, async { while send.write_all(&ask).await.is_ok() {} });
+        ended.await.expect("the gateway closes");
+        let mut other = device(&endpoint, &fleet, 1);
+        other.ping().await.expect("a good device is answered");
+    });
+    let grown = resident_kib(city.pid()).saturating_sub(before);
+    assert!(grown < 16 * 1024, "{grown} KiB for one peer");
+}
