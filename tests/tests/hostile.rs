@@ -5,7 +5,8 @@ use loadtest::wire;
 use protocol::limits::{BATCH_PUNCHES_MAX, FRAME_BODY_BYTES_MAX};
 use protocol::message::{Answer, Bounded, Hello, Ping, PunchBatch, Request, Verify};
 use protocol::{
-    CodeId, Epoch, ErrorCode, FrameReader, PlaceId, RegionId, RequestId, Scanned, Sequence, frame,
+    CodeId, DeviceClass, Epoch, ErrorCode, FrameReader, PlaceId, RegionId, RequestId, Scanned, Sequence,
+    frame,
 };
 use tests::walk::{device, endpoint, punch};
 use tests::{City, PATIENCE, block_on};
@@ -97,81 +98,80 @@ async fn send(fleet: &loadtest::Fleet, index: usize, bytes: &[u8], then_ping: bo
     End::Closed(code.expect("a number of the table"))
 }
 
-#[test]
-fn bad_input_is_refused_by_its_name_and_disturbs_nobody() {
-    let city = City::start(100, 4);
-    let fleet = city.fleet();
-    let gate =
-        fleet.devices.iter().position(|row| row.class() == protocol::DeviceClass::Gate).expect("a gate");
-    let (place, region) = fleet.devices[gate].places().next().expect("a place");
-    let elsewhere = (PlaceId(place.0 + 1), RegionId(region.0 % 14 + 1));
-    let good = bytes_of(&[hello(1), punches(region, place, 1, 1)]);
+type Case = (&'static str, Vec<u8>, End);
+
+fn after_hello(bytes: Vec<u8>) -> Vec<u8> {
+    [bytes_of(&[hello(1)]), bytes].concat()
+}
+
+/// What is wrong with the frames themselves.
+fn frames() -> Vec<Case> {
     let mut wrong_crc = bytes_of(&[hello(1), ping()]);
     *wrong_crc.last_mut().expect("a frame") ^= 1;
-    let mut wrong_version = good.clone();
+    let mut wrong_version = bytes_of(&[hello(1)]);
     wrong_version[0] = 9;
     let mut too_long = vec![frame::VERSION, 3, 0, 0, 0, 0];
     too_long.extend_from_slice(&(FRAME_BODY_BYTES_MAX as u32 + 1).to_le_bytes());
-    let with = |bytes: Vec<u8>| [bytes_of(&[hello(1)]), bytes].concat();
     let mut trailing = Vec::new();
-    Request::Ping(Ping { device_time_ms: 1 }).encode_body(&mut trailing).expect("fits");
+    ping().encode_body(&mut trailing).expect("fits");
     trailing.push(0);
-    let signed_in = Request::Verify(Verify {
-        region,
-        scanned: Bounded(vec![Scanned::SignedIn(CodeId::from_u64(5).expect("in range"))]),
-    });
-    let foreign = Request::Verify(Verify { region: elsewhere.1, scanned: Bounded(vec![Scanned::Nothing]) });
-    let empty = Request::Verify(Verify { region, scanned: Bounded(Vec::new()) });
     let (closed, answered) = (End::Closed, End::Answered);
-    let cases: Vec<(&str, Vec<u8>, End)> = vec![
-        ("a good device", good, End::Served),
+    vec![
         ("no Hello first", bytes_of(&[ping()]), closed(ErrorCode::HelloExpected)),
         ("Hello twice", bytes_of(&[hello(1), hello(1)]), closed(ErrorCode::HelloTwice)),
         ("epoch zero", bytes_of(&[hello(0)]), closed(ErrorCode::SequenceInvalid)),
         ("a wrong checksum", wrong_crc, closed(ErrorCode::BadChecksum)),
         ("another version", wrong_version, closed(ErrorCode::UnsupportedVersion)),
-        ("over the limit", with(too_long), closed(ErrorCode::TooLarge)),
-        ("an unknown type", with(raw(77, &[1, 2, 3])), answered(ErrorCode::UnknownType)),
-        ("an answer's type", with(raw(130, &[])), answered(ErrorCode::UnknownType)),
-        ("an empty body", with(raw(3, &[])), answered(ErrorCode::BadBody)),
-        ("trailing bytes", with(raw(4, &trailing)), answered(ErrorCode::BadBody)),
-        ("a huge list", with(raw(3, &[0xff; 64])), answered(ErrorCode::BadBody)),
+        ("over the limit", after_hello(too_long), closed(ErrorCode::TooLarge)),
+        ("an unknown type", after_hello(raw(77, &[1, 2, 3])), answered(ErrorCode::UnknownType)),
+        ("an answer's type", after_hello(raw(130, &[])), answered(ErrorCode::UnknownType)),
+        ("an empty body", after_hello(raw(3, &[])), answered(ErrorCode::BadBody)),
+        ("trailing bytes", after_hello(raw(4, &trailing)), answered(ErrorCode::BadBody)),
+        ("a huge list", after_hello(raw(3, &[0xff; 64])), answered(ErrorCode::BadBody)),
+    ]
+}
+
+/// What is wrong with what they say, from a gate at that place.
+fn meanings(place: PlaceId, region: RegionId) -> Vec<Case> {
+    let elsewhere = (PlaceId(place.0 + 1), RegionId(region.0 % 14 + 1));
+    let verify = |region, scanned| {
+        after_hello(bytes_of(&[Request::Verify(Verify { region, scanned: Bounded(scanned) })]))
+    };
+    let sent = |region, place, first, count| after_hello(bytes_of(&[punches(region, place, first, count)]));
+    let signed_in = Scanned::SignedIn(CodeId::from_u64(5).expect("in range"));
+    let nothing = Request::Verify(Verify { region, scanned: Bounded(Vec::new()) });
+    let flood = after_hello(bytes_of(&vec![nothing; 65]));
+    let (closed, answered) = (End::Closed, End::Answered);
+    vec![
+        ("a good device", sent(region, place, 1, 1), End::Served),
+        ("sequence zero", sent(region, place, 0, 1), closed(ErrorCode::SequenceInvalid)),
+        ("sequences that wrap", sent(region, place, u64::MAX, 2), closed(ErrorCode::SequenceInvalid)),
+        ("over the window", sent(region, place, 2, BATCH_PUNCHES_MAX), closed(ErrorCode::WindowExceeded)),
+        ("another region", sent(elsewhere.1, place, 2, 1), answered(ErrorCode::RegionDenied)),
+        ("another place", sent(region, elsewhere.0, 2, 1), answered(ErrorCode::PlaceDenied)),
         (
-            "sequence zero",
-            with(bytes_of(&[punches(region, place, 0, 1)])),
-            closed(ErrorCode::SequenceInvalid),
-        ),
-        (
-            "sequences that wrap",
-            with(bytes_of(&[punches(region, place, u64::MAX, 2)])),
-            closed(ErrorCode::SequenceInvalid),
-        ),
-        (
-            "more than the window",
-            with(bytes_of(&[punches(region, place, 2, BATCH_PUNCHES_MAX)])),
-            closed(ErrorCode::WindowExceeded),
-        ),
-        (
-            "another region",
-            with(bytes_of(&[punches(elsewhere.1, place, 2, 1)])),
+            "a verify elsewhere",
+            verify(elsewhere.1, vec![Scanned::Nothing]),
             answered(ErrorCode::RegionDenied),
         ),
-        (
-            "another place",
-            with(bytes_of(&[punches(region, elsewhere.0, 2, 1)])),
-            answered(ErrorCode::PlaceDenied),
-        ),
-        ("a verify elsewhere", with(bytes_of(&[foreign])), answered(ErrorCode::RegionDenied)),
-        ("a signed-in scan", with(bytes_of(&[signed_in])), answered(ErrorCode::ScanDenied)),
-        ("a flood of nothing", with(bytes_of(&vec![empty; 65])), closed(ErrorCode::EmptyFlood)),
-        ("a gap", with(bytes_of(&[punches(region, place, 30, 1)])), End::Served),
-        ("a repeat", with(bytes_of(&[punches(region, place, 1, 1)])), End::Served),
-    ];
+        ("a signed-in scan", verify(region, vec![signed_in]), answered(ErrorCode::ScanDenied)),
+        ("a flood of nothing", flood, closed(ErrorCode::EmptyFlood)),
+        ("a gap", sent(region, place, 30, 1), End::Served),
+        ("a repeat", sent(region, place, 1, 1), End::Served),
+    ]
+}
+
+#[test]
+fn bad_input_is_refused_by_its_name_and_disturbs_nobody() {
+    let city = City::start(100, 4);
+    let fleet = city.fleet();
+    let gate = fleet.devices.iter().position(|row| row.class() == DeviceClass::Gate).expect("a gate");
+    let (place, region) = fleet.devices[gate].places().next().expect("a place");
     block_on(async {
         let endpoint = endpoint(&fleet);
         let mut other = device(&endpoint, &fleet, gate + 1);
         other.connect().await.expect("a good device connects");
-        for (name, bytes, expected) in cases {
+        for (name, bytes, expected) in frames().into_iter().chain(meanings(place, region)) {
             assert_eq!(send(&fleet, gate, &bytes, true).await, expected, "{name}");
         }
         other.ping().await.expect("a good device is not disturbed");
