@@ -1,0 +1,100 @@
+"""A checkpoint device in 100 lines, written from protocol/SPEC.md alone: verifies one text, then records three punches.
+
+device.py HOST PORT SERVER_NAME CA CERTIFICATE KEY REGION PLACE TEXT     (paths are PEM; needs aioquic)
+Exit code 0 if every punch was acknowledged. A real device also keeps its queue on disk, connects again and shows colours.
+"""
+import asyncio
+import ssl
+import struct
+import sys
+import time
+
+from aioquic.asyncio import connect
+from aioquic.quic.configuration import QuicConfiguration
+
+COLOUR = {1: "green", 2: "yellow", 3: "red"}  # any other number: unknown
+ADVICE = {1: "pass", 2: "stop", 3: "check-document", 5: "not-a-pass-code"}  # any other number: ask-staff
+HELLO, VERIFY, PUNCH_BATCH = 1, 2, 3
+WELCOME, VERDICTS, BUSY, GAP, ERROR, DRAIN = 129, 130, 131, 132, 133, 134
+
+
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def frame(kind: int, request: int, body: bytes) -> bytes:
+    head = struct.pack("<BBII", 1, kind, request, len(body)) + body
+    return head + struct.pack("<I", crc32c(head))
+
+
+async def read_frame(reader) -> tuple[int, int, bytes]:
+    head = await reader.readexactly(10)
+    version, kind, request, length = struct.unpack("<BBII", head)
+    if version != 1 or length > 65536:
+        raise ValueError("not a frame of version 1")
+    body, (crc,) = await reader.readexactly(length), struct.unpack("<I", await reader.readexactly(4))
+    if crc != crc32c(head + body):
+        raise ValueError("wrong checksum")
+    return kind, request, body
+
+
+def scanned(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<BH", 2, len(data)) + data
+
+
+def batch(region: int, place: int, first: int, texts: list[str], now_ms: int) -> bytes:
+    punches = (scanned(text) + struct.pack("<BIQB", 1, place, now_ms, 0) for text in texts)
+    return struct.pack("<HQI", region, first, len(texts)) + b"".join(punches)
+
+
+def verdicts(body: bytes) -> tuple[int, int]:
+    """Prints a run of verdicts; the first and the last sequence in it, 0 and 0 for an answer to Verify."""
+    first, _as_of_ms, count = struct.unpack_from("<QQI", body)
+    for index in range(count):
+        colour, advice, basis, reason = body[20 + 4 * index : 24 + 4 * index]
+        what = f"punch {first + index}" if first else "verify"
+        print(f"{what}: {COLOUR.get(colour, 'unknown')} {ADVICE.get(advice, 'ask-staff')} basis={basis} reason={reason}")
+    return first, first + count - 1 if first else 0
+
+
+async def main(host, port, name, ca, certificate, key, region, place, text) -> int:
+    tls = QuicConfiguration(is_client=True, alpn_protocols=["changtong/1"], server_name=name, idle_timeout=30.0)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(ca)
+    tls.load_cert_chain(certificate, key)
+    async with asyncio.timeout(20), connect(host, int(port), configuration=tls) as connection:
+        reader, writer = await connection.create_stream()
+        # This device keeps nothing between runs, so each run is a new epoch: seconds since 1970 only grow.
+        writer.write(frame(HELLO, 1, struct.pack("<IQ", int(time.time()), 0)))
+        writer.write(frame(VERIFY, 2, struct.pack("<HI", int(region), 1) + scanned(text)))
+        queue, acknowledged = [text, text, "https://code.example/p/0000000000"], 0
+        punches = lambda first: batch(int(region), int(place), first, queue[first - 1 :], int(time.time() * 1000))
+        while acknowledged < len(queue):
+            kind, request, body = await read_frame(reader)
+            if kind == WELCOME:
+                writer.write(frame(PUNCH_BATCH, 3, punches(1)))
+            elif kind == VERDICTS:
+                first, last = verdicts(body)
+                if first and first <= acknowledged + 1:
+                    acknowledged = max(acknowledged, last)
+            elif kind == BUSY:
+                await asyncio.sleep(struct.unpack_from("<I", body)[0] / 1000)
+                writer.write(frame(PUNCH_BATCH, 4, punches(acknowledged + 1)))
+            elif kind == GAP:
+                writer.write(frame(PUNCH_BATCH, 5, punches(struct.unpack("<Q", body)[0])))
+            elif kind in (ERROR, DRAIN):
+                print(f"request {request}: refused, frame type {kind}: {body!r}", file=sys.stderr)
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 10:
+        sys.exit(__doc__)
+    sys.exit(asyncio.run(main(*sys.argv[1:])))
