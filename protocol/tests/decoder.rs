@@ -1,0 +1,185 @@
+//! The decoder meets anything: generated values come back as they were, and what was cut, flipped or made up is refused without a
+//! panic.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use protocol::message::{
+    Answer, Bounded, Busy, BusyReason, Drain, Error, Gap, Hello, Ping, Pong, PunchBatch, Request, Verdicts,
+    Verify, Welcome,
+};
+use protocol::{
+    Advice, Basis, CodeId, Colour, Direction, Epoch, FrameReader, OfflineDecision, PlaceId, Punch, Reason,
+    RegionId, RequestId, Scanned, Sequence, Verdict, frame,
+};
+
+fn scanned() -> impl Strategy<Value = Scanned> {
+    prop_oneof![
+        any::<[u8; 18]>().prop_map(Scanned::Token),
+        "\\PC{0,80}".prop_map(Scanned::Text),
+        (1u64..1 << 63).prop_map(|code| Scanned::SignedIn(CodeId::from_u64(code).expect("in range"))),
+        Just(Scanned::Nothing),
+    ]
+}
+
+fn offline() -> impl Strategy<Value = Option<OfflineDecision>> {
+    let decision = (select(Colour::ALL), select(Advice::ALL));
+    prop::option::of(decision.prop_map(|(colour, advice)| OfflineDecision { colour, advice }))
+}
+
+fn punch() -> impl Strategy<Value = Punch> {
+    (scanned(), select(Direction::ALL), any::<u32>(), any::<u64>(), offline()).prop_map(
+        |(scanned, direction, place, device_time_ms, offline)| Punch {
+            scanned,
+            direction,
+            place: PlaceId(place),
+            device_time_ms,
+            offline,
+        },
+    )
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    (select(Colour::ALL), select(Advice::ALL), select(Basis::ALL), select(Reason::ALL))
+        .prop_map(|(colour, advice, basis, reason)| Verdict { colour, advice, basis, reason })
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let list = |punches| Bounded(punches);
+    prop_oneof![
+        (any::<u32>(), any::<u64>()).prop_map(|(epoch, acknowledged)| Request::Hello(Hello {
+            epoch: Epoch(epoch),
+            acknowledged: Sequence(acknowledged)
+        })),
+        (any::<u16>(), prop::collection::vec(scanned(), 0..20)).prop_map(|(region, scans)| {
+            Request::Verify(Verify { region: RegionId(region), scanned: Bounded(scans) })
+        }),
+        (any::<u16>(), any::<u64>(), prop::collection::vec(punch(), 0..20).prop_map(list)).prop_map(
+            |(region, first, punches)| {
+                Request::PunchBatch(PunchBatch { region: RegionId(region), first: Sequence(first), punches })
+            }
+        ),
+        any::<u64>().prop_map(|device_time_ms| Request::Ping(Ping { device_time_ms })),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        (any::<u64>(), any::<u64>(), any::<u32>()).prop_map(|(gateway_time_ms, recorded, window_punches)| {
+            Answer::Welcome(Welcome {
+                gateway_time_ms,
+                recorded: Sequence(recorded),
+                window_punches,
+                batch_punches_max: 1024,
+                idle_ms: 30_000,
+            })
+        }),
+        (any::<u64>(), any::<u64>(), prop::collection::vec(verdict(), 0..50)).prop_map(
+            |(first, as_of_ms, verdicts)| {
+                let verdicts = Bounded(verdicts);
+                Answer::Verdicts(Verdicts { first: Sequence(first), as_of_ms, verdicts })
+            }
+        ),
+        (any::<u32>(), select(BusyReason::ALL))
+            .prop_map(|(retry_after_ms, reason)| Answer::Busy(Busy { retry_after_ms, reason })),
+        any::<u64>().prop_map(|expected| Answer::Gap(Gap { expected: Sequence(expected) })),
+        (any::<u16>(), any::<u64>(), "\\PC{0,60}").prop_map(|(code, detail, text)| Answer::Error(Error {
+            code,
+            detail,
+            text
+        })),
+        any::<u32>().prop_map(|reconnect_after_ms| Answer::Drain(Drain { reconnect_after_ms })),
+        (any::<u64>(), any::<u64>()).prop_map(|(device_time_ms, gateway_time_ms)| {
+            Answer::Pong(Pong { device_time_ms, gateway_time_ms })
+        }),
+    ]
+}
+
+fn bytes_of(id: u32, request: &Request) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::write_request(RequestId(id), request, &mut bytes).expect("fits");
+    bytes
+}
+
+/// Every whole frame that reads, as requests; reading ends at the first fault.
+fn read_all(reader: &mut FrameReader) -> Vec<(u32, Result<Request, protocol::ErrorCode>)> {
+    let mut read = Vec::new();
+    while let Ok(Some(frame)) = reader.next_frame() {
+        read.push((frame.request.0, frame.request()));
+    }
+    read
+}
+
+proptest! {
+    #[test]
+    fn requests_come_back_however_the_stream_is_cut(
+        requests in prop::collection::vec(request(), 1..6),
+        piece in 1usize..200,
+    ) {
+        let bytes: Vec<u8> = (1..).zip(&requests).flat_map(|(id, request)| bytes_of(id, request)).collect();
+        let mut reader = FrameReader::default();
+        let mut read = Vec::new();
+        for piece in bytes.chunks(piece) {
+            reader.push(piece);
+            read.extend(read_all(&mut reader));
+        }
+        let expected: Vec<_> = (1..).zip(requests.into_iter().map(Ok)).collect();
+        prop_assert_eq!(read, expected);
+        prop_assert!(!reader.is_mid_frame());
+    }
+
+    #[test]
+    fn answers_come_back(id: u32, answer in answer()) {
+        let mut bytes = Vec::new();
+        frame::write_answer(RequestId(id), &answer, &mut bytes).expect("fits");
+        let mut reader = FrameReader::default();
+        reader.push(&bytes);
+        let frame = reader.next_frame().expect("a frame").expect("whole");
+        prop_assert_eq!(frame.request, RequestId(id));
+        prop_assert_eq!(frame.answer().expect("known").expect("decodes"), answer);
+    }
+
+    #[test]
+    fn a_cut_frame_waits_and_a_flipped_one_is_refused(request in request(), bit: prop::sample::Index) {
+        let bytes = bytes_of(1, &request);
+        for cut in 0..bytes.len() {
+            let mut reader = FrameReader::default();
+            reader.push(&bytes[..cut]);
+            prop_assert!(matches!(reader.next_frame(), Ok(None)), "cut at {}", cut);
+        }
+        let mut flipped = bytes.clone();
+        let bit = bit.index(bytes.len() * 8);
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let mut reader = FrameReader::default();
+        reader.push(&flipped);
+        // A flip in the length may make it wait for more; nothing makes it a good frame.
+        prop_assert!(!matches!(reader.next_frame(), Ok(Some(_))), "bit {}", bit);
+    }
+
+    #[test]
+    fn a_body_that_is_cut_or_goes_on_is_refused(request in request(), more: u8) {
+        let mut body = Vec::new();
+        request.encode_body(&mut body).expect("fits");
+        let kind = request.type_number();
+        for cut in 0..body.len() {
+            prop_assert!(Request::decode_body(kind, &body[..cut]).expect("known").is_err(), "cut at {}", cut);
+        }
+        body.push(more);
+        prop_assert!(Request::decode_body(kind, &body).expect("known").is_err());
+    }
+
+    #[test]
+    fn any_body_is_a_request_that_encodes_to_it_or_is_refused(kind in 1u8..=7, body: Vec<u8>) {
+        if let Some(Ok(request)) = Request::decode_body(kind, &body) {
+            let mut again = Vec::new();
+            request.encode_body(&mut again).expect("fits");
+            prop_assert_eq!(again, body);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+        let mut reader = FrameReader::default();
+        reader.push(&[&[frame::VERSION], bytes.as_slice()].concat());
+        read_all(&mut reader);
+    }
+}
