@@ -11,6 +11,7 @@ use actors::clock;
 use loadtest::Fleet;
 
 pub mod https;
+pub mod repository;
 pub mod walk;
 
 /// How long a condition may take to come true before a test fails.

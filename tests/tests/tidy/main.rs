@@ -1,0 +1,221 @@
+//! The repository's own rules, as tests over its manifests and sources: what lies where, who may know whom, how files
+//! begin, and which words do not belong. What clippy and rustfmt check is not repeated here.
+
+mod dependencies;
+
+use std::collections::BTreeSet;
+
+use protocol::metric::{self, Kind};
+use tests::repository::{dependencies, files, files_ending, read, read_toml};
+
+const CRATES: [&str; 5] = ["protocol", "actors", "gateway", "loadtest", "tests"];
+const LINES_MAX: usize = 400;
+
+/// Fails with every finding at once.
+fn check(rule: &str, findings: &[String]) {
+    assert!(findings.is_empty(), "{rule}:\n  {}", findings.join("\n  "));
+}
+
+#[test]
+fn the_top_level_is_the_agreed_one() {
+    let agreed: BTreeSet<_> = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "gateway",
+        "actors",
+        "protocol",
+        "loadtest",
+        "dashboards",
+        "tests",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "deny.toml",
+        "clippy.toml",
+        "rustfmt.toml",
+    ]
+    .map(str::to_owned)
+    .into();
+    let top = files()
+        .iter()
+        .map(|path| path.split('/').next().expect("split has a first part").to_owned())
+        .collect();
+    let difference: Vec<_> =
+        agreed.symmetric_difference(&top).filter(|name| !name.starts_with('.')).cloned().collect();
+    check("too much or missing at the top", &difference);
+}
+
+#[test]
+fn crates_know_only_whom_they_may() {
+    let may_know: [(&str, &[&str]); 5] = [
+        ("protocol", &[]),
+        ("actors", &["protocol"]),
+        ("gateway", &["actors", "protocol"]),
+        ("loadtest", &["protocol"]),
+        ("tests", &["protocol", "actors", "gateway", "loadtest"]),
+    ];
+    let mut findings = Vec::new();
+    for (krate, allowed) in may_know {
+        let known = dependencies(krate).into_iter().filter(|name| CRATES.contains(&name.as_str()));
+        findings.extend(
+            known.filter(|name| !allowed.contains(&name.as_str())).map(|name| format!("{krate} → {name}")),
+        );
+    }
+    check("a crate knows one that it may not", &findings);
+}
+
+#[test]
+fn packages_stay_where_they_belong() {
+    let at_home: [(&str, &[&str]); 11] = [
+        ("quinn", &["gateway", "loadtest", "tests"]),
+        ("quinn-proto", &["gateway", "loadtest", "tests"]),
+        ("actix", &["actors"]),
+        ("actix-rt", &["actors", "gateway"]),
+        ("actix-web", &["actors", "gateway"]),
+        ("dashmap", &["actors"]),
+        ("bincode", &["protocol"]),
+        ("rusqlite", &["actors"]),
+        ("sqlx", &["actors"]),
+        ("diesel", &["actors"]),
+        ("redb", &["actors"]),
+    ];
+    let mut findings = Vec::new();
+    for krate in CRATES {
+        let named = dependencies(krate);
+        let astray = at_home
+            .iter()
+            .filter(|(package, homes)| named.iter().any(|name| name == package) && !homes.contains(&krate));
+        findings.extend(astray.map(|(package, _)| format!("{krate} names {package}")));
+    }
+    for path in files_ending(&[".rs"]).iter().filter(|path| !path.starts_with("actors/")) {
+        findings.extend(
+            code_lines(path)
+                .filter(|(_, line)| names_crate(line, "actix"))
+                .map(|(at, _)| format!("{path}:{at}")),
+        );
+    }
+    for path in files_ending(&[".rs"]).iter().filter(|path| path.starts_with("actors/src/")) {
+        let leaks = code_lines(path).filter(|(_, line)| line.trim_start().starts_with("pub use actix"));
+        findings.extend(leaks.map(|(at, _)| format!("{path}:{at} shows actix to other crates")));
+    }
+    check("a package outside its place", &findings);
+}
+
+#[test]
+fn each_chosen_package_does_its_job_in_the_product() {
+    let chosen =
+        ["actix", "tokio", "quinn", "rustls", "dashmap", "metrics", "metrics_exporter_prometheus", "bincode"];
+    let product: Vec<String> = files_ending(&[".rs"])
+        .into_iter()
+        .filter(|path| {
+            ["gateway/src/", "actors/src/", "protocol/src/"].iter().any(|folder| path.starts_with(folder))
+        })
+        .filter(|path| !path.contains("tests"))
+        .collect();
+    let lines: Vec<String> = product.iter().flat_map(|path| code_lines(path).map(|(_, line)| line)).collect();
+    let idle = chosen.iter().filter(|package| !lines.iter().any(|line| names_crate(line, package)));
+    check("named in a manifest and unused", &idle.map(|package| (*package).to_owned()).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_crate_takes_the_workspace_lints_and_a_panic_costs_one_request() {
+    let unlinted = CRATES.iter().filter(|krate| {
+        read_toml(&format!("{krate}/Cargo.toml"))
+            .get("lints")
+            .and_then(|lints| lints.get("workspace"))
+            .and_then(toml::Value::as_bool)
+            != Some(true)
+    });
+    check("without the workspace's lints", &unlinted.map(|krate| (*krate).to_owned()).collect::<Vec<_>>());
+    let workspace = read_toml("Cargo.toml");
+    assert_eq!(workspace["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
+    let release = &workspace["profile"]["release"];
+    assert_eq!(release["panic"].as_str(), Some("unwind"), "the supervisor catches panics");
+    assert_eq!(release["overflow-checks"].as_bool(), Some(true));
+}
+
+#[test]
+fn rust_files_are_short_and_say_what_they_are() {
+    let mut findings = Vec::new();
+    for path in files_ending(&[".rs"]) {
+        let text = read(&path);
+        if !text.starts_with("//! ") {
+            findings.push(format!("{path} does not open with //!"));
+        }
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            findings.push(format!("{path} has {lines} lines of at most {LINES_MAX}"));
+        }
+        for (at, line) in
+            text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("#[ignore"))
+        {
+            findings.push(format!("{path}:{} {}: a test runs or is deleted", at + 1, line.trim()));
+        }
+    }
+    check("files", &findings);
+}
+
+#[test]
+fn words_that_do_not_belong() {
+    // Written in halves, because this file is searched too.
+    let words = [concat!("to", "do"), concat!("fix", "me"), concat!("st", "ub"), concat!("place", "holder")];
+    let parts = [concat!("/wo", "rk/"), concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("col", "or")];
+    let mut findings = Vec::new();
+    for path in files_ending(&[".rs", ".md", ".py", ".sh", ".toml", "/run"])
+        .iter()
+        .filter(|path| *path != "Cargo.toml")
+    {
+        for (at, line) in read(path).lines().enumerate() {
+            let lower = line.to_lowercase();
+            let found = words
+                .iter()
+                .find(|word| says(&lower, word))
+                .or(parts.iter().find(|part| lower.contains(**part)));
+            findings.extend(found.map(|word| format!("{path}:{} {word}", at + 1)));
+        }
+    }
+    check("words", &findings);
+}
+
+#[test]
+fn dashboards_and_rules_name_metrics_that_exist() {
+    let mut findings = Vec::new();
+    for path in files_ending(&[".json", ".yml", ".md"]).iter().filter(|path| path.starts_with("dashboards/"))
+    {
+        for (at, line) in read(path).lines().enumerate() {
+            let names = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
+            let unknown = names.filter(|name| name.starts_with("changtong_") && !is_series(name));
+            findings.extend(unknown.map(|name| format!("{path}:{} {name}", at + 1)));
+        }
+    }
+    check("no such metric in protocol::metric", &findings);
+}
+
+/// Whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
+fn is_series(name: &str) -> bool {
+    metric::ALL.iter().any(|metric| match metric.kind {
+        Kind::Counter | Kind::Gauge => metric.name == name,
+        Kind::Histogram => {
+            name.strip_prefix(metric.name).is_some_and(|rest| ["_bucket", "_sum", "_count"].contains(&rest))
+        }
+    })
+}
+
+/// A file's lines that are not comments, numbered.
+fn code_lines(path: &str) -> impl Iterator<Item = (usize, String)> + use<> {
+    let lines: Vec<String> = read(path).lines().map(str::to_owned).collect();
+    let numbered = lines.into_iter().enumerate().map(|(at, line)| (at + 1, line));
+    numbered.filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// Whether the line of code takes something out of this crate.
+fn names_crate(line: &str, krate: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
+        .any(|part| part.strip_prefix(krate).is_some_and(|rest| rest.starts_with("::")))
+}
+
+/// Whether the line has this as a whole word.
+fn says(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
+}
