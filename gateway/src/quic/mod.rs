@@ -7,5 +7,6 @@ pub(crate) mod endpoint;
 mod flight;
 mod intake;
 mod metrics;
+mod reading;
 mod session;
 pub(crate) mod transport;

@@ -2,18 +2,17 @@
 //! writes what is durable. What the device may do is checked at every batch; what waits is bounded by its window.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actors::clock;
 use actors::ledger::{HelloOutcome, Outcome};
 use actors::region::RegionOutcome;
-use bytes::Bytes;
 use protocol::message::{
     Answer, Bounded, Busy, BusyReason, Drain, Gap, Hello, Pong, PunchBatch, Request, Verdicts, Verify,
     Welcome,
 };
-use protocol::{DeviceId, ErrorCode, FrameReader, RequestId, Sequence, limits};
-use quinn::{Connection, RecvStream, SendStream};
+use protocol::{DeviceId, ErrorCode, RequestId, Sequence, limits};
+use quinn::{Connection, SendStream};
 use tokio::sync::watch;
 
 use super::answers::Answers;
@@ -21,10 +20,9 @@ use super::endpoint::Front;
 use super::flight::{Flight, Landed};
 use super::intake::{Intake, check_scans, ends_connection};
 use super::metrics::QuicMetrics;
+use super::reading::Reading;
 use crate::fleet::Entry;
 
-/// Chunks taken off a stream in one go: a whole receive window of full packets.
-const CHUNKS: usize = 64;
 /// A device that does not take its answers for this long is gone.
 const WRITE: Duration = Duration::from_secs(10);
 /// How long the last answers may take to arrive.
@@ -85,39 +83,6 @@ impl From<quinn::ReadError> for End {
     }
 }
 
-/// The stream, read as whole frames.
-struct Reading {
-    receive: RecvStream,
-    frames: FrameReader,
-    /// When the frame began that has not ended yet.
-    begun: Option<Instant>,
-}
-
-impl Reading {
-    /// Waits for more and takes everything that has arrived; false at the stream's end.
-    async fn more(&mut self) -> Result<bool, End> {
-        let mut chunks: [Bytes; CHUNKS] = std::array::from_fn(|_| Bytes::new());
-        let arrived = self.receive.read_chunks(&mut chunks).await?;
-        let Some(arrived) = arrived else { return Ok(false) };
-        chunks[..arrived].iter().for_each(|chunk| self.frames.push(chunk));
-        Ok(true)
-    }
-
-    /// To be called when every whole frame was taken out.
-    fn note_begun(&mut self) {
-        if self.frames.is_mid_frame() {
-            self.begun.get_or_insert_with(clock::now);
-        } else {
-            self.begun = None;
-            self.frames.shrink();
-        }
-    }
-
-    fn deadline(&self) -> Option<tokio::time::Instant> {
-        self.begun.map(|begun| (begun + Duration::from_millis(limits::FRAME_MS_MAX)).into())
-    }
-}
-
 struct Session {
     shared: Rc<Shared>,
     device: DeviceId,
@@ -141,7 +106,7 @@ async fn start(
     connection.set_receive_window(limits::receive_window_bytes(class).into());
     let begin = async {
         let (send, receive) = connection.accept_bi().await.map_err(|_| End::Gone)?;
-        let mut reading = Reading { receive, frames: FrameReader::default(), begun: None };
+        let mut reading = Reading::new(receive);
         let (request, hello) = read_hello(&mut reading).await?;
         Ok::<_, End>((send, reading, request, hello))
     };
@@ -265,7 +230,7 @@ impl Session {
             biased;
             code = entry.closed() => Ok(Event::Close(code)),
             landed = flight.next() => Ok(Event::Landed(landed)),
-            more = reading.more(), if may_read => more.map(Event::More),
+            more = reading.more(), if may_read => Ok(Event::More(more?)),
             () = too_slow => Err(ErrorCode::FrameTooSlow.into()),
             _ = drain.wait_for(|&drain| drain), if !self.draining => Ok(Event::Drain),
         }
