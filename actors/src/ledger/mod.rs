@@ -11,6 +11,7 @@ mod marks;
 mod read;
 mod recover;
 mod scan;
+mod scrub;
 mod seal;
 mod time;
 mod writer;
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 
-use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict};
+use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict, metric};
 use tokio::sync::{oneshot, watch};
 
 pub use crate::record::{Record, ScanKind};
@@ -175,6 +176,7 @@ const QUEUE_RUNS_MAX: usize = 64 * 1024;
 pub struct Ledger {
     thread: JoinHandle<()>,
     stop: Arc<AtomicBool>,
+    scrub: scrub::Scrub,
 }
 
 /// Speaks to the log; clones share it. The log ends when the last one is dropped.
@@ -195,7 +197,9 @@ impl Ledger {
         let name = config.directory.display().to_string();
         let disk = disk::RealDisk::open(&config.directory).map_err(LedgerError::io("making", &name))?;
         let keys = seal::DayKeys::open(&config.day_keys)?;
-        let log = recover::recover(disk, keys, config, crate::clock::now_ms())?;
+        let start = crate::clock::now();
+        let log = recover::recover(disk.clone(), keys, config, crate::clock::now_ms())?;
+        metrics::gauge!(metric::RECOVERY_SECONDS).set(crate::clock::since(start));
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
         let (poison, poisoned) = watch::channel(false);
         let queued_punches = Arc::<AtomicUsize>::default();
@@ -208,8 +212,12 @@ impl Ledger {
                 move || writer.run(&stop)
             })
             .map_err(LedgerError::io("starting the thread of", &name))?;
+        let scrub = scrub::Scrub::start(disk).map_err(LedgerError::io("starting the scrub of", &name))?;
         let queue_punches_max = config.queue_punches_max;
-        Ok((Self { thread, stop }, LedgerHandle { queue, queued_punches, queue_punches_max, poisoned }))
+        Ok((
+            Self { thread, stop, scrub },
+            LedgerHandle { queue, queued_punches, queue_punches_max, poisoned },
+        ))
     }
 
     /// Waits until everything queued is written and synced. Handles that are left over are answered `Down` afterwards.
@@ -218,6 +226,7 @@ impl Ledger {
         if self.thread.join().is_err() {
             tracing::error!("the ledger's thread panicked");
         }
+        drop(self.scrub);
     }
 }
 

@@ -4,7 +4,7 @@
 use super::bench::{Bench, Stored};
 use super::simulated::SimulatedDisk;
 use crate::ledger::disk::Disk;
-use crate::ledger::{LedgerError, segment_name, segment_numbers};
+use crate::ledger::{LedgerError, scrub, segment_name, segment_numbers};
 
 /// A log of several segments, ended in good order.
 fn sound_log(directory: &std::path::Path, vouched: bool) -> (Bench, Stored) {
@@ -23,6 +23,26 @@ fn sound_log(directory: &std::path::Path, vouched: bool) -> (Bench, Stored) {
     }
     let stored = bench.stored().expect("sound");
     (bench, stored)
+}
+
+#[test]
+fn the_scrub_finds_a_flipped_bit_in_any_closed_segment() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (bench, _) = sound_log(directory.path(), true);
+    let numbers = segment_numbers(&bench.disk.list().expect("listed"));
+    let (_, closed) = numbers.split_last().expect("segments");
+    for &number in closed {
+        let name = segment_name(number);
+        scrub::check(&bench.disk, number).expect("sound");
+        let len = bench.disk.read(&name).expect("read").len();
+        for at in (0..len).step_by(31) {
+            let copy = bench.disk.copy(1);
+            copy.damage(&name, |bytes| bytes[at] ^= 4);
+            assert!(scrub::check(&copy, number).is_err(), "{name} byte {at}");
+        }
+    }
+    let expired = 1_000;
+    scrub::check(&bench.disk, expired).expect("a segment that has gone is in order");
 }
 
 fn names(bench: &Bench) -> Vec<String> {
