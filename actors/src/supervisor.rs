@@ -79,6 +79,8 @@ struct Shared<A: Actor<Context = Context<A>>> {
     addr: RwLock<Addr<A>>,
     parked: AtomicBool,
     restarts: AtomicU64,
+    restarts_total: metrics::Counter,
+    region_parked: metrics::Gauge,
 }
 
 /// Where a supervised actor is reached. The actor ends when the last of these is dropped.
@@ -117,11 +119,23 @@ where
     A: Actor<Context = Context<A>> + Supervised,
 {
     let (addr, life) = give_life(&make);
-    let shared =
-        Shared { name, addr: RwLock::new(addr), parked: AtomicBool::new(false), restarts: AtomicU64::new(0) };
+    let shared = Shared {
+        restarts_total: metrics::counter!(metric::RESTARTS, "actor" => name.clone()),
+        region_parked: metrics::gauge!(metric::REGION_PARKED, "region" => region_of(&name)),
+        name,
+        addr: RwLock::new(addr),
+        parked: AtomicBool::new(false),
+        restarts: AtomicU64::new(0),
+    };
+    shared.region_parked.set(0.0);
     let post = Post(Arc::new(shared));
     actix_rt::spawn(keep_alive(Arc::downgrade(&post.0), policy, make, life));
     post
+}
+
+/// Actors of regions are named after them; the label is the region's number, as in every other metric.
+fn region_of(name: &str) -> String {
+    name.strip_prefix("region-").unwrap_or(name).to_owned()
 }
 
 type Life<A> = ContextFut<A, Context<A>>;
@@ -208,13 +222,12 @@ impl<A: Actor<Context = Context<A>>> Shared<A> {
 
     fn set_parked(&self, parked: bool) {
         self.parked.store(parked, Ordering::Release);
-        metrics::gauge!(metric::REGION_PARKED, "region" => self.name.clone())
-            .set(f64::from(u8::from(parked)));
+        self.region_parked.set(f64::from(u8::from(parked)));
     }
 
     fn count_restart(&self) {
         self.restarts.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!(metric::RESTARTS, "actor" => self.name.clone()).increment(1);
+        self.restarts_total.increment(1);
     }
 }
 

@@ -46,6 +46,18 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(5));
 }
 
+/// GET over plain HTTP: status and body. `None` if nobody answers.
+pub fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
+}
+
 /// A development city with its process. Ends with the value.
 pub struct City {
     directory: tempfile::TempDir,
@@ -164,15 +176,7 @@ impl City {
 
     /// GET on the metrics port: status and body. `None` if nobody answers.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        let address = self.addresses?[1];
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some((status, body.to_owned()))
+        http_get(self.addresses?[1], path)
     }
 
     /// The sum of a metric's series, of those whose labels contain `labels`.
