@@ -1,4 +1,4 @@
-"""A checkpoint device in 100 lines, written from protocol/SPEC.md alone: verifies one text, then records three punches.
+"""A checkpoint device in 100 lines that follows protocol/SPEC.md: verifies one text, then records three punches.
 
 device.py HOST PORT SERVER_NAME CA CERTIFICATE KEY REGION PLACE TEXT     (paths are PEM; needs aioquic)
 Exit code 0 if every punch was acknowledged. A real device also keeps its queue on disk, connects again and shows colours.

@@ -90,7 +90,7 @@ impl Drop for Prometheus {
 fn rules_are_sound_and_alerts_fire_when_they_should() {
     promtool(&["check", "config", "prometheus.yml"], "");
     promtool(&["check", "rules", "rules/changtong.yml"], "");
-    promtool(&["test", "rules", "rules/changtong_test.yml"], "");
+    promtool(&["test", "rules", "rules/tests.yml"], "");
 }
 
 #[test]

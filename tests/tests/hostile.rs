@@ -214,6 +214,33 @@ fn who_begins_a_frame_and_does_not_end_it_is_cut() {
     });
 }
 
+#[test]
+fn who_ends_the_stream_after_the_last_punch_still_gets_its_verdict() {
+    let city = City::start(100, 4);
+    let fleet = city.fleet();
+    let (place, region) = fleet.devices[0].places().next().expect("a place");
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let config = wire::client_config(&fleet, &fleet.devices[0]).expect("a good certificate");
+        let connecting =
+            endpoint.connect_with(config, fleet.quic[0], &fleet.server_name).expect("an address");
+        let connection = connecting.await.expect("connects");
+        let (mut send, mut receive) = connection.open_bi().await.expect("one stream");
+        send.write_all(&bytes_of(&[hello(1), punches(region, place, 1, 5)])).await.expect("written");
+        send.finish().expect("open until now");
+        let all = receive.read_to_end(1 << 20).await.expect("the gateway ends its side");
+        let mut reader = FrameReader::default();
+        reader.push(&all);
+        let mut acknowledged = 0;
+        while let Some(frame) = reader.next_frame().expect("frames") {
+            if let Answer::Verdicts(run) = frame.answer().expect("known").expect("sound") {
+                acknowledged += run.verdicts.0.len();
+            }
+        }
+        assert_eq!(acknowledged, 5);
+    });
+}
+
 fn resident_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("our own process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");

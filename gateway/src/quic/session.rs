@@ -93,6 +93,8 @@ struct Session {
     answers: Answers,
     drain: watch::Receiver<bool>,
     draining: bool,
+    /// The device has ended its side of the stream.
+    ended: bool,
 }
 
 /// Takes the stream and `Hello`, and answers `Welcome`.
@@ -127,6 +129,7 @@ async fn start(
         answers: Answers::default(),
         drain: shared.front.drain.clone(),
         draining: false,
+        ended: false,
     };
     session.answers.push(
         request,
@@ -199,13 +202,13 @@ impl Session {
         loop {
             self.launch();
             self.write().await?;
-            if self.draining && self.flight.is_empty() {
+            if (self.draining || self.ended) && self.flight.is_empty() {
                 finish(&mut self.send).await;
-                return Err(ErrorCode::Draining.into());
+                return if self.ended { Ok(()) } else { Err(ErrorCode::Draining.into()) };
             }
             match self.next_event(entry).await? {
                 Event::More(true) => self.take_frames(entry)?,
-                Event::More(false) => return self.end_of_stream(),
+                Event::More(false) => self.end_of_stream()?,
                 Event::Landed(landed) => self.land(landed)?,
                 Event::Close(code) => return Err(code.into()),
                 Event::Drain => self.begin_drain(),
@@ -217,7 +220,7 @@ impl Session {
     }
 
     async fn next_event(&mut self, entry: &mut Entry) -> Result<Event, End> {
-        let may_read = self.intake.has_room() && !self.draining;
+        let may_read = self.intake.has_room() && !self.draining && !self.ended;
         let deadline = self.reading.deadline().filter(|_| may_read);
         let too_slow = async move {
             match deadline {
@@ -360,7 +363,9 @@ impl Session {
         }
     }
 
-    fn end_of_stream(&self) -> Result<(), End> {
+    /// The device sends nothing more; what it sent is still answered.
+    fn end_of_stream(&mut self) -> Result<(), End> {
+        self.ended = true;
         if self.reading.frames.is_mid_frame() { Err(ErrorCode::BadFrame.into()) } else { Ok(()) }
     }
 }
