@@ -262,7 +262,7 @@ impl Gateway {
         let fleet = Fleet::default();
         reload(&registry, &fleet)?;
         let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
-        let codes = Codes::new(usize::try_from(registry.count_codes()?).unwrap_or(0));
+        let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let gateway = registry.gateway()?;
         let registry = Arc::new(Mutex::new(registry));
         let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));

@@ -1,7 +1,7 @@
 //! Codes: a narrow table, read whole at each start. A change is durable here before it is seen in memory.
 
 use protocol::{Class, CodeId, Colour};
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{Registry, RegistryError};
 use crate::codes::{CodeEntry, Codes};
@@ -9,12 +9,29 @@ use crate::codes::{CodeEntry, Codes};
 /// Codes changed by the clock in one transaction: keeps it short beside other writers.
 const DUE_PER_TRANSACTION: usize = 10_000;
 
+/// Readers at most: beyond this they wait for memory, not for a core.
+const READERS_MAX: usize = 8;
+
 impl Registry {
-    /// Puts every code into memory and says that they are loaded. Gives their number.
+    /// Puts every code into memory and says that they are loaded. Gives their number. The table is read in as many parts as there
+    /// are cores: codes are random, so equal ranges hold about equally many.
     pub fn load_codes(&self, codes: &Codes) -> Result<u64, RegistryError> {
-        let count = self.for_each_code(|code, entry| codes.put(code, entry))?;
+        let bounds: (Option<i64>, Option<i64>) =
+            self.connection
+                .query_row("SELECT min(id), max(id) FROM codes", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let count = match (bounds, self.connection.path()) {
+            ((Some(low), Some(high)), Some(path)) => load_parts(path, low, high, codes)?,
+            _ => 0,
+        };
         codes.set_loaded();
         Ok(count)
+    }
+
+    /// About how many codes there are, at once: each belongs to a person, and people are numbered.
+    pub fn estimate_codes(&self) -> Result<u64, RegistryError> {
+        let last: Option<i64> =
+            self.connection.query_row("SELECT max(id) FROM people", [], |row| row.get(0))?;
+        Ok(last.unwrap_or(0) as u64)
     }
 
     /// How many codes there are.
@@ -92,6 +109,39 @@ impl Registry {
         self.for_each_code(|_, entry| count += u64::from(entry.class() == Class::Imported))?;
         Ok(count)
     }
+}
+
+fn load_parts(path: &str, low: i64, high: i64, codes: &Codes) -> Result<u64, RegistryError> {
+    let readers = std::thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX) as i64;
+    let step = (high - low) / readers + 1;
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..readers)
+            .map(|part| low + part * step)
+            .map(|from| {
+                scope.spawn(move || load_part(path, from, from.saturating_add(step - 1).min(high), codes))
+            })
+            .collect();
+        let mut count = 0;
+        for part in parts {
+            count += part.join().map_err(|_| RegistryError::Damaged { what: "codes" })??;
+        }
+        Ok(count)
+    })
+}
+
+fn load_part(path: &str, from: i64, to: i64, codes: &Codes) -> Result<u64, RegistryError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let sql = "SELECT id, tags, next_change_s FROM codes WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    let mut query = connection.prepare(sql)?;
+    let mut rows = query.query([from, to])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let (code, entry) = read(row)?;
+        codes.put(code, entry);
+        count += 1;
+    }
+    Ok(count)
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<(CodeId, CodeEntry), RegistryError> {

@@ -5,16 +5,20 @@ use super::bench::{Bench, DEVICES};
 use super::simulated::{Fault, SimulatedDisk};
 use crate::ledger::Outcome;
 
-const SEEDS: u64 = 500;
 const CUTS: u64 = 20;
 const ROUNDS_MAX: usize = 200;
+
+/// 500 logs, or as many as the runner of long tests says.
+fn seeds() -> u64 {
+    option_env!("CHANGTONG_POWER_SEEDS").and_then(|seeds| seeds.parse().ok()).unwrap_or(500)
+}
 
 #[test]
 fn ten_thousand_power_cuts_lose_and_double_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let started = crate::clock::now();
     let (mut cuts, mut acknowledged) = (0, 0);
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         let result = std::panic::catch_unwind(|| one_log(seed, directory.path()));
         let Ok((cut, acked)) = result else {
             panic!("seed {seed} failed; run one_log({seed}, …) to replay")
