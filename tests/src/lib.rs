@@ -46,6 +46,13 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(5));
 }
 
+/// The processes that a process of ours has started.
+fn children_of(pid: u32) -> impl Iterator<Item = rustix::process::Pid> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let pids: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    pids.into_iter().filter_map(rustix::process::Pid::from_raw)
+}
+
 /// GET over plain HTTP: status and body. `None` if nobody answers.
 pub fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
@@ -148,9 +155,19 @@ impl City {
         self.process.as_ref().expect("the city runs").id()
     }
 
+    /// The gateway's own process, when it runs under another program.
+    pub fn traced_pid(&self) -> u32 {
+        let mut children = children_of(self.pid());
+        children.next().expect("the program has started the gateway").as_raw_nonzero().get() as u32
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("the city runs");
+        // A tracer that is killed lets go of what it traces.
+        for child in children_of(process.id()).filter(|_| !self.under.is_empty()) {
+            let _ = rustix::process::kill_process(child, rustix::process::Signal::KILL);
+        }
         process.kill().expect("our own process can be killed");
         process.wait().expect("our own process can be waited for");
     }
