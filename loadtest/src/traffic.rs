@@ -110,7 +110,9 @@ impl Tally {
         let ran_out =
             verdict.reason == Reason::Expired && latency >= Duration::from_secs(u64::from(TOKEN_GOOD_FOR_S));
         self.expired += u64::from(ran_out);
-        self.wrong += u64::from(verdict.colour != pending.colour && !ran_out);
+        // A gateway that has just started says that it does not know yet: unknown, never a wrong colour.
+        let not_loaded = verdict.reason == Reason::NotLoaded && verdict.colour == Colour::Unknown;
+        self.wrong += u64::from(verdict.colour != pending.colour && !ran_out && !not_loaded);
     }
 }
 
