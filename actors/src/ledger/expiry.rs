@@ -6,7 +6,7 @@ use std::io;
 use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
 
-use super::disk::{Disk, replace, uninterrupted};
+use super::disk::{Disk, is_full, replace, uninterrupted};
 use super::format::SegmentHeader;
 use super::log::{CommitError, Log};
 use super::{LedgerError, segment_name, segment_numbers, time};
@@ -41,7 +41,15 @@ impl<D: Disk> Log<D> {
         if self.expired_on == Some(today) {
             return Ok(());
         }
-        self.expire_before(today.saturating_sub(self.retention_days), now_ms).map_err(CommitError::Poison)?;
+        let oldest = today.saturating_sub(self.retention_days);
+        self.expire_before(oldest, now_ms).map_err(|error| match error {
+            // Without its record nothing is forgotten; it is tried again when there is room.
+            LedgerError::Io { error, name, .. } if name == DELETIONS && is_full(&error) => CommitError::Full,
+            error @ (LedgerError::Io { .. }
+            | LedgerError::Corrupt { .. }
+            | LedgerError::Newer { .. }
+            | LedgerError::Key(_)) => CommitError::Poison(error),
+        })?;
         self.expired_on = Some(today);
         Ok(())
     }

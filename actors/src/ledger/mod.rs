@@ -10,6 +10,7 @@ mod lookup;
 mod marks;
 mod read;
 mod recover;
+mod room;
 mod scan;
 mod scrub;
 mod seal;

@@ -16,6 +16,7 @@ use super::log::{CommitError, Log};
 use super::lookup::{self, Lookup};
 use super::marks::Seen;
 use super::read::Wanted;
+use super::room::Room;
 use super::{HelloOutcome, Message, Outcome, RecordedRun, Reply, Run};
 use crate::clock;
 
@@ -31,7 +32,6 @@ struct LedgerMetrics {
     lsn: Gauge,
     queued: Gauge,
     poisoned: Gauge,
-    full: Gauge,
     duplicates: Counter,
     gaps: Counter,
     lost: Counter,
@@ -48,7 +48,6 @@ impl LedgerMetrics {
             lsn: metrics::gauge!(metric::LEDGER_LSN),
             queued: metrics::gauge!(metric::LEDGER_QUEUED),
             poisoned: metrics::gauge!(metric::LEDGER_POISONED),
-            full: metrics::gauge!(metric::LEDGER_FULL),
             duplicates: metrics::counter!(metric::DUPLICATES),
             gaps: metrics::counter!(metric::GAPS),
             lost: metrics::counter!(metric::LOST),
@@ -86,6 +85,7 @@ pub(super) struct Writer<D: Disk> {
     poison: watch::Sender<bool>,
     lookups: Option<SyncSender<Lookup>>,
     metrics: LedgerMetrics,
+    room: Room,
     poisoned: bool,
 }
 
@@ -99,8 +99,16 @@ impl<D: Disk + Clone> Writer<D> {
         let metrics = LedgerMetrics::new();
         metrics.lsn.set(log.lsn as f64);
         metrics.poisoned.set(0.0);
-        metrics.full.set(0.0);
-        Self { log, messages, queued_punches, poison, lookups: None, metrics, poisoned: false }
+        Self {
+            log,
+            messages,
+            queued_punches,
+            poison,
+            lookups: None,
+            metrics,
+            room: Room::new(),
+            poisoned: false,
+        }
     }
 
     /// Works until it is asked to stop and nothing waits, or every handle is gone.
@@ -152,12 +160,20 @@ impl<D: Disk + Clone> Writer<D> {
         if self.poisoned {
             return;
         }
-        let result = self.log.say_durable(now_ms).and_then(|()| self.log.expire(now_ms));
-        match result {
-            Ok(()) => self.metrics.full.set(0.0),
-            Err(error) => self.refuse(Vec::new(), error),
+        if let Err(error) = self.room.idle(&mut self.log, now_ms) {
+            self.refuse(Vec::new(), error);
         }
+        self.expire(now_ms);
         self.metrics.queued.set(self.queued_punches.load(Ordering::Relaxed) as f64);
+    }
+
+    /// Also after a batch: a city may never pause, and still has to forget.
+    fn expire(&mut self, now_ms: u64) {
+        if !self.poisoned
+            && let Err(error) = self.room.expire(&mut self.log, now_ms)
+        {
+            self.refuse(Vec::new(), error);
+        }
     }
 
     /// Writes and answers what came in one go.
@@ -170,7 +186,8 @@ impl<D: Disk + Clone> Writer<D> {
             return;
         }
         let plain: usize = messages.iter().map(|message| RUN_BYTES + message.punches() * RECORD_BYTES).sum();
-        if let Err(error) = self.log.reserve(format::batch_bytes(messages.len(), plain) as u64, now_ms) {
+        let bytes = format::batch_bytes(messages.len(), plain) as u64;
+        if let Err(error) = self.room.make(&mut self.log, bytes, now_ms) {
             self.refuse(messages, error);
             return;
         }
@@ -179,6 +196,7 @@ impl<D: Disk + Clone> Writer<D> {
             self.take(message, &mut round, now_ms);
         }
         self.commit(round, now_ms);
+        self.expire(now_ms);
     }
 
     fn take(&mut self, message: Message, round: &mut Round, now_ms: u64) {
@@ -284,7 +302,6 @@ impl<D: Disk + Clone> Writer<D> {
                     self.metrics.batch_punches.record(round.punches as f64);
                     self.metrics.bytes.increment(bytes);
                     self.metrics.lsn.set(self.log.lsn as f64);
-                    self.metrics.full.set(0.0);
                 }
                 Err(error) => {
                     round.answers.into_iter().for_each(Answer::down);
@@ -313,10 +330,7 @@ impl<D: Disk + Clone> Writer<D> {
     fn refuse(&mut self, messages: Vec<Message>, error: CommitError) {
         let full = matches!(error, CommitError::Full);
         match error {
-            CommitError::Full => {
-                self.metrics.full.set(1.0);
-                tracing::warn!("the punch log's disk is full; punches are answered Busy until there is room");
-            }
+            CommitError::Full => {}
             CommitError::Poison(error) => {
                 tracing::error!(%error, "the punch log failed; nothing more is acknowledged, the process ends");
                 self.metrics.poisoned.set(1.0);

@@ -3,7 +3,11 @@
 
 use super::bench::{Bench, DEVICES, Open};
 use super::simulated::{Fault, SimulatedDisk};
-use crate::ledger::Outcome;
+use crate::clock;
+use crate::ledger::log::CommitError;
+use crate::ledger::seal::DayKeys;
+use crate::ledger::tests::config;
+use crate::ledger::{Outcome, recover};
 
 const ROUNDS: u64 = 60;
 const MINUTES_7: u64 = 420_000;
@@ -109,4 +113,33 @@ fn interruptions_and_short_writes_are_not_noticed() {
             assert_eq!(*went, unharmed, "{fault:?} at {kind}");
         });
     }
+}
+
+#[test]
+fn a_disk_without_room_for_the_record_of_it_puts_forgetting_off() {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    let mut calls = 0;
+    for call in 0.. {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = config(directory.path());
+        let disk = SimulatedDisk::new(call);
+        let keys = DayKeys::open(&config.day_keys).expect("a directory");
+        let mut now_ms = clock::now_ms();
+        let mut log = recover::recover(disk.clone(), keys, &config, now_ms).expect("opens");
+        for _ in 0..20 {
+            now_ms += DAY_MS;
+            log.reserve(100, now_ms).expect("has room");
+            log.commit(&[], &[], now_ms).expect("writes");
+        }
+        disk.plan(call, Fault::Full);
+        let went = log.expire(now_ms);
+        let Some(kind) = disk.fault_came() else { break };
+        // Removing asks for no room, and the directory's last sync is not the record's any more.
+        if matches!(kind, "create" | "allocate" | "write") {
+            assert!(matches!(went, Err(CommitError::Full)), "{kind}: {went:?}");
+            log.expire(now_ms).expect("there is room now");
+        }
+        calls += 1;
+    }
+    assert!(calls > 3, "{calls} calls");
 }

@@ -1,0 +1,84 @@
+//! Whether the disk has room: said once when it is full and once when it no longer is, however many batches are turned away in
+//! between. What is not written is not this module's; the log sets the room aside.
+
+use metrics::Gauge;
+use protocol::metric;
+
+use super::disk::Disk;
+use super::format;
+use super::log::{CommitError, Log};
+
+/// What a deletion record needs at least.
+const DELETION_BYTES: u64 = 4096;
+
+/// What is known of the disk's room. The writer owns it; it begins anew with the process.
+pub(super) struct Room {
+    /// What the largest batch that found no room needed, until there is that much.
+    lacking_bytes: Option<u64>,
+    full: Gauge,
+}
+
+impl Room {
+    pub(super) fn new() -> Self {
+        let full = metrics::gauge!(metric::LEDGER_FULL);
+        full.set(0.0);
+        Self { lacking_bytes: None, full }
+    }
+
+    /// Sets room aside for a batch. A disk that was full has room again only when it has what was lacking.
+    pub(super) fn make<D: Disk>(
+        &mut self,
+        log: &mut Log<D>,
+        batch_bytes: u64,
+        now_ms: u64,
+    ) -> Result<(), CommitError> {
+        if let Some(lacking) = self.lacking_bytes {
+            match log.reserve(lacking.max(batch_bytes), now_ms) {
+                Ok(()) => {
+                    self.found();
+                    return Ok(());
+                }
+                Err(CommitError::Full) => {}
+                Err(poison @ CommitError::Poison(_)) => return Err(poison),
+            }
+        }
+        let result = log.reserve(batch_bytes, now_ms);
+        self.note(result, batch_bytes)
+    }
+
+    /// When nothing waits: looks for the room that was lacking, and has the log vouch for its last batch.
+    pub(super) fn idle<D: Disk>(&mut self, log: &mut Log<D>, now_ms: u64) -> Result<(), CommitError> {
+        let empty = format::batch_bytes(0, 0) as u64;
+        if self.lacking_bytes.is_some() {
+            self.make(log, empty, now_ms)?;
+        }
+        let result = log.say_durable(now_ms);
+        self.note(result, empty)
+    }
+
+    /// Forgets what is too old, once a day; on a full disk when it has room for the record of it.
+    pub(super) fn expire<D: Disk>(&mut self, log: &mut Log<D>, now_ms: u64) -> Result<(), CommitError> {
+        if self.lacking_bytes.is_some() {
+            return Ok(());
+        }
+        let result = log.expire(now_ms);
+        self.note(result, DELETION_BYTES)
+    }
+
+    fn note(&mut self, result: Result<(), CommitError>, bytes: u64) -> Result<(), CommitError> {
+        if matches!(result, Err(CommitError::Full)) {
+            if self.lacking_bytes.is_none() {
+                tracing::warn!("the punch log's disk is full; punches are answered Busy until there is room");
+                self.full.set(1.0);
+            }
+            self.lacking_bytes = Some(bytes.max(self.lacking_bytes.unwrap_or(0)));
+        }
+        result
+    }
+
+    fn found(&mut self) {
+        tracing::info!("the punch log's disk has room again");
+        self.full.set(0.0);
+        self.lacking_bytes = None;
+    }
+}
