@@ -225,6 +225,12 @@ impl Keys {
         &self.signing
     }
 
+    /// What checks those signatures: Ed25519, 32 bytes.
+    pub fn signing_public(&self) -> Vec<u8> {
+        let pair = Ed25519KeyPair::from_pkcs8(&self.signing).expect("load has read it");
+        pair.public_key().as_ref().to_vec()
+    }
+
     pub(crate) fn pepper(&self) -> &[u8; 32] {
         &self.pepper
     }

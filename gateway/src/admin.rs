@@ -244,6 +244,7 @@ fn enrol(
             regions: regions.clone(),
             places: places.clone(),
             certificate_serial: None,
+            previous_serial: None,
             revoked: false,
             not_after_s: 0,
         })?;

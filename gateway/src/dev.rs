@@ -243,6 +243,7 @@ impl Dev {
                 regions: regions_of(&own),
                 places: Some(own.iter().map(|place| PlaceId(place.place)).collect()),
                 certificate_serial: None,
+                previous_serial: None,
                 revoked: false,
                 not_after_s: 0,
             })?;

@@ -157,7 +157,7 @@ async fn enrol(office: web::Data<Office>, request: web::Json<EnrolRequest>) -> H
     let hash = token_hash(&request.token);
     let taken = office.admin.change(|registry| Ok(registry.take_enrolment(hash, now_s)?));
     match taken {
-        Ok(Some(device)) => office.issue(device, &request.csr),
+        Ok(Some(device)) => office.issue(device, None, &request.csr),
         Ok(None) => refuse("token-unknown", "tokens work once, for 15 minutes; ask an operator for another"),
         Err(error) => failed(&error),
     }
@@ -171,16 +171,18 @@ async fn renew(
     let Some(Peer(certificate)) = connection.conn_data::<Peer>() else {
         return refuse("certificate-missing", "renew with the certificate that the device has");
     };
-    let device = pki::device_of(certificate)
-        .and_then(|(device, serial)| office.admin.fleet.check_serial(device, &serial).map(|_| device));
-    match device {
-        Ok(device) => office.issue(device, &request.csr),
+    let known = pki::device_of(certificate).and_then(|(device, serial)| {
+        office.admin.fleet.check_serial(device, &serial).map(|_| (device, serial))
+    });
+    match known {
+        Ok((device, serial)) => office.issue(device, Some(&serial), &request.csr),
         Err(code) => refuse(code.name(), code.action()),
     }
 }
 
 impl Office {
-    fn issue(&self, device: DeviceId, csr: &str) -> HttpResponse {
+    /// A certificate for the device; `with` is the serial of the one it renews with.
+    fn issue(&self, device: DeviceId, with: Option<&str>, csr: &str) -> HttpResponse {
         let Ok(issued) = self.authority.sign_csr(csr, device) else {
             return refuse(
                 "request-unreadable",
@@ -188,7 +190,11 @@ impl Office {
             );
         };
         let Issued { certificate, serial, not_after_s } = issued;
-        match self.admin.change(|registry| Ok(registry.set_certificate(device, &serial, not_after_s)?)) {
+        let noted = self.admin.change(|registry| match with {
+            Some(with) => Ok(registry.renew_certificate(device, with, &serial, not_after_s)?),
+            None => Ok(registry.set_certificate(device, &serial, not_after_s)?),
+        });
+        match noted {
             Ok(_) => {
                 tracing::info!(%device, "certificate issued");
                 let ca = self.authority.certificate().to_owned();

@@ -18,8 +18,8 @@ pub(crate) struct Rights {
     pub(crate) regions: Vec<RegionId>,
     /// Places it may speak for; `None` for all of its regions.
     pub(crate) places: Option<Vec<PlaceId>>,
-    /// The one certificate that is good; `None` before enrolment.
-    pub(crate) certificate_serial: Option<String>,
+    /// The serials of the certificates that are good: its latest, and the one that it renewed with.
+    pub(crate) certificates: Vec<String>,
     pub(crate) revoked: bool,
 }
 
@@ -30,13 +30,18 @@ impl From<DeviceRow> for Rights {
             class: row.class,
             regions: row.regions,
             places: row.places,
-            certificate_serial: row.certificate_serial,
+            certificates: row.certificate_serial.into_iter().chain(row.previous_serial).collect(),
             revoked: row.revoked,
         }
     }
 }
 
 impl Rights {
+    fn check_serial(&self, serial: &str) -> Result<(), ErrorCode> {
+        let good = !self.revoked && self.certificates.iter().any(|known| known == serial);
+        if good { Ok(()) } else { Err(ErrorCode::DeviceRevoked) }
+    }
+
     pub(crate) fn allows_region(&self, region: RegionId) -> bool {
         self.regions.contains(&region)
     }
@@ -116,19 +121,14 @@ impl Fleet {
     /// Whether the certificate with this serial still speaks for the device.
     pub(crate) fn check_serial(&self, device: DeviceId, serial: &str) -> Result<Arc<Rights>, ErrorCode> {
         let rights = self.rights(device).ok_or(ErrorCode::DeviceUnknown)?;
-        if rights.revoked || rights.certificate_serial.as_deref() != Some(serial) {
-            return Err(ErrorCode::DeviceRevoked);
-        }
-        Ok(rights)
+        rights.check_serial(serial).map(|()| rights)
     }
 
     /// Enters a connection whose certificate was verified; one that the device had before is replaced.
     pub(crate) fn enter(&self, device: DeviceId, serial: &str) -> Result<Entry, ErrorCode> {
         self.write(|state| {
             let rights = state.devices.get(&device).ok_or(ErrorCode::DeviceUnknown)?;
-            if rights.revoked || rights.certificate_serial.as_deref() != Some(serial) {
-                return Err(ErrorCode::DeviceRevoked);
-            }
+            rights.check_serial(serial)?;
             state.entries += 1;
             let (close, closed) = oneshot::channel();
             if let Some(older) = state.live.insert(device, Live { entry: state.entries, close }) {
@@ -195,7 +195,7 @@ mod tests {
             class: DeviceClass::Gate,
             regions: vec![RegionId(1)],
             places: Some(vec![PlaceId(10)]),
-            certificate_serial: Some("aa".to_owned()),
+            certificates: vec!["aa".to_owned()],
             revoked,
         }
     }

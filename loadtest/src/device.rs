@@ -25,8 +25,11 @@ use error::{out_of_place, refused};
 
 /// Bytes waiting to be written above which no further batch is encoded.
 const UNSENT_BYTES_MAX: usize = 128 * 1024;
-/// A gateway that owes answers and says nothing for this long is taken for gone.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// A gateway that owes answers and says nothing for this long is asked whether it is there: its disk may be slow, but a ping
+/// is answered from memory …
+const SILENCE_PING: Duration = Duration::from_secs(2);
+/// … and if it says nothing for this long it is taken for gone.
+const SILENCE_MAX: Duration = Duration::from_secs(6);
 
 /// What happened to a device so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -324,9 +327,11 @@ impl Device {
             up.wire.push(id, &Request::PunchBatch(batch))?;
             up.said = now;
         }
-        let ping_at = up.said + Duration::from_millis(u64::from(up.welcome.idle_ms) / 3);
         let owed = self.state.awaits_answers() || !up.asked.is_empty();
         up.owed_since = owed.then_some(up.owed_since.unwrap_or(now));
+        let idle_at = up.said + Duration::from_millis(u64::from(up.welcome.idle_ms) / 3);
+        let silent_at = up.owed_since.map(|since| since.max(up.heard).max(up.said) + SILENCE_PING);
+        let ping_at = silent_at.map_or(idle_at, |silent_at| silent_at.min(idle_at));
         let deadline = up.owed_since.map(|since| since.max(up.heard) + SILENCE_MAX);
         let paused = self.state.paused_until_ms(now_ms).map(|ms| self.started + Duration::from_millis(ms));
         let wake = [Some(ping_at), paused, deadline].into_iter().flatten().min();

@@ -68,7 +68,7 @@ fn closed_with(error: &DeviceError) -> Option<ErrorCode> {
 }
 
 #[test]
-fn a_token_makes_a_device_once_and_a_renewal_replaces_its_certificate() {
+fn a_token_makes_a_device_once_and_a_lost_renewal_locks_nobody_out() {
     let city = City::start(100, 2);
     let fleet = city.fleet();
     let (place, region) = fleet.devices[0].places().next().expect("a place");
@@ -98,16 +98,25 @@ fn a_token_makes_a_device_once_and_a_renewal_replaces_its_certificate() {
     let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
     let certificate = answer["certificate"].as_str().expect("a certificate").to_owned();
     let renewed = Gate { key: key.serialize_pem(), certificate };
-    block_on(async {
-        let (_endpoint, mut old) = connect_as(&city, id, &gate);
-        let refused = old.connect_once().await.expect_err("the old certificate is good no more");
-        assert_eq!(closed_with(&refused), Some(ErrorCode::DeviceRevoked), "{refused}");
-        let (_endpoint, mut new) = connect_as(&city, id, &renewed);
-        new.state_mut().start_epoch(Epoch(2));
-        new.connect_once().await.expect("the new one is");
-    });
+    let connects = |gate: &Gate, epoch| {
+        block_on(async {
+            let (_endpoint, mut device) = connect_as(&city, id, gate);
+            device.state_mut().start_epoch(Epoch(epoch));
+            device.connect_once().await.map(|_| ())
+        })
+    };
+    connects(&gate, 2).expect("the answer may have been lost: the old certificate still enters");
+    connects(&renewed, 3).expect("and the new one does");
     let (status, answer) = itself.post(fleet.enrol, "/renew/1", &body).expect("an answer");
-    assert_eq!(status, 403, "an old certificate renews nothing: {answer}");
+    assert_eq!(status, 200, "the old one renews again: {answer}");
+    let refused = connects(&renewed, 4).expect_err("what was renewed twice is lost");
+    assert_eq!(closed_with(&refused), Some(ErrorCode::DeviceRevoked), "{refused}");
+
+    let again = token(&city, &["renew", &id.to_string()]);
+    let (_, fresh) = enrol(&fleet, &again).expect("a certificate");
+    connects(&fresh, 5).expect("an operator's token makes a new certificate");
+    let refused = connects(&gate, 6).expect_err("after which no other is good");
+    assert_eq!(closed_with(&refused), Some(ErrorCode::DeviceRevoked), "{refused}");
 }
 
 #[test]

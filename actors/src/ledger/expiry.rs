@@ -3,7 +3,7 @@
 
 use std::io;
 
-use ring::signature::Ed25519KeyPair;
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, is_full, replace, uninterrupted};
@@ -111,6 +111,37 @@ impl<D: Disk> Log<D> {
     }
 }
 
+/// Checks the deletion records against the key whose owner signs them, and gives their number.
+pub(super) fn check_signatures(disk: &impl Disk, public_key: &[u8]) -> Result<u64, LedgerError> {
+    let key = UnparsedPublicKey::new(&ED25519, public_key);
+    let mut checked = 0;
+    for Signed { deletion, signature } in read_records(disk)? {
+        let text = serde_json::to_string(&deletion).expect("a deletion is plain data");
+        let genuine = hex::decode(signature).is_ok_and(|bytes| key.verify(text.as_bytes(), &bytes).is_ok());
+        if !genuine {
+            let what = "a record's signature is not the gateway's";
+            return Err(LedgerError::Corrupt { name: DELETIONS.to_owned(), what, lsn: 0 });
+        }
+        checked += 1;
+    }
+    Ok(checked)
+}
+
+fn read_records(disk: &impl Disk) -> Result<Vec<Signed>, LedgerError> {
+    let content = match disk.read(DELETIONS) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(LedgerError::io("reading", DELETIONS)(error)),
+    };
+    let damaged =
+        |_| LedgerError::Corrupt { name: DELETIONS.to_owned(), what: "a record does not read", lsn: 0 };
+    content
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).map_err(damaged))
+        .collect()
+}
+
 /// What the deletion records say has been forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forgotten {
@@ -122,16 +153,8 @@ pub(super) struct Forgotten {
 
 /// Reads the deletion records.
 pub(super) fn forgotten(disk: &impl Disk) -> Result<Forgotten, LedgerError> {
-    let content = match disk.read(DELETIONS) {
-        Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Forgotten::default()),
-        Err(error) => return Err(LedgerError::io("reading", DELETIONS)(error)),
-    };
     let mut forgotten = Forgotten::default();
-    for line in content.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-        let damaged =
-            |_| LedgerError::Corrupt { name: DELETIONS.to_owned(), what: "a record does not read", lsn: 0 };
-        let Signed { deletion, .. } = serde_json::from_slice(line).map_err(damaged)?;
+    for Signed { deletion, .. } in read_records(disk)? {
         forgotten.segment = deletion.segments.map_or(0, |(_, last)| last).max(forgotten.segment);
         let last_day = deletion.days.iter().filter_map(|day| time::day_of_name(day)).max();
         forgotten.day = last_day.unwrap_or(0).max(forgotten.day);

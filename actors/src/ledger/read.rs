@@ -7,7 +7,7 @@ use protocol::{CodeId, DeviceId, Epoch, Reason, RegionId, Sequence, Verdict};
 use serde::Serialize;
 
 use super::disk::Disk;
-use super::expiry::forgotten;
+use super::expiry::{check_signatures, forgotten};
 use super::format::Entry;
 use super::marks::clip;
 use super::recover::{entries, for_each_segment, read};
@@ -30,15 +30,19 @@ pub struct VerifyReport {
     pub lost: u64,
     /// Batches of days that are forgotten.
     pub forgotten_batches: u64,
+    /// Deletion records, signatures checked.
+    pub deletions: u64,
 }
 
-/// Reads everything and checks checksums, digests, seals, order and marks.
+/// Reads everything and checks checksums, digests, seals, order and marks, and the deletion records' signatures. `public_key`:
+/// Ed25519, 32 bytes.
 ///
 /// # Errors
 /// The first damage found, with the last sound LSN before it.
-pub fn verify(directory: &Path, day_keys: &Path) -> Result<VerifyReport, LedgerError> {
+pub fn verify(directory: &Path, day_keys: &Path, public_key: &[u8]) -> Result<VerifyReport, LedgerError> {
     let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
-    let mut report = VerifyReport::default();
+    let mut report =
+        VerifyReport { deletions: check_signatures(&disk, public_key)?, ..VerifyReport::default() };
     let forgotten = forgotten(&disk)?.day;
     for_each_segment(&disk, |segment| {
         report.segments += 1;

@@ -243,6 +243,29 @@ fn write_anew<D: Disk>(disk: &D, number: u64, content: &[u8]) -> Result<D::File,
     Ok(file)
 }
 
+/// How often a segment that changes while it is read is read again.
+const READS_MAX: usize = 100;
+
+/// A segment's bytes, which read as they should. A gateway may be writing: what was read around a batch that came meanwhile looks
+/// like damage, but does not look the same twice. `None` if the segment has been forgotten meanwhile.
+fn read_settled<D: Disk>(disk: &D, number: u64, is_last: bool) -> Result<Option<Vec<u8>>, LedgerError> {
+    let again = || match read(disk, number) {
+        Err(_) if forgotten(disk)?.segment >= number => Ok(None),
+        read => read.map(Some),
+    };
+    let mut bytes = again()?;
+    for _ in 0..READS_MAX {
+        let Some(known) = bytes.as_ref().filter(|_| is_last) else { break };
+        let sound = Segment::read(number, known).and_then(|segment| segment.check_tail(true));
+        let now = if sound.is_ok() { break } else { again()? };
+        if now == bytes {
+            break;
+        }
+        bytes = now;
+    }
+    Ok(bytes)
+}
+
 /// Every segment in order, each checked against its neighbours; `visit` sees each.
 pub(super) fn for_each_segment<D: Disk>(
     disk: &D,
@@ -255,10 +278,15 @@ pub(super) fn for_each_segment<D: Disk>(
     none_missing(&numbers, floor, &forgotten(disk)?)?;
     let mut before: Option<(u64, Vec<u8>)> = None;
     for &number in &numbers {
-        let bytes = read(disk, number)?;
+        let is_last = Some(&number) == numbers.last();
+        let Some(bytes) = read_settled(disk, number, is_last)? else {
+            // Forgotten since it was listed; what remembers it is forgotten with it.
+            before = None;
+            continue;
+        };
         let segment = Segment::read(number, &bytes)?;
-        segment.check_tail(Some(&number) == numbers.last())?;
-        if Some(&number) == numbers.last() {
+        segment.check_tail(is_last)?;
+        if is_last {
             floor.check(number, segment.last_lsn())?;
         }
         if let Some((number_before, bytes_before)) = &before {

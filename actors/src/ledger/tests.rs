@@ -24,6 +24,12 @@ pub(super) fn config(directory: &Path) -> LedgerConfig {
     }
 }
 
+fn public_key(config: &LedgerConfig) -> Vec<u8> {
+    use ring::signature::KeyPair;
+    let pair = ring::signature::Ed25519KeyPair::from_pkcs8(&config.signing_pkcs8).expect("a key");
+    pair.public_key().as_ref().to_vec()
+}
+
 pub(super) fn record(number: u64) -> Record {
     Record {
         code: protocol::CodeId::from_u64(number),
@@ -87,7 +93,7 @@ fn repeats_are_answered_as_recorded_and_gaps_name_what_is_missing() {
         assert_eq!(append(ledger, run(1, 1, 8, 1)).await, Outcome::EpochBehind { current: Epoch(2) });
         assert_eq!(append(ledger, run(2, 1, 0, 1)).await, Outcome::Gap { expected: Sequence(1) });
     });
-    let report = verify(&config.directory, &config.day_keys).expect("sound");
+    let report = verify(&config.directory, &config.day_keys, &public_key(&config)).expect("sound");
     assert_eq!((report.punches, report.lost), (8, 0));
 }
 
@@ -109,7 +115,7 @@ fn a_restart_remembers_marks_and_verdicts() {
     // Repeats from far before what is kept in memory are found on disk.
     let outcome = with_ledger(&config, async |ledger| append(ledger, run(1, 1, 1, 1000)).await);
     assert_eq!(flat(&outcome), expected(1, 1000));
-    let report = verify(&config.directory, &config.day_keys).expect("sound");
+    let report = verify(&config.directory, &config.day_keys, &public_key(&config)).expect("sound");
     assert_eq!(report.punches, 1000);
     assert!(report.segments > 5, "{report:?}");
 }
@@ -129,7 +135,7 @@ fn a_loss_is_recorded_once_and_the_numbering_goes_on() {
         let behind = HelloOutcome::EpochBehind { current: Epoch(3) };
         assert_eq!(ledger.hello(DeviceId(1), Epoch(2), Sequence(0)).await, behind);
     });
-    assert_eq!(verify(&config.directory, &config.day_keys).expect("sound").lost, 7);
+    assert_eq!(verify(&config.directory, &config.day_keys, &public_key(&config)).expect("sound").lost, 7);
 }
 
 #[test]
@@ -152,7 +158,10 @@ fn no_number_of_a_device_stops_the_log() {
         assert_eq!(flat(&append(ledger, run(1, 2, 1, 2)).await), expected(1, 2));
         assert!(!ledger.is_poisoned());
     });
-    assert_eq!(verify(&config.directory, &config.day_keys).expect("sound").lost, u64::MAX);
+    assert_eq!(
+        verify(&config.directory, &config.day_keys, &public_key(&config)).expect("sound").lost,
+        u64::MAX
+    );
 }
 
 #[test]
@@ -209,6 +218,68 @@ fn an_export_has_every_punch_once_in_both_formats() {
     assert_eq!(json.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count(), 18);
 }
 
+/// A disk under a gateway that writes: the first reading of a segment is from before its last but one batch and from after its
+/// last, as a long reading may be.
+struct BeingWritten {
+    disk: disk::RealDisk,
+    reads: AtomicUsize,
+}
+
+impl disk::Disk for BeingWritten {
+    type File = <disk::RealDisk as disk::Disk>::File;
+
+    fn list(&self) -> std::io::Result<Vec<String>> {
+        self.disk.list()
+    }
+
+    fn read(&self, name: &str) -> std::io::Result<Vec<u8>> {
+        let mut bytes = self.disk.read(name)?;
+        if name == segment_name(1) && self.reads.fetch_add(1, Ordering::Relaxed) == 0 {
+            let segment = scan::Segment::read(1, &bytes).expect("sound");
+            let [.., before, last] = segment.batches.as_slice() else { panic!("two batches") };
+            let (end, last, before) = (segment.end, last.len, before.len);
+            bytes[end - last - before..end - last].fill(0);
+        }
+        Ok(bytes)
+    }
+
+    fn create(&self, name: &str) -> std::io::Result<Self::File> {
+        self.disk.create(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> std::io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> std::io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn sync_directory(&self) -> std::io::Result<()> {
+        self.disk.sync_directory()
+    }
+}
+
+#[test]
+fn a_log_that_is_being_written_is_read_again_and_not_taken_for_damaged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = config(directory.path());
+    with_ledger(&config, async |ledger| {
+        for batch in 0..3 {
+            append(ledger, run(1, 1, 1 + batch * 5, 5)).await;
+        }
+    });
+    let disk = disk::RealDisk::open(&config.directory).expect("a directory");
+    let disk = BeingWritten { disk, reads: AtomicUsize::new(0) };
+    let mut batches = 0;
+    recover::for_each_segment(&disk, |segment| {
+        batches += segment.batches.len();
+        Ok(())
+    })
+    .expect("sound");
+    assert!(batches >= 3 && disk.reads.load(Ordering::Relaxed) == 2, "{batches}");
+}
+
 #[test]
 fn what_is_older_than_the_retention_is_forgotten_with_its_key() {
     const DAY_MS: u64 = 24 * 3_600_000;
@@ -229,11 +300,18 @@ fn what_is_older_than_the_retention_is_forgotten_with_its_key() {
     drop(log);
     let keys_left = std::fs::read_dir(&config.day_keys).expect("listed").count();
     assert_eq!(keys_left, 15, "today and the fourteen days before");
-    let report = verify(&config.directory, &config.day_keys).expect("what is left is sound");
+    let report =
+        verify(&config.directory, &config.day_keys, &public_key(&config)).expect("what is left is sound");
     // The segment in which the oldest day begins stays, sealed with a key that is gone.
     assert_eq!((report.batches, report.last_lsn, report.forgotten_batches), (16, 20, 1));
     let deletions = std::fs::read_to_string(config.directory.join(expiry::DELETIONS)).expect("recorded");
-    assert_eq!(deletions.lines().count(), 5);
+    assert_eq!((deletions.lines().count(), report.deletions), (5, 5));
+    let forged = deletions.replacen("\"first_lsn_left\":2", "\"first_lsn_left\":3", 1);
+    assert_ne!(forged, deletions);
+    std::fs::write(config.directory.join(expiry::DELETIONS), forged).expect("written");
+    let error = verify(&config.directory, &config.day_keys, &public_key(&config)).expect_err("forged");
+    assert!(error.to_string().contains("signature"), "{error}");
+    std::fs::write(config.directory.join(expiry::DELETIONS), deletions).expect("written");
     with_ledger(&config, async |ledger| {
         let known = HelloOutcome::Known { recorded: Sequence(20), lost: 0 };
         assert_eq!(ledger.hello(DeviceId(1), Epoch(1), Sequence(0)).await, known);

@@ -21,6 +21,8 @@ pub struct DeviceRow {
     pub places: Option<Vec<PlaceId>>,
     /// The serial number of its certificate, in hexadecimal.
     pub certificate_serial: Option<String>,
+    /// That of the certificate with which it was renewed, which stays good until it ends.
+    pub previous_serial: Option<String>,
     /// Whether it may no longer connect.
     pub revoked: bool,
     /// When its certificate ends, seconds since 1970 UTC; 0 without one.
@@ -32,7 +34,9 @@ impl Registry {
     pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
         let mut regions = self.pairs("SELECT device, region FROM device_regions ORDER BY device, region")?;
         let mut places = self.pairs("SELECT device, place FROM device_places ORDER BY device, place")?;
-        let sql = "SELECT id, class, name, all_places, certificate_serial, revoked, not_after_s FROM devices
+        let sql =
+            "SELECT id, class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial
+            FROM devices
             ORDER BY id";
         let mut query = self.connection.prepare(sql)?;
         let mut rows = query.query([])?;
@@ -52,6 +56,7 @@ impl Registry {
                 certificate_serial: row.get(4)?,
                 revoked: row.get(5)?,
                 not_after_s: row.get::<_, i64>(6)? as u64,
+                previous_serial: row.get(7)?,
             });
         }
         Ok(devices)
@@ -97,16 +102,32 @@ impl Registry {
         Ok(())
     }
 
-    /// Notes the device's new certificate; the one before it is no longer good.
+    /// Notes the device's new certificate; no other is good.
     pub fn set_certificate(
         &mut self,
         id: DeviceId,
         serial: &str,
         not_after_s: u64,
     ) -> Result<(), RegistryError> {
-        let sql = "UPDATE devices SET certificate_serial = ?2, not_after_s = ?3 WHERE id = ?1";
+        let sql = "UPDATE devices SET certificate_serial = ?2, not_after_s = ?3, previous_serial = NULL
+            WHERE id = ?1";
         let changed = self.connection.execute(sql, (number(id)?, serial, not_after_s as i64))?;
         one_device(changed)
+    }
+
+    /// Notes the certificate that the device got with the one it has, `with`. That one stays good until it ends: the answer
+    /// may be lost on its way, and the device asks again.
+    pub fn renew_certificate(
+        &mut self,
+        id: DeviceId,
+        with: &str,
+        serial: &str,
+        not_after_s: u64,
+    ) -> Result<(), RegistryError> {
+        let sql = "UPDATE devices SET certificate_serial = ?3, not_after_s = ?4, previous_serial = ?2
+            WHERE id = ?1 AND revoked = 0 AND ?2 IN (certificate_serial, previous_serial)";
+        let parameters = (number(id)?, with, serial, not_after_s as i64);
+        one_device(self.connection.execute(sql, parameters)?)
     }
 
     /// The device may no longer connect, and what would let it enrol again is gone.

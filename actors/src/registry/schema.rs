@@ -72,6 +72,8 @@ const STEPS: &[&str] = &["
         rejects_bytes INTEGER NOT NULL,
         complete INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+", "
+    ALTER TABLE devices ADD COLUMN previous_serial TEXT;
 "];
 
 /// The version that this release writes.

@@ -50,6 +50,7 @@ fn device(id: u64) -> DeviceRow {
         regions: vec![RegionId(1), RegionId(14)],
         places: None,
         certificate_serial: None,
+        previous_serial: None,
         revoked: false,
         not_after_s: 0,
     }
@@ -171,6 +172,7 @@ fn devices_keep_their_rights_certificates_and_revocation() {
     drop(registry);
     let expected = DeviceRow {
         certificate_serial: Some("0a1b".to_owned()),
+        previous_serial: None,
         not_after_s: 77,
         revoked: true,
         ..device(6)

@@ -4,13 +4,14 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use actors::keys::Keys;
 use actors::ledger::{self, ExportFormat};
 
 use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Reads everything and checks checksums, digests, seals and order.
+    /// Reads everything and checks checksums, digests, seals, order and the deletion records' signatures.
     Verify {
         #[command(flatten)]
         place: Place,
@@ -44,8 +45,12 @@ pub(crate) enum Format {
 }
 
 impl Place {
+    fn keys(&self) -> PathBuf {
+        self.keys.clone().unwrap_or_else(|| self.data.join("keys"))
+    }
+
     fn day_keys(&self) -> PathBuf {
-        self.keys.clone().unwrap_or_else(|| self.data.join("keys")).join("days")
+        Keys::days(&self.keys())
     }
 
     fn ledger(&self) -> PathBuf {
@@ -64,7 +69,8 @@ impl Command {
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
-    let report = ledger::verify(&place.ledger(), &place.day_keys())?;
+    let public_key = Keys::load(&place.keys())?.signing_public();
+    let report = ledger::verify(&place.ledger(), &place.day_keys(), &public_key)?;
     if json {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(ExitCode::SUCCESS);
@@ -77,6 +83,7 @@ fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
         ("punches", report.punches),
         ("lost punches on record", report.lost),
         ("forgotten batches", report.forgotten_batches),
+        ("deletion records", report.deletions),
     ] {
         println!("  {name:<24}{number:>12}");
     }

@@ -187,7 +187,7 @@ mod tests {
             class: DeviceClass::Gate,
             regions: vec![RegionId(1), RegionId(2)],
             places: None,
-            certificate_serial: None,
+            certificates: Vec::new(),
             revoked: false,
         }
     }
