@@ -15,9 +15,11 @@ use crate::fleet::{Fleet, FleetDevice};
 use crate::state::{Acknowledged, DeviceState};
 use crate::wire::{self, Wire, WireError};
 
+mod counts;
 mod dial;
 mod error;
 
+pub use counts::Counts;
 pub use error::DeviceError;
 
 use dial::{Call, Dial, DialError};
@@ -30,21 +32,6 @@ const UNSENT_BYTES_MAX: usize = 128 * 1024;
 const SILENCE_PING: Duration = Duration::from_secs(2);
 /// … and if it says nothing for this long it is taken for gone.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
-
-/// What happened to a device so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Times it was welcomed.
-    pub welcomes: u64,
-    /// Connections lost, or not got.
-    pub losses: u64,
-    /// `Busy` answers that made it send again.
-    pub busy: u64,
-    /// `Gap` answers that made it send again.
-    pub gaps: u64,
-    /// Times it was told that the gateway shuts down.
-    pub drains: u64,
-}
 
 enum Link {
     Down { until: Instant },
