@@ -13,4 +13,5 @@ pub mod record;
 pub mod region;
 pub mod registry;
 pub mod supervisor;
+pub mod trajectory;
 pub mod watchdog;
