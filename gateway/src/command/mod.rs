@@ -4,6 +4,7 @@ mod device;
 mod holders;
 mod keys;
 mod ledger;
+mod policy;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,9 @@ pub(crate) enum Command {
     /// Makes, rotates and lists secret keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Checks the dated rules: where a stay counts, and what each cause gives.
+    #[command(subcommand)]
+    Policy(policy::Command),
 }
 
 impl Command {
@@ -29,6 +33,7 @@ impl Command {
             Self::Ledger(command) => command.run(),
             Self::Holders(command) => command.run(),
             Self::Keys(command) => command.run(),
+            Self::Policy(command) => command.run(),
         }
     }
 }

@@ -1,0 +1,136 @@
+//! Causes, and the colour that a code has by them: the worst of those in force. Clearing one never clears another.
+
+use jiff::civil::Date;
+use protocol::{Basis, Colour};
+
+use crate::trajectory::{days_after, start_of};
+
+/// What kind of cause. The number is what the registry and the decisions keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum CauseKind {
+    /// A carrier's answer shows a stay in an epidemic area.
+    Trajectory = 1,
+    /// The citizen declares one.
+    Declaration = 2,
+    /// An authority: was close to somebody who is ill.
+    CloseContact = 3,
+    /// An authority: is ill.
+    Diagnosis = 4,
+    /// An authority: is to stay apart.
+    Quarantine = 5,
+}
+
+impl CauseKind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: &[Self] =
+        &[Self::Trajectory, Self::Declaration, Self::CloseContact, Self::Diagnosis, Self::Quarantine];
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind with that number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.number() == number)
+    }
+
+    /// Its name in files and commands.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trajectory => "trajectory",
+            Self::Declaration => "declaration",
+            Self::CloseContact => "close-contact",
+            Self::Diagnosis => "diagnosis",
+            Self::Quarantine => "quarantine",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// Whether an authority sets it by hand, and not the policy by itself.
+    pub const fn is_manual(self) -> bool {
+        match self {
+            Self::Trajectory | Self::Declaration => false,
+            Self::CloseContact | Self::Diagnosis | Self::Quarantine => true,
+        }
+    }
+
+    /// What a colour by this cause rests on.
+    pub const fn basis(self) -> Basis {
+        match self {
+            Self::Declaration => Basis::Declared,
+            Self::Trajectory | Self::CloseContact | Self::Diagnosis | Self::Quarantine => Basis::Verified,
+        }
+    }
+}
+
+/// A cause of a code. In force from its begin to its end, or until its authority clears it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// What kind.
+    pub kind: CauseKind,
+    /// What it gives.
+    pub colour: Colour,
+    /// Its begin, seconds since 1970 UTC.
+    pub from_s: u64,
+    /// Its end, not part of it, seconds since 1970 UTC.
+    pub until_s: u64,
+}
+
+impl Cause {
+    /// A cause from that moment to the end of a day, so many days after `day`.
+    pub(super) fn through(kind: CauseKind, rule: super::Rule, from_s: u64, day: Date) -> Self {
+        let until_s = start_of(days_after(day, i32::from(rule.days) + 1));
+        Self { kind, colour: rule.colour, from_s, until_s }
+    }
+
+    /// Whether it counts at that moment.
+    pub const fn is_in_force(self, now_s: u64) -> bool {
+        self.from_s <= now_s && now_s < self.until_s
+    }
+}
+
+/// How a code stands at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The worst of the causes in force.
+    pub colour: Colour,
+    /// What it rests on.
+    pub basis: Basis,
+    /// When it changes by the clock, seconds since 1970 UTC; `None` for never.
+    pub next_change_s: Option<u64>,
+}
+
+/// How a code stands with these causes, none of which was cleared. `green_basis` is what it rests on when none is in force.
+pub fn standing(causes: &[Cause], green_basis: Basis, now_s: u64) -> Standing {
+    let (colour, basis) = worst(causes, green_basis, now_s);
+    let mut bounds: Vec<u64> = causes
+        .iter()
+        .filter(|cause| cause.from_s < cause.until_s)
+        .flat_map(|cause| [cause.from_s, cause.until_s])
+        .filter(|&at_s| at_s > now_s)
+        .collect();
+    bounds.sort_unstable();
+    let next_change_s = bounds.into_iter().find(|&at_s| worst(causes, green_basis, at_s) != (colour, basis));
+    Standing { colour, basis, next_change_s }
+}
+
+fn worst(causes: &[Cause], green_basis: Basis, now_s: u64) -> (Colour, Basis) {
+    let in_force = causes.iter().filter(|cause| cause.is_in_force(now_s));
+    let worst = in_force.max_by_key(|cause| (severity(cause.colour), cause.kind.basis() == Basis::Verified));
+    worst.map_or((Colour::Green, green_basis), |cause| (cause.colour, cause.kind.basis()))
+}
+
+const fn severity(colour: Colour) -> u8 {
+    match colour {
+        Colour::Green => 0,
+        Colour::Unknown => 1,
+        Colour::Yellow => 2,
+        Colour::Red => 3,
+    }
+}

@@ -1,0 +1,207 @@
+//! The policy's file: TOML. An unknown key, a wrong type, or what no policy may say is refused with its line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::civil::Date;
+use protocol::Colour;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{CauseKind, EpidemicArea, Policy, Rule};
+use crate::trajectory::{Country, Division};
+
+/// A window is bounded by what carriers keep.
+const WINDOW_DAYS_MAX: u16 = 90;
+/// Longer presences would be no border cell's doing.
+const STAY_HOURS_MAX: u16 = 24;
+/// No cause outlives a year without being set again.
+const CAUSE_DAYS_MAX: u16 = 366;
+/// A day's delay is what carriers need; more than a week would be another window.
+const LAG_DAYS_MAX: u16 = 7;
+/// Names of versions and areas are shown and logged.
+const NAME_CHARS_MAX: usize = 64;
+
+/// What is wrong with a policy, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {what}")]
+pub struct PolicyError {
+    /// The file, as it was named.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// What is wrong, and what it has to be.
+    pub what: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: Spanned<String>,
+    window: Window,
+    #[serde(default)]
+    area: Vec<Spanned<AreaRow>>,
+    cause: BTreeMap<Spanned<String>, Spanned<CauseRow>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Window {
+    days: Spanned<u16>,
+    lag_days: Spanned<u16>,
+    stay_hours_min: Spanned<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AreaRow {
+    name: String,
+    #[serde(default)]
+    divisions: Vec<Spanned<String>>,
+    #[serde(default)]
+    countries: Vec<Spanned<String>>,
+    from: toml::value::Datetime,
+    until: Option<toml::value::Datetime>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CauseRow {
+    colour: String,
+    days: u16,
+}
+
+/// Where in the text, and what.
+struct Wrong(std::ops::Range<usize>, String);
+
+impl Policy {
+    /// Reads a policy; `path` is for the error.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, PolicyError> {
+        let error = |Wrong(span, what): Wrong| {
+            let before = text.get(..span.start).unwrap_or_default();
+            PolicyError { file: path.display().to_string(), line: before.matches('\n').count() + 1, what }
+        };
+        let file: File = toml::from_str(text)
+            .map_err(|wrong| error(Wrong(wrong.span().unwrap_or_default(), wrong.message().to_owned())))?;
+        read(file).map_err(error)
+    }
+}
+
+fn read(file: File) -> Result<Policy, Wrong> {
+    if !is_name(file.version.get_ref()) {
+        return Err(Wrong(file.version.span(), format!("a version has 1 to {NAME_CHARS_MAX} characters")));
+    }
+    let Window { days, lag_days, stay_hours_min } = &file.window;
+    let mut areas = Vec::new();
+    for row in &file.area {
+        areas.push(area(row)?);
+    }
+    Ok(Policy {
+        window_days: within(days, 1..=WINDOW_DAYS_MAX, "days of the window")?,
+        // A window that includes today would call a day clean that is not over.
+        lag_days: within(lag_days, 1..=LAG_DAYS_MAX, "days of lag")?,
+        stay_s_min: u64::from(within(stay_hours_min, 1..=STAY_HOURS_MAX, "hours of a stay")?) * 3600,
+        areas,
+        rules: rules(&file.cause)?,
+        version: file.version.into_inner(),
+    })
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
+fn within(value: &Spanned<u16>, range: std::ops::RangeInclusive<u16>, what: &str) -> Result<u16, Wrong> {
+    let (number, low, high) = (*value.get_ref(), range.start(), range.end());
+    if range.contains(&number) {
+        Ok(number)
+    } else {
+        Err(Wrong(value.span(), format!("{number} {what} are not {low} to {high}")))
+    }
+}
+
+fn area(row: &Spanned<AreaRow>) -> Result<EpidemicArea, Wrong> {
+    let AreaRow { name, divisions, countries, from, until } = row.get_ref();
+    let wrong = |what: &str| Wrong(row.span(), format!("area {name:?}: {what}"));
+    if !is_name(name) {
+        return Err(wrong("a name has 1 to 64 characters"));
+    }
+    if divisions.is_empty() && countries.is_empty() {
+        return Err(wrong("it has neither divisions nor countries"));
+    }
+    let from = date(*from).ok_or_else(|| wrong("`from` is no day"))?;
+    let until = until.map(|until| date(until).ok_or_else(|| wrong("`until` is no day"))).transpose()?;
+    if until.is_some_and(|until| until < from) {
+        return Err(wrong("it ends before it begins"));
+    }
+    let division = |text: &Spanned<String>| {
+        let what = || format!("{:?} is not the first two or four digits of a division code", text.get_ref());
+        Division::parse(text.get_ref()).ok_or_else(|| Wrong(text.span(), what()))
+    };
+    let country = |text: &Spanned<String>| {
+        let what = || format!("{:?} is not two capitals of ISO 3166-1", text.get_ref());
+        match Country::parse(text.get_ref()) {
+            // The mainland is known by its divisions.
+            Some(country) if text.get_ref() != "CN" => Ok(country),
+            Some(_) | None => Err(Wrong(text.span(), what())),
+        }
+    };
+    Ok(EpidemicArea {
+        name: name.clone(),
+        divisions: divisions.iter().map(division).collect::<Result<_, _>>()?,
+        countries: countries.iter().map(country).collect::<Result<_, _>>()?,
+        from,
+        until,
+    })
+}
+
+fn date(value: toml::value::Datetime) -> Option<Date> {
+    match (value.date, value.time) {
+        (Some(date), None) => {
+            Date::new(i16::try_from(date.year).ok()?, date.month as i8, date.day as i8).ok()
+        }
+        _ => None,
+    }
+}
+
+type CauseRows = BTreeMap<Spanned<String>, Spanned<CauseRow>>;
+
+fn rules(rows: &CauseRows) -> Result<[Rule; CauseKind::ALL.len()], Wrong> {
+    for name in rows.keys() {
+        if CauseKind::from_name(name.get_ref()).is_none() {
+            let known: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.name()).collect();
+            let what = format!("no cause is called {:?}; there are {}", name.get_ref(), known.join(", "));
+            return Err(Wrong(name.span(), what));
+        }
+    }
+    let mut rules = Vec::new();
+    for &kind in CauseKind::ALL {
+        let row = rows.iter().find(|(name, _)| name.get_ref() == kind.name());
+        let Some((_, row)) = row else {
+            return Err(Wrong(0..0, format!("[cause.{}] is missing", kind.name())));
+        };
+        rules.push((rule(row)?, row.span()));
+    }
+    let of = |kind: CauseKind| &rules[kind.number() as usize - 1];
+    let ((found, _), (declared, span)) = (of(CauseKind::Trajectory), of(CauseKind::Declaration));
+    if declared != found {
+        let what = "a declared stay gives what a found one gives: consent would not be free otherwise";
+        return Err(Wrong(span.clone(), what.to_owned()));
+    }
+    Ok(std::array::from_fn(|index| rules[index].0))
+}
+
+fn rule(row: &Spanned<CauseRow>) -> Result<Rule, Wrong> {
+    let CauseRow { colour, days } = row.get_ref();
+    let wrong = |what: String| Wrong(row.span(), what);
+    let colour = match Colour::from_name(colour) {
+        Some(colour @ (Colour::Red | Colour::Yellow)) => colour,
+        Some(Colour::Green | Colour::Unknown) | None => {
+            return Err(wrong(format!("a cause gives red or yellow, not {colour:?}")));
+        }
+    };
+    if !(1..=CAUSE_DAYS_MAX).contains(days) {
+        return Err(wrong(format!("{days} days are not 1 to {CAUSE_DAYS_MAX}: every cause ends")));
+    }
+    Ok(Rule { colour, days: *days })
+}

@@ -1,0 +1,87 @@
+//! What a stay, a declaration or an authority's word makes of a code. Pure: evidence, policy and day go in, causes and colour
+//! come out; nobody is asked and nothing is stored here. The policy is dated data, read by [`Policy::parse`].
+
+mod cause;
+mod file;
+mod outcome;
+
+use jiff::civil::Date;
+use protocol::Colour;
+
+use crate::trajectory::{Area, Country, Days, Division, days_after};
+
+pub use cause::{Cause, CauseKind, Standing, standing};
+pub use file::PolicyError;
+pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted};
+
+/// The policy of a new development city.
+pub const DEVELOPMENT: &str = include_str!("../../data/policy.toml");
+
+/// One version of the policy, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    version: String,
+    window_days: u16,
+    lag_days: u16,
+    stay_s_min: u64,
+    areas: Vec<EpidemicArea>,
+    rules: [Rule; CauseKind::ALL.len()],
+}
+
+/// Where a stay counts, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct EpidemicArea {
+    name: String,
+    divisions: Vec<Division>,
+    countries: Vec<Country>,
+    from: Date,
+    until: Option<Date>,
+}
+
+impl EpidemicArea {
+    fn contains(&self, area: Area) -> bool {
+        match area {
+            Area::City(city) => self.divisions.iter().any(|division| division.contains(city)),
+            Area::Country(country) => self.countries.contains(&country),
+        }
+    }
+
+    fn is_in_effect(&self, day: Date) -> bool {
+        self.from <= day && self.until.is_none_or(|until| day <= until)
+    }
+}
+
+/// What a cause gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Never green, never unknown.
+    pub colour: Colour,
+    /// How long, in days.
+    pub days: u16,
+}
+
+impl Policy {
+    /// Its name, which every decision carries.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What a cause of that kind gives.
+    pub const fn rule(&self, kind: CauseKind) -> Rule {
+        self.rules[kind.number() as usize - 1]
+    }
+
+    /// The days that carriers are asked for on that day.
+    pub fn window(&self, today: Date) -> Days {
+        let last = days_after(today, -i32::from(self.lag_days));
+        Days { first: days_after(last, 1 - i32::from(self.window_days)), last }
+    }
+
+    /// The areas that count on that day, by name.
+    pub fn areas_in_effect(&self, day: Date) -> impl Iterator<Item = &str> {
+        self.areas.iter().filter(move |area| area.is_in_effect(day)).map(|area| area.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;
