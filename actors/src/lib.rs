@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod policy;
 pub mod record;
 pub mod region;
+pub mod registrar;
 pub mod registry;
 pub mod supervisor;
 pub mod trajectory;

@@ -19,10 +19,14 @@ pub enum CauseKind {
     Diagnosis = 4,
     /// An authority: is to stay apart.
     Quarantine = 5,
+    /// A colour that came with an import.
+    Inherited = 6,
+    /// The same, resting on a declaration.
+    InheritedDeclared = 7,
 }
 
 impl CauseKind {
-    /// Every kind, in the order of their numbers.
+    /// Every kind that a policy has a rule for, in the order of their numbers.
     pub const ALL: &[Self] =
         &[Self::Trajectory, Self::Declaration, Self::CloseContact, Self::Diagnosis, Self::Quarantine];
 
@@ -33,7 +37,8 @@ impl CauseKind {
 
     /// The kind with that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.number() == number)
+        let inherited = [Self::Inherited, Self::InheritedDeclared];
+        Self::ALL.iter().copied().chain(inherited).find(|kind| kind.number() == number)
     }
 
     /// Its name in files and commands.
@@ -44,6 +49,7 @@ impl CauseKind {
             Self::CloseContact => "close-contact",
             Self::Diagnosis => "diagnosis",
             Self::Quarantine => "quarantine",
+            Self::Inherited | Self::InheritedDeclared => "inherited",
         }
     }
 
@@ -55,7 +61,7 @@ impl CauseKind {
     /// Whether an authority sets it by hand, and not the policy by itself.
     pub const fn is_manual(self) -> bool {
         match self {
-            Self::Trajectory | Self::Declaration => false,
+            Self::Trajectory | Self::Declaration | Self::Inherited | Self::InheritedDeclared => false,
             Self::CloseContact | Self::Diagnosis | Self::Quarantine => true,
         }
     }
@@ -63,8 +69,10 @@ impl CauseKind {
     /// What a colour by this cause rests on.
     pub const fn basis(self) -> Basis {
         match self {
-            Self::Declaration => Basis::Declared,
-            Self::Trajectory | Self::CloseContact | Self::Diagnosis | Self::Quarantine => Basis::Verified,
+            Self::Declaration | Self::InheritedDeclared => Basis::Declared,
+            Self::Trajectory | Self::CloseContact | Self::Diagnosis | Self::Quarantine | Self::Inherited => {
+                Basis::Verified
+            }
         }
     }
 }

@@ -66,9 +66,9 @@ impl Policy {
         &self.version
     }
 
-    /// What a cause of that kind gives.
-    pub const fn rule(&self, kind: CauseKind) -> Rule {
-        self.rules[kind.number() as usize - 1]
+    /// What a cause of that kind gives; `None` for a kind that no policy sets.
+    pub fn rule(&self, kind: CauseKind) -> Option<Rule> {
+        self.rules.get(usize::from(kind.number()) - 1).copied()
     }
 
     /// The days that carriers are asked for on that day.

@@ -89,8 +89,8 @@ pub enum SubmitError {
 pub struct Submitted {
     /// The cause that it sets, if any.
     pub cause: Option<Cause>,
-    /// What green rests on.
-    pub green_basis: Basis,
+    /// What the code rests on when no cause is in force.
+    pub rest_basis: Basis,
 }
 
 impl Policy {
@@ -114,8 +114,8 @@ impl Policy {
         now_s: u64,
     ) -> Result<Submitted, SubmitError> {
         let today = day_of(now_s);
-        let cause = |kind, day| Some(Cause::through(kind, self.rule(kind), now_s, day));
-        let submitted = |cause, green_basis| Ok(Submitted { cause, green_basis });
+        let cause = |kind, day| self.rule(kind).map(|rule| Cause::through(kind, rule, now_s, day));
+        let submitted = |cause, rest_basis| Ok(Submitted { cause, rest_basis });
         match (outcome.field(), declared) {
             (Field::LockedYes, Some(false)) => Err(SubmitError::Locked),
             (Field::LockedYes, None | Some(true)) => {

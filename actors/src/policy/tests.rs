@@ -153,7 +153,7 @@ fn every_row_of_the_outcome_table() {
         assert_eq!((outcome.field(), outcome.offers_travel_page()), (field, link), "{outcome:?}");
         for (declared, expected) in [Some(true), Some(false), None].into_iter().zip(expected) {
             let submitted = policy().submit(&outcome, declared, now_s);
-            let row = submitted.map(|done| (done.cause.map(|cause| cause.kind), done.green_basis));
+            let row = submitted.map(|done| (done.cause.map(|cause| cause.kind), done.rest_basis));
             assert_eq!(row, expected, "{outcome:?} declared {declared:?}");
         }
     }

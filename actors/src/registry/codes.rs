@@ -1,9 +1,9 @@
 //! Codes: a narrow table, read whole at each start. A change is durable here before it is seen in memory.
 
-use protocol::{Class, CodeId, Colour};
+use protocol::{Class, CodeId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Registry, RegistryError};
+use super::{Change, Registry, RegistryError};
 use crate::codes::{CodeEntry, Codes};
 
 /// Codes changed by the clock in one transaction: keeps it short beside other writers.
@@ -68,7 +68,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// Turns codes green whose cause has ended by the clock: durable first, then in memory. Gives their number. To be
+    /// Brings codes to where their causes have them once time has changed that: durable first, then in memory. Gives their number. To be
     /// called at start, also for what fell due while the gateway was down, and then every few seconds.
     pub fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {
         let mut changed = 0;
@@ -86,21 +86,16 @@ impl Registry {
 
     fn expire_some(&self, now_s: u32) -> Result<Vec<(CodeId, CodeEntry)>, RegistryError> {
         let mut query = self.connection.prepare_cached(
-            "SELECT id, tags, next_change_s FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1 LIMIT ?2",
+            "SELECT id FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1 LIMIT ?2",
         )?;
-        let mut rows = query.query((now_s, DUE_PER_TRANSACTION as i64))?;
-        let mut due = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (code, before) = read(row)?;
-            let version = before.version().wrapping_add(1);
-            due.push((code, CodeEntry::new(Colour::Green, before.basis(), before.class(), 0, version)));
-        }
-        let sql = "UPDATE codes SET tags = ?2, next_change_s = ?3 WHERE id = ?1";
-        let mut update = self.connection.prepare_cached(sql)?;
-        for (code, entry) in &due {
-            update.execute((code.get() as i64, entry.to_tags(), entry.next_change_s()))?;
-        }
-        Ok(due)
+        let ids = query.query_map((now_s, DUE_PER_TRANSACTION as i64), |row| row.get::<_, i64>(0))?;
+        let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+        let change = Change { cause: None, authority: "clock", policy: "" };
+        let settle = |id: i64| {
+            let code = CodeId::from_u64(id as u64).ok_or(RegistryError::Damaged { what: "code" })?;
+            Ok((code, self.settle(code, &change, u64::from(now_s))?))
+        };
+        ids.into_iter().map(settle).collect()
     }
 
     /// How many codes are those of imported holders.

@@ -1,7 +1,9 @@
 //! The durable store of people, codes, regions, places and devices: SQLite in WAL mode with `synchronous=FULL`. It has one
 //! writer. Personal fields are sealed, phones and documents are found by keyed hash; no plain one is in the file.
 
+mod causes;
 mod codes;
+mod consents;
 mod devices;
 mod enrolments;
 pub(crate) mod imports;
@@ -18,6 +20,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::keys::Keys;
+pub(crate) use causes::Change;
+pub use causes::{CauseRow, DecisionRow};
+pub(crate) use consents::ConsentState;
+pub use consents::{ConsentId, Flow};
 pub use devices::DeviceRow;
 pub use lock::DirectoryLock;
 pub use people::Person;
@@ -121,6 +127,11 @@ impl Registry {
         self.meta("gateway")?
             .and_then(|value| value.parse().ok())
             .ok_or(RegistryError::Damaged { what: "gateway number" })
+    }
+
+    /// A random number, for a code.
+    pub(crate) fn random(&self) -> Result<u64, RegistryError> {
+        self.sealer.random()
     }
 
     pub(crate) fn meta(&self, name: &str) -> Result<Option<String>, RegistryError> {

@@ -74,6 +74,48 @@ const STEPS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 ", "
     ALTER TABLE devices ADD COLUMN previous_serial TEXT;
+", "
+    -- What a code rests on when no cause is in force; null until its holder has submitted a form here.
+    ALTER TABLE people ADD COLUMN rest_basis INTEGER;
+    CREATE TABLE causes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        code INTEGER NOT NULL REFERENCES codes (id),
+        kind INTEGER NOT NULL,
+        colour INTEGER NOT NULL,
+        from_s INTEGER NOT NULL,
+        until_s INTEGER NOT NULL,
+        authority TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        evidence BLOB,
+        cleared_s INTEGER
+    ) STRICT;
+    CREATE INDEX causes_code ON causes (code);
+    CREATE TABLE decisions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_s INTEGER NOT NULL,
+        subject BLOB NOT NULL,
+        from_colour INTEGER NOT NULL,
+        to_colour INTEGER NOT NULL,
+        cause INTEGER REFERENCES causes (id),
+        authority TEXT NOT NULL,
+        policy TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX decisions_subject ON decisions (subject);
+    CREATE TABLE consents (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        phone_hash BLOB NOT NULL,
+        flow INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        given_s INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        outcome BLOB
+    ) STRICT;
+    CREATE INDEX consents_outcome ON consents (given_s) WHERE outcome IS NOT NULL;
+    CREATE TABLE stays (
+        phone_hash BLOB PRIMARY KEY,
+        sealed BLOB NOT NULL,
+        until_s INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
 "];
 
 /// The version that this release writes.

@@ -45,6 +45,12 @@ impl Sealer {
         *context.sign().as_ref().first_chunk().expect("the hash is longer")
     }
 
+    pub(super) fn random(&self) -> Result<u64, RegistryError> {
+        let mut bytes = [0; 8];
+        self.random.fill(&mut bytes).map_err(|_| no_random())?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
     /// Seals `plain`: nonce, then ciphertext and tag.
     pub(super) fn seal(&self, owner: u64, plain: &[u8]) -> Result<Vec<u8>, RegistryError> {
         let mut nonce = [0; NONCE_LEN];

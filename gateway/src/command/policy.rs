@@ -40,7 +40,8 @@ fn show(policy: &Policy) {
         if areas.is_empty() { "none".into() } else { areas.join(", ") }
     );
     for &kind in CauseKind::ALL {
-        let rule = policy.rule(kind);
-        println!("  {:<24}{}, {} days", kind.name(), rule.colour, rule.days);
+        if let Some(rule) = policy.rule(kind) {
+            println!("  {:<24}{}, {} days", kind.name(), rule.colour, rule.days);
+        }
     }
 }

@@ -1,0 +1,244 @@
+//! Causes of colours and the decisions they led to. A row is never removed while its code lives; clearing one says when.
+
+use protocol::{Basis, CodeId, Colour};
+use rusqlite::params;
+
+use super::{Registry, RegistryError};
+use crate::codes::CodeEntry;
+use crate::policy::{Cause, CauseKind, Standing, standing};
+
+/// A cause as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CauseRow {
+    /// Its number.
+    pub id: i64,
+    /// What it gives, and when.
+    pub cause: Cause,
+    /// Who set it, and alone may clear it.
+    pub authority: String,
+    /// The policy's version by which it was set.
+    pub policy: String,
+    /// When it was cleared, seconds since 1970 UTC.
+    pub cleared_s: Option<u64>,
+}
+
+/// A change of a colour. It holds no personal data: its code is a keyed hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionRow {
+    /// Its number, which an appeal names.
+    pub id: i64,
+    /// When, seconds since 1970 UTC.
+    pub at_s: u64,
+    /// The colour before.
+    pub from: Colour,
+    /// The colour after.
+    pub to: Colour,
+    /// The cause that was set or cleared; `None` if time alone changed it.
+    pub cause: Option<i64>,
+    /// By whom: an authority, or the clock.
+    pub authority: String,
+    /// The policy's version.
+    pub policy: String,
+}
+
+/// What changes a code.
+pub(crate) struct Change<'a> {
+    pub(crate) cause: Option<i64>,
+    pub(crate) authority: &'a str,
+    pub(crate) policy: &'a str,
+}
+
+impl Registry {
+    /// Every cause of the code, the oldest first.
+    pub fn causes(&self, code: CodeId) -> Result<Vec<CauseRow>, RegistryError> {
+        let sql = "SELECT id, kind, colour, from_s, until_s, authority, policy, cleared_s FROM causes
+            WHERE code = ?1 ORDER BY id";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([code.get() as i64])?;
+        let mut causes = Vec::new();
+        while let Some(row) = rows.next()? {
+            let damaged = RegistryError::Damaged { what: "cause" };
+            let (Some(kind), Some(colour)) =
+                (CauseKind::from_number(row.get(1)?), Colour::from_number(row.get(2)?))
+            else {
+                return Err(damaged);
+            };
+            let cause = Cause { kind, colour, from_s: seconds(row.get(3)?), until_s: seconds(row.get(4)?) };
+            causes.push(CauseRow {
+                id: row.get(0)?,
+                cause,
+                authority: row.get(5)?,
+                policy: row.get(6)?,
+                cleared_s: row.get::<_, Option<i64>>(7)?.map(seconds),
+            });
+        }
+        Ok(causes)
+    }
+
+    /// The changes of the code's colour, the oldest first.
+    pub fn decisions(&self, code: CodeId) -> Result<Vec<DecisionRow>, RegistryError> {
+        let sql = "SELECT id, at_s, from_colour, to_colour, cause, authority, policy FROM decisions
+            WHERE subject = ?1 ORDER BY id";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([self.subject(code)])?;
+        let mut decisions = Vec::new();
+        while let Some(row) = rows.next()? {
+            let colour =
+                |number| Colour::from_number(number).ok_or(RegistryError::Damaged { what: "decision" });
+            decisions.push(DecisionRow {
+                id: row.get(0)?,
+                at_s: seconds(row.get(1)?),
+                from: colour(row.get(2)?)?,
+                to: colour(row.get(3)?)?,
+                cause: row.get(4)?,
+                authority: row.get(5)?,
+                policy: row.get(6)?,
+            });
+        }
+        Ok(decisions)
+    }
+
+    /// Adds a cause and gives its number. Part of the caller's transaction, which settles the code afterwards.
+    pub(crate) fn insert_cause(
+        &self,
+        code: CodeId,
+        cause: Cause,
+        authority: &str,
+        policy: &str,
+        evidence: Option<&[u8]>,
+    ) -> Result<i64, RegistryError> {
+        let sql = "INSERT INTO causes (code, kind, colour, from_s, until_s, authority, policy, evidence)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        self.connection.prepare_cached(sql)?.execute(params![
+            code.get() as i64,
+            cause.kind.number(),
+            cause.colour.number(),
+            stored(cause.from_s),
+            stored(cause.until_s),
+            authority,
+            policy,
+            evidence
+        ])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Clears a cause from that moment on. Part of the caller's transaction.
+    pub(crate) fn clear_cause(&self, id: i64, now_s: u64) -> Result<(), RegistryError> {
+        let sql = "UPDATE causes SET cleared_s = ?2 WHERE id = ?1 AND cleared_s IS NULL";
+        match self.connection.prepare_cached(sql)?.execute((id, stored(now_s)))? {
+            1 => Ok(()),
+            _ => Err(RegistryError::Missing { what: "cause in force" }),
+        }
+    }
+
+    /// The code and the cause of that number.
+    pub(crate) fn cause(&self, id: i64) -> Result<Option<(CodeId, CauseRow)>, RegistryError> {
+        use rusqlite::OptionalExtension;
+        let sql = "SELECT code FROM causes WHERE id = ?1";
+        let code: Option<i64> = self.connection.query_row(sql, [id], |row| row.get(0)).optional()?;
+        let Some(code) = code else { return Ok(None) };
+        let code = CodeId::from_u64(code as u64).ok_or(RegistryError::Damaged { what: "cause" })?;
+        Ok(self.causes(code)?.into_iter().find(|row| row.id == id).map(|row| (code, row)))
+    }
+
+    /// A colour that came with an import, or with a made-up city, has no cause row; before another cause joins it, it gets one,
+    /// so that it does not vanish under it. Part of the caller's transaction.
+    pub(crate) fn keep_inherited(&self, code: CodeId, now_s: u64) -> Result<(), RegistryError> {
+        let Some(entry) = self.code(code)? else { return Ok(()) };
+        let inherited = matches!(entry.colour(), Colour::Red | Colour::Yellow);
+        if !inherited || !self.causes(code)?.is_empty() {
+            return Ok(());
+        }
+        let until_s = match entry.next_change_s() {
+            0 => i64::MAX as u64,
+            until_s => u64::from(until_s),
+        };
+        let kind = match entry.basis() {
+            Basis::Declared => CauseKind::InheritedDeclared,
+            Basis::Verified | Basis::Nothing => CauseKind::Inherited,
+        };
+        let cause = Cause { kind, colour: entry.colour(), from_s: now_s, until_s };
+        self.insert_cause(code, cause, INHERITED, "", None).map(|_| ())
+    }
+
+    /// Brings the code to where its causes have it at that moment, and records the decision if its colour changes. Part of the
+    /// caller's transaction; the entry is for memory, once that is durable.
+    pub(crate) fn settle(
+        &self,
+        code: CodeId,
+        change: &Change<'_>,
+        now_s: u64,
+    ) -> Result<CodeEntry, RegistryError> {
+        let before = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
+        let Standing { colour, basis, next_change_s } = self.standing(code, before, now_s)?;
+        let next_change_s = next_change_s.map_or(0, |at_s| u32::try_from(at_s).unwrap_or(u32::MAX));
+        let version = before.version().wrapping_add(1);
+        let entry = CodeEntry::new(colour, basis, before.class(), next_change_s, version);
+        let sql = "UPDATE codes SET tags = ?2, next_change_s = ?3 WHERE id = ?1";
+        let parameters = (code.get() as i64, entry.to_tags(), entry.next_change_s());
+        self.connection.prepare_cached(sql)?.execute(parameters)?;
+        if before.colour() != colour {
+            let sql =
+                "INSERT INTO decisions (at_s, subject, from_colour, to_colour, cause, authority, policy)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            self.connection.prepare_cached(sql)?.execute(params![
+                stored(now_s),
+                self.subject(code),
+                before.colour().number(),
+                colour.number(),
+                change.cause,
+                change.authority,
+                change.policy
+            ])?;
+        }
+        Ok(entry)
+    }
+
+    fn standing(&self, code: CodeId, before: CodeEntry, now_s: u64) -> Result<Standing, RegistryError> {
+        let causes: Vec<Cause> = self
+            .causes(code)?
+            .iter()
+            .filter(|row| row.cleared_s.is_none_or(|cleared_s| cleared_s > now_s))
+            .map(|row| row.cause)
+            .collect();
+        let rest = self.rest_basis(code)?.unwrap_or(before.basis());
+        let mut standing = standing(&causes, rest, now_s);
+        // Nothing is known of who never said anything: that is not green.
+        if standing.colour == Colour::Green && standing.basis == Basis::Nothing {
+            standing.colour = Colour::Unknown;
+        }
+        Ok(standing)
+    }
+
+    /// What the code rests on without a cause in force; `None` until its holder has submitted a form here.
+    fn rest_basis(&self, code: CodeId) -> Result<Option<Basis>, RegistryError> {
+        use rusqlite::OptionalExtension;
+        let sql = "SELECT rest_basis FROM people WHERE code = ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let number: Option<Option<u8>> = query.query_row([code.get() as i64], |row| row.get(0)).optional()?;
+        let read = |number| Basis::from_number(number).ok_or(RegistryError::Damaged { what: "person" });
+        number.flatten().map(read).transpose()
+    }
+
+    /// Notes what the code rests on without a cause in force. Part of the caller's transaction.
+    pub(crate) fn set_rest_basis(&self, code: CodeId, basis: Basis) -> Result<(), RegistryError> {
+        let sql = "UPDATE people SET rest_basis = ?2 WHERE code = ?1";
+        self.connection.prepare_cached(sql)?.execute((code.get() as i64, basis.number()))?;
+        Ok(())
+    }
+
+    fn subject(&self, code: CodeId) -> super::seal::Hash {
+        self.sealer.hash("decision", &code.get().to_string())
+    }
+}
+
+/// Who set a colour that came with an import.
+const INHERITED: &str = "former-system";
+
+fn seconds(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+fn stored(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
