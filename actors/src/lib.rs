@@ -9,6 +9,7 @@ pub mod holders;
 pub mod judge;
 pub mod keys;
 pub mod ledger;
+pub mod operators;
 pub mod policy;
 pub mod record;
 pub mod region;

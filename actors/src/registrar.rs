@@ -6,6 +6,7 @@ use std::sync::Arc;
 use protocol::{Class, CodeId};
 
 use crate::codes::{CodeEntry, Codes};
+use crate::operators::Signed;
 use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, SubmitError};
 use crate::registry::people::Added;
 use crate::registry::{
@@ -215,30 +216,25 @@ impl<'a> Registrar<'a> {
             }
             let cause = submitted.cause.map(|cause| set_once(registry, code, cause, &policy)).transpose()?;
             let authority = submitted.cause.map_or(CITIZEN, |cause| authority_of(cause.kind));
-            let change = Change { cause, authority, policy: policy.version() };
+            let change = Change { cause, authority, operators: "", policy: policy.version() };
             Ok(Taken { code, entry: registry.settle(code, &change, now_s)?, is_new })
         })?;
         self.codes.put(taken.code, taken.entry);
         Ok(taken)
     }
 
-    /// An authority sets a cause until the end of a day. Who may is the caller's to check.
+    /// An authority sets a cause until the end of a day.
     pub fn add_cause(
         &mut self,
         code: CodeId,
         kind: CauseKind,
-        authority: &str,
+        by: &Signed,
         until: jiff::civil::Date,
         now_s: u64,
     ) -> Result<i64, RegistrarError> {
         let Some(rule) = self.policy.rule(kind).filter(|_| kind.is_manual()) else {
             return Err(RegistrarError::Cause("this cause is not set by hand"));
         };
-        if authority.is_empty() || [CITIZEN, CARRIER].contains(&authority) {
-            return Err(RegistrarError::Cause(
-                "an authority is named, and it is neither citizen nor carrier",
-            ));
-        }
         let until_s = start_of(days_after(until, 1));
         let latest_s = start_of(days_after(day_of(now_s), i32::from(rule.days) + 1));
         if until_s <= now_s || until_s > latest_s {
@@ -248,8 +244,8 @@ impl<'a> Registrar<'a> {
         let policy = Arc::clone(&self.policy);
         let (id, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
             registry.keep_inherited(code, now_s)?;
-            let id = registry.insert_cause(code, cause, authority, policy.version(), None)?;
-            let change = Change { cause: Some(id), authority, policy: policy.version() };
+            let id = registry.insert_cause(code, cause, &by.authority, policy.version(), None)?;
+            let change = by_hand(id, by, &policy);
             Ok((id, registry.settle(code, &change, now_s)?))
         })?;
         self.codes.put(code, entry);
@@ -257,15 +253,15 @@ impl<'a> Registrar<'a> {
     }
 
     /// The authority that set a cause takes it back; every other cause stays.
-    pub fn clear_cause(&mut self, id: i64, authority: &str, now_s: u64) -> Result<CodeId, RegistrarError> {
+    pub fn clear_cause(&mut self, id: i64, by: &Signed, now_s: u64) -> Result<CodeId, RegistrarError> {
         let policy = Arc::clone(&self.policy);
         let (code, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
             let (code, row) = registry.cause(id)?.ok_or(RegistryError::Missing { what: "cause" })?;
-            if row.authority != authority {
+            if row.authority != by.authority {
                 return Err(RegistrarError::Cause("only the authority that set a cause clears it"));
             }
             registry.clear_cause(id, now_s)?;
-            let change = Change { cause: Some(id), authority, policy: policy.version() };
+            let change = by_hand(id, by, &policy);
             Ok((code, registry.settle(code, &change, now_s)?))
         })?;
         self.codes.put(code, entry);
@@ -278,6 +274,11 @@ impl<'a> Registrar<'a> {
         let (causes, decisions) = (self.registry.causes(code)?, self.registry.decisions(code)?);
         Ok(Some(Why { entry, causes, decisions }))
     }
+}
+
+fn by_hand<'a>(cause: i64, by: &'a Signed, policy: &'a Policy) -> Change<'a> {
+    let Signed { authority, operators } = by;
+    Change { cause: Some(cause), authority, operators, policy: policy.version() }
 }
 
 fn authority_of(kind: CauseKind) -> &'static str {

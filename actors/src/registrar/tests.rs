@@ -99,6 +99,10 @@ fn trajectory(visits: Vec<Visit>) -> CarrierAnswer {
     CarrierAnswer::Trajectory(Trajectory { covered, visits })
 }
 
+fn by(authority: &str) -> Signed {
+    Signed { authority: authority.to_owned(), operators: "li-na,wang-wei".to_owned() }
+}
+
 fn hubei(on: &str) -> CarrierAnswer {
     let (area, from_s) = (Area::City(Division::parse("4201").unwrap()), at(on));
     trajectory(vec![Visit { area, from_s, until_s: from_s + 5 * 3600 }])
@@ -241,21 +245,22 @@ fn clearing_one_cause_leaves_the_others_and_only_its_authority_may() {
     let code = bench.submit(&form(1, Some(true), None), now()).unwrap().code;
     let until = day("2020-03-10");
     let mut registrar = bench.registrar();
-    let contact = registrar.add_cause(code, CauseKind::CloseContact, "cdc", until, now()).unwrap();
-    let apart = registrar.add_cause(code, CauseKind::Quarantine, "community", until, now()).unwrap();
+    let contact = registrar.add_cause(code, CauseKind::CloseContact, &by("cdc"), until, now()).unwrap();
+    let apart = registrar.add_cause(code, CauseKind::Quarantine, &by("community"), until, now()).unwrap();
     for (id, authority) in [(contact, "community"), (apart, "cdc"), (contact, "citizen"), (999, "cdc")] {
-        assert!(registrar.clear_cause(id, authority, now()).is_err(), "{id} {authority}");
+        assert!(registrar.clear_cause(id, &by(authority), now()).is_err(), "{id} {authority}");
     }
-    registrar.clear_cause(contact, "cdc", now()).unwrap();
-    assert!(registrar.clear_cause(contact, "cdc", now()).is_err(), "cleared once");
+    registrar.clear_cause(contact, &by("cdc"), now()).unwrap();
+    assert!(registrar.clear_cause(contact, &by("cdc"), now()).is_err(), "cleared once");
     assert_eq!(bench.shown(code), RED_DECLARED, "the declaration is left");
     let consent = bench.asked(Flow::Modify, &person(1).phone, &clean(), now());
     bench.submit(&form(1, Some(false), Some(consent)), now()).unwrap();
     assert_eq!(bench.shown(code), (Colour::Yellow, Basis::Verified), "the quarantine is left");
-    bench.registrar().clear_cause(apart, "community", now()).unwrap();
+    bench.registrar().clear_cause(apart, &by("community"), now()).unwrap();
     assert_eq!(bench.shown(code), GREEN, "as fast as it was set");
     let why = bench.registrar().why(code).unwrap().unwrap();
     assert_eq!((why.causes.len(), why.entry.colour()), (3, Colour::Green));
+    assert_eq!(why.decisions.last().unwrap().operators, "li-na,wang-wei");
     assert!(why.causes.iter().all(|row| row.cleared_s == Some(now())));
 }
 
@@ -268,27 +273,24 @@ fn saying_no_does_not_take_a_declared_yes_back() {
 }
 
 #[test]
-fn a_cause_by_hand_names_an_authority_and_ends() {
+fn a_cause_by_hand_ends_within_the_days_of_its_policy() {
     let mut bench = Bench::new();
     let code = bench.submit(&form(1, Some(false), None), now()).unwrap().code;
     let mut registrar = bench.registrar();
-    for (kind, authority, until) in [
-        (CauseKind::CloseContact, "", "2020-03-01"),
-        (CauseKind::CloseContact, "citizen", "2020-03-01"),
-        (CauseKind::CloseContact, "cdc", "2020-02-23"),
-        (CauseKind::CloseContact, "cdc", "2020-03-17"),
-        (CauseKind::Trajectory, "cdc", "2020-03-01"),
-        (CauseKind::Inherited, "cdc", "2020-03-01"),
+    for (kind, until) in [
+        (CauseKind::CloseContact, "2020-02-23"),
+        (CauseKind::CloseContact, "2020-03-17"),
+        (CauseKind::Trajectory, "2020-03-01"),
+        (CauseKind::Inherited, "2020-03-01"),
     ] {
-        let refused = registrar.add_cause(code, kind, authority, day(until), now());
-        assert!(
-            matches!(refused, Err(RegistrarError::Cause(_))),
-            "{kind:?} {authority} {until}: {refused:?}"
-        );
+        let refused = registrar.add_cause(code, kind, &by("cdc"), day(until), now());
+        assert!(matches!(refused, Err(RegistrarError::Cause(_))), "{kind:?} {until}: {refused:?}");
     }
     let nobody = CodeId::from_u64(77).unwrap();
-    assert!(registrar.add_cause(nobody, CauseKind::CloseContact, "cdc", day("2020-03-01"), now()).is_err());
-    registrar.add_cause(code, CauseKind::CloseContact, "cdc", day("2020-03-16"), now()).unwrap();
+    assert!(
+        registrar.add_cause(nobody, CauseKind::CloseContact, &by("cdc"), day("2020-03-01"), now()).is_err()
+    );
+    registrar.add_cause(code, CauseKind::CloseContact, &by("cdc"), day("2020-03-16"), now()).unwrap();
     assert_eq!(bench.shown(code), RED);
 }
 

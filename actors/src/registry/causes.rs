@@ -37,6 +37,8 @@ pub struct DecisionRow {
     pub cause: Option<i64>,
     /// By whom: an authority, or the clock.
     pub authority: String,
+    /// The operators who signed; empty for the citizen, a carrier and the clock.
+    pub operators: String,
     /// The policy's version.
     pub policy: String,
 }
@@ -45,6 +47,7 @@ pub struct DecisionRow {
 pub(crate) struct Change<'a> {
     pub(crate) cause: Option<i64>,
     pub(crate) authority: &'a str,
+    pub(crate) operators: &'a str,
     pub(crate) policy: &'a str,
 }
 
@@ -77,7 +80,8 @@ impl Registry {
 
     /// The changes of the code's colour, the oldest first.
     pub fn decisions(&self, code: CodeId) -> Result<Vec<DecisionRow>, RegistryError> {
-        let sql = "SELECT id, at_s, from_colour, to_colour, cause, authority, policy FROM decisions
+        let sql =
+            "SELECT id, at_s, from_colour, to_colour, cause, authority, policy, operators FROM decisions
             WHERE subject = ?1 ORDER BY id";
         let mut query = self.connection.prepare_cached(sql)?;
         let mut rows = query.query([self.subject(code)])?;
@@ -93,6 +97,7 @@ impl Registry {
                 cause: row.get(4)?,
                 authority: row.get(5)?,
                 policy: row.get(6)?,
+                operators: row.get(7)?,
             });
         }
         Ok(decisions)
@@ -179,8 +184,8 @@ impl Registry {
         self.connection.prepare_cached(sql)?.execute(parameters)?;
         if before.colour() != colour {
             let sql =
-                "INSERT INTO decisions (at_s, subject, from_colour, to_colour, cause, authority, policy)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                "INSERT INTO decisions (at_s, subject, from_colour, to_colour, cause, authority, policy, operators)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
             self.connection.prepare_cached(sql)?.execute(params![
                 stored(now_s),
                 self.subject(code),
@@ -188,7 +193,8 @@ impl Registry {
                 colour.number(),
                 change.cause,
                 change.authority,
-                change.policy
+                change.policy,
+                change.operators
             ])?;
         }
         Ok(entry)
@@ -227,7 +233,7 @@ impl Registry {
         Ok(())
     }
 
-    fn subject(&self, code: CodeId) -> super::seal::Hash {
+    pub(super) fn subject(&self, code: CodeId) -> super::seal::Hash {
         self.sealer.hash("decision", &code.get().to_string())
     }
 }

@@ -90,7 +90,7 @@ impl Registry {
         )?;
         let ids = query.query_map((now_s, DUE_PER_TRANSACTION as i64), |row| row.get::<_, i64>(0))?;
         let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
-        let change = Change { cause: None, authority: "clock", policy: "" };
+        let change = Change { cause: None, authority: "clock", operators: "", policy: "" };
         let settle = |id: i64| {
             let code = CodeId::from_u64(id as u64).ok_or(RegistryError::Damaged { what: "code" })?;
             Ok((code, self.settle(code, &change, u64::from(now_s))?))

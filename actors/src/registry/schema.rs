@@ -116,6 +116,25 @@ const STEPS: &[&str] = &["
         sealed BLOB NOT NULL,
         until_s INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+", "
+    CREATE TABLE operators (
+        name TEXT PRIMARY KEY,
+        authority TEXT NOT NULL,
+        roles TEXT NOT NULL,
+        public_key TEXT NOT NULL,
+        revoked INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE orders (digest BLOB PRIMARY KEY, at_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE accesses (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_s INTEGER NOT NULL,
+        subject BLOB NOT NULL,
+        operators TEXT NOT NULL,
+        act TEXT NOT NULL,
+        case_id TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX accesses_subject ON accesses (subject);
+    ALTER TABLE decisions ADD COLUMN operators TEXT NOT NULL DEFAULT '';
 "];
 
 /// The version that this release writes.

@@ -1,0 +1,115 @@
+//! Who may order what: one row for each way in which an order is not good.
+
+use super::*;
+use crate::keys::Keys;
+
+const NOW_S: u64 = 1_600_000_000;
+
+fn registry() -> (tempfile::TempDir, Registry) {
+    let directory = tempfile::tempdir().unwrap();
+    Keys::init(&directory.path().join("keys")).unwrap();
+    let keys = Keys::load(&directory.path().join("keys")).unwrap();
+    let registry = Registry::open(&directory.path().join("registry.db"), &keys).unwrap();
+    (directory, registry)
+}
+
+fn operator(registry: &mut Registry, name: &str, roles: &[Role]) -> OperatorKey {
+    let (key, _) = OperatorKey::generate(name).unwrap();
+    let operator = Operator {
+        name: name.to_owned(),
+        authority: "cdc".to_owned(),
+        roles: roles.to_vec(),
+        public_key: key.public_key(),
+        revoked: false,
+    };
+    add(registry, &operator).unwrap();
+    key
+}
+
+fn order(act: &str) -> Order {
+    Order { act: act.to_owned(), at_s: NOW_S }
+}
+
+#[test]
+fn an_order_takes_as_many_operators_as_it_needs_and_is_good_once() {
+    let (_directory, mut registry) = registry();
+    let admin = operator(&mut registry, "li-na", &[Role::Admin, Role::Health]);
+    let health = operator(&mut registry, "wang-wei", &[Role::Health]);
+    let records = operator(&mut registry, "zhao-min", &[Role::Records]);
+    let gone = operator(&mut registry, "sun-li", &[Role::Health]);
+    registry.revoke_operator("sun-li").unwrap();
+    let (stranger, _) = OperatorKey::generate("wang-wei").unwrap();
+    let order = order("act");
+    let other = Order { act: "another act".to_owned(), ..order.clone() };
+    let two = (Role::Health, 2);
+    let [admin_signs, health_signs, records_sign] = [&admin, &health, &records].map(|key| key.sign(&order));
+    let mut accepts = |signatures: &[Signature], now_s| {
+        accept(&mut registry, &order, signatures, two, now_s).map_err(|error| error.to_string())
+    };
+    for (name, signatures, now_s, expected) in [
+        ("one of two", vec![health_signs.clone()], NOW_S, "1 signed"),
+        ("the same twice", vec![health_signs.clone(), health_signs.clone()], NOW_S, "1 signed"),
+        ("another role", vec![health_signs.clone(), records_sign], NOW_S, "1 signed"),
+        ("a revoked one", vec![health_signs.clone(), gone.sign(&order)], NOW_S, "sun-li is not good"),
+        ("another key", vec![stranger.sign(&order)], NOW_S, "wang-wei is not good"),
+        ("another order", vec![admin_signs.clone(), health.sign(&other)], NOW_S, "wang-wei is not good"),
+        ("too old", vec![health_signs.clone(), admin_signs.clone()], NOW_S + ORDER_S_MAX + 1, "older"),
+        (
+            "from the future",
+            vec![health_signs.clone(), admin_signs.clone()],
+            NOW_S - ORDER_S_MAX - 1,
+            "older",
+        ),
+    ] {
+        let refused = accepts(&signatures, now_s).expect_err(name);
+        assert!(refused.contains(expected), "{name}: {refused}");
+    }
+    let both = [health_signs, admin_signs];
+    let signed = accepts(&both, NOW_S).unwrap();
+    assert_eq!((signed.authority.as_str(), signed.operators.as_str()), ("cdc", "wang-wei,li-na"));
+    assert!(accepts(&both, NOW_S + 1).unwrap_err().contains("already"), "good once");
+}
+
+#[test]
+fn the_first_operator_can_add_others_and_no_name_is_given_twice() {
+    let (_directory, mut registry) = registry();
+    let (key, _) = OperatorKey::generate("li-na").unwrap();
+    let new = |name: &str, authority: &str, roles: &[Role]| Operator {
+        name: name.to_owned(),
+        authority: authority.to_owned(),
+        roles: roles.to_vec(),
+        public_key: key.public_key(),
+        revoked: false,
+    };
+    for (name, authority, roles) in [
+        ("li-na", "cdc", &[Role::Health][..]),
+        ("li-na", "cdc", &[]),
+        ("Li Na", "cdc", &[Role::Admin]),
+        ("", "cdc", &[Role::Admin]),
+        ("li-na", "citizen", &[Role::Admin]),
+        ("li-na", "", &[Role::Admin]),
+    ] {
+        assert!(add(&mut registry, &new(name, authority, roles)).is_err(), "{name} {authority} {roles:?}");
+    }
+    add(&mut registry, &new("li-na", "cdc", &[Role::Admin])).unwrap();
+    registry.revoke_operator("li-na").unwrap();
+    assert!(add(&mut registry, &new("li-na", "cdc", &[Role::Admin])).is_err(), "not even after a revocation");
+    assert!(registry.revoke_operator("nobody").is_err());
+}
+
+#[test]
+fn a_key_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("li-na.key");
+    let (key, text) = OperatorKey::generate("li-na").unwrap();
+    std::fs::write(&path, text.as_bytes()).unwrap();
+    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    assert!(OperatorKey::load(&path).is_err(), "others may read it");
+    mode(0o600);
+    let loaded = OperatorKey::load(&path).unwrap();
+    assert_eq!(loaded.sign(&order("act")), key.sign(&order("act")));
+    std::fs::write(&path, "{}").unwrap();
+    assert!(OperatorKey::load(&path).unwrap_err().to_string().contains("operator's key"));
+}
