@@ -11,6 +11,7 @@ use std::time::Duration;
 use actors::clock;
 use actors::holders::{self, ImportReport};
 use actors::keys::Keys;
+use actors::operators::{Order, Signature};
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
@@ -18,6 +19,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use crate::enrol::{self, Enrolment};
+use crate::orders::{self, Ordered};
 use crate::process::{Admin, Settings};
 
 const SOCKET: &str = "admin.sock";
@@ -40,6 +42,8 @@ pub(crate) enum Act {
     Renew { device: u64 },
     /// The device's certificate is good no more, and its connection is closed.
     Revoke { device: u64 },
+    /// What operators sign.
+    Order { order: Order, signatures: Vec<Signature> },
     /// People who already hold a code, from a file on the gateway's machine.
     ImportHolders { csv: PathBuf, rejects: PathBuf },
 }
@@ -57,6 +61,7 @@ pub(crate) enum Done {
     Revoked {
         device: u64,
     },
+    Ordered(Ordered),
     /// Not the end yet.
     Importing(ImportReport),
     Imported(ImportReport),
@@ -174,6 +179,7 @@ fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
         Act::Enrol { class, name, regions, places } => enrol(admin, class, name, regions, places.as_deref()),
         Act::Renew { device } => token(admin, DeviceId(*device)),
         Act::Revoke { device } => revoke(admin, DeviceId(*device)),
+        Act::Order { order, signatures } => orders::perform(order, signatures, admin).map(Done::Ordered),
         Act::ImportHolders { csv, rejects } => import(admin, csv, rejects, tell),
     };
     match &done {

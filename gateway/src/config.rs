@@ -21,6 +21,7 @@ pub(crate) const RETENTION_DAYS: u32 = 14;
 struct File {
     data: PathBuf,
     keys: PathBuf,
+    policy: PathBuf,
     quic: Quic,
     http: Listen,
     enrol: Enrol,
@@ -89,6 +90,7 @@ fn parse(text: &str, path: &Path) -> anyhow::Result<Settings> {
         segment_bytes_max: file.ledger.segment_bytes_max,
         queue_punches_max: file.ledger.queue_punches_max,
         retention_days: RETENTION_DAYS,
+        policy: file.policy,
     })
 }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use actors::city;
 use actors::keys::Keys;
+use actors::policy;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
@@ -23,6 +24,7 @@ const HANDHELDS: u64 = 10;
 /// Development certificates are not renewed.
 const CERTIFICATE_DAYS: i64 = 365;
 const FLEET: &str = "fleet.json";
+const POLICY: &str = "policy.toml";
 const CODES: &str = "codes.csv";
 
 #[derive(clap::Args, Debug)]
@@ -122,6 +124,9 @@ impl Dev {
         let mut fleet: Fleet = serde_json::from_slice(&fleet)
             .with_context(|| format!("{} does not read; remove the directory", fleet_path.display()))?;
         let settings = self.settings(&data);
+        if !settings.policy.exists() {
+            std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
+        }
         process::run(&settings, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
@@ -145,6 +150,7 @@ impl Dev {
             segment_bytes_max: SEGMENT_BYTES,
             queue_punches_max: QUEUE_PUNCHES,
             retention_days: RETENTION_DAYS,
+            policy: data.join(POLICY),
         }
     }
 

@@ -8,6 +8,7 @@ mod dev;
 mod enrol;
 mod fleet;
 mod http;
+mod orders;
 mod pki;
 mod process;
 mod quic;

@@ -13,6 +13,7 @@ use actors::front::{self, FrontHandle};
 use actors::judge::Judge;
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
+use actors::policy::Policy;
 use actors::region::RegionConfig;
 use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) segment_bytes_max: u64,
     pub(crate) queue_punches_max: usize,
     pub(crate) retention_days: u32,
+    /// The policy's file.
+    pub(crate) policy: PathBuf,
 }
 
 impl Settings {
@@ -212,18 +215,25 @@ pub(crate) struct Admin {
     pub(crate) fleet: Fleet,
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
+    /// What is in effect; `None` when no gateway runs.
+    pub(crate) policy: Option<Arc<Policy>>,
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
     pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
-        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0) }
+        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0), policy: None }
     }
 
     /// Reads the registry.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
         f(&self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Works on the registry where the fleet has nothing to follow.
+    pub(crate) fn write<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        f(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Works on the registry, then has the fleet follow it.
@@ -259,6 +269,7 @@ impl Gateway {
         ledger: LedgerHandle,
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
+        let policy = Arc::new(read_policy(&settings.policy)?);
         let fleet = Fleet::default();
         reload(&registry, &fleet)?;
         let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
@@ -273,6 +284,7 @@ impl Gateway {
             fleet: fleet.clone(),
             keys: Arc::clone(keys),
             codes: codes.clone(),
+            policy: Some(policy),
         };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
@@ -334,6 +346,13 @@ fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness
         }
     })?;
     Ok(())
+}
+
+fn read_policy(path: &Path) -> anyhow::Result<Policy> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let policy = Policy::parse(&text, path)?;
+    tracing::info!(version = policy.version(), "the policy is in effect");
+    Ok(policy)
 }
 
 fn quic_config(

@@ -4,6 +4,7 @@ mod device;
 mod holders;
 mod keys;
 mod ledger;
+mod order;
 mod policy;
 
 use std::process::ExitCode;
@@ -24,6 +25,15 @@ pub(crate) enum Command {
     /// Checks the dated rules: where a stay counts, and what each cause gives.
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Adds and revokes operators: people with names, who sign.
+    #[command(subcommand)]
+    Operator(order::Operator),
+    /// Sets and clears causes of colours.
+    #[command(subcommand)]
+    Cause(order::Cause),
+    /// Says why a code has its colour.
+    #[command(subcommand)]
+    Code(order::Code),
 }
 
 impl Command {
@@ -34,6 +44,9 @@ impl Command {
             Self::Holders(command) => command.run(),
             Self::Keys(command) => command.run(),
             Self::Policy(command) => command.run(),
+            Self::Operator(command) => command.run(),
+            Self::Cause(command) => command.run(),
+            Self::Code(command) => command.run(),
         }
     }
 }

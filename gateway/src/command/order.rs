@@ -1,0 +1,195 @@
+//! `changtong operator`, `cause` and `code`: what operators sign. Each signs with the file of an own key, `--sign`; what takes two
+//! takes two files.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use actors::operators::{OperatorKey, Role};
+use anyhow::{Context, bail};
+
+use crate::admin::{self, Act, Done};
+use crate::orders::{self, Ordered, OrderedAct, WhyReport};
+
+/// Where an order goes, and who signs it.
+#[derive(clap::Args)]
+pub(crate) struct Desk {
+    /// The gateway's data.
+    #[arg(long, default_value = "./changtong-data")]
+    data: PathBuf,
+    /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
+    #[arg(long)]
+    keys: Option<PathBuf>,
+    /// An operator's key file; once for each operator who signs.
+    #[arg(long)]
+    sign: Vec<PathBuf>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Operator {
+    /// Makes a key for a new operator, and adds them. The first of a registry signs nothing and has the role admin.
+    Add {
+        /// Small letters, digits and hyphens.
+        name: String,
+        /// For whom the operator acts, for example cdc.
+        #[arg(long)]
+        authority: String,
+        /// admin, health, records; several separated by commas.
+        #[arg(long, value_delimiter = ',', required = true)]
+        role: Vec<String>,
+        /// Where the operator's key goes; it must not be there yet.
+        #[arg(long)]
+        key: PathBuf,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Makes an operator's signature worthless.
+    Revoke {
+        name: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Cause {
+    /// Sets a cause by hand. One that makes a code red takes two operators.
+    Add {
+        /// The code's number.
+        #[arg(long)]
+        code: u64,
+        /// close-contact, diagnosis or quarantine.
+        #[arg(long)]
+        kind: String,
+        /// The last day on which it counts, YYYY-MM-DD.
+        #[arg(long)]
+        until: jiff::civil::Date,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Clears a cause of the operator's own authority; every other cause stays.
+    Clear {
+        /// Its number, as `code why` tells.
+        cause: i64,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Code {
+    /// Why a code has its colour: causes, authorities, policy, next change. Recorded as an access.
+    Why {
+        /// The code's number.
+        code: u64,
+        /// The case that the look-up is for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+impl Operator {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Add { name, authority, role, key, desk } => {
+                let known = |name: &String| {
+                    Role::from_name(name)
+                        .with_context(|| format!("{name:?} is no role; there are admin, health and records"))
+                };
+                let roles = role.iter().map(known).collect::<anyhow::Result<_>>()?;
+                let (pair, text) = OperatorKey::generate(&name)?;
+                write_key(&key, text.as_bytes())?;
+                let public_key = pair.public_key();
+                let act = OrderedAct::AddOperator { name, authority, roles, public_key };
+                desk.give(&act).inspect_err(|_| drop(std::fs::remove_file(&key)))
+            }
+            Self::Revoke { name, desk } => desk.give(&OrderedAct::RevokeOperator { name }),
+        }
+    }
+}
+
+impl Cause {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Add { code, kind, until, desk } => desk.give(&OrderedAct::AddCause { code, kind, until }),
+            Self::Clear { cause, desk } => desk.give(&OrderedAct::ClearCause { cause }),
+        }
+    }
+}
+
+impl Code {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self::Why { code, case, desk } = self;
+        desk.give(&OrderedAct::Why { code, case })
+    }
+}
+
+fn write_key(path: &Path, text: &[u8]) -> anyhow::Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.with_context(|| format!("making {}: a key is never overwritten", path.display()))?;
+    file.write_all(text).and_then(|()| file.sync_all()).with_context(|| format!("writing {}", path.display()))
+}
+
+impl Desk {
+    fn give(&self, act: &OrderedAct) -> anyhow::Result<ExitCode> {
+        let order = orders::order(act)?;
+        let mut signatures = Vec::new();
+        for path in &self.sign {
+            signatures.push(OperatorKey::load(path)?.sign(&order));
+        }
+        let keys = self.keys.clone().unwrap_or_else(|| self.data.join("keys"));
+        let done = admin::call(&self.data, &keys, &Act::Order { order, signatures }, &mut |_| ())?;
+        let Done::Ordered(ordered) = done else { bail!("that is no answer to an order") };
+        show(&ordered, self.json)
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        println!("{}", serde_json::to_string(ordered)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    match ordered {
+        Ordered::Operator { name } => println!("Done for operator {name}."),
+        Ordered::Cause { cause, code, colour } => println!("Cause {cause}: code {code} is now {colour}."),
+        Ordered::Why(why) => show_why(why),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_why(why: &WhyReport) {
+    let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::day);
+    println!("{}, {}; changes {next}; looked at {} times", why.colour, why.basis, why.accesses);
+    for cause in &why.causes {
+        let state = match cause.cleared_s {
+            Some(at_s) => format!("cleared {}", orders::day(at_s)),
+            None => format!("until {}", orders::day(cause.until_s.saturating_sub(1))),
+        };
+        println!(
+            "  cause {:<6}{:<15}{:<8}by {:<16}from {}, {state}; policy {}",
+            cause.cause,
+            cause.kind,
+            cause.colour,
+            cause.authority,
+            orders::day(cause.from_s),
+            cause.policy
+        );
+    }
+    for decision in &why.decisions {
+        let by = match decision.operators.as_str() {
+            "" => decision.authority.clone(),
+            operators => format!("{} ({operators})", decision.authority),
+        };
+        let on = orders::day(decision.at_s);
+        println!("  decision {:<6}{on}  {} to {} by {by}", decision.decision, decision.from, decision.to);
+    }
+    println!("An appeal names the decision and goes to its authority.");
+}

@@ -1,0 +1,84 @@
+//! A cause by hand, from two operators' signatures to the colour at the gate, and back to green when it is cleared.
+
+use loadtest::tokens::Tokens;
+use protocol::{Advice, Colour};
+use tests::walk::{device, endpoint};
+use tests::{City, block_on};
+
+/// The colour that a gate is answered for that code.
+fn shown(city: &City, code: u64) -> (Colour, Advice) {
+    let fleet = city.fleet();
+    let tokens = Tokens::load(&fleet).expect("the city's codes");
+    let person = *tokens.people().iter().find(|person| person.code.get() == code).expect("the code");
+    let (_, region) = fleet.devices[0].places().next().expect("a place");
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut gate = device(&endpoint, &fleet, 0);
+        let scan = tokens.scan(&person, u32::try_from(actors::clock::now_ms() / 1000).expect("before 2106"));
+        let verdict = gate.verify(region, vec![scan]).await.expect("a verdict")[0];
+        (verdict.colour, verdict.advice)
+    })
+}
+
+/// A green person's code.
+fn green(city: &City) -> u64 {
+    let codes = std::fs::read_to_string(city.data().join("codes.csv")).expect("the city's codes");
+    let line =
+        codes.lines().find(|line| line.ends_with(",green,verified,person")).expect("somebody is green");
+    line.split(',').next().expect("a code").parse().expect("a number")
+}
+
+#[test]
+fn two_operators_turn_a_code_red_and_one_clears_it() {
+    let mut city = City::start(200, 1);
+    let code = green(&city);
+    let number = code.to_string();
+    let key = |name: &str| city.data().join(format!("{name}.key")).display().to_string();
+    let (admin, health, other) = (key("li-na"), key("wang-wei"), key("zhao-min"));
+    let run = |words: &[&str]| city.command(words);
+    let good = |words: &[&str]| {
+        let (status, out, err) = run(words);
+        assert!(status.success(), "{words:?}: {out}{err}");
+        out
+    };
+    let refused = |words: &[&str], expected: &str| {
+        let (status, out, err) = run(words);
+        assert_eq!(status.code(), Some(2), "{words:?}: {out}{err}");
+        assert!(err.contains(expected), "{words:?}: {err}");
+    };
+    let add = |name, role, key, signs: &[&str]| {
+        let words = ["operator", "add", name, "--authority", "cdc", "--role", role, "--key", key];
+        good(&[&words[..], signs].concat())
+    };
+    add("li-na", "admin,health", &admin, &[]);
+    add("wang-wei", "health,records", &health, &["--sign", &admin]);
+    refused(
+        &["operator", "add", "zhao-min", "--authority", "cdc", "--role", "health", "--key", &other],
+        "this takes 1 operator(s) with the role admin",
+    );
+    assert!(!std::path::Path::new(&other).exists(), "no key is left of an operator who was not added");
+
+    let until = actors::trajectory::days_after(actors::trajectory::day_of(actors::clock::now_ms() / 1000), 7)
+        .to_string();
+    let cause = ["cause", "add", "--code", &number, "--kind", "close-contact", "--until", &until];
+    refused(&[&cause[..], &["--sign", &health]].concat(), "2 operator(s) with the role health");
+    refused(&cause, "0 signed");
+    assert_eq!(shown(&city, code).0, Colour::Green, "nobody turns somebody red alone");
+    let out = good(&[&cause[..], &["--sign", &health, "--sign", &admin]].concat());
+    assert!(out.contains("is now red"), "{out}");
+    assert_eq!(shown(&city, code), (Colour::Red, Advice::Stop), "at the next scan");
+
+    refused(&["code", "why", &number, "--case", "A-1", "--sign", &admin], "with the role records");
+    let why = good(&["code", "why", &number, "--case", "A-1", "--sign", &health]);
+    for expected in ["red, verified", "close-contact", "by cdc", "green to red by cdc (wang-wei,li-na)"] {
+        assert!(why.contains(expected), "{expected}: {why}");
+    }
+    assert!(why.contains("looked at 1 times"), "{why}");
+
+    good(&["cause", "clear", "1", "--sign", &health]);
+    assert_eq!(shown(&city, code), (Colour::Green, Advice::Pass), "green as fast as red");
+    assert!(!city.log().contains(&number), "no code is in the log");
+    city.kill();
+    city.restart();
+    assert_eq!(shown(&city, code).0, Colour::Green, "and after a crash");
+}
