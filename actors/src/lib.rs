@@ -1,5 +1,6 @@
 //! State and rules of Changtong Gateway. actix is private to this crate: others see typed handles.
 
+pub mod audit;
 pub mod city;
 pub mod clock;
 pub mod codes;

@@ -1,9 +1,9 @@
-//! Causes of colours and the decisions they led to. A row is never removed while its code lives; clearing one says when.
+//! Causes of colours. A row is never removed while its code lives; clearing one says when.
 
 use protocol::{Basis, CodeId, Colour};
 use rusqlite::params;
 
-use super::{Registry, RegistryError};
+use super::{Change, Registry, RegistryError};
 use crate::codes::CodeEntry;
 use crate::policy::{Cause, CauseKind, Standing, standing};
 
@@ -20,35 +20,6 @@ pub struct CauseRow {
     pub policy: String,
     /// When it was cleared, seconds since 1970 UTC.
     pub cleared_s: Option<u64>,
-}
-
-/// A change of a colour. It holds no personal data: its code is a keyed hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecisionRow {
-    /// Its number, which an appeal names.
-    pub id: i64,
-    /// When, seconds since 1970 UTC.
-    pub at_s: u64,
-    /// The colour before.
-    pub from: Colour,
-    /// The colour after.
-    pub to: Colour,
-    /// The cause that was set or cleared; `None` if time alone changed it.
-    pub cause: Option<i64>,
-    /// By whom: an authority, or the clock.
-    pub authority: String,
-    /// The operators who signed; empty for the citizen, a carrier and the clock.
-    pub operators: String,
-    /// The policy's version.
-    pub policy: String,
-}
-
-/// What changes a code.
-pub(crate) struct Change<'a> {
-    pub(crate) cause: Option<i64>,
-    pub(crate) authority: &'a str,
-    pub(crate) operators: &'a str,
-    pub(crate) policy: &'a str,
 }
 
 impl Registry {
@@ -76,31 +47,6 @@ impl Registry {
             });
         }
         Ok(causes)
-    }
-
-    /// The changes of the code's colour, the oldest first.
-    pub fn decisions(&self, code: CodeId) -> Result<Vec<DecisionRow>, RegistryError> {
-        let sql =
-            "SELECT id, at_s, from_colour, to_colour, cause, authority, policy, operators FROM decisions
-            WHERE subject = ?1 ORDER BY id";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let mut rows = query.query([self.subject(code)])?;
-        let mut decisions = Vec::new();
-        while let Some(row) = rows.next()? {
-            let colour =
-                |number| Colour::from_number(number).ok_or(RegistryError::Damaged { what: "decision" });
-            decisions.push(DecisionRow {
-                id: row.get(0)?,
-                at_s: seconds(row.get(1)?),
-                from: colour(row.get(2)?)?,
-                to: colour(row.get(3)?)?,
-                cause: row.get(4)?,
-                authority: row.get(5)?,
-                policy: row.get(6)?,
-                operators: row.get(7)?,
-            });
-        }
-        Ok(decisions)
     }
 
     /// Adds a cause and gives its number. Part of the caller's transaction, which settles the code afterwards.
@@ -183,19 +129,7 @@ impl Registry {
         let parameters = (code.get() as i64, entry.to_tags(), entry.next_change_s());
         self.connection.prepare_cached(sql)?.execute(parameters)?;
         if before.colour() != colour {
-            let sql =
-                "INSERT INTO decisions (at_s, subject, from_colour, to_colour, cause, authority, policy, operators)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-            self.connection.prepare_cached(sql)?.execute(params![
-                stored(now_s),
-                self.subject(code),
-                before.colour().number(),
-                colour.number(),
-                change.cause,
-                change.authority,
-                change.policy,
-                change.operators
-            ])?;
+            self.decide(code, (before.colour(), colour), change, now_s)?;
         }
         Ok(entry)
     }
@@ -231,10 +165,6 @@ impl Registry {
         let sql = "UPDATE people SET rest_basis = ?2 WHERE code = ?1";
         self.connection.prepare_cached(sql)?.execute((code.get() as i64, basis.number()))?;
         Ok(())
-    }
-
-    pub(super) fn subject(&self, code: CodeId) -> super::seal::Hash {
-        self.sealer.hash("decision", &code.get().to_string())
     }
 }
 

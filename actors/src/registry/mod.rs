@@ -4,6 +4,7 @@
 mod causes;
 mod codes;
 mod consents;
+mod decisions;
 mod devices;
 mod enrolments;
 pub(crate) mod imports;
@@ -21,10 +22,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::keys::Keys;
-pub(crate) use causes::Change;
-pub use causes::{CauseRow, DecisionRow};
+pub use causes::CauseRow;
 pub(crate) use consents::ConsentState;
 pub use consents::{ConsentId, Flow};
+pub(crate) use decisions::Change;
+pub use decisions::{AuditReport, DecisionRow};
 pub use devices::DeviceRow;
 pub use lock::DirectoryLock;
 pub use operators::AccessRow;
@@ -75,6 +77,14 @@ pub enum RegistryError {
     #[error("no such {what}")]
     Missing {
         /// A device, a region, a place.
+        what: &'static str,
+    },
+    /// The decisions are not as they were signed.
+    #[error("decision {number}: {what}")]
+    Audit {
+        /// The first that is not.
+        number: i64,
+        /// What is wrong with it.
         what: &'static str,
     },
     /// A row that this program cannot have written.

@@ -91,14 +91,24 @@ const STEPS: &[&str] = &["
     ) STRICT;
     CREATE INDEX causes_code ON causes (code);
     CREATE TABLE decisions (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        id INTEGER PRIMARY KEY,
         at_s INTEGER NOT NULL,
         subject BLOB NOT NULL,
         from_colour INTEGER NOT NULL,
         to_colour INTEGER NOT NULL,
         cause INTEGER REFERENCES causes (id),
         authority TEXT NOT NULL,
-        policy TEXT NOT NULL
+        operators TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        leaf BLOB NOT NULL
+    ) STRICT;
+    -- `peaks`: the tree as far as it is signed, to go on from.
+    CREATE TABLE checkpoints (
+        size INTEGER PRIMARY KEY,
+        root TEXT NOT NULL,
+        at_s INTEGER NOT NULL,
+        signature TEXT NOT NULL,
+        peaks BLOB NOT NULL
     ) STRICT;
     CREATE INDEX decisions_subject ON decisions (subject);
     CREATE TABLE consents (
@@ -134,7 +144,6 @@ const STEPS: &[&str] = &["
         case_id TEXT NOT NULL
     ) STRICT;
     CREATE INDEX accesses_subject ON accesses (subject);
-    ALTER TABLE decisions ADD COLUMN operators TEXT NOT NULL DEFAULT '';
 "];
 
 /// The version that this release writes.

@@ -1,0 +1,272 @@
+//! Decisions: the changes of colours, each a leaf of the Merkle tree of [`crate::audit`]. No row is ever changed or removed, and none
+//! holds personal data: a code stands there by its keyed hash.
+
+use protocol::{CodeId, Colour};
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+
+use super::seal::Hash as Subject;
+use super::{Registry, RegistryError};
+use crate::audit::{Checkpoint, Hash, Receipt, Tree, leaf_hash, prove};
+
+/// A change of a colour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionRow {
+    /// Its number, from 1, which an appeal names.
+    pub id: i64,
+    /// When, seconds since 1970 UTC.
+    pub at_s: u64,
+    /// The colour before.
+    pub from: Colour,
+    /// The colour after.
+    pub to: Colour,
+    /// The cause that was set or cleared; `None` if time alone changed it.
+    pub cause: Option<i64>,
+    /// By whom: an authority, or the clock.
+    pub authority: String,
+    /// The operators who signed; empty for the citizen, a carrier and the clock.
+    pub operators: String,
+    /// The policy's version.
+    pub policy: String,
+}
+
+/// What changes a code.
+pub(crate) struct Change<'a> {
+    pub(crate) cause: Option<i64>,
+    pub(crate) authority: &'a str,
+    pub(crate) operators: &'a str,
+    pub(crate) policy: &'a str,
+}
+
+/// What [`Registry::verify_decisions`] read; all of it is as it was signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AuditReport {
+    /// Decisions.
+    pub decisions: u64,
+    /// Signed checkpoints over them.
+    pub checkpoints: u64,
+    /// How many decisions the last of these covers.
+    pub covered: u64,
+}
+
+/// What is hashed, in this order.
+#[derive(Serialize)]
+struct Text<'a> {
+    decision: i64,
+    at_s: u64,
+    subject: String,
+    from: &'a str,
+    to: &'a str,
+    cause: Option<i64>,
+    authority: &'a str,
+    operators: &'a str,
+    policy: &'a str,
+}
+
+impl DecisionRow {
+    fn text(&self, subject: &[u8]) -> String {
+        let text = Text {
+            decision: self.id,
+            at_s: self.at_s,
+            subject: hex::encode(subject),
+            from: self.from.name(),
+            to: self.to.name(),
+            cause: self.cause,
+            authority: &self.authority,
+            operators: &self.operators,
+            policy: &self.policy,
+        };
+        serde_json::to_string(&text).expect("texts and numbers")
+    }
+}
+
+const COLUMNS: &str = "id, at_s, from_colour, to_colour, cause, authority, operators, policy, subject, leaf";
+
+fn read(row: &rusqlite::Row<'_>) -> Result<(DecisionRow, Vec<u8>, Vec<u8>), RegistryError> {
+    let colour = |number| Colour::from_number(number).ok_or(RegistryError::Damaged { what: "decision" });
+    let decision = DecisionRow {
+        id: row.get(0)?,
+        at_s: row.get::<_, i64>(1)? as u64,
+        from: colour(row.get(2)?)?,
+        to: colour(row.get(3)?)?,
+        cause: row.get(4)?,
+        authority: row.get(5)?,
+        operators: row.get(6)?,
+        policy: row.get(7)?,
+    };
+    Ok((decision, row.get(8)?, row.get(9)?))
+}
+
+impl Registry {
+    /// The changes of the code's colour, the oldest first.
+    pub fn decisions(&self, code: CodeId) -> Result<Vec<DecisionRow>, RegistryError> {
+        let sql = format!("SELECT {COLUMNS} FROM decisions WHERE subject = ?1 ORDER BY id");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        let mut rows = query.query([self.subject(code)])?;
+        let mut decisions = Vec::new();
+        while let Some(row) = rows.next()? {
+            decisions.push(read(row)?.0);
+        }
+        Ok(decisions)
+    }
+
+    /// Adds a decision. Part of the caller's transaction.
+    pub(super) fn decide(
+        &self,
+        code: CodeId,
+        (from, to): (Colour, Colour),
+        change: &Change<'_>,
+        at_s: u64,
+    ) -> Result<(), RegistryError> {
+        let next = "SELECT coalesce(max(id), 0) + 1 FROM decisions";
+        let decision = DecisionRow {
+            id: self.connection.prepare_cached(next)?.query_row([], |row| row.get(0))?,
+            at_s,
+            from,
+            to,
+            cause: change.cause,
+            authority: change.authority.to_owned(),
+            operators: change.operators.to_owned(),
+            policy: change.policy.to_owned(),
+        };
+        let subject = self.subject(code);
+        let leaf = leaf_hash(decision.text(&subject).as_bytes());
+        let sql =
+            format!("INSERT INTO decisions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+        self.connection.prepare_cached(&sql)?.execute(params![
+            decision.id,
+            at_s as i64,
+            from.number(),
+            to.number(),
+            decision.cause,
+            decision.authority,
+            decision.operators,
+            decision.policy,
+            subject,
+            leaf
+        ])?;
+        Ok(())
+    }
+
+    /// What stands for the code where no code may stand.
+    pub(super) fn subject(&self, code: CodeId) -> Subject {
+        self.sealer.hash("decision", &code.get().to_string())
+    }
+
+    /// Signs how far the decisions reach, if that has changed; the newest checkpoint.
+    pub fn checkpoint(&mut self, signing_pkcs8: &[u8], now_s: u64) -> Result<Checkpoint, RegistryError> {
+        let last = self.last_checkpoint()?;
+        let mut tree = match &last {
+            Some((_, peaks)) => {
+                Tree::from_bytes(peaks).ok_or(RegistryError::Damaged { what: "checkpoint" })?
+            }
+            None => Tree::default(),
+        };
+        let before = tree.size();
+        self.leaves_from(before, |leaf| tree.push(leaf))?;
+        match last {
+            Some((checkpoint, _)) if tree.size() == before => Ok(checkpoint),
+            _ => self.insert_checkpoint(&tree, signing_pkcs8, now_s),
+        }
+    }
+
+    fn insert_checkpoint(
+        &self,
+        tree: &Tree,
+        signing_pkcs8: &[u8],
+        now_s: u64,
+    ) -> Result<Checkpoint, RegistryError> {
+        let signed = Checkpoint::sign(tree, now_s, signing_pkcs8);
+        let checkpoint = signed.ok_or(RegistryError::Damaged { what: "signing key" })?;
+        let sql = "INSERT INTO checkpoints (size, root, at_s, signature, peaks) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let Checkpoint { size, root, at_s, signature } = &checkpoint;
+        self.connection
+            .execute(sql, params![*size as i64, root, *at_s as i64, signature, tree.to_bytes()])?;
+        Ok(checkpoint)
+    }
+
+    /// The code's last decision with the proof that it is on record; `None` if there is no decision.
+    pub fn receipt(
+        &mut self,
+        code: CodeId,
+        signing_pkcs8: &[u8],
+        now_s: u64,
+    ) -> Result<Option<Receipt>, RegistryError> {
+        let sql = format!("SELECT {COLUMNS} FROM decisions WHERE subject = ?1 ORDER BY id DESC LIMIT 1");
+        let subject = self.subject(code);
+        let found = self.connection.query_row(&sql, [subject], |row| Ok(read(row))).optional()?;
+        let Some((decision, subject, _)) = found.transpose()? else { return Ok(None) };
+        let checkpoint = self.checkpoint(signing_pkcs8, now_s)?;
+        let mut leaves = Vec::new();
+        self.leaves_from(0, |leaf| leaves.push(leaf))?;
+        leaves.truncate(usize::try_from(checkpoint.size).unwrap_or(usize::MAX));
+        let index = decision.id as u64 - 1;
+        let path = prove(&leaves, index as usize).ok_or(RegistryError::Damaged { what: "decision" })?;
+        let path = path.iter().map(hex::encode).collect();
+        Ok(Some(Receipt { decision: decision.text(&subject), index, path, checkpoint }))
+    }
+
+    /// Reads every decision again: numbers without a gap, each as it was hashed, each checkpoint over what was there and signed
+    /// with that key. The error names the first that is not.
+    pub fn verify_decisions(&self, public_key: &[u8]) -> Result<AuditReport, RegistryError> {
+        let bad = |number: i64, what| RegistryError::Audit { number, what };
+        let mut checkpoints = self.checkpoints()?.into_iter().peekable();
+        let (mut tree, mut report) = (Tree::default(), AuditReport::default());
+        let mut query = self.connection.prepare(&format!("SELECT {COLUMNS} FROM decisions ORDER BY id"))?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let (decision, subject, leaf) = read(row)?;
+            if decision.id != tree.size() as i64 + 1 {
+                return Err(bad(tree.size() as i64 + 1, "it is missing"));
+            }
+            let hash = leaf_hash(decision.text(&subject).as_bytes());
+            if leaf != hash {
+                return Err(bad(decision.id, "it is not as it was made"));
+            }
+            tree.push(hash);
+            if let Some(checkpoint) = checkpoints.next_if(|checkpoint| checkpoint.size == tree.size()) {
+                if !checkpoint.is_genuine(public_key) {
+                    return Err(bad(decision.id, "the checkpoint over it is not signed by this gateway"));
+                }
+                if checkpoint.root != hex::encode(tree.root()) {
+                    return Err(bad(decision.id, "it, or one before it, is not what was signed"));
+                }
+                (report.checkpoints, report.covered) = (report.checkpoints + 1, checkpoint.size);
+            }
+        }
+        if checkpoints.next().is_some() {
+            return Err(bad(tree.size() as i64 + 1, "it is missing, a checkpoint covers it"));
+        }
+        report.decisions = tree.size();
+        Ok(report)
+    }
+
+    fn leaves_from(&self, index: u64, mut visit: impl FnMut(Hash)) -> Result<(), RegistryError> {
+        let mut query =
+            self.connection.prepare_cached("SELECT leaf FROM decisions WHERE id > ?1 ORDER BY id")?;
+        let mut rows = query.query([index as i64])?;
+        while let Some(row) = rows.next()? {
+            visit(row.get(0)?);
+        }
+        Ok(())
+    }
+
+    fn last_checkpoint(&self) -> Result<Option<(Checkpoint, Vec<u8>)>, RegistryError> {
+        let sql = "SELECT size, root, at_s, signature, peaks FROM checkpoints ORDER BY size DESC LIMIT 1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        Ok(query.query_row([], |row| Ok((read_checkpoint(row)?, row.get(4)?))).optional()?)
+    }
+
+    fn checkpoints(&self) -> Result<Vec<Checkpoint>, RegistryError> {
+        // That over no decision says nothing.
+        let sql = "SELECT size, root, at_s, signature FROM checkpoints WHERE size > 0 ORDER BY size";
+        let mut query = self.connection.prepare(sql)?;
+        let rows = query.query_map([], read_checkpoint)?;
+        rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
+    }
+}
+
+fn read_checkpoint(row: &rusqlite::Row<'_>) -> rusqlite::Result<Checkpoint> {
+    let (size, at_s): (i64, i64) = (row.get(0)?, row.get(2)?);
+    Ok(Checkpoint { size: size as u64, root: row.get(1)?, at_s: at_s as u64, signature: row.get(3)? })
+}
