@@ -161,6 +161,8 @@ pub struct Order {
     pub act: String,
     /// When it was given, seconds since 1970 UTC.
     pub at_s: u64,
+    /// Random, so that the same can be ordered twice in a second.
+    pub nonce: u64,
 }
 
 /// It may name a code and a case: not shown.
@@ -172,7 +174,7 @@ impl fmt::Debug for Order {
 
 impl Order {
     fn bytes(&self) -> Vec<u8> {
-        format!("changtong order 1\n{}\n{}", self.at_s, self.act).into_bytes()
+        format!("changtong order 1\n{}\n{}\n{}", self.at_s, self.nonce, self.act).into_bytes()
     }
 }
 

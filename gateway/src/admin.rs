@@ -12,7 +12,7 @@ use actors::clock;
 use actors::holders::{self, ImportReport};
 use actors::keys::Keys;
 use actors::operators::{Order, Signature};
-use actors::registry::{DeviceRow, DirectoryLock, Registry};
+use actors::registry::{AuditReport, DeviceRow, DirectoryLock, Registry};
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -42,6 +42,8 @@ pub(crate) enum Act {
     Renew { device: u64 },
     /// The device's certificate is good no more, and its connection is closed.
     Revoke { device: u64 },
+    /// Every decision is read and checked again.
+    VerifyDecisions,
     /// What operators sign.
     Order { order: Order, signatures: Vec<Signature> },
     /// People who already hold a code, from a file on the gateway's machine.
@@ -62,6 +64,7 @@ pub(crate) enum Done {
         device: u64,
     },
     Ordered(Ordered),
+    Audited(AuditReport),
     /// Not the end yet.
     Importing(ImportReport),
     Imported(ImportReport),
@@ -179,6 +182,7 @@ fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
         Act::Enrol { class, name, regions, places } => enrol(admin, class, name, regions, places.as_deref()),
         Act::Renew { device } => token(admin, DeviceId(*device)),
         Act::Revoke { device } => revoke(admin, DeviceId(*device)),
+        Act::VerifyDecisions => verify_decisions(admin),
         Act::Order { order, signatures } => orders::perform(order, signatures, admin).map(Done::Ordered),
         Act::ImportHolders { csv, rejects } => import(admin, csv, rejects, tell),
     };
@@ -195,6 +199,11 @@ fn import(admin: &Admin, csv: &Path, rejects: &Path, tell: &mut dyn FnMut(&Done)
         Ok(holders::import(registry, &admin.keys, &admin.codes, csv, rejects, &mut progress)?)
     })?;
     Ok(Done::Imported(report))
+}
+
+fn verify_decisions(admin: &Admin) -> anyhow::Result<Done> {
+    let public_key = admin.keys.signing_public();
+    admin.read(|registry| Ok(Done::Audited(registry.verify_decisions(&public_key)?)))
 }
 
 fn list(admin: &Admin) -> anyhow::Result<Done> {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use actors::audit::Receipt;
 use actors::clock;
 use actors::operators::{self, Operator, Order, Role, Signature, Signed};
 use actors::policy::{CauseKind, Policy};
@@ -11,6 +12,7 @@ use actors::registry::{AccessRow, Registry};
 use actors::trajectory::day_of;
 use anyhow::{Context, bail};
 use protocol::{CodeId, Colour};
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use crate::process::Admin;
@@ -65,6 +67,8 @@ pub(crate) struct WhyReport {
     pub(crate) causes: Vec<CauseLine>,
     pub(crate) decisions: Vec<DecisionLine>,
     pub(crate) accesses: usize,
+    /// For the citizen: the last decision, and the proof that it is on record.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -171,9 +175,10 @@ fn carry_out(
             registry
                 .record_access(code, &AccessRow { at_s: now_s, operators, act: "why".to_owned(), case })?;
             let accesses = registry.accesses(code)?.len();
+            let receipt = registry.receipt(code, admin.keys.signing_pkcs8(), now_s)?;
             let registrar = Registrar::new(registry, &admin.codes, Arc::clone(policy(admin)?));
             let why = registrar.why(code)?.context("there is no such code")?;
-            Ok(Ordered::Why(report(why, accesses)))
+            Ok(Ordered::Why(report(why, accesses, receipt)))
         }
     }
 }
@@ -183,7 +188,7 @@ fn settled(cause: i64, code: CodeId, admin: &Admin) -> anyhow::Result<Ordered> {
     Ok(Ordered::Cause { cause, code: code.get(), colour: entry.colour().name().to_owned() })
 }
 
-fn report(why: Why, accesses: usize) -> WhyReport {
+fn report(why: Why, accesses: usize, receipt: Option<Receipt>) -> WhyReport {
     let Why { entry, causes, decisions } = why;
     let cause = |row: actors::registry::CauseRow| CauseLine {
         cause: row.id,
@@ -210,12 +215,16 @@ fn report(why: Why, accesses: usize) -> WhyReport {
         causes: causes.into_iter().map(cause).collect(),
         decisions: decisions.into_iter().map(decision).collect(),
         accesses,
+        receipt,
     }
 }
 
 /// An order given now.
 pub(crate) fn order(act: &OrderedAct) -> anyhow::Result<Order> {
-    Ok(Order { act: serde_json::to_string(act)?, at_s: clock::now_ms() / 1000 })
+    let mut nonce = [0; 8];
+    SystemRandom::new().fill(&mut nonce).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    let (act, at_s) = (serde_json::to_string(act)?, clock::now_ms() / 1000);
+    Ok(Order { act, at_s, nonce: u64::from_le_bytes(nonce) })
 }
 
 /// A day, for people.

@@ -32,8 +32,8 @@ use crate::telemetry;
 pub(crate) const EXIT_LEDGER: u8 = 75;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
-/// How often imported colours whose time is over are looked for.
-const EXPIRE_DUE: Duration = Duration::from_secs(60);
+/// How often colours whose time is over are looked for, and decisions are signed.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -191,13 +191,13 @@ impl Signals {
 
 async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
-    let mut due = tokio::time::interval(EXPIRE_DUE);
+    let mut due = tokio::time::interval(HOUSEKEEPING);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
-            _ = due.tick() => gateway.expire_due(),
+            _ = due.tick() => gateway.keep_house(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {
@@ -305,7 +305,7 @@ impl Gateway {
         self.admin.clone()
     }
 
-    fn expire_due(&self) {
+    fn keep_house(&self) {
         if !self.codes.is_loaded() {
             return;
         }
@@ -313,6 +313,9 @@ impl Gateway {
         let Ok(mut registry) = self.admin.registry.try_lock() else { return };
         if let Err(error) = registry.expire_due(&self.codes, (clock::now_ms() / 1000) as u32) {
             tracing::error!(%error, "colours whose time is over cannot be ended");
+        }
+        if let Err(error) = registry.checkpoint(self.admin.keys.signing_pkcs8(), clock::now_ms() / 1000) {
+            tracing::error!(%error, "decisions cannot be signed");
         }
     }
 

@@ -75,9 +75,25 @@ fn two_operators_turn_a_code_red_and_one_clears_it() {
     }
     assert!(why.contains("looked at 1 times"), "{why}");
 
+    let receipt = city.data().join("receipt.json").display().to_string();
+    good(&["code", "why", &number, "--case", "A-1", "--receipt", &receipt, "--sign", &health]);
+    let keys = city.data().join("keys").display().to_string();
+    let offline = |words: &[&str]| {
+        let out = std::process::Command::new(tests::binary()).args(words).output().expect("the program runs");
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    };
+    let (_, public_key) = offline(&["audit", "key", "--keys", &keys]);
+    let (status, shown_receipt) = offline(&["audit", "check", &receipt, "--public-key", &public_key]);
+    assert!(status == Some(0) && shown_receipt.contains("is good"), "{shown_receipt}");
+    let text = std::fs::read_to_string(&receipt).expect("a receipt");
+    assert!(!text.contains(&number), "a receipt does not say whose it is");
+    std::fs::write(&receipt, text.replace("wang-wei", "sun-li")).expect("written");
+    assert_eq!(offline(&["audit", "check", &receipt, "--public-key", &public_key]).0, Some(2), "forged");
+
     good(&["cause", "clear", "1", "--sign", &health]);
     assert_eq!(shown(&city, code), (Colour::Green, Advice::Pass), "green as fast as red");
     assert!(!city.log().contains(&number), "no code is in the log");
+    assert!(good(&["audit", "verify"]).contains("2 decisions are as they were made"));
     city.kill();
     city.restart();
     assert_eq!(shown(&city, code).0, Colour::Green, "and after a crash");

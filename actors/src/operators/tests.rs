@@ -27,7 +27,7 @@ fn operator(registry: &mut Registry, name: &str, roles: &[Role]) -> OperatorKey 
 }
 
 fn order(act: &str) -> Order {
-    Order { act: act.to_owned(), at_s: NOW_S }
+    Order { act: act.to_owned(), at_s: NOW_S, nonce: 1 }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What operators do beside running the gateway.
 
+mod audit;
 mod device;
 mod holders;
 mod keys;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     /// Says why a code has its colour.
     #[command(subcommand)]
     Code(order::Code),
+    /// Checks that decisions are on record as they were made.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 impl Command {
@@ -47,6 +51,7 @@ impl Command {
             Self::Operator(command) => command.run(),
             Self::Cause(command) => command.run(),
             Self::Code(command) => command.run(),
+            Self::Audit(command) => command.run(),
         }
     }
 }

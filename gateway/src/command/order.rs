@@ -89,6 +89,9 @@ pub(crate) enum Code {
         /// The case that the look-up is for.
         #[arg(long)]
         case: String,
+        /// Where the citizen's receipt of the last decision goes; `audit check` checks it.
+        #[arg(long)]
+        receipt: Option<PathBuf>,
         #[command(flatten)]
         desk: Desk,
     },
@@ -125,8 +128,14 @@ impl Cause {
 
 impl Code {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Why { code, case, desk } = self;
-        desk.give(&OrderedAct::Why { code, case })
+        let Self::Why { code, case, receipt, desk } = self;
+        let ordered = desk.call(&OrderedAct::Why { code, case })?;
+        if let (Some(path), Ordered::Why(why)) = (receipt, &ordered) {
+            let receipt = why.receipt.as_ref().context("there is no decision about this code")?;
+            std::fs::write(&path, serde_json::to_string_pretty(receipt)?)
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
+        show(&ordered, desk.json)
     }
 }
 
@@ -138,6 +147,10 @@ fn write_key(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 
 impl Desk {
     fn give(&self, act: &OrderedAct) -> anyhow::Result<ExitCode> {
+        show(&self.call(act)?, self.json)
+    }
+
+    fn call(&self, act: &OrderedAct) -> anyhow::Result<Ordered> {
         let order = orders::order(act)?;
         let mut signatures = Vec::new();
         for path in &self.sign {
@@ -146,7 +159,7 @@ impl Desk {
         let keys = self.keys.clone().unwrap_or_else(|| self.data.join("keys"));
         let done = admin::call(&self.data, &keys, &Act::Order { order, signatures }, &mut |_| ())?;
         let Done::Ordered(ordered) = done else { bail!("that is no answer to an order") };
-        show(&ordered, self.json)
+        Ok(ordered)
     }
 }
 
