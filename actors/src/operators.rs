@@ -179,12 +179,18 @@ impl Order {
 }
 
 /// One operator's signature under an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// Who.
     pub operator: String,
     /// Ed25519 over the order, hexadecimal.
     pub signature: String,
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({})", self.operator)
+    }
 }
 
 /// Whoever signed and may; the first one's authority is the order's.

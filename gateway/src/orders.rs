@@ -33,6 +33,7 @@ pub(crate) enum OrderedAct {
     RevokeOperator {
         name: String,
     },
+    ListOperators,
     AddCause {
         code: u64,
         kind: String,
@@ -53,6 +54,7 @@ pub(crate) enum OrderedAct {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Ordered {
     Operator { name: String },
+    Operators(Vec<Operator>),
     Cause { cause: i64, code: u64, colour: String },
     Why(WhyReport),
 }
@@ -110,7 +112,9 @@ pub(crate) fn perform(order: &Order, signatures: &[Signature], admin: &Admin) ->
 fn needed(act: &OrderedAct, registry: &Registry, admin: &Admin) -> anyhow::Result<Option<(Role, usize)>> {
     Ok(Some(match act {
         OrderedAct::AddOperator { .. } if registry.operators()?.is_empty() => return Ok(None),
-        OrderedAct::AddOperator { .. } | OrderedAct::RevokeOperator { .. } => (Role::Admin, 1),
+        OrderedAct::AddOperator { .. } | OrderedAct::RevokeOperator { .. } | OrderedAct::ListOperators => {
+            (Role::Admin, 1)
+        }
         OrderedAct::AddCause { kind, .. } => {
             let rule = policy(admin)?.rule(kind_of(kind)?);
             // Nobody turns somebody red alone.
@@ -155,6 +159,7 @@ fn carry_out(
             registry.revoke_operator(&name)?;
             Ok(Ordered::Operator { name })
         }
+        OrderedAct::ListOperators => Ok(Ordered::Operators(registry.operators()?)),
         OrderedAct::AddCause { code, kind, until } => {
             let (code, kind) = (code_of(code)?, kind_of(&kind)?);
             let mut registrar = Registrar::new(registry, &admin.codes, Arc::clone(policy(admin)?));

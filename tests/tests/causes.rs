@@ -73,7 +73,7 @@ fn two_operators_turn_a_code_red_and_one_clears_it() {
     for expected in ["red, verified", "close-contact", "by cdc", "green to red by cdc (wang-wei,li-na)"] {
         assert!(why.contains(expected), "{expected}: {why}");
     }
-    assert!(why.contains("looked at 1 times"), "{why}");
+    assert!(why.contains("looked at 1 time(s)"), "{why}");
 
     let receipt = city.data().join("receipt.json").display().to_string();
     good(&["code", "why", &number, "--case", "A-1", "--receipt", &receipt, "--sign", &health]);
@@ -89,6 +89,10 @@ fn two_operators_turn_a_code_red_and_one_clears_it() {
     assert!(!text.contains(&number), "a receipt does not say whose it is");
     std::fs::write(&receipt, text.replace("wang-wei", "sun-li")).expect("written");
     assert_eq!(offline(&["audit", "check", &receipt, "--public-key", &public_key]).0, Some(2), "forged");
+
+    let operators = good(&["operator", "list", "--sign", &admin]);
+    assert!(operators.contains("wang-wei") && operators.contains("health,records"), "{operators}");
+    refused(&["operator", "list", "--sign", &health], "with the role admin");
 
     good(&["cause", "clear", "1", "--sign", &health]);
     assert_eq!(shown(&city, code), (Colour::Green, Advice::Pass), "green as fast as red");

@@ -53,6 +53,11 @@ pub(crate) enum Operator {
         #[command(flatten)]
         desk: Desk,
     },
+    /// Lists all operators.
+    List {
+        #[command(flatten)]
+        desk: Desk,
+    },
 }
 
 #[derive(clap::Subcommand)]
@@ -113,6 +118,7 @@ impl Operator {
                 desk.give(&act).inspect_err(|_| drop(std::fs::remove_file(&key)))
             }
             Self::Revoke { name, desk } => desk.give(&OrderedAct::RevokeOperator { name }),
+            Self::List { desk } => desk.give(&OrderedAct::ListOperators),
         }
     }
 }
@@ -171,6 +177,13 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
     }
     match ordered {
         Ordered::Operator { name } => println!("Done for operator {name}."),
+        Ordered::Operators(operators) => {
+            for operator in operators {
+                let roles: Vec<&str> = operator.roles.iter().map(|role| role.name()).collect();
+                let state = if operator.revoked { "revoked" } else { "in office" };
+                println!("  {:<34}{:<34}{:<22}{state}", operator.name, operator.authority, roles.join(","));
+            }
+        }
         Ordered::Cause { cause, code, colour } => println!("Cause {cause}: code {code} is now {colour}."),
         Ordered::Why(why) => show_why(why),
     }
@@ -180,7 +193,10 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_why(why: &WhyReport) {
     let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::day);
-    println!("{}, {}; changes {next}; looked at {} times", why.colour, why.basis, why.accesses);
+    println!(
+        "{}, {}; changes {next}; looked at {} time(s), this one included",
+        why.colour, why.basis, why.accesses
+    );
     for cause in &why.causes {
         let state = match cause.cleared_s {
             Some(at_s) => format!("cleared {}", orders::day(at_s)),
