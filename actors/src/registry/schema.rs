@@ -144,6 +144,67 @@ const STEPS: &[&str] = &["
         case_id TEXT NOT NULL
     ) STRICT;
     CREATE INDEX accesses_subject ON accesses (subject);
+", "
+    -- When the holder last showed that phone and document are theirs; null for one who was imported and has not signed in yet.
+    ALTER TABLE people ADD COLUMN proven_s INTEGER;
+    -- The code of the guardian who answers for a ward; null for everybody else.
+    ALTER TABLE people ADD COLUMN guardian INTEGER;
+    CREATE INDEX people_guardian ON people (guardian) WHERE guardian IS NOT NULL;
+    -- The number that may be asked for and how much staff may see, while a receipt of the consent may be shown at a gate.
+    ALTER TABLE consents ADD COLUMN sealed_phone BLOB;
+    ALTER TABLE consents ADD COLUMN detail INTEGER NOT NULL DEFAULT 1;
+    -- When the query was answered, and what with: the kind of the outcome, no more.
+    ALTER TABLE consents ADD COLUMN answered_s INTEGER;
+    ALTER TABLE consents ADD COLUMN answer TEXT;
+    -- What was sent to carriers for a consent: one logical query may take several.
+    CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        consent INTEGER NOT NULL REFERENCES consents (id),
+        carrier TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        took_ms INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX attempts_consent ON attempts (consent);
+    -- What kind of place, and the ten characters of its printed code; null until one is printed.
+    ALTER TABLE places ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE places ADD COLUMN link TEXT;
+    CREATE UNIQUE INDEX places_link ON places (link) WHERE link IS NOT NULL;
+    -- Workplaces, compounds, villages, buildings, vehicles that have applied for a code of their own.
+    CREATE TABLE units (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        region INTEGER NOT NULL REFERENCES regions (id),
+        kind INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        applicant INTEGER NOT NULL,
+        applied_s INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        operators TEXT NOT NULL DEFAULT '',
+        decided_s INTEGER,
+        place INTEGER REFERENCES places (id)
+    ) STRICT;
+    CREATE TABLE appeals (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        decision INTEGER NOT NULL REFERENCES decisions (id),
+        subject BLOB NOT NULL,
+        authority TEXT NOT NULL,
+        sealed BLOB NOT NULL,
+        made_s INTEGER NOT NULL,
+        due_s INTEGER NOT NULL,
+        answered_s INTEGER,
+        answered_by TEXT,
+        granted INTEGER,
+        answer BLOB
+    ) STRICT;
+    CREATE INDEX appeals_open ON appeals (due_s) WHERE answered_s IS NULL;
+    CREATE INDEX appeals_subject ON appeals (subject);
+    -- Every policy that was ever in effect, the newest last.
+    CREATE TABLE policies (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        version TEXT NOT NULL UNIQUE,
+        text TEXT NOT NULL,
+        activated_s INTEGER NOT NULL,
+        operators TEXT NOT NULL
+    ) STRICT;
 "];
 
 /// The version that this release writes.
