@@ -13,6 +13,7 @@ mod operators;
 pub(crate) mod people;
 mod personal;
 mod places;
+mod proof;
 mod schema;
 mod seal;
 
@@ -35,6 +36,7 @@ pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
 pub use places::RegionRow;
+pub use proof::ConsentReport;
 use seal::Sealer;
 
 /// The number under which a gateway issues codes unless it was given another.
@@ -83,6 +85,14 @@ pub enum RegistryError {
     /// The decisions are not as they were signed.
     #[error("decision {number}: {what}")]
     Audit {
+        /// The first that is not.
+        number: i64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The consents are not as they have to be.
+    #[error("consent {number}: {what}")]
+    Consent {
         /// The first that is not.
         number: i64,
         /// What is wrong with it.
