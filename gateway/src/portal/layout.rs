@@ -1,0 +1,90 @@
+//! The frame of every page: head, top bar, foot; and what pages share: the big status sign, fields, notices. No page here reads
+//! anything; what it shows is given.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use protocol::{Basis, Colour};
+
+use super::words::{both, en, line, zh};
+
+/// What the frame needs to know of the visitor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Frame {
+    /// Larger text and targets.
+    pub(crate) elder: bool,
+    /// Whether somebody is signed in.
+    pub(crate) signed_in: bool,
+    /// Loads the script for this page; everything but rotation and camera works without.
+    pub(crate) script: Option<&'static str>,
+    /// The page asks again by itself after so many seconds, without a script.
+    pub(crate) refresh_s: Option<u32>,
+}
+
+/// A whole page.
+pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="zh-CN" class=[frame.elder.then_some("elder")] {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="theme-color" content="#1d3f72";
+                meta name="format-detection" content="telephone=no";
+                @if let Some(seconds) = frame.refresh_s { meta http-equiv="refresh" content=(seconds); }
+                title { (line(title)) " · " (line("product")) }
+                link rel="icon" href="/s/icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="/s/style.css";
+                @if let Some(script) = frame.script { script src={ "/s/" (script) } defer {} }
+            }
+            body {
+                header.top {
+                    a.name href="/" { (zh("product")) }
+                    form method="post" action="/view" {
+                        button.switch type="submit" name="elder" value=(if frame.elder { "off" } else { "on" }) {
+                            (zh(if frame.elder { "view-standard" } else { "view-elder" }))
+                        }
+                    }
+                }
+                main id="main" { h1 { (both(title)) } (body) }
+                footer {
+                    nav.more aria-label=(line("more")) {
+                        @if frame.signed_in { a href="/code" { (zh("nav-code")) } a href="/privacy" { (zh("nav-privacy")) } a href="/out" { (zh("nav-out")) } }
+                        @else { a href="/privacy" { (zh("nav-privacy")) } }
+                    }
+                    p { (both("foot")) }
+                }
+            }
+        }
+    }
+}
+
+/// A colour as shape, word and colour.
+pub(crate) fn status(colour: Colour, basis: Basis) -> Markup {
+    let (word, shape) = match colour {
+        Colour::Green => ("colour-green", r#"<circle cx="50" cy="50" r="44" fill="none" stroke="currentColor" stroke-width="9"/><path d="M28 52l15 15 30-34" fill="none" stroke="currentColor" stroke-width="10" stroke-linecap="round" stroke-linejoin="round"/>"#),
+        Colour::Yellow => ("colour-yellow", r#"<path d="M50 8L95 88H5z" fill="none" stroke="currentColor" stroke-width="8" stroke-linejoin="round"/><path d="M50 36v26" stroke="currentColor" stroke-width="10" stroke-linecap="round"/><circle cx="50" cy="76" r="5.5" fill="currentColor"/>"#),
+        Colour::Red => ("colour-red", r#"<path d="M31 6h38l25 25v38L69 94H31L6 69V31z" fill="none" stroke="currentColor" stroke-width="8" stroke-linejoin="round"/><path d="M34 34l32 32M66 34L34 66" stroke="currentColor" stroke-width="10" stroke-linecap="round"/>"#),
+        Colour::Unknown => ("colour-unknown", r#"<rect x="8" y="8" width="84" height="84" rx="10" fill="none" stroke="currentColor" stroke-width="7" stroke-dasharray="14 9"/><path d="M37 39c0-18 27-18 27 0 0 12-14 12-14 24" fill="none" stroke="currentColor" stroke-width="9" stroke-linecap="round"/><circle cx="50" cy="78" r="5.5" fill="currentColor"/>"#),
+    };
+    let class = colour.name();
+    html! {
+        div class={ "status " (class) } role="img" aria-label={ (zh(word)) " " (en(word)) } data-colour=(class) {
+            svg viewBox="0 0 100 100" aria-hidden="true" { (PreEscaped(shape)) }
+            span.word { (zh(word)) } span.en lang="en" { (en(word)) }
+            @match basis {
+                Basis::Verified => span.basis { (zh("basis-verified")) },
+                Basis::Declared => span.basis { (zh("basis-declared")) },
+                Basis::Nothing => {},
+            }
+        }
+    }
+}
+
+/// Something to know before going on.
+pub(crate) fn notice(key: &str) -> Markup {
+    html! { div.notice role="status" { (both(key)) } }
+}
+
+/// Something that went wrong, and what to do.
+pub(crate) fn wrong(key: &str) -> Markup {
+    html! { div.notice.wrong role="alert" { (both(key)) } }
+}
