@@ -69,6 +69,16 @@ impl QueryPermit {
     pub const fn days(&self) -> Days {
         self.days
     }
+
+    /// What is being done that asks.
+    pub const fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(consent: ConsentId, flow: Flow, phone: Phone, days: Days) -> Self {
+        Self { consent, flow, phone, days }
+    }
 }
 
 /// A form as it is sent: the phone was proven in the same session.
