@@ -27,6 +27,11 @@ impl QueryPermit {
         self.consent
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_tests(consent: ConsentId, flow: Flow, phone: Phone, days: Days) -> Self {
+        Self { consent, flow, phone, days, detail: Detail::Stay }
+    }
+
     /// What the query is for.
     pub const fn flow(&self) -> Flow {
         self.flow
