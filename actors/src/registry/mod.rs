@@ -33,7 +33,7 @@ pub use operators::AccessRow;
 pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
-pub use places::RegionRow;
+pub use places::{PlaceKind, RegionRow};
 use seal::Sealer;
 
 /// The number under which a gateway issues codes unless it was given another.
