@@ -10,10 +10,10 @@ use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
 use actors::front::{self, FrontHandle};
-use actors::judge::Judge;
+use actors::judge::{Judge, PlaceKinds};
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
-use actors::policy::Policy;
+use actors::policy::{Policy, PolicyInEffect};
 use actors::region::RegionConfig;
 use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
@@ -215,15 +215,18 @@ pub(crate) struct Admin {
     pub(crate) fleet: Fleet,
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
+    /// What kinds the places are, for the judge.
+    pub(crate) place_kinds: PlaceKinds,
     /// What is in effect; `None` when no gateway runs.
-    pub(crate) policy: Option<Arc<Policy>>,
+    pub(crate) policy: Option<PolicyInEffect>,
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
     pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
-        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0), policy: None }
+        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None }
     }
 
     /// Reads the registry.
@@ -240,12 +243,13 @@ impl Admin {
     pub(crate) fn change<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut registry)?;
-        reload(&registry, &self.fleet)?;
+        reload(&registry, &self.fleet, &self.place_kinds)?;
         Ok(result)
     }
 }
 
-fn reload(registry: &Registry, fleet: &Fleet) -> anyhow::Result<()> {
+fn reload(registry: &Registry, fleet: &Fleet, place_kinds: &PlaceKinds) -> anyhow::Result<()> {
+    place_kinds.reload(registry.place_kinds()?);
     let places: Places = registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect();
     fleet.reload_places(places);
     fleet.reload(registry.devices()?);
@@ -269,14 +273,16 @@ impl Gateway {
         ledger: LedgerHandle,
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
-        let policy = Arc::new(read_policy(&settings.policy)?);
-        let fleet = Fleet::default();
-        reload(&registry, &fleet)?;
+        let policy = PolicyInEffect::new(read_policy(&settings.policy)?);
+        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+        reload(&registry, &fleet, &place_kinds)?;
         let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let gateway = registry.gateway()?;
         let registry = Arc::new(Mutex::new(registry));
-        let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));
+        let (tokens, legacy) = (keys.token_keys(), keys.legacy());
+        let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
+        let judge = Arc::new(judge);
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
         let admin = Admin {
@@ -284,6 +290,7 @@ impl Gateway {
             fleet: fleet.clone(),
             keys: Arc::clone(keys),
             codes: codes.clone(),
+            place_kinds,
             policy: Some(policy),
         };
         let front = front::spawn("front", move || async move {
