@@ -1,13 +1,15 @@
 //! People's acts on their codes: consent, query, form, cause. Each is one transaction of the registry: it happened whole, or it did
 //! not; the colours in memory follow what is durable. A punch comes nowhere near this: it never changes a colour.
 
+mod activation;
+
 use std::sync::Arc;
 
 use protocol::{Class, CodeId};
 
 use crate::codes::{CodeEntry, Codes};
 use crate::operators::Signed;
-use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, SubmitError};
+use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Stay, SubmitError};
 use crate::registry::people::Added;
 use crate::registry::{
     CauseRow, Change, ConsentId, ConsentState, DecisionRow, Flow, Person, Phone, Registry, RegistryError,
@@ -40,6 +42,15 @@ pub enum RegistrarError {
     /// A cause that this authority may not set or clear.
     #[error("{0}")]
     Cause(&'static str),
+    /// Decisions name their policy by its version, so each has its own.
+    #[error("policy {version} is or was in effect already; give a changed one a new version")]
+    PolicyVersion {
+        /// Which.
+        version: String,
+    },
+    /// Codes still follow the last one.
+    #[error("the last policy is still being applied to the codes; activate the next one when that is done")]
+    PolicyUnderWay,
     /// The registry failed; nothing has happened.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -188,7 +199,8 @@ impl<'a> Registrar<'a> {
         phone: &Phone,
         now_s: u64,
     ) -> Result<Outcome, RegistrarError> {
-        if let Some(stay) = self.registry.stay_of(phone, now_s)? {
+        let kept = self.registry.stay_of(phone, now_s)?;
+        if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, now_s)) {
             return Ok(Outcome::Stay(stay));
         }
         let Some(consent) = consent else { return Ok(Outcome::NotAsked) };
@@ -214,7 +226,9 @@ impl<'a> Registrar<'a> {
             if outcome.field() == Field::No && submitted.cause.is_none() {
                 clear_declarations(registry, code, now_s)?;
             }
-            let cause = submitted.cause.map(|cause| set_once(registry, code, cause, &policy)).transpose()?;
+            let stay = if let Outcome::Stay(stay) = &outcome { Some(stay) } else { None };
+            let cause =
+                submitted.cause.map(|cause| set_once(registry, code, cause, stay, &policy)).transpose()?;
             let authority = submitted.cause.map_or(CITIZEN, |cause| authority_of(cause.kind));
             let change = Change { cause, authority, operators: "", policy: policy.version() };
             Ok(Taken { code, entry: registry.settle(code, &change, now_s)?, is_new })
@@ -306,7 +320,13 @@ fn find_or_add(registry: &Registry, person: &Person) -> Result<(CodeId, bool), R
 }
 
 /// Sent twice, a form sets its cause once: one that lasts as long is there already.
-fn set_once(registry: &Registry, code: CodeId, cause: Cause, policy: &Policy) -> Result<i64, RegistrarError> {
+fn set_once(
+    registry: &Registry,
+    code: CodeId,
+    cause: Cause,
+    evidence: Option<&Stay>,
+    policy: &Policy,
+) -> Result<i64, RegistrarError> {
     let lasts = |row: &&CauseRow| {
         row.cleared_s.is_none() && row.cause.kind == cause.kind && row.cause.until_s >= cause.until_s
     };
@@ -314,7 +334,7 @@ fn set_once(registry: &Registry, code: CodeId, cause: Cause, policy: &Policy) ->
         Some(row) => Ok(row.id),
         None => {
             let authority = authority_of(cause.kind);
-            Ok(registry.insert_cause(code, cause, authority, policy.version(), None)?)
+            Ok(registry.insert_cause(code, cause, authority, policy.version(), evidence)?)
         }
     }
 }
@@ -331,5 +351,7 @@ fn clear_declarations(registry: &Registry, code: CodeId, now_s: u64) -> Result<(
     Ok(())
 }
 
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;

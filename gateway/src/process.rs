@@ -13,7 +13,7 @@ use actors::front::{self, FrontHandle};
 use actors::judge::{Judge, PlaceKinds};
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
-use actors::policy::{Policy, PolicyInEffect};
+use actors::policy::PolicyInEffect;
 use actors::region::RegionConfig;
 use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
+use crate::policies;
 use crate::quic::endpoint::{self, Front};
 use crate::quic::transport::{self, TlsFiles};
 use crate::telemetry;
@@ -273,7 +274,7 @@ impl Gateway {
         ledger: LedgerHandle,
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
-        let policy = PolicyInEffect::new(read_policy(&settings.policy)?);
+        let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
         let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
         reload(&registry, &fleet, &place_kinds)?;
         let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
@@ -304,7 +305,7 @@ impl Gateway {
             tracing::error!(name, "a thread is blocked; the process ends");
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
-        load_codes(codes.clone(), registry, readiness)?;
+        load_codes(admin.clone(), readiness)?;
         Ok(Self { front, drain, codes, admin, _watchdog: watchdog })
     }
 
@@ -341,11 +342,10 @@ impl Gateway {
 }
 
 /// Colours are unknown until all of them are there; devices are answered meanwhile.
-fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness) -> std::io::Result<()> {
+fn load_codes(admin: Admin, readiness: Readiness) -> std::io::Result<()> {
     std::thread::Builder::new().name("load-codes".to_owned()).spawn(move || {
         let start = clock::now();
-        let registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
-        match registry.load_codes(&codes) {
+        match admin.read(|registry| Ok(registry.load_codes(&admin.codes)?)) {
             Ok(loaded) => {
                 let seconds = clock::since(start).as_secs_f64();
                 metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
@@ -354,15 +354,11 @@ fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness
             }
             Err(error) => tracing::error!(%error, "codes cannot be loaded; colours stay unknown"),
         }
+        if let Err(error) = policies::follow(&admin) {
+            tracing::error!(%error, "codes do not all follow the policy in effect; start again");
+        }
     })?;
     Ok(())
-}
-
-fn read_policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let policy = Policy::parse(&text, path)?;
-    tracing::info!(version = policy.version(), "the policy is in effect");
-    Ok(policy)
 }
 
 fn quic_config(

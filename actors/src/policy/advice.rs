@@ -33,6 +33,10 @@ pub(super) struct AdviceTable {
 }
 
 impl AdviceTable {
+    pub(super) fn regions(&self) -> &[RegionId] {
+        &self.regions
+    }
+
     pub(super) fn here(&self, region: RegionId, kind: PlaceKind) -> &AdviceHere {
         let row = self.regions.binary_search(&region).map_or(0, |index| index + 1);
         &self.rows[row][usize::from(kind.number()) - 1]

@@ -6,6 +6,7 @@ mod cause;
 mod file;
 mod in_effect;
 mod outcome;
+mod revision;
 
 use jiff::civil::Date;
 use protocol::{Colour, RegionId};
@@ -21,6 +22,8 @@ pub use cause::{Cause, CauseKind, Standing, standing};
 pub use file::PolicyError;
 pub use in_effect::PolicyInEffect;
 pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted};
+pub(crate) use revision::stand;
+pub use revision::{CODES_BY_ONE_MAX, PolicyDiff};
 
 /// The policy of a new development city.
 pub const DEVELOPMENT: &str = include_str!("../../data/policy.toml");
@@ -88,6 +91,11 @@ impl Policy {
     /// What the staff of that kind of place in that region are told.
     pub fn advice(&self, region: RegionId, kind: PlaceKind) -> &AdviceHere {
         self.advice.here(region, kind)
+    }
+
+    /// The regions for which an exception is made.
+    pub fn advised_regions(&self) -> &[RegionId] {
+        self.advice.regions()
     }
 
     /// The days that carriers are asked for on that day.

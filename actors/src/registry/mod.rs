@@ -13,13 +13,15 @@ mod operators;
 pub(crate) mod people;
 mod personal;
 mod places;
+mod policies;
+mod revisions;
 mod schema;
 mod seal;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::keys::Keys;
 pub use causes::CauseRow;
@@ -34,6 +36,7 @@ pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
 pub use places::{PlaceKind, RegionRow};
+pub use policies::PolicyRow;
 use seal::Sealer;
 
 /// The number under which a gateway issues codes unless it was given another.
@@ -50,6 +53,18 @@ pub enum RegistryError {
         /// Its version.
         found: u32,
         /// The newest that this release reads.
+        known: u32,
+    },
+    /// Written by an earlier release, and only to be read.
+    #[error(
+        "{path} is of version {found}, this release reads {known}: start the gateway once, which brings it there"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The one that this release reads.
         known: u32,
     },
     /// A database of something else.
@@ -132,6 +147,18 @@ impl Registry {
         let registry = Self { connection, sealer: Sealer::new(keys.field(), keys.pepper()) };
         registry.check_keys()?;
         Ok(registry)
+    }
+
+    /// Opens a registry to read it, also beside the gateway that writes it.
+    pub fn open_to_read(path: &Path, keys: &Keys) -> Result<Self, RegistryError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        schema::check(&connection, path)?;
+        let registry = Self { connection, sealer: Sealer::new(keys.field(), keys.pepper()) };
+        match registry.meta("keys")? {
+            Some(known) if known == registry.sealer.mark() => Ok(registry),
+            Some(_) | None => Err(RegistryError::WrongKeys),
+        }
     }
 
     /// The number under which this gateway issues codes.

@@ -1,0 +1,1 @@
+//! Another policy takes effect on a real registry.
