@@ -15,6 +15,7 @@ use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::region::RegionConfig;
+use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
 use anyhow::Context;
@@ -33,8 +34,6 @@ use crate::telemetry;
 pub(crate) const EXIT_LEDGER: u8 = 75;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
-/// How often colours whose time is over are looked for, and decisions are signed.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -192,13 +191,11 @@ impl Signals {
 
 async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
-    let mut due = tokio::time::interval(HOUSEKEEPING);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
-            _ = due.tick() => gateway.keep_house(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {
@@ -220,6 +217,8 @@ pub(crate) struct Admin {
     pub(crate) place_kinds: PlaceKinds,
     /// What is in effect; `None` when no gateway runs.
     pub(crate) policy: Option<PolicyInEffect>,
+    /// Who changes colours; `None` when no gateway runs.
+    pub(crate) registrar: Option<RegistrarHandle>,
 }
 
 impl Admin {
@@ -227,7 +226,7 @@ impl Admin {
     pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
         let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
-        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None }
+        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None, registrar: None }
     }
 
     /// Reads the registry.
@@ -262,6 +261,7 @@ struct Gateway {
     drain: watch::Sender<bool>,
     codes: Codes,
     admin: Admin,
+    registrar: RegistrarFront,
     _watchdog: watchdog::Watchdog,
 }
 
@@ -281,6 +281,12 @@ impl Gateway {
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let gateway = registry.gateway()?;
         let registry = Arc::new(Mutex::new(registry));
+        let config = RegistrarConfig {
+            signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
+            ..RegistrarConfig::default()
+        };
+        let (handle, registrar) =
+            RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
         let (tokens, legacy) = (keys.token_keys(), keys.legacy());
         let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
         let judge = Arc::new(judge);
@@ -293,6 +299,7 @@ impl Gateway {
             codes: codes.clone(),
             place_kinds,
             policy: Some(policy),
+            registrar: Some(handle),
         };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
@@ -306,25 +313,11 @@ impl Gateway {
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
         load_codes(admin.clone(), readiness)?;
-        Ok(Self { front, drain, codes, admin, _watchdog: watchdog })
+        Ok(Self { front, drain, codes, admin, registrar, _watchdog: watchdog })
     }
 
     fn shared(&self) -> Admin {
         self.admin.clone()
-    }
-
-    fn keep_house(&self) {
-        if !self.codes.is_loaded() {
-            return;
-        }
-        // An import may hold it for minutes; there is another turn.
-        let Ok(mut registry) = self.admin.registry.try_lock() else { return };
-        if let Err(error) = registry.expire_due(&self.codes, (clock::now_ms() / 1000) as u32) {
-            tracing::error!(%error, "colours whose time is over cannot be ended");
-        }
-        if let Err(error) = registry.checkpoint(self.admin.keys.signing_pkcs8(), clock::now_ms() / 1000) {
-            tracing::error!(%error, "decisions cannot be signed");
-        }
     }
 
     fn count_codes(&self) {
@@ -337,6 +330,9 @@ impl Gateway {
         self.drain.send_replace(true);
         if let Err(error) = self.front.join() {
             tracing::error!(error, "the front ended");
+        }
+        if let Err(error) = self.registrar.stop() {
+            tracing::error!(error, "the registrar ended");
         }
     }
 }
@@ -353,9 +349,6 @@ fn load_codes(admin: Admin, readiness: Readiness) -> std::io::Result<()> {
                 readiness.loaded();
             }
             Err(error) => tracing::error!(%error, "codes cannot be loaded; colours stay unknown"),
-        }
-        if let Err(error) = policies::follow(&admin) {
-            tracing::error!(%error, "codes do not all follow the policy in effect; start again");
         }
     })?;
     Ok(())

@@ -1,5 +1,5 @@
 //! A new policy takes effect: one transaction says so, then the codes with open causes follow, a part at a time. Killed between,
-//! it goes on where it was: which codes follow is durable with them.
+//! the registrar goes on where it was at the next start: how far the codes follow is durable with them.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use crate::policy::{CauseKind, Policy, PolicyError};
 use crate::registry::RegistryError;
 
 impl Registrar<'_> {
-    /// Puts `text`, which is `policy`, into effect. Whoever goes by the policy in memory is given it once this is durable; then
-    /// [`Self::revise_some`] is called until it says that all codes follow.
+    /// Puts `text`, which is `policy`, into effect. Whoever goes by the policy in memory is given it once this is durable; the
+    /// codes follow by [`Self::revise_some`].
     pub fn activate(
         &mut self,
         policy: &Policy,
@@ -45,7 +45,7 @@ impl Registrar<'_> {
         })?;
         let Some(revised) = revised else { return Ok(false) };
         for (code, entry) in revised {
-            self.codes.put(code, entry);
+            self.put(code, entry);
         }
         Ok(true)
     }
