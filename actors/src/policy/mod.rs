@@ -111,4 +111,6 @@ impl Policy {
 }
 
 #[cfg(test)]
+mod revision_tests;
+#[cfg(test)]
 mod tests;

@@ -12,6 +12,13 @@ use crate::policy::{Cause, CauseKind, Policy, PolicyDiff, Standing, Stay, stand}
 /// Codes revised in one transaction: keeps it short beside other writers.
 const REVISED_PER_TRANSACTION: usize = 1_000;
 
+/// Causes that are open, with all that a code's standing takes, in the order of the codes.
+const OPEN: &str =
+    "SELECT open.code, open.id, kind, colour, from_s, until_s, evidence, tags, next_change_s, rest_basis
+    FROM causes AS open INDEXED BY causes_open
+    JOIN codes ON codes.id = open.code LEFT JOIN people ON people.code = open.code
+    WHERE cleared_s IS NULL AND open.code > ?1 AND until_s > ?2 ORDER BY open.code, open.id";
+
 /// A code with its open causes.
 struct Open {
     code: i64,
@@ -112,11 +119,7 @@ impl Registry {
         now_s: u64,
         mut visit: impl FnMut(Open),
     ) -> Result<(), RegistryError> {
-        let sql = "SELECT open.code, open.id, kind, colour, from_s, until_s, evidence, tags, next_change_s, rest_basis
-            FROM causes AS open INDEXED BY causes_open
-            JOIN codes ON codes.id = open.code LEFT JOIN people ON people.code = open.code
-            WHERE cleared_s IS NULL AND open.code > ?1 AND until_s > ?2 ORDER BY open.code, open.id";
-        let mut query = self.connection.prepare_cached(sql)?;
+        let mut query = self.connection.prepare_cached(OPEN)?;
         let mut rows = query.query((after, stored(now_s)))?;
         let (mut current, mut visited): (Option<Open>, usize) = (None, 0);
         while let Some(row) = rows.next()? {
@@ -172,4 +175,19 @@ fn open_code(
 
 fn code_of(number: i64) -> Result<CodeId, RegistryError> {
     CodeId::from_u64(number as u64).ok_or(RegistryError::Damaged { what: "code" })
+}
+
+#[cfg(test)]
+impl Registry {
+    /// How the store finds the open causes.
+    pub(crate) fn explain_open(&self) -> String {
+        let sql = format!("EXPLAIN QUERY PLAN {OPEN}");
+        self.connection.query_row(&sql, (0, 0), |row| row.get(3)).expect("a plan")
+    }
+
+    /// The sealed evidence of the code's last cause.
+    pub(crate) fn evidence_for_test(&self, code: CodeId) -> Option<Vec<u8>> {
+        let sql = "SELECT evidence FROM causes WHERE code = ?1 ORDER BY id DESC LIMIT 1";
+        self.connection.query_row(sql, [code.get() as i64], |row| row.get(0)).expect("a cause")
+    }
 }
