@@ -13,6 +13,7 @@ mod pki;
 mod process;
 mod quic;
 mod telemetry;
+mod trajectory;
 
 use std::process::ExitCode;
 

@@ -18,13 +18,14 @@ use actors::region::RegionConfig;
 use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
 use anyhow::Context;
-use protocol::{RegionId, metric};
+use protocol::{ErrorCode, RegionId, metric};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::quic::endpoint::{self, Front};
+use crate::quic::queries::{Ask, Refusal};
 use crate::quic::transport::{self, TlsFiles};
 use crate::telemetry;
 
@@ -286,9 +287,11 @@ impl Gateway {
             codes: codes.clone(),
             policy: Some(policy),
         };
+        // No receipt has been sealed here so far.
+        let ask: Ask = Arc::new(|_| Box::pin(async { Err(Refusal::Error(ErrorCode::ReceiptBad)) }));
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
-            let front = Front { fleet, directory, judge, ledger, drain: draining };
+            let front = Front { fleet, directory, judge, ledger, ask, drain: draining };
             if let Err(error) = endpoint::serve(socket, endpoint_config, server_config, front).await {
                 tracing::error!(%error, "the QUIC endpoint ended");
             }
