@@ -1,6 +1,9 @@
 //! Trajectory queries on streams of their own: whatever is wrong with one, it is answered or refused by its name, the
 //! connection lives, and punches go on beside it.
 
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use loadtest::wire::{self, Wire};
 use protocol::limits::{QUERY_BYTES_MAX, QUERY_STREAMS};
 use protocol::message::{Answer, Hello, Ping, Request};
@@ -39,14 +42,17 @@ async fn welcomed(endpoint: &quinn::Endpoint, fleet: &loadtest::Fleet, index: us
     wire
 }
 
-/// Sends the bytes on a stream of their own and, if told to, ends it: what comes back before the stream ends.
-async fn ask(connection: &quinn::Connection, bytes: &[u8], end: bool) -> (RequestId, ErrorCode) {
-    let (mut send, mut receive) = connection.open_bi().await.expect("a stream");
+/// Sends the bytes on a stream of their own, which ends with them: what comes back.
+async fn ask(connection: &quinn::Connection, bytes: &[u8]) -> (RequestId, ErrorCode) {
+    let (mut send, receive) = connection.open_bi().await.expect("a stream");
     // Bytes over the limit are not waited for.
     let _ = send.write_all(bytes).await;
-    if end {
-        let _ = send.finish();
-    }
+    let _ = send.finish();
+    refusal(receive).await
+}
+
+/// The error that the gateway sends before it ends its side.
+async fn refusal(mut receive: quinn::RecvStream) -> (RequestId, ErrorCode) {
     let all = receive.read_to_end(1 << 16).await.expect("the gateway ends its side");
     let mut reader = FrameReader::default();
     reader.push(&all);
@@ -84,7 +90,7 @@ fn what_is_wrong_with_a_query_is_answered_and_ends_no_connection() {
         let endpoint = endpoint(&fleet);
         let mut wire = welcomed(&endpoint, &fleet, gate).await;
         for (name, bytes, request, expected) in &cases {
-            let said = tokio::time::timeout(PATIENCE, ask(wire.connection(), bytes, true)).await;
+            let said = tokio::time::timeout(PATIENCE, ask(wire.connection(), bytes)).await;
             assert_eq!(said.expect("an answer"), (RequestId(*request), *expected), "{name}");
         }
         let request = TrajectoryQuery { region, receipt: FOREIGN };
@@ -139,7 +145,7 @@ fn a_hundred_queries_at_once_are_a_few_at_a_time_and_half_frames_hold_nobody_up(
         let all: Vec<_> = (0..100)
             .map(|_| {
                 let (connection, query) = (connection.clone(), query(region));
-                tokio::task::spawn_local(async move { ask(&connection, &query, true).await })
+                tokio::task::spawn_local(async move { ask(&connection, &query).await })
             })
             .collect();
         for one in all {
@@ -147,21 +153,23 @@ fn a_hundred_queries_at_once_are_a_few_at_a_time_and_half_frames_hold_nobody_up(
             assert_eq!(said.1, ErrorCode::ReceiptBad);
         }
         // All the streams that a device may have, each with a frame that does not end.
-        let bytes = query(region);
-        let halves: Vec<_> = (0..QUERY_STREAMS)
-            .map(|_| {
-                let (connection, half) = (connection.clone(), bytes[..20].to_vec());
-                tokio::task::spawn_local(async move { ask(&connection, &half, false).await })
-            })
-            .collect();
-        for one in halves {
+        let mut halves = Vec::new();
+        for _ in 0..QUERY_STREAMS {
+            let (mut send, receive) = connection.open_bi().await.expect("a stream");
+            send.write_all(&query(region)[..20]).await.expect("written");
+            halves.push((send, receive));
+        }
+        let one_more = pin!(connection.open_bi()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(one_more.is_pending(), "no stream over the limit");
+        for (send, receive) in halves {
             let said = async {
                 tokio::select! {
-                    said = one => said.expect("no panic"),
+                    said = refusal(receive) => said,
                     () = async { loop { other.ping().await.expect("a good device is answered"); } } => unreachable!("it pings for ever"),
                 }
             };
             assert_eq!(tokio::time::timeout(PATIENCE, said).await.expect("cut").1, ErrorCode::FrameTooSlow);
+            drop(send);
         }
         let mut wire = wire;
         let (_, pong) =
