@@ -35,9 +35,9 @@ numbered! {
     /// How much of the answer the citizen shows to staff.
     pub enum Detail {
         /// Yes, no or unknown, and why.
-        Answer = 1 => "answer",
+        Stay = 1 => "stay",
         /// The cities and countries too.
-        Areas = 2 => "areas",
+        Cities = 2 => "cities",
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
             consent: 7,
             expires_s: 9,
             flow: Flow::Scan,
-            detail: Detail::Answer,
+            detail: Detail::Stay,
             seal: [5; RECEIPT_SEAL_BYTES],
         };
         for (at, value) in [(0, 0), (0, 2), (13, 0), (13, 4), (14, 0), (14, 3)] {

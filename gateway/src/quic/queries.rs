@@ -22,6 +22,8 @@ use super::session::Shared;
 const QUERIES_MAX: usize = 256;
 /// What a device waits when there are as many: carriers are slow.
 const RETRY_AFTER_MS: u32 = 2_000;
+/// A refusal that has cost other threads something comes after this long: who tries receipts gets few a second.
+const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 /// A device that does not take an answer of a few bytes for this long gets none.
 const WRITE: Duration = Duration::from_secs(5);
 
@@ -115,6 +117,9 @@ impl Query {
         let _under_way = self.shared.metrics.query_begins();
         let limit = Duration::from_millis(limits::QUERY_MS_MAX);
         let asked = tokio::time::timeout(limit, (queries.ask)(query.receipt)).await;
+        if let Ok(Err(_)) = asked {
+            tokio::time::sleep(REFUSAL_DELAY).await;
+        }
         asked.unwrap_or_else(|_| Ok(TrajectoryAnswer::without_days(TrajectoryReason::TimedOut)))
     }
 

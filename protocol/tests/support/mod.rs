@@ -133,7 +133,7 @@ fn a_receipt() -> Receipt {
         consent: 77,
         expires_s: 1_582_000_300,
         flow: Flow::Scan,
-        detail: Detail::Areas,
+        detail: Detail::Cities,
         seal: std::array::from_fn(|i| i as u8),
     }
 }
