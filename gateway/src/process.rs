@@ -19,16 +19,15 @@ use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
 use anyhow::Context;
-use protocol::{ErrorCode, RegionId, metric};
+use protocol::{RegionId, metric};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::quic::endpoint::{self, Front};
-use crate::quic::queries::{Ask, Refusal};
 use crate::quic::transport::{self, TlsFiles};
-use crate::telemetry;
+use crate::{telemetry, trajectory};
 
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
@@ -279,9 +278,10 @@ impl Gateway {
             signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
             ..RegistrarConfig::default()
         };
-        let (_handle, registrar) =
+        let (handle, registrar) =
             RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
         let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));
+        let ask = trajectory::asking(handle, policy.clone());
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
         let admin = Admin {
@@ -291,8 +291,6 @@ impl Gateway {
             codes: codes.clone(),
             policy: Some(policy),
         };
-        // No receipt has been sealed here so far.
-        let ask: Ask = Arc::new(|_| Box::pin(async { Err(Refusal::Error(ErrorCode::ReceiptBad)) }));
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
             let front = Front { fleet, directory, judge, ledger, ask, drain: draining };

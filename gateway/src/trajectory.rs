@@ -1,15 +1,55 @@
 //! What a checkpoint is told of a query: the least that its staff need, in the words of the wire. Who may ask is the session's
 //! business, what an answer means the policy's.
 
-use actors::policy::Outcome;
-use actors::trajectory::{Area, Days, Unavailable};
+use std::sync::Arc;
+
+use actors::clock;
+use actors::policy::{Outcome, PolicyInEffect};
+use actors::registrar::{RegistrarError, RegistrarHandle};
+use actors::trajectory::{Area, CarrierAnswer, Days, Unavailable, day_of};
 use jiff::civil::Date;
+use protocol::ErrorCode;
 use protocol::limits::AREAS_MAX;
 use protocol::message::Bounded;
 use protocol::trajectory::{Day, TrajectoryAnswer, TrajectoryReason, VisitedArea};
 
+use crate::quic::queries::{Ask, Refusal};
+
+/// Asks for devices.
+pub(crate) fn asking(registrar: RegistrarHandle, policy: PolicyInEffect) -> Ask {
+    Arc::new(move |receipt| {
+        let (registrar, policy) = (registrar.clone(), policy.clone());
+        Box::pin(async move {
+            let now_s = clock::now_ms() / 1000;
+            let window = policy.get().window(day_of(now_s));
+            let asked = registrar.act(move |registrar| {
+                let permit = registrar.start_query_by_receipt(&receipt, now_s)?;
+                // No carrier is configured.
+                let answer = CarrierAnswer::Unavailable(Unavailable::Unreachable);
+                registrar.finish_query(&permit, &answer, &[], now_s)
+            });
+            let outcome = asked.await.map_err(|error| refusal(&error))?;
+            Ok(answer(&outcome, window, &[]))
+        })
+    })
+}
+
+fn refusal(error: &RegistrarError) -> Refusal {
+    match error {
+        RegistrarError::Receipt => Refusal::Error(ErrorCode::ReceiptBad),
+        RegistrarError::ReceiptExpired => Refusal::Error(ErrorCode::ReceiptExpired),
+        RegistrarError::Consent => Refusal::Error(ErrorCode::ReceiptUsed),
+        RegistrarError::Busy => Refusal::Busy,
+        RegistrarError::Form(_)
+        | RegistrarError::OtherPhone
+        | RegistrarError::Cause(_)
+        | RegistrarError::Failed
+        | RegistrarError::Registry(_) => Refusal::Error(ErrorCode::Internal),
+    }
+}
+
 /// The answer to a device. `window` is the policy's; `visited` is in the order of time, and empty unless the citizen shows it.
-pub(crate) fn answer(outcome: &Outcome, window: Days, visited: &[Area]) -> TrajectoryAnswer {
+fn answer(outcome: &Outcome, window: Days, visited: &[Area]) -> TrajectoryAnswer {
     let (covered, last_stay_day) = match outcome {
         Outcome::Stay(stay) => (None, day(stay.last_day)),
         Outcome::Clean => (Some(window), Day::NONE),
