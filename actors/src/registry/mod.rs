@@ -35,6 +35,7 @@ pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
 pub use places::RegionRow;
 use seal::Sealer;
+pub(crate) use seal::{Hash, Hasher};
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;
