@@ -125,8 +125,11 @@ fn needed(act: &OrderedAct, registry: &Registry, admin: &Admin) -> anyhow::Resul
     }))
 }
 
-fn policy(admin: &Admin) -> anyhow::Result<&Arc<Policy>> {
-    admin.policy.as_ref().context("causes are set and cleared by a running gateway; start it and order again")
+fn policy(admin: &Admin) -> anyhow::Result<Arc<Policy>> {
+    let policy = admin.policy.as_ref();
+    let policy =
+        policy.context("causes are set and cleared by a running gateway; start it and order again")?;
+    Ok(policy.get())
 }
 
 fn kind_of(name: &str) -> anyhow::Result<CauseKind> {
@@ -162,12 +165,12 @@ fn carry_out(
         OrderedAct::ListOperators => Ok(Ordered::Operators(registry.operators()?)),
         OrderedAct::AddCause { code, kind, until } => {
             let (code, kind) = (code_of(code)?, kind_of(&kind)?);
-            let mut registrar = Registrar::new(registry, &admin.codes, Arc::clone(policy(admin)?));
+            let mut registrar = Registrar::new(registry, &admin.codes, policy(admin)?);
             let cause = registrar.add_cause(code, kind, by()?, until, now_s)?;
             settled(cause, code, admin)
         }
         OrderedAct::ClearCause { cause } => {
-            let mut registrar = Registrar::new(registry, &admin.codes, Arc::clone(policy(admin)?));
+            let mut registrar = Registrar::new(registry, &admin.codes, policy(admin)?);
             let code = registrar.clear_cause(cause, by()?, now_s)?;
             settled(cause, code, admin)
         }
@@ -181,7 +184,7 @@ fn carry_out(
                 .record_access(code, &AccessRow { at_s: now_s, operators, act: "why".to_owned(), case })?;
             let accesses = registry.accesses(code)?.len();
             let receipt = registry.receipt(code, admin.keys.signing_pkcs8(), now_s)?;
-            let registrar = Registrar::new(registry, &admin.codes, Arc::clone(policy(admin)?));
+            let registrar = Registrar::new(registry, &admin.codes, policy(admin)?);
             let why = registrar.why(code)?.context("there is no such code")?;
             Ok(Ordered::Why(report(why, accesses, receipt)))
         }

@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 const SYNC_SECONDS: [f64; 12] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.2, 1.0, 5.0];
 const BATCH_PUNCHES: [f64; 9] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0];
+const GROUP_ACTS: [f64; 7] = [1.0, 2.0, 4.0, 16.0, 64.0, 256.0, 1024.0];
 
 /// Starts logging; `level` is a filter such as `info` or `gateway=debug`.
 pub(crate) fn log(level: &str) -> anyhow::Result<()> {
@@ -32,6 +33,8 @@ pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(metric::SYNC_SECONDS.to_owned()), &SYNC_SECONDS)?
         .set_buckets_for_metric(Matcher::Full(metric::BATCH_PUNCHES.to_owned()), &BATCH_PUNCHES)?
+        .set_buckets_for_metric(Matcher::Full(metric::REGISTRAR_COMMIT_SECONDS.to_owned()), &SYNC_SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(metric::REGISTRAR_GROUP_ACTS.to_owned()), &GROUP_ACTS)?
         .install_recorder()?;
     for metric in metric::ALL {
         match metric.kind {

@@ -60,6 +60,9 @@ metrics! {
     LOST = Counter "changtong_punches_lost_total" [] "Punches that a device holds an acknowledgement for and the log does not have.";
     SCRUB_FAILURES = Counter "changtong_ledger_scrub_failures_total" [] "Sealed segments that failed the background scrub.";
     RECOVERY_SECONDS = Gauge "changtong_ledger_recovery_seconds" [] "How long the last recovery of the punch log took.";
+    REGISTRAR_ACTS = Counter "changtong_registrar_acts_total" ["outcome"] "Acts on people, consents and colours: done, refused by a rule, failed.";
+    REGISTRAR_GROUP_ACTS = Histogram "changtong_registrar_group_acts" [] "Acts made durable by one sync of the registry.";
+    REGISTRAR_COMMIT_SECONDS = Histogram "changtong_registrar_commit_seconds" [] "Time of one group of acts: from the first step until it is durable.";
     CODES_LOAD_SECONDS = Gauge "changtong_codes_load_seconds" [] "How long loading the codes took.";
 }
 

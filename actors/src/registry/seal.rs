@@ -20,17 +20,17 @@ impl Hasher {
     }
 
     /// The keyed hash of a value of that kind.
-    pub(crate) fn hash(&self, kind: &str, value: &str) -> Hash {
+    fn hash(&self, kind: &str, value: &[u8]) -> Hash {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(kind.as_bytes());
         context.update(&[0]);
-        context.update(value.as_bytes());
+        context.update(value);
         *context.sign().as_ref().first_chunk().expect("the hash is longer")
     }
 
     /// The hash by which a phone is found.
     pub(crate) fn phone(&self, phone: &Phone) -> Hash {
-        self.hash("phone", phone.reveal())
+        self.hash("phone", phone.reveal().as_bytes())
     }
 }
 
@@ -57,6 +57,10 @@ impl Sealer {
 
     /// The keyed hash of a value of that kind.
     pub(super) fn hash(&self, kind: &str, value: &str) -> Hash {
+        self.pepper.hash(kind, value.as_bytes())
+    }
+
+    pub(super) fn hash_bytes(&self, kind: &str, value: &[u8]) -> Hash {
         self.pepper.hash(kind, value)
     }
 
