@@ -34,7 +34,7 @@ pub use operators::AccessRow;
 pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
-pub use places::RegionRow;
+pub use places::{PlaceKind, RegionRow};
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
 
