@@ -16,6 +16,7 @@ pub mod record;
 pub mod region;
 pub mod registrar;
 pub mod registry;
+pub mod residence;
 pub mod sms;
 pub mod supervisor;
 pub mod trajectory;

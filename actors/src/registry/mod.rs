@@ -13,8 +13,11 @@ mod operators;
 pub(crate) mod people;
 mod personal;
 mod places;
+mod proofs;
 mod schema;
 mod seal;
+mod units;
+mod withdrawals;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -34,9 +37,11 @@ pub use operators::AccessRow;
 pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
-pub use places::{PlaceKind, RegionRow};
+pub use places::{PlaceKind, PlaceRow, RegionRow};
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
+pub use units::{UnitRow, UnitState};
+pub use withdrawals::Remains;
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;

@@ -40,18 +40,20 @@ impl Registry {
         Ok(found.into_iter().next())
     }
 
-    /// Counts a try of a document with that phone on that day; false if there were as many as may be. Older days are forgotten.
+    /// Counts a try of a document with that phone on the day that begins then; false if there were as many as may be. Older days are forgotten.
     /// Part of the caller's transaction.
     pub(crate) fn take_document_try(
         &self,
         phone: &Phone,
-        day: i64,
+        day_s: u64,
         tries_max: u32,
     ) -> Result<bool, RegistryError> {
-        self.connection.prepare_cached("DELETE FROM document_tries WHERE day <> ?1")?.execute([day])?;
+        self.connection
+            .prepare_cached("DELETE FROM document_tries WHERE day <> ?1")?
+            .execute([day_s as i64])?;
         let sql = "INSERT INTO document_tries (phone_hash, day, tries) VALUES (?1, ?2, 1)
             ON CONFLICT DO UPDATE SET tries = tries + 1 WHERE tries < ?3";
-        let parameters = params![self.phone_hash(phone), day, tries_max];
+        let parameters = params![self.phone_hash(phone), day_s as i64, tries_max];
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
@@ -81,8 +83,7 @@ impl Registry {
     pub(crate) fn set_class(&self, code: CodeId, class: Class) -> Result<CodeEntry, RegistryError> {
         let before = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
         let version = before.version().wrapping_add(1);
-        let entry =
-            CodeEntry::new(before.colour(), before.basis(), class, before.next_change_s(), version);
+        let entry = CodeEntry::new(before.colour(), before.basis(), class, before.next_change_s(), version);
         let sql = "UPDATE codes SET tags = ?2 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute((code.get() as i64, entry.to_tags()))?;
         Ok(entry)
@@ -99,8 +100,11 @@ impl Registry {
     /// From which moment on printed codes of it are good; 0 if none was withdrawn.
     pub(crate) fn paper_from(&self, code: CodeId) -> Result<u32, RegistryError> {
         let sql = "SELECT good_from_s FROM papers WHERE code = ?1";
-        let found: Option<u32> =
-            self.connection.prepare_cached(sql)?.query_row([code.get() as i64], |row| row.get(0)).optional()?;
+        let found: Option<u32> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([code.get() as i64], |row| row.get(0))
+            .optional()?;
         Ok(found.unwrap_or(0))
     }
 

@@ -64,9 +64,12 @@ impl Registry {
         document: &DocumentNumber,
         now_s: u64,
     ) -> Result<(), RegistryError> {
-        self.connection.prepare_cached("DELETE FROM leftovers WHERE until_s <= ?1")?.execute([now_s as i64])?;
+        self.connection
+            .prepare_cached("DELETE FROM leftovers WHERE until_s <= ?1")?
+            .execute([now_s as i64])?;
         let hash = self.document_hash(document);
-        let sql = "UPDATE causes SET code = ?2 WHERE id IN (SELECT cause FROM leftovers WHERE document_hash = ?1)";
+        let sql =
+            "UPDATE causes SET code = ?2 WHERE id IN (SELECT cause FROM leftovers WHERE document_hash = ?1)";
         self.connection.prepare_cached(sql)?.execute(params![hash, code.get() as i64])?;
         self.connection.prepare_cached("DELETE FROM leftovers WHERE document_hash = ?1")?.execute([hash])?;
         Ok(())
@@ -74,7 +77,9 @@ impl Registry {
 
     /// Forgets the causes of people who withdrew once they have ended.
     pub(crate) fn forget_leftovers(&self, now_s: u64) -> Result<(), RegistryError> {
-        self.connection.prepare_cached("DELETE FROM leftovers WHERE until_s <= ?1")?.execute([now_s as i64])?;
+        self.connection
+            .prepare_cached("DELETE FROM leftovers WHERE until_s <= ?1")?
+            .execute([now_s as i64])?;
         Ok(())
     }
 
