@@ -3,6 +3,7 @@
 
 mod causes;
 mod codes;
+mod consent_report;
 mod consents;
 mod decisions;
 mod devices;
@@ -14,10 +15,12 @@ pub(crate) mod people;
 mod personal;
 mod places;
 mod policies;
-mod proof;
+mod proofs;
 mod revisions;
 mod schema;
 mod seal;
+mod units;
+mod withdrawals;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::keys::Keys;
 pub use causes::CauseRow;
+pub use consent_report::ConsentReport;
 pub(crate) use consents::ConsentState;
 pub use consents::{Agreed, Attempt, ConsentId, Detail, Flow};
 pub(crate) use decisions::Change;
@@ -37,10 +41,12 @@ pub use operators::AccessRow;
 pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
-pub use places::{PlaceKind, RegionRow};
+pub use places::{PlaceKind, PlaceRow, RegionRow};
 pub use policies::PolicyRow;
-pub use proof::ConsentReport;
 use seal::Sealer;
+pub(crate) use seal::{Hash, Hasher};
+pub use units::{UnitRow, UnitState};
+pub use withdrawals::Remains;
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;
