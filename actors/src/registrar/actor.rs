@@ -115,8 +115,10 @@ impl RegistrarActor {
                 permits.push(permit);
                 self.office.step(registry, work, &mut group);
             }
+            self.office.passed("steps of the group");
             group
         });
+        self.office.passed("durable");
         drop(registry);
         self.seconds.record(clock::since(start).as_secs_f64());
         let panic = match group {
@@ -176,6 +178,12 @@ impl RegistrarActor {
 }
 
 impl Office {
+    fn passed(&self, step: &'static str) {
+        if let Some(fault) = &self.fault {
+            fault(step);
+        }
+    }
+
     fn step(&self, registry: &mut Registry, work: Work, group: &mut Group) {
         let done = registry.step::<_, Undone>("act", |registry| {
             let mut registrar = Registrar {

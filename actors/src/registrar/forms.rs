@@ -82,7 +82,7 @@ impl Registrar<'_> {
             passed("colour");
             Ok(Taken { code, entry, is_new })
         })?;
-        self.passed("durable");
+        self.passed("done");
         self.put(taken.code, taken.entry);
         Ok(taken)
     }

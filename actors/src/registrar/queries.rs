@@ -70,9 +70,9 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<QueryPermit, RegistrarError> {
         let from_s = now_s.saturating_sub(FORM_S_MAX);
-        let flow = self
-            .registry
-            .transaction::<_, RegistrarError>(|registry| Ok(registry.use_consent(consent, phone, from_s)?))?;
+        let flow = self.registry.transaction::<_, RegistrarError>(|registry| {
+            Ok(registry.use_consent(consent, phone, (from_s, now_s))?)
+        })?;
         let flow = flow.ok_or(RegistrarError::Consent)?;
         Ok(self.permit(consent, flow, phone.clone(), Detail::Cities, now_s))
     }

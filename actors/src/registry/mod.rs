@@ -13,7 +13,8 @@ mod operators;
 pub(crate) mod people;
 mod personal;
 mod places;
-mod proofs;
+mod proof;
+mod proven;
 mod schema;
 mod seal;
 mod units;
@@ -38,6 +39,7 @@ pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
 pub use places::{PlaceKind, PlaceRow, RegionRow};
+pub use proof::ConsentReport;
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
 pub use units::{UnitRow, UnitState};
@@ -89,6 +91,14 @@ pub enum RegistryError {
     /// The decisions are not as they were signed.
     #[error("decision {number}: {what}")]
     Audit {
+        /// The first that is not.
+        number: i64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The consents are not as they have to be.
+    #[error("consent {number}: {what}")]
+    Consent {
         /// The first that is not.
         number: i64,
         /// What is wrong with it.

@@ -156,6 +156,8 @@ const STEPS: &[&str] = &["
     -- The number that may be asked for and how much staff may see, while a receipt of the consent may be shown at a gate.
     ALTER TABLE consents ADD COLUMN sealed_phone BLOB;
     ALTER TABLE consents ADD COLUMN detail INTEGER NOT NULL DEFAULT 1;
+    -- When it was used up for a query; null until then.
+    ALTER TABLE consents ADD COLUMN used_s INTEGER;
     -- When the query was answered, and what with: the kind of the outcome, no more.
     ALTER TABLE consents ADD COLUMN answered_s INTEGER;
     ALTER TABLE consents ADD COLUMN answer TEXT;
