@@ -3,7 +3,6 @@
 
 mod causes;
 mod codes;
-mod consent_report;
 mod consents;
 mod decisions;
 mod devices;
@@ -15,7 +14,8 @@ pub(crate) mod people;
 mod personal;
 mod places;
 mod policies;
-mod proofs;
+mod proof;
+mod proven;
 mod revisions;
 mod schema;
 mod seal;
@@ -30,7 +30,6 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::keys::Keys;
 pub use causes::CauseRow;
-pub use consent_report::ConsentReport;
 pub(crate) use consents::ConsentState;
 pub use consents::{Agreed, Attempt, ConsentId, Detail, Flow};
 pub(crate) use decisions::Change;
@@ -43,6 +42,7 @@ pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
 pub use places::{PlaceKind, PlaceRow, RegionRow};
 pub use policies::PolicyRow;
+pub use proof::ConsentReport;
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
 pub use units::{UnitRow, UnitState};

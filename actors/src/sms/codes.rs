@@ -103,8 +103,8 @@ impl CodeToSend {
         &self.phone
     }
 
-    /// The six digits.
-    pub(crate) fn digits(&self) -> &str {
+    /// The six digits, for the message and nothing else.
+    pub fn digits(&self) -> &str {
         &self.digits
     }
 }
