@@ -10,11 +10,12 @@ use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
 use actors::front::{self, FrontHandle};
-use actors::judge::Judge;
+use actors::judge::{Judge, PlaceKinds};
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
-use actors::policy::Policy;
+use actors::policy::PolicyInEffect;
 use actors::region::RegionConfig;
+use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
 use anyhow::Context;
@@ -24,16 +25,15 @@ use tokio::sync::watch;
 
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
+use crate::policies;
 use crate::quic::endpoint::{self, Front};
 use crate::quic::transport::{self, TlsFiles};
-use crate::telemetry;
+use crate::{telemetry, trajectory};
 
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
-/// How often colours whose time is over are looked for, and decisions are signed.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -191,13 +191,11 @@ impl Signals {
 
 async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
-    let mut due = tokio::time::interval(HOUSEKEEPING);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
-            _ = due.tick() => gateway.keep_house(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {
@@ -215,15 +213,20 @@ pub(crate) struct Admin {
     pub(crate) fleet: Fleet,
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
+    /// What kinds the places are, for the judge.
+    pub(crate) place_kinds: PlaceKinds,
     /// What is in effect; `None` when no gateway runs.
-    pub(crate) policy: Option<Arc<Policy>>,
+    pub(crate) policy: Option<PolicyInEffect>,
+    /// Who changes colours; `None` when no gateway runs.
+    pub(crate) registrar: Option<RegistrarHandle>,
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
     pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
-        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0), policy: None }
+        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None, registrar: None }
     }
 
     /// Reads the registry.
@@ -240,12 +243,13 @@ impl Admin {
     pub(crate) fn change<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut registry)?;
-        reload(&registry, &self.fleet)?;
+        reload(&registry, &self.fleet, &self.place_kinds)?;
         Ok(result)
     }
 }
 
-fn reload(registry: &Registry, fleet: &Fleet) -> anyhow::Result<()> {
+fn reload(registry: &Registry, fleet: &Fleet, place_kinds: &PlaceKinds) -> anyhow::Result<()> {
+    place_kinds.reload(registry.place_kinds()?);
     let places: Places = registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect();
     fleet.reload_places(places);
     fleet.reload(registry.devices()?);
@@ -257,6 +261,7 @@ struct Gateway {
     drain: watch::Sender<bool>,
     codes: Codes,
     admin: Admin,
+    registrar: RegistrarFront,
     _watchdog: watchdog::Watchdog,
 }
 
@@ -269,14 +274,23 @@ impl Gateway {
         ledger: LedgerHandle,
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
-        let policy = Arc::new(read_policy(&settings.policy)?);
-        let fleet = Fleet::default();
-        reload(&registry, &fleet)?;
+        let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
+        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+        reload(&registry, &fleet, &place_kinds)?;
         let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let gateway = registry.gateway()?;
         let registry = Arc::new(Mutex::new(registry));
-        let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));
+        let config = RegistrarConfig {
+            signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
+            ..RegistrarConfig::default()
+        };
+        let (handle, registrar) =
+            RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
+        let (tokens, legacy) = (keys.token_keys(), keys.legacy());
+        let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
+        let judge = Arc::new(judge);
+        let ask = trajectory::asking(handle.clone(), policy.clone());
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
         let admin = Admin {
@@ -284,11 +298,13 @@ impl Gateway {
             fleet: fleet.clone(),
             keys: Arc::clone(keys),
             codes: codes.clone(),
+            place_kinds,
             policy: Some(policy),
+            registrar: Some(handle),
         };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
-            let front = Front { fleet, directory, judge, ledger, drain: draining };
+            let front = Front { fleet, directory, judge, ledger, ask, drain: draining };
             if let Err(error) = endpoint::serve(socket, endpoint_config, server_config, front).await {
                 tracing::error!(%error, "the QUIC endpoint ended");
             }
@@ -297,26 +313,12 @@ impl Gateway {
             tracing::error!(name, "a thread is blocked; the process ends");
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
-        load_codes(codes.clone(), registry, readiness)?;
-        Ok(Self { front, drain, codes, admin, _watchdog: watchdog })
+        load_codes(admin.clone(), readiness)?;
+        Ok(Self { front, drain, codes, admin, registrar, _watchdog: watchdog })
     }
 
     fn shared(&self) -> Admin {
         self.admin.clone()
-    }
-
-    fn keep_house(&self) {
-        if !self.codes.is_loaded() {
-            return;
-        }
-        // An import may hold it for minutes; there is another turn.
-        let Ok(mut registry) = self.admin.registry.try_lock() else { return };
-        if let Err(error) = registry.expire_due(&self.codes, (clock::now_ms() / 1000) as u32) {
-            tracing::error!(%error, "colours whose time is over cannot be ended");
-        }
-        if let Err(error) = registry.checkpoint(self.admin.keys.signing_pkcs8(), clock::now_ms() / 1000) {
-            tracing::error!(%error, "decisions cannot be signed");
-        }
     }
 
     fn count_codes(&self) {
@@ -330,15 +332,17 @@ impl Gateway {
         if let Err(error) = self.front.join() {
             tracing::error!(error, "the front ended");
         }
+        if let Err(error) = self.registrar.stop() {
+            tracing::error!(error, "the registrar ended");
+        }
     }
 }
 
 /// Colours are unknown until all of them are there; devices are answered meanwhile.
-fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness) -> std::io::Result<()> {
+fn load_codes(admin: Admin, readiness: Readiness) -> std::io::Result<()> {
     std::thread::Builder::new().name("load-codes".to_owned()).spawn(move || {
         let start = clock::now();
-        let registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
-        match registry.load_codes(&codes) {
+        match admin.read(|registry| Ok(registry.load_codes(&admin.codes)?)) {
             Ok(loaded) => {
                 let seconds = clock::since(start).as_secs_f64();
                 metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
@@ -349,13 +353,6 @@ fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness
         }
     })?;
     Ok(())
-}
-
-fn read_policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let policy = Policy::parse(&text, path)?;
-    tracing::info!(version = policy.version(), "the policy is in effect");
-    Ok(policy)
 }
 
 fn quic_config(

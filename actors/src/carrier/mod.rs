@@ -154,16 +154,7 @@ impl Default for CarrierSettings {
     }
 }
 
-/// One carrier's part in a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// Which carrier, by its id.
-    pub carrier: String,
-    /// What it came to, one of the metric's outcomes.
-    pub outcome: &'static str,
-    /// How long it took.
-    pub took_ms: u32,
-}
+pub use crate::registry::Attempt;
 
 /// What a query came to. The permit is used up; it comes back for what is written of it.
 #[derive(Debug)]
