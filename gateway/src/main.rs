@@ -10,6 +10,7 @@ mod fleet;
 mod http;
 mod orders;
 mod pki;
+mod policies;
 mod process;
 mod quic;
 mod telemetry;

@@ -302,8 +302,8 @@ impl Session {
         }
         check_scans(verify.scanned.0.iter(), &rights)?;
         let judge = &self.shared.front.judge;
-        let verdicts: Vec<_> =
-            judge.judge_all(verify.scanned.0.iter(), now_ms).iter().map(|judged| judged.verdict).collect();
+        let judged = judge.judge(verify.region, verify.scanned.0.iter(), now_ms);
+        let verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
         self.shared.metrics.verified(&verdicts);
         let verdicts = Verdicts { first: Sequence(0), as_of_ms: now_ms, verdicts: Bounded(verdicts) };
         self.answers.overtake(id, &Answer::Verdicts(verdicts));
