@@ -11,6 +11,7 @@ use actors::clock;
 use loadtest::Fleet;
 
 pub mod https;
+pub mod people;
 pub mod repository;
 pub mod walk;
 
