@@ -14,6 +14,7 @@ mod policies;
 mod process;
 mod quic;
 mod telemetry;
+mod trajectory;
 
 use std::process::ExitCode;
 

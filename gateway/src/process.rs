@@ -28,7 +28,7 @@ use crate::http::{self, Readiness, Stage};
 use crate::policies;
 use crate::quic::endpoint::{self, Front};
 use crate::quic::transport::{self, TlsFiles};
-use crate::telemetry;
+use crate::{telemetry, trajectory};
 
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
@@ -290,6 +290,7 @@ impl Gateway {
         let (tokens, legacy) = (keys.token_keys(), keys.legacy());
         let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
         let judge = Arc::new(judge);
+        let ask = trajectory::asking(handle.clone(), policy.clone());
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
         let admin = Admin {
@@ -303,7 +304,7 @@ impl Gateway {
         };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
-            let front = Front { fleet, directory, judge, ledger, drain: draining };
+            let front = Front { fleet, directory, judge, ledger, ask, drain: draining };
             if let Err(error) = endpoint::serve(socket, endpoint_config, server_config, front).await {
                 tracing::error!(%error, "the QUIC endpoint ended");
             }

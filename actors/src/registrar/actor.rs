@@ -117,8 +117,10 @@ impl RegistrarActor {
                 permits.push(permit);
                 self.office.step(registry, work, &mut group);
             }
+            self.office.passed("steps of the group");
             group
         });
+        self.office.passed("durable");
         drop(registry);
         self.seconds.record(clock::since(start).as_secs_f64());
         let panic = match group {
@@ -181,6 +183,12 @@ impl RegistrarActor {
 }
 
 impl Office {
+    fn passed(&self, step: &'static str) {
+        if let Some(fault) = &self.fault {
+            fault(step);
+        }
+    }
+
     fn revise(&self, registry: &mut Registry, now_s: u64) -> Result<(), RegistrarError> {
         let mut registrar = Registrar::new(registry, &self.codes, self.policy.get());
         for _ in 0..REVISIONS_PER_TURN {

@@ -27,6 +27,11 @@ impl QueryPermit {
         self.consent
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_tests(consent: ConsentId, flow: Flow, phone: Phone, days: Days) -> Self {
+        Self { consent, flow, phone, days, detail: Detail::Stay }
+    }
+
     /// What the query is for.
     pub const fn flow(&self) -> Flow {
         self.flow
@@ -70,9 +75,9 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<QueryPermit, RegistrarError> {
         let from_s = now_s.saturating_sub(FORM_S_MAX);
-        let flow = self
-            .registry
-            .transaction::<_, RegistrarError>(|registry| Ok(registry.use_consent(consent, phone, from_s)?))?;
+        let flow = self.registry.transaction::<_, RegistrarError>(|registry| {
+            Ok(registry.use_consent(consent, phone, (from_s, now_s))?)
+        })?;
         let flow = flow.ok_or(RegistrarError::Consent)?;
         Ok(self.permit(consent, flow, phone.clone(), Detail::Cities, now_s))
     }

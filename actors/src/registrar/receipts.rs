@@ -55,9 +55,9 @@ impl Registrar<'_> {
         }
         let consent = ConsentId(number(1..9) as i64);
         let from_s = now_s.saturating_sub(FORM_S_MAX);
-        let used = self
-            .registry
-            .transaction::<_, RegistrarError>(|registry| Ok(registry.use_receipt(consent, from_s)?))?;
+        let used = self.registry.transaction::<_, RegistrarError>(|registry| {
+            Ok(registry.use_receipt(consent, (from_s, now_s))?)
+        })?;
         let (phone, detail): (Phone, Detail) = used.ok_or(RegistrarError::Consent)?;
         Ok(self.permit(consent, Flow::Scan, phone, detail, now_s))
     }

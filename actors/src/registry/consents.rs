@@ -115,11 +115,11 @@ impl Registry {
         &self,
         id: ConsentId,
         phone: &Phone,
-        from_s: u64,
+        (from_s, now_s): (u64, u64),
     ) -> Result<Option<Flow>, RegistryError> {
-        let sql = "UPDATE consents SET state = ?4
+        let sql = "UPDATE consents SET state = ?4, used_s = ?6
             WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state = ?5 RETURNING flow";
-        let parameters = params![id.0, self.phone_hash(phone), from_s as i64, USED, GIVEN];
+        let parameters = params![id.0, self.phone_hash(phone), from_s as i64, USED, GIVEN, now_s as i64];
         let flow: Option<u8> =
             self.connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
         flow.map(|flow| Flow::from_number(flow).ok_or(RegistryError::Damaged { what: "consent" })).transpose()
@@ -129,7 +129,7 @@ impl Registry {
     pub(crate) fn use_receipt(
         &self,
         id: ConsentId,
-        from_s: u64,
+        (from_s, now_s): (u64, u64),
     ) -> Result<Option<(Phone, Detail)>, RegistryError> {
         let damaged = || RegistryError::Damaged { what: "consent" };
         let sql = "SELECT sealed_phone, detail FROM consents
@@ -141,8 +141,8 @@ impl Registry {
         let Some((sealed, detail)) = found else { return Ok(None) };
         let plain = Zeroizing::new(self.sealer.open(PHONES, &sealed).ok_or_else(damaged)?);
         let phone = std::str::from_utf8(&plain).ok().and_then(Phone::parse).ok_or_else(damaged)?;
-        let sql = "UPDATE consents SET state = ?2, sealed_phone = NULL WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![id.0, USED])?;
+        let sql = "UPDATE consents SET state = ?2, used_s = ?3, sealed_phone = NULL WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![id.0, USED, now_s as i64])?;
         Ok(Some((phone, Detail::from_number(detail).ok_or_else(damaged)?)))
     }
 
@@ -257,10 +257,6 @@ impl Registry {
         let damaged = RegistryError::Damaged { what };
         let Some(plain) = self.sealer.open(owner, sealed).map(Zeroizing::new) else { return Err(damaged) };
         serde_json::from_slice(&plain).map_err(|_| damaged)
-    }
-
-    fn phone_hash(&self, phone: &Phone) -> super::seal::Hash {
-        self.sealer.hash("phone", phone.reveal())
     }
 }
 

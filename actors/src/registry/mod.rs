@@ -14,9 +14,13 @@ pub(crate) mod people;
 mod personal;
 mod places;
 mod policies;
+mod proof;
+mod proven;
 mod revisions;
 mod schema;
 mod seal;
+mod units;
+mod withdrawals;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -36,9 +40,13 @@ pub use operators::AccessRow;
 pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
-pub use places::{PlaceKind, RegionRow};
+pub use places::{PlaceKind, PlaceRow, RegionRow};
 pub use policies::PolicyRow;
+pub use proof::ConsentReport;
 use seal::Sealer;
+pub(crate) use seal::{Hash, Hasher};
+pub use units::{UnitRow, UnitState};
+pub use withdrawals::Remains;
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;
@@ -98,6 +106,14 @@ pub enum RegistryError {
     /// The decisions are not as they were signed.
     #[error("decision {number}: {what}")]
     Audit {
+        /// The first that is not.
+        number: i64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The consents are not as they have to be.
+    #[error("consent {number}: {what}")]
+    Consent {
         /// The first that is not.
         number: i64,
         /// What is wrong with it.
