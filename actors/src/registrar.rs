@@ -1,9 +1,11 @@
 //! People's acts on their codes: consent, query, form, cause. Each is one transaction of the registry: it happened whole, or it did
 //! not; the colours in memory follow what is durable. A punch comes nowhere near this: it never changes a colour.
 
+pub mod appeals;
+
 use std::sync::Arc;
 
-use protocol::{Class, CodeId};
+use protocol::{Class, CodeId, metric};
 
 use crate::codes::{CodeEntry, Codes};
 use crate::operators::Signed;
@@ -40,6 +42,9 @@ pub enum RegistrarError {
     /// A cause that this authority may not set or clear.
     #[error("{0}")]
     Cause(&'static str),
+    /// An appeal that cannot be made, or not be answered so.
+    #[error("{0}")]
+    Appeal(&'static str),
     /// The registry failed; nothing has happened.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -220,6 +225,9 @@ impl<'a> Registrar<'a> {
             Ok(Taken { code, entry: registry.settle(code, &change, now_s)?, is_new })
         })?;
         self.codes.put(taken.code, taken.entry);
+        if let Some(cause) = submitted.cause {
+            metrics::counter!(metric::CAUSES, "kind" => cause.kind.name()).increment(1);
+        }
         Ok(taken)
     }
 
@@ -249,6 +257,7 @@ impl<'a> Registrar<'a> {
             Ok((id, registry.settle(code, &change, now_s)?))
         })?;
         self.codes.put(code, entry);
+        metrics::counter!(metric::CAUSES, "kind" => kind.name()).increment(1);
         Ok(id)
     }
 
@@ -274,6 +283,15 @@ impl<'a> Registrar<'a> {
         let (causes, decisions) = (self.registry.causes(code)?, self.registry.decisions(code)?);
         Ok(Some(Why { entry, causes, decisions }))
     }
+}
+
+/// More causes by hand that turn people red than this, within an hour, and somebody looks whether they are meant: a tracing team
+/// finds some tens of contacts in that time.
+pub const MANUAL_REDS_HOUR_MAX: u64 = 100;
+
+/// Whether more people were turned red by hand within the last hour.
+pub fn is_burst_of_reds(registry: &Registry, now_s: u64) -> Result<bool, RegistryError> {
+    Ok(registry.set_by_hand(protocol::Colour::Red, now_s.saturating_sub(3600))? > MANUAL_REDS_HOUR_MAX)
 }
 
 fn by_hand<'a>(cause: i64, by: &'a Signed, policy: &'a Policy) -> Change<'a> {

@@ -1,6 +1,8 @@
 //! The development city: everything a gateway needs, made up, in one directory, with nothing to prepare. `fleet.json` tells
 //! devices and load tests where everything is.
 
+mod staff;
+
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,8 @@ const CONCENTRATORS: u64 = 10;
 const HANDHELDS: u64 = 10;
 /// Development certificates are not renewed.
 const CERTIFICATE_DAYS: i64 = 365;
+pub(crate) use staff::first_operator;
+
 const FLEET: &str = "fleet.json";
 const POLICY: &str = "policy.toml";
 const CODES: &str = "codes.csv";
@@ -82,6 +86,9 @@ struct Fleet {
     token_key: TokenKey,
     codes: PathBuf,
     legacy_samples: Vec<LegacySample>,
+    /// Key files of operators who sign.
+    #[serde(default)]
+    operators: Vec<PathBuf>,
     devices: Vec<Device>,
 }
 
@@ -126,6 +133,9 @@ impl Dev {
         let settings = self.settings(&data);
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
+        }
+        if fleet.operators.is_empty() {
+            fleet.operators = staff::employ_late(&data, &settings)?;
         }
         process::run(&settings, |addresses| {
             fleet.quic = vec![addresses.quic];
@@ -216,6 +226,7 @@ impl Dev {
                 .into_iter()
                 .map(|(text, colour)| LegacySample { text, colour })
                 .collect(),
+            operators: staff::employ(&mut registry, fresh, target)?,
             devices,
         };
         write_fleet(&fresh.join(FLEET), &fleet)

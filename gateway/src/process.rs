@@ -22,6 +22,7 @@ use protocol::{RegionId, metric};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::alarms;
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::quic::endpoint::{self, Front};
@@ -217,13 +218,16 @@ pub(crate) struct Admin {
     pub(crate) codes: Codes,
     /// What is in effect; `None` when no gateway runs.
     pub(crate) policy: Option<Arc<Policy>>,
+    /// The punch log's directory and that of its day keys, for reading.
+    pub(crate) log: (PathBuf, PathBuf),
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
-    pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
+    pub(crate) fn offline(data: &Path, keys_directory: &Path, registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
-        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0), policy: None }
+        let log = (Settings::ledger_path(data), Keys::days(keys_directory));
+        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0), policy: None, log }
     }
 
     /// Reads the registry.
@@ -285,6 +289,7 @@ impl Gateway {
             keys: Arc::clone(keys),
             codes: codes.clone(),
             policy: Some(policy),
+            log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
         };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
@@ -316,6 +321,9 @@ impl Gateway {
         }
         if let Err(error) = registry.checkpoint(self.admin.keys.signing_pkcs8(), clock::now_ms() / 1000) {
             tracing::error!(%error, "decisions cannot be signed");
+        }
+        if let Err(error) = alarms::tell(&registry, clock::now_ms() / 1000) {
+            tracing::error!(%error, "what operators do cannot be counted");
         }
     }
 

@@ -8,8 +8,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::RegistryError;
 
 /// Of the keyed hash this much is kept: among 23 M people no two will share it.
-pub(super) const HASH_BYTES: usize = 16;
-pub(super) type Hash = [u8; HASH_BYTES];
+pub(crate) const HASH_BYTES: usize = 16;
+pub(crate) type Hash = [u8; HASH_BYTES];
 
 pub(super) struct Sealer {
     field: LessSafeKey,

@@ -1,0 +1,77 @@
+//! Orders of the authorities: causes by hand, and answers to appeals. The registrar decides; here it is called, and the alarms
+//! follow at once.
+
+use std::sync::Arc;
+
+use actors::clock;
+use actors::lookups::{Asked, Lookup, Whom};
+use actors::operators::Signed;
+use actors::policy::CauseKind;
+use actors::registrar::Registrar;
+use actors::registrar::appeals::Verdict;
+use anyhow::Context;
+use protocol::CodeId;
+
+use super::{Ordered, policy};
+use crate::alarms;
+use crate::process::Admin;
+
+/// Sets a cause until the end of a day.
+pub(super) fn add_cause(
+    admin: &Admin,
+    code: CodeId,
+    kind: CauseKind,
+    until: jiff::civil::Date,
+    by: &Signed,
+) -> anyhow::Result<Ordered> {
+    let (policy, now_s) = (Arc::clone(policy(admin)?), clock::now_ms() / 1000);
+    let cause = admin.write(|registry| {
+        let cause = Registrar::new(registry, &admin.codes, policy).add_cause(code, kind, by, until, now_s)?;
+        alarms::tell(registry, now_s)?;
+        Ok(cause)
+    })?;
+    Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code)? })
+}
+
+/// Clears a cause of the operators' own authority.
+pub(super) fn clear_cause(admin: &Admin, cause: i64, by: &Signed) -> anyhow::Result<Ordered> {
+    let (policy, now_s) = (Arc::clone(policy(admin)?), clock::now_ms() / 1000);
+    let code = admin.write(|registry| {
+        Ok(Registrar::new(registry, &admin.codes, policy).clear_cause(cause, by, now_s)?)
+    })?;
+    Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code)? })
+}
+
+/// What the authority has to answer; reading people's words is an access.
+pub(super) fn appeals(admin: &Admin, by: &Signed) -> anyhow::Result<Ordered> {
+    admin.write(|registry| {
+        let open = registry.open_appeals(&by.authority)?;
+        let ids: Vec<i64> = open.iter().map(|appeal| appeal.id).collect();
+        let asked = Asked { lookup: Lookup::Appeals, by, case: "appeals", now_s: clock::now_ms() / 1000 };
+        asked.record(registry, Whom::Appeals(&ids))?;
+        Ok(Ordered::Appeals(open.into_iter().map(Into::into).collect()))
+    })
+}
+
+/// Answers an appeal that went to the operators' authority.
+pub(super) fn answer(
+    admin: &Admin,
+    appeal: i64,
+    granted: bool,
+    text: &str,
+    by: &Signed,
+) -> anyhow::Result<Ordered> {
+    let (policy, now_s) = (Arc::clone(policy(admin)?), clock::now_ms() / 1000);
+    let code = admin.write(|registry| {
+        let verdict = Verdict { granted, text };
+        let mut registrar = Registrar::new(registry, &admin.codes, policy);
+        let code = registrar.answer_appeal(appeal, verdict, by, now_s)?;
+        alarms::tell(registry, now_s)?;
+        Ok(code)
+    })?;
+    Ok(Ordered::Answered { appeal, code: code.get(), colour: colour(admin, code)? })
+}
+
+fn colour(admin: &Admin, code: CodeId) -> anyhow::Result<String> {
+    Ok(admin.codes.get(code).context("the code is not in memory")?.colour().name().to_owned())
+}
