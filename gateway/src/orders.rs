@@ -8,6 +8,7 @@ mod lines;
 mod people;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use actors::clock;
 use actors::holders::{self, Allowed, ImportReport};
@@ -263,8 +264,9 @@ fn carry_out(
     }
 }
 
-fn policy(admin: &Admin) -> anyhow::Result<&std::sync::Arc<Policy>> {
-    admin.policy.as_ref().context("this takes a running gateway; start it and order again")
+fn policy(admin: &Admin) -> anyhow::Result<Arc<Policy>> {
+    let policy = admin.policy.as_ref();
+    Ok(policy.context("this takes a running gateway; start it and order again")?.get())
 }
 
 fn kind_of(name: &str) -> anyhow::Result<CauseKind> {

@@ -13,8 +13,9 @@ use actors::front::{self, FrontHandle};
 use actors::judge::Judge;
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
-use actors::policy::Policy;
+use actors::policy::{Policy, PolicyInEffect};
 use actors::region::RegionConfig;
+use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::{DirectoryLock, Registry};
 use actors::watchdog;
 use anyhow::Context;
@@ -33,8 +34,9 @@ use crate::telemetry;
 pub(crate) const EXIT_LEDGER: u8 = 75;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
-/// How often colours whose time is over are looked for, and decisions are signed.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// How often alarms of what operators do are set; they are set with each order as well.
+const ALARMS: Duration = Duration::from_secs(60);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -192,13 +194,13 @@ impl Signals {
 
 async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
-    let mut due = tokio::time::interval(HOUSEKEEPING);
+    let mut due = tokio::time::interval(ALARMS);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
-            _ = due.tick() => gateway.keep_house(),
+            _ = due.tick() => gateway.tell_alarms(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {
@@ -217,7 +219,7 @@ pub(crate) struct Admin {
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
     /// What is in effect; `None` when no gateway runs.
-    pub(crate) policy: Option<Arc<Policy>>,
+    pub(crate) policy: Option<PolicyInEffect>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
 }
@@ -261,6 +263,7 @@ struct Gateway {
     drain: watch::Sender<bool>,
     codes: Codes,
     admin: Admin,
+    registrar: RegistrarFront,
     _watchdog: watchdog::Watchdog,
 }
 
@@ -273,13 +276,19 @@ impl Gateway {
         ledger: LedgerHandle,
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
-        let policy = Arc::new(read_policy(&settings.policy)?);
+        let policy = PolicyInEffect::new(read_policy(&settings.policy)?);
         let fleet = Fleet::default();
         reload(&registry, &fleet)?;
         let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let gateway = registry.gateway()?;
         let registry = Arc::new(Mutex::new(registry));
+        let config = RegistrarConfig {
+            signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
+            ..RegistrarConfig::default()
+        };
+        let (_handle, registrar) =
+            RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
         let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
@@ -303,25 +312,17 @@ impl Gateway {
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
         load_codes(codes.clone(), registry, readiness)?;
-        Ok(Self { front, drain, codes, admin, _watchdog: watchdog })
+        Ok(Self { front, drain, codes, admin, registrar, _watchdog: watchdog })
     }
 
     fn shared(&self) -> Admin {
         self.admin.clone()
     }
 
-    fn keep_house(&self) {
-        if !self.codes.is_loaded() {
-            return;
-        }
+    /// What operators do that somebody should look at.
+    fn tell_alarms(&self) {
         // An import may hold it for minutes; there is another turn.
-        let Ok(mut registry) = self.admin.registry.try_lock() else { return };
-        if let Err(error) = registry.expire_due(&self.codes, (clock::now_ms() / 1000) as u32) {
-            tracing::error!(%error, "colours whose time is over cannot be ended");
-        }
-        if let Err(error) = registry.checkpoint(self.admin.keys.signing_pkcs8(), clock::now_ms() / 1000) {
-            tracing::error!(%error, "decisions cannot be signed");
-        }
+        let Ok(registry) = self.admin.registry.try_lock() else { return };
         if let Err(error) = alarms::tell(&registry, clock::now_ms() / 1000) {
             tracing::error!(%error, "what operators do cannot be counted");
         }
@@ -337,6 +338,9 @@ impl Gateway {
         self.drain.send_replace(true);
         if let Err(error) = self.front.join() {
             tracing::error!(error, "the front ended");
+        }
+        if let Err(error) = self.registrar.stop() {
+            tracing::error!(error, "the registrar ended");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod cause;
 mod file;
+mod in_effect;
 mod outcome;
 
 use jiff::civil::Date;
@@ -12,6 +13,7 @@ use crate::trajectory::{Area, Country, Days, Division, days_after};
 
 pub use cause::{Cause, CauseKind, Standing, standing};
 pub use file::PolicyError;
+pub use in_effect::PolicyInEffect;
 pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted};
 
 /// The policy of a new development city.

@@ -3,7 +3,9 @@
 
 use protocol::CodeId;
 
-use super::{CARRIER, CITIZEN, Registrar, RegistrarError, by_hand};
+use super::by_hand::by_hand;
+use super::forms::{CARRIER, CITIZEN};
+use super::{Registrar, RegistrarError};
 use crate::operators::Signed;
 use crate::policy::CauseKind;
 use crate::registry::appeals::{AppealAnswer, NewAppeal};
@@ -121,7 +123,7 @@ impl Registrar<'_> {
             Ok((code, Some(registry.settle(code, &by_hand(row.id, by, &policy), now_s)?)))
         })?;
         if let Some(entry) = entry {
-            self.codes.put(code, entry);
+            self.put(code, entry);
         }
         Ok(code)
     }

@@ -5,14 +5,15 @@ mod appeals;
 use std::path::Path;
 
 use jiff::civil::Date;
-use protocol::{Basis, Colour};
+use protocol::{Basis, Class, Colour};
 use tempfile::TempDir;
 
 use super::*;
 use crate::keys::Keys;
-use crate::policy::{DEVELOPMENT, Stay};
-use crate::registry::{DocumentKind, DocumentNumber};
-use crate::trajectory::{Area, Division, Trajectory, Visit};
+use crate::operators::Signed;
+use crate::policy::{CauseKind, DEVELOPMENT, Outcome, Stay};
+use crate::registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone};
+use crate::trajectory::{Area, CarrierAnswer, Days, Division, Trajectory, Unavailable, Visit, start_of};
 
 const DAY_S: u64 = 86_400;
 const RED: (Colour, Basis) = (Colour::Red, Basis::Verified);
@@ -66,9 +67,9 @@ impl Bench {
     /// Consent and query with that answer.
     fn asked(&mut self, flow: Flow, phone: &Phone, answer: &CarrierAnswer, now_s: u64) -> ConsentId {
         let mut registrar = self.registrar();
-        let consent = registrar.consent(phone, flow, "1", now_s).unwrap();
+        let consent = registrar.consent(phone, agreed(flow), now_s).unwrap();
         let permit = registrar.start_query(consent, phone, now_s).unwrap();
-        registrar.finish_query(&permit, answer, now_s).unwrap();
+        registrar.finish_query(&permit, answer, &[], now_s).unwrap();
         consent
     }
 
@@ -99,6 +100,10 @@ fn form(n: u32, declared: Option<bool>, consent: Option<ConsentId>) -> Form {
 fn trajectory(visits: Vec<Visit>) -> CarrierAnswer {
     let covered = Days { first: day("2020-01-01"), last: day("2020-12-31") };
     CarrierAnswer::Trajectory(Trajectory { covered, visits })
+}
+
+fn agreed(flow: Flow) -> Agreed<'static> {
+    Agreed { flow, detail: Detail::Stay, text: "1" }
 }
 
 fn by(authority: &str) -> Signed {
@@ -158,7 +163,7 @@ fn applying_again_does_not_shake_off_a_lock() {
     assert_eq!((first.code, first.is_new, again.is_new), (again.code, true, false), "one person, one code");
     assert_eq!(bench.shown(first.code), RED);
     assert_eq!(bench.registry.causes(first.code).unwrap().len(), 1, "sent twice, set once");
-    let consent = bench.registrar().consent(&phone, Flow::Modify, "1", now()).unwrap();
+    let consent = bench.registrar().consent(&phone, agreed(Flow::Modify), now()).unwrap();
     bench.registrar().withdraw_consent(consent, &phone).unwrap();
     let refused = bench.submit(&form(1, Some(false), Some(consent)), now());
     assert!(matches!(refused, Err(RegistrarError::Form(SubmitError::Locked))), "{refused:?}");
@@ -200,7 +205,7 @@ fn a_consent_is_one_query_of_one_phone_and_nothing_else() {
     let mut bench = Bench::new();
     let (phone, other) = (person(1).phone, person(2).phone);
     let mut registrar = bench.registrar();
-    let consent = registrar.consent(&phone, Flow::Apply, "1", now()).unwrap();
+    let consent = registrar.consent(&phone, agreed(Flow::Apply), now()).unwrap();
     assert!(registrar.start_query(consent, &other, now()).is_err(), "another phone's");
     assert!(registrar.start_query(consent, &phone, now() + FORM_S_MAX + 1).is_err(), "too old");
     let permit = registrar.start_query(consent, &phone, now()).unwrap();
@@ -212,7 +217,7 @@ fn a_consent_is_one_query_of_one_phone_and_nothing_else() {
     assert_eq!(waiting, Outcome::Unavailable(Unavailable::TimedOut), "no answer yet is no No");
 
     registrar.withdraw_consent(consent, &phone).unwrap();
-    let late = registrar.finish_query(&permit, &hubei("2020-02-20"), now());
+    let late = registrar.finish_query(&permit, &hubei("2020-02-20"), &[], now());
     assert!(matches!(late, Err(RegistrarError::Consent)), "withdrawn in mid-query: {late:?}");
     assert_eq!(registrar.outcome(None, &phone, now()).unwrap(), Outcome::NotAsked, "nothing is kept");
     assert!(registrar.withdraw_consent(consent, &other).is_err());

@@ -29,6 +29,45 @@ impl Flow {
     }
 }
 
+/// How much of an answer may be shown to staff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Detail {
+    /// Yes, no or unknown.
+    Stay = 1,
+    /// The cities too.
+    Cities = 2,
+}
+
+impl Detail {
+    /// The detail with that number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Stay, Self::Cities].into_iter().find(|&detail| detail as u8 == number)
+    }
+}
+
+/// What was sent to one carrier for a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which carrier.
+    pub carrier: String,
+    /// What it came to, from a closed list.
+    pub outcome: &'static str,
+    /// How long it took, milliseconds.
+    pub took_ms: u32,
+}
+
+/// What the citizen agrees to.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreed<'a> {
+    /// What the query is for.
+    pub flow: Flow,
+    /// How much staff may see.
+    pub detail: Detail,
+    /// The version of the words on the page.
+    pub text: &'a str,
+}
+
 /// Where a consent stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -53,12 +92,19 @@ impl Registry {
     pub(crate) fn insert_consent(
         &self,
         phone: &Phone,
-        flow: Flow,
-        text: &str,
+        agreed: Agreed<'_>,
         now_s: u64,
     ) -> Result<ConsentId, RegistryError> {
-        let sql = "INSERT INTO consents (phone_hash, flow, text, given_s, state) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let parameters = params![self.phone_hash(phone), flow as u8, text, now_s as i64, GIVEN];
+        let sql = "INSERT INTO consents (phone_hash, flow, text, given_s, state, detail, sealed_phone)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        // At a gate the device brings the receipt alone.
+        let sealed = match agreed.flow {
+            Flow::Scan => Some(self.sealer.seal(PHONES, phone.reveal().as_bytes())?),
+            Flow::Apply | Flow::Modify => None,
+        };
+        let (flow, detail) = (agreed.flow as u8, agreed.detail as u8);
+        let hash = self.phone_hash(phone);
+        let parameters = params![hash, flow, agreed.text, now_s as i64, GIVEN, detail, sealed];
         self.connection.prepare_cached(sql)?.execute(parameters)?;
         Ok(ConsentId(self.connection.last_insert_rowid()))
     }
@@ -69,29 +115,84 @@ impl Registry {
         &self,
         id: ConsentId,
         phone: &Phone,
-        from_s: u64,
+        (from_s, now_s): (u64, u64),
     ) -> Result<Option<Flow>, RegistryError> {
-        let sql = "UPDATE consents SET state = ?4
+        let sql = "UPDATE consents SET state = ?4, used_s = ?6
             WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state = ?5 RETURNING flow";
-        let parameters = params![id.0, self.phone_hash(phone), from_s as i64, USED, GIVEN];
+        let parameters = params![id.0, self.phone_hash(phone), from_s as i64, USED, GIVEN, now_s as i64];
         let flow: Option<u8> =
             self.connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
         flow.map(|flow| Flow::from_number(flow).ok_or(RegistryError::Damaged { what: "consent" })).transpose()
     }
 
+    /// Uses up a consent for a query at a gate, whose device has only its receipt: which number, and how much staff may see.
+    pub(crate) fn use_receipt(
+        &self,
+        id: ConsentId,
+        (from_s, now_s): (u64, u64),
+    ) -> Result<Option<(Phone, Detail)>, RegistryError> {
+        let damaged = || RegistryError::Damaged { what: "consent" };
+        let sql = "SELECT sealed_phone, detail FROM consents
+            WHERE id = ?1 AND given_s >= ?2 AND state = ?3 AND flow = ?4 AND sealed_phone IS NOT NULL";
+        let parameters = params![id.0, from_s as i64, GIVEN, Flow::Scan as u8];
+        let mut query = self.connection.prepare_cached(sql)?;
+        let found: Option<(Vec<u8>, u8)> =
+            query.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((sealed, detail)) = found else { return Ok(None) };
+        let plain = Zeroizing::new(self.sealer.open(PHONES, &sealed).ok_or_else(damaged)?);
+        let phone = std::str::from_utf8(&plain).ok().and_then(Phone::parse).ok_or_else(damaged)?;
+        let sql = "UPDATE consents SET state = ?2, used_s = ?3, sealed_phone = NULL WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![id.0, USED, now_s as i64])?;
+        Ok(Some((phone, Detail::from_number(detail).ok_or_else(damaged)?)))
+    }
+
+    /// Whether that phone's consent to a query at a gate is open, and how much staff may see.
+    pub(crate) fn open_receipt(
+        &self,
+        id: ConsentId,
+        phone: &Phone,
+        from_s: u64,
+    ) -> Result<Option<Detail>, RegistryError> {
+        let sql = "SELECT detail FROM consents
+            WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state = ?4 AND flow = ?5";
+        let parameters = params![id.0, self.phone_hash(phone), from_s as i64, GIVEN, Flow::Scan as u8];
+        let detail: Option<u8> =
+            self.connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
+        Ok(detail.and_then(Detail::from_number))
+    }
+
     /// Takes a consent back, with what came of it.
     pub(crate) fn withdraw_consent(&self, id: ConsentId, phone: &Phone) -> Result<bool, RegistryError> {
-        let sql = "UPDATE consents SET state = ?3, outcome = NULL WHERE id = ?1 AND phone_hash = ?2";
+        let sql = "UPDATE consents SET state = ?3, outcome = NULL, sealed_phone = NULL
+            WHERE id = ?1 AND phone_hash = ?2";
         let parameters = params![id.0, self.phone_hash(phone), WITHDRAWN];
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// Keeps what came of the query. False if the consent was withdrawn meanwhile: then nothing is kept.
-    pub(crate) fn set_outcome(&self, id: ConsentId, outcome: &Outcome) -> Result<bool, RegistryError> {
+    /// Notes that a query was answered, or that no answer came, and what was sent for it. False if the consent was withdrawn
+    /// meanwhile: then nothing of the answer is kept.
+    pub(crate) fn answered(
+        &self,
+        id: ConsentId,
+        answer: &str,
+        attempts: &[Attempt],
+        now_s: u64,
+    ) -> Result<bool, RegistryError> {
+        let sql = "INSERT INTO attempts (consent, carrier, outcome, took_ms) VALUES (?1, ?2, ?3, ?4)";
+        for Attempt { carrier, outcome, took_ms } in attempts {
+            self.connection.prepare_cached(sql)?.execute(params![id.0, carrier, outcome, took_ms])?;
+        }
+        let sql = "UPDATE consents SET answered_s = ?2, answer = ?3, sealed_phone = NULL WHERE id = ?1 AND state = ?4";
+        Ok(self.connection.prepare_cached(sql)?.execute(params![id.0, now_s as i64, answer, USED])? == 1)
+    }
+
+    /// Keeps what came of the query.
+    pub(crate) fn set_outcome(&self, id: ConsentId, outcome: &Outcome) -> Result<(), RegistryError> {
         let plain = Zeroizing::new(serde_json::to_vec(outcome).expect("an outcome is plain data"));
         let sealed = self.sealer.seal(id.0 as u64, &plain)?;
-        let sql = "UPDATE consents SET outcome = ?2 WHERE id = ?1 AND state = ?3";
-        Ok(self.connection.prepare_cached(sql)?.execute(params![id.0, sealed, USED])? == 1)
+        let sql = "UPDATE consents SET outcome = ?2 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![id.0, sealed])?;
+        Ok(())
     }
 
     /// Where that phone's consent for a form stands, and what came of it, if it is no older than `from_s`.
@@ -113,9 +214,11 @@ impl Registry {
         Ok(Some((state, outcome)))
     }
 
-    /// Forgets the outcomes of consents older than `from_s`, and stays whose time is over.
+    /// Forgets the outcomes and numbers of consents older than `from_s`, and stays whose time is over.
     pub(crate) fn forget_outcomes(&self, from_s: u64, now_s: u64) -> Result<(), RegistryError> {
         let sql = "UPDATE consents SET outcome = NULL WHERE given_s < ?1 AND outcome IS NOT NULL";
+        self.connection.prepare_cached(sql)?.execute([from_s as i64])?;
+        let sql = "UPDATE consents SET sealed_phone = NULL WHERE given_s < ?1 AND sealed_phone IS NOT NULL";
         self.connection.prepare_cached(sql)?.execute([from_s as i64])?;
         self.connection.prepare_cached("DELETE FROM stays WHERE until_s <= ?1")?.execute([now_s as i64])?;
         Ok(())
@@ -170,3 +273,5 @@ impl Registry {
 
 /// Stays are sealed for this owner: they are found by their phone's hash alone. No code has this number.
 const STAYS: u64 = u64::MAX;
+/// Likewise the numbers of open receipts.
+const PHONES: u64 = u64::MAX - 1;

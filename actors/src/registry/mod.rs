@@ -15,13 +15,15 @@ mod operators;
 pub(crate) mod people;
 mod personal;
 mod places;
+mod proof;
 mod schema;
 mod seal;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::keys::Keys;
 pub use accesses::AccessRow;
@@ -29,7 +31,7 @@ pub use appeals::AppealRow;
 pub use causes::CauseRow;
 pub(crate) use causes::INHERITED;
 pub(crate) use consents::ConsentState;
-pub use consents::{ConsentId, Flow};
+pub use consents::{Agreed, Attempt, ConsentId, Detail, Flow};
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
 pub use devices::DeviceRow;
@@ -38,6 +40,7 @@ pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
 pub use places::RegionRow;
+pub use proof::ConsentReport;
 use seal::Sealer;
 
 /// The number under which a gateway issues codes unless it was given another.
@@ -91,12 +94,23 @@ pub enum RegistryError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The consents are not as they have to be.
+    #[error("consent {number}: {what}")]
+    Consent {
+        /// The first that is not.
+        number: i64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// A row that this program cannot have written.
     #[error("the registry holds an invalid {what}")]
     Damaged {
         /// Which kind of row.
         what: &'static str,
     },
+    /// The store ended the transaction by itself; nothing of it has happened.
+    #[error("the registry's store gave up a transaction; is its disk full?")]
+    GroupLost,
     /// The operating system says no.
     #[error("{doing} {path}")]
     Io {
@@ -115,7 +129,9 @@ pub enum RegistryError {
 /// The open registry: its only writer.
 pub struct Registry {
     connection: Connection,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
+    /// Inside [`Self::group`]: a transaction is a savepoint of the group's.
+    grouped: bool,
 }
 
 impl Registry {
@@ -133,9 +149,19 @@ impl Registry {
         let mut connection = Connection::open(path)?;
         schema::configure(&connection, path)?;
         schema::migrate(&mut connection, path)?;
-        let registry = Self { connection, sealer: Sealer::new(keys.field(), keys.pepper()) };
+        let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
+        let registry = Self { connection, sealer, grouped: false };
         registry.check_keys()?;
         Ok(registry)
+    }
+
+    /// Another connection that only reads, beside the writer: what takes long holds nobody up.
+    pub fn reader(&self) -> Result<Self, RegistryError> {
+        let path = self.connection.path().ok_or(RegistryError::Missing { what: "file of the registry" })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(schema::BUSY)?;
+        Ok(Self { connection, sealer: Arc::clone(&self.sealer), grouped: false })
     }
 
     /// The number under which this gateway issues codes.
@@ -148,6 +174,11 @@ impl Registry {
     /// A random number, for a code.
     pub(crate) fn random(&self) -> Result<u64, RegistryError> {
         self.sealer.random()
+    }
+
+    /// A seal over something that this gateway gives out and takes back; worth nothing to anybody else.
+    pub(crate) fn seal_of(&self, kind: &str, bytes: &[u8]) -> [u8; seal::HASH_BYTES] {
+        self.sealer.hash_bytes(kind, bytes)
     }
 
     pub(crate) fn meta(&self, name: &str) -> Result<Option<String>, RegistryError> {
@@ -184,27 +215,75 @@ impl Registry {
         result
     }
 
-    /// Runs `work` in one transaction: all of it is durable, or none.
+    /// Runs `work` in one transaction: all of it is durable, or none. Within a group it is a step of the group's transaction, and
+    /// durable with it.
     pub(crate) fn transaction<T, E: From<RegistryError>>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let store = |error| E::from(RegistryError::Store(error));
-        // Left open by a caller that panicked.
-        if !self.connection.is_autocommit() {
-            self.connection.execute_batch("ROLLBACK").map_err(store)?;
+        if self.grouped {
+            return self.step("part", work);
         }
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(store)?;
+        self.begin()?;
         let result = work(self);
         if result.is_ok() {
-            if let Err(error) = self.connection.execute_batch("COMMIT") {
-                let _ = self.connection.execute_batch("ROLLBACK");
-                return Err(store(error));
-            }
+            self.commit()?;
         } else {
-            self.connection.execute_batch("ROLLBACK").map_err(store)?;
+            self.sql("ROLLBACK")?;
         }
         result
+    }
+
+    /// Runs steps of many callers in one transaction, with one sync for all. An error here says that none of them has happened.
+    pub(crate) fn group<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, RegistryError> {
+        self.begin()?;
+        self.grouped = true;
+        let result = work(self);
+        self.grouped = false;
+        self.commit()?;
+        Ok(result)
+    }
+
+    /// One step of a group: it happens whole, or the group goes on as if it had not begun. Also if it panics, which the caller
+    /// catches.
+    pub(crate) fn step<T, E: From<RegistryError>>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // The store may end a transaction by itself, when its disk is full: what follows would be on its own.
+        if self.connection.is_autocommit() {
+            return Err(RegistryError::GroupLost.into());
+        }
+        self.sql(&format!("SAVEPOINT {name}"))?;
+        let result = work(self);
+        if result.is_err() && !self.connection.is_autocommit() {
+            self.sql(&format!("ROLLBACK TO {name}"))?;
+        }
+        if !self.connection.is_autocommit() {
+            self.sql(&format!("RELEASE {name}"))?;
+        }
+        result
+    }
+
+    fn begin(&mut self) -> Result<(), RegistryError> {
+        // Left open by a caller that panicked.
+        if !self.connection.is_autocommit() {
+            self.sql("ROLLBACK")?;
+        }
+        self.grouped = false;
+        self.sql("BEGIN IMMEDIATE")
+    }
+
+    fn commit(&self) -> Result<(), RegistryError> {
+        if self.connection.is_autocommit() {
+            return Err(RegistryError::GroupLost);
+        }
+        self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))
+    }
+
+    fn sql(&self, statement: &str) -> Result<(), RegistryError> {
+        Ok(self.connection.execute_batch(statement)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tables and how they came to be: each step runs once, in order, in the transaction that also counts it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -8,6 +9,8 @@ use super::{GATEWAY_DEFAULT, RegistryError};
 
 /// "CTGW": says whose database it is.
 const APPLICATION_ID: i64 = 0x4354_4757;
+/// How long one connection waits for another: the writer is never that slow.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// Pages kept in memory while the gateway runs …
 pub(super) const CACHE_KIB: i64 = 32 * 1024;
 /// … and while many people are added: hashes are random, so every page of the indexes is touched again and again.
@@ -153,6 +156,8 @@ const STEPS: &[&str] = &["
     -- The number that may be asked for and how much staff may see, while a receipt of the consent may be shown at a gate.
     ALTER TABLE consents ADD COLUMN sealed_phone BLOB;
     ALTER TABLE consents ADD COLUMN detail INTEGER NOT NULL DEFAULT 1;
+    -- When it was used up for a query; null until then.
+    ALTER TABLE consents ADD COLUMN used_s INTEGER;
     -- When the query was answered, and what with: the kind of the outcome, no more.
     ALTER TABLE consents ADD COLUMN answered_s INTEGER;
     ALTER TABLE consents ADD COLUMN answer TEXT;
@@ -165,6 +170,7 @@ const STEPS: &[&str] = &["
         took_ms INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX attempts_consent ON attempts (consent);
+    CREATE INDEX consents_phone ON consents (given_s) WHERE sealed_phone IS NOT NULL;
     -- What kind of place, and the ten characters of its printed code; null until one is printed.
     ALTER TABLE places ADD COLUMN kind INTEGER NOT NULL DEFAULT 1;
     ALTER TABLE places ADD COLUMN link TEXT;
@@ -224,7 +230,6 @@ pub(super) const VERSION: u32 = STEPS.len() as u32;
 
 pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), RegistryError> {
     let pragmas = "
-        PRAGMA busy_timeout = 5000;
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
         PRAGMA foreign_keys = ON;
@@ -238,6 +243,7 @@ pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), Regi
         }
         Some(_) | None => RegistryError::Store(error),
     };
+    connection.busy_timeout(BUSY)?;
     connection.execute_batch(pragmas).map_err(not_ours)?;
     set_cache(connection, CACHE_KIB)?;
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;

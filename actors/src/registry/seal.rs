@@ -38,10 +38,14 @@ impl Sealer {
 
     /// The keyed hash of a value of that kind.
     pub(super) fn hash(&self, kind: &str, value: &str) -> Hash {
+        self.hash_bytes(kind, value.as_bytes())
+    }
+
+    pub(super) fn hash_bytes(&self, kind: &str, value: &[u8]) -> Hash {
         let mut context = hmac::Context::with_key(&self.pepper);
         context.update(kind.as_bytes());
         context.update(&[0]);
-        context.update(value.as_bytes());
+        context.update(value);
         *context.sign().as_ref().first_chunk().expect("the hash is longer")
     }
 

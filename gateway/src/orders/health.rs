@@ -1,8 +1,6 @@
 //! Orders of the authorities: causes by hand, and answers to appeals. The registrar decides; here it is called, and the alarms
 //! follow at once.
 
-use std::sync::Arc;
-
 use actors::clock;
 use actors::lookups::{Asked, Lookup, Whom};
 use actors::operators::Signed;
@@ -24,7 +22,7 @@ pub(super) fn add_cause(
     until: jiff::civil::Date,
     by: &Signed,
 ) -> anyhow::Result<Ordered> {
-    let (policy, now_s) = (Arc::clone(policy(admin)?), clock::now_ms() / 1000);
+    let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
     let cause = admin.write(|registry| {
         let cause = Registrar::new(registry, &admin.codes, policy).add_cause(code, kind, by, until, now_s)?;
         alarms::tell(registry, now_s)?;
@@ -35,7 +33,7 @@ pub(super) fn add_cause(
 
 /// Clears a cause of the operators' own authority.
 pub(super) fn clear_cause(admin: &Admin, cause: i64, by: &Signed) -> anyhow::Result<Ordered> {
-    let (policy, now_s) = (Arc::clone(policy(admin)?), clock::now_ms() / 1000);
+    let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
     let code = admin.write(|registry| {
         Ok(Registrar::new(registry, &admin.codes, policy).clear_cause(cause, by, now_s)?)
     })?;
@@ -61,7 +59,7 @@ pub(super) fn answer(
     text: &str,
     by: &Signed,
 ) -> anyhow::Result<Ordered> {
-    let (policy, now_s) = (Arc::clone(policy(admin)?), clock::now_ms() / 1000);
+    let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
     let code = admin.write(|registry| {
         let verdict = Verdict { granted, text };
         let mut registrar = Registrar::new(registry, &admin.codes, policy);

@@ -1,9 +1,6 @@
 //! Orders that show people. Each is on record, for each person concerned, before anything is answered; reading the punch log holds
 //! nobody else up.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use actors::clock;
 use actors::ledger::{self, PASSAGES_MAX, Stretch};
 use actors::lookups::{self, Asked, Lookup, Whom};
@@ -12,6 +9,7 @@ use actors::registrar::Registrar;
 use actors::registry::Registry;
 use anyhow::{Context, bail};
 use protocol::CodeId;
+use std::collections::HashMap;
 
 use super::lines::{self, PassageLine, PassagesReport};
 use super::{Ordered, policy};
@@ -27,7 +25,7 @@ fn asked<'a>(lookup: Lookup, case: &'a str, by: &'a Signed) -> Asked<'a> {
 
 /// Why a code has its colour.
 pub(super) fn why(admin: &Admin, code: CodeId, case: &str, by: &Signed) -> anyhow::Result<Ordered> {
-    let policy = Arc::clone(policy(admin)?);
+    let policy = policy(admin)?;
     admin.write(|registry| {
         known(registry, code)?;
         let asked = asked(Lookup::Why, case, by);

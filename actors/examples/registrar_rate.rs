@@ -1,0 +1,73 @@
+//! Applications a second that the registrar makes durable: `cargo run --release -p actors --example registrar_rate -- APPLICATIONS
+//! CALLERS`. Beside it, in the same run, the time of a group and how many acts it held.
+
+#![allow(clippy::print_stdout, reason = "this is what the example is for")]
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use actors::clock;
+use actors::codes::Codes;
+use actors::keys::Keys;
+use actors::policy::{DEVELOPMENT, Policy, PolicyInEffect};
+use actors::registrar::{Form, RegistrarConfig, RegistrarHandle};
+use actors::registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
+
+fn form(n: u32) -> Form {
+    let document = DocumentNumber::parse(DocumentKind::Passport, &format!("MADEUP{n}")).expect("a passport");
+    let phone = Phone::parse(&format!("163{n:08}")).expect("a made-up number");
+    let person = Person { name: format!("Made Up {n}"), document, phone, district: "360102".to_owned() };
+    Form { person, declared: Some(n.is_multiple_of(100)), consent: None }
+}
+
+fn main() {
+    let number = |at, otherwise: u32| {
+        std::env::args().nth(at).map_or(otherwise, |text| text.parse().expect("a number"))
+    };
+    let (applications, callers) = (number(1, 50_000), number(2, 256));
+    // Beside the program: a temporary directory may be in memory, where a sync costs nothing.
+    let beside = std::env::current_exe().expect("a program has a place");
+    let directory = tempfile::tempdir_in(beside.parent().expect("in a directory")).expect("a directory");
+    Keys::init(&directory.path().join("keys")).expect("keys");
+    let keys = Keys::load(&directory.path().join("keys")).expect("keys");
+    let registry = Registry::open(&directory.path().join("registry.db"), &keys).expect("a registry");
+    let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(applications as usize));
+    codes.set_loaded();
+    let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).expect("valid"));
+    let config =
+        RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
+    let (handle, front) =
+        RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy, config).expect("a thread");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let start = clock::now();
+    let mut slowest_ms = Vec::new();
+    runtime.block_on(async {
+        let caller = |caller: u32| {
+            let handle = handle.clone();
+            tokio::spawn(async move {
+                let mut took = Vec::new();
+                for n in (caller..applications).step_by(callers as usize) {
+                    let now_s = clock::now_ms() / 1000;
+                    let begun = clock::now();
+                    handle.act(move |registrar| registrar.submit(&form(n), now_s)).await.expect("taken");
+                    took.push(clock::since(begun).as_secs_f64() * 1000.0);
+                }
+                took
+            })
+        };
+        let tasks: Vec<_> = (0..callers).map(caller).collect();
+        for task in tasks {
+            slowest_ms.extend(task.await.expect("no panic"));
+        }
+    });
+    let seconds = clock::since(start).as_secs_f64();
+    front.stop().expect("ends well");
+    assert_eq!(codes.len(), applications as usize);
+    slowest_ms.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| slowest_ms[((slowest_ms.len() - 1) as f64 * share) as usize];
+    println!(
+        "{applications} applications, {callers} callers: {:.0}/s durable",
+        f64::from(applications) / seconds
+    );
+    println!("  from act to durable and seen: p50 {:.1} ms, p99 {:.1} ms", at(0.5), at(0.99));
+}

@@ -1,0 +1,262 @@
+//! The actor behind [`super::RegistrarHandle`]. Acts that wait are done in one transaction, each a step of it that happens whole or
+//! not at all; one sync makes all of them durable, then memory follows, then the callers are told.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, Supervised};
+use metrics::{Counter, Histogram};
+use protocol::{CodeId, metric};
+use tokio::sync::OwnedSemaphorePermit;
+use zeroize::Zeroizing;
+
+use super::handle::Fault;
+use super::{Registrar, RegistrarError};
+use crate::clock;
+use crate::codes::{CodeEntry, Codes};
+use crate::policy::PolicyInEffect;
+use crate::registry::{Registry, RegistryError};
+
+/// How often colours whose time is over are looked for: green comes back within this.
+const CLOCK: Duration = Duration::from_secs(1);
+/// How often decisions are signed, in turns of the clock.
+const TURNS_PER_CHECKPOINT: u64 = 60;
+
+/// Tells the caller; true if what was done is durable.
+pub(super) type Tell = Box<dyn FnOnce(bool) + Send>;
+/// Does the act; true if it is to stay.
+pub(super) type Work = Box<dyn FnOnce(&mut Registrar<'_>) -> (bool, Tell) + Send>;
+
+/// An act, and the permit that bounds what waits.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Act {
+    pub(super) work: Work,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// What waits is done now.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Commit;
+
+/// What the actor works on; clones share it.
+#[derive(Clone)]
+pub(super) struct Office {
+    pub(super) registry: Arc<Mutex<Registry>>,
+    pub(super) codes: Codes,
+    pub(super) policy: PolicyInEffect,
+    pub(super) signing_pkcs8: Zeroizing<Vec<u8>>,
+    pub(super) fault: Option<Fault>,
+}
+
+pub(super) struct RegistrarActor {
+    office: Office,
+    waiting: Vec<Act>,
+    turns: u64,
+    done: Counter,
+    refused: Counter,
+    failed: Counter,
+    group: Histogram,
+    seconds: Histogram,
+}
+
+/// Why a step of the group is rolled back.
+enum Undone {
+    Refused(Tell),
+    Panicked(Box<dyn Any + Send>),
+    Lost,
+}
+
+impl From<RegistryError> for Undone {
+    fn from(error: RegistryError) -> Self {
+        tracing::error!(%error, "an act could not be begun or ended");
+        Self::Lost
+    }
+}
+
+/// What a group came to, before it is durable.
+#[derive(Default)]
+struct Group {
+    tells: Vec<(bool, Tell)>,
+    later: Vec<(CodeId, Option<CodeEntry>)>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl RegistrarActor {
+    pub(super) fn new(office: Office) -> Self {
+        let acts = |outcome: &'static str| metrics::counter!(metric::REGISTRAR_ACTS, "outcome" => outcome);
+        Self {
+            office,
+            waiting: Vec::new(),
+            turns: 0,
+            done: acts("done"),
+            refused: acts("refused"),
+            failed: acts("failed"),
+            group: metrics::histogram!(metric::REGISTRAR_GROUP_ACTS),
+            seconds: metrics::histogram!(metric::REGISTRAR_COMMIT_SECONDS),
+        }
+    }
+
+    fn commit(&mut self) {
+        let acts = std::mem::take(&mut self.waiting);
+        if acts.is_empty() {
+            return;
+        }
+        let start = clock::now();
+        self.group.record(acts.len() as f64);
+        let mut permits = Vec::with_capacity(acts.len());
+        let mut registry = self.office.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let group = registry.group(|registry| {
+            let mut group = Group::default();
+            for Act { work, permit } in acts {
+                permits.push(permit);
+                self.office.step(registry, work, &mut group);
+            }
+            self.office.passed("steps of the group");
+            group
+        });
+        self.office.passed("durable");
+        drop(registry);
+        self.seconds.record(clock::since(start).as_secs_f64());
+        let panic = match group {
+            Ok(group) => self.end(group),
+            Err(error) => {
+                self.failed.increment(permits.len() as u64);
+                tracing::error!(%error, acts = permits.len(), "a group of acts is not durable");
+                None
+            }
+        };
+        drop(permits);
+        if let Some(panic) = panic {
+            // The supervisor counts it; everybody else's act is done.
+            self.failed.increment(1);
+            resume_unwind(panic);
+        }
+    }
+
+    /// The group is durable: memory follows, then the callers are told.
+    fn end(&self, group: Group) -> Option<Box<dyn Any + Send>> {
+        let Group { tells, later, panic } = group;
+        for (code, entry) in later {
+            match entry {
+                Some(entry) => self.office.codes.put(code, entry),
+                None => self.office.codes.remove(code),
+            }
+        }
+        for (good, tell) in tells {
+            if good { &self.done } else { &self.refused }.increment(1);
+            tell(true);
+        }
+        panic
+    }
+
+    /// Colours whose time is over, and the signature over the decisions. An import may hold the registry; there is another turn.
+    fn turn(&mut self) {
+        if !self.office.codes.is_loaded() {
+            return;
+        }
+        let mut registry = match self.office.registry.try_lock() {
+            Ok(registry) => registry,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let now_s = clock::now_ms() / 1000;
+        if let Err(error) = registry.expire_due(&self.office.codes, u32::try_from(now_s).unwrap_or(u32::MAX))
+        {
+            tracing::error!(%error, "colours whose time is over cannot be ended");
+        }
+        if self.turns.is_multiple_of(TURNS_PER_CHECKPOINT)
+            && let Err(error) = registry.checkpoint(&self.office.signing_pkcs8, now_s)
+        {
+            tracing::error!(%error, "decisions cannot be signed");
+        }
+        self.turns += 1;
+    }
+}
+
+impl Office {
+    fn passed(&self, step: &'static str) {
+        if let Some(fault) = &self.fault {
+            fault(step);
+        }
+    }
+
+    fn step(&self, registry: &mut Registry, work: Work, group: &mut Group) {
+        let done = registry.step::<_, Undone>("act", |registry| {
+            let mut registrar = Registrar {
+                registry,
+                codes: &self.codes,
+                policy: self.policy.get(),
+                later: Some(Vec::new()),
+                fault: self.fault.clone(),
+            };
+            let (good, tell) =
+                catch_unwind(AssertUnwindSafe(|| work(&mut registrar))).map_err(Undone::Panicked)?;
+            if good { Ok((tell, registrar.later.unwrap_or_default())) } else { Err(Undone::Refused(tell)) }
+        });
+        match done {
+            Ok((tell, later)) => {
+                group.tells.push((true, tell));
+                group.later.extend(later);
+            }
+            Err(Undone::Refused(tell)) => group.tells.push((false, tell)),
+            Err(Undone::Panicked(panic)) => group.panic = Some(panic),
+            // Whoever waits sees that nobody answers any more.
+            Err(Undone::Lost) => {}
+        }
+    }
+}
+
+impl Actor for RegistrarActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(super::handle::ACTS_MAX);
+        context.run_interval(CLOCK, |actor, _| actor.turn());
+    }
+}
+
+/// What waited is with the callers again: their senders are dropped.
+impl Supervised for RegistrarActor {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        self.waiting.clear();
+    }
+}
+
+impl Handler<Act> for RegistrarActor {
+    type Result = ();
+
+    fn handle(&mut self, act: Act, context: &mut Self::Context) {
+        // Comes after everything that waits in the mailbox now: that is the group.
+        if self.waiting.is_empty() {
+            context.notify(Commit);
+        }
+        self.waiting.push(act);
+    }
+}
+
+impl Handler<Commit> for RegistrarActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Commit, _: &mut Self::Context) {
+        self.commit();
+    }
+}
+
+/// What a caller is told when nothing has happened.
+pub(super) fn work<T: Send + 'static>(
+    act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
+    caller: tokio::sync::oneshot::Sender<Result<T, RegistrarError>>,
+) -> Work {
+    Box::new(move |registrar| {
+        let result = act(registrar);
+        let good = result.is_ok();
+        let tell: Tell = Box::new(move |durable| {
+            let _ = caller.send(if durable { result } else { Err(RegistrarError::Failed) });
+        });
+        (good, tell)
+    })
+}

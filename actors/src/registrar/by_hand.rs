@@ -1,0 +1,73 @@
+//! Causes that authorities set and clear. Clearing one never clears another, and only who set it may.
+
+use std::sync::Arc;
+
+use protocol::{CodeId, Colour, metric};
+
+use super::{Registrar, RegistrarError};
+use crate::operators::Signed;
+use crate::policy::{Cause, CauseKind, Policy};
+use crate::registry::{Change, Registry, RegistryError};
+use crate::trajectory::{day_of, days_after, start_of};
+
+/// More causes by hand that turn people red than this, within an hour, and somebody looks whether they are meant: a tracing team
+/// finds some tens of contacts in that time.
+pub const MANUAL_REDS_HOUR_MAX: u64 = 100;
+
+impl Registrar<'_> {
+    /// An authority sets a cause until the end of a day.
+    pub fn add_cause(
+        &mut self,
+        code: CodeId,
+        kind: CauseKind,
+        by: &Signed,
+        until: jiff::civil::Date,
+        now_s: u64,
+    ) -> Result<i64, RegistrarError> {
+        let Some(rule) = self.policy.rule(kind).filter(|_| kind.is_manual()) else {
+            return Err(RegistrarError::Cause("this cause is not set by hand"));
+        };
+        let until_s = start_of(days_after(until, 1));
+        let latest_s = start_of(days_after(day_of(now_s), i32::from(rule.days) + 1));
+        if until_s <= now_s || until_s > latest_s {
+            return Err(RegistrarError::Cause("a cause ends after today and within the days of its policy"));
+        }
+        let cause = Cause { kind, colour: rule.colour, from_s: now_s, until_s };
+        let policy = Arc::clone(&self.policy);
+        let (id, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
+            registry.keep_inherited(code, now_s)?;
+            let id = registry.insert_cause(code, cause, &by.authority, policy.version(), None)?;
+            let change = by_hand(id, by, &policy);
+            Ok((id, registry.settle(code, &change, now_s)?))
+        })?;
+        self.put(code, entry);
+        metrics::counter!(metric::CAUSES, "kind" => kind.name()).increment(1);
+        Ok(id)
+    }
+
+    /// The authority that set a cause takes it back; every other cause stays.
+    pub fn clear_cause(&mut self, id: i64, by: &Signed, now_s: u64) -> Result<CodeId, RegistrarError> {
+        let policy = Arc::clone(&self.policy);
+        let (code, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
+            let (code, row) = registry.cause(id)?.ok_or(RegistryError::Missing { what: "cause" })?;
+            if row.authority != by.authority {
+                return Err(RegistrarError::Cause("only the authority that set a cause clears it"));
+            }
+            registry.clear_cause(id, now_s)?;
+            let change = by_hand(id, by, &policy);
+            Ok((code, registry.settle(code, &change, now_s)?))
+        })?;
+        self.put(code, entry);
+        Ok(code)
+    }
+}
+
+/// Whether more people were turned red by hand within the last hour.
+pub fn is_burst_of_reds(registry: &Registry, now_s: u64) -> Result<bool, RegistryError> {
+    Ok(registry.set_by_hand(Colour::Red, now_s.saturating_sub(3600))? > MANUAL_REDS_HOUR_MAX)
+}
+
+pub(super) fn by_hand<'a>(cause: i64, by: &'a Signed, policy: &'a Policy) -> Change<'a> {
+    let Signed { authority, operators } = by;
+    Change { cause: Some(cause), authority, operators, policy: policy.version() }
+}

@@ -1,0 +1,197 @@
+//! Acts of many callers on a real registry, done together: each happens whole or not at all, whatever the others do.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use protocol::{Basis, Class, CodeId, Colour};
+
+use super::*;
+use crate::keys::Keys;
+use crate::policy::{DEVELOPMENT, PolicyInEffect};
+use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
+
+struct Bench {
+    _directory: tempfile::TempDir,
+    registry: Arc<Mutex<Registry>>,
+    codes: Codes,
+    handle: RegistrarHandle,
+    front: RegistrarFront,
+}
+
+fn bench(fault: Option<Fault>) -> Bench {
+    let directory = tempfile::tempdir().unwrap();
+    Keys::init(&directory.path().join("keys")).unwrap();
+    let keys = Keys::load(&directory.path().join("keys")).unwrap();
+    let registry = Registry::open(&directory.path().join("registry.db"), &keys).unwrap();
+    let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(0));
+    codes.set_loaded();
+    let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
+    let config =
+        RegistrarConfig { fault, signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
+    let (handle, front) =
+        RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy, config).unwrap();
+    Bench { _directory: directory, registry, codes, handle, front }
+}
+
+fn form(n: u32) -> Form {
+    let person = Person {
+        name: format!("Canary {n}"),
+        document: DocumentNumber::parse(DocumentKind::Passport, &format!("CANARY{n}")).unwrap(),
+        phone: Phone::parse(&format!("163{n:08}")).unwrap(),
+        district: "360102".to_owned(),
+    };
+    Form { person, declared: Some(n.is_multiple_of(2)), consent: None }
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+const NOW_S: u64 = 1_582_500_000;
+
+#[test]
+fn acts_that_wait_together_are_durable_together_and_memory_follows() {
+    let bench = bench(None);
+    let taken = run(async {
+        let acts: Vec<_> = (0..500)
+            .map(|n| {
+                let handle = bench.handle.clone();
+                tokio::spawn(
+                    async move { handle.act(move |registrar| registrar.submit(&form(n), NOW_S)).await },
+                )
+            })
+            .collect();
+        let mut taken = Vec::new();
+        for act in acts {
+            taken.push(act.await.unwrap().unwrap());
+        }
+        taken
+    });
+    let registry = bench.registry.lock().unwrap();
+    assert_eq!(registry.people().unwrap(), 500);
+    for (n, taken) in taken.iter().enumerate() {
+        let red = n.is_multiple_of(2);
+        assert_eq!(taken.entry.colour(), if red { Colour::Red } else { Colour::Green });
+        assert_eq!(bench.codes.get(taken.code), Some(taken.entry));
+        assert_eq!(registry.code(taken.code).unwrap(), Some(taken.entry));
+    }
+    drop(registry);
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn an_act_that_is_refused_or_panics_leaves_no_trace_and_takes_nobody_with_it() {
+    let bench = bench(None);
+    let (good, refused, panicked) = run(async {
+        let submit = |n: u32| {
+            let handle = bench.handle.clone();
+            tokio::spawn(async move { handle.act(move |registrar| registrar.submit(&form(n), NOW_S)).await })
+        };
+        let goods: Vec<_> = (0..50).map(submit).collect();
+        let handle = bench.handle.clone();
+        let refused = tokio::spawn(async move {
+            let act = |registrar: &mut Registrar<'_>| {
+                registrar.submit(&form(100), NOW_S)?;
+                Err::<(), _>(RegistrarError::Consent)
+            };
+            handle.act(act).await
+        });
+        let handle = bench.handle.clone();
+        let panicked = tokio::spawn(async move {
+            let act = |registrar: &mut Registrar<'_>| -> Result<(), RegistrarError> {
+                registrar.submit(&form(101), NOW_S)?;
+                panic!("told to")
+            };
+            handle.act(act).await
+        });
+        let more: Vec<_> = (50..100).map(submit).collect();
+        let mut good = 0;
+        for act in goods.into_iter().chain(more) {
+            good += usize::from(act.await.unwrap().is_ok());
+        }
+        (good, refused.await.unwrap(), panicked.await.unwrap())
+    });
+    assert!(matches!(refused, Err(RegistrarError::Consent)), "{refused:?}");
+    assert!(matches!(panicked, Err(RegistrarError::Failed)), "{panicked:?}");
+    assert_eq!(good, 100);
+    assert_eq!(bench.registry.lock().unwrap().people().unwrap(), 100, "neither 100 nor 101");
+    assert_eq!(bench.codes.len(), 100);
+    // The actor goes on.
+    run(bench.handle.act(move |registrar| registrar.submit(&form(102), NOW_S))).unwrap();
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn a_panic_between_the_steps_of_a_form_undoes_all_of_them() {
+    let left = Arc::new(AtomicUsize::new(usize::MAX));
+    let steps = Arc::clone(&left);
+    let fault: Fault = Arc::new(move |_| {
+        if steps.fetch_sub(1, Ordering::Relaxed) == 0 {
+            panic!("told to");
+        }
+    });
+    let bench = bench(Some(fault));
+    let submit = |n| run(bench.handle.act(move |registrar| registrar.submit(&form(n), NOW_S)));
+    submit(0).unwrap();
+    let steps = usize::MAX - left.load(Ordering::Relaxed);
+    assert!(steps > 5, "{steps} steps");
+    for step in 0..steps {
+        left.store(step, Ordering::Relaxed);
+        assert!(matches!(submit(step as u32 + 1), Err(RegistrarError::Failed)), "step {step}");
+        assert_eq!(bench.registry.lock().unwrap().people().unwrap(), 1, "step {step}");
+        assert_eq!(bench.codes.len(), 1, "step {step}");
+    }
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn green_comes_back_by_the_clock_without_being_asked() {
+    let bench = bench(None);
+    let code = CodeId::issue(1, 7).unwrap();
+    let entry = CodeEntry::new(Colour::Red, Basis::Declared, Class::Person, 100, 1);
+    {
+        let registry = bench.registry.lock().unwrap();
+        registry.add_person(&form(1).person, code, entry).unwrap();
+    }
+    bench.codes.put(code, entry);
+    let end = std::time::Duration::from_secs(30);
+    let green = async {
+        while bench.codes.get(code).unwrap().colour() != Colour::Green {
+            tokio::task::yield_now().await;
+        }
+    };
+    run(async { tokio::time::timeout(end, green).await }).expect("the clock turns every second");
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn who_comes_when_too_many_wait_is_told_so() {
+    let bench = bench(None);
+    let held = bench.registry.lock().unwrap();
+    let mut waiting = Vec::new();
+    let busy = run(async {
+        for n in 0..=handle::ACTS_MAX as u32 {
+            let mut act = Box::pin(bench.handle.act(move |registrar| registrar.submit(&form(n), NOW_S)));
+            // Once polled it is sent.
+            match std::future::poll_fn(|cx| std::task::Poll::Ready(act.as_mut().poll(cx))).await {
+                std::task::Poll::Ready(Err(RegistrarError::Busy)) => return true,
+                std::task::Poll::Ready(other) => panic!("{other:?}"),
+                std::task::Poll::Pending => waiting.push(act),
+            }
+        }
+        false
+    });
+    assert!(busy);
+    assert_eq!(waiting.len(), handle::ACTS_MAX);
+    drop(held);
+    let done = run(async {
+        let mut done = 0;
+        for act in waiting {
+            done += usize::from(act.await.is_ok());
+        }
+        done
+    });
+    assert_eq!(done, handle::ACTS_MAX);
+    bench.front.stop().unwrap();
+}

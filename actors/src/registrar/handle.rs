@@ -1,0 +1,121 @@
+//! Speaks for the registrar: whoever wants something done to people, consents or colours asks here, and hears when it is durable.
+
+use std::sync::{Arc, Mutex};
+
+use protocol::metric;
+use tokio::sync::{Semaphore, oneshot};
+use zeroize::Zeroizing;
+
+use super::actor::{Act, Office, RegistrarActor, work};
+use super::{Registrar, RegistrarError};
+use crate::codes::Codes;
+use crate::front::{self, FrontHandle};
+use crate::policy::PolicyInEffect;
+use crate::registry::Registry;
+use crate::supervisor::{Post, RestartPolicy, supervise};
+
+/// Acts that may wait: two seconds of a busy day; who comes beyond is told to try again.
+pub(super) const ACTS_MAX: usize = 4096;
+
+/// Called between the steps of an act with the step's name; tests panic, or let the process die, there.
+pub type Fault = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+/// How the registrar is run.
+#[derive(Clone, Default)]
+pub struct RegistrarConfig {
+    /// How often the actor may fail.
+    pub restarts: RestartPolicy,
+    /// The Ed25519 key that signs how far the decisions reach, PKCS#8.
+    pub signing_pkcs8: Zeroizing<Vec<u8>>,
+    /// For tests only.
+    pub fault: Option<Fault>,
+}
+
+/// Speaks for the registrar; clones share one actor.
+#[derive(Clone)]
+pub struct RegistrarHandle {
+    post: Post<RegistrarActor>,
+    permits: Arc<Semaphore>,
+}
+
+/// The registrar's thread.
+pub struct RegistrarFront {
+    front: FrontHandle,
+    stop: oneshot::Sender<()>,
+}
+
+impl RegistrarFront {
+    /// Lets what waits be done, and ends the thread.
+    pub fn stop(self) -> Result<(), String> {
+        let _ = self.stop.send(());
+        self.front.join()
+    }
+}
+
+impl RegistrarHandle {
+    /// Starts the registrar on a thread of its own.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub fn start(
+        registry: Arc<Mutex<Registry>>,
+        codes: Codes,
+        policy: PolicyInEffect,
+        config: RegistrarConfig,
+    ) -> std::io::Result<(Self, RegistrarFront)> {
+        let RegistrarConfig { restarts, signing_pkcs8, fault } = config;
+        let office = Office { registry, codes, policy, signing_pkcs8, fault };
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let front = front::spawn("registrar", move || async move {
+            let post = supervise(
+                "registrar".to_owned(),
+                restarts,
+                metrics::gauge!(metric::REGISTRAR_PARKED),
+                move || RegistrarActor::new(office.clone()),
+            );
+            let permits = Arc::new(Semaphore::new(ACTS_MAX));
+            let handle = Self { post, permits: Arc::clone(&permits) };
+            if sender.send(handle).is_err() {
+                return;
+            }
+            let _ = stopped.await;
+            // Every act that was taken has come to its end.
+            let _all = permits.acquire_many(ACTS_MAX as u32).await;
+            permits.close();
+        })?;
+        let handle = receiver.recv().map_err(|_| std::io::Error::other("the registrar has not started"))?;
+        Ok((handle, RegistrarFront { front, stop }))
+    }
+
+    /// Has an act done. Resolves when it is durable and memory has followed, or when nothing of it has happened. An act may call
+    /// several of the registrar's methods: they happen together or not at all.
+    pub async fn act<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
+    ) -> Result<T, RegistrarError> {
+        self.send(act)?.await.unwrap_or(Err(RegistrarError::Failed))
+    }
+
+    /// The same, for threads that may wait.
+    ///
+    /// # Panics
+    /// On a thread of an asynchronous runtime.
+    pub fn act_blocking<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
+    ) -> Result<T, RegistrarError> {
+        self.send(act)?.blocking_recv().unwrap_or(Err(RegistrarError::Failed))
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, RegistrarError>>, RegistrarError> {
+        let addr = self.post.addr().ok_or(RegistrarError::Busy)?;
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| RegistrarError::Busy)?;
+        let (caller, answer) = oneshot::channel();
+        addr.try_send(Act { work: work(act, caller), permit }).map_err(|_| RegistrarError::Busy)?;
+        Ok(answer)
+    }
+}

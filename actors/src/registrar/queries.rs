@@ -1,0 +1,153 @@
+//! From a consent to what came of its query. One consent is one query; the types leave no way to ask without one. Who asks the
+//! carriers is elsewhere: this only says who may, and keeps what may be kept.
+
+use super::{Registrar, RegistrarError};
+use crate::policy::{CauseKind, Outcome};
+use crate::registry::{Agreed, Attempt, ConsentId, ConsentState, Detail, Flow, Phone};
+use crate::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, start_of};
+
+/// A form that is open for longer is begun again: its consent and its answer are too old to rest a colour on.
+pub const FORM_S_MAX: u64 = 30 * 60;
+/// Words that a consent may name are versions, not texts.
+const CONSENT_TEXT_CHARS_MAX: usize = 32;
+
+/// The right to one query, from a consent that has been used up for it. There is no other way to come by one, and asking takes it.
+#[derive(Debug)]
+pub struct QueryPermit {
+    consent: ConsentId,
+    flow: Flow,
+    phone: Phone,
+    days: Days,
+    detail: Detail,
+}
+
+impl QueryPermit {
+    /// Which consent it comes from.
+    pub const fn consent(&self) -> ConsentId {
+        self.consent
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(consent: ConsentId, flow: Flow, phone: Phone, days: Days) -> Self {
+        Self { consent, flow, phone, days, detail: Detail::Stay }
+    }
+
+    /// What the query is for.
+    pub const fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// How much of the answer staff may see.
+    pub const fn detail(&self) -> Detail {
+        self.detail
+    }
+
+    /// Whose number may be asked for.
+    pub const fn phone(&self) -> &Phone {
+        &self.phone
+    }
+
+    /// The days that may be asked for.
+    pub const fn days(&self) -> Days {
+        self.days
+    }
+}
+
+impl Registrar<'_> {
+    /// The citizen agrees to one query.
+    pub fn consent(
+        &mut self,
+        phone: &Phone,
+        agreed: Agreed<'_>,
+        now_s: u64,
+    ) -> Result<ConsentId, RegistrarError> {
+        if agreed.text.is_empty() || agreed.text.chars().count() > CONSENT_TEXT_CHARS_MAX {
+            return Err(RegistrarError::Consent);
+        }
+        self.registry.transaction(|registry| Ok(registry.insert_consent(phone, agreed, now_s)?))
+    }
+
+    /// Uses the consent up for one query.
+    pub fn start_query(
+        &mut self,
+        consent: ConsentId,
+        phone: &Phone,
+        now_s: u64,
+    ) -> Result<QueryPermit, RegistrarError> {
+        let from_s = now_s.saturating_sub(FORM_S_MAX);
+        let flow = self.registry.transaction::<_, RegistrarError>(|registry| {
+            Ok(registry.use_consent(consent, phone, (from_s, now_s))?)
+        })?;
+        let flow = flow.ok_or(RegistrarError::Consent)?;
+        Ok(self.permit(consent, flow, phone.clone(), Detail::Cities, now_s))
+    }
+
+    pub(super) fn permit(
+        &self,
+        consent: ConsentId,
+        flow: Flow,
+        phone: Phone,
+        detail: Detail,
+        now_s: u64,
+    ) -> QueryPermit {
+        QueryPermit { consent, flow, phone, days: self.policy.window(day_of(now_s)), detail }
+    }
+
+    /// Takes the answer. Of a query from a punch page nothing of it is kept; of one whose consent was withdrawn meanwhile neither.
+    pub fn finish_query(
+        &mut self,
+        permit: &QueryPermit,
+        answer: &CarrierAnswer,
+        attempts: &[Attempt],
+        now_s: u64,
+    ) -> Result<Outcome, RegistrarError> {
+        let outcome = self.policy.outcome(answer, day_of(now_s));
+        let came = if matches!(outcome, Outcome::Unavailable(_)) { "unavailable" } else { "answered" };
+        let days = self.policy.rule(CauseKind::Trajectory).map_or(0, |rule| i32::from(rule.days));
+        let kept = self.registry.transaction::<_, RegistrarError>(|registry| {
+            registry.forget_outcomes(now_s.saturating_sub(FORM_S_MAX), now_s)?;
+            if !registry.answered(permit.consent, came, attempts, now_s)? {
+                return Ok(false);
+            }
+            if permit.flow == Flow::Scan {
+                return Ok(true);
+            }
+            registry.set_outcome(permit.consent, &outcome)?;
+            if let Outcome::Stay(stay) = &outcome {
+                registry.keep_stay(&permit.phone, stay, start_of(days_after(stay.last_day, days + 1)))?;
+            }
+            Ok(true)
+        })?;
+        if kept { Ok(outcome) } else { Err(RegistrarError::Consent) }
+    }
+
+    /// The citizen takes a consent back: an answer still under way is not kept. A stay that was answered before stays until its
+    /// time is over, or taking back would be a way to shake it off.
+    pub fn withdraw_consent(&mut self, consent: ConsentId, phone: &Phone) -> Result<(), RegistrarError> {
+        let known = self
+            .registry
+            .transaction::<_, RegistrarError>(|registry| Ok(registry.withdraw_consent(consent, phone)?))?;
+        if known { Ok(()) } else { Err(RegistrarError::Consent) }
+    }
+
+    /// What the form's field rests on: a stay that is kept of that phone, whether or not it was asked for again; else what came
+    /// of the consent.
+    pub fn outcome(
+        &self,
+        consent: Option<ConsentId>,
+        phone: &Phone,
+        now_s: u64,
+    ) -> Result<Outcome, RegistrarError> {
+        if let Some(stay) = self.registry.stay_of(phone, now_s)? {
+            return Ok(Outcome::Stay(stay));
+        }
+        let Some(consent) = consent else { return Ok(Outcome::NotAsked) };
+        let found = self.registry.consent_of(consent, phone, now_s.saturating_sub(FORM_S_MAX))?;
+        match found.ok_or(RegistrarError::Consent)? {
+            (ConsentState::Used, Some(outcome)) => Ok(outcome),
+            // The citizen did not wait for the answer, or it never came.
+            (ConsentState::Used, None) => Ok(Outcome::Unavailable(Unavailable::TimedOut)),
+            (ConsentState::Given | ConsentState::Withdrawn, _) => Ok(Outcome::NotAsked),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Applies and then modifies on a registry of its own, and dies by SIGKILL after a given number of steps. `apply DIRECTORY STEPS`;
+//! with more steps than there are it comes to its end.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use actors::codes::Codes;
+use actors::keys::Keys;
+use actors::policy::{DEVELOPMENT, Policy, PolicyInEffect};
+use actors::registrar::{Fault, Form, RegistrarConfig, RegistrarHandle};
+use actors::registry::{
+    Agreed, Attempt, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Registry,
+};
+use actors::trajectory::{
+    Area, CarrierAnswer, Days, Division, Trajectory, Visit, day_of, days_after, start_of,
+};
+
+/// Noon of a day in 2020.
+const NOW_S: u64 = 1_582_516_800;
+
+fn main() -> anyhow::Result<()> {
+    let mut words = std::env::args().skip(1);
+    let directory = words.next().expect("a directory");
+    let left = AtomicU64::new(words.next().expect("a number of steps").parse()?);
+    let fault: Fault = Arc::new(move |_| {
+        if left.fetch_sub(1, Ordering::Relaxed) == 0 {
+            let this = rustix::process::getpid();
+            rustix::process::kill_process(this, rustix::process::Signal::KILL).expect("one may kill oneself");
+        }
+    });
+    let directory = Path::new(&directory);
+    let keys = Keys::load(&directory.join("keys"))?;
+    let registry = Registry::open(&directory.join("registry.db"), &keys)?;
+    let codes = Codes::new(0);
+    registry.load_codes(&codes)?;
+    let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml"))?);
+    let config = RegistrarConfig { fault: Some(fault), ..RegistrarConfig::default() };
+    let (registrar, front) = RegistrarHandle::start(Arc::new(Mutex::new(registry)), codes, policy, config)?;
+    for (flow, answer, declared) in [(Flow::Apply, clean(), None), (Flow::Modify, hubei(), Some(true))] {
+        registrar.act_blocking(move |registrar| {
+            let agreed = Agreed { flow, detail: Detail::Stay, text: "1" };
+            let consent = registrar.consent(&person().phone, agreed, NOW_S)?;
+            let permit = registrar.start_query(consent, &person().phone, NOW_S)?;
+            let attempt = Attempt { carrier: "china-mobile".to_owned(), outcome: "answered", took_ms: 1 };
+            registrar.finish_query(&permit, &answer, &[attempt], NOW_S)?;
+            registrar.submit(&Form { person: person(), declared, consent: Some(consent) }, NOW_S)
+        })?;
+    }
+    front.stop().map_err(anyhow::Error::msg)
+}
+
+fn person() -> Person {
+    Person {
+        name: "Made Up".to_owned(),
+        document: DocumentNumber::parse(DocumentKind::Passport, "MADEUP1").expect("a passport"),
+        phone: Phone::parse("16300000001").expect("a made-up number"),
+        district: "360102".to_owned(),
+    }
+}
+
+fn clean() -> CarrierAnswer {
+    let today = day_of(NOW_S);
+    let covered = Days { first: days_after(today, -30), last: today };
+    CarrierAnswer::Trajectory(Trajectory { covered, visits: Vec::new() })
+}
+
+fn hubei() -> CarrierAnswer {
+    let today = day_of(NOW_S);
+    let from_s = start_of(days_after(today, -3));
+    let area = Area::City(Division::parse("4201").expect("Wuhan"));
+    let visits = vec![Visit { area, from_s, until_s: from_s + 6 * 3600 }];
+    CarrierAnswer::Trajectory(Trajectory { covered: Days { first: today, last: today }, visits })
+}
