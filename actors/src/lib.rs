@@ -19,6 +19,7 @@ pub mod record;
 pub mod region;
 pub mod registrar;
 pub mod registry;
+pub mod simulator;
 pub mod supervisor;
 pub mod trajectory;
 pub mod watchdog;

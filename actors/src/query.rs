@@ -48,6 +48,8 @@ impl From<RegistrarError> for QueryError {
             | RegistrarError::OtherPhone
             | RegistrarError::Cause(_)
             | RegistrarError::Appeal(_)
+            | RegistrarError::PolicyVersion { .. }
+            | RegistrarError::PolicyUnderWay
             | RegistrarError::Failed
             | RegistrarError::Registry(_) => Self::Failed,
         }

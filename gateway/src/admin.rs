@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::enrol::{self, Enrolment};
 use crate::orders::{self, Ordered};
+use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
 
 const SOCKET: &str = "admin.sock";
@@ -34,6 +35,8 @@ const CONNECTIONS_MAX: usize = 8;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
 pub(crate) enum Act {
+    /// Every policy that is or was in effect.
+    Policies,
     /// Every decision is read and checked again; shows nobody.
     VerifyDecisions,
     /// Everything else: operators sign it.
@@ -45,6 +48,7 @@ pub(crate) enum Act {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Done {
     Ordered(Ordered),
+    Policies(Vec<PolicyLine>),
     Audited(AuditReport),
     /// Not the end yet.
     Importing(ImportReport),
@@ -175,6 +179,10 @@ fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done)) -> anyhow::Re
 
 fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
     let done = match act {
+        Act::Policies => admin.read(|registry| {
+            let rows = registry.policies()?;
+            Ok(Done::Policies(rows.into_iter().map(PolicyLine::from).collect()))
+        }),
         Act::VerifyDecisions => verify_decisions(admin),
         Act::Order { order, signatures } => {
             let mut progress = |report: &ImportReport| tell(&Done::Importing(*report));

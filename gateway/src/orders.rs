@@ -14,13 +14,14 @@ use actors::clock;
 use actors::holders::{self, Allowed, ImportReport};
 use actors::lookups::Contact;
 use actors::operators::{self, Operator, Order, Role, Signature, Signed};
-use actors::policy::{CauseKind, Policy};
+use actors::policy::{CauseKind, Policy, PolicyDiff};
 use actors::trajectory::day_of;
 use anyhow::{Context, bail};
-use protocol::{CodeId, Colour};
+use protocol::CodeId;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
+use crate::policies;
 use crate::process::Admin;
 pub(crate) use devices::ENROLMENT_S;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
@@ -71,6 +72,11 @@ pub(crate) enum OrderedAct {
     ClearCause {
         cause: i64,
     },
+    ActivatePolicy {
+        /// What errors name.
+        file: String,
+        text: String,
+    },
     /// The open appeals that went to the operator's authority.
     ListAppeals,
     AnswerAppeal {
@@ -118,6 +124,7 @@ pub(crate) enum Ordered {
     Cause { cause: i64, code: u64, colour: String },
     Appeals(Vec<AppealLine>),
     Answered { appeal: i64, code: u64, colour: String },
+    Policy { version: String, diff: PolicyDiff },
     Why(WhyReport),
     Accesses(Vec<AccessLine>),
     Contact(Contact),
@@ -157,15 +164,18 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
         | OrderedAct::RenewDevice { .. }
         | OrderedAct::RevokeDevice { .. } => (Role::Admin, 1),
         OrderedAct::AddCause { kind, .. } => {
-            let rule = policy(admin)?.rule(kind_of(kind)?);
-            // Nobody turns somebody red alone …
-            (Role::Health, if rule.is_some_and(|rule| rule.colour == Colour::Red) { 2 } else { 1 })
+            (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
         }
         OrderedAct::ImportHolders { csv, .. } => {
             let regions = admin.read(|registry| Ok(registry.regions()?))?;
-            // … nor many at once from a file.
+            // Nobody turns somebody red alone, nor many at once from a file.
             (Role::Health, if holders::sets_colours(csv, regions)? { 2 } else { 1 })
         }
+        OrderedAct::ActivatePolicy { file, text } => admin.read(|registry| {
+            let new = policies::ordered(file, text, registry)?;
+            let diff = policies::diff(&new, registry)?;
+            Ok((Role::Health, new.operators_needed(&*policy(admin)?, &diff)))
+        })?,
         OrderedAct::ClearCause { .. } | OrderedAct::ListAppeals | OrderedAct::AnswerAppeal { .. } => {
             (Role::Health, 1)
         }
@@ -191,6 +201,7 @@ impl OrderedAct {
             Self::ImportHolders { .. } => "import-holders",
             Self::AddCause { .. } => "add-cause",
             Self::ClearCause { .. } => "clear-cause",
+            Self::ActivatePolicy { .. } => "activate-policy",
             Self::ListAppeals => "list-appeals",
             Self::AnswerAppeal { .. } => "answer-appeal",
             Self::Why { .. } => "why",
@@ -246,9 +257,12 @@ fn carry_out(
             Ok(Ordered::Imported(report))
         }
         OrderedAct::AddCause { code, kind, until } => {
-            health::add_cause(admin, code_of(code)?, kind_of(&kind)?, until, by)
+            health::add_cause(admin, code_of(code)?, (kind_of(&kind)?, until), operators, by)
         }
         OrderedAct::ClearCause { cause } => health::clear_cause(admin, cause, by),
+        OrderedAct::ActivatePolicy { file, text } => {
+            health::activate_policy(admin, &file, &text, operators, by)
+        }
         OrderedAct::ListAppeals => health::appeals(admin, by),
         OrderedAct::AnswerAppeal { appeal, granted, text } => {
             health::answer(admin, appeal, granted, &text, by)

@@ -48,6 +48,9 @@ metrics! {
     HANDSHAKES = Counter "changtong_handshakes_total" ["outcome"] "QUIC handshakes by outcome.";
     CLOSED = Counter "changtong_connections_closed_total" ["reason"] "Connections that the gateway closed, by error name.";
     REQUEST_ERRORS = Counter "changtong_request_errors_total" ["reason"] "Requests refused, by error name.";
+    QUERIES = Counter "changtong_trajectory_queries_total" ["outcome"] "Trajectory queries of devices, by what was answered.";
+    QUERIES_UNDER_WAY = Gauge "changtong_trajectory_queries_under_way" [] "Trajectory queries of devices that wait for their answer.";
+    QUERY_SECONDS = Histogram "changtong_trajectory_query_seconds" [] "Time from a device's trajectory query to its answer.";
     BATCH_PUNCHES = Histogram "changtong_ledger_batch_punches" [] "Punches in one synced batch.";
     SYNC_SECONDS = Histogram "changtong_ledger_sync_seconds" [] "Time of one data sync.";
     LEDGER_BYTES = Counter "changtong_ledger_written_bytes_total" [] "Bytes written to the punch log.";

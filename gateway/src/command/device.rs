@@ -119,6 +119,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Accesses(_)
         | Ordered::Contact(_)
         | Ordered::Passages(_)
+        | Ordered::Policy { .. }
         | Ordered::OnRecord => anyhow::bail!("that is no answer to a device command"),
     }
     Ok(())
