@@ -35,17 +35,14 @@ pub(crate) fn asking(registrar: RegistrarHandle, policy: PolicyInEffect) -> Ask 
 }
 
 fn refusal(error: &RegistrarError) -> Refusal {
-    match error {
-        RegistrarError::Receipt => Refusal::Error(ErrorCode::ReceiptBad),
-        RegistrarError::ReceiptExpired => Refusal::Error(ErrorCode::ReceiptExpired),
-        RegistrarError::Consent => Refusal::Error(ErrorCode::ReceiptUsed),
-        RegistrarError::Busy => Refusal::Busy,
-        RegistrarError::Form(_)
-        | RegistrarError::OtherPhone
-        | RegistrarError::Cause(_)
-        | RegistrarError::Failed
-        | RegistrarError::Registry(_) => Refusal::Error(ErrorCode::Internal),
-    }
+    let known = [
+        (matches!(error, RegistrarError::Receipt), Refusal::Error(ErrorCode::ReceiptBad)),
+        (matches!(error, RegistrarError::ReceiptExpired), Refusal::Error(ErrorCode::ReceiptExpired)),
+        (matches!(error, RegistrarError::Consent), Refusal::Error(ErrorCode::ReceiptUsed)),
+        (matches!(error, RegistrarError::Busy), Refusal::Busy),
+    ];
+    let internal = Refusal::Error(ErrorCode::Internal);
+    known.into_iter().find_map(|(is, refusal)| is.then_some(refusal)).unwrap_or(internal)
 }
 
 /// The answer to a device. `window` is the policy's; `visited` is in the order of time, and empty unless the citizen shows it.
