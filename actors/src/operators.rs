@@ -253,7 +253,7 @@ pub fn add(registry: &mut Registry, operator: &Operator) -> Result<(), OrderErro
             return Err(OrderError::Invalid("names have 1 to 32 small letters, digits or hyphens"));
         }
     }
-    if ["citizen", "carrier", "clock", "former-system"].contains(&operator.authority.as_str()) {
+    if ["citizen", "carrier", "clock", "former-system", "policy"].contains(&operator.authority.as_str()) {
         return Err(OrderError::Invalid("that is no authority of people"));
     }
     if operator.roles.is_empty() || hex::decode(&operator.public_key).map_or(0, |key| key.len()) != 32 {

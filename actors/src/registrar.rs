@@ -1,6 +1,7 @@
 //! People's acts on their codes: consent, query, form, cause. Each is one transaction of the registry: it happened whole, or it did
 //! not; the colours in memory follow what is durable. A punch comes nowhere near this: it never changes a colour.
 
+mod activation;
 mod actor;
 mod by_hand;
 mod forms;
@@ -67,6 +68,15 @@ pub enum RegistrarError {
     /// A cause that this authority may not set or clear.
     #[error("{0}")]
     Cause(&'static str),
+    /// Decisions name their policy by its version, so each has its own.
+    #[error("policy {version} is or was in effect already; give a changed one a new version")]
+    PolicyVersion {
+        /// Which.
+        version: String,
+    },
+    /// Codes still follow the last one.
+    #[error("the last policy is still being applied to the codes; activate the next one when that is done")]
+    PolicyUnderWay,
     /// More acts wait than may.
     #[error("too many acts wait to be recorded; try again in a moment")]
     Busy,
@@ -143,5 +153,7 @@ impl<'a> Registrar<'a> {
 
 #[cfg(test)]
 mod group_tests;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::enrol::{self, Enrolment};
 use crate::orders::{self, Ordered};
+use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
 
 const SOCKET: &str = "admin.sock";
@@ -42,6 +43,8 @@ pub(crate) enum Act {
     Renew { device: u64 },
     /// The device's certificate is good no more, and its connection is closed.
     Revoke { device: u64 },
+    /// Every policy that is or was in effect.
+    Policies,
     /// Every decision is read and checked again.
     VerifyDecisions,
     /// What operators sign.
@@ -64,6 +67,7 @@ pub(crate) enum Done {
         device: u64,
     },
     Ordered(Ordered),
+    Policies(Vec<PolicyLine>),
     Audited(AuditReport),
     /// Not the end yet.
     Importing(ImportReport),
@@ -182,6 +186,10 @@ fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
         Act::Enrol { class, name, regions, places } => enrol(admin, class, name, regions, places.as_deref()),
         Act::Renew { device } => token(admin, DeviceId(*device)),
         Act::Revoke { device } => revoke(admin, DeviceId(*device)),
+        Act::Policies => admin.read(|registry| {
+            let rows = registry.policies()?;
+            Ok(Done::Policies(rows.into_iter().map(PolicyLine::from).collect()))
+        }),
         Act::VerifyDecisions => verify_decisions(admin),
         Act::Order { order, signatures } => orders::perform(order, signatures, admin).map(Done::Ordered),
         Act::ImportHolders { csv, rejects } => import(admin, csv, rejects, tell),

@@ -10,9 +10,11 @@ mod fleet;
 mod http;
 mod orders;
 mod pki;
+mod policies;
 mod process;
 mod quic;
 mod telemetry;
+mod trajectory;
 
 use std::process::ExitCode;
 

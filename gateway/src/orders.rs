@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actors::audit::Receipt;
 use actors::clock;
 use actors::operators::{self, Operator, Order, Role, Signature, Signed};
-use actors::policy::{CauseKind, Policy};
+use actors::policy::{CauseKind, Policy, PolicyDiff};
 use actors::registrar::{Registrar, Why};
 use actors::registry::{AccessRow, Registry};
 use actors::trajectory::day_of;
@@ -15,6 +15,7 @@ use protocol::{CodeId, Colour};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
+use crate::policies;
 use crate::process::Admin;
 
 /// Cases are numbers of other registers.
@@ -47,6 +48,11 @@ pub(crate) enum OrderedAct {
         code: u64,
         case: String,
     },
+    ActivatePolicy {
+        /// What errors name.
+        file: String,
+        text: String,
+    },
 }
 
 /// What became of it.
@@ -57,6 +63,7 @@ pub(crate) enum Ordered {
     Operators(Vec<Operator>),
     Cause { cause: i64, code: u64, colour: String },
     Why(WhyReport),
+    Policy { version: String, diff: PolicyDiff },
 }
 
 /// Why a code has its colour, for people and programs.
@@ -98,14 +105,18 @@ pub(crate) struct DecisionLine {
 /// Carries out an order, if enough operators signed it that may.
 pub(crate) fn perform(order: &Order, signatures: &[Signature], admin: &Admin) -> anyhow::Result<Ordered> {
     let act: OrderedAct = serde_json::from_str(&order.act).context("that is no order")?;
-    admin.write(|registry| {
+    let ordered = admin.write(|registry| {
         let Some(needed) = needed(&act, registry, admin)? else {
             return carry_out(act, None, registry, admin);
         };
         let now_s = clock::now_ms() / 1000;
         let signed = operators::accept(registry, order, signatures, needed, now_s)?;
         carry_out(act, Some(&signed), registry, admin)
-    })
+    })?;
+    if matches!(ordered, Ordered::Policy { .. }) {
+        policies::follow(admin)?;
+    }
+    Ok(ordered)
 }
 
 /// Which role, and how many with it. `None` for the first operator of a registry: whoever may open the admin socket adds them.
@@ -122,14 +133,19 @@ fn needed(act: &OrderedAct, registry: &Registry, admin: &Admin) -> anyhow::Resul
         }
         OrderedAct::ClearCause { .. } => (Role::Health, 1),
         OrderedAct::Why { .. } => (Role::Records, 1),
+        OrderedAct::ActivatePolicy { file, text } => {
+            let new = policies::ordered(file, text, registry)?;
+            let diff = policies::diff(&new, registry)?;
+            (Role::Health, new.operators_needed(&*policy(admin)?, &diff))
+        }
     }))
 }
 
 fn policy(admin: &Admin) -> anyhow::Result<Arc<Policy>> {
-    let policy = admin.policy.as_ref();
-    let policy =
-        policy.context("causes are set and cleared by a running gateway; start it and order again")?;
-    Ok(policy.get())
+    let in_effect = admin.policy.as_ref();
+    let in_effect =
+        in_effect.context("colours are changed by a running gateway; start it and order again")?;
+    Ok(in_effect.get())
 }
 
 fn kind_of(name: &str) -> anyhow::Result<CauseKind> {
@@ -187,6 +203,12 @@ fn carry_out(
             let registrar = Registrar::new(registry, &admin.codes, policy(admin)?);
             let why = registrar.why(code)?.context("there is no such code")?;
             Ok(Ordered::Why(report(why, accesses, receipt)))
+        }
+        OrderedAct::ActivatePolicy { file, text } => {
+            let policy = policies::ordered(&file, &text, registry)?;
+            let (version, diff) = (policy.version().to_owned(), policies::diff(&policy, registry)?);
+            policies::activate(policy, &text, by()?, registry, admin)?;
+            Ok(Ordered::Policy { version, diff })
         }
     }
 }

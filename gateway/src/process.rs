@@ -10,10 +10,10 @@ use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
 use actors::front::{self, FrontHandle};
-use actors::judge::Judge;
+use actors::judge::{Judge, PlaceKinds};
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
-use actors::policy::{Policy, PolicyInEffect};
+use actors::policy::PolicyInEffect;
 use actors::region::RegionConfig;
 use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::{DirectoryLock, Registry};
@@ -25,9 +25,10 @@ use tokio::sync::watch;
 
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
+use crate::policies;
 use crate::quic::endpoint::{self, Front};
 use crate::quic::transport::{self, TlsFiles};
-use crate::telemetry;
+use crate::{telemetry, trajectory};
 
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
@@ -212,15 +213,20 @@ pub(crate) struct Admin {
     pub(crate) fleet: Fleet,
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
+    /// What kinds the places are, for the judge.
+    pub(crate) place_kinds: PlaceKinds,
     /// What is in effect; `None` when no gateway runs.
     pub(crate) policy: Option<PolicyInEffect>,
+    /// Who changes colours; `None` when no gateway runs.
+    pub(crate) registrar: Option<RegistrarHandle>,
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
     pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
-        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0), policy: None }
+        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None, registrar: None }
     }
 
     /// Reads the registry.
@@ -237,12 +243,13 @@ impl Admin {
     pub(crate) fn change<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut registry)?;
-        reload(&registry, &self.fleet)?;
+        reload(&registry, &self.fleet, &self.place_kinds)?;
         Ok(result)
     }
 }
 
-fn reload(registry: &Registry, fleet: &Fleet) -> anyhow::Result<()> {
+fn reload(registry: &Registry, fleet: &Fleet, place_kinds: &PlaceKinds) -> anyhow::Result<()> {
+    place_kinds.reload(registry.place_kinds()?);
     let places: Places = registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect();
     fleet.reload_places(places);
     fleet.reload(registry.devices()?);
@@ -267,9 +274,9 @@ impl Gateway {
         ledger: LedgerHandle,
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
-        let policy = PolicyInEffect::new(read_policy(&settings.policy)?);
-        let fleet = Fleet::default();
-        reload(&registry, &fleet)?;
+        let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
+        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+        reload(&registry, &fleet, &place_kinds)?;
         let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let gateway = registry.gateway()?;
@@ -278,9 +285,12 @@ impl Gateway {
             signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
             ..RegistrarConfig::default()
         };
-        let (_handle, registrar) =
+        let (handle, registrar) =
             RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
-        let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));
+        let (tokens, legacy) = (keys.token_keys(), keys.legacy());
+        let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
+        let judge = Arc::new(judge);
+        let ask = trajectory::asking(handle.clone(), policy.clone());
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
         let admin = Admin {
@@ -288,11 +298,13 @@ impl Gateway {
             fleet: fleet.clone(),
             keys: Arc::clone(keys),
             codes: codes.clone(),
+            place_kinds,
             policy: Some(policy),
+            registrar: Some(handle),
         };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
-            let front = Front { fleet, directory, judge, ledger, drain: draining };
+            let front = Front { fleet, directory, judge, ledger, ask, drain: draining };
             if let Err(error) = endpoint::serve(socket, endpoint_config, server_config, front).await {
                 tracing::error!(%error, "the QUIC endpoint ended");
             }
@@ -301,7 +313,7 @@ impl Gateway {
             tracing::error!(name, "a thread is blocked; the process ends");
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
-        load_codes(codes.clone(), registry, readiness)?;
+        load_codes(admin.clone(), readiness)?;
         Ok(Self { front, drain, codes, admin, registrar, _watchdog: watchdog })
     }
 
@@ -327,11 +339,10 @@ impl Gateway {
 }
 
 /// Colours are unknown until all of them are there; devices are answered meanwhile.
-fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness) -> std::io::Result<()> {
+fn load_codes(admin: Admin, readiness: Readiness) -> std::io::Result<()> {
     std::thread::Builder::new().name("load-codes".to_owned()).spawn(move || {
         let start = clock::now();
-        let registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
-        match registry.load_codes(&codes) {
+        match admin.read(|registry| Ok(registry.load_codes(&admin.codes)?)) {
             Ok(loaded) => {
                 let seconds = clock::since(start).as_secs_f64();
                 metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
@@ -342,13 +353,6 @@ fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness
         }
     })?;
     Ok(())
-}
-
-fn read_policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let policy = Policy::parse(&text, path)?;
-    tracing::info!(version = policy.version(), "the policy is in effect");
-    Ok(policy)
 }
 
 fn quic_config(

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use protocol::token::TokenKeys;
-use protocol::{Advice, Class, Colour, Scanned};
+use protocol::{Advice, Class, Colour, RegionId, Scanned};
 use tempfile::TempDir;
 
 use super::*;
-use crate::judge::Judge;
+use crate::judge::{Judge, PlaceKinds};
+use crate::policy::{Policy, PolicyInEffect};
 use crate::registry::{DocumentKind, DocumentNumber};
 
 const HEADER: &str = "name,document_kind,document,phone,district,colour,basis,until,qr_text";
@@ -65,8 +66,15 @@ impl Bench {
     /// What a scan of that text is answered.
     fn shows(&self, text: &str) -> (Colour, Advice) {
         self.codes.set_loaded();
-        let judge = Judge::new(self.codes.clone(), TokenKeys::new([]), self.keys.legacy(), 1);
-        let judged = judge.judge(&Scanned::Text(text.to_owned()), 0);
+        let judge = Judge::new(
+            self.codes.clone(),
+            TokenKeys::new([]),
+            self.keys.legacy(),
+            1,
+            PolicyInEffect::new(Policy::development()),
+            PlaceKinds::default(),
+        );
+        let judged = judge.judge(RegionId(1), [Scanned::Text(text.to_owned())].iter(), 0).remove(0);
         (judged.verdict.colour, judged.verdict.advice)
     }
 }

@@ -23,6 +23,8 @@ use crate::registry::{Registry, RegistryError};
 const CLOCK: Duration = Duration::from_secs(1);
 /// How often decisions are signed, in turns of the clock.
 const TURNS_PER_CHECKPOINT: u64 = 60;
+/// Parts of the codes that are brought to follow another policy in one turn: forms wait no longer than a few syncs.
+const REVISIONS_PER_TURN: usize = 8;
 
 /// Tells the caller; true if what was done is durable.
 pub(super) type Tell = Box<dyn FnOnce(bool) + Send>;
@@ -153,7 +155,7 @@ impl RegistrarActor {
         panic
     }
 
-    /// Colours whose time is over, and the signature over the decisions. An import may hold the registry; there is another turn.
+    /// Colours whose time is over, what still has to follow the policy, and the signature over the decisions. An import may hold the registry; there is another turn.
     fn turn(&mut self) {
         if !self.office.codes.is_loaded() {
             return;
@@ -167,6 +169,9 @@ impl RegistrarActor {
         if let Err(error) = registry.expire_due(&self.office.codes, u32::try_from(now_s).unwrap_or(u32::MAX))
         {
             tracing::error!(%error, "colours whose time is over cannot be ended");
+        }
+        if let Err(error) = self.office.revise(&mut registry, now_s) {
+            tracing::error!(%error, "codes cannot follow the policy in effect");
         }
         if self.turns.is_multiple_of(TURNS_PER_CHECKPOINT)
             && let Err(error) = registry.checkpoint(&self.office.signing_pkcs8, now_s)
@@ -182,6 +187,16 @@ impl Office {
         if let Some(fault) = &self.fault {
             fault(step);
         }
+    }
+
+    fn revise(&self, registry: &mut Registry, now_s: u64) -> Result<(), RegistrarError> {
+        let mut registrar = Registrar::new(registry, &self.codes, self.policy.get());
+        for _ in 0..REVISIONS_PER_TURN {
+            if !registrar.revise_some(now_s)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn step(&self, registry: &mut Registry, work: Work, group: &mut Group) {

@@ -8,7 +8,7 @@ use protocol::{Class, CodeId};
 use super::signin::{CODES_PER_PHONE_MAX, check_guardian, phone_of, take_ward};
 use super::{Registrar, RegistrarError};
 use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Field, Policy};
+use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Stay};
 use crate::registry::people::Added;
 use crate::registry::{CauseRow, Change, ConsentId, Person, Registry, RegistryError};
 use crate::residence::{Districts, community, visible};
@@ -74,7 +74,9 @@ impl Registrar<'_> {
             if outcome.field() == Field::No && submitted.cause.is_none() {
                 clear_declarations(registry, code, now_s)?;
             }
-            let cause = submitted.cause.map(|cause| set_once(registry, code, cause, &policy)).transpose()?;
+            let stay = if let Outcome::Stay(stay) = &outcome { Some(stay) } else { None };
+            let cause =
+                submitted.cause.map(|cause| set_once(registry, code, cause, stay, &policy)).transpose()?;
             passed("cause");
             let authority = submitted.cause.map_or(CITIZEN, |cause| authority_of(cause.kind));
             let change = Change { cause, authority, operators: "", policy: policy.version() };
@@ -152,7 +154,13 @@ fn add(registry: &Registry, person: &Person, guardian: Option<CodeId>) -> Result
 }
 
 /// Sent twice, a form sets its cause once: one that lasts as long is there already.
-fn set_once(registry: &Registry, code: CodeId, cause: Cause, policy: &Policy) -> Result<i64, RegistrarError> {
+fn set_once(
+    registry: &Registry,
+    code: CodeId,
+    cause: Cause,
+    evidence: Option<&Stay>,
+    policy: &Policy,
+) -> Result<i64, RegistrarError> {
     let lasts = |row: &&CauseRow| {
         row.cleared_s.is_none() && row.cause.kind == cause.kind && row.cause.until_s >= cause.until_s
     };
@@ -160,7 +168,7 @@ fn set_once(registry: &Registry, code: CodeId, cause: Cause, policy: &Policy) ->
         Some(row) => Ok(row.id),
         None => {
             let authority = authority_of(cause.kind);
-            Ok(registry.insert_cause(code, cause, authority, policy.version(), None)?)
+            Ok(registry.insert_cause(code, cause, authority, policy.version(), evidence)?)
         }
     }
 }

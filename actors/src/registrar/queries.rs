@@ -27,6 +27,11 @@ impl QueryPermit {
         self.consent
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_tests(consent: ConsentId, flow: Flow, phone: Phone, days: Days) -> Self {
+        Self { consent, flow, phone, days, detail: Detail::Stay }
+    }
+
     /// What the query is for.
     pub const fn flow(&self) -> Flow {
         self.flow
@@ -133,7 +138,8 @@ impl Registrar<'_> {
         phone: &Phone,
         now_s: u64,
     ) -> Result<Outcome, RegistrarError> {
-        if let Some(stay) = self.registry.stay_of(phone, now_s)? {
+        let kept = self.registry.stay_of(phone, now_s)?;
+        if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, now_s)) {
             return Ok(Outcome::Stay(stay));
         }
         let Some(consent) = consent else { return Ok(Outcome::NotAsked) };

@@ -2,10 +2,11 @@
 
 use protocol::{Basis, CodeId, Colour};
 use rusqlite::params;
+use zeroize::Zeroizing;
 
 use super::{Change, Registry, RegistryError};
 use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Standing, standing};
+use crate::policy::{Cause, CauseKind, Standing, Stay, stand};
 
 /// A cause as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,15 +50,20 @@ impl Registry {
         Ok(causes)
     }
 
-    /// Adds a cause and gives its number. Part of the caller's transaction, which settles the code afterwards.
+    /// Adds a cause, with what it rests on, and gives its number. Part of the caller's transaction, which settles the code afterwards.
     pub(crate) fn insert_cause(
         &self,
         code: CodeId,
         cause: Cause,
         authority: &str,
         policy: &str,
-        evidence: Option<&[u8]>,
+        evidence: Option<&Stay>,
     ) -> Result<i64, RegistryError> {
+        let seal = |stay| {
+            let plain = Zeroizing::new(serde_json::to_vec(stay).expect("a stay is plain data"));
+            self.sealer.seal(code.get(), &plain)
+        };
+        let evidence = evidence.map(seal).transpose()?;
         let sql = "INSERT INTO causes (code, kind, colour, from_s, until_s, authority, policy, evidence)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.connection.prepare_cached(sql)?.execute(params![
@@ -80,6 +86,14 @@ impl Registry {
             1 => Ok(()),
             _ => Err(RegistryError::Missing { what: "cause in force" }),
         }
+    }
+
+    /// Forgets what causes rested on that have ended or were cleared.
+    pub(super) fn forget_evidence(&self, now_s: u64) -> Result<(), RegistryError> {
+        let sql = "UPDATE causes SET evidence = NULL
+            WHERE evidence IS NOT NULL AND (until_s <= ?1 OR cleared_s <= ?1)";
+        self.connection.prepare_cached(sql)?.execute([stored(now_s)])?;
+        Ok(())
     }
 
     /// The code and the cause of that number.
@@ -142,12 +156,7 @@ impl Registry {
             .map(|row| row.cause)
             .collect();
         let rest = self.rest_basis(code)?.unwrap_or(before.basis());
-        let mut standing = standing(&causes, rest, now_s);
-        // Nothing is known of who never said anything: that is not green.
-        if standing.colour == Colour::Green && standing.basis == Basis::Nothing {
-            standing.colour = Colour::Unknown;
-        }
-        Ok(standing)
+        Ok(stand(&causes, rest, now_s))
     }
 
     /// What the code rests on without a cause in force; `None` until its holder has submitted a form here.
@@ -171,10 +180,10 @@ impl Registry {
 /// Who set a colour that came with an import.
 const INHERITED: &str = "former-system";
 
-fn seconds(stored: i64) -> u64 {
+pub(super) fn seconds(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }
 
-fn stored(seconds: u64) -> i64 {
+pub(super) fn stored(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }

@@ -91,6 +91,7 @@ impl Registry {
             }
             changed += due.len() as u64;
             if due.len() < DUE_PER_TRANSACTION {
+                self.forget_evidence(u64::from(now_s))?;
                 return Ok(changed);
             }
         }

@@ -248,7 +248,7 @@ impl Registry {
         sealed.map(|sealed| self.open_json(STAYS, &sealed, "stay")).transpose()
     }
 
-    fn open_json<T: serde::de::DeserializeOwned>(
+    pub(super) fn open_json<T: serde::de::DeserializeOwned>(
         &self,
         owner: u64,
         sealed: &[u8],

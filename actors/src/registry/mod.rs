@@ -13,8 +13,10 @@ mod operators;
 pub(crate) mod people;
 mod personal;
 mod places;
+mod policies;
 mod proof;
 mod proven;
+mod revisions;
 mod schema;
 mod seal;
 mod units;
@@ -39,6 +41,7 @@ pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
 pub use places::{PlaceKind, PlaceRow, RegionRow};
+pub use policies::PolicyRow;
 pub use proof::ConsentReport;
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
@@ -59,6 +62,18 @@ pub enum RegistryError {
         /// Its version.
         found: u32,
         /// The newest that this release reads.
+        known: u32,
+    },
+    /// Written by an earlier release, and only to be read.
+    #[error(
+        "{path} is of version {found}, this release reads {known}: start the gateway once, which brings it there"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The one that this release reads.
         known: u32,
     },
     /// A database of something else.
@@ -160,10 +175,19 @@ impl Registry {
     /// Another connection that only reads, beside the writer: what takes long holds nobody up.
     pub fn reader(&self) -> Result<Self, RegistryError> {
         let path = self.connection.path().ok_or(RegistryError::Missing { what: "file of the registry" })?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(schema::BUSY)?;
-        Ok(Self { connection, sealer: Arc::clone(&self.sealer), grouped: false })
+        Ok(Self { connection: read_only(Path::new(path))?, sealer: Arc::clone(&self.sealer), grouped: false })
+    }
+
+    /// Opens a registry to read it, also beside the gateway that writes it.
+    pub fn open_to_read(path: &Path, keys: &Keys) -> Result<Self, RegistryError> {
+        let connection = read_only(path)?;
+        schema::check(&connection, path)?;
+        let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
+        let registry = Self { connection, sealer, grouped: false };
+        match registry.meta("keys")? {
+            Some(known) if known == registry.sealer.mark() => Ok(registry),
+            Some(_) | None => Err(RegistryError::WrongKeys),
+        }
     }
 
     /// The number under which this gateway issues codes.
@@ -293,6 +317,13 @@ impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Registry(…)")
     }
+}
+
+fn read_only(path: &Path) -> Result<Connection, RegistryError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(schema::BUSY)?;
+    Ok(connection)
 }
 
 /// Whether the store refused a row because it, or its like, is there already.

@@ -209,4 +209,16 @@ impl Registry {
             query.query_map([], |row| Ok((PlaceId(row.get(0)?), RegionId(row.get(1)?), row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+
+    /// Every place with its kind, in the order of their numbers.
+    pub fn place_kinds(&self) -> Result<Vec<(PlaceId, PlaceKind)>, RegistryError> {
+        let mut query = self.connection.prepare("SELECT id, kind FROM places ORDER BY id")?;
+        let mut rows = query.query([])?;
+        let mut kinds = Vec::new();
+        while let Some(row) = rows.next()? {
+            let kind = PlaceKind::from_number(row.get(1)?).ok_or(RegistryError::Damaged { what: "place" })?;
+            kinds.push((PlaceId(row.get(0)?), kind));
+        }
+        Ok(kinds)
+    }
 }

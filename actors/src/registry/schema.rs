@@ -203,6 +203,10 @@ const STEPS: &[&str] = &["
     ) STRICT;
     CREATE INDEX appeals_open ON appeals (due_s) WHERE answered_s IS NULL;
     CREATE INDEX appeals_subject ON appeals (subject);
+    -- The hash of the sealed evidence of the cause; empty if it has none.
+    ALTER TABLE decisions ADD COLUMN evidence TEXT NOT NULL DEFAULT '';
+    CREATE INDEX causes_open ON causes (code, until_s) WHERE cleared_s IS NULL;
+    CREATE INDEX causes_evidence ON causes (until_s, cleared_s) WHERE evidence IS NOT NULL;
     -- Every policy that was ever in effect, the newest last.
     CREATE TABLE policies (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -288,6 +292,19 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Re
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Whether the file is a registry of this version.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), RegistryError> {
+    let (path, known) = (path.to_owned(), VERSION);
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    match found.cmp(&VERSION) {
+        _ if application != APPLICATION_ID => Err(RegistryError::NotARegistry { path }),
+        std::cmp::Ordering::Less => Err(RegistryError::Older { path, found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(RegistryError::Newer { path, found, known }),
+    }
 }
 
 fn insert_regions(connection: &Connection) -> Result<(), RegistryError> {

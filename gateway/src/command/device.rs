@@ -117,7 +117,12 @@ fn show(done: &Done, json: bool) -> anyhow::Result<()> {
             println!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
         }
         Done::Revoked { device } => println!("device {device} is revoked"),
-        Done::Ordered(_) | Done::Audited(_) | Done::Importing(_) | Done::Imported(_) | Done::Refused(_) => {
+        Done::Ordered(_)
+        | Done::Policies(_)
+        | Done::Audited(_)
+        | Done::Importing(_)
+        | Done::Imported(_)
+        | Done::Refused(_) => {
             anyhow::bail!("that is no answer to a device command")
         }
     }

@@ -152,7 +152,7 @@ fn write_key(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 }
 
 impl Desk {
-    fn give(&self, act: &OrderedAct) -> anyhow::Result<ExitCode> {
+    pub(super) fn give(&self, act: &OrderedAct) -> anyhow::Result<ExitCode> {
         show(&self.call(act)?, self.json)
     }
 
@@ -186,6 +186,10 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         }
         Ordered::Cause { cause, code, colour } => println!("Cause {cause}: code {code} is now {colour}."),
         Ordered::Why(why) => show_why(why),
+        Ordered::Policy { version, diff } => {
+            println!("Policy {version} is in effect.");
+            super::policy::show_diff(diff);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

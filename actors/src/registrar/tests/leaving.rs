@@ -6,17 +6,20 @@ use protocol::{Advice, Reason, RegionId, Scanned};
 
 use super::signin::{form_at, proven};
 use super::*;
-use crate::judge::Judge;
+use crate::judge::{Judge, PlaceKinds};
+use crate::policy::PolicyInEffect;
 use crate::registry::{PlaceKind, UnitState};
 
 impl Bench {
     fn judged(&self, token: [u8; 18], codes: &Codes, now_s: u64) -> (Advice, Reason) {
         codes.set_loaded();
-        let judge = Judge::new(codes.clone(), self.keys.token_keys(), self.keys.legacy(), 1);
-        let scans = [Scanned::Token(token)];
-        let one = judge.judge(&scans[0], now_s * 1000).verdict;
-        assert_eq!(judge.judge_all(scans.iter(), now_s * 1000)[0].verdict, one);
-        (one.advice, one.reason)
+        let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
+        let (tokens, legacy) = (self.keys.token_keys(), self.keys.legacy());
+        let judge = Judge::new(codes.clone(), tokens, legacy, 1, policy, PlaceKinds::default());
+        let scans = [Scanned::Token(token), Scanned::Text(protocol::token::to_text(&token))];
+        let [one, text] = judge.judge(RegionId(1), scans.iter(), now_s * 1000)[..] else { panic!("two") };
+        assert_eq!(one, text, "however it is scanned");
+        (one.verdict.advice, one.verdict.reason)
     }
 }
 
