@@ -42,7 +42,16 @@ fn refusal(error: &RegistrarError) -> Refusal {
         RegistrarError::Busy => Refusal::Busy,
         RegistrarError::Form(_)
         | RegistrarError::OtherPhone
+        | RegistrarError::NotProven
+        | RegistrarError::NotYours
+        | RegistrarError::Tries
+        | RegistrarError::PhoneFull
+        | RegistrarError::Ward
+        | RegistrarError::HasWards
+        | RegistrarError::Person(_)
         | RegistrarError::Cause(_)
+        | RegistrarError::PolicyVersion { .. }
+        | RegistrarError::PolicyUnderWay
         | RegistrarError::Failed
         | RegistrarError::Registry(_) => Refusal::Error(ErrorCode::Internal),
     }
