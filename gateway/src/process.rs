@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actors::carrier::Carriers;
 use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
@@ -14,6 +15,7 @@ use actors::judge::{Judge, PlaceKinds};
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
+use actors::query::{Queries, QueriesFront};
 use actors::region::RegionConfig;
 use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::{DirectoryLock, Registry};
@@ -23,6 +25,7 @@ use protocol::{RegionId, metric};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::config;
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::policies;
@@ -52,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) retention_days: u32,
     /// The policy's file.
     pub(crate) policy: PathBuf,
+    /// Whom to ask for trajectories.
+    pub(crate) carriers: Vec<config::Carrier>,
 }
 
 impl Settings {
@@ -262,6 +267,8 @@ struct Gateway {
     codes: Codes,
     admin: Admin,
     registrar: RegistrarFront,
+    queries: QueriesFront,
+    carriers: Carriers,
     _watchdog: watchdog::Watchdog,
 }
 
@@ -290,7 +297,11 @@ impl Gateway {
         let (tokens, legacy) = (keys.token_keys(), keys.legacy());
         let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
         let judge = Arc::new(judge);
-        let ask = trajectory::asking(handle.clone(), policy.clone());
+        let carriers: Vec<_> =
+            settings.carriers.iter().map(config::Carrier::open).collect::<anyhow::Result<_>>()?;
+        let carriers = Carriers::start(&carriers)?;
+        let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
+        let ask = trajectory::asking(queries, policy.clone());
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
         let admin = Admin {
@@ -309,12 +320,13 @@ impl Gateway {
                 tracing::error!(%error, "the QUIC endpoint ended");
             }
         })?;
-        let watchdog = watchdog::start(vec![front.pulse()], watchdog::BLOCKED_AFTER, |name| {
+        let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
+        let watchdog = watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
             tracing::error!(name, "a thread is blocked; the process ends");
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
         load_codes(admin.clone(), readiness)?;
-        Ok(Self { front, drain, codes, admin, registrar, _watchdog: watchdog })
+        Ok(Self { front, drain, codes, admin, registrar, queries: asking, carriers, _watchdog: watchdog })
     }
 
     fn shared(&self) -> Admin {
@@ -332,8 +344,15 @@ impl Gateway {
         if let Err(error) = self.front.join() {
             tracing::error!(error, "the front ended");
         }
-        if let Err(error) = self.registrar.stop() {
-            tracing::error!(error, "the registrar ended");
+        // Queries under way come to their end, then the registrar, which keeps their outcomes.
+        for (what, ended) in [
+            ("the queries", self.queries.stop()),
+            ("a carrier", self.carriers.stop()),
+            ("the registrar", self.registrar.stop()),
+        ] {
+            if let Err(error) = ended {
+                tracing::error!(error, what, "a thread ended badly");
+            }
         }
     }
 }

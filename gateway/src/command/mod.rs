@@ -1,6 +1,7 @@
 //! What operators do beside running the gateway.
 
 mod audit;
+mod carrier;
 mod device;
 mod holders;
 mod keys;
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     /// Checks that decisions are on record as they were made.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Shows a development city's simulated carriers and makes them fail.
+    Carrier(carrier::Carrier),
 }
 
 impl Command {
@@ -52,6 +55,7 @@ impl Command {
             Self::Cause(command) => command.run(),
             Self::Code(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Carrier(carrier) => carrier.run(),
         }
     }
 }

@@ -86,7 +86,7 @@ fn a_unit_applies_an_operator_decides_and_its_link_leads_to_the_place() {
 fn withdrawing_deletes_the_person_and_says_what_stays() {
     let mut bench = Bench::new();
     let (code, me) = (bench.applied(1, now()), proven(1, now()));
-    bench.registrar().consent(&person(1).phone, agreed(Flow::Modify), now()).unwrap();
+    bench.registrar().consent(&proven(1, now()), agreed(Flow::Modify), now()).unwrap();
     let refused = bench.registrar().withdraw_person(code, &proven(2, now()), now());
     assert!(matches!(refused, Err(RegistrarError::NotYours)), "{refused:?}");
     let remains = bench.registrar().withdraw_person(code, &me, now()).unwrap();
