@@ -14,11 +14,12 @@ use actors::keys::Keys;
 use actors::policy;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
 use actors::simulator::SimulatedCarrier;
+use actors::sms::{DevelopmentSms, ShownSms};
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
+use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings};
 
@@ -204,6 +205,7 @@ impl Dev {
             retention_days: RETENTION_DAYS,
             policy: data.join(POLICY),
             carriers: Vec::new(),
+            sms: config::Sms::Development(DevelopmentSms::new(show_sms)),
         }
     }
 
@@ -385,6 +387,11 @@ pub(crate) fn control_of(data: &Path) -> anyhow::Result<SocketAddr> {
     fleet.carriers.control.context("the city has not run since it got simulated carriers; start it")
 }
 
+#[allow(clippy::print_stdout, reason = "in development the terminal is the phone")]
+fn show_sms(sms: &ShownSms) {
+    println!("  SMS to {}: {}", sms.phone, sms.code);
+}
+
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
     println!("Changtong Gateway, development city in {}", data.display());
@@ -394,6 +401,7 @@ fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
     if let Some(control) = fleet.carriers.control {
         println!("  carriers  HTTPS  3 simulated; faults are switched at http://{control}/carriers");
     }
+    println!("  SMS       HTTP   http://{}/dev/sms", addresses.http);
     println!("  fleet file       {}", data.join(FLEET).display());
     println!("Next, in another terminal:");
     println!(

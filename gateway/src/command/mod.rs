@@ -3,6 +3,8 @@
 mod appeal;
 mod audit;
 mod carrier;
+mod consents;
+mod counter;
 mod desk;
 mod device;
 mod holders;
@@ -48,6 +50,11 @@ pub(crate) enum Command {
     /// Checks that decisions are on record as they were made.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Proves that carriers were asked with consent only.
+    #[command(subcommand)]
+    Consents(consents::Command),
+    /// What a citizen does at an office's counter: prove a phone, consent, apply.
+    Counter(counter::Counter),
     /// Shows a development city's simulated carriers and makes them fail.
     Carrier(carrier::Carrier),
 }
@@ -66,6 +73,8 @@ impl Command {
             Self::Appeal(command) => command.run(),
             Self::Punches(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Consents(command) => command.run(),
+            Self::Counter(counter) => counter.run(),
             Self::Carrier(carrier) => carrier.run(),
         }
     }
