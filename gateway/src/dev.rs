@@ -2,6 +2,7 @@
 //! devices and load tests where everything is.
 
 pub(crate) mod carriers;
+mod staff;
 
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings};
+pub(crate) use staff::first_operator;
 
 const PLACES_A_REGION: u32 = 4;
 const CONCENTRATORS: u64 = 10;
@@ -90,6 +92,9 @@ struct Fleet {
     token_key: TokenKey,
     codes: PathBuf,
     legacy_samples: Vec<LegacySample>,
+    /// Key files of operators who sign.
+    #[serde(default)]
+    operators: Vec<PathBuf>,
     devices: Vec<Device>,
     /// What the simulated carriers are made from, too; a city of an older release had no carriers.
     #[serde(default = "first_seed")]
@@ -156,6 +161,9 @@ impl Dev {
         let settings = self.settings(&data);
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
+        }
+        if fleet.operators.is_empty() {
+            fleet.operators = staff::employ_late(&data, &settings)?;
         }
         let simulators = carriers::start(&data, self.control, fleet.seed)?;
         fleet.carriers = Carriers {
@@ -259,6 +267,7 @@ impl Dev {
                 .into_iter()
                 .map(|(text, colour)| LegacySample { text, colour })
                 .collect(),
+            operators: staff::employ(&mut registry, fresh, target)?,
             devices,
             seed: self.seed,
             carriers: Carriers::default(),

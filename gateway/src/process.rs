@@ -28,15 +28,18 @@ use tokio::sync::watch;
 use crate::config;
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
-use crate::policies;
 use crate::quic::endpoint::{self, Front};
 use crate::quic::transport::{self, TlsFiles};
+use crate::{alarms, policies};
 use crate::{telemetry, trajectory};
 
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// How often alarms of what operators do are set; they are set with each order as well.
+const ALARMS: Duration = Duration::from_secs(60);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -196,11 +199,13 @@ impl Signals {
 
 async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
+    let mut due = tokio::time::interval(ALARMS);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
+            _ = due.tick() => gateway.tell_alarms(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {
@@ -224,14 +229,17 @@ pub(crate) struct Admin {
     pub(crate) policy: Option<PolicyInEffect>,
     /// Who changes colours; `None` when no gateway runs.
     pub(crate) registrar: Option<RegistrarHandle>,
+    /// The punch log's directory and that of its day keys, for reading.
+    pub(crate) log: (PathBuf, PathBuf),
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
-    pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
+    pub(crate) fn offline(data: &Path, keys_directory: &Path, registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
         let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
-        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None, registrar: None }
+        let log = (Settings::ledger_path(data), Keys::days(keys_directory));
+        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None, registrar: None, log }
     }
 
     /// Reads the registry.
@@ -312,6 +320,7 @@ impl Gateway {
             place_kinds,
             policy: Some(policy),
             registrar: Some(handle),
+            log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
         };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
@@ -331,6 +340,15 @@ impl Gateway {
 
     fn shared(&self) -> Admin {
         self.admin.clone()
+    }
+
+    /// What operators do that somebody should look at.
+    fn tell_alarms(&self) {
+        // An import may hold it for minutes; there is another turn.
+        let Ok(registry) = self.admin.registry.try_lock() else { return };
+        if let Err(error) = alarms::tell(&registry, clock::now_ms() / 1000) {
+            tracing::error!(%error, "what operators do cannot be counted");
+        }
     }
 
     fn count_codes(&self) {

@@ -1,5 +1,7 @@
 //! The flows of the notice on a real registry, with the carriers' answers given.
 
+mod appeals;
+
 use std::path::Path;
 
 use jiff::civil::Date;
