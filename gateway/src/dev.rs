@@ -23,6 +23,8 @@ use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings};
 pub(crate) use staff::first_operator;
 
+pub(crate) use staff::first_operator;
+
 const PLACES_A_REGION: u32 = 4;
 const CONCENTRATORS: u64 = 10;
 const HANDHELDS: u64 = 10;
@@ -158,7 +160,7 @@ impl Dev {
             .with_context(|| format!("{} is no development city: reading {FLEET}", data.display()))?;
         let mut fleet: Fleet = serde_json::from_slice(&fleet)
             .with_context(|| format!("{} does not read; remove the directory", fleet_path.display()))?;
-        let settings = self.settings(&data);
+        let mut settings = self.settings(&data);
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }
@@ -175,6 +177,10 @@ impl Dev {
                 })
                 .into(),
         };
+        settings.carriers = carriers::entries(&data, &simulators);
+        if fleet.operators.is_empty() {
+            fleet.operators = staff::employ_late(&data, &settings)?;
+        }
         let code = process::run(&settings, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);

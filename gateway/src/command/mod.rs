@@ -9,6 +9,7 @@ mod holders;
 mod keys;
 mod ledger;
 mod order;
+mod place;
 mod policy;
 mod punches;
 
@@ -45,6 +46,12 @@ pub(crate) enum Command {
     /// Looks for who passed a place.
     #[command(subcommand)]
     Punches(punches::Command),
+    /// Adds and lists places.
+    #[command(subcommand)]
+    Place(place::Place),
+    /// Decides on units that apply for a code of their own.
+    #[command(subcommand)]
+    Unit(place::Unit),
     /// Checks that decisions are on record as they were made.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -65,6 +72,8 @@ impl Command {
             Self::Code(command) => command.run(),
             Self::Appeal(command) => command.run(),
             Self::Punches(command) => command.run(),
+            Self::Place(command) => command.run(),
+            Self::Unit(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Carrier(carrier) => carrier.run(),
         }

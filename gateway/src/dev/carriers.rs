@@ -12,10 +12,13 @@ use anyhow::{Context, ensure};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
+use crate::config;
 use crate::pki::{Authority, Identity, write_new};
 
 const DIRECTORY: &str = "carriers";
 const SECRET_BYTES: usize = 32;
+/// Queries under way at one of them: four times what a busy day asks for.
+const PERMITS: usize = 32;
 /// The name under which the carriers know this gateway's key.
 pub(crate) const KEY_ID: &str = "development";
 /// No host is called so: what a carrier shows when it is told to have another host's certificate.
@@ -89,6 +92,25 @@ pub(super) fn start(data: &Path, control: SocketAddr, seed: u64) -> anyhow::Resu
         carriers: [mobile?, unicom?, telecom?],
     })?;
     Ok(simulators)
+}
+
+/// How the gateway asks them: as it would ask real ones, over TLS, with the city's authority.
+pub(super) fn entries(data: &Path, simulators: &Simulators) -> Vec<config::Carrier> {
+    let entry = |carrier: SimulatedCarrier| config::Carrier {
+        id: carrier.id().to_owned(),
+        name: carrier.names().0.to_owned(),
+        name_zh: carrier.names().1.to_owned(),
+        url: simulators.url(carrier).to_owned(),
+        authority: data.join("authority/ca.pem"),
+        key_id: KEY_ID.to_owned(),
+        key: data.join(DIRECTORY).join(format!("{}.key", carrier.id())),
+        permits: PERMITS,
+        deadline_ms: actors::carrier::QUERY_MAX.as_millis() as u64,
+        reserved: carrier.reserved().to_owned(),
+        travel_page: format!("{}/travel", simulators.url(carrier)),
+        prefixes: carrier.prefixes().iter().map(|&prefix| prefix.to_owned()).collect(),
+    };
+    SimulatedCarrier::ALL.map(entry).into()
 }
 
 #[cfg(test)]
