@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use crate::config::{QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings};
-pub(crate) use staff::first_operator;
 
 pub(crate) use staff::first_operator;
 
@@ -163,9 +162,6 @@ impl Dev {
         let mut settings = self.settings(&data);
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
-        }
-        if fleet.operators.is_empty() {
-            fleet.operators = staff::employ_late(&data, &settings)?;
         }
         let simulators = carriers::start(&data, self.control, fleet.seed)?;
         fleet.carriers = Carriers {
