@@ -11,6 +11,7 @@ mod holders;
 mod keys;
 mod ledger;
 mod order;
+mod place;
 mod policy;
 mod punches;
 
@@ -47,6 +48,12 @@ pub(crate) enum Command {
     /// Looks for who passed a place.
     #[command(subcommand)]
     Punches(punches::Command),
+    /// Adds and lists places.
+    #[command(subcommand)]
+    Place(place::Place),
+    /// Decides on units that apply for a code of their own.
+    #[command(subcommand)]
+    Unit(place::Unit),
     /// Checks that decisions are on record as they were made.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -72,6 +79,8 @@ impl Command {
             Self::Code(command) => command.run(),
             Self::Appeal(command) => command.run(),
             Self::Punches(command) => command.run(),
+            Self::Place(command) => command.run(),
+            Self::Unit(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Consents(command) => command.run(),
             Self::Counter(counter) => counter.run(),
