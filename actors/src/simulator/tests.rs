@@ -1,6 +1,7 @@
 //! The simulated world as a pure function: same seed, same answers; every person with a story gives what it says; shares and
 //! windows are as they should be.
 
+mod asked;
 mod client;
 mod served;
 

@@ -18,6 +18,7 @@ pub(super) const CONSENT: &str = "0123456789abcdef0123456789abcdef";
 /// An authority made for one test, with what it has signed.
 pub(super) struct Authority {
     pub(super) der: CertificateDer<'static>,
+    pub(super) pem: String,
     pub(super) own: TlsIdentity,
     pub(super) other_host: TlsIdentity,
 }
@@ -27,7 +28,8 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        let der = params.self_signed(&key).unwrap().der().clone();
+        let certificate = params.self_signed(&key).unwrap();
+        let (der, pem) = (certificate.der().clone(), certificate.pem());
         let issuer = Issuer::new(params, key);
         let sign = |name: &str| {
             let key = KeyPair::generate().unwrap();
@@ -35,7 +37,7 @@ impl Authority {
             let certificate = params.signed_by(&key, &issuer).unwrap().pem();
             TlsIdentity { certificate, key: Zeroizing::new(key.serialize_pem()) }
         };
-        Self { own: sign("localhost"), other_host: sign("elsewhere.example"), der }
+        Self { own: sign("localhost"), other_host: sign("elsewhere.example"), der, pem }
     }
 
     pub(super) fn config(&self) -> SimulatorConfig {
