@@ -406,5 +406,6 @@ fn decisions_are_proven_and_a_changed_one_is_named() {
     assert!(bench.registry.verify_decisions(&public).is_err(), "a shorter record is noticed");
 }
 
+mod another_policy;
 mod leaving;
 mod signin;
