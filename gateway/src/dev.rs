@@ -13,7 +13,6 @@ use actors::city;
 use actors::keys::Keys;
 use actors::policy;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
-use actors::simulator::SimulatedCarrier;
 use actors::sms::{DevelopmentSms, ShownSms};
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
@@ -102,20 +101,7 @@ struct Fleet {
     #[serde(default = "first_seed")]
     seed: u64,
     #[serde(default)]
-    carriers: Carriers,
-}
-
-/// The simulated carriers of a running city.
-#[derive(Default, Serialize, Deserialize)]
-struct Carriers {
-    control: Option<SocketAddr>,
-    simulated: Vec<Carrier>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Carrier {
-    id: String,
-    url: String,
+    carriers: carriers::Running,
 }
 
 const fn first_seed() -> u64 {
@@ -165,15 +151,7 @@ impl Dev {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }
         let simulators = carriers::start(&data, self.control, fleet.seed)?;
-        fleet.carriers = Carriers {
-            control: Some(simulators.control()),
-            simulated: SimulatedCarrier::ALL
-                .map(|carrier| Carrier {
-                    id: carrier.id().to_owned(),
-                    url: simulators.url(carrier).to_owned(),
-                })
-                .into(),
-        };
+        fleet.carriers = carriers::running(&simulators);
         settings.carriers = carriers::entries(&data, &simulators);
         if fleet.operators.is_empty() {
             fleet.operators = staff::employ_late(&data, &settings)?;
@@ -274,7 +252,7 @@ impl Dev {
             operators: staff::employ(&mut registry, fresh, target)?,
             devices,
             seed: self.seed,
-            carriers: Carriers::default(),
+            carriers: carriers::Running::default(),
         };
         carriers::make_keys(fresh)?;
         write_fleet(&fresh.join(FLEET), &fleet)
@@ -374,17 +352,6 @@ fn write_fleet(path: &Path, fleet: &Fleet) -> anyhow::Result<()> {
     std::fs::write(&fresh, serde_json::to_vec_pretty(fleet)?)?;
     std::fs::rename(&fresh, path)?;
     Ok(())
-}
-
-/// Where a running city's simulated carriers are told what to do.
-pub(crate) fn control_of(data: &Path) -> anyhow::Result<SocketAddr> {
-    let path = data.join(FLEET);
-    let text = std::fs::read(&path).with_context(|| {
-        format!("reading {}; only a development city has simulated carriers", path.display())
-    })?;
-    let fleet: Fleet =
-        serde_json::from_slice(&text).with_context(|| format!("{} does not read", path.display()))?;
-    fleet.carriers.control.context("the city has not run since it got simulated carriers; start it")
 }
 
 #[allow(clippy::print_stdout, reason = "in development the terminal is the phone")]

@@ -6,12 +6,14 @@ mod client;
 mod served;
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::civil::Date;
 
 use super::subscriber::{Line, MadeUpNumber};
 use super::*;
 use crate::policy::{DEVELOPMENT, Outcome, Policy};
+use crate::registry::Phone;
 use crate::trajectory::{Area, CarrierAnswer, Days, days_after, start_of};
 
 const TODAY: Date = Date::constant(2020, 2, 24);

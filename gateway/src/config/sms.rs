@@ -73,7 +73,7 @@ impl Sms {
     pub(crate) fn open(&self, keys: &Keys) -> anyhow::Result<Option<actors::sms::Sms>> {
         let (sender, limits) = match self {
             Self::Off => return Ok(None),
-            Self::Service(service) => (SmsSender::Http(service.open()?), service.limits()),
+            Self::Service(service) => (SmsSender::Http(Box::new(service.open()?)), service.limits()),
             Self::Development(shown) => (SmsSender::Development(shown.clone()), DEVELOPMENT),
         };
         Ok(Some(actors::sms::Sms::new(keys, limits, sender)))
