@@ -151,6 +151,7 @@ impl Dev {
             queue_punches_max: QUEUE_PUNCHES,
             retention_days: RETENTION_DAYS,
             policy: data.join(POLICY),
+            carriers: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actors::carrier::{CarrierConfig, Carriers};
 use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
@@ -14,6 +15,7 @@ use actors::judge::{Judge, PlaceKinds};
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
+use actors::query::{Queries, QueriesFront};
 use actors::region::RegionConfig;
 use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::{DirectoryLock, Registry};
@@ -52,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) retention_days: u32,
     /// The policy's file.
     pub(crate) policy: PathBuf,
+    /// Whom trajectories are asked of.
+    pub(crate) carriers: Vec<CarrierConfig>,
 }
 
 impl Settings {
@@ -261,6 +265,8 @@ struct Gateway {
     drain: watch::Sender<bool>,
     codes: Codes,
     admin: Admin,
+    asking: QueriesFront,
+    carriers: Carriers,
     registrar: RegistrarFront,
     _watchdog: watchdog::Watchdog,
 }
@@ -290,7 +296,9 @@ impl Gateway {
         let (tokens, legacy) = (keys.token_keys(), keys.legacy());
         let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
         let judge = Arc::new(judge);
-        let ask = trajectory::asking(handle.clone(), policy.clone());
+        let carriers = Carriers::start(&settings.carriers)?;
+        let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
+        let ask = trajectory::asking(queries, policy.clone());
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
         let admin = Admin {
@@ -309,12 +317,13 @@ impl Gateway {
                 tracing::error!(%error, "the QUIC endpoint ended");
             }
         })?;
-        let watchdog = watchdog::start(vec![front.pulse()], watchdog::BLOCKED_AFTER, |name| {
+        let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
+        let watchdog = watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
             tracing::error!(name, "a thread is blocked; the process ends");
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
         load_codes(admin.clone(), readiness)?;
-        Ok(Self { front, drain, codes, admin, registrar, _watchdog: watchdog })
+        Ok(Self { front, drain, codes, admin, asking, carriers, registrar, _watchdog: watchdog })
     }
 
     fn shared(&self) -> Admin {
@@ -329,11 +338,17 @@ impl Gateway {
 
     fn stop(self) {
         self.drain.send_replace(true);
-        if let Err(error) = self.front.join() {
-            tracing::error!(error, "the front ended");
-        }
-        if let Err(error) = self.registrar.stop() {
-            tracing::error!(error, "the registrar ended");
+        // Who asks ends before who answers.
+        let ends = [
+            ("front", self.front.join()),
+            ("queries", self.asking.stop()),
+            ("carriers", self.carriers.stop()),
+            ("registrar", self.registrar.stop()),
+        ];
+        for (name, end) in ends {
+            if let Err(error) = end {
+                tracing::error!(name, error, "a thread ended");
+            }
         }
     }
 }

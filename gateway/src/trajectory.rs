@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use actors::clock;
 use actors::policy::{Outcome, PolicyInEffect};
-use actors::registrar::{RegistrarError, RegistrarHandle};
-use actors::trajectory::{Area, CarrierAnswer, Days, Unavailable, day_of};
+use actors::query::{Queries, QueryError};
+use actors::registry::Detail;
+use actors::trajectory::{Area, Days, Unavailable, day_of};
 use jiff::civil::Date;
 use protocol::ErrorCode;
 use protocol::limits::AREAS_MAX;
@@ -16,35 +17,28 @@ use protocol::trajectory::{Day, TrajectoryAnswer, TrajectoryReason, VisitedArea}
 use crate::quic::queries::{Ask, Refusal};
 
 /// Asks for devices.
-pub(crate) fn asking(registrar: RegistrarHandle, policy: PolicyInEffect) -> Ask {
+pub(crate) fn asking(queries: Queries, policy: PolicyInEffect) -> Ask {
     Arc::new(move |receipt| {
-        let (registrar, policy) = (registrar.clone(), policy.clone());
+        let (queries, policy) = (queries.clone(), policy.clone());
         Box::pin(async move {
-            let now_s = clock::now_ms() / 1000;
-            let window = policy.get().window(day_of(now_s));
-            let asked = registrar.act(move |registrar| {
-                let permit = registrar.start_query_by_receipt(&receipt, now_s)?;
-                // No carrier is configured.
-                let answer = CarrierAnswer::Unavailable(Unavailable::Unreachable);
-                registrar.finish_query(&permit, &answer, &[], now_s)
-            });
-            let outcome = asked.await.map_err(|error| refusal(&error))?;
-            Ok(answer(&outcome, window, &[]))
+            let window = policy.get().window(day_of(clock::now_ms() / 1000));
+            let answered = queries.ask_with_receipt(&receipt).await.map_err(refusal)?;
+            let visited = match answered.detail {
+                Detail::Stay => &[],
+                Detail::Cities => answered.areas.as_slice(),
+            };
+            Ok(answer(&answered.outcome, window, visited))
         })
     })
 }
 
-fn refusal(error: &RegistrarError) -> Refusal {
+const fn refusal(error: QueryError) -> Refusal {
     match error {
-        RegistrarError::Receipt => Refusal::Error(ErrorCode::ReceiptBad),
-        RegistrarError::ReceiptExpired => Refusal::Error(ErrorCode::ReceiptExpired),
-        RegistrarError::Consent => Refusal::Error(ErrorCode::ReceiptUsed),
-        RegistrarError::Busy => Refusal::Busy,
-        RegistrarError::Form(_)
-        | RegistrarError::OtherPhone
-        | RegistrarError::Cause(_)
-        | RegistrarError::Failed
-        | RegistrarError::Registry(_) => Refusal::Error(ErrorCode::Internal),
+        QueryError::Receipt => Refusal::Error(ErrorCode::ReceiptBad),
+        QueryError::ReceiptExpired => Refusal::Error(ErrorCode::ReceiptExpired),
+        QueryError::Consent => Refusal::Error(ErrorCode::ReceiptUsed),
+        QueryError::Busy => Refusal::Busy,
+        QueryError::Failed => Refusal::Error(ErrorCode::Internal),
     }
 }
 
