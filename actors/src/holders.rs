@@ -20,9 +20,10 @@ use crate::keys::Keys;
 use crate::registry::imports::Progress;
 use crate::registry::people::Added;
 use crate::registry::{Registry, RegistryError};
+use crate::residence::Districts;
 use lines::{Line, Lines};
 use rejects::Rejects;
-use row::{Districts, Header, Reject};
+use row::{Header, Reject};
 
 /// Lines in one transaction: long enough that syncs do not count, short enough that a cut loses seconds.
 const LINES_PER_TRANSACTION: u64 = 10_000;

@@ -133,7 +133,7 @@ impl Judge {
         let tokens: Vec<[u8; TOKEN_BYTES]> = scans.iter().filter_map(token).collect();
         let mut opened = self.tokens.open_all(&tokens).into_iter();
         let read = |scanned: &&Scanned| match token(scanned).and_then(|_| opened.next()) {
-            Some(opened) => read_opened(opened, now_ms),
+            Some(opened) => self.read_opened(opened, now_ms),
             None => self.read(scanned, now_ms),
         };
         scans.iter().map(read).collect()
@@ -141,7 +141,7 @@ impl Judge {
 
     fn read(&self, scanned: &Scanned, now_ms: u64) -> Read {
         match scanned {
-            Scanned::Token(bytes) => read_opened(self.tokens.open(bytes), now_ms),
+            Scanned::Token(bytes) => self.read_opened(self.tokens.open(bytes), now_ms),
             Scanned::Text(text) => self.read_text(text, now_ms),
             Scanned::SignedIn(code) => {
                 Read::Code { code: *code, kind: ScanKind::SignedIn, shown_as: Class::Person }
@@ -157,7 +157,7 @@ impl Judge {
     fn read_text(&self, text: &str, now_ms: u64) -> Read {
         let opened = token::from_text(text).map(|bytes: [u8; TOKEN_BYTES]| self.tokens.open(&bytes));
         let reason = match opened {
-            Some(Ok(token)) => return read_token(token, now_ms),
+            Some(Ok(token)) => return self.read_token(token, now_ms),
             Some(Err(error)) => reason_of(error),
             None if PlaceCode::from_link(text).is_some() => return Read::Judged(rejected(Reason::PlaceCode)),
             None => Reason::NotACode,
@@ -165,6 +165,26 @@ impl Judge {
         match self.legacy.code(self.gateway, text) {
             Some(code) => Read::Legacy { code, otherwise: reason },
             None => Read::Judged(rejected(reason)),
+        }
+    }
+
+    fn read_opened(&self, opened: Result<Token, TokenError>, now_ms: u64) -> Read {
+        match opened {
+            Ok(token) => self.read_token(token, now_ms),
+            Err(error) => Read::Judged(rejected(reason_of(error))),
+        }
+    }
+
+    fn read_token(&self, token: Token, now_ms: u64) -> Read {
+        let withdrawn =
+            || token.class == Class::Paper && self.codes.is_paper_withdrawn(token.code, token.issued_at_s);
+        match out_of_time(token, now_ms).or_else(|| withdrawn().then_some(Reason::Expired)) {
+            Some(reason) => Read::Judged(Judged {
+                verdict: Verdict::not_a_pass_code(reason),
+                code: Some(token.code),
+                kind: ScanKind::Token,
+            }),
+            None => Read::Code { code: token.code, kind: ScanKind::Token, shown_as: token.class },
         }
     }
 
@@ -211,24 +231,6 @@ impl Read {
             Self::Judged(_) => None,
             Self::Code { code, .. } | Self::Legacy { code, .. } => Some(*code),
         }
-    }
-}
-
-fn read_opened(opened: Result<Token, TokenError>, now_ms: u64) -> Read {
-    match opened {
-        Ok(token) => read_token(token, now_ms),
-        Err(error) => Read::Judged(rejected(reason_of(error))),
-    }
-}
-
-const fn read_token(token: Token, now_ms: u64) -> Read {
-    match out_of_time(token, now_ms) {
-        Some(reason) => Read::Judged(Judged {
-            verdict: Verdict::not_a_pass_code(reason),
-            code: Some(token.code),
-            kind: ScanKind::Token,
-        }),
-        None => Read::Code { code: token.code, kind: ScanKind::Token, shown_as: token.class },
     }
 }
 

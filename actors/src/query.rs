@@ -39,17 +39,13 @@ pub enum QueryError {
 
 impl From<RegistrarError> for QueryError {
     fn from(error: RegistrarError) -> Self {
-        match error {
-            RegistrarError::Consent => Self::Consent,
-            RegistrarError::Receipt => Self::Receipt,
-            RegistrarError::ReceiptExpired => Self::ReceiptExpired,
-            RegistrarError::Busy => Self::Busy,
-            RegistrarError::Form(_)
-            | RegistrarError::OtherPhone
-            | RegistrarError::Cause(_)
-            | RegistrarError::Failed
-            | RegistrarError::Registry(_) => Self::Failed,
-        }
+        let known = [
+            (matches!(error, RegistrarError::Consent), Self::Consent),
+            (matches!(error, RegistrarError::Receipt), Self::Receipt),
+            (matches!(error, RegistrarError::ReceiptExpired), Self::ReceiptExpired),
+            (matches!(error, RegistrarError::Busy), Self::Busy),
+        ];
+        known.into_iter().find_map(|(is, error)| is.then_some(error)).unwrap_or(Self::Failed)
     }
 }
 

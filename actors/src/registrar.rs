@@ -6,8 +6,10 @@ mod actor;
 mod by_hand;
 mod forms;
 mod handle;
+mod leaving;
 mod queries;
 mod receipts;
+mod signin;
 
 use std::sync::Arc;
 
@@ -19,8 +21,10 @@ use crate::registry::{CauseRow, DecisionRow, Registry, RegistryError};
 
 pub use forms::{Form, Taken};
 pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
+pub use leaving::Paper;
 pub use queries::{FORM_S_MAX, QueryPermit};
 pub use receipts::{RECEIPT_BYTES, RECEIPT_S_MAX, Receipt};
+pub use signin::{CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, PROVEN_DAYS};
 
 /// Why an act is not done.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,27 @@ pub enum RegistrarError {
     /// Somebody has that document with another phone. Says nothing about them.
     #[error("this document is registered with another phone; sign in with that one, or ask at an office")]
     OtherPhone,
+    /// No SMS code has shown this phone, or too long ago.
+    #[error("the phone is not proven (any more); ask for a code by SMS")]
+    NotProven,
+    /// The phone does not open that code. Whether there is such a code is not said.
+    #[error("that code is not one of this phone's; sign in, or show the document")]
+    NotYours,
+    /// Too many documents were tried with the phone today.
+    #[error("too many documents were tried today; try again tomorrow, or ask at an office")]
+    Tries,
+    /// The phone has as many codes as one may.
+    #[error("this phone has as many codes as one may; a ward may take a phone of its own")]
+    PhoneFull,
+    /// A ward is no guardian, has one guardian, and is not its own.
+    #[error("a ward has one guardian, who is nobody's ward")]
+    Ward,
+    /// Who has wards does not leave them behind.
+    #[error("there are wards; withdraw them first, or let them take phones of their own")]
+    HasWards,
+    /// Something that was written cannot be so.
+    #[error("{0}")]
+    Person(&'static str),
     /// A cause that this authority may not set or clear.
     #[error("{0}")]
     Cause(&'static str),
@@ -100,6 +125,14 @@ impl<'a> Registrar<'a> {
         match &mut self.later {
             Some(later) => later.push((code, Some(entry))),
             None => self.codes.put(code, entry),
+        }
+    }
+
+    /// The code is registered no more; memory follows as in [`Self::put`].
+    fn forget(&mut self, code: CodeId) {
+        match &mut self.later {
+            Some(later) => later.push((code, None)),
+            None => self.codes.remove(code),
         }
     }
 

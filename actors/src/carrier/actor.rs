@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
+use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::answer::{self, Areas, Heard, Purpose, Question};
-use super::breaker::{Admission, Breaker, RetryBudget};
+use super::breaker::{Admission, Breaker, RetryBudget, Standing};
 use super::client::{Client, Exchanged};
-use super::metrics::{CarrierMetrics, Outcome};
+use super::counts::{CarrierMetrics, Outcome};
 use super::{CarrierSettings, Point};
 use crate::clock;
 use crate::registry::Phone;
@@ -42,8 +43,12 @@ impl Line {
         }
     }
 
-    pub(super) fn count_permits(&self) {
-        self.metrics.permits_in_use(self.permits_max.saturating_sub(self.permits.available_permits()));
+    /// Room for one more query, if there is any.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let in_use = self.metrics.permits.clone();
+        in_use.increment(1.0);
+        Some(Slot { in_use, _permit: permit })
     }
 
     fn answer(&self, asker: Asker, answer: CarrierAnswer) {
@@ -58,19 +63,31 @@ impl Line {
     }
 }
 
+/// A permit, counted for as long as it is held, also when a panic ends it.
+pub(super) struct Slot {
+    in_use: Gauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.in_use.decrement(1.0);
+    }
+}
+
 /// Who is waiting.
 pub(super) enum Asker {
     Citizen(oneshot::Sender<CarrierAnswer>),
     Probe,
 }
 
-/// A query with the permit that it lives under.
+/// A query with the slot that it lives in.
 pub(super) struct Query {
     pub(super) question: Question,
     pub(super) begun: Instant,
     pub(super) deadline: Instant,
     pub(super) asker: Asker,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) slot: Slot,
 }
 
 #[derive(Message)]
@@ -90,7 +107,7 @@ struct Finished {
 /// What is left of a query.
 enum Rest {
     /// Answered; its permit ends here.
-    Answered(OwnedSemaphorePermit),
+    Answered(Slot),
     /// It failed in a way that may be tried again; if not, that is its answer.
     Again(Query, CarrierAnswer),
 }
@@ -143,10 +160,8 @@ impl CarrierActor {
 
     fn probe(&mut self, actor: Addr<Self>) {
         self.line.at(Point::Timer);
-        let Ok(permit) = Arc::clone(&self.line.permits).try_acquire_owned() else {
-            // Enough citizens are asking to know how the carrier is.
-            return;
-        };
+        // Without room, enough citizens are asking to know how the carrier is.
+        let Some(slot) = self.line.slot() else { return };
         let begun = clock::now();
         let yesterday = days_after(day_of(clock::now_ms() / 1000), -1);
         let question = Question {
@@ -156,13 +171,13 @@ impl CarrierActor {
             consent: [0; 16],
         };
         let deadline = begun + self.line.deadline;
-        self.admit(Query { question, begun, deadline, asker: Asker::Probe, permit }, actor);
+        self.admit(Query { question, begun, deadline, asker: Asker::Probe, slot }, actor);
     }
 
     /// Whether a query that was not sent, or not wanted, goes once more.
     fn may_retry(&mut self, query: &Query) -> bool {
         let left = query.deadline.saturating_duration_since(clock::now());
-        let closed = matches!(self.breaker.standing(), super::breaker::Standing::Closed);
+        let closed = matches!(self.breaker.standing(), Standing::Closed);
         matches!(query.asker, Asker::Citizen(_)) && closed && left >= RETRY_LEFT_MIN && self.budget.take()
     }
 }
@@ -203,7 +218,7 @@ impl Handler<Finished> for CarrierActor {
         }
         self.line.metrics.breaker(self.breaker.standing());
         match rest {
-            Rest::Answered(permit) => drop(permit),
+            Rest::Answered(slot) => drop(slot),
             Rest::Again(query, _) if self.may_retry(&query) => {
                 self.line.metrics.retried();
                 let wait = RETRY_WAIT.mul_f64(1.0 + self.random.f64());
@@ -211,7 +226,6 @@ impl Handler<Finished> for CarrierActor {
             }
             Rest::Again(query, answer) => self.line.answer(query.asker, answer),
         }
-        self.line.count_permits();
     }
 }
 
@@ -247,7 +261,7 @@ async fn run(line: Arc<Line>, query: Query, attempt: Attempt, after: Duration, a
         let _ = actor.try_send(Finished { healthy, was_trial, rest });
         return;
     }
-    let Query { asker, permit, .. } = query;
-    let _ = actor.try_send(Finished { healthy, was_trial, rest: Rest::Answered(permit) });
+    let Query { asker, slot, .. } = query;
+    let _ = actor.try_send(Finished { healthy, was_trial, rest: Rest::Answered(slot) });
     line.answer(asker, read.answer);
 }

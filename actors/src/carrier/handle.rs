@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::actor::{Ask, Asker, CarrierActor, Line, Query};
 use super::answer::{Areas, Question};
 use super::client::Client;
-use super::metrics::{CarrierMetrics, Outcome};
+use super::counts::{CarrierMetrics, Outcome};
 use super::{CarrierConfig, CarrierError, CarrierSettings};
 use crate::clock;
 use crate::front::{self, FrontHandle};
@@ -136,11 +136,10 @@ impl CarrierHandle {
             purpose: permit.flow().into(),
             consent: self.consent_name(permit),
         };
-        let permit = Arc::clone(&self.0.line.permits).try_acquire_owned().ok()?;
-        self.0.line.count_permits();
+        let slot = self.0.line.slot()?;
         let (reply, answer) = oneshot::channel();
         let asker = Asker::Citizen(reply);
-        addr.try_send(Ask(Query { question, begun, deadline, asker, permit })).ok()?;
+        addr.try_send(Ask(Query { question, begun, deadline, asker, slot })).ok()?;
         Some(answer)
     }
 

@@ -6,8 +6,8 @@ mod actor;
 mod answer;
 mod breaker;
 mod client;
+mod counts;
 mod handle;
-mod metrics;
 mod route;
 
 use std::fmt;

@@ -45,7 +45,8 @@ impl MadeUp {
             |random: &mut fastrand::Rng, values: &[&str]| values[random.usize(..values.len())].to_owned();
         let name = pick(random, &self.surnames) + &pick(random, &self.given);
         let district = self.districts[random.usize(..self.districts.len())].clone();
-        Person { name, document: self.document(n), phone: self.phone(n), district }
+        let (document, phone) = (self.document(n), self.phone(n));
+        Person { name, document, phone, district, community: String::new() }
     }
 
     /// Days vary fastest, then the number within the day, then the division.

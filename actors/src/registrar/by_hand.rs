@@ -49,10 +49,16 @@ impl Registrar<'_> {
                 return Err(RegistrarError::Cause("only the authority that set a cause clears it"));
             }
             registry.clear_cause(id, now_s)?;
+            // Its holder has withdrawn: the cause does not come back if they apply again.
+            if registry.code(code)?.is_none() {
+                return Ok((code, None));
+            }
             let change = by_hand(id, by, &policy);
-            Ok((code, registry.settle(code, &change, now_s)?))
+            Ok((code, Some(registry.settle(code, &change, now_s)?)))
         })?;
-        self.put(code, entry);
+        if let Some(entry) = entry {
+            self.put(code, entry);
+        }
         Ok(code)
     }
 }

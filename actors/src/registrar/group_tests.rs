@@ -10,6 +10,7 @@ use super::*;
 use crate::keys::Keys;
 use crate::policy::{DEVELOPMENT, PolicyInEffect};
 use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
+use crate::sms::ProvenPhone;
 
 struct Bench {
     _directory: tempfile::TempDir,
@@ -40,8 +41,10 @@ fn form(n: u32) -> Form {
         document: DocumentNumber::parse(DocumentKind::Passport, &format!("CANARY{n}")).unwrap(),
         phone: Phone::parse(&format!("163{n:08}")).unwrap(),
         district: "360102".to_owned(),
+        community: String::new(),
     };
-    Form { person, declared: Some(n.is_multiple_of(2)), consent: None }
+    let proven = ProvenPhone::for_tests(&person.phone, NOW_S);
+    Form { person, declared: Some(n.is_multiple_of(2)), consent: None, proven, guardian: None }
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {

@@ -11,6 +11,7 @@ use crate::keys::Keys;
 use crate::operators::Signed;
 use crate::policy::{CauseKind, DEVELOPMENT, Outcome, Stay};
 use crate::registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone};
+use crate::sms::ProvenPhone;
 use crate::trajectory::{Area, CarrierAnswer, Days, Division, Trajectory, Unavailable, Visit, start_of};
 
 const DAY_S: u64 = 86_400;
@@ -88,11 +89,14 @@ fn person(n: u32) -> Person {
         document: DocumentNumber::parse(DocumentKind::Passport, &format!("CANARY{n}")).unwrap(),
         phone: Phone::parse(&format!("163{n:08}")).unwrap(),
         district: "360102".to_owned(),
+        community: String::new(),
     }
 }
 
 fn form(n: u32, declared: Option<bool>, consent: Option<ConsentId>) -> Form {
-    Form { person: person(n), declared, consent }
+    let person = person(n);
+    let proven = ProvenPhone::for_tests(&person.phone, now());
+    Form { person, declared, consent, proven, guardian: None }
 }
 
 fn trajectory(visits: Vec<Visit>) -> CarrierAnswer {
@@ -239,6 +243,7 @@ fn somebody_elses_document_opens_and_changes_nothing() {
     let code = bench.submit(&form(1, Some(false), None), now()).unwrap().code;
     let mut stranger = form(1, Some(true), None);
     stranger.person.phone = person(2).phone;
+    stranger.proven = ProvenPhone::for_tests(&stranger.person.phone, now());
     let refused = bench.submit(&stranger, now());
     assert!(matches!(refused, Err(RegistrarError::OtherPhone)), "{refused:?}");
     assert_eq!((bench.shown(code), bench.registry.people().unwrap()), (GREEN_DECLARED, 1));
@@ -325,6 +330,7 @@ fn nothing_personal_is_in_the_files_or_the_errors() {
     let taken = bench.submit(&form(7, None, Some(consent)), now()).unwrap();
     let mut stranger = form(7, Some(true), None);
     stranger.person.phone = person(8).phone;
+    stranger.proven = ProvenPhone::for_tests(&stranger.person.phone, now());
     let refused = bench.submit(&stranger, now()).unwrap_err();
     let shown = format!("{refused} {refused:?} {taken:?} {stranger:?}");
     let mut seen: Vec<(String, Vec<u8>)> = vec![("what is shown".to_owned(), shown.into_bytes())];
@@ -393,3 +399,6 @@ fn decisions_are_proven_and_a_changed_one_is_named() {
     rusqlite::Connection::open(&path).unwrap().execute_batch("DELETE FROM decisions WHERE id > 3").unwrap();
     assert!(bench.registry.verify_decisions(&public).is_err(), "a shorter record is noticed");
 }
+
+mod leaving;
+mod signin;

@@ -258,10 +258,6 @@ impl Registry {
         let Some(plain) = self.sealer.open(owner, sealed).map(Zeroizing::new) else { return Err(damaged) };
         serde_json::from_slice(&plain).map_err(|_| damaged)
     }
-
-    fn phone_hash(&self, phone: &Phone) -> super::seal::Hash {
-        self.sealer.hash("phone", phone.reveal())
-    }
 }
 
 /// Stays are sealed for this owner: they are found by their phone's hash alone. No code has this number.

@@ -15,9 +15,12 @@ mod personal;
 mod places;
 mod policies;
 mod proof;
+mod proven;
 mod revisions;
 mod schema;
 mod seal;
+mod units;
+mod withdrawals;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -37,10 +40,13 @@ pub use operators::AccessRow;
 pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
-pub use places::{PlaceKind, RegionRow};
+pub use places::{PlaceKind, PlaceRow, RegionRow};
 pub use policies::PolicyRow;
 pub use proof::ConsentReport;
 use seal::Sealer;
+pub(crate) use seal::{Hash, Hasher};
+pub use units::{UnitRow, UnitState};
+pub use withdrawals::Remains;
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;

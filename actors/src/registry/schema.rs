@@ -215,6 +215,25 @@ const STEPS: &[&str] = &["
         activated_s INTEGER NOT NULL,
         operators TEXT NOT NULL
     ) STRICT;
+    -- Documents that were tried with a phone that day, right or wrong.
+    CREATE TABLE document_tries (
+        phone_hash BLOB PRIMARY KEY,
+        day INTEGER NOT NULL,
+        tries INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX document_tries_day ON document_tries (day);
+    -- Codes of which printed tokens made before that moment are withdrawn.
+    CREATE TABLE papers (code INTEGER PRIMARY KEY, good_from_s INTEGER NOT NULL) STRICT;
+    -- Causes in force of people who withdrew: whoever applies with that document has them again. Gone when they end.
+    CREATE TABLE leftovers (
+        cause INTEGER PRIMARY KEY REFERENCES causes (id),
+        document_hash BLOB NOT NULL,
+        until_s INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX leftovers_document ON leftovers (document_hash);
+    CREATE INDEX leftovers_until ON leftovers (until_s);
+    CREATE INDEX consents_holder ON consents (phone_hash);
+    CREATE INDEX units_open ON units (state);
 "];
 
 /// The version that this release writes.
@@ -226,6 +245,7 @@ pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), Regi
         PRAGMA synchronous = FULL;
         PRAGMA foreign_keys = ON;
         PRAGMA trusted_schema = OFF;
+        PRAGMA secure_delete = ON;
         PRAGMA temp_store = MEMORY;
         PRAGMA mmap_size = 0;
     ";

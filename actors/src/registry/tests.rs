@@ -31,6 +31,7 @@ fn person(n: u32) -> Person {
         document: DocumentNumber::parse(DocumentKind::Passport, &format!("CANARY{n}")).unwrap(),
         phone: Phone::parse(&format!("163{n:08}")).unwrap(),
         district: "360102".to_owned(),
+        community: String::new(),
     }
 }
 

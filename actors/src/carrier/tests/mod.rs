@@ -1,5 +1,6 @@
 //! Carriers over real sockets, against a small server that does what it is told.
 
+mod counted;
 mod faults;
 mod flow;
 mod server;

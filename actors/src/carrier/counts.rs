@@ -75,7 +75,8 @@ pub(super) struct CarrierMetrics {
     own: Histogram,
     wait: Histogram,
     retries: Counter,
-    permits: Gauge,
+    /// Moved by each slot.
+    pub(super) permits: Gauge,
     breaker: Gauge,
     probe_up: Gauge,
     probe_seconds: Gauge,
@@ -130,10 +131,6 @@ impl CarrierMetrics {
 
     pub(super) fn retried(&self) {
         self.retries.increment(1);
-    }
-
-    pub(super) fn permits_in_use(&self, permits: usize) {
-        self.permits.set(permits as f64);
     }
 
     pub(super) fn breaker(&self, standing: Standing) {
