@@ -11,6 +11,7 @@ pub mod holders;
 pub mod judge;
 pub mod keys;
 pub mod ledger;
+pub mod lookups;
 pub mod operators;
 pub mod policy;
 pub mod query;

@@ -3,6 +3,7 @@
 
 mod activation;
 mod actor;
+pub mod appeals;
 mod by_hand;
 mod forms;
 mod handle;
@@ -19,6 +20,7 @@ use crate::codes::{CodeEntry, Codes};
 use crate::policy::{Policy, SubmitError};
 use crate::registry::{CauseRow, DecisionRow, Registry, RegistryError};
 
+pub use by_hand::{MANUAL_REDS_HOUR_MAX, is_burst_of_reds};
 pub use forms::{Form, Taken};
 pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
 pub use leaving::Paper;
@@ -74,6 +76,9 @@ pub enum RegistrarError {
         /// Which.
         version: String,
     },
+    /// An appeal that cannot be made, or not be answered so.
+    #[error("{0}")]
+    Appeal(&'static str),
     /// Codes still follow the last one.
     #[error("the last policy is still being applied to the codes; activate the next one when that is done")]
     PolicyUnderWay,

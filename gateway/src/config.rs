@@ -1,7 +1,7 @@
 //! `changtong serve --config FILE`: one TOML file. There is no default for a secret or for where one lies, an unknown key is an
 //! error, and what is wrong is named with its line.
 
-mod carrier;
+mod carriers;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::process::Settings;
-use carrier::Carrier;
+pub(crate) use carriers::Carrier;
 
 /// A closed segment is read as a whole: 256 MiB is a busy hour and fits memory many times.
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
@@ -71,13 +71,10 @@ impl Default for LedgerSection {
 /// Reads and checks the file.
 pub(crate) fn load(path: &Path) -> anyhow::Result<Settings> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let (settings, carriers) = parse(&text, path)?;
-    let carriers = carriers.into_iter().map(Carrier::read).collect::<Result<_, _>>();
-    Ok(Settings { carriers: carriers.with_context(|| path.display().to_string())?, ..settings })
+    parse(&text, path)
 }
 
-/// The settings, and the carriers whose files are still to be read.
-fn parse(text: &str, path: &Path) -> anyhow::Result<(Settings, Vec<Carrier>)> {
+fn parse(text: &str, path: &Path) -> anyhow::Result<Settings> {
     let file: File = toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
@@ -86,7 +83,7 @@ fn parse(text: &str, path: &Path) -> anyhow::Result<(Settings, Vec<Carrier>)> {
     if file.keys.starts_with(&file.data) {
         bail!("{}: keys must lie outside data: a copy of the data must not open it", path.display());
     }
-    let settings = Settings {
+    Ok(Settings {
         data: file.data,
         keys: file.keys,
         authority: file.enrol.authority,
@@ -99,9 +96,8 @@ fn parse(text: &str, path: &Path) -> anyhow::Result<(Settings, Vec<Carrier>)> {
         queue_punches_max: file.ledger.queue_punches_max,
         retention_days: RETENTION_DAYS,
         policy: file.policy,
-        carriers: Vec::new(),
-    };
-    Ok((settings, file.carrier))
+        carriers: file.carrier,
+    })
 }
 
 #[cfg(test)]
@@ -112,10 +108,15 @@ mod tests {
 
     #[test]
     fn the_example_is_read_and_shows_the_defaults() {
-        let (settings, carriers) = parse(EXAMPLE, Path::new("example")).unwrap();
-        assert_eq!(carriers.len(), 3, "those of the notice");
+        let settings = parse(EXAMPLE, Path::new("example")).unwrap();
         assert_eq!(settings.segment_bytes_max, SEGMENT_BYTES);
         assert_eq!(settings.queue_punches_max, QUEUE_PUNCHES);
+        let [mobile, unicom, telecom] = &settings.carriers[..] else {
+            panic!("the notice names three carriers")
+        };
+        assert_eq!([&mobile.id, &unicom.id, &telecom.id], ["china-mobile", "china-unicom", "china-telecom"]);
+        // What the example says of the first is what the others have by default.
+        assert_eq!((mobile.permits, mobile.deadline_ms), (unicom.permits, unicom.deadline_ms));
     }
 
     #[test]
@@ -125,9 +126,8 @@ mod tests {
             ("segment_bytes_max = 268435456", "segment_bytes_max = -1", "file:"),
             ("listen = \"127.0.0.1:9464\"", "listen = 9464", "file:"),
             ("keys = \"/etc/changtong/keys\"", "keys = \"/var/lib/changtong/keys\"", "outside data"),
+            ("permits = 16", "permit = 16", "unknown field `permit`"),
             ("data = \"/var/lib/changtong\"", "", "missing field `data`"),
-            ("permits = 16", "permits = -16", "file:"),
-            ("deadline_ms = 4000", "deadline = 4", "unknown field `deadline`"),
         ] {
             assert!(EXAMPLE.contains(from), "{from}");
             let error = parse(&EXAMPLE.replace(from, to), Path::new("file")).unwrap_err().to_string();

@@ -1,6 +1,7 @@
 //! `changtong`: the gateway, its development city, and the commands of its operators.
 
 mod admin;
+mod alarms;
 mod cli;
 mod command;
 mod config;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::carrier::{CarrierConfig, Carriers};
+use actors::carrier::Carriers;
 use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
@@ -25,17 +25,21 @@ use protocol::{RegionId, metric};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::config;
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
-use crate::policies;
 use crate::quic::endpoint::{self, Front};
 use crate::quic::transport::{self, TlsFiles};
+use crate::{alarms, policies};
 use crate::{telemetry, trajectory};
 
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// How often alarms of what operators do are set; they are set with each order as well.
+const ALARMS: Duration = Duration::from_secs(60);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -54,8 +58,8 @@ pub(crate) struct Settings {
     pub(crate) retention_days: u32,
     /// The policy's file.
     pub(crate) policy: PathBuf,
-    /// Whom trajectories are asked of.
-    pub(crate) carriers: Vec<CarrierConfig>,
+    /// Whom to ask for trajectories.
+    pub(crate) carriers: Vec<config::Carrier>,
 }
 
 impl Settings {
@@ -195,11 +199,13 @@ impl Signals {
 
 async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
+    let mut due = tokio::time::interval(ALARMS);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
+            _ = due.tick() => gateway.tell_alarms(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {
@@ -223,14 +229,17 @@ pub(crate) struct Admin {
     pub(crate) policy: Option<PolicyInEffect>,
     /// Who changes colours; `None` when no gateway runs.
     pub(crate) registrar: Option<RegistrarHandle>,
+    /// The punch log's directory and that of its day keys, for reading.
+    pub(crate) log: (PathBuf, PathBuf),
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
-    pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
+    pub(crate) fn offline(data: &Path, keys_directory: &Path, registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
         let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
-        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None, registrar: None }
+        let log = (Settings::ledger_path(data), Keys::days(keys_directory));
+        Self { registry, fleet, keys, codes: Codes::new(0), place_kinds, policy: None, registrar: None, log }
     }
 
     /// Reads the registry.
@@ -265,9 +274,9 @@ struct Gateway {
     drain: watch::Sender<bool>,
     codes: Codes,
     admin: Admin,
-    asking: QueriesFront,
-    carriers: Carriers,
     registrar: RegistrarFront,
+    queries: QueriesFront,
+    carriers: Carriers,
     _watchdog: watchdog::Watchdog,
 }
 
@@ -296,7 +305,9 @@ impl Gateway {
         let (tokens, legacy) = (keys.token_keys(), keys.legacy());
         let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
         let judge = Arc::new(judge);
-        let carriers = Carriers::start(&settings.carriers)?;
+        let carriers: Vec<_> =
+            settings.carriers.iter().map(config::Carrier::open).collect::<anyhow::Result<_>>()?;
+        let carriers = Carriers::start(&carriers)?;
         let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
         let ask = trajectory::asking(queries, policy.clone());
         let (drain, draining) = watch::channel(false);
@@ -309,6 +320,7 @@ impl Gateway {
             place_kinds,
             policy: Some(policy),
             registrar: Some(handle),
+            log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
         };
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
@@ -323,11 +335,20 @@ impl Gateway {
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
         load_codes(admin.clone(), readiness)?;
-        Ok(Self { front, drain, codes, admin, asking, carriers, registrar, _watchdog: watchdog })
+        Ok(Self { front, drain, codes, admin, registrar, queries: asking, carriers, _watchdog: watchdog })
     }
 
     fn shared(&self) -> Admin {
         self.admin.clone()
+    }
+
+    /// What operators do that somebody should look at.
+    fn tell_alarms(&self) {
+        // An import may hold it for minutes; there is another turn.
+        let Ok(registry) = self.admin.registry.try_lock() else { return };
+        if let Err(error) = alarms::tell(&registry, clock::now_ms() / 1000) {
+            tracing::error!(%error, "what operators do cannot be counted");
+        }
     }
 
     fn count_codes(&self) {
@@ -338,16 +359,17 @@ impl Gateway {
 
     fn stop(self) {
         self.drain.send_replace(true);
-        // Who asks ends before who answers.
-        let ends = [
-            ("front", self.front.join()),
-            ("queries", self.asking.stop()),
-            ("carriers", self.carriers.stop()),
-            ("registrar", self.registrar.stop()),
-        ];
-        for (name, end) in ends {
-            if let Err(error) = end {
-                tracing::error!(name, error, "a thread ended");
+        if let Err(error) = self.front.join() {
+            tracing::error!(error, "the front ended");
+        }
+        // Queries under way come to their end, then the registrar, which keeps their outcomes.
+        for (what, ended) in [
+            ("the queries", self.queries.stop()),
+            ("a carrier", self.carriers.stop()),
+            ("the registrar", self.registrar.stop()),
+        ] {
+            if let Err(error) = ended {
+                tracing::error!(error, what, "a thread ended badly");
             }
         }
     }

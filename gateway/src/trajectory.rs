@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actors::clock;
 use actors::policy::{Outcome, PolicyInEffect};
-use actors::query::{Queries, QueryError};
+use actors::query::{Answered, Queries, QueryError};
 use actors::registry::Detail;
 use actors::trajectory::{Area, Days, Unavailable, day_of};
 use jiff::civil::Date;
@@ -22,17 +22,15 @@ pub(crate) fn asking(queries: Queries, policy: PolicyInEffect) -> Ask {
         let (queries, policy) = (queries.clone(), policy.clone());
         Box::pin(async move {
             let window = policy.get().window(day_of(clock::now_ms() / 1000));
-            let answered = queries.ask_with_receipt(&receipt).await.map_err(refusal)?;
-            let visited = match answered.detail {
-                Detail::Stay => &[],
-                Detail::Cities => answered.areas.as_slice(),
-            };
-            Ok(answer(&answered.outcome, window, visited))
+            let Answered { outcome, detail, areas } =
+                queries.ask_with_receipt(&receipt).await.map_err(refusal)?;
+            let visited = if detail == Detail::Cities { &areas[..] } else { &[] };
+            Ok(answer(&outcome, window, visited))
         })
     })
 }
 
-const fn refusal(error: QueryError) -> Refusal {
+fn refusal(error: QueryError) -> Refusal {
     match error {
         QueryError::Receipt => Refusal::Error(ErrorCode::ReceiptBad),
         QueryError::ReceiptExpired => Refusal::Error(ErrorCode::ReceiptExpired),

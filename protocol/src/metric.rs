@@ -63,6 +63,14 @@ metrics! {
     LOST = Counter "changtong_punches_lost_total" [] "Punches that a device holds an acknowledgement for and the log does not have.";
     SCRUB_FAILURES = Counter "changtong_ledger_scrub_failures_total" [] "Sealed segments that failed the background scrub.";
     RECOVERY_SECONDS = Gauge "changtong_ledger_recovery_seconds" [] "How long the last recovery of the punch log took.";
+    CAUSES = Counter "changtong_causes_total" ["kind"] "Causes set, by kind.";
+    MANUAL_REDS_BURST = Gauge "changtong_manual_reds_burst" [] "1 while more people were turned red by hand within an hour than a tracing team finds.";
+    LOOKUPS = Counter "changtong_lookups_total" ["lookup"] "Look-ups, lists and exports of operators, by kind.";
+    LOOKUPS_REFUSED = Counter "changtong_lookups_refused_total" ["lookup"] "Look-ups refused because an operator had looked at enough for a day.";
+    LOOKUP_PEOPLE = Counter "changtong_lookup_people_total" [] "People that operators looked at.";
+    LOOKUPS_BURST = Gauge "changtong_lookups_burst" [] "1 while more people were looked at within an hour than a tracing team can call.";
+    APPEALS_OPEN = Gauge "changtong_appeals_open" [] "Appeals that wait for an answer.";
+    APPEALS_OVERDUE = Gauge "changtong_appeals_overdue" [] "Appeals that should have been answered by now.";
     REGISTRAR_PARKED = Gauge "changtong_registrar_parked" [] "1 while the registrar is parked after repeated failures.";
     REGISTRAR_ACTS = Counter "changtong_registrar_acts_total" ["outcome"] "Acts on people, consents and colours: done, refused by a rule, failed.";
     REGISTRAR_GROUP_ACTS = Histogram "changtong_registrar_group_acts" [] "Acts made durable by one sync of the registry.";

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use protocol::{Class, CodeId};
+use protocol::{Class, CodeId, metric};
 
 use super::signin::{CODES_PER_PHONE_MAX, check_guardian, phone_of, take_ward};
 use super::{Registrar, RegistrarError};
@@ -15,9 +15,9 @@ use crate::residence::{Districts, community, visible};
 use crate::sms::ProvenPhone;
 
 /// Who sets and clears what follows from the citizen's own form.
-const CITIZEN: &str = "citizen";
+pub(super) const CITIZEN: &str = "citizen";
 /// Who sets what a carrier's answer shows.
-const CARRIER: &str = "carrier";
+pub(super) const CARRIER: &str = "carrier";
 /// Random codes that are tried before the random source is suspected.
 const ISSUES_MAX: usize = 16;
 
@@ -86,6 +86,9 @@ impl Registrar<'_> {
         })?;
         self.passed("done");
         self.put(taken.code, taken.entry);
+        if let Some(cause) = submitted.cause {
+            metrics::counter!(metric::CAUSES, "kind" => cause.kind.name()).increment(1);
+        }
         Ok(taken)
     }
 }

@@ -106,6 +106,22 @@ impl Registry {
         Ok(self.causes(code)?.into_iter().find(|row| row.id == id).map(|row| (code, row)))
     }
 
+    /// The code and the cause that a decision is about.
+    pub(crate) fn cause_of_decision(&self, id: i64) -> Result<Option<(CodeId, CauseRow)>, RegistryError> {
+        use rusqlite::OptionalExtension;
+        let sql = "SELECT cause FROM decisions WHERE id = ?1";
+        let cause: Option<Option<i64>> = self.connection.query_row(sql, [id], |row| row.get(0)).optional()?;
+        cause.flatten().map_or(Ok(None), |cause| self.cause(cause))
+    }
+
+    /// How many causes by hand that give that colour were set since then.
+    pub(crate) fn set_by_hand(&self, colour: Colour, from_s: u64) -> Result<u64, RegistryError> {
+        let sql = "SELECT count(*) FROM causes WHERE kind IN (3, 4, 5) AND from_s > ?1 AND colour = ?2";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let count: i64 = query.query_row((stored(from_s), colour.number()), |row| row.get(0))?;
+        Ok(count as u64)
+    }
+
     /// A colour that came with an import, or with a made-up city, has no cause row; before another cause joins it, it gets one,
     /// so that it does not vanish under it. Part of the caller's transaction.
     pub(crate) fn keep_inherited(&self, code: CodeId, now_s: u64) -> Result<(), RegistryError> {
@@ -178,7 +194,7 @@ impl Registry {
 }
 
 /// Who set a colour that came with an import.
-const INHERITED: &str = "former-system";
+pub(crate) const INHERITED: &str = "former-system";
 
 pub(super) fn seconds(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)

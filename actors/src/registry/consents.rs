@@ -239,6 +239,13 @@ impl Registry {
         Ok(())
     }
 
+    /// Forgets the stay that is kept for the phone. Part of the caller's transaction.
+    pub(crate) fn forget_stay(&self, phone: &Phone) -> Result<(), RegistryError> {
+        let sql = "DELETE FROM stays WHERE phone_hash = ?1";
+        self.connection.prepare_cached(sql)?.execute([self.phone_hash(phone)])?;
+        Ok(())
+    }
+
     /// The stay that is kept for the phone.
     pub(crate) fn stay_of(&self, phone: &Phone, now_s: u64) -> Result<Option<Stay>, RegistryError> {
         let sql = "SELECT sealed FROM stays WHERE phone_hash = ?1 AND until_s > ?2";

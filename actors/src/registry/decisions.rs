@@ -117,6 +117,11 @@ impl Registry {
         Ok(decisions)
     }
 
+    /// The decision of that number, if it is about that code.
+    pub(crate) fn decision_of(&self, code: CodeId, id: i64) -> Result<Option<DecisionRow>, RegistryError> {
+        Ok(self.decisions(code)?.into_iter().find(|row| row.id == id))
+    }
+
     /// Adds a decision. Part of the caller's transaction.
     pub(super) fn decide(
         &self,
@@ -167,7 +172,7 @@ impl Registry {
     }
 
     /// What stands for the code where no code may stand.
-    pub(super) fn subject(&self, code: CodeId) -> Subject {
+    pub(crate) fn subject(&self, code: CodeId) -> Subject {
         self.sealer.hash("decision", &code.get().to_string())
     }
 

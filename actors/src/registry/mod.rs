@@ -1,6 +1,8 @@
 //! The durable store of people, codes, regions, places and devices: SQLite in WAL mode with `synchronous=FULL`. It has one
 //! writer. Personal fields are sealed, phones and documents are found by keyed hash; no plain one is in the file.
 
+mod accesses;
+pub(crate) mod appeals;
 mod causes;
 mod codes;
 mod consents;
@@ -29,14 +31,16 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::keys::Keys;
+pub use accesses::AccessRow;
+pub use appeals::AppealRow;
 pub use causes::CauseRow;
+pub(crate) use causes::INHERITED;
 pub(crate) use consents::ConsentState;
 pub use consents::{Agreed, Attempt, ConsentId, Detail, Flow};
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
 pub use devices::DeviceRow;
 pub use lock::DirectoryLock;
-pub use operators::AccessRow;
 pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};

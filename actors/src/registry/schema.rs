@@ -203,6 +203,18 @@ const STEPS: &[&str] = &["
     ) STRICT;
     CREATE INDEX appeals_open ON appeals (due_s) WHERE answered_s IS NULL;
     CREATE INDEX appeals_subject ON appeals (subject);
+    CREATE UNIQUE INDEX appeals_one_open ON appeals (decision) WHERE answered_s IS NULL;
+    -- How much each operator has looked at: quotas and alarms rest on it.
+    CREATE TABLE lookups (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_s INTEGER NOT NULL,
+        operator TEXT NOT NULL,
+        lookup TEXT NOT NULL,
+        people INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX lookups_at ON lookups (at_s, operator);
+    -- Causes by hand, by when they were set: a burst of them is an alarm. The numbers are those of their kinds.
+    CREATE INDEX causes_by_hand ON causes (from_s) WHERE kind IN (3, 4, 5);
     -- The hash of the sealed evidence of the cause; empty if it has none.
     ALTER TABLE decisions ADD COLUMN evidence TEXT NOT NULL DEFAULT '';
     CREATE INDEX causes_open ON causes (code, until_s) WHERE cleared_s IS NULL;

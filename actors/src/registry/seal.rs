@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::{Phone, RegistryError};
 
 /// Of the keyed hash this much is kept: among 23 M people no two will share it.
-pub(super) const HASH_BYTES: usize = 16;
+pub(crate) const HASH_BYTES: usize = 16;
 pub(crate) type Hash = [u8; HASH_BYTES];
 
 /// Makes the keyed hashes by which people are found.

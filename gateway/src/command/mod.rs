@@ -1,12 +1,16 @@
 //! What operators do beside running the gateway.
 
+mod appeal;
 mod audit;
+mod carrier;
+mod desk;
 mod device;
 mod holders;
 mod keys;
 mod ledger;
 mod order;
 mod policy;
+mod punches;
 
 use std::process::ExitCode;
 
@@ -32,12 +36,20 @@ pub(crate) enum Command {
     /// Sets and clears causes of colours.
     #[command(subcommand)]
     Cause(order::Cause),
-    /// Says why a code has its colour.
+    /// What is known of a code: why it has its colour, who looked, how to reach its holder.
     #[command(subcommand)]
     Code(order::Code),
+    /// Lists and answers appeals.
+    #[command(subcommand)]
+    Appeal(appeal::Command),
+    /// Looks for who passed a place.
+    #[command(subcommand)]
+    Punches(punches::Command),
     /// Checks that decisions are on record as they were made.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Shows a development city's simulated carriers and makes them fail.
+    Carrier(carrier::Carrier),
 }
 
 impl Command {
@@ -51,7 +63,10 @@ impl Command {
             Self::Operator(command) => command.run(),
             Self::Cause(command) => command.run(),
             Self::Code(command) => command.run(),
+            Self::Appeal(command) => command.run(),
+            Self::Punches(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Carrier(carrier) => carrier.run(),
         }
     }
 }

@@ -11,7 +11,7 @@ use actors::trajectory::day_of;
 use anyhow::{Context, bail};
 use protocol::Colour;
 
-use super::order::Desk;
+use super::desk::Desk;
 use crate::admin::{self, Act, Done};
 use crate::orders::OrderedAct;
 use crate::policies::{self, PolicyLine};
