@@ -3,6 +3,7 @@
 
 mod bounded;
 mod codes;
+mod http;
 mod sender;
 
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ pub use codes::{
     CHECKS_PER_HOUR_MAX, CODE_S_MAX, CodeToSend, PROVEN_S_MAX, ProvenPhone, SessionId, SmsCodes, SmsLimits,
     TRIES_MAX,
 };
+pub use http::{HttpSms, HttpSmsConfig, SmsConfigError};
 pub use sender::{DevelopmentSms, ShownSms, SmsSender};
 
 /// Why there is no code, or why it is not good.

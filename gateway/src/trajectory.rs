@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use actors::clock;
 use actors::policy::{Outcome, PolicyInEffect};
-use actors::registrar::{RegistrarError, RegistrarHandle};
-use actors::trajectory::{Area, CarrierAnswer, Days, Unavailable, day_of};
+use actors::query::{Answered, Queries, QueryError};
+use actors::registry::Detail;
+use actors::trajectory::{Area, Days, Unavailable, day_of};
 use jiff::civil::Date;
 use protocol::ErrorCode;
 use protocol::limits::AREAS_MAX;
@@ -16,33 +17,27 @@ use protocol::trajectory::{Day, TrajectoryAnswer, TrajectoryReason, VisitedArea}
 use crate::quic::queries::{Ask, Refusal};
 
 /// Asks for devices.
-pub(crate) fn asking(registrar: RegistrarHandle, policy: PolicyInEffect) -> Ask {
+pub(crate) fn asking(queries: Queries, policy: PolicyInEffect) -> Ask {
     Arc::new(move |receipt| {
-        let (registrar, policy) = (registrar.clone(), policy.clone());
+        let (queries, policy) = (queries.clone(), policy.clone());
         Box::pin(async move {
-            let now_s = clock::now_ms() / 1000;
-            let window = policy.get().window(day_of(now_s));
-            let asked = registrar.act(move |registrar| {
-                let permit = registrar.start_query_by_receipt(&receipt, now_s)?;
-                // No carrier is configured.
-                let answer = CarrierAnswer::Unavailable(Unavailable::Unreachable);
-                registrar.finish_query(&permit, &answer, &[], now_s)
-            });
-            let outcome = asked.await.map_err(|error| refusal(&error))?;
-            Ok(answer(&outcome, window, &[]))
+            let window = policy.get().window(day_of(clock::now_ms() / 1000));
+            let Answered { outcome, detail, areas } =
+                queries.ask_with_receipt(&receipt).await.map_err(refusal)?;
+            let visited = if detail == Detail::Cities { &areas[..] } else { &[] };
+            Ok(answer(&outcome, window, visited))
         })
     })
 }
 
-fn refusal(error: &RegistrarError) -> Refusal {
-    let known = [
-        (matches!(error, RegistrarError::Receipt), Refusal::Error(ErrorCode::ReceiptBad)),
-        (matches!(error, RegistrarError::ReceiptExpired), Refusal::Error(ErrorCode::ReceiptExpired)),
-        (matches!(error, RegistrarError::Consent), Refusal::Error(ErrorCode::ReceiptUsed)),
-        (matches!(error, RegistrarError::Busy), Refusal::Busy),
-    ];
-    let internal = Refusal::Error(ErrorCode::Internal);
-    known.into_iter().find_map(|(is, refusal)| is.then_some(refusal)).unwrap_or(internal)
+fn refusal(error: QueryError) -> Refusal {
+    match error {
+        QueryError::Receipt => Refusal::Error(ErrorCode::ReceiptBad),
+        QueryError::ReceiptExpired => Refusal::Error(ErrorCode::ReceiptExpired),
+        QueryError::Consent => Refusal::Error(ErrorCode::ReceiptUsed),
+        QueryError::Busy => Refusal::Busy,
+        QueryError::Failed => Refusal::Error(ErrorCode::Internal),
+    }
 }
 
 /// The answer to a device. `window` is the policy's; `visited` is in the order of time, and empty unless the citizen shows it.

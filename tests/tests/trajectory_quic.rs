@@ -10,6 +10,7 @@ use actors::registry::{Agreed, Detail, Flow, Phone, Registry};
 use loadtest::DeviceError;
 use protocol::receipt;
 use protocol::{ErrorCode, RegionId};
+use tests::people::prove;
 use tests::walk::{device, endpoint};
 use tests::{City, block_on};
 
@@ -27,12 +28,13 @@ fn receipts(city: &City, given: &[u64], detail: Detail) -> Vec<Receipt> {
     let path = city.data().join("policy.toml");
     let text = std::fs::read_to_string(&path).expect("the city's policy");
     let policy = Policy::parse(&text, &path).expect("a good policy");
+    let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
     let (mut registry, codes) = (registry(city), Codes::new(0));
     let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
     let phone = Phone::parse(PHONE).expect("a phone number");
     let agreed = Agreed { flow: Flow::Scan, detail, text: "scan-1" };
     let mut one = |&now_s: &u64| {
-        let consent = registrar.consent(&phone, agreed, now_s).expect("recorded");
+        let consent = registrar.consent(&prove(&keys, &phone, now_s), agreed, now_s).expect("recorded");
         (consent, registrar.receipt(consent, &phone, now_s).expect("open"))
     };
     let all: Vec<_> = given.iter().map(&mut one).collect();

@@ -22,6 +22,7 @@ fn registry(people: u32) -> (tempfile::TempDir, Registry, Vec<CodeId>) {
             document: DocumentNumber::parse(DocumentKind::Passport, &format!("CANARY{n}")).unwrap(),
             phone: Phone::parse(&format!("163{n:08}")).unwrap(),
             district: "360102".to_owned(),
+
             community: String::new(),
         };
         registry

@@ -68,7 +68,7 @@ impl Bench {
     /// Consent and query with that answer.
     fn asked(&mut self, flow: Flow, phone: &Phone, answer: &CarrierAnswer, now_s: u64) -> ConsentId {
         let mut registrar = self.registrar();
-        let consent = registrar.consent(phone, agreed(flow), now_s).unwrap();
+        let consent = registrar.consent(&ProvenPhone::for_tests(phone, now_s), agreed(flow), now_s).unwrap();
         let permit = registrar.start_query(consent, phone, now_s).unwrap();
         registrar.finish_query(&permit, answer, &[], now_s).unwrap();
         consent
@@ -167,7 +167,10 @@ fn applying_again_does_not_shake_off_a_lock() {
     assert_eq!((first.code, first.is_new, again.is_new), (again.code, true, false), "one person, one code");
     assert_eq!(bench.shown(first.code), RED);
     assert_eq!(bench.registry.causes(first.code).unwrap().len(), 1, "sent twice, set once");
-    let consent = bench.registrar().consent(&phone, agreed(Flow::Modify), now()).unwrap();
+    let consent = bench
+        .registrar()
+        .consent(&ProvenPhone::for_tests(&phone, now()), agreed(Flow::Modify), now())
+        .unwrap();
     bench.registrar().withdraw_consent(consent, &phone).unwrap();
     let refused = bench.submit(&form(1, Some(false), Some(consent)), now());
     assert!(matches!(refused, Err(RegistrarError::Form(SubmitError::Locked))), "{refused:?}");
@@ -209,7 +212,8 @@ fn a_consent_is_one_query_of_one_phone_and_nothing_else() {
     let mut bench = Bench::new();
     let (phone, other) = (person(1).phone, person(2).phone);
     let mut registrar = bench.registrar();
-    let consent = registrar.consent(&phone, agreed(Flow::Apply), now()).unwrap();
+    let consent =
+        registrar.consent(&ProvenPhone::for_tests(&phone, now()), agreed(Flow::Apply), now()).unwrap();
     assert!(registrar.start_query(consent, &other, now()).is_err(), "another phone's");
     assert!(registrar.start_query(consent, &phone, now() + FORM_S_MAX + 1).is_err(), "too old");
     let permit = registrar.start_query(consent, &phone, now()).unwrap();
@@ -402,5 +406,6 @@ fn decisions_are_proven_and_a_changed_one_is_named() {
     assert!(bench.registry.verify_decisions(&public).is_err(), "a shorter record is noticed");
 }
 
+mod another_policy;
 mod leaving;
 mod signin;

@@ -86,7 +86,9 @@ pub enum SimulatorError {
     #[error("the simulated carriers are not one of each, in their order")]
     Carriers,
     /// A port in use, most of the time.
-    #[error("binding TCP {address} for simulated carriers")]
+    #[error(
+        "binding TCP {address} for simulated carriers; if a city runs there, choose another address or end it"
+    )]
     Bind {
         /// Where.
         address: SocketAddr,

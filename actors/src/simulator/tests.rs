@@ -1,16 +1,19 @@
 //! The simulated world as a pure function: same seed, same answers; every person with a story gives what it says; shares and
 //! windows are as they should be.
 
+mod asked;
 mod client;
 mod served;
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::civil::Date;
 
 use super::subscriber::{Line, MadeUpNumber};
 use super::*;
 use crate::policy::{DEVELOPMENT, Outcome, Policy};
+use crate::registry::Phone;
 use crate::trajectory::{Area, CarrierAnswer, Days, days_after, start_of};
 
 const TODAY: Date = Date::constant(2020, 2, 24);
@@ -130,10 +133,10 @@ fn a_day_looks_the_same_in_whichever_window_it_is_asked_for() {
     let window =
         |first: i32, last: i32| Days { first: days_after(TODAY, first), last: days_after(TODAY, last) };
     let (long, short) = (window(-14, -1), window(-9, -4));
-    let visits = |text: &str, asked| match world.answer(SimulatedCarrier::Mobile, number(text), asked, TODAY)
-    {
-        CarrierAnswer::Trajectory(trajectory) if trajectory.covered == asked => Some(trajectory.visits),
-        _ => None,
+    let visits = |text: &str, asked| {
+        let answer = world.answer(SimulatedCarrier::Mobile, number(text), asked, TODAY);
+        let CarrierAnswer::Trajectory(trajectory) = answer else { return None };
+        (trajectory.covered == asked).then_some(trajectory.visits)
     };
     let mut trips = 0;
     for n in 0..2_000 {
@@ -189,9 +192,11 @@ fn after_a_port_the_old_carrier_denies_and_the_new_one_covers_less() {
         found += 1;
         let asked = Days { first: days_after(TODAY, -14), last: days_after(TODAY, -1) };
         assert_eq!(world.answer(old, number, asked, TODAY), CarrierAnswer::NotSubscriber);
-        match world.answer(new, number, asked, TODAY) {
-            CarrierAnswer::Trajectory(trajectory) => assert_eq!(trajectory.covered.first, since),
-            other => assert_eq!(other, CarrierAnswer::NewNumber, "only in the first days"),
+        let answer = world.answer(new, number, asked, TODAY);
+        if let CarrierAnswer::Trajectory(trajectory) = answer {
+            assert_eq!(trajectory.covered.first, since);
+        } else {
+            assert_eq!(answer, CarrierAnswer::NewNumber, "only in the first days");
         }
     }
     assert!(found > 50, "{found}");

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{CodeToSend, SmsError};
+use super::{CodeToSend, HttpSms, SmsError};
 use crate::registry::Phone;
 
 /// Messages that the development page shows.
@@ -59,6 +59,8 @@ impl DevelopmentSms {
 
 /// The ways by which a message leaves.
 pub enum SmsSender {
+    /// A message service.
+    Http(Box<HttpSms>),
     /// Shown, not sent.
     Development(DevelopmentSms),
 }
@@ -66,12 +68,14 @@ pub enum SmsSender {
 impl SmsSender {
     pub(super) fn may_send_to(&self, phone: &Phone) -> bool {
         match self {
+            Self::Http(_) => !phone.is_made_up(),
             Self::Development(_) => phone.is_made_up(),
         }
     }
 
     pub(super) async fn send(&self, code: &CodeToSend, now_s: u64) -> Result<(), SmsError> {
         match self {
+            Self::Http(service) => service.send(code, now_s).await,
             Self::Development(terminal) => {
                 terminal.send(code, now_s);
                 Ok(())

@@ -222,7 +222,7 @@ async fn in_development_a_made_up_number_gets_its_code_on_the_page_and_a_real_on
     assert_eq!((message.phone.as_str(), message.at_s), ("163****0007", NOW_S));
     assert!(!format!("{message:?}").contains(&message.code));
     assert!(sms.check(session, &number(7), &message.code, NOW_S).is_ok());
-    for real in ["13800000007", "19100000007", "17000000007"] {
+    for real in ["16000000007", "16100000007"] {
         let answer = sms.request(session, client, &Phone::parse(real).unwrap(), NOW_S).await;
         assert_eq!(answer, Err(SmsError::Refused), "{real}");
     }
@@ -230,4 +230,98 @@ async fn in_development_a_made_up_number_gets_its_code_on_the_page_and_a_real_on
         sms.request(session, [10, 0, 0, n as u8].into(), &number(n), NOW_S).await.unwrap();
     }
     assert_eq!(terminal.shown().len(), 50, "the last of them");
+}
+
+/// A message service that reads one request from each connection and answers with these bytes; none: never.
+async fn service(answers: &'static [&'static str]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/send", listener.local_addr().unwrap());
+    let served = tokio::spawn(async move {
+        let (mut seen, mut open) = (Vec::new(), Vec::new());
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut text = String::new();
+            while !text.ends_with('}') {
+                let mut bytes = [0; 1024];
+                let read = stream.read(&mut bytes).await.unwrap();
+                text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+            }
+            seen.push(text);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            open.push(stream);
+        }
+        seen
+    });
+    (url, served)
+}
+
+fn config(url: &str) -> HttpSmsConfig {
+    HttpSmsConfig {
+        url: url.to_owned(),
+        authority_pem: None,
+        key_id: "gateway-1".to_owned(),
+        secret: b"sixteen bytes or more".to_vec().into(),
+        deadline: std::time::Duration::from_millis(500),
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_one_signed_request_and_any_answer_but_success_is_none() {
+    let (url, served) = service(&[
+        "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+        "<html>200</html>",
+        "",
+    ])
+    .await;
+    let desk = Desk::new();
+    let sms = Sms::new(&desk.keys, LIMITS, SmsSender::Http(Box::new(HttpSms::new(&config(&url)).unwrap())));
+    let nobody_has = |n: u32| Phone::parse(&format!("160{n:08}")).unwrap();
+    let session = SessionId([1; 16]);
+    for n in 0..5 {
+        let answer = sms.request(session, [10, 0, 0, 1].into(), &nobody_has(n), NOW_S).await;
+        assert_eq!(answer, if n == 0 { Ok(()) } else { Err(SmsError::Unavailable) }, "{n}");
+    }
+    let made_up = sms.request(session, [10, 0, 0, 1].into(), &number(1), NOW_S).await;
+    assert_eq!(made_up, Err(SmsError::Refused), "made-up numbers get nothing");
+    let seen = served.await.unwrap();
+    let (head, body) = seen[0].split_once("\r\n\r\n").unwrap();
+    let message: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(message["msisdn"], "16000000000");
+    let code = message["code"].as_str().unwrap();
+    assert!(!head.contains("16000000000") && !head.contains(code), "only the body says to whom: {head}");
+    let header = |name: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_else(|| panic!("no {name}")).to_owned()
+    };
+    let digest = hex::encode(ring::digest::digest(&ring::digest::SHA256, body.as_bytes()));
+    let (date, id) = (header("changtong-date"), header("changtong-request"));
+    let signed = format!("changtong-sms 1\nPOST\n/send\n{date}\n{id}\n{digest}");
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"sixteen bytes or more");
+    let expected = hex::encode(ring::hmac::sign(&key, signed.as_bytes()));
+    assert_eq!(header("changtong-signature"), format!("gateway-1:{expected}"));
+    assert!(sms.check(session, &nobody_has(0), code, NOW_S).is_ok());
+}
+
+#[test]
+fn a_message_service_that_could_be_overheard_or_is_not_signed_is_refused() {
+    let good = || config("http://127.0.0.1:9/send");
+    assert!(HttpSms::new(&good()).is_ok());
+    for (name, bad) in [
+        ("plain http", config("http://sms.example/send")),
+        ("no authority", config("https://sms.example/send")),
+        ("a query", config("http://127.0.0.1/send?to=1")),
+        ("no url", config("sms")),
+        ("a short secret", HttpSmsConfig { secret: b"short".to_vec().into(), ..good() }),
+        ("no key id", HttpSmsConfig { key_id: "a\nb".to_owned(), ..good() }),
+        ("no deadline", HttpSmsConfig { deadline: std::time::Duration::ZERO, ..good() }),
+        (
+            "no certificate",
+            HttpSmsConfig { authority_pem: Some(b"x".to_vec()), ..config("https://sms.example/send") },
+        ),
+    ] {
+        assert!(HttpSms::new(&bad).is_err(), "{name}");
+    }
 }

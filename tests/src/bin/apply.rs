@@ -12,10 +12,11 @@ use actors::registrar::{Fault, Form, RegistrarConfig, RegistrarHandle};
 use actors::registry::{
     Agreed, Attempt, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Registry,
 };
-use actors::sms::{ProvenPhone, SessionId, SmsCodes, SmsLimits};
 use actors::trajectory::{
     Area, CarrierAnswer, Days, Division, Trajectory, Visit, day_of, days_after, start_of,
 };
+
+use tests::people::prove;
 
 /// Noon of a day in 2020.
 const NOW_S: u64 = 1_582_516_800;
@@ -35,7 +36,7 @@ fn main() -> anyhow::Result<()> {
     let registry = Registry::open(&directory.join("registry.db"), &keys)?;
     let codes = Codes::new(0);
     registry.load_codes(&codes)?;
-    let proven = prove(&keys)?;
+    let proven = prove(&keys, &person().phone, NOW_S);
     let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml"))?);
     let config = RegistrarConfig { fault: Some(fault), ..RegistrarConfig::default() };
     let (registrar, front) = RegistrarHandle::start(Arc::new(Mutex::new(registry)), codes, policy, config)?;
@@ -43,7 +44,7 @@ fn main() -> anyhow::Result<()> {
         let proven = proven.clone();
         registrar.act_blocking(move |registrar| {
             let agreed = Agreed { flow, detail: Detail::Stay, text: "1" };
-            let consent = registrar.consent(&person().phone, agreed, NOW_S)?;
+            let consent = registrar.consent(&proven, agreed, NOW_S)?;
             let permit = registrar.start_query(consent, &person().phone, NOW_S)?;
             let attempt = Attempt { carrier: "china-mobile".to_owned(), outcome: "answered", took_ms: 1 };
             registrar.finish_query(&permit, &answer, &[attempt], NOW_S)?;
@@ -63,14 +64,6 @@ fn person() -> Person {
         district: "360102".to_owned(),
         community: String::new(),
     }
-}
-
-/// The code that was sent, typed.
-fn prove(keys: &Keys) -> anyhow::Result<ProvenPhone> {
-    let mut codes = SmsCodes::new(keys, SmsLimits::default());
-    let (session, phone) = (SessionId([7; 16]), person().phone);
-    let sent = codes.request(session, std::net::Ipv4Addr::LOCALHOST.into(), &phone, 42, NOW_S)?;
-    Ok(codes.check(session, &phone, sent.digits(), NOW_S)?)
 }
 
 fn clean() -> CarrierAnswer {

@@ -16,8 +16,10 @@ impl Bench {
         let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
         let (tokens, legacy) = (self.keys.token_keys(), self.keys.legacy());
         let judge = Judge::new(codes.clone(), tokens, legacy, 1, policy, PlaceKinds::default());
-        let one = judge.judge(RegionId(1), [Scanned::Token(token)].iter(), now_s * 1000)[0].verdict;
-        (one.advice, one.reason)
+        let scans = [Scanned::Token(token), Scanned::Text(protocol::token::to_text(&token))];
+        let [one, text] = judge.judge(RegionId(1), scans.iter(), now_s * 1000)[..] else { panic!("two") };
+        assert_eq!(one, text, "however it is scanned");
+        (one.verdict.advice, one.verdict.reason)
     }
 }
 
@@ -69,10 +71,10 @@ fn a_unit_applies_an_operator_decides_and_its_link_leads_to_the_place() {
     let id = registrar.apply_for_unit(code, &me, unit, now()).unwrap();
     let other =
         registrar.apply_for_unit(code, &me, (RegionId(3), PlaceKind::Vehicle, "bus 7"), now()).unwrap();
-    let place = registrar.decide_unit(id, true, &by("community"), now()).unwrap().unwrap();
-    assert_eq!(registrar.decide_unit(other, false, &by("community"), now()).unwrap(), None);
-    assert!(registrar.decide_unit(id, false, &by("community"), now()).is_err(), "decided once");
-    let units = registrar.units_of(code, &me, now()).unwrap();
+    let place = bench.registry.decide_unit(id, true, "li-na", now()).unwrap().unwrap();
+    assert_eq!(bench.registry.decide_unit(other, false, "li-na", now()).unwrap(), None);
+    assert!(bench.registry.decide_unit(id, false, "li-na", now()).is_err(), "decided once");
+    let units = bench.registrar().units_of(code, &me, now()).unwrap();
     let states: Vec<_> = units.iter().map(|unit| (unit.state, unit.place)).collect();
     assert_eq!(states, [(UnitState::Approved, Some(place.id)), (UnitState::Refused, None)]);
     let link = place.link.unwrap();
@@ -86,7 +88,7 @@ fn a_unit_applies_an_operator_decides_and_its_link_leads_to_the_place() {
 fn withdrawing_deletes_the_person_and_says_what_stays() {
     let mut bench = Bench::new();
     let (code, me) = (bench.applied(1, now()), proven(1, now()));
-    bench.registrar().consent(&person(1).phone, agreed(Flow::Modify), now()).unwrap();
+    bench.registrar().consent(&me, agreed(Flow::Modify), now()).unwrap();
     let refused = bench.registrar().withdraw_person(code, &proven(2, now()), now());
     assert!(matches!(refused, Err(RegistrarError::NotYours)), "{refused:?}");
     let remains = bench.registrar().withdraw_person(code, &me, now()).unwrap();
