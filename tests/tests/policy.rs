@@ -46,7 +46,7 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
     let mut city = City::start(400, 1);
     let (green, yellow) = (somebody(&city, "green"), somebody(&city, "yellow"));
     let key = |name: &str| city.data().join(format!("{name}.key")).display().to_string();
-    let (admin, health) = (key("li-na"), key("wang-wei"));
+    let (admin, health) = (key("chen-jie"), key("liu-yang"));
     let original = city.data().join("policy.toml").display().to_string();
     let good = |words: &[&str]| {
         let (status, out, err) = city.command(words);
@@ -62,8 +62,8 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
         let words = ["operator", "add", name, "--authority", "cdc", "--role", role, "--key", key];
         good(&[&words[..], signs].concat())
     };
-    add("li-na", "admin,health", &admin, &[]);
-    add("wang-wei", "health", &health, &["--sign", &admin]);
+    add("chen-jie", "admin,health", &admin, &["--sign", &city.fleet().operators[0].display().to_string()]);
+    add("liu-yang", "health", &health, &["--sign", &admin]);
     let activate = |file: &str, signs: &[&str]| {
         let signs = signs.iter().flat_map(|key| ["--sign", key]);
         ["policy", "activate", file].into_iter().chain(signs).map(str::to_owned).collect::<Vec<_>>()
@@ -111,7 +111,7 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
     let list = good(&["policy", "list"]);
     let versions: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(versions, ["2020-02-24", "told", "harder", "milder"], "{list}");
-    assert!(list.contains("by the configuration") && list.contains("by li-na,wang-wei"), "{list}");
+    assert!(list.contains("by the configuration") && list.contains("by chen-jie,liu-yang"), "{list}");
     assert_eq!(good(&["policy", "show"]), std::fs::read_to_string(&milder).expect("the file"));
     assert_eq!(good(&["policy", "show", "told"]), std::fs::read_to_string(&told).expect("the file"));
     assert!(good(&["audit", "verify"]).contains("3 decisions are as they were made"));
