@@ -136,7 +136,7 @@ impl Run<'_> {
         };
         drop(walked);
         let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
-        let proof = proof::prove(&self.fleet, &claims)?;
+        let proof = proof::prove(self.fleet, &claims)?;
         Ok(Outcome { proof, ..outcome })
     }
 
