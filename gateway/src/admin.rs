@@ -14,10 +14,11 @@ use std::time::Duration;
 use actors::holders::ImportReport;
 use actors::keys::Keys;
 use actors::operators::{Order, Signature};
-use actors::registry::{AuditReport, DirectoryLock, Registry};
+use actors::registry::{AuditReport, ConsentReport, DirectoryLock, Registry};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::counter::{Answered, CounterAct};
 use crate::enrol::{self, Enrolment};
 use crate::orders::{self, Ordered};
 use crate::policies::PolicyLine;
@@ -39,6 +40,10 @@ pub(crate) enum Act {
     Policies,
     /// Every decision is read and checked again; shows nobody.
     VerifyDecisions,
+    /// Every consent is read again; shows nobody.
+    VerifyConsents,
+    /// What a citizen does at the counter, the phone in hand.
+    Counter(CounterAct),
     /// Everything else: operators sign it.
     Order { order: Order, signatures: Vec<Signature> },
 }
@@ -50,6 +55,8 @@ pub(crate) enum Done {
     Ordered(Ordered),
     Policies(Vec<PolicyLine>),
     Audited(AuditReport),
+    Consents(ConsentReport),
+    Counter(Answered),
     /// Not the end yet.
     Importing(ImportReport),
     Refused(String),
@@ -184,6 +191,13 @@ fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
             Ok(Done::Policies(rows.into_iter().map(PolicyLine::from).collect()))
         }),
         Act::VerifyDecisions => verify_decisions(admin),
+        Act::VerifyConsents => {
+            reader(admin).and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
+        }
+        Act::Counter(act) => match &admin.counter {
+            Some(counter) => counter.perform(act).map(Done::Counter),
+            None => Err(anyhow::anyhow!("the counter needs a running gateway with a message service")),
+        },
         Act::Order { order, signatures } => {
             let mut progress = |report: &ImportReport| tell(&Done::Importing(*report));
             orders::perform(order, signatures, admin, &mut progress).map(Done::Ordered)
@@ -197,6 +211,10 @@ fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
 }
 
 fn verify_decisions(admin: &Admin) -> anyhow::Result<Done> {
-    let public_key = admin.keys.signing_public();
-    admin.read(|registry| Ok(Done::Audited(registry.verify_decisions(&public_key)?)))
+    Ok(Done::Audited(reader(admin)?.verify_decisions(&admin.keys.signing_public())?))
+}
+
+/// What reads long does it beside the writer.
+fn reader(admin: &Admin) -> anyhow::Result<Registry> {
+    admin.read(|registry| Ok(registry.reader()?))
 }

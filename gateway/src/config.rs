@@ -2,6 +2,7 @@
 //! error, and what is wrong is named with its line.
 
 mod carriers;
+mod sms;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use crate::process::Settings;
 pub(crate) use carriers::Carrier;
+pub(crate) use sms::Sms;
 
 /// A closed segment is read as a whole: 256 MiB is a busy hour and fits memory many times.
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
@@ -32,6 +34,7 @@ struct File {
     ledger: LedgerSection,
     #[serde(default)]
     carrier: Vec<Carrier>,
+    sms: Option<sms::Service>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,6 +100,7 @@ fn parse(text: &str, path: &Path) -> anyhow::Result<Settings> {
         retention_days: RETENTION_DAYS,
         policy: file.policy,
         carriers: file.carrier,
+        sms: file.sms.map_or(Sms::Off, Sms::Service),
     })
 }
 

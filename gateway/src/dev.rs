@@ -13,12 +13,12 @@ use actors::city;
 use actors::keys::Keys;
 use actors::policy;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
-use actors::simulator::SimulatedCarrier;
+use actors::sms::{DevelopmentSms, ShownSms};
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
+use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings};
 
@@ -101,20 +101,7 @@ struct Fleet {
     #[serde(default = "first_seed")]
     seed: u64,
     #[serde(default)]
-    carriers: Carriers,
-}
-
-/// The simulated carriers of a running city.
-#[derive(Default, Serialize, Deserialize)]
-struct Carriers {
-    control: Option<SocketAddr>,
-    simulated: Vec<Carrier>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Carrier {
-    id: String,
-    url: String,
+    carriers: carriers::Running,
 }
 
 const fn first_seed() -> u64 {
@@ -164,15 +151,7 @@ impl Dev {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }
         let simulators = carriers::start(&data, self.control, fleet.seed)?;
-        fleet.carriers = Carriers {
-            control: Some(simulators.control()),
-            simulated: SimulatedCarrier::ALL
-                .map(|carrier| Carrier {
-                    id: carrier.id().to_owned(),
-                    url: simulators.url(carrier).to_owned(),
-                })
-                .into(),
-        };
+        fleet.carriers = carriers::running(&simulators);
         settings.carriers = carriers::entries(&data, &simulators);
         if fleet.operators.is_empty() {
             fleet.operators = staff::employ_late(&data, &settings)?;
@@ -204,6 +183,7 @@ impl Dev {
             retention_days: RETENTION_DAYS,
             policy: data.join(POLICY),
             carriers: Vec::new(),
+            sms: config::Sms::Development(DevelopmentSms::new(show_sms)),
         }
     }
 
@@ -272,7 +252,7 @@ impl Dev {
             operators: staff::employ(&mut registry, fresh, target)?,
             devices,
             seed: self.seed,
-            carriers: Carriers::default(),
+            carriers: carriers::Running::default(),
         };
         carriers::make_keys(fresh)?;
         write_fleet(&fresh.join(FLEET), &fleet)
@@ -374,15 +354,9 @@ fn write_fleet(path: &Path, fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where a running city's simulated carriers are told what to do.
-pub(crate) fn control_of(data: &Path) -> anyhow::Result<SocketAddr> {
-    let path = data.join(FLEET);
-    let text = std::fs::read(&path).with_context(|| {
-        format!("reading {}; only a development city has simulated carriers", path.display())
-    })?;
-    let fleet: Fleet =
-        serde_json::from_slice(&text).with_context(|| format!("{} does not read", path.display()))?;
-    fleet.carriers.control.context("the city has not run since it got simulated carriers; start it")
+#[allow(clippy::print_stdout, reason = "in development the terminal is the phone")]
+fn show_sms(sms: &ShownSms) {
+    println!("  SMS to {}: {}", sms.phone, sms.code);
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
@@ -394,6 +368,7 @@ fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
     if let Some(control) = fleet.carriers.control {
         println!("  carriers  HTTPS  3 simulated; faults are switched at http://{control}/carriers");
     }
+    println!("  SMS       HTTP   http://{}/dev/sms", addresses.http);
     println!("  fleet file       {}", data.join(FLEET).display());
     println!("Next, in another terminal:");
     println!(

@@ -5,6 +5,7 @@ mod alarms;
 mod cli;
 mod command;
 mod config;
+mod counter;
 mod dev;
 mod enrol;
 mod fleet;
@@ -14,6 +15,7 @@ mod pki;
 mod policies;
 mod process;
 mod quic;
+mod running;
 mod telemetry;
 mod trajectory;
 

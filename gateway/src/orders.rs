@@ -6,6 +6,7 @@ mod devices;
 mod health;
 mod lines;
 mod people;
+mod places;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::policies;
 use crate::process::Admin;
 pub(crate) use devices::ENROLMENT_S;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
+pub(crate) use places::{PlaceAct, PlaceLine, UnitLine};
 
 /// What can be ordered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +64,10 @@ pub(crate) enum OrderedAct {
         csv: PathBuf,
         sha256: String,
         rejects: PathBuf,
+    },
+    /// Places and units.
+    Places {
+        act: PlaceAct,
     },
     AddCause {
         code: u64,
@@ -121,6 +127,8 @@ pub(crate) enum Ordered {
     Token { device: u64, token: String, expires_s: u64 },
     Revoked { device: u64 },
     Imported(ImportReport),
+    Places(Vec<PlaceLine>),
+    Units(Vec<UnitLine>),
     Cause { cause: i64, code: u64, colour: String },
     Appeals(Vec<AppealLine>),
     Answered { appeal: i64, code: u64, colour: String },
@@ -162,7 +170,8 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
         | OrderedAct::ListDevices
         | OrderedAct::EnrolDevice { .. }
         | OrderedAct::RenewDevice { .. }
-        | OrderedAct::RevokeDevice { .. } => (Role::Admin, 1),
+        | OrderedAct::RevokeDevice { .. }
+        | OrderedAct::Places { .. } => (Role::Admin, 1),
         OrderedAct::AddCause { kind, .. } => {
             (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
         }
@@ -199,6 +208,7 @@ impl OrderedAct {
             Self::RenewDevice { .. } => "renew-device",
             Self::RevokeDevice { .. } => "revoke-device",
             Self::ImportHolders { .. } => "import-holders",
+            Self::Places { act } => act.name(),
             Self::AddCause { .. } => "add-cause",
             Self::ClearCause { .. } => "clear-cause",
             Self::ActivatePolicy { .. } => "activate-policy",
@@ -256,6 +266,7 @@ fn carry_out(
             })?;
             Ok(Ordered::Imported(report))
         }
+        OrderedAct::Places { act } => places::carry_out(admin, act, by),
         OrderedAct::AddCause { code, kind, until } => {
             health::add_cause(admin, code_of(code)?, (kind_of(&kind)?, until), operators, by)
         }

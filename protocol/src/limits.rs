@@ -32,8 +32,8 @@ pub const QUERY_STREAMS: u32 = 4;
 pub const BIDI_STREAMS_MAX: u32 = 1 + QUERY_STREAMS;
 /// What a device may send on a query's stream: one frame of 47 bytes, and room for a later kind of query.
 pub const QUERY_BYTES_MAX: usize = 256;
-/// A trajectory query is answered within this long, if only with "not in time": carriers take seconds.
-pub const QUERY_MS_MAX: u64 = 20_000;
+/// A trajectory query is answered within this long, if only with "not in time": all carriers together have less.
+pub const QUERY_MS_MAX: u64 = 10_000;
 /// Areas in one `TrajectoryAnswer`: four cities a day for 14 days, and a few more.
 pub const AREAS_MAX: usize = 64;
 /// What a connection may have in flight towards the gateway before its device's class is known.

@@ -36,7 +36,7 @@ impl From<Flow> for Purpose {
     }
 }
 
-/// A question to one carrier. The consent is a name that only this carrier and this gateway can tell from a random one.
+/// A question to one carrier. The consent goes by a name that says nothing to anybody else.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
     pub(super) phone: Phone,

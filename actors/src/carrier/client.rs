@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use ring::digest;
@@ -112,6 +112,7 @@ impl Client {
         let body = question.body();
         let request = Request::post(self.path.as_str())
             .header(HOST, &self.authority)
+            .header(CONNECTION, "close")
             .header(CONTENT_TYPE, "application/json")
             .header("changtong-date", now_s)
             .header("changtong-request", request_id)

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::metric;
-use ring::hmac;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::actor::{Ask, Asker, CarrierActor, Line, Query};
@@ -31,8 +30,6 @@ struct Inner {
     id: String,
     post: Post<CarrierActor>,
     line: Arc<Line>,
-    /// Names consents to this carrier.
-    consent_key: hmac::Key,
     running: Mutex<Option<Running>>,
 }
 
@@ -74,9 +71,8 @@ impl CarrierHandle {
             }
         })?;
         let post = post.recv().map_err(|_| std::io::Error::other("no runtime for the carrier's thread"))?;
-        let consent_key = hmac::Key::new(hmac::HMAC_SHA256, &config.secret);
         let running = Mutex::new(Some(Running { front, stop }));
-        Ok(Self(Arc::new(Inner { id: config.id.clone(), post, line, consent_key, running })))
+        Ok(Self(Arc::new(Inner { id: config.id.clone(), post, line, running })))
     }
 
     /// Its name in metrics and configuration.
@@ -99,11 +95,17 @@ impl CarrierHandle {
         self.0.line.permits_max - self.0.line.permits.available_permits()
     }
 
-    /// Asks this carrier, until its own deadline or the given one, whichever is first. Never later.
-    pub(super) async fn ask(&self, permit: &QueryPermit, deadline: Instant) -> (CarrierAnswer, Outcome) {
+    /// Asks this carrier, until its own deadline or the given one, whichever is first. Never later. `consent` is the permit's name
+    /// towards carriers.
+    pub(super) async fn ask(
+        &self,
+        permit: &QueryPermit,
+        consent: [u8; 16],
+        deadline: Instant,
+    ) -> (CarrierAnswer, Outcome) {
         let begun = clock::now();
         let deadline = deadline.min(begun + self.0.line.deadline);
-        let Some(answer) = self.send(permit, begun, deadline) else {
+        let Some(answer) = self.send(permit, consent, begun, deadline) else {
             return self.unavailable(Unavailable::Busy, Outcome::Busy);
         };
         match tokio::time::timeout_at((deadline + LATE).into(), answer).await {
@@ -126,6 +128,7 @@ impl CarrierHandle {
     fn send(
         &self,
         permit: &QueryPermit,
+        consent: [u8; 16],
         begun: Instant,
         deadline: Instant,
     ) -> Option<oneshot::Receiver<CarrierAnswer>> {
@@ -134,20 +137,13 @@ impl CarrierHandle {
             phone: permit.phone().clone(),
             days: permit.days(),
             purpose: permit.flow().into(),
-            consent: self.consent_name(permit),
+            consent,
         };
         let slot = self.0.line.slot()?;
         let (reply, answer) = oneshot::channel();
         let asker = Asker::Citizen(reply);
         addr.try_send(Ask(Query { question, begun, deadline, asker, slot })).ok()?;
         Some(answer)
-    }
-
-    /// The consent's name towards this carrier: the same for the same consent, and to others no number that can be counted up.
-    fn consent_name(&self, permit: &QueryPermit) -> [u8; 16] {
-        let named = format!("changtong-consent 1\n{}", permit.consent().0);
-        let tag = hmac::sign(&self.0.consent_key, named.as_bytes());
-        *tag.as_ref().first_chunk().expect("a tag is longer")
     }
 
     pub(super) fn pulse(&self) -> Option<front::Pulse> {

@@ -14,6 +14,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use ring::hmac;
+use ring::rand::SystemRandom;
 use zeroize::Zeroizing;
 
 pub use breaker::{BreakerPolicy, RECENT};
@@ -109,6 +111,9 @@ pub enum CarrierError {
     /// The operating system gives no thread.
     #[error("starting a carrier's thread")]
     Thread(#[from] std::io::Error),
+    /// No random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
 }
 
 /// Where a test may make a carrier's actor fail.
@@ -176,6 +181,8 @@ struct Inner {
     plan: Plan,
     /// Written here alone, empty after a restart.
     learned: Mutex<Learned>,
+    /// Names consents towards carriers; drawn by this process.
+    consent_key: hmac::Key,
     query_max: Duration,
 }
 
@@ -206,7 +213,10 @@ impl Carriers {
         let carriers =
             configs.iter().map(|config| CarrierHandle::start(config, settings)).collect::<Result<_, _>>()?;
         let learned = Mutex::new(Learned::new(route::LEARNED_MAX));
-        Ok(Self(Arc::new(Inner { carriers, plan, learned, query_max: settings.query_max })))
+        let consent_key =
+            hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|_| CarrierError::Random)?;
+        let query_max = settings.query_max;
+        Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, query_max })))
     }
 
     /// The carriers, in the order of the configuration.
@@ -224,7 +234,7 @@ impl Carriers {
     /// would become everybody's load. Without an answer from each it is never "not a subscriber anywhere".
     pub async fn ask(&self, permit: QueryPermit) -> Asked {
         let deadline = clock::now() + self.0.query_max;
-        let route = self.route(permit.phone());
+        let (route, consent) = (self.route(permit.phone()), self.consent_name(&permit));
         let mut attempts = Vec::new();
         let mut missing = self.0.carriers.is_empty().then_some(Unavailable::Unreachable);
         for &index in &route.order {
@@ -234,7 +244,7 @@ impl Carriers {
                 break;
             }
             let carrier = &self.0.carriers[index];
-            let (answer, outcome) = carrier.ask(&permit, deadline).await;
+            let (answer, outcome) = carrier.ask(&permit, consent, deadline).await;
             attempts.push(attempt(carrier, outcome.name(), begun));
             match answer {
                 CarrierAnswer::Trajectory(_) | CarrierAnswer::NewNumber | CarrierAnswer::Unanswerable => {
@@ -272,6 +282,12 @@ impl Carriers {
         };
         let order = route::order(learned, planned, self.0.carriers.len());
         Route { key, planned, expected: learned.or(planned), order }
+    }
+
+    /// The same for every attempt of one query, and no number that can be counted up.
+    fn consent_name(&self, permit: &QueryPermit) -> [u8; 16] {
+        let tag = hmac::sign(&self.0.consent_key, &permit.consent().0.to_be_bytes());
+        *tag.as_ref().first_chunk().expect("a tag is longer")
     }
 
     fn learn(&self, route: &Route, carrier: usize) {

@@ -5,8 +5,7 @@ use protocol::token::{TOKEN_BYTES, Token, TokenKey};
 
 use super::signin::opened;
 use super::{Registrar, RegistrarError};
-use crate::operators::Signed;
-use crate::registry::{PlaceKind, PlaceRow, Remains, UnitRow, UnitState};
+use crate::registry::{PlaceKind, Remains, UnitRow, UnitState};
 use crate::residence::visible;
 use crate::sms::ProvenPhone;
 
@@ -90,29 +89,6 @@ impl Registrar<'_> {
     ) -> Result<Vec<UnitRow>, RegistrarError> {
         opened(self.registry, applicant, proven, now_s)?;
         Ok(self.registry.units_of(applicant)?)
-    }
-
-    /// An operator approves a unit, which is a place with a link from then on, or refuses it.
-    pub fn decide_unit(
-        &mut self,
-        id: i64,
-        approved: bool,
-        by: &Signed,
-        now_s: u64,
-    ) -> Result<Option<PlaceRow>, RegistrarError> {
-        self.registry.transaction(|registry| Ok(registry.decide_unit(id, approved, &by.operators, now_s)?))
-    }
-
-    /// An operator adds a place with a link of its own.
-    pub fn add_place(
-        &mut self,
-        region: protocol::RegionId,
-        kind: PlaceKind,
-        name: &str,
-    ) -> Result<PlaceRow, RegistrarError> {
-        let name = visible(name)
-            .ok_or(RegistrarError::Person("a place's name is 1 to 64 characters that can be seen"))?;
-        self.registry.transaction(|registry| Ok(registry.add_linked_place(region, kind, name)?))
     }
 
     /// The holder takes everything back: the personal data are deleted, the code is registered no more. What stays is said.

@@ -138,8 +138,18 @@ impl Registry {
         self.insert_place(region, PlaceKind::Checkpoint, name)
     }
 
-    /// Adds a place of that kind with a link of its own. The link is random: it is not the number, and opens nothing.
-    pub(crate) fn add_linked_place(
+    /// Adds a place of that kind with a link of its own, in a transaction.
+    pub fn add_place_of(
+        &mut self,
+        region: RegionId,
+        kind: PlaceKind,
+        name: &str,
+    ) -> Result<PlaceRow, RegistryError> {
+        self.transaction(|registry| registry.add_linked_place(region, kind, name))
+    }
+
+    /// Adds a place of that kind with a link of its own. Part of the caller's transaction. The link is random: it is not the number, and opens nothing.
+    pub(super) fn add_linked_place(
         &self,
         region: RegionId,
         kind: PlaceKind,

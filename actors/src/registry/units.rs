@@ -90,8 +90,18 @@ impl Registry {
         Ok(self.connection.last_insert_rowid())
     }
 
-    /// Decides on an application that nobody has decided on; one that is approved becomes a place. Part of the caller's transaction.
-    pub(crate) fn decide_unit(
+    /// Decides on an application that nobody has decided on; one that is approved becomes a place.
+    pub fn decide_unit(
+        &mut self,
+        id: i64,
+        approved: bool,
+        operators: &str,
+        now_s: u64,
+    ) -> Result<Option<PlaceRow>, RegistryError> {
+        self.transaction(|registry| registry.decide_open(id, approved, operators, now_s))
+    }
+
+    fn decide_open(
         &self,
         id: i64,
         approved: bool,

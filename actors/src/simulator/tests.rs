@@ -1,16 +1,19 @@
 //! The simulated world as a pure function: same seed, same answers; every person with a story gives what it says; shares and
 //! windows are as they should be.
 
+mod asked;
 mod client;
 mod served;
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::civil::Date;
 
 use super::subscriber::{Line, MadeUpNumber};
 use super::*;
 use crate::policy::{DEVELOPMENT, Outcome, Policy};
+use crate::registry::Phone;
 use crate::trajectory::{Area, CarrierAnswer, Days, days_after, start_of};
 
 const TODAY: Date = Date::constant(2020, 2, 24);

@@ -257,7 +257,7 @@ fn text(session: &SessionId, phone: &Hash, digits: &str) -> Vec<u8> {
 /// A home or a firm has a whole /64 of IPv6, and may ask from any address of it.
 fn network(client: IpAddr) -> u128 {
     match client.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_ipv6_mapped().to_bits()),
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits() >> 64 << 64,
     }
 }

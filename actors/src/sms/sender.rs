@@ -60,7 +60,7 @@ impl DevelopmentSms {
 /// The ways by which a message leaves.
 pub enum SmsSender {
     /// A message service.
-    Http(HttpSms),
+    Http(Box<HttpSms>),
     /// Shown, not sent.
     Development(DevelopmentSms),
 }

@@ -277,7 +277,7 @@ async fn a_message_is_one_signed_request_and_any_answer_but_success_is_none() {
     ])
     .await;
     let desk = Desk::new();
-    let sms = Sms::new(&desk.keys, LIMITS, SmsSender::Http(HttpSms::new(&config(&url)).unwrap()));
+    let sms = Sms::new(&desk.keys, LIMITS, SmsSender::Http(Box::new(HttpSms::new(&config(&url)).unwrap())));
     let nobody_has = |n: u32| Phone::parse(&format!("160{n:08}")).unwrap();
     let session = SessionId([1; 16]);
     for n in 0..5 {

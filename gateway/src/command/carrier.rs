@@ -11,7 +11,7 @@ use actors::simulator::{CarrierCounts, Fault, FaultKind, FaultOrder, SimulatedCa
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use crate::dev;
+use crate::dev::carriers::control_of;
 
 /// The control interface is on this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -99,14 +99,14 @@ impl Carrier {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::List => {
-                let text = ask(dev::control_of(&self.data)?, "GET", "/carriers", "")?;
+                let text = ask(control_of(&self.data)?, "GET", "/carriers", "")?;
                 if self.json { print(&text) } else { list(&serde_json::from_str(&text)?) }
             }
             Command::Fault { carrier, kind, ms, status, share } => {
                 let order = FaultOrder { kind, ms, status, share };
                 Fault::read(&order)?;
                 let path = format!("/carriers/{}/fault", carrier.id());
-                let text = ask(dev::control_of(&self.data)?, "PUT", &path, &serde_json::to_string(&order)?)?;
+                let text = ask(control_of(&self.data)?, "PUT", &path, &serde_json::to_string(&order)?)?;
                 if self.json {
                     print(&text);
                 } else {

@@ -112,6 +112,8 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         Ordered::Operator { .. }
         | Ordered::Operators(_)
         | Ordered::Imported(_)
+        | Ordered::Places(_)
+        | Ordered::Units(_)
         | Ordered::Cause { .. }
         | Ordered::Appeals(_)
         | Ordered::Answered { .. }

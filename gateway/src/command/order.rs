@@ -196,6 +196,8 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         | Ordered::Token { .. }
         | Ordered::Revoked { .. }
         | Ordered::Imported(_)
+        | Ordered::Places(_)
+        | Ordered::Units(_)
         | Ordered::Appeals(_)
         | Ordered::Answered { .. }
         | Ordered::Passages(_)

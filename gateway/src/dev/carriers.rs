@@ -10,8 +10,10 @@ use actors::simulator::{
 };
 use anyhow::{Context, ensure};
 use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::{FLEET, Fleet};
 use crate::config;
 use crate::pki::{Authority, Identity, write_new};
 
@@ -23,6 +25,19 @@ const PERMITS: usize = 32;
 pub(crate) const KEY_ID: &str = "development";
 /// No host is called so: what a carrier shows when it is told to have another host's certificate.
 const OTHER_HOST: &str = "another-host.invalid";
+
+/// The simulated carriers of a running city.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Running {
+    pub(super) control: Option<SocketAddr>,
+    simulated: Vec<Simulated>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Simulated {
+    id: String,
+    url: String,
+}
 
 /// Made up, and plausible: well under a second most of the time, seconds now and then.
 const fn latency(carrier: SimulatedCarrier) -> Latency {
@@ -111,6 +126,26 @@ pub(super) fn entries(data: &Path, simulators: &Simulators) -> Vec<config::Carri
         prefixes: carrier.prefixes().iter().map(|&prefix| prefix.to_owned()).collect(),
     };
     SimulatedCarrier::ALL.map(entry).into()
+}
+
+/// What the fleet file says of them.
+pub(super) fn running(simulators: &Simulators) -> Running {
+    let simulated = |carrier: SimulatedCarrier| Simulated {
+        id: carrier.id().to_owned(),
+        url: simulators.url(carrier).to_owned(),
+    };
+    Running { control: Some(simulators.control()), simulated: SimulatedCarrier::ALL.map(simulated).into() }
+}
+
+/// Where a running city's simulated carriers are told what to do.
+pub(crate) fn control_of(data: &Path) -> anyhow::Result<SocketAddr> {
+    let path = data.join(FLEET);
+    let text = std::fs::read(&path).with_context(|| {
+        format!("reading {}; only a development city has simulated carriers", path.display())
+    })?;
+    let fleet: Fleet =
+        serde_json::from_slice(&text).with_context(|| format!("{} does not read", path.display()))?;
+    fleet.carriers.control.context("the city has not run since it got simulated carriers; start it")
 }
 
 #[cfg(test)]

@@ -49,6 +49,11 @@ fn a_ported_number_goes_on_and_is_remembered() {
         let asked = carriers.ask(permit("16300000001")).await;
         assert_eq!((asked.attempts.len(), asked.attempts[0].carrier.as_str()), (1, "china-telecom"));
         assert_eq!((mobile.count(), unicom.count(), telecom.count()), (1, 1, 2));
+        assert_eq!(
+            mobile.seen()[0].field("consent"),
+            telecom.seen()[0].field("consent"),
+            "one query, one name"
+        );
         let asked = carriers.ask(permit("16300000002")).await;
         assert_eq!(asked.attempts.len(), 3, "another number was not ported");
         // It is ported back.

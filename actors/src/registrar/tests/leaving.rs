@@ -71,10 +71,10 @@ fn a_unit_applies_an_operator_decides_and_its_link_leads_to_the_place() {
     let id = registrar.apply_for_unit(code, &me, unit, now()).unwrap();
     let other =
         registrar.apply_for_unit(code, &me, (RegionId(3), PlaceKind::Vehicle, "bus 7"), now()).unwrap();
-    let place = registrar.decide_unit(id, true, &by("community"), now()).unwrap().unwrap();
-    assert_eq!(registrar.decide_unit(other, false, &by("community"), now()).unwrap(), None);
-    assert!(registrar.decide_unit(id, false, &by("community"), now()).is_err(), "decided once");
-    let units = registrar.units_of(code, &me, now()).unwrap();
+    let place = bench.registry.decide_unit(id, true, "li-na", now()).unwrap().unwrap();
+    assert_eq!(bench.registry.decide_unit(other, false, "li-na", now()).unwrap(), None);
+    assert!(bench.registry.decide_unit(id, false, "li-na", now()).is_err(), "decided once");
+    let units = bench.registrar().units_of(code, &me, now()).unwrap();
     let states: Vec<_> = units.iter().map(|unit| (unit.state, unit.place)).collect();
     assert_eq!(states, [(UnitState::Approved, Some(place.id)), (UnitState::Refused, None)]);
     let link = place.link.unwrap();

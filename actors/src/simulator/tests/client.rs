@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -17,6 +16,7 @@ pub(super) const CONSENT: &str = "0123456789abcdef0123456789abcdef";
 
 /// An authority made for one test, with what it has signed.
 pub(super) struct Authority {
+    pub(super) pem: String,
     pub(super) der: CertificateDer<'static>,
     pub(super) own: TlsIdentity,
     pub(super) other_host: TlsIdentity,
@@ -27,7 +27,8 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        let der = params.self_signed(&key).unwrap().der().clone();
+        let certificate = params.self_signed(&key).unwrap();
+        let (pem, der) = (certificate.pem(), certificate.der().clone());
         let issuer = Issuer::new(params, key);
         let sign = |name: &str| {
             let key = KeyPair::generate().unwrap();
@@ -35,7 +36,7 @@ impl Authority {
             let certificate = params.signed_by(&key, &issuer).unwrap().pem();
             TlsIdentity { certificate, key: Zeroizing::new(key.serialize_pem()) }
         };
-        Self { own: sign("localhost"), other_host: sign("elsewhere.example"), der }
+        Self { own: sign("localhost"), other_host: sign("elsewhere.example"), pem, der }
     }
 
     pub(super) fn config(&self) -> SimulatorConfig {
