@@ -191,10 +191,10 @@ fn an_existing_holder_modifies_and_does_not_apply_again() {
     let csv = city.data().join("holders.csv");
     let header = "name,document_kind,document,phone,district,colour,basis,until,qr_text";
     let DemoPerson { name, document, phone, .. } = hubei;
-    let line = format!("{name},id-card,{document},{phone},360102,,,,EARLIER-CODE-1");
+    let line = format!("{name},id-card,{document},{phone},360102,green,declared,,EARLIER-CODE-1");
     std::fs::write(&csv, format!("{header}\n{line}\n")).expect("a file");
     let (status, out, err) = city.signed(1, &["holders", "import", &csv.display().to_string()]);
-    assert!(status.success(), "{out}{err}");
+    assert!(status.success() && out.contains("1 people imported, 0 lines rejected"), "{out}{err}");
     let citizen = Citizen::new(&city, hubei.phone);
     // The phone alone opens nothing: the number may have been somebody else's.
     let stranger = citizen.ask(&["confirm"], &["id-card", demo("clean").document]).expect("an answer");

@@ -41,6 +41,17 @@ fn file(city: &City, version: &str, changes: &[(&str, &str)]) -> String {
     path.display().to_string()
 }
 
+/// Every policy that was in effect is on record, and so is what it changed.
+fn on_record(good: &impl Fn(&[&str]) -> String, milder: &str, told: &str) {
+    let list = good(&["policy", "list"]);
+    let versions: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(versions, ["2020-02-24", "told", "harder", "milder"], "{list}");
+    assert!(list.contains("by the configuration") && list.contains("by chen-jie,liu-yang"), "{list}");
+    assert_eq!(good(&["policy", "show"]), std::fs::read_to_string(milder).expect("the file"));
+    assert_eq!(good(&["policy", "show", "told"]), std::fs::read_to_string(told).expect("the file"));
+    assert!(good(&["audit", "verify"]).contains("3 decisions are as they were made"));
+}
+
 #[test]
 fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
     let mut city = City::start(400, 1);
@@ -108,13 +119,7 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
     run(activate(&milder, &[&health]));
     assert_eq!(shown(&city, green).0, Colour::Yellow, "one operator, where nobody turns red");
 
-    let list = good(&["policy", "list"]);
-    let versions: Vec<&str> = list.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(versions, ["2020-02-24", "told", "harder", "milder"], "{list}");
-    assert!(list.contains("by the configuration") && list.contains("by chen-jie,liu-yang"), "{list}");
-    assert_eq!(good(&["policy", "show"]), std::fs::read_to_string(&milder).expect("the file"));
-    assert_eq!(good(&["policy", "show", "told"]), std::fs::read_to_string(&told).expect("the file"));
-    assert!(good(&["audit", "verify"]).contains("3 decisions are as they were made"));
+    on_record(&good, &milder, &told);
 
     city.kill();
     let offline = city.command(&["policy", "diff", &milder, &harder]).1;

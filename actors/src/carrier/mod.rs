@@ -29,8 +29,9 @@ use crate::supervisor::RestartPolicy;
 use crate::trajectory::{CarrierAnswer, Unavailable};
 use route::{Learned, NumberKey, Plan};
 
-/// All carriers together have this long for one query: the page offers the carriers' own travel page after 5 s.
-pub const QUERY_MAX: Duration = Duration::from_millis(4500);
+/// All carriers together have this long for one query. The page offers the carriers' own travel page after 5 s; an answer that comes
+/// later still arrives there.
+pub const QUERY_MAX: Duration = Duration::from_secs(9);
 /// With less than this left no further carrier is asked.
 const NEXT_LEFT_MIN: Duration = Duration::from_millis(250);
 /// How often a carrier's reserved number is asked for.
@@ -91,7 +92,7 @@ impl CarrierConfig {
             return Err(self.wrong("it may have 1 to 1024 permits"));
         }
         if self.deadline.is_zero() || self.deadline > QUERY_MAX {
-            return Err(self.wrong("its deadline is 0 or more than 4.5 s"));
+            return Err(self.wrong("its deadline is 0 or more than 9 s"));
         }
         Ok(())
     }

@@ -121,10 +121,14 @@ impl RegistrarActor {
             group
         });
         self.office.passed("durable");
+        // Memory follows before another writer gets its turn: of two changes of a code the later one is seen.
+        if let Ok(group) = &group {
+            self.office.follow(&group.later);
+        }
         drop(registry);
         self.seconds.record(clock::since(start).as_secs_f64());
         let panic = match group {
-            Ok(group) => self.end(group),
+            Ok(group) => self.tell(group),
             Err(error) => {
                 self.failed.increment(permits.len() as u64);
                 tracing::error!(%error, acts = permits.len(), "a group of acts is not durable");
@@ -139,15 +143,9 @@ impl RegistrarActor {
         }
     }
 
-    /// The group is durable: memory follows, then the callers are told.
-    fn end(&self, group: Group) -> Option<Box<dyn Any + Send>> {
-        let Group { tells, later, panic } = group;
-        for (code, entry) in later {
-            match entry {
-                Some(entry) => self.office.codes.put(code, entry),
-                None => self.office.codes.remove(code),
-            }
-        }
+    /// The group is durable and memory has followed.
+    fn tell(&self, group: Group) -> Option<Box<dyn Any + Send>> {
+        let Group { tells, later: _, panic } = group;
         for (good, tell) in tells {
             if good { &self.done } else { &self.refused }.increment(1);
             tell(true);
@@ -155,7 +153,8 @@ impl RegistrarActor {
         panic
     }
 
-    /// Colours whose time is over, what still has to follow the policy, and the signature over the decisions. An import may hold the registry; there is another turn.
+    /// Colours whose time is over, what still has to follow the policy, and the signature over the decisions. An import may hold
+    /// the registry; there is another turn.
     fn turn(&mut self) {
         if !self.office.codes.is_loaded() {
             return;
@@ -186,6 +185,15 @@ impl Office {
     fn passed(&self, step: &'static str) {
         if let Some(fault) = &self.fault {
             fault(step);
+        }
+    }
+
+    fn follow(&self, later: &[(CodeId, Option<CodeEntry>)]) {
+        for &(code, entry) in later {
+            match entry {
+                Some(entry) => self.codes.put(code, entry),
+                None => self.codes.remove(code),
+            }
         }
     }
 
