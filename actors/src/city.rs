@@ -76,6 +76,11 @@ pub fn build(registry: &mut Registry, keys: &Keys, people: u32, seed: u64) -> Re
     })
 }
 
+/// Whether a number is of a range that nobody has been given.
+pub(crate) fn is_made_up(phone: &str) -> bool {
+    made_up::values("phone").iter().any(|range| phone.starts_with(range))
+}
+
 /// The report of the city in this registry, if its people are made up.
 pub fn report(registry: &Registry) -> Result<Option<CityReport>, RegistryError> {
     let text = registry.meta("city")?;

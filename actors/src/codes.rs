@@ -95,6 +95,9 @@ struct Table {
     entries: DashMap<CodeId, CodeEntry, RandomState>,
     by_colour: [AtomicU64; Colour::ALL.len()],
     loaded: AtomicBool,
+    /// From when on printed tokens of a code are good; only codes of which one was withdrawn are here.
+    papers: DashMap<CodeId, u32, RandomState>,
+    any_papers: AtomicBool,
 }
 
 /// Every code and its entry; clones share them.
@@ -108,6 +111,8 @@ impl Codes {
             entries: DashMap::with_capacity_and_hasher(capacity, RandomState::default()),
             by_colour: std::array::from_fn(|_| AtomicU64::new(0)),
             loaded: AtomicBool::new(false),
+            papers: DashMap::with_hasher(RandomState::default()),
+            any_papers: AtomicBool::new(false),
         }))
     }
 
@@ -163,6 +168,19 @@ impl Codes {
         if let Some((_, before)) = self.0.entries.remove(&code) {
             self.counter(before).fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Withdraws printed tokens of the code that were made before that moment.
+    pub fn set_paper_from(&self, code: CodeId, good_from_s: u32) {
+        let later = |known: &mut u32| *known = (*known).max(good_from_s);
+        self.0.papers.entry(code).and_modify(later).or_insert(good_from_s);
+        self.0.any_papers.store(true, Ordering::Release);
+    }
+
+    /// Whether a printed token of the code, made at that moment, was withdrawn.
+    pub fn is_paper_withdrawn(&self, code: CodeId, issued_at_s: u32) -> bool {
+        self.0.any_papers.load(Ordering::Acquire)
+            && self.0.papers.get(&code).is_some_and(|good_from_s| issued_at_s < *good_from_s)
     }
 
     /// How many codes there are.

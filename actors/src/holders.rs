@@ -10,8 +10,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use protocol::CodeId;
 use protocol::legacy::LegacyKey;
+use protocol::{CodeId, Colour};
 use ring::digest::{Context, SHA256};
 
 use crate::clock;
@@ -19,10 +19,11 @@ use crate::codes::{CodeEntry, Codes};
 use crate::keys::Keys;
 use crate::registry::imports::Progress;
 use crate::registry::people::Added;
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{RegionRow, Registry, RegistryError};
+use crate::residence::Districts;
 use lines::{Line, Lines};
 use rejects::Rejects;
-use row::{Districts, Header, Reject};
+use row::{Header, Reject};
 
 /// Lines in one transaction: long enough that syncs do not count, short enough that a cut loses seconds.
 const LINES_PER_TRANSACTION: u64 = 10_000;
@@ -37,6 +38,18 @@ pub enum ImportError {
         path: PathBuf,
         /// One that was not found.
         missing: &'static str,
+    },
+    /// The file is not the one that was signed for.
+    #[error("{path} is not the file that was signed; sign it again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line sets a colour, and the import was signed as one that sets none.
+    #[error("{path} sets colours, which takes two operators")]
+    Colours {
+        /// The file.
+        path: PathBuf,
     },
     /// The reject file would overwrite something else.
     #[error("{path} exists and is no reject file")]
@@ -76,17 +89,62 @@ pub struct ImportReport {
     pub resumed: bool,
 }
 
-/// Imports the holders in `csv`: durable first, then in `codes`. `progress` is called after each transaction.
+/// What operators sign for: which file, and whether it may set colours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// Whether yellow and red may be set.
+    pub colours: bool,
+}
+
+/// The file's SHA-256, hexadecimal: what operators sign when they have it imported.
+pub fn sha256(csv: &Path) -> Result<String, ImportError> {
+    let mut file = File::open(csv).map_err(io("opening", csv))?;
+    let (digest, _) = digest_of(&mut file).map_err(io("reading", csv))?;
+    Ok(hex::encode(digest))
+}
+
+/// Whether any line of the file would set a colour that stops somebody. Reads all of it and writes nothing.
+pub fn sets_colours(csv: &Path, regions: Vec<RegionRow>) -> Result<bool, ImportError> {
+    let (now_s, districts) = (now_s(), Districts::new(regions));
+    let file = File::open(csv).map_err(io("opening", csv))?;
+    let mut lines = Lines::new(BufReader::new(file), 0);
+    let header = header(csv, &mut lines)?;
+    while let Some(line) = lines.next().map_err(io("reading", csv))? {
+        if let Line::Whole(line) = line
+            && let Ok(holder) = header.holder(line, &districts, now_s)
+            && stops(holder.entry)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn stops(entry: CodeEntry) -> bool {
+    match entry.colour() {
+        Colour::Yellow | Colour::Red => true,
+        Colour::Green | Colour::Unknown => false,
+    }
+}
+
+fn now_s() -> u32 {
+    u32::try_from(clock::now_ms() / 1000).unwrap_or(u32::MAX)
+}
+
+/// Imports the holders in `csv`: durable first, then in `codes`. `progress` is called after each transaction. A file other than
+/// the one allowed, or a colour that is not allowed, ends it; nothing of the lines around is written.
 pub fn import(
     registry: &mut Registry,
     keys: &Keys,
     codes: &Codes,
-    csv: &Path,
-    rejects: &Path,
+    (csv, rejects): (&Path, &Path),
+    allowed: &Allowed,
     progress: &mut dyn FnMut(&ImportReport),
 ) -> Result<ImportReport, ImportError> {
-    let now_s = u32::try_from(clock::now_ms() / 1000).unwrap_or(u32::MAX);
-    let import = Import { keys: keys.legacy(), codes, csv, rejects, now_s, lines_max: LINES_PER_TRANSACTION };
+    let (keys, now_s) = (keys.legacy(), now_s());
+    let import = Import { keys, codes, csv, rejects, now_s, lines_max: LINES_PER_TRANSACTION, allowed };
     registry.filling(|registry| import.run(registry, progress))
 }
 
@@ -97,6 +155,7 @@ struct Import<'a> {
     rejects: &'a Path,
     now_s: u32,
     lines_max: u64,
+    allowed: &'a Allowed,
 }
 
 /// What every line of one file is read with.
@@ -115,8 +174,11 @@ impl Import<'_> {
     ) -> Result<ImportReport, ImportError> {
         let mut file = File::open(self.csv).map_err(io("opening", self.csv))?;
         let (digest, bytes) = digest_of(&mut file).map_err(io("reading", self.csv))?;
+        if hex::encode(&digest) != self.allowed.sha256 {
+            return Err(ImportError::Changed { path: self.csv.to_owned() });
+        }
         let mut lines = Lines::new(BufReader::new(&mut file), 0);
-        let header = self.header(&mut lines)?;
+        let header = header(self.csv, &mut lines)?;
         let reading = Reading {
             digest,
             header,
@@ -151,14 +213,6 @@ impl Import<'_> {
             progress(&report(&done));
         }
         Ok(report(&done))
-    }
-
-    fn header(&self, lines: &mut Lines<impl Read>) -> Result<Header, ImportError> {
-        let columns = |missing| ImportError::Columns { path: self.csv.to_owned(), missing };
-        match lines.next().map_err(io("reading", self.csv))? {
-            Some(Line::Whole(line)) => Header::parse(line).map_err(columns),
-            Some(Line::TooLong) | None => Err(columns(row::COLUMNS[0])),
-        }
     }
 
     /// The lines of one transaction. Rejects are durable before it is.
@@ -204,11 +258,14 @@ impl Import<'_> {
         registry: &Registry,
         reading: &Reading,
         line: &[u8],
-    ) -> Result<Result<(CodeId, CodeEntry), Reject>, RegistryError> {
+    ) -> Result<Result<(CodeId, CodeEntry), Reject>, ImportError> {
         let holder = match reading.header.holder(line, &reading.districts, self.now_s) {
             Ok(holder) => holder,
             Err(reject) => return Ok(Err(reject)),
         };
+        if stops(holder.entry) && !self.allowed.colours {
+            return Err(ImportError::Colours { path: self.csv.to_owned() });
+        }
         let Some(code) = self.keys.code(reading.gateway, &holder.text) else {
             return Ok(Err(Reject::QrText));
         };
@@ -217,6 +274,14 @@ impl Import<'_> {
             Added::SameDocument => Err(Reject::SameDocument),
             Added::SameCode => Err(Reject::SameQrText),
         })
+    }
+}
+
+fn header(csv: &Path, lines: &mut Lines<impl Read>) -> Result<Header, ImportError> {
+    let columns = |missing| ImportError::Columns { path: csv.to_owned(), missing };
+    match lines.next().map_err(io("reading", csv))? {
+        Some(Line::Whole(line)) => Header::parse(line).map_err(columns),
+        Some(Line::TooLong) | None => Err(columns(row::COLUMNS[0])),
     }
 }
 

@@ -1,13 +1,36 @@
-//! What a scan is answered: pure, a few lookups, no await. Time is an argument; keys and codes are given at start.
+//! What a scan is answered: pure, a few lookups, no await. Time is an argument; keys and codes are given at start, what to advise
+//! is the policy's that is in effect.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 
 use protocol::legacy::LegacyKey;
 use protocol::limits::{TOKEN_GOOD_FOR_S, TOKEN_SKEW_S};
 use protocol::place::PlaceCode;
 use protocol::token::{self, TOKEN_BYTES, Token, TokenError, TokenKeys};
-use protocol::{Advice, Basis, Class, CodeId, Colour, OfflineDecision, Punch, Reason, Scanned, Verdict};
+use protocol::{
+    Advice, Basis, Class, CodeId, Colour, OfflineDecision, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
+};
 
 use crate::codes::{CodeEntry, Codes};
+use crate::policy::{AdviceHere, PolicyInEffect, harshness};
 use crate::record::{Record, ScanKind};
+use crate::registry::PlaceKind;
+
+/// Which places are no checkpoints; clones share it. Written by whoever changes the registry's places, read for each batch.
+#[derive(Clone, Default)]
+pub struct PlaceKinds(Arc<ArcSwap<HashMap<PlaceId, PlaceKind, RandomState>>>);
+
+impl PlaceKinds {
+    /// Takes over what the registry says now.
+    pub fn reload(&self, places: impl IntoIterator<Item = (PlaceId, PlaceKind)>) {
+        let others = places.into_iter().filter(|&(_, kind)| kind != PlaceKind::Checkpoint);
+        self.0.store(Arc::new(others.collect()));
+    }
+}
 
 /// Judges scans.
 pub struct Judge {
@@ -15,6 +38,8 @@ pub struct Judge {
     tokens: TokenKeys,
     legacy: LegacyKey,
     gateway: u16,
+    policy: PolicyInEffect,
+    places: PlaceKinds,
 }
 
 /// A scan, judged.
@@ -30,8 +55,15 @@ pub struct Judged {
 
 impl Judge {
     /// `gateway` is the one under whose number the imported holders' texts were registered.
-    pub const fn new(codes: Codes, tokens: TokenKeys, legacy: LegacyKey, gateway: u16) -> Self {
-        Self { codes, tokens, legacy, gateway }
+    pub const fn new(
+        codes: Codes,
+        tokens: TokenKeys,
+        legacy: LegacyKey,
+        gateway: u16,
+        policy: PolicyInEffect,
+        places: PlaceKinds,
+    ) -> Self {
+        Self { codes, tokens, legacy, gateway, policy, places }
     }
 
     /// The codes it reads.
@@ -39,30 +71,32 @@ impl Judge {
         &self.codes
     }
 
-    /// Judges a scan at that time.
-    pub fn judge(&self, scanned: &Scanned, now_ms: u64) -> Judged {
-        let read = self.read(scanned, now_ms);
-        let entry = read.code().and_then(|code| self.codes.get(code));
-        self.judged(read, entry)
+    /// Judges scans of a region at that time, together, which costs a fraction of one by one. They name no place: that counts as a
+    /// checkpoint.
+    pub fn judge<'a>(
+        &self,
+        region: RegionId,
+        scans: impl Iterator<Item = &'a Scanned>,
+        now_ms: u64,
+    ) -> Vec<Judged> {
+        let policy = self.policy.glance();
+        let here = policy.advice(region, PlaceKind::Checkpoint);
+        self.judge_all(scans, std::iter::repeat(here), now_ms)
     }
 
-    /// Judges scans together, which costs a fraction of one by one: the codes are looked up side by side.
-    pub fn judge_all<'a>(&self, scans: impl Iterator<Item = &'a Scanned>, now_ms: u64) -> Vec<Judged> {
-        let scans: Vec<&Scanned> = scans.collect();
-        let reads = self.read_all(&scans, now_ms);
-        let codes: Vec<CodeId> = reads.iter().filter_map(Read::code).collect();
-        let mut entries = self.codes.get_many(&codes).into_iter();
-        let judged = |read: Read| {
-            let entry = if read.code().is_some() { entries.next().flatten() } else { None };
-            self.judged(read, entry)
-        };
-        reads.into_iter().map(judged).collect()
-    }
-
-    /// Judges punches. What a device decided while it was offline is kept as made: to judge it again now would rewrite what
-    /// happened at the gate.
-    pub fn records(&self, punches: &[Punch], now_ms: u64) -> Vec<Record> {
-        let judged = self.judge_all(punches.iter().map(|punch| &punch.scanned), now_ms);
+    /// Judges punches of a region. What a device decided while it was offline is kept as made: to judge it again now would rewrite
+    /// what happened at the gate.
+    pub fn records(&self, region: RegionId, punches: &[Punch], now_ms: u64) -> Vec<Record> {
+        let (policy, places) = (self.policy.glance(), self.places.0.load());
+        let mut last = None;
+        let here = punches.iter().map(|punch| match last {
+            Some((place, here)) if place == punch.place => here,
+            Some(_) | None => {
+                let kind = places.get(&punch.place).copied().unwrap_or(PlaceKind::Checkpoint);
+                last.insert((punch.place, policy.advice(region, kind))).1
+            }
+        });
+        let judged = self.judge_all(punches.iter().map(|punch| &punch.scanned), here, now_ms);
         let record = |(punch, judged): (&Punch, Judged)| Record {
             code: judged.code,
             kind: judged.kind,
@@ -75,13 +109,31 @@ impl Judge {
         punches.iter().zip(judged).map(record).collect()
     }
 
+    /// Codes are looked up side by side; `here` has what is advised for each scan.
+    fn judge_all<'a, 'b>(
+        &self,
+        scans: impl Iterator<Item = &'a Scanned>,
+        here: impl Iterator<Item = &'b AdviceHere>,
+        now_ms: u64,
+    ) -> Vec<Judged> {
+        let scans: Vec<&Scanned> = scans.collect();
+        let reads = self.read_all(&scans, now_ms);
+        let codes: Vec<CodeId> = reads.iter().filter_map(Read::code).collect();
+        let mut entries = self.codes.get_many(&codes).into_iter();
+        let judged = |(read, here): (Read, &AdviceHere)| {
+            let entry = if read.code().is_some() { entries.next().flatten() } else { None };
+            self.judged(read, entry, here)
+        };
+        reads.into_iter().zip(here).map(judged).collect()
+    }
+
     fn read_all(&self, scans: &[&Scanned], now_ms: u64) -> Vec<Read> {
         let token =
             |scanned: &&Scanned| if let Scanned::Token(bytes) = scanned { Some(*bytes) } else { None };
         let tokens: Vec<[u8; TOKEN_BYTES]> = scans.iter().filter_map(token).collect();
         let mut opened = self.tokens.open_all(&tokens).into_iter();
         let read = |scanned: &&Scanned| match token(scanned).and_then(|_| opened.next()) {
-            Some(opened) => read_opened(opened, now_ms),
+            Some(opened) => self.read_opened(opened, now_ms),
             None => self.read(scanned, now_ms),
         };
         scans.iter().map(read).collect()
@@ -89,7 +141,7 @@ impl Judge {
 
     fn read(&self, scanned: &Scanned, now_ms: u64) -> Read {
         match scanned {
-            Scanned::Token(bytes) => read_opened(self.tokens.open(bytes), now_ms),
+            Scanned::Token(bytes) => self.read_opened(self.tokens.open(bytes), now_ms),
             Scanned::Text(text) => self.read_text(text, now_ms),
             Scanned::SignedIn(code) => {
                 Read::Code { code: *code, kind: ScanKind::SignedIn, shown_as: Class::Person }
@@ -105,7 +157,7 @@ impl Judge {
     fn read_text(&self, text: &str, now_ms: u64) -> Read {
         let opened = token::from_text(text).map(|bytes: [u8; TOKEN_BYTES]| self.tokens.open(&bytes));
         let reason = match opened {
-            Some(Ok(token)) => return read_token(token, now_ms),
+            Some(Ok(token)) => return self.read_token(token, now_ms),
             Some(Err(error)) => reason_of(error),
             None if PlaceCode::from_link(text).is_some() => return Read::Judged(rejected(Reason::PlaceCode)),
             None => Reason::NotACode,
@@ -116,7 +168,27 @@ impl Judge {
         }
     }
 
-    fn judged(&self, read: Read, entry: Option<CodeEntry>) -> Judged {
+    fn read_opened(&self, opened: Result<Token, TokenError>, now_ms: u64) -> Read {
+        match opened {
+            Ok(token) => self.read_token(token, now_ms),
+            Err(error) => Read::Judged(rejected(reason_of(error))),
+        }
+    }
+
+    fn read_token(&self, token: Token, now_ms: u64) -> Read {
+        let withdrawn =
+            || token.class == Class::Paper && self.codes.is_paper_withdrawn(token.code, token.issued_at_s);
+        match out_of_time(token, now_ms).or_else(|| withdrawn().then_some(Reason::Expired)) {
+            Some(reason) => Read::Judged(Judged {
+                verdict: Verdict::not_a_pass_code(reason),
+                code: Some(token.code),
+                kind: ScanKind::Token,
+            }),
+            None => Read::Code { code: token.code, kind: ScanKind::Token, shown_as: token.class },
+        }
+    }
+
+    fn judged(&self, read: Read, entry: Option<CodeEntry>, here: &AdviceHere) -> Judged {
         let (code, kind) = match read {
             Read::Judged(judged) => return judged,
             Read::Code { code, kind, .. } => (Some(code), kind),
@@ -126,9 +198,9 @@ impl Judge {
             return Judged { verdict: Verdict::ask_staff(Reason::NotLoaded), code, kind };
         }
         let verdict = match (read, entry) {
-            (Read::Code { shown_as, .. }, Some(entry)) => verdict_of(entry, shown_as),
+            (Read::Code { shown_as, .. }, Some(entry)) => verdict_of(entry, shown_as, here),
             (Read::Legacy { .. }, Some(entry)) if entry.class() == Class::Imported => {
-                verdict_of(entry, Class::Imported)
+                verdict_of(entry, Class::Imported, here)
             }
             (Read::Legacy { otherwise, .. }, _) => return rejected(otherwise),
             (Read::Code { .. } | Read::Judged(_), _) => Verdict::not_a_pass_code(Reason::NotRegistered),
@@ -159,24 +231,6 @@ impl Read {
             Self::Judged(_) => None,
             Self::Code { code, .. } | Self::Legacy { code, .. } => Some(*code),
         }
-    }
-}
-
-fn read_opened(opened: Result<Token, TokenError>, now_ms: u64) -> Read {
-    match opened {
-        Ok(token) => read_token(token, now_ms),
-        Err(error) => Read::Judged(rejected(reason_of(error))),
-    }
-}
-
-const fn read_token(token: Token, now_ms: u64) -> Read {
-    match out_of_time(token, now_ms) {
-        Some(reason) => Read::Judged(Judged {
-            verdict: Verdict::not_a_pass_code(reason),
-            code: Some(token.code),
-            kind: ScanKind::Token,
-        }),
-        None => Read::Code { code: token.code, kind: ScanKind::Token, shown_as: token.class },
     }
 }
 
@@ -212,16 +266,20 @@ const fn out_of_time(token: Token, now_ms: u64) -> Option<Reason> {
     if now_s > good_until_s { Some(Reason::Expired) } else { None }
 }
 
-fn verdict_of(entry: CodeEntry, shown_as: Class) -> Verdict {
+fn verdict_of(entry: CodeEntry, shown_as: Class, here: &AdviceHere) -> Verdict {
+    let (colour, basis) = (entry.colour(), entry.basis());
     let with_document = goes_with_a_document(entry.class()) || goes_with_a_document(shown_as);
-    let (advice, reason) = match entry.colour() {
-        Colour::Green if with_document => (Advice::CheckDocument, Reason::DocumentClass),
-        Colour::Green => (Advice::Pass, Reason::Clear),
-        Colour::Yellow => (Advice::AskStaff, Reason::Caution),
-        Colour::Red => (Advice::Stop, Reason::ActiveCause),
-        Colour::Unknown => (Advice::AskStaff, Reason::ColourUnknown),
+    let reason = match colour {
+        Colour::Green if with_document => Reason::DocumentClass,
+        Colour::Green => Reason::Clear,
+        Colour::Yellow => Reason::Caution,
+        Colour::Red => Reason::ActiveCause,
+        Colour::Unknown => Reason::ColourUnknown,
     };
-    Verdict { colour: entry.colour(), advice, basis: entry.basis(), reason }
+    let advised = here.of(colour, basis);
+    let too_mild = with_document && harshness(advised) < harshness(Advice::CheckDocument);
+    let advice = if too_mild { Advice::CheckDocument } else { advised };
+    Verdict { colour, advice, basis, reason }
 }
 
 const fn goes_with_a_document(class: Class) -> bool {

@@ -205,6 +205,11 @@ impl Keys {
         current_of(&ids).expect("load has found one")
     }
 
+    /// The key that seals printed tokens now.
+    pub fn current_paper(&self) -> u8 {
+        self.tokens.iter().map(|(id, _)| *id).filter(|&id| is_paper(id)).max().expect("load has found one")
+    }
+
     /// A token key's bytes, for a development fleet's devices that make their own tokens.
     pub fn token_key_bytes(&self, id: u8) -> Option<&[u8; TOKEN_KEY_BYTES]> {
         self.tokens.iter().find(|(known, _)| *known == id).map(|(_, key)| &**key)

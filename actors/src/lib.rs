@@ -1,6 +1,7 @@
 //! State and rules of Changtong Gateway. actix is private to this crate: others see typed handles.
 
 pub mod audit;
+pub mod carrier;
 pub mod city;
 pub mod clock;
 pub mod codes;
@@ -10,12 +11,17 @@ pub mod holders;
 pub mod judge;
 pub mod keys;
 pub mod ledger;
+pub mod lookups;
 pub mod operators;
 pub mod policy;
+pub mod query;
 pub mod record;
 pub mod region;
 pub mod registrar;
 pub mod registry;
+pub mod residence;
+pub mod simulator;
+pub mod sms;
 pub mod supervisor;
 pub mod trajectory;
 pub mod watchdog;

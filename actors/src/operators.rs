@@ -23,11 +23,11 @@ const NAME_CHARS_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Adds and revokes operators.
+    /// Operators and devices.
     Admin,
-    /// Sets and clears causes for an authority.
+    /// Causes, appeals and imports, for an authority.
     Health,
-    /// Looks things up, with a case.
+    /// Look-ups and exports, with a case.
     Records,
 }
 
@@ -202,6 +202,23 @@ pub struct Signed {
     pub operators: String,
 }
 
+impl Signed {
+    /// The operators, one by one.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.operators.split(',')
+    }
+
+    /// Refuses what an operator signed who was revoked since: what takes long is checked again before anything is shown.
+    pub fn still_good(&self, registry: &Registry) -> Result<(), OrderError> {
+        for name in self.names() {
+            if registry.operator(name)?.is_none_or(|operator| operator.revoked) {
+                return Err(OrderError::Forged { name: name.to_owned() });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Checks an order and notes it, so that it is good once.
 pub fn accept(
     registry: &mut Registry,
@@ -216,7 +233,9 @@ pub fn accept(
     let mut signed: Vec<Operator> = Vec::new();
     for signature in signatures.iter().take(SIGNATURES_MAX) {
         let operator = check(registry, order, signature)?;
-        if operator.roles.contains(&role) && !signed.contains(&operator) {
+        // One person is one, under however many names.
+        let known = |other: &Operator| other.name == operator.name || other.public_key == operator.public_key;
+        if operator.roles.contains(&role) && !signed.iter().any(known) {
             signed.push(operator);
         }
     }
@@ -245,6 +264,14 @@ fn check(registry: &Registry, order: &Order, signature: &Signature) -> Result<Op
     if good { Ok(operator) } else { Err(forged()) }
 }
 
+/// Adds the first operator of a registry, whom nobody can sign for; refused once there is one.
+pub fn add_first(registry: &mut Registry, operator: &Operator) -> Result<(), OrderError> {
+    if registry.operators()?.is_empty() {
+        return add(registry, operator);
+    }
+    Err(OrderError::Signatures { needed: 1, role: Role::Admin.name(), given: 0 })
+}
+
 /// Adds an operator. The first one of a registry has to be able to add others.
 pub fn add(registry: &mut Registry, operator: &Operator) -> Result<(), OrderError> {
     for name in [&operator.name, &operator.authority] {
@@ -253,15 +280,19 @@ pub fn add(registry: &mut Registry, operator: &Operator) -> Result<(), OrderErro
             return Err(OrderError::Invalid("names have 1 to 32 small letters, digits or hyphens"));
         }
     }
-    if ["citizen", "carrier", "clock", "former-system"].contains(&operator.authority.as_str()) {
+    if ["citizen", "carrier", "clock", "former-system", "policy"].contains(&operator.authority.as_str()) {
         return Err(OrderError::Invalid("that is no authority of people"));
     }
     if operator.roles.is_empty() || hex::decode(&operator.public_key).map_or(0, |key| key.len()) != 32 {
         return Err(OrderError::Invalid("an operator has a role and an Ed25519 key of 32 bytes"));
     }
     registry.transaction(|registry| {
-        if registry.operators()?.is_empty() && !operator.roles.contains(&Role::Admin) {
+        let others = registry.operators()?;
+        if others.is_empty() && !operator.roles.contains(&Role::Admin) {
             return Err(OrderError::Invalid("the first operator has the role admin, to add the others"));
+        }
+        if others.iter().any(|other| other.public_key.eq_ignore_ascii_case(&operator.public_key)) {
+            return Err(OrderError::Invalid("that key is another operator's: each has an own one"));
         }
         Ok(registry.insert_operator(operator)?)
     })

@@ -1,12 +1,16 @@
 //! People's acts on their codes: consent, query, form, cause. Each is one transaction of the registry: it happened whole, or it did
 //! not; the colours in memory follow what is durable. A punch comes nowhere near this: it never changes a colour.
 
+mod activation;
 mod actor;
+pub mod appeals;
 mod by_hand;
 mod forms;
 mod handle;
+mod leaving;
 mod queries;
 mod receipts;
+mod signin;
 
 use std::sync::Arc;
 
@@ -16,10 +20,13 @@ use crate::codes::{CodeEntry, Codes};
 use crate::policy::{Policy, SubmitError};
 use crate::registry::{CauseRow, DecisionRow, Registry, RegistryError};
 
+pub use by_hand::{MANUAL_REDS_HOUR_MAX, is_burst_of_reds};
 pub use forms::{Form, Taken};
 pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
+pub use leaving::Paper;
 pub use queries::{FORM_S_MAX, QueryPermit};
 pub use receipts::{RECEIPT_BYTES, RECEIPT_S_MAX, Receipt};
+pub use signin::{CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, PROVEN_DAYS};
 
 /// Why an act is not done.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +46,42 @@ pub enum RegistrarError {
     /// Somebody has that document with another phone. Says nothing about them.
     #[error("this document is registered with another phone; sign in with that one, or ask at an office")]
     OtherPhone,
+    /// No SMS code has shown this phone, or too long ago.
+    #[error("the phone is not proven (any more); ask for a code by SMS")]
+    NotProven,
+    /// The phone does not open that code. Whether there is such a code is not said.
+    #[error("that code is not one of this phone's; sign in, or show the document")]
+    NotYours,
+    /// Too many documents were tried with the phone today.
+    #[error("too many documents were tried today; try again tomorrow, or ask at an office")]
+    Tries,
+    /// The phone has as many codes as one may.
+    #[error("this phone has as many codes as one may; a ward may take a phone of its own")]
+    PhoneFull,
+    /// A ward is no guardian, has one guardian, and is not its own.
+    #[error("a ward has one guardian, who is nobody's ward")]
+    Ward,
+    /// Who has wards does not leave them behind.
+    #[error("there are wards; withdraw them first, or let them take phones of their own")]
+    HasWards,
+    /// Something that was written cannot be so.
+    #[error("{0}")]
+    Person(&'static str),
     /// A cause that this authority may not set or clear.
     #[error("{0}")]
     Cause(&'static str),
+    /// Decisions name their policy by its version, so each has its own.
+    #[error("policy {version} is or was in effect already; give a changed one a new version")]
+    PolicyVersion {
+        /// Which.
+        version: String,
+    },
+    /// An appeal that cannot be made, or not be answered so.
+    #[error("{0}")]
+    Appeal(&'static str),
+    /// Codes still follow the last one.
+    #[error("the last policy is still being applied to the codes; activate the next one when that is done")]
+    PolicyUnderWay,
     /// More acts wait than may.
     #[error("too many acts wait to be recorded; try again in a moment")]
     Busy,
@@ -93,6 +133,14 @@ impl<'a> Registrar<'a> {
         }
     }
 
+    /// The code is registered no more; memory follows as in [`Self::put`].
+    fn forget(&mut self, code: CodeId) {
+        match &mut self.later {
+            Some(later) => later.push((code, None)),
+            None => self.codes.remove(code),
+        }
+    }
+
     /// A step of an act is done; the next one follows.
     fn passed(&self, step: &'static str) {
         if let Some(fault) = &self.fault {
@@ -110,5 +158,7 @@ impl<'a> Registrar<'a> {
 
 #[cfg(test)]
 mod group_tests;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;

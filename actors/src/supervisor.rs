@@ -80,7 +80,7 @@ struct Shared<A: Actor<Context = Context<A>>> {
     parked: AtomicBool,
     restarts: AtomicU64,
     restarts_total: metrics::Counter,
-    region_parked: metrics::Gauge,
+    parked_gauge: metrics::Gauge,
 }
 
 /// Where a supervised actor is reached. The actor ends when the last of these is dropped.
@@ -113,29 +113,29 @@ impl<A: Actor<Context = Context<A>>> Post<A> {
 }
 
 /// Starts an actor on the current arbiter and keeps it alive. `make` makes it at first and after parking; its own
-/// `restarting` has to bring it back to a fresh state in between.
-pub(crate) fn supervise<A>(name: String, policy: RestartPolicy, make: impl Fn() -> A + 'static) -> Post<A>
+/// `restarting` has to bring it back to a fresh state in between. `parked_gauge` is 1 while it is parked.
+pub(crate) fn supervise<A>(
+    name: String,
+    policy: RestartPolicy,
+    parked_gauge: metrics::Gauge,
+    make: impl Fn() -> A + 'static,
+) -> Post<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
     let (addr, life) = give_life(&make);
     let shared = Shared {
         restarts_total: metrics::counter!(metric::RESTARTS, "actor" => name.clone()),
-        region_parked: metrics::gauge!(metric::REGION_PARKED, "region" => region_of(&name)),
+        parked_gauge,
         name,
         addr: RwLock::new(addr),
         parked: AtomicBool::new(false),
         restarts: AtomicU64::new(0),
     };
-    shared.region_parked.set(0.0);
+    shared.parked_gauge.set(0.0);
     let post = Post(Arc::new(shared));
     actix_rt::spawn(keep_alive(Arc::downgrade(&post.0), policy, make, life));
     post
-}
-
-/// Actors of regions are named after them; the label is the region's number, as in every other metric.
-fn region_of(name: &str) -> String {
-    name.strip_prefix("region-").unwrap_or(name).to_owned()
 }
 
 type Life<A> = ContextFut<A, Context<A>>;
@@ -222,7 +222,7 @@ impl<A: Actor<Context = Context<A>>> Shared<A> {
 
     fn set_parked(&self, parked: bool) {
         self.parked.store(parked, Ordering::Release);
-        self.region_parked.set(f64::from(u8::from(parked)));
+        self.parked_gauge.set(f64::from(u8::from(parked)));
     }
 
     fn count_restart(&self) {

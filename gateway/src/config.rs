@@ -1,6 +1,9 @@
 //! `changtong serve --config FILE`: one TOML file. There is no default for a secret or for where one lies, an unknown key is an
 //! error, and what is wrong is named with its line.
 
+mod carriers;
+mod sms;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +11,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::process::Settings;
+pub(crate) use carriers::Carrier;
+pub(crate) use sms::Sms;
 
 /// A closed segment is read as a whole: 256 MiB is a busy hour and fits memory many times.
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
@@ -27,6 +32,9 @@ struct File {
     enrol: Enrol,
     #[serde(default)]
     ledger: LedgerSection,
+    #[serde(default)]
+    carrier: Vec<Carrier>,
+    sms: Option<sms::Service>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +99,8 @@ fn parse(text: &str, path: &Path) -> anyhow::Result<Settings> {
         queue_punches_max: file.ledger.queue_punches_max,
         retention_days: RETENTION_DAYS,
         policy: file.policy,
+        carriers: file.carrier,
+        sms: file.sms.map_or(Sms::Off, Sms::Service),
     })
 }
 
@@ -105,6 +115,12 @@ mod tests {
         let settings = parse(EXAMPLE, Path::new("example")).unwrap();
         assert_eq!(settings.segment_bytes_max, SEGMENT_BYTES);
         assert_eq!(settings.queue_punches_max, QUEUE_PUNCHES);
+        let [mobile, unicom, telecom] = &settings.carriers[..] else {
+            panic!("the notice names three carriers")
+        };
+        assert_eq!([&mobile.id, &unicom.id, &telecom.id], ["china-mobile", "china-unicom", "china-telecom"]);
+        // What the example says of the first is what the others have by default.
+        assert_eq!((mobile.permits, mobile.deadline_ms), (unicom.permits, unicom.deadline_ms));
     }
 
     #[test]
@@ -114,6 +130,7 @@ mod tests {
             ("segment_bytes_max = 268435456", "segment_bytes_max = -1", "file:"),
             ("listen = \"127.0.0.1:9464\"", "listen = 9464", "file:"),
             ("keys = \"/etc/changtong/keys\"", "keys = \"/var/lib/changtong/keys\"", "outside data"),
+            ("permits = 16", "permit = 16", "unknown field `permit`"),
             ("data = \"/var/lib/changtong\"", "", "missing field `data`"),
         ] {
             assert!(EXAMPLE.contains(from), "{from}");

@@ -1,6 +1,9 @@
 //! The development city: everything a gateway needs, made up, in one directory, with nothing to prepare. `fleet.json` tells
 //! devices and load tests where everything is.
 
+pub(crate) mod carriers;
+mod staff;
+
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,19 +13,23 @@ use actors::city;
 use actors::keys::Keys;
 use actors::policy;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
+use actors::sms::{DevelopmentSms, ShownSms};
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
+use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings};
+
+pub(crate) use staff::first_operator;
 
 const PLACES_A_REGION: u32 = 4;
 const CONCENTRATORS: u64 = 10;
 const HANDHELDS: u64 = 10;
 /// Development certificates are not renewed.
 const CERTIFICATE_DAYS: i64 = 365;
+const SEED: u64 = 2020;
 const FLEET: &str = "fleet.json";
 const POLICY: &str = "policy.toml";
 const CODES: &str = "codes.csv";
@@ -41,6 +48,9 @@ pub(crate) struct Dev {
     /// TCP address for enrolment.
     #[arg(long, default_value = "127.0.0.1:7444")]
     enrol: SocketAddr,
+    /// TCP address, on this machine, at which faults of the simulated carriers are switched.
+    #[arg(long, default_value = "127.0.0.1:7445")]
+    control: SocketAddr,
     /// People of a new city.
     #[arg(long, default_value_t = 50_000)]
     people: u32,
@@ -48,7 +58,7 @@ pub(crate) struct Dev {
     #[arg(long, default_value_t = 190)]
     devices: u64,
     /// What a new city is made from.
-    #[arg(long, default_value_t = 2020)]
+    #[arg(long, default_value_t = SEED)]
     seed: u64,
 }
 
@@ -60,9 +70,10 @@ impl Default for Dev {
             quic: parse("127.0.0.1:7443"),
             http: parse("127.0.0.1:9464"),
             enrol: parse("127.0.0.1:7444"),
+            control: parse("127.0.0.1:7445"),
             people: 50_000,
             devices: 190,
-            seed: 2020,
+            seed: SEED,
         }
     }
 }
@@ -82,7 +93,19 @@ struct Fleet {
     token_key: TokenKey,
     codes: PathBuf,
     legacy_samples: Vec<LegacySample>,
+    /// Key files of operators who sign.
+    #[serde(default)]
+    operators: Vec<PathBuf>,
     devices: Vec<Device>,
+    /// What the simulated carriers are made from, too; a city of an older release had no carriers.
+    #[serde(default = "first_seed")]
+    seed: u64,
+    #[serde(default)]
+    carriers: carriers::Running,
+}
+
+const fn first_seed() -> u64 {
+    SEED
 }
 
 #[derive(Serialize, Deserialize)]
@@ -123,18 +146,26 @@ impl Dev {
             .with_context(|| format!("{} is no development city: reading {FLEET}", data.display()))?;
         let mut fleet: Fleet = serde_json::from_slice(&fleet)
             .with_context(|| format!("{} does not read; remove the directory", fleet_path.display()))?;
-        let settings = self.settings(&data);
+        let mut settings = self.settings(&data);
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }
-        process::run(&settings, |addresses| {
+        let simulators = carriers::start(&data, self.control, fleet.seed)?;
+        fleet.carriers = carriers::running(&simulators);
+        settings.carriers = carriers::entries(&data, &simulators);
+        if fleet.operators.is_empty() {
+            fleet.operators = staff::employ_late(&data, &settings)?;
+        }
+        let code = process::run(&settings, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
             fleet.binary = std::env::current_exe()?;
             write_fleet(&fleet_path, &fleet)?;
             tell(&data, &fleet, addresses);
             Ok(())
-        })
+        })?;
+        simulators.stop();
+        Ok(code)
     }
 
     fn settings(&self, data: &Path) -> Settings {
@@ -151,6 +182,8 @@ impl Dev {
             queue_punches_max: QUEUE_PUNCHES,
             retention_days: RETENTION_DAYS,
             policy: data.join(POLICY),
+            carriers: Vec::new(),
+            sms: config::Sms::Development(DevelopmentSms::new(show_sms)),
         }
     }
 
@@ -216,8 +249,12 @@ impl Dev {
                 .into_iter()
                 .map(|(text, colour)| LegacySample { text, colour })
                 .collect(),
+            operators: staff::employ(&mut registry, fresh, target)?,
             devices,
+            seed: self.seed,
+            carriers: carriers::Running::default(),
         };
+        carriers::make_keys(fresh)?;
         write_fleet(&fresh.join(FLEET), &fleet)
     }
 
@@ -317,12 +354,21 @@ fn write_fleet(path: &Path, fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[allow(clippy::print_stdout, reason = "in development the terminal is the phone")]
+fn show_sms(sms: &ShownSms) {
+    println!("  SMS to {}: {}", sms.phone, sms.code);
+}
+
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
     println!("Changtong Gateway, development city in {}", data.display());
     println!("  devices   QUIC   {}   {} of them enrolled", addresses.quic, fleet.devices.len());
     println!("  enrolment HTTPS  {}", addresses.enrol);
     println!("  metrics   HTTP   http://{}/metrics  /live  /ready", addresses.http);
+    if let Some(control) = fleet.carriers.control {
+        println!("  carriers  HTTPS  3 simulated; faults are switched at http://{control}/carriers");
+    }
+    println!("  SMS       HTTP   http://{}/dev/sms", addresses.http);
     println!("  fleet file       {}", data.join(FLEET).display());
     println!("Next, in another terminal:");
     println!(
@@ -330,5 +376,6 @@ fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
         data.display()
     );
     println!("  curl -s http://{}/metrics | grep changtong_punches", addresses.http);
+    println!("  changtong carrier people --data {}", data.display());
     println!("Ctrl-C ends it in good order; the city is there again at the next start.");
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
 use actors::front::{self, FrontHandle};
+use actors::sms::{DevelopmentSms, ShownSms};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
@@ -84,6 +85,7 @@ pub(crate) async fn start(
     listener: TcpListener,
     metrics: PrometheusHandle,
     readiness: Readiness,
+    inbox: Option<DevelopmentSms>,
 ) -> anyhow::Result<Http> {
     let (sender, receiver) = oneshot::channel();
     let front = front::spawn("http", move || async move {
@@ -96,12 +98,18 @@ pub(crate) async fn start(
             }
         });
         let app = move || {
+            let inbox = inbox.clone();
             App::new()
                 .app_data(web::Data::new(metrics.clone()))
                 .app_data(web::Data::new(readiness.clone()))
                 .route("/metrics", web::get().to(render))
                 .route("/live", web::get().to(async || "live\n"))
                 .route("/ready", web::get().to(ready))
+                .configure(move |config| {
+                    if let Some(inbox) = inbox {
+                        config.app_data(web::Data::new(inbox)).route("/dev/sms", web::get().to(messages));
+                    }
+                })
         };
         match HttpServer::new(app).workers(1).disable_signals().listen(listener) {
             Ok(server) => {
@@ -121,6 +129,12 @@ pub(crate) async fn start(
 
 async fn render(metrics: web::Data<PrometheusHandle>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
+}
+
+/// In development the messages that would have been sent, the newest first.
+async fn messages(inbox: web::Data<DevelopmentSms>) -> HttpResponse {
+    let line = |sms: ShownSms| serde_json::json!({"phone": sms.phone, "code": sms.code, "at_s": sms.at_s});
+    HttpResponse::Ok().json(inbox.shown().into_iter().map(line).collect::<Vec<_>>())
 }
 
 async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {

@@ -1,18 +1,23 @@
 //! `changtong`: the gateway, its development city, and the commands of its operators.
 
 mod admin;
+mod alarms;
 mod cli;
 mod command;
 mod config;
+mod counter;
 mod dev;
 mod enrol;
 mod fleet;
 mod http;
 mod orders;
 mod pki;
+mod policies;
 mod process;
 mod quic;
+mod running;
 mod telemetry;
+mod trajectory;
 
 use std::process::ExitCode;
 

@@ -1,24 +1,32 @@
-//! Acts that operators sign: who is an operator, causes by hand, and why a code has its colour. An order is one JSON text with a
-//! signature for each operator; what it takes stands here, and nothing is done before it is checked.
+//! What operators sign: everything that changes something or shows people. An order is one JSON text with a signature for each
+//! operator; which role it takes, and how many, stands here, and nothing is done before it is checked. What is done stands in the
+//! files below.
 
+mod devices;
+mod health;
+mod lines;
+mod people;
+mod places;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use actors::audit::Receipt;
 use actors::clock;
+use actors::holders::{self, Allowed, ImportReport};
+use actors::lookups::Contact;
 use actors::operators::{self, Operator, Order, Role, Signature, Signed};
-use actors::policy::{CauseKind, Policy};
-use actors::registrar::{Registrar, Why};
-use actors::registry::{AccessRow, Registry};
+use actors::policy::{CauseKind, Policy, PolicyDiff};
 use actors::trajectory::day_of;
 use anyhow::{Context, bail};
-use protocol::{CodeId, Colour};
+use protocol::CodeId;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
+use crate::policies;
 use crate::process::Admin;
-
-/// Cases are numbers of other registers.
-const CASE_CHARS_MAX: usize = 64;
+pub(crate) use devices::ENROLMENT_S;
+pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
+pub(crate) use places::{PlaceAct, PlaceLine, UnitLine};
 
 /// What can be ordered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +42,33 @@ pub(crate) enum OrderedAct {
         name: String,
     },
     ListOperators,
+    /// Every device.
+    ListDevices,
+    /// A new device, and a token with which it fetches its certificate.
+    EnrolDevice {
+        class: String,
+        name: String,
+        regions: Vec<u16>,
+        places: Option<Vec<u32>>,
+    },
+    /// A token with which a known device fetches another certificate; the old one is good until then.
+    RenewDevice {
+        device: u64,
+    },
+    /// The device's certificate is good no more, and its connection is closed.
+    RevokeDevice {
+        device: u64,
+    },
+    /// People who already hold a code, from a file on the gateway's machine: the one with that digest and no other.
+    ImportHolders {
+        csv: PathBuf,
+        sha256: String,
+        rejects: PathBuf,
+    },
+    /// Places and units.
+    Places {
+        act: PlaceAct,
+    },
     AddCause {
         code: u64,
         kind: String,
@@ -43,8 +78,41 @@ pub(crate) enum OrderedAct {
     ClearCause {
         cause: i64,
     },
+    ActivatePolicy {
+        /// What errors name.
+        file: String,
+        text: String,
+    },
+    /// The open appeals that went to the operator's authority.
+    ListAppeals,
+    AnswerAppeal {
+        appeal: i64,
+        granted: bool,
+        text: String,
+    },
     Why {
         code: u64,
+        case: String,
+    },
+    /// Who looked at a code.
+    Accesses {
+        code: u64,
+        case: String,
+    },
+    /// Name and phone of a code's holder.
+    Contact {
+        code: u64,
+        case: String,
+    },
+    /// Who passed a place in a stretch of time, milliseconds since 1970 UTC.
+    Passages {
+        place: u32,
+        from_ms: u64,
+        to_ms: u64,
+        case: String,
+    },
+    /// Everybody's passages are about to be read from the punch log.
+    ExportLedger {
         case: String,
     },
 }
@@ -55,81 +123,175 @@ pub(crate) enum OrderedAct {
 pub(crate) enum Ordered {
     Operator { name: String },
     Operators(Vec<Operator>),
+    Devices(Vec<DeviceLine>),
+    Token { device: u64, token: String, expires_s: u64 },
+    Revoked { device: u64 },
+    Imported(ImportReport),
+    Places(Vec<PlaceLine>),
+    Units(Vec<UnitLine>),
     Cause { cause: i64, code: u64, colour: String },
+    Appeals(Vec<AppealLine>),
+    Answered { appeal: i64, code: u64, colour: String },
+    Policy { version: String, diff: PolicyDiff },
     Why(WhyReport),
+    Accesses(Vec<AccessLine>),
+    Contact(Contact),
+    Passages(PassagesReport),
+    OnRecord,
 }
 
-/// Why a code has its colour, for people and programs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct WhyReport {
-    pub(crate) colour: String,
-    pub(crate) basis: String,
-    /// Seconds since 1970 UTC.
-    pub(crate) next_change_s: Option<u64>,
-    pub(crate) causes: Vec<CauseLine>,
-    pub(crate) decisions: Vec<DecisionLine>,
-    pub(crate) accesses: usize,
-    /// For the citizen: the last decision, and the proof that it is on record.
-    pub(crate) receipt: Option<Receipt>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct CauseLine {
-    pub(crate) cause: i64,
-    pub(crate) kind: String,
-    pub(crate) colour: String,
-    pub(crate) authority: String,
-    pub(crate) policy: String,
-    pub(crate) from_s: u64,
-    pub(crate) until_s: u64,
-    pub(crate) cleared_s: Option<u64>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct DecisionLine {
-    pub(crate) decision: i64,
-    pub(crate) at_s: u64,
-    pub(crate) from: String,
-    pub(crate) to: String,
-    pub(crate) authority: String,
-    pub(crate) operators: String,
-}
-
-/// Carries out an order, if enough operators signed it that may.
-pub(crate) fn perform(order: &Order, signatures: &[Signature], admin: &Admin) -> anyhow::Result<Ordered> {
+/// Carries out an order, if enough operators signed it that may. `progress` hears how far an import is.
+pub(crate) fn perform(
+    order: &Order,
+    signatures: &[Signature],
+    admin: &Admin,
+    progress: &mut dyn FnMut(&ImportReport),
+) -> anyhow::Result<Ordered> {
     let act: OrderedAct = serde_json::from_str(&order.act).context("that is no order")?;
-    admin.write(|registry| {
-        let Some(needed) = needed(&act, registry, admin)? else {
-            return carry_out(act, None, registry, admin);
-        };
-        let now_s = clock::now_ms() / 1000;
-        let signed = operators::accept(registry, order, signatures, needed, now_s)?;
-        carry_out(act, Some(&signed), registry, admin)
+    let now_s = clock::now_ms() / 1000;
+    if let OrderedAct::AddOperator { .. } = &act
+        && signatures.is_empty()
+    {
+        return add_first(act, admin);
+    }
+    let (role, needed) = needed(&act, admin)?;
+    let signed = admin
+        .write(|registry| Ok(operators::accept(registry, order, signatures, (role, needed), now_s)?))
+        .inspect(|signed| tracing::info!(operators = signed.operators, act = act.name(), "order"))?;
+    carry_out(act, needed, &signed, admin, progress)
+}
+
+/// The table of who may do what: the role, and how many operators with it.
+fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
+    Ok(match act {
+        OrderedAct::AddOperator { .. }
+        | OrderedAct::RevokeOperator { .. }
+        | OrderedAct::ListOperators
+        | OrderedAct::ListDevices
+        | OrderedAct::EnrolDevice { .. }
+        | OrderedAct::RenewDevice { .. }
+        | OrderedAct::RevokeDevice { .. }
+        | OrderedAct::Places { .. } => (Role::Admin, 1),
+        OrderedAct::AddCause { kind, .. } => {
+            (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
+        }
+        OrderedAct::ImportHolders { csv, .. } => {
+            let regions = admin.read(|registry| Ok(registry.regions()?))?;
+            // Nobody turns somebody red alone, nor many at once from a file.
+            (Role::Health, if holders::sets_colours(csv, regions)? { 2 } else { 1 })
+        }
+        OrderedAct::ActivatePolicy { file, text } => admin.read(|registry| {
+            let new = policies::ordered(file, text, registry)?;
+            let diff = policies::diff(&new, registry)?;
+            Ok((Role::Health, new.operators_needed(&*policy(admin)?, &diff)))
+        })?,
+        OrderedAct::ClearCause { .. } | OrderedAct::ListAppeals | OrderedAct::AnswerAppeal { .. } => {
+            (Role::Health, 1)
+        }
+        OrderedAct::Why { .. }
+        | OrderedAct::Accesses { .. }
+        | OrderedAct::Contact { .. }
+        | OrderedAct::Passages { .. }
+        | OrderedAct::ExportLedger { .. } => (Role::Records, 1),
     })
 }
 
-/// Which role, and how many with it. `None` for the first operator of a registry: whoever may open the admin socket adds them.
-fn needed(act: &OrderedAct, registry: &Registry, admin: &Admin) -> anyhow::Result<Option<(Role, usize)>> {
-    Ok(Some(match act {
-        OrderedAct::AddOperator { .. } if registry.operators()?.is_empty() => return Ok(None),
-        OrderedAct::AddOperator { .. } | OrderedAct::RevokeOperator { .. } | OrderedAct::ListOperators => {
-            (Role::Admin, 1)
+impl OrderedAct {
+    /// For the log, which names neither codes nor cases.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::AddOperator { .. } => "add-operator",
+            Self::RevokeOperator { .. } => "revoke-operator",
+            Self::ListOperators => "list-operators",
+            Self::ListDevices => "list-devices",
+            Self::EnrolDevice { .. } => "enrol-device",
+            Self::RenewDevice { .. } => "renew-device",
+            Self::RevokeDevice { .. } => "revoke-device",
+            Self::ImportHolders { .. } => "import-holders",
+            Self::Places { act } => act.name(),
+            Self::AddCause { .. } => "add-cause",
+            Self::ClearCause { .. } => "clear-cause",
+            Self::ActivatePolicy { .. } => "activate-policy",
+            Self::ListAppeals => "list-appeals",
+            Self::AnswerAppeal { .. } => "answer-appeal",
+            Self::Why { .. } => "why",
+            Self::Accesses { .. } => "accesses",
+            Self::Contact { .. } => "contact",
+            Self::Passages { .. } => "passages",
+            Self::ExportLedger { .. } => "export-ledger",
         }
-        OrderedAct::AddCause { kind, .. } => {
-            let rule = policy(admin)?.rule(kind_of(kind)?);
-            // Nobody turns somebody red alone.
-            (Role::Health, if rule.is_some_and(|rule| rule.colour == Colour::Red) { 2 } else { 1 })
+    }
+}
+
+/// The first operator of a registry is added by whoever may open the admin socket: nobody is there to sign.
+fn add_first(act: OrderedAct, admin: &Admin) -> anyhow::Result<Ordered> {
+    let OrderedAct::AddOperator { name, authority, roles, public_key } = act else {
+        bail!("only the first operator is added without a signature");
+    };
+    let operator = Operator { name: name.clone(), authority, roles, public_key, revoked: false };
+    admin.write(|registry| Ok(operators::add_first(registry, &operator)?))?;
+    tracing::warn!(name, "the first operator is added, unsigned");
+    Ok(Ordered::Operator { name })
+}
+
+fn carry_out(
+    act: OrderedAct,
+    operators: usize,
+    by: &Signed,
+    admin: &Admin,
+    progress: &mut dyn FnMut(&ImportReport),
+) -> anyhow::Result<Ordered> {
+    match act {
+        OrderedAct::AddOperator { name, authority, roles, public_key } => {
+            let operator = Operator { name: name.clone(), authority, roles, public_key, revoked: false };
+            admin.write(|registry| Ok(operators::add(registry, &operator)?))?;
+            Ok(Ordered::Operator { name })
         }
-        OrderedAct::ClearCause { .. } => (Role::Health, 1),
-        OrderedAct::Why { .. } => (Role::Records, 1),
-    }))
+        OrderedAct::RevokeOperator { name } => {
+            admin.write(|registry| Ok(registry.revoke_operator(&name)?))?;
+            Ok(Ordered::Operator { name })
+        }
+        OrderedAct::ListOperators => admin.read(|registry| Ok(Ordered::Operators(registry.operators()?))),
+        OrderedAct::ListDevices => devices::list(admin),
+        OrderedAct::EnrolDevice { class, name, regions, places } => {
+            devices::enrol(admin, &class, &name, &regions, places.as_deref())
+        }
+        OrderedAct::RenewDevice { device } => devices::token(admin, protocol::DeviceId(device)),
+        OrderedAct::RevokeDevice { device } => devices::revoke(admin, protocol::DeviceId(device)),
+        OrderedAct::ImportHolders { csv, sha256, rejects } => {
+            let allowed = Allowed { sha256, colours: operators > 1 };
+            let report = admin.change(|registry| {
+                let files = (csv.as_path(), rejects.as_path());
+                Ok(holders::import(registry, &admin.keys, &admin.codes, files, &allowed, progress)?)
+            })?;
+            Ok(Ordered::Imported(report))
+        }
+        OrderedAct::Places { act } => places::carry_out(admin, act, by),
+        OrderedAct::AddCause { code, kind, until } => {
+            health::add_cause(admin, code_of(code)?, (kind_of(&kind)?, until), operators, by)
+        }
+        OrderedAct::ClearCause { cause } => health::clear_cause(admin, cause, by),
+        OrderedAct::ActivatePolicy { file, text } => {
+            health::activate_policy(admin, &file, &text, operators, by)
+        }
+        OrderedAct::ListAppeals => health::appeals(admin, by),
+        OrderedAct::AnswerAppeal { appeal, granted, text } => {
+            health::answer(admin, appeal, granted, &text, by)
+        }
+        OrderedAct::Why { code, case } => people::why(admin, code_of(code)?, &case, by),
+        OrderedAct::Accesses { code, case } => people::accesses(admin, code_of(code)?, &case, by),
+        OrderedAct::Contact { code, case } => people::contact(admin, code_of(code)?, &case, by),
+        OrderedAct::Passages { place, from_ms, to_ms, case } => {
+            let stretch = actors::ledger::Stretch { place: protocol::PlaceId(place), from_ms, to_ms };
+            people::passages(admin, &stretch, &case, by)
+        }
+        OrderedAct::ExportLedger { case } => people::export(admin, &case, by),
+    }
 }
 
 fn policy(admin: &Admin) -> anyhow::Result<Arc<Policy>> {
     let policy = admin.policy.as_ref();
-    let policy =
-        policy.context("causes are set and cleared by a running gateway; start it and order again")?;
-    Ok(policy.get())
+    Ok(policy.context("this takes a running gateway; start it and order again")?.get())
 }
 
 fn kind_of(name: &str) -> anyhow::Result<CauseKind> {
@@ -142,89 +304,6 @@ fn kind_of(name: &str) -> anyhow::Result<CauseKind> {
 
 fn code_of(number: u64) -> anyhow::Result<CodeId> {
     CodeId::from_u64(number).context("that is no code's number")
-}
-
-fn carry_out(
-    act: OrderedAct,
-    signed: Option<&Signed>,
-    registry: &mut Registry,
-    admin: &Admin,
-) -> anyhow::Result<Ordered> {
-    let now_s = clock::now_ms() / 1000;
-    let by = || signed.context("this order takes an operator");
-    match act {
-        OrderedAct::AddOperator { name, authority, roles, public_key } => {
-            let operator = Operator { name: name.clone(), authority, roles, public_key, revoked: false };
-            operators::add(registry, &operator)?;
-            Ok(Ordered::Operator { name })
-        }
-        OrderedAct::RevokeOperator { name } => {
-            registry.revoke_operator(&name)?;
-            Ok(Ordered::Operator { name })
-        }
-        OrderedAct::ListOperators => Ok(Ordered::Operators(registry.operators()?)),
-        OrderedAct::AddCause { code, kind, until } => {
-            let (code, kind) = (code_of(code)?, kind_of(&kind)?);
-            let mut registrar = Registrar::new(registry, &admin.codes, policy(admin)?);
-            let cause = registrar.add_cause(code, kind, by()?, until, now_s)?;
-            settled(cause, code, admin)
-        }
-        OrderedAct::ClearCause { cause } => {
-            let mut registrar = Registrar::new(registry, &admin.codes, policy(admin)?);
-            let code = registrar.clear_cause(cause, by()?, now_s)?;
-            settled(cause, code, admin)
-        }
-        OrderedAct::Why { code, case } => {
-            let code = code_of(code)?;
-            if case.trim().is_empty() || case.chars().count() > CASE_CHARS_MAX {
-                bail!("a look-up names its case, 1 to {CASE_CHARS_MAX} characters");
-            }
-            let operators = by()?.operators.clone();
-            registry
-                .record_access(code, &AccessRow { at_s: now_s, operators, act: "why".to_owned(), case })?;
-            let accesses = registry.accesses(code)?.len();
-            let receipt = registry.receipt(code, admin.keys.signing_pkcs8(), now_s)?;
-            let registrar = Registrar::new(registry, &admin.codes, policy(admin)?);
-            let why = registrar.why(code)?.context("there is no such code")?;
-            Ok(Ordered::Why(report(why, accesses, receipt)))
-        }
-    }
-}
-
-fn settled(cause: i64, code: CodeId, admin: &Admin) -> anyhow::Result<Ordered> {
-    let entry = admin.codes.get(code).context("the code is not in memory")?;
-    Ok(Ordered::Cause { cause, code: code.get(), colour: entry.colour().name().to_owned() })
-}
-
-fn report(why: Why, accesses: usize, receipt: Option<Receipt>) -> WhyReport {
-    let Why { entry, causes, decisions } = why;
-    let cause = |row: actors::registry::CauseRow| CauseLine {
-        cause: row.id,
-        kind: row.cause.kind.name().to_owned(),
-        colour: row.cause.colour.name().to_owned(),
-        authority: row.authority,
-        policy: row.policy,
-        from_s: row.cause.from_s,
-        until_s: row.cause.until_s,
-        cleared_s: row.cleared_s,
-    };
-    let decision = |row: actors::registry::DecisionRow| DecisionLine {
-        decision: row.id,
-        at_s: row.at_s,
-        from: row.from.name().to_owned(),
-        to: row.to.name().to_owned(),
-        authority: row.authority,
-        operators: row.operators,
-    };
-    WhyReport {
-        colour: entry.colour().name().to_owned(),
-        basis: entry.basis().name().to_owned(),
-        next_change_s: Some(u64::from(entry.next_change_s())).filter(|&at_s| at_s > 0),
-        causes: causes.into_iter().map(cause).collect(),
-        decisions: decisions.into_iter().map(decision).collect(),
-        accesses,
-        receipt,
-    }
 }
 
 /// An order given now.

@@ -8,31 +8,29 @@ use std::time::Duration;
 
 use actors::clock;
 use actors::codes::Codes;
-use actors::directory::Directory;
-use actors::front::{self, FrontHandle};
-use actors::judge::Judge;
+use actors::judge::PlaceKinds;
 use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
-use actors::policy::{Policy, PolicyInEffect};
-use actors::region::RegionConfig;
-use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
+use actors::policy::PolicyInEffect;
+use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, Registry};
-use actors::watchdog;
-use anyhow::Context;
-use protocol::{RegionId, metric};
+use protocol::metric;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 
+use crate::counter::Counter;
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
-use crate::quic::endpoint::{self, Front};
-use crate::quic::transport::{self, TlsFiles};
-use crate::telemetry;
+use crate::quic::endpoint;
+use crate::running::Gateway;
+use crate::{config, telemetry};
 
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
+
+/// How often alarms of what operators do are set; they are set with each order as well.
+const ALARMS: Duration = Duration::from_secs(60);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -51,6 +49,10 @@ pub(crate) struct Settings {
     pub(crate) retention_days: u32,
     /// The policy's file.
     pub(crate) policy: PathBuf,
+    /// Whom to ask for trajectories.
+    pub(crate) carriers: Vec<config::Carrier>,
+    /// How codes reach phones.
+    pub(crate) sms: config::Sms,
 }
 
 impl Settings {
@@ -128,7 +130,8 @@ pub(crate) fn run(
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
 
     let readiness = Readiness::default();
-    let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone()))?;
+    let inbox = settings.sms.inbox();
+    let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox))?;
     let gateway = Gateway::start(settings, &keys, registry, sockets.quic, log.clone(), readiness.clone())?;
     let admin = crate::admin::start(settings, &gateway.shared(), sockets.enrol)?;
     announce(&addresses)?;
@@ -190,11 +193,13 @@ impl Signals {
 
 async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
+    let mut due = tokio::time::interval(ALARMS);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
+            _ = due.tick() => gateway.tell_alarms(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {
@@ -212,15 +217,35 @@ pub(crate) struct Admin {
     pub(crate) fleet: Fleet,
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
+    /// What kinds the places are, for the judge.
+    pub(crate) place_kinds: PlaceKinds,
     /// What is in effect; `None` when no gateway runs.
     pub(crate) policy: Option<PolicyInEffect>,
+    /// Who changes colours; `None` when no gateway runs.
+    pub(crate) registrar: Option<RegistrarHandle>,
+    /// For citizens at an office; `None` when no gateway runs, or without a message service.
+    pub(crate) counter: Option<Counter>,
+    /// The punch log's directory and that of its day keys, for reading.
+    pub(crate) log: (PathBuf, PathBuf),
 }
 
 impl Admin {
     /// For a registry on which no gateway runs.
-    pub(crate) fn offline(registry: Registry, keys: Keys) -> Self {
+    pub(crate) fn offline(data: &Path, keys_directory: &Path, registry: Registry, keys: Keys) -> Self {
         let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
-        Self { registry, fleet: Fleet::default(), keys, codes: Codes::new(0), policy: None }
+        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+        let log = (Settings::ledger_path(data), Keys::days(keys_directory));
+        Self {
+            registry,
+            fleet,
+            keys,
+            codes: Codes::new(0),
+            place_kinds,
+            policy: None,
+            registrar: None,
+            counter: None,
+            log,
+        }
     }
 
     /// Reads the registry.
@@ -237,130 +262,16 @@ impl Admin {
     pub(crate) fn change<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut registry)?;
-        reload(&registry, &self.fleet)?;
+        reload(&registry, &self.fleet, &self.place_kinds)?;
         Ok(result)
     }
 }
 
-fn reload(registry: &Registry, fleet: &Fleet) -> anyhow::Result<()> {
+/// What is in memory of devices and places follows the registry.
+pub(crate) fn reload(registry: &Registry, fleet: &Fleet, place_kinds: &PlaceKinds) -> anyhow::Result<()> {
+    place_kinds.reload(registry.place_kinds()?);
     let places: Places = registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect();
     fleet.reload_places(places);
     fleet.reload(registry.devices()?);
     Ok(())
-}
-
-struct Gateway {
-    front: FrontHandle,
-    drain: watch::Sender<bool>,
-    codes: Codes,
-    admin: Admin,
-    registrar: RegistrarFront,
-    _watchdog: watchdog::Watchdog,
-}
-
-impl Gateway {
-    fn start(
-        settings: &Settings,
-        keys: &Arc<Keys>,
-        registry: Registry,
-        socket: UdpSocket,
-        ledger: LedgerHandle,
-        readiness: Readiness,
-    ) -> anyhow::Result<Self> {
-        let policy = PolicyInEffect::new(read_policy(&settings.policy)?);
-        let fleet = Fleet::default();
-        reload(&registry, &fleet)?;
-        let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
-        let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
-        let gateway = registry.gateway()?;
-        let registry = Arc::new(Mutex::new(registry));
-        let config = RegistrarConfig {
-            signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
-            ..RegistrarConfig::default()
-        };
-        let (_handle, registrar) =
-            RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
-        let judge = Arc::new(Judge::new(codes.clone(), keys.token_keys(), keys.legacy(), gateway));
-        let (drain, draining) = watch::channel(false);
-        let (endpoint_config, server_config) = quic_config(settings, keys)?;
-        let admin = Admin {
-            registry: Arc::clone(&registry),
-            fleet: fleet.clone(),
-            keys: Arc::clone(keys),
-            codes: codes.clone(),
-            policy: Some(policy),
-        };
-        let front = front::spawn("front", move || async move {
-            let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
-            let front = Front { fleet, directory, judge, ledger, drain: draining };
-            if let Err(error) = endpoint::serve(socket, endpoint_config, server_config, front).await {
-                tracing::error!(%error, "the QUIC endpoint ended");
-            }
-        })?;
-        let watchdog = watchdog::start(vec![front.pulse()], watchdog::BLOCKED_AFTER, |name| {
-            tracing::error!(name, "a thread is blocked; the process ends");
-            std::process::exit(watchdog::EXIT_BLOCKED);
-        })?;
-        load_codes(codes.clone(), registry, readiness)?;
-        Ok(Self { front, drain, codes, admin, registrar, _watchdog: watchdog })
-    }
-
-    fn shared(&self) -> Admin {
-        self.admin.clone()
-    }
-
-    fn count_codes(&self) {
-        for (colour, count) in protocol::Colour::ALL.iter().zip(self.codes.by_colour()) {
-            metrics::gauge!(metric::CODES, "colour" => colour.name()).set(count as f64);
-        }
-    }
-
-    fn stop(self) {
-        self.drain.send_replace(true);
-        if let Err(error) = self.front.join() {
-            tracing::error!(error, "the front ended");
-        }
-        if let Err(error) = self.registrar.stop() {
-            tracing::error!(error, "the registrar ended");
-        }
-    }
-}
-
-/// Colours are unknown until all of them are there; devices are answered meanwhile.
-fn load_codes(codes: Codes, registry: Arc<Mutex<Registry>>, readiness: Readiness) -> std::io::Result<()> {
-    std::thread::Builder::new().name("load-codes".to_owned()).spawn(move || {
-        let start = clock::now();
-        let registry = registry.lock().unwrap_or_else(PoisonError::into_inner);
-        match registry.load_codes(&codes) {
-            Ok(loaded) => {
-                let seconds = clock::since(start).as_secs_f64();
-                metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
-                tracing::info!(loaded, seconds, "codes are loaded");
-                readiness.loaded();
-            }
-            Err(error) => tracing::error!(%error, "codes cannot be loaded; colours stay unknown"),
-        }
-    })?;
-    Ok(())
-}
-
-fn read_policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let policy = Policy::parse(&text, path)?;
-    tracing::info!(version = policy.version(), "the policy is in effect");
-    Ok(policy)
-}
-
-fn quic_config(
-    settings: &Settings,
-    keys: &Keys,
-) -> anyhow::Result<(quinn::EndpointConfig, quinn::ServerConfig)> {
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-    let key = actors::keys::read_secret(&settings.key)?;
-    let tls = transport::tls(&TlsFiles {
-        authority: &read(&settings.authority.join("ca.pem"))?,
-        certificate: &read(&settings.certificate)?,
-        key: key.as_bytes(),
-    })?;
-    Ok((transport::endpoint_config(keys.quic()), transport::server_config(tls, keys.quic())?))
 }

@@ -8,7 +8,11 @@ use tracing_subscriber::EnvFilter;
 /// From a fast disk's sync to one that is about to fail.
 const SYNC_SECONDS: [f64; 12] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05, 0.2, 1.0, 5.0];
+/// From a query that never left to one that the total deadline cuts off.
+const CARRIER_SECONDS: [f64; 12] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0];
 const BATCH_PUNCHES: [f64; 9] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0];
+/// From a simulated carrier's answer to the deadline.
+const QUERY_SECONDS: [f64; 10] = [0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.5, 10.0];
 const GROUP_ACTS: [f64; 7] = [1.0, 2.0, 4.0, 16.0, 64.0, 256.0, 1024.0];
 
 /// Starts logging; `level` is a filter such as `info` or `gateway=debug`.
@@ -30,9 +34,14 @@ pub(crate) fn log(level: &str) -> anyhow::Result<()> {
 
 /// Installs the recorder; every metric is described, so that `/metrics` explains itself.
 pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new()
+    let mut builder = PrometheusBuilder::new();
+    for name in [metric::CARRIER_SECONDS, metric::CARRIER_OWN_SECONDS, metric::CARRIER_WAIT_SECONDS] {
+        builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &CARRIER_SECONDS)?;
+    }
+    let handle = builder
         .set_buckets_for_metric(Matcher::Full(metric::SYNC_SECONDS.to_owned()), &SYNC_SECONDS)?
         .set_buckets_for_metric(Matcher::Full(metric::BATCH_PUNCHES.to_owned()), &BATCH_PUNCHES)?
+        .set_buckets_for_metric(Matcher::Full(metric::QUERY_SECONDS.to_owned()), &QUERY_SECONDS)?
         .set_buckets_for_metric(Matcher::Full(metric::REGISTRAR_COMMIT_SECONDS.to_owned()), &SYNC_SECONDS)?
         .set_buckets_for_metric(Matcher::Full(metric::REGISTRAR_GROUP_ACTS.to_owned()), &GROUP_ACTS)?
         .install_recorder()?;

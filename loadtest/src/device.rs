@@ -18,6 +18,7 @@ use crate::wire::{self, Wire, WireError};
 mod counts;
 mod dial;
 mod error;
+mod query;
 
 pub use counts::Counts;
 pub use error::DeviceError;
@@ -381,7 +382,9 @@ impl Device {
             }
             Answer::Pong(_) => self.backoff.reset(),
             Answer::Error(error) => return Err(refused(error)),
-            Answer::Welcome(_) => return Err(DeviceError::OutOfPlace(answer.type_number())),
+            Answer::Welcome(_) | Answer::TrajectoryAnswer(_) => {
+                return Err(DeviceError::OutOfPlace(answer.type_number()));
+            }
         }
         Ok(())
     }

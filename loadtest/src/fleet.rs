@@ -63,6 +63,9 @@ pub struct Fleet {
     pub codes: PathBuf,
     /// QR texts of imported holders.
     pub legacy_samples: Vec<LegacySample>,
+    /// Key files of operators who sign, for the export.
+    #[serde(default)]
+    pub operators: Vec<PathBuf>,
     /// The devices.
     pub devices: Vec<FleetDevice>,
 }
@@ -179,7 +182,7 @@ impl Fleet {
             &mut self.codes,
         ];
         let devices = self.devices.iter_mut().flat_map(|device| [&mut device.certificate, &mut device.key]);
-        for path in own.into_iter().chain(devices) {
+        for path in own.into_iter().chain(devices).chain(&mut self.operators) {
             *path = folder.join(&*path);
         }
     }

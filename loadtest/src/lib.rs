@@ -14,6 +14,7 @@ pub mod floor;
 pub mod pace;
 mod progress;
 pub mod proof;
+pub mod queries;
 pub mod quick;
 pub mod report;
 pub mod state;

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::io::Read;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use protocol::{CodeId, DeviceId, Epoch, PlaceId, RegionId, Verdict};
+
+use crate::fleet::Fleet;
 
 /// Why nothing could be proven, either way.
 #[derive(Debug, thiserror::Error)]
@@ -82,17 +83,17 @@ impl Proof {
     }
 }
 
-/// Runs `<binary> ledger export --data <data> --format csv` and checks its output as it comes.
-pub fn prove(binary: &Path, data: &Path, claims: &Claims) -> Result<Proof, ProofError> {
+/// Runs `<binary> ledger export --format csv`, signed by the city's first operator, and checks its output as it comes.
+pub fn prove(fleet: &Fleet, claims: &Claims) -> Result<Proof, ProofError> {
+    let binary = &fleet.binary;
     let failed = |error: std::io::Error| ProofError::Command(format!("{}: {error}", binary.display()));
-    let mut child = Command::new(binary)
-        .args(["ledger", "export", "--format", "csv", "--data"])
-        .arg(data)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    let mut command = Command::new(binary);
+    command.args(["ledger", "export", "--format", "csv", "--case", "loadtest", "--data"]).arg(&fleet.data);
+    if let Some(operator) = fleet.operators.first() {
+        command.arg("--sign").arg(operator);
+    }
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     let (stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
     let said = std::thread::spawn(move || {
         let mut text = String::new();

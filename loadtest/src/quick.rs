@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use protocol::{DeviceClass, Epoch};
+use protocol::{DeviceClass, Epoch, RegionId};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -16,6 +16,7 @@ use crate::device::{Counts, Device, DeviceError};
 use crate::fleet::{Fleet, FleetDevice};
 use crate::pace::{self, Schedule};
 use crate::proof::{self, Claims, Proof};
+use crate::queries::{self, ASKING_MAX, Answers, Receipt};
 use crate::state::DeviceState;
 use crate::tokens::Tokens;
 use crate::traffic::{People, Shared, Tally, Walk, Walked};
@@ -50,6 +51,9 @@ pub struct Options {
     /// Chooses who comes where
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Trajectory queries beside the punches
+    #[command(flatten)]
+    pub queries: queries::Options,
 }
 
 /// What came out.
@@ -58,6 +62,8 @@ pub struct Outcome {
     pub tally: Tally,
     /// Scans verified, and how many of them showed the colour they had to.
     pub verified: (u64, u64),
+    /// What trajectory queries were answered.
+    pub queries: Answers,
     /// Connections, summed over the devices.
     pub counts: Counts,
     /// Punches sent more than once.
@@ -88,8 +94,9 @@ impl Outcome {
 pub fn run(options: &Options) -> anyhow::Result<Outcome> {
     let fleet = Fleet::load(&options.data)?;
     let people = Arc::new(People::new(&fleet, Tokens::load(&fleet)?));
+    let receipts = options.queries.receipts.as_deref().map(queries::load).transpose()?.unwrap_or_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(Run { options, fleet: &fleet, people }.all())
+    runtime.block_on(Run { options, fleet: &fleet, people }.all(receipts))
 }
 
 struct Run<'a> {
@@ -99,14 +106,17 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn all(self) -> anyhow::Result<Outcome> {
+    async fn all(self, receipts: Vec<Receipt>) -> anyhow::Result<Outcome> {
         let endpoint = wire::endpoint(self.fleet.quic[0]).context("opening a UDP socket")?;
-        let devices = self.connect(&endpoint).await?;
+        let (punching, asking) = self.chosen(receipts.len().min(ASKING_MAX))?;
+        let devices = self.connect(&endpoint, &punching).await?;
+        let asking = self.connect(&endpoint, &asking).await?;
         let (devices, verified) = self.verify(devices).await?;
         let address = self.fleet.quic[0];
         let (gateway, own) = (Usage::of_port(address), Usage::own());
         let tally = Shared::default();
-        let walked = self.walk(devices, &tally).await?;
+        let (walked, queries) =
+            tokio::try_join!(self.walk(devices, &tally), queries::ask(with_regions(asking)?, receipts))?;
         let tally = tally.lock().clone();
         let cpu = (
             cpu::each(gateway, Usage::of_port(address), tally.acknowledged),
@@ -116,6 +126,7 @@ impl Run<'_> {
         let outcome = Outcome {
             tally,
             verified,
+            queries,
             counts: sum(&walked),
             resent: walked.iter().map(|one| one.device.state().resent()).sum(),
             unacknowledged: walked.iter().map(|one| one.device.state().unacknowledged() as u64).sum(),
@@ -125,27 +136,33 @@ impl Run<'_> {
         };
         drop(walked);
         let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
-        let proof = proof::prove(&self.fleet.binary, &self.fleet.data, &claims)?;
+        let proof = proof::prove(self.fleet, &claims)?;
         Ok(Outcome { proof, ..outcome })
     }
 
-    /// Gates first, then what people carry, then concentrators.
-    fn chosen(&self) -> anyhow::Result<Vec<&FleetDevice>> {
+    /// Who punches, and so many who ask: gates first, then what people carry, then concentrators.
+    fn chosen(&self, asking: usize) -> anyhow::Result<(Vec<&FleetDevice>, Vec<&FleetDevice>)> {
         let classes = [DeviceClass::Gate, DeviceClass::Handheld, DeviceClass::Concentrator];
         let all = classes.into_iter().flat_map(|class| self.fleet.of_class(class));
-        let chosen: Vec<_> = all.take(self.options.devices as usize).collect();
+        let wanted = self.options.devices as usize + asking;
+        let mut chosen: Vec<_> = all.take(wanted).collect();
         ensure!(
-            chosen.len() == self.options.devices as usize,
-            "the city has {} devices; start it with more (changtong dev --devices), or ask for fewer",
+            chosen.len() == wanted,
+            "the city has {} devices and {wanted} take part; start it with more (changtong dev --devices), or ask for fewer",
             chosen.len()
         );
-        Ok(chosen)
+        let asking = chosen.split_off(self.options.devices as usize);
+        Ok((chosen, asking))
     }
 
-    async fn connect(&self, endpoint: &quinn::Endpoint) -> anyhow::Result<Vec<(Device, &FleetDevice)>> {
+    async fn connect<'f>(
+        &self,
+        endpoint: &quinn::Endpoint,
+        chosen: &[&'f FleetDevice],
+    ) -> anyhow::Result<Vec<(Device, &'f FleetDevice)>> {
         let epoch = Epoch(clock::now_s());
         let mut connecting = JoinSet::new();
-        let (chosen, permits) = (self.chosen()?, Arc::new(Semaphore::new(DIALLING_MAX)));
+        let permits = Arc::new(Semaphore::new(DIALLING_MAX));
         for (index, row) in chosen.iter().enumerate() {
             let device = Device::new(endpoint, self.fleet, row, DeviceState::new(epoch))?;
             let permits = Arc::clone(&permits);
@@ -241,6 +258,16 @@ async fn connect(mut device: Device) -> Result<Device, DeviceError> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Each with a region that it may ask for.
+fn with_regions(devices: Vec<(Device, &FleetDevice)>) -> anyhow::Result<Vec<(Device, RegionId)>> {
+    let region = |row: &FleetDevice| row.places().next().map(|(_, region)| region);
+    let devices = devices.into_iter().map(|(device, row)| {
+        let region = region(row).context("a device without places")?;
+        Ok((device, region))
+    });
+    devices.collect()
 }
 
 /// What the devices hold acknowledgements for.

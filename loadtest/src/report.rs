@@ -29,6 +29,10 @@ pub fn quick(options: &quick::Options, outcome: &Outcome) {
     }
     let (scans, right) = outcome.verified;
     row("verified without a record", &format!("{right} of {scans} as expected"));
+    if !outcome.queries.is_empty() {
+        let answers = outcome.queries.iter().map(|(answer, count)| format!("{answer} {count}"));
+        row("trajectory queries", &answers.collect::<Vec<_>>().join(", "));
+    }
     row("connections", &format!("{} welcomed, {} lost or refused", counts.welcomes, counts.losses));
     row(
         "told to wait or to send again",

@@ -1,4 +1,4 @@
-//! A device's connection: QUIC over mutual TLS 1.3, one long stream, frames in and out. What the frames mean is the
+//! A device's connection: QUIC over mutual TLS 1.3, one long stream, frames in and out, and short streams of one question. What the frames mean is the
 //! device's business; hostile tests use this layer to say what no device would say.
 
 use std::fs;

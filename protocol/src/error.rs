@@ -65,6 +65,11 @@ errors! {
     TooManyConnections = 23, "too-many-connections", true, "the gateway holds as many connections as it may", "connect again after the back-off";
     ScanDenied = 24, "scan-denied", false, "this class of device may not send signed-in scans", "send what was scanned";
     EmptyFlood = 25, "empty-flood", false, "too many requests carried nothing", "send batches with punches in them";
+    ReceiptBad = 26, "receipt-bad", false, "not a consent receipt of this city, or not one for a query at a checkpoint", "scan the receipt on the citizen's page";
+    ReceiptExpired = 27, "receipt-expired", false, "the consent receipt's time is over", "ask the citizen to authorise the query anew";
+    ReceiptUsed = 28, "receipt-used", false, "the consent was used or withdrawn", "ask the citizen to authorise the query anew; what came of an earlier query stands on the citizen's page";
+    QueryDenied = 29, "query-denied", false, "this class of device may not query trajectories", "query from a device that staff look at";
+    WrongStream = 30, "wrong-stream", false, "the request does not belong on this stream", "send one trajectory query on a stream of its own, everything else on the first stream";
 }
 
 impl std::fmt::Display for ErrorCode {

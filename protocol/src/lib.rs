@@ -9,6 +9,7 @@
 #[macro_use]
 mod numbered;
 
+mod base45;
 pub mod codec;
 pub mod colour;
 pub mod error;
@@ -20,7 +21,9 @@ pub mod message;
 pub mod metric;
 pub mod place;
 pub mod punch;
+pub mod receipt;
 pub mod token;
+pub mod trajectory;
 pub mod verdict;
 
 pub use colour::{Basis, Class, Colour};

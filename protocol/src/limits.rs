@@ -1,6 +1,7 @@
 //! Every limit of the wire, with its reason. A device learns those that concern it from `Welcome`.
 
 use crate::ids::DeviceClass;
+use crate::receipt::RECEIPT_BYTES;
 
 /// A frame's body. Fits 1,024 punches of tokens, and keeps what a hostile peer can make us hold small.
 pub const FRAME_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -25,8 +26,16 @@ pub const FRAME_MS_MAX: u64 = 5_000;
 pub const HELLO_MS_MAX: u64 = 10_000;
 /// A connection that says nothing for this long is closed; devices ping three times as often.
 pub const IDLE_MS_MAX: u64 = 30_000;
-/// Streams that a device may have open: one long stream today, room for queries beside it.
-pub const BIDI_STREAMS_MAX: u32 = 1;
+/// Trajectory queries that a device may have under way, each on a stream of its own: one citizen at each of a few gates.
+pub const QUERY_STREAMS: u32 = 4;
+/// Streams that a device may have open: the long one, and queries beside it. The transport holds a device to it.
+pub const BIDI_STREAMS_MAX: u32 = 1 + QUERY_STREAMS;
+/// What a device may send on a query's stream: one frame of 47 bytes, and room for a later kind of query.
+pub const QUERY_BYTES_MAX: usize = 256;
+/// A trajectory query is answered within this long, if only with "not in time": all carriers together have less.
+pub const QUERY_MS_MAX: u64 = 10_000;
+/// Areas in one `TrajectoryAnswer`: four cities a day for 14 days, and a few more.
+pub const AREAS_MAX: usize = 64;
 /// What a connection may have in flight towards the gateway before its device's class is known.
 pub const RECEIVE_WINDOW_BYTES_NEW: u32 = 32 * 1024;
 /// A stream's window: large, the connection's window is what binds.
@@ -57,4 +66,7 @@ const _: () = {
     assert!(SCANNED_TEXT_BYTES_MAX < FRAME_BODY_BYTES_MAX / 8);
     assert!(RECEIVE_WINDOW_BYTES_NEW <= STREAM_WINDOW_BYTES);
     assert!(HANDSHAKE_MS_MAX < IDLE_MS_MAX);
+    // header, region, receipt, checksum
+    assert!(10 + 2 + RECEIPT_BYTES + 4 <= QUERY_BYTES_MAX);
+    assert!(QUERY_MS_MAX < IDLE_MS_MAX);
 };

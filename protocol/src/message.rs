@@ -1,6 +1,6 @@
 //! What can be asked and answered. Type numbers below 128 are requests, from 128 on answers; a number is given once, and
-//! a shipped body never changes: what is new gets a new number. 5 and 136 are kept for trajectory queries, 6 and 137 for
-//! colour deltas.
+//! a shipped body never changes: what is new gets a new number. 6 and 137 are kept for colour deltas. Trajectory queries
+//! and their answers are in `trajectory`.
 
 use bincode::de::Decoder;
 use bincode::enc::Encoder;
@@ -12,6 +12,7 @@ use crate::error::ErrorCode;
 use crate::ids::{Epoch, RegionId, Sequence};
 use crate::limits::{BATCH_PUNCHES_MAX, ERROR_TEXT_BYTES_MAX, VERDICTS_PER_FRAME_MAX};
 use crate::punch::{Punch, Scanned};
+use crate::trajectory::{TrajectoryAnswer, TrajectoryQuery};
 use crate::verdict::Verdict;
 
 /// A list with a limit: its length is a u32 on the wire, checked before anything is allocated.
@@ -127,6 +128,8 @@ numbered! {
         Ledger = 3 => "ledger",
         /// The region's actor failed on this batch.
         Failed = 4 => "failed",
+        /// As many trajectory queries are under way as may be.
+        Queries = 5 => "queries",
     }
 }
 
@@ -232,6 +235,7 @@ messages! {
         Verify = 2,
         PunchBatch = 3,
         Ping = 4,
+        TrajectoryQuery = 5,
     }
 }
 
@@ -245,5 +249,6 @@ messages! {
         Error = 133,
         Drain = 134,
         Pong = 135,
+        TrajectoryAnswer = 136,
     }
 }

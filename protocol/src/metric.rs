@@ -48,6 +48,9 @@ metrics! {
     HANDSHAKES = Counter "changtong_handshakes_total" ["outcome"] "QUIC handshakes by outcome.";
     CLOSED = Counter "changtong_connections_closed_total" ["reason"] "Connections that the gateway closed, by error name.";
     REQUEST_ERRORS = Counter "changtong_request_errors_total" ["reason"] "Requests refused, by error name.";
+    QUERIES = Counter "changtong_trajectory_queries_total" ["outcome"] "Trajectory queries of devices, by what was answered.";
+    QUERIES_UNDER_WAY = Gauge "changtong_trajectory_queries_under_way" [] "Trajectory queries of devices that wait for their answer.";
+    QUERY_SECONDS = Histogram "changtong_trajectory_query_seconds" [] "Time from a device's trajectory query to its answer.";
     BATCH_PUNCHES = Histogram "changtong_ledger_batch_punches" [] "Punches in one synced batch.";
     SYNC_SECONDS = Histogram "changtong_ledger_sync_seconds" [] "Time of one data sync.";
     LEDGER_BYTES = Counter "changtong_ledger_written_bytes_total" [] "Bytes written to the punch log.";
@@ -60,9 +63,29 @@ metrics! {
     LOST = Counter "changtong_punches_lost_total" [] "Punches that a device holds an acknowledgement for and the log does not have.";
     SCRUB_FAILURES = Counter "changtong_ledger_scrub_failures_total" [] "Sealed segments that failed the background scrub.";
     RECOVERY_SECONDS = Gauge "changtong_ledger_recovery_seconds" [] "How long the last recovery of the punch log took.";
+    CAUSES = Counter "changtong_causes_total" ["kind"] "Causes set, by kind.";
+    MANUAL_REDS_BURST = Gauge "changtong_manual_reds_burst" [] "1 while more people were turned red by hand within an hour than a tracing team finds.";
+    LOOKUPS = Counter "changtong_lookups_total" ["lookup"] "Look-ups, lists and exports of operators, by kind.";
+    LOOKUPS_REFUSED = Counter "changtong_lookups_refused_total" ["lookup"] "Look-ups refused because an operator had looked at enough for a day.";
+    LOOKUP_PEOPLE = Counter "changtong_lookup_people_total" [] "People that operators looked at.";
+    LOOKUPS_BURST = Gauge "changtong_lookups_burst" [] "1 while more people were looked at within an hour than a tracing team can call.";
+    APPEALS_OPEN = Gauge "changtong_appeals_open" [] "Appeals that wait for an answer.";
+    APPEALS_OVERDUE = Gauge "changtong_appeals_overdue" [] "Appeals that should have been answered by now.";
+    REGISTRAR_PARKED = Gauge "changtong_registrar_parked" [] "1 while the registrar is parked after repeated failures.";
     REGISTRAR_ACTS = Counter "changtong_registrar_acts_total" ["outcome"] "Acts on people, consents and colours: done, refused by a rule, failed.";
     REGISTRAR_GROUP_ACTS = Histogram "changtong_registrar_group_acts" [] "Acts made durable by one sync of the registry.";
     REGISTRAR_COMMIT_SECONDS = Histogram "changtong_registrar_commit_seconds" [] "Time of one group of acts: from the first step until it is durable.";
+    CARRIER_QUERIES = Counter "changtong_carrier_queries_total" ["carrier", "outcome"] "Citizens' queries of one carrier, by outcome.";
+    CARRIER_SECONDS = Histogram "changtong_carrier_seconds" ["carrier"] "Time of a citizen's query on the wire, connecting included.";
+    CARRIER_OWN_SECONDS = Histogram "changtong_carrier_own_seconds" ["carrier"] "Time of a citizen's query inside the carrier, as the carrier says.";
+    CARRIER_WAIT_SECONDS = Histogram "changtong_carrier_wait_seconds" ["carrier"] "Time of a citizen's query inside the gateway, before it is on the wire.";
+    CARRIER_RETRIES = Counter "changtong_carrier_retries_total" ["carrier"] "Queries sent a second time.";
+    CARRIER_PERMITS_IN_USE = Gauge "changtong_carrier_permits_in_use" ["carrier"] "Queries of a carrier that are under way.";
+    CARRIER_BREAKER = Gauge "changtong_carrier_breaker" ["carrier"] "0 while a carrier's breaker is closed, 1 half open, 2 open.";
+    CARRIER_PARKED = Gauge "changtong_carrier_parked" ["carrier"] "1 while a carrier's actor is parked after repeated failures.";
+    CARRIER_PROBE_UP = Gauge "changtong_carrier_probe_up" ["carrier"] "1 if the last probe of a carrier's reserved number was answered.";
+    CARRIER_PROBE_SECONDS = Gauge "changtong_carrier_probe_seconds" ["carrier"] "Time of the last probe on the wire.";
+    CARRIER_PROBE_OWN_SECONDS = Gauge "changtong_carrier_probe_own_seconds" ["carrier"] "Time of the last probe inside the carrier, as the carrier says.";
     CODES_LOAD_SECONDS = Gauge "changtong_codes_load_seconds" [] "How long loading the codes took.";
 }
 

@@ -8,6 +8,7 @@ use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Block};
 use zeroize::Zeroizing;
 
+use crate::base45;
 use crate::colour::Class;
 use crate::ids::CodeId;
 
@@ -167,32 +168,14 @@ fn unpack(id: u8, block: Block) -> Result<Token, TokenError> {
     Ok(Token { code, issued_at_s, class })
 }
 
-const BASE45: &[u8; 45] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
-
 /// A token as the text of its QR code (RFC 9285).
 pub fn to_text(token: &[u8; TOKEN_BYTES]) -> String {
-    let mut text = String::with_capacity(TOKEN_TEXT_CHARS);
-    for pair in token.chunks_exact(2) {
-        let number = usize::from(pair[0]) * 256 + usize::from(pair[1]);
-        for digit in [number % 45, number / 45 % 45, number / 2025] {
-            text.push(char::from(BASE45[digit]));
-        }
-    }
-    text
+    base45::encode(token)
 }
 
 /// Reads [`to_text`] back; `None` for any other text.
 pub fn from_text(text: &str) -> Option<[u8; TOKEN_BYTES]> {
-    let text: &[u8; TOKEN_TEXT_CHARS] = text.as_bytes().try_into().ok()?;
-    let mut token = [0; TOKEN_BYTES];
-    for (pair, digits) in token.chunks_exact_mut(2).zip(text.chunks_exact(3)) {
-        let mut number = 0;
-        for &digit in digits.iter().rev() {
-            number = number * 45 + BASE45.iter().position(|&known| known == digit)?;
-        }
-        pair.copy_from_slice(&u16::try_from(number).ok()?.to_be_bytes());
-    }
-    Some(token)
+    base45::decode(text)
 }
 
 #[cfg(test)]

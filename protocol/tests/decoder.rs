@@ -7,6 +7,9 @@ use protocol::message::{
     Answer, Bounded, Busy, BusyReason, Drain, Error, Gap, Hello, Ping, Pong, PunchBatch, Request, Verdicts,
     Verify, Welcome,
 };
+use protocol::trajectory::{
+    Day, StayAnswer, TrajectoryAnswer, TrajectoryQuery, TrajectoryReason, VisitedArea,
+};
 use protocol::{
     Advice, Basis, CodeId, Colour, Direction, Epoch, FrameReader, OfflineDecision, PlaceId, Punch, Reason,
     RegionId, RequestId, Scanned, Sequence, Verdict, frame,
@@ -59,7 +62,37 @@ fn request() -> impl Strategy<Value = Request> {
             }
         ),
         any::<u64>().prop_map(|device_time_ms| Request::Ping(Ping { device_time_ms })),
+        (any::<u16>(), any::<[u8; 31]>()).prop_map(|(region, receipt)| {
+            Request::TrajectoryQuery(TrajectoryQuery { region: RegionId(region), receipt })
+        }),
     ]
+}
+
+fn day() -> impl Strategy<Value = Day> {
+    let some = (1970u32..10_000, 1u32..=12, 1u32..=31).prop_map(|(year, month, day)| {
+        Day::from_number(year * 10_000 + month * 100 + day).expect("in range")
+    });
+    prop_oneof![Just(Day::NONE), some]
+}
+
+fn area() -> impl Strategy<Value = VisitedArea> {
+    prop_oneof![
+        (1000u16..10_000).prop_map(VisitedArea::City),
+        (b'A'..=b'Z', b'A'..=b'Z').prop_map(|(one, two)| VisitedArea::Country([one, two])),
+    ]
+}
+
+fn trajectory() -> impl Strategy<Value = TrajectoryAnswer> {
+    let areas = prop::collection::vec(area(), 0..64).prop_map(Bounded);
+    (select(TrajectoryReason::ALL), [day(), day(), day()], areas).prop_map(
+        |(reason, [first_day, last_day, last_stay_day], areas)| TrajectoryAnswer {
+            reason,
+            first_day,
+            last_day,
+            last_stay_day,
+            areas,
+        },
+    )
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -91,6 +124,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         (any::<u64>(), any::<u64>()).prop_map(|(device_time_ms, gateway_time_ms)| {
             Answer::Pong(Pong { device_time_ms, gateway_time_ms })
         }),
+        trajectory().prop_map(Answer::TrajectoryAnswer),
     ]
 }
 
@@ -172,6 +206,22 @@ proptest! {
         if let Some(Ok(request)) = Request::decode_body(kind, &body) {
             let mut again = Vec::new();
             request.encode_body(&mut again).expect("fits");
+            prop_assert_eq!(again, body);
+        }
+    }
+
+    #[test]
+    fn any_trajectory_answer_that_decodes_says_what_its_reason_says(body: Vec<u8>, from in trajectory(), at: prop::sample::Index, to: u8) {
+        let mut changed = Vec::new();
+        Answer::TrajectoryAnswer(from).encode_body(&mut changed).expect("fits");
+        let at = at.index(changed.len());
+        changed[at] = to;
+        for body in [body, changed] {
+            let Some(Ok(answer)) = Answer::decode_body(136, &body) else { continue };
+            let Answer::TrajectoryAnswer(read) = &answer else { panic!("type 136 is one answer") };
+            prop_assert_eq!(read.stay() == StayAnswer::No, read.reason == TrajectoryReason::Clean);
+            let mut again = Vec::new();
+            answer.encode_body(&mut again).expect("fits");
             prop_assert_eq!(again, body);
         }
     }

@@ -11,6 +11,7 @@ use actors::clock;
 use loadtest::Fleet;
 
 pub mod https;
+pub mod people;
 pub mod repository;
 pub mod walk;
 
@@ -108,6 +109,7 @@ impl City {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["--log", "warn", "dev", "--data"]).arg(self.data());
         let (people, gates) = self.size;
+        command.args(["--control", "127.0.0.1:0"]);
         command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = self.addresses.unwrap_or([loopback; 3]);
@@ -208,8 +210,20 @@ impl City {
 
     /// Runs another `changtong` command on the city's data: its status and what it said on stdout and stderr.
     pub fn command(&self, words: &[&str]) -> (ExitStatus, String, String) {
+        self.signed(0, words)
+    }
+
+    /// The same, signed by so many of the city's operators. Without one, a development city's first signs by itself.
+    pub fn signed(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
         let mut command = Command::new(binary());
-        let output = command.args(words).arg("--data").arg(self.data()).output().expect("the program runs");
+        command.args(words);
+        if operators > 0 {
+            let keys = self.fleet().operators;
+            keys[..operators].iter().for_each(|key| {
+                command.arg("--sign").arg(key);
+            });
+        }
+        let output = command.arg("--data").arg(self.data()).output().expect("the program runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status, text(&output.stdout), text(&output.stderr))
     }

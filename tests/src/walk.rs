@@ -10,7 +10,7 @@ use loadtest::proof::{self, Claim, Claims, Fact, Proof};
 use loadtest::{Device, DeviceState, Fleet, wire};
 use protocol::{Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict};
 
-use crate::{City, binary};
+use crate::City;
 
 /// Punches that a walking device keeps under way.
 const UNDER_WAY: usize = 24;
@@ -99,7 +99,7 @@ pub fn prove(city: &City, walkers: Vec<Walker>) -> Proof {
         ((walker.device.id(), walker.device.state().epoch()), walker.claim)
     });
     let claims = Claims(claims.collect());
-    let proof = proof::prove(&binary(), &city.data(), &claims).expect("the ledger exports");
+    let proof = proof::prove(&city.fleet(), &claims).expect("the ledger exports");
     assert!(proof.holds(), "{proof:?}");
     assert!(proof.acknowledged > 0, "{proof:?}");
     proof

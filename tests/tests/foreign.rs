@@ -63,7 +63,7 @@ fn a_foreign_device_says_hello_verifies_and_punches() {
     }
     assert!(out.contains("punch 3: unknown not-a-pass-code basis=3 reason=12"), "a place's link: {out}");
 
-    let (status, csv, err) = city.command(&["ledger", "export", "--format", "csv"]);
+    let (status, csv, err) = city.command(&["ledger", "export", "--case", "foreign", "--format", "csv"]);
     assert!(status.success(), "{err}");
     let stored: Vec<_> = csv
         .lines()

@@ -28,11 +28,30 @@ fn an_imported_holders_old_qr_text_verifies_at_once() {
 
     let file = city.data().join("holders.csv");
     std::fs::write(&file, HOLDERS).expect("written");
-    let (status, out, err) = city.command(&["holders", "import", file.to_str().expect("a plain path")]);
+    let words = ["holders", "import", file.to_str().expect("a plain path")];
+    let (status, out, err) = city.signed(1, &words);
+    assert_eq!(status.code(), Some(2), "{out}{err}");
+    assert!(
+        err.contains("2 operator(s) with the role health"),
+        "an import that sets colours needs two: {err}"
+    );
+    assert_eq!(block_on(ask()), [unknown; 3], "and nothing is written before");
+    let (status, out, err) = city.signed(2, &words);
     assert!(status.success(), "{out}{err}");
     assert!(out.contains("2 people imported, 1 lines rejected"), "{out}");
     let green = (Colour::Green, Advice::Pass);
     assert_eq!(block_on(ask()), [green, (Colour::Red, Advice::Stop), unknown]);
     let rejects = std::fs::read_to_string(file.with_extension("rejects.csv")).expect("a reject file");
     assert!(rejects.contains("4,document number invalid"), "{rejects}");
+
+    let greens = city.data().join("greens.csv");
+    let text: String =
+        HOLDERS.lines().filter(|line| !line.contains("red")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&greens, text.replace("X00000001", "X00000009").replace("NEAC-0001", "NEAC-0009"))
+        .expect("written");
+    let (status, out, err) = city.signed(1, &["holders", "import", greens.to_str().expect("a plain path")]);
+    assert!(
+        status.success() && out.contains("1 people imported"),
+        "one that sets none takes one: {out}{err}"
+    );
 }

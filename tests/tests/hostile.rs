@@ -82,6 +82,7 @@ async fn send(fleet: &loadtest::Fleet, index: usize, bytes: &[u8], then_ping: bo
                     | Answer::Verdicts(_)
                     | Answer::Busy(_)
                     | Answer::Gap(_)
+                    | Answer::TrajectoryAnswer(_)
                     | Answer::Drain(_) => {}
                 }
             }

@@ -4,6 +4,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use crate::registry::{DocumentKind, DocumentNumber, Person, Phone, RegionRow};
+use crate::simulator::BLOCK_FIRST;
 
 const TABLE: &str = include_str!("../../data/made-up.csv");
 
@@ -12,7 +13,12 @@ const BORN_WITHIN_DAYS: u32 = 90 * 365;
 const BORN_BEFORE: Date = Date::constant(2019, 12, 31);
 /// Three digits tell people of one division and day apart.
 const SAME_DAY_MAX: u32 = 1000;
-const PHONES_PER_PREFIX: u32 = 100_000_000;
+/// The first ranges of the table are the carriers'; the last one is of things.
+const RANGES: usize = 3;
+/// The end of each range is kept for the people with a story and for probes.
+const PHONES_PER_RANGE: u64 = BLOCK_FIRST as u64;
+/// Prime to [`PHONES_PER_RANGE`], so that no two people have the same phone and neighbours do not have neighbouring ones.
+const PHONE_STEP: u64 = 61_803_397;
 
 pub(super) struct MadeUp {
     divisions: Vec<&'static str>,
@@ -39,7 +45,8 @@ impl MadeUp {
             |random: &mut fastrand::Rng, values: &[&str]| values[random.usize(..values.len())].to_owned();
         let name = pick(random, &self.surnames) + &pick(random, &self.given);
         let district = self.districts[random.usize(..self.districts.len())].clone();
-        Person { name, document: self.document(n), phone: self.phone(n), district }
+        let (document, phone) = (self.document(n), self.phone(n));
+        Person { name, document, phone, district, community: String::new() }
     }
 
     /// Days vary fastest, then the number within the day, then the division.
@@ -56,10 +63,9 @@ impl MadeUp {
     /// Every third person shares a phone with the one before: a guardian's.
     fn phone(&self, n: u32) -> Phone {
         let n = n - u32::from(n % 3 == 2);
-        let prefix = self.phones[(n / PHONES_PER_PREFIX) as usize];
-        // Multiplied by a number prime to ten, so that neighbours do not have neighbouring phones.
-        let line = u64::from(n % PHONES_PER_PREFIX) * 61_803_399 % u64::from(PHONES_PER_PREFIX);
-        Phone::parse(&format!("{prefix}{line:08}")).expect("made to be valid")
+        let range = self.phones[(n / 3) as usize % RANGES];
+        let line = u64::from(n) * PHONE_STEP % PHONES_PER_RANGE;
+        Phone::parse(&format!("{range}{line:08}")).expect("made to be valid")
     }
 }
 

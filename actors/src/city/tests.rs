@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::codes::Codes;
+use crate::simulator::BLOCK_FIRST;
 
 fn city(people: u32, seed: u64) -> (tempfile::TempDir, Keys, Registry, CityReport) {
     let directory = tempfile::tempdir().unwrap();
@@ -72,4 +73,29 @@ fn made_up_documents_and_phones_do_not_repeat() {
         })
         .unwrap();
     assert!(shared > 20_000, "{shared} share a phone with a guardian or ward");
+}
+
+#[test]
+fn people_with_a_story_and_reserved_numbers_are_not_the_citys() {
+    use crate::simulator::{SimulatedCarrier, demo_people};
+    let made_up = MadeUp::new(vec![crate::registry::RegionRow {
+        id: protocol::RegionId(1),
+        code: Some("360102".to_owned()),
+        name: "x".to_owned(),
+        name_en: "x".to_owned(),
+    }]);
+    let mut random = fastrand::Rng::with_seed(1);
+    let block = format!("{}", BLOCK_FIRST / 10_000);
+    let step = PEOPLE_MAX / 200_000;
+    for n in (0..PEOPLE_MAX).step_by(step as usize).chain(PEOPLE_MAX - 3..PEOPLE_MAX) {
+        let person = made_up.person(n, &mut random);
+        let phone = person.phone.reveal();
+        assert!(!phone.starts_with("169") && phone[3..7] != block, "person {n}");
+        assert!(!person.document.reveal().starts_with("399902"), "person {n}");
+    }
+    let own = demo_people().iter().map(|person| person.phone);
+    for phone in own.chain(SimulatedCarrier::ALL.map(SimulatedCarrier::reserved)) {
+        assert_eq!(phone[3..7], block, "{phone}");
+    }
+    assert!(demo_people().iter().all(|person| person.document.starts_with("399902")));
 }

@@ -5,12 +5,12 @@ use protocol::place::PlaceCode;
 use protocol::{Basis, Class, Colour};
 
 use crate::codes::CodeEntry;
-use crate::registry::{DocumentKind, DocumentNumber, Person, Phone, RegionRow};
+use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
+use crate::residence::{Districts, visible};
 
 /// The columns of a file, in any order.
 pub(super) const COLUMNS: [&str; 9] =
     ["name", "document_kind", "document", "phone", "district", "colour", "basis", "until", "qr_text"];
-const NAME_CHARS_MAX: usize = 64;
 /// The city's time: UTC+8, no daylight saving.
 const CITY: jiff::tz::Offset = jiff::tz::offset(8);
 
@@ -93,6 +93,7 @@ impl Header {
             document: DocumentNumber::parse(kind, document).ok_or(Reject::Document)?,
             phone: Phone::parse(phone).ok_or(Reject::Phone)?,
             district: districts.find(district).ok_or(Reject::District)?.to_owned(),
+            community: String::new(),
         };
         let entry = entry(colour, basis, until, now_s)?;
         let too_long = text.len() > SCANNED_TEXT_BYTES_MAX;
@@ -100,22 +101,6 @@ impl Header {
             return Err(Reject::QrText);
         }
         Ok(Holder { person, entry, text: text.to_owned() })
-    }
-}
-
-/// A district by its code, its name, or its name in English; kept as its code if it has one.
-pub(super) struct Districts(Vec<RegionRow>);
-
-impl Districts {
-    pub(super) const fn new(regions: Vec<RegionRow>) -> Self {
-        Self(regions)
-    }
-
-    fn find(&self, text: &str) -> Option<&str> {
-        let row = self.0.iter().find(|row| {
-            row.code.as_deref() == Some(text) || row.name == text || row.name_en.eq_ignore_ascii_case(text)
-        })?;
-        Some(row.code.as_deref().unwrap_or(&row.name))
     }
 }
 
@@ -151,15 +136,4 @@ fn split(line: &[u8]) -> Option<csv::StringRecord> {
         csv::ReaderBuilder::new().has_headers(false).buffer_capacity(line.len().max(1)).from_reader(line);
     let mut record = csv::StringRecord::new();
     reader.read_record(&mut record).ok().filter(|&any| any).map(|_| record)
-}
-
-/// The name, unless it holds what cannot be seen: controls, zero-width and direction-changing characters.
-fn visible(name: &str) -> Option<&str> {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-    };
-    let chars = name.chars().count();
-    ((1..=NAME_CHARS_MAX).contains(&chars) && !name.chars().any(hidden)).then_some(name)
 }

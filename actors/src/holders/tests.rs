@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use protocol::token::TokenKeys;
-use protocol::{Advice, Class, Colour, Scanned};
+use protocol::{Advice, Class, Colour, RegionId, Scanned};
 use tempfile::TempDir;
 
 use super::*;
-use crate::judge::Judge;
+use crate::judge::{Judge, PlaceKinds};
+use crate::policy::{Policy, PolicyInEffect};
 use crate::registry::{DocumentKind, DocumentNumber};
 
 const HEADER: &str = "name,document_kind,document,phone,district,colour,basis,until,qr_text";
@@ -47,7 +48,9 @@ impl Bench {
     ) -> Result<ImportReport, ImportError> {
         let (csv, rejects) = (self.path("holders.csv"), self.path("rejects.csv"));
         std::fs::write(&csv, content).unwrap();
+        let allowed = Allowed { sha256: sha256(&csv)?, colours: true };
         let import = Import {
+            allowed: &allowed,
             keys: self.keys.legacy(),
             codes: &self.codes,
             csv: &csv,
@@ -65,8 +68,15 @@ impl Bench {
     /// What a scan of that text is answered.
     fn shows(&self, text: &str) -> (Colour, Advice) {
         self.codes.set_loaded();
-        let judge = Judge::new(self.codes.clone(), TokenKeys::new([]), self.keys.legacy(), 1);
-        let judged = judge.judge(&Scanned::Text(text.to_owned()), 0);
+        let judge = Judge::new(
+            self.codes.clone(),
+            TokenKeys::new([]),
+            self.keys.legacy(),
+            1,
+            PolicyInEffect::new(Policy::development()),
+            PlaceKinds::default(),
+        );
+        let judged = judge.judge(RegionId(1), [Scanned::Text(text.to_owned())].iter(), 0).remove(0);
         (judged.verdict.colour, judged.verdict.advice)
     }
 }
@@ -225,4 +235,32 @@ fn an_import_that_is_cut_goes_on_where_it_stopped() {
     assert_eq!(bench.codes.len(), 900);
     let again = bench.run(&mut bench.registry(), &content, 60, &mut none).unwrap();
     assert_eq!(again, report);
+}
+
+#[test]
+fn an_import_sets_colours_only_if_it_was_signed_for_that_file_as_one_that_does() {
+    let bench = Bench::new();
+    let mut registry = bench.registry();
+    let (csv, rejects) = (bench.path("holders.csv"), bench.path("rejects.csv"));
+    let red = with("colour", "red").replace(",,QR-1", ",2099-01-01,QR-1");
+    let ended = with("colour", "red").replace(",,QR-1", ",2020-02-01,QR-1");
+    let wrong = red.replace("E12345678", "E");
+    for (name, line, expected) in
+        [("green", GOOD, false), ("red", &red, true), ("over", &ended, false), ("rejected", &wrong, false)]
+    {
+        std::fs::write(&csv, format!("{HEADER}\n{line}\n")).unwrap();
+        assert_eq!(sets_colours(&csv, registry.regions().unwrap()).unwrap(), expected, "{name}");
+    }
+    std::fs::write(&csv, format!("{HEADER}\n{GOOD}\n{}\n", red.replace("8,", "9,").replace("QR-1", "QR-2")))
+        .unwrap();
+    let mut import = |allowed: &Allowed| {
+        let result = import(&mut registry, &bench.keys, &bench.codes, (&csv, &rejects), allowed, &mut none);
+        (result.map(|report| report.people), registry.people().unwrap())
+    };
+    let of = sha256(&csv).unwrap();
+    let (result, people) = import(&Allowed { sha256: of.clone(), colours: false });
+    assert!(matches!(result, Err(ImportError::Colours { .. })) && people == 0, "{result:?}");
+    let (result, people) = import(&Allowed { sha256: "00".repeat(32), colours: true });
+    assert!(matches!(result, Err(ImportError::Changed { .. })) && people == 0, "{result:?}");
+    assert_eq!(import(&Allowed { sha256: of, colours: true }).0.unwrap(), 2);
 }

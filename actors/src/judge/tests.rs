@@ -1,10 +1,13 @@
 //! Every kind of scan and what it must be answered, row by row.
 
+use std::path::Path;
+
+use protocol::Direction;
 use protocol::token::{PAPER_KEY_ID_MIN, TokenKey, to_text};
-use protocol::{Direction, PlaceId};
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::policy::{DEVELOPMENT, Policy};
 
 const NOW_S: u32 = 1_800_000_000;
 const NOW_MS: u64 = NOW_S as u64 * 1000;
@@ -50,7 +53,23 @@ fn codes() -> Codes {
 }
 
 fn judge_of(codes: Codes) -> Judge {
-    Judge::new(codes, TokenKeys::new([key(1, 1), key(2, 2), key(PAPER, 9)]), legacy(), GATEWAY)
+    Judge::new(
+        codes,
+        TokenKeys::new([key(1, 1), key(2, 2), key(PAPER, 9)]),
+        legacy(),
+        GATEWAY,
+        policy(),
+        PlaceKinds::default(),
+    )
+}
+
+fn policy() -> PolicyInEffect {
+    PolicyInEffect::new(Policy::development())
+}
+
+/// One scan, by itself.
+fn one(judge: &Judge, scanned: &Scanned) -> Judged {
+    judge.judge(RegionId(1), std::iter::once(scanned), NOW_MS).remove(0)
 }
 
 fn judge() -> Judge {
@@ -77,7 +96,7 @@ type Row = (&'static str, Scanned, (Colour, Advice, Reason, ScanKind, bool));
 
 fn check(judge: &Judge, rows: Vec<Row>) {
     for (name, scanned, expected) in rows {
-        let judged = judge.judge(&scanned, NOW_MS);
+        let judged = one(judge, &scanned);
         let Verdict { colour, advice, reason, .. } = judged.verdict;
         assert_eq!((colour, advice, reason, judged.kind, judged.code.is_some()), expected, "{name}");
     }
@@ -180,11 +199,7 @@ fn before_the_codes_are_loaded_everybody_is_unknown() {
     let rows = [token(1, 0), token(3, 0), text(HOLDER_TEXT), Scanned::SignedIn(code(1))];
     let judge = judge_of(codes());
     for scanned in rows {
-        assert_eq!(
-            judge.judge(&scanned, NOW_MS).verdict,
-            Verdict::ask_staff(Reason::NotLoaded),
-            "{scanned:?}"
-        );
+        assert_eq!(one(&judge, &scanned).verdict, Verdict::ask_staff(Reason::NotLoaded), "{scanned:?}");
     }
 }
 
@@ -198,12 +213,67 @@ fn a_decision_made_offline_is_recorded_as_made() {
         device_time_ms: NOW_MS - 7_200_000,
         offline,
     };
-    let record = judge().records(&[punch(Some(decision))], NOW_MS).remove(0);
+    let record = judge().records(RegionId(1), &[punch(Some(decision))], NOW_MS).remove(0);
     assert!(record.offline);
     assert_eq!(record.code, Some(code(3)));
     assert_eq!((record.verdict.colour, record.verdict.advice), (Colour::Green, Advice::Pass));
     assert_eq!(record.verdict.reason, Reason::DecidedOffline);
-    let record = judge().records(&[punch(None)], NOW_MS).remove(0);
+    let record = judge().records(RegionId(1), &[punch(None)], NOW_MS).remove(0);
     assert_eq!((record.offline, record.verdict.reason), (false, Reason::Expired));
     assert_eq!((record.place, record.device_time_ms), (PlaceId(5), NOW_MS - 7_200_000));
+}
+
+#[test]
+fn a_region_and_a_kind_of_place_advise_what_the_policy_in_effect_says() {
+    let text = DEVELOPMENT.to_owned()
+        + r#"
+[[advice.exception]]
+regions = [2]
+places = ["hospital"]
+colour = "yellow"
+advice = "stop"
+[[advice.exception]]
+regions = [2]
+colour = "yellow"
+basis = "declared"
+advice = "check-document"
+[[advice.exception]]
+places = ["market"]
+colour = "yellow"
+advice = "pass"
+"#;
+    let judge = judge();
+    judge.places.reload([
+        (PlaceId(1), PlaceKind::Checkpoint),
+        (PlaceId(2), PlaceKind::Hospital),
+        (PlaceId(3), PlaceKind::Market),
+    ]);
+    judge.codes.put(code(7), CodeEntry::new(Colour::Yellow, Basis::Verified, Class::Person, 0, 1));
+    judge.codes.put(code(8), CodeEntry::new(Colour::Yellow, Basis::Verified, Class::Ward, 0, 1));
+    // Yellow, declared; yellow, verified; yellow of a ward; at places 1, 2, 3 and 2 again.
+    let advised = |region, n| {
+        let punch = |place| Punch {
+            scanned: token(n, 0),
+            direction: Direction::In,
+            place: PlaceId(place),
+            device_time_ms: NOW_MS,
+            offline: None,
+        };
+        let records = judge.records(RegionId(region), &[1, 1, 2, 3, 2].map(punch), NOW_MS);
+        records.iter().map(|record| record.verdict.advice.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(advised(2, 2), ["ask-staff"; 5], "before");
+    judge.policy.set(Policy::parse(&text, Path::new("policy.toml")).unwrap());
+    for (region, n, expected) in [
+        (1, 2, ["ask-staff", "ask-staff", "ask-staff", "pass", "ask-staff"]),
+        (2, 2, ["check-document", "check-document", "check-document", "pass", "check-document"]),
+        (2, 7, ["ask-staff", "ask-staff", "stop", "pass", "stop"]),
+        (2, 8, ["ask-staff", "ask-staff", "stop", "check-document", "stop"]),
+        (2, 1, ["pass"; 5]),
+        (2, 3, ["stop"; 5]),
+    ] {
+        assert_eq!(advised(region, n), expected, "region {region}, code {n}");
+    }
+    let verified = judge.judge(RegionId(2), [token(7, 0)].iter(), NOW_MS)[0].verdict;
+    assert_eq!((verified.advice, verified.reason), (Advice::AskStaff, Reason::Caution), "names no place");
 }

@@ -85,6 +85,14 @@ impl RealDisk {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         Ok(Self(directory.to_owned()))
     }
+
+    /// A file's first bytes; less if it is shorter.
+    pub(super) fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
+        use std::io::Read;
+        let mut bytes = Vec::with_capacity(len);
+        File::open(self.0.join(name))?.take(len as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 impl Disk for RealDisk {

@@ -88,6 +88,15 @@ fn put_mark(mark: &Mark, out: &mut Vec<u8>) {
 }
 
 impl SegmentHeader {
+    /// The least that has to be read to know how long a header is.
+    pub(super) const FIXED_BYTES: usize = SEGMENT_FIXED_BYTES;
+
+    /// How long the header at the start of these bytes says it is; not checked.
+    pub(super) fn len_of(bytes: &[u8]) -> Option<usize> {
+        let marks = u32::from_le_bytes(bytes.get(12..16)?.first_chunk().copied()?) as usize;
+        (bytes.len() >= SEGMENT_FIXED_BYTES).then_some(SEGMENT_FIXED_BYTES + marks * MARK_BYTES + CRC_BYTES)
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let len = SEGMENT_FIXED_BYTES + self.marks.len() * MARK_BYTES + CRC_BYTES;
         let mut out = Vec::with_capacity(len);

@@ -8,6 +8,7 @@ mod format;
 mod log;
 mod lookup;
 mod marks;
+mod passages;
 mod read;
 mod recover;
 mod room;
@@ -28,6 +29,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use crate::record::{Record, ScanKind};
 pub use expiry::Deletion;
+pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
 pub use read::{ExportFormat, VerifyReport, export, verify};
 
 /// Where the log lives and what it may take.

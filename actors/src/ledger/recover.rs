@@ -248,7 +248,11 @@ const READS_MAX: usize = 100;
 
 /// A segment's bytes, which read as they should. A gateway may be writing: what was read around a batch that came meanwhile looks
 /// like damage, but does not look the same twice. `None` if the segment has been forgotten meanwhile.
-fn read_settled<D: Disk>(disk: &D, number: u64, is_last: bool) -> Result<Option<Vec<u8>>, LedgerError> {
+pub(super) fn read_settled<D: Disk>(
+    disk: &D,
+    number: u64,
+    is_last: bool,
+) -> Result<Option<Vec<u8>>, LedgerError> {
     let again = || match read(disk, number) {
         Err(_) if forgotten(disk)?.segment >= number => Ok(None),
         read => read.map(Some),

@@ -3,6 +3,7 @@
 mod bench;
 mod damage;
 mod faults;
+mod passages;
 mod power;
 mod simulated;
 

@@ -113,3 +113,46 @@ fn a_key_file_is_its_owners_alone() {
     std::fs::write(&path, "{}").unwrap();
     assert!(OperatorKey::load(&path).unwrap_err().to_string().contains("operator's key"));
 }
+
+#[test]
+fn one_person_counts_once_and_a_revoked_one_not_at_all() {
+    let (_directory, mut registry) = registry();
+    let first = operator(&mut registry, "li-na", &[Role::Admin, Role::Health]);
+    let health = operator(&mut registry, "wang-wei", &[Role::Health]);
+    let same = Operator {
+        name: "li-na-2".to_owned(),
+        authority: "cdc".to_owned(),
+        roles: vec![Role::Health],
+        public_key: first.public_key().to_uppercase(),
+        revoked: false,
+    };
+    let refused = add(&mut registry, &same).unwrap_err().to_string();
+    assert!(refused.contains("another operator's"), "{refused}");
+    // As a registry of an earlier release may have it.
+    registry.insert_operator(&Operator { public_key: first.public_key(), ..same }).unwrap();
+    let order = order("act");
+    let twice = [first.sign(&order), Signature { operator: "li-na-2".to_owned(), ..first.sign(&order) }];
+    let refused = accept(&mut registry, &order, &twice, (Role::Health, 2), NOW_S).unwrap_err();
+    assert!(refused.to_string().contains("1 signed"), "{refused}");
+
+    let refused = add_first(&mut registry, &stranger()).unwrap_err();
+    assert!(refused.to_string().contains("0 signed"), "nobody is first twice: {refused}");
+
+    let signed = [first.sign(&order), health.sign(&order)];
+    registry.revoke_operator("wang-wei").unwrap();
+    let refused = accept(&mut registry, &order, &signed, (Role::Health, 2), NOW_S).unwrap_err();
+    assert!(refused.to_string().contains("wang-wei is not good"), "given before, come after: {refused}");
+    let begun = Signed { authority: "cdc".to_owned(), operators: "li-na,wang-wei".to_owned() };
+    assert!(begun.still_good(&registry).is_err(), "begun before, ended after");
+}
+
+fn stranger() -> Operator {
+    let (key, _) = OperatorKey::generate("x").unwrap();
+    Operator {
+        name: "x".to_owned(),
+        authority: "cdc".to_owned(),
+        roles: vec![Role::Admin],
+        public_key: key.public_key(),
+        revoked: false,
+    }
+}

@@ -8,7 +8,7 @@ use protocol::Colour;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{CauseKind, EpidemicArea, Policy, Rule};
+use super::{CauseKind, EpidemicArea, Policy, Rule, advice};
 use crate::trajectory::{Country, Division};
 
 /// A window is bounded by what carriers keep.
@@ -42,6 +42,7 @@ struct File {
     #[serde(default)]
     area: Vec<Spanned<AreaRow>>,
     cause: BTreeMap<Spanned<String>, Spanned<CauseRow>>,
+    advice: advice::Section,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +73,7 @@ struct CauseRow {
 }
 
 /// Where in the text, and what.
-struct Wrong(std::ops::Range<usize>, String);
+pub(super) struct Wrong(pub(super) std::ops::Range<usize>, pub(super) String);
 
 impl Policy {
     /// Reads a policy; `path` is for the error.
@@ -103,6 +104,7 @@ fn read(file: File) -> Result<Policy, Wrong> {
         stay_s_min: u64::from(within(stay_hours_min, 1..=STAY_HOURS_MAX, "hours of a stay")?) * 3600,
         areas,
         rules: rules(&file.cause)?,
+        advice: advice::read(&file.advice)?,
         version: file.version.into_inner(),
     })
 }

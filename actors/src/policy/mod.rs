@@ -1,20 +1,29 @@
 //! What a stay, a declaration or an authority's word makes of a code. Pure: evidence, policy and day go in, causes and colour
 //! come out; nobody is asked and nothing is stored here. The policy is dated data, read by [`Policy::parse`].
 
+mod advice;
 mod cause;
 mod file;
 mod in_effect;
 mod outcome;
+mod revision;
 
 use jiff::civil::Date;
-use protocol::Colour;
+use protocol::{Colour, RegionId};
 
+use advice::AdviceTable;
+
+use crate::registry::PlaceKind;
 use crate::trajectory::{Area, Country, Days, Division, days_after};
 
+pub use advice::AdviceHere;
+pub(crate) use advice::harshness;
 pub use cause::{Cause, CauseKind, Standing, standing};
 pub use file::PolicyError;
 pub use in_effect::PolicyInEffect;
 pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted};
+pub(crate) use revision::stand;
+pub use revision::{CODES_BY_ONE_MAX, PolicyDiff};
 
 /// The policy of a new development city.
 pub const DEVELOPMENT: &str = include_str!("../../data/policy.toml");
@@ -28,6 +37,7 @@ pub struct Policy {
     stay_s_min: u64,
     areas: Vec<EpidemicArea>,
     rules: [Rule; CauseKind::ALL.len()],
+    advice: AdviceTable,
 }
 
 /// Where a stay counts, and when.
@@ -63,6 +73,11 @@ pub struct Rule {
 }
 
 impl Policy {
+    #[cfg(test)]
+    pub(crate) fn development() -> Self {
+        Self::parse(DEVELOPMENT, std::path::Path::new("policy.toml")).expect("the shipped policy is valid")
+    }
+
     /// Its name, which every decision carries.
     pub fn version(&self) -> &str {
         &self.version
@@ -71,6 +86,16 @@ impl Policy {
     /// What a cause of that kind gives; `None` for a kind that no policy sets.
     pub fn rule(&self, kind: CauseKind) -> Option<Rule> {
         self.rules.get(usize::from(kind.number()) - 1).copied()
+    }
+
+    /// What the staff of that kind of place in that region are told.
+    pub fn advice(&self, region: RegionId, kind: PlaceKind) -> &AdviceHere {
+        self.advice.here(region, kind)
+    }
+
+    /// The regions for which an exception is made.
+    pub fn advised_regions(&self) -> &[RegionId] {
+        self.advice.regions()
     }
 
     /// The days that carriers are asked for on that day.
@@ -85,5 +110,7 @@ impl Policy {
     }
 }
 
+#[cfg(test)]
+mod revision_tests;
 #[cfg(test)]
 mod tests;

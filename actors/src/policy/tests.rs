@@ -256,3 +256,95 @@ fn what_no_policy_may_say_is_refused_with_its_line() {
         assert!(error.contains(expected), "{to}: {error}");
     }
 }
+
+#[test]
+fn advice_that_no_policy_may_give_is_refused_with_its_line() {
+    let file_lines = DEVELOPMENT.lines().count();
+    let row = |text: &str| format!("{DEVELOPMENT}[[advice.exception]]\n{text}\n");
+    let (line, at) = (file_lines + 1, |line: usize, what: &str| format!("policy.toml:{line}: {what}"));
+    for (text, expected) in [
+        (
+            DEVELOPMENT.replace("red = \"stop\"", "red = \"pass\""),
+            "red is advised check-document, ask-staff, stop".into(),
+        ),
+        (
+            DEVELOPMENT.replace("green = \"pass\"", "green = \"stop\""),
+            "green is advised pass, check-document".into(),
+        ),
+        (DEVELOPMENT.replace("unknown = \"ask-staff\"", "unknown = \"pass\""), "unknown is advised".into()),
+        (DEVELOPMENT.replace("unknown = \"ask-staff\"", "unknown = \"stop\""), "unknown is advised".into()),
+        (DEVELOPMENT.replace("unknown = \"ask-staff\"\n", ""), "missing field `unknown`".into()),
+        (row("colour = \"red\"\nadvice = \"not-a-pass-code\""), at(line + 2, "red is advised")),
+        (row("colour = \"red\"\nadvice = \"pass\""), at(line + 2, "red is advised")),
+        (row("colour = \"unknown\"\nadvice = \"pass\""), at(line + 2, "unknown is advised")),
+        (row("colour = \"blue\"\nadvice = \"pass\""), at(line + 1, "\"blue\" is no colour; there are green")),
+        (
+            row("colour = \"yellow\"\nbasis = \"nothing\"\nadvice = \"stop\""),
+            at(line + 2, "a basis is verified"),
+        ),
+        (
+            row("places = [\"shed\"]\ncolour = \"yellow\"\nadvice = \"stop\""),
+            at(line + 1, "\"shed\" is no kind"),
+        ),
+        (row("places = []\ncolour = \"yellow\"\nadvice = \"stop\""), at(line, "an empty list means nowhere")),
+        (
+            row("regions = []\ncolour = \"yellow\"\nadvice = \"stop\""),
+            at(line, "an empty list means nowhere"),
+        ),
+        (row("kinds = []\ncolour = \"yellow\"\nadvice = \"stop\""), at(line + 1, "unknown field `kinds`")),
+        (
+            row("places = [\"school\"]\ncolour = \"green\"\nbasis = \"declared\"\nadvice = \"ask-staff\""),
+            at(line, "green, declared, would be told ask-staff where verified is told pass"),
+        ),
+        (
+            row("regions = [3]\ncolour = \"yellow\"\nbasis = \"declared\"\nadvice = \"stop\""),
+            at(line, "yellow, declared, would be told stop"),
+        ),
+        (
+            row("colour = \"red\"\nbasis = \"verified\"\nadvice = \"ask-staff\""),
+            at(line, "red, declared, would be told stop where verified is told ask-staff"),
+        ),
+    ] {
+        let error = Policy::parse(&text, Path::new("policy.toml")).expect_err(&expected).to_string();
+        assert!(error.contains(&expected), "{expected}: {error}");
+    }
+}
+
+/// Whatever rows there are, of what is taken nothing breaks the rules.
+#[test]
+fn no_policy_that_is_taken_treats_declared_worse_or_lets_red_pass() {
+    use protocol::Advice;
+    let mut random = fastrand::Rng::with_seed(20_200_224);
+    let mut pick = |texts: &[&str]| texts[random.usize(..texts.len())].to_owned();
+    let mut taken = 0;
+    for round in 0..4_000 {
+        let mut text = DEVELOPMENT.to_owned();
+        for _ in 0..1 + round % 4 {
+            text += "[[advice.exception]]\n";
+            text += &pick(&["", "regions = [2]\n", "regions = [2, 5]\n"]);
+            text += &pick(&["", "places = [\"school\"]\n", "places = [\"school\", \"vehicle\"]\n"]);
+            text += &format!("colour = \"{}\"\n", pick(&["green", "yellow", "red", "unknown"]));
+            text += &pick(&["", "basis = \"verified\"\n", "basis = \"declared\"\n"]);
+            text += &format!("advice = \"{}\"\n", pick(&["pass", "check-document", "ask-staff", "stop"]));
+        }
+        let Ok(policy) = Policy::parse(&text, Path::new("policy.toml")) else { continue };
+        taken += 1;
+        for region in [1, 2, 3, 5].map(RegionId) {
+            for &kind in PlaceKind::ALL {
+                let here = policy.advice(region, kind);
+                for &colour in Colour::ALL {
+                    let (declared, verified) =
+                        (here.of(colour, Basis::Declared), here.of(colour, Basis::Verified));
+                    assert!(harshness(declared) <= harshness(verified), "{text}");
+                }
+                for &basis in Basis::ALL {
+                    assert_ne!(here.of(Colour::Red, basis), Advice::Pass, "{text}");
+                    assert_ne!(here.of(Colour::Green, basis), Advice::Stop, "{text}");
+                    let unknown = here.of(Colour::Unknown, basis);
+                    assert!(matches!(unknown, Advice::CheckDocument | Advice::AskStaff), "{text}");
+                }
+            }
+        }
+    }
+    assert!(taken > 300, "{taken} of the policies were valid");
+}

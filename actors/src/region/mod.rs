@@ -121,7 +121,8 @@ impl RegionHandle {
         config: &RegionConfig,
     ) -> Self {
         let (fault, actor_ledger) = (config.fault.clone(), ledger.clone());
-        let post = supervise(format!("region-{id}"), config.restarts, move || {
+        let parked = metrics::gauge!(metric::REGION_PARKED, "region" => id.to_string());
+        let post = supervise(format!("region-{id}"), config.restarts, parked, move || {
             RegionActor::new(id, Arc::clone(&judge), actor_ledger.clone(), fault.clone())
         });
         Self(Arc::new(Inner {

@@ -13,7 +13,9 @@ use super::*;
 use crate::clock;
 use crate::codes::Codes;
 use crate::directory::Directory;
+use crate::judge::PlaceKinds;
 use crate::ledger::{ExportFormat, Ledger, LedgerConfig, export};
+use crate::policy::{Policy, PolicyInEffect};
 
 fn ledger_config(directory: &Path) -> LedgerConfig {
     LedgerConfig {
@@ -29,7 +31,9 @@ fn ledger_config(directory: &Path) -> LedgerConfig {
 fn judge() -> Arc<Judge> {
     let codes = Codes::new(0);
     codes.set_loaded();
-    Arc::new(Judge::new(codes, TokenKeys::new([]), LegacyKey::new(&[7; 32]), 1))
+    let policy = PolicyInEffect::new(Policy::development());
+    let legacy = LegacyKey::new(&[7; 32]);
+    Arc::new(Judge::new(codes, TokenKeys::new([]), legacy, 1, policy, PlaceKinds::default()))
 }
 
 fn request(device: u64, first: u64, count: u64) -> RegionRequest {

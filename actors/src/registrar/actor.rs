@@ -23,6 +23,8 @@ use crate::registry::{Registry, RegistryError};
 const CLOCK: Duration = Duration::from_secs(1);
 /// How often decisions are signed, in turns of the clock.
 const TURNS_PER_CHECKPOINT: u64 = 60;
+/// Parts of the codes that are brought to follow another policy in one turn: forms wait no longer than a few syncs.
+const REVISIONS_PER_TURN: usize = 8;
 
 /// Tells the caller; true if what was done is durable.
 pub(super) type Tell = Box<dyn FnOnce(bool) + Send>;
@@ -119,10 +121,14 @@ impl RegistrarActor {
             group
         });
         self.office.passed("durable");
+        // Memory follows before another writer gets its turn: of two changes of a code the later one is seen.
+        if let Ok(group) = &group {
+            self.office.follow(&group.later);
+        }
         drop(registry);
         self.seconds.record(clock::since(start).as_secs_f64());
         let panic = match group {
-            Ok(group) => self.end(group),
+            Ok(group) => self.tell(group),
             Err(error) => {
                 self.failed.increment(permits.len() as u64);
                 tracing::error!(%error, acts = permits.len(), "a group of acts is not durable");
@@ -137,15 +143,9 @@ impl RegistrarActor {
         }
     }
 
-    /// The group is durable: memory follows, then the callers are told.
-    fn end(&self, group: Group) -> Option<Box<dyn Any + Send>> {
-        let Group { tells, later, panic } = group;
-        for (code, entry) in later {
-            match entry {
-                Some(entry) => self.office.codes.put(code, entry),
-                None => self.office.codes.remove(code),
-            }
-        }
+    /// The group is durable and memory has followed.
+    fn tell(&self, group: Group) -> Option<Box<dyn Any + Send>> {
+        let Group { tells, later: _, panic } = group;
         for (good, tell) in tells {
             if good { &self.done } else { &self.refused }.increment(1);
             tell(true);
@@ -153,7 +153,8 @@ impl RegistrarActor {
         panic
     }
 
-    /// Colours whose time is over, and the signature over the decisions. An import may hold the registry; there is another turn.
+    /// Colours whose time is over, what still has to follow the policy, and the signature over the decisions. An import may hold
+    /// the registry; there is another turn.
     fn turn(&mut self) {
         if !self.office.codes.is_loaded() {
             return;
@@ -167,6 +168,9 @@ impl RegistrarActor {
         if let Err(error) = registry.expire_due(&self.office.codes, u32::try_from(now_s).unwrap_or(u32::MAX))
         {
             tracing::error!(%error, "colours whose time is over cannot be ended");
+        }
+        if let Err(error) = self.office.revise(&mut registry, now_s) {
+            tracing::error!(%error, "codes cannot follow the policy in effect");
         }
         if self.turns.is_multiple_of(TURNS_PER_CHECKPOINT)
             && let Err(error) = registry.checkpoint(&self.office.signing_pkcs8, now_s)
@@ -182,6 +186,25 @@ impl Office {
         if let Some(fault) = &self.fault {
             fault(step);
         }
+    }
+
+    fn follow(&self, later: &[(CodeId, Option<CodeEntry>)]) {
+        for &(code, entry) in later {
+            match entry {
+                Some(entry) => self.codes.put(code, entry),
+                None => self.codes.remove(code),
+            }
+        }
+    }
+
+    fn revise(&self, registry: &mut Registry, now_s: u64) -> Result<(), RegistrarError> {
+        let mut registrar = Registrar::new(registry, &self.codes, self.policy.get());
+        for _ in 0..REVISIONS_PER_TURN {
+            if !registrar.revise_some(now_s)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn step(&self, registry: &mut Registry, work: Work, group: &mut Group) {

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use protocol::CodeId;
+use protocol::{CodeId, Colour, metric};
 
 use super::{Registrar, RegistrarError};
 use crate::operators::Signed;
 use crate::policy::{Cause, CauseKind, Policy};
-use crate::registry::{Change, RegistryError};
+use crate::registry::{Change, Registry, RegistryError};
 use crate::trajectory::{day_of, days_after, start_of};
+
+/// More causes by hand that turn people red than this, within an hour, and somebody looks whether they are meant: a tracing team
+/// finds some tens of contacts in that time.
+pub const MANUAL_REDS_HOUR_MAX: u64 = 100;
 
 impl Registrar<'_> {
     /// An authority sets a cause until the end of a day.
@@ -37,6 +41,7 @@ impl Registrar<'_> {
             Ok((id, registry.settle(code, &change, now_s)?))
         })?;
         self.put(code, entry);
+        metrics::counter!(metric::CAUSES, "kind" => kind.name()).increment(1);
         Ok(id)
     }
 
@@ -49,15 +54,26 @@ impl Registrar<'_> {
                 return Err(RegistrarError::Cause("only the authority that set a cause clears it"));
             }
             registry.clear_cause(id, now_s)?;
+            // Its holder has withdrawn: the cause does not come back if they apply again.
+            if registry.code(code)?.is_none() {
+                return Ok((code, None));
+            }
             let change = by_hand(id, by, &policy);
-            Ok((code, registry.settle(code, &change, now_s)?))
+            Ok((code, Some(registry.settle(code, &change, now_s)?)))
         })?;
-        self.put(code, entry);
+        if let Some(entry) = entry {
+            self.put(code, entry);
+        }
         Ok(code)
     }
 }
 
-fn by_hand<'a>(cause: i64, by: &'a Signed, policy: &'a Policy) -> Change<'a> {
+/// Whether more people were turned red by hand within the last hour.
+pub fn is_burst_of_reds(registry: &Registry, now_s: u64) -> Result<bool, RegistryError> {
+    Ok(registry.set_by_hand(Colour::Red, now_s.saturating_sub(3600))? > MANUAL_REDS_HOUR_MAX)
+}
+
+pub(super) fn by_hand<'a>(cause: i64, by: &'a Signed, policy: &'a Policy) -> Change<'a> {
     let Signed { authority, operators } = by;
     Change { cause: Some(cause), authority, operators, policy: policy.version() }
 }

@@ -3,18 +3,21 @@
 
 use std::sync::Arc;
 
-use protocol::{Class, CodeId};
+use protocol::{Class, CodeId, metric};
 
+use super::signin::{CODES_PER_PHONE_MAX, check_guardian, phone_of, take_ward};
 use super::{Registrar, RegistrarError};
 use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Field, Policy};
+use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Stay};
 use crate::registry::people::Added;
 use crate::registry::{CauseRow, Change, ConsentId, Person, Registry, RegistryError};
+use crate::residence::{Districts, community, visible};
+use crate::sms::ProvenPhone;
 
 /// Who sets and clears what follows from the citizen's own form.
-const CITIZEN: &str = "citizen";
+pub(super) const CITIZEN: &str = "citizen";
 /// Who sets what a carrier's answer shows.
-const CARRIER: &str = "carrier";
+pub(super) const CARRIER: &str = "carrier";
 /// Random codes that are tried before the random source is suspected.
 const ISSUES_MAX: usize = 16;
 
@@ -27,6 +30,10 @@ pub struct Form {
     pub declared: Option<bool>,
     /// The consent whose answer it rests on, if one was given.
     pub consent: Option<ConsentId>,
+    /// The proof that the person's phone is in the hand of whoever sends it.
+    pub proven: ProvenPhone,
+    /// The code of the guardian who sends it for a ward; `None` from whoever sends it for themselves.
+    pub guardian: Option<CodeId>,
 }
 
 /// What a form came to.
@@ -43,7 +50,11 @@ pub struct Taken {
 impl Registrar<'_> {
     /// Takes a form: an application, or, from somebody who has a code already, a modification.
     pub fn submit(&mut self, form: &Form, now_s: u64) -> Result<Taken, RegistrarError> {
-        let phone = &form.person.phone;
+        let phone = phone_of(&form.proven, now_s)?;
+        if *phone != form.person.phone {
+            return Err(RegistrarError::NotProven);
+        }
+        let person = checked(self.registry, &form.person)?;
         let outcome = self.outcome(form.consent, phone, now_s)?;
         let submitted = self.policy.submit(&outcome, form.declared, now_s)?;
         let policy = Arc::clone(&self.policy);
@@ -51,7 +62,10 @@ impl Registrar<'_> {
         let passed = |step| fault.iter().for_each(|fault| fault(step));
         passed("begin");
         let taken = self.registry.transaction::<_, RegistrarError>(|registry| {
-            let (code, is_new) = find_or_add(registry, &form.person)?;
+            if let Some(guardian) = form.guardian {
+                check_guardian(registry, guardian, &form.proven, now_s)?;
+            }
+            let (code, is_new) = find_or_add(registry, &person, form.guardian, now_s)?;
             passed("person");
             registry.keep_inherited(code, now_s)?;
             passed("inherited");
@@ -60,7 +74,9 @@ impl Registrar<'_> {
             if outcome.field() == Field::No && submitted.cause.is_none() {
                 clear_declarations(registry, code, now_s)?;
             }
-            let cause = submitted.cause.map(|cause| set_once(registry, code, cause, &policy)).transpose()?;
+            let stay = if let Outcome::Stay(stay) = &outcome { Some(stay) } else { None };
+            let cause =
+                submitted.cause.map(|cause| set_once(registry, code, cause, stay, &policy)).transpose()?;
             passed("cause");
             let authority = submitted.cause.map_or(CITIZEN, |cause| authority_of(cause.kind));
             let change = Change { cause, authority, operators: "", policy: policy.version() };
@@ -70,6 +86,9 @@ impl Registrar<'_> {
         })?;
         self.passed("done");
         self.put(taken.code, taken.entry);
+        if let Some(cause) = submitted.cause {
+            metrics::counter!(metric::CAUSES, "kind" => cause.kind.name()).increment(1);
+        }
         Ok(taken)
     }
 }
@@ -78,19 +97,58 @@ fn authority_of(kind: CauseKind) -> &'static str {
     if kind == CauseKind::Trajectory { CARRIER } else { CITIZEN }
 }
 
-/// One person, one code: whoever has the document already modifies.
-fn find_or_add(registry: &Registry, person: &Person) -> Result<(CodeId, bool), RegistrarError> {
-    if let Some(code) = registry.code_of_document(&person.document)? {
-        let known = registry.codes_of_phone(&person.phone)?;
-        return if known.contains(&code) { Ok((code, false)) } else { Err(RegistrarError::OtherPhone) };
+/// What was written, if it can be so; the district as its code.
+fn checked(registry: &Registry, person: &Person) -> Result<Person, RegistrarError> {
+    visible(&person.name).ok_or(RegistrarError::Person("a name is 1 to 64 characters that can be seen"))?;
+    let districts = Districts::new(registry.regions()?);
+    let district = districts.find(&person.district);
+    let district = district.ok_or(RegistrarError::Person("that is no district of this city"))?.to_owned();
+    community(&district, &person.community)
+        .ok_or(RegistrarError::Person("a community is a street of the district, or up to 64 characters"))?;
+    Ok(Person { district, ..person.clone() })
+}
+
+/// One person, one code: whoever has the document already modifies, with the phone that it was registered with.
+fn find_or_add(
+    registry: &Registry,
+    person: &Person,
+    guardian: Option<CodeId>,
+    now_s: u64,
+) -> Result<(CodeId, bool), RegistrarError> {
+    let found = registry.code_of_both(&person.phone, &person.document)?;
+    let (code, is_new) = match found {
+        Some(code) => {
+            registry.update_person(code, person)?;
+            (code, false)
+        }
+        None => (add(registry, person, guardian)?, true),
+    };
+    if let Some(guardian) = guardian {
+        // The entry for memory is that of the settled code.
+        take_ward(registry, code, guardian)?;
     }
+    if is_new {
+        registry.return_causes(code, &person.document, now_s)?;
+    }
+    registry.set_proven(code, now_s)?;
+    Ok((code, is_new))
+}
+
+fn add(registry: &Registry, person: &Person, guardian: Option<CodeId>) -> Result<CodeId, RegistrarError> {
+    if registry.code_of_document(&person.document)?.is_some() {
+        return Err(RegistrarError::OtherPhone);
+    }
+    if registry.codes_of_phone(&person.phone)?.len() >= CODES_PER_PHONE_MAX {
+        return Err(RegistrarError::PhoneFull);
+    }
+    let class = if guardian.is_some() { Class::Ward } else { Class::Person };
     // Until the transaction settles it, nothing is known of it.
-    let entry = CodeEntry::new(protocol::Colour::Unknown, protocol::Basis::Nothing, Class::Person, 0, 0);
+    let entry = CodeEntry::new(protocol::Colour::Unknown, protocol::Basis::Nothing, class, 0, 0);
     let gateway = registry.gateway()?;
     for _ in 0..ISSUES_MAX {
         let Some(code) = CodeId::issue(gateway, registry.random()?) else { continue };
         match registry.add_person(person, code, entry)? {
-            Added::New => return Ok((code, true)),
+            Added::New => return Ok(code),
             Added::SameCode => {}
             Added::SameDocument => return Err(RegistryError::Exists { what: "person" }.into()),
         }
@@ -99,7 +157,13 @@ fn find_or_add(registry: &Registry, person: &Person) -> Result<(CodeId, bool), R
 }
 
 /// Sent twice, a form sets its cause once: one that lasts as long is there already.
-fn set_once(registry: &Registry, code: CodeId, cause: Cause, policy: &Policy) -> Result<i64, RegistrarError> {
+fn set_once(
+    registry: &Registry,
+    code: CodeId,
+    cause: Cause,
+    evidence: Option<&Stay>,
+    policy: &Policy,
+) -> Result<i64, RegistrarError> {
     let lasts = |row: &&CauseRow| {
         row.cleared_s.is_none() && row.cause.kind == cause.kind && row.cause.until_s >= cause.until_s
     };
@@ -107,7 +171,7 @@ fn set_once(registry: &Registry, code: CodeId, cause: Cause, policy: &Policy) ->
         Some(row) => Ok(row.id),
         None => {
             let authority = authority_of(cause.kind);
-            Ok(registry.insert_cause(code, cause, authority, policy.version(), None)?)
+            Ok(registry.insert_cause(code, cause, authority, policy.version(), evidence)?)
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use protocol::metric;
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
@@ -67,8 +68,12 @@ impl RegistrarHandle {
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let front = front::spawn("registrar", move || async move {
-            let post =
-                supervise("registrar".to_owned(), restarts, move || RegistrarActor::new(office.clone()));
+            let post = supervise(
+                "registrar".to_owned(),
+                restarts,
+                metrics::gauge!(metric::REGISTRAR_PARKED),
+                move || RegistrarActor::new(office.clone()),
+            );
             let permits = Arc::new(Semaphore::new(ACTS_MAX));
             let handle = Self { post, permits: Arc::clone(&permits) };
             if sender.send(handle).is_err() {

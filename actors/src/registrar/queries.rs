@@ -1,9 +1,11 @@
 //! From a consent to what came of its query. One consent is one query; the types leave no way to ask without one. Who asks the
 //! carriers is elsewhere: this only says who may, and keeps what may be kept.
 
+use super::signin::phone_of;
 use super::{Registrar, RegistrarError};
 use crate::policy::{CauseKind, Outcome};
 use crate::registry::{Agreed, Attempt, ConsentId, ConsentState, Detail, Flow, Phone};
+use crate::sms::ProvenPhone;
 use crate::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, start_of};
 
 /// A form that is open for longer is begun again: its consent and its answer are too old to rest a colour on.
@@ -25,6 +27,11 @@ impl QueryPermit {
     /// Which consent it comes from.
     pub const fn consent(&self) -> ConsentId {
         self.consent
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(consent: ConsentId, flow: Flow, phone: Phone, days: Days) -> Self {
+        Self { consent, flow, phone, days, detail: Detail::Stay }
     }
 
     /// What the query is for.
@@ -49,13 +56,14 @@ impl QueryPermit {
 }
 
 impl Registrar<'_> {
-    /// The citizen agrees to one query.
+    /// The citizen agrees to one query, with the phone in hand.
     pub fn consent(
         &mut self,
-        phone: &Phone,
+        proven: &ProvenPhone,
         agreed: Agreed<'_>,
         now_s: u64,
     ) -> Result<ConsentId, RegistrarError> {
+        let phone = phone_of(proven, now_s)?;
         if agreed.text.is_empty() || agreed.text.chars().count() > CONSENT_TEXT_CHARS_MAX {
             return Err(RegistrarError::Consent);
         }
@@ -133,7 +141,8 @@ impl Registrar<'_> {
         phone: &Phone,
         now_s: u64,
     ) -> Result<Outcome, RegistrarError> {
-        if let Some(stay) = self.registry.stay_of(phone, now_s)? {
+        let kept = self.registry.stay_of(phone, now_s)?;
+        if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, now_s)) {
             return Ok(Outcome::Stay(stay));
         }
         let Some(consent) = consent else { return Ok(Outcome::NotAsked) };

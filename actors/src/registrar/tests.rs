@@ -1,5 +1,7 @@
 //! The flows of the notice on a real registry, with the carriers' answers given.
 
+mod appeals;
+
 use std::path::Path;
 
 use jiff::civil::Date;
@@ -11,6 +13,7 @@ use crate::keys::Keys;
 use crate::operators::Signed;
 use crate::policy::{CauseKind, DEVELOPMENT, Outcome, Stay};
 use crate::registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone};
+use crate::sms::ProvenPhone;
 use crate::trajectory::{Area, CarrierAnswer, Days, Division, Trajectory, Unavailable, Visit, start_of};
 
 const DAY_S: u64 = 86_400;
@@ -65,7 +68,7 @@ impl Bench {
     /// Consent and query with that answer.
     fn asked(&mut self, flow: Flow, phone: &Phone, answer: &CarrierAnswer, now_s: u64) -> ConsentId {
         let mut registrar = self.registrar();
-        let consent = registrar.consent(phone, agreed(flow), now_s).unwrap();
+        let consent = registrar.consent(&ProvenPhone::for_tests(phone, now_s), agreed(flow), now_s).unwrap();
         let permit = registrar.start_query(consent, phone, now_s).unwrap();
         registrar.finish_query(&permit, answer, &[], now_s).unwrap();
         consent
@@ -88,11 +91,14 @@ fn person(n: u32) -> Person {
         document: DocumentNumber::parse(DocumentKind::Passport, &format!("CANARY{n}")).unwrap(),
         phone: Phone::parse(&format!("163{n:08}")).unwrap(),
         district: "360102".to_owned(),
+        community: String::new(),
     }
 }
 
 fn form(n: u32, declared: Option<bool>, consent: Option<ConsentId>) -> Form {
-    Form { person: person(n), declared, consent }
+    let person = person(n);
+    let proven = ProvenPhone::for_tests(&person.phone, now());
+    Form { person, declared, consent, proven, guardian: None }
 }
 
 fn trajectory(visits: Vec<Visit>) -> CarrierAnswer {
@@ -161,7 +167,10 @@ fn applying_again_does_not_shake_off_a_lock() {
     assert_eq!((first.code, first.is_new, again.is_new), (again.code, true, false), "one person, one code");
     assert_eq!(bench.shown(first.code), RED);
     assert_eq!(bench.registry.causes(first.code).unwrap().len(), 1, "sent twice, set once");
-    let consent = bench.registrar().consent(&phone, agreed(Flow::Modify), now()).unwrap();
+    let consent = bench
+        .registrar()
+        .consent(&ProvenPhone::for_tests(&phone, now()), agreed(Flow::Modify), now())
+        .unwrap();
     bench.registrar().withdraw_consent(consent, &phone).unwrap();
     let refused = bench.submit(&form(1, Some(false), Some(consent)), now());
     assert!(matches!(refused, Err(RegistrarError::Form(SubmitError::Locked))), "{refused:?}");
@@ -203,7 +212,8 @@ fn a_consent_is_one_query_of_one_phone_and_nothing_else() {
     let mut bench = Bench::new();
     let (phone, other) = (person(1).phone, person(2).phone);
     let mut registrar = bench.registrar();
-    let consent = registrar.consent(&phone, agreed(Flow::Apply), now()).unwrap();
+    let consent =
+        registrar.consent(&ProvenPhone::for_tests(&phone, now()), agreed(Flow::Apply), now()).unwrap();
     assert!(registrar.start_query(consent, &other, now()).is_err(), "another phone's");
     assert!(registrar.start_query(consent, &phone, now() + FORM_S_MAX + 1).is_err(), "too old");
     let permit = registrar.start_query(consent, &phone, now()).unwrap();
@@ -239,6 +249,7 @@ fn somebody_elses_document_opens_and_changes_nothing() {
     let code = bench.submit(&form(1, Some(false), None), now()).unwrap().code;
     let mut stranger = form(1, Some(true), None);
     stranger.person.phone = person(2).phone;
+    stranger.proven = ProvenPhone::for_tests(&stranger.person.phone, now());
     let refused = bench.submit(&stranger, now());
     assert!(matches!(refused, Err(RegistrarError::OtherPhone)), "{refused:?}");
     assert_eq!((bench.shown(code), bench.registry.people().unwrap()), (GREEN_DECLARED, 1));
@@ -325,6 +336,7 @@ fn nothing_personal_is_in_the_files_or_the_errors() {
     let taken = bench.submit(&form(7, None, Some(consent)), now()).unwrap();
     let mut stranger = form(7, Some(true), None);
     stranger.person.phone = person(8).phone;
+    stranger.proven = ProvenPhone::for_tests(&stranger.person.phone, now());
     let refused = bench.submit(&stranger, now()).unwrap_err();
     let shown = format!("{refused} {refused:?} {taken:?} {stranger:?}");
     let mut seen: Vec<(String, Vec<u8>)> = vec![("what is shown".to_owned(), shown.into_bytes())];
@@ -343,53 +355,7 @@ fn nothing_personal_is_in_the_files_or_the_errors() {
     }
 }
 
-#[test]
-fn decisions_are_proven_and_a_changed_one_is_named() {
-    let mut bench = Bench::new();
-    let (pkcs8, public) = (bench.keys.signing_pkcs8().to_vec(), bench.keys.signing_public());
-    for n in 1..=5 {
-        bench.submit(&form(n, Some(n % 2 == 0), None), now()).unwrap();
-        bench.registry.checkpoint(&pkcs8, now()).unwrap();
-    }
-    let code = bench.registry.code_of_document(&person(3).document).unwrap().unwrap();
-    let receipt = bench.registry.receipt(code, &pkcs8, now()).unwrap().unwrap();
-    assert_eq!((receipt.index, receipt.checkpoint.size, receipt.check(&public)), (2, 5, Ok(())));
-    let shown = serde_json::to_string(&receipt).unwrap();
-    assert!(!shown.contains(&code.get().to_string()) && !shown.contains("Canary"), "{shown}");
-    let first = bench.registry.checkpoint(&pkcs8, now() + 60).unwrap();
-    assert_eq!(first, receipt.checkpoint, "nothing new is not signed again");
-
-    let sound = bench.registry.verify_decisions(&public).unwrap();
-    assert_eq!((sound.decisions, sound.checkpoints, sound.covered), (5, 5, 5));
-    let path = bench.directory.path().join("registry.db");
-    for (forge, mend, expected) in [
-        (
-            "UPDATE decisions SET authority = 'nobody' WHERE id = 3",
-            "UPDATE decisions SET authority = 'citizen' WHERE id = 3",
-            "decision 3: it is not as it was made",
-        ),
-        (
-            "UPDATE decisions SET id = 99 WHERE id = 4",
-            "UPDATE decisions SET id = 4 WHERE id = 99",
-            "decision 4: it is missing",
-        ),
-        (
-            "UPDATE checkpoints SET at_s = at_s + 1 WHERE size = 2",
-            "UPDATE checkpoints SET at_s = at_s - 1 WHERE size = 2",
-            "decision 2: the checkpoint over it is not signed by this gateway",
-        ),
-        (
-            "UPDATE decisions SET leaf = (SELECT leaf FROM decisions WHERE id = 1), subject = (SELECT subject FROM decisions WHERE id = 1) WHERE id = 2",
-            "",
-            "decision 2: it is not as it was made",
-        ),
-    ] {
-        let other = rusqlite::Connection::open(&path).unwrap();
-        other.execute_batch(forge).unwrap();
-        let error = bench.registry.verify_decisions(&public).expect_err(forge).to_string();
-        assert_eq!(error, expected, "{forge}");
-        other.execute_batch(mend).unwrap();
-    }
-    rusqlite::Connection::open(&path).unwrap().execute_batch("DELETE FROM decisions WHERE id > 3").unwrap();
-    assert!(bench.registry.verify_decisions(&public).is_err(), "a shorter record is noticed");
-}
+mod another_policy;
+mod decisions;
+mod leaving;
+mod signin;

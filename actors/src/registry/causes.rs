@@ -2,10 +2,11 @@
 
 use protocol::{Basis, CodeId, Colour};
 use rusqlite::params;
+use zeroize::Zeroizing;
 
 use super::{Change, Registry, RegistryError};
 use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Standing, standing};
+use crate::policy::{Cause, CauseKind, Standing, Stay, stand};
 
 /// A cause as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,15 +50,20 @@ impl Registry {
         Ok(causes)
     }
 
-    /// Adds a cause and gives its number. Part of the caller's transaction, which settles the code afterwards.
+    /// Adds a cause, with what it rests on, and gives its number. Part of the caller's transaction, which settles the code afterwards.
     pub(crate) fn insert_cause(
         &self,
         code: CodeId,
         cause: Cause,
         authority: &str,
         policy: &str,
-        evidence: Option<&[u8]>,
+        evidence: Option<&Stay>,
     ) -> Result<i64, RegistryError> {
+        let seal = |stay| {
+            let plain = Zeroizing::new(serde_json::to_vec(stay).expect("a stay is plain data"));
+            self.sealer.seal(code.get(), &plain)
+        };
+        let evidence = evidence.map(seal).transpose()?;
         let sql = "INSERT INTO causes (code, kind, colour, from_s, until_s, authority, policy, evidence)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.connection.prepare_cached(sql)?.execute(params![
@@ -82,6 +88,14 @@ impl Registry {
         }
     }
 
+    /// Forgets what causes rested on that have ended or were cleared.
+    pub(super) fn forget_evidence(&self, now_s: u64) -> Result<(), RegistryError> {
+        let sql = "UPDATE causes SET evidence = NULL
+            WHERE evidence IS NOT NULL AND (until_s <= ?1 OR cleared_s <= ?1)";
+        self.connection.prepare_cached(sql)?.execute([stored(now_s)])?;
+        Ok(())
+    }
+
     /// The code and the cause of that number.
     pub(crate) fn cause(&self, id: i64) -> Result<Option<(CodeId, CauseRow)>, RegistryError> {
         use rusqlite::OptionalExtension;
@@ -90,6 +104,22 @@ impl Registry {
         let Some(code) = code else { return Ok(None) };
         let code = CodeId::from_u64(code as u64).ok_or(RegistryError::Damaged { what: "cause" })?;
         Ok(self.causes(code)?.into_iter().find(|row| row.id == id).map(|row| (code, row)))
+    }
+
+    /// The code and the cause that a decision is about.
+    pub(crate) fn cause_of_decision(&self, id: i64) -> Result<Option<(CodeId, CauseRow)>, RegistryError> {
+        use rusqlite::OptionalExtension;
+        let sql = "SELECT cause FROM decisions WHERE id = ?1";
+        let cause: Option<Option<i64>> = self.connection.query_row(sql, [id], |row| row.get(0)).optional()?;
+        cause.flatten().map_or(Ok(None), |cause| self.cause(cause))
+    }
+
+    /// How many causes by hand that give that colour were set since then.
+    pub(crate) fn set_by_hand(&self, colour: Colour, from_s: u64) -> Result<u64, RegistryError> {
+        let sql = "SELECT count(*) FROM causes WHERE kind IN (3, 4, 5) AND from_s > ?1 AND colour = ?2";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let count: i64 = query.query_row((stored(from_s), colour.number()), |row| row.get(0))?;
+        Ok(count as u64)
     }
 
     /// A colour that came with an import, or with a made-up city, has no cause row; before another cause joins it, it gets one,
@@ -142,12 +172,7 @@ impl Registry {
             .map(|row| row.cause)
             .collect();
         let rest = self.rest_basis(code)?.unwrap_or(before.basis());
-        let mut standing = standing(&causes, rest, now_s);
-        // Nothing is known of who never said anything: that is not green.
-        if standing.colour == Colour::Green && standing.basis == Basis::Nothing {
-            standing.colour = Colour::Unknown;
-        }
-        Ok(standing)
+        Ok(stand(&causes, rest, now_s))
     }
 
     /// What the code rests on without a cause in force; `None` until its holder has submitted a form here.
@@ -169,12 +194,12 @@ impl Registry {
 }
 
 /// Who set a colour that came with an import.
-const INHERITED: &str = "former-system";
+pub(crate) const INHERITED: &str = "former-system";
 
-fn seconds(stored: i64) -> u64 {
+pub(super) fn seconds(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }
 
-fn stored(seconds: u64) -> i64 {
+pub(super) fn stored(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }

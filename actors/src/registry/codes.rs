@@ -1,7 +1,7 @@
 //! Codes: a narrow table, read whole at each start. A change is durable here before it is seen in memory.
 
 use protocol::{Class, CodeId};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use super::{Change, Registry, RegistryError};
 use crate::codes::{CodeEntry, Codes};
@@ -23,8 +23,19 @@ impl Registry {
             ((Some(low), Some(high)), Some(path)) => load_parts(path, low, high, codes)?,
             _ => 0,
         };
+        self.load_papers(codes)?;
         codes.set_loaded();
         Ok(count)
+    }
+
+    fn load_papers(&self, codes: &Codes) -> Result<(), RegistryError> {
+        let mut query = self.connection.prepare("SELECT code, good_from_s FROM papers")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let code = CodeId::from_u64(row.get::<_, i64>(0)? as u64);
+            codes.set_paper_from(code.ok_or(RegistryError::Damaged { what: "code" })?, row.get(1)?);
+        }
+        Ok(())
     }
 
     /// About how many codes there are, at once: each belongs to a person, and people are numbered.
@@ -36,7 +47,8 @@ impl Registry {
 
     /// How many codes there are.
     pub fn count_codes(&self) -> Result<u64, RegistryError> {
-        let count: i64 = self.connection.query_row("SELECT count(*) FROM codes", [], |row| row.get(0))?;
+        let count: i64 =
+            self.connection.query_row("SELECT count(*) FROM codes WHERE tags <> 0", [], |row| row.get(0))?;
         Ok(count as u64)
     }
 
@@ -46,7 +58,7 @@ impl Registry {
         let mut rows = query.query([])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
-            let (code, entry) = read(row)?;
+            let Some((code, entry)) = read(row)? else { continue };
             visit(code, entry);
             count += 1;
         }
@@ -57,8 +69,8 @@ impl Registry {
     pub fn code(&self, code: CodeId) -> Result<Option<CodeEntry>, RegistryError> {
         let mut query =
             self.connection.prepare_cached("SELECT id, tags, next_change_s FROM codes WHERE id = ?1")?;
-        let found = query.query_row([code.get() as i64], |row| Ok(read(row))).optional()?;
-        Ok(found.transpose()?.map(|(_, entry)| entry))
+        let mut rows = query.query([code.get() as i64])?;
+        Ok(rows.next()?.map(read).transpose()?.flatten().map(|(_, entry)| entry))
     }
 
     /// Part of the caller's transaction. False if the code exists already.
@@ -79,12 +91,14 @@ impl Registry {
             }
             changed += due.len() as u64;
             if due.len() < DUE_PER_TRANSACTION {
+                self.forget_evidence(u64::from(now_s))?;
                 return Ok(changed);
             }
         }
     }
 
     fn expire_some(&self, now_s: u32) -> Result<Vec<(CodeId, CodeEntry)>, RegistryError> {
+        self.forget_leftovers(u64::from(now_s))?;
         let mut query = self.connection.prepare_cached(
             "SELECT id FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1 LIMIT ?2",
         )?;
@@ -132,19 +146,23 @@ fn load_part(path: &str, from: i64, to: i64, codes: &Codes) -> Result<u64, Regis
     let mut rows = query.query([from, to])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
-        let (code, entry) = read(row)?;
+        let Some((code, entry)) = read(row)? else { continue };
         codes.put(code, entry);
         count += 1;
     }
     Ok(count)
 }
 
-fn read(row: &rusqlite::Row<'_>) -> Result<(CodeId, CodeEntry), RegistryError> {
+/// `None` for a code whose holder withdrew.
+fn read(row: &rusqlite::Row<'_>) -> Result<Option<(CodeId, CodeEntry)>, RegistryError> {
     let (id, tags, next_change_s): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    if tags == 0 {
+        return Ok(None);
+    }
     let entry = || {
         let code = CodeId::from_u64(u64::try_from(id).ok()?)?;
         let entry = CodeEntry::from_tags(u32::try_from(tags).ok()?, u32::try_from(next_change_s).ok()?)?;
         Some((code, entry))
     };
-    entry().ok_or(RegistryError::Damaged { what: "code" })
+    entry().map(Some).ok_or(RegistryError::Damaged { what: "code" })
 }

@@ -239,6 +239,13 @@ impl Registry {
         Ok(())
     }
 
+    /// Forgets the stay that is kept for the phone. Part of the caller's transaction.
+    pub(crate) fn forget_stay(&self, phone: &Phone) -> Result<(), RegistryError> {
+        let sql = "DELETE FROM stays WHERE phone_hash = ?1";
+        self.connection.prepare_cached(sql)?.execute([self.phone_hash(phone)])?;
+        Ok(())
+    }
+
     /// The stay that is kept for the phone.
     pub(crate) fn stay_of(&self, phone: &Phone, now_s: u64) -> Result<Option<Stay>, RegistryError> {
         let sql = "SELECT sealed FROM stays WHERE phone_hash = ?1 AND until_s > ?2";
@@ -248,7 +255,7 @@ impl Registry {
         sealed.map(|sealed| self.open_json(STAYS, &sealed, "stay")).transpose()
     }
 
-    fn open_json<T: serde::de::DeserializeOwned>(
+    pub(super) fn open_json<T: serde::de::DeserializeOwned>(
         &self,
         owner: u64,
         sealed: &[u8],
@@ -257,10 +264,6 @@ impl Registry {
         let damaged = RegistryError::Damaged { what };
         let Some(plain) = self.sealer.open(owner, sealed).map(Zeroizing::new) else { return Err(damaged) };
         serde_json::from_slice(&plain).map_err(|_| damaged)
-    }
-
-    fn phone_hash(&self, phone: &Phone) -> super::seal::Hash {
-        self.sealer.hash("phone", phone.reveal())
     }
 }
 

@@ -28,6 +28,8 @@ pub struct DecisionRow {
     pub operators: String,
     /// The policy's version.
     pub policy: String,
+    /// SHA-256 of the sealed evidence of the cause, hexadecimal; empty if it has none.
+    pub evidence: String,
 }
 
 /// What changes a code.
@@ -61,6 +63,8 @@ struct Text<'a> {
     authority: &'a str,
     operators: &'a str,
     policy: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    evidence: &'a str,
 }
 
 impl DecisionRow {
@@ -75,12 +79,14 @@ impl DecisionRow {
             authority: &self.authority,
             operators: &self.operators,
             policy: &self.policy,
+            evidence: &self.evidence,
         };
         serde_json::to_string(&text).expect("texts and numbers")
     }
 }
 
-const COLUMNS: &str = "id, at_s, from_colour, to_colour, cause, authority, operators, policy, subject, leaf";
+const COLUMNS: &str =
+    "id, at_s, from_colour, to_colour, cause, authority, operators, policy, subject, leaf, evidence";
 
 fn read(row: &rusqlite::Row<'_>) -> Result<(DecisionRow, Vec<u8>, Vec<u8>), RegistryError> {
     let colour = |number| Colour::from_number(number).ok_or(RegistryError::Damaged { what: "decision" });
@@ -93,6 +99,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<(DecisionRow, Vec<u8>, Vec<u8>), Regi
         authority: row.get(5)?,
         operators: row.get(6)?,
         policy: row.get(7)?,
+        evidence: row.get(10)?,
     };
     Ok((decision, row.get(8)?, row.get(9)?))
 }
@@ -108,6 +115,11 @@ impl Registry {
             decisions.push(read(row)?.0);
         }
         Ok(decisions)
+    }
+
+    /// The decision of that number, if it is about that code.
+    pub(crate) fn decision_of(&self, code: CodeId, id: i64) -> Result<Option<DecisionRow>, RegistryError> {
+        Ok(self.decisions(code)?.into_iter().find(|row| row.id == id))
     }
 
     /// Adds a decision. Part of the caller's transaction.
@@ -128,11 +140,13 @@ impl Registry {
             authority: change.authority.to_owned(),
             operators: change.operators.to_owned(),
             policy: change.policy.to_owned(),
+            evidence: change.cause.map_or(Ok(String::new()), |cause| self.evidence_hash(cause))?,
         };
         let subject = self.subject(code);
         let leaf = leaf_hash(decision.text(&subject).as_bytes());
-        let sql =
-            format!("INSERT INTO decisions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+        let sql = format!(
+            "INSERT INTO decisions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        );
         self.connection.prepare_cached(&sql)?.execute(params![
             decision.id,
             at_s as i64,
@@ -143,13 +157,22 @@ impl Registry {
             decision.operators,
             decision.policy,
             subject,
-            leaf
+            leaf,
+            decision.evidence
         ])?;
         Ok(())
     }
 
+    fn evidence_hash(&self, cause: i64) -> Result<String, RegistryError> {
+        let sql = "SELECT evidence FROM causes WHERE id = ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let sealed: Option<Vec<u8>> = query.query_row([cause], |row| row.get(0))?;
+        let hash = |sealed: Vec<u8>| hex::encode(ring::digest::digest(&ring::digest::SHA256, &sealed));
+        Ok(sealed.map(hash).unwrap_or_default())
+    }
+
     /// What stands for the code where no code may stand.
-    pub(super) fn subject(&self, code: CodeId) -> Subject {
+    pub(crate) fn subject(&self, code: CodeId) -> Subject {
         self.sealer.hash("decision", &code.get().to_string())
     }
 

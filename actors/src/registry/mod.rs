@@ -1,6 +1,8 @@
 //! The durable store of people, codes, regions, places and devices: SQLite in WAL mode with `synchronous=FULL`. It has one
 //! writer. Personal fields are sealed, phones and documents are found by keyed hash; no plain one is in the file.
 
+mod accesses;
+pub(crate) mod appeals;
 mod causes;
 mod codes;
 mod consents;
@@ -13,9 +15,14 @@ mod operators;
 pub(crate) mod people;
 mod personal;
 mod places;
+mod policies;
 mod proof;
+mod proven;
+mod revisions;
 mod schema;
 mod seal;
+mod units;
+mod withdrawals;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -24,20 +31,26 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::keys::Keys;
+pub use accesses::AccessRow;
+pub use appeals::AppealRow;
 pub use causes::CauseRow;
+pub(crate) use causes::INHERITED;
 pub(crate) use consents::ConsentState;
 pub use consents::{Agreed, Attempt, ConsentId, Detail, Flow};
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
 pub use devices::DeviceRow;
 pub use lock::DirectoryLock;
-pub use operators::AccessRow;
 pub use people::Person;
 pub(crate) use personal::id_check;
 pub use personal::{DocumentKind, DocumentNumber, Phone};
-pub use places::RegionRow;
+pub use places::{PlaceKind, PlaceRow, RegionRow};
+pub use policies::PolicyRow;
 pub use proof::ConsentReport;
 use seal::Sealer;
+pub(crate) use seal::{Hash, Hasher};
+pub use units::{UnitRow, UnitState};
+pub use withdrawals::Remains;
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;
@@ -53,6 +66,18 @@ pub enum RegistryError {
         /// Its version.
         found: u32,
         /// The newest that this release reads.
+        known: u32,
+    },
+    /// Written by an earlier release, and only to be read.
+    #[error(
+        "{path} is of version {found}, this release reads {known}: start the gateway once, which brings it there"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The one that this release reads.
         known: u32,
     },
     /// A database of something else.
@@ -154,10 +179,19 @@ impl Registry {
     /// Another connection that only reads, beside the writer: what takes long holds nobody up.
     pub fn reader(&self) -> Result<Self, RegistryError> {
         let path = self.connection.path().ok_or(RegistryError::Missing { what: "file of the registry" })?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(schema::BUSY)?;
-        Ok(Self { connection, sealer: Arc::clone(&self.sealer), grouped: false })
+        Ok(Self { connection: read_only(Path::new(path))?, sealer: Arc::clone(&self.sealer), grouped: false })
+    }
+
+    /// Opens a registry to read it, also beside the gateway that writes it.
+    pub fn open_to_read(path: &Path, keys: &Keys) -> Result<Self, RegistryError> {
+        let connection = read_only(path)?;
+        schema::check(&connection, path)?;
+        let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
+        let registry = Self { connection, sealer, grouped: false };
+        match registry.meta("keys")? {
+            Some(known) if known == registry.sealer.mark() => Ok(registry),
+            Some(_) | None => Err(RegistryError::WrongKeys),
+        }
     }
 
     /// The number under which this gateway issues codes.
@@ -287,6 +321,13 @@ impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Registry(…)")
     }
+}
+
+fn read_only(path: &Path) -> Result<Connection, RegistryError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(schema::BUSY)?;
+    Ok(connection)
 }
 
 /// Whether the store refused a row because it, or its like, is there already.

@@ -1,23 +1,9 @@
-//! Operators, the orders they have given, and what they looked at.
+//! Operators and the orders they have given. What they looked at is in `accesses`.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{Registry, RegistryError, is_conflict};
 use crate::operators::{Operator, Role};
-use protocol::CodeId;
-
-/// A look-up, an export or a list, and who did it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessRow {
-    /// When, seconds since 1970 UTC.
-    pub at_s: u64,
-    /// Who.
-    pub operators: String,
-    /// What.
-    pub act: String,
-    /// For which case.
-    pub case: String,
-}
 
 impl Registry {
     /// Every operator, by name.
@@ -60,27 +46,6 @@ impl Registry {
         self.connection.prepare_cached("DELETE FROM orders WHERE at_s < ?1")?.execute([from_s as i64])?;
         let sql = "INSERT INTO orders (digest, at_s) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         Ok(self.connection.prepare_cached(sql)?.execute(params![digest, at_s as i64])? == 1)
-    }
-
-    /// Records that somebody looks at what is known of a code; before it is shown.
-    pub fn record_access(&mut self, code: CodeId, access: &AccessRow) -> Result<(), RegistryError> {
-        let sql = "INSERT INTO accesses (at_s, subject, operators, act, case_id) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let subject = self.subject(code);
-        let parameters = params![access.at_s as i64, subject, access.operators, access.act, access.case];
-        self.connection.execute(sql, parameters)?;
-        Ok(())
-    }
-
-    /// Who looked at what is known of the code, the oldest first.
-    pub fn accesses(&self, code: CodeId) -> Result<Vec<AccessRow>, RegistryError> {
-        let sql = "SELECT at_s, operators, act, case_id FROM accesses WHERE subject = ?1 ORDER BY id";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let row = |row: &rusqlite::Row<'_>| {
-            let at_s = row.get::<_, i64>(0)? as u64;
-            Ok(AccessRow { at_s, operators: row.get(1)?, act: row.get(2)?, case: row.get(3)? })
-        };
-        let rows = query.query_map([self.subject(code)], row)?;
-        rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
     }
 }
 

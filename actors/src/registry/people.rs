@@ -4,7 +4,7 @@ use protocol::CodeId;
 use rusqlite::OptionalExtension;
 use zeroize::Zeroizing;
 
-use super::{DocumentKind, DocumentNumber, Phone, Registry, RegistryError, is_conflict};
+use super::{DocumentKind, DocumentNumber, Hash, Phone, Registry, RegistryError, is_conflict};
 use crate::codes::CodeEntry;
 
 /// Between the sealed fields; names are checked to hold no control characters.
@@ -19,8 +19,10 @@ pub struct Person {
     pub document: DocumentNumber,
     /// The phone.
     pub phone: Phone,
-    /// Where the person lives, as given.
+    /// Where the person lives: a district's code, or a development zone's name.
     pub district: String,
+    /// Where there: a street's code, a community's name, or nothing.
+    pub community: String,
 }
 
 impl std::fmt::Debug for Person {
@@ -48,7 +50,7 @@ impl Registry {
         entry: CodeEntry,
     ) -> Result<Added, RegistryError> {
         let sealer = &self.sealer;
-        let document = document_hash(self, &person.document);
+        let document = self.document_hash(&person.document);
         let known = "SELECT 1 FROM people WHERE document_hash = ?1";
         if self.connection.prepare_cached(known)?.exists([document])? {
             return Ok(Added::SameDocument);
@@ -56,7 +58,7 @@ impl Registry {
         if !self.insert_code(code, entry)? {
             return Ok(Added::SameCode);
         }
-        let phone = sealer.hash("phone", person.phone.reveal());
+        let phone = self.phone_hash(&person.phone);
         let sealed = sealer.seal(code.get(), fields(person).as_bytes())?;
         let sql = "INSERT INTO people (code, document_hash, phone_hash, sealed) VALUES (?1, ?2, ?3, ?4)";
         let result = self.connection.prepare_cached(sql)?.execute(rusqlite::params![
@@ -87,7 +89,7 @@ impl Registry {
     /// The code of whoever has that document.
     pub fn code_of_document(&self, document: &DocumentNumber) -> Result<Option<CodeId>, RegistryError> {
         let sql = "SELECT code FROM people WHERE document_hash = ?1";
-        let hash = document_hash(self, document);
+        let hash = self.document_hash(document);
         let code: Option<i64> = self.connection.query_row(sql, [hash], |row| row.get(0)).optional()?;
         let damaged = RegistryError::Damaged { what: "person" };
         code.map(|code| CodeId::from_u64(code as u64).ok_or(damaged)).transpose()
@@ -95,13 +97,28 @@ impl Registry {
 
     /// The codes registered with that phone: a guardian's and those of the wards.
     pub fn codes_of_phone(&self, phone: &Phone) -> Result<Vec<CodeId>, RegistryError> {
-        let hash = self.sealer.hash("phone", phone.reveal());
-        let mut query =
-            self.connection.prepare("SELECT code FROM people WHERE phone_hash = ?1 ORDER BY code")?;
-        let codes = query.query_map([hash], |row| row.get::<_, i64>(0))?;
-        codes
-            .map(|code| CodeId::from_u64(code? as u64).ok_or(RegistryError::Damaged { what: "person" }))
-            .collect()
+        let sql = "SELECT code FROM people WHERE phone_hash = ?1 ORDER BY code";
+        self.codes_by(sql, [self.phone_hash(phone)])
+    }
+
+    /// Writes what is known of the holder anew. Part of the caller's transaction.
+    pub(crate) fn update_person(&self, code: CodeId, person: &Person) -> Result<(), RegistryError> {
+        let sealed = self.sealer.seal(code.get(), fields(person).as_bytes())?;
+        let sql = "UPDATE people SET document_hash = ?2, phone_hash = ?3, sealed = ?4 WHERE code = ?1";
+        let (document, phone) = (self.document_hash(&person.document), self.phone_hash(&person.phone));
+        let parameters = rusqlite::params![code.get() as i64, document, phone, sealed];
+        match self.connection.prepare_cached(sql)?.execute(parameters)? {
+            1 => Ok(()),
+            _ => Err(RegistryError::Missing { what: "person" }),
+        }
+    }
+
+    pub(super) fn document_hash(&self, document: &DocumentNumber) -> Hash {
+        self.sealer.hash(document.kind().name(), document.reveal())
+    }
+
+    pub(super) fn phone_hash(&self, phone: &Phone) -> Hash {
+        self.sealer.hash("phone", phone.reveal())
     }
 
     /// How many people there are.
@@ -109,10 +126,6 @@ impl Registry {
         let count: i64 = self.connection.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
         Ok(count as u64)
     }
-}
-
-fn document_hash(registry: &Registry, document: &DocumentNumber) -> super::seal::Hash {
-    registry.sealer.hash(document.kind().name(), document.reveal())
 }
 
 fn fields(person: &Person) -> Zeroizing<String> {
@@ -123,14 +136,19 @@ fn fields(person: &Person) -> Zeroizing<String> {
         text.push(SEPARATOR);
     }
     text.push_str(&person.district);
+    text.push(SEPARATOR);
+    text.push_str(&person.community);
     text
 }
 
 fn read_fields(text: &str) -> Option<Person> {
-    let mut fields = text.splitn(5, SEPARATOR);
+    let mut fields = text.splitn(6, SEPARATOR);
     let name = fields.next()?.to_owned();
     let kind = DocumentKind::from_name(fields.next()?)?;
     let document = DocumentNumber::parse(kind, fields.next()?)?;
     let phone = Phone::parse(fields.next()?)?;
-    Some(Person { name, document, phone, district: fields.next()?.to_owned() })
+    let district = fields.next()?.to_owned();
+    // Those of the first release end here.
+    let community = fields.next().unwrap_or_default().to_owned();
+    Some(Person { name, document, phone, district, community })
 }

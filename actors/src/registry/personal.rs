@@ -15,6 +15,16 @@ impl Phone {
         (rest.len() == 9 && rest.iter().all(u8::is_ascii_digit)).then(|| Self(digits.to_owned()))
     }
 
+    /// Enough of it for its owner to know it again: the first three digits and the last four.
+    pub fn masked(&self) -> String {
+        format!("{}****{}", &self.0[..3], &self.0[7..])
+    }
+
+    /// Whether it is of a range that nobody has been given: a person of a made-up city.
+    pub fn is_made_up(&self) -> bool {
+        crate::city::is_made_up(&self.0)
+    }
+
     /// The digits, for sealing, hashing and asking a carrier. Nothing else may see them.
     pub(crate) fn reveal(&self) -> &str {
         &self.0

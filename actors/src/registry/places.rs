@@ -1,8 +1,90 @@
-//! Regions and places. A region is a row, a place belongs to one region.
+//! Regions and places. A region is a row; a place belongs to one region and is of a kind, by which the policy advises.
 
+use protocol::place::PlaceCode;
 use protocol::{PlaceId, RegionId};
 
 use super::{Registry, RegistryError};
+
+/// What kind of place, and of unit that has applied for a code of its own. The number is what the registry keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum PlaceKind {
+    /// A checkpoint of the city: what a place is unless it was said otherwise.
+    Checkpoint = 1,
+    /// Where people work.
+    Workplace = 2,
+    /// A residential compound.
+    Compound = 3,
+    /// A village.
+    Village = 4,
+    /// A building.
+    Building = 5,
+    /// A bus, a taxi, a train.
+    Vehicle = 6,
+    /// A school.
+    School = 7,
+    /// A hospital.
+    Hospital = 8,
+    /// A railway or bus station, a port, an airport.
+    Station = 9,
+    /// A market or a shop.
+    Market = 10,
+}
+
+impl PlaceKind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: &[Self] = &[
+        Self::Checkpoint,
+        Self::Workplace,
+        Self::Compound,
+        Self::Village,
+        Self::Building,
+        Self::Vehicle,
+        Self::School,
+        Self::Hospital,
+        Self::Station,
+        Self::Market,
+    ];
+
+    /// Whether those who run such a place apply for its code; all others an operator adds.
+    pub const fn is_unit(self) -> bool {
+        match self {
+            Self::Workplace | Self::Compound | Self::Village | Self::Building | Self::Vehicle => true,
+            Self::Checkpoint | Self::School | Self::Hospital | Self::Station | Self::Market => false,
+        }
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind with that number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.number() == number)
+    }
+
+    /// Its name in files and commands.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Workplace => "workplace",
+            Self::Compound => "compound",
+            Self::Village => "village",
+            Self::Building => "building",
+            Self::Vehicle => "vehicle",
+            Self::School => "school",
+            Self::Hospital => "hospital",
+            Self::Station => "station",
+            Self::Market => "market",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
 
 /// A region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +98,25 @@ pub struct RegionRow {
     /// Its name in English.
     pub name_en: String,
 }
+
+/// A place with what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceRow {
+    /// Its number.
+    pub id: PlaceId,
+    /// Where it is.
+    pub region: RegionId,
+    /// What kind of place.
+    pub kind: PlaceKind,
+    /// Its name.
+    pub name: String,
+    /// What its printed code holds; `None` until it has one.
+    pub link: Option<PlaceCode>,
+}
+
+/// Random links that are tried before the random source is suspected.
+const LINKS_MAX: usize = 16;
+const PLACE_COLUMNS: &str = "SELECT id, region, kind, name, link FROM places";
 
 impl Registry {
     /// Every region, in the order of their numbers.
@@ -32,14 +133,83 @@ impl Registry {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Adds a place and gives its number.
+    /// Adds a checkpoint without a printed code and gives its number.
     pub fn add_place(&mut self, region: RegionId, name: &str) -> Result<PlaceId, RegistryError> {
-        if !self.regions()?.iter().any(|row| row.id == region) {
-            return Err(RegistryError::Missing { what: "region" });
+        self.insert_place(region, PlaceKind::Checkpoint, name)
+    }
+
+    /// Adds a place of that kind with a link of its own, in a transaction.
+    pub fn add_place_of(
+        &mut self,
+        region: RegionId,
+        kind: PlaceKind,
+        name: &str,
+    ) -> Result<PlaceRow, RegistryError> {
+        self.transaction(|registry| registry.add_linked_place(region, kind, name))
+    }
+
+    /// Adds a place of that kind with a link of its own. Part of the caller's transaction. The link is random: it is not the number, and opens nothing.
+    pub(super) fn add_linked_place(
+        &self,
+        region: RegionId,
+        kind: PlaceKind,
+        name: &str,
+    ) -> Result<PlaceRow, RegistryError> {
+        let id = self.insert_place(region, kind, name)?;
+        let sql = "UPDATE OR IGNORE places SET link = ?2 WHERE id = ?1";
+        for _ in 0..LINKS_MAX {
+            let link = PlaceCode::from_random(self.random()?);
+            if self.connection.prepare_cached(sql)?.execute((id.0, link.to_text()))? == 1 {
+                return Ok(PlaceRow { id, region, kind, name: name.to_owned(), link: Some(link) });
+            }
         }
-        self.connection.execute("INSERT INTO places (region, name) VALUES (?1, ?2)", (region.0, name))?;
+        Err(RegistryError::Exists { what: "every link that was tried" })
+    }
+
+    /// The place that a printed code leads to.
+    pub fn place_of_link(&self, link: PlaceCode) -> Result<Option<PlaceRow>, RegistryError> {
+        Ok(self.place_rows(&format!("{PLACE_COLUMNS} WHERE link = ?1"), [link.to_text()])?.pop())
+    }
+
+    /// Every place, in the order of their numbers.
+    pub fn all_places(&self) -> Result<Vec<PlaceRow>, RegistryError> {
+        self.place_rows(&format!("{PLACE_COLUMNS} ORDER BY id"), [])
+    }
+
+    fn place_rows(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<PlaceRow>, RegistryError> {
+        let damaged = || RegistryError::Damaged { what: "place" };
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query(parameters)?;
+        let mut places = Vec::new();
+        while let Some(row) = rows.next()? {
+            let link: Option<String> = row.get(4)?;
+            let link = link.map(|text| PlaceCode::from_text(&text).ok_or_else(damaged)).transpose()?;
+            places.push(PlaceRow {
+                id: PlaceId(row.get(0)?),
+                region: RegionId(row.get(1)?),
+                kind: PlaceKind::from_number(row.get(2)?).ok_or_else(damaged)?,
+                name: row.get(3)?,
+                link,
+            });
+        }
+        Ok(places)
+    }
+
+    fn insert_place(&self, region: RegionId, kind: PlaceKind, name: &str) -> Result<PlaceId, RegistryError> {
+        self.check_region(region)?;
+        let sql = "INSERT INTO places (region, kind, name) VALUES (?1, ?2, ?3)";
+        self.connection.execute(sql, (region.0, kind.number(), name))?;
         let id = u32::try_from(self.connection.last_insert_rowid());
         id.map(PlaceId).map_err(|_| RegistryError::Damaged { what: "place" })
+    }
+
+    pub(super) fn check_region(&self, region: RegionId) -> Result<(), RegistryError> {
+        let known = self.regions()?.iter().any(|row| row.id == region);
+        if known { Ok(()) } else { Err(RegistryError::Missing { what: "region" }) }
     }
 
     /// Every place with its region and name, in the order of their numbers.
@@ -48,5 +218,17 @@ impl Registry {
         let rows =
             query.query_map([], |row| Ok((PlaceId(row.get(0)?), RegionId(row.get(1)?), row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Every place with its kind, in the order of their numbers.
+    pub fn place_kinds(&self) -> Result<Vec<(PlaceId, PlaceKind)>, RegistryError> {
+        let mut query = self.connection.prepare("SELECT id, kind FROM places ORDER BY id")?;
+        let mut rows = query.query([])?;
+        let mut kinds = Vec::new();
+        while let Some(row) = rows.next()? {
+            let kind = PlaceKind::from_number(row.get(1)?).ok_or(RegistryError::Damaged { what: "place" })?;
+            kinds.push((PlaceId(row.get(0)?), kind));
+        }
+        Ok(kinds)
     }
 }

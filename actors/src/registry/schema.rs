@@ -203,6 +203,22 @@ const STEPS: &[&str] = &["
     ) STRICT;
     CREATE INDEX appeals_open ON appeals (due_s) WHERE answered_s IS NULL;
     CREATE INDEX appeals_subject ON appeals (subject);
+    CREATE UNIQUE INDEX appeals_one_open ON appeals (decision) WHERE answered_s IS NULL;
+    -- How much each operator has looked at: quotas and alarms rest on it.
+    CREATE TABLE lookups (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_s INTEGER NOT NULL,
+        operator TEXT NOT NULL,
+        lookup TEXT NOT NULL,
+        people INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX lookups_at ON lookups (at_s, operator);
+    -- Causes by hand, by when they were set: a burst of them is an alarm. The numbers are those of their kinds.
+    CREATE INDEX causes_by_hand ON causes (from_s) WHERE kind IN (3, 4, 5);
+    -- The hash of the sealed evidence of the cause; empty if it has none.
+    ALTER TABLE decisions ADD COLUMN evidence TEXT NOT NULL DEFAULT '';
+    CREATE INDEX causes_open ON causes (code, until_s) WHERE cleared_s IS NULL;
+    CREATE INDEX causes_evidence ON causes (until_s, cleared_s) WHERE evidence IS NOT NULL;
     -- Every policy that was ever in effect, the newest last.
     CREATE TABLE policies (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -211,6 +227,25 @@ const STEPS: &[&str] = &["
         activated_s INTEGER NOT NULL,
         operators TEXT NOT NULL
     ) STRICT;
+    -- Documents that were tried with a phone that day, right or wrong.
+    CREATE TABLE document_tries (
+        phone_hash BLOB PRIMARY KEY,
+        day INTEGER NOT NULL,
+        tries INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX document_tries_day ON document_tries (day);
+    -- Codes of which printed tokens made before that moment are withdrawn.
+    CREATE TABLE papers (code INTEGER PRIMARY KEY, good_from_s INTEGER NOT NULL) STRICT;
+    -- Causes in force of people who withdrew: whoever applies with that document has them again. Gone when they end.
+    CREATE TABLE leftovers (
+        cause INTEGER PRIMARY KEY REFERENCES causes (id),
+        document_hash BLOB NOT NULL,
+        until_s INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX leftovers_document ON leftovers (document_hash);
+    CREATE INDEX leftovers_until ON leftovers (until_s);
+    CREATE INDEX consents_holder ON consents (phone_hash);
+    CREATE INDEX units_open ON units (state);
 "];
 
 /// The version that this release writes.
@@ -222,6 +257,7 @@ pub(super) fn configure(connection: &Connection, path: &Path) -> Result<(), Regi
         PRAGMA synchronous = FULL;
         PRAGMA foreign_keys = ON;
         PRAGMA trusted_schema = OFF;
+        PRAGMA secure_delete = ON;
         PRAGMA temp_store = MEMORY;
         PRAGMA mmap_size = 0;
     ";
@@ -268,6 +304,19 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Re
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Whether the file is a registry of this version.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), RegistryError> {
+    let (path, known) = (path.to_owned(), VERSION);
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    match found.cmp(&VERSION) {
+        _ if application != APPLICATION_ID => Err(RegistryError::NotARegistry { path }),
+        std::cmp::Ordering::Less => Err(RegistryError::Older { path, found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(RegistryError::Newer { path, found, known }),
+    }
 }
 
 fn insert_regions(connection: &Connection) -> Result<(), RegistryError> {

@@ -5,26 +5,45 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::RegistryError;
+use super::{Phone, RegistryError};
 
 /// Of the keyed hash this much is kept: among 23 M people no two will share it.
-pub(super) const HASH_BYTES: usize = 16;
-pub(super) type Hash = [u8; HASH_BYTES];
+pub(crate) const HASH_BYTES: usize = 16;
+pub(crate) type Hash = [u8; HASH_BYTES];
+
+/// Makes the keyed hashes by which people are found.
+pub(crate) struct Hasher(hmac::Key);
+
+impl Hasher {
+    pub(crate) fn new(pepper: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, pepper))
+    }
+
+    /// The keyed hash of a value of that kind.
+    fn hash(&self, kind: &str, value: &[u8]) -> Hash {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(kind.as_bytes());
+        context.update(&[0]);
+        context.update(value);
+        *context.sign().as_ref().first_chunk().expect("the hash is longer")
+    }
+
+    /// The hash by which a phone is found.
+    pub(crate) fn phone(&self, phone: &Phone) -> Hash {
+        self.hash("phone", phone.reveal().as_bytes())
+    }
+}
 
 pub(super) struct Sealer {
     field: LessSafeKey,
-    pepper: hmac::Key,
+    pepper: Hasher,
     random: SystemRandom,
 }
 
 impl Sealer {
     pub(super) fn new(field: &[u8; 32], pepper: &[u8; 32]) -> Self {
         let field = UnboundKey::new(&AES_256_GCM, field).expect("32 bytes are a key");
-        Self {
-            field: LessSafeKey::new(field),
-            pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
-            random: SystemRandom::new(),
-        }
+        Self { field: LessSafeKey::new(field), pepper: Hasher::new(pepper), random: SystemRandom::new() }
     }
 
     /// The same for the same keys, and says nothing about them.
@@ -38,15 +57,11 @@ impl Sealer {
 
     /// The keyed hash of a value of that kind.
     pub(super) fn hash(&self, kind: &str, value: &str) -> Hash {
-        self.hash_bytes(kind, value.as_bytes())
+        self.pepper.hash(kind, value.as_bytes())
     }
 
     pub(super) fn hash_bytes(&self, kind: &str, value: &[u8]) -> Hash {
-        let mut context = hmac::Context::with_key(&self.pepper);
-        context.update(kind.as_bytes());
-        context.update(&[0]);
-        context.update(value);
-        *context.sign().as_ref().first_chunk().expect("the hash is longer")
+        self.pepper.hash(kind, value)
     }
 
     pub(super) fn random(&self) -> Result<u64, RegistryError> {

@@ -31,6 +31,7 @@ fn person(n: u32) -> Person {
         document: DocumentNumber::parse(DocumentKind::Passport, &format!("CANARY{n}")).unwrap(),
         phone: Phone::parse(&format!("163{n:08}")).unwrap(),
         district: "360102".to_owned(),
+        community: String::new(),
     }
 }
 
@@ -197,4 +198,14 @@ fn an_enrolment_is_good_once_in_time_and_not_for_a_revoked_device() {
         assert_eq!(registry.take_enrolment([token; 32], now_s).unwrap(), expected, "{token} at {now_s}");
     }
     assert_eq!(registry.forget_enrolments(901).unwrap(), 1);
+}
+
+#[test]
+fn a_kind_of_place_has_one_number_and_one_name() {
+    for (index, &kind) in PlaceKind::ALL.iter().enumerate() {
+        assert_eq!(usize::from(kind.number()), index + 1, "{kind:?}");
+        assert_eq!(PlaceKind::from_number(kind.number()), Some(kind));
+        assert_eq!(PlaceKind::from_name(kind.name()), Some(kind));
+    }
+    assert_eq!((PlaceKind::from_number(0), PlaceKind::from_name("")), (None, None));
 }

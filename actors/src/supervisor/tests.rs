@@ -92,7 +92,10 @@ fn send(post: &Post<Worker>, fault: Fault) -> Option<oneshot::Receiver<u32>> {
 
 fn start(policy: RestartPolicy, plan: &Plan) -> Post<Worker> {
     let plan = plan.clone();
-    supervise("worker".to_owned(), policy, move || Worker { plan: plan.clone(), jobs: 0 })
+    supervise("worker".to_owned(), policy, metrics::Gauge::noop(), move || Worker {
+        plan: plan.clone(),
+        jobs: 0,
+    })
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {

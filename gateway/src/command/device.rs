@@ -6,19 +6,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::admin::{self, Act, DeviceLine, Done, ENROLMENT_S};
+use super::desk::{Desk, show_json};
+use crate::orders::{DeviceLine, ENROLMENT_S, Ordered, OrderedAct};
 
 #[derive(clap::Args)]
 pub(crate) struct Device {
-    /// The gateway's data.
-    #[arg(long, default_value = "./changtong-data", global = true)]
-    data: PathBuf,
-    /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
-    #[arg(long, global = true)]
-    keys: Option<PathBuf>,
-    /// For programs.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    desk: Desk,
     #[command(subcommand)]
     command: Command,
 }
@@ -62,29 +56,28 @@ struct Line {
 
 impl Device {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let keys = self.keys.clone().unwrap_or_else(|| self.data.join("keys"));
-        let call = |act: &Act| admin::call(&self.data, &keys, act, &mut |_| {});
+        let give = |act: &OrderedAct| show(&self.desk.call(act)?, self.desk.json);
         match &self.command {
             Command::Enrol { csv: Some(csv), .. } => {
                 for act in read_csv(csv)? {
-                    show(&call(&act)?, self.json)?;
+                    give(&act)?;
                 }
             }
             Command::Enrol { class, name, region, place, csv: None } => {
                 let places = (!place.is_empty()).then(|| place.clone());
                 let (class, name, regions) = (class.clone(), name.clone(), region.clone());
-                show(&call(&Act::Enrol { class, name, regions, places })?, self.json)?;
+                give(&OrderedAct::EnrolDevice { class, name, regions, places })?;
             }
-            Command::Renew { device } => show(&call(&Act::Renew { device: *device })?, self.json)?,
-            Command::Revoke { device } => show(&call(&Act::Revoke { device: *device })?, self.json)?,
-            Command::List => show(&call(&Act::List)?, self.json)?,
+            Command::Renew { device } => give(&OrderedAct::RenewDevice { device: *device })?,
+            Command::Revoke { device } => give(&OrderedAct::RevokeDevice { device: *device })?,
+            Command::List => give(&OrderedAct::ListDevices)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Every line is read before the first device is registered.
-fn read_csv(path: &Path) -> anyhow::Result<Vec<Act>> {
+fn read_csv(path: &Path) -> anyhow::Result<Vec<OrderedAct>> {
     let mut reader = csv::Reader::from_path(path).with_context(|| format!("reading {}", path.display()))?;
     let mut acts = Vec::new();
     for (number, line) in reader.deserialize().enumerate() {
@@ -93,7 +86,7 @@ fn read_csv(path: &Path) -> anyhow::Result<Vec<Act>> {
         let regions = numbers(&regions).with_context(place)?;
         let places: Vec<u32> = numbers(&places).with_context(place)?;
         let places = (!places.is_empty()).then_some(places);
-        acts.push(Act::Enrol { class, name, regions, places });
+        acts.push(OrderedAct::EnrolDevice { class, name, regions, places });
     }
     Ok(acts)
 }
@@ -106,20 +99,30 @@ where
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(done: &Done, json: bool) -> anyhow::Result<()> {
+fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(done)?);
-        return Ok(());
+        return show_json(ordered);
     }
-    match done {
-        Done::Devices(devices) => table(devices),
-        Done::Token { device, token, .. } => {
+    match ordered {
+        Ordered::Devices(devices) => table(devices),
+        Ordered::Token { device, token, .. } => {
             println!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
         }
-        Done::Revoked { device } => println!("device {device} is revoked"),
-        Done::Ordered(_) | Done::Audited(_) | Done::Importing(_) | Done::Imported(_) | Done::Refused(_) => {
-            anyhow::bail!("that is no answer to a device command")
-        }
+        Ordered::Revoked { device } => println!("device {device} is revoked"),
+        Ordered::Operator { .. }
+        | Ordered::Operators(_)
+        | Ordered::Imported(_)
+        | Ordered::Places(_)
+        | Ordered::Units(_)
+        | Ordered::Cause { .. }
+        | Ordered::Appeals(_)
+        | Ordered::Answered { .. }
+        | Ordered::Why(_)
+        | Ordered::Accesses(_)
+        | Ordered::Contact(_)
+        | Ordered::Passages(_)
+        | Ordered::Policy { .. }
+        | Ordered::OnRecord => anyhow::bail!("that is no answer to a device command"),
     }
     Ok(())
 }

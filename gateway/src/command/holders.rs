@@ -3,41 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::holders::ImportReport;
+use actors::holders::{self, ImportReport};
 use anyhow::Context;
 
-use crate::admin::{self, Act, Done};
+use super::desk::{Desk, show_json};
+use crate::admin::Done;
+use crate::orders::{Ordered, OrderedAct};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Imports a CSV file with the header name,document_kind,document,phone,district,colour,basis,until,qr_text. The QR text that a
-    /// person has keeps working. An import that was cut goes on when it is started again with the same file.
+    /// person has keeps working. A file that sets yellow or red takes two operators. An import that was cut goes on when it is started again with the same file.
     Import {
         /// The file, on the gateway's machine.
         file: PathBuf,
         /// Where lines that are wrong are named, with the reason; beside the file if not given.
         #[arg(long)]
         rejects: Option<PathBuf>,
-        /// The gateway's data.
-        #[arg(long, default_value = "./changtong-data")]
-        data: PathBuf,
-        /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
-        #[arg(long)]
-        keys: Option<PathBuf>,
-        /// For programs.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        desk: Desk,
     },
 }
 
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Import { file, rejects, data, keys, json } = self;
+        let Self::Import { file, rejects, desk } = self;
         let csv = file.canonicalize().with_context(|| format!("reading {}", file.display()))?;
         let rejects = rejects.unwrap_or_else(|| file.with_extension("rejects.csv"));
         let rejects = std::path::absolute(&rejects)?;
-        let keys = keys.unwrap_or_else(|| data.join("keys"));
-        let act = Act::ImportHolders { csv, rejects: rejects.clone() };
+        let sha256 = holders::sha256(&csv)?;
+        let act = OrderedAct::ImportHolders { csv, sha256, rejects: rejects.clone() };
         let mut tell = |done: &Done| {
             if let Done::Importing(report) = done {
                 eprint!(
@@ -48,9 +43,9 @@ impl Command {
                 );
             }
         };
-        let done = admin::call(&data, &keys, &act, &mut tell)?;
+        let ordered = desk.call_telling(&act, &mut tell)?;
         eprintln!();
-        show(&done, &rejects, json)
+        show(&ordered, &rejects, desk.json)
     }
 }
 
@@ -59,12 +54,12 @@ fn percent(report: &ImportReport) -> u64 {
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(done: &Done, rejects: &Path, json: bool) -> anyhow::Result<ExitCode> {
+fn show(ordered: &Ordered, rejects: &Path, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        println!("{}", serde_json::to_string(done)?);
+        show_json(ordered)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Done::Imported(report) = done else { anyhow::bail!("that is no answer to an import") };
+    let Ordered::Imported(report) = ordered else { anyhow::bail!("that is no answer to an import") };
     println!("{} people imported, {} lines rejected", report.people, report.rejected);
     if report.rejected > 0 {
         println!(

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use actors::keys::Keys;
 use actors::ledger::{self, ExportFormat};
 
+use super::desk::Desk;
+use crate::orders::OrderedAct;
 use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
@@ -19,10 +21,13 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Writes every punch to the output.
+    /// Writes every punch to the output. It shows everybody's passages: an operator signs, and it is recorded as an access.
     Export {
+        /// The case that the export is for.
+        #[arg(long)]
+        case: String,
         #[command(flatten)]
-        place: Place,
+        desk: Desk,
         #[arg(long, value_enum, default_value_t = Format::Csv)]
         format: Format,
     },
@@ -62,7 +67,7 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Verify { place, json } => verify(&place, json),
-            Self::Export { place, format } => export(&place, format),
+            Self::Export { case, desk, format } => export(case, &desk, format),
         }
     }
 }
@@ -90,13 +95,15 @@ fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn export(place: &Place, format: Format) -> anyhow::Result<ExitCode> {
+fn export(case: String, desk: &Desk, format: Format) -> anyhow::Result<ExitCode> {
+    desk.call(&OrderedAct::ExportLedger { case })?;
+    let (directory, day_keys) = (Settings::ledger_path(&desk.data), Keys::days(&desk.keys()));
     let format = match format {
         Format::Csv => ExportFormat::Csv,
         Format::Jsonl => ExportFormat::JsonLines,
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let written = ledger::export(&place.ledger(), &place.day_keys(), format, &mut out)?;
+    let written = ledger::export(&directory, &day_keys, format, &mut out)?;
     eprintln!("{written} punches");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,19 @@
 //! What operators do beside running the gateway.
 
+mod appeal;
 mod audit;
+mod carrier;
+mod consents;
+mod counter;
+mod desk;
 mod device;
 mod holders;
 mod keys;
 mod ledger;
 mod order;
+mod place;
 mod policy;
+mod punches;
 
 use std::process::ExitCode;
 
@@ -32,12 +39,31 @@ pub(crate) enum Command {
     /// Sets and clears causes of colours.
     #[command(subcommand)]
     Cause(order::Cause),
-    /// Says why a code has its colour.
+    /// What is known of a code: why it has its colour, who looked, how to reach its holder.
     #[command(subcommand)]
     Code(order::Code),
+    /// Lists and answers appeals.
+    #[command(subcommand)]
+    Appeal(appeal::Command),
+    /// Looks for who passed a place.
+    #[command(subcommand)]
+    Punches(punches::Command),
+    /// Adds and lists places.
+    #[command(subcommand)]
+    Place(place::Place),
+    /// Decides on units that apply for a code of their own.
+    #[command(subcommand)]
+    Unit(place::Unit),
     /// Checks that decisions are on record as they were made.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Proves that carriers were asked with consent only.
+    #[command(subcommand)]
+    Consents(consents::Command),
+    /// What a citizen does at an office's counter: prove a phone, consent, apply.
+    Counter(counter::Counter),
+    /// Shows a development city's simulated carriers and makes them fail.
+    Carrier(carrier::Carrier),
 }
 
 impl Command {
@@ -51,7 +77,14 @@ impl Command {
             Self::Operator(command) => command.run(),
             Self::Cause(command) => command.run(),
             Self::Code(command) => command.run(),
+            Self::Appeal(command) => command.run(),
+            Self::Punches(command) => command.run(),
+            Self::Place(command) => command.run(),
+            Self::Unit(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Consents(command) => command.run(),
+            Self::Counter(counter) => counter.run(),
+            Self::Carrier(carrier) => carrier.run(),
         }
     }
 }

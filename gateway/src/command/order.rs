@@ -1,5 +1,5 @@
-//! `changtong operator`, `cause` and `code`: what operators sign. Each signs with the file of an own key, `--sign`; what takes two
-//! takes two files.
+//! `changtong operator`, `cause` and `code`: who signs, causes by hand, and what is known of a code. How orders are signed and sent
+//! stands in `desk`.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,25 +9,8 @@ use std::process::ExitCode;
 use actors::operators::{OperatorKey, Role};
 use anyhow::{Context, bail};
 
-use crate::admin::{self, Act, Done};
+use super::desk::{Desk, show_json};
 use crate::orders::{self, Ordered, OrderedAct, WhyReport};
-
-/// Where an order goes, and who signs it.
-#[derive(clap::Args)]
-pub(crate) struct Desk {
-    /// The gateway's data.
-    #[arg(long, default_value = "./changtong-data")]
-    data: PathBuf,
-    /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
-    #[arg(long)]
-    keys: Option<PathBuf>,
-    /// An operator's key file; once for each operator who signs.
-    #[arg(long)]
-    sign: Vec<PathBuf>,
-    /// For programs.
-    #[arg(long)]
-    json: bool,
-}
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Operator {
@@ -100,6 +83,26 @@ pub(crate) enum Code {
         #[command(flatten)]
         desk: Desk,
     },
+    /// Who looked at a code, as its holder sees it. Recorded as an access.
+    Accesses {
+        /// The code's number.
+        code: u64,
+        /// The case that the look-up is for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Name and phone of a code's holder, to call them. Recorded as an access.
+    Contact {
+        /// The code's number.
+        code: u64,
+        /// The case that the look-up is for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
 }
 
 impl Operator {
@@ -134,7 +137,11 @@ impl Cause {
 
 impl Code {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Why { code, case, receipt, desk } = self;
+        let (code, case, receipt, desk) = match self {
+            Self::Why { code, case, receipt, desk } => (code, case, receipt, desk),
+            Self::Accesses { code, case, desk } => return desk.give(&OrderedAct::Accesses { code, case }),
+            Self::Contact { code, case, desk } => return desk.give(&OrderedAct::Contact { code, case }),
+        };
         let ordered = desk.call(&OrderedAct::Why { code, case })?;
         if let (Some(path), Ordered::Why(why)) = (receipt, &ordered) {
             let receipt = why.receipt.as_ref().context("there is no decision about this code")?;
@@ -152,27 +159,15 @@ fn write_key(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 }
 
 impl Desk {
-    fn give(&self, act: &OrderedAct) -> anyhow::Result<ExitCode> {
+    pub(super) fn give(&self, act: &OrderedAct) -> anyhow::Result<ExitCode> {
         show(&self.call(act)?, self.json)
-    }
-
-    fn call(&self, act: &OrderedAct) -> anyhow::Result<Ordered> {
-        let order = orders::order(act)?;
-        let mut signatures = Vec::new();
-        for path in &self.sign {
-            signatures.push(OperatorKey::load(path)?.sign(&order));
-        }
-        let keys = self.keys.clone().unwrap_or_else(|| self.data.join("keys"));
-        let done = admin::call(&self.data, &keys, &Act::Order { order, signatures }, &mut |_| ())?;
-        let Done::Ordered(ordered) = done else { bail!("that is no answer to an order") };
-        Ok(ordered)
     }
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        println!("{}", serde_json::to_string(ordered)?);
+        show_json(ordered)?;
         return Ok(ExitCode::SUCCESS);
     }
     match ordered {
@@ -186,6 +181,27 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         }
         Ordered::Cause { cause, code, colour } => println!("Cause {cause}: code {code} is now {colour}."),
         Ordered::Why(why) => show_why(why),
+        Ordered::Policy { version, diff } => {
+            println!("Policy {version} is in effect.");
+            super::policy::show_diff(diff);
+        }
+        Ordered::Accesses(lines) => {
+            for line in lines {
+                let on = orders::day(line.at_s);
+                println!("  {on}  {:<12}{:<34}case {}", line.lookup, line.operators, line.case);
+            }
+        }
+        Ordered::Contact(contact) => println!("{}, {}", contact.name, contact.phone),
+        Ordered::Devices(_)
+        | Ordered::Token { .. }
+        | Ordered::Revoked { .. }
+        | Ordered::Imported(_)
+        | Ordered::Places(_)
+        | Ordered::Units(_)
+        | Ordered::Appeals(_)
+        | Ordered::Answered { .. }
+        | Ordered::Passages(_)
+        | Ordered::OnRecord => bail!("that is no answer to this command"),
     }
     Ok(ExitCode::SUCCESS)
 }

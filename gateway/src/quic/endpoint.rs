@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::admission::{Admission, HANDSHAKES_MAX, Handshakes};
 use super::metrics::Handshake;
+use super::queries::Ask;
 use super::session::{self, Shared};
 use crate::fleet::{Entry, Fleet};
 use crate::pki;
@@ -33,6 +34,8 @@ pub(crate) struct Front {
     pub(crate) directory: Directory,
     pub(crate) judge: Arc<Judge>,
     pub(crate) ledger: LedgerHandle,
+    /// Asks carriers for a device.
+    pub(crate) ask: Ask,
     /// Turns true when the process is to end.
     pub(crate) drain: watch::Receiver<bool>,
 }

@@ -151,7 +151,12 @@ pub(crate) fn ends_connection(code: ErrorCode) -> bool {
         | ErrorCode::BadBody
         | ErrorCode::RegionDenied
         | ErrorCode::PlaceDenied
-        | ErrorCode::ScanDenied => false,
+        | ErrorCode::ScanDenied
+        | ErrorCode::ReceiptBad
+        | ErrorCode::ReceiptExpired
+        | ErrorCode::ReceiptUsed
+        | ErrorCode::QueryDenied
+        | ErrorCode::WrongStream => false,
         ErrorCode::Internal
         | ErrorCode::BadFrame
         | ErrorCode::UnsupportedVersion

@@ -1,7 +1,10 @@
 //! Handles of the QUIC side's metrics, registered once.
 
-use metrics::{Counter, Gauge};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
 use protocol::message::BusyReason;
+use protocol::trajectory::TrajectoryReason;
 use protocol::{Advice, Colour, ErrorCode, Reason, Verdict, metric};
 
 /// How a handshake ended.
@@ -16,6 +19,23 @@ pub(super) enum Handshake {
 
 const HANDSHAKES: [&str; 5] = ["accepted", "retried", "ignored", "failed", "too-slow"];
 
+/// What a trajectory query was answered with.
+#[derive(Clone, Copy)]
+pub(super) enum Answered {
+    Reason(TrajectoryReason),
+    Busy,
+    Refused,
+}
+
+/// Counts a query while it waits for its answer.
+pub(super) struct UnderWay(Gauge);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 /// One front's; the exporter adds fronts up.
 pub(super) struct QuicMetrics {
     handshakes: [Counter; 5],
@@ -25,6 +45,11 @@ pub(super) struct QuicMetrics {
     shed: Vec<Counter>,
     closed: Vec<Counter>,
     refused: Vec<Counter>,
+    queries: Vec<Counter>,
+    queries_busy: Counter,
+    queries_refused: Counter,
+    queries_under_way: Gauge,
+    query_seconds: Histogram,
 }
 
 impl QuicMetrics {
@@ -32,6 +57,7 @@ impl QuicMetrics {
         let errors = |name: &'static str| {
             ErrorCode::ALL.iter().map(|code| metrics::counter!(name, "reason" => code.name())).collect()
         };
+        let queries = |outcome: &'static str| metrics::counter!(metric::QUERIES, "outcome" => outcome);
         Self {
             handshakes: HANDSHAKES.map(|outcome| metrics::counter!(metric::HANDSHAKES, "outcome" => outcome)),
             connections: metrics::gauge!(metric::CONNECTIONS),
@@ -49,6 +75,11 @@ impl QuicMetrics {
                 .collect(),
             closed: errors(metric::CLOSED),
             refused: errors(metric::REQUEST_ERRORS),
+            queries: TrajectoryReason::ALL.iter().map(|reason| queries(reason.name())).collect(),
+            queries_busy: queries("busy"),
+            queries_refused: queries("refused"),
+            queries_under_way: metrics::gauge!(metric::QUERIES_UNDER_WAY),
+            query_seconds: metrics::histogram!(metric::QUERY_SECONDS),
         }
     }
 
@@ -84,5 +115,22 @@ impl QuicMetrics {
 
     pub(super) fn refused(&self, code: ErrorCode) {
         self.refused[usize::from(code.number()) - 1].increment(1);
+    }
+
+    pub(super) fn query_begins(&self) -> UnderWay {
+        self.queries_under_way.increment(1.0);
+        UnderWay(self.queries_under_way.clone())
+    }
+
+    /// Only what carriers had to do with is timed: a refusal says nothing about them.
+    pub(super) fn query_ends(&self, answered: Answered, took: Duration) {
+        match answered {
+            Answered::Reason(reason) => {
+                self.queries[usize::from(reason.number()) - 1].increment(1);
+                self.query_seconds.record(took.as_secs_f64());
+            }
+            Answered::Busy => self.queries_busy.increment(1),
+            Answered::Refused => self.queries_refused.increment(1),
+        }
     }
 }

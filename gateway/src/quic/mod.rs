@@ -1,4 +1,4 @@
-//! The QUIC side: endpoint, admission, sessions.
+//! The QUIC side: endpoint, admission, sessions, and trajectory queries beside them.
 
 pub(crate) mod admission;
 mod answers;
@@ -7,6 +7,7 @@ pub(crate) mod endpoint;
 mod flight;
 mod intake;
 mod metrics;
+pub(crate) mod queries;
 mod reading;
 mod session;
 pub(crate) mod transport;

@@ -2,6 +2,7 @@
 //! writes what is durable. What the device may do is checked at every batch; what waits is bounded by its window.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::clock;
@@ -14,12 +15,14 @@ use protocol::message::{
 use protocol::{DeviceId, ErrorCode, RequestId, Sequence, limits};
 use quinn::{Connection, SendStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::answers::Answers;
 use super::endpoint::Front;
 use super::flight::{Flight, Landed};
 use super::intake::{Intake, check_scans, ends_connection};
 use super::metrics::QuicMetrics;
+use super::queries::{self, Queries};
 use super::reading::Reading;
 use crate::fleet::Entry;
 
@@ -38,11 +41,13 @@ const RECONNECT_AFTER_MS: u32 = 1_000;
 pub(super) struct Shared {
     pub(super) front: Front,
     pub(super) metrics: QuicMetrics,
+    pub(super) queries: Queries,
 }
 
 impl Shared {
     pub(super) fn new(front: Front) -> Rc<Self> {
-        Rc::new(Self { front, metrics: QuicMetrics::new() })
+        let queries = Queries::new(Arc::clone(&front.ask));
+        Rc::new(Self { front, metrics: QuicMetrics::new(), queries })
     }
 }
 
@@ -54,7 +59,14 @@ pub(super) async fn run(
     mut entry: Entry,
 ) -> Option<ErrorCode> {
     let result = match start(shared, connection, device, &mut entry).await {
-        Ok(mut session) => session.serve(&mut entry).await,
+        Ok(mut session) => {
+            // A task of its own: what happens there does not wake the punches.
+            let mut beside = JoinSet::new();
+            beside.spawn_local(queries::serve(Rc::clone(shared), connection.clone(), device));
+            let served = session.serve(&mut entry).await;
+            beside.shutdown().await;
+            served
+        }
         Err(error) => Err(error),
     };
     match result {
@@ -263,6 +275,7 @@ impl Session {
     fn take(&mut self, id: RequestId, request: Request, entry: &Entry, now_ms: u64) -> Result<(), ErrorCode> {
         match request {
             Request::Hello(_) => Err(ErrorCode::HelloTwice),
+            Request::TrajectoryQuery(_) => Err(ErrorCode::WrongStream),
             Request::Verify(verify) => self.verify(id, &verify, entry, now_ms),
             Request::PunchBatch(batch) => self.punches(id, batch, entry),
             Request::Ping(ping) => {
@@ -289,8 +302,8 @@ impl Session {
         }
         check_scans(verify.scanned.0.iter(), &rights)?;
         let judge = &self.shared.front.judge;
-        let verdicts: Vec<_> =
-            judge.judge_all(verify.scanned.0.iter(), now_ms).iter().map(|judged| judged.verdict).collect();
+        let judged = judge.judge(verify.region, verify.scanned.0.iter(), now_ms);
+        let verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
         self.shared.metrics.verified(&verdicts);
         let verdicts = Verdicts { first: Sequence(0), as_of_ms: now_ms, verdicts: Bounded(verdicts) };
         self.answers.overtake(id, &Answer::Verdicts(verdicts));
@@ -373,7 +386,7 @@ impl Session {
 fn busy(reason: BusyReason) -> Answer {
     let retry_after_ms = match reason {
         BusyReason::Parked => RETRY_PARKED_MS,
-        BusyReason::Region | BusyReason::Ledger | BusyReason::Failed => RETRY_AFTER_MS,
+        BusyReason::Region | BusyReason::Ledger | BusyReason::Failed | BusyReason::Queries => RETRY_AFTER_MS,
     };
     Answer::Busy(Busy { retry_after_ms, reason })
 }

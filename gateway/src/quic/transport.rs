@@ -89,6 +89,7 @@ fn transport() -> quinn::TransportConfig {
     let idle = Duration::from_millis(limits::IDLE_MS_MAX).try_into().expect("30 s fits QUIC's integer");
     let mut transport = quinn::TransportConfig::default();
     transport
+        // More streams do not hold more: the connection's window binds them all.
         .max_concurrent_bidi_streams(limits::BIDI_STREAMS_MAX.into())
         .max_concurrent_uni_streams(0u32.into())
         .datagram_receive_buffer_size(None)

@@ -76,7 +76,7 @@ fn welcomed(answer: Answer) -> Result<Welcome, DialError> {
         Answer::Busy(busy) => again(busy.retry_after_ms, "the gateway is busy"),
         Answer::Drain(drain) => again(drain.reconnect_after_ms, "the gateway shuts down"),
         Answer::Error(error) => Err(refused(error).into()),
-        Answer::Verdicts(_) | Answer::Gap(_) | Answer::Pong(_) => {
+        Answer::Verdicts(_) | Answer::Gap(_) | Answer::Pong(_) | Answer::TrajectoryAnswer(_) => {
             Err(DialError::Device(DeviceError::OutOfPlace(answer.type_number())))
         }
     }

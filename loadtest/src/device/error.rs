@@ -49,7 +49,8 @@ pub(super) fn out_of_place(answer: Answer) -> DeviceError {
         | Answer::Busy(_)
         | Answer::Gap(_)
         | Answer::Drain(_)
-        | Answer::Pong(_) => DeviceError::OutOfPlace(answer.type_number()),
+        | Answer::Pong(_)
+        | Answer::TrajectoryAnswer(_) => DeviceError::OutOfPlace(answer.type_number()),
     }
 }
 

@@ -81,6 +81,8 @@ impl Gateway {
                     Request::Ping(ping) => {
                         Answer::Pong(Pong { device_time_ms: ping.device_time_ms, gateway_time_ms: 1 })
                     }
+                    // Queries have streams of their own.
+                    Request::TrajectoryQuery(_) => return None,
                     Request::Verify(verify) => verdicts(0, verify.scanned.0.len()),
                     Request::PunchBatch(batch) => {
                         if random.u8(..) < self.nuisance.cut {

@@ -39,7 +39,7 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<u8>, ErrorCode)> {
         ("length over the limit", changed(8, 2), ErrorCode::TooLarge),
         ("wrong checksum", changed(17, 9), ErrorCode::BadChecksum),
         ("type 0", frame(0, &[]), ErrorCode::UnknownType),
-        ("type kept for later", frame(5, &[]), ErrorCode::UnknownType),
+        ("type kept for later", frame(6, &[]), ErrorCode::UnknownType),
         ("an answer as request", frame(135, &[0; 16]), ErrorCode::UnknownType),
         ("body too short", frame(4, &[0; 7]), ErrorCode::BadBody),
         ("trailing byte", frame(4, &[0; 9]), ErrorCode::BadBody),
@@ -55,6 +55,8 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<u8>, ErrorCode)> {
         ("direction 0", punch(&[4], 0, 0), ErrorCode::BadBody),
         ("direction 4", punch(&[4], 4, 0), ErrorCode::BadBody),
         ("option 2", punch(&[4], 1, 2), ErrorCode::BadBody),
+        ("receipt too short", frame(5, &[1; 32]), ErrorCode::BadBody),
+        ("receipt too long", frame(5, &[1; 34]), ErrorCode::BadBody),
     ]
 }
 

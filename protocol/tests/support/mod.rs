@@ -9,7 +9,11 @@ use protocol::message::{
     Bounded, Busy, BusyReason, Drain, Error, Gap, Hello, Ping, Pong, PunchBatch, Verdicts, Verify, Welcome,
 };
 use protocol::place::PlaceCode;
+use protocol::receipt::{self, Detail, Flow, Receipt};
 use protocol::token::{Token, TokenKey, to_text};
+use protocol::trajectory::{
+    Day, StayAnswer, TrajectoryAnswer, TrajectoryQuery, TrajectoryReason, VisitedArea,
+};
 use protocol::{
     Advice, Answer, Basis, Class, CodeId, Colour, DeviceClass, Direction, Epoch, ErrorCode, OfflineDecision,
     PlaceId, Punch, Reason, RegionId, Request, RequestId, Scanned, Sequence, Verdict,
@@ -63,6 +67,11 @@ pub(crate) fn requests() -> Vec<(&'static str, u32, Request)> {
         ),
         ("time", 11, Request::Ping(Ping { device_time_ms: TIME })),
         ("zero", 0, Request::Ping(Ping { device_time_ms: 0 })),
+        (
+            "scan",
+            12,
+            Request::TrajectoryQuery(TrajectoryQuery { region: RegionId(3), receipt: a_receipt().pack() }),
+        ),
     ]
 }
 
@@ -99,6 +108,11 @@ pub(crate) fn answers() -> Vec<(&'static str, u32, Answer)> {
         ("drain", 0, Answer::Drain(Drain { reconnect_after_ms: 1_000 })),
         ("pong", 11, Answer::Pong(Pong { device_time_ms: TIME, gateway_time_ms: TIME + 5 })),
     ];
+    for &reason in TrajectoryReason::ALL {
+        all.push((reason.name(), 12, trajectory(reason, 0)));
+    }
+    all.push(("stay-found with areas", 12, trajectory(TrajectoryReason::StayFound, 2)));
+    all.push(("most areas", 12, trajectory(TrajectoryReason::Partial, limits::AREAS_MAX)));
     for &reason in BusyReason::ALL {
         all.push((reason.name(), 9, Answer::Busy(Busy { retry_after_ms: 250, reason })));
     }
@@ -111,6 +125,34 @@ fn code(random: u64) -> CodeId {
 
 fn punch(scanned: Scanned, direction: Direction, offline: Option<OfflineDecision>) -> Punch {
     Punch { scanned, direction, place: PlaceId(70_000), device_time_ms: TIME, offline }
+}
+
+/// Sealed with nobody's key.
+fn a_receipt() -> Receipt {
+    Receipt {
+        consent: 77,
+        expires_s: 1_582_000_300,
+        flow: Flow::Scan,
+        detail: Detail::Cities,
+        seal: std::array::from_fn(|i| i as u8),
+    }
+}
+
+fn trajectory(reason: TrajectoryReason, areas: usize) -> Answer {
+    let day = |number| Day::from_number(number).unwrap();
+    let (first_day, last_day) = match reason {
+        TrajectoryReason::StayFound | TrajectoryReason::Clean => (day(20_200_204), day(20_200_217)),
+        TrajectoryReason::Partial => (day(20_200_210), day(20_200_217)),
+        TrajectoryReason::NewNumber
+        | TrajectoryReason::Unanswerable
+        | TrajectoryReason::Unavailable
+        | TrajectoryReason::TimedOut
+        | TrajectoryReason::NotAsked => (Day::NONE, Day::NONE),
+    };
+    let last_stay_day = if reason == TrajectoryReason::StayFound { day(20_200_215) } else { Day::NONE };
+    let visited = ["3601", "4201", "IT"].iter().cycle().skip(1).take(areas);
+    let areas = Bounded(visited.map(|text| VisitedArea::parse(text).unwrap()).collect());
+    Answer::TrajectoryAnswer(TrajectoryAnswer { reason, first_day, last_day, last_stay_day, areas })
 }
 
 /// Every file: its name and what it holds.
@@ -132,6 +174,7 @@ pub(crate) fn files() -> Vec<(String, Value)> {
     }
     files.push(("person_token.json".into(), tokens(1, &[Class::Person, Class::Ward, Class::Imported])));
     files.push(("paper_token.json".into(), tokens(128, &[Class::Paper])));
+    files.push(("consent_receipt.json".into(), receipts()));
     files.push(("legacy_code.json".into(), legacy()));
     files.push(("place_code.json".into(), places()));
     files.push(("errors.json".into(), errors()));
@@ -188,6 +231,7 @@ fn request_fields(request: &Request) -> Value {
         Request::PunchBatch(m) => json!({"region": m.region.0, "first": m.first.0.to_string(),
             "punches": list(&m.punches.0, punch_fields)}),
         Request::Ping(m) => json!({"device_time_ms": m.device_time_ms.to_string()}),
+        Request::TrajectoryQuery(m) => json!({"region": m.region.0, "receipt": hex::encode(m.receipt)}),
     }
 }
 
@@ -205,6 +249,10 @@ fn answer_fields(answer: &Answer) -> Value {
         Answer::Drain(m) => json!({"reconnect_after_ms": m.reconnect_after_ms}),
         Answer::Pong(m) => json!({"device_time_ms": m.device_time_ms.to_string(),
             "gateway_time_ms": m.gateway_time_ms.to_string()}),
+        Answer::TrajectoryAnswer(m) => json!({"stay": m.stay().number(), "reason": m.reason.number(),
+            "first_day": m.first_day.number(), "last_day": m.last_day.number(),
+            "last_stay_day": m.last_stay_day.number(),
+            "areas": m.areas.0.iter().map(ToString::to_string).collect::<Vec<_>>()}),
     }
 }
 
@@ -222,6 +270,18 @@ fn tokens(id: u8, classes: &[Class]) -> Value {
             "hex": hex::encode(sealed)})
     };
     json!({"vectors": classes.iter().map(one).collect::<Vec<_>>()})
+}
+
+fn receipts() -> Value {
+    let one = |(flow, detail): (&Flow, &Detail)| {
+        let receipt = Receipt { flow: *flow, detail: *detail, ..a_receipt() };
+        let bytes = receipt.pack();
+        json!({"name": format!("{flow}, {detail}"), "text": receipt::to_text(&bytes), "hex": hex::encode(bytes),
+            "fields": {"consent": receipt.consent.to_string(), "expires_s": receipt.expires_s,
+                "flow": flow.number(), "detail": detail.number(), "seal": hex::encode(receipt.seal)}})
+    };
+    let all = Flow::ALL.iter().flat_map(|flow| Detail::ALL.iter().map(move |detail| (flow, detail)));
+    json!({"vectors": all.map(one).collect::<Vec<_>>()})
 }
 
 fn legacy() -> Value {
@@ -261,6 +321,7 @@ fn numbers() -> Value {
         "request": types(Request::TYPES), "answer": types(Answer::TYPES),
         "colour": table!(Colour), "advice": table!(Advice), "basis": table!(Basis), "reason": table!(Reason),
         "class": table!(Class), "direction": table!(Direction), "busy_reason": table!(BusyReason),
-        "device_class": table!(DeviceClass),
+        "device_class": table!(DeviceClass), "stay": table!(StayAnswer),
+        "trajectory_reason": table!(TrajectoryReason), "receipt_flow": table!(Flow), "receipt_detail": table!(Detail),
     })
 }

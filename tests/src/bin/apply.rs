@@ -16,6 +16,8 @@ use actors::trajectory::{
     Area, CarrierAnswer, Days, Division, Trajectory, Visit, day_of, days_after, start_of,
 };
 
+use tests::people::prove;
+
 /// Noon of a day in 2020.
 const NOW_S: u64 = 1_582_516_800;
 
@@ -34,17 +36,21 @@ fn main() -> anyhow::Result<()> {
     let registry = Registry::open(&directory.join("registry.db"), &keys)?;
     let codes = Codes::new(0);
     registry.load_codes(&codes)?;
+    let proven = prove(&keys, &person().phone, NOW_S);
     let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml"))?);
     let config = RegistrarConfig { fault: Some(fault), ..RegistrarConfig::default() };
     let (registrar, front) = RegistrarHandle::start(Arc::new(Mutex::new(registry)), codes, policy, config)?;
     for (flow, answer, declared) in [(Flow::Apply, clean(), None), (Flow::Modify, hubei(), Some(true))] {
+        let proven = proven.clone();
         registrar.act_blocking(move |registrar| {
             let agreed = Agreed { flow, detail: Detail::Stay, text: "1" };
-            let consent = registrar.consent(&person().phone, agreed, NOW_S)?;
+            let consent = registrar.consent(&proven, agreed, NOW_S)?;
             let permit = registrar.start_query(consent, &person().phone, NOW_S)?;
             let attempt = Attempt { carrier: "china-mobile".to_owned(), outcome: "answered", took_ms: 1 };
             registrar.finish_query(&permit, &answer, &[attempt], NOW_S)?;
-            registrar.submit(&Form { person: person(), declared, consent: Some(consent) }, NOW_S)
+            let person = person();
+            registrar
+                .submit(&Form { person, declared, consent: Some(consent), proven, guardian: None }, NOW_S)
         })?;
     }
     front.stop().map_err(anyhow::Error::msg)
@@ -56,6 +62,7 @@ fn person() -> Person {
         document: DocumentNumber::parse(DocumentKind::Passport, "MADEUP1").expect("a passport"),
         phone: Phone::parse("16300000001").expect("a made-up number"),
         district: "360102".to_owned(),
+        community: String::new(),
     }
 }
 

@@ -1,0 +1,251 @@
+//! What is asked of a carrier and what may come back: the bodies of the carrier interface, version 1, and what each kind of reply
+//! means. Pure: what cannot be right is an error here, and no error is ever "no history".
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::registry::{Flow, Phone};
+use crate::trajectory::{
+    Area, CarrierAnswer, Country, Days, Division, Trajectory, Unavailable, Visit, days_after, start_of,
+};
+
+/// Longer answers are not read: a fortnight of visits, one every quarter of an hour, is longer than any that can be right.
+pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// What a query is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Purpose {
+    Apply,
+    Modify,
+    Scan,
+    Probe,
+}
+
+impl From<Flow> for Purpose {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Flow::Apply => Self::Apply,
+            Flow::Modify => Self::Modify,
+            Flow::Scan => Self::Scan,
+        }
+    }
+}
+
+/// A question to one carrier. The consent goes by a name that says nothing to anybody else.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) phone: Phone,
+    pub(super) days: Days,
+    pub(super) purpose: Purpose,
+    pub(super) consent: [u8; 16],
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    msisdn: &'a str,
+    first_day: Date,
+    last_day: Date,
+    purpose: Purpose,
+    consent: String,
+}
+
+impl Question {
+    /// The request's body.
+    pub(super) fn body(&self) -> String {
+        let asked = Asked {
+            msisdn: self.phone.reveal(),
+            first_day: self.days.first,
+            last_day: self.days.last,
+            purpose: self.purpose,
+            consent: hex::encode(self.consent),
+        };
+        serde_json::to_string(&asked).expect("plain text and days")
+    }
+}
+
+/// What came back over the wire.
+pub(super) enum Heard {
+    /// The request did not leave: no connection, no TLS, or a connection that was closed before.
+    NotSent,
+    /// The connection was lost after the request had left.
+    Lost,
+    /// Nothing in time.
+    TimedOut,
+    /// Not HTTP, or more of it than can be right.
+    NotHttp,
+    /// A status other than 200; its body is not read.
+    Status(u16),
+    /// A body with 200.
+    Body(Vec<u8>),
+}
+
+/// Hidden: a body is personal data.
+impl std::fmt::Debug for Heard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Heard(…)")
+    }
+}
+
+/// What a reply comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Read {
+    pub(super) answer: CarrierAnswer,
+    /// Whether the carrier works: a refusal of this query is no failure of the carrier.
+    pub(super) healthy: bool,
+    /// Whether asking once more can do no harm and may help.
+    pub(super) again: bool,
+}
+
+impl Read {
+    const fn healthy(answer: CarrierAnswer) -> Self {
+        Self { answer, healthy: true, again: false }
+    }
+
+    const fn failed(why: Unavailable, again: bool) -> Self {
+        Self { answer: CarrierAnswer::Unavailable(why), healthy: false, again }
+    }
+}
+
+/// What the reply to that question, sent under that request id, means.
+pub(super) fn read(heard: &Heard, question: &Question, request: &str, areas: &Areas) -> Read {
+    match heard {
+        Heard::NotSent => Read::failed(Unavailable::Unreachable, true),
+        Heard::Lost => Read::failed(Unavailable::Unreachable, false),
+        Heard::TimedOut => Read::failed(Unavailable::TimedOut, false),
+        Heard::NotHttp => Read::failed(Unavailable::Garbage, false),
+        Heard::Status(503) => Read::failed(Unavailable::Busy, true),
+        Heard::Status(429) => Read::failed(Unavailable::Busy, false),
+        Heard::Status(400..=499) => Read::healthy(CarrierAnswer::Unavailable(Unavailable::Refused)),
+        Heard::Status(500..=599) => Read::failed(Unavailable::Refused, false),
+        // Redirects are not followed: whoever is behind one is not the carrier that was configured.
+        Heard::Status(_) => Read::failed(Unavailable::Garbage, false),
+        Heard::Body(body) => match parse(body, question, request, areas) {
+            Some(answer) => Read::healthy(answer),
+            None => Read::failed(Unavailable::Garbage, false),
+        },
+    }
+}
+
+/// The carrier's own time of processing, from its header.
+pub(super) fn own_time(header: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(header).ok()?;
+    text.trim().parse().ok().map(|ms: u32| Duration::from_millis(u64::from(ms)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    request: String,
+    msisdn: String,
+    status: Status,
+    covered: Option<Covered>,
+    visits: Option<Vec<Presence>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Status {
+    Trajectory,
+    NewNumber,
+    NotSubscriber,
+    Unanswerable,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Covered {
+    first_day: Date,
+    last_day: Date,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Presence {
+    division: Option<String>,
+    country: Option<String>,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+/// `None` for whatever does not fit in the least.
+fn parse(body: &[u8], question: &Question, request: &str, areas: &Areas) -> Option<CarrierAnswer> {
+    // The parser has a limit of depth of its own, and the body's length is limited before.
+    let body: Body = serde_json::from_slice(body).ok()?;
+    if body.request != request || body.msisdn != question.phone.reveal() {
+        return None;
+    }
+    match (body.status, body.covered, body.visits) {
+        (Status::Trajectory, Some(covered), Some(visits)) => {
+            trajectory(&covered, &visits, question.days, areas).map(CarrierAnswer::Trajectory)
+        }
+        (Status::NewNumber, None, None) => Some(CarrierAnswer::NewNumber),
+        (Status::NotSubscriber, None, None) => Some(CarrierAnswer::NotSubscriber),
+        (Status::Unanswerable, None, None) => Some(CarrierAnswer::Unanswerable),
+        (
+            Status::Trajectory | Status::NewNumber | Status::NotSubscriber | Status::Unanswerable,
+            Some(_) | None,
+            Some(_) | None,
+        ) => None,
+    }
+}
+
+fn trajectory(covered: &Covered, visits: &[Presence], asked: Days, areas: &Areas) -> Option<Trajectory> {
+    let covered = Days { first: covered.first_day, last: covered.last_day };
+    if covered.first > covered.last || !asked.covers(covered) {
+        return None;
+    }
+    let end_s = start_of(days_after(covered.last, 1));
+    let mut free_from_s = start_of(covered.first);
+    let mut known = Vec::with_capacity(visits.len());
+    for visit in visits {
+        let (from_s, until_s) = (seconds(visit.from)?, seconds(visit.until)?);
+        let visit = Visit { area: areas.area(visit)?, from_s, until_s };
+        if visit.from_s < free_from_s || visit.until_s <= visit.from_s || visit.until_s > end_s {
+            return None;
+        }
+        free_from_s = visit.until_s;
+        known.push(visit);
+    }
+    Some(Trajectory { covered, visits: known })
+}
+
+fn seconds(at: Timestamp) -> Option<u64> {
+    u64::try_from(at.as_second()).ok()
+}
+
+/// The areas that there are.
+pub(super) struct Areas {
+    /// Prefecture-level cities of GB/T 2260, and what stands beside them.
+    cities: HashSet<&'static str>,
+    /// ISO 3166-1 without CN: the mainland is told by division, and a country would hide which.
+    countries: HashSet<&'static str>,
+}
+
+impl Areas {
+    pub(super) fn new() -> Self {
+        let cities = include_str!("../../data/cities.csv").lines().skip(1);
+        let countries = include_str!("../../data/countries.csv").lines().skip(1);
+        Self {
+            cities: cities.filter_map(|row| row.split(',').next()).collect(),
+            countries: countries.collect(),
+        }
+    }
+
+    fn area(&self, visit: &Presence) -> Option<Area> {
+        match (visit.division.as_deref(), visit.country.as_deref()) {
+            (Some(city), None) if self.cities.contains(city) => Division::parse(city).map(Area::City),
+            (None, Some(country)) if self.countries.contains(country) => {
+                Country::parse(country).map(Area::Country)
+            }
+            (Some(_) | None, Some(_) | None) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

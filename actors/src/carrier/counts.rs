@@ -1,0 +1,139 @@
+//! What is counted of one carrier: handles made once. Their time is told from ours: what a query waited here, what it was on the
+//! wire, and what the carrier says it needed itself.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+use protocol::metric;
+
+use super::breaker::Standing;
+use crate::trajectory::{CarrierAnswer, Unavailable};
+
+/// What a query of one carrier came to; the names are labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Trajectory,
+    NewNumber,
+    NotSubscriber,
+    Unanswerable,
+    TimedOut,
+    Unreachable,
+    Refused,
+    Garbage,
+    Busy,
+    /// Lost in a panic of ours.
+    Failed,
+}
+
+impl Outcome {
+    const ALL: [Self; 10] = [
+        Self::Trajectory,
+        Self::NewNumber,
+        Self::NotSubscriber,
+        Self::Unanswerable,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::Refused,
+        Self::Garbage,
+        Self::Busy,
+        Self::Failed,
+    ];
+
+    pub(super) const fn of(answer: &CarrierAnswer) -> Self {
+        match answer {
+            CarrierAnswer::Trajectory(_) => Self::Trajectory,
+            CarrierAnswer::NewNumber => Self::NewNumber,
+            CarrierAnswer::NotSubscriber => Self::NotSubscriber,
+            CarrierAnswer::Unanswerable => Self::Unanswerable,
+            CarrierAnswer::Unavailable(Unavailable::TimedOut) => Self::TimedOut,
+            CarrierAnswer::Unavailable(Unavailable::Unreachable) => Self::Unreachable,
+            CarrierAnswer::Unavailable(Unavailable::Refused) => Self::Refused,
+            CarrierAnswer::Unavailable(Unavailable::Garbage) => Self::Garbage,
+            CarrierAnswer::Unavailable(Unavailable::Busy) => Self::Busy,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Trajectory => "trajectory",
+            Self::NewNumber => "new-number",
+            Self::NotSubscriber => "not-subscriber",
+            Self::Unanswerable => "unanswerable",
+            Self::TimedOut => "timed-out",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Garbage => "garbage",
+            Self::Busy => "busy",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+pub(super) struct CarrierMetrics {
+    queries: [Counter; Outcome::ALL.len()],
+    wire: Histogram,
+    own: Histogram,
+    wait: Histogram,
+    retries: Counter,
+    /// Moved by each slot.
+    pub(super) permits: Gauge,
+    breaker: Gauge,
+    probe_up: Gauge,
+    probe_seconds: Gauge,
+    probe_own_seconds: Gauge,
+}
+
+impl CarrierMetrics {
+    pub(super) fn new(id: &str) -> Self {
+        let carrier = || id.to_owned();
+        let queries = |outcome: Outcome| metrics::counter!(metric::CARRIER_QUERIES, "carrier" => carrier(), "outcome" => outcome.name());
+        Self {
+            queries: Outcome::ALL.map(queries),
+            wire: metrics::histogram!(metric::CARRIER_SECONDS, "carrier" => carrier()),
+            own: metrics::histogram!(metric::CARRIER_OWN_SECONDS, "carrier" => carrier()),
+            wait: metrics::histogram!(metric::CARRIER_WAIT_SECONDS, "carrier" => carrier()),
+            retries: metrics::counter!(metric::CARRIER_RETRIES, "carrier" => carrier()),
+            permits: metrics::gauge!(metric::CARRIER_PERMITS_IN_USE, "carrier" => carrier()),
+            breaker: metrics::gauge!(metric::CARRIER_BREAKER, "carrier" => carrier()),
+            probe_up: metrics::gauge!(metric::CARRIER_PROBE_UP, "carrier" => carrier()),
+            probe_seconds: metrics::gauge!(metric::CARRIER_PROBE_SECONDS, "carrier" => carrier()),
+            probe_own_seconds: metrics::gauge!(metric::CARRIER_PROBE_OWN_SECONDS, "carrier" => carrier()),
+        }
+    }
+
+    pub(super) fn asked(&self, outcome: Outcome) {
+        self.queries[outcome as usize].increment(1);
+    }
+
+    /// A citizen's query was on the wire; `wait` is its time here before that, of its first attempt.
+    pub(super) fn was_on_the_wire(&self, wait: Option<Duration>, wire: Duration, own: Option<Duration>) {
+        if let Some(wait) = wait {
+            self.wait.record(wait.as_secs_f64());
+        }
+        self.wire.record(wire.as_secs_f64());
+        if let Some(own) = own {
+            self.own.record(own.as_secs_f64());
+        }
+    }
+
+    pub(super) fn probed(&self, healthy: bool, wire: Duration, own: Option<Duration>) {
+        self.probe_up.set(f64::from(u8::from(healthy)));
+        self.probe_seconds.set(wire.as_secs_f64());
+        if let Some(own) = own {
+            self.probe_own_seconds.set(own.as_secs_f64());
+        }
+    }
+
+    /// A probe could not be sent: the breaker is open.
+    pub(super) fn not_probed(&self) {
+        self.probe_up.set(0.0);
+    }
+
+    pub(super) fn retried(&self) {
+        self.retries.increment(1);
+    }
+
+    pub(super) fn breaker(&self, standing: Standing) {
+        self.breaker.set(f64::from(standing as u8));
+    }
+}

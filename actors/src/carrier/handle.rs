@@ -1,0 +1,163 @@
+//! A carrier as its callers see it: a permit, a message, an answer within the deadline, whatever happens to the actor. Its thread and
+//! arbiter are started and ended here.
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use protocol::metric;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::actor::{Ask, Asker, CarrierActor, Line, Query};
+use super::answer::{Areas, Question};
+use super::client::Client;
+use super::counts::{CarrierMetrics, Outcome};
+use super::{CarrierConfig, CarrierError, CarrierSettings};
+use crate::clock;
+use crate::front::{self, FrontHandle};
+use crate::registrar::QueryPermit;
+use crate::supervisor::{Post, supervise};
+use crate::trajectory::{CarrierAnswer, Unavailable};
+
+/// A carrier's thread that does not answer for so long after the deadline has other troubles than the carrier.
+const LATE: Duration = Duration::from_millis(200);
+
+/// Speaks for a carrier; clones share one actor.
+#[derive(Clone)]
+pub struct CarrierHandle(Arc<Inner>);
+
+struct Inner {
+    id: String,
+    post: Post<CarrierActor>,
+    line: Arc<Line>,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    front: FrontHandle,
+    /// Dropped to end it.
+    stop: oneshot::Sender<()>,
+}
+
+impl CarrierHandle {
+    /// Starts the carrier's thread, arbiter and actor.
+    pub(super) fn start(config: &CarrierConfig, settings: &CarrierSettings) -> Result<Self, CarrierError> {
+        let permits = Arc::new(Semaphore::new(config.permits));
+        let line = Arc::new(Line {
+            client: Client::new(config)?,
+            areas: Areas::new(),
+            settings: settings.clone(),
+            reserved: config.reserved.clone(),
+            deadline: config.deadline,
+            permits: Arc::clone(&permits),
+            permits_max: config.permits,
+            metrics: CarrierMetrics::new(&config.id),
+        });
+        let name = format!("carrier-{}", config.id);
+        let parked = metrics::gauge!(metric::CARRIER_PARKED, "carrier" => config.id.clone());
+        let (send_post, post) = sync_channel(1);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (line_there, restarts) = (Arc::clone(&line), settings.restarts);
+        let front = front::spawn(&name.clone(), move || async move {
+            let line = line_there;
+            let (all, longest) = (line.permits_max as u32, line.deadline + LATE);
+            let actor_line = Arc::clone(&line);
+            let post = supervise(name, restarts, parked, move || CarrierActor::new(Arc::clone(&actor_line)));
+            if send_post.send(post).is_ok() {
+                let _ = stopped.await;
+                // Whoever asks from here on finds no permit; what is under way is let finish.
+                let _ = tokio::time::timeout(longest, line.permits.acquire_many(all)).await;
+                line.permits.close();
+            }
+        })?;
+        let post = post.recv().map_err(|_| std::io::Error::other("no runtime for the carrier's thread"))?;
+        let running = Mutex::new(Some(Running { front, stop }));
+        Ok(Self(Arc::new(Inner { id: config.id.clone(), post, line, running })))
+    }
+
+    /// Its name in metrics and configuration.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Whether its actor keeps failing and is left alone for a while.
+    pub fn is_parked(&self) -> bool {
+        self.0.post.is_parked()
+    }
+
+    #[cfg(test)]
+    pub(super) fn restarts(&self) -> u64 {
+        self.0.post.restarts()
+    }
+
+    #[cfg(test)]
+    pub(super) fn permits_in_use(&self) -> usize {
+        self.0.line.permits_max - self.0.line.permits.available_permits()
+    }
+
+    /// Asks this carrier, until its own deadline or the given one, whichever is first. Never later. `consent` is the permit's name
+    /// towards carriers.
+    pub(super) async fn ask(
+        &self,
+        permit: &QueryPermit,
+        consent: [u8; 16],
+        deadline: Instant,
+    ) -> (CarrierAnswer, Outcome) {
+        let begun = clock::now();
+        let deadline = deadline.min(begun + self.0.line.deadline);
+        let Some(answer) = self.send(permit, consent, begun, deadline) else {
+            return self.unavailable(Unavailable::Busy, Outcome::Busy);
+        };
+        match tokio::time::timeout_at((deadline + LATE).into(), answer).await {
+            Ok(Ok(answer)) => {
+                let outcome = Outcome::of(&answer);
+                (answer, outcome)
+            }
+            Ok(Err(_)) if self.is_parked() => self.unavailable(Unavailable::Busy, Outcome::Failed),
+            Ok(Err(_)) => self.unavailable(Unavailable::Refused, Outcome::Failed),
+            Err(_) => self.unavailable(Unavailable::TimedOut, Outcome::Failed),
+        }
+    }
+
+    /// What the actor did not count.
+    fn unavailable(&self, why: Unavailable, outcome: Outcome) -> (CarrierAnswer, Outcome) {
+        self.0.line.metrics.asked(outcome);
+        (CarrierAnswer::Unavailable(why), outcome)
+    }
+
+    fn send(
+        &self,
+        permit: &QueryPermit,
+        consent: [u8; 16],
+        begun: Instant,
+        deadline: Instant,
+    ) -> Option<oneshot::Receiver<CarrierAnswer>> {
+        let addr = self.0.post.addr()?;
+        let question = Question {
+            phone: permit.phone().clone(),
+            days: permit.days(),
+            purpose: permit.flow().into(),
+            consent,
+        };
+        let slot = self.0.line.slot()?;
+        let (reply, answer) = oneshot::channel();
+        let asker = Asker::Citizen(reply);
+        addr.try_send(Ask(Query { question, begun, deadline, asker, slot })).ok()?;
+        Some(answer)
+    }
+
+    pub(super) fn pulse(&self) -> Option<front::Pulse> {
+        self.running().as_ref().map(|running| running.front.pulse())
+    }
+
+    /// Ends the thread once what is under way is answered, within the carrier's deadline.
+    pub(super) fn stop(&self) -> Option<FrontHandle> {
+        let Running { front, stop } = self.running().take()?;
+        drop(stop);
+        Some(front)
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,135 @@
+//! Which carrier is asked first: the numbering plan's guess, or what was learned of a number that was ported. Pure: time is an
+//! argument. Numbers are not kept, only a hash under a key that this process drew.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use super::{CarrierConfig, CarrierError};
+use crate::registry::Phone;
+
+/// A number may be ported again, or back.
+pub(super) const LEARNED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+/// More ported numbers than a city of six millions asks about in a week; the oldest gives way.
+pub(super) const LEARNED_MAX: usize = 200_000;
+
+/// A prefix's digits: the longest is a whole number.
+const PREFIX_DIGITS_MAX: usize = 11;
+
+/// The numbering plan: which carrier each range was given to. `None`: to one that is not configured.
+pub(super) struct Plan(HashMap<String, Option<usize>>);
+
+impl Plan {
+    /// The plan of the country with the carriers' own additions; carriers are known by their place in `configs`.
+    pub(super) fn new(configs: &[CarrierConfig]) -> Result<Self, CarrierError> {
+        let rows = include_str!("../../data/mobile-prefixes.csv").lines().skip(1);
+        let mut plan: HashMap<String, Option<usize>> = rows
+            .filter_map(|row| {
+                let mut fields = row.split(',');
+                let (prefix, name) = (fields.next()?, fields.next()?);
+                Some((prefix.to_owned(), configs.iter().position(|config| config.name == name)))
+            })
+            .collect();
+        let mut own = HashMap::new();
+        for (carrier, config) in configs.iter().enumerate() {
+            for prefix in &config.prefixes {
+                let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
+                let good = digits && (1..=PREFIX_DIGITS_MAX).contains(&prefix.len());
+                if !good || own.insert(prefix, carrier).is_some_and(|other| other != carrier) {
+                    return Err(config.wrong("a prefix is not digits, or another carrier's too"));
+                }
+                plan.insert(prefix.clone(), Some(carrier));
+            }
+        }
+        Ok(Self(plan))
+    }
+
+    /// Whose number it is by its longest known prefix.
+    pub(super) fn carrier(&self, phone: &Phone) -> Option<usize> {
+        let digits = phone.reveal();
+        (1..=digits.len()).rev().find_map(|len| self.0.get(&digits[..len])).copied().flatten()
+    }
+}
+
+/// A number without the number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct NumberKey(u64);
+
+struct Route {
+    carrier: usize,
+    until: Instant,
+}
+
+/// Ported numbers and where they went. Empty after a restart: it is learned again.
+pub(super) struct Learned {
+    key: RandomState,
+    routes: HashMap<NumberKey, Route>,
+    /// In the order in which they end; a route that was forgotten leaves its row here until then.
+    ends: VecDeque<(Instant, NumberKey)>,
+    routes_max: usize,
+}
+
+impl Learned {
+    pub(super) fn new(routes_max: usize) -> Self {
+        Self { key: RandomState::new(), routes: HashMap::new(), ends: VecDeque::new(), routes_max }
+    }
+
+    pub(super) fn key(&self, phone: &Phone) -> NumberKey {
+        NumberKey(self.key.hash_one(phone.reveal()))
+    }
+
+    /// The carrier that last answered for it, if that is not too long ago.
+    pub(super) fn carrier(&self, key: NumberKey, now: Instant) -> Option<usize> {
+        self.routes.get(&key).filter(|route| now < route.until).map(|route| route.carrier)
+    }
+
+    /// That carrier answered for it. Being told again does not prolong it, so that it is looked at anew once in a while.
+    pub(super) fn learn(&mut self, key: NumberKey, carrier: usize, now: Instant) {
+        self.expire(now);
+        if let Some(route) = self.routes.get_mut(&key) {
+            route.carrier = carrier;
+            return;
+        }
+        while self.ends.len() >= self.routes_max {
+            self.drop_first();
+        }
+        let until = now + LEARNED_FOR;
+        self.routes.insert(key, Route { carrier, until });
+        self.ends.push_back((until, key));
+    }
+
+    /// That carrier says it is not its subscriber (any more).
+    pub(super) fn forget(&mut self, key: NumberKey, carrier: usize) {
+        if self.routes.get(&key).is_some_and(|route| route.carrier == carrier) {
+            self.routes.remove(&key);
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while self.ends.front().is_some_and(|&(until, _)| until <= now) {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some((until, key)) = self.ends.pop_front()
+            && self.routes.get(&key).is_some_and(|route| route.until == until)
+        {
+            self.routes.remove(&key);
+        }
+    }
+}
+
+/// Every carrier once: the likely ones first, then the others in the order of the configuration.
+pub(super) fn order(learned: Option<usize>, planned: Option<usize>, carriers: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::with_capacity(carriers);
+    for carrier in learned.into_iter().chain(planned).chain(0..carriers) {
+        if !order.contains(&carrier) {
+            order.push(carrier);
+        }
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What the metrics say: outcomes, whose time it was, and that a probe is no citizen's query.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use protocol::metric;
+
+use super::*;
+
+/// Values by "name carrier outcome"; a histogram has its last value.
+#[derive(Clone, Default)]
+struct Values(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
+
+struct Last(Arc<AtomicU64>);
+
+impl HistogramFn for Last {
+    fn record(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+}
+
+impl Values {
+    fn value(&self, key: &Key) -> Arc<AtomicU64> {
+        let known = metric::ALL.iter().find(|metric| metric.name == key.name()).expect("a known name");
+        let labels: Vec<_> = key.labels().map(metrics::Label::key).collect();
+        assert_eq!(labels, known.labels, "{}", known.name);
+        let values = key.labels().map(metrics::Label::value);
+        let name = [key.name()].into_iter().chain(values).collect::<Vec<_>>().join(" ");
+        let mut all = self.0.lock().expect("no panic");
+        Arc::clone(all.entry(name).or_default())
+    }
+
+    fn count(&self, name: &str) -> u64 {
+        self.0.lock().expect("no panic").get(name).expect(name).load(Ordering::Relaxed)
+    }
+
+    fn number(&self, name: &str) -> f64 {
+        f64::from_bits(self.count(name))
+    }
+}
+
+impl Recorder for Values {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.value(key))
+    }
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.value(key))
+    }
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(Last(self.value(key))))
+    }
+}
+
+fn start_counted(servers: &[&Server], settings: &CarrierSettings) -> (Carriers, Values) {
+    let values = Values::default();
+    let carriers =
+        metrics::with_local_recorder(&values, || Carriers::start_with(&configs(servers), settings));
+    (carriers.expect("starts"), values)
+}
+
+#[test]
+fn queries_are_counted_by_carrier_and_outcome_and_times_by_whose_they_are() {
+    run(async {
+        let mobile = Server::start(|_| Act::Say("not-subscriber")).await;
+        let unicom = Server::start(|_| Act::Clean).await;
+        let (carriers, values) = start_counted(&[&mobile, &unicom], &settings());
+        for n in 0..3 {
+            answer(&carriers, &format!("1630000000{n}")).await;
+        }
+        mobile.rule(|_| Act::Close);
+        answer(&carriers, "16300000009").await;
+        for (outcome, expected) in [
+            ("china-mobile not-subscriber", 3),
+            ("china-mobile unreachable", 1),
+            ("china-mobile trajectory", 0),
+            ("china-unicom trajectory", 3),
+            ("china-unicom unreachable", 0),
+        ] {
+            assert_eq!(
+                values.count(&format!("{} {outcome}", metric::CARRIER_QUERIES)),
+                expected,
+                "{outcome}"
+            );
+        }
+        let own = values.number(&format!("{} china-unicom", metric::CARRIER_OWN_SECONDS));
+        assert_eq!(own, 1.5, "as the carrier's header says");
+        let wire = values.number(&format!("{} china-unicom", metric::CARRIER_SECONDS));
+        assert!(wire > 0.0 && wire < 30.0);
+    });
+}
+
+#[test]
+fn shed_lost_and_retried_queries_and_the_breaker_are_seen() {
+    run(async {
+        let told = Arc::new(AtomicBool::new(true));
+        let fault_told = Arc::clone(&told);
+        let fault: Fault = Arc::new(move |at| {
+            assert!(at != Point::Handler || !fault_told.swap(false, Ordering::Relaxed), "told to panic");
+        });
+        let server = Server::start(|_| Act::Clean).await;
+        let settings = CarrierSettings { fault: Some(fault), ..settings() };
+        let (carriers, values) = start_counted(&[&server], &settings);
+        for _ in 0..11 {
+            answer(&carriers, "16300000001").await;
+        }
+        let queries =
+            |outcome: &str| values.count(&format!("{} china-mobile {outcome}", metric::CARRIER_QUERIES));
+        assert_eq!((queries("failed"), queries("trajectory")), (1, 10));
+        let retries = format!("{} china-mobile", metric::CARRIER_RETRIES);
+        let breaker = format!("{} china-mobile", metric::CARRIER_BREAKER);
+        assert_eq!((values.count(&retries), values.number(&breaker)), (0, 0.0));
+        server.rule(|_| server::status(503, ""));
+        for _ in 0..6 {
+            answer(&carriers, "16300000001").await;
+        }
+        assert_eq!((values.count(&retries), values.number(&breaker)), (1, 2.0));
+        assert_eq!((queries("busy"), server.count()), (6, 10 + 5), "four, one of them twice, and two shed");
+        let permits = format!("{} china-mobile", metric::CARRIER_PERMITS_IN_USE);
+        until("no permit is in use", || values.number(&permits) == 0.0).await;
+    });
+}
+
+#[test]
+fn a_probe_asks_for_the_reserved_number_and_is_no_citizens_query() {
+    run(async {
+        let server = Server::start(|_| Act::Say("unanswerable")).await;
+        let settings = CarrierSettings { probe_every: Duration::from_millis(5), ..settings() };
+        let (carriers, values) = start_counted(&[&server], &settings);
+        until("probes come", || server.count() >= 3).await;
+        let seen = &server.seen()[0];
+        assert_eq!(seen.field("msisdn"), "16399999999");
+        assert_eq!((seen.field("purpose"), seen.field("consent")), ("probe".to_owned(), "0".repeat(32)));
+        let up = format!("{} china-mobile", metric::CARRIER_PROBE_UP);
+        until("it is up", || values.number(&up) == 1.0).await;
+        assert_eq!(values.number(&format!("{} china-mobile", metric::CARRIER_PROBE_OWN_SECONDS)), 1.5);
+        assert!(values.number(&format!("{} china-mobile", metric::CARRIER_PROBE_SECONDS)) > 0.0);
+        server.rule(|_| Act::Close);
+        until("it is down", || values.number(&up) == 0.0).await;
+        for (name, value) in values.0.lock().expect("no panic").iter() {
+            let citizens = [metric::CARRIER_QUERIES, metric::CARRIER_SECONDS, metric::CARRIER_OWN_SECONDS];
+            if citizens.iter().any(|citizens| name.starts_with(&format!("{citizens} "))) {
+                assert_eq!(value.load(Ordering::Relaxed), 0, "{name}");
+            }
+        }
+        drop(carriers);
+    });
+}
+
+#[test]
+fn a_probe_finds_out_that_a_carrier_works_again_before_a_citizen_does() {
+    run(async {
+        let server = Server::start(|_| Act::Close).await;
+        let breaker = BreakerPolicy { open_first: Duration::from_millis(20), ..BreakerPolicy::default() };
+        let settings = CarrierSettings { breaker, probe_every: Duration::from_millis(5), ..settings() };
+        let (carriers, values) = start_counted(&[&server], &settings);
+        let standing = format!("{} china-mobile", metric::CARRIER_BREAKER);
+        until("probes open the breaker", || values.number(&standing) == 2.0).await;
+        server.rule(|_| Act::Say("unanswerable"));
+        until("probes close it", || values.number(&standing) == 0.0).await;
+        server.rule(|_| Act::Clean);
+        assert!(is_trajectory(&answer(&carriers, "16300000001").await));
+    });
+}
+
+#[test]
+fn a_panic_in_a_timer_restarts_the_actor_and_costs_no_query() {
+    run(async {
+        let server = Server::start(|_| Act::Clean).await;
+        let told = Arc::new(AtomicBool::new(true));
+        let fault_told = Arc::clone(&told);
+        let fault: Fault = Arc::new(move |at| {
+            assert!(at != Point::Timer || !fault_told.swap(false, Ordering::Relaxed), "told to panic");
+        });
+        let settings =
+            CarrierSettings { probe_every: Duration::from_millis(5), fault: Some(fault), ..settings() };
+        let (carriers, _) = start_counted(&[&server], &settings);
+        until("it is restarted", || carriers.handles()[0].restarts() == 1).await;
+        assert!(is_trajectory(&answer(&carriers, "16300000001").await));
+        let before = server.count();
+        until("probes go on", || server.count() > before).await;
+        assert_eq!(carriers.handles()[0].restarts(), 1);
+    });
+}

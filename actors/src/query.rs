@@ -1,0 +1,258 @@
+//! A trajectory query from end to end: the registrar uses the consent up, a carrier is asked, the registrar keeps what may be kept.
+//! Runs on a thread of its own and goes on when who asked has left: a late answer still arrives with the form.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::carrier::{Asked, Carriers};
+use crate::clock;
+use crate::front::{self, FrontHandle};
+use crate::policy::Outcome;
+use crate::registrar::{QueryPermit, Receipt, RegistrarError, RegistrarHandle};
+use crate::registry::{ConsentId, Detail, Phone};
+use crate::trajectory::{Area, CarrierAnswer, Unavailable};
+
+/// Queries under way: more than the carriers' permits together, so that these shed and not this.
+const QUERIES_MAX: usize = 1024;
+
+/// Why there is no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// Used, withdrawn, too old, another phone's.
+    #[error("that consent is not good (any more); ask the citizen for another")]
+    Consent,
+    /// Not a receipt that this gateway made.
+    #[error("that is no receipt of a consent to a query at a gate")]
+    Receipt,
+    /// Its time is over.
+    #[error("the receipt's time is over; ask the citizen for another")]
+    ReceiptExpired,
+    /// Too many are under way.
+    #[error("too many queries are under way; ask again in a moment")]
+    Busy,
+    /// The registrar could not keep it; nothing has happened, or the consent is used up and nothing came of it.
+    #[error("the query failed; ask for another consent")]
+    Failed,
+}
+
+impl From<RegistrarError> for QueryError {
+    fn from(error: RegistrarError) -> Self {
+        let known = [
+            (matches!(error, RegistrarError::Consent), Self::Consent),
+            (matches!(error, RegistrarError::Receipt), Self::Receipt),
+            (matches!(error, RegistrarError::ReceiptExpired), Self::ReceiptExpired),
+            (matches!(error, RegistrarError::Busy), Self::Busy),
+        ];
+        known.into_iter().find_map(|(is, error)| is.then_some(error)).unwrap_or(Self::Failed)
+    }
+}
+
+/// What a query came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What it says about the window.
+    pub outcome: Outcome,
+    /// How much of it staff may see.
+    pub detail: Detail,
+    /// Where the phone was, each area once. For showing now; kept nowhere.
+    pub areas: Vec<Area>,
+}
+
+type Came = Option<Result<Answered, QueryError>>;
+
+struct UnderWay {
+    phone: Phone,
+    came: watch::Receiver<Came>,
+}
+
+/// Asks for trajectories; clones share what is under way.
+#[derive(Clone)]
+pub struct Queries(Arc<Inner>);
+
+struct Inner {
+    registrar: RegistrarHandle,
+    carriers: Carriers,
+    permits: Arc<Semaphore>,
+    tasks: mpsc::Sender<Task>,
+    under_way: Mutex<HashMap<ConsentId, UnderWay>>,
+}
+
+/// How a query begins: with the citizen's session, or with what a device has read from the citizen's screen.
+enum Start {
+    Consent(ConsentId, Phone),
+    Receipt(Receipt),
+}
+
+struct Task {
+    start: Start,
+    came: watch::Sender<Came>,
+}
+
+/// The thread on which queries run.
+pub struct QueriesFront {
+    front: FrontHandle,
+    stop: oneshot::Sender<()>,
+}
+
+impl QueriesFront {
+    /// Takes no more queries and lets those under way come to their end, which the carriers' deadline bounds.
+    pub fn stop(self) -> Result<(), String> {
+        let _ = self.stop.send(());
+        self.front.join()
+    }
+}
+
+impl Queries {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the operating system gives none.
+    pub fn start(registrar: RegistrarHandle, carriers: Carriers) -> std::io::Result<(Self, QueriesFront)> {
+        let (tasks, receiver) = mpsc::channel(QUERIES_MAX);
+        let permits = Arc::new(Semaphore::new(QUERIES_MAX));
+        let queries =
+            Self(Arc::new(Inner { registrar, carriers, permits, tasks, under_way: Mutex::default() }));
+        let (stop, stopped) = oneshot::channel();
+        let mine = queries.clone();
+        let front = front::spawn("queries", move || mine.serve(receiver, stopped))?;
+        Ok((queries, QueriesFront { front, stop }))
+    }
+
+    /// Asks with a consent of that phone. Whoever asks again with it meanwhile gets the same answer.
+    pub async fn ask(&self, consent: ConsentId, phone: &Phone) -> Result<Answered, QueryError> {
+        let came = self.join_or_send(consent, phone)?;
+        wait(came).await
+    }
+
+    /// Asks with a receipt that a device has read from the citizen's screen.
+    pub async fn ask_with_receipt(&self, receipt: &Receipt) -> Result<Answered, QueryError> {
+        let (sender, came) = watch::channel(None);
+        self.send(Start::Receipt(*receipt), sender)?;
+        wait(came).await
+    }
+
+    fn join_or_send(&self, consent: ConsentId, phone: &Phone) -> Result<watch::Receiver<Came>, QueryError> {
+        let mut all = self.under_way();
+        match all.get(&consent) {
+            Some(under_way) if under_way.phone == *phone => Ok(under_way.came.clone()),
+            Some(_) => Err(QueryError::Consent),
+            None => {
+                let (sender, came) = watch::channel(None);
+                self.send(Start::Consent(consent, phone.clone()), sender)?;
+                all.insert(consent, UnderWay { phone: phone.clone(), came: came.clone() });
+                Ok(came)
+            }
+        }
+    }
+
+    fn send(&self, start: Start, came: watch::Sender<Came>) -> Result<(), QueryError> {
+        self.0.tasks.try_send(Task { start, came }).map_err(|_| QueryError::Busy)
+    }
+
+    async fn serve(self, mut tasks: mpsc::Receiver<Task>, mut stopped: oneshot::Receiver<()>) {
+        loop {
+            let task = tokio::select! {
+                biased;
+                _ = &mut stopped => break,
+                task = tasks.recv() => task,
+            };
+            let Some(task) = task else { break };
+            let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else {
+                task.came.send_replace(Some(Err(QueryError::Busy)));
+                continue;
+            };
+            let mine = self.clone();
+            // Its end is waited for below, by its permit.
+            actix_rt::spawn(async move {
+                mine.run(task).await;
+                drop(permit);
+            });
+        }
+        tasks.close();
+        let _all = self.0.permits.acquire_many(QUERIES_MAX as u32).await;
+    }
+
+    async fn run(&self, task: Task) {
+        let Task { start, came } = task;
+        let consent = if let Start::Consent(consent, _) = &start { Some(*consent) } else { None };
+        let _leave = Leave { queries: self, consent };
+        let result = self.query(start).await;
+        came.send_replace(Some(result));
+    }
+
+    async fn query(&self, start: Start) -> Result<Answered, QueryError> {
+        let now_s = clock::now_ms() / 1000;
+        let permit: QueryPermit = match start {
+            Start::Consent(consent, phone) => {
+                self.0.registrar.act(move |registrar| registrar.start_query(consent, &phone, now_s)).await?
+            }
+            Start::Receipt(receipt) => {
+                let start = move |registrar: &mut crate::registrar::Registrar<'_>| {
+                    registrar.start_query_by_receipt(&receipt, now_s)
+                };
+                self.0.registrar.act(start).await?
+            }
+        };
+        let asked = self.0.carriers.ask(permit).await;
+        let (detail, areas) = (asked.permit.detail(), areas_of(&asked.answer));
+        let now_s = clock::now_ms() / 1000;
+        let finish = move |registrar: &mut crate::registrar::Registrar<'_>| {
+            let Asked { permit, answer, attempts } = &asked;
+            registrar.finish_query(permit, answer, attempts, now_s)
+        };
+        let outcome = self.0.registrar.act(finish).await?;
+        Ok(Answered { outcome, detail, areas })
+    }
+
+    fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<ConsentId, UnderWay>> {
+        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the query off the list of those under way, however it ends.
+struct Leave<'a> {
+    queries: &'a Queries,
+    consent: Option<ConsentId>,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        if let Some(consent) = self.consent {
+            self.queries.under_way().remove(&consent);
+        }
+    }
+}
+
+async fn wait(mut came: watch::Receiver<Came>) -> Result<Answered, QueryError> {
+    match came.wait_for(Option::is_some).await {
+        Ok(came) => came.clone().unwrap_or(Err(QueryError::Failed)),
+        // The task panicked, or the gateway ends.
+        Err(_) => Err(QueryError::Failed),
+    }
+}
+
+fn areas_of(answer: &CarrierAnswer) -> Vec<Area> {
+    match answer {
+        CarrierAnswer::Trajectory(trajectory) => {
+            let mut areas = Vec::new();
+            for visit in &trajectory.visits {
+                if !areas.contains(&visit.area) {
+                    areas.push(visit.area);
+                }
+            }
+            areas
+        }
+        CarrierAnswer::NewNumber
+        | CarrierAnswer::NotSubscriber
+        | CarrierAnswer::Unanswerable
+        | CarrierAnswer::Unavailable(
+            Unavailable::TimedOut
+            | Unavailable::Unreachable
+            | Unavailable::Refused
+            | Unavailable::Garbage
+            | Unavailable::Busy,
+        ) => Vec::new(),
+    }
+}

@@ -1,0 +1,139 @@
+//! Appeals against decisions: bound to one decision about the citizen's own code, answered once, by a human of the authority that
+//! set its cause. Granting clears that cause and no other.
+
+use protocol::CodeId;
+
+use super::by_hand::by_hand;
+use super::forms::{CARRIER, CITIZEN};
+use super::{Registrar, RegistrarError};
+use crate::operators::Signed;
+use crate::policy::CauseKind;
+use crate::registry::appeals::{AppealAnswer, NewAppeal};
+use crate::registry::{AccessRow, AppealRow, RegistryError};
+
+/// An appeal is answered within this many days: somebody may be kept at home by the decision meanwhile.
+pub const APPEAL_DAYS: u64 = 3;
+/// What a citizen or an operator says, at most.
+pub const APPEAL_CHARS_MAX: usize = 1_000;
+/// Appeals against one decision, one after the other: a refused one may be made again with more to say.
+const APPEALS_MAX: usize = 3;
+const DAY_S: u64 = 86_400;
+/// Who answers for causes that no human set: what a carrier's answer, the citizen's form, or the former system gave.
+pub const ANSWERS_FOR_MACHINES: &str = "cdc";
+
+/// The authority that answers for a cause, and may clear it when an appeal is granted.
+fn answers_for(authority: &str) -> &str {
+    if [CARRIER, CITIZEN, crate::registry::INHERITED].contains(&authority) {
+        ANSWERS_FOR_MACHINES
+    } else {
+        authority
+    }
+}
+
+/// An answer to an appeal, as an operator gives it.
+#[derive(Clone, Copy)]
+pub struct Verdict<'a> {
+    /// Whether the cause is cleared.
+    pub granted: bool,
+    /// What the citizen is told.
+    pub text: &'a str,
+}
+
+impl Registrar<'_> {
+    /// The citizen appeals against a decision about their own code.
+    pub fn appeal(
+        &mut self,
+        code: CodeId,
+        decision: i64,
+        text: &str,
+        now_s: u64,
+    ) -> Result<i64, RegistrarError> {
+        let text = words(text)?;
+        self.registry.transaction::<_, RegistrarError>(|registry| {
+            let row = registry.decision_of(code, decision)?;
+            let row = row.ok_or(RegistrarError::Appeal("there is no such decision about this code"))?;
+            let cause = row.cause.map(|id| registry.cause(id)).transpose()?.flatten();
+            let nothing =
+                RegistrarError::Appeal("no cause was set by this decision: there is nothing to clear");
+            let (_, cause) = cause.ok_or(nothing)?;
+            let made = registry.appeals_of(code)?.into_iter().filter(|appeal| appeal.decision == decision);
+            let made: Vec<AppealRow> = made.collect();
+            if made.iter().any(|appeal| appeal.answer.is_none()) {
+                return Err(RegistrarError::Appeal("this decision is under appeal already"));
+            }
+            if made.len() >= APPEALS_MAX {
+                return Err(RegistrarError::Appeal(
+                    "this decision was appealed against as often as it can be",
+                ));
+            }
+            Ok(registry.insert_appeal(&NewAppeal {
+                code,
+                decision,
+                authority: answers_for(&cause.authority),
+                text,
+                made_s: now_s,
+                due_s: now_s + APPEAL_DAYS * DAY_S,
+            })?)
+        })
+    }
+
+    /// The appeals about the code with their answers, for its holder.
+    pub fn appeals(&self, code: CodeId) -> Result<Vec<AppealRow>, RegistrarError> {
+        Ok(self.registry.appeals_of(code)?)
+    }
+
+    /// Who looked at what is known of the code, for its holder.
+    pub fn accesses(&self, code: CodeId) -> Result<Vec<AccessRow>, RegistrarError> {
+        Ok(self.registry.accesses(code)?)
+    }
+
+    /// An operator answers, in the name of the authority that the appeal went to. Gives the code, for whoever shows its colour.
+    pub fn answer_appeal(
+        &mut self,
+        id: i64,
+        verdict: Verdict<'_>,
+        by: &Signed,
+        now_s: u64,
+    ) -> Result<CodeId, RegistrarError> {
+        let text = words(verdict.text)?;
+        let policy = std::sync::Arc::clone(&self.policy);
+        let (code, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
+            let appeal = registry.appeal(id)?.ok_or(RegistryError::Missing { what: "appeal" })?;
+            if appeal.authority != by.authority {
+                return Err(RegistrarError::Appeal("only the authority that an appeal went to answers it"));
+            }
+            let (by_name, granted) = (by.operators.clone(), verdict.granted);
+            let answer = AppealAnswer { at_s: now_s, by: by_name, granted, text: text.to_owned() };
+            if !registry.set_answer(id, &answer)? {
+                return Err(RegistrarError::Appeal("this appeal is answered already"));
+            }
+            let cause = registry.cause_of_decision(appeal.decision)?;
+            let (code, row) = cause.ok_or(RegistryError::Damaged { what: "appeal" })?;
+            let in_force = row.cleared_s.is_none() && row.cause.is_in_force(now_s);
+            if !granted || !in_force {
+                return Ok((code, None));
+            }
+            registry.clear_cause(row.id, now_s)?;
+            if row.cause.kind == CauseKind::Trajectory
+                && let Some(person) = registry.person(code)?
+            {
+                // Or the stay that was found wrong would lock the next form again.
+                registry.forget_stay(&person.phone)?;
+            }
+            Ok((code, Some(registry.settle(code, &by_hand(row.id, by, &policy), now_s)?)))
+        })?;
+        if let Some(entry) = entry {
+            self.put(code, entry);
+        }
+        Ok(code)
+    }
+}
+
+fn words(text: &str) -> Result<&str, RegistrarError> {
+    let text = text.trim();
+    let hidden = |c: char| c.is_control() && c != '\n';
+    if text.is_empty() || text.chars().count() > APPEAL_CHARS_MAX || text.chars().any(hidden) {
+        return Err(RegistrarError::Appeal("an appeal and its answer have 1 to 1000 characters"));
+    }
+    Ok(text)
+}

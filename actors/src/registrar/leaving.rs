@@ -1,0 +1,116 @@
+//! Printed codes, units that apply for a code of their own, and people who take their data back.
+
+use protocol::CodeId;
+use protocol::token::{TOKEN_BYTES, Token, TokenKey};
+
+use super::signin::opened;
+use super::{Registrar, RegistrarError};
+use crate::registry::{PlaceKind, Remains, UnitRow, UnitState};
+use crate::residence::visible;
+use crate::sms::ProvenPhone;
+
+/// Decisions are kept for six months at least; a cause without an end that outlives its holder's data is not kept for longer.
+const LEFTOVER_S_MAX: u64 = 184 * 86_400;
+/// Applications of units by one person that nobody has decided on.
+const UNITS_OPEN_MAX: usize = 5;
+
+/// A printed code that may be made: its seal is the paper key's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paper {
+    code: CodeId,
+    issued_at_s: u32,
+}
+
+impl Paper {
+    /// The token to print. `key` is one for paper.
+    pub fn seal(self, key: &TokenKey) -> [u8; TOKEN_BYTES] {
+        let Self { code, issued_at_s } = self;
+        key.seal(Token { code, issued_at_s, class: protocol::Class::Paper })
+    }
+}
+
+impl Registrar<'_> {
+    /// A printed code for the holder, or for the guardian of a ward. It is good until it is withdrawn.
+    pub fn paper(&self, code: CodeId, proven: &ProvenPhone, now_s: u64) -> Result<Paper, RegistrarError> {
+        opened(self.registry, code, proven, now_s)?;
+        let issued_at_s = seconds(now_s).max(self.registry.paper_from(code)?);
+        Ok(Paper { code, issued_at_s })
+    }
+
+    /// Every printed code of the holder that was made until now is good no more: the paper was lost, or seen by others.
+    pub fn withdraw_papers(
+        &mut self,
+        code: CodeId,
+        proven: &ProvenPhone,
+        now_s: u64,
+    ) -> Result<(), RegistrarError> {
+        let good_from_s = seconds(now_s).saturating_add(1);
+        self.registry.transaction::<_, RegistrarError>(|registry| {
+            opened(registry, code, proven, now_s)?;
+            Ok(registry.set_paper_from(code, good_from_s)?)
+        })?;
+        // Should the group not become durable, memory refuses a paper whose holder wanted it refused.
+        self.codes.set_paper_from(code, good_from_s);
+        Ok(())
+    }
+
+    /// Somebody who is signed in applies for a unit's code.
+    pub fn apply_for_unit(
+        &mut self,
+        applicant: CodeId,
+        proven: &ProvenPhone,
+        unit: (protocol::RegionId, PlaceKind, &str),
+        now_s: u64,
+    ) -> Result<i64, RegistrarError> {
+        visible(unit.2)
+            .ok_or(RegistrarError::Person("a unit's name is 1 to 64 characters that can be seen"))?;
+        if !unit.1.is_unit() {
+            return Err(RegistrarError::Person(
+                "only a workplace, compound, village, building or vehicle applies",
+            ));
+        }
+        self.registry.transaction(|registry| {
+            opened(registry, applicant, proven, now_s)?;
+            let open =
+                registry.units_of(applicant)?.iter().filter(|unit| unit.state == UnitState::Open).count();
+            if open >= UNITS_OPEN_MAX {
+                return Err(RegistrarError::Person("as many applications are open as one person may have"));
+            }
+            Ok(registry.insert_unit(applicant, unit, now_s)?)
+        })
+    }
+
+    /// The units for which that person applied.
+    pub fn units_of(
+        &self,
+        applicant: CodeId,
+        proven: &ProvenPhone,
+        now_s: u64,
+    ) -> Result<Vec<UnitRow>, RegistrarError> {
+        opened(self.registry, applicant, proven, now_s)?;
+        Ok(self.registry.units_of(applicant)?)
+    }
+
+    /// The holder takes everything back: the personal data are deleted, the code is registered no more. What stays is said.
+    pub fn withdraw_person(
+        &mut self,
+        code: CodeId,
+        proven: &ProvenPhone,
+        now_s: u64,
+    ) -> Result<Remains, RegistrarError> {
+        let remains = self.registry.transaction::<_, RegistrarError>(|registry| {
+            let person = opened(registry, code, proven, now_s)?;
+            if !registry.wards_of(code)?.is_empty() {
+                return Err(RegistrarError::HasWards);
+            }
+            let who = (&person.phone, &person.document);
+            Ok(registry.remove_person(code, who, now_s, now_s.saturating_add(LEFTOVER_S_MAX))?)
+        })?;
+        self.forget(code);
+        Ok(remains)
+    }
+}
+
+fn seconds(now_s: u64) -> u32 {
+    u32::try_from(now_s).unwrap_or(u32::MAX)
+}

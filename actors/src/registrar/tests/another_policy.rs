@@ -1,0 +1,75 @@
+//! Forms and stays when another policy takes effect: what was answered by the old one does not decide by the new one.
+
+use super::*;
+use crate::policy::Field;
+use crate::trajectory::days_after;
+
+fn changed(version: &str, from: &str, to: &str) -> (Policy, String) {
+    assert!(DEVELOPMENT.contains(from), "{from}");
+    let text = DEVELOPMENT
+        .replace("version = \"2020-02-24\"", &format!("version = \"{version}\""))
+        .replace(from, to);
+    (Policy::parse(&text, Path::new("policy.toml")).unwrap(), text)
+}
+
+impl Bench {
+    fn by<'a>(&'a mut self, policy: &Policy) -> Registrar<'a> {
+        Registrar::new(&mut self.registry, &self.codes, Arc::new(policy.clone()))
+    }
+
+    /// By the shipped policy that one takes effect, and all codes follow.
+    fn activate(&mut self, (policy, text): &(Policy, String), now_s: u64) {
+        self.registrar().activate(policy, text, "li-na", now_s).unwrap();
+        while self.by(policy).revise_some(now_s).unwrap() {}
+    }
+}
+
+fn field(bench: &mut Bench, policy: &Policy, consent: Option<ConsentId>, now_s: u64) -> Field {
+    bench.by(policy).outcome(consent, &person(1).phone, now_s).unwrap().field()
+}
+
+#[test]
+fn a_stay_in_an_area_that_counts_no_more_locks_nobody_and_colours_nobody() {
+    let mut bench = Bench::new();
+    let phone = person(1).phone;
+    let consent = bench.asked(Flow::Apply, &phone, &hubei("2020-02-20"), now());
+    let taken = bench.submit(&form(1, None, Some(consent)), now()).unwrap();
+    assert_eq!(bench.shown(taken.code), RED);
+    let another = changed("milder", "from = 2020-01-01", "from = 2020-01-01\nuntil = 2020-02-19");
+    bench.activate(&another, now());
+    assert_eq!(bench.shown(taken.code).0, Colour::Green);
+    assert_eq!(field(&mut bench, &another.0, None, now()), Field::Declare, "neither yes nor no");
+    let cause = &bench.registry.causes(taken.code).unwrap()[0];
+    assert_eq!(cause.cleared_s, Some(now()), "it is on record when it ended");
+    assert!(bench.registrar().clear_cause(cause.id, &by("cdc"), now()).is_err());
+}
+
+#[test]
+fn an_answer_by_the_old_policy_is_no_answer_by_the_new_one() {
+    let mut bench = Bench::new();
+    let phone = person(1).phone;
+    let consent = bench.asked(Flow::Apply, &phone, &clean(), now());
+    let old = Policy::development();
+    assert_eq!(field(&mut bench, &old, Some(consent), now()), Field::No);
+    let another = changed("wider", "[\"42\"]", "[\"42\", \"31\"]");
+    bench.activate(&another, now());
+    let outcome = bench.by(&another.0).outcome(Some(consent), &phone, now()).unwrap();
+    assert_eq!((outcome.field(), outcome.offers_travel_page()), (Field::Declare, true));
+}
+
+#[test]
+fn a_stay_is_kept_for_as_long_as_the_policy_in_effect_says() {
+    let both = "\ndays = 14\n\n[cause.declaration]\ncolour = \"red\"\ndays = 14";
+    for (days, last_locked) in [(14, "2020-03-05"), (21, "2020-03-12"), (10, "2020-03-01")] {
+        let mut bench = Bench::new();
+        let phone = person(1).phone;
+        bench.asked(Flow::Apply, &phone, &hubei("2020-02-20"), now());
+        let another = changed("another", both, &both.replace("14", &days.to_string()));
+        bench.activate(&another, now());
+        let end_s = start_of(days_after(day(last_locked), 1));
+        for (now_s, expected) in [(end_s - 1, Field::LockedYes), (end_s, Field::Declare)] {
+            bench.registry.forget_outcomes(now_s, now_s).unwrap();
+            assert_eq!(field(&mut bench, &another.0, None, now_s), expected, "{days} days at {now_s}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Decisions on record: proven by a receipt, and named when they were changed.
+
+use super::*;
+
+#[test]
+fn decisions_are_proven_and_a_changed_one_is_named() {
+    let mut bench = Bench::new();
+    let (pkcs8, public) = (bench.keys.signing_pkcs8().to_vec(), bench.keys.signing_public());
+    for n in 1..=5 {
+        bench.submit(&form(n, Some(n % 2 == 0), None), now()).unwrap();
+        bench.registry.checkpoint(&pkcs8, now()).unwrap();
+    }
+    let code = bench.registry.code_of_document(&person(3).document).unwrap().unwrap();
+    let receipt = bench.registry.receipt(code, &pkcs8, now()).unwrap().unwrap();
+    assert_eq!((receipt.index, receipt.checkpoint.size, receipt.check(&public)), (2, 5, Ok(())));
+    let shown = serde_json::to_string(&receipt).unwrap();
+    assert!(!shown.contains(&code.get().to_string()) && !shown.contains("Canary"), "{shown}");
+    let first = bench.registry.checkpoint(&pkcs8, now() + 60).unwrap();
+    assert_eq!(first, receipt.checkpoint, "nothing new is not signed again");
+
+    let sound = bench.registry.verify_decisions(&public).unwrap();
+    assert_eq!((sound.decisions, sound.checkpoints, sound.covered), (5, 5, 5));
+    let path = bench.directory.path().join("registry.db");
+    for (forge, mend, expected) in [
+        (
+            "UPDATE decisions SET authority = 'nobody' WHERE id = 3",
+            "UPDATE decisions SET authority = 'citizen' WHERE id = 3",
+            "decision 3: it is not as it was made",
+        ),
+        (
+            "UPDATE decisions SET id = 99 WHERE id = 4",
+            "UPDATE decisions SET id = 4 WHERE id = 99",
+            "decision 4: it is missing",
+        ),
+        (
+            "UPDATE checkpoints SET at_s = at_s + 1 WHERE size = 2",
+            "UPDATE checkpoints SET at_s = at_s - 1 WHERE size = 2",
+            "decision 2: the checkpoint over it is not signed by this gateway",
+        ),
+        (
+            "UPDATE decisions SET leaf = (SELECT leaf FROM decisions WHERE id = 1), subject = (SELECT subject FROM decisions WHERE id = 1) WHERE id = 2",
+            "",
+            "decision 2: it is not as it was made",
+        ),
+    ] {
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch(forge).unwrap();
+        let error = bench.registry.verify_decisions(&public).expect_err(forge).to_string();
+        assert_eq!(error, expected, "{forge}");
+        other.execute_batch(mend).unwrap();
+    }
+    rusqlite::Connection::open(&path).unwrap().execute_batch("DELETE FROM decisions WHERE id > 3").unwrap();
+    assert!(bench.registry.verify_decisions(&public).is_err(), "a shorter record is noticed");
+}

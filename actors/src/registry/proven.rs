@@ -1,0 +1,121 @@
+//! Who has shown that a phone and a document are theirs, and when; whose wards are whose. A number is given to somebody else some
+//! time after it was given up, so a proof counts for so long and no longer.
+
+use protocol::{Class, CodeId};
+use rusqlite::{OptionalExtension, params};
+
+use super::{DocumentNumber, Phone, Registry, RegistryError};
+use crate::codes::CodeEntry;
+
+impl Registry {
+    /// The codes of that phone whose holders proved it after that moment.
+    pub(crate) fn proven_codes(&self, phone: &Phone, after_s: u64) -> Result<Vec<CodeId>, RegistryError> {
+        let sql = "SELECT code FROM people WHERE phone_hash = ?1 AND proven_s > ?2 ORDER BY id";
+        self.codes_by(sql, params![self.phone_hash(phone), after_s as i64])
+    }
+
+    /// The holders of that phone who proved it after that moment have proven it again. Part of the caller's transaction.
+    pub(crate) fn renew_proofs(&self, phone: &Phone, after_s: u64, now_s: u64) -> Result<(), RegistryError> {
+        let sql = "UPDATE people SET proven_s = ?3 WHERE phone_hash = ?1 AND proven_s > ?2 AND proven_s < ?3";
+        let parameters = params![self.phone_hash(phone), after_s as i64, now_s as i64];
+        self.connection.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
+    /// The holder has shown phone and document. Part of the caller's transaction.
+    pub(crate) fn set_proven(&self, code: CodeId, now_s: u64) -> Result<(), RegistryError> {
+        let sql = "UPDATE people SET proven_s = ?2 WHERE code = ?1";
+        self.connection.prepare_cached(sql)?.execute((code.get() as i64, now_s as i64))?;
+        Ok(())
+    }
+
+    /// The code of whoever has both that phone and that document.
+    pub(crate) fn code_of_both(
+        &self,
+        phone: &Phone,
+        document: &DocumentNumber,
+    ) -> Result<Option<CodeId>, RegistryError> {
+        let sql = "SELECT code FROM people WHERE document_hash = ?1 AND phone_hash = ?2";
+        let found = self.codes_by(sql, params![self.document_hash(document), self.phone_hash(phone)])?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Counts a try of a document with that phone on the day that begins then; false if there were as many as may be. Older days are forgotten.
+    /// Part of the caller's transaction.
+    pub(crate) fn take_document_try(
+        &self,
+        phone: &Phone,
+        day_s: u64,
+        tries_max: u32,
+    ) -> Result<bool, RegistryError> {
+        self.connection
+            .prepare_cached("DELETE FROM document_tries WHERE day <> ?1")?
+            .execute([day_s as i64])?;
+        let sql = "INSERT INTO document_tries (phone_hash, day, tries) VALUES (?1, ?2, 1)
+            ON CONFLICT DO UPDATE SET tries = tries + 1 WHERE tries < ?3";
+        let parameters = params![self.phone_hash(phone), day_s as i64, tries_max];
+        Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
+    }
+
+    /// The guardian of that code's holder.
+    pub(crate) fn guardian_of(&self, code: CodeId) -> Result<Option<CodeId>, RegistryError> {
+        let sql = "SELECT guardian FROM people WHERE code = ?1 AND guardian IS NOT NULL";
+        Ok(self.codes_by(sql, params![code.get() as i64])?.into_iter().next())
+    }
+
+    /// The wards of that code's holder, in the order in which they came.
+    pub(crate) fn wards_of(&self, guardian: CodeId) -> Result<Vec<CodeId>, RegistryError> {
+        self.codes_by(
+            "SELECT code FROM people WHERE guardian = ?1 ORDER BY id",
+            params![guardian.get() as i64],
+        )
+    }
+
+    /// Part of the caller's transaction.
+    pub(crate) fn set_guardian(&self, code: CodeId, guardian: Option<CodeId>) -> Result<(), RegistryError> {
+        let sql = "UPDATE people SET guardian = ?2 WHERE code = ?1";
+        let guardian = guardian.map(|guardian| guardian.get() as i64);
+        self.connection.prepare_cached(sql)?.execute((code.get() as i64, guardian))?;
+        Ok(())
+    }
+
+    /// Makes a code one of another class. Part of the caller's transaction; the entry is for memory, once that is durable.
+    pub(crate) fn set_class(&self, code: CodeId, class: Class) -> Result<CodeEntry, RegistryError> {
+        let before = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
+        let version = before.version().wrapping_add(1);
+        let entry = CodeEntry::new(before.colour(), before.basis(), class, before.next_change_s(), version);
+        let sql = "UPDATE codes SET tags = ?2 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute((code.get() as i64, entry.to_tags()))?;
+        Ok(entry)
+    }
+
+    /// Printed codes of which only those made from that moment on are good. Part of the caller's transaction.
+    pub(crate) fn set_paper_from(&self, code: CodeId, good_from_s: u32) -> Result<(), RegistryError> {
+        let sql = "INSERT INTO papers (code, good_from_s) VALUES (?1, ?2)
+            ON CONFLICT DO UPDATE SET good_from_s = max(good_from_s, ?2)";
+        self.connection.prepare_cached(sql)?.execute((code.get() as i64, good_from_s))?;
+        Ok(())
+    }
+
+    /// From which moment on printed codes of it are good; 0 if none was withdrawn.
+    pub(crate) fn paper_from(&self, code: CodeId) -> Result<u32, RegistryError> {
+        let sql = "SELECT good_from_s FROM papers WHERE code = ?1";
+        let found: Option<u32> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([code.get() as i64], |row| row.get(0))
+            .optional()?;
+        Ok(found.unwrap_or(0))
+    }
+
+    pub(super) fn codes_by(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<CodeId>, RegistryError> {
+        let mut query = self.connection.prepare_cached(sql)?;
+        let codes = query.query_map(parameters, |row| row.get::<_, i64>(0))?;
+        let read = |code: i64| CodeId::from_u64(code as u64).ok_or(RegistryError::Damaged { what: "person" });
+        codes.map(|code| read(code?)).collect()
+    }
+}

@@ -1,0 +1,193 @@
+//! What another policy makes of the codes with open causes: read as one join, in the order of the codes, applied a part at a time.
+//! Codes without open causes cannot change and are not read.
+
+use protocol::{Basis, CodeId, Colour};
+use rusqlite::params;
+
+use super::causes::{seconds, stored};
+use super::{Change, Registry, RegistryError};
+use crate::codes::CodeEntry;
+use crate::policy::{Cause, CauseKind, Policy, PolicyDiff, Standing, Stay, stand};
+
+/// Codes revised in one transaction: keeps it short beside other writers.
+const REVISED_PER_TRANSACTION: usize = 1_000;
+
+/// Causes that are open, with all that a code's standing takes, in the order of the codes.
+const OPEN: &str =
+    "SELECT open.code, open.id, kind, colour, from_s, until_s, evidence, tags, next_change_s, rest_basis
+    FROM causes AS open INDEXED BY causes_open
+    JOIN codes ON codes.id = open.code LEFT JOIN people ON people.code = open.code
+    WHERE cleared_s IS NULL AND open.code > ?1 AND until_s > ?2 ORDER BY open.code, open.id";
+
+/// A code with its open causes.
+struct Open {
+    code: i64,
+    before: CodeEntry,
+    rest: Basis,
+    causes: Vec<(i64, Cause, Option<Stay>)>,
+}
+
+impl Open {
+    fn revised(&self, policy: &Policy, now_s: u64) -> Vec<Option<Cause>> {
+        let revise =
+            |(_, cause, stay): &(i64, Cause, Option<Stay>)| policy.revise(*cause, stay.as_ref(), now_s);
+        self.causes.iter().map(revise).collect()
+    }
+
+    fn as_kept(&self) -> Vec<Option<Cause>> {
+        self.causes.iter().map(|&(_, cause, _)| Some(cause)).collect()
+    }
+
+    fn stand(&self, causes: &[Option<Cause>], now_s: u64) -> Standing {
+        let causes: Vec<Cause> = causes.iter().copied().flatten().collect();
+        stand(&causes, self.rest, now_s)
+    }
+}
+
+impl Registry {
+    /// What `new` would change where `old` is in effect; `None`: of what the codes are now. Reads only.
+    pub fn diff_policies(
+        &self,
+        old: Option<&Policy>,
+        new: &Policy,
+        now_s: u64,
+    ) -> Result<PolicyDiff, RegistryError> {
+        let mut diff = PolicyDiff::default();
+        self.for_each_open(i64::MIN, usize::MAX, now_s, |open| {
+            diff.codes += 1;
+            let (was, will) = (old.map(|old| open.revised(old, now_s)), open.revised(new, now_s));
+            let was = was.unwrap_or_else(|| open.as_kept());
+            if was != will {
+                let stood = open.stand(&was, now_s);
+                let before = if old.is_some() { stood.colour } else { open.before.colour() };
+                diff.count((before, stood.next_change_s), open.stand(&will, now_s));
+            }
+        })?;
+        Ok(diff)
+    }
+
+    /// Brings the next codes after the cursor to where the newest policy has them, and moves the cursor; at the end removes it. The
+    /// entries are for memory, once that is durable; `None` when all codes follow. Part of the caller's transaction.
+    pub(crate) fn revise_some(
+        &self,
+        policy: &Policy,
+        operators: &str,
+        now_s: u64,
+    ) -> Result<Option<Vec<(CodeId, CodeEntry)>>, RegistryError> {
+        let Some(cursor) = self.policy_cursor()? else { return Ok(None) };
+        let mut some = Vec::new();
+        self.for_each_open(cursor, REVISED_PER_TRANSACTION, now_s, |open| some.push(open))?;
+        let last = some.last().map(|open| open.code).filter(|_| some.len() == REVISED_PER_TRANSACTION);
+        self.set_policy_cursor(last)?;
+        let mut changed = Vec::new();
+        for open in some {
+            let mut cause = None;
+            for ((id, kept, _), revised) in open.causes.iter().zip(open.revised(policy, now_s)) {
+                if revised != Some(*kept) {
+                    self.replace_cause(*id, revised, policy.version(), now_s)?;
+                    cause = cause.or(Some(*id));
+                }
+            }
+            if cause.is_some() {
+                let code = code_of(open.code)?;
+                let change = Change { cause, authority: POLICY, operators, policy: policy.version() };
+                changed.push((code, self.settle(code, &change, now_s)?));
+            }
+        }
+        Ok(Some(changed))
+    }
+
+    fn replace_cause(
+        &self,
+        id: i64,
+        revised: Option<Cause>,
+        version: &str,
+        now_s: u64,
+    ) -> Result<(), RegistryError> {
+        let Some(cause) = revised else { return self.clear_cause(id, now_s) };
+        let sql = "UPDATE causes SET colour = ?2, until_s = ?3, policy = ?4 WHERE id = ?1";
+        let parameters = params![id, cause.colour.number(), stored(cause.until_s), version];
+        self.connection.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
+    /// Visits codes with open causes after that code, in their order, so many at most.
+    fn for_each_open(
+        &self,
+        after: i64,
+        codes_max: usize,
+        now_s: u64,
+        mut visit: impl FnMut(Open),
+    ) -> Result<(), RegistryError> {
+        let mut query = self.connection.prepare_cached(OPEN)?;
+        let mut rows = query.query((after, stored(now_s)))?;
+        let (mut current, mut visited): (Option<Open>, usize) = (None, 0);
+        while let Some(row) = rows.next()? {
+            let code: i64 = row.get(0)?;
+            if let Some(done) = current.take_if(|open| open.code != code) {
+                visit(done);
+                visited += 1;
+                if visited == codes_max {
+                    return Ok(());
+                }
+            }
+            let cause = self.open_cause(code, row)?;
+            match &mut current {
+                Some(open) => open.causes.push(cause),
+                None => current = Some(open_code(code, row, cause)?),
+            }
+        }
+        current.into_iter().for_each(visit);
+        Ok(())
+    }
+
+    fn open_cause(
+        &self,
+        code: i64,
+        row: &rusqlite::Row<'_>,
+    ) -> Result<(i64, Cause, Option<Stay>), RegistryError> {
+        let damaged = || RegistryError::Damaged { what: "cause" };
+        let kind = CauseKind::from_number(row.get(2)?).ok_or_else(damaged)?;
+        let colour = Colour::from_number(row.get(3)?).ok_or_else(damaged)?;
+        let cause = Cause { kind, colour, from_s: seconds(row.get(4)?), until_s: seconds(row.get(5)?) };
+        let sealed: Option<Vec<u8>> = row.get(6)?;
+        let stay = sealed.map(|sealed| self.open_json(code as u64, &sealed, "evidence")).transpose()?;
+        Ok((row.get(1)?, cause, stay))
+    }
+}
+
+/// Who changes what a new policy changes.
+const POLICY: &str = "policy";
+
+fn open_code(
+    code: i64,
+    row: &rusqlite::Row<'_>,
+    cause: (i64, Cause, Option<Stay>),
+) -> Result<Open, RegistryError> {
+    let entry = CodeEntry::from_tags(row.get(7)?, row.get(8)?);
+    let before = entry.ok_or(RegistryError::Damaged { what: "code" })?;
+    let rest = match row.get::<_, Option<u8>>(9)? {
+        Some(number) => Basis::from_number(number).ok_or(RegistryError::Damaged { what: "person" })?,
+        None => before.basis(),
+    };
+    Ok(Open { code, before, rest, causes: vec![cause] })
+}
+
+fn code_of(number: i64) -> Result<CodeId, RegistryError> {
+    CodeId::from_u64(number as u64).ok_or(RegistryError::Damaged { what: "code" })
+}
+
+#[cfg(test)]
+impl Registry {
+    /// How the store finds the open causes.
+    pub(crate) fn explain_open(&self) -> String {
+        let sql = format!("EXPLAIN QUERY PLAN {OPEN}");
+        self.connection.query_row(&sql, (0, 0), |row| row.get(3)).expect("a plan")
+    }
+
+    /// The sealed evidence of the code's last cause.
+    pub(crate) fn evidence_for_test(&self, code: CodeId) -> Option<Vec<u8>> {
+        let sql = "SELECT evidence FROM causes WHERE code = ?1 ORDER BY id DESC LIMIT 1";
+        self.connection.query_row(sql, [code.get() as i64], |row| row.get(0)).expect("a cause")
+    }
+}

@@ -1,0 +1,111 @@
+//! What people write of themselves, checked once: names that can be read, districts that exist, and the community or street within.
+//! Who they are is not checked here; documents and phones are in the registry.
+
+use crate::registry::RegionRow;
+
+/// A name, or a community's name.
+pub const NAME_CHARS_MAX: usize = 64;
+/// Streets, towns and townships with their nine digits (GB/T 2260 and after it), the district's six first.
+const STREETS: &str = include_str!("../data/nanchang-streets.csv");
+const STREET_DIGITS: usize = 9;
+
+/// The text, unless it is empty or too long or holds what cannot be seen: controls, zero-width and direction-changing characters.
+pub fn visible(text: &str) -> Option<&str> {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    let chars = text.chars().count();
+    let readable = !text.trim().is_empty() && !text.chars().any(hidden);
+    ((1..=NAME_CHARS_MAX).contains(&chars) && readable).then_some(text)
+}
+
+/// The districts and development zones of the registry's region table, with their streets.
+pub struct Districts(Vec<RegionRow>);
+
+impl Districts {
+    /// Of these regions.
+    pub const fn new(regions: Vec<RegionRow>) -> Self {
+        Self(regions)
+    }
+
+    /// A district by its code, its name, or its name in English; given as its code, or as its name if it has none.
+    pub fn find(&self, text: &str) -> Option<&str> {
+        let row = self.0.iter().find(|row| {
+            row.code.as_deref() == Some(text) || row.name == text || row.name_en.eq_ignore_ascii_case(text)
+        })?;
+        Some(row.code.as_deref().unwrap_or(&row.name))
+    }
+}
+
+/// The streets of a district, each with its nine digits and its name. A development zone has none of its own.
+pub fn streets(district: &str) -> Vec<(&'static str, &'static str)> {
+    let street = |line: &'static str| {
+        let (code, rest) = line.split_once(',')?;
+        let (name, _) = rest.split_once(',')?;
+        (code.len() == STREET_DIGITS && code.starts_with(district)).then(|| (code, name.trim_matches('"')))
+    };
+    if district.len() == 6 { STREETS.lines().skip(1).filter_map(street).collect() } else { Vec::new() }
+}
+
+/// What stands beside the district: nothing, a street of that district by its nine digits, or a community by its name.
+pub fn community<'a>(district: &str, text: &'a str) -> Option<&'a str> {
+    if text.is_empty() {
+        return Some(text);
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return streets(district).iter().any(|(code, _)| *code == text).then_some(text);
+    }
+    visible(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_what_cannot_be_seen_are_no_names() {
+        let long = "王".repeat(NAME_CHARS_MAX + 1);
+        for bad in [
+            "",
+            " ",
+            "\u{3000}",
+            "王\u{200b}伟",
+            "王\u{202e}伟",
+            "王\u{2067}伟",
+            "\u{feff}王伟",
+            "王\u{0}伟",
+            "王\n伟",
+            "王\u{1f}伟",
+            "王\u{e0041}",
+            "\u{3164}",
+            &long,
+        ] {
+            assert_eq!(visible(bad), None, "{bad:?}");
+        }
+        for good in ["王伟", "阿卜杜拉·买买提", "Anna-Lena O'Neil", "𠮷田", &long[..192]] {
+            assert_eq!(visible(good), Some(good));
+        }
+    }
+
+    #[test]
+    fn a_street_is_one_of_its_district() {
+        assert!(streets("360102").contains(&("360102002", "滕王阁街道")));
+        assert!(streets("36010").is_empty() && streets("湾里管理局").is_empty() && streets("").is_empty());
+        for (district, text, good) in [
+            ("360102", "360102002", true),
+            ("360103", "360102002", false),
+            ("360102", "360102999", false),
+            ("360102", "12", false),
+            ("360102", "上营坊社区", true),
+            ("湾里管理局", "幸福社区", true),
+            ("360102", "", true),
+            ("360102", "上营\u{200f}坊", false),
+        ] {
+            assert_eq!(community(district, text).is_some(), good, "{district} {text:?}");
+        }
+    }
+}

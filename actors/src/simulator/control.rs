@@ -1,0 +1,136 @@
+//! The control interface: plain HTTP on loopback, on a port of its own. `GET /carriers` shows each simulated carrier with its
+//! fault and counts, `PUT /carriers/{id}/fault` switches a fault. Carriers do not read it; they are told.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::fault::{Fault, FaultOrder};
+use super::server::{Carrier, CarrierCounts};
+use super::subscriber::SimulatedCarrier;
+
+/// An order is about 60 bytes.
+pub(super) const ORDER_BYTES_MAX: usize = 1024;
+/// Consents that are told apart; beyond this the count stands still.
+const CONSENTS_MAX: usize = 1 << 20;
+
+/// The consents that queries named, over all carriers: a query that goes on to the next carrier names the same.
+#[derive(Default)]
+pub(super) struct Consents(Mutex<HashSet<String>>);
+
+impl Consents {
+    pub(super) fn note(&self, consent: &str) {
+        let mut consents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if consents.len() < CONSENTS_MAX && !consents.contains(consent) {
+            consents.insert(consent.to_owned());
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+}
+
+/// A fault, and who waits until it is in effect.
+pub(super) struct Switch {
+    pub(super) fault: Fault,
+    pub(super) done: oneshot::Sender<std::io::Result<()>>,
+}
+
+/// A carrier as the control interface sees it.
+#[derive(Clone)]
+pub(super) struct Controlled {
+    pub(super) carrier: Arc<Carrier>,
+    pub(super) url: String,
+    pub(super) switches: mpsc::Sender<Switch>,
+}
+
+/// What the control interface works with.
+#[derive(Clone)]
+pub(super) struct Panel {
+    pub(super) carriers: Arc<Vec<Controlled>>,
+    pub(super) consents: Arc<Consents>,
+}
+
+/// What `GET /carriers` shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct SimulatorState {
+    /// Different consents that queries rested on, over all carriers.
+    pub consents: u64,
+    /// Each carrier.
+    pub carriers: Vec<CarrierState>,
+}
+
+/// A simulated carrier, as the control interface shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct CarrierState {
+    /// Its id.
+    pub id: &'static str,
+    /// Where it answers.
+    pub url: String,
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// What it has seen.
+    #[serde(flatten)]
+    pub counts: CarrierCounts,
+}
+
+impl Panel {
+    pub(super) fn state(&self) -> SimulatorState {
+        let state = |controlled: &Controlled| CarrierState {
+            id: controlled.carrier.which.id(),
+            url: controlled.url.clone(),
+            fault: controlled.carrier.fault(),
+            counts: controlled.carrier.counts(),
+        };
+        SimulatorState {
+            consents: self.consents.count(),
+            carriers: self.carriers.iter().map(state).collect(),
+        }
+    }
+
+    /// Switches a fault and waits until it is in effect.
+    pub(super) async fn switch(&self, which: SimulatedCarrier, fault: Fault) -> std::io::Result<()> {
+        let ended = || std::io::Error::other("the simulated carrier has ended");
+        let controlled = &self.carriers[which.index()];
+        let (done, wait) = oneshot::channel();
+        controlled.switches.send(Switch { fault, done }).await.map_err(|_| ended())?;
+        wait.await.map_err(|_| ended())?
+    }
+}
+
+#[derive(Serialize)]
+struct Problem {
+    error: String,
+}
+
+/// The routes of the control interface.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.route("/carriers", web::get().to(list)).route("/carriers/{id}/fault", web::put().to(put_fault));
+}
+
+async fn list(panel: web::Data<Panel>) -> HttpResponse {
+    HttpResponse::Ok().json(panel.state())
+}
+
+async fn put_fault(panel: web::Data<Panel>, id: web::Path<String>, body: web::Bytes) -> HttpResponse {
+    let problem = |error: String| Problem { error };
+    let Some(which) = SimulatedCarrier::from_id(&id) else {
+        return HttpResponse::NotFound().json(problem(format!("no simulated carrier is called {:?}", *id)));
+    };
+    let order = match serde_json::from_slice::<FaultOrder>(&body) {
+        Ok(order) => order,
+        Err(error) => return HttpResponse::BadRequest().json(problem(format!("that is no fault: {error}"))),
+    };
+    let fault = match Fault::read(&order) {
+        Ok(fault) => fault,
+        Err(error) => return HttpResponse::BadRequest().json(problem(error.to_string())),
+    };
+    match panel.switch(which, fault).await {
+        Ok(()) => HttpResponse::Ok().json(fault),
+        Err(error) => HttpResponse::InternalServerError().json(problem(error.to_string())),
+    }
+}

@@ -1,0 +1,110 @@
+//! One-time codes by SMS: a phone is proven to be in the hand of whoever asks. The rules are a pure core in `codes`, who delivers
+//! the message is in `sender`; here they meet. Nothing here looks into the registry, so no answer depends on who is known.
+
+mod bounded;
+mod codes;
+mod http;
+mod sender;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::keys::Keys;
+use crate::registry::Phone;
+
+pub use codes::{
+    CHECKS_PER_HOUR_MAX, CODE_S_MAX, CodeToSend, PROVEN_S_MAX, ProvenPhone, SessionId, SmsCodes, SmsLimits,
+    TRIES_MAX,
+};
+pub use http::{HttpSms, HttpSmsConfig, SmsConfigError};
+pub use sender::{DevelopmentSms, ShownSms, SmsSender};
+
+/// Why there is no code, or why it is not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SmsError {
+    /// Asked or tried too often.
+    #[error("too many codes were asked for or tried; try again in {retry_after_s} s")]
+    TooMany {
+        /// When it may go on.
+        retry_after_s: u32,
+    },
+    /// Not that code; it can be typed again.
+    #[error("that is not the code; {tries_left} tries are left")]
+    Wrong {
+        /// Tries of this code that are left.
+        tries_left: u8,
+    },
+    /// There is no code of this session that is good: never sent, too old, tried too often, used, or replaced by a newer one.
+    #[error("there is no code to compare it with (any more); ask for another")]
+    Gone,
+    /// A number to which this gateway sends nothing: a made-up one in production, a real one in development.
+    #[error("this gateway sends no messages to numbers of that kind")]
+    Refused,
+    /// More is under way than is kept.
+    #[error("too many codes are under way; try again in a minute")]
+    Busy,
+    /// The message service fails, or the system gives no random bytes.
+    #[error("the message could not be sent; try again in a minute")]
+    Unavailable,
+}
+
+/// Codes by SMS; clones share them.
+#[derive(Clone)]
+pub struct Sms {
+    codes: Arc<Mutex<SmsCodes>>,
+    sender: Arc<SmsSender>,
+    random: SystemRandom,
+}
+
+impl Sms {
+    /// Codes under these limits, delivered by that sender.
+    pub fn new(keys: &Keys, limits: SmsLimits, sender: SmsSender) -> Self {
+        let codes = Arc::new(Mutex::new(SmsCodes::new(keys, limits)));
+        Self { codes, sender: Arc::new(sender), random: SystemRandom::new() }
+    }
+
+    /// Sends a code to the phone, for this session. The answer says nothing about whether the phone is registered.
+    pub async fn request(
+        &self,
+        session: SessionId,
+        client: IpAddr,
+        phone: &Phone,
+        now_s: u64,
+    ) -> Result<(), SmsError> {
+        if !self.sender.may_send_to(phone) {
+            return Err(SmsError::Refused);
+        }
+        let mut random = [0; 8];
+        self.random.fill(&mut random).map_err(|_| SmsError::Unavailable)?;
+        let code =
+            self.with(|codes| codes.request(session, client, phone, u64::from_le_bytes(random), now_s))?;
+        self.sender.send(&code, now_s).await
+    }
+
+    /// Compares what was typed in this session. The right code proves the phone, once.
+    pub fn check(
+        &self,
+        session: SessionId,
+        phone: &Phone,
+        typed: &str,
+        now_s: u64,
+    ) -> Result<ProvenPhone, SmsError> {
+        self.with(|codes| codes.check(session, phone, typed, now_s))
+    }
+
+    /// No await while it is held. A panic of another holder leaves counters that are still counters.
+    fn with<T>(&self, work: impl FnOnce(&mut SmsCodes) -> T) -> T {
+        work(&mut self.codes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Debug for Sms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sms(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

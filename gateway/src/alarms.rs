@@ -1,0 +1,17 @@
+//! What operators do that somebody should look at: bursts of manual reds and of look-ups, appeals that nobody answered. The
+//! registry is asked, so that a restart forgets none of it; limits and their reasons stand where the acts are.
+
+use actors::registry::{Registry, RegistryError};
+use actors::{lookups, registrar};
+use protocol::metric;
+
+/// Sets the alarm gauges to how things stand.
+pub(crate) fn tell(registry: &Registry, now_s: u64) -> Result<(), RegistryError> {
+    let flag = |on: bool| f64::from(u8::from(on));
+    metrics::gauge!(metric::MANUAL_REDS_BURST).set(flag(registrar::is_burst_of_reds(registry, now_s)?));
+    metrics::gauge!(metric::LOOKUPS_BURST).set(flag(lookups::is_burst(registry, now_s)?));
+    let (open, overdue) = registry.appeals_open(now_s)?;
+    metrics::gauge!(metric::APPEALS_OPEN).set(open as f64);
+    metrics::gauge!(metric::APPEALS_OVERDUE).set(overdue as f64);
+    Ok(())
+}

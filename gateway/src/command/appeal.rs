@@ -1,0 +1,67 @@
+//! `changtong appeal`: what citizens appeal against, and the answers of the authority that set the cause.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use super::desk::{Desk, show_json};
+use crate::orders::{self, Ordered, OrderedAct};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// The open appeals that went to the operator's authority, the most urgent first. Recorded as an access.
+    List {
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Answers one; the operator's name stands under it. Granting clears the cause, and no other.
+    Answer {
+        /// Its number.
+        appeal: i64,
+        /// The cause is cleared.
+        #[arg(long, required_unless_present = "refuse")]
+        grant: bool,
+        /// The cause stays.
+        #[arg(long, conflicts_with = "grant")]
+        refuse: bool,
+        /// What the citizen is told.
+        #[arg(long)]
+        text: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+impl Command {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let (desk, act) = match self {
+            Self::List { desk } => (desk, OrderedAct::ListAppeals),
+            Self::Answer { appeal, grant, refuse: _, text, desk } => {
+                (desk, OrderedAct::AnswerAppeal { appeal, granted: grant, text })
+            }
+        };
+        let ordered = desk.call(&act)?;
+        if desk.json {
+            show_json(&ordered)?
+        } else {
+            show(&ordered)?
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show(ordered: &Ordered) -> anyhow::Result<()> {
+    if let Ordered::Answered { appeal, code, colour } = ordered {
+        println!("Appeal {appeal} is answered: code {code} is now {colour}.");
+        return Ok(());
+    }
+    let Ordered::Appeals(appeals) = ordered else { bail!("that is no answer to an appeal command") };
+    println!("{} open", appeals.len());
+    for line in appeals {
+        let (made, due) = (orders::day(line.made_s), orders::day(line.due_s));
+        println!("  appeal {:<6}decision {:<6}made {made}, due {due}", line.appeal, line.decision);
+        line.text.lines().for_each(|text| println!("    {text}"));
+    }
+    Ok(())
+}

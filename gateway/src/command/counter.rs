@@ -1,0 +1,136 @@
+//! `changtong counter`: what a citizen does, at an office's counter. Each step prints what the next one needs.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::admin::{self, Act, Done};
+use crate::counter::{Answered, CounterAct, Paper};
+
+#[derive(clap::Args)]
+pub(crate) struct Counter {
+    /// The running gateway's data.
+    #[arg(long, default_value = "./changtong-data", global = true)]
+    data: PathBuf,
+    /// For programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Sends a code to the citizen's phone.
+    Begin { phone: String },
+    /// Takes the code that came.
+    Prove { session: String, code: String },
+    /// Opens the code of somebody who was registered before, by their document.
+    Confirm { session: String, kind: String, document: String },
+    /// The citizen agrees to one query of the carriers, and hears what it says.
+    Consent {
+        session: String,
+        /// apply, modify or scan.
+        #[arg(long, default_value = "apply")]
+        flow: String,
+        /// At a gate: the cities may be shown too.
+        #[arg(long)]
+        cities: bool,
+    },
+    /// Takes a consent back.
+    Withdraw { session: String, consent: i64 },
+    /// Sends the form: an application, or a modification by somebody who has a code.
+    Apply {
+        session: String,
+        #[arg(long)]
+        name: String,
+        /// id-card, hk-macau-permit, taiwan-permit, passport or foreign-pr-card.
+        #[arg(long, default_value = "id-card")]
+        kind: String,
+        #[arg(long)]
+        document: String,
+        #[arg(long)]
+        district: String,
+        #[arg(long, default_value = "")]
+        community: String,
+        /// What the citizen says to "history of living in epidemic areas".
+        #[arg(long)]
+        declared: Option<bool>,
+        /// The consent whose answer it rests on.
+        #[arg(long)]
+        consent: Option<i64>,
+        /// For a ward: the guardian's code.
+        #[arg(long)]
+        guardian: Option<u64>,
+    },
+    /// The text that a device at a gate scans to ask for itself; good once, for two minutes.
+    Receipt { session: String, consent: i64 },
+}
+
+impl Counter {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let act = match self.command {
+            Command::Begin { phone } => CounterAct::Begin { phone },
+            Command::Prove { session, code } => CounterAct::Prove { session, code },
+            Command::Confirm { session, kind, document } => CounterAct::Confirm { session, kind, document },
+            Command::Consent { session, flow, cities } => CounterAct::Consent { session, flow, cities },
+            Command::Withdraw { session, consent } => CounterAct::Withdraw { session, consent },
+            Command::Apply {
+                session,
+                name,
+                kind,
+                document,
+                district,
+                community,
+                declared,
+                consent,
+                guardian,
+            } => {
+                let paper = Paper { name, kind, document, district, community, declared, consent, guardian };
+                CounterAct::Apply { session, form: Box::new(paper) }
+            }
+            Command::Receipt { session, consent } => CounterAct::Receipt { session, consent },
+        };
+        // A counter is a running gateway's: no key is needed here.
+        let done = admin::call(&self.data, &self.data.join("keys"), &Act::Counter(act), &mut |_| ())?;
+        let Done::Counter(answered) = done else { bail!("that is no answer of the counter") };
+        show(&answered, self.json)
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show(answered: &Answered, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        println!("{}", serde_json::to_string(answered)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    match answered {
+        Answered::Begun { session } => println!("A code was sent. Session {session}"),
+        Answered::Proven { codes } if codes.is_empty() => {
+            println!(
+                "The phone is proven and opens no code yet: `counter confirm` with the document, or `counter apply`."
+            );
+        }
+        Answered::Proven { codes } => println!("The phone is proven and opens {codes:?}."),
+        Answered::Confirmed { code: Some(code) } => {
+            println!("Phone and document belong together: code {code}.")
+        }
+        Answered::Confirmed { code: None } => println!("Phone and document do not belong together."),
+        Answered::Consented { consent, outcome: None, .. } => {
+            println!("Consent {consent}: `counter receipt` gives what a gate scans.");
+        }
+        Answered::Consented { consent, outcome: Some(outcome), field } => {
+            let field = field.as_deref().unwrap_or_default();
+            println!("Consent {consent}: {}", serde_json::to_string(outcome)?);
+            println!("History of living in epidemic areas (preliminary): {field}.");
+        }
+        Answered::Withdrawn { consent } => println!("Consent {consent} is taken back."),
+        Answered::Taken { code, colour, basis, is_new } => {
+            let what = if *is_new { "new" } else { "known" };
+            println!("Code {code} ({what}) is {colour}, {basis}.");
+        }
+        Answered::Receipt { text } => println!("{text}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,127 @@
+//! `changtong place` and `unit`: places with a printed code, and the units that apply for one.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use protocol::place::PlaceCode;
+
+use super::desk::{Desk, show_json};
+use crate::orders::{self, Ordered, OrderedAct, PlaceAct};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Place {
+    /// Adds a place and gives what its printed code holds.
+    Add {
+        name: String,
+        /// The region's number.
+        #[arg(long)]
+        region: u16,
+        /// checkpoint, workplace, compound, village, building, vehicle, school, hospital, station or market.
+        #[arg(long, default_value = "checkpoint")]
+        kind: String,
+        /// The host of the citizens' pages, for a whole link.
+        #[arg(long)]
+        host: Option<String>,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Lists all places.
+    List {
+        /// The host of the citizens' pages, for whole links.
+        #[arg(long)]
+        host: Option<String>,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Unit {
+    /// Lists all applications of units.
+    List {
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// The unit is a place from now on.
+    Approve {
+        /// Its number.
+        unit: i64,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// The unit gets no code.
+    Refuse {
+        /// Its number.
+        unit: i64,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+impl Place {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let (desk, host, act) = match self {
+            Self::Add { name, region, kind, host, desk } => {
+                (desk, host, PlaceAct::Add { region, kind, name })
+            }
+            Self::List { host, desk } => (desk, host, PlaceAct::List),
+        };
+        give(&desk, act, host.as_deref())
+    }
+}
+
+impl Unit {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let (desk, act) = match self {
+            Self::List { desk } => (desk, PlaceAct::Units),
+            Self::Approve { unit, desk } => (desk, PlaceAct::DecideUnit { unit, approved: true }),
+            Self::Refuse { unit, desk } => (desk, PlaceAct::DecideUnit { unit, approved: false }),
+        };
+        give(&desk, act, None)
+    }
+}
+
+fn give(desk: &Desk, act: PlaceAct, host: Option<&str>) -> anyhow::Result<ExitCode> {
+    let ordered = desk.call(&OrderedAct::Places { act })?;
+    if desk.json {
+        show_json(&ordered)?;
+    } else {
+        show(&ordered, host)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show(ordered: &Ordered, host: Option<&str>) -> anyhow::Result<()> {
+    if let Ordered::Units(units) = ordered {
+        println!("{} application(s)", units.len());
+        for unit in units {
+            let applied = orders::day(unit.applied_s);
+            let by =
+                if unit.operators.is_empty() { String::new() } else { format!(" by {}", unit.operators) };
+            let (state, kind, name) = (&unit.state, &unit.kind, &unit.name);
+            println!(
+                "  unit {:<6}region {:<4}{kind:<12}applied {applied}  {state}{by}  {name}",
+                unit.unit, unit.region
+            );
+        }
+        return Ok(());
+    }
+    let Ordered::Places(places) = ordered else { bail!("that is no answer to a place command") };
+    if places.is_empty() {
+        println!("No place.");
+    }
+    for place in places {
+        let code = place.link.as_deref().and_then(PlaceCode::from_text);
+        let link = match (code, host) {
+            (Some(code), Some(host)) => code.to_link(host),
+            (Some(code), None) => code.to_text(),
+            (None, _) => "no code".to_owned(),
+        };
+        println!(
+            "  place {:<7}region {:<4}{:<12}{link}  {}",
+            place.place, place.region, place.kind, place.name
+        );
+    }
+    Ok(())
+}

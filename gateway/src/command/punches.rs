@@ -1,0 +1,98 @@
+//! `changtong punches`: who passed a place, for contact tracing. Recorded for each person it shows.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use super::desk::{Desk, show_json};
+use crate::orders::{Ordered, OrderedAct, PassagesReport};
+
+/// The city's time: UTC+8, no daylight saving.
+const CITY: jiff::tz::Offset = jiff::tz::offset(8);
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Who passed a place in a stretch of time of a day at most: codes, times, direction, colour, and the first character of names.
+    Who {
+        /// The place's number.
+        #[arg(long)]
+        place: u32,
+        /// From when on: 2020-02-20T08:00 of the city, or with an offset.
+        #[arg(long, value_parser = moment)]
+        from: u64,
+        /// Until when.
+        #[arg(long, value_parser = moment)]
+        to: u64,
+        /// The case that the look-up is for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+impl Command {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self::Who { place, from, to, case, desk } = self;
+        let ordered = desk.call(&OrderedAct::Passages { place, from_ms: from, to_ms: to, case })?;
+        if desk.json {
+            show_json(&ordered)?;
+        } else {
+            let Ordered::Passages(report) = &ordered else { bail!("that is no answer to a look-up") };
+            show(report);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Milliseconds since 1970 UTC.
+fn moment(text: &str) -> anyhow::Result<u64> {
+    let timestamp = match text.parse::<jiff::Timestamp>() {
+        Ok(timestamp) => timestamp,
+        Err(_) => {
+            let civil: jiff::civil::DateTime =
+                text.parse().context("a time is 2020-02-20T08:00, of the city, or with an offset")?;
+            CITY.to_timestamp(civil)?
+        }
+    };
+    u64::try_from(timestamp.as_millisecond()).context("a time lies after 1970")
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show(report: &PassagesReport) {
+    for line in &report.passages {
+        let at = i64::try_from(line.at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        let at = at.map(|at| CITY.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string());
+        let note = if line.offline { "  device's clock" } else { "" };
+        println!(
+            "  {}  {:<4}{:<9}code {:<20}{}{note}",
+            at.unwrap_or_default(),
+            line.direction,
+            line.colour,
+            line.code,
+            line.name
+        );
+    }
+    println!("{} people, {} passages without a code", report.people, report.without_code);
+    if report.forgotten {
+        println!("Part of that time is forgotten already.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_an_offset_is_the_citys() {
+        for (text, expected) in [
+            ("2020-02-20T08:00", Some(1_582_156_800_000)),
+            ("2020-02-20T08:00:00+08:00", Some(1_582_156_800_000)),
+            ("2020-02-20T00:00:00Z", Some(1_582_156_800_000)),
+            ("yesterday", None),
+            ("1960-01-01T00:00", None),
+        ] {
+            assert_eq!(moment(text).ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Orders of the authorities: causes by hand, and answers to appeals. The registrar decides; here it is called, and the alarms
+//! follow at once.
+
+use actors::clock;
+use actors::lookups::{Asked, Lookup, Whom};
+use actors::operators::Signed;
+use actors::policy::{CauseKind, Policy};
+use actors::registrar::Registrar;
+use actors::registrar::appeals::Verdict;
+use anyhow::{Context, bail};
+use protocol::{CodeId, Colour};
+
+use super::{Ordered, policy};
+use crate::process::Admin;
+use crate::{alarms, policies};
+
+/// How many operators a cause by hand takes: nobody turns somebody red alone.
+pub(super) fn by_policy(policy: &Policy, kind: CauseKind) -> usize {
+    if policy.rule(kind).is_some_and(|rule| rule.colour == Colour::Red) { 2 } else { 1 }
+}
+
+/// Sets a cause until the end of a day.
+pub(super) fn add_cause(
+    admin: &Admin,
+    code: CodeId,
+    (kind, until): (CauseKind, jiff::civil::Date),
+    operators: usize,
+    by: &Signed,
+) -> anyhow::Result<Ordered> {
+    let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
+    // Another policy may have come into effect since the signatures were counted.
+    if by_policy(&policy, kind) > operators {
+        bail!("the policy has changed meanwhile; order again");
+    }
+    let cause = admin.write(|registry| {
+        let cause = Registrar::new(registry, &admin.codes, policy).add_cause(code, kind, by, until, now_s)?;
+        alarms::tell(registry, now_s)?;
+        Ok(cause)
+    })?;
+    Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code)? })
+}
+
+/// Clears a cause of the operators' own authority.
+pub(super) fn clear_cause(admin: &Admin, cause: i64, by: &Signed) -> anyhow::Result<Ordered> {
+    let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
+    let code = admin.write(|registry| {
+        Ok(Registrar::new(registry, &admin.codes, policy).clear_cause(cause, by, now_s)?)
+    })?;
+    Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code)? })
+}
+
+/// Puts a policy into effect. What it changes is counted again with the registry held: meanwhile it may have become more.
+pub(super) fn activate_policy(
+    admin: &Admin,
+    file: &str,
+    text: &str,
+    operators: usize,
+    by: &Signed,
+) -> anyhow::Result<Ordered> {
+    let ordered = admin.write(|registry| {
+        let new = policies::ordered(file, text, registry)?;
+        let (version, diff) = (new.version().to_owned(), policies::diff(&new, registry)?);
+        if new.operators_needed(&*policy(admin)?, &diff) > operators {
+            bail!("the policy would change more codes by now; order again");
+        }
+        policies::activate(new, text, by, registry, admin)?;
+        Ok(Ordered::Policy { version, diff })
+    })?;
+    policies::follow(admin)?;
+    Ok(ordered)
+}
+
+/// What the authority has to answer; reading people's words is an access.
+pub(super) fn appeals(admin: &Admin, by: &Signed) -> anyhow::Result<Ordered> {
+    admin.write(|registry| {
+        let open = registry.open_appeals(&by.authority)?;
+        let ids: Vec<i64> = open.iter().map(|appeal| appeal.id).collect();
+        let asked = Asked { lookup: Lookup::Appeals, by, case: "appeals", now_s: clock::now_ms() / 1000 };
+        asked.record(registry, Whom::Appeals(&ids))?;
+        Ok(Ordered::Appeals(open.into_iter().map(Into::into).collect()))
+    })
+}
+
+/// Answers an appeal that went to the operators' authority.
+pub(super) fn answer(
+    admin: &Admin,
+    appeal: i64,
+    granted: bool,
+    text: &str,
+    by: &Signed,
+) -> anyhow::Result<Ordered> {
+    let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
+    let code = admin.write(|registry| {
+        let verdict = Verdict { granted, text };
+        let mut registrar = Registrar::new(registry, &admin.codes, policy);
+        let code = registrar.answer_appeal(appeal, verdict, by, now_s)?;
+        alarms::tell(registry, now_s)?;
+        Ok(code)
+    })?;
+    Ok(Ordered::Answered { appeal, code: code.get(), colour: colour(admin, code)? })
+}
+
+fn colour(admin: &Admin, code: CodeId) -> anyhow::Result<String> {
+    Ok(admin.codes.get(code).context("the code is not in memory")?.colour().name().to_owned())
+}

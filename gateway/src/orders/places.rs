@@ -1,0 +1,109 @@
+//! Places with a printed code, and the units that apply for one. Who applied for a unit is not shown: it is not what is decided on.
+
+use actors::clock;
+use actors::operators::Signed;
+use actors::registry::{PlaceKind, PlaceRow, UnitRow};
+use actors::residence::visible;
+use anyhow::Context;
+use protocol::RegionId;
+use serde::{Deserialize, Serialize};
+
+use super::Ordered;
+use crate::process::Admin;
+
+/// What can be ordered of places.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PlaceAct {
+    Add { region: u16, kind: String, name: String },
+    List,
+    Units,
+    DecideUnit { unit: i64, approved: bool },
+}
+
+/// A place, for people and programs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PlaceLine {
+    pub(crate) place: u32,
+    pub(crate) region: u16,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// The ten characters of the printed code.
+    pub(crate) link: Option<String>,
+}
+
+/// A unit's application, for people and programs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UnitLine {
+    pub(crate) unit: i64,
+    pub(crate) region: u16,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) applied_s: u64,
+    pub(crate) state: String,
+    pub(crate) operators: String,
+    pub(crate) place: Option<u32>,
+}
+
+impl PlaceAct {
+    /// For the log.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Add { .. } => "add-place",
+            Self::List => "list-places",
+            Self::Units => "list-units",
+            Self::DecideUnit { .. } => "decide-unit",
+        }
+    }
+}
+
+pub(super) fn carry_out(admin: &Admin, act: PlaceAct, by: &Signed) -> anyhow::Result<Ordered> {
+    match act {
+        PlaceAct::Add { region, kind, name } => {
+            let kinds = || PlaceKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+            let kind = PlaceKind::from_name(&kind)
+                .with_context(|| format!("a place's kind is one of {}", kinds()))?;
+            let name = visible(&name).context("a place's name is 1 to 64 characters that can be seen")?;
+            let place =
+                admin.change(|registry| Ok(registry.add_place_of(RegionId(region), kind, name)?))?;
+            Ok(Ordered::Places(vec![place_line(place)]))
+        }
+        PlaceAct::List => {
+            let places = admin.read(|registry| Ok(registry.all_places()?))?;
+            Ok(Ordered::Places(places.into_iter().map(place_line).collect()))
+        }
+        PlaceAct::Units => {
+            let units = admin.read(|registry| Ok(registry.units()?))?;
+            Ok(Ordered::Units(units.into_iter().map(unit_line).collect()))
+        }
+        PlaceAct::DecideUnit { unit, approved } => {
+            let now_s = clock::now_ms() / 1000;
+            let place =
+                admin.change(|registry| Ok(registry.decide_unit(unit, approved, &by.operators, now_s)?))?;
+            Ok(Ordered::Places(place.into_iter().map(place_line).collect()))
+        }
+    }
+}
+
+fn place_line(place: PlaceRow) -> PlaceLine {
+    PlaceLine {
+        place: place.id.0,
+        region: place.region.0,
+        kind: place.kind.name().to_owned(),
+        name: place.name,
+        link: place.link.map(protocol::place::PlaceCode::to_text),
+    }
+}
+
+fn unit_line(unit: UnitRow) -> UnitLine {
+    UnitLine {
+        unit: unit.id,
+        region: unit.region.0,
+        kind: unit.kind.name().to_owned(),
+        name: unit.name,
+        applied_s: unit.applied_s,
+        state: unit.state.name().to_owned(),
+        operators: unit.operators,
+        place: unit.place.map(|place| place.0),
+    }
+}

@@ -1,0 +1,120 @@
+//! The policy over the life of a gateway: which one is in effect at start, how another one is put into effect while it runs, and
+//! what is said when the configured file is not the one in effect. What a policy may say is checked where it is read.
+
+use std::path::Path;
+
+use actors::clock;
+use actors::operators::Signed;
+use actors::policy::{Policy, PolicyDiff};
+use actors::registrar::Registrar;
+use actors::registry::{PolicyRow, Registry};
+use actors::trajectory::day_of;
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::process::Admin;
+
+/// A policy is a page of text; an order carries it in one line.
+const POLICY_BYTES_MAX: usize = 32 * 1024;
+
+/// A policy that is, or was, in effect, for people and programs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PolicyLine {
+    pub(crate) version: String,
+    pub(crate) activated_s: u64,
+    /// Empty for the configuration's file, which is the first.
+    pub(crate) operators: String,
+    pub(crate) text: String,
+}
+
+impl From<PolicyRow> for PolicyLine {
+    fn from(row: PolicyRow) -> Self {
+        let PolicyRow { version, text, activated_s, operators } = row;
+        Self { version, activated_s, operators, text }
+    }
+}
+
+/// The policy that is in effect from the start: the newest that was activated, or, in a new registry, the configured file.
+pub(crate) fn at_start(registry: &Registry, file: &Path) -> anyhow::Result<Policy> {
+    let Some(newest) = registry.newest_policy()? else {
+        let text = read(file)?;
+        let policy = Policy::parse(&text, file)?;
+        registry.insert_policy(policy.version(), &text, "", clock::now_ms() / 1000)?;
+        tracing::info!(version = policy.version(), "the policy is in effect");
+        return Ok(policy);
+    };
+    let name = format!("policy {} in the registry", newest.version);
+    let policy = Policy::parse(&newest.text, Path::new(&name))
+        .context("the policy in effect is none by this release; run the release that activated it")?;
+    tracing::info!(version = policy.version(), "the policy is in effect");
+    let why = match read(file) {
+        Ok(text) if text == newest.text => return Ok(policy),
+        Ok(text) => match Policy::parse(&text, file) {
+            Ok(_) => "it says something else".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => format!("{error:#}"),
+    };
+    tracing::warn!(
+        file = %file.display(),
+        in_effect = policy.version(),
+        why,
+        "the configured policy file is not the policy in effect; to put it into effect give it a new version and run \
+         `changtong policy activate FILE --sign KEY`, to keep what is in effect write `changtong policy show` into it"
+    );
+    Ok(policy)
+}
+
+/// Reads a policy's text.
+pub(crate) fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+}
+
+/// Reads what an order is to put into effect. `file` is what its errors name.
+pub(crate) fn ordered(file: &str, text: &str, registry: &Registry) -> anyhow::Result<Policy> {
+    if text.len() > POLICY_BYTES_MAX {
+        bail!("{file}: a policy has {POLICY_BYTES_MAX} bytes at most");
+    }
+    let policy = Policy::parse(text, Path::new(file))?;
+    let regions = registry.regions()?;
+    if let Some(region) = policy.advised_regions().iter().find(|id| !regions.iter().any(|row| row.id == **id))
+    {
+        bail!("{file}: an exception names region {region}, which is not in the region table");
+    }
+    Ok(policy)
+}
+
+/// What the order changes now.
+pub(crate) fn diff(new: &Policy, registry: &Registry) -> anyhow::Result<PolicyDiff> {
+    Ok(registry.diff_policies(None, new, clock::now_ms() / 1000)?)
+}
+
+/// Puts a policy into effect: durable first, then for everybody who goes by it. Codes follow with [`follow`].
+pub(crate) fn activate(
+    policy: Policy,
+    text: &str,
+    by: &Signed,
+    registry: &mut Registry,
+    admin: &Admin,
+) -> anyhow::Result<()> {
+    let in_effect = admin.policy.as_ref().context("no gateway runs")?;
+    let mut registrar = Registrar::new(registry, &admin.codes, in_effect.get());
+    registrar.activate(&policy, text, &by.operators, clock::now_ms() / 1000)?;
+    tracing::info!(version = policy.version(), operators = by.operators, "another policy is in effect");
+    in_effect.set(policy);
+    Ok(())
+}
+
+/// Waits until all codes follow the policy in effect, and has it done without a pause. Others have their turn between two parts.
+pub(crate) fn follow(admin: &Admin) -> anyhow::Result<()> {
+    let registrar = admin.registrar.as_ref().context("no gateway runs")?;
+    let part = || registrar.act_blocking(|registrar| registrar.revise_some(clock::now_ms() / 1000));
+    while part().context("the policy is in effect, the codes follow within minutes")? {}
+    Ok(())
+}
+
+/// Since when, for people.
+pub(crate) fn since(line: &PolicyLine) -> String {
+    let by = if line.operators.is_empty() { "the configuration" } else { &line.operators };
+    format!("since {} by {by}", day_of(line.activated_s))
+}

@@ -1,0 +1,149 @@
+//! What a checkpoint is told of a query: the least that its staff need, in the words of the wire. Who may ask is the session's
+//! business, what an answer means the policy's.
+
+use std::sync::Arc;
+
+use actors::clock;
+use actors::policy::{Outcome, PolicyInEffect};
+use actors::query::{Answered, Queries, QueryError};
+use actors::registry::Detail;
+use actors::trajectory::{Area, Days, Unavailable, day_of};
+use jiff::civil::Date;
+use protocol::ErrorCode;
+use protocol::limits::AREAS_MAX;
+use protocol::message::Bounded;
+use protocol::trajectory::{Day, TrajectoryAnswer, TrajectoryReason, VisitedArea};
+
+use crate::quic::queries::{Ask, Refusal};
+
+/// Asks for devices.
+pub(crate) fn asking(queries: Queries, policy: PolicyInEffect) -> Ask {
+    Arc::new(move |receipt| {
+        let (queries, policy) = (queries.clone(), policy.clone());
+        Box::pin(async move {
+            let window = policy.get().window(day_of(clock::now_ms() / 1000));
+            let Answered { outcome, detail, areas } =
+                queries.ask_with_receipt(&receipt).await.map_err(refusal)?;
+            let visited = if detail == Detail::Cities { &areas[..] } else { &[] };
+            Ok(answer(&outcome, window, visited))
+        })
+    })
+}
+
+fn refusal(error: QueryError) -> Refusal {
+    match error {
+        QueryError::Receipt => Refusal::Error(ErrorCode::ReceiptBad),
+        QueryError::ReceiptExpired => Refusal::Error(ErrorCode::ReceiptExpired),
+        QueryError::Consent => Refusal::Error(ErrorCode::ReceiptUsed),
+        QueryError::Busy => Refusal::Busy,
+        QueryError::Failed => Refusal::Error(ErrorCode::Internal),
+    }
+}
+
+/// The answer to a device. `window` is the policy's; `visited` is in the order of time, and empty unless the citizen shows it.
+fn answer(outcome: &Outcome, window: Days, visited: &[Area]) -> TrajectoryAnswer {
+    let (covered, last_stay_day) = match outcome {
+        Outcome::Stay(stay) => (None, day(stay.last_day)),
+        Outcome::Clean => (Some(window), Day::NONE),
+        Outcome::Partial { covered } => (*covered, Day::NONE),
+        Outcome::NewNumber | Outcome::Unanswerable | Outcome::Unavailable(_) | Outcome::NotAsked => {
+            (None, Day::NONE)
+        }
+    };
+    TrajectoryAnswer {
+        reason: reason(outcome),
+        first_day: covered.map_or(Day::NONE, |days| day(days.first)),
+        last_day: covered.map_or(Day::NONE, |days| day(days.last)),
+        last_stay_day,
+        areas: Bounded(latest(visited)),
+    }
+}
+
+const fn reason(outcome: &Outcome) -> TrajectoryReason {
+    match outcome {
+        Outcome::Stay(_) => TrajectoryReason::StayFound,
+        Outcome::Clean => TrajectoryReason::Clean,
+        Outcome::Partial { .. } => TrajectoryReason::Partial,
+        Outcome::NewNumber => TrajectoryReason::NewNumber,
+        Outcome::Unanswerable => TrajectoryReason::Unanswerable,
+        Outcome::Unavailable(Unavailable::TimedOut) => TrajectoryReason::TimedOut,
+        Outcome::Unavailable(
+            Unavailable::Unreachable | Unavailable::Refused | Unavailable::Garbage | Unavailable::Busy,
+        ) => TrajectoryReason::Unavailable,
+        Outcome::NotAsked => TrajectoryReason::NotAsked,
+    }
+}
+
+/// Each area once, those visited last if there are more than an answer holds.
+fn latest(visited: &[Area]) -> Vec<VisitedArea> {
+    let mut areas = Vec::new();
+    for area in visited.iter().rev() {
+        let text = match area {
+            Area::City(division) => division.to_string(),
+            Area::Country(country) => country.to_string(),
+        };
+        if areas.len() < AREAS_MAX
+            && let Some(area) = VisitedArea::parse(&text)
+            && !areas.contains(&area)
+        {
+            areas.push(area);
+        }
+    }
+    areas.reverse();
+    areas
+}
+
+fn day(date: Date) -> Day {
+    let (year, month, day) = (i32::from(date.year()), i32::from(date.month()), i32::from(date.day()));
+    u32::try_from(year * 10_000 + month * 100 + day).ok().and_then(Day::from_number).unwrap_or(Day::NONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actors::policy::Stay;
+    use actors::trajectory::{Country, Division};
+    use protocol::trajectory::StayAnswer;
+
+    fn days(first: &str, last: &str) -> Days {
+        Days { first: first.parse().unwrap(), last: last.parse().unwrap() }
+    }
+
+    #[test]
+    fn no_answer_is_never_told_as_no() {
+        let unavailable = Outcome::Unavailable;
+        let stay = Stay { area: "湖北".to_owned(), last_day: "2020-02-20".parse().unwrap() };
+        let partial = Outcome::Partial { covered: Some(days("2020-02-15", "2020-02-23")) };
+        for (outcome, reason, stay, days) in [
+            (Outcome::Stay(stay), "stay-found", StayAnswer::Yes, [0, 0, 20_200_220]),
+            (Outcome::Clean, "clean", StayAnswer::No, [20_200_210, 20_200_223, 0]),
+            (partial, "partial", StayAnswer::Unknown, [20_200_215, 20_200_223, 0]),
+            (Outcome::Partial { covered: None }, "partial", StayAnswer::Unknown, [0; 3]),
+            (Outcome::NewNumber, "new-number", StayAnswer::Unknown, [0; 3]),
+            (Outcome::Unanswerable, "unanswerable", StayAnswer::Unknown, [0; 3]),
+            (unavailable(Unavailable::TimedOut), "timed-out", StayAnswer::Unknown, [0; 3]),
+            (unavailable(Unavailable::Unreachable), "unavailable", StayAnswer::Unknown, [0; 3]),
+            (unavailable(Unavailable::Refused), "unavailable", StayAnswer::Unknown, [0; 3]),
+            (unavailable(Unavailable::Garbage), "unavailable", StayAnswer::Unknown, [0; 3]),
+            (unavailable(Unavailable::Busy), "unavailable", StayAnswer::Unknown, [0; 3]),
+            (Outcome::NotAsked, "not-asked", StayAnswer::Unknown, [0; 3]),
+        ] {
+            let told = answer(&outcome, self::days("2020-02-10", "2020-02-23"), &[]);
+            let said = [told.first_day, told.last_day, told.last_stay_day].map(Day::number);
+            assert_eq!((told.reason.name(), told.stay(), said), (reason, stay, days), "{outcome:?}");
+            assert!(told.areas.0.is_empty(), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn areas_are_told_once_and_the_latest_if_there_are_many() {
+        let city = |text: &str| Area::City(Division::parse(text).unwrap());
+        let italy = Area::Country(Country::parse("IT").unwrap());
+        let visited = [city("3601"), italy, city("4201"), italy];
+        let told = |visited: &[Area]| latest(visited).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(told(&visited), ["3601", "4201", "IT"]);
+        let many: Vec<_> = (1000..1100).map(|number| city(&number.to_string())).collect();
+        let told = told(&many);
+        assert_eq!((told.len(), told[0].as_str(), told[63].as_str()), (64, "1036", "1099"));
+    }
+}

@@ -1,0 +1,161 @@
+//! Consent receipts: what a citizen's page shows so that one device may ask once. Only the layout is here; the seal is made
+//! and checked by the gateway, whose key nobody else has.
+//!
+//! 31 bytes: version, consent (u64), expiry (u32), flow, detail, and a seal of 16 bytes over everything before it;
+//! little-endian. As text: base45, 47 characters of QR's alphanumeric mode. No phone, no name, no code.
+
+use crate::base45;
+
+/// A receipt's length.
+pub const RECEIPT_BYTES: usize = 31;
+/// What the seal covers.
+pub const RECEIPT_SEALED_BYTES: usize = 15;
+/// The seal's length.
+pub const RECEIPT_SEAL_BYTES: usize = 16;
+/// A receipt's length as text.
+pub const RECEIPT_TEXT_CHARS: usize = 47;
+/// The version this crate lays out and reads.
+pub const RECEIPT_VERSION: u8 = 1;
+
+const _: () = assert!(RECEIPT_SEALED_BYTES + RECEIPT_SEAL_BYTES == RECEIPT_BYTES);
+
+numbered! {
+    /// What the citizen consented to a query for.
+    pub enum Flow {
+        /// A first application.
+        Apply = 1 => "apply",
+        /// A modification.
+        Modify = 2 => "modify",
+        /// A punch page, or staff at a checkpoint: it is shown, and changes no colour.
+        Scan = 3 => "scan",
+    }
+}
+
+numbered! {
+    /// How much of the answer the citizen shows to staff.
+    pub enum Detail {
+        /// Yes, no or unknown, and why.
+        Stay = 1 => "stay",
+        /// The cities and countries too.
+        Cities = 2 => "cities",
+    }
+}
+
+/// What a receipt says. Whether it is genuine, still good and not used yet is for the gateway to find.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which consent.
+    pub consent: u64,
+    /// It is good until then, seconds since 1970 UTC.
+    pub expires_s: u32,
+    /// What for.
+    pub flow: Flow,
+    /// How much is shown.
+    pub detail: Detail,
+    /// The gateway's seal over the rest.
+    pub seal: [u8; RECEIPT_SEAL_BYTES],
+}
+
+/// Whoever has a receipt can use it: not shown.
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Receipt(…)")
+    }
+}
+
+impl Receipt {
+    /// What the seal is made over.
+    pub fn sealed_bytes(&self) -> [u8; RECEIPT_SEALED_BYTES] {
+        let mut bytes = [0; RECEIPT_SEALED_BYTES];
+        bytes[0] = RECEIPT_VERSION;
+        bytes[1..9].copy_from_slice(&self.consent.to_le_bytes());
+        bytes[9..13].copy_from_slice(&self.expires_s.to_le_bytes());
+        bytes[13] = self.flow.number();
+        bytes[14] = self.detail.number();
+        bytes
+    }
+
+    /// The whole receipt.
+    pub fn pack(&self) -> [u8; RECEIPT_BYTES] {
+        let mut bytes = [0; RECEIPT_BYTES];
+        bytes[..RECEIPT_SEALED_BYTES].copy_from_slice(&self.sealed_bytes());
+        bytes[RECEIPT_SEALED_BYTES..].copy_from_slice(&self.seal);
+        bytes
+    }
+
+    /// Reads [`Self::pack`] back; `None` for another version, flow or detail.
+    pub fn unpack(bytes: &[u8; RECEIPT_BYTES]) -> Option<Self> {
+        let (&[version, rest @ ..], seal) = bytes.split_first_chunk::<RECEIPT_SEALED_BYTES>()?;
+        let (consent, rest) = rest.split_first_chunk::<8>()?;
+        let (expires_s, rest) = rest.split_first_chunk::<4>()?;
+        let &[flow, detail] = rest else { return None };
+        if version != RECEIPT_VERSION {
+            return None;
+        }
+        Some(Self {
+            consent: u64::from_le_bytes(*consent),
+            expires_s: u32::from_le_bytes(*expires_s),
+            flow: Flow::from_number(flow)?,
+            detail: Detail::from_number(detail)?,
+            seal: seal.try_into().ok()?,
+        })
+    }
+}
+
+/// A receipt as the text of its QR code (RFC 9285).
+pub fn to_text(receipt: &[u8; RECEIPT_BYTES]) -> String {
+    base45::encode(receipt)
+}
+
+/// Reads [`to_text`] back; `None` for any other text, a pass code's for example.
+pub fn from_text(text: &str) -> Option<[u8; RECEIPT_BYTES]> {
+    base45::decode(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    proptest! {
+        #[test]
+        fn a_receipt_comes_back_from_its_bytes_and_its_text(
+            (consent, expires_s, seal) in any::<(u64, u32, [u8; RECEIPT_SEAL_BYTES])>(),
+            (flow, detail) in (select(Flow::ALL), select(Detail::ALL)),
+        ) {
+            let receipt = Receipt { consent, expires_s, flow, detail, seal };
+            let bytes = receipt.pack();
+            prop_assert_eq!(Receipt::unpack(&bytes), Some(receipt));
+            let text = to_text(&bytes);
+            prop_assert_eq!(text.len(), RECEIPT_TEXT_CHARS);
+            prop_assert_eq!(from_text(&text), Some(bytes));
+            prop_assert_eq!(token::from_text(&text), None, "a receipt is no pass code");
+        }
+
+        #[test]
+        fn any_bytes_are_a_receipt_that_packs_to_them_or_none(bytes: [u8; RECEIPT_BYTES]) {
+            if let Some(receipt) = Receipt::unpack(&bytes) {
+                prop_assert_eq!(receipt.pack(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_version_flow_or_detail_is_no_receipt() {
+        let good = Receipt {
+            consent: 7,
+            expires_s: 9,
+            flow: Flow::Scan,
+            detail: Detail::Stay,
+            seal: [5; RECEIPT_SEAL_BYTES],
+        };
+        for (at, value) in [(0, 0), (0, 2), (13, 0), (13, 4), (14, 0), (14, 3)] {
+            let mut bytes = good.pack();
+            bytes[at] = value;
+            assert_eq!(Receipt::unpack(&bytes), None, "byte {at} is {value}");
+        }
+        assert_eq!(format!("{good:?}"), "Receipt(…)");
+    }
+}

@@ -1,0 +1,131 @@
+//! Citizens of tests, at the counter of a running city: each proves a phone by the code that development shows, consents, applies,
+//! and passes a gate.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use actors::clock;
+use actors::keys::Keys;
+use actors::registry::Phone;
+use actors::simulator::{DemoPerson, demo_people};
+use actors::sms::{DevelopmentSms, ProvenPhone, SessionId, Sms, SmsLimits, SmsSender};
+use loadtest::tokens::{Person, Tokens};
+use protocol::{Class, CodeId, Colour, Verdict};
+use serde_json::Value;
+
+use crate::walk::{device, endpoint};
+use crate::{City, block_on, wait_for};
+
+/// Proves a made-up phone, in this process.
+pub fn prove(keys: &Keys, phone: &Phone, now_s: u64) -> ProvenPhone {
+    let shown = DevelopmentSms::new(|_| ());
+    let sms = Sms::new(keys, SmsLimits::default(), SmsSender::Development(shown.clone()));
+    let session = SessionId([7; 16]);
+    block_on(sms.request(session, IpAddr::V4(Ipv4Addr::LOCALHOST), phone, now_s)).expect("a made-up number");
+    let code = shown.shown()[0].code.clone();
+    sms.check(session, phone, &code, now_s).expect("the code that was shown")
+}
+
+/// The demo person with that case.
+pub fn demo(case: &str) -> &'static DemoPerson {
+    let known = || demo_people().iter().map(|person| person.case).collect::<Vec<_>>();
+    let found = demo_people().iter().find(|person| person.case == case);
+    found.unwrap_or_else(|| panic!("no demo person is called {case}; there are {:?}", known()))
+}
+
+/// A citizen at the counter, with the phone proven.
+pub struct Citizen<'a> {
+    city: &'a City,
+    session: String,
+    /// The number.
+    pub phone: String,
+}
+
+/// What a form came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The code.
+    pub code: u64,
+    /// Its colour.
+    pub colour: Colour,
+    /// Whether a carrier's answer or an authority's word stands behind it.
+    pub verified: bool,
+    /// Whether it was not there before.
+    pub is_new: bool,
+}
+
+impl<'a> Citizen<'a> {
+    /// Comes to the counter and proves the phone.
+    pub fn new(city: &'a City, phone: &str) -> Self {
+        let begun = counter(city, &["begin", phone]).expect("a made-up number");
+        let session = text(&begun["begun"]["session"]);
+        let citizen = Self { city, session, phone: phone.to_owned() };
+        let code = citizen.message();
+        citizen.ask(&["prove"], &[&code]).expect("the code that was sent");
+        citizen
+    }
+
+    /// The code that the phone shows.
+    fn message(&self) -> String {
+        let masked = Phone::parse(&self.phone).expect("a number").masked();
+        wait_for("a message", || {
+            let (_, body) = self.city.get("/dev/sms")?;
+            let messages: Value = serde_json::from_str(&body).ok()?;
+            let mine = messages.as_array()?.iter().find(|message| message["phone"] == masked.as_str())?;
+            Some(text(&mine["code"]))
+        })
+    }
+
+    /// One step at the counter; an error is what it said.
+    pub fn ask(&self, step: &[&str], rest: &[&str]) -> Result<Value, String> {
+        counter(self.city, &[step, &[self.session.as_str()], rest].concat())
+    }
+
+    /// Agrees to a query; the consent's number, the outcome, and what the form's field says.
+    pub fn consent(&self, flow: &str) -> (String, Value, String) {
+        let said = self.ask(&["consent"], &["--flow", flow]).expect("a query");
+        let said = &said["consented"];
+        (
+            said["consent"].to_string(),
+            said["outcome"].clone(),
+            said["field"].as_str().unwrap_or_default().to_owned(),
+        )
+    }
+
+    /// Sends the form with that document; `rest` has what else is said.
+    pub fn apply(&self, document: &str, rest: &[&str]) -> Result<Taken, String> {
+        let form = ["--name", "做试验", "--district", "360102", "--document", document];
+        let said = self.ask(&["apply"], &[&form[..], rest].concat())?;
+        let taken = &said["taken"];
+        Ok(Taken {
+            code: taken["code"].as_u64().expect("a code"),
+            colour: Colour::from_name(taken["colour"].as_str().expect("a colour")).expect("a colour"),
+            verified: taken["basis"] == "verified",
+            is_new: taken["is_new"].as_bool().expect("yes or no"),
+        })
+    }
+}
+
+fn counter(city: &City, words: &[&str]) -> Result<Value, String> {
+    let (status, out, err) = city.command(&[&["counter", "--json"], words].concat());
+    if status.success() { Ok(serde_json::from_str(&out).expect("JSON")) } else { Err(err) }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+/// What a gate is answered when this code's phone is held before it.
+pub fn at_the_gate(city: &City, code: u64) -> Verdict {
+    let fleet = city.fleet();
+    let tokens = Tokens::load(&fleet).expect("the city's token key");
+    let code = CodeId::from_u64(code).expect("a code");
+    let basis = protocol::Basis::Nothing;
+    let person = Person { code, colour: Colour::Unknown, basis, class: Class::Person };
+    let (_, region) = fleet.devices[0].places().next().expect("a place");
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut gate = device(&endpoint, &fleet, 0);
+        let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
+        gate.verify(region, vec![tokens.scan(&person, now_s)]).await.expect("a verdict")[0]
+    })
+}
