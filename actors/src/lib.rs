@@ -20,6 +20,7 @@ pub mod region;
 pub mod registrar;
 pub mod registry;
 pub mod residence;
+pub mod session;
 pub mod simulator;
 pub mod sms;
 pub mod supervisor;

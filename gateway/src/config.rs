@@ -2,6 +2,7 @@
 //! error, and what is wrong is named with its line.
 
 mod carriers;
+mod pages;
 mod sms;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 use crate::process::Settings;
 pub(crate) use carriers::Carrier;
+pub(crate) use pages::Pages;
 pub(crate) use sms::Sms;
 
 /// A closed segment is read as a whole: 256 MiB is a busy hour and fits memory many times.
@@ -35,6 +37,7 @@ struct File {
     #[serde(default)]
     carrier: Vec<Carrier>,
     sms: Option<sms::Service>,
+    pages: Option<Pages>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,6 +98,7 @@ fn parse(text: &str, path: &Path) -> anyhow::Result<Settings> {
         quic: file.quic.listen,
         http: file.http.listen,
         enrol: file.enrol.listen,
+        pages: file.pages,
         segment_bytes_max: file.ledger.segment_bytes_max,
         queue_punches_max: file.ledger.queue_punches_max,
         retention_days: RETENTION_DAYS,

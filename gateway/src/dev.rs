@@ -51,6 +51,9 @@ pub(crate) struct Dev {
     /// TCP address, on this machine, at which faults of the simulated carriers are switched.
     #[arg(long, default_value = "127.0.0.1:7445")]
     control: SocketAddr,
+    /// TCP address for the citizens' pages.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pages: SocketAddr,
     /// People of a new city.
     #[arg(long, default_value_t = 50_000)]
     people: u32,
@@ -70,6 +73,7 @@ impl Default for Dev {
             quic: parse("127.0.0.1:7443"),
             http: parse("127.0.0.1:9464"),
             enrol: parse("127.0.0.1:7444"),
+            pages: parse("127.0.0.1:8080"),
             control: parse("127.0.0.1:7445"),
             people: 50_000,
             devices: 190,
@@ -85,6 +89,8 @@ struct Fleet {
     quic: Vec<SocketAddr>,
     http: SocketAddr,
     enrol: SocketAddr,
+    #[serde(default)]
+    pages: Option<SocketAddr>,
     ca: PathBuf,
     server_certificate: PathBuf,
     server_key: PathBuf,
@@ -159,6 +165,7 @@ impl Dev {
         let code = process::run(&settings, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
+            fleet.pages = addresses.pages;
             fleet.binary = std::env::current_exe()?;
             write_fleet(&fleet_path, &fleet)?;
             tell(&data, &fleet, addresses);
@@ -178,6 +185,7 @@ impl Dev {
             quic: self.quic,
             http: self.http,
             enrol: self.enrol,
+            pages: Some(config::Pages::development(self.pages)),
             segment_bytes_max: SEGMENT_BYTES,
             queue_punches_max: QUEUE_PUNCHES,
             retention_days: RETENTION_DAYS,
@@ -234,6 +242,7 @@ impl Dev {
             quic: vec![loopback],
             http: loopback,
             enrol: loopback,
+            pages: None,
             ca: target.join("authority/ca.pem"),
             server_certificate: target.join("server.pem"),
             server_key: target.join("server.key"),
@@ -364,6 +373,9 @@ fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
     println!("Changtong Gateway, development city in {}", data.display());
     println!("  devices   QUIC   {}   {} of them enrolled", addresses.quic, fleet.devices.len());
     println!("  enrolment HTTPS  {}", addresses.enrol);
+    if let Some(pages) = addresses.pages {
+        println!("  pages     HTTP   http://localhost:{}/", pages.port());
+    }
     println!("  metrics   HTTP   http://{}/metrics  /live  /ready", addresses.http);
     if let Some(control) = fleet.carriers.control {
         println!("  carriers  HTTPS  3 simulated; faults are switched at http://{control}/carriers");

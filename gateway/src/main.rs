@@ -13,6 +13,7 @@ mod http;
 mod orders;
 mod pki;
 mod policies;
+mod portal;
 mod process;
 mod quic;
 mod running;

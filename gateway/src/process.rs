@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) quic: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) enrol: SocketAddr,
+    /// Where citizens' pages are served; `None` for a gateway without pages.
+    pub(crate) pages: Option<config::Pages>,
     pub(crate) segment_bytes_max: u64,
     pub(crate) queue_punches_max: usize,
     pub(crate) retention_days: u32,
@@ -66,6 +68,14 @@ impl Settings {
         data.join("ledger")
     }
 
+    /// Where citizens get their trajectory from their carrier itself: name, Chinese name, address.
+    pub(crate) fn travel_pages(&self) -> Vec<[String; 3]> {
+        let page = |carrier: &config::Carrier| {
+            [carrier.name.clone(), carrier.name_zh.clone(), carrier.travel_page.clone()]
+        };
+        self.carriers.iter().map(page).collect()
+    }
+
     fn ledger(&self, keys: &Keys) -> LedgerConfig {
         LedgerConfig {
             directory: Self::ledger_path(&self.data),
@@ -84,12 +94,14 @@ pub(crate) struct Addresses {
     pub(crate) quic: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) enrol: SocketAddr,
+    pub(crate) pages: Option<SocketAddr>,
 }
 
 struct Sockets {
     quic: UdpSocket,
     http: TcpListener,
     enrol: TcpListener,
+    pages: Option<TcpListener>,
 }
 
 impl Sockets {
@@ -98,6 +110,7 @@ impl Sockets {
             quic: endpoint::bind(settings.quic)?,
             http: http::bind(settings.http)?,
             enrol: http::bind(settings.enrol)?,
+            pages: settings.pages.as_ref().map(|pages| http::bind(pages.listen)).transpose()?,
         })
     }
 
@@ -106,6 +119,7 @@ impl Sockets {
             quic: self.quic.local_addr()?,
             http: self.http.local_addr()?,
             enrol: self.enrol.local_addr()?,
+            pages: self.pages.as_ref().map(TcpListener::local_addr).transpose()?,
         })
     }
 }
@@ -132,7 +146,8 @@ pub(crate) fn run(
     let readiness = Readiness::default();
     let inbox = settings.sms.inbox();
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox))?;
-    let gateway = Gateway::start(settings, &keys, registry, sockets.quic, log.clone(), readiness.clone())?;
+    let sockets_of = (sockets.quic, sockets.pages);
+    let gateway = Gateway::start(settings, &keys, registry, sockets_of, log.clone(), readiness.clone())?;
     let admin = crate::admin::start(settings, &gateway.shared(), sockets.enrol)?;
     announce(&addresses)?;
 

@@ -1,8 +1,8 @@
 //! The parts of a running gateway: what is started, in which order, and how it ends. Each thread's work is elsewhere.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::carrier::Carriers;
 use actors::clock;
@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use crate::counter::Counter;
 use crate::fleet::Fleet;
 use crate::http::Readiness;
+use crate::portal::{self, Pages, Portal};
 use crate::process::{Admin, Settings, reload};
 use crate::quic::endpoint::{self, Front};
 use crate::quic::transport::{self, TlsFiles};
@@ -39,6 +40,7 @@ pub(crate) struct Gateway {
     registrar: RegistrarFront,
     queries: QueriesFront,
     carriers: Carriers,
+    pages: Option<Pages>,
     _watchdog: watchdog::Watchdog,
 }
 
@@ -47,7 +49,7 @@ impl Gateway {
         settings: &Settings,
         keys: &Arc<Keys>,
         registry: Registry,
-        socket: UdpSocket,
+        (socket, pages): (UdpSocket, Option<TcpListener>),
         ledger: LedgerHandle,
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
@@ -73,6 +75,24 @@ impl Gateway {
         let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
         let ask = trajectory::asking(queries.clone(), policy.clone());
         let sms = settings.sms.open(keys)?;
+        let pages = match (&settings.pages, pages, &sms) {
+            (Some(config), Some(listener), Some(sms)) => {
+                let portal = portal::Services {
+                    registrar: handle.clone(),
+                    queries: queries.clone(),
+                    sms: sms.clone(),
+                    codes: codes.clone(),
+                    keys: Arc::clone(keys),
+                    policy: policy.clone(),
+                    travel_pages: settings.travel_pages(),
+                    origin: config.origin(&listener)?,
+                };
+                let portal = Portal::new(portal, &registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+                Some(portal::start(portal, listener, config.tls()?)?)
+            }
+            (None, ..) | (_, None, _) => None,
+            (Some(_), Some(_), None) => anyhow::bail!("pages need a message service: nobody could sign in"),
+        };
         let counter = sms.map(|sms| Counter::new(handle.clone(), queries, sms));
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
@@ -100,7 +120,17 @@ impl Gateway {
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
         load_codes(admin.clone(), readiness)?;
-        Ok(Self { front, drain, codes, admin, registrar, queries: asking, carriers, _watchdog: watchdog })
+        Ok(Self {
+            front,
+            drain,
+            codes,
+            admin,
+            registrar,
+            queries: asking,
+            carriers,
+            pages,
+            _watchdog: watchdog,
+        })
     }
 
     pub(crate) fn shared(&self) -> Admin {
@@ -124,6 +154,9 @@ impl Gateway {
 
     pub(crate) fn stop(self) {
         self.drain.send_replace(true);
+        if let Some(Err(error)) = self.pages.map(Pages::stop) {
+            tracing::error!(error, "the pages ended badly");
+        }
         if let Err(error) = self.front.join() {
             tracing::error!(error, "the front ended");
         }

@@ -8,7 +8,6 @@ use ring::hmac;
 use super::SmsError;
 use super::bounded::Bounded;
 use crate::keys::Keys;
-use crate::registrar::FORM_S_MAX;
 use crate::registry::{Hash, Hasher, Phone};
 
 /// A code is good for five minutes …
@@ -17,8 +16,9 @@ pub const CODE_S_MAX: u32 = 5 * 60;
 pub const TRIES_MAX: u8 = 5;
 /// Tries of all codes of one phone in an hour: asking for new codes does not buy more guesses.
 pub const CHECKS_PER_HOUR_MAX: u16 = 15;
-/// A proven phone is good for as long as a form may be open.
-pub const PROVEN_S_MAX: u64 = FORM_S_MAX;
+/// A proven phone is good for as long as its session lasts: a code is shown every day, and a message for each would teach people to
+/// give codes away. Well below the 90 days after which a number may be somebody else's.
+pub const PROVEN_S_MAX: u64 = 30 * DAY_S as u64;
 /// Between two codes for one phone.
 const APART_S: u32 = 60;
 /// Phones of the last day: about 140 MB when full. Over 3,000 a second for five minutes would fill it with codes that are good.
@@ -60,7 +60,8 @@ impl std::fmt::Debug for SessionId {
     }
 }
 
-/// A phone of which a code has shown that it is in the hand of whoever is there. Only [`SmsCodes::check`] makes one.
+/// A phone of which a code has shown that it is in the hand of whoever is there. Only [`SmsCodes::check`] makes one, and a session's
+/// seal keeps it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProvenPhone {
     phone: Phone,
@@ -76,6 +77,11 @@ impl ProvenPhone {
     /// When it was proven, seconds since 1970 UTC.
     pub const fn at_s(&self) -> u64 {
         self.at_s
+    }
+
+    /// Out of a sealed session, which got it from a code.
+    pub(crate) fn from_session(phone: &Phone, at_s: u64) -> Self {
+        Self { phone: phone.clone(), at_s }
     }
 
     /// As if a code had been typed.

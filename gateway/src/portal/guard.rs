@@ -33,7 +33,8 @@ pub(crate) async fn guard(
     let mut response = if is_ours(&request) {
         next.call(request).await?.map_into_left_body()
     } else {
-        let refused = HttpResponse::build(StatusCode::FORBIDDEN).body("this form was not sent from our own page; open the page again\n");
+        let refused = HttpResponse::build(StatusCode::FORBIDDEN)
+            .body("this form was not sent from our own page; open the page again\n");
         request.into_response(refused).map_into_right_body()
     };
     let headers = response.headers_mut();

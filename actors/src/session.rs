@@ -1,0 +1,198 @@
+//! A citizen's session on the pages: one sealed cookie, so that a restart of the gateway signs nobody out and no table of sessions
+//! grows. It holds the session's number, the phone with the moment of its proof, and the view; whoever has no key reads nothing of it.
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::keys::Keys;
+use crate::registry::Phone;
+use crate::sms::{ProvenPhone, SessionId};
+
+/// A session without a proven phone: long enough to wait for a message and to fill in a form.
+const UNPROVEN_S_MAX: u64 = 24 * 3600;
+/// What a page's form brings back to show that it is ours.
+const FORM_TOKEN_BYTES: usize = 16;
+const VERSION: u8 = 1;
+const PHONE_DIGITS: usize = 11;
+const PLAIN_BYTES: usize = 1 + 16 + 8 + 8 + 1 + PHONE_DIGITS;
+
+/// Who visits.
+#[derive(Clone)]
+pub struct Session {
+    id: SessionId,
+    made_s: u64,
+    /// The phone that a code was asked for; whether it was proven is another matter.
+    pub phone: Option<Phone>,
+    /// The proof, once the code was typed.
+    pub proven: Option<ProvenPhone>,
+    /// Larger text and targets.
+    pub elder: bool,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session(…)")
+    }
+}
+
+impl Session {
+    /// Its number, to which a code by SMS is bound.
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The same visitor, signed in, under a new number: what was planted before the sign-in is worth nothing after it.
+    pub fn signed_in(self, before: &Self, phone: Phone, proven: ProvenPhone) -> Self {
+        Self { phone: Some(phone), proven: Some(proven), elder: before.elder, ..self }
+    }
+
+    /// The proof, if it is good at that moment.
+    pub fn proven(&self, now_s: u64) -> Option<&ProvenPhone> {
+        self.proven.as_ref().filter(|proven| proven.phone(now_s).is_some())
+    }
+}
+
+/// Seals and opens sessions.
+pub struct Sessions {
+    cookie: LessSafeKey,
+    forms: hmac::Key,
+    random: SystemRandom,
+}
+
+impl Sessions {
+    /// With keys of their own, made from the gateway's.
+    pub fn new(keys: &Keys) -> Self {
+        let made = |purpose: &[u8]| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, keys.field());
+            Zeroizing::new(*hmac::sign(&key, purpose).as_ref().first_chunk::<32>().expect("32 bytes"))
+        };
+        let cookie = UnboundKey::new(&AES_256_GCM, &*made(b"session cookies")).expect("32 bytes are a key");
+        let forms = hmac::Key::new(hmac::HMAC_SHA256, &*made(b"form tokens"));
+        Self { cookie: LessSafeKey::new(cookie), forms, random: SystemRandom::new() }
+    }
+
+    /// A new visitor's.
+    ///
+    /// # Panics
+    /// When the system gives no random bytes: nothing may be opened with guessable ones.
+    pub fn fresh(&self, now_s: u64) -> Session {
+        let mut id = [0; 16];
+        self.random.fill(&mut id).expect("the system gives random bytes");
+        Session { id: SessionId(id), made_s: now_s, phone: None, proven: None, elder: false }
+    }
+
+    /// The cookie's value: hexadecimal.
+    ///
+    /// # Panics
+    /// When the system gives no random bytes.
+    pub fn seal(&self, session: &Session) -> String {
+        let mut plain = Zeroizing::new(Vec::with_capacity(PLAIN_BYTES));
+        plain.push(VERSION);
+        plain.extend_from_slice(&session.id.0);
+        plain.extend_from_slice(&session.made_s.to_le_bytes());
+        plain.extend_from_slice(&session.proven.as_ref().map_or(0, ProvenPhone::at_s).to_le_bytes());
+        plain.push(u8::from(session.elder));
+        let phone = session.phone.as_ref().map_or("-----------", Phone::reveal);
+        plain.extend_from_slice(phone.as_bytes());
+        let mut nonce = [0; NONCE_LEN];
+        self.random.fill(&mut nonce).expect("the system gives random bytes");
+        let sealed = Nonce::assume_unique_for_key(nonce);
+        let tag = self.cookie.seal_in_place_separate_tag(sealed, Aad::empty(), &mut plain);
+        let tag = tag.expect("a session is short enough to be sealed");
+        hex::encode([&nonce[..], plain.as_slice(), tag.as_ref()].concat())
+    }
+
+    /// Reads a cookie; `None` for one that is not ours, damaged, or over.
+    pub fn open(&self, value: &str, now_s: u64) -> Option<Session> {
+        let bytes = hex::decode(value).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
+        let mut sealed = Zeroizing::new(sealed.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let plain: &[u8] = self.cookie.open_in_place(nonce, Aad::empty(), &mut sealed).ok()?;
+        let (&[VERSION], plain) = plain.split_first_chunk::<1>()? else { return None };
+        let (id, plain) = plain.split_first_chunk::<16>()?;
+        let (made_s, plain) = plain.split_first_chunk::<8>()?;
+        let (proven_s, plain) = plain.split_first_chunk::<8>()?;
+        let (&[elder], digits) = plain.split_first_chunk::<1>()?;
+        let (made_s, proven_s) = (u64::from_le_bytes(*made_s), u64::from_le_bytes(*proven_s));
+        let phone = std::str::from_utf8(digits).ok().and_then(Phone::parse);
+        let proven = match (&phone, proven_s) {
+            (None, _) | (Some(_), 0) => None,
+            (Some(phone), at_s) => Some(ProvenPhone::from_session(phone, at_s)),
+        };
+        let session = Session { id: SessionId(*id), made_s, phone, proven, elder: elder == 1 };
+        let over = session.proven(now_s).is_none() && now_s.saturating_sub(made_s) > UNPROVEN_S_MAX;
+        (!over).then_some(session)
+    }
+
+    /// What the session's forms carry: another site cannot know it. Hexadecimal.
+    pub fn form_token(&self, session: &Session) -> String {
+        hex::encode(&hmac::sign(&self.forms, &session.id.0).as_ref()[..FORM_TOKEN_BYTES])
+    }
+
+    /// Whether a form came from a page of that session.
+    pub fn is_form_of(&self, session: &Session, token: &str) -> bool {
+        self.form_token(session).as_bytes().ct_eq(token.as_bytes()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sms::PROVEN_S_MAX;
+
+    fn sessions() -> (tempfile::TempDir, Sessions) {
+        let directory = tempfile::tempdir().unwrap();
+        Keys::init(&directory.path().join("keys")).unwrap();
+        let sessions = Sessions::new(&Keys::load(&directory.path().join("keys")).unwrap());
+        (directory, sessions)
+    }
+
+    #[test]
+    fn a_cookie_opens_to_what_was_sealed_and_hides_it() {
+        let (_directory, sessions) = sessions();
+        let phone = Phone::parse("16300000007").unwrap();
+        let mut session = sessions.fresh(1_000);
+        session.phone = Some(phone.clone());
+        session.proven = Some(ProvenPhone::for_tests(&phone, 2_000));
+        session.elder = true;
+        let value = sessions.seal(&session);
+        assert_ne!(
+            value,
+            sessions.seal(&session),
+            "two cookies of one session cannot be told to belong together"
+        );
+        assert!(!value.contains(&hex::encode("16300000007")));
+        let read = sessions.open(&value, 3_000).unwrap();
+        assert_eq!((read.id(), read.elder), (session.id(), true));
+        assert!(read.phone == Some(phone) && read.proven == session.proven);
+        assert!(read.proven(2_000 + PROVEN_S_MAX).is_some() && read.proven(2_001 + PROVEN_S_MAX).is_none());
+    }
+
+    #[test]
+    fn a_cookie_that_is_foreign_changed_or_over_opens_nothing() {
+        let (_directory, sessions) = sessions();
+        let (_other, others) = self::sessions();
+        let value = sessions.seal(&sessions.fresh(1_000));
+        assert!(others.open(&value, 1_000).is_none(), "another gateway's");
+        assert!(sessions.open(&value, 1_001 + UNPROVEN_S_MAX).is_none(), "over");
+        for at in (0..value.len()).step_by(7) {
+            let mut changed = value.clone().into_bytes();
+            changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
+            assert!(sessions.open(std::str::from_utf8(&changed).unwrap(), 1_000).is_none(), "byte {at}");
+            assert!(sessions.open(&value[..at], 1_000).is_none(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_forms_token_is_its_sessions() {
+        let (_directory, sessions) = sessions();
+        let (mine, other) = (sessions.fresh(1), sessions.fresh(1));
+        let token = sessions.form_token(&mine);
+        assert!(sessions.is_form_of(&mine, &token));
+        assert!(!sessions.is_form_of(&other, &token) && !sessions.is_form_of(&mine, ""));
+    }
+}

@@ -1,0 +1,50 @@
+//! `[pages]`: where citizens' pages are served, and under which name. Without the section there are none.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::Deserialize;
+
+/// The pages as the file has them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pages {
+    pub(crate) listen: SocketAddr,
+    /// The name in links and on printed codes.
+    pub(crate) host: Option<String>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl Pages {
+    /// Plain HTTP on this machine, for development.
+    pub(crate) const fn development(listen: SocketAddr) -> Self {
+        Self { listen, host: None, certificate: None, key: None }
+    }
+
+    /// What links begin with.
+    pub(crate) fn origin(&self, listener: &TcpListener) -> anyhow::Result<String> {
+        match &self.host {
+            Some(host) => Ok(format!("https://{host}")),
+            None => Ok(format!("http://localhost:{}", listener.local_addr()?.port())),
+        }
+    }
+
+    /// `None` for plain HTTP, which only this machine may ask for.
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<rustls::ServerConfig>> {
+        let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {
+            if self.listen.ip().is_loopback() && self.certificate.is_none() && self.key.is_none() {
+                return Ok(None);
+            }
+            bail!("pages need a certificate and a key; plain HTTP is for this machine alone");
+        };
+        let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
+        let chain = CertificateDer::pem_slice_iter(&read(certificate)?).collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_slice(actors::keys::read_secret(key)?.as_bytes())?;
+        let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+        Ok(Some(config))
+    }
+}

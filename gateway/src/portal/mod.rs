@@ -1,0 +1,152 @@
+//! The citizens' pages and what staff see: actix-web over rustls, templates compiled in, no script needed but for the rotation of a
+//! code and the camera. Pages call the same handles as devices; nothing here decides anything.
+
+mod guard;
+mod layout;
+mod sign_in;
+mod statics;
+mod visitor;
+mod words;
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use actors::codes::Codes;
+use actors::front::{self, FrontHandle};
+use actors::keys::Keys;
+use actors::policy::PolicyInEffect;
+use actors::query::Queries;
+use actors::registrar::{Registrar, RegistrarHandle};
+use actors::registry::{Registry, RegistryError};
+use actors::session::Sessions;
+use actors::sms::Sms;
+use anyhow::Context;
+
+/// Readers of the registry beside its writer: as many as pages are rendered at once.
+const READERS_MAX: usize = 4;
+/// Phones on a slow network; more are refused by the system's queue.
+const CONNECTIONS_MAX: usize = 10_000;
+/// Whoever is slower with a request's head is no browser.
+const REQUEST: Duration = Duration::from_secs(10);
+/// A phone that keeps its connection to the next rotation of its code.
+const KEEP_ALIVE: Duration = Duration::from_secs(45);
+
+/// What pages work with.
+pub(crate) struct Portal {
+    pub(crate) registrar: RegistrarHandle,
+    pub(crate) queries: Queries,
+    pub(crate) sms: Sms,
+    pub(crate) sessions: Sessions,
+    pub(crate) codes: Codes,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) policy: PolicyInEffect,
+    /// Where citizens get their trajectory from their carrier itself: name, Chinese name, address.
+    pub(crate) travel_pages: Vec<[String; 3]>,
+    /// `https://HOST`, as printed on places' codes.
+    pub(crate) origin: String,
+    readers: Mutex<Vec<Registry>>,
+}
+
+/// What the process hands over.
+pub(crate) struct Services {
+    pub(crate) registrar: RegistrarHandle,
+    pub(crate) queries: Queries,
+    pub(crate) sms: Sms,
+    pub(crate) codes: Codes,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) policy: PolicyInEffect,
+    pub(crate) travel_pages: Vec<[String; 3]>,
+    pub(crate) origin: String,
+}
+
+impl Portal {
+    /// Opens the readers beside that registry.
+    pub(crate) fn new(services: Services, registry: &Registry) -> Result<Self, RegistryError> {
+        let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin } = services;
+        let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
+        let sessions = Sessions::new(&keys);
+        let readers = Mutex::new(readers);
+        Ok(Self { registrar, queries, sms, sessions, codes, keys, policy, travel_pages, origin, readers })
+    }
+
+    /// Reads the registry as the registrar sees it; what would write fails. Short: it runs on the pages' own thread.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Registrar<'_>) -> T) -> Option<T> {
+        let mut registry = self.lock().pop()?;
+        let result = work(&Registrar::new(&mut registry, &self.codes, self.policy.get()));
+        self.lock().push(registry);
+        Some(result)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Registry>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The running pages.
+pub(crate) struct Pages {
+    server: ServerHandle,
+    front: FrontHandle,
+}
+
+impl Pages {
+    /// Lets requests under way come to their end, and ends the thread.
+    pub(crate) fn stop(self) -> Result<(), String> {
+        // The stop is ordered at once; its future only waits for it.
+        drop(self.server.stop(true));
+        self.front.join()
+    }
+}
+
+/// Every page's path. What is not here does not exist.
+fn routes(config: &mut web::ServiceConfig) {
+    config.configure(sign_in::routes).configure(statics::routes);
+}
+
+/// Serves the pages on a thread of their own. Without TLS only on loopback, in development.
+pub(crate) fn start(
+    portal: Portal,
+    listener: TcpListener,
+    tls: Option<rustls::ServerConfig>,
+) -> anyhow::Result<Pages> {
+    let portal = web::Data::new(portal);
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let front = front::spawn("pages", move || async move {
+        let app = move || {
+            App::new()
+                .app_data(portal.clone())
+                .app_data(web::FormConfig::default().limit(guard::BODY_BYTES_MAX))
+                .app_data(web::PayloadConfig::new(guard::BODY_BYTES_MAX))
+                .wrap(from_fn(guard::guard))
+                .configure(routes)
+                .default_service(web::to(statics::missing))
+        };
+        let server = HttpServer::new(app)
+            .workers(1)
+            .max_connections(CONNECTIONS_MAX)
+            .client_request_timeout(REQUEST)
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(2)
+            .disable_signals();
+        let server = match tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls),
+            None => server.listen(listener),
+        };
+        match server {
+            Ok(server) => {
+                let server = server.run();
+                if sender.send(server.handle()).is_ok()
+                    && let Err(error) = server.await
+                {
+                    tracing::error!(%error, "the pages ended");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the pages cannot listen"),
+        }
+    })?;
+    let server = receiver.recv().context("starting the pages")?;
+    Ok(Pages { server, front })
+}

@@ -1,0 +1,36 @@
+//! What every browser may have: style, icon, scripts. Compiled in; a change of content changes its tag, so a browser keeps what it has.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::layout;
+use super::visitor::Visitor;
+
+const STYLE: &str = include_str!("../../pages/style.css");
+const ICON: &str = include_str!("../../pages/icon.svg");
+
+/// Name, type, content.
+const FILES: &[(&str, &str, &str)] =
+    &[("style.css", "text/css; charset=utf-8", STYLE), ("icon.svg", "image/svg+xml", ICON)];
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.route("/s/{name}", web::get().to(file));
+}
+
+async fn file(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
+    let Some((_, kind, content)) = FILES.iter().find(|(known, ..)| *known == name.as_str()) else {
+        return HttpResponse::NotFound().finish();
+    };
+    let digest = ring::digest::digest(&ring::digest::SHA256, content.as_bytes());
+    let tag = format!("\"{}\"", hex::encode(&digest.as_ref()[..8]));
+    let known =
+        request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header((header::ETAG, tag)).insert_header((header::CACHE_CONTROL, "public, max-age=3600"));
+    if known { answer.finish() } else { answer.content_type(*kind).body(*content) }
+}
+
+/// There is no such page.
+pub(super) async fn missing(visitor: Visitor) -> HttpResponse {
+    visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "missing-title", &layout::wrong("missing"))
+}

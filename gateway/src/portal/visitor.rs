@@ -1,0 +1,134 @@
+//! Who visits a page: the sealed session of the cookie, or a new one. Every page gets one of these, and every form is checked against
+//! it before anything is read of it.
+
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actors::clock;
+use actors::session::Session;
+use actors::sms::ProvenPhone;
+use maud::Markup;
+
+use super::Portal;
+use super::layout::{self, Frame};
+
+/// Only this origin sends it, only over TLS or on this machine, and no script sees it.
+const COOKIE: &str = "__Host-session";
+
+/// The visitor of one request.
+pub(crate) struct Visitor {
+    pub(crate) portal: web::Data<Portal>,
+    pub(crate) session: Session,
+    pub(crate) now_s: u64,
+    /// Where the request comes from.
+    pub(crate) client: IpAddr,
+    /// Whether the browser has the session as it is now.
+    kept: bool,
+}
+
+impl FromRequest for Visitor {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let portal = request.app_data::<web::Data<Portal>>().expect("every page has the portal").clone();
+        let now_s = clock::now_ms() / 1000;
+        let cookie = request.cookie(COOKIE);
+        let known = cookie.and_then(|cookie| portal.sessions.open(cookie.value(), now_s));
+        let kept = known.is_some();
+        let session = known.unwrap_or_else(|| portal.sessions.fresh(now_s));
+        let client = request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.ip());
+        ready(Ok(Self { portal, session, now_s, client, kept }))
+    }
+}
+
+impl Visitor {
+    /// The proof of the phone, if the visitor is signed in.
+    pub(crate) fn proven(&self) -> Option<&ProvenPhone> {
+        self.session.proven(self.now_s)
+    }
+
+    /// What every form of this visitor carries in its hidden field `token`.
+    pub(crate) fn token(&self) -> String {
+        self.portal.sessions.form_token(&self.session)
+    }
+
+    /// The hidden field of a form.
+    pub(crate) fn field(&self) -> Markup {
+        maud::html! { input type="hidden" name="token" value=(self.token()); }
+    }
+
+    /// Whether a form with that token is one of this visitor's.
+    pub(crate) fn sent(&self, token: &str) -> bool {
+        self.portal.sessions.is_form_of(&self.session, token)
+    }
+
+    /// The frame of a page for this visitor.
+    pub(crate) fn frame(&self) -> Frame {
+        Frame { elder: self.session.elder, signed_in: self.proven().is_some(), ..Frame::default() }
+    }
+
+    /// Changes the session; the browser gets it with the answer.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Session)) {
+        change(&mut self.session);
+        self.kept = false;
+    }
+
+    /// Answers with a page.
+    pub(crate) fn page(&self, frame: Frame, title: &str, body: &Markup) -> HttpResponse {
+        self.page_with(StatusCode::OK, frame, title, body)
+    }
+
+    /// Answers with a page and a status.
+    pub(crate) fn page_with(
+        &self,
+        status: StatusCode,
+        frame: Frame,
+        title: &str,
+        body: &Markup,
+    ) -> HttpResponse {
+        let mut answer = HttpResponse::build(status);
+        self.keep(&mut answer);
+        answer.content_type("text/html; charset=utf-8").body(layout::page(frame, title, body).into_string())
+    }
+
+    /// Sends the browser to another page of ours, by GET.
+    pub(crate) fn go(&self, path: &str) -> HttpResponse {
+        let mut answer = HttpResponse::SeeOther();
+        self.keep(&mut answer);
+        answer.insert_header((header::LOCATION, path)).finish()
+    }
+
+    /// Forgets the session in this browser.
+    pub(crate) fn leave(&self, path: &str) -> HttpResponse {
+        let mut gone = cookie(String::new());
+        gone.make_removal();
+        HttpResponse::SeeOther().cookie(gone).insert_header((header::LOCATION, path)).finish()
+    }
+
+    /// A form that is not this visitor's: too old, or another site's.
+    pub(crate) fn stale(&self) -> HttpResponse {
+        self.page_with(StatusCode::FORBIDDEN, self.frame(), "stale-title", &layout::wrong("stale"))
+    }
+
+    fn keep(&self, answer: &mut HttpResponseBuilder) {
+        if !self.kept {
+            answer.cookie(cookie(self.portal.sessions.seal(&self.session)));
+        }
+    }
+}
+
+fn cookie(value: String) -> Cookie<'static> {
+    Cookie::build(COOKIE, value)
+        .path("/")
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .max_age(Duration::seconds(actors::sms::PROVEN_S_MAX as i64))
+        .finish()
+}
