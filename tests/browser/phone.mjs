@@ -1,0 +1,114 @@
+// A citizen's phone: a browser of its own, small, with everything watched that a page may not do. One Chromium runs for all tests;
+// each phone is a context that shares nothing with another.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { PAGES, message } from "./city.mjs";
+import { look } from "./measure.mjs";
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const SMALL = { width: 360, height: 640 };
+/** A page of ours comes from this machine; whatever takes longer does not come. */
+const PATIENCE_MS = 15_000;
+
+let shared;
+const sessions = new Map();
+
+/** Starts Chromium with its own empty profile. */
+export async function launch(extra = []) {
+  const profile = await mkdtemp(join(tmpdir(), "changtong-browser-"));
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  const args = [...FLAGS, `--disk-cache-dir=${profile}`, ...extra];
+  const browser = await chromium.launch({ executablePath, args, headless: true });
+  browser.on("disconnected", () => rm(profile, { recursive: true, force: true }));
+  return browser;
+}
+
+export async function begin() {
+  shared = await launch();
+}
+
+export async function end() {
+  await shared?.close();
+}
+
+/**
+ * Opens a phone, signed in as `person` if there is one. `script: false` has no JavaScript, `font: 2` is somebody who reads letters
+ * of twice the size, `elder` has switched to large text.
+ */
+export async function phone(t, options = {}) {
+  const { person, elder = false, script = true, font = 1, browser = shared, ...rest } = options;
+  const context = await browser.newContext({ viewport: SMALL, locale: "zh-CN", javaScriptEnabled: script, ...rest });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const known = person && sessions.get(person.phone);
+  if (known) await context.addCookies(known);
+  const page = await context.newPage();
+  const it = { context, page, elder, font, script, wrong: [], bytes: 0, requests: 0 };
+  await watch(it);
+  it.go = (path) => page.goto(PAGES + path);
+  it.look = (name) => look(it, name);
+  it.says = (text) => page.getByText(text).first().waitFor();
+  t.after(() => close(it));
+  if (font !== 1) {
+    await it.devtools.send("Page.setFontSizes", { fontSizes: { standard: 16 * font, fixed: 13 * font } });
+  }
+  if (person && !known) {
+    await it.go("/in");
+    await signIn(it, person);
+    sessions.set(person.phone, await context.cookies());
+  }
+  if (elder) {
+    await it.go("/");
+    await page.getByRole("button", { name: "大字版" }).click();
+    await page.locator("html.elder").waitFor();
+  }
+  return it;
+}
+
+/** From the form for the phone's number to wherever the visitor wanted to go. */
+export async function signIn({ page }, person) {
+  await page.getByLabel("手机号码").fill(person.phone);
+  await page.getByRole("button", { name: "获取验证码" }).click();
+  await page.getByLabel("验证码").fill(await message(person.phone));
+  await Promise.all([page.waitForURL((url) => !url.pathname.startsWith("/in")), page.getByRole("button", { name: "登录" }).click()]);
+}
+
+async function watch(it) {
+  const { context, page, wrong } = it;
+  // An answer that is a refusal is looked at by the test that provoked it.
+  const refused = /^Failed to load resource: the server responded with a status of 4/;
+  page.on("console", (said) => {
+    if (["error", "warning"].includes(said.type()) && !refused.test(said.text())) wrong.push(`console: ${said.text()}`);
+  });
+  page.on("pageerror", (error) => wrong.push(`script: ${error.message}`));
+  context.on("request", (request) => {
+    const url = new URL(request.url());
+    if (url.origin !== PAGES && !["data:", "blob:"].includes(url.protocol)) wrong.push(`asked ${url.origin}`);
+  });
+  it.devtools = await context.newCDPSession(page);
+  await it.devtools.send("Network.enable");
+  it.devtools.on("Network.loadingFinished", ({ encodedDataLength }) => {
+    it.bytes += encodedDataLength;
+    it.requests += 1;
+  });
+}
+
+async function close(it) {
+  const cookies = (await it.context.cookies()).map((cookie) => cookie.name);
+  const stored = it.page.isClosed() ? 0 : await it.page.evaluate(() => localStorage.length + sessionStorage.length).catch(() => 0);
+  await it.context.close();
+  assert.deepEqual(it.wrong, [], "a page did what it may not");
+  assert.deepEqual(cookies.filter((name) => name !== "__Host-session"), [], "no cookie but the session");
+  assert.equal(stored, 0, "nothing is stored in the browser");
+}
