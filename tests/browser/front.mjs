@@ -102,7 +102,7 @@ test("every answer keeps other sites, frames and scripts out", async (t) => {
     assert.ok(!/unsafe|\*/.test(headers["content-security-policy"]), path);
     assert.match(headers["strict-transport-security"], /max-age=\d{7,}/, path);
     assert.equal(headers["x-content-type-options"], "nosniff", path);
-    assert.equal(headers["referrer-policy"], "no-referrer", path);
+    assert.equal(headers["referrer-policy"], "same-origin", path);
     assert.match(headers["cache-control"], path.startsWith("/s/") ? /public/ : /no-store/, path);
   }
 });
