@@ -16,6 +16,7 @@ pub const ASKING_MAX: usize = 16;
 
 /// Where the receipts are.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(id = "queries")]
 pub struct Options {
     /// Consent receipts to ask with while people come: a file with the text of one QR code a line
     #[arg(long)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use protocol::{Basis, Class, CodeId, Colour};
 
 use super::*;
+use crate::holders::{Allowed, ImportReport, Turns, import};
 use crate::keys::Keys;
 use crate::policy::{DEVELOPMENT, PolicyInEffect};
 use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
@@ -15,7 +16,8 @@ use crate::sms::ProvenPhone;
 use crate::supervisor::RestartPolicy;
 
 struct Bench {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+    keys: Keys,
     registry: Arc<Mutex<Registry>>,
     codes: Codes,
     handle: RegistrarHandle,
@@ -34,7 +36,7 @@ fn bench(fault: Option<Fault>) -> Bench {
     let config = RegistrarConfig { fault, restarts, signing_pkcs8: keys.signing_pkcs8().to_vec().into() };
     let (handle, front) =
         RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy, config).unwrap();
-    Bench { _directory: directory, registry, codes, handle, front }
+    Bench { directory, keys, registry, codes, handle, front }
 }
 
 fn form(n: u32) -> Form {
@@ -293,5 +295,39 @@ fn who_comes_when_too_many_wait_is_told_so() {
         done
     });
     assert_eq!(done, handle::ACTS_MAX);
+    bench.front.stop().unwrap();
+}
+
+/// The registry between two who want it.
+struct Shared<'a>(&'a Bench);
+
+impl Turns for Shared<'_> {
+    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T {
+        work(&mut self.0.registry.lock().unwrap())
+    }
+}
+
+#[test]
+fn an_import_lets_others_have_their_turn() {
+    let bench = bench(None);
+    let (csv, rejects) =
+        (bench.directory.path().join("holders.csv"), bench.directory.path().join("rejects.csv"));
+    let mut text = "name,document_kind,document,phone,district,colour,basis,until,qr_text\n".to_owned();
+    for n in 1000..7000 {
+        text.push_str(&format!("Canary,passport,CANARY{n},163{n:08},360102,green,declared,,EARLIER-{n}\n"));
+    }
+    std::fs::write(&csv, text).unwrap();
+    let allowed = Allowed { sha256: crate::holders::sha256(&csv).unwrap(), colours: false };
+    let mut taken = 0;
+    let mut progress = |_: &ImportReport| {
+        bench.handle.act_blocking(move |registrar| registrar.submit(&form(taken), NOW_S)).unwrap();
+        taken += 1;
+    };
+    let files = (csv.as_path(), rejects.as_path());
+    let report =
+        import(&mut Shared(&bench), &bench.keys, &bench.codes, files, &allowed, &mut progress).unwrap();
+    assert_eq!((report.people, report.rejected), (6000, 0));
+    assert!(taken >= 3, "{taken} forms were taken in between");
+    assert_eq!(bench.codes.len(), 6000 + taken as usize);
     bench.front.stop().unwrap();
 }
