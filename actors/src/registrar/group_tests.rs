@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::{Basis, Class, CodeId, Colour};
@@ -154,6 +154,81 @@ fn a_panic_between_the_steps_of_a_form_undoes_all_of_them() {
     bench.front.stop().unwrap();
 }
 
+/// One in seven steps panics, whosever form it is. Nobody is told "done" about what is not, and a form that is told "failed" is none.
+#[test]
+fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
+    let seed = crate::clock::now_ms();
+    println!("seed {seed}");
+    let random = Mutex::new(fastrand::Rng::with_seed(seed));
+    let panics = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&panics);
+    let fault: Fault = Arc::new(move |step| {
+        if step == "person" && random.lock().unwrap_or_else(PoisonError::into_inner).u8(..7) == 0 {
+            told.fetch_add(1, Ordering::Relaxed);
+            panic!("told to");
+        }
+    });
+    let bench = bench(Some(fault));
+    let (tasks, forms) = (16, 40);
+    let failed: usize = run(async {
+        let tasks: Vec<_> = (0..tasks)
+            .map(|task| {
+                let handle = bench.handle.clone();
+                tokio::spawn(async move {
+                    let mut failed = 0;
+                    for n in (0..forms).map(|form| task * forms + form) {
+                        // Sent until it is done, as whoever is told "failed" does.
+                        loop {
+                            match handle.act(move |registrar| registrar.submit(&form(n), NOW_S)).await {
+                                Ok(taken) if taken.is_new => break,
+                                Err(RegistrarError::Failed) => failed += 1,
+                                other => panic!("form {n}: {other:?}"),
+                            }
+                        }
+                    }
+                    failed
+                })
+            })
+            .collect();
+        let mut failed = 0;
+        for task in tasks {
+            failed += task.await.unwrap();
+        }
+        failed
+    });
+    let panics = panics.load(Ordering::Relaxed);
+    assert!(panics > 20, "{panics} panics");
+    assert_eq!(failed, panics, "each cost its own act, and no other");
+    let restarts = usize::try_from(bench.handle.restarts()).unwrap();
+    assert!(restarts > 0 && restarts <= panics, "{restarts} restarts of {panics} panics are counted");
+    let registry = bench.registry.lock().unwrap();
+    assert_eq!(registry.people().unwrap(), u64::from(tasks * forms));
+    assert_eq!(bench.codes.len() as u64, u64::from(tasks * forms));
+    registry.for_each_code(|code, entry| assert_eq!(bench.codes.get(code), Some(entry))).unwrap();
+    drop(registry);
+    bench.front.stop().unwrap();
+}
+
+/// Setting and clearing go the same way: when the caller hears of it, memory has it, red or green.
+#[test]
+fn green_comes_back_as_fast_as_red_is_set() {
+    let bench = bench(None);
+    let by = || crate::operators::Signed { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
+    let until = crate::trajectory::days_after(crate::trajectory::day_of(NOW_S), 7);
+    let code = run(bench.handle.act(|registrar| registrar.submit(&form(1), NOW_S))).unwrap().code;
+    let shown = || bench.codes.get(code).unwrap().colour();
+    assert_eq!(shown(), Colour::Green);
+    for _ in 0..50 {
+        let red = run(bench.handle.act(move |registrar| {
+            registrar.add_cause(code, crate::policy::CauseKind::Diagnosis, &by(), until, NOW_S)
+        }));
+        assert_eq!(shown(), Colour::Red);
+        run(bench.handle.act(move |registrar| registrar.clear_cause(red.unwrap(), &by(), NOW_S))).unwrap();
+        assert_eq!(shown(), Colour::Green, "no later than red was");
+    }
+    bench.front.stop().unwrap();
+}
+
 #[test]
 fn green_comes_back_by_the_clock_without_being_asked() {
     let bench = bench(None);
@@ -171,6 +246,24 @@ fn green_comes_back_by_the_clock_without_being_asked() {
         }
     };
     run(async { tokio::time::timeout(end, green).await }).expect("the clock turns every second");
+    bench.front.stop().unwrap();
+}
+
+/// Retention does not wait for the next query: in a quiet city there is none.
+#[test]
+fn answers_whose_time_is_over_are_forgotten_without_another_query() {
+    let bench = bench(None);
+    let phone = form(1).person.phone;
+    let day = |text: &str| text.parse::<jiff::civil::Date>().unwrap();
+    let stay = crate::policy::Stay { area: "hubei".to_owned(), last_day: day("2020-02-20") };
+    let is_kept = || bench.registry.lock().unwrap().stay_of(&phone, NOW_S).unwrap().is_some();
+    bench.registry.lock().unwrap().keep_stay(&phone, &stay, NOW_S + 60).unwrap();
+    let gone = async {
+        while is_kept() {
+            tokio::task::yield_now().await;
+        }
+    };
+    run(async { tokio::time::timeout(Duration::from_secs(30), gone).await }).expect("2020 is over");
     bench.front.stop().unwrap();
 }
 
