@@ -359,3 +359,4 @@ mod another_policy;
 mod decisions;
 mod leaving;
 mod signin;
+mod traps;

@@ -3,6 +3,7 @@
 
 use protocol::CodeId;
 use rusqlite::{OptionalExtension, params};
+use zeroize::Zeroizing;
 
 use super::{DocumentNumber, Phone, Registry, RegistryError};
 
@@ -68,9 +69,21 @@ impl Registry {
             .prepare_cached("DELETE FROM leftovers WHERE until_s <= ?1")?
             .execute([now_s as i64])?;
         let hash = self.document_hash(document);
-        let sql =
-            "UPDATE causes SET code = ?2 WHERE id IN (SELECT cause FROM leftovers WHERE document_hash = ?1)";
-        self.connection.prepare_cached(sql)?.execute(params![hash, code.get() as i64])?;
+        let sql = "SELECT id, code, evidence FROM causes
+            WHERE id IN (SELECT cause FROM leftovers WHERE document_hash = ?1)";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let rows = query.query_map([hash], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let causes: Vec<(i64, i64, Option<Vec<u8>>)> = rows.collect::<Result<_, _>>()?;
+        for (id, old, sealed) in causes {
+            // What a cause rests on is sealed for its code.
+            let moved = |sealed: Vec<u8>| {
+                let plain = self.sealer.open(old as u64, &sealed).map(Zeroizing::new);
+                self.sealer.seal(code.get(), &plain.ok_or(RegistryError::Damaged { what: "evidence" })?)
+            };
+            let evidence = sealed.map(moved).transpose()?;
+            let sql = "UPDATE causes SET code = ?2, evidence = ?3 WHERE id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![id, code.get() as i64, evidence])?;
+        }
         self.connection.prepare_cached("DELETE FROM leftovers WHERE document_hash = ?1")?.execute([hash])?;
         Ok(())
     }
