@@ -379,3 +379,4 @@ mod another_policy;
 mod decisions;
 mod leaving;
 mod signin;
+mod traps;
