@@ -1,0 +1,90 @@
+//! The modification of what is registered: of the visitor's own code, or of a ward's. The document stays; the travel module and the
+//! rule of the field "history" are those of an application.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use maud::html;
+
+use super::form::{self, Fields, Subject};
+use super::holdings::Holding;
+use super::layout::wrong;
+use super::sheet::Sheet;
+use super::sign_in;
+use super::travel::Page;
+use super::visitor::Visitor;
+use super::words::{both, zh};
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/modify", web::get().to(choose))
+        .route("/modify/{code}", web::get().to(show))
+        .route("/modify/{code}", web::post().to(send));
+}
+
+/// Where the holding is modified.
+pub(crate) fn path(visitor: &Visitor, holding: &Holding) -> String {
+    Page::Modify(visitor.number_of(holding.code)).form_path().unwrap_or_default()
+}
+
+/// Whose information: the only one's at once.
+async fn choose(visitor: Visitor) -> HttpResponse {
+    if visitor.proven().is_none() {
+        return sign_in::first(&visitor, "/modify");
+    }
+    let Some(holdings) = visitor.holdings() else { return form::busy_page(&visitor, "modify-title") };
+    match &holdings[..] {
+        [] => visitor.go("/confirm"),
+        [only] => visitor.go(&path(&visitor, only)),
+        several => {
+            let body = html! {
+                p { (both("modify-whose")) }
+                @for holding in several {
+                    a.button.quiet href=(path(&visitor, holding)) {
+                        (holding.masked_name) @if holding.guardian.is_some() { " · " (zh("modify-ward")) }
+                    }
+                }
+            };
+            visitor.page(visitor.frame(), "modify-title", &body)
+        }
+    }
+}
+
+async fn show(visitor: Visitor, code: web::Path<String>) -> HttpResponse {
+    match subject(&visitor, &code) {
+        Ok(subject) => form::show(&visitor, &subject, StatusCode::OK, &[]),
+        Err(answer) => answer,
+    }
+}
+
+async fn send(visitor: Visitor, code: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
+    if !visitor.sent(&fields.token) {
+        return visitor.stale();
+    }
+    match subject(&visitor, &code) {
+        Ok(subject) => form::send(visitor, subject, &fields).await,
+        Err(answer) => answer,
+    }
+}
+
+/// Whom the path names within this session: in another it names nobody.
+fn subject(visitor: &Visitor, code: &str) -> Result<Subject, HttpResponse> {
+    let Some(proven) = visitor.proven() else { return Err(sign_in::first(visitor, "/modify")) };
+    let busy = || form::busy_page(visitor, "modify-title");
+    let holdings = visitor.holdings().ok_or_else(busy)?;
+    let page = Page::parse(&format!("modify-{code}"));
+    let named = |holding: &&Holding| page == Some(Page::Modify(visitor.number_of(holding.code)));
+    let Some(holding) = holdings.iter().find(named) else {
+        let (status, body) = (StatusCode::NOT_FOUND, wrong("modify-nobody"));
+        return Err(visitor.page_with(status, visitor.frame(), "modify-title", &body));
+    };
+    let person = visitor.portal.read(|registrar| registrar.person_of(holding.code, proven, visitor.now_s));
+    let person = person.and_then(Result::ok).ok_or_else(busy)?;
+    let sheet = Sheet {
+        title: "modify-title",
+        above: html! { p.hint { (both("modify-what")) } },
+        send: "modify-send",
+        registered: Fields::of(&person),
+    };
+    let page = Page::Modify(visitor.number_of(holding.code));
+    Ok(Subject { page, document: Some(person.document), guardian: holding.guardian, sheet })
+}
