@@ -85,7 +85,7 @@ async fn send_ward(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse 
 /// A guardian has an own code first.
 fn ward(visitor: &Visitor) -> Result<Subject, HttpResponse> {
     let Some(holdings) = visitor.holdings() else { return Err(form::busy_page(visitor, "ward-title")) };
-    let Some(guardian) = holdings.iter().find(|holding| holding.guardian.is_none()) else {
+    let Some(guardian) = holdings.iter().find(|holder| !holder.is_ward) else {
         let body = html! { (wrong("ward-first")) a.button href="/apply" { (zh("apply-title")) } };
         return Err(visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "ward-title", &body));
     };

@@ -8,12 +8,14 @@ mod guard;
 mod holdings;
 mod layout;
 mod modify;
+mod qr;
 mod sheet;
 mod sign_in;
 mod statics;
 mod travel;
 mod travels;
 mod visitor;
+mod when;
 mod words;
 
 use std::net::TcpListener;

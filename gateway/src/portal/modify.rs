@@ -3,10 +3,10 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use actors::registry::Holder;
 use maud::html;
 
 use super::form::{self, Fields, Subject};
-use super::holdings::Holding;
 use super::layout::wrong;
 use super::sheet::Sheet;
 use super::sign_in;
@@ -21,9 +21,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/modify/{code}", web::post().to(send));
 }
 
-/// Where the holding is modified.
-pub(crate) fn path(visitor: &Visitor, holding: &Holding) -> String {
-    Page::Modify(visitor.number_of(holding.code)).form_path().unwrap_or_default()
+/// Where the holder's information is modified.
+pub(crate) fn path(visitor: &Visitor, holder: &Holder) -> String {
+    Page::Modify(visitor.number_of(holder.code)).form_path().unwrap_or_default()
 }
 
 /// Whose information: the only one's at once.
@@ -38,9 +38,9 @@ async fn choose(visitor: Visitor) -> HttpResponse {
         several => {
             let body = html! {
                 p { (both("modify-whose")) }
-                @for holding in several {
-                    a.button.quiet href=(path(&visitor, holding)) {
-                        (holding.masked_name) @if holding.guardian.is_some() { " · " (zh("modify-ward")) }
+                @for holder in several {
+                    a.button.quiet href=(path(&visitor, holder)) {
+                        (masked(&holder.person.name)) @if holder.is_ward { " · " (zh("modify-ward")) }
                     }
                 }
             };
@@ -68,23 +68,30 @@ async fn send(visitor: Visitor, code: web::Path<String>, fields: web::Form<Field
 
 /// Whom the path names within this session: in another it names nobody.
 fn subject(visitor: &Visitor, code: &str) -> Result<Subject, HttpResponse> {
-    let Some(proven) = visitor.proven() else { return Err(sign_in::first(visitor, "/modify")) };
-    let busy = || form::busy_page(visitor, "modify-title");
-    let holdings = visitor.holdings().ok_or_else(busy)?;
+    if visitor.proven().is_none() {
+        return Err(sign_in::first(visitor, "/modify"));
+    }
+    let Some(holders) = visitor.holdings() else { return Err(form::busy_page(visitor, "modify-title")) };
     let page = Page::parse(&format!("modify-{code}"));
-    let named = |holding: &&Holding| page == Some(Page::Modify(visitor.number_of(holding.code)));
-    let Some(holding) = holdings.iter().find(named) else {
+    let named = |holder: &Holder| page == Some(Page::Modify(visitor.number_of(holder.code)));
+    let Some(holder) = holders.into_iter().find(named) else {
         let (status, body) = (StatusCode::NOT_FOUND, wrong("modify-nobody"));
         return Err(visitor.page_with(status, visitor.frame(), "modify-title", &body));
     };
-    let person = visitor.portal.read(|registrar| registrar.person_of(holding.code, proven, visitor.now_s));
-    let person = person.and_then(Result::ok).ok_or_else(busy)?;
     let sheet = Sheet {
         title: "modify-title",
         above: html! { p.hint { (both("modify-what")) } },
         send: "modify-send",
-        registered: Fields::of(&person),
+        registered: Fields::of(&holder.person),
     };
-    let page = Page::Modify(visitor.number_of(holding.code));
-    Ok(Subject { page, document: Some(person.document), guardian: holding.guardian, sheet })
+    let page = Page::Modify(visitor.number_of(holder.code));
+    // A ward stays its guardian's, whoever of the phone's holders sends the form.
+    Ok(Subject { page, document: Some(holder.person.document), guardian: None, sheet })
+}
+
+/// The first character of a name, and stars.
+fn masked(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(String::from).unwrap_or_default();
+    first + &"＊".repeat(letters.count().clamp(1, 2))
 }
