@@ -48,6 +48,11 @@ pub struct Taken {
 }
 
 impl Registrar<'_> {
+    /// Where people of this city live.
+    pub fn districts(&self) -> Result<Districts, RegistrarError> {
+        Ok(Districts::new(self.registry.regions()?))
+    }
+
     /// Takes a form: an application, or, from somebody who has a code already, a modification.
     pub fn submit(&mut self, form: &Form, now_s: u64) -> Result<Taken, RegistrarError> {
         let phone = phone_of(&form.proven, now_s)?;
