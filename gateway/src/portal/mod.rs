@@ -1,11 +1,19 @@
 //! The citizens' pages and what staff see: actix-web over rustls, templates compiled in, no script needed but for the rotation of a
 //! code and the camera. Pages call the same handles as devices; nothing here decides anything.
 
+mod apply;
+mod confirm;
+mod form;
 mod guard;
+mod holdings;
 mod layout;
+mod modify;
 mod qr;
+mod sheet;
 mod sign_in;
 mod statics;
+mod travel;
+mod travels;
 mod visitor;
 mod when;
 mod words;
@@ -50,6 +58,8 @@ pub(crate) struct Portal {
     pub(crate) travel_pages: Vec<[String; 3]>,
     /// `https://HOST`, as printed on places' codes.
     pub(crate) origin: String,
+    /// What visitors have asked carriers for, on which page.
+    travels: travels::Travels,
     readers: Mutex<Vec<Registry>>,
 }
 
@@ -72,7 +82,20 @@ impl Portal {
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
         let sessions = Sessions::new(&keys);
         let readers = Mutex::new(readers);
-        Ok(Self { registrar, queries, sms, sessions, codes, keys, policy, travel_pages, origin, readers })
+        let travels = travels::Travels::default();
+        Ok(Self {
+            registrar,
+            queries,
+            sms,
+            sessions,
+            codes,
+            keys,
+            policy,
+            travel_pages,
+            origin,
+            travels,
+            readers,
+        })
     }
 
     /// Reads the registry as the registrar sees it; what would write fails. Short: it runs on the pages' own thread.
@@ -106,6 +129,11 @@ impl Pages {
 /// Every page's path. What is not here does not exist.
 fn routes(config: &mut web::ServiceConfig) {
     config.configure(sign_in::routes).configure(statics::routes);
+    config
+        .configure(travel::routes)
+        .configure(apply::routes)
+        .configure(modify::routes)
+        .configure(confirm::routes);
 }
 
 /// Serves the pages on a thread of their own. Without TLS only on loopback, in development.
@@ -120,7 +148,8 @@ pub(crate) fn start(
         let app = move || {
             App::new()
                 .app_data(portal.clone())
-                .app_data(web::FormConfig::default().limit(guard::BODY_BYTES_MAX))
+                .app_data(guard::forms())
+                .app_data(guard::queries())
                 .app_data(web::PayloadConfig::new(guard::BODY_BYTES_MAX))
                 .wrap(from_fn(guard::guard))
                 .configure(routes)

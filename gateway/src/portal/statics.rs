@@ -7,11 +7,17 @@ use super::layout;
 use super::visitor::Visitor;
 
 const STYLE: &str = include_str!("../../pages/style.css");
+const WAITING: &str = include_str!("../../pages/waiting.css");
+const TRAVEL: &str = include_str!("../../pages/travel.js");
 const ICON: &str = include_str!("../../pages/icon.svg");
 
 /// Name, type, content.
-const FILES: &[(&str, &str, &str)] =
-    &[("style.css", "text/css; charset=utf-8", STYLE), ("icon.svg", "image/svg+xml", ICON)];
+const FILES: &[(&str, &str, &str)] = &[
+    ("style.css", "text/css; charset=utf-8", STYLE),
+    ("icon.svg", "image/svg+xml", ICON),
+    ("waiting.css", "text/css; charset=utf-8", WAITING),
+    ("travel.js", "text/javascript; charset=utf-8", TRAVEL),
+];
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/s/{name}", web::get().to(file));
