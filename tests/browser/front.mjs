@@ -1,10 +1,9 @@
 // The front page, signing in and out, the two views, and what protects every page.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { PAGES, demo, message } from "./city.mjs";
 import { figure } from "./measure.mjs";
-import { phone, signIn } from "./phone.mjs";
+import { check, phone, signIn } from "./phone.mjs";
 
 const FIRST_VIEW_BYTES_MAX = 30 * 1024;
 
@@ -19,13 +18,13 @@ async function weigh(it, path) {
   assert.ok(bytes <= FIRST_VIEW_BYTES_MAX, `${path} has ${bytes} bytes of at most ${FIRST_VIEW_BYTES_MAX}`);
 }
 
-test("the first view is light and asks nobody else", async (t) => {
+check("the first view is light and asks nobody else", async (t) => {
   const it = await phone(t);
   await weigh(it, "/");
   await it.look("front");
 });
 
-test("signing in, a wrong code first, and out again", async (t) => {
+check("signing in, a wrong code first, and out again", async (t) => {
   const person = await demo("nobody's number");
   const it = await phone(t);
   const { page } = it;
@@ -57,7 +56,7 @@ test("signing in, a wrong code first, and out again", async (t) => {
   await page.getByRole("link", { name: "出示我的码" }).waitFor();
 });
 
-test("without JavaScript, in large letters", async (t) => {
+check("without JavaScript, in large letters", async (t) => {
   const it = await phone(t, { script: false, elder: true });
   await it.look("front-elder");
   await it.go("/in");
@@ -66,7 +65,7 @@ test("without JavaScript, in large letters", async (t) => {
   await it.page.locator("html:not(.elder)").waitFor();
 });
 
-test("letters of twice the size fit on a small phone", async (t) => {
+check("letters of twice the size fit on a small phone", async (t) => {
   const it = await phone(t, { font: 2 });
   await it.go("/");
   await it.look("front-font-200");
@@ -76,14 +75,14 @@ test("letters of twice the size fit on a small phone", async (t) => {
   await it.look("sign-in-font-200");
 });
 
-test("a page that does not exist says so kindly", async (t) => {
+check("a page that does not exist says so kindly", async (t) => {
   const it = await phone(t);
   const answer = await it.go("/no/such/page");
   assert.equal(answer.status(), 404);
   await it.look("missing");
 });
 
-test("a way back leads nowhere else", async (t) => {
+check("a way back leads nowhere else", async (t) => {
   const person = await demo("a thing's number");
   const it = await phone(t);
   await it.page.goto(`${PAGES}/in?next=${encodeURIComponent("//elsewhere.example/")}`);
@@ -91,7 +90,7 @@ test("a way back leads nowhere else", async (t) => {
   assert.equal(new URL(it.page.url()).origin, PAGES);
 });
 
-test("every answer keeps other sites, frames and scripts out", async (t) => {
+check("every answer keeps other sites, frames and scripts out", async (t) => {
   const it = await phone(t);
   for (const path of ["/", "/in", "/s/style.css", "/no/such/page"]) {
     const answer = await it.context.request.get(PAGES + path);
@@ -107,7 +106,7 @@ test("every answer keeps other sites, frames and scripts out", async (t) => {
   }
 });
 
-test("a form that is another site's, another visitor's or nobody's is refused", async (t) => {
+check("a form that is another site's, another visitor's or nobody's is refused", async (t) => {
   const it = await phone(t);
   await it.go("/in");
   const token = await it.page.locator("input[name=token]").first().inputValue();

@@ -11,3 +11,4 @@ before(async () => {
 after(end);
 
 await import("./front.mjs");
+await import("./forms.mjs");

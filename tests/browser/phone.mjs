@@ -2,9 +2,10 @@
 // each phone is a context that shares nothing with another.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { test } from "node:test";
 import { chromium } from "playwright-core";
 import { PAGES, message } from "./city.mjs";
 import { look } from "./measure.mjs";
@@ -22,17 +23,29 @@ const SMALL = { width: 360, height: 640 };
 /** A page of ours comes from this machine; whatever takes longer does not come. */
 const PATIENCE_MS = 15_000;
 
+/** A test that has not ended by then never will. */
+const TEST_MS_MAX = 60_000;
+
 let shared;
 const sessions = new Map();
 
-/** Starts Chromium with its own empty profile. */
-export async function launch(extra = []) {
+/** A test with an end. */
+export const check = (name, work) => test(name, { timeout: TEST_MS_MAX }, work);
+
+const started = (extra) => ({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: [...FLAGS, ...extra], headless: true });
+
+/** Starts Chromium with an empty profile of its own. */
+export const launch = (extra = []) => chromium.launch(started(extra));
+
+/** A Chromium whose owner has set letters of another size: that is one of the profile's preferences, and cannot be changed later. */
+async function withLetters(font, options) {
   const profile = await mkdtemp(join(tmpdir(), "changtong-browser-"));
-  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  const args = [...FLAGS, `--disk-cache-dir=${profile}`, ...extra];
-  const browser = await chromium.launch({ executablePath, args, headless: true });
-  browser.on("disconnected", () => rm(profile, { recursive: true, force: true }));
-  return browser;
+  await mkdir(join(profile, "Default"));
+  const webprefs = { default_font_size: 16 * font, default_fixed_font_size: 13 * font };
+  await writeFile(join(profile, "Default", "Preferences"), JSON.stringify({ webkit: { webprefs } }));
+  const context = await chromium.launchPersistentContext(profile, { ...started([]), ...options });
+  context.on("close", () => rm(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
+  return context;
 }
 
 export async function begin() {
@@ -49,20 +62,18 @@ export async function end() {
  */
 export async function phone(t, options = {}) {
   const { person, elder = false, script = true, font = 1, browser = shared, ...rest } = options;
-  const context = await browser.newContext({ viewport: SMALL, locale: "zh-CN", javaScriptEnabled: script, ...rest });
+  const settings = { viewport: SMALL, locale: "zh-CN", javaScriptEnabled: script, ...rest };
+  const context = await (font === 1 ? browser.newContext(settings) : withLetters(font, settings));
   context.setDefaultTimeout(PATIENCE_MS);
   const known = person && sessions.get(person.phone);
   if (known) await context.addCookies(known);
   const page = await context.newPage();
-  const it = { context, page, elder, font, script, wrong: [], bytes: 0, requests: 0 };
+  const it = { browser, context, page, elder, font, script, wrong: [], bytes: 0, requests: 0 };
   await watch(it);
   it.go = (path) => page.goto(PAGES + path);
   it.look = (name) => look(it, name);
   it.says = (text) => page.getByText(text).first().waitFor();
   t.after(() => close(it));
-  if (font !== 1) {
-    await it.devtools.send("Page.setFontSizes", { fontSizes: { standard: 16 * font, fixed: 13 * font } });
-  }
   if (person && !known) {
     await it.go("/in");
     await signIn(it, person);
