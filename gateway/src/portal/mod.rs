@@ -3,9 +3,11 @@
 
 mod guard;
 mod layout;
+mod qr;
 mod sign_in;
 mod statics;
 mod visitor;
+mod when;
 mod words;
 
 use std::net::TcpListener;
