@@ -98,7 +98,7 @@ impl Registry {
         };
         let rows = self.regions()?.into_iter().map(|row| portal(row.id));
         let missing: Vec<DeviceRow> = rows.filter(|row| !known.contains(&row.id)).collect();
-        self.add_devices(&missing)
+        if missing.is_empty() { Ok(()) } else { self.add_devices(&missing) }
     }
 
     /// Adds several devices, all or none.

@@ -114,7 +114,9 @@ pub(super) fn revoke(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered>
 /// The pages' own devices have no certificate that could be given or taken.
 fn check_outside(device: DeviceId) -> anyhow::Result<()> {
     if registry::is_own(device) {
-        bail!("device {device} is the gateway's own pages: it has no certificate, and nothing outside speaks for it");
+        bail!(
+            "device {device} is the gateway's own pages: it has no certificate, and nothing outside speaks for it"
+        );
     }
     Ok(())
 }

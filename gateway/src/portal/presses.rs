@@ -6,7 +6,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actors::sms::SessionId;
-use foldhash::fast::RandomState;
 use protocol::{CodeId, PlaceId, Verdict};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -19,7 +18,7 @@ const PRESSES_MAX: usize = 500_000;
 const BOOT: usize = 8;
 const TIME: usize = BOOT + 4;
 const SEALED: usize = TIME + 16;
-const NONCE_BYTES: usize = SEALED + 16;
+const NONCE_BYTES: usize = SEALED + 32;
 
 /// One press; not secret, but only its session sees what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +93,7 @@ struct Press {
 
 #[derive(Default)]
 struct Remembered {
-    presses: HashMap<PressId, Press, RandomState>,
+    presses: HashMap<PressId, Press>,
     /// When each may be forgotten, seconds since 1970 UTC, in the order of the presses.
     until: VecDeque<(u64, PressId)>,
 }
@@ -130,7 +129,7 @@ impl Presses {
         bytes[BOOT..TIME].copy_from_slice(&u32::try_from(now_s).unwrap_or(u32::MAX).to_le_bytes());
         self.random.fill(&mut bytes[TIME..SEALED]).expect("the system gives random bytes");
         let seal = hmac::sign(&self.key, &sealed(&bytes[..SEALED], presser));
-        bytes[SEALED..].copy_from_slice(&seal.as_ref()[..NONCE_BYTES - SEALED]);
+        bytes[SEALED..].copy_from_slice(seal.as_ref());
         hex::encode(bytes)
     }
 
@@ -148,8 +147,8 @@ impl Presses {
             return Err(Stale::Restarted);
         }
         let is_for = |&code: &CodeId| {
-            let made = hmac::sign(&self.key, &sealed(&bytes[..SEALED], Presser { session, place, code }));
-            actors::session::is_same(&made.as_ref()[..NONCE_BYTES - SEALED], &bytes[SEALED..])
+            let presser = Presser { session, place, code };
+            hmac::verify(&self.key, &sealed(&bytes[..SEALED], presser), &bytes[SEALED..]).is_ok()
         };
         let code = codes.iter().copied().find(is_for).ok_or(Stale::Foreign)?;
         let shown_s = u32::from_le_bytes(*bytes[BOOT..].first_chunk().expect("four bytes of the time"));

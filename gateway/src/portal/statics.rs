@@ -8,10 +8,14 @@ use super::visitor::Visitor;
 
 const STYLE: &str = include_str!("../../pages/style.css");
 const ICON: &str = include_str!("../../pages/icon.svg");
+const CLOCK: &str = include_str!("../../pages/clock.js");
 
 /// Name, type, content.
-const FILES: &[(&str, &str, &str)] =
-    &[("style.css", "text/css; charset=utf-8", STYLE), ("icon.svg", "image/svg+xml", ICON)];
+const FILES: &[(&str, &str, &str)] = &[
+    ("style.css", "text/css; charset=utf-8", STYLE),
+    ("icon.svg", "image/svg+xml", ICON),
+    ("clock.js", "text/javascript; charset=utf-8", CLOCK),
+];
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/s/{name}", web::get().to(file));
