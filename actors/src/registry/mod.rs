@@ -38,7 +38,7 @@ pub(crate) use causes::INHERITED;
 pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow};
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
-pub use devices::DeviceRow;
+pub use devices::{DeviceRow, is_own, portal_of};
 pub use lock::DirectoryLock;
 pub use people::Person;
 pub(crate) use personal::id_check;

@@ -10,6 +10,7 @@ const STYLE: &str = include_str!("../../pages/style.css");
 const WAITING: &str = include_str!("../../pages/waiting.css");
 const TRAVEL: &str = include_str!("../../pages/travel.js");
 const ICON: &str = include_str!("../../pages/icon.svg");
+const CLOCK: &str = include_str!("../../pages/clock.js");
 
 /// Name, type, content.
 const FILES: &[(&str, &str, &str)] = &[
@@ -17,6 +18,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("icon.svg", "image/svg+xml", ICON),
     ("waiting.css", "text/css; charset=utf-8", WAITING),
     ("travel.js", "text/javascript; charset=utf-8", TRAVEL),
+    ("clock.js", "text/javascript; charset=utf-8", CLOCK),
 ];
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
