@@ -8,6 +8,7 @@ mod by_hand;
 mod forms;
 mod handle;
 mod leaving;
+mod places;
 mod queries;
 mod receipts;
 mod shifts;

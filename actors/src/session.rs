@@ -144,6 +144,12 @@ impl Sessions {
         hex::encode(&hmac::sign(&self.forms, &session.id.0).as_ref()[..FORM_TOKEN_BYTES])
     }
 
+    /// What stands in the session's forms for something whose number nobody may see. Hexadecimal; worth nothing elsewhere.
+    pub fn mark(&self, session: &Session, of: u64) -> String {
+        let named = [&session.id.0[..], b"mark", &of.to_le_bytes()].concat();
+        hex::encode(&hmac::sign(&self.forms, &named).as_ref()[..FORM_TOKEN_BYTES])
+    }
+
     /// Whether a form came from a page of that session.
     pub fn is_form_of(&self, session: &Session, token: &str) -> bool {
         self.form_token(session).as_bytes().ct_eq(token.as_bytes()).into()
@@ -220,5 +226,15 @@ mod tests {
         let token = sessions.form_token(&mine);
         assert!(sessions.is_form_of(&mine, &token));
         assert!(!sessions.is_form_of(&other, &token) && !sessions.is_form_of(&mine, ""));
+    }
+
+    #[test]
+    fn a_mark_is_its_sessions_and_things() {
+        let (_directory, sessions) = sessions();
+        let (mine, other) = (sessions.fresh(1), sessions.fresh(1));
+        let mark = sessions.mark(&mine, 7);
+        assert_eq!(mark, sessions.mark(&mine, 7));
+        assert!(mark != sessions.mark(&mine, 8) && mark != sessions.mark(&other, 7));
+        assert!(mark != sessions.form_token(&mine));
     }
 }

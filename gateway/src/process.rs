@@ -138,7 +138,10 @@ pub(crate) fn run(
     let _lock = DirectoryLock::take(&settings.data)?;
     let keys = Arc::new(Keys::load(&settings.keys)?);
     let metrics = telemetry::metrics()?;
-    let registry = Registry::open(&Settings::registry_path(&settings.data), &keys)?;
+    let mut registry = Registry::open(&Settings::registry_path(&settings.data), &keys)?;
+    if settings.pages.is_some() {
+        registry.add_portals()?;
+    }
     let start = clock::now();
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());

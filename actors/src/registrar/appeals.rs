@@ -6,6 +6,7 @@ use protocol::CodeId;
 use super::by_hand::by_hand;
 use super::forms::{CARRIER, CITIZEN};
 use super::{Registrar, RegistrarError};
+use crate::audit::Receipt;
 use crate::operators::Signed;
 use crate::policy::CauseKind;
 use crate::registry::appeals::{AppealAnswer, NewAppeal};
@@ -80,6 +81,11 @@ impl Registrar<'_> {
     /// The appeals about the code with their answers, for its holder.
     pub fn appeals(&self, code: CodeId) -> Result<Vec<AppealRow>, RegistrarError> {
         Ok(self.registry.appeals_of(code)?)
+    }
+
+    /// The code's last decision with the proof that it is on record, for its holder; `None` if there is none, or none signed yet.
+    pub fn decision_receipt(&self, code: CodeId) -> Result<Option<Receipt>, RegistrarError> {
+        Ok(self.registry.signed_receipt(code)?)
     }
 
     /// Who looked at what is known of the code, for its holder.

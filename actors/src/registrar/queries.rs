@@ -4,12 +4,14 @@
 use super::signin::phone_of;
 use super::{Registrar, RegistrarError};
 use crate::policy::{CauseKind, Outcome};
-use crate::registry::{Agreed, Attempt, ConsentId, ConsentState, Detail, Flow, Phone};
+use crate::registry::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Phone};
 use crate::sms::ProvenPhone;
 use crate::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, start_of};
 
 /// A form that is open for longer is begun again: its consent and its answer are too old to rest a colour on.
 pub const FORM_S_MAX: u64 = 30 * 60;
+/// A page shows so many: some months of somebody who is asked at every gate.
+const CONSENTS_SHOWN_MAX: usize = 50;
 /// Words that a consent may name are versions, not texts.
 const CONSENT_TEXT_CHARS_MAX: usize = 32;
 
@@ -131,6 +133,11 @@ impl Registrar<'_> {
             .registry
             .transaction::<_, RegistrarError>(|registry| Ok(registry.withdraw_consent(consent, phone)?))?;
         if known { Ok(()) } else { Err(RegistrarError::Consent) }
+    }
+
+    /// The consents that the phone has given, the newest first; older ones than [`CONSENTS_SHOWN_MAX`] are not shown.
+    pub fn consents_of(&self, proven: &ProvenPhone, now_s: u64) -> Result<Vec<ConsentRow>, RegistrarError> {
+        Ok(self.registry.consents_of(phone_of(proven, now_s)?, CONSENTS_SHOWN_MAX)?)
     }
 
     /// What the form's field rests on: a stay that is kept of that phone, whether or not it was asked for again; else what came

@@ -25,6 +25,11 @@ impl Registrar<'_> {
         Ok(self.registry.shift(id, now_s)?)
     }
 
+    /// Whoever works in the shift has ended it.
+    pub fn end_shift(&mut self, id: ShiftId) -> Result<(), RegistrarError> {
+        Ok(self.registry.revoke_shift(id)?)
+    }
+
     /// The first character of the holder's name: enough to hold a document beside it.
     pub fn masked_name(&self, code: CodeId) -> Result<Option<String>, RegistrarError> {
         Ok(self.registry.person(code)?.map(|person| lookups::masked(&person.name)))

@@ -6,7 +6,7 @@ use protocol::{Class, CodeId};
 
 use super::{Registrar, RegistrarError};
 use crate::codes::CodeEntry;
-use crate::registry::{DocumentNumber, Person, Phone, Registry};
+use crate::registry::{DocumentNumber, Holder, Person, Phone, Registry};
 use crate::sms::ProvenPhone;
 use crate::trajectory::{day_of, start_of};
 
@@ -40,6 +40,11 @@ impl Registrar<'_> {
     /// The codes that the phone opens.
     pub fn codes_of(&self, proven: &ProvenPhone, now_s: u64) -> Result<Vec<CodeId>, RegistrarError> {
         codes_of(self.registry, proven, now_s)
+    }
+
+    /// The holders of the codes that the phone opens, wards last: what a page of one's own begins with.
+    pub fn holders(&self, proven: &ProvenPhone, now_s: u64) -> Result<Vec<Holder>, RegistrarError> {
+        Ok(self.registry.holders_of(phone_of(proven, now_s)?, proven_after(now_s))?)
     }
 
     /// What is known of the holder, for whoever may open the code.

@@ -71,10 +71,26 @@ pub struct Agreed<'a> {
 /// Where a consent stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum ConsentState {
+pub enum ConsentState {
+    /// Nothing was asked with it yet.
     Given = 1,
+    /// Its one query was made.
     Used = 2,
+    /// The citizen has taken it back.
     Withdrawn = 3,
+}
+
+/// A consent, as its giver sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConsentRow {
+    /// Its number.
+    pub id: ConsentId,
+    /// What the query is for.
+    pub flow: Flow,
+    /// When it was given, seconds since 1970 UTC.
+    pub given_s: u64,
+    /// Where it stands.
+    pub state: ConsentState,
 }
 
 impl ConsentState {
@@ -167,6 +183,29 @@ impl Registry {
             WHERE id = ?1 AND phone_hash = ?2";
         let parameters = params![id.0, self.phone_hash(phone), WITHDRAWN];
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
+    }
+
+    /// The consents that the phone has given, the newest first.
+    pub(crate) fn consents_of(
+        &self,
+        phone: &Phone,
+        rows_max: usize,
+    ) -> Result<Vec<ConsentRow>, RegistryError> {
+        let damaged = || RegistryError::Damaged { what: "consent" };
+        let sql =
+            "SELECT id, flow, given_s, state FROM consents WHERE phone_hash = ?1 ORDER BY id DESC LIMIT ?2";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query(params![self.phone_hash(phone), rows_max as i64])?;
+        let mut consents = Vec::new();
+        while let Some(row) = rows.next()? {
+            consents.push(ConsentRow {
+                id: ConsentId(row.get(0)?),
+                flow: Flow::from_number(row.get(1)?).ok_or_else(damaged)?,
+                given_s: row.get::<_, i64>(2)? as u64,
+                state: ConsentState::from_number(row.get(3)?).ok_or_else(damaged)?,
+            });
+        }
+        Ok(consents)
     }
 
     /// Notes that a query was answered, or that no answer came, and what was sent for it. False if the consent was withdrawn

@@ -215,11 +215,20 @@ impl Registry {
         signing_pkcs8: &[u8],
         now_s: u64,
     ) -> Result<Option<Receipt>, RegistryError> {
+        self.checkpoint(signing_pkcs8, now_s)?;
+        self.signed_receipt(code)
+    }
+
+    /// The same under the last checkpoint, for readers; also `None` until one covers the decision, within a minute.
+    pub fn signed_receipt(&self, code: CodeId) -> Result<Option<Receipt>, RegistryError> {
         let sql = format!("SELECT {COLUMNS} FROM decisions WHERE subject = ?1 ORDER BY id DESC LIMIT 1");
         let subject = self.subject(code);
         let found = self.connection.query_row(&sql, [subject], |row| Ok(read(row))).optional()?;
         let Some((decision, subject, _)) = found.transpose()? else { return Ok(None) };
-        let checkpoint = self.checkpoint(signing_pkcs8, now_s)?;
+        let Some((checkpoint, _)) = self.last_checkpoint()? else { return Ok(None) };
+        if checkpoint.size < decision.id as u64 {
+            return Ok(None);
+        }
         let mut leaves = Vec::new();
         self.leaves_from(0, |leaf| leaves.push(leaf))?;
         leaves.truncate(usize::try_from(checkpoint.size).unwrap_or(usize::MAX));

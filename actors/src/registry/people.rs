@@ -79,11 +79,13 @@ impl Registry {
         let sql = "SELECT sealed FROM people WHERE code = ?1";
         let sealed: Option<Vec<u8>> =
             self.connection.query_row(sql, [code.get() as i64], |row| row.get(0)).optional()?;
-        let Some(sealed) = sealed else { return Ok(None) };
+        sealed.map(|sealed| self.open_person(code, &sealed)).transpose()
+    }
+
+    pub(super) fn open_person(&self, code: CodeId, sealed: &[u8]) -> Result<Person, RegistryError> {
         let damaged = || RegistryError::Damaged { what: "person" };
-        let plain = Zeroizing::new(self.sealer.open(code.get(), &sealed).ok_or_else(damaged)?);
-        let person = std::str::from_utf8(&plain).ok().and_then(read_fields);
-        person.map(Some).ok_or_else(damaged)
+        let plain = Zeroizing::new(self.sealer.open(code.get(), sealed).ok_or_else(damaged)?);
+        std::str::from_utf8(&plain).ok().and_then(read_fields).ok_or_else(damaged)
     }
 
     /// The code of whoever has that document.

@@ -4,10 +4,38 @@
 use protocol::{Class, CodeId};
 use rusqlite::{OptionalExtension, params};
 
-use super::{DocumentNumber, Phone, Registry, RegistryError};
+use super::{DocumentNumber, Person, Phone, Registry, RegistryError};
 use crate::codes::CodeEntry;
 
+/// Whose code it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The code.
+    pub code: CodeId,
+    /// Whether a guardian holds it.
+    pub is_ward: bool,
+    /// What is known besides.
+    pub person: Person,
+}
+
 impl Registry {
+    /// The holders of that phone's codes who proved it after that moment, in one read: wards last, each in the order in which they
+    /// came.
+    pub(crate) fn holders_of(&self, phone: &Phone, after_s: u64) -> Result<Vec<Holder>, RegistryError> {
+        let sql = "SELECT code, sealed, guardian IS NOT NULL FROM people
+            WHERE phone_hash = ?1 AND proven_s > ?2 ORDER BY guardian IS NOT NULL, id";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query(params![self.phone_hash(phone), after_s as i64])?;
+        let mut holders = Vec::new();
+        while let Some(row) = rows.next()? {
+            let code = CodeId::from_u64(row.get::<_, i64>(0)? as u64);
+            let code = code.ok_or(RegistryError::Damaged { what: "person" })?;
+            let person = self.open_person(code, &row.get::<_, Vec<u8>>(1)?)?;
+            holders.push(Holder { code, is_ward: row.get(2)?, person });
+        }
+        Ok(holders)
+    }
+
     /// The codes of that phone whose holders proved it after that moment.
     pub(crate) fn proven_codes(&self, phone: &Phone, after_s: u64) -> Result<Vec<CodeId>, RegistryError> {
         let sql = "SELECT code FROM people WHERE phone_hash = ?1 AND proven_s > ?2 ORDER BY id";

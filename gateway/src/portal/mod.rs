@@ -1,11 +1,18 @@
 //! The citizens' pages and what staff see: actix-web over rustls, templates compiled in, no script needed but for the rotation of a
 //! code and the camera. Pages call the same handles as devices; nothing here decides anything.
 
+mod done;
 mod guard;
 mod layout;
+mod place;
+mod presses;
+mod punches;
+mod qr;
 mod sign_in;
+mod staff;
 mod statics;
 mod visitor;
+mod when;
 mod words;
 
 use std::net::TcpListener;
@@ -25,6 +32,10 @@ use actors::registry::{Registry, RegistryError};
 use actors::session::Sessions;
 use actors::sms::Sms;
 use anyhow::Context;
+use presses::Presses;
+use punches::{Idle, Punches};
+
+pub(crate) use punches::Records;
 
 /// Readers of the registry beside its writer: as many as pages are rendered at once.
 const READERS_MAX: usize = 4;
@@ -48,6 +59,9 @@ pub(crate) struct Portal {
     pub(crate) travel_pages: Vec<[String; 3]>,
     /// `https://HOST`, as printed on places' codes.
     pub(crate) origin: String,
+    pub(crate) presses: Arc<Presses>,
+    pub(crate) punches: Punches,
+    pub(crate) staff: staff::Staff,
     readers: Mutex<Vec<Registry>>,
 }
 
@@ -61,16 +75,36 @@ pub(crate) struct Services {
     pub(crate) policy: PolicyInEffect,
     pub(crate) travel_pages: Vec<[String; 3]>,
     pub(crate) origin: String,
+    /// Where self-scans are recorded.
+    pub(crate) records: Records,
 }
 
 impl Portal {
-    /// Opens the readers beside that registry.
-    pub(crate) fn new(services: Services, registry: &Registry) -> Result<Self, RegistryError> {
-        let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin } = services;
+    /// Opens the readers beside that registry; also gives the writers of self-scans, which do not run yet.
+    pub(crate) fn new(services: Services, registry: &Registry) -> Result<(Self, Idle), RegistryError> {
+        let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin, records } =
+            services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
-        let sessions = Sessions::new(&keys);
+        let (sessions, staff) = (Sessions::new(&keys), staff::Staff::new(&keys, registry)?);
         let readers = Mutex::new(readers);
-        Ok(Self { registrar, queries, sms, sessions, codes, keys, policy, travel_pages, origin, readers })
+        let presses = Arc::new(Presses::new());
+        let (punches, idle) = Punches::new(&records, &presses);
+        let portal = Self {
+            registrar,
+            queries,
+            sms,
+            sessions,
+            codes,
+            keys,
+            policy,
+            travel_pages,
+            origin,
+            presses,
+            punches,
+            staff,
+            readers,
+        };
+        Ok((portal, idle))
     }
 
     /// Reads the registry as the registrar sees it; what would write fails. Short: it runs on the pages' own thread.
@@ -103,12 +137,17 @@ impl Pages {
 
 /// Every page's path. What is not here does not exist.
 fn routes(config: &mut web::ServiceConfig) {
-    config.configure(sign_in::routes).configure(statics::routes);
+    config
+        .configure(sign_in::routes)
+        .configure(place::routes)
+        .configure(done::routes)
+        .configure(staff::routes)
+        .configure(statics::routes);
 }
 
 /// Serves the pages on a thread of their own. Without TLS only on loopback, in development.
 pub(crate) fn start(
-    portal: Portal,
+    (portal, idle): (Portal, Idle),
     listener: TcpListener,
     tls: Option<rustls::ServerConfig>,
 ) -> anyhow::Result<Pages> {
@@ -137,12 +176,14 @@ pub(crate) fn start(
         };
         match server {
             Ok(server) => {
+                let writers = idle.run();
                 let server = server.run();
                 if sender.send(server.handle()).is_ok()
                     && let Err(error) = server.await
                 {
                     tracing::error!(%error, "the pages ended");
                 }
+                writers.end().await;
             }
             Err(error) => tracing::error!(%error, "the pages cannot listen"),
         }

@@ -153,8 +153,8 @@ fn mark(text: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::trajectory::{Day, TrajectoryReason, VisitedArea};
     use protocol::message::Bounded;
+    use protocol::trajectory::{Day, TrajectoryReason, VisitedArea};
     use protocol::{PlaceId, Reason, RegionId};
 
     fn shift(id: u64) -> Shift {
@@ -210,10 +210,14 @@ mod tests {
         };
         let travel = |at_ms| Scan { at_ms, came: Came::Travel(Box::new(answer.clone())), holder: None };
         let cities = |now_ms| {
-            shifts.scans(mine.id, now_ms).iter().map(|scan| match &scan.came {
-                Came::Travel(answer) => answer.areas.0.len(),
-                Came::Punch(_) | Came::NoTravel(_) => 0,
-            }).collect::<Vec<_>>()
+            shifts
+                .scans(mine.id, now_ms)
+                .iter()
+                .map(|scan| match &scan.came {
+                    Came::Travel(answer) => answer.areas.0.len(),
+                    Came::Punch(_) | Came::NoTravel(_) => 0,
+                })
+                .collect::<Vec<_>>()
         };
         shifts.begin(&mine, "a", 1);
         shifts.end(mine.id, "a", Some(&travel(1)));

@@ -6,12 +6,9 @@ use maud::{Markup, PreEscaped, html};
 use protocol::trajectory::{StayAnswer, TrajectoryAnswer, TrajectoryReason};
 use protocol::{Advice, Basis, Class, Colour, Reason, Verdict};
 
+use super::super::when;
 use super::super::words::{both, both_with, en, zh};
 use super::shift::{Came, Holder, Scan};
-
-const DAY_S: u64 = 86_400;
-/// Asia/Shanghai is UTC+8, always.
-const ZONE_S: u64 = 8 * 3600;
 
 /// What a phone sounds and shakes like.
 pub(super) const fn sound(scan: &Scan) -> &'static str {
@@ -57,8 +54,8 @@ fn travel(answer: &TrajectoryAnswer) -> Markup {
         StayAnswer::No => ("staff-travel-no", "M18 50h64"),
         StayAnswer::Unknown => ("staff-travel-unknown", QUESTION),
     };
-    let days = (answer.first_day.number() > 0)
-        .then(|| [answer.first_day.to_string(), answer.last_day.to_string()]);
+    let days =
+        (answer.first_day.number() > 0).then(|| [answer.first_day.to_string(), answer.last_day.to_string()]);
     html! {
         section #verdict .travel role="alert" data-kind="travel" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
             p.chip { (both("staff-travel")) }
@@ -94,6 +91,17 @@ fn no_travel(error: QueryError) -> Markup {
     }
 }
 
+/// There is no verdict, and why.
+pub(super) fn trouble(key: &str) -> Markup {
+    html! {
+        section #verdict .check role="alert" data-kind="trouble" data-reason=(key) {
+            (picture(QUESTION))
+            p.why { (both(key)) }
+            p.next { (both("staff-next")) }
+        }
+    }
+}
+
 /// The shift's last scans, the latest first.
 pub(super) fn list(scans: &[Scan]) -> Markup {
     html! {
@@ -102,7 +110,7 @@ pub(super) fn list(scans: &[Scan]) -> Markup {
             @if scans.is_empty() { p.hint { (both("staff-none")) } }
             ol.list.scans {
                 @for scan in scans { li {
-                    @let at = clock(scan.at_ms);
+                    @let at = when::second(scan.at_ms / 1000);
                     time datetime=(at) { (at) }
                     @match &scan.came {
                         Came::Punch(verdict) => {
@@ -127,12 +135,6 @@ pub(super) fn list(scans: &[Scan]) -> Markup {
     }
 }
 
-/// The time of day.
-fn clock(at_ms: u64) -> String {
-    let second = (at_ms / 1000 + ZONE_S) % DAY_S;
-    format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
-}
-
 const QUESTION: &str = "M35 38c0-20 30-20 30 0 0 13-15 13-15 26M50 77v4";
 
 fn picture(path: &'static str) -> Markup {
@@ -146,9 +148,13 @@ const fn advice_shape(advice: Advice) -> &'static str {
     match advice {
         Advice::Pass => "M50 6a44 44 0 1 1 0 88a44 44 0 1 1 0-88M29 52l15 15 28-33",
         Advice::Stop => "M32 7h36l25 25v36L68 93H32L7 68V32zM35 35l30 30M65 35L35 65",
-        Advice::CheckDocument => "M8 20h84v60H8zM28 42a8 8 0 1 1 0 .1M18 66c0-14 20-14 20 0M54 40h26M54 58h26",
+        Advice::CheckDocument => {
+            "M8 20h84v60H8zM28 42a8 8 0 1 1 0 .1M18 66c0-14 20-14 20 0M54 40h26M54 58h26"
+        }
         Advice::AskStaff => "M50 12a17 17 0 1 1 0 34a17 17 0 1 1 0-34M14 92c0-48 72-48 72 0",
-        Advice::NotAPassCode => "M30 8H8v22M70 8h22v22M30 92H8V70M70 92h22V70M38 40c0-16 24-16 24 0 0 10-12 10-12 20M50 72v2",
+        Advice::NotAPassCode => {
+            "M30 8H8v22M70 8h22v22M30 92H8V70M70 92h22V70M38 40c0-16 24-16 24 0 0 10-12 10-12 20M50 72v2"
+        }
     }
 }
 
@@ -160,7 +166,9 @@ const fn tone(verdict: Verdict) -> &'static str {
         (Advice::Pass | Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Red) => "red",
         (Advice::Pass | Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Yellow) => "yellow",
         (Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Green)
-        | (Advice::Pass | Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Unknown) => "check",
+        | (Advice::Pass | Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Unknown) => {
+            "check"
+        }
     }
 }
 
@@ -276,16 +284,12 @@ mod tests {
         use protocol::trajectory::Day;
         for &reason in TrajectoryReason::ALL {
             let (day, areas) = (Day::NONE, Bounded(Vec::new()));
-            let answer = TrajectoryAnswer { reason, first_day: day, last_day: day, last_stay_day: day, areas };
+            let answer =
+                TrajectoryAnswer { reason, first_day: day, last_day: day, last_stay_day: day, areas };
             let came = Came::Travel(Box::new(answer));
             let page = sign(Some(&Scan { at_ms: 0, came, holder: None })).into_string();
             assert!(page.contains("class=\"travel\"") && page.contains(&zh("staff-preliminary")), "{page}");
             assert!(!page.contains("data-colour"), "{page}");
         }
-    }
-
-    #[test]
-    fn the_clock_is_the_citys() {
-        assert_eq!(clock(1_582_500_000_000), "07:20:00");
     }
 }
