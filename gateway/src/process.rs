@@ -243,6 +243,8 @@ pub(crate) struct Admin {
     pub(crate) registrar: Option<RegistrarHandle>,
     /// For citizens at an office; `None` when no gateway runs, or without a message service.
     pub(crate) counter: Option<Counter>,
+    /// What links to the pages begin with; `None` when there are none.
+    pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
 }
@@ -262,6 +264,7 @@ impl Admin {
             policy: None,
             registrar: None,
             counter: None,
+            pages: None,
             log,
         }
     }

@@ -81,6 +81,10 @@ impl Gateway {
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
+        let origin = match (&settings.pages, &pages) {
+            (Some(config), Some(listener)) => Some(config.origin(listener)?),
+            (None, _) | (_, None) => None,
+        };
         let admin = Admin {
             registry: Arc::clone(&registry),
             fleet: fleet.clone(),
@@ -90,6 +94,7 @@ impl Gateway {
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
             counter,
+            pages: origin,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
         };
         let records = ledger.clone();

@@ -21,6 +21,7 @@ mod proven;
 mod revisions;
 mod schema;
 mod seal;
+mod shifts;
 mod units;
 mod withdrawals;
 
@@ -49,6 +50,7 @@ pub use proof::ConsentReport;
 pub use proven::Holder;
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
+pub use shifts::{Shift, ShiftId, ShiftRow};
 pub use units::{UnitRow, UnitState};
 pub use withdrawals::Remains;
 

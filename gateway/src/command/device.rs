@@ -114,6 +114,8 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Imported(_)
         | Ordered::Places(_)
         | Ordered::Units(_)
+        | Ordered::Invitation(_)
+        | Ordered::Shifts(_)
         | Ordered::Cause { .. }
         | Ordered::Appeals(_)
         | Ordered::Answered { .. }

@@ -15,6 +15,7 @@ mod punches;
 mod qr;
 mod sheet;
 mod sign_in;
+mod staff;
 mod statics;
 mod travel;
 mod travels;
@@ -70,6 +71,7 @@ pub(crate) struct Portal {
     travels: travels::Travels,
     pub(crate) presses: Arc<Presses>,
     pub(crate) punches: Punches,
+    pub(crate) staff: staff::Staff,
     readers: Mutex<Vec<Registry>>,
 }
 
@@ -93,7 +95,7 @@ impl Portal {
         let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin, records } =
             services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
-        let sessions = Sessions::new(&keys);
+        let (sessions, staff) = (Sessions::new(&keys), staff::Staff::new(&keys, registry)?);
         let readers = Mutex::new(readers);
         let travels = travels::Travels::default();
         let presses = Arc::new(Presses::new());
@@ -111,6 +113,7 @@ impl Portal {
             travels,
             presses,
             punches,
+            staff,
             readers,
         };
         Ok((portal, idle))
@@ -154,6 +157,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .configure(confirm::routes)
         .configure(place::routes)
         .configure(done::routes)
+        .configure(staff::routes)
         .configure(statics::routes);
 }
 

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::layout::{notice, wrong};
 use super::presses::{Came, Claim, Presser, Stale};
-use super::punches::Ask;
+use super::punches::{Ask, Whose};
 use super::sign_in;
 use super::visitor::Visitor;
 use super::words::{both, both_with, zh};
@@ -136,7 +136,8 @@ async fn press(visitor: Visitor, link: web::Path<String>, form: web::Form<PressF
         Claim::Full => return busy(&visitor, &path),
         Claim::Again(came) => came,
         Claim::First(came) => {
-            let ask = Ask { press, code, place: place.id, pressed_ms: clock::now_ms() };
+            let ask =
+                Ask { whose: Whose::Citizen { press, code }, place: place.id, pressed_ms: clock::now_ms() };
             if !visitor.portal.punches.send(place.region, ask) {
                 presses.land(press, Came::Refused);
             }

@@ -1,4 +1,4 @@
-//! Self-scans on their way to the ledger. In each region the pages are one device with its own epoch and an unbroken sequence; one
+//! Self-scans, and scans of staff with a phone, on their way to the ledger. In each region the pages are one device with its own epoch and an unbroken sequence; one
 //! writer takes whatever waits, sends it as one batch, and says what came of it when that is durable. What a press is worth is decided
 //! elsewhere; here every ask becomes one punch, or is said not to be recorded.
 
@@ -12,7 +12,7 @@ use actors::ledger::{HelloOutcome, LedgerHandle, Outcome, RecordedRun};
 use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
 use actors::registry::portal_of;
 use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence, Verdict};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::presses::{Came, PressId, Presses, Recorded};
@@ -25,14 +25,29 @@ const BATCH_MAX: usize = 256;
 const TRY_FOR: Duration = Duration::from_millis(1_500);
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 
-/// One person who checks in.
-#[derive(Clone, Copy)]
+/// One person who checks in, or is scanned by staff.
 pub(crate) struct Ask {
-    pub(crate) press: PressId,
-    pub(crate) code: CodeId,
+    pub(crate) whose: Whose,
     pub(crate) place: PlaceId,
-    /// When the button was pressed, milliseconds since 1970 UTC.
+    /// When the button was pressed or the code scanned, milliseconds since 1970 UTC.
     pub(crate) pressed_ms: u64,
+}
+
+/// Whose punch it is, and who hears what came of it.
+pub(crate) enum Whose {
+    /// A signed-in citizen's, who may load the page again and see the same.
+    Citizen { press: PressId, code: CodeId },
+    /// What staff have scanned; who asked waits, and hears nothing if nothing was recorded.
+    Scan { scanned: Scanned, came: oneshot::Sender<Verdict> },
+}
+
+impl Whose {
+    fn scanned(&self) -> Scanned {
+        match self {
+            Self::Citizen { code, .. } => Scanned::SignedIn(*code),
+            Self::Scan { scanned, .. } => scanned.clone(),
+        }
+    }
 }
 
 /// What writers work with.
@@ -71,6 +86,19 @@ impl Punches {
             idle.push((writer, asks));
         }
         (Self(queues), Idle(idle))
+    }
+
+    /// Records what staff have scanned at a place of the region. Resolves when it is durable; `None` if nothing is recorded.
+    pub(crate) async fn scan(
+        &self,
+        region: RegionId,
+        place: PlaceId,
+        scanned: Scanned,
+        now_ms: u64,
+    ) -> Option<Verdict> {
+        let (came, verdict) = oneshot::channel();
+        let ask = Ask { whose: Whose::Scan { scanned, came }, place, pressed_ms: now_ms };
+        if self.send(region, ask) { verdict.await.ok() } else { None }
     }
 
     /// Hands an ask over. False if nothing of it will be recorded.
@@ -139,17 +167,29 @@ impl Writer {
                 return;
             }
             let recorded = self.record(&batch).await;
-            for (index, ask) in batch.iter().enumerate() {
-                let came = recorded.as_ref().and_then(|all| all.get(index));
-                self.presses
-                    .land(ask.press, came.map_or(Came::Refused, |&recorded| Came::Recorded(recorded)));
+            for (index, ask) in batch.drain(..).enumerate() {
+                self.land(ask, recorded.as_ref().and_then(|all| all.get(index)).copied());
             }
-            batch.clear();
+        }
+    }
+
+    /// Says what came of an ask: the moment and the verdict.
+    fn land(&self, ask: Ask, recorded: Option<(u64, Verdict)>) {
+        let place = ask.place;
+        match (ask.whose, recorded) {
+            (Whose::Citizen { press, code }, Some((at_ms, verdict))) => {
+                let recorded = Recorded { code, place, at_ms, verdict };
+                self.presses.land(press, Came::Recorded(recorded));
+            }
+            (Whose::Citizen { press, .. }, None) => self.presses.land(press, Came::Refused),
+            // Whoever no longer waits has closed the page; it is recorded all the same.
+            (Whose::Scan { came, .. }, Some((_, verdict))) => drop(came.send(verdict)),
+            (Whose::Scan { came, .. }, None) => drop(came),
         }
     }
 
     /// Resolves when all of it is durable. `None` says that nothing of it is, as far as anybody knows; its numbers are not used again.
-    async fn record(&mut self, batch: &[Ask]) -> Option<Vec<Recorded>> {
+    async fn record(&mut self, batch: &[Ask]) -> Option<Vec<(u64, Verdict)>> {
         let (end, mut wait) = (clock::now() + TRY_FOR, FIRST_WAIT);
         loop {
             if let Some(numbering) = self.numbering().await {
@@ -194,7 +234,7 @@ impl Writer {
 
     fn request(&self, numbering: Numbering, batch: &[Ask]) -> RegionRequest {
         let punch = |ask: &Ask| Punch {
-            scanned: Scanned::SignedIn(ask.code),
+            scanned: ask.whose.scanned(),
             direction: Direction::Through,
             place: ask.place,
             device_time_ms: ask.pressed_ms,
@@ -212,14 +252,8 @@ impl Writer {
 }
 
 /// The verdicts of a batch, which the ledger's runs cover in order.
-fn recorded(batch: &[Ask], runs: &[RecordedRun]) -> Option<Vec<Recorded>> {
+fn recorded(batch: &[Ask], runs: &[RecordedRun]) -> Option<Vec<(u64, Verdict)>> {
     let verdicts = runs.iter().flat_map(|run| run.verdicts.iter().map(|&verdict| (run.as_of_ms, verdict)));
-    let one = |(ask, (at_ms, verdict)): (&Ask, (u64, Verdict))| Recorded {
-        code: ask.code,
-        place: ask.place,
-        at_ms,
-        verdict,
-    };
-    let all: Vec<_> = batch.iter().zip(verdicts).map(one).collect();
+    let all: Vec<_> = verdicts.take(batch.len()).collect();
     (all.len() == batch.len()).then_some(all)
 }
