@@ -47,7 +47,7 @@ pub struct Fleet {
     pub http: SocketAddr,
     /// The enrolment port.
     pub enrol: SocketAddr,
-    /// The citizens' pages, in plain HTTP on this machine.
+    /// Citizens' pages.
     #[serde(default)]
     pub pages: Option<SocketAddr>,
     /// The authority's certificate.

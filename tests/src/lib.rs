@@ -132,7 +132,7 @@ impl City {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["--log", &self.level, "dev", "--data"]).arg(self.data());
         let (people, gates) = self.size;
-        command.args(["--control", "127.0.0.1:0", "--pages", "127.0.0.1:0"]);
+        command.args(["--control", "127.0.0.1:0"]);
         command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = self.addresses.unwrap_or([loopback; 4]);
