@@ -29,7 +29,11 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="theme-color" content="#1d3f72";
                 meta name="format-detection" content="telephone=no";
-                @if let Some(seconds) = frame.refresh_s { meta http-equiv="refresh" content=(seconds); }
+                @if let Some(seconds) = frame.refresh_s {
+                    // Where there is a script it renews the page's parts itself, and knows what to do without a connection.
+                    @if frame.script.is_some() { noscript { meta http-equiv="refresh" content=(seconds); } }
+                    @else { meta http-equiv="refresh" content=(seconds); }
+                }
                 title { (line(title)) " · " (line("product")) }
                 link rel="icon" href="/s/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/s/style.css";

@@ -1,13 +1,21 @@
 //! The citizens' pages and what staff see: actix-web over rustls, templates compiled in, no script needed but for the rotation of a
 //! code and the camera. Pages call the same handles as devices; nothing here decides anything.
 
+mod appeal;
+mod card;
 mod guard;
 mod layout;
+mod looked;
+mod mine;
+mod paper;
+mod privacy;
 mod qr;
 mod sign_in;
 mod statics;
 mod visitor;
 mod when;
+mod why;
+mod withdraw;
 mod words;
 
 use std::net::TcpListener;
@@ -106,6 +114,9 @@ impl Pages {
 /// Every page's path. What is not here does not exist.
 fn routes(config: &mut web::ServiceConfig) {
     config.configure(sign_in::routes).configure(statics::routes);
+    // One's own code and what belongs to it.
+    config.configure(card::routes).configure(paper::routes).configure(why::routes).configure(appeal::routes);
+    config.configure(looked::routes).configure(privacy::routes).configure(withdraw::routes);
 }
 
 /// Serves the pages on a thread of their own. Without TLS only on loopback, in development.

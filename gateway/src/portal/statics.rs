@@ -7,11 +7,16 @@ use super::layout;
 use super::visitor::Visitor;
 
 const STYLE: &str = include_str!("../../pages/style.css");
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 const ICON: &str = include_str!("../../pages/icon.svg");
 
 /// Name, type, content.
-const FILES: &[(&str, &str, &str)] =
-    &[("style.css", "text/css; charset=utf-8", STYLE), ("icon.svg", "image/svg+xml", ICON)];
+const FILES: &[(&str, &str, &str)] = &[
+    ("style.css", "text/css; charset=utf-8", STYLE),
+    ("icon.svg", "image/svg+xml", ICON),
+    ("card.js", SCRIPT, include_str!("../../pages/card.js")),
+    ("print.js", SCRIPT, include_str!("../../pages/print.js")),
+];
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/s/{name}", web::get().to(file));
