@@ -25,8 +25,22 @@ use lines::{Line, Lines};
 use rejects::Rejects;
 use row::{Header, Reject};
 
-/// Lines in one transaction: long enough that syncs do not count, short enough that a cut loses seconds.
-const LINES_PER_TRANSACTION: u64 = 10_000;
+/// Lines in one transaction: long enough that syncs do not count, short enough that who waits for the registry waits for a tenth of a
+/// second.
+const LINES_PER_TRANSACTION: u64 = 2_000;
+
+/// How an import comes by the registry: for one transaction at a time, so that others get their turn in between.
+pub trait Turns {
+    /// Works on the registry, with nobody else.
+    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T;
+}
+
+/// Nobody else is there.
+impl Turns for Registry {
+    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T {
+        work(self)
+    }
+}
 
 /// Why an import did not come to its end. What was imported before stays.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +150,7 @@ fn now_s() -> u32 {
 /// Imports the holders in `csv`: durable first, then in `codes`. `progress` is called after each transaction. A file other than
 /// the one allowed, or a colour that is not allowed, ends it; nothing of the lines around is written.
 pub fn import(
-    registry: &mut Registry,
+    registry: &mut impl Turns,
     keys: &Keys,
     codes: &Codes,
     (csv, rejects): (&Path, &Path),
@@ -145,7 +159,10 @@ pub fn import(
 ) -> Result<ImportReport, ImportError> {
     let (keys, now_s) = (keys.legacy(), now_s());
     let import = Import { keys, codes, csv, rejects, now_s, lines_max: LINES_PER_TRANSACTION, allowed };
-    registry.filling(|registry| import.run(registry, progress))
+    registry.turn(|registry| registry.set_filling(true))?;
+    let result = import.run(registry, progress);
+    registry.turn(|registry| registry.set_filling(false))?;
+    result
 }
 
 struct Import<'a> {
@@ -169,7 +186,7 @@ struct Reading {
 impl Import<'_> {
     fn run(
         &self,
-        registry: &mut Registry,
+        registry: &mut impl Turns,
         progress: &mut dyn FnMut(&ImportReport),
     ) -> Result<ImportReport, ImportError> {
         let mut file = File::open(self.csv).map_err(io("opening", self.csv))?;
@@ -179,13 +196,12 @@ impl Import<'_> {
         }
         let mut lines = Lines::new(BufReader::new(&mut file), 0);
         let header = header(self.csv, &mut lines)?;
-        let reading = Reading {
-            digest,
-            header,
-            districts: Districts::new(registry.regions()?),
-            gateway: registry.gateway()?,
-        };
-        let known = registry.import_progress(&reading.digest)?;
+        let (reading, known) = registry.turn(|registry| {
+            let districts = Districts::new(registry.regions()?);
+            let reading = Reading { digest, header, districts, gateway: registry.gateway()? };
+            let known = registry.import_progress(&reading.digest)?;
+            Ok::<_, RegistryError>((reading, known))
+        })?;
         let mut done =
             known.unwrap_or(Progress { bytes_done: lines.bytes(), lines_done: 1, ..Progress::default() });
         let report = |done: &Progress| ImportReport {
@@ -203,13 +219,17 @@ impl Import<'_> {
         let mut lines = Lines::new(BufReader::new(&mut file), done.bytes_done);
         let mut rejects = Rejects::open(self.rejects, done.rejects_bytes)?;
         while !done.complete {
-            let mut added = Vec::new();
-            done = registry.transaction(|registry| {
-                self.some(registry, &reading, &mut lines, &mut rejects, &mut added, done)
+            done = registry.turn(|registry| {
+                let mut added = Vec::new();
+                let done = registry.transaction(|registry| {
+                    self.some(registry, &reading, &mut lines, &mut rejects, &mut added, done)
+                })?;
+                // Memory follows before anybody else may change one of them.
+                for (code, entry) in added {
+                    self.codes.put(code, entry);
+                }
+                Ok::<_, ImportError>(done)
             })?;
-            for (code, entry) in added {
-                self.codes.put(code, entry);
-            }
             progress(&report(&done));
         }
         Ok(report(&done))

@@ -9,14 +9,15 @@ pub const NAME_CHARS_MAX: usize = 64;
 const STREETS: &str = include_str!("../data/nanchang-streets.csv");
 const STREET_DIGITS: usize = 9;
 
-/// The text, unless it is empty or too long or holds what cannot be seen: controls, zero-width and direction-changing characters.
+/// The text, unless it is empty or too long or holds what cannot be seen: controls, zero-width and direction-changing characters, and the
+/// mark that stands for bytes that were no text.
 pub fn visible(text: &str) -> Option<&str> {
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
                 | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-                | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+                | '\u{fff0}'..='\u{fffd}' | '\u{e0000}'..='\u{e0fff}')
     };
     let chars = text.chars().count();
     let readable = !text.trim().is_empty() && !text.chars().any(hidden);
@@ -30,6 +31,11 @@ impl Districts {
     /// Of these regions.
     pub const fn new(regions: Vec<RegionRow>) -> Self {
         Self(regions)
+    }
+
+    /// Each with its code, or its name if it has none, its name, and its name in English.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.0.iter().map(|row| (row.code.as_deref().unwrap_or(&row.name), &row.name[..], &row.name_en[..]))
     }
 
     /// A district by its code, its name, or its name in English; given as its code, or as its name if it has none.
@@ -82,6 +88,7 @@ mod tests {
             "王\u{1f}伟",
             "王\u{e0041}",
             "\u{3164}",
+            "王\u{fffd}",
             &long,
         ] {
             assert_eq!(visible(bad), None, "{bad:?}");

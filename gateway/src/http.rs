@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
+use actix_web::http::header;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
 use actors::front::{self, FrontHandle};
 use actors::sms::{DevelopmentSms, ShownSms};
 use anyhow::Context;
@@ -131,10 +132,21 @@ async fn render(metrics: web::Data<PrometheusHandle>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
 }
 
-/// In development the messages that would have been sent, the newest first.
-async fn messages(inbox: web::Data<DevelopmentSms>) -> HttpResponse {
-    let line = |sms: ShownSms| serde_json::json!({"phone": sms.phone, "code": sms.code, "at_s": sms.at_s});
-    HttpResponse::Ok().json(inbox.shown().into_iter().map(line).collect::<Vec<_>>())
+/// In development the messages that would have been sent, the newest first: a page for people, JSON for programs.
+async fn messages(inbox: web::Data<DevelopmentSms>, request: HttpRequest) -> HttpResponse {
+    let shown = inbox.shown();
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if !accept.is_some_and(|accept| accept.contains("text/html")) {
+        let line =
+            |sms: ShownSms| serde_json::json!({"phone": sms.phone, "code": sms.code, "at_s": sms.at_s});
+        return HttpResponse::Ok().json(shown.into_iter().map(line).collect::<Vec<_>>());
+    }
+    let row = |sms: ShownSms| format!("<tr><td>{}<td><b>{}</b>", sms.phone, sms.code);
+    let rows: String = shown.into_iter().map(row).collect();
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2><title>SMS</title>\
+         <h1>Messages of the development city</h1><table><tr><th>to<th>code{rows}</table>"
+    ))
 }
 
 async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {

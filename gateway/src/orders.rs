@@ -9,13 +9,14 @@ mod people;
 mod places;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use actors::clock;
-use actors::holders::{self, Allowed, ImportReport};
+use actors::holders::{self, Allowed, ImportReport, Turns};
 use actors::lookups::Contact;
 use actors::operators::{self, Operator, Order, Role, Signature, Signed};
 use actors::policy::{CauseKind, Policy, PolicyDiff};
+use actors::registry::Registry;
 use actors::trajectory::day_of;
 use anyhow::{Context, bail};
 use protocol::CodeId;
@@ -260,10 +261,9 @@ fn carry_out(
         OrderedAct::RevokeDevice { device } => devices::revoke(admin, protocol::DeviceId(device)),
         OrderedAct::ImportHolders { csv, sha256, rejects } => {
             let allowed = Allowed { sha256, colours: operators > 1 };
-            let report = admin.change(|registry| {
-                let files = (csv.as_path(), rejects.as_path());
-                Ok(holders::import(registry, &admin.keys, &admin.codes, files, &allowed, progress)?)
-            })?;
+            let files = (csv.as_path(), rejects.as_path());
+            let mut turns = Between(admin);
+            let report = holders::import(&mut turns, &admin.keys, &admin.codes, files, &allowed, progress)?;
             Ok(Ordered::Imported(report))
         }
         OrderedAct::Places { act } => places::carry_out(admin, act, by),
@@ -286,6 +286,19 @@ fn carry_out(
             people::passages(admin, &stretch, &case, by)
         }
         OrderedAct::ExportLedger { case } => people::export(admin, &case, by),
+    }
+}
+
+/// An import among others: before each of its transactions the registrar does what waits there.
+struct Between<'a>(&'a Admin);
+
+impl Turns for Between<'_> {
+    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T {
+        if let Some(registrar) = &self.0.registrar {
+            // An act of nothing comes after all that came before it.
+            let _ = registrar.act_blocking(|_| Ok(()));
+        }
+        work(&mut self.0.registry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -233,3 +233,23 @@ proptest! {
         read_all(&mut reader);
     }
 }
+
+/// Cleared memory means nothing: zero is no value, none is named by two numbers, and a byte of zero does not decode.
+#[test]
+fn zero_is_no_value_of_any_number_on_the_wire() {
+    macro_rules! check {
+        ($($of:ty),+) => {$(
+            let name = stringify!($of);
+            assert_eq!(<$of>::from_number(0), None, "{name}");
+            let mut numbers: Vec<u8> = <$of>::ALL.iter().map(|value| value.number()).collect();
+            assert!(numbers.iter().all(|&number| number != 0), "{name}");
+            numbers.dedup();
+            assert_eq!(numbers.len(), <$of>::ALL.len(), "{name}");
+            assert!(bincode::decode_from_slice::<$of, _>(&[0], bincode::config::standard()).is_err(), "{name}");
+        )+};
+    }
+    check!(Colour, Basis, protocol::Class, Advice, Reason, Direction, protocol::DeviceClass, BusyReason);
+    check!(StayAnswer, TrajectoryReason, protocol::receipt::Flow, protocol::receipt::Detail);
+    assert_eq!(protocol::ErrorCode::from_number(0), None);
+    assert_eq!(CodeId::from_u64(0), None);
+}

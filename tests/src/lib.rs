@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actors::clock;
@@ -74,6 +75,10 @@ pub struct City {
     addresses: Option<[SocketAddr; 3]>,
     /// What the process runs under, for example `strace` with its arguments.
     under: Vec<String>,
+    /// What the process and every command log.
+    level: String,
+    /// What each command said, with its first two words.
+    said: Mutex<Vec<(String, String)>>,
 }
 
 impl City {
@@ -88,7 +93,25 @@ impl City {
     /// A city that is not built yet.
     pub fn new(people: u32, gates: u64) -> Self {
         let directory = tempfile::tempdir().expect("a directory for the city");
-        Self { directory, process: None, size: (people, gates), addresses: None, under: Vec::new() }
+        Self {
+            directory,
+            process: None,
+            size: (people, gates),
+            addresses: None,
+            under: Vec::new(),
+            level: "warn".to_owned(),
+            said: Mutex::default(),
+        }
+    }
+
+    /// Has the next processes, and all commands, log so much.
+    pub fn log_at(&mut self, level: &str) {
+        level.clone_into(&mut self.level);
+    }
+
+    /// What every command has said so far, on stdout and stderr, each with its first two words.
+    pub fn said(&self) -> Vec<(String, String)> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where it keeps everything.
@@ -107,7 +130,7 @@ impl City {
         let mut words: Vec<String> = self.under.clone();
         words.push(binary().display().to_string());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(["--log", "warn", "dev", "--data"]).arg(self.data());
+        command.args(&words[1..]).args(["--log", &self.level, "dev", "--data"]).arg(self.data());
         let (people, gates) = self.size;
         command.args(["--control", "127.0.0.1:0", "--pages", "127.0.0.1:0"]);
         command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
@@ -216,7 +239,7 @@ impl City {
     /// The same, signed by so many of the city's operators. Without one, a development city's first signs by itself.
     pub fn signed(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
         let mut command = Command::new(binary());
-        command.args(words);
+        command.args(words).args(["--log", &self.level]);
         if operators > 0 {
             let keys = self.fleet().operators;
             keys[..operators].iter().for_each(|key| {
@@ -225,7 +248,10 @@ impl City {
         }
         let output = command.arg("--data").arg(self.data()).output().expect("the program runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status, text(&output.stdout), text(&output.stderr))
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        let which = words[..words.len().min(2)].join(" ");
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).push((which, format!("{out}\n{err}")));
+        (output.status, out, err)
     }
 }
 

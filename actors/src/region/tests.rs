@@ -14,8 +14,11 @@ use crate::clock;
 use crate::codes::Codes;
 use crate::directory::Directory;
 use crate::judge::PlaceKinds;
+use crate::keys::Keys;
 use crate::ledger::{ExportFormat, Ledger, LedgerConfig, export};
 use crate::policy::{Policy, PolicyInEffect};
+use crate::registrar::{Registrar, RegistrarConfig, RegistrarError, RegistrarHandle};
+use crate::registry::Registry;
 
 fn ledger_config(directory: &Path) -> LedgerConfig {
     LedgerConfig {
@@ -132,6 +135,41 @@ fn panics_under_load_lose_nothing_double_nothing_and_leave_siblings_alone() {
         let sequences: Vec<u64> = pairs.iter().filter(|pair| pair.0 == device).map(|pair| pair.1).collect();
         assert_eq!(sequences, (1..=300).collect::<Vec<_>>(), "device {device}");
     }
+}
+
+/// No punch waits for the registrar: its thread is held up in the middle of a form, with the registry in its hands, until every
+/// region has answered.
+#[test]
+fn regions_answer_while_the_registrars_thread_is_blocked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    Keys::init(&directory.path().join("keys")).expect("keys");
+    let keys = Keys::load(&directory.path().join("keys")).expect("keys");
+    let registry = Registry::open(&directory.path().join("registry.db"), &keys).expect("a registry");
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let (stuck, is_stuck) = std::sync::mpsc::channel();
+    let act = move |_: &mut Registrar<'_>| {
+        stuck.send(()).expect("the test waits");
+        held.recv().map_err(|_| RegistrarError::Failed)
+    };
+    let policy = PolicyInEffect::new(Policy::development());
+    let config =
+        RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
+    let (handle, front) =
+        RegistrarHandle::start(Arc::new(Mutex::new(registry)), Codes::new(0), policy, config)
+            .expect("starts");
+    let blocked = std::thread::spawn(move || handle.act_blocking(act));
+    is_stuck.recv().expect("the registrar has begun");
+    let pairs = run(RegionConfig::default(), async |directory| {
+        for (device, region) in [(1, 1), (2, 2), (3, 3)] {
+            let region = directory.region(RegionId(region)).expect("there is");
+            assert_eq!(push(region, device, 50).await, (0, false), "device {device} never waits");
+        }
+    });
+    assert_eq!(pairs.len(), 3 * 150);
+    assert!(!blocked.is_finished(), "the registrar stood still all the time");
+    go.send(()).expect("the registrar waits");
+    blocked.join().expect("no panic").expect("and then its act is done");
+    front.stop().expect("ends");
 }
 
 #[test]

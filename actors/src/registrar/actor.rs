@@ -23,6 +23,8 @@ use crate::registry::{Registry, RegistryError};
 const CLOCK: Duration = Duration::from_secs(1);
 /// How often decisions are signed, in turns of the clock.
 const TURNS_PER_CHECKPOINT: u64 = 60;
+/// How often answers whose time is over are forgotten, in turns of the clock.
+const TURNS_PER_FORGETTING: u64 = 60;
 /// Parts of the codes that are brought to follow another policy in one turn: forms wait no longer than a few syncs.
 const REVISIONS_PER_TURN: usize = 8;
 
@@ -172,6 +174,11 @@ impl RegistrarActor {
         if let Err(error) = self.office.revise(&mut registry, now_s) {
             tracing::error!(%error, "codes cannot follow the policy in effect");
         }
+        if self.turns.is_multiple_of(TURNS_PER_FORGETTING)
+            && let Err(error) = self.office.forget(&mut registry, now_s)
+        {
+            tracing::error!(%error, "answers whose time is over cannot be forgotten");
+        }
         if self.turns.is_multiple_of(TURNS_PER_CHECKPOINT)
             && let Err(error) = registry.checkpoint(&self.office.signing_pkcs8, now_s)
         {
@@ -195,6 +202,10 @@ impl Office {
                 None => self.codes.remove(code),
             }
         }
+    }
+
+    fn forget(&self, registry: &mut Registry, now_s: u64) -> Result<(), RegistrarError> {
+        Registrar::new(registry, &self.codes, self.policy.get()).forget_answers(now_s)
     }
 
     fn revise(&self, registry: &mut Registry, now_s: u64) -> Result<(), RegistrarError> {

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::{Basis, Class, CodeId, Colour};
 
 use super::*;
+use crate::holders::{Allowed, ImportReport, Turns, import};
 use crate::keys::Keys;
 use crate::policy::{DEVELOPMENT, PolicyInEffect};
 use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
@@ -15,7 +16,8 @@ use crate::sms::ProvenPhone;
 use crate::supervisor::RestartPolicy;
 
 struct Bench {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
+    keys: Keys,
     registry: Arc<Mutex<Registry>>,
     codes: Codes,
     handle: RegistrarHandle,
@@ -34,7 +36,7 @@ fn bench(fault: Option<Fault>) -> Bench {
     let config = RegistrarConfig { fault, restarts, signing_pkcs8: keys.signing_pkcs8().to_vec().into() };
     let (handle, front) =
         RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy, config).unwrap();
-    Bench { _directory: directory, registry, codes, handle, front }
+    Bench { directory, keys, registry, codes, handle, front }
 }
 
 fn form(n: u32) -> Form {
@@ -152,6 +154,81 @@ fn a_panic_between_the_steps_of_a_form_undoes_all_of_them() {
     bench.front.stop().unwrap();
 }
 
+/// One in seven steps panics, whosever form it is. Nobody is told "done" about what is not, and a form that is told "failed" is none.
+#[test]
+fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
+    let seed = crate::clock::now_ms();
+    println!("seed {seed}");
+    let random = Mutex::new(fastrand::Rng::with_seed(seed));
+    let panics = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&panics);
+    let fault: Fault = Arc::new(move |step| {
+        if step == "person" && random.lock().unwrap_or_else(PoisonError::into_inner).u8(..7) == 0 {
+            told.fetch_add(1, Ordering::Relaxed);
+            panic!("told to");
+        }
+    });
+    let bench = bench(Some(fault));
+    let (tasks, forms) = (16, 40);
+    let failed: usize = run(async {
+        let tasks: Vec<_> = (0..tasks)
+            .map(|task| {
+                let handle = bench.handle.clone();
+                tokio::spawn(async move {
+                    let mut failed = 0;
+                    for n in (0..forms).map(|form| task * forms + form) {
+                        // Sent until it is done, as whoever is told "failed" does.
+                        loop {
+                            match handle.act(move |registrar| registrar.submit(&form(n), NOW_S)).await {
+                                Ok(taken) if taken.is_new => break,
+                                Err(RegistrarError::Failed) => failed += 1,
+                                other => panic!("form {n}: {other:?}"),
+                            }
+                        }
+                    }
+                    failed
+                })
+            })
+            .collect();
+        let mut failed = 0;
+        for task in tasks {
+            failed += task.await.unwrap();
+        }
+        failed
+    });
+    let panics = panics.load(Ordering::Relaxed);
+    assert!(panics > 20, "{panics} panics");
+    assert_eq!(failed, panics, "each cost its own act, and no other");
+    let restarts = usize::try_from(bench.handle.restarts()).unwrap();
+    assert!(restarts > 0 && restarts <= panics, "{restarts} restarts of {panics} panics are counted");
+    let registry = bench.registry.lock().unwrap();
+    assert_eq!(registry.people().unwrap(), u64::from(tasks * forms));
+    assert_eq!(bench.codes.len() as u64, u64::from(tasks * forms));
+    registry.for_each_code(|code, entry| assert_eq!(bench.codes.get(code), Some(entry))).unwrap();
+    drop(registry);
+    bench.front.stop().unwrap();
+}
+
+/// Setting and clearing go the same way: when the caller hears of it, memory has it, red or green.
+#[test]
+fn green_comes_back_as_fast_as_red_is_set() {
+    let bench = bench(None);
+    let by = || crate::operators::Signed { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
+    let until = crate::trajectory::days_after(crate::trajectory::day_of(NOW_S), 7);
+    let code = run(bench.handle.act(|registrar| registrar.submit(&form(1), NOW_S))).unwrap().code;
+    let shown = || bench.codes.get(code).unwrap().colour();
+    assert_eq!(shown(), Colour::Green);
+    for _ in 0..50 {
+        let red = run(bench.handle.act(move |registrar| {
+            registrar.add_cause(code, crate::policy::CauseKind::Diagnosis, &by(), until, NOW_S)
+        }));
+        assert_eq!(shown(), Colour::Red);
+        run(bench.handle.act(move |registrar| registrar.clear_cause(red.unwrap(), &by(), NOW_S))).unwrap();
+        assert_eq!(shown(), Colour::Green, "no later than red was");
+    }
+    bench.front.stop().unwrap();
+}
+
 #[test]
 fn green_comes_back_by_the_clock_without_being_asked() {
     let bench = bench(None);
@@ -169,6 +246,24 @@ fn green_comes_back_by_the_clock_without_being_asked() {
         }
     };
     run(async { tokio::time::timeout(end, green).await }).expect("the clock turns every second");
+    bench.front.stop().unwrap();
+}
+
+/// Retention does not wait for the next query: in a quiet city there is none.
+#[test]
+fn answers_whose_time_is_over_are_forgotten_without_another_query() {
+    let bench = bench(None);
+    let phone = form(1).person.phone;
+    let day = |text: &str| text.parse::<jiff::civil::Date>().unwrap();
+    let stay = crate::policy::Stay { area: "hubei".to_owned(), last_day: day("2020-02-20") };
+    let is_kept = || bench.registry.lock().unwrap().stay_of(&phone, NOW_S).unwrap().is_some();
+    bench.registry.lock().unwrap().keep_stay(&phone, &stay, NOW_S + 60).unwrap();
+    let gone = async {
+        while is_kept() {
+            tokio::task::yield_now().await;
+        }
+    };
+    run(async { tokio::time::timeout(Duration::from_secs(30), gone).await }).expect("2020 is over");
     bench.front.stop().unwrap();
 }
 
@@ -200,5 +295,39 @@ fn who_comes_when_too_many_wait_is_told_so() {
         done
     });
     assert_eq!(done, handle::ACTS_MAX);
+    bench.front.stop().unwrap();
+}
+
+/// The registry between two who want it.
+struct Shared<'a>(&'a Bench);
+
+impl Turns for Shared<'_> {
+    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T {
+        work(&mut self.0.registry.lock().unwrap())
+    }
+}
+
+#[test]
+fn an_import_lets_others_have_their_turn() {
+    let bench = bench(None);
+    let (csv, rejects) =
+        (bench.directory.path().join("holders.csv"), bench.directory.path().join("rejects.csv"));
+    let mut text = "name,document_kind,document,phone,district,colour,basis,until,qr_text\n".to_owned();
+    for n in 1000..7000 {
+        text.push_str(&format!("Canary,passport,CANARY{n},163{n:08},360102,green,declared,,EARLIER-{n}\n"));
+    }
+    std::fs::write(&csv, text).unwrap();
+    let allowed = Allowed { sha256: crate::holders::sha256(&csv).unwrap(), colours: false };
+    let mut taken = 0;
+    let mut progress = |_: &ImportReport| {
+        bench.handle.act_blocking(move |registrar| registrar.submit(&form(taken), NOW_S)).unwrap();
+        taken += 1;
+    };
+    let files = (csv.as_path(), rejects.as_path());
+    let report =
+        import(&mut Shared(&bench), &bench.keys, &bench.codes, files, &allowed, &mut progress).unwrap();
+    assert_eq!((report.people, report.rejected), (6000, 0));
+    assert!(taken >= 3, "{taken} forms were taken in between");
+    assert_eq!(bench.codes.len(), 6000 + taken as usize);
     bench.front.stop().unwrap();
 }

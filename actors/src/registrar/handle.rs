@@ -88,6 +88,12 @@ impl RegistrarHandle {
         Ok((handle, RegistrarFront { front, stop }))
     }
 
+    /// How often the actor has been started anew.
+    #[cfg(test)]
+    pub(crate) fn restarts(&self) -> u64 {
+        self.post.restarts()
+    }
+
     /// Has an act done. Resolves when it is durable and memory has followed, or when nothing of it has happened. An act may call
     /// several of the registrar's methods: they happen together or not at all.
     pub async fn act<T: Send + 'static>(

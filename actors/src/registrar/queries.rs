@@ -126,6 +126,12 @@ impl Registrar<'_> {
         if kept { Ok(outcome) } else { Err(RegistrarError::Consent) }
     }
 
+    /// Forgets the answers of forms that are too old, and stays whose time is over: the clock's work, also where nobody asks.
+    pub(super) fn forget_answers(&mut self, now_s: u64) -> Result<(), RegistrarError> {
+        let from_s = now_s.saturating_sub(FORM_S_MAX);
+        self.registry.transaction(|registry| Ok(registry.forget_outcomes(from_s, now_s)?))
+    }
+
     /// The citizen takes a consent back: an answer still under way is not kept. A stay that was answered before stays until its
     /// time is over, or taking back would be a way to shake it off.
     pub fn withdraw_consent(&mut self, consent: ConsentId, phone: &Phone) -> Result<(), RegistrarError> {

@@ -232,6 +232,24 @@ fn a_consent_is_one_query_of_one_phone_and_nothing_else() {
 }
 
 #[test]
+fn what_carriers_answered_is_forgotten_by_the_clock_whether_or_not_anybody_asks_again() {
+    let mut bench = Bench::new();
+    let phone = person(1).phone;
+    bench.asked(Flow::Apply, &phone, &hubei("2020-02-20"), now());
+    let proven = ProvenPhone::for_tests(&phone, now());
+    bench.registrar().consent(&proven, agreed(Flow::Scan), now()).unwrap();
+    let store = rusqlite::Connection::open(bench.directory.path().join("registry.db")).unwrap();
+    let count = |sql: &str| store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let kept = "SELECT count(*) FROM consents WHERE outcome IS NOT NULL OR sealed_phone IS NOT NULL";
+    assert_eq!((count(kept), count("SELECT count(*) FROM stays")), (2, 1));
+    let codes = bench.codes.clone();
+    bench.registry.expire_due(&codes, (now() + FORM_S_MAX + 1) as u32).unwrap();
+    assert_eq!((count(kept), count("SELECT count(*) FROM stays")), (0, 1));
+    bench.registry.expire_due(&codes, start_of(day("2020-03-06")) as u32).unwrap();
+    assert_eq!(count("SELECT count(*) FROM stays"), 0);
+}
+
+#[test]
 fn a_query_from_a_punch_page_changes_no_colour_now_or_later() {
     let mut bench = Bench::new();
     let phone = person(1).phone;
@@ -320,6 +338,8 @@ fn an_imported_red_does_not_vanish_under_a_form() {
         .registry
         .transaction::<_, RegistryError>(|registry| registry.add_person(&person(1), code, entry))
         .unwrap();
+    let proven = ProvenPhone::for_tests(&person(1).phone, now());
+    bench.registrar().confirm_document(&proven, &person(1).document, now()).unwrap();
     let consent = bench.asked(Flow::Modify, &person(1).phone, &clean(), now());
     let taken = bench.submit(&form(1, None, Some(consent)), now()).unwrap();
     assert_eq!((taken.code, taken.is_new), (code, false), "existing holders need not apply again");
@@ -359,3 +379,4 @@ mod another_policy;
 mod decisions;
 mod leaving;
 mod signin;
+mod traps;

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{Change, Registry, RegistryError};
 use crate::codes::{CodeEntry, Codes};
+use crate::registrar::FORM_S_MAX;
 
 /// Codes changed by the clock in one transaction: keeps it short beside other writers.
 const DUE_PER_TRANSACTION: usize = 10_000;
@@ -92,6 +93,7 @@ impl Registry {
             changed += due.len() as u64;
             if due.len() < DUE_PER_TRANSACTION {
                 self.forget_evidence(u64::from(now_s))?;
+                self.forget_outcomes(u64::from(now_s).saturating_sub(FORM_S_MAX), u64::from(now_s))?;
                 return Ok(changed);
             }
         }

@@ -238,11 +238,19 @@ impl Registry {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        schema::set_cache(&self.connection, schema::CACHE_FILLING_KIB)?;
+        self.set_filling(true)?;
         let result = work(self);
-        schema::set_cache(&self.connection, schema::CACHE_KIB)?;
-        self.connection.release_memory().map_err(RegistryError::Store)?;
+        self.set_filling(false)?;
         result
+    }
+
+    /// Gives the store more memory while many people are added, and takes it back.
+    pub(crate) fn set_filling(&self, filling: bool) -> Result<(), RegistryError> {
+        if filling {
+            return schema::set_cache(&self.connection, schema::CACHE_FILLING_KIB);
+        }
+        schema::set_cache(&self.connection, schema::CACHE_KIB)?;
+        Ok(self.connection.release_memory()?)
     }
 
     /// Runs `work` in one transaction: all of it is durable, or none. Within a group it is a step of the group's transaction, and

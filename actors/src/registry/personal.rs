@@ -106,6 +106,12 @@ impl DocumentNumber {
         self.kind
     }
 
+    /// Enough of it for its owner to know it again: the last four characters.
+    pub fn masked(&self) -> String {
+        let shown = self.number.len().saturating_sub(4);
+        format!("{}{}", "*".repeat(shown), &self.number[shown..])
+    }
+
     /// The number, for sealing and hashing. Nothing else may see it.
     pub(crate) fn reveal(&self) -> &str {
         &self.number

@@ -22,7 +22,8 @@ const OPEN: &str =
 /// A code with its open causes.
 struct Open {
     code: i64,
-    before: CodeEntry,
+    /// `None` for one whose holder withdrew: its causes follow all the same, they come back with the holder.
+    before: Option<CodeEntry>,
     rest: Basis,
     causes: Vec<(i64, Cause, Option<Stay>)>,
 }
@@ -54,12 +55,13 @@ impl Registry {
     ) -> Result<PolicyDiff, RegistryError> {
         let mut diff = PolicyDiff::default();
         self.for_each_open(i64::MIN, usize::MAX, now_s, |open| {
+            let Some(entry) = open.before else { return };
             diff.codes += 1;
             let (was, will) = (old.map(|old| open.revised(old, now_s)), open.revised(new, now_s));
             let was = was.unwrap_or_else(|| open.as_kept());
             if was != will {
                 let stood = open.stand(&was, now_s);
-                let before = if old.is_some() { stood.colour } else { open.before.colour() };
+                let before = if old.is_some() { stood.colour } else { entry.colour() };
                 diff.count((before, stood.next_change_s), open.stand(&will, now_s));
             }
         })?;
@@ -88,7 +90,7 @@ impl Registry {
                     cause = cause.or(Some(*id));
                 }
             }
-            if cause.is_some() {
+            if cause.is_some() && open.before.is_some() {
                 let code = code_of(open.code)?;
                 let change = Change { cause, authority: POLICY, operators, policy: policy.version() };
                 changed.push((code, self.settle(code, &change, now_s)?));
@@ -164,13 +166,16 @@ fn open_code(
     row: &rusqlite::Row<'_>,
     cause: (i64, Cause, Option<Stay>),
 ) -> Result<Open, RegistryError> {
-    let entry = CodeEntry::from_tags(row.get(7)?, row.get(8)?);
-    let before = entry.ok_or(RegistryError::Damaged { what: "code" })?;
+    let tags: u32 = row.get(7)?;
+    let entry = CodeEntry::from_tags(tags, row.get(8)?);
+    if entry.is_none() && tags != 0 {
+        return Err(RegistryError::Damaged { what: "code" });
+    }
     let rest = match row.get::<_, Option<u8>>(9)? {
         Some(number) => Basis::from_number(number).ok_or(RegistryError::Damaged { what: "person" })?,
-        None => before.basis(),
+        None => entry.map_or(Basis::Nothing, CodeEntry::basis),
     };
-    Ok(Open { code, before, rest, causes: vec![cause] })
+    Ok(Open { code, before: entry, rest, causes: vec![cause] })
 }
 
 fn code_of(number: i64) -> Result<CodeId, RegistryError> {

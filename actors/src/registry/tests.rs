@@ -209,3 +209,25 @@ fn a_kind_of_place_has_one_number_and_one_name() {
     }
     assert_eq!((PlaceKind::from_number(0), PlaceKind::from_name("")), (None, None));
 }
+
+/// The trap: a place's number stands on its wall, is counted up, and opens something. The printed link is another, random number;
+/// neither follows from the other, and all that a link leads to is the place.
+#[test]
+fn a_places_number_is_neither_its_link_nor_a_key() {
+    let mut links = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        let (_directory, mut registry) = fresh();
+        for n in 0..50 {
+            let row = registry.add_place_of(RegionId(1), PlaceKind::School, &format!("School {n}")).unwrap();
+            let link = row.link.unwrap();
+            assert!(links.insert(link), "the same places of another city have other links");
+            assert_eq!(registry.place_of_link(link).unwrap(), Some(row));
+        }
+        for number in 0..1000 {
+            let guessed = protocol::place::PlaceCode::from_random(number);
+            assert_eq!(registry.place_of_link(guessed).unwrap(), None, "{number}");
+        }
+    }
+    let apart = links.iter().zip(links.iter().skip(1)).map(|(one, next)| next.get() - one.get());
+    assert!(apart.min().is_some_and(|gap| gap > 1000), "nobody counts from one to the next");
+}

@@ -3,8 +3,9 @@
 
 use protocol::CodeId;
 use rusqlite::{OptionalExtension, params};
+use zeroize::Zeroizing;
 
-use super::{DocumentNumber, Phone, Registry, RegistryError};
+use super::{ConsentState, DocumentNumber, Phone, Registry, RegistryError};
 
 /// What stays of a person who withdrew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,9 +49,11 @@ impl Registry {
         if self.codes_of_phone(phone)?.is_empty() {
             let hash = self.phone_hash(phone);
             run("DELETE FROM document_tries WHERE phone_hash = ?1", params![hash])?;
+            // Those without an answer are taken back with the rest: one that comes late is not kept.
             run(
-                "UPDATE consents SET phone_hash = x'', outcome = NULL, sealed_phone = NULL WHERE phone_hash = ?1",
-                params![hash],
+                "UPDATE consents SET phone_hash = x'', outcome = NULL, sealed_phone = NULL,
+                    state = iif(answered_s IS NULL, ?2, state) WHERE phone_hash = ?1",
+                params![hash, ConsentState::Withdrawn as u8],
             )?;
         }
         Ok(remains)
@@ -68,9 +71,21 @@ impl Registry {
             .prepare_cached("DELETE FROM leftovers WHERE until_s <= ?1")?
             .execute([now_s as i64])?;
         let hash = self.document_hash(document);
-        let sql =
-            "UPDATE causes SET code = ?2 WHERE id IN (SELECT cause FROM leftovers WHERE document_hash = ?1)";
-        self.connection.prepare_cached(sql)?.execute(params![hash, code.get() as i64])?;
+        let sql = "SELECT id, code, evidence FROM causes
+            WHERE id IN (SELECT cause FROM leftovers WHERE document_hash = ?1)";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let rows = query.query_map([hash], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let causes: Vec<(i64, i64, Option<Vec<u8>>)> = rows.collect::<Result<_, _>>()?;
+        for (id, old, sealed) in causes {
+            // What a cause rests on is sealed for its code.
+            let moved = |sealed: Vec<u8>| {
+                let plain = self.sealer.open(old as u64, &sealed).map(Zeroizing::new);
+                self.sealer.seal(code.get(), &plain.ok_or(RegistryError::Damaged { what: "evidence" })?)
+            };
+            let evidence = sealed.map(moved).transpose()?;
+            let sql = "UPDATE causes SET code = ?2, evidence = ?3 WHERE id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![id, code.get() as i64, evidence])?;
+        }
         self.connection.prepare_cached("DELETE FROM leftovers WHERE document_hash = ?1")?.execute([hash])?;
         Ok(())
     }

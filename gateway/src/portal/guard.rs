@@ -2,11 +2,16 @@
 //! on what is read. No page is reached around it.
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::{InternalError, UrlencodedError};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse};
+use actix_web::web::{FormConfig, QueryConfig};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse};
+
+use super::layout;
+use super::visitor::Visitor;
 
 /// A form of ours has a few hundred bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -24,6 +29,33 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(self), microphone=(), geolocation=()"),
 ];
+
+/// How forms are read: a body that is none is answered with a page.
+pub(crate) fn forms() -> FormConfig {
+    FormConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, request| {
+        let (status, key) = match &error {
+            UrlencodedError::Overflow { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "bad-form-long"),
+            UrlencodedError::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad-form"),
+            _ => (StatusCode::BAD_REQUEST, "bad-form"),
+        };
+        refused(request, status, key)
+    })
+}
+
+/// The same for what stands after the question mark.
+pub(crate) fn queries() -> QueryConfig {
+    QueryConfig::default().error_handler(|_, request| refused(request, StatusCode::BAD_REQUEST, "bad-form"))
+}
+
+fn refused(request: &HttpRequest, status: StatusCode, key: &'static str) -> Error {
+    let visitor = Visitor::from_request(request, &mut Payload::None).into_inner();
+    let answer = match visitor {
+        Ok(visitor) => visitor.page_with(status, visitor.frame(), "bad-form-title", &layout::wrong(key)),
+        Err(_) => HttpResponse::new(status),
+    };
+    // Nothing of the body is said or kept.
+    InternalError::from_response("a form that cannot be read", answer).into()
+}
 
 /// Lets a request through if it is one of ours, and puts the headers on every answer.
 pub(crate) async fn guard(

@@ -29,11 +29,7 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="theme-color" content="#1d3f72";
                 meta name="format-detection" content="telephone=no";
-                @if let Some(seconds) = frame.refresh_s {
-                    // Where there is a script it renews the page's parts itself, and knows what to do without a connection.
-                    @if frame.script.is_some() { noscript { meta http-equiv="refresh" content=(seconds); } }
-                    @else { meta http-equiv="refresh" content=(seconds); }
-                }
+                @if let Some(seconds) = frame.refresh_s { (refresh(seconds, frame.script.is_some())) }
                 title { (line(title)) " · " (line("product")) }
                 link rel="icon" href="/s/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/s/style.css";
@@ -58,6 +54,16 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Asks again by itself. A page whose script does that leaves it to the script; without one it hides what must not be begun before.
+fn refresh(seconds: u32, has_script: bool) -> Markup {
+    let again = html! { meta http-equiv="refresh" content=(seconds); };
+    if has_script {
+        html! { noscript { (again) link rel="stylesheet" href="/s/waiting.css"; } }
+    } else {
+        again
     }
 }
 

@@ -2,16 +2,24 @@
 //! code and the camera. Pages call the same handles as devices; nothing here decides anything.
 
 mod appeal;
+mod apply;
 mod card;
+mod confirm;
+mod form;
 mod guard;
+mod holdings;
 mod layout;
 mod looked;
 mod mine;
+mod modify;
 mod paper;
 mod privacy;
 mod qr;
+mod sheet;
 mod sign_in;
 mod statics;
+mod travel;
+mod travels;
 mod visitor;
 mod when;
 mod why;
@@ -58,6 +66,8 @@ pub(crate) struct Portal {
     pub(crate) travel_pages: Vec<[String; 3]>,
     /// `https://HOST`, as printed on places' codes.
     pub(crate) origin: String,
+    /// What visitors have asked carriers for, on which page.
+    travels: travels::Travels,
     readers: Mutex<Vec<Registry>>,
 }
 
@@ -80,7 +90,20 @@ impl Portal {
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
         let sessions = Sessions::new(&keys);
         let readers = Mutex::new(readers);
-        Ok(Self { registrar, queries, sms, sessions, codes, keys, policy, travel_pages, origin, readers })
+        let travels = travels::Travels::default();
+        Ok(Self {
+            registrar,
+            queries,
+            sms,
+            sessions,
+            codes,
+            keys,
+            policy,
+            travel_pages,
+            origin,
+            travels,
+            readers,
+        })
     }
 
     /// Reads the registry as the registrar sees it; what would write fails. Short: it runs on the pages' own thread.
@@ -117,6 +140,11 @@ fn routes(config: &mut web::ServiceConfig) {
     // One's own code and what belongs to it.
     config.configure(card::routes).configure(paper::routes).configure(why::routes).configure(appeal::routes);
     config.configure(looked::routes).configure(privacy::routes).configure(withdraw::routes);
+    config
+        .configure(travel::routes)
+        .configure(apply::routes)
+        .configure(modify::routes)
+        .configure(confirm::routes);
 }
 
 /// Serves the pages on a thread of their own. Without TLS only on loopback, in development.
@@ -131,7 +159,8 @@ pub(crate) fn start(
         let app = move || {
             App::new()
                 .app_data(portal.clone())
-                .app_data(web::FormConfig::default().limit(guard::BODY_BYTES_MAX))
+                .app_data(guard::forms())
+                .app_data(guard::queries())
                 .app_data(web::PayloadConfig::new(guard::BODY_BYTES_MAX))
                 .wrap(from_fn(guard::guard))
                 .configure(routes)

@@ -31,6 +31,11 @@ pub(crate) struct Next {
 }
 
 impl Next {
+    /// What a form of ours brought back.
+    pub(crate) fn of(next: Option<String>) -> Self {
+        Self { next }
+    }
+
     /// A path of this site and nothing else: a link may not send people elsewhere.
     pub(crate) fn path(&self) -> &str {
         let path = self.next.as_deref().unwrap_or("/");

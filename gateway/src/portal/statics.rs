@@ -8,6 +8,8 @@ use super::visitor::Visitor;
 
 const STYLE: &str = include_str!("../../pages/style.css");
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const WAITING: &str = include_str!("../../pages/waiting.css");
+const TRAVEL: &str = include_str!("../../pages/travel.js");
 const ICON: &str = include_str!("../../pages/icon.svg");
 
 /// Name, type, content.
@@ -16,6 +18,8 @@ const FILES: &[(&str, &str, &str)] = &[
     ("icon.svg", "image/svg+xml", ICON),
     ("card.js", SCRIPT, include_str!("../../pages/card.js")),
     ("print.js", SCRIPT, include_str!("../../pages/print.js")),
+    ("waiting.css", "text/css; charset=utf-8", WAITING),
+    ("travel.js", "text/javascript; charset=utf-8", TRAVEL),
 ];
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {

@@ -161,6 +161,25 @@ fn an_answer_that_cannot_be_right_is_an_error_and_never_no_history() {
     assert!(!read(&invalid, &question(), REQUEST, &Areas::new()).healthy, "bad UTF-8");
 }
 
+/// The trap: the carriers' travel card has a colour of its own, which says something else. An answer that brings one along is no
+/// answer, wherever it stands and whatever it is called.
+#[test]
+fn the_carrier_cards_own_colour_is_not_the_codes_colour() {
+    let fine = whole(&visit(WUHAN, "2020-02-20T08:00:00+08:00", "2020-02-20T12:00:00+08:00"));
+    assert!(read_body(&fine).healthy, "what the others are variations of");
+    for name in ["colour", concat!("col", "or"), "card", "risk", "star", "verdict"] {
+        for before in ["\"status\"", "\"first_day\"", "\"from\""] {
+            for value in ["\"green\"", "\"red\"", "1", "null"] {
+                let body = fine.replace(before, &format!("\"{name}\":{value},{before}"));
+                let expected = CarrierAnswer::Unavailable(Unavailable::Garbage);
+                assert_eq!(read_body(&body).answer, expected, "{name} {value} before {before}");
+            }
+        }
+        let colourful = body("new-number", &format!(r#","{name}":"green""#));
+        assert!(!read_body(&colourful).healthy, "{name}");
+    }
+}
+
 #[test]
 fn a_reply_without_an_answer_says_why_and_what_may_be_tried_again() {
     use Unavailable::{Busy, Garbage, Refused, TimedOut, Unreachable};

@@ -255,6 +255,58 @@ fn a_panic_costs_its_own_query_and_nothing_else() {
     }
 }
 
+/// Panics at one carrier, at every point, while both are asked all the time.
+#[test]
+fn panics_under_load_cost_their_own_queries_and_another_carrier_nothing() {
+    run(async {
+        let seed = clock::now_ms();
+        println!("seed {seed}");
+        let random = Mutex::new(fastrand::Rng::with_seed(seed));
+        let panics = Arc::new([const { AtomicUsize::new(0) }; 2]);
+        let told = Arc::clone(&panics);
+        let fault: Fault = Arc::new(move |at| {
+            let is_mobile = std::thread::current().name() == Some("carrier-china-mobile");
+            if is_mobile && random.lock().unwrap_or_else(PoisonError::into_inner).u8(..8) == 0 {
+                told[usize::from(at == Point::Report)].fetch_add(1, Ordering::Relaxed);
+                panic!("told to");
+            }
+        });
+        let server = Server::start(|_| Act::Clean).await;
+        let other = Server::start(|_| Act::Clean).await;
+        let settings = CarrierSettings { fault: Some(fault), ..settings() };
+        let carriers = Carriers::start_with(&configs(&[&server, &other]), &settings).expect("starts");
+        let tasks = ["163", "163", "163", "164", "164", "164"].map(|prefix| {
+            let carriers = carriers.clone();
+            actix_rt::spawn(async move {
+                let mut failed = 0;
+                for n in 0..100 {
+                    match answer(&carriers, &format!("{prefix}000000{n:02}")).await {
+                        CarrierAnswer::Trajectory(_) => {}
+                        said => {
+                            assert_eq!(said, unavailable(Unavailable::Refused), "{prefix} {n}");
+                            failed += 1;
+                        }
+                    }
+                }
+                (prefix, failed)
+            })
+        });
+        let mut failed = 0;
+        for task in tasks {
+            let (prefix, lost) = task.await.expect("no panic");
+            assert!(prefix == "163" || lost == 0, "another carrier's queries: {lost}");
+            failed += lost;
+        }
+        // A report that fails comes after its answer.
+        let [asked, reports] = [0, 1].map(|kind| panics[kind].load(Ordering::Relaxed));
+        assert!(asked > 10 && reports > 10, "{asked} and {reports} panics");
+        assert_eq!(failed, asked, "each cost its own query, and no other");
+        let restarts = carriers.handles().iter().map(CarrierHandle::restarts).collect::<Vec<_>>();
+        assert!(restarts[0] >= reports as u64 && restarts[1] == 0, "{restarts:?}");
+        until("every permit is back", || carriers.handles()[0].permits_in_use() == 0).await;
+    });
+}
+
 #[test]
 fn an_actor_that_keeps_failing_is_parked_answers_busy_and_is_tried_again() {
     run(async {

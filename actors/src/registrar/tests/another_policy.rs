@@ -1,5 +1,6 @@
 //! Forms and stays when another policy takes effect: what was answered by the old one does not decide by the new one.
 
+use super::signin::{form_at, proven};
 use super::*;
 use crate::policy::Field;
 use crate::trajectory::days_after;
@@ -71,5 +72,33 @@ fn a_stay_is_kept_for_as_long_as_the_policy_in_effect_says() {
             bench.registry.forget_outcomes(now_s, now_s).unwrap();
             assert_eq!(field(&mut bench, &another.0, None, now_s), expected, "{days} days at {now_s}");
         }
+    }
+}
+
+#[test]
+fn the_causes_of_who_withdrew_follow_another_policy_and_come_back_by_it() {
+    for (name, from, to, expected) in [
+        ("as before", "days = 14", "days = 14 ", RED),
+        ("milder", "from = 2020-01-01", "from = 2020-01-01\nuntil = 2020-02-19", GREEN_DECLARED),
+    ] {
+        let mut bench = Bench::new();
+        bench.asked(Flow::Apply, &person(1).phone, &hubei("2020-02-20"), now());
+        let code = bench.submit(&form(1, None, None), now()).unwrap().code;
+        bench.registrar().withdraw_person(code, &proven(1, now()), now()).unwrap();
+        let another = changed(name, from, to);
+        let diff = bench.registry.diff_policies(None, &another.0, now()).unwrap();
+        assert_eq!(diff.codes, 0, "{name}: a code of nobody is not counted");
+        bench.activate(&another, now());
+        let declared = (expected != RED).then_some(false);
+        let form = Form { declared, ..form_at(1, 9, now()) };
+        let again = bench.by(&another.0).submit(&form, now()).unwrap().code;
+        assert_eq!(bench.shown(again), expected, "{name}");
+        // What came back can be read under its new code.
+        let milder = changed("mildest", "from = 2020-01-01", "from = 2020-01-01\nuntil = 2020-02-18");
+        let diff = bench.registry.diff_policies(None, &milder.0, now()).unwrap();
+        assert_eq!(diff.changed(), u64::from(expected == RED), "{name}");
+        bench.by(&another.0).activate(&milder.0, &milder.1, "li-na", now()).unwrap();
+        while bench.by(&milder.0).revise_some(now()).unwrap() {}
+        assert_eq!(bench.shown(again).0, Colour::Green, "{name}");
     }
 }

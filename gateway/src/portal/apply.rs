@@ -1,0 +1,95 @@
+//! The first application, and the one for a ward. What the form holds and how it is taken stands in the form; what differs is here.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use maud::{Markup, html};
+
+use super::form::{self, Fields, Subject};
+use super::layout::wrong;
+use super::sheet::Sheet;
+use super::sign_in;
+use super::travel::Page;
+use super::visitor::Visitor;
+use super::words::{both, zh};
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/apply", web::get().to(show))
+        .route("/apply", web::post().to(send))
+        .route("/apply/ward", web::get().to(show_ward))
+        .route("/apply/ward", web::post().to(send_ward));
+}
+
+async fn show(visitor: Visitor) -> HttpResponse {
+    if visitor.proven().is_none() {
+        return sign_in::first(&visitor, "/apply");
+    }
+    form::show(&visitor, &own(&visitor), StatusCode::OK, &[])
+}
+
+async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
+    if !visitor.sent(&fields.token) {
+        return visitor.stale();
+    }
+    if visitor.proven().is_none() {
+        return sign_in::first(&visitor, "/apply");
+    }
+    let subject = own(&visitor);
+    form::send(visitor, subject, &fields).await
+}
+
+fn own(visitor: &Visitor) -> Subject {
+    let codes = visitor.holdings().map(|holdings| holdings.len()).unwrap_or_default();
+    let above = if codes == 0 { above("apply-what") } else { have_one() };
+    let sheet = Sheet { title: "apply-title", above, send: "apply-send", registered: Fields::default() };
+    Subject { page: Page::Apply, document: None, guardian: None, sheet }
+}
+
+fn above(key: &str) -> Markup {
+    html! { p.hint { (both(key)) } p.hint { (both("apply-privacy")) } }
+}
+
+/// Whoever has a code need not apply: the same document again would only change what is registered.
+fn have_one() -> Markup {
+    html! {
+        div.notice role="status" {
+            (both("apply-have-one"))
+            div.row { a.button.quiet href="/modify" { (zh("modify-title")) } a.button.quiet href="/apply/ward" { (zh("ward-title")) } }
+        }
+    }
+}
+
+async fn show_ward(visitor: Visitor) -> HttpResponse {
+    if visitor.proven().is_none() {
+        return sign_in::first(&visitor, "/apply/ward");
+    }
+    match ward(&visitor) {
+        Ok(subject) => form::show(&visitor, &subject, StatusCode::OK, &[]),
+        Err(answer) => answer,
+    }
+}
+
+async fn send_ward(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
+    if !visitor.sent(&fields.token) {
+        return visitor.stale();
+    }
+    if visitor.proven().is_none() {
+        return sign_in::first(&visitor, "/apply/ward");
+    }
+    match ward(&visitor) {
+        Ok(subject) => form::send(visitor, subject, &fields).await,
+        Err(answer) => answer,
+    }
+}
+
+/// A guardian has an own code first.
+fn ward(visitor: &Visitor) -> Result<Subject, HttpResponse> {
+    let Some(holdings) = visitor.holdings() else { return Err(form::busy_page(visitor, "ward-title")) };
+    let Some(guardian) = holdings.iter().find(|holder| !holder.is_ward) else {
+        let body = html! { (wrong("ward-first")) a.button href="/apply" { (zh("apply-title")) } };
+        return Err(visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "ward-title", &body));
+    };
+    let above = above("ward-what");
+    let sheet = Sheet { title: "ward-title", above, send: "apply-send", registered: Fields::default() };
+    Ok(Subject { page: Page::Ward, document: None, guardian: Some(guardian.code), sheet })
+}

@@ -1,0 +1,69 @@
+//! The first sign-in of a holder who was imported, or the first after a long time: phone and document of one person. A document that
+//! does not belong to the phone says nothing about anybody.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use actors::registrar::{Confirmed, DOCUMENT_TRIES_MAX};
+use maud::{Markup, html};
+
+use super::form::{self, Fields};
+use super::layout::wrong;
+use super::sheet;
+use super::sign_in;
+use super::visitor::Visitor;
+use super::words::{both, both_with};
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.route("/confirm", web::get().to(show)).route("/confirm", web::post().to(send));
+}
+
+async fn show(visitor: Visitor) -> HttpResponse {
+    if visitor.proven().is_none() {
+        return sign_in::first(&visitor, "/confirm");
+    }
+    visitor.page(visitor.frame(), "confirm-title", &drawn(&visitor, &Fields::default(), None))
+}
+
+fn drawn(visitor: &Visitor, fields: &Fields, problem: Option<&str>) -> Markup {
+    let tries = DOCUMENT_TRIES_MAX.to_string();
+    html! {
+        @if problem.is_some() { (wrong("form-look-again")) }
+        p { (both("confirm-what")) }
+        form.card method="post" action="/confirm" {
+            (visitor.field())
+            (sheet::document_fields(fields, problem))
+            p.hint { (both_with("confirm-hint", &[("tries", &tries)])) }
+            button type="submit" { (both("confirm-send")) }
+        }
+        a.button.quiet href="/apply" { (both("confirm-apply")) }
+    }
+}
+
+async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
+    if !visitor.sent(&fields.token) {
+        return visitor.stale();
+    }
+    let Some(proven) = visitor.proven().cloned() else { return sign_in::first(&visitor, "/confirm") };
+    let again = |status, key: &'static str| {
+        visitor.page_with(
+            status,
+            visitor.frame(),
+            "confirm-title",
+            &drawn(&visitor, &fields.typed(), Some(key)),
+        )
+    };
+    let Some(document) = form::document(&fields) else {
+        return again(StatusCode::UNPROCESSABLE_ENTITY, form::number_problem(&fields));
+    };
+    let now_s = visitor.now_s;
+    let confirm =
+        visitor.portal.registrar.act(move |registrar| registrar.confirm_document(&proven, &document, now_s));
+    match confirm.await {
+        Ok(Confirmed::Code(_)) => visitor.go("/code?did=confirmed"),
+        Ok(Confirmed::No) => again(StatusCode::UNPROCESSABLE_ENTITY, "confirm-no"),
+        Err(error) => {
+            let (status, problem) = form::problem_of(&error);
+            again(status, problem.key)
+        }
+    }
+}

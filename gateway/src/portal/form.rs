@@ -1,0 +1,290 @@
+//! What an application and a modification share: the fields as they are sent, what is wrong with them, and the sending. How the form
+//! looks is the sheet's business; what the field "history" says comes from the stored answer, whatever is sent.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actors::policy::{Outcome, SubmitError};
+use actors::registrar::{Form, RegistrarError};
+use actors::registry::{DocumentKind, DocumentNumber, Person};
+use actors::residence::{self, Districts, visible};
+use maud::Markup;
+use protocol::CodeId;
+use serde::Deserialize;
+
+use super::layout::{notice, wrong};
+use super::sheet::{self, Sheet};
+use super::sign_in;
+use super::travel::{self, Page, State};
+use super::visitor::Visitor;
+
+/// More than any field may hold: what is longer is cut when it is kept, and wrong anyway.
+const TYPED_CHARS_MAX: usize = 96;
+/// The answer to a query that has just begun is waited for; from then on the visitor need not.
+const ANSWER_S: u64 = 5;
+
+/// A form as it is sent. What is missing is empty, what stands twice is refused before it comes here.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Fields {
+    pub(crate) token: String,
+    pub(crate) back: String,
+    pub(crate) agree: String,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) number: String,
+    pub(crate) district: String,
+    pub(crate) street: String,
+    pub(crate) community: String,
+    pub(crate) declared: String,
+}
+
+/// It names a person: not shown.
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fields(…)")
+    }
+}
+
+impl Fields {
+    /// What the visitor has typed, without what the page put there.
+    pub(crate) fn typed(&self) -> Self {
+        let cut = |text: &String| text.chars().take(TYPED_CHARS_MAX).collect();
+        Self {
+            token: String::new(),
+            back: String::new(),
+            agree: String::new(),
+            name: cut(&self.name),
+            kind: cut(&self.kind),
+            number: cut(&self.number),
+            district: cut(&self.district),
+            street: cut(&self.street),
+            community: cut(&self.community),
+            declared: cut(&self.declared),
+        }
+    }
+
+    /// What is registered, as a form shows it.
+    pub(crate) fn of(person: &Person) -> Self {
+        let is_street =
+            residence::streets(&person.district).iter().any(|(code, _)| *code == person.community);
+        let community = person.community.clone();
+        let (street, community) =
+            if is_street { (community, String::new()) } else { (String::new(), community) };
+        let (name, district) = (person.name.clone(), person.district.clone());
+        Self { name, district, street, community, ..Self::default() }
+    }
+}
+
+/// A field that is wrong, and what is said beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) field: &'static str,
+    pub(crate) key: &'static str,
+}
+
+/// The fields, read.
+#[derive(Debug, PartialEq, Eq)]
+struct Read {
+    name: String,
+    document: DocumentNumber,
+    district: String,
+    community: String,
+    declared: Option<bool>,
+}
+
+/// Reads the fields. `known` is the document of somebody who is registered: then none is asked for.
+fn read(
+    fields: &Fields,
+    known: Option<&DocumentNumber>,
+    districts: &Districts,
+) -> Result<Read, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut wrong = |field, key| problems.push(Problem { field, key });
+    let name = visible(fields.name.trim());
+    if name.is_none() {
+        wrong("name", if fields.name.trim().is_empty() { "form-name-missing" } else { "form-name-wrong" });
+    }
+    let document = known.cloned().or_else(|| document(fields));
+    if document.is_none() {
+        wrong("number", number_problem(fields));
+    }
+    let district = districts.find(&fields.district);
+    if district.is_none() {
+        wrong("district", "form-district-missing");
+    }
+    let typed = fields.community.trim();
+    let (field, text) = if typed.is_empty() { ("street", &fields.street[..]) } else { ("community", typed) };
+    let digits = field == "community" && typed.bytes().all(|byte| byte.is_ascii_digit());
+    let community = residence::community(district.unwrap_or_default(), text).filter(|_| !digits);
+    if community.is_none() {
+        wrong(field, if field == "street" { "form-street-wrong" } else { "form-community-wrong" });
+    }
+    let declared = match &fields.declared[..] {
+        "yes" => Some(true),
+        "no" => Some(false),
+        "" => None,
+        _ => {
+            wrong("declared", "form-history-missing");
+            None
+        }
+    };
+    match (name, document, district, community) {
+        (Some(name), Some(document), Some(district), Some(community)) if problems.is_empty() => Ok(Read {
+            name: name.to_owned(),
+            document,
+            district: district.to_owned(),
+            community: community.to_owned(),
+            declared,
+        }),
+        _ => Err(problems),
+    }
+}
+
+/// The document that was typed, if it can be one.
+pub(crate) fn document(fields: &Fields) -> Option<DocumentNumber> {
+    DocumentNumber::parse(DocumentKind::from_name(&fields.kind)?, &fields.number)
+}
+
+/// What is wrong with the document that was typed.
+pub(crate) fn number_problem(fields: &Fields) -> &'static str {
+    match DocumentKind::from_name(&fields.kind) {
+        _ if fields.number.trim().is_empty() => "form-number-missing",
+        Some(DocumentKind::IdCard) => "form-id-card-wrong",
+        Some(
+            DocumentKind::HkMacauPermit
+            | DocumentKind::TaiwanPermit
+            | DocumentKind::Passport
+            | DocumentKind::ForeignPrCard,
+        ) => "form-number-wrong",
+        None => "form-kind-missing",
+    }
+}
+
+/// What the field "history" of that page rests on; `None` while too many read the registry.
+pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<Outcome> {
+    let consent = visitor.portal.travels.consent(visitor.session.id(), page, visitor.now_s);
+    let phone = visitor.session.phone.as_ref()?;
+    visitor.portal.read(|registrar| {
+        let found = registrar.outcome(consent, phone, visitor.now_s);
+        // A consent that is no longer good is none.
+        found.or_else(|_| registrar.outcome(None, phone, visitor.now_s)).ok()
+    })?
+}
+
+/// The field "history of living in epidemic areas", as the stored answer leaves it.
+pub(crate) fn history(visitor: &Visitor, page: Page) -> Markup {
+    let typed = visitor.portal.travels.draft(visitor.session.id(), page, visitor.now_s);
+    let declared = typed.map(|typed| typed.declared).unwrap_or_default();
+    let outcome = outcome(visitor, page).unwrap_or(Outcome::NotAsked);
+    sheet::history(visitor, &outcome, &declared)
+}
+
+/// What a page knows of whoever the form is for.
+pub(crate) struct Subject {
+    pub(crate) page: Page,
+    /// The document of somebody who is registered.
+    pub(crate) document: Option<DocumentNumber>,
+    /// The guardian who sends it.
+    pub(crate) guardian: Option<CodeId>,
+    pub(crate) sheet: Sheet,
+}
+
+/// The form, with what was typed before.
+pub(crate) fn show(
+    visitor: &Visitor,
+    subject: &Subject,
+    status: StatusCode,
+    problems: &[Problem],
+) -> HttpResponse {
+    let drawn = sheet::draw(visitor, subject, problems);
+    visitor.page_with(status, travel::frame(visitor, subject.page), subject.sheet.title, &drawn)
+}
+
+/// Takes the form: what is wrong is said beside its field, what was typed stays.
+pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) -> HttpResponse {
+    let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
+    let (Some(proven), Some(phone)) = (visitor.proven().cloned(), visitor.session.phone.clone()) else {
+        return sign_in::first(&visitor, "/");
+    };
+    portal.travels.keep(session, subject.page, fields.typed(), now_s);
+    let again = |status, problems: &[Problem]| show(&visitor, &subject, status, problems);
+    let Some(districts) = portal.read(|registrar| registrar.districts()) else {
+        return busy(&visitor, &subject);
+    };
+    let Ok(districts) = districts else { return busy(&visitor, &subject) };
+    let read = match read(fields, subject.document.as_ref(), &districts) {
+        Ok(read) => read,
+        Err(problems) => return again(StatusCode::UNPROCESSABLE_ENTITY, &problems),
+    };
+    if let State::Waiting { since_s } = travel::state(&visitor, subject.page)
+        && now_s.saturating_sub(since_s) < ANSWER_S
+    {
+        let wait = Problem { field: "declared", key: "form-wait" };
+        return again(StatusCode::UNPROCESSABLE_ENTITY, &[wait]);
+    }
+    let Read { name, document, district, community, declared } = read;
+    let person = Person { name, document, phone, district, community };
+    let consent = portal.travels.consent(session, subject.page, now_s);
+    let form = Form { person, declared, consent, proven, guardian: subject.guardian };
+    match portal.registrar.act(move |registrar| registrar.submit(&form, now_s)).await {
+        Ok(taken) => {
+            portal.travels.done(session, subject.page);
+            visitor.go(if taken.is_new { "/code?did=applied" } else { "/code?did=modified" })
+        }
+        Err(error) => {
+            let (status, problem) = problem_of(&error);
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                tracing::warn!(%error, "a form was not taken");
+            }
+            again(status, &[problem])
+        }
+    }
+}
+
+fn busy(visitor: &Visitor, subject: &Subject) -> HttpResponse {
+    let problem = Problem { field: "", key: "busy" };
+    show(visitor, subject, StatusCode::SERVICE_UNAVAILABLE, &[problem])
+}
+
+/// What `/code` says after a form.
+pub(crate) fn told(did: &str) -> Option<Markup> {
+    match did {
+        "applied" => Some(notice("form-applied")),
+        "modified" => Some(notice("form-modified")),
+        "confirmed" => Some(notice("form-confirmed")),
+        _ => None,
+    }
+}
+
+/// How a page says that an act failed.
+pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
+    let (field, key) = match error {
+        RegistrarError::Form(SubmitError::Locked) => ("declared", "form-locked"),
+        RegistrarError::Form(SubmitError::DeclarationMissing) => ("declared", "form-history-missing"),
+        RegistrarError::OtherPhone => ("number", "form-other-phone"),
+        RegistrarError::NotProven => ("", "form-not-proven"),
+        RegistrarError::NotYours => ("", "form-not-yours"),
+        RegistrarError::Tries => ("number", "confirm-tries"),
+        RegistrarError::PhoneFull => ("", "form-phone-full"),
+        RegistrarError::Ward | RegistrarError::HasWards => ("", "form-ward"),
+        RegistrarError::Consent | RegistrarError::Receipt | RegistrarError::ReceiptExpired => {
+            ("declared", "travel-consent-over")
+        }
+        RegistrarError::Person(_) => ("", "form-person"),
+        RegistrarError::Busy
+        | RegistrarError::Failed
+        | RegistrarError::Registry(_)
+        | RegistrarError::Cause(_)
+        | RegistrarError::PolicyVersion { .. }
+        | RegistrarError::Appeal(_)
+        | RegistrarError::PolicyUnderWay => {
+            return (StatusCode::SERVICE_UNAVAILABLE, Problem { field: "", key: "busy" });
+        }
+    };
+    (StatusCode::UNPROCESSABLE_ENTITY, Problem { field, key })
+}
+
+/// Too many read or write at once: the visitor tries again.
+pub(crate) fn busy_page(visitor: &Visitor, title: &str) -> HttpResponse {
+    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), title, &wrong("busy"))
+}

@@ -1,0 +1,323 @@
+//! The travel module: consent, the query while it runs, what came of it in words, the carriers' own pages, and taking the consent
+//! back. One component on three pages; what an outcome means for a form or for staff is said elsewhere.
+
+use actix_web::{HttpResponse, web};
+use actors::policy::Outcome;
+use actors::query::QueryError;
+use actors::registrar::RegistrarError;
+use actors::registry::{Agreed, Detail};
+use actors::trajectory::Unavailable;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::form::{self, Fields};
+use super::layout::Frame;
+use super::sign_in::{self, Next};
+pub(crate) use super::travels::{Page, State};
+use super::visitor::Visitor;
+use super::words::{both, both_with};
+
+/// The version of the words under `travel-agree`; a consent names it. Changed words get a new version.
+const TEXT: &str = "pages-1";
+/// The carriers' own pages are offered from then on: a page without a script looks again every two seconds, and sees it at four.
+const LINK_AFTER_S: u64 = 3;
+/// How often a page without a script looks for an answer.
+const LOOK_S: u32 = 2;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/travel/{page}", web::get().to(fragment))
+        .route("/travel/{page}/ask", web::post().to(ask))
+        .route("/travel/{page}/look", web::post().to(look))
+        .route("/travel/{page}/withdraw", web::post().to(withdraw));
+}
+
+/// Where the query of that page stands.
+pub(crate) fn state(visitor: &Visitor, page: Page) -> State {
+    visitor.portal.travels.state(visitor.session.id(), page, visitor.now_s)
+}
+
+/// The frame of a page on which the module stands: with the script that brings the answer into the page, and without a script the
+/// page looks again by itself.
+pub(crate) fn frame(visitor: &Visitor, page: Page) -> Frame {
+    let refresh_s = match state(visitor, page) {
+        // A form that is being filled in is not thrown away by looking again; it has a button for that.
+        State::Waiting { since_s } if page.form_path().is_some() && is_long(visitor, since_s) => None,
+        State::Waiting { .. } => Some(LOOK_S),
+        State::NotAsked | State::NotTicked | State::Came(_) | State::Failed(_) | State::Withdrawn => None,
+    };
+    Frame { script: Some("travel.js"), refresh_s, ..visitor.frame() }
+}
+
+/// The module, for a signed-in visitor. On a form's page it stands inside of the form and sends its fields along; elsewhere it has a
+/// form of its own, and `back` is the page's path.
+pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
+    let state = state(visitor, page);
+    let inner = html! {
+        h2 #travel-title { (both("travel-title")) }
+        @match &state {
+            State::NotAsked => (consent(page)),
+            State::NotTicked => { (problem("travel-tick-first")) (consent(page)) },
+            State::Withdrawn => { p.notice role="status" { (both("travel-withdrawn")) } (consent(page)) },
+            State::Waiting { since_s } => (waiting(visitor, page, *since_s)),
+            State::Came(answered) => (came(visitor, page, &answered.outcome)),
+            State::Failed(error) => {
+                (problem(problem_of(*error)))
+                (links(visitor))
+                (consent(page))
+            },
+        }
+    };
+    let source = format!("/travel/{}?back={back}", page.name());
+    let waits = matches!(state, State::Waiting { .. });
+    html! {
+        section #travel.travel aria-labelledby="travel-title" data-source=(source) data-waits[waits] {
+            @if page.form_path().is_some() { (inner) (form::history(visitor, page)) }
+            @else {
+                form method="post" action={ "/travel/" (page.name()) "/ask" } {
+                    (visitor.field())
+                    input type="hidden" name="back" value=(back);
+                    (inner)
+                }
+            }
+        }
+    }
+}
+
+fn consent(page: Page) -> Markup {
+    html! {
+        p.hint { (both("travel-what")) }
+        label.choice { input type="checkbox" name="agree" value="yes"; span { (both("travel-agree")) } }
+        (button(page, "ask", "travel-ask"))
+    }
+}
+
+/// A button of the module, beside those of the form around it.
+fn button(page: Page, act: &str, key: &str) -> Markup {
+    html! {
+        button.quiet type="submit" formaction={ "/travel/" (page.name()) "/" (act) } formnovalidate data-travel { (both(key)) }
+    }
+}
+
+fn waiting(visitor: &Visitor, page: Page, since_s: u64) -> Markup {
+    html! {
+        div role="status" { div.spin aria-hidden="true" {} p { (both("travel-waiting")) } }
+        @if is_long(visitor, since_s) {
+            p.notice { (both("travel-waiting-long")) }
+            (links(visitor))
+            @if page.form_path().is_some() { noscript { (button(page, "look", "travel-look")) } }
+        }
+        (button(page, "withdraw", "travel-withdraw"))
+    }
+}
+
+fn is_long(visitor: &Visitor, since_s: u64) -> bool {
+    visitor.now_s.saturating_sub(since_s) >= LINK_AFTER_S
+}
+
+fn came(visitor: &Visitor, page: Page, outcome: &Outcome) -> Markup {
+    html! {
+        p.notice role="status" data-outcome=(name(outcome)) { (said(outcome)) }
+        @if outcome.offers_travel_page() { (links(visitor)) }
+        (button(page, "withdraw", "travel-withdraw"))
+        @if matches!(outcome, Outcome::Stay(_)) && page.form_path().is_some() {
+            p.hint { (both("travel-withdraw-stay")) }
+        }
+    }
+}
+
+/// What came, in words for people: always a preliminary result.
+pub(crate) fn said(outcome: &Outcome) -> Markup {
+    match outcome {
+        Outcome::Stay(stay) => {
+            let day = stay.last_day.to_string();
+            both_with("travel-stay", &[("area", &stay.area), ("day", &day)])
+        }
+        Outcome::Clean => both("travel-clean"),
+        Outcome::Partial { covered: Some(days) } => {
+            let (first, last) = (days.first.to_string(), days.last.to_string());
+            both_with("travel-partial", &[("first", &first), ("last", &last)])
+        }
+        Outcome::Partial { covered: None } => both("travel-partial-nothing"),
+        Outcome::NewNumber => both("travel-new-number"),
+        Outcome::Unanswerable => both("travel-unanswerable"),
+        Outcome::Unavailable(Unavailable::TimedOut) => both("travel-timed-out"),
+        Outcome::Unavailable(Unavailable::Refused) => both("travel-refused"),
+        Outcome::Unavailable(Unavailable::Busy) => both("travel-busy"),
+        Outcome::Unavailable(Unavailable::Unreachable | Unavailable::Garbage) => both("travel-unavailable"),
+        Outcome::NotAsked => both("travel-not-asked"),
+    }
+}
+
+/// For scripts and tests.
+const fn name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Stay(_) => "stay",
+        Outcome::Clean => "clean",
+        Outcome::Partial { .. } => "partial",
+        Outcome::NewNumber => "new-number",
+        Outcome::Unanswerable => "unanswerable",
+        Outcome::Unavailable(_) => "unavailable",
+        Outcome::NotAsked => "not-asked",
+    }
+}
+
+/// The carriers' own pages, where a phone and a code by SMS show the trajectory. Nothing of the visitor goes along.
+fn links(visitor: &Visitor) -> Markup {
+    html! {
+        div.links {
+            p { (both("travel-links")) }
+            ul.list {
+                @for [name, name_zh, address] in &visitor.portal.travel_pages {
+                    li { a.target href=(address) target="_blank" rel="noreferrer noopener" { (name_zh) " " span.en lang="en" { (name) } } }
+                }
+            }
+        }
+    }
+}
+
+fn problem(key: &str) -> Markup {
+    html! { p.field-wrong role="alert" { (both(key)) } }
+}
+
+const fn problem_of(error: QueryError) -> &'static str {
+    match error {
+        QueryError::Consent | QueryError::Receipt | QueryError::ReceiptExpired => "travel-consent-over",
+        QueryError::Busy => "travel-busy",
+        QueryError::Failed => "travel-failed",
+    }
+}
+
+#[derive(Deserialize)]
+struct Back {
+    back: Option<String>,
+}
+
+/// The module alone, for the script.
+async fn fragment(visitor: Visitor, page: web::Path<String>, back: web::Query<Back>) -> HttpResponse {
+    let (Some(page), Some(_)) = (Page::parse(&page), visitor.proven()) else {
+        return HttpResponse::NotFound().finish();
+    };
+    let back = Next::of(back.into_inner().back);
+    let body = module(&visitor, page, back.path()).into_string();
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(body)
+}
+
+/// Where the visitor goes after an act of the module; `None` for a form that is not the visitor's.
+fn begin(visitor: &Visitor, page: &str, fields: &Fields) -> Result<(Page, String), HttpResponse> {
+    if !visitor.sent(&fields.token) {
+        return Err(visitor.stale());
+    }
+    let Some(page) = Page::parse(page) else { return Err(visitor.go("/")) };
+    let path = page.form_path().unwrap_or_else(|| Next::of(Some(fields.back.clone())).path().to_owned());
+    if visitor.proven().is_none() {
+        return Err(sign_in::first(visitor, &path));
+    }
+    if page.form_path().is_some() {
+        let travels = &visitor.portal.travels;
+        travels.keep(visitor.session.id(), page, fields.typed(), visitor.now_s);
+    }
+    Ok((page, format!("{path}#travel")))
+}
+
+/// The consent is recorded and the query begins; the page that follows shows how it goes.
+async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
+    let (page, path) = match begin(&visitor, &page, &fields) {
+        Ok(begun) => begun,
+        Err(answer) => return answer,
+    };
+    let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
+    match state(&visitor, page) {
+        // Sent twice: one consent is one query.
+        State::Waiting { .. } | State::Came(_) => return visitor.go(&path),
+        State::NotAsked | State::NotTicked | State::Failed(_) | State::Withdrawn => {}
+    }
+    if fields.agree != "yes" {
+        portal.travels.is_now(session, page, State::NotTicked, now_s);
+        return visitor.go(&path);
+    }
+    let (Some(proven), Some(phone)) = (visitor.proven().cloned(), visitor.session.phone.clone()) else {
+        return sign_in::first(&visitor, "/");
+    };
+    // Staff see the least unless the citizen shows more; a form is seen by nobody.
+    let agreed = Agreed { flow: page.flow(), detail: Detail::Stay, text: TEXT };
+    match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
+        Err(error) => {
+            let busy = matches!(error, RegistrarError::Busy);
+            let error = if busy { QueryError::Busy } else { QueryError::Failed };
+            portal.travels.is_now(session, page, State::Failed(error), now_s);
+        }
+        Ok(consent) => {
+            portal.travels.asked(session, page, consent, now_s);
+            // Goes on when the visitor has left; the queries' own deadline ends it.
+            actix_web::rt::spawn(async move {
+                let came = portal.queries.ask(consent, &phone).await;
+                portal.travels.came(session, page, consent, came);
+            });
+        }
+    }
+    visitor.go(&path)
+}
+
+/// Without a script: the form as far as it is filled in, with what has come meanwhile.
+async fn look(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
+    match begin(&visitor, &page, &fields) {
+        Ok((_, path)) => visitor.go(&path),
+        Err(answer) => answer,
+    }
+}
+
+/// As easy as giving it.
+async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
+    let (page, path) = match begin(&visitor, &page, &fields) {
+        Ok(begun) => begun,
+        Err(answer) => return answer,
+    };
+    let (portal, session, now_s) = (&visitor.portal, visitor.session.id(), visitor.now_s);
+    let (Some(consent), Some(phone)) =
+        (portal.travels.consent(session, page, now_s), visitor.session.phone.clone())
+    else {
+        return visitor.go(&path);
+    };
+    let taken = portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await;
+    let state = if taken.is_ok() { State::Withdrawn } else { State::Failed(QueryError::Failed) };
+    portal.travels.is_now(session, page, state, now_s);
+    visitor.go(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::portal::words::{en, zh};
+    use actors::policy::Stay;
+    use actors::trajectory::Days;
+
+    #[test]
+    fn every_outcome_is_said_and_no_answer_is_never_a_no() {
+        let days = Days { first: "2020-02-15".parse().unwrap(), last: "2020-02-23".parse().unwrap() };
+        let stay = Stay { area: "湖北".to_owned(), last_day: "2020-02-20".parse().unwrap() };
+        let unavailable = [
+            Unavailable::TimedOut,
+            Unavailable::Unreachable,
+            Unavailable::Refused,
+            Unavailable::Garbage,
+            Unavailable::Busy,
+        ];
+        let mut outcomes = vec![
+            Outcome::Stay(stay),
+            Outcome::Clean,
+            Outcome::Partial { covered: Some(days) },
+            Outcome::Partial { covered: None },
+            Outcome::NewNumber,
+            Outcome::Unanswerable,
+        ];
+        outcomes.extend(unavailable.map(Outcome::Unavailable));
+        for outcome in outcomes {
+            let text = said(&outcome).into_string();
+            assert!(text.contains("初步") && text.contains("reliminary"), "{outcome:?} {text}");
+            let says_no = text.contains("未发现") || text.contains("No stay");
+            assert_eq!(says_no, matches!(outcome, Outcome::Clean), "{outcome:?} {text}");
+        }
+        assert!(zh("travel-agree").contains("授权") && en("travel-agree").contains("agree"));
+    }
+}
