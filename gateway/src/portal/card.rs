@@ -8,7 +8,9 @@ use maud::{Markup, html};
 use protocol::limits::TOKEN_GOOD_FOR_S;
 use protocol::token::{Token, to_text};
 use protocol::{Basis, Class, Colour};
+use serde::Deserialize;
 
+use super::form;
 use super::layout::{Frame, notice, status, wrong};
 use super::mine::{self, Mine};
 use super::visitor::Visitor;
@@ -22,7 +24,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/code", web::get().to(page)).route("/code/qr", web::get().to(fragment));
 }
 
-async fn page(visitor: Visitor) -> HttpResponse {
+#[derive(Deserialize)]
+struct Done {
+    #[serde(default)]
+    did: Option<String>,
+}
+
+async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
     let mine = match mine::all(&visitor, "/code") {
         Ok(mine) if mine.is_empty() => return none_yet(&visitor),
         Ok(mine) => mine,
@@ -30,6 +38,7 @@ async fn page(visitor: Visitor) -> HttpResponse {
     };
     let frame = Frame { script: Some("card.js"), refresh_s: Some(RENEW_S), ..visitor.frame() };
     let body = html! {
+        @if let Some(did) = &done.did { @if let Some(told) = form::told(did) { (told) } }
         div.swipe #passes tabindex="0" role="region" aria-label=(line("card-region")) data-at=(visitor.now_s)
             data-renew=(RENEW_S) data-good=(TOKEN_GOOD_FOR_S) {
             @for one in &mine { (pass(&visitor, one)) }
@@ -38,7 +47,7 @@ async fn page(visitor: Visitor) -> HttpResponse {
         template #expired { (status(Colour::Unknown, Basis::Nothing)) (wrong("card-expired")) }
         nav.links aria-label=(line("card-more")) {
             a href="/modify" { (both("card-modify")) }
-            a href="/ward" { (both("card-add-ward")) }
+            a href="/apply/ward" { (both("card-add-ward")) }
             a href="/confirm" { (both("card-confirm")) }
             a href="/looked" { (both("card-looked")) }
         }
