@@ -8,8 +8,10 @@ mod by_hand;
 mod forms;
 mod handle;
 mod leaving;
+mod places;
 mod queries;
 mod receipts;
+mod shifts;
 mod signin;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
 pub use leaving::Paper;
 pub use queries::{FORM_S_MAX, QueryPermit};
 pub use receipts::{RECEIPT_BYTES, RECEIPT_S_MAX, Receipt};
+pub use shifts::SHIFT_S;
 pub use signin::{CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, PROVEN_DAYS};
 
 /// Why an act is not done.

@@ -1,5 +1,6 @@
-//! A citizen's session on the pages: one sealed cookie, so that a restart of the gateway signs nobody out and no table of sessions
-//! grows. It holds the session's number, the phone with the moment of its proof, and the view; whoever has no key reads nothing of it.
+//! A visitor's session on the pages: one sealed cookie, so that a restart of the gateway signs nobody out and no table of sessions
+//! grows. It holds the session's number, the phone with the moment of its proof or the shift that staff work in, and the view; whoever
+//! has no key reads nothing of it.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
@@ -8,16 +9,16 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::keys::Keys;
-use crate::registry::Phone;
+use crate::registry::{Phone, ShiftId};
 use crate::sms::{ProvenPhone, SessionId};
 
 /// A session without a proven phone: long enough to wait for a message and to fill in a form.
 const UNPROVEN_S_MAX: u64 = 24 * 3600;
 /// What a page's form brings back to show that it is ours.
 const FORM_TOKEN_BYTES: usize = 16;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const PHONE_DIGITS: usize = 11;
-const PLAIN_BYTES: usize = 1 + 16 + 8 + 8 + 1 + PHONE_DIGITS;
+const PLAIN_BYTES: usize = 1 + 16 + 8 + 8 + 8 + 1 + PHONE_DIGITS;
 
 /// Who visits.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct Session {
     pub phone: Option<Phone>,
     /// The proof, once the code was typed.
     pub proven: Option<ProvenPhone>,
+    /// The shift that staff have joined; whether it is still good only the registry knows. A citizen has none.
+    pub staff: Option<ShiftId>,
     /// Larger text and targets.
     pub elder: bool,
 }
@@ -47,6 +50,11 @@ impl Session {
     /// The same visitor, signed in, under a new number: what was planted before the sign-in is worth nothing after it.
     pub fn signed_in(self, before: &Self, phone: Phone, proven: ProvenPhone) -> Self {
         Self { phone: Some(phone), proven: Some(proven), elder: before.elder, ..self }
+    }
+
+    /// Staff at work, under a new number: whoever was signed in before is so no more.
+    pub fn on_shift(self, before: &Self, shift: ShiftId) -> Self {
+        Self { staff: Some(shift), elder: before.elder, ..self }
     }
 
     /// The proof, if it is good at that moment.
@@ -81,7 +89,7 @@ impl Sessions {
     pub fn fresh(&self, now_s: u64) -> Session {
         let mut id = [0; 16];
         self.random.fill(&mut id).expect("the system gives random bytes");
-        Session { id: SessionId(id), made_s: now_s, phone: None, proven: None, elder: false }
+        Session { id: SessionId(id), made_s: now_s, phone: None, proven: None, staff: None, elder: false }
     }
 
     /// The cookie's value: hexadecimal.
@@ -94,6 +102,7 @@ impl Sessions {
         plain.extend_from_slice(&session.id.0);
         plain.extend_from_slice(&session.made_s.to_le_bytes());
         plain.extend_from_slice(&session.proven.as_ref().map_or(0, ProvenPhone::at_s).to_le_bytes());
+        plain.extend_from_slice(&session.staff.map_or(0, |shift| shift.0).to_le_bytes());
         plain.push(u8::from(session.elder));
         let phone = session.phone.as_ref().map_or("-----------", Phone::reveal);
         plain.extend_from_slice(phone.as_bytes());
@@ -116,6 +125,7 @@ impl Sessions {
         let (id, plain) = plain.split_first_chunk::<16>()?;
         let (made_s, plain) = plain.split_first_chunk::<8>()?;
         let (proven_s, plain) = plain.split_first_chunk::<8>()?;
+        let (staff, plain) = plain.split_first_chunk::<8>()?;
         let (&[elder], digits) = plain.split_first_chunk::<1>()?;
         let (made_s, proven_s) = (u64::from_le_bytes(*made_s), u64::from_le_bytes(*proven_s));
         let phone = std::str::from_utf8(digits).ok().and_then(Phone::parse);
@@ -123,7 +133,8 @@ impl Sessions {
             (None, _) | (Some(_), 0) => None,
             (Some(phone), at_s) => Some(ProvenPhone::from_session(phone, at_s)),
         };
-        let session = Session { id: SessionId(*id), made_s, phone, proven, elder: elder == 1 };
+        let staff = Some(u64::from_le_bytes(*staff)).filter(|&number| number != 0).map(ShiftId);
+        let session = Session { id: SessionId(*id), made_s, phone, proven, staff, elder: elder == 1 };
         let over = session.proven(now_s).is_none() && now_s.saturating_sub(made_s) > UNPROVEN_S_MAX;
         (!over).then_some(session)
     }
@@ -181,6 +192,21 @@ mod tests {
         assert_eq!((read.id(), read.elder), (session.id(), true));
         assert!(read.phone == Some(phone) && read.proven == session.proven);
         assert!(read.proven(2_000 + PROVEN_S_MAX).is_some() && read.proven(2_001 + PROVEN_S_MAX).is_none());
+    }
+
+    #[test]
+    fn whoever_joins_a_shift_or_signs_in_leaves_the_other_behind() {
+        let (_directory, sessions) = sessions();
+        let phone = Phone::parse("16300000007").unwrap();
+        let proven = ProvenPhone::for_tests(&phone, 2_000);
+        let citizen = sessions.fresh(1_000).signed_in(&sessions.fresh(1_000), phone.clone(), proven.clone());
+        let joined = sessions.fresh(3_000).on_shift(&citizen, ShiftId(7));
+        let staff = sessions.open(&sessions.seal(&joined), 3_000).unwrap();
+        assert_eq!(staff.staff, Some(ShiftId(7)));
+        assert!(staff.proven(3_000).is_none() && staff.phone.is_none() && staff.id() != citizen.id());
+        let back = sessions.fresh(4_000).signed_in(&staff, phone, proven);
+        let citizen = sessions.open(&sessions.seal(&back), 4_000).unwrap();
+        assert!(citizen.staff.is_none() && citizen.proven(4_000).is_some());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod health;
 mod lines;
 mod people;
 mod places;
+mod shifts;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -28,6 +29,7 @@ use crate::process::Admin;
 pub(crate) use devices::ENROLMENT_S;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
 pub(crate) use places::{PlaceAct, PlaceLine, UnitLine};
+pub(crate) use shifts::{Invitation, ShiftAct, ShiftLine};
 
 /// What can be ordered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,6 +71,10 @@ pub(crate) enum OrderedAct {
     /// Places and units.
     Places {
         act: PlaceAct,
+    },
+    /// Staff who scan with a phone's browser.
+    Shifts {
+        act: ShiftAct,
     },
     AddCause {
         code: u64,
@@ -130,6 +136,8 @@ pub(crate) enum Ordered {
     Imported(ImportReport),
     Places(Vec<PlaceLine>),
     Units(Vec<UnitLine>),
+    Invitation(Invitation),
+    Shifts(Vec<ShiftLine>),
     Cause { cause: i64, code: u64, colour: String },
     Appeals(Vec<AppealLine>),
     Answered { appeal: i64, code: u64, colour: String },
@@ -172,7 +180,8 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
         | OrderedAct::EnrolDevice { .. }
         | OrderedAct::RenewDevice { .. }
         | OrderedAct::RevokeDevice { .. }
-        | OrderedAct::Places { .. } => (Role::Admin, 1),
+        | OrderedAct::Places { .. }
+        | OrderedAct::Shifts { .. } => (Role::Admin, 1),
         OrderedAct::AddCause { kind, .. } => {
             (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
         }
@@ -210,6 +219,7 @@ impl OrderedAct {
             Self::RevokeDevice { .. } => "revoke-device",
             Self::ImportHolders { .. } => "import-holders",
             Self::Places { act } => act.name(),
+            Self::Shifts { act } => act.name(),
             Self::AddCause { .. } => "add-cause",
             Self::ClearCause { .. } => "clear-cause",
             Self::ActivatePolicy { .. } => "activate-policy",
@@ -267,6 +277,7 @@ fn carry_out(
             Ok(Ordered::Imported(report))
         }
         OrderedAct::Places { act } => places::carry_out(admin, act, by),
+        OrderedAct::Shifts { act } => shifts::carry_out(admin, act, by),
         OrderedAct::AddCause { code, kind, until } => {
             health::add_cause(admin, code_of(code)?, (kind_of(&kind)?, until), operators, by)
         }

@@ -138,7 +138,10 @@ pub(crate) fn run(
     let _lock = DirectoryLock::take(&settings.data)?;
     let keys = Arc::new(Keys::load(&settings.keys)?);
     let metrics = telemetry::metrics()?;
-    let registry = Registry::open(&Settings::registry_path(&settings.data), &keys)?;
+    let mut registry = Registry::open(&Settings::registry_path(&settings.data), &keys)?;
+    if settings.pages.is_some() {
+        registry.add_portals()?;
+    }
     let start = clock::now();
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
@@ -240,6 +243,8 @@ pub(crate) struct Admin {
     pub(crate) registrar: Option<RegistrarHandle>,
     /// For citizens at an office; `None` when no gateway runs, or without a message service.
     pub(crate) counter: Option<Counter>,
+    /// What links to the pages begin with; `None` when there are none.
+    pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
 }
@@ -259,6 +264,7 @@ impl Admin {
             policy: None,
             registrar: None,
             counter: None,
+            pages: None,
             log,
         }
     }

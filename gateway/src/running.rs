@@ -17,17 +17,19 @@ use actors::query::{Queries, QueriesFront};
 use actors::region::RegionConfig;
 use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::Registry;
+use actors::sms::Sms;
 use actors::watchdog;
 use anyhow::Context;
 use protocol::{RegionId, metric};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::counter::Counter;
 use crate::fleet::Fleet;
 use crate::http::Readiness;
-use crate::portal::{self, Pages, Portal};
+use crate::portal::{self, Pages, Portal, Records};
 use crate::process::{Admin, Settings, reload};
 use crate::quic::endpoint::{self, Front};
+use crate::quic::queries::Ask;
 use crate::quic::transport::{self, TlsFiles};
 use crate::{alarms, config, policies, trajectory};
 
@@ -41,6 +43,8 @@ pub(crate) struct Gateway {
     queries: QueriesFront,
     carriers: Carriers,
     pages: Option<Pages>,
+    /// Dropped when nobody punches on the pages any more: the regions end after that.
+    pages_gone: oneshot::Sender<()>,
     _watchdog: watchdog::Watchdog,
 }
 
@@ -67,52 +71,46 @@ impl Gateway {
         let (handle, registrar) =
             RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
         let (tokens, legacy) = (keys.token_keys(), keys.legacy());
-        let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), place_kinds.clone());
-        let judge = Arc::new(judge);
-        let carriers: Vec<_> =
-            settings.carriers.iter().map(config::Carrier::open).collect::<anyhow::Result<_>>()?;
-        let carriers = Carriers::start(&carriers)?;
+        let (of, kinds) = (policy.clone(), place_kinds.clone());
+        let judge = Arc::new(Judge::new(codes.clone(), tokens, legacy, gateway, of, kinds));
+        let carriers = settings.carriers.iter().map(config::Carrier::open);
+        let carriers = Carriers::start(&carriers.collect::<anyhow::Result<Vec<_>>>()?)?;
         let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
         let ask = trajectory::asking(queries.clone(), policy.clone());
         let sms = settings.sms.open(keys)?;
-        let pages = match (&settings.pages, pages, &sms) {
-            (Some(config), Some(listener), Some(sms)) => {
-                let portal = portal::Services {
-                    registrar: handle.clone(),
-                    queries: queries.clone(),
-                    sms: sms.clone(),
-                    codes: codes.clone(),
-                    keys: Arc::clone(keys),
-                    policy: policy.clone(),
-                    travel_pages: settings.travel_pages(),
-                    origin: config.origin(&listener)?,
-                };
-                let portal = Portal::new(portal, &registry.lock().unwrap_or_else(PoisonError::into_inner))?;
-                Some(portal::start(portal, listener, config.tls()?)?)
-            }
-            (None, ..) | (_, None, _) => None,
-            (Some(_), Some(_), None) => anyhow::bail!("pages need a message service: nobody could sign in"),
-        };
-        let counter = sms.map(|sms| Counter::new(handle.clone(), queries, sms));
+        let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
+        let origin = match (&settings.pages, &pages) {
+            (Some(config), Some(listener)) => Some(config.origin(listener)?),
+            (None, _) | (_, None) => None,
+        };
         let admin = Admin {
             registry: Arc::clone(&registry),
             fleet: fleet.clone(),
             keys: Arc::clone(keys),
             codes: codes.clone(),
             place_kinds,
-            policy: Some(policy),
-            registrar: Some(handle),
+            policy: Some(policy.clone()),
+            registrar: Some(handle.clone()),
             counter,
+            pages: origin,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
         };
-        let front = front::spawn("front", move || async move {
-            let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
-            let front = Front { fleet, directory, judge, ledger, ask, drain: draining };
-            if let Err(error) = endpoint::serve(socket, endpoint_config, server_config, front).await {
-                tracing::error!(%error, "the QUIC endpoint ended");
-            }
+        let records = ledger.clone();
+        let front = Fronted { fleet, judge, ledger, ask, drain: draining };
+        let (front, directory, pages_gone) =
+            front.serve(socket, (endpoint_config, server_config), regions)?;
+        let pages = start_pages(settings, pages, sms, &registry, |sms, origin| portal::Services {
+            registrar: handle,
+            queries,
+            sms,
+            codes: codes.clone(),
+            keys: Arc::clone(keys),
+            policy,
+            travel_pages: settings.travel_pages(),
+            origin,
+            records: Records { directory, ledger: records },
         })?;
         let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
         let watchdog = watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
@@ -129,6 +127,7 @@ impl Gateway {
             queries: asking,
             carriers,
             pages,
+            pages_gone,
             _watchdog: watchdog,
         })
     }
@@ -157,6 +156,7 @@ impl Gateway {
         if let Some(Err(error)) = self.pages.map(Pages::stop) {
             tracing::error!(error, "the pages ended badly");
         }
+        drop(self.pages_gone);
         if let Err(error) = self.front.join() {
             tracing::error!(error, "the front ended");
         }
@@ -171,6 +171,57 @@ impl Gateway {
             }
         }
     }
+}
+
+/// What the front takes with it.
+struct Fronted {
+    fleet: Fleet,
+    judge: Arc<Judge>,
+    ledger: LedgerHandle,
+    ask: Ask,
+    drain: watch::Receiver<bool>,
+}
+
+impl Fronted {
+    /// Starts the front with its regions. They end when devices are drained and the sender is dropped: the pages punch there, too.
+    fn serve(
+        self,
+        socket: UdpSocket,
+        (endpoint_config, server_config): (quinn::EndpointConfig, quinn::ServerConfig),
+        regions: Vec<RegionId>,
+    ) -> anyhow::Result<(FrontHandle, Directory, oneshot::Sender<()>)> {
+        let (sender, started) = std::sync::mpsc::sync_channel(1);
+        let (pages, pages_gone) = oneshot::channel::<()>();
+        let Self { fleet, judge, ledger, ask, drain } = self;
+        let front = front::spawn("front", move || async move {
+            let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
+            if sender.send(directory.clone()).is_err() {
+                return;
+            }
+            let front = Front { fleet, directory, judge, ledger, ask, drain };
+            match endpoint::serve(socket, endpoint_config, server_config, front).await {
+                Ok(()) => drop(pages_gone.await),
+                Err(error) => tracing::error!(%error, "the QUIC endpoint ended"),
+            }
+        })?;
+        let directory = started.recv().context("starting the regions")?;
+        Ok((front, directory, pages))
+    }
+}
+
+/// The pages, if there are to be any.
+fn start_pages(
+    settings: &Settings,
+    listener: Option<TcpListener>,
+    sms: Option<Sms>,
+    registry: &Mutex<Registry>,
+    services: impl FnOnce(Sms, String) -> portal::Services,
+) -> anyhow::Result<Option<Pages>> {
+    let (Some(config), Some(listener)) = (&settings.pages, listener) else { return Ok(None) };
+    let sms = sms.context("pages need a message service: nobody could sign in")?;
+    let services = services(sms, config.origin(&listener)?);
+    let portal = Portal::new(services, &registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+    Ok(Some(portal::start(portal, listener, config.tls()?)?))
 }
 
 /// Colours are unknown until all of them are there; devices are answered meanwhile.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actors::clock;
 use actors::policy::{Outcome, PolicyInEffect};
 use actors::query::{Answered, Queries, QueryError};
+use actors::registrar::Receipt;
 use actors::registry::Detail;
 use actors::trajectory::{Area, Days, Unavailable, day_of};
 use jiff::civil::Date;
@@ -20,14 +21,20 @@ use crate::quic::queries::{Ask, Refusal};
 pub(crate) fn asking(queries: Queries, policy: PolicyInEffect) -> Ask {
     Arc::new(move |receipt| {
         let (queries, policy) = (queries.clone(), policy.clone());
-        Box::pin(async move {
-            let window = policy.get().window(day_of(clock::now_ms() / 1000));
-            let Answered { outcome, detail, areas } =
-                queries.ask_with_receipt(&receipt).await.map_err(refusal)?;
-            let visited = if detail == Detail::Cities { &areas[..] } else { &[] };
-            Ok(answer(&outcome, window, visited))
-        })
+        Box::pin(async move { ask(&queries, &policy, &receipt).await.map_err(refusal) })
     })
+}
+
+/// Asks with a citizen's receipt, for a device or for staff with a phone; neither is told more than the citizen allows.
+pub(crate) async fn ask(
+    queries: &Queries,
+    policy: &PolicyInEffect,
+    receipt: &Receipt,
+) -> Result<TrajectoryAnswer, QueryError> {
+    let window = policy.get().window(day_of(clock::now_ms() / 1000));
+    let Answered { outcome, detail, areas } = queries.ask_with_receipt(receipt).await?;
+    let visited = if detail == Detail::Cities { &areas[..] } else { &[] };
+    Ok(answer(&outcome, window, visited))
 }
 
 fn refusal(error: QueryError) -> Refusal {

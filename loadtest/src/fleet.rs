@@ -47,6 +47,9 @@ pub struct Fleet {
     pub http: SocketAddr,
     /// The enrolment port.
     pub enrol: SocketAddr,
+    /// Citizens' pages.
+    #[serde(default)]
+    pub pages: Option<SocketAddr>,
     /// The authority's certificate.
     pub ca: PathBuf,
     /// The gateway's certificate, for the raw floor.

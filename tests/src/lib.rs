@@ -72,7 +72,7 @@ pub struct City {
     directory: tempfile::TempDir,
     process: Option<Child>,
     size: (u32, u64),
-    addresses: Option<[SocketAddr; 3]>,
+    addresses: Option<[SocketAddr; 4]>,
     /// What the process runs under, for example `strace` with its arguments.
     under: Vec<String>,
     /// What the process and every command log.
@@ -132,11 +132,11 @@ impl City {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["--log", &self.level, "dev", "--data"]).arg(self.data());
         let (people, gates) = self.size;
-        command.args(["--control", "127.0.0.1:0", "--pages", "127.0.0.1:0"]);
+        command.args(["--control", "127.0.0.1:0"]);
         command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let addresses = self.addresses.unwrap_or([loopback; 3]);
-        for (flag, address) in ["--quic", "--http", "--enrol"].iter().zip(addresses) {
+        let addresses = self.addresses.unwrap_or([loopback; 4]);
+        for (flag, address) in ["--quic", "--http", "--enrol", "--pages"].iter().zip(addresses) {
             command.args([*flag, &address.to_string()]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -166,7 +166,8 @@ impl City {
             let fleet = Fleet::load(&self.directory.path().join("city")).ok()?;
             (fleet.quic[0].port() != 0).then_some(fleet)
         });
-        self.addresses = Some([fleet.quic[0], fleet.http, fleet.enrol]);
+        let pages = fleet.pages.expect("a development city has pages");
+        self.addresses = Some([fleet.quic[0], fleet.http, fleet.enrol, pages]);
         wait_for("readiness", || self.get("/ready").filter(|(status, _)| *status == 200));
     }
 

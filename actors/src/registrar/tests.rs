@@ -378,5 +378,6 @@ fn nothing_personal_is_in_the_files_or_the_errors() {
 mod another_policy;
 mod decisions;
 mod leaving;
+mod shifts;
 mod signin;
 mod traps;

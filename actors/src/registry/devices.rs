@@ -6,6 +6,21 @@ use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 
 use super::{Registry, RegistryError, is_conflict};
 
+/// The gateway's own devices, one for each region: its citizens' pages. None of them ever has a certificate, so nothing outside can
+/// speak for one.
+const OWN_FROM: u64 = 900_000_000;
+const OWN_MAX: u64 = OWN_FROM + u16::MAX as u64;
+
+/// The device as which the pages punch in that region.
+pub const fn portal_of(region: RegionId) -> DeviceId {
+    DeviceId(OWN_FROM + region.0 as u64)
+}
+
+/// Whether it is one of the gateway's own.
+pub const fn is_own(device: DeviceId) -> bool {
+    matches!(device.0, OWN_FROM..=OWN_MAX)
+}
+
 /// A device and its rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceRow {
@@ -67,6 +82,25 @@ impl Registry {
         self.transaction(|registry| registry.insert_device(device))
     }
 
+    /// Adds the pages' device of each region that has none yet.
+    pub fn add_portals(&mut self) -> Result<(), RegistryError> {
+        let known: Vec<DeviceId> = self.devices()?.into_iter().map(|row| row.id).collect();
+        let portal = |region: RegionId| DeviceRow {
+            id: portal_of(region),
+            class: DeviceClass::Portal,
+            name: format!("pages of region {region}"),
+            regions: vec![region],
+            places: None,
+            certificate_serial: None,
+            previous_serial: None,
+            revoked: false,
+            not_after_s: 0,
+        };
+        let rows = self.regions()?.into_iter().map(|row| portal(row.id));
+        let missing: Vec<DeviceRow> = rows.filter(|row| !known.contains(&row.id)).collect();
+        if missing.is_empty() { Ok(()) } else { self.add_devices(&missing) }
+    }
+
     /// Adds several devices, all or none.
     pub fn add_devices(&mut self, devices: &[DeviceRow]) -> Result<(), RegistryError> {
         self.transaction(|registry| devices.iter().try_for_each(|device| registry.insert_device(device)))
@@ -74,6 +108,9 @@ impl Registry {
 
     fn insert_device(&self, device: &DeviceRow) -> Result<(), RegistryError> {
         let id = number(device.id)?;
+        if is_own(device.id) && device.certificate_serial.is_some() {
+            return Err(RegistryError::Missing { what: "device that may have a certificate" });
+        }
         let sql =
             "INSERT INTO devices (id, class, name, all_places, certificate_serial, not_after_s, revoked)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -111,7 +148,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let sql = "UPDATE devices SET certificate_serial = ?2, not_after_s = ?3, previous_serial = NULL
             WHERE id = ?1";
-        let changed = self.connection.execute(sql, (number(id)?, serial, not_after_s as i64))?;
+        let changed = self.connection.execute(sql, (outside(id)?, serial, not_after_s as i64))?;
         one_device(changed)
     }
 
@@ -126,13 +163,13 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let sql = "UPDATE devices SET certificate_serial = ?3, not_after_s = ?4, previous_serial = ?2
             WHERE id = ?1 AND revoked = 0 AND ?2 IN (certificate_serial, previous_serial)";
-        let parameters = (number(id)?, with, serial, not_after_s as i64);
+        let parameters = (outside(id)?, with, serial, not_after_s as i64);
         one_device(self.connection.execute(sql, parameters)?)
     }
 
     /// The device may no longer connect, and what would let it enrol again is gone.
     pub fn revoke_device(&mut self, id: DeviceId) -> Result<(), RegistryError> {
-        let id = number(id)?;
+        let id = outside(id)?;
         self.transaction(|registry| {
             registry.connection.execute("DELETE FROM enrolments WHERE device = ?1", [id])?;
             one_device(registry.connection.execute("UPDATE devices SET revoked = 1 WHERE id = ?1", [id])?)
@@ -155,6 +192,11 @@ pub(super) fn number(id: DeviceId) -> Result<i64, RegistryError> {
         Ok(number) if number > 0 => Ok(number),
         Ok(_) | Err(_) => Err(RegistryError::Missing { what: "device" }),
     }
+}
+
+/// The number of a device that is not the gateway's own: only such a one has a certificate.
+pub(super) fn outside(id: DeviceId) -> Result<i64, RegistryError> {
+    if is_own(id) { Err(RegistryError::Missing { what: "device outside the gateway" }) } else { number(id) }
 }
 
 fn one_device(changed: usize) -> Result<(), RegistryError> {

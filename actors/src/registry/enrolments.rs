@@ -3,7 +3,7 @@
 use protocol::DeviceId;
 use rusqlite::OptionalExtension;
 
-use super::devices::{missing, number};
+use super::devices::{missing, outside};
 use super::{Registry, RegistryError};
 
 impl Registry {
@@ -15,7 +15,7 @@ impl Registry {
         expires_s: u64,
     ) -> Result<(), RegistryError> {
         let sql = "INSERT INTO enrolments (token_hash, device, expires_s) VALUES (?1, ?2, ?3)";
-        let result = self.connection.execute(sql, (token_hash, number(device)?, expires_s as i64));
+        let result = self.connection.execute(sql, (token_hash, outside(device)?, expires_s as i64));
         result.map(|_| ()).map_err(|error| missing(error, "device"))
     }
 

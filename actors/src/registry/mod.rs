@@ -21,6 +21,7 @@ mod proven;
 mod revisions;
 mod schema;
 mod seal;
+mod shifts;
 mod units;
 mod withdrawals;
 
@@ -38,7 +39,7 @@ pub(crate) use causes::INHERITED;
 pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow};
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
-pub use devices::DeviceRow;
+pub use devices::{DeviceRow, is_own, portal_of};
 pub use lock::DirectoryLock;
 pub use people::Person;
 pub(crate) use personal::id_check;
@@ -49,6 +50,7 @@ pub use proof::ConsentReport;
 pub use proven::Holder;
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
+pub use shifts::{Shift, ShiftId, ShiftRow};
 pub use units::{UnitRow, UnitState};
 pub use withdrawals::Remains;
 

@@ -171,6 +171,11 @@ impl Registry {
         Ok(self.place_rows(&format!("{PLACE_COLUMNS} WHERE link = ?1"), [link.to_text()])?.pop())
     }
 
+    /// The place with that number.
+    pub fn place(&self, id: PlaceId) -> Result<Option<PlaceRow>, RegistryError> {
+        Ok(self.place_rows(&format!("{PLACE_COLUMNS} WHERE id = ?1"), [id.0])?.pop())
+    }
+
     /// Every place, in the order of their numbers.
     pub fn all_places(&self) -> Result<Vec<PlaceRow>, RegistryError> {
         self.place_rows(&format!("{PLACE_COLUMNS} ORDER BY id"), [])

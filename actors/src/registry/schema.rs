@@ -248,6 +248,18 @@ const STEPS: &[&str] = &["
     CREATE INDEX stays_until ON stays (until_s);
     CREATE INDEX consents_holder ON consents (phone_hash);
     CREATE INDEX units_open ON units (state);
+    -- Shifts of staff with a phone at a place: invited by operators, joined once with the token of that hash, over at `expires_s`.
+    CREATE TABLE staff_sessions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        token_hash BLOB NOT NULL UNIQUE,
+        place INTEGER NOT NULL REFERENCES places (id),
+        name TEXT NOT NULL,
+        operators TEXT NOT NULL,
+        made_s INTEGER NOT NULL,
+        expires_s INTEGER NOT NULL,
+        joined_s INTEGER,
+        revoked INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
 "];
 
 /// The version that this release writes.

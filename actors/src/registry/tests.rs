@@ -58,6 +58,28 @@ fn device(id: u64) -> DeviceRow {
 }
 
 #[test]
+fn the_pages_devices_are_there_once_and_no_certificate_can_speak_for_them() {
+    let (_directory, mut registry) = fresh();
+    registry.add_portals().unwrap();
+    registry.add_portals().unwrap();
+    let regions = registry.regions().unwrap();
+    let devices = registry.devices().unwrap();
+    assert_eq!(devices.len(), regions.len());
+    for (row, region) in devices.iter().zip(&regions) {
+        let expected = (portal_of(region.id), DeviceClass::Portal, vec![region.id], None);
+        assert_eq!((row.id, row.class, row.regions.clone(), row.certificate_serial.clone()), expected);
+        assert!(is_own(row.id) && !is_own(DeviceId(1)));
+        assert!(registry.set_certificate(row.id, "aa", 9).is_err());
+        assert!(registry.renew_certificate(row.id, "aa", "bb", 9).is_err());
+        assert!(registry.create_enrolment(row.id, [7; 32], 9).is_err());
+        assert!(registry.revoke_device(row.id).is_err());
+    }
+    let with = DeviceRow { certificate_serial: Some("aa".to_owned()), ..device(portal_of(RegionId(1)).0) };
+    assert!(registry.add_device(&with).is_err());
+    assert_eq!(registry.devices().unwrap(), devices);
+}
+
+#[test]
 fn a_new_registry_has_the_regions_and_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let (directory, registry) = fresh();

@@ -114,6 +114,8 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Imported(_)
         | Ordered::Places(_)
         | Ordered::Units(_)
+        | Ordered::Invitation(_)
+        | Ordered::Shifts(_)
         | Ordered::Cause { .. }
         | Ordered::Appeals(_)
         | Ordered::Answered { .. }
@@ -129,7 +131,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn table(devices: &[DeviceLine]) {
-    println!("{:>8}  {:<13}{:<10}{:<12}{:<12}name", "device", "class", "state", "until", "regions");
+    println!("{:>9}  {:<13}{:<10}{:<12}{:<12}name", "device", "class", "state", "until", "regions");
     for line in devices {
         let until = match i64::try_from(line.not_after_s).ok().filter(|&seconds| seconds > 0) {
             Some(seconds) => {
@@ -139,7 +141,7 @@ fn table(devices: &[DeviceLine]) {
         };
         let regions = line.regions.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
         println!(
-            "{:>8}  {:<13}{:<10}{until:<12}{regions:<12}{}",
+            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}",
             line.device, line.class, line.state, line.name
         );
     }

@@ -14,6 +14,7 @@ mod order;
 mod place;
 mod policy;
 mod punches;
+mod staff;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     /// Adds and lists places.
     #[command(subcommand)]
     Place(place::Place),
+    /// Invites staff to a shift with a phone's browser, lists and revokes shifts.
+    #[command(subcommand)]
+    Staff(staff::Staff),
     /// Decides on units that apply for a code of their own.
     #[command(subcommand)]
     Unit(place::Unit),
@@ -80,6 +84,7 @@ impl Command {
             Self::Appeal(command) => command.run(),
             Self::Punches(command) => command.run(),
             Self::Place(command) => command.run(),
+            Self::Staff(command) => command.run(),
             Self::Unit(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Consents(command) => command.run(),

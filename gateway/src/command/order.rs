@@ -198,6 +198,8 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         | Ordered::Imported(_)
         | Ordered::Places(_)
         | Ordered::Units(_)
+        | Ordered::Invitation(_)
+        | Ordered::Shifts(_)
         | Ordered::Appeals(_)
         | Ordered::Answered { .. }
         | Ordered::Passages(_)

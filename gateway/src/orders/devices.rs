@@ -1,7 +1,7 @@
 //! Orders about devices: which there are, and how each comes by its certificate.
 
 use actors::clock;
-use actors::registry::DeviceRow;
+use actors::registry::{self, DeviceRow};
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -26,6 +26,7 @@ pub(super) fn list(admin: &Admin) -> anyhow::Result<Ordered> {
         state: match (row.revoked, &row.certificate_serial) {
             (true, _) => "revoked",
             (false, Some(_)) => "enrolled",
+            (false, None) if registry::is_own(row.id) => "built-in",
             (false, None) => "waiting",
         }
         .to_owned(),
@@ -60,7 +61,9 @@ pub(super) fn enrol(
         if !places.iter().flatten().all(lies_in) {
             bail!("a place does not lie in the device's regions");
         }
-        let last = registry.devices()?.iter().map(|row| row.id.0).max().unwrap_or(0);
+        let devices = registry.devices()?;
+        let outside = devices.iter().map(|row| row.id).filter(|&id| !registry::is_own(id));
+        let last = outside.map(|id| id.0).max().unwrap_or(0);
         let id = DeviceId(last + 1);
         registry.add_device(&DeviceRow {
             id,
@@ -80,6 +83,7 @@ pub(super) fn enrol(
 
 /// A token with which a known device fetches another certificate.
 pub(super) fn token(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered> {
+    check_outside(device)?;
     let mut secret = [0; 16];
     SystemRandom::new().fill(&mut secret).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
     let token = hex::encode(secret);
@@ -97,6 +101,7 @@ pub(super) fn token(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered> 
 
 /// The device's certificate is good no more, and its connection is closed.
 pub(super) fn revoke(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered> {
+    check_outside(device)?;
     admin.change(|registry| {
         if !registry.devices()?.iter().any(|row| row.id == device) {
             bail!("there is no device {device}");
@@ -104,4 +109,14 @@ pub(super) fn revoke(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered>
         Ok(registry.revoke_device(device)?)
     })?;
     Ok(Ordered::Revoked { device: device.0 })
+}
+
+/// The pages' own devices have no certificate that could be given or taken.
+fn check_outside(device: DeviceId) -> anyhow::Result<()> {
+    if registry::is_own(device) {
+        bail!(
+            "device {device} is the gateway's own pages: it has no certificate, and nothing outside speaks for it"
+        );
+    }
+    Ok(())
 }

@@ -15,7 +15,7 @@ pub(crate) struct DeviceLine {
     pub(crate) regions: Vec<u16>,
     /// None: every place of its regions.
     pub(crate) places: Option<Vec<u32>>,
-    /// enrolled, waiting or revoked.
+    /// enrolled, waiting, revoked, or built-in: the gateway's own pages.
     pub(crate) state: String,
     /// Of its certificate, seconds since 1970 UTC.
     pub(crate) not_after_s: u64,

@@ -5,6 +5,7 @@ mod appeal;
 mod apply;
 mod card;
 mod confirm;
+mod done;
 mod form;
 mod guard;
 mod holdings;
@@ -13,10 +14,14 @@ mod looked;
 mod mine;
 mod modify;
 mod paper;
+mod place;
+mod presses;
 mod privacy;
+mod punches;
 mod qr;
 mod sheet;
 mod sign_in;
+mod staff;
 mod statics;
 mod travel;
 mod travels;
@@ -43,6 +48,10 @@ use actors::registry::{Registry, RegistryError};
 use actors::session::Sessions;
 use actors::sms::Sms;
 use anyhow::Context;
+use presses::Presses;
+use punches::{Idle, Punches};
+
+pub(crate) use punches::Records;
 
 /// Readers of the registry beside its writer: as many as pages are rendered at once.
 const READERS_MAX: usize = 4;
@@ -68,6 +77,9 @@ pub(crate) struct Portal {
     pub(crate) origin: String,
     /// What visitors have asked carriers for, on which page.
     travels: travels::Travels,
+    pub(crate) presses: Arc<Presses>,
+    pub(crate) punches: Punches,
+    pub(crate) staff: staff::Staff,
     readers: Mutex<Vec<Registry>>,
 }
 
@@ -81,17 +93,22 @@ pub(crate) struct Services {
     pub(crate) policy: PolicyInEffect,
     pub(crate) travel_pages: Vec<[String; 3]>,
     pub(crate) origin: String,
+    /// Where self-scans are recorded.
+    pub(crate) records: Records,
 }
 
 impl Portal {
-    /// Opens the readers beside that registry.
-    pub(crate) fn new(services: Services, registry: &Registry) -> Result<Self, RegistryError> {
-        let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin } = services;
+    /// Opens the readers beside that registry; also gives the writers of self-scans, which do not run yet.
+    pub(crate) fn new(services: Services, registry: &Registry) -> Result<(Self, Idle), RegistryError> {
+        let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin, records } =
+            services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
-        let sessions = Sessions::new(&keys);
+        let (sessions, staff) = (Sessions::new(&keys), staff::Staff::new(&keys, registry)?);
         let readers = Mutex::new(readers);
         let travels = travels::Travels::default();
-        Ok(Self {
+        let presses = Arc::new(Presses::new());
+        let (punches, idle) = Punches::new(&records, &presses);
+        let portal = Self {
             registrar,
             queries,
             sms,
@@ -102,8 +119,12 @@ impl Portal {
             travel_pages,
             origin,
             travels,
+            presses,
+            punches,
+            staff,
             readers,
-        })
+        };
+        Ok((portal, idle))
     }
 
     /// Reads the registry as the registrar sees it; what would write fails. Short: it runs on the pages' own thread.
@@ -136,20 +157,24 @@ impl Pages {
 
 /// Every page's path. What is not here does not exist.
 fn routes(config: &mut web::ServiceConfig) {
-    config.configure(sign_in::routes).configure(statics::routes);
     // One's own code and what belongs to it.
     config.configure(card::routes).configure(paper::routes).configure(why::routes).configure(appeal::routes);
     config.configure(looked::routes).configure(privacy::routes).configure(withdraw::routes);
     config
+        .configure(sign_in::routes)
         .configure(travel::routes)
         .configure(apply::routes)
         .configure(modify::routes)
-        .configure(confirm::routes);
+        .configure(confirm::routes)
+        .configure(place::routes)
+        .configure(done::routes)
+        .configure(staff::routes)
+        .configure(statics::routes);
 }
 
 /// Serves the pages on a thread of their own. Without TLS only on loopback, in development.
 pub(crate) fn start(
-    portal: Portal,
+    (portal, idle): (Portal, Idle),
     listener: TcpListener,
     tls: Option<rustls::ServerConfig>,
 ) -> anyhow::Result<Pages> {
@@ -179,12 +204,14 @@ pub(crate) fn start(
         };
         match server {
             Ok(server) => {
+                let writers = idle.run();
                 let server = server.run();
                 if sender.send(server.handle()).is_ok()
                     && let Err(error) = server.await
                 {
                     tracing::error!(%error, "the pages ended");
                 }
+                writers.end().await;
             }
             Err(error) => tracing::error!(%error, "the pages cannot listen"),
         }

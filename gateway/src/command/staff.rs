@@ -1,0 +1,82 @@
+//! `changtong staff`: shifts of staff who scan with a phone's browser. The invitation is a link and its QR, to be scanned from the
+//! operator's screen by the phone that will work with it.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
+
+use super::desk::{Desk, show_json};
+use crate::orders::{Invitation, Ordered, OrderedAct, ShiftAct, ShiftLine};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Staff {
+    /// Invites to a shift: a link and its QR, good once and for 15 minutes.
+    Invite {
+        /// The place's number.
+        #[arg(long)]
+        place: u32,
+        /// What the shift is called, for example "North gate, morning".
+        #[arg(long)]
+        name: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Lists all shifts.
+    List {
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Ends a shift; its phone's next scan is refused.
+    Revoke {
+        /// Its number.
+        shift: u64,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+impl Staff {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let (desk, act) = match self {
+            Self::Invite { place, name, desk } => (desk, ShiftAct::Invite { place, name }),
+            Self::List { desk } => (desk, ShiftAct::List),
+            Self::Revoke { shift, desk } => (desk, ShiftAct::Revoke { shift }),
+        };
+        let ordered = desk.call(&OrderedAct::Shifts { act })?;
+        if desk.json {
+            show_json(&ordered)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Ordered::Invitation(invitation) = &ordered {
+            show_invitation(invitation)?;
+        } else if let Ordered::Shifts(shifts) = &ordered {
+            show_shifts(shifts);
+        } else {
+            bail!("that is no answer to a staff command");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_invitation(invitation: &Invitation) -> anyhow::Result<()> {
+    let code = QrCode::with_error_correction_level(&invitation.link, EcLevel::L);
+    let code = code.context("drawing the link")?;
+    // Light on dark, as terminals are: the quiet zone is drawn as well.
+    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
+    println!("{picture}");
+    println!("Shift {}: scan it with the phone that will work, or open", invitation.shift);
+    println!("  {}", invitation.link);
+    println!("It opens the shift once, within 15 minutes.");
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_shifts(shifts: &[ShiftLine]) {
+    println!("{} shift(s)", shifts.len());
+    for shift in shifts {
+        let ShiftLine { shift, place, name, operators, state, .. } = shift;
+        println!("  shift {shift:<6}place {place:<7}{state:<9}by {operators}  {name}");
+    }
+}

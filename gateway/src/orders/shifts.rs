@@ -1,0 +1,112 @@
+//! Shifts of staff: operators invite to them, list and revoke them. The token goes to whoever ordered it and is kept by its hash
+//! alone.
+
+use actors::clock;
+use actors::operators::Signed;
+use actors::registry::{ShiftId, ShiftRow};
+use actors::residence::visible;
+use anyhow::Context;
+use protocol::PlaceId;
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+use super::{ENROLMENT_S, Ordered};
+use crate::enrol;
+use crate::process::Admin;
+
+/// What can be ordered of shifts.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ShiftAct {
+    Invite { place: u32, name: String },
+    List,
+    Revoke { shift: u64 },
+}
+
+/// A shift, for people and programs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ShiftLine {
+    pub(crate) shift: u64,
+    pub(crate) place: u32,
+    pub(crate) name: String,
+    /// Who invited.
+    pub(crate) operators: String,
+    /// waiting, open, over or revoked.
+    pub(crate) state: String,
+    pub(crate) expires_s: u64,
+}
+
+/// An invitation. Its link opens the shift once.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Invitation {
+    pub(crate) shift: u64,
+    pub(crate) link: String,
+    pub(crate) expires_s: u64,
+}
+
+/// The link is a secret until it is used.
+impl std::fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Invitation(shift {}, …)", self.shift)
+    }
+}
+
+impl ShiftAct {
+    /// For the log.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Invite { .. } => "invite-staff",
+            Self::List => "list-shifts",
+            Self::Revoke { .. } => "revoke-shift",
+        }
+    }
+}
+
+pub(super) fn carry_out(admin: &Admin, act: ShiftAct, by: &Signed) -> anyhow::Result<Ordered> {
+    let now_s = clock::now_ms() / 1000;
+    match act {
+        ShiftAct::Invite { place, name } => {
+            let name = visible(&name).context("a shift's name is 1 to 64 characters that can be seen")?;
+            let pages = admin.pages.as_ref();
+            let pages = pages.context("this takes a running gateway with pages; start it and order again")?;
+            let mut secret = [0; 16];
+            let random = SystemRandom::new().fill(&mut secret);
+            random.map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+            let token = hex::encode(secret);
+            let expires_s = now_s + ENROLMENT_S;
+            let id = admin.write(|registry| {
+                let (hash, times) = (enrol::token_hash(&token), (now_s, expires_s));
+                Ok(registry.invite_to_shift((PlaceId(place), name), &by.operators, hash, times)?)
+            })?;
+            let link = format!("{pages}/staff/join/{token}");
+            Ok(Ordered::Invitation(Invitation { shift: id.0, link, expires_s }))
+        }
+        ShiftAct::List => {
+            let rows = admin.read(|registry| Ok(registry.shifts()?))?;
+            Ok(Ordered::Shifts(rows.into_iter().map(|row| line(row, now_s)).collect()))
+        }
+        ShiftAct::Revoke { shift } => {
+            admin.write(|registry| Ok(registry.revoke_shift(ShiftId(shift))?))?;
+            let rows = admin.read(|registry| Ok(registry.shifts()?))?;
+            let row = rows.into_iter().filter(|row| row.id.0 == shift);
+            Ok(Ordered::Shifts(row.map(|row| line(row, now_s)).collect()))
+        }
+    }
+}
+
+fn line(row: ShiftRow, now_s: u64) -> ShiftLine {
+    let state = match (row.revoked, row.expires_s > now_s, row.joined_s) {
+        (true, ..) => "revoked",
+        (false, false, _) => "over",
+        (false, true, None) => "waiting",
+        (false, true, Some(_)) => "open",
+    };
+    ShiftLine {
+        shift: row.id.0,
+        place: row.place.0,
+        name: row.name,
+        operators: row.operators,
+        state: state.to_owned(),
+        expires_s: row.expires_s,
+    }
+}

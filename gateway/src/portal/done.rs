@@ -1,0 +1,92 @@
+//! The success page of a self-scan, which staff look at: where, when, who, the colour as it was recorded, and a clock that a picture
+//! of the page does not have. It is shown to the session that pressed and to nobody else, and repeats nothing.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use actors::lookups::masked;
+use actors::registry::PlaceRow;
+use maud::{Markup, html};
+use protocol::{Advice, Verdict};
+
+use super::layout::{Frame, notice, status, wrong};
+use super::place;
+use super::presses::{Came, PressId, Recorded};
+use super::visitor::Visitor;
+use super::when;
+use super::words::{both, zh};
+
+/// Without a script the page brings its clock up to date by itself.
+const REFRESH_S: u32 = 15;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.route("/p/{link}/done/{press}", web::get().to(page));
+}
+
+async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> HttpResponse {
+    let (link, press) = path.into_inner();
+    let (place, path) = match place::found(&visitor, &link) {
+        Ok(found) => found,
+        Err(answer) => return answer,
+    };
+    let press = PressId::from_text(&press);
+    let came = press.and_then(|press| visitor.portal.presses.came(press, visitor.session.id()));
+    match came {
+        Some(Came::Recorded(recorded)) if recorded.place == place.id => {
+            success(&visitor, &place, &path, recorded)
+        }
+        Some(Came::Waiting) => {
+            let frame = Frame { refresh_s: Some(1), ..visitor.frame() };
+            let body = html! { div.spin aria-hidden="true" {} (notice("place-done-waiting")) };
+            visitor.page(frame, "place-done-waiting-title", &body)
+        }
+        Some(Came::Refused) => match place::holders(&visitor, &path) {
+            Ok(holders) => place::not_recorded(&visitor, &place, &holders, &path),
+            Err(answer) => answer,
+        },
+        Some(Came::Recorded(_)) | None => {
+            let body =
+                html! { (wrong("place-done-gone")) a.button href=(path) { (both("place-open-again")) } };
+            visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "place-done-gone-title", &body)
+        }
+    }
+}
+
+fn success(visitor: &Visitor, place: &PlaceRow, path: &str, recorded: Recorded) -> HttpResponse {
+    let holders = match place::holders(visitor, path) {
+        Ok(holders) => holders,
+        Err(answer) => return answer,
+    };
+    let holder = holders.iter().find(|holder| holder.code == recorded.code);
+    let name = masked(holder.map_or("", |holder| &holder.person.name));
+    let Recorded { at_ms, verdict, .. } = recorded;
+    let body = html! {
+        (status(verdict.colour, verdict.basis))
+        (advice(verdict))
+        section.card.done {
+            p.where { (place.name) }
+            time.clock #clock data-now=(visitor.now_s) { (when::second(visitor.now_s)) }
+            div.moving aria-hidden="true" { span {} }
+            p.hint { (both("place-moving")) }
+            dl.facts {
+                dt { (both("place-name")) } dd { (name) }
+                dt { (both("place-at")) } dd { (when::second(at_ms / 1000)) }
+            }
+        }
+        a.button.quiet href=(path) { (both("place-another")) }
+        script src="/s/clock.js" defer {}
+    };
+    let frame = Frame { script: None, refresh_s: Some(REFRESH_S), ..visitor.frame() };
+    visitor.page(frame, "place-done-title", &body)
+}
+
+/// What the policy says to do here.
+fn advice(verdict: Verdict) -> Markup {
+    let key = match verdict.advice {
+        Advice::Pass => "place-pass",
+        Advice::Stop => "place-stop",
+        Advice::CheckDocument => "place-check-document",
+        Advice::AskStaff => "place-ask-staff",
+        Advice::NotAPassCode => "place-not-registered",
+    };
+    html! { p.advice data-advice=(verdict.advice.name()) { b { (zh(key)) } span.en lang="en" { (super::words::en(key)) } } }
+}

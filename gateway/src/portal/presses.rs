@@ -1,0 +1,212 @@
+//! Presses of the check-in button. A page carries a nonce that is good for one punch of one code at one place in one session; what came
+//! of it is remembered here until the nonce is worthless, so that a reload or a double press shows the same and records nothing. Kept
+//! in memory only: after a restart the nonces of before are refused, because nobody knows any more whether they were used.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use actors::sms::SessionId;
+use protocol::{CodeId, PlaceId, Verdict};
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::watch;
+
+/// A page that is older is loaded again before it punches.
+pub(crate) const GOOD_S: u64 = 600;
+/// Presses that are remembered at most; beyond, nobody checks in until the oldest are worthless.
+const PRESSES_MAX: usize = 500_000;
+const BOOT: usize = 8;
+const TIME: usize = BOOT + 4;
+const SEALED: usize = TIME + 16;
+const NONCE_BYTES: usize = SEALED + 32;
+
+/// One press; not secret, but only its session sees what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PressId([u8; 16]);
+
+impl PressId {
+    /// Hexadecimal, for a path.
+    pub(crate) fn to_text(self) -> String {
+        hex::encode(self.0)
+    }
+
+    /// Reads it back.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        Some(Self(hex::decode(text).ok()?.try_into().ok()?))
+    }
+}
+
+/// What was recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    pub(crate) code: CodeId,
+    pub(crate) place: PlaceId,
+    /// Milliseconds since 1970 UTC.
+    pub(crate) at_ms: u64,
+    pub(crate) verdict: Verdict,
+}
+
+/// What came of a press.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// Nobody knows yet.
+    Waiting,
+    /// It is durable.
+    Recorded(Recorded),
+    /// It is not, and may be pressed again.
+    Refused,
+}
+
+/// Why a nonce is not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// Made before this process started: whether it was used is not known.
+    Restarted,
+    /// Too old.
+    Late,
+    /// Another session's, another place's, a code's that the phone does not open, or none at all.
+    Foreign,
+}
+
+/// Whose press it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Presser {
+    pub(crate) session: SessionId,
+    pub(crate) place: PlaceId,
+    pub(crate) code: CodeId,
+}
+
+/// What a press meets.
+pub(crate) enum Claim {
+    /// It is the first: whoever has this has to see to the punch.
+    First(watch::Receiver<Came>),
+    /// It came before.
+    Again(watch::Receiver<Came>),
+    /// Too many are remembered.
+    Full,
+}
+
+struct Press {
+    session: SessionId,
+    came: watch::Sender<Came>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    presses: HashMap<PressId, Press>,
+    /// When each may be forgotten, seconds since 1970 UTC, in the order of the presses.
+    until: VecDeque<(u64, PressId)>,
+}
+
+/// The presses of this process.
+pub(crate) struct Presses {
+    boot: [u8; BOOT],
+    key: hmac::Key,
+    random: SystemRandom,
+    remembered: Mutex<Remembered>,
+}
+
+impl Presses {
+    /// With a key of its own, which ends with the process.
+    ///
+    /// # Panics
+    /// When the system gives no random bytes: nothing may be sealed with guessable ones.
+    pub(crate) fn new() -> Self {
+        let random = SystemRandom::new();
+        let (mut boot, mut key) = ([0; BOOT], [0; 32]);
+        random.fill(&mut boot).and_then(|()| random.fill(&mut key)).expect("the system gives random bytes");
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        Self { boot, key, random, remembered: Mutex::default() }
+    }
+
+    /// The nonce for a page that is shown now. Hexadecimal.
+    ///
+    /// # Panics
+    /// When the system gives no random bytes.
+    pub(crate) fn nonce(&self, presser: Presser, now_s: u64) -> String {
+        let mut bytes = [0; NONCE_BYTES];
+        bytes[..BOOT].copy_from_slice(&self.boot);
+        bytes[BOOT..TIME].copy_from_slice(&u32::try_from(now_s).unwrap_or(u32::MAX).to_le_bytes());
+        self.random.fill(&mut bytes[TIME..SEALED]).expect("the system gives random bytes");
+        let seal = hmac::sign(&self.key, &sealed(&bytes[..SEALED], presser));
+        bytes[SEALED..].copy_from_slice(seal.as_ref());
+        hex::encode(bytes)
+    }
+
+    /// Which press a nonce is, and for which of the codes that the phone opens.
+    pub(crate) fn read(
+        &self,
+        nonce: &str,
+        (session, place): (SessionId, PlaceId),
+        codes: &[CodeId],
+        now_s: u64,
+    ) -> Result<(PressId, CodeId), Stale> {
+        let bytes = hex::decode(nonce).map_err(|_| Stale::Foreign)?;
+        let bytes: [u8; NONCE_BYTES] = bytes.try_into().map_err(|_| Stale::Foreign)?;
+        if bytes[..BOOT] != self.boot {
+            return Err(Stale::Restarted);
+        }
+        let is_for = |&code: &CodeId| {
+            let presser = Presser { session, place, code };
+            hmac::verify(&self.key, &sealed(&bytes[..SEALED], presser), &bytes[SEALED..]).is_ok()
+        };
+        let code = codes.iter().copied().find(is_for).ok_or(Stale::Foreign)?;
+        let shown_s = u32::from_le_bytes(*bytes[BOOT..].first_chunk().expect("four bytes of the time"));
+        if now_s > u64::from(shown_s) + GOOD_S {
+            return Err(Stale::Late);
+        }
+        let id = bytes[TIME..SEALED].try_into().expect("sixteen bytes of the press");
+        Ok((PressId(id), code))
+    }
+
+    /// Takes a press whose nonce was read as good.
+    pub(crate) fn claim(&self, id: PressId, session: SessionId, now_s: u64) -> Claim {
+        let mut remembered = self.lock();
+        let Remembered { presses, until } = &mut *remembered;
+        while let Some(&(until_s, old)) = until.front()
+            && until_s < now_s
+        {
+            until.pop_front();
+            presses.remove(&old);
+        }
+        if let Some(press) = presses.get(&id) {
+            let refused = *press.came.borrow() == Came::Refused;
+            if refused {
+                press.came.send_replace(Came::Waiting);
+                return Claim::First(press.came.subscribe());
+            }
+            return Claim::Again(press.came.subscribe());
+        }
+        if presses.len() >= PRESSES_MAX {
+            return Claim::Full;
+        }
+        let (sender, came) = watch::channel(Came::Waiting);
+        // The nonce was shown before it was pressed, so it is worthless by then.
+        until.push_back((now_s + GOOD_S, id));
+        presses.insert(id, Press { session, came: sender });
+        Claim::First(came)
+    }
+
+    /// Says what came of a press, to whoever waits for it and whoever asks later.
+    pub(crate) fn land(&self, id: PressId, came: Came) {
+        if let Some(press) = self.lock().presses.get(&id) {
+            press.came.send_replace(came);
+        }
+    }
+
+    /// What came of a press of that session.
+    pub(crate) fn came(&self, id: PressId, session: SessionId) -> Option<Came> {
+        let remembered = self.lock();
+        let press = remembered.presses.get(&id).filter(|press| press.session == session)?;
+        Some(*press.came.borrow())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sealed(nonce: &[u8], presser: Presser) -> Vec<u8> {
+    let Presser { session, place, code } = presser;
+    [nonce, &session.0, &place.0.to_le_bytes(), &code.get().to_le_bytes()].concat()
+}

@@ -1,0 +1,295 @@
+//! How a scan looks to staff: a shape and a word for what to do, the code's colour as shape, word and colour, why, and who. What is no
+//! pass code never looks like a red person, and what carriers say never like a code's colour.
+
+use actors::query::QueryError;
+use maud::{Markup, PreEscaped, html};
+use protocol::trajectory::{StayAnswer, TrajectoryAnswer, TrajectoryReason};
+use protocol::{Advice, Basis, Class, Colour, Reason, Verdict};
+
+use super::super::when;
+use super::super::words::{both, both_with, en, zh};
+use super::shift::{Came, Holder, Scan};
+
+/// What a phone sounds and shakes like.
+pub(super) const fn sound(scan: &Scan) -> &'static str {
+    match &scan.came {
+        Came::Punch(verdict) => match verdict.advice {
+            Advice::Pass => "pass",
+            Advice::Stop => "stop",
+            Advice::CheckDocument | Advice::AskStaff | Advice::NotAPassCode => "ask",
+        },
+        Came::Travel(_) | Came::NoTravel(_) => "ask",
+    }
+}
+
+/// The sign of the last scan; an empty one before the first.
+pub(super) fn sign(scan: Option<&Scan>) -> Markup {
+    let Some(scan) = scan else { return html! { section #verdict {} } };
+    match &scan.came {
+        Came::Punch(verdict) => punch(scan, *verdict),
+        Came::Travel(answer) => travel(answer),
+        Came::NoTravel(error) => no_travel(*error),
+    }
+}
+
+fn punch(scan: &Scan, verdict: Verdict) -> Markup {
+    let (colour, advice, reason) = (verdict.colour.name(), verdict.advice.name(), verdict.reason.name());
+    let is_code = verdict.advice != Advice::NotAPassCode && verdict.reason != Reason::NothingShown;
+    html! {
+        section #verdict class=(tone(verdict)) role="alert" data-kind="punch" data-colour=(colour) data-advice=(advice)
+            data-reason=(reason) {
+            (picture(advice_shape(verdict.advice)))
+            p.act { (both(advice_key(verdict.advice))) }
+            @if is_code { p { span.chip { (both(colour_key(verdict.colour))) } @if let Some(key) = basis_key(verdict.basis) { " " (zh(key)) } } }
+            p.why { (both(reason_key(verdict.reason))) }
+            @if let Some(Holder { class, name }) = &scan.holder { p.who { (name) " · " (zh(class_key(*class))) " " span lang="en" { (en(class_key(*class))) } } }
+            p.next { (both("staff-next")) }
+        }
+    }
+}
+
+fn travel(answer: &TrajectoryAnswer) -> Markup {
+    let (word, shape) = match answer.stay() {
+        StayAnswer::Yes => ("staff-travel-yes", "M50 10v48M50 74v4"),
+        StayAnswer::No => ("staff-travel-no", "M18 50h64"),
+        StayAnswer::Unknown => ("staff-travel-unknown", QUESTION),
+    };
+    let days =
+        (answer.first_day.number() > 0).then(|| [answer.first_day.to_string(), answer.last_day.to_string()]);
+    html! {
+        section #verdict .travel role="alert" data-kind="travel" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
+            p.chip { (both("staff-travel")) }
+            (picture(shape))
+            p.act { (both(word)) }
+            p.why { (both(travel_key(answer.reason))) }
+            @if let Some([first, last]) = &days { p { (both_with("staff-travel-days", &[("first", first), ("last", last)])) } }
+            @if answer.last_stay_day.number() > 0 { p { (both_with("staff-travel-last", &[("day", &answer.last_stay_day.to_string())])) } }
+            @if !answer.areas.0.is_empty() {
+                p.who { (zh("staff-travel-cities")) " " @for area in &answer.areas.0 { (area) " " } }
+            }
+            p { (both("staff-preliminary")) }
+            p.next { (both("staff-next")) }
+        }
+    }
+}
+
+fn no_travel(error: QueryError) -> Markup {
+    let key = match error {
+        QueryError::Consent => "staff-receipt-used",
+        QueryError::Receipt => "staff-receipt-bad",
+        QueryError::ReceiptExpired => "staff-receipt-expired",
+        QueryError::Busy | QueryError::Failed => "staff-receipt-busy",
+    };
+    html! {
+        section #verdict .travel role="alert" data-kind="travel" data-stay="unknown" data-reason=(key) {
+            p.chip { (both("staff-travel")) }
+            (picture(QUESTION))
+            p.act { (both("staff-travel-unknown")) }
+            p.why { (both(key)) }
+            p.next { (both("staff-next")) }
+        }
+    }
+}
+
+/// There is no verdict, and why.
+pub(super) fn trouble(key: &str) -> Markup {
+    html! {
+        section #verdict .check role="alert" data-kind="trouble" data-reason=(key) {
+            (picture(QUESTION))
+            p.why { (both(key)) }
+            p.next { (both("staff-next")) }
+        }
+    }
+}
+
+/// The shift's last scans, the latest first.
+pub(super) fn list(scans: &[Scan]) -> Markup {
+    html! {
+        section #scans .card {
+            h2 { (both("staff-last")) }
+            @if scans.is_empty() { p.hint { (both("staff-none")) } }
+            ol.list.scans {
+                @for scan in scans { li {
+                    @let at = when::second(scan.at_ms / 1000);
+                    time datetime=(at) { (at) }
+                    @match &scan.came {
+                        Came::Punch(verdict) => {
+                            span { (picture(advice_shape(verdict.advice))) (zh(advice_key(verdict.advice))) }
+                            span.side {
+                                @if let Some(Holder { class, name }) = &scan.holder { (zh(colour_key(verdict.colour))) " · " (zh(class_key(*class))) " · " (name) }
+                                @else { (zh(reason_key(verdict.reason))) }
+                            }
+                        },
+                        Came::Travel(answer) => {
+                            span { (zh("staff-travel")) }
+                            span.side { (zh(travel_key(answer.reason))) }
+                        },
+                        Came::NoTravel(_) => {
+                            span { (zh("staff-travel")) }
+                            span.side { (zh("staff-travel-unknown")) }
+                        },
+                    }
+                } }
+            }
+        }
+    }
+}
+
+const QUESTION: &str = "M35 38c0-20 30-20 30 0 0 13-15 13-15 26M50 77v4";
+
+fn picture(path: &'static str) -> Markup {
+    html! { svg viewBox="0 0 100 100" aria-hidden="true" {
+        path d=(PreEscaped(path)) fill="none" stroke="currentColor" stroke-width="9" stroke-linecap="round" stroke-linejoin="round" {}
+    } }
+}
+
+/// A ring with a tick, an octagon with a cross, a document, a person, a question in an open frame: told apart without colour.
+const fn advice_shape(advice: Advice) -> &'static str {
+    match advice {
+        Advice::Pass => "M50 6a44 44 0 1 1 0 88a44 44 0 1 1 0-88M29 52l15 15 28-33",
+        Advice::Stop => "M32 7h36l25 25v36L68 93H32L7 68V32zM35 35l30 30M65 35L35 65",
+        Advice::CheckDocument => {
+            "M8 20h84v60H8zM28 42a8 8 0 1 1 0 .1M18 66c0-14 20-14 20 0M54 40h26M54 58h26"
+        }
+        Advice::AskStaff => "M50 12a17 17 0 1 1 0 34a17 17 0 1 1 0-34M14 92c0-48 72-48 72 0",
+        Advice::NotAPassCode => {
+            "M30 8H8v22M70 8h22v22M30 92H8V70M70 92h22V70M38 40c0-16 24-16 24 0 0 10-12 10-12 20M50 72v2"
+        }
+    }
+}
+
+/// Only a person who may pass is green, however green the code that goes with a document is.
+const fn tone(verdict: Verdict) -> &'static str {
+    match (verdict.advice, verdict.colour) {
+        (Advice::NotAPassCode, _) => "none",
+        (Advice::Pass, Colour::Green) => "green",
+        (Advice::Pass | Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Red) => "red",
+        (Advice::Pass | Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Yellow) => "yellow",
+        (Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Green)
+        | (Advice::Pass | Advice::Stop | Advice::CheckDocument | Advice::AskStaff, Colour::Unknown) => {
+            "check"
+        }
+    }
+}
+
+const fn advice_key(advice: Advice) -> &'static str {
+    match advice {
+        Advice::Pass => "staff-pass",
+        Advice::Stop => "staff-stop",
+        Advice::CheckDocument => "staff-check-document",
+        Advice::AskStaff => "staff-ask",
+        Advice::NotAPassCode => "staff-not-a-pass-code",
+    }
+}
+
+const fn colour_key(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Green => "colour-green",
+        Colour::Yellow => "colour-yellow",
+        Colour::Red => "colour-red",
+        Colour::Unknown => "colour-unknown",
+    }
+}
+
+const fn basis_key(basis: Basis) -> Option<&'static str> {
+    match basis {
+        Basis::Verified => Some("basis-verified"),
+        Basis::Declared => Some("basis-declared"),
+        Basis::Nothing => None,
+    }
+}
+
+const fn class_key(class: Class) -> &'static str {
+    match class {
+        Class::Person => "staff-class-person",
+        Class::Paper => "staff-class-paper",
+        Class::Ward => "staff-class-ward",
+        Class::Imported => "staff-class-imported",
+    }
+}
+
+const fn reason_key(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Clear => "staff-why-clear",
+        Reason::Caution => "staff-why-caution",
+        Reason::ActiveCause => "staff-why-active-cause",
+        Reason::ColourUnknown => "staff-why-colour-unknown",
+        Reason::NotLoaded => "staff-why-not-loaded",
+        Reason::DocumentClass => "staff-why-document-class",
+        Reason::NotRegistered => "staff-why-not-registered",
+        Reason::NotACode => "staff-why-not-a-code",
+        Reason::BadSeal => "staff-why-bad-seal",
+        Reason::Expired => "staff-why-expired",
+        Reason::NotYetValid => "staff-why-not-yet-valid",
+        Reason::PlaceCode => "staff-why-place-code",
+        Reason::NothingShown => "staff-why-nothing-shown",
+        Reason::DecidedOffline => "staff-why-decided-offline",
+        Reason::NotJudged => "staff-why-not-judged",
+    }
+}
+
+const fn travel_key(reason: TrajectoryReason) -> &'static str {
+    match reason {
+        TrajectoryReason::StayFound => "staff-travel-stay-found",
+        TrajectoryReason::Clean => "staff-travel-clean",
+        TrajectoryReason::Partial => "staff-travel-partial",
+        TrajectoryReason::NewNumber => "staff-travel-new-number",
+        TrajectoryReason::Unanswerable => "staff-travel-unanswerable",
+        TrajectoryReason::Unavailable => "staff-travel-unavailable",
+        TrajectoryReason::TimedOut => "staff-travel-timed-out",
+        TrajectoryReason::NotAsked => "staff-travel-not-asked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(verdict: Verdict) -> String {
+        sign(Some(&Scan { at_ms: 0, came: Came::Punch(verdict), holder: None })).into_string()
+    }
+
+    #[test]
+    fn every_advice_and_reason_has_words_in_both_languages() {
+        let mut keys: Vec<&str> = Advice::ALL.iter().map(|&advice| advice_key(advice)).collect();
+        keys.extend(Reason::ALL.iter().map(|&reason| reason_key(reason)));
+        keys.extend(Class::ALL.iter().map(|&class| class_key(class)));
+        keys.extend(TrajectoryReason::ALL.iter().map(|&reason| travel_key(reason)));
+        for key in keys {
+            assert!(zh(key) != key && en(key) != key, "{key} has no words");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pass_code_looks_like_no_colour_whatever_the_reason() {
+        for &reason in Reason::ALL {
+            let page = shown(Verdict::not_a_pass_code(reason));
+            assert!(page.contains("class=\"none\"") && page.contains(&zh("staff-not-a-pass-code")), "{page}");
+            assert!(!page.contains(&zh("colour-red")) && !page.contains(&zh("colour-green")), "{page}");
+        }
+    }
+
+    #[test]
+    fn only_a_person_who_may_pass_is_drawn_green() {
+        for &advice in Advice::ALL {
+            let (colour, basis) = (Colour::Green, Basis::Declared);
+            let page = shown(Verdict { colour, advice, basis, reason: Reason::Clear });
+            assert_eq!(page.contains("class=\"green\""), advice == Advice::Pass, "{page}");
+        }
+    }
+
+    #[test]
+    fn what_carriers_say_is_never_drawn_as_a_codes_colour() {
+        use protocol::message::Bounded;
+        use protocol::trajectory::Day;
+        for &reason in TrajectoryReason::ALL {
+            let (day, areas) = (Day::NONE, Bounded(Vec::new()));
+            let answer =
+                TrajectoryAnswer { reason, first_day: day, last_day: day, last_stay_day: day, areas };
+            let came = Came::Travel(Box::new(answer));
+            let page = sign(Some(&Scan { at_ms: 0, came, holder: None })).into_string();
+            assert!(page.contains("class=\"travel\"") && page.contains(&zh("staff-preliminary")), "{page}");
+            assert!(!page.contains("data-colour"), "{page}");
+        }
+    }
+}
