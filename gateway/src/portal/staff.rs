@@ -114,13 +114,13 @@ fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: &Markup) ->
         div #staff data-token=(visitor.token()) {
             p.shift { span { (shift.place_name) } span.tag { (shift.name) } }
             div #offline .notice.wrong role="alert" hidden { (both("staff-offline")) }
-            (sign)
             div #start-area hidden {
                 button #start type="button" { (both("staff-start")) }
                 p.hint { (both("staff-start-hint")) }
             }
             div #no-camera .notice.wrong role="alert" hidden { (both("staff-no-camera")) }
             video #camera playsinline muted {}
+            (sign)
             form.card.scan method="post" action="/staff/form" {
                 (visitor.field())
                 label for="text" { (both("staff-type")) }
