@@ -70,9 +70,7 @@ impl Gateway {
         };
         let (handle, registrar) =
             RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
-        let (tokens, legacy) = (keys.token_keys(), keys.legacy());
-        let (of, kinds) = (policy.clone(), place_kinds.clone());
-        let judge = Arc::new(Judge::new(codes.clone(), tokens, legacy, gateway, of, kinds));
+        let judge = judge(keys, &codes, gateway, &policy, &place_kinds);
         let carriers = settings.carriers.iter().map(config::Carrier::open);
         let carriers = Carriers::start(&carriers.collect::<anyhow::Result<Vec<_>>>()?)?;
         let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
@@ -171,6 +169,17 @@ impl Gateway {
             }
         }
     }
+}
+
+fn judge(
+    keys: &Keys,
+    codes: &Codes,
+    gateway: u16,
+    policy: &PolicyInEffect,
+    places: &PlaceKinds,
+) -> Arc<Judge> {
+    let (tokens, legacy) = (keys.token_keys(), keys.legacy());
+    Arc::new(Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), places.clone()))
 }
 
 /// What the front takes with it.

@@ -10,15 +10,18 @@ mod holdings;
 mod layout;
 mod modify;
 mod place;
+pub(crate) mod poster;
 mod presses;
 mod punches;
 mod qr;
 mod sheet;
+mod showing;
 mod sign_in;
 mod staff;
 mod statics;
 mod travel;
 mod travels;
+mod units;
 mod visitor;
 mod when;
 mod words;
@@ -157,6 +160,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .configure(confirm::routes)
         .configure(place::routes)
         .configure(done::routes)
+        .configure(showing::routes)
+        .configure(units::routes)
+        .configure(poster::routes)
         .configure(staff::routes)
         .configure(statics::routes);
 }

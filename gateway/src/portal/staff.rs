@@ -4,7 +4,7 @@
 
 mod join;
 mod shift;
-mod sign;
+pub(super) mod sign;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

@@ -228,7 +228,7 @@ const fn reason_key(reason: Reason) -> &'static str {
     }
 }
 
-const fn travel_key(reason: TrajectoryReason) -> &'static str {
+pub(in crate::portal) const fn travel_key(reason: TrajectoryReason) -> &'static str {
     match reason {
         TrajectoryReason::StayFound => "staff-travel-stay-found",
         TrajectoryReason::Clean => "staff-travel-clean",
