@@ -203,6 +203,11 @@ staff-receipt-used = This receipt was used; ask for a new one
 staff-receipt-bad = Not a receipt of this system
 staff-receipt-expired = The receipt is too old; ask for a new one
 staff-receipt-busy = No query right now; ask for a new receipt and try again
+digits-title = Eight digits
+digits-what = If no camera can read your code, tell the staff these digits:
+digits-good = Good for one minute and one scan.
+digits-none = No digits right now. Please show the QR code.
+digits-back = Back to my code
 ## place
 place-title = Check in at a place
 place-here = Check in when you are here

@@ -203,6 +203,11 @@ staff-receipt-used = 此查询码已用过，请对方重新生成
 staff-receipt-bad = 不是本系统的查询码
 staff-receipt-expired = 查询码已过期，请对方重新生成
 staff-receipt-busy = 暂时无法查询，请对方重新生成后再试
+digits-title = 8位数字
+digits-what = 摄像头扫不出时，请把这组数字告诉工作人员：
+digits-good = 1分钟内有效，只能用一次。
+digits-none = 暂时无法生成数字，请出示二维码。
+digits-back = 返回我的码
 ## place
 place-title = 场所打卡
 place-here = 请在到达后打卡
