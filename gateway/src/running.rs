@@ -70,9 +70,7 @@ impl Gateway {
         };
         let (handle, registrar) =
             RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
-        let (tokens, legacy) = (keys.token_keys(), keys.legacy());
-        let (of, kinds) = (policy.clone(), place_kinds.clone());
-        let judge = Arc::new(Judge::new(codes.clone(), tokens, legacy, gateway, of, kinds));
+        let judge = judge(keys, &codes, gateway, &policy, &place_kinds);
         let carriers = settings.carriers.iter().map(config::Carrier::open);
         let carriers = Carriers::start(&carriers.collect::<anyhow::Result<Vec<_>>>()?)?;
         let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
@@ -81,10 +79,7 @@ impl Gateway {
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
-        let origin = match (&settings.pages, &pages) {
-            (Some(config), Some(listener)) => Some(config.origin(listener)?),
-            (None, _) | (_, None) => None,
-        };
+        let origin = settings.pages.as_ref().zip(pages.as_ref()).map(|(config, at)| config.origin(at));
         let admin = Admin {
             registry: Arc::clone(&registry),
             fleet: fleet.clone(),
@@ -94,7 +89,7 @@ impl Gateway {
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
             counter,
-            pages: origin,
+            pages: origin.transpose()?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
         };
         let records = ledger.clone();
@@ -171,6 +166,17 @@ impl Gateway {
             }
         }
     }
+}
+
+fn judge(
+    keys: &Keys,
+    codes: &Codes,
+    gateway: u16,
+    policy: &PolicyInEffect,
+    places: &PlaceKinds,
+) -> Arc<Judge> {
+    let (tokens, legacy) = (keys.token_keys(), keys.legacy());
+    Arc::new(Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), places.clone()))
 }
 
 /// What the front takes with it.

@@ -47,8 +47,8 @@ fn refusal(error: QueryError) -> Refusal {
     }
 }
 
-/// The answer to a device. `window` is the policy's; `visited` is in the order of time, and empty unless the citizen shows it.
-fn answer(outcome: &Outcome, window: Days, visited: &[Area]) -> TrajectoryAnswer {
+/// The answer to a device, and what a citizen's page shows to staff. `window` is the policy's; `visited` is in the order of time, and empty unless the citizen shows it.
+pub(crate) fn answer(outcome: &Outcome, window: Days, visited: &[Area]) -> TrajectoryAnswer {
     let (covered, last_stay_day) = match outcome {
         Outcome::Stay(stay) => (None, day(stay.last_day)),
         Outcome::Clean => (Some(window), Day::NONE),

@@ -1,12 +1,14 @@
 //! `changtong place` and `unit`: places with a printed code, and the units that apply for one.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use protocol::place::PlaceCode;
 
 use super::desk::{Desk, show_json};
 use crate::orders::{self, Ordered, OrderedAct, PlaceAct};
+use crate::portal::poster;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Place {
@@ -22,6 +24,19 @@ pub(crate) enum Place {
         /// The host of the citizens' pages, for a whole link.
         #[arg(long)]
         host: Option<String>,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Writes a place's poster: an A4 page with its printed code, as SVG. A browser makes a PDF of it.
+    Print {
+        /// The place's number.
+        place: u32,
+        /// The host of the citizens' pages.
+        #[arg(long)]
+        host: String,
+        /// The file to write.
+        #[arg(long)]
+        out: PathBuf,
         #[command(flatten)]
         desk: Desk,
     },
@@ -65,6 +80,7 @@ impl Place {
                 (desk, host, PlaceAct::Add { region, kind, name })
             }
             Self::List { host, desk } => (desk, host, PlaceAct::List),
+            Self::Print { place, host, out, desk } => return print(&desk, place, &host, &out),
         };
         give(&desk, act, host.as_deref())
     }
@@ -79,6 +95,18 @@ impl Unit {
         };
         give(&desk, act, None)
     }
+}
+
+fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<ExitCode> {
+    let ordered = desk.call(&OrderedAct::Places { act: PlaceAct::List })?;
+    let Ordered::Places(places) = ordered else { bail!("that is no answer to a place command") };
+    let line = places.into_iter().find(|line| line.place == place);
+    let line = line.with_context(|| format!("there is no place {place}"))?;
+    let code = line.link.as_deref().and_then(PlaceCode::from_text);
+    let link = code.with_context(|| format!("place {place} has no printed code"))?.to_link(host);
+    std::fs::write(out, poster::svg(&line.name, &link))
+        .with_context(|| format!("writing {}", out.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn give(desk: &Desk, act: PlaceAct, host: Option<&str>) -> anyhow::Result<ExitCode> {

@@ -6,8 +6,9 @@ use maud::{Markup, html};
 
 use super::form::{self, Fields, Subject};
 use super::layout::wrong;
+use super::place;
 use super::sheet::Sheet;
-use super::sign_in;
+use super::sign_in::{self, Next};
 use super::travel::Page;
 use super::visitor::Visitor;
 use super::words::{both, zh};
@@ -20,11 +21,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/apply/ward", web::post().to(send_ward));
 }
 
-async fn show(visitor: Visitor) -> HttpResponse {
+async fn show(visitor: Visitor, next: web::Query<Next>) -> HttpResponse {
     if visitor.proven().is_none() {
         return sign_in::first(&visitor, "/apply");
     }
-    form::show(&visitor, &own(&visitor), StatusCode::OK, &[])
+    let mut subject = own(&visitor);
+    subject.sheet.registered.back = place::back(next.path()).unwrap_or_default();
+    form::show(&visitor, &subject, StatusCode::OK, &[])
 }
 
 async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {

@@ -8,8 +8,9 @@ use maud::{Markup, html};
 
 use super::form::{self, Fields};
 use super::layout::wrong;
+use super::place;
 use super::sheet;
-use super::sign_in;
+use super::sign_in::{self, Next};
 use super::visitor::Visitor;
 use super::words::{both, both_with};
 
@@ -17,11 +18,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/confirm", web::get().to(show)).route("/confirm", web::post().to(send));
 }
 
-async fn show(visitor: Visitor) -> HttpResponse {
+async fn show(visitor: Visitor, next: web::Query<Next>) -> HttpResponse {
     if visitor.proven().is_none() {
         return sign_in::first(&visitor, "/confirm");
     }
-    visitor.page(visitor.frame(), "confirm-title", &drawn(&visitor, &Fields::default(), None))
+    let fields = Fields { back: place::back(next.path()).unwrap_or_default(), ..Fields::default() };
+    visitor.page(visitor.frame(), "confirm-title", &drawn(&visitor, &fields, None))
 }
 
 fn drawn(visitor: &Visitor, fields: &Fields, problem: Option<&str>) -> Markup {
@@ -31,6 +33,7 @@ fn drawn(visitor: &Visitor, fields: &Fields, problem: Option<&str>) -> Markup {
         p { (both("confirm-what")) }
         form.card method="post" action="/confirm" {
             (visitor.field())
+            @if !fields.back.is_empty() { input type="hidden" name="back" value=(fields.back); }
             (sheet::document_fields(fields, problem))
             p.hint { (both_with("confirm-hint", &[("tries", &tries)])) }
             button type="submit" { (both("confirm-send")) }
@@ -59,7 +62,9 @@ async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
     let confirm =
         visitor.portal.registrar.act(move |registrar| registrar.confirm_document(&proven, &document, now_s));
     match confirm.await {
-        Ok(Confirmed::Code(_)) => visitor.go("/code?did=confirmed"),
+        Ok(Confirmed::Code(_)) => {
+            visitor.go(place::back(&fields.back).as_deref().unwrap_or("/code?did=confirmed"))
+        }
         Ok(Confirmed::No) => again(StatusCode::UNPROCESSABLE_ENTITY, "confirm-no"),
         Err(error) => {
             let (status, problem) = form::problem_of(&error);

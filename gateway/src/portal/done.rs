@@ -11,12 +11,13 @@ use protocol::{Advice, Verdict};
 use super::layout::{Frame, notice, status, wrong};
 use super::place;
 use super::presses::{Came, PressId, Recorded};
+use super::travel;
 use super::visitor::Visitor;
 use super::when;
 use super::words::{both, zh};
 
 /// Without a script the page brings its clock up to date by itself.
-const REFRESH_S: u32 = 15;
+const REFRESH_S: u32 = 20;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/p/{link}/done/{press}", web::get().to(page));
@@ -32,7 +33,9 @@ async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> HttpRespon
     let came = press.and_then(|press| visitor.portal.presses.came(press, visitor.session.id()));
     match came {
         Some(Came::Recorded(recorded)) if recorded.place == place.id => {
-            success(&visitor, &place, &path, recorded)
+            let page = format!("{path}/done/{}", press.map(PressId::to_text).unwrap_or_default());
+            let travel = travel::Page::Place(press.map_or(0, PressId::number));
+            success(&visitor, &place, (&path, &page), travel, recorded)
         }
         Some(Came::Waiting) => {
             let frame = Frame { refresh_s: Some(1), ..visitor.frame() };
@@ -51,7 +54,13 @@ async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> HttpRespon
     }
 }
 
-fn success(visitor: &Visitor, place: &PlaceRow, path: &str, recorded: Recorded) -> HttpResponse {
+fn success(
+    visitor: &Visitor,
+    place: &PlaceRow,
+    (path, page): (&str, &str),
+    travel: travel::Page,
+    recorded: Recorded,
+) -> HttpResponse {
     let holders = match place::holders(visitor, path) {
         Ok(holders) => holders,
         Err(answer) => return answer,
@@ -72,10 +81,12 @@ fn success(visitor: &Visitor, place: &PlaceRow, path: &str, recorded: Recorded) 
                 dt { (both("place-at")) } dd { (when::second(at_ms / 1000)) }
             }
         }
+        div.card { (travel::module(visitor, travel, page)) }
         a.button.quiet href=(path) { (both("place-another")) }
         script src="/s/clock.js" defer {}
     };
-    let frame = Frame { script: None, refresh_s: Some(REFRESH_S), ..visitor.frame() };
+    let frame = travel::frame(visitor, travel);
+    let frame = Frame { refresh_s: frame.refresh_s.or(Some(REFRESH_S)), ..frame };
     visitor.page(frame, "place-done-title", &body)
 }
 

@@ -12,6 +12,7 @@ use protocol::CodeId;
 use serde::Deserialize;
 
 use super::layout::{notice, wrong};
+use super::place;
 use super::sheet::{self, Sheet};
 use super::sign_in;
 use super::travel::{self, Page, State};
@@ -51,7 +52,7 @@ impl Fields {
         let cut = |text: &String| text.chars().take(TYPED_CHARS_MAX).collect();
         Self {
             token: String::new(),
-            back: String::new(),
+            back: cut(&self.back),
             agree: String::new(),
             name: cut(&self.name),
             kind: cut(&self.kind),
@@ -229,7 +230,8 @@ pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) ->
     match portal.registrar.act(move |registrar| registrar.submit(&form, now_s)).await {
         Ok(taken) => {
             portal.travels.done(session, subject.page);
-            visitor.go(if taken.is_new { "/code?did=applied" } else { "/code?did=modified" })
+            let told = if taken.is_new { "/code?did=applied" } else { "/code?did=modified" };
+            visitor.go(place::back(&fields.back).as_deref().unwrap_or(told))
         }
         Err(error) => {
             let (status, problem) = problem_of(&error);

@@ -15,16 +15,19 @@ mod mine;
 mod modify;
 mod paper;
 mod place;
+pub(crate) mod poster;
 mod presses;
 mod privacy;
 mod punches;
 mod qr;
 mod sheet;
+mod showing;
 mod sign_in;
 mod staff;
 mod statics;
 mod travel;
 mod travels;
+mod units;
 mod visitor;
 mod when;
 mod why;
@@ -168,6 +171,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .configure(confirm::routes)
         .configure(place::routes)
         .configure(done::routes)
+        .configure(showing::routes)
+        .configure(units::routes)
+        .configure(poster::routes)
         .configure(staff::routes)
         .configure(statics::routes);
 }

@@ -25,6 +25,11 @@ const NONCE_BYTES: usize = SEALED + 32;
 pub(crate) struct PressId([u8; 16]);
 
 impl PressId {
+    /// A number that pages beside this one may know it by.
+    pub(crate) fn number(self) -> u64 {
+        u64::from_le_bytes(*self.0.first_chunk().expect("sixteen bytes are more than eight"))
+    }
+
     /// Hexadecimal, for a path.
     pub(crate) fn to_text(self) -> String {
         hex::encode(self.0)

@@ -2,9 +2,10 @@
 //! any device's, recorded before the verdict is shown; a citizen's receipt is a query and no punch. With a script the camera scans;
 //! without one a text field does, which scanners that type use too.
 
+mod digits;
 mod join;
 mod shift;
-mod sign;
+pub(super) mod sign;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -18,6 +19,7 @@ use protocol::token::{self, TokenKeys};
 use protocol::{Advice, Class, CodeId, Scanned, receipt};
 use serde::{Deserialize, Serialize};
 
+use self::digits::Digits;
 use self::shift::{Begun, Came, Holder, SCANS_MAX, Scan, Shifts};
 use super::layout::wrong;
 use super::visitor::Visitor;
@@ -32,6 +34,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/staff/last", web::get().to(last))
         .route("/staff/scan", web::post().to(scan_by_script))
         .route("/staff/form", web::post().to(scan_by_form))
+        .route("/code/digits", web::post().to(digits::show))
         .route("/staff/end", web::post().to(join::end))
         .route("/staff/join/{token}", web::get().to(join::ask))
         .route("/staff/join/{token}", web::post().to(join::join));
@@ -40,6 +43,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 /// What the staff's pages work with.
 pub(crate) struct Staff {
     shifts: Shifts,
+    digits: Digits,
     tokens: TokenKeys,
     legacy: LegacyKey,
     gateway: u16,
@@ -49,7 +53,8 @@ impl Staff {
     /// Reads codes as the judge does, to tell staff whose they are.
     pub(super) fn new(keys: &Keys, registry: &Registry) -> Result<Self, RegistryError> {
         let (tokens, legacy) = (keys.token_keys(), keys.legacy());
-        Ok(Self { shifts: Shifts::default(), tokens, legacy, gateway: registry.gateway()? })
+        let (shifts, digits) = (Shifts::default(), Digits::new());
+        Ok(Self { shifts, digits, tokens, legacy, gateway: registry.gateway()? })
     }
 
     /// Whose code a text is, and what kind was shown.
@@ -114,13 +119,13 @@ fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: &Markup) ->
         div #staff data-token=(visitor.token()) {
             p.shift { span { (shift.place_name) } span.tag { (shift.name) } }
             div #offline .notice.wrong role="alert" hidden { (both("staff-offline")) }
-            (sign)
             div #start-area hidden {
                 button #start type="button" { (both("staff-start")) }
                 p.hint { (both("staff-start-hint")) }
             }
             div #no-camera .notice.wrong role="alert" hidden { (both("staff-no-camera")) }
             video #camera playsinline muted {}
+            (sign)
             form.card.scan method="post" action="/staff/form" {
                 (visitor.field())
                 label for="text" { (both("staff-type")) }
@@ -246,7 +251,10 @@ async fn scan(visitor: &Visitor, shift: &Shift, text: Option<&str>, nothing: boo
             };
             Some(Scan { at_ms: now_ms, came, holder: None })
         }
-        None => punch(portal, shift, text, now_ms).await,
+        None => {
+            let sealed = portal.staff.digits.take(text, now_ms / 1000);
+            punch(portal, shift, sealed.as_deref().unwrap_or(text), now_ms).await
+        }
     };
     shifts.end(shift.id, text, made.as_ref());
     made.ok_or(Trouble::NotRecorded)

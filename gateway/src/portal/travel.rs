@@ -12,13 +12,14 @@ use serde::Deserialize;
 
 use super::form::{self, Fields};
 use super::layout::Frame;
+use super::showing;
 use super::sign_in::{self, Next};
 pub(crate) use super::travels::{Page, State};
 use super::visitor::Visitor;
 use super::words::{both, both_with};
 
 /// The version of the words under `travel-agree`; a consent names it. Changed words get a new version.
-const TEXT: &str = "pages-1";
+pub(super) const TEXT: &str = "pages-1";
 /// The carriers' own pages are offered from then on: a page without a script looks again every two seconds, and sees it at four.
 const LINK_AFTER_S: u64 = 3;
 /// How often a page without a script looks for an answer.
@@ -44,7 +45,12 @@ pub(crate) fn frame(visitor: &Visitor, page: Page) -> Frame {
         // A form that is being filled in is not thrown away by looking again; it has a button for that.
         State::Waiting { since_s } if page.form_path().is_some() && is_long(visitor, since_s) => None,
         State::Waiting { .. } => Some(LOOK_S),
-        State::NotAsked | State::NotTicked | State::Came(_) | State::Failed(_) | State::Withdrawn => None,
+        State::NotAsked
+        | State::NotTicked
+        | State::Offered(_)
+        | State::Came(_)
+        | State::Failed(_)
+        | State::Withdrawn => None,
     };
     let refresh_at = Some(("travel", visitor.now_s));
     Frame { script: Some("travel.js"), refresh_s, refresh_at, ..visitor.frame() }
@@ -61,7 +67,11 @@ pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
             State::NotTicked => { (problem("travel-tick-first")) (consent(page)) },
             State::Withdrawn => { p.notice role="status" { (both("travel-withdrawn")) } (consent(page)) },
             State::Waiting { since_s } => (waiting(visitor, page, *since_s)),
-            State::Came(answered) => (came(visitor, page, &answered.outcome)),
+            State::Offered(consent) => (showing::offered(visitor, page, *consent, back)),
+            State::Came(answered) => {
+                @if page.form_path().is_some() { (came(visitor, page, &answered.outcome)) }
+                @else { (showing::came(visitor, page, answered)) }
+            },
             State::Failed(error) => {
                 (problem(problem_of(*error)))
                 (links(visitor))
@@ -90,11 +100,12 @@ fn consent(page: Page) -> Markup {
         p.hint { (both("travel-what")) }
         label.choice { input type="checkbox" name="agree" value="yes"; span { (both("travel-agree")) } }
         (button(page, "ask", "travel-ask"))
+        @if page.form_path().is_none() { (button(page, "receipt", "showing-offer")) }
     }
 }
 
 /// A button of the module, beside those of the form around it.
-fn button(page: Page, act: &str, key: &str) -> Markup {
+pub(super) fn button(page: Page, act: &str, key: &str) -> Markup {
     html! {
         button.quiet type="submit" formaction={ "/travel/" (page.name()) "/" (act) } formnovalidate data-travel { (both(key)) }
     }
@@ -164,7 +175,7 @@ const fn name(outcome: &Outcome) -> &'static str {
 }
 
 /// The carriers' own pages, where a phone and a code by SMS show the trajectory. Nothing of the visitor goes along.
-fn links(visitor: &Visitor) -> Markup {
+pub(super) fn links(visitor: &Visitor) -> Markup {
     html! {
         div.links {
             p { (both("travel-links")) }
@@ -205,7 +216,7 @@ async fn fragment(visitor: Visitor, page: web::Path<String>, back: web::Query<Ba
 }
 
 /// Where the visitor goes after an act of the module; `None` for a form that is not the visitor's.
-fn begin(visitor: &Visitor, page: &str, fields: &Fields) -> Result<(Page, String), HttpResponse> {
+pub(super) fn begin(visitor: &Visitor, page: &str, fields: &Fields) -> Result<(Page, String), HttpResponse> {
     if !visitor.sent(&fields.token) {
         return Err(visitor.stale());
     }
@@ -230,7 +241,7 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
     let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
     match state(&visitor, page) {
         // Sent twice: one consent is one query.
-        State::Waiting { .. } | State::Came(_) => return visitor.go(&path),
+        State::Waiting { .. } | State::Came(_) | State::Offered(_) => return visitor.go(&path),
         State::NotAsked | State::NotTicked | State::Failed(_) | State::Withdrawn => {}
     }
     if fields.agree != "yes" {

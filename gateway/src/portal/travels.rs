@@ -85,6 +85,8 @@ pub(crate) enum State {
         /// Since when, seconds since 1970 UTC.
         since_s: u64,
     },
+    /// The consent is given, and a checkpoint's device may ask with it instead of this page.
+    Offered(ConsentId),
     /// What came.
     Came(Answered),
     /// There is no outcome.
@@ -138,6 +140,14 @@ impl Travels {
         self.begin(session, page, now_s, |visit| {
             visit.consent = Some(consent);
             visit.state = State::Waiting { since_s: now_s };
+        });
+    }
+
+    /// The visitor agreed, and a device at the gate is to ask.
+    pub(crate) fn offered(&self, session: SessionId, page: Page, consent: ConsentId, now_s: u64) {
+        self.begin(session, page, now_s, |visit| {
+            visit.consent = Some(consent);
+            visit.state = State::Offered(consent);
         });
     }
 
