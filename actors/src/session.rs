@@ -150,6 +150,11 @@ impl Sessions {
         hex::encode(&hmac::sign(&self.forms, &named).as_ref()[..FORM_TOKEN_BYTES])
     }
 
+    /// Whether that mark is the session's for it.
+    pub fn is_mark_of(&self, session: &Session, of: u64, mark: &str) -> bool {
+        self.mark(session, of).as_bytes().ct_eq(mark.as_bytes()).into()
+    }
+
     /// Whether a form came from a page of that session.
     pub fn is_form_of(&self, session: &Session, token: &str) -> bool {
         self.form_token(session).as_bytes().ct_eq(token.as_bytes()).into()
@@ -236,5 +241,6 @@ mod tests {
         assert_eq!(mark, sessions.mark(&mine, 7));
         assert!(mark != sessions.mark(&mine, 8) && mark != sessions.mark(&other, 7));
         assert!(mark != sessions.form_token(&mine));
+        assert!(sessions.is_mark_of(&mine, 7, &mark) && !sessions.is_mark_of(&other, 7, &mark));
     }
 }

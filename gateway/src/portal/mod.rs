@@ -1,17 +1,23 @@
 //! The citizens' pages and what staff see: actix-web over rustls, templates compiled in, no script needed but for the rotation of a
 //! code and the camera. Pages call the same handles as devices; nothing here decides anything.
 
+mod appeal;
 mod apply;
+mod card;
 mod confirm;
 mod done;
 mod form;
 mod guard;
 mod holdings;
 mod layout;
+mod looked;
+mod mine;
 mod modify;
+mod paper;
 mod place;
 pub(crate) mod poster;
 mod presses;
+mod privacy;
 mod punches;
 mod qr;
 mod sheet;
@@ -24,6 +30,8 @@ mod travels;
 mod units;
 mod visitor;
 mod when;
+mod why;
+mod withdraw;
 mod words;
 
 use std::net::TcpListener;
@@ -152,6 +160,9 @@ impl Pages {
 
 /// Every page's path. What is not here does not exist.
 fn routes(config: &mut web::ServiceConfig) {
+    // One's own code and what belongs to it.
+    config.configure(card::routes).configure(paper::routes).configure(why::routes).configure(appeal::routes);
+    config.configure(looked::routes).configure(privacy::routes).configure(withdraw::routes);
     config
         .configure(sign_in::routes)
         .configure(travel::routes)

@@ -7,6 +7,7 @@ use super::layout;
 use super::visitor::Visitor;
 
 const STYLE: &str = include_str!("../../pages/style.css");
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 const WAITING: &str = include_str!("../../pages/waiting.css");
 const TRAVEL: &str = include_str!("../../pages/travel.js");
 const ICON: &str = include_str!("../../pages/icon.svg");
@@ -19,6 +20,8 @@ const QR: &str = include_str!("../../pages/vendor/qr.js");
 const FILES: &[(&str, &str, &str)] = &[
     ("style.css", "text/css; charset=utf-8", STYLE),
     ("icon.svg", "image/svg+xml", ICON),
+    ("card.js", SCRIPT, include_str!("../../pages/card.js")),
+    ("print.js", SCRIPT, include_str!("../../pages/print.js")),
     ("waiting.css", "text/css; charset=utf-8", WAITING),
     ("travel.js", "text/javascript; charset=utf-8", TRAVEL),
     ("staff.css", "text/css; charset=utf-8", include_str!("../../pages/staff.css")),

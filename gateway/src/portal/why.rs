@@ -1,0 +1,225 @@
+//! Why a code has its colour: what is in force and what was, by whom, until when, whom to ask; the decisions with their numbers, and the
+//! signed proof of the last one to keep. Appealing against one is beside this.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use actors::policy::CauseKind;
+use actors::registrar::Why;
+use actors::registry::{AppealRow, CauseRow, DecisionRow};
+use maud::{Markup, html};
+use protocol::{Basis, Colour};
+
+use super::layout::{notice, status, wrong};
+use super::mine::{self, Mine};
+use super::visitor::Visitor;
+use super::when;
+use super::words::{both, both_with, en, zh};
+
+/// Ends after this, the year 9999, are no ends.
+const NEVER_S: u64 = 253_402_300_800;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/why", web::get().to(first))
+        .route("/why/{n}", web::get().to(page))
+        .route("/why/{n}/receipt", web::get().to(receipt));
+}
+
+async fn first(visitor: Visitor) -> HttpResponse {
+    visitor.go("/why/0")
+}
+
+async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
+    let (one, others) = match mine::at(&visitor, *n, "/why") {
+        Ok(found) => found,
+        Err(answer) => return *answer,
+    };
+    let (why, appeals) = match read(&visitor, &one) {
+        Ok(read) => read,
+        Err(answer) => return *answer,
+    };
+    let now_s = visitor.now_s;
+    let (force, over): (Vec<&CauseRow>, Vec<&CauseRow>) =
+        why.causes.iter().rev().partition(|row| is_in_force(row, now_s));
+    let (colour, basis) = one.standing();
+    let body = html! {
+        (mine::others("/why", &one, &others))
+        p.who { (one.who()) }
+        (status(colour, basis))
+        @if one.entry.is_none() { (notice("card-not-loaded")) }
+        (in_short(&why, basis))
+        @if force.is_empty() { div.card { p { (both(nothing_in_force(&why))) } } }
+        @for row in force { (cause(row, now_s)) }
+        @if !over.is_empty() {
+            details.card { summary { (both("why-over")) } @for row in over { (cause(row, now_s)) } }
+        }
+        section.card {
+            h2 { (both("why-decisions")) }
+            @if why.decisions.is_empty() { p.hint { (both("why-no-decision")) } }
+            @else {
+                p.hint { (both("why-decisions-what")) }
+                ul.list { @for row in why.decisions.iter().rev() { (decision(&one, row, &appeals)) } }
+                a.button.quiet href={ "/why/" (one.index) "/receipt" } download="changtong-receipt.json" { (both("why-receipt")) }
+                p.hint { (both("why-receipt-what")) }
+            }
+        }
+        a.button.quiet href="/code" { (both("card-back")) }
+    };
+    visitor.page(visitor.frame(), "why-title", &body)
+}
+
+/// The causes and decisions of the code, and the appeals against these.
+pub(super) fn read(visitor: &Visitor, one: &Mine) -> Result<(Why, Vec<AppealRow>), Box<HttpResponse>> {
+    let code = one.holder.code;
+    let read = visitor.portal.read(|registrar| Ok((registrar.why(code)?, registrar.appeals(code)?)));
+    match read.ok_or_else(|| Box::new(mine::busy(visitor)))? {
+        Ok((Some(why), appeals)) => Ok((why, appeals)),
+        Ok((None, _)) => Err(Box::new(visitor.go("/code"))),
+        Err(error) => Err(Box::new(mine::failed(visitor, &error))),
+    }
+}
+
+fn is_in_force(row: &CauseRow, now_s: u64) -> bool {
+    row.cleared_s.is_none() && row.cause.is_in_force(now_s)
+}
+
+/// A colour that came with an import has no cause of its own yet.
+fn nothing_in_force(why: &Why) -> &'static str {
+    match why.entry.colour() {
+        Colour::Green => "why-nothing",
+        Colour::Yellow | Colour::Red => "why-inherited",
+        Colour::Unknown => "why-unknown",
+    }
+}
+
+/// What it rests on, since when, and when it changes by itself.
+fn in_short(why: &Why, basis: Basis) -> Markup {
+    let since = why.decisions.last().map(|row| when::minute(row.at_s));
+    let next = Some(u64::from(why.entry.next_change_s())).filter(|&at_s| at_s > 0);
+    let basis = match basis {
+        Basis::Verified => "basis-verified",
+        Basis::Declared => "basis-declared",
+        Basis::Nothing => "why-basis-nothing",
+    };
+    html! {
+        dl.facts.card {
+            dt { (both("why-basis")) } dd { (both(basis)) }
+            @if let Some(since) = since { dt { (both("why-since")) } dd { (since) } }
+            dt { (both("why-next")) }
+            dd { @match next { Some(at_s) => (when::minute(at_s)), None => (both("why-next-none")) } }
+        }
+    }
+}
+
+fn cause(row: &CauseRow, now_s: u64) -> Markup {
+    let (name, rests_on) = words(row.cause.kind);
+    let colour = format!("colour-{}", row.cause.colour.name());
+    let until = match row.cleared_s {
+        Some(at_s) => both_with("why-cleared", &[("when", &when::minute(at_s))]),
+        None if row.cause.until_s >= NEVER_S => both("why-no-end"),
+        None => html! { (when::minute(row.cause.until_s)) },
+    };
+    html! {
+        section.card.cause {
+            h2 { (both(name)) }
+            dl.facts {
+                dt { (both("why-gives")) } dd { (both(&colour)) }
+                dt { (both("why-evidence")) } dd { (both(rests_on)) }
+                dt { (both("why-authority")) } dd { (authority(&row.authority)) }
+                dt { (both("why-from")) } dd { (when::minute(row.cause.from_s)) }
+                dt { (both("why-until")) } dd { (until) }
+                @if !row.policy.is_empty() { dt { (both("why-policy")) } dd { (row.policy) } }
+            }
+            @if is_in_force(row, now_s) { p.hint { (both("why-ask")) } }
+        }
+    }
+}
+
+/// What it is called, and what class of evidence it rests on.
+const fn words(kind: CauseKind) -> (&'static str, &'static str) {
+    match kind {
+        CauseKind::Trajectory => ("cause-trajectory", "evidence-carrier"),
+        CauseKind::Declaration => ("cause-declaration", "evidence-declared"),
+        CauseKind::CloseContact => ("cause-contact", "evidence-authority"),
+        CauseKind::Diagnosis => ("cause-diagnosis", "evidence-authority"),
+        CauseKind::Quarantine => ("cause-quarantine", "evidence-authority"),
+        CauseKind::Inherited => ("cause-inherited", "evidence-inherited"),
+        CauseKind::InheritedDeclared => ("cause-inherited", "evidence-declared"),
+    }
+}
+
+/// An authority in words; one that has none here by its name.
+pub(super) fn authority(name: &str) -> Markup {
+    let known = ["carrier", "citizen", "former-system", "clock", "cdc"].contains(&name);
+    if known {
+        both(&format!("authority-{name}"))
+    } else {
+        html! { (name) }
+    }
+}
+
+fn decision(one: &Mine, row: &DecisionRow, appeals: &[AppealRow]) -> Markup {
+    let number = row.id.to_string();
+    let of = |colour: Colour| format!("colour-{}", colour.name());
+    let (from, to) = (of(row.from), of(row.to));
+    let appeals: Vec<&AppealRow> = appeals.iter().filter(|appeal| appeal.decision == row.id).collect();
+    let may = row.cause.is_some()
+        && row.to != Colour::Green
+        && appeals.iter().all(|appeal| appeal.answer.is_some());
+    html! {
+        li {
+            b { (zh(&from)) " → " (zh(&to)) } span.en lang="en" { (en(&from)) " → " (en(&to)) }
+            p.hint {
+                (both_with("why-decision", &[("number", &number), ("when", &when::minute(row.at_s))]))
+                (authority(&row.authority))
+                @if !row.operators.is_empty() { (both_with("why-signed", &[("who", &row.operators)])) }
+                @if !row.policy.is_empty() { (both_with("why-by-policy", &[("policy", &row.policy)])) }
+            }
+            @for appeal in appeals { (appealed(appeal)) }
+            @if may { a.button.quiet href={ "/why/" (one.index) "/appeal/" (row.id) } { (both("why-appeal")) } }
+        }
+    }
+}
+
+fn appealed(appeal: &AppealRow) -> Markup {
+    let number = appeal.id.to_string();
+    html! {
+        div.appeal {
+            @match &appeal.answer {
+                None => {
+                    p { (both_with("appeal-open", &[("number", &number), ("due", &when::minute(appeal.due_s))])) }
+                    p.hint { (authority(&appeal.authority)) }
+                    blockquote { (appeal.text) }
+                }
+                Some(answer) => {
+                    p { b { (both(if answer.granted { "appeal-granted" } else { "appeal-refused" })) } }
+                    blockquote { (answer.text) }
+                    p.hint { (both_with("appeal-by", &[("who", &answer.by), ("when", &when::minute(answer.at_s)), ("number", &number)])) }
+                }
+            }
+        }
+    }
+}
+
+/// The last decision with the proof that it is on record. Reading all decisions takes a while, so it is done beside the pages.
+async fn receipt(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
+    let one = match mine::at(&visitor, *n, "/why") {
+        Ok((one, _)) => one,
+        Err(answer) => return *answer,
+    };
+    let (portal, code) = (visitor.portal.clone(), one.holder.code);
+    let work = move || portal.read(|registrar| registrar.decision_receipt(code));
+    let receipt = match web::block(work).await {
+        Ok(Some(Ok(receipt))) => receipt,
+        Ok(Some(Err(error))) => return mine::failed(&visitor, &error),
+        Ok(None) | Err(_) => return mine::busy(&visitor),
+    };
+    let Some(receipt) = receipt else {
+        let back = format!("/why/{}", one.index);
+        let body = html! { (wrong("why-receipt-later")) a.button href=(back) { (both("card-back")) } };
+        return visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "why-title", &body);
+    };
+    let attached = "attachment; filename=\"changtong-receipt.json\"";
+    HttpResponse::Ok().insert_header((header::CONTENT_DISPOSITION, attached)).json(receipt)
+}
