@@ -12,6 +12,7 @@ use actors::clock;
 use loadtest::Fleet;
 
 pub mod https;
+pub mod pages;
 pub mod people;
 pub mod repository;
 pub mod walk;
