@@ -34,7 +34,7 @@ check("the code is renewed by itself, and one that is too old is taken away", as
   await it.page.clock.runFor(31_000);
   await renewed;
   await it.page.clock.runFor(1_000);
-  assert.notEqual(await picture(), first, "another picture");
+  for (let tries = 0; (await picture()) === first; tries += 1) assert.ok(tries < 200, "another picture");
   await it.context.setOffline(true);
   await it.page.clock.runFor(40_000);
   assert.equal(await it.page.locator(".qr svg").count(), 1, "a dropped connection is survived for as long as the code is good");

@@ -147,7 +147,30 @@ check("without a camera: typed, nothing shown, the shift's end; without JavaScri
   await it.page.getByRole("button", { name: "结束值班" }).click();
   const answer = await it.go("/staff");
   assert.equal(answer.status(), 403);
+  it.elder = false;
   await it.look("staff-over");
+});
+
+check("a receipt on the citizen's page shows staff the least, once", async (t) => {
+  const { path } = await place();
+  const citizen = await phone(t, { person: await demo("an hour in Italy") });
+  await citizen.go(path);
+  await citizen.page.getByRole("button", { name: /^打卡/ }).click();
+  await citizen.page.waitForURL(/\/done\//);
+  await citizen.page.getByLabel("我授权查询").check();
+  await citizen.page.getByRole("button", { name: "让卡点设备查询" }).click();
+  const receipt = citizen.page.locator("[data-receipt]");
+  await receipt.waitFor();
+  await citizen.look("place-receipt");
+  const it = await phone(t);
+  await begin(it);
+  const type = async () => {
+    await it.page.getByLabel("输入码文字").fill(await receipt.getAttribute("data-receipt"));
+    await it.page.getByRole("button", { name: "查验" }).click();
+  };
+  await type();
+  await it.page.locator("#verdict[data-kind=travel][data-stay=yes]").waitFor();
+  await it.look("staff-travel");
 });
 
 check("an operator ends a shift from afar", async (t) => {
