@@ -151,7 +151,7 @@ check("a unit applies, an operator approves, the poster's code leads to the plac
   await it.page.reload();
   await it.look("unit-approved");
   await it.page.getByRole("link", { name: "打印场所码海报" }).click();
-  await it.page.locator(".poster svg").waitFor();
+  await it.page.locator(".poster > svg").waitFor();
   await it.look("poster");
 });
 
