@@ -106,11 +106,11 @@ check("the camera reads the next person's code", async (t) => {
   const file = join(folder, "people.y4m");
   await writeFile(file, film(people));
   const browser = await launch(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-video-capture=${file}`]);
+  const it = await phone(t, { browser, permissions: ["camera"] });
   t.after(async () => {
     await browser.close();
     await rm(folder, { recursive: true });
   });
-  const it = await phone(t, { browser, permissions: ["camera"] });
   const { path } = await begin(it);
   await it.look("staff");
   await it.page.getByRole("button", { name: "打开摄像头扫码" }).click();
