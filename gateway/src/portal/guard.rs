@@ -34,12 +34,12 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// How forms are read: a body that is none is answered with a page.
 pub(crate) fn forms() -> FormConfig {
     FormConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, request| {
-        let is_long = matches!(error, UrlencodedError::Overflow { .. });
-        let is_other = matches!(error, UrlencodedError::ContentType);
-        let (status, key) = match (is_long, is_other) {
-            (true, _) => (StatusCode::PAYLOAD_TOO_LARGE, "bad-form-long"),
-            (false, true) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad-form"),
-            (false, false) => (StatusCode::BAD_REQUEST, "bad-form"),
+        let (status, key) = if matches!(error, UrlencodedError::Overflow { .. }) {
+            (StatusCode::PAYLOAD_TOO_LARGE, "bad-form-long")
+        } else if matches!(error, UrlencodedError::ContentType) {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad-form")
+        } else {
+            (StatusCode::BAD_REQUEST, "bad-form")
         };
         refused(request, status, key)
     })
