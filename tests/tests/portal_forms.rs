@@ -196,14 +196,24 @@ fn a_holder_modifies_and_a_guardian_applies_for_a_ward() {
     assert_eq!(other.get(&path).status, 404, "a path is its session's");
     let theirs = other.submit("/apply", &form(person.document, "no"));
     assert_eq!((theirs.status, problems(&theirs)), (422, vec!["number-wrong"]));
-    assert!(!theirs.body.contains("王") && !theirs.body.contains(person.phone), "nothing of anybody");
+    // From a place without a code, and back to it.
+    let page = other.get("/apply?next=/p/abc");
+    assert_eq!(page.body.matches("name=\"back\" value=\"/p/abc\"").count(), 1);
+    assert!(other.get("/apply?next=https://else.example").body.contains("name=\"back\" value=\"/\""));
+    let token = other.token("/apply");
+    let fields = [("token", token.as_str()), ("agree", "yes"), ("back", "/p/abc")];
+    assert_eq!(other.post("/travel/apply/ask", &fields).location(), "/apply?next=/p/abc#travel");
+    let document = demo("new number").document;
+    wait_for("an answer", || (!other.get("/apply").body.contains(" data-waits")).then_some(()));
+    let fields = [&fields[..], &form(document, "no")[..]].concat();
+    assert_eq!(other.post("/apply", &fields).location(), "/p/abc");
+    assert!(!theirs.body.contains("王新") && !theirs.body.contains(person.phone), "nothing of anybody");
 }
 
 #[test]
-fn forms_that_cannot_be_are_refused_kindly_and_change_nothing() {
+fn what_is_wrong_is_said_beside_its_field_and_nothing_happens() {
     let city = City::start(100, 1);
     let mut browser = Browser::signed_in(&city, demo("clean").phone);
-    let token = browser.token("/apply");
     let good = form(DOCUMENT, "no");
     let with = |field: &'static str, value: &'static str| {
         let mut fields = good.clone();
@@ -236,12 +246,23 @@ fn forms_that_cannot_be_are_refused_kindly_and_change_nothing() {
     let missing: Vec<_> = good.iter().copied().filter(|(name, _)| *name == "name").collect();
     let answer = browser.submit("/apply", &missing);
     assert_eq!((answer.status, problems(&answer)), (422, vec!["number-wrong", "district-wrong"]));
+    let foreign = browser.submit("/in", &[("phone", "+85291234567")]);
+    assert!(foreign.status == 422 && foreign.body.contains("中国大陆手机号码"));
+    assert_eq!(browser.get("/modify").location(), "/confirm", "after all that nobody is registered");
+}
 
+#[test]
+fn forms_that_cannot_be_are_refused_kindly_and_change_nothing() {
+    type Row<'a> = (&'a str, Vec<u8>, (&'a str, &'a str), u16);
+    let city = City::start(100, 1);
+    let mut browser = Browser::signed_in(&city, demo("clean").phone);
+    let token = browser.token("/apply");
+    let good = form(DOCUMENT, "no");
     let origin = format!("http://localhost:{}", city.fleet().pages.expect("pages").port());
     let form_type = ("Content-Type", "application/x-www-form-urlencoded");
     let body = |extra: &str| format!("token={token}&{}{extra}", encoded(&good)).into_bytes();
     let huge = vec![b'a'; 10 * 1024 * 1024];
-    let rows: [(&str, Vec<u8>, (&str, &str), u16); 6] = [
+    let rows: [Row<'_>; 6] = [
         ("a field twice", body("&name=x"), form_type, 400),
         ("the token twice", body("&token=x"), form_type, 400),
         ("10 MB", huge, form_type, 413),
@@ -271,8 +292,6 @@ fn forms_that_cannot_be_are_refused_kindly_and_change_nothing() {
         assert_eq!(browser.post("/travel/apply/ask", &[("token", token), ("agree", "yes")]).status, 403);
         assert_eq!(browser.post("/confirm", &[("token", token)]).status, 403, "{what}");
     }
-    let foreign = browser.submit("/in", &[("phone", "+85291234567")]);
-    assert!(foreign.status == 422 && foreign.body.contains("中国大陆手机号码"));
     let mut replayed = Browser::signed_in(&city, demo("an hour in Italy").phone);
     let stolen = replayed.post("/apply", &[&[("token", token.as_str())], &good[..]].concat());
     assert_eq!(stolen.status, 403, "a form of one session is none of another");
