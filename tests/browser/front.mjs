@@ -1,7 +1,7 @@
 // The front page, signing in and out, the two views, and what protects every page.
 
 import assert from "node:assert/strict";
-import { PAGES, demo, message } from "./city.mjs";
+import { PAGES, message, stranger } from "./city.mjs";
 import { figure } from "./measure.mjs";
 import { check, phone, signIn } from "./phone.mjs";
 
@@ -25,7 +25,7 @@ check("the first view is light and asks nobody else", async (t) => {
 });
 
 check("signing in, a wrong code first, and out again", async (t) => {
-  const person = await demo("nobody's number");
+  const person = stranger(1);
   const it = await phone(t);
   const { page } = it;
   await it.go("/in");
@@ -83,7 +83,7 @@ check("a page that does not exist says so kindly", async (t) => {
 });
 
 check("a way back leads nowhere else", async (t) => {
-  const person = await demo("a thing's number");
+  const person = stranger(2);
   const it = await phone(t);
   await it.page.goto(`${PAGES}/in?next=${encodeURIComponent("//elsewhere.example/")}`);
   await signIn(it, person);

@@ -1,7 +1,7 @@
 // A place's code: any scanner app opens its link; the page punches once for a press, and the travel module stands on what it came to.
 
 import assert from "node:assert/strict";
-import { PAGES, ask, command, demo, metric, whileCarrier } from "./city.mjs";
+import { PAGES, ask, command, demo, metric, stranger, whileCarrier } from "./city.mjs";
 import { figure } from "./measure.mjs";
 import { check, phone, signIn } from "./phone.mjs";
 import { fill } from "./forms.mjs";
@@ -70,7 +70,7 @@ check("red, elder, without JavaScript, in letters of twice the size", async (t) 
 
 check("not signed in: to the sign-in; no code: to the form; and back to the place each time", async (t) => {
   const { path } = await place();
-  const person = await demo("nobody's number");
+  const person = stranger(3);
   const it = await phone(t);
   await it.go(path);
   await signIn(it, person);
