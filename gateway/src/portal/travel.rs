@@ -16,7 +16,7 @@ use super::showing;
 use super::sign_in::{self, Next};
 pub(crate) use super::travels::{Page, State};
 use super::visitor::Visitor;
-use super::words::{both, both_with};
+use super::words::{both, both_with, en, zh};
 
 /// The version of the words under `travel-agree`; a consent names it. Changed words get a new version.
 pub(super) const TEXT: &str = "pages-1";
@@ -142,7 +142,7 @@ pub(crate) fn said(outcome: &Outcome) -> Markup {
     match outcome {
         Outcome::Stay(stay) => {
             let day = stay.last_day.to_string();
-            both_with("travel-stay", &[("area", &stay.area), ("day", &day)])
+            stay_with("travel-stay", &stay.area, &day)
         }
         Outcome::Clean => both("travel-clean"),
         Outcome::Partial { covered: Some(days) } => {
@@ -157,6 +157,21 @@ pub(crate) fn said(outcome: &Outcome) -> Markup {
         Outcome::Unavailable(Unavailable::Busy) => both("travel-busy"),
         Outcome::Unavailable(Unavailable::Unreachable | Unavailable::Garbage) => both("travel-unavailable"),
         Outcome::NotAsked => both("travel-not-asked"),
+    }
+}
+
+/// A sentence with an area and a day. Areas have their policy's names; those of the notice have words.
+pub(crate) fn stay_with(key: &str, area: &str, day: &str) -> Markup {
+    let (area_zh, area_en) = area_name(area);
+    both_with(key, &[("area", &area_zh), ("areaen", &area_en), ("day", day)])
+}
+
+/// An area's name in both languages.
+pub(crate) fn area_name(area: &str) -> (String, String) {
+    match area {
+        "hubei" => (zh("area-hubei"), en("area-hubei")),
+        "abroad" => (zh("area-abroad"), en("area-abroad")),
+        other => (other.to_owned(), other.to_owned()),
     }
 }
 
@@ -242,10 +257,12 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
         Ok(begun) => begun,
         Err(answer) => return answer,
     };
+    // Looking again at a path with a fragment would only scroll, and while carriers are asked the module stands first.
+    let waiting = path.trim_end_matches("#travel").to_owned();
     let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
     match state(&visitor, page) {
         // Sent twice: one consent is one query.
-        State::Waiting { .. } | State::Came(_) | State::Offered(_) => return visitor.go(&path),
+        State::Waiting { .. } | State::Came(_) | State::Offered(_) => return visitor.go(&waiting),
         State::NotAsked | State::NotTicked | State::Failed(_) | State::Withdrawn => {}
     }
     if fields.agree != "yes" {
@@ -272,7 +289,7 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
             });
         }
     }
-    visitor.go(&path)
+    visitor.go(&waiting)
 }
 
 /// Without a script: the form as far as it is filled in, with what has come meanwhile.
@@ -304,7 +321,6 @@ async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::portal::words::{en, zh};
     use actors::policy::Stay;
     use actors::trajectory::Days;
 
