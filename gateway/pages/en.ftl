@@ -452,4 +452,5 @@ poster-file = Download the picture (SVG)
 poster-head = Changtong Code · check in here
 poster-code = The place's QR code
 poster-do = Scan with your phone, check in, and show the result to the staff
-poster-proves = This code proves no presence. Please do not share pictures of it; a scan from elsewhere is worth nothing.
+poster-proves = This code proves no presence. Please do not share pictures of it.
+poster-elsewhere = A scan from elsewhere is worth nothing.

@@ -1,34 +1,36 @@
 // Brings the answer of a query into the page: what is typed in the form around it stays.
 (() => {
   const box = () => document.getElementById("travel");
-  let timer = 0;
+  let shown = "";
 
-  const choice = () => box().querySelector("input[name=declared]:checked:not(:disabled)");
+  function swap(text) {
+    const old = box();
+    const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("travel");
+    if (!fresh || text === shown) return;
+    shown = text;
+    const chosen = old.querySelector("input[name=declared]:checked:not(:disabled)");
+    const open = old.querySelector("details[open]");
+    const focused = old.contains(document.activeElement);
+    old.replaceWith(document.adoptNode(fresh));
+    const same = chosen && box().querySelector(`input[name=declared][value=${chosen.value}]:not(:disabled)`);
+    if (same) same.checked = true;
+    const details = box().querySelector("details");
+    if (open && details) details.open = true;
+    if (focused) {
+      const said = box().querySelector("[role=alert], [role=status], h2");
+      said.tabIndex = -1;
+      said.focus();
+    }
+  }
 
-  async function draw() {
-    clearTimeout(timer);
+  async function look() {
     try {
-      const answer = await fetch(box().dataset.source, { headers: { accept: "text/html" } });
-      if (answer.ok) {
-        const chosen = choice();
-        const details = box().querySelector("details[open]");
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("travel");
-        const before = box().querySelector("[role=status], [role=alert]");
-        const after = fresh.querySelector("[role=status], [role=alert]");
-        if (!before || !after || before.outerHTML !== after.outerHTML || fresh.children.length !== box().children.length) {
-          box().replaceWith(document.adoptNode(fresh));
-          const same = chosen && box().querySelector(`input[name=declared][value=${chosen.value}]:not(:disabled)`);
-          if (same) same.checked = true;
-          if (details && box().querySelector("details")) box().querySelector("details").open = true;
-        } else if (box().innerHTML !== fresh.innerHTML && !box().querySelector(".links")) {
-          box().replaceWith(document.adoptNode(fresh));
-          if (chosen) box().querySelector(`input[name=declared][value=${chosen.value}]`).checked = true;
-        }
-      }
+      const answer = await fetch(box().dataset.source);
+      if (answer.ok) swap(await answer.text());
     } catch {
       // The connection is gone for the moment; the next look may find it.
     }
-    if (box().hasAttribute("data-waits")) timer = setTimeout(draw, 1000);
+    if (box().hasAttribute("data-waits")) setTimeout(look, 1000);
   }
 
   document.addEventListener("click", async (event) => {
@@ -36,13 +38,16 @@
     if (!button || !box().contains(button)) return;
     event.preventDefault();
     button.disabled = true;
+    const body = new URLSearchParams(new FormData(button.form));
     try {
-      await fetch(button.formAction, { method: "POST", body: new URLSearchParams(new FormData(button.form)), redirect: "manual" });
+      const answer = await fetch(button.formAction, { method: "POST", body, redirect: "manual" });
+      if (answer.status === 403) location.reload();
     } catch {
       button.disabled = false;
     }
-    draw();
+    shown = "";
+    look();
   });
 
-  if (box() && box().hasAttribute("data-waits")) timer = setTimeout(draw, 1000);
+  if (box() && box().hasAttribute("data-waits")) setTimeout(look, 1000);
 })();

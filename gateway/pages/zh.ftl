@@ -452,4 +452,5 @@ poster-file = 下载图片（SVG）
 poster-head = 昌通码 场所打卡
 poster-code = 场所二维码
 poster-do = 请用手机扫码打卡，并向工作人员出示结果
-poster-proves = 扫描此码不证明本人在场。请勿拍照转发；为他人或在别处扫码没有意义。
+poster-proves = 扫描此码不证明本人在场。请勿拍照转发。
+poster-elsewhere = 为他人或在别处扫码没有意义。

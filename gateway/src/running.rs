@@ -62,7 +62,7 @@ impl Gateway {
         reload(&registry, &fleet, &place_kinds)?;
         let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
-        let gateway = registry.gateway()?;
+        let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
         let registry = Arc::new(Mutex::new(registry));
         let config = RegistrarConfig {
             signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
@@ -70,7 +70,6 @@ impl Gateway {
         };
         let (handle, registrar) =
             RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
-        let judge = judge(keys, &codes, gateway, &policy, &place_kinds);
         let carriers = settings.carriers.iter().map(config::Carrier::open);
         let carriers = Carriers::start(&carriers.collect::<anyhow::Result<Vec<_>>>()?)?;
         let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;

@@ -12,9 +12,11 @@ use actors::clock;
 use loadtest::Fleet;
 
 pub mod https;
+pub mod pages;
 pub mod people;
 pub mod repository;
 pub mod walk;
+pub mod web;
 
 /// How long a condition may take to come true before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);

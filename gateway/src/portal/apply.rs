@@ -6,7 +6,6 @@ use maud::{Markup, html};
 
 use super::form::{self, Fields, Subject};
 use super::layout::wrong;
-use super::place;
 use super::sheet::Sheet;
 use super::sign_in::{self, Next};
 use super::travel::Page;
@@ -25,9 +24,7 @@ async fn show(visitor: Visitor, next: web::Query<Next>) -> HttpResponse {
     if visitor.proven().is_none() {
         return sign_in::first(&visitor, "/apply");
     }
-    let mut subject = own(&visitor);
-    subject.sheet.registered.back = place::back(next.path()).unwrap_or_default();
-    form::show(&visitor, &subject, StatusCode::OK, &[])
+    form::show(&visitor, &own(&visitor, next.path()), StatusCode::OK, &[])
 }
 
 async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
@@ -37,15 +34,15 @@ async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
     if visitor.proven().is_none() {
         return sign_in::first(&visitor, "/apply");
     }
-    let subject = own(&visitor);
+    let subject = own(&visitor, &fields.back());
     form::send(visitor, subject, &fields).await
 }
 
-fn own(visitor: &Visitor) -> Subject {
+fn own(visitor: &Visitor, back: &str) -> Subject {
     let codes = visitor.holdings().map(|holdings| holdings.len()).unwrap_or_default();
     let above = if codes == 0 { above("apply-what") } else { have_one() };
     let sheet = Sheet { title: "apply-title", above, send: "apply-send", registered: Fields::default() };
-    Subject { page: Page::Apply, document: None, guardian: None, sheet }
+    Subject { page: Page::Apply, document: None, guardian: None, back: back.to_owned(), sheet }
 }
 
 fn above(key: &str) -> Markup {
@@ -94,5 +91,11 @@ fn ward(visitor: &Visitor) -> Result<Subject, HttpResponse> {
     };
     let above = above("ward-what");
     let sheet = Sheet { title: "ward-title", above, send: "apply-send", registered: Fields::default() };
-    Ok(Subject { page: Page::Ward, document: None, guardian: Some(guardian.code), sheet })
+    Ok(Subject {
+        page: Page::Ward,
+        document: None,
+        guardian: Some(guardian.code),
+        back: "/".to_owned(),
+        sheet,
+    })
 }

@@ -8,7 +8,6 @@ use maud::{Markup, html};
 
 use super::form::{self, Fields};
 use super::layout::wrong;
-use super::place;
 use super::sheet;
 use super::sign_in::{self, Next};
 use super::visitor::Visitor;
@@ -22,18 +21,17 @@ async fn show(visitor: Visitor, next: web::Query<Next>) -> HttpResponse {
     if visitor.proven().is_none() {
         return sign_in::first(&visitor, "/confirm");
     }
-    let fields = Fields { back: place::back(next.path()).unwrap_or_default(), ..Fields::default() };
-    visitor.page(visitor.frame(), "confirm-title", &drawn(&visitor, &fields, None))
+    visitor.page(visitor.frame(), "confirm-title", &drawn(&visitor, &Fields::default(), next.path(), None))
 }
 
-fn drawn(visitor: &Visitor, fields: &Fields, problem: Option<&str>) -> Markup {
+fn drawn(visitor: &Visitor, fields: &Fields, back: &str, problem: Option<&str>) -> Markup {
     let tries = DOCUMENT_TRIES_MAX.to_string();
     html! {
         @if problem.is_some() { (wrong("form-look-again")) }
         p { (both("confirm-what")) }
         form.card method="post" action="/confirm" {
             (visitor.field())
-            @if !fields.back.is_empty() { input type="hidden" name="back" value=(fields.back); }
+            input type="hidden" name="back" value=(back);
             (sheet::document_fields(fields, problem))
             p.hint { (both_with("confirm-hint", &[("tries", &tries)])) }
             button type="submit" { (both("confirm-send")) }
@@ -47,12 +45,13 @@ async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
         return visitor.stale();
     }
     let Some(proven) = visitor.proven().cloned() else { return sign_in::first(&visitor, "/confirm") };
+    let back = fields.back();
     let again = |status, key: &'static str| {
         visitor.page_with(
             status,
             visitor.frame(),
             "confirm-title",
-            &drawn(&visitor, &fields.typed(), Some(key)),
+            &drawn(&visitor, &fields.typed(), &back, Some(key)),
         )
     };
     let Some(document) = form::document(&fields) else {
@@ -62,9 +61,8 @@ async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
     let confirm =
         visitor.portal.registrar.act(move |registrar| registrar.confirm_document(&proven, &document, now_s));
     match confirm.await {
-        Ok(Confirmed::Code(_)) => {
-            visitor.go(place::back(&fields.back).as_deref().unwrap_or("/code?did=confirmed"))
-        }
+        Ok(Confirmed::Code(_)) if back != "/" => visitor.go(&back),
+        Ok(Confirmed::Code(_)) => visitor.go("/code?did=confirmed"),
         Ok(Confirmed::No) => again(StatusCode::UNPROCESSABLE_ENTITY, "confirm-no"),
         Err(error) => {
             let (status, problem) = form::problem_of(&error);

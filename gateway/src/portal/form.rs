@@ -12,9 +12,8 @@ use protocol::CodeId;
 use serde::Deserialize;
 
 use super::layout::{notice, wrong};
-use super::place;
 use super::sheet::{self, Sheet};
-use super::sign_in;
+use super::sign_in::{self, Next};
 use super::travel::{self, Page, State};
 use super::visitor::Visitor;
 
@@ -52,7 +51,7 @@ impl Fields {
         let cut = |text: &String| text.chars().take(TYPED_CHARS_MAX).collect();
         Self {
             token: String::new(),
-            back: cut(&self.back),
+            back: String::new(),
             agree: String::new(),
             name: cut(&self.name),
             kind: cut(&self.kind),
@@ -62,6 +61,11 @@ impl Fields {
             community: cut(&self.community),
             declared: cut(&self.declared),
         }
+    }
+
+    /// Where the visitor goes afterwards.
+    pub(crate) fn back(&self) -> String {
+        Next::of((!self.back.is_empty()).then(|| self.back.clone())).path().to_owned()
     }
 
     /// What is registered, as a form shows it.
@@ -116,7 +120,9 @@ fn read(
     let typed = fields.community.trim();
     let (field, text) = if typed.is_empty() { ("street", &fields.street[..]) } else { ("community", typed) };
     let digits = field == "community" && typed.bytes().all(|byte| byte.is_ascii_digit());
-    let community = residence::community(district.unwrap_or_default(), text).filter(|_| !digits);
+    // Without a district only that is said.
+    let community = district.map_or(Some(text), |district| residence::community(district, text));
+    let community = community.filter(|_| !digits);
     if community.is_none() {
         wrong(field, if field == "street" { "form-street-wrong" } else { "form-community-wrong" });
     }
@@ -187,6 +193,8 @@ pub(crate) struct Subject {
     pub(crate) document: Option<DocumentNumber>,
     /// The guardian who sends it.
     pub(crate) guardian: Option<CodeId>,
+    /// Where the visitor came from and goes back to, one of our own paths; `/` for nowhere.
+    pub(crate) back: String,
     pub(crate) sheet: Sheet,
 }
 
@@ -230,8 +238,10 @@ pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) ->
     match portal.registrar.act(move |registrar| registrar.submit(&form, now_s)).await {
         Ok(taken) => {
             portal.travels.done(session, subject.page);
-            let told = if taken.is_new { "/code?did=applied" } else { "/code?did=modified" };
-            visitor.go(place::back(&fields.back).as_deref().unwrap_or(told))
+            if subject.back != "/" {
+                return visitor.go(&subject.back);
+            }
+            visitor.go(if taken.is_new { "/code?did=applied" } else { "/code?did=modified" })
         }
         Err(error) => {
             let (status, problem) = problem_of(&error);

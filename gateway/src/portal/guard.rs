@@ -25,7 +25,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Not `no-referrer`: with that, browsers call the origin of our own forms null.
+    (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(self), microphone=(), geolocation=()"),
 ];
@@ -33,10 +34,12 @@ const HEADERS: [(HeaderName, &str); 7] = [
 /// How forms are read: a body that is none is answered with a page.
 pub(crate) fn forms() -> FormConfig {
     FormConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, request| {
-        let (status, key) = match &error {
-            UrlencodedError::Overflow { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "bad-form-long"),
-            UrlencodedError::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad-form"),
-            _ => (StatusCode::BAD_REQUEST, "bad-form"),
+        let (status, key) = if matches!(error, UrlencodedError::Overflow { .. }) {
+            (StatusCode::PAYLOAD_TOO_LARGE, "bad-form-long")
+        } else if matches!(error, UrlencodedError::ContentType) {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad-form")
+        } else {
+            (StatusCode::BAD_REQUEST, "bad-form")
         };
         refused(request, status, key)
     })

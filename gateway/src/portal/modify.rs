@@ -86,7 +86,7 @@ fn subject(visitor: &Visitor, code: &str) -> Result<Subject, HttpResponse> {
     };
     let page = Page::Modify(visitor.number_of(holder.code));
     // A ward stays its guardian's, whoever of the phone's holders sends the form.
-    Ok(Subject { page, document: Some(holder.person.document), guardian: None, sheet })
+    Ok(Subject { page, document: Some(holder.person.document), guardian: None, back: "/".to_owned(), sheet })
 }
 
 /// The first character of a name, and stars.

@@ -52,12 +52,6 @@ pub(super) fn holders(visitor: &Visitor, path: &str) -> Result<Vec<Holder>, Http
     }
 }
 
-/// Where a form that began at a place's page leads back to.
-pub(super) fn back(path: &str) -> Option<String> {
-    let code = path.strip_prefix("/p/").and_then(PlaceCode::from_text)?;
-    Some(format!("/p/{}", code.to_text()))
-}
-
 pub(super) fn busy(visitor: &Visitor, path: &str) -> HttpResponse {
     let body = html! { (wrong("place-busy")) a.button href=(path) { (both("place-again")) } };
     visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "place-busy-title", &body)

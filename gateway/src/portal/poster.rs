@@ -52,8 +52,8 @@ pub(crate) fn svg(name: &str, link: &str) -> String {
 /// One A4 page, in millimetres.
 fn picture(name: &str, link: &str) -> Markup {
     let lines = lines(name);
-    let size = if lines.len() == 1 && width(&lines[0]) <= 14 { 20 } else { 15 };
-    let top = 66 - (lines.len() - 1) * size / 2;
+    let size = if lines.len() == 1 && width(&lines[0]) <= 14 { 22 } else { 15 };
+    let top = 68 - (lines.len() - 1) * size / 2;
     let shown = link.split_once("://").map_or(link, |(_, rest)| rest);
     html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 210 297" width="210mm" height="297mm" role="img"
@@ -66,14 +66,15 @@ fn picture(name: &str, link: &str) -> Markup {
                 text x="105" y=(top + index * size * 6 / 5) font-size=(size) font-weight="800" fill="#16202e" { (text) }
             }
             @if let Some(code) = qr::picture(link, Wear::Paper, &line("poster-code")) {
-                svg x="40" y="98" width="130" height="130" { (code) }
+                svg x="32" y="88" width="146" height="146" { (code) }
             }
-            text x="105" y="236" font-size="6" fill="#4b5768" { (shown) }
+            text x="105" y="237" font-size="6" fill="#4b5768" { (shown) }
             text x="105" y="250" font-size="9" font-weight="700" fill="#16202e" { (zh("poster-do")) }
             text x="105" y="259" font-size="6" fill="#16202e" { (en("poster-do")) }
             (PreEscaped("<path d=\"M25 267h160\" stroke=\"#c9d1dc\" stroke-width=\".6\"/>"))
-            text x="105" y="277" font-size="5.4" fill="#4b5768" { (zh("poster-proves")) }
-            text x="105" y="286" font-size="4.6" fill="#4b5768" { (en("poster-proves")) }
+            text x="105" y="275" font-size="5.4" fill="#4b5768" { (zh("poster-proves")) }
+            text x="105" y="282" font-size="4.4" fill="#4b5768" { (en("poster-proves")) }
+            text x="105" y="288" font-size="4.4" fill="#4b5768" { (en("poster-elsewhere")) }
         }
     }
 }

@@ -215,3 +215,93 @@ fn sealed(nonce: &[u8], presser: Presser) -> Vec<u8> {
     let Presser { session, place, code } = presser;
     [nonce, &session.0, &place.0.to_le_bytes(), &code.get().to_le_bytes()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: SessionId = SessionId([1; 16]);
+    const OTHER: SessionId = SessionId([2; 16]);
+
+    fn code(number: u64) -> CodeId {
+        CodeId::from_u64(number).unwrap()
+    }
+
+    fn presser(session: SessionId, place: u32, of: u64) -> Presser {
+        Presser { session, place: PlaceId(place), code: code(of) }
+    }
+
+    fn recorded() -> Came {
+        let verdict = Verdict::ask_staff(protocol::Reason::NotLoaded);
+        Came::Recorded(Recorded { code: code(7), place: PlaceId(1), at_ms: 5, verdict })
+    }
+
+    #[test]
+    fn a_nonce_is_its_sessions_places_codes_and_times() {
+        let presses = Presses::new();
+        let nonce = presses.nonce(presser(ME, 1, 7), 1_000);
+        let codes = [code(6), code(7)];
+        let read = |session, place, codes: &[CodeId], now_s| {
+            presses.read(&nonce, (session, PlaceId(place)), codes, now_s).map(|(_, code)| code)
+        };
+        assert_eq!(read(ME, 1, &codes, 1_000 + GOOD_S), Ok(code(7)));
+        assert_eq!(read(ME, 1, &codes, 1_001 + GOOD_S), Err(Stale::Late));
+        assert_eq!(read(OTHER, 1, &codes, 1_000), Err(Stale::Foreign), "another session of the same phone");
+        assert_eq!(read(ME, 2, &codes, 1_000), Err(Stale::Foreign), "another place");
+        assert_eq!(read(ME, 1, &codes[..1], 1_000), Err(Stale::Foreign), "another's code");
+        assert_eq!(read(ME, 1, &[], 1_000), Err(Stale::Foreign));
+        let restarted = Presses::new();
+        let read = restarted.read(&nonce, (ME, PlaceId(1)), &codes, 1_000);
+        assert_eq!(read, Err(Stale::Restarted));
+        for bad in ["", "00", "zz", &nonce[1..], &format!("{nonce}00")] {
+            assert_eq!(
+                presses.read(bad, (ME, PlaceId(1)), &codes, 1_000).err(),
+                Some(Stale::Foreign),
+                "{bad}"
+            );
+        }
+        for at in (2 * BOOT..nonce.len()).step_by(5) {
+            let mut changed = nonce.clone().into_bytes();
+            changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(presses.read(&changed, (ME, PlaceId(1)), &codes, 1_000).err(), Some(Stale::Foreign));
+        }
+    }
+
+    #[test]
+    fn the_first_press_punches_and_all_others_see_what_came_of_it() {
+        let presses = Presses::new();
+        let id = PressId([9; 16]);
+        let Claim::First(came) = presses.claim(id, ME, 100) else { panic!("the first") };
+        let Claim::Again(same) = presses.claim(id, ME, 100) else { panic!("a double press") };
+        assert!(*came.borrow() == Came::Waiting && presses.came(id, ME) == Some(Came::Waiting));
+        presses.land(id, recorded());
+        assert!(*came.borrow() == recorded() && *same.borrow() == recorded());
+        assert!(matches!(presses.claim(id, ME, 100 + GOOD_S), Claim::Again(_)));
+        assert!(presses.came(id, ME) == Some(recorded()) && presses.came(id, OTHER).is_none());
+    }
+
+    #[test]
+    fn a_press_that_was_not_recorded_may_be_pressed_again() {
+        let presses = Presses::new();
+        let id = PressId([9; 16]);
+        assert!(matches!(presses.claim(id, ME, 100), Claim::First(_)));
+        presses.land(id, Came::Refused);
+        let Claim::First(came) = presses.claim(id, ME, 101) else { panic!("once more") };
+        assert!(*came.borrow() == Came::Waiting);
+        assert!(matches!(presses.claim(id, ME, 101), Claim::Again(_)));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_nothing_that_is_still_good_is_forgotten() {
+        let presses = Presses::new();
+        let id = |number: u128| PressId(number.to_le_bytes());
+        for number in 0..PRESSES_MAX as u128 {
+            assert!(matches!(presses.claim(id(number), ME, 100), Claim::First(_)));
+        }
+        assert!(matches!(presses.claim(id(u128::MAX), ME, 100 + GOOD_S), Claim::Full));
+        assert!(matches!(presses.claim(id(0), ME, 100 + GOOD_S), Claim::Again(_)));
+        assert!(matches!(presses.claim(id(u128::MAX), ME, 101 + GOOD_S), Claim::First(_)));
+        assert_eq!(presses.lock().presses.len(), 1);
+    }
+}

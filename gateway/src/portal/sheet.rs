@@ -45,8 +45,7 @@ pub(crate) fn draw(visitor: &Visitor, subject: &Subject, problems: &[Problem]) -
             // The return key sends the form, not the query.
             button.away type="submit" tabindex="-1" aria-hidden="true" { (zh(sheet.send)) }
             (visitor.field())
-            @let back = if sheet.registered.back.is_empty() { &fields.back } else { &sheet.registered.back };
-            @if !back.is_empty() { input type="hidden" name="back" value=(back); }
+            input type="hidden" name="back" value=(subject.back);
             div.until {
                 (sheet.above)
                 div.card {

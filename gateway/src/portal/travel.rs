@@ -220,7 +220,12 @@ pub(super) fn begin(visitor: &Visitor, page: &str, fields: &Fields) -> Result<(P
         return Err(visitor.stale());
     }
     let Some(page) = Page::parse(page) else { return Err(visitor.go("/")) };
-    let path = page.form_path().unwrap_or_else(|| Next::of(Some(fields.back.clone())).path().to_owned());
+    let back = fields.back();
+    let path = match page.form_path() {
+        None => back,
+        Some(path) if back == "/" => path,
+        Some(path) => format!("{path}?next={back}"),
+    };
     if visitor.proven().is_none() {
         return Err(sign_in::first(visitor, &path));
     }

@@ -44,11 +44,6 @@ pub(crate) fn zh(key: &str) -> String {
     say(&WORDS.zh, key, &[])
 }
 
-/// The Chinese text, filled in.
-pub(crate) fn zh_with(key: &str, args: &[(&str, &str)]) -> String {
-    say(&WORDS.zh, key, args)
-}
-
 /// The English text.
 pub(crate) fn en(key: &str) -> String {
     say(&WORDS.en, key, &[])
@@ -112,7 +107,7 @@ mod tests {
                     continue;
                 }
                 let text = std::fs::read_to_string(&path).unwrap();
-                for call in ["both(\"", "both_with(\"", "zh(\"", "zh_with(\"", "en(\"", "line(\""] {
+                for call in ["both(\"", "both_with(\"", "zh(\"", "en(\"", "line(\""] {
                     for (_, rest) in text.match_indices(call).map(|(at, _)| text.split_at(at + call.len())) {
                         let key = rest.split('"').next().unwrap();
                         if key.is_empty() || key.contains(',') {
