@@ -10,7 +10,7 @@ use crate::carrier::{Asked, Carriers};
 use crate::clock;
 use crate::front::{self, FrontHandle};
 use crate::policy::Outcome;
-use crate::registrar::{QueryPermit, Receipt, RegistrarError, RegistrarHandle};
+use crate::registrar::{QueryPermit, Receipt, Registrar, RegistrarError, RegistrarHandle};
 use crate::registry::{ConsentId, Detail, Phone};
 use crate::trajectory::{Area, CarrierAnswer, Unavailable};
 
@@ -160,6 +160,8 @@ impl Queries {
             };
             let Some(task) = task else { break };
             let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else {
+                // The consent is still good: it may be asked with again.
+                let _leave = self.leave(&task.start);
                 task.came.send_replace(Some(Err(QueryError::Busy)));
                 continue;
             };
@@ -176,10 +178,14 @@ impl Queries {
 
     async fn run(&self, task: Task) {
         let Task { start, came } = task;
-        let consent = if let Start::Consent(consent, _) = &start { Some(*consent) } else { None };
-        let _leave = Leave { queries: self, consent };
+        let _leave = self.leave(&start);
         let result = self.query(start).await;
         came.send_replace(Some(result));
+    }
+
+    const fn leave(&self, start: &Start) -> Leave<'_> {
+        let consent = if let Start::Consent(consent, _) = start { Some(*consent) } else { None };
+        Leave { queries: self, consent }
     }
 
     async fn query(&self, start: Start) -> Result<Answered, QueryError> {
@@ -189,21 +195,18 @@ impl Queries {
                 self.0.registrar.act(move |registrar| registrar.start_query(consent, &phone, now_s)).await?
             }
             Start::Receipt(receipt) => {
-                let start = move |registrar: &mut crate::registrar::Registrar<'_>| {
-                    registrar.start_query_by_receipt(&receipt, now_s)
-                };
+                let start =
+                    move |registrar: &mut Registrar<'_>| registrar.start_query_by_receipt(&receipt, now_s);
                 self.0.registrar.act(start).await?
             }
         };
         let asked = self.0.carriers.ask(permit).await;
         let (detail, areas) = (asked.permit.detail(), areas_of(&asked.answer));
         let now_s = clock::now_ms() / 1000;
-        let finish = move |registrar: &mut crate::registrar::Registrar<'_>| {
-            let Asked { permit, answer, attempts } = &asked;
-            registrar.finish_query(permit, answer, attempts, now_s)
-        };
-        let outcome = self.0.registrar.act(finish).await?;
-        Ok(Answered { outcome, detail, areas })
+        let finish = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);
+        // The consent is used up: whoever is told to ask again needs another.
+        let outcome = self.0.registrar.act(finish).await.map_err(|_| QueryError::Failed)?;
+        outcome.map(|outcome| Answered { outcome, detail, areas }).ok_or(QueryError::Consent)
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<ConsentId, UnderWay>> {
@@ -222,6 +225,20 @@ impl Drop for Leave<'_> {
         if let Some(consent) = self.consent {
             self.queries.under_way().remove(&consent);
         }
+    }
+}
+
+/// Takes the answer; `None` if the consent was taken back meanwhile. That is no error of the act, which would be undone: who was
+/// asked stays on record.
+fn finish(
+    registrar: &mut Registrar<'_>,
+    asked: &Asked,
+    now_s: u64,
+) -> Result<Option<Outcome>, RegistrarError> {
+    let Asked { permit, answer, attempts } = asked;
+    match registrar.finish_query(permit, answer, attempts, now_s) {
+        Err(RegistrarError::Consent) => Ok(None),
+        kept => kept.map(Some),
     }
 }
 
@@ -256,3 +273,6 @@ fn areas_of(answer: &CarrierAnswer) -> Vec<Area> {
         ) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

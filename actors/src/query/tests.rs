@@ -1,0 +1,91 @@
+//! Queries on a real registrar, without carriers: what happens around them.
+
+use std::path::Path;
+
+use super::*;
+use crate::codes::Codes;
+use crate::keys::Keys;
+use crate::policy::{DEVELOPMENT, Policy, PolicyInEffect};
+use crate::registrar::{RegistrarConfig, RegistrarFront};
+use crate::registry::{Agreed, Attempt, Flow, Registry};
+use crate::sms::ProvenPhone;
+
+struct Bench {
+    _directory: tempfile::TempDir,
+    registry: Arc<Mutex<Registry>>,
+    registrar: RegistrarHandle,
+    front: RegistrarFront,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Keys::init(&directory.path().join("keys")).unwrap();
+        let keys = Keys::load(&directory.path().join("keys")).unwrap();
+        let registry = Registry::open(&directory.path().join("registry.db"), &keys).unwrap();
+        let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(0));
+        let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
+        let config = RegistrarConfig {
+            signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
+            ..RegistrarConfig::default()
+        };
+        let (registrar, front) =
+            RegistrarHandle::start(Arc::clone(&registry), codes, policy, config).unwrap();
+        Self { _directory: directory, registry, registrar, front }
+    }
+
+    fn consent(&self, flow: Flow) -> ConsentId {
+        let now_s = now_s();
+        let proven = ProvenPhone::for_tests(&phone(), now_s);
+        let agreed = Agreed { flow, detail: Detail::Stay, text: "1" };
+        self.registrar.act_blocking(move |registrar| registrar.consent(&proven, agreed, now_s)).unwrap()
+    }
+}
+
+fn phone() -> Phone {
+    Phone::parse("16300000001").unwrap()
+}
+
+fn now_s() -> u64 {
+    clock::now_ms() / 1000
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn a_query_that_was_shed_may_be_asked_again() {
+    let bench = Bench::new();
+    let consent = bench.consent(Flow::Apply);
+    let carriers = Carriers::start(&[]).unwrap();
+    let (queries, front) = Queries::start(bench.registrar.clone(), carriers).unwrap();
+    run(async {
+        let permits = Arc::clone(&queries.0.permits);
+        let all = permits.acquire_many_owned(QUERIES_MAX as u32).await.unwrap();
+        assert_eq!(queries.ask(consent, &phone()).await, Err(QueryError::Busy));
+        drop(all);
+        let answered = queries.ask(consent, &phone()).await.expect("the consent was not used");
+        assert_eq!(answered.outcome, Outcome::Unavailable(Unavailable::Unreachable));
+    });
+    front.stop().unwrap();
+    assert!(queries.under_way().is_empty());
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn who_was_asked_stays_on_record_when_the_consent_is_taken_back_meanwhile() {
+    let bench = Bench::new();
+    let consent = bench.consent(Flow::Apply);
+    let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
+    let permit = bench.registrar.act_blocking(act).unwrap();
+    bench.registrar.act_blocking(move |registrar| registrar.withdraw_consent(consent, &phone())).unwrap();
+    let attempts = vec![Attempt { carrier: "mobile".to_owned(), outcome: "new-number", took_ms: 5 }];
+    let asked = Asked { permit, answer: CarrierAnswer::NewNumber, attempts };
+    let finished = bench.registrar.act_blocking(move |registrar| finish(registrar, &asked, now_s())).unwrap();
+    assert_eq!(finished, None, "nothing of the answer is kept");
+    let report = bench.registry.lock().unwrap().verify_consents().unwrap();
+    assert_eq!(report.attempts, [("mobile".to_owned(), 1)]);
+    assert_eq!((report.used, report.withdrawn, report.answered), (1, 1, 0));
+    bench.front.stop().unwrap();
+}
