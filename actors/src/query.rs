@@ -161,7 +161,7 @@ impl Queries {
             let Some(task) = task else { break };
             let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else {
                 // The consent is still good: it may be asked with again.
-                let _leave = self.leave(&task.start);
+                drop(self.leave(&task.start));
                 task.came.send_replace(Some(Err(QueryError::Busy)));
                 continue;
             };

@@ -43,8 +43,10 @@ pub enum RegistrarError {
     /// The form says what it cannot.
     #[error(transparent)]
     Form(#[from] SubmitError),
-    /// Somebody has that document with another phone. Says nothing about them.
-    #[error("this document is registered with another phone; sign in with that one, or ask at an office")]
+    /// Somebody has that document, with another phone or with this one at a time too long ago. Says nothing about them.
+    #[error(
+        "this document is registered, and this phone does not open its code; show the document first, or sign in with the phone that it was registered with"
+    )]
     OtherPhone,
     /// No SMS code has shown this phone, or too long ago.
     #[error("the phone is not proven (any more); ask for a code by SMS")]

@@ -134,7 +134,8 @@ fn worst(causes: &[Cause], green_basis: Basis, now_s: u64) -> (Colour, Basis) {
     worst.map_or((Colour::Green, green_basis), |cause| (cause.colour, cause.kind.basis()))
 }
 
-const fn severity(colour: Colour) -> u8 {
+/// The worse, the more.
+pub(crate) const fn severity(colour: Colour) -> u8 {
     match colour {
         Colour::Green => 0,
         Colour::Unknown => 1,

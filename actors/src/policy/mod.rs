@@ -18,6 +18,7 @@ use crate::trajectory::{Area, Country, Days, Division, days_after};
 
 pub use advice::AdviceHere;
 pub(crate) use advice::harshness;
+pub(crate) use cause::severity;
 pub use cause::{Cause, CauseKind, Standing, standing};
 pub use file::PolicyError;
 pub use in_effect::PolicyInEffect;

@@ -118,7 +118,7 @@ impl Registrar<'_> {
                 && let Some(person) = registry.person(code)?
             {
                 // Or the stay that was found wrong would lock the next form again.
-                registry.forget_stay(&person.phone)?;
+                registry.forget_stay(&person)?;
             }
             Ok((code, Some(registry.settle(code, &by_hand(row.id, by, &policy), now_s)?)))
         })?;

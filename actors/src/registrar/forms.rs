@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use protocol::{Class, CodeId, metric};
 
-use super::signin::{CODES_PER_PHONE_MAX, check_guardian, phone_of, take_ward};
+use super::signin::{CODES_PER_PHONE_MAX, check_guardian, phone_of, proven_after, take_ward};
 use super::{Registrar, RegistrarError};
 use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Stay};
+use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Stay, severity};
 use crate::registry::people::Added;
 use crate::registry::{CauseRow, Change, ConsentId, Person, Registry, RegistryError};
 use crate::residence::{Districts, community, visible};
@@ -55,7 +55,8 @@ impl Registrar<'_> {
             return Err(RegistrarError::NotProven);
         }
         let person = checked(self.registry, &form.person)?;
-        let outcome = self.outcome(form.consent, phone, now_s)?;
+        check_document(self.registry, &person, now_s)?;
+        let outcome = self.outcome_of(&person, form.consent, now_s)?;
         let submitted = self.policy.submit(&outcome, form.declared, now_s)?;
         let policy = Arc::clone(&self.policy);
         let fault = self.fault.clone();
@@ -78,7 +79,12 @@ impl Registrar<'_> {
             let cause =
                 submitted.cause.map(|cause| set_once(registry, code, cause, stay, &policy)).transpose()?;
             passed("cause");
-            let authority = submitted.cause.map_or(CITIZEN, |cause| authority_of(cause.kind));
+            let returned = if is_new && cause.is_none() { worst_of(registry, code, now_s)? } else { None };
+            // Of what came back with its holder, who set it answers for it.
+            let (cause, authority) = match &returned {
+                Some(row) => (Some(row.id), row.authority.as_str()),
+                None => (cause, submitted.cause.map_or(CITIZEN, |cause| authority_of(cause.kind))),
+            };
             let change = Change { cause, authority, operators: "", policy: policy.version() };
             let entry = registry.settle(code, &change, now_s)?;
             passed("colour");
@@ -90,6 +96,35 @@ impl Registrar<'_> {
             metrics::counter!(metric::CAUSES, "kind" => cause.kind.name()).increment(1);
         }
         Ok(taken)
+    }
+}
+
+impl Registrar<'_> {
+    /// What the field of that person's form rests on: a stay that was found with the phone they had before locks it too.
+    fn outcome_of(
+        &self,
+        person: &Person,
+        consent: Option<ConsentId>,
+        now_s: u64,
+    ) -> Result<Outcome, RegistrarError> {
+        let outcome = self.outcome(consent, &person.phone, now_s)?;
+        if let Outcome::Stay(_) = outcome {
+            return Ok(outcome);
+        }
+        let tied = self.registry.stay_tied_to(&person.document, now_s)?;
+        let tied = tied.filter(|stay| self.policy.still_counts(stay, now_s));
+        Ok(tied.map_or(outcome, Outcome::Stay))
+    }
+}
+
+/// Somebody who has a code already modifies with the phone that opens it. Every other phone is told the same, before anything else is
+/// said of the document; documents are tried where tries are counted.
+fn check_document(registry: &Registry, person: &Person, now_s: u64) -> Result<(), RegistrarError> {
+    match registry.code_of_document(&person.document)? {
+        Some(code) if !registry.proven_codes(&person.phone, proven_after(now_s))?.contains(&code) => {
+            Err(RegistrarError::OtherPhone)
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -108,14 +143,14 @@ fn checked(registry: &Registry, person: &Person) -> Result<Person, RegistrarErro
     Ok(Person { district, ..person.clone() })
 }
 
-/// One person, one code: whoever has the document already modifies, with the phone that it was registered with.
+/// One person, one code: whoever has the document already modifies.
 fn find_or_add(
     registry: &Registry,
     person: &Person,
     guardian: Option<CodeId>,
     now_s: u64,
 ) -> Result<(CodeId, bool), RegistrarError> {
-    let found = registry.code_of_both(&person.phone, &person.document)?;
+    let found = registry.code_of_document(&person.document)?;
     let (code, is_new) = match found {
         Some(code) => {
             registry.update_person(code, person)?;
@@ -135,9 +170,6 @@ fn find_or_add(
 }
 
 fn add(registry: &Registry, person: &Person, guardian: Option<CodeId>) -> Result<CodeId, RegistrarError> {
-    if registry.code_of_document(&person.document)?.is_some() {
-        return Err(RegistrarError::OtherPhone);
-    }
     if registry.codes_of_phone(&person.phone)?.len() >= CODES_PER_PHONE_MAX {
         return Err(RegistrarError::PhoneFull);
     }
@@ -154,6 +186,13 @@ fn add(registry: &Registry, person: &Person, guardian: Option<CodeId>) -> Result
         }
     }
     Err(RegistryError::Exists { what: "every code that was tried" }.into())
+}
+
+/// The cause in force that colours the code.
+fn worst_of(registry: &Registry, code: CodeId, now_s: u64) -> Result<Option<CauseRow>, RegistrarError> {
+    let in_force = |row: &CauseRow| row.cleared_s.is_none() && row.cause.is_in_force(now_s);
+    let rows = registry.causes(code)?.into_iter().filter(in_force);
+    Ok(rows.max_by_key(|row| severity(row.cause.colour)))
 }
 
 /// Sent twice, a form sets its cause once: one that lasts as long is there already.

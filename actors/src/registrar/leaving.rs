@@ -103,6 +103,8 @@ impl Registrar<'_> {
             if !registry.wards_of(code)?.is_empty() {
                 return Err(RegistrarError::HasWards);
             }
+            // Or whoever has not sent the form yet would come back without the lock, with another phone.
+            registry.tie_stay(&person, now_s)?;
             let who = (&person.phone, &person.document);
             Ok(registry.remove_person(code, who, now_s, now_s.saturating_add(LEFTOVER_S_MAX))?)
         })?;

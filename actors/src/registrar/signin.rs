@@ -210,6 +210,7 @@ fn move_to(
     phone: &Phone,
     now_s: u64,
 ) -> Result<(), RegistrarError> {
+    registry.tie_stay(&person, now_s)?;
     registry.update_person(code, &Person { phone: phone.clone(), ..person })?;
     Ok(registry.set_proven(code, now_s)?)
 }

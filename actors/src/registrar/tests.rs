@@ -320,6 +320,8 @@ fn an_imported_red_does_not_vanish_under_a_form() {
         .registry
         .transaction::<_, RegistryError>(|registry| registry.add_person(&person(1), code, entry))
         .unwrap();
+    let proven = ProvenPhone::for_tests(&person(1).phone, now());
+    bench.registrar().confirm_document(&proven, &person(1).document, now()).unwrap();
     let consent = bench.asked(Flow::Modify, &person(1).phone, &clean(), now());
     let taken = bench.submit(&form(1, None, Some(consent)), now()).unwrap();
     assert_eq!((taken.code, taken.is_new), (code, false), "existing holders need not apply again");

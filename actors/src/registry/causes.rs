@@ -142,7 +142,8 @@ impl Registry {
         self.insert_cause(code, cause, INHERITED, "", None).map(|_| ())
     }
 
-    /// Brings the code to where its causes have it at that moment, and records the decision if its colour changes. Part of the
+    /// Brings the code to where its causes have it at that moment, and records the decision if its colour changes, or a cause
+    /// is new. Part of the
     /// caller's transaction; the entry is for memory, once that is durable.
     pub(crate) fn settle(
         &self,
@@ -158,7 +159,9 @@ impl Registry {
         let sql = "UPDATE codes SET tags = ?2, next_change_s = ?3 WHERE id = ?1";
         let parameters = (code.get() as i64, entry.to_tags(), entry.next_change_s());
         self.connection.prepare_cached(sql)?.execute(parameters)?;
-        if before.colour() != colour {
+        // A cause that joins others has its decision too: it says who signed it, and an appeal names it.
+        let is_decided = change.cause.map_or(Ok(true), |cause| self.is_decided(cause))?;
+        if before.colour() != colour || !is_decided {
             self.decide(code, (before.colour(), colour), change, now_s)?;
         }
         Ok(entry)

@@ -4,7 +4,7 @@
 use rusqlite::{OptionalExtension, params};
 use zeroize::Zeroizing;
 
-use super::{Phone, Registry, RegistryError};
+use super::{DocumentNumber, Hash, Person, Phone, Registry, RegistryError};
 use crate::policy::{Outcome, Stay};
 
 /// A consent's number.
@@ -239,18 +239,44 @@ impl Registry {
         Ok(())
     }
 
-    /// Forgets the stay that is kept for the phone. Part of the caller's transaction.
-    pub(crate) fn forget_stay(&self, phone: &Phone) -> Result<(), RegistryError> {
-        let sql = "DELETE FROM stays WHERE phone_hash = ?1";
-        self.connection.prepare_cached(sql)?.execute([self.phone_hash(phone)])?;
+    /// Keeps the phone's stay, if there is one, for a document as well: its holder takes another phone, or leaves. Part of the caller's
+    /// transaction.
+    pub(crate) fn tie_stay(&self, person: &Person, now_s: u64) -> Result<(), RegistryError> {
+        let sql = "INSERT INTO stays (phone_hash, sealed, until_s)
+            SELECT ?2, sealed, until_s FROM stays WHERE phone_hash = ?1 AND until_s > ?3
+            ON CONFLICT DO UPDATE SET sealed = excluded.sealed, until_s = excluded.until_s
+                WHERE until_s < excluded.until_s";
+        let (phone, document) = (self.phone_hash(&person.phone), self.document_hash(&person.document));
+        self.connection.prepare_cached(sql)?.execute(params![phone, document, now_s as i64])?;
+        Ok(())
+    }
+
+    /// Forgets the stay that is kept for the person's phone and document. Part of the caller's transaction.
+    pub(crate) fn forget_stay(&self, person: &Person) -> Result<(), RegistryError> {
+        let sql = "DELETE FROM stays WHERE phone_hash IN (?1, ?2)";
+        let hashes = (self.phone_hash(&person.phone), self.document_hash(&person.document));
+        self.connection.prepare_cached(sql)?.execute(hashes)?;
         Ok(())
     }
 
     /// The stay that is kept for the phone.
     pub(crate) fn stay_of(&self, phone: &Phone, now_s: u64) -> Result<Option<Stay>, RegistryError> {
+        self.stay_by(self.phone_hash(phone), now_s)
+    }
+
+    /// The stay that was tied to the document.
+    pub(crate) fn stay_tied_to(
+        &self,
+        document: &DocumentNumber,
+        now_s: u64,
+    ) -> Result<Option<Stay>, RegistryError> {
+        self.stay_by(self.document_hash(document), now_s)
+    }
+
+    fn stay_by(&self, hash: Hash, now_s: u64) -> Result<Option<Stay>, RegistryError> {
         let sql = "SELECT sealed FROM stays WHERE phone_hash = ?1 AND until_s > ?2";
         let mut query = self.connection.prepare_cached(sql)?;
-        let parameters = params![self.phone_hash(phone), now_s as i64];
+        let parameters = params![hash, now_s as i64];
         let sealed: Option<Vec<u8>> = query.query_row(parameters, |row| row.get(0)).optional()?;
         sealed.map(|sealed| self.open_json(STAYS, &sealed, "stay")).transpose()
     }
@@ -267,7 +293,7 @@ impl Registry {
     }
 }
 
-/// Stays are sealed for this owner: they are found by their phone's hash alone. No code has this number.
+/// Stays are sealed for this owner: they are found by the hash of their phone or document alone. No code has this number.
 const STAYS: u64 = u64::MAX;
 /// Likewise the numbers of open receipts.
 const PHONES: u64 = u64::MAX - 1;

@@ -1,4 +1,4 @@
-//! Decisions: the changes of colours, each a leaf of the Merkle tree of [`crate::audit`]. No row is ever changed or removed, and none
+//! Decisions: the changes of colours, and the causes that were set, each a leaf of the Merkle tree of [`crate::audit`]. No row is ever changed or removed, and none
 //! holds personal data: a code stands there by its keyed hash.
 
 use protocol::{CodeId, Colour};
@@ -161,6 +161,12 @@ impl Registry {
             decision.evidence
         ])?;
         Ok(())
+    }
+
+    /// Whether a decision names that cause.
+    pub(super) fn is_decided(&self, cause: i64) -> Result<bool, RegistryError> {
+        let sql = "SELECT 1 FROM decisions WHERE cause = ?1";
+        Ok(self.connection.prepare_cached(sql)?.exists([cause])?)
     }
 
     fn evidence_hash(&self, cause: i64) -> Result<String, RegistryError> {

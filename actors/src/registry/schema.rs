@@ -244,6 +244,8 @@ const STEPS: &[&str] = &["
     ) STRICT;
     CREATE INDEX leftovers_document ON leftovers (document_hash);
     CREATE INDEX leftovers_until ON leftovers (until_s);
+    CREATE INDEX decisions_cause ON decisions (cause) WHERE cause IS NOT NULL;
+    CREATE INDEX stays_until ON stays (until_s);
     CREATE INDEX consents_holder ON consents (phone_hash);
     CREATE INDEX units_open ON units (state);
 "];

@@ -5,7 +5,7 @@ use protocol::CodeId;
 use rusqlite::{OptionalExtension, params};
 use zeroize::Zeroizing;
 
-use super::{DocumentNumber, Phone, Registry, RegistryError};
+use super::{ConsentState, DocumentNumber, Phone, Registry, RegistryError};
 
 /// What stays of a person who withdrew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,9 +49,11 @@ impl Registry {
         if self.codes_of_phone(phone)?.is_empty() {
             let hash = self.phone_hash(phone);
             run("DELETE FROM document_tries WHERE phone_hash = ?1", params![hash])?;
+            // Those without an answer are taken back with the rest: one that comes late is not kept.
             run(
-                "UPDATE consents SET phone_hash = x'', outcome = NULL, sealed_phone = NULL WHERE phone_hash = ?1",
-                params![hash],
+                "UPDATE consents SET phone_hash = x'', outcome = NULL, sealed_phone = NULL,
+                    state = iif(answered_s IS NULL, ?2, state) WHERE phone_hash = ?1",
+                params![hash, ConsentState::Withdrawn as u8],
             )?;
         }
         Ok(remains)

@@ -7,7 +7,7 @@ use actors::operators::Signed;
 use actors::policy::{CauseKind, Policy};
 use actors::registrar::Registrar;
 use actors::registrar::appeals::Verdict;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use protocol::{CodeId, Colour};
 
 use super::{Ordered, policy};
@@ -37,7 +37,7 @@ pub(super) fn add_cause(
         alarms::tell(registry, now_s)?;
         Ok(cause)
     })?;
-    Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code)? })
+    Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code) })
 }
 
 /// Clears a cause of the operators' own authority.
@@ -46,7 +46,7 @@ pub(super) fn clear_cause(admin: &Admin, cause: i64, by: &Signed) -> anyhow::Res
     let code = admin.write(|registry| {
         Ok(Registrar::new(registry, &admin.codes, policy).clear_cause(cause, by, now_s)?)
     })?;
-    Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code)? })
+    Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code) })
 }
 
 /// Puts a policy into effect. What it changes is counted again with the registry held: meanwhile it may have become more.
@@ -97,9 +97,10 @@ pub(super) fn answer(
         alarms::tell(registry, now_s)?;
         Ok(code)
     })?;
-    Ok(Ordered::Answered { appeal, code: code.get(), colour: colour(admin, code)? })
+    Ok(Ordered::Answered { appeal, code: code.get(), colour: colour(admin, code) })
 }
 
-fn colour(admin: &Admin, code: CodeId) -> anyhow::Result<String> {
-    Ok(admin.codes.get(code).context("the code is not in memory")?.colour().name().to_owned())
+/// How the code stands afterwards; its holder may have withdrawn, which makes the act no less done.
+fn colour(admin: &Admin, code: CodeId) -> String {
+    admin.codes.get(code).map_or("withdrawn", |entry| entry.colour().name()).to_owned()
 }

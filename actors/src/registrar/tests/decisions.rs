@@ -52,3 +52,18 @@ fn decisions_are_proven_and_a_changed_one_is_named() {
     rusqlite::Connection::open(&path).unwrap().execute_batch("DELETE FROM decisions WHERE id > 3").unwrap();
     assert!(bench.registry.verify_decisions(&public).is_err(), "a shorter record is noticed");
 }
+
+#[test]
+fn each_cause_has_its_decision_also_where_the_colour_stays() {
+    let mut bench = Bench::new();
+    let code = bench.submit(&form(1, Some(true), None), now()).unwrap().code;
+    let until = day("2020-03-10");
+    let contact = bench.registrar().add_cause(code, CauseKind::CloseContact, &by("cdc"), until, now());
+    let (contact, decisions) = (contact.unwrap(), bench.registry.decisions(code).unwrap());
+    let last = decisions.last().unwrap();
+    assert_eq!((last.from, last.to, last.cause), (Colour::Red, Colour::Red, Some(contact)));
+    assert_eq!(last.operators, "li-na,wang-wei", "who signed a red is on record");
+    bench.registrar().appeal(code, last.id, "it was somebody else", now()).unwrap();
+    bench.submit(&form(1, Some(true), None), now()).unwrap();
+    assert_eq!(bench.registry.decisions(code).unwrap().len(), 2, "sent twice, decided once");
+}

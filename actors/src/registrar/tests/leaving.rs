@@ -120,8 +120,10 @@ fn withdrawing_does_not_shake_off_a_lock() {
     let remains = bench.registrar().withdraw_person(code, &proven(1, now()), now()).unwrap();
     let end_s = start_of(day("2020-03-06"));
     assert_eq!((remains.causes_until_s, remains.stay_until_s), (Some(end_s), Some(end_s)));
-    // With another phone the stay is not found; the document is.
-    let again = bench.submit(&form_at(1, 9, now()), now()).unwrap();
+    // With another phone the phone's stay is not found; the document's is.
+    let refused = bench.submit(&form_at(1, 9, now()), now());
+    assert!(matches!(refused, Err(RegistrarError::Form(SubmitError::Locked))), "{refused:?}");
+    let again = bench.submit(&Form { declared: None, ..form_at(1, 9, now()) }, now()).unwrap();
     assert_eq!((again.is_new, bench.shown(again.code)), (true, RED));
     assert!(bench.registrar().clear_cause(contact, &by("community"), now()).is_err());
     bench.registrar().clear_cause(contact, &by("cdc"), now()).unwrap();
@@ -186,4 +188,65 @@ fn who_has_wards_does_not_leave_them_behind() {
     bench.registrar().withdraw_person(ward, &me, now()).unwrap();
     bench.registrar().withdraw_person(guardian, &me, now()).unwrap();
     assert_eq!(bench.registry.people().unwrap(), 0);
+}
+
+#[test]
+fn a_query_under_way_when_its_holder_withdraws_keeps_nothing() {
+    let mut bench = Bench::new();
+    let (code, me) = (bench.applied(1, now()), proven(1, now()));
+    let mut registrar = bench.registrar();
+    let consent = registrar.consent(&me, agreed(Flow::Modify), now()).unwrap();
+    let permit = registrar.start_query(consent, &person(1).phone, now()).unwrap();
+    registrar.withdraw_person(code, &me, now()).unwrap();
+    let late = registrar.finish_query(&permit, &hubei("2020-02-20"), &[], now());
+    assert!(matches!(late, Err(RegistrarError::Consent)), "{late:?}");
+    assert_eq!(bench.registry.stay_of(&person(1).phone, now()).unwrap(), None);
+    assert_eq!(bench.registry.verify_consents().unwrap().withdrawn, 1);
+}
+
+#[test]
+fn what_came_back_with_its_holder_can_be_appealed() {
+    let mut bench = Bench::new();
+    let code = bench.applied(1, now());
+    let until = day("2020-02-28");
+    bench.registrar().add_cause(code, CauseKind::CloseContact, &by("cdc"), until, now()).unwrap();
+    bench.registrar().withdraw_person(code, &proven(1, now()), now()).unwrap();
+    let again = bench.applied(1, now());
+    assert_eq!(bench.shown(again), RED);
+    let decision = bench.registry.decisions(again).unwrap()[0].clone();
+    assert_eq!(decision.authority, "cdc");
+    bench.registrar().appeal(again, decision.id, "I was not there", now()).unwrap();
+    assert_eq!(bench.registry.open_appeals("cdc").unwrap().len(), 1);
+}
+
+#[test]
+fn a_lock_that_no_form_was_sent_for_is_not_shaken_off_by_another_phone_or_by_withdrawing() {
+    for withdraws in [false, true] {
+        let mut bench = Bench::new();
+        let (code, me) = (bench.applied(1, now()), proven(1, now()));
+        bench.asked(Flow::Modify, &person(1).phone, &hubei("2020-02-20"), now());
+        if withdraws {
+            bench.registrar().withdraw_person(code, &me, now()).unwrap();
+        } else {
+            bench.registrar().change_phone(code, &me, &proven(9, now()), now()).unwrap();
+            let stranger = bench.submit(&form_at(1, 8, now()), now());
+            assert!(matches!(stranger, Err(RegistrarError::OtherPhone)), "is not told of it: {stranger:?}");
+        }
+        let refused = bench.submit(&form_at(1, 9, now()), now());
+        assert!(matches!(refused, Err(RegistrarError::Form(SubmitError::Locked))), "{refused:?}");
+        assert_eq!(
+            bench.submit(&form_at(2, 9, now()), now()).map(|taken| bench.shown(taken.code)).unwrap(),
+            GREEN_DECLARED,
+            "nobody else with that phone is locked"
+        );
+        let sent = Form { declared: None, ..form_at(1, 9, now()) };
+        let taken = bench.submit(&sent, now()).unwrap();
+        assert_eq!(bench.shown(taken.code), RED);
+        let decision = bench.registry.decisions(taken.code).unwrap().pop().unwrap();
+        let appeal = bench.registrar().appeal(taken.code, decision.id, "a border cell", now()).unwrap();
+        let granted = crate::registrar::appeals::Verdict { granted: true, text: "so it was" };
+        bench.registrar().answer_appeal(appeal, granted, &by("cdc"), now()).unwrap();
+        bench.submit(&form_at(1, 9, now()), now()).unwrap();
+        assert_eq!(bench.shown(taken.code), GREEN_DECLARED, "an appeal takes the lock away");
+    }
 }

@@ -261,3 +261,16 @@ fn one_phone_has_so_many_codes_and_no_more() {
     let refused = bench.submit(&form_at(99, 1, now()), now());
     assert!(matches!(refused, Err(RegistrarError::PhoneFull)), "{refused:?}");
 }
+
+#[test]
+fn a_form_is_no_way_around_the_tries_of_documents() {
+    let mut bench = Bench::new();
+    let code = bench.imported(1, 1);
+    bench.applied(2, now());
+    let guesses = [form_at(1, 1, now()), form_at(2, 1, now())].map(|form| bench.submit(&form, now()));
+    let said = guesses.map(|refused| refused.unwrap_err().to_string());
+    assert_eq!(said[0], said[1], "a form does not say which document goes with the phone");
+    assert_eq!(bench.opens(1, now()), [], "nor opens a code");
+    bench.registrar().confirm_document(&proven(1, now()), &person(1).document, now()).unwrap();
+    assert_eq!(bench.submit(&form_at(1, 1, now()), now()).unwrap().code, code);
+}
