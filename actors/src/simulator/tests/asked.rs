@@ -147,9 +147,15 @@ fn a_carrier_that_takes_two_seconds_gives_permits_by_latency() {
                 let carriers = carriers.clone();
                 let phone = SimulatedCarrier::Mobile.reserved_phone();
                 actix_rt::spawn(async move {
-                    for _ in 0..2 {
+                    let mut answered = 0;
+                    while answered < 2 {
                         let asked = carriers.ask(permit(phone.clone(), day_of(clock::now_ms() / 1000))).await;
-                        assert!(matches!(asked.answer, CarrierAnswer::Trajectory(_)), "{:?}", asked.attempts);
+                        match asked.answer {
+                            CarrierAnswer::Trajectory(_) => answered += 1,
+                            // A permit comes back just after its answer.
+                            CarrierAnswer::Unavailable(Unavailable::Busy) => tokio::task::yield_now().await,
+                            other => panic!("{other:?}"),
+                        }
                     }
                 })
             })
