@@ -232,7 +232,11 @@ form-community-wrong = A community has up to 64 characters, all of which can be 
 form-choose = Choose
 form-choose-none = None
 form-history = History of living in epidemic areas, last 14 days
-form-history-locked = Locked to Yes: the preliminary result shows you in { $area }, last on { $day }. It cannot be changed to No. You can appeal from My code.
+form-history-locked = Locked to Yes: the preliminary result shows you in { $area ->
+    [hubei] Hubei
+    [abroad] an epidemic area abroad
+   *[other] { $area }
+ }, last on { $day }. It cannot be changed to No. You can appeal from My code.
 form-history-no = Preset to No by the preliminary result. If you were in an epidemic area, choose Yes.
 form-history-say = Please say how it is.
 form-history-missing = Please choose Yes or No.
@@ -240,6 +244,11 @@ form-locked = The carrier's preliminary result shows a stay in an epidemic area.
 form-wait = The result is about to come. Please wait a few seconds and send again.
 form-yes = Yes
 form-no = No
+area-name = { $area ->
+    [hubei] Hubei
+    [abroad] an epidemic area abroad
+   *[other] { $area }
+ }
 form-areas = Which areas count
 form-look-again = Something needs to be changed. Everything else is kept.
 form-other-phone = This document cannot be registered with this phone. Sign in with the registered one, or ask at an office.
@@ -289,7 +298,11 @@ travel-look = See whether it has come
 travel-withdraw = Withdraw consent
 travel-withdrawn = Consent withdrawn; the result is deleted.
 travel-withdraw-stay = Nothing more is asked. A stay that was found counts until its time is over.
-travel-stay = Preliminary result: in { $area }, last on { $day }.
+travel-stay = Preliminary result: in { $area ->
+    [hubei] Hubei
+    [abroad] an epidemic area abroad
+   *[other] { $area }
+ }, last on { $day }.
 travel-clean = Preliminary result: No stay in an epidemic area was found.
 travel-partial = Preliminary result: only { $first } to { $last } is covered. Please declare the rest yourself.
 travel-partial-nothing = The preliminary query covers none of the days. Please declare it yourself.

@@ -215,7 +215,7 @@ pub(crate) fn history(visitor: &Visitor, outcome: &Outcome, declared: &str) -> M
                 }
             }
             @if !areas.is_empty() {
-                details { summary { (both("form-areas")) } p.hint { (areas.join("、")) } }
+                details { summary { (both("form-areas")) } ul.hint { @for area in areas { li { (both_with("area-name", &[("area", area)])) } } } }
             }
         }
     }

@@ -52,7 +52,8 @@ pub(crate) fn frame(visitor: &Visitor, page: Page) -> Frame {
         | State::Failed(_)
         | State::Withdrawn => None,
     };
-    Frame { script: Some("travel.js"), refresh_s, ..visitor.frame() }
+    let refresh_at = Some(("travel", visitor.now_s));
+    Frame { script: Some("travel.js"), refresh_s, refresh_at, ..visitor.frame() }
 }
 
 /// The module, for a signed-in visitor. On a form's page it stands inside of the form and sends its fields along; elsewhere it has a
