@@ -1,7 +1,7 @@
 // Applying and modifying with the travel module inside: every row of the outcome table, once by a person who has that story.
 
 import assert from "node:assert/strict";
-import { PAGES, command, demo, whileCarrier } from "./city.mjs";
+import { demo, whileCarrier } from "./city.mjs";
 import { figure } from "./measure.mjs";
 import { check, phone } from "./phone.mjs";
 

@@ -12,3 +12,6 @@ after(end);
 
 await import("./front.mjs");
 await import("./forms.mjs");
+await import("./card.mjs");
+await import("./place.mjs");
+await import("./staff.mjs");
