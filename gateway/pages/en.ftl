@@ -232,7 +232,11 @@ form-community-wrong = A community has up to 64 characters, all of which can be 
 form-choose = Choose
 form-choose-none = None
 form-history = History of living in epidemic areas, last 14 days
-form-history-locked = Locked to Yes: the preliminary result shows you in { $areaen }, last on { $day }. It cannot be changed to No. You can appeal from My code.
+form-history-locked = Locked to Yes: the preliminary result shows you in { $area ->
+    [hubei] Hubei
+    [abroad] an epidemic area abroad
+   *[other] { $area }
+ }, last on { $day }. It cannot be changed to No. You can appeal from My code.
 form-history-no = Preset to No by the preliminary result. If you were in an epidemic area, choose Yes.
 form-history-say = Please say how it is.
 form-history-missing = Please choose Yes or No.
@@ -240,6 +244,11 @@ form-locked = The carrier's preliminary result shows a stay in an epidemic area.
 form-wait = The result is about to come. Please wait a few seconds and send again.
 form-yes = Yes
 form-no = No
+area-name = { $area ->
+    [hubei] Hubei
+    [abroad] an epidemic area abroad
+   *[other] { $area }
+ }
 form-areas = Which areas count
 form-look-again = Something needs to be changed. Everything else is kept.
 form-other-phone = This document cannot be registered with this phone. Sign in with the registered one, or ask at an office.
@@ -289,7 +298,11 @@ travel-look = See whether it has come
 travel-withdraw = Withdraw consent
 travel-withdrawn = Consent withdrawn; the result is deleted.
 travel-withdraw-stay = Nothing more is asked. A stay that was found counts until its time is over.
-travel-stay = Preliminary result: in { $areaen }, last on { $day }.
+travel-stay = Preliminary result: in { $area ->
+    [hubei] Hubei
+    [abroad] an epidemic area abroad
+   *[other] { $area }
+ }, last on { $day }.
 travel-clean = Preliminary result: No stay in an epidemic area was found.
 travel-partial = Preliminary result: only { $first } to { $last } is covered. Please declare the rest yourself.
 travel-partial-nothing = The preliminary query covers none of the days. Please declare it yourself.
@@ -300,8 +313,6 @@ travel-refused = No preliminary result: the carrier refused. Please declare it y
 travel-busy = Too many are asking; no preliminary result for now. Try again later, or declare it yourself.
 travel-unavailable = No preliminary result: the carrier cannot be reached. Please declare it yourself.
 travel-not-asked = Not asked; there is no preliminary result.
-area-hubei = Hubei
-area-abroad = an epidemic area abroad
 travel-links = You can also look it up on the carriers' own pages with phone and SMS code (opens a new page):
 travel-consent-over = That consent is no longer good. Please agree again.
 travel-failed = The query failed. Please agree again, or declare it yourself.
@@ -370,6 +381,11 @@ staff-receipt-used = This receipt was used; ask for a new one
 staff-receipt-bad = Not a receipt of this system
 staff-receipt-expired = The receipt is too old; ask for a new one
 staff-receipt-busy = No query right now; ask for a new receipt and try again
+digits-title = Eight digits
+digits-what = If no camera can read your code, tell the staff these digits:
+digits-good = Good for one minute and one scan.
+digits-none = No digits right now. Please show the QR code.
+digits-back = Back to my code
 ## place
 place-title = Check in at a place
 place-here = Check in when you are here

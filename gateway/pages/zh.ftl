@@ -232,7 +232,11 @@ form-community-wrong = 社区请用可见的文字，最多64个字。
 form-choose = 请选择
 form-choose-none = 不选择
 form-history = 近14天有无疫区居住史
-form-history-locked = 已锁定为“有”：初步查询显示您到过{ $area }，最后一天是{ $day }。此项不能改为“无”。如有疑问，提交后可在“我的码”申诉。
+form-history-locked = 已锁定为“有”：初步查询显示您到过{ $area ->
+    [hubei] 湖北省
+    [abroad] 境外疫区
+   *[other] { $area }
+ }，最后一天是{ $day }。此项不能改为“无”。如有疑问，提交后可在“我的码”申诉。
 form-history-no = 根据初步查询结果已填“无”。如您到过疫区，请改为“有”。
 form-history-say = 请您如实申报。
 form-history-missing = 请选择“有”或“无”。
@@ -240,6 +244,11 @@ form-locked = 运营商的初步查询结果显示您到过疫区，此项不能
 form-wait = 查询结果马上就到，请等几秒钟再提交。
 form-yes = 有
 form-no = 无
+area-name = { $area ->
+    [hubei] 湖北省
+    [abroad] 境外疫区
+   *[other] { $area }
+ }
 form-areas = 哪些地方算疫区
 form-look-again = 有几处需要改一下，其余内容都已保留。
 form-other-phone = 这个证件无法用当前手机号登记。请用原登记手机号登录，或到服务窗口办理。
@@ -289,7 +298,11 @@ travel-look = 查看结果是否已到
 travel-withdraw = 撤回授权
 travel-withdrawn = 授权已撤回，查询结果已删除。
 travel-withdraw-stay = 撤回后不再查询；已查到的疫区停留，在期满前仍会影响此项。
-travel-stay = 初步结果：近14天到过{ $area }，最后一天是{ $day }。
+travel-stay = 初步结果：近14天到过{ $area ->
+    [hubei] 湖北省
+    [abroad] 境外疫区
+   *[other] { $area }
+ }，最后一天是{ $day }。
 travel-clean = 初步结果：近14天未发现疫区停留。
 travel-partial = 初步结果：只能查到{ $first }至{ $last }的行程，其余日期查不到，请您自行申报。
 travel-partial-nothing = 初步查询没有覆盖近14天的任何一天，请您自行申报。
@@ -300,8 +313,6 @@ travel-refused = 初步查询没有结果：运营商未受理，请您自行申
 travel-busy = 查询的人太多，初步结果暂时查不到，请稍后再试或自行申报。
 travel-unavailable = 初步查询没有结果：运营商暂时联系不上，请您自行申报。
 travel-not-asked = 未查询（初步结果为空）。
-area-hubei = 湖北
-area-abroad = 境外疫区
 travel-links = 也可到运营商的行程页面，用手机号和短信验证码自行查询（在新页面打开）：
 travel-consent-over = 授权已失效，请重新授权。
 travel-failed = 查询没有成功，请重新授权，或自行申报。
@@ -370,6 +381,11 @@ staff-receipt-used = 此查询码已用过，请对方重新生成
 staff-receipt-bad = 不是本系统的查询码
 staff-receipt-expired = 查询码已过期，请对方重新生成
 staff-receipt-busy = 暂时无法查询，请对方重新生成后再试
+digits-title = 8位数字
+digits-what = 摄像头扫不出时，请把这组数字告诉工作人员：
+digits-good = 1分钟内有效，只能用一次。
+digits-none = 暂时无法生成数字，请出示二维码。
+digits-back = 返回我的码
 ## place
 place-title = 场所打卡
 place-here = 请在到达后打卡

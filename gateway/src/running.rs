@@ -78,10 +78,7 @@ impl Gateway {
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
-        let origin = match (&settings.pages, &pages) {
-            (Some(config), Some(listener)) => Some(config.origin(listener)?),
-            (None, _) | (_, None) => None,
-        };
+        let origin = settings.pages.as_ref().zip(pages.as_ref()).map(|(config, at)| config.origin(at));
         let admin = Admin {
             registry: Arc::clone(&registry),
             fleet: fleet.clone(),
@@ -91,7 +88,7 @@ impl Gateway {
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
             counter,
-            pages: origin,
+            pages: origin.transpose()?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
         };
         let records = ledger.clone();

@@ -63,8 +63,8 @@ impl Staff {
 fn show_invitation(invitation: &Invitation) -> anyhow::Result<()> {
     let code = QrCode::with_error_correction_level(&invitation.link, EcLevel::L);
     let code = code.context("drawing the link")?;
-    // Light on dark, as terminals are: the quiet zone is drawn as well.
-    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
+    // Terminals write light on dark: what is drawn are the light modules and the quiet zone.
+    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     println!("{picture}");
     println!("Shift {}: scan it with the phone that will work, or open", invitation.shift);
     println!("  {}", invitation.link);

@@ -17,6 +17,8 @@ pub(crate) struct Frame {
     pub(crate) script: Option<&'static str>,
     /// The page asks again by itself after so many seconds, without a script.
     pub(crate) refresh_s: Option<u32>,
+    /// Where on the page it is then, and the moment now: to an address with a part of itself, browsers do not go again.
+    pub(crate) refresh_at: Option<(&'static str, u64)>,
 }
 
 /// A whole page.
@@ -29,7 +31,7 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="theme-color" content="#1d3f72";
                 meta name="format-detection" content="telephone=no";
-                @if let Some(seconds) = frame.refresh_s { (refresh(seconds, frame.script.is_some())) }
+                @if let Some(seconds) = frame.refresh_s { (refresh(seconds, frame)) }
                 title { (line(title)) " · " (line("product")) }
                 link rel="icon" href="/s/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/s/style.css";
@@ -58,9 +60,13 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
 }
 
 /// Asks again by itself. A page whose script does that leaves it to the script; without one it hides what must not be begun before.
-fn refresh(seconds: u32, has_script: bool) -> Markup {
-    let again = html! { meta http-equiv="refresh" content=(seconds); };
-    if has_script {
+fn refresh(seconds: u32, frame: Frame) -> Markup {
+    let content = match frame.refresh_at {
+        Some((part, now_s)) => format!("{seconds};url=?at={now_s}#{part}"),
+        None => seconds.to_string(),
+    };
+    let again = html! { meta http-equiv="refresh" content=(content); };
+    if frame.script.is_some() {
         html! { noscript { (again) link rel="stylesheet" href="/s/waiting.css"; } }
     } else {
         again

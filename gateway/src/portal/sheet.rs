@@ -11,7 +11,7 @@ use super::form::{Fields, Problem, Subject};
 use super::layout::wrong;
 use super::travel;
 use super::visitor::Visitor;
-use super::words::{both, en, line, zh};
+use super::words::{both, both_with, en, line, zh};
 
 /// Areas that are named before a reader gives up.
 const AREAS_SHOWN_MAX: usize = 60;
@@ -195,14 +195,13 @@ pub(crate) fn history(visitor: &Visitor, outcome: &Outcome, declared: &str) -> M
     let yes = locked || declared == "yes";
     let no = !yes && (field == Field::No || declared == "no");
     let policy = visitor.portal.policy.get();
-    let areas = policy.areas_in_effect(day_of(visitor.now_s)).take(AREAS_SHOWN_MAX).map(travel::area_name);
-    let areas: Vec<(String, String)> = areas.collect();
+    let areas: Vec<&str> = policy.areas_in_effect(day_of(visitor.now_s)).take(AREAS_SHOWN_MAX).collect();
     html! {
         fieldset.history.until data-field=(name(field)) {
             legend { (both("form-history")) }
             @match outcome {
                 Outcome::Stay(stay) => p.notice #history-why {
-                    (travel::stay_with("form-history-locked", &stay.area, &stay.last_day.to_string()))
+                    (both_with("form-history-locked", &[("area", &stay.area), ("day", &stay.last_day.to_string())]))
                 },
                 Outcome::Clean => p.hint #history-why { (both("form-history-no")) },
                 Outcome::Partial { .. } | Outcome::NewNumber | Outcome::Unanswerable | Outcome::Unavailable(_)
@@ -216,7 +215,7 @@ pub(crate) fn history(visitor: &Visitor, outcome: &Outcome, declared: &str) -> M
                 }
             }
             @if !areas.is_empty() {
-                details { summary { (both("form-areas")) } p.hint { @for (area, area_en) in &areas { (area) " " span.en lang="en" { (area_en) } } } }
+                details { summary { (both("form-areas")) } ul.hint { @for area in areas { li { (both_with("area-name", &[("area", area)])) } } } }
             }
         }
     }

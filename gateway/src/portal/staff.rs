@@ -2,6 +2,7 @@
 //! any device's, recorded before the verdict is shown; a citizen's receipt is a query and no punch. With a script the camera scans;
 //! without one a text field does, which scanners that type use too.
 
+mod digits;
 mod join;
 mod shift;
 pub(super) mod sign;
@@ -18,6 +19,7 @@ use protocol::token::{self, TokenKeys};
 use protocol::{Advice, Class, CodeId, Scanned, receipt};
 use serde::{Deserialize, Serialize};
 
+use self::digits::Digits;
 use self::shift::{Begun, Came, Holder, SCANS_MAX, Scan, Shifts};
 use super::layout::wrong;
 use super::visitor::Visitor;
@@ -32,6 +34,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/staff/last", web::get().to(last))
         .route("/staff/scan", web::post().to(scan_by_script))
         .route("/staff/form", web::post().to(scan_by_form))
+        .route("/code/digits", web::post().to(digits::show))
         .route("/staff/end", web::post().to(join::end))
         .route("/staff/join/{token}", web::get().to(join::ask))
         .route("/staff/join/{token}", web::post().to(join::join));
@@ -40,6 +43,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 /// What the staff's pages work with.
 pub(crate) struct Staff {
     shifts: Shifts,
+    digits: Digits,
     tokens: TokenKeys,
     legacy: LegacyKey,
     gateway: u16,
@@ -49,7 +53,8 @@ impl Staff {
     /// Reads codes as the judge does, to tell staff whose they are.
     pub(super) fn new(keys: &Keys, registry: &Registry) -> Result<Self, RegistryError> {
         let (tokens, legacy) = (keys.token_keys(), keys.legacy());
-        Ok(Self { shifts: Shifts::default(), tokens, legacy, gateway: registry.gateway()? })
+        let (shifts, digits) = (Shifts::default(), Digits::new());
+        Ok(Self { shifts, digits, tokens, legacy, gateway: registry.gateway()? })
     }
 
     /// Whose code a text is, and what kind was shown.
@@ -90,7 +95,7 @@ fn busy(visitor: &Visitor) -> HttpResponse {
 
 async fn page(visitor: Visitor) -> HttpResponse {
     match on_shift(&visitor) {
-        Ok(shift) => shown(&visitor, &shift, StatusCode::OK, &sign::sign(None)),
+        Ok(shift) => shown(&visitor, &shift, StatusCode::OK, None),
         Err(answer) => answer,
     }
 }
@@ -102,11 +107,12 @@ async fn last(visitor: Visitor) -> HttpResponse {
         Err(answer) => return answer,
     };
     let scans = visitor.portal.staff.shifts.scans(shift.id, clock::now_ms());
-    shown(&visitor, &shift, StatusCode::OK, &sign::sign(scans.first()))
+    shown(&visitor, &shift, StatusCode::OK, Some(&sign::sign(scans.first())))
 }
 
-/// The page around a sign: what is touched stands at the bottom, in reach of a thumb.
-fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: &Markup) -> HttpResponse {
+/// The page around a sign: what is touched stands at the bottom, in reach of a thumb. After a sign the next code is typed at once, as
+/// scanners with a keyboard's plug do.
+fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: Option<&Markup>) -> HttpResponse {
     let scans = visitor.portal.staff.shifts.scans(shift.id, clock::now_ms());
     let until = when::minute(shift.expires_s);
     let body = html! {
@@ -114,17 +120,17 @@ fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: &Markup) ->
         div #staff data-token=(visitor.token()) {
             p.shift { span { (shift.place_name) } span.tag { (shift.name) } }
             div #offline .notice.wrong role="alert" hidden { (both("staff-offline")) }
-            (sign)
             div #start-area hidden {
                 button #start type="button" { (both("staff-start")) }
                 p.hint { (both("staff-start-hint")) }
             }
             div #no-camera .notice.wrong role="alert" hidden { (both("staff-no-camera")) }
             video #camera playsinline muted {}
+            @if let Some(sign) = sign { (sign) } @else { (sign::sign(None)) }
             form.card.scan method="post" action="/staff/form" {
                 (visitor.field())
                 label for="text" { (both("staff-type")) }
-                input #text type="text" name="text" autocomplete="off" autocapitalize="off" spellcheck="false" required;
+                input #text type="text" name="text" autocomplete="off" autocapitalize="off" spellcheck="false" required autofocus[sign.is_some()];
                 button.quiet type="submit" { (both("staff-type-go")) }
             }
             (sign::list(&scans))
@@ -206,10 +212,10 @@ async fn scan_by_form(visitor: Visitor, typed: web::Form<Typed>) -> HttpResponse
     match scan(&visitor, &shift, typed.text.as_deref(), typed.nothing.is_some()).await {
         Ok(_) | Err(Trouble::UnderWay) => visitor.go("/staff/last"),
         Err(Trouble::NotAText) => {
-            shown(&visitor, &shift, StatusCode::UNPROCESSABLE_ENTITY, &sign::trouble("staff-too-long"))
+            shown(&visitor, &shift, StatusCode::UNPROCESSABLE_ENTITY, Some(&sign::trouble("staff-too-long")))
         }
         Err(Trouble::NotRecorded) => {
-            shown(&visitor, &shift, StatusCode::SERVICE_UNAVAILABLE, &sign::trouble("staff-busy"))
+            shown(&visitor, &shift, StatusCode::SERVICE_UNAVAILABLE, Some(&sign::trouble("staff-busy")))
         }
     }
 }
@@ -246,7 +252,10 @@ async fn scan(visitor: &Visitor, shift: &Shift, text: Option<&str>, nothing: boo
             };
             Some(Scan { at_ms: now_ms, came, holder: None })
         }
-        None => punch(portal, shift, text, now_ms).await,
+        None => {
+            let sealed = portal.staff.digits.take(text, now_ms / 1000);
+            punch(portal, shift, sealed.as_deref().unwrap_or(text), now_ms).await
+        }
     };
     shifts.end(shift.id, text, made.as_ref());
     made.ok_or(Trouble::NotRecorded)

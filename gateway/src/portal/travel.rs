@@ -16,7 +16,7 @@ use super::showing;
 use super::sign_in::{self, Next};
 pub(crate) use super::travels::{Page, State};
 use super::visitor::Visitor;
-use super::words::{both, both_with, en, zh};
+use super::words::{both, both_with};
 
 /// The version of the words under `travel-agree`; a consent names it. Changed words get a new version.
 pub(super) const TEXT: &str = "pages-1";
@@ -52,7 +52,8 @@ pub(crate) fn frame(visitor: &Visitor, page: Page) -> Frame {
         | State::Failed(_)
         | State::Withdrawn => None,
     };
-    Frame { script: Some("travel.js"), refresh_s, ..visitor.frame() }
+    let refresh_at = Some(("travel", visitor.now_s));
+    Frame { script: Some("travel.js"), refresh_s, refresh_at, ..visitor.frame() }
 }
 
 /// The module, for a signed-in visitor. On a form's page it stands inside of the form and sends its fields along; elsewhere it has a
@@ -142,7 +143,7 @@ pub(crate) fn said(outcome: &Outcome) -> Markup {
     match outcome {
         Outcome::Stay(stay) => {
             let day = stay.last_day.to_string();
-            stay_with("travel-stay", &stay.area, &day)
+            both_with("travel-stay", &[("area", &stay.area), ("day", &day)])
         }
         Outcome::Clean => both("travel-clean"),
         Outcome::Partial { covered: Some(days) } => {
@@ -157,21 +158,6 @@ pub(crate) fn said(outcome: &Outcome) -> Markup {
         Outcome::Unavailable(Unavailable::Busy) => both("travel-busy"),
         Outcome::Unavailable(Unavailable::Unreachable | Unavailable::Garbage) => both("travel-unavailable"),
         Outcome::NotAsked => both("travel-not-asked"),
-    }
-}
-
-/// A sentence with an area and a day. Areas have their policy's names; those of the notice have words.
-pub(crate) fn stay_with(key: &str, area: &str, day: &str) -> Markup {
-    let (area_zh, area_en) = area_name(area);
-    both_with(key, &[("area", &area_zh), ("areaen", &area_en), ("day", day)])
-}
-
-/// An area's name in both languages.
-pub(crate) fn area_name(area: &str) -> (String, String) {
-    match area {
-        "hubei" => (zh("area-hubei"), en("area-hubei")),
-        "abroad" => (zh("area-abroad"), en("area-abroad")),
-        other => (other.to_owned(), other.to_owned()),
     }
 }
 
@@ -321,6 +307,7 @@ async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<F
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::portal::words::{en, zh};
     use actors::policy::Stay;
     use actors::trajectory::Days;
 

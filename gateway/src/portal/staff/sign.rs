@@ -148,9 +148,7 @@ const fn advice_shape(advice: Advice) -> &'static str {
     match advice {
         Advice::Pass => "M50 6a44 44 0 1 1 0 88a44 44 0 1 1 0-88M29 52l15 15 28-33",
         Advice::Stop => "M32 7h36l25 25v36L68 93H32L7 68V32zM35 35l30 30M65 35L35 65",
-        Advice::CheckDocument => {
-            "M8 20h84v60H8zM28 42a8 8 0 1 1 0 .1M18 66c0-14 20-14 20 0M54 40h26M54 58h26"
-        }
+        Advice::CheckDocument => "M8 20h84v60H8zM26 40h14v20H26zM56 40h20M56 60h20",
         Advice::AskStaff => "M50 12a17 17 0 1 1 0 34a17 17 0 1 1 0-34M14 92c0-48 72-48 72 0",
         Advice::NotAPassCode => {
             "M30 8H8v22M70 8h22v22M30 92H8V70M70 92h22V70M38 40c0-16 24-16 24 0 0 10-12 10-12 20M50 72v2"

@@ -1,0 +1,123 @@
+// The front page, signing in and out, the two views, and what protects every page.
+
+import assert from "node:assert/strict";
+import { PAGES, demo, message } from "./city.mjs";
+import { figure } from "./measure.mjs";
+import { check, phone, signIn } from "./phone.mjs";
+
+const FIRST_VIEW_BYTES_MAX = 30 * 1024;
+
+/** What a browser that has nothing yet must fetch to show that page. */
+async function weigh(it, path) {
+  it.bytes = 0;
+  it.requests = 0;
+  await it.page.goto(PAGES + path, { waitUntil: "networkidle" });
+  const { bytes, requests } = it;
+  await figure(`weight of ${path}`, { bytes, requests });
+  assert.ok(requests > 0 && bytes > 500, `something was fetched: ${bytes} bytes`);
+  assert.ok(bytes <= FIRST_VIEW_BYTES_MAX, `${path} has ${bytes} bytes of at most ${FIRST_VIEW_BYTES_MAX}`);
+}
+
+check("the first view is light and asks nobody else", async (t) => {
+  const it = await phone(t);
+  await weigh(it, "/");
+  await it.look("front");
+});
+
+check("signing in, a wrong code first, and out again", async (t) => {
+  const person = await demo("nobody's number");
+  const it = await phone(t);
+  const { page } = it;
+  await it.go("/in");
+  await it.look("sign-in");
+  await page.getByLabel("手机号码").fill("1234");
+  await page.getByRole("button", { name: "获取验证码" }).click();
+  await page.getByRole("alert").waitFor();
+  await it.look("sign-in-wrong-number");
+  await page.getByLabel("手机号码").fill(person.phone);
+  await page.getByRole("button", { name: "获取验证码" }).click();
+  const code = await message(person.phone);
+  await it.look("code");
+  await page.getByLabel("验证码").fill(code === "000000" ? "000001" : "000000");
+  await page.getByRole("button", { name: "登录" }).click();
+  await page.getByRole("alert").waitFor();
+  await it.look("code-wrong");
+  await page.getByLabel("验证码").fill(code);
+  await page.getByRole("button", { name: "登录" }).click();
+  const out = page.getByRole("link", { name: "退出" });
+  await out.waitFor();
+  const [cookie] = await it.context.cookies();
+  assert.equal(cookie.name, "__Host-session");
+  assert.ok(cookie.secure && cookie.httpOnly && cookie.sameSite === "Lax", JSON.stringify(cookie));
+  assert.ok(!page.url().includes(person.phone) && !(await page.title()).includes(person.phone.slice(-4)));
+  await it.go("/out");
+  await it.look("sign-out");
+  await page.getByRole("button", { name: "退出" }).click();
+  await page.getByRole("link", { name: "出示我的码" }).waitFor();
+});
+
+check("without JavaScript, in large letters", async (t) => {
+  const it = await phone(t, { script: false, elder: true });
+  await it.look("front-elder");
+  await it.go("/in");
+  await it.look("sign-in-elder");
+  await it.page.getByRole("button", { name: "标准版" }).click();
+  await it.page.locator("html:not(.elder)").waitFor();
+});
+
+check("letters of twice the size fit on a small phone", async (t) => {
+  const it = await phone(t, { font: 2 });
+  await it.go("/");
+  await it.look("front-font-200");
+  const px = await it.page.evaluate(() => parseFloat(getComputedStyle(document.documentElement).fontSize));
+  assert.ok(px >= 32, `the browser's own size counts: ${px} px`);
+  await it.go("/in");
+  await it.look("sign-in-font-200");
+});
+
+check("a page that does not exist says so kindly", async (t) => {
+  const it = await phone(t);
+  const answer = await it.go("/no/such/page");
+  assert.equal(answer.status(), 404);
+  await it.look("missing");
+});
+
+check("a way back leads nowhere else", async (t) => {
+  const person = await demo("a thing's number");
+  const it = await phone(t);
+  await it.page.goto(`${PAGES}/in?next=${encodeURIComponent("//elsewhere.example/")}`);
+  await signIn(it, person);
+  assert.equal(new URL(it.page.url()).origin, PAGES);
+});
+
+check("every answer keeps other sites, frames and scripts out", async (t) => {
+  const it = await phone(t);
+  for (const path of ["/", "/in", "/s/style.css", "/no/such/page"]) {
+    const answer = await it.context.request.get(PAGES + path);
+    const headers = answer.headers();
+    for (const said of ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"]) {
+      assert.ok(headers["content-security-policy"].includes(said), `${path}: ${said}`);
+    }
+    assert.ok(!/unsafe|\*/.test(headers["content-security-policy"]), path);
+    assert.match(headers["strict-transport-security"], /max-age=\d{7,}/, path);
+    assert.equal(headers["x-content-type-options"], "nosniff", path);
+    assert.equal(headers["referrer-policy"], "same-origin", path);
+    assert.match(headers["cache-control"], path.startsWith("/s/") ? /public/ : /no-store/, path);
+  }
+});
+
+check("a form that is another site's, another visitor's or nobody's is refused", async (t) => {
+  const it = await phone(t);
+  await it.go("/in");
+  const token = await it.page.locator("input[name=token]").first().inputValue();
+  const post = (headers, form) => it.context.request.post(`${PAGES}/in`, { headers, form, maxRedirects: 0 });
+  const form = { token, phone: "12", next: "/" };
+  assert.equal((await post({ origin: "https://elsewhere.example" }, form)).status(), 403);
+  assert.equal((await post({ "sec-fetch-site": "cross-site" }, form)).status(), 403);
+  assert.equal((await post({ origin: PAGES }, { ...form, token: "x" })).status(), 403);
+  assert.equal((await post({ origin: PAGES }, { phone: "12" })).status(), 400);
+  assert.equal((await post({ origin: PAGES }, form)).status(), 422, "and one of our own is read");
+  const other = await phone(t);
+  const stolen = await other.context.request.post(`${PAGES}/in`, { headers: { origin: PAGES }, form, maxRedirects: 0 });
+  assert.equal(stolen.status(), 403, "a token is good in its own session only");
+});
