@@ -133,7 +133,8 @@ impl Policy {
 
     fn find(&self, trajectory: &Trajectory, today: Date) -> Outcome {
         let window = self.window(today);
-        let stays = trajectory.visits.iter().filter_map(|visit| self.stay(visit, window));
+        let visits = joined(&trajectory.visits);
+        let stays = visits.iter().filter_map(|visit| self.stay(visit, window));
         if let Some(stay) = stays.max_by_key(|stay| stay.last_day) {
             return Outcome::Stay(stay);
         }
@@ -165,4 +166,18 @@ impl Policy {
         }
         None
     }
+}
+
+/// What a carrier cuts at midnight, or at another cell of the same city, is one presence.
+fn joined(visits: &[Visit]) -> Vec<Visit> {
+    let mut joined: Vec<Visit> = Vec::with_capacity(visits.len());
+    for visit in visits {
+        match joined.last_mut() {
+            Some(last) if last.area == visit.area && last.until_s == visit.from_s => {
+                last.until_s = visit.until_s;
+            }
+            Some(_) | None => joined.push(*visit),
+        }
+    }
+    joined
 }

@@ -75,6 +75,20 @@ fn a_stay_counts_from_four_hours_on_days_of_the_window() {
 }
 
 #[test]
+fn a_stay_that_a_carrier_cuts_into_pieces_is_one_stay() {
+    let policy = policy();
+    let answer = |pieces: &[(&str, u64, u64)]| {
+        let visits = pieces.iter().map(|&(on, hour, minutes)| visit(wuhan(), on, hour, minutes)).collect();
+        let trajectory = Trajectory { covered: policy.window(day("2020-02-24")), visits };
+        policy.outcome(&CarrierAnswer::Trajectory(trajectory), day("2020-02-24"))
+    };
+    let cut_at_midnight = [("2020-02-20", 22, 120), ("2020-02-21", 0, 120)];
+    assert_eq!(answer(&cut_at_midnight), stay("hubei", "2020-02-21"));
+    let with_a_gap = [("2020-02-20", 20, 120), ("2020-02-21", 0, 120)];
+    assert_eq!(answer(&with_a_gap), Outcome::Clean, "two border cells' minutes are no stay");
+}
+
+#[test]
 fn an_area_counts_on_the_days_on_which_it_is_in_effect() {
     let text = DEVELOPMENT.replace("from = 2020-01-01", "from = 2020-02-15\nuntil = 2020-02-18");
     let policy = Policy::parse(&text, Path::new("p")).unwrap();

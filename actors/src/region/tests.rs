@@ -145,8 +145,8 @@ fn regions_answer_while_the_registrars_thread_is_blocked() {
     Keys::init(&directory.path().join("keys")).expect("keys");
     let keys = Keys::load(&directory.path().join("keys")).expect("keys");
     let registry = Registry::open(&directory.path().join("registry.db"), &keys).expect("a registry");
-    let (go, held) = std::sync::mpsc::channel::<()>();
-    let (stuck, is_stuck) = std::sync::mpsc::channel();
+    let (go, held) = std::sync::mpsc::sync_channel::<()>(1);
+    let (stuck, is_stuck) = std::sync::mpsc::sync_channel(1);
     let act = move |_: &mut Registrar<'_>| {
         stuck.send(()).expect("the test waits");
         held.recv().map_err(|_| RegistrarError::Failed)

@@ -88,6 +88,10 @@ fn pass(visitor: &Visitor, one: &Mine) -> Markup {
                 a.button.quiet href={ "/why/" (one.index) } { (zh("card-why")) }
                 a.button.quiet href={ "/code/paper/" (one.index) } { (zh("card-paper")) }
             }
+            form method="post" action="/code/digits" {
+                (one.fields(visitor))
+                button.quiet type="submit" { (both("digits-title")) }
+            }
         }
     }
 }

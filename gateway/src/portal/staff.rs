@@ -95,7 +95,7 @@ fn busy(visitor: &Visitor) -> HttpResponse {
 
 async fn page(visitor: Visitor) -> HttpResponse {
     match on_shift(&visitor) {
-        Ok(shift) => shown(&visitor, &shift, StatusCode::OK, &sign::sign(None)),
+        Ok(shift) => shown(&visitor, &shift, StatusCode::OK, None),
         Err(answer) => answer,
     }
 }
@@ -107,11 +107,12 @@ async fn last(visitor: Visitor) -> HttpResponse {
         Err(answer) => return answer,
     };
     let scans = visitor.portal.staff.shifts.scans(shift.id, clock::now_ms());
-    shown(&visitor, &shift, StatusCode::OK, &sign::sign(scans.first()))
+    shown(&visitor, &shift, StatusCode::OK, Some(&sign::sign(scans.first())))
 }
 
-/// The page around a sign: what is touched stands at the bottom, in reach of a thumb.
-fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: &Markup) -> HttpResponse {
+/// The page around a sign: what is touched stands at the bottom, in reach of a thumb. After a sign the next code is typed at once, as
+/// scanners with a keyboard's plug do.
+fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: Option<&Markup>) -> HttpResponse {
     let scans = visitor.portal.staff.shifts.scans(shift.id, clock::now_ms());
     let until = when::minute(shift.expires_s);
     let body = html! {
@@ -125,11 +126,11 @@ fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: &Markup) ->
             }
             div #no-camera .notice.wrong role="alert" hidden { (both("staff-no-camera")) }
             video #camera playsinline muted {}
-            (sign)
+            @if let Some(sign) = sign { (sign) } @else { (sign::sign(None)) }
             form.card.scan method="post" action="/staff/form" {
                 (visitor.field())
                 label for="text" { (both("staff-type")) }
-                input #text type="text" name="text" autocomplete="off" autocapitalize="off" spellcheck="false" required;
+                input #text type="text" name="text" autocomplete="off" autocapitalize="off" spellcheck="false" required autofocus[sign.is_some()];
                 button.quiet type="submit" { (both("staff-type-go")) }
             }
             (sign::list(&scans))
@@ -211,10 +212,10 @@ async fn scan_by_form(visitor: Visitor, typed: web::Form<Typed>) -> HttpResponse
     match scan(&visitor, &shift, typed.text.as_deref(), typed.nothing.is_some()).await {
         Ok(_) | Err(Trouble::UnderWay) => visitor.go("/staff/last"),
         Err(Trouble::NotAText) => {
-            shown(&visitor, &shift, StatusCode::UNPROCESSABLE_ENTITY, &sign::trouble("staff-too-long"))
+            shown(&visitor, &shift, StatusCode::UNPROCESSABLE_ENTITY, Some(&sign::trouble("staff-too-long")))
         }
         Err(Trouble::NotRecorded) => {
-            shown(&visitor, &shift, StatusCode::SERVICE_UNAVAILABLE, &sign::trouble("staff-busy"))
+            shown(&visitor, &shift, StatusCode::SERVICE_UNAVAILABLE, Some(&sign::trouble("staff-busy")))
         }
     }
 }

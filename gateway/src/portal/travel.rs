@@ -243,10 +243,12 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
         Ok(begun) => begun,
         Err(answer) => return answer,
     };
+    // Looking again at a path with a fragment would only scroll, and while carriers are asked the module stands first.
+    let waiting = path.trim_end_matches("#travel").to_owned();
     let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
     match state(&visitor, page) {
         // Sent twice: one consent is one query.
-        State::Waiting { .. } | State::Came(_) | State::Offered(_) => return visitor.go(&path),
+        State::Waiting { .. } | State::Came(_) | State::Offered(_) => return visitor.go(&waiting),
         State::NotAsked | State::NotTicked | State::Failed(_) | State::Withdrawn => {}
     }
     if fields.agree != "yes" {
@@ -273,7 +275,7 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
             });
         }
     }
-    visitor.go(&path)
+    visitor.go(&waiting)
 }
 
 /// Without a script: the form as far as it is filled in, with what has come meanwhile.

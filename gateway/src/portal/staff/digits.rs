@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
 use super::super::layout::wrong;
-use super::super::sign_in;
+use super::super::mine;
 use super::super::visitor::Visitor;
 use super::super::words::both;
 
@@ -75,17 +75,14 @@ pub(super) struct Wanted {
 
 /// Digits for one of the visitor's codes. Nothing is recorded: whoever loads the page again gets others.
 pub(super) async fn show(visitor: Visitor, wanted: web::Form<Wanted>) -> HttpResponse {
-    if !visitor.sent(&wanted.token) {
-        return visitor.stale();
-    }
-    let Some(proven) = visitor.proven() else { return sign_in::first(&visitor, "/code") };
+    let one = match mine::sent(&visitor, &wanted.token, &wanted.which) {
+        Ok(one) => one,
+        Err(answer) => return *answer,
+    };
     let portal = &visitor.portal;
-    let holders = portal.read(|registrar| registrar.holders(proven, visitor.now_s).unwrap_or_default());
-    let marked = |code: protocol::CodeId| portal.sessions.mark(&visitor.session, code.get()) == wanted.which;
-    let code = holders.unwrap_or_default().into_iter().map(|holder| holder.code).find(|&code| marked(code));
-    let digits = code.and_then(|code| {
-        let class = portal.codes.get(code)?.class();
-        let token = Token { code, issued_at_s: u32::try_from(visitor.now_s).ok()?, class };
+    let digits = one.entry.and_then(|entry| {
+        let issued_at_s = u32::try_from(visitor.now_s).ok()?;
+        let token = Token { code: one.holder.code, issued_at_s, class: entry.class() };
         let keys = portal.keys.token_keys();
         let sealed = to_text(&keys.get(portal.keys.current_token())?.seal(token));
         portal.staff.digits.give(sealed, visitor.now_s)
