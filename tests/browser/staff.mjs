@@ -24,6 +24,7 @@ async function begin(it) {
   await it.go(path);
   await it.look(it.elder ? "staff-join-elder" : "staff-join");
   await it.page.getByRole("button", { name: "开始值班" }).click();
+  it.bytes = 0;
   await it.page.waitForURL(/\/staff$/);
   return { path, shift: String(invitation.shift) };
 }
@@ -171,6 +172,22 @@ check("a receipt on the citizen's page shows staff the least, once", async (t) =
   await type();
   await it.page.locator("#verdict[data-kind=travel][data-stay=yes]").waitFor();
   await it.look("staff-travel");
+});
+
+check("eight digits stand for a code that no camera can read, once", async (t) => {
+  const citizen = await phone(t, { person: await demo("two days in Hong Kong"), script: false });
+  await citizen.go("/code");
+  await citizen.page.getByRole("button", { name: "8位数字" }).first().click();
+  const digits = await citizen.page.locator("#digits").innerText();
+  assert.match(digits, /^\d{4} \d{4}$/);
+  await citizen.look("digits");
+  for (const sign of ["[data-colour=green][data-advice=pass]", "[data-advice=not-a-pass-code]"]) {
+    const it = await phone(t, { script: false });
+    await begin(it);
+    await it.page.getByLabel("输入码文字").fill(digits);
+    await it.page.getByRole("button", { name: "查验" }).click();
+    await it.page.locator(`#verdict${sign}`).waitFor();
+  }
 });
 
 check("an operator ends a shift from afar", async (t) => {
