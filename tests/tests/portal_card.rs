@@ -99,17 +99,18 @@ fn read_qr(path: &str) -> String {
     // The mask stands in the format bits beside the upper left finder, under a mask of its own: 101.
     let mask = [2, 3, 4].iter().fold(0, |mask, &x| mask << 1 | u8::from(dark[8][x])) ^ 0b101;
     let masked = |x: usize, y: usize| match mask {
-        0 => (x + y) % 2 == 0,
-        1 => y % 2 == 0,
-        2 => x % 3 == 0,
-        3 => (x + y) % 3 == 0,
-        4 => (y / 2 + x / 3) % 2 == 0,
+        0 => (x + y).is_multiple_of(2),
+        1 => y.is_multiple_of(2),
+        2 => x.is_multiple_of(3),
+        3 => (x + y).is_multiple_of(3),
+        4 => (y / 2 + x / 3).is_multiple_of(2),
         5 => x * y % 2 + x * y % 3 == 0,
-        6 => (x * y % 2 + x * y % 3) % 2 == 0,
-        _ => ((x + y) % 2 + x * y % 3) % 2 == 0,
+        6 => (x * y % 2 + x * y % 3).is_multiple_of(2),
+        _ => ((x + y) % 2 + x * y % 3).is_multiple_of(2),
     };
     let function = |x: usize, y: usize| {
-        let finder = (x < 9 && y < 9) || (x >= SIDE - 8 && y < 9) || (x < 9 && y >= SIDE - 8);
+        let (left, top, far) = (x < 9, y < 9, SIDE - 8);
+        let finder = (top && (left || x >= far)) || (left && y >= far);
         finder || x == 6 || y == 6 || ((16..21).contains(&x) && (16..21).contains(&y))
     };
     let columns = [24, 22, 20, 18, 16, 14, 12, 10, 8, 5, 3, 1];
