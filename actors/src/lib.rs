@@ -13,6 +13,7 @@ pub mod keys;
 pub mod ledger;
 pub mod lookups;
 pub mod operators;
+pub mod place_names;
 pub mod policy;
 pub mod query;
 pub mod record;

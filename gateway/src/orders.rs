@@ -173,6 +173,12 @@ pub(crate) fn perform(
 /// The table of who may do what: the role, and how many operators with it.
 fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
     Ok(match act {
+        // Or one admin would add the second signature that everything else takes.
+        OrderedAct::AddOperator { roles, .. } if roles.iter().any(|role| *role != Role::Records) => {
+            let operators = admin.read(|registry| Ok(registry.operators()?))?;
+            let admins = operators.iter().filter(|one| !one.revoked && one.roles.contains(&Role::Admin));
+            (Role::Admin, admins.count().clamp(1, 2))
+        }
         OrderedAct::AddOperator { .. }
         | OrderedAct::RevokeOperator { .. }
         | OrderedAct::ListOperators

@@ -34,7 +34,7 @@ fn two_operators_turn_a_code_red_and_one_clears_it() {
     let code = green(&city);
     let number = code.to_string();
     let key = |name: &str| city.data().join(format!("{name}.key")).display().to_string();
-    let boss = city.fleet().operators[0].display().to_string();
+    let bosses: Vec<String> = city.fleet().operators.iter().map(|key| key.display().to_string()).collect();
     let (admin, health, other) = (key("chen-jie"), key("liu-yang"), key("zhao-min"));
     let run = |words: &[&str]| city.command(words);
     let good = |words: &[&str]| {
@@ -51,10 +51,12 @@ fn two_operators_turn_a_code_red_and_one_clears_it() {
         let words = ["operator", "add", name, "--authority", "cdc", "--role", role, "--key", key];
         good(&[&words[..], signs].concat())
     };
-    add("chen-jie", "admin,health", &admin, &["--sign", &boss]);
-    add("liu-yang", "health,records", &health, &["--sign", &admin]);
+    let words = ["operator", "add", "chen-jie", "--authority", "cdc", "--role", "health", "--key", &admin];
+    refused(&[&words[..], &["--sign", &bosses[0]]].concat(), "this takes 2 operator(s) with the role admin");
+    add("chen-jie", "admin,health", &admin, &["--sign", &bosses[0], "--sign", &bosses[1]]);
+    add("liu-yang", "health,records", &health, &["--sign", &admin, "--sign", &bosses[1]]);
     let words = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "health", "--key", &other];
-    refused(&[&words[..], &["--sign", &health]].concat(), "this takes 1 operator(s) with the role admin");
+    refused(&[&words[..], &["--sign", &health]].concat(), "this takes 2 operator(s) with the role admin");
     assert!(!std::path::Path::new(&other).exists(), "no key is left of an operator who was not added");
 
     let until = actors::trajectory::days_after(actors::trajectory::day_of(actors::clock::now_ms() / 1000), 7)

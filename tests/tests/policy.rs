@@ -73,8 +73,9 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
         let words = ["operator", "add", name, "--authority", "cdc", "--role", role, "--key", key];
         good(&[&words[..], signs].concat())
     };
-    add("chen-jie", "admin,health", &admin, &["--sign", &city.fleet().operators[0].display().to_string()]);
-    add("liu-yang", "health", &health, &["--sign", &admin]);
+    let bosses: Vec<String> = city.fleet().operators.iter().map(|key| key.display().to_string()).collect();
+    add("chen-jie", "admin,health", &admin, &["--sign", &bosses[0], "--sign", &bosses[1]]);
+    add("liu-yang", "health", &health, &["--sign", &admin, "--sign", &bosses[0]]);
     let activate = |file: &str, signs: &[&str]| {
         let signs = signs.iter().flat_map(|key| ["--sign", key]);
         ["policy", "activate", file].into_iter().chain(signs).map(str::to_owned).collect::<Vec<_>>()

@@ -109,7 +109,8 @@ fn read_qr(path: &str) -> String {
         _ => ((x + y) % 2 + x * y % 3).is_multiple_of(2),
     };
     let function = |x: usize, y: usize| {
-        let finder = (!(9..SIDE - 8).contains(&x) && y < 9) || (x < 9 && y >= SIDE - 8);
+        let (left, top, far) = (x < 9, y < 9, SIDE - 8);
+        let finder = (top && (left || x >= far)) || (left && y >= far);
         finder || x == 6 || y == 6 || ((16..21).contains(&x) && (16..21).contains(&y))
     };
     let columns = [24, 22, 20, 18, 16, 14, 12, 10, 8, 5, 3, 1];

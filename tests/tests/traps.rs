@@ -175,7 +175,7 @@ fn a_places_number_and_its_link_open_nothing() {
     let city = City::start(100, 40);
     let key = city.data().join("health.key").display().to_string();
     let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "health", "--key", &key];
-    let (status, out, err) = city.signed(1, &add);
+    let (status, out, err) = city.signed(2, &add);
     assert!(status.success(), "{out}{err}");
     let fleet = city.fleet();
     let (own, own_region) = fleet.devices[20].places().next().expect("a place");

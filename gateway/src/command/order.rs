@@ -14,7 +14,8 @@ use crate::orders::{self, Ordered, OrderedAct, WhyReport};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Operator {
-    /// Makes a key for a new operator, and adds them. The first of a registry signs nothing and has the role admin.
+    /// Makes a key for a new operator, and adds them. The first of a registry signs nothing and has the role admin; once there are
+    /// two admins, it takes both of them to add another, or one with the role health.
     Add {
         /// Small letters, digits and hyphens.
         name: String,

@@ -3,10 +3,11 @@
 //! either is kept, and no colour follows from it.
 
 use actix_web::{HttpResponse, web};
+use actors::place_names::name_zh;
 use actors::query::{Answered, QueryError};
 use actors::registrar::RECEIPT_S_MAX;
 use actors::registry::{Agreed, ConsentId, Detail};
-use actors::trajectory::{Area, day_of};
+use actors::trajectory::day_of;
 use maud::{Markup, html};
 use protocol::receipt;
 use protocol::trajectory::StayAnswer;
@@ -45,16 +46,9 @@ pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered) -> Markup
         }
         @if answered.outcome.offers_travel_page() { (travel::links(visitor)) }
         @if !answered.areas.is_empty() {
-            details { summary { (both("showing-cities")) } p data-areas { @for area in &answered.areas { (name(area)) " " } } }
+            details { summary { (both("showing-cities")) } p data-areas { @for area in &answered.areas { (name_zh(*area)) " " } } }
         }
         (travel::button(page, "withdraw", "travel-withdraw"))
-    }
-}
-
-fn name(area: &Area) -> String {
-    match area {
-        Area::City(division) => division.to_string(),
-        Area::Country(country) => country.to_string(),
     }
 }
 

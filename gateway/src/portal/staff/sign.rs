@@ -1,6 +1,7 @@
 //! How a scan looks to staff: a shape and a word for what to do, the code's colour as shape, word and colour, why, and who. What is no
 //! pass code never looks like a red person, and what carriers say never like a code's colour.
 
+use actors::place_names::name_zh_of;
 use actors::query::QueryError;
 use maud::{Markup, PreEscaped, html};
 use protocol::trajectory::{StayAnswer, TrajectoryAnswer, TrajectoryReason};
@@ -65,7 +66,7 @@ fn travel(answer: &TrajectoryAnswer) -> Markup {
             @if let Some([first, last]) = &days { p { (both_with("staff-travel-days", &[("first", first), ("last", last)])) } }
             @if answer.last_stay_day.number() > 0 { p { (both_with("staff-travel-last", &[("day", &answer.last_stay_day.to_string())])) } }
             @if !answer.areas.0.is_empty() {
-                p.who { (zh("staff-travel-cities")) " " @for area in &answer.areas.0 { (area) " " } }
+                p.who { (zh("staff-travel-cities")) " " @for area in &answer.areas.0 { (name_zh_of(&area.to_string())) " " } }
             }
             p { (both("staff-preliminary")) }
             p.next { (both("staff-next")) }
