@@ -24,7 +24,6 @@ async function begin(it) {
   await it.go(path);
   await it.look(it.elder ? "staff-join-elder" : "staff-join");
   await it.page.getByRole("button", { name: "开始值班" }).click();
-  it.bytes = 0;
   await it.page.waitForURL(/\/staff$/);
   return { path, shift: String(invitation.shift) };
 }
