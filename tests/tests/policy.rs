@@ -52,6 +52,18 @@ fn on_record(good: &impl Fn(&[&str]) -> String, milder: &str, told: &str) {
     assert!(good(&["audit", "verify"]).contains("3 decisions are as they were made"));
 }
 
+/// The newest policy is in effect again, and the file of the configuration, which is another, is named.
+fn after_a_kill(city: &mut City, green: u64, (milder, harder): (&str, &str)) {
+    city.kill();
+    let offline = city.command(&["policy", "diff", milder, harder]).1;
+    assert!(offline.contains("yellow to red"), "{offline}");
+    city.restart();
+    assert_eq!(shown(city, green).0, Colour::Yellow);
+    let log = city.log();
+    assert!(log.contains("the configured policy file is not the policy in effect"), "{log}");
+    assert!(log.contains("changtong policy activate FILE"), "{log}");
+}
+
 #[test]
 fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
     let mut city = City::start(400, 1);
@@ -73,9 +85,10 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
         let words = ["operator", "add", name, "--authority", "cdc", "--role", role, "--key", key];
         good(&[&words[..], signs].concat())
     };
-    let bosses: Vec<String> = city.fleet().operators.iter().map(|key| key.display().to_string()).collect();
-    add("chen-jie", "admin,health", &admin, &["--sign", &bosses[0], "--sign", &bosses[1]]);
-    add("liu-yang", "health", &health, &["--sign", &admin, "--sign", &bosses[0]]);
+    let bosses = city.fleet().operators.iter().map(|key| key.display().to_string()).collect::<Vec<_>>();
+    let both = ["--sign", bosses[0].as_str(), "--sign", &bosses[1]];
+    add("chen-jie", "admin,health", &admin, &both);
+    add("liu-yang", "health", &health, &both);
     let activate = |file: &str, signs: &[&str]| {
         let signs = signs.iter().flat_map(|key| ["--sign", key]);
         ["policy", "activate", file].into_iter().chain(signs).map(str::to_owned).collect::<Vec<_>>()
@@ -122,12 +135,5 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
 
     on_record(&good, &milder, &told);
 
-    city.kill();
-    let offline = city.command(&["policy", "diff", &milder, &harder]).1;
-    assert!(offline.contains("yellow to red"), "{offline}");
-    city.restart();
-    assert_eq!(shown(&city, green).0, Colour::Yellow);
-    let log = city.log();
-    assert!(log.contains("the configured policy file is not the policy in effect"), "{log}");
-    assert!(log.contains("changtong policy activate FILE"), "{log}");
+    after_a_kill(&mut city, green, (&milder, &harder));
 }

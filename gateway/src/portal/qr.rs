@@ -1,7 +1,7 @@
 //! QR codes as small SVG pictures: one path, sharp at any size and on paper. What stands in them is somebody else's.
 
 use maud::{Markup, html};
-use qrcode::{Color, EcLevel, QrCode};
+use qrcode::{EcLevel, QrCode};
 
 /// Modules left white around it, by the standard.
 const QUIET: usize = 4;
@@ -23,7 +23,8 @@ pub(crate) fn picture(text: &str, wear: Wear, label: &str) -> Option<Markup> {
     };
     let code = QrCode::with_error_correction_level(text, level).ok()?;
     let side = code.width() + 2 * QUIET;
-    let path = path(&code.to_colors(), code.width());
+    let modules: Vec<bool> = code.to_colors().into_iter().map(|module| module.select(true, false)).collect();
+    let path = path(&modules, code.width());
     Some(html! {
         svg viewBox={ "0 0 " (side) " " (side) } role="img" aria-label=(label) shape-rendering="crispEdges" {
             path d=(path) stroke="#000" {}
@@ -32,12 +33,12 @@ pub(crate) fn picture(text: &str, wear: Wear, label: &str) -> Option<Markup> {
 }
 
 /// A line for each run of dark modules.
-fn path(modules: &[Color], width: usize) -> String {
+fn path(dark: &[bool], width: usize) -> String {
     let mut path = String::with_capacity(2_000);
-    for (row, modules) in modules.chunks(width).enumerate() {
+    for (row, modules) in dark.chunks(width).enumerate() {
         let (mut at, mut pen) = (0, None);
         for run in modules.chunk_by(|a, b| a == b) {
-            if run[0] == Color::Dark {
+            if run[0] {
                 match pen {
                     None => path.push_str(&format!("M{} {}.5", at + QUIET, row + QUIET)),
                     Some(pen) => path.push_str(&format!("m{} 0", at - pen)),
@@ -69,8 +70,10 @@ mod tests {
     #[test]
     fn the_path_draws_what_the_code_says() {
         let code = QrCode::with_error_correction_level("CHANGTONG", EcLevel::M).unwrap();
-        let dark = code.to_colors().iter().filter(|&&module| module == Color::Dark).count();
-        let path = path(&code.to_colors(), code.width());
+        let dark = code.to_colors().iter().filter(|module| module.select(true, false)).count();
+        let modules: Vec<bool> =
+            code.to_colors().into_iter().map(|module| module.select(true, false)).collect();
+        let path = path(&modules, code.width());
         let drawn: usize = path
             .split('h')
             .skip(1)

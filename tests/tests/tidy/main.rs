@@ -161,13 +161,16 @@ fn words_that_do_not_belong() {
     // Written in halves, because this file is searched too.
     let words = [concat!("to", "do"), concat!("fix", "me"), concat!("st", "ub"), concat!("place", "holder")];
     let parts = [concat!("/wo", "rk/"), concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("col", "or")];
+    // Names that SVG, HTML and a crate gave.
+    let foreign = ["current", "theme-", "dark_", "light_", "to_"]
+        .map(|before| format!("{before}{}", concat!("col", "or")));
     let mut findings = Vec::new();
     for path in files_ending(&[".rs", ".md", ".py", ".sh", ".toml", "/run"])
         .iter()
         .filter(|path| *path != "Cargo.toml")
     {
         for (at, line) in read(path).lines().enumerate() {
-            let lower = line.to_lowercase();
+            let lower = foreign.iter().fold(line.to_lowercase(), |line, name| line.replace(name, ""));
             let found = words
                 .iter()
                 .find(|word| says(&lower, word))
