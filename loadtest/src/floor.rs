@@ -15,16 +15,15 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::fleet::{Fleet, FleetDevice};
+use crate::gauge::Gauge;
 use crate::pace::{self, Schedule};
 use crate::tokens::Tokens;
 use crate::wire::{self, Wire};
 
-mod gauge;
 mod line;
 pub mod server;
 mod sync;
 
-use gauge::Gauge;
 use line::{Line, Pace, Peer, Shape};
 use sync::Probe;
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loadtest::{floor, quick, report};
+use loadtest::{floor, pages, quick, report};
 
 /// Simulated checkpoint devices for Changtong Gateway.
 #[derive(Parser)]
@@ -13,6 +13,8 @@ enum Command {
     Quick(quick::Options),
     /// Run raw QUIC and the running development city under the same load, in turns, and print the ratios
     Floor(floor::Options),
+    /// Load a citizen's pages and a static file of the running development city, in turns, and print the ratios
+    Pages(pages::Options),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +40,11 @@ fn run(command: Command) -> anyhow::Result<bool> {
             let rounds = floor::run(&options)?;
             report::floor(&options, &rounds);
             true
+        }
+        Command::Pages(options) => {
+            let rounds = pages::run(&options)?;
+            report::pages(&options, &rounds);
+            rounds.iter().all(pages::Round::is_good)
         }
     })
 }

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use protocol::Colour;
 
 use crate::floor::{self, Figures, Round};
+use crate::pages::{self, Target};
 use crate::quick::{self, Outcome};
 
 /// Prints what [`quick::run`] found.
@@ -92,6 +93,51 @@ pub fn floor(options: &floor::Options, rounds: &[Round]) {
             rounds.iter().map(|one| one.gateway.latency_ms[0] / floor_ms(one)),
         );
         ratio("one sync of 4 KiB, ms", rounds.iter().map(sync_ms));
+    }
+}
+
+/// Prints what [`pages::run`] found.
+pub fn pages(options: &pages::Options, rounds: &[pages::Round]) {
+    let pace = match options.rate {
+        Some(rate) => format!("{rate} pages/s of each at their time"),
+        None => "one after another".to_owned(),
+    };
+    println!(
+        "pages, {} connections, {pace}; {} rounds of {} s of each, plain HTTP",
+        options.connections, options.rounds, options.seconds
+    );
+    println!(
+        "  {:<7}{:<14}{:>9}{:>10}{:>20}{:>12}{:>12}{:>9}",
+        "round", "", "bytes", "pages/s", "p50 / p99 ms", "server µs", "client µs", "not 200"
+    );
+    for (number, round) in (1..).zip(rounds) {
+        for target in Target::ALL {
+            let (one, name) = (round.of(target), target.name());
+            let number = if target == Target::Style { format!("{number}") } else { String::new() };
+            let latency = format!("{:.2} / {:.2}", one.latency_ms[0], one.latency_ms[1]);
+            let (server, client) = (bare_micros(one.server_cpu), bare_micros(one.client_cpu));
+            println!(
+                "  {number:<7}{name:<14}{:>9}{:>10.0}{latency:>20}{server:>12}{client:>12}{:>9}",
+                one.bytes, one.per_second, one.wrong
+            );
+        }
+    }
+    for target in Target::ALL {
+        println!();
+        println!("  {}: median of the rounds (lowest to highest)", target.name());
+        let each =
+            |figure: fn(&pages::Figures) -> f64| rounds.iter().map(move |round| figure(round.of(target)));
+        ratio("pages a second", each(|one| one.per_second));
+        ratio("p50, ms", each(|one| one.latency_ms[0]));
+        ratio("p99, ms", each(|one| one.latency_ms[1]));
+        if target != Target::Style {
+            let of_floor = |figure: fn(&pages::Figures) -> f64| {
+                rounds.iter().map(move |round| figure(round.of(target)) / figure(round.of(Target::Style)))
+            };
+            ratio("pages a second, of the file's", of_floor(|one| one.per_second));
+            ratio("p50, of the file's", of_floor(|one| one.latency_ms[0]));
+            ratio("p99, of the file's", of_floor(|one| one.latency_ms[1]));
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use protocol::frame::FrameReader;
 use protocol::message::{Answer, Bounded, PunchBatch, Request, Verify};
 use protocol::{Direction, PlaceId, Punch, RegionId, RequestId, Scanned, Sequence};
 
-use super::gauge::Gauge;
 use crate::clock;
+use crate::gauge::Gauge;
 use crate::pace::Lane;
 use crate::wire::Wire;
 

@@ -1,4 +1,5 @@
-//! What one round of one peer measures: punches completed and their latency, while the gauge is on.
+//! What one round of one peer measures: what was completed and its latency, while the gauge is on. It counts; nothing here knows
+//! what a round or a peer is.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 /// Shared by the lines of one round, all on one thread.
-pub(super) struct Gauge {
+pub(crate) struct Gauge {
     on: Cell<bool>,
     scans: Cell<u64>,
     latency_us: RefCell<Histogram<u64>>,
@@ -21,12 +22,12 @@ impl Default for Gauge {
 
 impl Gauge {
     /// Counts from here on, or not any more.
-    pub(super) fn turn(&self, on: bool) {
+    pub(crate) fn turn(&self, on: bool) {
         self.on.set(on);
     }
 
     /// A frame with that many scans is answered.
-    pub(super) fn done(&self, scans: usize, latency: Duration) {
+    pub(crate) fn done(&self, scans: usize, latency: Duration) {
         if self.on.get() {
             self.scans.set(self.scans.get() + scans as u64);
             let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
@@ -35,12 +36,12 @@ impl Gauge {
     }
 
     /// Scans counted.
-    pub(super) fn scans(&self) -> u64 {
+    pub(crate) fn scans(&self) -> u64 {
         self.scans.get()
     }
 
     /// Milliseconds at that quantile.
-    pub(super) fn latency_ms(&self, quantile: f64) -> f64 {
+    pub(crate) fn latency_ms(&self, quantile: f64) -> f64 {
         self.latency_us.borrow().value_at_quantile(quantile) as f64 / 1000.0
     }
 }

@@ -1,0 +1,300 @@
+//! `loadtest pages`: one's own code and a place's page beside a static file, round by round over the same kept connections, so that
+//! every figure is a ratio from one run. The file is what HTTP, the server's loop and the kernel cost; TLS is not measured here.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::clock;
+use crate::cpu::{self, Usage};
+use crate::fleet::Fleet;
+use crate::gauge::Gauge;
+use crate::pace::{self, Lane, Schedule};
+
+mod line;
+mod visitor;
+
+use line::Line;
+use visitor::Visitor;
+
+/// The first part of a turn is not counted.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// A turn that does not end this long after its time is given up.
+const TURN_EXTRA_MAX: Duration = Duration::from_secs(15);
+
+/// What to run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Connections that are kept
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=5000))]
+    pub connections: u32,
+    /// Pages a second over all connections, asked for at their time instead of one after another
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+    /// Rounds of each
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// Length of a turn, after its warm-up
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
+    pub seconds: u32,
+    /// Link of a place's printed code; without one, a place is added
+    #[arg(long, value_parser = link)]
+    pub link: Option<String>,
+    /// The made-up phone that signs in
+    #[arg(long, default_value = "16399990001")]
+    pub phone: String,
+    /// Its person's document, if the phone has no code yet
+    #[arg(long, default_value = "39990219900101901X")]
+    pub document: String,
+    /// The development city's data directory
+    #[arg(long, default_value = "./changtong-data")]
+    pub data: PathBuf,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A static file: the floor.
+    Style,
+    /// One's own code.
+    Code,
+    /// The page of a place's printed code.
+    Place,
+}
+
+impl Target {
+    /// All of them, the floor first.
+    pub const ALL: [Self; 3] = [Self::Style, Self::Code, Self::Place];
+
+    /// Its name in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Style => "/s/style.css",
+            Self::Code => "/code",
+            Self::Place => "/p/LINK",
+        }
+    }
+
+    fn path(self, link: &str) -> String {
+        match self {
+            Self::Style | Self::Code => self.name().to_owned(),
+            Self::Place => format!("/p/{link}"),
+        }
+    }
+
+    /// What stands in it and in no other page.
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Style => "{",
+            Self::Code => "id=\"passes\"",
+            Self::Place => "name=\"nonce\"",
+        }
+    }
+}
+
+/// One turn of one target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    /// Answers of 200 that were counted.
+    pub pages: u64,
+    /// Those a second.
+    pub per_second: f64,
+    /// Answers of anything else, the warm-up's too.
+    pub wrong: u64,
+    /// Milliseconds at p50 and p99, from the intended time if there is a rate.
+    pub latency_ms: [f64; 2],
+    /// The server's processor time a page; whatever else the city does counts too.
+    pub server_cpu: Option<Duration>,
+    /// This program's processor time a page.
+    pub client_cpu: Option<Duration>,
+    /// The bytes of a body.
+    pub bytes: usize,
+}
+
+/// One turn of each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Round([Figures; Target::ALL.len()]);
+
+impl Round {
+    /// The figures of that target.
+    pub fn of(&self, target: Target) -> &Figures {
+        &self.0[target as usize]
+    }
+
+    /// Whether every answer was a page.
+    pub fn is_good(&self) -> bool {
+        self.0.iter().all(|figures| figures.wrong == 0)
+    }
+}
+
+/// Runs all rounds, on this thread.
+///
+/// # Errors
+/// No development city runs there on loopback, the visitor cannot sign in, or a connection is lost.
+pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
+    let fleet = Fleet::load(&options.data)?;
+    let pages = fleet.pages.context("this city has no pages")?;
+    let is_here = [pages, fleet.http].iter().all(|address| address.ip().is_loopback());
+    ensure!(is_here, "only a development city on loopback is put under load, not one at {pages}");
+    let link = options.link.clone().map_or_else(|| add_place(&fleet), Ok)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(LocalSet::new().run_until(async {
+        let mut visitor = Visitor::with_code((&fleet, pages), &options.phone, &options.document).await?;
+        let mut asked = Vec::new();
+        for target in Target::ALL {
+            let path = target.path(&link);
+            let bytes = visitor.check(&path, target.mark()).await?;
+            asked.push((target, Rc::<[u8]>::from(visitor.request(&path)), bytes));
+        }
+        let gateway = Usage::of_port(fleet.quic[0]).map(|usage| usage.process);
+        Bench { options, pages, gateway, asked }.rounds().await
+    }))
+}
+
+fn link(text: &str) -> Result<String, String> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if plain { Ok(text.to_owned()) } else { Err("what stands behind /p/ on a poster".to_owned()) }
+}
+
+/// A new place with a printed code; its link.
+fn add_place(fleet: &Fleet) -> anyhow::Result<String> {
+    #[derive(Deserialize)]
+    struct Added {
+        places: Vec<Place>,
+    }
+    #[derive(Deserialize)]
+    struct Place {
+        link: String,
+    }
+    let region = fleet.devices.iter().find_map(|device| device.places().next()).context("no device")?.1.0;
+    let mut command = Command::new(&fleet.binary);
+    command.args([
+        "place",
+        "add",
+        "压测广场",
+        "--region",
+        &region.to_string(),
+        "--kind",
+        "station",
+        "--json",
+    ]);
+    let output = command.arg("--data").arg(&fleet.data).output().context("adding a place")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "adding a place: {}; give one with --link", said.trim());
+    let added: Added = serde_json::from_slice(&output.stdout).context("reading the added place")?;
+    Ok(added.places.into_iter().next().context("no place was added")?.link)
+}
+
+struct Bench<'a> {
+    options: &'a Options,
+    pages: SocketAddr,
+    gateway: Option<u32>,
+    /// Each target with its request and the bytes of its body.
+    asked: Vec<(Target, Rc<[u8]>, usize)>,
+}
+
+/// What the connections of a turn share.
+#[derive(Default)]
+struct Count {
+    gauge: Gauge,
+    wrong: Cell<u64>,
+}
+
+impl Bench<'_> {
+    async fn rounds(&self) -> anyhow::Result<Vec<Round>> {
+        let mut lines = Vec::new();
+        for _ in 0..self.options.connections {
+            lines.push(Line::connect(self.pages).await.context("connecting to the pages")?);
+        }
+        let mut rounds = Vec::new();
+        for number in 0..self.options.rounds as usize {
+            let mut round = Round::default();
+            // Taking turns in going first, so that none always runs on the warmer machine.
+            for turn in 0..self.asked.len() {
+                let (target, request, bytes) = &self.asked[(number + turn) % self.asked.len()];
+                let figures = self.turn(&mut lines, request).await.with_context(|| target.name())?;
+                round.0[*target as usize] = Figures { bytes: *bytes, ..figures };
+            }
+            let of_file = |target| round.of(target).per_second / round.of(Target::Style).per_second;
+            let (code, place) = (of_file(Target::Code), of_file(Target::Place));
+            eprintln!("round {}: ratio {code:.2} for one's own code, {place:.2} for a place", number + 1);
+            rounds.push(round);
+        }
+        Ok(rounds)
+    }
+
+    async fn turn(&self, lines: &mut Vec<Line>, request: &Rc<[u8]>) -> anyhow::Result<Figures> {
+        let start = clock::now();
+        let end = start + WARM_UP + Duration::from_secs(self.options.seconds.into());
+        let count = Rc::new(Count::default());
+        let mut running = JoinSet::new();
+        for (line, lane) in lines.drain(..).zip(self.lanes(start, end)) {
+            running.spawn_local(load(line, lane, Rc::clone(request), end, Rc::clone(&count)));
+        }
+        let server = || self.gateway.and_then(Usage::of);
+        let client = || cpu::this_thread().and_then(Usage::of_thread);
+        tokio::time::sleep(WARM_UP).await;
+        count.gauge.turn(true);
+        let (from, before) = (clock::now(), (server(), client()));
+        tokio::time::sleep_until(end.into()).await;
+        count.gauge.turn(false);
+        let (took, after) = (clock::since(from), (server(), client()));
+        let joined = async {
+            while let Some(line) = running.join_next().await {
+                lines.push(line??);
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(TURN_EXTRA_MAX, joined).await.context("waiting for the last answers")??;
+        let pages = count.gauge.scans();
+        ensure!(pages + count.wrong.get() > 0, "nothing was answered within a turn");
+        Ok(Figures {
+            pages,
+            per_second: pages as f64 / took.as_secs_f64(),
+            wrong: count.wrong.get(),
+            latency_ms: [0.5, 0.99].map(|quantile| count.gauge.latency_ms(quantile)),
+            server_cpu: cpu::each(before.0, after.0, pages),
+            client_cpu: cpu::each(before.1, after.1, pages),
+            bytes: 0,
+        })
+    }
+
+    /// For each connection of a turn when it asks; `None` for whenever it is answered.
+    fn lanes(&self, start: Instant, end: Instant) -> Vec<Option<Lane>> {
+        let count = self.options.connections as usize;
+        let Some(rate) = self.options.rate else { return (0..count).map(|_| None).collect() };
+        let (lanes, keep) = pace::lanes(Schedule { start, rate, end }, count);
+        tokio::spawn(keep);
+        lanes.into_iter().map(Some).collect()
+    }
+}
+
+/// Asks until `end`. Whoever was to be asked for by then and was not is not counted: the achieved rate says so.
+async fn load(
+    mut line: Line,
+    mut lane: Option<Lane>,
+    request: Rc<[u8]>,
+    end: Instant,
+    count: Rc<Count>,
+) -> anyhow::Result<Line> {
+    loop {
+        let since = match &mut lane {
+            Some(lane) => lane.recv().await,
+            None => Some(clock::now()),
+        };
+        let Some(since) = since.filter(|_| clock::now() < end) else { return Ok(line) };
+        let answer = line.ask(&request).await?;
+        if answer.status == 200 && answer.bytes() > 0 {
+            count.gauge.done(1, clock::since(since));
+        } else {
+            count.wrong.set(count.wrong.get() + 1);
+        }
+    }
+}
