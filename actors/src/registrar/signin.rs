@@ -4,7 +4,7 @@
 
 use protocol::{Class, CodeId};
 
-use super::{Registrar, RegistrarError};
+use super::{FORM_S_MAX, Registrar, RegistrarError};
 use crate::codes::CodeEntry;
 use crate::registry::{DocumentNumber, Holder, Person, Phone, Registry};
 use crate::sms::ProvenPhone;
@@ -101,7 +101,7 @@ impl Registrar<'_> {
         Ok(self.registry.wards_of(guardian)?)
     }
 
-    /// Another number for the code: both must be in the hand, the old one within the same session. A guardian's wards come along; a
+    /// Another number for the code: both must be in the hand now, proven since this form was opened. A guardian's wards come along; a
     /// ward that takes a phone of its own is a ward no more. Who has lost the old number goes to an office: a document's number
     /// is known to many, and must not be enough.
     pub fn change_phone(
@@ -112,6 +112,9 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<(), RegistrarError> {
         let phone = phone_of(new, now_s)?;
+        if [old, new].iter().any(|proven| now_s.saturating_sub(proven.at_s()) > FORM_S_MAX) {
+            return Err(RegistrarError::NotProven);
+        }
         let entry = self.registry.transaction::<_, RegistrarError>(|registry| {
             let person = opened(registry, code, old, now_s)?;
             let wards = registry.wards_of(code)?;
