@@ -1,7 +1,6 @@
 //! `loadtest pages`: one's own code and a place's page beside a static file, round by round over the same kept connections, so that
 //! every figure is a ratio from one run. The file is what HTTP, the server's loop and the kernel cost; TLS is not measured here.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,13 +14,14 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::fleet::Fleet;
-use crate::gauge::Gauge;
 use crate::pace::{self, Lane, Schedule};
 
 mod line;
+mod load;
 mod visitor;
 
 use line::Line;
+use load::{Count, load};
 use visitor::Visitor;
 
 /// The first part of a turn is not counted.
@@ -200,13 +200,6 @@ struct Bench<'a> {
     asked: Vec<(Target, Rc<[u8]>, usize)>,
 }
 
-/// What the connections of a turn share.
-#[derive(Default)]
-struct Count {
-    gauge: Gauge,
-    wrong: Cell<u64>,
-}
-
 impl Bench<'_> {
     async fn rounds(&self) -> anyhow::Result<Vec<Round>> {
         let mut lines = Vec::new();
@@ -273,28 +266,5 @@ impl Bench<'_> {
         let (lanes, keep) = pace::lanes(Schedule { start, rate, end }, count);
         tokio::spawn(keep);
         lanes.into_iter().map(Some).collect()
-    }
-}
-
-/// Asks until `end`. Whoever was to be asked for by then and was not is not counted: the achieved rate says so.
-async fn load(
-    mut line: Line,
-    mut lane: Option<Lane>,
-    request: Rc<[u8]>,
-    end: Instant,
-    count: Rc<Count>,
-) -> anyhow::Result<Line> {
-    loop {
-        let since = match &mut lane {
-            Some(lane) => lane.recv().await,
-            None => Some(clock::now()),
-        };
-        let Some(since) = since.filter(|_| clock::now() < end) else { return Ok(line) };
-        let answer = line.ask(&request).await?;
-        if answer.status == 200 && answer.bytes() > 0 {
-            count.gauge.done(1, clock::since(since));
-        } else {
-            count.wrong.set(count.wrong.get() + 1);
-        }
     }
 }

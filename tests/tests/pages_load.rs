@@ -33,7 +33,9 @@ fn every_answer_under_load_is_a_page_at_any_pace() {
             let figures = rounds[0].of(target);
             assert!(figures.pages > 0 && figures.latency_ms[0] > 0.0, "{case} {target:?}: {figures:?}");
             assert!(figures.bytes > 1000 && figures.wrong == 0, "{case} {target:?}: {figures:?}");
-            assert!(rate.is_none_or(|rate| figures.pages <= u64::from(rate)), "{target:?}: {figures:?}");
+            // A machine that stalls may answer the warm-up's half second late.
+            let most = rate.map(|rate| u64::from(rate) * 3 / 2);
+            assert!(most.is_none_or(|most| figures.pages <= most), "{target:?}: {figures:?}");
         }
     }
     // Loading pages has recorded nobody.
