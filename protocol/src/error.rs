@@ -67,7 +67,7 @@ errors! {
     EmptyFlood = 25, "empty-flood", false, "too many requests carried nothing", "send batches with punches in them";
     ReceiptBad = 26, "receipt-bad", false, "not a consent receipt of this city, or not one for a query at a checkpoint", "scan the receipt on the citizen's page";
     ReceiptExpired = 27, "receipt-expired", false, "the consent receipt's time is over", "ask the citizen to authorise the query anew";
-    ReceiptUsed = 28, "receipt-used", false, "the consent was used or withdrawn", "ask the citizen to authorise the query anew; what came of an earlier query stands on the citizen's page";
+    ReceiptUsed = 28, "receipt-used", false, "the consent was used or withdrawn", "ask the citizen to authorise the query anew";
     QueryDenied = 29, "query-denied", false, "this class of device may not query trajectories", "query from a device that staff look at";
     WrongStream = 30, "wrong-stream", false, "the request does not belong on this stream", "send one trajectory query on a stream of its own, everything else on the first stream";
 }
