@@ -27,7 +27,7 @@ pub use forms::{Form, Taken};
 pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
 pub use leaving::Paper;
 pub use queries::{FORM_S_MAX, QueryPermit};
-pub use receipts::{RECEIPT_BYTES, RECEIPT_S_MAX, Receipt};
+pub use receipts::{RECEIPT_S_MAX, Receipt};
 pub use shifts::SHIFT_S;
 pub use signin::{CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, PROVEN_DAYS};
 
