@@ -1,0 +1,27 @@
+//! The scenarios that come with the program. Each is a file in `loadtest/scenarios`, readable and compiled in.
+
+/// A scenario file that is compiled in.
+#[derive(Clone, Copy, Debug)]
+pub struct Shipped {
+    /// Its name.
+    pub name: &'static str,
+    /// The file.
+    pub text: &'static str,
+    /// Whether it is one fault with its expected result.
+    pub drill: bool,
+}
+
+macro_rules! shipped {
+    ($($folder:literal / $name:literal: $drill:literal),+ $(,)?) => {
+        /// All of them, scenarios first.
+        pub const SHIPPED: &[Shipped] = &[$(Shipped {
+            name: $name,
+            text: include_str!(concat!("../../", $folder, "/", $name, ".toml")),
+            drill: $drill,
+        }),+];
+    };
+}
+
+shipped! {
+    "scenarios" / "steady": false,
+}
