@@ -13,6 +13,11 @@ pub fn now_s() -> u32 {
     u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX)
 }
 
+/// That moment of the wall clock, milliseconds since 1970 UTC.
+pub fn at_ms(ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms)
+}
+
 /// Monotonic clock, for durations.
 #[allow(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn now() -> Instant {

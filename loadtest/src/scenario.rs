@@ -158,8 +158,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Verify, Self::Punch, Self::Query, Self::Place, Self::Code, Self::Apply];
+    pub const ALL: [Self; 6] = [Self::Verify, Self::Punch, Self::Query, Self::Place, Self::Code, Self::Apply];
 
     /// As files and reports write it.
     pub fn name(self) -> &'static str {

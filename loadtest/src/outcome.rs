@@ -1,0 +1,258 @@
+//! What came out of a run, whole: the JSON report is this, the schema is made from it, and every other form of the report is
+//! drawn from it. No sums here but those that turn counts into a verdict.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{Kind, Scenario, Threshold};
+
+mod verdict;
+
+pub use verdict::{Exit, Verdict};
+
+/// The layout of the report.
+pub const REPORT_VERSION: u32 = 1;
+
+/// The report of one run.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The layout: [`REPORT_VERSION`].
+    pub version: u32,
+    /// Whether Monday holds, and if not, why.
+    pub verdict: Verdict,
+    /// What ran.
+    pub run: Run,
+    /// The scenario as it was read.
+    pub scenario: Scenario,
+    /// The generator itself.
+    pub generator: GeneratorReport,
+    /// Every kind that was asked for, over all stages that are no warm-up.
+    pub total: BTreeMap<Kind, KindReport>,
+    /// Stage by stage.
+    pub stages: Vec<StageReport>,
+    /// Interval by interval.
+    pub series: Vec<PointReport>,
+    /// What was claimed against what is recorded.
+    pub proof: ProofReport,
+    /// The thresholds with what was measured.
+    pub thresholds: Vec<ThresholdReport>,
+    /// What happened meanwhile.
+    pub events: Vec<EventReport>,
+    /// What the network did to packets; absent if nothing stood between.
+    pub network: Option<BTreeMap<String, u64>>,
+    /// The gateway's own figures, by name, interval by interval.
+    pub server: Vec<ServerSeries>,
+}
+
+/// What ran, where.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// When it started, RFC 3339.
+    pub started: String,
+    /// How long people came, seconds.
+    pub seconds: f64,
+    /// What chance was made from.
+    pub seed: u64,
+    /// SHA-256 over everything that was offered, hexadecimal: the same scenario and seed give the same.
+    pub plan_sha256: String,
+    /// The command that repeats it.
+    pub command: String,
+    /// The commit it was built from, if it is known.
+    pub commit: Option<String>,
+    /// This program's version.
+    pub loadtest: String,
+    /// The gateway's version, as it says itself.
+    pub gateway: Option<String>,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// The machine on which both sides ran.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// The processor's name.
+    pub processor: String,
+    /// How many cores this program may use.
+    pub cores: u32,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// The kernel's name and version.
+    pub kernel: String,
+}
+
+/// The generator itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GeneratorReport {
+    /// How late it came to visits, milliseconds.
+    pub late: Quantiles,
+    /// How busy its thread was in its busiest stage, 0 to 1; absent if the machine does not say.
+    pub busy_share: Option<f64>,
+    /// Processor time of the gateway a person who was answered, microseconds.
+    pub gateway_us_each: Option<f64>,
+    /// Processor time of this program a person who was answered, microseconds.
+    pub own_us_each: Option<f64>,
+}
+
+/// Points of a distribution, milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quantiles {
+    /// How many values.
+    pub count: u64,
+    /// Half are below.
+    pub p50_ms: f64,
+    /// 90 of 100.
+    pub p90_ms: f64,
+    /// 99 of 100.
+    pub p99_ms: f64,
+    /// 999 of 1,000.
+    pub p999_ms: f64,
+    /// The highest.
+    pub max_ms: f64,
+}
+
+/// One kind.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KindReport {
+    /// People whose time came.
+    pub offered: u64,
+    /// Requests for them, repeated ones too.
+    pub tries: u64,
+    /// People who were answered.
+    pub answered: u64,
+    /// People who left without an answer, by the last reason.
+    pub failed: BTreeMap<String, u64>,
+    /// From the intended time.
+    pub latency: Quantiles,
+    /// From when it was sent.
+    pub service: Quantiles,
+    /// Latency over the whole distribution: share of people, 0 to 1, and milliseconds; for a plot.
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// One stage.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageReport {
+    /// Its name.
+    pub name: String,
+    /// When it began, seconds from the start.
+    pub from_s: f64,
+    /// When it ended.
+    pub to_s: f64,
+    /// Whether it counts nowhere else.
+    pub warm_up: bool,
+    /// Every kind that was asked for.
+    pub kinds: BTreeMap<Kind, KindReport>,
+}
+
+/// One interval.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PointReport {
+    /// When it ended, seconds from the start.
+    pub at_s: f64,
+    /// How long it was.
+    pub seconds: f64,
+    /// Every kind that is asked for.
+    pub kinds: BTreeMap<Kind, IntervalReport>,
+}
+
+/// One kind in one interval, by when things happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntervalReport {
+    /// People whose time came.
+    pub offered: u64,
+    /// Requests for them, repeated ones too.
+    pub tries: u64,
+    /// People who were answered.
+    pub answered: u64,
+    /// People who left without an answer.
+    pub failed: u64,
+    /// Median latency, milliseconds.
+    pub p50_ms: Option<f64>,
+    /// The 99th percentile.
+    pub p99_ms: Option<f64>,
+}
+
+/// What was claimed against what is recorded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProofReport {
+    /// Punches that devices hold acknowledgements for.
+    pub acknowledged: u64,
+    /// Punches of these devices in the ledger.
+    pub recorded: u64,
+    /// Acknowledged and not recorded.
+    pub lost: u64,
+    /// Recorded more than once.
+    pub doubled: u64,
+    /// Recorded before an earlier punch of the same device.
+    pub disordered: u64,
+    /// Recorded otherwise than acknowledged.
+    pub altered: u64,
+    /// Recorded and never sent.
+    pub invented: u64,
+    /// Punches without an acknowledgement at the end.
+    pub unacknowledged: u64,
+    /// Verdicts of another colour than the person has.
+    pub wrong_verdicts: u64,
+    /// Colours that were changed meanwhile.
+    pub colours_changed: u64,
+    /// From the operators' order until a device saw the new colour, milliseconds.
+    pub colour_lag: Quantiles,
+    /// Verdicts that still showed the old colour though they were asked for after the order was done.
+    pub stale_verdicts: u64,
+    /// Personal data that logs and metrics were searched for.
+    pub searched_for: u64,
+    /// What was found, by where; never the data itself.
+    pub leaked: Vec<String>,
+    /// Devices that stopped early, and why.
+    pub stopped: Vec<String>,
+}
+
+/// One threshold with what was measured.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ThresholdReport {
+    /// What must hold.
+    pub threshold: Threshold,
+    /// What was measured; absent if nobody was answered.
+    pub measured: Option<f64>,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventReport {
+    /// When it began, seconds from the start.
+    pub from_s: f64,
+    /// When it was over.
+    pub to_s: Option<f64>,
+    /// What it was, in words.
+    pub what: String,
+    /// What came of it, in words.
+    pub outcome: String,
+}
+
+/// One of the gateway's own figures over the run.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSeries {
+    /// What it is, in words.
+    pub name: String,
+    /// Its unit.
+    pub unit: String,
+    /// Seconds from the start, and the value.
+    pub points: Vec<(f64, f64)>,
+}

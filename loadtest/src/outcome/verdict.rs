@@ -1,0 +1,162 @@
+//! From figures to an exit code: correctness before validity, validity before thresholds. A run that lost a punch is never called
+//! slow, and a run that proves nothing is never called good.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{GeneratorReport, ProofReport, ThresholdReport};
+use crate::scenario::Generator;
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Exit {
+    /// Everything holds.
+    Pass,
+    /// A threshold is broken.
+    Threshold,
+    /// The run says nothing about the gateway.
+    Invalid,
+    /// The gateway broke a promise, whatever its speed.
+    Correctness,
+}
+
+impl Exit {
+    /// The process's exit code. 2 is for what is asked wrongly.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Threshold => 99,
+            Self::Invalid => 98,
+            Self::Correctness => 97,
+        }
+    }
+}
+
+/// The end of a run with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// How it ends.
+    pub exit: Exit,
+    /// The process's exit code.
+    pub code: u8,
+    /// Everything that is wrong, the worst first.
+    pub reasons: Vec<String>,
+}
+
+impl Verdict {
+    /// The verdict over a run's figures. `unfinished` says what kept the run from offering its whole plan.
+    pub fn of(
+        proof: &ProofReport,
+        (limits, generator): (&Generator, &GeneratorReport),
+        unfinished: Option<String>,
+        thresholds: &[ThresholdReport],
+    ) -> Self {
+        let broken = broken_promises(proof);
+        let mut invalid: Vec<_> = unfinished.into_iter().collect();
+        invalid.extend(bottleneck(limits, generator));
+        let slow: Vec<_> = thresholds.iter().filter(|one| !one.holds).map(said).collect();
+        let exit = match (broken.is_empty(), invalid.is_empty(), slow.is_empty()) {
+            (false, _, _) => Exit::Correctness,
+            (true, false, _) => Exit::Invalid,
+            (true, true, false) => Exit::Threshold,
+            (true, true, true) => Exit::Pass,
+        };
+        Self { exit, code: exit.code(), reasons: [broken, invalid, slow].concat() }
+    }
+}
+
+fn broken_promises(proof: &ProofReport) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (count, what) in [
+        (proof.lost, "acknowledged punches are lost"),
+        (proof.doubled, "punches are recorded twice"),
+        (proof.disordered, "punches are out of order"),
+        (proof.altered, "punches are recorded otherwise than acknowledged"),
+        (proof.invented, "punches are recorded and were never sent"),
+        (proof.wrong_verdicts, "verdicts show a wrong colour"),
+        (proof.stale_verdicts, "verdicts show a colour that had changed before"),
+        (proof.unacknowledged, "punches were never acknowledged"),
+    ] {
+        if count > 0 {
+            broken.push(format!("{count} {what}"));
+        }
+    }
+    broken.extend(proof.leaked.iter().map(|place| format!("personal data in {place}")));
+    broken.extend(proof.stopped.iter().cloned());
+    broken
+}
+
+fn bottleneck(limits: &Generator, generator: &GeneratorReport) -> Option<String> {
+    let late = generator.late.p99_ms;
+    if late > limits.late_p99_ms_max {
+        return Some(format!(
+            "the generator was the bottleneck: {late:.1} ms late at the 99th percentile, {} allowed",
+            limits.late_p99_ms_max
+        ));
+    }
+    let busy = generator.busy_share.filter(|busy| *busy > limits.busy_share_max)?;
+    Some(format!(
+        "the generator was the bottleneck: its thread was {:.0} % busy, {:.0} % allowed",
+        busy * 100.0,
+        limits.busy_share_max * 100.0
+    ))
+}
+
+fn said(broken: &ThresholdReport) -> String {
+    let one = &broken.threshold;
+    let figure = serde_json::to_value(one.figure).ok();
+    let figure = figure.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
+    let place = one.stage.as_ref().map(|stage| format!(" in {stage}")).unwrap_or_default();
+    let bound = match (one.max, one.min) {
+        (Some(max), Some(min)) => format!("{min} to {max}"),
+        (Some(max), None) => format!("at most {max}"),
+        (None, Some(min)) => format!("at least {min}"),
+        (None, None) => String::new(),
+    };
+    let measured = broken.measured.map_or_else(|| "nothing".to_owned(), |value| format!("{value:.3}"));
+    format!("{} {figure}{place} is {measured}, {bound} wanted", one.of.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Quantiles;
+    use crate::scenario::{Figure, Kind, Threshold};
+
+    fn threshold(holds: bool) -> ThresholdReport {
+        let threshold =
+            Threshold { of: Kind::Punch, figure: Figure::P99Ms, stage: None, max: Some(5.0), min: None };
+        ThresholdReport { threshold, measured: Some(7.25), holds }
+    }
+
+    fn generator(late_ms: f64, busy: f64) -> GeneratorReport {
+        let late = Quantiles { p99_ms: late_ms, ..Quantiles::default() };
+        GeneratorReport { late, busy_share: Some(busy), ..GeneratorReport::default() }
+    }
+
+    #[test]
+    fn the_worst_decides() {
+        let (kept, lost) = (ProofReport::default(), ProofReport { lost: 1, ..ProofReport::default() });
+        let (fit, late, busy) = (generator(1.0, 0.5), generator(500.0, 0.5), generator(1.0, 0.99));
+        for (proof, generator, unfinished, holds, exit, reasons) in [
+            (&kept, &fit, None, true, Exit::Pass, 0),
+            (&kept, &fit, None, false, Exit::Threshold, 1),
+            (&kept, &late, None, true, Exit::Invalid, 1),
+            (&kept, &busy, None, false, Exit::Invalid, 2),
+            (&kept, &fit, Some("it was cut".to_owned()), true, Exit::Invalid, 1),
+            (&lost, &late, None, false, Exit::Correctness, 3),
+        ] {
+            let limits = Generator::default();
+            let verdict = Verdict::of(proof, (&limits, generator), unfinished, &[threshold(holds)]);
+            assert_eq!((verdict.exit, verdict.reasons.len()), (exit, reasons), "{verdict:?}");
+            assert_eq!(verdict.code, exit.code());
+        }
+    }
+
+    #[test]
+    fn a_broken_threshold_says_what_was_wanted() {
+        assert_eq!(said(&threshold(false)), "punch p99_ms is 7.250, at most 5 wanted");
+    }
+}
