@@ -26,6 +26,8 @@ pub(crate) const RETENTION_DAYS: u32 = 14;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    test: bool,
     data: PathBuf,
     keys: PathBuf,
     policy: PathBuf,
@@ -90,6 +92,7 @@ fn parse(text: &str, path: &Path) -> anyhow::Result<Settings> {
         bail!("{}: keys must lie outside data: a copy of the data must not open it", path.display());
     }
     Ok(Settings {
+        test: file.test,
         data: file.data,
         keys: file.keys,
         authority: file.enrol.authority,

@@ -178,6 +178,7 @@ impl Dev {
     fn settings(&self, data: &Path) -> Settings {
         Settings {
             data: data.to_owned(),
+            test: true,
             keys: data.join("keys"),
             authority: data.join("authority"),
             certificate: data.join("server.pem"),

@@ -36,6 +36,8 @@ const ALARMS: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) data: PathBuf,
+    /// Whether everybody it serves is made up.
+    pub(crate) test: bool,
     pub(crate) keys: PathBuf,
     /// The directory of the device authority.
     pub(crate) authority: PathBuf,
@@ -138,6 +140,7 @@ pub(crate) fn run(
     let _lock = DirectoryLock::take(&settings.data)?;
     let keys = Arc::new(Keys::load(&settings.keys)?);
     let metrics = telemetry::metrics()?;
+    metrics::gauge!(metric::TEST_GATEWAY).set(f64::from(u8::from(settings.test)));
     let mut registry = Registry::open(&Settings::registry_path(&settings.data), &keys)?;
     if settings.pages.is_some() {
         registry.add_portals()?;

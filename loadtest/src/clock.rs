@@ -24,6 +24,12 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Between two looks at a condition of another process; never in a task.
+#[allow(clippy::disallowed_methods, reason = "this is the clock module")]
+pub(crate) fn pause(length: Duration) {
+    std::thread::sleep(length);
+}
+
 /// Time since `start`.
 pub fn since(start: Instant) -> Duration {
     now().saturating_duration_since(start)

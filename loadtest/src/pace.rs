@@ -67,20 +67,20 @@ async fn keep(schedule: Schedule, mut lanes: Vec<mpsc::Sender<Instant>>) -> io::
 }
 
 /// A kernel timer.
-struct Timer(AsyncFd<OwnedFd>);
+pub(crate) struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
     #[allow(
         deprecated,
         reason = "sound for a descriptor that is owned and never changes; its successor is unsafe"
     )]
-    fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         Ok(Self(AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, flags)?)?))
     }
 
     /// Sleeps until that moment; lets others run if it has passed.
-    async fn until(&mut self, moment: Instant) -> io::Result<()> {
+    pub(crate) async fn until(&mut self, moment: Instant) -> io::Result<()> {
         let left = moment.saturating_duration_since(clock::now());
         if left.is_zero() {
             tokio::task::yield_now().await;

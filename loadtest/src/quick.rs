@@ -248,7 +248,7 @@ impl Run<'_> {
 }
 
 /// A device that numbered its punches in a higher epoch before, with a clock ahead of this one, goes above that.
-async fn connect(mut device: Device) -> Result<Device, DeviceError> {
+pub(crate) async fn connect(mut device: Device) -> Result<Device, DeviceError> {
     loop {
         match device.connect().await {
             Ok(_) => return Ok(device),

@@ -34,6 +34,7 @@ macro_rules! metrics {
 
 metrics! {
     BUILD_INFO = Gauge "changtong_build_info" ["version"] "Always 1; the version runs as a label.";
+    TEST_GATEWAY = Gauge "changtong_test_gateway" [] "1 if everybody it serves is made up: a development city, or a gateway marked as a test.";
     READY = Gauge "changtong_ready" [] "1 while the gateway answers punches and verifies.";
     PUNCHES = Counter "changtong_punches_total" ["region", "colour"] "Punches acknowledged durably, by region and colour shown.";
     VERIFIES = Counter "changtong_verifies_total" ["colour"] "Scans verified without a record, by colour shown.";

@@ -46,6 +46,26 @@ impl Device {
         }
     }
 
+    /// Asks with a consent receipt on a stream of this connection, once, and goes on at once: the answer comes by itself, whatever
+    /// happens to the device meanwhile. `None` if there is no connection.
+    pub fn start_query(
+        &mut self,
+        region: RegionId,
+        receipt: [u8; RECEIPT_BYTES],
+    ) -> Result<Option<impl Future<Output = Result<Answer, DeviceError>> + use<>>, DeviceError> {
+        let Link::Up(up) = &self.link else { return Ok(None) };
+        let connection = up.wire.connection().clone();
+        let mut bytes = Vec::new();
+        let request = Request::TrajectoryQuery(TrajectoryQuery { region, receipt });
+        frame::write_request(self.state.next_request(), &request, &mut bytes)?;
+        Ok(Some(async move {
+            match tokio::time::timeout(ANSWER_MAX, exchange(connection, bytes)).await {
+                Ok(answered) => Ok(answered?.1),
+                Err(_) => Err(WireError::Lost("a query has no answer".to_owned()).into()),
+            }
+        }))
+    }
+
     /// The answer on a stream of that connection; `None` if the connection is lost.
     async fn ask_beside(
         &mut self,

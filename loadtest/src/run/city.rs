@@ -1,0 +1,292 @@
+//! The development city of a run: built for it and started, killed, ended and started again, always at the same addresses. It ends
+//! with the value. A city that somebody else runs is used as it is, and nothing is done to its process.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::disk;
+use super::figures;
+use crate::clock;
+use crate::fleet::Fleet;
+use crate::scenario;
+
+/// Building a city of millions takes minutes on a busy machine; starting one takes seconds.
+const BUILD_MAX: Duration = Duration::from_secs(1800);
+const START_MAX: Duration = Duration::from_secs(180);
+/// The gateway's own deadline of an end in good order, and some.
+const END_MAX: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A city to run against.
+pub(super) struct City {
+    fleet: Fleet,
+    own: Option<Own>,
+}
+
+/// A process of ours.
+struct Own {
+    /// Goes with the city, if it is only for this run.
+    _folder: Option<tempfile::TempDir>,
+    data: PathBuf,
+    binary: PathBuf,
+    log: PathBuf,
+    size: scenario::City,
+    small_disk: bool,
+    addresses: Option<[SocketAddr; 4]>,
+    process: Option<Child>,
+}
+
+/// Where a city of our own is, and what it is like.
+pub(super) struct Wanted<'a> {
+    /// Kept there; in a temporary directory if nowhere.
+    pub(super) folder: Option<&'a Path>,
+    /// The gateway's program; beside this one if not given.
+    pub(super) binary: Option<&'a Path>,
+    /// Where the gateway's log goes.
+    pub(super) log: &'a Path,
+    /// How large.
+    pub(super) size: scenario::City,
+    /// Whether the punch log lies on a small disk that can be filled.
+    pub(super) small_disk: bool,
+}
+
+impl City {
+    /// The running development city there.
+    pub(super) fn running(data: &Path) -> anyhow::Result<Self> {
+        let fleet = Fleet::load(data)?;
+        only_a_test(&fleet)?;
+        Ok(Self { fleet, own: None })
+    }
+
+    /// Builds a city of our own, if it is not there, and starts it.
+    pub(super) fn start(wanted: &Wanted<'_>) -> anyhow::Result<Self> {
+        let folder = match wanted.folder {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().context("making a directory for the city")?),
+        };
+        let data = match (wanted.folder, &folder) {
+            (Some(kept), _) => kept.to_owned(),
+            (None, Some(folder)) => folder.path().join("city"),
+            (None, None) => bail!("a city needs a directory"),
+        };
+        let binary = match wanted.binary {
+            Some(binary) => binary.to_owned(),
+            None => beside()?,
+        };
+        let mut own = Own {
+            _folder: folder,
+            data,
+            binary,
+            log: wanted.log.to_owned(),
+            size: wanted.size.clone(),
+            small_disk: false,
+            addresses: None,
+            process: None,
+        };
+        own.build()?;
+        own.small_disk = wanted.small_disk;
+        own.spawn()?;
+        let fleet = own.wait_ready(clock::now() + START_MAX)?;
+        only_a_test(&fleet)?;
+        Ok(Self { fleet, own: Some(own) })
+    }
+
+    /// Addresses, devices, people.
+    pub(super) fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Where a gateway of ours logs.
+    pub(super) fn log(&self) -> Option<&Path> {
+        self.own.as_ref().map(|own| own.log.as_path())
+    }
+
+    /// `kill -9`.
+    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
+        self.own_mut()?.kill()
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(super) fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
+        self.own_mut()?.terminate()
+    }
+
+    /// Starts it again and waits until it is ready: how long that took.
+    pub(super) fn restart(&mut self) -> anyhow::Result<Duration> {
+        let own = self.own_mut()?;
+        let from = clock::now();
+        own.spawn()?;
+        own.wait_ready(from + START_MAX)?;
+        Ok(clock::since(from))
+    }
+
+    /// Leaves no room for the punch log.
+    pub(super) fn fill_disk(&mut self) -> anyhow::Result<disk::Ballast> {
+        let own = self.own_mut()?;
+        let process = own.process.as_ref().context("the gateway does not run")?;
+        disk::Ballast::fill(process.id(), &own.ledger()).context("filling the gateway's disk")
+    }
+
+    /// What stands in the punch log can be exported from now on. A log on a disk of the gateway's own is brought home, which ends
+    /// the gateway.
+    pub(super) fn bring_ledger_home(&mut self) -> anyhow::Result<()> {
+        let Some(own) = &mut self.own else { return Ok(()) };
+        let Some(process) = own.process.as_ref().filter(|_| own.small_disk) else { return Ok(()) };
+        let ledger = own.ledger();
+        let held = disk::Held::of(process.id(), &ledger)?;
+        own.terminate()?;
+        held.copy_to(&ledger)?;
+        own.small_disk = false;
+        own.spawn()?;
+        own.wait_ready(clock::now() + START_MAX).map(drop)
+    }
+
+    fn own_mut(&mut self) -> anyhow::Result<&mut Own> {
+        self.own.as_mut().context("this is done to a city that the run started itself: leave out --data")
+    }
+}
+
+impl Own {
+    fn ledger(&self) -> PathBuf {
+        self.data.join("ledger")
+    }
+
+    /// A city that is there already must be of the size that is asked for.
+    fn build(&mut self) -> anyhow::Result<()> {
+        if self.data.exists() {
+            let fleet = Fleet::load(&self.data)?;
+            let gates = fleet.of_class(protocol::DeviceClass::Gate).count();
+            ensure!(
+                gates >= self.size.gates as usize,
+                "{} is a city of {gates} gates and {} are needed; remove it, or name another directory",
+                self.data.display(),
+                self.size.gates
+            );
+            return Ok(());
+        }
+        self.spawn()?;
+        self.wait_ready(clock::now() + BUILD_MAX)?;
+        let ended = self.terminate()?;
+        ensure!(ended.success(), "building the city ended with {ended}; see {}", self.log.display());
+        Ok(())
+    }
+
+    fn spawn(&mut self) -> anyhow::Result<()> {
+        let mut command = if self.small_disk {
+            disk::on_a_small_disk(&self.ledger(), &self.binary)
+        } else {
+            Command::new(&self.binary)
+        };
+        command.args(["--log", "info", "dev", "--control", "127.0.0.1:0", "--data"]).arg(&self.data);
+        command.args(["--people", &self.size.people.to_string()]);
+        command.args(["--devices", &self.size.gates.to_string()]);
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let addresses = self.addresses.unwrap_or([loopback; 4]);
+        for (flag, address) in ["--quic", "--http", "--enrol", "--pages"].iter().zip(addresses) {
+            command.args([*flag, &address.to_string()]);
+        }
+        let log = OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = log.with_context(|| format!("opening {}", self.log.display()))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let process = command.spawn().with_context(|| format!("starting {}", self.binary.display()))?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn wait_ready(&mut self, end: Instant) -> anyhow::Result<Fleet> {
+        loop {
+            let process = self.process.as_mut().context("the gateway does not run")?;
+            if let Some(status) = process.try_wait()? {
+                bail!("the gateway ended with {status}; see {}", self.log.display());
+            }
+            if let Some(fleet) = ready(&self.data) {
+                let pages = fleet.pages.context("a development city has pages")?;
+                self.addresses = Some([fleet.quic[0], fleet.http, fleet.enrol, pages]);
+                return Ok(fleet);
+            }
+            ensure!(clock::now() < end, "the gateway is not ready; see {}", self.log.display());
+            clock::pause(LOOK);
+        }
+    }
+
+    fn kill(&mut self) -> anyhow::Result<()> {
+        let mut process = self.process.take().context("the gateway does not run")?;
+        process.kill()?;
+        process.wait()?;
+        Ok(())
+    }
+
+    fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
+        let mut process = self.process.take().context("the gateway does not run")?;
+        let pid = Pid::from_raw(process.id().cast_signed()).context("a process id is not zero")?;
+        kill_process(pid, Signal::TERM)?;
+        let end = clock::now() + END_MAX;
+        loop {
+            if let Some(status) = process.try_wait()? {
+                return Ok(status);
+            }
+            if clock::now() >= end {
+                process.kill()?;
+                process.wait()?;
+                bail!("the gateway did not end within {} s of SIGTERM", END_MAX.as_secs());
+            }
+            clock::pause(LOOK);
+        }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            let _ = self.kill();
+        }
+    }
+}
+
+/// The fleet of a city that is ready: a fleet file that was written by this start has ports.
+fn ready(data: &Path) -> Option<Fleet> {
+    let fleet = Fleet::load(data).ok().filter(|fleet| fleet.quic[0].port() != 0)?;
+    let (status, _) = figures::get(fleet.http, "/ready").ok()?;
+    (status == 200).then_some(fleet)
+}
+
+/// The gateway's program where cargo puts it: beside this one.
+fn beside() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("finding this program")?;
+    let folder = own.parent().context("finding this program's directory")?;
+    let binary = folder.join("changtong");
+    ensure!(
+        binary.exists(),
+        "{} is missing: build it with the same profile (cargo build --release), or name it with --binary",
+        binary.display()
+    );
+    Ok(binary)
+}
+
+/// Nothing here is done to a gateway that serves real people.
+fn only_a_test(fleet: &Fleet) -> anyhow::Result<()> {
+    let (_, metrics) = figures::get(fleet.http, "/metrics")
+        .with_context(|| format!("asking the gateway at {} what it is", fleet.http))?;
+    let marked = figures::value(&metrics, protocol::metric::TEST_GATEWAY) == Some(1.0);
+    ensure!(
+        marked,
+        "the gateway at {} is neither a development city nor marked as a test (test = true in its file): left alone",
+        fleet.http
+    );
+    Ok(())
+}
+
+/// Makes an empty file's directory.
+pub(super) fn log_in(folder: &Path) -> io::Result<PathBuf> {
+    let log = folder.join("gateway.log");
+    File::create(&log)?;
+    Ok(log)
+}

@@ -1,0 +1,191 @@
+//! What every verdict has to be: the colour that each person's code has, and what a change of it allows. A changed colour may be
+//! seen from the moment it is ordered, and must be seen by whatever is asked after the order is done.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use protocol::limits::TOKEN_GOOD_FOR_S;
+use protocol::{CodeId, Colour, Reason, Scanned, Verdict};
+
+use crate::clock;
+use crate::fleet::Fleet;
+use crate::plan::Visit;
+use crate::tokens::{Person, Tokens};
+
+/// Of a hundred people: this many show an imported holder's earlier code …
+const LEGACY_PERCENT: u64 = 3;
+/// … and this many show nothing.
+const NOTHING_PERCENT: u64 = 1;
+
+/// What a person holds before a scanner.
+#[derive(Clone, Debug)]
+pub(super) struct Scan {
+    pub(super) scanned: Scanned,
+    pub(super) code: Option<CodeId>,
+    pub(super) colour: Colour,
+}
+
+/// Everybody of the city.
+pub(super) struct People {
+    tokens: Tokens,
+    legacy: Vec<(String, Colour)>,
+}
+
+impl People {
+    pub(super) fn new(fleet: &Fleet, tokens: Tokens) -> Self {
+        let known = |sample: &crate::fleet::LegacySample| {
+            Some((sample.text.clone(), Colour::from_name(&sample.colour)?))
+        };
+        Self { tokens, legacy: fleet.legacy_samples.iter().filter_map(known).collect() }
+    }
+
+    /// What that person holds out now.
+    pub(super) fn scan(&self, visit: &Visit) -> Scan {
+        let percent = (visit.luck >> 32) % 100;
+        if percent < NOTHING_PERCENT {
+            return Scan { scanned: Scanned::Nothing, code: None, colour: Colour::Unknown };
+        }
+        if percent < NOTHING_PERCENT + LEGACY_PERCENT && !self.legacy.is_empty() {
+            let (text, colour) = &self.legacy[visit.person as usize % self.legacy.len()];
+            return Scan { scanned: Scanned::Text(text.clone()), code: None, colour: *colour };
+        }
+        self.token(self.person(visit.person))
+    }
+
+    /// What that person's phone shows now.
+    pub(super) fn token(&self, person: Person) -> Scan {
+        let scanned = self.tokens.scan(&person, clock::now_s());
+        Scan { scanned, code: Some(person.code), colour: person.colour }
+    }
+
+    /// The person of that rank.
+    pub(super) fn person(&self, rank: u32) -> Person {
+        let people = self.tokens.people();
+        people[rank as usize % people.len()]
+    }
+
+    /// The first so many who are green, by rank.
+    pub(super) fn green(&self, count: usize) -> Vec<Person> {
+        let green = self.tokens.people().iter().filter(|person| person.colour == Colour::Green);
+        green.take(count).copied().collect()
+    }
+}
+
+/// A colour that changes during the run.
+struct Change {
+    to: Colour,
+    ordered: Instant,
+    done: Option<Instant>,
+    seen: Option<Instant>,
+}
+
+/// The verdicts that were not what they had to be.
+#[derive(Default)]
+pub(super) struct Model {
+    changes: RefCell<HashMap<CodeId, Change>>,
+    wrong: Cell<u64>,
+    stale: Cell<u64>,
+}
+
+impl Model {
+    /// Somebody has ordered that the code becomes that colour.
+    pub(super) fn ordered(&self, code: CodeId, to: Colour, now: Instant) {
+        self.changes.borrow_mut().insert(code, Change { to, ordered: now, done: None, seen: None });
+    }
+
+    /// The order is done: the colour holds for whatever is asked from now on.
+    pub(super) fn done(&self, code: CodeId, now: Instant) {
+        if let Some(change) = self.changes.borrow_mut().get_mut(&code) {
+            change.done = Some(now);
+        }
+    }
+
+    /// The order was refused: the code keeps its colour.
+    pub(super) fn refused(&self, code: CodeId) {
+        self.changes.borrow_mut().remove(&code);
+    }
+
+    /// Whether the new colour was seen by a device.
+    pub(super) fn is_seen(&self, code: CodeId) -> bool {
+        self.changes.borrow().get(&code).is_some_and(|change| change.seen.is_some())
+    }
+
+    /// Compares a verdict, asked for at `asked`, with what it had to be.
+    pub(super) fn judge(&self, scan: &Scan, verdict: Verdict, asked: Instant, now: Instant) {
+        // A token that was asked with for longer than it is good for has run out on the way; and a gateway that has just
+        // started says that it does not know yet. Both are said as what they are, and neither is a wrong colour.
+        let ran_out = verdict.reason == Reason::Expired
+            && now.saturating_duration_since(asked) >= Duration::from_secs(TOKEN_GOOD_FOR_S.into());
+        let not_loaded = verdict.reason == Reason::NotLoaded && verdict.colour == Colour::Unknown;
+        if ran_out || not_loaded {
+            return;
+        }
+        let mut changes = self.changes.borrow_mut();
+        let Some(change) = scan.code.and_then(|code| changes.get_mut(&code)) else {
+            self.wrong.set(self.wrong.get() + u64::from(verdict.colour != scan.colour));
+            return;
+        };
+        if verdict.colour == change.to {
+            change.seen.get_or_insert(now);
+        } else if verdict.colour != scan.colour {
+            self.wrong.set(self.wrong.get() + 1);
+        } else if change.done.is_some_and(|done| asked > done) {
+            self.stale.set(self.stale.get() + 1);
+        }
+    }
+
+    /// Verdicts of a colour that the person never had.
+    pub(super) fn wrong(&self) -> u64 {
+        self.wrong.get()
+    }
+
+    /// Verdicts of the old colour, asked for after the change was done.
+    pub(super) fn stale(&self) -> u64 {
+        self.stale.get()
+    }
+
+    /// From each order to the moment a device saw it; orders that were never seen are counted apart.
+    pub(super) fn lags(&self) -> (Vec<Duration>, u64) {
+        let changes = self.changes.borrow();
+        let lag = |change: &Change| Some(change.seen?.saturating_duration_since(change.ordered));
+        let lags: Vec<_> = changes.values().filter_map(lag).collect();
+        let unseen = changes.len() - lags.len();
+        (lags, unseen as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{Advice, Basis};
+
+    #[test]
+    fn a_change_allows_both_colours_until_it_is_done() {
+        let (start, step) = (clock::now(), Duration::from_secs(1));
+        let code = CodeId::from_u64(7).unwrap();
+        let scan = |code| Scan { scanned: Scanned::Nothing, code: Some(code), colour: Colour::Green };
+        let verdict = |colour| Verdict {
+            colour,
+            advice: Advice::Pass,
+            basis: Basis::Declared,
+            reason: Reason::Judged,
+        };
+        let model = Model::default();
+        model.ordered(code, Colour::Red, start);
+        let look = |colour, asked: u32, wrong, stale, seen| {
+            model.judge(&scan(code), verdict(colour), start + step * asked, start + step * asked);
+            assert_eq!((model.wrong(), model.stale(), model.is_seen(code)), (wrong, stale, seen), "{colour} at {asked}");
+        };
+        look(Colour::Green, 1, 0, 0, false);
+        model.done(code, start + step * 2);
+        look(Colour::Green, 2, 0, 0, false);
+        look(Colour::Red, 3, 0, 0, true);
+        look(Colour::Green, 4, 0, 1, true);
+        look(Colour::Yellow, 5, 1, 1, true);
+        assert_eq!(model.lags(), (vec![step * 3], 0));
+        let other = CodeId::from_u64(8).unwrap();
+        model.judge(&scan(other), verdict(Colour::Red), start, start);
+        assert_eq!(model.wrong(), 2);
+    }
+}

@@ -1,0 +1,373 @@
+//! One device and the people before it: each is scanned when the device is free, waits as long as people wait, and scans again
+//! or leaves. Every punch that is acknowledged becomes a claim for the proof, whoever still waits for it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use protocol::message::{Answer, Bounded, Request, Verify};
+use protocol::{
+    Advice, CodeId, Colour, Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId, Verdict,
+};
+use tokio::sync::Notify;
+
+use super::crowd::{Crowd, Ended};
+use super::model::Scan;
+use super::shared::Shared;
+use crate::clock;
+use crate::device::{Device, DeviceError};
+use crate::plan::Visit;
+use crate::proof::{Claim, Fact};
+use crate::queries::Receipt;
+use crate::scenario::{Kind, Posts};
+use crate::state::Acknowledged;
+
+/// Scans in one frame: far below what a frame holds, whatever was scanned.
+const VERIFY_SCANS_MAX: usize = 128;
+/// How long after the last person came acknowledgements are waited for; a gateway restarts within this.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a post hears of its people.
+#[derive(Default)]
+pub(super) struct Inbox {
+    arrivals: RefCell<VecDeque<Arrival>>,
+    closed: Cell<bool>,
+    disconnect: Cell<bool>,
+    bell: Notify,
+}
+
+enum Arrival {
+    Visit(Visit, Instant),
+    Queried(u64, Result<Answer, DeviceError>),
+}
+
+impl Inbox {
+    /// Somebody comes who was due at `intended`.
+    pub(super) fn visit(&self, visit: Visit, intended: Instant) {
+        self.push(Arrival::Visit(visit, intended));
+    }
+
+    /// Nobody comes any more.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        self.bell.notify_one();
+    }
+
+    /// The device loses its connection.
+    pub(super) fn disconnect(&self) {
+        self.disconnect.set(true);
+        self.bell.notify_one();
+    }
+
+    fn push(&self, arrival: Arrival) {
+        self.arrivals.borrow_mut().push_back(arrival);
+        self.bell.notify_one();
+    }
+}
+
+/// What a post did.
+pub(super) struct Posted {
+    pub(super) device: Device,
+    pub(super) claim: Claim,
+    pub(super) error: Option<DeviceError>,
+}
+
+/// A punch under way, in the order of its device.
+struct Pending {
+    person: u64,
+    begun: Instant,
+    scan: Scan,
+    fact: Fact,
+}
+
+/// How a post works.
+#[derive(Clone, Copy)]
+struct Habits {
+    think: Duration,
+    gather: Duration,
+}
+
+pub(super) struct Post {
+    device: Device,
+    places: Vec<(PlaceId, RegionId)>,
+    habits: Habits,
+    shared: Rc<Shared>,
+    inbox: Rc<Inbox>,
+    crowd: Crowd,
+    free_at: Option<Instant>,
+    gather_until: Option<Instant>,
+    verifying: HashMap<RequestId, Vec<(u64, Scan)>>,
+    punching: VecDeque<Pending>,
+    querying: u32,
+    losses: u64,
+    claim: Claim,
+}
+
+impl Post {
+    pub(super) fn new(
+        device: Device,
+        places: Vec<(PlaceId, RegionId)>,
+        posts: &Posts,
+        shared: &Rc<Shared>,
+        inbox: &Rc<Inbox>,
+    ) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        Self {
+            losses: device.counts().losses,
+            device,
+            places,
+            habits: Habits { think: ms(posts.think_ms), gather: ms(posts.gather_ms) },
+            shared: Rc::clone(shared),
+            inbox: Rc::clone(inbox),
+            crowd: Crowd::new(shared.retry.clone()),
+            free_at: None,
+            gather_until: None,
+            verifying: HashMap::new(),
+            punching: VecDeque::new(),
+            querying: 0,
+            claim: Claim::default(),
+        }
+    }
+
+    /// Serves everybody who comes, until nobody does and nobody waits.
+    pub(super) async fn run(mut self) -> Posted {
+        let error = self.serve().await.err();
+        self.claim.sent = self.device.state().sent().0;
+        Posted { device: self.device, claim: self.claim, error }
+    }
+
+    async fn serve(&mut self) -> Result<(), DeviceError> {
+        let mut give_up = None;
+        loop {
+            let now = clock::now();
+            self.hear(now);
+            self.start(now)?;
+            if self.inbox.closed.get() {
+                let end = *give_up.get_or_insert(now + PATIENCE);
+                let idle = self.crowd.is_empty() && self.device.state().unacknowledged() == 0;
+                if idle || now >= end {
+                    self.crowd.everybody_leaves("run-over").for_each(|ended| self.shared.ended(&ended, now));
+                    return Ok(());
+                }
+            }
+            let wake = [self.crowd.wake(), self.free_at, self.gather_until, give_up];
+            let wake = wake.into_iter().flatten().min().unwrap_or(now + PATIENCE);
+            tokio::select! {
+                biased;
+                () = self.inbox.bell.notified() => {}
+                stepped = self.device.step() => stepped?,
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+            self.settle();
+        }
+    }
+
+    /// Takes in who has come, who comes again, and who has waited too long.
+    fn hear(&mut self, now: Instant) {
+        if self.inbox.disconnect.replace(false) {
+            self.device.disconnect();
+        }
+        loop {
+            let Some(arrival) = self.inbox.arrivals.borrow_mut().pop_front() else { break };
+            match arrival {
+                Arrival::Visit(visit, intended) => {
+                    self.shared.offered(&visit, now.saturating_duration_since(intended));
+                    self.crowd.come(visit, intended, now);
+                }
+                Arrival::Queried(person, answer) => self.queried(person, answer, now),
+            }
+        }
+        self.crowd.come_again(now);
+        while let Some(ended) = self.crowd.overdue(now) {
+            self.shared.ended(&ended, now);
+        }
+    }
+
+    /// Scans whoever can be scanned now.
+    fn start(&mut self, now: Instant) -> Result<(), DeviceError> {
+        if self.free_at.is_some_and(|free| now < free) || (self.thinks() && self.in_flight() > 0) {
+            return Ok(());
+        }
+        self.free_at = None;
+        if !self.habits.gather.is_zero() && self.crowd.somebody_is_ready() {
+            let until = *self.gather_until.get_or_insert(now + self.habits.gather);
+            if now < until {
+                return Ok(());
+            }
+            self.gather_until = None;
+        }
+        let mut scans: Vec<(u64, Scan, RegionId)> = Vec::new();
+        let up = self.device.is_up();
+        while let Some((person, visit)) = self.crowd.next_ready(|kind| kind == Kind::Punch || up) {
+            let (place, region) = self.places[(visit.luck >> 8) as usize % self.places.len()];
+            match visit.kind {
+                Kind::Punch => self.punch(person, &visit, (place, region), now),
+                Kind::Verify => scans.push((person, self.shared.people.scan(&visit), region)),
+                Kind::Query => self.query(person, region, now)?,
+                Kind::Place | Kind::Code | Kind::Apply => unreachable!("the pages' kinds come to no device"),
+            }
+            if self.thinks() {
+                break;
+            }
+        }
+        self.verify(scans, now)
+    }
+
+    fn thinks(&self) -> bool {
+        !self.habits.think.is_zero()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.verifying.len() + self.punching.len() + self.querying as usize
+    }
+
+    fn punch(&mut self, person: u64, visit: &Visit, (place, region): (PlaceId, RegionId), now: Instant) {
+        let direction = if visit.luck & 1 == 0 { Direction::In } else { Direction::Out };
+        let (scan, device_time_ms) = (self.shared.people.scan(visit), clock::now_ms());
+        let scanned = scan.scanned.clone();
+        let punch = Punch { scanned, direction, place, device_time_ms, offline: None };
+        let verdict = Verdict::ask_staff(Reason::NotJudged);
+        let fact = Fact { region, place, code: scan.code, device_time_ms, verdict };
+        self.device.punch(region, punch, 0);
+        self.punching.push_back(Pending { person, begun: now, scan, fact });
+        self.sent(person, now);
+    }
+
+    fn verify(&mut self, scans: Vec<(u64, Scan, RegionId)>, now: Instant) -> Result<(), DeviceError> {
+        let mut rest = scans.into_iter().peekable();
+        while let Some((person, scan, region)) = rest.next() {
+            let mut frame = vec![(person, scan)];
+            while frame.len() < VERIFY_SCANS_MAX
+                && let Some((person, scan, _)) = rest.next_if(|(_, _, other)| *other == region)
+            {
+                frame.push((person, scan));
+            }
+            let scanned = frame.iter().map(|(_, scan)| scan.scanned.clone()).collect();
+            let request = Request::Verify(Verify { region, scanned: Bounded(scanned) });
+            match self.device.start(&request)? {
+                Some(id) => {
+                    frame.iter().for_each(|(person, _)| self.sent(*person, now));
+                    self.verifying.insert(id, frame);
+                }
+                None => frame.iter().for_each(|(person, _)| self.crowd.back(*person)),
+            }
+        }
+        Ok(())
+    }
+
+    fn query(&mut self, person: u64, region: RegionId, now: Instant) -> Result<(), DeviceError> {
+        let Some(receipt) = self.crowd.receipt(person, || self.shared.receipt()) else {
+            let ended = self.crowd.leave(person, "no-receipt");
+            ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
+            return Ok(());
+        };
+        let Some(asked) = self.device.start_query(region, receipt)? else {
+            self.crowd.back(person);
+            return Ok(());
+        };
+        self.sent(person, now);
+        self.querying += 1;
+        let inbox = Rc::clone(&self.inbox);
+        // It ends with its own deadline, and a post outlives it or does not care.
+        tokio::task::spawn_local(async move { inbox.push(Arrival::Queried(person, asked.await)) });
+        Ok(())
+    }
+
+    fn sent(&mut self, person: u64, now: Instant) {
+        if let Some(seat) = self.crowd.sent(person, now) {
+            self.shared.record.borrow_mut().tried(seat);
+        }
+    }
+
+    /// Books what has come back.
+    fn settle(&mut self) {
+        let now = clock::now();
+        for (id, answer) in self.device.take_replies() {
+            if let Some(frame) = self.verifying.remove(&id) {
+                self.verified(frame, answer, now);
+            }
+        }
+        for Acknowledged { verdict, .. } in self.device.take_acknowledged() {
+            self.acknowledged(verdict, now);
+        }
+        let losses = self.device.counts().losses;
+        if losses != self.losses {
+            self.losses = losses;
+            // The device asks again on its next connection; people wait as long as they do.
+            let lost: Vec<_> = self.verifying.drain().flat_map(|(_, frame)| frame).collect();
+            lost.into_iter().rev().for_each(|(person, _)| self.crowd.back(person));
+        }
+    }
+
+    fn verified(&mut self, frame: Vec<(u64, Scan)>, answer: Answer, now: Instant) {
+        let verdicts = match answer {
+            Answer::Verdicts(run) => run.verdicts.0,
+            Answer::Busy(_) => return self.refused(&frame, "busy", now),
+            Answer::Error(error) => {
+                let name = ErrorCode::from_number(error.code).map_or("unknown-error", ErrorCode::name);
+                return self.refused(&frame, name, now);
+            }
+            Answer::Welcome(_)
+            | Answer::Gap(_)
+            | Answer::Drain(_)
+            | Answer::Pong(_)
+            | Answer::TrajectoryAnswer(_) => return self.refused(&frame, "out-of-place", now),
+        };
+        if verdicts.len() != frame.len() {
+            return self.refused(&frame, "verdicts-missing", now);
+        }
+        for ((person, scan), verdict) in frame.into_iter().zip(verdicts) {
+            let sent = self.crowd.sent_at(person).unwrap_or(now);
+            self.shared.model.judge(&scan, verdict, sent, now);
+            if verdict.reason == Reason::NotLoaded {
+                self.again(person, "not-loaded", now);
+            } else {
+                self.done(person, now);
+            }
+        }
+    }
+
+    fn refused(&mut self, frame: &[(u64, Scan)], reason: &'static str, now: Instant) {
+        frame.iter().for_each(|(person, _)| self.again(*person, reason, now));
+    }
+
+    fn acknowledged(&mut self, verdict: Verdict, now: Instant) {
+        let pending = self.punching.pop_front().expect("what is acknowledged was sent");
+        self.shared.model.judge(&pending.scan, verdict, pending.begun, now);
+        // What is no valid pass code may be recorded without a code.
+        let code = pending.fact.code.filter(|_| verdict.advice != Advice::NotAPassCode);
+        self.claim.acknowledged.push(Fact { verdict, code, ..pending.fact });
+        self.done(pending.person, now);
+    }
+
+    fn queried(&mut self, person: u64, answer: Result<Answer, DeviceError>, now: Instant) {
+        self.querying -= 1;
+        let ended = match answer {
+            Ok(Answer::TrajectoryAnswer(_)) => return self.done(person, now),
+            Ok(Answer::Busy(_)) => return self.again(person, "busy", now),
+            Ok(Answer::Error(error)) => {
+                let name = ErrorCode::from_number(error.code).map_or("unknown-error", ErrorCode::name);
+                self.crowd.leave(person, name)
+            }
+            Ok(_) => self.crowd.leave(person, "out-of-place"),
+            Err(_) => self.crowd.leave(person, "connection"),
+        };
+        ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
+    }
+
+    fn again(&mut self, person: u64, reason: &'static str, now: Instant) {
+        let ended = self.crowd.refused(person, reason, now);
+        ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
+    }
+
+    /// The person goes on; the device is free after its think time.
+    fn done(&mut self, person: u64, now: Instant) {
+        if self.thinks() {
+            self.free_at = Some(now + self.habits.think);
+        }
+        if let Some(ended) = self.crowd.answered(person) {
+            self.shared.ended(&ended, now);
+        }
+    }
+}

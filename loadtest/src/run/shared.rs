@@ -1,0 +1,51 @@
+//! What all posts of a run share, on one thread: the people, what their verdicts have to be, the record, and the receipts.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use super::crowd::Ended;
+use super::model::{Model, People};
+use crate::citizens::Citizens;
+use crate::plan::Visit;
+use crate::queries::Receipt;
+use crate::record::{Record, Seat};
+use crate::scenario::Retry;
+
+pub(super) struct Shared {
+    pub(super) retry: Retry,
+    pub(super) people: People,
+    pub(super) model: Model,
+    pub(super) record: RefCell<Record>,
+    /// Who visits the pages, if anybody does.
+    pub(super) citizens: Option<Citizens>,
+    /// People who have come and are not gone.
+    pub(super) waiting: Cell<u64>,
+}
+
+impl Shared {
+    /// Somebody's time has come, and the generator was so late.
+    pub(super) fn offered(&self, visit: &Visit, late: Duration) {
+        let seat = Seat { kind: visit.kind, stage: visit.stage };
+        let mut record = self.record.borrow_mut();
+        record.offered(seat);
+        record.late(seat, late);
+        self.waiting.set(self.waiting.get() + 1);
+    }
+
+    /// Somebody goes, answered or not.
+    pub(super) fn ended(&self, ended: &Ended, now: Instant) {
+        let latency = now.saturating_duration_since(ended.intended);
+        let service = now.saturating_duration_since(ended.sent.unwrap_or(ended.intended));
+        let mut record = self.record.borrow_mut();
+        match ended.reason {
+            None => record.answered(ended.seat, latency, service),
+            Some(reason) => record.failed(ended.seat, reason),
+        }
+        self.waiting.set(self.waiting.get() - 1);
+    }
+
+    /// A receipt that was not used yet.
+    pub(super) fn receipt(&self) -> Option<Receipt> {
+        self.citizens.as_ref()?.take_receipt()
+    }
+}
