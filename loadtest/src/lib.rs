@@ -12,6 +12,7 @@ pub mod device;
 pub mod fleet;
 pub mod floor;
 mod gauge;
+pub mod impair;
 pub mod pace;
 pub mod pages;
 mod progress;
