@@ -1,24 +1,185 @@
-//! What the network does to packets.
+//! A bad network for tests: a UDP proxy between devices and the gateway that loses, doubles, corrupts, reorders and delays
+//! packets by a seed, forgets flows as a NAT does, and cuts the path. What becomes of a packet is [`link`]'s to decide.
+//! Nothing here knows QUIC.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use schemars::JsonSchema;
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
-/// What happens to packets on the way.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+mod flight;
+pub mod link;
+mod proxy;
+
+/// Longest delay, and longest jitter on top of it: a device gives an attempt to connect up after as long, so beyond it a path
+/// is as good as cut.
+pub const DELAY_MS_MAX: u32 = 5_000;
+
+/// What the network does to packets, the same in both directions and to each packet on its own. The default does nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct Conditions {
-    /// Share of packets lost.
+    /// Probability that a packet is lost, 0 to 1.
+    #[serde(deserialize_with = "probability")]
     pub loss: f64,
-    /// Share delivered twice.
+    /// Probability that a packet arrives twice, 0 to 1.
+    #[serde(deserialize_with = "probability")]
     pub duplicate: f64,
-    /// Share with one bit flipped.
+    /// Probability that one bit of a packet is flipped, 0 to 1.
+    #[serde(deserialize_with = "probability")]
     pub corrupt: f64,
-    /// Share held back so that later ones overtake it.
+    /// Probability that a packet is held back, so that later ones overtake it, 0 to 1.
+    #[serde(deserialize_with = "probability")]
     pub reorder: f64,
-    /// Every packet takes so long, milliseconds.
+    /// Every packet is late by so many milliseconds, at most [`DELAY_MS_MAX`]; exact to the runtime's timer, a millisecond.
+    #[serde(deserialize_with = "milliseconds")]
     pub delay_ms: u32,
-    /// And up to this much longer, milliseconds.
+    /// And by up to so many more, at random and without changing the order, at most [`DELAY_MS_MAX`].
+    #[serde(deserialize_with = "milliseconds")]
     pub jitter_ms: u32,
-    /// Nothing gets through.
+    /// Nothing passes.
     pub partition: bool,
 }
+
+fn probability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    let sound = (0.0..=1.0).contains(&value);
+    if sound { Ok(value) } else { Err(D::Error::custom(format!("a probability is 0 to 1, not {value}"))) }
+}
+
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let value = u32::deserialize(deserializer)?;
+    let sound = value <= DELAY_MS_MAX;
+    if sound { Ok(value) } else { Err(D::Error::custom(format!("at most {DELAY_MS_MAX} ms, not {value}"))) }
+}
+
+/// What happened to packets so far, both directions together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Sent on, second copies not counted.
+    pub passed: u64,
+    /// Lost, or stopped by a partition.
+    pub dropped: u64,
+    /// Second copies sent on.
+    pub duplicated: u64,
+    /// Packets, or copies of them, with a flipped bit.
+    pub corrupted: u64,
+    /// Held back.
+    pub reordered: u64,
+    /// Not sent on without being asked to: too large, too many in flight or too many flows, or the kernel did not take it.
+    pub refused: u64,
+    /// Flows that got a new upstream socket by [`Proxy::rebind`].
+    pub rebinds: u64,
+}
+
+/// What is asked of the relay.
+#[derive(Clone, Copy)]
+struct Wanted {
+    conditions: Conditions,
+    /// Times that all flows are to have been rebound.
+    rebinds: u64,
+    end: bool,
+}
+
+/// Between a [`Proxy`], which writes what is wanted, and its thread, which reads that and counts.
+struct Desk {
+    inner: Mutex<(Wanted, Counts)>,
+    /// Something is wanted, or a packet is due before all others.
+    bell: Notify,
+}
+
+impl Desk {
+    /// Held for one burst of packets at most.
+    fn lock(&self) -> MutexGuard<'_, (Wanted, Counts)> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A network between any number of clients and one UDP port: each client's address has an upstream socket of its own. Congestion
+/// marks do not pass. Ends with the value.
+pub struct Proxy {
+    address: SocketAddr,
+    desk: Arc<Desk>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// Listens on a free loopback port and passes packets to and from `target`, on a thread of its own. Fails if there is no
+    /// socket or thread to be had.
+    pub fn start(target: SocketAddr, seed: u64, conditions: Conditions) -> io::Result<Self> {
+        let local: SocketAddr = match target {
+            SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::LOCALHOST, 0).into(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = {
+            let _entered = runtime.enter();
+            proxy::socket(local)?
+        };
+        let address = client.local_addr()?;
+        let wanted = Wanted { conditions, rebinds: 0, end: false };
+        let inner = Mutex::new((wanted, Counts::default()));
+        let desk = Arc::new(Desk { inner, bell: Notify::new() });
+        let shared = Arc::clone(&desk);
+        let run = move || {
+            tokio::task::LocalSet::new().block_on(&runtime, proxy::run(client, target, seed, shared));
+        };
+        let thread = std::thread::Builder::new().name("impair".to_owned()).spawn(run)?;
+        Ok(Self { address, desk, thread: Some(thread) })
+    }
+
+    /// Where clients send to instead of the target.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// These conditions for every packet sent from now on; what is in flight arrives as it would have.
+    pub fn set(&self, conditions: Conditions) {
+        self.want(|wanted| wanted.conditions = conditions);
+    }
+
+    /// Gives every flow a new upstream socket, as when a NAT forgets: the target sees a new port, and what it sends to the old
+    /// one is lost.
+    pub fn rebind(&self) {
+        self.want(|wanted| wanted.rebinds += 1);
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> Counts {
+        self.desk.lock().1
+    }
+
+    /// Stops, waits for the thread and says what happened. What is in flight is lost.
+    ///
+    /// # Panics
+    /// If the thread has.
+    pub fn end(mut self) -> Counts {
+        self.join().expect("the proxy's thread runs until it is told to end");
+        self.counts()
+    }
+
+    fn join(&mut self) -> std::thread::Result<()> {
+        self.want(|wanted| wanted.end = true);
+        self.thread.take().map_or(Ok(()), JoinHandle::join)
+    }
+
+    fn want(&self, change: impl FnOnce(&mut Wanted)) {
+        change(&mut self.desk.lock().0);
+        self.desk.bell.notify_one();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // A panic of the thread is on stderr already.
+        let _ = self.join();
+    }
+}
+
+#[cfg(test)]
+mod tests;

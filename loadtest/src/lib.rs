@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod backoff;
+pub mod citizens;
 pub mod clock;
 pub mod cpu;
 pub mod device;
@@ -24,10 +25,12 @@ pub mod queries;
 pub mod quick;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod state;
 pub mod tokens;
 pub mod traffic;
+pub mod view;
 pub mod wire;
 
 pub use device::{Device, DeviceError};

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actors::clock;
+use loadtest::device::Counts;
 use loadtest::proof::{self, Claim, Claims, Fact, Proof};
 use loadtest::{Device, DeviceState, Fleet, wire};
 use protocol::{Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict};
@@ -50,10 +51,20 @@ impl Stop {
     }
 }
 
+/// How far a walker has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Punches acknowledged.
+    pub acknowledged: u64,
+    /// What its device has been through.
+    pub counts: Counts,
+}
+
 /// One device and what it was told.
 pub struct Walker {
     /// The device.
     pub device: Device,
+    progress: Rc<Cell<Progress>>,
     places: Vec<(PlaceId, RegionId)>,
     pending: VecDeque<Fact>,
     claim: Claim,
@@ -64,7 +75,13 @@ impl Walker {
     pub fn new(endpoint: &quinn::Endpoint, fleet: &Fleet, index: usize) -> Self {
         let places = fleet.devices[index].places().collect();
         let device = device(endpoint, fleet, index);
-        Self { device, places, pending: VecDeque::new(), claim: Claim::default() }
+        let progress = Rc::default();
+        Self { device, progress, places, pending: VecDeque::new(), claim: Claim::default() }
+    }
+
+    /// How far it has come, kept up to date while it walks.
+    pub fn progress(&self) -> Rc<Cell<Progress>> {
+        Rc::clone(&self.progress)
     }
 
     /// Lets people pass until stopped, then waits for the last acknowledgement.
@@ -88,6 +105,8 @@ impl Walker {
                 let fact = self.pending.pop_front().expect("what is acknowledged was sent");
                 self.claim.acknowledged.push(Fact { verdict: acknowledged.verdict, ..fact });
             }
+            let acknowledged = self.claim.acknowledged.len() as u64;
+            self.progress.set(Progress { acknowledged, counts: self.device.counts() });
         }
     }
 }

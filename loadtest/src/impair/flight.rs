@@ -1,0 +1,87 @@
+//! Packets that are under way: what was delayed waits here until it is due, in the order of arrival where times are equal.
+//! Bounded; what does not fit is refused.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Largest packet that passes: what an Ethernet carries. QUIC's are smaller, since nobody here looks for a larger path.
+pub(super) const PACKET_BYTES_MAX: usize = 1500;
+/// Packets under way, 48 MiB at most: a second and a half of 20,000 packets a second.
+pub(super) const PACKETS_MAX: usize = 32 * 1024;
+
+/// Where a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the target.
+    Up,
+    /// To the client.
+    Down,
+}
+
+/// One packet under way.
+pub(super) struct Packet {
+    pub(super) client: SocketAddr,
+    pub(super) way: Way,
+    /// Whether it is a second copy.
+    pub(super) copy: bool,
+    pub(super) bytes: Box<[u8]>,
+}
+
+/// All packets under way.
+#[derive(Default)]
+pub(super) struct Flight {
+    waiting: BTreeMap<(Duration, u64), Packet>,
+    next: u64,
+}
+
+impl Flight {
+    /// Keeps the packet until then; `false` if there is no room for it.
+    pub(super) fn push(&mut self, due: Duration, packet: Packet) -> bool {
+        if self.waiting.len() >= PACKETS_MAX {
+            return false;
+        }
+        self.waiting.insert((due, self.next), packet);
+        self.next += 1;
+        true
+    }
+
+    /// When the first packet is due.
+    pub(super) fn first_due(&self) -> Option<Duration> {
+        self.waiting.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// The next packet that is due by then.
+    pub(super) fn pop_due(&mut self, now: Duration) -> Option<Packet> {
+        let first = self.waiting.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(number: u8) -> Packet {
+        let client = SocketAddr::from(([127, 0, 0, 1], 1));
+        Packet { client, way: Way::Up, copy: false, bytes: Box::new([number]) }
+    }
+
+    #[test]
+    fn packets_leave_when_due_in_order_and_never_are_too_many() {
+        let mut flight = Flight::default();
+        for (number, due) in [(0, 30), (1, 10), (2, 20), (3, 10)] {
+            assert!(flight.push(Duration::from_millis(due), packet(number)));
+        }
+        assert_eq!(flight.first_due(), Some(Duration::from_millis(10)));
+        let mut pop = |ms| flight.pop_due(Duration::from_millis(ms)).map(|packet| packet.bytes[0]);
+        assert_eq!(
+            [pop(9), pop(20), pop(20), pop(20), pop(20), pop(99), pop(99)],
+            [None, Some(1), Some(3), Some(2), None, Some(0), None]
+        );
+        for _ in 0..PACKETS_MAX {
+            assert!(flight.push(Duration::ZERO, packet(0)));
+        }
+        assert!(!flight.push(Duration::ZERO, packet(0)));
+    }
+}

@@ -1,0 +1,326 @@
+//! The proxy's thread: takes packets from clients and from the target, asks each flow's link what becomes of them, and sends
+//! them on, at once or when they are due. Sockets are emptied in bursts, so that an undisturbed packet costs two system calls.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use protocol::limits::IDLE_MS_MAX;
+use rustix::net::{SendFlags, sockopt};
+use tokio::net::UdpSocket;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::flight::{Flight, PACKET_BYTES_MAX, Packet, Way};
+use super::link::{Fate, Link};
+use super::{Counts, Desk, Wanted};
+use crate::clock;
+
+/// Clients' addresses at a time: each takes a descriptor, of which a process often has 1,024 for everything.
+pub(super) const FLOWS_MAX: usize = 512;
+/// A flow whose client was silent for longer gives its place to a new one: QUIC gives a connection up after as long.
+const FLOW_IDLE_MAX: Duration = Duration::from_millis(IDLE_MS_MAX);
+/// Packets taken from a socket before others have their turn.
+const BURST_PACKETS_MAX: usize = 64;
+/// What the kernel keeps for a socket until the thread runs, more than a thousand packets: only conditions are to lose any.
+const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// A socket bound there. Needs a runtime's context.
+pub(super) fn socket(local: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(local)?;
+    socket.set_nonblocking(true)?;
+    // Above the system's limit only if this process may; else as much as the limit allows.
+    sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER_BYTES)
+        .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES))?;
+    UdpSocket::from_std(socket)
+}
+
+/// Passes packets between the clients of that socket and the target until told to end. Runs in a `LocalSet`.
+pub(super) async fn run(client: UdpSocket, target: SocketAddr, seed: u64, desk: Arc<Desk>) {
+    let started = clock::now();
+    let client = Rc::new(client);
+    let relay = Rc::new_cyclic(|me| {
+        RefCell::new(Relay::new(
+            Rc::clone(&client),
+            target,
+            seed,
+            Arc::clone(&desk),
+            started,
+            Weak::clone(me),
+        ))
+    });
+    while !relay.borrow().known.end {
+        let due = relay.borrow().flight.first_due().map(|due| started + due);
+        let heard = tokio::select! {
+            _ = client.readable() => Heard::Clients,
+            () = desk.bell.notified() => Heard::Nothing,
+            () = tokio::time::sleep_until(due.unwrap_or(started).into()), if due.is_some() => Heard::Nothing,
+        };
+        relay.borrow_mut().turn(heard);
+    }
+    let mut tasks = std::mem::take(&mut relay.borrow_mut().tasks);
+    tasks.shutdown().await;
+}
+
+/// Hears the target's answers to one client, until aborted.
+async fn hear(relay: Rc<RefCell<Relay>>, upstream: Rc<UdpSocket>, client: SocketAddr) {
+    while upstream.readable().await.is_ok() {
+        relay.borrow_mut().turn(Heard::Target(client));
+    }
+}
+
+/// Where packets may have come from.
+#[derive(Clone, Copy)]
+enum Heard {
+    Nothing,
+    Clients,
+    /// For the client with that address.
+    Target(SocketAddr),
+}
+
+/// One client's way to the target and back.
+struct Flow {
+    upstream: Rc<UdpSocket>,
+    up: Link,
+    down: Link,
+    /// When the client last sent.
+    heard: Duration,
+    /// The task that hears the upstream socket.
+    hears: AbortHandle,
+}
+
+/// Everything of the proxy's thread, which alone touches it; never borrowed across an await.
+struct Relay {
+    client: Rc<UdpSocket>,
+    target: SocketAddr,
+    desk: Arc<Desk>,
+    started: Instant,
+    me: Weak<RefCell<Relay>>,
+    random: Rng,
+    /// What is carried out of what is wanted.
+    known: Wanted,
+    flows: HashMap<SocketAddr, Flow>,
+    flight: Flight,
+    tasks: JoinSet<()>,
+    buffer: Vec<u8>,
+}
+
+impl Relay {
+    fn new(
+        client: Rc<UdpSocket>,
+        target: SocketAddr,
+        seed: u64,
+        desk: Arc<Desk>,
+        started: Instant,
+        me: Weak<RefCell<Self>>,
+    ) -> Self {
+        let known = desk.lock().0;
+        Self {
+            client,
+            target,
+            desk,
+            started,
+            me,
+            random: Rng::with_seed(seed),
+            known,
+            flows: HashMap::new(),
+            flight: Flight::default(),
+            tasks: JoinSet::new(),
+            // One more than may pass, to see that a packet is larger.
+            buffer: vec![0; PACKET_BYTES_MAX + 1],
+        }
+    }
+
+    /// Does what is wanted, sends what is due, then takes a burst of packets.
+    fn turn(&mut self, heard: Heard) {
+        let desk = Arc::clone(&self.desk);
+        let mut inner = desk.lock();
+        let (wanted, counts) = &mut *inner;
+        let before = self.flight.first_due();
+        self.obey(*wanted, counts);
+        let now = clock::since(self.started);
+        while let Some(mut packet) = self.flight.pop_due(now) {
+            self.send(packet.way, packet.client, packet.copy, &mut packet.bytes, counts);
+        }
+        match heard {
+            Heard::Nothing => {}
+            Heard::Clients => {
+                let socket = Rc::clone(&self.client);
+                self.burst(&socket, None, now, counts);
+            }
+            Heard::Target(client) => {
+                if let Some(flow) = self.flows.get(&client) {
+                    let socket = Rc::clone(&flow.upstream);
+                    self.burst(&socket, Some(client), now, counts);
+                }
+                if self.flight.first_due() != before {
+                    desk.bell.notify_one();
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, wanted: Wanted, counts: &mut Counts) {
+        if wanted.conditions != self.known.conditions {
+            for flow in self.flows.values_mut() {
+                flow.up.set(wanted.conditions);
+                flow.down.set(wanted.conditions);
+            }
+        }
+        let rebind = wanted.rebinds != self.known.rebinds;
+        self.known = wanted;
+        if rebind {
+            let clients: Vec<_> = self.flows.keys().copied().collect();
+            for client in clients {
+                counts.rebinds += u64::from(self.rebind(client).is_ok());
+            }
+        }
+    }
+
+    fn rebind(&mut self, client: SocketAddr) -> io::Result<()> {
+        let (upstream, hears) = self.open(client)?;
+        if let Some(flow) = self.flows.get_mut(&client) {
+            flow.hears.abort();
+            (flow.upstream, flow.hears) = (upstream, hears);
+        }
+        Ok(())
+    }
+
+    /// A new upstream socket and the task that hears it.
+    fn open(&mut self, client: SocketAddr) -> io::Result<(Rc<UdpSocket>, AbortHandle)> {
+        let local = SocketAddr::new(self.client.local_addr()?.ip(), 0);
+        let upstream = Rc::new(socket(local)?);
+        rustix::net::connect(&*upstream, &self.target)?;
+        let relay = self.me.upgrade().expect("the relay lives while its methods run");
+        // Those aborted earlier are over by now.
+        while self.tasks.try_join_next().is_some() {}
+        let hears = self.tasks.spawn_local(hear(relay, Rc::clone(&upstream), client));
+        Ok((upstream, hears))
+    }
+
+    /// Takes what has come: from clients, or from the target for that client.
+    fn burst(&mut self, socket: &UdpSocket, of: Option<SocketAddr>, now: Duration, counts: &mut Counts) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        for _ in 0..BURST_PACKETS_MAX {
+            // An error is news of an earlier packet: nobody was there.
+            let Ok((bytes, from)) = socket.try_recv_from(&mut buffer) else { break };
+            let (way, client) = of.map_or((Way::Up, from), |client| (Way::Down, client));
+            self.arrived(way, client, &mut buffer[..bytes], now, counts);
+        }
+        self.buffer = buffer;
+    }
+
+    fn arrived(
+        &mut self,
+        way: Way,
+        client: SocketAddr,
+        bytes: &mut [u8],
+        now: Duration,
+        counts: &mut Counts,
+    ) {
+        if bytes.len() > PACKET_BYTES_MAX || !self.make_flow(client, now) {
+            counts.refused += 1;
+            return;
+        }
+        let flow = self.flows.get_mut(&client).expect("it was just made or found");
+        let link = match way {
+            Way::Up => {
+                flow.heard = now;
+                &mut flow.up
+            }
+            Way::Down => &mut flow.down,
+        };
+        let Fate::Delivered { first, copy, held } = link.fate(bytes.len(), now) else {
+            counts.dropped += 1;
+            return;
+        };
+        counts.reordered += u64::from(held);
+        for (delivery, is_copy) in [(Some(first), false), (copy, true)] {
+            let Some(delivery) = delivery else { continue };
+            counts.corrupted += u64::from(delivery.flipped.is_some());
+            flip(bytes, delivery.flipped);
+            if delivery.due <= now {
+                self.send(way, client, is_copy, bytes, counts);
+            } else {
+                let packet = Packet { client, way, copy: is_copy, bytes: Box::from(&*bytes) };
+                counts.refused += u64::from(!self.flight.push(delivery.due, packet));
+            }
+            // The second copy is made from the packet as it was.
+            flip(bytes, delivery.flipped);
+        }
+    }
+
+    /// Whether there is a flow for that client now.
+    fn make_flow(&mut self, client: SocketAddr, now: Duration) -> bool {
+        if self.flows.contains_key(&client) {
+            return true;
+        }
+        if self.flows.len() >= FLOWS_MAX && !self.forget_idle(now) {
+            return false;
+        }
+        let Ok((upstream, hears)) = self.open(client) else { return false };
+        let conditions = self.known.conditions;
+        let up = Link::new(self.random.u64(..), conditions);
+        let down = Link::new(self.random.u64(..), conditions);
+        self.flows.insert(client, Flow { upstream, up, down, heard: now, hears });
+        true
+    }
+
+    /// Makes room, if one flow was silent for long enough.
+    fn forget_idle(&mut self, now: Duration) -> bool {
+        let idle = self.flows.iter().find(|(_, flow)| now - flow.heard > FLOW_IDLE_MAX);
+        let Some(client) = idle.map(|(client, _)| *client) else { return false };
+        self.flows.remove(&client).is_some_and(|flow| {
+            flow.hears.abort();
+            true
+        })
+    }
+
+    fn send(&self, way: Way, client: SocketAddr, copy: bool, bytes: &[u8], counts: &mut Counts) {
+        // Not through the runtime, which does not know of a new socket yet that it can be written.
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let sent = match (way, self.flows.get(&client)) {
+            (Way::Up, Some(flow)) => rustix::net::send(&*flow.upstream, bytes, flags).is_ok(),
+            (Way::Down, _) => rustix::net::sendto(&*self.client, bytes, flags, &client).is_ok(),
+            (Way::Up, None) => false,
+        };
+        let count = match (sent, copy) {
+            (false, _) => &mut counts.refused,
+            (true, false) => &mut counts.passed,
+            (true, true) => &mut counts.duplicated,
+        };
+        *count += 1;
+    }
+}
+
+fn flip(bytes: &mut [u8], bit: Option<u32>) {
+    if let Some(bit) = bit {
+        bytes[bit as usize / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flip_changes_exactly_that_bit_and_again_nothing() {
+        let sound = [0x5a, 0, 0xff];
+        for bit in 0..24 {
+            let mut bytes = sound;
+            flip(&mut bytes, Some(bit));
+            let changed = (0..3).map(|at| (bytes[at] ^ sound[at]).count_ones()).sum::<u32>();
+            assert_eq!(changed, 1);
+            assert_ne!(bytes[bit as usize / 8], sound[bit as usize / 8]);
+            flip(&mut bytes, Some(bit));
+            assert_eq!(bytes, sound);
+        }
+        let mut bytes = sound;
+        flip(&mut bytes, None);
+        assert_eq!(bytes, sound);
+    }
+}
