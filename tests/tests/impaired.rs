@@ -183,10 +183,9 @@ impl Fleet {
 
     /// Waits until each device has so many more punches acknowledged.
     async fn advance(&self) {
-        for progress in &self.0 {
-            let goal = progress.get().acknowledged + PUNCHES;
-            until("punches are acknowledged", || progress.get().acknowledged >= goal).await;
-        }
+        let goals: Vec<_> = self.0.iter().map(|progress| progress.get().acknowledged + PUNCHES).collect();
+        let each = || self.0.iter().zip(&goals);
+        until("punches", || each().all(|(progress, goal)| progress.get().acknowledged >= *goal)).await;
     }
 }
 
