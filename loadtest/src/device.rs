@@ -31,7 +31,7 @@ const UNSENT_BYTES_MAX: usize = 128 * 1024;
 /// A gateway that owes answers and says nothing for this long is asked whether it is there: its disk may be slow, but a ping
 /// is answered from memory …
 const SILENCE_PING: Duration = Duration::from_secs(2);
-/// … and if it says nothing for this long it is taken for gone.
+/// … and if no packet at all has come from it for this long it is taken for gone. On a bad network an answer may be later.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 
 enum Link {
@@ -334,12 +334,15 @@ impl Device {
         tokio::select! {
             biased;
             pumped = up.wire.pump() => {
-                pumped?;
-                up.heard = clock::now();
+                if pumped? {
+                    up.heard = clock::now();
+                }
             }
             () = tokio::time::sleep_until(wake.unwrap_or(ping_at).into()) => {
                 let woken = clock::now();
-                if deadline.is_some_and(|deadline| woken >= deadline) {
+                if up.wire.has_received() {
+                    up.heard = woken;
+                } else if deadline.is_some_and(|deadline| woken >= deadline) {
                     return Err(WireError::Lost("the gateway owes answers and is silent".to_owned()).into());
                 }
                 if woken >= ping_at {

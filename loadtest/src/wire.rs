@@ -209,6 +209,8 @@ pub struct Wire {
     reader: FrameReader,
     unsent: Vec<u8>,
     written: usize,
+    /// Packets from the peer when last asked.
+    received: u64,
 }
 
 impl Wire {
@@ -225,7 +227,7 @@ impl Wire {
         let connection = connecting.await?;
         let (send, receive) = connection.open_bi().await?;
         let reader = FrameReader::default();
-        Ok(Self { connection, send, receive, reader, unsent: Vec::new(), written: 0 })
+        Ok(Self { connection, send, receive, reader, unsent: Vec::new(), written: 0, received: 0 })
     }
 
     /// Adds a request to what goes out with the next [`Self::pump`]. A request over its limits is not added.
@@ -255,12 +257,20 @@ impl Wire {
         Ok(None)
     }
 
-    /// Writes what is unsent and reads what has come; returns when either made progress. May be dropped at any await.
-    pub async fn pump(&mut self) -> Result<(), WireError> {
-        if let Some(chunk) = self.exchange().await? {
+    /// Writes what is unsent and reads what has come; returns when either made progress, and whether anything was read. May be
+    /// dropped at any await.
+    pub async fn pump(&mut self) -> Result<bool, WireError> {
+        let read = self.exchange().await?;
+        if let Some(chunk) = &read {
             self.reader.push(&chunk.bytes);
         }
-        Ok(())
+        Ok(read.is_some())
+    }
+
+    /// Whether any packet has come from the peer since this was last asked, be it an acknowledgement only.
+    pub fn has_received(&mut self) -> bool {
+        let received = self.connection.stats().udp_rx.datagrams;
+        std::mem::replace(&mut self.received, received) != received
     }
 
     /// As [`Self::pump`], but hands over what was read instead of looking for frames in it.

@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use loadtest::impair::{Conditions, Proxy};
 use loadtest::{Device, DeviceError, DeviceState, wire};
+use protocol::limits::IDLE_MS_MAX;
 use protocol::{DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
 use support::{DEVICES, Gateway, Nuisance, fleet};
 
@@ -74,6 +77,37 @@ async fn every_punch_is_acknowledged_once_through_every_nuisance() {
         let counts = device.counts();
         assert!(counts.busy > 0 && counts.losses > 0 && counts.gaps > 0, "{counts:?}");
     }
+}
+
+#[tokio::test]
+async fn a_gateway_that_cannot_be_reached_is_given_up_long_before_quic_would() {
+    let city = City::start(Nuisance::default());
+    let proxy = Proxy::start(city.server.local_addr().unwrap(), 1, Conditions::default()).unwrap();
+    let mut config = wire::client_config(&city.fleet, city.fleet.device(DeviceId(2)).unwrap()).unwrap();
+    // A clock that a busy machine slows down as much: a bare connection that QUIC gives up after two thirds of its usual time.
+    let mut transport = quinn::TransportConfig::default();
+    transport.max_idle_timeout(Some(quinn::VarInt::from_u32(IDLE_MS_MAX as u32 * 2 / 3).into()));
+    config.transport_config(Arc::new(transport));
+    let connecting = wire::Wire::connect(&city.client, config, proxy.address(), &city.fleet.server_name);
+    let quic = in_time(connecting).await.unwrap();
+    let mut device = city.device(1, DeviceState::new(Epoch(1)));
+    device.set_address(proxy.address());
+    in_time(device.connect()).await.unwrap();
+    proxy.set(Conditions { partition: true, ..Conditions::default() });
+    device.punch(RegionId(1), punch(1), 1);
+    // Its pings go on meanwhile, unanswered.
+    let given_up = async {
+        while device.counts().losses == 0 {
+            device.step().await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = in_time(given_up) => {}
+        reason = quic.closed() => panic!("the device waits as long as QUIC does: {reason}"),
+    }
+    proxy.set(Conditions::default());
+    in_time(device.settle()).await.unwrap();
+    assert_eq!(city.gateway.record().epochs[&Epoch(1)], [1]);
 }
 
 #[tokio::test]

@@ -10,15 +10,19 @@ use loadtest::fleet::FleetDevice;
 use loadtest::impair::{Conditions, Counts, Proxy};
 use protocol::DeviceClass;
 use tests::walk::{Progress, Stop, Walker, device, endpoint, prove, punch};
-use tests::{City, block_on, deadline};
+use tests::{City, PATIENCE, block_on, deadline};
 use tokio::task::spawn_local;
 
 /// Each with a socket of its own, so that the proxy has as many flows.
 const DEVICES: usize = 3;
 /// Punches of each device that are acknowledged at least, and between two events of the network.
-const PUNCHES: u64 = 60;
+const PUNCHES: u64 = 150;
 /// Several windows of a concentrator.
 const WINDOWS_PUNCHES: usize = 40_000;
+
+/// Devices that only connect, and how often each does.
+const CALLERS: usize = 8;
+const CALLS: usize = 8;
 
 /// What happens while devices walk.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +78,7 @@ fn whatever_the_network_does_every_acknowledged_punch_is_recorded_once_in_order(
     ];
     let city = City::start(1000, (rows.len() * DEVICES) as u64);
     for (number, row) in rows.iter().enumerate() {
-        check(&city, row, number * DEVICES, seed.wrapping_add(number as u64));
+        println!("{}", check(&city, row, number * DEVICES, seed.wrapping_add(number as u64)));
     }
     let (status, out, err) = city.command(&["ledger", "verify"]);
     assert!(status.success(), "{out}{err}");
@@ -97,7 +101,8 @@ fn whole_windows_pass_an_undisturbed_proxy_both_ways_and_none_of_their_packets_i
         (0..WINDOWS_PUNCHES).for_each(|_| {
             device.punch(region, punch(place), 0);
         });
-        device.settle().await.expect("another attempt heals it");
+        let settled = tokio::time::timeout(PATIENCE, device.settle()).await.expect("in time");
+        settled.expect("another attempt heals it");
         assert_eq!(device.take_acknowledged().len(), WINDOWS_PUNCHES);
         device.counts().losses
     });
@@ -107,8 +112,41 @@ fn whole_windows_pass_an_undisturbed_proxy_both_ways_and_none_of_their_packets_i
     assert_eq!(losses, 0);
 }
 
-/// Lets the devices from `first` on walk through one row and proves what they were told.
-fn check(city: &City, row: &Row, first: usize, seed: u64) {
+#[test]
+fn handshakes_come_through_a_network_that_spoils_their_packets() {
+    let seed = clock::now_ms();
+    println!("seed {seed}");
+    let city = City::start(100, CALLERS as u64);
+    let fleet = city.fleet();
+    let spoilt = Conditions { loss: 0.1, duplicate: 0.3, corrupt: 0.2, reorder: 0.2, ..NONE };
+    let proxy = Proxy::start(fleet.quic[0], seed, spoilt).expect("a socket on loopback");
+    block_on(async {
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|index| {
+                let (fleet, address) = (fleet.clone(), proxy.address());
+                spawn_local(async move {
+                    let endpoint = endpoint(&fleet);
+                    for _ in 0..CALLS {
+                        let mut device = device(&endpoint, &fleet, index);
+                        device.set_address(address);
+                        // An error would be one that a device believes no other attempt could heal.
+                        let welcome =
+                            tokio::time::timeout(PATIENCE, device.connect()).await.expect("in time");
+                        welcome.expect("what a network spoils another attempt heals");
+                    }
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.await.expect("a caller does not fail");
+        }
+    });
+    println!("{:?}", proxy.end());
+    assert_eq!(city.metric("changtong_actor_restarts_total", ""), 0.0);
+}
+
+/// Lets the devices from `first` on walk through one row and proves what they were told. What happened, in words.
+fn check(city: &City, row: &Row, first: usize, seed: u64) -> String {
     let fleet = city.fleet();
     let started = clock::now();
     let proxy = Proxy::start(fleet.quic[0], seed, row.conditions).expect("a socket on loopback");
@@ -135,7 +173,6 @@ fn check(city: &City, row: &Row, first: usize, seed: u64) {
     let counts = proxy.end();
     let proof = prove(city, walkers);
     let took = clock::now().duration_since(started);
-    println!("{} in {took:?}: {counts:?}, {losses:?} connections lost, {proof:?}", row.name);
     assert_eq!(counts.refused, 0, "{}: only conditions lose packets", row.name);
     match row.course {
         Course::Steady => {}
@@ -145,6 +182,7 @@ fn check(city: &City, row: &Row, first: usize, seed: u64) {
     if row.conditions == NONE && !matches!(row.course, Course::Cuts) {
         assert_eq!(losses, [0; DEVICES], "{}: connections outlive it", row.name);
     }
+    format!("{} in {took:?}: {counts:?}, {losses:?} connections lost, {proof:?}", row.name)
 }
 
 /// What the network does, until it did enough and devices have come far enough.
@@ -183,10 +221,9 @@ impl Fleet {
 
     /// Waits until each device has so many more punches acknowledged.
     async fn advance(&self) {
-        for progress in &self.0 {
-            let goal = progress.get().acknowledged + PUNCHES;
-            until("punches are acknowledged", || progress.get().acknowledged >= goal).await;
-        }
+        let goals: Vec<_> = self.0.iter().map(|progress| progress.get().acknowledged + PUNCHES).collect();
+        let each = || self.0.iter().zip(&goals);
+        until("punches", || each().all(|(progress, goal)| progress.get().acknowledged >= *goal)).await;
     }
 }
 

@@ -143,8 +143,8 @@ impl Relay {
         let before = self.flight.first_due();
         self.obey(*wanted, counts);
         let now = clock::since(self.started);
-        while let Some(mut packet) = self.flight.pop_due(now) {
-            self.send(packet.way, packet.client, packet.copy, &mut packet.bytes, counts);
+        while let Some(packet) = self.flight.pop_due(now) {
+            self.send(packet.way, packet.client, packet.copy, &packet.bytes, counts);
         }
         match heard {
             Heard::Nothing => {}
