@@ -47,6 +47,13 @@ pub struct Report {
     pub server: Vec<ServerSeries>,
 }
 
+impl Report {
+    /// Writes `report.json` into that folder.
+    pub fn write(&self, folder: &std::path::Path) -> std::io::Result<()> {
+        std::fs::write(folder.join("report.json"), serde_json::to_vec_pretty(self)?)
+    }
+}
+
 /// What ran, where.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -174,6 +174,11 @@ impl Record {
         })
     }
 
+    /// Everybody of that kind who was answered, in warm-ups too.
+    pub fn answered_ever(&self, kind: Kind) -> u64 {
+        self.cells.iter().map(|cells| cells[kind as usize].counts.answered).sum()
+    }
+
     /// How late the generator came to visits, microseconds, warm-up left out.
     pub fn late_us(&self) -> &Latencies {
         &self.late_us

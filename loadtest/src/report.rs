@@ -9,6 +9,7 @@ use protocol::Colour;
 use crate::floor::{self, Figures, Round};
 use crate::pages::{self, Target};
 use crate::quick::{self, Outcome};
+use crate::scenario::Shipped;
 
 /// Prints what [`quick::run`] found.
 pub fn quick(options: &quick::Options, outcome: &Outcome) {
@@ -57,6 +58,15 @@ pub fn quick(options: &quick::Options, outcome: &Outcome) {
     println!("{} lost, {} doubled", proof.lost, proof.doubled);
     if proof.disordered + proof.altered + proof.invented > 0 {
         println!("{} out of order, {} altered, {} invented", proof.disordered, proof.altered, proof.invented);
+    }
+}
+
+/// Prints the scenarios that come with the program.
+pub fn list(shipped: &[Shipped]) {
+    for one in shipped {
+        let about = crate::scenario::load(one.name).map(|scenario| scenario.about).unwrap_or_default();
+        let name = if one.drill { format!("drill {}", one.name) } else { format!("run {}", one.name) };
+        row(&name, &about);
     }
 }
 

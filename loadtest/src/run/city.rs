@@ -1,8 +1,7 @@
 //! The development city of a run: built for it and started, killed, ended and started again, always at the same addresses. It ends
 //! with the value. A city that somebody else runs is used as it is, and nothing is done to its process.
 
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,7 +25,7 @@ const END_MAX: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A city to run against.
-pub(super) struct City {
+pub(crate) struct City {
     fleet: Fleet,
     own: Option<Own>,
 }
@@ -282,11 +281,4 @@ fn only_a_test(fleet: &Fleet) -> anyhow::Result<()> {
         fleet.http
     );
     Ok(())
-}
-
-/// Makes an empty file's directory.
-pub(super) fn log_in(folder: &Path) -> io::Result<PathBuf> {
-    let log = folder.join("gateway.log");
-    File::create(&log)?;
-    Ok(log)
 }

@@ -1,11 +1,12 @@
 //! The open loop: every visit of the plan is handed over at its time, whatever is answered. Beside it, the intervals of the record
 //! are closed, and it is watched how busy this thread is.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::task::{JoinSet, spawn_local};
+use tokio::task::JoinSet;
 
 use super::crowd::{self, Ended};
 use super::post::Inbox;
@@ -50,7 +51,7 @@ pub(super) fn interval(scenario: &Scenario) -> Duration {
 
 impl Drive<'_> {
     /// Hands everybody over, then says that nobody comes any more.
-    pub(super) async fn all(self, view: &mut View) -> anyhow::Result<Driven> {
+    pub(super) async fn all(self, view: &RefCell<View>) -> anyhow::Result<Driven> {
         let mut pages = JoinSet::new();
         let mut busy = Busy::new(self.scenario);
         let handed = self.hand_over(&mut pages);
@@ -89,12 +90,12 @@ impl Drive<'_> {
         Ok(None)
     }
 
-    fn tick(&self, busy: &mut Busy, view: &mut View) {
+    fn tick(&self, busy: &mut Busy, view: &RefCell<View>) {
         let elapsed = clock::since(self.start);
         let mut record = self.shared.record.borrow_mut();
         record.tick(elapsed);
         busy.look(elapsed);
-        view.show(elapsed, &record, self.shared.waiting.get());
+        view.borrow_mut().show(elapsed, &record, self.shared.waiting.get());
     }
 }
 

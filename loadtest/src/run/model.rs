@@ -74,6 +74,7 @@ impl People {
 
 /// A colour that changes during the run.
 struct Change {
+    person: Person,
     to: Colour,
     ordered: Instant,
     done: Option<Instant>,
@@ -89,9 +90,10 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Somebody has ordered that the code becomes that colour.
-    pub(super) fn ordered(&self, code: CodeId, to: Colour, now: Instant) {
-        self.changes.borrow_mut().insert(code, Change { to, ordered: now, done: None, seen: None });
+    /// Somebody has ordered that the person's code becomes that colour.
+    pub(super) fn ordered(&self, person: Person, to: Colour, now: Instant) {
+        let change = Change { person, to, ordered: now, done: None, seen: None };
+        self.changes.borrow_mut().insert(person.code, change);
     }
 
     /// The order is done: the colour holds for whatever is asked from now on.
@@ -106,9 +108,10 @@ impl Model {
         self.changes.borrow_mut().remove(&code);
     }
 
-    /// Whether the new colour was seen by a device.
-    pub(super) fn is_seen(&self, code: CodeId) -> bool {
-        self.changes.borrow().get(&code).is_some_and(|change| change.seen.is_some())
+    /// Whose new colour no device has seen yet.
+    pub(super) fn unseen(&self) -> Vec<Person> {
+        let changes = self.changes.borrow();
+        changes.values().filter(|change| change.seen.is_none()).map(|change| change.person).collect()
     }
 
     /// Compares a verdict, asked for at `asked`, with what it had to be.
@@ -164,18 +167,20 @@ mod tests {
     fn a_change_allows_both_colours_until_it_is_done() {
         let (start, step) = (clock::now(), Duration::from_secs(1));
         let code = CodeId::from_u64(7).unwrap();
+        let person =
+            Person { code, colour: Colour::Green, basis: Basis::Declared, class: protocol::Class::Person };
         let scan = |code| Scan { scanned: Scanned::Nothing, code: Some(code), colour: Colour::Green };
         let verdict = |colour| Verdict {
             colour,
             advice: Advice::Pass,
             basis: Basis::Declared,
-            reason: Reason::Judged,
+            reason: Reason::Clear,
         };
         let model = Model::default();
-        model.ordered(code, Colour::Red, start);
+        model.ordered(person, Colour::Red, start);
         let look = |colour, asked: u32, wrong, stale, seen| {
             model.judge(&scan(code), verdict(colour), start + step * asked, start + step * asked);
-            assert_eq!((model.wrong(), model.stale(), model.is_seen(code)), (wrong, stale, seen), "{colour} at {asked}");
+            assert_eq!((model.wrong(), model.stale(), model.unseen().is_empty()), (wrong, stale, seen), "{colour} at {asked}");
         };
         look(Colour::Green, 1, 0, 0, false);
         model.done(code, start + step * 2);

@@ -8,18 +8,17 @@ use std::time::{Duration, Instant};
 
 use protocol::message::{Answer, Bounded, Request, Verify};
 use protocol::{
-    Advice, CodeId, Colour, Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId, Verdict,
+    Advice, Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId, Verdict,
 };
 use tokio::sync::Notify;
 
-use super::crowd::{Crowd, Ended};
+use super::crowd::Crowd;
 use super::model::Scan;
 use super::shared::Shared;
 use crate::clock;
 use crate::device::{Device, DeviceError};
 use crate::plan::Visit;
 use crate::proof::{Claim, Fact};
-use crate::queries::Receipt;
 use crate::scenario::{Kind, Posts};
 use crate::state::Acknowledged;
 
@@ -199,7 +198,7 @@ impl Post {
         }
         let mut scans: Vec<(u64, Scan, RegionId)> = Vec::new();
         let up = self.device.is_up();
-        while let Some((person, visit)) = self.crowd.next_ready(|kind| kind == Kind::Punch || up) {
+        while let Some((person, visit)) = self.crowd.next_ready(up) {
             let (place, region) = self.places[(visit.luck >> 8) as usize % self.places.len()];
             match visit.kind {
                 Kind::Punch => self.punch(person, &visit, (place, region), now),

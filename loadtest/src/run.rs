@@ -1,0 +1,201 @@
+//! `loadtest run`: a scenario against a city of its own or a running one, and what came of it. The order of a run stands here; each
+//! part of it has a file of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use tokio::task::LocalSet;
+
+use crate::clock;
+use crate::outcome::{REPORT_VERSION, Report, Run, Verdict};
+use crate::plan::Plan;
+use crate::proof::{self, Proof};
+use crate::scenario::curve::Curve;
+use crate::scenario::{self, Scenario, What};
+
+mod assemble;
+mod city;
+mod crowd;
+mod devices;
+mod disk;
+mod drive;
+mod events;
+mod figures;
+pub(crate) mod machine;
+mod model;
+mod post;
+mod privacy;
+mod probe;
+mod session;
+mod shared;
+
+use city::{City, Wanted};
+use session::{Measured, Session};
+
+/// Where runs go if nobody says.
+const RUNS: &str = "changtong-runs";
+
+/// What to run, and where.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// A scenario's name (`loadtest list`), or a file's path
+    pub scenario: String,
+    /// Where and how
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where a run happens and where it leaves its files.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(id = "place")]
+pub struct Place {
+    /// Chooses who comes where and when, and which packets are lost
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Data of a running development city to use; without it, the run starts a city of its own
+    #[arg(long, conflicts_with = "city")]
+    pub data: Option<PathBuf>,
+    /// Directory of the run's own city, built if it is not there, and kept: a city of millions takes minutes to build
+    #[arg(long)]
+    pub city: Option<PathBuf>,
+    /// The gateway's program for a city of its own; the one beside this program if not given
+    #[arg(long)]
+    pub binary: Option<PathBuf>,
+    /// Directory for report.json, report.html, intervals.hlog and the gateway's log; a new one in ./changtong-runs if not given
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// What a run leaves.
+pub struct Finished {
+    /// What came out.
+    pub report: Report,
+    /// Where its files are.
+    pub folder: PathBuf,
+}
+
+/// Runs a scenario to its end.
+///
+/// # Errors
+/// What is asked cannot be run: nothing can be said about the gateway.
+pub fn run(options: &Options) -> anyhow::Result<Finished> {
+    let scenario = scenario::load(&options.scenario)?;
+    let mut command = format!("loadtest run {} --seed {}", options.scenario, options.place.seed);
+    for (flag, path) in [("--data", &options.place.data), ("--city", &options.place.city)] {
+        if let Some(path) = path {
+            command.push_str(&format!(" {flag} {}", path.display()));
+        }
+    }
+    of_scenario(&scenario, &options.place, command)
+}
+
+/// Runs a scenario that was read already; `command` repeats it.
+pub(crate) fn of_scenario(scenario: &Scenario, place: &Place, command: String) -> anyhow::Result<Finished> {
+    let folder = folder(&scenario.name, place)?;
+    let city = city(scenario, place, &folder)?;
+    in_city(scenario, place.seed, (city, &folder), command).map(|(finished, _)| finished)
+}
+
+/// The city that a scenario needs: the running one that was named, or one of its own.
+pub(crate) fn city(scenario: &Scenario, place: &Place, folder: &Path) -> anyhow::Result<City> {
+    if let Some(data) = &place.data {
+        return City::running(data);
+    }
+    let log = folder.join("gateway.log");
+    let has = |what| scenario.events.iter().any(|event| event.what == what);
+    let mut size = scenario.city.clone();
+    // One device more looks for changed colours.
+    size.gates += u32::from(has(What::Colours));
+    City::start(&Wanted {
+        folder: place.city.as_deref(),
+        binary: place.binary.as_deref(),
+        log: &log,
+        size,
+        small_disk: has(What::FillDisk),
+    })
+}
+
+/// Runs a scenario in a city that stands, and gives the city back.
+pub(crate) fn in_city(
+    scenario: &Scenario,
+    seed: u64,
+    (city, folder): (City, &Path),
+    command: String,
+) -> anyhow::Result<(Finished, City)> {
+    let session = Session { scenario, seed, fleet: city.fleet().clone() };
+    let city = Arc::new(Mutex::new(city));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let measured = LocalSet::new().block_on(&runtime, session.all(&city))?;
+    drop(runtime);
+    let city = Arc::into_inner(city).context("an event still holds the city")?;
+    let mut city = city.into_inner().unwrap_or_else(PoisonError::into_inner);
+    city.bring_ledger_home().context("bringing the punch log home")?;
+    let proof = proof::prove(city.fleet(), &measured.claims)?;
+    let leaked = privacy::search(&measured.needles, city.log(), city.fleet().http)?;
+    let hlog = measured.hlog();
+    let report = report(scenario, seed, measured, (proof, leaked), command);
+    report.write(folder)?;
+    std::fs::write(folder.join("intervals.hlog"), hlog)?;
+    Ok((Finished { report, folder: folder.to_owned() }, city))
+}
+
+fn report(
+    scenario: &Scenario,
+    seed: u64,
+    measured: Measured,
+    (proof, leaked): (Proof, Vec<String>),
+    command: String,
+) -> Report {
+    let record = &measured.record;
+    let thresholds = assemble::thresholds(scenario, record);
+    let proof = assemble::proof(&measured, proof, leaked);
+    let unfinished = measured.unfinished.clone();
+    let verdict = Verdict::of(&proof, (&scenario.generator, &measured.generator), unfinished, &thresholds);
+    let run = Run {
+        started: jiff::Timestamp::from_millisecond(measured.started_ms.cast_signed())
+            .map(|moment| moment.to_string())
+            .unwrap_or_default(),
+        seconds: Curve::of(&scenario.stages).seconds(),
+        seed,
+        plan_sha256: hex::encode(Plan::new(scenario, seed).digest()),
+        command,
+        commit: commit(),
+        loadtest: env!("CARGO_PKG_VERSION").to_owned(),
+        gateway: measured.gateway,
+        machine: machine::this(),
+    };
+    Report {
+        version: REPORT_VERSION,
+        verdict,
+        run,
+        scenario: scenario.clone(),
+        generator: measured.generator,
+        total: assemble::total(scenario, record),
+        stages: assemble::stages(scenario, record),
+        series: assemble::series(scenario, record),
+        proof,
+        thresholds,
+        events: measured.events,
+        network: measured.network,
+        server: measured.server,
+    }
+}
+
+/// A new directory for a run's files, or the one that was named.
+pub(crate) fn folder(name: &str, place: &Place) -> anyhow::Result<PathBuf> {
+    let folder = match &place.out {
+        Some(out) => out.clone(),
+        None => Path::new(RUNS).join(format!("{name}-{}", clock::now_ms() / 1000)),
+    };
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    folder.canonicalize().with_context(|| format!("finding {}", folder.display()))
+}
+
+/// The commit of the sources that this runs in, if these are under version control.
+fn commit() -> Option<String> {
+    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
+    let output = described.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,198 @@
+//! What happens while people come, at its time and until its end: each event is one task, and says afterwards what came of it.
+
+use std::cell::RefCell;
+use std::process::Command;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use protocol::Colour;
+use tokio::task::spawn_blocking;
+
+use super::city::City;
+use super::post::Inbox;
+use super::shared::Shared;
+use crate::clock;
+use crate::fleet::Fleet;
+use crate::impair::{Conditions, Proxy};
+use crate::outcome::EventReport;
+use crate::scenario::{Event, What};
+use crate::tokens::Person;
+use crate::view::View;
+
+/// Days for which people who are turned red in a run stay so.
+const RED_DAYS: i64 = 14;
+
+/// What events are done to.
+pub(super) struct Stage {
+    pub(super) start: Instant,
+    /// Where gateways are killed and started; whoever does that holds it for as long as it takes.
+    pub(super) city: Arc<Mutex<City>>,
+    pub(super) fleet: Fleet,
+    pub(super) shared: Rc<Shared>,
+    pub(super) inboxes: Vec<Rc<Inbox>>,
+    pub(super) proxy: Option<Proxy>,
+    /// What the network does when nothing happens to it.
+    pub(super) network: Conditions,
+    /// Where it is said while it happens.
+    pub(super) view: Rc<RefCell<View>>,
+}
+
+impl Stage {
+    /// Lets the event happen: what came of it.
+    pub(super) async fn happen(self: Rc<Self>, event: Event) -> EventReport {
+        tokio::time::sleep_until(self.moment(event.at_s).into()).await;
+        let (what, from_s) = (words(&event), self.elapsed_s());
+        self.say(&format!("{from_s:.0} s: {what}"));
+        let outcome = match self.act(&event).await {
+            Ok(outcome) => outcome,
+            Err(error) => format!("failed: {error:#}"),
+        };
+        self.say(&format!("{:.0} s: {what}: {outcome}", self.elapsed_s()));
+        let to_s = event.for_s.map(|_| self.elapsed_s());
+        EventReport { from_s, to_s, what, outcome }
+    }
+
+    async fn act(&self, event: &Event) -> anyhow::Result<String> {
+        let over = self.moment(event.at_s + event.for_s.unwrap_or(0.0));
+        match event.what {
+            What::Carrier => self.carrier(event, over).await,
+            What::Kill => {
+                self.with_city(City::kill).await?;
+                tokio::time::sleep_until(over.into()).await;
+                let took = self.with_city(City::restart).await?;
+                Ok(format!("ready again {:.1} s after it was started", took.as_secs_f64()))
+            }
+            What::Terminate => {
+                let from = clock::now();
+                let status = self.with_city(City::terminate).await?;
+                let ended = clock::since(from).as_secs_f64();
+                ensure!(status.success(), "it ended with {status}");
+                tokio::time::sleep_until(over.into()).await;
+                let took = self.with_city(City::restart).await?.as_secs_f64();
+                Ok(format!("ended in good order after {ended:.1} s, ready {took:.1} s after it was started"))
+            }
+            What::FillDisk => {
+                let ballast = self.with_city(City::fill_disk).await?;
+                tokio::time::sleep_until(over.into()).await;
+                spawn_blocking(move || ballast.remove()).await??;
+                Ok("there is room again".to_owned())
+            }
+            What::Network => {
+                let conditions = event.network.context("an event without a network")?;
+                self.proxy()?.set(conditions);
+                if event.for_s.is_some() {
+                    tokio::time::sleep_until(over.into()).await;
+                    self.proxy()?.set(self.network);
+                    return Ok("the network is what it was".to_owned());
+                }
+                Ok("until the end".to_owned())
+            }
+            What::Rebind => {
+                self.proxy()?.rebind();
+                Ok("every device appears under another port".to_owned())
+            }
+            What::Disconnect => {
+                self.inboxes.iter().for_each(|inbox| inbox.disconnect());
+                Ok(format!("{} devices lost their connections", self.inboxes.len()))
+            }
+            What::Colours => self.colours(event.count.unwrap_or(0) as usize).await,
+        }
+    }
+
+    async fn carrier(&self, event: &Event, over: Instant) -> anyhow::Result<String> {
+        let (carrier, mode) = event.carrier.as_deref().zip(event.mode.as_deref()).context("no carrier")?;
+        let ms = event.ms.map(|ms| ms.to_string());
+        let mut words = vec!["carrier", "fault", carrier, mode];
+        words.extend(ms.iter().flat_map(|ms| ["--ms", ms.as_str()]));
+        self.command(&words, 0).await?;
+        if event.for_s.is_none() {
+            return Ok("until the end".to_owned());
+        }
+        tokio::time::sleep_until(over.into()).await;
+        self.command(&["carrier", "fault", carrier, "none"], 0).await?;
+        Ok("the carrier is well again".to_owned())
+    }
+
+    /// Two operators turn people red, one after another; a device looks for each until it is seen.
+    async fn colours(&self, count: usize) -> anyhow::Result<String> {
+        let people = self.shared.people.green(count);
+        let until = until()?;
+        for person in &people {
+            self.shared.model.ordered(*person, Colour::Red, clock::now());
+            if let Err(error) = self.turn_red(person, &until).await {
+                self.shared.model.refused(person.code);
+                return Err(error);
+            }
+            self.shared.model.done(person.code, clock::now());
+        }
+        Ok(format!("{} people turned red by two operators", people.len()))
+    }
+
+    async fn turn_red(&self, person: &Person, until: &str) -> anyhow::Result<()> {
+        let code = person.code.get().to_string();
+        self.command(&["cause", "add", "--code", &code, "--kind", "diagnosis", "--until", until], 2).await
+    }
+
+    /// Runs a command of the gateway's program on the city, signed by so many operators.
+    async fn command(&self, words: &[&str], operators: usize) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.fleet.binary);
+        command.args(words).arg("--data").arg(&self.fleet.data);
+        for key in self.fleet.operators.iter().take(operators) {
+            command.arg("--sign").arg(key);
+        }
+        let output = spawn_blocking(move || command.output()).await??;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        Ok(())
+    }
+
+    async fn with_city<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut City) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let city = Arc::clone(&self.city);
+        spawn_blocking(move || act(&mut city.lock().unwrap_or_else(PoisonError::into_inner))).await?
+    }
+
+    fn proxy(&self) -> anyhow::Result<&Proxy> {
+        self.proxy.as_ref().context("nothing stands between devices and gateway")
+    }
+
+    fn moment(&self, at_s: f64) -> Instant {
+        self.start + Duration::from_secs_f64(at_s)
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        clock::since(self.start).as_secs_f64()
+    }
+
+    fn say(&self, text: &str) {
+        self.view.borrow().say(text);
+    }
+}
+
+/// The day on which a red of today ends, in the city's calendar.
+fn until() -> anyhow::Result<String> {
+    let now = jiff::Timestamp::from_millisecond(clock::now_ms().cast_signed())?;
+    let day = jiff::tz::Offset::constant(8).to_datetime(now).date();
+    Ok(day.checked_add(jiff::Span::new().days(RED_DAYS))?.to_string())
+}
+
+fn words(event: &Event) -> String {
+    match event.what {
+        What::Carrier => {
+            let name = event.carrier.as_deref().unwrap_or_default();
+            format!("carrier {name} is {}", event.mode.as_deref().unwrap_or_default())
+        }
+        What::Kill => "the gateway is killed".to_owned(),
+        What::Terminate => "the gateway is told to end".to_owned(),
+        What::FillDisk => "the disk is full".to_owned(),
+        What::Network => "the network changes".to_owned(),
+        What::Rebind => "every device moves to another address".to_owned(),
+        What::Disconnect => "every device loses its connection".to_owned(),
+        What::Colours => format!("{} people are turned red", event.count.unwrap_or(0)),
+    }
+}

@@ -1,0 +1,61 @@
+//! The search for personal data where none may be: the gateway's log, its metrics, the report's own files. What is looked for is
+//! what this run used; what is found is said by place, never shown.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::figures;
+
+/// A log is read in pieces of this size; a needle across two of them is found as well.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// Where any of the needles stands, in words.
+pub(super) fn search(needles: &[String], log: Option<&Path>, metrics: SocketAddr) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    if let Some(log) = log
+        && holds(File::open(log)?, needles)?
+    {
+        found.push("the gateway's log".to_owned());
+    }
+    if let Ok((_, metrics)) = figures::get(metrics, "/metrics")
+        && holds(metrics.as_bytes(), needles)?
+    {
+        found.push("the gateway's metrics".to_owned());
+    }
+    Ok(found)
+}
+
+/// Whether any needle is in it.
+fn holds(mut text: impl Read, needles: &[String]) -> io::Result<bool> {
+    let longest = needles.iter().map(String::len).max().unwrap_or(0);
+    let mut piece = Vec::with_capacity(PIECE_BYTES + longest);
+    loop {
+        let read = text.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+        let hit = |needle: &String| piece.windows(needle.len()).any(|window| window == needle.as_bytes());
+        if needles.iter().filter(|needle| !needle.is_empty()).any(hit) {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        piece.drain(..piece.len().saturating_sub(longest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_needle_is_found_wherever_it_stands() {
+        let needles = ["16399990001".to_owned(), String::new()];
+        for at in [0, 5, PIECE_BYTES - 4, PIECE_BYTES, 2 * PIECE_BYTES - 11] {
+            let mut text = vec![b'1'; 2 * PIECE_BYTES];
+            assert!(!holds(&*text, &needles).unwrap());
+            text[at..at + 11].copy_from_slice(needles[0].as_bytes());
+            assert!(holds(&*text, &needles).unwrap(), "at {at}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A device that looks for changed colours: it verifies everybody whose new colour nobody has seen yet, again and again, so that the
+//! lag of a change does not depend on who happens to pass.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use protocol::RegionId;
+
+use super::shared::Shared;
+use crate::clock;
+use crate::device::{Device, DeviceError};
+
+/// Between two looks: the resolution of the lag.
+const EVERY: Duration = Duration::from_millis(5);
+/// People in one look.
+const LOOK_PEOPLE_MAX: usize = 128;
+/// How long after the last person came a colour may still be waited for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks until it is told that nothing changes any more and nothing is left to be seen, or its time is over.
+pub(super) async fn look(
+    mut device: Device,
+    region: RegionId,
+    shared: Rc<Shared>,
+    over: Rc<Cell<bool>>,
+) -> Result<Device, DeviceError> {
+    let mut give_up = None;
+    loop {
+        let mut unseen = shared.model.unseen();
+        unseen.truncate(LOOK_PEOPLE_MAX);
+        if over.get() {
+            let end = *give_up.get_or_insert(clock::now() + PATIENCE);
+            if unseen.is_empty() || clock::now() >= end {
+                return Ok(device);
+            }
+        }
+        if !unseen.is_empty() {
+            let scans: Vec<_> = unseen.into_iter().map(|person| shared.people.token(person)).collect();
+            let asked = clock::now();
+            let scanned = scans.iter().map(|scan| scan.scanned.clone()).collect();
+            let verdicts = device.verify(region, scanned).await?;
+            for (scan, verdict) in scans.iter().zip(verdicts) {
+                shared.model.judge(scan, verdict, asked, clock::now());
+            }
+        }
+        device.step_until(clock::now() + EVERY).await?;
+    }
+}

@@ -1,0 +1,299 @@
+//! The part of a run that is measured: devices and citizens come, things happen, everybody goes. All on one thread, but for the
+//! network between and the watch over the gateway.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use protocol::{RegionId, metric};
+use tokio::task::{JoinHandle, JoinSet, spawn_local};
+
+use super::assemble;
+use super::city::City;
+use super::drive::{Drive, Driven};
+use super::events::Stage;
+use super::figures::{self, Watch};
+use super::model::{Model, People};
+use super::post::{Inbox, Post, Posted};
+use super::shared::Shared;
+use super::{devices, probe};
+use crate::citizens::Citizens;
+use crate::clock;
+use crate::cpu::{self, Usage};
+use crate::device::{Device, DeviceError};
+use crate::fleet::Fleet;
+use crate::impair::{Conditions, Counts, Proxy};
+use crate::outcome::{EventReport, GeneratorReport, ServerSeries};
+use crate::proof::Claims;
+use crate::record::Record;
+use crate::scenario::{Kind, Scenario, What};
+use crate::tokens::Tokens;
+use crate::view::View;
+use crate::wire;
+
+/// How long the gateway is given to hear that its devices leave.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Between everybody's arrival and the first visit.
+const LEAD: Duration = Duration::from_millis(200);
+
+/// What is run.
+pub(super) struct Session<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) seed: u64,
+    pub(super) fleet: Fleet,
+}
+
+/// What was measured.
+pub(super) struct Measured {
+    pub(super) started_ms: u64,
+    pub(super) record: Record,
+    pub(super) generator: GeneratorReport,
+    pub(super) unfinished: Option<String>,
+    pub(super) claims: Claims,
+    pub(super) unacknowledged: u64,
+    pub(super) wrong: u64,
+    pub(super) stale: u64,
+    pub(super) lags: Vec<Duration>,
+    pub(super) unseen: u64,
+    pub(super) stopped: Vec<String>,
+    pub(super) events: Vec<EventReport>,
+    pub(super) network: Option<BTreeMap<String, u64>>,
+    pub(super) server: Vec<ServerSeries>,
+    pub(super) gateway: Option<String>,
+    /// Personal data that this run used and that may stand nowhere.
+    pub(super) needles: Vec<String>,
+}
+
+impl Measured {
+    /// The interval log.
+    pub(super) fn hlog(&self) -> Vec<u8> {
+        self.record.hlog(self.started_ms)
+    }
+}
+
+/// Everybody in place, before the first visit.
+struct Ready<'a> {
+    endpoint: quinn::Endpoint,
+    proxy: Option<Proxy>,
+    chosen: Vec<devices::Chosen<'a>>,
+    devices: Vec<Device>,
+    prober: Option<(Device, RegionId)>,
+    shared: Rc<Shared>,
+}
+
+/// What went on until the last one was gone.
+struct Gone {
+    started_ms: u64,
+    driven: Driven,
+    events: Vec<EventReport>,
+    posted: Vec<Posted>,
+    stopped: Vec<String>,
+    server: Vec<ServerSeries>,
+    network: Option<BTreeMap<String, u64>>,
+    /// The gateway's processor time and this thread's.
+    spent: (Option<Duration>, Option<Duration>),
+}
+
+impl Session<'_> {
+    /// Everything from connecting to leaving.
+    pub(super) async fn all(&self, city: &Arc<Mutex<City>>) -> anyhow::Result<Measured> {
+        let gateway = figures::get(self.fleet.http, "/metrics").ok();
+        let gateway = gateway.and_then(|(_, metrics)| figures::label(&metrics, metric::BUILD_INFO));
+        let ready = self.prepare().await?;
+        let (endpoint, shared) = (ready.endpoint.clone(), Rc::clone(&ready.shared));
+        let gone = self.go(ready, city).await?;
+        let claims = claims(&gone.posted);
+        let unacknowledged = gone.posted.iter().map(|one| one.device.state().unacknowledged() as u64).sum();
+        // Their connections end with them, and the gateway hears of it.
+        drop(gone.posted);
+        let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
+        let shared = Rc::into_inner(shared).context("somebody is still there")?;
+        let record = shared.record.into_inner();
+        let answered: u64 = Kind::ALL.iter().map(|kind| record.answered_ever(*kind)).sum();
+        let each_us = |spent: Option<Duration>| Some(spent?.as_secs_f64() * 1e6 / answered.max(1) as f64);
+        let generator = GeneratorReport {
+            late: assemble::quantiles(record.late_us()),
+            busy_share: gone.driven.busy_share,
+            gateway_us_each: each_us(gone.spent.0),
+            own_us_each: each_us(gone.spent.1),
+        };
+        let (lags, unseen) = shared.model.lags();
+        Ok(Measured {
+            started_ms: gone.started_ms,
+            record,
+            generator,
+            unfinished: gone.driven.unfinished,
+            claims,
+            unacknowledged,
+            wrong: shared.model.wrong(),
+            stale: shared.model.stale(),
+            lags,
+            unseen,
+            stopped: gone.stopped,
+            events: gone.events,
+            network: gone.network,
+            server: gone.server,
+            gateway,
+            needles: shared.citizens.map(|citizens| citizens.canaries()).unwrap_or_default(),
+        })
+    }
+
+    /// Connects everybody, signs everybody in.
+    async fn prepare(&self) -> anyhow::Result<Ready<'_>> {
+        let mut fleet = self.fleet.clone();
+        let proxy = self.proxy()?;
+        if let Some(proxy) = &proxy {
+            fleet.quic = vec![proxy.address()];
+        }
+        let citizens = self.citizens().await?;
+        let endpoint = wire::endpoint(fleet.quic[0]).context("opening a UDP socket")?;
+        let (chosen, left) = devices::choose(&self.fleet, self.scenario)?;
+        let rows: Vec<_> = chosen.iter().map(|(row, _)| *row).collect();
+        let devices = devices::connect(&endpoint, &fleet, &rows).await?;
+        let prober = match left.filter(|_| self.has(What::Colours)) {
+            Some(row) => {
+                let device = devices::connect(&endpoint, &fleet, &[row]).await?.pop();
+                let region = row.places().next().map(|(_, region)| region);
+                device.zip(region)
+            }
+            None => None,
+        };
+        ensure!(
+            prober.is_some() || !self.has(What::Colours),
+            "no device is left over to look for changed colours: start the city with one gate more"
+        );
+        let shared = Rc::new(Shared {
+            retry: self.scenario.retry.clone(),
+            people: People::new(&self.fleet, Tokens::load(&self.fleet)?),
+            model: Model::default(),
+            record: RefCell::new(Record::new(self.scenario)),
+            citizens,
+            waiting: Cell::new(0),
+        });
+        Ok(Ready { endpoint, proxy, chosen, devices, prober, shared })
+    }
+
+    /// Lets everybody come and everything happen, and waits until nobody is left.
+    async fn go(&self, ready: Ready<'_>, city: &Arc<Mutex<City>>) -> anyhow::Result<Gone> {
+        let Ready { proxy, chosen, devices, prober, shared, .. } = ready;
+        let (started_ms, start) = (clock::now_ms() + LEAD.as_millis() as u64, clock::now() + LEAD);
+        let quic = self.fleet.quic[0];
+        let watch = Watch::start(self.fleet.http, quic, start)?;
+        let inboxes: Vec<Rc<Inbox>> = chosen.iter().map(|_| Rc::default()).collect();
+        let mut posts = JoinSet::new();
+        for ((device, (row, habits)), inbox) in devices.into_iter().zip(&chosen).zip(&inboxes) {
+            posts.spawn_local(Post::new(device, row.places().collect(), habits, &shared, inbox).run());
+        }
+        let over = Rc::new(Cell::new(false));
+        let prober = prober.map(|(device, region)| {
+            spawn_local(probe::look(device, region, Rc::clone(&shared), Rc::clone(&over)))
+        });
+        let view = Rc::new(RefCell::new(View::start(self.scenario)));
+        let stage = Rc::new(Stage {
+            start,
+            city: Arc::clone(city),
+            fleet: self.fleet.clone(),
+            shared: Rc::clone(&shared),
+            inboxes: inboxes.clone(),
+            proxy,
+            network: self.scenario.network,
+            view: Rc::clone(&view),
+        });
+        let before = (Usage::of_port(quic), own_usage());
+        let drive = Drive { scenario: self.scenario, seed: self.seed, shared, inboxes, start };
+        let (driven, events) = tokio::join!(drive.all(&view), happen(&stage, self.scenario));
+        let (driven, events) = (driven?, events?);
+        let mut posted = Vec::new();
+        while let Some(post) = posts.join_next().await {
+            posted.push(post.context("a post's task")?);
+        }
+        over.set(true);
+        let mut stopped = probed(prober).await;
+        stopped.extend(posted.iter().filter_map(why_stopped));
+        let spent = (since(before.0, Usage::of_port(quic)), since(before.1, own_usage()));
+        let stage = Rc::into_inner(stage).context("an event still goes on")?;
+        let network = stage.proxy.map(Proxy::end).map(|counts| by_name(&counts));
+        Ok(Gone { started_ms, driven, events, posted, stopped, server: watch.end(), network, spent })
+    }
+
+    /// What stands between devices and gateway, if the scenario wants anything there.
+    fn proxy(&self) -> anyhow::Result<Option<Proxy>> {
+        let wanted = self.scenario.network != Conditions::default()
+            || self.has(What::Network)
+            || self.has(What::Rebind);
+        let start = || Proxy::start(self.fleet.quic[0], self.seed, self.scenario.network);
+        Ok(wanted.then(start).transpose().context("starting the network between")?)
+    }
+
+    async fn citizens(&self) -> anyhow::Result<Option<Citizens>> {
+        let population = &self.scenario.population;
+        let visits = Kind::ALL.iter().any(|kind| !kind.of_devices() && self.scenario.mix.share(*kind) > 0.0);
+        if !visits && population.signed_in == 0 && population.receipts == 0 {
+            return Ok(None);
+        }
+        let say = |text: &str| eprintln!("{text}");
+        let (people, receipts) = (population.signed_in, population.receipts);
+        Citizens::prepare(&self.fleet, people, receipts, self.seed, &say).await.map(Some)
+    }
+
+    fn has(&self, what: What) -> bool {
+        self.scenario.events.iter().any(|event| event.what == what)
+    }
+}
+
+async fn happen(stage: &Rc<Stage>, scenario: &Scenario) -> anyhow::Result<Vec<EventReport>> {
+    let mut happening = JoinSet::new();
+    for event in &scenario.events {
+        happening.spawn_local(Rc::clone(stage).happen(event.clone()));
+    }
+    let mut events = Vec::new();
+    while let Some(event) = happening.join_next().await {
+        events.push(event.context("an event's task")?);
+    }
+    events.sort_by(|one, other| one.from_s.total_cmp(&other.from_s));
+    Ok(events)
+}
+
+async fn probed(prober: Option<JoinHandle<Result<Device, DeviceError>>>) -> Vec<String> {
+    let Some(prober) = prober else { return Vec::new() };
+    match prober.await {
+        Ok(Ok(_)) => Vec::new(),
+        Ok(Err(error)) => vec![format!("the device that looks for colours: {error}")],
+        Err(_) => vec!["the device that looks for colours panicked".to_owned()],
+    }
+}
+
+/// What the devices hold acknowledgements for.
+fn claims(posted: &[Posted]) -> Claims {
+    let claim = |one: &Posted| ((one.device.id(), one.device.state().epoch()), one.claim.clone());
+    Claims(posted.iter().map(claim).collect())
+}
+
+fn why_stopped(posted: &Posted) -> Option<String> {
+    posted.error.as_ref().map(|error| format!("device {} stopped: {error}", posted.device.id()))
+}
+
+fn own_usage() -> Option<Usage> {
+    cpu::this_thread().and_then(Usage::of_thread)
+}
+
+/// Processor time in between; nothing if the process was started again.
+fn since(before: Option<Usage>, after: Option<Usage>) -> Option<Duration> {
+    after?.since(&before?)
+}
+
+fn by_name(counts: &Counts) -> BTreeMap<String, u64> {
+    let all = [
+        ("passed", counts.passed),
+        ("dropped", counts.dropped),
+        ("duplicated", counts.duplicated),
+        ("corrupted", counts.corrupted),
+        ("reordered", counts.reordered),
+        ("refused", counts.refused),
+        ("rebinds", counts.rebinds),
+    ];
+    all.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
