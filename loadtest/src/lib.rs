@@ -15,6 +15,7 @@ pub mod floor;
 mod gauge;
 pub mod hlog;
 pub mod impair;
+pub mod limit;
 pub mod outcome;
 pub mod pace;
 pub mod pages;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::task::LocalSet;
 
 use crate::clock;
@@ -13,7 +13,7 @@ use crate::outcome::{REPORT_VERSION, Report, Run, Verdict};
 use crate::plan::Plan;
 use crate::proof::{self, Proof};
 use crate::scenario::curve::Curve;
-use crate::scenario::{self, Scenario, What};
+use crate::scenario::{self, SHIPPED, Scenario, What};
 
 mod assemble;
 mod city;
@@ -31,7 +31,8 @@ mod probe;
 mod session;
 mod shared;
 
-use city::{City, Wanted};
+pub(crate) use city::City;
+use city::Wanted;
 use session::{Measured, Session};
 
 /// Where runs go if nobody says.
@@ -40,7 +41,7 @@ const RUNS: &str = "changtong-runs";
 /// What to run, and where.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// A scenario's name (`loadtest list`), or a file's path
+    /// A scenario's name (`loadtest list`), or a path with a / in it
     pub scenario: String,
     /// Where and how
     #[command(flatten)]
@@ -89,6 +90,18 @@ pub fn run(options: &Options) -> anyhow::Result<Finished> {
         }
     }
     of_scenario(&scenario, &options.place, command)
+}
+
+/// Runs a drill that comes with the program.
+///
+/// # Errors
+/// There is no such drill, or it cannot be run.
+pub fn drill(name: &str, place: &Place) -> anyhow::Result<Finished> {
+    let drills = || SHIPPED.iter().filter(|shipped| shipped.drill).map(|shipped| shipped.name);
+    if !drills().any(|drill| drill == name) {
+        bail!("there is no drill called {name:?}; there are {}", drills().collect::<Vec<_>>().join(", "));
+    }
+    of_scenario(&scenario::load(name)?, place, format!("loadtest drill {name} --seed {}", place.seed))
 }
 
 /// Runs a scenario that was read already; `command` repeats it.

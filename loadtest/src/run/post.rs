@@ -7,9 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use protocol::message::{Answer, Bounded, Request, Verify};
-use protocol::{
-    Advice, Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId, Verdict,
-};
+use protocol::{Advice, Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId, Verdict};
 use tokio::sync::Notify;
 
 use super::crowd::Crowd;

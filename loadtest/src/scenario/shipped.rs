@@ -24,4 +24,22 @@ macro_rules! shipped {
 
 shipped! {
     "scenarios" / "steady": false,
+    "scenarios" / "morning-rush": false,
+    "scenarios" / "rule-change-step": false,
+    "scenarios" / "reconnect-storm": false,
+    "scenarios" / "slow-carrier": false,
+    "scenarios" / "gateway-crash": false,
+    "scenarios" / "soak": false,
+    "scenarios" / "xian-2021-12-20": false,
+    "scenarios" / "guangdong-2022-01-10": false,
+    "scenarios" / "hainan-2022-04-06": false,
+    "drills" / "kill": true,
+    "drills" / "restart": true,
+    "drills" / "disk-full": true,
+    "drills" / "carriers": true,
+    "drills" / "bad-network": true,
+    "drills" / "partition": true,
+    "drills" / "rebind": true,
+    "drills" / "reconnect": true,
+    "drills" / "colours": true,
 }
