@@ -13,6 +13,9 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 
 use crate::clock;
 
+/// The interval log's name in a run's folder.
+pub const INTERVALS_FILE: &str = "intervals.hlog";
+
 /// Why a log can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("reading an interval log: entry {entry} {text}")]

@@ -8,6 +8,8 @@
 pub mod backoff;
 pub mod citizens;
 pub mod clock;
+pub mod command;
+pub mod compare;
 pub mod cpu;
 pub mod device;
 pub mod fleet;

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::scenario::{Kind, Scenario, Threshold};
 
+mod file;
+pub mod schema;
 mod verdict;
 
+pub use file::{REPORT_FILE, ReportError};
 pub use verdict::{Exit, Verdict};
 
 /// The layout of the report.
@@ -45,13 +48,6 @@ pub struct Report {
     pub network: Option<BTreeMap<String, u64>>,
     /// The gateway's own figures, by name, interval by interval.
     pub server: Vec<ServerSeries>,
-}
-
-impl Report {
-    /// Writes `report.json` into that folder.
-    pub fn write(&self, folder: &std::path::Path) -> std::io::Result<()> {
-        std::fs::write(folder.join("report.json"), serde_json::to_vec_pretty(self)?)
-    }
 }
 
 /// What ran, where.

@@ -1,19 +1,22 @@
 //! What a run has to say at its end, as a table for people. The only place that writes to standard output.
 #![allow(clippy::print_stdout, reason = "this is the output module")]
 
-use std::path::Path;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use protocol::Colour;
 
 use crate::floor::{self, Figures, Round};
-use crate::limit::{Limit, Step};
-use crate::outcome::Exit;
+use crate::outcome;
 use crate::pages::{self, Target};
-use crate::plan::Plan;
 use crate::quick::{self, Outcome};
-use crate::scenario::Shipped;
+
+pub mod compare;
+pub mod html;
+pub mod limit;
+pub mod plan;
+pub mod scenario;
+mod words;
 
 /// Prints what [`quick::run`] found.
 pub fn quick(options: &quick::Options, outcome: &Outcome) {
@@ -62,61 +65,6 @@ pub fn quick(options: &quick::Options, outcome: &Outcome) {
     println!("{} lost, {} doubled", proof.lost, proof.doubled);
     if proof.disordered + proof.altered + proof.invented > 0 {
         println!("{} out of order, {} altered, {} invented", proof.disordered, proof.altered, proof.invented);
-    }
-}
-
-/// Prints one rate that was tried.
-pub fn limit_step(step: &Step) {
-    let [verify, punch] = step.p99_ms;
-    let busy = step.generator_busy.map_or_else(|| "-".to_owned(), |busy| format!("{:.0} %", busy * 100.0));
-    let held = if step.exit == Exit::Pass { "held" } else { "broke" };
-    println!(
-        "  {:>9.0}/s {held:<6}{:>9.0}/s answered   p99 {verify:.1} / {punch:.1} ms   gateway {} µs each, generator {busy} busy",
-        step.rate,
-        step.answered,
-        step.gateway_us_each.map_or_else(|| "-".to_owned(), |each| format!("{each:.1}")),
-    );
-    step.reasons.iter().for_each(|reason| println!("  {:>18}{reason}", ""));
-}
-
-/// Prints what a search for the limit found.
-pub fn limit(limit: &Limit, folder: &Path) {
-    println!();
-    match (limit.holds, limit.breaks) {
-        (Some(holds), Some(breaks)) => println!("{holds:.0} people a second hold, {breaks:.0} do not"),
-        (Some(holds), None) => println!("{holds:.0} people a second hold, and no limit was found"),
-        (None, _) => println!("no rate holds"),
-    }
-    limit.why.iter().for_each(|reason| println!("  {reason}"));
-    if limit.generator {
-        println!("  that is the generator's limit on this machine: the gateway's own lies higher");
-    }
-    println!("  {}", folder.join("limit.json").display());
-}
-
-/// Prints every visit of a plan.
-///
-/// # Errors
-/// Standard output is closed.
-pub fn plan(plan: Plan) -> anyhow::Result<()> {
-    let mut out = csv::Writer::from_writer(std::io::stdout().lock());
-    out.write_record(["at_ns", "stage", "kind", "post", "person", "luck"])?;
-    for visit in plan {
-        let numbers = [u128::from(visit.stage), u128::from(visit.post), u128::from(visit.person)];
-        let [stage, post, person] = numbers.map(|number| number.to_string());
-        let (at, luck) = (visit.at.as_nanos().to_string(), visit.luck.to_string());
-        out.write_record([&*at, &*stage, visit.kind.name(), &*post, &*person, &*luck])?;
-    }
-    out.flush()?;
-    Ok(())
-}
-
-/// Prints the scenarios that come with the program.
-pub fn list(shipped: &[Shipped]) {
-    for one in shipped {
-        let about = crate::scenario::load(one.name).map(|scenario| scenario.about).unwrap_or_default();
-        let name = if one.drill { format!("drill {}", one.name) } else { format!("run {}", one.name) };
-        row(&name, &about);
     }
 }
 
@@ -199,6 +147,11 @@ pub fn pages(options: &pages::Options, rounds: &[pages::Round]) {
             ratio("p99, of the file's", of_floor(|one| one.latency_ms[1]));
         }
     }
+}
+
+/// Prints the JSON schema of a run's report.
+pub fn schema() {
+    print!("{}", outcome::schema::text());
 }
 
 fn figures(number: &str, peer: &str, one: &Figures) {

@@ -9,9 +9,11 @@ use anyhow::{Context, bail};
 use tokio::task::LocalSet;
 
 use crate::clock;
+use crate::hlog::INTERVALS_FILE;
 use crate::outcome::{REPORT_VERSION, Report, Run, Verdict};
 use crate::plan::Plan;
 use crate::proof::{self, Proof};
+use crate::report::html;
 use crate::scenario::curve::Curve;
 use crate::scenario::{self, SHIPPED, Scenario, What};
 
@@ -73,8 +75,8 @@ pub struct Place {
 pub struct Finished {
     /// What came out.
     pub report: Report,
-    /// Where its files are.
-    pub folder: PathBuf,
+    /// Its files, for people first.
+    pub files: Vec<PathBuf>,
 }
 
 /// Runs a scenario to its end.
@@ -149,9 +151,16 @@ pub(crate) fn in_city(
     let leaked = privacy::search(&measured.needles, city.log(), city.fleet().http)?;
     let hlog = measured.hlog();
     let report = report(scenario, seed, measured, (proof, leaked), command);
-    report.write(folder)?;
-    std::fs::write(folder.join("intervals.hlog"), hlog)?;
-    Ok((Finished { report, folder: folder.to_owned() }, city))
+    let files = write(&report, &hlog, folder)?;
+    Ok((Finished { report, files }, city))
+}
+
+fn write(report: &Report, hlog: &[u8], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let intervals = folder.join(INTERVALS_FILE);
+    html::write(report, folder).context("writing the page")?;
+    let json = report.write(folder)?;
+    std::fs::write(&intervals, hlog).with_context(|| format!("writing {}", intervals.display()))?;
+    Ok(vec![folder.join(html::PAGE_FILE), json, intervals])
 }
 
 fn report(

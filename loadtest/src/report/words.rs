@@ -1,0 +1,209 @@
+//! The words and figures that the forms of a run's report share: what a verdict means for a person who has to decide, what broke
+//! first, how numbers are written. What is shown where is decided by those forms.
+
+use crate::outcome::{Exit, IntervalReport, Report, ThresholdReport};
+use crate::scenario::{Figure, Kind};
+
+/// The verdict in a few words.
+pub(crate) fn headline(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Pass => "Monday holds",
+        Exit::Threshold => "Monday would be too slow",
+        Exit::Invalid => "This run says nothing about Monday",
+        Exit::Correctness => "Monday does not hold: a promise was broken",
+    }
+}
+
+/// What to make of it.
+pub(crate) fn meaning(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Pass => {
+            "Every threshold held, and the record agrees with what every device holds. Have a quiet weekend."
+        }
+        Exit::Threshold => {
+            "Nothing was lost and no answer was wrong, but people would wait too long or leave."
+        }
+        Exit::Invalid => {
+            "The generator or the run itself was at fault, not the gateway. Repair that and run again before deciding."
+        }
+        Exit::Correctness => {
+            "What devices were told and what is recorded differ, or data went where it must not. Speed does not matter here."
+        }
+    }
+}
+
+/// A figure in words.
+pub(crate) fn figure(figure: Figure) -> &'static str {
+    match figure {
+        Figure::P50Ms => "latency p50, ms",
+        Figure::P99Ms => "latency p99, ms",
+        Figure::P999Ms => "latency p99.9, ms",
+        Figure::ServiceP50Ms => "service p50, ms",
+        Figure::ServiceP99Ms => "service p99, ms",
+        Figure::AnsweredShare => "share answered",
+        Figure::AnsweredRate => "answered a second",
+    }
+}
+
+/// What a threshold wants.
+pub(crate) fn wanted(one: &ThresholdReport) -> String {
+    match (one.threshold.max, one.threshold.min) {
+        (Some(max), Some(min)) => format!("{} to {}", number(min), number(max)),
+        (Some(max), None) => format!("at most {}", number(max)),
+        (None, Some(min)) => format!("at least {}", number(min)),
+        (None, None) => "anything".to_owned(),
+    }
+}
+
+/// What a threshold measured.
+pub(crate) fn measured(one: &ThresholdReport) -> String {
+    one.measured.map_or_else(|| "nothing".to_owned(), number)
+}
+
+/// A count with its thousands apart.
+pub(crate) fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number with as many digits as help: three that count, no more than three after the point.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    if size >= 1000.0 {
+        let sign = if value < 0.0 { "−" } else { "" };
+        return format!("{sign}{}", count(size.round() as u64));
+    }
+    let digits = if size >= 100.0 {
+        0
+    } else if size >= 10.0 {
+        1
+    } else if size >= 1.0 {
+        2
+    } else {
+        3
+    };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A moment or a length: `48 s`, `5 min`, `5 min 30 s`, `1 h 20 min`.
+pub(crate) fn time(seconds: f64) -> String {
+    if seconds < 60.0 {
+        return format!("{} s", number(seconds));
+    }
+    let whole = seconds.round() as u64;
+    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
+    match (hours, minutes, rest) {
+        (0, minutes, 0) => format!("{minutes} min"),
+        (0, minutes, rest) => format!("{minutes} min {rest} s"),
+        (hours, 0, _) => format!("{hours} h"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// Bytes in the unit that fits.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let power = (bytes.ilog2() / 10).min(4);
+    format!("{:.1} {}", bytes as f64 / f64::from(power * 10).exp2(), UNITS[power as usize - 1])
+}
+
+/// What broke first in time, as far as intervals show it, with its stage and what had happened before.
+pub(crate) fn first_break(report: &Report) -> Option<String> {
+    let broken = report.thresholds.iter().filter(|one| !one.holds);
+    let (at_s, what) =
+        broken.filter_map(|one| since(report, one)).min_by(|one, other| one.0.total_cmp(&other.0))?;
+    let stage = stage_at(report, at_s).map(|stage| format!(", in stage {stage}")).unwrap_or_default();
+    let before = report.events.iter().filter(|event| event.from_s <= at_s);
+    let before = before.max_by(|one, other| one.from_s.total_cmp(&other.from_s));
+    let before = before.map(|event| format!(", after “{}” at {}", event.what, time(event.from_s)));
+    Some(format!("{what} at {}{stage}{}", time(at_s), before.unwrap_or_default()))
+}
+
+/// The first interval that alone would break the threshold.
+fn since(report: &Report, one: &ThresholdReport) -> Option<(f64, String)> {
+    let threshold = &one.threshold;
+    let counts = |at_s: f64| {
+        let stage = report.stages.iter().find(|stage| stage.from_s < at_s && at_s <= stage.to_s);
+        stage.is_some_and(|stage| threshold.stage.as_ref().map_or(!stage.warm_up, |name| *name == stage.name))
+    };
+    let kind = threshold.of;
+    let over = |value: Option<f64>| value.zip(threshold.max).is_some_and(|(value, max)| value > max);
+    let (breaks, what): (fn(&IntervalReport) -> Option<f64>, _) = match threshold.figure {
+        Figure::P50Ms => (|point| point.p50_ms, format!("{}: p50 passed", kind.name())),
+        Figure::P99Ms => (|point| point.p99_ms, format!("{}: p99 passed", kind.name())),
+        Figure::AnsweredShare => {
+            let point = report.series.iter().filter(|point| counts(point.at_s));
+            let at =
+                point.filter(|point| of(point, kind).is_some_and(|one| one.failed > 0)).map(|one| one.at_s);
+            return Some((
+                at.min_by(f64::total_cmp)?,
+                format!("{}: people left without an answer", kind.name()),
+            ));
+        }
+        Figure::P999Ms | Figure::ServiceP50Ms | Figure::ServiceP99Ms | Figure::AnsweredRate => return None,
+    };
+    let mut points = report.series.iter().filter(|point| counts(point.at_s));
+    let point = points.find(|point| over(of(point, kind).and_then(breaks)))?;
+    Some((point.at_s, format!("{what} {} ms", number(threshold.max?))))
+}
+
+fn of(point: &crate::outcome::PointReport, kind: Kind) -> Option<&IntervalReport> {
+    point.kinds.get(&kind)
+}
+
+/// The name of the stage at that moment.
+pub(crate) fn stage_at(report: &Report, at_s: f64) -> Option<&str> {
+    let stage = report.stages.iter().find(|stage| stage.from_s < at_s && at_s <= stage.to_s)?;
+    Some(&stage.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_as_many_digits_as_help() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.1234, "0.123"),
+            (1.0, "1"),
+            (2.345, "2.35"),
+            (12.34, "12.3"),
+            (250.0, "250"),
+            (999.4, "999"),
+            (1234.5, "1,235"),
+            (-5.5, "-5.5"),
+            (f64::NAN, "–"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count(100), "100");
+    }
+
+    #[test]
+    fn times_and_sizes_read_as_people_say_them() {
+        for (seconds, text) in
+            [(0.5, "0.5 s"), (48.0, "48 s"), (300.0, "5 min"), (330.0, "5 min 30 s"), (4800.0, "1 h 20 min")]
+        {
+            assert_eq!(time(seconds), text);
+        }
+        for (size, text) in [(5, "5 bytes"), (2048, "2.0 KiB"), (8 << 30, "8.0 GiB")] {
+            assert_eq!(bytes(size), text);
+        }
+    }
+}
