@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use loadtest::{floor, pages, quick, report};
+use loadtest::{floor, pages, peers, quick, report};
 
 /// Simulated checkpoint devices for Changtong Gateway.
 #[derive(Parser)]
@@ -15,6 +15,8 @@ enum Command {
     Floor(floor::Options),
     /// Load a citizen's pages and a static file of the running development city, in turns, and print the ratios
     Pages(pages::Options),
+    /// Run the running development city, raw QUIC, Redis, NATS and PostgreSQL under the same load, in turns, and compare
+    Peers(peers::Options),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,11 @@ fn run(command: Command) -> anyhow::Result<bool> {
             let rounds = pages::run(&options)?;
             report::pages(&options, &rounds);
             rounds.iter().all(pages::Round::is_good)
+        }
+        Command::Peers(options) => {
+            let outcome = peers::run(&options)?;
+            report::peers(&options, &outcome);
+            true
         }
     })
 }

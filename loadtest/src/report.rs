@@ -10,6 +10,10 @@ use crate::floor::{self, Figures, Round};
 use crate::pages::{self, Target};
 use crate::quick::{self, Outcome};
 
+mod peers;
+
+pub use peers::{json, markdown, peers, table};
+
 /// Prints what [`quick::run`] found.
 pub fn quick(options: &quick::Options, outcome: &Outcome) {
     let Outcome { tally, counts, proof, .. } = outcome;
