@@ -136,7 +136,7 @@ fn pin(gateway: Option<u32>, echo: Option<u32>) -> anyhow::Result<Vec<cpu::Pinne
 pub(crate) struct Echo {
     endpoint: quinn::Endpoint,
     pub(crate) thread: Option<u32>,
-    join: JoinHandle<()>,
+    join: Option<JoinHandle<()>>,
 }
 
 impl Echo {
@@ -159,16 +159,26 @@ impl Echo {
             }
         })?;
         let (endpoint, thread) = receive.recv().context("the echo's thread ended")??;
-        Ok(Self { endpoint, thread, join })
+        Ok(Self { endpoint, thread, join: Some(join) })
     }
 
     pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.endpoint.local_addr()?)
     }
 
-    pub(crate) fn end(self) -> anyhow::Result<()> {
+    fn end(mut self) -> anyhow::Result<()> {
+        self.close().map_err(|_| anyhow::anyhow!("the echo's thread panicked"))
+    }
+
+    fn close(&mut self) -> std::thread::Result<()> {
         self.endpoint.close(0u32.into(), b"");
-        self.join.join().map_err(|_| anyhow::anyhow!("the echo's thread panicked"))
+        self.join.take().map_or(Ok(()), JoinHandle::join)
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.close();
     }
 }
 

@@ -266,31 +266,44 @@ async fn measure(
 ) -> anyhow::Result<(Vec<Measured>, BTreeMap<Peer, Kept>)> {
     let gateway = Usage::of_port(setup.fleet.quic[0]).map(|usage| usage.process);
     let this_thread = cpu::this_thread().context("no /proc")?;
-    let mut pinned = Vec::new();
     // What is started by a thread on one core stays there, with all its threads and processes.
-    let starting = if options.pin { Some(cpu::Pinned::to(this_thread, CORES[0])?) } else { None };
-    let bench = Bench::start(options, setup, programs, gateway).await;
-    starting.into_iter().for_each(cpu::Pinned::release);
-    let mut bench = bench?;
+    let mut pins = Pins::default();
+    if options.pin {
+        pins.put(&[this_thread], CORES[0])?;
+    }
+    let mut bench = Bench::start(options, setup, programs, gateway).await?;
     if options.pin {
         let gateway = gateway.context("no process of ours has the gateway's port open")?;
-        for thread in cpu::threads(gateway) {
-            pinned.push(cpu::Pinned::to(thread, CORES[0])?);
-        }
-        pinned.push(cpu::Pinned::to(this_thread, CORES[1])?);
+        pins.put(&cpu::threads(gateway), CORES[0])?;
+        pins.put(&[this_thread], CORES[1])?;
     }
-    let measured = bench.shapes().await;
-    pinned.into_iter().for_each(cpu::Pinned::release);
-    let kept = match &measured {
-        Ok(_) => bench.kept().await,
-        Err(_) => Ok(BTreeMap::new()),
-    };
-    bench.end()?;
-    let (measured, kept) = (measured?, kept?);
+    let measured = bench.shapes().await?;
+    let kept = bench.kept().await?;
     for (peer, Kept { answered, held }) in &kept {
         ensure!(held >= answered, "{} answered {answered} punches and holds {held}", peer.name());
     }
     Ok((measured, kept))
+}
+
+/// Threads that are kept on a core until this goes, whatever comes.
+#[derive(Default)]
+struct Pins(Vec<cpu::Pinned>);
+
+impl Pins {
+    fn put(&mut self, threads: &[u32], core: usize) -> anyhow::Result<()> {
+        for thread in threads {
+            let pinned = cpu::Pinned::to(*thread, core).with_context(|| format!("pinning to core {core}"))?;
+            self.0.push(pinned);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        // The last first: a thread that was moved twice ends where it was before.
+        self.0.drain(..).rev().for_each(cpu::Pinned::release);
+    }
 }
 
 fn program(peer: Peer, fleet: &Fleet) -> anyhow::Result<Program> {

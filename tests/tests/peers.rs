@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use loadtest::peers::{self, Options, Peer};
@@ -26,8 +27,7 @@ fn options(city: &City, scratch: &Path, only: &[Peer]) -> Options {
 
 /// A folder that PostgreSQL's user may pass through.
 fn scratch() -> tempfile::TempDir {
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    tempfile::Builder::new().permissions(mode).tempdir().expect("a folder")
+    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().expect("a folder")
 }
 
 /// Programs whose command line names the folder.
@@ -90,16 +90,13 @@ fn every_peer_works_and_holds_what_it_answered_and_leaves_nothing_behind() {
 fn a_peer_that_cannot_start_ends_the_run_and_leaves_nothing_behind() {
     let city = City::start(100, 4);
     let scratch = scratch();
-    let mut options = options(&city, scratch.path(), &[Peer::Redis, Peer::Nats]);
-    // NATS, which starts first, is ended when Redis finds a key that is none.
-    let fleet = city.fleet();
-    let key = fs::read(&fleet.server_key).expect("the key");
-    fs::write(&fleet.server_key, "no key").expect("writing it");
-    let error = format!("{:#}", peers::run(&options).expect_err("no key"));
-    assert!(error.contains("starting Redis"), "{error}");
+    // Redis runs already when PostgreSQL's user finds the way closed.
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o700)).expect("closing it");
+    let mut options = options(&city, scratch.path(), &[Peer::Redis, Peer::Postgres]);
+    let error = format!("{:#}", peers::run(&options).expect_err("a closed folder"));
+    assert!(error.contains("starting PostgreSQL"), "{error}");
     assert_eq!(processes_of(scratch.path()), Vec::<String>::new());
     assert_eq!(fs::read_dir(scratch.path()).expect("the folder").count(), 0, "files are left");
-    fs::write(&fleet.server_key, key).expect("writing it");
 
     options.shapes = vec!["1000x1".parse().expect("a shape")];
     let error = format!("{:#}", peers::run(&options).expect_err("too few gates"));

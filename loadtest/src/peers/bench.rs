@@ -86,7 +86,7 @@ impl Running {
     }
 }
 
-/// All peers of a run.
+/// All peers of a run. They end with it.
 pub(super) struct Bench<'a> {
     options: &'a Options,
     setup: Setup<'a>,
@@ -194,17 +194,6 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(kept)
-    }
-
-    /// Ends all.
-    pub(super) fn end(self) -> anyhow::Result<()> {
-        for (_, running) in self.running {
-            match running {
-                Running::Echo(echo) => echo.end()?,
-                Running::Gateway(_) | Running::Redis(_) | Running::Nats(_) | Running::Postgres(_) => {}
-            }
-        }
-        Ok(())
     }
 }
 

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use crate::peers::{Figures, Measured, Options, Outcome, Peer, Spread, thousands};
 
 /// What stands under a table, so that no figure says more than it does.
-const NOTES: [&str; 3] = [
+const NOTES: [&str; 4] = [
     "Median of the rounds (lowest to highest); ratios are of turns in the same round. All on loopback, TLS 1.3 with certificates \
      on both sides, files on the same disk.",
-    "Latency is a frame's, from sending it to its last answer. With a frame under way on each connection, the more punches a \
-     second, the shorter.",
+    "Latency is a frame's, from sending it to its last answer.",
+    "A development city has few devices that may send large batches: the frames of the gateway and the echo are spread over those.",
     "PostgreSQL's connections are few, as behind a pool; frames wait for one.",
 ];
 
@@ -35,7 +35,7 @@ pub fn table(options: &Options, outcome: &Outcome) -> String {
         let _ = writeln!(text, "\n  {}", shape(measured));
         let _ = writeln!(
             text,
-            "  {:<16}{:>32}{:>16}{:>11}{:>11}{:>7}  {:<24}{:<6}gateway ÷ it",
+            "  {:<16}{:>36}{:>16}{:>11}{:>11}{:>7}  {:<26}{:<5}gateway ÷ it",
             "",
             "punches/s",
             "p50 / p99 ms",
@@ -50,7 +50,7 @@ pub fn table(options: &Options, outcome: &Outcome) -> String {
             let ratio = if peer == Peer::Gateway { "-".to_owned() } else { ratio(measured.ratio(peer)) };
             let _ = writeln!(
                 text,
-                "  {:<16}{:>32}{:>16}{:>11}{:>11}{:>7}  {:<24}{:<6}{ratio}",
+                "  {:<16}{:>36}{:>16}{:>11}{:>11}{:>7}  {:<26}{:<5}{ratio}",
                 peer.name(),
                 rate(per_second),
                 latency(measured, peer),
