@@ -21,8 +21,8 @@ use crate::cpu::{self, Usage};
 use crate::floor::Echo;
 use crate::gauge::Gauge;
 
-/// The first part of a turn is not counted.
-const WARM_UP: Duration = Duration::from_millis(500);
+/// The first part of a turn is not counted: its connections are new, and a thousand first packets at once get lost.
+const WARM_UP: Duration = Duration::from_millis(1500);
 /// A turn that does not end this long after its time is given up.
 const TURN_EXTRA_MAX: Duration = Duration::from_secs(30);
 /// Connecting all of a turn.
