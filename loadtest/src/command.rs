@@ -5,7 +5,7 @@ use clap::Parser;
 use crate::outcome::Exit;
 use crate::plan::Plan;
 use crate::run::Finished;
-use crate::{compare, floor, limit, pages, quick, report, run, scenario};
+use crate::{compare, floor, limit, pages, peers, quick, report, run, scenario};
 
 /// Simulated checkpoint devices for Changtong Gateway.
 #[derive(Parser)]
@@ -42,6 +42,8 @@ pub enum Command {
     Compare(compare::Options),
     /// Print the JSON schema of a run's report
     Schema,
+    /// Run the running development city, raw QUIC, Redis, NATS and PostgreSQL under the same load, in turns, and compare
+    Peers(peers::Options),
     /// Load a citizen's pages and a static file of the running development city, in turns, and print the ratios
     Pages(pages::Options),
 }
@@ -85,6 +87,10 @@ impl Command {
             Self::Floor(options) => {
                 let rounds = floor::run(&options)?;
                 report::floor(&options, &rounds);
+                true
+            }
+            Self::Peers(options) => {
+                report::peers(&options, &peers::run(&options)?);
                 true
             }
             Self::Pages(options) => {

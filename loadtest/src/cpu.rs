@@ -27,6 +27,14 @@ impl Usage {
         Some(Self { process, cpu: cpu(&stat)? })
     }
 
+    /// Of that process and those it has started, now.
+    pub fn of_family(process: u32) -> Option<Self> {
+        let own = Self::of(process)?;
+        let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
+        let children = children.split_whitespace().filter_map(|child| Self::of(child.parse().ok()?));
+        Some(Self { process, cpu: own.cpu + children.map(|child| child.cpu).sum::<Duration>() })
+    }
+
     /// Of this process, now.
     pub fn own() -> Option<Self> {
         Self::of(std::process::id())
@@ -141,6 +149,8 @@ mod tests {
         assert_eq!(usage.process, std::process::id());
         assert!(Usage::own().unwrap().since(&usage).is_some());
         let thread = this_thread().unwrap();
+        let (own, family) = (Usage::own().unwrap(), Usage::of_family(std::process::id()).unwrap());
+        assert!(family.since(&own).is_some() && family.cpu >= own.cpu);
         assert!(threads(std::process::id()).contains(&thread) && Usage::of_thread(thread).is_some());
     }
 

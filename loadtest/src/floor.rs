@@ -1,6 +1,7 @@
 //! `loadtest floor`: raw QUIC under the same shape of load, round by round beside the gateway, so that every figure is a
 //! ratio from one run. The floor reads no frames: it is what QUIC, TLS and the kernel cost on this machine.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::mpsc::sync_channel;
@@ -20,7 +21,7 @@ use crate::pace::{self, Schedule};
 use crate::tokens::Tokens;
 use crate::wire::{self, Wire};
 
-mod line;
+pub(crate) mod line;
 pub mod server;
 mod sync;
 
@@ -109,7 +110,7 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
     let fleet = Fleet::load(&options.data)?;
     let tokens = Tokens::load(&fleet)?;
     let gateway = Usage::of_port(fleet.quic[0]).map(|usage| usage.process);
-    let echo = Echo::start(&fleet, options)?;
+    let echo = Echo::start(&fleet, options.class())?;
     let pinned = if options.pin { pin(gateway, echo.thread)? } else { Vec::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let bench = Bench { options, fleet: &fleet, tokens: &tokens, gateway, echo: &echo };
@@ -132,16 +133,17 @@ fn pin(gateway: Option<u32>, echo: Option<u32>) -> anyhow::Result<Vec<cpu::Pinne
 }
 
 /// The raw server, on a thread with a runtime of its own.
-struct Echo {
+pub(crate) struct Echo {
     endpoint: quinn::Endpoint,
-    thread: Option<u32>,
-    join: JoinHandle<()>,
+    pub(crate) thread: Option<u32>,
+    join: Option<JoinHandle<()>>,
 }
 
 impl Echo {
-    fn start(fleet: &Fleet, options: &Options) -> anyhow::Result<Self> {
+    /// For devices of that class.
+    pub(crate) fn start(fleet: &Fleet, class: DeviceClass) -> anyhow::Result<Self> {
         let (send, receive) = sync_channel(1);
-        let (fleet, window) = (fleet.clone(), limits::receive_window_bytes(options.class()));
+        let (fleet, window) = (fleet.clone(), limits::receive_window_bytes(class));
         let join = std::thread::Builder::new().name("echo".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let started = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
@@ -157,12 +159,26 @@ impl Echo {
             }
         })?;
         let (endpoint, thread) = receive.recv().context("the echo's thread ended")??;
-        Ok(Self { endpoint, thread, join })
+        Ok(Self { endpoint, thread, join: Some(join) })
     }
 
-    fn end(self) -> anyhow::Result<()> {
+    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.endpoint.local_addr()?)
+    }
+
+    fn end(mut self) -> anyhow::Result<()> {
+        self.close().map_err(|_| anyhow::anyhow!("the echo's thread panicked"))
+    }
+
+    fn close(&mut self) -> std::thread::Result<()> {
         self.endpoint.close(0u32.into(), b"");
-        self.join.join().map_err(|_| anyhow::anyhow!("the echo's thread panicked"))
+        self.join.take().map_or(Ok(()), JoinHandle::join)
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.close();
     }
 }
 
@@ -220,35 +236,8 @@ impl Bench<'_> {
             "the city has {} devices of class {class} for this shape; start it with more, or ask for fewer",
             chosen.len()
         );
-        let endpoint = wire::endpoint(self.fleet.quic[0])?;
-        let mut lines = Vec::with_capacity(chosen.len());
-        for some in chosen.chunks(DIALLING_MAX) {
-            let mut dialling = JoinSet::new();
-            for device in some {
-                let config = wire::client_config(self.fleet, device)?;
-                let address = if gateway {
-                    self.fleet.address(device.id())
-                } else {
-                    self.echo.endpoint.local_addr()?
-                };
-                let (endpoint, name) = (endpoint.clone(), self.fleet.server_name.clone());
-                let place = place(device)?;
-                dialling.spawn(async move {
-                    let mut wire = Wire::connect(&endpoint, config, address, &name).await?;
-                    if gateway {
-                        hello(&mut wire).await?;
-                    }
-                    anyhow::Ok((wire, place))
-                });
-            }
-            while let Some(dialled) = dialling.join_next().await {
-                let (wire, place) = dialled??;
-                let peer =
-                    if gateway { Peer::Gateway(FrameReader::default()) } else { Peer::Echo { back: 0 } };
-                lines.push(Line::new(wire, peer, place, lines.len()));
-            }
-        }
-        Ok(lines)
+        let echo = if gateway { None } else { Some(self.echo.address()?) };
+        connect(self.fleet, &chosen, echo).await
     }
 
     async fn round(
@@ -300,6 +289,39 @@ impl Bench<'_> {
         let most = (limits::window_punches_max(self.options.class()) / self.options.batch) as usize;
         lanes.into_iter().map(|lane| Pace::Open { lane, most }).collect()
     }
+}
+
+/// A line for each device, to the echo at that address or else to the gateway, which is greeted.
+pub(crate) async fn connect(
+    fleet: &Fleet,
+    devices: &[&FleetDevice],
+    echo: Option<SocketAddr>,
+) -> anyhow::Result<Vec<Line>> {
+    let endpoint = wire::endpoint(fleet.quic[0])?;
+    let mut lines = Vec::with_capacity(devices.len());
+    for some in devices.chunks(DIALLING_MAX) {
+        let mut dialling = JoinSet::new();
+        for device in some {
+            let config = wire::client_config(fleet, device)?;
+            let address = echo.unwrap_or_else(|| fleet.address(device.id()));
+            let (endpoint, name) = (endpoint.clone(), fleet.server_name.clone());
+            let place = place(device)?;
+            dialling.spawn(async move {
+                let mut wire = Wire::connect(&endpoint, config, address, &name).await?;
+                if echo.is_none() {
+                    hello(&mut wire).await?;
+                }
+                anyhow::Ok((wire, place))
+            });
+        }
+        while let Some(dialled) = dialling.join_next().await {
+            let (wire, place) = dialled??;
+            let peer =
+                if echo.is_none() { Peer::Gateway(FrameReader::default()) } else { Peer::Echo { back: 0 } };
+            lines.push(Line::new(wire, peer, place, lines.len()));
+        }
+    }
+    Ok(lines)
 }
 
 fn place(device: &FleetDevice) -> anyhow::Result<(protocol::PlaceId, protocol::RegionId)> {

@@ -14,9 +14,12 @@ use crate::quick::{self, Outcome};
 pub mod compare;
 pub mod html;
 pub mod limit;
+mod peers;
 pub mod plan;
 pub mod scenario;
 mod words;
+
+pub use peers::{json, markdown, peers, table};
 
 /// Prints what [`quick::run`] found.
 pub fn quick(options: &quick::Options, outcome: &Outcome) {

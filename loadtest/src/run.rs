@@ -2,7 +2,6 @@
 //! part of it has a file of its own.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
@@ -10,6 +9,7 @@ use tokio::task::LocalSet;
 
 use crate::clock;
 use crate::hlog::INTERVALS_FILE;
+use crate::machine;
 use crate::outcome::{REPORT_VERSION, Report, Run, Verdict};
 use crate::plan::Plan;
 use crate::proof::{self, Proof};
@@ -25,7 +25,6 @@ mod disk;
 mod drive;
 mod events;
 mod figures;
-pub(crate) mod machine;
 mod model;
 mod post;
 mod privacy;
@@ -183,10 +182,10 @@ fn report(
         seed,
         plan_sha256: hex::encode(Plan::new(scenario, seed).digest()),
         command,
-        commit: commit(),
+        commit: machine::commit(),
         loadtest: env!("CARGO_PKG_VERSION").to_owned(),
         gateway: measured.gateway,
-        machine: machine::this(),
+        machine: machine::here(),
     };
     Report {
         version: REPORT_VERSION,
@@ -213,11 +212,4 @@ pub(crate) fn folder(name: &str, place: &Place) -> anyhow::Result<PathBuf> {
     };
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     folder.canonicalize().with_context(|| format!("finding {}", folder.display()))
-}
-
-/// The commit of the sources that this runs in, if these are under version control.
-fn commit() -> Option<String> {
-    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
-    let output = described.ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

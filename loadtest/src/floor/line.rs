@@ -16,7 +16,7 @@ use crate::pace::Lane;
 use crate::wire::Wire;
 
 /// When the next frame goes out.
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// When fewer than this many are under way.
     Closed(usize),
     /// At its time, whatever is under way, as long as it is fewer than `most`.
@@ -25,9 +25,9 @@ pub(super) enum Pace {
 
 /// What goes out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
-    pub(super) batch: usize,
-    pub(super) verify: bool,
+pub(crate) struct Shape {
+    pub(crate) batch: usize,
+    pub(crate) verify: bool,
 }
 
 impl Pace {
@@ -40,7 +40,7 @@ impl Pace {
 }
 
 /// What is at the other end.
-pub(super) enum Peer {
+pub(crate) enum Peer {
     Gateway(FrameReader),
     Echo { back: usize },
 }
@@ -52,7 +52,7 @@ struct Under {
     last: u64,
 }
 
-pub(super) struct Line {
+pub(crate) struct Line {
     wire: Wire,
     peer: Peer,
     place: (PlaceId, RegionId),
@@ -63,12 +63,12 @@ pub(super) struct Line {
 
 impl Line {
     /// A connection on which `Hello` was said, if the peer wants that. `number` makes lines start at different tokens.
-    pub(super) fn new(wire: Wire, peer: Peer, place: (PlaceId, RegionId), number: usize) -> Self {
+    pub(crate) fn new(wire: Wire, peer: Peer, place: (PlaceId, RegionId), number: usize) -> Self {
         Self { wire, peer, place, next: 1, token: number * 997, under: VecDeque::new() }
     }
 
     /// Sends in that shape until `end`, then waits for what is under way.
-    pub(super) async fn round(
+    pub(crate) async fn round(
         mut self,
         shape: Shape,
         mut pace: Pace,

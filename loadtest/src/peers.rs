@@ -1,0 +1,329 @@
+//! `loadtest peers`: the gateway beside what one would pick instead, and beside raw QUIC. All do the same work in the same shape
+//! in one run, in turns: look up a person's colour, append the punch, answer with the colour. Who does less says so.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::ValueEnum;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::task::LocalSet;
+
+use crate::cpu::{self, Usage};
+use crate::fleet::Fleet;
+use crate::machine;
+use crate::outcome::Machine;
+use crate::tokens::Tokens;
+
+mod bench;
+mod gateway;
+mod lane;
+mod nats;
+mod postgres;
+mod punch;
+mod redis;
+mod scratch;
+mod server;
+mod shape;
+mod spread;
+mod tls;
+
+use bench::Bench;
+use scratch::Scratch;
+use server::Program;
+pub use shape::Shape;
+pub(crate) use shape::thousands;
+pub use spread::Spread;
+use tls::Tls;
+
+/// Files and sockets that this program and each server may have open: 1,000 connections and something.
+const FILES_MAX: u64 = 16 * 1024;
+/// One core for the servers and one for the clients, as `floor` does it.
+const CORES: [usize; 2] = [0, 1];
+
+/// What to run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// DEVICESxBATCH or DEVICESxBATCHxIN_FLIGHT: connections, punches in a frame, frames under way on a connection
+    #[arg(long = "shape", default_values = ["1000x1", "16x256"], value_delimiter = ',')]
+    pub shapes: Vec<Shape>,
+    /// Rounds of each
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// Length of a turn, after its warm-up
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
+    pub seconds: u32,
+    /// Put the servers on core 0 and this program's clients on core 1
+    #[arg(long)]
+    pub pin: bool,
+    /// Only these beside the gateway
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Peer>,
+    /// The development city's data directory
+    #[arg(long, default_value = "./changtong-data")]
+    pub data: PathBuf,
+    /// Where the servers keep their files for the time of the run; by default near the city's, on the same file system
+    #[arg(long)]
+    pub scratch: Option<PathBuf>,
+    /// The commit that is measured; by default what git says here, if it is there
+    #[arg(long)]
+    pub commit: Option<String>,
+    /// Print the comparison as a table of Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Options {
+    /// Who takes part, in the order of the report. The gateway always does: the others are compared with it.
+    fn peers(&self) -> impl Iterator<Item = Peer> {
+        let all = self.only.is_empty();
+        Peer::ALL.into_iter().filter(move |peer| all || *peer == Peer::Gateway || self.only.contains(peer))
+    }
+}
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Peer {
+    /// The running development city.
+    Gateway,
+    /// Raw QUIC that sends the same bytes back: the floor.
+    Echo,
+    /// Redis: a script of GET and XADD.
+    Redis,
+    /// NATS JetStream: publish with acknowledgement.
+    Nats,
+    /// PostgreSQL: insert with a look-up, returning the colour.
+    Postgres,
+}
+
+impl Peer {
+    /// All, in the order of the report.
+    pub const ALL: [Self; 5] = [Self::Gateway, Self::Echo, Self::Redis, Self::Nats, Self::Postgres];
+
+    /// Its name in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "Changtong",
+            Self::Echo => "raw QUIC echo",
+            Self::Redis => "Redis",
+            Self::Nats => "NATS JetStream",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
+    /// What is on disk when it answers.
+    pub fn durable(self) -> &'static str {
+        match self {
+            Self::Gateway => "yes, synced",
+            Self::Echo => "keeps nothing",
+            Self::Redis => "yes, appendfsync always",
+            Self::Nats => "no, acks before fsync",
+            Self::Postgres => "yes, synchronous commit",
+        }
+    }
+
+    /// How it does the work, and what it leaves out.
+    pub fn work(self) -> &'static str {
+        match self {
+            Self::Gateway => {
+                "opens the sealed token, looks the colour up, appends, answers; refuses what came before"
+            }
+            Self::Echo => "the same bytes back: what QUIC, TLS and the kernel cost",
+            Self::Redis => "one script a punch, GET and XADD; plain codes, doubles not refused",
+            Self::Nats => "publish with ack; no look-up; doubles not refused",
+            Self::Postgres => {
+                "one statement, INSERT with a look-up, a batch is one transaction; plain codes, doubles not refused"
+            }
+        }
+    }
+}
+
+/// One turn of one peer.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// Punches answered while it counted.
+    pub punches: u64,
+    /// Those a second.
+    pub per_second: f64,
+    /// Milliseconds at p50 and p99, of a frame.
+    pub latency_ms: [f64; 2],
+    /// The server's processor time a punch.
+    pub server_cpu: Option<Duration>,
+    /// This program's processor time a punch.
+    pub client_cpu: Option<Duration>,
+    /// Connections that carried them.
+    pub connections: usize,
+}
+
+/// One turn of each.
+pub type Round = BTreeMap<Peer, Figures>;
+
+/// All rounds of one shape.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The shape.
+    pub shape: Shape,
+    /// Its rounds.
+    pub rounds: Vec<Round>,
+}
+
+impl Measured {
+    /// A figure of that peer over the rounds; `None` if it has none.
+    pub fn spread(&self, peer: Peer, figure: impl Fn(&Figures) -> Option<f64>) -> Option<Spread> {
+        Spread::of(self.rounds.iter().filter_map(|round| figure(round.get(&peer)?)))
+    }
+
+    /// Punches a second of the gateway, of that peer's, round by round.
+    pub fn ratio(&self, peer: Peer) -> Option<Spread> {
+        let per_second = |round: &Round, peer| Some(round.get(&peer)?.per_second);
+        Spread::of(
+            self.rounds
+                .iter()
+                .filter_map(|round| Some(per_second(round, Peer::Gateway)? / per_second(round, peer)?)),
+        )
+    }
+}
+
+/// What a peer was asked to append and what it held in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Punches that it answered, in warm-ups too.
+    pub answered: u64,
+    /// Punches that it holds.
+    pub held: u64,
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Where.
+    pub machine: Machine,
+    /// Of what.
+    pub commit: Option<String>,
+    /// Codes that every peer with a look-up knew.
+    pub codes: usize,
+    /// Each peer's version, asked of its program.
+    pub versions: BTreeMap<Peer, String>,
+    /// The shapes, as asked for.
+    pub shapes: Vec<Measured>,
+    /// What the peers held in the end; the gateway's record is proven by `quick`.
+    pub kept: BTreeMap<Peer, Kept>,
+}
+
+/// Runs all rounds of all shapes, on this thread and one for the echo; starts the peers and ends them, whatever comes.
+///
+/// # Errors
+/// No development city runs there on loopback, it has too few devices, a program is not installed, or a peer fails, answers a
+/// wrong colour, or holds less than it answered.
+pub fn run(options: &Options) -> anyhow::Result<Outcome> {
+    let fleet = Fleet::load(&options.data)?;
+    let is_here = fleet.quic.iter().chain([&fleet.http]).all(|address| address.ip().is_loopback());
+    ensure!(is_here, "only a development city on loopback is put under load, not one at {}", fleet.quic[0]);
+    let tokens = Tokens::load(&fleet)?;
+    for shape in &options.shapes {
+        gateway::devices(&fleet, shape)?;
+    }
+    let programs: BTreeMap<Peer, Program> =
+        options.peers().map(|peer| Ok((peer, program(peer, &fleet)?))).collect::<anyhow::Result<_>>()?;
+    allow_files()?;
+    let scratch = Scratch::create(&fleet.data, options.scratch.as_deref())?;
+    let tls = Tls::of(&fleet)?;
+    let setup = Setup { fleet: &fleet, tokens: Rc::new(tokens), scratch: &scratch, tls: &tls };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (shapes, kept) = runtime.block_on(LocalSet::new().run_until(async {
+        tokio::select! {
+            measured = measure(options, &setup, &programs) => measured,
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        }
+    }))?;
+    Ok(Outcome {
+        machine: machine::here(),
+        commit: options.commit.clone().or_else(machine::commit),
+        codes: setup.tokens.people().len(),
+        versions: programs.into_iter().map(|(peer, program)| (peer, program.version)).collect(),
+        shapes,
+        kept,
+    })
+}
+
+/// What every peer is started with.
+#[derive(Clone)]
+struct Setup<'a> {
+    fleet: &'a Fleet,
+    tokens: Rc<Tokens>,
+    scratch: &'a Scratch,
+    tls: &'a Tls,
+}
+
+async fn measure(
+    options: &Options,
+    setup: &Setup<'_>,
+    programs: &BTreeMap<Peer, Program>,
+) -> anyhow::Result<(Vec<Measured>, BTreeMap<Peer, Kept>)> {
+    let gateway = Usage::of_port(setup.fleet.quic[0]).map(|usage| usage.process);
+    let this_thread = cpu::this_thread().context("no /proc")?;
+    // What is started by a thread on one core stays there, with all its threads and processes.
+    let mut pins = Pins::default();
+    if options.pin {
+        pins.put(&[this_thread], CORES[0])?;
+    }
+    let mut bench = Bench::start(options, setup, programs, gateway).await?;
+    if options.pin {
+        let gateway = gateway.context("no process of ours has the gateway's port open")?;
+        pins.put(&cpu::threads(gateway), CORES[0])?;
+        pins.put(&[this_thread], CORES[1])?;
+    }
+    let measured = bench.shapes().await?;
+    let kept = bench.kept().await?;
+    for (peer, Kept { answered, held }) in &kept {
+        ensure!(held >= answered, "{} answered {answered} punches and holds {held}", peer.name());
+    }
+    Ok((measured, kept))
+}
+
+/// Threads that are kept on a core until this goes, whatever comes.
+#[derive(Default)]
+struct Pins(Vec<cpu::Pinned>);
+
+impl Pins {
+    fn put(&mut self, threads: &[u32], core: usize) -> anyhow::Result<()> {
+        for thread in threads {
+            let pinned = cpu::Pinned::to(*thread, core).with_context(|| format!("pinning to core {core}"))?;
+            self.0.push(pinned);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        // The last first: a thread that was moved twice ends where it was before.
+        self.0.drain(..).rev().for_each(cpu::Pinned::release);
+    }
+}
+
+fn program(peer: Peer, fleet: &Fleet) -> anyhow::Result<Program> {
+    match peer {
+        Peer::Gateway => Program::at(&fleet.binary),
+        Peer::Echo => Ok(Program::own()),
+        Peer::Redis => redis::program(),
+        Peer::Nats => nats::program(),
+        Peer::Postgres => postgres::program(),
+    }
+}
+
+/// Raises the soft limit of open files, which the servers inherit, as far as it may go.
+fn allow_files() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(FILES_MAX, |most| most.min(FILES_MAX));
+    if limit.current.is_some_and(|current| current < most) {
+        let raised = Rlimit { current: Some(most), maximum: limit.maximum };
+        setrlimit(Resource::Nofile, raised).context("raising the limit of open files")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The turns of a run: every peer is connected, loaded, measured and let go, one after another, round after round. Starting and
+//! asking are the peers' own.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use protocol::DeviceClass;
+use tokio::task::JoinSet;
+
+use super::lane::Connected;
+use super::nats::Nats;
+use super::postgres::Postgres;
+use super::redis::Redis;
+use super::server::Program;
+use super::{Figures, Kept, Measured, Options, Peer, Round, Setup, Shape, gateway};
+use crate::clock;
+use crate::cpu::{self, Usage};
+use crate::floor::Echo;
+use crate::gauge::Gauge;
+
+/// The first part of a turn is not counted: its connections are new, and a thousand first packets at once get lost.
+const WARM_UP: Duration = Duration::from_millis(1500);
+/// A turn that does not end this long after its time is given up.
+const TURN_EXTRA_MAX: Duration = Duration::from_secs(30);
+/// Connecting all of a turn.
+const CONNECT_MAX: Duration = Duration::from_secs(60);
+
+/// A peer that runs.
+enum Running {
+    /// With its process, if it is one of ours.
+    Gateway(Option<u32>),
+    Echo(Echo),
+    Redis(Box<Redis>),
+    Nats(Box<Nats>),
+    Postgres(Box<Postgres>),
+}
+
+impl Running {
+    async fn start(
+        peer: Peer,
+        setup: &Setup<'_>,
+        program: &Program,
+        gateway: Option<u32>,
+    ) -> anyhow::Result<Self> {
+        Ok(match peer {
+            Peer::Gateway => Self::Gateway(gateway),
+            // The larger windows, which serve small shapes too.
+            Peer::Echo => Self::Echo(Echo::start(setup.fleet, DeviceClass::Concentrator)?),
+            Peer::Redis => Self::Redis(Box::new(Redis::start(setup, program).await?)),
+            Peer::Nats => Self::Nats(Box::new(Nats::start(setup, program).await?)),
+            Peer::Postgres => Self::Postgres(Box::new(Postgres::start(setup, program).await?)),
+        })
+    }
+
+    async fn connect(&self, setup: &Setup<'_>, shape: Shape) -> anyhow::Result<Connected> {
+        match self {
+            Self::Gateway(_) => gateway::connect(setup, shape, None).await,
+            Self::Echo(echo) => gateway::connect(setup, shape, Some(echo.address()?)).await,
+            Self::Redis(redis) => redis.connect(setup, shape).await,
+            Self::Nats(nats) => nats.connect(setup, shape).await,
+            Self::Postgres(postgres) => postgres.connect(setup, shape).await,
+        }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::Gateway(process) => process.and_then(Usage::of),
+            Self::Echo(echo) => echo.thread.and_then(Usage::of_thread),
+            Self::Redis(redis) => Usage::of(redis.process()),
+            Self::Nats(nats) => Usage::of(nats.process()),
+            Self::Postgres(postgres) => Usage::of_family(postgres.process()),
+        }
+    }
+
+    /// Punches that it holds; `None` of one that is not asked here.
+    async fn held(&self) -> anyhow::Result<Option<u64>> {
+        Ok(match self {
+            Self::Gateway(_) | Self::Echo(_) => None,
+            Self::Redis(redis) => Some(redis.held().await?),
+            Self::Nats(nats) => Some(nats.held().await?),
+            Self::Postgres(postgres) => Some(postgres.held().await?),
+        })
+    }
+}
+
+/// All peers of a run. They end with it.
+pub(super) struct Bench<'a> {
+    options: &'a Options,
+    setup: Setup<'a>,
+    running: Vec<(Peer, Running)>,
+    answered: BTreeMap<Peer, u64>,
+}
+
+impl<'a> Bench<'a> {
+    /// Starts them one after another.
+    pub(super) async fn start(
+        options: &'a Options,
+        setup: &Setup<'a>,
+        programs: &BTreeMap<Peer, Program>,
+        gateway: Option<u32>,
+    ) -> anyhow::Result<Self> {
+        let mut running = Vec::new();
+        for (&peer, program) in programs {
+            eprintln!("starting {} {}", peer.name(), program.version);
+            let started = Running::start(peer, setup, program, gateway).await;
+            running.push((peer, started.with_context(|| format!("starting {}", peer.name()))?));
+        }
+        Ok(Self { options, setup: setup.clone(), running, answered: BTreeMap::new() })
+    }
+
+    /// All rounds of all shapes.
+    pub(super) async fn shapes(&mut self) -> anyhow::Result<Vec<Measured>> {
+        let mut measured = Vec::new();
+        for &shape in &self.options.shapes {
+            let mut rounds = Vec::new();
+            for number in 0..self.options.rounds as usize {
+                let round = self.round(shape, number).await?;
+                eprintln!("{shape}, round {}: {}", number + 1, said(&round));
+                rounds.push(round);
+            }
+            measured.push(Measured { shape, rounds });
+        }
+        Ok(measured)
+    }
+
+    async fn round(&mut self, shape: Shape, number: usize) -> anyhow::Result<Round> {
+        let mut round = Round::new();
+        // Taking turns in going first, so that none always runs on the warmer machine.
+        for turn in 0..self.running.len() {
+            let (peer, running) = &self.running[(number + turn) % self.running.len()];
+            let (figures, answered) =
+                self.turn(running, shape).await.with_context(|| format!("{shape} at {}", peer.name()))?;
+            round.insert(*peer, figures);
+            *self.answered.entry(*peer).or_default() += answered;
+            // What one has left to write is not to be the next one's burden.
+            rustix::fs::syncfs(File::open(self.setup.scratch.path())?)?;
+        }
+        Ok(round)
+    }
+
+    async fn turn(&self, running: &Running, shape: Shape) -> anyhow::Result<(Figures, u64)> {
+        let connecting = tokio::time::timeout(CONNECT_MAX, running.connect(&self.setup, shape));
+        let Connected { lanes, drivers, connections } =
+            connecting.await.context("connecting took too long")?.context("connecting")?;
+        let end = clock::now() + WARM_UP + Duration::from_secs(self.options.seconds.into());
+        let (gauge, mut loops) = (Rc::new(Gauge::default()), JoinSet::new());
+        for lane in lanes {
+            loops.spawn_local(lane.run(shape, end, Rc::clone(&gauge)));
+        }
+        let client = || cpu::this_thread().and_then(Usage::of_thread);
+        tokio::time::sleep(WARM_UP).await;
+        gauge.turn(true);
+        let (from, before) = (clock::now(), (running.usage(), client()));
+        tokio::time::sleep_until(end.into()).await;
+        gauge.turn(false);
+        let (took, after) = (clock::since(from), (running.usage(), client()));
+        let joined = async {
+            let mut answered = 0;
+            while let Some(one) = loops.join_next().await {
+                answered += one??;
+            }
+            anyhow::Ok(answered)
+        };
+        let answered = tokio::time::timeout(TURN_EXTRA_MAX, joined).await;
+        let answered = answered.context("waiting for the last answers")??;
+        for mut driver in drivers {
+            driver.shutdown().await;
+        }
+        let punches = gauge.scans();
+        ensure!(punches > 0, "nothing was answered within a turn");
+        let figures = Figures {
+            punches,
+            per_second: punches as f64 / took.as_secs_f64(),
+            latency_ms: [0.5, 0.99].map(|quantile| gauge.latency_ms(quantile)),
+            server_cpu: cpu::each(before.0, after.0, punches),
+            client_cpu: cpu::each(before.1, after.1, punches),
+            connections,
+        };
+        Ok((figures, answered))
+    }
+
+    /// What each was asked to append, and holds.
+    pub(super) async fn kept(&self) -> anyhow::Result<BTreeMap<Peer, Kept>> {
+        let mut kept = BTreeMap::new();
+        for (peer, running) in &self.running {
+            let asking = tokio::time::timeout(CONNECT_MAX, running.held());
+            let held = asking.await.context("counting took too long")?;
+            if let Some(held) = held.with_context(|| format!("counting what {} holds", peer.name()))? {
+                let answered = self.answered.get(peer).copied().unwrap_or(0);
+                kept.insert(*peer, Kept { answered, held });
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// A round in a line of progress.
+fn said(round: &Round) -> String {
+    let each = round.iter().map(|(peer, figures)| format!("{} {:.0}/s", peer.name(), figures.per_second));
+    each.collect::<Vec<_>>().join(", ")
+}

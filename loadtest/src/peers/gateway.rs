@@ -1,0 +1,78 @@
+//! The gateway and raw QUIC as peers: lines of the floor in this run's shape. A development city has few devices that may send
+//! large batches, so what is under way is spread over those that it has.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use anyhow::ensure;
+use protocol::limits::window_punches_max;
+use protocol::{DeviceClass, Scanned};
+
+use super::lane::{Connected, Lane};
+use super::{Setup, Shape};
+use crate::clock;
+use crate::fleet::{Fleet, FleetDevice};
+use crate::floor;
+
+/// Tokens made for a turn.
+const TOKENS_MAX: usize = 1 << 21;
+
+/// The devices that carry this shape.
+///
+/// # Errors
+/// The city has too few.
+pub(super) fn devices<'a>(fleet: &'a Fleet, shape: &Shape) -> anyhow::Result<Vec<&'a FleetDevice>> {
+    let class = shape.class();
+    let devices: Vec<_> = fleet.of_class(class).take(shape.devices as usize).collect();
+    let window = (window_punches_max(class) / shape.batch) as usize;
+    let is_enough = match class {
+        DeviceClass::Gate | DeviceClass::Handheld => devices.len() == shape.devices as usize,
+        DeviceClass::Concentrator | DeviceClass::Portal => devices.len() * window >= shape.frames(),
+    };
+    ensure!(
+        is_enough,
+        "the city has {} devices of class {class} for {shape}; start it with more, or choose another --shape",
+        devices.len()
+    );
+    Ok(devices)
+}
+
+/// Lines to the echo at that address, or else to the gateway, for one turn.
+pub(super) async fn connect(
+    setup: &Setup<'_>,
+    shape: Shape,
+    echo: Option<SocketAddr>,
+) -> anyhow::Result<Connected> {
+    let devices = devices(setup.fleet, &shape)?;
+    let lines = floor::connect(setup.fleet, &devices, echo).await?;
+    let (connections, frames) = (lines.len(), shape.frames());
+    // Fresh for each turn: tokens run out.
+    let (people, now_s) = (setup.tokens.people(), clock::now_s());
+    let tokens: Rc<Vec<Scanned>> =
+        Rc::new(people.iter().take(TOKENS_MAX).map(|person| setup.tokens.scan(person, now_s)).collect());
+    let mut connected = Connected { connections, ..Connected::default() };
+    for (number, line) in lines.into_iter().enumerate() {
+        let most = share(frames, connections, number);
+        connected.lanes.push(Lane::Quic { line: Box::new(line), tokens: Rc::clone(&tokens), most });
+    }
+    Ok(connected)
+}
+
+/// The frames of the line with that number, so that all together are `frames`.
+fn share(frames: usize, lines: usize, number: usize) -> usize {
+    frames / lines + usize::from(number < frames % lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_under_way_is_spread_evenly_and_stays_the_same() {
+        for (frames, lines) in [(16, 10), (1000, 1000), (16, 16), (5, 2)] {
+            let shares: Vec<_> = (0..lines).map(|number| share(frames, lines, number)).collect();
+            assert_eq!(shares.iter().sum::<usize>(), frames);
+            assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1, "{shares:?}");
+        }
+    }
+}
