@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod backoff;
+pub mod citizens;
 pub mod clock;
 pub mod cpu;
 pub mod device;
