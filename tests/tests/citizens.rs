@@ -41,10 +41,15 @@ fn codes(city: &City) -> f64 {
     city.metric("changtong_codes", "")
 }
 
+/// Those of a new city, once they are counted.
+fn first_codes(city: &City) -> f64 {
+    tests::wait_for("counted codes", || Some(codes(city)).filter(|all| *all > 0.0))
+}
+
 #[test]
 fn visits_are_what_they_say_and_receipts_work_at_a_gate() {
     let city = City::start(100, 4);
-    let before = codes(&city);
+    let before = first_codes(&city);
     block_on(async {
         let citizens = Rc::new(prepare(&city, 5, 8).await);
         for kind in [Kind::Place, Kind::Code, Kind::Apply] {
@@ -73,7 +78,7 @@ fn visits_are_what_they_say_and_receipts_work_at_a_gate() {
 #[test]
 fn two_runs_of_one_city_have_other_people() {
     let city = City::start(100, 1);
-    let before = codes(&city);
+    let before = first_codes(&city);
     block_on(async {
         let (first, second) = (prepare(&city, 3, 0).await, prepare(&city, 3, 0).await);
         let theirs = second.canaries();
@@ -147,6 +152,7 @@ async fn ask_for_codes(pages: std::net::SocketAddr, from: Ipv4Addr, count: usize
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind((from, 0).into()).expect("loopback is ours");
     let mut stream = socket.connect(pages).await.expect("the pages listen");
+    stream.set_nodelay(true).expect("our own socket");
     let host = format!("Host: localhost:{}\r\n", pages.port());
     stream.write_all(format!("GET /in HTTP/1.1\r\n{host}\r\n").as_bytes()).await.expect("sent");
     let page = answers(&mut stream, 1).await;
