@@ -142,8 +142,7 @@ impl Citizens {
         let (owner, citizen) = (self.owner(person), self.citizen(person));
         if let Some(line) = self.lines.take(owner) {
             match self.look_on(line, owner, &citizen, (path, mark)).await {
-                // The server had closed it, which a browser does not show anybody.
-                Err(BrowserError::Line(LineError::Closed | LineError::Broken(_))) => {}
+                Err(error) if error.is_loss() => {}
                 looked => return looked,
             }
         }

@@ -13,6 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 const SEED: u64 = 7;
+/// Each has a code before anybody applies.
+const PEOPLE: u32 = 100;
 /// What the development city gives one address in an hour.
 const CODES_PER_ADDRESS: usize = u16::MAX as usize;
 
@@ -41,22 +43,18 @@ fn codes(city: &City) -> f64 {
     city.metric("changtong_codes", "")
 }
 
-/// Those of a new city, once they are counted.
-fn first_codes(city: &City) -> f64 {
-    tests::wait_for("counted codes", || Some(codes(city)).filter(|all| *all > 0.0))
-}
-
 #[test]
 fn visits_are_what_they_say_and_receipts_work_at_a_gate() {
-    let city = City::start(100, 4);
-    let before = first_codes(&city);
+    let city = City::start(PEOPLE, 4);
     block_on(async {
         let citizens = Rc::new(prepare(&city, 5, 8).await);
         for kind in [Kind::Place, Kind::Code, Kind::Apply] {
             let ended = visits(&citizens, kind, 60).await;
             assert_eq!(ended, [Ok(()); 60], "{kind:?}");
         }
-        tests::wait_for("a code for each applicant", || (codes(&city) == before + 65.0).then_some(()));
+        tests::wait_for("a code for each applicant", || {
+            (codes(&city) == f64::from(PEOPLE + 65)).then_some(())
+        });
 
         let fleet = city.fleet();
         let (_, region) = fleet.devices[0].places().next().expect("a place");
@@ -76,9 +74,31 @@ fn visits_are_what_they_say_and_receipts_work_at_a_gate() {
 }
 
 #[test]
+fn receipts_that_grow_old_are_drawn_anew_even_if_the_gateway_was_away() {
+    let mut city = City::start(PEOPLE, 4);
+    block_on(async {
+        let citizens = prepare(&city, 2, 4).await;
+        assert_eq!(citizens.renew_receipts(Duration::ZERO).await, Ok(()));
+        city.kill();
+        assert_eq!(citizens.renew_receipts(PATIENCE).await, Ok(()), "none is old");
+        assert_eq!(citizens.renew_receipts(Duration::ZERO).await, Err(Refusal::Connection));
+        city.restart();
+        // The pages have forgotten which consents they showed: these are others.
+        assert_eq!(citizens.renew_receipts(Duration::ZERO).await, Ok(()));
+        let fleet = city.fleet();
+        let (_, region) = fleet.devices[0].places().next().expect("a place");
+        let mut device = device(&endpoint(&fleet), &fleet, 0);
+        for _ in 0..4 {
+            let receipt = citizens.take_receipt().expect("as many as before");
+            device.ask_trajectory(region, receipt).await.expect("a good receipt");
+        }
+        assert_eq!(citizens.take_receipt(), None);
+    });
+}
+
+#[test]
 fn two_runs_of_one_city_have_other_people() {
-    let city = City::start(100, 1);
-    let before = first_codes(&city);
+    let city = City::start(PEOPLE, 1);
     block_on(async {
         let (first, second) = (prepare(&city, 3, 0).await, prepare(&city, 3, 0).await);
         let theirs = second.canaries();
@@ -86,16 +106,17 @@ fn two_runs_of_one_city_have_other_people() {
         let both = first.canaries().into_iter().filter(|secret| secret.is_ascii() && theirs.contains(secret));
         assert_eq!(both.count(), 0);
     });
-    tests::wait_for("a code for each", || (codes(&city) == before + 6.0).then_some(()));
+    tests::wait_for("a code for each", || (codes(&city) == f64::from(PEOPLE + 6)).then_some(()));
 }
 
 #[test]
 fn a_gateway_that_is_stopped_or_gone_is_a_timeout_or_no_connection() {
-    let mut city = City::start(100, 1);
+    let mut city = City::start(PEOPLE, 1);
     let kinds = [Kind::Place, Kind::Code, Kind::Apply];
     block_on(async {
         let citizens = prepare(&city, 2, 0).await;
         signal(&city, rustix::process::Signal::STOP);
+        tests::wait_for("the end of all its threads' turns", || is_stopped(city.pid()).then_some(()));
         for kind in kinds {
             let ended = citizens.visit(kind, 0, 0, Duration::from_millis(300)).await;
             assert_eq!(ended, Err(Refusal::Timeout), "{kind:?}");
@@ -124,9 +145,19 @@ fn signal(city: &City, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("our own process");
 }
 
+/// Whether each thread of that process is stopped.
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("our own process");
+    let stats = threads.map(|thread| std::fs::read_to_string(thread.expect("a thread").path().join("stat")));
+    // The state follows the name, which stands in brackets.
+    stats.into_iter().all(|stat| {
+        stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    })
+}
+
 #[test]
 fn an_address_over_its_limit_is_busy_and_others_are_not() {
-    let city = City::start(100, 1);
+    let city = City::start(PEOPLE, 1);
     block_on(async {
         let citizens = prepare(&city, 1, 0).await;
         let pages = city.fleet().pages.expect("pages");
@@ -138,7 +169,7 @@ fn an_address_over_its_limit_is_busy_and_others_are_not() {
 
 #[test]
 fn a_city_that_is_not_on_this_machine_is_left_alone() {
-    let city = City::start(100, 1);
+    let city = City::start(PEOPLE, 1);
     let mut fleet = city.fleet();
     fleet.pages = Some("192.0.2.1:443".parse().expect("an address"));
     let refused = block_on(Citizens::prepare(&fleet, 1, 0, SEED, &|_| ())).err().expect("refused");

@@ -36,6 +36,13 @@ pub(crate) enum BrowserError {
     },
 }
 
+impl BrowserError {
+    /// Whether the connection is lost: if it was a kept one the server has closed it meanwhile, which no browser shows anybody.
+    pub(super) fn is_loss(&self) -> bool {
+        matches!(self, Self::Line(LineError::Closed | LineError::Broken(_)))
+    }
+}
+
 /// What stays of a browser that is signed in: another one goes on with it.
 #[derive(Clone)]
 pub(crate) struct Session {

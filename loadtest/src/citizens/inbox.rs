@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::browser::{BrowserError, encoded};
-use super::line::{Line, LineError};
+use super::line::Line;
 use super::lines::Lines;
 
 const PATH: &str = "/dev/sms";
@@ -39,8 +39,7 @@ impl Inbox {
     pub(crate) async fn code_of(&self, phone: &str) -> Result<String, BrowserError> {
         if let Some(line) = self.lines.take(ANYBODY) {
             match self.ask(line, phone).await {
-                // It was closed meanwhile.
-                Err(BrowserError::Line(LineError::Closed | LineError::Broken(_))) => {}
+                Err(error) if error.is_loss() => {}
                 answered => return answered,
             }
         }

@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::Citizens;
 use super::browser::{Browser, BrowserError};
+use super::line::Line;
+use super::{Citizens, Refusal};
 use crate::clock;
 use crate::queries::Receipt;
 
@@ -33,60 +34,74 @@ impl Citizens {
         receipts.remove(at).map(|shown| shown.receipt)
     }
 
-    /// Draws receipts anew as they grow old; whoever runs for more than a minute runs this beside, and ends it by dropping it. A
-    /// receipt whose consent is over gets another consent. What fails is tried again.
+    /// Draws receipts anew as they grow old; whoever runs for more than a minute runs this beside, and ends it by dropping it.
     pub async fn keep_receipts(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
-            self.renew_old().await;
+            // What fails is old the next time, too.
+            let _ = self.renew_receipts(RENEW_AFTER).await;
         }
     }
 
-    async fn renew_old(&self) {
-        loop {
-            let is_old = |shown: &mut Shown| clock::since(shown.drawn) > RENEW_AFTER;
-            let Some(old) = self.receipts.borrow_mut().pop_front_if(is_old) else { return };
-            match self.renew(&old).await {
+    /// Draws those anew that are older. A receipt whose consent is over gets another consent.
+    ///
+    /// # Errors
+    /// How the first that failed did; it stays as it is, and so do those after it.
+    pub async fn renew_receipts(&self, age_max: Duration) -> Result<(), Refusal> {
+        let count = self.receipts.borrow().len();
+        for _ in 0..count {
+            let is_old = |shown: &mut Shown| clock::since(shown.drawn) > age_max;
+            let Some(old) = self.receipts.borrow_mut().pop_front_if(is_old) else { return Ok(()) };
+            let renewed = match self.renew(&old, self.lines.take(old.owner)).await {
+                Err(error) if error.is_loss() => self.renew(&old, None).await,
+                renewed => renewed,
+            };
+            match renewed {
                 Ok(fresh) => self.receipts.borrow_mut().push_back(fresh),
-                Err(_) => return self.receipts.borrow_mut().push_front(old),
+                Err(error) => {
+                    self.receipts.borrow_mut().push_front(old);
+                    return Err(Refusal::of(&error));
+                }
             }
         }
+        Ok(())
     }
 
-    async fn renew(&self, old: &Shown) -> Result<Shown, BrowserError> {
-        let mut browser = self.browser(old.owner).await?;
+    async fn renew(&self, old: &Shown, kept: Option<Line>) -> Result<Shown, BrowserError> {
+        let mut browser = self.browser(old.owner, kept).await?;
         let drawn = clock::now();
-        let receipt = browser.receipt(&old.visit).await?;
-        self.leave(old.owner, browser);
-        match receipt {
-            Some(receipt) => Ok(Shown { visit: old.visit.clone(), receipt, drawn, ..*old }),
-            None => self.consent(old.owner).await,
-        }
+        let receipt = match browser.receipt(&old.visit).await? {
+            Some(receipt) => Shown { visit: old.visit.clone(), receipt, drawn, ..*old },
+            None => self.consent_in(&mut browser, old.owner).await?,
+        };
+        self.lines.keep(old.owner, browser.end().0);
+        Ok(receipt)
     }
 
     /// A new consent of that citizen, with its receipt.
     pub(super) async fn consent(&self, owner: u32) -> Result<Shown, BrowserError> {
+        let mut browser = self.browser(owner, self.lines.take(owner)).await?;
+        let shown = self.consent_in(&mut browser, owner).await?;
+        self.lines.keep(owner, browser.end().0);
+        Ok(shown)
+    }
+
+    async fn consent_in(&self, browser: &mut Browser, owner: u32) -> Result<Shown, BrowserError> {
         let visit = format!("place-{:016x}", self.random.borrow_mut().u64(..));
-        let mut browser = self.browser(owner).await?;
         browser.consent(&visit).await?;
         let drawn = clock::now();
         let receipt = browser.receipt(&visit).await?;
         let receipt = receipt.ok_or_else(|| BrowserError::WrongPage { path: "/travel".to_owned() })?;
-        self.leave(owner, browser);
         Ok(Shown { owner, visit, receipt, drawn })
     }
 
-    /// A browser of that citizen's, on a kept connection if there is one.
-    async fn browser(&self, owner: u32) -> Result<Browser, BrowserError> {
+    /// A browser of that citizen's, on a new connection if none was kept.
+    async fn browser(&self, owner: u32, kept: Option<Line>) -> Result<Browser, BrowserError> {
         let citizen = self.citizen(owner);
-        let line = match self.lines.take(owner) {
+        let line = match kept {
             Some(line) => line,
             None => self.connect(&citizen).await?,
         };
         Ok(Browser::resume(line, self.pages, citizen.session.clone()))
-    }
-
-    fn leave(&self, owner: u32, browser: Browser) {
-        self.lines.keep(owner, browser.end().0);
     }
 }
