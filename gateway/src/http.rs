@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
 use actors::front::{self, FrontHandle};
+use actors::registry::Phone;
 use actors::sms::{DevelopmentSms, ShownSms};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -108,7 +109,9 @@ pub(crate) async fn start(
                 .route("/ready", web::get().to(ready))
                 .configure(move |config| {
                     if let Some(inbox) = inbox {
-                        config.app_data(web::Data::new(inbox)).route("/dev/sms", web::get().to(messages));
+                        let inbox = config.app_data(web::Data::new(inbox));
+                        inbox.route("/dev/sms", web::get().to(messages));
+                        inbox.route("/dev/sms", web::post().to(message_to));
                     }
                 })
         };
@@ -137,8 +140,6 @@ async fn messages(inbox: web::Data<DevelopmentSms>, request: HttpRequest) -> Htt
     let shown = inbox.shown();
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if !accept.is_some_and(|accept| accept.contains("text/html")) {
-        let line =
-            |sms: ShownSms| serde_json::json!({"phone": sms.phone, "code": sms.code, "at_s": sms.at_s});
         return HttpResponse::Ok().json(shown.into_iter().map(line).collect::<Vec<_>>());
     }
     let row = |sms: ShownSms| format!("<tr><td>{}<td><b>{}</b>", sms.phone, sms.code);
@@ -147,6 +148,26 @@ async fn messages(inbox: web::Data<DevelopmentSms>, request: HttpRequest) -> Htt
         "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2><title>SMS</title>\
          <h1>Messages of the development city</h1><table><tr><th>to<th>code{rows}</table>"
     ))
+}
+
+fn line(sms: ShownSms) -> serde_json::Value {
+    serde_json::json!({"phone": sms.phone, "code": sms.code, "at_s": sms.at_s})
+}
+
+#[derive(serde::Deserialize)]
+struct Asked {
+    phone: String,
+}
+
+/// In development the last message to one number, for load tests: a list of one, or of none. The number stands in the body, because
+/// paths end up in logs.
+async fn message_to(inbox: web::Data<DevelopmentSms>, asked: web::Form<Asked>) -> HttpResponse {
+    match Phone::parse(&asked.phone) {
+        Some(phone) => {
+            HttpResponse::Ok().json(inbox.last_to(&phone).map(line).into_iter().collect::<Vec<_>>())
+        }
+        None => HttpResponse::BadRequest().finish(),
+    }
 }
 
 async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {

@@ -1,45 +1,227 @@
-//! Citizens.
+//! The citizens of a load test: made-up people who show their codes, open places' pages, apply, and consent at their own pages over
+//! HTTP, each from an address of their own. When who comes is the plan's business, and what devices do with receipts is theirs.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
+use tokio::sync::Semaphore;
+
 use crate::fleet::Fleet;
-use crate::queries::Receipt;
 use crate::scenario::Kind;
 
-/// Who visits pages.
-pub struct Citizens;
+pub(crate) mod browser;
+pub(crate) mod inbox;
+pub(crate) mod line;
+mod lines;
+mod people;
+pub(crate) mod places;
+mod prepare;
+mod receipts;
 
-/// Why not.
+use browser::{Browser, BrowserError, CODE_MARK, PLACE_MARK, Session};
+use inbox::Inbox;
+use line::{Line, LineError};
+use lines::Lines;
+use people::{People, Person};
+use receipts::Shown;
+
+/// Browsers that have a connection at once; more wait for one, and their waiting counts. Well within a process's open files.
+const UNDER_WAY_MAX: usize = 1_000;
+/// Connections that are kept between visits, as phones keep theirs.
+const KEPT_MAX: usize = 512;
+/// The pages close what is idle for 45 seconds.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Where a form that was a first application leads.
+const APPLIED: &str = "/code?did=applied";
+
+/// Why a visit did not end with its page. A closed set: reports count by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
-    /// Away.
+    /// The gateway said so: too many, or too often.
+    Busy,
+    /// Not within the visitor's patience.
+    Timeout,
+    /// An answer with another status than that page's.
+    Status,
+    /// No connection, or it broke.
     Connection,
+    /// An answer as expected, with something else in it.
+    WrongPage,
 }
 
 impl Refusal {
-    /// Name.
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Busy, Self::Timeout, Self::Status, Self::Connection, Self::WrongPage];
+
+    /// As reports write it.
     pub fn name(self) -> &'static str {
-        "connection"
+        match self {
+            Self::Busy => "busy",
+            Self::Timeout => "timeout",
+            Self::Status => "status",
+            Self::Connection => "connection",
+            Self::WrongPage => "wrong-page",
+        }
+    }
+
+    fn of(error: &BrowserError) -> Self {
+        match error {
+            BrowserError::Line(LineError::Late(_)) => Self::Timeout,
+            BrowserError::Line(LineError::Broken(_) | LineError::Closed) => Self::Connection,
+            BrowserError::Line(LineError::Nonsense(_)) | BrowserError::WrongPage { .. } => Self::WrongPage,
+            BrowserError::Status { status: 429 | 503, .. } => Self::Busy,
+            BrowserError::Status { .. } => Self::Status,
+        }
     }
 }
 
+/// The citizens of one run. One thread's: visits run beside each other on a `LocalSet`.
+pub struct Citizens {
+    pages: SocketAddr,
+    inbox: Inbox,
+    people: People,
+    /// Those who are signed in; only preparing adds to them.
+    citizens: RefCell<Vec<Rc<Citizen>>>,
+    /// Links of places' printed codes.
+    places: Vec<String>,
+    lines: Lines,
+    under_way: Semaphore,
+    receipts: RefCell<VecDeque<Shown>>,
+    random: RefCell<fastrand::Rng>,
+}
+
+/// Somebody who is signed in and has a code.
+struct Citizen {
+    session: Session,
+    address: Ipv4Addr,
+}
+
 impl Citizens {
-    /// Makes them.
-    pub async fn prepare(_: &Fleet, _: u32, _: u32, _: u64, _: &dyn Fn(&str)) -> anyhow::Result<Self> {
-        Ok(Self)
+    /// One visit of a person: opens the page and checks that it is the right one. An application is a new person's, from the first
+    /// page to the one that shows the new code; of the others the person is one of those who are signed in.
+    ///
+    /// # Errors
+    /// How it failed; nothing is tried twice.
+    ///
+    /// # Panics
+    /// On kinds that are devices' business.
+    pub async fn visit(&self, kind: Kind, person: u32, luck: u64, patience: Duration) -> Result<(), Refusal> {
+        let visit = async {
+            let _permit = self.under_way.acquire().await.expect("it is never closed");
+            match kind {
+                Kind::Code => self.look(person, "/code", CODE_MARK).await,
+                Kind::Place => {
+                    let link = &self.places[(luck % self.places.len() as u64) as usize];
+                    self.look(person, &format!("/p/{link}"), PLACE_MARK).await
+                }
+                Kind::Apply => self.apply(&self.people.next()).await.map(drop),
+                Kind::Verify | Kind::Punch | Kind::Query => unreachable!("a device's business"),
+            }
+        };
+        match tokio::time::timeout(patience, visit).await {
+            Ok(visited) => visited.map_err(|error| Refusal::of(&error)),
+            Err(_) => Err(Refusal::Timeout),
+        }
     }
 
-    /// A visit.
-    pub async fn visit(&self, _: Kind, _: u32, _: u64, _: Duration) -> Result<(), Refusal> {
-        Err(Refusal::Connection)
-    }
-
-    /// A receipt.
-    pub fn take_receipt(&self) -> Option<Receipt> {
-        None
-    }
-
-    /// What must be nowhere.
+    /// Every phone, document and name that was used, for the search for leaks. Not kept anywhere: made again from their numbers.
     pub fn canaries(&self) -> Vec<String> {
-        Vec::new()
+        self.people.all().flat_map(Person::secrets).collect()
+    }
+
+    /// The address from which the next application comes.
+    pub fn next_address(&self) -> Ipv4Addr {
+        self.people.next_address()
+    }
+
+    async fn look(&self, person: u32, path: &str, mark: &str) -> Result<(), BrowserError> {
+        let (owner, citizen) = (self.owner(person), self.citizen(person));
+        if let Some(line) = self.lines.take(owner) {
+            match self.look_on(line, owner, &citizen, (path, mark)).await {
+                Err(error) if error.is_loss() => {}
+                looked => return looked,
+            }
+        }
+        let line = self.connect(&citizen).await?;
+        self.look_on(line, owner, &citizen, (path, mark)).await
+    }
+
+    async fn look_on(
+        &self,
+        line: Line,
+        owner: u32,
+        citizen: &Citizen,
+        (path, mark): (&str, &str),
+    ) -> Result<(), BrowserError> {
+        let mut browser = Browser::resume(line, self.pages, citizen.session.clone());
+        let looked = browser.check(path, mark).await.map(drop);
+        if !matches!(looked, Err(BrowserError::Line(_))) {
+            self.lines.keep(owner, browser.end().0);
+        }
+        looked
+    }
+
+    /// The whole way of somebody new, and the browser at its end.
+    async fn apply(&self, person: &Person) -> Result<Browser, BrowserError> {
+        let mut browser = Browser::open(self.pages, Some(person.address())).await?;
+        browser.sign_in(&self.inbox, &person.phone, "/apply").await?;
+        let leads = browser.apply(&person.form(), "/").await?;
+        if leads != APPLIED {
+            return Err(BrowserError::WrongPage { path: "/apply".to_owned() });
+        }
+        browser.check(APPLIED, CODE_MARK).await?;
+        Ok(browser)
+    }
+
+    fn owner(&self, person: u32) -> u32 {
+        person % self.citizens.borrow().len() as u32
+    }
+
+    fn citizen(&self, person: u32) -> Rc<Citizen> {
+        Rc::clone(&self.citizens.borrow()[self.owner(person) as usize])
+    }
+
+    async fn connect(&self, citizen: &Citizen) -> Result<Line, LineError> {
+        Line::connect(self.pages, Some(citizen.address)).await
+    }
+}
+
+/// The pages of a development city on this machine; nothing else is put under load.
+///
+/// # Errors
+/// The city has none, or is elsewhere.
+pub(crate) fn pages_of(fleet: &Fleet) -> anyhow::Result<SocketAddr> {
+    let pages = fleet.pages.context("this city has no pages")?;
+    let is_here = [pages, fleet.http].iter().all(|address| address.ip().is_loopback());
+    ensure!(is_here, "only a development city on loopback is put under load, not one at {pages}");
+    Ok(pages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_fail_has_its_reason() {
+        let status = |status| BrowserError::Status { path: "/".to_owned(), status };
+        let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        for (error, expected) in [
+            (status(429), "busy"),
+            (status(503), "busy"),
+            (status(500), "status"),
+            (status(303), "status"),
+            (LineError::Late("an answer").into(), "timeout"),
+            (LineError::Broken(reset).into(), "connection"),
+            (LineError::Closed.into(), "connection"),
+            (LineError::Nonsense("it is no text").into(), "wrong-page"),
+            (BrowserError::WrongPage { path: "/".to_owned() }, "wrong-page"),
+        ] {
+            assert_eq!(Refusal::of(&error).name(), expected, "{error}");
+        }
+        assert!(Refusal::ALL.is_sorted());
     }
 }

@@ -3,26 +3,24 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use serde::Deserialize;
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::citizens::browser::{Browser, CODE_MARK, Form, PLACE_MARK};
+use crate::citizens::inbox::Inbox;
+use crate::citizens::line::Line;
+use crate::citizens::{pages_of, places};
 use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::fleet::Fleet;
 use crate::pace::{self, Lane, Schedule};
 
-mod line;
 mod load;
-mod visitor;
 
-use line::Line;
 use load::{Count, load};
-use visitor::Visitor;
 
 /// The first part of a turn is not counted.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -93,8 +91,8 @@ impl Target {
     fn mark(self) -> &'static str {
         match self {
             Self::Style => "{",
-            Self::Code => "id=\"passes\"",
-            Self::Place => "name=\"nonce\"",
+            Self::Code => CODE_MARK,
+            Self::Place => PLACE_MARK,
         }
     }
 }
@@ -140,13 +138,11 @@ impl Round {
 /// No development city runs there on loopback, the visitor cannot sign in, or a connection is lost.
 pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
     let fleet = Fleet::load(&options.data)?;
-    let pages = fleet.pages.context("this city has no pages")?;
-    let is_here = [pages, fleet.http].iter().all(|address| address.ip().is_loopback());
-    ensure!(is_here, "only a development city on loopback is put under load, not one at {pages}");
-    let link = options.link.clone().map_or_else(|| add_place(&fleet), Ok)?;
+    let pages = pages_of(&fleet)?;
+    let link = options.link.clone().map_or_else(|| places::add(&fleet), Ok)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(LocalSet::new().run_until(async {
-        let mut visitor = Visitor::with_code((&fleet, pages), &options.phone, &options.document).await?;
+        let mut visitor = signed_in(&fleet, pages, options).await?;
         let mut asked = Vec::new();
         for target in Target::ALL {
             let path = target.path(&link);
@@ -163,33 +159,17 @@ fn link(text: &str) -> Result<String, String> {
     if plain { Ok(text.to_owned()) } else { Err("what stands behind /p/ on a poster".to_owned()) }
 }
 
-/// A new place with a printed code; its link.
-fn add_place(fleet: &Fleet) -> anyhow::Result<String> {
-    #[derive(Deserialize)]
-    struct Added {
-        places: Vec<Place>,
+/// A browser whose visitor is signed in and has a code.
+async fn signed_in(fleet: &Fleet, pages: SocketAddr, options: &Options) -> anyhow::Result<Browser> {
+    let mut browser = Browser::open(pages, None).await.context("connecting to the pages")?;
+    browser.sign_in(&Inbox::new(fleet.http), &options.phone, "/code").await.context(
+        "signing in; a phone gets one code a minute and some a day, so wait, or give another with --phone and --document",
+    )?;
+    if !browser.says("/code", CODE_MARK).await? {
+        let form = Form { name: "做试验", document: &options.document, district: "360102" };
+        browser.apply(&form, "/code").await.context("applying; is --document that of --phone?")?;
     }
-    #[derive(Deserialize)]
-    struct Place {
-        link: String,
-    }
-    let region = fleet.devices.iter().find_map(|device| device.places().next()).context("no device")?.1.0;
-    let mut command = Command::new(&fleet.binary);
-    command.args([
-        "place",
-        "add",
-        "压测广场",
-        "--region",
-        &region.to_string(),
-        "--kind",
-        "station",
-        "--json",
-    ]);
-    let output = command.arg("--data").arg(&fleet.data).output().context("adding a place")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "adding a place: {}; give one with --link", said.trim());
-    let added: Added = serde_json::from_slice(&output.stdout).context("reading the added place")?;
-    Ok(added.places.into_iter().next().context("no place was added")?.link)
+    Ok(browser)
 }
 
 struct Bench<'a> {
@@ -204,7 +184,7 @@ impl Bench<'_> {
     async fn rounds(&self) -> anyhow::Result<Vec<Round>> {
         let mut lines = Vec::new();
         for _ in 0..self.options.connections {
-            lines.push(Line::connect(self.pages).await.context("connecting to the pages")?);
+            lines.push(Line::connect(self.pages, None).await.context("connecting to the pages")?);
         }
         let mut rounds = Vec::new();
         for number in 0..self.options.rounds as usize {

@@ -2,13 +2,17 @@
 //! production sends nothing to made-up numbers, development nothing to numbers that somebody may have.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{CodeToSend, HttpSms, SmsError};
 use crate::registry::Phone;
 
 /// Messages that the development page shows.
 const SHOWN_MAX: usize = 50;
+/// Messages that are kept for whoever asks for one number's: those of the last seconds of a load test. Some 500 kB when full.
+const KEPT_MAX: usize = 4_096;
+
+const _: () = assert!(SHOWN_MAX <= KEPT_MAX);
 
 /// A message in development, as the terminal and the page show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,29 +35,40 @@ impl std::fmt::Debug for ShownSms {
 /// Shows messages instead of sending them; clones share them.
 #[derive(Clone)]
 pub struct DevelopmentSms {
-    shown: Arc<Mutex<VecDeque<ShownSms>>>,
+    /// The oldest first.
+    kept: Arc<Mutex<VecDeque<(Phone, ShownSms)>>>,
     show: Arc<dyn Fn(&ShownSms) + Send + Sync>,
 }
 
 impl DevelopmentSms {
     /// `show` is called for each message; it must not log it.
     pub fn new(show: impl Fn(&ShownSms) + Send + Sync + 'static) -> Self {
-        Self { shown: Arc::default(), show: Arc::new(show) }
+        Self { kept: Arc::default(), show: Arc::new(show) }
     }
 
     /// The last messages, the newest first.
     pub fn shown(&self) -> Vec<ShownSms> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
+        self.lock().iter().rev().take(SHOWN_MAX).map(|(_, message)| message.clone()).collect()
+    }
+
+    /// The last message to that number, if it is still kept. Masked numbers are the same for many when many sign in.
+    pub fn last_to(&self, phone: &Phone) -> Option<ShownSms> {
+        let kept = self.lock();
+        kept.iter().rev().find(|(to, _)| to == phone).map(|(_, message)| message.clone())
     }
 
     fn send(&self, code: &CodeToSend, now_s: u64) {
         let message = ShownSms { phone: code.phone().masked(), code: code.digits().to_owned(), at_s: now_s };
         (self.show)(&message);
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if shown.len() == SHOWN_MAX {
-            shown.pop_front();
+        let mut kept = self.lock();
+        if kept.len() == KEPT_MAX {
+            kept.pop_front();
         }
-        shown.push_back(message);
+        kept.push_back((code.phone().clone(), message));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Phone, ShownSms)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -230,6 +230,19 @@ async fn in_development_a_made_up_number_gets_its_code_on_the_page_and_a_real_on
         sms.request(session, [10, 0, 0, n as u8].into(), &number(n), NOW_S).await.unwrap();
     }
     assert_eq!(terminal.shown().len(), 50, "the last of them");
+    // Whoever knows a number gets its message, however many came after it; the next one replaces it.
+    for n in [7, 100, 199] {
+        let message = terminal.last_to(&number(n)).unwrap();
+        assert!(message.phone.ends_with(&format!("{n:04}")), "{n}");
+    }
+    assert!(terminal.last_to(&number(8)).is_none(), "nothing was sent there");
+    sms.request(session, client, &number(7), NOW_S + 60).await.unwrap();
+    assert_eq!(terminal.last_to(&number(7)).unwrap().at_s, NOW_S + 60);
+    for n in 1000..6000 {
+        let client = IpAddr::from([10, 1, (n >> 8) as u8, n as u8]);
+        sms.request(session, client, &number(n), NOW_S).await.unwrap();
+    }
+    assert!(terminal.last_to(&number(7)).is_none() && terminal.last_to(&number(5999)).is_some(), "bounded");
 }
 
 /// A message service that reads one request from each connection and answers with these bytes; none: never.

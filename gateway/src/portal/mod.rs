@@ -202,6 +202,8 @@ pub(crate) fn start(
             .max_connections(CONNECTIONS_MAX)
             .client_request_timeout(REQUEST)
             .keep_alive(KEEP_ALIVE)
+            // A page in two parts does not wait for the first one's acknowledgement.
+            .tcp_nodelay(true)
             .shutdown_timeout(2)
             .disable_signals();
         let server = match tls {

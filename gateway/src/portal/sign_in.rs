@@ -92,11 +92,13 @@ async fn send_code(mut visitor: Visitor, form: web::Form<PhoneForm>) -> HttpResp
         return visitor.stale();
     }
     let next = Next { next: form.next.clone() };
-    let again = |visitor: &Visitor, problem: &str| {
+    let again = |visitor: &Visitor, status: StatusCode, problem: &str| {
         let body = phone_form(visitor, next.path(), Some(problem));
-        visitor.page_with(StatusCode::UNPROCESSABLE_ENTITY, visitor.frame(), "in-title", &body)
+        visitor.page_with(status, visitor.frame(), "in-title", &body)
     };
-    let Some(phone) = Phone::parse(&form.phone) else { return again(&visitor, "in-phone-wrong") };
+    let Some(phone) = Phone::parse(&form.phone) else {
+        return again(&visitor, StatusCode::UNPROCESSABLE_ENTITY, "in-phone-wrong");
+    };
     let portal = visitor.portal.clone();
     let asked = portal.sms.request(visitor.session.id(), visitor.client, &phone, visitor.now_s).await;
     match asked {
@@ -107,7 +109,7 @@ async fn send_code(mut visitor: Visitor, form: web::Form<PhoneForm>) -> HttpResp
             });
             visitor.go(&format!("/in/code?next={}", next.path()))
         }
-        Err(error) => again(&visitor, problem_of(error)),
+        Err(error) => again(&visitor, status_of(error), problem_of(error)),
     }
 }
 
@@ -151,7 +153,7 @@ async fn check_code(mut visitor: Visitor, form: web::Form<CodeForm>) -> HttpResp
         Ok(proven) => proven,
         Err(error) => {
             let body = code_form(&visitor, next.path(), Some(problem_of(error)));
-            return visitor.page_with(StatusCode::UNPROCESSABLE_ENTITY, visitor.frame(), "code-title", &body);
+            return visitor.page_with(status_of(error), visitor.frame(), "code-title", &body);
         }
     };
     let (signed, now_s) = (proven.clone(), visitor.now_s);
@@ -164,6 +166,15 @@ async fn check_code(mut visitor: Visitor, form: web::Form<CodeForm>) -> HttpResp
             tracing::warn!(%error, "a sign-in could not renew its proof");
             visitor.go(next.path())
         }
+    }
+}
+
+/// Whether it was the visitor, or this is not the moment: what stands before the gateway counts by it.
+fn status_of(error: SmsError) -> StatusCode {
+    match error {
+        SmsError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        SmsError::Busy | SmsError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        SmsError::Wrong { .. } | SmsError::Gone | SmsError::Refused => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::line::Line;
+use crate::citizens::line::Line;
 use crate::clock;
 use crate::gauge::Gauge;
 use crate::pace::Lane;
@@ -71,7 +71,7 @@ mod tests {
         let count = Rc::new(Count::default());
         count.gauge.turn(true);
         let end = clock::now() + Duration::from_secs(60);
-        let line = Line::connect(address).await.unwrap();
+        let line = Line::connect(address, None).await.unwrap();
         load(line, Some(lane), Rc::from(&b"?"[..]), end, Rc::clone(&count)).await.unwrap();
         server.await.unwrap();
         assert_eq!((count.gauge.scans(), count.wrong.get()), (2, 2));

@@ -202,6 +202,7 @@ impl Session<'_> {
             network: self.scenario.network,
             view: Rc::clone(&view),
         });
+        let keeping = spawn_local(keep_receipts(Rc::clone(&shared)));
         let before = (Usage::of_port(quic), own_usage());
         let drive = Drive { scenario: self.scenario, seed: self.seed, shared, inboxes, start };
         let (driven, events) = tokio::join!(drive.all(&view), happen(&stage, self.scenario));
@@ -211,6 +212,8 @@ impl Session<'_> {
             posted.push(post.context("a post's task")?);
         }
         over.set(true);
+        keeping.abort();
+        let _ = keeping.await;
         let mut stopped = probed(prober).await;
         stopped.extend(posted.iter().filter_map(why_stopped));
         let spent = (since(before.0, Usage::of_port(quic)), since(before.1, own_usage()));
@@ -255,6 +258,13 @@ async fn happen(stage: &Rc<Stage>, scenario: &Scenario) -> anyhow::Result<Vec<Ev
     }
     events.sort_by(|one, other| one.from_s.total_cmp(&other.from_s));
     Ok(events)
+}
+
+/// Receipts that nobody has used yet stay good while people come.
+async fn keep_receipts(shared: Rc<Shared>) {
+    if let Some(citizens) = &shared.citizens {
+        citizens.keep_receipts().await;
+    }
 }
 
 async fn probed(prober: Option<JoinHandle<Result<Device, DeviceError>>>) -> Vec<String> {

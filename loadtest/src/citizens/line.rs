@@ -2,27 +2,45 @@
 //! development inbox speak, and no redirect is followed; it is lean, so that what is measured is the server.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A page has some kilobytes.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
+const TOO_LONG: LineError = LineError::Nonsense("it is longer than a megabyte");
 /// Connecting, or a request with its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LineError {
+    /// Nothing within the patience.
+    #[error("{0} took too long")]
+    Late(&'static str),
+    /// No connection, or it broke.
+    #[error("the connection failed: {0}")]
+    Broken(#[from] io::Error),
+    /// It was to be kept.
+    #[error("the server closed a connection that was to be kept")]
+    Closed,
+    /// Not what is read here.
+    #[error("an answer that cannot be read: {0}")]
+    Nonsense(&'static str),
+}
+
 /// A connection.
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 /// What came back.
-pub(super) struct Answer<'a> {
-    pub(super) status: u16,
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
     head: &'a str,
     body: Cow<'a, [u8]>,
 }
@@ -35,19 +53,31 @@ enum Length {
 }
 
 impl Line {
-    pub(super) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let connecting = tokio::time::timeout(PATIENCE, TcpStream::connect(address));
-        let stream = connecting.await.context("connecting took too long")??;
+    /// Connects, `from` that address of this machine: whoever limits what one address may do sees a visitor of its own.
+    pub(crate) async fn connect(address: SocketAddr, from: Option<Ipv4Addr>) -> Result<Self, LineError> {
+        let connecting = async {
+            match from.filter(|_| address.is_ipv4()) {
+                None => TcpStream::connect(address).await,
+                Some(from) => {
+                    let socket = TcpSocket::new_v4()?;
+                    socket.bind((from, 0).into())?;
+                    socket.connect(address).await
+                }
+            }
+        };
+        let connected = tokio::time::timeout(PATIENCE, connecting).await;
+        let stream = connected.map_err(|_| LineError::Late("connecting"))??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::new() })
     }
 
     /// Sends those bytes, one whole request, and reads the answer.
-    pub(super) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
-        tokio::time::timeout(PATIENCE, self.exchange(request)).await.context("an answer took too long")?
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>, LineError> {
+        let asked = tokio::time::timeout(PATIENCE, self.exchange(request)).await;
+        asked.map_err(|_| LineError::Late("an answer"))?
     }
 
-    async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
+    async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, LineError> {
         self.buffer.clear();
         self.stream.write_all(request).await?;
         let head = loop {
@@ -71,15 +101,18 @@ impl Line {
         };
         let (range, chunks) = body;
         let head = text(&self.buffer[..head])?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or(LineError::Nonsense("no status"))?;
         Ok(Answer { status, head, body: chunks.map_or(Cow::Borrowed(&self.buffer[range]), Cow::Owned) })
     }
 
-    async fn read(&mut self) -> anyhow::Result<()> {
-        ensure!(self.buffer.len() < ANSWER_BYTES_MAX, "an answer of more than {ANSWER_BYTES_MAX} bytes");
+    async fn read(&mut self) -> Result<(), LineError> {
+        if self.buffer.len() >= ANSWER_BYTES_MAX {
+            return Err(TOO_LONG);
+        }
         self.buffer.reserve(16 * 1024);
         if self.stream.read_buf(&mut self.buffer).await? == 0 {
-            bail!("the server closed a connection that was to be kept");
+            return Err(LineError::Closed);
         }
         Ok(())
     }
@@ -87,21 +120,21 @@ impl Line {
 
 impl Answer<'_> {
     /// The first header with that name.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(self.head, name)
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.body.len()
     }
 
-    pub(super) fn text(&self) -> anyhow::Result<&str> {
+    pub(crate) fn text(&self) -> Result<&str, LineError> {
         text(&self.body)
     }
 }
 
-fn text(bytes: &[u8]) -> anyhow::Result<&str> {
-    std::str::from_utf8(bytes).context("an answer that is no text")
+fn text(bytes: &[u8]) -> Result<&str, LineError> {
+    std::str::from_utf8(bytes).map_err(|_| LineError::Nonsense("it is no text"))
 }
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
@@ -109,23 +142,26 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-fn length(head: &str) -> anyhow::Result<Length> {
+fn length(head: &str) -> Result<Length, LineError> {
     if header(head, "transfer-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("chunked")) {
         return Ok(Length::Chunks);
     }
-    let bytes = header(head, "content-length").map_or(Ok(0), str::parse).context("a length that is none")?;
-    ensure!(bytes <= ANSWER_BYTES_MAX, "an answer of {bytes} bytes");
-    Ok(Length::Bytes(bytes))
+    let bytes = header(head, "content-length").map_or(Ok(0), str::parse);
+    let bytes = bytes.map_err(|_| LineError::Nonsense("a length that is none"))?;
+    if bytes <= ANSWER_BYTES_MAX { Ok(Length::Bytes(bytes)) } else { Err(TOO_LONG) }
 }
 
 /// The whole body; `None` while its end is not there.
-fn unchunked(mut rest: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
+fn unchunked(mut rest: &[u8]) -> Result<Option<Vec<u8>>, LineError> {
     let mut body = Vec::new();
     loop {
         let Some(end) = rest.windows(2).position(|bytes| bytes == b"\r\n") else { return Ok(None) };
         let size = text(&rest[..end])?.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(size, 16).context("a chunk without a size")?;
-        ensure!(size <= ANSWER_BYTES_MAX, "a chunk of {size} bytes");
+        let size =
+            usize::from_str_radix(size, 16).map_err(|_| LineError::Nonsense("a chunk without a size"))?;
+        if size > ANSWER_BYTES_MAX {
+            return Err(TOO_LONG);
+        }
         rest = &rest[end + 2..];
         if rest.len() < size + 2 {
             return Ok(None);
@@ -159,8 +195,10 @@ mod tests {
         ];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let from = Ipv4Addr::new(127, 64, 3, 9);
         let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut stream, peer) = listener.accept().await.unwrap();
+            assert_eq!(peer.ip(), from, "each visitor has an address of its own");
             stream.set_nodelay(true).unwrap();
             for answer in pieces {
                 assert_eq!(stream.read_u8().await.unwrap(), b'?');
@@ -170,14 +208,16 @@ mod tests {
                 }
             }
         });
-        let mut line = Line::connect(address).await.unwrap();
+        let mut line = Line::connect(address, Some(from)).await.unwrap();
         for (status, body) in [(200, "hello"), (404, "hello"), (303, ""), (200, "hello")] {
             let answer = line.ask(b"?").await.unwrap();
             assert_eq!((answer.status, answer.text().unwrap()), (status, body));
             assert_eq!(answer.header("location"), (status == 303).then_some("/in"));
         }
         server.await.unwrap();
-        assert!(line.ask(b"?").await.is_err(), "closed");
+        assert!(matches!(line.ask(b"?").await, Err(LineError::Closed | LineError::Broken(_))));
+        let gone = Line::connect(address, Some(from)).await.map(drop);
+        assert!(matches!(gone, Err(LineError::Broken(_))), "{gone:?}");
     }
 
     #[test]

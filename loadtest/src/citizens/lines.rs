@@ -1,0 +1,72 @@
+//! Connections that are kept between requests, so many and no longer than the server keeps them. Each belongs to whoever made it:
+//! it comes from that visitor's address.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::line::Line;
+use crate::clock;
+
+/// Connections that nobody uses at the moment. One thread's.
+pub(crate) struct Lines {
+    /// The longest idle first.
+    kept: RefCell<VecDeque<Kept>>,
+    kept_max: usize,
+    idle_max: Duration,
+}
+
+struct Kept {
+    owner: u32,
+    since: Instant,
+    line: Line,
+}
+
+impl Lines {
+    /// None so far.
+    pub(crate) fn new(kept_max: usize, idle_max: Duration) -> Self {
+        Self { kept: RefCell::default(), kept_max, idle_max }
+    }
+
+    /// That visitor's connection, the one that was used last.
+    pub(crate) fn take(&self, owner: u32) -> Option<Line> {
+        let mut kept = self.kept.borrow_mut();
+        while kept.front().is_some_and(|oldest| clock::since(oldest.since) > self.idle_max) {
+            kept.pop_front();
+        }
+        let at = kept.iter().rposition(|kept| kept.owner == owner)?;
+        kept.remove(at).map(|kept| kept.line)
+    }
+
+    /// Keeps it; if there are too many the one that was idle for longest is closed.
+    pub(crate) fn keep(&self, owner: u32, line: Line) {
+        let mut kept = self.kept.borrow_mut();
+        if kept.len() >= self.kept_max {
+            kept.pop_front();
+        }
+        kept.push_back(Kept { owner, since: clock::now(), line });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_are_kept_for_their_owner_so_many_and_so_long() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let lines = Lines::new(2, Duration::from_secs(60));
+        for owner in [1, 2, 3] {
+            lines.keep(owner, Line::connect(address, None).await.unwrap());
+        }
+        assert!(lines.take(1).is_none(), "two fit");
+        assert!(lines.take(3).is_some() && lines.take(3).is_none() && lines.take(2).is_some());
+        let short = Lines::new(2, Duration::ZERO);
+        short.keep(1, Line::connect(address, None).await.unwrap());
+        while clock::since(short.kept.borrow()[0].since).is_zero() {}
+        assert!(short.take(1).is_none(), "idle for too long");
+    }
+}

@@ -1,0 +1,226 @@
+//! The citizens of the load test against a running city: what they say they did is in the registry, their receipts work at a gate,
+//! and each way of failing has its name. No speed is judged here.
+
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use loadtest::citizens::{Citizens, Refusal};
+use loadtest::scenario::Kind;
+use tests::walk::{device, endpoint};
+use tests::{City, PATIENCE, block_on};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+const SEED: u64 = 7;
+/// Each has a code before anybody applies.
+const PEOPLE: u32 = 100;
+/// What the development city gives one address in an hour.
+const CODES_PER_ADDRESS: usize = u16::MAX as usize;
+
+async fn prepare(city: &City, signed_in: u32, receipts: u32) -> Citizens {
+    let fleet = city.fleet();
+    let prepared = Citizens::prepare(&fleet, signed_in, receipts, SEED, &|said| eprintln!("{said}")).await;
+    prepared.expect("a development city")
+}
+
+/// So many visits at once; how each ended.
+async fn visits(citizens: &Rc<Citizens>, kind: Kind, count: u32) -> Vec<Result<(), Refusal>> {
+    let visiting: Vec<_> = (0..count)
+        .map(|n| {
+            let citizens = Rc::clone(citizens);
+            tokio::task::spawn_local(async move { citizens.visit(kind, n, n.into(), PATIENCE).await })
+        })
+        .collect();
+    let mut ended = Vec::new();
+    for one in visiting {
+        ended.push(one.await.expect("no panic"));
+    }
+    ended
+}
+
+fn codes(city: &City) -> f64 {
+    city.metric("changtong_codes", "")
+}
+
+#[test]
+fn visits_are_what_they_say_and_receipts_work_at_a_gate() {
+    let city = City::start(PEOPLE, 4);
+    block_on(async {
+        let citizens = Rc::new(prepare(&city, 5, 8).await);
+        for kind in [Kind::Place, Kind::Code, Kind::Apply] {
+            let ended = visits(&citizens, kind, 60).await;
+            assert_eq!(ended, [Ok(()); 60], "{kind:?}");
+        }
+        tests::wait_for("a code for each applicant", || {
+            (codes(&city) == f64::from(PEOPLE + 65)).then_some(())
+        });
+
+        let fleet = city.fleet();
+        let (_, region) = fleet.devices[0].places().next().expect("a place");
+        let mut device = device(&endpoint(&fleet), &fleet, 0);
+        let receipts: Vec<_> = std::iter::from_fn(|| citizens.take_receipt()).collect();
+        assert_eq!(receipts.len(), 8);
+        for receipt in receipts {
+            device.ask_trajectory(region, receipt).await.expect("a consent of its own, not used yet");
+        }
+        let canaries = citizens.canaries();
+        assert_eq!(canaries.len(), 65 * 3);
+        let log = city.log();
+        assert!(canaries.iter().all(|secret| !log.contains(secret.as_str())));
+    });
+    assert_eq!(city.metric("changtong_trajectory_query_seconds_count", ""), 8.0);
+    assert_eq!(city.metric("changtong_punches_total", ""), 0.0, "nobody has checked in anywhere");
+}
+
+#[test]
+fn receipts_that_grow_old_are_drawn_anew_even_if_the_gateway_was_away() {
+    let mut city = City::start(PEOPLE, 4);
+    block_on(async {
+        let citizens = prepare(&city, 2, 4).await;
+        assert_eq!(citizens.renew_receipts(Duration::ZERO).await, Ok(()));
+        city.kill();
+        assert_eq!(citizens.renew_receipts(PATIENCE).await, Ok(()), "none is old");
+        assert_eq!(citizens.renew_receipts(Duration::ZERO).await, Err(Refusal::Connection));
+        city.restart();
+        // The pages have forgotten which consents they showed: these are others.
+        assert_eq!(citizens.renew_receipts(Duration::ZERO).await, Ok(()));
+        let fleet = city.fleet();
+        let (_, region) = fleet.devices[0].places().next().expect("a place");
+        let mut device = device(&endpoint(&fleet), &fleet, 0);
+        for _ in 0..4 {
+            let receipt = citizens.take_receipt().expect("as many as before");
+            device.ask_trajectory(region, receipt).await.expect("a good receipt");
+        }
+        assert_eq!(citizens.take_receipt(), None);
+    });
+}
+
+#[test]
+fn two_runs_of_one_city_have_other_people() {
+    let city = City::start(PEOPLE, 1);
+    block_on(async {
+        let (first, second) = (prepare(&city, 3, 0).await, prepare(&city, 3, 0).await);
+        let theirs = second.canaries();
+        // A name may be two people's.
+        let both = first.canaries().into_iter().filter(|secret| secret.is_ascii() && theirs.contains(secret));
+        assert_eq!(both.count(), 0);
+    });
+    tests::wait_for("a code for each", || (codes(&city) == f64::from(PEOPLE + 6)).then_some(()));
+}
+
+#[test]
+fn a_gateway_that_is_stopped_or_gone_is_a_timeout_or_no_connection() {
+    let mut city = City::start(PEOPLE, 1);
+    let kinds = [Kind::Place, Kind::Code, Kind::Apply];
+    block_on(async {
+        let citizens = prepare(&city, 2, 0).await;
+        signal(&city, rustix::process::Signal::STOP);
+        tests::wait_for("the end of all its threads' turns", || is_stopped(city.pid()).then_some(()));
+        for kind in kinds {
+            let ended = citizens.visit(kind, 0, 0, Duration::from_millis(300)).await;
+            assert_eq!(ended, Err(Refusal::Timeout), "{kind:?}");
+        }
+        signal(&city, rustix::process::Signal::CONT);
+        assert_eq!(
+            citizens.visit(Kind::Code, 0, 0, PATIENCE).await,
+            Ok(()),
+            "what was late is not read as this"
+        );
+        city.kill();
+        for kind in kinds {
+            let ended = citizens.visit(kind, 1, 0, PATIENCE).await;
+            assert_eq!(ended, Err(Refusal::Connection), "{kind:?}");
+        }
+        city.restart();
+        // A session outlives the process.
+        for kind in kinds {
+            assert_eq!(citizens.visit(kind, 1, 0, PATIENCE).await, Ok(()), "{kind:?}");
+        }
+    });
+}
+
+fn signal(city: &City, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(city.pid() as i32).expect("a process id is not zero");
+    rustix::process::kill_process(pid, signal).expect("our own process");
+}
+
+/// Whether each thread of that process is stopped.
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("our own process");
+    let stats = threads.map(|thread| std::fs::read_to_string(thread.expect("a thread").path().join("stat")));
+    // The state follows the name, which stands in brackets.
+    stats.into_iter().all(|stat| {
+        stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    })
+}
+
+#[test]
+fn an_address_over_its_limit_is_busy_and_others_are_not() {
+    let city = City::start(PEOPLE, 1);
+    block_on(async {
+        let citizens = prepare(&city, 1, 0).await;
+        let pages = city.fleet().pages.expect("pages");
+        ask_for_codes(pages, citizens.next_address(), CODES_PER_ADDRESS).await;
+        assert_eq!(citizens.visit(Kind::Apply, 0, 0, PATIENCE).await, Err(Refusal::Busy));
+        assert_eq!(citizens.visit(Kind::Apply, 0, 0, PATIENCE).await, Ok(()), "the next one is elsewhere");
+    });
+}
+
+#[test]
+fn a_city_that_is_not_on_this_machine_is_left_alone() {
+    let city = City::start(PEOPLE, 1);
+    let mut fleet = city.fleet();
+    fleet.pages = Some("192.0.2.1:443".parse().expect("an address"));
+    let refused = block_on(Citizens::prepare(&fleet, 1, 0, SEED, &|_| ())).err().expect("refused");
+    assert!(refused.to_string().contains("only a development city on loopback"), "{refused}");
+}
+
+/// Has somebody at that address ask for so many codes, all to one phone: the address pays for each, whatever comes of it.
+async fn ask_for_codes(pages: std::net::SocketAddr, from: Ipv4Addr, count: usize) {
+    /// Requests on the way at once.
+    const BATCH: usize = 64;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((from, 0).into()).expect("loopback is ours");
+    let mut stream = socket.connect(pages).await.expect("the pages listen");
+    stream.set_nodelay(true).expect("our own socket");
+    let host = format!("Host: localhost:{}\r\n", pages.port());
+    stream.write_all(format!("GET /in HTTP/1.1\r\n{host}\r\n").as_bytes()).await.expect("sent");
+    let page = answers(&mut stream, 1).await;
+    let between = |start, end| page.split(start).nth(1).and_then(|rest: &str| rest.split(end).next());
+    let cookie = between("set-cookie: ", ";").expect("a session");
+    let body =
+        format!("phone=16312345678&token={}", between("name=\"token\" value=\"", "\"").expect("a form"));
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let head = format!(
+        "POST /in HTTP/1.1\r\n{host}{form}Cookie: {cookie}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let request = head + &body;
+    let (mut sent, mut sends) = (0, 0);
+    while sent < count {
+        let batch = BATCH.min(count - sent);
+        stream.write_all(request.repeat(batch).as_bytes()).await.expect("sent");
+        // One message goes out, all others are too early.
+        sends += answers(&mut stream, batch).await.matches("HTTP/1.1 303").count();
+        sent += batch;
+    }
+    assert_eq!(sends, 1);
+}
+
+/// So many answers, of which the last is a page.
+async fn answers(stream: &mut TcpStream, count: usize) -> String {
+    let mut bytes = Vec::new();
+    let reading = async {
+        loop {
+            assert!(stream.read_buf(&mut bytes).await.expect("an answer") > 0, "closed");
+            if bytes.ends_with(b"</html>") {
+                let text = String::from_utf8_lossy(&bytes);
+                if text.matches("HTTP/1.1 ").count() == count {
+                    return text.into_owned();
+                }
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("answers")
+}
