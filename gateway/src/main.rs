@@ -2,6 +2,7 @@
 
 mod admin;
 mod alarms;
+mod certificates;
 mod cli;
 mod command;
 mod config;
@@ -19,6 +20,7 @@ mod quic;
 mod running;
 mod telemetry;
 mod trajectory;
+mod usage;
 
 use std::process::ExitCode;
 

@@ -22,6 +22,7 @@ use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::quic::endpoint;
 use crate::running::Gateway;
+use crate::usage::Usage;
 use crate::{config, telemetry};
 
 /// The punch log failed: start again, which recovers.
@@ -31,6 +32,8 @@ const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// How often alarms of what operators do are set; they are set with each order as well.
 const ALARMS: Duration = Duration::from_secs(60);
+/// How often the process looks at what it uses itself.
+const USAGE: Duration = Duration::from_secs(2);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -157,7 +160,8 @@ pub(crate) fn run(
     let admin = crate::admin::start(settings, &gateway.shared(), sockets.enrol)?;
     announce(&addresses)?;
 
-    let why = runtime.block_on(wait(&mut signals, &log, &gateway));
+    let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
+    let why = runtime.block_on(wait(&mut signals, &log, &gateway, usage));
     let code = match why {
         Why::Told => {
             readiness.set(Stage::Draining);
@@ -212,15 +216,17 @@ impl Signals {
     }
 }
 
-async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
+async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway, mut usage: Usage) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     let mut due = tokio::time::interval(ALARMS);
+    let mut look = tokio::time::interval(USAGE);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
             _ = due.tick() => gateway.tell_alarms(),
+            _ = look.tick() => usage.look(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {

@@ -54,6 +54,12 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
+    /// When the oldest punch that has its day's key may have been recorded; now, if there is none.
+    pub(super) fn oldest_ms(&self, now_ms: u64) -> u64 {
+        let days = self.keys.days_before(u32::MAX).unwrap_or_default();
+        days.first().map_or(now_ms, |day| time::start_ms(*day).min(now_ms))
+    }
+
     /// The order is what makes a crash in between harmless: record, keys, segments; what is left over is done next time, and
     /// a key that is missing without a record is a missing key.
     fn expire_before(&mut self, oldest_day: u32, now_ms: u64) -> Result<(), LedgerError> {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict, metric};
 use tokio::sync::{oneshot, watch};
@@ -168,7 +169,7 @@ impl LedgerError {
 }
 
 pub(crate) enum Message {
-    Append { run: Run, reply: Reply },
+    Append { run: Run, reply: Reply, sent: Instant },
     Hello { device: DeviceId, epoch: Epoch, acknowledged: Sequence, reply: oneshot::Sender<HelloOutcome> },
 }
 
@@ -217,6 +218,7 @@ impl Ledger {
             .map_err(LedgerError::io("starting the thread of", &name))?;
         let scrub = scrub::Scrub::start(disk).map_err(LedgerError::io("starting the scrub of", &name))?;
         let queue_punches_max = config.queue_punches_max;
+        metrics::gauge!(metric::LEDGER_QUEUE_MAX).set(queue_punches_max as f64);
         Ok((
             Self { thread, stop, scrub },
             LedgerHandle { queue, queued_punches, queue_punches_max, poisoned },
@@ -243,7 +245,10 @@ impl LedgerHandle {
             let _ = reply.send(Outcome::Busy);
             return;
         }
-        let Err(error) = self.queue.try_send(Message::Append { run, reply }) else { return };
+        let Err(error) = self.queue.try_send(Message::Append { run, reply, sent: crate::clock::now() })
+        else {
+            return;
+        };
         self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
         let (message, outcome) = match error {
             TrySendError::Full(message) => (message, Outcome::Busy),

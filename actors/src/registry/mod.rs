@@ -22,6 +22,7 @@ mod revisions;
 mod schema;
 mod seal;
 mod shifts;
+mod tally;
 mod units;
 mod withdrawals;
 
@@ -51,6 +52,8 @@ pub use proven::Holder;
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
 pub use shifts::{Shift, ShiftId, ShiftRow};
+use tally::Tally;
+pub(crate) use tally::start_at_zero;
 pub use units::{UnitRow, UnitState};
 pub use withdrawals::Remains;
 
@@ -155,6 +158,8 @@ pub struct Registry {
     sealer: Arc<Sealer>,
     /// Inside [`Self::group`]: a transaction is a savepoint of the group's.
     grouped: bool,
+    /// What is counted once it is durable.
+    tally: Tally,
 }
 
 impl Registry {
@@ -173,7 +178,7 @@ impl Registry {
         schema::configure(&connection, path)?;
         schema::migrate(&mut connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
-        let registry = Self { connection, sealer, grouped: false };
+        let registry = Self { connection, sealer, grouped: false, tally: Tally::default() };
         registry.check_keys()?;
         Ok(registry)
     }
@@ -181,7 +186,8 @@ impl Registry {
     /// Another connection that only reads, beside the writer: what takes long holds nobody up.
     pub fn reader(&self) -> Result<Self, RegistryError> {
         let path = self.connection.path().ok_or(RegistryError::Missing { what: "file of the registry" })?;
-        Ok(Self { connection: read_only(Path::new(path))?, sealer: Arc::clone(&self.sealer), grouped: false })
+        let (connection, sealer) = (read_only(Path::new(path))?, Arc::clone(&self.sealer));
+        Ok(Self { connection, sealer, grouped: false, tally: Tally::default() })
     }
 
     /// Opens a registry to read it, also beside the gateway that writes it.
@@ -189,7 +195,7 @@ impl Registry {
         let connection = read_only(path)?;
         schema::check(&connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
-        let registry = Self { connection, sealer, grouped: false };
+        let registry = Self { connection, sealer, grouped: false, tally: Tally::default() };
         match registry.meta("keys")? {
             Some(known) if known == registry.sealer.mark() => Ok(registry),
             Some(_) | None => Err(RegistryError::WrongKeys),
@@ -296,7 +302,11 @@ impl Registry {
             return Err(RegistryError::GroupLost.into());
         }
         self.sql(&format!("SAVEPOINT {name}"))?;
+        let before = self.tally.len();
         let result = work(self);
+        if result.is_err() {
+            self.tally.truncate(before);
+        }
         if result.is_err() && !self.connection.is_autocommit() {
             self.sql(&format!("ROLLBACK TO {name}"))?;
         }
@@ -312,6 +322,7 @@ impl Registry {
             self.sql("ROLLBACK")?;
         }
         self.grouped = false;
+        self.tally.truncate(0);
         self.sql("BEGIN IMMEDIATE")
     }
 
@@ -319,7 +330,9 @@ impl Registry {
         if self.connection.is_autocommit() {
             return Err(RegistryError::GroupLost);
         }
-        self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))
+        self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))?;
+        self.tally.count();
+        Ok(())
     }
 
     fn sql(&self, statement: &str) -> Result<(), RegistryError> {

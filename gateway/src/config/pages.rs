@@ -8,6 +8,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 
+use crate::certificates;
+
 /// The pages as the file has them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,7 +44,9 @@ impl Pages {
             bail!("pages need a certificate and a key; plain HTTP is for this machine alone");
         };
         let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-        let chain = CertificateDer::pem_slice_iter(&read(certificate)?).collect::<Result<Vec<_>, _>>()?;
+        let pem = read(certificate)?;
+        certificates::tell(certificates::InUse::Pages, &pem);
+        let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(actors::keys::read_secret(key)?.as_bytes())?;
         let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
         Ok(Some(config))
