@@ -84,6 +84,8 @@ pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 #[cfg(test)]
+mod series;
+#[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 

@@ -16,6 +16,7 @@ pub mod pages;
 pub mod people;
 pub mod repository;
 pub mod walk;
+pub mod watched;
 pub mod web;
 
 /// How long a condition may take to come true before a test fails.
