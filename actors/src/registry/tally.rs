@@ -73,3 +73,60 @@ fn decisions(authority: &'static str, colour: Colour) -> metrics::Counter {
 fn changes(cause: &'static str, colour: Colour) -> metrics::Counter {
     metrics::counter!(metric::COLOUR_CHANGES, "cause" => cause, "colour" => colour.name())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Keys;
+    use crate::registry::{Registry, RegistryError};
+
+    #[test]
+    fn what_is_durable_is_counted_and_what_is_rolled_back_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        Keys::init(&directory.path().join("keys")).unwrap();
+        let keys = Keys::load(&directory.path().join("keys")).unwrap();
+        let mut registry = Registry::open(&directory.path().join("registry.db"), &keys).unwrap();
+        let note = |registry: &mut Registry, authority: &str, to| {
+            registry.tally.note(authority, Some(CauseKind::Diagnosis), (Colour::Green, to));
+        };
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            start_at_zero();
+            let grouped = registry.group(|registry| {
+                for (authority, to, stays) in [
+                    ("citizen", Colour::Red, true),
+                    ("health-bureau", Colour::Red, true),
+                    ("carrier", Colour::Red, false),
+                    ("clock", Colour::Green, true),
+                ] {
+                    let step = registry.step::<_, RegistryError>("act", |registry| {
+                        note(registry, authority, to);
+                        if stays { Ok(()) } else { Err(RegistryError::GroupLost) }
+                    });
+                    assert_eq!(step.is_ok(), stays);
+                }
+            });
+            grouped.unwrap();
+            let failed = registry.transaction::<(), RegistryError>(|registry| {
+                note(registry, "policy", Colour::Yellow);
+                Err(RegistryError::GroupLost)
+            });
+            assert!(failed.is_err());
+            registry.transaction::<_, RegistryError>(|_| Ok(())).unwrap();
+        });
+        let text = handle.render();
+        let counted: Vec<&str> =
+            text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0")).collect();
+        let expected = [
+            "changtong_decisions_total{authority=\"citizen\",colour=\"red\"} 1",
+            "changtong_decisions_total{authority=\"clock\",colour=\"green\"} 1",
+            "changtong_decisions_total{authority=\"operators\",colour=\"red\"} 1",
+            "changtong_colour_changes_total{cause=\"diagnosis\",colour=\"red\"} 2",
+        ];
+        for line in expected {
+            assert!(counted.contains(&line), "{line} is not among {counted:?}");
+        }
+        assert_eq!(counted.len(), expected.len(), "{counted:?}");
+    }
+}

@@ -61,7 +61,7 @@ impl Dashboard {
             "refresh": "10s",
             "time": { "from": self.from, "to": "now" },
             "timezone": "browser",
-            "links": [{ "type": "dashboards", "title": "Changtong", "tags": [TAG], "asDropdown": true, "includeVars": true, "keepTime": true }],
+            "links": [links()],
             "templating": { "list": self.variables(runbooks) },
             "panels": lay_out(&self.rows),
         })
@@ -69,7 +69,13 @@ impl Dashboard {
 
     fn variables(&self, runbooks: &str) -> Vec<Value> {
         let mut variables = vec![
-            json!({ "name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "refresh": 1 }),
+            json!({
+                "name": "datasource",
+                "label": "Prometheus",
+                "type": "datasource",
+                "query": "prometheus",
+                "refresh": 1,
+            }),
             choice("instance", "Gateway", metric::BUILD_INFO, ""),
         ];
         let sources = [metric::PERMITS_MAX, metric::CARRIER_PERMITS_MAX];
@@ -78,7 +84,13 @@ impl Dashboard {
                 variables.push(choice(label, name, source, "{instance=~\"$instance\"}"));
             }
         }
-        variables.push(json!({ "name": runbook::VARIABLE, "label": "Runbooks", "type": "constant", "query": runbooks, "hide": 2 }));
+        variables.push(json!({
+            "name": runbook::VARIABLE,
+            "label": "Runbooks",
+            "type": "constant",
+            "query": runbooks,
+            "hide": 2,
+        }));
         variables
     }
 
@@ -87,6 +99,18 @@ impl Dashboard {
         let variable = format!("\"${variable}\"");
         self.panels().flat_map(|panel| &panel.targets).any(|target| target.expr.0.contains(&variable))
     }
+}
+
+/// From each dashboard to the others, with what is chosen.
+fn links() -> Value {
+    json!({
+        "type": "dashboards",
+        "title": "Changtong",
+        "tags": [TAG],
+        "asDropdown": true,
+        "includeVars": true,
+        "keepTime": true,
+    })
 }
 
 /// A variable whose values are those of a label; all of them are chosen at first.

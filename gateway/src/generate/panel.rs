@@ -95,30 +95,30 @@ pub(super) struct Panel {
 }
 
 /// One number.
-pub(super) fn stat(title: &'static str, unit: Unit, runbook: Runbook, description: &'static str) -> Panel {
-    Panel::new(Shape::Stat, title, unit, runbook, description)
+pub(super) fn stat(title: &'static str, unit: Unit, runbook: Runbook) -> Panel {
+    Panel::new(Shape::Stat, title, unit, runbook)
 }
 
 /// Lines over time.
-pub(super) fn lines(title: &'static str, unit: Unit, runbook: Runbook, description: &'static str) -> Panel {
-    Panel::new(Shape::Lines, title, unit, runbook, description)
+pub(super) fn lines(title: &'static str, unit: Unit, runbook: Runbook) -> Panel {
+    Panel::new(Shape::Lines, title, unit, runbook)
 }
 
 /// Parts of a whole over time.
-pub(super) fn stack(title: &'static str, unit: Unit, runbook: Runbook, description: &'static str) -> Panel {
-    Panel::new(Shape::Stack, title, unit, runbook, description)
+pub(super) fn stack(title: &'static str, unit: Unit, runbook: Runbook) -> Panel {
+    Panel::new(Shape::Stack, title, unit, runbook)
 }
 
 impl Panel {
-    fn new(
-        shape: Shape,
-        title: &'static str,
-        unit: Unit,
-        runbook: Runbook,
-        description: &'static str,
-    ) -> Self {
+    fn new(shape: Shape, title: &'static str, unit: Unit, runbook: Runbook) -> Self {
+        let description = "";
         let (targets, limits) = (Vec::new(), vec![(None, WELL)]);
         Self { title, description, unit, runbook, targets, shape, limits, shows_codes: false, wide: false }
+    }
+
+    /// What it shows, in a sentence or two.
+    pub(super) fn about(self, description: &'static str) -> Self {
+        Self { description, ..self }
     }
 
     /// Shows this, too.

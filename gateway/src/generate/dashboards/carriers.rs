@@ -17,32 +17,26 @@ pub(super) fn dashboard() -> Dashboard {
 }
 
 fn whose(dashboard: Dashboard) -> Dashboard {
-    let us_or_them = "Mean time of a citizen's query: what it waited here, what the carrier says it needed itself, and what is left for the network and for connecting.";
+    let us_or_them = "Mean time of a citizen's query: what it waited here, what the carrier says it needed \
+                      itself, and what is left for the network and for connecting.";
     let wire = mean_by(&of(metric::CARRIER_SECONDS), "carrier");
     let own = mean_by(&of(metric::CARRIER_OWN_SECONDS), "carrier");
     let network = wire.minus(&own);
     dashboard.row(
         "Is it us or them?",
         [
-            lines("Us, the network, or them", Unit::Seconds, runbook::CARRIER_WAITING, us_or_them)
+            lines("Us, the network, or them", Unit::Seconds, runbook::CARRIER_WAITING)
+                .about(us_or_them)
                 .show("{{carrier}}: us", mean_by(&of(metric::CARRIER_WAIT_SECONDS), "carrier"))
                 .show("{{carrier}}: network", network)
                 .show("{{carrier}}: them", own)
                 .wide(),
-            lines(
-                "On the wire",
-                Unit::Seconds,
-                runbook::CARRIER_WAITING,
-                "Time of a query on the wire, connecting included: 95 of 100 are faster.",
-            )
-            .show("{{carrier}}", quantile_by(0.95, &of(metric::CARRIER_SECONDS), "carrier")),
-            lines(
-                "At the carrier",
-                Unit::Seconds,
-                runbook::CARRIER_WAITING,
-                "Time of a query inside the carrier, as it says itself: 95 of 100 are faster.",
-            )
-            .show("{{carrier}}", quantile_by(0.95, &of(metric::CARRIER_OWN_SECONDS), "carrier")),
+            lines("On the wire", Unit::Seconds, runbook::CARRIER_WAITING)
+                .about("Time of a query on the wire, connecting included: 95 of 100 are faster.")
+                .show("{{carrier}}", quantile_by(0.95, &of(metric::CARRIER_SECONDS), "carrier")),
+            lines("At the carrier", Unit::Seconds, runbook::CARRIER_WAITING)
+                .about("Time of a query inside the carrier, as it says itself: 95 of 100 are faster.")
+                .show("{{carrier}}", quantile_by(0.95, &of(metric::CARRIER_OWN_SECONDS), "carrier")),
         ],
     )
 }
@@ -53,24 +47,18 @@ fn answers(dashboard: Dashboard) -> Dashboard {
     dashboard.row(
         "What they answer",
         [
-            stack("Queries", Unit::PerSecond, runbook::CARRIER_FAILING, "Citizens' queries, by carrier.")
+            stack("Queries", Unit::PerSecond, runbook::CARRIER_FAILING)
+                .about("Citizens' queries, by carrier.")
                 .show("{{carrier}}", all()),
-            stack("Outcomes", Unit::PerSecond, runbook::CARRIER_FAILING, "Citizens' queries, by outcome.")
+            stack("Outcomes", Unit::PerSecond, runbook::CARRIER_FAILING)
+                .about("Citizens' queries, by outcome.")
                 .show("{{outcome}}", rate(of(metric::CARRIER_QUERIES)).sum_by("outcome")),
-            lines(
-                "Answered",
-                Unit::Ratio,
-                runbook::CARRIER_FAILING,
-                "Queries with an answer that a citizen can go on with, among all.",
-            )
-            .show("{{carrier}}", answered.share_of(all())),
-            lines(
-                "Sent a second time",
-                Unit::PerSecond,
-                runbook::CARRIER_FAILING,
-                "Queries whose first attempt did not arrive.",
-            )
-            .show("{{carrier}}", rate(of(metric::CARRIER_RETRIES)).sum_by("carrier")),
+            lines("Answered", Unit::Ratio, runbook::CARRIER_FAILING)
+                .about("Queries with an answer that a citizen can go on with, among all.")
+                .show("{{carrier}}", answered.share_of(all())),
+            lines("Sent a second time", Unit::PerSecond, runbook::CARRIER_FAILING)
+                .about("Queries whose first attempt did not arrive.")
+                .show("{{carrier}}", rate(of(metric::CARRIER_RETRIES)).sum_by("carrier")),
         ],
     )
 }
@@ -80,45 +68,31 @@ fn asking(dashboard: Dashboard) -> Dashboard {
     dashboard.row(
         "Whether they are asked",
         [
-            stat(
-                "Breaker",
-                Unit::Count,
-                runbook::CARRIER_FAILING,
-                "0 closed, 1 half open, 2 open: a carrier whose breaker is open is not asked.",
-            )
-            .limits(1.0, 2.0)
-            .show("{{carrier}}", gauge(of(metric::CARRIER_BREAKER)).max_by("carrier")),
-            stat(
-                "Probe",
-                Unit::Flag,
-                runbook::CARRIER_FAILING,
-                "Whether the last probe of the carrier's reserved number was answered.",
-            )
-            .well_from(1.0)
-            .show("{{carrier}}", gauge(of(metric::CARRIER_PROBE_UP)).min_by("carrier")),
-            stat(
-                "Parked",
-                Unit::Flag,
-                runbook::CARRIER_PARKED,
-                "Whether the carrier's actor is parked after repeated failures.",
-            )
-            .ill_from(1.0)
-            .show("{{carrier}}", gauge(of(metric::CARRIER_PARKED)).max_by("carrier")),
-            lines(
-                "Permits in use",
-                Unit::Ratio,
-                runbook::CARRIER_WAITING,
-                "Queries under way of those that may be; beyond it citizens are told to try again.",
-            )
-            .show("{{carrier}}", in_use.share_of(gauge(of(metric::CARRIER_PERMITS_MAX)).sum_by("carrier"))),
-            lines(
-                "Time of a probe",
-                Unit::Seconds,
-                runbook::CARRIER_WAITING,
-                "The last probe: on the wire, and inside the carrier.",
-            )
-            .show("{{carrier}}: wire", gauge(of(metric::CARRIER_PROBE_SECONDS)).max_by("carrier"))
-            .show("{{carrier}}: own", gauge(of(metric::CARRIER_PROBE_OWN_SECONDS)).max_by("carrier")),
+            stat("Breaker", Unit::Count, runbook::CARRIER_FAILING)
+                .about("0 closed, 1 half open, 2 open: a carrier whose breaker is open is not asked.")
+                .limits(1.0, 2.0)
+                .show("{{carrier}}", gauge(of(metric::CARRIER_BREAKER)).max_by("carrier")),
+            stat("Probe", Unit::Flag, runbook::CARRIER_FAILING)
+                .about("Whether the last probe of the carrier's reserved number was answered.")
+                .well_from(1.0)
+                .show("{{carrier}}", gauge(of(metric::CARRIER_PROBE_UP)).min_by("carrier")),
+            stat("Parked", Unit::Flag, runbook::CARRIER_PARKED)
+                .about("Whether the carrier's actor is parked after repeated failures.")
+                .ill_from(1.0)
+                .show("{{carrier}}", gauge(of(metric::CARRIER_PARKED)).max_by("carrier")),
+            lines("Permits in use", Unit::Ratio, runbook::CARRIER_WAITING)
+                .about(
+                    "Queries under way of those that may be; beyond it citizens are told to try \
+                     again.",
+                )
+                .show(
+                    "{{carrier}}",
+                    in_use.share_of(gauge(of(metric::CARRIER_PERMITS_MAX)).sum_by("carrier")),
+                ),
+            lines("Time of a probe", Unit::Seconds, runbook::CARRIER_WAITING)
+                .about("The last probe: on the wire, and inside the carrier.")
+                .show("{{carrier}}: wire", gauge(of(metric::CARRIER_PROBE_SECONDS)).max_by("carrier"))
+                .show("{{carrier}}: own", gauge(of(metric::CARRIER_PROBE_OWN_SECONDS)).max_by("carrier")),
         ],
     )
 }

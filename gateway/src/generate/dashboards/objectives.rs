@@ -71,7 +71,8 @@ impl Promise {
     fn kept(&self) -> Panel {
         let (good, all) = self.good.in_range();
         let odd = 1.0 - self.slack / 2.0;
-        stat(self.titles[0], Unit::Ratio, self.runbook, self.about)
+        stat(self.titles[0], Unit::Ratio, self.runbook)
+            .about(self.about)
             .limits(odd, 1.0 - self.slack)
             .show("kept", good.share_of(all))
     }
@@ -80,7 +81,8 @@ impl Promise {
         let (good, all) = self.good.in_range();
         let about = "What is left of the slack over the time shown: 1 is all of it, nothing is left below 0.";
         let used = all.clone().minus(&good).share_of(all).over_number(self.slack);
-        stat(self.titles[1], Unit::Budget, self.runbook, about)
+        stat(self.titles[1], Unit::Budget, self.runbook)
+            .about(about)
             .limits(0.25, 0.0)
             .show("left", used.left_of_one())
     }
@@ -90,7 +92,8 @@ impl Promise {
         let about =
             "How many times faster than it may the budget is used up: at 1 it lasts 30 days, at 14.4 two.";
         let bad = all.clone().minus(&good).share_of(all);
-        lines(self.titles[2], Unit::Times, self.runbook, about)
+        lines(self.titles[2], Unit::Times, self.runbook)
+            .about(about)
             .limits(1.0, 14.4)
             .show("burn", bad.over_number(self.slack))
     }

@@ -22,20 +22,32 @@ fn handshakes(dashboard: Dashboard) -> Dashboard {
     dashboard.row(
         "Handshakes",
         [
-            stat("Certificates", Unit::Duration, runbook::CERTIFICATE_EXPIRY, "How long the certificates in use are still good.")
+            stat("Certificates", Unit::Duration, runbook::CERTIFICATE_EXPIRY)
+                .about("How long the certificates in use are still good.")
                 .limits(ODD_S, ILL_S)
-                .show("{{certificate}}", gauge(of(metric::CERTIFICATE_EXPIRES)).min_by("certificate").from_now()),
-            stat("Connected", Unit::Count, runbook::HANDSHAKES_REFUSED, "Devices that are connected.")
+                .show(
+                    "{{certificate}}",
+                    gauge(of(metric::CERTIFICATE_EXPIRES)).min_by("certificate").from_now(),
+                ),
+            stat("Connected", Unit::Count, runbook::HANDSHAKES_REFUSED)
+                .about("Devices that are connected.")
                 .show("devices", connected.clone()),
-            stat("Connections", Unit::Ratio, runbook::HANDSHAKES_REFUSED, "Connections that are open of those that may be.")
+            stat("Connections", Unit::Ratio, runbook::HANDSHAKES_REFUSED)
+                .about("Connections that are open of those that may be.")
                 .limits(0.7, 0.9)
                 .show("full", connected.share_of(gauge(of(metric::CONNECTIONS_MAX)).sum())),
-            stat("Under way", Unit::Ratio, runbook::HANDSHAKES_REFUSED, "Handshakes that are under way of those that may be; from half on addresses have to be proven first.")
+            stat("Under way", Unit::Ratio, runbook::HANDSHAKES_REFUSED)
+                .about(
+                    "Handshakes that are under way of those that may be; from half on addresses \
+                     have to be proven first.",
+                )
                 .limits(0.5, 0.9)
                 .show("full", under_way.share_of(gauge(of(metric::HANDSHAKES_MAX)).sum())),
-            lines("Handshakes, by outcome", Unit::PerSecond, runbook::HANDSHAKES_REFUSED, "Handshakes: accepted, told to prove the address, ignored, failed, too slow.")
+            lines("Handshakes, by outcome", Unit::PerSecond, runbook::HANDSHAKES_REFUSED)
+                .about("Handshakes: accepted, told to prove the address, ignored, failed, too slow.")
                 .show("{{outcome}}", rate(of(metric::HANDSHAKES)).sum_by("outcome")),
-            lines("Time of a handshake", Unit::Seconds, runbook::HANDSHAKES_REFUSED, "From a connection's first datagram until its handshake was done.")
+            lines("Time of a handshake", Unit::Seconds, runbook::HANDSHAKES_REFUSED)
+                .about("From a connection's first datagram until its handshake was done.")
                 .show("p50", quantile(0.5, &of(metric::HANDSHAKE_SECONDS)))
                 .show("p99", quantile(0.99, &of(metric::HANDSHAKE_SECONDS))),
         ],
@@ -46,34 +58,21 @@ fn refusals(dashboard: Dashboard) -> Dashboard {
     dashboard.row(
         "What is turned away",
         [
-            lines(
-                "Connections closed",
-                Unit::PerSecond,
-                runbook::HANDSHAKES_REFUSED,
-                "Connections that the gateway closed, by error.",
-            )
-            .show("{{reason}}", rate(of(metric::CLOSED)).sum_by("reason").top()),
-            lines(
-                "Requests refused",
-                Unit::PerSecond,
-                runbook::HANDSHAKES_REFUSED,
-                "Requests that were refused, by error.",
-            )
-            .show("{{reason}}", rate(of(metric::REQUEST_ERRORS)).sum_by("reason").top()),
-            stack(
-                "Frames of scans",
-                Unit::PerSecond,
-                runbook::PUNCH_AVAILABILITY,
-                "Frames with scans that were answered, told to wait, or failed on.",
-            )
-            .show("{{outcome}}", rate(of(metric::REQUESTS)).sum_by("outcome")),
-            lines(
-                "Pings",
-                Unit::PerSecond,
-                runbook::CLOCK_SKEW,
-                "Pings of devices that had nothing else to say; each tells how far its clock is off.",
-            )
-            .show("pings", samples(&of(metric::CLOCK_SKEW_SECONDS)).sum()),
+            lines("Connections closed", Unit::PerSecond, runbook::HANDSHAKES_REFUSED)
+                .about("Connections that the gateway closed, by error.")
+                .show("{{reason}}", rate(of(metric::CLOSED)).sum_by("reason").top()),
+            lines("Requests refused", Unit::PerSecond, runbook::HANDSHAKES_REFUSED)
+                .about("Requests that were refused, by error.")
+                .show("{{reason}}", rate(of(metric::REQUEST_ERRORS)).sum_by("reason").top()),
+            stack("Frames of scans", Unit::PerSecond, runbook::PUNCH_AVAILABILITY)
+                .about("Frames with scans that were answered, told to wait, or failed on.")
+                .show("{{outcome}}", rate(of(metric::REQUESTS)).sum_by("outcome")),
+            lines("Pings", Unit::PerSecond, runbook::CLOCK_SKEW)
+                .about(
+                    "Pings of devices that had nothing else to say; each tells how far its clock \
+                     is off.",
+                )
+                .show("pings", samples(&of(metric::CLOCK_SKEW_SECONDS)).sum()),
         ],
     )
 }
