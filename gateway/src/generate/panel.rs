@@ -183,7 +183,7 @@ impl Panel {
 
     fn defaults(&self) -> Value {
         let mut defaults = json!({ "unit": self.unit.grafana(), "thresholds": self.thresholds() });
-        if !matches!(self.unit, Unit::Seconds | Unit::Budget) {
+        if !matches!(self.unit, Unit::Seconds | Unit::Duration | Unit::Budget) {
             defaults["min"] = 0.into();
         }
         if self.unit == Unit::Ratio {

@@ -177,12 +177,12 @@ impl Expr {
     }
 
     /// From now until a time that it names.
-    pub(super) fn from_now(self) -> Self {
+    pub(super) fn time_left(self) -> Self {
         Self(format!("{self} - time()"))
     }
 
     /// From a time that it names until now.
-    pub(super) fn until_now(self) -> Self {
+    pub(super) fn age(self) -> Self {
         Self(format!("time() - {self}"))
     }
 }

@@ -51,7 +51,7 @@ fn proof(dashboard: Dashboard) -> Dashboard {
                     "too old",
                     gauge(of(metric::PUNCHES_OLDEST))
                         .min()
-                        .until_now()
+                        .age()
                         .minus(&gauge(of(metric::RETENTION_SECONDS)).max()),
                 ),
         ],
@@ -110,7 +110,7 @@ fn room(dashboard: Dashboard) -> Dashboard {
                     "How old the oldest punch may be that can still be read: its day began so \
                      long ago.",
                 )
-                .show("age", gauge(of(metric::PUNCHES_OLDEST)).min().until_now()),
+                .show("age", gauge(of(metric::PUNCHES_OLDEST)).min().age()),
             lines("Room on the disk", Unit::Bytes, runbook::DISK_FILLING)
                 .about("Room that is left on the disk of the data.")
                 .show("{{instance}}", gauge(of(metric::DISK_FREE_BYTES)).min_by("instance")),

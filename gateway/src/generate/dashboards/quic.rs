@@ -27,7 +27,7 @@ fn handshakes(dashboard: Dashboard) -> Dashboard {
                 .limits(ODD_S, ILL_S)
                 .show(
                     "{{certificate}}",
-                    gauge(of(metric::CERTIFICATE_EXPIRES)).min_by("certificate").from_now(),
+                    gauge(of(metric::CERTIFICATE_EXPIRES)).min_by("certificate").time_left(),
                 ),
             stat("Connected", Unit::Count, runbook::HANDSHAKES_REFUSED)
                 .about("Devices that are connected.")
