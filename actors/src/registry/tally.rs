@@ -117,7 +117,7 @@ mod tests {
         });
         let text = handle.render();
         let counted: Vec<&str> =
-            text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0")).collect();
+            text.lines().filter(|line| line.contains('{') && !line.ends_with(" 0")).collect();
         let expected = [
             "changtong_decisions_total{authority=\"citizen\",colour=\"red\"} 1",
             "changtong_decisions_total{authority=\"clock\",colour=\"green\"} 1",
