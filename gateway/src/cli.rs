@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::dev::Dev;
-use crate::{command, config, process, telemetry};
+use crate::{command, config, generate, process, telemetry};
 
 /// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -34,6 +34,9 @@ enum Command {
     },
     #[command(flatten)]
     Operator(command::Command),
+    /// Writes recording rules and alerts for Prometheus from the names of metrics.
+    #[command(subcommand)]
+    Generate(generate::Generate),
 }
 
 impl Cli {
@@ -44,6 +47,7 @@ impl Cli {
             Some(Command::Dev(dev)) => dev.run(),
             Some(Command::Serve { config }) => process::run(&config::load(&config)?, |_| Ok(())),
             Some(Command::Operator(command)) => command.run(),
+            Some(Command::Generate(generate)) => generate.run(),
         }
     }
 }

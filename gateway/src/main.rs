@@ -9,6 +9,7 @@ mod counter;
 mod dev;
 mod enrol;
 mod fleet;
+mod generate;
 mod http;
 mod orders;
 mod pki;

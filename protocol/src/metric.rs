@@ -37,6 +37,9 @@ metrics! {
     TEST_GATEWAY = Gauge "changtong_test_gateway" [] "1 if everybody it serves is made up: a development city, or a gateway marked as a test.";
     READY = Gauge "changtong_ready" [] "1 while the gateway answers punches and verifies.";
     PUNCHES = Counter "changtong_punches_total" ["region", "colour"] "Punches acknowledged durably, by region and colour shown.";
+    REQUESTS = Counter "changtong_requests_total" ["request", "outcome"] "Frames with scans, by what became of them: answered, busy, failed.";
+    VERIFY_SECONDS = Histogram "changtong_verify_seconds" [] "From reading a frame of scans to verify until its answer was written.";
+    PUNCH_SECONDS = Histogram "changtong_punch_seconds" [] "From reading a frame of punches until its durable answer was written.";
     VERIFIES = Counter "changtong_verifies_total" ["colour"] "Scans verified without a record, by colour shown.";
     NOT_A_PASS_CODE = Counter "changtong_scans_rejected_total" ["reason"] "Scans that were no valid pass code.";
     SHED = Counter "changtong_shed_total" ["reason"] "Batches answered Busy.";
@@ -47,6 +50,8 @@ metrics! {
     CODES = Gauge "changtong_codes" ["colour"] "Codes in memory, by colour.";
     CONNECTIONS = Gauge "changtong_connections" [] "Device connections open.";
     HANDSHAKES = Counter "changtong_handshakes_total" ["outcome"] "QUIC handshakes by outcome.";
+    CLOCK_SKEW_SECONDS = Histogram "changtong_device_clock_skew_seconds" [] "How far devices' clocks are from the gateway's, either way, at each ping.";
+    CERTIFICATE_EXPIRES = Gauge "changtong_certificate_expires_timestamp_seconds" ["certificate"] "When a certificate in use ends, seconds since 1970 UTC.";
     CLOSED = Counter "changtong_connections_closed_total" ["reason"] "Connections that the gateway closed, by error name.";
     REQUEST_ERRORS = Counter "changtong_request_errors_total" ["reason"] "Requests refused, by error name.";
     QUERIES = Counter "changtong_trajectory_queries_total" ["outcome"] "Trajectory queries of devices, by what was answered.";
@@ -64,7 +69,10 @@ metrics! {
     LOST = Counter "changtong_punches_lost_total" [] "Punches that a device holds an acknowledgement for and the log does not have.";
     SCRUB_FAILURES = Counter "changtong_ledger_scrub_failures_total" [] "Sealed segments that failed the background scrub.";
     RECOVERY_SECONDS = Gauge "changtong_ledger_recovery_seconds" [] "How long the last recovery of the punch log took.";
+    PUNCHES_OLDEST = Gauge "changtong_punches_oldest_timestamp_seconds" [] "When the oldest punch that can still be read may have been recorded, seconds since 1970 UTC.";
+    RETENTION_SECONDS = Gauge "changtong_punches_retention_seconds" [] "How long punches are kept; with the day they end in they may be a day older.";
     CAUSES = Counter "changtong_causes_total" ["kind"] "Causes set, by kind.";
+    COLOUR_LAG_SECONDS = Gauge "changtong_colour_lag_seconds" [] "How long the oldest colour change that was due had waited when the registrar last looked; 0 if none was due.";
     MANUAL_REDS_BURST = Gauge "changtong_manual_reds_burst" [] "1 while more people were turned red by hand within an hour than a tracing team finds.";
     LOOKUPS = Counter "changtong_lookups_total" ["lookup"] "Look-ups, lists and exports of operators, by kind.";
     LOOKUPS_REFUSED = Counter "changtong_lookups_refused_total" ["lookup"] "Look-ups refused because an operator had looked at enough for a day.";
@@ -82,12 +90,15 @@ metrics! {
     CARRIER_WAIT_SECONDS = Histogram "changtong_carrier_wait_seconds" ["carrier"] "Time of a citizen's query inside the gateway, before it is on the wire.";
     CARRIER_RETRIES = Counter "changtong_carrier_retries_total" ["carrier"] "Queries sent a second time.";
     CARRIER_PERMITS_IN_USE = Gauge "changtong_carrier_permits_in_use" ["carrier"] "Queries of a carrier that are under way.";
+    CARRIER_PERMITS_MAX = Gauge "changtong_carrier_permits_max" ["carrier"] "Queries of a carrier that may be under way.";
     CARRIER_BREAKER = Gauge "changtong_carrier_breaker" ["carrier"] "0 while a carrier's breaker is closed, 1 half open, 2 open.";
     CARRIER_PARKED = Gauge "changtong_carrier_parked" ["carrier"] "1 while a carrier's actor is parked after repeated failures.";
     CARRIER_PROBE_UP = Gauge "changtong_carrier_probe_up" ["carrier"] "1 if the last probe of a carrier's reserved number was answered.";
     CARRIER_PROBE_SECONDS = Gauge "changtong_carrier_probe_seconds" ["carrier"] "Time of the last probe on the wire.";
     CARRIER_PROBE_OWN_SECONDS = Gauge "changtong_carrier_probe_own_seconds" ["carrier"] "Time of the last probe inside the carrier, as the carrier says.";
     CODES_LOAD_SECONDS = Gauge "changtong_codes_load_seconds" [] "How long loading the codes took.";
+    PAGES = Counter "changtong_pages_total" ["page", "outcome"] "Requests for pages, by part of the site and outcome: answered, moved, refused, failed.";
+    DISK_FREE_BYTES = Gauge "changtong_disk_free_bytes" [] "Room that is left on the disk of the data.";
 }
 
 #[cfg(test)]
