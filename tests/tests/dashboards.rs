@@ -2,29 +2,11 @@
 //! dashboard.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use tests::prometheus::{dashboards, promtool};
 use tests::walk::{Stop, Walker, endpoint};
 use tests::{City, block_on, http_get, wait_for};
-
-fn dashboards() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards")
-}
-
-fn promtool(words: &[&str], input: &str) -> String {
-    use std::io::Write;
-    let mut command = Command::new("promtool");
-    command.args(words).current_dir(dashboards());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("promtool: install the Debian package prometheus");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("written");
-    let output = child.wait_with_output().expect("ends");
-    let said =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success(), "promtool {words:?}: {said}");
-    said
-}
 
 /// Every query of the dashboard, with all gateways chosen.
 fn queries() -> Vec<String> {
@@ -84,13 +66,6 @@ impl Drop for Prometheus {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-#[test]
-fn rules_are_sound_and_alerts_fire_when_they_should() {
-    promtool(&["check", "config", "prometheus.yml"], "");
-    promtool(&["check", "rules", "rules/changtong.yml"], "");
-    promtool(&["test", "rules", "rules/tests.yml"], "");
 }
 
 #[test]

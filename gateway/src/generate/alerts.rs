@@ -81,7 +81,8 @@ fn gateway() -> Vec<Alert> {
 /// Failed ones are attackers, or devices whose certificates are no good; a flood is ignored without an answer.
 fn handshakes_refused() -> Alert {
     let handshakes = metric::HANDSHAKES;
-    let refused = format!("sum by (instance) (rate({handshakes}{{outcome=~\"failed|ignored|too-slow\"}}[5m]))");
+    let refused =
+        format!("sum by (instance) (rate({handshakes}{{outcome=~\"failed|ignored|too-slow\"}}[5m]))");
     let expr = format!("{refused} > 1\nand {refused} / sum by (instance) (rate({handshakes}[5m])) > 0.2");
     ticket("handshakes-refused", expr).held("5m").says(
         "{{ $value | humanize }} connections a second are refused by {{ $labels.instance }}",

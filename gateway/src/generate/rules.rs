@@ -162,7 +162,11 @@ mod tests {
                 let id = alert.id;
                 assert!(id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{id}");
                 assert!(seen.insert((id, alert.severity.name(), alert.window)), "{id} is there twice");
-                assert!(!alert.summary.is_empty() && !alert.summary.ends_with('.'), "{id}: {}", alert.summary);
+                assert!(
+                    !alert.summary.is_empty() && !alert.summary.ends_with('.'),
+                    "{id}: {}",
+                    alert.summary
+                );
                 assert!(alert.description.ends_with('.'), "{id}: {}", alert.description);
             }
         }
