@@ -204,11 +204,19 @@ fn actors() -> Vec<Alert> {
 
 /// Queries: is it them, or us?
 fn carriers() -> Vec<Alert> {
-    let (breaker, own) = (metric::CARRIER_BREAKER, metric::CARRIER_WAIT_SECONDS);
+    let (breaker, asked) = (metric::CARRIER_BREAKER, metric::CARRIER_QUERIES);
+    let own = metric::CARRIER_WAIT_SECONDS;
     let (in_use, most) = (metric::CARRIER_PERMITS_IN_USE, metric::CARRIER_PERMITS_MAX);
     vec![
-        ticket("carrier-failing", format!("min_over_time({breaker}[2m]) > 0")).held("1m").says(
-            "{{ $labels.carrier }} does not answer; its breaker on {{ $labels.instance }} stays open (them)",
+        ticket(
+            "carrier-failing",
+            format!(
+                "min_over_time({breaker}[2m]) > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > 0.5"
+            ),
+        )
+        .held("1m")
+        .says(
+            "{{ $labels.carrier }} does not answer {{ $labels.instance }}, or refuses what it is asked (them)",
             "Its subscribers get no answer: they declare for themselves, or show the carrier's own travel page. Gates are as fast as ever.",
         ),
         ticket(
