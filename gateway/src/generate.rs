@@ -33,5 +33,7 @@ impl Generate {
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+    let about = || format!("writing {}", path.display());
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).with_context(about)?;
+    std::fs::write(path, text).with_context(about)
 }
