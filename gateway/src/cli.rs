@@ -34,7 +34,7 @@ enum Command {
     },
     #[command(flatten)]
     Operator(command::Command),
-    /// Writes dashboards for Grafana from the names of metrics.
+    /// Writes dashboards, rules and alerts from the names of metrics.
     #[command(subcommand)]
     Generate(generate::Generate),
 }

@@ -1,12 +1,15 @@
 //! `changtong generate`: files that are written from the names in `protocol`, so that a metric that is renamed breaks the build and
-//! not a panel. They are checked in; a test says if they differ. What Grafana does with them is elsewhere.
+//! not a panel or an alert. They are checked in; a test says if they differ. What Grafana and Prometheus do with them is elsewhere.
 
+mod alerts;
 mod dashboard;
 mod dashboards;
 mod layout;
+mod objectives;
 mod panel;
 mod provisioning;
 mod query;
+mod rules;
 mod runbook;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +19,15 @@ use anyhow::Context;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Generate {
+    /// Writes the recording rules and the alerts.
+    Rules {
+        /// The directory to write to.
+        #[arg(long, default_value = "dashboards/rules")]
+        out: PathBuf,
+        /// What links to runbooks begin with: where you publish dashboards/runbooks.
+        #[arg(long, default_value = runbook::BASE)]
+        runbooks: String,
+    },
     /// Writes Grafana's dashboards and how Grafana finds them.
     Dashboards {
         /// The directory to write to.
@@ -30,6 +42,7 @@ pub(crate) enum Generate {
 impl Generate {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Rules { out, runbooks } => write(&out.join(rules::FILE), &rules::text(&runbooks))?,
             Self::Dashboards { out, runbooks } => {
                 for (path, text) in dashboards(&runbooks) {
                     write(&out.join(path), &text)?;

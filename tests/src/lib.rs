@@ -14,6 +14,7 @@ use loadtest::Fleet;
 pub mod https;
 pub mod pages;
 pub mod people;
+pub mod prometheus;
 pub mod repository;
 pub mod walk;
 pub mod watched;

@@ -1,17 +1,12 @@
 //! A real Prometheus that scrapes a gateway, with a directory and a port of its own, and its HTTP API as Grafana uses it.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::http_get;
-
-/// Where rules and dashboards lie.
-pub fn dashboards() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards")
-}
+use crate::prometheus::dashboards;
 
 /// A running Prometheus; ends with the value.
 pub struct Prometheus {

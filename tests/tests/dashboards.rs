@@ -2,7 +2,6 @@
 //! and variable of every dashboard, asked as Grafana asks them.
 
 use std::cell::Cell;
-use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,8 +9,9 @@ use loadtest::citizens::Citizens;
 use loadtest::scenario::Kind;
 use protocol::metric;
 use serde_json::Value;
+use tests::prometheus::{dashboards, promtool};
 use tests::walk::{Progress, Stop, Walker, device, endpoint};
-use tests::watched::{Prometheus, dashboards};
+use tests::watched::Prometheus;
 use tests::{City, PATIENCE, block_on, wait_for};
 use tokio::sync::watch;
 
@@ -24,20 +24,6 @@ const PEOPLE: u32 = 4;
 const RECEIPTS: u32 = 200;
 /// Series that one gateway may have, whatever is connected to it.
 const SERIES_MAX: usize = 2_000;
-
-fn promtool(words: &[&str], input: &str) -> String {
-    use std::io::Write;
-    let mut command = Command::new("promtool");
-    command.args(words).current_dir(dashboards());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("promtool: install the Debian package prometheus");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("written");
-    let output = child.wait_with_output().expect("ends");
-    let said =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success(), "promtool {words:?}: {said}");
-    said
-}
 
 /// A query of a panel, with what its values have to be like.
 struct Asked {
@@ -182,13 +168,6 @@ async fn visit(citizens: Rc<Citizens>, done: Done, end: watch::Receiver<bool>) {
         done.visits.set(done.visits.get() + 1);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-#[test]
-fn rules_are_sound_and_alerts_fire_when_they_should() {
-    promtool(&["check", "config", "prometheus.yml"], "");
-    promtool(&["check", "rules", "rules/changtong.yml"], "");
-    promtool(&["test", "rules", "rules/tests.yml"], "");
 }
 
 #[test]
