@@ -30,7 +30,7 @@ use tokio::sync::{oneshot, watch};
 pub use crate::record::{Record, ScanKind};
 pub use expiry::Deletion;
 pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
-pub use read::{ExportFormat, VerifyReport, export, verify};
+pub use read::{ExportFormat, VerifyReport, export, verify, verify_newest};
 
 /// Where the log lives and what it may take.
 #[derive(Clone, Debug)]

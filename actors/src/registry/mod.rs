@@ -9,6 +9,7 @@ mod consents;
 mod decisions;
 mod devices;
 mod enrolments;
+mod health;
 pub(crate) mod imports;
 mod lock;
 mod operators;
@@ -40,6 +41,7 @@ pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail,
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
 pub use devices::{DeviceRow, is_own, portal_of};
+pub use health::SignedUpTo;
 pub use lock::DirectoryLock;
 pub use people::Person;
 pub(crate) use personal::id_check;

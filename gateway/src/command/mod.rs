@@ -3,10 +3,12 @@
 mod appeal;
 mod audit;
 mod carrier;
+mod check;
 mod consents;
 mod counter;
 mod desk;
 mod device;
+mod doctor;
 mod holders;
 mod keys;
 mod ledger;
@@ -18,8 +20,12 @@ mod staff;
 
 use std::process::ExitCode;
 
+pub(crate) use check::CheckConfig;
+
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    /// Looks at a gateway, whether it runs or not: 0 all is well, 1 warnings, 2 failures.
+    Doctor(doctor::Doctor),
     /// Enrols, renews, revokes and lists devices.
     Device(device::Device),
     /// Checks or exports the punch log.
@@ -73,6 +79,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Doctor(doctor) => doctor.run(),
             Self::Device(device) => device.run(),
             Self::Ledger(command) => command.run(),
             Self::Holders(command) => command.run(),
