@@ -32,7 +32,12 @@ pub(crate) fn examine(settings: &Settings, config: Option<&Config>) -> Vec<Findi
     findings.extend(certificates::examine(settings, now_s));
     let Some(keys) = keys else { return findings };
     findings.push(stores::ledger(settings, &keys, now_s));
-    match Registry::open_to_read(&Settings::registry_path(&settings.data), &keys) {
+    let path = Settings::registry_path(&settings.data);
+    if !path.exists() {
+        findings.push(Finding::ok("registry-damaged", "there is no registry yet; the first start makes it"));
+        return findings;
+    }
+    match Registry::open_to_read(&path, &keys) {
         Ok(registry) => {
             findings.extend(stores::registry(&registry, now_s));
             findings.push(policy(&registry, &settings.policy));

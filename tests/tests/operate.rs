@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use actors::simulator::SimulatedCarrier;
 use serde_json::Value;
 use tests::{City, binary};
 
@@ -46,8 +47,9 @@ fn configuration(city: &City, directory: &Path) -> PathBuf {
         assert!(text.contains(address), "{address}");
         text = text.replace(address, "127.0.0.1:0");
     }
-    let (ca, reserved) = (data.join("authority/ca.pem"), ["13400000000", "13000000000", "13300000000"]);
-    for (carrier, reserved) in simulated.iter().zip(reserved) {
+    let ca = data.join("authority/ca.pem");
+    for (carrier, known) in simulated.iter().zip(SimulatedCarrier::ALL) {
+        let reserved = known.reserved();
         let (id, url) = (carrier["id"].as_str().expect("an id"), carrier["url"].as_str().expect("a url"));
         let key = data.join(format!("carriers/{id}.key"));
         text += &format!(
