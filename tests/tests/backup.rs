@@ -242,3 +242,18 @@ fn a_backup_that_is_cut_altered_or_incomplete_is_refused_by_the_files_name() {
     let (code, said) = backed.restore("data");
     assert_eq!(code, Some(0), "{said}");
 }
+
+#[test]
+fn a_stopped_gateways_data_is_backed_up_as_well() {
+    let mut backed = small();
+    assert!(backed.city.terminate().success());
+    std::fs::remove_dir_all(backed.out()).expect("removed");
+    let (done, said) = backed.take();
+    assert!(done, "{said}");
+    let (code, said) = backed.restore("data");
+    assert_eq!(code, Some(0), "{said}");
+    let (keys, live) = (backed.keys().join("days"), backed.city.data().join("ledger"));
+    let restored = backed.directory.path().join("data/ledger");
+    let (live, restored) = (punches(&live, &keys).expect("sound"), punches(&restored, &keys).expect("sound"));
+    assert!(restored.len() >= 50 && restored == live, "{} of {}", restored.len(), live.len());
+}

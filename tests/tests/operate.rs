@@ -2,11 +2,11 @@
 //! gateway that runs, that does not, and that something is wrong with.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use actors::simulator::SimulatedCarrier;
 use serde_json::Value;
-use tests::{City, binary};
+use tests::{City, binary, wait_for};
 
 /// Runs a command without a city: exit code and what it printed.
 fn run(words: &[&str]) -> (Option<i32>, String) {
@@ -95,11 +95,54 @@ fn a_configuration_is_probed_over_the_network_and_what_fails_is_named() {
     let (status, out, err) = city.command(&["carrier", "fault", "china-unicom", "none"]);
     assert!(status.success(), "{out}{err}");
 
+    let (code, findings) = json(&["doctor", "--config", file]);
+    assert_eq!((code, state_of(&findings, "gone")), (Some(1), "warn"), "{findings}");
+    for id in ["config-refused", "keys-wrong", "certificate-expires", "ledger-damaged", "registry-damaged"] {
+        assert_eq!(state_of(&findings, id), "ok", "{findings}");
+    }
+
     let text = std::fs::read_to_string(&path).expect("the file");
     let taken = city.fleet().http.to_string();
     std::fs::write(&path, text.replacen("127.0.0.1:0", &taken, 2)).expect("written");
     let (code, said) = run(&["check-config", file, "--online"]);
     assert!(code == Some(2) && said.contains(&format!("binding TCP {taken}")), "{said}");
+}
+
+/// A gateway of its own, which ends with the value.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn serve_starts_with_what_check_config_accepts() {
+    let city = City::start(100, 1);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = configuration(&city, directory.path());
+    let file = path.to_str().expect("a plain path");
+    let (code, said) = run(&["check-config", file]);
+    assert!(code == Some(0) && said.contains("a gateway would start with it"), "{said}");
+    let mut command = Command::new(binary());
+    command.args(["--log", "warn", "serve", "--config", file]).stdin(Stdio::null());
+    let mut served = Served(command.spawn().expect("the gateway starts"));
+    let findings = wait_for("the gateway's readiness", || {
+        let (_, findings) = json(&["doctor", "--config", file]);
+        let ready = state_of(&findings, "gone") == "ok" && state_of(&findings, "not-ready") == "ok";
+        ready.then_some(findings)
+    });
+    for id in ["config-refused", "policy-differs", "registry-damaged", "checkpoint-old"] {
+        assert_eq!(state_of(&findings, id), "ok", "{findings}");
+    }
+    let pid = rustix::process::Pid::from_child(&served.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("our own process");
+    let status = wait_for("its end", || served.0.try_wait().expect("our own process"));
+    assert!(status.success(), "{status}");
+    let (code, findings) = json(&["doctor", "--config", file]);
+    assert_eq!((code, state_of(&findings, "ledger-damaged")), (Some(1), "ok"), "{findings}");
 }
 
 #[test]
@@ -159,8 +202,11 @@ fn the_doctor_tells_a_well_city_from_a_stopped_and_from_a_damaged_one() {
     for id in well {
         assert_eq!(state_of(&findings, id), "ok", "{id}: {findings}");
     }
-    let (_, said) = run(&["doctor", "--data", &data]);
-    assert!(said.contains("300 codes are in memory"), "{said}");
+    // They are counted twice a second.
+    wait_for("the codes of the city", || {
+        let (_, said) = run(&["doctor", "--data", &data]);
+        said.contains("300 codes are in memory").then_some(())
+    });
 
     assert!(city.terminate().success());
     let (code, findings) = doctor();

@@ -7,7 +7,8 @@ use std::path::Path;
 use actors::carrier::Carriers;
 use actors::keys::{Keys, read_secret};
 use actors::policy::Policy;
-use actors::registry::{Registry, RegistryError};
+use actors::registry::{PolicyRow, Registry, RegistryError};
+use rustix::fs::{Access, access};
 
 use super::carriers::{read, secret};
 use super::reader::at_of;
@@ -27,8 +28,9 @@ const QUEUE_PUNCHES_MIN: usize = 4096;
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut check = Check { config, faults: Vec::new() };
     check.data();
-    check.keys();
-    check.policy();
+    let keys = check.keys();
+    let in_effect = keys.and_then(|keys| check.registry(&keys));
+    check.policy(in_effect);
     check.ledger();
     check.certificates();
     check.addresses();
@@ -57,48 +59,57 @@ impl Check<'_> {
     fn data(&mut self) {
         let data = &self.config.settings.data;
         if !data.is_dir() {
-            self.say(
-                "data",
-                format!("{} is no directory; make it, for the gateway's user alone", data.display()),
-            );
+            let what = format!("{} is no directory; make it, for the gateway's user alone", data.display());
+            self.say("data", what);
+        } else if let Err(error) = access(data.as_path(), Access::WRITE_OK | Access::EXEC_OK) {
+            self.say("data", format!("{} cannot be written: {error}", data.display()));
         }
     }
 
-    fn keys(&mut self) {
+    fn keys(&mut self) -> Option<Keys> {
         let Settings { data, keys, .. } = &self.config.settings;
         if lies_in(keys, data) {
             self.say("keys", "keys must lie outside data: a copy of the data must not open it");
         }
-        match Keys::status(keys) {
-            Err(error) => return self.say("keys", anyhow::Error::from(error)),
-            Ok(all) => {
-                all.into_iter().filter_map(|key| key.problem).for_each(|problem| self.say("keys", problem))
-            }
+        let status = self.must("keys", Keys::status(keys).map_err(Into::into))?;
+        let problems: Vec<String> = status.into_iter().filter_map(|key| key.problem).collect();
+        let loaded = Keys::load(keys);
+        // What is missing altogether is in no list.
+        let unsaid = loaded.as_ref().err().map(ToString::to_string).filter(|said| !problems.contains(said));
+        problems.into_iter().chain(unsaid).for_each(|problem| self.say("keys", problem));
+        loaded.ok()
+    }
+
+    /// The registry, if there is one: whether this release opens it with these keys, and the policy in effect.
+    fn registry(&mut self, keys: &Keys) -> Option<PolicyRow> {
+        let path = Settings::registry_path(&self.config.settings.data);
+        if !path.exists() {
+            return None;
         }
-        let loaded = match Keys::load(keys) {
-            Ok(loaded) => loaded,
-            Err(error) => return self.say_once("keys", &error.to_string()),
-        };
-        let registry = Settings::registry_path(data);
-        if registry.exists() {
-            match Registry::open_to_read(&registry, &loaded) {
-                Ok(_) | Err(RegistryError::Older { .. }) => {}
-                Err(error) => self.say("data", anyhow::Error::from(error)),
+        match Registry::open_to_read(&path, keys).and_then(|registry| registry.newest_policy()) {
+            Ok(policy) => policy,
+            // A start brings it to this release's version.
+            Err(RegistryError::Older { .. }) => None,
+            Err(error) => {
+                self.say("data", anyhow::Error::from(error));
+                None
             }
         }
     }
 
-    /// What the list of keys has said already is not said again.
-    fn say_once(&mut self, key: &str, what: &str) {
-        if !self.faults.iter().any(|fault| fault.what.contains(what)) {
-            self.say(key, what);
-        }
-    }
-
-    fn policy(&mut self) {
+    /// A registry has its own policy; the file is what a new one begins with.
+    fn policy(&mut self, in_effect: Option<PolicyRow>) {
         let path = &self.config.settings.policy;
-        let read = policies::read(path).and_then(|text| Ok(Policy::parse(&text, path)?));
-        self.must("policy", read);
+        match in_effect {
+            Some(PolicyRow { version, text, .. }) => {
+                let name = format!("policy {version} in the registry");
+                self.must("data", Policy::parse(&text, Path::new(&name)).map_err(Into::into));
+            }
+            None => {
+                let read = policies::read(path).and_then(|text| Ok(Policy::parse(&text, path)?));
+                self.must("policy", read);
+            }
+        }
     }
 
     fn ledger(&mut self) {

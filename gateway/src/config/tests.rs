@@ -210,6 +210,30 @@ fn many_files_that_are_wrong_are_all_named() {
 }
 
 #[test]
+fn a_registry_has_its_own_policy_and_its_own_keys() {
+    let mut layout = Layout::new();
+    let open = |layout: &Layout| {
+        let keys = Keys::load(&layout.at("keys")).unwrap();
+        actors::registry::Registry::open(&layout.at("data/registry.db"), &keys).unwrap()
+    };
+    std::fs::write(layout.at("policy.toml"), "version = 1\n").unwrap();
+    drop(open(&layout));
+    assert_eq!(layout.faults().len(), 1, "a new registry begins with the file's policy");
+    open(&layout).insert_policy("one", actors::policy::DEVELOPMENT, "", 1).unwrap();
+    assert_eq!(layout.faults(), [""; 0], "the file is not what is in effect");
+    open(&layout).insert_policy("two", "version = 2\n", "", 2).unwrap();
+    let said = layout.faults();
+    assert!(said.len() == 1 && said[0].contains("policy two in the registry"), "{said:?}");
+
+    Keys::init(&layout.at("other")).unwrap();
+    let other = layout.at("other").display().to_string();
+    let keys = layout.at("keys").display().to_string();
+    layout.replace(&keys, &other);
+    let said = layout.faults();
+    assert!(said.iter().any(|fault| fault.contains("other keys")), "{said:?}");
+}
+
+#[test]
 fn pages_take_a_message_service() {
     let mut layout = Layout::new();
     let (start, end) = (layout.text.find("[sms]").unwrap(), layout.text.find("[pages]").unwrap());
