@@ -17,6 +17,9 @@ const UNSIGNED_S_MAX: u64 = 10 * 60;
 /// Devices renew theirs a month before; one that has not by then never will.
 const DEVICE_S_LOW: u64 = 14 * 86_400;
 
+/// One look at the registry, at a time in seconds since 1970 UTC.
+type Check = fn(&Registry, u64) -> Result<Finding, RegistryError>;
+
 /// The newest segments, as a start reads them.
 pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64) -> Finding {
     const ID: &str = "ledger-damaged";
@@ -47,8 +50,7 @@ pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64) -> Finding {
 
 /// What the registry says of itself and of what waits in it.
 pub(super) fn registry(registry: &Registry, now_s: u64) -> Vec<Finding> {
-    let checks: [fn(&Registry, u64) -> Result<Finding, RegistryError>; 4] =
-        [intact, signed, appeals, devices];
+    let checks: [Check; 4] = [intact, signed, appeals, devices];
     checks
         .iter()
         .map(|check| check(registry, now_s).unwrap_or_else(|error| registry_damaged(&error)))
