@@ -32,6 +32,8 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Says everything that `serve` would refuse in a configuration and the files that it names, with the line.
+    CheckConfig(command::CheckConfig),
     #[command(flatten)]
     Operator(command::Command),
     /// Writes dashboards, rules and alerts from the names of metrics.
@@ -45,7 +47,8 @@ impl Cli {
         match self.command {
             None => Dev::default().run(),
             Some(Command::Dev(dev)) => dev.run(),
-            Some(Command::Serve { config }) => process::run(&config::load(&config)?, |_| Ok(())),
+            Some(Command::Serve { config }) => process::run(&config::load(&config)?.settings, |_| Ok(())),
+            Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
             Some(Command::Generate(generate)) => generate.run(),
         }

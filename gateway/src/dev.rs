@@ -308,6 +308,11 @@ impl Dev {
     }
 }
 
+/// Where the development city of that directory has everything; the addresses are those of its defaults.
+pub(crate) fn settings_of(data: &Path) -> Option<Settings> {
+    data.join(FLEET).exists().then(|| Dev::default().settings(data))
+}
+
 /// A gate or handheld stands at one place; a concentrator speaks for all places of a region, the last of them for two.
 fn own_places(class: DeviceClass, number: usize, places: &[Place]) -> Vec<Place> {
     match class {

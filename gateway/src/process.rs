@@ -14,6 +14,7 @@ use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, Registry};
+use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -154,10 +155,11 @@ pub(crate) fn run(
 
     let readiness = Readiness::default();
     let inbox = settings.sms.inbox();
+    let vitals = Some((readiness.clone(), metrics.clone()));
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox))?;
     let sockets_of = (sockets.quic, sockets.pages);
     let gateway = Gateway::start(settings, &keys, registry, sockets_of, log.clone(), readiness.clone())?;
-    let admin = crate::admin::start(settings, &gateway.shared(), sockets.enrol)?;
+    let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, sockets.enrol)?;
     announce(&addresses)?;
 
     let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
@@ -256,6 +258,8 @@ pub(crate) struct Admin {
     pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
+    /// The process's stage and its metrics; `None` when no gateway runs.
+    pub(crate) vitals: Option<(Readiness, PrometheusHandle)>,
 }
 
 impl Admin {
@@ -275,6 +279,7 @@ impl Admin {
             counter: None,
             pages: None,
             log,
+            vitals: None,
         }
     }
 

@@ -91,6 +91,7 @@ impl Gateway {
             counter,
             pages: origin.transpose()?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+            vitals: None,
         };
         let records = ledger.clone();
         let front = Fronted { fleet, judge, ledger, ask, drain: draining };

@@ -1,6 +1,7 @@
 //! The punch log: what an acknowledgement stands on. One thread owns it; it writes whatever waits as one batch, syncs once, and
 //! only then answers. Marks, one for each device, tell what is new, what is a repeat and what is missing.
 
+mod copy;
 mod disk;
 mod expiry;
 mod floor;
@@ -29,9 +30,10 @@ use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict, metric};
 use tokio::sync::{oneshot, watch};
 
 pub use crate::record::{Record, ScanKind};
+pub use copy::{copy, forget_expired};
 pub use expiry::Deletion;
 pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
-pub use read::{ExportFormat, VerifyReport, export, verify};
+pub use read::{ExportFormat, VerifyReport, export, verify, verify_newest};
 
 /// Where the log lives and what it may take.
 #[derive(Clone, Debug)]

@@ -286,7 +286,7 @@ impl Registry {
         Ok(report)
     }
 
-    fn leaves_from(&self, index: u64, mut visit: impl FnMut(Hash)) -> Result<(), RegistryError> {
+    pub(super) fn leaves_from(&self, index: u64, mut visit: impl FnMut(Hash)) -> Result<(), RegistryError> {
         let mut query =
             self.connection.prepare_cached("SELECT leaf FROM decisions WHERE id > ?1 ORDER BY id")?;
         let mut rows = query.query([index as i64])?;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde::Deserialize;
+
+use super::reader::Table;
 
 use crate::certificates;
 
 /// The pages as the file has them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pages {
     pub(crate) listen: SocketAddr,
     /// The name in links and on printed codes.
@@ -22,6 +22,13 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
+    pub(super) fn read(mut table: Table<'_, '_>) -> Option<Self> {
+        let (listen, host) = (table.required("listen"), table.optional("host"));
+        let (certificate, key) = (table.optional("certificate"), table.optional("key"));
+        table.end();
+        Some(Self { listen: listen?, host, certificate, key })
+    }
+
     /// Plain HTTP on this machine, for development.
     pub(crate) const fn development(listen: SocketAddr) -> Self {
         Self { listen, host: None, certificate: None, key: None }
