@@ -45,13 +45,13 @@ impl Stage {
         tokio::time::sleep_until(self.moment(event.at_s).into()).await;
         let (what, from_s) = (words(&event), self.elapsed_s());
         self.say(&format!("{from_s:.0} s: {what}"));
-        let outcome = match self.act(&event).await {
-            Ok(outcome) => outcome,
-            Err(error) => format!("failed: {error:#}"),
+        let (done, outcome) = match self.act(&event).await {
+            Ok(outcome) => (true, outcome),
+            Err(error) => (false, format!("could not be done: {error:#}")),
         };
         self.say(&format!("{:.0} s: {what}: {outcome}", self.elapsed_s()));
         let to_s = event.for_s.map(|_| self.elapsed_s());
-        EventReport { from_s, to_s, what, outcome }
+        EventReport { from_s, to_s, what, done, outcome }
     }
 
     async fn act(&self, event: &Event) -> anyhow::Result<String> {

@@ -125,7 +125,7 @@ impl Session<'_> {
             started_ms: gone.started_ms,
             record,
             generator,
-            unfinished: gone.driven.unfinished,
+            unfinished: gone.driven.unfinished.or_else(|| not_done(&gone.events)),
             claims,
             unacknowledged,
             wrong: shared.model.wrong(),
@@ -265,6 +265,12 @@ async fn keep_receipts(shared: Rc<Shared>) {
     if let Some(citizens) = &shared.citizens {
         citizens.keep_receipts().await;
     }
+}
+
+/// What was to happen and did not.
+fn not_done(events: &[EventReport]) -> Option<String> {
+    let event = events.iter().find(|event| !event.done)?;
+    Some(format!("{}: {}", event.what, event.outcome))
 }
 
 async fn probed(prober: Option<JoinHandle<Result<Device, DeviceError>>>) -> Vec<String> {
