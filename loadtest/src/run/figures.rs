@@ -133,7 +133,8 @@ impl Seen {
         let usage = known.and_then(|usage| Usage::of(usage.process)).or_else(|| Usage::of_port(quic));
         let look = Look { at: clock::now(), metrics, usage };
         let at_s = look.at.saturating_duration_since(self.start).as_secs_f64();
-        let own = [cores(self.before.as_ref(), &look), look.usage.and_then(|one| cpu::memory_mib(one.process))];
+        let own =
+            [cores(self.before.as_ref(), &look), look.usage.and_then(|one| cpu::memory_mib(one.process))];
         let figures = SERIES.iter().map(|(_, _, take)| take.from(self.before.as_ref(), &look)).chain(own);
         for (series, figure) in self.series.iter_mut().zip(figures) {
             series.points.extend(figure.map(|figure| (at_s, figure)));
@@ -170,7 +171,8 @@ impl Take {
 mod tests {
     use super::*;
 
-    const BEFORE: &str = "# HELP x\na_total{r=\"1\"} 5\na_total{r=\"2\"} 6\na_total_more 9\nh_sum 1\nh_count 2\n";
+    const BEFORE: &str =
+        "# HELP x\na_total{r=\"1\"} 5\na_total{r=\"2\"} 6\na_total_more 9\nh_sum 1\nh_count 2\n";
     const AFTER: &str = "a_total{r=\"1\"} 15\na_total{r=\"2\"} 6\nh_sum 3\nh_count 6\n";
 
     #[test]

@@ -170,17 +170,17 @@ mod tests {
         let person =
             Person { code, colour: Colour::Green, basis: Basis::Declared, class: protocol::Class::Person };
         let scan = |code| Scan { scanned: Scanned::Nothing, code: Some(code), colour: Colour::Green };
-        let verdict = |colour| Verdict {
-            colour,
-            advice: Advice::Pass,
-            basis: Basis::Declared,
-            reason: Reason::Clear,
-        };
+        let verdict =
+            |colour| Verdict { colour, advice: Advice::Pass, basis: Basis::Declared, reason: Reason::Clear };
         let model = Model::default();
         model.ordered(person, Colour::Red, start);
         let look = |colour, asked: u32, wrong, stale, seen| {
             model.judge(&scan(code), verdict(colour), start + step * asked, start + step * asked);
-            assert_eq!((model.wrong(), model.stale(), model.unseen().is_empty()), (wrong, stale, seen), "{colour} at {asked}");
+            assert_eq!(
+                (model.wrong(), model.stale(), model.unseen().is_empty()),
+                (wrong, stale, seen),
+                "{colour} at {asked}"
+            );
         };
         look(Colour::Green, 1, 0, 0, false);
         model.done(code, start + step * 2);
