@@ -227,7 +227,7 @@ impl Session<'_> {
             || self.has(What::Network)
             || self.has(What::Rebind);
         let start = || Proxy::start(self.fleet.quic[0], self.seed, self.scenario.network);
-        Ok(wanted.then(start).transpose().context("starting the network between")?)
+        wanted.then(start).transpose().context("starting the network between")
     }
 
     async fn citizens(&self) -> anyhow::Result<Option<Citizens>> {
