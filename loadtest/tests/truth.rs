@@ -5,6 +5,7 @@
 //! From below, always exactly: nobody can hear an answer before it went out. From above, exactly where a device serves one person at a
 //! time: it heard an answer before it asked for the next one. Where it does not, the reported figure may be above by what both sides
 //! saw themselves to be late, and a little for what they do not see.
+#![allow(clippy::print_stdout, reason = "cargo shows what a test says when it fails")]
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 mod support;

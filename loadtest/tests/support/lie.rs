@@ -33,6 +33,8 @@ pub(crate) enum Lie {
     MislabelsPunch,
     /// A changed colour is shown once; after that, the one before.
     ShowsOldColour,
+    /// From some punch on, the device is told that it may not, and stops.
+    Refuses,
 }
 
 /// One punch of the ledger.
@@ -83,7 +85,8 @@ impl Ledger {
                     row.sequence += 1_000_000;
                     lines.push(line(&row));
                 }
-                None | Some(Lie::MislabelsVerdict | Lie::MislabelsPunch | Lie::ShowsOldColour) => {}
+                None
+                | Some(Lie::MislabelsVerdict | Lie::MislabelsPunch | Lie::ShowsOldColour | Lie::Refuses) => {}
             }
         } else {
             lines.extend(self.held.take());
@@ -98,6 +101,11 @@ impl Lie {
         let mislabels = if of_punch { self == Self::MislabelsPunch } else { self == Self::MislabelsVerdict };
         if mislabels && number == LIED_ABOUT { another(colour) } else { colour }
     }
+}
+
+/// Whether the punch with that sequence is refused.
+pub(crate) fn refuses(lie: Option<Lie>, sequence: u64) -> bool {
+    lie == Some(Lie::Refuses) && sequence >= LIED_ABOUT
 }
 
 fn another(colour: Colour) -> Colour {

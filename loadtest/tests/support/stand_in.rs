@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use loadtest::floor::server;
 use loadtest::{Fleet, clock};
-use protocol::message::{Answer, Bounded, Pong, PunchBatch, Request, Verdicts, Verify, Welcome};
+use protocol::message::{Answer, Bounded, Error, Pong, PunchBatch, Request, Verdicts, Verify, Welcome};
 use protocol::token::{TokenKey, TokenKeys};
 use protocol::{
-    Advice, Basis, CodeId, Colour, DeviceId, Epoch, FrameReader, Reason, RequestId, Scanned, Sequence,
-    Verdict, frame, limits,
+    Advice, Basis, CodeId, Colour, DeviceId, Epoch, ErrorCode, FrameReader, Reason, RequestId, Scanned,
+    Sequence, Verdict, frame, limits,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -26,7 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use super::lie::{Ledger, Lie, Row};
+use super::lie::{Ledger, Lie, Row, refuses};
 
 /// Everybody who lives there, and their colours.
 pub(crate) const PEOPLE: [(u64, Colour); 3] = [(7, Colour::Green), (8, Colour::Yellow), (9, Colour::Red)];
@@ -266,6 +266,9 @@ impl One {
     fn punches(&self, device: DeviceId, epoch: Epoch, batch: &PunchBatch) -> Answer {
         let mut verdicts = Vec::new();
         for (sequence, punch) in (batch.first.0..).zip(&batch.punches.0) {
+            if refuses(self.manner.lie, sequence) {
+                return Answer::Error(Error::new(ErrorCode::PlaceDenied, 0));
+            }
             let (code, verdict) = self.verdict(&punch.scanned, true);
             verdicts.push(verdict);
             let mut seen = self.seen();
