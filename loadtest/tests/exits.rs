@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loadtest::clock;
@@ -156,11 +157,17 @@ fn a_saturated_generator_is_98_and_comes_to_an_end() {
     let limits = "late_p99_ms_max = 60_000.0\nbusy_share_max = 2.0";
     let scenario = SHORT.replace("rate = 200.0\nseconds = 0.5", "rate = 2_000_000.0\nseconds = 2.0");
     let from = clock::now();
-    let ran = run(Manner::default(), &scenario.replace(limits, "").replace("punch = 1.0", ""));
+    let ran = run(Manner::default(), &scenario.replace(limits, "").replace("punch = 1.0", "punch = 0.0"));
     let took = clock::since(from);
     let report = ran.report.unwrap();
     assert_eq!((ran.code, report.verdict.code), (98, 98), "{:?}", report.verdict);
-    assert!(report.generator.late.p99_ms > 100.0, "{:?}", report.generator);
+    let (late, verify) = (&report.generator.late, &report.total[&scenario::Kind::Verify]);
+    assert!(late.p99_ms > 100.0, "{late:?}");
+    // Nobody is better off because the generator was late: that is in everybody's latency.
+    assert_eq!((verify.offered, &verify.failed), (verify.answered, &BTreeMap::new()));
+    for (latency, late) in [(verify.latency.p50_ms, late.p50_ms), (verify.latency.p99_ms, late.p99_ms)] {
+        assert!(latency >= late, "{latency} ms, and the generator was {late} ms late");
+    }
     assert!(
         report.verdict.reasons.iter().any(|reason| reason.contains("the generator")),
         "{:?}",
