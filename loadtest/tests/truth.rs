@@ -224,7 +224,7 @@ fn a_standstill_of_a_second_is_in_the_99th_percentile_and_a_closed_loop_would_mi
     assert!(closed[2] * 2.0 < latency.p99_ms, "and does not know: {closed:?}");
 }
 
-/// Latency at that share, from the report's curve, on the safe side.
+/// Latency at that share of people, from the report's curve.
 fn at(report: &Report, share: f64) -> f64 {
     let curve = &report.total[&Kind::Verify].curve;
     let next = curve.partition_point(|(quantile, _)| *quantile < share);
