@@ -149,8 +149,9 @@ impl Crowd {
         self.people.remove(&this.person).map(|one| one.ended(Some(sent), None))
     }
 
-    /// The person leaves.
+    /// The person leaves for what came of that try.
     pub(super) fn leave(&mut self, this: Try, reason: &'static str) -> Option<Ended> {
+        self.goes_on(this)?;
         self.people.remove(&this.person).map(|one| one.ended(None, Some(reason)))
     }
 

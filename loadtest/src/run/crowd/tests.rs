@@ -97,6 +97,7 @@ fn a_late_refusal_of_an_earlier_try_means_nothing() {
     let (first, _) = crowd.next_ready(true).unwrap();
     assert_eq!(reasons(&mut crowd, start + 1000 * MS), []);
     assert_eq!(crowd.refused(first, "busy", start + 1001 * MS), None);
+    assert_eq!(crowd.leave(first, "connection"), None);
     crowd.back(first);
     crowd.come_again(start + 2000 * MS);
     let (second, _) = crowd.next_ready(true).unwrap();
