@@ -9,6 +9,8 @@ const SECONDS_MAX: f64 = 86_400.0;
 const RATE_MAX: f64 = 10_000_000.0;
 /// No city is larger.
 const PEOPLE_MAX: u32 = 30_000_000;
+/// Whoever has tried so often has gone home.
+const TRIES_MAX: u8 = 100;
 /// What a development city has beside its gates, of each other class.
 const BESIDE_GATES: u32 = 10;
 
@@ -69,6 +71,10 @@ fn check_shares(scenario: &Scenario) -> Result<(), Fault> {
     }
     if scenario.mix.code > 0.0 && population.signed_in == 0 {
         return fault(&[Step::Key("mix"), Step::Key("code")], "showing codes takes population.signed_in");
+    }
+    if scenario.retry.times_max > TRIES_MAX {
+        let text = format!("nobody tries more than {TRIES_MAX} times");
+        return fault(&[Step::Key("retry"), Step::Key("times_max")], text);
     }
     if !(0.0..=1.0).contains(&scenario.retry.again) {
         return fault(&[Step::Key("retry"), Step::Key("again")], "again is a share, 0 to 1");
