@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use protocol::Colour;
+use protocol::{Basis, Colour};
 use tokio::task::spawn_blocking;
 
 use super::city::City;
@@ -18,7 +18,7 @@ use crate::fleet::Fleet;
 use crate::impair::{Conditions, Proxy};
 use crate::outcome::EventReport;
 use crate::scenario::{Event, What};
-use crate::tokens::Person;
+use crate::tokens::{self, Person};
 use crate::view::View;
 
 /// Days for which people who are turned red in a run stay so.
@@ -126,6 +126,8 @@ impl Stage {
                 return Err(error);
             }
             self.shared.model.done(person.code, clock::now());
+            let red = Person { colour: Colour::Red, basis: Basis::Verified, ..*person };
+            tokens::note(&self.fleet, &red).context("noting a changed colour")?;
         }
         Ok(format!("{} people turned red by two operators", people.len()))
     }

@@ -112,7 +112,8 @@ impl Session<'_> {
         let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
         let shared = Rc::into_inner(shared).context("somebody is still there")?;
         let record = shared.record.into_inner();
-        let unfinished = [gone.driven.unfinished, not_done(&gone.events), record.balance(gone.driven.handed).err()];
+        let unfinished =
+            [gone.driven.unfinished, not_done(&gone.events), record.balance(gone.driven.handed).err()];
         let unfinished: Vec<_> = unfinished.into_iter().flatten().collect();
         let answered: u64 = Kind::ALL.iter().map(|kind| record.answered_ever(*kind)).sum();
         let each_us = |spent: Option<Duration>| Some(spent?.as_secs_f64() * 1e6 / answered.max(1) as f64);
