@@ -123,14 +123,6 @@ impl Device {
         self.address = address;
     }
 
-    /// Drops the connection without a word, and gets another at once.
-    pub fn disconnect(&mut self) {
-        if self.is_up() {
-            self.counts.losses += 1;
-            self.link = Link::Down { until: clock::now() };
-        }
-    }
-
     /// Whether it is connected and welcomed.
     pub fn is_up(&self) -> bool {
         matches!(self.link, Link::Up(_))

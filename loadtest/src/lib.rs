@@ -32,6 +32,7 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
+mod socket;
 pub mod state;
 pub mod tokens;
 pub mod traffic;

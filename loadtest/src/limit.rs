@@ -13,7 +13,7 @@ use crate::scenario::{self, Kind, Scenario, Stage, StageKind};
 /// The first part of a step, seconds: connections, caches, the allocator.
 const WARM_UP_S: f64 = 3.0;
 /// Steps at most: enough to double from a hundredth of any limit and to come within a twentieth.
-const STEPS_MAX: usize = 16;
+const STEPS_MAX: usize = 24;
 /// How much more the next rate is while all hold.
 const GROWTH: f64 = 1.5;
 /// The search ends when the rates that hold and break are this close.

@@ -244,6 +244,8 @@ pub struct EventReport {
     pub to_s: Option<f64>,
     /// What it was, in words.
     pub what: String,
+    /// Whether it could be done; a run to which something else happened than was asked for says nothing.
+    pub done: bool,
     /// What came of it, in words.
     pub outcome: String,
 }

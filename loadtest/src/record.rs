@@ -179,6 +179,20 @@ impl Record {
         self.cells.iter().map(|cells| cells[kind as usize].counts.answered).sum()
     }
 
+    /// Whether everybody who was handed over has come and is gone, answered or not; if not, in words. `handed` is how many, in
+    /// warm-ups too.
+    pub fn balance(&self, handed: u64) -> Result<(), String> {
+        let (mut offered, mut ended) = (0, 0);
+        for cell in self.cells.iter().flatten() {
+            offered += cell.counts.offered;
+            ended += cell.counts.answered + cell.counts.failed;
+        }
+        if (offered, ended) == (handed, handed) {
+            return Ok(());
+        }
+        Err(format!("the record does not add up: {handed} people were sent, {offered} came and {ended} went"))
+    }
+
     /// How late the generator came to visits, microseconds, warm-up left out.
     pub fn late_us(&self) -> &Latencies {
         &self.late_us
@@ -251,6 +265,8 @@ mod tests {
         assert_eq!(record.late_us().len(), 500);
         assert_eq!(record.cell(0, Kind::Punch).counts.answered, 9);
         assert_eq!(record.total(Kind::Verify).counts, Counts::default());
+        assert_eq!(record.balance(510), Ok(()));
+        assert!(record.balance(511).is_err(), "somebody was never heard of");
         let points: Vec<_> = record.points().iter().map(|(_, kinds)| kinds[Kind::Punch as usize]).collect();
         assert_eq!(points.iter().map(|point| point.counts.answered).collect::<Vec<_>>(), [9, 180, 270]);
         assert!(points[2].p99_ms.is_some_and(|ms| (ms - 20.0).abs() < 0.1));

@@ -2,6 +2,9 @@
 //!
 //! Only a development city gives away the key that seals them; this is what stands in for people's phones.
 
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use protocol::token::{TOKEN_KEY_BYTES, Token, TokenKey};
@@ -9,6 +12,11 @@ use protocol::{Basis, Class, CodeId, Colour, Scanned};
 use zeroize::Zeroizing;
 
 use crate::fleet::Fleet;
+
+/// What runs have changed since the city was built, in the city's data.
+const CHANGED_FILE: &str = "codes-changed.csv";
+/// The columns of both lists.
+const HEAD: &str = "code,colour,basis,class\n";
 
 /// Why there are no tokens to be had.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +54,16 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Reads the fleet's key and list of codes. Codes that need another key (paper) or none (imported) are left out.
+    /// Reads the fleet's key and list of codes, with what earlier runs changed. Codes that need another key (paper) or none
+    /// (imported) are left out.
     pub fn load(fleet: &Fleet) -> Result<Self, TokensError> {
         let mut people = read(&fleet.codes)?;
+        let changed = fleet.data.join(CHANGED_FILE);
+        if changed.exists() {
+            let changed = read(&changed)?.into_iter().map(|person| (person.code, person));
+            let changed: HashMap<_, _> = changed.collect();
+            people.iter_mut().for_each(|person| *person = *changed.get(&person.code).unwrap_or(person));
+        }
         people.retain(|person| matches!(person.class, Class::Person | Class::Ward));
         if people.is_empty() {
             return Err(TokensError::Codes { path: fleet.codes.clone(), text: "it names nobody".to_owned() });
@@ -70,6 +85,16 @@ impl Tokens {
     pub fn scan(&self, person: &Person, issued_at_s: u32) -> Scanned {
         Scanned::Token(self.key.seal(Token { code: person.code, issued_at_s, class: person.class }))
     }
+}
+
+/// Notes in the city's data that this person's colour is another from now on, for runs to come: the city's list of codes is as
+/// old as the city.
+pub(crate) fn note(fleet: &Fleet, person: &Person) -> io::Result<()> {
+    let path = fleet.data.join(CHANGED_FILE);
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let head = if file.metadata()?.len() == 0 { HEAD } else { "" };
+    let Person { code, colour, basis, class } = person;
+    file.write_all(format!("{head}{},{colour},{},{}\n", code.get(), basis.name(), class.name()).as_bytes())
 }
 
 fn key(fleet: &Fleet) -> Result<TokenKey, TokensError> {

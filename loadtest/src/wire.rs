@@ -16,6 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::fleet::{Fleet, FleetDevice};
+use crate::socket;
 
 /// What the gateway may have in flight towards a device: verdicts are small.
 const RECEIVE_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -130,7 +131,8 @@ pub fn endpoint(peer: SocketAddr) -> std::io::Result<quinn::Endpoint> {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    quinn::Endpoint::client(local)
+    let config = quinn::EndpointConfig::default();
+    quinn::Endpoint::new(config, None, socket::udp(local)?, Arc::new(quinn::TokioRuntime))
 }
 
 /// Who a client says it is and whom it trusts, as PEM, and the protocol it asks for.

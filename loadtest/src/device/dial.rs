@@ -9,6 +9,8 @@ use protocol::limits::HANDSHAKE_MS_MAX;
 use protocol::message::{Answer, Hello, Request, Welcome};
 
 use super::error::{DeviceError, epoch_behind, refused};
+use super::{Device, Link};
+use crate::clock;
 use crate::wire::{Wire, WireError};
 
 /// Connecting and being welcomed takes at most this long. Shorter than the gateway's own deadlines: packets to a gateway
@@ -64,6 +66,16 @@ impl Call {
         let mut wire = Wire::connect(&self.endpoint, self.config, self.address, &self.server_name).await?;
         let (_, answer) = wire.ask(self.request, &Request::Hello(self.hello)).await?;
         welcomed(answer).map(|welcome| (wire, welcome))
+    }
+}
+
+impl Device {
+    /// Drops the connection without a word, and gets another at once.
+    pub fn disconnect(&mut self) {
+        if self.is_up() {
+            self.counts.losses += 1;
+            self.link = Link::Down { until: clock::now() };
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
 use crate::fleet::Fleet;
+use crate::socket;
 
 /// As the gateway's own: what a peer that does not read can make it hold.
 const SEND_WINDOW_BYTES: u64 = 256 * 1024;
@@ -26,7 +27,9 @@ pub fn endpoint(fleet: &Fleet, window_bytes: u32) -> anyhow::Result<quinn::Endpo
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     config.transport_config(Arc::new(transport(window_bytes)));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    quinn::Endpoint::server(config, address).context("opening a UDP socket for the floor")
+    let socket = socket::udp(address).context("opening a UDP socket for the floor")?;
+    let endpoint = quinn::EndpointConfig::default();
+    Ok(quinn::Endpoint::new(endpoint, Some(config), socket, Arc::new(quinn::TokioRuntime))?)
 }
 
 /// Sends everything back until the endpoint closes.

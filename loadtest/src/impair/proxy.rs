@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use protocol::limits::IDLE_MS_MAX;
-use rustix::net::{SendFlags, sockopt};
+use rustix::net::SendFlags;
 use tokio::net::UdpSocket;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::flight::{Flight, PACKET_BYTES_MAX, Packet, Way};
 use super::link::{Fate, Link};
 use super::{Counts, Desk, Wanted};
-use crate::clock;
+use crate::{clock, socket};
 
 /// Clients' addresses at a time: each takes a descriptor, of which a process often has 1,024 for everything.
 pub(super) const FLOWS_MAX: usize = 512;
@@ -26,17 +26,10 @@ pub(super) const FLOWS_MAX: usize = 512;
 const FLOW_IDLE_MAX: Duration = Duration::from_millis(IDLE_MS_MAX);
 /// Packets taken from a socket before others have their turn.
 const BURST_PACKETS_MAX: usize = 64;
-/// What the kernel keeps for a socket until the thread runs, more than a thousand packets: only conditions are to lose any.
-const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
 /// A socket bound there. Needs a runtime's context.
 pub(super) fn socket(local: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = std::net::UdpSocket::bind(local)?;
-    socket.set_nonblocking(true)?;
-    // Above the system's limit only if this process may; else as much as the limit allows.
-    sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER_BYTES)
-        .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES))?;
-    UdpSocket::from_std(socket)
+    UdpSocket::from_std(socket::udp(local)?)
 }
 
 /// Passes packets between the clients of that socket and the target until told to end. Runs in a `LocalSet`.

@@ -47,6 +47,7 @@ pub(crate) fn figure(figure: Figure) -> &'static str {
 
 /// What a threshold wants.
 pub(crate) fn wanted(one: &ThresholdReport) -> String {
+    let number = |value| of_figure(one, value);
     match (one.threshold.max, one.threshold.min) {
         (Some(max), Some(min)) => format!("{} to {}", number(min), number(max)),
         (Some(max), None) => format!("at most {}", number(max)),
@@ -57,7 +58,23 @@ pub(crate) fn wanted(one: &ThresholdReport) -> String {
 
 /// What a threshold measured.
 pub(crate) fn measured(one: &ThresholdReport) -> String {
-    one.measured.map_or_else(|| "nothing".to_owned(), number)
+    one.measured.map_or_else(|| "nothing".to_owned(), |value| of_figure(one, value))
+}
+
+/// A share says more with all its nines; it is cut, not rounded, so that only all is 100 %.
+fn of_figure(one: &ThresholdReport, value: f64) -> String {
+    match one.threshold.figure {
+        Figure::AnsweredShare => {
+            let percent = format!("{:.3}", (value * 1e5).floor() / 1e3);
+            format!("{} %", percent.trim_end_matches('0').trim_end_matches('.'))
+        }
+        Figure::P50Ms
+        | Figure::P99Ms
+        | Figure::P999Ms
+        | Figure::ServiceP50Ms
+        | Figure::ServiceP99Ms
+        | Figure::AnsweredRate => number(value),
+    }
 }
 
 /// A count with its thousands apart.

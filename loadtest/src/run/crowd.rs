@@ -10,12 +10,19 @@ use crate::queries::Receipt;
 use crate::record::Seat;
 use crate::scenario::{Kind, Retry};
 
+/// One try of one person. Once that has come to nothing, a refusal of it means nothing any more; an answer to it still counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Try {
+    person: u64,
+    number: u8,
+}
+
 /// How it ended for one person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) seat: Seat,
     pub(super) intended: Instant,
-    /// When the last try went out, if one did.
+    /// When the request that was answered went out.
     pub(super) sent: Option<Instant>,
     /// Why there was no answer; nothing if there was one.
     pub(super) reason: Option<&'static str>,
@@ -24,7 +31,6 @@ pub(super) struct Ended {
 struct Person {
     visit: Visit,
     intended: Instant,
-    sent: Option<Instant>,
     tries: u8,
     receipt: Option<Receipt>,
 }
@@ -35,9 +41,9 @@ pub(super) struct Crowd {
     next: u64,
     people: HashMap<u64, Person>,
     /// Who can be scanned: without a connection, and with one only.
-    ready: [VecDeque<u64>; 2],
-    /// Until when somebody waits, and in which try.
-    deadlines: VecDeque<(Instant, u64, u8)>,
+    ready: [VecDeque<Try>; 2],
+    /// Until when somebody waits, in which try.
+    deadlines: BinaryHeap<Reverse<(Instant, Try)>>,
     later: BinaryHeap<Reverse<(Instant, u64)>>,
 }
 
@@ -46,8 +52,8 @@ impl Person {
         Seat { kind: self.visit.kind, stage: self.visit.stage }
     }
 
-    fn ended(&self, reason: Option<&'static str>) -> Ended {
-        Ended { seat: self.seat(), intended: self.intended, sent: self.sent, reason }
+    fn ended(&self, sent: Option<Instant>, reason: Option<&'static str>) -> Ended {
+        Ended { seat: self.seat(), intended: self.intended, sent, reason }
     }
 }
 
@@ -60,7 +66,7 @@ pub(super) fn after(retry: &Retry, luck: u64, tries: u8) -> Option<Duration> {
 
 impl Crowd {
     pub(super) fn new(retry: Retry) -> Self {
-        let (people, deadlines, later) = (HashMap::new(), VecDeque::new(), BinaryHeap::new());
+        let (people, deadlines, later) = (HashMap::new(), BinaryHeap::new(), BinaryHeap::new());
         Self { retry, next: 0, people, ready: Default::default(), deadlines, later }
     }
 
@@ -68,7 +74,7 @@ impl Crowd {
     pub(super) fn come(&mut self, visit: Visit, intended: Instant, now: Instant) {
         let person = self.next;
         self.next += 1;
-        self.people.insert(person, Person { visit, intended, sent: None, tries: 1, receipt: None });
+        self.people.insert(person, Person { visit, intended, tries: 1, receipt: None });
         self.stand(person, now);
     }
 
@@ -84,8 +90,9 @@ impl Crowd {
 
     fn stand(&mut self, person: u64, now: Instant) {
         let Some(one) = self.people.get(&person) else { return };
-        self.deadlines.push_back((now + patience(&self.retry, one.visit.kind), person, one.tries));
-        self.ready[usize::from(one.visit.kind != Kind::Punch)].push_back(person);
+        let this = Try { person, number: one.tries };
+        self.deadlines.push(Reverse((now + patience(&self.retry, one.visit.kind), this)));
+        self.ready[usize::from(one.visit.kind != Kind::Punch)].push_back(this);
     }
 
     /// Whether nobody is there.
@@ -100,18 +107,18 @@ impl Crowd {
 
     /// When something is due by the clock.
     pub(super) fn wake(&self) -> Option<Instant> {
-        let deadline = self.deadlines.front().map(|(when, ..)| *when);
+        let deadline = self.deadlines.peek().map(|Reverse((when, _))| *when);
         let later = self.later.peek().map(|Reverse((when, _))| *when);
         deadline.into_iter().chain(later).min()
     }
 
     /// The next one to be scanned; what is kept by the device until it is connected goes first.
-    pub(super) fn next_ready(&mut self, connected: bool) -> Option<(u64, Visit)> {
+    pub(super) fn next_ready(&mut self, connected: bool) -> Option<(Try, Visit)> {
         let queues = if connected { 2 } else { 1 };
-        for queue in &mut self.ready[..queues] {
-            while let Some(person) = queue.pop_front() {
-                if let Some(one) = self.people.get(&person) {
-                    return Some((person, one.visit));
+        for queue in 0..queues {
+            while let Some(this) = self.ready[queue].pop_front() {
+                if let Some(one) = self.goes_on(this) {
+                    return Some((this, one.visit));
                 }
             }
         }
@@ -119,72 +126,70 @@ impl Crowd {
     }
 
     /// The scan came to nothing; the device repeats it.
-    pub(super) fn back(&mut self, person: u64) {
-        if self.people.contains_key(&person) {
-            self.ready[1].push_front(person);
+    pub(super) fn back(&mut self, this: Try) {
+        if self.goes_on(this).is_some() {
+            self.ready[1].push_front(this);
         }
     }
 
     /// The person's receipt, a new one if there is none yet.
-    pub(super) fn receipt(&mut self, person: u64, new: impl Fn() -> Option<Receipt>) -> Option<Receipt> {
-        let one = self.people.get_mut(&person)?;
+    pub(super) fn receipt(&mut self, this: Try, new: impl Fn() -> Option<Receipt>) -> Option<Receipt> {
+        let one = self.goes_on(this)?;
         one.receipt = one.receipt.or_else(new);
         one.receipt
     }
 
-    /// The person's request goes out.
-    pub(super) fn sent(&mut self, person: u64, now: Instant) -> Option<Seat> {
-        let one = self.people.get_mut(&person)?;
-        one.sent = Some(now);
-        Some(one.seat())
+    /// Whose request that is, as long as the person waits for it.
+    pub(super) fn seat(&mut self, this: Try) -> Option<Seat> {
+        self.goes_on(this).map(|one| one.seat())
     }
 
-    /// When the person's last request went out.
-    pub(super) fn sent_at(&self, person: u64) -> Option<Instant> {
-        self.people.get(&person)?.sent
+    /// The person has an answer, to what was sent then, and goes on; unless gone before.
+    pub(super) fn answered(&mut self, this: Try, sent: Instant) -> Option<Ended> {
+        self.people.remove(&this.person).map(|one| one.ended(Some(sent), None))
     }
 
-    /// The person has an answer and goes on, unless gone before.
-    pub(super) fn answered(&mut self, person: u64) -> Option<Ended> {
-        self.people.remove(&person).map(|one| one.ended(None))
-    }
-
-    /// The person leaves.
-    pub(super) fn leave(&mut self, person: u64, reason: &'static str) -> Option<Ended> {
-        self.people.remove(&person).map(|one| one.ended(Some(reason)))
+    /// The person leaves for what came of that try.
+    pub(super) fn leave(&mut self, this: Try, reason: &'static str) -> Option<Ended> {
+        self.goes_on(this)?;
+        self.people.remove(&this.person).map(|one| one.ended(None, Some(reason)))
     }
 
     /// The try came to nothing: the person comes again later, or leaves.
-    pub(super) fn refused(&mut self, person: u64, reason: &'static str, now: Instant) -> Option<Ended> {
-        let one = self.people.get_mut(&person)?;
+    pub(super) fn refused(&mut self, this: Try, reason: &'static str, now: Instant) -> Option<Ended> {
+        let one = self.people.get_mut(&this.person).filter(|one| one.tries == this.number)?;
         match after(&self.retry, one.visit.luck, one.tries) {
             Some(think) => {
                 one.tries += 1;
-                self.later.push(Reverse((now + think, person)));
+                self.later.push(Reverse((now + think, this.person)));
                 None
             }
-            None => self.leave(person, reason),
+            None => self.leave(this, reason),
         }
     }
 
     /// The next one who has waited too long and leaves; those who try again are sent to do so.
     pub(super) fn overdue(&mut self, now: Instant) -> Option<Ended> {
-        while let Some((when, person, tries)) = self.deadlines.front().copied()
+        while let Some(Reverse((when, this))) = self.deadlines.peek().copied()
             && when <= now
         {
-            self.deadlines.pop_front();
-            let waits = self.people.get(&person).is_some_and(|one| one.tries == tries);
-            if waits && let Some(ended) = self.refused(person, "no-answer", now) {
+            self.deadlines.pop();
+            if let Some(ended) = self.refused(this, "no-answer", now) {
                 return Some(ended);
             }
         }
         None
     }
 
+    /// Who is in that try still.
+    fn goes_on(&mut self, this: Try) -> Option<&mut Person> {
+        self.people.get_mut(&this.person).filter(|one| one.tries == this.number)
+    }
+
     /// The run is over for everybody who is still there.
     pub(super) fn everybody_leaves(&mut self, reason: &'static str) -> impl Iterator<Item = Ended> + use<> {
         let people = std::mem::take(&mut self.people);
-        people.into_values().map(move |one| one.ended(Some(reason)))
+        people.into_values().map(move |one| one.ended(None, Some(reason)))
     }
 }
 
@@ -196,3 +201,6 @@ fn patience(retry: &Retry, kind: Kind) -> Duration {
 
 /// The gateway's own limit of a query and five seconds.
 const QUERY_PATIENCE_MS: u64 = protocol::limits::QUERY_MS_MAX + 5_000;
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,9 @@ use crate::view::View;
 
 /// People who may wait at a time, over all posts: memory for more is better spent on finding out why nobody is answered.
 const WAITING_MAX: u64 = 1_000_000;
+/// The generator may be this far behind its plan; then the rest is given up, so that a run ends in about its time however fast it was to
+/// go. Who is later than this measures nothing but itself: even in an hour's run the figures would be the generator's.
+const BEHIND_MAX: Duration = Duration::from_secs(10);
 /// A run has at most this many intervals, so that its report and its log stay small.
 const INTERVALS_MAX: u32 = 600;
 
@@ -39,6 +42,8 @@ pub(super) struct Drive<'a> {
 pub(super) struct Driven {
     /// How busy its thread was in its busiest stage, 0 to 1.
     pub(super) busy_share: Option<f64>,
+    /// People who were handed over.
+    pub(super) handed: u64,
     /// Why the plan did not come to its end.
     pub(super) unfinished: Option<String>,
 }
@@ -55,7 +60,7 @@ impl Drive<'_> {
         let mut pages = JoinSet::new();
         let mut busy = Busy::new(self.scenario);
         let handed = self.hand_over(&mut pages);
-        let unfinished = {
+        let (handed, unfinished) = {
             tokio::pin!(handed);
             loop {
                 tokio::select! {
@@ -69,17 +74,20 @@ impl Drive<'_> {
             page.context("a visit to the pages")?;
         }
         self.tick(&mut busy, view);
-        Ok(Driven { busy_share: busy.most(), unfinished })
+        Ok(Driven { busy_share: busy.most(), handed, unfinished })
     }
 
-    async fn hand_over(&self, pages: &mut JoinSet<()>) -> std::io::Result<Option<String>> {
+    /// How many people were let in, and why not all of them.
+    async fn hand_over(&self, pages: &mut JoinSet<()>) -> std::io::Result<(u64, Option<String>)> {
         let mut timer = Timer::new()?;
+        let mut handed = 0;
         for visit in Plan::new(self.scenario, self.seed) {
             let intended = self.start + visit.at;
             timer.until(intended).await?;
-            if self.shared.waiting.get() >= WAITING_MAX {
-                return Ok(Some(format!("{WAITING_MAX} people waited: the rest was not let in")));
+            if let Some(why) = self.gives_up(intended) {
+                return Ok((handed, Some(why)));
             }
+            handed += 1;
             if visit.kind.of_devices() {
                 self.inboxes[visit.post as usize].visit(visit, intended);
             } else {
@@ -87,7 +95,19 @@ impl Drive<'_> {
                 pages.spawn_local(see_page(Rc::clone(&self.shared), visit, intended));
             }
         }
-        Ok(None)
+        Ok((handed, None))
+    }
+
+    /// Why nobody else is let in, if so.
+    fn gives_up(&self, intended: Instant) -> Option<String> {
+        let why = if clock::since(intended) > BEHIND_MAX {
+            format!("the generator was {} s behind its plan", BEHIND_MAX.as_secs())
+        } else if self.shared.waiting.get() >= WAITING_MAX {
+            format!("{WAITING_MAX} people waited")
+        } else {
+            return None;
+        };
+        Some(format!("{why}: the rest was not let in"))
     }
 
     fn tick(&self, busy: &mut Busy, view: &RefCell<View>) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use protocol::Colour;
+use protocol::{Basis, Colour};
 use tokio::task::spawn_blocking;
 
 use super::city::City;
@@ -18,7 +18,7 @@ use crate::fleet::Fleet;
 use crate::impair::{Conditions, Proxy};
 use crate::outcome::EventReport;
 use crate::scenario::{Event, What};
-use crate::tokens::Person;
+use crate::tokens::{self, Person};
 use crate::view::View;
 
 /// Days for which people who are turned red in a run stay so.
@@ -45,13 +45,13 @@ impl Stage {
         tokio::time::sleep_until(self.moment(event.at_s).into()).await;
         let (what, from_s) = (words(&event), self.elapsed_s());
         self.say(&format!("{from_s:.0} s: {what}"));
-        let outcome = match self.act(&event).await {
-            Ok(outcome) => outcome,
-            Err(error) => format!("failed: {error:#}"),
+        let (done, outcome) = match self.act(&event).await {
+            Ok(outcome) => (true, outcome),
+            Err(error) => (false, format!("could not be done: {error:#}")),
         };
         self.say(&format!("{:.0} s: {what}: {outcome}", self.elapsed_s()));
         let to_s = event.for_s.map(|_| self.elapsed_s());
-        EventReport { from_s, to_s, what, outcome }
+        EventReport { from_s, to_s, what, done, outcome }
     }
 
     async fn act(&self, event: &Event) -> anyhow::Result<String> {
@@ -126,6 +126,8 @@ impl Stage {
                 return Err(error);
             }
             self.shared.model.done(person.code, clock::now());
+            let red = Person { colour: Colour::Red, basis: Basis::Verified, ..*person };
+            tokens::note(&self.fleet, &red).context("noting a changed colour")?;
         }
         Ok(format!("{} people turned red by two operators", people.len()))
     }

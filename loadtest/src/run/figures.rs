@@ -24,7 +24,8 @@ const BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_MAX)?;
     stream.set_read_timeout(Some(ANSWER_MAX))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.take(BODY_BYTES_MAX).read_to_string(&mut answer)?;
     let malformed = || io::Error::other("the answer is not HTTP");

@@ -10,7 +10,7 @@ use protocol::message::{Answer, Bounded, Request, Verify};
 use protocol::{Advice, Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId, Verdict};
 use tokio::sync::Notify;
 
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Try};
 use super::model::Scan;
 use super::shared::Shared;
 use crate::clock;
@@ -36,7 +36,7 @@ pub(super) struct Inbox {
 
 enum Arrival {
     Visit(Visit, Instant),
-    Queried(u64, Result<Answer, DeviceError>),
+    Queried(Try, Instant, Result<Answer, DeviceError>),
 }
 
 impl Inbox {
@@ -72,10 +72,16 @@ pub(super) struct Posted {
 
 /// A punch under way, in the order of its device.
 struct Pending {
-    person: u64,
+    by: Try,
     begun: Instant,
     scan: Scan,
     fact: Fact,
+}
+
+/// Scans under way in one request.
+struct Asked {
+    at: Instant,
+    frame: Vec<(Try, Scan)>,
 }
 
 /// How a post works.
@@ -94,7 +100,7 @@ pub(super) struct Post {
     crowd: Crowd,
     free_at: Option<Instant>,
     gather_until: Option<Instant>,
-    verifying: HashMap<RequestId, Vec<(u64, Scan)>>,
+    verifying: HashMap<RequestId, Asked>,
     punching: VecDeque<Pending>,
     querying: u32,
     losses: u64,
@@ -130,6 +136,9 @@ impl Post {
     /// Serves everybody who comes, until nobody does and nobody waits.
     pub(super) async fn run(mut self) -> Posted {
         let error = self.serve().await.err();
+        if error.is_some() {
+            self.turn_away().await;
+        }
         self.claim.sent = self.device.state().sent().0;
         Posted { device: self.device, claim: self.claim, error }
     }
@@ -160,6 +169,19 @@ impl Post {
         }
     }
 
+    /// The device has stopped. People come all the same, and are counted as what they are: not answered.
+    async fn turn_away(&mut self) {
+        loop {
+            let now = clock::now();
+            self.hear(now);
+            self.crowd.everybody_leaves("device-stopped").for_each(|ended| self.shared.ended(&ended, now));
+            if self.inbox.closed.get() {
+                return;
+            }
+            self.inbox.bell.notified().await;
+        }
+    }
+
     /// Takes in who has come, who comes again, and who has waited too long.
     fn hear(&mut self, now: Instant) {
         if self.inbox.disconnect.replace(false) {
@@ -172,7 +194,7 @@ impl Post {
                     self.shared.offered(&visit, now.saturating_duration_since(intended));
                     self.crowd.come(visit, intended, now);
                 }
-                Arrival::Queried(person, answer) => self.queried(person, answer, now),
+                Arrival::Queried(by, asked, answer) => self.queried((by, asked), answer, now),
             }
         }
         self.crowd.come_again(now);
@@ -194,14 +216,14 @@ impl Post {
             }
             self.gather_until = None;
         }
-        let mut scans: Vec<(u64, Scan, RegionId)> = Vec::new();
+        let mut scans: Vec<(Try, Scan, RegionId)> = Vec::new();
         let up = self.device.is_up();
-        while let Some((person, visit)) = self.crowd.next_ready(up) {
+        while let Some((by, visit)) = self.crowd.next_ready(up) {
             let (place, region) = self.places[(visit.luck >> 8) as usize % self.places.len()];
             match visit.kind {
-                Kind::Punch => self.punch(person, &visit, (place, region), now),
-                Kind::Verify => scans.push((person, self.shared.people.scan(&visit), region)),
-                Kind::Query => self.query(person, region, now)?,
+                Kind::Punch => self.punch(by, &visit, (place, region), now),
+                Kind::Verify => scans.push((by, self.shared.people.scan(&visit), region)),
+                Kind::Query => self.query(by, region, now)?,
                 Kind::Place | Kind::Code | Kind::Apply => unreachable!("the pages' kinds come to no device"),
             }
             if self.thinks() {
@@ -219,7 +241,7 @@ impl Post {
         self.verifying.len() + self.punching.len() + self.querying as usize
     }
 
-    fn punch(&mut self, person: u64, visit: &Visit, (place, region): (PlaceId, RegionId), now: Instant) {
+    fn punch(&mut self, by: Try, visit: &Visit, (place, region): (PlaceId, RegionId), now: Instant) {
         let direction = if visit.luck & 1 == 0 { Direction::In } else { Direction::Out };
         let (scan, device_time_ms) = (self.shared.people.scan(visit), clock::now_ms());
         let scanned = scan.scanned.clone();
@@ -227,52 +249,52 @@ impl Post {
         let verdict = Verdict::ask_staff(Reason::NotJudged);
         let fact = Fact { region, place, code: scan.code, device_time_ms, verdict };
         self.device.punch(region, punch, 0);
-        self.punching.push_back(Pending { person, begun: now, scan, fact });
-        self.sent(person, now);
+        self.punching.push_back(Pending { by, begun: now, scan, fact });
+        self.sent(by);
     }
 
-    fn verify(&mut self, scans: Vec<(u64, Scan, RegionId)>, now: Instant) -> Result<(), DeviceError> {
+    fn verify(&mut self, scans: Vec<(Try, Scan, RegionId)>, now: Instant) -> Result<(), DeviceError> {
         let mut rest = scans.into_iter().peekable();
-        while let Some((person, scan, region)) = rest.next() {
-            let mut frame = vec![(person, scan)];
+        while let Some((by, scan, region)) = rest.next() {
+            let mut frame = vec![(by, scan)];
             while frame.len() < VERIFY_SCANS_MAX
-                && let Some((person, scan, _)) = rest.next_if(|(_, _, other)| *other == region)
+                && let Some((by, scan, _)) = rest.next_if(|(_, _, other)| *other == region)
             {
-                frame.push((person, scan));
+                frame.push((by, scan));
             }
             let scanned = frame.iter().map(|(_, scan)| scan.scanned.clone()).collect();
             let request = Request::Verify(Verify { region, scanned: Bounded(scanned) });
             match self.device.start(&request)? {
                 Some(id) => {
-                    frame.iter().for_each(|(person, _)| self.sent(*person, now));
-                    self.verifying.insert(id, frame);
+                    frame.iter().for_each(|(by, _)| self.sent(*by));
+                    self.verifying.insert(id, Asked { at: now, frame });
                 }
-                None => frame.iter().for_each(|(person, _)| self.crowd.back(*person)),
+                None => frame.iter().for_each(|(by, _)| self.crowd.back(*by)),
             }
         }
         Ok(())
     }
 
-    fn query(&mut self, person: u64, region: RegionId, now: Instant) -> Result<(), DeviceError> {
-        let Some(receipt) = self.crowd.receipt(person, || self.shared.receipt()) else {
-            let ended = self.crowd.leave(person, "no-receipt");
+    fn query(&mut self, by: Try, region: RegionId, now: Instant) -> Result<(), DeviceError> {
+        let Some(receipt) = self.crowd.receipt(by, || self.shared.receipt()) else {
+            let ended = self.crowd.leave(by, "no-receipt");
             ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
             return Ok(());
         };
         let Some(asked) = self.device.start_query(region, receipt)? else {
-            self.crowd.back(person);
+            self.crowd.back(by);
             return Ok(());
         };
-        self.sent(person, now);
+        self.sent(by);
         self.querying += 1;
         let inbox = Rc::clone(&self.inbox);
         // It ends with its own deadline, and a post outlives it or does not care.
-        tokio::task::spawn_local(async move { inbox.push(Arrival::Queried(person, asked.await)) });
+        tokio::task::spawn_local(async move { inbox.push(Arrival::Queried(by, now, asked.await)) });
         Ok(())
     }
 
-    fn sent(&mut self, person: u64, now: Instant) {
-        if let Some(seat) = self.crowd.sent(person, now) {
+    fn sent(&mut self, by: Try) {
+        if let Some(seat) = self.crowd.seat(by) {
             self.shared.record.borrow_mut().tried(seat);
         }
     }
@@ -281,8 +303,8 @@ impl Post {
     fn settle(&mut self) {
         let now = clock::now();
         for (id, answer) in self.device.take_replies() {
-            if let Some(frame) = self.verifying.remove(&id) {
-                self.verified(frame, answer, now);
+            if let Some(asked) = self.verifying.remove(&id) {
+                self.verified(asked, answer, now);
             }
         }
         for Acknowledged { verdict, .. } in self.device.take_acknowledged() {
@@ -292,12 +314,12 @@ impl Post {
         if losses != self.losses {
             self.losses = losses;
             // The device asks again on its next connection; people wait as long as they do.
-            let lost: Vec<_> = self.verifying.drain().flat_map(|(_, frame)| frame).collect();
-            lost.into_iter().rev().for_each(|(person, _)| self.crowd.back(person));
+            let lost: Vec<_> = self.verifying.drain().flat_map(|(_, asked)| asked.frame).collect();
+            lost.into_iter().rev().for_each(|(by, _)| self.crowd.back(by));
         }
     }
 
-    fn verified(&mut self, frame: Vec<(u64, Scan)>, answer: Answer, now: Instant) {
+    fn verified(&mut self, Asked { at, frame }: Asked, answer: Answer, now: Instant) {
         let verdicts = match answer {
             Answer::Verdicts(run) => run.verdicts.0,
             Answer::Busy(_) => return self.refused(&frame, "busy", now),
@@ -314,19 +336,18 @@ impl Post {
         if verdicts.len() != frame.len() {
             return self.refused(&frame, "verdicts-missing", now);
         }
-        for ((person, scan), verdict) in frame.into_iter().zip(verdicts) {
-            let sent = self.crowd.sent_at(person).unwrap_or(now);
-            self.shared.model.judge(&scan, verdict, sent, now);
+        for ((by, scan), verdict) in frame.into_iter().zip(verdicts) {
+            self.shared.model.judge(&scan, verdict, at, now);
             if verdict.reason == Reason::NotLoaded {
-                self.again(person, "not-loaded", now);
+                self.again(by, "not-loaded", now);
             } else {
-                self.done(person, now);
+                self.done(by, at, now);
             }
         }
     }
 
-    fn refused(&mut self, frame: &[(u64, Scan)], reason: &'static str, now: Instant) {
-        frame.iter().for_each(|(person, _)| self.again(*person, reason, now));
+    fn refused(&mut self, frame: &[(Try, Scan)], reason: &'static str, now: Instant) {
+        frame.iter().for_each(|(by, _)| self.again(*by, reason, now));
     }
 
     fn acknowledged(&mut self, verdict: Verdict, now: Instant) {
@@ -335,35 +356,35 @@ impl Post {
         // What is no valid pass code may be recorded without a code.
         let code = pending.fact.code.filter(|_| verdict.advice != Advice::NotAPassCode);
         self.claim.acknowledged.push(Fact { verdict, code, ..pending.fact });
-        self.done(pending.person, now);
+        self.done(pending.by, pending.begun, now);
     }
 
-    fn queried(&mut self, person: u64, answer: Result<Answer, DeviceError>, now: Instant) {
+    fn queried(&mut self, (by, asked): (Try, Instant), answer: Result<Answer, DeviceError>, now: Instant) {
         self.querying -= 1;
         let ended = match answer {
-            Ok(Answer::TrajectoryAnswer(_)) => return self.done(person, now),
-            Ok(Answer::Busy(_)) => return self.again(person, "busy", now),
+            Ok(Answer::TrajectoryAnswer(_)) => return self.done(by, asked, now),
+            Ok(Answer::Busy(_)) => return self.again(by, "busy", now),
             Ok(Answer::Error(error)) => {
                 let name = ErrorCode::from_number(error.code).map_or("unknown-error", ErrorCode::name);
-                self.crowd.leave(person, name)
+                self.crowd.leave(by, name)
             }
-            Ok(_) => self.crowd.leave(person, "out-of-place"),
-            Err(_) => self.crowd.leave(person, "connection"),
+            Ok(_) => self.crowd.leave(by, "out-of-place"),
+            Err(_) => self.crowd.leave(by, "connection"),
         };
         ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
     }
 
-    fn again(&mut self, person: u64, reason: &'static str, now: Instant) {
-        let ended = self.crowd.refused(person, reason, now);
+    fn again(&mut self, by: Try, reason: &'static str, now: Instant) {
+        let ended = self.crowd.refused(by, reason, now);
         ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
     }
 
     /// The person goes on; the device is free after its think time.
-    fn done(&mut self, person: u64, now: Instant) {
+    fn done(&mut self, by: Try, sent: Instant, now: Instant) {
         if self.thinks() {
             self.free_at = Some(now + self.habits.think);
         }
-        if let Some(ended) = self.crowd.answered(person) {
+        if let Some(ended) = self.crowd.answered(by, sent) {
             self.shared.ended(&ended, now);
         }
     }

@@ -112,6 +112,9 @@ impl Session<'_> {
         let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
         let shared = Rc::into_inner(shared).context("somebody is still there")?;
         let record = shared.record.into_inner();
+        let unfinished =
+            [gone.driven.unfinished, not_done(&gone.events), record.balance(gone.driven.handed).err()];
+        let unfinished: Vec<_> = unfinished.into_iter().flatten().collect();
         let answered: u64 = Kind::ALL.iter().map(|kind| record.answered_ever(*kind)).sum();
         let each_us = |spent: Option<Duration>| Some(spent?.as_secs_f64() * 1e6 / answered.max(1) as f64);
         let generator = GeneratorReport {
@@ -125,7 +128,7 @@ impl Session<'_> {
             started_ms: gone.started_ms,
             record,
             generator,
-            unfinished: gone.driven.unfinished,
+            unfinished: (!unfinished.is_empty()).then(|| unfinished.join("; ")),
             claims,
             unacknowledged,
             wrong: shared.model.wrong(),
@@ -265,6 +268,12 @@ async fn keep_receipts(shared: Rc<Shared>) {
     if let Some(citizens) = &shared.citizens {
         citizens.keep_receipts().await;
     }
+}
+
+/// What was to happen and did not.
+fn not_done(events: &[EventReport]) -> Option<String> {
+    let event = events.iter().find(|event| !event.done)?;
+    Some(format!("{}: {}", event.what, event.outcome))
 }
 
 async fn probed(prober: Option<JoinHandle<Result<Device, DeviceError>>>) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! What a scenario must be beyond its layout: each rule with where it is broken, for people to mend. Pure.
 
+use super::curve::Curve;
 use super::{Event, Kind, PostClass, Scenario, Stage, StageKind, Threshold, What};
 
 /// A run longer than a day is a mistake.
@@ -8,6 +9,8 @@ const SECONDS_MAX: f64 = 86_400.0;
 const RATE_MAX: f64 = 10_000_000.0;
 /// No city is larger.
 const PEOPLE_MAX: u32 = 30_000_000;
+/// Whoever has tried so often has gone home.
+const TRIES_MAX: u8 = 100;
 /// What a development city has beside its gates, of each other class.
 const BESIDE_GATES: u32 = 10;
 
@@ -44,6 +47,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Fault> {
     if scenario.stages.iter().all(|stage| stage.warm_up) {
         return fault(&[Step::Key("stage")], "a stage that is no warm-up is missing");
     }
+    check_receipts(scenario)?;
     if seconds > SECONDS_MAX {
         return fault(&[Step::Key("stage")], format!("the stages last {seconds} s, {SECONDS_MAX} at most"));
     }
@@ -68,13 +72,28 @@ fn check_shares(scenario: &Scenario) -> Result<(), Fault> {
     if scenario.mix.code > 0.0 && population.signed_in == 0 {
         return fault(&[Step::Key("mix"), Step::Key("code")], "showing codes takes population.signed_in");
     }
-    if scenario.mix.query > 0.0 && population.receipts == 0 {
-        return fault(&[Step::Key("mix"), Step::Key("query")], "queries take population.receipts");
+    if scenario.retry.times_max > TRIES_MAX {
+        let text = format!("nobody tries more than {TRIES_MAX} times");
+        return fault(&[Step::Key("retry"), Step::Key("times_max")], text);
     }
     if !(0.0..=1.0).contains(&scenario.retry.again) {
         return fault(&[Step::Key("retry"), Step::Key("again")], "again is a share, 0 to 1");
     }
     Ok(())
+}
+
+/// Chance may bring a few more queries than the mean.
+fn check_receipts(scenario: &Scenario) -> Result<(), Fault> {
+    let shares: f64 = Kind::ALL.iter().map(|kind| scenario.mix.share(*kind)).sum();
+    let mean = Curve::of(&scenario.stages).people() * scenario.mix.query / shares;
+    let wanted = (mean + 4.0 * mean.sqrt()).ceil();
+    if wanted <= f64::from(scenario.population.receipts) {
+        return Ok(());
+    }
+    let text = format!(
+        "about {mean:.0} queries come, each with a receipt: population.receipts is at least {wanted}"
+    );
+    fault(&[Step::Key("mix"), Step::Key("query")], text)
 }
 
 fn check_fleet(scenario: &Scenario) -> Result<(), Fault> {

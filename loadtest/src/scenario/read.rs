@@ -167,4 +167,19 @@ max = 10.0
             assert_eq!(scenario.expected.is_some(), shipped.drill, "{}", shipped.name);
         }
     }
+
+    #[test]
+    fn the_reference_names_every_key_and_its_example_reads() {
+        let reference = include_str!("../../SCENARIOS.md");
+        let schema = serde_json::to_value(schemars::schema_for!(Scenario)).unwrap();
+        let tables = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+        let keys = tables.filter_map(|table| table["properties"].as_object()).flat_map(|table| table.keys());
+        for key in keys {
+            assert!(reference.contains(key.as_str()), "SCENARIOS.md does not explain {key}");
+        }
+        let example = reference.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        // The first stage of the example stands for any.
+        let example = example.replace("ramp\"  ", "step\"  ");
+        parse(&example, "SCENARIOS.md").unwrap();
+    }
 }

@@ -184,6 +184,7 @@ fn events(seconds: f64) -> Vec<EventReport> {
         (0.85, None, "every device appears under another address", "1,000 of 1,000 connections went on"),
     ]
     .map(|(from, to, what, outcome): (f64, Option<f64>, _, _)| EventReport {
+        done: true,
         from_s: from * seconds,
         to_s: to.map(|to| to * seconds),
         what: what.to_owned(),

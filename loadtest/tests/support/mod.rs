@@ -2,6 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
+pub(crate) mod city;
+pub(crate) mod lie;
+pub(crate) mod stand_in;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;

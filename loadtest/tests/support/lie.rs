@@ -1,0 +1,130 @@
+//! What a stand-in for a gateway records and how it may lie about it: a ledger as the export prints it, one row at a time, and
+//! every breach that a run has to find. What is answered on the wire is the stand-in's.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+
+use protocol::{CodeId, Colour, DeviceId, Epoch, Punch, RegionId, Verdict};
+
+/// The columns of the export.
+const HEADER: &str = "lsn,device,epoch,sequence,region,place,direction,kind,code,device_time_ms,received_ms,offline,colour,advice,basis,reason";
+/// Which punch of all, or which verdict, is lied about, from 1.
+const LIED_ABOUT: u64 = 3;
+
+/// How a stand-in breaks its promises, once each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// A punch that was acknowledged is not recorded.
+    Drops,
+    /// One is recorded twice.
+    Doubles,
+    /// One is recorded after the next one.
+    Reorders,
+    /// One is recorded at another place.
+    Moves,
+    /// One is recorded with another colour than was shown.
+    Recolours,
+    /// One is recorded that nobody sent.
+    Invents,
+    /// A verdict shows another colour than the person has.
+    MislabelsVerdict,
+    /// So does the verdict of a punch; what was shown is recorded.
+    MislabelsPunch,
+    /// A changed colour is shown once; after that, the one before.
+    ShowsOldColour,
+    /// From some punch on, the device is told that it may not, and stops.
+    Refuses,
+}
+
+/// One punch of the ledger.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) device: DeviceId,
+    pub(crate) epoch: Epoch,
+    pub(crate) sequence: u64,
+    pub(crate) region: RegionId,
+    pub(crate) punch: Punch,
+    pub(crate) code: Option<CodeId>,
+    pub(crate) verdict: Verdict,
+}
+
+/// The ledger of a stand-in: the file that its export prints.
+pub(crate) struct Ledger {
+    file: File,
+    lie: Option<Lie>,
+    rows: u64,
+    held: Option<String>,
+}
+
+impl Ledger {
+    pub(crate) fn new(path: &Path, lie: Option<Lie>) -> Self {
+        let mut file = OpenOptions::new().create_new(true).append(true).open(path).unwrap();
+        writeln!(file, "{HEADER}").unwrap();
+        Self { file, lie, rows: 0, held: None }
+    }
+
+    /// Records a punch, honestly or not.
+    pub(crate) fn append(&mut self, mut row: Row) {
+        self.rows += 1;
+        let mut lines = vec![line(&row)];
+        if self.rows == LIED_ABOUT {
+            match self.lie {
+                Some(Lie::Drops) => lines.clear(),
+                Some(Lie::Doubles) => lines.push(line(&row)),
+                Some(Lie::Reorders) => self.held = lines.pop(),
+                Some(Lie::Moves) => {
+                    row.punch.place.0 += 1;
+                    lines = vec![line(&row)];
+                }
+                Some(Lie::Recolours) => {
+                    row.verdict.colour = another(row.verdict.colour);
+                    lines = vec![line(&row)];
+                }
+                Some(Lie::Invents) => {
+                    row.sequence += 1_000_000;
+                    lines.push(line(&row));
+                }
+                None
+                | Some(Lie::MislabelsVerdict | Lie::MislabelsPunch | Lie::ShowsOldColour | Lie::Refuses) => {}
+            }
+        } else {
+            lines.extend(self.held.take());
+        }
+        lines.iter().for_each(|line| writeln!(self.file, "{line}").unwrap());
+    }
+}
+
+impl Lie {
+    /// The colour that is shown for the verdict with that number, from 1.
+    pub(crate) fn shown(self, number: u64, of_punch: bool, colour: Colour) -> Colour {
+        let mislabels = if of_punch { self == Self::MislabelsPunch } else { self == Self::MislabelsVerdict };
+        if mislabels && number == LIED_ABOUT { another(colour) } else { colour }
+    }
+}
+
+/// Whether the punch with that sequence is refused.
+pub(crate) fn refuses(lie: Option<Lie>, sequence: u64) -> bool {
+    lie == Some(Lie::Refuses) && sequence >= LIED_ABOUT
+}
+
+fn another(colour: Colour) -> Colour {
+    if colour == Colour::Red { Colour::Green } else { Colour::Red }
+}
+
+fn line(row: &Row) -> String {
+    let Row { device, epoch, sequence, region, punch, code, verdict } = row;
+    let code = code.map(|code| code.get().to_string()).unwrap_or_default();
+    format!(
+        "1,{},{},{sequence},{},{},in,token,{code},{},1,false,{},{},{},{}",
+        device.0,
+        epoch.0,
+        region.0,
+        punch.place.0,
+        punch.device_time_ms,
+        verdict.colour.name(),
+        verdict.advice.name(),
+        verdict.basis.name(),
+        verdict.reason.name()
+    )
+}
