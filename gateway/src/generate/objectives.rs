@@ -28,16 +28,17 @@ const BURNS: [Burn; 3] = [
 
 /// What is counted, and what of it is bad.
 #[derive(Clone, Copy)]
-enum Bad {
+pub(super) enum Bad {
     /// Requests of a kind that were not answered: told to wait, or failed.
     NotAnswered { request: &'static str },
     /// Answers that took longer than this; a bucket of the histogram ends there.
-    SlowerThan { answers: &'static str, limit: &'static str },
+    SlowerThan { answers: &'static str, limit_ms: u32 },
 }
 
-struct Objective {
+/// A promise.
+pub(super) struct Objective {
     id: &'static str,
-    bad: Bad,
+    pub(super) bad: Bad,
     /// Bad ones among a million that are within the promise.
     slack_ppm: u32,
     summary: &'static str,
@@ -61,14 +62,14 @@ const OBJECTIVES: [Objective; 4] = [
     },
     Objective {
         id: "verify-latency",
-        bad: Bad::SlowerThan { answers: metric::VERIFY_SECONDS, limit: "0.05" },
+        bad: Bad::SlowerThan { answers: metric::VERIFY_SECONDS, limit_ms: 50 },
         slack_ppm: 10_000,
         summary: "Too many verifies on {{ $labels.instance }} take more than 50 ms",
         meaning: "Promised are 50 ms for 99 % of verifies. The gates answer late; queues grow at the busiest ones first.",
     },
     Objective {
         id: "punch-latency",
-        bad: Bad::SlowerThan { answers: metric::PUNCH_SECONDS, limit: "0.25" },
+        bad: Bad::SlowerThan { answers: metric::PUNCH_SECONDS, limit_ms: 250 },
         slack_ppm: 10_000,
         summary: "Too many punches on {{ $labels.instance }} take more than 250 ms",
         meaning: "Promised are 250 ms for 99 % of punches. Each person stands at the gate a moment longer; in the morning these moments add up.",
@@ -84,7 +85,27 @@ pub(super) fn group() -> Group {
     }
 }
 
+/// The objective with that id, which is its alert's and its section's.
+pub(super) fn of(id: &str) -> &'static Objective {
+    OBJECTIVES.iter().find(|objective| objective.id == id).expect("each promise has an objective of its id")
+}
+
+/// How a histogram's bucket that ends there is called.
+pub(super) fn bucket(limit_ms: u32) -> String {
+    (f64::from(limit_ms) / 1e3).to_string()
+}
+
 impl Objective {
+    /// The share that may be bad.
+    pub(super) fn slack(&self) -> f64 {
+        f64::from(self.slack_ppm) / 1e6
+    }
+
+    /// The share that is good, for people.
+    pub(super) fn promised(&self) -> String {
+        format!("{} %", f64::from(1_000_000 - self.slack_ppm) / 1e4)
+    }
+
     fn name(&self, what: &str, window: &str) -> String {
         format!("changtong:{}:bad_{what}{window}", self.id.replace('-', "_"))
     }
@@ -132,10 +153,42 @@ impl Bad {
                     rate(format!("{name}{{request=\"{request}\"}}")),
                 )
             }
-            Self::SlowerThan { answers, limit } => {
+            Self::SlowerThan { answers, limit_ms } => {
                 let all = rate(format!("{answers}_count"));
-                let in_time = rate(format!("{answers}_bucket{{le=\"{limit}\"}}"));
+                let in_time = rate(format!("{answers}_bucket{{le=\"{}\"}}", bucket(limit_ms)));
                 (format!("{all}\n- {in_time}"), all)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::BUCKETS;
+
+    #[test]
+    fn a_bucket_ends_where_a_promise_does() {
+        let mut limits = Vec::new();
+        for objective in &OBJECTIVES {
+            let Bad::SlowerThan { answers, limit_ms } = objective.bad else { continue };
+            let (_, buckets) = BUCKETS.iter().find(|(name, _)| *name == answers).expect("a histogram");
+            let ends: Vec<_> = buckets.iter().map(ToString::to_string).collect();
+            assert!(ends.contains(&bucket(limit_ms)), "{}: {limit_ms} ms in {ends:?}", objective.id);
+            limits.push(bucket(limit_ms));
+        }
+        assert_eq!(limits, ["0.05", "0.25"]);
+    }
+
+    #[test]
+    fn what_an_alert_says_is_what_is_promised() {
+        for objective in &OBJECTIVES {
+            let promised = objective.promised();
+            assert!(objective.meaning.contains(&promised), "{promised}: {}", objective.meaning);
+            let Bad::SlowerThan { limit_ms, .. } = objective.bad else { continue };
+            let limit = format!("{limit_ms} ms");
+            for text in [objective.summary, objective.meaning] {
+                assert!(text.ends_with(&limit) || text.contains(&format!("{limit} ")), "{limit}: {text}");
             }
         }
     }

@@ -82,7 +82,7 @@ pub(super) struct Target {
 #[derive(Clone, Debug)]
 pub(super) struct Panel {
     pub(super) title: &'static str,
-    pub(super) description: &'static str,
+    pub(super) description: String,
     pub(super) unit: Unit,
     pub(super) runbook: Runbook,
     pub(super) targets: Vec<Target>,
@@ -111,14 +111,14 @@ pub(super) fn stack(title: &'static str, unit: Unit, runbook: Runbook) -> Panel 
 
 impl Panel {
     fn new(shape: Shape, title: &'static str, unit: Unit, runbook: Runbook) -> Self {
-        let description = "";
+        let description = String::new();
         let (targets, limits) = (Vec::new(), vec![(None, WELL)]);
         Self { title, description, unit, runbook, targets, shape, limits, shows_codes: false, wide: false }
     }
 
     /// What it shows, in a sentence or two.
-    pub(super) fn about(self, description: &'static str) -> Self {
-        Self { description, ..self }
+    pub(super) fn about(self, description: impl Into<String>) -> Self {
+        Self { description: description.into(), ..self }
     }
 
     /// Shows this, too.

@@ -9,7 +9,7 @@ pub(super) const VARIABLE: &str = "runbooks";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Runbook {
     file: &'static str,
-    id: &'static str,
+    pub(super) id: &'static str,
 }
 
 impl Runbook {
@@ -22,6 +22,8 @@ impl Runbook {
 macro_rules! runbooks {
     ($($constant:ident = $file:literal $id:literal;)+) => {
         $(pub(super) const $constant: Runbook = Runbook { file: $file, id: $id };)+
+        #[cfg(test)]
+        const ALL: &[Runbook] = &[$($constant),+];
     };
 }
 
@@ -58,4 +60,23 @@ runbooks! {
     LOOKUPS_BURST = "people" "lookups-burst";
     LOOKUPS_REFUSED = "people" "lookups-refused";
     APPEALS_OVERDUE = "people" "appeals-overdue";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::generate::{alerts, objectives};
+
+    #[test]
+    fn every_section_is_that_of_an_alert() {
+        let groups = std::iter::once(objectives::group()).chain(alerts::groups());
+        let sections: BTreeSet<_> = groups
+            .flat_map(|group| group.alerts.into_iter().map(move |alert| (group.runbook, alert.id)))
+            .collect();
+        for Runbook { file, id } in ALL {
+            assert!(sections.contains(&(*file, *id)), "{file}.md#{id} is no alert's section");
+        }
+    }
 }
