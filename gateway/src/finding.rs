@@ -1,5 +1,5 @@
-//! What a look at a gateway finds: a check with a lasting id, how it stands, and what to do about it. The ids are those of the
-//! runbooks. Who looks at what is elsewhere.
+//! What a look at a gateway finds: a check with a lasting id, how it stands, and what to do about it. What is an alert, too, has
+//! that alert's id. Who looks at what is elsewhere.
 
 use std::process::ExitCode;
 

@@ -66,7 +66,7 @@ fn carriers(settings: &Settings) -> Vec<Finding> {
             let runtime = runtime()?;
             Ok(runtime.block_on(carrier::probe(&config))?)
         });
-        let (id, name) = ("carrier-unavailable", &entry.id);
+        let (id, name) = ("carrier-failing", &entry.id);
         findings.push(match probed {
             Ok(probed) => match probed.failed {
                 None => Finding::ok(id, format!("{name} answers in {} ms", probed.took.as_millis())),

@@ -74,7 +74,7 @@ fn a_configuration_is_probed_over_the_network_and_what_fails_is_named() {
     let (code, report) = json(&["check-config", file, "--online"]);
     assert_eq!(code, Some(0), "{report}");
     let probes = &report["probes"];
-    for id in ["port-in-use", "carrier-unavailable", "messages-unavailable"] {
+    for id in ["port-in-use", "carrier-failing", "messages-unavailable"] {
         assert_eq!(state_of(probes, id), "ok", "{report}");
     }
     // How much room and how fast the disk is depends on the machine, but both are said.
@@ -97,7 +97,7 @@ fn a_configuration_is_probed_over_the_network_and_what_fails_is_named() {
 
     let (code, findings) = json(&["doctor", "--config", file]);
     assert_eq!((code, state_of(&findings, "gone")), (Some(1), "warn"), "{findings}");
-    for id in ["config-refused", "keys-wrong", "certificate-expires", "ledger-damaged", "registry-damaged"] {
+    for id in ["config-refused", "keys-wrong", "certificate-expiry", "ledger-damaged", "registry-damaged"] {
         assert_eq!(state_of(&findings, id), "ok", "{findings}");
     }
 
@@ -185,11 +185,11 @@ fn the_doctor_tells_a_well_city_from_a_stopped_and_from_a_damaged_one() {
         "region-parked",
         "registrar-parked",
         "carrier-parked",
-        "carrier-unavailable",
+        "carrier-failing",
         "codes-loading",
         "clock-wrong",
         "keys-wrong",
-        "certificate-expires",
+        "certificate-expiry",
         "authority-missing",
         "ledger-damaged",
         "registry-damaged",

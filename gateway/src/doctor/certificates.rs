@@ -9,7 +9,7 @@ use crate::process::Settings;
 const DAY_S: u64 = 86_400;
 /// An authority's other side takes that long to make a new one.
 const DAYS_LOW: u64 = 30;
-const ID: &str = "certificate-expires";
+const ID: &str = "certificate-expiry";
 
 pub(super) fn examine(settings: &Settings, now_s: u64) -> Vec<Finding> {
     let mut files: Vec<(&str, PathBuf)> = vec![

@@ -132,9 +132,9 @@ fn breakers(metrics: &str) -> Finding {
         .map(|(carrier, _)| carrier)
         .collect();
     match open.is_empty() {
-        true => Finding::ok("carrier-unavailable", "no carrier's breaker is open"),
+        true => Finding::ok("carrier-failing", "no carrier's breaker is open"),
         false => Finding::warn(
-            "carrier-unavailable",
+            "carrier-failing",
             format!("not asked for a while, because they failed: {}", open.join(", ")),
             "ask the carrier; citizens are shown its own page meanwhile",
         ),
