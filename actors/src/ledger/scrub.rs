@@ -37,12 +37,10 @@ pub(super) struct Scrub {
 impl Scrub {
     pub(super) fn start<D: Disk>(disk: D) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
-        let thread = std::thread::Builder::new()
-            .name("ledger-scrub".to_owned())
-            .spawn(move || {
-                give_way();
-                while pass(&disk, |time| rest(&stopped, time)) && rest(&stopped, PASS_EVERY) {}
-            })?;
+        let thread = std::thread::Builder::new().name("ledger-scrub".to_owned()).spawn(move || {
+            give_way();
+            while pass(&disk, |time| rest(&stopped, time)) && rest(&stopped, PASS_EVERY) {}
+        })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
