@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use loadtest::outcome::{Exit, REPORT_FILE, Report};
-use loadtest::scenario::{self, SHIPPED, What};
+use loadtest::scenario::{self, SHIPPED};
 
 /// The load test's program, built beside the tests.
 fn program() -> PathBuf {
