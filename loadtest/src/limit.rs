@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Exit, Report};
@@ -14,6 +14,10 @@ use crate::scenario::{self, Kind, Scenario, Stage, StageKind};
 const WARM_UP_S: f64 = 3.0;
 /// Steps at most: enough to double from a hundredth of any limit and to come within a twentieth.
 const STEPS_MAX: usize = 24;
+/// A step of an hour is a run, not a step.
+const SECONDS_MAX: f64 = 3600.0;
+/// Nobody offers more from one machine, people a second.
+const RATE_MAX: f64 = 10_000_000.0;
 /// How much more the next rate is while all hold.
 const GROWTH: f64 = 1.5;
 /// The search ends when the rates that hold and break are this close.
@@ -110,6 +114,9 @@ impl Limit {
 /// # Errors
 /// What is asked cannot be run.
 pub fn find(options: &Options, say: impl Fn(&Step)) -> anyhow::Result<(Limit, PathBuf)> {
+    let sound = |value: f64, most: f64| value > 0.0 && value <= most;
+    ensure!(sound(options.seconds, SECONDS_MAX), "--seconds is above 0, {SECONDS_MAX} at most");
+    ensure!(options.from.is_none_or(|from| sound(from, RATE_MAX)), "--from is above 0, {RATE_MAX} at most");
     let scenario = scenario::load(&options.scenario)?;
     let folder = run::folder(&format!("limit-{}", scenario.name), &options.place)?;
     let highest = scenario.stages.iter().filter_map(|stage| stage.rate).fold(1.0, f64::max);
@@ -159,6 +166,9 @@ fn at_rate(scenario: &Scenario, rate: f64, seconds: f64) -> Scenario {
         stage("step", StageKind::Hold, seconds, None, false),
     ];
     even.events.clear();
+    // Each query takes a receipt that is made before; at any rate they would run out first.
+    even.mix.query = 0.0;
+    even.thresholds.retain(|threshold| threshold.of != Kind::Query);
     even.thresholds.iter_mut().for_each(|threshold| threshold.stage = None);
     even
 }

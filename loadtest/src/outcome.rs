@@ -64,7 +64,7 @@ pub struct Run {
     pub plan_sha256: String,
     /// The command that repeats it.
     pub command: String,
-    /// The commit it was built from, if it is known.
+    /// The commit of the sources in the directory where it ran, if these are under version control.
     pub commit: Option<String>,
     /// This program's version.
     pub loadtest: String,
@@ -96,6 +96,12 @@ pub struct GeneratorReport {
     pub late: Quantiles,
     /// How busy its thread was in its busiest stage, 0 to 1; absent if the machine does not say.
     pub busy_share: Option<f64>,
+    /// Packets that the kernel dropped before this program read them; absent if it does not say.
+    pub dropped_packets: Option<u64>,
+    /// Times that a device was welcomed.
+    pub welcomed: u64,
+    /// Connections that devices lost, or did not get.
+    pub lost: u64,
     /// Processor time of the gateway a person who was answered, microseconds.
     pub gateway_us_each: Option<f64>,
     /// Processor time of this program a person who was answered, microseconds.
@@ -214,7 +220,9 @@ pub struct ProofReport {
     pub colour_lag: Quantiles,
     /// Verdicts that still showed the old colour though they were asked for after the order was done.
     pub stale_verdicts: u64,
-    /// Personal data that logs and metrics were searched for.
+    /// Where personal data was looked for.
+    pub searched: Vec<String>,
+    /// Pieces of personal data that were looked for.
     pub searched_for: u64,
     /// What was found, by where; never the data itself.
     pub leaked: Vec<String>,

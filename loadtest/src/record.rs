@@ -187,10 +187,14 @@ impl Record {
             offered += cell.counts.offered;
             ended += cell.counts.answered + cell.counts.failed;
         }
-        if (offered, ended) == (handed, handed) {
+        let points = self.points.iter().flat_map(|(_, kinds)| kinds).map(|point| point.counts);
+        let seen: u64 = points.map(|counts| counts.answered + counts.failed).sum();
+        if (offered, ended, seen) == (handed, handed, handed) {
             return Ok(());
         }
-        Err(format!("the record does not add up: {handed} people were sent, {offered} came and {ended} went"))
+        Err(format!(
+            "the record does not add up: {handed} people were sent, {offered} came and {ended} went, {seen} of them within an interval"
+        ))
     }
 
     /// How late the generator came to visits, microseconds, warm-up left out.

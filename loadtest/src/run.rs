@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 use crate::clock;
@@ -31,9 +32,11 @@ mod privacy;
 mod probe;
 mod session;
 mod shared;
+mod ticker;
 
 pub(crate) use city::City;
 use city::Wanted;
+use privacy::Searched;
 use session::{Measured, Session};
 
 /// Where runs go if nobody says.
@@ -84,13 +87,7 @@ pub struct Finished {
 /// What is asked cannot be run: nothing can be said about the gateway.
 pub fn run(options: &Options) -> anyhow::Result<Finished> {
     let scenario = scenario::load(&options.scenario)?;
-    let mut command = format!("loadtest run {} --seed {}", options.scenario, options.place.seed);
-    for (flag, path) in [("--data", &options.place.data), ("--city", &options.place.city)] {
-        if let Some(path) = path {
-            command.push_str(&format!(" {flag} {}", path.display()));
-        }
-    }
-    of_scenario(&scenario, &options.place, command)
+    of_scenario(&scenario, &options.place, &format!("run {}", options.scenario))
 }
 
 /// Runs a drill that comes with the program.
@@ -102,11 +99,17 @@ pub fn drill(name: &str, place: &Place) -> anyhow::Result<Finished> {
     if !drills().any(|drill| drill == name) {
         bail!("there is no drill called {name:?}; there are {}", drills().collect::<Vec<_>>().join(", "));
     }
-    of_scenario(&scenario::load(name)?, place, format!("loadtest drill {name} --seed {}", place.seed))
+    of_scenario(&scenario::load(name)?, place, &format!("drill {name}"))
 }
 
-/// Runs a scenario that was read already; `command` repeats it.
-pub(crate) fn of_scenario(scenario: &Scenario, place: &Place, command: String) -> anyhow::Result<Finished> {
+/// Runs a scenario that was read already; `words` are the command's.
+fn of_scenario(scenario: &Scenario, place: &Place, words: &str) -> anyhow::Result<Finished> {
+    let mut command = format!("loadtest {words} --seed {}", place.seed);
+    for (flag, path) in [("--data", &place.data), ("--city", &place.city), ("--binary", &place.binary)] {
+        if let Some(path) = path {
+            command.push_str(&format!(" {flag} {}", path.display()));
+        }
+    }
     let folder = folder(&scenario.name, place)?;
     let city = city(scenario, place, &folder)?;
     in_city(scenario, place.seed, (city, &folder), command).map(|(finished, _)| finished)
@@ -141,17 +144,49 @@ pub(crate) fn in_city(
     let session = Session { scenario, seed, fleet: city.fleet().clone() };
     let city = Arc::new(Mutex::new(city));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let measured = LocalSet::new().block_on(&runtime, session.all(&city))?;
+    let measured = LocalSet::new().block_on(&runtime, async {
+        tokio::select! {
+            measured = session.all(&city) => measured,
+            interrupted = interrupted() => Err(interrupted),
+        }
+    });
+    // What it waits for ends before the city does.
     drop(runtime);
+    let measured = measured?;
     let city = Arc::into_inner(city).context("an event still holds the city")?;
     let mut city = city.into_inner().unwrap_or_else(PoisonError::into_inner);
-    city.bring_ledger_home().context("bringing the punch log home")?;
-    let proof = proof::prove(city.fleet(), &measured.claims)?;
-    let leaked = privacy::search(&measured.needles, city.log(), city.fleet().http)?;
+    let mut measured = measured;
+    let proof = city
+        .bring_ledger_home()
+        .and_then(|()| Ok(proof::prove(city.fleet(), &measured.claims)?))
+        .context("nothing is proven");
+    let proof = noted(proof, &mut measured.unfinished);
+    let searched = privacy::search(&measured.needles, city.log(), city.fleet().http);
+    let searched = searched.context("searching for personal data");
+    let searched = noted(searched, &mut measured.unfinished);
     let hlog = measured.hlog();
-    let report = report(scenario, seed, measured, (proof, leaked), command);
+    let report = report(scenario, seed, measured, (proof, searched), command);
     let files = write(&report, &hlog, folder)?;
     Ok((Finished { report, files }, city))
+}
+
+/// Somebody wants this to end: the run's own city ends with it.
+async fn interrupted() -> anyhow::Error {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    anyhow!("interrupted: nothing was proven")
+}
+
+/// What went wrong after people had come makes a run invalid, and what was measured is still told.
+fn noted<T: Default>(result: anyhow::Result<T>, unfinished: &mut Option<String>) -> T {
+    result.unwrap_or_else(|error| {
+        let before = unfinished.take().map(|before| format!("{before}; ")).unwrap_or_default();
+        *unfinished = Some(format!("{before}{error:#}"));
+        T::default()
+    })
 }
 
 fn write(report: &Report, hlog: &[u8], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -166,12 +201,12 @@ fn report(
     scenario: &Scenario,
     seed: u64,
     measured: Measured,
-    (proof, leaked): (Proof, Vec<String>),
+    (proof, searched): (Proof, Searched),
     command: String,
 ) -> Report {
     let record = &measured.record;
     let thresholds = assemble::thresholds(scenario, record);
-    let proof = assemble::proof(&measured, proof, leaked);
+    let proof = assemble::proof(&measured, proof, searched);
     let unfinished = measured.unfinished.clone();
     let verdict = Verdict::of(&proof, (&scenario.generator, &measured.generator), unfinished, &thresholds);
     let run = Run {

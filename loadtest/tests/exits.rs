@@ -85,6 +85,7 @@ fn every_lie_is_found_and_named_and_an_honest_city_passes() {
         (Some(Lie::Invents), Some(|proof| proof.invented), "1 punches are recorded and were never sent"),
         (Some(Lie::MislabelsVerdict), Some(|proof| proof.wrong_verdicts), "1 verdicts show a wrong colour"),
         (Some(Lie::MislabelsPunch), Some(|proof| proof.wrong_verdicts), "1 verdicts show a wrong colour"),
+        (Some(Lie::Leaks), Some(|proof| proof.leaked.len() as u64), "personal data in the gateway's metrics"),
     ] {
         let ran = run(of(lie), SHORT);
         let report = ran.report.unwrap();

@@ -60,7 +60,7 @@ fn a_restart_in_good_order_loses_nothing() {
 #[test]
 fn a_full_disk_stops_punches_until_there_is_room() {
     let report = drill("disk-full");
-    assert_eq!(outcome(&report, 0), "there is room again");
+    assert_eq!(outcome(&report, 0), "punches were refused until there was room again");
 }
 
 #[test]
@@ -85,7 +85,9 @@ fn what_was_kept_behind_a_cut_network_follows() {
 
 #[test]
 fn connections_move_with_their_devices() {
-    assert_eq!(packets(&drill("rebind"), "rebinds"), 2);
+    let report = drill("rebind");
+    assert_eq!((packets(&report, "rebinds"), report.generator.lost), (2, 0));
+    assert_eq!(report.generator.welcomed, 110, "each device once");
 }
 
 #[test]

@@ -56,7 +56,10 @@ impl Verdict {
         let broken = broken_promises(proof);
         let mut invalid: Vec<_> = unfinished.into_iter().collect();
         invalid.extend(bottleneck(limits, generator));
-        let slow: Vec<_> = thresholds.iter().filter(|one| !one.holds).map(said).collect();
+        let mut slow: Vec<_> = thresholds.iter().filter(|one| !one.holds).map(said).collect();
+        if proof.unacknowledged > 0 {
+            slow.push(format!("{} punches were never acknowledged", proof.unacknowledged));
+        }
         let exit = match (broken.is_empty(), invalid.is_empty(), slow.is_empty()) {
             (false, _, _) => Exit::Correctness,
             (true, false, _) => Exit::Invalid,
@@ -77,7 +80,6 @@ fn broken_promises(proof: &ProofReport) -> Vec<String> {
         (proof.invented, "punches are recorded and were never sent"),
         (proof.wrong_verdicts, "verdicts show a wrong colour"),
         (proof.stale_verdicts, "verdicts show a colour that had changed before"),
-        (proof.unacknowledged, "punches were never acknowledged"),
     ] {
         if count > 0 {
             broken.push(format!("{count} {what}"));
@@ -94,6 +96,11 @@ fn bottleneck(limits: &Generator, generator: &GeneratorReport) -> Option<String>
         return Some(format!(
             "the generator was the bottleneck: {late:.1} ms late at the 99th percentile, {} allowed",
             limits.late_p99_ms_max
+        ));
+    }
+    if let Some(dropped) = generator.dropped_packets.filter(|dropped| *dropped > 0) {
+        return Some(format!(
+            "the generator was the bottleneck: {dropped} packets were dropped before it read them (net.core.rmem_max is the limit of its buffer)"
         ));
     }
     let busy = generator.busy_share.filter(|busy| *busy > limits.busy_share_max)?;

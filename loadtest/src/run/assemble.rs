@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::privacy::Searched;
 use super::session::Measured;
 use crate::outcome::{
     IntervalReport, KindReport, PointReport, ProofReport, Quantiles, StageReport, ThresholdReport,
@@ -92,7 +93,7 @@ fn curve(histogram: &Latencies) -> Vec<(f64, f64)> {
 }
 
 /// What was claimed against what is recorded.
-pub(super) fn proof(measured: &Measured, proof: Proof, leaked: Vec<String>) -> ProofReport {
+pub(super) fn proof(measured: &Measured, proof: Proof, searched: Searched) -> ProofReport {
     let mut lags = Both::default().latency_us;
     measured.lags.iter().for_each(|lag| lags += u64::try_from(lag.as_micros()).unwrap_or(u64::MAX));
     let mut stopped = measured.stopped.clone();
@@ -113,7 +114,8 @@ pub(super) fn proof(measured: &Measured, proof: Proof, leaked: Vec<String>) -> P
         colour_lag: quantiles(&lags),
         stale_verdicts: measured.stale,
         searched_for: measured.needles.len() as u64,
-        leaked,
+        searched: searched.places,
+        leaked: searched.leaked,
         stopped,
     }
 }

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::disk;
 use super::figures;
 use crate::clock;
+use crate::cpu::Usage;
 use crate::fleet::Fleet;
 use crate::scenario;
 
@@ -206,7 +207,11 @@ impl Own {
             if let Some(status) = process.try_wait()? {
                 bail!("the gateway ended with {status}; see {}", self.log.display());
             }
-            if let Some(fleet) = ready(&self.data) {
+            // The file may be an earlier start's, and its port another gateway's.
+            let own = process.id();
+            let ours =
+                |fleet: &Fleet| Usage::of_port(fleet.quic[0]).is_some_and(|usage| usage.process == own);
+            if let Some(fleet) = ready(&self.data).filter(ours) {
                 let pages = fleet.pages.context("a development city has pages")?;
                 self.addresses = Some([fleet.quic[0], fleet.http, fleet.enrol, pages]);
                 return Ok(fleet);

@@ -1,7 +1,5 @@
-//! The open loop: every visit of the plan is handed over at its time, whatever is answered. Beside it, the intervals of the record
-//! are closed, and it is watched how busy this thread is.
+//! The open loop: every visit of the plan is handed over at its time, whatever is answered, to a device's post or to the pages.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,21 +10,16 @@ use super::crowd::{self, Ended};
 use super::post::Inbox;
 use super::shared::Shared;
 use crate::clock;
-use crate::cpu::{self, Usage};
 use crate::pace::Timer;
 use crate::plan::{Plan, Visit};
 use crate::record::Seat;
 use crate::scenario::Scenario;
-use crate::scenario::curve::Curve;
-use crate::view::View;
 
 /// People who may wait at a time, over all posts: memory for more is better spent on finding out why nobody is answered.
 const WAITING_MAX: u64 = 1_000_000;
 /// The generator may be this far behind its plan; then the rest is given up, so that a run ends in about its time however fast it was to
 /// go. Who is later than this measures nothing but itself: even in an hour's run the figures would be the generator's.
 const BEHIND_MAX: Duration = Duration::from_secs(10);
-/// A run has at most this many intervals, so that its report and its log stay small.
-const INTERVALS_MAX: u32 = 600;
 
 /// What drives a run.
 pub(super) struct Drive<'a> {
@@ -40,41 +33,22 @@ pub(super) struct Drive<'a> {
 /// What was seen of the generator itself.
 #[derive(Default)]
 pub(super) struct Driven {
-    /// How busy its thread was in its busiest stage, 0 to 1.
-    pub(super) busy_share: Option<f64>,
     /// People who were handed over.
     pub(super) handed: u64,
     /// Why the plan did not come to its end.
     pub(super) unfinished: Option<String>,
 }
 
-/// How long the intervals of a run are.
-pub(super) fn interval(scenario: &Scenario) -> Duration {
-    let seconds = Curve::of(&scenario.stages).seconds();
-    Duration::from_secs_f64((seconds / f64::from(INTERVALS_MAX)).ceil().max(1.0))
-}
-
 impl Drive<'_> {
     /// Hands everybody over, then says that nobody comes any more.
-    pub(super) async fn all(self, view: &RefCell<View>) -> anyhow::Result<Driven> {
+    pub(super) async fn all(self) -> anyhow::Result<Driven> {
         let mut pages = JoinSet::new();
-        let mut busy = Busy::new(self.scenario);
-        let handed = self.hand_over(&mut pages);
-        let (handed, unfinished) = {
-            tokio::pin!(handed);
-            loop {
-                tokio::select! {
-                    handed = &mut handed => break handed.context("keeping the schedule")?,
-                    () = tokio::time::sleep(interval(self.scenario)) => self.tick(&mut busy, view),
-                }
-            }
-        };
+        let (handed, unfinished) = self.hand_over(&mut pages).await.context("keeping the schedule")?;
         self.inboxes.iter().for_each(|inbox| inbox.close());
         while let Some(page) = pages.join_next().await {
             page.context("a visit to the pages")?;
         }
-        self.tick(&mut busy, view);
-        Ok(Driven { busy_share: busy.most(), handed, unfinished })
+        Ok(Driven { handed, unfinished })
     }
 
     /// How many people were let in, and why not all of them.
@@ -109,14 +83,6 @@ impl Drive<'_> {
         };
         Some(format!("{why}: the rest was not let in"))
     }
-
-    fn tick(&self, busy: &mut Busy, view: &RefCell<View>) {
-        let elapsed = clock::since(self.start);
-        let mut record = self.shared.record.borrow_mut();
-        record.tick(elapsed);
-        busy.look(elapsed);
-        view.borrow_mut().show(elapsed, &record, self.shared.waiting.get());
-    }
 }
 
 /// Somebody opens a page, and again after a while if it does not come.
@@ -141,44 +107,4 @@ async fn see_page(shared: Rc<Shared>, visit: Visit, intended: Instant) {
         tries += 1;
     };
     shared.ended(&ended, clock::now());
-}
-
-/// How busy this thread is, stage by stage.
-struct Busy {
-    curve: Curve,
-    warm_up: Vec<bool>,
-    spent: Vec<(Duration, Duration)>,
-    last: Option<(Duration, Usage)>,
-}
-
-impl Busy {
-    fn new(scenario: &Scenario) -> Self {
-        Self {
-            curve: Curve::of(&scenario.stages),
-            warm_up: scenario.stages.iter().map(|stage| stage.warm_up).collect(),
-            spent: vec![Default::default(); scenario.stages.len()],
-            last: None,
-        }
-    }
-
-    /// Books what was spent since the last look on the stage that goes on.
-    fn look(&mut self, elapsed: Duration) {
-        let Some(usage) = cpu::this_thread().and_then(Usage::of_thread) else { return };
-        if let Some((before, last)) = self.last.replace((elapsed, usage))
-            && let Some(cpu) = usage.since(&last)
-        {
-            let middle = (before + elapsed).as_secs_f64() / 2.0;
-            let stage = (0..self.spent.len()).find(|stage| middle < self.curve.span(*stage).1);
-            if let Some(stage) = stage {
-                self.spent[stage].0 += cpu;
-                self.spent[stage].1 += elapsed - before;
-            }
-        }
-    }
-
-    fn most(&self) -> Option<f64> {
-        let stages = self.spent.iter().zip(&self.warm_up);
-        let measured = stages.filter(|((_, wall), warm_up)| !**warm_up && !wall.is_zero());
-        measured.map(|((cpu, wall), _)| cpu.as_secs_f64() / wall.as_secs_f64()).max_by(f64::total_cmp)
-    }
 }

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use protocol::{Basis, Colour};
+use protocol::{Basis, Colour, metric};
 use tokio::task::spawn_blocking;
 
 use super::city::City;
+use super::figures;
 use super::post::Inbox;
 use super::shared::Shared;
 use crate::clock;
@@ -21,6 +22,8 @@ use crate::scenario::{Event, What};
 use crate::tokens::{self, Person};
 use crate::view::View;
 
+/// Between two looks at a gateway that is to notice something.
+const LOOK: Duration = Duration::from_millis(100);
 /// Days for which people who are turned red in a run stay so.
 const RED_DAYS: i64 = 14;
 
@@ -75,9 +78,11 @@ impl Stage {
             }
             What::FillDisk => {
                 let ballast = self.with_city(City::fill_disk).await?;
+                let noticed = self.notices_full_disk(over).await;
                 tokio::time::sleep_until(over.into()).await;
                 spawn_blocking(move || ballast.remove()).await??;
-                Ok("there is room again".to_owned())
+                ensure!(noticed, "the gateway never needed room: more punches, or a longer time");
+                Ok("punches were refused until there was room again".to_owned())
             }
             What::Network => {
                 let conditions = event.network.context("an event without a network")?;
@@ -99,6 +104,21 @@ impl Stage {
             }
             What::Colours => self.colours(event.count.unwrap_or(0) as usize).await,
         }
+    }
+
+    /// Whether the gateway says that its disk is full, before that moment.
+    async fn notices_full_disk(&self, over: Instant) -> bool {
+        let http = self.fleet.http;
+        while clock::now() < over {
+            let metrics = spawn_blocking(move || figures::get(http, "/metrics")).await;
+            if let Ok(Ok((_, metrics))) = metrics
+                && figures::value(&metrics, metric::LEDGER_FULL) == Some(1.0)
+            {
+                return true;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        false
     }
 
     async fn carrier(&self, event: &Event, over: Instant) -> anyhow::Result<String> {

@@ -368,7 +368,13 @@ impl Post {
                 let name = ErrorCode::from_number(error.code).map_or("unknown-error", ErrorCode::name);
                 self.crowd.leave(by, name)
             }
-            Ok(_) => self.crowd.leave(by, "out-of-place"),
+            Ok(
+                Answer::Welcome(_)
+                | Answer::Verdicts(_)
+                | Answer::Gap(_)
+                | Answer::Drain(_)
+                | Answer::Pong(_),
+            ) => self.crowd.leave(by, "out-of-place"),
             Err(_) => self.crowd.leave(by, "connection"),
         };
         ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));

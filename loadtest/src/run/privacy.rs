@@ -1,5 +1,5 @@
-//! The search for personal data where none may be: the gateway's log, its metrics, the report's own files. What is looked for is
-//! what this run used; what is found is said by place, never shown.
+//! The search for personal data where none may be: the gateway's log and its metrics. What is looked for is what this run used; what is
+//! found is said by place, never shown.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,20 +11,26 @@ use super::figures;
 /// A log is read in pieces of this size; a needle across two of them is found as well.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-/// Where any of the needles stands, in words.
-pub(super) fn search(needles: &[String], log: Option<&Path>, metrics: SocketAddr) -> io::Result<Vec<String>> {
-    let mut found = Vec::new();
-    if let Some(log) = log
-        && holds(File::open(log)?, needles)?
-    {
-        found.push("the gateway's log".to_owned());
+/// What was searched, and where something was found, in words.
+#[derive(Default)]
+pub(super) struct Searched {
+    pub(super) places: Vec<String>,
+    pub(super) leaked: Vec<String>,
+}
+
+/// Looks for the needles in the gateway's log, if it is ours, and in its metrics.
+pub(super) fn search(needles: &[String], log: Option<&Path>, metrics: SocketAddr) -> io::Result<Searched> {
+    let (_, metrics) = figures::get(metrics, "/metrics")?;
+    let mut searched = Searched::default();
+    let mut look = |place: &str, found: bool| {
+        searched.places.push(place.to_owned());
+        searched.leaked.extend(found.then(|| place.to_owned()));
+    };
+    if let Some(log) = log {
+        look("the gateway's log", holds(File::open(log)?, needles)?);
     }
-    if let Ok((_, metrics)) = figures::get(metrics, "/metrics")
-        && holds(metrics.as_bytes(), needles)?
-    {
-        found.push("the gateway's metrics".to_owned());
-    }
-    Ok(found)
+    look("the gateway's metrics", holds(metrics.as_bytes(), needles)?);
+    Ok(searched)
 }
 
 /// Whether any needle is in it.

@@ -19,6 +19,7 @@ use super::figures::{self, Watch};
 use super::model::{Model, People};
 use super::post::{Inbox, Post, Posted};
 use super::shared::Shared;
+use super::ticker::Ticker;
 use super::{devices, probe};
 use crate::citizens::Citizens;
 use crate::clock;
@@ -32,10 +33,12 @@ use crate::record::Record;
 use crate::scenario::{Kind, Scenario, What};
 use crate::tokens::Tokens;
 use crate::view::View;
-use crate::wire;
+use crate::{socket, wire};
 
 /// How long the gateway is given to hear that its devices leave.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// Of so many people who come most often, logs and metrics are searched for the codes.
+const CODES_SEARCHED: u32 = 100;
 /// Between everybody's arrival and the first visit.
 const LEAD: Duration = Duration::from_millis(200);
 
@@ -95,6 +98,8 @@ struct Gone {
     network: Option<BTreeMap<String, u64>>,
     /// The gateway's processor time and this thread's.
     spent: (Option<Duration>, Option<Duration>),
+    /// How busy this thread was in its busiest stage, 0 to 1.
+    busy_share: Option<f64>,
 }
 
 impl Session<'_> {
@@ -107,10 +112,17 @@ impl Session<'_> {
         let gone = self.go(ready, city).await?;
         let claims = claims(&gone.posted);
         let unacknowledged = gone.posted.iter().map(|one| one.device.state().unacknowledged() as u64).sum();
+        let (mut welcomed, mut lost) = (0, 0);
+        for counts in gone.posted.iter().map(|one| one.device.counts()) {
+            welcomed += counts.welcomes;
+            lost += counts.losses;
+        }
+        let dropped = endpoint.local_addr().ok().and_then(socket::dropped);
         // Their connections end with them, and the gateway hears of it.
         drop(gone.posted);
         let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
         let shared = Rc::into_inner(shared).context("somebody is still there")?;
+        let needles = needles(&shared);
         let record = shared.record.into_inner();
         let unfinished =
             [gone.driven.unfinished, not_done(&gone.events), record.balance(gone.driven.handed).err()];
@@ -119,7 +131,10 @@ impl Session<'_> {
         let each_us = |spent: Option<Duration>| Some(spent?.as_secs_f64() * 1e6 / answered.max(1) as f64);
         let generator = GeneratorReport {
             late: assemble::quantiles(record.late_us()),
-            busy_share: gone.driven.busy_share,
+            busy_share: gone.busy_share,
+            dropped_packets: dropped,
+            welcomed,
+            lost,
             gateway_us_each: each_us(gone.spent.0),
             own_us_each: each_us(gone.spent.1),
         };
@@ -140,7 +155,7 @@ impl Session<'_> {
             network: gone.network,
             server: gone.server,
             gateway,
-            needles: shared.citizens.map(|citizens| citizens.canaries()).unwrap_or_default(),
+            needles,
         })
     }
 
@@ -168,9 +183,17 @@ impl Session<'_> {
             prober.is_some() || !self.has(What::Colours),
             "no device is left over to look for changed colours: start the city with one gate more"
         );
+        let tokens = Tokens::load(&self.fleet)?;
+        // Printed and imported codes have no tokens; they are fewer than half.
+        ensure!(
+            tokens.people().len() * 2 >= self.scenario.city.people as usize,
+            "the city at {} is smaller than the {} people of the scenario: name another directory",
+            self.fleet.data.display(),
+            self.scenario.city.people
+        );
         let shared = Rc::new(Shared {
             retry: self.scenario.retry.clone(),
-            people: People::new(&self.fleet, Tokens::load(&self.fleet)?),
+            people: People::new(&self.fleet, tokens),
             model: Model::default(),
             record: RefCell::new(Record::new(self.scenario)),
             citizens,
@@ -207,13 +230,14 @@ impl Session<'_> {
         });
         let keeping = spawn_local(keep_receipts(Rc::clone(&shared)));
         let before = (Usage::of_port(quic), own_usage());
+        let mut ticker = Ticker::new(self.scenario, &shared, &view, start);
         let drive = Drive { scenario: self.scenario, seed: self.seed, shared, inboxes, start };
-        let (driven, events) = tokio::join!(drive.all(&view), happen(&stage, self.scenario));
-        let (driven, events) = (driven?, events?);
-        let mut posted = Vec::new();
-        while let Some(post) = posts.join_next().await {
-            posted.push(post.context("a post's task")?);
-        }
+        let (driven, events, posted) = ticker
+            .during(async {
+                let (driven, events) = tokio::join!(drive.all(), happen(&stage, self.scenario));
+                anyhow::Ok((driven?, events?, join(posts).await?))
+            })
+            .await?;
         over.set(true);
         keeping.abort();
         let _ = keeping.await;
@@ -222,7 +246,8 @@ impl Session<'_> {
         let spent = (since(before.0, Usage::of_port(quic)), since(before.1, own_usage()));
         let stage = Rc::into_inner(stage).context("an event still goes on")?;
         let network = stage.proxy.map(Proxy::end).map(|counts| by_name(&counts));
-        Ok(Gone { started_ms, driven, events, posted, stopped, server: watch.end(), network, spent })
+        let (busy_share, server) = (ticker.busy_share(), watch.end());
+        Ok(Gone { started_ms, driven, events, posted, stopped, server, network, spent, busy_share })
     }
 
     /// What stands between devices and gateway, if the scenario wants anything there.
@@ -248,6 +273,21 @@ impl Session<'_> {
     fn has(&self, what: What) -> bool {
         self.scenario.events.iter().any(|event| event.what == what)
     }
+}
+
+/// Personal data that this run used: what its citizens wrote, and some of the codes that were scanned.
+fn needles(shared: &Shared) -> Vec<String> {
+    let mut needles = shared.citizens.as_ref().map(Citizens::canaries).unwrap_or_default();
+    needles.extend((0..CODES_SEARCHED).map(|rank| shared.people.person(rank).code.get().to_string()));
+    needles
+}
+
+async fn join(mut posts: JoinSet<Posted>) -> anyhow::Result<Vec<Posted>> {
+    let mut posted = Vec::new();
+    while let Some(post) = posts.join_next().await {
+        posted.push(post.context("a post's task")?);
+    }
+    Ok(posted)
 }
 
 async fn happen(stage: &Rc<Stage>, scenario: &Scenario) -> anyhow::Result<Vec<EventReport>> {

@@ -54,6 +54,12 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Fault> {
     for (index, event) in scenario.events.iter().enumerate() {
         check_event(event, &[Step::Key("event"), Step::Index(index)], seconds)?;
     }
+    let at = |what| scenario.events.iter().position(|event| event.what == what);
+    if let (Some(_), Some(index)) = (at(What::FillDisk), at(What::Kill).or(at(What::Terminate))) {
+        let text =
+            "the small disk of fill-disk ends with its gateway: kill and terminate are for another scenario";
+        return fault(&[Step::Key("event"), Step::Index(index)], text);
+    }
     for (index, threshold) in scenario.thresholds.iter().enumerate() {
         check_threshold(scenario, threshold, &[Step::Key("threshold"), Step::Index(index)])?;
     }

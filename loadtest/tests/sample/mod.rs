@@ -16,6 +16,9 @@ pub(crate) fn report(seconds: u32, good: bool) -> Report {
     let series: Vec<_> = series(seconds, good);
     let thresholds = thresholds(good);
     let generator = GeneratorReport {
+        dropped_packets: Some(0),
+        welcomed: 1000,
+        lost: 0,
         late: quantiles(0.05),
         busy_share: Some(0.61),
         gateway_us_each: Some(38.4),
@@ -168,6 +171,7 @@ fn proof() -> ProofReport {
         recorded: 54_000,
         colours_changed: 200,
         colour_lag: quantiles(12.0),
+        searched: vec!["the gateway's metrics".to_owned()],
         searched_for: 412,
         ..ProofReport::default()
     }

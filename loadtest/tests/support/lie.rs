@@ -33,6 +33,8 @@ pub(crate) enum Lie {
     MislabelsPunch,
     /// A changed colour is shown once; after that, the one before.
     ShowsOldColour,
+    /// The metrics name the code of somebody who was scanned.
+    Leaks,
     /// From some punch on, the device is told that it may not, and stops.
     Refuses,
 }
@@ -86,7 +88,13 @@ impl Ledger {
                     lines.push(line(&row));
                 }
                 None
-                | Some(Lie::MislabelsVerdict | Lie::MislabelsPunch | Lie::ShowsOldColour | Lie::Refuses) => {}
+                | Some(
+                    Lie::MislabelsVerdict
+                    | Lie::MislabelsPunch
+                    | Lie::ShowsOldColour
+                    | Lie::Leaks
+                    | Lie::Refuses,
+                ) => {}
             }
         } else {
             lines.extend(self.held.take());

@@ -93,7 +93,7 @@ impl StandIn {
                 send.send((endpoint.local_addr().unwrap(), pages.local_addr().unwrap())).unwrap();
                 tokio::spawn(Arc::clone(&one).accept(endpoint));
                 tokio::spawn(look(Arc::clone(&one.seen)));
-                tokio::spawn(tell(pages, manner.unmarked));
+                tokio::spawn(tell(pages, manner));
                 let _ = stopped.await;
             });
         });
@@ -124,13 +124,17 @@ async fn look(seen: Arc<Mutex<Seen>>) {
 }
 
 /// Metrics and health over HTTP.
-async fn tell(pages: TcpListener, unmarked: bool) -> io::Result<()> {
-    let mark = if unmarked { "" } else { "changtong_test_gateway 1\n" };
+async fn tell(pages: TcpListener, manner: Manner) -> io::Result<()> {
+    let mark = if manner.unmarked { "" } else { "changtong_test_gateway 1\n" };
+    let leak = match manner.lie {
+        Some(Lie::Leaks) => format!("scanned{{code=\"{}\"}} 1\n", PEOPLE[0].0),
+        Some(_) | None => String::new(),
+    };
     loop {
         let (mut stream, _) = pages.accept().await?;
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await? > 0 {}
-        let answer = format!("HTTP/1.0 200 OK\r\n\r\n{mark}");
+        let answer = format!("HTTP/1.0 200 OK\r\n\r\n{mark}{leak}");
         let _ = stream.write_all(answer.as_bytes()).await;
     }
 }
