@@ -152,10 +152,9 @@ pub(crate) fn in_city(
     });
     // What it waits for ends before the city does.
     drop(runtime);
-    let measured = measured?;
+    let mut measured = measured?;
     let city = Arc::into_inner(city).context("an event still holds the city")?;
     let mut city = city.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut measured = measured;
     let proof = city
         .bring_ledger_home()
         .and_then(|()| Ok(proof::prove(city.fleet(), &measured.claims)?))

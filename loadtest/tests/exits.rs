@@ -98,6 +98,13 @@ fn every_lie_is_found_and_named_and_an_honest_city_passes() {
 }
 
 #[test]
+fn a_run_to_which_nobody_comes_proves_nothing() {
+    let ran = run(of(None), &SHORT.replace("rate = 200.0", "rate = 0.0"));
+    let reasons = ran.report.unwrap().verdict.reasons;
+    assert_eq!((ran.code, &*reasons), (98, &["nobody came: such a run proves nothing".to_owned()][..]));
+}
+
+#[test]
 fn an_old_colour_after_a_change_is_found() {
     let scenario = format!("{}{COLOURS}", SHORT.replace("seconds = 0.5", "seconds = 3.0"));
     for (lie, code) in [(None, 0), (Some(Lie::ShowsOldColour), 97)] {

@@ -124,8 +124,13 @@ impl Session<'_> {
         let shared = Rc::into_inner(shared).context("somebody is still there")?;
         let needles = needles(&shared);
         let record = shared.record.into_inner();
-        let unfinished =
-            [gone.driven.unfinished, not_done(&gone.events), record.balance(gone.driven.handed).err()];
+        let nobody = Kind::ALL.iter().all(|kind| record.total(*kind).counts.offered == 0);
+        let unfinished = [
+            gone.driven.unfinished,
+            not_done(&gone.events),
+            record.balance(gone.driven.handed).err(),
+            nobody.then(|| "nobody came: such a run proves nothing".to_owned()),
+        ];
         let unfinished: Vec<_> = unfinished.into_iter().flatten().collect();
         let answered: u64 = Kind::ALL.iter().map(|kind| record.answered_ever(*kind)).sum();
         let each_us = |spent: Option<Duration>| Some(spent?.as_secs_f64() * 1e6 / answered.max(1) as f64);
