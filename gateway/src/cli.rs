@@ -47,10 +47,14 @@ impl Cli {
         match self.command {
             None => Dev::default().run(),
             Some(Command::Dev(dev)) => dev.run(),
-            Some(Command::Serve { config }) => process::run(&config::load(&config)?.settings, |_| Ok(())),
+            Some(Command::Serve { config }) => serve(&config::load(&config)?.settings),
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
             Some(Command::Generate(generate)) => generate.run(),
         }
     }
+}
+
+fn serve(settings: &process::Settings) -> anyhow::Result<ExitCode> {
+    process::run(settings, process::Sockets::bind(settings)?, |_| Ok(()))
 }

@@ -103,7 +103,8 @@ pub(crate) struct Addresses {
     pub(crate) pages: Option<SocketAddr>,
 }
 
-struct Sockets {
+/// What the process listens on.
+pub(crate) struct Sockets {
     quic: UdpSocket,
     http: TcpListener,
     enrol: TcpListener,
@@ -111,7 +112,8 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn bind(settings: &Settings) -> anyhow::Result<Self> {
+    /// To be bound before anything else of the process listens where the system likes: that could be one of these.
+    pub(crate) fn bind(settings: &Settings) -> anyhow::Result<Self> {
         Ok(Self {
             quic: endpoint::bind(settings.quic)?,
             http: http::bind(settings.http)?,
@@ -133,13 +135,13 @@ impl Sockets {
 /// Runs a gateway until it is told to end. `announce` is called when devices are answered.
 pub(crate) fn run(
     settings: &Settings,
+    sockets: Sockets,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     // From here on a signal is remembered, however early it comes.
     let mut signals = Signals::listen()?;
-    let sockets = Sockets::bind(settings)?;
     let addresses = sockets.addresses()?;
     let _lock = DirectoryLock::take(&settings.data)?;
     let keys = Arc::new(Keys::load(&settings.keys)?);
