@@ -1,6 +1,7 @@
 //! State and rules of Changtong Gateway. actix is private to this crate: others see typed handles.
 
 pub mod audit;
+pub mod backup;
 pub mod carrier;
 pub mod city;
 pub mod clock;

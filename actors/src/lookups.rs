@@ -37,12 +37,21 @@ pub enum Lookup {
     Export,
     /// What people appeal against, and their words.
     Appeals,
+    /// A copy of everything, which opens with the gateway's keys alone.
+    Backup,
 }
 
 impl Lookup {
     /// Every kind.
-    pub const ALL: &[Self] =
-        &[Self::Why, Self::Accesses, Self::Contact, Self::Passages, Self::Export, Self::Appeals];
+    pub const ALL: &[Self] = &[
+        Self::Why,
+        Self::Accesses,
+        Self::Contact,
+        Self::Passages,
+        Self::Export,
+        Self::Appeals,
+        Self::Backup,
+    ];
 
     /// Its name in access records and metrics.
     pub const fn name(self) -> &'static str {
@@ -53,6 +62,7 @@ impl Lookup {
             Self::Passages => "passages",
             Self::Export => "export",
             Self::Appeals => "appeals",
+            Self::Backup => "backup",
         }
     }
 
@@ -62,7 +72,7 @@ impl Lookup {
             Self::Why | Self::Accesses => Some(CODES_DAY_MAX),
             Self::Contact => Some(CONTACTS_DAY_MAX),
             Self::Passages => Some(PASSAGES_DAY_MAX),
-            Self::Export | Self::Appeals => None,
+            Self::Export | Self::Appeals | Self::Backup => None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod activation;
 mod actor;
 pub mod appeals;
 mod by_hand;
+mod counts;
 mod forms;
 mod handle;
 mod leaving;

@@ -3,6 +3,7 @@
 
 mod bounded;
 mod codes;
+mod counts;
 mod http;
 mod sender;
 
@@ -13,6 +14,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::keys::Keys;
 use crate::registry::Phone;
+use counts::SmsMetrics;
 
 pub use codes::{
     CHECKS_PER_HOUR_MAX, CODE_S_MAX, CodeToSend, PROVEN_S_MAX, ProvenPhone, SessionId, SmsCodes, SmsLimits,
@@ -55,6 +57,7 @@ pub enum SmsError {
 pub struct Sms {
     codes: Arc<Mutex<SmsCodes>>,
     sender: Arc<SmsSender>,
+    metrics: Arc<SmsMetrics>,
     random: SystemRandom,
 }
 
@@ -62,11 +65,24 @@ impl Sms {
     /// Codes under these limits, delivered by that sender.
     pub fn new(keys: &Keys, limits: SmsLimits, sender: SmsSender) -> Self {
         let codes = Arc::new(Mutex::new(SmsCodes::new(keys, limits)));
-        Self { codes, sender: Arc::new(sender), random: SystemRandom::new() }
+        let metrics = Arc::new(SmsMetrics::new());
+        Self { codes, sender: Arc::new(sender), metrics, random: SystemRandom::new() }
     }
 
     /// Sends a code to the phone, for this session. The answer says nothing about whether the phone is registered.
     pub async fn request(
+        &self,
+        session: SessionId,
+        client: IpAddr,
+        phone: &Phone,
+        now_s: u64,
+    ) -> Result<(), SmsError> {
+        let result = self.send(session, client, phone, now_s).await;
+        self.metrics.asked(&result);
+        result
+    }
+
+    async fn send(
         &self,
         session: SessionId,
         client: IpAddr,
@@ -91,7 +107,9 @@ impl Sms {
         typed: &str,
         now_s: u64,
     ) -> Result<ProvenPhone, SmsError> {
-        self.with(|codes| codes.check(session, phone, typed, now_s))
+        let result = self.with(|codes| codes.check(session, phone, typed, now_s));
+        self.metrics.typed(&result);
+        result
     }
 
     /// No await while it is held. A panic of another holder leaves counters that are still counters.

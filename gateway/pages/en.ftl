@@ -157,6 +157,7 @@ looked-contact = Looked at your name and phone
 looked-passages = Looked at who passed a place at a time, you among them
 looked-export = Exported all passages, perhaps yours among them
 looked-appeals = Looked at your appeal
+looked-backup = Took a sealed backup of everybody's data
 looked-other = Another look
 ## privacy
 privacy-title = Privacy

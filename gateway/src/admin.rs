@@ -42,6 +42,8 @@ pub(crate) enum Act {
     VerifyDecisions,
     /// Every consent is read again; shows nobody.
     VerifyConsents,
+    /// How the running process is: its stage and its metrics.
+    Vitals,
     /// What a citizen does at the counter, the phone in hand.
     Counter(CounterAct),
     /// Everything else: operators sign it.
@@ -56,6 +58,10 @@ pub(crate) enum Done {
     Policies(Vec<PolicyLine>),
     Audited(AuditReport),
     Consents(ConsentReport),
+    Vitals {
+        stage: String,
+        metrics: String,
+    },
     Counter(Answered),
     /// Not the end yet.
     Importing(ImportReport),
@@ -74,9 +80,14 @@ impl Drop for Plane {
     }
 }
 
+/// Where the gateway of that data directory is spoken to while it runs.
+pub(crate) fn socket(data: &Path) -> PathBuf {
+    data.join(SOCKET)
+}
+
 /// Starts the admin socket and the enrolment port. The directory's lock is held, so a socket that is there is a leftover.
 pub(crate) fn start(settings: &Settings, admin: &Admin, enrolment: TcpListener) -> anyhow::Result<Plane> {
-    let socket = settings.data.join(SOCKET);
+    let socket = socket(&settings.data);
     let _ = std::fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket).with_context(|| format!("binding {}", socket.display()))?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
@@ -157,7 +168,7 @@ pub(crate) fn call(
             last = Some(done);
         }
     };
-    match UnixStream::connect(data.join(SOCKET)) {
+    match UnixStream::connect(socket(data)) {
         Ok(stream) => ask(&stream, act, &mut hear)?,
         Err(_) => {
             let _lock =
@@ -174,6 +185,15 @@ pub(crate) fn call(
         bail!("{why}");
     }
     Ok(done)
+}
+
+/// Has the gateway that runs on that directory do it; `None` if none does.
+pub(crate) fn ask_running(data: &Path, act: &Act) -> anyhow::Result<Option<Done>> {
+    let Ok(stream) = UnixStream::connect(socket(data)) else { return Ok(None) };
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut last = None;
+    ask(&stream, act, &mut |done| last = Some(done))?;
+    last.context("it ended before it was done").map(Some)
 }
 
 fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done)) -> anyhow::Result<()> {
@@ -194,6 +214,12 @@ fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
         Act::VerifyConsents => {
             reader(admin).and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
         }
+        Act::Vitals => match &admin.vitals {
+            Some((readiness, metrics)) => {
+                Ok(Done::Vitals { stage: readiness.text().trim().to_owned(), metrics: metrics.render() })
+            }
+            None => Err(anyhow::anyhow!("no gateway runs")),
+        },
         Act::Counter(act) => match &admin.counter {
             Some(counter) => counter.perform(act).map(Done::Counter),
             None => Err(anyhow::anyhow!("the counter needs a running gateway with a message service")),
@@ -204,6 +230,7 @@ fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
         }
     };
     match &done {
+        Ok(Done::Vitals { .. }) => tracing::debug!(?act, "admin"),
         Ok(_) => tracing::info!(?act, "admin"),
         Err(error) => tracing::warn!(?act, %error, "admin: refused"),
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::dev::Dev;
-use crate::{command, config, process, telemetry};
+use crate::{command, config, generate, process, telemetry};
 
 /// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -32,8 +32,13 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Says everything that `serve` would refuse in a configuration and the files that it names, with the line.
+    CheckConfig(command::CheckConfig),
     #[command(flatten)]
     Operator(command::Command),
+    /// Writes dashboards, rules and alerts from the names of metrics.
+    #[command(subcommand)]
+    Generate(generate::Generate),
 }
 
 impl Cli {
@@ -42,8 +47,14 @@ impl Cli {
         match self.command {
             None => Dev::default().run(),
             Some(Command::Dev(dev)) => dev.run(),
-            Some(Command::Serve { config }) => process::run(&config::load(&config)?, |_| Ok(())),
+            Some(Command::Serve { config }) => serve(&config::load(&config)?.settings),
+            Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
+            Some(Command::Generate(generate)) => generate.run(),
         }
     }
+}
+
+fn serve(settings: &process::Settings) -> anyhow::Result<ExitCode> {
+    process::run(settings, process::Sockets::bind(settings)?, |_| Ok(()))
 }

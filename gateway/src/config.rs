@@ -1,19 +1,21 @@
 //! `changtong serve --config FILE`: one TOML file. There is no default for a secret or for where one lies, an unknown key is an
-//! error, and what is wrong is named with its line.
+//! error, and everything that is wrong is named at once, with its line. `check-config` reads it the same way.
 
 mod carriers;
+mod check;
 mod pages;
+mod reader;
 mod sms;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-
-use anyhow::{Context, bail};
-use serde::Deserialize;
 
 use crate::process::Settings;
 pub(crate) use carriers::Carrier;
 pub(crate) use pages::Pages;
+pub(crate) use reader::{Fault, Lines};
+use reader::{Reader, Table};
 pub(crate) use sms::Sms;
 
 /// A closed segment is read as a whole: 256 MiB is a busy hour and fits memory many times.
@@ -23,126 +25,119 @@ pub(crate) const QUEUE_PUNCHES: usize = 256 * 1024;
 /// What the notice allows punches to be kept for.
 pub(crate) const RETENTION_DAYS: u32 = 14;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    test: bool,
-    data: PathBuf,
-    keys: PathBuf,
-    policy: PathBuf,
-    quic: Quic,
-    http: Listen,
-    enrol: Enrol,
-    #[serde(default)]
-    ledger: LedgerSection,
-    #[serde(default)]
-    carrier: Vec<Carrier>,
-    sms: Option<sms::Service>,
-    pages: Option<Pages>,
+/// What a file says, and where.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) path: PathBuf,
+    pub(crate) settings: Settings,
+    pub(crate) lines: Lines,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Quic {
-    listen: SocketAddr,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listen {
-    listen: SocketAddr,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Enrol {
-    listen: SocketAddr,
-    authority: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LedgerSection {
-    segment_bytes_max: u64,
-    queue_punches_max: usize,
-}
-
-impl Default for LedgerSection {
-    fn default() -> Self {
-        Self { segment_bytes_max: SEGMENT_BYTES, queue_punches_max: QUEUE_PUNCHES }
+impl Config {
+    /// What a gateway would not start with in the files that it names.
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        check::faults(self)
     }
 }
 
-/// Reads and checks the file.
-pub(crate) fn load(path: &Path) -> anyhow::Result<Settings> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+/// Why a gateway does not start with a file: all that is wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) struct Refused {
+    pub(crate) path: PathBuf,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a gateway does not start with this configuration")?;
+        for Fault { line, what } in &self.faults {
+            write!(f, "\n{}:{line}: {what}", self.path.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the file, and looks at the files that it names: what a gateway would not start with is refused.
+pub(crate) fn load(path: &Path) -> Result<Config, Refused> {
+    let config = read_file(path)?;
+    let faults = config.faults();
+    if faults.is_empty() { Ok(config) } else { Err(Refused { path: config.path, faults }) }
+}
+
+/// Reads the file alone.
+pub(crate) fn read_file(path: &Path) -> Result<Config, Refused> {
+    let text = std::fs::read_to_string(path).map_err(|error| Refused {
+        path: path.to_owned(),
+        faults: vec![Fault { line: 1, what: format!("it cannot be read: {error}") }],
+    })?;
     parse(&text, path)
 }
 
-fn parse(text: &str, path: &Path) -> anyhow::Result<Settings> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        anyhow::anyhow!("{}:{line}: {}", path.display(), error.message())
-    })?;
-    if file.keys.starts_with(&file.data) {
-        bail!("{}: keys must lie outside data: a copy of the data must not open it", path.display());
+/// Reads the text alone.
+fn parse(text: &str, path: &Path) -> Result<Config, Refused> {
+    let reader = Reader::new(text);
+    let settings = read(reader.root());
+    let (faults, lines) = reader.finish();
+    let path = path.to_owned();
+    match settings {
+        Some(settings) if faults.is_empty() => Ok(Config { path, settings, lines }),
+        Some(_) | None => Err(Refused { path, faults }),
     }
-    Ok(Settings {
-        test: file.test,
-        data: file.data,
-        keys: file.keys,
-        authority: file.enrol.authority,
-        certificate: file.quic.certificate,
-        key: file.quic.key,
-        quic: file.quic.listen,
-        http: file.http.listen,
-        enrol: file.enrol.listen,
-        pages: file.pages,
-        segment_bytes_max: file.ledger.segment_bytes_max,
-        queue_punches_max: file.ledger.queue_punches_max,
+}
+
+/// `None` when something is missing or wrong, which is noted then.
+fn read(mut root: Table<'_, '_>) -> Option<Settings> {
+    let test = root.optional("test").unwrap_or(false);
+    let (data, keys, policy) = (root.required("data"), root.required("keys"), root.required("policy"));
+    let quic = root.section("quic").and_then(read_quic);
+    let http = root.section("http").and_then(|mut table| (table.required("listen"), table.end()).0);
+    let enrol = root.section("enrol").and_then(read_enrol);
+    let (segment_bytes_max, queue_punches_max) =
+        root.optional_section("ledger").map_or((SEGMENT_BYTES, QUEUE_PUNCHES), read_ledger);
+    let carriers = root.sections("carrier").into_iter().filter_map(Carrier::read).collect();
+    let sms = root.optional_section("sms").and_then(sms::Service::read);
+    let pages = root.optional_section("pages").and_then(Pages::read);
+    root.end();
+    let ((quic, certificate, key), (enrol, authority)) = (quic?, enrol?);
+    Some(Settings {
+        test,
+        data: data?,
+        keys: keys?,
+        authority,
+        certificate,
+        key,
+        quic,
+        http: http?,
+        enrol,
+        pages,
+        segment_bytes_max,
+        queue_punches_max,
         retention_days: RETENTION_DAYS,
-        policy: file.policy,
-        carriers: file.carrier,
-        sms: file.sms.map_or(Sms::Off, Sms::Service),
+        policy: policy?,
+        carriers,
+        sms: sms.map_or(Sms::Off, Sms::Service),
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EXAMPLE: &str = include_str!("../changtong.example.toml");
-
-    #[test]
-    fn the_example_is_read_and_shows_the_defaults() {
-        let settings = parse(EXAMPLE, Path::new("example")).unwrap();
-        assert_eq!(settings.segment_bytes_max, SEGMENT_BYTES);
-        assert_eq!(settings.queue_punches_max, QUEUE_PUNCHES);
-        let [mobile, unicom, telecom] = &settings.carriers[..] else {
-            panic!("the notice names three carriers")
-        };
-        assert_eq!([&mobile.id, &unicom.id, &telecom.id], ["china-mobile", "china-unicom", "china-telecom"]);
-        // What the example says of the first is what the others have by default.
-        assert_eq!((mobile.permits, mobile.deadline_ms), (unicom.permits, unicom.deadline_ms));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_its_line() {
-        for (from, to, expected) in [
-            ("[ledger]", "[leger]", "unknown field `leger`"),
-            ("segment_bytes_max = 268435456", "segment_bytes_max = -1", "file:"),
-            ("listen = \"127.0.0.1:9464\"", "listen = 9464", "file:"),
-            ("keys = \"/etc/changtong/keys\"", "keys = \"/var/lib/changtong/keys\"", "outside data"),
-            ("permits = 16", "permit = 16", "unknown field `permit`"),
-            ("data = \"/var/lib/changtong\"", "", "missing field `data`"),
-        ] {
-            assert!(EXAMPLE.contains(from), "{from}");
-            let error = parse(&EXAMPLE.replace(from, to), Path::new("file")).unwrap_err().to_string();
-            assert!(error.contains(expected), "{to}: {error}");
-        }
-    }
+fn read_quic(mut table: Table<'_, '_>) -> Option<(SocketAddr, PathBuf, PathBuf)> {
+    let (listen, certificate, key) =
+        (table.required("listen"), table.required("certificate"), table.required("key"));
+    table.end();
+    Some((listen?, certificate?, key?))
 }
+
+fn read_enrol(mut table: Table<'_, '_>) -> Option<(SocketAddr, PathBuf)> {
+    let (listen, authority) = (table.required("listen"), table.required("authority"));
+    table.end();
+    Some((listen?, authority?))
+}
+
+fn read_ledger(mut table: Table<'_, '_>) -> (u64, usize) {
+    let segment = table.optional("segment_bytes_max").unwrap_or(SEGMENT_BYTES);
+    let queue = table.optional("queue_punches_max").unwrap_or(QUEUE_PUNCHES);
+    table.end();
+    (segment, queue)
+}
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
-use crate::process::{self, Addresses, Settings};
+use crate::process::{self, Addresses, Settings, Sockets};
 
 pub(crate) use staff::first_operator;
 
@@ -156,13 +156,14 @@ impl Dev {
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }
+        let sockets = Sockets::bind(&settings)?;
         let simulators = carriers::start(&data, self.control, fleet.seed)?;
         fleet.carriers = carriers::running(&simulators);
         settings.carriers = carriers::entries(&data, &simulators);
         if fleet.operators.is_empty() {
             fleet.operators = staff::employ_late(&data, &settings)?;
         }
-        let code = process::run(&settings, |addresses| {
+        let code = process::run(&settings, sockets, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
             fleet.pages = addresses.pages;
@@ -306,6 +307,11 @@ impl Dev {
         }
         Ok(devices)
     }
+}
+
+/// Where the development city of that directory has everything; the addresses are those of its defaults.
+pub(crate) fn settings_of(data: &Path) -> Option<Settings> {
+    data.join(FLEET).exists().then(|| Dev::default().settings(data))
 }
 
 /// A gate or handheld stands at one place; a concentrator speaks for all places of a region, the last of them for two.

@@ -51,7 +51,8 @@ impl Readiness {
         self.0.load(Ordering::Acquire) == Stage::Ready as u8
     }
 
-    fn text(&self) -> &'static str {
+    /// The stage, for people and for `/ready`.
+    pub(crate) fn text(&self) -> &'static str {
         match self.0.load(Ordering::Acquire) {
             0 => "loading codes\n",
             1 => "ready\n",

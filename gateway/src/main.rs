@@ -2,23 +2,29 @@
 
 mod admin;
 mod alarms;
+mod certificates;
 mod cli;
 mod command;
 mod config;
 mod counter;
 mod dev;
+mod doctor;
 mod enrol;
+mod finding;
 mod fleet;
+mod generate;
 mod http;
 mod orders;
 mod pki;
 mod policies;
 mod portal;
+mod probes;
 mod process;
 mod quic;
 mod running;
 mod telemetry;
 mod trajectory;
+mod usage;
 
 use std::process::ExitCode;
 

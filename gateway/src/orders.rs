@@ -2,6 +2,7 @@
 //! operator; which role it takes, and how many, stands here, and nothing is done before it is checked. What is done stands in the
 //! files below.
 
+mod backup;
 mod devices;
 mod health;
 mod lines;
@@ -122,6 +123,11 @@ pub(crate) enum OrderedAct {
     ExportLedger {
         case: String,
     },
+    /// A copy of the punch log and the registry, in a directory of the gateway's machine.
+    Backup {
+        out: PathBuf,
+        case: String,
+    },
 }
 
 /// What became of it.
@@ -147,6 +153,7 @@ pub(crate) enum Ordered {
     Contact(Contact),
     Passages(PassagesReport),
     OnRecord,
+    Backup { out: PathBuf, lsn: u64, decisions: u64, files: usize, bytes: u64 },
 }
 
 /// Carries out an order, if enough operators signed it that may. `progress` hears how far an import is.
@@ -187,7 +194,8 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
         | OrderedAct::RenewDevice { .. }
         | OrderedAct::RevokeDevice { .. }
         | OrderedAct::Places { .. }
-        | OrderedAct::Shifts { .. } => (Role::Admin, 1),
+        | OrderedAct::Shifts { .. }
+        | OrderedAct::Backup { .. } => (Role::Admin, 1),
         OrderedAct::AddCause { kind, .. } => {
             (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
         }
@@ -236,6 +244,7 @@ impl OrderedAct {
             Self::Contact { .. } => "contact",
             Self::Passages { .. } => "passages",
             Self::ExportLedger { .. } => "export-ledger",
+            Self::Backup { .. } => "backup",
         }
     }
 }
@@ -303,6 +312,7 @@ fn carry_out(
             people::passages(admin, &stretch, &case, by)
         }
         OrderedAct::ExportLedger { case } => people::export(admin, &case, by),
+        OrderedAct::Backup { out, case } => backup::take(admin, &out, &case, by),
     }
 }
 

@@ -11,6 +11,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -164,6 +167,39 @@ pub(crate) fn device_of(der: &[u8]) -> Result<(DeviceId, String), ErrorCode> {
     let (Some(uri), None) = (uris.next(), uris.next()) else { return Err(ErrorCode::CertificateWrong) };
     let device = DeviceId::from_uri(uri).ok_or(ErrorCode::CertificateWrong)?;
     Ok((device, hex::encode(certificate.raw_serial())))
+}
+
+/// The certificates of a file, the first its owner's.
+pub(crate) fn chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let chain = chain.with_context(|| format!("{} is no certificate in PEM", path.display()))?;
+    if chain.is_empty() {
+        bail!("{} holds no certificate in PEM", path.display());
+    }
+    Ok(chain)
+}
+
+/// Whether the key, PEM, is the certificate's.
+pub(crate) fn check_pair(
+    chain: Vec<CertificateDer<'static>>,
+    certificate: &Path,
+    key_pem: &str,
+    key: &Path,
+) -> anyhow::Result<()> {
+    let private = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
+        .with_context(|| format!("{} holds no private key in PEM", key.display()))?;
+    CertifiedKey::from_der(chain, private, &rustls::crypto::ring::default_provider())
+        .with_context(|| format!("{} is not the key of {}", key.display(), certificate.display()))?;
+    Ok(())
+}
+
+/// When the file's first certificate ends, seconds since 1970 UTC.
+pub(crate) fn not_after_s(path: &Path) -> anyhow::Result<u64> {
+    let chain = chain(path)?;
+    let (_, certificate) = X509Certificate::from_der(&chain[0])
+        .map_err(|_| anyhow::anyhow!("{} is no X.509 certificate", path.display()))?;
+    Ok(u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0))
 }
 
 /// Writes a file that must not be there yet.

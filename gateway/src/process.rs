@@ -14,6 +14,7 @@ use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, Registry};
+use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -22,6 +23,7 @@ use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::quic::endpoint;
 use crate::running::Gateway;
+use crate::usage::Usage;
 use crate::{config, telemetry};
 
 /// The punch log failed: start again, which recovers.
@@ -31,6 +33,8 @@ const SHUTDOWN: Duration = Duration::from_secs(30);
 
 /// How often alarms of what operators do are set; they are set with each order as well.
 const ALARMS: Duration = Duration::from_secs(60);
+/// How often the process looks at what it uses itself.
+const USAGE: Duration = Duration::from_secs(2);
 
 /// Where things lie and what they are called.
 #[derive(Clone, Debug)]
@@ -99,7 +103,8 @@ pub(crate) struct Addresses {
     pub(crate) pages: Option<SocketAddr>,
 }
 
-struct Sockets {
+/// What the process listens on.
+pub(crate) struct Sockets {
     quic: UdpSocket,
     http: TcpListener,
     enrol: TcpListener,
@@ -107,7 +112,8 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn bind(settings: &Settings) -> anyhow::Result<Self> {
+    /// To be bound before anything else of the process listens where the system likes: that could be one of these.
+    pub(crate) fn bind(settings: &Settings) -> anyhow::Result<Self> {
         Ok(Self {
             quic: endpoint::bind(settings.quic)?,
             http: http::bind(settings.http)?,
@@ -129,13 +135,13 @@ impl Sockets {
 /// Runs a gateway until it is told to end. `announce` is called when devices are answered.
 pub(crate) fn run(
     settings: &Settings,
+    sockets: Sockets,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     // From here on a signal is remembered, however early it comes.
     let mut signals = Signals::listen()?;
-    let sockets = Sockets::bind(settings)?;
     let addresses = sockets.addresses()?;
     let _lock = DirectoryLock::take(&settings.data)?;
     let keys = Arc::new(Keys::load(&settings.keys)?);
@@ -151,13 +157,15 @@ pub(crate) fn run(
 
     let readiness = Readiness::default();
     let inbox = settings.sms.inbox();
+    let vitals = Some((readiness.clone(), metrics.clone()));
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox))?;
     let sockets_of = (sockets.quic, sockets.pages);
     let gateway = Gateway::start(settings, &keys, registry, sockets_of, log.clone(), readiness.clone())?;
-    let admin = crate::admin::start(settings, &gateway.shared(), sockets.enrol)?;
+    let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, sockets.enrol)?;
     announce(&addresses)?;
 
-    let why = runtime.block_on(wait(&mut signals, &log, &gateway));
+    let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
+    let why = runtime.block_on(wait(&mut signals, &log, &gateway, usage));
     let code = match why {
         Why::Told => {
             readiness.set(Stage::Draining);
@@ -212,15 +220,17 @@ impl Signals {
     }
 }
 
-async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway) -> Why {
+async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway, mut usage: Usage) -> Why {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     let mut due = tokio::time::interval(ALARMS);
+    let mut look = tokio::time::interval(USAGE);
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
             _ = due.tick() => gateway.tell_alarms(),
+            _ = look.tick() => usage.look(),
             _ = tick.tick() => {
                 gateway.count_codes();
                 if gateway.front.is_finished() {
@@ -250,6 +260,8 @@ pub(crate) struct Admin {
     pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
+    /// The process's stage and its metrics; `None` when no gateway runs.
+    pub(crate) vitals: Option<(Readiness, PrometheusHandle)>,
 }
 
 impl Admin {
@@ -269,6 +281,7 @@ impl Admin {
             counter: None,
             pages: None,
             log,
+            vitals: None,
         }
     }
 

@@ -23,6 +23,7 @@ use anyhow::Context;
 use protocol::{RegionId, metric};
 use tokio::sync::{oneshot, watch};
 
+use crate::certificates::{self, InUse};
 use crate::counter::Counter;
 use crate::fleet::Fleet;
 use crate::http::Readiness;
@@ -90,6 +91,7 @@ impl Gateway {
             counter,
             pages: origin.transpose()?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+            vitals: None,
         };
         let records = ledger.clone();
         let front = Fronted { fleet, judge, ledger, ask, drain: draining };
@@ -252,10 +254,11 @@ fn quic_config(
 ) -> anyhow::Result<(quinn::EndpointConfig, quinn::ServerConfig)> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
     let key = actors::keys::read_secret(&settings.key)?;
-    let tls = transport::tls(&TlsFiles {
-        authority: &read(&settings.authority.join("ca.pem"))?,
-        certificate: &read(&settings.certificate)?,
-        key: key.as_bytes(),
-    })?;
+    let authority = read(&settings.authority.join("ca.pem"))?;
+    let certificate = read(&settings.certificate)?;
+    certificates::tell(InUse::Authority, &authority);
+    certificates::tell(InUse::Server, &certificate);
+    let tls =
+        transport::tls(&TlsFiles { authority: &authority, certificate: &certificate, key: key.as_bytes() })?;
     Ok((transport::endpoint_config(keys.quic()), transport::server_config(tls, keys.quic())?))
 }

@@ -13,7 +13,36 @@ const CARRIER_SECONDS: [f64; 12] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.
 const BATCH_PUNCHES: [f64; 9] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0];
 /// From a simulated carrier's answer to the deadline.
 const QUERY_SECONDS: [f64; 10] = [0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.5, 10.0];
+/// From an answer out of memory to one that keeps people waiting at a gate.
+const ANSWER_SECONDS: [f64; 13] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+/// From a mailbox that is empty to one whose actor is restarted.
+const QUEUE_SECONDS: [f64; 8] = [0.00005, 0.0002, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0];
+/// From a page out of memory to one that waits for a carrier.
+const PAGE_SECONDS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0];
+/// From this machine to a handshake's deadline.
+const HANDSHAKE_SECONDS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.5, 10.0];
+/// From a clock that is kept to one with the wrong date; tokens stand half a minute.
+const SKEW_SECONDS: [f64; 8] = [0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 300.0, 86400.0];
 const GROUP_ACTS: [f64; 7] = [1.0, 2.0, 4.0, 16.0, 64.0, 256.0, 1024.0];
+
+/// Every histogram's.
+pub(crate) const BUCKETS: &[(&str, &[f64])] = &[
+    (metric::VERIFY_SECONDS, &ANSWER_SECONDS),
+    (metric::PUNCH_SECONDS, &ANSWER_SECONDS),
+    (metric::QUEUE_SECONDS, &QUEUE_SECONDS),
+    (metric::HANDSHAKE_SECONDS, &HANDSHAKE_SECONDS),
+    (metric::CLOCK_SKEW_SECONDS, &SKEW_SECONDS),
+    (metric::PAGE_SECONDS, &PAGE_SECONDS),
+    (metric::SYNC_SECONDS, &SYNC_SECONDS),
+    (metric::BATCH_PUNCHES, &BATCH_PUNCHES),
+    (metric::QUERY_SECONDS, &QUERY_SECONDS),
+    (metric::REGISTRAR_COMMIT_SECONDS, &SYNC_SECONDS),
+    (metric::REGISTRAR_GROUP_ACTS, &GROUP_ACTS),
+    (metric::CARRIER_SECONDS, &CARRIER_SECONDS),
+    (metric::CARRIER_OWN_SECONDS, &CARRIER_SECONDS),
+    (metric::CARRIER_WAIT_SECONDS, &CARRIER_SECONDS),
+];
 
 /// Starts logging; `level` is a filter such as `info` or `gateway=debug`.
 pub(crate) fn log(level: &str) -> anyhow::Result<()> {
@@ -38,16 +67,10 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 /// Installs the recorder; every metric is described, so that `/metrics` explains itself.
 pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
     let mut builder = PrometheusBuilder::new();
-    for name in [metric::CARRIER_SECONDS, metric::CARRIER_OWN_SECONDS, metric::CARRIER_WAIT_SECONDS] {
-        builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), &CARRIER_SECONDS)?;
+    for (name, buckets) in BUCKETS {
+        builder = builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), buckets)?;
     }
-    let handle = builder
-        .set_buckets_for_metric(Matcher::Full(metric::SYNC_SECONDS.to_owned()), &SYNC_SECONDS)?
-        .set_buckets_for_metric(Matcher::Full(metric::BATCH_PUNCHES.to_owned()), &BATCH_PUNCHES)?
-        .set_buckets_for_metric(Matcher::Full(metric::QUERY_SECONDS.to_owned()), &QUERY_SECONDS)?
-        .set_buckets_for_metric(Matcher::Full(metric::REGISTRAR_COMMIT_SECONDS.to_owned()), &SYNC_SECONDS)?
-        .set_buckets_for_metric(Matcher::Full(metric::REGISTRAR_GROUP_ACTS.to_owned()), &GROUP_ACTS)?
-        .install_recorder()?;
+    let handle = builder.install_recorder()?;
     for metric in metric::ALL {
         match metric.kind {
             Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
@@ -60,6 +83,8 @@ pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
     Ok(handle)
 }
 
+#[cfg(test)]
+mod series;
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
@@ -77,6 +102,23 @@ mod tests {
 
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn every_histogram_has_buckets_of_its_own() {
+        let histograms: Vec<_> = metric::ALL
+            .iter()
+            .filter(|metric| metric.kind == Kind::Histogram)
+            .map(|metric| metric.name)
+            .collect();
+        for name in &histograms {
+            let found = BUCKETS.iter().filter(|(bucketed, _)| bucketed == name).count();
+            assert_eq!(found, 1, "{name} without buckets would be a summary, which cannot be added up");
+        }
+        assert_eq!(BUCKETS.len(), histograms.len());
+        for (name, buckets) in BUCKETS {
+            assert!(buckets.is_sorted_by(|a, b| a < b), "{name}");
         }
     }
 

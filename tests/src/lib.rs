@@ -14,8 +14,10 @@ use loadtest::Fleet;
 pub mod https;
 pub mod pages;
 pub mod people;
+pub mod prometheus;
 pub mod repository;
 pub mod walk;
+pub mod watched;
 pub mod web;
 
 /// How long a condition may take to come true before a test fails.
@@ -159,18 +161,25 @@ impl City {
     /// Waits until it answers devices and its codes are loaded.
     pub fn wait_ready(&mut self) {
         let fleet = wait_for("the fleet file", || {
-            if let Some(process) = &mut self.process
-                && let Ok(Some(status)) = process.try_wait()
-            {
-                let log = std::fs::read_to_string(self.directory.path().join("stderr.log"));
-                panic!("the gateway ended with {status}: {}", log.unwrap_or_default());
-            }
+            self.assert_runs();
             let fleet = Fleet::load(&self.directory.path().join("city")).ok()?;
             (fleet.quic[0].port() != 0).then_some(fleet)
         });
         let pages = fleet.pages.expect("a development city has pages");
         self.addresses = Some([fleet.quic[0], fleet.http, fleet.enrol, pages]);
-        wait_for("readiness", || self.get("/ready").filter(|(status, _)| *status == 200));
+        wait_for("readiness", || {
+            self.assert_runs();
+            self.get("/ready").filter(|(status, _)| *status == 200)
+        });
+    }
+
+    /// Its log says why, if it has ended.
+    fn assert_runs(&mut self) {
+        if let Some(process) = &mut self.process
+            && let Ok(Some(status)) = process.try_wait()
+        {
+            panic!("the gateway ended with {status}: {}", self.log());
+        }
     }
 
     /// The fleet file.

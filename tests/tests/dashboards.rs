@@ -1,124 +1,256 @@
-//! What operators look at, against the real thing: a gateway under load, a Prometheus that scrapes it, and every query of the
-//! dashboard.
+//! What operators look at, against the real thing: a gateway with devices and citizens, a Prometheus that scrapes it, and every query
+//! and variable of every dashboard, asked as Grafana asks them.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
 
-use tests::walk::{Stop, Walker, endpoint};
-use tests::{City, block_on, http_get, wait_for};
+use loadtest::citizens::Citizens;
+use loadtest::scenario::Kind;
+use protocol::metric;
+use serde_json::Value;
+use tests::prometheus::{dashboards, promtool};
+use tests::walk::{Progress, Stop, Walker, device, endpoint};
+use tests::watched::Prometheus;
+use tests::{City, PATIENCE, block_on, wait_for};
+use tokio::sync::watch;
 
-fn dashboards() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards")
+const SEED: u64 = 11;
+/// What Grafana makes of its variables: scrapes are a second apart here, and a pixel is wide.
+const RATE_INTERVAL: &str = "15s";
+const RANGE_S: u32 = 3_600;
+/// Citizens who are signed in, and receipts that they show at a gate: enough for a slow machine.
+const PEOPLE: u32 = 4;
+const RECEIPTS: u32 = 200;
+const VISITS: [Kind; 3] = [Kind::Place, Kind::Code, Kind::Apply];
+/// Series that one gateway may have, whatever is connected to it.
+const SERIES_MAX: usize = 2_000;
+
+/// A query of a panel, with what its values have to be like.
+struct Asked {
+    at: String,
+    query: String,
+    unit: String,
+    min: Option<f64>,
+    max: Option<f64>,
 }
 
-fn promtool(words: &[&str], input: &str) -> String {
-    use std::io::Write;
-    let mut command = Command::new("promtool");
-    command.args(words).current_dir(dashboards());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("promtool: install the Debian package prometheus");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("written");
-    let output = child.wait_with_output().expect("ends");
-    let said =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success(), "promtool {words:?}: {said}");
-    said
+/// Every dashboard, by its file's name.
+fn all() -> Vec<(String, Value)> {
+    let directory = dashboards().join("grafana/dashboards");
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.expect("a file").path();
+        let text = std::fs::read_to_string(&path).expect("a dashboard");
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        (name, serde_json::from_str(&text).expect("JSON"))
+    };
+    std::fs::read_dir(directory).expect("dashboards").map(read).collect()
 }
 
-/// Every query of the dashboard, with all gateways chosen.
-fn queries() -> Vec<String> {
-    let path = dashboards().join("grafana/dashboards/overview.json");
-    let text = std::fs::read_to_string(path).expect("the dashboard");
-    let dashboard: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
-    targets.map(|target| target["expr"].as_str().expect("a query").replace("$instance", ".*")).collect()
+/// As Grafana asks, with everything chosen.
+fn substituted(query: &str) -> String {
+    let chosen = ["instance", "region", "carrier"]
+        .iter()
+        .fold(query.to_owned(), |query, name| query.replace(&format!("=~\"${name}\""), "=~\".*\""));
+    let asked = chosen.replace("$__rate_interval", RATE_INTERVAL).replace("$__range", &format!("{RANGE_S}s"));
+    assert!(!asked.contains('$'), "a variable that Grafana would not know: {asked}");
+    asked
 }
 
-/// A Prometheus with a directory and a port of its own.
-struct Prometheus {
-    process: Child,
-    address: SocketAddr,
-    _directory: tempfile::TempDir,
-}
-
-impl Prometheus {
-    fn start(scraped: SocketAddr) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let config = std::fs::read_to_string(dashboards().join("prometheus.yml")).expect("the configuration");
-        let rules = dashboards().join("rules/changtong.yml");
-        let config = config
-            .replace("127.0.0.1:9464", &scraped.to_string())
-            .replace("_interval: 5s", "_interval: 1s")
-            .replace("rules/changtong.yml", rules.to_str().expect("a plain path"));
-        assert!(config.contains(&scraped.to_string()) && config.contains("scrape_interval: 1s"), "{config}");
-        let file = directory.path().join("prometheus.yml");
-        std::fs::write(&file, config).expect("written");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = free.local_addr().expect("an address");
-        drop(free);
-        let mut command = Command::new("prometheus");
-        command.arg(format!("--config.file={}", file.display()));
-        command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
-        command.arg(format!("--web.listen-address={address}"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().expect("prometheus: install the Debian package of that name");
-        Self { process, address, _directory: directory }
-    }
-
-    /// How many series a query gives, and whether any of them is a number.
-    fn has_data(&self, query: &str) -> bool {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let Some((200, body)) = http_get(self.address, &format!("/api/v1/query?query={encoded}")) else {
-            return false;
-        };
-        let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-        let series = answer["data"]["result"].as_array().expect("a vector");
-        series.iter().any(|series| series["value"][1].as_str().is_some_and(|value| value != "NaN"))
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-#[test]
-fn rules_are_sound_and_alerts_fire_when_they_should() {
-    promtool(&["check", "config", "prometheus.yml"], "");
-    promtool(&["check", "rules", "rules/changtong.yml"], "");
-    promtool(&["test", "rules", "rules/tests.yml"], "");
-}
-
-#[test]
-fn every_query_of_the_dashboard_has_data() {
-    let city = City::start(500, 10);
-    let fleet = city.fleet();
-    block_on(async {
-        let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
-        let walkers: Vec<_> = (0..5)
-            .map(|index| tokio::task::spawn_local(Walker::new(&endpoint, &fleet, index).walk(stop.clone())))
-            .collect();
-        let looked = tokio::task::spawn_blocking(move || {
-            let prometheus = Prometheus::start(fleet.http);
-            let queries = queries();
-            assert!(queries.len() > 20, "{queries:?}");
-            for query in &queries {
-                wait_for(query, || prometheus.has_data(query).then_some(()));
+fn panels() -> Vec<Asked> {
+    let mut asked = Vec::new();
+    for (name, dashboard) in all() {
+        for panel in dashboard["panels"].as_array().expect("panels") {
+            let at = format!("{name} / {}", panel["title"].as_str().expect("a title"));
+            let defaults = &panel["fieldConfig"]["defaults"];
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                asked.push(Asked {
+                    at: at.clone(),
+                    query: substituted(target["expr"].as_str().expect("a query")),
+                    unit: defaults["unit"].as_str().expect("a unit").to_owned(),
+                    min: defaults["min"].as_f64(),
+                    max: defaults["max"].as_f64(),
+                });
             }
-            let (_, metrics) = city.get("/metrics").expect("metrics");
-            assert!(metrics.lines().filter(|line| line.starts_with("changtong_punches_total")).count() >= 14);
-            let series = metrics.lines().filter(|line| !line.starts_with('#')).count();
-            assert!(series <= 2_000, "{series} series");
-            promtool(&["check", "metrics"], &metrics);
-        });
-        looked.await.expect("every query has data");
-        stop.stop();
-        for walker in walkers {
-            walker.abort();
         }
+    }
+    assert!(asked.len() > 150, "{} queries", asked.len());
+    asked
+}
+
+impl Asked {
+    /// What is wrong with a value, if anything is.
+    fn objects(&self, value: f64) -> Option<String> {
+        let (low, high) = match self.unit.as_str() {
+            "s" => (0.0, 1_000.0),
+            "dtdurations" => (-1e9, 1e9),
+            "bytes" => (1e3, 1e14),
+            "Bps" => (0.0, 1e9),
+            "cps" => (0.0, 1e6),
+            "bool_yes_no" => (0.0, 1.0),
+            "none" => (0.0, 1_024.0),
+            "short" => (0.0, 1e7),
+            "percentunit" => (f64::NEG_INFINITY, 1.0),
+            "suffix: ×" => (0.0, 1e5),
+            unit => panic!("{}: the test does not know {unit}", self.at),
+        };
+        let (low, high) = (self.min.unwrap_or(low).max(low), self.max.unwrap_or(high).min(high));
+        // Rates of two scrapes may differ in the last digit.
+        let slack = 1e-9;
+        (!(low - slack..=high + slack).contains(&value)).then(|| format!("{value} {}", self.unit))
+    }
+
+    /// Waits until there is a series with a number, and looks at all of them.
+    fn check(&self, prometheus: &Prometheus) {
+        wait_for(&format!("{}: {}", self.at, self.query), || {
+            let values = prometheus.query(&self.query);
+            let numbers: Vec<f64> = values.into_iter().filter(|value| !value.is_nan()).collect();
+            let wrong = numbers.iter().find_map(|&value| self.objects(value));
+            assert!(wrong.is_none(), "{}: {wrong:?}: {}", self.at, self.query);
+            (!numbers.is_empty()).then_some(())
+        });
+    }
+}
+
+/// Whether it is to go on: until it has ended, or nobody can say so any more.
+fn goes_on(end: &watch::Receiver<bool>) -> bool {
+    end.has_changed().is_ok() && !*end.borrow()
+}
+
+/// Devices that punch, one that does everything else again and again, and citizens on the pages; until `end` turns true. Gives how
+/// many punches were acknowledged, and how many scans verified.
+async fn bustle(city: &City, end: watch::Receiver<bool>) -> (u64, u64) {
+    let fleet = city.fleet();
+    let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
+    let walkers: Vec<Walker> = (0..4).map(|index| Walker::new(&endpoint, &fleet, index)).collect();
+    let progress: Vec<Rc<Cell<Progress>>> = walkers.iter().map(Walker::progress).collect();
+    let walking: Vec<_> =
+        walkers.into_iter().map(|walker| tokio::task::spawn_local(walker.walk(stop.clone()))).collect();
+    let citizens = Citizens::prepare(&fleet, PEOPLE, RECEIPTS, SEED, &|said| eprintln!("{said}")).await;
+    let citizens = Rc::new(citizens.expect("a development city"));
+    let visiting = tokio::task::spawn_local(visit(Rc::clone(&citizens), end.clone()));
+    let mut gate = device(&endpoint, &fleet, 5);
+    let (_, region) = fleet.devices[5].places().next().expect("a place");
+    let mut verified = 0;
+    while goes_on(&end) {
+        gate.ping().await.expect("a pong");
+        let scans = vec![protocol::Scanned::Nothing; 3];
+        verified += scans.len() as u64;
+        gate.verify(region, scans).await.expect("verdicts");
+        if let Some(receipt) = citizens.take_receipt() {
+            // On a slow machine a receipt may have grown old: the refusal is counted as well.
+            let _ = gate.ask_trajectory(region, receipt).await;
+        }
+        gate.disconnect();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    visiting.await.expect("every visit ends well");
+    stop.stop();
+    for walker in walking {
+        walker.await.expect("every walker comes home");
+    }
+    (progress.iter().map(|one| one.get().acknowledged).sum(), verified)
+}
+
+/// One visit after the other, each kind at least once; each opens the page that it is for.
+async fn visit(citizens: Rc<Citizens>, end: watch::Receiver<bool>) {
+    for (turn, kind) in VISITS.into_iter().cycle().enumerate() {
+        if turn >= VISITS.len() && !goes_on(&end) {
+            return;
+        }
+        let person = u32::try_from(turn).expect("few visits") % PEOPLE;
+        citizens.visit(kind, person, turn as u64, PATIENCE).await.expect("the page");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[test]
+fn every_query_of_every_dashboard_has_data_and_totals_are_what_was_sent() {
+    let city = City::start(500, 10);
+    let prometheus = Prometheus::start(city.fleet().http);
+    // What was there before the first scrape would be missing from every growth.
+    wait_for("a scrape", || (!prometheus.query(metric::READY).is_empty()).then_some(()));
+    let ((punched, verified), prometheus) = block_on(async {
+        let (end, ended) = watch::channel(false);
+        let looking = tokio::task::spawn_blocking(move || {
+            panels().iter().for_each(|panel| panel.check(&prometheus));
+            variables(&prometheus);
+            end.send_replace(true);
+            prometheus
+        });
+        let sent = bustle(&city, ended).await;
+        (sent, looking.await.expect("every query has data"))
+    });
+    totals(&city, &prometheus, punched, verified);
+}
+
+/// Every variable has values: the regions are the city's.
+fn variables(prometheus: &Prometheus) {
+    let mut seen = 0;
+    for (name, dashboard) in all() {
+        for variable in dashboard["templating"]["list"].as_array().expect("variables") {
+            let Some(definition) = variable["definition"].as_str() else { continue };
+            let inside = definition.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
+            let (selector, label) = inside.and_then(|inside| inside.rsplit_once(", ")).expect("a selector");
+            let values = prometheus.label_values(&substituted(selector), label);
+            assert!(!values.is_empty(), "{name}: {definition}");
+            seen += 1;
+        }
+    }
+    assert!(seen > all().len(), "{seen} variables");
+}
+
+/// What Prometheus adds up is what was sent.
+fn totals(city: &City, prometheus: &Prometheus, punched: u64, verified: u64) {
+    let sum = |name: &str| format!("sum({name})");
+    let recorded = format!("{} - {}", sum(metric::PUNCHES), sum(metric::DUPLICATES));
+    for (what, query, expected) in
+        [("punches", recorded, punched), ("verifies", sum(metric::VERIFIES), verified)]
+    {
+        wait_for(what, || (prometheus.query(&query) == [expected as f64]).then_some(()));
+    }
+    let frames = city.metric(metric::REQUESTS, "answered");
+    let waited =
+        [metric::PUNCH_SECONDS, metric::VERIFY_SECONDS].map(|name| city.metric(&format!("{name}_count"), ""));
+    assert_eq!(frames, waited.iter().sum::<f64>(), "one sample for each frame that was answered");
+    // Prometheus fills in what it did not see at both ends of the window.
+    let panels = panels();
+    for (title, expected) in [("load / Punches so far", punched), ("load / Verifies so far", verified)] {
+        let panel = panels.iter().find(|panel| panel.at == title).expect("such a panel");
+        let [shown] = prometheus.query(&panel.query)[..] else { panic!("{title} shows one number") };
+        let off = (shown - expected as f64).abs() / expected as f64;
+        assert!(off < 0.1, "{title}: {shown} of {expected}");
+    }
+}
+
+#[test]
+fn hundreds_of_devices_add_no_series() {
+    const DEVICES: u64 = 300;
+    let city = City::start(1_000, DEVICES);
+    let fleet = city.fleet();
+    let series = |city: &City| {
+        let (_, metrics) = city.get("/metrics").expect("metrics");
+        promtool(&["check", "metrics"], &metrics);
+        metrics.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count()
+    };
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut devices: Vec<_> =
+            (0..DEVICES as usize).map(|index| device(&endpoint, &fleet, index)).collect();
+        let mut counted = Vec::new();
+        for (index, device) in devices.iter_mut().enumerate() {
+            let (place, region) = fleet.devices[index].places().next().expect("a place");
+            device.punch(region, tests::walk::punch(place), 0);
+            device.settle().await.expect("an acknowledgement");
+            device.ping().await.expect("a pong");
+            if index == 99 {
+                counted.push(series(&city));
+            }
+        }
+        counted.push(series(&city));
+        eprintln!("series with 100 and {DEVICES} devices: {counted:?}");
+        assert!(counted[1] <= SERIES_MAX, "{counted:?}");
+        // Regions whose first device came late have no series more than the others.
+        assert!(counted[1] <= counted[0] + 40, "{counted:?}");
     });
 }

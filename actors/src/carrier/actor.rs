@@ -8,14 +8,14 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::answer::{self, Areas, Heard, Purpose, Question};
+use super::answer::{self, Areas, Heard, Question};
 use super::breaker::{Admission, Breaker, RetryBudget, Standing};
 use super::client::{Client, Exchanged};
 use super::counts::{CarrierMetrics, Outcome};
 use super::{CarrierSettings, Point};
 use crate::clock;
 use crate::registry::Phone;
-use crate::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after};
+use crate::trajectory::{CarrierAnswer, Unavailable};
 
 /// With less time left than this a query is not sent a second time.
 const RETRY_LEFT_MIN: Duration = Duration::from_millis(500);
@@ -163,13 +163,7 @@ impl CarrierActor {
         // Without room, enough citizens are asking to know how the carrier is.
         let Some(slot) = self.line.slot() else { return };
         let begun = clock::now();
-        let yesterday = days_after(day_of(clock::now_ms() / 1000), -1);
-        let question = Question {
-            phone: self.line.reserved.clone(),
-            days: Days { first: yesterday, last: yesterday },
-            purpose: Purpose::Probe,
-            consent: [0; 16],
-        };
+        let question = Question::probe(&self.line.reserved, clock::now_ms() / 1000);
         let deadline = begun + self.line.deadline;
         self.admit(Query { question, begun, deadline, asker: Asker::Probe, slot }, actor);
     }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::{Flow, Phone};
 use crate::trajectory::{
-    Area, CarrierAnswer, Country, Days, Division, Trajectory, Unavailable, Visit, days_after, start_of,
+    Area, CarrierAnswer, Country, Days, Division, Trajectory, Unavailable, Visit, day_of, days_after,
+    start_of,
 };
 
 /// Longer answers are not read: a fortnight of visits, one every quarter of an hour, is longer than any that can be right.
@@ -55,6 +56,13 @@ struct Asked<'a> {
 }
 
 impl Question {
+    /// What the probe asks: where nobody's number was yesterday.
+    pub(super) fn probe(reserved: &Phone, now_s: u64) -> Self {
+        let yesterday = days_after(day_of(now_s), -1);
+        let days = Days { first: yesterday, last: yesterday };
+        Self { phone: reserved.clone(), days, purpose: Purpose::Probe, consent: [0; 16] }
+    }
+
     /// The request's body.
     pub(super) fn body(&self) -> String {
         let asked = Asked {

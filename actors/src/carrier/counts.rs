@@ -84,8 +84,9 @@ pub(super) struct CarrierMetrics {
 }
 
 impl CarrierMetrics {
-    pub(super) fn new(id: &str) -> Self {
+    pub(super) fn new(id: &str, permits_max: usize) -> Self {
         let carrier = || id.to_owned();
+        metrics::gauge!(metric::CARRIER_PERMITS_MAX, "carrier" => carrier()).set(permits_max as f64);
         let queries = |outcome: Outcome| metrics::counter!(metric::CARRIER_QUERIES, "carrier" => carrier(), "outcome" => outcome.name());
         Self {
             queries: Outcome::ALL.map(queries),

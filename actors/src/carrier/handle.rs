@@ -51,7 +51,7 @@ impl CarrierHandle {
             deadline: config.deadline,
             permits: Arc::clone(&permits),
             permits_max: config.permits,
-            metrics: CarrierMetrics::new(&config.id),
+            metrics: CarrierMetrics::new(&config.id, config.permits),
         });
         let name = format!("carrier-{}", config.id);
         let parked = metrics::gauge!(metric::CARRIER_PARKED, "carrier" => config.id.clone());

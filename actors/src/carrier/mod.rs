@@ -8,6 +8,7 @@ mod breaker;
 mod client;
 mod counts;
 mod handle;
+mod probe;
 mod route;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use zeroize::Zeroizing;
 
 pub use breaker::{BreakerPolicy, RECENT};
 pub use handle::CarrierHandle;
+pub use probe::{Probed, probe};
 
 use crate::clock;
 use crate::front::Pulse;
@@ -204,11 +206,8 @@ impl Carriers {
 
     /// The same with other settings.
     pub fn start_with(configs: &[CarrierConfig], settings: &CarrierSettings) -> Result<Self, CarrierError> {
-        for (at, config) in configs.iter().enumerate() {
-            config.check()?;
-            if configs[..at].iter().any(|other| other.id == config.id) {
-                return Err(config.wrong("there are two with this id"));
-            }
+        if let Some((_, error)) = Self::faults(configs).into_iter().next() {
+            return Err(error);
         }
         let plan = Plan::new(configs)?;
         let carriers =
@@ -218,6 +217,24 @@ impl Carriers {
             hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|_| CarrierError::Random)?;
         let query_max = settings.query_max;
         Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, query_max })))
+    }
+
+    /// What is wrong with each of the configurations, by its place among them, and with them together.
+    pub fn faults(configs: &[CarrierConfig]) -> Vec<(usize, CarrierError)> {
+        let mut faults = Vec::new();
+        for (at, config) in configs.iter().enumerate() {
+            let two = configs[..at].iter().any(|other| other.id == config.id);
+            let unique = if two { Err(config.wrong("there are two with this id")) } else { Ok(()) };
+            // The plan is made of all up to here, so that what two share is said of the second.
+            let checks = [
+                config.check(),
+                unique,
+                client::Client::new(config).map(|_| ()),
+                Plan::new(&configs[..=at]).map(|_| ()),
+            ];
+            faults.extend(checks.into_iter().filter_map(Result::err).map(|error| (at, error)).next());
+        }
+        faults
     }
 
     /// The carriers, in the order of the configuration.

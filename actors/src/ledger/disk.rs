@@ -86,6 +86,11 @@ impl RealDisk {
         Ok(Self(directory.to_owned()))
     }
 
+    /// Makes a file durable that somebody else writes, as far as it is written.
+    pub(super) fn sync_file(&self, name: &str) -> io::Result<()> {
+        OpenOptions::new().write(true).open(self.0.join(name))?.sync_data()
+    }
+
     /// A file's first bytes; less if it is shorter.
     pub(super) fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
         use std::io::Read;

@@ -54,6 +54,12 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
+    /// When the oldest punch that has its day's key may have been recorded; now, if there is none.
+    pub(super) fn oldest_ms(&self, now_ms: u64) -> u64 {
+        let days = self.keys.days_before(u32::MAX).unwrap_or_default();
+        days.first().map_or(now_ms, |day| time::start_ms(*day).min(now_ms))
+    }
+
     /// The order is what makes a crash in between harmless: record, keys, segments; what is left over is done next time, and
     /// a key that is missing without a record is a missing key.
     fn expire_before(&mut self, oldest_day: u32, now_ms: u64) -> Result<(), LedgerError> {
@@ -64,7 +70,8 @@ impl<D: Disk> Log<D> {
         }
         let segments = removable.first().copied().zip(removable.last().copied());
         let named = days.iter().copied().map(time::day_name).collect();
-        self.record(Deletion { deleted_ms: now_ms, days: named, segments, first_lsn_left })?;
+        let deletion = Deletion { deleted_ms: now_ms, days: named, segments, first_lsn_left };
+        record(&self.disk, &self.signing_pkcs8, deletion)?;
         for day in days {
             self.keys.destroy(day)?;
         }
@@ -92,23 +99,24 @@ impl<D: Disk> Log<D> {
         }
         Ok((removable, first_lsn_left))
     }
+}
 
-    fn record(&self, deletion: Deletion) -> Result<(), LedgerError> {
-        let key = Ed25519KeyPair::from_pkcs8(&self.signing_pkcs8)
-            .map_err(|_| LedgerError::Key("the signing key is no Ed25519 key in PKCS#8".to_owned()))?;
-        let signed = serde_json::to_string(&deletion).expect("a deletion is plain data");
-        let signature = hex::encode(key.sign(signed.as_bytes()));
-        let line = serde_json::to_string(&Signed { deletion, signature }).expect("a deletion is plain data");
-        let io = |error| LedgerError::io("recording a deletion in", DELETIONS)(error);
-        let mut content = match self.disk.read(DELETIONS) {
-            Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(io(error)),
-        };
-        content.extend_from_slice(line.as_bytes());
-        content.push(b'\n');
-        replace(&self.disk, DELETIONS, &content).map_err(io)
-    }
+/// Signs a deletion and adds it to the records.
+pub(super) fn record(disk: &impl Disk, signing_pkcs8: &[u8], deletion: Deletion) -> Result<(), LedgerError> {
+    let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8)
+        .map_err(|_| LedgerError::Key("the signing key is no Ed25519 key in PKCS#8".to_owned()))?;
+    let signed = serde_json::to_string(&deletion).expect("a deletion is plain data");
+    let signature = hex::encode(key.sign(signed.as_bytes()));
+    let line = serde_json::to_string(&Signed { deletion, signature }).expect("a deletion is plain data");
+    let io = |error| LedgerError::io("recording a deletion in", DELETIONS)(error);
+    let mut content = match disk.read(DELETIONS) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(io(error)),
+    };
+    content.extend_from_slice(line.as_bytes());
+    content.push(b'\n');
+    replace(disk, DELETIONS, &content).map_err(io)
 }
 
 /// Checks the deletion records against the key whose owner signs them, and gives their number.

@@ -1,6 +1,7 @@
 //! The punch log: what an acknowledgement stands on. One thread owns it; it writes whatever waits as one batch, syncs once, and
 //! only then answers. Marks, one for each device, tell what is new, what is a repeat and what is missing.
 
+mod copy;
 mod disk;
 mod expiry;
 mod floor;
@@ -23,14 +24,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict, metric};
 use tokio::sync::{oneshot, watch};
 
 pub use crate::record::{Record, ScanKind};
+pub use copy::{copy, forget_expired};
 pub use expiry::Deletion;
 pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
-pub use read::{ExportFormat, VerifyReport, export, verify};
+pub use read::{ExportFormat, VerifyReport, export, verify, verify_newest};
 
 /// Where the log lives and what it may take.
 #[derive(Clone, Debug)]
@@ -168,7 +171,7 @@ impl LedgerError {
 }
 
 pub(crate) enum Message {
-    Append { run: Run, reply: Reply },
+    Append { run: Run, reply: Reply, sent: Instant },
     Hello { device: DeviceId, epoch: Epoch, acknowledged: Sequence, reply: oneshot::Sender<HelloOutcome> },
 }
 
@@ -217,6 +220,7 @@ impl Ledger {
             .map_err(LedgerError::io("starting the thread of", &name))?;
         let scrub = scrub::Scrub::start(disk).map_err(LedgerError::io("starting the scrub of", &name))?;
         let queue_punches_max = config.queue_punches_max;
+        metrics::gauge!(metric::LEDGER_QUEUE_MAX).set(queue_punches_max as f64);
         Ok((
             Self { thread, stop, scrub },
             LedgerHandle { queue, queued_punches, queue_punches_max, poisoned },
@@ -243,7 +247,10 @@ impl LedgerHandle {
             let _ = reply.send(Outcome::Busy);
             return;
         }
-        let Err(error) = self.queue.try_send(Message::Append { run, reply }) else { return };
+        let Err(error) = self.queue.try_send(Message::Append { run, reply, sent: crate::clock::now() })
+        else {
+            return;
+        };
         self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
         let (message, outcome) = match error {
             TrySendError::Full(message) => (message, Outcome::Busy),

@@ -10,7 +10,7 @@ use super::disk::Disk;
 use super::expiry::{check_signatures, forgotten};
 use super::format::Entry;
 use super::marks::clip;
-use super::recover::{entries, for_each_segment, read};
+use super::recover::{entries, for_each_segment, for_newest_segments, read};
 use super::scan::Segment;
 use super::seal::DayKeys;
 use super::{LedgerError, Record, RecordedRun, open_for_reading, segment_numbers};
@@ -24,6 +24,8 @@ pub struct VerifyReport {
     pub batches: u64,
     /// The last log sequence number.
     pub last_lsn: u64,
+    /// When the last batch was written, milliseconds since 1970 UTC; 0 without one.
+    pub written_ms: u64,
     /// Punches whose day key is there.
     pub punches: u64,
     /// Punches that devices hold acknowledgements for and the log does not have.
@@ -40,15 +42,29 @@ pub struct VerifyReport {
 /// # Errors
 /// The first damage found, with the last sound LSN before it.
 pub fn verify(directory: &Path, day_keys: &Path, public_key: &[u8]) -> Result<VerifyReport, LedgerError> {
+    verify_newest(directory, day_keys, public_key, usize::MAX)
+}
+
+/// The same for the newest `segments` alone: what a start reads takes two.
+///
+/// # Errors
+/// The first damage found, with the last sound LSN before it.
+pub fn verify_newest(
+    directory: &Path,
+    day_keys: &Path,
+    public_key: &[u8],
+    segments: usize,
+) -> Result<VerifyReport, LedgerError> {
     let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
     let mut report =
         VerifyReport { deletions: check_signatures(&disk, public_key)?, ..VerifyReport::default() };
     let forgotten = forgotten(&disk)?.day;
-    for_each_segment(&disk, |segment| {
+    for_newest_segments(&disk, segments, |segment| {
         report.segments += 1;
+        report.last_lsn = segment.last_lsn();
         for batch in &segment.batches {
             report.batches += 1;
-            report.last_lsn = batch.header.lsn;
+            report.written_ms = batch.header.written_ms;
             match entries(&mut keys, batch, forgotten)? {
                 None => report.forgotten_batches += 1,
                 Some(entries) => entries.iter().for_each(|entry| match entry {

@@ -273,6 +273,15 @@ pub(super) fn read_settled<D: Disk>(
 /// Every segment in order, each checked against its neighbours; `visit` sees each.
 pub(super) fn for_each_segment<D: Disk>(
     disk: &D,
+    visit: impl FnMut(&Segment<'_>) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    for_newest_segments(disk, usize::MAX, visit)
+}
+
+/// The same for the newest so many; that none of the others is missing is checked as well.
+pub(super) fn for_newest_segments<D: Disk>(
+    disk: &D,
+    newest: usize,
     mut visit: impl FnMut(&Segment<'_>) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
     // In this order: what the log adds or deletes meanwhile can only make both easier to meet.
@@ -281,7 +290,7 @@ pub(super) fn for_each_segment<D: Disk>(
     let numbers = segment_numbers(&names);
     none_missing(&numbers, floor, &forgotten(disk)?)?;
     let mut before: Option<(u64, Vec<u8>)> = None;
-    for &number in &numbers {
+    for &number in &numbers[numbers.len().saturating_sub(newest)..] {
         let is_last = Some(&number) == numbers.last();
         let Some(bytes) = read_settled(disk, number, is_last)? else {
             // Forgotten since it was listed; what remembers it is forgotten with it.

@@ -16,13 +16,14 @@ pub(super) struct Room {
     /// What the largest batch that found no room needed, until there is that much.
     lacking_bytes: Option<u64>,
     full: Gauge,
+    oldest: Gauge,
 }
 
 impl Room {
     pub(super) fn new() -> Self {
         let full = metrics::gauge!(metric::LEDGER_FULL);
         full.set(0.0);
-        Self { lacking_bytes: None, full }
+        Self { lacking_bytes: None, full, oldest: metrics::gauge!(metric::PUNCHES_OLDEST) }
     }
 
     /// Sets room aside for a batch. A disk that was full has room again only when it has what was lacking.
@@ -61,7 +62,11 @@ impl Room {
         if self.lacking_bytes.is_some() {
             return Ok(());
         }
+        let before = log.expired_on;
         let result = log.expire(now_ms);
+        if log.expired_on != before {
+            self.oldest.set(log.oldest_ms(now_ms) as f64 / 1000.0);
+        }
         self.note(result, DELETION_BYTES)
     }
 

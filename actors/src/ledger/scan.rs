@@ -17,6 +17,8 @@ pub(super) enum Tail {
 
 /// A segment's content.
 pub(super) struct Segment<'a> {
+    /// The whole file, with what follows the last batch.
+    pub(super) bytes: &'a [u8],
     pub(super) header: SegmentHeader,
     pub(super) batches: Vec<Batch<'a>>,
     /// Where the last sound batch ends.
@@ -32,7 +34,7 @@ impl<'a> Segment<'a> {
         if header.number != number {
             return Err(corrupt(number, header.first_lsn.saturating_sub(1), "it is another segment"));
         }
-        let mut segment = Self { header, batches: Vec::new(), end: header_end, tail: Tail::Clean };
+        let mut segment = Self { bytes, header, batches: Vec::new(), end: header_end, tail: Tail::Clean };
         loop {
             match Batch::decode(&bytes[segment.end..]) {
                 Ok(batch) if batch.header.lsn == segment.last_lsn() + 1 => {

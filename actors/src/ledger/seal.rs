@@ -119,6 +119,11 @@ impl DayKeys {
         Ok(days)
     }
 
+    /// Whether the day has a key.
+    pub(super) fn has(&self, day: u32) -> bool {
+        self.known.contains_key(&day) || self.path(day).exists()
+    }
+
     fn load(&mut self, day: u32) -> Result<bool, LedgerError> {
         if self.known.contains_key(&day) {
             return Ok(true);

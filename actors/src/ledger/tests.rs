@@ -1,6 +1,7 @@
 //! The log on a real disk, from outside.
 
 mod bench;
+mod copy;
 mod damage;
 mod faults;
 mod passages;

@@ -12,6 +12,11 @@ pub(super) fn day(now_ms: u64) -> u32 {
     hour(now_ms) / 24
 }
 
+/// When a day began, milliseconds since 1970 UTC.
+pub(super) fn start_ms(day: u32) -> u64 {
+    (u64::from(day) * 24 * 3_600_000).saturating_sub(OFFSET_MS)
+}
+
 /// The day as `YYYY-MM-DD`.
 pub(super) fn day_name(day: u32) -> String {
     let date = jiff::civil::date(1970, 1, 1)
@@ -40,6 +45,7 @@ mod tests {
         ] {
             assert_eq!(day_name(day(ms)), expected, "{ms}");
             assert_eq!(day_of_name(expected), Some(day(ms)));
+            assert!(start_ms(day(ms)) <= ms && day(start_ms(day(ms))) == day(ms), "{ms}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
 use protocol::{DeviceId, Epoch, Sequence, metric};
@@ -28,6 +28,7 @@ const IDLE: Duration = Duration::from_millis(100);
 struct LedgerMetrics {
     batch_punches: Histogram,
     sync_seconds: Histogram,
+    waited: Histogram,
     bytes: Counter,
     lsn: Gauge,
     queued: Gauge,
@@ -44,6 +45,7 @@ impl LedgerMetrics {
         Self {
             batch_punches: metrics::histogram!(metric::BATCH_PUNCHES),
             sync_seconds: metrics::histogram!(metric::SYNC_SECONDS),
+            waited: metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "ledger"),
             bytes: metrics::counter!(metric::LEDGER_BYTES),
             lsn: metrics::gauge!(metric::LEDGER_LSN),
             queued: metrics::gauge!(metric::LEDGER_QUEUED),
@@ -99,6 +101,7 @@ impl<D: Disk + Clone> Writer<D> {
         let metrics = LedgerMetrics::new();
         metrics.lsn.set(log.lsn as f64);
         metrics.poisoned.set(0.0);
+        metrics::gauge!(metric::RETENTION_SECONDS).set(f64::from(log.retention_days) * 86_400.0);
         Self {
             log,
             messages,
@@ -178,6 +181,9 @@ impl<D: Disk + Clone> Writer<D> {
 
     /// Writes and answers what came in one go.
     pub(super) fn round(&mut self, messages: Vec<Message>, now_ms: u64) {
+        if let Some(oldest) = messages.iter().filter_map(Message::sent).min() {
+            self.metrics.waited.record(clock::since(oldest));
+        }
         let queued: usize = messages.iter().map(Message::punches).sum();
         let left = self.queued_punches.fetch_sub(queued, Ordering::Relaxed) - queued;
         self.metrics.queued.set(left as f64);
@@ -201,7 +207,7 @@ impl<D: Disk + Clone> Writer<D> {
 
     fn take(&mut self, message: Message, round: &mut Round, now_ms: u64) {
         match message {
-            Message::Append { run, reply } => self.take_run(run, reply, round),
+            Message::Append { run, reply, sent: _ } => self.take_run(run, reply, round),
             Message::Hello { device, epoch, acknowledged, reply } => {
                 match self.greet(device, epoch, acknowledged, round, now_ms) {
                     Err(current) => drop(reply.send(HelloOutcome::EpochBehind { current })),
@@ -361,6 +367,13 @@ impl Message {
         match self {
             Self::Append { run, .. } => run.records.len(),
             Self::Hello { .. } => 0,
+        }
+    }
+
+    fn sent(&self) -> Option<Instant> {
+        match self {
+            Self::Append { sent, .. } => Some(*sent),
+            Self::Hello { .. } => None,
         }
     }
 

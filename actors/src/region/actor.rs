@@ -1,12 +1,15 @@
 //! The actor behind a region's handle: one message, one pass over its punches, one hand-over to the ledger. Nothing awaits here.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix::{Actor, Context, Handler, Message, Supervised};
+use metrics::Histogram;
 use protocol::RegionId;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Fault, RegionRequest, run};
+use crate::clock;
 use crate::judge::Judge;
 use crate::ledger::{LedgerHandle, Reply};
 
@@ -17,18 +20,28 @@ pub(super) struct Punches {
     pub(super) request: RegionRequest,
     pub(super) reply: Reply,
     pub(super) permit: OwnedSemaphorePermit,
+    /// When it was put into the mailbox.
+    pub(super) sent: Instant,
 }
 
 pub(super) struct RegionActor {
     id: RegionId,
     judge: Arc<Judge>,
     ledger: LedgerHandle,
+    /// How long requests waited in the mailbox.
+    waited: Histogram,
     fault: Option<Fault>,
 }
 
 impl RegionActor {
-    pub(super) fn new(id: RegionId, judge: Arc<Judge>, ledger: LedgerHandle, fault: Option<Fault>) -> Self {
-        Self { id, judge, ledger, fault }
+    pub(super) fn new(
+        id: RegionId,
+        judge: Arc<Judge>,
+        ledger: LedgerHandle,
+        waited: Histogram,
+        fault: Option<Fault>,
+    ) -> Self {
+        Self { id, judge, ledger, waited, fault }
     }
 }
 
@@ -50,7 +63,8 @@ impl Handler<Punches> for RegionActor {
     type Result = ();
 
     fn handle(&mut self, message: Punches, _: &mut Self::Context) {
-        let Punches { request, reply, permit } = message;
+        let Punches { request, reply, permit, sent } = message;
+        self.waited.record(clock::since(sent));
         if let Some(fault) = &self.fault {
             fault(&request);
         }

@@ -11,6 +11,7 @@ use protocol::message::BusyReason;
 use protocol::{Colour, DeviceId, Epoch, Punch, Reason, RegionId, Sequence, Verdict, metric};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::clock;
 use crate::judge::Judge;
 use crate::ledger::{LedgerHandle, Outcome, Record, RecordedRun, Run, ScanKind};
 use crate::supervisor::{Post, RestartPolicy, supervise};
@@ -84,19 +85,36 @@ struct Inner {
 
 struct RegionMetrics {
     punches: [Counter; 4],
+    /// By why they were answered `Busy`.
+    refused: Vec<Counter>,
     permits: Gauge,
     poison: Counter,
 }
 
 impl RegionMetrics {
-    fn new(id: RegionId) -> Self {
+    fn new(id: RegionId, config: &RegionConfig) -> Self {
         let region = id.to_string();
+        metrics::gauge!(metric::PERMITS_MAX, "region" => region.clone()).set(config.punches_max as f64);
+        let refused = |reason: &BusyReason| metrics::counter!(metric::REFUSED, "region" => region.clone(), "reason" => reason.name());
         let colour = |colour: Colour| metrics::counter!(metric::PUNCHES, "region" => region.clone(), "colour" => colour.name());
         Self {
             punches: [Colour::Green, Colour::Yellow, Colour::Red, Colour::Unknown].map(colour),
+            refused: BusyReason::ALL.iter().map(refused).collect(),
             permits: metrics::gauge!(metric::PERMITS_IN_USE, "region" => region.clone()),
             poison: metrics::counter!(metric::POISON_BATCHES),
         }
+    }
+
+    /// Counts what was not taken.
+    fn refused(&self, outcome: &RegionOutcome, punches: usize) {
+        let reason = match outcome {
+            RegionOutcome::Busy(reason) => *reason,
+            RegionOutcome::Ledger(Outcome::Busy) => BusyReason::Ledger,
+            RegionOutcome::Ledger(
+                Outcome::Recorded(_) | Outcome::Gap { .. } | Outcome::EpochBehind { .. } | Outcome::Down,
+            ) => return,
+        };
+        self.refused[usize::from(reason.number()) - 1].increment(punches as u64);
     }
 
     fn count(&self, runs: &[RecordedRun]) {
@@ -122,8 +140,9 @@ impl RegionHandle {
     ) -> Self {
         let (fault, actor_ledger) = (config.fault.clone(), ledger.clone());
         let parked = metrics::gauge!(metric::REGION_PARKED, "region" => id.to_string());
+        let waited = metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "region");
         let post = supervise(format!("region-{id}"), config.restarts, parked, move || {
-            RegionActor::new(id, Arc::clone(&judge), actor_ledger.clone(), fault.clone())
+            RegionActor::new(id, Arc::clone(&judge), actor_ledger.clone(), waited.clone(), fault.clone())
         });
         Self(Arc::new(Inner {
             id,
@@ -132,7 +151,7 @@ impl RegionHandle {
             permits_max: config.punches_max,
             ledger,
             failing: Mutex::default(),
-            metrics: RegionMetrics::new(id),
+            metrics: RegionMetrics::new(id, config),
         }))
     }
 
@@ -148,6 +167,13 @@ impl RegionHandle {
 
     /// Judges and records. Resolves when the punches are durable, or were refused; never later than the ledger answers.
     pub async fn punch(&self, request: RegionRequest) -> RegionOutcome {
+        let punches = request.punches.len();
+        let outcome = self.take(request).await;
+        self.0.metrics.refused(&outcome, punches);
+        outcome
+    }
+
+    async fn take(&self, request: RegionRequest) -> RegionOutcome {
         let key = (request.device, request.epoch, request.first);
         if self.has_failed_too_often(key) {
             return self.record_unjudged(key, request).await;
@@ -177,7 +203,8 @@ impl RegionHandle {
             Arc::clone(&self.0.permits).try_acquire_many_owned(punches).map_err(|_| BusyReason::Region)?;
         self.0.metrics.permits.set(self.permits_in_use() as f64);
         let (reply, answer) = oneshot::channel();
-        addr.try_send(Punches { request, reply, permit }).map_err(|_| BusyReason::Region)?;
+        addr.try_send(Punches { request, reply, permit, sent: clock::now() })
+            .map_err(|_| BusyReason::Region)?;
         Ok(answer)
     }
 

@@ -4,10 +4,10 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Supervised};
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use protocol::{CodeId, metric};
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
@@ -39,6 +39,8 @@ pub(super) type Work = Box<dyn FnOnce(&mut Registrar<'_>) -> (bool, Tell) + Send
 pub(super) struct Act {
     pub(super) work: Work,
     pub(super) permit: OwnedSemaphorePermit,
+    /// When it was put into the mailbox.
+    pub(super) sent: Instant,
 }
 
 /// What waits is done now.
@@ -65,6 +67,10 @@ pub(super) struct RegistrarActor {
     failed: Counter,
     group: Histogram,
     seconds: Histogram,
+    waited: Histogram,
+    lag: Gauge,
+    /// Until when every colour change that was due was made.
+    settled: Instant,
 }
 
 /// Why a step of the group is rolled back.
@@ -101,6 +107,9 @@ impl RegistrarActor {
             failed: acts("failed"),
             group: metrics::histogram!(metric::REGISTRAR_GROUP_ACTS),
             seconds: metrics::histogram!(metric::REGISTRAR_COMMIT_SECONDS),
+            waited: metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "registrar"),
+            lag: metrics::gauge!(metric::COLOUR_LAG_SECONDS),
+            settled: clock::now(),
         }
     }
 
@@ -110,12 +119,15 @@ impl RegistrarActor {
             return;
         }
         let start = clock::now();
+        if let Some(oldest) = acts.first() {
+            self.waited.record(start.saturating_duration_since(oldest.sent));
+        }
         self.group.record(acts.len() as f64);
         let mut permits = Vec::with_capacity(acts.len());
         let mut registry = self.office.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let group = registry.group(|registry| {
             let mut group = Group::default();
-            for Act { work, permit } in acts {
+            for Act { work, permit, .. } in acts {
                 permits.push(permit);
                 self.office.step(registry, work, &mut group);
             }
@@ -161,16 +173,15 @@ impl RegistrarActor {
         if !self.office.codes.is_loaded() {
             return;
         }
-        let mut registry = match self.office.registry.try_lock() {
+        let registry = Arc::clone(&self.office.registry);
+        let mut registry = match registry.try_lock() {
             Ok(registry) => registry,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
+            // Whatever has fallen due meanwhile has waited no longer than this.
+            Err(TryLockError::WouldBlock) => return self.lag.set(clock::since(self.settled)),
         };
         let now_s = clock::now_ms() / 1000;
-        if let Err(error) = registry.expire_due(&self.office.codes, u32::try_from(now_s).unwrap_or(u32::MAX))
-        {
-            tracing::error!(%error, "colours whose time is over cannot be ended");
-        }
+        self.settle_due(&mut registry, u32::try_from(now_s).unwrap_or(u32::MAX));
         if let Err(error) = self.office.revise(&mut registry, now_s) {
             tracing::error!(%error, "codes cannot follow the policy in effect");
         }
@@ -185,6 +196,26 @@ impl RegistrarActor {
             tracing::error!(%error, "decisions cannot be signed");
         }
         self.turns += 1;
+    }
+}
+
+impl RegistrarActor {
+    /// Colours whose time is over.
+    fn settle_due(&mut self, registry: &mut Registry, now_s: u32) {
+        let settled = registry.longest_due_s(now_s).and_then(|due_s| {
+            registry.expire_due(&self.office.codes, now_s)?;
+            Ok(due_s)
+        });
+        match settled {
+            Ok(due_s) => {
+                self.lag.set(f64::from(due_s));
+                self.settled = clock::now();
+            }
+            Err(error) => {
+                self.lag.set(clock::since(self.settled));
+                tracing::error!(%error, "colours whose time is over cannot be ended");
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use protocol::CodeId;
 
 use super::by_hand::by_hand;
+use super::counts::Appealed;
 use super::forms::{CARRIER, CITIZEN};
 use super::{Registrar, RegistrarError};
 use crate::audit::Receipt;
@@ -50,7 +51,7 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<i64, RegistrarError> {
         let text = words(text)?;
-        self.registry.transaction::<_, RegistrarError>(|registry| {
+        let id = self.registry.transaction::<_, RegistrarError>(|registry| {
             let row = registry.decision_of(code, decision)?;
             let row = row.ok_or(RegistrarError::Appeal("there is no such decision about this code"))?;
             let cause = row.cause.map(|id| registry.cause(id)).transpose()?.flatten();
@@ -75,7 +76,9 @@ impl Registrar<'_> {
                 made_s: now_s,
                 due_s: now_s + APPEAL_DAYS * DAY_S,
             })?)
-        })
+        })?;
+        Appealed::Made.count();
+        Ok(id)
     }
 
     /// The appeals about the code with their answers, for its holder.
@@ -131,6 +134,7 @@ impl Registrar<'_> {
         if let Some(entry) = entry {
             self.put(code, entry);
         }
+        if verdict.granted { Appealed::Granted } else { Appealed::Refused }.count();
         Ok(code)
     }
 }

@@ -7,7 +7,8 @@ use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use super::actor::{Act, Office, RegistrarActor, work};
-use super::{Registrar, RegistrarError};
+use super::{Registrar, RegistrarError, counts};
+use crate::clock;
 use crate::codes::Codes;
 use crate::front::{self, FrontHandle};
 use crate::policy::PolicyInEffect;
@@ -64,6 +65,7 @@ impl RegistrarHandle {
         config: RegistrarConfig,
     ) -> std::io::Result<(Self, RegistrarFront)> {
         let RegistrarConfig { restarts, signing_pkcs8, fault } = config;
+        counts::start_at_zero();
         let office = Office { registry, codes, policy, signing_pkcs8, fault };
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
@@ -121,7 +123,8 @@ impl RegistrarHandle {
         let addr = self.post.addr().ok_or(RegistrarError::Busy)?;
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| RegistrarError::Busy)?;
         let (caller, answer) = oneshot::channel();
-        addr.try_send(Act { work: work(act, caller), permit }).map_err(|_| RegistrarError::Busy)?;
+        let sent = clock::now();
+        addr.try_send(Act { work: work(act, caller), permit, sent }).map_err(|_| RegistrarError::Busy)?;
         Ok(answer)
     }
 }

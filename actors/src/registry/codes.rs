@@ -81,6 +81,14 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
+    /// How long the change that fell due first has been waiting, in seconds; 0 if none is due.
+    pub fn longest_due_s(&self, now_s: u32) -> Result<u32, RegistryError> {
+        let sql = "SELECT min(next_change_s) FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let first_s: Option<u32> = query.query_row([now_s], |row| row.get(0))?;
+        Ok(first_s.map_or(0, |first_s| now_s - first_s))
+    }
+
     /// Brings codes to where their causes have them once time has changed that: durable first, then in memory. Gives their number. To be
     /// called at start, also for what fell due while the gateway was down, and then every few seconds.
     pub fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {

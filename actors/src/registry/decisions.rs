@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::seal::Hash as Subject;
 use super::{Registry, RegistryError};
 use crate::audit::{Checkpoint, Hash, Receipt, Tree, leaf_hash, prove};
+use crate::policy::CauseKind;
 
 /// A change of a colour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +132,8 @@ impl Registry {
         at_s: u64,
     ) -> Result<(), RegistryError> {
         let next = "SELECT coalesce(max(id), 0) + 1 FROM decisions";
+        let (kind, evidence) = change.cause.map(|cause| self.cause_decided(cause)).transpose()?.unzip();
+        let evidence = evidence.unwrap_or_default();
         let decision = DecisionRow {
             id: self.connection.prepare_cached(next)?.query_row([], |row| row.get(0))?,
             at_s,
@@ -140,7 +143,7 @@ impl Registry {
             authority: change.authority.to_owned(),
             operators: change.operators.to_owned(),
             policy: change.policy.to_owned(),
-            evidence: change.cause.map_or(Ok(String::new()), |cause| self.evidence_hash(cause))?,
+            evidence,
         };
         let subject = self.subject(code);
         let leaf = leaf_hash(decision.text(&subject).as_bytes());
@@ -160,6 +163,7 @@ impl Registry {
             leaf,
             decision.evidence
         ])?;
+        self.tally.note(change.authority, kind, (from, to));
         Ok(())
     }
 
@@ -169,12 +173,15 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.exists([cause])?)
     }
 
-    fn evidence_hash(&self, cause: i64) -> Result<String, RegistryError> {
-        let sql = "SELECT evidence FROM causes WHERE id = ?1";
+    /// The kind of a cause, and the hash of what it rests on; empty if that is nothing.
+    fn cause_decided(&self, cause: i64) -> Result<(CauseKind, String), RegistryError> {
+        let sql = "SELECT kind, evidence FROM causes WHERE id = ?1";
         let mut query = self.connection.prepare_cached(sql)?;
-        let sealed: Option<Vec<u8>> = query.query_row([cause], |row| row.get(0))?;
+        let (kind, sealed): (u8, Option<Vec<u8>>) =
+            query.query_row([cause], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let kind = CauseKind::from_number(kind).ok_or(RegistryError::Damaged { what: "cause" })?;
         let hash = |sealed: Vec<u8>| hex::encode(ring::digest::digest(&ring::digest::SHA256, &sealed));
-        Ok(sealed.map(hash).unwrap_or_default())
+        Ok((kind, sealed.map(hash).unwrap_or_default()))
     }
 
     /// What stands for the code where no code may stand.
@@ -279,7 +286,7 @@ impl Registry {
         Ok(report)
     }
 
-    fn leaves_from(&self, index: u64, mut visit: impl FnMut(Hash)) -> Result<(), RegistryError> {
+    pub(super) fn leaves_from(&self, index: u64, mut visit: impl FnMut(Hash)) -> Result<(), RegistryError> {
         let mut query =
             self.connection.prepare_cached("SELECT leaf FROM decisions WHERE id > ?1 ORDER BY id")?;
         let mut rows = query.query([index as i64])?;

@@ -6,9 +6,11 @@ pub(crate) mod appeals;
 mod causes;
 mod codes;
 mod consents;
+mod copy;
 mod decisions;
 mod devices;
 mod enrolments;
+mod health;
 pub(crate) mod imports;
 mod lock;
 mod operators;
@@ -22,6 +24,7 @@ mod revisions;
 mod schema;
 mod seal;
 mod shifts;
+mod tally;
 mod units;
 mod withdrawals;
 
@@ -37,9 +40,11 @@ pub use appeals::AppealRow;
 pub use causes::CauseRow;
 pub(crate) use causes::INHERITED;
 pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow};
+pub use copy::TreeHead;
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
 pub use devices::{DeviceRow, is_own, portal_of};
+pub use health::SignedUpTo;
 pub use lock::DirectoryLock;
 pub use people::Person;
 pub(crate) use personal::id_check;
@@ -51,6 +56,8 @@ pub use proven::Holder;
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
 pub use shifts::{Shift, ShiftId, ShiftRow};
+use tally::Tally;
+pub(crate) use tally::start_at_zero;
 pub use units::{UnitRow, UnitState};
 pub use withdrawals::Remains;
 
@@ -155,6 +162,8 @@ pub struct Registry {
     sealer: Arc<Sealer>,
     /// Inside [`Self::group`]: a transaction is a savepoint of the group's.
     grouped: bool,
+    /// What is counted once it is durable.
+    tally: Tally,
 }
 
 impl Registry {
@@ -173,7 +182,7 @@ impl Registry {
         schema::configure(&connection, path)?;
         schema::migrate(&mut connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
-        let registry = Self { connection, sealer, grouped: false };
+        let registry = Self { connection, sealer, grouped: false, tally: Tally::default() };
         registry.check_keys()?;
         Ok(registry)
     }
@@ -181,7 +190,8 @@ impl Registry {
     /// Another connection that only reads, beside the writer: what takes long holds nobody up.
     pub fn reader(&self) -> Result<Self, RegistryError> {
         let path = self.connection.path().ok_or(RegistryError::Missing { what: "file of the registry" })?;
-        Ok(Self { connection: read_only(Path::new(path))?, sealer: Arc::clone(&self.sealer), grouped: false })
+        let (connection, sealer) = (read_only(Path::new(path))?, Arc::clone(&self.sealer));
+        Ok(Self { connection, sealer, grouped: false, tally: Tally::default() })
     }
 
     /// Opens a registry to read it, also beside the gateway that writes it.
@@ -189,7 +199,7 @@ impl Registry {
         let connection = read_only(path)?;
         schema::check(&connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
-        let registry = Self { connection, sealer, grouped: false };
+        let registry = Self { connection, sealer, grouped: false, tally: Tally::default() };
         match registry.meta("keys")? {
             Some(known) if known == registry.sealer.mark() => Ok(registry),
             Some(_) | None => Err(RegistryError::WrongKeys),
@@ -296,7 +306,11 @@ impl Registry {
             return Err(RegistryError::GroupLost.into());
         }
         self.sql(&format!("SAVEPOINT {name}"))?;
+        let before = self.tally.len();
         let result = work(self);
+        if result.is_err() {
+            self.tally.truncate(before);
+        }
         if result.is_err() && !self.connection.is_autocommit() {
             self.sql(&format!("ROLLBACK TO {name}"))?;
         }
@@ -312,6 +326,7 @@ impl Registry {
             self.sql("ROLLBACK")?;
         }
         self.grouped = false;
+        self.tally.truncate(0);
         self.sql("BEGIN IMMEDIATE")
     }
 
@@ -319,7 +334,9 @@ impl Registry {
         if self.connection.is_autocommit() {
             return Err(RegistryError::GroupLost);
         }
-        self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))
+        self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))?;
+        self.tally.count();
+        Ok(())
     }
 
     fn sql(&self, statement: &str) -> Result<(), RegistryError> {

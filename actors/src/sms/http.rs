@@ -107,6 +107,22 @@ impl HttpSms {
         })
     }
 
+    /// Whether the service takes connections under the configured authority; no message is sent.
+    ///
+    /// # Errors
+    /// [`SmsError::Unavailable`] when it does not within its deadline.
+    pub async fn reach(&self) -> Result<(), SmsError> {
+        let connect = async {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await.ok()?;
+            match &self.tls {
+                None => Some(()),
+                Some((connector, name)) => connector.connect(name.clone(), stream).await.ok().map(|_| ()),
+            }
+        };
+        let reached = tokio::time::timeout(self.deadline, connect).await;
+        reached.ok().flatten().ok_or(SmsError::Unavailable)
+    }
+
     pub(super) async fn send(&self, code: &CodeToSend, now_s: u64) -> Result<(), SmsError> {
         let request = self.request(code.phone(), code.digits(), now_s)?;
         let status = tokio::time::timeout(self.deadline, self.exchange(request)).await;

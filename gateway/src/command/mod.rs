@@ -2,11 +2,14 @@
 
 mod appeal;
 mod audit;
+mod backup;
 mod carrier;
+mod check;
 mod consents;
 mod counter;
 mod desk;
 mod device;
+mod doctor;
 mod holders;
 mod keys;
 mod ledger;
@@ -18,8 +21,16 @@ mod staff;
 
 use std::process::ExitCode;
 
+pub(crate) use check::CheckConfig;
+
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
+    /// Copies the punch log and the registry while the gateway runs. An operator signs, and it is recorded as an access.
+    Backup(backup::Backup),
+    /// Takes a backup back into a new data directory, after every file, the log and the decisions are checked.
+    Restore(backup::Restore),
+    /// Looks at a gateway, whether it runs or not: 0 all is well, 1 warnings, 2 failures.
+    Doctor(doctor::Doctor),
     /// Enrols, renews, revokes and lists devices.
     Device(device::Device),
     /// Checks or exports the punch log.
@@ -73,6 +84,9 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Backup(backup) => backup.run(),
+            Self::Restore(restore) => restore.run(),
+            Self::Doctor(doctor) => doctor.run(),
             Self::Device(device) => device.run(),
             Self::Ledger(command) => command.run(),
             Self::Holders(command) => command.run(),

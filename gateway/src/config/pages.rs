@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde::Deserialize;
+
+use super::reader::Table;
+
+use crate::certificates;
 
 /// The pages as the file has them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pages {
     pub(crate) listen: SocketAddr,
     /// The name in links and on printed codes.
@@ -20,6 +22,13 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
+    pub(super) fn read(mut table: Table<'_, '_>) -> Option<Self> {
+        let (listen, host) = (table.required("listen"), table.optional("host"));
+        let (certificate, key) = (table.optional("certificate"), table.optional("key"));
+        table.end();
+        Some(Self { listen: listen?, host, certificate, key })
+    }
+
     /// Plain HTTP on this machine, for development.
     pub(crate) const fn development(listen: SocketAddr) -> Self {
         Self { listen, host: None, certificate: None, key: None }
@@ -42,7 +51,9 @@ impl Pages {
             bail!("pages need a certificate and a key; plain HTTP is for this machine alone");
         };
         let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-        let chain = CertificateDer::pem_slice_iter(&read(certificate)?).collect::<Result<Vec<_>, _>>()?;
+        let pem = read(certificate)?;
+        certificates::tell(certificates::InUse::Pages, &pem);
+        let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_slice(actors::keys::read_secret(key)?.as_bytes())?;
         let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
         Ok(Some(config))

@@ -1,13 +1,14 @@
 //! `[sms]`: the service that carries codes to phones. Without it nobody signs in.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use actors::keys::{Keys, read_secret};
+use actors::keys::Keys;
 use actors::sms::{DevelopmentSms, HttpSms, HttpSmsConfig, SmsLimits, SmsSender};
 use anyhow::Context;
-use serde::Deserialize;
-use zeroize::Zeroizing;
+
+use super::carriers::{read, secret};
+use super::reader::Table;
 
 /// A citizen who waits for longer asks again.
 const DEADLINE_MS: u64 = 5_000;
@@ -27,35 +28,14 @@ pub(crate) enum Sms {
 }
 
 /// The message service as the file has it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub(crate) struct Service {
     url: String,
-    authority: PathBuf,
+    pub(super) authority: PathBuf,
     key_id: String,
-    key: PathBuf,
-    #[serde(default = "deadline_ms")]
+    pub(super) key: PathBuf,
     deadline_ms: u64,
-    #[serde(default)]
-    limits: Limits,
-}
-
-const fn deadline_ms() -> u64 {
-    DEADLINE_MS
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Limits {
-    per_phone_day_max: u16,
-    per_client_hour_max: u16,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let SmsLimits { per_phone_day_max, per_client_hour_max } = SmsLimits::default();
-        Self { per_phone_day_max, per_client_hour_max }
-    }
+    limits: SmsLimits,
 }
 
 impl std::fmt::Debug for Sms {
@@ -73,7 +53,7 @@ impl Sms {
     pub(crate) fn open(&self, keys: &Keys) -> anyhow::Result<Option<actors::sms::Sms>> {
         let (sender, limits) = match self {
             Self::Off => return Ok(None),
-            Self::Service(service) => (SmsSender::Http(Box::new(service.open()?)), service.limits()),
+            Self::Service(service) => (SmsSender::Http(Box::new(service.open()?)), service.limits),
             Self::Development(shown) => (SmsSender::Development(shown.clone()), DEVELOPMENT),
         };
         Ok(Some(actors::sms::Sms::new(keys, limits, sender)))
@@ -89,27 +69,32 @@ impl Sms {
 }
 
 impl Service {
-    fn open(&self) -> anyhow::Result<HttpSms> {
-        let secret = read_secret(&self.key).context("the message service's key")?;
-        let secret = hex::decode(secret.trim()).map(Zeroizing::new);
-        let secret =
-            secret.with_context(|| format!("{} does not hold a key in hexadecimal", self.key.display()))?;
+    pub(super) fn read(mut table: Table<'_, '_>) -> Option<Self> {
+        let (url, authority) = (table.required("url"), table.required("authority"));
+        let (key_id, key) = (table.required("key_id"), table.required("key"));
+        let deadline_ms = table.optional("deadline_ms").unwrap_or(DEADLINE_MS);
+        let limits = table.optional_section("limits").map_or_else(SmsLimits::default, read_limits);
+        table.end();
+        Some(Self { url: url?, authority: authority?, key_id: key_id?, key: key?, deadline_ms, limits })
+    }
+
+    /// The client of the service.
+    pub(crate) fn open(&self) -> anyhow::Result<HttpSms> {
         let config = HttpSmsConfig {
             url: self.url.clone(),
-            authority_pem: Some(read(&self.authority)?),
+            authority_pem: Some(read(&self.authority).context("the message service's authority")?),
             key_id: self.key_id.clone(),
-            secret,
+            secret: secret(&self.key).context("the message service's key")?,
             deadline: Duration::from_millis(self.deadline_ms),
         };
         Ok(HttpSms::new(&config)?)
     }
-
-    const fn limits(&self) -> SmsLimits {
-        let Limits { per_phone_day_max, per_client_hour_max } = self.limits;
-        SmsLimits { per_phone_day_max, per_client_hour_max }
-    }
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("reading {}", path.display()))
+fn read_limits(mut table: Table<'_, '_>) -> SmsLimits {
+    let usual = SmsLimits::default();
+    let per_phone_day_max = table.optional("per_phone_day_max").unwrap_or(usual.per_phone_day_max);
+    let per_client_hour_max = table.optional("per_client_hour_max").unwrap_or(usual.per_client_hour_max);
+    table.end();
+    SmsLimits { per_phone_day_max, per_client_hour_max }
 }

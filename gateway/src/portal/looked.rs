@@ -63,5 +63,6 @@ const fn words(lookup: Lookup) -> &'static str {
         Lookup::Passages => "looked-passages",
         Lookup::Export => "looked-export",
         Lookup::Appeals => "looked-appeals",
+        Lookup::Backup => "looked-backup",
     }
 }

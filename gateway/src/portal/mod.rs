@@ -5,6 +5,7 @@ mod appeal;
 mod apply;
 mod card;
 mod confirm;
+mod counts;
 mod done;
 mod form;
 mod guard;
@@ -83,6 +84,7 @@ pub(crate) struct Portal {
     pub(crate) presses: Arc<Presses>,
     pub(crate) punches: Punches,
     pub(crate) staff: staff::Staff,
+    counts: counts::PageCounts,
     readers: Mutex<Vec<Registry>>,
 }
 
@@ -125,6 +127,7 @@ impl Portal {
             presses,
             punches,
             staff,
+            counts: counts::PageCounts::new(),
             readers,
         };
         Ok((portal, idle))
@@ -194,6 +197,7 @@ pub(crate) fn start(
                 .app_data(guard::queries())
                 .app_data(web::PayloadConfig::new(guard::BODY_BYTES_MAX))
                 .wrap(from_fn(guard::guard))
+                .wrap(from_fn(counts::count))
                 .configure(routes)
                 .default_service(web::to(statics::missing))
         };

@@ -2,11 +2,25 @@
 //! one wake-up one write. Pure: bytes in a buffer.
 
 use protocol::limits::VERDICTS_PER_FRAME_MAX;
-use protocol::message::{Answer, Bounded, Error, Verdicts};
+use protocol::message::{Answer, Bounded, Busy, BusyReason, Error, Verdicts};
 use protocol::{ErrorCode, RequestId, Sequence, Verdict, frame};
 
 /// Runs formed within this long of each other are one: they carry the older time.
 const AS_OF_MS_MERGED: u64 = 10;
+
+/// What a device waits after `Busy`: a few syncs.
+const RETRY_AFTER_MS: u32 = 50;
+/// … and when its region is parked: there is no hurry.
+const RETRY_PARKED_MS: u32 = 2_000;
+
+/// "Not now", and when to come again.
+pub(crate) fn busy(reason: BusyReason) -> Answer {
+    let retry_after_ms = match reason {
+        BusyReason::Parked => RETRY_PARKED_MS,
+        BusyReason::Region | BusyReason::Ledger | BusyReason::Failed | BusyReason::Queries => RETRY_AFTER_MS,
+    };
+    Answer::Busy(Busy { retry_after_ms, reason })
+}
 
 /// Answers of one wake-up.
 #[derive(Default)]

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::clock;
 use actors::directory::Directory;
 use actors::judge::Judge;
 use actors::ledger::LedgerHandle;
 use anyhow::Context;
-use protocol::{DeviceId, ErrorCode, limits};
+use protocol::{DeviceId, ErrorCode, limits, metric};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -61,6 +62,8 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<()> {
     let runtime = Arc::new(quinn::TokioRuntime);
     let endpoint = quinn::Endpoint::new(endpoint_config, Some(server_config), socket, runtime)?;
+    metrics::gauge!(metric::CONNECTIONS_MAX).set(CONNECTIONS_MAX as f64);
+    metrics::gauge!(metric::HANDSHAKES_MAX).set(HANDSHAKES_MAX as f64);
     let mut drain = front.drain.clone();
     let server = Rc::new(Server {
         shared: Shared::new(front),
@@ -115,6 +118,7 @@ impl Server {
 
     async fn connect(self: Rc<Self>, incoming: quinn::Incoming, permit: OwnedSemaphorePermit) {
         let metrics = &self.shared.metrics;
+        let (begun, under_way) = (clock::now(), metrics.handshake_begins());
         let deadline = Duration::from_millis(limits::HANDSHAKE_MS_MAX);
         let handshake = async { incoming.accept()?.await };
         let connection = match tokio::time::timeout(deadline, handshake).await {
@@ -126,8 +130,9 @@ impl Server {
             }
             Err(_) => return metrics.handshake(Handshake::TooSlow),
         };
-        drop(permit);
+        drop((permit, under_way));
         metrics.handshake(Handshake::Accepted);
+        metrics.handshake_took(clock::since(begun));
         let _open = Open::new(&self);
         let code = match self.enter(&connection) {
             Ok((device, entry)) => session::run(&self.shared, &connection, device, entry).await,

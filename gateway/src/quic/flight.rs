@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use actors::directory::Directory;
 use actors::region::{RegionOutcome, RegionRequest};
@@ -21,6 +22,15 @@ pub(super) struct Sent {
     pub(super) punches: usize,
     pub(super) first_request: RequestId,
     pub(super) last_request: RequestId,
+    pub(super) frames: u32,
+    pub(super) read: Read,
+}
+
+/// When something was read, by both clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Read {
+    pub(super) ms: u64,
+    pub(super) at: Instant,
 }
 
 /// A batch with its outcome.
@@ -40,7 +50,7 @@ struct Flying {
 /// One connection's batches.
 #[derive(Default)]
 pub(super) struct Flight {
-    waiting: VecDeque<(Batch, u64)>,
+    waiting: VecDeque<(Batch, Read)>,
     flying: VecDeque<Flying>,
     /// The first punch that was refused and not sent again yet.
     refused: Option<Sequence>,
@@ -63,9 +73,9 @@ impl Flight {
         }
     }
 
-    /// Takes batches that arrived at `received_ms`.
-    pub(super) fn push(&mut self, batches: Vec<Batch>, received_ms: u64) {
-        self.waiting.extend(batches.into_iter().map(|batch| (batch, received_ms)));
+    /// Takes batches that were read then.
+    pub(super) fn push(&mut self, batches: Vec<Batch>, read: Read) {
+        self.waiting.extend(batches.into_iter().map(|batch| (batch, read)));
     }
 
     /// Refuses everything from `from` on. False if that was said already.
@@ -95,8 +105,8 @@ impl Flight {
             if self.flying.back().is_some_and(|flying| flying.region != batch.region) {
                 break;
             }
-            let Some((batch, received_ms)) = self.waiting.pop_front() else { break };
-            self.flying.push_back(depart(directory, device, epoch, window_punches, batch, received_ms));
+            let Some((batch, read)) = self.waiting.pop_front() else { break };
+            self.flying.push_back(depart(directory, device, epoch, window_punches, batch, read));
         }
         dropped
     }
@@ -135,17 +145,19 @@ fn depart(
     epoch: Epoch,
     window_punches: u32,
     batch: Batch,
-    received_ms: u64,
+    read: Read,
 ) -> Flying {
     let sent = Sent {
         first: batch.first,
         punches: batch.punches.len(),
         first_request: batch.first_request,
         last_request: batch.last_request,
+        frames: batch.frames,
+        read,
     };
     let (region, first, punches) = (batch.region, batch.first, batch.punches);
     let handle = directory.region(region).cloned();
-    let request = RegionRequest { device, epoch, first, window_punches, received_ms, punches };
+    let request = RegionRequest { device, epoch, first, window_punches, received_ms: read.ms, punches };
     let mut outcome: Pin<Box<dyn Future<Output = RegionOutcome>>> = Box::pin(async move {
         match handle {
             Some(handle) => handle.punch(request).await,

@@ -22,6 +22,8 @@ pub(crate) struct Batch {
     pub(crate) first_request: RequestId,
     /// The last request in it: what verdicts name.
     pub(crate) last_request: RequestId,
+    /// How many requests it is made of.
+    pub(crate) frames: u32,
 }
 
 /// Bookkeeping of one connection after `Hello`.
@@ -87,6 +89,7 @@ impl Intake {
             punches: punches.0,
             first_request: request,
             last_request: request,
+            frames: 1,
         });
         Ok(())
     }
@@ -111,6 +114,7 @@ impl Intake {
             {
                 last.punches.extend(batch.punches);
                 last.last_request = batch.last_request;
+                last.frames += batch.frames;
             }
             Some(_) | None => self.batches.push(batch),
         }

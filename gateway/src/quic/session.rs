@@ -7,21 +7,20 @@ use std::time::Duration;
 
 use actors::clock;
 use actors::ledger::{HelloOutcome, Outcome};
-use actors::region::RegionOutcome;
+use actors::region::{RegionHandle, RegionOutcome};
 use protocol::message::{
-    Answer, Bounded, Busy, BusyReason, Drain, Gap, Hello, Pong, PunchBatch, Request, Verdicts, Verify,
-    Welcome,
+    Answer, Bounded, BusyReason, Drain, Gap, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome,
 };
 use protocol::{DeviceId, ErrorCode, RequestId, Sequence, limits};
 use quinn::{Connection, SendStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::answers::Answers;
+use super::answers::{Answers, busy};
 use super::endpoint::Front;
-use super::flight::{Flight, Landed};
+use super::flight::{Flight, Landed, Read};
 use super::intake::{Intake, check_scans, ends_connection};
-use super::metrics::QuicMetrics;
+use super::metrics::{Owed, QuicMetrics, Scans, Served};
 use super::queries::{self, Queries};
 use super::reading::Reading;
 use crate::fleet::Entry;
@@ -30,10 +29,6 @@ use crate::fleet::Entry;
 const WRITE: Duration = Duration::from_secs(10);
 /// How long the last answers may take to arrive.
 const FINISH: Duration = Duration::from_secs(2);
-/// What a device waits after `Busy`: a few syncs.
-const RETRY_AFTER_MS: u32 = 50;
-/// … and when its region is parked: there is no hurry.
-const RETRY_PARKED_MS: u32 = 2_000;
 /// What a device waits before it connects again to a gateway that drains; it adds jitter.
 const RECONNECT_AFTER_MS: u32 = 1_000;
 
@@ -47,7 +42,8 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(front: Front) -> Rc<Self> {
         let queries = Queries::new(Arc::clone(&front.ask));
-        Rc::new(Self { front, metrics: QuicMetrics::new(), queries })
+        let metrics = QuicMetrics::new(front.directory.regions().map(RegionHandle::id));
+        Rc::new(Self { front, metrics, queries })
     }
 }
 
@@ -103,6 +99,7 @@ struct Session {
     intake: Intake,
     flight: Flight,
     answers: Answers,
+    owed: Owed,
     drain: watch::Receiver<bool>,
     draining: bool,
     /// The device has ended its side of the stream.
@@ -139,6 +136,7 @@ async fn start(
         intake: Intake::new(class, hello.epoch, recorded),
         flight: Flight::default(),
         answers: Answers::default(),
+        owed: Owed::default(),
         drain: shared.front.drain.clone(),
         draining: false,
         ended: false,
@@ -253,12 +251,12 @@ impl Session {
 
     /// Every whole frame that has arrived.
     fn take_frames(&mut self, entry: &Entry) -> Result<(), End> {
-        let now_ms = clock::now_ms();
+        let read = Read { ms: clock::now_ms(), at: clock::now() };
         loop {
             let frame = self.reading.frames.next_frame().map_err(|error| error.code())?;
             let Some(frame) = frame else { break };
             let (id, request) = (frame.request, frame.request());
-            let taken = request.and_then(|request| self.take(id, request, entry, now_ms));
+            let taken = request.and_then(|request| self.take(id, request, entry, read));
             if let Err(code) = taken {
                 self.shared.metrics.refused(code);
                 if ends_connection(code) {
@@ -268,19 +266,20 @@ impl Session {
             }
         }
         self.reading.note_begun();
-        self.flight.push(self.intake.take_batches(), now_ms);
+        self.flight.push(self.intake.take_batches(), read);
         Ok(())
     }
 
-    fn take(&mut self, id: RequestId, request: Request, entry: &Entry, now_ms: u64) -> Result<(), ErrorCode> {
+    fn take(&mut self, id: RequestId, request: Request, entry: &Entry, read: Read) -> Result<(), ErrorCode> {
         match request {
             Request::Hello(_) => Err(ErrorCode::HelloTwice),
             Request::TrajectoryQuery(_) => Err(ErrorCode::WrongStream),
-            Request::Verify(verify) => self.verify(id, &verify, entry, now_ms),
+            Request::Verify(verify) => self.verify(id, &verify, entry, read),
             Request::PunchBatch(batch) => self.punches(id, batch, entry),
             Request::Ping(ping) => {
                 self.intake.carries(1)?;
-                let pong = Pong { device_time_ms: ping.device_time_ms, gateway_time_ms: now_ms };
+                self.shared.metrics.skew(read.ms.abs_diff(ping.device_time_ms));
+                let pong = Pong { device_time_ms: ping.device_time_ms, gateway_time_ms: read.ms };
                 self.answers.overtake(id, &Answer::Pong(pong));
                 Ok(())
             }
@@ -288,13 +287,7 @@ impl Session {
     }
 
     /// Answered from memory, before any punch that waits for its sync.
-    fn verify(
-        &mut self,
-        id: RequestId,
-        verify: &Verify,
-        entry: &Entry,
-        now_ms: u64,
-    ) -> Result<(), ErrorCode> {
+    fn verify(&mut self, id: RequestId, verify: &Verify, entry: &Entry, read: Read) -> Result<(), ErrorCode> {
         let rights = entry.rights()?;
         self.intake.carries(verify.scanned.0.len())?;
         if !rights.allows_region(verify.region) {
@@ -302,10 +295,11 @@ impl Session {
         }
         check_scans(verify.scanned.0.iter(), &rights)?;
         let judge = &self.shared.front.judge;
-        let judged = judge.judge(verify.region, verify.scanned.0.iter(), now_ms);
+        let judged = judge.judge(verify.region, verify.scanned.0.iter(), read.ms);
         let verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
-        self.shared.metrics.verified(&verdicts);
-        let verdicts = Verdicts { first: Sequence(0), as_of_ms: now_ms, verdicts: Bounded(verdicts) };
+        self.shared.metrics.verified(verify.region, &verdicts);
+        self.owed.verify(read.at);
+        let verdicts = Verdicts { first: Sequence(0), as_of_ms: read.ms, verdicts: Bounded(verdicts) };
         self.answers.overtake(id, &Answer::Verdicts(verdicts));
         Ok(())
     }
@@ -333,6 +327,8 @@ impl Session {
             RegionOutcome::Ledger(Outcome::Recorded(runs)) => {
                 let end = batch.first.0 + batch.punches as u64 - 1;
                 self.intake.resolved(batch.punches, Some(end));
+                metrics.served(Scans::Punch, Served::Answered, batch.frames);
+                self.owed.punches(batch.read.at, batch.frames);
                 for run in runs {
                     metrics.rejected(&run.verdicts);
                     answers.punches(batch.last_request, run.first, run.as_of_ms, run.verdicts);
@@ -341,13 +337,17 @@ impl Session {
             }
             RegionOutcome::Ledger(Outcome::Gap { expected }) => (Answer::Gap(Gap { expected }), expected),
             RegionOutcome::Ledger(Outcome::EpochBehind { .. }) => return Err(ErrorCode::EpochBehind.into()),
-            RegionOutcome::Ledger(Outcome::Down) => return Err(ErrorCode::LedgerDown.into()),
+            RegionOutcome::Ledger(Outcome::Down) => {
+                metrics.served(Scans::Punch, Served::Failed, batch.frames);
+                return Err(ErrorCode::LedgerDown.into());
+            }
             RegionOutcome::Ledger(Outcome::Busy) => (busy(BusyReason::Ledger), batch.first),
             RegionOutcome::Busy(reason) => (busy(reason), batch.first),
         };
         self.intake.resolved(batch.punches, None);
         if let Answer::Busy(busy) = &answer {
             metrics.shed(busy.reason);
+            metrics.served(Scans::Punch, Served::Busy, batch.frames);
         }
         // What was sent behind a refused batch is refused with it: one answer, not one for each.
         if self.flight.refuse(from) {
@@ -370,7 +370,10 @@ impl Session {
         let written = tokio::time::timeout(WRITE, self.send.write_all(bytes)).await;
         self.answers.clear();
         match written {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.shared.metrics.written(&mut self.owed);
+                Ok(())
+            }
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => Err(ErrorCode::FrameTooSlow.into()),
         }
@@ -381,12 +384,4 @@ impl Session {
         self.ended = true;
         if self.reading.frames.is_mid_frame() { Err(ErrorCode::BadFrame.into()) } else { Ok(()) }
     }
-}
-
-fn busy(reason: BusyReason) -> Answer {
-    let retry_after_ms = match reason {
-        BusyReason::Parked => RETRY_PARKED_MS,
-        BusyReason::Region | BusyReason::Ledger | BusyReason::Failed | BusyReason::Queries => RETRY_AFTER_MS,
-    };
-    Answer::Busy(Busy { retry_after_ms, reason })
 }

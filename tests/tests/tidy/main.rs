@@ -195,6 +195,18 @@ fn dashboards_and_rules_name_metrics_that_exist() {
     check("no such metric in protocol::metric", &findings);
 }
 
+#[test]
+fn every_table_of_the_registry_stands_on_the_data_map() {
+    let (schema, map) = (read("actors/src/registry/schema.rs"), read("gateway/LAWFUL.md"));
+    let tables = schema.split("CREATE TABLE ").skip(1).filter_map(|rest| rest.split_whitespace().next());
+    let tables: BTreeSet<&str> = tables.collect();
+    assert!(tables.len() > 20, "{tables:?}");
+    let missing = tables
+        .iter()
+        .filter(|table| !map.contains(&format!("`{table}`")) && !map.contains(&format!("`{table}.")));
+    check("not in gateway/LAWFUL.md", &missing.map(|table| (*table).to_owned()).collect::<Vec<_>>());
+}
+
 /// Whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
 fn is_series(name: &str) -> bool {
     metric::ALL.iter().any(|metric| match metric.kind {

@@ -83,7 +83,7 @@ impl Bench {
             let mut run = run(device, state.epoch, first, count);
             run.received_ms = self.now_ms;
             let (reply, answer) = oneshot::channel();
-            messages.push(Message::Append { run, reply });
+            messages.push(Message::Append { run, reply, sent: crate::clock::now() });
             answers.push(answer);
         }
         open.round(messages, self.now_ms);

@@ -1,0 +1,100 @@
+//! Takes a backup back into a new data directory: every digest first, then the log and the decisions as `ledger verify` and
+//! `audit verify` read them. The directory has its name only when all of that has held.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{BackupError, LEDGER, Manifest, REGISTRY, empty, io, make_empty, sync_directory};
+use crate::keys::Keys;
+use crate::ledger::{self, VerifyReport};
+use crate::registry::{AuditReport, Registry};
+
+/// What was restored; all of it is sound.
+#[derive(Clone, Debug, Serialize)]
+pub struct Restored {
+    /// When the backup was made, seconds since 1970 UTC.
+    pub made_s: u64,
+    /// Files.
+    pub files: usize,
+    /// The punch log.
+    pub ledger: VerifyReport,
+    /// The decisions.
+    pub audit: AuditReport,
+    /// Days whose keys were destroyed since: their punches are forgotten.
+    pub forgotten: Vec<String>,
+}
+
+/// Restores into `data`, which is not there yet or empty, with the gateway's keys. Nothing is left there if it fails.
+///
+/// # Errors
+/// Names every file that is not as it was when the backup was made, or what is wrong with what is in them.
+pub fn restore(
+    from: &Path,
+    data: &Path,
+    (keys, keys_directory): (&Keys, &Path),
+    retention_days: u32,
+    now_ms: u64,
+) -> Result<Restored, BackupError> {
+    if data.exists() {
+        empty(data)?;
+    }
+    let manifest = Manifest::read(from, &keys.signing_public())?;
+    manifest.check(from)?;
+    let fresh = beside(data);
+    make_empty(&fresh)?;
+    let restored = fill(from, &fresh, &manifest, (keys, keys_directory), retention_days, now_ms);
+    let placed = restored.and_then(|restored| {
+        std::fs::rename(&fresh, data).map_err(io("naming", data))?;
+        Ok(restored)
+    });
+    if placed.is_err() {
+        // It is ours, and nothing rests on it.
+        let _ = std::fs::remove_dir_all(&fresh);
+    }
+    placed
+}
+
+fn fill(
+    from: &Path,
+    fresh: &Path,
+    manifest: &Manifest,
+    (keys, keys_directory): (&Keys, &Path),
+    retention_days: u32,
+    now_ms: u64,
+) -> Result<Restored, BackupError> {
+    make_empty(&fresh.join(LEDGER))?;
+    for file in &manifest.files {
+        let (source, target) = (from.join(&file.name), fresh.join(&file.name));
+        std::fs::copy(&source, &target).map_err(io("copying", &source))?;
+        File::open(&target).and_then(|file| file.sync_all()).map_err(io("syncing", &target))?;
+    }
+    // Read back: a disk that writes something else is found now.
+    manifest.check(fresh)?;
+    sync_directory(&fresh.join(LEDGER))?;
+    sync_directory(fresh)?;
+
+    let (log, days, public) = (fresh.join(LEDGER), Keys::days(keys_directory), keys.signing_public());
+    let forgotten = ledger::forget_expired(&log, &days, keys.signing_pkcs8(), retention_days, now_ms)?;
+    let ledger = ledger::verify(&log, &days, &public)?;
+    if ledger.last_lsn != manifest.lsn {
+        return Err(BackupError::Different("the punch log ends elsewhere"));
+    }
+    let registry = Registry::open(&fresh.join(REGISTRY), keys)?;
+    registry.quick_check()?;
+    let audit = registry.verify_decisions(&public)?;
+    let head = registry.tree_head()?;
+    if (head.decisions, &head.root) != (manifest.decisions, &manifest.root) {
+        return Err(BackupError::Different("its decisions are others"));
+    }
+    Ok(Restored { made_s: manifest.made_s, files: manifest.files.len(), ledger, audit, forgotten })
+}
+
+/// Where it is put together.
+fn beside(data: &Path) -> PathBuf {
+    // Without a slash at its end.
+    let mut name = data.components().collect::<PathBuf>().into_os_string();
+    name.push(".new");
+    name.into()
+}

@@ -1,0 +1,87 @@
+//! A copy of the log for a backup, taken beside the thread that writes it, and what a restored copy has to forget. Day keys are
+//! never copied: what their owner destroys is forgotten in every copy.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::disk::{Disk, RealDisk, replace, uninterrupted};
+use super::expiry::{self, DELETIONS, Deletion, forgotten};
+use super::floor::Floor;
+use super::recover::for_each_segment;
+use super::seal::DayKeys;
+use super::{LedgerError, open_for_reading, segment_name, time};
+
+/// Copies the log to a new directory, up to its last whole batch, whose LSN it gives: everything up to there is durable, here and in
+/// the copy. Digests, order and checksums are checked on the way.
+///
+/// # Errors
+/// Damage in the log, or the operating system's word.
+pub fn copy(from: &Path, to: &Path) -> Result<u64, LedgerError> {
+    let (disk, copy) = (open_for_reading(from)?, new_directory(to)?);
+    let mut reached = Floor::default();
+    let mut first = None;
+    for_each_segment(&disk, |segment| {
+        let number = segment.header.number;
+        if reached.segment > 0 && number != reached.segment + 1 {
+            // Forgotten while it was copied, and what is before it, too.
+            for earlier in first.unwrap_or(number)..=reached.segment {
+                let name = segment_name(earlier);
+                copy.remove(&name).map_err(LedgerError::io("removing", &name))?;
+            }
+            first = None;
+        }
+        let name = segment_name(number);
+        replace(&copy, &name, &segment.bytes[..segment.end]).map_err(LedgerError::io("copying", &name))?;
+        first.get_or_insert(number);
+        reached = Floor { segment: number, lsn: segment.last_lsn() };
+        Ok(())
+    })?;
+    if reached.segment > 0 {
+        // What was read may not have been synced yet; from here on it is durable where it came from as well.
+        let name = segment_name(reached.segment);
+        uninterrupted(|| disk.sync_file(&name)).map_err(LedgerError::io("syncing", &name))?;
+    }
+    // After the segments: what is deleted meanwhile is on record here.
+    match disk.read(DELETIONS) {
+        Ok(records) => replace(&copy, DELETIONS, &records).map_err(LedgerError::io("copying", DELETIONS))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(LedgerError::io("reading", DELETIONS)(error)),
+    }
+    reached.write(&copy).map_err(LedgerError::io("writing", "its floor"))?;
+    Ok(reached.lsn)
+}
+
+/// Puts on record that days of a restored copy are forgotten: those that are over the retention and whose keys were destroyed since
+/// the copy was made. A key of a younger day that is missing is a missing key. Gives the days.
+///
+/// # Errors
+/// Damage in the log, or the operating system's word.
+pub fn forget_expired(
+    directory: &Path,
+    day_keys: &Path,
+    signing_pkcs8: &[u8],
+    retention_days: u32,
+    now_ms: u64,
+) -> Result<Vec<String>, LedgerError> {
+    let (disk, keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
+    let (known, oldest) = (forgotten(&disk)?.day, time::day(now_ms).saturating_sub(retention_days));
+    let (mut days, mut first_lsn) = (BTreeSet::new(), None);
+    for_each_segment(&disk, |segment| {
+        first_lsn.get_or_insert(segment.header.first_lsn);
+        days.extend(segment.batches.iter().map(|batch| batch.header.day));
+        Ok(())
+    })?;
+    let gone = |day: &u32| *day > known && *day < oldest && !keys.has(*day);
+    let named: Vec<String> = days.into_iter().filter(gone).map(time::day_name).collect();
+    if !named.is_empty() {
+        let days = named.clone();
+        let deletion =
+            Deletion { deleted_ms: now_ms, days, segments: None, first_lsn_left: first_lsn.unwrap_or(1) };
+        expiry::record(&disk, signing_pkcs8, deletion)?;
+    }
+    Ok(named)
+}
+
+fn new_directory(path: &Path) -> Result<RealDisk, LedgerError> {
+    RealDisk::open(path).map_err(LedgerError::io("making", &path.display().to_string()))
+}

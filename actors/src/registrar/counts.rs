@@ -1,0 +1,48 @@
+//! Counters of what happens to people, there from the start: an alert, and whoever looks, needs the zero before the first event.
+
+use protocol::metric;
+
+use crate::lookups::Lookup;
+use crate::policy::CauseKind;
+
+/// What became of an appeal; the names are labels.
+#[derive(Clone, Copy)]
+pub(super) enum Appealed {
+    Made,
+    Granted,
+    Refused,
+}
+
+impl Appealed {
+    const ALL: [Self; 3] = [Self::Made, Self::Granted, Self::Refused];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Granted => "granted",
+            Self::Refused => "refused",
+        }
+    }
+
+    pub(super) fn count(self) {
+        self.add(1);
+    }
+
+    fn add(self, count: u64) {
+        metrics::counter!(metric::APPEALS, "outcome" => self.name()).increment(count);
+    }
+}
+
+/// Has every counter there before its first event.
+pub(super) fn start_at_zero() {
+    crate::registry::start_at_zero();
+    for kind in CauseKind::ALL {
+        metrics::counter!(metric::CAUSES, "kind" => kind.name()).increment(0);
+    }
+    for lookup in Lookup::ALL {
+        metrics::counter!(metric::LOOKUPS, "lookup" => lookup.name()).increment(0);
+        metrics::counter!(metric::LOOKUPS_REFUSED, "lookup" => lookup.name()).increment(0);
+    }
+    metrics::counter!(metric::LOOKUP_PEOPLE).increment(0);
+    Appealed::ALL.iter().for_each(|appealed| appealed.add(0));
+}

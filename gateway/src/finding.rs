@@ -1,0 +1,90 @@
+//! What a look at a gateway finds: a check with a lasting id, how it stands, and what to do about it. What is an alert, too, has
+//! that alert's id. Who looks at what is elsewhere.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+/// How a check stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    Ok,
+    /// It works, and will not for ever.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// Small letters and hyphens; the same in every release.
+    pub(crate) id: &'static str,
+    pub(crate) state: State,
+    /// How it stands, in one sentence.
+    pub(crate) what: String,
+    /// What to do, unless it is well.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) action: &'static str,
+}
+
+impl Finding {
+    pub(crate) fn ok(id: &'static str, what: impl Into<String>) -> Self {
+        Self { id, state: State::Ok, what: what.into(), action: "" }
+    }
+
+    pub(crate) fn warn(id: &'static str, what: impl Into<String>, action: &'static str) -> Self {
+        Self { id, state: State::Warn, what: what.into(), action }
+    }
+
+    pub(crate) fn fail(id: &'static str, what: impl Into<String>, action: &'static str) -> Self {
+        Self { id, state: State::Fail, what: what.into(), action }
+    }
+}
+
+/// The worst of them.
+pub(crate) fn worst(findings: &[Finding]) -> State {
+    findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok)
+}
+
+/// 0 when all is well, 1 for warnings, 2 for failures.
+pub(crate) fn exit_code(findings: &[Finding]) -> ExitCode {
+    ExitCode::from(worst(findings) as u8)
+}
+
+/// Prints them for people.
+#[allow(clippy::print_stdout, reason = "this is what the commands are for")]
+pub(crate) fn show(findings: &[Finding]) {
+    for Finding { id, state, what, action } in findings {
+        let state = match state {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Fail => "FAIL",
+        };
+        println!("  {state:<6}{id:<24}{what}");
+        if !action.is_empty() {
+            println!("  {:<30}{action}", "");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_finding_is_the_whole() {
+        let (ok, warn, fail) =
+            (Finding::ok("a", "well"), Finding::warn("b", "soon", "do"), Finding::fail("c", "not", "do"));
+        for (findings, expected) in [
+            (vec![], State::Ok),
+            (vec![ok.clone(), ok.clone()], State::Ok),
+            (vec![warn.clone(), ok.clone()], State::Warn),
+            (vec![fail, warn, ok], State::Fail),
+        ] {
+            assert_eq!(worst(&findings), expected);
+        }
+        assert_eq!([State::Ok as u8, State::Warn as u8, State::Fail as u8], [0, 1, 2]);
+    }
+}

@@ -1,0 +1,70 @@
+//! `changtong generate`: files that are written from the names in `protocol`, so that a metric that is renamed breaks the build and
+//! not a panel or an alert. They are checked in; a test says if they differ. What Grafana and Prometheus do with them is elsewhere.
+
+mod alerts;
+mod dashboard;
+mod dashboards;
+mod layout;
+mod objectives;
+mod panel;
+mod provisioning;
+mod query;
+mod rules;
+mod runbook;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Generate {
+    /// Writes the recording rules and the alerts.
+    Rules {
+        /// The directory to write to.
+        #[arg(long, default_value = "dashboards/rules")]
+        out: PathBuf,
+        /// What links to runbooks begin with: where you publish dashboards/runbooks.
+        #[arg(long, default_value = runbook::BASE)]
+        runbooks: String,
+    },
+    /// Writes Grafana's dashboards and how Grafana finds them.
+    Dashboards {
+        /// The directory to write to.
+        #[arg(long, default_value = "dashboards/grafana")]
+        out: PathBuf,
+        /// What links to runbooks begin with: where you publish dashboards/runbooks.
+        #[arg(long, default_value = runbook::BASE)]
+        runbooks: String,
+    },
+}
+
+impl Generate {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Rules { out, runbooks } => write(&out.join(rules::FILE), &rules::text(&runbooks))?,
+            Self::Dashboards { out, runbooks } => {
+                for (path, text) in dashboards(&runbooks) {
+                    write(&out.join(path), &text)?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Every file of Grafana's, by its path below the directory.
+fn dashboards(runbooks: &str) -> Vec<(String, String)> {
+    let all = dashboards::all();
+    let dashboards = all.iter().map(|one| (format!("dashboards/{}.json", one.name), one.text(runbooks)));
+    dashboards.chain(provisioning::files()).collect()
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let about = || format!("writing {}", path.display());
+    path.parent().map_or(Ok(()), std::fs::create_dir_all).with_context(about)?;
+    std::fs::write(path, text).with_context(about)
+}
+
+#[cfg(test)]
+mod tests;

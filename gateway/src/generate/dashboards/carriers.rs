@@ -1,0 +1,98 @@
+//! Carriers: is it us or them, what they answer, and whether they are asked at all.
+
+use protocol::metric;
+
+use crate::generate::dashboard::Dashboard;
+use crate::generate::panel::{Unit, lines, stack, stat};
+use crate::generate::query::{gauge, mean_by, of, quantile_by, rate};
+use crate::generate::runbook;
+
+/// What a citizen can go on with.
+const ANSWERS: &str = "trajectory|new-number|not-subscriber|unanswerable";
+
+pub(super) fn dashboard() -> Dashboard {
+    let about =
+        "Whether trajectories are slow or missing because of a carrier, of the network to it, or of us.";
+    asking(answers(whose(Dashboard::new("carriers", "Carriers", about))))
+}
+
+fn whose(dashboard: Dashboard) -> Dashboard {
+    let us_or_them = "Mean time of a citizen's query: what it waited here, what the carrier says it needed \
+                      itself, and what is left for the network and for connecting.";
+    let wire = mean_by(&of(metric::CARRIER_SECONDS), "carrier");
+    let own = mean_by(&of(metric::CARRIER_OWN_SECONDS), "carrier");
+    let network = wire.minus(&own);
+    dashboard.row(
+        "Is it us or them?",
+        [
+            lines("Us, the network, or them", Unit::Seconds, runbook::CARRIER_WAITING)
+                .about(us_or_them)
+                .show("{{carrier}}: us", mean_by(&of(metric::CARRIER_WAIT_SECONDS), "carrier"))
+                .show("{{carrier}}: network", network)
+                .show("{{carrier}}: them", own)
+                .wide(),
+            lines("On the wire", Unit::Seconds, runbook::CARRIER_WAITING)
+                .about("Time of a query on the wire, connecting included: 95 of 100 are faster.")
+                .show("{{carrier}}", quantile_by(0.95, &of(metric::CARRIER_SECONDS), "carrier")),
+            lines("At the carrier", Unit::Seconds, runbook::CARRIER_WAITING)
+                .about("Time of a query inside the carrier, as it says itself: 95 of 100 are faster.")
+                .show("{{carrier}}", quantile_by(0.95, &of(metric::CARRIER_OWN_SECONDS), "carrier")),
+        ],
+    )
+}
+
+fn answers(dashboard: Dashboard) -> Dashboard {
+    let all = || rate(of(metric::CARRIER_QUERIES)).sum_by("carrier");
+    let answered = rate(of(metric::CARRIER_QUERIES).only("outcome", ANSWERS)).sum_by("carrier");
+    dashboard.row(
+        "What they answer",
+        [
+            stack("Queries", Unit::PerSecond, runbook::CARRIER_FAILING)
+                .about("Citizens' queries, by carrier.")
+                .show("{{carrier}}", all()),
+            stack("Outcomes", Unit::PerSecond, runbook::CARRIER_FAILING)
+                .about("Citizens' queries, by outcome.")
+                .show("{{outcome}}", rate(of(metric::CARRIER_QUERIES)).sum_by("outcome")),
+            lines("Answered", Unit::Ratio, runbook::CARRIER_FAILING)
+                .about("Queries with an answer that a citizen can go on with, among all.")
+                .show("{{carrier}}", answered.share_of(all())),
+            lines("Sent a second time", Unit::PerSecond, runbook::CARRIER_FAILING)
+                .about("Queries whose first attempt did not arrive.")
+                .show("{{carrier}}", rate(of(metric::CARRIER_RETRIES)).sum_by("carrier")),
+        ],
+    )
+}
+
+fn asking(dashboard: Dashboard) -> Dashboard {
+    let in_use = gauge(of(metric::CARRIER_PERMITS_IN_USE)).sum_by("carrier");
+    dashboard.row(
+        "Whether they are asked",
+        [
+            stat("Breaker", Unit::Count, runbook::CARRIER_FAILING)
+                .about("0 closed, 1 half open, 2 open: a carrier whose breaker is open is not asked.")
+                .limits(1.0, 2.0)
+                .show("{{carrier}}", gauge(of(metric::CARRIER_BREAKER)).max_by("carrier")),
+            stat("Probe", Unit::Flag, runbook::CARRIER_FAILING)
+                .about("Whether the last probe of the carrier's reserved number was answered.")
+                .well_from(1.0)
+                .show("{{carrier}}", gauge(of(metric::CARRIER_PROBE_UP)).min_by("carrier")),
+            stat("Parked", Unit::Flag, runbook::CARRIER_PARKED)
+                .about("Whether the carrier's actor is parked after repeated failures.")
+                .ill_from(1.0)
+                .show("{{carrier}}", gauge(of(metric::CARRIER_PARKED)).max_by("carrier")),
+            lines("Permits in use", Unit::Ratio, runbook::CARRIER_WAITING)
+                .about(
+                    "Queries under way of those that may be; beyond it citizens are told to try \
+                     again.",
+                )
+                .show(
+                    "{{carrier}}",
+                    in_use.share_of(gauge(of(metric::CARRIER_PERMITS_MAX)).sum_by("carrier")),
+                ),
+            lines("Time of a probe", Unit::Seconds, runbook::CARRIER_WAITING)
+                .about("The last probe: on the wire, and inside the carrier.")
+                .show("{{carrier}}: wire", gauge(of(metric::CARRIER_PROBE_SECONDS)).max_by("carrier"))
+                .show("{{carrier}}: own", gauge(of(metric::CARRIER_PROBE_OWN_SECONDS)).max_by("carrier")),
+        ],
+    )
+}

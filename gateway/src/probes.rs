@@ -1,0 +1,174 @@
+//! What only the machine and the network can say of a configuration: whether ports are free, whether carriers and the message
+//! service answer, and how much room and how fast a sync the data directory has. Nothing is left behind.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use actors::carrier;
+use actors::clock;
+use actors::trajectory::Unavailable;
+use anyhow::Context;
+
+use crate::config::Sms;
+use crate::finding::Finding;
+use crate::process::Settings;
+use crate::quic::endpoint;
+use crate::{admin, http};
+
+/// Below this there is no room for an hour of a busy city and its registry's next day …
+const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
+/// … and below this somebody should think of it.
+const FREE_BYTES_LOW: u64 = 10 * 1024 * 1024 * 1024;
+/// Syncs that are timed.
+const SYNCS: usize = 32;
+/// Two devices' batches wait for each other that long at most, or their people do.
+const SYNC_MAX: Duration = Duration::from_millis(50);
+/// What is written before each of them: a small batch.
+const SYNC_BYTES: usize = 4096;
+
+/// Everything that can be asked.
+pub(crate) fn all(settings: &Settings) -> Vec<Finding> {
+    let mut findings = ports(settings);
+    findings.extend(carriers(settings));
+    findings.extend(messages(settings));
+    findings.push(disk_space(&settings.data));
+    findings.push(sync(&settings.data));
+    findings
+}
+
+fn ports(settings: &Settings) -> Vec<Finding> {
+    // The gateway that has this configuration may be the one that listens there.
+    let runs = UnixStream::connect(admin::socket(&settings.data)).is_ok();
+    let finding = |what: String, bound: anyhow::Result<()>| match bound {
+        Ok(()) => Finding::ok("port-in-use", format!("{what} is free")),
+        Err(_) if runs => Finding::ok("port-in-use", format!("{what} is the running gateway's")),
+        Err(error) => Finding::fail("port-in-use", format!("{error:#}"), "free it, or listen elsewhere"),
+    };
+    let mut findings = vec![finding(
+        format!("UDP {}, for devices,", settings.quic),
+        endpoint::bind(settings.quic).map(|_| ()),
+    )];
+    let mut tcp = vec![("metrics", settings.http), ("enrolment", settings.enrol)];
+    tcp.extend(settings.pages.as_ref().map(|pages| ("pages", pages.listen)));
+    for (whose, address) in tcp {
+        findings.push(finding(format!("TCP {address}, for {whose},"), http::bind(address).map(|_| ())));
+    }
+    findings
+}
+
+fn carriers(settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for entry in &settings.carriers {
+        let probed = entry.open().and_then(|config| {
+            let runtime = runtime()?;
+            Ok(runtime.block_on(carrier::probe(&config))?)
+        });
+        let (id, name) = ("carrier-failing", &entry.id);
+        findings.push(match probed {
+            Ok(probed) => match probed.failed {
+                None => Finding::ok(id, format!("{name} answers in {} ms", probed.took.as_millis())),
+                Some(why) => Finding::fail(id, format!("{name} at {} {}", entry.url, said(why)), meant(why)),
+            },
+            Err(error) => Finding::fail(id, format!("{name}: {error:#}"), "put its entry right"),
+        });
+    }
+    findings
+}
+
+const fn said(why: Unavailable) -> &'static str {
+    match why {
+        Unavailable::TimedOut => "does not answer in time",
+        Unavailable::Unreachable => "cannot be reached, or its certificate is not from its `authority`",
+        Unavailable::Refused => "refuses the query",
+        Unavailable::Garbage => "answers what cannot be right",
+        Unavailable::Busy => "says that it is busy",
+    }
+}
+
+const fn meant(why: Unavailable) -> &'static str {
+    match why {
+        Unavailable::TimedOut | Unavailable::Busy => "try again, then ask the carrier",
+        Unavailable::Unreachable => "look at `url`, `authority` and the way there",
+        Unavailable::Refused => "look at `key_id`, `key` and this machine's clock, then ask the carrier",
+        Unavailable::Garbage => "see that `url` is the carrier's interface, then ask the carrier",
+    }
+}
+
+fn messages(settings: &Settings) -> Option<Finding> {
+    let Sms::Service(service) = &settings.sms else { return None };
+    let reached = service.open().and_then(|client| Ok(runtime()?.block_on(client.reach())?));
+    Some(match reached {
+        Ok(()) => Finding::ok("messages-unavailable", "the message service takes connections"),
+        Err(error) => Finding::fail(
+            "messages-unavailable",
+            format!("the message service cannot be reached: {error:#}"),
+            "see that `sms.url` is right and its certificate is from `sms.authority`",
+        ),
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+/// How much room the data has.
+pub(crate) fn disk_space(data: &Path) -> Finding {
+    const ID: &str = "ledger-full";
+    let free = match rustix::fs::statvfs(data) {
+        Ok(room) => room.f_bavail.saturating_mul(room.f_frsize),
+        Err(error) => {
+            let what = format!("the room of {} cannot be asked for: {error}", data.display());
+            return Finding::fail(ID, what, "see that the directory is there");
+        }
+    };
+    let what = format!("{:.1} GiB are free for the data", free as f64 / f64::from(1 << 30));
+    match free {
+        FREE_BYTES_LOW.. => Finding::ok(ID, what),
+        FREE_BYTES_MIN.. => Finding::warn(ID, what, "make room before punches are answered Busy"),
+        _ => Finding::fail(ID, what, "make room: without it punches are answered Busy"),
+    }
+}
+
+fn sync(data: &Path) -> Finding {
+    const ID: &str = "sync-slow";
+    match time_syncs(data) {
+        Ok(mut times) => {
+            times.sort_unstable();
+            let (middle, worst) = (times[times.len() / 2], times[times.len() - 1]);
+            let what = format!(
+                "a sync takes {:.1} ms in the middle, {:.1} ms at worst of {SYNCS}",
+                middle.as_secs_f64() * 1e3,
+                worst.as_secs_f64() * 1e3
+            );
+            match middle <= SYNC_MAX {
+                true => Finding::ok(ID, what),
+                false => Finding::warn(
+                    ID,
+                    what,
+                    "put the data on a faster disk: each acknowledgement waits for a sync",
+                ),
+            }
+        }
+        Err(error) => Finding::fail(ID, format!("{error:#}"), "see that the gateway's user may write there"),
+    }
+}
+
+fn time_syncs(data: &Path) -> anyhow::Result<Vec<Duration>> {
+    let path = data.join(format!("sync-probe.{}", std::process::id()));
+    let doing = || format!("writing {}", path.display());
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&path).with_context(doing)?;
+    // It goes with the process, whatever happens.
+    std::fs::remove_file(&path).with_context(doing)?;
+    let mut times = Vec::with_capacity(SYNCS);
+    for turn in 0..SYNCS {
+        let start = clock::now();
+        file.write_all_at(&[turn as u8; SYNC_BYTES], 0).with_context(doing)?;
+        file.sync_data().with_context(doing)?;
+        times.push(clock::since(start));
+    }
+    Ok(times)
+}

@@ -1,0 +1,85 @@
+//! A real Prometheus that scrapes a gateway, with a directory and a port of its own, and its HTTP API as Grafana uses it.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::http_get;
+use crate::prometheus::dashboards;
+
+/// A running Prometheus; ends with the value.
+pub struct Prometheus {
+    process: Child,
+    address: SocketAddr,
+    _directory: tempfile::TempDir,
+}
+
+/// What a query gave: each series' value. Empty if there is none, or nobody answers yet.
+pub type Values = Vec<f64>;
+
+impl Prometheus {
+    /// Starts one with our own configuration, but scraping that address every second.
+    pub fn start(scraped: SocketAddr) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = std::fs::read_to_string(dashboards().join("prometheus.yml")).expect("the configuration");
+        let rules = dashboards().join("rules/changtong.yml");
+        let config = config
+            .replace("127.0.0.1:9464", &scraped.to_string())
+            .replace("_interval: 5s", "_interval: 1s")
+            .replace("rules/changtong.yml", rules.to_str().expect("a plain path"));
+        assert!(config.contains(&scraped.to_string()) && config.contains("scrape_interval: 1s"), "{config}");
+        let file = directory.path().join("prometheus.yml");
+        std::fs::write(&file, config).expect("written");
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let mut command = Command::new("prometheus");
+        command.arg(format!("--config.file={}", file.display()));
+        command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
+        command.arg(format!("--web.listen-address={address}"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().expect("prometheus: install the Debian package of that name");
+        Self { process, address, _directory: directory }
+    }
+
+    /// What the API answers on that path; `None` if nobody is there yet.
+    ///
+    /// # Panics
+    /// If it says that the question is wrong.
+    fn ask(&self, path: &str) -> Option<Value> {
+        let (status, body) = http_get(self.address, path)?;
+        let answer: Value = serde_json::from_str(&body).ok()?;
+        assert!(status != 400 && status != 422, "{path}: {answer}");
+        (status == 200).then(|| answer["data"].clone())
+    }
+
+    /// Each series' value now.
+    pub fn query(&self, query: &str) -> Values {
+        let Some(data) = self.ask(&format!("/api/v1/query?query={}", encoded(query))) else {
+            return Vec::new();
+        };
+        let series = data["result"].as_array().expect("a vector");
+        let value = |series: &Value| series["value"][1].as_str().and_then(|value| value.parse().ok());
+        series.iter().map(|series| value(series).expect("a number")).collect()
+    }
+
+    /// A label's values among the series of that selector.
+    pub fn label_values(&self, selector: &str, label: &str) -> Vec<String> {
+        let path = format!("/api/v1/label/{label}/values?match[]={}", encoded(selector));
+        let data = self.ask(&path).unwrap_or_default();
+        let values = data.as_array().cloned().unwrap_or_default();
+        values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    }
+}
+
+fn encoded(query: &str) -> String {
+    query.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

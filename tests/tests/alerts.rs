@@ -1,0 +1,225 @@
+//! What wakes people: that each alert is sound, tested, and leads to a runbook whose commands and queries exist; and that one command
+//! starts a Prometheus with all of it beside a gateway.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+
+use tests::prometheus::{dashboards, promtool};
+use tests::repository::{files_ending, read};
+use tests::{City, binary, http_get, wait_for};
+
+const RULES: &str = "dashboards/rules/changtong.yml";
+/// The one alert that always fires, and whose quiet case is that it is sent to no person.
+const HEARTBEAT: &str = "ChangtongWatchdog";
+
+/// An alert's name, and its window if it has several.
+type Case = (String, Option<String>);
+
+fn checked_in(folder: &str, ending: &str) -> Vec<String> {
+    let mut files = files_ending(&[ending]);
+    files.retain(|path| path.starts_with(folder));
+    assert!(!files.is_empty(), "{folder}*{ending}");
+    files
+}
+
+/// What stands between two texts.
+fn between<'a>(line: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    line.split_once(before)?.1.split_once(after).map(|(found, _)| found)
+}
+
+/// Every alert with its severity.
+fn alerts() -> Vec<(Case, String)> {
+    let (mut alerts, mut name) = (Vec::new(), "");
+    let text = read(RULES);
+    for line in text.lines().map(str::trim) {
+        name = line.strip_prefix("- alert: ").unwrap_or(name);
+        if let Some(labels) = between(line, "labels: {severity: ", "}") {
+            let (severity, window) = labels.split_once(", window: ").unzip();
+            let case = (name.to_owned(), window.map(str::to_owned));
+            alerts.push((case, severity.unwrap_or(labels).to_owned()));
+        }
+    }
+    alerts
+}
+
+#[test]
+fn rules_are_sound_and_alerts_fire_when_they_should_and_only_then() {
+    promtool(&["check", "config", "prometheus.yml"], "");
+    promtool(&["check", "rules", "rules/changtong.yml"], "");
+    for path in checked_in("dashboards/rules/", "tests.yml") {
+        promtool(&["test", "rules", path.strip_prefix("dashboards/").expect("it lies there")], "");
+    }
+}
+
+#[test]
+fn every_alert_and_window_has_a_firing_and_a_quiet_case() {
+    let (mut firing, mut quiet) = (BTreeSet::new(), BTreeSet::new());
+    for path in checked_in("dashboards/rules/", "tests.yml") {
+        let text = read(&path);
+        let mut case: Option<Case> = None;
+        for line in text.lines().map(str::trim) {
+            if let Some(expr) = line.strip_prefix("- expr: ") {
+                let name = between(expr, "alertname=\"", "\"").map(str::to_owned);
+                let window = between(expr, "window=\"", "\"").map(str::to_owned);
+                case = name.map(|name| (name, window));
+            } else if let Some(samples) = line.strip_prefix("exp_samples:") {
+                let case = case.take().unwrap_or_else(|| panic!("{path}: {line} without an alert"));
+                if samples.trim() == "[]" {
+                    quiet.insert(case)
+                } else {
+                    firing.insert(case)
+                };
+            }
+        }
+    }
+    let alerts: BTreeSet<Case> = alerts().into_iter().map(|(case, _)| case).collect();
+    assert!(alerts.len() > 30, "{alerts:?}");
+    for (what, cases) in [("firing", firing), ("quiet", quiet)] {
+        let difference: Vec<_> = alerts.symmetric_difference(&cases).collect();
+        assert!(difference.is_empty(), "without a {what} case, or a case of no alert: {difference:?}");
+    }
+}
+
+#[test]
+fn every_alert_is_a_page_or_a_ticket_but_the_one_that_always_fires() {
+    for ((name, _), severity) in alerts() {
+        let expected = if name == HEARTBEAT { &["heartbeat"][..] } else { &["page", "ticket"] };
+        assert!(expected.contains(&severity.as_str()), "{name}: {severity}");
+    }
+}
+
+#[test]
+fn alerts_and_sections_of_runbooks_are_the_same() {
+    let rules = read(RULES);
+    let linked: BTreeSet<String> =
+        rules.lines().filter_map(|line| between(line, "runbook_url: \"", "\"")).map(str::to_owned).collect();
+    let mut written = BTreeSet::new();
+    for path in checked_in("dashboards/runbooks/", ".md") {
+        let text = read(&path);
+        for section in text.split("\n## ").skip(1) {
+            let (id, said) = section.split_once('\n').expect("a section says something");
+            for part in ["```", "\nDo", "\nOver "] {
+                assert!(said.contains(part), "{path}: {id} lacks {part:?}");
+            }
+            assert!(written.insert(format!("{path}#{id}")), "{path}: {id} is there twice");
+        }
+    }
+    let difference: Vec<_> = linked.symmetric_difference(&written).collect();
+    assert!(difference.is_empty(), "only in the rules or only in the runbooks: {difference:?}");
+}
+
+/// Every command of ours that a page shows, in a block of its own or in a sentence.
+fn commands(text: &str) -> Vec<&str> {
+    let blocks = text.lines().filter(|line| line.starts_with("changtong "));
+    let sentences = text.split('`').skip(1).step_by(2).filter(|code| code.starts_with("changtong "));
+    blocks.chain(sentences).collect()
+}
+
+#[test]
+fn every_command_of_the_runbooks_exists_with_its_flags() {
+    let mut seen = 0;
+    for path in checked_in("dashboards/", ".md") {
+        let text = read(&path);
+        // Fences are pairs of three: what is in a sentence stays in every other part.
+        for command in commands(&text.replace("```", "")) {
+            let mut words = command.split_whitespace().skip(1);
+            let is_plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            let flags: Vec<&str> = words.clone().filter(|word| word.starts_with("--")).collect();
+            let subcommands: Vec<&str> =
+                words.by_ref().take_while(|word| is_plain(word) && !word.starts_with('-')).collect();
+            let help = Command::new(binary()).args(&subcommands).arg("--help").output().expect("it runs");
+            let said = String::from_utf8_lossy(&help.stdout);
+            assert!(help.status.success(), "{path}: {command}: {}", String::from_utf8_lossy(&help.stderr));
+            for flag in flags {
+                assert!(
+                    said.contains(&format!("{flag} ")) || said.contains(&format!("{flag}\n")),
+                    "{path}: {command}"
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} commands");
+}
+
+#[test]
+fn every_query_of_the_runbooks_is_understood_by_prometheus() {
+    let mut rules = String::from("groups:\n  - name: runbooks\n    rules:\n");
+    let mut count = 0;
+    for path in checked_in("dashboards/runbooks/", ".md") {
+        let text = read(&path);
+        for block in text.split("```promql\n").skip(1) {
+            for query in block.split("```").next().expect("split has a first part").lines() {
+                let quoted = serde_json::Value::from(query);
+                rules += &format!("      - record: runbooks:query{count}\n        expr: {quoted}\n");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 40, "{count} queries");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("runbooks.yml");
+    std::fs::write(&file, rules).expect("written");
+    promtool(&["check", "rules", file.to_str().expect("a plain path")], "");
+}
+
+#[test]
+fn one_command_starts_prometheus_with_every_rule_beside_a_gateway_and_leaves_nothing() {
+    let city = City::start(50, 1);
+    let gateway = city.fleet().http;
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listen = free.local_addr().expect("an address");
+    drop(free);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(dashboards().join("up"));
+    command.args([gateway.to_string(), listen.to_string()]).env("TMPDIR", directory.path());
+    let mut up = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut said = BufReader::new(up.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert!(said.any(|line| line.contains(&format!("http://{listen}/graph"))), "it says where it is");
+
+    let rules = wait_for("every rule is evaluated without an error", || evaluated(listen));
+    assert!(rules.is_superset(&alerts().into_iter().map(|((name, _), _)| name).collect()), "{rules:?}");
+    wait_for("the gateway is scraped", || {
+        let (_, body) = http_get(listen, "/api/v1/targets")?;
+        (body.contains("\"health\":\"up\"") && body.contains(&gateway.to_string())).then_some(())
+    });
+
+    let pid = rustix::process::Pid::from_raw(up.id() as i32).expect("a process id is not zero");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("our own process");
+    let status = wait_for("its end", || up.try_wait().expect("our own process"));
+    assert!(status.success(), "{status}");
+    assert!(TcpStream::connect(listen).is_err(), "Prometheus is still there");
+    let left: Vec<_> = std::fs::read_dir(directory.path()).expect("a directory").collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// The names of all rules, once each has been evaluated.
+fn evaluated(prometheus: SocketAddr) -> Option<BTreeSet<String>> {
+    let (_, body) = http_get(prometheus, "/api/v1/rules")?;
+    let answer: serde_json::Value = serde_json::from_str(&body).ok()?;
+    let groups = answer["data"]["groups"].as_array()?;
+    let rules: Vec<_> = groups.iter().filter_map(|group| group["rules"].as_array()).flatten().collect();
+    let bad: Vec<_> = rules.iter().filter(|rule| rule["health"] == "err").collect();
+    assert!(bad.is_empty(), "{bad:?}");
+    let all = !rules.is_empty() && rules.iter().all(|rule| rule["health"] == "ok");
+    all.then(|| rules.iter().filter_map(|rule| rule["name"].as_str()).map(str::to_owned).collect())
+}
+
+#[test]
+fn without_a_gateway_it_says_what_to_do() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let nobody = free.local_addr().expect("an address");
+    drop(free);
+    for (words, code, expected) in [
+        (vec![nobody.to_string()], 1, "no gateway answers"),
+        (vec!["gateway".to_owned()], 2, "is not HOST:PORT"),
+        (vec!["a:1".to_owned(), "b:2".to_owned(), "c:3".to_owned()], 2, "there is only"),
+    ] {
+        let ended = Command::new(dashboards().join("up")).args(&words).output().expect("it starts");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{words:?}: {said}");
+        assert!(said.contains(expected), "{words:?}: {said}");
+    }
+}

@@ -1,0 +1,232 @@
+//! The commands of whoever is on call: what a configuration would be refused for, also by the network, and what is found out about a
+//! gateway that runs, that does not, and that something is wrong with.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use actors::simulator::SimulatedCarrier;
+use serde_json::Value;
+use tests::{City, binary, wait_for};
+
+/// Runs a command without a city: exit code and what it printed.
+fn run(words: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(binary()).args(words).output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+fn json(words: &[&str]) -> (Option<i32>, Value) {
+    let output = Command::new(binary()).args(words).arg("--json").output().expect("the program runs");
+    let value = serde_json::from_slice(&output.stdout);
+    (output.status.code(), value.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
+}
+
+/// Checks by id: their states, the worst of each.
+fn state_of<'a>(findings: &'a Value, id: &str) -> &'a str {
+    let of = |finding: &&'a Value| finding["id"] == id;
+    let states =
+        findings.as_array().expect("a list").iter().filter(of).filter_map(|one| one["state"].as_str());
+    states.max_by_key(|state| ["ok", "warn", "fail"].iter().position(|name| name == state)).expect(id)
+}
+
+/// A production configuration beside a development city, whose carriers it asks and whose files it takes where it can.
+fn configuration(city: &City, directory: &Path) -> PathBuf {
+    let data = city.data();
+    let fleet: Value =
+        serde_json::from_slice(&std::fs::read(data.join("fleet.json")).expect("the fleet file"))
+            .expect("JSON");
+    let simulated = fleet["carriers"]["simulated"].as_array().expect("carriers");
+    let example = tests::repository::read("gateway/changtong.example.toml");
+    // The carriers' part is written anew; messages go to where a carrier listens, which is enough to be reached.
+    let (before, _) = example.split_once("[[carrier]]").expect("carriers in the example");
+    std::fs::create_dir(directory.join("data")).expect("made");
+    let mut text = before
+        .replace("/var/lib/changtong", &directory.join("data").display().to_string())
+        .replace("/etc/changtong", &data.display().to_string());
+    for address in ["0.0.0.0:7443", "127.0.0.1:9464", "0.0.0.0:7444"] {
+        assert!(text.contains(address), "{address}");
+        text = text.replace(address, "127.0.0.1:0");
+    }
+    let ca = data.join("authority/ca.pem");
+    for (carrier, known) in simulated.iter().zip(SimulatedCarrier::ALL) {
+        let reserved = known.reserved();
+        let (id, url) = (carrier["id"].as_str().expect("an id"), carrier["url"].as_str().expect("a url"));
+        let key = data.join(format!("carriers/{id}.key"));
+        text += &format!(
+            "[[carrier]]\nid = \"{id}\"\nname = \"{id}\"\nname_zh = \"{id}\"\nurl = \"{url}\"\n\
+             authority = {ca:?}\nkey_id = \"development\"\nkey = {key:?}\nreserved = \"{reserved}\"\n\
+             travel_page = \"{url}/travel\"\n"
+        );
+    }
+    let (url, key) = (simulated[0]["url"].as_str().expect("a url"), data.join("carriers/china-mobile.key"));
+    text += &format!("[sms]\nurl = \"{url}/send\"\nauthority = {ca:?}\nkey_id = \"k\"\nkey = {key:?}\n");
+    let path = directory.join("changtong.toml");
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+#[test]
+fn a_configuration_is_probed_over_the_network_and_what_fails_is_named() {
+    let city = City::start(100, 1);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = configuration(&city, directory.path());
+    let file = path.to_str().expect("a plain path");
+    let (code, report) = json(&["check-config", file, "--online"]);
+    assert_eq!(code, Some(0), "{report}");
+    let probes = &report["probes"];
+    for id in ["port-in-use", "carrier-failing", "messages-unavailable"] {
+        assert_eq!(state_of(probes, id), "ok", "{report}");
+    }
+    // How much room and how fast the disk is depends on the machine, but both are said.
+    for id in ["ledger-full", "sync-slow"] {
+        state_of(probes, id);
+    }
+    let left = std::fs::read_dir(directory.path().join("data")).expect("the data").count();
+    assert_eq!(left, 0, "nothing is left behind");
+
+    let (status, out, err) = city.command(&["carrier", "fault", "china-unicom", "down"]);
+    assert!(status.success(), "{out}{err}");
+    let (code, said) = run(&["check-config", file, "--online"]);
+    assert!(code == Some(2) && said.contains("china-unicom at"), "{said}");
+    let (status, out, err) = city.command(&["carrier", "fault", "china-unicom", "wrong-name"]);
+    assert!(status.success(), "{out}{err}");
+    let (code, said) = run(&["check-config", file, "--online"]);
+    assert!(code == Some(2) && said.contains("certificate is not from its `authority`"), "{said}");
+    let (status, out, err) = city.command(&["carrier", "fault", "china-unicom", "none"]);
+    assert!(status.success(), "{out}{err}");
+
+    let (code, findings) = json(&["doctor", "--config", file]);
+    assert_eq!((code, state_of(&findings, "gone")), (Some(1), "warn"), "{findings}");
+    for id in ["config-refused", "keys-wrong", "certificate-expiry", "ledger-damaged", "registry-damaged"] {
+        assert_eq!(state_of(&findings, id), "ok", "{findings}");
+    }
+
+    let text = std::fs::read_to_string(&path).expect("the file");
+    let taken = city.fleet().http.to_string();
+    std::fs::write(&path, text.replacen("127.0.0.1:0", &taken, 2)).expect("written");
+    let (code, said) = run(&["check-config", file, "--online"]);
+    assert!(code == Some(2) && said.contains(&format!("binding TCP {taken}")), "{said}");
+}
+
+/// A gateway of its own, which ends with the value.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn serve_starts_with_what_check_config_accepts() {
+    let city = City::start(100, 1);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = configuration(&city, directory.path());
+    let file = path.to_str().expect("a plain path");
+    let (code, said) = run(&["check-config", file]);
+    assert!(code == Some(0) && said.contains("a gateway would start with it"), "{said}");
+    let mut command = Command::new(binary());
+    command.args(["--log", "warn", "serve", "--config", file]).stdin(Stdio::null());
+    let mut served = Served(command.spawn().expect("the gateway starts"));
+    let findings = wait_for("the gateway's readiness", || {
+        let (_, findings) = json(&["doctor", "--config", file]);
+        let ready = state_of(&findings, "gone") == "ok" && state_of(&findings, "not-ready") == "ok";
+        ready.then_some(findings)
+    });
+    for id in ["config-refused", "policy-differs", "registry-damaged", "checkpoint-old"] {
+        assert_eq!(state_of(&findings, id), "ok", "{findings}");
+    }
+    let pid = rustix::process::Pid::from_child(&served.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("our own process");
+    let status = wait_for("its end", || served.0.try_wait().expect("our own process"));
+    assert!(status.success(), "{status}");
+    let (code, findings) = json(&["doctor", "--config", file]);
+    assert_eq!((code, state_of(&findings, "ledger-damaged")), (Some(1), "ok"), "{findings}");
+}
+
+#[test]
+fn serve_and_check_config_refuse_the_same_with_file_and_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("changtong.toml");
+    let file = path.to_str().expect("a plain path");
+    let example = tests::repository::read("gateway/changtong.example.toml");
+    std::fs::write(&path, example.replace("[ledger]", "[leger]")).expect("written");
+    let (checked, said) = run(&["check-config", file]);
+    let (served, refused) = run(&["serve", "--config", file]);
+    assert_eq!((checked, served), (Some(2), Some(2)), "{said}{refused}");
+    let line = example.lines().position(|line| line == "[ledger]").expect("the section") + 1;
+    let expected = format!("{file}:{line}: unknown key `leger`; did you mean `ledger`?");
+    assert!(said.contains(&expected) && refused.contains(&expected), "{said}\n{refused}");
+    let (code, report) = json(&["check-config", file]);
+    assert_eq!((code, report["faults"][0]["line"].as_u64()), (Some(2), Some(line as u64)), "{report}");
+
+    // With the file right, what it names is not there on this machine.
+    std::fs::write(&path, &example).expect("written");
+    let (_, said) = run(&["check-config", file]);
+    let (_, refused) = run(&["serve", "--config", file]);
+    let faults: Vec<&str> = said.lines().filter(|line| line.starts_with(file)).collect();
+    assert!(faults.len() > 5, "{said}");
+    for fault in faults {
+        assert!(refused.contains(fault), "{fault}: {refused}");
+    }
+}
+
+#[test]
+fn the_doctor_tells_a_well_city_from_a_stopped_and_from_a_damaged_one() {
+    let mut city = City::start(300, 1);
+    let data = city.data().display().to_string();
+    let doctor = || json(&["doctor", "--data", &data]);
+    let well = [
+        "gone",
+        "not-ready",
+        "ledger-poisoned",
+        "punches-lost",
+        "region-parked",
+        "registrar-parked",
+        "carrier-parked",
+        "carrier-failing",
+        "codes-loading",
+        "clock-wrong",
+        "keys-wrong",
+        "certificate-expiry",
+        "authority-missing",
+        "ledger-damaged",
+        "registry-damaged",
+        "checkpoint-old",
+        "appeals-overdue",
+        "device-certificate-expires",
+        "policy-differs",
+    ];
+    let (_, findings) = doctor();
+    for id in well {
+        assert_eq!(state_of(&findings, id), "ok", "{id}: {findings}");
+    }
+    // They are counted twice a second.
+    wait_for("the codes of the city", || {
+        let (_, said) = run(&["doctor", "--data", &data]);
+        said.contains("300 codes are in memory").then_some(())
+    });
+
+    assert!(city.terminate().success());
+    let (code, findings) = doctor();
+    assert_eq!((code, state_of(&findings, "gone")), (Some(1), "warn"), "{findings}");
+    assert_eq!(state_of(&findings, "ledger-damaged"), "ok", "{findings}");
+
+    let policy = city.data().join("policy.toml");
+    let text = std::fs::read_to_string(&policy).expect("the policy");
+    std::fs::write(&policy, text.replace("2020-02-24", "2020-03-01")).expect("written");
+    let (code, findings) = doctor();
+    assert_eq!((code, state_of(&findings, "policy-differs")), (Some(1), "warn"), "{findings}");
+
+    let segment = city.data().join("ledger/000000000001.segment");
+    let mut bytes = std::fs::read(&segment).expect("the segment");
+    bytes[20] ^= 1;
+    std::fs::write(&segment, bytes).expect("written");
+    let (code, findings) = doctor();
+    assert_eq!((code, state_of(&findings, "ledger-damaged")), (Some(2), "fail"), "{findings}");
+
+    std::fs::remove_file(city.data().join("keys/pepper.key")).expect("removed");
+    let (code, said) = run(&["doctor", "--data", &data]);
+    assert!(code == Some(2) && said.contains("FAIL  keys-wrong"), "{said}");
+}
