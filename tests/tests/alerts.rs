@@ -11,6 +11,8 @@ use tests::repository::{files_ending, read};
 use tests::{City, binary, http_get, wait_for};
 
 const RULES: &str = "dashboards/rules/changtong.yml";
+/// What the doctor alone looks at.
+const CHECKS: &str = "dashboards/runbooks/checks.md";
 /// The one alert that always fires, and whose quiet case is that it is sent to no person.
 const HEARTBEAT: &str = "ChangtongWatchdog";
 
@@ -95,6 +97,14 @@ fn alerts_and_sections_of_runbooks_are_the_same() {
     let rules = read(RULES);
     let linked: BTreeSet<String> =
         rules.lines().filter_map(|line| between(line, "runbook_url: \"", "\"")).map(str::to_owned).collect();
+    let mut written = sections();
+    written.retain(|section| !section.starts_with(CHECKS));
+    let difference: Vec<_> = linked.symmetric_difference(&written).collect();
+    assert!(difference.is_empty(), "only in the rules or only in the runbooks: {difference:?}");
+}
+
+/// Every section of a runbook, as a link to it.
+fn sections() -> BTreeSet<String> {
     let mut written = BTreeSet::new();
     for path in checked_in("dashboards/runbooks/", ".md") {
         let text = read(&path);
@@ -106,8 +116,43 @@ fn alerts_and_sections_of_runbooks_are_the_same() {
             assert!(written.insert(format!("{path}#{id}")), "{path}: {id} is there twice");
         }
     }
-    let difference: Vec<_> = linked.symmetric_difference(&written).collect();
-    assert!(difference.is_empty(), "only in the rules or only in the runbooks: {difference:?}");
+    written
+}
+
+/// The name of a check that `source` makes, if it makes one there.
+fn checks_of(source: &str) -> BTreeSet<String> {
+    let made = ["const ID: &str = \"", "id: \"", "(id, name) = (\"", "::ok(\"", "::ok(\n"];
+    let mut ids = BTreeSet::new();
+    for before in made {
+        for rest in source.split(before).skip(1) {
+            let word = rest.trim_start().trim_start_matches('"').split('"').next().unwrap_or_default();
+            ids.insert(word.to_owned());
+        }
+    }
+    ids.retain(|id| id.contains('-') || id == "gone");
+    ids
+}
+
+#[test]
+fn every_check_of_the_doctor_has_a_section_of_that_name_and_the_other_way_round() {
+    let mut checks = BTreeSet::new();
+    for path in files_ending(&[".rs"]) {
+        if path.starts_with("gateway/src/doctor") || path == "gateway/src/probes.rs" {
+            let text = read(&path);
+            checks.append(&mut checks_of(text.split("#[cfg(test)]").next().unwrap_or_default()));
+        }
+    }
+    assert!(checks.len() > 20, "{checks:?}");
+    let sections: BTreeSet<(String, bool)> = sections()
+        .into_iter()
+        .filter_map(|link| link.split_once('#').map(|(path, id)| (id.to_owned(), path == CHECKS)))
+        .collect();
+    let known: BTreeSet<&str> = sections.iter().map(|(id, _)| id.as_str()).collect();
+    let lacking: Vec<_> = checks.iter().filter(|id| !known.contains(id.as_str())).collect();
+    assert!(lacking.is_empty(), "checks without a runbook: {lacking:?}");
+    let own = sections.iter().filter(|(_, own)| *own).map(|(id, _)| id);
+    let unused: Vec<_> = own.filter(|id| !checks.contains(*id)).collect();
+    assert!(unused.is_empty(), "sections of no check: {unused:?}");
 }
 
 /// Every command of ours that a page shows, in a block of its own or in a sentence.

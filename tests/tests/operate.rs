@@ -230,3 +230,17 @@ fn the_doctor_tells_a_well_city_from_a_stopped_and_from_a_damaged_one() {
     let (code, said) = run(&["doctor", "--data", &data]);
     assert!(code == Some(2) && said.contains("FAIL  keys-wrong"), "{said}");
 }
+
+#[test]
+fn a_gateway_takes_its_own_addresses_before_the_simulated_carriers_take_theirs() {
+    let mut city = City::start(50, 1);
+    let data = city.data().display().to_string();
+    let http = city.fleet().http.to_string();
+    assert!(city.terminate().success());
+    // At a restart the system could give the carriers a port that was the gateway's; here they ask for one.
+    let zero = "127.0.0.1:0";
+    let words =
+        ["dev", "--data", &data, "--http", &http, "--control", &http, "--quic", zero, "--enrol", zero];
+    let (code, said) = run(&[&words[..], &["--pages", zero]].concat());
+    assert!(code == Some(2) && said.contains("simulated carriers"), "{said}");
+}
