@@ -25,6 +25,8 @@
     count: (value) => [digits(value, 0), ''],
   };
   const written = (unit, value) => value == null ? '–' : UNITS[unit](value).join(unit === 'seconds' || unit === 'cores' || unit === 'bytes' ? ' ' : '');
+  // A legend stands below the large number, which has the unit.
+  const bare = (unit, value) => unit === 'rate' && value != null ? short(value) : written(unit, value);
   const ago = (ms) => ms < 90000 ? `${Math.max(0, Math.round(ms / 1000))} s ago` : `${Math.round(ms / 60000)} min ago`;
 
   // What came, in columns of the same length. A pause becomes a hole, so that no line is drawn over it.
@@ -121,7 +123,6 @@
         hooks: { setCursor: [(plot) => moved(plot.cursor.idx)] },
       };
       if (lines.length === 1) { options.series[1].fill = `${lines[0].stroke}26`; }
-      // What is told first is drawn last.
       place.textContent = '';
       chart.plot = new uPlot(options, series(chart), place);
       chart.watch = new ResizeObserver(() => chart.plot.setSize({ width: Math.max(80, place.clientWidth), height: Math.max(60, place.clientHeight) }));
@@ -153,7 +154,7 @@
     if (past) { say($('#at-cursor'), `looking at ${clock(store.times[index] * 1000)}`); }
     for (const { figure, place, unit, large, lines } of charts) {
       const values = lines.map(({ column }) => at(column, index)), known = values.filter((value) => value !== null);
-      lines.forEach(({ item }, line) => say($('b', item), written(unit, values[line])));
+      lines.forEach(({ item }, line) => say($('b', item), bare(unit, values[line])));
       const value = !known.length ? null
         : large === 'sum' ? known.reduce((sum, one) => sum + one, 0)
         : large === 'most' ? Math.max(...known) : at(large, index);

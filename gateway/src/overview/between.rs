@@ -30,7 +30,8 @@ impl<'a> Between<'a> {
 
     /// A gauge's series added up; 0 if there is none.
     pub(super) fn sum(&self, name: &str) -> f64 {
-        self.series(name).iter().map(|series| series.value).sum()
+        // Nothing adds up to -0, which people would see.
+        self.series(name).iter().map(|series| series.value).sum::<f64>() + 0.0
     }
 
     /// The value of the series with that label; 0 if there is none.
@@ -55,7 +56,8 @@ impl<'a> Between<'a> {
 
     /// How much all series of a counter that are meant grew.
     pub(super) fn grown(&self, name: &str, meant: impl Fn(&Series<'_>) -> bool) -> f64 {
-        self.series(name).iter().filter(|series| meant(series)).map(|series| self.growth(series)).sum()
+        self.series(name).iter().filter(|series| meant(series)).map(|series| self.growth(series)).sum::<f64>()
+            + 0.0
     }
 
     /// The same, a second.

@@ -47,7 +47,7 @@ fn top(version: &str) -> Markup {
             span.soft { "version " (version) }
             span.grow {}
             span.soft #at-cursor hidden {}
-            p #fresh { span.dot aria-hidden="true" {} span { "as of " } time #as-of { "--:--:--" } span.soft #age {} }
+            p #fresh { span.dot aria-hidden="true" {} span { "as of " } time #as-of { "--:--:--" } span.soft { "UTC+8" } span.soft #age {} }
         }
     }
 }
@@ -63,7 +63,7 @@ fn chart(panel: &Panel) -> Markup {
             div.plot role="img" aria-label={ (panel.title) ": no numbers yet. " (panel.about) } {}
             ul.legend {
                 @for line in panel.lines {
-                    li.line class=(line.look) data-column=(line.column) data-colour=[line.colour.map(Colour::name)] {
+                    li class={ "line " (line.look) } data-column=(line.column) data-colour=[line.colour.map(Colour::name)] {
                         @match line.colour {
                             Some(colour) => (portal::mark(colour)),
                             None => span.key aria-hidden="true" {},
@@ -122,7 +122,7 @@ fn facts() -> Markup {
             h2 #facts-title { "How it stands" }
             ul.codes aria-label="Codes in memory, by colour" {
                 @for (colour, zh) in [(Colour::Green, "绿"), (Colour::Yellow, "黄"), (Colour::Red, "红"), (Colour::Unknown, "未知")] {
-                    li.line class=(colour.name()) data-colour=(colour.name()) data-code=(colour.name()) {
+                    li class={ "line " (colour.name()) } data-colour=(colour.name()) data-code=(colour.name()) {
                         (portal::mark(colour)) b { "–" } span.soft { (colour.name()) " " span lang="zh-CN" { (zh) } }
                     }
                 }

@@ -149,6 +149,11 @@ impl Standing {
 
 fn districts(minute: &Between<'_>, names: &Names) -> Vec<District> {
     let mut regions: Vec<&str> = sample::regions(minute).into_iter().collect();
+    // What stands for a region that the process did not start with is told once there is one.
+    let counted = |series: &Series<'_>| series.label("region") == Some(metric::OTHER) && series.value > 0.0;
+    let others =
+        [metric::PUNCHES, metric::VERIFIES].iter().any(|name| minute.series(name).iter().any(counted));
+    regions.retain(|region| others || *region != metric::OTHER);
     // By number; what stands for the others comes last.
     regions.sort_by_key(|region| region.parse::<u32>().unwrap_or(u32::MAX));
     let district = |region: &str| {
