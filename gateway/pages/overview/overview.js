@@ -106,17 +106,22 @@
       const lines = all('.line', figure).map((item) => ({ item, column: item.dataset.column, stroke: style(item, '--stroke') }));
       const chart = { figure, place, unit, large, stacked, lines };
       const axis = { stroke: soft, font, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
-      const top = { share: 1, cores: 0, rate: 1, seconds: 0.001 }[unit];
+      // Times lie decades apart, and a scale of decades stands still.
+      const decade = (value, way) => 10 ** way(Math.log10(value));
+      const decades = (_, low, high) => low > 0 ? [decade(low, Math.floor), Math.max(decade(low, Math.floor) * 100, decade(high, Math.ceil))] : [1e-4, 1e-1];
+      const round = (_, splits) => splits.map((value) => (value === null || Math.abs(Math.log10(value) % 1) > 1e-6 ? null : value));
+      const only = unit === 'seconds' ? { filter: round } : {};
+      const fixed = { share: () => 1, cores: () => store.now?.cores ?? 1, rate: (high) => Math.max(1, (high ?? 0) * 1.12) }[unit];
       const options = {
         width: Math.max(80, place.clientWidth), height: Math.max(60, place.clientHeight), legend: { show: false }, padding: [em * 0.5, em * 0.4, 0, 0],
         cursor: { sync: { key: 'overview', setSeries: false }, drag: { x: false, y: false }, y: false, points: { size: 6 } },
         scales: {
           x: { time: false, range: (_, low, high) => [Math.min(Math.max(low, high - SPAN_S), high - SPAN_MIN_S), high] },
-          y: { range: (_, low, high) => [0, Math.max(top || store.now?.cores || 1, unit === 'share' || unit === 'cores' ? 0 : (high || 0) * 1.12)] },
+          y: fixed ? { range: (_, low, high) => [0, fixed(high)] } : { distr: 3, range: decades },
         },
         axes: [
           { ...axis, size: em * 1.5, space: em * 6, incrs: [15, 30, 60, 120, 300], values: (_, splits) => splits.map((time) => clock(time * 1000).slice(0, splits[1] - splits[0] < 60 ? 8 : 5)) },
-          { ...axis, size: em * 3.6, space: em * 2.2, gap: 4, values: (_, splits) => splits.map((value) => value === 0 ? '0' : written(unit, value).replace('/s', '').replace(' cores', '')) },
+          { ...axis, ...only, grid: { ...axis.grid, ...only }, size: em * 3.9, space: em * 2.2, gap: 4, values: (_, splits) => splits.map((value) => value === null ? '' : value === 0 ? '0' : written(unit, value).replace('/s', '').replace(' cores', '')) },
         ],
         series: [{}, ...lines.map(({ stroke }) => ({ stroke, width: stacked ? 1 : 1.6, fill: stacked ? `${stroke}99` : undefined, points: { show: false } }))],
         bands: stacked ? lines.slice(1).map((_, index) => ({ series: [index + 2, index + 1] })) : [],

@@ -106,7 +106,7 @@ pub(super) const PANELS: [Panel; 8] = [
     Panel {
         id: "punch-time",
         title: "Time of a punch, p99",
-        about: "From reading a frame of punches until its durable answer was written.",
+        about: "From reading a frame of punches until its durable answer was written, on a scale of decades.",
         unit: Unit::Seconds,
         large: Large::Line("punch.p99"),
         lines: &[line("punch.p99", "p99", "punch"), line("punch.p50", "p50", "punch-half")],
@@ -114,7 +114,7 @@ pub(super) const PANELS: [Panel; 8] = [
     Panel {
         id: "verify-time",
         title: "Time of a verify, p99",
-        about: "From reading a frame of scans until its answer was written.",
+        about: "From reading a frame of scans until its answer was written, on a scale of decades.",
         unit: Unit::Seconds,
         large: Large::Line("verify.p99"),
         lines: &[line("verify.p99", "p99", "verify"), line("verify.p50", "p50", "verify-half")],
@@ -156,7 +156,7 @@ pub(super) const PANELS: [Panel; 8] = [
     Panel {
         id: "sync",
         title: "Sync of the log, p99",
-        about: "Time of one data sync of the punch log: each punch waits for one.",
+        about: "Time of one data sync of the punch log: each punch waits for one. A scale of decades.",
         unit: Unit::Seconds,
         large: Large::Line("sync.p99"),
         lines: &[line("sync.p99", "p99", "log"), line("sync.p50", "p50", "log-half")],
