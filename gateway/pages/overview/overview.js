@@ -120,7 +120,7 @@
           y: fixed ? { range: (_, low, high) => [0, fixed(high)] } : { distr: 3, range: decades },
         },
         axes: [
-          { ...axis, size: em * 1.5, space: em * 6, incrs: [15, 30, 60, 120, 300], values: (_, splits) => splits.map((time) => clock(time * 1000).slice(0, splits[1] - splits[0] < 60 ? 8 : 5)) },
+          { ...axis, size: em * 1.5, space: em * 4.5, incrs: [15, 30, 60, 120, 180, 300], values: (_, splits) => splits.map((time) => clock(time * 1000).slice(0, splits[1] - splits[0] < 60 ? 8 : 5)) },
           { ...axis, ...only, grid: { ...axis.grid, ...only }, size: em * 3.9, space: em * 2.2, gap: 4, values: (_, splits) => splits.map((value) => value === null ? '' : value === 0 ? '0' : written(unit, value).replace('/s', '').replace(' cores', '')) },
         ],
         series: [{}, ...lines.map(({ stroke }) => ({ stroke, width: stacked ? 1 : 1.6, fill: stacked ? `${stroke}99` : undefined, points: { show: false } }))],
