@@ -133,6 +133,8 @@ pub(crate) async fn start(
             Err(error) => tracing::error!(%error, "the HTTP server cannot listen"),
         }
         watching.abort();
+        // Only that it was aborted.
+        let _ = watching.await;
     })?;
     let server = receiver.await.context("starting the HTTP server")?;
     Ok(Http { front, server })

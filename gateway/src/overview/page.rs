@@ -7,6 +7,9 @@ use protocol::Colour;
 use super::panels::{PANELS, Panel};
 use crate::portal;
 
+const US_OR_THEM: &str = "Mean time of a citizen's query within the last minute: what it waited here, the network, \
+                          and what the carrier says it needed itself.";
+
 /// All of it.
 pub(super) fn page(version: &str) -> Markup {
     html! {
@@ -98,12 +101,14 @@ fn districts() -> Markup {
 fn carriers() -> Markup {
     html! {
         section.panel #carriers aria-labelledby="carriers-title" {
-            h2 #carriers-title title="Mean time of a citizen's query within the last minute: what it waited here, the network, and what the carrier says it needed itself." {
+            h2 #carriers-title title=(US_OR_THEM) {
                 "Carriers " span.soft { "is it us or them?" }
             }
             ul.carriers {}
             p.empty.soft { "This gateway asks no carrier." }
-            p.legend.whose { span.line.us { span.key {} "us" } span.line.network { span.key {} "network" } span.line.them { span.key {} "them" } }
+            p.legend.whose {
+                @for whose in ["us", "network", "them"] { span class={ "line " (whose) } { span.key {} (whose) } }
+            }
             template { li.carrier {
                 span.name { b {} } span.tag.state {} span.asked {}
                 div.bar aria-hidden="true" { span.us {} span.network {} span.them {} }
