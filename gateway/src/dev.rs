@@ -383,6 +383,7 @@ fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
     if let Some(pages) = addresses.pages {
         println!("  pages     HTTP   http://localhost:{}/", pages.port());
     }
+    println!("  overview  HTTP   http://{}/", addresses.http);
     println!("  metrics   HTTP   http://{}/metrics  /live  /ready", addresses.http);
     if let Some(control) = fleet.carriers.control {
         println!("  carriers  HTTPS  3 simulated; faults are switched at http://{control}/carriers");

@@ -3,7 +3,7 @@
 
 mod certificates;
 mod stores;
-mod vitals;
+pub(crate) mod vitals;
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! `changtong generate`: files that are written from the names in `protocol`, so that a metric that is renamed breaks the build and
 //! not a panel or an alert. They are checked in; a test says if they differ. What Grafana and Prometheus do with them is elsewhere.
 
-mod alerts;
+pub(crate) mod alerts;
 mod dashboard;
 mod dashboards;
 mod layout;
@@ -51,6 +51,26 @@ impl Generate {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// An alert, for those who show the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Its section in the runbooks.
+    pub(crate) id: &'static str,
+    /// `page`, `ticket` or `heartbeat`.
+    pub(crate) severity: &'static str,
+    /// The runbook's file name without its ending.
+    pub(crate) runbook: &'static str,
+}
+
+/// Every alert; one with several windows or severities is there for each, the most severe first.
+pub(crate) fn known() -> Vec<Known> {
+    let groups = std::iter::once(objectives::group()).chain(alerts::groups());
+    let known = |runbook, alert: &rules::Alert| Known { id: alert.id, severity: alert.severity(), runbook };
+    groups
+        .flat_map(|group| group.alerts.iter().map(|alert| known(group.runbook, alert)).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Every file of Grafana's, by its path below the directory.

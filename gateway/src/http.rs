@@ -1,5 +1,5 @@
-//! What machines ask over plain HTTP: `/metrics`, `/live`, `/ready`. On a thread of its own, so that a scrape costs no punch
-//! anything.
+//! What machines ask over plain HTTP: `/metrics`, `/live`, `/ready`; and operators the overview at `/`. On a thread of its own, so
+//! that a scrape costs no punch anything.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use tokio::sync::oneshot;
+
+use crate::overview::Overview;
 
 /// The exporter keeps histogram samples until it tidies up; this is how often it has to.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -89,6 +91,7 @@ pub(crate) async fn start(
     metrics: PrometheusHandle,
     readiness: Readiness,
     inbox: Option<DevelopmentSms>,
+    overview: Overview,
 ) -> anyhow::Result<Http> {
     let (sender, receiver) = oneshot::channel();
     let front = front::spawn("http", move || async move {
@@ -100,14 +103,16 @@ pub(crate) async fn start(
                 upkeep.run_upkeep();
             }
         });
+        let watching = actix_web::rt::spawn(overview.clone().watch(metrics.clone(), readiness.clone()));
         let app = move || {
-            let inbox = inbox.clone();
+            let (inbox, overview) = (inbox.clone(), overview.clone());
             App::new()
                 .app_data(web::Data::new(metrics.clone()))
                 .app_data(web::Data::new(readiness.clone()))
                 .route("/metrics", web::get().to(render))
                 .route("/live", web::get().to(async || "live\n"))
                 .route("/ready", web::get().to(ready))
+                .configure(move |config| overview.routes(config))
                 .configure(move |config| {
                     if let Some(inbox) = inbox {
                         let inbox = config.app_data(web::Data::new(inbox));
@@ -127,6 +132,9 @@ pub(crate) async fn start(
             }
             Err(error) => tracing::error!(%error, "the HTTP server cannot listen"),
         }
+        watching.abort();
+        // Only that it was aborted.
+        let _ = watching.await;
     })?;
     let server = receiver.await.context("starting the HTTP server")?;
     Ok(Http { front, server })

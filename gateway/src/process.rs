@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::counter::Counter;
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
+use crate::overview::Overview;
 use crate::quic::endpoint;
 use crate::running::Gateway;
 use crate::usage::Usage;
@@ -158,7 +159,8 @@ pub(crate) fn run(
     let readiness = Readiness::default();
     let inbox = settings.sms.inbox();
     let vitals = Some((readiness.clone(), metrics.clone()));
-    let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox))?;
+    let overview = Overview::new(registry.regions()?);
+    let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox, overview))?;
     let sockets_of = (sockets.quic, sockets.pages);
     let gateway = Gateway::start(settings, &keys, registry, sockets_of, log.clone(), readiness.clone())?;
     let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, sockets.enrol)?;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use actors::clock;
 use loadtest::Fleet;
 
+pub mod browser;
 pub mod https;
 pub mod pages;
 pub mod people;

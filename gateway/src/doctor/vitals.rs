@@ -1,23 +1,24 @@
 //! What the running process says of itself: whether it is ready, what is parked, which breakers are open, what was lost. Asked over
-//! the admin socket, of the metrics as they stand.
+//! the admin socket, of the metrics as they stand; the overview page asks the same of them.
 
 use protocol::metric;
 
 use crate::admin::{self, Act, Done};
+use crate::exposition;
 use crate::finding::Finding;
 use crate::process::Settings;
 
 /// A gauge that is above zero when a person must act.
-struct Alarm {
-    id: &'static str,
-    metric: &'static str,
-    well: &'static str,
+pub(crate) struct Alarm {
+    pub(crate) id: &'static str,
+    pub(crate) metric: &'static str,
+    pub(crate) well: &'static str,
     /// Ends with what it is about.
-    ill: &'static str,
-    action: &'static str,
+    pub(crate) ill: &'static str,
+    pub(crate) action: &'static str,
 }
 
-const ALARMS: [Alarm; 7] = [
+pub(crate) const ALARMS: [Alarm; 7] = [
     Alarm {
         id: "ledger-poisoned",
         metric: metric::LEDGER_POISONED,
@@ -108,7 +109,8 @@ fn ready(stage: &str) -> Finding {
 }
 
 impl Alarm {
-    fn look(&self, metrics: &str) -> Finding {
+    /// Whether it is raised in these metrics, and by whom.
+    pub(crate) fn look(&self, metrics: &str) -> Finding {
         let raised: Vec<String> = series(metrics, self.metric)
             .into_iter()
             .filter(|(_, value)| *value > 0.0)
@@ -125,7 +127,8 @@ impl Alarm {
     }
 }
 
-fn breakers(metrics: &str) -> Finding {
+/// Whether every carrier is asked.
+pub(crate) fn breakers(metrics: &str) -> Finding {
     let open: Vec<String> = series(metrics, metric::CARRIER_BREAKER)
         .into_iter()
         .filter(|(_, value)| *value >= 2.0)
@@ -155,14 +158,11 @@ fn codes(stage: &str, metrics: &str) -> Finding {
 
 /// A metric's series: the values of their labels, and the value.
 fn series(metrics: &str, name: &str) -> Vec<(String, f64)> {
-    let read = |line: &str| {
-        let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']))?;
-        let (labels, value) = rest.rsplit_once(' ')?;
-        // `{carrier="x"}`: the labels of these metrics hold no quotes.
-        let named: Vec<&str> = labels.split('"').skip(1).step_by(2).collect();
-        Some((named.join(" "), value.parse().ok()?))
+    let named = |series: exposition::Series<'_>| {
+        let labels: Vec<&str> = series.labels().map(|(_, value)| value).collect();
+        (labels.join(" "), series.value)
     };
-    metrics.lines().filter_map(read).collect()
+    exposition::of(metrics, name).map(named).collect()
 }
 
 #[cfg(test)]

@@ -10,8 +10,22 @@ const RESTARTS_MAX: u32 = 2;
 /// Two thirds of the time that a token's clock may be off: devices that are further off begin to refuse good codes.
 const SKEW_S: u32 = 20;
 /// A colour that is due is made within a second; people are held, or let through, for the rest of it.
-const COLOUR_LAG_S: u32 = 30;
+pub(crate) const COLOUR_LAG_S: u32 = 30;
 const DAY_S: u32 = 86_400;
+/// A new certificate takes an authority's other side that long.
+pub(crate) const CERTIFICATE_TICKET_S: u32 = 30 * DAY_S;
+/// The last working day, over a weekend.
+pub(crate) const CERTIFICATE_PAGE_S: u32 = 3 * DAY_S;
+/// One sync in a hundred of a disk that is well takes less.
+pub(crate) const SYNC_SLOW_S: f64 = 0.2;
+/// A second, of one reason: less than that nobody notices.
+pub(crate) const SHEDS_MAX: u32 = 1;
+/// A second: less is somebody with an old certificate.
+pub(crate) const HANDSHAKES_REFUSED_MAX: u32 = 1;
+/// And that share of all: less is somebody who tries.
+pub(crate) const HANDSHAKES_REFUSED_SHARE: f64 = 0.2;
+/// Punches end with the day that they are kept until, and their keys within the hour after it.
+pub(crate) const PUNCHES_LATE_S: u32 = DAY_S + 3_600;
 
 /// Every group.
 pub(super) fn groups() -> Vec<Group> {
@@ -83,7 +97,9 @@ fn handshakes_refused() -> Alert {
     let handshakes = metric::HANDSHAKES;
     let refused =
         format!("sum by (instance) (rate({handshakes}{{outcome=~\"failed|ignored|too-slow\"}}[5m]))");
-    let expr = format!("{refused} > 1\nand {refused} / sum by (instance) (rate({handshakes}[5m])) > 0.2");
+    let (most, share) = (HANDSHAKES_REFUSED_MAX, HANDSHAKES_REFUSED_SHARE);
+    let expr =
+        format!("{refused} > {most}\nand {refused} / sum by (instance) (rate({handshakes}[5m])) > {share}");
     ticket("handshakes-refused", expr).held("5m").says(
         "{{ $value | humanize }} connections a second are refused by {{ $labels.instance }}",
         "Some devices may be unable to connect: their gates work offline and keep their punches.",
@@ -92,7 +108,7 @@ fn handshakes_refused() -> Alert {
 
 fn certificate_expiry() -> [Alert; 2] {
     let left = format!("{} - time()", metric::CERTIFICATE_EXPIRES);
-    let (soon, month) = (3 * DAY_S, 30 * DAY_S);
+    let (soon, month) = (CERTIFICATE_PAGE_S, CERTIFICATE_TICKET_S);
     let meaning = "On that day devices, or browsers, refuse to connect, all at once.";
     let summary = "The {{ $labels.certificate }} certificate of {{ $labels.instance }} ends in {{ $value | humanizeDuration }}";
     [
@@ -132,14 +148,14 @@ fn punches() -> Vec<Alert> {
         ),
         ticket(
             "sync-slow",
-            format!("histogram_quantile(0.99, sum by (instance, le) (rate({}_bucket[5m]))) > 0.2", metric::SYNC_SECONDS),
+            format!("histogram_quantile(0.99, sum by (instance, le) (rate({}_bucket[5m]))) > {SYNC_SLOW_S}", metric::SYNC_SECONDS),
         )
         .held("5m")
         .says(
             "One sync in a hundred takes {{ $value | humanizeDuration }} on {{ $labels.instance }}",
             "Each punch waits for a sync: the gates answer late.",
         ),
-        ticket("sheds", format!("sum by (instance, reason) (rate({}[5m])) > 1", metric::SHED)).held("5m").says(
+        ticket("sheds", format!("sum by (instance, reason) (rate({}[5m])) > {SHEDS_MAX}", metric::SHED)).held("5m").says(
             "{{ $labels.instance }} answers Busy ({{ $labels.reason }}) {{ $value | humanize }} times a second",
             "Devices send again by themselves; people at these gates wait a little longer.",
         ),
@@ -149,7 +165,7 @@ fn punches() -> Vec<Alert> {
                 "time() - ({oldest} > 0) > {kept} + {late}",
                 oldest = metric::PUNCHES_OLDEST,
                 kept = metric::RETENTION_SECONDS,
-                late = DAY_S + 3_600
+                late = PUNCHES_LATE_S
             ),
         )
         .held("1h")

@@ -72,6 +72,11 @@ impl Alert {
         Self { summary, description: description.into(), ..self }
     }
 
+    /// Who is told, as the label has it.
+    pub(super) const fn severity(&self) -> &'static str {
+        self.severity.name()
+    }
+
     /// Its name in Prometheus: the id in another spelling.
     fn name(&self) -> String {
         let capital = |word: &str| {

@@ -75,28 +75,16 @@ fn refresh(seconds: u32, frame: Frame) -> Markup {
 
 /// A colour as shape, word and colour.
 pub(crate) fn status(colour: Colour, basis: Basis) -> Markup {
-    let (word, shape) = match colour {
-        Colour::Green => (
-            "colour-green",
-            r#"<circle cx="50" cy="50" r="44" fill="none" stroke="currentColor" stroke-width="9"/><path d="M28 52l15 15 30-34" fill="none" stroke="currentColor" stroke-width="10" stroke-linecap="round" stroke-linejoin="round"/>"#,
-        ),
-        Colour::Yellow => (
-            "colour-yellow",
-            r#"<path d="M50 8L95 88H5z" fill="none" stroke="currentColor" stroke-width="8" stroke-linejoin="round"/><path d="M50 36v26" stroke="currentColor" stroke-width="10" stroke-linecap="round"/><circle cx="50" cy="76" r="5.5" fill="currentColor"/>"#,
-        ),
-        Colour::Red => (
-            "colour-red",
-            r#"<path d="M31 6h38l25 25v38L69 94H31L6 69V31z" fill="none" stroke="currentColor" stroke-width="8" stroke-linejoin="round"/><path d="M34 34l32 32M66 34L34 66" stroke="currentColor" stroke-width="10" stroke-linecap="round"/>"#,
-        ),
-        Colour::Unknown => (
-            "colour-unknown",
-            r#"<rect x="8" y="8" width="84" height="84" rx="10" fill="none" stroke="currentColor" stroke-width="7" stroke-dasharray="14 9"/><path d="M37 39c0-18 27-18 27 0 0 12-14 12-14 24" fill="none" stroke="currentColor" stroke-width="9" stroke-linecap="round"/><circle cx="50" cy="78" r="5.5" fill="currentColor"/>"#,
-        ),
+    let word = match colour {
+        Colour::Green => "colour-green",
+        Colour::Yellow => "colour-yellow",
+        Colour::Red => "colour-red",
+        Colour::Unknown => "colour-unknown",
     };
     let class = colour.name();
     html! {
         div class={ "status " (class) } role="img" aria-label={ (zh(word)) " " (en(word)) } data-colour=(class) {
-            svg viewBox="0 0 100 100" aria-hidden="true" { (PreEscaped(shape)) }
+            (mark(colour))
             span.word { (zh(word)) } span.en lang="en" { (en(word)) }
             @match basis {
                 Basis::Verified => span.basis { (zh("basis-verified")) },
@@ -105,6 +93,25 @@ pub(crate) fn status(colour: Colour, basis: Basis) -> Markup {
             }
         }
     }
+}
+
+/// A colour's shape: the same wherever one is shown.
+pub(crate) fn mark(colour: Colour) -> Markup {
+    let shape = match colour {
+        Colour::Green => {
+            r#"<circle cx="50" cy="50" r="44" fill="none" stroke="currentColor" stroke-width="9"/><path d="M28 52l15 15 30-34" fill="none" stroke="currentColor" stroke-width="10" stroke-linecap="round" stroke-linejoin="round"/>"#
+        }
+        Colour::Yellow => {
+            r#"<path d="M50 8L95 88H5z" fill="none" stroke="currentColor" stroke-width="8" stroke-linejoin="round"/><path d="M50 36v26" stroke="currentColor" stroke-width="10" stroke-linecap="round"/><circle cx="50" cy="76" r="5.5" fill="currentColor"/>"#
+        }
+        Colour::Red => {
+            r#"<path d="M31 6h38l25 25v38L69 94H31L6 69V31z" fill="none" stroke="currentColor" stroke-width="8" stroke-linejoin="round"/><path d="M34 34l32 32M66 34L34 66" stroke="currentColor" stroke-width="10" stroke-linecap="round"/>"#
+        }
+        Colour::Unknown => {
+            r#"<rect x="8" y="8" width="84" height="84" rx="10" fill="none" stroke="currentColor" stroke-width="7" stroke-dasharray="14 9"/><path d="M37 39c0-18 27-18 27 0 0 12-14 12-14 24" fill="none" stroke="currentColor" stroke-width="9" stroke-linecap="round"/><circle cx="50" cy="78" r="5.5" fill="currentColor"/>"#
+        }
+    };
+    html! { svg viewBox="0 0 100 100" aria-hidden="true" { (PreEscaped(shape)) } }
 }
 
 /// Something to know before going on.

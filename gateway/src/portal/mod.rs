@@ -55,7 +55,9 @@ use anyhow::Context;
 use presses::Presses;
 use punches::{Idle, Punches};
 
+pub(crate) use layout::mark;
 pub(crate) use punches::Records;
+pub(crate) use statics::tagged;
 
 /// Readers of the registry beside its writer: as many as pages are rendered at once.
 const READERS_MAX: usize = 4;

@@ -1,7 +1,7 @@
 //! What every browser may have: style, icon, scripts. Compiled in; a change of content changes its tag, so a browser keeps what it has.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::layout;
 use super::visitor::Visitor;
@@ -38,13 +38,26 @@ async fn file(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
     let Some((_, kind, content)) = FILES.iter().find(|(known, ..)| *known == name.as_str()) else {
         return HttpResponse::NotFound().finish();
     };
+    tagged(&request, kind, content, HttpResponse::Ok())
+}
+
+/// Answers with a compiled-in file, or says that the browser has it as it is.
+pub(crate) fn tagged(
+    request: &HttpRequest,
+    kind: &'static str,
+    content: &'static str,
+    mut answer: HttpResponseBuilder,
+) -> HttpResponse {
     let digest = ring::digest::digest(&ring::digest::SHA256, content.as_bytes());
     let tag = format!("\"{}\"", hex::encode(&digest.as_ref()[..8]));
     let known =
         request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((header::ETAG, tag)).insert_header((header::CACHE_CONTROL, "public, max-age=3600"));
-    if known { answer.finish() } else { answer.content_type(*kind).body(*content) }
+    if known {
+        answer.status(StatusCode::NOT_MODIFIED).finish()
+    } else {
+        answer.content_type(kind).body(content)
+    }
 }
 
 /// There is no such page.

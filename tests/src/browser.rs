@@ -1,0 +1,64 @@
+//! Debian's Chromium for tests: the packages that drive it, and running one of `tests/browser/*.mjs` with a city's addresses. What is
+//! clicked and measured stands there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Where the packages lie; kept from run to run as long as the lock file is the same.
+fn packages(target: &Path) -> PathBuf {
+    let folder = target.join("browser-packages");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+    let read = |path: PathBuf| std::fs::read(path).ok();
+    // npm writes this one last, so packages that were cut short are fetched again.
+    let installed = folder.join("node_modules/.package-lock.json").exists();
+    let same = |name| read(folder.join(name)) == read(here.join(name));
+    if !installed || !same("package-lock.json") || !same("package.json") {
+        std::fs::create_dir_all(&folder).expect("a folder for packages");
+        let _ = std::fs::remove_dir_all(folder.join("node_modules"));
+        for name in ["package.json", "package-lock.json"] {
+            std::fs::copy(here.join(name), folder.join(name)).expect("the list of packages");
+        }
+        let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+        let output = Command::new("npm").args(arguments).current_dir(&folder).output();
+        let output = output.expect("npm runs; it is in the Debian package npm");
+        assert!(output.status.success(), "npm ci: {}", text(&output));
+    }
+    folder
+}
+
+/// The tests beside their packages: a module looks for packages in the folders above it.
+fn copied(folder: &Path) -> PathBuf {
+    let copy = folder.join("tests");
+    let _ = std::fs::remove_dir_all(&copy);
+    std::fs::create_dir_all(&copy).expect("a folder for the tests");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+    for entry in std::fs::read_dir(here).expect("the tests").flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "mjs") {
+            std::fs::copy(entry.path(), copy.join(entry.file_name())).expect("a test's text");
+        }
+    }
+    copy
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs the tests of one file; `target` is Cargo's folder for tests. What they leave, and what they said, lies in `target/tests`.
+///
+/// # Panics
+/// If one of them fails, or none ran.
+pub fn run(target: &str, file: &str, variables: &[(&str, String)]) {
+    let target = Path::new(target);
+    let copy = copied(&packages(target));
+    let results = target.join("../tests");
+    std::fs::create_dir_all(results.join("screenshots")).expect("a folder for screenshots");
+    let mut command = Command::new("node");
+    command.arg("--test").arg(copy.join(file)).env("RESULTS", &results);
+    command.envs(variables.iter().map(|(name, value)| (*name, value)));
+    let output = command.output().expect("node runs; it is in the Debian package nodejs");
+    let log = Path::new(file).with_extension("log");
+    std::fs::write(results.join(log), text(&output)).expect("the log is kept");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("pass "), "something ran: {}", text(&output));
+}
