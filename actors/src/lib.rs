@@ -26,5 +26,6 @@ pub mod session;
 pub mod simulator;
 pub mod sms;
 pub mod supervisor;
+pub mod tap;
 pub mod trajectory;
 pub mod watchdog;

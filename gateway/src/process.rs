@@ -14,6 +14,7 @@ use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, Registry};
+use actors::tap::Taps;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -258,6 +259,8 @@ pub(crate) struct Admin {
     pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
+    /// Who is shown verdicts while they are given; `None` when no gateway runs.
+    pub(crate) taps: Option<Taps>,
     /// The process's stage and its metrics; `None` when no gateway runs.
     pub(crate) vitals: Option<(Readiness, PrometheusHandle)>,
 }
@@ -279,6 +282,7 @@ impl Admin {
             counter: None,
             pages: None,
             log,
+            taps: None,
             vitals: None,
         }
     }

@@ -18,6 +18,7 @@ mod place;
 mod policy;
 mod punches;
 mod staff;
+mod tap;
 
 use std::process::ExitCode;
 
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     /// Looks for who passed a place.
     #[command(subcommand)]
     Punches(punches::Command),
+    /// Shows verdicts while they are given, without anybody in them. An operator signs, and it is recorded as an access.
+    Tap(tap::Tap),
     /// Adds and lists places.
     #[command(subcommand)]
     Place(place::Place),
@@ -97,6 +100,7 @@ impl Command {
             Self::Code(command) => command.run(),
             Self::Appeal(command) => command.run(),
             Self::Punches(command) => command.run(),
+            Self::Tap(tap) => tap.run(),
             Self::Place(command) => command.run(),
             Self::Staff(command) => command.run(),
             Self::Unit(command) => command.run(),
