@@ -25,6 +25,7 @@ pub mod residence;
 pub mod session;
 pub mod simulator;
 pub mod sms;
+pub mod sunset;
 pub mod supervisor;
 pub mod tap;
 pub mod trajectory;

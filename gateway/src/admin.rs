@@ -15,6 +15,7 @@ use actors::holders::ImportReport;
 use actors::keys::Keys;
 use actors::operators::{Order, Signature};
 use actors::registry::{AuditReport, ConsentReport, DirectoryLock, Registry};
+use actors::sunset;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
@@ -181,6 +182,7 @@ pub(crate) fn call(
         Err(_) => {
             let _lock =
                 DirectoryLock::take(data).context("no gateway answers, and its directory is in use")?;
+            sunset::refuse(data)?;
             let keys = Keys::load(keys_directory)?;
             let registry = Registry::open(&Settings::registry_path(data), &keys)?;
             perform(act, &Admin::offline(data, keys_directory, registry, keys), &mut |done| {

@@ -364,10 +364,14 @@ fn code_of(number: u64) -> anyhow::Result<CodeId> {
 
 /// An order given now.
 pub(crate) fn order(act: &OrderedAct) -> anyhow::Result<Order> {
+    order_of(serde_json::to_string(act)?)
+}
+
+/// An order given now, of an act that no running gateway does.
+pub(crate) fn order_of(act: String) -> anyhow::Result<Order> {
     let mut nonce = [0; 8];
     SystemRandom::new().fill(&mut nonce).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    let (act, at_s) = (serde_json::to_string(act)?, clock::now_ms() / 1000);
-    Ok(Order { act, at_s, nonce: u64::from_le_bytes(nonce) })
+    Ok(Order { act, at_s: clock::now_ms() / 1000, nonce: u64::from_le_bytes(nonce) })
 }
 
 /// A day, for people.

@@ -14,6 +14,7 @@ use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, Registry};
+use actors::sunset;
 use actors::tap::Taps;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
@@ -136,6 +137,7 @@ pub(crate) fn run(
     settings: &Settings,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
+    sunset::refuse(&settings.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     // From here on a signal is remembered, however early it comes.
