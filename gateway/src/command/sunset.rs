@@ -164,6 +164,10 @@ fn describe(plan: &Plan) {
         println!("  {:<24}{:>12}", count.of, count.rows);
     }
     println!("  a person stands there by a keyed hash, whose key is destroyed: nobody can be found by it");
+    println!(
+        "Backups: nothing opens punches and sealed fields in them any more; codes and causes in a backup's"
+    );
+    println!("  registry can be read, so delete backups of the registry");
     println!("Not destroyed by this, and yours to revoke or delete: {}", list(&plan.yours));
     println!("Not the gateway's, and yours to look at: {}", list(&plan.others));
 }
