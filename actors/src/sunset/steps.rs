@@ -29,7 +29,7 @@ fn is_day(name: &str) -> bool {
 }
 
 fn day_keys(_: &Path, record: &Record) -> Result<(), SunsetError> {
-    destroy_keys(record, |name| is_day(name))
+    destroy_keys(record, is_day)
 }
 
 /// Segments are not overwritten: without their day's key they are noise. The log's own records of deletions stay.
