@@ -189,6 +189,31 @@ impl Keys {
         Ok(all.into_iter().map(status).collect())
     }
 
+    /// Every key file that is there, by its name in the directory: day keys first, and the one that signs last. In that order they are
+    /// destroyed when the measure ends.
+    pub fn files(directory: &Path) -> Result<Vec<String>, KeyError> {
+        let mut days: Vec<String> = match file::names(&Self::days(directory)) {
+            Ok(names) => names.into_iter().map(|name| format!("{DAYS}/{name}")).collect(),
+            Err(KeyError::Missing { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        days.sort_unstable();
+        let tokens = token_ids(directory)?.into_iter().map(token_name);
+        let fixed = [LEGACY, PEPPER, FIELD, QUIC, SIGNING].map(str::to_owned);
+        let there = |name: &String| directory.join(name).exists();
+        Ok(days.into_iter().chain(tokens).chain(fixed.into_iter().filter(there)).collect())
+    }
+
+    /// The Ed25519 key that signs, in PKCS#8, when the others are gone already.
+    pub fn read_signing(directory: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        read_signing(&directory.join(SIGNING))
+    }
+
+    /// Whether that file is the key that signs.
+    pub fn is_signing(name: &str) -> bool {
+        name == SIGNING
+    }
+
     /// Where the punch log keeps its day keys.
     pub fn days(directory: &Path) -> PathBuf {
         directory.join(DAYS)
@@ -249,6 +274,11 @@ impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Keys(…)")
     }
+}
+
+/// Destroys a file with a secret: overwritten, removed, and the removal made durable. One that is gone is destroyed.
+pub fn destroy(path: &Path) -> Result<(), KeyError> {
+    file::destroy(path)
 }
 
 /// A secret that is text, such as a private key in PEM. Refuses a file that others may read.

@@ -25,6 +25,8 @@ pub mod residence;
 pub mod session;
 pub mod simulator;
 pub mod sms;
+pub mod sunset;
 pub mod supervisor;
+pub mod tap;
 pub mod trajectory;
 pub mod watchdog;

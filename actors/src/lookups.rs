@@ -19,6 +19,8 @@ pub const PEOPLE_DAY_MAX: u64 = 5_000;
 pub const CONTACTS_DAY_MAX: u64 = 200;
 /// Codes whose causes an operator sees in a day: a hotline answers one a minute.
 const CODES_DAY_MAX: u64 = 500;
+/// Taps that an operator opens in a day: of ten minutes each they are a shift.
+pub const TAPS_DAY_MAX: u64 = 50;
 /// More people than this, looked at in an hour by all operators together, are more than a tracing team can call.
 pub const PEOPLE_HOUR_MAX: u64 = 2_000;
 
@@ -39,6 +41,8 @@ pub enum Lookup {
     Appeals,
     /// A copy of everything, which opens with the gateway's keys alone.
     Backup,
+    /// Verdicts while they are given, with nobody in them.
+    Tap,
 }
 
 impl Lookup {
@@ -51,6 +55,7 @@ impl Lookup {
         Self::Export,
         Self::Appeals,
         Self::Backup,
+        Self::Tap,
     ];
 
     /// Its name in access records and metrics.
@@ -63,6 +68,7 @@ impl Lookup {
             Self::Export => "export",
             Self::Appeals => "appeals",
             Self::Backup => "backup",
+            Self::Tap => "tap",
         }
     }
 
@@ -72,6 +78,7 @@ impl Lookup {
             Self::Why | Self::Accesses => Some(CODES_DAY_MAX),
             Self::Contact => Some(CONTACTS_DAY_MAX),
             Self::Passages => Some(PASSAGES_DAY_MAX),
+            Self::Tap => Some(TAPS_DAY_MAX),
             Self::Export | Self::Appeals | Self::Backup => None,
         }
     }

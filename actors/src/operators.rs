@@ -187,6 +187,16 @@ pub struct Signature {
     pub signature: String,
 }
 
+impl Signature {
+    /// Whether the owner of that key signed the order. The key is Ed25519, hexadecimal.
+    pub fn is_genuine(&self, order: &Order, public_key: &str) -> bool {
+        let (Ok(key), Ok(bytes)) = (hex::decode(public_key), hex::decode(&self.signature)) else {
+            return false;
+        };
+        UnparsedPublicKey::new(&ED25519, key).verify(&order.bytes(), &bytes).is_ok()
+    }
+}
+
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signature({})", self.operator)
@@ -258,10 +268,7 @@ fn check(registry: &Registry, order: &Order, signature: &Signature) -> Result<Op
     let forged = || OrderError::Forged { name: signature.operator.clone() };
     let operator = registry.operator(&signature.operator)?.filter(|operator| !operator.revoked);
     let operator = operator.ok_or_else(forged)?;
-    let key = hex::decode(&operator.public_key).map_err(|_| forged())?;
-    let bytes = hex::decode(&signature.signature).map_err(|_| forged())?;
-    let good = UnparsedPublicKey::new(&ED25519, key).verify(&order.bytes(), &bytes).is_ok();
-    if good { Ok(operator) } else { Err(forged()) }
+    if signature.is_genuine(order, &operator.public_key) { Ok(operator) } else { Err(forged()) }
 }
 
 /// Adds the first operator of a registry, whom nobody can sign for; refused once there is one.

@@ -158,6 +158,7 @@ looked-passages = Looked at who passed a place at a time, you among them
 looked-export = Exported all passages, perhaps yours among them
 looked-appeals = Looked at your appeal
 looked-backup = Took a sealed backup of everybody's data
+looked-tap = Watched scans as they were made, without names or codes, perhaps yours among them
 looked-other = Another look
 ## privacy
 privacy-title = Privacy

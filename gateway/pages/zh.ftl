@@ -158,6 +158,7 @@ looked-passages = 查看某地点某时段的通行人员，其中有您
 looked-export = 导出全部通行记录，其中可能有您
 looked-appeals = 查看您的申诉
 looked-backup = 对全体数据作加密备份
+looked-tap = 实时查看扫码结果（不含姓名和码），其中可能有您
 looked-other = 其他查看
 ## privacy
 privacy-title = 隐私说明

@@ -15,12 +15,13 @@ use actors::holders::ImportReport;
 use actors::keys::Keys;
 use actors::operators::{Order, Signature};
 use actors::registry::{AuditReport, ConsentReport, DirectoryLock, Registry};
+use actors::sunset;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::counter::{Answered, CounterAct};
 use crate::enrol::{self, Enrolment};
-use crate::orders::{self, Ordered};
+use crate::orders::{self, Ordered, Tapped};
 use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
 
@@ -65,8 +66,13 @@ pub(crate) enum Done {
     Counter(Answered),
     /// Not the end yet.
     Importing(ImportReport),
+    /// Not the end yet.
+    Tapped(Tapped),
     Refused(String),
 }
+
+/// Hears how far a long act is; false when nobody listens any more.
+pub(crate) type Tell<'a> = dyn FnMut(&Done) -> bool + 'a;
 
 /// The running plane; it ends with the process.
 pub(crate) struct Plane {
@@ -137,10 +143,13 @@ fn serve(stream: &UnixStream, admin: &Admin) -> anyhow::Result<()> {
         if told.is_ok() {
             told = write_line(stream, done);
         }
+        told.is_ok()
     };
     match serde_json::from_str::<Act>(&line) {
         Ok(act) => perform(&act, admin, &mut tell),
-        Err(error) => tell(&Done::Refused(format!("that is no act: {error}"))),
+        Err(error) => {
+            tell(&Done::Refused(format!("that is no act: {error}")));
+        }
     }
     told
 }
@@ -153,26 +162,27 @@ fn write_line(mut stream: &UnixStream, line: &impl Serialize) -> anyhow::Result<
 }
 
 /// Has the act done by the gateway that runs on that directory, or, if none does, does it here. `tell` hears how far a long act
-/// is; its end is what is returned.
+/// is; its end is what is returned. Once `tell` says that nobody listens, an act that only shows something ends.
 pub(crate) fn call(
     data: &Path,
     keys_directory: &Path,
     act: &Act,
-    tell: &mut dyn FnMut(&Done),
+    tell: &mut Tell<'_>,
 ) -> anyhow::Result<Done> {
     let mut last = None;
     let mut hear = |done: Done| {
-        if matches!(done, Done::Importing(_)) {
-            tell(&done);
-        } else {
-            last = Some(done);
+        if matches!(done, Done::Importing(_) | Done::Tapped(_)) {
+            return tell(&done);
         }
+        last = Some(done);
+        true
     };
     match UnixStream::connect(socket(data)) {
         Ok(stream) => ask(&stream, act, &mut hear)?,
         Err(_) => {
             let _lock =
                 DirectoryLock::take(data).context("no gateway answers, and its directory is in use")?;
+            sunset::refuse(data)?;
             let keys = Keys::load(keys_directory)?;
             let registry = Registry::open(&Settings::registry_path(data), &keys)?;
             perform(act, &Admin::offline(data, keys_directory, registry, keys), &mut |done| {
@@ -192,19 +202,24 @@ pub(crate) fn ask_running(data: &Path, act: &Act) -> anyhow::Result<Option<Done>
     let Ok(stream) = UnixStream::connect(socket(data)) else { return Ok(None) };
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut last = None;
-    ask(&stream, act, &mut |done| last = Some(done))?;
+    ask(&stream, act, &mut |done| {
+        last = Some(done);
+        true
+    })?;
     last.context("it ended before it was done").map(Some)
 }
 
-fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done)) -> anyhow::Result<()> {
+fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done) -> bool) -> anyhow::Result<()> {
     write_line(stream, act)?;
     for line in BufReader::new(stream).lines() {
-        hear(serde_json::from_str(&line?)?);
+        if !hear(serde_json::from_str(&line?)?) {
+            break;
+        }
     }
     Ok(())
 }
 
-fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
+fn perform(act: &Act, admin: &Admin, tell: &mut Tell<'_>) {
     let done = match act {
         Act::Policies => admin.read(|registry| {
             let rows = registry.policies()?;
@@ -225,8 +240,7 @@ fn perform(act: &Act, admin: &Admin, tell: &mut dyn FnMut(&Done)) {
             None => Err(anyhow::anyhow!("the counter needs a running gateway with a message service")),
         },
         Act::Order { order, signatures } => {
-            let mut progress = |report: &ImportReport| tell(&Done::Importing(*report));
-            orders::perform(order, signatures, admin, &mut progress).map(Done::Ordered)
+            orders::perform(order, signatures, admin, tell).map(Done::Ordered)
         }
     };
     match &done {

@@ -2,6 +2,7 @@
 //! devices and load tests where everything is.
 
 pub(crate) mod carriers;
+mod estate;
 mod staff;
 
 use std::io::{BufWriter, Write};
@@ -14,6 +15,7 @@ use actors::keys::Keys;
 use actors::policy;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
 use actors::sms::{DevelopmentSms, ShownSms};
+use actors::sunset;
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,7 @@ use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings, Sockets};
 
+pub(crate) use estate::{estate_of, settings_of};
 pub(crate) use staff::first_operator;
 
 const PLACES_A_REGION: u32 = 4;
@@ -147,6 +150,7 @@ impl Dev {
             self.build()?;
         }
         let data = self.data.canonicalize()?;
+        sunset::refuse(&data)?;
         let fleet_path = data.join(FLEET);
         let fleet = std::fs::read(&fleet_path)
             .with_context(|| format!("{} is no development city: reading {FLEET}", data.display()))?;
@@ -307,11 +311,6 @@ impl Dev {
         }
         Ok(devices)
     }
-}
-
-/// Where the development city of that directory has everything; the addresses are those of its defaults.
-pub(crate) fn settings_of(data: &Path) -> Option<Settings> {
-    data.join(FLEET).exists().then(|| Dev::default().settings(data))
 }
 
 /// A gate or handheld stands at one place; a concentrator speaks for all places of a region, the last of them for two.

@@ -9,6 +9,7 @@ mod lines;
 mod people;
 mod places;
 mod shifts;
+mod tap;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -25,12 +26,14 @@ use protocol::CodeId;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
+use crate::admin::{Done, Tell};
 use crate::policies;
 use crate::process::Admin;
 pub(crate) use devices::ENROLMENT_S;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
 pub(crate) use places::{PlaceAct, PlaceLine, UnitLine};
 pub(crate) use shifts::{Invitation, ShiftAct, ShiftLine};
+pub(crate) use tap::{SECONDS_MAX as TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
 
 /// What can be ordered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,6 +131,11 @@ pub(crate) enum OrderedAct {
         out: PathBuf,
         case: String,
     },
+    /// Verdicts are shown while they are given, with nobody in them.
+    Tap {
+        act: TapAct,
+        case: String,
+    },
 }
 
 /// What became of it.
@@ -153,15 +161,16 @@ pub(crate) enum Ordered {
     Contact(Contact),
     Passages(PassagesReport),
     OnRecord,
+    Tapped { shown: u64, dropped: u64 },
     Backup { out: PathBuf, lsn: u64, decisions: u64, files: usize, bytes: u64 },
 }
 
-/// Carries out an order, if enough operators signed it that may. `progress` hears how far an import is.
+/// Carries out an order, if enough operators signed it that may. `tell` hears how far an import is, and what a tap shows.
 pub(crate) fn perform(
     order: &Order,
     signatures: &[Signature],
     admin: &Admin,
-    progress: &mut dyn FnMut(&ImportReport),
+    tell: &mut Tell<'_>,
 ) -> anyhow::Result<Ordered> {
     let act: OrderedAct = serde_json::from_str(&order.act).context("that is no order")?;
     let now_s = clock::now_ms() / 1000;
@@ -174,7 +183,7 @@ pub(crate) fn perform(
     let signed = admin
         .write(|registry| Ok(operators::accept(registry, order, signatures, (role, needed), now_s)?))
         .inspect(|signed| tracing::info!(operators = signed.operators, act = act.name(), "order"))?;
-    carry_out(act, needed, &signed, admin, progress)
+    carry_out(act, needed, &signed, admin, tell)
 }
 
 /// The table of who may do what: the role, and how many operators with it.
@@ -216,6 +225,7 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
         | OrderedAct::Accesses { .. }
         | OrderedAct::Contact { .. }
         | OrderedAct::Passages { .. }
+        | OrderedAct::Tap { .. }
         | OrderedAct::ExportLedger { .. } => (Role::Records, 1),
     })
 }
@@ -245,6 +255,7 @@ impl OrderedAct {
             Self::Passages { .. } => "passages",
             Self::ExportLedger { .. } => "export-ledger",
             Self::Backup { .. } => "backup",
+            Self::Tap { .. } => "tap",
         }
     }
 }
@@ -265,7 +276,7 @@ fn carry_out(
     operators: usize,
     by: &Signed,
     admin: &Admin,
-    progress: &mut dyn FnMut(&ImportReport),
+    tell: &mut Tell<'_>,
 ) -> anyhow::Result<Ordered> {
     match act {
         OrderedAct::AddOperator { name, authority, roles, public_key } => {
@@ -288,7 +299,11 @@ fn carry_out(
             let allowed = Allowed { sha256, colours: operators > 1 };
             let files = (csv.as_path(), rejects.as_path());
             let mut turns = Between(admin);
-            let report = holders::import(&mut turns, &admin.keys, &admin.codes, files, &allowed, progress)?;
+            let mut progress = |report: &ImportReport| {
+                tell(&Done::Importing(*report));
+            };
+            let report =
+                holders::import(&mut turns, &admin.keys, &admin.codes, files, &allowed, &mut progress)?;
             Ok(Ordered::Imported(report))
         }
         OrderedAct::Places { act } => places::carry_out(admin, act, by),
@@ -313,6 +328,7 @@ fn carry_out(
         }
         OrderedAct::ExportLedger { case } => people::export(admin, &case, by),
         OrderedAct::Backup { out, case } => backup::take(admin, &out, &case, by),
+        OrderedAct::Tap { act, case } => tap::run(admin, &act, &case, by, tell),
     }
 }
 
@@ -348,10 +364,14 @@ fn code_of(number: u64) -> anyhow::Result<CodeId> {
 
 /// An order given now.
 pub(crate) fn order(act: &OrderedAct) -> anyhow::Result<Order> {
+    order_of(serde_json::to_string(act)?)
+}
+
+/// An order given now, of an act that no running gateway does.
+pub(crate) fn order_of(act: String) -> anyhow::Result<Order> {
     let mut nonce = [0; 8];
     SystemRandom::new().fill(&mut nonce).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    let (act, at_s) = (serde_json::to_string(act)?, clock::now_ms() / 1000);
-    Ok(Order { act, at_s, nonce: u64::from_le_bytes(nonce) })
+    Ok(Order { act, at_s: clock::now_ms() / 1000, nonce: u64::from_le_bytes(nonce) })
 }
 
 /// A day, for people.

@@ -14,6 +14,8 @@ use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, Registry};
+use actors::sunset;
+use actors::tap::Taps;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -139,6 +141,7 @@ pub(crate) fn run(
     sockets: Sockets,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
+    sunset::refuse(&settings.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     // From here on a signal is remembered, however early it comes.
@@ -262,6 +265,8 @@ pub(crate) struct Admin {
     pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
+    /// Who is shown verdicts while they are given; `None` when no gateway runs.
+    pub(crate) taps: Option<Taps>,
     /// The process's stage and its metrics; `None` when no gateway runs.
     pub(crate) vitals: Option<(Readiness, PrometheusHandle)>,
 }
@@ -283,6 +288,7 @@ impl Admin {
             counter: None,
             pages: None,
             log,
+            taps: None,
             vitals: None,
         }
     }

@@ -18,6 +18,7 @@ use actors::region::RegionConfig;
 use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 use actors::registry::Registry;
 use actors::sms::Sms;
+use actors::tap::Taps;
 use actors::watchdog;
 use anyhow::Context;
 use protocol::{RegionId, metric};
@@ -78,6 +79,7 @@ impl Gateway {
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
+        let taps = Taps::default();
         let (endpoint_config, server_config) = quic_config(settings, keys)?;
         let origin = settings.pages.as_ref().zip(pages.as_ref()).map(|(config, at)| config.origin(at));
         let admin = Admin {
@@ -91,10 +93,11 @@ impl Gateway {
             counter,
             pages: origin.transpose()?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+            taps: Some(taps.clone()),
             vitals: None,
         };
         let records = ledger.clone();
-        let front = Fronted { fleet, judge, ledger, ask, drain: draining };
+        let front = Fronted { fleet, judge, ledger, taps, ask, drain: draining };
         let (front, directory, pages_gone) =
             front.serve(socket, (endpoint_config, server_config), regions)?;
         let pages = start_pages(settings, pages, sms, &registry, |sms, origin| portal::Services {
@@ -185,6 +188,7 @@ struct Fronted {
     fleet: Fleet,
     judge: Arc<Judge>,
     ledger: LedgerHandle,
+    taps: Taps,
     ask: Ask,
     drain: watch::Receiver<bool>,
 }
@@ -199,13 +203,14 @@ impl Fronted {
     ) -> anyhow::Result<(FrontHandle, Directory, oneshot::Sender<()>)> {
         let (sender, started) = std::sync::mpsc::sync_channel(1);
         let (pages, pages_gone) = oneshot::channel::<()>();
-        let Self { fleet, judge, ledger, ask, drain } = self;
+        let Self { fleet, judge, ledger, taps, ask, drain } = self;
         let front = front::spawn("front", move || async move {
-            let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
+            let config = RegionConfig { taps: taps.clone(), ..RegionConfig::default() };
+            let directory = Directory::start(&regions, &judge, &ledger, &config);
             if sender.send(directory.clone()).is_err() {
                 return;
             }
-            let front = Front { fleet, directory, judge, ledger, ask, drain };
+            let front = Front { fleet, directory, judge, ledger, taps, ask, drain };
             match endpoint::serve(socket, endpoint_config, server_config, front).await {
                 Ok(()) => drop(pages_gone.await),
                 Err(error) => tracing::error!(%error, "the QUIC endpoint ended"),

@@ -91,6 +91,7 @@ metrics! {
     LOOKUPS_REFUSED = Counter "changtong_lookups_refused_total" ["lookup"] "Look-ups refused because an operator had looked at enough for a day.";
     LOOKUP_PEOPLE = Counter "changtong_lookup_people_total" [] "People that operators looked at.";
     LOOKUPS_BURST = Gauge "changtong_lookups_burst" [] "1 while more people were looked at within an hour than a tracing team can call.";
+    TAPS = Gauge "changtong_taps" [] "Operators who are shown live verdicts now.";
     APPEALS_OPEN = Gauge "changtong_appeals_open" [] "Appeals that wait for an answer.";
     APPEALS_OVERDUE = Gauge "changtong_appeals_overdue" [] "Appeals that should have been answered by now.";
     APPEALS = Counter "changtong_appeals_total" ["outcome"] "Appeals made, granted and refused.";

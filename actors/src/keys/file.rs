@@ -54,6 +54,19 @@ pub(super) fn remove(path: &Path) -> Result<(), KeyError> {
     std::fs::remove_file(path).map_err(io("removing", path))
 }
 
+pub(super) fn destroy(path: &Path) -> Result<(), KeyError> {
+    let mut file = match OpenOptions::new().write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io("opening", path)(error)),
+    };
+    let bytes = file.metadata().map_err(io("looking at", path))?.len();
+    let overwritten = std::io::copy(&mut std::io::repeat(b'0').take(bytes), &mut file);
+    overwritten.and_then(|_| file.sync_all()).map_err(io("overwriting", path))?;
+    remove(path)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
 pub(super) fn made_s(path: &Path) -> Option<u64> {
     let modified = std::fs::metadata(path).ok()?.modified().ok()?;
     modified.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::judge::Judge;
 use crate::ledger::{LedgerHandle, Outcome, Record, RecordedRun, Run, ScanKind};
 use crate::supervisor::{Post, RestartPolicy, supervise};
+use crate::tap::Taps;
 use actor::{Punches, RegionActor};
 
 /// Called in the actor's handler before anything else; tests make it panic or block.
@@ -27,6 +28,8 @@ pub struct RegionConfig {
     pub punches_max: usize,
     /// How often the actor may fail.
     pub restarts: RestartPolicy,
+    /// Who is shown verdicts while they are given.
+    pub taps: Taps,
     /// For tests only.
     pub fault: Option<Fault>,
 }
@@ -34,7 +37,12 @@ pub struct RegionConfig {
 impl Default for RegionConfig {
     /// Four of the largest windows.
     fn default() -> Self {
-        Self { punches_max: 64 * 1024, restarts: RestartPolicy::default(), fault: None }
+        Self {
+            punches_max: 64 * 1024,
+            restarts: RestartPolicy::default(),
+            taps: Taps::default(),
+            fault: None,
+        }
     }
 }
 
@@ -80,6 +88,7 @@ struct Inner {
     permits_max: usize,
     ledger: LedgerHandle,
     failing: Mutex<HashMap<(DeviceId, Epoch, Sequence), u8>>,
+    taps: Taps,
     metrics: RegionMetrics,
 }
 
@@ -151,6 +160,7 @@ impl RegionHandle {
             permits_max: config.punches_max,
             ledger,
             failing: Mutex::default(),
+            taps: config.taps.clone(),
             metrics: RegionMetrics::new(id, config),
         }))
     }
@@ -167,8 +177,12 @@ impl RegionHandle {
 
     /// Judges and records. Resolves when the punches are durable, or were refused; never later than the ledger answers.
     pub async fn punch(&self, request: RegionRequest) -> RegionOutcome {
-        let punches = request.punches.len();
+        let (device, punches) = (request.device, request.punches.len());
+        let passing = self.0.taps.passing(&request.punches);
         let outcome = self.take(request).await;
+        if let (Some(passing), RegionOutcome::Ledger(Outcome::Recorded(runs))) = (&passing, &outcome) {
+            self.0.taps.punches(self.0.id, device, passing, runs);
+        }
         self.0.metrics.refused(&outcome, punches);
         outcome
     }

@@ -2,7 +2,7 @@
 //! holds personal data: a code stands there by its keyed hash.
 
 use protocol::{CodeId, Colour};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::seal::Hash as Subject;
@@ -254,36 +254,7 @@ impl Registry {
     /// Reads every decision again: numbers without a gap, each as it was hashed, each checkpoint over what was there and signed
     /// with that key. The error names the first that is not.
     pub fn verify_decisions(&self, public_key: &[u8]) -> Result<AuditReport, RegistryError> {
-        let bad = |number: i64, what| RegistryError::Audit { number, what };
-        let mut checkpoints = self.checkpoints()?.into_iter().peekable();
-        let (mut tree, mut report) = (Tree::default(), AuditReport::default());
-        let mut query = self.connection.prepare(&format!("SELECT {COLUMNS} FROM decisions ORDER BY id"))?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            let (decision, subject, leaf) = read(row)?;
-            if decision.id != tree.size() as i64 + 1 {
-                return Err(bad(tree.size() as i64 + 1, "it is missing"));
-            }
-            let hash = leaf_hash(decision.text(&subject).as_bytes());
-            if leaf != hash {
-                return Err(bad(decision.id, "it is not as it was made"));
-            }
-            tree.push(hash);
-            if let Some(checkpoint) = checkpoints.next_if(|checkpoint| checkpoint.size == tree.size()) {
-                if !checkpoint.is_genuine(public_key) {
-                    return Err(bad(decision.id, "the checkpoint over it is not signed by this gateway"));
-                }
-                if checkpoint.root != hex::encode(tree.root()) {
-                    return Err(bad(decision.id, "it, or one before it, is not what was signed"));
-                }
-                (report.checkpoints, report.covered) = (report.checkpoints + 1, checkpoint.size);
-            }
-        }
-        if checkpoints.next().is_some() {
-            return Err(bad(tree.size() as i64 + 1, "it is missing, a checkpoint covers it"));
-        }
-        report.decisions = tree.size();
-        Ok(report)
+        Ok(verify(&self.connection, public_key)?.0)
     }
 
     pub(super) fn leaves_from(&self, index: u64, mut visit: impl FnMut(Hash)) -> Result<(), RegistryError> {
@@ -301,14 +272,50 @@ impl Registry {
         let mut query = self.connection.prepare_cached(sql)?;
         Ok(query.query_row([], |row| Ok((read_checkpoint(row)?, row.get(4)?))).optional()?)
     }
+}
 
-    fn checkpoints(&self) -> Result<Vec<Checkpoint>, RegistryError> {
-        // That over no decision says nothing.
-        let sql = "SELECT size, root, at_s, signature FROM checkpoints WHERE size > 0 ORDER BY size";
-        let mut query = self.connection.prepare(sql)?;
-        let rows = query.query_map([], read_checkpoint)?;
-        rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
+pub(super) fn verify(
+    connection: &Connection,
+    public_key: &[u8],
+) -> Result<(AuditReport, Tree), RegistryError> {
+    let bad = |number: i64, what| RegistryError::Audit { number, what };
+    let mut checkpoints = checkpoints(connection)?.into_iter().peekable();
+    let (mut tree, mut report) = (Tree::default(), AuditReport::default());
+    let mut query = connection.prepare(&format!("SELECT {COLUMNS} FROM decisions ORDER BY id"))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (decision, subject, leaf) = read(row)?;
+        if decision.id != tree.size() as i64 + 1 {
+            return Err(bad(tree.size() as i64 + 1, "it is missing"));
+        }
+        let hash = leaf_hash(decision.text(&subject).as_bytes());
+        if leaf != hash {
+            return Err(bad(decision.id, "it is not as it was made"));
+        }
+        tree.push(hash);
+        if let Some(checkpoint) = checkpoints.next_if(|checkpoint| checkpoint.size == tree.size()) {
+            if !checkpoint.is_genuine(public_key) {
+                return Err(bad(decision.id, "the checkpoint over it is not signed by this gateway"));
+            }
+            if checkpoint.root != hex::encode(tree.root()) {
+                return Err(bad(decision.id, "it, or one before it, is not what was signed"));
+            }
+            (report.checkpoints, report.covered) = (report.checkpoints + 1, checkpoint.size);
+        }
     }
+    if checkpoints.next().is_some() {
+        return Err(bad(tree.size() as i64 + 1, "it is missing, a checkpoint covers it"));
+    }
+    report.decisions = tree.size();
+    Ok((report, tree))
+}
+
+fn checkpoints(connection: &Connection) -> Result<Vec<Checkpoint>, RegistryError> {
+    // That over no decision says nothing.
+    let sql = "SELECT size, root, at_s, signature FROM checkpoints WHERE size > 0 ORDER BY size";
+    let mut query = connection.prepare(sql)?;
+    let rows = query.query_map([], read_checkpoint)?;
+    rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
 }
 
 fn read_checkpoint(row: &rusqlite::Row<'_>) -> rusqlite::Result<Checkpoint> {

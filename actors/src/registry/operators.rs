@@ -1,6 +1,6 @@
 //! Operators and the orders they have given. What they looked at is in `accesses`.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Registry, RegistryError, is_conflict};
 use crate::operators::{Operator, Role};
@@ -8,10 +8,7 @@ use crate::operators::{Operator, Role};
 impl Registry {
     /// Every operator, by name.
     pub fn operators(&self) -> Result<Vec<Operator>, RegistryError> {
-        let sql = "SELECT name, authority, roles, public_key, revoked FROM operators ORDER BY name";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let rows = query.query_map([], read)?;
-        rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
+        all(&self.connection)
     }
 
     /// The operator of that name.
@@ -47,6 +44,13 @@ impl Registry {
         let sql = "INSERT INTO orders (digest, at_s) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         Ok(self.connection.prepare_cached(sql)?.execute(params![digest, at_s as i64])? == 1)
     }
+}
+
+pub(super) fn all(connection: &Connection) -> Result<Vec<Operator>, RegistryError> {
+    let sql = "SELECT name, authority, roles, public_key, revoked FROM operators ORDER BY name";
+    let mut query = connection.prepare_cached(sql)?;
+    let rows = query.query_map([], read)?;
+    rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Operator> {

@@ -1,13 +1,16 @@
 //! `changtong audit`: that decisions are on record as they were made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::audit::Receipt;
 use actors::keys::Keys;
+use actors::registry::{AuditReport, KeptRegistry};
+use actors::sunset::{Record, SunsetError};
 use anyhow::{Context, bail};
 
 use crate::admin::{self, Act, Done};
+use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -19,6 +22,9 @@ pub(crate) enum Command {
         /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
         #[arg(long)]
         keys: Option<PathBuf>,
+        /// What `audit key` printed: decisions are checked with it alone, also when the keys are gone or the gateway is ended.
+        #[arg(long)]
+        public_key: Option<String>,
         /// For programs.
         #[arg(long)]
         json: bool,
@@ -41,10 +47,16 @@ impl Command {
     #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Verify { data, keys, json } => {
-                let keys = keys.unwrap_or_else(|| data.join("keys"));
-                let done = admin::call(&data, &keys, &Act::VerifyDecisions, &mut |_| ())?;
-                let Done::Audited(report) = done else { bail!("that is no answer to an audit") };
+            Self::Verify { data, keys, public_key, json } => {
+                let report = match public_key_of(&data, public_key)? {
+                    Some(key) => verify_with(&data, &key)?,
+                    None => {
+                        let keys = keys.unwrap_or_else(|| data.join("keys"));
+                        let done = admin::call(&data, &keys, &Act::VerifyDecisions, &mut |_| true)?;
+                        let Done::Audited(report) = done else { bail!("that is no answer to an audit") };
+                        report
+                    }
+                };
                 if json {
                     println!("{}", serde_json::to_string(&report)?);
                 } else {
@@ -66,4 +78,20 @@ impl Command {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The key that was given; where the measure has ended, the one of its record.
+fn public_key_of(data: &Path, given: Option<String>) -> anyhow::Result<Option<String>> {
+    match (given, Record::read(data)) {
+        (Some(key), _) => Ok(Some(key)),
+        (None, Ok(record)) => Ok(Some(record.public_key)),
+        (None, Err(SunsetError::NoRecord { .. })) => Ok(None),
+        (None, Err(error)) => Err(error.into()),
+    }
+}
+
+/// Beside a gateway, or where none runs any more: reads the registry itself, without a key.
+fn verify_with(data: &Path, public_key: &str) -> anyhow::Result<AuditReport> {
+    let key = hex::decode(public_key.trim()).context("a public key is 64 hexadecimal digits")?;
+    Ok(KeptRegistry::open(&Settings::registry_path(data))?.verify_decisions(&key)?.0)
 }

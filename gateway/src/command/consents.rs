@@ -28,7 +28,7 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Verify { data, keys, json } = self;
         let keys = keys.unwrap_or_else(|| data.join("keys"));
-        let done = admin::call(&data, &keys, &Act::VerifyConsents, &mut |_| ())?;
+        let done = admin::call(&data, &keys, &Act::VerifyConsents, &mut |_| true)?;
         let Done::Consents(report) = done else { bail!("that is no answer to this") };
         if json {
             println!("{}", serde_json::to_string(&report)?);

@@ -93,7 +93,7 @@ impl Counter {
             Command::Receipt { session, consent } => CounterAct::Receipt { session, consent },
         };
         // A counter is a running gateway's: no key is needed here.
-        let done = admin::call(&self.data, &self.data.join("keys"), &Act::Counter(act), &mut |_| ())?;
+        let done = admin::call(&self.data, &self.data.join("keys"), &Act::Counter(act), &mut |_| true)?;
         let Done::Counter(answered) = done else { bail!("that is no answer of the counter") };
         show(&answered, self.json)
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use actors::operators::OperatorKey;
 use anyhow::bail;
 
-use crate::admin::{self, Act, Done};
+use crate::admin::{self, Act, Done, Tell};
 use crate::dev;
 use crate::orders::{self, Ordered, OrderedAct};
 
@@ -35,15 +35,11 @@ impl Desk {
 
     /// Has an order carried out.
     pub(crate) fn call(&self, act: &OrderedAct) -> anyhow::Result<Ordered> {
-        self.call_telling(act, &mut |_| ())
+        self.call_telling(act, &mut |_| true)
     }
 
-    /// Has an order carried out; `tell` hears how far a long one is.
-    pub(crate) fn call_telling(
-        &self,
-        act: &OrderedAct,
-        tell: &mut dyn FnMut(&Done),
-    ) -> anyhow::Result<Ordered> {
+    /// Has an order carried out; `tell` hears how far a long one is, and says whether to go on listening.
+    pub(crate) fn call_telling(&self, act: &OrderedAct, tell: &mut Tell<'_>) -> anyhow::Result<Ordered> {
         let order = orders::order(act)?;
         let mut signatures = Vec::new();
         for path in self.signers() {

@@ -42,6 +42,7 @@ impl Command {
                     report.rejected
                 );
             }
+            true
         };
         let ordered = desk.call_telling(&act, &mut tell)?;
         eprintln!();

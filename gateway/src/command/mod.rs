@@ -18,6 +18,8 @@ mod place;
 mod policy;
 mod punches;
 mod staff;
+mod sunset;
+mod tap;
 
 use std::process::ExitCode;
 
@@ -60,6 +62,10 @@ pub(crate) enum Command {
     /// Looks for who passed a place.
     #[command(subcommand)]
     Punches(punches::Command),
+    /// Shows verdicts while they are given, without anybody in them. An operator signs, and it is recorded as an access.
+    Tap(tap::Tap),
+    /// Ends the measure: destroys keys and personal data, and leaves a signed record. A dry run first, then two operators.
+    Sunset(sunset::Sunset),
     /// Adds and lists places.
     #[command(subcommand)]
     Place(place::Place),
@@ -97,6 +103,8 @@ impl Command {
             Self::Code(command) => command.run(),
             Self::Appeal(command) => command.run(),
             Self::Punches(command) => command.run(),
+            Self::Tap(tap) => tap.run(),
+            Self::Sunset(sunset) => sunset.run(),
             Self::Place(command) => command.run(),
             Self::Staff(command) => command.run(),
             Self::Unit(command) => command.run(),

@@ -69,7 +69,7 @@ impl Place {
     }
 
     fn policies(&self) -> anyhow::Result<Vec<PolicyLine>> {
-        let done = admin::call(&self.data, &self.keys(), &Act::Policies, &mut |_| ())?;
+        let done = admin::call(&self.data, &self.keys(), &Act::Policies, &mut |_| true)?;
         let Done::Policies(policies) = done else { bail!("that is no answer about policies") };
         Ok(policies)
     }

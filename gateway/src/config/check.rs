@@ -8,6 +8,7 @@ use actors::carrier::Carriers;
 use actors::keys::{Keys, read_secret};
 use actors::policy::Policy;
 use actors::registry::{PolicyRow, Registry, RegistryError};
+use actors::sunset;
 use rustix::fs::{Access, access};
 
 use super::carriers::{read, secret};
@@ -27,6 +28,11 @@ const QUEUE_PUNCHES_MIN: usize = 4096;
 /// Everything that a gateway would not start with, in the order of the file.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut check = Check { config, faults: Vec::new() };
+    if let Err(ended) = sunset::refuse(&config.settings.data) {
+        // Nothing else matters any more.
+        check.say("data", ended);
+        return check.faults;
+    }
     check.data();
     let keys = check.keys();
     let in_effect = keys.and_then(|keys| check.registry(&keys));

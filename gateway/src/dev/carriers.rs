@@ -17,7 +17,7 @@ use super::{FLEET, Fleet};
 use crate::config;
 use crate::pki::{Authority, Identity, write_new};
 
-const DIRECTORY: &str = "carriers";
+pub(super) const DIRECTORY: &str = "carriers";
 const SECRET_BYTES: usize = 32;
 /// Queries under way at one of them: four times what a busy day asks for.
 const PERMITS: usize = 32;

@@ -64,5 +64,6 @@ const fn words(lookup: Lookup) -> &'static str {
         Lookup::Export => "looked-export",
         Lookup::Appeals => "looked-appeals",
         Lookup::Backup => "looked-backup",
+        Lookup::Tap => "looked-tap",
     }
 }

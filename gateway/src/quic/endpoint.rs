@@ -10,6 +10,7 @@ use actors::clock;
 use actors::directory::Directory;
 use actors::judge::Judge;
 use actors::ledger::LedgerHandle;
+use actors::tap::Taps;
 use anyhow::Context;
 use protocol::{DeviceId, ErrorCode, limits, metric};
 use rustls::pki_types::CertificateDer;
@@ -35,6 +36,8 @@ pub(crate) struct Front {
     pub(crate) directory: Directory,
     pub(crate) judge: Arc<Judge>,
     pub(crate) ledger: LedgerHandle,
+    /// Who is shown verdicts while they are given.
+    pub(crate) taps: Taps,
     /// Asks carriers for a device.
     pub(crate) ask: Ask,
     /// Turns true when the process is to end.

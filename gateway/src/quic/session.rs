@@ -298,6 +298,11 @@ impl Session {
         let judged = judge.judge(verify.region, verify.scanned.0.iter(), read.ms);
         let verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
         self.shared.metrics.verified(verify.region, &verdicts);
+        let taps = &self.shared.front.taps;
+        if taps.are_open() {
+            let scans = verify.scanned.0.iter().zip(verdicts.iter().copied());
+            taps.verified(verify.region, self.device, read.ms, scans);
+        }
         self.owed.verify(read.at);
         let verdicts = Verdicts { first: Sequence(0), as_of_ms: read.ms, verdicts: Bounded(verdicts) };
         self.answers.overtake(id, &Answer::Verdicts(verdicts));

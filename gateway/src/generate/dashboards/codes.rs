@@ -87,6 +87,9 @@ fn operators(dashboard: Dashboard) -> Dashboard {
                 )
                 .limits(1.0, 10.0)
                 .show("refused", grown(of(metric::LOOKUPS_REFUSED)).sum()),
+            stat("Taps", Unit::Count, runbook::LOOKUPS_BURST)
+                .about("Operators who are shown live verdicts now, masked and on record.")
+                .show("taps", gauge(of(metric::TAPS)).sum()),
             stack("Look-ups", Unit::PerSecond, runbook::LOOKUPS_BURST)
                 .about("Look-ups, lists and exports of operators, by kind.")
                 .show("{{lookup}}", rate(of(metric::LOOKUPS)).sum_by("lookup")),

@@ -1,0 +1,152 @@
+//! What would be ended and destroyed, and what is kept: looked at without a key, and without changing anything. Its digest is what
+//! operators sign.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use super::{DELETIONS, LEDGER, REGISTRY, SunsetError, io, record};
+use crate::keys::Keys;
+use crate::registry::KeptRegistry;
+use crate::registry::kept::{KEPT, PERSONAL};
+
+const VERSION: u32 = 1;
+/// Rows of these come and go with each order, also with the one that ends the measure.
+const UNCOUNTED: [&str; 2] = ["orders", "checkpoints"];
+/// What a gateway leaves beside its data, and nobody misses.
+const TRIFLES: [&str; 6] =
+    ["lock", "admin.sock", "registry.db-wal", "registry.db-shm", record::NAME, record::FRESH];
+
+/// What there is to end: where it lies, and what whoever runs it knows of the rest.
+#[derive(Clone, Debug)]
+pub struct Estate {
+    /// The gateway's data.
+    pub data: PathBuf,
+    /// Its keys.
+    pub keys: PathBuf,
+    /// Files and directories in the data that hold made-up people or secrets of a development city.
+    pub made_up: Vec<&'static str>,
+    /// Those in the data that stay and tell nothing of anybody.
+    pub plain: Vec<&'static str>,
+    /// Carriers that were asked.
+    pub carriers: Vec<String>,
+    /// Secrets that lie elsewhere and are their owner's to revoke.
+    pub yours: Vec<String>,
+}
+
+/// How many rows a table has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    /// The table.
+    pub of: String,
+    /// Its rows.
+    pub rows: u64,
+}
+
+/// What would be ended and destroyed. Names and numbers, nothing of anybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Of the plan's own form.
+    pub version: u32,
+    /// The number under which the gateway issued codes.
+    pub gateway: u16,
+    /// Where the keys lie.
+    pub keys_directory: PathBuf,
+    /// Key files in it, in the order in which they are destroyed; the day keys among them are the days that punches are kept of.
+    pub keys: Vec<String>,
+    /// Files of the punch log that are removed.
+    pub punches: Vec<String>,
+    /// Tables of the registry that are emptied.
+    pub emptied: Vec<Count>,
+    /// Tables of the registry that are kept.
+    pub kept: Vec<Count>,
+    /// Files of a development city that are destroyed.
+    pub made_up: Vec<String>,
+    /// Carriers that are not asked any more.
+    pub carriers: Vec<String>,
+    /// Secrets elsewhere, which their owner revokes.
+    pub yours: Vec<String>,
+    /// Files in the data that are not the gateway's; whoever put them there looks at them.
+    pub others: Vec<String>,
+}
+
+impl Plan {
+    /// Looks at what there is.
+    ///
+    /// # Errors
+    /// A registry that does not read, or the operating system's word.
+    pub fn make(estate: &Estate) -> Result<Self, SunsetError> {
+        let registry = KeptRegistry::open(&estate.data.join(REGISTRY))?;
+        let count = |tables: &[&'static str]| -> Result<Vec<Count>, SunsetError> {
+            let counted = tables.iter().filter(|table| !UNCOUNTED.contains(table));
+            counted.map(|table| Ok(Count { of: (*table).to_owned(), rows: registry.rows(table)? })).collect()
+        };
+        let mut made_up = Vec::new();
+        for name in &estate.made_up {
+            walk(&estate.data, name, &mut made_up)?;
+        }
+        let mut punches = names(&estate.data.join(LEDGER))?;
+        punches.retain(|name| name != DELETIONS);
+        Ok(Self {
+            version: VERSION,
+            gateway: registry.gateway()?,
+            keys_directory: estate.keys.clone(),
+            keys: Keys::files(&estate.keys)?,
+            punches,
+            emptied: count(PERSONAL)?,
+            kept: count(KEPT)?,
+            made_up,
+            carriers: estate.carriers.clone(),
+            yours: estate.yours.clone(),
+            others: others(estate)?,
+        })
+    }
+
+    /// SHA-256, hexadecimal.
+    pub fn digest(&self) -> String {
+        let text = serde_json::to_string(self).expect("texts and numbers");
+        hex::encode(digest(&SHA256, format!("changtong sunset plan 1\n{text}").as_bytes()))
+    }
+}
+
+/// Names in a directory, in order; none if it is not there.
+pub(super) fn names(directory: &Path) -> Result<Vec<String>, SunsetError> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io("listing", directory)(error)),
+    };
+    let names: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
+    let names = names.map_err(io("listing", directory))?;
+    let mut names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Every file under that name.
+fn walk(data: &Path, name: &str, files: &mut Vec<String>) -> Result<(), SunsetError> {
+    let path = data.join(name);
+    if path.is_dir() {
+        for below in names(&path)? {
+            walk(data, &format!("{name}/{below}"), files)?;
+        }
+    } else if path.exists() {
+        files.push(name.to_owned());
+    }
+    Ok(())
+}
+
+fn others(estate: &Estate) -> Result<Vec<String>, SunsetError> {
+    let mut others = names(&estate.data)?;
+    others.retain(|name| {
+        let name = name.as_str();
+        let known = [REGISTRY, LEDGER].contains(&name) || TRIFLES.contains(&name);
+        let told = estate.made_up.contains(&name) || estate.plain.contains(&name);
+        !known && !told && estate.data.join(name) != estate.keys
+    });
+    Ok(others)
+}

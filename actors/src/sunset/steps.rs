@@ -1,0 +1,101 @@
+//! What is destroyed, step by step. Each step rests on the record alone and can be done again: a crash anywhere leaves a beginning,
+//! which the next run carries to its end.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::record::sync_directory;
+use super::{DELETIONS, LEDGER, REGISTRY, Record, SunsetError, io, plan};
+use crate::clock;
+use crate::keys::{Keys, destroy};
+use crate::registry::kept;
+
+/// A step on the data, with the record as it stands.
+type Step = fn(&Path, &Record) -> Result<(), SunsetError>;
+
+/// The steps in their order. Day keys come first: from then on no copy of a punch can be read, wherever it lies.
+pub const STEPS: [(&str, Step); 7] = [
+    ("day keys", day_keys),
+    ("punches", punches),
+    ("people", people),
+    ("made-up people", made_up),
+    ("keys", keys),
+    ("record", record),
+    ("signing key", signing_key),
+];
+
+fn is_day(name: &str) -> bool {
+    name.contains('/')
+}
+
+fn day_keys(_: &Path, record: &Record) -> Result<(), SunsetError> {
+    destroy_keys(record, is_day)
+}
+
+/// Segments are not overwritten: without their day's key they are noise. The log's own records of deletions stay.
+fn punches(data: &Path, _: &Record) -> Result<(), SunsetError> {
+    let ledger = data.join(LEDGER);
+    for name in plan::names(&ledger)?.iter().filter(|name| *name != DELETIONS) {
+        let path = ledger.join(name);
+        std::fs::remove_file(&path).map_err(io("removing", &path))?;
+    }
+    if ledger.exists() { sync_directory(&ledger) } else { Ok(()) }
+}
+
+fn people(data: &Path, _: &Record) -> Result<(), SunsetError> {
+    Ok(kept::empty(&data.join(REGISTRY))?)
+}
+
+fn made_up(data: &Path, record: &Record) -> Result<(), SunsetError> {
+    for name in &record.plan.made_up {
+        destroy(&data.join(name))?;
+    }
+    // The directories, those below first.
+    let parents =
+        record.plan.made_up.iter().filter_map(|name| name.rsplit_once('/')).map(|(parent, _)| parent);
+    let mut parents: Vec<&str> = parents.collect();
+    parents.sort_unstable();
+    parents.dedup();
+    for parent in parents.iter().rev() {
+        remove_empty(&data.join(parent))?;
+    }
+    sync_directory(data)
+}
+
+fn keys(_: &Path, record: &Record) -> Result<(), SunsetError> {
+    destroy_keys(record, |name| !is_day(name) && !Keys::is_signing(name))
+}
+
+/// The last thing that is signed. Done again it is not signed again.
+fn record(data: &Path, record: &Record) -> Result<(), SunsetError> {
+    if record.ended_s.is_some() {
+        return Ok(());
+    }
+    let signing = Keys::read_signing(&record.plan.keys_directory)?;
+    let ended = Record { ended_s: Some(clock::now_ms() / 1000), ..record.clone() };
+    ended.write(data, &signing)
+}
+
+fn signing_key(_: &Path, record: &Record) -> Result<(), SunsetError> {
+    destroy_keys(record, Keys::is_signing)?;
+    let directory = &record.plan.keys_directory;
+    remove_empty(&Keys::days(directory))?;
+    remove_empty(directory)
+}
+
+fn destroy_keys(record: &Record, which: impl Fn(&str) -> bool) -> Result<(), SunsetError> {
+    let directory = &record.plan.keys_directory;
+    for name in record.plan.keys.iter().filter(|name| which(name)) {
+        destroy(&directory.join(name))?;
+    }
+    Ok(())
+}
+
+/// One that holds something else stays.
+fn remove_empty(directory: &Path) -> Result<(), SunsetError> {
+    match std::fs::remove_dir(directory) {
+        Ok(()) => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Ok(()),
+        Err(error) => Err(io("removing", directory)(error)),
+    }
+}

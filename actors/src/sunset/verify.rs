@@ -1,0 +1,97 @@
+//! Whether the record is true: signatures, and what is left and what is not. Needs no key; whoever kept the gateway's public key
+//! can say that it is the one.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DELETIONS, LEDGER, OPERATORS, REGISTRY, Record, SunsetError, order_text, plan, record, wrong};
+use crate::keys::Keys;
+use crate::operators::{Operator, Role};
+use crate::registry::KeptRegistry;
+use crate::registry::kept::PERSONAL;
+
+/// What [`verify`] found: all of it is as the record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// When it ended, seconds since 1970 UTC.
+    pub ended_s: u64,
+    /// Who ordered it.
+    pub operators: Vec<String>,
+    /// Keys that are gone.
+    pub keys: Vec<String>,
+    /// Decisions that are as they were made.
+    pub decisions: u64,
+    /// The gateway's public key, hexadecimal.
+    pub public_key: String,
+}
+
+/// Checks the record and what is left. `public_key`: the gateway's, hexadecimal, from wherever it was kept; without one the record's
+/// own is believed.
+///
+/// # Errors
+/// The first thing that is not as the record says.
+pub fn verify(data: &Path, public_key: Option<&str>) -> Result<Verified, SunsetError> {
+    let (record, path) = (Record::read(data)?, record::path(data));
+    if public_key.is_some_and(|key| !key.trim().eq_ignore_ascii_case(&record.public_key)) {
+        return Err(wrong(&path, "another gateway signed it than the one with that public key"));
+    }
+    let Some(ended_s) = record.ended_s else {
+        return Err(wrong(&path, "it was begun and not finished; run `changtong sunset` again"));
+    };
+    let registry = KeptRegistry::open(&data.join(REGISTRY))?;
+    let operators = signed_by(&record, &registry.operators()?);
+    if operators.len() < OPERATORS {
+        return Err(wrong(&path, "its order is not signed by two operators with the role admin"));
+    }
+    nothing_left(data, &record, &registry)?;
+    let key = hex::decode(&record.public_key).map_err(|_| wrong(&path, "its public key is none"))?;
+    let (report, root) = registry.verify_decisions(&key)?;
+    if (report.decisions, &root) != (record.decisions, &record.root) {
+        return Err(wrong(&data.join(REGISTRY), "its decisions are not those of the record"));
+    }
+    Ok(Verified {
+        ended_s,
+        operators,
+        keys: record.plan.keys,
+        decisions: report.decisions,
+        public_key: record.public_key,
+    })
+}
+
+/// Admins who signed the order over the plan, each person once.
+fn signed_by(record: &Record, known: &[Operator]) -> Vec<String> {
+    let digest = record.plan.digest();
+    if digest != record.digest || record.order.act != order_text(&digest) {
+        return Vec::new();
+    }
+    let signed = |operator: &&Operator| {
+        let genuine = record.signatures.iter().any(|signature| {
+            signature.operator == operator.name && signature.is_genuine(&record.order, &operator.public_key)
+        });
+        genuine && !operator.revoked && operator.roles.contains(&Role::Admin)
+    };
+    known.iter().filter(signed).map(|operator| operator.name.clone()).collect()
+}
+
+fn nothing_left(data: &Path, record: &Record, registry: &KeptRegistry) -> Result<(), SunsetError> {
+    let left = |path: &Path| Err(wrong(path, "it is still there"));
+    let keys = &record.plan.keys_directory;
+    let found = if keys.exists() { Keys::files(keys)? } else { Vec::new() };
+    if let Some(name) = record.plan.keys.iter().chain(&found).find(|name| keys.join(name).exists()) {
+        return left(&keys.join(name));
+    }
+    let ledger = data.join(LEDGER);
+    if let Some(name) = plan::names(&ledger)?.iter().find(|name| *name != DELETIONS) {
+        return left(&ledger.join(name));
+    }
+    if let Some(name) = record.plan.made_up.iter().find(|name| data.join(name).exists()) {
+        return left(&data.join(name));
+    }
+    for table in PERSONAL {
+        if registry.rows(table)? > 0 {
+            return Err(wrong(&data.join(REGISTRY), format!("the table {table} is not empty")));
+        }
+    }
+    Ok(())
+}

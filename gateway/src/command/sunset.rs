@@ -1,0 +1,210 @@
+//! `changtong sunset`: the end of the measure. Without more it says what would be destroyed and prints the plan's digest; two
+//! operators sign that, on a stopped gateway. What is done, and in which order, stands in `actors::sunset`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use actors::operators::OperatorKey;
+use actors::registry::{DirectoryLock, RegistryError};
+use actors::sunset::{self, Estate, Plan, Record, SunsetError, Verified};
+use anyhow::{Context, bail};
+
+use crate::process::Settings;
+use crate::{admin, config, dev, orders};
+
+#[derive(clap::Args)]
+pub(crate) struct Sunset {
+    /// The gateway's configuration; without it, the development city in `--data` is ended.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// The development city's data, or what is left of any gateway's.
+    #[arg(long, default_value = "./changtong-data", conflicts_with = "config")]
+    data: PathBuf,
+    /// Only says what would be done; so it is without `--plan`, too.
+    #[arg(long, conflicts_with_all = ["plan", "verify"])]
+    dry_run: bool,
+    /// Ends the measure: the digest of the plan that was looked at.
+    #[arg(long, requires = "sign", conflicts_with = "verify")]
+    plan: Option<String>,
+    /// An operator's key file; two of them, each of an admin.
+    #[arg(long, alias = "operator")]
+    sign: Vec<PathBuf>,
+    /// Checks the record and what is left.
+    #[arg(long)]
+    verify: bool,
+    /// For `--verify`: what `audit key` printed while there was a key.
+    #[arg(long, requires = "verify")]
+    public_key: Option<String>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Sunset {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.config.as_deref().map(config::read_file).transpose()?;
+        let data = config.as_ref().map_or(&self.data, |config| &config.settings.data);
+        let data = data.canonicalize().with_context(|| format!("looking for {}", data.display()))?;
+        if self.verify {
+            let verified = sunset::verify(&data, self.public_key.as_deref())?;
+            show_verified(&verified, self.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        match Record::read(&data) {
+            Ok(_) => return self.finish(&data),
+            Err(SunsetError::NoRecord { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let estate = estate(&data, config.map(|config| config.settings))?;
+        match &self.plan {
+            Some(digest) => self.end(&estate, digest),
+            None => {
+                let plan = Plan::make(&estate)?;
+                show_plan(&plan, &data, self.json)?;
+                if admin::socket(&data).exists() {
+                    eprintln!("a gateway may be running: stop it and look again, for its plan changes");
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+
+    fn end(&self, estate: &Estate, digest: &str) -> anyhow::Result<ExitCode> {
+        let _lock = lock(&estate.data)?;
+        let order = orders::order_of(sunset::order_text(digest))?;
+        let mut signatures = Vec::new();
+        for path in &self.sign {
+            signatures.push(OperatorKey::load(path)?.sign(&order));
+        }
+        sunset::begin(estate, digest, &order, &signatures)?;
+        self.carry_out(&estate.data)
+    }
+
+    /// What was begun is ordered already.
+    fn finish(&self, data: &Path) -> anyhow::Result<ExitCode> {
+        let _lock = lock(data)?;
+        self.carry_out(data)
+    }
+
+    fn carry_out(&self, data: &Path) -> anyhow::Result<ExitCode> {
+        let record = sunset::carry_out(data).context("it is begun and not finished; run it again")?;
+        show_record(&record, self.json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn lock(data: &Path) -> anyhow::Result<DirectoryLock> {
+    match DirectoryLock::take(data) {
+        Err(RegistryError::InUse { path }) => {
+            bail!("a gateway runs on {}: stop it first, and look at the plan again", path.display())
+        }
+        other => Ok(other?),
+    }
+}
+
+fn estate(data: &Path, settings: Option<Settings>) -> anyhow::Result<Estate> {
+    let Some(settings) = settings else {
+        let city = dev::estate_of(data);
+        return city.with_context(|| format!("{} is no development city; give --config", data.display()));
+    };
+    let mut yours = vec![
+        format!("the server's key {}", settings.key.display()),
+        format!("the device authority in {}", settings.authority.display()),
+    ];
+    let carriers = settings.carriers.iter();
+    yours.extend(
+        carriers.map(|carrier| format!("the key at the carrier {}: {}", carrier.id, carrier.key.display())),
+    );
+    yours.push("operators' own keys, exports, screens and paper".to_owned());
+    let keys = settings.keys.canonicalize();
+    Ok(Estate {
+        data: data.to_owned(),
+        keys: keys.with_context(|| format!("looking for {}", settings.keys.display()))?,
+        made_up: Vec::new(),
+        plain: Vec::new(),
+        carriers: settings.carriers.iter().map(|carrier| carrier.id.clone()).collect(),
+        yours,
+    })
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_plan(plan: &Plan, data: &Path, json: bool) -> anyhow::Result<()> {
+    let digest = plan.digest();
+    if json {
+        println!("{}", serde_json::json!({ "plan": plan, "digest": digest }));
+        return Ok(());
+    }
+    println!("The end of the measure of {}: nothing is done yet.", data.display());
+    describe(plan);
+    println!("This plan's digest is {digest}");
+    println!("Two operators with the role admin end it, on a stopped gateway:");
+    println!("  changtong sunset --plan {digest} --sign KEY --sign KEY");
+    println!("It cannot be undone.");
+    Ok(())
+}
+
+/// Everything that goes, and everything that stays.
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn describe(plan: &Plan) {
+    let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let days = plan.keys.iter().filter(|name| name.contains('/')).count();
+    println!("Ends: punches, queries, pages; carriers that are not asked any more: {}", list(&plan.carriers));
+    println!("Destroyed, and with them what they open, in backups too:");
+    println!("  keys in {}: {}", plan.keys_directory.display(), list(&plan.keys));
+    println!("Removed:");
+    println!("  punches of {days} days in {} files", plan.punches.len());
+    for count in &plan.emptied {
+        println!("  {:<24}{:>12}", count.of, count.rows);
+    }
+    if !plan.made_up.is_empty() {
+        println!("  {} files of the development city", plan.made_up.len());
+    }
+    println!("Kept, without personal data in clear, for 6 months at least; delete the directory after that:");
+    for count in &plan.kept {
+        println!("  {:<24}{:>12}", count.of, count.rows);
+    }
+    println!("  a person stands there by a keyed hash, whose key is destroyed: nobody can be found by it");
+    println!(
+        "Backups: nothing opens punches and sealed fields in them any more; codes and causes in a backup's"
+    );
+    println!("  registry can be read, so delete backups of the registry");
+    println!("Not destroyed by this, and yours to revoke or delete: {}", list(&plan.yours));
+    println!("Not the gateway's, and yours to look at: {}", list(&plan.others));
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_record(record: &Record, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(record)?);
+        return Ok(());
+    }
+    let names: Vec<&str> = record.signatures.iter().map(|signature| signature.operator.as_str()).collect();
+    println!("The measure has ended, on {}, ordered by {}.", day(record.ended_s), names.join(" and "));
+    describe(&record.plan);
+    println!("{} decisions stay, under the root {}", record.decisions, record.root);
+    println!("The record is sunset.json in the data; its public key is {}", record.public_key);
+    println!("Publish both: `changtong sunset --verify --public-key KEY` checks them.");
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_verified(verified: &Verified, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(verified)?);
+        return Ok(());
+    }
+    let who = verified.operators.join(" and ");
+    println!(
+        "The measure ended on {}, ordered by {who}; the record is as it was signed.",
+        day(Some(verified.ended_s))
+    );
+    println!("  keys that are gone: {}", verified.keys.join(", "));
+    println!("  no punch, no person and no code is left");
+    println!("  {} decisions are as they were made", verified.decisions);
+    println!("  signed with {}", verified.public_key);
+    Ok(())
+}
+
+fn day(at_s: Option<u64>) -> String {
+    at_s.map_or("–".to_owned(), orders::day)
+}
