@@ -1,9 +1,13 @@
 //! The command line: what there is to say, and who does it. Nothing is done here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use crate::dev::Dev;
+use crate::reload::{Behind, Source};
+use crate::telemetry::LogLevel;
 use crate::{command, config, generate, process, telemetry};
 
 /// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
@@ -15,9 +19,9 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 #[derive(clap::Parser)]
 #[command(version, about)]
 pub(crate) struct Cli {
-    /// What is logged: error, warn, info, debug, or a filter such as gateway=debug.
-    #[arg(long, global = true, default_value = "info,actix_server=warn")]
-    log: String,
+    /// What is logged: error, warn, info, debug, or a filter such as gateway=debug; instead of what a configuration says.
+    #[arg(long, global = true)]
+    log: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -43,14 +47,21 @@ enum Command {
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        telemetry::log(&self.log)?;
+        let log = telemetry::log(self.log)?;
         match self.command {
-            None => Dev::default().run(),
-            Some(Command::Dev(dev)) => dev.run(),
-            Some(Command::Serve { config }) => process::run(&config::load(&config)?.settings, |_| Ok(())),
+            None => Dev::default().run(log),
+            Some(Command::Dev(dev)) => dev.run(log),
+            Some(Command::Serve { config }) => serve(&config, log),
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
             Some(Command::Generate(generate)) => generate.run(),
         }
     }
+}
+
+fn serve(file: &Path, log: LogLevel) -> anyhow::Result<ExitCode> {
+    let file = std::path::absolute(file).with_context(|| format!("{} is no path", file.display()))?;
+    let settings = config::load(&file)?.settings;
+    log.follow(&settings.log)?;
+    process::run(&settings, Behind { source: Source::File(file), log }, |_| Ok(()))
 }

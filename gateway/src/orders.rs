@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policies;
 use crate::process::Admin;
+use crate::reload::Reloaded;
 pub(crate) use devices::ENROLMENT_S;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
 pub(crate) use places::{PlaceAct, PlaceLine, UnitLine};
@@ -123,6 +124,10 @@ pub(crate) enum OrderedAct {
     ExportLedger {
         case: String,
     },
+    /// The gateway reads its files again: the configuration that is named, if one is, has to be its own.
+    Reload {
+        file: Option<PathBuf>,
+    },
     /// A copy of the punch log and the registry, in a directory of the gateway's machine.
     Backup {
         out: PathBuf,
@@ -153,6 +158,7 @@ pub(crate) enum Ordered {
     Contact(Contact),
     Passages(PassagesReport),
     OnRecord,
+    Reloaded(Reloaded),
     Backup { out: PathBuf, lsn: u64, decisions: u64, files: usize, bytes: u64 },
 }
 
@@ -195,6 +201,7 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
         | OrderedAct::RevokeDevice { .. }
         | OrderedAct::Places { .. }
         | OrderedAct::Shifts { .. }
+        | OrderedAct::Reload { .. }
         | OrderedAct::Backup { .. } => (Role::Admin, 1),
         OrderedAct::AddCause { kind, .. } => {
             (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
@@ -244,6 +251,7 @@ impl OrderedAct {
             Self::Contact { .. } => "contact",
             Self::Passages { .. } => "passages",
             Self::ExportLedger { .. } => "export-ledger",
+            Self::Reload { .. } => "reload",
             Self::Backup { .. } => "backup",
         }
     }
@@ -312,6 +320,11 @@ fn carry_out(
             people::passages(admin, &stretch, &case, by)
         }
         OrderedAct::ExportLedger { case } => people::export(admin, &case, by),
+        OrderedAct::Reload { file } => {
+            let reload =
+                admin.reload.as_ref().context("no gateway runs; it reads everything when it starts")?;
+            Ok(Ordered::Reloaded(reload.again(file.as_deref())?))
+        }
         OrderedAct::Backup { out, case } => backup::take(admin, &out, &case, by),
     }
 }

@@ -22,6 +22,7 @@ use crate::counter::Counter;
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::quic::endpoint;
+use crate::reload::{Behind, Reload};
 use crate::running::Gateway;
 use crate::usage::Usage;
 use crate::{config, telemetry};
@@ -57,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) retention_days: u32,
     /// The policy's file.
     pub(crate) policy: PathBuf,
+    /// How much is logged, unless the command line says it.
+    pub(crate) log: String,
     /// Whom to ask for trajectories.
     pub(crate) carriers: Vec<config::Carrier>,
     /// How codes reach phones.
@@ -133,6 +136,7 @@ impl Sockets {
 /// Runs a gateway until it is told to end. `announce` is called when devices are answered.
 pub(crate) fn run(
     settings: &Settings,
+    behind: Behind,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -158,8 +162,10 @@ pub(crate) fn run(
     let vitals = Some((readiness.clone(), metrics.clone()));
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox))?;
     let sockets_of = (sockets.quic, sockets.pages);
-    let gateway = Gateway::start(settings, &keys, registry, sockets_of, log.clone(), readiness.clone())?;
-    let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, sockets.enrol)?;
+    let gateway =
+        Gateway::start((settings, behind), &keys, registry, sockets_of, log.clone(), readiness.clone())?;
+    let enrolment = (sockets.enrol, gateway.identities());
+    let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, enrolment)?;
     announce(&addresses)?;
 
     let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
@@ -206,15 +212,18 @@ enum Why {
     Front,
 }
 
-/// What tells the process to end.
+/// What tells the process to end, or to read its files again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let hear = |kind| signal(kind);
+        let (terminate, interrupt) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, hangup: hear(SignalKind::hangup())? })
     }
 }
 
@@ -227,6 +236,7 @@ async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway, m
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
+            _ = signals.hangup.recv() => gateway.reload_soon(),
             _ = due.tick() => gateway.tell_alarms(),
             _ = look.tick() => usage.look(),
             _ = tick.tick() => {
@@ -258,6 +268,8 @@ pub(crate) struct Admin {
     pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
+    /// Reads the files again; `None` when no gateway runs.
+    pub(crate) reload: Option<Arc<Reload>>,
     /// The process's stage and its metrics; `None` when no gateway runs.
     pub(crate) vitals: Option<(Readiness, PrometheusHandle)>,
 }
@@ -279,6 +291,7 @@ impl Admin {
             counter: None,
             pages: None,
             log,
+            reload: None,
             vitals: None,
         }
     }

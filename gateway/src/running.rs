@@ -1,10 +1,9 @@
 //! The parts of a running gateway: what is started, in which order, and how it ends. Each thread's work is elsewhere.
 
 use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::carrier::Carriers;
+use actors::carrier::{CarrierConfig, Carriers};
 use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
@@ -20,18 +19,20 @@ use actors::registry::Registry;
 use actors::sms::Sms;
 use actors::watchdog;
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use protocol::{RegionId, metric};
 use tokio::sync::{oneshot, watch};
 
-use crate::certificates::{self, InUse};
 use crate::counter::Counter;
 use crate::fleet::Fleet;
 use crate::http::Readiness;
-use crate::portal::{self, Pages, Portal, Records};
+use crate::identities::{InForce, Opened, Shown};
+use crate::portal::{self, Pages, Portal, Records, TravelPages};
 use crate::process::{Admin, Settings, reload};
 use crate::quic::endpoint::{self, Front};
 use crate::quic::queries::Ask;
-use crate::quic::transport::{self, TlsFiles};
+use crate::quic::transport;
+use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::{alarms, config, policies, trajectory};
 
 /// What runs.
@@ -42,16 +43,17 @@ pub(crate) struct Gateway {
     admin: Admin,
     registrar: RegistrarFront,
     queries: QueriesFront,
-    carriers: Carriers,
+    identities: Arc<InForce>,
+    reload: Arc<Reload>,
+    at_signal: AtSignal,
     pages: Option<Pages>,
     /// Dropped when nobody punches on the pages any more: the regions end after that.
     pages_gone: oneshot::Sender<()>,
-    _watchdog: watchdog::Watchdog,
 }
 
 impl Gateway {
     pub(crate) fn start(
-        settings: &Settings,
+        (settings, behind): (&Settings, Behind),
         keys: &Arc<Keys>,
         registry: Registry,
         (socket, pages): (UdpSocket, Option<TcpListener>),
@@ -71,16 +73,18 @@ impl Gateway {
         };
         let (handle, registrar) =
             RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
-        let carriers = settings.carriers.iter().map(config::Carrier::open);
-        let carriers = Carriers::start(&carriers.collect::<anyhow::Result<Vec<_>>>()?)?;
+        let (configs, carriers) = start_carriers(settings)?;
         let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
+        let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
         let ask = trajectory::asking(queries.clone(), policy.clone());
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
-        let (endpoint_config, server_config) = quic_config(settings, keys)?;
+        let opened = Opened::read(settings, keys)?;
+        opened.tell();
+        let identities = Arc::new(InForce::new(&opened));
         let origin = settings.pages.as_ref().zip(pages.as_ref()).map(|(config, at)| config.origin(at));
-        let admin = Admin {
+        let mut admin = Admin {
             registry: Arc::clone(&registry),
             fleet: fleet.clone(),
             keys: Arc::clone(keys),
@@ -91,20 +95,30 @@ impl Gateway {
             counter,
             pages: origin.transpose()?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+            reload: None,
             vitals: None,
         };
         let records = ledger.clone();
         let front = Fronted { fleet, judge, ledger, ask, drain: draining };
-        let (front, directory, pages_gone) =
-            front.serve(socket, (endpoint_config, server_config), regions)?;
-        let pages = start_pages(settings, pages, sms, &registry, |sms, origin| portal::Services {
+        let quic = (transport::endpoint_config(keys.quic()), opened.quic.clone());
+        let (front, (directory, endpoint), pages_gone) = front.serve(socket, quic, regions)?;
+        let parts = Parts {
+            keys: Arc::clone(keys),
+            identities: Arc::clone(&identities),
+            endpoint,
+            queries: queries.clone(),
+            travel_pages: Arc::clone(&travel_pages),
+            sms: sms.clone(),
+        };
+        let shown = identities.pages.clone();
+        let pages = start_pages(settings, (pages, shown), sms, &registry, |sms, origin| portal::Services {
             registrar: handle,
             queries,
             sms,
             codes: codes.clone(),
             keys: Arc::clone(keys),
             policy,
-            travel_pages: settings.travel_pages(),
+            travel_pages,
             origin,
             records: Records { directory, ledger: records },
         })?;
@@ -114,6 +128,9 @@ impl Gateway {
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
         load_codes(admin.clone(), readiness)?;
+        let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
+        let reload = Arc::new(Reload::new(behind, parts, in_effect));
+        admin.reload = Some(Arc::clone(&reload));
         Ok(Self {
             front,
             drain,
@@ -121,11 +138,22 @@ impl Gateway {
             admin,
             registrar,
             queries: asking,
-            carriers,
+            identities,
+            at_signal: AtSignal::start(Arc::clone(&reload))?,
+            reload,
             pages,
             pages_gone,
-            _watchdog: watchdog,
         })
+    }
+
+    /// What handshakes over TCP go by.
+    pub(crate) fn identities(&self) -> Arc<InForce> {
+        Arc::clone(&self.identities)
+    }
+
+    /// Reads the files again, beside whoever calls.
+    pub(crate) fn reload_soon(&self) {
+        self.at_signal.soon();
     }
 
     pub(crate) fn shared(&self) -> Admin {
@@ -148,6 +176,9 @@ impl Gateway {
     }
 
     pub(crate) fn stop(self) {
+        self.at_signal.end();
+        let Ended { carriers, retiring, _watchdog } =
+            self.reload.end().expect("a gateway is stopped once, by value");
         self.drain.send_replace(true);
         if let Some(Err(error)) = self.pages.map(Pages::stop) {
             tracing::error!(error, "the pages ended badly");
@@ -159,14 +190,21 @@ impl Gateway {
         // Queries under way come to their end, then the registrar, which keeps their outcomes.
         for (what, ended) in [
             ("the queries", self.queries.stop()),
-            ("a carrier", self.carriers.stop()),
+            ("a carrier", carriers.stop()),
             ("the registrar", self.registrar.stop()),
         ] {
             if let Err(error) = ended {
                 tracing::error!(error, what, "a thread ended badly");
             }
         }
+        retiring.into_iter().for_each(reload::join);
     }
+}
+
+fn start_carriers(settings: &Settings) -> anyhow::Result<(Vec<CarrierConfig>, Carriers)> {
+    let configs = settings.carriers.iter().map(config::Carrier::open).collect::<anyhow::Result<Vec<_>>>()?;
+    let carriers = Carriers::start(&configs)?;
+    Ok((configs, carriers))
 }
 
 fn judge(
@@ -194,32 +232,30 @@ impl Fronted {
     fn serve(
         self,
         socket: UdpSocket,
-        (endpoint_config, server_config): (quinn::EndpointConfig, quinn::ServerConfig),
+        quic: (quinn::EndpointConfig, quinn::ServerConfig),
         regions: Vec<RegionId>,
-    ) -> anyhow::Result<(FrontHandle, Directory, oneshot::Sender<()>)> {
+    ) -> anyhow::Result<(FrontHandle, (Directory, quinn::Endpoint), oneshot::Sender<()>)> {
         let (sender, started) = std::sync::mpsc::sync_channel(1);
         let (pages, pages_gone) = oneshot::channel::<()>();
         let Self { fleet, judge, ledger, ask, drain } = self;
         let front = front::spawn("front", move || async move {
             let directory = Directory::start(&regions, &judge, &ledger, &RegionConfig::default());
-            if sender.send(directory.clone()).is_err() {
-                return;
-            }
-            let front = Front { fleet, directory, judge, ledger, ask, drain };
-            match endpoint::serve(socket, endpoint_config, server_config, front).await {
-                Ok(()) => drop(pages_gone.await),
-                Err(error) => tracing::error!(%error, "the QUIC endpoint ended"),
-            }
+            let opened = endpoint::open(socket, quic);
+            let endpoint = opened.as_ref().ok().cloned();
+            let told = opened.map(|endpoint| (directory.clone(), endpoint));
+            let (Ok(()), Some(endpoint)) = (sender.send(told), endpoint) else { return };
+            endpoint::serve(endpoint, Front { fleet, directory, judge, ledger, ask, drain }).await;
+            drop(pages_gone.await);
         })?;
-        let directory = started.recv().context("starting the regions")?;
-        Ok((front, directory, pages))
+        let started = started.recv().context("starting the regions")?;
+        Ok((front, started.context("opening the QUIC endpoint")?, pages))
     }
 }
 
 /// The pages, if there are to be any.
 fn start_pages(
     settings: &Settings,
-    listener: Option<TcpListener>,
+    (listener, certificate): (Option<TcpListener>, Option<Arc<Shown>>),
     sms: Option<Sms>,
     registry: &Mutex<Registry>,
     services: impl FnOnce(Sms, String) -> portal::Services,
@@ -228,7 +264,7 @@ fn start_pages(
     let sms = sms.context("pages need a message service: nobody could sign in")?;
     let services = services(sms, config.origin(&listener)?);
     let portal = Portal::new(services, &registry.lock().unwrap_or_else(PoisonError::into_inner))?;
-    Ok(Some(portal::start(portal, listener, config.tls()?)?))
+    Ok(Some(portal::start(portal, listener, certificate)?))
 }
 
 /// Colours are unknown until all of them are there; devices are answered meanwhile.
@@ -246,19 +282,4 @@ fn load_codes(admin: Admin, readiness: Readiness) -> std::io::Result<()> {
         }
     })?;
     Ok(())
-}
-
-fn quic_config(
-    settings: &Settings,
-    keys: &Keys,
-) -> anyhow::Result<(quinn::EndpointConfig, quinn::ServerConfig)> {
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-    let key = actors::keys::read_secret(&settings.key)?;
-    let authority = read(&settings.authority.join("ca.pem"))?;
-    let certificate = read(&settings.certificate)?;
-    certificates::tell(InUse::Authority, &authority);
-    certificates::tell(InUse::Server, &certificate);
-    let tls =
-        transport::tls(&TlsFiles { authority: &authority, certificate: &certificate, key: key.as_bytes() })?;
-    Ok((transport::endpoint_config(keys.quic()), transport::server_config(tls, keys.quic())?))
 }

@@ -124,6 +124,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Contact(_)
         | Ordered::Passages(_)
         | Ordered::Policy { .. }
+        | Ordered::Reloaded(_)
         | Ordered::Backup { .. }
         | Ordered::OnRecord => anyhow::bail!("that is no answer to a device command"),
     }

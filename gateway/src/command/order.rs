@@ -204,6 +204,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         | Ordered::Appeals(_)
         | Ordered::Answered { .. }
         | Ordered::Passages(_)
+        | Ordered::Reloaded(_)
         | Ordered::Backup { .. }
         | Ordered::OnRecord => bail!("that is no answer to this command"),
     }
