@@ -131,13 +131,25 @@ struct Fresh {
 }
 
 impl Reload {
-    pub(crate) fn new(behind: Behind, parts: Parts, in_effect: InEffect) -> Self {
+    /// A gateway's, and who calls it at a signal.
+    pub(crate) fn start(
+        behind: Behind,
+        parts: Parts,
+        in_effect: InEffect,
+    ) -> std::io::Result<(Arc<Self>, AtSignal)> {
         for outcome in ["applied", "refused"] {
             metrics::counter!(metric::RELOADS, "outcome" => outcome).absolute(0);
         }
         metrics::gauge!(metric::RELOAD_FAILED).set(0.0);
         let state = Mutex::new(State { in_effect: Some(in_effect), retiring: Vec::new() });
-        Self { behind, parts, state }
+        let reload = Arc::new(Self { behind, parts, state });
+        let at_signal = AtSignal::start(Arc::clone(&reload))?;
+        Ok((reload, at_signal))
+    }
+
+    /// What handshakes over TCP go by.
+    pub(crate) fn identities(&self) -> Arc<InForce> {
+        Arc::clone(&self.parts.identities)
     }
 
     /// Reads everything again. `file` is the configuration that was meant; it has to be the one that this gateway runs with.

@@ -43,7 +43,6 @@ pub(crate) struct Gateway {
     admin: Admin,
     registrar: RegistrarFront,
     queries: QueriesFront,
-    identities: Arc<InForce>,
     reload: Arc<Reload>,
     at_signal: AtSignal,
     pages: Option<Pages>,
@@ -67,24 +66,16 @@ impl Gateway {
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
         let registry = Arc::new(Mutex::new(registry));
-        let config = RegistrarConfig {
-            signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
-            ..RegistrarConfig::default()
-        };
-        let (handle, registrar) =
-            RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
+        let (handle, registrar) = start_registrar(keys, &registry, &codes, &policy)?;
         let (configs, carriers) = start_carriers(settings)?;
-        let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
+        let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
         let ask = trajectory::asking(queries.clone(), policy.clone());
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
-        let opened = Opened::read(settings, keys)?;
-        opened.tell();
-        let identities = Arc::new(InForce::new(&opened));
-        let origin = settings.pages.as_ref().zip(pages.as_ref()).map(|(config, at)| config.origin(at));
-        let mut admin = Admin {
+        let (opened, identities) = open_identities(settings, keys)?;
+        let admin = Admin {
             registry: Arc::clone(&registry),
             fleet: fleet.clone(),
             keys: Arc::clone(keys),
@@ -93,7 +84,7 @@ impl Gateway {
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
             counter,
-            pages: origin.transpose()?,
+            pages: origin(settings, pages.as_ref())?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
             reload: None,
             vitals: None,
@@ -102,16 +93,16 @@ impl Gateway {
         let front = Fronted { fleet, judge, ledger, ask, drain: draining };
         let quic = (transport::endpoint_config(keys.quic()), opened.quic.clone());
         let (front, (directory, endpoint), pages_gone) = front.serve(socket, quic, regions)?;
+        let listening = (pages, identities.pages.clone());
         let parts = Parts {
             keys: Arc::clone(keys),
-            identities: Arc::clone(&identities),
+            identities,
             endpoint,
             queries: queries.clone(),
             travel_pages: Arc::clone(&travel_pages),
             sms: sms.clone(),
         };
-        let shown = identities.pages.clone();
-        let pages = start_pages(settings, (pages, shown), sms, &registry, |sms, origin| portal::Services {
+        let pages = start_pages(settings, listening, sms, &registry, |sms, origin| portal::Services {
             registrar: handle,
             queries,
             sms,
@@ -122,25 +113,20 @@ impl Gateway {
             origin,
             records: Records { directory, ledger: records },
         })?;
-        let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
-        let watchdog = watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
-            tracing::error!(name, "a thread is blocked; the process ends");
-            std::process::exit(watchdog::EXIT_BLOCKED);
-        })?;
+        let watchdog = watch(&front, &carriers)?;
         load_codes(admin.clone(), readiness)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
-        let reload = Arc::new(Reload::new(behind, parts, in_effect));
-        admin.reload = Some(Arc::clone(&reload));
+        let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
+        let admin = Admin { reload: Some(Arc::clone(&reload)), ..admin };
         Ok(Self {
             front,
             drain,
             codes,
             admin,
             registrar,
-            queries: asking,
-            identities,
-            at_signal: AtSignal::start(Arc::clone(&reload))?,
+            queries: queries_front,
             reload,
+            at_signal,
             pages,
             pages_gone,
         })
@@ -148,7 +134,7 @@ impl Gateway {
 
     /// What handshakes over TCP go by.
     pub(crate) fn identities(&self) -> Arc<InForce> {
-        Arc::clone(&self.identities)
+        self.reload.identities()
     }
 
     /// Reads the files again, beside whoever calls.
@@ -199,6 +185,37 @@ impl Gateway {
         }
         retiring.into_iter().for_each(reload::join);
     }
+}
+
+/// What links to the pages begin with.
+fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Option<String>> {
+    settings.pages.as_ref().zip(pages).map(|(config, at)| config.origin(at)).transpose()
+}
+
+fn start_registrar(
+    keys: &Keys,
+    registry: &Arc<Mutex<Registry>>,
+    codes: &Codes,
+    policy: &PolicyInEffect,
+) -> anyhow::Result<(RegistrarHandle, RegistrarFront)> {
+    let signing_pkcs8 = keys.signing_pkcs8().to_vec().into();
+    let config = RegistrarConfig { signing_pkcs8, ..RegistrarConfig::default() };
+    Ok(RegistrarHandle::start(Arc::clone(registry), codes.clone(), policy.clone(), config)?)
+}
+
+fn open_identities(settings: &Settings, keys: &Keys) -> anyhow::Result<(Opened, Arc<InForce>)> {
+    let opened = Opened::read(settings, keys)?;
+    opened.tell();
+    let in_force = Arc::new(InForce::new(&opened));
+    Ok((opened, in_force))
+}
+
+fn watch(front: &FrontHandle, carriers: &Carriers) -> std::io::Result<watchdog::Watchdog> {
+    let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
+    watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
+        tracing::error!(name, "a thread is blocked; the process ends");
+        std::process::exit(watchdog::EXIT_BLOCKED);
+    })
 }
 
 fn start_carriers(settings: &Settings) -> anyhow::Result<(Vec<CarrierConfig>, Carriers)> {
