@@ -1,5 +1,6 @@
 //! The gateway as a process: opens what it stands on, starts its threads, and ends them in order when it is told to.
 
+use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -217,13 +218,21 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Whether it was started at a terminal.
+    attended: bool,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         let hear = |kind| signal(kind);
         let (terminate, interrupt) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
-        Ok(Self { terminate, interrupt, hangup: hear(SignalKind::hangup())? })
+        let (hangup, attended) = (hear(SignalKind::hangup())?, std::io::stderr().is_terminal());
+        Ok(Self { terminate, interrupt, hangup, attended })
+    }
+
+    /// The same signal says that the terminal was closed at which it was started; nobody would ever end it then.
+    fn terminal_is_gone(&self) -> bool {
+        self.attended && !std::io::stderr().is_terminal()
     }
 }
 
@@ -236,7 +245,12 @@ async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway, m
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
-            _ = signals.hangup.recv() => gateway.reload_soon(),
+            _ = signals.hangup.recv() => {
+                if signals.terminal_is_gone() {
+                    return Why::Told;
+                }
+                gateway.reload_soon();
+            }
             _ = due.tick() => gateway.tell_alarms(),
             _ = look.tick() => usage.look(),
             _ = tick.tick() => {
