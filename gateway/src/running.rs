@@ -70,7 +70,7 @@ impl Gateway {
         let (configs, carriers) = start_carriers(settings)?;
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
-        let ask = trajectory::asking(queries.clone(), policy.clone());
+        let (ask, records) = (trajectory::asking(queries.clone(), policy.clone()), ledger.clone());
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
@@ -89,7 +89,6 @@ impl Gateway {
             reload: None,
             vitals: None,
         };
-        let records = ledger.clone();
         let front = Fronted { fleet, judge, ledger, ask, drain: draining };
         let quic = (transport::endpoint_config(keys.quic()), opened.quic.clone());
         let (front, (directory, endpoint), pages_gone) = front.serve(socket, quic, regions)?;
