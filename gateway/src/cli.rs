@@ -49,8 +49,8 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let log = telemetry::log(self.log)?;
         match self.command {
-            None => Dev::default().run(log),
-            Some(Command::Dev(dev)) => dev.run(log),
+            None => Dev::default().run(Behind { source: Source::Made, log }),
+            Some(Command::Dev(dev)) => dev.run(Behind { source: Source::Made, log }),
             Some(Command::Serve { config }) => serve(&config, log),
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),

@@ -21,8 +21,6 @@ use serde::{Deserialize, Serialize};
 use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings};
-use crate::reload::{Behind, Source};
-use crate::telemetry::{self, LogLevel};
 
 pub(crate) use staff::first_operator;
 
@@ -144,7 +142,7 @@ struct Place {
 }
 
 impl Dev {
-    pub(crate) fn run(self, log: LogLevel) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, behind: crate::reload::Behind) -> anyhow::Result<ExitCode> {
         if !self.data.exists() {
             self.build()?;
         }
@@ -164,7 +162,7 @@ impl Dev {
         if fleet.operators.is_empty() {
             fleet.operators = staff::employ_late(&data, &settings)?;
         }
-        let code = process::run(&settings, Behind { source: Source::Made, log }, |addresses| {
+        let code = process::run(&settings, behind, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
             fleet.pages = addresses.pages;
@@ -193,7 +191,7 @@ impl Dev {
             queue_punches_max: QUEUE_PUNCHES,
             retention_days: RETENTION_DAYS,
             policy: data.join(POLICY),
-            log: telemetry::LEVEL.to_owned(),
+            log: crate::telemetry::LEVEL.to_owned(),
             carriers: Vec::new(),
             sms: config::Sms::Development(DevelopmentSms::new(show_sms)),
         }
