@@ -55,6 +55,8 @@ pub(crate) fn log(level: Option<String>) -> anyhow::Result<LogLevel> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
+        // A terminal that is gone takes no complaint either, and a panic about that would end the drain.
+        .log_internal_errors(false)
         .with_filter_reloading();
     let followed = LogLevel::new(level, lines.reload_handle());
     lines.init();
