@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::carrier::{Asked, Carriers};
@@ -73,7 +74,8 @@ pub struct Queries(Arc<Inner>);
 
 struct Inner {
     registrar: RegistrarHandle,
-    carriers: Carriers,
+    /// Written by a reload; each query asks those that were there when it began.
+    carriers: ArcSwap<Carriers>,
     permits: Arc<Semaphore>,
     tasks: mpsc::Sender<Task>,
     under_way: Mutex<HashMap<ConsentId, UnderWay>>,
@@ -112,12 +114,18 @@ impl Queries {
     pub fn start(registrar: RegistrarHandle, carriers: Carriers) -> std::io::Result<(Self, QueriesFront)> {
         let (tasks, receiver) = mpsc::channel(QUERIES_MAX);
         let permits = Arc::new(Semaphore::new(QUERIES_MAX));
+        let carriers = ArcSwap::from_pointee(carriers);
         let queries =
             Self(Arc::new(Inner { registrar, carriers, permits, tasks, under_way: Mutex::default() }));
         let (stop, stopped) = oneshot::channel();
         let mine = queries.clone();
         let front = front::spawn("queries", move || mine.serve(receiver, stopped))?;
         Ok((queries, QueriesFront { front, stop }))
+    }
+
+    /// Has later queries ask these; those under way come to their end with the carriers that they began with.
+    pub fn ask_others(&self, carriers: Carriers) {
+        self.0.carriers.store(Arc::new(carriers));
     }
 
     /// Asks with a consent of that phone. Whoever asks again with it meanwhile gets the same answer.
@@ -200,7 +208,10 @@ impl Queries {
                 self.0.registrar.act(start).await?
             }
         };
-        let asked = self.0.carriers.ask(permit).await;
+        // Held until all is answered: carriers that are taken out of service end after that.
+        let carriers = self.0.carriers.load_full();
+        let asked = carriers.ask(permit).await;
+        drop(carriers);
         let (detail, areas) = (asked.permit.detail(), areas_of(&asked.answer));
         let now_s = clock::now_ms() / 1000;
         let finish = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);

@@ -10,6 +10,7 @@ mod sender;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::keys::Keys;
@@ -56,7 +57,8 @@ pub enum SmsError {
 #[derive(Clone)]
 pub struct Sms {
     codes: Arc<Mutex<SmsCodes>>,
-    sender: Arc<SmsSender>,
+    /// Written by a reload.
+    sender: Arc<ArcSwap<SmsSender>>,
     metrics: Arc<SmsMetrics>,
     random: SystemRandom,
 }
@@ -66,7 +68,14 @@ impl Sms {
     pub fn new(keys: &Keys, limits: SmsLimits, sender: SmsSender) -> Self {
         let codes = Arc::new(Mutex::new(SmsCodes::new(keys, limits)));
         let metrics = Arc::new(SmsMetrics::new());
-        Self { codes, sender: Arc::new(sender), metrics, random: SystemRandom::new() }
+        let sender = Arc::new(ArcSwap::from_pointee(sender));
+        Self { codes, sender, metrics, random: SystemRandom::new() }
+    }
+
+    /// Later codes go by these limits and that sender; codes that were sent are good as before.
+    pub fn renew(&self, limits: SmsLimits, sender: SmsSender) {
+        self.with(|codes| codes.limit_by(limits));
+        self.sender.store(Arc::new(sender));
     }
 
     /// Sends a code to the phone, for this session. The answer says nothing about whether the phone is registered.
@@ -89,14 +98,15 @@ impl Sms {
         phone: &Phone,
         now_s: u64,
     ) -> Result<(), SmsError> {
-        if !self.sender.may_send_to(phone) {
+        let sender = self.sender.load_full();
+        if !sender.may_send_to(phone) {
             return Err(SmsError::Refused);
         }
         let mut random = [0; 8];
         self.random.fill(&mut random).map_err(|_| SmsError::Unavailable)?;
         let code =
             self.with(|codes| codes.request(session, client, phone, u64::from_le_bytes(random), now_s))?;
-        self.sender.send(&code, now_s).await
+        sender.send(&code, now_s).await
     }
 
     /// Compares what was typed in this session. The right code proves the phone, once.

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::counter::{Answered, CounterAct};
 use crate::enrol::{self, Enrolment};
+use crate::identities::InForce;
 use crate::orders::{self, Ordered, Tapped};
 use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
@@ -92,14 +93,18 @@ pub(crate) fn socket(data: &Path) -> PathBuf {
 }
 
 /// Starts the admin socket and the enrolment port. The directory's lock is held, so a socket that is there is a leftover.
-pub(crate) fn start(settings: &Settings, admin: &Admin, enrolment: TcpListener) -> anyhow::Result<Plane> {
+pub(crate) fn start(
+    settings: &Settings,
+    admin: &Admin,
+    (enrolment, identities): (TcpListener, Arc<InForce>),
+) -> anyhow::Result<Plane> {
     let socket = socket(&settings.data);
     let _ = std::fs::remove_file(&socket);
     let listener = UnixListener::bind(&socket).with_context(|| format!("binding {}", socket.display()))?;
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
     let mine = admin.clone();
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || listen(&listener, &mine))?;
-    Ok(Plane { _enrolment: enrol::start(settings, admin.clone(), enrolment)?, socket })
+    Ok(Plane { _enrolment: enrol::start(identities, admin.clone(), enrolment)?, socket })
 }
 
 /// Each connection has a thread: a look-up that reads a day of the punch log keeps no other operator waiting.

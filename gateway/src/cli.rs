@@ -1,10 +1,15 @@
 //! The command line: what there is to say, and who does it. Nothing is done here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use crate::dev::Dev;
-use crate::{command, config, generate, process, telemetry};
+use crate::process::{self, Sockets};
+use crate::reload::{Behind, Source};
+use crate::telemetry::LogLevel;
+use crate::{command, config, generate, telemetry};
 
 /// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -15,9 +20,9 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 #[derive(clap::Parser)]
 #[command(version, about)]
 pub(crate) struct Cli {
-    /// What is logged: error, warn, info, debug, or a filter such as gateway=debug.
-    #[arg(long, global = true, default_value = "info,actix_server=warn")]
-    log: String,
+    /// What is logged: error, warn, info, debug, or a filter such as gateway=debug; instead of what a configuration says.
+    #[arg(long, global = true)]
+    log: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -43,11 +48,11 @@ enum Command {
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        telemetry::log(&self.log)?;
+        let log = telemetry::log(self.log)?;
         match self.command {
-            None => Dev::default().run(),
-            Some(Command::Dev(dev)) => dev.run(),
-            Some(Command::Serve { config }) => serve(&config::load(&config)?.settings),
+            None => Dev::default().run(Behind { source: Source::Made, log }),
+            Some(Command::Dev(dev)) => dev.run(Behind { source: Source::Made, log }),
+            Some(Command::Serve { config }) => serve(&config, log),
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
             Some(Command::Generate(generate)) => generate.run(),
@@ -55,6 +60,10 @@ impl Cli {
     }
 }
 
-fn serve(settings: &process::Settings) -> anyhow::Result<ExitCode> {
-    process::run(settings, process::Sockets::bind(settings)?, |_| Ok(()))
+fn serve(file: &Path, log: LogLevel) -> anyhow::Result<ExitCode> {
+    let file = std::path::absolute(file).with_context(|| format!("{} is no path", file.display()))?;
+    let settings = config::load(&file)?.settings;
+    log.follow(&settings.log)?;
+    let sockets = Sockets::bind(&settings)?;
+    process::run(&settings, sockets, Behind { source: Source::File(file), log }, |_| Ok(()))
 }

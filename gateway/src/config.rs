@@ -12,11 +12,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::process::Settings;
+use crate::telemetry;
 pub(crate) use carriers::Carrier;
 pub(crate) use pages::Pages;
 pub(crate) use reader::{Fault, Lines};
 use reader::{Reader, Table};
-pub(crate) use sms::Sms;
+pub(crate) use sms::{Service, Sms};
 
 /// A closed segment is read as a whole: 256 MiB is a busy hour and fits memory many times.
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
@@ -94,8 +95,9 @@ fn read(mut root: Table<'_, '_>) -> Option<Settings> {
     let enrol = root.section("enrol").and_then(read_enrol);
     let (segment_bytes_max, queue_punches_max) =
         root.optional_section("ledger").map_or((SEGMENT_BYTES, QUEUE_PUNCHES), read_ledger);
+    let log = root.optional_section("log").and_then(read_log).unwrap_or_else(|| telemetry::LEVEL.to_owned());
     let carriers = root.sections("carrier").into_iter().filter_map(Carrier::read).collect();
-    let sms = root.optional_section("sms").and_then(sms::Service::read);
+    let sms = root.optional_section("sms").and_then(Service::read);
     let pages = root.optional_section("pages").and_then(Pages::read);
     root.end();
     let ((quic, certificate, key), (enrol, authority)) = (quic?, enrol?);
@@ -114,6 +116,7 @@ fn read(mut root: Table<'_, '_>) -> Option<Settings> {
         queue_punches_max,
         retention_days: RETENTION_DAYS,
         policy: policy?,
+        log,
         carriers,
         sms: sms.map_or(Sms::Off, Sms::Service),
     })
@@ -137,6 +140,18 @@ fn read_ledger(mut table: Table<'_, '_>) -> (u64, usize) {
     let queue = table.optional("queue_punches_max").unwrap_or(QUEUE_PUNCHES);
     table.end();
     (segment, queue)
+}
+
+fn read_log(mut table: Table<'_, '_>) -> Option<String> {
+    let level = table.optional("level");
+    table.end();
+    level
+}
+
+/// The data directory that a file names, whatever else is wrong with it.
+pub(crate) fn data_of(path: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Reader::new(&text).root().optional("data")
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings, Sockets};
+use crate::reload::Behind;
 
 pub(crate) use estate::{estate_of, settings_of};
 pub(crate) use staff::first_operator;
@@ -145,7 +146,7 @@ struct Place {
 }
 
 impl Dev {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, behind: Behind) -> anyhow::Result<ExitCode> {
         if !self.data.exists() {
             self.build()?;
         }
@@ -167,7 +168,7 @@ impl Dev {
         if fleet.operators.is_empty() {
             fleet.operators = staff::employ_late(&data, &settings)?;
         }
-        let code = process::run(&settings, sockets, |addresses| {
+        let code = process::run(&settings, sockets, behind, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
             fleet.pages = addresses.pages;
@@ -196,6 +197,7 @@ impl Dev {
             queue_punches_max: QUEUE_PUNCHES,
             retention_days: RETENTION_DAYS,
             policy: data.join(POLICY),
+            log: crate::telemetry::LEVEL.to_owned(),
             carriers: Vec::new(),
             sms: config::Sms::Development(DevelopmentSms::new(show_sms)),
         }

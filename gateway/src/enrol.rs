@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +15,12 @@ use actors::front::{self, FrontHandle};
 use anyhow::Context;
 use protocol::DeviceId;
 use ring::digest;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-use crate::pki::{self, Authority, Issued};
-use crate::process::{Admin, Settings};
+use crate::identities::InForce;
+use crate::pki::{self, Issued};
+use crate::process::Admin;
 
 /// A certificate request is about 500 bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -63,7 +61,7 @@ struct Refusal {
 }
 
 struct Office {
-    authority: Authority,
+    identities: Arc<InForce>,
     admin: Admin,
 }
 
@@ -87,9 +85,13 @@ impl Drop for Enrolment {
 }
 
 /// Starts the port on a thread of its own.
-pub(crate) fn start(settings: &Settings, admin: Admin, listener: TcpListener) -> anyhow::Result<Enrolment> {
-    let tls = tls(settings)?;
-    let office = Arc::new(Office { authority: Authority::load(&settings.authority)?, admin });
+pub(crate) fn start(
+    identities: Arc<InForce>,
+    admin: Admin,
+    listener: TcpListener,
+) -> anyhow::Result<Enrolment> {
+    let tls = tls(&identities);
+    let office = Arc::new(Office { identities, admin });
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     let front = front::spawn("enrolment", move || async move {
         let app = move || {
@@ -122,22 +124,15 @@ pub(crate) fn start(settings: &Settings, admin: Admin, listener: TcpListener) ->
     Ok(Enrolment { server: Some(server), front: Some(front) })
 }
 
-fn tls(settings: &Settings) -> anyhow::Result<rustls::ServerConfig> {
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&read(&settings.authority.join("ca.pem"))?) {
-        roots.add(certificate?)?;
-    }
-    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build()?;
-    let chain =
-        CertificateDer::pem_slice_iter(&read(&settings.certificate)?).collect::<Result<Vec<_>, _>>()?;
-    let key = PrivateKeyDer::from_pem_slice(actors::keys::read_secret(&settings.key)?.as_bytes())?;
+/// Without resumption: a resumed session would skip the certificate's checks.
+fn tls(identities: &InForce) -> rustls::ServerConfig {
+    let (believed, shown) = (Arc::clone(&identities.believed), Arc::clone(&identities.server));
     let mut config = rustls::ServerConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)?;
+        .with_client_cert_verifier(believed)
+        .with_cert_resolver(shown);
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    config
 }
 
 fn note_peer(connection: &dyn Any, extensions: &mut Extensions) {
@@ -183,7 +178,8 @@ async fn renew(
 impl Office {
     /// A certificate for the device; `with` is the serial of the one it renews with.
     fn issue(&self, device: DeviceId, with: Option<&str>, csr: &str) -> HttpResponse {
-        let Ok(issued) = self.authority.sign_csr(csr, device) else {
+        let authority = self.identities.authority();
+        let Ok(issued) = authority.sign_csr(csr, device) else {
             return refuse(
                 "request-unreadable",
                 "send a PKCS#10 request in PEM, signed with the device's key",
@@ -197,7 +193,7 @@ impl Office {
         match noted {
             Ok(_) => {
                 tracing::info!(%device, "certificate issued");
-                let ca = self.authority.certificate().to_owned();
+                let ca = authority.certificate().to_owned();
                 HttpResponse::Ok().json(Certificate { device: device.0, certificate, ca })
             }
             Err(error) => failed(&error),

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::admin::{Done, Tell};
 use crate::policies;
 use crate::process::Admin;
+use crate::reload::Reloaded;
 pub(crate) use devices::ENROLMENT_S;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
 pub(crate) use places::{PlaceAct, PlaceLine, UnitLine};
@@ -126,6 +127,10 @@ pub(crate) enum OrderedAct {
     ExportLedger {
         case: String,
     },
+    /// The gateway reads its files again: the configuration that is named, if one is, has to be its own.
+    Reload {
+        file: Option<PathBuf>,
+    },
     /// A copy of the punch log and the registry, in a directory of the gateway's machine.
     Backup {
         out: PathBuf,
@@ -162,6 +167,7 @@ pub(crate) enum Ordered {
     Passages(PassagesReport),
     OnRecord,
     Tapped { shown: u64, dropped: u64 },
+    Reloaded(Reloaded),
     Backup { out: PathBuf, lsn: u64, decisions: u64, files: usize, bytes: u64 },
 }
 
@@ -204,6 +210,7 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
         | OrderedAct::RevokeDevice { .. }
         | OrderedAct::Places { .. }
         | OrderedAct::Shifts { .. }
+        | OrderedAct::Reload { .. }
         | OrderedAct::Backup { .. } => (Role::Admin, 1),
         OrderedAct::AddCause { kind, .. } => {
             (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
@@ -254,6 +261,7 @@ impl OrderedAct {
             Self::Contact { .. } => "contact",
             Self::Passages { .. } => "passages",
             Self::ExportLedger { .. } => "export-ledger",
+            Self::Reload { .. } => "reload",
             Self::Backup { .. } => "backup",
             Self::Tap { .. } => "tap",
         }
@@ -327,6 +335,11 @@ fn carry_out(
             people::passages(admin, &stretch, &case, by)
         }
         OrderedAct::ExportLedger { case } => people::export(admin, &case, by),
+        OrderedAct::Reload { file } => {
+            let reload =
+                admin.reload.as_ref().context("no gateway runs; it reads everything when it starts")?;
+            Ok(Ordered::Reloaded(reload.again(file.as_deref())?))
+        }
         OrderedAct::Backup { out, case } => backup::take(admin, &out, &case, by),
         OrderedAct::Tap { act, case } => tap::run(admin, &act, &case, by, tell),
     }

@@ -1,5 +1,6 @@
 //! The gateway as a process: opens what it stands on, starts its threads, and ends them in order when it is told to.
 
+use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::overview::Overview;
 use crate::quic::endpoint;
+use crate::reload::{Behind, Reload};
 use crate::running::Gateway;
 use crate::usage::Usage;
 use crate::{config, telemetry};
@@ -60,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) retention_days: u32,
     /// The policy's file.
     pub(crate) policy: PathBuf,
+    /// How much is logged, unless the command line says it.
+    pub(crate) log: String,
     /// Whom to ask for trajectories.
     pub(crate) carriers: Vec<config::Carrier>,
     /// How codes reach phones.
@@ -139,6 +143,7 @@ impl Sockets {
 pub(crate) fn run(
     settings: &Settings,
     sockets: Sockets,
+    behind: Behind,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     sunset::refuse(&settings.data)?;
@@ -165,8 +170,10 @@ pub(crate) fn run(
     let overview = Overview::new(registry.regions()?);
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox, overview))?;
     let sockets_of = (sockets.quic, sockets.pages);
-    let gateway = Gateway::start(settings, &keys, registry, sockets_of, log.clone(), readiness.clone())?;
-    let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, sockets.enrol)?;
+    let gateway =
+        Gateway::start((settings, behind), &keys, registry, sockets_of, log.clone(), readiness.clone())?;
+    let enrolment = (sockets.enrol, gateway.identities());
+    let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, enrolment)?;
     announce(&addresses)?;
 
     let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
@@ -213,15 +220,26 @@ enum Why {
     Front,
 }
 
-/// What tells the process to end.
+/// What tells the process to end, or to read its files again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    /// Whether it was started at a terminal.
+    attended: bool,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let hear = |kind| signal(kind);
+        let (terminate, interrupt) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
+        let (hangup, attended) = (hear(SignalKind::hangup())?, std::io::stderr().is_terminal());
+        Ok(Self { terminate, interrupt, hangup, attended })
+    }
+
+    /// The same signal says that the terminal was closed at which it was started; nobody would ever end it then.
+    fn terminal_is_gone(&self) -> bool {
+        self.attended && !std::io::stderr().is_terminal()
     }
 }
 
@@ -234,6 +252,12 @@ async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway, m
             _ = signals.terminate.recv() => return Why::Told,
             _ = signals.interrupt.recv() => return Why::Told,
             () = ledger.poisoned() => return Why::Ledger,
+            _ = signals.hangup.recv() => {
+                if signals.terminal_is_gone() {
+                    return Why::Told;
+                }
+                gateway.reload_soon();
+            }
             _ = due.tick() => gateway.tell_alarms(),
             _ = look.tick() => usage.look(),
             _ = tick.tick() => {
@@ -267,6 +291,8 @@ pub(crate) struct Admin {
     pub(crate) log: (PathBuf, PathBuf),
     /// Who is shown verdicts while they are given; `None` when no gateway runs.
     pub(crate) taps: Option<Taps>,
+    /// Reads the files again; `None` when no gateway runs.
+    pub(crate) reload: Option<Arc<Reload>>,
     /// The process's stage and its metrics; `None` when no gateway runs.
     pub(crate) vitals: Option<(Readiness, PrometheusHandle)>,
 }
@@ -289,6 +315,7 @@ impl Admin {
             pages: None,
             log,
             taps: None,
+            reload: None,
             vitals: None,
         }
     }

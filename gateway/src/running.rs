@@ -1,10 +1,9 @@
 //! The parts of a running gateway: what is started, in which order, and how it ends. Each thread's work is elsewhere.
 
 use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::carrier::Carriers;
+use actors::carrier::{CarrierConfig, Carriers};
 use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
@@ -21,18 +20,20 @@ use actors::sms::Sms;
 use actors::tap::Taps;
 use actors::watchdog;
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use protocol::{RegionId, metric};
 use tokio::sync::{oneshot, watch};
 
-use crate::certificates::{self, InUse};
 use crate::counter::Counter;
 use crate::fleet::Fleet;
 use crate::http::Readiness;
-use crate::portal::{self, Pages, Portal, Records};
+use crate::identities::{InForce, Opened, Shown};
+use crate::portal::{self, Pages, Portal, Records, TravelPages};
 use crate::process::{Admin, Settings, reload};
 use crate::quic::endpoint::{self, Front};
 use crate::quic::queries::Ask;
-use crate::quic::transport::{self, TlsFiles};
+use crate::quic::transport;
+use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::{alarms, config, policies, trajectory};
 
 /// What runs.
@@ -43,16 +44,16 @@ pub(crate) struct Gateway {
     admin: Admin,
     registrar: RegistrarFront,
     queries: QueriesFront,
-    carriers: Carriers,
+    reload: Arc<Reload>,
+    at_signal: AtSignal,
     pages: Option<Pages>,
     /// Dropped when nobody punches on the pages any more: the regions end after that.
     pages_gone: oneshot::Sender<()>,
-    _watchdog: watchdog::Watchdog,
 }
 
 impl Gateway {
     pub(crate) fn start(
-        settings: &Settings,
+        (settings, behind): (&Settings, Behind),
         keys: &Arc<Keys>,
         registry: Registry,
         (socket, pages): (UdpSocket, Option<TcpListener>),
@@ -66,22 +67,16 @@ impl Gateway {
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
         let registry = Arc::new(Mutex::new(registry));
-        let config = RegistrarConfig {
-            signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
-            ..RegistrarConfig::default()
-        };
-        let (handle, registrar) =
-            RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy.clone(), config)?;
-        let carriers = settings.carriers.iter().map(config::Carrier::open);
-        let carriers = Carriers::start(&carriers.collect::<anyhow::Result<Vec<_>>>()?)?;
-        let (queries, asking) = Queries::start(handle.clone(), carriers.clone())?;
-        let ask = trajectory::asking(queries.clone(), policy.clone());
+        let (handle, registrar) = start_registrar(keys, &registry, &codes, &policy)?;
+        let (configs, carriers) = start_carriers(settings)?;
+        let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
+        let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
+        let (ask, records) = (trajectory::asking(queries.clone(), policy.clone()), ledger.clone());
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (drain, draining) = watch::channel(false);
         let taps = Taps::default();
-        let (endpoint_config, server_config) = quic_config(settings, keys)?;
-        let origin = settings.pages.as_ref().zip(pages.as_ref()).map(|(config, at)| config.origin(at));
+        let (opened, identities) = open_identities(settings, keys)?;
         let admin = Admin {
             registry: Arc::clone(&registry),
             fleet: fleet.clone(),
@@ -91,44 +86,62 @@ impl Gateway {
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
             counter,
-            pages: origin.transpose()?,
+            pages: origin(settings, pages.as_ref())?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
             taps: Some(taps.clone()),
+            reload: None,
             vitals: None,
         };
-        let records = ledger.clone();
         let front = Fronted { fleet, judge, ledger, taps, ask, drain: draining };
-        let (front, directory, pages_gone) =
-            front.serve(socket, (endpoint_config, server_config), regions)?;
-        let pages = start_pages(settings, pages, sms, &registry, |sms, origin| portal::Services {
+        let quic = (transport::endpoint_config(keys.quic()), opened.quic.clone());
+        let (front, (directory, endpoint), pages_gone) = front.serve(socket, quic, regions)?;
+        let listening = (pages, identities.pages.clone());
+        let parts = Parts {
+            keys: Arc::clone(keys),
+            identities,
+            endpoint,
+            queries: queries.clone(),
+            travel_pages: Arc::clone(&travel_pages),
+            sms: sms.clone(),
+        };
+        let pages = start_pages(settings, listening, sms, &registry, |sms, origin| portal::Services {
             registrar: handle,
             queries,
             sms,
             codes: codes.clone(),
             keys: Arc::clone(keys),
             policy,
-            travel_pages: settings.travel_pages(),
+            travel_pages,
             origin,
             records: Records { directory, ledger: records },
         })?;
-        let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
-        let watchdog = watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
-            tracing::error!(name, "a thread is blocked; the process ends");
-            std::process::exit(watchdog::EXIT_BLOCKED);
-        })?;
+        let watchdog = watch(&front, &carriers)?;
         load_codes(admin.clone(), readiness)?;
+        let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
+        let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
+        let admin = Admin { reload: Some(Arc::clone(&reload)), ..admin };
         Ok(Self {
             front,
             drain,
             codes,
             admin,
             registrar,
-            queries: asking,
-            carriers,
+            queries: queries_front,
+            reload,
+            at_signal,
             pages,
             pages_gone,
-            _watchdog: watchdog,
         })
+    }
+
+    /// What handshakes over TCP go by.
+    pub(crate) fn identities(&self) -> Arc<InForce> {
+        self.reload.identities()
+    }
+
+    /// Reads the files again, beside whoever calls.
+    pub(crate) fn reload_soon(&self) {
+        self.at_signal.soon();
     }
 
     pub(crate) fn shared(&self) -> Admin {
@@ -151,6 +164,9 @@ impl Gateway {
     }
 
     pub(crate) fn stop(self) {
+        self.at_signal.end();
+        let Ended { carriers, retiring, _watchdog } =
+            self.reload.end().expect("a gateway is stopped once, by value");
         self.drain.send_replace(true);
         if let Some(Err(error)) = self.pages.map(Pages::stop) {
             tracing::error!(error, "the pages ended badly");
@@ -162,14 +178,52 @@ impl Gateway {
         // Queries under way come to their end, then the registrar, which keeps their outcomes.
         for (what, ended) in [
             ("the queries", self.queries.stop()),
-            ("a carrier", self.carriers.stop()),
+            ("a carrier", carriers.stop()),
             ("the registrar", self.registrar.stop()),
         ] {
             if let Err(error) = ended {
                 tracing::error!(error, what, "a thread ended badly");
             }
         }
+        retiring.into_iter().for_each(reload::join);
     }
+}
+
+/// What links to the pages begin with.
+fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Option<String>> {
+    settings.pages.as_ref().zip(pages).map(|(config, at)| config.origin(at)).transpose()
+}
+
+fn start_registrar(
+    keys: &Keys,
+    registry: &Arc<Mutex<Registry>>,
+    codes: &Codes,
+    policy: &PolicyInEffect,
+) -> anyhow::Result<(RegistrarHandle, RegistrarFront)> {
+    let signing_pkcs8 = keys.signing_pkcs8().to_vec().into();
+    let config = RegistrarConfig { signing_pkcs8, ..RegistrarConfig::default() };
+    Ok(RegistrarHandle::start(Arc::clone(registry), codes.clone(), policy.clone(), config)?)
+}
+
+fn open_identities(settings: &Settings, keys: &Keys) -> anyhow::Result<(Opened, Arc<InForce>)> {
+    let opened = Opened::read(settings, keys)?;
+    opened.tell();
+    let in_force = Arc::new(InForce::new(&opened));
+    Ok((opened, in_force))
+}
+
+fn watch(front: &FrontHandle, carriers: &Carriers) -> std::io::Result<watchdog::Watchdog> {
+    let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
+    watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
+        tracing::error!(name, "a thread is blocked; the process ends");
+        std::process::exit(watchdog::EXIT_BLOCKED);
+    })
+}
+
+fn start_carriers(settings: &Settings) -> anyhow::Result<(Vec<CarrierConfig>, Carriers)> {
+    let configs = settings.carriers.iter().map(config::Carrier::open).collect::<anyhow::Result<Vec<_>>>()?;
+    let carriers = Carriers::start(&configs)?;
+    Ok((configs, carriers))
 }
 
 fn judge(
@@ -198,33 +252,31 @@ impl Fronted {
     fn serve(
         self,
         socket: UdpSocket,
-        (endpoint_config, server_config): (quinn::EndpointConfig, quinn::ServerConfig),
+        quic: (quinn::EndpointConfig, quinn::ServerConfig),
         regions: Vec<RegionId>,
-    ) -> anyhow::Result<(FrontHandle, Directory, oneshot::Sender<()>)> {
+    ) -> anyhow::Result<(FrontHandle, (Directory, quinn::Endpoint), oneshot::Sender<()>)> {
         let (sender, started) = std::sync::mpsc::sync_channel(1);
         let (pages, pages_gone) = oneshot::channel::<()>();
         let Self { fleet, judge, ledger, taps, ask, drain } = self;
         let front = front::spawn("front", move || async move {
             let config = RegionConfig { taps: taps.clone(), ..RegionConfig::default() };
             let directory = Directory::start(&regions, &judge, &ledger, &config);
-            if sender.send(directory.clone()).is_err() {
-                return;
-            }
-            let front = Front { fleet, directory, judge, ledger, taps, ask, drain };
-            match endpoint::serve(socket, endpoint_config, server_config, front).await {
-                Ok(()) => drop(pages_gone.await),
-                Err(error) => tracing::error!(%error, "the QUIC endpoint ended"),
-            }
+            let opened = endpoint::open(socket, quic);
+            let endpoint = opened.as_ref().ok().cloned();
+            let told = opened.map(|endpoint| (directory.clone(), endpoint));
+            let (Ok(()), Some(endpoint)) = (sender.send(told), endpoint) else { return };
+            endpoint::serve(endpoint, Front { fleet, directory, judge, ledger, taps, ask, drain }).await;
+            drop(pages_gone.await);
         })?;
-        let directory = started.recv().context("starting the regions")?;
-        Ok((front, directory, pages))
+        let started = started.recv().context("starting the regions")?;
+        Ok((front, started.context("opening the QUIC endpoint")?, pages))
     }
 }
 
 /// The pages, if there are to be any.
 fn start_pages(
     settings: &Settings,
-    listener: Option<TcpListener>,
+    (listener, certificate): (Option<TcpListener>, Option<Arc<Shown>>),
     sms: Option<Sms>,
     registry: &Mutex<Registry>,
     services: impl FnOnce(Sms, String) -> portal::Services,
@@ -233,7 +285,7 @@ fn start_pages(
     let sms = sms.context("pages need a message service: nobody could sign in")?;
     let services = services(sms, config.origin(&listener)?);
     let portal = Portal::new(services, &registry.lock().unwrap_or_else(PoisonError::into_inner))?;
-    Ok(Some(portal::start(portal, listener, config.tls()?)?))
+    Ok(Some(portal::start(portal, listener, certificate)?))
 }
 
 /// Colours are unknown until all of them are there; devices are answered meanwhile.
@@ -251,19 +303,4 @@ fn load_codes(admin: Admin, readiness: Readiness) -> std::io::Result<()> {
         }
     })?;
     Ok(())
-}
-
-fn quic_config(
-    settings: &Settings,
-    keys: &Keys,
-) -> anyhow::Result<(quinn::EndpointConfig, quinn::ServerConfig)> {
-    let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-    let key = actors::keys::read_secret(&settings.key)?;
-    let authority = read(&settings.authority.join("ca.pem"))?;
-    let certificate = read(&settings.certificate)?;
-    certificates::tell(InUse::Authority, &authority);
-    certificates::tell(InUse::Server, &certificate);
-    let tls =
-        transport::tls(&TlsFiles { authority: &authority, certificate: &certificate, key: key.as_bytes() })?;
-    Ok((transport::endpoint_config(keys.quic()), transport::server_config(tls, keys.quic())?))
 }

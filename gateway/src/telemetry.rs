@@ -1,9 +1,11 @@
 //! What the process says of itself: log lines on stderr, metrics for Prometheus, and panics without their text, which may hold
 //! what a person showed.
 
+pub(crate) use level::{LEVEL, LogLevel, filter};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use protocol::metric::{self, Kind};
-use tracing_subscriber::EnvFilter;
+
+mod level;
 
 /// From a fast disk's sync to one that is about to fail.
 const SYNC_SECONDS: [f64; 12] =
@@ -44,17 +46,22 @@ pub(crate) const BUCKETS: &[(&str, &[f64])] = &[
     (metric::CARRIER_WAIT_SECONDS, &CARRIER_SECONDS),
 ];
 
-/// Starts logging; `level` is a filter such as `info` or `gateway=debug`.
-pub(crate) fn log(level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level)?;
-    tracing_subscriber::fmt()
+/// Starts logging; `level` is a filter such as `info` or `gateway=debug`, if the command line has one. A configuration may say
+/// another later.
+pub(crate) fn log(level: Option<String>) -> anyhow::Result<LogLevel> {
+    let filter = filter(level.as_deref().unwrap_or(LEVEL))?;
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
-        .init();
+        // A terminal that is gone takes no complaint either, and a panic about that would end the drain.
+        .log_internal_errors(false)
+        .with_filter_reloading();
+    let followed = LogLevel::new(level, lines.reload_handle());
+    lines.init();
     std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(followed)
 }
 
 /// Where it was, and not what it says.

@@ -118,6 +118,8 @@ metrics! {
     SMS_CHECKS = Counter "changtong_sms_checks_total" ["outcome"] "Codes that were typed, by outcome.";
     REGISTRY_BYTES = Gauge "changtong_registry_bytes" [] "Size of the registry's file with its log.";
     DISK_FREE_BYTES = Gauge "changtong_disk_free_bytes" [] "Room that is left on the disk of the data.";
+    RELOADS = Counter "changtong_reloads_total" ["outcome"] "Times that the configuration was read again while the gateway ran: applied, refused.";
+    RELOAD_FAILED = Gauge "changtong_reload_failed" [] "1 after a reload was refused, until one is applied: the files are not what is in effect.";
     PROCESS_CPU_CORES = Gauge "changtong_process_cpu_cores" [] "Processor cores that the process has used in the last seconds, on average.";
     PROCESS_RESIDENT_BYTES = Gauge "changtong_process_resident_bytes" [] "Memory of the process that is in use.";
     PROCESS_OPEN_FILES = Gauge "changtong_process_open_files" [] "Files and sockets that the process has open.";

@@ -42,6 +42,23 @@ impl Client<'_> {
         Ok((status.ok_or("no status")?, body.to_owned()))
     }
 
+    /// The certificate that is shown there, DER, and what a GET of `/` is answered with.
+    ///
+    /// # Panics
+    /// If nobody answers over TLS.
+    pub fn look(&self, address: SocketAddr) -> (Vec<u8>, String) {
+        let mut tcp = TcpStream::connect(address).expect("it listens");
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
+        let name = "localhost".try_into().expect("a name");
+        let mut tls = rustls::ClientConnection::new(Arc::new(self.config()), name).expect("a client");
+        let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let shown = tls.peer_certificates().and_then(<[_]>::first).expect("a certificate").to_vec();
+        (shown, String::from_utf8_lossy(&answer).into_owned())
+    }
+
     fn config(&self) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(self.authority.as_bytes()) {

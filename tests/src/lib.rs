@@ -17,6 +17,8 @@ pub mod pages;
 pub mod people;
 pub mod prometheus;
 pub mod repository;
+pub mod served;
+pub mod stand_in;
 pub mod walk;
 pub mod watched;
 pub mod web;
@@ -70,6 +72,13 @@ pub fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some((status, body.to_owned()))
+}
+
+/// The sum of a metric's series in what Prometheus reads, of those whose labels contain `labels`.
+fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
+    let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+    let lines = metrics.lines().filter(is_it).filter(|line| line.contains(labels));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 /// A development city with its process. Ends with the value.
@@ -237,11 +246,7 @@ impl City {
     /// The sum of a metric's series, of those whose labels contain `labels`.
     pub fn metric(&self, name: &str, labels: &str) -> f64 {
         let (_, body) = self.get("/metrics").expect("metrics are served");
-        body.lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))
-            .filter(|line| line.contains(labels))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+        sum(&body, name, labels)
     }
 
     /// Runs another `changtong` command on the city's data: its status and what it said on stdout and stderr.

@@ -1,6 +1,7 @@
 //! What is counted of one carrier: handles made once. Their time is told from ours: what a query waited here, what it was on the
 //! wire, and what the carrier says it needed itself.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
@@ -81,6 +82,19 @@ pub(super) struct CarrierMetrics {
     probe_up: Gauge,
     probe_seconds: Gauge,
     probe_own_seconds: Gauge,
+    /// Set once another actor of the same carrier tells how it stands; queries are counted to the end.
+    silent: AtomicBool,
+}
+
+/// Nobody asks that carrier any more: nothing is wrong with it, and nothing is known of it.
+pub(super) fn forget(id: &str) {
+    let gauge = |name: &'static str, value: f64| metrics::gauge!(name, "carrier" => id.to_owned()).set(value);
+    for name in [metric::CARRIER_BREAKER, metric::CARRIER_PARKED, metric::CARRIER_PERMITS_MAX] {
+        gauge(name, 0.0);
+    }
+    for name in [metric::CARRIER_PROBE_UP, metric::CARRIER_PROBE_SECONDS, metric::CARRIER_PROBE_OWN_SECONDS] {
+        gauge(name, f64::NAN);
+    }
 }
 
 impl CarrierMetrics {
@@ -99,6 +113,7 @@ impl CarrierMetrics {
             probe_up: metrics::gauge!(metric::CARRIER_PROBE_UP, "carrier" => carrier()),
             probe_seconds: metrics::gauge!(metric::CARRIER_PROBE_SECONDS, "carrier" => carrier()),
             probe_own_seconds: metrics::gauge!(metric::CARRIER_PROBE_OWN_SECONDS, "carrier" => carrier()),
+            silent: AtomicBool::new(false),
         }
     }
 
@@ -118,6 +133,9 @@ impl CarrierMetrics {
     }
 
     pub(super) fn probed(&self, healthy: bool, wire: Duration, own: Option<Duration>) {
+        if self.is_silent() {
+            return;
+        }
         self.probe_up.set(f64::from(u8::from(healthy)));
         self.probe_seconds.set(wire.as_secs_f64());
         if let Some(own) = own {
@@ -127,7 +145,9 @@ impl CarrierMetrics {
 
     /// A probe could not be sent: the breaker is open.
     pub(super) fn not_probed(&self) {
-        self.probe_up.set(0.0);
+        if !self.is_silent() {
+            self.probe_up.set(0.0);
+        }
     }
 
     pub(super) fn retried(&self) {
@@ -135,6 +155,16 @@ impl CarrierMetrics {
     }
 
     pub(super) fn breaker(&self, standing: Standing) {
-        self.breaker.set(f64::from(standing as u8));
+        if !self.is_silent() {
+            self.breaker.set(f64::from(standing as u8));
+        }
+    }
+
+    pub(super) fn fall_silent(&self) {
+        self.silent.store(true, Ordering::Release);
+    }
+
+    fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Acquire)
     }
 }

@@ -27,7 +27,7 @@ const LATE: Duration = Duration::from_millis(200);
 pub struct CarrierHandle(Arc<Inner>);
 
 struct Inner {
-    id: String,
+    config: CarrierConfig,
     post: Post<CarrierActor>,
     line: Arc<Line>,
     running: Mutex<Option<Running>>,
@@ -72,12 +72,27 @@ impl CarrierHandle {
         })?;
         let post = post.recv().map_err(|_| std::io::Error::other("no runtime for the carrier's thread"))?;
         let running = Mutex::new(Some(Running { front, stop }));
-        Ok(Self(Arc::new(Inner { id: config.id.clone(), post, line, running })))
+        Ok(Self(Arc::new(Inner { config: config.clone(), post, line, running })))
     }
 
     /// Its name in metrics and configuration.
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.0.config.id
+    }
+
+    /// What it was started with.
+    pub(super) fn config(&self) -> &CarrierConfig {
+        &self.0.config
+    }
+
+    /// Whether both speak for one actor.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// From now on another actor has its metrics, or none.
+    pub(super) fn fall_silent(&self) {
+        self.0.line.metrics.fall_silent();
     }
 
     /// Whether its actor keeps failing and is left alone for a while.

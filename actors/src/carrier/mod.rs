@@ -9,10 +9,12 @@ mod client;
 mod counts;
 mod handle;
 mod probe;
+mod renewal;
 mod route;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use ring::hmac;
@@ -44,7 +46,7 @@ const ID_CHARS_MAX: usize = 32;
 pub const PERMITS_MAX: usize = 1024;
 
 /// One carrier as it is configured.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct CarrierConfig {
     /// Its name in metrics: small letters, digits and hyphens.
     pub id: String,
@@ -186,7 +188,9 @@ struct Inner {
     learned: Mutex<Learned>,
     /// Names consents towards carriers; drawn by this process.
     consent_key: hmac::Key,
-    query_max: Duration,
+    settings: CarrierSettings,
+    /// Set when others take their place, and dropped with the last query of these.
+    last: OnceLock<SyncSender<()>>,
 }
 
 /// Where a number goes.
@@ -206,17 +210,19 @@ impl Carriers {
 
     /// The same with other settings.
     pub fn start_with(configs: &[CarrierConfig], settings: &CarrierSettings) -> Result<Self, CarrierError> {
-        if let Some((_, error)) = Self::faults(configs).into_iter().next() {
-            return Err(error);
-        }
+        Self::checked(configs)?;
         let plan = Plan::new(configs)?;
         let carriers =
             configs.iter().map(|config| CarrierHandle::start(config, settings)).collect::<Result<_, _>>()?;
         let learned = Mutex::new(Learned::new(route::LEARNED_MAX));
         let consent_key =
             hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|_| CarrierError::Random)?;
-        let query_max = settings.query_max;
-        Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, query_max })))
+        let (settings, last) = (settings.clone(), OnceLock::new());
+        Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, settings, last })))
+    }
+
+    fn checked(configs: &[CarrierConfig]) -> Result<(), CarrierError> {
+        Self::faults(configs).into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// What is wrong with each of the configurations, by its place among them, and with them together.
@@ -251,7 +257,7 @@ impl Carriers {
     /// know it gives no answer, the others are not asked: they could only say that they do not know it, and a carrier's outage
     /// would become everybody's load. Without an answer from each it is never "not a subscriber anywhere".
     pub async fn ask(&self, permit: QueryPermit) -> Asked {
-        let deadline = clock::now() + self.0.query_max;
+        let deadline = clock::now() + self.0.settings.query_max;
         let (route, consent) = (self.route(permit.phone()), self.consent_name(&permit));
         let mut attempts = Vec::new();
         let mut missing = self.0.carriers.is_empty().then_some(Unavailable::Unreachable);

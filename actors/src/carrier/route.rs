@@ -98,6 +98,15 @@ impl Learned {
         self.ends.push_back((until, key));
     }
 
+    /// The same with other numbers for carriers; what was learned of one without a number is forgotten.
+    pub(super) fn renumbered(&self, number: impl Fn(usize) -> Option<usize>) -> Self {
+        let renumber = |(&key, route): (&NumberKey, &Route)| {
+            Some((key, Route { carrier: number(route.carrier)?, until: route.until }))
+        };
+        let routes = self.routes.iter().filter_map(renumber).collect();
+        Self { key: self.key.clone(), routes, ends: self.ends.clone(), routes_max: self.routes_max }
+    }
+
     /// That carrier says it is not its subscriber (any more).
     pub(super) fn forget(&mut self, key: NumberKey, carrier: usize) {
         if self.routes.get(&key).is_some_and(|route| route.carrier == carrier) {

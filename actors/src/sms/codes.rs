@@ -172,6 +172,11 @@ impl SmsCodes {
         Self::with_room(keys, limits, PHONES_MAX, CLIENTS_MAX)
     }
 
+    /// Other limits from now on; what was asked before counts against them.
+    pub(super) fn limit_by(&mut self, limits: SmsLimits) {
+        self.limits = limits;
+    }
+
     pub(super) fn with_room(keys: &Keys, limits: SmsLimits, phones_max: usize, clients_max: usize) -> Self {
         Self {
             hasher: Hasher::new(keys.pepper()),

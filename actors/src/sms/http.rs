@@ -29,6 +29,7 @@ const DEADLINE_MAX: Duration = Duration::from_secs(30);
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 /// Where messages go, and how they are signed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpSmsConfig {
     /// `https://HOST/PATH`; plain http only on this machine.
     pub url: String,

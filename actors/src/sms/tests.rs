@@ -245,6 +245,23 @@ async fn in_development_a_made_up_number_gets_its_code_on_the_page_and_a_real_on
     assert!(terminal.last_to(&number(7)).is_none() && terminal.last_to(&number(5999)).is_some(), "bounded");
 }
 
+#[tokio::test]
+async fn other_limits_and_another_sender_hold_from_the_next_code_on() {
+    let (_desk, before, sms) = development();
+    let (session, client) = (SessionId([7; 16]), IpAddr::from([127, 0, 0, 1]));
+    let (first, second) = (number(1), number(2));
+    sms.request(session, client, &first, NOW_S).await.unwrap();
+    let sent = before.last_to(&first).expect("a code").code;
+    let after = DevelopmentSms::new(|_| {});
+    let limits = SmsLimits { per_client_hour_max: 2, ..LIMITS };
+    sms.clone().renew(limits, SmsSender::Development(after.clone()));
+    assert!(sms.check(session, &first, &sent, NOW_S + 1).is_ok(), "what was sent is good");
+    sms.request(session, client, &second, NOW_S + 1).await.unwrap();
+    assert!(before.last_to(&second).is_none() && after.last_to(&second).is_some());
+    let refused = sms.request(session, client, &number(3), NOW_S + 2).await;
+    assert!(matches!(refused, Err(SmsError::TooMany { .. })), "what was asked before counts: {refused:?}");
+}
+
 /// A message service that reads one request from each connection and answers with these bytes; none: never.
 async fn service(answers: &'static [&'static str]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

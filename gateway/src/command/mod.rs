@@ -17,6 +17,7 @@ mod order;
 mod place;
 mod policy;
 mod punches;
+mod reload;
 mod staff;
 mod sunset;
 mod tap;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Takes a backup back into a new data directory, after every file, the log and the decisions are checked.
     Restore(backup::Restore),
+    /// Has the running gateway read its files again: certificates, carriers, the message service, the log level. All or nothing.
+    Reload(reload::Reload),
     /// Looks at a gateway, whether it runs or not: 0 all is well, 1 warnings, 2 failures.
     Doctor(doctor::Doctor),
     /// Enrols, renews, revokes and lists devices.
@@ -92,6 +95,7 @@ impl Command {
         match self {
             Self::Backup(backup) => backup.run(),
             Self::Restore(restore) => restore.run(),
+            Self::Reload(reload) => reload.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Device(device) => device.run(),
             Self::Ledger(command) => command.run(),

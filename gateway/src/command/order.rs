@@ -205,6 +205,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         | Ordered::Answered { .. }
         | Ordered::Passages(_)
         | Ordered::Tapped { .. }
+        | Ordered::Reloaded(_)
         | Ordered::Backup { .. }
         | Ordered::OnRecord => bail!("that is no answer to this command"),
     }

@@ -16,7 +16,7 @@ use super::reader::at_of;
 use super::{Carrier, Config, Fault, Sms};
 use crate::process::Settings;
 use crate::quic::transport::{self, TlsFiles};
-use crate::{pki, policies};
+use crate::{pki, policies, telemetry};
 
 /// A segment begins with every device's mark, and is begun anew when it is full: less would be nothing but beginnings …
 const SEGMENT_BYTES_MIN: u64 = 1024 * 1024;
@@ -37,6 +37,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let keys = check.keys();
     let in_effect = keys.and_then(|keys| check.registry(&keys));
     check.policy(in_effect);
+    check.log();
     check.ledger();
     check.certificates();
     check.addresses();
@@ -116,6 +117,11 @@ impl Check<'_> {
                 self.must("policy", read);
             }
         }
+    }
+
+    fn log(&mut self) {
+        let read = telemetry::filter(&self.config.settings.log);
+        self.must("log.level", read);
     }
 
     fn ledger(&mut self) {
@@ -211,7 +217,7 @@ impl Check<'_> {
             self.pair(("pages.certificate", certificate), ("pages.key", key));
         }
         if self.faults.len() == before {
-            self.must("pages", pages.tls());
+            self.must("pages", pages.pair());
         }
     }
 }

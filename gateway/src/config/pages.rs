@@ -1,15 +1,12 @@
 //! `[pages]`: where citizens' pages are served, and under which name. Without the section there are none.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use anyhow::bail;
 
 use super::reader::Table;
-
-use crate::certificates;
+use crate::identities::Pair;
 
 /// The pages as the file has them.
 #[derive(Clone, Debug)]
@@ -43,19 +40,13 @@ impl Pages {
     }
 
     /// `None` for plain HTTP, which only this machine may ask for.
-    pub(crate) fn tls(&self) -> anyhow::Result<Option<rustls::ServerConfig>> {
+    pub(crate) fn pair(&self) -> anyhow::Result<Option<Pair>> {
         let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {
             if self.listen.ip().is_loopback() && self.certificate.is_none() && self.key.is_none() {
                 return Ok(None);
             }
             bail!("pages need a certificate and a key; plain HTTP is for this machine alone");
         };
-        let read = |path: &Path| std::fs::read(path).with_context(|| format!("reading {}", path.display()));
-        let pem = read(certificate)?;
-        certificates::tell(certificates::InUse::Pages, &pem);
-        let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>()?;
-        let key = PrivateKeyDer::from_pem_slice(actors::keys::read_secret(key)?.as_bytes())?;
-        let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-        Ok(Some(config))
+        Pair::read(certificate, key).map(Some)
     }
 }

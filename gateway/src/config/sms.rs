@@ -53,7 +53,7 @@ impl Sms {
     pub(crate) fn open(&self, keys: &Keys) -> anyhow::Result<Option<actors::sms::Sms>> {
         let (sender, limits) = match self {
             Self::Off => return Ok(None),
-            Self::Service(service) => (SmsSender::Http(Box::new(service.open()?)), service.limits),
+            Self::Service(service) => (Service::sender(&service.config()?)?, service.limits),
             Self::Development(shown) => (SmsSender::Development(shown.clone()), DEVELOPMENT),
         };
         Ok(Some(actors::sms::Sms::new(keys, limits, sender)))
@@ -80,14 +80,27 @@ impl Service {
 
     /// The client of the service.
     pub(crate) fn open(&self) -> anyhow::Result<HttpSms> {
-        let config = HttpSmsConfig {
+        Ok(HttpSms::new(&self.config()?)?)
+    }
+
+    /// The same, to send by.
+    pub(crate) fn sender(config: &HttpSmsConfig) -> anyhow::Result<SmsSender> {
+        Ok(SmsSender::Http(Box::new(HttpSms::new(config)?)))
+    }
+
+    pub(crate) const fn limits(&self) -> SmsLimits {
+        self.limits
+    }
+
+    /// What the entry points to, read.
+    pub(crate) fn config(&self) -> anyhow::Result<HttpSmsConfig> {
+        Ok(HttpSmsConfig {
             url: self.url.clone(),
             authority_pem: Some(read(&self.authority).context("the message service's authority")?),
             key_id: self.key_id.clone(),
             secret: secret(&self.key).context("the message service's key")?,
             deadline: Duration::from_millis(self.deadline_ms),
-        };
-        Ok(HttpSms::new(&config)?)
+        })
     }
 }
 

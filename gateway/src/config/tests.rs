@@ -33,6 +33,7 @@ fn the_example_is_read_and_shows_the_defaults() {
     let settings = parse(EXAMPLE, Path::new("example")).unwrap().settings;
     assert_eq!(settings.segment_bytes_max, SEGMENT_BYTES);
     assert_eq!(settings.queue_punches_max, QUEUE_PUNCHES);
+    assert_eq!(settings.log, telemetry::LEVEL);
     let [mobile, unicom, telecom] = &settings.carriers[..] else { panic!("the notice names three carriers") };
     assert_eq!([&mobile.id, &unicom.id, &telecom.id], ["china-mobile", "china-unicom", "china-telecom"]);
     // What the example says of the first is what the others have by default.
@@ -48,6 +49,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("listen = \"127.0.0.1:9464\"", "listen = \"9464\"", "`http.listen`: invalid socket address"),
         ("permits = 16", "permit = 16", "unknown key `carrier.0.permit`; did you mean `permits`?"),
         ("per_phone_day_max = 10", "per_fone_day_max = 10", "did you mean `per_phone_day_max`?"),
+        ("level = \"info", "levle = \"info", "unknown key `log.levle`; did you mean `level`?"),
         ("test = false", "test = \"no\"", "`test`: invalid type"),
         ("test = false", "something = 1", "unknown key `something`; known here: test, data"),
         ("test = false", "test = ", "string values must be quoted"),
@@ -160,6 +162,7 @@ fn each_file_and_address_that_is_named_is_looked_at() {
         ("authority = ", "is not the key of", |l| {
             std::fs::copy(l.at("other.key"), l.at("authority/ca.key")).map(drop).unwrap();
         }),
+        ("level = ", "\"inof\" is no level", |l| l.replace("\"info,", "\"inof,")),
         ("segment_bytes_max", "it is not", |l| l.replace("= 268435456", "= 4096")),
         ("queue_punches_max", "it is less", |l| l.replace("= 262144", "= 1")),
         ("listen = \"0.0.0.0:9464\"", "is taken by `http.listen`", |l| {
@@ -231,6 +234,23 @@ fn a_registry_has_its_own_policy_and_its_own_keys() {
     layout.replace(&keys, &other);
     let said = layout.faults();
     assert!(said.iter().any(|fault| fault.contains("other keys")), "{said:?}");
+}
+
+#[test]
+fn the_data_directory_is_found_in_a_file_that_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("changtong.toml");
+    for (text, expected) in [
+        (EXAMPLE.replace("[ledger]", "[leger]"), Some("/var/lib/changtong")),
+        (EXAMPLE.replace("test = false", "test = "), Some("/var/lib/changtong")),
+        (EXAMPLE.replace("[http]", "[http"), Some("/var/lib/changtong")),
+        (EXAMPLE.replace("data = ", "dat = "), None),
+    ] {
+        std::fs::write(&path, &text).unwrap();
+        assert!(read_file(&path).is_err());
+        assert_eq!(data_of(&path).as_deref(), expected.map(Path::new), "{text}");
+    }
+    assert_eq!(data_of(&directory.path().join("none.toml")), None);
 }
 
 #[test]

@@ -88,6 +88,7 @@ pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("gone", "a gateway runs on this data"), ready(&stage)];
     findings.extend(ALARMS.iter().map(|alarm| alarm.look(&metrics)));
     findings.push(breakers(&metrics));
+    findings.push(reload(&metrics));
     findings.push(codes(&stage, &metrics));
     findings
 }
@@ -144,6 +145,18 @@ pub(crate) fn breakers(metrics: &str) -> Finding {
     }
 }
 
+fn reload(metrics: &str) -> Finding {
+    const ID: &str = "reload-refused";
+    match series(metrics, metric::RELOAD_FAILED).iter().any(|(_, value)| *value > 0.0) {
+        false => Finding::ok(ID, "no reload waits to be put right"),
+        true => Finding::warn(
+            ID,
+            "the last reload was refused: the files are not what is in effect",
+            "run `changtong check-config`, put right what it names, then `changtong reload`",
+        ),
+    }
+}
+
 fn codes(stage: &str, metrics: &str) -> Finding {
     let codes: f64 = series(metrics, metric::CODES).iter().map(|(_, value)| value).sum();
     match stage {
@@ -189,6 +202,8 @@ mod tests {
             finding.state == State::Warn && finding.what.ends_with("failed: china-unicom"),
             "{finding:?}"
         );
+        let (good, refused) = ("changtong_reload_failed 0\n", "changtong_reload_failed 1\n");
+        assert_eq!([reload(good).state, reload(refused).state], [State::Ok, State::Warn]);
         assert!(codes("ready", metrics).what.starts_with("7 codes"));
         for (stage, state) in
             [("ready", State::Ok), ("loading codes", State::Fail), ("draining", State::Fail)]

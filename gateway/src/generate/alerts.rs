@@ -75,6 +75,10 @@ fn gateway() -> Vec<Alert> {
     ];
     alerts.extend(certificate_expiry());
     alerts.extend([
+        ticket("reload-refused", format!("{} > 0", metric::RELOAD_FAILED)).held("5m").says(
+            "{{ $labels.instance }} refused its configuration's files and runs with what it had before",
+            "Nothing yet. What was to be changed is not, such as a certificate that ends, and a start would fail.",
+        ),
         ticket(
             "clock-skew",
             format!("histogram_quantile(0.9, sum by (instance, le) (rate({}_bucket[30m]))) > {SKEW_S}", metric::CLOCK_SKEW_SECONDS),

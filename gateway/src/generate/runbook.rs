@@ -38,6 +38,7 @@ runbooks! {
     PAGES_FAILING = "gateway" "pages-failing";
     HANDSHAKES_REFUSED = "gateway" "handshakes-refused";
     CERTIFICATE_EXPIRY = "gateway" "certificate-expiry";
+    RELOAD_REFUSED = "gateway" "reload-refused";
     CLOCK_SKEW = "gateway" "clock-skew";
     PUNCHES_LOST = "punches" "punches-lost";
     LEDGER_POISONED = "punches" "ledger-poisoned";

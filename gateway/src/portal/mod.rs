@@ -52,9 +52,11 @@ use actors::registry::{Registry, RegistryError};
 use actors::session::Sessions;
 use actors::sms::Sms;
 use anyhow::Context;
+use arc_swap::ArcSwap;
 use presses::Presses;
 use punches::{Idle, Punches};
 
+use crate::identities::Shown;
 pub(crate) use layout::mark;
 pub(crate) use punches::Records;
 pub(crate) use statics::tagged;
@@ -68,6 +70,9 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// A phone that keeps its connection to the next rotation of its code.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
 
+/// Where citizens get their trajectory from their carrier itself: name, Chinese name, address. Written when carriers change.
+pub(crate) type TravelPages = Arc<ArcSwap<Vec<[String; 3]>>>;
+
 /// What pages work with.
 pub(crate) struct Portal {
     pub(crate) registrar: RegistrarHandle,
@@ -77,8 +82,7 @@ pub(crate) struct Portal {
     pub(crate) codes: Codes,
     pub(crate) keys: Arc<Keys>,
     pub(crate) policy: PolicyInEffect,
-    /// Where citizens get their trajectory from their carrier itself: name, Chinese name, address.
-    pub(crate) travel_pages: Vec<[String; 3]>,
+    pub(crate) travel_pages: TravelPages,
     /// `https://HOST`, as printed on places' codes.
     pub(crate) origin: String,
     /// What visitors have asked carriers for, on which page.
@@ -98,7 +102,7 @@ pub(crate) struct Services {
     pub(crate) codes: Codes,
     pub(crate) keys: Arc<Keys>,
     pub(crate) policy: PolicyInEffect,
-    pub(crate) travel_pages: Vec<[String; 3]>,
+    pub(crate) travel_pages: TravelPages,
     pub(crate) origin: String,
     /// Where self-scans are recorded.
     pub(crate) records: Records,
@@ -187,8 +191,10 @@ fn routes(config: &mut web::ServiceConfig) {
 pub(crate) fn start(
     (portal, idle): (Portal, Idle),
     listener: TcpListener,
-    tls: Option<rustls::ServerConfig>,
+    certificate: Option<Arc<Shown>>,
 ) -> anyhow::Result<Pages> {
+    let tls = certificate
+        .map(|shown| rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown));
     let portal = web::Data::new(portal);
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     let front = front::spawn("pages", move || async move {

@@ -180,7 +180,7 @@ pub(super) fn links(visitor: &Visitor) -> Markup {
         div.links {
             p { (both("travel-links")) }
             ul.list {
-                @for [name, name_zh, address] in &visitor.portal.travel_pages {
+                @for [name, name_zh, address] in visitor.portal.travel_pages.load().iter() {
                     li { a.target href=(address) target="_blank" rel="noreferrer noopener" { (name_zh) " " span.en lang="en" { (name) } } }
                 }
             }

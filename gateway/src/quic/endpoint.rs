@@ -56,15 +56,17 @@ pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// Serves the socket until drained; every acknowledgement that was due is out by then.
-pub(crate) async fn serve(
+/// Opens the socket's endpoint on the current runtime.
+pub(crate) fn open(
     socket: UdpSocket,
-    endpoint_config: quinn::EndpointConfig,
-    server_config: quinn::ServerConfig,
-    front: Front,
-) -> anyhow::Result<()> {
+    (endpoint_config, server_config): (quinn::EndpointConfig, quinn::ServerConfig),
+) -> anyhow::Result<quinn::Endpoint> {
     let runtime = Arc::new(quinn::TokioRuntime);
-    let endpoint = quinn::Endpoint::new(endpoint_config, Some(server_config), socket, runtime)?;
+    Ok(quinn::Endpoint::new(endpoint_config, Some(server_config), socket, runtime)?)
+}
+
+/// Serves the endpoint until drained; every acknowledgement that was due is out by then.
+pub(crate) async fn serve(endpoint: quinn::Endpoint, front: Front) {
     metrics::gauge!(metric::CONNECTIONS_MAX).set(CONNECTIONS_MAX as f64);
     metrics::gauge!(metric::HANDSHAKES_MAX).set(HANDSHAKES_MAX as f64);
     let mut drain = front.drain.clone();
@@ -79,7 +81,7 @@ pub(crate) async fn serve(
             _ = drain.wait_for(|&drain| drain) => break,
             incoming = endpoint.accept() => match incoming {
                 Some(incoming) => server.admit(incoming),
-                None => return Ok(()),
+                None => return,
             },
         }
     }
@@ -89,7 +91,6 @@ pub(crate) async fn serve(
     }
     endpoint.close(ErrorCode::Draining.number().into(), ErrorCode::Draining.name().as_bytes());
     let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
-    Ok(())
 }
 
 struct Server {

@@ -47,6 +47,7 @@ fn values(metric: &Metric, label: &str) -> usize {
         ("outcome", metric::HANDSHAKES) => 5,
         ("outcome", metric::SMS | metric::SMS_CHECKS) => 7,
         ("outcome", metric::PAGES) => 4,
+        ("outcome", metric::RELOADS) => 2,
         ("outcome", metric::REQUESTS | metric::APPEALS | metric::REGISTRAR_ACTS) => 3,
         (label, name) => panic!("how many values has {label} of {name}? labels come from closed sets only"),
     }

@@ -89,6 +89,21 @@ fn a_carrier_that_no_longer_has_the_number_is_forgotten_and_no_other() {
 }
 
 #[test]
+fn other_numbers_of_carriers_keep_what_was_learned_and_until_when() {
+    let start = clock::now();
+    let mut learned = Learned::new(10);
+    let [one, other] = ["16300000001", "16300000002"].map(|number| learned.key(&phone(number)));
+    learned.learn(one, 0, start);
+    learned.learn(other, 1, start);
+    let mut renumbered = learned.renumbered(|old| (old == 1).then_some(2));
+    assert!(renumbered.key(&phone("16300000002")) == other, "the same number under the same key");
+    assert_eq!([one, other].map(|key| renumbered.carrier(key, start)), [None, Some(2)]);
+    assert_eq!(renumbered.carrier(other, start + LEARNED_FOR), None);
+    renumbered.learn(one, 1, start + LEARNED_FOR);
+    assert_eq!((renumbered.routes.len(), renumbered.ends.len()), (1, 1));
+}
+
+#[test]
 fn what_is_learned_is_bounded_also_by_numbers_that_go_to_and_fro() {
     let start = clock::now();
     let mut learned = Learned::new(10);

@@ -3,6 +3,7 @@
 mod counted;
 mod faults;
 mod flow;
+mod renewed;
 mod server;
 mod tls;
 

@@ -35,6 +35,8 @@ pub(crate) enum Act {
     Raw(String),
     /// Answers once the test opens the gate.
     Gate,
+    /// The same with a status without a trajectory.
+    GatedSay(&'static str),
     /// Never answers.
     Hang,
     /// Closes the connection.
@@ -155,6 +157,10 @@ impl Each {
             Act::Gate => {
                 let _ = self.gate.subscribe().wait_for(|open| *open).await;
                 clean(&seen)
+            }
+            Act::GatedSay(status) => {
+                let _ = self.gate.subscribe().wait_for(|open| *open).await;
+                json(&body(&seen, status, ""))
             }
             Act::Hang => std::future::pending().await,
             Act::Close => return,

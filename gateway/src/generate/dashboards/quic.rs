@@ -4,7 +4,7 @@ use protocol::metric;
 
 use crate::generate::dashboard::Dashboard;
 use crate::generate::panel::{Unit, lines, stack, stat};
-use crate::generate::query::{gauge, of, quantile, rate, samples};
+use crate::generate::query::{gauge, grown, of, quantile, rate, samples};
 use crate::generate::runbook;
 
 /// Days before its end when somebody should look at a certificate, and when it is late.
@@ -29,6 +29,13 @@ fn handshakes(dashboard: Dashboard) -> Dashboard {
                     "{{certificate}}",
                     gauge(of(metric::CERTIFICATE_EXPIRES)).min_by("certificate").time_left(),
                 ),
+            stat("Reload refused", Unit::Count, runbook::RELOAD_REFUSED)
+                .about("Gateways whose last reload was refused: their files are not what is in effect.")
+                .ill_from(1.0)
+                .show("refused", gauge(of(metric::RELOAD_FAILED)).sum()),
+            stat("Reloads", Unit::Count, runbook::RELOAD_REFUSED)
+                .about("Times that the files were read again, by what came of it.")
+                .show("{{outcome}}", grown(of(metric::RELOADS)).sum_by("outcome")),
             stat("Connected", Unit::Count, runbook::HANDSHAKES_REFUSED)
                 .about("Devices that are connected.")
                 .show("devices", connected.clone()),
