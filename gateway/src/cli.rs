@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::dev::Dev;
+use crate::service::Service;
 use crate::{command, config, generate, process, telemetry};
 
 /// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
@@ -18,6 +19,9 @@ pub(crate) struct Cli {
     /// What is logged: error, warn, info, debug, or a filter such as gateway=debug.
     #[arg(long, global = true, default_value = "info,actix_server=warn")]
     log: String,
+    /// How a line of the log looks.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: telemetry::LogFormat,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -36,18 +40,21 @@ enum Command {
     CheckConfig(command::CheckConfig),
     #[command(flatten)]
     Operator(command::Command),
-    /// Writes dashboards, rules and alerts from the names of metrics.
+    /// Writes dashboards, rules and alerts from the names of metrics; completions and manual pages from the commands.
     #[command(subcommand)]
     Generate(generate::Generate),
 }
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        telemetry::log(&self.log)?;
+        telemetry::log(&self.log, self.log_format)?;
         match self.command {
-            None => Dev::default().run(),
-            Some(Command::Dev(dev)) => dev.run(),
-            Some(Command::Serve { config }) => process::run(&config::load(&config)?.settings, |_| Ok(())),
+            None => Dev::default().run(Service::from_environment()?),
+            Some(Command::Dev(dev)) => dev.run(Service::from_environment()?),
+            Some(Command::Serve { config }) => {
+                let service = Service::from_environment()?;
+                process::run(&config::load(&config)?.settings, service, |_| Ok(()))
+            }
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
             Some(Command::Generate(generate)) => generate.run(),

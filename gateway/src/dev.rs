@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Addresses, Settings};
+use crate::service::Service;
 
 pub(crate) use staff::first_operator;
 
@@ -142,7 +143,7 @@ struct Place {
 }
 
 impl Dev {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, service: Service) -> anyhow::Result<ExitCode> {
         if !self.data.exists() {
             self.build()?;
         }
@@ -162,7 +163,7 @@ impl Dev {
         if fleet.operators.is_empty() {
             fleet.operators = staff::employ_late(&data, &settings)?;
         }
-        let code = process::run(&settings, |addresses| {
+        let code = process::run(&settings, service, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
             fleet.pages = addresses.pages;

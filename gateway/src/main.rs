@@ -22,6 +22,7 @@ mod probes;
 mod process;
 mod quic;
 mod running;
+mod service;
 mod telemetry;
 mod trajectory;
 mod usage;

@@ -14,6 +14,7 @@ use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, Registry};
+use anyhow::bail;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,6 +24,7 @@ use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::quic::endpoint;
 use crate::running::Gateway;
+use crate::service::{Inherited, Service};
 use crate::usage::Usage;
 use crate::{config, telemetry};
 
@@ -111,12 +113,21 @@ struct Sockets {
 }
 
 impl Sockets {
-    fn bind(settings: &Settings) -> anyhow::Result<Self> {
+    /// What was handed over is used; the rest is bound where the configuration says.
+    fn bind(settings: &Settings, handed: Inherited) -> anyhow::Result<Self> {
+        let Inherited { quic, http, enrol, pages } = handed;
+        let bound = |handed: Option<TcpListener>, address| handed.map_or_else(|| http::bind(address), Ok);
+        let pages = match (&settings.pages, pages) {
+            (Some(config), Some(listener)) => Some(config.served_on(listener)?),
+            (Some(config), None) => Some(http::bind(config.listen)?),
+            (None, Some(_)) => bail!("the socket pages was handed over; the configuration has no [pages]"),
+            (None, None) => None,
+        };
         Ok(Self {
-            quic: endpoint::bind(settings.quic)?,
-            http: http::bind(settings.http)?,
-            enrol: http::bind(settings.enrol)?,
-            pages: settings.pages.as_ref().map(|pages| http::bind(pages.listen)).transpose()?,
+            quic: quic.map_or_else(|| endpoint::bind(settings.quic), Ok)?,
+            http: bound(http, settings.http)?,
+            enrol: bound(enrol, settings.enrol)?,
+            pages,
         })
     }
 
@@ -133,13 +144,14 @@ impl Sockets {
 /// Runs a gateway until it is told to end. `announce` is called when devices are answered.
 pub(crate) fn run(
     settings: &Settings,
+    Service { inherited, notify }: Service,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     // From here on a signal is remembered, however early it comes.
     let mut signals = Signals::listen()?;
-    let sockets = Sockets::bind(settings)?;
+    let sockets = Sockets::bind(settings, inherited)?;
     let addresses = sockets.addresses()?;
     let _lock = DirectoryLock::take(&settings.data)?;
     let keys = Arc::new(Keys::load(&settings.keys)?);
@@ -150,10 +162,12 @@ pub(crate) fn run(
         registry.add_portals()?;
     }
     let start = clock::now();
+    notify.status("recovering the punch log");
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
 
-    let readiness = Readiness::default();
+    let readiness = Readiness::new(notify);
+    readiness.set(Stage::Loading);
     let inbox = settings.sms.inbox();
     let vitals = Some((readiness.clone(), metrics.clone()));
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox))?;

@@ -109,7 +109,7 @@ impl Gateway {
             records: Records { directory, ledger: records },
         })?;
         let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
-        let watchdog = watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
+        let watchdog = watchdog::start(pulses, watchdog::BLOCKED_AFTER, readiness.beat(), |name| {
             tracing::error!(name, "a thread is blocked; the process ends");
             std::process::exit(watchdog::EXIT_BLOCKED);
         })?;
