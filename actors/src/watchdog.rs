@@ -45,6 +45,18 @@ struct Watched {
     quiet_since: std::time::Instant,
 }
 
+/// Is answered when it is dropped: by the arbiter that runs it, or by one that has ended in good order, with it or before it.
+struct Question {
+    heard: Arc<AtomicU64>,
+    number: u64,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.heard.store(self.number, Ordering::Release);
+    }
+}
+
 impl Watched {
     /// Asks again if the last question was answered; otherwise the time for which it has been open. At first nothing was asked.
     fn check(&mut self) -> Option<Duration> {
@@ -53,11 +65,8 @@ impl Watched {
         if answered {
             self.asked += 1;
             self.quiet_since = clock::now();
-            let (heard, asked) = (Arc::clone(&self.heard), self.asked);
-            if !self.pulse.ask(move || heard.store(asked, Ordering::Release)) {
-                // The arbiter has ended in good order.
-                self.heard.store(self.asked, Ordering::Release);
-            }
+            let question = Question { heard: Arc::clone(&self.heard), number: self.asked };
+            self.pulse.ask(move || drop(question));
         }
         (first || !answered).then(|| clock::since(self.quiet_since))
     }
@@ -108,7 +117,9 @@ mod tests {
     /// A beat that fills a queue of that length.
     fn beat(every: Duration, queue: usize) -> (Option<Beat>, std::sync::mpsc::Receiver<()>) {
         let (told, beats) = sync_channel(queue);
-        let tell = move || drop(told.try_send(()));
+        let tell = move || {
+            let _ = told.try_send(());
+        };
         (Some(Beat { every, tell: Box::new(tell) }), beats)
     }
 

@@ -110,6 +110,8 @@ pub struct City {
     environment: Vec<(String, String)>,
     /// What the process and every command log.
     level: String,
+    /// How a line of the processes' log looks.
+    format: String,
     /// What each command said, with its first two words.
     said: Mutex<Vec<(String, String)>>,
 }
@@ -135,6 +137,7 @@ impl City {
             handed: None,
             environment: Vec::new(),
             level: "warn".to_owned(),
+            format: "text".to_owned(),
             said: Mutex::default(),
         }
     }
@@ -142,6 +145,11 @@ impl City {
     /// Has the next processes, and all commands, log so much.
     pub fn log_at(&mut self, level: &str) {
         level.clone_into(&mut self.level);
+    }
+
+    /// Has the next processes log in that format.
+    pub fn log_as(&mut self, format: &str) {
+        format.clone_into(&mut self.format);
     }
 
     /// What every command has said so far, on stdout and stderr, each with its first two words.
@@ -178,7 +186,10 @@ impl City {
         }
         words.push(binary().display().to_string());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(["--log", &self.level, "dev", "--data"]).arg(self.data());
+        command
+            .args(&words[1..])
+            .args(["--log", &self.level, "--log-format", &self.format, "dev", "--data"])
+            .arg(self.data());
         let (people, gates) = self.size;
         command.args(["--control", "127.0.0.1:0"]);
         command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
