@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use tests::repository::{read, read_toml, root, run};
 use tests::walk::{device, endpoint, punch};
@@ -18,7 +18,8 @@ const MADE: &str = "../target/package/";
 /// Where the gateway in the root tells how it is.
 const NOTIFY: &str = "run/notify";
 /// Becomes the program in the root, on the sockets quic and http, with the environment that systemd gives.
-const UNIT: &str = "root=$0; exec 3<&0 4<&1 </dev/null >/dev/null; export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES=quic:http; \
+const UNIT: &str = "root=$0; exec 3<&0 4<&1 </dev/null >/dev/null; \
+    export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES=quic:http; \
     exec unshare --map-root-user chroot \"$root\" \"$@\"";
 
 /// Something that goes into the package.
@@ -106,7 +107,9 @@ fn unpack(into: &Path) {
         let folder = if from.contains('*') { Some(to.as_path()) } else { to.parent() };
         fs::create_dir_all(folder.expect("below the root")).expect("made");
         match from.strip_prefix(MADE) {
-            Some("changtong") => drop(fs::copy(binary(), &to).expect("copied")),
+            Some("changtong") => {
+                fs::copy(binary(), &to).expect("copied");
+            }
             Some("man/*.1") => drop(generate(&["man", "--out", to.to_str().expect("a plain path")])),
             Some(made) => {
                 let shell = made.strip_prefix("changtong.").unwrap_or("zsh");
