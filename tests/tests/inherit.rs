@@ -32,8 +32,8 @@ fn on_held_sockets() -> (City, SocketAddr) {
     (city, address)
 }
 
-/// Ends the process under load, starts the next on the same sockets, and proves what every device holds.
-fn a_restart_holds(how: &str, end: impl FnOnce(&mut City)) {
+/// Ends the process under load, starts the next on the same sockets, and proves what every device holds. What was measured.
+fn a_restart_holds(end: impl FnOnce(&mut City)) -> String {
     let (mut city, address) = on_held_sockets();
     let options = quick::Options {
         devices: DEVICES,
@@ -51,8 +51,8 @@ fn a_restart_holds(how: &str, end: impl FnOnce(&mut City)) {
     let outcome =
         load.join().expect("the load does not panic").expect("devices connect and the ledger exports");
     let ms = |quantile| outcome.tally.latency_us.value_at_quantile(quantile) as f64 / 1000.0;
-    println!(
-        "{how}: {} punches, p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms from the intended time; {:?}, {} sent again",
+    let figures = format!(
+        "{} punches, p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms from the intended time; {:?}, {} sent again",
         outcome.tally.acknowledged,
         ms(0.5),
         ms(0.99),
@@ -71,19 +71,21 @@ fn a_restart_holds(how: &str, end: impl FnOnce(&mut City)) {
     );
     let (status, out, err) = city.command(&["ledger", "verify"]);
     assert!(status.success(), "{out}{err}");
+    figures
 }
 
 #[test]
 fn a_drained_restart_on_inherited_sockets_loses_and_doubles_nothing() {
-    a_restart_holds("drained", |city| {
+    let figures = a_restart_holds(|city| {
         let status = city.terminate();
         assert_eq!(status.code(), Some(0), "{}", city.log());
     });
+    println!("drained: {figures}");
 }
 
 #[test]
 fn a_killed_gateway_starts_again_on_its_sockets_and_loses_nothing() {
-    a_restart_holds("killed", City::kill);
+    println!("killed: {}", a_restart_holds(City::kill));
 }
 
 #[test]

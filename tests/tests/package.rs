@@ -97,7 +97,7 @@ fn bash_completes_commands_and_options() {
 fn unpack(into: &Path) {
     if option_env!("CHANGTONG_KILL_ROUNDS").is_some() {
         let package = root().join(run(&mut Command::new(root().join("gateway/package/build"))).trim());
-        println!("{}", run(Command::new("dpkg-deb").arg("--info").arg(&package)));
+        eprintln!("{}", run(Command::new("dpkg-deb").arg("--info").arg(&package)));
         run(Command::new("dpkg-deb").arg("-x").arg(&package).arg(into));
         return;
     }

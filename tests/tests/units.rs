@@ -14,6 +14,8 @@ const SERVICE: &str = "gateway/package/changtong.service";
 const SOCKET: &str = "gateway/package/changtong.socket";
 /// What systemd calls OK begins below 4; more is left open only for a reason. In tenths.
 const EXPOSURE_MAX: &str = "20";
+/// SQLite gives its files to the directory's owner when it runs as root, as tests may and the unit does not.
+const ROOT_ONLY: [&str; 1] = ["fchown"];
 
 /// Every value of a key in a unit.
 fn values(unit: &str, key: &str) -> Vec<String> {
@@ -130,7 +132,10 @@ fn every_system_call_of_the_gateway_is_one_that_the_unit_allows() {
     let made: BTreeSet<&str> =
         lines.clone().filter_map(|line| line.split_once('(').map(|(name, _)| name)).collect();
     assert!(made.contains("fdatasync") && made.contains("recvmmsg"), "{made:?}");
-    let refused: Vec<_> = made.iter().filter(|name| is_call(name) && !allowed.contains(**name)).collect();
+    let refused: Vec<_> = made
+        .iter()
+        .filter(|name| is_call(name) && !allowed.contains(**name) && !ROOT_ONLY.contains(name))
+        .collect();
     assert!(refused.is_empty(), "{refused:?}");
     let executable: Vec<_> = lines.filter(|line| line.contains("PROT_WRITE|PROT_EXEC")).collect();
     assert!(executable.is_empty(), "MemoryDenyWriteExecute= would end it: {executable:?}");
