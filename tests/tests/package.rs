@@ -197,6 +197,12 @@ fn the_units_own_command_runs_in_a_root_with_nothing_but_the_package() {
     let into = directory.path();
     unpack(into);
     add_libraries(into);
+    // What postinst asks for first: the user that the unit runs as.
+    fs::create_dir_all(into.join("etc")).expect("made");
+    let root = format!("--root={}", into.display());
+    run(Command::new("systemd-sysusers").args([&root, "changtong.conf"]));
+    let users = fs::read_to_string(into.join("etc/passwd")).expect("users");
+    assert!(users.starts_with("changtong:"), "{users}");
     let mut city = City::start(100, 1);
     let fleet = city.fleet();
     assert!(city.terminate().success());
