@@ -41,9 +41,9 @@ impl Pulse {
         &self.name
     }
 
-    /// Has the arbiter run `f`; one that has ended drops it.
-    pub(crate) fn ask(&self, f: impl FnOnce() + Send + 'static) {
-        self.arbiter.spawn_fn(f);
+    /// Has the arbiter run `f`; false if it has ended.
+    pub(crate) fn ask(&self, f: impl FnOnce() + Send + 'static) -> bool {
+        self.arbiter.spawn_fn(f)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Ends the process when an arbiter is blocked: a thread that never returns to its queue answers nobody, and only a restart
 //! helps. The devices keep what was not acknowledged. While all of them answer, somebody outside may hear a beat.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,6 +27,14 @@ pub struct Beat {
 pub struct Watchdog {
     stop: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
+    watched: Arc<Mutex<Vec<Watched>>>,
+}
+
+impl Watchdog {
+    /// Watches these as well. Those that have ended are forgotten by themselves.
+    pub fn watch(&self, pulses: Vec<Pulse>) {
+        lock(&self.watched).extend(pulses.into_iter().map(Watched::new));
+    }
 }
 
 impl Drop for Watchdog {
@@ -45,31 +53,53 @@ struct Watched {
     quiet_since: std::time::Instant,
 }
 
-/// Is answered when it is dropped: by the arbiter that runs it, or by one that has ended in good order, with it or before it.
-struct Question {
-    heard: Arc<AtomicU64>,
-    number: u64,
-}
-
-impl Drop for Question {
-    fn drop(&mut self) {
-        self.heard.store(self.number, Ordering::Release);
-    }
-}
-
 impl Watched {
-    /// Asks again if the last question was answered; otherwise the time for which it has been open. At first nothing was asked.
+    fn new(pulse: Pulse) -> Self {
+        Self { pulse, asked: 0, heard: Arc::default(), quiet_since: clock::now() }
+    }
+
+    /// Whether the last question was answered; at first there was none.
+    fn has_answered(&self) -> bool {
+        self.asked > 0 && self.heard.load(Ordering::Acquire) == self.asked
+    }
+
+    /// Asks again if the last question was answered; the time since it has been open, `None` if the arbiter has ended in good
+    /// order. A question that was still in its queue then is answered by nobody, and is no sign of a blocked one.
     fn check(&mut self) -> Option<Duration> {
-        let first = self.asked == 0;
-        let answered = self.heard.load(Ordering::Acquire) == self.asked;
-        if answered {
+        if self.heard.load(Ordering::Acquire) == self.asked {
             self.asked += 1;
             self.quiet_since = clock::now();
-            let question = Question { heard: Arc::clone(&self.heard), number: self.asked };
-            self.pulse.ask(move || drop(question));
+            let (heard, asked) = (Arc::clone(&self.heard), self.asked);
+            self.pulse
+                .ask(move || heard.store(asked, Ordering::Release))
+                .then(|| clock::since(self.quiet_since))
+        } else {
+            self.pulse.ask(|| ()).then(|| clock::since(self.quiet_since))
         }
-        (first || !answered).then(|| clock::since(self.quiet_since))
     }
+}
+
+fn lock(watched: &Mutex<Vec<Watched>>) -> std::sync::MutexGuard<'_, Vec<Watched>> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether all had answered, and the name of the first that is blocked.
+fn look(watched: &Mutex<Vec<Watched>>, limit: Duration) -> (bool, Option<String>) {
+    let mut watched = lock(watched);
+    (watched.iter().all(Watched::has_answered), blocked(&mut watched, limit))
+}
+
+/// Looks at each once; the name of the first that is blocked.
+fn blocked(watched: &mut Vec<Watched>, limit: Duration) -> Option<String> {
+    let mut named = None;
+    watched.retain_mut(|one| {
+        let quiet = one.check();
+        if quiet.is_some_and(|quiet| quiet >= limit) && named.is_none() {
+            named = Some(one.pulse.name().to_owned());
+        }
+        quiet.is_some()
+    });
+    named
 }
 
 /// Watches arbiters. `end` is called with the name of the first that is blocked for `limit`; it is expected to end the
@@ -84,20 +114,18 @@ pub fn start(
     end: impl FnOnce(&str) + Send + 'static,
 ) -> std::io::Result<Watchdog> {
     let (stop, stopped) = sync_channel::<()>(0);
-    let mut watched: Vec<_> = pulses
-        .into_iter()
-        .map(|pulse| Watched { pulse, asked: 0, heard: Arc::default(), quiet_since: clock::now() })
-        .collect();
+    let watched = Arc::new(Mutex::new(pulses.into_iter().map(Watched::new).collect::<Vec<_>>()));
+    let mine = Arc::clone(&watched);
     let tick = beat.as_ref().map_or(limit / 10, |beat| (beat.every / 2).min(limit / 10));
     let mut told = clock::now();
     let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
         while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-            let open: Vec<_> = watched.iter_mut().map(Watched::check).collect();
-            if let Some(blocked) = open.iter().position(|open| open.is_some_and(|open| open >= limit)) {
-                return end(watched[blocked].pulse.name());
+            let (answered, blocked) = look(&mine, limit);
+            if let Some(name) = blocked {
+                return end(&name);
             }
             if let Some(beat) = &mut beat
-                && open.iter().all(Option::is_none)
+                && answered
                 && clock::since(told) >= beat.every
             {
                 told = clock::now();
@@ -105,7 +133,7 @@ pub fn start(
             }
         }
     })?;
-    Ok(Watchdog { stop: Some(stop), thread: Some(thread) })
+    Ok(Watchdog { stop: Some(stop), thread: Some(thread), watched })
 }
 
 #[cfg(test)]
@@ -172,5 +200,36 @@ mod tests {
         drop((watchdog, release, done));
         healthy.join().expect("ends well");
         blocked.join().expect("ends well");
+    }
+
+    #[test]
+    fn one_that_ended_with_a_question_in_its_queue_is_forgotten_and_one_that_came_later_is_watched() {
+        let (release, released) = sync_channel::<()>(0);
+        let ending = front::spawn("ending", move || async move {
+            let _ = released.recv();
+        })
+        .expect("a thread");
+        let mut watched = vec![Watched::new(ending.pulse())];
+        assert_eq!(blocked(&mut watched, BLOCKED_AFTER), None, "it was asked just now");
+        drop(release);
+        ending.join().expect("ends well");
+        // However long ago the question was.
+        assert_eq!(blocked(&mut watched, Duration::ZERO), None);
+        assert!(watched.is_empty());
+
+        let (named, name) = sync_channel(1);
+        let watchdog = start(Vec::new(), Duration::from_millis(200), None, move |name| {
+            named.send(name.to_owned()).expect("the test waits");
+        })
+        .expect("a thread");
+        let (release, released) = sync_channel::<()>(0);
+        let late = front::spawn("late", move || async move {
+            let _ = released.recv();
+        })
+        .expect("a thread");
+        watchdog.watch(vec![late.pulse()]);
+        assert_eq!(name.recv().as_deref(), Ok("late"));
+        drop((watchdog, release));
+        late.join().expect("ends well");
     }
 }

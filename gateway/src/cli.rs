@@ -51,13 +51,15 @@ impl Cli {
         match self.command {
             None => Dev::default().run(Service::from_environment()?),
             Some(Command::Dev(dev)) => dev.run(Service::from_environment()?),
-            Some(Command::Serve { config }) => {
-                let service = Service::from_environment()?;
-                process::run(&config::load(&config)?.settings, service, |_| Ok(()))
-            }
+            Some(Command::Serve { config }) => serve(&config::load(&config)?.settings),
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
             Some(Command::Generate(generate)) => generate.run(),
         }
     }
+}
+
+fn serve(settings: &process::Settings) -> anyhow::Result<ExitCode> {
+    let Service { inherited, notify } = Service::from_environment()?;
+    process::run(settings, process::Sockets::bind(settings, inherited)?, notify, |_| Ok(()))
 }

@@ -20,8 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
-use crate::process::{self, Addresses, Settings};
-use crate::service::Service;
+use crate::process::{self, Addresses, Settings, Sockets};
 
 pub(crate) use staff::first_operator;
 
@@ -143,7 +142,7 @@ struct Place {
 }
 
 impl Dev {
-    pub(crate) fn run(self, service: Service) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, service: crate::service::Service) -> anyhow::Result<ExitCode> {
         if !self.data.exists() {
             self.build()?;
         }
@@ -157,13 +156,14 @@ impl Dev {
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }
+        let sockets = Sockets::bind(&settings, service.inherited)?;
         let simulators = carriers::start(&data, self.control, fleet.seed)?;
         fleet.carriers = carriers::running(&simulators);
         settings.carriers = carriers::entries(&data, &simulators);
         if fleet.operators.is_empty() {
             fleet.operators = staff::employ_late(&data, &settings)?;
         }
-        let code = process::run(&settings, service, |addresses| {
+        let code = process::run(&settings, sockets, service.notify, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
             fleet.pages = addresses.pages;

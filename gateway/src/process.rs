@@ -24,7 +24,7 @@ use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::quic::endpoint;
 use crate::running::Gateway;
-use crate::service::{Inherited, Service};
+use crate::service::{Inherited, Notify};
 use crate::usage::Usage;
 use crate::{config, telemetry};
 
@@ -105,7 +105,8 @@ pub(crate) struct Addresses {
     pub(crate) pages: Option<SocketAddr>,
 }
 
-struct Sockets {
+/// What the process listens on.
+pub(crate) struct Sockets {
     quic: UdpSocket,
     http: TcpListener,
     enrol: TcpListener,
@@ -113,8 +114,9 @@ struct Sockets {
 }
 
 impl Sockets {
-    /// What was handed over is used; the rest is bound where the configuration says.
-    fn bind(settings: &Settings, handed: Inherited) -> anyhow::Result<Self> {
+    /// What was handed over is used; the rest is bound where the configuration says. To be bound before anything else of the process
+    /// listens where the system likes: that could be one of these.
+    pub(crate) fn bind(settings: &Settings, handed: Inherited) -> anyhow::Result<Self> {
         let Inherited { quic, http, enrol, pages } = handed;
         let bound = |handed: Option<TcpListener>, address| handed.map_or_else(|| http::bind(address), Ok);
         let pages = match (&settings.pages, pages) {
@@ -144,14 +146,14 @@ impl Sockets {
 /// Runs a gateway until it is told to end. `announce` is called when devices are answered.
 pub(crate) fn run(
     settings: &Settings,
-    Service { inherited, notify }: Service,
+    sockets: Sockets,
+    notify: Notify,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     // From here on a signal is remembered, however early it comes.
     let mut signals = Signals::listen()?;
-    let sockets = Sockets::bind(settings, inherited)?;
     let addresses = sockets.addresses()?;
     let _lock = DirectoryLock::take(&settings.data)?;
     let keys = Arc::new(Keys::load(&settings.keys)?);

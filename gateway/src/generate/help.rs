@@ -33,6 +33,9 @@ The punch log failed. Start it again, which recovers.
 .TP
 \fBSIGTERM\fR, \fBSIGINT\fR
 Drain: devices are told, what is under way is acknowledged, and the process ends, within 30 seconds.
+.TP
+\fBSIGHUP\fR
+Take the configuration and the files that it names anew. If anything is wrong with them, all stays as it was.
 .SH ENVIRONMENT
 Configuration is one file and the command line. A service manager is understood as systemd's:
 .TP
