@@ -14,6 +14,12 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Monotonic clock as the kernel has it, microseconds since boot: for who has to compare it with ours.
+pub fn monotonic_us() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000
+}
+
 /// Time since `start`.
 pub fn since(start: Instant) -> Duration {
     now().saturating_duration_since(start)

@@ -8,7 +8,8 @@ use anyhow::Context;
 use crate::dev::Dev;
 use crate::process::{self, Sockets};
 use crate::reload::{Behind, Source};
-use crate::telemetry::LogLevel;
+use crate::service::Service;
+use crate::telemetry::{LogFormat, LogLevel};
 use crate::{command, config, generate, telemetry};
 
 /// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
@@ -23,6 +24,9 @@ pub(crate) struct Cli {
     /// What is logged: error, warn, info, debug, or a filter such as gateway=debug; instead of what a configuration says.
     #[arg(long, global = true)]
     log: Option<String>,
+    /// How a line of the log looks.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -41,17 +45,17 @@ enum Command {
     CheckConfig(command::CheckConfig),
     #[command(flatten)]
     Operator(command::Command),
-    /// Writes dashboards, rules and alerts from the names of metrics.
+    /// Writes dashboards, rules and alerts from the names of metrics; completions and manual pages from the commands.
     #[command(subcommand)]
     Generate(generate::Generate),
 }
 
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let log = telemetry::log(self.log)?;
+        let log = telemetry::log(self.log, self.log_format)?;
         match self.command {
-            None => Dev::default().run(Behind { source: Source::Made, log }),
-            Some(Command::Dev(dev)) => dev.run(Behind { source: Source::Made, log }),
+            None => develop(Dev::default(), log),
+            Some(Command::Dev(dev)) => develop(dev, log),
             Some(Command::Serve { config }) => serve(&config, log),
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
@@ -60,10 +64,15 @@ impl Cli {
     }
 }
 
+fn develop(dev: Dev, log: LogLevel) -> anyhow::Result<ExitCode> {
+    dev.run(Service::from_environment()?, Behind { source: Source::Made, log })
+}
+
 fn serve(file: &Path, log: LogLevel) -> anyhow::Result<ExitCode> {
+    let Service { inherited, notify } = Service::from_environment()?;
     let file = std::path::absolute(file).with_context(|| format!("{} is no path", file.display()))?;
     let settings = config::load(&file)?.settings;
     log.follow(&settings.log)?;
-    let sockets = Sockets::bind(&settings)?;
-    process::run(&settings, sockets, Behind { source: Source::File(file), log }, |_| Ok(()))
+    let sockets = Sockets::bind(&settings, inherited)?;
+    process::run(&settings, sockets, notify, Behind { source: Source::File(file), log }, |_| Ok(()))
 }

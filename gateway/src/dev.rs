@@ -3,6 +3,7 @@
 
 pub(crate) mod carriers;
 mod estate;
+mod screen;
 mod staff;
 
 use std::io::{BufWriter, Write};
@@ -14,7 +15,7 @@ use actors::city;
 use actors::keys::Keys;
 use actors::policy;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
-use actors::sms::{DevelopmentSms, ShownSms};
+use actors::sms::DevelopmentSms;
 use actors::sunset;
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
@@ -22,8 +23,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::pki::{Authority, write_new};
-use crate::process::{self, Addresses, Settings, Sockets};
+use crate::process::{self, Settings, Sockets};
 use crate::reload::Behind;
+use crate::service::Service;
 
 pub(crate) use estate::{estate_of, settings_of};
 pub(crate) use staff::first_operator;
@@ -146,7 +148,7 @@ struct Place {
 }
 
 impl Dev {
-    pub(crate) fn run(self, behind: Behind) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, service: Service, behind: Behind) -> anyhow::Result<ExitCode> {
         if !self.data.exists() {
             self.build()?;
         }
@@ -161,20 +163,20 @@ impl Dev {
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }
-        let sockets = Sockets::bind(&settings)?;
+        let sockets = Sockets::bind(&settings, service.inherited)?;
         let simulators = carriers::start(&data, self.control, fleet.seed)?;
         fleet.carriers = carriers::running(&simulators);
         settings.carriers = carriers::entries(&data, &simulators);
         if fleet.operators.is_empty() {
             fleet.operators = staff::employ_late(&data, &settings)?;
         }
-        let code = process::run(&settings, sockets, behind, |addresses| {
+        let code = process::run(&settings, sockets, service.notify, behind, |addresses| {
             fleet.quic = vec![addresses.quic];
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
             fleet.pages = addresses.pages;
             fleet.binary = std::env::current_exe()?;
             write_fleet(&fleet_path, &fleet)?;
-            tell(&data, &fleet, addresses);
+            screen::tell(&data, &fleet, addresses);
             Ok(())
         })?;
         simulators.stop();
@@ -199,7 +201,7 @@ impl Dev {
             policy: data.join(POLICY),
             log: crate::telemetry::LEVEL.to_owned(),
             carriers: Vec::new(),
-            sms: config::Sms::Development(DevelopmentSms::new(show_sms)),
+            sms: config::Sms::Development(DevelopmentSms::new(screen::show_sms)),
         }
     }
 
@@ -369,34 +371,4 @@ fn write_fleet(path: &Path, fleet: &Fleet) -> anyhow::Result<()> {
     std::fs::write(&fresh, serde_json::to_vec_pretty(fleet)?)?;
     std::fs::rename(&fresh, path)?;
     Ok(())
-}
-
-#[allow(clippy::print_stdout, reason = "in development the terminal is the phone")]
-fn show_sms(sms: &ShownSms) {
-    println!("  SMS to {}: {}", sms.phone, sms.code);
-}
-
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
-    println!("Changtong Gateway, development city in {}", data.display());
-    println!("  devices   QUIC   {}   {} of them enrolled", addresses.quic, fleet.devices.len());
-    println!("  enrolment HTTPS  {}", addresses.enrol);
-    if let Some(pages) = addresses.pages {
-        println!("  pages     HTTP   http://localhost:{}/", pages.port());
-    }
-    println!("  overview  HTTP   http://{}/", addresses.http);
-    println!("  metrics   HTTP   http://{}/metrics  /live  /ready", addresses.http);
-    if let Some(control) = fleet.carriers.control {
-        println!("  carriers  HTTPS  3 simulated; faults are switched at http://{control}/carriers");
-    }
-    println!("  SMS       HTTP   http://{}/dev/sms", addresses.http);
-    println!("  fleet file       {}", data.join(FLEET).display());
-    println!("Next, in another terminal:");
-    println!(
-        "  cargo run --release -p loadtest -- quick --devices 100 --seconds 60 --data {}",
-        data.display()
-    );
-    println!("  curl -s http://{}/metrics | grep changtong_punches", addresses.http);
-    println!("  changtong carrier people --data {}", data.display());
-    println!("Ctrl-C ends it in good order; the city is there again at the next start.");
 }

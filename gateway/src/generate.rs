@@ -1,9 +1,11 @@
-//! `changtong generate`: files that are written from the names in `protocol`, so that a metric that is renamed breaks the build and
-//! not a panel or an alert. They are checked in; a test says if they differ. What Grafana and Prometheus do with them is elsewhere.
+//! `changtong generate`: dashboards and rules are written from the names in `protocol`, so that a metric that is renamed breaks the
+//! build and not a panel or an alert. They are checked in; a test says if they differ. What Grafana and Prometheus do with them is
+//! elsewhere. Completions and manual pages come from the command line and are made when they are needed.
 
 pub(crate) mod alerts;
 mod dashboard;
 mod dashboards;
+mod help;
 mod layout;
 mod objectives;
 mod panel;
@@ -12,6 +14,7 @@ mod query;
 mod rules;
 mod runbook;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -37,6 +40,18 @@ pub(crate) enum Generate {
         #[arg(long, default_value = runbook::BASE)]
         runbooks: String,
     },
+    /// Prints what a shell completes; say where your shell looks for it, or source it.
+    Completions {
+        /// Which shell.
+        #[arg(long)]
+        shell: help::Shell,
+    },
+    /// Writes a manual page for each command.
+    Man {
+        /// The directory to write to.
+        #[arg(long)]
+        out: PathBuf,
+    },
 }
 
 impl Generate {
@@ -46,6 +61,12 @@ impl Generate {
             Self::Dashboards { out, runbooks } => {
                 for (path, text) in dashboards(&runbooks) {
                     write(&out.join(path), &text)?;
+                }
+            }
+            Self::Completions { shell } => std::io::stdout().write_all(&help::completions(shell))?,
+            Self::Man { out } => {
+                for (name, text) in help::pages()? {
+                    write(&out.join(name), &text)?;
                 }
             }
         }

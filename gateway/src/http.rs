@@ -11,19 +11,24 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, w
 use actors::front::{self, FrontHandle};
 use actors::registry::Phone;
 use actors::sms::{DevelopmentSms, ShownSms};
+use actors::watchdog::Beat;
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use tokio::sync::oneshot;
 
 use crate::overview::Overview;
+use crate::service::Notify;
 
 /// The exporter keeps histogram samples until it tidies up; this is how often it has to.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Where the process is in its life.
+/// Where the process is in its life. The service manager hears of every change.
 #[derive(Clone, Default)]
-pub(crate) struct Readiness(Arc<AtomicU8>);
+pub(crate) struct Readiness {
+    stage: Arc<AtomicU8>,
+    notify: Notify,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -36,30 +41,65 @@ pub(crate) enum Stage {
 }
 
 impl Readiness {
+    pub(crate) fn new(notify: Notify) -> Self {
+        Self { stage: Arc::default(), notify }
+    }
+
     pub(crate) fn set(&self, stage: Stage) {
-        self.0.store(stage as u8, Ordering::Release);
+        self.stage.store(stage as u8, Ordering::Release);
         metrics::gauge!(metric::READY).set(f64::from(u8::from(stage == Stage::Ready)));
+        let status = self.text().trim();
+        match stage {
+            Stage::Loading => self.notify.status(status),
+            Stage::Ready => self.notify.ready(status),
+            Stage::Draining | Stage::Failed => self.notify.stopping(status),
+        }
     }
 
     /// A process that is draining never becomes ready again.
     pub(crate) fn loaded(&self) {
         let (loading, ready) = (Stage::Loading as u8, Stage::Ready as u8);
-        if self.0.compare_exchange(loading, ready, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        if self.stage.compare_exchange(loading, ready, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             metrics::gauge!(metric::READY).set(1.0);
+            self.notify.ready(self.text().trim());
         }
     }
 
+    /// Tells the service manager that the configuration is taken anew, until the value is dropped. Who is not ready says nothing.
+    pub(crate) fn reloading(&self) -> Reloading<'_> {
+        if self.is_ready() {
+            self.notify.reloading("taking the configuration anew");
+        }
+        Reloading(self)
+    }
+
+    /// What the service manager's watchdog waits for.
+    pub(crate) fn beat(&self) -> Option<Beat> {
+        self.notify.beat()
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Stage::Ready as u8
+        self.stage.load(Ordering::Acquire) == Stage::Ready as u8
     }
 
     /// The stage, for people and for `/ready`.
     pub(crate) fn text(&self) -> &'static str {
-        match self.0.load(Ordering::Acquire) {
+        match self.stage.load(Ordering::Acquire) {
             0 => "loading codes\n",
             1 => "ready\n",
             2 => "draining\n",
             _ => "punch log failed\n",
+        }
+    }
+}
+
+/// The configuration is being taken anew.
+pub(crate) struct Reloading<'a>(&'a Readiness);
+
+impl Drop for Reloading<'_> {
+    fn drop(&mut self) {
+        if self.0.is_ready() {
+            self.0.notify.ready(self.0.text().trim());
         }
     }
 }

@@ -26,6 +26,7 @@ mod process;
 mod quic;
 mod reload;
 mod running;
+mod service;
 mod telemetry;
 mod trajectory;
 mod usage;

@@ -17,6 +17,7 @@ use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, Registry};
 use actors::sunset;
 use actors::tap::Taps;
+use anyhow::bail;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,6 +29,7 @@ use crate::overview::Overview;
 use crate::quic::endpoint;
 use crate::reload::{Behind, Reload};
 use crate::running::Gateway;
+use crate::service::{Inherited, Notify};
 use crate::usage::Usage;
 use crate::{config, telemetry};
 
@@ -119,13 +121,22 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// To be bound before anything else of the process listens where the system likes: that could be one of these.
-    pub(crate) fn bind(settings: &Settings) -> anyhow::Result<Self> {
+    /// What was handed over is used; the rest is bound where the configuration says. To be bound before anything else of the process
+    /// listens where the system likes: that could be one of these.
+    pub(crate) fn bind(settings: &Settings, handed: Inherited) -> anyhow::Result<Self> {
+        let Inherited { quic, http, enrol, pages } = handed;
+        let bound = |handed: Option<TcpListener>, address| handed.map_or_else(|| http::bind(address), Ok);
+        let pages = match (&settings.pages, pages) {
+            (Some(config), Some(listener)) => Some(config.served_on(listener)?),
+            (Some(config), None) => Some(http::bind(config.listen)?),
+            (None, Some(_)) => bail!("the socket pages was handed over; the configuration has no [pages]"),
+            (None, None) => None,
+        };
         Ok(Self {
-            quic: endpoint::bind(settings.quic)?,
-            http: http::bind(settings.http)?,
-            enrol: http::bind(settings.enrol)?,
-            pages: settings.pages.as_ref().map(|pages| http::bind(pages.listen)).transpose()?,
+            quic: quic.map_or_else(|| endpoint::bind(settings.quic), Ok)?,
+            http: bound(http, settings.http)?,
+            enrol: bound(enrol, settings.enrol)?,
+            pages,
         })
     }
 
@@ -143,6 +154,7 @@ impl Sockets {
 pub(crate) fn run(
     settings: &Settings,
     sockets: Sockets,
+    notify: Notify,
     behind: Behind,
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
@@ -161,10 +173,12 @@ pub(crate) fn run(
         registry.add_portals()?;
     }
     let start = clock::now();
+    notify.status("recovering the punch log");
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
 
-    let readiness = Readiness::default();
+    let readiness = Readiness::new(notify);
+    readiness.set(Stage::Loading);
     let inbox = settings.sms.inbox();
     let vitals = Some((readiness.clone(), metrics.clone()));
     let overview = Overview::new(registry.regions()?);

@@ -22,6 +22,7 @@ use anyhow::{Context, bail};
 use protocol::metric;
 
 use crate::config::{self, Lines};
+use crate::http::Readiness;
 use crate::identities::{Files, InForce, Opened};
 use crate::portal::TravelPages;
 use crate::process::Settings;
@@ -68,6 +69,8 @@ pub(crate) struct Parts {
     pub(crate) queries: Queries,
     pub(crate) travel_pages: TravelPages,
     pub(crate) sms: Option<Sms>,
+    /// Tells the service manager.
+    pub(crate) readiness: Readiness,
 }
 
 /// What is in effect. Written by reloads alone, one at a time.
@@ -158,6 +161,7 @@ impl Reload {
     /// Everything that is wrong, with its place; then nothing has changed.
     pub(crate) fn again(&self, file: Option<&Path>) -> anyhow::Result<Reloaded> {
         let mut state = self.lock();
+        let _told = self.parts.readiness.reloading();
         let fresh = self.meant(file).and_then(|()| self.open(&mut state));
         let told = fresh.map(|fresh| self.put_in_effect(&mut state, fresh));
         drop(state);

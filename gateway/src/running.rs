@@ -103,6 +103,7 @@ impl Gateway {
             queries: queries.clone(),
             travel_pages: Arc::clone(&travel_pages),
             sms: sms.clone(),
+            readiness: readiness.clone(),
         };
         let pages = start_pages(settings, listening, sms, &registry, |sms, origin| portal::Services {
             registrar: handle,
@@ -115,7 +116,7 @@ impl Gateway {
             origin,
             records: Records { directory, ledger: records },
         })?;
-        let watchdog = watch(&front, &carriers)?;
+        let watchdog = watch(&front, &carriers, readiness.beat())?;
         load_codes(admin.clone(), readiness)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
@@ -212,9 +213,13 @@ fn open_identities(settings: &Settings, keys: &Keys) -> anyhow::Result<(Opened, 
     Ok((opened, in_force))
 }
 
-fn watch(front: &FrontHandle, carriers: &Carriers) -> std::io::Result<watchdog::Watchdog> {
+fn watch(
+    front: &FrontHandle,
+    carriers: &Carriers,
+    beat: Option<watchdog::Beat>,
+) -> std::io::Result<watchdog::Watchdog> {
     let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
-    watchdog::start(pulses, watchdog::BLOCKED_AFTER, |name| {
+    watchdog::start(pulses, watchdog::BLOCKED_AFTER, beat, |name| {
         tracing::error!(name, "a thread is blocked; the process ends");
         std::process::exit(watchdog::EXIT_BLOCKED);
     })

@@ -1,11 +1,16 @@
 //! What the process says of itself: log lines on stderr, metrics for Prometheus, and panics without their text, which may hold
 //! what a person showed.
 
-pub(crate) use level::{LEVEL, LogLevel, filter};
+mod level;
+mod lines;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use protocol::metric::{self, Kind};
 
-mod level;
+use crate::service;
+pub(crate) use level::{LEVEL, LogLevel, filter};
+use lines::Lines;
+pub(crate) use lines::LogFormat;
 
 /// From a fast disk's sync to one that is about to fail.
 const SYNC_SECONDS: [f64; 12] =
@@ -48,15 +53,15 @@ pub(crate) const BUCKETS: &[(&str, &[f64])] = &[
 
 /// Starts logging; `level` is a filter such as `info` or `gateway=debug`, if the command line has one. A configuration may say
 /// another later.
-pub(crate) fn log(level: Option<String>) -> anyhow::Result<LogLevel> {
+pub(crate) fn log(level: Option<String>, format: LogFormat) -> anyhow::Result<LogLevel> {
     let filter = filter(level.as_deref().unwrap_or(LEVEL))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(false)
         // A terminal that is gone takes no complaint either, and a panic about that would end the drain.
         .log_internal_errors(false)
+        .event_format(Lines::new(format, service::stderr_is_journal()))
         .with_filter_reloading();
     let followed = LogLevel::new(level, lines.reload_handle());
     lines.init();
@@ -96,12 +101,20 @@ mod series;
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use serde_json::json;
+
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct Output(Arc<Mutex<Vec<u8>>>);
 
-    impl std::io::Write for Lines {
+    impl Output {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
+        }
+    }
+
+    impl std::io::Write for Output {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().expect("no panic").extend(bytes);
             Ok(bytes.len())
@@ -130,8 +143,42 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_for_people_for_the_journal_or_for_programs() {
+        let written = |format, journal| {
+            let output = Output::default();
+            let writer = output.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false)
+                .with_writer(move || writer.clone())
+                .event_format(Lines::new(format, journal))
+                .finish();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::error!(region = 7, "parked");
+                tracing::info!(seconds = 0.5, "codes are loaded");
+            });
+            output.text()
+        };
+        let text = written(LogFormat::Text, false);
+        assert!(text.starts_with("20") && text.contains("Z ERROR parked region=7\n"), "{text}");
+        let journal = written(LogFormat::Text, true);
+        assert_eq!(journal, "<3>ERROR parked region=7\n<6> INFO codes are loaded seconds=0.5\n");
+        for (journal, prefix) in [(false, ""), (true, "<3>")] {
+            let json = written(LogFormat::Json, journal);
+            let line = json.lines().next().and_then(|line| line.strip_prefix(prefix)).expect(prefix);
+            let line: serde_json::Value = serde_json::from_str(line).expect("an object");
+            for (key, value) in
+                [("level", json!("ERROR")), ("message", json!("parked")), ("region", json!(7))]
+            {
+                assert_eq!(line[key], value, "{key} of {line}");
+            }
+            assert!(line["timestamp"].as_str().is_some_and(|at| at.starts_with("20")), "{line}");
+        }
+    }
+
+    #[test]
     fn a_panic_is_logged_by_its_place_and_not_by_its_words() {
-        let lines = Lines::default();
+        let lines = Output::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
@@ -145,7 +192,7 @@ mod tests {
         });
         std::panic::set_hook(before);
         assert!(panicked.is_err());
-        let text = String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("text");
+        let text = lines.text();
         assert!(text.contains("panic") && text.contains("telemetry.rs"), "{text}");
         assert!(!text.contains(number), "{text}");
     }

@@ -2,7 +2,9 @@
 //! and started again.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -25,6 +27,10 @@ pub mod web;
 
 /// How long a condition may take to come true before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Hands stdin and stdout over as the sockets quic and http, as a service manager does, and becomes the program that follows.
+const HANDED: &str = "exec 3<&0 4<&1 </dev/null >/dev/null; \
+    export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES=quic:http; exec \"$@\"";
 
 /// The gateway's program, built beside the tests.
 pub fn binary() -> PathBuf {
@@ -81,6 +87,25 @@ fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
+/// What the gateway tells until it says `what`, with that.
+///
+/// # Panics
+/// If nothing is said for as long as the socket waits.
+pub fn heard_until(socket: &UnixDatagram, what: &str) -> Vec<String> {
+    let mut heard = Vec::new();
+    loop {
+        let mut bytes = [0; 512];
+        let length =
+            socket.recv(&mut bytes).unwrap_or_else(|error| panic!("{what} after {heard:?}: {error}"));
+        let said = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        let found = said.lines().any(|line| line == what);
+        heard.push(said);
+        if found {
+            return heard;
+        }
+    }
+}
+
 /// A development city with its process. Ends with the value.
 pub struct City {
     directory: tempfile::TempDir,
@@ -89,8 +114,14 @@ pub struct City {
     addresses: Option<[SocketAddr; 4]>,
     /// What the process runs under, for example `strace` with its arguments.
     under: Vec<String>,
+    /// Sockets that outlive the processes: quic and http.
+    handed: Option<(UdpSocket, TcpListener)>,
+    /// What the processes find in their environment beside what the test does.
+    environment: Vec<(String, String)>,
     /// What the process and every command log.
     level: String,
+    /// How a line of the processes' log looks.
+    format: String,
     /// What each command said, with its first two words.
     said: Mutex<Vec<(String, String)>>,
 }
@@ -113,7 +144,10 @@ impl City {
             size: (people, gates),
             addresses: None,
             under: Vec::new(),
+            handed: None,
+            environment: Vec::new(),
             level: "warn".to_owned(),
+            format: "text".to_owned(),
             said: Mutex::default(),
         }
     }
@@ -121,6 +155,11 @@ impl City {
     /// Has the next processes, and all commands, log so much.
     pub fn log_at(&mut self, level: &str) {
         level.clone_into(&mut self.level);
+    }
+
+    /// Has the next processes log in that format.
+    pub fn log_as(&mut self, format: &str) {
+        format.clone_into(&mut self.format);
     }
 
     /// What every command has said so far, on stdout and stderr, each with its first two words.
@@ -138,13 +177,29 @@ impl City {
         self.under = program.iter().map(|&word| word.to_owned()).collect();
     }
 
+    /// Holds these sockets from now on and has the next processes take them.
+    pub fn hand_over(&mut self, quic: UdpSocket, http: TcpListener) {
+        self.handed = Some((quic, http));
+    }
+
+    /// Sets a variable for the next processes.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the process and returns at once. After the first start it listens where it did before.
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "the city runs already");
         let mut words: Vec<String> = self.under.clone();
+        if self.handed.is_some() {
+            words.splice(..0, ["sh", "-c", HANDED, "sh"].map(str::to_owned));
+        }
         words.push(binary().display().to_string());
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(["--log", &self.level, "dev", "--data"]).arg(self.data());
+        command
+            .args(&words[1..])
+            .args(["--log", &self.level, "--log-format", &self.format, "dev", "--data"])
+            .arg(self.data());
         let (people, gates) = self.size;
         command.args(["--control", "127.0.0.1:0"]);
         command.args(["--people", &people.to_string(), "--devices", &gates.to_string()]);
@@ -154,6 +209,11 @@ impl City {
             command.args([*flag, &address.to_string()]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null());
+        if let Some((quic, http)) = &self.handed {
+            command.stdin(OwnedFd::from(quic.try_clone().expect("a second descriptor")));
+            command.stdout(OwnedFd::from(http.try_clone().expect("a second descriptor")));
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path());
         command.stderr(log.expect("a log file"));
         self.process = Some(command.spawn().expect("the gateway starts"));

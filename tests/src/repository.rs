@@ -41,6 +41,18 @@ pub fn read_toml(path: &str) -> toml::Table {
     read(path).parse().unwrap_or_else(|error| panic!("reading {path}: {error}"))
 }
 
+/// Runs a program to its end and gives what it said.
+///
+/// # Panics
+/// If it fails.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success(), "{command:?}: {}: {said}", output.status);
+    said
+}
+
 /// A package of the lock file.
 #[derive(Clone, Debug)]
 pub struct Locked {

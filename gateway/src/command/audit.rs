@@ -31,11 +31,13 @@ pub(crate) enum Command {
     },
     /// Prints the public key with which receipts are checked.
     Key {
+        /// The directory of the keys.
         #[arg(long)]
         keys: PathBuf,
     },
     /// Checks a citizen's receipt, offline.
     Check {
+        /// The receipt's file.
         receipt: PathBuf,
         /// What `audit key` prints.
         #[arg(long)]

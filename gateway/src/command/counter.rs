@@ -23,13 +23,29 @@ pub(crate) struct Counter {
 #[derive(clap::Subcommand)]
 enum Command {
     /// Sends a code to the citizen's phone.
-    Begin { phone: String },
+    Begin {
+        /// The phone's number, of the mainland.
+        phone: String,
+    },
     /// Takes the code that came.
-    Prove { session: String, code: String },
+    Prove {
+        /// What `counter begin` printed.
+        session: String,
+        /// The six digits that came.
+        code: String,
+    },
     /// Opens the code of somebody who was registered before, by their document.
-    Confirm { session: String, kind: String, document: String },
+    Confirm {
+        /// What `counter begin` printed.
+        session: String,
+        /// id-card, hk-macau-permit, taiwan-permit, passport or foreign-pr-card.
+        kind: String,
+        /// The document's number.
+        document: String,
+    },
     /// The citizen agrees to one query of the carriers, and hears what it says.
     Consent {
+        /// What `counter begin` printed.
         session: String,
         /// apply, modify or scan.
         #[arg(long, default_value = "apply")]
@@ -39,19 +55,29 @@ enum Command {
         cities: bool,
     },
     /// Takes a consent back.
-    Withdraw { session: String, consent: i64 },
+    Withdraw {
+        /// What `counter begin` printed.
+        session: String,
+        /// The consent's number, as `counter consent` printed it.
+        consent: i64,
+    },
     /// Sends the form: an application, or a modification by somebody who has a code.
     Apply {
+        /// What `counter begin` printed.
         session: String,
+        /// The citizen's name, as the document has it.
         #[arg(long)]
         name: String,
         /// id-card, hk-macau-permit, taiwan-permit, passport or foreign-pr-card.
         #[arg(long, default_value = "id-card")]
         kind: String,
+        /// The document's number.
         #[arg(long)]
         document: String,
+        /// The district's six digits.
         #[arg(long)]
         district: String,
+        /// The community, in words.
         #[arg(long, default_value = "")]
         community: String,
         /// What the citizen says to "history of living in epidemic areas".
@@ -65,7 +91,12 @@ enum Command {
         guardian: Option<u64>,
     },
     /// The text that a device at a gate scans to ask for itself; good once, for two minutes.
-    Receipt { session: String, consent: i64 },
+    Receipt {
+        /// What `counter begin` printed.
+        session: String,
+        /// The consent's number, as `counter consent` printed it.
+        consent: i64,
+    },
 }
 
 impl Counter {

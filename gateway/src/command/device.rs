@@ -38,9 +38,15 @@ enum Command {
         csv: Option<PathBuf>,
     },
     /// Gives a token with which a known device fetches another certificate.
-    Renew { device: u64 },
+    Renew {
+        /// The device's number.
+        device: u64,
+    },
     /// Makes a device's certificate worthless and closes its connection.
-    Revoke { device: u64 },
+    Revoke {
+        /// The device's number.
+        device: u64,
+    },
     /// Lists all devices.
     List,
 }

@@ -15,11 +15,13 @@ pub(crate) enum Command {
     },
     /// Adds a token key under which new tokens are issued; the old ones stay good. The gateway takes it at its next start.
     Rotate {
+        /// The directory of the keys.
         #[arg(long)]
         keys: PathBuf,
     },
     /// Lists the keys, never their content.
     Status {
+        /// The directory of the keys.
         #[arg(long)]
         keys: PathBuf,
         /// For programs.

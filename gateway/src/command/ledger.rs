@@ -28,6 +28,7 @@ pub(crate) enum Command {
         case: String,
         #[command(flatten)]
         desk: Desk,
+        /// How a punch is written.
         #[arg(long, value_enum, default_value_t = Format::Csv)]
         format: Format,
     },

@@ -33,6 +33,7 @@ pub(crate) enum Operator {
     },
     /// Makes an operator's signature worthless.
     Revoke {
+        /// The operator's name.
         name: String,
         #[command(flatten)]
         desk: Desk,

@@ -14,6 +14,7 @@ use crate::portal::poster;
 pub(crate) enum Place {
     /// Adds a place and gives what its printed code holds.
     Add {
+        /// What people call it.
         name: String,
         /// The region's number.
         #[arg(long)]

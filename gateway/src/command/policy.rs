@@ -20,10 +20,15 @@ use crate::process::Settings;
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Reads a policy and says what it means today. What is wrong is named with its line.
-    Check { file: PathBuf },
+    Check {
+        /// The policy's file.
+        file: PathBuf,
+    },
     /// How many codes would change if NEW were in effect instead of OLD. Reads the registry only, also beside a gateway.
     Diff {
+        /// The file of the policy to compare with.
         old: PathBuf,
+        /// The file of the other one.
         new: PathBuf,
         #[command(flatten)]
         place: Place,
@@ -31,6 +36,7 @@ pub(crate) enum Command {
     /// Puts a policy into effect, without a restart. Two operators sign what changes many codes, turns anybody red or changes
     /// what staff are told.
     Activate {
+        /// The policy's file.
         file: PathBuf,
         #[command(flatten)]
         desk: Desk,

@@ -39,6 +39,17 @@ impl Pages {
         }
     }
 
+    /// Serves them on a socket that somebody else has bound: plain HTTP on this machine alone, as ever.
+    pub(crate) fn served_on(&self, listener: TcpListener) -> anyhow::Result<TcpListener> {
+        let address = listener.local_addr()?;
+        if self.certificate.is_none() && !address.ip().is_loopback() {
+            bail!(
+                "pages without a certificate were handed a socket on {address}; plain HTTP is for this machine alone"
+            );
+        }
+        Ok(listener)
+    }
+
     /// `None` for plain HTTP, which only this machine may ask for.
     pub(crate) fn pair(&self) -> anyhow::Result<Option<Pair>> {
         let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {

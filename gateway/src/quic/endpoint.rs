@@ -51,7 +51,9 @@ pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<UdpSocket> {
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
     socket.bind(&address.into()).with_context(|| {
-        format!("binding UDP {address}; if a gateway runs there, choose another address or end it")
+        format!(
+            "binding UDP {address}; if a gateway runs there or changtong.socket holds it, choose another address or end it"
+        )
     })?;
     Ok(socket.into())
 }

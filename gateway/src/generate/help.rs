@@ -1,0 +1,169 @@
+//! Shell completions and manual pages, written from the command line's own description. What the command line says is in `cli` and
+//! beside each command.
+
+use std::io::Write;
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_mangen::Man;
+
+use crate::cli::Cli;
+
+/// As people start it.
+const NAME: &str = "changtong";
+const MANUAL: &str = "Changtong Gateway";
+/// What the first page says beside what `--help` does.
+const MORE: &str = r#".SH "EXIT STATUS"
+.TP
+\fB0\fR
+It ended in good order.
+.TP
+\fB1\fR
+A part ended that should not have, or a shutdown took too long. \fBchangtong doctor\fR: there are warnings.
+.TP
+\fB2\fR
+Something that was given is wrong: a flag, a file, a key. \fBchangtong doctor\fR: there are failures.
+.TP
+\fB70\fR
+A thread was blocked. Start it again.
+.TP
+\fB75\fR
+The punch log failed. Start it again, which recovers.
+.SH SIGNALS
+.TP
+\fBSIGTERM\fR, \fBSIGINT\fR
+Drain: devices are told, what is under way is acknowledged, and the process ends, within 30 seconds.
+.TP
+\fBSIGHUP\fR
+Take the configuration and the files that it names anew. If anything is wrong with them, all stays as it was.
+.SH ENVIRONMENT
+Configuration is one file and the command line. A service manager is understood as systemd's:
+.TP
+\fBLISTEN_FDS\fR, \fBLISTEN_PID\fR, \fBLISTEN_FDNAMES\fR
+Sockets that are used instead of the configured addresses: \fBquic\fR (UDP), \fBhttp\fR, \fBenrol\fR, \fBpages\fR (TCP).
+.TP
+\fBNOTIFY_SOCKET\fR, \fBWATCHDOG_USEC\fR
+Where it tells that it is ready, reloading or stopping, and that its threads answer.
+.TP
+\fBJOURNAL_STREAM\fR
+If it names stderr, lines carry their level and no time.
+.SH FILES
+.TP
+\fI/etc/changtong/changtong.toml\fR
+What the packaged unit starts it with.
+.TP
+\fI/usr/share/doc/changtong/changtong.example.toml\fR
+Every key, explained.
+"#;
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// The completions of one shell.
+pub(super) fn completions(shell: Shell) -> Vec<u8> {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut text);
+    text
+}
+
+/// A manual page for each command, by its file's name.
+pub(super) fn pages() -> anyhow::Result<Vec<(String, String)>> {
+    let mut command = Cli::command().name(NAME).disable_help_subcommand(true);
+    command.build();
+    let mut pages = Vec::new();
+    page(&command, &mut pages)?;
+    Ok(pages)
+}
+
+fn page(command: &clap::Command, pages: &mut Vec<(String, String)>) -> anyhow::Result<()> {
+    let man =
+        Man::new(command.clone()).manual(MANUAL).source(concat!("changtong ", env!("CARGO_PKG_VERSION")));
+    let mut text = Vec::new();
+    man.render(&mut text)?;
+    if command.get_name() == NAME {
+        text.write_all(MORE.as_bytes())?;
+    }
+    pages.push((man.get_filename(), String::from_utf8(text).context("a page is text")?));
+    for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        page(command, pages)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every command with its words.
+    fn commands(command: &clap::Command, words: &str, found: &mut Vec<(String, clap::Command)>) {
+        found.push((words.to_owned(), command.clone()));
+        for command in command.get_subcommands() {
+            commands(command, &format!("{words} {}", command.get_name()), found);
+        }
+    }
+
+    fn all() -> Vec<(String, clap::Command)> {
+        let mut command = Cli::command().disable_help_subcommand(true);
+        command.build();
+        let mut found = Vec::new();
+        commands(&command, NAME, &mut found);
+        found
+    }
+
+    #[test]
+    fn every_command_and_every_argument_says_what_it_is() {
+        let mut findings = Vec::new();
+        let mut check = |what: String, help: Option<&clap::builder::StyledStr>| {
+            let help = help.map(ToString::to_string).unwrap_or_default();
+            if help.len() < 4 || help.contains("  ") {
+                findings.push(format!("{what}: {help:?}"));
+            }
+        };
+        for (words, command) in all() {
+            check(words.clone(), command.get_about());
+            for argument in command.get_arguments() {
+                check(format!("{words} {}", argument.get_id()), argument.get_help());
+            }
+        }
+        assert!(findings.is_empty(), "{}", findings.join("\n"));
+    }
+
+    #[test]
+    fn every_command_has_a_page_that_names_its_arguments() {
+        let pages = pages().expect("pages");
+        let names: BTreeSet<_> = pages.iter().map(|(name, _)| name.clone()).collect();
+        let expected = all();
+        assert_eq!(names.len(), pages.len(), "one page each");
+        assert_eq!(names.len(), expected.len());
+        for (words, command) in expected {
+            let name = format!("{}.1", words.replace(' ', "-"));
+            let (_, text) = pages.iter().find(|(page, _)| *page == name).unwrap_or_else(|| panic!("{name}"));
+            assert!(text.contains(".TH ") && text.contains(".SH NAME"), "{name}");
+            for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(text.contains(&format!("\\-\\-{}", long.replace('-', "\\-"))), "{name}: --{long}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_shell_is_told_every_command() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let text = String::from_utf8(completions(shell)).expect("text");
+            for (words, _) in all() {
+                let last = words.rsplit(' ').next().expect("split has a last part");
+                assert!(text.contains(last), "{shell:?}: {words}");
+            }
+        }
+    }
+}

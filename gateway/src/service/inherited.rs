@@ -1,0 +1,179 @@
+//! Sockets that were bound by whoever started the process, told apart by their names. QUIC's is the one that matters: it outlives
+//! the process, so that what arrives during a restart waits in it. What is served on them is elsewhere.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use anyhow::{Context, bail};
+use listenfd::ListenFd;
+
+/// What a unit without FileDescriptorName= gives: its own name, with this end.
+const UNIT_SUFFIX: &str = ".socket";
+/// What there is to say about a name that has no use.
+const NAMES: &str = "FileDescriptorName= (or --fdname) is one of quic, http, enrol, pages";
+
+/// What was handed over. It wins over the configured address.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    pub(crate) quic: Option<UdpSocket>,
+    pub(crate) http: Option<TcpListener>,
+    pub(crate) enrol: Option<TcpListener>,
+    pub(crate) pages: Option<TcpListener>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Udp(UdpSocket),
+    Tcp(TcpListener),
+}
+
+impl Inherited {
+    /// Takes what LISTEN_FDS announces; `names` is LISTEN_FDNAMES.
+    pub(super) fn take(names: Option<&str>) -> anyhow::Result<Self> {
+        let mut handed = ListenFd::from_env();
+        let mut inherited = Self::default();
+        if handed.len() == 0 {
+            return Ok(inherited);
+        }
+        for (index, name) in names_of(names, handed.len())?.into_iter().enumerate() {
+            let (address, used) = inherited.put(name, Socket::take(&mut handed, index)?)?;
+            tracing::info!(socket = used, %address, "a socket was handed over; the configured address is not used");
+        }
+        Ok(inherited)
+    }
+
+    /// Puts a socket where its name says: its address and its use.
+    fn put(&mut self, name: &str, socket: Socket) -> anyhow::Result<(SocketAddr, &'static str)> {
+        match (name, socket) {
+            ("quic" | "", Socket::Udp(socket)) => {
+                let address = socket.local_addr().context("asking the socket quic for its address")?;
+                if self.quic.replace(socket).is_some() {
+                    bail!("two UDP sockets were handed over; devices are served on one");
+                }
+                Ok((address, "quic"))
+            }
+            ("quic", Socket::Tcp(_)) => {
+                bail!(
+                    "the socket quic that was handed over is TCP; it has to be UDP: ListenDatagram=, --datagram"
+                )
+            }
+            ("", Socket::Tcp(_)) => bail!("a TCP socket was handed over without a name; {NAMES}"),
+            ("http", Socket::Tcp(listener)) => set(&mut self.http, listener, "http"),
+            ("enrol", Socket::Tcp(listener)) => set(&mut self.enrol, listener, "enrol"),
+            ("pages", Socket::Tcp(listener)) => set(&mut self.pages, listener, "pages"),
+            ("http" | "enrol" | "pages", Socket::Udp(_)) => {
+                bail!("the socket {name} that was handed over is UDP; it has to be TCP: ListenStream=")
+            }
+            (unknown, Socket::Udp(_) | Socket::Tcp(_)) => {
+                bail!("a socket with the name `{unknown}` was handed over, which has no use; {NAMES}")
+            }
+        }
+    }
+}
+
+fn set(
+    slot: &mut Option<TcpListener>,
+    listener: TcpListener,
+    name: &'static str,
+) -> anyhow::Result<(SocketAddr, &'static str)> {
+    let address =
+        listener.local_addr().with_context(|| format!("asking the socket {name} for its address"))?;
+    if !socket2::SockRef::from(&listener).is_listener()? {
+        bail!("the socket {name} that was handed over does not listen; ListenStream= makes one that does");
+    }
+    if slot.replace(listener).is_some() {
+        bail!("two sockets with the name {name} were handed over; one is served");
+    }
+    Ok((address, name))
+}
+
+/// A name for each socket; empty for those that were given none.
+fn names_of(names: Option<&str>, sockets: usize) -> anyhow::Result<Vec<&str>> {
+    let Some(names) = names else { return Ok(vec![""; sockets]) };
+    let names: Vec<_> =
+        names.split(':').map(|name| if name.ends_with(UNIT_SUFFIX) { "" } else { name }).collect();
+    if names.len() != sockets {
+        bail!(
+            "{sockets} sockets were handed over with {} names in LISTEN_FDNAMES; each needs one",
+            names.len()
+        );
+    }
+    Ok(names)
+}
+
+impl Socket {
+    fn take(handed: &mut ListenFd, index: usize) -> anyhow::Result<Self> {
+        // A socket of the other kind is left where it is.
+        if let Ok(Some(socket)) = handed.take_udp_socket(index) {
+            return Ok(Self::Udp(socket));
+        }
+        let listener = handed.take_tcp_listener(index);
+        let listener = listener
+            .with_context(|| format!("the descriptor {index} that was handed over is neither UDP nor TCP"))?;
+        listener.map(Self::Tcp).context("each descriptor is taken once")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn udp() -> Socket {
+        Socket::Udp(UdpSocket::bind("127.0.0.1:0").expect("a socket on loopback"))
+    }
+
+    fn tcp() -> Socket {
+        Socket::Tcp(TcpListener::bind("127.0.0.1:0").expect("a socket on loopback"))
+    }
+
+    fn mute() -> Socket {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        Socket::Tcp(socket.into())
+    }
+
+    /// Which uses are filled, or why it is refused.
+    fn check(names: Option<&str>, sockets: Vec<Socket>) -> Result<Vec<&'static str>, String> {
+        let names = names_of(names, sockets.len()).map_err(|error| error.to_string())?;
+        let mut inherited = Inherited::default();
+        let mut used = Vec::new();
+        for (name, socket) in names.into_iter().zip(sockets) {
+            used.push(inherited.put(name, socket).map_err(|error| error.to_string())?.1);
+        }
+        Ok(used)
+    }
+
+    #[test]
+    fn a_socket_goes_where_its_name_says() {
+        for (names, sockets, expected) in [
+            (None, vec![udp()], vec!["quic"]),
+            (Some("quic"), vec![udp()], vec!["quic"]),
+            (Some("changtong.socket"), vec![udp()], vec!["quic"]),
+            (
+                Some("pages:quic:enrol:http"),
+                vec![tcp(), udp(), tcp(), tcp()],
+                vec!["pages", "quic", "enrol", "http"],
+            ),
+        ] {
+            assert_eq!(check(names, sockets), Ok(expected), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_socket_without_a_use_is_refused_with_what_to_do() {
+        for (names, sockets, expected) in [
+            (Some("quic"), vec![tcp()], "has to be UDP: ListenDatagram="),
+            (Some("http"), vec![udp()], "has to be TCP: ListenStream="),
+            (Some("enrol"), vec![mute()], "does not listen"),
+            (Some("quick"), vec![udp()], "the name `quick`"),
+            (Some("metrics"), vec![tcp()], "one of quic, http, enrol, pages"),
+            (None, vec![tcp()], "without a name"),
+            (Some("changtong.socket"), vec![tcp()], "without a name"),
+            (None, vec![udp(), udp()], "two UDP sockets"),
+            (Some("http:http"), vec![tcp(), tcp()], "two sockets with the name http"),
+            (Some("quic"), vec![udp(), tcp()], "2 sockets were handed over with 1 names"),
+        ] {
+            let refused = check(names, sockets).expect_err(expected);
+            assert!(refused.contains(expected), "{names:?}: {refused}");
+        }
+    }
+}

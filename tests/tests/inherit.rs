@@ -1,0 +1,166 @@
+//! A gateway as a service manager runs it: on sockets that outlive it, so that a restart under load loses nothing, and telling when
+//! it is ready, how it is, and that it ends. systemd itself is not booted here; its own `systemd-socket-activate` is used.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+
+use loadtest::quick;
+use tests::walk::{device, endpoint};
+use tests::{City, PATIENCE, binary, block_on, heard_until, wait_for};
+
+const DEVICES: u32 = 20;
+/// People a second over all devices, and for how long: a restart lies well inside.
+const RATE: u32 = 400;
+const SECONDS: u32 = 15;
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// A city on sockets that the test holds.
+fn on_held_sockets() -> (City, SocketAddr) {
+    let quic = UdpSocket::bind(loopback()).expect("a socket on loopback");
+    let http = TcpListener::bind(loopback()).expect("a socket on loopback");
+    let address = quic.local_addr().expect("bound");
+    let mut city = City::new(500, u64::from(DEVICES));
+    city.hand_over(quic, http);
+    city.spawn();
+    city.wait_ready();
+    assert_eq!(city.fleet().quic, [address], "what is handed over wins");
+    (city, address)
+}
+
+/// Ends the process under load, starts the next on the same sockets, and proves what every device holds. What was measured.
+fn a_restart_holds(end: impl FnOnce(&mut City)) -> String {
+    let (mut city, address) = on_held_sockets();
+    let options = quick::Options {
+        devices: DEVICES,
+        seconds: SECONDS,
+        rate: RATE,
+        data: city.data(),
+        seed: 1,
+        queries: loadtest::queries::Options::default(),
+    };
+    let load = std::thread::spawn(move || quick::run(&options));
+    wait_for("punches", || (city.metric("changtong_punches_total", "") > 500.0).then_some(()));
+    end(&mut city);
+    city.restart();
+    assert_eq!(city.fleet().quic, [address]);
+    let outcome =
+        load.join().expect("the load does not panic").expect("devices connect and the ledger exports");
+    let ms = |quantile| outcome.tally.latency_us.value_at_quantile(quantile) as f64 / 1000.0;
+    let figures = format!(
+        "{} punches, p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms from the intended time; {:?}, {} sent again",
+        outcome.tally.acknowledged,
+        ms(0.5),
+        ms(0.99),
+        outcome.tally.latency_us.max() as f64 / 1000.0,
+        outcome.counts,
+        outcome.resent
+    );
+    assert!(outcome.proof.holds(), "{:?}", outcome.proof);
+    assert_eq!(outcome.stopped, Vec::<String>::new(), "devices went on");
+    assert_eq!(outcome.unacknowledged, 0, "everything was acknowledged in the end");
+    assert_eq!(outcome.tally.acknowledged, outcome.tally.offered, "nobody was turned away");
+    assert!(
+        outcome.counts.welcomes >= u64::from(2 * DEVICES),
+        "every device came back: {:?}",
+        outcome.counts
+    );
+    let (status, out, err) = city.command(&["ledger", "verify"]);
+    assert!(status.success(), "{out}{err}");
+    figures
+}
+
+#[test]
+fn a_drained_restart_on_inherited_sockets_loses_and_doubles_nothing() {
+    let figures = a_restart_holds(|city| {
+        let status = city.terminate();
+        assert_eq!(status.code(), Some(0), "{}", city.log());
+    });
+    println!("drained: {figures}");
+}
+
+#[test]
+fn a_killed_gateway_starts_again_on_its_sockets_and_loses_nothing() {
+    println!("killed: {}", a_restart_holds(City::kill));
+}
+
+#[test]
+fn systemds_own_socket_activation_starts_it_with_the_first_packet() {
+    let mut city = City::start(100, 1);
+    assert!(city.terminate().success());
+    let address = {
+        let free = UdpSocket::bind(loopback()).expect("a socket on loopback");
+        free.local_addr().expect("bound")
+    };
+    let listen = address.to_string();
+    city.run_under(&["systemd-socket-activate", "--datagram", "--listen", &listen, "--fdname=quic"]);
+    city.log_at("info");
+    city.spawn();
+    let fleet = city.fleet();
+    assert_ne!(fleet.quic, [address], "nothing has started it yet");
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut device = device(&endpoint, &fleet, 0);
+        device.set_address(address);
+        let answered = async {
+            device.connect().await.expect("it is started and answers");
+            device.ping().await.expect("an answer");
+        };
+        tokio::time::timeout(PATIENCE, answered).await.expect("an answer in time");
+    });
+    city.wait_ready();
+    wait_for("the fleet file", || (city.fleet().quic == [address]).then_some(()));
+    let log = city.log();
+    assert!(log.contains("a socket was handed over") && log.contains(&listen), "{log}");
+    assert_eq!(city.terminate().code(), Some(0));
+}
+
+#[test]
+fn a_socket_that_has_no_use_is_refused_with_what_to_do() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let udp = || OwnedFd::from(UdpSocket::bind(loopback()).expect("a socket"));
+    let tcp = || OwnedFd::from(TcpListener::bind(loopback()).expect("a socket"));
+    for (name, socket, expected) in [
+        ("metrics", tcp(), "one of quic, http, enrol, pages"),
+        ("quic", tcp(), "ListenDatagram="),
+        ("http", udp(), "ListenStream="),
+    ] {
+        let script = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).arg(binary()).args(["dev", "--data"]).arg(directory.path());
+        command.env("LISTEN_FDNAMES", name).stdin(socket).stdout(Stdio::null());
+        let output = command.output().expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_service_manager_hears_that_it_is_ready_alive_and_ending() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("bound");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut city = City::start(300, 1);
+    assert!(city.terminate().success());
+    city.environment("NOTIFY_SOCKET", path.to_str().expect("a plain path"));
+    city.environment("WATCHDOG_USEC", "1000000");
+    city.spawn();
+    let starting = heard_until(&socket, "READY=1");
+    assert!(starting.len() > 2 && starting[0].starts_with("STATUS="), "{starting:?}");
+    assert!(starting.contains(&"STATUS=loading codes".to_owned()), "{starting:?}");
+    let ready = wait_for("an answer", || city.get("/ready"));
+    assert_eq!(ready, (200, "ready\n".to_owned()), "not told before it is true");
+    for _ in 0..3 {
+        heard_until(&socket, "WATCHDOG=1");
+    }
+    city.wait_ready();
+    assert_eq!(city.terminate().code(), Some(0));
+    let ending = heard_until(&socket, "STOPPING=1");
+    assert_eq!(ending.last().map(String::as_str), Some("STOPPING=1\nSTATUS=draining"), "{ending:?}");
+}
