@@ -36,8 +36,16 @@ pub fn binary() -> PathBuf {
 ///
 /// # Panics
 /// After [`PATIENCE`].
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let end = clock::now() + PATIENCE;
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, condition)
+}
+
+/// The same for what takes its time by itself.
+///
+/// # Panics
+/// After `patience`.
+pub fn wait_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = clock::now() + patience;
     loop {
         if let Some(value) = condition() {
             return value;

@@ -1,0 +1,137 @@
+//! Faults of the process and of who reaches it: gone, never ready, started again and again, certificates that end, connections that
+//! are refused, clocks that are wrong. Disks and registries are elsewhere.
+
+use std::time::Duration;
+
+use actors::clock;
+use loadtest::wire::Identity;
+use protocol::frame;
+use protocol::message::{Ping, Request};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
+use tests::walk::{device, endpoint};
+use tests::{City, block_on, wait_for};
+
+use crate::scene::{Group, Row, Scene, Watch};
+
+/// More than one a second over the five minutes that the alert looks back.
+const STRANGERS: usize = 400;
+/// What the devices' clocks are behind.
+const SKEW_MS: u64 = 60_000;
+/// Starts within a quarter of an hour, more than the alert allows.
+const STARTS: u32 = 4;
+
+pub(crate) const GROUPS: &[Group] = &[Group {
+    name: "the process",
+    city: || City::start(300, 4),
+    rows: &[
+        Row {
+            fault: "nothing at all",
+            alerts: &[("Watchdog/heartbeat", "severity=heartbeat")],
+            always: true,
+            make: |_, watch| watch.come_true(),
+        },
+        Row {
+            fault: "clients without a certificate, more than devices",
+            alerts: &[("HandshakesRefused/ticket", "")],
+            always: true,
+            make: strangers,
+        },
+        Row { fault: "kill -9", alerts: &[("Gone/page", "job=changtong")], always: true, make: kill },
+        Row {
+            fault: "killed and started again, four times",
+            alerts: &[("RestartStorm/page", "")],
+            always: false,
+            make: start_again,
+        },
+        Row {
+            fault: "devices whose clocks are a minute behind",
+            alerts: &[("ClockSkew/ticket", "")],
+            always: false,
+            make: wrong_clocks,
+        },
+        Row {
+            fault: "a server certificate that ends in 20 days",
+            alerts: &[("CertificateExpiry/ticket", "certificate=server")],
+            always: false,
+            make: |scene, watch| certificate(scene, watch, 20),
+        },
+        Row {
+            fault: "a server certificate that ends in 2 days",
+            alerts: &[("CertificateExpiry/page", "certificate=server")],
+            always: false,
+            make: |scene, watch| certificate(scene, watch, 2),
+        },
+    ],
+}];
+
+fn kill(scene: &mut Scene, watch: &Watch) {
+    scene.city.kill();
+    watch.come_true();
+    scene.city.restart();
+    scene.wait_scraped();
+}
+
+/// Each start is seen by a scrape, as those in the real world are: they take longer than ours.
+fn start_again(scene: &mut Scene, watch: &Watch) {
+    for _ in 0..STARTS {
+        scene.city.kill();
+        wait_for("that it is missed", || (scene.prometheus.query("up") == [0.0]).then_some(()));
+        scene.city.restart();
+        scene.wait_scraped();
+    }
+    watch.come_true();
+}
+
+fn strangers(scene: &mut Scene, watch: &Watch) {
+    let fleet = scene.city.fleet();
+    let authority = std::fs::read(&fleet.ca).expect("the authority");
+    let nobody = Identity { authority: &authority, certificate: None, alpn: frame::ALPN };
+    let config = nobody.config().expect("usable");
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        for _ in 0..STRANGERS {
+            let address = fleet.quic[0];
+            let connecting =
+                endpoint.connect_with(config.clone(), address, &fleet.server_name).expect("an address");
+            if let Ok(connection) = connecting.await {
+                // In TLS 1.3 the client has finished before the server refuses it.
+                connection.closed().await;
+            }
+        }
+    });
+    watch.come_true();
+}
+
+fn wrong_clocks(scene: &mut Scene, watch: &Watch) {
+    let fleet = scene.city.fleet();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| watch.come_true());
+        block_on(async {
+            let endpoint = endpoint(&fleet);
+            let mut gate = device(&endpoint, &fleet, 0);
+            while !waiting.is_finished() {
+                let behind = Ping { device_time_ms: clock::now_ms() - SKEW_MS };
+                gate.ask(&Request::Ping(behind)).await.expect("a pong");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    });
+}
+
+/// Another certificate of the city's authority in the server's place, and a start.
+fn certificate(scene: &mut Scene, watch: &Watch, days: u64) {
+    let (fleet, data) = (scene.city.fleet(), scene.city.data());
+    let read = |name: &str| std::fs::read_to_string(data.join(name)).expect("the city's file");
+    let authority = KeyPair::from_pem(&read("authority/ca.key")).expect("a key");
+    let issuer = Issuer::from_ca_cert_pem(&read("authority/ca.pem"), authority).expect("an authority");
+    let mut params = CertificateParams::new([fleet.server_name]).expect("a name");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let from_now_s = clock::now_ms() / 1000 + days * 86_400;
+    params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(from_now_s);
+    let key = KeyPair::from_pem(&read("server.key")).expect("a key");
+    let certificate = params.signed_by(&key, &issuer).expect("signed");
+    std::fs::write(data.join("server.pem"), certificate.pem()).expect("written");
+    assert!(scene.city.terminate().success());
+    scene.city.restart();
+    watch.come_true();
+}

@@ -1,0 +1,78 @@
+//! Each alert's own expression, made true by the fault that it is for, in the real system: a gateway, a real Prometheus with the real
+//! rules, and before the fault nothing. How long it has to stay true is not waited for: once Prometheus has the alert as pending, its
+//! expression has said so. What was quiet and what fires over hours is tested in the rules' own tests.
+
+mod actors;
+mod carriers;
+mod disk;
+mod gateway;
+mod people;
+mod registry;
+mod scene;
+
+use std::collections::BTreeSet;
+
+use scene::{Group, Scene};
+use tests::repository::read;
+
+/// Alerts that no fault makes true in the system as it is built, and why.
+const NOT_HERE: [(&str, &str); 0] = [];
+
+/// Whether every fault is made, as the runner of long tests says, or only some that are cheap.
+const ALL: bool = option_env!("CHANGTONG_ALL_FAULTS").is_some();
+
+fn groups() -> Vec<Group> {
+    let parts =
+        [gateway::GROUPS, disk::GROUPS, registry::GROUPS, actors::GROUPS, carriers::GROUPS, people::GROUPS];
+    parts.concat()
+}
+
+#[test]
+fn every_alert_has_its_fault_or_a_reason_why_not() {
+    let mut listed: Vec<String> = NOT_HERE.iter().map(|(id, _)| (*id).to_owned()).collect();
+    for group in groups() {
+        let rows = group.rows.iter().flat_map(|row| row.alerts);
+        listed.extend(rows.map(|(id, _)| (*id).to_owned()));
+    }
+    let once: BTreeSet<String> = listed.iter().cloned().collect();
+    let twice: Vec<_> = once.iter().filter(|id| listed.iter().filter(|one| one == id).count() > 1).collect();
+    assert!(twice.is_empty(), "in two places: {twice:?}");
+    let difference: Vec<_> = once.symmetric_difference(&of_the_rules()).cloned().collect();
+    assert!(difference.is_empty(), "only in the rules or only here: {difference:?}");
+}
+
+/// Every alert of the rules' file, named as Prometheus's API is read.
+fn of_the_rules() -> BTreeSet<String> {
+    let (mut ids, mut name) = (BTreeSet::new(), "");
+    let rules = read("dashboards/rules/changtong.yml");
+    for line in rules.lines().map(str::trim) {
+        name = line.strip_prefix("- alert: Changtong").unwrap_or(name);
+        if let Some(labels) = line.strip_prefix("labels: {severity: ") {
+            let labels = labels.trim_end_matches('}');
+            let which = labels.split_once(", window: ").map_or(labels, |(_, window)| window);
+            assert!(ids.insert(format!("{name}/{which}")), "{name}/{which} is there twice");
+        }
+    }
+    ids
+}
+
+#[test]
+fn each_fault_makes_its_alerts_true() {
+    let mut told = Vec::new();
+    for group in groups() {
+        let rows: Vec<_> = group.rows.iter().filter(|row| ALL || row.always).collect();
+        eprintln!("{}: {} of {} faults", group.name, rows.len(), group.rows.len());
+        if rows.is_empty() {
+            continue;
+        }
+        let mut scene = Scene::set(&group);
+        for row in rows {
+            told.extend(scene.play(row));
+        }
+    }
+    println!("{:<26} {:>8}  fault", "alert", "true in");
+    for (alert, seconds, fault) in &told {
+        println!("{alert:<26} {seconds:>6.1} s  {fault}");
+    }
+    assert!(told.len() > 5, "{told:?}");
+}

@@ -1,0 +1,5 @@
+//! x
+
+use crate::scene::Group;
+
+pub(crate) const GROUPS: &[Group] = &[];
