@@ -16,6 +16,8 @@ pub mod pages;
 pub mod people;
 pub mod prometheus;
 pub mod repository;
+pub mod small_disk;
+pub mod traced;
 pub mod walk;
 pub mod watched;
 pub mod web;

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use actors::clock;
+use loadtest::tokens::Tokens;
 use loadtest::wire::Identity;
 use protocol::frame;
-use protocol::message::{Ping, Request};
+use protocol::limits::BATCH_PUNCHES_MAX;
+use protocol::message::{Bounded, Ping, Request, Verify};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
 use tests::walk::{device, endpoint};
 use tests::{City, block_on, wait_for};
@@ -17,6 +19,9 @@ use crate::scene::{Group, Row, Scene, Watch};
 const STRANGERS: usize = 400;
 /// What the devices' clocks are behind.
 const SKEW_MS: u64 = 60_000;
+/// Gates that send at once, and frames that each has under way.
+const GATES: usize = 12;
+const FRAMES: usize = 8;
 /// Starts within a quarter of an hour, more than the alert allows.
 const STARTS: u32 = 4;
 
@@ -48,6 +53,12 @@ pub(crate) const GROUPS: &[Group] = &[Group {
             alerts: &[("ClockSkew/ticket", "")],
             always: false,
             make: wrong_clocks,
+        },
+        Row {
+            fault: "more scans at once than a core can judge",
+            alerts: &[("VerifyLatency/1h", ""), ("VerifyLatency/6h", ""), ("VerifyLatency/3d", "")],
+            always: false,
+            make: crowd,
         },
         Row {
             fault: "a server certificate that ends in 20 days",
@@ -112,6 +123,43 @@ fn wrong_clocks(scene: &mut Scene, watch: &Watch) {
             while !waiting.is_finished() {
                 let behind = Ping { device_time_ms: clock::now_ms() - SKEW_MS };
                 gate.ask(&Request::Ping(behind)).await.expect("a pong");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    });
+}
+
+/// Every gate sends full frames, one after the other, without waiting for their answers.
+fn crowd(scene: &mut Scene, watch: &Watch) {
+    let fleet = scene.city.fleet();
+    let tokens = Tokens::load(&fleet).expect("the city's codes");
+    let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
+    let scans =
+        tokens.people().iter().cycle().take(BATCH_PUNCHES_MAX).map(|person| tokens.scan(person, now_s));
+    let scans: Vec<_> = scans.collect();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| watch.come_true());
+        block_on(async {
+            let endpoint = endpoint(&fleet);
+            let crowding: Vec<_> = (0..GATES)
+                .map(|index| {
+                    let (_, region) = fleet.devices[index].places().next().expect("a place");
+                    let mut gate = device(&endpoint, &fleet, index);
+                    let request = Request::Verify(Verify { region, scanned: Bounded(scans.clone()) });
+                    tokio::task::spawn_local(async move {
+                        loop {
+                            gate.connect().await.expect("a good device connects");
+                            for _ in 0..FRAMES {
+                                gate.start(&request).expect("fits");
+                            }
+                            gate.ping().await.expect("a pong comes after all of it");
+                            gate.take_replies();
+                        }
+                    })
+                })
+                .collect();
+            while !waiting.is_finished() {
+                assert!(crowding.iter().all(|task| !task.is_finished()), "a device has failed");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });

@@ -15,14 +15,14 @@ use tests::people::{Citizen, demo};
 use tests::walk::{device, endpoint};
 use tests::{City, block_on};
 
-use crate::scene::{Group, Row, Scene, Watch};
+use crate::scene::{Group, Row, Scene, Watch, set_on};
 
 /// People who pass one gate: a few look-ups of that place are a burst.
 const PASSENGERS: usize = 300;
 /// An appeal is to be answered within three days.
-const LATER: [&str; 4] = ["faketime", "-m", "-f", "+4d"];
+const LATER: [&str; 4] = set_on("FAKETIME=+4d");
 /// Behind for longer than punches are kept.
-const BEHIND: [&str; 4] = ["faketime", "-m", "-f", "-20d"];
+const BEHIND: [&str; 4] = set_on("FAKETIME=-20d");
 
 pub(crate) const GROUPS: &[Group] = &[
     Group {
