@@ -62,6 +62,12 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(5));
 }
 
+/// What a gateway runs under whose clock is another than everybody's, `FAKETIME=+4d` for example; what it waits for takes as long as
+/// ever. It is Debian's libfaketime.
+pub const fn clock_of(faketime: &str) -> [&str; 4] {
+    ["env", "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1", "FAKETIME_DONT_FAKE_MONOTONIC=1", faketime]
+}
+
 /// The processes that a process of ours has started.
 fn children_of(pid: u32) -> impl Iterator<Item = rustix::process::Pid> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();

@@ -1,14 +1,17 @@
-//! Faults of the program itself: handlers of actors that panic whenever they are called, in the program as it is built. A debugger sets
-//! them on, a panic of the standard library is what they run instead.
+//! Faults of the program itself: functions of actors that panic whenever they are called, in the program as it is built. What they run
+//! instead is a panic of the standard library.
 
-use tests::City;
+use std::time::Duration;
+
 use tests::people::{Citizen, demo};
-use tests::traced::Traced;
+use tests::traced::Panicking;
+use tests::walk::{device, endpoint, punch};
+use tests::{City, block_on};
 
-use crate::scene::{Group, Row, Scene, Watch, under_load};
+use crate::scene::{Group, Row, Scene, Watch};
 
 /// More than an actor may fail within a minute before it is parked.
-const PANICS: u32 = 12;
+const CALLS: u32 = 24;
 const SUBSCRIBER: &str = "clean";
 
 pub(crate) const GROUPS: &[Group] = &[Group {
@@ -32,7 +35,7 @@ pub(crate) const GROUPS: &[Group] = &[Group {
             make: carrier,
         },
         Row {
-            fault: "a registrar that panics at each act",
+            fault: "a registrar that panics whenever it looks for what is due",
             alerts: &[("RegistrarParked/page", "")],
             always: false,
             make: registrar,
@@ -40,25 +43,43 @@ pub(crate) const GROUPS: &[Group] = &[Group {
     ],
 }];
 
+/// One punch after the other: of several under way each would fail once, and none often enough to be recorded without a judgement.
 fn region(scene: &mut Scene, watch: &Watch) {
-    let _panicking = Traced::panics(scene.city.pid(), "RegionActor[^ ]*Punches[^ ]*6handle", PANICS);
-    under_load(&scene.city.fleet(), 0..1, || watch.come_true());
+    let fleet = scene.city.fleet();
+    let (place, region) = fleet.devices[0].places().next().expect("a place");
+    let _panicking = Panicking::function(scene.city.pid(), &["5judge5Judge7records"]);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| watch.come_true());
+        block_on(async {
+            let endpoint = endpoint(&fleet);
+            let mut gate = device(&endpoint, &fleet, 0);
+            while !waiting.is_finished() {
+                if gate.state().unacknowledged() == 0 {
+                    gate.punch(region, punch(place), 0);
+                }
+                // While the region is parked there is no end of waiting.
+                let settled = tokio::time::timeout(Duration::from_millis(200), gate.settle()).await;
+                settled.map_or(Ok(()), |settled| settled).expect("another attempt heals it");
+            }
+        });
+    });
 }
 
+/// As many at once as there are: who has asked an actor that fails waits for the deadline.
 fn carrier(scene: &mut Scene, watch: &Watch) {
     let citizen = Citizen::new(&scene.city, demo(SUBSCRIBER).phone);
-    let _panicking = Traced::panics(scene.city.pid(), "CarrierActor[^ ]*Ask[^ ]*6handle", PANICS);
-    for _ in 0..PANICS {
-        citizen.consent("apply");
-    }
-    watch.come_true();
+    let _panicking =
+        Panicking::function(scene.city.pid(), &["CarrierActor", "Handler", "Ask$GT$", "6handle"]);
+    std::thread::scope(|scope| {
+        for _ in 0..CALLS {
+            scope.spawn(|| citizen.ask(&["consent"], &["--flow", "apply"]));
+        }
+        watch.come_true();
+    });
 }
 
+/// It looks for what is due each second.
 fn registrar(scene: &mut Scene, watch: &Watch) {
-    let citizen = Citizen::new(&scene.city, demo(SUBSCRIBER).phone);
-    let _panicking = Traced::panics(scene.city.pid(), "RegistrarActor[^ ]*Act$GT$[^ ]*6handle", PANICS);
-    for _ in 0..PANICS {
-        citizen.apply(demo(SUBSCRIBER).document, &["--declared", "false"]).expect_err("it panics");
-    }
+    let _panicking = Panicking::function(scene.city.pid(), &["Registry", "13longest_due_s"]);
     watch.come_true();
 }

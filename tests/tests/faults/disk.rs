@@ -6,9 +6,9 @@ use std::path::Path;
 use tests::small_disk::SmallDisk;
 use tests::traced::Traced;
 use tests::walk::{device, endpoint, punch};
-use tests::{City, block_on};
+use tests::{City, block_on, clock_of};
 
-use crate::scene::{Group, Row, Scene, Watch, set_on, under_load};
+use crate::scene::{Group, Row, Scene, Watch, under_load};
 
 /// A city of more gates than any of its faults has devices walk.
 const GATES: u64 = 60;
@@ -29,7 +29,7 @@ pub(crate) const GROUPS: &[Group] = &[
                 fault: "devices that punch on a disk that is too small",
                 alerts: &[("DiskFilling/ticket", "")],
                 always: false,
-                make: |scene, watch| under_load(&scene.city.fleet(), 0..20, || watch.come_true()),
+                make: grow,
             },
             Row {
                 fault: "a full disk",
@@ -88,6 +88,11 @@ fn small() -> City {
     let data = city.data();
     drop(SmallDisk::start(&mut city, &data, SIZE));
     city
+}
+
+fn grow(scene: &mut Scene, watch: &Watch) {
+    scene.stays_quiet("DiskFilling/ticket");
+    under_load(&scene.city.fleet(), 0..20, || watch.come_true());
 }
 
 fn fill(scene: &mut Scene, watch: &Watch) {
@@ -159,7 +164,7 @@ fn flip(scene: &mut Scene, watch: &Watch) {
     let (place, region) = fleet.devices[41].places().next().expect("a place");
     for hours in ["FAKETIME=+1h", "FAKETIME=+2h", "FAKETIME=+3h"] {
         assert!(scene.city.terminate().success(), "{}", scene.city.log());
-        scene.city.run_under(&set_on(hours));
+        scene.city.run_under(&clock_of(hours));
         scene.city.restart();
         block_on(async {
             let endpoint = endpoint(&fleet);

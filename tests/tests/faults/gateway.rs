@@ -1,14 +1,14 @@
 //! Faults of the process and of who reaches it: gone, never ready, started again and again, certificates that end, connections that
 //! are refused, clocks that are wrong. Disks and registries are elsewhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::clock;
-use loadtest::tokens::Tokens;
-use loadtest::wire::Identity;
-use protocol::frame;
+use loadtest::wire::{self, Identity};
 use protocol::limits::BATCH_PUNCHES_MAX;
-use protocol::message::{Bounded, Ping, Request, Verify};
+use protocol::message::{Answer, Bounded, Hello, Ping, Request, Verify};
+use protocol::{Epoch, FrameReader, RequestId, Scanned, Sequence, frame};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
 use tests::walk::{device, endpoint};
 use tests::{City, block_on, wait_for};
@@ -19,9 +19,9 @@ use crate::scene::{Group, Row, Scene, Watch};
 const STRANGERS: usize = 400;
 /// What the devices' clocks are behind.
 const SKEW_MS: u64 = 60_000;
-/// Gates that send at once, and frames that each has under way.
-const GATES: usize = 12;
-const FRAMES: usize = 8;
+/// What a slow network takes of an answer at a time, and how often: much less than an answer, in longer than one may take.
+const WINDOW_BYTES: u32 = 1024;
+const SIP_MS: u64 = 50;
 /// Starts within a quarter of an hour, more than the alert allows.
 const STARTS: u32 = 4;
 
@@ -55,10 +55,10 @@ pub(crate) const GROUPS: &[Group] = &[Group {
             make: wrong_clocks,
         },
         Row {
-            fault: "more scans at once than a core can judge",
+            fault: "a network that takes answers in sips",
             alerts: &[("VerifyLatency/1h", ""), ("VerifyLatency/6h", ""), ("VerifyLatency/3d", "")],
             always: false,
-            make: crowd,
+            make: sip,
         },
         Row {
             fault: "a server certificate that ends in 20 days",
@@ -129,38 +129,42 @@ fn wrong_clocks(scene: &mut Scene, watch: &Watch) {
     });
 }
 
-/// Every gate sends full frames, one after the other, without waiting for their answers.
-fn crowd(scene: &mut Scene, watch: &Watch) {
+/// A gate behind a network that lets little through: it asks for many scans at once, and takes each answer in sips.
+fn sip(scene: &mut Scene, watch: &Watch) {
     let fleet = scene.city.fleet();
-    let tokens = Tokens::load(&fleet).expect("the city's codes");
-    let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
-    let scans =
-        tokens.people().iter().cycle().take(BATCH_PUNCHES_MAX).map(|person| tokens.scan(person, now_s));
-    let scans: Vec<_> = scans.collect();
+    let (_, region) = fleet.devices[0].places().next().expect("a place");
+    let mut config = wire::client_config(&fleet, &fleet.devices[0]).expect("a good certificate");
+    let mut transport = quinn::TransportConfig::default();
+    transport.stream_receive_window(WINDOW_BYTES.into()).keep_alive_interval(Some(Duration::from_secs(1)));
+    config.transport_config(Arc::new(transport));
+    let hello = Request::Hello(Hello { epoch: Epoch(1), acknowledged: Sequence(0) });
+    let scanned = Bounded(vec![Scanned::Nothing; BATCH_PUNCHES_MAX]);
+    let bytes_of = |request: &Request| {
+        let mut bytes = Vec::new();
+        frame::write_request(RequestId(1), request, &mut bytes).expect("fits");
+        bytes
+    };
+    let (hello, ask) = (bytes_of(&hello), bytes_of(&Request::Verify(Verify { region, scanned })));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| watch.come_true());
         block_on(async {
-            let endpoint = endpoint(&fleet);
-            let crowding: Vec<_> = (0..GATES)
-                .map(|index| {
-                    let (_, region) = fleet.devices[index].places().next().expect("a place");
-                    let mut gate = device(&endpoint, &fleet, index);
-                    let request = Request::Verify(Verify { region, scanned: Bounded(scans.clone()) });
-                    tokio::task::spawn_local(async move {
-                        loop {
-                            gate.connect().await.expect("a good device connects");
-                            for _ in 0..FRAMES {
-                                gate.start(&request).expect("fits");
-                            }
-                            gate.ping().await.expect("a pong comes after all of it");
-                            gate.take_replies();
-                        }
-                    })
-                })
-                .collect();
+            let connecting = endpoint(&fleet).connect_with(config, fleet.quic[0], &fleet.server_name);
+            let connection = connecting.expect("an address").await.expect("a good certificate connects");
+            let (mut send, mut receive) = connection.open_bi().await.expect("one stream");
+            send.write_all(&hello).await.expect("written");
+            let mut sip = [0; WINDOW_BYTES as usize];
+            let (mut asked, mut reader) = (true, FrameReader::default());
             while !waiting.is_finished() {
-                assert!(crowding.iter().all(|task| !task.is_finished()), "a device has failed");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                if asked {
+                    send.write_all(&ask).await.expect("written");
+                    asked = false;
+                }
+                let read = receive.read(&mut sip).await.expect("answers").expect("no end");
+                reader.push(&sip[..read]);
+                while let Some(frame) = reader.next_frame().expect("frames") {
+                    asked |= matches!(frame.answer(), Some(Ok(Answer::Verdicts(_))));
+                }
+                tokio::time::sleep(Duration::from_millis(SIP_MS)).await;
             }
         });
     });

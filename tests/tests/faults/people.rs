@@ -13,16 +13,16 @@ use loadtest::tokens::Tokens;
 use protocol::{CodeId, Direction, Punch};
 use tests::people::{Citizen, demo};
 use tests::walk::{device, endpoint};
-use tests::{City, block_on};
+use tests::{City, block_on, clock_of};
 
-use crate::scene::{Group, Row, Scene, Watch, set_on};
+use crate::scene::{Group, Row, Scene, Watch};
 
 /// People who pass one gate: a few look-ups of that place are a burst.
 const PASSENGERS: usize = 300;
 /// An appeal is to be answered within three days.
-const LATER: [&str; 4] = set_on("FAKETIME=+4d");
+const LATER: [&str; 4] = clock_of("FAKETIME=+4d");
 /// Behind for longer than punches are kept.
-const BEHIND: [&str; 4] = set_on("FAKETIME=-20d");
+const BEHIND: [&str; 4] = clock_of("FAKETIME=-20d");
 
 pub(crate) const GROUPS: &[Group] = &[
     Group {
@@ -113,22 +113,30 @@ fn look_until_refused(scene: &mut Scene, watch: &Watch) {
     watch.come_true();
 }
 
-fn turn_red(scene: &mut Scene, watch: &Watch) {
-    let city = &scene.city;
+/// Two operators who may turn people red: the words with which both sign.
+pub(crate) fn health_operators(city: &City) -> Vec<String> {
     let bosses: Vec<String> = city.fleet().operators.iter().map(|key| key.display().to_string()).collect();
-    let good = |words: &[&str]| {
-        let (status, out, err) = city.command(words);
-        assert!(status.success(), "{words:?}: {out}{err}");
-    };
     let mut signs = Vec::new();
     for name in ["chen-jie", "liu-yang"] {
         let key = city.data().join(format!("{name}.key")).display().to_string();
         let add = ["operator", "add", name, "--authority", "cdc", "--role", "health", "--key", &key];
-        good(&[&add[..], &["--sign", &bosses[0], "--sign", &bosses[1]]].concat());
+        let (status, out, err) =
+            city.command(&[&add[..], &["--sign", &bosses[0], "--sign", &bosses[1]]].concat());
+        assert!(status.success(), "{name}: {out}{err}");
         signs.extend(["--sign".to_owned(), key]);
     }
+    signs
+}
+
+fn turn_red(scene: &mut Scene, watch: &Watch) {
+    let city = &scene.city;
+    let signs = health_operators(city);
     let signs: Vec<&str> = signs.iter().map(String::as_str).collect();
     let until = days_after(day_of(clock::now_ms() / 1000), 7).to_string();
+    let good = |words: &[&str]| {
+        let (status, out, err) = city.command(words);
+        assert!(status.success(), "{words:?}: {out}{err}");
+    };
     let codes = std::fs::read_to_string(city.data().join("codes.csv")).expect("the city's codes");
     let green = codes.lines().filter(|line| line.ends_with(",green,verified,person"));
     let mut reds = 0;

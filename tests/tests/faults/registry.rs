@@ -3,21 +3,24 @@
 
 use std::process::Command;
 
+use actors::clock;
+use actors::trajectory::{day_of, days_after, start_of};
 use loadtest::citizens::Citizens;
 use loadtest::scenario::Kind;
 use protocol::Scanned;
 use tests::traced::Traced;
 use tests::walk::{device, endpoint};
-use tests::{City, PATIENCE, block_on};
+use tests::{City, PATIENCE, block_on, clock_of};
 
+use crate::people::health_operators;
 use crate::scene::{Group, Row, Scene, Watch};
 
 const SEED: u64 = 5;
 /// A number that is no code's colour, basis and class.
 const DAMAGE: &str = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
     db.execute('UPDATE codes SET tags = 2147483647 WHERE id = (SELECT min(id) FROM codes)'); db.commit()";
-/// Longer than the alert waits for a colour.
-const HANGING_SYNC: &str = "fdatasync:delay_enter=60000000";
+/// Enough for the gateway to start.
+const BEFORE_MIDNIGHT_S: i64 = 30;
 const FAILING_WRITE: &str = "pwrite64:error=EIO";
 
 pub(crate) const GROUPS: &[Group] = &[Group {
@@ -31,10 +34,10 @@ pub(crate) const GROUPS: &[Group] = &[Group {
             make: fail,
         },
         Row {
-            fault: "a sync of the registry that takes a minute",
+            fault: "writes that fail while somebody turns green again",
             alerts: &[("ColourLag/page", "")],
             always: false,
-            make: hang,
+            make: miss_midnight,
         },
         Row {
             fault: "a code in the registry that does not read",
@@ -64,16 +67,32 @@ fn fail(scene: &mut Scene, watch: &Watch) {
     });
 }
 
-fn hang(scene: &mut Scene, watch: &Watch) {
-    let log = scene.city.data().join("registry.db-wal");
-    std::thread::scope(|scope| {
-        let hanging = Traced::calls(scene.city.pid(), Some(&log), HANGING_SYNC);
-        let city = &scene.city;
-        // Whatever an operator looks at is on record first.
-        scope.spawn(|| city.signed(1, &["appeal", "list"]));
+/// Somebody's last day as red ends, by the gateway's clock, while nothing can be written.
+fn miss_midnight(scene: &mut Scene, watch: &Watch) {
+    let city = &mut scene.city;
+    let signs = health_operators(city);
+    let signs: Vec<&str> = signs.iter().map(String::as_str).collect();
+    let now_s = clock::now_ms() / 1000;
+    let today = day_of(now_s);
+    let codes = std::fs::read_to_string(city.data().join("codes.csv")).expect("the city's codes");
+    let green = codes.lines().find(|line| line.ends_with(",green,verified,person")).expect("somebody");
+    let code = green.split(',').next().expect("a code");
+    let until = today.to_string();
+    let cause = ["cause", "add", "--code", code, "--kind", "close-contact", "--until", &until];
+    let (status, out, err) = city.command(&[&cause[..], &signs].concat());
+    assert!(status.success(), "{out}{err}");
+    let left_s = start_of(days_after(today, 1)) as i64 - (clock::now_ms() / 1000) as i64 - BEFORE_MIDNIGHT_S;
+    assert!(city.terminate().success(), "{}", city.log());
+    city.run_under(&clock_of(&format!("FAKETIME={left_s:+}s")));
+    city.restart();
+    {
+        let log = city.data().join("registry.db-wal");
+        let _failing = Traced::calls(city.pid(), Some(&log), FAILING_WRITE);
         watch.come_true();
-        drop(hanging);
-    });
+    }
+    assert!(city.terminate().success(), "{}", city.log());
+    city.run_under(&[]);
+    city.restart();
 }
 
 fn damage(scene: &mut Scene, watch: &Watch) {

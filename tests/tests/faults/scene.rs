@@ -1,7 +1,7 @@
 //! One city with a Prometheus beside it, and how a fault is played in it: quiet, the fault, and each of its alerts with the labels that
 //! it should have. Which faults there are is said elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +14,9 @@ use tests::{City, block_on, wait_for, wait_within};
 use tokio::sync::oneshot;
 
 /// The longest that an expression looks back before it is true, with as much again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(150);
+/// Evaluations in a row that are a while.
+const STEADY: usize = 10;
 /// The one that is of Prometheus alone.
 const OF_NO_GATEWAY: &str = "Watchdog/heartbeat";
 
@@ -103,6 +105,19 @@ impl Scene {
         alerts.find(|alert| alert.id == id).unwrap_or_else(|| panic!("the rules have no {id}"))
     }
 
+    /// Waits until the alert has been quiet for a while: for what changes by itself a little all the time.
+    pub(crate) fn stays_quiet(&self, id: &str) {
+        let mut evaluations = BTreeSet::new();
+        wait_within(PATIENCE, &format!("a long quiet of {id}"), || {
+            let alert = self.alert(id);
+            if !alert.samples.is_empty() {
+                evaluations.clear();
+            }
+            evaluations.insert(alert.evaluated);
+            (evaluations.len() > STEADY).then_some(())
+        });
+    }
+
     /// Waits until what is scraped is this process's.
     pub(crate) fn wait_scraped(&self) {
         wait_for("a scrape", || (self.prometheus.query("changtong_ready") == [1.0]).then_some(()));
@@ -117,16 +132,33 @@ impl Watch {
         }
     }
 
+    /// The same beside what else is done on this thread.
+    pub(crate) async fn comes(&self) {
+        for &(id, label) in self.alerts {
+            let begun = clock::now();
+            while !self.is_true(id, label) {
+                assert!(clock::since(begun) < PATIENCE, "{id} {label} did not come true");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            self.note(id);
+        }
+    }
+
     fn comes_true(&self, id: &'static str, label: &str) {
+        wait_within(PATIENCE, &format!("{id} {label}"), || self.is_true(id, label).then_some(()));
+        self.note(id);
+    }
+
+    fn is_true(&self, id: &str, label: &str) -> bool {
         let instance = match id == OF_NO_GATEWAY {
             true => String::new(),
             false => format!("instance={} ", self.instance),
         };
         let is_it = |sample: &String| sample.contains(&instance) && sample.contains(label);
-        let holds = |alert: &Alert| alert.id == id && alert.samples.iter().any(is_it);
-        wait_within(PATIENCE, &format!("{id} {label}"), || {
-            self.prometheus.alerts().iter().any(holds).then_some(())
-        });
+        self.prometheus.alerts().iter().any(|alert| alert.id == id && alert.samples.iter().any(is_it))
+    }
+
+    fn note(&self, id: &'static str) {
         let seconds = clock::since(self.begun).as_secs_f64();
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id, seconds);
     }
@@ -169,9 +201,4 @@ pub(crate) fn under_load(fleet: &Fleet, devices: Range<usize>, work: impl FnOnce
         drop(end);
         walking.join().expect("the devices' thread does not fail");
     });
-}
-
-/// What a gateway runs under whose clock is set on or back by that much; what it waits for takes as long as ever.
-pub(crate) const fn set_on(by: &'static str) -> [&'static str; 4] {
-    ["env", "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1", "FAKETIME_DONT_FAKE_MONOTONIC=1", by]
 }
