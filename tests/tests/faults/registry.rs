@@ -7,7 +7,7 @@ use actors::clock;
 use actors::trajectory::{day_of, days_after, start_of};
 use loadtest::citizens::Citizens;
 use loadtest::scenario::Kind;
-use protocol::Scanned;
+use loadtest::tokens::Tokens;
 use tests::traced::Traced;
 use tests::walk::{device, endpoint};
 use tests::{City, PATIENCE, block_on, clock_of};
@@ -102,6 +102,7 @@ fn damage(scene: &mut Scene, watch: &Watch) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     scene.city.spawn();
     let fleet = scene.city.fleet();
+    let tokens = Tokens::load(&fleet).expect("the city's codes");
     let (_, region) = fleet.devices[0].places().next().expect("a place");
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| watch.come_true());
@@ -109,7 +110,9 @@ fn damage(scene: &mut Scene, watch: &Watch) {
             let endpoint = endpoint(&fleet);
             let mut gate = device(&endpoint, &fleet, 0);
             while !waiting.is_finished() {
-                gate.verify(region, vec![Scanned::Nothing]).await.expect("verdicts");
+                let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
+                let shown = tokens.scan(&tokens.people()[0], now_s);
+                gate.verify(region, vec![shown]).await.expect("verdicts");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         });

@@ -14,7 +14,7 @@ use tests::{City, block_on, wait_for, wait_within};
 use tokio::sync::oneshot;
 
 /// The longest that an expression looks back before it is true, with as much again.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Evaluations in a row that are a while.
 const STEADY: usize = 10;
 /// The one that is of Prometheus alone.
