@@ -169,7 +169,7 @@ pub(crate) fn play(groups: &[Group], all: bool) {
     let mut told = Vec::new();
     for group in groups {
         let rows: Vec<_> = group.rows.iter().filter(|row| all || row.always).collect();
-        println!("{}: {} of {} faults", group.name, rows.len(), group.rows.len());
+        eprintln!("{}: {} of {} faults", group.name, rows.len(), group.rows.len());
         if rows.is_empty() {
             continue;
         }
@@ -179,7 +179,7 @@ pub(crate) fn play(groups: &[Group], all: bool) {
         }
     }
     for (alert, seconds, fault) in &told {
-        println!("{alert:<26} {seconds:>6.1} s  {fault}");
+        eprintln!("{alert:<26} {seconds:>6.1} s  {fault}");
     }
     assert!(!told.is_empty(), "no fault was made");
 }
