@@ -16,6 +16,7 @@ mod generate;
 mod http;
 mod orders;
 mod pki;
+mod poison;
 mod policies;
 mod portal;
 mod probes;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use protocol::metric;
 use tests::small_disk::SmallDisk;
 use tests::traced::Traced;
 use tests::walk::{device, endpoint, punch};
@@ -115,10 +116,11 @@ fn fail(scene: &mut Scene, watch: &Watch) {
             let status = scene.city.wait_exit();
             assert_eq!(status.code(), Some(EXIT_LEDGER), "{}", scene.city.log());
         }
-        watch.come_true();
+        // The process ends within less time than lies between two scrapes: the next one has to tell.
         scene.city.restart();
+        assert_eq!(scene.city.metric(metric::LEDGER_POISONED, ""), 1.0, "told by the next process");
+        watch.come_true();
     });
-    scene.wait_scraped();
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -153,7 +155,7 @@ fn roll_back(scene: &mut Scene, watch: &Watch) {
         std::fs::rename(&kept, &ledger).expect("in its place");
         scene.city.restart();
         gate.ping().await.expect("back with all that it holds acknowledgements for");
-        assert_eq!(scene.city.metric(protocol::metric::LOST, ""), 50.0);
+        assert_eq!(scene.city.metric(metric::LOST, ""), 50.0);
     });
     watch.come_true();
 }
