@@ -19,6 +19,7 @@ mod identities;
 mod orders;
 mod overview;
 mod pki;
+mod poison;
 mod policies;
 mod portal;
 mod probes;

@@ -31,7 +31,7 @@ use crate::reload::{Behind, Reload};
 use crate::running::Gateway;
 use crate::service::{Inherited, Notify};
 use crate::usage::Usage;
-use crate::{config, telemetry};
+use crate::{config, poison, telemetry};
 
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
@@ -176,6 +176,7 @@ pub(crate) fn run(
     notify.status("recovering the punch log");
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
+    let failed_before = poison::tell(&settings.data);
 
     let readiness = Readiness::new(notify);
     readiness.set(Stage::Loading);
@@ -191,7 +192,7 @@ pub(crate) fn run(
     announce(&addresses)?;
 
     let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
-    let why = runtime.block_on(wait(&mut signals, &log, &gateway, usage));
+    let why = runtime.block_on(wait(&mut signals, &log, &gateway, usage, failed_before));
     let code = match why {
         Why::Told => {
             readiness.set(Stage::Draining);
@@ -199,6 +200,7 @@ pub(crate) fn run(
         }
         Why::Ledger => {
             readiness.set(Stage::Failed);
+            poison::leave(&settings.data);
             ExitCode::from(EXIT_LEDGER)
         }
         Why::Front => ExitCode::FAILURE,
@@ -257,7 +259,14 @@ impl Signals {
     }
 }
 
-async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway, mut usage: Usage) -> Why {
+async fn wait(
+    signals: &mut Signals,
+    ledger: &LedgerHandle,
+    gateway: &Gateway,
+    mut usage: Usage,
+    mut failed_before: bool,
+) -> Why {
+    let mut told = std::pin::pin!(tokio::time::sleep(poison::TOLD));
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     let mut due = tokio::time::interval(ALARMS);
     let mut look = tokio::time::interval(USAGE);
@@ -271,6 +280,10 @@ async fn wait(signals: &mut Signals, ledger: &LedgerHandle, gateway: &Gateway, m
                     return Why::Told;
                 }
                 gateway.reload_soon();
+            }
+            () = &mut told, if failed_before => {
+                failed_before = false;
+                poison::told();
             }
             _ = due.tick() => gateway.tell_alarms(),
             _ = look.tick() => usage.look(),

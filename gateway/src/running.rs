@@ -61,9 +61,7 @@ impl Gateway {
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
         let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
-        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
-        reload(&registry, &fleet, &place_kinds)?;
-        let regions: Vec<RegionId> = registry.regions()?.into_iter().map(|row| row.id).collect();
+        let (fleet, place_kinds, regions) = known(&registry)?;
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
         let registry = Arc::new(Mutex::new(registry));
@@ -74,8 +72,7 @@ impl Gateway {
         let (ask, records) = (trajectory::asking(queries.clone(), policy.clone()), ledger.clone());
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
-        let (drain, draining) = watch::channel(false);
-        let taps = Taps::default();
+        let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
         let (opened, identities) = open_identities(settings, keys)?;
         let admin = Admin {
             registry: Arc::clone(&registry),
@@ -193,6 +190,14 @@ impl Gateway {
 /// What links to the pages begin with.
 fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Option<String>> {
     settings.pages.as_ref().zip(pages).map(|(config, at)| config.origin(at)).transpose()
+}
+
+/// Devices, places and regions, as the registry has them.
+fn known(registry: &Registry) -> anyhow::Result<(Fleet, PlaceKinds, Vec<RegionId>)> {
+    let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+    reload(registry, &fleet, &place_kinds)?;
+    let regions = registry.regions()?.into_iter().map(|row| row.id).collect();
+    Ok((fleet, place_kinds, regions))
 }
 
 fn start_registrar(

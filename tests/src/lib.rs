@@ -20,7 +20,9 @@ pub mod people;
 pub mod prometheus;
 pub mod repository;
 pub mod served;
+pub mod small_disk;
 pub mod stand_in;
+pub mod traced;
 pub mod walk;
 pub mod watched;
 pub mod web;
@@ -45,8 +47,16 @@ pub fn binary() -> PathBuf {
 ///
 /// # Panics
 /// After [`PATIENCE`].
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let end = clock::now() + PATIENCE;
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, condition)
+}
+
+/// The same for what takes its time by itself.
+///
+/// # Panics
+/// After `patience`.
+pub fn wait_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = clock::now() + patience;
     loop {
         if let Some(value) = condition() {
             return value;
@@ -59,6 +69,12 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 #[allow(clippy::disallowed_methods, reason = "between two looks at a condition of another process")]
 fn pause() {
     std::thread::sleep(Duration::from_millis(5));
+}
+
+/// What a gateway runs under whose clock is another than everybody's, `FAKETIME=+4d` for example; what it waits for takes as long as
+/// ever. It is Debian's libfaketime.
+pub const fn clock_of(faketime: &str) -> [&str; 4] {
+    ["env", "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1", "FAKETIME_DONT_FAKE_MONOTONIC=1", faketime]
 }
 
 /// The processes that a process of ours has started.

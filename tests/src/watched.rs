@@ -15,6 +15,17 @@ pub struct Prometheus {
     _directory: tempfile::TempDir,
 }
 
+/// An alert of the rules, as Prometheus evaluates it.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    /// Its name without the prefix that all have, and what tells its rules apart: the window, or else the severity.
+    pub id: String,
+    /// The labels of each sample that its expression gives now, as `name=value `; empty while all is quiet.
+    pub samples: Vec<String>,
+    /// When it was looked at last.
+    pub evaluated: String,
+}
+
 /// What a query gave: each series' value. Empty if there is none, or nobody answers yet.
 pub type Values = Vec<f64>;
 
@@ -64,6 +75,16 @@ impl Prometheus {
         series.iter().map(|series| value(series).expect("a number")).collect()
     }
 
+    /// Every alert as it stands. Empty if nobody answers yet.
+    ///
+    /// # Panics
+    /// If an expression cannot be evaluated.
+    pub fn alerts(&self) -> Vec<Alert> {
+        let data = self.ask("/api/v1/rules?type=alert").unwrap_or_default();
+        let groups = data["groups"].as_array().into_iter().flatten();
+        groups.filter_map(|group| group["rules"].as_array()).flatten().map(alert).collect()
+    }
+
     /// A label's values among the series of that selector.
     pub fn label_values(&self, selector: &str, label: &str) -> Vec<String> {
         let path = format!("/api/v1/label/{label}/values?match[]={}", encoded(selector));
@@ -71,6 +92,21 @@ impl Prometheus {
         let values = data.as_array().cloned().unwrap_or_default();
         values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
     }
+}
+
+fn alert(rule: &Value) -> Alert {
+    assert!(rule["health"] != "err", "{rule}");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let name = text(&rule["name"]);
+    let labels = &rule["labels"];
+    let which = [&labels["window"], &labels["severity"]].into_iter().find_map(Value::as_str);
+    let id = format!("{}/{}", name.trim_start_matches("Changtong"), which.expect("a severity"));
+    let sample = |active: &Value| {
+        let labels = active["labels"].as_object().expect("labels");
+        labels.iter().map(|(name, value)| format!("{name}={} ", text(value))).collect()
+    };
+    let samples = rule["alerts"].as_array().into_iter().flatten().map(sample).collect();
+    Alert { id, samples, evaluated: text(&rule["lastEvaluation"]) }
 }
 
 fn encoded(query: &str) -> String {

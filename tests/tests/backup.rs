@@ -7,9 +7,11 @@ use std::process::Command;
 use actors::ledger::{self, ExportFormat, LedgerError};
 use serde_json::Value;
 use tests::walk::{Progress, Stop, Walker, endpoint, prove};
-use tests::{City, PATIENCE, binary, block_on};
+use tests::{City, PATIENCE, binary, block_on, clock_of, wait_for};
 
 const DEVICES: usize = 20;
+/// Later than punches are kept.
+const LATER: [&str; 4] = clock_of("FAKETIME=+16d");
 /// Acknowledged by all devices together before a backup is taken.
 const PUNCHES: u64 = 2_000;
 
@@ -241,6 +243,47 @@ fn a_backup_that_is_cut_altered_or_incomplete_is_refused_by_the_files_name() {
     std::fs::write(&day, kept).expect("written");
     let (code, said) = backed.restore("data");
     assert_eq!(code, Some(0), "{said}");
+}
+
+/// The names of the days that have a key.
+fn days_with_keys(backed: &BackedUp) -> Vec<String> {
+    let days = std::fs::read_dir(backed.keys().join("days")).expect("listed");
+    days.map(|day| day.expect("a day").file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn once_its_days_are_forgotten_nobody_reads_a_backups_punches_any_more() {
+    let mut backed = small();
+    let (ledger, days) = (backed.out().join("ledger"), backed.keys().join("days"));
+    assert!(punches(&ledger, &days).expect("sound").len() >= 50);
+    let (code, said) = backed.restore("before");
+    assert_eq!(code, Some(0), "{said}");
+    let recorded = days_with_keys(&backed);
+    assert!(!recorded.is_empty());
+
+    // The gateway forgets by itself; nobody touches the backup.
+    assert!(backed.city.terminate().success());
+    backed.city.run_under(&LATER);
+    backed.city.restart();
+    wait_for("forgetting", || {
+        days_with_keys(&backed).iter().all(|day| !recorded.contains(day)).then_some(())
+    });
+    let (status, out, err) = backed.city.command(&["ledger", "verify"]);
+    assert!(status.success(), "the gateway's own log is sound: {out}{err}");
+    assert!(backed.city.terminate().success());
+
+    let restored = backed.directory.path().join("before/ledger");
+    for copy in [&ledger, &restored] {
+        let error = punches(copy, &days).expect_err("nobody has the key");
+        assert!(matches!(&error, LedgerError::Key(why) if why.contains("the key of")), "{error}");
+    }
+    let (code, said) = backed.restore("after");
+    assert!(code == Some(2) && said.contains("the key of"), "{said}");
+    assert!(!backed.directory.path().join("after").exists());
+    let (data, keys) = (backed.directory.path().join("before"), backed.keys());
+    let (code, said) = run(&["ledger", "verify", "--data", plain(&data), "--keys", plain(&keys)]);
+    println!("a copy that was restored before says: {code:?} {said}");
+    assert!(code != Some(0) && said.contains("the key of"), "{said}");
 }
 
 #[test]

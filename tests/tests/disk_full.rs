@@ -1,71 +1,27 @@
 //! A full disk under load: punches are answered Busy, verifies go on, and when there is room again so do the punches. The log
 //! lies on a small tmpfs that only the gateway's process has mounted.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use protocol::{DeviceClass, Scanned};
+use tests::small_disk::SmallDisk;
 use tests::walk::{Stop, Walker, device, endpoint, prove};
 use tests::{City, block_on, wait_for};
 use tokio::task::{spawn_blocking, spawn_local};
 
 const DEVICES: usize = 20;
-/// The tmpfs: several of the steps in which the log sets room aside.
-const MOUNT: &str = r#"cp -a "$0" "$0.was" && mount -t tmpfs -o size=16m,mode=700 none "$0" && cp -a "$0.was/." "$0" && exec "$@""#;
-
-/// The file system that only the gateway sees. It lives as long as this does.
-struct Small(File);
-
-impl Small {
-    fn of(city: &City) -> Self {
-        let seen = format!("/proc/{}/root{}", city.pid(), ledger(city).display());
-        Self(File::open(seen).expect("the gateway's own view of its log"))
-    }
-
-    fn path(&self) -> PathBuf {
-        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.path().join("ballast")
-    }
-
-    /// Leaves no room at all.
-    fn fill(&self) {
-        let mut ballast = File::create(self.ballast()).expect("room for a name");
-        let full = loop {
-            if let Err(error) = ballast.write_all(&[1; 4096]) {
-                break error;
-            }
-        };
-        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
-    }
-
-    fn make_room(&self) {
-        fs::remove_file(self.ballast()).expect("the ballast");
-    }
-
-    fn copy_to(&self, directory: &Path) {
-        for entry in fs::read_dir(self.path()).expect("still held") {
-            let entry = entry.expect("still held");
-            fs::copy(entry.path(), directory.join(entry.file_name())).expect("copied");
-        }
-    }
-}
+/// Several of the steps in which the log sets room aside.
+const SIZE: &str = "16m";
 
 fn ledger(city: &City) -> PathBuf {
     city.data().join("ledger")
 }
 
-fn start_on_a_small_disk() -> City {
+fn start_on_a_small_disk() -> (City, SmallDisk) {
     let mut city = City::start(200, DEVICES as u64);
-    assert!(city.terminate().success(), "{}", city.log());
-    let path = ledger(&city).display().to_string();
-    city.run_under(&["unshare", "--mount", "--map-root-user", "sh", "-c", MOUNT, &path]);
-    city.restart();
-    city
+    let path = ledger(&city);
+    let small = SmallDisk::start(&mut city, &path, SIZE);
+    (city, small)
 }
 
 fn punches(city: &City) -> f64 {
@@ -77,7 +33,7 @@ fn wait_for_punches(city: &City) {
     wait_for("punches", || (punches(city) > before + 500.0).then_some(()));
 }
 
-fn fill(city: &City, small: &Small) {
+fn fill(city: &City, small: &SmallDisk) {
     wait_for_punches(city);
     small.fill();
     wait_for("Busy", || (city.metric("changtong_shed_total", "ledger") > 100.0).then_some(()));
@@ -86,7 +42,7 @@ fn fill(city: &City, small: &Small) {
 
 #[test]
 fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
-    let city = start_on_a_small_disk();
+    let (city, small) = start_on_a_small_disk();
     let fleet = city.fleet();
     block_on(async {
         let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
@@ -99,7 +55,6 @@ fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
         asking.connect().await.expect("a good device connects");
 
         let filled = spawn_blocking(move || {
-            let small = Small::of(&city);
             fill(&city, &small);
             (city, small)
         });

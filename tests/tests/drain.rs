@@ -43,6 +43,9 @@ fn walk_through(mut city: City, work: impl FnOnce(&mut City) + Send + 'static) -
 fn a_gateway_that_is_told_to_end_drains() {
     let drains = walk_through(City::start(500, 20), |city| {
         for _ in 0..3 {
+            wait_for("every device is connected", || {
+                (city.metric("changtong_connections", "") >= DEVICES as f64).then_some(())
+            });
             let status = city.terminate();
             assert_eq!(status.code(), Some(0), "{}", city.log());
             city.restart();
