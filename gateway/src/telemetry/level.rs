@@ -16,8 +16,8 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// everything is logged: a level that is misspelt, most of the time.
 pub(crate) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     for part in level.split(',').map(str::trim) {
-        let is_word = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if is_word && !LEVELS.iter().any(|known| part.eq_ignore_ascii_case(known)) {
+        let is_bare = !part.contains(['=', '[']);
+        if is_bare && !LEVELS.iter().any(|known| part.eq_ignore_ascii_case(known)) {
             anyhow::bail!("{part:?} is no level; there are {}, and PART=LEVEL", LEVELS.join(", "));
         }
     }
