@@ -4,6 +4,7 @@
 
 mod backup;
 mod devices;
+mod first;
 mod health;
 mod lines;
 mod people;
@@ -21,7 +22,7 @@ use actors::operators::{self, Operator, Order, Role, Signature, Signed};
 use actors::policy::{CauseKind, Policy, PolicyDiff};
 use actors::registry::Registry;
 use actors::trajectory::day_of;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use protocol::CodeId;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,10 @@ pub(crate) enum OrderedAct {
     },
     ClearCause {
         cause: i64,
+    },
+    /// Every cause by hand that the operators' authority set in that time, seconds since 1970 UTC.
+    ClearCauses {
+        set: (u64, u64),
     },
     ActivatePolicy {
         /// What errors name.
@@ -158,6 +163,7 @@ pub(crate) enum Ordered {
     Invitation(Invitation),
     Shifts(Vec<ShiftLine>),
     Cause { cause: i64, code: u64, colour: String },
+    Cleared { causes: usize, more: bool },
     Appeals(Vec<AppealLine>),
     Answered { appeal: i64, code: u64, colour: String },
     Policy { version: String, diff: PolicyDiff },
@@ -183,7 +189,7 @@ pub(crate) fn perform(
     if let OrderedAct::AddOperator { .. } = &act
         && signatures.is_empty()
     {
-        return add_first(act, admin);
+        return first::add(act, admin);
     }
     let (role, needed) = needed(&act, admin)?;
     let signed = admin
@@ -225,6 +231,7 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
             let diff = policies::diff(&new, registry)?;
             Ok((Role::Health, new.operators_needed(&*policy(admin)?, &diff)))
         })?,
+        OrderedAct::ClearCauses { .. } => (Role::Health, 2),
         OrderedAct::ClearCause { .. } | OrderedAct::ListAppeals | OrderedAct::AnswerAppeal { .. } => {
             (Role::Health, 1)
         }
@@ -253,6 +260,7 @@ impl OrderedAct {
             Self::Shifts { act } => act.name(),
             Self::AddCause { .. } => "add-cause",
             Self::ClearCause { .. } => "clear-cause",
+            Self::ClearCauses { .. } => "clear-causes",
             Self::ActivatePolicy { .. } => "activate-policy",
             Self::ListAppeals => "list-appeals",
             Self::AnswerAppeal { .. } => "answer-appeal",
@@ -266,17 +274,6 @@ impl OrderedAct {
             Self::Tap { .. } => "tap",
         }
     }
-}
-
-/// The first operator of a registry is added by whoever may open the admin socket: nobody is there to sign.
-fn add_first(act: OrderedAct, admin: &Admin) -> anyhow::Result<Ordered> {
-    let OrderedAct::AddOperator { name, authority, roles, public_key } = act else {
-        bail!("only the first operator is added without a signature");
-    };
-    let operator = Operator { name: name.clone(), authority, roles, public_key, revoked: false };
-    admin.write(|registry| Ok(operators::add_first(registry, &operator)?))?;
-    tracing::warn!(name, "the first operator is added, unsigned");
-    Ok(Ordered::Operator { name })
 }
 
 fn carry_out(
@@ -320,6 +317,7 @@ fn carry_out(
             health::add_cause(admin, code_of(code)?, (kind_of(&kind)?, until), operators, by)
         }
         OrderedAct::ClearCause { cause } => health::clear_cause(admin, cause, by),
+        OrderedAct::ClearCauses { set } => health::clear_causes(admin, set, by),
         OrderedAct::ActivatePolicy { file, text } => {
             health::activate_policy(admin, &file, &text, operators, by)
         }

@@ -28,6 +28,23 @@ fn green(city: &City) -> u64 {
     line.split(',').next().expect("a code").parse().expect("a number")
 }
 
+/// Turned red again, and with all of that day taken back by two operators.
+fn take_back(city: &City, code: u64, cause: &[&str], both: &[&str]) {
+    let run = |words: &[&[&str]]| city.command(&words.concat());
+    assert!(run(&[cause, both]).0.success());
+    assert_eq!(shown(city, code).0, Colour::Red);
+    let midnight = format!("{}T00:00", actors::trajectory::day_of(actors::clock::now_ms() / 1000));
+    let since = ["cause", "clear-since", &midnight];
+    let (status, _, err) = run(&[&since, &both[..2]]);
+    assert!(status.code() == Some(2) && err.contains("2 operator(s) with the role health"), "{err}");
+    let (_, out, err) = run(&[&since, &["--to", &midnight], both]);
+    assert!(out.contains("0 causes are cleared"), "none was set in that time: {out}{err}");
+    let (_, out, err) = run(&[&since, both]);
+    assert!(out.contains("1 causes are cleared"), "all that is in force: {out}{err}");
+    assert_eq!(shown(city, code).0, Colour::Green);
+    assert!(city.command(&["audit", "verify"]).1.contains("4 decisions are as they were made"));
+}
+
 #[test]
 fn two_operators_turn_a_code_red_and_one_clears_it() {
     let mut city = City::start(200, 1);
@@ -99,6 +116,8 @@ fn two_operators_turn_a_code_red_and_one_clears_it() {
     assert_eq!(shown(&city, code), (Colour::Green, Advice::Pass), "green as fast as red");
     assert!(!city.log().contains(&number), "no code is in the log");
     assert!(good(&["audit", "verify"]).contains("2 decisions are as they were made"));
+
+    take_back(&city, code, &cause, &["--sign", &health, "--sign", &admin]);
     city.kill();
     city.restart();
     assert_eq!(shown(&city, code).0, Colour::Green, "and after a crash");

@@ -133,7 +133,8 @@ fn what_carriers_say_on_a_punch_page_changes_no_colour() {
     let city = City::start(300, 2);
     let place = place(&city, "八一广场");
     let colours = |city: &City| ["green", "red"].map(|colour| city.metric("changtong_codes", colour));
-    let [green, red] = tests::wait_for("colours", || Some(colours(&city)).filter(|all| all[0] > 0.0));
+    tests::wait_for("every code is counted", || (city.metric("changtong_codes", "") == 300.0).then_some(()));
+    let [green, red] = colours(&city);
     let (mut visitor, page) = arrives(&city, "thirty hours in Wuhan", &place);
     let done = press(&mut visitor, &place, &page).location.expect("a success page");
     let shown = visitor.get(&done);

@@ -14,7 +14,7 @@ use protocol::trajectory::TrajectoryAnswer;
 use protocol::{ErrorCode, RegionId};
 use tests::people::prove;
 use tests::walk::{device, endpoint, punch};
-use tests::{City, block_on};
+use tests::{City, block_on, wait_for};
 
 /// Stayed at home.
 const HOME: &str = "16399990001";
@@ -126,6 +126,7 @@ fn a_checkpoint_is_told_what_carriers_know_and_no_more() {
     let all = receipts(&city, &given, |_| false);
     city.restart();
     let fleet = city.fleet();
+    wait_for("every code is counted", || (city.metric("changtong_codes", "") == 100.0).then_some(()));
     let red = city.metric("changtong_codes", "red");
     let answers = block_on(async { ask_all(&endpoint(&fleet), &fleet, &all).await });
     let (plain, with_areas) = answers.split_at(people.len());

@@ -14,6 +14,9 @@ use crate::trajectory::{day_of, days_after, start_of};
 /// finds some tens of contacts in that time.
 pub const MANUAL_REDS_HOUR_MAX: u64 = 100;
 
+/// Causes that one order clears: each is durable by itself, and the registry is held meanwhile, for a second or two.
+pub const CLEARED_MAX: usize = 500;
+
 impl Registrar<'_> {
     /// An authority sets a cause until the end of a day.
     pub fn add_cause(
@@ -65,6 +68,24 @@ impl Registrar<'_> {
             self.put(code, entry);
         }
         Ok(code)
+    }
+
+    /// Clears every cause by hand that the authority of `by` set in that time, seconds since 1970 UTC, [`CLEARED_MAX`] at most: how
+    /// many.
+    ///
+    /// # Errors
+    /// When the registry fails; what was cleared before stays so.
+    pub fn clear_causes(
+        &mut self,
+        set: (u64, u64),
+        by: &Signed,
+        now_s: u64,
+    ) -> Result<usize, RegistrarError> {
+        let causes = self.registry.by_hand_of(&by.authority, set, now_s, CLEARED_MAX)?;
+        for &cause in &causes {
+            self.clear_cause(cause, by, now_s)?;
+        }
+        Ok(causes.len())
     }
 }
 

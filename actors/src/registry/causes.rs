@@ -122,6 +122,22 @@ impl Registry {
         Ok(count as u64)
     }
 
+    /// Causes by hand in force that the authority set in that time, seconds since 1970 UTC: their numbers, `max` at most.
+    pub(crate) fn by_hand_of(
+        &self,
+        authority: &str,
+        (from_s, to_s): (u64, u64),
+        now_s: u64,
+        max: usize,
+    ) -> Result<Vec<i64>, RegistryError> {
+        let sql =
+            "SELECT id FROM causes WHERE kind IN (3, 4, 5) AND authority = ?1 AND from_s BETWEEN ?2 AND ?3
+            AND cleared_s IS NULL AND until_s > ?4 ORDER BY id LIMIT ?5";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let asked = (authority, stored(from_s), stored(to_s), stored(now_s), max as i64);
+        Ok(query.query_map(asked, |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
     /// A colour that came with an import, or with a made-up city, has no cause row; before another cause joins it, it gets one,
     /// so that it does not vanish under it. Part of the caller's transaction.
     pub(crate) fn keep_inherited(&self, code: CodeId, now_s: u64) -> Result<(), RegistryError> {

@@ -131,6 +131,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Passages(_)
         | Ordered::Policy { .. }
         | Ordered::Tapped { .. }
+        | Ordered::Cleared { .. }
         | Ordered::Reloaded(_)
         | Ordered::Backup { .. }
         | Ordered::OnRecord => anyhow::bail!("that is no answer to a device command"),

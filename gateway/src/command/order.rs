@@ -6,10 +6,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use actors::clock;
 use actors::operators::{OperatorKey, Role};
 use anyhow::{Context, bail};
 
 use super::desk::{Desk, show_json};
+use super::punches::moment;
 use crate::orders::{self, Ordered, OrderedAct, WhyReport};
 
 #[derive(clap::Subcommand)]
@@ -65,6 +67,17 @@ pub(crate) enum Cause {
     Clear {
         /// Its number, as `code why` tells.
         cause: i64,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Clears every cause by hand that the operators' own authority set in a stretch of time; every other cause stays. Takes two
+    /// operators, shows nobody.
+    ClearSince {
+        /// The first moment: 2020-02-20T08:00, of the city, or with an offset.
+        from: String,
+        /// The last moment; now if not given.
+        #[arg(long)]
+        to: Option<String>,
         #[command(flatten)]
         desk: Desk,
     },
@@ -133,6 +146,10 @@ impl Cause {
         match self {
             Self::Add { code, kind, until, desk } => desk.give(&OrderedAct::AddCause { code, kind, until }),
             Self::Clear { cause, desk } => desk.give(&OrderedAct::ClearCause { cause }),
+            Self::ClearSince { from, to, desk } => {
+                let to_ms = to.map_or_else(|| Ok(clock::now_ms()), |to| moment(&to))?;
+                desk.give(&OrderedAct::ClearCauses { set: (moment(&from)? / 1000, to_ms / 1000) })
+            }
         }
     }
 }
@@ -182,6 +199,10 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
             }
         }
         Ordered::Cause { cause, code, colour } => println!("Cause {cause}: code {code} is now {colour}."),
+        Ordered::Cleared { causes, more } => {
+            let more = if *more { " There are more: order again." } else { "" };
+            println!("{causes} causes are cleared.{more}");
+        }
         Ordered::Why(why) => show_why(why),
         Ordered::Policy { version, diff } => {
             println!("Policy {version} is in effect.");

@@ -46,7 +46,7 @@ impl Command {
 }
 
 /// Milliseconds since 1970 UTC.
-fn moment(text: &str) -> anyhow::Result<u64> {
+pub(super) fn moment(text: &str) -> anyhow::Result<u64> {
     let timestamp = match text.parse::<jiff::Timestamp>() {
         Ok(timestamp) => timestamp,
         Err(_) => {

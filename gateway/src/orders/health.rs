@@ -5,8 +5,8 @@ use actors::clock;
 use actors::lookups::{Asked, Lookup, Whom};
 use actors::operators::Signed;
 use actors::policy::{CauseKind, Policy};
-use actors::registrar::Registrar;
 use actors::registrar::appeals::Verdict;
+use actors::registrar::{CLEARED_MAX, Registrar};
 use anyhow::bail;
 use protocol::{CodeId, Colour};
 
@@ -47,6 +47,17 @@ pub(super) fn clear_cause(admin: &Admin, cause: i64, by: &Signed) -> anyhow::Res
         Ok(Registrar::new(registry, &admin.codes, policy).clear_cause(cause, by, now_s)?)
     })?;
     Ok(Ordered::Cause { cause, code: code.get(), colour: colour(admin, code) })
+}
+
+/// Clears what the operators' own authority set in that time. Shows nobody; every person sees it as a decision.
+pub(super) fn clear_causes(admin: &Admin, set: (u64, u64), by: &Signed) -> anyhow::Result<Ordered> {
+    let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
+    let causes = admin.write(|registry| {
+        let cleared = Registrar::new(registry, &admin.codes, policy).clear_causes(set, by, now_s)?;
+        alarms::tell(registry, now_s)?;
+        Ok(cleared)
+    })?;
+    Ok(Ordered::Cleared { causes, more: causes == CLEARED_MAX })
 }
 
 /// Puts a policy into effect. What it changes is counted again with the registry held: meanwhile it may have become more.

@@ -1,0 +1,18 @@
+//! The first operator of a registry, who has nobody to be signed for by. All others are added by an order.
+
+use actors::operators::{self, Operator};
+use anyhow::bail;
+
+use super::{Ordered, OrderedAct};
+use crate::process::Admin;
+
+/// The first operator of a registry is added by whoever may open the admin socket: nobody is there to sign.
+pub(super) fn add(act: OrderedAct, admin: &Admin) -> anyhow::Result<Ordered> {
+    let OrderedAct::AddOperator { name, authority, roles, public_key } = act else {
+        bail!("only the first operator is added without a signature");
+    };
+    let operator = Operator { name: name.clone(), authority, roles, public_key, revoked: false };
+    admin.write(|registry| Ok(operators::add_first(registry, &operator)?))?;
+    tracing::warn!(name, "the first operator is added, unsigned");
+    Ok(Ordered::Operator { name })
+}
