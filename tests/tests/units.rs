@@ -12,6 +12,8 @@ use tests::{City, binary, block_on};
 
 const SERVICE: &str = "gateway/package/changtong.service";
 const SOCKET: &str = "gateway/package/changtong.socket";
+/// Where a gateway under the unit writes backups, beside its data and its day keys.
+const BACKUPS: &str = "/var/backups/changtong";
 /// What systemd calls OK begins below 4; more is left open only for a reason. In tenths.
 const EXPOSURE_MAX: &str = "20";
 /// SQLite gives its files to the directory's owner when it runs as root, as tests may and the unit does not.
@@ -75,7 +77,11 @@ fn the_units_agree_with_the_gateway_and_with_each_other() {
     let example = read_toml("gateway/changtong.example.toml");
     assert_eq!(Some(value(SOCKET, "ListenDatagram").as_str()), example["quic"]["listen"].as_str());
     let keys = example["keys"].as_str().expect("a path");
-    assert_eq!(value(SERVICE, "ReadWritePaths"), format!("-{keys}"));
+    let writable = value(SERVICE, "ReadWritePaths");
+    assert_eq!(writable, format!("-{keys} -{BACKUPS}"));
+    let made = read("gateway/package/scripts/postinst");
+    let own = format!("install -d -o changtong -g changtong -m 0700 {BACKUPS}");
+    assert!(made.lines().any(|line| line.trim() == own), "the unit's user writes backups there: {made}");
     let state = format!("/var/lib/{}", value(SERVICE, "StateDirectory"));
     assert_eq!(example["data"].as_str(), Some(state.as_str()));
 }
