@@ -9,6 +9,7 @@ mod config;
 mod counter;
 mod dev;
 mod doctor;
+mod ending;
 mod enrol;
 mod exposition;
 mod finding;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("changtong: {error:#}");
-            ExitCode::from(cli::EXIT_USAGE)
+            ExitCode::from(ending::code_of(&error))
         }
     }
 }

@@ -114,7 +114,6 @@ impl Gateway {
             records: Records { directory, ledger: records },
         })?;
         let watchdog = watch(&front, &carriers, readiness.beat())?;
-        load_codes(admin.clone(), readiness)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
         let admin = Admin { reload: Some(Arc::clone(&reload)), ..admin };
@@ -135,6 +134,11 @@ impl Gateway {
     /// What handshakes over TCP go by.
     pub(crate) fn identities(&self) -> Arc<InForce> {
         self.reload.identities()
+    }
+
+    /// Colours are known, and the process ready, when this has come to its end beside whoever calls.
+    pub(crate) fn load_codes(&self, readiness: Readiness) -> std::io::Result<()> {
+        load_codes(self.admin.clone(), readiness)
     }
 
     /// Reads the files again, beside whoever calls.

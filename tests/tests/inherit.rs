@@ -152,6 +152,7 @@ fn a_service_manager_hears_that_it_is_ready_alive_and_ending() {
     city.environment("WATCHDOG_USEC", "1000000");
     city.spawn();
     let starting = heard_until(&socket, "READY=1");
+    assert!(city.data().join("admin.sock").exists(), "operators are answered as well");
     assert!(starting.len() > 2 && starting[0].starts_with("STATUS="), "{starting:?}");
     assert!(starting.contains(&"STATUS=loading codes".to_owned()), "{starting:?}");
     let ready = wait_for("an answer", || city.get("/ready"));
