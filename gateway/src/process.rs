@@ -194,8 +194,9 @@ fn run_here(
     let overview = Overview::new(registry.regions()?);
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox, overview))?;
     let sockets_of = (sockets.quic, sockets.pages);
+    let (started, readiness_of) = ((settings, behind), readiness.clone());
     let gateway =
-        Gateway::start((settings, behind), &keys, registry, sockets_of, log.clone(), readiness.clone())?;
+        Gateway::start(started, &keys, registry, sockets_of, log.clone(), readiness_of, http.pulse())?;
     let enrolment = (sockets.enrol, gateway.identities());
     let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, enrolment)?;
     announce(&addresses)?;
@@ -204,24 +205,7 @@ fn run_here(
 
     let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
     let why = runtime.block_on(wait(&mut signals, &log, &gateway, usage, failed_before));
-    let code = match why {
-        Why::Told => {
-            ending::deadline(SHUTDOWN, EXIT_FAILED);
-            readiness.set(Stage::Draining);
-            ExitCode::SUCCESS
-        }
-        Why::Ledger => {
-            // Before anything is written: the disk may be what hangs.
-            ending::deadline(SHUTDOWN, EXIT_LEDGER);
-            readiness.set(Stage::Failed);
-            poison::leave(&settings.data);
-            ExitCode::from(EXIT_LEDGER)
-        }
-        Why::Front => {
-            ending::deadline(SHUTDOWN, EXIT_FAILED);
-            ExitCode::from(EXIT_FAILED)
-        }
-    };
+    let code = begin_to_end(&why, &readiness, &settings.data);
     tracing::info!("draining");
     drop(admin);
     gateway.stop();
@@ -232,6 +216,26 @@ fn run_here(
     ledger.shutdown();
     tracing::info!("stopped");
     Ok(code)
+}
+
+/// Tells how it ends, and sees to it that it does.
+fn begin_to_end(why: &Why, readiness: &Readiness, data: &Path) -> ExitCode {
+    let (code, by_force) = match why {
+        Why::Told => (0, EXIT_FAILED),
+        Why::Ledger => (EXIT_LEDGER, EXIT_LEDGER),
+        Why::Front => (EXIT_FAILED, EXIT_FAILED),
+    };
+    // Before anything is told or written: the disk may be what hangs.
+    ending::deadline(SHUTDOWN, by_force);
+    match why {
+        Why::Told => readiness.set(Stage::Draining),
+        Why::Ledger => {
+            readiness.set(Stage::Failed);
+            poison::leave(data);
+        }
+        Why::Front => {}
+    }
+    ExitCode::from(code)
 }
 
 enum Why {
