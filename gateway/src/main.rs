@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("changtong: {error:#}");
+            telemetry::tell(&error);
             ExitCode::from(ending::code_of(&error))
         }
     }

@@ -2,6 +2,7 @@
 //! what the next start may find well. What systemd makes of the codes is not tried here.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use tests::{City, binary};
@@ -29,7 +30,10 @@ fn what_may_pass_is_started_again_and_what_stays_wrong_is_not() {
     fs::rename(&ledger, &aside).expect("moved");
     fs::write(&ledger, []).expect("written");
     let (code, said) = ends(&city);
-    assert!(code == Some(75) && said.contains("changtong: punch log: "), "no disk under it: {code:?}: {said}");
+    assert!(
+        code == Some(75) && said.contains("changtong: punch log: "),
+        "no disk under it: {code:?}: {said}"
+    );
     fs::remove_file(&ledger).expect("removed");
     fs::rename(&aside, &ledger).expect("moved back");
 
@@ -52,4 +56,27 @@ fn what_may_pass_is_started_again_and_what_stays_wrong_is_not() {
 
     city.restart();
     assert!(city.terminate().success(), "well again: {}", city.log());
+}
+
+#[test]
+fn what_ends_it_is_an_error_in_the_journal_and_a_plain_line_elsewhere() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("changtong.toml");
+    fs::write(&config, "data = 1\nkeys = 2\n").expect("written");
+    for journal in [false, true] {
+        let path = directory.path().join("stderr");
+        let file = fs::File::create(&path).expect("made");
+        let stat = file.metadata().expect("it is there");
+        let mut command = Command::new(binary());
+        command.arg("serve").arg("--config").arg(&config).env_remove("JOURNAL_STREAM");
+        if journal {
+            command.env("JOURNAL_STREAM", format!("{}:{}", stat.dev(), stat.ino()));
+        }
+        let status = command.stderr(file).status().expect("the program runs");
+        let said = fs::read_to_string(&path).expect("what it said");
+        assert!(status.code() == Some(2) && said.lines().count() > 1, "{status}: {said}");
+        let begins = if journal { "<3>" } else { "changtong: " };
+        assert!(said.starts_with(begins) && said.contains("changtong: a gateway does not start"), "{said}");
+        assert_eq!(said.lines().all(|line| line.starts_with("<3>")), journal, "every line of it: {said}");
+    }
 }
