@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::carrier::{Asked, Carriers};
 use crate::clock;
-use crate::front::{self, FrontHandle};
+use crate::front::{self, FrontHandle, Pulse};
 use crate::policy::Outcome;
 use crate::registrar::{QueryPermit, Receipt, Registrar, RegistrarError, RegistrarHandle};
 use crate::registry::{ConsentId, Detail, Phone};
@@ -99,6 +99,11 @@ pub struct QueriesFront {
 }
 
 impl QueriesFront {
+    /// What the watchdog pings.
+    pub fn pulse(&self) -> Pulse {
+        self.front.pulse()
+    }
+
     /// Takes no more queries and lets those under way come to their end, which the carriers' deadline bounds.
     pub fn stop(self) -> Result<(), String> {
         let _ = self.stop.send(());

@@ -21,6 +21,8 @@ pub struct Beat {
     pub every: Duration,
     /// Says it. It must not block.
     pub tell: Box<dyn FnMut() + Send>,
+    /// Whether what is no arbiter does its work, too: it is not said otherwise. It must not block.
+    pub is_well: Box<dyn Fn() -> bool + Send>,
 }
 
 /// The running watchdog; it ends when this is dropped.
@@ -103,7 +105,7 @@ fn blocked(watched: &mut Vec<Watched>, limit: Duration) -> Option<String> {
 }
 
 /// Watches arbiters. `end` is called with the name of the first that is blocked for `limit`; it is expected to end the
-/// process with [`EXIT_BLOCKED`]. `beat` is told only when every arbiter has answered the last question.
+/// process with [`EXIT_BLOCKED`]. `beat` is told only when every arbiter has answered the last question and the rest is well.
 ///
 /// # Errors
 /// When the operating system gives no thread.
@@ -126,6 +128,7 @@ pub fn start(
             }
             if let Some(beat) = &mut beat
                 && answered
+                && (beat.is_well)()
                 && clock::since(told) >= beat.every
             {
                 told = clock::now();
@@ -148,7 +151,7 @@ mod tests {
         let tell = move || {
             let _ = told.try_send(());
         };
-        (Some(Beat { every, tell: Box::new(tell) }), beats)
+        (Some(Beat { every, tell: Box::new(tell), is_well: Box::new(|| true) }), beats)
     }
 
     #[test]
@@ -179,6 +182,21 @@ mod tests {
         beats.recv_timeout(Duration::from_secs(60)).expect("a beat when it has ended in good order");
         drop((watchdog, done));
         healthy.join().expect("ends well");
+    }
+
+    #[test]
+    fn no_beat_while_something_that_is_no_arbiter_is_not_well_and_one_at_once_when_it_is() {
+        let well = Arc::new(AtomicU64::new(0));
+        let every = Duration::from_millis(10);
+        let (tell, beats) = beat(every, 1);
+        let asked = Arc::clone(&well);
+        let is_well = Box::new(move || asked.load(Ordering::Acquire) == 1);
+        let tell = tell.map(|beat| Beat { is_well, ..beat });
+        let watchdog = start(Vec::new(), Duration::from_secs(3600), tell, |_| {}).expect("a thread");
+        assert!(beats.recv_timeout(20 * every).is_err(), "no beat while it is not well");
+        well.store(1, Ordering::Release);
+        beats.recv_timeout(Duration::from_secs(60)).expect("a beat when it is");
+        drop(watchdog);
     }
 
     #[test]

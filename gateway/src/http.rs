@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
-use actors::front::{self, FrontHandle};
+use actors::front::{self, FrontHandle, Pulse};
 use actors::registry::Phone;
 use actors::sms::{DevelopmentSms, ShownSms};
 use actors::watchdog::Beat;
@@ -111,6 +111,11 @@ pub(crate) struct Http {
 }
 
 impl Http {
+    /// What the watchdog pings.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.front.pulse()
+    }
+
     /// Stops it and waits for its thread.
     pub(crate) async fn stop(self) -> Result<(), String> {
         self.server.stop(false).await;

@@ -9,6 +9,7 @@ mod config;
 mod counter;
 mod dev;
 mod doctor;
+mod ending;
 mod enrol;
 mod exposition;
 mod finding;
@@ -43,8 +44,8 @@ fn main() -> ExitCode {
     match cli::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("changtong: {error:#}");
-            ExitCode::from(cli::EXIT_USAGE)
+            telemetry::tell(&error);
+            ExitCode::from(ending::code_of(&error))
         }
     }
 }

@@ -2,6 +2,7 @@
 //! service answer, and how much room and how fast a sync the data directory has. Nothing is left behind.
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -42,21 +43,36 @@ pub(crate) fn all(settings: &Settings) -> Vec<Finding> {
 fn ports(settings: &Settings) -> Vec<Finding> {
     // The gateway that has this configuration may be the one that listens there.
     let runs = UnixStream::connect(admin::socket(&settings.data)).is_ok();
-    let finding = |what: String, bound: anyhow::Result<()>| match bound {
-        Ok(()) => Finding::ok("port-in-use", format!("{what} is free")),
-        Err(_) if runs => Finding::ok("port-in-use", format!("{what} is the running gateway's")),
-        Err(error) => Finding::fail("port-in-use", format!("{error:#}"), "free it, or listen elsewhere"),
-    };
-    let mut findings = vec![finding(
-        format!("UDP {}, for devices,", settings.quic),
-        endpoint::bind(settings.quic).map(|_| ()),
-    )];
+    let devices = format!("UDP {}, for devices,", settings.quic);
+    let mut findings = vec![port(devices, endpoint::bind(settings.quic).map(drop), runs, true)];
     let mut tcp = vec![("metrics", settings.http), ("enrolment", settings.enrol)];
     tcp.extend(settings.pages.as_ref().map(|pages| ("pages", pages.listen)));
     for (whose, address) in tcp {
-        findings.push(finding(format!("TCP {address}, for {whose},"), http::bind(address).map(|_| ())));
+        let what = format!("TCP {address}, for {whose},");
+        findings.push(port(what, http::bind(address).map(drop), runs, false));
     }
     findings
+}
+
+/// What came of binding a port; `handed` is one that the service manager holds before the gateway runs.
+fn port(what: String, bound: anyhow::Result<()>, runs: bool, handed: bool) -> Finding {
+    const ID: &str = "port-in-use";
+    let Err(error) = bound else { return Finding::ok(ID, format!("{what} is free")) };
+    let kind = error.chain().find_map(|cause| Some(cause.downcast_ref::<std::io::Error>()?.kind()));
+    match kind {
+        Some(ErrorKind::PermissionDenied) => Finding::warn(
+            ID,
+            format!("{what} cannot be tried: this user has no right to bind below 1024"),
+            "see that the gateway's user has CAP_NET_BIND_SERVICE, as with the package's unit, or listen elsewhere",
+        ),
+        Some(_) | None if runs => Finding::ok(ID, format!("{what} is the running gateway's")),
+        Some(ErrorKind::AddrInUse) if handed => Finding::warn(
+            ID,
+            format!("{what} is held; by changtong.socket?"),
+            "see with `systemctl status changtong.socket` that it is, or free the port",
+        ),
+        Some(_) | None => Finding::fail(ID, format!("{error:#}"), "free it, or listen elsewhere"),
+    }
 }
 
 fn carriers(settings: &Settings) -> Vec<Finding> {
@@ -171,4 +187,29 @@ fn time_syncs(data: &Path) -> anyhow::Result<Vec<Duration>> {
         times.push(clock::since(start));
     }
     Ok(times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::State;
+
+    #[test]
+    fn a_port_that_the_service_manager_holds_or_that_this_user_may_not_bind_is_no_failure() {
+        let bound = |kind| Err::<(), _>(std::io::Error::from(kind)).context("binding UDP 0.0.0.0:443");
+        let (held, denied, absent) =
+            (ErrorKind::AddrInUse, ErrorKind::PermissionDenied, ErrorKind::AddrNotAvailable);
+        for (bound, runs, handed, state, expected) in [
+            (Ok(()), false, true, State::Ok, "is free"),
+            (bound(held), true, false, State::Ok, "is the running gateway's"),
+            (bound(held), false, true, State::Warn, "is held; by changtong.socket?"),
+            (bound(held), false, false, State::Fail, "binding UDP"),
+            (bound(absent), false, true, State::Fail, "binding UDP"),
+            (bound(denied), false, false, State::Warn, "no right to bind below 1024"),
+            (bound(denied), true, true, State::Warn, "no right to bind below 1024"),
+        ] {
+            let finding = port("UDP 0.0.0.0:443, for devices,".to_owned(), bound, runs, handed);
+            assert!(finding.state == state && finding.what.contains(expected), "{finding:?}");
+        }
+    }
 }

@@ -23,6 +23,7 @@ use protocol::metric;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::counter::Counter;
+use crate::ending::{self, EXIT_FAILED, EXIT_LEDGER};
 use crate::fleet::{Fleet, Places};
 use crate::http::{self, Readiness, Stage};
 use crate::overview::Overview;
@@ -33,8 +34,6 @@ use crate::service::{Inherited, Notify};
 use crate::usage::Usage;
 use crate::{config, poison, telemetry};
 
-/// The punch log failed: start again, which recovers.
-pub(crate) const EXIT_LEDGER: u8 = 75;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
 
@@ -159,6 +158,16 @@ pub(crate) fn run(
     announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     sunset::refuse(&settings.data)?;
+    run_here(settings, sockets, notify, behind, announce).map_err(ending::weigh)
+}
+
+fn run_here(
+    settings: &Settings,
+    sockets: Sockets,
+    notify: Notify,
+    behind: Behind,
+    announce: impl FnOnce(&Addresses) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = runtime.enter();
     // From here on a signal is remembered, however early it comes.
@@ -185,28 +194,19 @@ pub(crate) fn run(
     let overview = Overview::new(registry.regions()?);
     let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox, overview))?;
     let sockets_of = (sockets.quic, sockets.pages);
+    let (started, readiness_of) = ((settings, behind), readiness.clone());
     let gateway =
-        Gateway::start((settings, behind), &keys, registry, sockets_of, log.clone(), readiness.clone())?;
+        Gateway::start(started, &keys, registry, sockets_of, log.clone(), readiness_of, http.pulse())?;
     let enrolment = (sockets.enrol, gateway.identities());
     let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, enrolment)?;
     announce(&addresses)?;
+    // Ready is told after this, so not before operators and enrolling devices are answered, too.
+    gateway.load_codes(readiness.clone())?;
 
     let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
     let why = runtime.block_on(wait(&mut signals, &log, &gateway, usage, failed_before));
-    let code = match why {
-        Why::Told => {
-            readiness.set(Stage::Draining);
-            ExitCode::SUCCESS
-        }
-        Why::Ledger => {
-            readiness.set(Stage::Failed);
-            poison::leave(&settings.data);
-            ExitCode::from(EXIT_LEDGER)
-        }
-        Why::Front => ExitCode::FAILURE,
-    };
+    let code = begin_to_end(&why, &readiness, &settings.data);
     tracing::info!("draining");
-    deadline(SHUTDOWN)?;
     drop(admin);
     gateway.stop();
     if let Err(error) = runtime.block_on(http.stop()) {
@@ -218,16 +218,24 @@ pub(crate) fn run(
     Ok(code)
 }
 
-/// Ends the process if it has not ended by then: whatever hangs, nothing unsynced was acknowledged.
-fn deadline(limit: Duration) -> std::io::Result<()> {
-    let (_stay, never) = std::sync::mpsc::sync_channel::<()>(0);
-    std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
-        let _stay = _stay;
-        let _ = never.recv_timeout(limit);
-        tracing::error!("the shutdown took too long");
-        std::process::exit(1);
-    })?;
-    Ok(())
+/// Tells how it ends, and sees to it that it does.
+fn begin_to_end(why: &Why, readiness: &Readiness, data: &Path) -> ExitCode {
+    let (code, by_force) = match why {
+        Why::Told => (0, EXIT_FAILED),
+        Why::Ledger => (EXIT_LEDGER, EXIT_LEDGER),
+        Why::Front => (EXIT_FAILED, EXIT_FAILED),
+    };
+    // Before anything is told or written: the disk may be what hangs.
+    ending::deadline(SHUTDOWN, by_force);
+    match why {
+        Why::Told => readiness.set(Stage::Draining),
+        Why::Ledger => {
+            readiness.set(Stage::Failed);
+            poison::leave(data);
+        }
+        Why::Front => {}
+    }
+    ExitCode::from(code)
 }
 
 enum Why {
@@ -241,7 +249,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
-    /// Whether it was started at a terminal.
+    /// Whether it was started at a terminal, wherever its output goes.
     attended: bool,
 }
 
@@ -249,14 +257,18 @@ impl Signals {
     fn listen() -> std::io::Result<Self> {
         let hear = |kind| signal(kind);
         let (terminate, interrupt) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
-        let (hangup, attended) = (hear(SignalKind::hangup())?, std::io::stderr().is_terminal());
+        let (hangup, attended) = (hear(SignalKind::hangup())?, at_terminal());
         Ok(Self { terminate, interrupt, hangup, attended })
     }
 
     /// The same signal says that the terminal was closed at which it was started; nobody would ever end it then.
     fn terminal_is_gone(&self) -> bool {
-        self.attended && !std::io::stderr().is_terminal()
+        self.attended && !at_terminal()
     }
+}
+
+fn at_terminal() -> bool {
+    std::io::stderr().is_terminal() || std::io::stdin().is_terminal()
 }
 
 async fn wait(

@@ -7,7 +7,7 @@ use actors::carrier::{CarrierConfig, Carriers};
 use actors::clock;
 use actors::codes::Codes;
 use actors::directory::Directory;
-use actors::front::{self, FrontHandle};
+use actors::front::{self, FrontHandle, Pulse};
 use actors::judge::{Judge, PlaceKinds};
 use actors::keys::Keys;
 use actors::ledger::LedgerHandle;
@@ -59,6 +59,7 @@ impl Gateway {
         (socket, pages): (UdpSocket, Option<TcpListener>),
         ledger: LedgerHandle,
         readiness: Readiness,
+        http: Pulse,
     ) -> anyhow::Result<Self> {
         let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
         let (fleet, place_kinds, regions) = known(&registry)?;
@@ -70,6 +71,7 @@ impl Gateway {
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
         let (ask, records) = (trajectory::asking(queries.clone(), policy.clone()), ledger.clone());
+        let log = ledger.clone();
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
@@ -113,8 +115,9 @@ impl Gateway {
             origin,
             records: Records { directory, ledger: records },
         })?;
-        let watchdog = watch(&front, &carriers, readiness.beat())?;
-        load_codes(admin.clone(), readiness)?;
+        let pulses = [front.pulse(), queries_front.pulse(), http].into_iter();
+        let pulses = pulses.chain(pages.as_ref().map(Pages::pulse)).chain(carriers.pulses());
+        let watchdog = watch(pulses.collect(), readiness.beat(), log)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
         let admin = Admin { reload: Some(Arc::clone(&reload)), ..admin };
@@ -135,6 +138,11 @@ impl Gateway {
     /// What handshakes over TCP go by.
     pub(crate) fn identities(&self) -> Arc<InForce> {
         self.reload.identities()
+    }
+
+    /// Colours are known, and the process ready, when this has come to its end beside whoever calls.
+    pub(crate) fn load_codes(&self, readiness: Readiness) -> std::io::Result<()> {
+        load_codes(self.admin.clone(), readiness)
     }
 
     /// Reads the files again, beside whoever calls.
@@ -218,12 +226,14 @@ fn open_identities(settings: &Settings, keys: &Keys) -> anyhow::Result<(Opened, 
     Ok((opened, in_force))
 }
 
+/// A thread that waits for a disk or for the registry may wait for longer than a blocked one, and a restart would not help it at once:
+/// the punch log's only silences the beat, and the registrar, which waits for imports and audits, is not asked at all.
 fn watch(
-    front: &FrontHandle,
-    carriers: &Carriers,
+    pulses: Vec<Pulse>,
     beat: Option<watchdog::Beat>,
+    ledger: LedgerHandle,
 ) -> std::io::Result<watchdog::Watchdog> {
-    let pulses = std::iter::once(front.pulse()).chain(carriers.pulses()).collect();
+    let beat = beat.map(|beat| watchdog::Beat { is_well: Box::new(move || ledger.comes_around()), ..beat });
     watchdog::start(pulses, watchdog::BLOCKED_AFTER, beat, |name| {
         tracing::error!(name, "a thread is blocked; the process ends");
         std::process::exit(watchdog::EXIT_BLOCKED);

@@ -24,8 +24,19 @@ impl Service {
             watchdog_us: environment("WATCHDOG_USEC")?,
             watchdog_pid: environment("WATCHDOG_PID")?,
         };
+        let (sockets, pid) = (environment("LISTEN_FDS")?, environment("LISTEN_PID")?);
         let names = environment("LISTEN_FDNAMES")?;
-        Ok(Self { inherited: Inherited::take(names.as_deref())?, notify: Notify::new(&notify)? })
+        let inherited = match (sockets, pid) {
+            // They may be meant for a parent that has closed them since; what has their numbers now is something else.
+            (Some(_), None) => {
+                tracing::warn!(
+                    "LISTEN_FDS is set without LISTEN_PID; sockets that are handed over to nobody are not used"
+                );
+                Inherited::default()
+            }
+            (Some(_) | None, _) => Inherited::take(names.as_deref())?,
+        };
+        Ok(Self { inherited, notify: Notify::new(&notify)? })
     }
 }
 

@@ -69,6 +69,16 @@ pub(crate) fn log(level: Option<String>, format: LogFormat) -> anyhow::Result<Lo
     Ok(followed)
 }
 
+/// What ends the process: for people, or, in the journal, so that it counts as an error there.
+pub(crate) fn tell(error: &anyhow::Error) {
+    let text = format!("changtong: {error:#}");
+    if service::stderr_is_journal() && tracing::enabled!(tracing::Level::ERROR) {
+        text.lines().for_each(|line| tracing::error!("{line}"));
+    } else {
+        eprintln!("{text}");
+    }
+}
+
 /// Where it was, and not what it says.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();

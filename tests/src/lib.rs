@@ -30,9 +30,14 @@ pub mod web;
 /// How long a condition may take to come true before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Hands stdin and stdout over as the sockets quic and http, as a service manager does, and becomes the program that follows.
-const HANDED: &str = "exec 3<&0 4<&1 </dev/null >/dev/null; \
-    export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES=quic:http; exec \"$@\"";
+/// Hands stdin and stdout over as two sockets with these names, as a service manager does, and becomes the program that follows.
+fn handing_over(names: &str) -> [String; 4] {
+    let script = format!(
+        "exec 3<&0 4<&1 </dev/null >/dev/null; \
+         export LISTEN_FDS=2 LISTEN_PID=$$ LISTEN_FDNAMES={names}; exec \"$@\""
+    );
+    ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]
+}
 
 /// The gateway's program, built beside the tests.
 pub fn binary() -> PathBuf {
@@ -208,7 +213,7 @@ impl City {
         assert!(self.process.is_none(), "the city runs already");
         let mut words: Vec<String> = self.under.clone();
         if self.handed.is_some() {
-            words.splice(..0, ["sh", "-c", HANDED, "sh"].map(str::to_owned));
+            words.splice(..0, handing_over("quic:http"));
         }
         words.push(binary().display().to_string());
         let mut command = Command::new(&words[0]);
@@ -257,6 +262,12 @@ impl City {
             self.assert_runs();
             self.get("/ready").filter(|(status, _)| *status == 200)
         });
+    }
+
+    /// Whether the process has ended by itself; its log says why.
+    pub fn has_ended(&mut self) -> bool {
+        let process = self.process.as_mut().expect("the city was started");
+        process.try_wait().expect("our own process").is_some()
     }
 
     /// Its log says why, if it has ended.

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,7 +61,9 @@ impl Served {
         for name in ["data", "authority"] {
             std::fs::create_dir(at(name)).expect("made");
         }
-        let [http, pages] = free_addresses();
+        // Held until the gateway has them: nobody else can take their ports.
+        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let [http, pages] = [0, 1].map(|which: usize| listeners[which].local_addr().expect("bound"));
         let (messages, carrier) = (StandIn::start(), StandIn::start());
         make_authority(&at("authority"));
         for name in ["server", "pages"] {
@@ -74,10 +77,12 @@ impl Served {
             .expect("written");
         run(&["keys", "init", "--keys", at("keys").to_str().expect("plain")]);
         let log = std::fs::File::create(at("stderr.log")).expect("a log file");
-        let mut command = Command::new(binary());
-        command.arg("serve").arg("--config").arg(at("changtong.toml"));
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        let process = process.expect("the gateway starts");
+        let [shell, words @ ..] = crate::handing_over("http:pages");
+        let mut command = Command::new(shell);
+        command.args(words).arg(binary()).arg("serve").arg("--config").arg(at("changtong.toml"));
+        let [stdin, stdout] = listeners.map(|listener| Stdio::from(OwnedFd::from(listener)));
+        let process = command.stdin(stdin).stdout(stdout).stderr(log).spawn().expect("the gateway starts");
+        drop(command);
         let mut served = Self { directory, process, http, pages, messages, carrier };
         wait_for("the gateway's readiness", || {
             let ended = served.process.try_wait().expect("our own process");
@@ -164,12 +169,6 @@ impl Drop for Served {
 fn run(words: &[&str]) {
     let output = Command::new(binary()).args(words).output().expect("the program runs");
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Addresses that nobody listened on just now.
-fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    held.map(|listener| listener.local_addr().expect("bound"))
 }
 
 fn make_authority(directory: &Path) {

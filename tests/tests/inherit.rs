@@ -11,6 +11,8 @@ use tests::walk::{device, endpoint};
 use tests::{City, PATIENCE, binary, block_on, heard_until, wait_for};
 
 const DEVICES: u32 = 20;
+/// Somebody else may take a port that was free just now, but not every time.
+const ATTEMPTS: usize = 10;
 /// People a second over all devices, and for how long: a restart lies well inside.
 const RATE: u32 = 400;
 const SECONDS: u32 = 15;
@@ -88,18 +90,34 @@ fn a_killed_gateway_starts_again_on_its_sockets_and_loses_nothing() {
     println!("killed: {}", a_restart_holds(City::kill));
 }
 
+/// Has systemd wait for the first packet, at an address that nobody took before it did.
+fn activated(city: &mut City) -> SocketAddr {
+    for _ in 0..ATTEMPTS {
+        let free = UdpSocket::bind(loopback()).expect("a socket on loopback");
+        let address = free.local_addr().expect("bound");
+        drop(free);
+        let listen = address.to_string();
+        city.run_under(&["systemd-socket-activate", "--datagram", "--listen", &listen, "--fdname=quic"]);
+        city.spawn();
+        let listens = format!("Listening on {listen} as 3");
+        if wait_for("a socket, or none", || match city.log().contains(&listens) {
+            true => Some(true),
+            false => city.has_ended().then_some(false),
+        }) {
+            return address;
+        }
+        city.wait_exit();
+    }
+    panic!("no address stays free: {}", city.log());
+}
+
 #[test]
 fn systemds_own_socket_activation_starts_it_with_the_first_packet() {
     let mut city = City::start(100, 1);
     assert!(city.terminate().success());
-    let address = {
-        let free = UdpSocket::bind(loopback()).expect("a socket on loopback");
-        free.local_addr().expect("bound")
-    };
-    let listen = address.to_string();
-    city.run_under(&["systemd-socket-activate", "--datagram", "--listen", &listen, "--fdname=quic"]);
     city.log_at("info");
-    city.spawn();
+    let address = activated(&mut city);
+    let listen = address.to_string();
     let fleet = city.fleet();
     assert_ne!(fleet.quic, [address], "nothing has started it yet");
     block_on(async {
@@ -152,6 +170,7 @@ fn a_service_manager_hears_that_it_is_ready_alive_and_ending() {
     city.environment("WATCHDOG_USEC", "1000000");
     city.spawn();
     let starting = heard_until(&socket, "READY=1");
+    assert!(city.data().join("admin.sock").exists(), "operators are answered as well");
     assert!(starting.len() > 2 && starting[0].starts_with("STATUS="), "{starting:?}");
     assert!(starting.contains(&"STATUS=loading codes".to_owned()), "{starting:?}");
     let ready = wait_for("an answer", || city.get("/ready"));
@@ -163,4 +182,14 @@ fn a_service_manager_hears_that_it_is_ready_alive_and_ending() {
     assert_eq!(city.terminate().code(), Some(0));
     let ending = heard_until(&socket, "STOPPING=1");
     assert_eq!(ending.last().map(String::as_str), Some("STOPPING=1\nSTATUS=draining"), "{ending:?}");
+}
+
+#[test]
+fn sockets_that_are_handed_over_to_nobody_are_not_taken() {
+    let mut city = City::new(100, 1);
+    city.environment("LISTEN_FDS", "1");
+    city.spawn();
+    city.wait_ready();
+    assert!(city.log().contains("LISTEN_FDS is set without LISTEN_PID"), "{}", city.log());
+    assert_eq!(city.terminate().code(), Some(0));
 }

@@ -12,6 +12,11 @@ use tests::{City, binary, block_on};
 
 const SERVICE: &str = "gateway/package/changtong.service";
 const SOCKET: &str = "gateway/package/changtong.socket";
+/// The gateway's exit codes: something that it was given is wrong, and its punch log failed. Other tests see it end with them.
+const EXIT_USAGE: i32 = 2;
+const EXIT_LEDGER: i32 = 75;
+/// Where a gateway under the unit writes backups, beside its data and its day keys.
+const BACKUPS: &str = "/var/backups/changtong";
 /// What systemd calls OK begins below 4; more is left open only for a reason. In tenths.
 const EXPOSURE_MAX: &str = "20";
 /// SQLite gives its files to the directory's owner when it runs as root, as tests may and the unit does not.
@@ -65,7 +70,14 @@ fn the_units_agree_with_the_gateway_and_with_each_other() {
     let blocked = actors::watchdog::BLOCKED_AFTER.as_secs();
     assert!(seconds("WatchdogSec") / 2 > blocked, "the gateway's own watchdog comes first");
     let forced = value(SERVICE, "RestartForceExitStatus");
-    assert_eq!(forced, format!("{} 75", actors::watchdog::EXIT_BLOCKED));
+    assert_eq!(forced, format!("{} {EXIT_LEDGER}", actors::watchdog::EXIT_BLOCKED));
+    assert_eq!(value(SERVICE, "RestartPreventExitStatus"), EXIT_USAGE.to_string());
+    assert_eq!(value(SERVICE, "Restart"), "on-failure", "every other code is restarted");
+    assert_eq!(value(SERVICE, "StartLimitIntervalSec"), "0");
+    // Each restart may be triggered by a packet once it is over and once more while it waits.
+    let limit = |key| value(SOCKET, key).parse::<u64>().expect("a number");
+    let restarts = limit("TriggerLimitIntervalSec") / seconds("RestartSec");
+    assert!(limit("TriggerLimitBurst") > 2 * restarts, "the socket outlives restarts");
     let command = value(SERVICE, "ExecStart");
     let config = command.strip_prefix("/usr/bin/changtong serve --config ").expect("the unit's command");
     for unit in [SERVICE, SOCKET] {
@@ -75,7 +87,11 @@ fn the_units_agree_with_the_gateway_and_with_each_other() {
     let example = read_toml("gateway/changtong.example.toml");
     assert_eq!(Some(value(SOCKET, "ListenDatagram").as_str()), example["quic"]["listen"].as_str());
     let keys = example["keys"].as_str().expect("a path");
-    assert_eq!(value(SERVICE, "ReadWritePaths"), format!("-{keys}"));
+    let writable = value(SERVICE, "ReadWritePaths");
+    assert_eq!(writable, format!("-{keys} -{BACKUPS}"));
+    let made = read("gateway/package/scripts/postinst");
+    let own = format!("install -d -o changtong -g changtong -m 0700 {BACKUPS}");
+    assert!(made.lines().any(|line| line.trim() == own), "the unit's user writes backups there: {made}");
     let state = format!("/var/lib/{}", value(SERVICE, "StateDirectory"));
     assert_eq!(example["data"].as_str(), Some(state.as_str()));
 }

@@ -6,6 +6,7 @@ mod disk;
 mod expiry;
 mod floor;
 mod format;
+mod life;
 mod log;
 mod lookup;
 mod marks;
@@ -21,7 +22,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -181,7 +182,7 @@ const QUEUE_RUNS_MAX: usize = 64 * 1024;
 /// Owns the log's thread.
 pub struct Ledger {
     thread: JoinHandle<()>,
-    stop: Arc<AtomicBool>,
+    life: Arc<life::Life>,
     scrub: scrub::Scrub,
 }
 
@@ -192,6 +193,7 @@ pub struct LedgerHandle {
     queued_punches: Arc<AtomicUsize>,
     queue_punches_max: usize,
     poisoned: watch::Receiver<bool>,
+    life: Arc<life::Life>,
 }
 
 impl Ledger {
@@ -209,27 +211,27 @@ impl Ledger {
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
         let (poison, poisoned) = watch::channel(false);
         let queued_punches = Arc::<AtomicUsize>::default();
-        let stop = Arc::<AtomicBool>::default();
+        let life = Arc::new(life::Life::new());
         let writer = writer::Writer::new(log, messages, Arc::clone(&queued_punches), poison);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn({
-                let stop = Arc::clone(&stop);
-                move || writer.run(&stop)
+                let life = Arc::clone(&life);
+                move || writer.run(&life)
             })
             .map_err(LedgerError::io("starting the thread of", &name))?;
         let scrub = scrub::Scrub::start(disk).map_err(LedgerError::io("starting the scrub of", &name))?;
         let queue_punches_max = config.queue_punches_max;
         metrics::gauge!(metric::LEDGER_QUEUE_MAX).set(queue_punches_max as f64);
         Ok((
-            Self { thread, stop, scrub },
-            LedgerHandle { queue, queued_punches, queue_punches_max, poisoned },
+            Self { thread, life: Arc::clone(&life), scrub },
+            LedgerHandle { queue, queued_punches, queue_punches_max, poisoned, life },
         ))
     }
 
     /// Waits until everything queued is written and synced. Handles that are left over are answered `Down` afterwards.
     pub fn shutdown(self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.life.stop();
         if self.thread.join().is_err() {
             tracing::error!("the ledger's thread panicked");
         }
@@ -275,6 +277,11 @@ impl LedgerHandle {
     /// Whether a write or sync has failed.
     pub fn is_poisoned(&self) -> bool {
         *self.poisoned.borrow()
+    }
+
+    /// Whether the log's thread still comes around to its queue; false while it hangs in a write or a sync.
+    pub fn comes_around(&self) -> bool {
+        self.life.comes_around()
     }
 
     /// Resolves when a write or sync has failed: the process has to end and recover.

@@ -2,7 +2,7 @@
 //! batch collects in the queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::disk::Disk;
 use super::format::{self, Entry, Mark, RECORD_BYTES, RUN_BYTES};
+use super::life::Life;
 use super::log::{CommitError, Log};
 use super::lookup::{self, Lookup};
 use super::marks::Seen;
@@ -115,10 +116,10 @@ impl<D: Disk + Clone> Writer<D> {
     }
 
     /// Works until it is asked to stop and nothing waits, or every handle is gone.
-    pub(super) fn run(mut self, stop: &AtomicBool) {
+    pub(super) fn run(mut self, life: &Life) {
         self.start_lookups();
         loop {
-            let stopping = stop.load(Ordering::Relaxed);
+            let stopping = life.turn();
             match self.messages.recv_timeout(if stopping { Duration::ZERO } else { IDLE }) {
                 Ok(first) => {
                     let messages = self.collect(first);

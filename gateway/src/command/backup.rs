@@ -15,7 +15,8 @@ use crate::orders::{Ordered, OrderedAct};
 
 #[derive(clap::Args)]
 pub(crate) struct Backup {
-    /// A directory of the gateway's machine that is not there yet.
+    /// A directory of the gateway's machine that is not there yet. A gateway under systemd has a /tmp of its own; its package makes
+    /// /var/backups/changtong for backups.
     #[arg(long)]
     out: PathBuf,
     /// The case that the backup is for; everybody is in it, so everybody sees it among who looked.

@@ -43,7 +43,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use actors::codes::Codes;
-use actors::front::{self, FrontHandle};
+use actors::front::{self, FrontHandle, Pulse};
 use actors::keys::Keys;
 use actors::policy::PolicyInEffect;
 use actors::query::Queries;
@@ -159,6 +159,11 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
+    /// What the watchdog pings.
+    pub(crate) fn pulse(&self) -> Pulse {
+        self.front.pulse()
+    }
+
     /// Lets requests under way come to their end, and ends the thread.
     pub(crate) fn stop(self) -> Result<(), String> {
         // The stop is ordered at once; its future only waits for it.

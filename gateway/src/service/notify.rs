@@ -72,7 +72,7 @@ impl Notify {
         // Half of what is waited for, as systemd recommends.
         let every = self.0.as_ref()?.watchdog? / 2;
         let notify = self.clone();
-        Some(Beat { every, tell: Box::new(move || notify.send("WATCHDOG=1")) })
+        Some(Beat { every, tell: Box::new(move || notify.send("WATCHDOG=1")), is_well: Box::new(|| true) })
     }
 
     fn send(&self, message: &str) {

@@ -1,0 +1,134 @@
+//! How the process ends: with which code, which tells the service manager whether another start may go better, and by force when it
+//! does not end by itself. When it is to end is decided elsewhere.
+
+use std::time::Duration;
+
+use actors::keys::KeyError;
+use actors::ledger::LedgerError;
+use actors::registry::RegistryError;
+
+use crate::cli::EXIT_USAGE;
+
+/// The punch log failed: start again, which recovers.
+pub(crate) const EXIT_LEDGER: u8 = 75;
+/// Something failed that may not fail again.
+pub(crate) const EXIT_FAILED: u8 = 1;
+
+/// A start that failed though nothing that was given is wrong. It reads as what went wrong.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// The machine's fault, or another process's.
+    #[error(transparent)]
+    Passing(anyhow::Error),
+    /// The disk's, under the punch log.
+    #[error(transparent)]
+    Ledger(anyhow::Error),
+}
+
+/// Notes of an error of a process that had its configuration and its sockets whether another start may go better.
+pub(crate) fn weigh(error: anyhow::Error) -> anyhow::Error {
+    if error.chain().any(<dyn std::error::Error>::is::<Failed>) || error.chain().any(stays) {
+        return error;
+    }
+    match error.chain().any(|cause| matches!(cause.downcast_ref(), Some(LedgerError::Io { .. }))) {
+        true => Failed::Ledger(error).into(),
+        false => Failed::Passing(error).into(),
+    }
+}
+
+/// The exit code of a process that an error ends.
+pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref() {
+        Some(Failed::Passing(_)) => EXIT_FAILED,
+        Some(Failed::Ledger(_)) => EXIT_LEDGER,
+        None => EXIT_USAGE,
+    }
+}
+
+/// Whether every start finds it as it is, until somebody puts it right: a key, damage, files of another release.
+fn stays(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if cause.is::<KeyError>() {
+        return true;
+    }
+    if let Some(error) = cause.downcast_ref() {
+        return match error {
+            LedgerError::Corrupt { .. } | LedgerError::Newer { .. } | LedgerError::Key(_) => true,
+            LedgerError::Io { .. } => false,
+        };
+    }
+    cause.downcast_ref().is_some_and(|error| match error {
+        RegistryError::Newer { .. }
+        | RegistryError::Older { .. }
+        | RegistryError::NotARegistry { .. }
+        | RegistryError::WrongKeys
+        | RegistryError::Audit { .. }
+        | RegistryError::Consent { .. }
+        | RegistryError::Damaged { .. } => true,
+        RegistryError::InUse { .. }
+        | RegistryError::Exists { .. }
+        | RegistryError::Missing { .. }
+        | RegistryError::GroupLost
+        | RegistryError::Io { .. }
+        | RegistryError::Store(_) => false,
+    })
+}
+
+/// Ends the process with that code if it has not ended by then: whatever hangs, nothing unsynced was acknowledged.
+pub(crate) fn deadline(limit: Duration, code: u8) {
+    let (_stay, never) = std::sync::mpsc::sync_channel::<()>(0);
+    let armed = std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
+        let _stay = _stay;
+        let _ = never.recv_timeout(limit);
+        tracing::error!("the shutdown took too long");
+        std::process::exit(code.into());
+    });
+    if let Err(error) = armed {
+        tracing::warn!(%error, "no thread for the shutdown's deadline");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use anyhow::Context;
+
+    use super::*;
+
+    fn io() -> Error {
+        Error::from(ErrorKind::StorageFull)
+    }
+
+    #[test]
+    fn what_another_start_may_not_meet_again_is_told_apart_from_what_stays() {
+        let path = || "/var/lib/changtong".into();
+        let (name, doing) = (String::from("000000000001.segment"), "opening");
+        let ledger = LedgerError::Io { action: doing, name: name.clone(), error: io() };
+        for (error, code) in [
+            (anyhow::Error::new(ledger), EXIT_LEDGER),
+            (
+                LedgerError::Corrupt { name: name.clone(), what: "it does not read", lsn: 7 }.into(),
+                EXIT_USAGE,
+            ),
+            (LedgerError::Newer { name }.into(), EXIT_USAGE),
+            (LedgerError::Key("no key of a day".to_owned()).into(), EXIT_USAGE),
+            (RegistryError::InUse { path: path() }.into(), EXIT_FAILED),
+            (RegistryError::Io { doing, path: path(), source: io() }.into(), EXIT_FAILED),
+            (RegistryError::WrongKeys.into(), EXIT_USAGE),
+            (RegistryError::Damaged { what: "code" }.into(), EXIT_USAGE),
+            (KeyError::Missing { path: path() }.into(), EXIT_USAGE),
+            (io().into(), EXIT_FAILED),
+            (anyhow::anyhow!("the thread that answers devices ended"), EXIT_FAILED),
+        ] {
+            let said = format!("{error:#}");
+            let weighed = weigh(error);
+            assert_eq!(code_of(&weighed), code, "{said}");
+            assert_eq!(format!("{weighed:#}"), said, "it says the same");
+            let within = weigh(weighed).context("starting the gateway");
+            assert_eq!(code_of(&within), code, "also from further away: {said}");
+        }
+        assert_eq!(code_of(&anyhow::anyhow!("no such operator")), EXIT_USAGE, "a command's error");
+        let bound = Err::<(), _>(io()).context("binding UDP 0.0.0.0:7443").expect_err("an error");
+        assert_eq!(code_of(&bound), EXIT_USAGE, "an address");
+    }
+}
