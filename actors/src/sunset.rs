@@ -2,6 +2,7 @@
 //! destroyed is a plan with a digest, which two operators sign. The record stands before anything is destroyed, so that a crash at any
 //! moment is finished by doing it again, and no gateway starts on what is left.
 
+mod left;
 mod plan;
 mod record;
 mod steps;
@@ -14,6 +15,7 @@ use crate::keys::{KeyError, Keys};
 use crate::operators::{self, Order, OrderError, Role, Signature};
 use crate::registry::{Registry, RegistryError};
 
+pub use left::Left;
 pub use plan::{Count, Estate, Plan};
 pub use record::{Record, order_text};
 pub use steps::STEPS;
@@ -101,7 +103,7 @@ pub fn refuse(data: &Path) -> Result<(), SunsetError> {
     let ended = Record::read(data).is_ok_and(|record| record.ended_s.is_some());
     let then = match ended {
         true => "No gateway starts on it again",
-        false => "It was not finished: run `changtong sunset` on it again, which finishes it",
+        false => "It was not finished: `changtong sunset --finish` on it finishes it",
     };
     Err(SunsetError::Ended { path, then })
 }

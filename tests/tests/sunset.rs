@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use actors::operators::{OperatorKey, Order};
+use actors::sunset::{self, Estate, Plan};
 use loadtest::tokens::Tokens;
 use protocol::{Direction, Punch};
 use serde_json::Value;
@@ -200,28 +202,83 @@ fn tampered(data: &Path) {
     good(&verify);
 }
 
-#[test]
-fn a_gateway_with_a_configuration_ends_as_well_and_names_what_is_its_owners() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = |name: &str| directory.path().join(name).display().to_string();
-    let (data, keys, file) = (path("data"), path("keys"), path("changtong.toml"));
+/// Data and keys of a gateway that never ran, and the keys of its two admins.
+fn never_ran(directory: &Path) -> (String, String, [String; 2]) {
+    let path = |name: &str| directory.join(name).display().to_string();
+    let (data, keys, operators) = (path("data"), path("keys"), ["first.key", "second.key"].map(path));
     std::fs::create_dir(&data).expect("made");
     good(&["keys", "init", "--keys", &keys]);
-    let (first, second) = (path("first.key"), path("second.key"));
     let place = ["--data", data.as_str(), "--keys", keys.as_str()];
-    for (name, key, signer) in [("li-na", &first, None), ("wang-wei", &second, Some(&first))] {
+    for (name, key, signer) in
+        [("li-na", &operators[0], None), ("wang-wei", &operators[1], Some(&operators[0]))]
+    {
         let add = ["operator", "add", name, "--authority", "cdc", "--role", "admin", "--key", key.as_str()];
         let sign: Vec<&str> = signer.iter().flat_map(|key| ["--sign", key.as_str()]).collect();
         good(&[&add[..], &place, &sign].concat());
     }
+    (data, keys, operators)
+}
+
+#[test]
+fn what_was_begun_and_cut_off_is_only_looked_at_until_somebody_says_finish() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (data, keys, operators) = never_ran(directory.path());
+    let place = ["--data", data.as_str()];
+    refused(&[&["sunset", "--finish"][..], &place].concat(), "has not ended here");
+    let estate = Estate {
+        data: directory.path().join("data"),
+        keys: directory.path().join("keys"),
+        made_up: Vec::new(),
+        plain: Vec::new(),
+        carriers: Vec::new(),
+        yours: Vec::new(),
+    };
+    let digest = Plan::make(&estate).expect("a plan").digest();
+    let at_s = actors::clock::now_ms() / 1000;
+    let order = Order { act: sunset::order_text(&digest), at_s, nonce: 5 };
+    let sign = |path: &String| OperatorKey::load(Path::new(path)).expect("a key").sign(&order);
+    let signatures: Vec<_> = operators.iter().map(sign).collect();
+    sunset::begin(&estate, &digest, &order, &signatures).expect("begun");
+
+    let before = files(directory.path());
+    for words in [&["sunset"][..], &["sunset", "--dry-run"]] {
+        let said = good(&[words, &place].concat());
+        assert!(said.contains("not finished") && said.contains("keys/field.key"), "{said}");
+        assert!(said.contains("--finish"), "{said}");
+        let said = good(&[words, &["--json"], &place].concat());
+        let said: Value = serde_json::from_str(&said).expect("JSON alone");
+        assert!(said["left"]["files"].to_string().contains("signing.pk8"), "{said}");
+        assert_eq!(files(directory.path()), before, "{words:?} destroys nothing");
+    }
+    let other = "0".repeat(64);
+    refused(&[&["sunset", "--plan", &other, "--sign", &operators[0]][..], &place].concat(), "another plan");
+    assert_eq!(files(directory.path()), before);
+    refused(
+        &[&["operator", "list"][..], &place, &["--keys", &keys, "--sign", &operators[0]]].concat(),
+        "--finish",
+    );
+    for _ in 0..2 {
+        assert!(good(&[&["sunset", "--finish"][..], &place].concat()).contains("The measure has ended"));
+        assert!(!Path::new(&keys).exists());
+    }
+    good(&[&["sunset", "--verify"][..], &place].concat());
+}
+
+#[test]
+fn a_gateway_with_a_configuration_ends_as_well_and_names_what_is_its_owners() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (data, keys, [first, second]) = never_ran(directory.path());
+    let file = directory.path().join("changtong.toml").display().to_string();
+    let place = ["--data", data.as_str(), "--keys", keys.as_str()];
     let example = tests::repository::read("gateway/changtong.example.toml");
-    let (before, _) = example.split_once("[[carrier]]").expect("carriers in the example");
-    let text = before.replace("/var/lib/changtong", &data).replace("/etc/changtong/keys", &keys);
+    let text = example.replace("/var/lib/changtong", &data).replace("/etc/changtong/keys", &keys);
     std::fs::write(&file, text).expect("written");
 
     let config = ["--config", file.as_str()];
     let (plan, digest) = plan(&config);
-    assert!(plan["yours"].to_string().contains("/etc/changtong/server.key"), "{plan}");
+    for key in ["server.key", "pages.key", "messages.key", "china-mobile.key"] {
+        assert!(plan["yours"].to_string().contains(key), "{key}: {plan}");
+    }
     good(
         &[&["sunset", "--plan", &digest, "--operator", &first, "--operator", &second][..], &config].concat(),
     );

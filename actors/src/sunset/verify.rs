@@ -1,15 +1,13 @@
 //! Whether the record is true: signatures, and what is left and what is not. Needs no key; whoever kept the gateway's public key
 //! can say that it is the one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{DELETIONS, LEDGER, OPERATORS, REGISTRY, Record, SunsetError, order_text, plan, record, wrong};
-use crate::keys::Keys;
+use super::{Left, OPERATORS, REGISTRY, Record, SunsetError, order_text, plan, record, wrong};
 use crate::operators::{Operator, Role};
 use crate::registry::KeptRegistry;
-use crate::registry::kept::PERSONAL;
 
 /// What [`verify`] found: all of it is as the record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,14 +35,14 @@ pub fn verify(data: &Path, public_key: Option<&str>) -> Result<Verified, SunsetE
         return Err(wrong(&path, "another gateway signed it than the one with that public key"));
     }
     let Some(ended_s) = record.ended_s else {
-        return Err(wrong(&path, "it was begun and not finished; run `changtong sunset` again"));
+        return Err(wrong(&path, "it was begun and not finished; `changtong sunset --finish` finishes it"));
     };
     let registry = KeptRegistry::open(&data.join(REGISTRY))?;
     let operators = signed_by(&record, &registry.operators()?);
     if operators.len() < OPERATORS {
         return Err(wrong(&path, "its order is not signed by two operators with the role admin"));
     }
-    nothing_left(data, &record, &registry)?;
+    nothing_left(data, &record)?;
     let key = hex::decode(&record.public_key).map_err(|_| wrong(&path, "its public key is none"))?;
     let (report, root) = registry.verify_decisions(&key)?;
     if (report.decisions, &root) != (record.decisions, &record.root) {
@@ -74,24 +72,35 @@ fn signed_by(record: &Record, known: &[Operator]) -> Vec<String> {
     known.iter().filter(signed).map(|operator| operator.name.clone()).collect()
 }
 
-fn nothing_left(data: &Path, record: &Record, registry: &KeptRegistry) -> Result<(), SunsetError> {
-    let left = |path: &Path| Err(wrong(path, "it is still there"));
+fn nothing_left(data: &Path, record: &Record) -> Result<(), SunsetError> {
+    let left = Left::of(data, record)?;
+    if let Some(path) = left.files.first() {
+        return Err(wrong(path, "it is still there"));
+    }
     let keys = &record.plan.keys_directory;
-    let found = if keys.exists() { Keys::files(keys)? } else { Vec::new() };
-    if let Some(name) = record.plan.keys.iter().chain(&found).find(|name| keys.join(name).exists()) {
-        return left(&keys.join(name));
-    }
-    let ledger = data.join(LEDGER);
-    if let Some(name) = plan::names(&ledger)?.iter().find(|name| *name != DELETIONS) {
-        return left(&ledger.join(name));
-    }
-    if let Some(name) = record.plan.made_up.iter().find(|name| data.join(name).exists()) {
-        return left(&data.join(name));
-    }
-    for table in PERSONAL {
-        if registry.rows(table)? > 0 {
-            return Err(wrong(&data.join(REGISTRY), format!("the table {table} is not empty")));
+    for stray in plan::strays(keys)? {
+        if let Some(path) = first_file(&stray)? {
+            return Err(wrong(
+                &path,
+                format!("a file is left in {}; it may be a key: destroy it", keys.display()),
+            ));
         }
     }
-    Ok(())
+    match left.rows.first() {
+        Some(count) => Err(wrong(&data.join(REGISTRY), format!("the table {} is not empty", count.of))),
+        None => Ok(()),
+    }
+}
+
+/// The path, if it is no directory, or the first file below.
+fn first_file(path: &Path) -> Result<Option<PathBuf>, SunsetError> {
+    if path.is_symlink() || !path.is_dir() {
+        return Ok(Some(path.to_owned()));
+    }
+    for name in plan::names(path)? {
+        if let Some(file) = first_file(&path.join(name))? {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }

@@ -1,14 +1,16 @@
 //! `changtong sunset`: the end of the measure. Without more it says what would be destroyed and prints the plan's digest; two
-//! operators sign that, on a stopped gateway. What is done, and in which order, stands in `actors::sunset`.
+//! operators sign that, on a stopped gateway. Nothing is destroyed without `--plan` or `--finish`. What is done, and in which order,
+//! stands in `actors::sunset`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::operators::OperatorKey;
 use actors::registry::{DirectoryLock, RegistryError};
-use actors::sunset::{self, Estate, Plan, Record, SunsetError, Verified};
+use actors::sunset::{self, Estate, Left, Plan, Record, SunsetError, Verified};
 use anyhow::{Context, bail};
 
+use crate::config::Sms;
 use crate::process::Settings;
 use crate::{admin, config, dev, orders};
 
@@ -20,8 +22,8 @@ pub(crate) struct Sunset {
     /// The development city's data, or what is left of any gateway's.
     #[arg(long, default_value = "./changtong-data", conflicts_with = "config")]
     data: PathBuf,
-    /// Only says what would be done; so it is without `--plan`, too.
-    #[arg(long, conflicts_with_all = ["plan", "verify"])]
+    /// Only says what would be done, or what is left to do of what was begun; so it is without `--plan` and `--finish`, too.
+    #[arg(long, conflicts_with_all = ["plan", "finish", "verify"])]
     dry_run: bool,
     /// Ends the measure: the digest of the plan that was looked at.
     #[arg(long, requires = "sign", conflicts_with = "verify")]
@@ -29,6 +31,9 @@ pub(crate) struct Sunset {
     /// An operator's key file; two of them, each of an admin.
     #[arg(long, alias = "operator")]
     sign: Vec<PathBuf>,
+    /// Carries on where an end that was begun was cut off: two operators have signed it already. It cannot be undone.
+    #[arg(long, conflicts_with_all = ["plan", "verify"])]
+    finish: bool,
     /// Checks the record and what is left.
     #[arg(long)]
     verify: bool,
@@ -51,8 +56,8 @@ impl Sunset {
             return Ok(ExitCode::SUCCESS);
         }
         match Record::read(&data) {
-            Ok(_) => return self.finish(&data),
-            Err(SunsetError::NoRecord { .. }) => {}
+            Ok(record) => return self.begun(&data, &record),
+            Err(SunsetError::NoRecord { .. }) if !self.finish => {}
             Err(error) => return Err(error.into()),
         }
         let estate = estate(&data, config.map(|config| config.settings))?;
@@ -80,14 +85,27 @@ impl Sunset {
         self.carry_out(&estate.data)
     }
 
-    /// What was begun is ordered already.
-    fn finish(&self, data: &Path) -> anyhow::Result<ExitCode> {
-        let _lock = lock(data)?;
-        self.carry_out(data)
+    /// What was begun is ordered already. It goes on if somebody says so, and is only looked at otherwise.
+    fn begun(&self, data: &Path, record: &Record) -> anyhow::Result<ExitCode> {
+        if let Some(digest) = self.plan.as_ref().filter(|digest| **digest != record.digest) {
+            bail!("another plan than {digest} was signed and begun here: {}", record.digest);
+        }
+        if self.finish || self.plan.is_some() {
+            let _lock = lock(data)?;
+            return self.carry_out(data);
+        }
+        let left = Left::of(data, record)?;
+        if record.ended_s.is_some() && left.is_none() {
+            show_record(record, self.json)?;
+        } else {
+            show_left(record, &left, self.json)?;
+        }
+        Ok(ExitCode::SUCCESS)
     }
 
     fn carry_out(&self, data: &Path) -> anyhow::Result<ExitCode> {
-        let record = sunset::carry_out(data).context("it is begun and not finished; run it again")?;
+        let record = sunset::carry_out(data)
+            .context("it is begun and not finished; `changtong sunset --finish` goes on")?;
         show_record(&record, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -115,6 +133,11 @@ fn estate(data: &Path, settings: Option<Settings>) -> anyhow::Result<Estate> {
     yours.extend(
         carriers.map(|carrier| format!("the key at the carrier {}: {}", carrier.id, carrier.key.display())),
     );
+    if let Sms::Service(service) = &settings.sms {
+        yours.push(format!("the key at the message service {}", service.key.display()));
+    }
+    let pages = settings.pages.as_ref().and_then(|pages| pages.key.as_ref());
+    yours.extend(pages.map(|key| format!("the pages' key {}", key.display())));
     yours.push("operators' own keys, exports, screens and paper".to_owned());
     let keys = settings.keys.canonicalize();
     Ok(Estate {
@@ -170,6 +193,30 @@ fn describe(plan: &Plan) {
     println!("  registry can be read, so delete backups of the registry");
     println!("Not destroyed by this, and yours to revoke or delete: {}", list(&plan.yours));
     println!("Not the gateway's, and yours to look at: {}", list(&plan.others));
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_left(record: &Record, left: &Left, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!(
+            "{}",
+            serde_json::json!({ "begun_s": record.begun_s, "digest": record.digest, "left": left })
+        );
+        return Ok(());
+    }
+    println!("The end of the measure was begun on {} and is not finished.", day(Some(record.begun_s)));
+    println!("Left to do, and not done now:");
+    for path in &left.files {
+        println!("  {}", path.display());
+    }
+    for count in &left.rows {
+        println!("  {:<24}{:>12}", count.of, count.rows);
+    }
+    if record.ended_s.is_none() {
+        println!("  the record's end");
+    }
+    println!("`changtong sunset --finish` does it, on a stopped gateway. It cannot be undone.");
+    Ok(())
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]

@@ -1,0 +1,56 @@
+//! What of a plan is still there: files and rows that an end which was begun has yet to take away. Only looked at; whoever verifies an
+//! end finds none of it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Count, LEDGER, REGISTRY, Record, SunsetError, plan};
+use crate::keys::Keys;
+use crate::registry::KeptRegistry;
+use crate::registry::kept::PERSONAL;
+
+/// What is there yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Keys, punches, made-up people.
+    pub files: Vec<PathBuf>,
+    /// Tables that are not empty.
+    pub rows: Vec<Count>,
+}
+
+impl Left {
+    /// Looks for what the record's plan was to take away.
+    ///
+    /// # Errors
+    /// A registry that does not read, or the operating system's word.
+    pub fn of(data: &Path, record: &Record) -> Result<Self, SunsetError> {
+        let registry = KeptRegistry::open(&data.join(REGISTRY))?;
+        let mut rows = Vec::new();
+        for table in PERSONAL {
+            let count = Count { of: (*table).to_owned(), rows: registry.rows(table)? };
+            rows.extend(Some(count).filter(|count| count.rows > 0));
+        }
+        Ok(Self { files: files(data, record)?, rows })
+    }
+
+    /// Nothing.
+    pub fn is_none(&self) -> bool {
+        self.files.is_empty() && self.rows.is_empty()
+    }
+}
+
+fn files(data: &Path, record: &Record) -> Result<Vec<PathBuf>, SunsetError> {
+    let keys = &record.plan.keys_directory;
+    let mut names = record.plan.keys.clone();
+    if keys.exists() {
+        let found = Keys::files(keys)?.into_iter().filter(|name| !record.plan.keys.contains(name));
+        names.extend(found.collect::<Vec<_>>());
+    }
+    let mut files: Vec<PathBuf> = names.iter().map(|name| keys.join(name)).collect();
+    let ledger = data.join(LEDGER);
+    files.extend(plan::punches(data)?.iter().map(|name| ledger.join(name)));
+    files.extend(record.plan.made_up.iter().map(|name| data.join(name)));
+    files.retain(|path| path.exists());
+    Ok(files)
+}
