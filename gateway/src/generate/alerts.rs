@@ -24,6 +24,10 @@ pub(crate) const SHEDS_MAX: u32 = 1;
 pub(crate) const HANDSHAKES_REFUSED_MAX: u32 = 1;
 /// And that share of all: less is somebody who tries.
 pub(crate) const HANDSHAKES_REFUSED_SHARE: f64 = 0.2;
+/// More than that share of pages, or of acts on people, that fail is no single fault.
+const FAILED_SHARE: f64 = 0.05;
+/// And fewer than that within five minutes wake nobody: at night one of five would be a fifth.
+const FAILED_MIN: u32 = 10;
 /// Punches end with the day that they are kept until, and their keys within the hour after it.
 pub(crate) const PUNCHES_LATE_S: u32 = DAY_S + 3_600;
 
@@ -44,6 +48,15 @@ fn ticket(id: &'static str, expr: impl Into<String>) -> Alert {
     Alert::new(id, Severity::Ticket, expr)
 }
 
+/// Too many of them fail, and not a few at night.
+fn failing(counter: &str) -> String {
+    let failed = format!("{counter}{{outcome=\"failed\"}}[5m]");
+    format!(
+        "sum by (instance) (rate({failed}))\n/ sum by (instance) (rate({counter}[5m])) > {FAILED_SHARE}\n\
+         and sum by (instance) (increase({failed})) >= {FAILED_MIN}"
+    )
+}
+
 /// The process: whether it is there, and who can reach it.
 fn gateway() -> Vec<Alert> {
     let mut alerts = vec![
@@ -59,15 +72,7 @@ fn gateway() -> Vec<Alert> {
             "{{ $labels.instance }} was started {{ $value }} times more within 15 minutes",
             "Each start cuts every gate off for some seconds. No acknowledged punch is lost.",
         ),
-        page(
-            "pages-failing",
-            format!(
-                "sum by (instance) (rate({0}{{outcome=\"failed\"}}[5m]))\n/ sum by (instance) (rate({0}[5m])) > 0.05",
-                metric::PAGES
-            ),
-        )
-        .held("2m")
-        .says(
+        page("pages-failing", failing(metric::PAGES)).held("2m").says(
             "{{ $value | humanizePercentage }} of pages on {{ $labels.instance }} fail",
             "Citizens cannot show their code, apply or check in. At the gates they need a printed code or a document.",
         ),
@@ -191,15 +196,7 @@ fn actors() -> Vec<Alert> {
             "The registrar of {{ $labels.instance }} is parked after repeated failures",
             "Nobody can apply or modify, and no colour changes: who is due to turn green stays red. Gates go on as before.",
         ),
-        page(
-            "registrar-failing",
-            format!(
-                "sum by (instance) (rate({0}{{outcome=\"failed\"}}[5m]))\n/ sum by (instance) (rate({0}[5m])) > 0.05",
-                metric::REGISTRAR_ACTS
-            ),
-        )
-        .held("2m")
-        .says(
+        page("registrar-failing", failing(metric::REGISTRAR_ACTS)).held("2m").says(
             "{{ $value | humanizePercentage }} of acts on people and colours fail on {{ $labels.instance }}",
             "Citizens' forms and operators' orders are not taken. Gates show the colours as they were.",
         ),
