@@ -283,8 +283,8 @@
     line.className = 'calm';
     if (store.now) {
       const well = document.createElement('b');
-      well.textContent = 'All is well. ';
-      line.append(well, 'No punch is lost, nothing is parked or full, every carrier is asked.');
+      well.textContent = 'Nothing that this page looks at is wrong. ';
+      line.append(well, 'What builds up over hours or days, Prometheus tells.');
     } else {
       line.textContent = "The gateway has just started. Its first numbers come in a moment.";
     }

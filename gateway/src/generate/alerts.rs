@@ -27,6 +27,11 @@ pub(crate) const HANDSHAKES_REFUSED_SHARE: f64 = 0.2;
 /// Punches end with the day that they are kept until, and their keys within the hour after it.
 pub(crate) const PUNCHES_LATE_S: u32 = DAY_S + 3_600;
 
+/// Of pages, and of acts on people and colours: one in twenty is more than a few unlucky ones.
+pub(crate) const FAILING_SHARE: f64 = 0.05;
+/// Of a carrier's queries: it refuses us, and not some people.
+pub(crate) const CARRIER_REFUSED_SHARE: f64 = 0.5;
+
 /// Every group.
 pub(super) fn groups() -> Vec<Group> {
     [("gateway", gateway()), ("punches", punches()), ("actors", actors()), ("carriers", carriers())]
@@ -62,7 +67,7 @@ fn gateway() -> Vec<Alert> {
         page(
             "pages-failing",
             format!(
-                "sum by (instance) (rate({0}{{outcome=\"failed\"}}[5m]))\n/ sum by (instance) (rate({0}[5m])) > 0.05",
+                "sum by (instance) (rate({0}{{outcome=\"failed\"}}[5m]))\n/ sum by (instance) (rate({0}[5m])) > {FAILING_SHARE}",
                 metric::PAGES
             ),
         )
@@ -194,7 +199,7 @@ fn actors() -> Vec<Alert> {
         page(
             "registrar-failing",
             format!(
-                "sum by (instance) (rate({0}{{outcome=\"failed\"}}[5m]))\n/ sum by (instance) (rate({0}[5m])) > 0.05",
+                "sum by (instance) (rate({0}{{outcome=\"failed\"}}[5m]))\n/ sum by (instance) (rate({0}[5m])) > {FAILING_SHARE}",
                 metric::REGISTRAR_ACTS
             ),
         )
@@ -231,7 +236,7 @@ fn carriers() -> Vec<Alert> {
         ticket(
             "carrier-failing",
             format!(
-                "min_over_time({breaker}[2m]) > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > 0.5"
+                "min_over_time({breaker}[2m]) > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > {CARRIER_REFUSED_SHARE}"
             ),
         )
         .held("1m")
