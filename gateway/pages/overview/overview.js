@@ -220,15 +220,16 @@
 
   function carriers(now) {
     const rows = items($('#carriers'), now.carriers.length);
-    const times = ({ us, network, them }) => [us, network, them];
+    const parts = [['us', 'us'], ['network', 'network'], ['them', 'them'], ['silent', 'no answer']];
+    const times = (carrier) => parts.map(([whose]) => carrier[whose]);
     const longest = Math.max(0.05, ...now.carriers.map((carrier) => times(carrier).reduce((sum, one) => sum + (one ?? 0), 0)));
     now.carriers.forEach((carrier, index) => {
       const row = rows[index], known = times(carrier).some((one) => one !== null);
       say($('.name b', row), carrier.name);
       say($('.state', row), carrier.parked ? 'parked (us)' : ['is asked', 'tried again', 'not asked: it fails'][carrier.breaker]);
       row.classList.toggle('ill', carrier.parked || carrier.breaker === 2);
-      ['us', 'network', 'them'].forEach((whose, part) => { $(`.bar .${whose}`, row).style.width = `${(times(carrier)[part] ?? 0) / longest * 100}%`; });
-      const told = ['us', 'network', 'them'].map((whose, part) => `${whose} ${written('seconds', times(carrier)[part])}`).join(' · ');
+      parts.forEach(([whose], part) => { $(`.bar .${whose}`, row).style.width = `${(times(carrier)[part] ?? 0) / longest * 100}%`; });
+      const told = parts.filter((_, part) => part < 3 || times(carrier)[part] !== null).map(([, name], part) => `${name} ${written('seconds', times(carrier)[part])}`).join(' · ');
       say($('.times', row), known ? `${short(carrier.asked)}/s · ${told}` : 'not asked in the last minute');
       say($('.note', row), carrier.outcomes.map(([outcome, rate]) => `${outcome} ${short(rate)}/s`).join(' · '));
     });
