@@ -31,7 +31,8 @@ pub(super) fn page(version: &str) -> Markup {
             body data-state="starting" {
                 (top(version))
                 main {
-                    section #banner aria-live="polite" aria-label="What is wrong now" {
+                    p.aloud #aloud role="status" {}
+                    section #banner aria-label="What is wrong now" {
                         p.calm { "The gateway's first numbers come in a moment." }
                     }
                     noscript { p.calm { "This page draws with a script. The numbers as text: " a href="/metrics" { "/metrics" } } }
