@@ -4,6 +4,8 @@
 
 mod answers;
 mod between;
+#[cfg(test)]
+mod complete;
 mod page;
 mod panels;
 mod recent;
