@@ -7,7 +7,7 @@ mod dashboard;
 mod dashboards;
 mod help;
 mod layout;
-mod objectives;
+pub(crate) mod objectives;
 mod panel;
 mod provisioning;
 mod query;

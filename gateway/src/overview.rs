@@ -4,8 +4,11 @@
 
 mod answers;
 mod between;
+#[cfg(test)]
+mod complete;
 mod page;
 mod panels;
+mod recent;
 mod ring;
 mod runbooks;
 mod sample;
@@ -26,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::generate::{self, Known};
 use crate::http::Readiness;
 use between::Between;
+use recent::Recent;
 use ring::{EVERY, Ring, Row};
 use sample::sample;
 use standing::{Names, Standing};
@@ -77,8 +81,13 @@ impl Overview {
 
     /// Reads the exporter every two seconds, for ever; whoever starts it ends it.
     pub(crate) async fn watch(self, metrics: PrometheusHandle, readiness: Readiness) {
-        let mut sampler =
-            Sampler { overview: self, last: None, marks: VecDeque::new(), known: generate::known() };
+        let mut sampler = Sampler {
+            overview: self,
+            last: None,
+            marks: VecDeque::new(),
+            known: generate::known(),
+            recent: Recent::default(),
+        };
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -99,6 +108,7 @@ struct Sampler {
     last: Option<Reading>,
     /// Readings of the last minute, the oldest first.
     marks: VecDeque<Reading>,
+    recent: Recent,
     known: Vec<Known>,
 }
 
@@ -106,7 +116,9 @@ impl Sampler {
     fn take(&mut self, reading: Reading, at_ms: u64, stage: &str) {
         if let Some(last) = &self.last {
             let apart = |earlier: &Reading| reading.at.saturating_duration_since(earlier.at).as_secs_f64();
-            let sample = sample(&Between::new(&last.text, &reading.text, apart(last)));
+            let since = Between::new(&last.text, &reading.text, apart(last));
+            self.recent.push(&since);
+            let sample = sample(&since);
             let oldest = self.marks.front().unwrap_or(last);
             let minute = Between::new(&oldest.text, &reading.text, apart(oldest));
             let now_s = at_ms / 1000;
@@ -118,6 +130,7 @@ impl Sampler {
                 text: &reading.text,
                 minute: &minute,
                 ring: &seen.ring,
+                recent: &self.recent,
                 stage,
                 now_s,
                 parked: &parked,
@@ -183,6 +196,7 @@ mod tests {
             overview: overview.clone(),
             last: None,
             marks: VecDeque::new(),
+            recent: Recent::default(),
             known: generate::known(),
         };
         let start = clock::now();

@@ -100,7 +100,7 @@ metrics! {
     REGISTRAR_GROUP_ACTS = Histogram "changtong_registrar_group_acts" [] "Acts made durable by one sync of the registry.";
     REGISTRAR_COMMIT_SECONDS = Histogram "changtong_registrar_commit_seconds" [] "Time of one group of acts: from the first step until it is durable.";
     CARRIER_QUERIES = Counter "changtong_carrier_queries_total" ["carrier", "outcome"] "Citizens' queries of one carrier, by outcome.";
-    CARRIER_SECONDS = Histogram "changtong_carrier_seconds" ["carrier"] "Time of a citizen's query on the wire, connecting included.";
+    CARRIER_SECONDS = Histogram "changtong_carrier_seconds" ["carrier", "own"] "Time of a citizen's query on the wire, connecting included, by whether the carrier said its own time: yes, no.";
     CARRIER_OWN_SECONDS = Histogram "changtong_carrier_own_seconds" ["carrier"] "Time of a citizen's query inside the carrier, as the carrier says.";
     CARRIER_WAIT_SECONDS = Histogram "changtong_carrier_wait_seconds" ["carrier"] "Time of a citizen's query inside the gateway, before it is on the wire.";
     CARRIER_RETRIES = Counter "changtong_carrier_retries_total" ["carrier"] "Queries sent a second time.";

@@ -102,6 +102,46 @@ check("what is wrong is told in words, with its runbook", async (t) => {
   await it.says("## region-parked");
 });
 
+check("a trouble that goes on keeps the keyboard's focus, and is read aloud once", async (t) => {
+  const it = await phone(t, WALL);
+  let rate = 1, worse = false;
+  await twisted(it, ({ now }) => {
+    const sheds = { id: "sheds", severity: "ticket", what: `told to wait ${(rate += 1)} times`, action: "see what is full", runbook: "punches" };
+    const parked = { ...sheds, id: "region-parked", severity: "page", what: "parked: Huangpu" };
+    now.troubles = worse ? [parked, sheds] : [sheds];
+  });
+  await it.go("/");
+  const link = it.page.getByRole("link", { name: "Runbook sheds" });
+  await link.focus();
+  const aloud = await it.page.locator("#aloud").innerText();
+  assert.match(aloud, /^Look today: told to wait \d+ times$/);
+  const first = await it.page.locator("#banner .what").innerText();
+  await it.page.waitForFunction((first) => document.querySelector("#banner .what").textContent !== first, first);
+  assert.equal(await it.page.locator("#aloud").innerText(), aloud);
+  worse = true;
+  await it.page.locator("#banner .trouble.page").waitFor();
+  assert.equal(await it.page.locator("#aloud").innerText(), "Act now: parked: Huangpu");
+  assert.ok(await link.evaluate((link) => link === document.activeElement), "the focus is where it was");
+});
+
+check("a clock that is set back does not stop it", async (t) => {
+  const it = await phone(t, WALL);
+  let back = 0;
+  await twisted(it, (answer) => {
+    answer.now_ms -= back;
+    answer.rows.forEach((row) => (row[1] -= back));
+  });
+  await it.go("/");
+  await state(it, "live");
+  const hour = () => it.page.locator("#as-of").innerText();
+  const before = await hour();
+  back = 3_600_000;
+  await it.page.waitForFunction((before) => document.querySelector("#as-of").textContent.slice(0, 2) !== before.slice(0, 2), before);
+  const first = await hour();
+  await it.page.waitForFunction((first) => document.querySelector("#as-of").textContent !== first, first);
+  await state(it, "live");
+});
+
 check("a gateway that has just started says so kindly", async (t) => {
   const it = await phone(t, WALL);
   await twisted(it, (answer) => Object.assign(answer, { now: null, rows: [], columns: [] }));

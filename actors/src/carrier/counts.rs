@@ -72,7 +72,10 @@ impl Outcome {
 
 pub(super) struct CarrierMetrics {
     queries: [Counter; Outcome::ALL.len()],
-    wire: Histogram,
+    /// Of queries that brought the carrier's own time along.
+    wire_with_own: Histogram,
+    /// Of the others: no answer, or one that does not say.
+    wire_without: Histogram,
     own: Histogram,
     wait: Histogram,
     retries: Counter,
@@ -102,9 +105,11 @@ impl CarrierMetrics {
         let carrier = || id.to_owned();
         metrics::gauge!(metric::CARRIER_PERMITS_MAX, "carrier" => carrier()).set(permits_max as f64);
         let queries = |outcome: Outcome| metrics::counter!(metric::CARRIER_QUERIES, "carrier" => carrier(), "outcome" => outcome.name());
+        let wire = |own: &'static str| metrics::histogram!(metric::CARRIER_SECONDS, "carrier" => carrier(), "own" => own);
         Self {
             queries: Outcome::ALL.map(queries),
-            wire: metrics::histogram!(metric::CARRIER_SECONDS, "carrier" => carrier()),
+            wire_with_own: wire("yes"),
+            wire_without: wire("no"),
             own: metrics::histogram!(metric::CARRIER_OWN_SECONDS, "carrier" => carrier()),
             wait: metrics::histogram!(metric::CARRIER_WAIT_SECONDS, "carrier" => carrier()),
             retries: metrics::counter!(metric::CARRIER_RETRIES, "carrier" => carrier()),
@@ -126,9 +131,12 @@ impl CarrierMetrics {
         if let Some(wait) = wait {
             self.wait.record(wait.as_secs_f64());
         }
-        self.wire.record(wire.as_secs_f64());
-        if let Some(own) = own {
-            self.own.record(own.as_secs_f64());
+        match own {
+            Some(own) => {
+                self.wire_with_own.record(wire.as_secs_f64());
+                self.own.record(own.as_secs_f64());
+            }
+            None => self.wire_without.record(wire.as_secs_f64()),
         }
     }
 

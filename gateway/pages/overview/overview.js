@@ -41,7 +41,9 @@
     };
     for (const [, at, row] of answer.rows) {
       const time = at / 1000, last = store.times.at(-1);
-      if (last !== undefined && time <= last) { continue; }
+      if (time === last) { continue; }
+      // A clock was set back: what was drawn lies in the future now, and nothing would be drawn until it has come.
+      if (last !== undefined && time < last) { store.times.length = 0; store.columns.clear(); }
       if (last !== undefined && time - last > 3 * every) { add(last + every, new Map()); }
       add(time, new Map(row.map((value, index) => [names[index], value])));
       store.at = at;
@@ -73,7 +75,7 @@
       }
       keep(answer);
       store.heard = performance.now();
-      store.late = answer.now ? answer.now_ms - store.at : 0;
+      store.late = answer.now ? Math.abs(answer.now_ms - store.at) : 0;
       store.misses = 0;
     } catch {
       store.misses += 1;
@@ -220,15 +222,16 @@
 
   function carriers(now) {
     const rows = items($('#carriers'), now.carriers.length);
-    const times = ({ us, network, them }) => [us, network, them];
+    const parts = [['us', 'us'], ['network', 'network'], ['them', 'them'], ['silent', 'no answer']];
+    const times = (carrier) => parts.map(([whose]) => carrier[whose]);
     const longest = Math.max(0.05, ...now.carriers.map((carrier) => times(carrier).reduce((sum, one) => sum + (one ?? 0), 0)));
     now.carriers.forEach((carrier, index) => {
       const row = rows[index], known = times(carrier).some((one) => one !== null);
       say($('.name b', row), carrier.name);
       say($('.state', row), carrier.parked ? 'parked (us)' : ['is asked', 'tried again', 'not asked: it fails'][carrier.breaker]);
       row.classList.toggle('ill', carrier.parked || carrier.breaker === 2);
-      ['us', 'network', 'them'].forEach((whose, part) => { $(`.bar .${whose}`, row).style.width = `${(times(carrier)[part] ?? 0) / longest * 100}%`; });
-      const told = ['us', 'network', 'them'].map((whose, part) => `${whose} ${written('seconds', times(carrier)[part])}`).join(' · ');
+      parts.forEach(([whose], part) => { $(`.bar .${whose}`, row).style.width = `${(times(carrier)[part] ?? 0) / longest * 100}%`; });
+      const told = parts.filter((_, part) => part < 3 || times(carrier)[part] !== null).map(([, name], part) => `${name} ${written('seconds', times(carrier)[part])}`).join(' · ');
       say($('.times', row), known ? `${short(carrier.asked)}/s · ${told}` : 'not asked in the last minute');
       say($('.note', row), carrier.outcomes.map(([outcome, rate]) => `${outcome} ${short(rate)}/s`).join(' · '));
     });
@@ -251,7 +254,7 @@
     fact('restarts', digits(now.actors.restarts, 0));
     fact('lag', written('seconds', now.actors.colour_lag_s || null).replace('–', 'no'));
     fact('memory', written('bytes', at('memory', end)));
-    fact('disk', written('bytes', now.log.disk_free_bytes || null));
+    fact('disk', written('bytes', now.log.disk_free_bytes ?? null));
     fact('certificates', first ? `${digits(first.days, 0)} days` : '–', first ? first.name : '', first && first.days < 3);
     fact('total', digits(now.punches, 0), `punches · ${digits(now.verifies, 0)} verifies`);
     const rates = (list) => list.map(([reason, rate]) => `${reason} ${short(rate)}/s`);
@@ -266,28 +269,43 @@
 
   const GONE = { id: 'gone', severity: 'page', action: 'It is asked again every two seconds. See whether the process runs, and its log', runbook: 'gateway' };
 
+  const told = ({ severity, what }) => `${severity === 'page' ? 'Act now' : 'Look today'}: ${what}`;
+  const upper = (what) => what.charAt(0).toUpperCase() + what.slice(1);
+  let shown = new Map();
+
+  // What stands there already stays, with the keyboard's focus, and only its words change. What is new is read aloud, once: the
+  // numbers that move stand outside of what is read.
   function troubles(broken) {
     const list = broken ? [{ ...GONE, what: broken }] : store.now?.troubles ?? [];
-    const told = JSON.stringify([broken ? GONE.id : list, Boolean(store.now)]);
-    const banner = $('#banner');
-    if (banner.dataset.told === told) {
-      if (broken) { say($('.what', banner), broken); }
-      return;
+    const banner = $('#banner'), now = new Map(), news = [];
+    if (!shown.size) { banner.replaceChildren(); }
+    for (const one of list.length ? list : [calm()]) {
+      let key = `${one.id} ${one.severity}`;
+      while (now.has(key)) { key += ' too'; }
+      const known = shown.get(key);
+      if (known) { say($('.what', known), upper(one.what)); } else { news.push(one.id === CALM ? one.what + one.more : told(one)); }
+      now.set(key, known ?? (one.id === CALM ? quiet(one) : trouble(one)));
     }
-    banner.dataset.told = told;
-    banner.replaceChildren(...(list.length ? list.map(trouble) : [calm()]));
+    for (const [key, node] of shown) { if (!now.has(key)) { node.remove(); } }
+    [...now.values()].forEach((node, index) => { if (banner.children[index] !== node) { banner.insertBefore(node, banner.children[index] ?? null); } });
+    if (news.length) { say($('#aloud'), news.join('. ')); } else if (now.size < shown.size) { say($('#aloud'), ''); }
+    shown = now;
   }
 
+  const CALM = 'calm';
+
   function calm() {
-    const line = document.createElement('p');
-    line.className = 'calm';
-    if (store.now) {
-      const well = document.createElement('b');
-      well.textContent = 'All is well. ';
-      line.append(well, 'No punch is lost, nothing is parked or full, every carrier is asked.');
-    } else {
-      line.textContent = "The gateway has just started. Its first numbers come in a moment.";
-    }
+    return store.now
+      ? { id: CALM, severity: 'well', what: 'Nothing that this page looks at is wrong. ', more: 'What builds up over hours or days, Prometheus tells.' }
+      : { id: CALM, severity: 'starting', what: '', more: 'The gateway has just started. Its first numbers come in a moment.' };
+  }
+
+  function quiet({ what, more }) {
+    const line = document.createElement('p'), well = document.createElement('b');
+    line.className = CALM;
+    well.className = 'what';
+    well.textContent = what;
+    line.append(well, more);
     return line;
   }
 
@@ -296,7 +314,7 @@
     line.className = `trouble ${severity}`;
     const part = (name, text) => { const span = document.createElement('span'); span.className = name; span.textContent = text; line.append(span); };
     part('when', severity === 'page' ? '▲ Act now' : '◆ Look today');
-    part('what', what.charAt(0).toUpperCase() + what.slice(1));
+    part('what', upper(what));
     part('soft', action);
     if (id === GONE.id) {
       part('soft', `dashboards/runbooks/${runbook}.md#${id}`);

@@ -145,7 +145,8 @@ pub(crate) fn breakers(metrics: &str) -> Finding {
     }
 }
 
-fn reload(metrics: &str) -> Finding {
+/// Whether what the files say is in effect.
+pub(crate) fn reload(metrics: &str) -> Finding {
     const ID: &str = "reload-refused";
     match series(metrics, metric::RELOAD_FAILED).iter().any(|(_, value)| *value > 0.0) {
         false => Finding::ok(ID, "no reload waits to be put right"),

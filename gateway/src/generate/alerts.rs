@@ -24,12 +24,15 @@ pub(crate) const SHEDS_MAX: u32 = 1;
 pub(crate) const HANDSHAKES_REFUSED_MAX: u32 = 1;
 /// And that share of all: less is somebody who tries.
 pub(crate) const HANDSHAKES_REFUSED_SHARE: f64 = 0.2;
-/// More than that share of pages, or of acts on people, that fail is no single fault.
-const FAILED_SHARE: f64 = 0.05;
-/// And fewer than that within five minutes wake nobody: at night one of five would be a fifth.
+/// Fewer failures than that within five minutes wake nobody: at night one of five would be a fifth.
 const FAILED_MIN: u32 = 10;
 /// Punches end with the day that they are kept until, and their keys within the hour after it.
 pub(crate) const PUNCHES_LATE_S: u32 = DAY_S + 3_600;
+
+/// Of pages, and of acts on people and colours: one in twenty is more than a few unlucky ones.
+pub(crate) const FAILING_SHARE: f64 = 0.05;
+/// Of a carrier's queries: it refuses us, and not some people.
+pub(crate) const CARRIER_REFUSED_SHARE: f64 = 0.5;
 
 /// Every group.
 pub(super) fn groups() -> Vec<Group> {
@@ -52,7 +55,7 @@ fn ticket(id: &'static str, expr: impl Into<String>) -> Alert {
 fn failing(counter: &str) -> String {
     let failed = format!("{counter}{{outcome=\"failed\"}}[5m]");
     format!(
-        "sum by (instance) (rate({failed}))\n/ sum by (instance) (rate({counter}[5m])) > {FAILED_SHARE}\n\
+        "sum by (instance) (rate({failed}))\n/ sum by (instance) (rate({counter}[5m])) > {FAILING_SHARE}\n\
          and sum by (instance) (increase({failed})) >= {FAILED_MIN}"
     )
 }
@@ -228,7 +231,7 @@ fn carriers() -> Vec<Alert> {
         ticket(
             "carrier-failing",
             format!(
-                "min_over_time({breaker}[2m]) > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > 0.5"
+                "min_over_time({breaker}[2m]) > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > {CARRIER_REFUSED_SHARE}"
             ),
         )
         .held("1m")

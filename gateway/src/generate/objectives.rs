@@ -8,7 +8,7 @@ use super::rules::{Alert, Group, Record, Severity};
 /// Every window of the alerts, the shortest first.
 const WINDOWS: [&str; 5] = ["5m", "30m", "1h", "6h", "3d"];
 /// Fewer bad answers than this in the long window wake nobody: at night one of ten would be a tenth.
-const BAD_MIN: u32 = 10;
+pub(crate) const BAD_MIN: u32 = 10;
 
 /// When somebody is told: at this rate the slack of 30 days is gone in 2 days, 5 days, 30 days.
 struct Burn {
@@ -28,7 +28,7 @@ const BURNS: [Burn; 3] = [
 
 /// What is counted, and what of it is bad.
 #[derive(Clone, Copy)]
-pub(super) enum Bad {
+pub(crate) enum Bad {
     /// Requests of a kind that were not answered: told to wait, or failed.
     NotAnswered { request: &'static str },
     /// Answers that took longer than this; a bucket of the histogram ends there.
@@ -36,16 +36,16 @@ pub(super) enum Bad {
 }
 
 /// A promise.
-pub(super) struct Objective {
-    id: &'static str,
-    pub(super) bad: Bad,
+pub(crate) struct Objective {
+    pub(crate) id: &'static str,
+    pub(crate) bad: Bad,
     /// Bad ones among a million that are within the promise.
     slack_ppm: u32,
     summary: &'static str,
     meaning: &'static str,
 }
 
-const OBJECTIVES: [Objective; 4] = [
+pub(crate) const OBJECTIVES: [Objective; 4] = [
     Objective {
         id: "verify-availability",
         bad: Bad::NotAnswered { request: "verify" },
@@ -91,7 +91,7 @@ pub(super) fn of(id: &str) -> &'static Objective {
 }
 
 /// How a histogram's bucket that ends there is called.
-pub(super) fn bucket(limit_ms: u32) -> String {
+pub(crate) fn bucket(limit_ms: u32) -> String {
     (f64::from(limit_ms) / 1e3).to_string()
 }
 
@@ -99,6 +99,20 @@ impl Objective {
     /// The share that may be bad.
     pub(super) fn slack(&self) -> f64 {
         f64::from(self.slack_ppm) / 1e6
+    }
+
+    /// The share of bad ones at which the fastest alert is raised.
+    pub(crate) fn fastest(&self) -> f64 {
+        self.limit(&BURNS[0])
+    }
+
+    fn limit(&self, burn: &Burn) -> f64 {
+        f64::from(self.slack_ppm * burn.tenths / 10) / 1e6
+    }
+
+    /// What is wrong when it is not kept, of a gateway that need not be named.
+    pub(crate) fn plain(&self) -> String {
+        self.summary.replace(" on {{ $labels.instance }}", "")
     }
 
     /// The share that is good, for people.
@@ -125,8 +139,8 @@ impl Objective {
 
     fn alerts(&self) -> impl Iterator<Item = Alert> {
         BURNS.iter().map(|burn| {
-            let Burn { severity, long, long_s, short, tenths } = *burn;
-            let limit = f64::from(self.slack_ppm * tenths / 10) / 1e6;
+            let Burn { severity, long, long_s, short, tenths: _ } = *burn;
+            let limit = self.limit(burn);
             let expr = format!(
                 "{} > {limit}\nand {} > {limit}\nand {} * {long_s} > {BAD_MIN}",
                 self.name("ratio", long),

@@ -124,6 +124,12 @@ pub(super) fn mean_by(series: &Series, label: &str) -> Expr {
     sum.share_of(series.over("rate", "_count", INTERVAL).sum_by(label))
 }
 
+/// The time of a histogram's samples, spread over all the samples of a whole: parts of it add up to its mean.
+pub(super) fn part_of_mean_by(part: &Series, whole: &Series, label: &str) -> Expr {
+    let sum = part.over("rate", "_sum", INTERVAL).sum_by(label);
+    sum.share_of(whole.over("rate", "_count", INTERVAL).sum_by(label))
+}
+
 impl Expr {
     pub(super) fn sum(self) -> Self {
         Self(format!("sum({self})"))

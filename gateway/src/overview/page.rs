@@ -7,8 +7,11 @@ use protocol::Colour;
 use super::panels::{PANELS, Panel};
 use crate::portal;
 
-const US_OR_THEM: &str = "Mean time of a citizen's query within the last minute: what it waited here, the network, \
-                          and what the carrier says it needed itself.";
+const US_OR_THEM: &str = "Mean time of a citizen's query within the last minute, in parts: what it waited here, the network, what the \
+    carrier says it needed itself, and waiting for what brought no word of the carrier: because of them, or of the line.";
+/// Whose time it is, and how it is told.
+const WHOSE: [(&str, &str); 4] =
+    [("us", "us"), ("network", "network"), ("them", "them"), ("silent", "no answer (them, or the line)")];
 
 /// All of it.
 pub(super) fn page(version: &str) -> Markup {
@@ -28,7 +31,8 @@ pub(super) fn page(version: &str) -> Markup {
             body data-state="starting" {
                 (top(version))
                 main {
-                    section #banner aria-live="polite" aria-label="What is wrong now" {
+                    p.aloud #aloud role="status" {}
+                    section #banner aria-label="What is wrong now" {
                         p.calm { "The gateway's first numbers come in a moment." }
                     }
                     noscript { p.calm { "This page draws with a script. The numbers as text: " a href="/metrics" { "/metrics" } } }
@@ -107,11 +111,11 @@ fn carriers() -> Markup {
             ul.carriers {}
             p.empty.soft { "This gateway asks no carrier." }
             p.legend.whose {
-                @for whose in ["us", "network", "them"] { span class={ "line " (whose) } { span.key {} (whose) } }
+                @for (whose, name) in WHOSE { span class={ "line " (whose) } { span.key {} (name) } }
             }
             template { li.carrier {
                 span.name { b {} } span.tag.state {} span.asked {}
-                div.bar aria-hidden="true" { span.us {} span.network {} span.them {} }
+                div.bar aria-hidden="true" { @for (whose, _) in WHOSE { span class=(whose) {} } }
                 span.times {} span.note.soft {}
             } }
         }

@@ -124,7 +124,7 @@ pub(super) const PANELS: [Panel; 8] = [
         title: "Not served",
         about: "Told to wait, failed on, refused to devices; and scans that were no valid pass code.",
         unit: Unit::PerSecond,
-        large: Large::Line("busy"),
+        large: Large::Sum,
         lines: &[
             line("busy", "told to wait", "busy"),
             line("failed", "failed", "failed"),

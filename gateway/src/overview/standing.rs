@@ -63,10 +63,11 @@ struct Carrier {
     /// A second.
     asked: f64,
     failed: f64,
-    /// Mean seconds of a query: inside the gateway, on the network, inside the carrier.
+    /// Parts of the mean seconds of a query: inside the gateway, on the network, inside the carrier, and without a word from it.
     us: Option<f64>,
     network: Option<f64>,
     them: Option<f64>,
+    silent: Option<f64>,
     /// What went wrong, a second, the most first.
     outcomes: Vec<(String, f64)>,
 }
@@ -84,7 +85,8 @@ struct Log {
     poisoned: bool,
     full: bool,
     lost: u64,
-    disk_free_bytes: f64,
+    /// `None` until it was looked at.
+    disk_free_bytes: Option<f64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -125,7 +127,7 @@ impl Standing {
                 poisoned: minute.sum(metric::LEDGER_POISONED) > 0.0,
                 full: minute.sum(metric::LEDGER_FULL) > 0.0,
                 lost: minute.sum(metric::LOST) as u64,
-                disk_free_bytes: minute.sum(metric::DISK_FREE_BYTES),
+                disk_free_bytes: minute.series(metric::DISK_FREE_BYTES).first().map(|free| free.value),
             },
             actors: Actors {
                 parked: [metric::REGION_PARKED, metric::CARRIER_PARKED, metric::REGISTRAR_PARKED]
@@ -176,8 +178,14 @@ fn districts(minute: &Between<'_>, names: &Names) -> Vec<District> {
 
 fn carrier(minute: &Between<'_>, name: &str) -> Carrier {
     let here = |series: &Series<'_>| series.label("carrier") == Some(name);
-    let (wire, them) =
-        (minute.mean(metric::CARRIER_SECONDS, here), minute.mean(metric::CARRIER_OWN_SECONDS, here));
+    let queries = minute.grown(&format!("{}_count", metric::CARRIER_SECONDS), here);
+    // Parts of one mean, so that they add up; what there was none of has none.
+    let part = |seconds: f64| (queries > 0.0 && seconds > 0.0).then(|| seconds / queries);
+    let wire = |own: &str| {
+        let meant = |series: &Series<'_>| here(series) && series.label("own") == Some(own);
+        minute.grown(&format!("{}_sum", metric::CARRIER_SECONDS), meant)
+    };
+    let own = minute.grown(&format!("{}_sum", metric::CARRIER_OWN_SECONDS), here);
     Carrier {
         name: name.to_owned(),
         breaker: minute.value(metric::CARRIER_BREAKER, "carrier", name) as u8,
@@ -185,9 +193,10 @@ fn carrier(minute: &Between<'_>, name: &str) -> Carrier {
         asked: minute.rate(metric::CARRIER_QUERIES, here),
         failed: minute.rate(metric::CARRIER_QUERIES, |series| here(series) && sample::is_failure(series)),
         us: minute.mean(metric::CARRIER_WAIT_SECONDS, here),
-        // A carrier that does not say how long it needed is all of the wire.
-        network: wire.map(|wire| (wire - them.unwrap_or(0.0)).max(0.0)),
-        them,
+        network: part(wire("yes") - own),
+        them: part(own),
+        // Because of them, or of the line: what did not answer cannot say.
+        silent: part(wire("no")),
         outcomes: most(minute, metric::CARRIER_QUERIES, "outcome", |series| {
             here(series) && sample::is_failure(series)
         }),
@@ -231,16 +240,38 @@ fn certificates(minute: &Between<'_>, now_s: u64) -> Vec<Certificate> {
 mod tests {
     use super::*;
 
-    const BEFORE: &str = "changtong_carrier_seconds_sum{carrier=\"china-mobile\"} 1\n\
-                          changtong_carrier_seconds_count{carrier=\"china-mobile\"} 1\n";
+    const BEFORE: &str = "changtong_carrier_seconds_sum{carrier=\"china-mobile\",own=\"yes\"} 1\n\
+                          changtong_carrier_seconds_count{carrier=\"china-mobile\",own=\"yes\"} 1\n";
     const AFTER: &str = "changtong_codes{colour=\"red\"} 7\nchangtong_region_parked{region=\"2\"} 0\n\
         changtong_region_parked{region=\"11\"} 1\nchangtong_punches_total{region=\"2\",colour=\"red\"} 120\n\
         changtong_scans_rejected_total{reason=\"expired\"} 6\nchangtong_scans_rejected_total{reason=\"bad-seal\"} 12\n\
         changtong_scans_rejected_total{reason=\"clear\"} 0\nchangtong_ledger_full 1\n\
         changtong_carrier_queries_total{carrier=\"china-mobile\",outcome=\"timed-out\"} 60\n\
-        changtong_carrier_seconds_sum{carrier=\"china-mobile\"} 4\nchangtong_carrier_seconds_count{carrier=\"china-mobile\"} 3\n\
+        changtong_carrier_seconds_sum{carrier=\"china-mobile\",own=\"yes\"} 4\nchangtong_carrier_seconds_count{carrier=\"china-mobile\",own=\"yes\"} 3\n\
         changtong_carrier_own_seconds_sum{carrier=\"china-mobile\"} 2\nchangtong_carrier_own_seconds_count{carrier=\"china-mobile\"} 2\n\
         changtong_certificate_expires_timestamp_seconds{certificate=\"server\"} 864001\n";
+
+    #[test]
+    fn a_carrier_that_only_hangs_is_not_taken_for_the_network() {
+        let times = |counted: &str| {
+            let text = format!(
+                "changtong_carrier_queries_total{{carrier=\"x\",outcome=\"timed-out\"}} 2\n{counted}"
+            );
+            let carrier = carrier(&Between::new("", &text, 60.0), "x");
+            [carrier.network, carrier.them, carrier.silent]
+        };
+        let wire = |own: &str, sum: f64, count: u32| {
+            let labels = format!("{{carrier=\"x\",own=\"{own}\"}}");
+            format!(
+                "changtong_carrier_seconds_sum{labels} {sum}\nchangtong_carrier_seconds_count{labels} {count}\n"
+            )
+        };
+        let own = "changtong_carrier_own_seconds_sum{carrier=\"x\"} 1\nchangtong_carrier_own_seconds_count{carrier=\"x\"} 2\n";
+        assert_eq!(times(&wire("no", 9.0, 2)), [None, None, Some(4.5)]);
+        let mixed = wire("no", 8.0, 2) + &wire("yes", 2.0, 2) + own;
+        assert_eq!(times(&mixed), [Some(0.25), Some(0.25), Some(2.0)], "parts of one mean");
+        assert_eq!(times(""), [None; 3]);
+    }
 
     #[test]
     fn it_names_districts_carriers_and_reasons() {

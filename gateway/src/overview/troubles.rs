@@ -1,18 +1,21 @@
 //! What is wrong now, in plain words, each under the id of the alert that Prometheus would raise for it, with the same threshold.
-//! The same as `changtong doctor` finds in the metrics, and what takes more than one look; alerts of hours and days are Prometheus's.
+//! Windows are as long as the page remembers: what an alert waits minutes for is told at once, and what must never happen until the
+//! process ends. What builds up over hours and days is Prometheus's alone.
 
 use protocol::metric;
 use serde::Serialize;
 
 use super::between::Between;
+use super::recent::Recent;
 use super::ring::Ring;
 use super::sample;
 use crate::doctor::vitals::{self, Alarm};
+use crate::exposition::Series;
 use crate::finding::{Finding, State};
 use crate::generate::Known;
 use crate::generate::alerts::{
-    CERTIFICATE_PAGE_S, CERTIFICATE_TICKET_S, COLOUR_LAG_S, HANDSHAKES_REFUSED_MAX, HANDSHAKES_REFUSED_SHARE,
-    PUNCHES_LATE_S, SHEDS_MAX, SYNC_SLOW_S,
+    CARRIER_REFUSED_SHARE, CERTIFICATE_PAGE_S, CERTIFICATE_TICKET_S, COLOUR_LAG_S, HANDSHAKES_REFUSED_MAX,
+    HANDSHAKES_REFUSED_SHARE, PUNCHES_LATE_S, SHEDS_MAX, SYNC_SLOW_S,
 };
 
 const DAY_S: f64 = 86_400.0;
@@ -32,7 +35,7 @@ const OTHERS: [Alarm; 4] = [
         metric: metric::LOOKUPS_BURST,
         well: "no burst of look-ups",
         ill: "operators looked at more people within an hour than a tracing team can call",
-        action: "see who asked what with `changtong audit`",
+        action: "the log's lines `order` say who asked for what; the runbook says how to read them",
     },
     Alarm {
         id: "appeals-overdue",
@@ -71,6 +74,7 @@ pub(super) struct Look<'a> {
     pub(super) minute: &'a Between<'a>,
     /// The last quarter of an hour.
     pub(super) ring: &'a Ring,
+    pub(super) recent: &'a Recent,
     /// As `/ready` says it.
     pub(super) stage: &'a str,
     pub(super) now_s: u64,
@@ -97,7 +101,8 @@ fn told(finding: Finding, known: &[Known]) -> Trouble {
     Trouble { id: finding.id, severity, what: finding.what, action: finding.action, runbook: alert.runbook }
 }
 
-fn findings(look: &Look<'_>) -> Vec<Finding> {
+/// Everything that is looked at.
+pub(super) fn findings(look: &Look<'_>) -> Vec<Finding> {
     let alarms = vitals::ALARMS.iter().chain(&OTHERS);
     let mut findings: Vec<Finding> = alarms.map(|alarm| alarm.look(look.text)).collect();
     if let Some(parked) = findings.iter_mut().find(|finding| finding.id == "region-parked")
@@ -105,9 +110,18 @@ fn findings(look: &Look<'_>) -> Vec<Finding> {
     {
         parked.what = format!("parked after repeated failures: {}", look.parked.join(", "));
     }
-    let breakers = vitals::breakers(look.text);
-    findings.extend([ready(look.stage), breakers, colours(look), actors(look.ring), log(look), age(look)]);
+    let (carriers, reload) = (carriers(look), vitals::reload(look.text));
+    findings.extend([
+        ready(look.stage),
+        carriers,
+        reload,
+        colours(look),
+        actors(look.ring),
+        log(look),
+        age(look),
+    ]);
     findings.extend([sheds(look.minute), handshakes(look.minute)]);
+    findings.extend(look.recent.findings());
     findings.extend(certificates(look));
     findings
 }
@@ -128,6 +142,26 @@ fn ready(stage: &str) -> Finding {
         ),
         _ => Finding::fail(ID, format!("it is not ready: {stage}"), "see the log, and start it again"),
     }
+}
+
+/// Breakers are seen at once; a carrier that refuses whatever it is asked answers, and is asked on.
+fn carriers(look: &Look<'_>) -> Finding {
+    let breakers = vitals::breakers(look.text);
+    let refuses = |carrier: &&str| {
+        let of = |series: &Series<'_>| series.label("carrier") == Some(carrier);
+        let refused = |series: &Series<'_>| of(series) && series.label("outcome") == Some("refused");
+        let all = look.minute.grown(metric::CARRIER_QUERIES, of);
+        look.minute.grown(metric::CARRIER_QUERIES, refused) > all * CARRIER_REFUSED_SHARE
+    };
+    let refusing: Vec<&str> = sample::carriers_of(look.minute).into_iter().filter(refuses).collect();
+    if breakers.state != State::Ok || refusing.is_empty() {
+        return breakers;
+    }
+    Finding::warn(
+        breakers.id,
+        format!("refuses most of what it is asked: {}", refusing.join(", ")),
+        "ask the carrier; our certificate or key may no longer be theirs",
+    )
 }
 
 fn colours(look: &Look<'_>) -> Finding {
@@ -246,7 +280,10 @@ mod tests {
         ring.push(0, vec![(sample::RESTARTS.to_owned(), Some(restarts))]);
         let parked = ["Huangpu".to_owned()];
         let parked = if after.contains(metric::REGION_PARKED) { &parked[..] } else { &[] };
-        let look = Look { text: after, minute: &minute, ring: &ring, stage, now_s: NOW_S, parked };
+        let mut recent = Recent::default();
+        recent.push(&minute);
+        let look =
+            Look { text: after, minute: &minute, ring: &ring, recent: &recent, stage, now_s: NOW_S, parked };
         troubles(&look, &generate::known())
     }
 
@@ -279,6 +316,20 @@ mod tests {
             ("changtong_colour_lag_seconds 31", "colour-lag", "page"),
             ("changtong_shed_total{reason=\"region\"} 61", "sheds", "ticket"),
             ("changtong_handshakes_total{outcome=\"failed\"} 61", "handshakes-refused", "ticket"),
+            (
+                "changtong_carrier_queries_total{carrier=\"china-mobile\",outcome=\"refused\"} 9",
+                "carrier-failing",
+                "ticket",
+            ),
+            ("changtong_pages_total{page=\"code\",outcome=\"failed\"} 9", "pages-failing", "page"),
+            ("changtong_registrar_acts_total{outcome=\"failed\"} 9", "registrar-failing", "page"),
+            (
+                "changtong_requests_total{request=\"verify\",outcome=\"failed\"} 11",
+                "verify-availability",
+                "page",
+            ),
+            ("changtong_reload_failed 1", "reload-refused", "ticket"),
+            ("changtong_lookups_refused_total{lookup=\"person\"} 1", "lookups-refused", "ticket"),
             ("changtong_manual_reds_burst 1", "manual-reds-burst", "page"),
             ("changtong_lookups_burst 1", "lookups-burst", "page"),
             ("changtong_appeals_overdue 2", "appeals-overdue", "ticket"),

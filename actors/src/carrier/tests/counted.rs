@@ -88,8 +88,29 @@ fn queries_are_counted_by_carrier_and_outcome_and_times_by_whose_they_are() {
         }
         let own = values.number(&format!("{} china-unicom", metric::CARRIER_OWN_SECONDS));
         assert_eq!(own, 1.5, "as the carrier's header says");
-        let wire = values.number(&format!("{} china-unicom", metric::CARRIER_SECONDS));
-        assert!(wire > 0.0 && wire < 30.0);
+        let wire =
+            |carrier: &str, own| values.number(&format!("{} {carrier} {own}", metric::CARRIER_SECONDS));
+        assert!(wire("china-unicom", "yes") > 0.0 && wire("china-unicom", "yes") < 30.0);
+        assert_eq!(wire("china-unicom", "no"), 0.0);
+        assert!(wire("china-mobile", "no") > 0.0, "the connection was closed on it");
+    });
+}
+
+#[test]
+fn the_time_of_a_carrier_that_only_hangs_is_told_apart() {
+    run(async {
+        let server = Server::start(|_| Act::Hang).await;
+        let deadline = Duration::from_millis(50);
+        let hanging: Vec<_> =
+            configs(&[&server]).into_iter().map(|config| CarrierConfig { deadline, ..config }).collect();
+        let values = Values::default();
+        let carriers = metrics::with_local_recorder(&values, || Carriers::start_with(&hanging, &settings()));
+        let carriers = carriers.expect("starts");
+        assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::TimedOut));
+        let wire = |own| values.number(&format!("{} china-mobile {own}", metric::CARRIER_SECONDS));
+        assert!(wire("no") >= deadline.as_secs_f64() * 0.9, "all of it was spent");
+        let own = values.number(&format!("{} china-mobile", metric::CARRIER_OWN_SECONDS));
+        assert_eq!((wire("yes"), own), (0.0, 0.0));
     });
 }
 

@@ -4,7 +4,7 @@ use protocol::metric;
 
 use crate::generate::dashboard::Dashboard;
 use crate::generate::panel::{Unit, lines, stack, stat};
-use crate::generate::query::{gauge, mean_by, of, quantile_by, rate};
+use crate::generate::query::{gauge, mean_by, of, part_of_mean_by, quantile_by, rate};
 use crate::generate::runbook;
 
 /// What a citizen can go on with.
@@ -17,11 +17,14 @@ pub(super) fn dashboard() -> Dashboard {
 }
 
 fn whose(dashboard: Dashboard) -> Dashboard {
-    let us_or_them = "Mean time of a citizen's query: what it waited here, what the carrier says it needed \
-                      itself, and what is left for the network and for connecting.";
-    let wire = mean_by(&of(metric::CARRIER_SECONDS), "carrier");
-    let own = mean_by(&of(metric::CARRIER_OWN_SECONDS), "carrier");
-    let network = wire.minus(&own);
+    let us_or_them = "Mean time of a citizen's query, in parts: what it waited here, what the carrier says it \
+                      needed itself, what was left of those for the network and for connecting, and the time \
+                      of those that brought no word of the carrier's time: no answer, because of them or the line.";
+    let wire = of(metric::CARRIER_SECONDS);
+    let part = |of: &_| part_of_mean_by(of, &wire, "carrier");
+    let own = part(&of(metric::CARRIER_OWN_SECONDS));
+    let network = part(&wire.clone().only("own", "yes")).minus(&own);
+    let silent = part(&wire.clone().only("own", "no"));
     dashboard.row(
         "Is it us or them?",
         [
@@ -30,6 +33,7 @@ fn whose(dashboard: Dashboard) -> Dashboard {
                 .show("{{carrier}}: us", mean_by(&of(metric::CARRIER_WAIT_SECONDS), "carrier"))
                 .show("{{carrier}}: network", network)
                 .show("{{carrier}}: them", own)
+                .show("{{carrier}}: no answer", silent)
                 .wide(),
             lines("On the wire", Unit::Seconds, runbook::CARRIER_WAITING)
                 .about("Time of a query on the wire, connecting included: 95 of 100 are faster.")
