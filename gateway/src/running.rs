@@ -71,7 +71,6 @@ impl Gateway {
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
         let (ask, records) = (trajectory::asking(queries.clone(), policy.clone()), ledger.clone());
-        let log = ledger.clone();
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
@@ -113,11 +112,10 @@ impl Gateway {
             policy,
             travel_pages,
             origin,
-            records: Records { directory, ledger: records },
+            records: Records { directory, ledger: records.clone() },
         })?;
-        let pulses = [front.pulse(), queries_front.pulse(), http].into_iter();
-        let pulses = pulses.chain(pages.as_ref().map(Pages::pulse)).chain(carriers.pulses());
-        let watchdog = watch(pulses.collect(), readiness.beat(), log)?;
+        let pulses = [front.pulse(), queries_front.pulse(), http];
+        let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
         let admin = Admin { reload: Some(Arc::clone(&reload)), ..admin };
@@ -229,11 +227,12 @@ fn open_identities(settings: &Settings, keys: &Keys) -> anyhow::Result<(Opened, 
 /// A thread that waits for a disk or for the registry may wait for longer than a blocked one, and a restart would not help it at once:
 /// the punch log's only silences the beat, and the registrar, which waits for imports and audits, is not asked at all.
 fn watch(
-    pulses: Vec<Pulse>,
+    (pulses, pages, carriers): ([Pulse; 3], Option<&Pages>, &Carriers),
     beat: Option<watchdog::Beat>,
     ledger: LedgerHandle,
 ) -> std::io::Result<watchdog::Watchdog> {
     let beat = beat.map(|beat| watchdog::Beat { is_well: Box::new(move || ledger.comes_around()), ..beat });
+    let pulses = pulses.into_iter().chain(pages.map(Pages::pulse)).chain(carriers.pulses()).collect();
     watchdog::start(pulses, watchdog::BLOCKED_AFTER, beat, |name| {
         tracing::error!(name, "a thread is blocked; the process ends");
         std::process::exit(watchdog::EXIT_BLOCKED);
