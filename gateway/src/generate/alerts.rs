@@ -223,12 +223,16 @@ fn actors() -> Vec<Alert> {
 fn carriers() -> Vec<Alert> {
     let (breaker, asked) = (metric::CARRIER_BREAKER, metric::CARRIER_QUERIES);
     let own = metric::CARRIER_WAIT_SECONDS;
-    let (in_use, most) = (metric::CARRIER_PERMITS_IN_USE, metric::CARRIER_PERMITS_MAX);
+    // Sums have no label `job`, gauges do: without this one carrier would be two alerts, or become another one.
+    let by_carrier = |gauge: &str| format!("max by (instance, carrier) ({gauge})");
+    let in_use = by_carrier(metric::CARRIER_PERMITS_IN_USE);
+    let (most, open) = (by_carrier(metric::CARRIER_PERMITS_MAX), by_carrier(breaker));
+    let stays_open = by_carrier(&format!("min_over_time({breaker}[2m])"));
     vec![
         ticket(
             "carrier-failing",
             format!(
-                "min_over_time({breaker}[2m]) > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > 0.5"
+                "{stays_open} > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > 0.5"
             ),
         )
         .held("1m")
@@ -239,7 +243,7 @@ fn carriers() -> Vec<Alert> {
         ticket(
             "carrier-waiting",
             format!(
-                "(\n  histogram_quantile(0.9, sum by (instance, carrier, le) (rate({own}_bucket[5m]))) > 0.5\n  or {in_use} / {most} > 0.9\n)\nunless on (instance, carrier) {breaker} > 0"
+                "(\n  histogram_quantile(0.9, sum by (instance, carrier, le) (rate({own}_bucket[5m]))) > 0.5\n  or on (instance, carrier)\n  {in_use} / ({most} > 0) > 0.9\n)\nunless on (instance, carrier) {open} > 0"
             ),
         )
         .held("5m")
