@@ -185,14 +185,21 @@ fn punches() -> Vec<Alert> {
     ]
 }
 
+/// Parked for more than half of the last while. An actor is parked for 30 seconds, and most are well after that: nobody is told. One
+/// that is parked again and again, a few seconds in between, is one alert. It is held for a minute: what has just been started has no
+/// two minutes to look back on.
+fn parked(gauge: &str) -> String {
+    format!("avg_over_time({gauge}[2m]) > 0.5")
+}
+
 /// Supervised actors.
 fn actors() -> Vec<Alert> {
     vec![
-        page("region-parked", format!("{} > 0", metric::REGION_PARKED)).says(
+        page("region-parked", parked(metric::REGION_PARKED)).held("1m").says(
             "Region {{ $labels.region }} on {{ $labels.instance }} is parked after repeated failures",
             "Gates of this region show colours and record nothing: their devices keep the punches. Other regions are well.",
         ),
-        page("registrar-parked", format!("{} > 0", metric::REGISTRAR_PARKED)).says(
+        page("registrar-parked", parked(metric::REGISTRAR_PARKED)).held("1m").says(
             "The registrar of {{ $labels.instance }} is parked after repeated failures",
             "Nobody can apply or modify, and no colour changes: who is due to turn green stays red. Gates go on as before.",
         ),
@@ -251,7 +258,7 @@ fn carriers() -> Vec<Alert> {
             "Queries of {{ $labels.carrier }} wait on {{ $labels.instance }} before they are sent (us)",
             "Citizens wait for an answer that the carrier would give, or are told to ask again. Gates are as fast as ever.",
         ),
-        ticket("carrier-parked", format!("{} > 0", metric::CARRIER_PARKED)).says(
+        ticket("carrier-parked", parked(metric::CARRIER_PARKED)).held("1m").says(
             "The actor of {{ $labels.carrier }} on {{ $labels.instance }} is parked after repeated failures (us)",
             "Its subscribers get no answer and declare for themselves. Other carriers and the gates are well.",
         ),
