@@ -142,9 +142,14 @@ fn punches() -> Vec<Alert> {
             "The disk of {{ $labels.instance }} has no room for punches",
             "Colours are still shown. Punches wait in the devices, and people may wait with them, until there is room.",
         ),
+        // A whole day: within it logs and copies come and go. And a day of data: of less a peak would be the whole.
         ticket(
             "disk-filling",
-            format!("predict_linear({0}[6h], {1}) < 0", metric::DISK_FREE_BYTES, 4 * DAY_S),
+            format!(
+                "predict_linear({0}[1d], {1}) < 0\nand {0} offset 1d",
+                metric::DISK_FREE_BYTES,
+                4 * DAY_S
+            ),
         )
         .held("1h")
         .says(
