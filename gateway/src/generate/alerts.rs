@@ -60,8 +60,9 @@ fn failing(counter: &str) -> String {
 /// The process: whether it is there, and who can reach it.
 fn gateway() -> Vec<Alert> {
     let mut alerts = vec![
-        page("gone", "up{job=\"changtong\"} == 0").held("30s").says(
-            "{{ $labels.instance }} does not answer the scrape",
+        // A gateway that nobody is told to scrape is gone, too.
+        page("gone", "up{job=\"changtong\"} == 0\nor absent(up{job=\"changtong\"})").held("30s").says(
+            "{{ with $labels.instance }}{{ . }} does not answer the scrape{{ else }}No gateway is scraped{{ end }}",
             "Gates of this gateway show no colour, and their devices keep punches until it is back.",
         ),
         page("not-ready", format!("{} == 0", metric::READY)).held("2m").says(
@@ -90,7 +91,7 @@ fn gateway() -> Vec<Alert> {
         )
         .held("30m")
         .says(
-            "One device in ten on {{ $labels.instance }} has a clock that is off by {{ $value | humanizeDuration }}",
+            "One ping in ten on {{ $labels.instance }} comes from a clock that is off by {{ $value | humanizeDuration }}",
             "Punches keep both times, so none is wrong. Devices that check a code by themselves take good codes for old ones.",
         ),
         Alert::new("watchdog", Severity::Heartbeat, "vector(1)").says(
