@@ -115,7 +115,10 @@ fn every_metric_is_asked_for_as_its_kind_has_to_be() {
     let mut findings = Vec::new();
     for (at, query) in queries() {
         for (metric, name, before, rest) in metrics_in(&query) {
-            let rated = ["rate(", "increase("].iter().any(|function| before.ends_with(function));
+            // What is lost counts from when a process starts, above 0 if it knows of some by then: its growth would be 0.
+            let reached = before.ends_with("max_over_time(") && metric.name == metric::LOST;
+            let grown = ["rate(", "increase("].iter().any(|function| before.ends_with(function));
+            let rated = reached || (grown && metric.name != metric::LOST);
             if rated == (metric.kind == Kind::Gauge) {
                 findings.push(format!("{at}: {name} is a {:?}: {query}", metric.kind));
             }
@@ -130,7 +133,7 @@ fn every_metric_is_asked_for_as_its_kind_has_to_be() {
                 rest.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(window, _)| window);
             let expected: &[Option<&str>] = match () {
                 () if before.ends_with("rate(") => &[Some("$__rate_interval")],
-                () if before.ends_with("increase(") => &[Some("$__range")],
+                () if before.ends_with("increase(") || reached => &[Some("$__range")],
                 () => &[None],
             };
             if !expected.contains(&window) {
