@@ -63,8 +63,9 @@ fn failing(counter: &str) -> String {
 /// The process: whether it is there, and who can reach it.
 fn gateway() -> Vec<Alert> {
     let mut alerts = vec![
-        page("gone", "up{job=\"changtong\"} == 0").held("30s").says(
-            "{{ $labels.instance }} does not answer the scrape",
+        // A gateway that nobody is told to scrape is gone, too.
+        page("gone", "up{job=\"changtong\"} == 0\nor absent(up{job=\"changtong\"})").held("30s").says(
+            "{{ with $labels.instance }}{{ . }} does not answer the scrape{{ else }}No gateway is scraped{{ end }}",
             "Gates of this gateway show no colour, and their devices keep punches until it is back.",
         ),
         page("not-ready", format!("{} == 0", metric::READY)).held("2m").says(
@@ -93,7 +94,7 @@ fn gateway() -> Vec<Alert> {
         )
         .held("30m")
         .says(
-            "One device in ten on {{ $labels.instance }} has a clock that is off by {{ $value | humanizeDuration }}",
+            "One ping in ten on {{ $labels.instance }} comes from a clock that is off by {{ $value | humanizeDuration }}",
             "Punches keep both times, so none is wrong. Devices that check a code by themselves take good codes for old ones.",
         ),
         Alert::new("watchdog", Severity::Heartbeat, "vector(1)").says(
@@ -145,9 +146,14 @@ fn punches() -> Vec<Alert> {
             "The disk of {{ $labels.instance }} has no room for punches",
             "Colours are still shown. Punches wait in the devices, and people may wait with them, until there is room.",
         ),
+        // A whole day: within it logs and copies come and go. And a day of data: of less a peak would be the whole.
         ticket(
             "disk-filling",
-            format!("predict_linear({0}[6h], {1}) < 0", metric::DISK_FREE_BYTES, 4 * DAY_S),
+            format!(
+                "predict_linear({0}[1d], {1}) < 0\nand {0} offset 1d",
+                metric::DISK_FREE_BYTES,
+                4 * DAY_S
+            ),
         )
         .held("1h")
         .says(
@@ -188,14 +194,21 @@ fn punches() -> Vec<Alert> {
     ]
 }
 
+/// Parked for more than half of the last while. An actor is parked for 30 seconds, and most are well after that: nobody is told. One
+/// that is parked again and again, a few seconds in between, is one alert. It is held for a minute: what has just been started has no
+/// two minutes to look back on.
+fn parked(gauge: &str) -> String {
+    format!("avg_over_time({gauge}[2m]) > 0.5")
+}
+
 /// Supervised actors.
 fn actors() -> Vec<Alert> {
     vec![
-        page("region-parked", format!("{} > 0", metric::REGION_PARKED)).says(
+        page("region-parked", parked(metric::REGION_PARKED)).held("1m").says(
             "Region {{ $labels.region }} on {{ $labels.instance }} is parked after repeated failures",
             "Gates of this region show colours and record nothing: their devices keep the punches. Other regions are well.",
         ),
-        page("registrar-parked", format!("{} > 0", metric::REGISTRAR_PARKED)).says(
+        page("registrar-parked", parked(metric::REGISTRAR_PARKED)).held("1m").says(
             "The registrar of {{ $labels.instance }} is parked after repeated failures",
             "Nobody can apply or modify, and no colour changes: who is due to turn green stays red. Gates go on as before.",
         ),
@@ -226,12 +239,16 @@ fn actors() -> Vec<Alert> {
 fn carriers() -> Vec<Alert> {
     let (breaker, asked) = (metric::CARRIER_BREAKER, metric::CARRIER_QUERIES);
     let own = metric::CARRIER_WAIT_SECONDS;
-    let (in_use, most) = (metric::CARRIER_PERMITS_IN_USE, metric::CARRIER_PERMITS_MAX);
+    // Sums have no label `job`, gauges do: without this one carrier would be two alerts, or become another one.
+    let by_carrier = |gauge: &str| format!("max by (instance, carrier) ({gauge})");
+    let in_use = by_carrier(metric::CARRIER_PERMITS_IN_USE);
+    let (most, open) = (by_carrier(metric::CARRIER_PERMITS_MAX), by_carrier(breaker));
+    let stays_open = by_carrier(&format!("min_over_time({breaker}[2m])"));
     vec![
         ticket(
             "carrier-failing",
             format!(
-                "min_over_time({breaker}[2m]) > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > {CARRIER_REFUSED_SHARE}"
+                "{stays_open} > 0\nor on (instance, carrier)\nsum by (instance, carrier) (rate({asked}{{outcome=\"refused\"}}[5m]))\n/ sum by (instance, carrier) (rate({asked}[5m])) > {CARRIER_REFUSED_SHARE}"
             ),
         )
         .held("1m")
@@ -242,7 +259,7 @@ fn carriers() -> Vec<Alert> {
         ticket(
             "carrier-waiting",
             format!(
-                "(\n  histogram_quantile(0.9, sum by (instance, carrier, le) (rate({own}_bucket[5m]))) > 0.5\n  or {in_use} / {most} > 0.9\n)\nunless on (instance, carrier) {breaker} > 0"
+                "(\n  histogram_quantile(0.9, sum by (instance, carrier, le) (rate({own}_bucket[5m]))) > 0.5\n  or on (instance, carrier)\n  {in_use} / ({most} > 0) > 0.9\n)\nunless on (instance, carrier) {open} > 0"
             ),
         )
         .held("5m")
@@ -250,7 +267,7 @@ fn carriers() -> Vec<Alert> {
             "Queries of {{ $labels.carrier }} wait on {{ $labels.instance }} before they are sent (us)",
             "Citizens wait for an answer that the carrier would give, or are told to ask again. Gates are as fast as ever.",
         ),
-        ticket("carrier-parked", format!("{} > 0", metric::CARRIER_PARKED)).says(
+        ticket("carrier-parked", parked(metric::CARRIER_PARKED)).held("1m").says(
             "The actor of {{ $labels.carrier }} on {{ $labels.instance }} is parked after repeated failures (us)",
             "Its subscribers get no answer and declare for themselves. Other carriers and the gates are well.",
         ),

@@ -16,6 +16,8 @@ const FIXED_HUE: &str = concat!("fixedCol", "or");
 const WELL: &str = "blue";
 const ODD: &str = "orange";
 const ILL: &str = "purple";
+/// What a panel over time says whose query picks the largest.
+const ANEW: &str = " At each moment they are chosen anew.";
 /// Colours of codes, where a panel shows those.
 const CODES: [(&str, &str); 4] =
     [("green", "green"), ("yellow", "yellow"), ("red", "red"), ("unknown", "gray")];
@@ -66,9 +68,21 @@ impl Unit {
 enum Shape {
     /// One number.
     Stat,
+    /// One bar for each series, as things stand now.
+    Bars,
     Lines,
     /// Areas on top of each other: the parts of a whole.
     Stack,
+}
+
+impl Shape {
+    const fn grafana(self) -> &'static str {
+        match self {
+            Self::Stat => "stat",
+            Self::Bars => "bargauge",
+            Self::Lines | Self::Stack => "timeseries",
+        }
+    }
 }
 
 /// A query with its legend.
@@ -92,11 +106,18 @@ pub(super) struct Panel {
     /// Whether its series are colours of codes.
     pub(super) shows_codes: bool,
     wide: bool,
+    /// Digits behind the point, if Grafana's own choice hides what matters.
+    decimals: Option<u32>,
 }
 
 /// One number.
 pub(super) fn stat(title: &'static str, unit: Unit, runbook: Runbook) -> Panel {
     Panel::new(Shape::Stat, title, unit, runbook)
+}
+
+/// One bar for each series, as things stand now.
+pub(super) fn bars(title: &'static str, unit: Unit, runbook: Runbook) -> Panel {
+    Panel::new(Shape::Bars, title, unit, runbook)
 }
 
 /// Lines over time.
@@ -113,7 +134,8 @@ impl Panel {
     fn new(shape: Shape, title: &'static str, unit: Unit, runbook: Runbook) -> Self {
         let description = String::new();
         let (targets, limits) = (Vec::new(), vec![(None, WELL)]);
-        Self { title, description, unit, runbook, targets, shape, limits, shows_codes: false, wide: false }
+        let (shows_codes, wide, decimals) = (false, false, None);
+        Self { title, description, unit, runbook, targets, shape, limits, shows_codes, wide, decimals }
     }
 
     /// What it shows, in a sentence or two.
@@ -156,12 +178,30 @@ impl Panel {
         Self { wide: true, ..self }
     }
 
+    /// It shows that many digits behind the point.
+    pub(super) fn decimals(self, decimals: u32) -> Self {
+        Self { decimals: Some(decimals), ..self }
+    }
+
+    /// Whether it shows how things stand now, and not how they went: then Prometheus is asked for one moment only. A value that has
+    /// gone since, as that of a gateway that is gone, is then not shown.
+    pub(super) const fn is_of_now(&self) -> bool {
+        matches!(self.shape, Shape::Stat | Shape::Bars)
+    }
+
+    /// What it shows, with what a reader of `topk` over time has to know.
+    fn said(&self) -> String {
+        let changing = !self.is_of_now() && self.targets.iter().any(|target| target.expr.0.contains("topk("));
+        let more = if changing { ANEW } else { "" };
+        format!("{}{more}", self.description)
+    }
+
     /// Width and height on Grafana's grid of 24 columns.
     pub(super) const fn size(&self) -> (u32, u32) {
         match self.shape {
             Shape::Stat => (4, 4),
             Shape::Lines | Shape::Stack if self.wide => (24, 9),
-            Shape::Lines | Shape::Stack => (12, 8),
+            Shape::Bars | Shape::Lines | Shape::Stack => (12, 8),
         }
     }
 
@@ -169,16 +209,31 @@ impl Panel {
     pub(super) fn json(&self, id: u32, place: &Value) -> Value {
         json!({
             "id": id,
-            "type": if self.shape == Shape::Stat { "stat" } else { "timeseries" },
+            "type": self.shape.grafana(),
             "title": self.title,
-            "description": self.description,
+            "description": self.said(),
             "datasource": datasource(),
             "gridPos": place,
             "links": [{ "title": "Runbook", "url": self.runbook.url(), "targetBlank": true }],
             "fieldConfig": { "defaults": self.defaults(), "overrides": self.overrides() },
             "options": self.options(),
-            "targets": self.targets.iter().enumerate().map(target).collect::<Vec<_>>(),
+            "targets": self.queries(),
         })
+    }
+
+    fn queries(&self) -> Vec<Value> {
+        let of_now = self.is_of_now();
+        let query = |(index, target): (usize, &Target)| {
+            json!({
+                "refId": char::from(b'A' + u8::try_from(index).unwrap_or(0)).to_string(),
+                "datasource": datasource(),
+                "expr": target.expr.0,
+                "legendFormat": target.legend,
+                "instant": of_now,
+                "range": !of_now,
+            })
+        };
+        self.targets.iter().enumerate().map(query).collect()
     }
 
     fn defaults(&self) -> Value {
@@ -189,9 +244,12 @@ impl Panel {
         if self.unit == Unit::Ratio {
             defaults["max"] = 1.into();
         }
-        let mode = if self.shape == Shape::Stat { "thresholds" } else { "palette-classic-by-name" };
+        if let Some(decimals) = self.decimals {
+            defaults["decimals"] = decimals.into();
+        }
+        let mode = if self.is_of_now() { "thresholds" } else { "palette-classic-by-name" };
         defaults[HUE] = json!({ "mode": mode });
-        if self.shape != Shape::Stat {
+        if !self.is_of_now() {
             let stacking = if self.shape == Shape::Stack { "normal" } else { "none" };
             let fill = if self.shape == Shape::Stack { 40 } else { 0 };
             let limits = if self.limits.len() > 1 { "dashed" } else { "off" };
@@ -231,10 +289,15 @@ impl Panel {
                 json!({
                     "reduceOptions": { "calcs": ["lastNotNull"], "fields": "", "values": false },
                     "textMode": if named { "value_and_name" } else { "auto" },
-                    "graphMode": "area",
+                    "graphMode": "none",
                     HUE_MODE: "value",
                 })
             }
+            Shape::Bars => json!({
+                "reduceOptions": { "calcs": ["lastNotNull"], "fields": "", "values": false },
+                "displayMode": "basic",
+                "orientation": "horizontal",
+            }),
             Shape::Lines | Shape::Stack => json!({
                 "legend": { "displayMode": "list", "placement": "bottom", "showLegend": true },
                 "tooltip": { "mode": "multi", "sort": "desc" },
@@ -246,15 +309,4 @@ impl Panel {
 /// What every panel and query asks.
 pub(super) fn datasource() -> Value {
     json!({ "type": "prometheus", "uid": DATASOURCE })
-}
-
-fn target((index, target): (usize, &Target)) -> Value {
-    let reference = char::from(b'A' + u8::try_from(index).unwrap_or(0)).to_string();
-    json!({
-        "refId": reference,
-        "datasource": datasource(),
-        "expr": target.expr.0,
-        "legendFormat": target.legend,
-        "range": true,
-    })
 }

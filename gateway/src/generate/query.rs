@@ -67,6 +67,22 @@ pub(super) fn gauge(series: Series) -> Expr {
     Expr(series.text(""))
 }
 
+/// Whether each gateway answers Prometheus, as Prometheus itself has it.
+fn up() -> String {
+    of("up").only("job", "changtong").text("")
+}
+
+/// How many gateways do not answer Prometheus.
+pub(super) fn gone() -> Expr {
+    Expr(format!("count({} == 0) or vector(0)", up()))
+}
+
+/// The most that a counter was within all that is on the screen: for one that is bad whatever it was before, and that starts above 0.
+pub(super) fn reached(series: Series) -> Expr {
+    debug_assert!(is(series.name, Kind::Counter), "{} is no counter", series.name);
+    series.over("max_over_time", "", RANGE)
+}
+
 /// A counter's growth a second.
 pub(super) fn rate(series: Series) -> Expr {
     debug_assert!(is(series.name, Kind::Counter), "{} is no counter", series.name);
@@ -155,7 +171,12 @@ impl Expr {
         Self(format!("min by ({label}) ({self})"))
     }
 
-    /// The largest five.
+    /// And 0 for gateways that do not answer: they have no value of their own.
+    pub(super) fn or_gone(self) -> Self {
+        Self(format!("{self} or on (instance) {} * 0", up()))
+    }
+
+    /// The largest five. Over time they are others at each moment, which the panel then says.
     pub(super) fn top(self) -> Self {
         Self(format!("topk(5, {self})"))
     }

@@ -8,7 +8,7 @@ use protocol::metric::{self, Kind, Metric};
 use serde_json::Value;
 
 use super::dashboard::Dashboard;
-use super::panel::{DATASOURCE, Panel};
+use super::panel::{DATASOURCE, Panel, Unit};
 use super::{dashboards, runbook};
 
 /// A legend that is longer pushes the others away.
@@ -115,7 +115,10 @@ fn every_metric_is_asked_for_as_its_kind_has_to_be() {
     let mut findings = Vec::new();
     for (at, query) in queries() {
         for (metric, name, before, rest) in metrics_in(&query) {
-            let rated = ["rate(", "increase("].iter().any(|function| before.ends_with(function));
+            // What is lost counts from when a process starts, above 0 if it knows of some by then: its growth would be 0.
+            let reached = before.ends_with("max_over_time(") && metric.name == metric::LOST;
+            let grown = ["rate(", "increase("].iter().any(|function| before.ends_with(function));
+            let rated = reached || (grown && metric.name != metric::LOST);
             if rated == (metric.kind == Kind::Gauge) {
                 findings.push(format!("{at}: {name} is a {:?}: {query}", metric.kind));
             }
@@ -130,7 +133,7 @@ fn every_metric_is_asked_for_as_its_kind_has_to_be() {
                 rest.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(window, _)| window);
             let expected: &[Option<&str>] = match () {
                 () if before.ends_with("rate(") => &[Some("$__rate_interval")],
-                () if before.ends_with("increase(") => &[Some("$__range")],
+                () if before.ends_with("increase(") || reached => &[Some("$__range")],
                 () => &[None],
             };
             if !expected.contains(&window) {
@@ -142,6 +145,65 @@ fn every_metric_is_asked_for_as_its_kind_has_to_be() {
         }
     }
     check("queries", &findings);
+}
+
+/// The units in which what a query gives may be shown.
+fn units_of(query: &str) -> &'static [Unit] {
+    let name =
+        query.split_once("changtong_").map_or("", |(_, rest)| rest.split(['{', '[']).next().unwrap_or(""));
+    let times: &[Unit] = &[Unit::Seconds, Unit::Duration];
+    // A quantile or a mean is what a histogram's samples are.
+    if query.contains("_sum{") || query.contains("histogram_quantile(") {
+        return if name.contains("_seconds") { times } else { &[Unit::Count] };
+    }
+    match () {
+        () if query.contains(" / (") => &[Unit::Ratio, Unit::Budget, Unit::Times],
+        () if query.contains("increase(") || query.contains("max_over_time(") => &[Unit::Count],
+        () if query.contains("rate(") && name.ends_with("_bytes_total") => &[Unit::BytesPerSecond],
+        () if query.contains("rate(") => &[Unit::PerSecond],
+        () if name.ends_with("_seconds") => times,
+        () if name.ends_with("_bytes") => &[Unit::Bytes],
+        () if name.ends_with("_cores") => &[Unit::Cores],
+        () => &[Unit::Count, Unit::Flag],
+    }
+}
+
+#[test]
+fn a_unit_is_what_the_metric_is_measured_in() {
+    let mut findings = Vec::new();
+    each_panel(|dashboard, panel| {
+        for target in &panel.targets {
+            let (query, unit) = (&target.expr.0, panel.unit);
+            if !units_of(query).contains(&unit) {
+                findings.push(format!("{} / {}: {unit:?} of {query}", dashboard.name, panel.title));
+            }
+        }
+    });
+    check("units", &findings);
+}
+
+#[test]
+fn numbers_and_bars_are_of_now_and_only_they_are_of_all_that_is_shown() {
+    let mut findings = Vec::new();
+    each_panel(|dashboard, panel| {
+        let at = format!("{} / {}", dashboard.name, panel.title);
+        let json = panel.json(1, &Value::Null);
+        for target in json["targets"].as_array().expect("queries") {
+            let of_now = (target["instant"] == true, target["range"] == true);
+            if of_now != (panel.is_of_now(), !panel.is_of_now()) {
+                findings.push(format!("{at}: {target}"));
+            }
+            let query = target["expr"].as_str().expect("a text");
+            if query.contains("$__range]") && !panel.is_of_now() {
+                findings.push(format!("{at}: the same window at each moment: {query}"));
+            }
+            let said = json["description"].as_str().expect("a text");
+            if query.contains("topk(") && !panel.is_of_now() && !said.contains("chosen anew") {
+                findings.push(format!("{at}: does not say that they are others at each moment"));
+            }
+        }
+    });
+    check("moments", &findings);
 }
 
 #[test]

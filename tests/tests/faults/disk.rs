@@ -1,4 +1,4 @@
-//! Faults of the disk under the punch log: too small, full, slow, failing, rolled back, and bits that flip. Each is made on the real
+//! Faults of the disk under the punch log: full, slow, failing, rolled back, and bits that flip. Each is made on the real
 //! file system, or on the system calls of the running process.
 
 use std::path::Path;
@@ -25,26 +25,18 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "a disk of 48 MiB",
         city: small,
-        rows: &[
-            Row {
-                fault: "devices that punch on a disk that is too small",
-                alerts: &[("DiskFilling/ticket", "")],
-                always: false,
-                make: grow,
-            },
-            Row {
-                fault: "a full disk",
-                alerts: &[
-                    ("LedgerFull/page", ""),
-                    ("Sheds/ticket", "reason=ledger"),
-                    ("PunchAvailability/1h", ""),
-                    ("PunchAvailability/6h", ""),
-                    ("PunchAvailability/3d", ""),
-                ],
-                always: false,
-                make: fill,
-            },
-        ],
+        rows: &[Row {
+            fault: "a full disk",
+            alerts: &[
+                ("LedgerFull/page", ""),
+                ("Sheds/ticket", "reason=ledger"),
+                ("PunchAvailability/1h", ""),
+                ("PunchAvailability/6h", ""),
+                ("PunchAvailability/3d", ""),
+            ],
+            always: false,
+            make: fill,
+        }],
     },
     Group {
         name: "a disk that fails",
@@ -89,11 +81,6 @@ fn small() -> City {
     let data = city.data();
     drop(SmallDisk::start(&mut city, &data, SIZE));
     city
-}
-
-fn grow(scene: &mut Scene, watch: &Watch) {
-    scene.stays_quiet("DiskFilling/ticket");
-    under_load(&scene.city.fleet(), 0..20, || watch.come_true());
 }
 
 fn fill(scene: &mut Scene, watch: &Watch) {

@@ -61,6 +61,12 @@ pub(crate) const GROUPS: &[Group] = &[Group {
             make: sip,
         },
         Row {
+            fault: "a reload of a certificate's file that holds none",
+            alerts: &[("ReloadRefused/ticket", "")],
+            always: true,
+            make: reload,
+        },
+        Row {
             fault: "a server certificate that ends in 20 days",
             alerts: &[("CertificateExpiry/ticket", "certificate=server")],
             always: false,
@@ -168,6 +174,19 @@ fn sip(scene: &mut Scene, watch: &Watch) {
             }
         });
     });
+}
+
+fn reload(scene: &mut Scene, watch: &Watch) {
+    let path = scene.city.data().join("server.pem");
+    let good = std::fs::read(&path).expect("the city's file");
+    let pid = rustix::process::Pid::from_raw(scene.city.pid() as i32).expect("a process id is not zero");
+    let signal =
+        || rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("our own process");
+    std::fs::write(&path, "no certificate").expect("written");
+    signal();
+    watch.come_true();
+    std::fs::write(&path, good).expect("written");
+    signal();
 }
 
 /// Another certificate of the city's authority in the server's place, and a start.

@@ -16,7 +16,10 @@ use scene::{Group, play};
 use tests::repository::read;
 
 /// Alerts that no fault makes true in the system as it is built, and why.
-const NOT_HERE: [(&str, &str); 0] = [];
+const NOT_HERE: [(&str, &str); 1] = [(
+    "DiskFilling/ticket",
+    "a forecast wants a whole day of data, and no test lasts that long: its cases are in the rules' own tests",
+)];
 
 /// Whether every fault is made, as the runner of long tests says, or only some that are cheap.
 const ALL: bool = option_env!("CHANGTONG_ALL_FAULTS").is_some();

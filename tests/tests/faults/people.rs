@@ -47,12 +47,6 @@ pub(crate) const GROUPS: &[Group] = &[
                 always: false,
                 make: turn_red,
             },
-            Row {
-                fault: "a reload with a key that is not the certificate's",
-                alerts: &[("ReloadRefused/ticket", "")],
-                always: true,
-                make: reload_wrong,
-            },
         ],
     },
     Group {
@@ -74,19 +68,6 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
 ];
-
-fn reload_wrong(scene: &mut Scene, watch: &Watch) {
-    let key = scene.city.data().join("server.key");
-    let right = std::fs::read(&key).expect("the server's key");
-    let other = scene.city.fleet().devices[0].key.clone();
-    std::fs::copy(other, &key).expect("written");
-    let (status, out, err) = scene.city.signed(1, &["reload"]);
-    assert_eq!(status.code(), Some(2), "{out}{err}");
-    watch.come_true();
-    std::fs::write(&key, right).expect("written");
-    let (status, out, err) = scene.city.signed(1, &["reload"]);
-    assert!(status.success(), "{out}{err}");
-}
 
 /// The first gate's place, and who passed it today; signed by the operator who may look.
 fn look(city: &City) -> bool {

@@ -1,7 +1,7 @@
 //! One city with a Prometheus beside it, and how a fault is played in it: quiet, the fault, and each of its alerts with the labels that
 //! it should have. Which faults there are is said elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +15,6 @@ use tokio::sync::oneshot;
 
 /// The longest that an expression looks back before it is true, with as much again.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// Evaluations in a row that are a while.
-const STEADY: usize = 10;
 /// The one that is of Prometheus alone.
 const OF_NO_GATEWAY: &str = "Watchdog/heartbeat";
 
@@ -103,19 +101,6 @@ impl Scene {
     fn alert(&self, id: &str) -> Alert {
         let mut alerts = self.prometheus.alerts().into_iter();
         alerts.find(|alert| alert.id == id).unwrap_or_else(|| panic!("the rules have no {id}"))
-    }
-
-    /// Waits until the alert has been quiet for a while: for what changes by itself a little all the time.
-    pub(crate) fn stays_quiet(&self, id: &str) {
-        let mut evaluations = BTreeSet::new();
-        wait_within(PATIENCE, &format!("a long quiet of {id}"), || {
-            let alert = self.alert(id);
-            if !alert.samples.is_empty() {
-                evaluations.clear();
-            }
-            evaluations.insert(alert.evaluated);
-            (evaluations.len() > STEADY).then_some(())
-        });
     }
 
     /// Waits until what is scraped is this process's.

@@ -4,7 +4,7 @@ use protocol::metric;
 
 use crate::generate::dashboard::Dashboard;
 use crate::generate::panel::{Unit, lines, stack, stat};
-use crate::generate::query::{gauge, grown, of, quantile, rate};
+use crate::generate::query::{gauge, gone, of, quantile, rate, reached};
 use crate::generate::runbook;
 
 pub(super) fn dashboard() -> Dashboard {
@@ -18,16 +18,20 @@ fn well(dashboard: Dashboard) -> Dashboard {
         "Is it well?",
         [
             stat("Ready", Unit::Flag, runbook::NOT_READY)
-                .about("Whether every gateway answers punches and verifies.")
+                .about("Whether every gateway answers punches and verifies; one that is gone does not.")
                 .well_from(1.0)
-                .show("ready", gauge(of(metric::READY)).min()),
+                .show("ready", gauge(of(metric::READY)).or_gone().min()),
+            stat("Gateways gone", Unit::Count, runbook::GONE)
+                .about("Gateways that do not answer Prometheus.")
+                .ill_from(1.0)
+                .show("gone", gone()),
             stat("Punches lost", Unit::Count, runbook::PUNCHES_LOST)
                 .about(
                     "Punches that a device holds an acknowledgement for and the log does not \
-                     have, within the time shown.",
+                     have: the most that was known of within the time shown.",
                 )
                 .ill_from(1.0)
-                .show("lost", grown(of(metric::LOST)).sum()),
+                .show("lost", reached(of(metric::LOST)).sum()),
             stat("Log failed", Unit::Flag, runbook::LEDGER_POISONED)
                 .about("Whether a write or sync of a punch log has failed; that process ends.")
                 .ill_from(1.0)

@@ -4,7 +4,7 @@
 use protocol::metric;
 
 use crate::generate::dashboard::Dashboard;
-use crate::generate::panel::{Unit, lines, stack, stat};
+use crate::generate::panel::{Unit, bars, lines, stack, stat};
 use crate::generate::query::{gauge, grown, of, rate};
 use crate::generate::runbook;
 
@@ -37,7 +37,7 @@ fn colours(dashboard: Dashboard) -> Dashboard {
             stack("Decisions, by who made them", Unit::PerSecond, runbook::MANUAL_REDS)
                 .about("Decisions on codes, by who made them; operators are the authorities' own.")
                 .show("{{authority}}", rate(of(metric::DECISIONS)).sum_by("authority")),
-            lines("Turned red", Unit::Count, runbook::MANUAL_REDS)
+            bars("Turned red", Unit::Count, runbook::MANUAL_REDS)
                 .about("Codes that turned red within the time shown, by cause.")
                 .show("{{cause}}", grown(of(metric::COLOUR_CHANGES).only("colour", "red")).sum_by("cause")),
             lines("Colours that are late", Unit::Seconds, runbook::COLOUR_LAG)
@@ -114,7 +114,7 @@ fn appeals(dashboard: Dashboard) -> Dashboard {
                 )
                 .ill_from(1.0)
                 .show("overdue", gauge(of(metric::APPEALS_OVERDUE)).sum()),
-            lines("Made and answered", Unit::Count, runbook::APPEALS_OVERDUE)
+            bars("Made and answered", Unit::Count, runbook::APPEALS_OVERDUE)
                 .about("Appeals that were made, granted and refused within the time shown.")
                 .show("{{outcome}}", grown(of(metric::APPEALS)).sum_by("outcome")),
         ],

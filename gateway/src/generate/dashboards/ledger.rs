@@ -5,7 +5,7 @@ use protocol::metric;
 
 use crate::generate::dashboard::Dashboard;
 use crate::generate::panel::{Unit, lines, stat};
-use crate::generate::query::{gauge, grown, mean, of, quantile, rate, samples};
+use crate::generate::query::{gauge, grown, mean, of, quantile, rate, reached, samples};
 use crate::generate::runbook;
 
 pub(super) fn dashboard() -> Dashboard {
@@ -20,10 +20,10 @@ fn proof(dashboard: Dashboard) -> Dashboard {
             stat("Punches lost", Unit::Count, runbook::PUNCHES_LOST)
                 .about(
                     "Punches that a device holds an acknowledgement for and the log does not \
-                     have, within the time shown.",
+                     have: the most that was known of within the time shown.",
                 )
                 .ill_from(1.0)
-                .show("lost", grown(of(metric::LOST)).sum()),
+                .show("lost", reached(of(metric::LOST)).sum()),
             stat("Failed", Unit::Flag, runbook::LEDGER_POISONED)
                 .about("Whether a write or sync has failed; that process ends.")
                 .ill_from(1.0)

@@ -5,7 +5,7 @@ use protocol::metric;
 
 use crate::generate::dashboard::Dashboard;
 use crate::generate::panel::{Unit, lines, stack, stat};
-use crate::generate::query::{gauge, grown, mean, of, quantile, quantile_by, rate};
+use crate::generate::query::{gauge, grown, mean, of, quantile, quantile_by, rate, reached};
 use crate::generate::runbook;
 
 pub(super) fn dashboard() -> Dashboard {
@@ -33,10 +33,10 @@ fn answered(dashboard: Dashboard) -> Dashboard {
             stat("Lost", Unit::Count, runbook::PUNCHES_LOST)
                 .about(
                     "Punches that a device holds an acknowledgement for and the log does not \
-                     have, within the time shown.",
+                     have: the most that was known of within the time shown.",
                 )
                 .ill_from(1.0)
-                .show("punches", grown(of(metric::LOST)).sum()),
+                .show("punches", reached(of(metric::LOST)).sum()),
             stat("Devices", Unit::Count, runbook::HANDSHAKES_REFUSED)
                 .about("Devices that are connected.")
                 .show("connected", gauge(of(metric::CONNECTIONS)).sum()),

@@ -70,6 +70,8 @@ impl Promise {
         stat(self.titles[0], Unit::Ratio, self.runbook)
             .about(self.about())
             .limits(odd, 1.0 - slack)
+            // Grafana itself shows 99.953 % as 100 %.
+            .decimals(3)
             .show("kept", good.share_of(all))
     }
 
@@ -80,6 +82,7 @@ impl Promise {
         stat(self.titles[1], Unit::Budget, self.runbook)
             .about(about)
             .limits(0.25, 0.0)
+            .decimals(1)
             .show("left", used.left_of_one())
     }
 

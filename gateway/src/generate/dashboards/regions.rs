@@ -3,7 +3,7 @@
 use protocol::metric;
 
 use crate::generate::dashboard::Dashboard;
-use crate::generate::panel::{Unit, lines, stack};
+use crate::generate::panel::{Unit, bars, lines, stack};
 use crate::generate::query::{gauge, grown, of, quantile, rate};
 use crate::generate::runbook;
 
@@ -37,7 +37,7 @@ fn districts(dashboard: Dashboard) -> Dashboard {
             lines("Parked", Unit::Flag, runbook::REGION_PARKED)
                 .about("Districts that are parked after repeated failures; they answer Busy.")
                 .show("{{region}}", gauge(of(metric::REGION_PARKED)).max_by("region")),
-            lines("Red, by district", Unit::Count, runbook::MANUAL_REDS)
+            bars("Red, by district", Unit::Count, runbook::MANUAL_REDS)
                 .about(
                     "Punches that showed red within the time shown, in the five districts with \
                      most of them.",
