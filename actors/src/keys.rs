@@ -200,8 +200,8 @@ impl Keys {
         days.sort_unstable();
         let tokens = token_ids(directory)?.into_iter().map(token_name);
         let fixed = [LEGACY, PEPPER, FIELD, QUIC, SIGNING].map(str::to_owned);
-        let there = |name: &String| directory.join(name).exists();
-        Ok(days.into_iter().chain(tokens).chain(fixed.into_iter().filter(there)).collect())
+        let is_file = |name: &String| directory.join(name).is_file();
+        Ok(days.into_iter().chain(tokens).chain(fixed).filter(is_file).collect())
     }
 
     /// The Ed25519 key that signs, in PKCS#8, when the others are gone already.

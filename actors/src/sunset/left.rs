@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Count, DELETIONS, LEDGER, REGISTRY, Record, SunsetError, plan};
+use super::{Count, LEDGER, REGISTRY, Record, SunsetError, plan};
 use crate::keys::Keys;
 use crate::registry::KeptRegistry;
 use crate::registry::kept::PERSONAL;
@@ -49,8 +49,7 @@ fn files(data: &Path, record: &Record) -> Result<Vec<PathBuf>, SunsetError> {
     }
     let mut files: Vec<PathBuf> = names.iter().map(|name| keys.join(name)).collect();
     let ledger = data.join(LEDGER);
-    let punches = plan::names(&ledger)?;
-    files.extend(punches.iter().filter(|name| *name != DELETIONS).map(|name| ledger.join(name)));
+    files.extend(plan::punches(data)?.iter().map(|name| ledger.join(name)));
     files.extend(record.plan.made_up.iter().map(|name| data.join(name)));
     files.retain(|path| path.exists());
     Ok(files)

@@ -70,7 +70,7 @@ pub struct Plan {
     pub carriers: Vec<String>,
     /// Secrets elsewhere, which their owner revokes.
     pub yours: Vec<String>,
-    /// Files in the data that are not the gateway's; whoever put them there looks at them.
+    /// What is not the gateway's, in the data by its name and among the keys by its path; whoever put it there looks at it.
     pub others: Vec<String>,
 }
 
@@ -89,14 +89,12 @@ impl Plan {
         for name in &estate.made_up {
             walk(&estate.data, name, &mut made_up)?;
         }
-        let mut punches = names(&estate.data.join(LEDGER))?;
-        punches.retain(|name| name != DELETIONS);
         Ok(Self {
             version: VERSION,
             gateway: registry.gateway()?,
             keys_directory: estate.keys.clone(),
             keys: Keys::files(&estate.keys)?,
-            punches,
+            punches: punches(&estate.data)?,
             emptied: count(PERSONAL)?,
             kept: count(KEPT)?,
             made_up,
@@ -111,6 +109,14 @@ impl Plan {
         let text = serde_json::to_string(self).expect("texts and numbers");
         hex::encode(digest(&SHA256, format!("changtong sunset plan 1\n{text}").as_bytes()))
     }
+}
+
+/// Files of the punch log. Directories among them are somebody else's.
+pub(super) fn punches(data: &Path) -> Result<Vec<String>, SunsetError> {
+    let ledger = data.join(LEDGER);
+    let mut punches = names(&ledger)?;
+    punches.retain(|name| name != DELETIONS && ledger.join(name).is_file());
+    Ok(punches)
 }
 
 /// Names in a directory, in order; none if it is not there.
@@ -134,7 +140,7 @@ fn walk(data: &Path, name: &str, files: &mut Vec<String>) -> Result<(), SunsetEr
         for below in names(&path)? {
             walk(data, &format!("{name}/{below}"), files)?;
         }
-    } else if path.exists() {
+    } else if path.is_file() {
         files.push(name.to_owned());
     }
     Ok(())
@@ -148,5 +154,22 @@ fn others(estate: &Estate) -> Result<Vec<String>, SunsetError> {
         let told = estate.made_up.contains(&name) || estate.plain.contains(&name);
         !known && !told && estate.data.join(name) != estate.keys
     });
+    let ledger = estate.data.join(LEDGER);
+    let strange = names(&ledger)?.into_iter().filter(|name| !ledger.join(name).is_file());
+    others.extend(strange.map(|name| format!("{LEDGER}/{name}")));
+    others.extend(strays(&estate.keys)?.iter().map(|path| path.display().to_string()));
     Ok(others)
+}
+
+/// What lies among the keys and is none that the gateway knows: copies, and whatever an editor left.
+pub(super) fn strays(keys: &Path) -> Result<Vec<PathBuf>, SunsetError> {
+    if !keys.exists() {
+        return Ok(Vec::new());
+    }
+    let (known, days) = (Keys::files(keys)?, Keys::days(keys));
+    let mut paths: Vec<PathBuf> = names(keys)?.iter().map(|name| keys.join(name)).collect();
+    paths.retain(|path| *path != days);
+    paths.extend(names(&days)?.iter().map(|name| days.join(name)));
+    paths.retain(|path| !known.iter().any(|name| keys.join(name) == *path));
+    Ok(paths)
 }

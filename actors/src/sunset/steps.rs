@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::record::sync_directory;
-use super::{DELETIONS, LEDGER, REGISTRY, Record, SunsetError, io, plan};
+use super::{LEDGER, REGISTRY, Record, SunsetError, io, plan};
 use crate::clock;
 use crate::keys::{Keys, destroy};
 use crate::registry::kept;
@@ -35,7 +35,7 @@ fn day_keys(_: &Path, record: &Record) -> Result<(), SunsetError> {
 /// Segments are not overwritten: without their day's key they are noise. The log's own records of deletions stay.
 fn punches(data: &Path, _: &Record) -> Result<(), SunsetError> {
     let ledger = data.join(LEDGER);
-    for name in plan::names(&ledger)?.iter().filter(|name| *name != DELETIONS) {
+    for name in plan::punches(data)? {
         let path = ledger.join(name);
         std::fs::remove_file(&path).map_err(io("removing", &path))?;
     }
@@ -91,11 +91,39 @@ fn destroy_keys(record: &Record, which: impl Fn(&str) -> bool) -> Result<(), Sun
     Ok(())
 }
 
-/// One that holds something else stays.
+/// One that holds something else stays, and so does one whose place is not ours to change, or is a disk of its own.
 fn remove_empty(directory: &Path) -> Result<(), SunsetError> {
     match std::fs::remove_dir(directory) {
         Ok(()) => Ok(()),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Ok(()),
+        Err(error) if stays(error.kind()) => Ok(()),
         Err(error) => Err(io("removing", directory)(error)),
+    }
+}
+
+const fn stays(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::DirectoryNotEmpty
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ResourceBusy
+            | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_removed_stays_and_the_end_goes_on() {
+        // A place of its own: busy for root, not theirs for others.
+        remove_empty(Path::new("/proc")).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        remove_empty(file.path()).expect_err("no directory");
+        // EACCES, EROFS: a parent that is not to be written.
+        for number in [13, 30] {
+            assert!(stays(std::io::Error::from_raw_os_error(number).kind()), "{number}");
+        }
     }
 }

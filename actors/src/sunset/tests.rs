@@ -163,6 +163,46 @@ fn a_crash_between_any_two_steps_is_finished_by_doing_it_again() {
 }
 
 #[test]
+fn directories_among_the_files_are_named_and_stay_and_do_not_stop_the_end() {
+    let place = Place::new();
+    let (data, keys) = (&place.estate.data, &place.estate.keys);
+    for name in [data.join("ledger/lost+found"), keys.join("days/lost+found"), keys.join("old")] {
+        std::fs::create_dir(name).unwrap();
+    }
+    let begun = place.begin();
+    assert_eq!(begun.plan.punches, ["0000000001.seg"]);
+    assert!(begun.plan.keys.iter().all(|name| !name.contains("lost+found")), "{:?}", begun.plan.keys);
+    let (old, lost) = (keys.join("old"), keys.join("days/lost+found"));
+    let others = ["ledger/lost+found", old.to_str().unwrap(), lost.to_str().unwrap()];
+    assert_eq!(begun.plan.others, others);
+    carry_out(data).unwrap();
+    verify(data, None).unwrap();
+    assert!(data.join("ledger/lost+found").is_dir() && lost.is_dir());
+}
+
+#[test]
+fn a_file_among_the_keys_that_is_no_known_key_is_named_beforehand_and_afterwards() {
+    let place = Place::new();
+    let (data, keys) = (&place.estate.data, &place.estate.keys);
+    std::fs::create_dir(keys.join("old")).unwrap();
+    let strays = ["field.key.bak", "field.key~", "old/pepper.key"].map(|name| keys.join(name));
+    for path in &strays {
+        std::fs::copy(keys.join("field.key"), path).unwrap();
+    }
+    let others = Plan::make(&place.estate).unwrap().others;
+    let named = |path: &Path| others.iter().any(|other| Path::new(other) == path);
+    assert!(named(&strays[0]) && named(&strays[1]) && named(&keys.join("old")), "{others:?}");
+    place.begin();
+    carry_out(data).unwrap();
+    for path in &strays {
+        let error = verify(data, None).unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()) && error.contains("destroy it"), "{error}");
+        std::fs::remove_file(path).unwrap();
+    }
+    verify(data, None).unwrap();
+}
+
+#[test]
 fn a_step_that_was_half_done_is_finished() {
     let place = Place::new();
     let (data, keys) = (&place.estate.data, &place.estate.keys);

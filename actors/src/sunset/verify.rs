@@ -1,11 +1,11 @@
 //! Whether the record is true: signatures, and what is left and what is not. Needs no key; whoever kept the gateway's public key
 //! can say that it is the one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Left, OPERATORS, REGISTRY, Record, SunsetError, order_text, record, wrong};
+use super::{Left, OPERATORS, REGISTRY, Record, SunsetError, order_text, plan, record, wrong};
 use crate::operators::{Operator, Role};
 use crate::registry::KeptRegistry;
 
@@ -77,8 +77,30 @@ fn nothing_left(data: &Path, record: &Record) -> Result<(), SunsetError> {
     if let Some(path) = left.files.first() {
         return Err(wrong(path, "it is still there"));
     }
+    let keys = &record.plan.keys_directory;
+    for stray in plan::strays(keys)? {
+        if let Some(path) = first_file(&stray)? {
+            return Err(wrong(
+                &path,
+                format!("a file is left in {}; it may be a key: destroy it", keys.display()),
+            ));
+        }
+    }
     match left.rows.first() {
         Some(count) => Err(wrong(&data.join(REGISTRY), format!("the table {} is not empty", count.of))),
         None => Ok(()),
     }
+}
+
+/// The path, if it is no directory, or the first file below.
+fn first_file(path: &Path) -> Result<Option<PathBuf>, SunsetError> {
+    if path.is_symlink() || !path.is_dir() {
+        return Ok(Some(path.to_owned()));
+    }
+    for name in plan::names(path)? {
+        if let Some(file) = first_file(&path.join(name))? {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }

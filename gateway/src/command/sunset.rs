@@ -10,6 +10,7 @@ use actors::registry::{DirectoryLock, RegistryError};
 use actors::sunset::{self, Estate, Left, Plan, Record, SunsetError, Verified};
 use anyhow::{Context, bail};
 
+use crate::config::Sms;
 use crate::process::Settings;
 use crate::{admin, config, dev, orders};
 
@@ -132,6 +133,11 @@ fn estate(data: &Path, settings: Option<Settings>) -> anyhow::Result<Estate> {
     yours.extend(
         carriers.map(|carrier| format!("the key at the carrier {}: {}", carrier.id, carrier.key.display())),
     );
+    if let Sms::Service(service) = &settings.sms {
+        yours.push(format!("the key at the message service {}", service.key.display()));
+    }
+    let pages = settings.pages.as_ref().and_then(|pages| pages.key.as_ref());
+    yours.extend(pages.map(|key| format!("the pages' key {}", key.display())));
     yours.push("operators' own keys, exports, screens and paper".to_owned());
     let keys = settings.keys.canonicalize();
     Ok(Estate {
