@@ -18,6 +18,7 @@ mod http;
 mod identities;
 mod orders;
 mod overview;
+mod owner;
 mod pki;
 mod poison;
 mod policies;
