@@ -23,6 +23,7 @@ use crate::counter::{Answered, CounterAct};
 use crate::enrol::{self, Enrolment};
 use crate::identities::InForce;
 use crate::orders::{self, Ordered, Tapped};
+use crate::owner;
 use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
 
@@ -185,6 +186,7 @@ pub(crate) fn call(
     match UnixStream::connect(socket(data)) {
         Ok(stream) => ask(&stream, act, &mut hear)?,
         Err(_) => {
+            owner::refuse_root(data)?;
             let _lock =
                 DirectoryLock::take(data).context("no gateway answers, and its directory is in use")?;
             sunset::refuse(data)?;

@@ -33,7 +33,7 @@ impl Pair {
     pub(crate) fn read(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
         let secret = read_secret(key)?;
         let pem = read(certificate)?;
-        pki::check_pair(pki::chain(certificate)?, certificate, &secret, key)?;
+        pki::check_pair(pki::chain_in(&pem, certificate)?, certificate, &secret, key)?;
         Ok(Self { certificate: pem, key: secret })
     }
 
@@ -68,7 +68,10 @@ impl Opened {
     pub(crate) fn read(settings: &Settings, keys: &Keys) -> anyhow::Result<Self> {
         let server = Pair::read(&settings.certificate, &settings.key)?;
         let directory = &settings.authority;
-        let authority = Pair::read(&directory.join("ca.pem"), &directory.join("ca.key"))?;
+        let (ca, ca_key) = (directory.join("ca.pem"), directory.join("ca.key"));
+        let authority = Pair::read(&ca, &ca_key)?;
+        // Of the same bytes: a file may be replaced between two readings.
+        let signs = Authority::of(&authority.certificate, &authority.key, (&ca, &ca_key))?;
         let pages = settings.pages.as_ref().map(|pages| pages.pair()).transpose()?.flatten();
         let tls = TlsFiles {
             authority: &authority.certificate,
@@ -81,7 +84,7 @@ impl Opened {
             server: server.certified()?,
             pages: pages.as_ref().map(Pair::certified).transpose()?,
             verifier: verifier(&authority.certificate)?,
-            authority: Arc::new(Authority::load(directory)?),
+            authority: Arc::new(signs),
             files: Files { server, authority, pages },
         })
     }
@@ -220,6 +223,10 @@ mod tests {
         assert!(one == Pair::read(&at("one.pem"), &at("one.key")).unwrap());
         assert!(one != Pair::read(&at("other.pem"), &at("other.key")).unwrap());
         assert!(one.certified().is_ok());
+        let pair = Pair::read(&at("ca.pem"), &at("ca.key")).unwrap();
+        let signs = Authority::of(&pair.certificate, &pair.key, (&at("ca.pem"), &at("ca.key"))).unwrap();
+        assert_eq!(signs.certificate(), authority.certificate());
+        assert!(Authority::of(&[0xff], &pair.key, (&at("ca.pem"), &at("ca.key"))).is_err());
         for (certificate, key, expected) in [
             ("one.pem", "other.key", "other.key is not the key of"),
             ("none.pem", "one.key", "none.pem"),

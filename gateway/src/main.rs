@@ -19,6 +19,7 @@ mod http;
 mod identities;
 mod orders;
 mod overview;
+mod owner;
 mod pki;
 mod poison;
 mod policies;

@@ -69,12 +69,23 @@ impl Authority {
     pub(crate) fn load(directory: &Path) -> anyhow::Result<Self> {
         let (certificate_path, key_path) =
             (directory.join(AUTHORITY_CERTIFICATE), directory.join(AUTHORITY_KEY));
-        let certificate = std::fs::read_to_string(&certificate_path)
+        let certificate = std::fs::read(&certificate_path)
             .with_context(|| format!("reading {}", certificate_path.display()))?;
         let key = actors::keys::read_secret(&key_path)?;
-        let key = KeyPair::from_pem(&key).with_context(|| format!("{} holds no key", key_path.display()))?;
+        Self::of(&certificate, &key, (&certificate_path, &key_path))
+    }
+
+    /// The authority in PEM that somebody has read from those files.
+    pub(crate) fn of(
+        certificate: &[u8],
+        key: &str,
+        (path, key_path): (&Path, &Path),
+    ) -> anyhow::Result<Self> {
+        let certificate = String::from_utf8(certificate.to_vec())
+            .with_context(|| format!("{} is no certificate in PEM", path.display()))?;
+        let key = KeyPair::from_pem(key).with_context(|| format!("{} holds no key", key_path.display()))?;
         let issuer = Issuer::from_ca_cert_pem(&certificate, key)
-            .with_context(|| format!("{} is no authority", certificate_path.display()))?;
+            .with_context(|| format!("{} is no authority", path.display()))?;
         Ok(Self { issuer, certificate })
     }
 
@@ -172,7 +183,12 @@ pub(crate) fn device_of(der: &[u8]) -> Result<(DeviceId, String), ErrorCode> {
 /// The certificates of a file, the first its owner's.
 pub(crate) fn chain(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let pem = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    chain_in(&pem, path)
+}
+
+/// The same of what was read from there.
+pub(crate) fn chain_in(pem: &[u8], path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let chain = chain.with_context(|| format!("{} is no certificate in PEM", path.display()))?;
     if chain.is_empty() {
         bail!("{} holds no certificate in PEM", path.display());

@@ -169,7 +169,10 @@ impl Reload {
         metrics::counter!(metric::RELOADS, "outcome" => outcome).increment(1);
         metrics::gauge!(metric::RELOAD_FAILED).set(failed);
         match &told {
-            Ok(Reloaded { changed, restart, .. }) => tracing::info!(?changed, ?restart, "reloaded"),
+            Ok(Reloaded { changed, restart, notes, .. }) => {
+                tracing::info!(?changed, ?restart, "reloaded");
+                notes.iter().for_each(|note| tracing::warn!(note, "to be known of a reload"));
+            }
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
@@ -262,7 +265,7 @@ impl Reload {
         let path = Settings::registry_path(&settings.data);
         let newest = Registry::open_to_read(&path, &self.parts.keys)?.newest_policy()?;
         if let Some(newest) = newest {
-            changes::policy(&newest, &settings.policy, told);
+            changes::policy(&newest, &settings.policy, told)?;
         }
         Ok(())
     }

@@ -296,9 +296,18 @@ fn the_log_level_follows_the_file_and_what_waits_for_a_restart_is_named_and_wait
     let said = applied(&served);
     assert!(said.contains("policy 2020-02-24 stays in effect: "), "{said}");
     assert!(said.contains("changtong policy activate") && !said.contains("Changed"), "{said}");
+    let log = served.log();
+    let warned = |line: &str| line.contains("WARN") && line.contains("policy 2020-02-24 stays in effect");
+    assert!(log.lines().any(warned), "nobody reads the answer to a signal: {log}");
     std::fs::write(served.at("policy.toml"), "version = 1\n").expect("written");
-    let said = applied(&served);
-    assert!(said.contains("policy 2020-02-24 stays in effect: ") && said.contains("policy.toml:"), "{said}");
+    served.replace("level = \"warn\"", "level = \"info\"");
+    let refused = served.metric(RELOADS, "refused");
+    let (code, said) = served.reload();
+    assert!(
+        code == Some(2) && said.contains("nothing has changed") && said.contains("policy.toml:"),
+        "{said}"
+    );
+    assert_eq!((served.metric(FAILED, ""), served.metric(RELOADS, "refused")), (1.0, refused + 1.0));
 
     served.signal(Signal::TERM);
     assert!(served.wait_exit().success(), "{}", served.log());

@@ -47,6 +47,9 @@ pub fn restore(
     let restored = fill(from, &fresh, &manifest, (keys, keys_directory), retention_days, now_ms);
     let placed = restored.and_then(|restored| {
         std::fs::rename(&fresh, data).map_err(io("naming", data))?;
+        // Else a power cut gives the old name back, and with it the next restore is refused.
+        let parent = data.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(parent.unwrap_or(Path::new(".")))?;
         Ok(restored)
     });
     if placed.is_err() {

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use super::desk::{Desk, show_json};
 use crate::config::RETENTION_DAYS;
 use crate::orders::{Ordered, OrderedAct};
+use crate::owner;
 
 #[derive(clap::Args)]
 pub(crate) struct Backup {
@@ -69,6 +70,8 @@ pub(crate) struct Restore {
 impl Restore {
     #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        // What is not there yet becomes root's, and is given to the gateway's user as a whole.
+        owner::refuse_root(&self.data)?;
         let keys = Keys::load(&self.keys)?;
         let (now_ms, keys) = (clock::now_ms(), (&keys, self.keys.as_path()));
         let restored = backup::restore(&self.from, &self.data, keys, RETENTION_DAYS, now_ms)?;

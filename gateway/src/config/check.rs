@@ -14,6 +14,7 @@ use rustix::fs::{Access, access};
 use super::carriers::{read, secret};
 use super::reader::at_of;
 use super::{Carrier, Config, Fault, Sms};
+use crate::owner::User;
 use crate::process::Settings;
 use crate::quic::transport::{self, TlsFiles};
 use crate::{pki, policies, telemetry};
@@ -44,6 +45,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     check.carriers();
     check.messages();
     check.pages();
+    check.owners();
     check.faults.sort_by_key(|fault| fault.line);
     check.faults
 }
@@ -219,6 +221,35 @@ impl Check<'_> {
         if self.faults.len() == before {
             self.must("pages", pages.pair());
         }
+    }
+
+    /// Root, who looks, reads what the gateway's user cannot.
+    fn owners(&mut self) {
+        let Settings { data, keys, authority, key, pages, carriers, sms, .. } = &self.config.settings;
+        let Some(user) = User::of(data) else { return };
+        let mut all = vec![("quic.key".to_owned(), key.clone())];
+        all.extend(["", "ca.key"].map(|name| ("enrol.authority".to_owned(), authority.join(name))));
+        let pages_key = pages.as_ref().and_then(|pages| pages.key.clone());
+        all.extend(pages_key.map(|key| ("pages.key".to_owned(), key)));
+        let carriers = carriers.iter().enumerate();
+        all.extend(carriers.map(|(at, carrier)| (at_of("carrier", at) + ".key", carrier.key.clone())));
+        if let Sms::Service(service) = sms {
+            all.push(("sms.key".to_owned(), service.key.clone()));
+        }
+        let days = Keys::days(keys);
+        let names = Keys::files(keys).unwrap_or_default();
+        let own = [keys.clone(), days].into_iter().chain(names.iter().map(|name| keys.join(name)));
+        all.extend(own.map(|path| ("keys".to_owned(), path)));
+        let mut faults: Vec<_> =
+            all.into_iter().filter_map(|(at, path)| Some((at, user.cannot_read(&path)?))).collect();
+        // What root did here without the gateway.
+        let ledger = data.join("ledger");
+        for below in [data, &ledger] {
+            let entries = std::fs::read_dir(below).into_iter().flatten().flatten().map(|entry| entry.path());
+            let ours = entries.filter(|path| path.is_file() || *path == ledger);
+            faults.extend(ours.filter_map(|path| Some(("data".to_owned(), user.cannot_write(&path)?))));
+        }
+        faults.iter().for_each(|(at, said)| self.say(at, said));
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Service {
     url: String,
     pub(super) authority: PathBuf,
     key_id: String,
-    pub(super) key: PathBuf,
+    pub(crate) key: PathBuf,
     deadline_ms: u64,
     limits: SmsLimits,
 }

@@ -2,7 +2,7 @@
 //! once with its line.
 
 use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 
 use actors::keys::Keys;
 
@@ -210,6 +210,38 @@ fn many_files_that_are_wrong_are_all_named() {
         assert_eq!(said.matches(&format!("/{name} ")).count(), 1, "{name}: {said}");
     }
     assert_eq!(said.lines().count(), 6, "{said}");
+}
+
+#[test]
+fn root_who_checks_is_told_what_the_owner_of_the_data_cannot_read() {
+    const SOMEBODY: Option<u32> = Some(12_345);
+    let layout = Layout::new();
+    if !rustix::process::geteuid().is_root() {
+        // Whoever is not root finds out by reading.
+        chown(layout.at("data"), SOMEBODY, None).expect_err("root alone may");
+        return;
+    }
+    assert!(layout.faults().is_empty(), "everything is root's");
+    std::fs::write(layout.at("data/lock"), "").unwrap();
+    chown(layout.at("data"), SOMEBODY, None).unwrap();
+    let said = layout.faults().join("\n");
+    for name in [
+        "server.key",
+        "authority/ca.key",
+        "pages.key",
+        "china-mobile.key",
+        "messages.key",
+        "field.key",
+        "data/lock",
+    ] {
+        assert!(
+            said.contains(&format!("{name} belongs to root; the gateway's user cannot")),
+            "{name}: {said}"
+        );
+    }
+    for name in ["server.pem", "policy.toml"] {
+        assert!(!said.contains(name), "everybody may read {name}: {said}");
+    }
 }
 
 #[test]

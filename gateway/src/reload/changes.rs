@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use actors::carrier::CarrierConfig;
-use actors::policy::Policy;
+use actors::policy::{Policy, PolicyError};
 use actors::registry::PolicyRow;
 use serde::{Deserialize, Serialize};
 
@@ -172,23 +172,27 @@ fn differing(one: &CarrierConfig, other: &CarrierConfig) -> Vec<&'static str> {
 }
 
 /// Whether the policy's file is the policy in effect, and what to do if it is not.
-pub(super) fn policy(in_effect: &PolicyRow, file: &Path, told: &mut Reloaded) {
+///
+/// # Errors
+/// The file is there and is no policy.
+pub(super) fn policy(in_effect: &PolicyRow, file: &Path, told: &mut Reloaded) -> Result<(), PolicyError> {
     let version = &in_effect.version;
-    let stays = |why: String| format!("policy {version} stays in effect: {why}");
     let path = file.display();
-    let note = match policies::read(file) {
-        Ok(text) if text == in_effect.text => return told.found(true, format!("policy {version}")),
-        Ok(text) => match Policy::parse(&text, file) {
-            Ok(policy) if policy.version() == version => stays(format!(
+    let why = match policies::read(file) {
+        Ok(text) if text == in_effect.text => {
+            told.found(true, format!("policy {version}"));
+            return Ok(());
+        }
+        Ok(text) => match Policy::parse(&text, file)?.version() {
+            read if read == version => format!(
                 "{path} says something else under the same version; give it a new one, then `changtong policy activate {path} --sign KEY`"
-            )),
-            Ok(policy) => stays(format!(
-                "{path} is version {}, which operators put into effect with `changtong policy activate {path} --sign KEY`",
-                policy.version()
-            )),
-            Err(error) => stays(error.to_string()),
+            ),
+            read => format!(
+                "{path} is version {read}, which operators put into effect with `changtong policy activate {path} --sign KEY`"
+            ),
         },
-        Err(error) => stays(format!("{error:#}")),
+        Err(error) => format!("{error:#}"),
     };
-    told.notes.push(note);
+    told.notes.push(format!("policy {version} stays in effect: {why}"));
+    Ok(())
 }

@@ -131,7 +131,7 @@ fn the_command_line_counts_more_than_the_file() {
 }
 
 #[test]
-fn a_policy_file_takes_no_effect_and_the_command_that_gives_it_effect_is_told() {
+fn a_policy_file_takes_no_effect_or_is_refused_and_the_command_that_gives_it_effect_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("policy.toml");
     let version = toml::from_str::<toml::Table>(DEVELOPMENT).unwrap()["version"].as_str().unwrap().to_owned();
@@ -147,9 +147,11 @@ fn a_policy_file_takes_no_effect_and_the_command_that_gives_it_effect_is_told() 
             None => std::fs::remove_file(&file).unwrap(),
         }
         let mut told = Reloaded::default();
-        changes::policy(&row, &file, &mut told);
-        told
+        changes::policy(&row, &file, &mut told).map(|()| told).map_err(|error| error.to_string())
     };
+    let refused = told(Some("version = 1\n")).unwrap_err();
+    assert!(refused.contains("policy.toml:"), "{refused}");
+    let told = |text| told(text).unwrap();
     assert_eq!(told(Some(DEVELOPMENT)).same, [format!("policy {version}")]);
     let other = DEVELOPMENT.replace(&version, "another-1");
     for (text, expected) in [
@@ -158,7 +160,6 @@ fn a_policy_file_takes_no_effect_and_the_command_that_gives_it_effect_is_told() 
             "is version another-1, which operators put into effect with `changtong policy activate",
         ),
         (Some(&format!("{DEVELOPMENT}\n# said otherwise\n")), "under the same version"),
-        (Some("version = 1\n"), "policy.toml:"),
         (None, "reading"),
     ] {
         let told = told(text);
