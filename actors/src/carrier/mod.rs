@@ -189,6 +189,8 @@ struct Inner {
     /// Names consents towards carriers; drawn by this process.
     consent_key: hmac::Key,
     settings: CarrierSettings,
+    /// Ids of the newest of these and all that took their place. Written by each that comes, read by those that leave.
+    newest: Arc<Mutex<Vec<String>>>,
     /// Set when others take their place, and dropped with the last query of these.
     last: OnceLock<SyncSender<()>>,
 }
@@ -200,6 +202,10 @@ struct Route {
     /// The carrier that ought to know the number.
     expected: Option<usize>,
     order: Vec<usize>,
+}
+
+fn ids(configs: &[CarrierConfig]) -> Vec<String> {
+    configs.iter().map(|config| config.id.clone()).collect()
 }
 
 impl Carriers {
@@ -218,7 +224,8 @@ impl Carriers {
         let consent_key =
             hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|_| CarrierError::Random)?;
         let (settings, last) = (settings.clone(), OnceLock::new());
-        Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, settings, last })))
+        let newest = Arc::new(Mutex::new(ids(configs)));
+        Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, settings, newest, last })))
     }
 
     fn checked(configs: &[CarrierConfig]) -> Result<(), CarrierError> {

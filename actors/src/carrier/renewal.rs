@@ -2,11 +2,11 @@
 //! serves both, and what is not in the new set ends after the last query of the old one. Whom queries ask is not decided here.
 
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::route::Plan;
-use super::{CarrierConfig, CarrierError, CarrierHandle, Carriers, Inner, counts};
+use super::{CarrierConfig, CarrierError, CarrierHandle, Carriers, Inner, counts, ids};
 use crate::front::{FrontHandle, Pulse};
 
 /// Beyond the deadline of all carriers together a query only writes down what came: the registrar's turn, however busy.
@@ -37,6 +37,9 @@ impl Carriers {
     pub fn renew(&self, configs: &[CarrierConfig]) -> Result<Self, CarrierError> {
         Self::checked(configs)?;
         let plan = Plan::new(configs)?;
+        // An older set that ends meanwhile must not forget what is begun here.
+        let newest = Arc::clone(&self.0.newest);
+        let mut in_effect = newest.lock().unwrap_or_else(PoisonError::into_inner);
         let mut begun = Vec::new();
         let mut carriers = Vec::new();
         for config in configs {
@@ -61,8 +64,10 @@ impl Carriers {
         };
         let learned = Mutex::new(self.learned().renumbered(number));
         let (consent_key, settings) = (self.0.consent_key.clone(), self.0.settings.clone());
+        *in_effect = ids(configs);
+        drop(in_effect);
         let last = OnceLock::new();
-        Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, settings, last })))
+        Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, settings, newest, last })))
     }
 
     /// What the watchdog pings of those that are not among the others.
@@ -88,6 +93,7 @@ impl Carriers {
         if self.0.last.set(sender).is_err() {
             return Err("the carriers are retired already".to_owned());
         }
+        let newest = Arc::clone(&self.0.newest);
         drop(self);
         if last.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!(
@@ -95,7 +101,9 @@ impl Carriers {
             );
         }
         let ended = end(&leaving);
-        for gone in leaving.iter().filter(|gone| next.handles().iter().all(|other| other.id() != gone.id())) {
+        // Not `next`: one that left may have come back since.
+        let in_effect = newest.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in leaving.iter().filter(|gone| !in_effect.iter().any(|id| id == gone.id())) {
             counts::forget(gone.id());
         }
         ended

@@ -206,3 +206,23 @@ fn a_panic_in_a_timer_restarts_the_actor_and_costs_no_query() {
         assert_eq!(carriers.handles()[0].restarts(), 1);
     });
 }
+
+#[test]
+fn a_carrier_that_came_back_is_told_of_although_its_first_life_ends_later() {
+    run(async {
+        let server = Server::start(|_| Act::Clean).await;
+        let values = Values::default();
+        let permits = || values.number(&format!("{} china-mobile", metric::CARRIER_PERMITS_MAX));
+        metrics::with_local_recorder(&values, || {
+            let carriers = Carriers::start(&configs(&[&server])).expect("good");
+            let gone = carriers.renew(&[]).expect("none");
+            let back = gone.renew(&configs(&[&server])).expect("good");
+            carriers.retire(&gone).expect("no panic");
+            gone.retire(&back).expect("no panic");
+            assert!(permits() > 0.0, "it is in effect");
+            let none = back.renew(&[]).expect("none");
+            back.retire(&none).expect("no panic");
+            assert_eq!(permits(), 0.0, "now it is gone");
+        });
+    });
+}
