@@ -75,6 +75,21 @@ impl Prometheus {
         series.iter().map(|series| value(series).expect("a number")).collect()
     }
 
+    /// Every series' values of the last so many seconds, one a second, as a chart asks for them. Empty if nobody answers yet.
+    pub fn query_range(&self, query: &str, seconds: u64) -> Values {
+        let end = actors::clock::now_ms() / 1000;
+        let path = format!(
+            "/api/v1/query_range?query={}&start={}&end={end}&step=1",
+            encoded(query),
+            end.saturating_sub(seconds)
+        );
+        let Some(data) = self.ask(&path) else { return Vec::new() };
+        let series = data["result"].as_array().expect("a matrix").iter();
+        let points = series.flat_map(|series| series["values"].as_array().expect("points"));
+        let value = |point: &Value| point[1].as_str().and_then(|value| value.parse().ok());
+        points.map(|point| value(point).expect("a number")).collect()
+    }
+
     /// Every alert as it stands. Empty if nobody answers yet.
     ///
     /// # Panics
