@@ -19,10 +19,10 @@ const MORE: &str = r#".SH "EXIT STATUS"
 It ended in good order.
 .TP
 \fB1\fR
-A part ended that should not have, or a shutdown took too long. \fBchangtong doctor\fR: there are warnings.
+A part ended that should not have, a shutdown took too long, or a start failed that may not fail again. \fBchangtong doctor\fR: there are warnings.
 .TP
 \fB2\fR
-Something that was given is wrong: a flag, a file, a key. \fBchangtong doctor\fR: there are failures.
+Something that was given is wrong: a flag, a file, a key, an address; or the punch log is damaged. \fBchangtong doctor\fR: there are failures.
 .TP
 \fB70\fR
 A thread was blocked. Start it again.
