@@ -30,7 +30,7 @@ fn values(metric: &Metric, label: &str) -> usize {
         ("page", _) => PAGES,
         ("version", _) => 1,
         ("certificate" | "queue", _) => 3,
-        ("request", _) => 2,
+        ("request" | "own", _) => 2,
         ("kind", _) => CauseKind::ALL.len(),
         // Inherited, and time.
         ("cause", _) => CauseKind::ALL.len() + 2,
