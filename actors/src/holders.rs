@@ -2,6 +2,8 @@
 //! goes into a reject file that names the line and the reason and nothing else. An import that was cut goes on where it
 //! stopped when it is started again with the same file.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod lines;
 mod rejects;
 mod row;

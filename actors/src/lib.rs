@@ -8,6 +8,8 @@ pub mod clock;
 pub mod codes;
 pub mod directory;
 pub mod front;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod holders;
 pub mod judge;
 pub mod keys;

@@ -7,6 +7,8 @@ mod answer;
 mod breaker;
 mod client;
 mod counts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handle;
 mod probe;
 mod renewal;

@@ -20,6 +20,8 @@ pub(super) const RECORD_BYTES: usize = 27;
 /// A run's own fields in a body.
 pub(super) const RUN_BYTES: usize = 39;
 pub(super) const DIGEST_BYTES: usize = 32;
+/// No log comes near it; a number above it is damage, and sums of those below it do not overflow.
+const LSN_MAX: u64 = u64::MAX / 2;
 
 /// How far a device's punches are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +143,9 @@ impl SegmentHeader {
             marks: Vec::with_capacity(marks),
         };
         cursor.u64()?;
+        if !(1..=LSN_MAX).contains(&header.first_lsn) {
+            return Err(Invalid::Bytes);
+        }
         for _ in 0..marks {
             header.marks.push(cursor.mark()?);
         }

@@ -6,6 +6,8 @@ mod disk;
 mod expiry;
 mod floor;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod life;
 mod log;
 mod lookup;

@@ -1,0 +1,105 @@
+//! Any bytes as a segment of the punch log, for the fuzzer: damage is named, and what is read encodes to the same bytes.
+
+use protocol::{DeviceId, Direction, Epoch, PlaceId, RegionId, Sequence, Verdict};
+
+use super::format::{Batch, BatchHeader, Entry, Mark, SegmentHeader, batch_associated, batch_bytes_of};
+use super::scan::Segment;
+use super::{Record, ScanKind};
+
+/// Reads a segment, a header and a batch whose checksums are made right, and a plain body.
+pub(crate) fn segment(bytes: &[u8]) {
+    read(bytes);
+    let mut sound = bytes.to_vec();
+    if let Some(end) = SegmentHeader::len_of(bytes).filter(|&end| end <= bytes.len() && end >= 4) {
+        let crc = crc32c::crc32c(&bytes[..end - 4]);
+        sound[end - 4..end].copy_from_slice(&crc.to_le_bytes());
+        if let Ok((header, _)) = SegmentHeader::decode(&sound) {
+            // The bytes that no field has are not kept.
+            let again = SegmentHeader::decode(&header.encode()).map(|(header, _)| header);
+            assert_eq!(again.as_ref(), Ok(&header));
+        }
+        let batch = end..sound.len();
+        mend_batch(&mut sound[batch]);
+        read(&sound);
+    }
+    if let Ok(entries) = Entry::decode_all(bytes) {
+        let mut again = Vec::new();
+        entries.iter().for_each(|entry| entry.encode(&mut again));
+        assert_eq!(Entry::decode_all(&again).as_ref(), Ok(&entries));
+    }
+}
+
+fn read(bytes: &[u8]) {
+    let Ok(segment) = Segment::read(1, bytes) else { return };
+    let _ = (segment.check_tail(true), segment.check_tail(false));
+    assert!(segment.end <= bytes.len() && segment.last_lsn() + 1 >= segment.header.first_lsn);
+}
+
+/// Puts a checksum that fits over the batch at the start, if its lengths do.
+fn mend_batch(bytes: &mut [u8]) {
+    let number =
+        |at: usize| bytes.get(at..at + 4).map(|four| u32::from_le_bytes(four.try_into().unwrap_or_default()));
+    let (Some(marks), Some(body)) = (number(36), number(40)) else { return };
+    let (fixed, rest) = (56, 60);
+    let end = rest + marks as usize * 20 + body as usize;
+    if end > bytes.len() {
+        return;
+    }
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..fixed]), &bytes[rest..end]);
+    bytes[fixed..rest].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// A segment of two batches, one that holds nothing, and a plain body.
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let mark = Mark { device: DeviceId(17), epoch: Epoch(1), recorded: Sequence(2) };
+    let header = SegmentHeader {
+        number: 1,
+        hour: 439_000,
+        first_lsn: 1,
+        created_ms: 1_580_000_000_000,
+        previous_end: 0,
+        previous_digest: [0; 32],
+        marks: vec![mark],
+    };
+    let mut body = Vec::new();
+    entries().iter().for_each(|entry| entry.encode(&mut body));
+    let mut whole = header.encode();
+    for lsn in 1..=2 {
+        let header = BatchHeader { lsn, durable_up_to: lsn - 1, written_ms: 7, day: 18_300, nonce: [1; 12] };
+        let sealed = [&body[..], &[0; 16]].concat();
+        let associated = batch_associated(&header, &[mark], body.len());
+        batch_bytes_of(&associated, &sealed, &mut whole);
+    }
+    assert_eq!(Segment::read(1, &whole).map(|segment| segment.batches.len()).ok(), Some(2));
+    assert!(Batch::find(&whole, 0).is_some());
+    vec![whole, header.encode(), body]
+}
+
+fn entries() -> [Entry; 2] {
+    let record = Record {
+        code: None,
+        kind: ScanKind::Nothing,
+        direction: Direction::In,
+        place: PlaceId(57),
+        device_time_ms: 1_580_000_000_000,
+        offline: false,
+        verdict: Verdict::ask_staff(protocol::Reason::NothingShown),
+    };
+    let run = Entry::Run {
+        device: DeviceId(17),
+        epoch: Epoch(1),
+        region: RegionId(1),
+        first: Sequence(1),
+        received_ms: 1_580_000_000_100,
+        window_punches: 64,
+        records: vec![record; 2],
+    };
+    let lost = Entry::Lost {
+        device: DeviceId(18),
+        epoch: Epoch(1),
+        from: Sequence(1),
+        to: Sequence(4),
+        noticed_ms: 1_580_000_000_200,
+    };
+    [run, lost]
+}
