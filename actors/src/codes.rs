@@ -10,7 +10,10 @@ use foldhash::fast::RandomState;
 use protocol::{Basis, Class, CodeId, Colour};
 
 /// Bits of [`CodeEntry::version`].
-pub const VERSION_BITS: u32 = 24;
+pub const VERSION_BITS: u32 = 23;
+/// Where the version begins; the bit above it says that nobody has verified the document.
+const VERSION_SHIFT: u32 = 8;
+const UNVERIFIED: u32 = 1 << (VERSION_SHIFT + VERSION_BITS);
 /// The table's own bookkeeping for a slot: one control byte.
 const CONTROL_BYTES: usize = 1;
 /// What one code may take of memory, all in. A table just grown is 7/16 full, and then a code takes the most.
@@ -25,7 +28,7 @@ const _: () = {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CodeEntry {
     next_change_s: u32,
-    /// Version in the upper 24 bits, then three bits of colour, two of basis, three of class.
+    /// One bit for a document that nobody has verified, 23 of version, three of colour, two of basis, three of class.
     packed: u32,
 }
 
@@ -34,7 +37,18 @@ impl CodeEntry {
     /// Of `version` the lower [`VERSION_BITS`] bits are kept.
     pub const fn new(colour: Colour, basis: Basis, class: Class, next_change_s: u32, version: u32) -> Self {
         let tags = (colour.number() as u32) << 5 | (basis.number() as u32) << 3 | class.number() as u32;
-        Self { next_change_s, packed: version << (u32::BITS - VERSION_BITS) | tags }
+        Self { next_change_s, packed: version << VERSION_SHIFT & !UNVERIFIED | tags }
+    }
+
+    /// The same, of somebody whose document nobody has verified, or of anybody else.
+    pub const fn unverified(self, unverified: bool) -> Self {
+        let packed = if unverified { self.packed | UNVERIFIED } else { self.packed & !UNVERIFIED };
+        Self { packed, ..self }
+    }
+
+    /// Whether nobody has verified the document: whoever scans the code is told to look at it.
+    pub const fn is_unverified(self) -> bool {
+        self.packed & UNVERIFIED != 0
     }
 
     /// Its colour.
@@ -72,7 +86,7 @@ impl CodeEntry {
 
     /// Counts the changes of this code.
     pub const fn version(self) -> u32 {
-        self.packed >> (u32::BITS - VERSION_BITS)
+        (self.packed & !UNVERIFIED) >> VERSION_SHIFT
     }
 }
 
@@ -84,6 +98,7 @@ impl std::fmt::Debug for CodeEntry {
             .field("class", &self.class())
             .field("next_change_s", &self.next_change_s)
             .field("version", &self.version())
+            .field("unverified", &self.is_unverified())
             .finish()
     }
 }

@@ -198,9 +198,12 @@ impl Judge {
             return Judged { verdict: Verdict::ask_staff(Reason::NotLoaded), code, kind };
         }
         let verdict = match (read, entry) {
-            (Read::Code { shown_as, .. }, Some(entry)) => verdict_of(entry, shown_as, here),
+            (Read::Code { shown_as, .. }, Some(entry)) => {
+                verdict_of(entry, goes_with_a_document(shown_as), here)
+            }
+            // A text that never changes is no proof of who shows it.
             (Read::Legacy { .. }, Some(entry)) if entry.class() == Class::Imported => {
-                verdict_of(entry, Class::Imported, here)
+                verdict_of(entry, true, here)
             }
             (Read::Legacy { otherwise, .. }, _) => return rejected(otherwise),
             (Read::Code { .. } | Read::Judged(_), _) => Verdict::not_a_pass_code(Reason::NotRegistered),
@@ -266,9 +269,10 @@ const fn out_of_time(token: Token, now_ms: u64) -> Option<Reason> {
     if now_s > good_until_s { Some(Reason::Expired) } else { None }
 }
 
-fn verdict_of(entry: CodeEntry, shown_as: Class, here: &AdviceHere) -> Verdict {
+/// `with_document`: what was shown is not enough by itself.
+fn verdict_of(entry: CodeEntry, with_document: bool, here: &AdviceHere) -> Verdict {
     let (colour, basis) = (entry.colour(), entry.basis());
-    let with_document = goes_with_a_document(entry.class()) || goes_with_a_document(shown_as);
+    let with_document = with_document || entry.is_unverified() || goes_with_a_document(entry.class());
     let reason = match colour {
         Colour::Green if with_document => Reason::DocumentClass,
         Colour::Green => Reason::Clear,

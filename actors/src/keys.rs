@@ -16,6 +16,8 @@ const FIELD: &str = "field.key";
 const QUIC: &str = "quic.key";
 const SIGNING: &str = "signing.pk8";
 const DAYS: &str = "days";
+/// No key: codes whose holders have withdrawn. It outlives the registry's backups as the keys do.
+const WITHDRAWN: &str = "withdrawn";
 
 /// Token key ids run from here to [`TOKEN_ID_MAX`] and then start again.
 const TOKEN_ID_MIN: u8 = 1;
@@ -92,6 +94,7 @@ pub struct Keys {
     field: Secret<32>,
     quic: Secret<64>,
     signing: Zeroizing<Vec<u8>>,
+    withdrawn: PathBuf,
 }
 
 impl Keys {
@@ -139,6 +142,7 @@ impl Keys {
             field: file::read_hex(&directory.join(FIELD))?,
             quic: file::read_hex(&directory.join(QUIC))?,
             signing: read_signing(&directory.join(SIGNING))?,
+            withdrawn: directory.join(WITHDRAWN),
         })
     }
 
@@ -199,7 +203,7 @@ impl Keys {
         };
         days.sort_unstable();
         let tokens = token_ids(directory)?.into_iter().map(token_name);
-        let fixed = [LEGACY, PEPPER, FIELD, QUIC, SIGNING].map(str::to_owned);
+        let fixed = [WITHDRAWN, LEGACY, PEPPER, FIELD, QUIC, SIGNING].map(str::to_owned);
         let is_file = |name: &String| directory.join(name).is_file();
         Ok(days.into_iter().chain(tokens).chain(fixed).filter(is_file).collect())
     }
@@ -259,6 +263,11 @@ impl Keys {
     pub fn signing_public(&self) -> Vec<u8> {
         let pair = Ed25519KeyPair::from_pkcs8(&self.signing).expect("load has read it");
         pair.public_key().as_ref().to_vec()
+    }
+
+    /// Where it is noted whose codes are gone.
+    pub(crate) fn withdrawn(&self) -> &Path {
+        &self.withdrawn
     }
 
     pub(crate) fn pepper(&self) -> &[u8; 32] {

@@ -11,9 +11,9 @@ use crate::carrier::{Asked, Carriers};
 use crate::clock;
 use crate::front::{self, FrontHandle, Pulse};
 use crate::policy::Outcome;
-use crate::registrar::{QueryPermit, Receipt, Registrar, RegistrarError, RegistrarHandle};
+use crate::registrar::{Giver, QueryPermit, Receipt, Registrar, RegistrarError, RegistrarHandle};
 use crate::registry::{ConsentId, Detail, Phone};
-use crate::trajectory::{Area, CarrierAnswer, Unavailable};
+use crate::trajectory::{Area, CarrierAnswer, Days, Unavailable};
 
 /// Queries under way: more than the carriers' permits together, so that these shed and not this.
 const QUERIES_MAX: usize = 1024;
@@ -59,6 +59,10 @@ pub struct Answered {
     pub detail: Detail,
     /// Where the phone was, each area once. For showing now; kept nowhere.
     pub areas: Vec<Area>,
+    /// The days that were asked for.
+    pub days: Days,
+    /// Of a query at a gate: whose phone it was.
+    pub giver: Option<Giver>,
 }
 
 type Came = Option<Result<Answered, QueryError>>;
@@ -217,12 +221,13 @@ impl Queries {
         let carriers = self.0.carriers.load_full();
         let asked = carriers.ask(permit).await;
         drop(carriers);
-        let (detail, areas) = (asked.permit.detail(), areas_of(&asked.answer));
-        let now_s = clock::now_ms() / 1000;
+        let (detail, days, areas) = (asked.permit.detail(), asked.permit.days(), areas_of(&asked.answer));
+        let (now_s, asked) = (clock::now_ms() / 1000, Arc::new(asked));
         let finish = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);
-        // The consent is used up: whoever is told to ask again needs another.
-        let outcome = self.0.registrar.act(finish).await.map_err(|_| QueryError::Failed)?;
-        outcome.map(|outcome| Answered { outcome, detail, areas }).ok_or(QueryError::Consent)
+        // The consent is used up, and what was found must not be lost with it; whoever is told to ask again needs another.
+        let came = self.0.registrar.act_in_turn(finish).await.map_err(|_| QueryError::Failed)?;
+        let answered = |(outcome, giver)| Answered { outcome, detail, areas, days, giver };
+        came.map(answered).ok_or(QueryError::Consent)
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<ConsentId, UnderWay>> {
@@ -250,11 +255,11 @@ fn finish(
     registrar: &mut Registrar<'_>,
     asked: &Asked,
     now_s: u64,
-) -> Result<Option<Outcome>, RegistrarError> {
+) -> Result<Option<(Outcome, Option<Giver>)>, RegistrarError> {
     let Asked { permit, answer, attempts } = asked;
     match registrar.finish_query(permit, answer, attempts, now_s) {
         Err(RegistrarError::Consent) => Ok(None),
-        kept => kept.map(Some),
+        kept => Ok(Some((kept?, registrar.giver(permit, now_s)?))),
     }
 }
 

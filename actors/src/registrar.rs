@@ -28,7 +28,7 @@ pub use forms::{Form, Taken};
 pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
 pub use leaving::Paper;
 pub use queries::{FORM_S_MAX, QueryPermit};
-pub use receipts::{RECEIPT_S_MAX, Receipt};
+pub use receipts::{Giver, RECEIPT_S_MAX, Receipt};
 pub use shifts::SHIFT_S;
 pub use signin::{CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, PROVEN_DAYS};
 
@@ -61,6 +61,11 @@ pub enum RegistrarError {
     /// Too many documents were tried with the phone today.
     #[error("too many documents were tried today; try again tomorrow, or ask at an office")]
     Tries,
+    /// The phone's own code is there already, or the one of whoever had it before is not free yet.
+    #[error(
+        "a code of its own is registered with this phone; further ones are wards'. Show that code's document, apply for a ward, or ask at an office"
+    )]
+    OwnCode,
     /// The phone has as many codes as one may.
     #[error("this phone has as many codes as one may; a ward may take a phone of its own")]
     PhoneFull,
@@ -97,6 +102,13 @@ pub enum RegistrarError {
     /// The registry failed; nothing has happened.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+}
+
+impl RegistrarError {
+    /// Whether something of the refused act stays: the try of a document counts.
+    const fn leaves_a_try(&self) -> bool {
+        matches!(self, Self::OtherPhone)
+    }
 }
 
 /// Why a code has its colour.
@@ -137,6 +149,10 @@ impl<'a> Registrar<'a> {
             Some(later) => later.push((code, Some(entry))),
             None => self.codes.put(code, entry),
         }
+    }
+
+    fn put_all(&mut self, entries: Vec<(CodeId, CodeEntry)>) {
+        entries.into_iter().for_each(|(code, entry)| self.put(code, entry));
     }
 
     /// The code is registered no more; memory follows as in [`Self::put`].

@@ -1,6 +1,9 @@
 //! A visitor's session on the pages: one sealed cookie, so that a restart of the gateway signs nobody out and no table of sessions
 //! grows. It holds the session's number, the phone with the moment of its proof or the shift that staff work in, and the view; whoever
-//! has no key reads nothing of it.
+//! has no key reads nothing of it. What a sign-out has ended is kept in the registry and, to be asked at each page, in memory.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
@@ -9,8 +12,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::keys::Keys;
-use crate::registry::{Phone, ShiftId};
-use crate::sms::{ProvenPhone, SessionId};
+use crate::registry::{Phone, Registry, RegistryError, ShiftId, SignOut};
+use crate::sms::{PROVEN_S_MAX, ProvenPhone, SessionId};
 
 /// A session without a proven phone: long enough to wait for a message and to fill in a form.
 const UNPROVEN_S_MAX: u64 = 24 * 3600;
@@ -68,6 +71,8 @@ pub struct Sessions {
     cookie: LessSafeKey,
     forms: hmac::Key,
     random: SystemRandom,
+    /// What was signed out, as in the registry; no longer than a proof is good.
+    ended: RwLock<HashMap<[u8; FORM_TOKEN_BYTES], u64>>,
 }
 
 impl Sessions {
@@ -79,7 +84,61 @@ impl Sessions {
         };
         let cookie = UnboundKey::new(&AES_256_GCM, &*made(b"session cookies")).expect("32 bytes are a key");
         let forms = hmac::Key::new(hmac::HMAC_SHA256, &*made(b"form tokens"));
-        Self { cookie: LessSafeKey::new(cookie), forms, random: SystemRandom::new() }
+        let (cookie, ended) = (LessSafeKey::new(cookie), RwLock::default());
+        Self { cookie, forms, random: SystemRandom::new(), ended }
+    }
+
+    /// Takes over what was signed out before this process began.
+    pub fn load(&self, registry: &Registry) -> Result<(), RegistryError> {
+        registry.for_each_sign_out(|out| self.end(&out, 0))
+    }
+
+    /// A sign-out of this session, wherever its cookie was copied to; or of every session that has proven its phone until now. It is for
+    /// the registry; [`Self::end`] has it taken into account here.
+    pub fn sign_out(&self, session: &Session, everywhere: bool, now_s: u64) -> SignOut {
+        match &session.phone {
+            // Of the session itself, which may have been made in this second.
+            Some(phone) if everywhere => {
+                let proven_s = session.proven.as_ref().map_or(0, ProvenPhone::at_s);
+                SignOut { mark: self.mark_of_phone(phone), good_from_s: now_s.max(proven_s + 1) }
+            }
+            Some(_) | None => SignOut { mark: self.mark_of_session(session), good_from_s: now_s },
+        }
+    }
+
+    /// From now on what was signed out opens nothing. What is so old that its proof is over is forgotten.
+    pub fn end(&self, out: &SignOut, now_s: u64) {
+        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        if ended.len() == ended.capacity() {
+            ended.retain(|_, good_from_s| *good_from_s + PROVEN_S_MAX >= now_s);
+        }
+        let good_from_s = ended.entry(out.mark).or_default();
+        *good_from_s = out.good_from_s.max(*good_from_s);
+    }
+
+    fn is_ended(&self, session: &Session) -> bool {
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+        if ended.is_empty() {
+            return false;
+        }
+        let good_from_s = session.phone.as_ref().and_then(|phone| ended.get(&self.mark_of_phone(phone)));
+        let proven_s = session.proven.as_ref().map(ProvenPhone::at_s);
+        let by_phone =
+            proven_s.zip(good_from_s).is_some_and(|(proven_s, good_from_s)| proven_s < *good_from_s);
+        by_phone || ended.contains_key(&self.mark_of_session(session))
+    }
+
+    fn mark_of_phone(&self, phone: &Phone) -> [u8; FORM_TOKEN_BYTES] {
+        self.mark_out(b"signed out phone", phone.reveal().as_bytes())
+    }
+
+    fn mark_of_session(&self, session: &Session) -> [u8; FORM_TOKEN_BYTES] {
+        self.mark_out(b"signed out session", &session.id.0)
+    }
+
+    fn mark_out(&self, kind: &[u8], of: &[u8]) -> [u8; FORM_TOKEN_BYTES] {
+        let tag = hmac::sign(&self.forms, &[kind, of].concat());
+        *tag.as_ref().first_chunk().expect("the mark is shorter")
     }
 
     /// A new visitor's.
@@ -136,7 +195,7 @@ impl Sessions {
         let staff = Some(u64::from_le_bytes(*staff)).filter(|&number| number != 0).map(ShiftId);
         let session = Session { id: SessionId(*id), made_s, phone, proven, staff, elder: elder == 1 };
         let over = session.proven(now_s).is_none() && now_s.saturating_sub(made_s) > UNPROVEN_S_MAX;
-        (!over).then_some(session)
+        (!over && !self.is_ended(&session)).then_some(session)
     }
 
     /// What the session's forms carry: another site cannot know it. Hexadecimal.
@@ -164,7 +223,6 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sms::PROVEN_S_MAX;
 
     fn sessions() -> (tempfile::TempDir, Sessions) {
         let directory = tempfile::tempdir().unwrap();
@@ -192,6 +250,41 @@ mod tests {
         assert_eq!((read.id(), read.elder), (session.id(), true));
         assert!(read.phone == Some(phone) && read.proven == session.proven);
         assert!(read.proven(2_000 + PROVEN_S_MAX).is_some() && read.proven(2_001 + PROVEN_S_MAX).is_none());
+    }
+
+    #[test]
+    fn a_copied_cookie_is_worth_nothing_after_a_sign_out() {
+        let (directory, sessions) = sessions();
+        let keys = Keys::load(&directory.path().join("keys")).unwrap();
+        let registry = &mut Registry::open(&directory.path().join("registry.db"), &keys).unwrap();
+        let phone = Phone::parse("16300000007").unwrap();
+        let signed_in = |at_s| {
+            let proven = ProvenPhone::for_tests(&phone, at_s);
+            sessions.fresh(at_s).signed_in(&sessions.fresh(at_s), phone.clone(), proven)
+        };
+        let (here, there) = (signed_in(2_000), signed_in(2_500));
+        let [copied, other] = [&here, &there].map(|session| sessions.seal(session));
+        let out = |sessions: &Sessions, registry: &mut Registry, everywhere, now_s| {
+            let out = sessions.sign_out(&here, everywhere, now_s);
+            registry.insert_sign_out(&out, now_s).unwrap();
+            sessions.end(&out, now_s);
+        };
+        out(&sessions, registry, false, 3_000);
+        assert!(sessions.open(&copied, 3_000).is_none(), "the copy");
+        assert!(sessions.open(&other, 3_000).is_some(), "another browser stays signed in");
+        out(&sessions, registry, true, 3_100);
+        assert!(sessions.open(&other, 3_100).is_none(), "everywhere");
+        let again = sessions.seal(&signed_in(3_100));
+        assert!(sessions.open(&again, 3_100).is_some(), "who proves the phone again is signed in");
+
+        let restarted = Sessions::new(&keys);
+        restarted.load(registry).unwrap();
+        assert!(restarted.open(&copied, 3_200).is_none() && restarted.open(&other, 3_200).is_none());
+        assert!(restarted.open(&again, 3_200).is_some());
+        registry.insert_sign_out(&restarted.sign_out(&here, false, 9_000_000), 9_000_000).unwrap();
+        let mut kept = 0;
+        registry.for_each_sign_out(|_| kept += 1).unwrap();
+        assert_eq!(kept, 1, "what no proof can outlive is forgotten");
     }
 
     #[test]

@@ -89,3 +89,40 @@ fn who_was_asked_stays_on_record_when_the_consent_is_taken_back_meanwhile() {
     assert_eq!((report.used, report.withdrawn, report.answered), (1, 1, 0));
     bench.front.stop().unwrap();
 }
+
+#[test]
+fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() {
+    let bench = Bench::new();
+    let consent = bench.consent(Flow::Apply);
+    let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
+    let permit = bench.registrar.act_blocking(act).unwrap();
+    let asked = Arc::new(Asked { permit, answer: CarrierAnswer::NewNumber, attempts: Vec::new() });
+    let once = |asked: &Arc<Asked>| {
+        let asked = Arc::clone(asked);
+        move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s())
+    };
+    run(async {
+        let held = bench.registry.lock().unwrap();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut waiting = Vec::new();
+        loop {
+            let mut act = Box::pin(bench.registrar.act(|_| Ok(())));
+            match act.as_mut().poll(&mut context) {
+                std::task::Poll::Pending => waiting.push(act),
+                std::task::Poll::Ready(result) => {
+                    assert!(matches!(result, Err(RegistrarError::Busy)), "{result:?}");
+                    break;
+                }
+            }
+        }
+        let refused = bench.registrar.act(once(&asked)).await;
+        assert!(matches!(refused, Err(RegistrarError::Busy)), "{refused:?}");
+        let mut kept = Box::pin(bench.registrar.act_in_turn(once(&asked)));
+        assert!(kept.as_mut().poll(&mut context).is_pending());
+        drop(held);
+        assert_eq!(kept.await.unwrap().map(|(outcome, _)| outcome), Some(Outcome::NewNumber));
+    });
+    let outcome = move |registrar: &mut Registrar<'_>| registrar.outcome(Some(consent), &phone(), now_s());
+    assert_eq!(bench.registrar.act_blocking(outcome).unwrap(), Outcome::NewNumber);
+    bench.front.stop().unwrap();
+}

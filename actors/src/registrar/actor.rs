@@ -30,7 +30,7 @@ const REVISIONS_PER_TURN: usize = 8;
 
 /// Tells the caller; true if what was done is durable.
 pub(super) type Tell = Box<dyn FnOnce(bool) + Send>;
-/// Does the act; true if it is to stay.
+/// Does the act; true if it, or the try of one that is refused, is to stay.
 pub(super) type Work = Box<dyn FnOnce(&mut Registrar<'_>) -> (bool, Tell) + Send>;
 
 /// An act, and the permit that bounds what waits.
@@ -185,6 +185,9 @@ impl RegistrarActor {
         if let Err(error) = self.office.revise(&mut registry, now_s) {
             tracing::error!(%error, "codes cannot follow the policy in effect");
         }
+        if let Err(error) = registry.reseal_some() {
+            tracing::error!(%error, "what an earlier release sealed cannot be written anew");
+        }
         if self.turns.is_multiple_of(TURNS_PER_FORGETTING)
             && let Err(error) = self.office.forget(&mut registry, now_s)
         {
@@ -318,7 +321,7 @@ pub(super) fn work<T: Send + 'static>(
 ) -> Work {
     Box::new(move |registrar| {
         let result = act(registrar);
-        let good = result.is_ok();
+        let good = result.as_ref().map_or_else(RegistrarError::leaves_a_try, |_| true);
         let tell: Tell = Box::new(move |durable| {
             let _ = caller.send(if durable { result } else { Err(RegistrarError::Failed) });
         });

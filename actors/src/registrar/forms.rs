@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use protocol::{Class, CodeId, metric};
 
-use super::signin::{CODES_PER_PHONE_MAX, check_guardian, phone_of, proven_after, take_ward};
+use super::signin::{
+    CODES_PER_PHONE_MAX, DOCUMENT_TRIES_MAX, check_guardian, check_own, phone_of, proven_after, take_ward,
+};
 use super::{Registrar, RegistrarError};
 use crate::codes::CodeEntry;
 use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Stay, severity};
 use crate::registry::people::Added;
-use crate::registry::{CauseRow, Change, ConsentId, Person, Registry, RegistryError};
+use crate::registry::{CauseRow, Change, ConsentId, Person, Phone, Registry, RegistryError};
 use crate::residence::{Districts, community, visible};
 use crate::sms::ProvenPhone;
+use crate::trajectory::{day_of, start_of};
 
 /// Who sets and clears what follows from the citizen's own form.
 pub(super) const CITIZEN: &str = "citizen";
@@ -60,7 +63,13 @@ impl Registrar<'_> {
             return Err(RegistrarError::NotProven);
         }
         let person = checked(self.registry, &form.person)?;
-        check_document(self.registry, &person, now_s)?;
+        let goes_with = goes_with(self.registry, &person, now_s)?;
+        if goes_with != Some(true) {
+            // Whatever is wrong with the rest is said before anything is said of the document.
+            let outcome = self.outcome(form.consent, phone, now_s)?;
+            self.policy.submit(&outcome, form.declared, now_s)?;
+            refuse_strangers(self.registry, phone, goes_with == Some(false), now_s)?;
+        }
         let outcome = self.outcome_of(&person, form.consent, now_s)?;
         let submitted = self.policy.submit(&outcome, form.declared, now_s)?;
         let policy = Arc::clone(&self.policy);
@@ -122,15 +131,34 @@ impl Registrar<'_> {
     }
 }
 
-/// Somebody who has a code already modifies with the phone that opens it. Every other phone is told the same, before anything else is
-/// said of the document; documents are tried where tries are counted.
-fn check_document(registry: &Registry, person: &Person, now_s: u64) -> Result<(), RegistrarError> {
-    match registry.code_of_document(&person.document)? {
-        Some(code) if !registry.proven_codes(&person.phone, proven_after(now_s))?.contains(&code) => {
-            Err(RegistrarError::OtherPhone)
-        }
-        Some(_) | None => Ok(()),
+/// Whether the document goes with the phone: that of somebody who has a code already, and modifies with the phone that opens it, or of
+/// who withdrew, left something behind and comes back with the phone of then. `None` for one that nobody has or left.
+fn goes_with(registry: &Registry, person: &Person, now_s: u64) -> Result<Option<bool>, RegistrarError> {
+    let Person { phone, document, .. } = person;
+    match registry.code_of_document(document)? {
+        Some(code) => Ok(Some(registry.proven_codes(phone, proven_after(now_s))?.contains(&code))),
+        None => Ok(registry.left_with(document, phone, now_s)?),
     }
+}
+
+/// Every other phone is told the same, whether the document is registered or was, and the try counts.
+fn refuse_strangers(
+    registry: &mut Registry,
+    phone: &Phone,
+    is_strangers: bool,
+    now_s: u64,
+) -> Result<(), RegistrarError> {
+    let day_s = start_of(day_of(now_s));
+    if registry.document_tries(phone, day_s)? >= DOCUMENT_TRIES_MAX {
+        return Err(RegistrarError::Tries);
+    }
+    if !is_strangers {
+        return Ok(());
+    }
+    registry.transaction::<_, RegistrarError>(|registry| {
+        Ok(registry.take_document_try(phone, day_s, DOCUMENT_TRIES_MAX)?)
+    })?;
+    Err(RegistrarError::OtherPhone)
 }
 
 fn authority_of(kind: CauseKind) -> &'static str {
@@ -161,26 +189,37 @@ fn find_or_add(
             registry.update_person(code, person)?;
             (code, false)
         }
-        None => (add(registry, person, guardian)?, true),
+        None => (add(registry, person, guardian, now_s)?, true),
     };
     if let Some(guardian) = guardian {
         // The entry for memory is that of the settled code.
         take_ward(registry, code, guardian)?;
     }
     if is_new {
-        registry.return_causes(code, &person.document, now_s)?;
+        // Of a phone's holder it is the own code that they come back with, whatever document they show now.
+        let phone = guardian.is_none().then_some(&person.phone);
+        registry.return_causes(code, &person.document, phone, now_s)?;
     }
     registry.set_proven(code, now_s)?;
     Ok((code, is_new))
 }
 
-fn add(registry: &Registry, person: &Person, guardian: Option<CodeId>) -> Result<CodeId, RegistrarError> {
+fn add(
+    registry: &Registry,
+    person: &Person,
+    guardian: Option<CodeId>,
+    now_s: u64,
+) -> Result<CodeId, RegistrarError> {
+    if guardian.is_none() {
+        check_own(registry, &person.phone, &person.document, now_s)?;
+    }
     if registry.codes_of_phone(&person.phone)?.len() >= CODES_PER_PHONE_MAX {
         return Err(RegistrarError::PhoneFull);
     }
     let class = if guardian.is_some() { Class::Ward } else { Class::Person };
     // Until the transaction settles it, nothing is known of it.
-    let entry = CodeEntry::new(protocol::Colour::Unknown, protocol::Basis::Nothing, class, 0, 0);
+    let entry = CodeEntry::new(protocol::Colour::Unknown, protocol::Basis::Nothing, class, 0, 0)
+        .unverified(person.document.is_foreign());
     let gateway = registry.gateway()?;
     for _ in 0..ISSUES_MAX {
         let Some(code) = CodeId::issue(gateway, registry.random()?) else { continue };

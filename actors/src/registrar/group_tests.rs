@@ -331,3 +331,23 @@ fn an_import_lets_others_have_their_turn() {
     assert_eq!(bench.codes.len(), 6000 + taken as usize);
     bench.front.stop().unwrap();
 }
+
+#[test]
+fn a_document_that_is_refused_counts_as_a_try_although_nothing_else_of_the_act_stays() {
+    let bench = bench(None);
+    let stranger = Form { person: Person { phone: form(2).person.phone, ..form(1).person }, ..form(2) };
+    run(async {
+        bench.handle.act(|registrar| registrar.submit(&form(1), NOW_S)).await.unwrap();
+        let send = || {
+            let sent = stranger.clone();
+            bench.handle.act(move |registrar| registrar.submit(&sent, NOW_S))
+        };
+        for _ in 0..DOCUMENT_TRIES_MAX {
+            let refused = send().await;
+            assert!(matches!(refused, Err(RegistrarError::OtherPhone)), "{refused:?}");
+        }
+        let refused = send().await;
+        assert!(matches!(refused, Err(RegistrarError::Tries)), "{refused:?}");
+    });
+    bench.front.stop().unwrap();
+}

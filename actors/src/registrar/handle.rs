@@ -1,6 +1,7 @@
 //! Speaks for the registrar: whoever wants something done to people, consents or colours asks here, and hears when it is durable.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use protocol::metric;
 use tokio::sync::{Semaphore, oneshot};
@@ -17,6 +18,11 @@ use crate::supervisor::{Post, RestartPolicy, supervise};
 
 /// Acts that may wait: two seconds of a busy day; who comes beyond is told to try again.
 pub(super) const ACTS_MAX: usize = 4096;
+
+/// What must not be lost is tried for so long: with a carrier's slowest answer before it, less than a page waits for.
+const IN_TURN: Duration = Duration::from_secs(10);
+/// Between two tries while the actor is parked or was restarted.
+const IN_TURN_PAUSE: Duration = Duration::from_millis(50);
 
 /// Called between the steps of an act with the step's name; tests panic, or let the process die, there.
 pub type Fault = Arc<dyn Fn(&'static str) + Send + Sync>;
@@ -103,6 +109,23 @@ impl RegistrarHandle {
         act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
     ) -> Result<T, RegistrarError> {
         self.send(act)?.await.unwrap_or(Err(RegistrarError::Failed))
+    }
+
+    /// The same, for what must not be lost: where [`Self::act`] is told that the registrar is busy, or that nothing has happened, this
+    /// one waits for its turn, [`IN_TURN`] at most. `act` may be called again.
+    pub async fn act_in_turn<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Clone + Send + 'static,
+    ) -> Result<T, RegistrarError> {
+        let began = clock::now();
+        loop {
+            let result = self.act(act.clone()).await;
+            let in_vain = matches!(result, Err(RegistrarError::Busy | RegistrarError::Failed));
+            if !in_vain || clock::since(began) >= IN_TURN {
+                return result;
+            }
+            tokio::time::sleep(IN_TURN_PAUSE).await;
+        }
     }
 
     /// The same, for threads that may wait.

@@ -9,8 +9,6 @@ use crate::registry::{PlaceKind, Remains, UnitRow, UnitState};
 use crate::residence::visible;
 use crate::sms::ProvenPhone;
 
-/// Decisions are kept for six months at least; a cause without an end that outlives its holder's data is not kept for longer.
-const LEFTOVER_S_MAX: u64 = 184 * 86_400;
 /// Applications of units by one person that nobody has decided on.
 const UNITS_OPEN_MAX: usize = 5;
 
@@ -103,10 +101,7 @@ impl Registrar<'_> {
             if !registry.wards_of(code)?.is_empty() {
                 return Err(RegistrarError::HasWards);
             }
-            // Or whoever has not sent the form yet would come back without the lock, with another phone.
-            registry.tie_stay(&person, now_s)?;
-            let who = (&person.phone, &person.document);
-            Ok(registry.remove_person(code, who, now_s, now_s.saturating_add(LEFTOVER_S_MAX))?)
+            Ok(registry.remove_person(code, &person, now_s)?)
         })?;
         self.forget(code);
         Ok(remains)

@@ -1,6 +1,8 @@
 //! From a consent to what came of its query. One consent is one query; the types leave no way to ask without one. Who asks the
 //! carriers is elsewhere: this only says who may, and keeps what may be kept.
 
+use jiff::civil::Date;
+
 use super::signin::phone_of;
 use super::{Registrar, RegistrarError};
 use crate::policy::{CauseKind, Outcome};
@@ -22,6 +24,8 @@ pub struct QueryPermit {
     flow: Flow,
     phone: Phone,
     days: Days,
+    /// The day on which it was given: its window is that day's, also when the answer comes after midnight.
+    asked: Date,
     detail: Detail,
 }
 
@@ -33,7 +37,7 @@ impl QueryPermit {
 
     #[cfg(test)]
     pub(crate) fn for_tests(consent: ConsentId, flow: Flow, phone: Phone, days: Days) -> Self {
-        Self { consent, flow, phone, days, detail: Detail::Stay }
+        Self { consent, flow, phone, days, asked: days_after(days.last, 1), detail: Detail::Stay }
     }
 
     /// What the query is for.
@@ -95,7 +99,8 @@ impl Registrar<'_> {
         detail: Detail,
         now_s: u64,
     ) -> QueryPermit {
-        QueryPermit { consent, flow, phone, days: self.policy.window(day_of(now_s)), detail }
+        let asked = day_of(now_s);
+        QueryPermit { consent, flow, phone, days: self.policy.window(asked), asked, detail }
     }
 
     /// Takes the answer. Of a query from a punch page nothing of it is kept; of one whose consent was withdrawn meanwhile neither.
@@ -106,7 +111,7 @@ impl Registrar<'_> {
         attempts: &[Attempt],
         now_s: u64,
     ) -> Result<Outcome, RegistrarError> {
-        let outcome = self.policy.outcome(answer, day_of(now_s));
+        let outcome = self.policy.outcome(answer, permit.asked);
         let came = if matches!(outcome, Outcome::Unavailable(_)) { "unavailable" } else { "answered" };
         let days = self.policy.rule(CauseKind::Trajectory).map_or(0, |rule| i32::from(rule.days));
         let kept = self.registry.transaction::<_, RegistrarError>(|registry| {

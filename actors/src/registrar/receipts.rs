@@ -1,11 +1,14 @@
 //! Consent receipts: what a citizen's screen shows as a QR and a device at a gate brings. Sealed by this gateway, good once and for
 //! two minutes; it holds a consent's number, never a phone.
 
+use protocol::CodeId;
 use protocol::receipt::{self, RECEIPT_BYTES};
 use subtle::ConstantTimeEq;
 
 use super::queries::{FORM_S_MAX, QueryPermit};
+use super::signin::proven_after;
 use super::{Registrar, RegistrarError};
+use crate::lookups::masked;
 use crate::registry::{ConsentId, Detail, Flow, Phone, Registry};
 
 /// A QR that is older is drawn anew: somebody who photographs it at the gate comes too late with it.
@@ -14,7 +17,32 @@ pub const RECEIPT_S_MAX: u64 = 120;
 /// A receipt as it travels; `protocol::receipt` has its layout.
 pub type Receipt = [u8; RECEIPT_BYTES];
 
+/// Whose phone was asked for with a receipt: staff compare it with whom they have scanned, because a receipt can be a friend's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Giver {
+    /// The first character of the name.
+    pub name: String,
+    /// The codes that the phone opens: its owner's and the wards'.
+    pub codes: Vec<CodeId>,
+}
+
+impl std::fmt::Debug for Giver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Giver(…)")
+    }
+}
+
 impl Registrar<'_> {
+    /// Whose phone a query at a gate is about; `None` of one for a form, or if no code goes with the phone.
+    pub fn giver(&self, permit: &QueryPermit, now_s: u64) -> Result<Option<Giver>, RegistrarError> {
+        if permit.flow() != Flow::Scan {
+            return Ok(None);
+        }
+        let holders = self.registry.holders_of(permit.phone(), proven_after(now_s))?;
+        let codes = holders.iter().map(|holder| holder.code).collect();
+        Ok(holders.first().map(|first| Giver { name: masked(&first.person.name), codes }))
+    }
+
     /// A receipt of an open consent to a query at a gate.
     pub fn receipt(&self, consent: ConsentId, phone: &Phone, now_s: u64) -> Result<Receipt, RegistrarError> {
         let from_s = now_s.saturating_sub(FORM_S_MAX);

@@ -2,11 +2,12 @@
 //! [`PROVEN_DAYS`]; all others need the document again, because numbers are given to somebody else. Nothing here takes a name, and
 //! nothing shows a person to somebody who only knows a document.
 
-use protocol::{Class, CodeId};
+use protocol::{Class, CodeId, Colour};
 
 use super::{FORM_S_MAX, Registrar, RegistrarError};
 use crate::codes::CodeEntry;
-use crate::registry::{DocumentNumber, Holder, Person, Phone, Registry};
+use crate::registry::departures::Left;
+use crate::registry::{DocumentNumber, Holder, Person, Phone, Registry, SignOut, kept_until};
 use crate::sms::ProvenPhone;
 use crate::trajectory::{day_of, start_of};
 
@@ -31,10 +32,19 @@ impl Registrar<'_> {
     /// document may open one, or the person applies; the answer is the same for every phone.
     pub fn sign_in(&mut self, proven: &ProvenPhone, now_s: u64) -> Result<Vec<CodeId>, RegistrarError> {
         let phone = phone_of(proven, now_s)?;
-        self.registry.transaction(|registry| {
+        let (codes, retired) = self.registry.transaction::<_, RegistrarError>(|registry| {
             registry.renew_proofs(phone, proven_after(now_s), now_s)?;
-            Ok(registry.proven_codes(phone, proven_after(now_s))?)
-        })
+            let codes = registry.proven_codes(phone, proven_after(now_s))?;
+            let retired = retire_texts(registry, &codes)?;
+            Ok((codes, retired))
+        })?;
+        self.put_all(retired);
+        Ok(codes)
+    }
+
+    /// A session, or every session of a phone, is signed out: durable when it returns.
+    pub fn sign_out(&mut self, out: &SignOut, now_s: u64) -> Result<(), RegistrarError> {
+        self.registry.transaction(|registry| Ok(registry.insert_sign_out(out, now_s)?))
     }
 
     /// The codes that the phone opens.
@@ -66,7 +76,20 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<Confirmed, RegistrarError> {
         let phone = phone_of(proven, now_s)?;
-        self.registry.transaction(|registry| confirm(registry, phone, document, now_s))
+        let (confirmed, retired) = self.registry.transaction::<_, RegistrarError>(|registry| {
+            let confirmed = confirm(registry, phone, document, now_s)?;
+            let Confirmed::Code(code) = confirmed else { return Ok((confirmed, Vec::new())) };
+            // Whoever else has an own code there shows this one as a ward's.
+            let (own, _) = registry.own_codes(phone, proven_after(now_s))?;
+            if registry.guardian_of(code)?.is_none() && !own.contains(&code) && !own.is_empty() {
+                return Err(RegistrarError::OwnCode);
+            }
+            registry.set_proven(code, now_s)?;
+            let retired = retire_texts(registry, &[code])?;
+            Ok((confirmed, retired))
+        })?;
+        self.put_all(retired);
+        Ok(confirmed)
     }
 
     /// A guardian shows the document of a ward who has a code with the same phone already. The code stays the one it is.
@@ -82,6 +105,7 @@ impl Registrar<'_> {
             check_guardian(registry, guardian, proven, now_s)?;
             let confirmed = confirm(registry, phone, document, now_s)?;
             let Confirmed::Code(code) = confirmed else { return Ok((confirmed, None)) };
+            registry.set_proven(code, now_s)?;
             Ok((confirmed, take_ward(registry, code, guardian)?.map(|entry| (code, entry))))
         })?;
         if let Some((code, entry)) = entry {
@@ -120,6 +144,9 @@ impl Registrar<'_> {
             let wards = registry.wards_of(code)?;
             if registry.codes_of_phone(phone)?.len() + wards.len() >= CODES_PER_PHONE_MAX {
                 return Err(RegistrarError::PhoneFull);
+            }
+            if person.phone != *phone {
+                check_own(registry, phone, &person.document, now_s)?;
             }
             move_to(registry, code, person, phone, now_s)?;
             for ward in wards {
@@ -180,8 +207,37 @@ pub(super) fn check_guardian(
     }
 }
 
-/// Makes the holder of the code the guardian's ward; gives the entry for memory if it has changed. An imported holder's code keeps
-/// its class: the printed text works by it.
+/// One phone has one own code, that of whoever it opens it for. Where the own code of somebody else is not opened, the number may have
+/// been given to another person: only red and yellow are not left behind so.
+pub(super) fn check_own(
+    registry: &Registry,
+    phone: &Phone,
+    document: &DocumentNumber,
+    now_s: u64,
+) -> Result<(), RegistrarError> {
+    let (opened, others) = registry.own_codes(phone, proven_after(now_s))?;
+    let mut taken = !opened.is_empty() || registry.is_left_by_another(phone, document, now_s)?;
+    for code in others {
+        let colour = registry.code(code)?.map(CodeEntry::colour);
+        taken |= matches!(colour, Some(Colour::Red | Colour::Yellow));
+    }
+    if taken { Err(RegistrarError::OwnCode) } else { Ok(()) }
+}
+
+/// The texts that imported holders brought along say for ever who they are: from the first code on that is renewed each half minute
+/// they are good no more. The entries are for memory, once that is durable.
+fn retire_texts(registry: &Registry, codes: &[CodeId]) -> Result<Vec<(CodeId, CodeEntry)>, RegistrarError> {
+    let mut retired = Vec::new();
+    for &code in codes {
+        if registry.code(code)?.is_some_and(|entry| entry.class() == Class::Imported) {
+            let class = if registry.guardian_of(code)?.is_some() { Class::Ward } else { Class::Person };
+            retired.push((code, registry.set_class(code, class)?));
+        }
+    }
+    Ok(retired)
+}
+
+/// Makes the holder of the code the guardian's ward; gives the entry for memory if it has changed.
 pub(super) fn take_ward(
     registry: &Registry,
     code: CodeId,
@@ -192,8 +248,9 @@ pub(super) fn take_ward(
         return Err(RegistrarError::Ward);
     }
     registry.set_guardian(code, Some(guardian))?;
-    let is_person = registry.code(code)?.is_some_and(|entry| entry.class() == Class::Person);
-    Ok(if is_person { Some(registry.set_class(code, Class::Ward)?) } else { None })
+    let class = registry.code(code)?.map(CodeEntry::class);
+    let is_other = matches!(class, Some(Class::Person | Class::Imported));
+    Ok(if is_other { Some(registry.set_class(code, Class::Ward)?) } else { None })
 }
 
 fn confirm(
@@ -206,9 +263,7 @@ fn confirm(
     if !registry.take_document_try(phone, day, DOCUMENT_TRIES_MAX)? {
         return Err(RegistrarError::Tries);
     }
-    let Some(code) = registry.code_of_both(phone, document)? else { return Ok(Confirmed::No) };
-    registry.set_proven(code, now_s)?;
-    Ok(Confirmed::Code(code))
+    Ok(registry.code_of_both(phone, document)?.map_or(Confirmed::No, Confirmed::Code))
 }
 
 fn move_to(
@@ -219,6 +274,11 @@ fn move_to(
     now_s: u64,
 ) -> Result<(), RegistrarError> {
     registry.tie_stay(&person, now_s)?;
+    // Or another document would make the number that is left one without a cause.
+    if let Some(until_s) = registry.causes_until(code, now_s)? {
+        let (phone_until_s, until_s_max) = kept_until(now_s);
+        registry.insert_departure(&person, Left::Phone, (until_s.min(until_s_max), phone_until_s))?;
+    }
     registry.update_person(code, &Person { phone: phone.clone(), ..person })?;
     Ok(registry.set_proven(code, now_s)?)
 }

@@ -344,7 +344,7 @@ fn an_imported_red_does_not_vanish_under_a_form() {
     let taken = bench.submit(&form(1, None, Some(consent)), now()).unwrap();
     assert_eq!((taken.code, taken.is_new), (code, false), "existing holders need not apply again");
     assert_eq!(bench.shown(code), RED);
-    assert_eq!(taken.entry.class(), Class::Imported);
+    assert_eq!(taken.entry.class(), Class::Person, "the earlier text is good no more");
     let codes = bench.restarted(u64::from(until_s));
     assert_eq!(codes.get(code).unwrap().colour(), Colour::Green);
 }
@@ -378,6 +378,7 @@ fn nothing_personal_is_in_the_files_or_the_errors() {
 mod another_policy;
 mod decisions;
 mod leaving;
+mod shedding;
 mod shifts;
 mod signin;
 mod traps;

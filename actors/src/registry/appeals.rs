@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use protocol::CodeId;
 
+use super::seal::Column;
 use super::seal::Hash as Subject;
 use super::{Registry, RegistryError, is_conflict};
 
@@ -140,12 +141,12 @@ impl Registry {
 
     fn seal_words(&self, id: i64, kind: &str, words: &str) -> Result<Vec<u8>, RegistryError> {
         let plain = Zeroizing::new(format!("{kind}{words}"));
-        self.sealer.seal(id as u64, plain.as_bytes())
+        self.sealer.seal(Column::Appeal, id as u64, plain.as_bytes())
     }
 
     fn open_words(&self, id: i64, kind: &str, sealed: &[u8]) -> Result<String, RegistryError> {
         let damaged = || RegistryError::Damaged { what: "appeal" };
-        let plain = Zeroizing::new(self.sealer.open(id as u64, sealed).ok_or_else(damaged)?);
+        let plain = Zeroizing::new(self.sealer.open(Column::Appeal, id as u64, sealed).ok_or_else(damaged)?);
         let text = std::str::from_utf8(&plain).ok().and_then(|text| text.strip_prefix(kind));
         text.map(str::to_owned).ok_or_else(damaged)
     }

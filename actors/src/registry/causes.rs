@@ -4,6 +4,7 @@ use protocol::{Basis, CodeId, Colour};
 use rusqlite::params;
 use zeroize::Zeroizing;
 
+use super::seal::Column;
 use super::{Change, Registry, RegistryError};
 use crate::codes::CodeEntry;
 use crate::policy::{Cause, CauseKind, Standing, Stay, stand};
@@ -61,7 +62,7 @@ impl Registry {
     ) -> Result<i64, RegistryError> {
         let seal = |stay| {
             let plain = Zeroizing::new(serde_json::to_vec(stay).expect("a stay is plain data"));
-            self.sealer.seal(code.get(), &plain)
+            self.sealer.seal(Column::Evidence, code.get(), &plain)
         };
         let evidence = evidence.map(seal).transpose()?;
         let sql = "INSERT INTO causes (code, kind, colour, from_s, until_s, authority, policy, evidence)
@@ -138,13 +139,20 @@ impl Registry {
         Ok(query.query_map(asked, |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
-    /// A colour that came with an import, or with a made-up city, has no cause row; before another cause joins it, it gets one,
-    /// so that it does not vanish under it. Part of the caller's transaction.
+    /// A colour that came with an import, or with a made-up city, has no cause row; before another cause joins it, red and yellow get
+    /// one, and on what the code rests is noted: unknown, declared or verified, it is so again when the other one is gone. Part of the
+    /// caller's transaction.
     pub(crate) fn keep_inherited(&self, code: CodeId, now_s: u64) -> Result<(), RegistryError> {
         let Some(entry) = self.code(code)? else { return Ok(()) };
-        let inherited = matches!(entry.colour(), Colour::Red | Colour::Yellow);
-        if !inherited || !self.causes(code)?.is_empty() {
+        if !self.causes(code)?.is_empty() {
             return Ok(());
+        }
+        if self.rest_basis(code)?.is_none() {
+            self.set_rest_basis(code, entry.basis())?;
+        }
+        match entry.colour() {
+            Colour::Red | Colour::Yellow => {}
+            Colour::Green | Colour::Unknown => return Ok(()),
         }
         let until_s = match entry.next_change_s() {
             0 => i64::MAX as u64,
@@ -171,7 +179,8 @@ impl Registry {
         let Standing { colour, basis, next_change_s } = self.standing(code, before, now_s)?;
         let next_change_s = next_change_s.map_or(0, |at_s| u32::try_from(at_s).unwrap_or(u32::MAX));
         let version = before.version().wrapping_add(1);
-        let entry = CodeEntry::new(colour, basis, before.class(), next_change_s, version);
+        let entry = CodeEntry::new(colour, basis, before.class(), next_change_s, version)
+            .unverified(before.is_unverified());
         let sql = "UPDATE codes SET tags = ?2, next_change_s = ?3 WHERE id = ?1";
         let parameters = (code.get() as i64, entry.to_tags(), entry.next_change_s());
         self.connection.prepare_cached(sql)?.execute(parameters)?;

@@ -4,6 +4,7 @@
 use rusqlite::{OptionalExtension, params};
 use zeroize::Zeroizing;
 
+use super::seal::Column;
 use super::{DocumentNumber, Hash, Person, Phone, Registry, RegistryError};
 use crate::policy::{Outcome, Stay};
 
@@ -111,18 +112,20 @@ impl Registry {
         agreed: Agreed<'_>,
         now_s: u64,
     ) -> Result<ConsentId, RegistryError> {
-        let sql = "INSERT INTO consents (phone_hash, flow, text, given_s, state, detail, sealed_phone)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        // At a gate the device brings the receipt alone.
-        let sealed = match agreed.flow {
-            Flow::Scan => Some(self.sealer.seal(PHONES, phone.reveal().as_bytes())?),
-            Flow::Apply | Flow::Modify => None,
-        };
+        let sql = "INSERT INTO consents (phone_hash, flow, text, given_s, state, detail)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (flow, detail) = (agreed.flow as u8, agreed.detail as u8);
         let hash = self.phone_hash(phone);
-        let parameters = params![hash, flow, agreed.text, now_s as i64, GIVEN, detail, sealed];
+        let parameters = params![hash, flow, agreed.text, now_s as i64, GIVEN, detail];
         self.connection.prepare_cached(sql)?.execute(parameters)?;
-        Ok(ConsentId(self.connection.last_insert_rowid()))
+        let id = self.connection.last_insert_rowid();
+        if agreed.flow == Flow::Scan {
+            // At a gate the device brings the receipt alone. Sealed with the consent's number, which is known only now.
+            let sealed = self.sealer.seal(Column::OpenPhone, id as u64, phone.reveal().as_bytes())?;
+            let sql = "UPDATE consents SET sealed_phone = ?2 WHERE id = ?1";
+            self.connection.prepare_cached(sql)?.execute(params![id, sealed])?;
+        }
+        Ok(ConsentId(id))
     }
 
     /// Uses the consent up. `None` if it is not that phone's, was used or withdrawn, or is older than `from_s`. One statement:
@@ -155,7 +158,11 @@ impl Registry {
         let found: Option<(Vec<u8>, u8)> =
             query.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((sealed, detail)) = found else { return Ok(None) };
-        let plain = Zeroizing::new(self.sealer.open(PHONES, &sealed).ok_or_else(damaged)?);
+        let plain = self
+            .sealer
+            .open(Column::OpenPhone, id.0 as u64, &sealed)
+            .map(Zeroizing::new)
+            .ok_or_else(damaged)?;
         let phone = std::str::from_utf8(&plain).ok().and_then(Phone::parse).ok_or_else(damaged)?;
         let sql = "UPDATE consents SET state = ?2, used_s = ?3, sealed_phone = NULL WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![id.0, USED, now_s as i64])?;
@@ -228,7 +235,7 @@ impl Registry {
     /// Keeps what came of the query.
     pub(crate) fn set_outcome(&self, id: ConsentId, outcome: &Outcome) -> Result<(), RegistryError> {
         let plain = Zeroizing::new(serde_json::to_vec(outcome).expect("an outcome is plain data"));
-        let sealed = self.sealer.seal(id.0 as u64, &plain)?;
+        let sealed = self.sealer.seal(Column::Outcome, id.0 as u64, &plain)?;
         let sql = "UPDATE consents SET outcome = ?2 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![id.0, sealed])?;
         Ok(())
@@ -249,7 +256,8 @@ impl Registry {
             query.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((state, sealed)) = found else { return Ok(None) };
         let state = ConsentState::from_number(state).ok_or(RegistryError::Damaged { what: "consent" })?;
-        let outcome = sealed.map(|sealed| self.open_json(id.0 as u64, &sealed, "consent")).transpose()?;
+        let outcome =
+            sealed.map(|sealed| self.open_json(Column::Outcome, id.0 as u64, &sealed)).transpose()?;
         Ok(Some((state, outcome)))
     }
 
@@ -266,41 +274,40 @@ impl Registry {
     /// Keeps a stay for the phone until then, unless one that ends later is kept already: an answer that comes late does not
     /// overwrite a newer one.
     pub(crate) fn keep_stay(&self, phone: &Phone, stay: &Stay, until_s: u64) -> Result<(), RegistryError> {
+        self.keep_stay_by(self.phone_hash(phone), stay, until_s)
+    }
+
+    fn keep_stay_by(&self, hash: Hash, stay: &Stay, until_s: u64) -> Result<(), RegistryError> {
         let plain = Zeroizing::new(serde_json::to_vec(stay).expect("a stay is plain data"));
-        let sealed = self.sealer.seal(STAYS, &plain)?;
+        let sealed = self.sealer.seal(Column::Stay, owner(hash), &plain)?;
         let sql = "INSERT INTO stays (phone_hash, sealed, until_s) VALUES (?1, ?2, ?3)
             ON CONFLICT DO UPDATE SET sealed = ?2, until_s = ?3 WHERE until_s < ?3";
-        self.connection.prepare_cached(sql)?.execute(params![
-            self.phone_hash(phone),
-            sealed,
-            until_s as i64
-        ])?;
+        self.connection.prepare_cached(sql)?.execute(params![hash, sealed, until_s as i64])?;
         Ok(())
     }
 
     /// Keeps the phone's stay, if there is one, for a document as well: its holder takes another phone, or leaves. Part of the caller's
     /// transaction.
     pub(crate) fn tie_stay(&self, person: &Person, now_s: u64) -> Result<(), RegistryError> {
-        let sql = "INSERT INTO stays (phone_hash, sealed, until_s)
-            SELECT ?2, sealed, until_s FROM stays WHERE phone_hash = ?1 AND until_s > ?3
-            ON CONFLICT DO UPDATE SET sealed = excluded.sealed, until_s = excluded.until_s
-                WHERE until_s < excluded.until_s";
-        let (phone, document) = (self.phone_hash(&person.phone), self.document_hash(&person.document));
-        self.connection.prepare_cached(sql)?.execute(params![phone, document, now_s as i64])?;
-        Ok(())
+        match self.stay_by(self.phone_hash(&person.phone), now_s)? {
+            Some((stay, until_s)) => self.keep_stay_by(self.document_hash(&person.document), &stay, until_s),
+            None => Ok(()),
+        }
     }
 
     /// Forgets the stay that is kept for the person's phone and document. Part of the caller's transaction.
     pub(crate) fn forget_stay(&self, person: &Person) -> Result<(), RegistryError> {
-        let sql = "DELETE FROM stays WHERE phone_hash IN (?1, ?2)";
-        let hashes = (self.phone_hash(&person.phone), self.document_hash(&person.document));
-        self.connection.prepare_cached(sql)?.execute(hashes)?;
+        let mut delete = self.connection.prepare_cached("DELETE FROM stays WHERE phone_hash = ?1")?;
+        for hash in self.document_hashes(&person.document).into_iter().chain([self.phone_hash(&person.phone)])
+        {
+            delete.execute([hash])?;
+        }
         Ok(())
     }
 
     /// The stay that is kept for the phone.
     pub(crate) fn stay_of(&self, phone: &Phone, now_s: u64) -> Result<Option<Stay>, RegistryError> {
-        self.stay_by(self.phone_hash(phone), now_s)
+        Ok(self.stay_by(self.phone_hash(phone), now_s)?.map(|(stay, _)| stay))
     }
 
     /// The stay that was tied to the document.
@@ -309,30 +316,43 @@ impl Registry {
         document: &DocumentNumber,
         now_s: u64,
     ) -> Result<Option<Stay>, RegistryError> {
-        self.stay_by(self.document_hash(document), now_s)
+        for hash in self.document_hashes(document) {
+            if let Some((stay, _)) = self.stay_by(hash, now_s)? {
+                return Ok(Some(stay));
+            }
+        }
+        Ok(None)
     }
 
-    fn stay_by(&self, hash: Hash, now_s: u64) -> Result<Option<Stay>, RegistryError> {
-        let sql = "SELECT sealed FROM stays WHERE phone_hash = ?1 AND until_s > ?2";
+    pub(super) fn stay_by(&self, hash: Hash, now_s: u64) -> Result<Option<(Stay, u64)>, RegistryError> {
+        let sql = "SELECT sealed, until_s FROM stays WHERE phone_hash = ?1 AND until_s > ?2";
         let mut query = self.connection.prepare_cached(sql)?;
         let parameters = params![hash, now_s as i64];
-        let sealed: Option<Vec<u8>> = query.query_row(parameters, |row| row.get(0)).optional()?;
-        sealed.map(|sealed| self.open_json(STAYS, &sealed, "stay")).transpose()
+        let found: Option<(Vec<u8>, i64)> =
+            query.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((sealed, until_s)) = found else { return Ok(None) };
+        Ok(Some((self.open_json(Column::Stay, owner(hash), &sealed)?, until_s as u64)))
     }
 
     pub(super) fn open_json<T: serde::de::DeserializeOwned>(
         &self,
+        column: Column,
         owner: u64,
         sealed: &[u8],
-        what: &'static str,
     ) -> Result<T, RegistryError> {
+        let what = match column {
+            Column::Person | Column::Appeal | Column::OpenPhone => "text",
+            Column::Evidence => "evidence",
+            Column::Outcome => "consent",
+            Column::Stay => "stay",
+        };
         let damaged = RegistryError::Damaged { what };
-        let Some(plain) = self.sealer.open(owner, sealed).map(Zeroizing::new) else { return Err(damaged) };
-        serde_json::from_slice(&plain).map_err(|_| damaged)
+        let plain = self.sealer.open(column, owner, sealed).map(Zeroizing::new);
+        plain.and_then(|plain| serde_json::from_slice(&plain).ok()).ok_or(damaged)
     }
 }
 
-/// Stays are sealed for this owner: they are found by the hash of their phone or document alone. No code has this number.
-const STAYS: u64 = u64::MAX;
-/// Likewise the numbers of open receipts.
-const PHONES: u64 = u64::MAX - 1;
+/// A stay's owner is the hash by which it is found, as far as an owner holds of it.
+pub(super) fn owner(hash: Hash) -> u64 {
+    u64::from_be_bytes(*hash.first_chunk().expect("a hash is longer"))
+}

@@ -18,6 +18,8 @@ pub(crate) const PERSONAL: &[&str] = &[
     "document_tries",
     "papers",
     "leftovers",
+    "departures",
+    "sign_outs",
     "units",
     "staff_sessions",
     "enrolments",

@@ -8,8 +8,10 @@ mod codes;
 mod consents;
 mod copy;
 mod decisions;
+pub(crate) mod departures;
 mod devices;
 mod enrolments;
+mod gone;
 mod health;
 pub(crate) mod imports;
 pub(crate) mod kept;
@@ -21,10 +23,12 @@ mod places;
 mod policies;
 mod proof;
 mod proven;
+mod reseal;
 mod revisions;
 mod schema;
 mod seal;
 mod shifts;
+mod sign_outs;
 mod tally;
 mod units;
 mod withdrawals;
@@ -45,6 +49,7 @@ pub use copy::TreeHead;
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
 pub use devices::{DeviceRow, is_own, portal_of};
+use gone::Gone;
 pub use health::SignedUpTo;
 pub use kept::KeptRegistry;
 pub use lock::DirectoryLock;
@@ -58,10 +63,12 @@ pub use proven::Holder;
 use seal::Sealer;
 pub(crate) use seal::{Hash, Hasher};
 pub use shifts::{Shift, ShiftId, ShiftRow};
+pub use sign_outs::SignOut;
 use tally::Tally;
 pub(crate) use tally::start_at_zero;
 pub use units::{UnitRow, UnitState};
 pub use withdrawals::Remains;
+pub(crate) use withdrawals::kept_until;
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;
@@ -166,6 +173,8 @@ pub struct Registry {
     grouped: bool,
     /// What is counted once it is durable.
     tally: Tally,
+    /// Who has withdrawn, for registries that come from backups.
+    gone: Gone,
 }
 
 impl Registry {
@@ -184,8 +193,11 @@ impl Registry {
         schema::configure(&connection, path)?;
         schema::migrate(&mut connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
-        let registry = Self { connection, sealer, grouped: false, tally: Tally::default() };
+        let gone = Gone::at(keys.withdrawn().to_owned());
+        let mut registry = Self { connection, sealer, grouped: false, tally: Tally::default(), gone };
         registry.check_keys()?;
+        registry.begin_resealing()?;
+        registry.give_up_who_withdrew()?;
         Ok(registry)
     }
 
@@ -193,7 +205,7 @@ impl Registry {
     pub fn reader(&self) -> Result<Self, RegistryError> {
         let path = self.connection.path().ok_or(RegistryError::Missing { what: "file of the registry" })?;
         let (connection, sealer) = (read_only(Path::new(path))?, Arc::clone(&self.sealer));
-        Ok(Self { connection, sealer, grouped: false, tally: Tally::default() })
+        Ok(Self { connection, sealer, grouped: false, tally: Tally::default(), gone: Gone::default() })
     }
 
     /// Opens a registry to read it, also beside the gateway that writes it.
@@ -201,9 +213,13 @@ impl Registry {
         let connection = read_only(path)?;
         schema::check(&connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
-        let registry = Self { connection, sealer, grouped: false, tally: Tally::default() };
+        let (tally, gone) = (Tally::default(), Gone::default());
+        let registry = Self { connection, sealer, grouped: false, tally, gone };
         match registry.meta("keys")? {
-            Some(known) if known == registry.sealer.mark() => Ok(registry),
+            Some(known) if known == registry.sealer.mark() => {
+                registry.expect_old_people()?;
+                Ok(registry)
+            }
             Some(_) | None => Err(RegistryError::WrongKeys),
         }
     }
@@ -308,10 +324,11 @@ impl Registry {
             return Err(RegistryError::GroupLost.into());
         }
         self.sql(&format!("SAVEPOINT {name}"))?;
-        let before = self.tally.len();
+        let (counted, gone) = (self.tally.len(), self.gone.len());
         let result = work(self);
         if result.is_err() {
-            self.tally.truncate(before);
+            self.tally.truncate(counted);
+            self.gone.truncate(gone);
         }
         if result.is_err() && !self.connection.is_autocommit() {
             self.sql(&format!("ROLLBACK TO {name}"))?;
@@ -329,6 +346,7 @@ impl Registry {
         }
         self.grouped = false;
         self.tally.truncate(0);
+        self.gone.truncate(0);
         self.sql("BEGIN IMMEDIATE")
     }
 
@@ -338,6 +356,7 @@ impl Registry {
         }
         self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))?;
         self.tally.count();
+        self.gone.write();
         Ok(())
     }
 
@@ -368,5 +387,7 @@ fn is_conflict(error: &rusqlite::Error) -> bool {
             | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID))
 }
 
+#[cfg(test)]
+mod aged_tests;
 #[cfg(test)]
 mod tests;

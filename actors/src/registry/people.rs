@@ -1,14 +1,19 @@
-//! People: one row each, sealed, found by the keyed hash of phone or document. One document, one code.
+//! People: one row each, sealed, found by the keyed hash of phone or document. One document, one code; a document is its number, of
+//! whatever kind somebody says that it is.
 
 use protocol::CodeId;
 use rusqlite::OptionalExtension;
 use zeroize::Zeroizing;
 
+use super::seal::Column;
 use super::{DocumentKind, DocumentNumber, Hash, Phone, Registry, RegistryError, is_conflict};
 use crate::codes::CodeEntry;
 
 /// Between the sealed fields; names are checked to hold no control characters.
 const SEPARATOR: char = '\u{1f}';
+
+/// A document's hash, and the ones that it had in earlier releases.
+pub(super) const DOCUMENT_HASHES: usize = 1 + DocumentKind::ALL.len();
 
 /// What is known of a person besides the code.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,17 +54,22 @@ impl Registry {
         code: CodeId,
         entry: CodeEntry,
     ) -> Result<Added, RegistryError> {
-        let sealer = &self.sealer;
         let document = self.document_hash(&person.document);
-        let known = "SELECT 1 FROM people WHERE document_hash = ?1";
-        if self.connection.prepare_cached(known)?.exists([document])? {
+        // While an import runs, five look-ups more for each line count.
+        let known = if self.sealer.has_old_people() {
+            self.document_hashes(&person.document)
+        } else {
+            [document; DOCUMENT_HASHES]
+        };
+        let sql = "SELECT 1 FROM people WHERE document_hash IN (?1, ?2, ?3, ?4, ?5, ?6)";
+        if self.connection.prepare_cached(sql)?.exists(known)? {
             return Ok(Added::SameDocument);
         }
         if !self.insert_code(code, entry)? {
             return Ok(Added::SameCode);
         }
         let phone = self.phone_hash(&person.phone);
-        let sealed = sealer.seal(code.get(), fields(person).as_bytes())?;
+        let sealed = self.sealer.seal(Column::Person, code.get(), fields(person).as_bytes())?;
         let sql = "INSERT INTO people (code, document_hash, phone_hash, sealed) VALUES (?1, ?2, ?3, ?4)";
         let result = self.connection.prepare_cached(sql)?.execute(rusqlite::params![
             code.get() as i64,
@@ -84,17 +94,16 @@ impl Registry {
 
     pub(super) fn open_person(&self, code: CodeId, sealed: &[u8]) -> Result<Person, RegistryError> {
         let damaged = || RegistryError::Damaged { what: "person" };
-        let plain = Zeroizing::new(self.sealer.open(code.get(), sealed).ok_or_else(damaged)?);
+        let plain = Zeroizing::new(self.sealer.open(Column::Person, code.get(), sealed).ok_or_else(damaged)?);
         std::str::from_utf8(&plain).ok().and_then(read_fields).ok_or_else(damaged)
     }
 
     /// The code of whoever has that document.
     pub fn code_of_document(&self, document: &DocumentNumber) -> Result<Option<CodeId>, RegistryError> {
-        let sql = "SELECT code FROM people WHERE document_hash = ?1";
-        let hash = self.document_hash(document);
-        let code: Option<i64> = self.connection.query_row(sql, [hash], |row| row.get(0)).optional()?;
-        let damaged = RegistryError::Damaged { what: "person" };
-        code.map(|code| CodeId::from_u64(code as u64).ok_or(damaged)).transpose()
+        // Earlier releases took the same number of another kind for another person: whoever is found as now comes first.
+        let sql = "SELECT code FROM people WHERE document_hash IN (?1, ?2, ?3, ?4, ?5, ?6)
+            ORDER BY document_hash <> ?1, id LIMIT 1";
+        Ok(self.codes_by(sql, self.document_hashes(document))?.into_iter().next())
     }
 
     /// The codes registered with that phone: a guardian's and those of the wards.
@@ -103,12 +112,11 @@ impl Registry {
         self.codes_by(sql, [self.phone_hash(phone)])
     }
 
-    /// Writes what is known of the holder anew. Part of the caller's transaction.
+    /// Writes what is known of the holder anew; the document's number stays. Part of the caller's transaction.
     pub(crate) fn update_person(&self, code: CodeId, person: &Person) -> Result<(), RegistryError> {
-        let sealed = self.sealer.seal(code.get(), fields(person).as_bytes())?;
-        let sql = "UPDATE people SET document_hash = ?2, phone_hash = ?3, sealed = ?4 WHERE code = ?1";
-        let (document, phone) = (self.document_hash(&person.document), self.phone_hash(&person.phone));
-        let parameters = rusqlite::params![code.get() as i64, document, phone, sealed];
+        let sealed = self.sealer.seal(Column::Person, code.get(), fields(person).as_bytes())?;
+        let sql = "UPDATE people SET phone_hash = ?2, sealed = ?3 WHERE code = ?1";
+        let parameters = rusqlite::params![code.get() as i64, self.phone_hash(&person.phone), sealed];
         match self.connection.prepare_cached(sql)?.execute(parameters)? {
             1 => Ok(()),
             _ => Err(RegistryError::Missing { what: "person" }),
@@ -116,7 +124,16 @@ impl Registry {
     }
 
     pub(super) fn document_hash(&self, document: &DocumentNumber) -> Hash {
-        self.sealer.hash(document.kind().name(), document.reveal())
+        self.sealer.hash("document", document.reveal())
+    }
+
+    /// The document's hash, and those that earlier releases made of its number and of each kind.
+    pub(super) fn document_hashes(&self, document: &DocumentNumber) -> [Hash; DOCUMENT_HASHES] {
+        let mut hashes = [self.document_hash(document); DOCUMENT_HASHES];
+        for (hash, kind) in hashes[1..].iter_mut().zip(DocumentKind::ALL) {
+            *hash = self.sealer.hash(kind.name(), document.reveal());
+        }
+        hashes
     }
 
     pub(super) fn phone_hash(&self, phone: &Phone) -> Hash {
@@ -130,7 +147,7 @@ impl Registry {
     }
 }
 
-fn fields(person: &Person) -> Zeroizing<String> {
+pub(super) fn fields(person: &Person) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(128));
     let kind = person.document.kind().name();
     for field in [&person.name, kind, person.document.reveal(), person.phone.reveal()] {
@@ -147,7 +164,7 @@ fn read_fields(text: &str) -> Option<Person> {
     let mut fields = text.splitn(6, SEPARATOR);
     let name = fields.next()?.to_owned();
     let kind = DocumentKind::from_name(fields.next()?)?;
-    let document = DocumentNumber::parse(kind, fields.next()?)?;
+    let document = DocumentNumber::kept(kind, fields.next()?);
     let phone = Phone::parse(fields.next()?)?;
     let district = fields.next()?.to_owned();
     // Those of the first release end here.

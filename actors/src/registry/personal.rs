@@ -88,9 +88,13 @@ impl DocumentNumber {
         let valid = match kind {
             DocumentKind::IdCard => is_id_card(&number),
             DocumentKind::HkMacauPermit => {
-                shape(&number, "A00000000") || shape(&number, "A0000000000") || is_id_card(&number)
+                number.starts_with(['H', 'M'])
+                    && (shape(&number, "A00000000") || shape(&number, "A0000000000"))
+                    || is_residence_permit(&number, &["810000", "820000"])
             }
-            DocumentKind::TaiwanPermit => shape(&number, "00000000") || is_id_card(&number),
+            DocumentKind::TaiwanPermit => {
+                shape(&number, "00000000") || is_residence_permit(&number, &["830000"])
+            }
             DocumentKind::Passport => {
                 (5..=20).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_alphanumeric())
             }
@@ -101,9 +105,25 @@ impl DocumentNumber {
         valid.then_some(Self { kind, number })
     }
 
+    /// One that was read before and kept: rules that came later do not make it unreadable.
+    pub(super) fn kept(kind: DocumentKind, number: &str) -> Self {
+        Self { kind, number: number.to_owned() }
+    }
+
     /// Which kind it is.
     pub const fn kind(&self) -> DocumentKind {
         self.kind
+    }
+
+    /// Whether its number says nothing about whether there is such a document: it has no checksum and no register here.
+    pub const fn is_foreign(&self) -> bool {
+        match self.kind {
+            DocumentKind::IdCard => false,
+            DocumentKind::HkMacauPermit
+            | DocumentKind::TaiwanPermit
+            | DocumentKind::Passport
+            | DocumentKind::ForeignPrCard => true,
+        }
     }
 
     /// Enough of it for its owner to know it again: the last four characters.
@@ -145,6 +165,11 @@ fn is_id_card(number: &str) -> bool {
             number[12..14].parse().expect("digits, checked before"),
         )
         .is_ok_and(|born| (1870..=2100).contains(&born.year()))
+}
+
+/// The residence permit of people from Hong Kong, Macau or Taiwan: numbered like an identity card, with a division of its own.
+fn is_residence_permit(number: &str, divisions: &[&str]) -> bool {
+    divisions.iter().any(|division| number.starts_with(division)) && is_id_card(number)
 }
 
 /// Whether the number has this shape: `A` for a capital, `0` for a digit.
@@ -191,7 +216,12 @@ mod tests {
             (IdCard, "11010519491231002Ｘ", false),
             (IdCard, "", false),
             (HkMacauPermit, "H12345678", true),
+            (HkMacauPermit, "M1234567890", true),
             (HkMacauPermit, "H1234567", false),
+            (HkMacauPermit, "A12345678", false),
+            (HkMacauPermit, "11010519491231002X", false),
+            (HkMacauPermit, "810000199012310017", true),
+            (TaiwanPermit, "810000199012310017", false),
             (TaiwanPermit, "12345678", true),
             (TaiwanPermit, "1234567A", false),
             (Passport, "E12345678", true),

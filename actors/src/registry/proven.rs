@@ -63,9 +63,26 @@ impl Registry {
         phone: &Phone,
         document: &DocumentNumber,
     ) -> Result<Option<CodeId>, RegistryError> {
-        let sql = "SELECT code FROM people WHERE document_hash = ?1 AND phone_hash = ?2";
-        let found = self.codes_by(sql, params![self.document_hash(document), self.phone_hash(phone)])?;
+        let sql = "SELECT code FROM people
+            WHERE document_hash IN (?1, ?2, ?3, ?4, ?5, ?6) AND phone_hash = ?7 ORDER BY document_hash <> ?1";
+        let [a, b, c, d, e, f] = self.document_hashes(document);
+        let found = self.codes_by(sql, params![a, b, c, d, e, f, self.phone_hash(phone)])?;
         Ok(found.into_iter().next())
+    }
+
+    /// The codes of that phone that are nobody's ward's: those whose holders proved it after that moment, and all others.
+    pub(crate) fn own_codes(
+        &self,
+        phone: &Phone,
+        after_s: u64,
+    ) -> Result<(Vec<CodeId>, Vec<CodeId>), RegistryError> {
+        let own = |proven: &str| {
+            let sql = format!(
+                "SELECT code FROM people WHERE phone_hash = ?1 AND guardian IS NULL AND ifnull(proven_s, 0) {proven} ?2"
+            );
+            self.codes_by(&sql, params![self.phone_hash(phone), after_s as i64])
+        };
+        Ok((own(">")?, own("<=")?))
     }
 
     /// Counts a try of a document with that phone on the day that begins then; false if there were as many as may be. Older days are forgotten.
@@ -83,6 +100,14 @@ impl Registry {
             ON CONFLICT DO UPDATE SET tries = tries + 1 WHERE tries < ?3";
         let parameters = params![self.phone_hash(phone), day_s as i64, tries_max];
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
+    }
+
+    /// How many documents were tried with that phone on the day that begins then.
+    pub(crate) fn document_tries(&self, phone: &Phone, day_s: u64) -> Result<u32, RegistryError> {
+        let sql = "SELECT tries FROM document_tries WHERE phone_hash = ?1 AND day = ?2";
+        let parameters = params![self.phone_hash(phone), day_s as i64];
+        let mut query = self.connection.prepare_cached(sql)?;
+        Ok(query.query_row(parameters, |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
     /// The guardian of that code's holder.
@@ -111,7 +136,8 @@ impl Registry {
     pub(crate) fn set_class(&self, code: CodeId, class: Class) -> Result<CodeEntry, RegistryError> {
         let before = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
         let version = before.version().wrapping_add(1);
-        let entry = CodeEntry::new(before.colour(), before.basis(), class, before.next_change_s(), version);
+        let entry = CodeEntry::new(before.colour(), before.basis(), class, before.next_change_s(), version)
+            .unverified(before.is_unverified());
         let sql = "UPDATE codes SET tags = ?2 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute((code.get() as i64, entry.to_tags()))?;
         Ok(entry)

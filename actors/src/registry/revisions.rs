@@ -5,6 +5,7 @@ use protocol::{Basis, CodeId, Colour};
 use rusqlite::params;
 
 use super::causes::{seconds, stored};
+use super::seal::Column;
 use super::{Change, Registry, RegistryError};
 use crate::codes::CodeEntry;
 use crate::policy::{Cause, CauseKind, Policy, PolicyDiff, Standing, Stay, stand};
@@ -153,7 +154,7 @@ impl Registry {
         let colour = Colour::from_number(row.get(3)?).ok_or_else(damaged)?;
         let cause = Cause { kind, colour, from_s: seconds(row.get(4)?), until_s: seconds(row.get(5)?) };
         let sealed: Option<Vec<u8>> = row.get(6)?;
-        let stay = sealed.map(|sealed| self.open_json(code as u64, &sealed, "evidence")).transpose()?;
+        let stay = sealed.map(|sealed| self.open_json(Column::Evidence, code as u64, &sealed)).transpose()?;
         Ok((row.get(1)?, cause, stay))
     }
 }

@@ -260,6 +260,32 @@ const STEPS: &[&str] = &["
         joined_s INTEGER,
         revoked INTEGER NOT NULL DEFAULT 0
     ) STRICT;
+", "
+    -- People who left something behind when they withdrew or took another phone. Until that ends nobody else applies with the document,
+    -- and whoever applies with the phone, before its number may be somebody else's, is taken for them.
+    CREATE TABLE departures (
+        document_hash BLOB NOT NULL,
+        phone_hash BLOB NOT NULL,
+        until_s INTEGER NOT NULL,
+        phone_until_s INTEGER NOT NULL,
+        moved INTEGER NOT NULL,
+        PRIMARY KEY (document_hash, phone_hash)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX departures_phone ON departures (phone_hash);
+    CREATE INDEX departures_until ON departures (until_s);
+    -- With which phone earlier ones left is not known.
+    INSERT INTO departures SELECT document_hash, x'', max(until_s), 0, 0 FROM leftovers GROUP BY document_hash;
+    -- Of a phone, or of one session, what was proven before that moment is worth nothing.
+    CREATE TABLE sign_outs (mark BLOB PRIMARY KEY, good_from_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX sign_outs_old ON sign_outs (good_from_s);
+    CREATE INDEX codes_gone ON codes (id) WHERE tags = 0;
+    -- What was not known before a cause by hand is not known after it. 4: unknown, 3: nothing.
+    UPDATE people SET rest_basis = 3 WHERE rest_basis IS NULL AND code IN
+        (SELECT causes.code FROM decisions JOIN causes ON causes.id = decisions.cause WHERE from_colour = 4);
+    -- Fields that were sealed without their column, and documents that were hashed with their kind, are written anew in parts.
+    -- Answers of half an hour are asked for again.
+    UPDATE consents SET outcome = NULL, sealed_phone = NULL WHERE outcome IS NOT NULL OR sealed_phone IS NOT NULL;
+    INSERT INTO meta VALUES ('reseal-cursor', 'all');
 "];
 
 /// The version that this release writes.

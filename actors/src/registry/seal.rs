@@ -1,5 +1,7 @@
-//! Sealing and finding personal data. AES-256-GCM with a random nonce, bound to the person's code; phones and documents are
-//! found by HMAC-SHA-256, because a plain hash of an eleven-digit number can be reversed by trying all.
+//! Sealing and finding personal data. AES-256-GCM with a random nonce, bound to the field's column and to whose it is; phones and
+//! documents are found by HMAC-SHA-256, because a plain hash of an eleven-digit number can be reversed by trying all.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
@@ -34,16 +36,37 @@ impl Hasher {
     }
 }
 
+/// A column of sealed fields: what was sealed for one opens in no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Column {
+    /// What is known of a person; the owner is the code.
+    Person = 1,
+    /// What a cause rests on; the owner is the code.
+    Evidence = 2,
+    /// What came of a query; the owner is the consent.
+    Outcome = 3,
+    /// The number that may be asked for; the owner is the consent.
+    OpenPhone = 4,
+    /// A stay that is kept; the owner is the hash that it is found by.
+    Stay = 5,
+    /// The words of an appeal and of its answer; the owner is the appeal.
+    Appeal = 6,
+}
+
 pub(super) struct Sealer {
     field: LessSafeKey,
     pepper: Hasher,
     random: SystemRandom,
+    /// Whether people may still be sealed as earlier releases did.
+    old_people: AtomicBool,
 }
 
 impl Sealer {
     pub(super) fn new(field: &[u8; 32], pepper: &[u8; 32]) -> Self {
         let field = UnboundKey::new(&AES_256_GCM, field).expect("32 bytes are a key");
-        Self { field: LessSafeKey::new(field), pepper: Hasher::new(pepper), random: SystemRandom::new() }
+        let (field, pepper) = (LessSafeKey::new(field), Hasher::new(pepper));
+        Self { field, pepper, random: SystemRandom::new(), old_people: AtomicBool::new(false) }
     }
 
     /// The same for the same keys, and says nothing about them.
@@ -70,32 +93,68 @@ impl Sealer {
         Ok(u64::from_le_bytes(bytes))
     }
 
+    /// Says whether people may still be sealed as earlier releases did.
+    pub(super) fn set_old_people(&self, may: bool) {
+        self.old_people.store(may, Ordering::Release);
+    }
+
+    pub(super) fn has_old_people(&self) -> bool {
+        self.old_people.load(Ordering::Acquire)
+    }
+
     /// Seals `plain`: nonce, then ciphertext and tag.
-    pub(super) fn seal(&self, owner: u64, plain: &[u8]) -> Result<Vec<u8>, RegistryError> {
+    pub(super) fn seal(&self, column: Column, owner: u64, plain: &[u8]) -> Result<Vec<u8>, RegistryError> {
+        self.seal_bound(&bound(column, owner), plain)
+    }
+
+    /// Opens what [`Self::seal`] made for the same column and owner.
+    pub(super) fn open(&self, column: Column, owner: u64, sealed: &[u8]) -> Option<Vec<u8>> {
+        let may_be_old = column == Column::Person && self.has_old_people();
+        let old = || if may_be_old { self.open_old(owner, sealed) } else { None };
+        self.open_bound(&bound(column, owner), sealed).or_else(old)
+    }
+
+    /// Opens what an earlier release sealed, which was bound to its owner alone.
+    pub(super) fn open_old(&self, owner: u64, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.open_bound(&owner.to_be_bytes(), sealed)
+    }
+
+    /// Seals as earlier releases did.
+    #[cfg(test)]
+    pub(super) fn seal_old(&self, owner: u64, plain: &[u8]) -> Result<Vec<u8>, RegistryError> {
+        self.seal_bound(&owner.to_be_bytes(), plain)
+    }
+
+    fn seal_bound(&self, to: &[u8], plain: &[u8]) -> Result<Vec<u8>, RegistryError> {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).map_err(|_| no_random())?;
         let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plain);
-        let aad = Aad::from(owner.to_be_bytes());
+        let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self
             .field
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed[NONCE_LEN..])
+            .seal_in_place_separate_tag(nonce, Aad::from(to), &mut sealed[NONCE_LEN..])
             .expect("a person's fields are short enough to be sealed");
         sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
     }
 
-    /// Opens what [`Self::seal`] made for the same owner.
-    pub(super) fn open(&self, owner: u64, sealed: &[u8]) -> Option<Vec<u8>> {
+    fn open_bound(&self, to: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, body) = sealed.split_first_chunk()?;
         let mut body = body.to_vec();
-        let aad = Aad::from(owner.to_be_bytes());
-        let plain = self.field.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut body).ok()?;
-        let len = plain.len();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let len = self.field.open_in_place(nonce, Aad::from(to), &mut body).ok()?.len();
         body.truncate(len);
         Some(body)
     }
+}
+
+/// One byte longer than what earlier releases bound a field to: neither can be taken for the other.
+fn bound(column: Column, owner: u64) -> [u8; 9] {
+    let mut bytes = [column as u8; 9];
+    bytes[1..].copy_from_slice(&owner.to_be_bytes());
+    bytes
 }
 
 fn no_random() -> RegistryError {

@@ -90,7 +90,7 @@ fn the_causes_of_who_withdrew_follow_another_policy_and_come_back_by_it() {
         assert_eq!(diff.codes, 0, "{name}: a code of nobody is not counted");
         bench.activate(&another, now());
         let declared = (expected != RED).then_some(false);
-        let form = Form { declared, ..form_at(1, 9, now()) };
+        let form = Form { declared, ..form_at(1, 1, now()) };
         let again = bench.by(&another.0).submit(&form, now()).unwrap().code;
         assert_eq!(bench.shown(again), expected, "{name}");
         // What came back can be read under its new code.

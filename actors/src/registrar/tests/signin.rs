@@ -25,9 +25,13 @@ impl Bench {
     }
 
     /// A holder who came with an import, with that phone.
-    fn imported(&mut self, n: u32, phone: u32) -> CodeId {
+    pub(super) fn imported(&mut self, n: u32, phone: u32) -> CodeId {
+        self.imported_as(n, phone, (Colour::Green, Basis::Verified))
+    }
+
+    pub(super) fn imported_as(&mut self, n: u32, phone: u32, (colour, basis): (Colour, Basis)) -> CodeId {
         let code = CodeId::issue(1, u64::from(n) + 1_000).unwrap();
-        let entry = CodeEntry::new(Colour::Green, Basis::Verified, Class::Imported, 0, 1);
+        let entry = CodeEntry::new(colour, basis, Class::Imported, 0, 1);
         let person = Person { phone: number(phone), ..person(n) };
         let added = self
             .registry
@@ -37,7 +41,7 @@ impl Bench {
         code
     }
 
-    fn opens(&mut self, phone: u32, now_s: u64) -> Vec<CodeId> {
+    pub(super) fn opens(&mut self, phone: u32, now_s: u64) -> Vec<CodeId> {
         self.registrar().sign_in(&proven(phone, now_s), now_s).unwrap()
     }
 }
@@ -199,7 +203,7 @@ fn a_guardian_holds_codes_for_wards_and_one_person_has_one_code() {
     let answer =
         bench.registrar().confirm_ward(guardian, &proven(1, now()), &person(3).document, now()).unwrap();
     assert_eq!(answer, Confirmed::Code(imported));
-    assert_eq!(bench.codes.get(imported).unwrap().class(), Class::Imported, "the printed text still works");
+    assert_eq!(bench.codes.get(imported).unwrap().class(), Class::Ward, "the earlier text is good no more");
     assert_eq!(bench.opens(1, now()), [guardian, taken.code, imported]);
     let wards = bench.registrar().wards(guardian, &proven(1, now()), now()).unwrap();
     assert_eq!(wards, [taken.code, imported]);
@@ -258,7 +262,7 @@ fn one_phone_has_so_many_codes_and_no_more() {
     for n in 2..=CODES_PER_PHONE_MAX as u32 {
         bench.submit(&Form { guardian: Some(guardian), ..form_at(n, 1, now()) }, now()).unwrap();
     }
-    let refused = bench.submit(&form_at(99, 1, now()), now());
+    let refused = bench.submit(&Form { guardian: Some(guardian), ..form_at(99, 1, now()) }, now());
     assert!(matches!(refused, Err(RegistrarError::PhoneFull)), "{refused:?}");
 }
 
