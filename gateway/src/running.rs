@@ -70,7 +70,7 @@ impl Gateway {
         let (configs, carriers) = start_carriers(settings)?;
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
-        let (ask, records) = (trajectory::asking(queries.clone(), policy.clone()), ledger.clone());
+        let (ask, records) = (trajectory::asking(queries.clone()), ledger.clone());
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use actors::clock;
-use actors::policy::{Outcome, PolicyInEffect};
+use actors::policy::Outcome;
 use actors::query::{Answered, Queries, QueryError};
-use actors::registrar::Receipt;
+use actors::registrar::{Giver, Receipt};
 use actors::registry::Detail;
-use actors::trajectory::{Area, Days, Unavailable, day_of};
+use actors::trajectory::{Area, Days, Unavailable};
 use jiff::civil::Date;
 use protocol::ErrorCode;
 use protocol::limits::AREAS_MAX;
@@ -18,23 +17,23 @@ use protocol::trajectory::{Day, TrajectoryAnswer, TrajectoryReason, VisitedArea}
 use crate::quic::queries::{Ask, Refusal};
 
 /// Asks for devices.
-pub(crate) fn asking(queries: Queries, policy: PolicyInEffect) -> Ask {
+pub(crate) fn asking(queries: Queries) -> Ask {
     Arc::new(move |receipt| {
-        let (queries, policy) = (queries.clone(), policy.clone());
-        Box::pin(async move { ask(&queries, &policy, &receipt).await.map_err(refusal) })
+        let queries = queries.clone();
+        // Whose receipt it was has no place in the answer's body.
+        Box::pin(async move { ask(&queries, &receipt).await.map(|(answer, _)| answer).map_err(refusal) })
     })
 }
 
-/// Asks with a citizen's receipt, for a device or for staff with a phone; neither is told more than the citizen allows.
+/// Asks with a citizen's receipt, for a device or for staff with a phone; neither is told more than the citizen allows. Gives whose
+/// receipt it was as well, if somebody is registered with that phone.
 pub(crate) async fn ask(
     queries: &Queries,
-    policy: &PolicyInEffect,
     receipt: &Receipt,
-) -> Result<TrajectoryAnswer, QueryError> {
-    let window = policy.get().window(day_of(clock::now_ms() / 1000));
-    let Answered { outcome, detail, areas } = queries.ask_with_receipt(receipt).await?;
+) -> Result<(TrajectoryAnswer, Option<Giver>), QueryError> {
+    let Answered { outcome, detail, areas, days, giver } = queries.ask_with_receipt(receipt).await?;
     let visited = if detail == Detail::Cities { &areas[..] } else { &[] };
-    Ok(answer(&outcome, window, visited))
+    Ok((answer(&outcome, days, visited), giver))
 }
 
 fn refusal(error: QueryError) -> Refusal {

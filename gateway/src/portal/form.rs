@@ -277,6 +277,7 @@ pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
         RegistrarError::NotProven => ("", "form-not-proven"),
         RegistrarError::NotYours => ("", "form-not-yours"),
         RegistrarError::Tries => ("number", "confirm-tries"),
+        RegistrarError::OwnCode => ("", "form-own-code"),
         RegistrarError::PhoneFull => ("", "form-phone-full"),
         RegistrarError::Ward | RegistrarError::HasWards => ("", "form-ward"),
         RegistrarError::Consent | RegistrarError::Receipt | RegistrarError::ReceiptExpired => {

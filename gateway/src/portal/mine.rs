@@ -136,6 +136,7 @@ pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> HttpResponse 
         | RegistrarError::Form(_)
         | RegistrarError::OtherPhone
         | RegistrarError::Tries
+        | RegistrarError::OwnCode
         | RegistrarError::PhoneFull
         | RegistrarError::Ward
         | RegistrarError::Person(_)

@@ -115,6 +115,7 @@ impl Portal {
             services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
         let (sessions, staff) = (Sessions::new(&keys), staff::Staff::new(&keys, registry)?);
+        sessions.load(registry)?;
         let readers = Mutex::new(readers);
         let travels = travels::Travels::default();
         let presses = Arc::new(Presses::new());

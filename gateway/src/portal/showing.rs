@@ -3,11 +3,11 @@
 //! either is kept, and no colour follows from it.
 
 use actix_web::{HttpResponse, web};
+use actors::lookups::masked;
 use actors::place_names::name_zh;
 use actors::query::{Answered, QueryError};
 use actors::registrar::RECEIPT_S_MAX;
 use actors::registry::{Agreed, ConsentId, Detail};
-use actors::trajectory::day_of;
 use maud::{Markup, html};
 use protocol::receipt;
 use protocol::trajectory::StayAnswer;
@@ -28,8 +28,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 /// What came, for staff. The cities stand behind a tap of the citizen's.
 pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered) -> Markup {
-    let window = visitor.portal.policy.get().window(day_of(visitor.now_s));
-    let answer = trajectory::answer(&answered.outcome, window, &[]);
+    let answer = trajectory::answer(&answered.outcome, answered.days, &[]);
     let word = match answer.stay() {
         StayAnswer::Yes => "staff-travel-yes",
         StayAnswer::No => "staff-travel-no",
@@ -37,6 +36,7 @@ pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered) -> Markup
     };
     html! {
         div.showing role="status" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
+            @if let Some(giver) = &answered.giver { p.who { (giver.name) } }
             p.word { (both(word)) }
             p { (both(travel_key(answer.reason))) }
             @if answer.first_day.number() > 0 {
@@ -65,7 +65,11 @@ pub(super) fn offered(visitor: &Visitor, page: Page, consent: ConsentId, back: &
         };
     };
     let seconds = RECEIPT_S_MAX.to_string();
+    // A receipt can be a friend's: staff see whose it is.
+    let holdings = visitor.holdings().unwrap_or_default();
+    let name = holdings.first().map(|holder| masked(&holder.person.name));
     html! {
+        @if let Some(name) = name { p.who { (name) } }
         div role="status" { p { (both_with("showing-scan", &[("seconds", &seconds)])) } }
         div.qr data-receipt=(text) { @if let Some(picture) = qr::picture(&text, Wear::Screen, &line("showing-qr")) { (picture) } }
         a.button.quiet href={ (back) "#travel" } { (both("showing-new")) }
@@ -90,6 +94,9 @@ async fn offer(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fiel
         return visitor.go(&path);
     }
     let Some(proven) = visitor.proven().cloned() else { return sign_in::first(&visitor, "/") };
+    if !portal.travels.claim(session, page, now_s) {
+        return visitor.go(&path);
+    }
     let agreed = Agreed { flow: page.flow(), detail: Detail::Stay, text: travel::TEXT };
     match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
         Ok(consent) => portal.travels.offered(session, page, consent, now_s),

@@ -203,18 +203,47 @@ async fn view(mut visitor: Visitor, form: web::Form<View>) -> HttpResponse {
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct Out {
     token: String,
+    #[serde(default)]
+    everywhere: String,
 }
 
 async fn ask_leave(visitor: Visitor) -> HttpResponse {
     let body = html! {
         p { (both("out-what")) }
         form method="post" action="/out" { (visitor.field()) button.danger type="submit" { (both("out-yes")) } }
+        @if visitor.proven().is_some() {
+            form.card method="post" action="/out" {
+                (visitor.field())
+                p { (both("out-everywhere-what")) }
+                button.danger.quiet type="submit" name="everywhere" value="yes" { (both("out-everywhere")) }
+            }
+        }
     };
     visitor.page(visitor.frame(), "out-title", &body)
 }
 
-async fn leave(visitor: Visitor, form: web::Form<Token>) -> HttpResponse {
-    if visitor.sent(&form.token) { visitor.leave("/") } else { visitor.stale() }
+/// At once, also for a cookie that was copied; and after a restart.
+async fn leave(visitor: Visitor, form: web::Form<Out>) -> HttpResponse {
+    if !visitor.sent(&form.token) {
+        return visitor.stale();
+    }
+    // Of who has proven nothing there is nothing to note.
+    if visitor.proven().is_none() {
+        return visitor.leave("/");
+    }
+    let (portal, now_s) = (&visitor.portal, visitor.now_s);
+    let out = portal.sessions.sign_out(&visitor.session, form.everywhere == "yes", now_s);
+    match portal.registrar.act(move |registrar| registrar.sign_out(&out, now_s)).await {
+        Ok(()) => {
+            portal.sessions.end(&out, now_s);
+            visitor.leave("/")
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a sign-out was not recorded");
+            let body = html! { (wrong("out-failed")) a.button href="/out" { (both("out-title")) } };
+            visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "out-title", &body)
+        }
+    }
 }

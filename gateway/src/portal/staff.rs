@@ -20,7 +20,7 @@ use protocol::{Advice, Class, CodeId, Scanned, receipt};
 use serde::{Deserialize, Serialize};
 
 use self::digits::Digits;
-use self::shift::{Begun, Came, Holder, SCANS_MAX, Scan, Shifts};
+use self::shift::{Begun, Came, Holder, SCANS_MAX, Scan, Shifts, Travel, Whose};
 use super::layout::wrong;
 use super::visitor::Visitor;
 use super::words::{both, both_with};
@@ -246,8 +246,13 @@ async fn scan(visitor: &Visitor, shift: &Shift, text: Option<&str>, nothing: boo
     }
     let made = match receipt::from_text(text) {
         Some(receipt) => {
-            let came = match trajectory::ask(&portal.queries, &portal.policy, &receipt).await {
-                Ok(answer) => Came::Travel(Box::new(answer)),
+            let last = shifts.last_code(shift.id, now_ms);
+            let came = match trajectory::ask(&portal.queries, &receipt).await {
+                Ok((answer, giver)) => {
+                    let whose = Whose::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
+                    let giver = giver.map(|giver| giver.name);
+                    Came::Travel(Box::new(Travel { answer, giver, whose }))
+                }
                 Err(error) => Came::NoTravel(error),
             };
             Some(Scan { at_ms: now_ms, came, holder: None })
@@ -270,7 +275,7 @@ async fn punch(portal: &Portal, shift: &Shift, text: &str, now_ms: u64) -> Optio
     let holder = holder.and_then(|(code, class)| {
         let name = portal.read(|registrar| registrar.masked_name(code))?;
         let name = name.inspect_err(|error| tracing::error!(%error, "a name cannot be read")).ok()??;
-        Some(Holder { class, name })
+        Some(Holder { code, class, name })
     });
     Some(Scan { at_ms: now_ms, came: Came::Punch(verdict), holder })
 }

@@ -258,6 +258,9 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
     let (Some(proven), Some(phone)) = (visitor.proven().cloned(), visitor.session.phone.clone()) else {
         return sign_in::first(&visitor, "/");
     };
+    if !portal.travels.claim(session, page, now_s) {
+        return visitor.go(&waiting);
+    }
     // Staff see the least unless the citizen shows more; a form is seen by nobody.
     let agreed = Agreed { flow: page.flow(), detail: Detail::Stay, text: TEXT };
     match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {

@@ -135,6 +135,23 @@ impl Travels {
         inner.visits.get(&(session.0, page)).filter(|visit| is_good(visit, now_s))?.consent
     }
 
+    /// The visitor agrees. Of forms that are sent at once one gets true, and records the consent; until then the page waits.
+    pub(crate) fn claim(&self, session: SessionId, page: Page, now_s: u64) -> bool {
+        let mut claimed = false;
+        self.begin(session, page, now_s, |visit| {
+            claimed = match visit.state {
+                State::NotAsked | State::NotTicked | State::Failed(_) | State::Withdrawn => true,
+                State::Waiting { since_s } => now_s.saturating_sub(since_s) > SILENT_S_MAX,
+                State::Offered(_) | State::Came(_) => false,
+            };
+            if claimed {
+                visit.consent = None;
+                visit.state = State::Waiting { since_s: now_s };
+            }
+        });
+        claimed
+    }
+
     /// The visitor agreed, and carriers are being asked.
     pub(crate) fn asked(&self, session: SessionId, page: Page, consent: ConsentId, now_s: u64) {
         self.begin(session, page, now_s, |visit| {
@@ -246,12 +263,30 @@ mod tests {
     use super::*;
     use actors::policy::Outcome;
     use actors::registry::Detail;
+    use actors::trajectory::Days;
 
     const ME: SessionId = SessionId([1; 16]);
     const OTHER: SessionId = SessionId([2; 16]);
 
     fn clean() -> Result<Answered, QueryError> {
-        Ok(Answered { outcome: Outcome::Clean, detail: Detail::Stay, areas: Vec::new() })
+        let days = Days { first: "2020-02-10".parse().unwrap(), last: "2020-02-23".parse().unwrap() };
+        let (outcome, detail) = (Outcome::Clean, Detail::Stay);
+        Ok(Answered { outcome, detail, areas: Vec::new(), days, giver: None })
+    }
+
+    #[test]
+    fn a_consent_that_is_sent_twice_at_once_is_recorded_once() {
+        let travels = Travels::default();
+        assert!(travels.claim(ME, Page::Apply, 100));
+        assert!(!travels.claim(ME, Page::Apply, 100), "the first is being recorded");
+        assert!(travels.claim(ME, Page::Ward, 100) && travels.claim(OTHER, Page::Apply, 100));
+        travels.asked(ME, Page::Apply, ConsentId(1), 100);
+        assert!(!travels.claim(ME, Page::Apply, 101), "carriers are being asked");
+        travels.came(ME, Page::Apply, ConsentId(1), clean());
+        assert!(!travels.claim(ME, Page::Apply, 102), "it was answered");
+        travels.is_now(ME, Page::Apply, State::Withdrawn, 103);
+        assert!(travels.claim(ME, Page::Apply, 104), "and another one is given");
+        assert!(travels.claim(ME, Page::Apply, 105 + SILENT_S_MAX), "one that was never recorded is over");
     }
 
     #[test]

@@ -69,5 +69,6 @@ pub(super) async fn end(visitor: Visitor, form: web::Form<Token>) -> HttpRespons
             return gone(&visitor, StatusCode::SERVICE_UNAVAILABLE, "staff-busy");
         }
     }
+    // The shift's cookie names a shift that is over.
     visitor.leave("/")
 }

@@ -5,9 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actors::query::QueryError;
+use actors::registrar::RECEIPT_S_MAX;
 use actors::registry::{Shift, ShiftId};
 use protocol::trajectory::TrajectoryAnswer;
-use protocol::{Class, Verdict};
+use protocol::{Class, CodeId, Verdict};
 use ring::digest;
 
 /// Shifts that are remembered at once; one that is not is worked in all the same.
@@ -19,13 +20,44 @@ const AGAIN_MS: u64 = 3_000;
 /// Cities that a citizen has shown are gone from the page after this long.
 const CITIES_MS: u64 = 60_000;
 
+/// What carriers say, and about whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Travel {
+    pub(super) answer: TrajectoryAnswer,
+    /// The first character of the name of whoever gave the receipt; `None` if nobody is registered with the phone.
+    pub(super) giver: Option<String>,
+    pub(super) whose: Whose,
+}
+
+/// Whose receipt it was, beside the code that was scanned last: a receipt can be a friend's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The phone opens that code.
+    Same,
+    /// It does not.
+    Other,
+    /// No code was scanned just before.
+    NotKnown,
+}
+
+impl Whose {
+    /// `last` is the code that was scanned last, `codes` those that the receipt's phone opens.
+    pub(super) fn of(last: Option<CodeId>, codes: &[CodeId]) -> Self {
+        match last {
+            Some(code) if codes.contains(&code) => Self::Same,
+            Some(_) => Self::Other,
+            None => Self::NotKnown,
+        }
+    }
+}
+
 /// What a scan came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Came {
     /// A punch, recorded.
     Punch(Verdict),
     /// A citizen's receipt: what the carriers say. No punch.
-    Travel(Box<TrajectoryAnswer>),
+    Travel(Box<Travel>),
     /// A receipt that was not good.
     NoTravel(QueryError),
 }
@@ -41,6 +73,7 @@ pub(super) struct Scan {
 /// As much as staff see of whom they have scanned.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Holder {
+    pub(super) code: CodeId,
     /// What kind of code was shown.
     pub(super) class: Class,
     /// The first character of the name.
@@ -125,13 +158,22 @@ impl Shifts {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return Vec::new() };
         for (position, scan) in memory.scans.iter_mut().enumerate() {
-            if let Came::Travel(answer) = &mut scan.came
+            if let Came::Travel(travel) = &mut scan.came
                 && (position > 0 || now_ms > scan.at_ms + CITIES_MS)
             {
-                answer.areas.0.clear();
+                travel.answer.areas.0.clear();
             }
         }
         memory.scans.iter().cloned().collect()
+    }
+
+    /// The code that was scanned last, as long ago at most as a receipt is good.
+    pub(super) fn last_code(&self, shift: ShiftId, now_ms: u64) -> Option<CodeId> {
+        let shifts = self.lock();
+        let is_punch = |scan: &&Scan| matches!(scan.came, Came::Punch(_));
+        let last = shifts.get(&shift)?.scans.iter().find(is_punch)?;
+        let recent = now_ms <= last.at_ms + RECEIPT_S_MAX * 1000;
+        last.holder.as_ref().filter(|_| recent).map(|holder| holder.code)
     }
 
     /// The shift is over: what was seen in it is gone.
@@ -199,6 +241,26 @@ mod tests {
     }
 
     #[test]
+    fn a_receipt_is_compared_with_the_code_that_was_scanned_last() {
+        let (shifts, mine) = (Shifts::default(), shift(1));
+        let code = |n| CodeId::from_u64(n).unwrap();
+        let holder = |n| Some(Holder { code: code(n), class: Class::Person, name: "王＊".to_owned() });
+        let scanned = |at_ms: u64, holder| {
+            shifts.begin(&mine, &at_ms.to_string(), at_ms);
+            shifts.end(mine.id, &at_ms.to_string(), Some(&Scan { holder, ..scan(at_ms) }));
+        };
+        let whose = |now_ms, codes: &[CodeId]| Whose::of(shifts.last_code(mine.id, now_ms), codes);
+        assert_eq!(whose(1, &[code(7)]), Whose::NotKnown, "nobody was scanned");
+        scanned(1, holder(7));
+        assert_eq!(whose(2, &[code(6), code(7)]), Whose::Same, "a guardian's phone opens the ward's code");
+        assert_eq!(whose(2, &[code(8)]), Whose::Other, "a friend's receipt");
+        assert_eq!(whose(2, &[]), Whose::Other, "of a phone that nobody is registered with");
+        assert_eq!(whose(2 + RECEIPT_S_MAX * 1000, &[code(7)]), Whose::NotKnown, "that was somebody before");
+        scanned(3, None);
+        assert_eq!(whose(4, &[code(7)]), Whose::NotKnown, "who came last has shown nothing");
+    }
+
+    #[test]
     fn cities_that_were_shown_are_gone_with_the_next_scan_or_after_a_minute() {
         let (shifts, mine) = (Shifts::default(), shift(1));
         let answer = TrajectoryAnswer {
@@ -208,13 +270,14 @@ mod tests {
             last_stay_day: Day::NONE,
             areas: Bounded(vec![VisitedArea::parse("3601").unwrap()]),
         };
-        let travel = |at_ms| Scan { at_ms, came: Came::Travel(Box::new(answer.clone())), holder: None };
+        let travel = Travel { answer, giver: None, whose: Whose::NotKnown };
+        let travel = |at_ms| Scan { at_ms, came: Came::Travel(Box::new(travel.clone())), holder: None };
         let cities = |now_ms| {
             shifts
                 .scans(mine.id, now_ms)
                 .iter()
                 .map(|scan| match &scan.came {
-                    Came::Travel(answer) => answer.areas.0.len(),
+                    Came::Travel(travel) => travel.answer.areas.0.len(),
                     Came::Punch(_) | Came::NoTravel(_) => 0,
                 })
                 .collect::<Vec<_>>()

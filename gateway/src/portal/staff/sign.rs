@@ -4,12 +4,12 @@
 use actors::place_names::name_zh_of;
 use actors::query::QueryError;
 use maud::{Markup, PreEscaped, html};
-use protocol::trajectory::{StayAnswer, TrajectoryAnswer, TrajectoryReason};
+use protocol::trajectory::{StayAnswer, TrajectoryReason};
 use protocol::{Advice, Basis, Class, Colour, Reason, Verdict};
 
 use super::super::when;
 use super::super::words::{both, both_with, en, zh};
-use super::shift::{Came, Holder, Scan};
+use super::shift::{Came, Holder, Scan, Travel, Whose};
 
 /// What a phone sounds and shakes like.
 pub(super) const fn sound(scan: &Scan) -> &'static str {
@@ -28,7 +28,8 @@ pub(super) fn sign(scan: Option<&Scan>) -> Markup {
     let Some(scan) = scan else { return html! { section #verdict {} } };
     match &scan.came {
         Came::Punch(verdict) => punch(scan, *verdict),
-        Came::Travel(answer) => travel(answer),
+        Came::Travel(travel) if travel.whose == Whose::Other => others(travel),
+        Came::Travel(known) => travel(known),
         Came::NoTravel(error) => no_travel(*error),
     }
 }
@@ -43,13 +44,13 @@ fn punch(scan: &Scan, verdict: Verdict) -> Markup {
             p.act { (both(advice_key(verdict.advice))) }
             @if is_code { p { span.chip { (both(colour_key(verdict.colour))) } @if let Some(key) = basis_key(verdict.basis) { " " (zh(key)) } } }
             p.why { (both(reason_key(verdict.reason))) }
-            @if let Some(Holder { class, name }) = &scan.holder { p.who { (name) " · " (zh(class_key(*class))) " " span lang="en" { (en(class_key(*class))) } } }
+            @if let Some(Holder { class, name, .. }) = &scan.holder { p.who { (name) " · " (zh(class_key(*class))) " " span lang="en" { (en(class_key(*class))) } } }
             p.next { (both("staff-next")) }
         }
     }
 }
 
-fn travel(answer: &TrajectoryAnswer) -> Markup {
+fn travel(Travel { answer, giver, whose }: &Travel) -> Markup {
     let (word, shape) = match answer.stay() {
         StayAnswer::Yes => ("staff-travel-yes", "M50 10v48M50 74v4"),
         StayAnswer::No => ("staff-travel-no", "M18 50h64"),
@@ -60,6 +61,7 @@ fn travel(answer: &TrajectoryAnswer) -> Markup {
     html! {
         section #verdict .travel role="alert" data-kind="travel" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
             p.chip { (both("staff-travel")) }
+            p.who { @if let Some(name) = giver { (name) " · " } (both(if *whose == Whose::Same { "staff-travel-same" } else { "staff-travel-compare" })) }
             (picture(shape))
             p.act { (both(word)) }
             p.why { (both(travel_key(answer.reason))) }
@@ -69,6 +71,20 @@ fn travel(answer: &TrajectoryAnswer) -> Markup {
                 p.who { (zh("staff-travel-cities")) " " @for area in &answer.areas.0 { (name_zh_of(&area.to_string())) " " } }
             }
             p { (both("staff-preliminary")) }
+            p.next { (both("staff-next")) }
+        }
+    }
+}
+
+/// The receipt is not of whoever was scanned: what carriers say of somebody else says nothing here.
+fn others(Travel { giver, .. }: &Travel) -> Markup {
+    html! {
+        section #verdict .travel role="alert" data-kind="travel" data-stay="unknown" data-reason="staff-travel-other" {
+            p.chip { (both("staff-travel")) }
+            (picture(QUESTION))
+            p.act { (both("staff-travel-unknown")) }
+            p.why { (both("staff-travel-other")) }
+            @if let Some(name) = giver { p.who { (name) } }
             p.next { (both("staff-next")) }
         }
     }
@@ -117,13 +133,13 @@ pub(super) fn list(scans: &[Scan]) -> Markup {
                         Came::Punch(verdict) => {
                             span { (picture(advice_shape(verdict.advice))) (zh(advice_key(verdict.advice))) }
                             span.side {
-                                @if let Some(Holder { class, name }) = &scan.holder { (zh(colour_key(verdict.colour))) " · " (zh(class_key(*class))) " · " (name) }
+                                @if let Some(Holder { class, name, .. }) = &scan.holder { (zh(colour_key(verdict.colour))) " · " (zh(class_key(*class))) " · " (name) }
                                 @else { (zh(reason_key(verdict.reason))) }
                             }
                         },
-                        Came::Travel(answer) => {
+                        Came::Travel(travel) => {
                             span { (zh("staff-travel")) }
-                            span.side { (zh(travel_key(answer.reason))) }
+                            span.side { (zh(if travel.whose == Whose::Other { "staff-travel-unknown" } else { travel_key(travel.answer.reason) })) }
                         },
                         Came::NoTravel(_) => {
                             span { (zh("staff-travel")) }
@@ -280,12 +296,13 @@ mod tests {
     #[test]
     fn what_carriers_say_is_never_drawn_as_a_codes_colour() {
         use protocol::message::Bounded;
-        use protocol::trajectory::Day;
+        use protocol::trajectory::{Day, TrajectoryAnswer};
         for &reason in TrajectoryReason::ALL {
             let (day, areas) = (Day::NONE, Bounded(Vec::new()));
             let answer =
                 TrajectoryAnswer { reason, first_day: day, last_day: day, last_stay_day: day, areas };
-            let came = Came::Travel(Box::new(answer));
+            let (giver, whose) = (None, Whose::NotKnown);
+            let came = Came::Travel(Box::new(Travel { answer, giver, whose }));
             let page = sign(Some(&Scan { at_ms: 0, came, holder: None })).into_string();
             assert!(page.contains("class=\"travel\"") && page.contains(&zh("staff-preliminary")), "{page}");
             assert!(!page.contains("data-colour"), "{page}");
