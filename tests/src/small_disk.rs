@@ -2,17 +2,25 @@
 //! emptied while it runs.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use crate::City;
 
 /// Puts what the directory has on the tmpfs and goes on with the program.
 const MOUNT: &str = r#"cp -a "$0" "$0.was" && mount -t tmpfs -o size=$1,mode=700 none "$0" && cp -a "$0.was/." "$0" && shift && exec "$@""#;
 
+/// The same, and keeps it mounted until the pipe ends.
+const HOLD: &str = r#"cp -a "$0" "$0.was" && mount -t tmpfs -o size=$1,mode=700 none "$0" && cp -a "$0.was/." "$0" && echo mounted && read -r end"#;
+
 /// The file system. It lives as long as this does.
-pub struct SmallDisk(File);
+pub struct SmallDisk {
+    root: File,
+    /// The process that has it mounted, when it outlives the gateway's processes; ends with its input.
+    holder: Option<Child>,
+}
 
 impl SmallDisk {
     /// Starts the city, which has run before, again with that directory of its data on a disk of that size.
@@ -24,15 +32,32 @@ impl SmallDisk {
         Self::of(city, directory)
     }
 
+    /// The same for every process that the city starts from now on: the disk stays as the last one left it.
+    pub fn start_to_stay(city: &mut City, directory: &Path, size: &str) -> Self {
+        assert!(city.terminate().success(), "{}", city.log());
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--map-root-user", "sh", "-c", HOLD]).arg(directory).arg(size);
+        let mut holder =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("util-linux is installed");
+        let mut said = String::new();
+        let out = holder.stdout.as_mut().expect("a pipe");
+        BufReader::new(out).read_line(&mut said).expect("it says when it is mounted");
+        assert_eq!(said, "mounted\n");
+        let pid = holder.id().to_string();
+        city.run_under(&["nsenter", "--target", &pid, "--user", "--mount", "--preserve-credentials"]);
+        city.restart();
+        Self { holder: Some(holder), ..Self::of(city, directory) }
+    }
+
     /// The one that a running city was started with.
     pub fn of(city: &City, directory: &Path) -> Self {
         let path = directory.display();
         let seen = format!("/proc/{}/root{path}", city.pid());
-        Self(File::open(seen).expect("the gateway's own view of it"))
+        Self { root: File::open(seen).expect("the gateway's own view of it"), holder: None }
     }
 
     fn path(&self) -> PathBuf {
-        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+        format!("/proc/self/fd/{}", self.root.as_raw_fd()).into()
     }
 
     fn ballast(&self) -> PathBuf {
@@ -60,6 +85,15 @@ impl SmallDisk {
         for entry in fs::read_dir(self.path()).expect("still held") {
             let entry = entry.expect("still held");
             fs::copy(entry.path(), directory.join(entry.file_name())).expect("copied");
+        }
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if let Some(mut holder) = self.holder.take() {
+            drop(holder.stdin.take());
+            let _ = holder.wait();
         }
     }
 }

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
+use actors::clock;
 use protocol::{DeviceClass, Scanned};
 use tests::small_disk::SmallDisk;
-use tests::walk::{Stop, Walker, device, endpoint, prove};
+use tests::walk::{Stop, Walker, device, endpoint, prove, punch};
 use tests::{City, block_on, wait_for};
 use tokio::task::{spawn_blocking, spawn_local};
 
@@ -92,4 +93,61 @@ fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
         let (status, out, err) = city.command(&["ledger", "verify"]);
         assert!(status.success(), "{out}{err}");
     });
+}
+
+/// Verdicts for a device that is new to this process.
+async fn asks_anew(city: &City, index: usize) {
+    let fleet = city.fleet();
+    let (_, region) = fleet.devices[index].places().next().expect("a place");
+    let mut asking = device(&endpoint(&fleet), &fleet, index);
+    asking.connect().await.expect("a gate that comes back is let in");
+    let verdicts = asking.verify(region, vec![Scanned::Nothing; 8]).await.expect("verdicts");
+    assert_eq!(verdicts.len(), 8);
+}
+
+#[test]
+fn a_gate_that_comes_back_and_a_restart_are_answered_on_a_full_disk() {
+    let mut city = City::start(200, DEVICES as u64);
+    let path = ledger(&city);
+    let small = SmallDisk::start_to_stay(&mut city, &path, SIZE);
+    let fleet = city.fleet();
+    block_on(async {
+        let (place, region) = fleet.devices[0].places().next().expect("a place");
+        let endpoint = endpoint(&fleet);
+        let mut gate = device(&endpoint, &fleet, 0);
+        for _ in 0..500 {
+            gate.punch(region, punch(place), 0);
+        }
+        gate.settle().await.expect("acknowledged");
+        small.fill();
+        // Until what was set aside for it is used up.
+        let deadline = tests::deadline();
+        while city.metric("changtong_ledger_full", "") == 0.0 {
+            assert!(clock::now() < deadline, "the disk is not seen to be full");
+            (0..20).for_each(|_| drop(gate.punch(region, punch(place), 0)));
+            gate.step_until(clock::now() + std::time::Duration::from_millis(1)).await.expect("goes on");
+        }
+        asks_anew(&city, 1).await;
+        for end in ["kill -9", "SIGTERM"] {
+            if end == "SIGTERM" {
+                assert!(city.terminate().success(), "{}", city.log());
+            } else {
+                city.kill();
+            }
+            // Ready, or this fails.
+            city.restart();
+            asks_anew(&city, 2).await;
+            assert_eq!(city.metric("changtong_ledger_full", ""), 1.0, "after {end}");
+            assert_eq!(punches(&city), 0.0, "nothing is acknowledged without room, after {end}");
+        }
+        small.make_room();
+        gate.settle().await.expect("acknowledged when there is room");
+        assert_eq!(city.metric(protocol::metric::LOST, ""), 0.0);
+    });
+    let (status, out, err) = {
+        assert!(city.terminate().success(), "{}", city.log());
+        small.copy_to(&ledger(&city));
+        city.command(&["ledger", "verify"])
+    };
+    assert!(status.success(), "{out}{err}");
 }

@@ -14,6 +14,10 @@ pub(super) trait Disk: Send + 'static {
     fn list(&self) -> io::Result<Vec<String>>;
     /// A file's whole content.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+    /// A file's first bytes; less if it is shorter.
+    fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>>;
+    /// A file that is there, to write to it, and its length.
+    fn open_file(&self, name: &str) -> io::Result<(Self::File, u64)>;
     /// Makes an empty file; what had the name is gone.
     fn create(&self, name: &str) -> io::Result<Self::File>;
     /// Gives a file another name; what had that name is gone.
@@ -61,12 +65,23 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::R
 
 /// Puts a whole file in place: whatever happens there is the old one or the new one, never a part.
 pub(super) fn replace(disk: &impl Disk, name: &str, content: &[u8]) -> io::Result<()> {
+    put_in_place(disk, name, content).map(drop)
+}
+
+/// The same, and gives the file.
+pub(super) fn put_in_place<D: Disk>(disk: &D, name: &str, content: &[u8]) -> io::Result<D::File> {
     let fresh = format!("{name}.new");
     let mut file = uninterrupted(|| disk.create(&fresh))?;
-    write_all_at(&mut file, content, 0)?;
-    uninterrupted(|| file.sync())?;
+    let written = write_all_at(&mut file, content, 0).and_then(|()| uninterrupted(|| file.sync()));
+    if let Err(error) = written {
+        drop(file);
+        // A part of it only takes room.
+        let _ = disk.remove(&fresh);
+        return Err(error);
+    }
     uninterrupted(|| disk.rename(&fresh, name))?;
-    uninterrupted(|| disk.sync_directory())
+    uninterrupted(|| disk.sync_directory())?;
+    Ok(file)
 }
 
 /// Whether the error says that there is no room, which may change.
@@ -90,14 +105,6 @@ impl RealDisk {
     pub(super) fn sync_file(&self, name: &str) -> io::Result<()> {
         OpenOptions::new().write(true).open(self.0.join(name))?.sync_data()
     }
-
-    /// A file's first bytes; less if it is shorter.
-    pub(super) fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
-        use std::io::Read;
-        let mut bytes = Vec::with_capacity(len);
-        File::open(self.0.join(name))?.take(len as u64).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
 }
 
 impl Disk for RealDisk {
@@ -113,6 +120,19 @@ impl Disk for RealDisk {
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         std::fs::read(self.0.join(name))
+    }
+
+    fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
+        use std::io::Read;
+        let mut bytes = Vec::new();
+        File::open(self.0.join(name))?.take(len as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn open_file(&self, name: &str) -> io::Result<(File, u64)> {
+        let file = OpenOptions::new().write(true).open(self.0.join(name))?;
+        let len = file.metadata()?.len();
+        Ok((file, len))
     }
 
     fn create(&self, name: &str) -> io::Result<File> {

@@ -6,9 +6,10 @@ use std::io;
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
-use super::disk::{Disk, is_full, replace, uninterrupted};
-use super::format::SegmentHeader;
+use super::disk::{Disk, replace, uninterrupted};
+use super::headers::read_header;
 use super::log::{CommitError, Log};
+use super::overdue::Overdue;
 use super::{LedgerError, segment_name, segment_numbers, time};
 
 /// The deletion records, one JSON object on each line.
@@ -35,23 +36,15 @@ struct Signed {
 }
 
 impl<D: Disk> Log<D> {
-    /// Removes what is too old. Cheap when the day has not changed since the last time.
+    /// Does one step of removing what is too old; after the last one, `expired_on` is that day. Cheap when the day has not changed
+    /// since.
     pub(super) fn expire(&mut self, now_ms: u64) -> Result<(), CommitError> {
         let today = time::day(now_ms);
         if self.expired_on == Some(today) {
             return Ok(());
         }
-        let oldest = today.saturating_sub(self.retention_days);
-        self.expire_before(oldest, now_ms).map_err(|error| match error {
-            // Without its record nothing is forgotten; it is tried again when there is room.
-            LedgerError::Io { error, name, .. } if name == DELETIONS && is_full(&error) => CommitError::Full,
-            error @ (LedgerError::Io { .. }
-            | LedgerError::Corrupt { .. }
-            | LedgerError::Newer { .. }
-            | LedgerError::Key(_)) => CommitError::Poison(error),
-        })?;
-        self.expired_on = Some(today);
-        Ok(())
+        // On a full disk the same step is done again later; without its record nothing is forgotten.
+        self.expire_on(today, now_ms).map_err(CommitError::of)
     }
 
     /// When the oldest punch that has its day's key may have been recorded; now, if there is none.
@@ -60,44 +53,58 @@ impl<D: Disk> Log<D> {
         days.first().map_or(now_ms, |day| time::start_ms(*day).min(now_ms))
     }
 
-    /// The order is what makes a crash in between harmless: record, keys, segments; what is left over is done next time, and
-    /// a key that is missing without a record is a missing key.
-    fn expire_before(&mut self, oldest_day: u32, now_ms: u64) -> Result<(), LedgerError> {
-        let days = self.keys.days_before(oldest_day)?;
-        let (removable, first_lsn_left) = self.removable(oldest_day)?;
-        if days.is_empty() && removable.is_empty() {
-            return Ok(());
+    fn expire_on(&mut self, today: u32, now_ms: u64) -> Result<(), LedgerError> {
+        let mut overdue = match self.overdue.take() {
+            Some(begun) => begun,
+            None => self.look_for_overdue(today)?,
+        };
+        let done = self.step(&mut overdue, now_ms);
+        match done {
+            Ok(true) => self.expired_on = Some(overdue.today),
+            Ok(false) | Err(_) => self.overdue = Some(overdue),
         }
-        let segments = removable.first().copied().zip(removable.last().copied());
-        let named = days.iter().copied().map(time::day_name).collect();
-        let deletion = Deletion { deleted_ms: now_ms, days: named, segments, first_lsn_left };
-        record(&self.disk, &self.signing_pkcs8, deletion)?;
-        for day in days {
-            self.keys.destroy(day)?;
-        }
-        for number in removable {
-            let name = segment_name(number);
-            uninterrupted(|| self.disk.remove(&name)).map_err(LedgerError::io("removing", &name))?;
-        }
-        uninterrupted(|| self.disk.sync_directory()).map_err(LedgerError::io("syncing", "the directory"))
+        done.map(drop)
     }
 
-    /// Segments that hold nothing of `oldest_day` or later: those whose next one was begun before it. Never the one in use.
-    fn removable(&self, oldest_day: u32) -> Result<(Vec<u64>, u64), LedgerError> {
+    fn look_for_overdue(&self, today: u32) -> Result<Overdue, LedgerError> {
+        let oldest_day = today.saturating_sub(self.retention_days);
         let names = self.disk.list().map_err(LedgerError::io("listing", "its segments"))?;
-        let mut removable = Vec::new();
-        let mut first_lsn_left = 1;
-        for pair in segment_numbers(&names).windows(2) {
-            let name = segment_name(pair[1]);
-            let bytes = self.disk.read(&name).map_err(LedgerError::io("reading", &name))?;
-            let Ok((next, _)) = SegmentHeader::decode(&bytes) else { break };
-            if time::day(next.created_ms) >= oldest_day {
-                break;
-            }
-            removable.push(pair[0]);
-            first_lsn_left = next.first_lsn;
+        Ok(Overdue::new((today, oldest_day), self.keys.days_before(oldest_day)?, segment_numbers(&names)))
+    }
+
+    /// One step; whether it was the last. Their order is what makes a crash in between harmless: record, keys, segments; what is
+    /// left over is done next time, and a key that is missing without a record is a missing key.
+    fn step(&mut self, overdue: &mut Overdue, now_ms: u64) -> Result<bool, LedgerError> {
+        if let Some(&next) = overdue.ahead.front() {
+            // One that does not read stays, and is for the scrub to name.
+            overdue.look(next, read_header(&self.disk, next).unwrap_or_default());
+            return Ok(false);
         }
-        Ok((removable, first_lsn_left))
+        if overdue.is_done() {
+            return Ok(true);
+        }
+        if !overdue.recorded {
+            let deletion = Deletion {
+                deleted_ms: now_ms,
+                days: overdue.days.iter().copied().map(time::day_name).collect(),
+                segments: overdue.segments.front().copied().zip(overdue.segments.back().copied()),
+                first_lsn_left: overdue.first_lsn_left,
+            };
+            record(&self.disk, &self.signing_pkcs8, deletion)?;
+            overdue.recorded = true;
+        } else if let Some(&day) = overdue.days.front() {
+            self.keys.destroy(day)?;
+            overdue.days.pop_front();
+        } else if let Some(&number) = overdue.segments.front() {
+            let name = segment_name(number);
+            uninterrupted(|| self.disk.remove(&name)).map_err(LedgerError::io("removing", &name))?;
+            overdue.segments.pop_front();
+        }
+        if overdue.is_done() {
+            uninterrupted(|| self.disk.sync_directory())
+                .map_err(LedgerError::io("syncing", "the directory"))?;
+        }
+        Ok(overdue.is_done())
     }
 }
 

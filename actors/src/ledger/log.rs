@@ -1,11 +1,16 @@
 //! The open log: appends one batch at a time and syncs it, rolls segments by the hour, sets room aside before it writes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ring::digest;
 
 use super::disk::{Disk, DiskFile, is_full, uninterrupted, write_all_at};
 use super::floor::Floor;
 use super::format::{self, BatchHeader, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::marks::Marks;
+use super::overdue::Overdue;
+use super::reserve::Reserve;
 use super::seal::DayKeys;
 use super::{LedgerError, segment_name, time};
 
@@ -34,6 +39,8 @@ pub(super) struct Log<D: Disk> {
     pub(super) segment: Segment<D::File>,
     /// The last LSN that was written, and is durable.
     pub(super) lsn: u64,
+    /// The same, for others to read.
+    pub(super) durable: Arc<AtomicU64>,
     /// Up to which LSN a later batch says so.
     pub(super) said_durable: u64,
     pub(super) segment_bytes_max: u64,
@@ -41,6 +48,10 @@ pub(super) struct Log<D: Disk> {
     pub(super) signing_pkcs8: Vec<u8>,
     /// The day on which expiry was last looked at.
     pub(super) expired_on: Option<u32>,
+    /// A day's forgetting, until its last step.
+    pub(super) overdue: Option<Overdue>,
+    /// Room that punches do not get.
+    pub(super) kept: Reserve<D::File>,
 }
 
 /// Why a batch was not written.
@@ -56,13 +67,37 @@ impl CommitError {
     fn reserving(error: std::io::Error, name: &str) -> Self {
         if is_full(&error) { Self::Full } else { Self::Poison(LedgerError::io("allocating", name)(error)) }
     }
+
+    /// Of what can be done again when there is room.
+    pub(super) fn of(error: LedgerError) -> Self {
+        if error.is_full() { Self::Full } else { Self::Poison(error) }
+    }
 }
 
 impl<D: Disk> Log<D> {
+    /// Takes what is missing of the room that is kept back for what must go on when the disk is full.
+    pub(super) fn keep_back(&mut self) -> Result<(), CommitError> {
+        match self.kept.keep(&self.disk) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(CommitError::Full),
+            Err(error) => {
+                Err(CommitError::Poison(LedgerError::io("keeping room back on", "its disk")(error)))
+            }
+        }
+    }
+
+    /// Lets what must go on have that room; `false` if it was gone already.
+    pub(super) fn let_go(&mut self) -> Result<bool, CommitError> {
+        let failed = |error| CommitError::Poison(LedgerError::io("letting room go on", "its disk")(error));
+        self.kept.let_go().map_err(failed)
+    }
+
     /// Makes room for a batch of this size at this time: a new segment at the hour or when this one is full, zeros ahead of the
     /// batch. What can fail for lack of space fails here, before anything has changed.
     pub(super) fn reserve(&mut self, batch_bytes: u64, now_ms: u64) -> Result<(), CommitError> {
         let full = self.segment.end + batch_bytes > self.segment_bytes_max;
+        // The day's first batch needs a key, for which there may be no room either.
+        self.keys.make(time::day(now_ms)).map_err(CommitError::of)?;
         if time::hour(now_ms) > self.segment.hour || full {
             self.roll(now_ms)?;
         }
@@ -98,6 +133,7 @@ impl<D: Disk> Log<D> {
         segment.allocated = segment.allocated.max(segment.end);
         self.said_durable = self.lsn;
         self.lsn += 1;
+        self.durable.store(self.lsn, Ordering::Release);
         Ok(bytes.len() as u64)
     }
 

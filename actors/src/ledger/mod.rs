@@ -8,23 +8,27 @@ mod floor;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod headers;
 mod life;
 mod log;
 mod lookup;
 mod marks;
+mod overdue;
 mod passages;
 mod read;
 mod recover;
+mod reserve;
 mod room;
 mod scan;
 mod scrub;
 mod seal;
 mod time;
+mod voucher;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -37,6 +41,10 @@ pub use copy::{copy, forget_expired};
 pub use expiry::Deletion;
 pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
 pub use read::{ExportFormat, VerifyReport, export, verify, verify_newest};
+pub use recover::last_lsn;
+pub use reserve::make_way;
+pub use seal::has_day_keys;
+pub use voucher::{LogFound, LogVoucher};
 
 /// Where the log lives and what it may take.
 #[derive(Clone, Debug)]
@@ -171,6 +179,11 @@ impl LedgerError {
         let name = name.to_owned();
         move |error| Self::Io { action, name, error }
     }
+
+    /// Says whether the disk has no room, which may change.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if disk::is_full(error))
+    }
 }
 
 pub(crate) enum Message {
@@ -196,6 +209,7 @@ pub struct LedgerHandle {
     queue_punches_max: usize,
     poisoned: watch::Receiver<bool>,
     life: Arc<life::Life>,
+    durable: Arc<AtomicU64>,
 }
 
 impl Ledger {
@@ -213,7 +227,7 @@ impl Ledger {
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
         let (poison, poisoned) = watch::channel(false);
         let queued_punches = Arc::<AtomicUsize>::default();
-        let life = Arc::new(life::Life::new());
+        let (life, durable) = (Arc::new(life::Life::new()), Arc::clone(&log.durable));
         let writer = writer::Writer::new(log, messages, Arc::clone(&queued_punches), poison);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
@@ -227,7 +241,7 @@ impl Ledger {
         metrics::gauge!(metric::LEDGER_QUEUE_MAX).set(queue_punches_max as f64);
         Ok((
             Self { thread, life: Arc::clone(&life), scrub },
-            LedgerHandle { queue, queued_punches, queue_punches_max, poisoned, life },
+            LedgerHandle { queue, queued_punches, queue_punches_max, poisoned, life, durable },
         ))
     }
 
@@ -274,6 +288,11 @@ impl LedgerHandle {
             Err(TrySendError::Full(_)) => HelloOutcome::Busy,
             Err(TrySendError::Disconnected(_)) => HelloOutcome::Down,
         }
+    }
+
+    /// The last LSN, which is durable.
+    pub fn durable_lsn(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
     }
 
     /// Whether a write or sync has failed.

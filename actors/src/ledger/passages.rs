@@ -5,13 +5,14 @@ use std::path::Path;
 
 use protocol::{CodeId, Colour, Direction, PlaceId};
 
-use super::disk::RealDisk;
+use super::disk::{Disk, RealDisk};
 use super::expiry::forgotten;
-use super::format::{Entry, SegmentHeader};
+use super::format::Entry;
+use super::headers::read_header;
 use super::recover::{entries, read_settled};
 use super::scan::{Segment, corrupt};
 use super::seal::DayKeys;
-use super::{LedgerError, Record, open_for_reading, segment_name, segment_numbers};
+use super::{LedgerError, Record, open_for_reading, segment_numbers};
 
 /// Passages in one answer: more than pass the worst place in a day.
 pub const PASSAGES_MAX: usize = 200_000;
@@ -122,13 +123,12 @@ fn when(record: &Record, received_ms: u64) -> u64 {
 
 /// The segments that were written to in that time, by their headers, and whether each is the last there is.
 fn numbers_of(disk: &RealDisk, first_ms: u64, last_ms: u64) -> Result<Vec<(u64, bool)>, LedgerError> {
-    use super::disk::Disk;
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
     let numbers = segment_numbers(&names);
     let mut begun = Vec::with_capacity(numbers.len());
     for &number in &numbers {
         // One that was forgotten since it was listed ends before any that is asked for.
-        begun.push(created_ms(disk, number)?.unwrap_or(0));
+        begun.push(read_header(disk, number)?.map_or(0, |header| header.created_ms));
     }
     let mut wanted = Vec::new();
     for (at, (&number, &begin_ms)) in numbers.iter().zip(&begun).enumerate() {
@@ -142,24 +142,4 @@ fn numbers_of(disk: &RealDisk, first_ms: u64, last_ms: u64) -> Result<Vec<(u64, 
         }
     }
     Ok(wanted)
-}
-
-/// When the segment was begun; `None` if it is gone.
-fn created_ms(disk: &RealDisk, number: u64) -> Result<Option<u64>, LedgerError> {
-    let name = segment_name(number);
-    let mut want = SegmentHeader::FIXED_BYTES;
-    loop {
-        let bytes = match disk.read_start(&name, want) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(LedgerError::io("reading", &name)(error)),
-        };
-        if let Ok((header, _)) = SegmentHeader::decode(&bytes) {
-            return Ok(Some(header.created_ms));
-        }
-        match SegmentHeader::len_of(&bytes).filter(|&len| len > want) {
-            Some(len) => want = len,
-            None => return Err(corrupt(number, 0, "its header does not read")),
-        }
-    }
 }

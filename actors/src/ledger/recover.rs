@@ -1,14 +1,19 @@
 //! Opens the log after whatever happened. Only the last batch may be torn; it is set aside and cut. The last segment is written
 //! anew and synced before anything is acknowledged, since a failed sync may have left pages that read back and are not on disk.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use ring::digest;
 
-use super::disk::{Disk, DiskFile, replace, uninterrupted, write_all_at};
+use super::disk::{Disk, DiskFile, put_in_place, replace, uninterrupted, write_all_at};
 use super::expiry::{Forgotten, forgotten};
 use super::floor::Floor;
 use super::format::{Batch, DIGEST_BYTES, Entry, Mark, SegmentHeader};
-use super::log::{self, Log, create_segment};
+use super::log::{self, CommitError, Log, create_segment};
 use super::marks::Marks;
+use super::reserve::Reserve;
 use super::scan::{Segment, Tail, corrupt};
 use super::seal::DayKeys;
 use super::{LedgerConfig, LedgerError, RecordedRun, Sequence, segment_name, segment_numbers, time};
@@ -24,34 +29,49 @@ pub(super) fn recover<D: Disk>(
     for name in names.iter().filter(|name| name.ends_with(".new")) {
         uninterrupted(|| disk.remove(name)).map_err(LedgerError::io("removing", name))?;
     }
-    let numbers = segment_numbers(&names);
     let floor = Floor::read(&disk)?;
-    none_missing(&numbers, floor, &forgotten(&disk)?)?;
+    let forgotten = forgotten(&disk)?;
+    let numbers = left_over(&names, &forgotten);
+    none_missing(&numbers, floor, &forgotten)?;
+    let mut kept = Reserve::find(&disk).map_err(LedgerError::io("opening", "its reserve"))?;
     let oldest_day = time::day(now_ms).saturating_sub(config.retention_days);
     let opened = match numbers.last() {
         None => create_first(&disk, now_ms)?,
         Some(&last) => {
             let before = numbers.len() > 1;
-            open_last(&disk, &mut keys, last, before, oldest_day)?
+            open_last(&disk, &mut keys, last, before, oldest_day, &mut kept)?
         }
     };
     floor.check(opened.segment.number, opened.lsn)?;
-    let log = Log {
+    let mut log = Log {
         disk,
         keys,
         marks: opened.marks,
         segment: opened.segment,
         lsn: opened.lsn,
+        durable: Arc::new(AtomicU64::new(opened.lsn)),
         said_durable: opened.said_durable,
         segment_bytes_max: config.segment_bytes_max,
         retention_days: config.retention_days,
         signing_pkcs8: config.signing_pkcs8.clone(),
         expired_on: None,
+        overdue: None,
+        kept,
     };
-    Floor { segment: log.segment.number, lsn: log.lsn }
-        .write(&log.disk)
-        .map_err(LedgerError::io("raising", "its floor"))?;
+    for made in [log.raise_floor(), log.keep_back()] {
+        match made {
+            Ok(()) | Err(CommitError::Full) => {}
+            Err(CommitError::Poison(error)) => return Err(error),
+        }
+    }
     Ok(log)
+}
+
+/// The segments that are there, without those that are forgotten and whose removal a crash has undone, in part or whole.
+fn left_over(names: &[String], forgotten: &Forgotten) -> Vec<u64> {
+    let mut numbers = segment_numbers(names);
+    numbers.retain(|&number| number > forgotten.segment);
+    numbers
 }
 
 /// Segments follow one another without a gap, from what was deleted up to the floor at least.
@@ -99,6 +119,7 @@ fn open_last<D: Disk>(
     number: u64,
     has_before: bool,
     oldest_day: u32,
+    kept: &mut Reserve<D::File>,
 ) -> Result<Opened<D::File>, LedgerError> {
     let bytes = read(disk, number)?;
     let last = Segment::read(number, &bytes)?;
@@ -117,9 +138,24 @@ fn open_last<D: Disk>(
     });
     let (lsn, end, hour) = (last.last_lsn(), last.end, last.header.hour);
     if last.tail == Tail::Torn {
-        set_aside(disk, number, lsn, &bytes[end..])?;
+        let torn = &bytes[end..];
+        match set_aside(disk, number, lsn, torn) {
+            Err(error) if error.is_full() => {
+                let_go(kept)?;
+                let again = set_aside(disk, number, lsn, torn);
+                again.or_else(|error| if error.is_full() { Ok(()) } else { Err(error) })?;
+            }
+            other => other?,
+        }
     }
-    let file = write_anew(disk, number, &bytes[..end])?;
+    let last_batch = end - last.batches.last().map_or(0, |batch| batch.len);
+    let file = match write_anew(disk, number, &bytes[..end]) {
+        Err(error) if error.is_full() => {
+            let_go(kept)?;
+            write_over(disk, number, &bytes[..end], last_batch)?
+        }
+        other => other?,
+    };
     let mut digest = digest::Context::new(&digest::SHA256);
     digest.update(&bytes[..end]);
     let end = end as u64;
@@ -233,14 +269,35 @@ fn set_aside<D: Disk>(disk: &D, number: u64, lsn: u64, torn: &[u8]) -> Result<()
 
 fn write_anew<D: Disk>(disk: &D, number: u64, content: &[u8]) -> Result<D::File, LedgerError> {
     let name = segment_name(number);
-    let fresh = format!("{name}.new");
-    let mut file = uninterrupted(|| disk.create(&fresh)).map_err(LedgerError::io("making", &fresh))?;
-    write_all_at(&mut file, content, 0)
-        .and_then(|()| uninterrupted(|| file.sync()))
-        .and_then(|()| uninterrupted(|| disk.rename(&fresh, &name)))
-        .and_then(|()| uninterrupted(|| disk.sync_directory()))
-        .map_err(LedgerError::io("writing anew", &name))?;
-    Ok(file)
+    put_in_place(disk, &name, content).map_err(LedgerError::io("writing anew", &name))
+}
+
+/// Without room for another copy: the last batch is written over itself, and what follows is cut. Every batch before it was synced
+/// before this one was written, so the last is all that a failed sync may have left in the cache alone.
+fn write_over<D: Disk>(
+    disk: &D,
+    number: u64,
+    content: &[u8],
+    last_batch: usize,
+) -> Result<D::File, LedgerError> {
+    let name = segment_name(number);
+    let written = || -> std::io::Result<D::File> {
+        let (mut file, _) = uninterrupted(|| disk.open_file(&name))?;
+        write_all_at(&mut file, &content[last_batch..], last_batch as u64)?;
+        uninterrupted(|| file.set_len(content.len() as u64))?;
+        uninterrupted(|| file.sync())?;
+        uninterrupted(|| disk.sync_directory())?;
+        Ok(file)
+    };
+    tracing::warn!(
+        name,
+        "the disk has no room for a second copy of the last segment; its last batch is written over"
+    );
+    written().map_err(LedgerError::io("writing over", &name))
+}
+
+fn let_go<F: DiskFile>(reserve: &mut Reserve<F>) -> Result<(), LedgerError> {
+    reserve.let_go().map(drop).map_err(LedgerError::io("letting go", "its reserve"))
 }
 
 /// How often a segment that changes while it is read is read again.
@@ -270,6 +327,21 @@ pub(super) fn read_settled<D: Disk>(
     Ok(bytes)
 }
 
+/// The last LSN of the log in a directory, out of its newest segment; `None` without a log. A gateway may be writing it.
+///
+/// # Errors
+/// Damage in the newest segment.
+pub fn last_lsn(directory: &Path) -> Result<Option<u64>, LedgerError> {
+    if !directory.exists() {
+        return Ok(None);
+    }
+    let disk = super::open_for_reading(directory)?;
+    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
+    let Some(&last) = segment_numbers(&names).last() else { return Ok(None) };
+    let Some(bytes) = read_settled(&disk, last, true)? else { return Ok(None) };
+    Ok(Some(Segment::read(last, &bytes)?.last_lsn()))
+}
+
 /// Every segment in order, each checked against its neighbours; `visit` sees each.
 pub(super) fn for_each_segment<D: Disk>(
     disk: &D,
@@ -287,8 +359,9 @@ pub(super) fn for_newest_segments<D: Disk>(
     // In this order: what the log adds or deletes meanwhile can only make both easier to meet.
     let floor = Floor::read(disk)?;
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
-    let numbers = segment_numbers(&names);
-    none_missing(&numbers, floor, &forgotten(disk)?)?;
+    let forgotten = forgotten(disk)?;
+    let numbers = left_over(&names, &forgotten);
+    none_missing(&numbers, floor, &forgotten)?;
     let mut before: Option<(u64, Vec<u8>)> = None;
     for &number in &numbers[numbers.len().saturating_sub(newest)..] {
         let is_last = Some(&number) == numbers.last();

@@ -1,5 +1,5 @@
 //! Whether the disk has room: said once when it is full and once when it no longer is, however many batches are turned away in
-//! between. What is not written is not this module's; the log sets the room aside.
+//! between. It also says who gets what is kept back for such times; how room is set aside is the log's.
 
 use metrics::Gauge;
 use protocol::metric;
@@ -26,13 +26,15 @@ impl Room {
         Self { lacking_bytes: None, full, oldest: metrics::gauge!(metric::PUNCHES_OLDEST) }
     }
 
-    /// Sets room aside for a batch. A disk that was full has room again only when it has what was lacking.
+    /// Sets room aside for a batch. A disk that was full has room again only when it has what was lacking, and what is kept back.
     pub(super) fn make<D: Disk>(
         &mut self,
         log: &mut Log<D>,
         batch_bytes: u64,
         now_ms: u64,
     ) -> Result<(), CommitError> {
+        let kept = log.keep_back();
+        self.note(kept, 0)?;
         if let Some(lacking) = self.lacking_bytes {
             match log.reserve(lacking.max(batch_bytes), now_ms) {
                 Ok(()) => {
@@ -50,20 +52,32 @@ impl Room {
     /// When nothing waits: looks for the room that was lacking, and has the log vouch for its last batch.
     pub(super) fn idle<D: Disk>(&mut self, log: &mut Log<D>, now_ms: u64) -> Result<(), CommitError> {
         let empty = format::batch_bytes(0, 0) as u64;
-        if self.lacking_bytes.is_some() {
+        if self.lacking_bytes.is_some() || !log.kept.is_whole() {
             self.make(log, empty, now_ms)?;
         }
         let result = log.say_durable(now_ms);
         self.note(result, empty)
     }
 
-    /// Forgets what is too old, once a day; on a full disk when it has room for the record of it.
+    /// Sets room aside, out of what is kept back, for what a full disk must not stop. Punches have none until that is whole again.
+    pub(super) fn make_in_need<D: Disk>(
+        &mut self,
+        log: &mut Log<D>,
+        batch_bytes: u64,
+        now_ms: u64,
+    ) -> Result<(), CommitError> {
+        log.let_go()?;
+        let result = log.reserve(batch_bytes, now_ms);
+        self.note(result, batch_bytes)
+    }
+
+    /// Does a step of forgetting what is too old, once a day; on a full disk out of what is kept back, for it makes room.
     pub(super) fn expire<D: Disk>(&mut self, log: &mut Log<D>, now_ms: u64) -> Result<(), CommitError> {
-        if self.lacking_bytes.is_some() {
-            return Ok(());
-        }
         let before = log.expired_on;
-        let result = log.expire(now_ms);
+        let mut result = log.expire(now_ms);
+        if matches!(result, Err(CommitError::Full)) && log.let_go()? {
+            result = log.expire(now_ms);
+        }
         if log.expired_on != before {
             self.oldest.set(log.oldest_ms(now_ms) as f64 / 1000.0);
         }

@@ -15,6 +15,19 @@ use super::LedgerError;
 use super::format::NONCE_BYTES;
 use super::time::{day_name, day_of_name};
 
+/// Says whether there are keys of days in that directory: then there were punches. Makes nothing.
+///
+/// # Errors
+/// The operating system's word.
+pub fn has_day_keys(directory: &Path) -> Result<bool, LedgerError> {
+    if !directory.exists() {
+        return Ok(false);
+    }
+    let entries = std::fs::read_dir(directory);
+    let mut entries = entries.map_err(LedgerError::io("listing", &directory.display().to_string()))?;
+    Ok(entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "key"))))
+}
+
 /// The day keys in their directory.
 pub(super) struct DayKeys {
     directory: PathBuf,
@@ -146,7 +159,8 @@ impl DayKeys {
         self.known.insert(day, LessSafeKey::new(key));
     }
 
-    fn make(&mut self, day: u32) -> Result<(), LedgerError> {
+    /// Makes the day's key if it has none.
+    pub(super) fn make(&mut self, day: u32) -> Result<(), LedgerError> {
         if self.load(day)? {
             return Ok(());
         }

@@ -4,6 +4,8 @@ mod bench;
 mod copy;
 mod damage;
 mod faults;
+mod forgetting;
+mod full;
 mod passages;
 mod power;
 mod simulated;
@@ -245,6 +247,14 @@ impl disk::Disk for BeingWritten {
         Ok(bytes)
     }
 
+    fn read_start(&self, name: &str, len: usize) -> std::io::Result<Vec<u8>> {
+        self.disk.read_start(name, len)
+    }
+
+    fn open_file(&self, name: &str) -> std::io::Result<(Self::File, u64)> {
+        self.disk.open_file(name)
+    }
+
     fn create(&self, name: &str) -> std::io::Result<Self::File> {
         self.disk.create(name)
     }
@@ -282,6 +292,14 @@ fn a_log_that_is_being_written_is_read_again_and_not_taken_for_damaged() {
     assert!(batches >= 3 && disk.reads.load(Ordering::Relaxed) == 2, "{batches}");
 }
 
+/// All steps of a day's forgetting.
+pub(super) fn forget<D: disk::Disk>(log: &mut log::Log<D>, now_ms: u64) -> Result<(), log::CommitError> {
+    while log.expired_on != Some(time::day(now_ms)) {
+        log.expire(now_ms)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn what_is_older_than_the_retention_is_forgotten_with_its_key() {
     const DAY_MS: u64 = 24 * 3_600_000;
@@ -293,7 +311,7 @@ fn what_is_older_than_the_retention_is_forgotten_with_its_key() {
     let mut log = recover::recover(disk, keys, &config, start).expect("opens");
     for day in 0..20 {
         let now_ms = start + day * DAY_MS;
-        log.expire(now_ms).expect("expires");
+        forget(&mut log, now_ms).expect("expires");
         log.reserve(100, now_ms).expect("has room");
         let mark = format::Mark { device: DeviceId(1), epoch: Epoch(1), recorded: Sequence(day + 1) };
         log.marks.set(mark);

@@ -1,6 +1,8 @@
 //! The thread that owns the log: takes everything that waits, writes it as one batch, syncs, answers. While it syncs, the next
 //! batch collects in the queue.
 
+mod full;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
@@ -194,10 +196,11 @@ impl<D: Disk + Clone> Writer<D> {
         }
         let plain: usize = messages.iter().map(|message| RUN_BYTES + message.punches() * RECORD_BYTES).sum();
         let bytes = format::batch_bytes(messages.len(), plain) as u64;
-        if let Err(error) = self.room.make(&mut self.log, bytes, now_ms) {
-            self.refuse(messages, error);
-            return;
-        }
+        let messages = match self.room.make(&mut self.log, bytes, now_ms) {
+            Ok(()) => messages,
+            Err(CommitError::Full) => self.without_room(messages, now_ms),
+            Err(poison @ CommitError::Poison(_)) => return self.refuse(messages, poison),
+        };
         let mut round = Round::default();
         for message in messages {
             self.take(message, &mut round, now_ms);
@@ -335,7 +338,6 @@ impl<D: Disk + Clone> Writer<D> {
     }
 
     fn refuse(&mut self, messages: Vec<Message>, error: CommitError) {
-        let full = matches!(error, CommitError::Full);
         match error {
             CommitError::Full => {}
             CommitError::Poison(error) => {
@@ -345,12 +347,7 @@ impl<D: Disk + Clone> Writer<D> {
                 self.poison.send_replace(true);
             }
         }
-        for message in messages {
-            match full {
-                true => message.refuse(Outcome::Busy, HelloOutcome::Busy),
-                false => message.refuse(Outcome::Down, HelloOutcome::Down),
-            }
-        }
+        messages.into_iter().for_each(|message| message.refuse(Outcome::Down, HelloOutcome::Down));
     }
 }
 

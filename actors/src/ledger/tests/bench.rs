@@ -105,11 +105,8 @@ impl Bench {
     /// Every device says hello. Nothing that was acknowledged may be unknown.
     pub(super) fn greet(&self, open: &mut Open) {
         for (device, state) in self.devices.iter().enumerate() {
-            let (reply, mut answer) = oneshot::channel();
-            let (device, epoch) = (DeviceId(device as u64), Epoch(state.epoch));
             let acknowledged = Sequence(state.acknowledged);
-            open.round(vec![Message::Hello { device, epoch, acknowledged, reply }], self.now_ms);
-            match answer.try_recv().expect("answered") {
+            match self.hello(open, device as u64, state.acknowledged) {
                 HelloOutcome::Known { recorded, lost } => {
                     assert_eq!(lost, 0, "{state:?} {recorded:?}");
                     assert!(
@@ -121,6 +118,15 @@ impl Bench {
                 other @ HelloOutcome::EpochBehind { .. } => panic!("{state:?}: {other:?}"),
             }
         }
+    }
+
+    /// One device says hello, with so many acknowledgements.
+    pub(super) fn hello(&self, open: &mut Open, device: u64, acknowledged: u64) -> HelloOutcome {
+        let (reply, mut answer) = oneshot::channel();
+        let epoch = self.devices.get(device as usize).map_or(1, |state| state.epoch);
+        let (device, acknowledged) = (DeviceId(device), Sequence(acknowledged));
+        open.round(vec![Message::Hello { device, epoch: Epoch(epoch), acknowledged, reply }], self.now_ms);
+        answer.try_recv().expect("answered")
     }
 
     /// The device forgets its queue.

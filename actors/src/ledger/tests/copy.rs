@@ -43,25 +43,25 @@ fn a_day_whose_key_is_destroyed_is_forgotten_in_a_copy_as_well() {
     let to = directory.path().join("copy");
     copy(&config.directory, &to).expect("copied");
     assert_eq!(punches(&to, &config).expect("its key is there"), 50);
-    let forget = |now_ms| {
+    let restored = |now_ms| {
         let (signing, days) = (&config.signing_pkcs8, config.retention_days);
         forget_expired(&to, &config.day_keys, signing, days, now_ms).expect("recorded")
     };
-    assert_eq!(forget(clock::now_ms() + 20 * DAY_MS), [""; 0], "the key is there still");
+    assert_eq!(restored(clock::now_ms() + 20 * DAY_MS), [""; 0], "the key is there still");
 
     // The log itself forgets the day, three weeks later.
     let later = clock::now_ms() + 21 * DAY_MS;
     let disk = open_for_reading(&config.directory).expect("opens");
     let keys = DayKeys::open(&config.day_keys).expect("opens");
-    recover(disk, keys, &config, later).expect("recovers").expire(later).expect("expires");
+    forget(&mut recover(disk, keys, &config, later).expect("recovers"), later).expect("expires");
 
     let error = punches(&to, &config).expect_err("nothing opens them").to_string();
     assert!(error.contains("the key of"), "{error}");
-    assert_eq!(forget(clock::now_ms()), [""; 0], "a young day's key is missing, not destroyed");
+    assert_eq!(restored(clock::now_ms()), [""; 0], "a young day's key is missing, not destroyed");
     let error = verify(&to, &config.day_keys, &public_key(&config)).expect_err("missing").to_string();
     assert!(error.contains("is missing; restore it from a copy"), "{error}");
-    assert_eq!(forget(later).len(), 1);
-    assert_eq!(forget(later).len(), 0, "once is enough");
+    assert_eq!(restored(later).len(), 1);
+    assert_eq!(restored(later).len(), 0, "once is enough");
     let report = verify(&to, &config.day_keys, &public_key(&config)).expect("forgotten is not damaged");
     assert_eq!((report.punches, report.deletions), (0, 1));
     assert!(report.forgotten_batches > 0);

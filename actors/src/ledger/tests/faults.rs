@@ -6,7 +6,7 @@ use super::simulated::{Fault, SimulatedDisk};
 use crate::clock;
 use crate::ledger::log::CommitError;
 use crate::ledger::seal::DayKeys;
-use crate::ledger::tests::config;
+use crate::ledger::tests::{config, forget};
 use crate::ledger::{Outcome, recover};
 
 const ROUNDS: u64 = 60;
@@ -132,12 +132,12 @@ fn a_disk_without_room_for_the_record_of_it_puts_forgetting_off() {
             log.commit(&[], &[], now_ms).expect("writes");
         }
         disk.plan(call, Fault::Full);
-        let went = log.expire(now_ms);
+        let went = forget(&mut log, now_ms);
         let Some(kind) = disk.fault_came() else { break };
         // Removing asks for no room, and the directory's last sync is not the record's any more.
         if matches!(kind, "create" | "allocate" | "write") {
             assert!(matches!(went, Err(CommitError::Full)), "{kind}: {went:?}");
-            log.expire(now_ms).expect("there is room now");
+            forget(&mut log, now_ms).expect("there is room now");
         }
         calls += 1;
     }

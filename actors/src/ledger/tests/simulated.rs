@@ -52,6 +52,10 @@ struct State {
     /// The fault that has come, and at which kind of call.
     came: Option<(Fault, &'static str)>,
     off: bool,
+    /// The room for all its files together.
+    capacity: usize,
+    /// Bytes that were read.
+    read: usize,
 }
 
 /// Clones share the disk.
@@ -76,6 +80,8 @@ impl SimulatedDisk {
             fault: None,
             came: None,
             off: false,
+            capacity: usize::MAX,
+            read: 0,
         })))
     }
 
@@ -145,7 +151,20 @@ impl SimulatedDisk {
             fault: None,
             came: None,
             off: false,
+            capacity: state.capacity,
+            read: 0,
         })))
+    }
+
+    /// Makes it so small that it has so many bytes left, or large again.
+    pub(super) fn leave(&self, free: usize) {
+        let mut state = self.state();
+        state.capacity = state.used().saturating_add(free);
+    }
+
+    /// Gives the number of bytes read since it was last called.
+    pub(super) fn bytes_read(&self) -> usize {
+        std::mem::take(&mut self.state().read)
     }
 }
 
@@ -226,6 +245,19 @@ impl State {
         }
     }
 
+    fn used(&self) -> usize {
+        self.names.values().map(|&content| self.files[content].cache.len()).sum()
+    }
+
+    /// Refuses what would make a file longer than there is room.
+    fn has_room(&self, content: usize, end: usize) -> io::Result<()> {
+        let more = end.saturating_sub(self.files[content].cache.len());
+        match self.capacity == usize::MAX || more == 0 || self.used() + more <= self.capacity {
+            true => Ok(()),
+            false => Err(io::ErrorKind::StorageFull.into()),
+        }
+    }
+
     fn on(&self) -> io::Result<()> {
         if self.off { Err(io::Error::other("the power is off")) } else { Ok(()) }
     }
@@ -246,10 +278,25 @@ impl Disk for SimulatedDisk {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.read_start(name, usize::MAX)
+    }
+
+    fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
+        let mut state = self.state();
+        state.on()?;
+        let content = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let mut bytes = state.files[content].cache.clone();
+        bytes.truncate(len);
+        state.read += bytes.len();
+        Ok(bytes)
+    }
+
+    fn open_file(&self, name: &str) -> io::Result<(SimulatedFile, u64)> {
         let state = self.state();
         state.on()?;
         let content = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(state.files[content].cache.clone())
+        let len = state.files[content].cache.len() as u64;
+        Ok((SimulatedFile { disk: self.clone(), content }, len))
     }
 
     fn create(&self, name: &str) -> io::Result<SimulatedFile> {
@@ -306,6 +353,7 @@ impl DiskFile for SimulatedFile {
                 return Err(error);
             }
         };
+        state.has_room(self.content, offset as usize + part)?;
         state.files[self.content].write(&bytes[..part], offset as usize);
         Ok(part)
     }

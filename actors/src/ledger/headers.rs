@@ -1,0 +1,30 @@
+//! Headers of segments, read from a disk without the segment: what has to look at many segments reads no more than that of each.
+
+use super::LedgerError;
+use super::disk::Disk;
+use super::format::SegmentHeader;
+use super::scan::corrupt;
+use super::segment_name;
+
+/// A segment's header; `None` if the segment is not there. Two short reads at most.
+///
+/// # Errors
+/// A header that does not read, or the operating system's word.
+pub(super) fn read_header(disk: &impl Disk, number: u64) -> Result<Option<SegmentHeader>, LedgerError> {
+    let name = segment_name(number);
+    let mut want = SegmentHeader::FIXED_BYTES;
+    loop {
+        let bytes = match disk.read_start(&name, want) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LedgerError::io("reading", &name)(error)),
+        };
+        if let Ok((header, _)) = SegmentHeader::decode(&bytes) {
+            return Ok(Some(header));
+        }
+        match SegmentHeader::len_of(&bytes).filter(|&len| len > want) {
+            Some(len) => want = len,
+            None => return Err(corrupt(number, 0, "its header does not read")),
+        }
+    }
+}
