@@ -31,4 +31,5 @@ pub mod sunset;
 pub mod supervisor;
 pub mod tap;
 pub mod trajectory;
+pub mod vouch;
 pub mod watchdog;

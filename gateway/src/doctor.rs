@@ -32,6 +32,7 @@ pub(crate) fn examine(settings: &Settings, config: Option<&Config>) -> Vec<Findi
     findings.extend(certificates::examine(settings, now_s));
     let Some(keys) = keys else { return findings };
     findings.push(stores::ledger(settings, &keys, now_s));
+    findings.push(stores::together(settings));
     let path = Settings::registry_path(&settings.data);
     if !path.exists() {
         findings.push(Finding::ok("registry-damaged", "there is no registry yet; the first start makes it"));

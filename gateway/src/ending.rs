@@ -6,6 +6,7 @@ use std::time::Duration;
 use actors::keys::KeyError;
 use actors::ledger::LedgerError;
 use actors::registry::RegistryError;
+use actors::vouch::{Difference, VouchError};
 
 use crate::cli::EXIT_USAGE;
 
@@ -47,7 +48,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
 
 /// Whether every start finds it as it is, until somebody puts it right: a key, damage, files of another release.
 fn stays(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if cause.is::<KeyError>() {
+    if cause.is::<KeyError>() || cause.is::<Difference>() || cause.is::<VouchError>() {
         return true;
     }
     if let Some(error) = cause.downcast_ref() {

@@ -33,6 +33,7 @@ mod service;
 mod telemetry;
 mod trajectory;
 mod usage;
+mod vouching;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,7 @@
 //! files below.
 
 mod backup;
+mod between;
 mod devices;
 mod first;
 mod health;
@@ -10,17 +11,17 @@ mod lines;
 mod people;
 mod places;
 mod shifts;
+mod stores;
 mod tap;
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use actors::clock;
-use actors::holders::{self, Allowed, ImportReport, Turns};
+use actors::holders::{self, Allowed, ImportReport};
 use actors::lookups::Contact;
 use actors::operators::{self, Operator, Order, Role, Signature, Signed};
 use actors::policy::{CauseKind, Policy, PolicyDiff};
-use actors::registry::Registry;
 use actors::trajectory::day_of;
 use anyhow::Context;
 use protocol::CodeId;
@@ -141,6 +142,10 @@ pub(crate) enum OrderedAct {
         out: PathBuf,
         case: String,
     },
+    /// The punch log and the registry are taken as they are, though they do not vouch for each other.
+    AcceptStores {
+        case: String,
+    },
     /// Verdicts are shown while they are given, with nobody in them.
     Tap {
         act: TapAct,
@@ -175,6 +180,7 @@ pub(crate) enum Ordered {
     Tapped { shown: u64, dropped: u64 },
     Reloaded(Reloaded),
     Backup { out: PathBuf, lsn: u64, decisions: u64, files: usize, bytes: u64 },
+    Stores { accepted: Option<String> },
 }
 
 /// Carries out an order, if enough operators signed it that may. `tell` hears how far an import is, and what a tap shows.
@@ -203,10 +209,9 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
     Ok(match act {
         // Or one admin would add the second signature that everything else takes.
         OrderedAct::AddOperator { roles, .. } if roles.iter().any(|role| *role != Role::Records) => {
-            let operators = admin.read(|registry| Ok(registry.operators()?))?;
-            let admins = operators.iter().filter(|one| !one.revoked && one.roles.contains(&Role::Admin));
-            (Role::Admin, admins.count().clamp(1, 2))
+            (Role::Admin, two_admins(admin)?)
         }
+        OrderedAct::AcceptStores { .. } => (Role::Admin, two_admins(admin)?),
         OrderedAct::AddOperator { .. }
         | OrderedAct::RevokeOperator { .. }
         | OrderedAct::ListOperators
@@ -244,6 +249,13 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
     })
 }
 
+/// Two, once there are two.
+fn two_admins(admin: &Admin) -> anyhow::Result<usize> {
+    let operators = admin.read(|registry| Ok(registry.operators()?))?;
+    let admins = operators.iter().filter(|one| !one.revoked && one.roles.contains(&Role::Admin));
+    Ok(admins.count().clamp(1, 2))
+}
+
 impl OrderedAct {
     /// For the log, which names neither codes nor cases.
     const fn name(&self) -> &'static str {
@@ -271,6 +283,7 @@ impl OrderedAct {
             Self::ExportLedger { .. } => "export-ledger",
             Self::Reload { .. } => "reload",
             Self::Backup { .. } => "backup",
+            Self::AcceptStores { .. } => "accept-stores",
             Self::Tap { .. } => "tap",
         }
     }
@@ -303,7 +316,7 @@ fn carry_out(
         OrderedAct::ImportHolders { csv, sha256, rejects } => {
             let allowed = Allowed { sha256, colours: operators > 1 };
             let files = (csv.as_path(), rejects.as_path());
-            let mut turns = Between(admin);
+            let mut turns = between::Between(admin);
             let mut progress = |report: &ImportReport| {
                 tell(&Done::Importing(*report));
             };
@@ -339,20 +352,8 @@ fn carry_out(
             Ok(Ordered::Reloaded(reload.again(file.as_deref())?))
         }
         OrderedAct::Backup { out, case } => backup::take(admin, &out, &case, by),
+        OrderedAct::AcceptStores { case } => stores::accept(admin, &case, by),
         OrderedAct::Tap { act, case } => tap::run(admin, &act, &case, by, tell),
-    }
-}
-
-/// An import among others: before each of its transactions the registrar does what waits there.
-struct Between<'a>(&'a Admin);
-
-impl Turns for Between<'_> {
-    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T {
-        if let Some(registrar) = &self.0.registrar {
-            // An act of nothing comes after all that came before it.
-            let _ = registrar.act_blocking(|_| Ok(()));
-        }
-        work(&mut self.0.registry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

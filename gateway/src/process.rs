@@ -32,6 +32,7 @@ use crate::reload::{Behind, Reload};
 use crate::running::Gateway;
 use crate::service::{Inherited, Notify};
 use crate::usage::Usage;
+use crate::vouching::{self, Vouching};
 use crate::{config, poison, telemetry};
 
 /// All of a shutdown: drain, last acknowledgements, last sync.
@@ -177,13 +178,15 @@ fn run_here(
     let keys = Arc::new(Keys::load(&settings.keys)?);
     let metrics = telemetry::metrics()?;
     metrics::gauge!(metric::TEST_GATEWAY).set(f64::from(u8::from(settings.test)));
-    let mut registry = Registry::open(&Settings::registry_path(&settings.data), &keys)?;
+    let (stores, fit) = vouching::before(settings)?;
+    let mut registry = Registry::open(&stores.registry, &keys)?;
     if settings.pages.is_some() {
         registry.add_portals()?;
     }
     let start = clock::now();
     notify.status("recovering the punch log");
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
+    stores.reaches(&fit, log.durable_lsn())?;
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
     let failed_before = poison::tell(&settings.data);
 
@@ -197,6 +200,7 @@ fn run_here(
     let (started, readiness_of) = ((settings, behind), readiness.clone());
     let gateway =
         Gateway::start(started, &keys, registry, sockets_of, log.clone(), readiness_of, http.pulse())?;
+    let vouching = Vouching::start(gateway.shared().registry, stores.ledger, log.clone())?;
     let enrolment = (sockets.enrol, gateway.identities());
     let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, enrolment)?;
     announce(&addresses)?;
@@ -214,6 +218,7 @@ fn run_here(
     }
     drop(log);
     ledger.shutdown();
+    vouching.end();
     tracing::info!("stopped");
     Ok(code)
 }

@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 
-use tests::{City, PATIENCE, binary};
+use tests::walk::{device, endpoint, punch};
+use tests::{City, PATIENCE, binary, block_on};
 
 /// Runs a gateway on the city's data, which is to end by itself: its code and what it said.
 fn ends(city: &City) -> (Option<i32>, String) {
@@ -56,6 +58,96 @@ fn what_may_pass_is_started_again_and_what_stays_wrong_is_not() {
 
     city.restart();
     assert!(city.terminate().success(), "well again: {}", city.log());
+}
+
+/// Has the city started, one of its devices record punches that are acknowledged, and the city ended in order.
+fn live_a_day(city: &mut City, index: usize) {
+    city.restart();
+    let fleet = city.fleet();
+    let (place, region) = fleet.devices[index].places().next().expect("a place");
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut device = device(&endpoint, &fleet, index);
+        (0..5).for_each(|_| drop(device.punch(region, punch(place), 0)));
+        device.settle().await.expect("acknowledged");
+    });
+    assert!(city.terminate().success(), "{}", city.log());
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status().expect("cp");
+    assert!(copied.success());
+}
+
+/// Puts something in a store's place while `work` is done.
+fn instead(store: &Path, other: Option<&Path>, work: impl FnOnce()) {
+    let aside = store.with_extension("aside");
+    fs::rename(store, &aside).expect("moved");
+    other.into_iter().for_each(|other| copy_all(other, store));
+    work();
+    if store.is_dir() {
+        fs::remove_dir_all(store).expect("removed");
+    } else if store.exists() {
+        fs::remove_file(store).expect("removed");
+    }
+    fs::rename(&aside, store).expect("moved back");
+}
+
+#[test]
+fn a_store_that_vanished_is_refused_by_name_and_only_an_order_takes_what_is_left() {
+    let mut city = City::start(100, 4);
+    assert!(city.terminate().success(), "{}", city.log());
+    live_a_day(&mut city, 0);
+    let at = |city: &City, name: &str| city.data().join(name);
+    let (ledger, registry) = (at(&city, "ledger"), at(&city, "registry.db"));
+    let (old_log, old_registry) = (at(&city, "ledger.old"), at(&city, "registry.old"));
+    copy_all(&ledger, &old_log);
+    copy_all(&registry, &old_registry);
+    live_a_day(&mut city, 1);
+
+    let refused = |city: &City, expected: &str| {
+        let (code, said) = ends(city);
+        assert!(code == Some(2) && said.contains(expected), "{code:?}: {said}");
+        assert!(said.contains("ledger") && said.contains("registry.db"), "both are named: {said}");
+        assert!(said.contains("changtong stores accept"), "{said}");
+        let (status, out, err) = city.command(&["stores", "check"]);
+        assert!(status.code() == Some(2) && err.contains(expected), "{out}{err}");
+        let (status, out, _) = city.command(&["doctor"]);
+        assert!(status.code() == Some(2) && out.contains("FAIL  stores-differ"), "{out}");
+    };
+    instead(&ledger, None, || {
+        refused(&city, "holds no punch log");
+        assert!(!ledger.exists(), "nothing is made in its place");
+        fs::create_dir(&ledger).expect("where it would be mounted");
+        refused(&city, "holds no punch log");
+    });
+    instead(&ledger, Some(&old_log), || {
+        refused(&city, "older copy, or its end is missing");
+        let (status, out, err) = city.command(&["ledger", "verify"]);
+        assert!(status.code() == Some(2) && err.contains("older copy"), "{out}{err}");
+    });
+    instead(&ledger, Some(&ledger.with_extension("aside")), || {
+        fs::remove_file(ledger.join("000000000001.segment")).expect("the newest");
+        fs::remove_file(ledger.join("floor")).expect("the floor");
+        refused(&city, "holds no punch log");
+    });
+    instead(&registry, None, || {
+        refused(&city, "there is no registry");
+        assert!(!registry.exists(), "nothing is made in its place");
+    });
+    instead(&registry, Some(&old_registry), || refused(&city, "withdrew since are back"));
+    live_a_day(&mut city, 0);
+
+    fs::remove_dir_all(&ledger).expect("removed");
+    fs::rename(&old_log, &ledger).expect("yesterday's");
+    let accept = ["stores", "accept", "--case", "D-7"];
+    let (status, out, err) = city.signed(1, &accept);
+    assert!(!status.success() && err.contains("takes 2"), "{out}{err}");
+    let (status, out, err) = city.signed(2, &accept);
+    assert!(status.success() && out.contains("older copy"), "{out}{err}");
+    live_a_day(&mut city, 2);
+    let (status, out, err) = city.signed(2, &accept);
+    assert!(status.success() && out.contains("nothing had to be accepted"), "{out}{err}");
 }
 
 #[test]

@@ -193,6 +193,7 @@ fn the_doctor_tells_a_well_city_from_a_stopped_and_from_a_damaged_one() {
         "authority-missing",
         "ledger-damaged",
         "registry-damaged",
+        "stores-differ",
         "checkpoint-old",
         "appeals-overdue",
         "device-certificate-expires",

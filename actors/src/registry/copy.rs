@@ -28,14 +28,16 @@ pub struct TreeHead {
 }
 
 impl Registry {
-    /// Copies everything to a file that is not there yet, one file alone, and makes it durable.
+    /// Copies everything to a file that is not there yet, one file alone, and makes it durable. The copy does not say which punch log
+    /// is beside it, as no copy of one does.
     pub fn copy_to(&self, path: &Path) -> Result<(), RegistryError> {
         let io = |doing| move |source| RegistryError::Io { doing, path: path.to_owned(), source };
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).open(path).map_err(io("making"))?;
         let mut copy = Connection::open(path)?;
         Backup::new(&self.connection, &mut copy)?.run_to_completion(PAGES, PAUSE, None)?;
-        // Without a log beside it.
+        super::voucher::forget_log(&copy)?;
+        // Without the store's own log beside it.
         copy.execute_batch("PRAGMA journal_mode = DELETE")?;
         copy.close().map_err(|(_, error)| error)?;
         OpenOptions::new().write(true).open(path).and_then(|file| file.sync_all()).map_err(io("syncing"))

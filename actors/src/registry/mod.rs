@@ -31,6 +31,7 @@ mod shifts;
 mod sign_outs;
 mod tally;
 mod units;
+mod voucher;
 mod withdrawals;
 
 use std::os::unix::fs::OpenOptionsExt;
@@ -67,6 +68,7 @@ pub use sign_outs::SignOut;
 use tally::Tally;
 pub(crate) use tally::start_at_zero;
 pub use units::{UnitRow, UnitState};
+pub use voucher::{LogSeen, RegistryVoucher, voucher_at};
 pub use withdrawals::Remains;
 pub(crate) use withdrawals::kept_until;
 

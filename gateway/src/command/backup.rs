@@ -97,6 +97,9 @@ impl Restore {
             println!("Forgotten since the backup was made: {}.", restored.forgotten.join(", "));
         }
         println!(
+            "The registry is as of then: who withdrew since is in it again, and decisions since are missing. Do both anew."
+        );
+        println!(
             "Devices send what they were not acknowledged; what came after the backup and was acknowledged is lost,"
         );
         println!("and each device that says so at its next hello is counted.");

@@ -134,6 +134,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Cleared { .. }
         | Ordered::Reloaded(_)
         | Ordered::Backup { .. }
+        | Ordered::Stores { .. }
         | Ordered::OnRecord => anyhow::bail!("that is no answer to a device command"),
     }
     Ok(())

@@ -6,14 +6,17 @@ use std::process::ExitCode;
 
 use actors::keys::Keys;
 use actors::ledger::{self, ExportFormat};
+use anyhow::Context;
 
 use super::desk::Desk;
 use crate::orders::OrderedAct;
 use crate::process::Settings;
+use crate::vouching;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Reads everything and checks checksums, digests, seals, order and the deletion records' signatures.
+    /// Reads everything and checks checksums, digests, seals, order and the deletion records' signatures, and that the log is the one
+    /// that the registry beside it knows.
     Verify {
         #[command(flatten)]
         place: Place,
@@ -77,6 +80,8 @@ impl Command {
 fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
     let public_key = Keys::load(&place.keys())?.signing_public();
     let report = ledger::verify(&place.ledger(), &place.day_keys(), &public_key)?;
+    vouching::look(&place.data, &place.keys())
+        .context("every batch that is there is sound; but the log and the registry do not belong together")?;
     if json {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(ExitCode::SUCCESS);

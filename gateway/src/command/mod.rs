@@ -19,6 +19,7 @@ mod policy;
 mod punches;
 mod reload;
 mod staff;
+mod stores;
 mod sunset;
 mod tap;
 
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Takes a backup back into a new data directory, after every file, the log and the decisions are checked.
     Restore(backup::Restore),
+    /// Says whether the punch log and the registry belong together, and has them accepted when one was restored.
+    #[command(subcommand)]
+    Stores(stores::Command),
     /// Has the running gateway read its files again: certificates, carriers, the message service, the log level. All or nothing.
     Reload(reload::Reload),
     /// Looks at a gateway, whether it runs or not: 0 all is well, 1 warnings, 2 failures.
@@ -95,6 +99,7 @@ impl Command {
         match self {
             Self::Backup(backup) => backup.run(),
             Self::Restore(restore) => restore.run(),
+            Self::Stores(command) => command.run(),
             Self::Reload(reload) => reload.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Device(device) => device.run(),

@@ -229,6 +229,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         | Ordered::Tapped { .. }
         | Ordered::Reloaded(_)
         | Ordered::Backup { .. }
+        | Ordered::Stores { .. }
         | Ordered::OnRecord => bail!("that is no answer to this command"),
     }
     Ok(ExitCode::SUCCESS)

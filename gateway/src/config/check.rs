@@ -17,7 +17,7 @@ use super::{Carrier, Config, Fault, Sms};
 use crate::owner::User;
 use crate::process::Settings;
 use crate::quic::transport::{self, TlsFiles};
-use crate::{pki, policies, telemetry};
+use crate::{pki, policies, telemetry, vouching};
 
 /// A segment begins with every device's mark, and is begun anew when it is full: less would be nothing but beginnings …
 const SEGMENT_BYTES_MIN: u64 = 1024 * 1024;
@@ -36,7 +36,11 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     }
     check.data();
     let keys = check.keys();
+    let before = check.faults.len();
     let in_effect = keys.and_then(|keys| check.registry(&keys));
+    if check.faults.len() == before {
+        check.stores();
+    }
     check.policy(in_effect);
     check.log();
     check.ledger();
@@ -104,6 +108,12 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// The punch log and the registry, which vouch for each other.
+    fn stores(&mut self) {
+        let Settings { data, keys, .. } = &self.config.settings;
+        self.must("data", vouching::look(data, keys));
     }
 
     /// A registry has its own policy; the file is what a new one begins with.

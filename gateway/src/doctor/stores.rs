@@ -7,6 +7,7 @@ use actors::registry::{Registry, RegistryError, SignedUpTo};
 
 use crate::finding::Finding;
 use crate::process::Settings;
+use crate::vouching;
 
 /// What recovery reads at a start.
 const SEGMENTS: usize = 2;
@@ -44,6 +45,19 @@ pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64) -> Finding {
             ID,
             error.to_string(),
             "keep the directory as it is, run `changtong ledger verify`, and restore what it names from a backup",
+        ),
+    }
+}
+
+/// Says whether the punch log and the registry are those that vouched for each other.
+pub(super) fn together(settings: &Settings) -> Finding {
+    const ID: &str = "stores-differ";
+    match vouching::look(&settings.data, &settings.keys) {
+        Ok(()) => Finding::ok(ID, "the punch log and the registry belong together"),
+        Err(error) => Finding::fail(
+            ID,
+            format!("{error:#}"),
+            "do not start the gateway: see that every disk is mounted, and bring back what is missing",
         ),
     }
 }

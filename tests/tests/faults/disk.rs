@@ -140,6 +140,9 @@ fn roll_back(scene: &mut Scene, watch: &Watch) {
         scene.city.kill();
         std::fs::remove_dir_all(&ledger).expect("removed");
         std::fs::rename(&kept, &ledger).expect("in its place");
+        // The registry knows a later one.
+        let (status, out, err) = scene.city.signed(2, &["stores", "accept", "--case", "D-1"]);
+        assert!(status.success(), "{out}{err}");
         scene.city.restart();
         gate.ping().await.expect("back with all that it holds acknowledgements for");
         assert_eq!(scene.city.metric(metric::LOST, ""), 50.0);

@@ -1,0 +1,197 @@
+//! The punch log and the registry vouch for each other, so that none of them is replaced by nothing, by another or by an older copy
+//! without a word. Each keeps the other's name and how far it has seen it: always less than is durable there, so that no crash makes
+//! a difference. What each keeps, and where, stands in `ledger::voucher` and `registry::voucher`.
+
+use std::path::{Path, PathBuf};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::ledger::{LedgerError, LogFound, LogVoucher, has_day_keys};
+use crate::registry::{LogSeen, Registry, RegistryError, RegistryVoucher, voucher_at};
+
+/// The way in which the stores of a data directory do not belong together, in words that name both.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}: bring back what belongs together; if it is meant, order `changtong stores accept`")]
+pub struct Difference(String);
+
+/// Why it is not known whether stores belong together, or that they do not.
+#[derive(Debug, thiserror::Error)]
+pub enum VouchError {
+    /// They do not.
+    #[error(transparent)]
+    Differ(#[from] Difference),
+    /// The punch log's word.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The registry's word.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The system's word.
+    #[error("the system gives no random bytes for the punch log's name")]
+    Random,
+}
+
+/// Where the stores of a gateway lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stores {
+    /// The registry's file.
+    pub registry: PathBuf,
+    /// The punch log's directory.
+    pub ledger: PathBuf,
+    /// The day keys' directory.
+    pub day_keys: PathBuf,
+}
+
+/// The word of both, which fits as far as it can be told without reading the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fit {
+    seen: Option<LogSeen>,
+}
+
+impl Stores {
+    /// Looks at what both say, and makes nothing. To be asked before either is opened to be written, which would make what is
+    /// missing. While a gateway runs, what it says meanwhile only makes this easier to meet.
+    ///
+    /// # Errors
+    /// The difference, or why it cannot be read.
+    pub fn compare(&self) -> Result<Fit, VouchError> {
+        // In this order: the log is behind the registry.
+        let log = LogFound::at(&self.ledger)?;
+        let registry = if self.registry.exists() { Some(voucher_at(&self.registry)?) } else { None };
+        Ok(self.fit(registry, &log, has_day_keys(&self.day_keys)?)?)
+    }
+
+    /// `registry`: `None` without a file.
+    fn fit(
+        &self,
+        registry: Option<Option<RegistryVoucher>>,
+        log: &LogFound,
+        has_day_keys: bool,
+    ) -> Result<Fit, Difference> {
+        let (file, ledger) = (self.registry.display(), self.ledger.display());
+        let known = match registry {
+            None if *log != LogFound::Nothing => {
+                return Err(Difference(format!("there is no registry {file}, and a punch log in {ledger}")));
+            }
+            None => None,
+            Some(known) => known,
+        };
+        if let LogFound::Named(LogVoucher { registry: Some((name, times)), seen_ms, .. }) = log {
+            let seen = moment(*seen_ms);
+            match known.as_ref().filter(|known| known.registry == *name) {
+                None => {
+                    return Err(Difference(format!(
+                        "the registry {file} is not the one that the punch log in {ledger} saw on {seen}"
+                    )));
+                }
+                Some(known) if known.times < *times => {
+                    let at = moment(known.at_ms);
+                    return Err(Difference(format!(
+                        "the registry {file} is as of {at}, and the punch log in {ledger} saw a later one on {seen}: it is an older \
+                         copy, in which people who withdrew since are back, and decisions since are missing"
+                    )));
+                }
+                Some(_) => {}
+            }
+        }
+        let Some(LogSeen { log: name, lsn, at_ms }) = known.as_ref().and_then(|known| known.log.as_ref())
+        else {
+            if has_day_keys && *log == LogFound::Nothing {
+                let keys = self.day_keys.display();
+                return Err(Difference(format!(
+                    "{ledger} holds no punch log, and {keys} has keys of days with punches (is the disk of {file} mounted?)"
+                )));
+            }
+            return Ok(Fit { seen: None });
+        };
+        let saw = format!("and the registry {file} saw log {name} up to LSN {lsn} on {}", moment(*at_ms));
+        match log {
+            LogFound::Nothing => {
+                Err(Difference(format!("{ledger} holds no punch log (is its disk mounted?), {saw}")))
+            }
+            LogFound::Unnamed => {
+                let unnamed = "does not say which it is, as in a backup";
+                Err(Difference(format!("the punch log in {ledger} {unnamed}, {saw}")))
+            }
+            LogFound::Named(found) if found.log != *name => {
+                Err(Difference(format!("the punch log in {ledger} is log {}, {saw}", found.log)))
+            }
+            LogFound::Named(_) => Ok(Fit { seen: known.and_then(|known| known.log) }),
+        }
+    }
+
+    /// Checks that the log reaches as far as the registry saw it. To be asked with its last LSN, read after [`Self::compare`].
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn reaches(&self, fit: &Fit, lsn: u64) -> Result<(), Difference> {
+        let Some(LogSeen { lsn: reached, at_ms, .. }) = fit.seen.as_ref().filter(|seen| lsn < seen.lsn)
+        else {
+            return Ok(());
+        };
+        let (file, ledger, seen) = (self.registry.display(), self.ledger.display(), moment(*at_ms));
+        Err(Difference(format!(
+            "the punch log in {ledger} ends at LSN {lsn}, and the registry {file} saw it up to LSN {reached} on {seen}: it is an \
+             older copy, or its end is missing"
+        )))
+    }
+}
+
+/// Has both vouch for each other as they are now. `lsn` is durable. A log without a name gets one. Whatever stops it between two
+/// steps, each says no more than is durable in the other.
+///
+/// # Errors
+/// Either store's word; nothing is wrong then.
+pub fn vouch(registry: &mut Registry, ledger: &Path, lsn: u64, now_ms: u64) -> Result<(), VouchError> {
+    let known = match LogFound::at(ledger)? {
+        LogFound::Named(known) => known,
+        LogFound::Nothing | LogFound::Unnamed => name_log(ledger, now_ms)?,
+    };
+    let seen = LogSeen { log: known.log.clone(), lsn, at_ms: now_ms };
+    let said = registry.vouch(&seen)?;
+    let voucher = LogVoucher { registry: Some((said.registry, said.times)), seen_ms: now_ms, ..known };
+    Ok(voucher.write(ledger)?)
+}
+
+/// By an operator's order: both forget what they saw, and vouch for what is beside them at the next start. `by` names the operators
+/// and the case. Gives the difference that is accepted, if there was one.
+///
+/// # Errors
+/// Either store's word.
+pub fn accept(
+    registry: &mut Registry,
+    stores: &Stores,
+    lsn: u64,
+    by: &str,
+    now_ms: u64,
+) -> Result<Option<Difference>, VouchError> {
+    let log = LogFound::at(&stores.ledger)?;
+    let fit = stores.fit(Some(registry.voucher()?), &log, has_day_keys(&stores.day_keys)?);
+    let Err(difference) = fit.and_then(|fit| stores.reaches(&fit, lsn)) else { return Ok(None) };
+    registry.accept_any_log(&format!("{now_ms} {by}: {difference}"))?;
+    let known = match log {
+        LogFound::Named(known) => known,
+        LogFound::Nothing | LogFound::Unnamed => name_log(&stores.ledger, now_ms)?,
+    };
+    LogVoucher { registry: None, ..known }.write(&stores.ledger)?;
+    Ok(Some(difference))
+}
+
+fn name_log(ledger: &Path, now_ms: u64) -> Result<LogVoucher, VouchError> {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| VouchError::Random)?;
+    let log = hex::encode(bytes);
+    let voucher = LogVoucher { log, since_ms: now_ms, registry: None, seen_ms: now_ms };
+    voucher.write(ledger)?;
+    Ok(voucher)
+}
+
+/// A moment in the city's time, for people.
+fn moment(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let text = at.map(|at| jiff::tz::offset(8).to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string());
+    text.unwrap_or_else(|| "an unknown day".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! `changtong stores`: whether the punch log and the registry belong together, and the order to take them as they are when they do
+//! not.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use super::desk::{Desk, show_json};
+use crate::orders::{Ordered, OrderedAct};
+use crate::vouching;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Says whether they belong together, and what differs.
+    Check {
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Takes both as they are, after one was restored or lost for good: what the other knew of it is gone then, without another
+    /// word. On a stopped gateway; two admins sign, where there are two, and it stays on record.
+    Accept {
+        /// The case that it is for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+impl Command {
+    #[allow(clippy::print_stdout, reason = "this is what the command is for")]
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Check { desk } => {
+                vouching::look(&desk.data, &desk.keys())?;
+                println!("The punch log and the registry belong together.");
+            }
+            Self::Accept { case, desk } => {
+                let ordered = desk.call(&OrderedAct::AcceptStores { case })?;
+                if desk.json {
+                    show_json(&ordered)?;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                let Ordered::Stores { accepted } = ordered else { bail!("that is no answer to this order") };
+                match accepted {
+                    None => println!(
+                        "The punch log and the registry belong together; nothing had to be accepted."
+                    ),
+                    Some(difference) => {
+                        println!("Accepted, and on record: {difference}");
+                        println!(
+                            "The next start takes both as they are; devices that know more say so, and it is counted."
+                        );
+                    }
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
