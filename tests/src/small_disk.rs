@@ -46,14 +46,12 @@ impl SmallDisk {
         let pid = holder.id().to_string();
         city.run_under(&["nsenter", "--target", &pid, "--user", "--mount", "--preserve-credentials"]);
         city.restart();
-        Self { holder: Some(holder), ..Self::of(city, directory) }
+        Self { root: root(city, directory), holder: Some(holder) }
     }
 
     /// The one that a running city was started with.
     pub fn of(city: &City, directory: &Path) -> Self {
-        let path = directory.display();
-        let seen = format!("/proc/{}/root{path}", city.pid());
-        Self { root: File::open(seen).expect("the gateway's own view of it"), holder: None }
+        Self { root: root(city, directory), holder: None }
     }
 
     fn path(&self) -> PathBuf {
@@ -87,6 +85,12 @@ impl SmallDisk {
             fs::copy(entry.path(), directory.join(entry.file_name())).expect("copied");
         }
     }
+}
+
+/// The directory as the gateway sees it.
+fn root(city: &City, directory: &Path) -> File {
+    let seen = format!("/proc/{}/root{}", city.pid(), directory.display());
+    File::open(seen).expect("the gateway's own view of it")
 }
 
 impl Drop for SmallDisk {
