@@ -70,6 +70,9 @@ errors! {
     ReceiptUsed = 28, "receipt-used", false, "the consent was used or withdrawn", "ask the citizen to authorise the query anew";
     QueryDenied = 29, "query-denied", false, "this class of device may not query trajectories", "query from a device that staff look at";
     WrongStream = 30, "wrong-stream", false, "the request does not belong on this stream", "send one trajectory query on a stream of its own, everything else on the first stream";
+    RefusalFlood = 34, "refusal-flood", false, "too many requests in a row were refused", "heed the errors that were answered before sending on";
+    StreamBroken = 35, "stream-broken", true, "the device reset or stopped the first stream", "keep the first stream open, end it only after the last punch";
+    AnswersNotTaken = 36, "answers-not-taken", true, "the device did not take its answers in time", "read answers while sending requests";
 }
 
 impl std::fmt::Display for ErrorCode {

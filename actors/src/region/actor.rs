@@ -65,6 +65,10 @@ impl Handler<Punches> for RegionActor {
     fn handle(&mut self, message: Punches, _: &mut Self::Context) {
         let Punches { request, reply, permit, sent } = message;
         self.waited.record(clock::since(sent));
+        // Its connection is gone, or has dropped it: it is sent again, and perhaps with other punches under the same numbers.
+        if reply.is_closed() {
+            return;
+        }
         if let Some(fault) = &self.fault {
             fault(&request);
         }

@@ -183,6 +183,20 @@ fn a_poison_batch_is_recorded_without_a_judgement_after_three_panics() {
     assert_eq!(pairs, (1..=9).map(|sequence| (1, sequence)).collect::<Vec<_>>());
 }
 
+/// A lost connection, or what follows a refused punch: the device sends it again, perhaps with other punches under its numbers.
+#[test]
+fn what_nobody_waits_for_any_more_is_not_recorded() {
+    let pairs = run(RegionConfig::default(), async |directory| {
+        let region = directory.region(RegionId(1)).expect("there is");
+        let mut gone = Box::pin(region.punch(request(1, 1, 3)));
+        let polled = gone.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        assert!(polled.is_pending(), "it is in the mailbox");
+        drop(gone);
+        assert_eq!(push(region, 2, 1).await, (0, false));
+    });
+    assert_eq!(pairs, [(2, 1), (2, 2), (2, 3)]);
+}
+
 #[test]
 fn a_region_that_keeps_failing_is_parked_and_the_others_go_on() {
     let broken = Arc::new(AtomicBool::new(true));

@@ -17,6 +17,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::admission::{Admission, HANDSHAKES_MAX, Handshakes};
+use super::end::End;
 use super::metrics::Handshake;
 use super::queries::Ask;
 use super::session::{self, Shared};
@@ -27,6 +28,8 @@ use crate::pki;
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 /// Connections of one front; more devices need another front.
 const CONNECTIONS_MAX: usize = 20_000;
+/// The reason that goes with close code 0, which is no error: the device has ended its stream and has all its answers.
+const SERVED: &[u8] = b"served";
 /// How long sessions may take to end after a drain has begun.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -140,13 +143,17 @@ impl Server {
         metrics.handshake(Handshake::Accepted);
         metrics.handshake_took(clock::since(begun));
         let _open = Open::new(&self);
-        let code = match self.enter(&connection) {
+        let end = match self.enter(&connection) {
             Ok((device, entry)) => session::run(&self.shared, &connection, device, entry).await,
-            Err(code) => Some(code),
+            Err(code) => End::Refused(code),
         };
-        if let Some(code) = code {
-            metrics.closed(code);
-            connection.close(code.number().into(), code.name().as_bytes());
+        match end {
+            End::Gone => {}
+            End::Served => connection.close(0u8.into(), SERVED),
+            End::Refused(code) => {
+                metrics.closed(code);
+                connection.close(code.number().into(), code.name().as_bytes());
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Batches on their way to the ledger, in order. Consecutive batches of one region fly together; a change of region waits until
-//! the last has landed, so that they cannot overtake each other. What follows a refused punch is dropped until the device
-//! sends from there again.
+//! the last has landed, so that they cannot overtake each other. A refusal drops what the device had sent behind it, up to
+//! where it sends from there again: that alone is refused, or answered, anew. Where batches depart to is the caller's.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -8,10 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use actors::directory::Directory;
-use actors::region::{RegionOutcome, RegionRequest};
-use protocol::message::BusyReason;
-use protocol::{DeviceId, Epoch, RegionId, RequestId, Sequence};
+use actors::region::RegionOutcome;
+use protocol::{RegionId, RequestId, Sequence};
 
 use super::intake::Batch;
 
@@ -33,6 +31,9 @@ pub(super) struct Read {
     pub(super) at: Instant,
 }
 
+/// What comes of a batch; its first poll is what sends it.
+pub(super) type Departure = Pin<Box<dyn Future<Output = RegionOutcome>>>;
+
 /// A batch with its outcome.
 pub(super) struct Landed {
     pub(super) batch: Sent,
@@ -42,21 +43,27 @@ pub(super) struct Landed {
 struct Flying {
     batch: Sent,
     region: RegionId,
-    outcome: Pin<Box<dyn Future<Output = RegionOutcome>>>,
+    outcome: Departure,
     /// Set if it was known before the batch's turn came.
     known: Option<RegionOutcome>,
 }
 
 /// One connection's batches.
-#[derive(Default)]
 pub(super) struct Flight {
     waiting: VecDeque<(Batch, Read)>,
     flying: VecDeque<Flying>,
-    /// The first punch that was refused and not sent again yet.
+    /// The highest sequence that the device holds a verdict for, as far as this connection knows.
+    answered: Sequence,
+    /// The first punch that was refused and not sent again yet. While it is set, nothing is under way.
     refused: Option<Sequence>,
 }
 
 impl Flight {
+    /// Of a device that holds acknowledgements up to there.
+    pub(super) fn new(acknowledged: Sequence) -> Self {
+        Self { waiting: VecDeque::new(), flying: VecDeque::new(), answered: acknowledged, refused: None }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.flying.is_empty()
     }
@@ -78,37 +85,53 @@ impl Flight {
         self.waiting.extend(batches.into_iter().map(|batch| (batch, read)));
     }
 
-    /// Refuses everything from `from` on. False if that was said already.
-    pub(super) fn refuse(&mut self, from: Sequence) -> bool {
-        let news = self.refused.is_none_or(|refused| from < refused);
-        if news {
-            self.refused = Some(from);
-        }
-        news
+    /// The device is told verdicts up to there.
+    pub(super) fn answered(&mut self, last: Sequence) {
+        self.answered = self.answered.max(last);
     }
 
-    /// Sends off what may fly. How many punches were dropped because they follow a refused one.
-    pub(super) fn launch(
-        &mut self,
-        directory: &Directory,
-        device: DeviceId,
-        epoch: Epoch,
-        window_punches: u32,
-    ) -> usize {
+    /// Refuses `from`, or what has no verdict yet above it, for the batch that landed last. What was sent behind that is dropped, up
+    /// to where the device sends from there again: it is answered when it is sent again. The outcomes of what has departed are of
+    /// no use any more: a region passes over what nobody waits for, and what is in the log already is a repeat then.
+    ///
+    /// Returns from where it is refused, and how many punches were dropped.
+    pub(super) fn refuse(&mut self, from: Sequence) -> (Sequence, usize) {
+        let from = from.max(Sequence(self.answered.0.saturating_add(1)));
         let mut dropped = 0;
-        while let Some((batch, _)) = self.waiting.front() {
-            if self.refused.is_some_and(|refused| batch.first > refused) {
-                dropped += batch.punches.len();
-                self.waiting.pop_front();
-                continue;
+        while let Some(flying) = self.flying.front() {
+            if flying.batch.first <= from {
+                return (from, dropped);
             }
+            dropped += flying.batch.punches;
+            self.flying.pop_front();
+        }
+        while let Some((batch, _)) = self.waiting.front() {
+            if batch.first <= from {
+                return (from, dropped);
+            }
+            dropped += batch.punches.len();
+            self.waiting.pop_front();
+        }
+        self.refused = Some(from);
+        (from, dropped)
+    }
+
+    /// Lets fly what may.
+    pub(super) fn launch(&mut self, mut depart: impl FnMut(Batch, Read) -> Departure) {
+        while let Some((batch, _)) = self.waiting.front() {
             if self.flying.back().is_some_and(|flying| flying.region != batch.region) {
                 break;
             }
             let Some((batch, read)) = self.waiting.pop_front() else { break };
-            self.flying.push_back(depart(directory, device, epoch, window_punches, batch, read));
+            let (region, sent) = (batch.region, Sent::of(&batch, read));
+            let mut outcome = depart(batch, read);
+            // Who waits for the answer is registered when its turn comes.
+            let known = match outcome.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending => None,
+            };
+            self.flying.push_back(Flying { batch: sent, region, outcome, known });
         }
-        dropped
     }
 
     /// The first batch's outcome.
@@ -139,36 +162,15 @@ impl Flight {
     }
 }
 
-fn depart(
-    directory: &Directory,
-    device: DeviceId,
-    epoch: Epoch,
-    window_punches: u32,
-    batch: Batch,
-    read: Read,
-) -> Flying {
-    let sent = Sent {
-        first: batch.first,
-        punches: batch.punches.len(),
-        first_request: batch.first_request,
-        last_request: batch.last_request,
-        frames: batch.frames,
-        read,
-    };
-    let (region, first, punches) = (batch.region, batch.first, batch.punches);
-    let handle = directory.region(region).cloned();
-    let request = RegionRequest { device, epoch, first, window_punches, received_ms: read.ms, punches };
-    let mut outcome: Pin<Box<dyn Future<Output = RegionOutcome>>> = Box::pin(async move {
-        match handle {
-            Some(handle) => handle.punch(request).await,
-            // The registry names a region that was added after this process started.
-            None => RegionOutcome::Busy(BusyReason::Parked),
+impl Sent {
+    fn of(batch: &Batch, read: Read) -> Self {
+        Self {
+            first: batch.first,
+            punches: batch.punches.len(),
+            first_request: batch.first_request,
+            last_request: batch.last_request,
+            frames: batch.frames,
+            read,
         }
-    });
-    // The first poll is what sends it; who waits for the answer is registered when its turn comes.
-    let known = match outcome.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => Some(outcome),
-        Poll::Pending => None,
-    };
-    Flying { batch: sent, region, outcome, known }
+    }
 }

@@ -11,6 +11,21 @@ use crate::fleet::{Places, Rights};
 const MERGED_PUNCHES_MAX: usize = 8 * BATCH_PUNCHES_MAX;
 /// Requests in a row that carry nothing.
 const EMPTY_REQUESTS_MAX: u32 = 64;
+/// Requests in a row that are refused: four windows of single punches of a gate that has lost its rights. Who goes on heeds no error.
+const REFUSALS_MAX: u32 = 256;
+
+/// Why one request is refused, and what the error's `detail` says: the index of the first scan that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: ErrorCode,
+    pub(crate) detail: u64,
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, detail: 0 }
+    }
+}
 
 /// Consecutive punches of one region, from one or more requests.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +48,7 @@ pub(crate) struct Intake {
     acknowledged: u64,
     in_flight: usize,
     empty_requests: u32,
+    refusals: u32,
     batches: Vec<Batch>,
 }
 
@@ -45,6 +61,7 @@ impl Intake {
             acknowledged: recorded.0,
             in_flight: 0,
             empty_requests: 0,
+            refusals: 0,
             batches: Vec::new(),
         }
     }
@@ -64,6 +81,17 @@ impl Intake {
         if self.empty_requests > EMPTY_REQUESTS_MAX { Err(ErrorCode::EmptyFlood) } else { Ok(()) }
     }
 
+    /// Counts requests that are refused.
+    pub(crate) fn refused(&mut self) -> Result<(), ErrorCode> {
+        self.refusals += 1;
+        if self.refusals > REFUSALS_MAX { Err(ErrorCode::RefusalFlood) } else { Ok(()) }
+    }
+
+    /// A request with scans was taken: errors are counted anew.
+    pub(crate) fn taken(&mut self) {
+        self.refusals = 0;
+    }
+
     /// Takes one request's punches, checked against the device's rights and the window.
     pub(crate) fn punches(
         &mut self,
@@ -71,17 +99,20 @@ impl Intake {
         batch: PunchBatch,
         rights: &Rights,
         places: &Places,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<(), Refusal> {
         let PunchBatch { region, first, punches } = batch;
         let count = punches.0.len() as u64;
         let end = first.0.checked_add(count).ok_or(ErrorCode::SequenceInvalid)?;
         if first.0 == 0 {
-            return Err(ErrorCode::SequenceInvalid);
+            return Err(ErrorCode::SequenceInvalid.into());
         }
         if end - 1 > self.acknowledged.saturating_add(u64::from(self.window_punches)) {
-            return Err(ErrorCode::WindowExceeded);
+            return Err(ErrorCode::WindowExceeded.into());
         }
-        check_rights(region, &punches.0, rights, places)?;
+        // What is on record is answered as it was recorded, whatever the device may do now.
+        let repeats = end.min(self.acknowledged + 1).saturating_sub(first.0) as usize;
+        check_rights(region, &punches.0, repeats, rights, places)?;
+        self.taken();
         self.in_flight += punches.0.len();
         self.merge(Batch {
             region,
@@ -121,31 +152,41 @@ impl Intake {
     }
 }
 
+/// Checks a region's punches from index `from` on.
 fn check_rights(
     region: RegionId,
     punches: &[Punch],
+    from: usize,
     rights: &Rights,
     places: &Places,
-) -> Result<(), ErrorCode> {
+) -> Result<(), Refusal> {
+    let punches = &punches[from..];
+    if punches.is_empty() {
+        return Ok(());
+    }
+    let refused = |code, at: usize| Refusal { code, detail: (from + at) as u64 };
     if !rights.allows_region(region) {
-        return Err(ErrorCode::RegionDenied);
+        return Err(refused(ErrorCode::RegionDenied, 0));
     }
-    if !punches.iter().all(|punch| places.allow(rights, punch.place, region)) {
-        return Err(ErrorCode::PlaceDenied);
+    if let Some(at) = punches.iter().position(|punch| !places.allow(rights, punch.place, region)) {
+        return Err(refused(ErrorCode::PlaceDenied, at));
     }
-    check_scans(punches.iter().map(|punch| &punch.scanned), rights)
+    let scans = punches.iter().map(|punch| &punch.scanned);
+    check_scans(scans, rights).map_err(|Refusal { code, detail }| refused(code, detail as usize))
 }
 
 /// Only a portal vouches for who is signed in.
 pub(crate) fn check_scans<'a>(
     mut scans: impl Iterator<Item = &'a Scanned>,
     rights: &Rights,
-) -> Result<(), ErrorCode> {
-    let may_sign_in = rights.class == DeviceClass::Portal;
-    if !may_sign_in && scans.any(|scanned| matches!(scanned, Scanned::SignedIn(_))) {
-        return Err(ErrorCode::ScanDenied);
+) -> Result<(), Refusal> {
+    if rights.class == DeviceClass::Portal {
+        return Ok(());
     }
-    Ok(())
+    match scans.position(|scanned| matches!(scanned, Scanned::SignedIn(_))) {
+        Some(at) => Err(Refusal { code: ErrorCode::ScanDenied, detail: at as u64 }),
+        None => Ok(()),
+    }
 }
 
 /// Whether this refusal ends the connection: after it the two sides no longer agree on where they stand.
@@ -180,7 +221,10 @@ pub(crate) fn ends_connection(code: ErrorCode) -> bool {
         | ErrorCode::Draining
         | ErrorCode::LedgerDown
         | ErrorCode::TooManyConnections
-        | ErrorCode::EmptyFlood => true,
+        | ErrorCode::EmptyFlood
+        | ErrorCode::RefusalFlood
+        | ErrorCode::StreamBroken
+        | ErrorCode::AnswersNotTaken => true,
     }
 }
 
@@ -240,9 +284,56 @@ mod tests {
                 &rights(),
                 &places(),
             );
-            assert_eq!(got, expected, "region {region} place {place} first {first} count {count}");
+            assert_eq!(
+                got,
+                expected.map_err(Refusal::from),
+                "region {region} place {place} first {first} count {count}"
+            );
             assert_eq!(intake.take_batches().len(), usize::from(expected.is_ok()));
         }
+    }
+
+    #[test]
+    fn an_error_about_a_punch_names_the_first_bad_one_of_the_batch() {
+        let signed_in = Scanned::SignedIn(CodeId::from_u64(7).unwrap());
+        for (places_of, scans, code) in [
+            ([10, 10, 20, 99], [&Scanned::Nothing; 4], ErrorCode::PlaceDenied),
+            ([10; 4], [&Scanned::Nothing, &Scanned::Nothing, &signed_in, &signed_in], ErrorCode::ScanDenied),
+        ] {
+            let mut sent = batch(1, 10, 1, 4, &Scanned::Nothing);
+            for (punch, (place, scanned)) in sent.punches.0.iter_mut().zip(places_of.into_iter().zip(scans)) {
+                (punch.place, punch.scanned) = (PlaceId(place), scanned.clone());
+            }
+            let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(0));
+            let refused = intake.punches(RequestId(1), sent, &rights(), &places());
+            assert_eq!(refused, Err(Refusal { code, detail: 2 }));
+        }
+    }
+
+    #[test]
+    fn what_is_on_record_is_taken_again_after_the_rights_are_gone() {
+        let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(5));
+        let mut send = |first, count| {
+            intake.punches(RequestId(1), batch(3, 30, first, count, &Scanned::Nothing), &rights(), &places())
+        };
+        assert_eq!(send(1, 5), Ok(()));
+        assert_eq!(send(3, 4), Err(Refusal { code: ErrorCode::RegionDenied, detail: 3 }));
+    }
+
+    #[test]
+    fn who_heeds_no_error_is_cut_and_a_good_request_begins_the_count_anew() {
+        let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(0));
+        for _ in 0..2 {
+            for _ in 0..REFUSALS_MAX {
+                assert_eq!(intake.refused(), Ok(()));
+            }
+            let good = batch(1, 10, 1, 1, &Scanned::Nothing);
+            intake.punches(RequestId(1), good, &rights(), &places()).unwrap();
+        }
+        for _ in 0..REFUSALS_MAX {
+            assert_eq!(intake.refused(), Ok(()));
+        }
+        assert_eq!(intake.refused(), Err(ErrorCode::RefusalFlood));
     }
 
     #[test]
@@ -278,7 +369,7 @@ mod tests {
         };
         assert_eq!(send(&mut intake, 101, 64), Ok(()));
         intake.resolved(64, None);
-        assert_eq!(send(&mut intake, 165, 1), Err(ErrorCode::WindowExceeded));
+        assert_eq!(send(&mut intake, 165, 1), Err(ErrorCode::WindowExceeded.into()));
         assert_eq!(send(&mut intake, 101, 64), Ok(()));
         assert!(intake.has_room());
         intake.resolved(64, Some(164));

@@ -3,11 +3,15 @@
 pub(crate) mod admission;
 mod answers;
 mod derive;
+mod end;
 pub(crate) mod endpoint;
 mod flight;
 mod intake;
 mod metrics;
+#[cfg(test)]
+mod model;
 pub(crate) mod queries;
 mod reading;
 mod session;
+mod stream;
 pub(crate) mod transport;

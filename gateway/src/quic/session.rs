@@ -6,23 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::clock;
-use actors::ledger::{HelloOutcome, Outcome};
-use actors::region::{RegionHandle, RegionOutcome};
+use actors::directory::Directory;
+use actors::ledger::HelloOutcome;
+use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
 use protocol::message::{
-    Answer, Bounded, BusyReason, Drain, Gap, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome,
+    Answer, Bounded, BusyReason, Drain, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome,
 };
-use protocol::{DeviceId, ErrorCode, RequestId, Sequence, limits};
+use protocol::{DeviceId, Epoch, ErrorCode, RequestId, Sequence, limits};
 use quinn::{Connection, SendStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::answers::{Answers, busy};
+use super::answers::Answers;
+use super::end::End;
 use super::endpoint::Front;
-use super::flight::{Flight, Landed, Read};
-use super::intake::{Intake, check_scans, ends_connection};
-use super::metrics::{Owed, QuicMetrics, Scans, Served};
+use super::flight::{Departure, Landed, Read};
+use super::intake::{Batch, Refusal, check_scans};
+use super::metrics::QuicMetrics;
 use super::queries::{self, Queries};
 use super::reading::Reading;
+use super::stream::Stream;
 use crate::fleet::Entry;
 
 /// A device that does not take its answers for this long is gone.
@@ -47,47 +50,23 @@ impl Shared {
     }
 }
 
-/// Runs a session to its end. The error to close the connection with; none if the device closed it.
+/// Runs a session to its end: why it ended.
 pub(super) async fn run(
     shared: &Rc<Shared>,
     connection: &Connection,
     device: DeviceId,
     mut entry: Entry,
-) -> Option<ErrorCode> {
-    let result = match start(shared, connection, device, &mut entry).await {
+) -> End {
+    match start(shared, connection, device, &mut entry).await {
         Ok(mut session) => {
             // A task of its own: what happens there does not wake the punches.
             let mut beside = JoinSet::new();
             beside.spawn_local(queries::serve(Rc::clone(shared), connection.clone(), device));
             let served = session.serve(&mut entry).await;
             beside.shutdown().await;
-            served
+            served.err().unwrap_or(End::Served)
         }
-        Err(error) => Err(error),
-    };
-    match result {
-        Ok(()) | Err(End::Gone) => None,
-        Err(End::Refused(code)) => Some(code),
-    }
-}
-
-/// Why a session ends.
-enum End {
-    /// The device closed its connection, or the network did.
-    Gone,
-    /// The gateway closes it.
-    Refused(ErrorCode),
-}
-
-impl From<ErrorCode> for End {
-    fn from(code: ErrorCode) -> Self {
-        Self::Refused(code)
-    }
-}
-
-impl From<quinn::ReadError> for End {
-    fn from(_: quinn::ReadError) -> Self {
-        Self::Gone
+        Err(end) => end,
     }
 }
 
@@ -96,10 +75,7 @@ struct Session {
     device: DeviceId,
     reading: Reading,
     send: SendStream,
-    intake: Intake,
-    flight: Flight,
-    answers: Answers,
-    owed: Owed,
+    stream: Stream,
     drain: watch::Receiver<bool>,
     draining: bool,
     /// The device has ended its side of the stream.
@@ -133,20 +109,17 @@ async fn start(
         device,
         reading,
         send,
-        intake: Intake::new(class, hello.epoch, recorded),
-        flight: Flight::default(),
-        answers: Answers::default(),
-        owed: Owed::default(),
+        stream: Stream::new(class, hello, recorded),
         drain: shared.front.drain.clone(),
         draining: false,
         ended: false,
     };
-    session.answers.push(
+    session.stream.answers.push(
         request,
         &Answer::Welcome(Welcome {
             gateway_time_ms: clock::now_ms(),
             recorded,
-            window_punches: session.intake.window_punches(),
+            window_punches: session.stream.intake.window_punches(),
             batch_punches_max: limits::BATCH_PUNCHES_MAX as u32,
             idle_ms: limits::IDLE_MS_MAX as u32,
         }),
@@ -163,7 +136,8 @@ async fn read_hello(reading: &mut Reading) -> Result<(RequestId, Hello), End> {
             return Ok((frame.request, hello));
         }
         if !reading.more().await? {
-            return Err(End::Gone);
+            let mid_frame = reading.frames.is_mid_frame();
+            return Err(if mid_frame { ErrorCode::BadFrame } else { ErrorCode::HelloExpected }.into());
         }
     }
 }
@@ -207,30 +181,60 @@ enum Event {
 }
 
 impl Session {
+    /// Returns when the device has ended its side of the stream and has all its answers.
     async fn serve(&mut self, entry: &mut Entry) -> Result<(), End> {
-        self.take_frames(entry)?;
+        // What has arrived with `Hello`.
+        let mut event = Event::More(true);
         loop {
+            if let Err(code) = self.handle(event, entry) {
+                return Err(self.part(code).await);
+            }
             self.launch();
-            self.write().await?;
-            if (self.draining || self.ended) && self.flight.is_empty() {
+            if !self.stream.answers.bytes().is_empty() {
+                // A device that does not read is replaced and revoked like any other.
+                tokio::select! {
+                    biased;
+                    written = self.write() => written?,
+                    code = entry.closed() => return Err(code.into()),
+                }
+            }
+            if (self.draining || self.ended) && self.stream.flight.is_empty() {
                 finish(&mut self.send).await;
                 return if self.ended { Ok(()) } else { Err(ErrorCode::Draining.into()) };
             }
-            match self.next_event(entry).await? {
-                Event::More(true) => self.take_frames(entry)?,
-                Event::More(false) => self.end_of_stream()?,
-                Event::Landed(landed) => self.land(landed)?,
-                Event::Close(code) => return Err(code.into()),
-                Event::Drain => self.begin_drain(),
-            }
-            while let Some(landed) = self.flight.landed_now() {
-                self.land(landed)?;
-            }
+            event = self.next_event(entry).await?;
         }
     }
 
+    fn handle(&mut self, event: Event, entry: &Entry) -> Result<(), ErrorCode> {
+        match event {
+            Event::More(true) => self.take_frames(entry)?,
+            Event::More(false) => self.end_of_stream()?,
+            Event::Landed(landed) => self.stream.land(landed, &self.shared.metrics)?,
+            Event::Close(code) => return Err(code),
+            Event::Drain => self.begin_drain(),
+        }
+        while let Some(landed) = self.stream.flight.landed_now() {
+            self.stream.land(landed, &self.shared.metrics)?;
+        }
+        Ok(())
+    }
+
+    /// What was answered arrives before the connection is closed, if the device takes it.
+    async fn part(&mut self, code: ErrorCode) -> End {
+        if !self.stream.answers.bytes().is_empty() {
+            let last = async {
+                if self.write().await.is_ok() {
+                    finish(&mut self.send).await;
+                }
+            };
+            let _ = tokio::time::timeout(FINISH, last).await;
+        }
+        code.into()
+    }
+
     async fn next_event(&mut self, entry: &mut Entry) -> Result<Event, End> {
-        let may_read = self.intake.has_room() && !self.draining && !self.ended;
+        let may_read = self.stream.intake.has_room() && !self.draining && !self.ended;
         let deadline = self.reading.deadline().filter(|_| may_read);
         let too_slow = async move {
             match deadline {
@@ -238,7 +242,7 @@ impl Session {
                 None => std::future::pending().await,
             }
         };
-        let (reading, flight, drain) = (&mut self.reading, &mut self.flight, &mut self.drain);
+        let (reading, flight, drain) = (&mut self.reading, &mut self.stream.flight, &mut self.drain);
         tokio::select! {
             biased;
             code = entry.closed() => Ok(Event::Close(code)),
@@ -250,50 +254,49 @@ impl Session {
     }
 
     /// Every whole frame that has arrived.
-    fn take_frames(&mut self, entry: &Entry) -> Result<(), End> {
+    fn take_frames(&mut self, entry: &Entry) -> Result<(), ErrorCode> {
         let read = Read { ms: clock::now_ms(), at: clock::now() };
         loop {
             let frame = self.reading.frames.next_frame().map_err(|error| error.code())?;
             let Some(frame) = frame else { break };
             let (id, request) = (frame.request, frame.request());
-            let taken = request.and_then(|request| self.take(id, request, entry, read));
-            if let Err(code) = taken {
-                self.shared.metrics.refused(code);
-                if ends_connection(code) {
-                    return Err(code.into());
-                }
-                self.answers.refuse(id, code, 0);
+            let taken =
+                request.map_err(Refusal::from).and_then(|request| self.take(id, request, entry, read));
+            if let Err(refusal) = taken {
+                self.shared.metrics.refused(refusal.code);
+                self.stream.refuse(id, refusal)?;
             }
         }
         self.reading.note_begun();
-        self.flight.push(self.intake.take_batches(), read);
+        self.stream.read(read);
         Ok(())
     }
 
-    fn take(&mut self, id: RequestId, request: Request, entry: &Entry, read: Read) -> Result<(), ErrorCode> {
+    fn take(&mut self, id: RequestId, request: Request, entry: &Entry, read: Read) -> Result<(), Refusal> {
         match request {
-            Request::Hello(_) => Err(ErrorCode::HelloTwice),
-            Request::TrajectoryQuery(_) => Err(ErrorCode::WrongStream),
+            Request::Hello(_) => Err(ErrorCode::HelloTwice.into()),
+            Request::TrajectoryQuery(_) => Err(ErrorCode::WrongStream.into()),
             Request::Verify(verify) => self.verify(id, &verify, entry, read),
             Request::PunchBatch(batch) => self.punches(id, batch, entry),
             Request::Ping(ping) => {
-                self.intake.carries(1)?;
+                self.stream.intake.carries(1)?;
                 self.shared.metrics.skew(read.ms.abs_diff(ping.device_time_ms));
                 let pong = Pong { device_time_ms: ping.device_time_ms, gateway_time_ms: read.ms };
-                self.answers.overtake(id, &Answer::Pong(pong));
+                self.stream.answers.overtake(id, &Answer::Pong(pong));
                 Ok(())
             }
         }
     }
 
     /// Answered from memory, before any punch that waits for its sync.
-    fn verify(&mut self, id: RequestId, verify: &Verify, entry: &Entry, read: Read) -> Result<(), ErrorCode> {
+    fn verify(&mut self, id: RequestId, verify: &Verify, entry: &Entry, read: Read) -> Result<(), Refusal> {
         let rights = entry.rights()?;
-        self.intake.carries(verify.scanned.0.len())?;
+        self.stream.intake.carries(verify.scanned.0.len())?;
         if !rights.allows_region(verify.region) {
-            return Err(ErrorCode::RegionDenied);
+            return Err(ErrorCode::RegionDenied.into());
         }
         check_scans(verify.scanned.0.iter(), &rights)?;
+        self.stream.intake.taken();
         let judge = &self.shared.front.judge;
         let judged = judge.judge(verify.region, verify.scanned.0.iter(), read.ms);
         let verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
@@ -303,90 +306,63 @@ impl Session {
             let scans = verify.scanned.0.iter().zip(verdicts.iter().copied());
             taps.verified(verify.region, self.device, read.ms, scans);
         }
-        self.owed.verify(read.at);
+        self.stream.owed.verify(read.at);
         let verdicts = Verdicts { first: Sequence(0), as_of_ms: read.ms, verdicts: Bounded(verdicts) };
-        self.answers.overtake(id, &Answer::Verdicts(verdicts));
+        self.stream.answers.overtake(id, &Answer::Verdicts(verdicts));
         Ok(())
     }
 
-    fn punches(&mut self, id: RequestId, batch: PunchBatch, entry: &Entry) -> Result<(), ErrorCode> {
-        let rights = entry.rights()?;
-        self.intake.carries(batch.punches.0.len())?;
-        if batch.punches.0.is_empty() || self.flight.is_refused(batch.first) {
-            return Ok(());
-        }
-        let places = self.shared.front.fleet.places();
-        self.intake.punches(id, batch, &rights, &places)
+    fn punches(&mut self, id: RequestId, batch: PunchBatch, entry: &Entry) -> Result<(), Refusal> {
+        let (rights, places) = (entry.rights()?, self.shared.front.fleet.places());
+        self.stream.punches(id, batch, &rights, &places)
     }
 
     fn launch(&mut self) {
-        let (device, epoch, window) = (self.device, self.intake.epoch, self.intake.window_punches());
-        let dropped = self.flight.launch(&self.shared.front.directory, device, epoch, window);
-        self.intake.resolved(dropped, None);
-    }
-
-    fn land(&mut self, landed: Landed) -> Result<(), End> {
-        let Landed { batch, outcome } = landed;
-        let (metrics, answers) = (&self.shared.metrics, &mut self.answers);
-        let (answer, from) = match outcome {
-            RegionOutcome::Ledger(Outcome::Recorded(runs)) => {
-                let end = batch.first.0 + batch.punches as u64 - 1;
-                self.intake.resolved(batch.punches, Some(end));
-                metrics.served(Scans::Punch, Served::Answered, batch.frames);
-                self.owed.punches(batch.read.at, batch.frames);
-                for run in runs {
-                    metrics.rejected(&run.verdicts);
-                    answers.punches(batch.last_request, run.first, run.as_of_ms, run.verdicts);
-                }
-                return Ok(());
-            }
-            RegionOutcome::Ledger(Outcome::Gap { expected }) => (Answer::Gap(Gap { expected }), expected),
-            RegionOutcome::Ledger(Outcome::EpochBehind { .. }) => return Err(ErrorCode::EpochBehind.into()),
-            RegionOutcome::Ledger(Outcome::Down) => {
-                metrics.served(Scans::Punch, Served::Failed, batch.frames);
-                return Err(ErrorCode::LedgerDown.into());
-            }
-            RegionOutcome::Ledger(Outcome::Busy) => (busy(BusyReason::Ledger), batch.first),
-            RegionOutcome::Busy(reason) => (busy(reason), batch.first),
-        };
-        self.intake.resolved(batch.punches, None);
-        if let Answer::Busy(busy) = &answer {
-            metrics.shed(busy.reason);
-            metrics.served(Scans::Punch, Served::Busy, batch.frames);
-        }
-        // What was sent behind a refused batch is refused with it: one answer, not one for each.
-        if self.flight.refuse(from) {
-            answers.push(batch.first_request, &answer);
-        }
-        Ok(())
+        let (device, intake) = (self.device, &self.stream.intake);
+        let (epoch, window) = (intake.epoch, intake.window_punches());
+        let directory = &self.shared.front.directory;
+        self.stream.launch(|batch, read| depart(directory, device, epoch, window, batch, read));
     }
 
     fn begin_drain(&mut self) {
         self.draining = true;
         let drain = Drain { reconnect_after_ms: RECONNECT_AFTER_MS };
-        self.answers.push(RequestId(0), &Answer::Drain(drain));
+        self.stream.answers.push(RequestId(0), &Answer::Drain(drain));
     }
 
     async fn write(&mut self) -> Result<(), End> {
-        let bytes = self.answers.bytes();
-        if bytes.is_empty() {
-            return Ok(());
-        }
+        let bytes = self.stream.answers.bytes();
         let written = tokio::time::timeout(WRITE, self.send.write_all(bytes)).await;
-        self.answers.clear();
-        match written {
-            Ok(Ok(())) => {
-                self.shared.metrics.written(&mut self.owed);
-                Ok(())
-            }
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(ErrorCode::FrameTooSlow.into()),
-        }
+        self.stream.answers.clear();
+        written.map_err(|_| ErrorCode::AnswersNotTaken)??;
+        self.shared.metrics.written(&mut self.stream.owed);
+        Ok(())
     }
 
     /// The device sends nothing more; what it sent is still answered.
-    fn end_of_stream(&mut self) -> Result<(), End> {
+    fn end_of_stream(&mut self) -> Result<(), ErrorCode> {
         self.ended = true;
-        if self.reading.frames.is_mid_frame() { Err(ErrorCode::BadFrame.into()) } else { Ok(()) }
+        if self.reading.frames.is_mid_frame() { Err(ErrorCode::BadFrame) } else { Ok(()) }
     }
+}
+
+/// Sends a batch to its region, with the first poll.
+fn depart(
+    directory: &Directory,
+    device: DeviceId,
+    epoch: Epoch,
+    window_punches: u32,
+    batch: Batch,
+    read: Read,
+) -> Departure {
+    let Batch { region, first, punches, .. } = batch;
+    let handle = directory.region(region).cloned();
+    let request = RegionRequest { device, epoch, first, window_punches, received_ms: read.ms, punches };
+    Box::pin(async move {
+        match handle {
+            Some(handle) => handle.punch(request).await,
+            // The registry names a region that was added after this process started.
+            None => RegionOutcome::Busy(BusyReason::Parked),
+        }
+    })
 }
