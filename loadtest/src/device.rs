@@ -384,10 +384,11 @@ impl Device {
                 self.counts.drains += 1;
             }
             Answer::Pong(_) => self.backoff.reset(),
-            Answer::Error(error) => return Err(refused(error)),
-            Answer::Welcome(_) | Answer::TrajectoryAnswer(_) => {
-                return Err(DeviceError::OutOfPlace(answer.type_number()));
+            Answer::Error(error) => {
+                self.state.refused(id, &error);
+                return Err(refused(error));
             }
+            Answer::Welcome(_) | Answer::TrajectoryAnswer(_) => return Err(out_of_place(answer)),
         }
         Ok(())
     }

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use protocol::limits::BATCH_PUNCHES_MAX;
-use protocol::message::{Bounded, Busy, Gap, PunchBatch, Verdicts, Welcome};
-use protocol::{Epoch, Punch, RegionId, RequestId, Sequence, Verdict};
+use protocol::message::{Bounded, Busy, Error, Gap, PunchBatch, Verdicts, Welcome};
+use protocol::{Epoch, ErrorCode, Punch, RegionId, RequestId, Sequence, Verdict};
 
 /// The gateway said something that cannot be true of this device. The connection is of no use any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,17 @@ pub struct Acknowledged {
     pub verdict: Verdict,
 }
 
+/// A punch that the gateway will not record, as handed to the device's operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// What the maker gave with the punch.
+    pub tag: u64,
+    /// The number of the error table.
+    pub code: u16,
+    /// The punch.
+    pub punch: Punch,
+}
+
 #[derive(Clone, Debug)]
 struct Kept {
     region: RegionId,
@@ -90,6 +101,7 @@ pub struct DeviceState {
     paused_until_ms: u64,
     draining: bool,
     resent: u64,
+    set_aside: Vec<SetAside>,
 }
 
 impl DeviceState {
@@ -109,6 +121,7 @@ impl DeviceState {
             paused_until_ms: 0,
             draining: false,
             resent: 0,
+            set_aside: Vec::new(),
         }
     }
 
@@ -153,8 +166,8 @@ impl DeviceState {
     /// of it cannot be known, so this is only for a device whose numbering the gateway refused.
     pub fn start_epoch(&mut self, epoch: Epoch) {
         debug_assert!(epoch > self.epoch, "epochs only rise");
-        let queue = std::mem::take(&mut self.queue);
-        *self = Self { queue, request: self.request, resent: self.resent, ..Self::new(epoch) };
+        let (queue, set_aside) = (std::mem::take(&mut self.queue), std::mem::take(&mut self.set_aside));
+        *self = Self { queue, set_aside, request: self.request, resent: self.resent, ..Self::new(epoch) };
     }
 
     /// The next request id of this device.
@@ -262,6 +275,32 @@ impl DeviceState {
         let Some(first) = self.flight(request) else { return false };
         self.rewind(gap.expected.0.min(first));
         true
+    }
+
+    /// The gateway has refused a batch and recorded nothing of it. Of a refused place or scan the one punch at `detail` is set aside,
+    /// otherwise the batch from there on; the numbers go to the punches that follow, and the batch is sent again. `false` if
+    /// the request is not one that is on its way (any more).
+    pub fn refused(&mut self, request: RequestId, error: &Error) -> bool {
+        let Some(flight) = self.flights.iter().find(|flight| flight.request == request) else { return false };
+        let Flight { first, end, .. } = *flight;
+        let from = first.saturating_add(error.detail);
+        if from <= self.acknowledged || from >= end {
+            return false;
+        }
+        let end = match ErrorCode::from_number(error.code) {
+            Some(ErrorCode::PlaceDenied | ErrorCode::ScanDenied) => from + 1,
+            Some(_) | None => end,
+        };
+        let at = |sequence: u64| (sequence - self.acknowledged - 1) as usize;
+        let aside = self.queue.drain(at(from)..at(end));
+        self.set_aside.extend(aside.map(|Kept { tag, punch, .. }| SetAside { tag, code: error.code, punch }));
+        self.rewind(first);
+        true
+    }
+
+    /// The punches set aside since the last call.
+    pub fn take_set_aside(&mut self) -> Vec<SetAside> {
+        std::mem::take(&mut self.set_aside)
     }
 
     /// The gateway takes nothing new; answers still come.

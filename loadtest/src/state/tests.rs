@@ -249,3 +249,22 @@ fn every_punch_is_acknowledged_once_in_order_and_only_when_recorded() {
         run(seed);
     }
 }
+
+#[test]
+fn refused_punches_are_set_aside_and_their_numbers_go_to_those_that_follow() {
+    for (code, detail, aside, resent) in [
+        (ErrorCode::PlaceDenied, 1, vec![5], vec![(4, 3)]),
+        (ErrorCode::ScanDenied, 0, vec![4], vec![(4, 3)]),
+        (ErrorCode::RegionDenied, 1, vec![5, 6], vec![(4, 2)]),
+        (ErrorCode::BadBody, 0, vec![4, 5, 6], vec![(4, 1)]),
+        (ErrorCode::PlaceDenied, 3, vec![], vec![]),
+    ] {
+        let mut state = connected(64, 3, 7);
+        let requests: Vec<_> = std::iter::from_fn(|| state.next_batch(0)).map(|(id, _)| id).collect();
+        state.verdicts(requests[0], &verdicts(1, 3), &mut Vec::new()).unwrap();
+        let error = Error { code: code.number(), detail, text: String::new() };
+        assert_eq!(state.refused(requests[1], &error), !aside.is_empty(), "{code}");
+        let tags: Vec<_> = state.take_set_aside().iter().map(|aside| aside.tag).collect();
+        assert_eq!((tags, sent(&mut state, 0)), (aside, resent), "{code} {detail}");
+    }
+}
