@@ -1,6 +1,9 @@
 //! Peers that send what no device would: each is answered with the right word of the error table, or cut, and a good device
 //! beside them is not disturbed.
 
+mod closes;
+
+use closes::close;
 use loadtest::wire;
 use protocol::limits::{BATCH_PUNCHES_MAX, FRAME_BODY_BYTES_MAX};
 use protocol::message::{Answer, Bounded, Hello, Ping, PunchBatch, Request, Verify};
@@ -267,6 +270,10 @@ fn a_peer_that_asks_and_never_reads_costs_little_memory() {
         // Until the gateway has had enough of somebody who does not read.
         let ended = tokio::time::timeout(PATIENCE, async { while send.write_all(&ask).await.is_ok() {} });
         ended.await.expect("the gateway closes");
+        assert_eq!(
+            close(&connection).await,
+            (ErrorCode::AnswersNotTaken.number(), "answers-not-taken".into())
+        );
         let mut other = device(&endpoint, &fleet, 1);
         other.ping().await.expect("a good device is answered");
     });
