@@ -64,14 +64,24 @@ pub fn forget_expired(
     now_ms: u64,
 ) -> Result<Vec<String>, LedgerError> {
     let (disk, keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
-    let (known, oldest) = (forgotten(&disk)?.day, time::day(now_ms).saturating_sub(retention_days));
-    let (mut days, mut first_lsn) = (BTreeSet::new(), None);
+    let (known, oldest) = (forgotten(&disk)?, time::day(now_ms).saturating_sub(retention_days));
+    // Keys are destroyed in the order of their days: whatever a clock says, one that is missing among those that are left is missing.
+    let oldest = keys.days_before(oldest)?.first().copied().unwrap_or(oldest);
+    let (mut days, mut undated, mut first_lsn) = (BTreeSet::new(), BTreeSet::new(), None);
     for_each_segment(&disk, |segment| {
         first_lsn.get_or_insert(segment.header.first_lsn);
-        days.extend(segment.batches.iter().map(|batch| batch.header.day));
+        if !segment.header.is_undated && time::day(segment.header.created_ms) < oldest {
+            days.append(&mut undated);
+        }
+        for day in segment.batches.iter().map(|batch| batch.header.day) {
+            match time::is_dated(day) {
+                true => days.extend((day < oldest).then_some(day)),
+                false => undated.extend([day]),
+            }
+        }
         Ok(())
     })?;
-    let gone = |day: &u32| *day > known && *day < oldest && !keys.has(*day);
+    let gone = |day: &u32| !known.covers(*day) && !keys.has(*day);
     let named: Vec<String> = days.into_iter().filter(gone).map(time::day_name).collect();
     if !named.is_empty() {
         let days = named.clone();

@@ -11,6 +11,7 @@ use super::headers::read_header;
 use super::log::{CommitError, Log};
 use super::overdue::Overdue;
 use super::{LedgerError, segment_name, segment_numbers, time};
+use crate::clock::Reading;
 
 /// The deletion records, one JSON object on each line.
 pub(super) const DELETIONS: &str = "deletions.jsonl";
@@ -36,15 +37,15 @@ struct Signed {
 }
 
 impl<D: Disk> Log<D> {
-    /// Does one step of removing what is too old; after the last one, `expired_on` is that day. Cheap when the day has not changed
+    /// Does one step of removing what is too old by the time that has certainly been reached: no step of a clock destroys anything. After the last one, `expired_on` is that day. Cheap when the day has not changed
     /// since.
-    pub(super) fn expire(&mut self, now_ms: u64) -> Result<(), CommitError> {
-        let today = time::day(now_ms);
+    pub(super) fn expire(&mut self, at: &Reading) -> Result<(), CommitError> {
+        let today = time::day(at.certain_ms);
         if self.expired_on == Some(today) {
             return Ok(());
         }
         // On a full disk the same step is done again later; without its record nothing is forgotten.
-        self.expire_on(today, now_ms).map_err(CommitError::of)
+        self.expire_on(today, at.now_ms).map_err(CommitError::of)
     }
 
     /// When the oldest punch that has its day's key may have been recorded; now, if there is none.
@@ -80,6 +81,11 @@ impl<D: Disk> Log<D> {
             overdue.look(next, read_header(&self.disk, next).unwrap_or_default());
             return Ok(false);
         }
+        if overdue.dated_from > 0 {
+            // What was written from a segment on, when nobody knew the day, was written before the next one whose day is known.
+            let from = time::undated(std::mem::take(&mut overdue.dated_from));
+            overdue.days.extend(self.keys.days_before(from)?.into_iter().filter(|&day| !time::is_dated(day)));
+        }
         if overdue.is_done() {
             return Ok(true);
         }
@@ -91,6 +97,7 @@ impl<D: Disk> Log<D> {
                 first_lsn_left: overdue.first_lsn_left,
             };
             record(&self.disk, &self.signing_pkcs8, deletion)?;
+            self.forgotten = forgotten(&self.disk)?;
             overdue.recorded = true;
         } else if let Some(&day) = overdue.days.front() {
             self.keys.destroy(day)?;
@@ -164,6 +171,18 @@ pub(super) struct Forgotten {
     pub(super) segment: u64,
     /// The last day whose key was destroyed, in days since 1970.
     pub(super) day: u32,
+    /// The last one of those that nobody knows.
+    pub(super) undated: u32,
+}
+
+impl Forgotten {
+    /// As if every day were, for who does not ask why a key is gone.
+    pub(super) const EVERY_DAY: Self = Self { segment: u64::MAX, day: u32::MAX, undated: u32::MAX };
+
+    /// Whether that day's key was destroyed.
+    pub(super) const fn covers(&self, day: u32) -> bool {
+        day <= if time::is_dated(day) { self.day } else { self.undated }
+    }
 }
 
 /// Reads the deletion records.
@@ -171,8 +190,10 @@ pub(super) fn forgotten(disk: &impl Disk) -> Result<Forgotten, LedgerError> {
     let mut forgotten = Forgotten::default();
     for Signed { deletion, .. } in read_records(disk)? {
         forgotten.segment = deletion.segments.map_or(0, |(_, last)| last).max(forgotten.segment);
-        let last_day = deletion.days.iter().filter_map(|day| time::day_of_name(day)).max();
-        forgotten.day = last_day.unwrap_or(0).max(forgotten.day);
+        for day in deletion.days.iter().filter_map(|day| time::day_of_name(day)) {
+            let last = if time::is_dated(day) { &mut forgotten.day } else { &mut forgotten.undated };
+            *last = day.max(*last);
+        }
     }
     Ok(forgotten)
 }

@@ -5,7 +5,14 @@ use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, RegionId, Sequence, 
 
 use super::{Record, ScanKind};
 
-pub(super) const VERSION: u16 = 1;
+/// The newest that is read.
+pub(super) const VERSION: u16 = 2;
+/// What is written while the clock is believed, as it always was …
+const VERSION_PLAIN: u16 = 1;
+/// … and while it is not: the flags are used, and a body may begin with what the clock said.
+const VERSION_DOUBTED: u16 = 2;
+/// In the flags of a segment: nobody knows the day on which it was begun. In those of a batch: the clock was not believed.
+const DOUBTED: u16 = 1;
 const SEGMENT_MAGIC: [u8; 8] = *b"CTLEDGER";
 const BATCH_MAGIC: [u8; 4] = *b"CTb1";
 const SEGMENT_FIXED_BYTES: usize = 92;
@@ -19,6 +26,8 @@ pub(super) const TAG_BYTES: usize = 16;
 pub(super) const RECORD_BYTES: usize = 27;
 /// A run's own fields in a body.
 pub(super) const RUN_BYTES: usize = 39;
+/// What the clock said, in a body.
+const CLOCK_BYTES: usize = 9;
 pub(super) const DIGEST_BYTES: usize = 32;
 /// No log comes near it; a number above it is damage, and sums of those below it do not overflow.
 const LSN_MAX: u64 = u64::MAX / 2;
@@ -38,6 +47,8 @@ pub(super) struct SegmentHeader {
     pub(super) hour: u32,
     pub(super) first_lsn: u64,
     pub(super) created_ms: u64,
+    /// Whether that may be any time: the clock was not believed since the process began.
+    pub(super) is_undated: bool,
     /// Where the segment before ends, and the SHA-256 of its bytes up to there; zero in the very first.
     pub(super) previous_end: u64,
     pub(super) previous_digest: [u8; DIGEST_BYTES],
@@ -103,8 +114,7 @@ impl SegmentHeader {
         let len = SEGMENT_FIXED_BYTES + self.marks.len() * MARK_BYTES + CRC_BYTES;
         let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&SEGMENT_MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&[0; 2]);
+        put_version(self.is_undated, &mut out);
         out.extend_from_slice(&(self.marks.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.hour.to_le_bytes());
@@ -125,12 +135,11 @@ impl SegmentHeader {
         if cursor.take()? != SEGMENT_MAGIC {
             return Err(Invalid::Bytes);
         }
-        let version = cursor.u16()?;
-        cursor.u16()?;
+        let (version, flags) = (cursor.u16()?, cursor.u16()?);
         let marks = cursor.u32()? as usize;
         let crc_at = SEGMENT_FIXED_BYTES + marks * MARK_BYTES;
         check_crc(bytes, &[(0, crc_at)], crc_at)?;
-        if version != VERSION {
+        if !(VERSION_PLAIN..=VERSION).contains(&version) {
             return Err(Invalid::Newer);
         }
         let mut header = Self {
@@ -138,6 +147,7 @@ impl SegmentHeader {
             hour: cursor.u32()?,
             first_lsn: cursor.u64()?,
             created_ms: cursor.u64()?,
+            is_undated: flags & DOUBTED != 0,
             previous_end: cursor.u64()?,
             previous_digest: cursor.take()?,
             marks: Vec::with_capacity(marks),
@@ -151,6 +161,12 @@ impl SegmentHeader {
         }
         Ok((header, crc_at + CRC_BYTES))
     }
+}
+
+fn put_version(is_doubted: bool, out: &mut Vec<u8>) {
+    let (version, flags) = if is_doubted { (VERSION_DOUBTED, DOUBTED) } else { (VERSION_PLAIN, 0) };
+    out.extend_from_slice(&version.to_le_bytes());
+    out.extend_from_slice(&flags.to_le_bytes());
 }
 
 fn check_crc(bytes: &[u8], parts: &[(usize, usize)], crc_at: usize) -> Result<(), Invalid> {
@@ -170,7 +186,9 @@ pub(super) struct BatchHeader {
     /// The last LSN that was known to be durable when this one was written.
     pub(super) durable_up_to: u64,
     pub(super) written_ms: u64,
-    /// Days since 1970 in UTC+8: whose key seals the body.
+    /// Whether the clock was not believed then; the body begins with what it said.
+    pub(super) is_doubted: bool,
+    /// Days since 1970 in UTC+8, or a day that nobody knows: whose key seals the body.
     pub(super) day: u32,
     pub(super) nonce: [u8; NONCE_BYTES],
 }
@@ -190,15 +208,14 @@ pub(super) struct Batch<'a> {
 
 /// The longest batch with so many marks and so long a plain body.
 pub(super) const fn batch_bytes(marks: usize, plain: usize) -> usize {
-    BATCH_FIXED_BYTES + CRC_BYTES + marks * MARK_BYTES + plain + TAG_BYTES
+    BATCH_FIXED_BYTES + CRC_BYTES + marks * MARK_BYTES + CLOCK_BYTES + plain + TAG_BYTES
 }
 
 /// The clear part of a batch, which sealing authenticates: fixed fields and marks.
 pub(super) fn batch_associated(header: &BatchHeader, marks: &[Mark], plain: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(BATCH_FIXED_BYTES + marks.len() * MARK_BYTES);
     out.extend_from_slice(&BATCH_MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    out.extend_from_slice(&[0; 2]);
+    put_version(header.is_doubted, &mut out);
     out.extend_from_slice(&header.lsn.to_le_bytes());
     out.extend_from_slice(&header.durable_up_to.to_le_bytes());
     out.extend_from_slice(&header.written_ms.to_le_bytes());
@@ -227,17 +244,17 @@ impl<'a> Batch<'a> {
         if cursor.take()? != BATCH_MAGIC {
             return Err(Invalid::Bytes);
         }
-        let version = cursor.u16()?;
-        cursor.u16()?;
+        let (version, flags) = (cursor.u16()?, cursor.u16()?);
         let (lsn, durable_up_to, written_ms) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
         let day = cursor.u32()?;
         let (marks, body) = (cursor.u32()? as usize, cursor.u32()? as usize);
-        let header = BatchHeader { lsn, durable_up_to, written_ms, day, nonce: cursor.take()? };
+        let (is_doubted, nonce) = (flags & DOUBTED != 0, cursor.take()?);
+        let header = BatchHeader { lsn, durable_up_to, written_ms, is_doubted, day, nonce };
         let marks_at = BATCH_FIXED_BYTES + CRC_BYTES;
         let body_at = marks_at + marks * MARK_BYTES;
         let len = body_at + body;
         check_crc(bytes, &[(0, BATCH_FIXED_BYTES), (marks_at, len)], BATCH_FIXED_BYTES)?;
-        if version != VERSION {
+        if !(VERSION_PLAIN..=VERSION).contains(&version) {
             return Err(Invalid::Newer);
         }
         cursor.u32()?;
@@ -268,10 +285,13 @@ pub(super) enum Entry {
     },
     /// The device holds acknowledgements for punches that the log does not have.
     Lost { device: DeviceId, epoch: Epoch, from: Sequence, to: Sequence, noticed_ms: u64 },
+    /// What the wall clock said when the batch was written, which nobody believed.
+    Clock { said_ms: u64 },
 }
 
 const RUN: u8 = 1;
 const LOST: u8 = 2;
+const CLOCK: u8 = 3;
 
 impl Entry {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -295,6 +315,10 @@ impl Entry {
                 out.extend_from_slice(&to.0.to_le_bytes());
                 out.extend_from_slice(&noticed_ms.to_le_bytes());
             }
+            Self::Clock { said_ms } => {
+                out.push(CLOCK);
+                out.extend_from_slice(&said_ms.to_le_bytes());
+            }
         }
     }
 
@@ -310,6 +334,9 @@ impl Entry {
 
     fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Invalid> {
         let kind = cursor.u8()?;
+        if kind == CLOCK {
+            return Ok(Self::Clock { said_ms: cursor.u64()? });
+        }
         let (device, epoch) = (DeviceId(cursor.u64()?), Epoch(cursor.u32()?));
         match kind {
             RUN => {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ring::digest;
 
 use super::disk::{Disk, DiskFile, is_full, uninterrupted, write_all_at};
+use super::expiry::Forgotten;
 use super::floor::Floor;
 use super::format::{self, BatchHeader, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::marks::Marks;
@@ -13,6 +14,7 @@ use super::overdue::Overdue;
 use super::reserve::Reserve;
 use super::seal::DayKeys;
 use super::{LedgerError, segment_name, time};
+use crate::clock::Reading;
 
 /// Room is set aside in steps of this: the length changes, and with it the file's metadata, only once a step. Tests take
 /// small steps, so that tens of thousands of power cuts meet many of them.
@@ -52,6 +54,10 @@ pub(super) struct Log<D: Disk> {
     pub(super) overdue: Option<Overdue>,
     /// Room that punches do not get.
     pub(super) kept: Reserve<D::File>,
+    /// What is on record as forgotten: none of these days gets another key.
+    pub(super) forgotten: Forgotten,
+    /// The day that nobody knows, whose key seals what is written now.
+    pub(super) undated: Option<u32>,
 }
 
 /// Why a batch was not written.
@@ -94,12 +100,15 @@ impl<D: Disk> Log<D> {
 
     /// Makes room for a batch of this size at this time: a new segment at the hour or when this one is full, zeros ahead of the
     /// batch. What can fail for lack of space fails here, before anything has changed.
-    pub(super) fn reserve(&mut self, batch_bytes: u64, now_ms: u64) -> Result<(), CommitError> {
+    pub(super) fn reserve(&mut self, batch_bytes: u64, at: &Reading) -> Result<(), CommitError> {
         let full = self.segment.end + batch_bytes > self.segment_bytes_max;
         // The day's first batch needs a key, for which there may be no room either.
-        self.keys.make(time::day(now_ms)).map_err(CommitError::of)?;
-        if time::hour(now_ms) > self.segment.hour || full {
-            self.roll(now_ms)?;
+        let day = self.day(at);
+        self.keys.make(day).map_err(CommitError::of)?;
+        let hour = time::hour(at.now_ms);
+        // A clock that was set back within the hour, or over its begin, is no other hour.
+        if hour > self.segment.hour || hour + 1 < self.segment.hour || full {
+            self.roll(at)?;
         }
         let name = segment_name(self.segment.number);
         let segment = &mut self.segment;
@@ -119,9 +128,9 @@ impl<D: Disk> Log<D> {
         &mut self,
         entries: &[Entry],
         marks: &[Mark],
-        now_ms: u64,
+        at: &Reading,
     ) -> Result<u64, CommitError> {
-        let bytes = self.encode(entries, marks, now_ms).map_err(CommitError::Poison)?;
+        let bytes = self.encode(entries, marks, at).map_err(CommitError::Poison)?;
         let name = segment_name(self.segment.number);
         let segment = &mut self.segment;
         write_all_at(&mut segment.file, &bytes, segment.end)
@@ -139,12 +148,12 @@ impl<D: Disk> Log<D> {
 
     /// When nothing waits: a batch with nothing in it that says that the last one is durable. From then on damage to that one
     /// cannot be taken for a torn tail.
-    pub(super) fn say_durable(&mut self, now_ms: u64) -> Result<(), CommitError> {
+    pub(super) fn say_durable(&mut self, at: &Reading) -> Result<(), CommitError> {
         if self.said_durable >= self.lsn {
             return Ok(());
         }
-        self.reserve(format::batch_bytes(0, 0) as u64, now_ms)?;
-        self.commit(&[], &[], now_ms)?;
+        self.reserve(format::batch_bytes(0, 0) as u64, at)?;
+        self.commit(&[], &[], at)?;
         // The empty batch itself needs nobody to vouch for it.
         self.said_durable = self.lsn;
         Ok(())
@@ -161,14 +170,18 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    fn encode(&mut self, entries: &[Entry], marks: &[Mark], now_ms: u64) -> Result<Vec<u8>, LedgerError> {
+    fn encode(&mut self, entries: &[Entry], marks: &[Mark], at: &Reading) -> Result<Vec<u8>, LedgerError> {
         let mut body = Vec::new();
+        if at.doubt.is_some() {
+            Entry::Clock { said_ms: at.said_ms }.encode(&mut body);
+        }
         entries.iter().for_each(|entry| entry.encode(&mut body));
         let header = BatchHeader {
             lsn: self.lsn + 1,
             durable_up_to: self.lsn,
-            written_ms: now_ms,
-            day: time::day(now_ms),
+            written_ms: at.now_ms,
+            is_doubted: at.doubt.is_some(),
+            day: self.day(at),
             nonce: self.keys.nonce()?,
         };
         let associated = format::batch_associated(&header, marks, body.len());
@@ -178,13 +191,25 @@ impl<D: Disk> Log<D> {
         Ok(bytes)
     }
 
-    fn roll(&mut self, now_ms: u64) -> Result<(), CommitError> {
+    /// The day whose key seals what is written at that moment. Nobody knows it while the clock has not been believed since the
+    /// process began; nor if the key of the day that it is said to be was destroyed.
+    fn day(&mut self, at: &Reading) -> u32 {
+        let day = time::day(at.now_ms);
+        if at.is_dated && !self.forgotten.covers(day) {
+            self.undated = None;
+            return day;
+        }
+        *self.undated.get_or_insert(time::undated(self.segment.number))
+    }
+
+    fn roll(&mut self, at: &Reading) -> Result<(), CommitError> {
         let previous_digest = digest_of(&self.segment.digest);
         let header = SegmentHeader {
             number: self.segment.number + 1,
-            hour: time::hour(now_ms).max(self.segment.hour),
+            hour: time::hour(at.now_ms),
             first_lsn: self.lsn + 1,
-            created_ms: now_ms,
+            created_ms: at.now_ms,
+            is_undated: !at.is_dated,
             previous_end: self.segment.end,
             previous_digest,
             marks: self.marks.all(),

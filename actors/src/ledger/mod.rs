@@ -40,7 +40,7 @@ pub use crate::record::{Record, ScanKind};
 pub use copy::{copy, forget_expired};
 pub use expiry::Deletion;
 pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
-pub use read::{ExportFormat, VerifyReport, export, verify, verify_newest};
+pub use read::{ExportFormat, VerifyReport, export, newest_ms, verify, verify_newest};
 pub use recover::last_lsn;
 pub use reserve::make_way;
 pub use seal::has_day_keys;
@@ -222,7 +222,7 @@ impl Ledger {
         let disk = disk::RealDisk::open(&config.directory).map_err(LedgerError::io("making", &name))?;
         let keys = seal::DayKeys::open(&config.day_keys)?;
         let start = crate::clock::now();
-        let log = recover::recover(disk.clone(), keys, config, crate::clock::now_ms())?;
+        let log = recover::recover(disk.clone(), keys, config, &crate::clock::look())?;
         metrics::gauge!(metric::RECOVERY_SECONDS).set(crate::clock::since(start));
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
         let (poison, poisoned) = watch::channel(false);

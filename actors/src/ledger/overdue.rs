@@ -17,6 +17,10 @@ pub(super) struct Overdue {
     pub(super) ahead: VecDeque<u64>,
     /// … and the one before them.
     before: u64,
+    /// Those that go if one after them is known to be old enough.
+    undated: VecDeque<u64>,
+    /// The first segment that is left and whose day is known, until the days before it that nobody knows are found; 0 if there is none.
+    pub(super) dated_from: u64,
     /// Segments that go, in order.
     pub(super) segments: VecDeque<u64>,
     /// The first log sequence number that is left.
@@ -30,20 +34,33 @@ impl Overdue {
     pub(super) fn new((today, oldest_day): (u32, u32), days: Vec<u32>, numbers: Vec<u64>) -> Self {
         let mut ahead = VecDeque::from(numbers);
         let before = ahead.pop_front().unwrap_or(0);
-        let (days, segments) = (days.into(), VecDeque::new());
-        Self { today, oldest_day, days, ahead, before, segments, first_lsn_left: 1, recorded: false }
+        let (days, segments, undated) = (days.into(), VecDeque::new(), VecDeque::new());
+        let (dated_from, first_lsn_left, recorded) = (0, 1, false);
+        Self {
+            today,
+            oldest_day,
+            days,
+            ahead,
+            before,
+            undated,
+            dated_from,
+            segments,
+            first_lsn_left,
+            recorded,
+        }
     }
 
     /// Takes the header of the first segment ahead: if that was begun before the oldest day, the one before it holds nothing later
-    /// and goes. The last segment, which is in use, never does.
+    /// and goes. The last segment, which is in use, never does. Of one that was begun nobody knows when, the next one tells.
     pub(super) fn look(&mut self, number: u64, header: Option<SegmentHeader>) {
-        match header.filter(|header| time::day(header.created_ms) < self.oldest_day) {
-            None => self.ahead.clear(),
-            Some(header) => {
-                self.ahead.pop_front();
-                self.segments.push_back(std::mem::replace(&mut self.before, number));
-                self.first_lsn_left = header.first_lsn;
-            }
+        let is_old =
+            |header: &SegmentHeader| header.is_undated || time::day(header.created_ms) < self.oldest_day;
+        let Some(header) = header.filter(is_old) else { return self.ahead.clear() };
+        self.ahead.pop_front();
+        self.undated.push_back(std::mem::replace(&mut self.before, number));
+        if !header.is_undated {
+            self.segments.append(&mut self.undated);
+            (self.first_lsn_left, self.dated_from) = (header.first_lsn, number);
         }
     }
 

@@ -13,13 +13,14 @@ use super::recover::{entries, read_settled};
 use super::scan::{Segment, corrupt};
 use super::seal::DayKeys;
 use super::{LedgerError, Record, open_for_reading, segment_numbers};
+use crate::clock::STEP_MS_MAX;
 
 /// Passages in one answer: more than pass the worst place in a day.
 pub const PASSAGES_MAX: usize = 200_000;
 /// What a device decided by itself comes later, but hardly later than this: it is looked for in this much more of the log.
 const LATE_MS: u64 = 24 * 3_600_000;
 /// Clocks are put right while a gateway runs.
-const SLACK_MS: u64 = 60_000;
+const SLACK_MS: u64 = STEP_MS_MAX;
 
 /// A place and a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ pub fn passages(directory: &Path, day_keys: &Path, stretch: &Stretch) -> Result<
             if !(first_ms..last_ms).contains(&batch.header.written_ms) {
                 continue;
             }
-            match entries(&mut keys, batch, forgotten.day)? {
+            match entries(&mut keys, batch, &forgotten)? {
                 None => found.forgotten = true,
                 Some(entries) => entries.iter().for_each(|entry| found.take(entry, stretch)),
             }
@@ -128,14 +129,18 @@ fn numbers_of(disk: &RealDisk, first_ms: u64, last_ms: u64) -> Result<Vec<(u64, 
     let mut begun = Vec::with_capacity(numbers.len());
     for &number in &numbers {
         // One that was forgotten since it was listed ends before any that is asked for.
-        begun.push(read_header(disk, number)?.map_or(0, |header| header.created_ms));
+        let begun_ms = |header: SegmentHeader| match header.is_undated {
+            true => (0, u64::MAX),
+            false => (header.created_ms, header.created_ms),
+        };
+        begun.push(read_header(disk, number)?.map_or((0, 0), begun_ms));
     }
     let mut wanted = Vec::new();
-    for (at, (&number, &begin_ms)) in numbers.iter().zip(&begun).enumerate() {
+    for (at, (&number, &(begin_ms, _))) in numbers.iter().zip(&begun).enumerate() {
         let is_last = at + 1 == numbers.len();
-        let end_ms = begun.get(at + 1).map_or(u64::MAX, |next_ms| next_ms + SLACK_MS);
+        let end_ms = begun.get(at + 1).map_or(u64::MAX, |&(_, next_ms)| next_ms.saturating_add(SLACK_MS));
         if begin_ms < last_ms && end_ms > first_ms {
-            if wanted.last().is_some_and(|&(before, _)| before + 1 != number) {
+            if at > 0 && numbers[at - 1] + 1 != number && !wanted.is_empty() {
                 return Err(corrupt(number - 1, 0, "it is missing"));
             }
             wanted.push((number, is_last));

@@ -7,12 +7,13 @@ use protocol::{CodeId, DeviceId, Epoch, Reason, RegionId, Sequence, Verdict};
 use serde::Serialize;
 
 use super::disk::Disk;
-use super::expiry::{check_signatures, forgotten};
+use super::expiry::{Forgotten, check_signatures, forgotten};
 use super::format::Entry;
 use super::marks::clip;
 use super::recover::{entries, for_each_segment, for_newest_segments, read};
 use super::scan::Segment;
 use super::seal::DayKeys;
+use super::time::is_dated;
 use super::{LedgerError, Record, RecordedRun, open_for_reading, segment_numbers};
 
 /// What [`verify`] found; all of it is sound.
@@ -32,6 +33,8 @@ pub struct VerifyReport {
     pub lost: u64,
     /// Batches of days that are forgotten.
     pub forgotten_batches: u64,
+    /// Batches that were written while the clock was not believed.
+    pub doubted_batches: u64,
     /// Deletion records, signatures checked.
     pub deletions: u64,
 }
@@ -58,24 +61,51 @@ pub fn verify_newest(
     let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
     let mut report =
         VerifyReport { deletions: check_signatures(&disk, public_key)?, ..VerifyReport::default() };
-    let forgotten = forgotten(&disk)?.day;
+    let forgotten = forgotten(&disk)?;
     for_newest_segments(&disk, segments, |segment| {
         report.segments += 1;
         report.last_lsn = segment.last_lsn();
         for batch in &segment.batches {
             report.batches += 1;
             report.written_ms = batch.header.written_ms;
-            match entries(&mut keys, batch, forgotten)? {
+            report.doubted_batches += u64::from(batch.header.is_doubted);
+            match entries(&mut keys, batch, &forgotten)? {
                 None => report.forgotten_batches += 1,
                 Some(entries) => entries.iter().for_each(|entry| match entry {
                     Entry::Run { records, .. } => report.punches += records.len() as u64,
                     Entry::Lost { from, to, .. } => report.lost += to.0 - from.0 + 1,
+                    Entry::Clock { .. } => {}
                 }),
             }
         }
         Ok(())
     })?;
     Ok(report)
+}
+
+/// When the last batch was written of which that is known, milliseconds since 1970 UTC; `None` if no batch is. Takes no key.
+///
+/// # Errors
+/// Damage in the newest segments, or the operating system's word.
+pub fn newest_ms(directory: &Path) -> Result<Option<u64>, LedgerError> {
+    if !directory.is_dir() {
+        return Ok(None);
+    }
+    newest_in(&open_for_reading(directory)?)
+}
+
+pub(super) fn newest_in<D: Disk>(disk: &D) -> Result<Option<u64>, LedgerError> {
+    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
+    for &number in segment_numbers(&names).iter().rev() {
+        let bytes = read(disk, number)?;
+        let segment = Segment::read(number, &bytes)?;
+        let mut dated = segment.batches.iter().rev().filter(|batch| is_dated(batch.header.day));
+        let begun_ms = (!segment.header.is_undated).then_some(segment.header.created_ms);
+        if let Some(newest_ms) = dated.next().map(|batch| batch.header.written_ms).or(begun_ms) {
+            return Ok(Some(newest_ms));
+        }
+    }
+    Ok(None)
 }
 
 /// How an export is written.
@@ -105,6 +135,7 @@ struct Row {
     advice: &'static str,
     basis: &'static str,
     reason: &'static str,
+    clock_said_ms: Option<u64>,
 }
 
 enum Rows<'a> {
@@ -132,7 +163,8 @@ impl Rows<'_> {
 }
 
 /// Writes every punch in the order of the log; how many there were. Columns: lsn, device, epoch, sequence, region, place,
-/// direction, kind, code, device_time_ms, received_ms, offline, colour, advice, basis, reason.
+/// direction, kind, code, device_time_ms, received_ms, offline, colour, advice, basis, reason, clock_said_ms: what the wall clock said
+/// when it was recorded, if that was not believed.
 ///
 /// # Errors
 /// Damage in the log, or the output's own.
@@ -148,11 +180,16 @@ pub fn export(
         ExportFormat::JsonLines => Rows::Json(out),
     };
     let mut written = 0;
-    let forgotten = forgotten(&disk)?.day;
+    let forgotten = forgotten(&disk)?;
     for_each_segment(&disk, |segment| {
         for batch in &segment.batches {
-            for entry in entries(&mut keys, batch, forgotten)?.unwrap_or_default() {
-                written += export_entry(batch.header.lsn, &entry, &mut rows)
+            let entries = entries(&mut keys, batch, &forgotten)?.unwrap_or_default();
+            let clock = entries.iter().find_map(|entry| match entry {
+                Entry::Clock { said_ms } => Some(*said_ms),
+                Entry::Run { .. } | Entry::Lost { .. } => None,
+            });
+            for entry in entries {
+                written += export_entry((batch.header.lsn, clock), &entry, &mut rows)
                     .map_err(LedgerError::io("exporting to", "the output"))?;
             }
         }
@@ -162,16 +199,16 @@ pub fn export(
     Ok(written)
 }
 
-fn export_entry(lsn: u64, entry: &Entry, rows: &mut Rows<'_>) -> std::io::Result<u64> {
+fn export_entry(batch: (u64, Option<u64>), entry: &Entry, rows: &mut Rows<'_>) -> std::io::Result<u64> {
     let Entry::Run { device, epoch, region, first, received_ms, records, .. } = entry else { return Ok(0) };
     for (sequence, record) in (first.0..).zip(records) {
-        rows.write(&row(lsn, (*device, *epoch, *region), sequence, *received_ms, record))?;
+        rows.write(&row(batch, (*device, *epoch, *region), sequence, *received_ms, record))?;
     }
     Ok(records.len() as u64)
 }
 
 fn row(
-    lsn: u64,
+    (lsn, clock_said_ms): (u64, Option<u64>),
     (device, epoch, region): (DeviceId, Epoch, RegionId),
     sequence: u64,
     received_ms: u64,
@@ -194,6 +231,7 @@ fn row(
         advice: record.verdict.advice.name(),
         basis: record.verdict.basis.name(),
         reason: record.verdict.reason.name(),
+        clock_said_ms,
     }
 }
 
@@ -236,7 +274,7 @@ fn lookup_in(
         batch.marks.iter().any(|mark| mark.device == wanted.device && mark.epoch == wanted.epoch)
     };
     for batch in segment.batches.iter().filter(mine) {
-        for entry in entries(keys, batch, u32::MAX)?.unwrap_or_default() {
+        for entry in entries(keys, batch, &Forgotten::EVERY_DAY)?.unwrap_or_default() {
             if let Entry::Run { device, epoch, first, received_ms, records, .. } = entry
                 && (device, epoch) == (wanted.device, wanted.epoch)
             {

@@ -17,13 +17,14 @@ use super::reserve::Reserve;
 use super::scan::{Segment, Tail, corrupt};
 use super::seal::DayKeys;
 use super::{LedgerConfig, LedgerError, RecordedRun, Sequence, segment_name, segment_numbers, time};
+use crate::clock::Reading;
 
 /// Recovers the log, or makes an empty one.
 pub(super) fn recover<D: Disk>(
     disk: D,
     mut keys: DayKeys,
     config: &LedgerConfig,
-    now_ms: u64,
+    at: &Reading,
 ) -> Result<Log<D>, LedgerError> {
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
     for name in names.iter().filter(|name| name.ends_with(".new")) {
@@ -34,12 +35,11 @@ pub(super) fn recover<D: Disk>(
     let numbers = left_over(&names, &forgotten);
     none_missing(&numbers, floor, &forgotten)?;
     let mut kept = Reserve::find(&disk).map_err(LedgerError::io("opening", "its reserve"))?;
-    let oldest_day = time::day(now_ms).saturating_sub(config.retention_days);
     let opened = match numbers.last() {
-        None => create_first(&disk, now_ms)?,
+        None => create_first(&disk, at)?,
         Some(&last) => {
             let before = numbers.len() > 1;
-            open_last(&disk, &mut keys, last, before, oldest_day, &mut kept)?
+            open_last(&disk, &mut keys, last, before, &forgotten, &mut kept)?
         }
     };
     floor.check(opened.segment.number, opened.lsn)?;
@@ -57,6 +57,8 @@ pub(super) fn recover<D: Disk>(
         expired_on: None,
         overdue: None,
         kept,
+        forgotten,
+        undated: None,
     };
     for made in [log.raise_floor(), log.keep_back()] {
         match made {
@@ -98,12 +100,13 @@ struct Opened<F> {
     said_durable: u64,
 }
 
-fn create_first<D: Disk>(disk: &D, now_ms: u64) -> Result<Opened<D::File>, LedgerError> {
+fn create_first<D: Disk>(disk: &D, at: &Reading) -> Result<Opened<D::File>, LedgerError> {
     let header = SegmentHeader {
         number: 1,
-        hour: time::hour(now_ms),
+        hour: time::hour(at.now_ms),
         first_lsn: 1,
-        created_ms: now_ms,
+        created_ms: at.now_ms,
+        is_undated: !at.is_dated,
         previous_end: 0,
         previous_digest: [0; DIGEST_BYTES],
         marks: Vec::new(),
@@ -118,19 +121,19 @@ fn open_last<D: Disk>(
     keys: &mut DayKeys,
     number: u64,
     has_before: bool,
-    oldest_day: u32,
+    forgotten: &Forgotten,
     kept: &mut Reserve<D::File>,
 ) -> Result<Opened<D::File>, LedgerError> {
     let bytes = read(disk, number)?;
     let last = Segment::read(number, &bytes)?;
     last.check_tail(true)?;
     let mut marks = if has_before {
-        marks_of_before(disk, keys, &last.header, oldest_day)?
+        marks_of_before(disk, keys, &last.header, forgotten)?
     } else {
         Marks::from_all(last.header.marks.iter().copied())
     };
     for batch in &last.batches {
-        fold(&mut marks, keys, batch, oldest_day)?;
+        fold(&mut marks, keys, batch, forgotten)?;
     }
     let said_durable = last.batches.last().map_or(last.last_lsn(), |batch| match batch.marks.is_empty() {
         true => batch.header.lsn,
@@ -169,7 +172,7 @@ fn marks_of_before<D: Disk>(
     disk: &D,
     keys: &mut DayKeys,
     last: &SegmentHeader,
-    oldest_day: u32,
+    forgotten: &Forgotten,
 ) -> Result<Marks, LedgerError> {
     let number = last.number - 1;
     let bytes = read(disk, number)?;
@@ -178,7 +181,7 @@ fn marks_of_before<D: Disk>(
     check_digest(&before, &bytes, last)?;
     let mut marks = Marks::from_all(before.header.marks.iter().copied());
     for batch in &before.batches {
-        fold(&mut marks, keys, batch, oldest_day)?;
+        fold(&mut marks, keys, batch, forgotten)?;
     }
     let agrees = |mark: &Mark| marks.get(mark.device) == Some((mark.epoch, mark.recorded));
     if marks.len() != last.marks.len() || !last.marks.iter().all(agrees) {
@@ -217,9 +220,9 @@ fn fold(
     marks: &mut Marks,
     keys: &mut DayKeys,
     batch: &Batch<'_>,
-    oldest_day: u32,
+    forgotten: &Forgotten,
 ) -> Result<(), LedgerError> {
-    for entry in entries(keys, batch, oldest_day)?.unwrap_or_default() {
+    for entry in entries(keys, batch, forgotten)?.unwrap_or_default() {
         if let Entry::Run { device, epoch, first, received_ms, window_punches, records, .. } = entry {
             let recorded = Sequence(first.0 + records.len() as u64 - 1);
             marks.set(Mark { device, epoch, recorded });
@@ -232,15 +235,15 @@ fn fold(
     Ok(())
 }
 
-/// A batch's entries; `None` if its day is forgotten.
+/// A batch's entries; `None` if its day is on record as forgotten.
 pub(super) fn entries(
     keys: &mut DayKeys,
     batch: &Batch<'_>,
-    oldest_day: u32,
+    forgotten: &Forgotten,
 ) -> Result<Option<Vec<Entry>>, LedgerError> {
     let header = batch.header;
     let Some(plain) = keys.open_body(header.day, header.nonce, &batch.associated, batch.body)? else {
-        if header.day > oldest_day {
+        if !forgotten.covers(header.day) {
             let day = time::day_name(header.day);
             return Err(LedgerError::Key(format!("the key of {day} is missing; restore it from a copy")));
         }

@@ -7,6 +7,7 @@ use protocol::metric;
 use super::disk::Disk;
 use super::format;
 use super::log::{CommitError, Log};
+use crate::clock::Reading;
 
 /// What a deletion record needs at least.
 const DELETION_BYTES: u64 = 4096;
@@ -31,12 +32,12 @@ impl Room {
         &mut self,
         log: &mut Log<D>,
         batch_bytes: u64,
-        now_ms: u64,
+        at: &Reading,
     ) -> Result<(), CommitError> {
         let kept = log.keep_back();
         self.note(kept, 0)?;
         if let Some(lacking) = self.lacking_bytes {
-            match log.reserve(lacking.max(batch_bytes), now_ms) {
+            match log.reserve(lacking.max(batch_bytes), at) {
                 Ok(()) => {
                     self.found();
                     return Ok(());
@@ -45,17 +46,17 @@ impl Room {
                 Err(poison @ CommitError::Poison(_)) => return Err(poison),
             }
         }
-        let result = log.reserve(batch_bytes, now_ms);
+        let result = log.reserve(batch_bytes, at);
         self.note(result, batch_bytes)
     }
 
     /// When nothing waits: looks for the room that was lacking, and has the log vouch for its last batch.
-    pub(super) fn idle<D: Disk>(&mut self, log: &mut Log<D>, now_ms: u64) -> Result<(), CommitError> {
+    pub(super) fn idle<D: Disk>(&mut self, log: &mut Log<D>, at: &Reading) -> Result<(), CommitError> {
         let empty = format::batch_bytes(0, 0) as u64;
         if self.lacking_bytes.is_some() || !log.kept.is_whole() {
-            self.make(log, empty, now_ms)?;
+            self.make(log, empty, at)?;
         }
-        let result = log.say_durable(now_ms);
+        let result = log.say_durable(at);
         self.note(result, empty)
     }
 
@@ -64,22 +65,22 @@ impl Room {
         &mut self,
         log: &mut Log<D>,
         batch_bytes: u64,
-        now_ms: u64,
+        at: &Reading,
     ) -> Result<(), CommitError> {
         log.let_go()?;
-        let result = log.reserve(batch_bytes, now_ms);
+        let result = log.reserve(batch_bytes, at);
         self.note(result, batch_bytes)
     }
 
     /// Does a step of forgetting what is too old, once a day; on a full disk out of what is kept back, for it makes room.
-    pub(super) fn expire<D: Disk>(&mut self, log: &mut Log<D>, now_ms: u64) -> Result<(), CommitError> {
+    pub(super) fn expire<D: Disk>(&mut self, log: &mut Log<D>, at: &Reading) -> Result<(), CommitError> {
         let before = log.expired_on;
-        let mut result = log.expire(now_ms);
+        let mut result = log.expire(at);
         if matches!(result, Err(CommitError::Full)) && log.let_go()? {
-            result = log.expire(now_ms);
+            result = log.expire(at);
         }
         if log.expired_on != before {
-            self.oldest.set(log.oldest_ms(now_ms) as f64 / 1000.0);
+            self.oldest.set(log.oldest_ms(at.now_ms) as f64 / 1000.0);
         }
         self.note(result, DELETION_BYTES)
     }

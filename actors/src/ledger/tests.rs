@@ -1,6 +1,7 @@
 //! The log on a real disk, from outside.
 
 mod bench;
+mod clock_jumps;
 mod copy;
 mod damage;
 mod faults;
@@ -205,7 +206,7 @@ fn an_export_has_every_punch_once_in_both_formats() {
     assert_eq!(
         csv.lines().next(),
         Some(
-            "lsn,device,epoch,sequence,region,place,direction,kind,code,device_time_ms,received_ms,offline,colour,advice,basis,reason"
+            "lsn,device,epoch,sequence,region,place,direction,kind,code,device_time_ms,received_ms,offline,colour,advice,basis,reason,clock_said_ms"
         )
     );
     let mut seen: Vec<(String, String)> = csv
@@ -293,9 +294,12 @@ fn a_log_that_is_being_written_is_read_again_and_not_taken_for_damaged() {
 }
 
 /// All steps of a day's forgetting.
-pub(super) fn forget<D: disk::Disk>(log: &mut log::Log<D>, now_ms: u64) -> Result<(), log::CommitError> {
-    while log.expired_on != Some(time::day(now_ms)) {
-        log.expire(now_ms)?;
+pub(super) fn forget<D: disk::Disk>(
+    log: &mut log::Log<D>,
+    at: &clock::Reading,
+) -> Result<(), log::CommitError> {
+    while log.expired_on != Some(time::day(at.certain_ms)) {
+        log.expire(at)?;
     }
     Ok(())
 }
@@ -308,14 +312,14 @@ fn what_is_older_than_the_retention_is_forgotten_with_its_key() {
     let start = clock::now_ms();
     let disk = disk::RealDisk::open(&config.directory).expect("a directory");
     let keys = seal::DayKeys::open(&config.day_keys).expect("a directory");
-    let mut log = recover::recover(disk, keys, &config, start).expect("opens");
+    let mut log = recover::recover(disk, keys, &config, &clock::Reading::plain(start)).expect("opens");
     for day in 0..20 {
-        let now_ms = start + day * DAY_MS;
-        forget(&mut log, now_ms).expect("expires");
-        log.reserve(100, now_ms).expect("has room");
+        let at = clock::Reading::plain(start + day * DAY_MS);
+        forget(&mut log, &at).expect("expires");
+        log.reserve(100, &at).expect("has room");
         let mark = format::Mark { device: DeviceId(1), epoch: Epoch(1), recorded: Sequence(day + 1) };
         log.marks.set(mark);
-        log.commit(&[], &[mark], now_ms).expect("writes");
+        log.commit(&[], &[mark], &at).expect("writes");
     }
     drop(log);
     let keys_left = std::fs::read_dir(&config.day_keys).expect("listed").count();

@@ -1,4 +1,4 @@
-//! Hours and days as the log counts them: Beijing time, UTC+8, all year.
+//! Hours and days as the log counts them: Beijing time, UTC+8, all year. Days that nobody knows are numbered, too.
 
 const OFFSET_MS: u64 = 8 * 3_600_000;
 
@@ -17,16 +17,38 @@ pub(super) fn start_ms(day: u32) -> u64 {
     (u64::from(day) * 24 * 3_600_000).saturating_sub(OFFSET_MS)
 }
 
-/// The day as `YYYY-MM-DD`.
+/// From here on days are those that nobody knows: the clock was not believed since the process began.
+pub(super) const UNDATED: u32 = 1 << 31;
+
+/// The day that nobody knows, of what was written from that segment on.
+pub(super) fn undated(segment: u64) -> u32 {
+    UNDATED | u32::try_from(segment).unwrap_or(u32::MAX)
+}
+
+/// Whether it is known which day that is.
+pub(super) const fn is_dated(day: u32) -> bool {
+    day < UNDATED
+}
+
+/// The day as `YYYY-MM-DD`; `undated-` and its segment, if nobody knows it.
 pub(super) fn day_name(day: u32) -> String {
+    if !is_dated(day) {
+        return format!("{UNDATED_NAME}{}", day - UNDATED);
+    }
     let date = jiff::civil::date(1970, 1, 1)
         .checked_add(jiff::Span::new().days(i64::from(day.min(2_000_000))))
         .expect("two million days after 1970 is a date");
     date.to_string()
 }
 
+const UNDATED_NAME: &str = "undated-";
+
 /// Reads [`day_name`] back.
 pub(super) fn day_of_name(name: &str) -> Option<u32> {
+    if let Some(segment) = name.strip_prefix(UNDATED_NAME) {
+        let segment: Option<u32> = segment.parse().ok();
+        return segment.filter(|&segment| segment < UNDATED).map(|segment| UNDATED | segment);
+    }
     let epoch = jiff::civil::date(1970, 1, 1);
     u32::try_from(name.parse::<jiff::civil::Date>().ok()?.since(epoch).ok()?.get_days()).ok()
 }
@@ -34,6 +56,14 @@ pub(super) fn day_of_name(name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_that_nobody_knows_has_a_name_of_its_own() {
+        let unknown = undated(12);
+        assert!(!is_dated(unknown) && is_dated(day(1_795_924_800_000)));
+        assert_eq!((day_name(unknown).as_str(), day_of_name("undated-12")), ("undated-12", Some(unknown)));
+        assert_eq!([day_of_name("undated-4294967295"), day_of_name("undated-"), day_of_name("x")], [None; 3]);
+    }
 
     #[test]
     fn a_day_begins_at_midnight_in_beijing() {

@@ -21,7 +21,7 @@ use super::marks::Seen;
 use super::read::Wanted;
 use super::room::Room;
 use super::{HelloOutcome, Message, Outcome, RecordedRun, Reply, Run};
-use crate::clock;
+use crate::clock::{self, Reading};
 
 /// Punches in one batch at most: bounds what one sync makes others wait for.
 const BATCH_PUNCHES_MAX: usize = 64 * 1024;
@@ -125,19 +125,19 @@ impl<D: Disk + Clone> Writer<D> {
             match self.messages.recv_timeout(if stopping { Duration::ZERO } else { IDLE }) {
                 Ok(first) => {
                     let messages = self.collect(first);
-                    self.round(messages, clock::now_ms());
+                    self.round(messages, &clock::look());
                 }
                 Err(RecvTimeoutError::Timeout) if stopping => break,
-                Err(RecvTimeoutError::Timeout) => self.idle(clock::now_ms()),
+                Err(RecvTimeoutError::Timeout) => self.idle(&clock::look()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.close(clock::now_ms());
+        self.close(&clock::look());
     }
 
     /// In good order: the last batch is vouched for, and the floor says how far the log reaches.
-    pub(super) fn close(&mut self, now_ms: u64) {
-        self.idle(now_ms);
+    pub(super) fn close(&mut self, at: &Reading) {
+        self.idle(at);
         if !self.poisoned
             && let Err(error) = self.log.raise_floor()
         {
@@ -162,28 +162,28 @@ impl<D: Disk + Clone> Writer<D> {
     }
 
     /// When nothing waits.
-    pub(super) fn idle(&mut self, now_ms: u64) {
+    pub(super) fn idle(&mut self, at: &Reading) {
         if self.poisoned {
             return;
         }
-        if let Err(error) = self.room.idle(&mut self.log, now_ms) {
+        if let Err(error) = self.room.idle(&mut self.log, at) {
             self.refuse(Vec::new(), error);
         }
-        self.expire(now_ms);
+        self.expire(at);
         self.metrics.queued.set(self.queued_punches.load(Ordering::Relaxed) as f64);
     }
 
     /// Also after a batch: a city may never pause, and still has to forget.
-    fn expire(&mut self, now_ms: u64) {
+    fn expire(&mut self, at: &Reading) {
         if !self.poisoned
-            && let Err(error) = self.room.expire(&mut self.log, now_ms)
+            && let Err(error) = self.room.expire(&mut self.log, at)
         {
             self.refuse(Vec::new(), error);
         }
     }
 
     /// Writes and answers what came in one go.
-    pub(super) fn round(&mut self, messages: Vec<Message>, now_ms: u64) {
+    pub(super) fn round(&mut self, messages: Vec<Message>, at: &Reading) {
         if let Some(oldest) = messages.iter().filter_map(Message::sent).min() {
             self.metrics.waited.record(clock::since(oldest));
         }
@@ -196,17 +196,17 @@ impl<D: Disk + Clone> Writer<D> {
         }
         let plain: usize = messages.iter().map(|message| RUN_BYTES + message.punches() * RECORD_BYTES).sum();
         let bytes = format::batch_bytes(messages.len(), plain) as u64;
-        let messages = match self.room.make(&mut self.log, bytes, now_ms) {
+        let messages = match self.room.make(&mut self.log, bytes, at) {
             Ok(()) => messages,
-            Err(CommitError::Full) => self.without_room(messages, now_ms),
+            Err(CommitError::Full) => self.without_room(messages, at),
             Err(poison @ CommitError::Poison(_)) => return self.refuse(messages, poison),
         };
         let mut round = Round::default();
         for message in messages {
-            self.take(message, &mut round, now_ms);
+            self.take(message, &mut round, at.now_ms);
         }
-        self.commit(round, now_ms);
-        self.expire(now_ms);
+        self.commit(round, at);
+        self.expire(at);
     }
 
     fn take(&mut self, message: Message, round: &mut Round, now_ms: u64) {
@@ -303,10 +303,10 @@ impl<D: Disk + Clone> Writer<D> {
         Ok(HelloOutcome::Known { recorded: acknowledged, lost })
     }
 
-    fn commit(&mut self, round: Round, now_ms: u64) {
+    fn commit(&mut self, round: Round, at: &Reading) {
         if !round.entries.is_empty() {
             let start = clock::now();
-            match self.log.commit(&round.entries, &round.marks, now_ms) {
+            match self.log.commit(&round.entries, &round.marks, at) {
                 Ok(bytes) => {
                     self.metrics.sync_seconds.record(clock::since(start));
                     self.metrics.batch_punches.record(round.punches as f64);

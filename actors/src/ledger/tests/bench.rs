@@ -10,6 +10,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::simulated::SimulatedDisk;
 use super::{config, flat, record, run};
+use crate::clock::Reading;
+use crate::ledger::expiry::forgotten;
 use crate::ledger::format::Entry;
 use crate::ledger::recover::{entries, for_each_segment, recover};
 use crate::ledger::seal::DayKeys;
@@ -46,25 +48,32 @@ pub(super) struct Bench {
     /// What was acknowledged of epochs that are over.
     over: BTreeMap<(u64, u32), u64>,
     pub(super) now_ms: u64,
+    /// What a clock says that is not believed; else everybody goes by `now_ms`.
+    pub(super) reading: Option<Reading>,
 }
 
 impl Bench {
     pub(super) fn new(disk: SimulatedDisk, directory: &std::path::Path, segment_bytes_max: u64) -> Self {
         let config = LedgerConfig { segment_bytes_max, ..config(directory) };
         let devices = vec![Device { epoch: 1, acknowledged: 0, sent: 0 }; DEVICES as usize];
-        Self { disk, config, devices, over: BTreeMap::new(), now_ms: START_MS }
+        Self { disk, config, devices, over: BTreeMap::new(), now_ms: START_MS, reading: None }
     }
 
     /// The same devices and settings on another disk.
     pub(super) fn on(&self, disk: SimulatedDisk) -> Self {
-        let Self { config, devices, over, now_ms, .. } = self;
+        let Self { config, devices, over, now_ms, reading, .. } = self;
         let (config, devices, over) = (config.clone(), devices.clone(), over.clone());
-        Self { disk, config, devices, over, now_ms: *now_ms }
+        Self { disk, config, devices, over, now_ms: *now_ms, reading: *reading }
+    }
+
+    /// What time it is.
+    pub(super) fn at(&self) -> Reading {
+        self.reading.unwrap_or(Reading::plain(self.now_ms))
     }
 
     pub(super) fn open(&self) -> Result<Open, LedgerError> {
         let keys = DayKeys::open(&self.config.day_keys)?;
-        let log = recover(self.disk.clone(), keys, &self.config, self.now_ms)?;
+        let log = recover(self.disk.clone(), keys, &self.config, &self.at())?;
         let (_, messages) = std::sync::mpsc::sync_channel(1);
         let (poison, poisoned) = watch::channel(false);
         let queued = Arc::<AtomicUsize>::default();
@@ -81,12 +90,12 @@ impl Bench {
             let state = &mut self.devices[device as usize];
             state.sent = state.sent.max(first + count - 1);
             let mut run = run(device, state.epoch, first, count);
-            run.received_ms = self.now_ms;
+            run.received_ms = self.at().now_ms;
             let (reply, answer) = oneshot::channel();
             messages.push(Message::Append { run, reply, sent: crate::clock::now() });
             answers.push(answer);
         }
-        open.round(messages, self.now_ms);
+        open.round(messages, &self.at());
         let mut outcomes = Vec::new();
         for (answer, &(device, first, count)) in answers.into_iter().zip(runs) {
             let outcome = answer.blocking_recv().expect("every run is answered");
@@ -125,7 +134,7 @@ impl Bench {
         let (reply, mut answer) = oneshot::channel();
         let epoch = self.devices.get(device as usize).map_or(1, |state| state.epoch);
         let (device, acknowledged) = (DeviceId(device), Sequence(acknowledged));
-        open.round(vec![Message::Hello { device, epoch: Epoch(epoch), acknowledged, reply }], self.now_ms);
+        open.round(vec![Message::Hello { device, epoch: Epoch(epoch), acknowledged, reply }], &self.at());
         answer.try_recv().expect("answered")
     }
 
@@ -142,13 +151,14 @@ impl Bench {
         let mut stored = Stored::new();
         for_each_segment(&self.disk, |segment| {
             for batch in &segment.batches {
-                for entry in entries(&mut keys, batch, 0)?.unwrap_or_default() {
+                for entry in entries(&mut keys, batch, &forgotten(&self.disk)?)?.unwrap_or_default() {
                     match entry {
                         Entry::Run { device, epoch, first, records, .. } => {
                             let punches = (first.0..).zip(records.iter().map(|record| record.verdict));
                             stored.entry((device.0, epoch.0)).or_default().extend(punches);
                         }
                         Entry::Lost { .. } => panic!("nothing is lost"),
+                        Entry::Clock { .. } => {}
                     }
                 }
             }
@@ -186,17 +196,17 @@ impl Open {
         *self.poisoned.borrow()
     }
 
-    pub(super) fn idle(&mut self, now_ms: u64) {
-        self.writer.idle(now_ms);
+    pub(super) fn idle(&mut self, at: &Reading) {
+        self.writer.idle(at);
     }
 
-    pub(super) fn close(&mut self, now_ms: u64) {
-        self.writer.close(now_ms);
+    pub(super) fn close(&mut self, at: &Reading) {
+        self.writer.close(at);
     }
 
-    fn round(&mut self, messages: Vec<Message>, now_ms: u64) {
+    fn round(&mut self, messages: Vec<Message>, at: &Reading) {
         let punches: usize = messages.iter().map(Message::punches).sum();
         self.queued.fetch_add(punches, Ordering::Relaxed);
-        self.writer.round(messages, now_ms);
+        self.writer.round(messages, at);
     }
 }

@@ -51,9 +51,10 @@ fn a_day_whose_key_is_destroyed_is_forgotten_in_a_copy_as_well() {
 
     // The log itself forgets the day, three weeks later.
     let later = clock::now_ms() + 21 * DAY_MS;
+    let at = clock::Reading::plain(later);
     let disk = open_for_reading(&config.directory).expect("opens");
     let keys = DayKeys::open(&config.day_keys).expect("opens");
-    forget(&mut recover(disk, keys, &config, later).expect("recovers"), later).expect("expires");
+    forget(&mut recover(disk, keys, &config, &at).expect("recovers"), &at).expect("expires");
 
     let error = punches(&to, &config).expect_err("nothing opens them").to_string();
     assert!(error.contains("the key of"), "{error}");

@@ -18,7 +18,7 @@ fn sound_log(directory: &std::path::Path, vouched: bool) -> (Bench, Stored) {
             bench.send(&mut open, &runs);
         }
         if vouched {
-            open.close(bench.now_ms);
+            open.close(&bench.at());
         }
     }
     let stored = bench.stored().expect("sound");

@@ -3,7 +3,7 @@
 
 use super::bench::{Bench, DEVICES, Open};
 use super::simulated::{Fault, SimulatedDisk};
-use crate::clock;
+use crate::clock::{self, Reading};
 use crate::ledger::log::CommitError;
 use crate::ledger::seal::DayKeys;
 use crate::ledger::tests::{config, forget};
@@ -40,7 +40,7 @@ fn course(bench: &mut Bench) -> Course {
             }
         }
         if round % 7 == 0 {
-            open.idle(bench.now_ms);
+            open.idle(&bench.at());
         }
         course.poisoned = open.is_poisoned();
     }
@@ -125,19 +125,19 @@ fn a_disk_without_room_for_the_record_of_it_puts_forgetting_off() {
         let disk = SimulatedDisk::new(call);
         let keys = DayKeys::open(&config.day_keys).expect("a directory");
         let mut now_ms = clock::now_ms();
-        let mut log = recover::recover(disk.clone(), keys, &config, now_ms).expect("opens");
+        let mut log = recover::recover(disk.clone(), keys, &config, &Reading::plain(now_ms)).expect("opens");
         for _ in 0..20 {
             now_ms += DAY_MS;
-            log.reserve(100, now_ms).expect("has room");
-            log.commit(&[], &[], now_ms).expect("writes");
+            log.reserve(100, &Reading::plain(now_ms)).expect("has room");
+            log.commit(&[], &[], &Reading::plain(now_ms)).expect("writes");
         }
         disk.plan(call, Fault::Full);
-        let went = forget(&mut log, now_ms);
+        let went = forget(&mut log, &Reading::plain(now_ms));
         let Some(kind) = disk.fault_came() else { break };
         // Removing asks for no room, and the directory's last sync is not the record's any more.
         if matches!(kind, "create" | "allocate" | "write") {
             assert!(matches!(went, Err(CommitError::Full)), "{kind}: {went:?}");
-            forget(&mut log, now_ms).expect("there is room now");
+            forget(&mut log, &Reading::plain(now_ms)).expect("there is room now");
         }
         calls += 1;
     }

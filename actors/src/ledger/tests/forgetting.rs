@@ -17,7 +17,7 @@ fn old_day(disk: &SimulatedDisk, config: &LedgerConfig, start_ms: u64) -> log::L
     let mut log = recover(disk.clone(), keys, config, start_ms).expect("opens");
     for hour in 0..24 {
         let now_ms = start_ms + hour * HOUR_MS;
-        log.reserve(2 * BATCH_BYTES as u64, now_ms).expect("has room");
+        log.reserve(2 * BATCH_BYTES as u64, &Reading::plain(now_ms)).expect("has room");
         let mark =
             format::Mark { device: DeviceId(1), epoch: Epoch(1), recorded: Sequence(hour * 700 + 700) };
         log.marks.set(mark);
@@ -30,7 +30,7 @@ fn old_day(disk: &SimulatedDisk, config: &LedgerConfig, start_ms: u64) -> log::L
             window_punches: 64,
             records: (0..700).map(record).collect(),
         };
-        log.commit(&[entry], &[mark], now_ms).expect("writes");
+        log.commit(&[entry], &[mark], &Reading::plain(now_ms)).expect("writes");
     }
     log
 }
@@ -46,14 +46,14 @@ fn a_step_of_forgetting_reads_a_header_and_removes_one_segment_at_most() {
     let start_ms = bench::START_MS;
     let mut log = old_day(&disk, &config, start_ms);
     let now_ms = start_ms + 16 * DAY_MS;
-    log.reserve(100, now_ms).expect("has room");
-    log.commit(&[], &[], now_ms).expect("writes");
+    log.reserve(100, &Reading::plain(now_ms)).expect("has room");
+    log.commit(&[], &[], &Reading::plain(now_ms)).expect("writes");
     let before = segments(&disk);
     let mut steps = 0;
     disk.bytes_read();
     while log.expired_on != Some(time::day(now_ms)) {
         let left = segments(&disk);
-        log.expire(now_ms).expect("expires");
+        log.expire(&Reading::plain(now_ms)).expect("expires");
         let read = disk.bytes_read();
         assert!(read < 1024, "{read} bytes in step {steps}");
         assert!(segments(&disk) + 1 >= left, "step {steps}");
@@ -76,7 +76,7 @@ fn an_end_between_two_steps_of_forgetting_harms_nothing() {
         let config = LedgerConfig { day_keys: bench.config.day_keys.clone(), ..bench.config.clone() };
         let mut log = old_day(&disk, &config, start_ms);
         disk.plan(call, Fault::PowerCut);
-        let went = forget(&mut log, now_ms);
+        let went = forget(&mut log, &Reading::plain(now_ms));
         let all = disk.fault_came().is_none();
         assert_eq!(went.is_ok(), all, "{went:?}");
         drop(log);
@@ -84,7 +84,7 @@ fn an_end_between_two_steps_of_forgetting_harms_nothing() {
         bench.now_ms = now_ms;
         let mut open = bench.open().unwrap_or_else(|error| panic!("call {call}: {error}"));
         for _ in 0..100 {
-            open.idle(now_ms);
+            open.idle(&Reading::plain(now_ms));
         }
         drop(open);
         assert!(segments(&disk) <= 2, "call {call}: {} are left", segments(&disk));

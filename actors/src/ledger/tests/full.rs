@@ -45,7 +45,7 @@ fn a_device_that_says_hello_on_a_full_disk_is_answered() {
     bench.disk.leave(0);
     assert_eq!(punch(&mut bench, &mut open), Outcome::Busy);
     bench.disk.leave(1 << 20);
-    open.idle(bench.now_ms);
+    open.idle(&bench.at());
     assert!(matches!(punch(&mut bench, &mut open), Outcome::Recorded(_)), "it heals");
 }
 
@@ -105,7 +105,7 @@ fn midnight_on_a_full_disk_forgets_and_heals_it() {
         }
         assert!(before > 5, "{before} segments");
         for _ in 0..3 * before {
-            open.idle(bench.now_ms);
+            open.idle(&bench.at());
         }
         let left = segment_numbers(&bench.disk.list().expect("listed")).len();
         assert!(left < before, "{left} of {before} segments are left");

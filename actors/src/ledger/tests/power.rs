@@ -65,7 +65,7 @@ fn until_the_power_goes(bench: &mut Bench, random: &mut fastrand::Rng) {
 fn one_round(bench: &mut Bench, open: &mut super::bench::Open, random: &mut fastrand::Rng) {
     bench.now_ms += [0, 5, 60_000, 1_800_000][random.usize(0..4)] / 4;
     if random.u8(0..8) == 0 {
-        open.idle(bench.now_ms);
+        open.idle(&bench.at());
     }
     if random.u8(0..40) == 0 {
         bench.next_epoch(random.u64(0..DEVICES));
