@@ -9,6 +9,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::keys::{KeyError, read_secret};
 use crate::registry::{Registry, RegistryError};
 
@@ -255,7 +256,11 @@ pub fn accept(
     };
     let digest = ring::digest::digest(&ring::digest::SHA256, &order.bytes());
     registry.transaction::<_, OrderError>(|registry| {
-        match registry.note_order(digest.as_ref(), order.at_s, now_s.saturating_sub(2 * ORDER_S_MAX))? {
+        match registry.note_order(
+            digest.as_ref(),
+            order.at_s,
+            clock::certain_s(now_s).saturating_sub(2 * ORDER_S_MAX),
+        )? {
             true => Ok(()),
             false => Err(OrderError::Repeated),
         }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::handle::Fault;
 use super::{Registrar, RegistrarError};
-use crate::clock;
+use crate::clock::{self, Reading};
 use crate::codes::{CodeEntry, Codes};
 use crate::policy::PolicyInEffect;
 use crate::registry::{Registry, RegistryError};
@@ -23,6 +23,8 @@ use crate::registry::{Registry, RegistryError};
 const CLOCK: Duration = Duration::from_secs(1);
 /// How often decisions are signed, in turns of the clock.
 const TURNS_PER_CHECKPOINT: u64 = 60;
+/// How often the time is noted: far more often than a start may be late.
+const NOTED_EVERY_MS: u64 = 60_000;
 /// How often answers whose time is over are forgotten, in turns of the clock.
 const TURNS_PER_FORGETTING: u64 = 60;
 /// Parts of the codes that are brought to follow another policy in one turn: forms wait no longer than a few syncs.
@@ -71,6 +73,8 @@ pub(super) struct RegistrarActor {
     lag: Gauge,
     /// Until when every colour change that was due was made.
     settled: Instant,
+    /// The time that was noted last.
+    noted_ms: u64,
 }
 
 /// Why a step of the group is rolled back.
@@ -110,6 +114,7 @@ impl RegistrarActor {
             waited: metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "registrar"),
             lag: metrics::gauge!(metric::COLOUR_LAG_SECONDS),
             settled: clock::now(),
+            noted_ms: 0,
         }
     }
 
@@ -180,8 +185,11 @@ impl RegistrarActor {
             // Whatever has fallen due meanwhile has waited no longer than this.
             Err(TryLockError::WouldBlock) => return self.lag.set(clock::since(self.settled)),
         };
-        let now_s = clock::now_ms() / 1000;
-        self.settle_due(&mut registry, u32::try_from(now_s).unwrap_or(u32::MAX));
+        let clock = clock::look();
+        let now_s = clock.now_ms / 1000;
+        // What ends by the clock ends by the time that has certainly been reached.
+        let certain_s = clock.certain_ms / 1000;
+        self.settle_due(&mut registry, u32::try_from(certain_s).unwrap_or(u32::MAX));
         if let Err(error) = self.office.revise(&mut registry, now_s) {
             tracing::error!(%error, "codes cannot follow the policy in effect");
         }
@@ -189,7 +197,7 @@ impl RegistrarActor {
             tracing::error!(%error, "what an earlier release sealed cannot be written anew");
         }
         if self.turns.is_multiple_of(TURNS_PER_FORGETTING)
-            && let Err(error) = self.office.forget(&mut registry, now_s)
+            && let Err(error) = self.office.forget(&mut registry, certain_s)
         {
             tracing::error!(%error, "answers whose time is over cannot be forgotten");
         }
@@ -198,11 +206,26 @@ impl RegistrarActor {
         {
             tracing::error!(%error, "decisions cannot be signed");
         }
+        self.note(&registry, &clock);
         self.turns += 1;
     }
 }
 
 impl RegistrarActor {
+    /// Notes the time for the next start: every minute, and at once if a clock that was ahead has been put right.
+    fn note(&mut self, registry: &Registry, clock: &Reading) {
+        let since_noted = clock.certain_ms.checked_sub(self.noted_ms);
+        if !clock.is_dated || since_noted.is_some_and(|since_ms| since_ms < NOTED_EVERY_MS) {
+            return;
+        }
+        match registry.note_ms(clock.certain_ms) {
+            Ok(()) => self.noted_ms = clock.certain_ms,
+            Err(error) => {
+                tracing::error!(%error, "the time cannot be noted; the next start may not believe its clock");
+            }
+        }
+    }
+
     /// Colours whose time is over.
     fn settle_due(&mut self, registry: &mut Registry, now_s: u32) {
         let settled = registry.longest_due_s(now_s).and_then(|due_s| {

@@ -118,8 +118,7 @@ impl Registrar<'_> {
             }
             let cause = registry.cause_of_decision(appeal.decision)?;
             let (code, row) = cause.ok_or(RegistryError::Damaged { what: "appeal" })?;
-            let in_force = row.cleared_s.is_none() && row.cause.is_in_force(now_s);
-            if !granted || !in_force {
+            if !granted || !row.is_in_force(now_s) {
                 return Ok((code, None));
             }
             registry.clear_cause(row.id, now_s)?;

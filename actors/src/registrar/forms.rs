@@ -234,8 +234,7 @@ fn add(
 
 /// The cause in force that colours the code.
 fn worst_of(registry: &Registry, code: CodeId, now_s: u64) -> Result<Option<CauseRow>, RegistrarError> {
-    let in_force = |row: &CauseRow| row.cleared_s.is_none() && row.cause.is_in_force(now_s);
-    let rows = registry.causes(code)?.into_iter().filter(in_force);
+    let rows = registry.causes(code)?.into_iter().filter(|row| row.is_in_force(now_s));
     Ok(rows.max_by_key(|row| severity(row.cause.colour)))
 }
 
@@ -263,8 +262,7 @@ fn set_once(
 /// citizen's own cause. Without an answer it stays, or it could be shaken off by saying no.
 fn clear_declarations(registry: &Registry, code: CodeId, now_s: u64) -> Result<(), RegistrarError> {
     for row in registry.causes(code)? {
-        let open = row.cleared_s.is_none() && row.cause.is_in_force(now_s);
-        if open && row.cause.kind == CauseKind::Declaration {
+        if row.is_in_force(now_s) && row.cause.kind == CauseKind::Declaration {
             registry.clear_cause(row.id, now_s)?;
         }
     }

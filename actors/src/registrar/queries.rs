@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use super::signin::phone_of;
 use super::{Registrar, RegistrarError};
+use crate::clock;
 use crate::policy::{CauseKind, Outcome};
 use crate::registry::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Phone};
 use crate::sms::ProvenPhone;
@@ -160,7 +161,7 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<Outcome, RegistrarError> {
         let kept = self.registry.stay_of(phone, now_s)?;
-        if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, now_s)) {
+        if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, clock::certain_s(now_s))) {
             return Ok(Outcome::Stay(stay));
         }
         let Some(consent) = consent else { return Ok(Outcome::NotAsked) };

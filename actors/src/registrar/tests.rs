@@ -376,6 +376,7 @@ fn nothing_personal_is_in_the_files_or_the_errors() {
 }
 
 mod another_policy;
+mod clock_steps;
 mod decisions;
 mod leaving;
 mod shedding;

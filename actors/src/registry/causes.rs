@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::seal::Column;
 use super::{Change, Registry, RegistryError};
+use crate::clock;
 use crate::codes::CodeEntry;
 use crate::policy::{Cause, CauseKind, Standing, Stay, stand};
 
@@ -22,6 +23,13 @@ pub struct CauseRow {
     pub policy: String,
     /// When it was cleared, seconds since 1970 UTC.
     pub cleared_s: Option<u64>,
+}
+
+impl CauseRow {
+    /// Whether it counts at that moment: from when it was set until it ends or is cleared, whatever the clock said then.
+    pub fn is_in_force(&self, now_s: u64) -> bool {
+        self.cleared_s.is_none() && clock::certain_s(now_s) < self.cause.until_s
+    }
 }
 
 impl Registry {
@@ -193,11 +201,14 @@ impl Registry {
     }
 
     fn standing(&self, code: CodeId, before: CodeEntry, now_s: u64) -> Result<Standing, RegistryError> {
+        // No step of a clock ends a cause, whoever acts on the code meanwhile. One that is set is in force and one that is cleared is not,
+        // whatever the clock said then.
+        let now_s = clock::certain_s(now_s);
         let causes: Vec<Cause> = self
             .causes(code)?
             .iter()
-            .filter(|row| row.cleared_s.is_none_or(|cleared_s| cleared_s > now_s))
-            .map(|row| row.cause)
+            .filter(|row| row.cleared_s.is_none())
+            .map(|row| Cause { from_s: row.cause.from_s.min(now_s), ..row.cause })
             .collect();
         let rest = self.rest_basis(code)?.unwrap_or(before.basis());
         Ok(stand(&causes, rest, now_s))

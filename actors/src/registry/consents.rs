@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::seal::Column;
 use super::{DocumentNumber, Hash, Person, Phone, Registry, RegistryError};
+use crate::clock;
 use crate::policy::{Outcome, Stay};
 
 /// A consent's number.
@@ -136,7 +137,7 @@ impl Registry {
         phone: &Phone,
         (from_s, now_s): (u64, u64),
     ) -> Result<Option<Flow>, RegistryError> {
-        let sql = "UPDATE consents SET state = ?4, used_s = ?6
+        let sql = "UPDATE consents SET state = ?4, used_s = max(?6, given_s)
             WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state = ?5 RETURNING flow";
         let parameters = params![id.0, self.phone_hash(phone), from_s as i64, USED, GIVEN, now_s as i64];
         let flow: Option<u8> =
@@ -164,7 +165,8 @@ impl Registry {
             .map(Zeroizing::new)
             .ok_or_else(damaged)?;
         let phone = std::str::from_utf8(&plain).ok().and_then(Phone::parse).ok_or_else(damaged)?;
-        let sql = "UPDATE consents SET state = ?2, used_s = ?3, sealed_phone = NULL WHERE id = ?1";
+        let sql =
+            "UPDATE consents SET state = ?2, used_s = max(?3, given_s), sealed_phone = NULL WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![id.0, USED, now_s as i64])?;
         Ok(Some((phone, Detail::from_number(detail).ok_or_else(damaged)?)))
     }
@@ -228,7 +230,7 @@ impl Registry {
         for Attempt { carrier, outcome, took_ms } in attempts {
             self.connection.prepare_cached(sql)?.execute(params![id.0, carrier, outcome, took_ms])?;
         }
-        let sql = "UPDATE consents SET answered_s = ?2, answer = ?3, sealed_phone = NULL WHERE id = ?1 AND state = ?4";
+        let sql = "UPDATE consents SET answered_s = max(?2, used_s), answer = ?3, sealed_phone = NULL WHERE id = ?1 AND state = ?4";
         Ok(self.connection.prepare_cached(sql)?.execute(params![id.0, now_s as i64, answer, USED])? == 1)
     }
 
@@ -263,6 +265,8 @@ impl Registry {
 
     /// Forgets the outcomes and numbers of consents older than `from_s`, and stays whose time is over.
     pub(crate) fn forget_outcomes(&self, from_s: u64, now_s: u64) -> Result<(), RegistryError> {
+        let certain_s = clock::certain_s(now_s);
+        let (from_s, now_s) = (from_s.saturating_sub(now_s - certain_s), certain_s);
         let sql = "UPDATE consents SET outcome = NULL WHERE given_s < ?1 AND outcome IS NOT NULL";
         self.connection.prepare_cached(sql)?.execute([from_s as i64])?;
         let sql = "UPDATE consents SET sealed_phone = NULL WHERE given_s < ?1 AND sealed_phone IS NOT NULL";
@@ -327,7 +331,7 @@ impl Registry {
     pub(super) fn stay_by(&self, hash: Hash, now_s: u64) -> Result<Option<(Stay, u64)>, RegistryError> {
         let sql = "SELECT sealed, until_s FROM stays WHERE phone_hash = ?1 AND until_s > ?2";
         let mut query = self.connection.prepare_cached(sql)?;
-        let parameters = params![hash, now_s as i64];
+        let parameters = params![hash, clock::certain_s(now_s) as i64];
         let found: Option<(Vec<u8>, i64)> =
             query.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let Some((sealed, until_s)) = found else { return Ok(None) };

@@ -4,6 +4,7 @@
 use rusqlite::params;
 
 use super::{DocumentNumber, Person, Phone, Registry, RegistryError};
+use crate::clock;
 
 /// Whether somebody who left is still registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Registry {
         let sql = "SELECT max(phone_hash = ?7 AND phone_until_s > ?8) FROM departures
             WHERE document_hash IN (?1, ?2, ?3, ?4, ?5, ?6) AND until_s > ?8";
         let [a, b, c, d, e, f] = self.document_hashes(document);
-        let parameters = params![a, b, c, d, e, f, self.phone_hash(phone), now_s as i64];
+        let parameters = params![a, b, c, d, e, f, self.phone_hash(phone), clock::certain_s(now_s) as i64];
         let theirs: Option<bool> =
             self.connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
         // Of who left before this was noted the stay is there.
@@ -65,7 +66,8 @@ impl Registry {
     ) -> Result<bool, RegistryError> {
         let sql = "SELECT 1 FROM departures
             WHERE phone_hash = ?1 AND moved AND phone_until_s > ?2 AND document_hash <> ?3";
-        let parameters = params![self.phone_hash(phone), now_s as i64, self.document_hash(document)];
+        let parameters =
+            params![self.phone_hash(phone), clock::certain_s(now_s) as i64, self.document_hash(document)];
         Ok(self.connection.prepare_cached(sql)?.exists(parameters)?)
     }
 
@@ -82,7 +84,8 @@ impl Registry {
         let [a, b, c, d, e, f] = self.document_hashes(document);
         let phone = phone.map(|phone| self.phone_hash(phone));
         let mut query = self.connection.prepare_cached(sql)?;
-        let rows = query.query_map(params![a, b, c, d, e, f, phone, now_s as i64], |row| row.get(0))?;
+        let rows = query
+            .query_map(params![a, b, c, d, e, f, phone, clock::certain_s(now_s) as i64], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }

@@ -30,6 +30,7 @@ mod seal;
 mod shifts;
 mod sign_outs;
 mod tally;
+mod time;
 mod units;
 mod voucher;
 mod withdrawals;

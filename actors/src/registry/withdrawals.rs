@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::departures::Left;
 use super::seal::Column;
 use super::{ConsentState, DocumentNumber, Person, Phone, Registry, RegistryError};
+use crate::clock;
 use crate::policy::Stay;
 use crate::registrar::PROVEN_DAYS;
 
@@ -109,7 +110,7 @@ impl Registry {
     pub(crate) fn forget_leftovers(&self, now_s: u64) -> Result<(), RegistryError> {
         for sql in ["DELETE FROM leftovers WHERE until_s <= ?1", "DELETE FROM departures WHERE until_s <= ?1"]
         {
-            self.connection.prepare_cached(sql)?.execute([now_s as i64])?;
+            self.connection.prepare_cached(sql)?.execute([clock::certain_s(now_s) as i64])?;
         }
         Ok(())
     }
@@ -117,7 +118,7 @@ impl Registry {
     /// Until when causes in force last that somebody takes along to another phone; `None` if there are none.
     pub(crate) fn causes_until(&self, code: CodeId, now_s: u64) -> Result<Option<u64>, RegistryError> {
         let rows = self.causes(code)?.into_iter();
-        let in_force = rows.filter(|row| row.cleared_s.is_none() && row.cause.is_in_force(now_s));
+        let in_force = rows.filter(|row| row.is_in_force(now_s));
         Ok(in_force.map(|row| row.cause.until_s).max())
     }
 
@@ -132,7 +133,7 @@ impl Registry {
         let sql = "INSERT INTO leftovers (cause, document_hash, until_s) VALUES (?1, ?2, ?3)";
         let mut last = None;
         for row in self.causes(code)? {
-            if row.cleared_s.is_none() && row.cause.is_in_force(now_s) {
+            if row.is_in_force(now_s) {
                 let until_s = row.cause.until_s.min(until_s_max);
                 let parameters = params![row.id, self.document_hash(document), until_s as i64];
                 self.connection.prepare_cached(sql)?.execute(parameters)?;

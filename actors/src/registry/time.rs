@@ -1,0 +1,29 @@
+//! The newest time that the registry knows: noted every minute while the clock is believed, so that the next start can judge its clock.
+//! What is believed is judged in `clock`.
+
+use rusqlite::OptionalExtension;
+
+use super::{Registry, RegistryError};
+
+const CLOCK: &str = "clock";
+
+impl Registry {
+    /// The time that was noted last, milliseconds since 1970 UTC, whatever is later on record: two operators may have said that it is
+    /// right.
+    pub fn noted_ms(&self) -> Result<Option<u64>, RegistryError> {
+        let read = |noted: String| noted.parse().map_err(|_| RegistryError::Damaged { what: "time" });
+        self.meta(CLOCK)?.map(read).transpose()
+    }
+
+    /// Notes that time.
+    pub fn note_ms(&self, now_ms: u64) -> Result<(), RegistryError> {
+        self.set_meta(CLOCK, &now_ms.to_string())
+    }
+
+    /// When the newest decision was made, milliseconds since 1970 UTC: what a registry knows in which no time was noted yet.
+    pub fn decided_ms(&self) -> Result<Option<u64>, RegistryError> {
+        let sql = "SELECT at_s FROM decisions ORDER BY id DESC LIMIT 1";
+        let at_s: Option<i64> = self.connection.query_row(sql, [], |row| row.get(0)).optional()?;
+        Ok(at_s.map(|at_s| super::causes::seconds(at_s).saturating_mul(1_000)))
+    }
+}
