@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::identities::InForce;
 use crate::pki::{self, Issued};
 use crate::process::Admin;
+use crate::wall_clock;
 
 /// A certificate request is about 500 bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -132,6 +133,7 @@ fn tls(identities: &InForce) -> rustls::ServerConfig {
         .with_cert_resolver(shown);
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    config.time_provider = wall_clock::certificate_time();
     config
 }
 

@@ -34,6 +34,7 @@ mod telemetry;
 mod trajectory;
 mod usage;
 mod vouching;
+mod wall_clock;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@
 
 mod backup;
 mod between;
+mod clock;
 mod devices;
 mod first;
 mod health;
@@ -17,7 +18,6 @@ mod tap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actors::clock;
 use actors::holders::{self, Allowed, ImportReport};
 use actors::lookups::Contact;
 use actors::operators::{self, Operator, Order, Role, Signature, Signed};
@@ -151,6 +151,10 @@ pub(crate) enum OrderedAct {
         act: TapAct,
         case: String,
     },
+    /// The gateway's clock is right, whatever is on record: it is that time, seconds since 1970 UTC.
+    BelieveClock {
+        time_s: u64,
+    },
 }
 
 /// What became of it.
@@ -181,6 +185,7 @@ pub(crate) enum Ordered {
     Reloaded(Reloaded),
     Backup { out: PathBuf, lsn: u64, decisions: u64, files: usize, bytes: u64 },
     Stores { accepted: Option<String> },
+    Believed { step_s: i64 },
 }
 
 /// Carries out an order, if enough operators signed it that may. `tell` hears how far an import is, and what a tap shows.
@@ -191,7 +196,7 @@ pub(crate) fn perform(
     tell: &mut Tell<'_>,
 ) -> anyhow::Result<Ordered> {
     let act: OrderedAct = serde_json::from_str(&order.act).context("that is no order")?;
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::of_order(&act);
     if let OrderedAct::AddOperator { .. } = &act
         && signatures.is_empty()
     {
@@ -236,6 +241,7 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
             let diff = policies::diff(&new, registry)?;
             Ok((Role::Health, new.operators_needed(&*policy(admin)?, &diff)))
         })?,
+        OrderedAct::BelieveClock { .. } => (Role::Admin, 2),
         OrderedAct::ClearCauses { .. } => (Role::Health, 2),
         OrderedAct::ClearCause { .. } | OrderedAct::ListAppeals | OrderedAct::AnswerAppeal { .. } => {
             (Role::Health, 1)
@@ -285,6 +291,7 @@ impl OrderedAct {
             Self::Backup { .. } => "backup",
             Self::AcceptStores { .. } => "accept-stores",
             Self::Tap { .. } => "tap",
+            Self::BelieveClock { .. } => "believe-clock",
         }
     }
 }
@@ -354,6 +361,7 @@ fn carry_out(
         OrderedAct::Backup { out, case } => backup::take(admin, &out, &case, by),
         OrderedAct::AcceptStores { case } => stores::accept(admin, &case, by),
         OrderedAct::Tap { act, case } => tap::run(admin, &act, &case, by, tell),
+        OrderedAct::BelieveClock { time_s } => clock::believe(admin, time_s, by),
     }
 }
 
@@ -383,7 +391,7 @@ pub(crate) fn order(act: &OrderedAct) -> anyhow::Result<Order> {
 pub(crate) fn order_of(act: String) -> anyhow::Result<Order> {
     let mut nonce = [0; 8];
     SystemRandom::new().fill(&mut nonce).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    Ok(Order { act, at_s: clock::now_ms() / 1000, nonce: u64::from_le_bytes(nonce) })
+    Ok(Order { act, at_s: actors::clock::now_ms() / 1000, nonce: u64::from_le_bytes(nonce) })
 }
 
 /// A day, for people.

@@ -33,6 +33,7 @@ use crate::running::Gateway;
 use crate::service::{Inherited, Notify};
 use crate::usage::Usage;
 use crate::vouching::{self, Vouching};
+use crate::wall_clock::{self, WallClock};
 use crate::{config, poison, telemetry};
 
 /// All of a shutdown: drain, last acknowledgements, last sync.
@@ -183,6 +184,7 @@ fn run_here(
     if settings.pages.is_some() {
         registry.add_portals()?;
     }
+    let wall_clock = WallClock::watch(settings, &registry)?;
     let start = clock::now();
     notify.status("recovering the punch log");
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
@@ -208,7 +210,7 @@ fn run_here(
     gateway.load_codes(readiness.clone())?;
 
     let usage = Usage::new(&settings.data, &Settings::registry_path(&settings.data));
-    let why = runtime.block_on(wait(&mut signals, &log, &gateway, usage, failed_before));
+    let why = runtime.block_on(wait(&mut signals, &log, &gateway, (usage, wall_clock), failed_before));
     let code = begin_to_end(&why, &readiness, &settings.data);
     tracing::info!("draining");
     drop(admin);
@@ -280,11 +282,11 @@ async fn wait(
     signals: &mut Signals,
     ledger: &LedgerHandle,
     gateway: &Gateway,
-    mut usage: Usage,
+    (mut usage, mut wall_clock): (Usage, WallClock),
     mut failed_before: bool,
 ) -> Why {
     let mut told = std::pin::pin!(tokio::time::sleep(poison::TOLD));
-    let mut tick = tokio::time::interval(Duration::from_millis(500));
+    let mut tick = tokio::time::interval(wall_clock::LOOK);
     let mut due = tokio::time::interval(ALARMS);
     let mut look = tokio::time::interval(USAGE);
     loop {
@@ -305,6 +307,7 @@ async fn wait(
             _ = due.tick() => gateway.tell_alarms(),
             _ = look.tick() => usage.look(),
             _ = tick.tick() => {
+                wall_clock.look();
                 gateway.count_codes();
                 if gateway.front.is_finished() {
                     return Why::Front;

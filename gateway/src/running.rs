@@ -34,7 +34,7 @@ use crate::quic::endpoint::{self, Front};
 use crate::quic::queries::Ask;
 use crate::quic::transport;
 use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
-use crate::{alarms, config, policies, trajectory};
+use crate::{alarms, config, policies, trajectory, wall_clock};
 
 /// What runs.
 pub(crate) struct Gateway {
@@ -190,6 +190,7 @@ impl Gateway {
             }
         }
         retiring.into_iter().for_each(reload::join);
+        wall_clock::note(&self.admin);
     }
 }
 

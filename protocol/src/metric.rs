@@ -60,6 +60,8 @@ metrics! {
     HANDSHAKE_SECONDS = Histogram "changtong_handshake_seconds" [] "From a connection's first datagram until its handshake was done.";
     HANDSHAKES_UNDER_WAY = Gauge "changtong_handshakes_under_way" [] "Handshakes that have begun and not ended.";
     HANDSHAKES_MAX = Gauge "changtong_handshakes_max" [] "Handshakes that may be under way.";
+    CLOCK_DISBELIEVED = Gauge "changtong_clock_disbelieved" [] "1 while the wall clock says what it cannot: nothing ends or is destroyed by it.";
+    CLOCK_STEP_SECONDS = Gauge "changtong_clock_step_seconds" [] "How far the wall clock is ahead of the time that it can be, or behind it if negative, while it is not believed; else 0.";
     CLOCK_SKEW_SECONDS = Histogram "changtong_device_clock_skew_seconds" [] "How far devices' clocks are from the gateway's, either way, at each ping.";
     CERTIFICATE_EXPIRES = Gauge "changtong_certificate_expires_timestamp_seconds" ["certificate"] "When a certificate in use ends, seconds since 1970 UTC.";
     CLOSED = Counter "changtong_connections_closed_total" ["reason"] "Connections that the gateway closed, by error name.";

@@ -135,6 +135,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Reloaded(_)
         | Ordered::Backup { .. }
         | Ordered::Stores { .. }
+        | Ordered::Believed { .. }
         | Ordered::OnRecord => anyhow::bail!("that is no answer to a device command"),
     }
     Ok(())

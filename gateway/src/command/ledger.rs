@@ -94,6 +94,7 @@ fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
         ("punches", report.punches),
         ("lost punches on record", report.lost),
         ("forgotten batches", report.forgotten_batches),
+        ("batches in doubt", report.doubted_batches),
         ("deletion records", report.deletions),
     ] {
         println!("  {name:<24}{number:>12}");

@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod carrier;
 mod check;
+mod clock;
 mod consents;
 mod counter;
 mod desk;
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     Tap(tap::Tap),
     /// Ends the measure: destroys keys and personal data, and leaves a signed record. A dry run first, then two operators.
     Sunset(sunset::Sunset),
+    /// Shows whether the gateway's clock is believed, and has two operators say that it is right.
+    #[command(subcommand)]
+    Clock(clock::Command),
     /// Adds and lists places.
     #[command(subcommand)]
     Place(place::Place),
@@ -114,6 +118,7 @@ impl Command {
             Self::Punches(command) => command.run(),
             Self::Tap(tap) => tap.run(),
             Self::Sunset(sunset) => sunset.run(),
+            Self::Clock(command) => command.run(),
             Self::Place(command) => command.run(),
             Self::Staff(command) => command.run(),
             Self::Unit(command) => command.run(),

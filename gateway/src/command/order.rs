@@ -230,6 +230,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         | Ordered::Reloaded(_)
         | Ordered::Backup { .. }
         | Ordered::Stores { .. }
+        | Ordered::Believed { .. }
         | Ordered::OnRecord => bail!("that is no answer to this command"),
     }
     Ok(ExitCode::SUCCESS)

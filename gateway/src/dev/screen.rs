@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use actors::clock;
 use actors::sms::ShownSms;
 
 use super::{FLEET, Fleet};
@@ -27,6 +28,20 @@ pub(super) fn tell(data: &Path, fleet: &Fleet, addresses: &Addresses) {
     }
     println!("  SMS       HTTP   http://{}/dev/sms", addresses.http);
     println!("  fleet file       {}", data.join(FLEET).display());
+    if let Some(doubt) = clock::look().doubt {
+        let days = doubt.step_ms() / 86_400_000;
+        let signs: Vec<String> =
+            fleet.operators.iter().map(|key| format!("--sign {}", key.display())).collect();
+        println!(
+            "The clock is {days} days from the newest record: the city is there, and nothing in it ends or is forgotten by"
+        );
+        println!("this clock until its two operators say that it is right, with the time in place of this:");
+        println!(
+            "  changtong clock believe --time 2020-02-20T08:00 --data {} {}",
+            data.display(),
+            signs.join(" ")
+        );
+    }
     println!("Next, in another terminal:");
     println!(
         "  cargo run --release -p loadtest -- quick --devices 100 --seconds 60 --data {}",

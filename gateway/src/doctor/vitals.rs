@@ -18,7 +18,14 @@ pub(crate) struct Alarm {
     pub(crate) action: &'static str,
 }
 
-pub(crate) const ALARMS: [Alarm; 7] = [
+pub(crate) const ALARMS: [Alarm; 8] = [
+    Alarm {
+        id: "clock-wrong",
+        metric: metric::CLOCK_DISBELIEVED,
+        well: "the clock says what it can",
+        ill: "the clock says what it cannot, and is not believed: nothing ends or is destroyed by it",
+        action: "put it right, or have two operators say that it is: changtong clock believe",
+    },
     Alarm {
         id: "ledger-poisoned",
         metric: metric::LEDGER_POISONED,

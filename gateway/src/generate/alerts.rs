@@ -88,6 +88,10 @@ fn gateway() -> Vec<Alert> {
             "{{ $labels.instance }} refused its configuration's files and runs with what it had before",
             "Nothing yet. What was to be changed is not, such as a certificate that ends, and a start would fail.",
         ),
+        page("clock-wrong", format!("{} > 0", metric::CLOCK_DISBELIEVED)).held("1m").says(
+            "{{ $labels.instance }} does not believe its clock",
+            "Gates go on. Nothing ends or is destroyed by this clock; after a start nobody turns green by time until it is put right.",
+        ),
         ticket(
             "clock-skew",
             format!("histogram_quantile(0.9, sum by (instance, le) (rate({}_bucket[30m]))) > {SKEW_S}", metric::CLOCK_SKEW_SECONDS),

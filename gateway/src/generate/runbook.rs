@@ -39,6 +39,7 @@ runbooks! {
     HANDSHAKES_REFUSED = "gateway" "handshakes-refused";
     CERTIFICATE_EXPIRY = "gateway" "certificate-expiry";
     RELOAD_REFUSED = "gateway" "reload-refused";
+    CLOCK_WRONG = "gateway" "clock-wrong";
     CLOCK_SKEW = "gateway" "clock-skew";
     PUNCHES_LOST = "punches" "punches-lost";
     LEDGER_POISONED = "punches" "ledger-poisoned";

@@ -41,7 +41,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
     };
     let now_s = visitor.now_s;
     let (force, over): (Vec<&CauseRow>, Vec<&CauseRow>) =
-        why.causes.iter().rev().partition(|row| is_in_force(row, now_s));
+        why.causes.iter().rev().partition(|row| row.is_in_force(now_s));
     let (colour, basis) = one.standing();
     let body = html! {
         (mine::others("/why", &one, &others))
@@ -78,10 +78,6 @@ pub(super) fn read(visitor: &Visitor, one: &Mine) -> Result<(Why, Vec<AppealRow>
         Ok((None, _)) => Err(Box::new(visitor.go("/code"))),
         Err(error) => Err(Box::new(mine::failed(visitor, &error))),
     }
-}
-
-fn is_in_force(row: &CauseRow, now_s: u64) -> bool {
-    row.cleared_s.is_none() && row.cause.is_in_force(now_s)
 }
 
 /// A colour that came with an import has no cause of its own yet.
@@ -131,7 +127,7 @@ fn cause(row: &CauseRow, now_s: u64) -> Markup {
                 dt { (both("why-until")) } dd { (until) }
                 @if !row.policy.is_empty() { dt { (both("why-policy")) } dd { (row.policy) } }
             }
-            @if is_in_force(row, now_s) { p.hint { (both("why-ask")) } }
+            @if row.is_in_force(now_s) { p.hint { (both("why-ask")) } }
         }
     }
 }

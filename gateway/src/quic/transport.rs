@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
 use super::derive;
+use crate::wall_clock;
 
 /// What a peer that does not read can make the gateway hold.
 const SEND_WINDOW_BYTES: u64 = 256 * 1024;
@@ -57,6 +58,7 @@ pub(crate) fn tls(files: &TlsFiles<'_>) -> anyhow::Result<rustls::ServerConfig> 
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
     config.ignore_client_order = true;
+    config.time_provider = wall_clock::certificate_time();
     Ok(config)
 }
 

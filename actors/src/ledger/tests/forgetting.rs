@@ -3,6 +3,7 @@
 use super::bench::Bench;
 use super::simulated::{Fault, SimulatedDisk};
 use super::*;
+use crate::clock::Reading;
 use crate::ledger::disk::Disk;
 use crate::ledger::recover::recover;
 use crate::ledger::seal::DayKeys;
@@ -14,7 +15,7 @@ const BATCH_BYTES: usize = 20_000;
 /// A log of an old day: a segment for each of its hours, each a good deal longer than its header.
 fn old_day(disk: &SimulatedDisk, config: &LedgerConfig, start_ms: u64) -> log::Log<SimulatedDisk> {
     let keys = DayKeys::open(&config.day_keys).expect("a directory");
-    let mut log = recover(disk.clone(), keys, config, start_ms).expect("opens");
+    let mut log = recover(disk.clone(), keys, config, &Reading::plain(start_ms)).expect("opens");
     for hour in 0..24 {
         let now_ms = start_ms + hour * HOUR_MS;
         log.reserve(2 * BATCH_BYTES as u64, &Reading::plain(now_ms)).expect("has room");

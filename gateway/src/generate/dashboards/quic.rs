@@ -33,6 +33,10 @@ fn handshakes(dashboard: Dashboard) -> Dashboard {
                 .about("Gateways whose last reload was refused: their files are not what is in effect.")
                 .ill_from(1.0)
                 .show("refused", gauge(of(metric::RELOAD_FAILED)).sum()),
+            stat("Clock disbelieved", Unit::Count, runbook::CLOCK_WRONG)
+                .about("Gateways that do not believe their own clock: nothing ends or is destroyed by it.")
+                .ill_from(1.0)
+                .show("gateways", gauge(of(metric::CLOCK_DISBELIEVED)).sum()),
             stat("Reloads", Unit::Count, runbook::RELOAD_REFUSED)
                 .about("Times that the files were read again, by what came of it.")
                 .show("{{outcome}}", grown(of(metric::RELOADS)).sum_by("outcome")),
@@ -80,6 +84,9 @@ fn refusals(dashboard: Dashboard) -> Dashboard {
                      is off.",
                 )
                 .show("pings", samples(&of(metric::CLOCK_SKEW_SECONDS)).sum()),
+            lines("Step of the clock", Unit::Seconds, runbook::CLOCK_WRONG)
+                .about("How far a gateway's own clock is from the time that it can be, while it is not believed.")
+                .show("{{instance}}", gauge(of(metric::CLOCK_STEP_SECONDS)).max_by("instance")),
         ],
     )
 }
