@@ -14,6 +14,7 @@ use actors::clock;
 use loadtest::Fleet;
 
 pub mod browser;
+pub mod clocks;
 pub mod https;
 pub mod pages;
 pub mod people;
@@ -343,7 +344,17 @@ impl City {
 
     /// The same, signed by so many of the city's operators. Without one, a development city's first signs by itself.
     pub fn signed(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
-        let mut command = Command::new(binary());
+        self.sign(Command::new(binary()), operators, words)
+    }
+
+    /// The same under what the gateway runs under, with its clock.
+    pub fn signed_under(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
+        let mut command = Command::new(&self.under[0]);
+        command.args(&self.under[1..]).arg(binary());
+        self.sign(command, operators, words)
+    }
+
+    fn sign(&self, mut command: Command, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
         command.args(words).args(["--log", &self.level]);
         if operators > 0 {
             let keys = self.fleet().operators;

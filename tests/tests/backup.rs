@@ -6,6 +6,7 @@ use std::process::Command;
 
 use actors::ledger::{self, ExportFormat, LedgerError};
 use serde_json::Value;
+use tests::clocks::DAY_S;
 use tests::walk::{Progress, Stop, Walker, endpoint, prove};
 use tests::{City, PATIENCE, binary, block_on, clock_of, wait_for};
 
@@ -265,6 +266,8 @@ fn once_its_days_are_forgotten_nobody_reads_a_backups_punches_any_more() {
     assert!(backed.city.terminate().success());
     backed.city.run_under(&LATER);
     backed.city.restart();
+    let (taken, said) = backed.city.say_right(2, 16 * DAY_S);
+    assert!(taken, "{said}");
     wait_for("forgetting", || {
         days_with_keys(&backed).iter().all(|day| !recorded.contains(day)).then_some(())
     });

@@ -1,4 +1,7 @@
-//! A cause by hand, from two operators' signatures to the colour at the gate, and back to green when it is cleared.
+//! A cause by hand, from two operators' signatures to the colour at the gate, and back to green when it is cleared or over, by whatever
+//! clock.
+
+mod clocks;
 
 use loadtest::tokens::Tokens;
 use protocol::{Advice, Colour};

@@ -4,6 +4,7 @@
 
 mod actors;
 mod carriers;
+mod clocks;
 mod disk;
 mod gateway;
 mod people;
@@ -25,8 +26,15 @@ const NOT_HERE: [(&str, &str); 1] = [(
 const ALL: bool = option_env!("CHANGTONG_ALL_FAULTS").is_some();
 
 fn groups() -> Vec<Group> {
-    let parts =
-        [gateway::GROUPS, disk::GROUPS, registry::GROUPS, actors::GROUPS, carriers::GROUPS, people::GROUPS];
+    let parts = [
+        gateway::GROUPS,
+        disk::GROUPS,
+        registry::GROUPS,
+        actors::GROUPS,
+        carriers::GROUPS,
+        people::GROUPS,
+        clocks::GROUPS,
+    ];
     parts.concat()
 }
 
@@ -62,6 +70,11 @@ fn of_the_rules() -> BTreeSet<String> {
 #[test]
 fn faults_of_the_process_are_told() {
     play(gateway::GROUPS, ALL);
+}
+
+#[test]
+fn faults_of_the_clock_are_told() {
+    play(clocks::GROUPS, ALL);
 }
 
 #[test]

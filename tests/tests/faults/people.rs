@@ -21,8 +21,6 @@ use crate::scene::{Group, Row, Scene, Watch};
 const PASSENGERS: usize = 300;
 /// An appeal is to be answered within three days.
 const LATER: [&str; 4] = clock_of("FAKETIME=+4d");
-/// Behind for longer than punches are kept.
-const BEHIND: [&str; 4] = clock_of("FAKETIME=-20d");
 
 pub(crate) const GROUPS: &[Group] = &[
     Group {
@@ -52,20 +50,12 @@ pub(crate) const GROUPS: &[Group] = &[
     Group {
         name: "days that go by",
         city: city_with_an_appeal,
-        rows: &[
-            Row {
-                fault: "an appeal that nobody answers for four days",
-                alerts: &[("AppealsOverdue/ticket", "")],
-                always: false,
-                make: |scene, watch| under(scene, watch, &LATER),
-            },
-            Row {
-                fault: "a gateway whose clock is 20 days behind, and that forgets nothing",
-                alerts: &[("PunchesTooOld/ticket", "")],
-                always: false,
-                make: |scene, watch| under(scene, watch, &BEHIND),
-            },
-        ],
+        rows: &[Row {
+            fault: "an appeal that nobody answers for four days",
+            alerts: &[("AppealsOverdue/ticket", "")],
+            always: false,
+            make: |scene, watch| under(scene, watch, &LATER),
+        }],
     },
 ];
 
@@ -156,7 +146,6 @@ fn city_with_an_appeal() -> City {
     let citizen = Citizen::new(&city, hubei.phone);
     let (consent, _, _) = citizen.consent("apply");
     let taken = citizen.apply(hubei.document, &["--consent", &consent]).expect("submitted");
-    pass_one(&city);
     assert!(city.terminate().success(), "{}", city.log());
     let path = city.data().join("policy.toml");
     let policy = Policy::parse(&std::fs::read_to_string(&path).expect("the policy"), &path).expect("good");
@@ -172,18 +161,6 @@ fn city_with_an_appeal() -> City {
     }
     city.restart();
     city
-}
-
-/// A punch of today, so that there is something to forget.
-fn pass_one(city: &City) {
-    let fleet = city.fleet();
-    let (place, region) = fleet.devices[0].places().next().expect("a place");
-    block_on(async {
-        let endpoint = endpoint(&fleet);
-        let mut gate = device(&endpoint, &fleet, 0);
-        gate.punch(region, tests::walk::punch(place), 0);
-        gate.settle().await.expect("acknowledged");
-    });
 }
 
 /// The gateway with another clock than everybody else, until the alert is there.

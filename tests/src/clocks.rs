@@ -1,0 +1,56 @@
+//! A gateway's wall clock that a test sets while it runs, by Debian's libfaketime, and what two operators say of it.
+
+use std::path::PathBuf;
+
+use actors::clock;
+use actors::trajectory::day_of;
+use protocol::metric;
+
+use crate::{City, clock_of, wait_for};
+
+/// A day, in seconds.
+pub const DAY_S: i64 = 86_400;
+
+/// The clock of one city's gateways.
+pub struct SetClock {
+    file: PathBuf,
+}
+
+impl SetClock {
+    /// Has the city's next processes go by this clock, which is right until it is set.
+    pub fn of(city: &mut City) -> Self {
+        let clock = Self { file: city.directory.path().join("clock") };
+        clock.set(0);
+        let file = format!("FAKETIME_TIMESTAMP_FILE={}", clock.file.display());
+        let mut program = clock_of("FAKETIME_NO_CACHE=1").to_vec();
+        program.push(&file);
+        city.run_under(&program);
+        clock
+    }
+
+    /// From now on the clock is wrong by so many seconds.
+    pub fn set(&self, wrong_s: i64) {
+        let fresh = self.file.with_extension("new");
+        std::fs::write(&fresh, format!("{wrong_s:+}\n")).expect("written");
+        std::fs::rename(&fresh, &self.file).expect("in its place");
+    }
+}
+
+impl City {
+    /// Waits until the gateway believes its clock, or does not.
+    pub fn wait_believed(&self, is_believed: bool) {
+        let disbelieved = f64::from(u8::from(!is_believed));
+        wait_for("what is believed of the clock", || {
+            (self.metric(metric::CLOCK_DISBELIEVED, "") == disbelieved).then_some(())
+        });
+    }
+
+    /// Has so many operators say that the clock is right that is wrong by that much: whether it was taken, and what was said.
+    pub fn say_right(&self, operators: usize, wrong_s: i64) -> (bool, String) {
+        let at_s = (clock::now_ms() / 1000).saturating_add_signed(wrong_s);
+        let minute = (at_s + 8 * 3600) / 60;
+        let time = format!("{}T{:02}:{:02}", day_of(at_s), minute / 60 % 24, minute % 60);
+        let (status, out, err) = self.signed_under(operators, &["clock", "believe", "--time", &time]);
+        (status.success(), out + &err)
+    }
+}
