@@ -90,7 +90,7 @@ fn gateway() -> Vec<Alert> {
         ),
         page("clock-wrong", format!("{} > 0", metric::CLOCK_DISBELIEVED)).held("1m").says(
             "{{ $labels.instance }} does not believe its clock",
-            "Gates go on. Nothing ends or is destroyed by this clock; after a start nobody turns green by time until it is put right.",
+            "Gates go on, and nothing ends or is destroyed by this clock. If it was never right since the start, people stay red whose time may be over.",
         ),
         ticket(
             "clock-skew",
