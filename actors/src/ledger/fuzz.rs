@@ -57,6 +57,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         hour: 439_000,
         first_lsn: 1,
         created_ms: 1_580_000_000_000,
+        is_undated: true,
         previous_end: 0,
         previous_digest: [0; 32],
         marks: vec![mark],
@@ -65,7 +66,9 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     entries().iter().for_each(|entry| entry.encode(&mut body));
     let mut whole = header.encode();
     for lsn in 1..=2 {
-        let header = BatchHeader { lsn, durable_up_to: lsn - 1, written_ms: 7, day: 18_300, nonce: [1; 12] };
+        let (durable_up_to, is_doubted) = (lsn - 1, lsn == 2);
+        let header =
+            BatchHeader { lsn, durable_up_to, written_ms: 7, is_doubted, day: 18_300, nonce: [1; 12] };
         let sealed = [&body[..], &[0; 16]].concat();
         let associated = batch_associated(&header, &[mark], body.len());
         batch_bytes_of(&associated, &sealed, &mut whole);
@@ -75,7 +78,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     vec![whole, header.encode(), body]
 }
 
-fn entries() -> [Entry; 2] {
+fn entries() -> [Entry; 3] {
     let record = Record {
         code: None,
         kind: ScanKind::Nothing,
@@ -101,5 +104,5 @@ fn entries() -> [Entry; 2] {
         to: Sequence(4),
         noticed_ms: 1_580_000_000_200,
     };
-    [run, lost]
+    [Entry::Clock { said_ms: 7 }, run, lost]
 }
