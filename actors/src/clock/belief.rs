@@ -104,6 +104,11 @@ impl Belief {
         if said_ms.saturating_add(STEP_MS_MAX) < least_ms {
             return self.doubted(Doubt::Behind(reached_ms - said_ms), (reached_ms, reached_ms), said_ms);
         }
+        if !self.is_recorded {
+            // From here on there is: a clock that is put right in the first hours may have been as wrong as at any start.
+            (self.least, self.is_recorded) =
+                (Point { wall_ms: said_ms.saturating_sub(DOWN_MS_MAX), elapsed_ms }, true);
+        }
         let is_later =
             self.seen.is_some_and(|seen| elapsed_ms.saturating_sub(seen.elapsed_ms) < FOLLOWED_EVERY_MS);
         if !is_later || said_ms < reached_ms {

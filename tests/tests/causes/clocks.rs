@@ -20,7 +20,7 @@ const TURNS: Duration = Duration::from_secs(3);
 fn red(city: &City) -> u64 {
     let code = green(city);
     let (number, until) = (code.to_string(), days_after(day_of(clock::now_ms() / 1000), 7).to_string());
-    let add = ["cause", "add", "--code", &number, "--kind", "quarantine", "--until", &until];
+    let add = ["cause", "add", "--code", &number, "--kind", "close-contact", "--until", &until];
     let (status, out, err) = city.signed(2, &add);
     assert!(status.success(), "{out}{err}");
     assert_eq!(shown(city, code).0, Colour::Red);

@@ -113,6 +113,9 @@ fn with_nothing_on_record_a_clock_before_the_release_is_not_believed() {
     assert_eq!((reading.now_ms, reading.certain_ms), (RELEASED_MS, RELEASED_MS));
     let reading = belief.read(NOON, BOOT + 20_000);
     assert_eq!(reading, Reading::plain(NOON));
+    // Once it was believed, it does not go back to when nothing was on record.
+    let reading = belief.read(at(-2 * DAY), BOOT + 20_000);
+    assert_eq!((reading.doubt, reading.now_ms), (Some(Doubt::Behind(2 * DAY as u64)), NOON));
 }
 
 #[test]

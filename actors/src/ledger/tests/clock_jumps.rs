@@ -56,6 +56,8 @@ impl Machine {
             machine.pass(8 * HOUR_MS);
             machine.punch();
         }
+        machine.stop();
+        machine.start();
         assert!(machine.at().doubt.is_none());
         machine
     }
@@ -183,7 +185,7 @@ fn days_go_on_while_a_clock_is_wrong_and_end_as_they_would() {
         }
         let all = before + 30 * 9;
         assert_eq!(machine.stored(), all, "ten days later all is there");
-        for _ in 0..15 {
+        for _ in 0..12 {
             machine.pass(8 * HOUR_MS);
         }
         assert!((all - before..all).contains(&machine.stored()), "the first days are over, and no others");

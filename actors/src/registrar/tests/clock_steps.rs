@@ -10,20 +10,20 @@ fn a_cause_that_is_set_is_in_force_and_one_that_is_cleared_is_not_when_the_clock
     let mut bench = Bench::new();
     let code = bench.submit(&form(1, Some(false), None), now()).unwrap().code;
     let (cdc, until) = (by("cdc"), day("2020-03-01"));
-    let quarantine = bench.registrar().add_cause(code, CauseKind::Quarantine, &cdc, until, now()).unwrap();
+    let red = bench.registrar().add_cause(code, CauseKind::CloseContact, &cdc, until, now()).unwrap();
     assert_eq!(bench.shown(code), RED);
 
     // Another act, the clock's own look and a restart, all before the cause was set.
     let before = now() - BACK_S;
-    let contact = bench.registrar().add_cause(code, CauseKind::CloseContact, &cdc, until, before).unwrap();
+    let other = bench.registrar().add_cause(code, CauseKind::Quarantine, &cdc, until, before).unwrap();
     assert_eq!(bench.shown(code), RED);
-    bench.registrar().clear_cause(contact, &cdc, before + 1).unwrap();
+    bench.registrar().clear_cause(other, &cdc, before + 1).unwrap();
     assert_eq!(bench.shown(code), RED, "the other one stays");
     let restarted = bench.restarted(before + 2);
     assert_eq!(restarted.get(code).unwrap().colour(), Colour::Red);
 
     bench.codes = restarted;
-    bench.registrar().clear_cause(quarantine, &cdc, now() + 60).unwrap();
+    bench.registrar().clear_cause(red, &cdc, now() + 60).unwrap();
     assert_eq!(bench.shown(code), GREEN_DECLARED);
     bench.submit(&form(1, Some(false), None), now() + 60 - BACK_S).unwrap();
     assert_eq!(bench.shown(code), GREEN_DECLARED, "it does not come back for an hour");
