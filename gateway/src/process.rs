@@ -184,7 +184,7 @@ fn run_here(
     if settings.pages.is_some() {
         registry.add_portals()?;
     }
-    let wall_clock = WallClock::watch(settings, &registry)?;
+    let wall_clock = WallClock::watch(&Settings::ledger_path(&settings.data), &registry)?;
     let start = clock::now();
     notify.status("recovering the punch log");
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;

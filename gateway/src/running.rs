@@ -190,7 +190,7 @@ impl Gateway {
             }
         }
         retiring.into_iter().for_each(reload::join);
-        wall_clock::note(&self.admin);
+        wall_clock::note(&self.admin.registry);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The process's wall clock: watched from the start on, and told when it is not believed. What is believed is judged in
 //! `actors::clock`; what waits meanwhile stands with those who would do it.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actors::clock::{self, Doubt, Reading};
@@ -11,8 +12,6 @@ use metrics::Gauge;
 use protocol::metric;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
-
-use crate::process::{Admin, Settings};
 
 /// How often the clock is looked at: a step is seen by nobody before it is judged.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
@@ -27,10 +26,10 @@ pub(crate) struct WallClock {
 
 impl WallClock {
     /// Begins to watch, with the newest time that registry or log know. To be called before anything acts on either.
-    pub(crate) fn watch(settings: &Settings, registry: &Registry) -> anyhow::Result<Self> {
+    pub(crate) fn watch(ledger: &Path, registry: &Registry) -> anyhow::Result<Self> {
         let on_record = match registry.noted_ms()? {
             Some(noted_ms) => Some(noted_ms),
-            None => registry.decided_ms()?.max(ledger::newest_ms(&Settings::ledger_path(&settings.data))?),
+            None => registry.decided_ms()?.max(ledger::newest_ms(ledger)?),
         };
         let mut watched = Self {
             disbelieved: metrics::gauge!(metric::CLOCK_DISBELIEVED),
@@ -68,10 +67,10 @@ impl WallClock {
 }
 
 /// Notes the time for the next start, when nobody works on the registry any more.
-pub(crate) fn note(admin: &Admin) {
-    let reading = clock::look();
+pub(crate) fn note(registry: &Mutex<Registry>) {
+    let (reading, registry) = (clock::look(), registry.lock().unwrap_or_else(PoisonError::into_inner));
     if reading.is_dated
-        && let Err(error) = admin.read(|registry| Ok(registry.note_ms(reading.certain_ms)?))
+        && let Err(error) = registry.note_ms(reading.certain_ms)
     {
         tracing::error!(%error, "the time cannot be noted; the next start may not believe its clock");
     }
