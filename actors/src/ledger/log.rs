@@ -107,7 +107,7 @@ impl<D: Disk> Log<D> {
         self.keys.make(day).map_err(CommitError::of)?;
         let hour = time::hour(at.now_ms);
         // A clock that was set back within the hour, or over its begin, is no other hour.
-        if hour > self.segment.hour || hour + 1 < self.segment.hour || full {
+        if hour > self.segment.hour || self.segment.hour.saturating_sub(hour) > 1 || full {
             self.roll(at)?;
         }
         let name = segment_name(self.segment.number);
