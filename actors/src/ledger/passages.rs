@@ -7,7 +7,7 @@ use protocol::{CodeId, Colour, Direction, PlaceId};
 
 use super::disk::{Disk, RealDisk};
 use super::expiry::forgotten;
-use super::format::Entry;
+use super::format::{Entry, SegmentHeader};
 use super::headers::read_header;
 use super::recover::{entries, read_settled};
 use super::scan::{Segment, corrupt};

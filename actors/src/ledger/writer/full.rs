@@ -3,6 +3,7 @@
 use protocol::{Epoch, Sequence};
 
 use super::Writer;
+use crate::clock::Reading;
 use crate::ledger::disk::Disk;
 use crate::ledger::format::{self, RUN_BYTES};
 use crate::ledger::log::CommitError;
@@ -11,7 +12,7 @@ use crate::ledger::{HelloOutcome, Message, Outcome};
 impl<D: Disk + Clone> Writer<D> {
     /// Answers punches `Busy`, and gives the hellos that can be answered all the same: one that only reads asks for no room. A
     /// loss has to be on record before the numbering goes on above it, in room that is kept back for it.
-    pub(super) fn without_room(&mut self, messages: Vec<Message>, now_ms: u64) -> Vec<Message> {
+    pub(super) fn without_room(&mut self, messages: Vec<Message>, at: &Reading) -> Vec<Message> {
         let (hellos, punches): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| matches!(message, Message::Hello { .. }));
         punches.into_iter().for_each(|message| message.refuse(Outcome::Busy, HelloOutcome::Busy));
@@ -20,7 +21,7 @@ impl<D: Disk + Clone> Writer<D> {
             return hellos;
         }
         let bytes = format::batch_bytes(losses, losses * RUN_BYTES) as u64;
-        match self.room.make_in_need(&mut self.log, bytes, now_ms) {
+        match self.room.make_in_need(&mut self.log, bytes, at) {
             Ok(()) => hellos,
             Err(CommitError::Full) => {
                 let (losses, hellos) = hellos.into_iter().partition(|hello| self.tells_a_loss(hello));
