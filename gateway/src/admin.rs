@@ -234,7 +234,7 @@ fn perform(act: &Act, admin: &Admin, tell: &mut Tell<'_>) {
         }),
         Act::VerifyDecisions => verify_decisions(admin),
         Act::VerifyConsents => {
-            reader(admin).and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
+            admin.reader().and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
         }
         Act::Vitals => match &admin.vitals {
             Some((readiness, metrics)) => {
@@ -259,10 +259,5 @@ fn perform(act: &Act, admin: &Admin, tell: &mut Tell<'_>) {
 }
 
 fn verify_decisions(admin: &Admin) -> anyhow::Result<Done> {
-    Ok(Done::Audited(reader(admin)?.verify_decisions(&admin.keys.signing_public())?))
-}
-
-/// What reads long does it beside the writer.
-fn reader(admin: &Admin) -> anyhow::Result<Registry> {
-    admin.read(|registry| Ok(registry.reader()?))
+    Ok(Done::Audited(admin.reader()?.verify_decisions(&admin.keys.signing_public())?))
 }

@@ -372,6 +372,11 @@ impl Admin {
         f(&self.registry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Reads the registry beside its writer, as long as it takes.
+    pub(crate) fn reader(&self) -> anyhow::Result<Registry> {
+        self.read(|registry| Ok(registry.reader()?))
+    }
+
     /// Works on the registry where the fleet has nothing to follow.
     pub(crate) fn write<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
         f(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))

@@ -11,7 +11,6 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::{Registry, RegistryError};
-use crate::audit::Tree;
 
 /// Everything in one step: one snapshot, which writers do not disturb and which does not hold them up.
 const PAGES: c_int = c_int::MAX;
@@ -45,8 +44,7 @@ impl Registry {
 
     /// The tree over all decisions, signed or not.
     pub fn tree_head(&self) -> Result<TreeHead, RegistryError> {
-        let mut tree = Tree::default();
-        self.leaves_from(0, |leaf| tree.push(leaf))?;
-        Ok(TreeHead { decisions: tree.size(), root: hex::encode(tree.root()) })
+        let decisions = self.decided()?;
+        Ok(TreeHead { decisions, root: hex::encode(self.tree_root(decisions)?) })
     }
 }

@@ -5,9 +5,10 @@ use protocol::{CodeId, Colour};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
+use super::nodes::{KEPT_LEVEL, kept, node};
 use super::seal::Hash as Subject;
 use super::{Registry, RegistryError};
-use crate::audit::{Checkpoint, Hash, Receipt, Tree, leaf_hash, prove};
+use crate::audit::{Checkpoint, Receipt, Tree, leaf_hash, prove};
 use crate::policy::CauseKind;
 
 /// A change of a colour.
@@ -131,11 +132,10 @@ impl Registry {
         change: &Change<'_>,
         at_s: u64,
     ) -> Result<(), RegistryError> {
-        let next = "SELECT coalesce(max(id), 0) + 1 FROM decisions";
         let (kind, evidence) = change.cause.map(|cause| self.cause_decided(cause)).transpose()?.unzip();
         let evidence = evidence.unwrap_or_default();
         let decision = DecisionRow {
-            id: self.connection.prepare_cached(next)?.query_row([], |row| row.get(0))?,
+            id: self.decided()? as i64 + 1,
             at_s,
             from,
             to,
@@ -163,6 +163,7 @@ impl Registry {
             leaf,
             decision.evidence
         ])?;
+        self.keep_nodes(decision.id as u64)?;
         self.tally.note(change.authority, kind, (from, to));
         Ok(())
     }
@@ -189,64 +190,41 @@ impl Registry {
         self.sealer.hash("decision", &code.get().to_string())
     }
 
-    /// Signs how far the decisions reach, if that has changed; the newest checkpoint.
+    /// Signs how far the decisions reach, if that has changed; the newest checkpoint. A new one is logged: whoever keeps the log can
+    /// hold it against the registry later.
     pub fn checkpoint(&mut self, signing_pkcs8: &[u8], now_s: u64) -> Result<Checkpoint, RegistryError> {
-        let last = self.last_checkpoint()?;
-        let mut tree = match &last {
-            Some((_, peaks)) => {
-                Tree::from_bytes(peaks).ok_or(RegistryError::Damaged { what: "checkpoint" })?
+        let size = self.decided()?;
+        match self.last_checkpoint()? {
+            Some(last) if last.size == size => return Ok(last),
+            Some(last) if last.size > size => {
+                let what = "it is missing, a checkpoint covers it";
+                return Err(RegistryError::Audit { number: size as i64 + 1, what });
             }
-            None => Tree::default(),
-        };
-        let before = tree.size();
-        self.leaves_from(before, |leaf| tree.push(leaf))?;
-        match last {
-            Some((checkpoint, _)) if tree.size() == before => Ok(checkpoint),
-            _ => self.insert_checkpoint(&tree, signing_pkcs8, now_s),
+            Some(_) | None => {}
         }
-    }
-
-    fn insert_checkpoint(
-        &self,
-        tree: &Tree,
-        signing_pkcs8: &[u8],
-        now_s: u64,
-    ) -> Result<Checkpoint, RegistryError> {
-        let signed = Checkpoint::sign(tree, now_s, signing_pkcs8);
+        let signed = Checkpoint::sign(size, &self.tree_root(size)?, now_s, signing_pkcs8);
         let checkpoint = signed.ok_or(RegistryError::Damaged { what: "signing key" })?;
-        let sql = "INSERT INTO checkpoints (size, root, at_s, signature, peaks) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = "INSERT INTO checkpoints (size, root, at_s, signature) VALUES (?1, ?2, ?3, ?4)";
         let Checkpoint { size, root, at_s, signature } = &checkpoint;
-        self.connection
-            .execute(sql, params![*size as i64, root, *at_s as i64, signature, tree.to_bytes()])?;
+        self.connection.execute(sql, params![*size as i64, root, *at_s as i64, signature])?;
+        tracing::info!(size, root, at_s, signature, "decisions are signed");
         Ok(checkpoint)
     }
 
-    /// The code's last decision with the proof that it is on record; `None` if there is no decision.
-    pub fn receipt(
-        &mut self,
-        code: CodeId,
-        signing_pkcs8: &[u8],
-        now_s: u64,
-    ) -> Result<Option<Receipt>, RegistryError> {
-        self.checkpoint(signing_pkcs8, now_s)?;
-        self.signed_receipt(code)
-    }
-
-    /// The same under the last checkpoint, for readers; also `None` until one covers the decision, within a minute.
+    /// The code's last decision with the proof that it is on record, under the newest checkpoint. `None` if there is no decision, or
+    /// until a checkpoint covers it, within a minute.
     pub fn signed_receipt(&self, code: CodeId) -> Result<Option<Receipt>, RegistryError> {
         let sql = format!("SELECT {COLUMNS} FROM decisions WHERE subject = ?1 ORDER BY id DESC LIMIT 1");
         let subject = self.subject(code);
         let found = self.connection.query_row(&sql, [subject], |row| Ok(read(row))).optional()?;
         let Some((decision, subject, _)) = found.transpose()? else { return Ok(None) };
-        let Some((checkpoint, _)) = self.last_checkpoint()? else { return Ok(None) };
+        let Some(checkpoint) = self.last_checkpoint()? else { return Ok(None) };
         if checkpoint.size < decision.id as u64 {
             return Ok(None);
         }
-        let mut leaves = Vec::new();
-        self.leaves_from(0, |leaf| leaves.push(leaf))?;
-        leaves.truncate(usize::try_from(checkpoint.size).unwrap_or(usize::MAX));
         let index = decision.id as u64 - 1;
-        let path = prove(&leaves, index as usize).ok_or(RegistryError::Damaged { what: "decision" })?;
+        let path = prove(checkpoint.size, index, |at| node(&self.connection, at))?;
+        let path = path.ok_or(RegistryError::Damaged { what: "decision" })?;
         let path = path.iter().map(hex::encode).collect();
         Ok(Some(Receipt { decision: decision.text(&subject), index, path, checkpoint }))
     }
@@ -257,20 +235,10 @@ impl Registry {
         Ok(verify(&self.connection, public_key)?.0)
     }
 
-    pub(super) fn leaves_from(&self, index: u64, mut visit: impl FnMut(Hash)) -> Result<(), RegistryError> {
-        let mut query =
-            self.connection.prepare_cached("SELECT leaf FROM decisions WHERE id > ?1 ORDER BY id")?;
-        let mut rows = query.query([index as i64])?;
-        while let Some(row) = rows.next()? {
-            visit(row.get(0)?);
-        }
-        Ok(())
-    }
-
-    fn last_checkpoint(&self) -> Result<Option<(Checkpoint, Vec<u8>)>, RegistryError> {
-        let sql = "SELECT size, root, at_s, signature, peaks FROM checkpoints ORDER BY size DESC LIMIT 1";
-        let mut query = self.connection.prepare_cached(sql)?;
-        Ok(query.query_row([], |row| Ok((read_checkpoint(row)?, row.get(4)?))).optional()?)
+    /// The newest checkpoint.
+    pub fn last_checkpoint(&self) -> Result<Option<Checkpoint>, RegistryError> {
+        let sql = "SELECT size, root, at_s, signature FROM checkpoints ORDER BY size DESC LIMIT 1";
+        Ok(self.connection.prepare_cached(sql)?.query_row([], read_checkpoint).optional()?)
     }
 }
 
@@ -280,7 +248,7 @@ pub(super) fn verify(
 ) -> Result<(AuditReport, Tree), RegistryError> {
     let bad = |number: i64, what| RegistryError::Audit { number, what };
     let mut checkpoints = checkpoints(connection)?.into_iter().peekable();
-    let (mut tree, mut report) = (Tree::default(), AuditReport::default());
+    let (mut tree, mut report, mut nodes) = (Tree::default(), AuditReport::default(), 0_i64);
     let mut query = connection.prepare(&format!("SELECT {COLUMNS} FROM decisions ORDER BY id"))?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
@@ -292,7 +260,16 @@ pub(super) fn verify(
         if leaf != hash {
             return Err(bad(decision.id, "it is not as it was made"));
         }
-        tree.push(hash);
+        let mut as_kept = Ok(true);
+        tree.push(hash, |at, hash| {
+            if at.level >= KEPT_LEVEL && matches!(as_kept, Ok(true)) {
+                nodes += 1;
+                as_kept = kept(connection, at).map(|kept| kept == Some(hash));
+            }
+        });
+        if !as_kept? {
+            return Err(bad(decision.id, "the tree that is kept over it is not the one of the decisions"));
+        }
         if let Some(checkpoint) = checkpoints.next_if(|checkpoint| checkpoint.size == tree.size()) {
             if !checkpoint.is_genuine(public_key) {
                 return Err(bad(decision.id, "the checkpoint over it is not signed by this gateway"));
@@ -305,6 +282,9 @@ pub(super) fn verify(
     }
     if checkpoints.next().is_some() {
         return Err(bad(tree.size() as i64 + 1, "it is missing, a checkpoint covers it"));
+    }
+    if connection.query_row("SELECT count(*) FROM nodes", [], |row| row.get::<_, i64>(0))? != nodes {
+        return Err(bad(tree.size() as i64 + 1, "it is missing, the tree that is kept covers it"));
     }
     report.decisions = tree.size();
     Ok((report, tree))

@@ -33,6 +33,7 @@ pub(crate) const PERSONAL: &[&str] = &[
 /// What has to be shown later, and what it names: no personal data in clear.
 pub(crate) const KEPT: &[&str] = &[
     "decisions",
+    "nodes",
     "checkpoints",
     "accesses",
     "lookups",

@@ -16,6 +16,7 @@ mod health;
 pub(crate) mod imports;
 pub(crate) mod kept;
 mod lock;
+mod nodes;
 mod operators;
 pub(crate) mod people;
 mod personal;
@@ -199,6 +200,8 @@ impl Registry {
         let gone = Gone::at(keys.withdrawn().to_owned());
         let mut registry = Self { connection, sealer, grouped: false, tally: Tally::default(), gone };
         registry.check_keys()?;
+        // First: what follows may decide.
+        registry.keep_missing_nodes()?;
         registry.begin_resealing()?;
         registry.give_up_who_withdrew()?;
         Ok(registry)

@@ -286,6 +286,15 @@ const STEPS: &[&str] = &["
     -- Answers of half an hour are asked for again.
     UPDATE consents SET outcome = NULL, sealed_phone = NULL WHERE outcome IS NOT NULL OR sealed_phone IS NOT NULL;
     INSERT INTO meta VALUES ('reseal-cursor', 'all');
+", "
+    -- Roots of whole subtrees over decisions: the one at `place` is over 2^level of them, from place * 2^level on.
+    CREATE TABLE nodes (
+        level INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        PRIMARY KEY (level, place)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE checkpoints DROP COLUMN peaks;
 "];
 
 /// The version that this release writes.

@@ -7,6 +7,8 @@ use super::people::Added;
 use super::*;
 use crate::codes::{CodeEntry, Codes};
 
+mod reads;
+
 fn keys(directory: &Path) -> Keys {
     let path = directory.join("keys");
     if !path.exists() {

@@ -25,17 +25,16 @@ fn asked<'a>(lookup: Lookup, case: &'a str, by: &'a Signed) -> Asked<'a> {
 
 /// Why a code has its colour.
 pub(super) fn why(admin: &Admin, code: CodeId, case: &str, by: &Signed) -> anyhow::Result<Ordered> {
-    let policy = policy(admin)?;
+    let (policy, asked) = (policy(admin)?, asked(Lookup::Why, case, by));
     admin.write(|registry| {
         known(registry, code)?;
-        let asked = asked(Lookup::Why, case, by);
         asked.record(registry, Whom::Codes(&[code]))?;
-        let accesses = registry.accesses(code)?.len();
-        let receipt = registry.receipt(code, admin.keys.signing_pkcs8(), asked.now_s)?;
-        let registrar = Registrar::new(registry, &admin.codes, policy);
-        let why = registrar.why(code)?.context("there is no such code")?;
-        Ok(Ordered::Why(lines::why(why, accesses, receipt)))
-    })
+        Ok(registry.checkpoint(admin.keys.signing_pkcs8(), asked.now_s)?)
+    })?;
+    let mut reader = admin.reader()?;
+    let (accesses, receipt) = (reader.accesses(code)?.len(), reader.signed_receipt(code)?);
+    let why = Registrar::new(&mut reader, &admin.codes, policy).why(code)?;
+    Ok(Ordered::Why(lines::why(why.context("there is no such code")?, accesses, receipt)))
 }
 
 /// Who looked at a code, this look included.

@@ -198,18 +198,16 @@ fn appealed(appeal: &AppealRow) -> Markup {
     }
 }
 
-/// The last decision with the proof that it is on record. Reading all decisions takes a while, so it is done beside the pages.
+/// The last decision with the proof that it is on record: some dozens of rows, as for any page.
 async fn receipt(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
     let one = match mine::at(&visitor, *n, "/why") {
         Ok((one, _)) => one,
         Err(answer) => return *answer,
     };
-    let (portal, code) = (visitor.portal.clone(), one.holder.code);
-    let work = move || portal.read(|registrar| registrar.decision_receipt(code));
-    let receipt = match web::block(work).await {
-        Ok(Some(Ok(receipt))) => receipt,
-        Ok(Some(Err(error))) => return mine::failed(&visitor, &error),
-        Ok(None) | Err(_) => return mine::busy(&visitor),
+    let receipt = match visitor.portal.read(|registrar| registrar.decision_receipt(one.holder.code)) {
+        Some(Ok(receipt)) => receipt,
+        Some(Err(error)) => return mine::failed(&visitor, &error),
+        None => return mine::busy(&visitor),
     };
     let Some(receipt) = receipt else {
         let back = format!("/why/{}", one.index);

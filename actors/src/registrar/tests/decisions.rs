@@ -11,7 +11,7 @@ fn decisions_are_proven_and_a_changed_one_is_named() {
         bench.registry.checkpoint(&pkcs8, now()).unwrap();
     }
     let code = bench.registry.code_of_document(&person(3).document).unwrap().unwrap();
-    let receipt = bench.registry.receipt(code, &pkcs8, now()).unwrap().unwrap();
+    let receipt = bench.registry.signed_receipt(code).unwrap().unwrap();
     assert_eq!((receipt.index, receipt.checkpoint.size, receipt.check(&public)), (2, 5, Ok(())));
     let shown = serde_json::to_string(&receipt).unwrap();
     assert!(!shown.contains(&code.get().to_string()) && !shown.contains("Canary"), "{shown}");

@@ -1,0 +1,124 @@
+//! How much the store reads for one answer: counted in steps of its virtual machine, not in time. What is asked for one person costs
+//! the same however much history there is.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rusqlite::StatementStatus;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
+use super::*;
+use crate::audit::Checkpoint;
+
+/// What `work` does on a fresh reader, and the steps that it takes there.
+fn steps<T>(registry: &Registry, work: impl FnOnce(&Registry) -> T) -> (T, i64) {
+    let mut reader = registry.reader().unwrap();
+    let count = Arc::new(AtomicI64::new(0));
+    let (counted, mut before) = (Arc::clone(&count), HashMap::new());
+    let count_one = move |event: TraceEvent<'_>| {
+        if let TraceEvent::Profile(statement, _) = event {
+            // A statement counts through all of its runs.
+            let now = i64::from(statement.get_status(StatementStatus::VmStep));
+            let last = before.insert(statement.sql().into_owned(), now).unwrap_or(0);
+            counted.fetch_add(now - last, Ordering::Relaxed);
+        }
+    };
+    reader.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_PROFILE, Some(count_one)).unwrap();
+    let done = work(&reader);
+    drop(reader);
+    (done, count.load(Ordering::Relaxed))
+}
+
+fn decide(registry: &mut Registry, decisions: std::ops::RangeInclusive<u64>) {
+    let change = Change { cause: None, authority: "clock", operators: "", policy: "" };
+    let colours = (Colour::Red, Colour::Green);
+    let some = |registry: &mut Registry| -> Result<(), RegistryError> {
+        decisions.into_iter().try_for_each(|n| registry.decide(code(n), colours, &change, n))
+    };
+    registry.transaction(some).unwrap();
+}
+
+fn nodes(registry: &Registry) -> Vec<(i64, i64, Vec<u8>)> {
+    let sql = "SELECT level, place, hash FROM nodes ORDER BY level, place";
+    let mut query = registry.connection.prepare(sql).unwrap();
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_receipt_takes_as_many_steps_among_many_decisions_as_among_few() {
+    let (directory, mut registry) = fresh();
+    let keys = keys(directory.path());
+    let mut last = 0;
+    for decisions in [300, 10_000] {
+        decide(&mut registry, last + 1..=decisions);
+        last = decisions;
+        registry.checkpoint(keys.signing_pkcs8(), decisions).unwrap();
+        for n in [1, decisions / 2, decisions] {
+            let (receipt, steps) = steps(&registry, |reader| reader.signed_receipt(code(n)));
+            let receipt = receipt.unwrap().unwrap();
+            assert_eq!((receipt.check(&keys.signing_public()), receipt.index), (Ok(()), n - 1));
+            assert!(steps < 1_500, "{steps} steps among {decisions} decisions");
+        }
+        let (growth, steps) = steps(&registry, |reader| reader.growth(299));
+        assert!(growth.unwrap().is_some() && steps < 1_500, "{steps} steps among {decisions} decisions");
+        let (head, steps) = steps(&registry, Registry::tree_head);
+        assert!(head.unwrap().decisions == decisions && steps < 1_500, "{steps} steps");
+    }
+    registry.verify_decisions(&keys.signing_public()).unwrap();
+}
+
+#[test]
+fn a_registry_of_an_earlier_release_gets_its_tree_once_also_after_it_was_ended_in_between() {
+    let (directory, mut registry) = fresh();
+    let keys = keys(directory.path());
+    decide(&mut registry, 1..=777);
+    let (whole, signed) = (nodes(&registry), registry.checkpoint(keys.signing_pkcs8(), 1).unwrap());
+    assert_eq!(whole.len(), 777 / 16 + 777 / 32 + 777 / 64 + 777 / 128 + 777 / 256 + 777 / 512);
+    for done in [0, 320] {
+        let sql = format!("DELETE FROM nodes WHERE (place + 1) << level > {done}");
+        registry.connection.execute_batch(&sql).unwrap();
+        let error = registry.verify_decisions(&keys.signing_public()).unwrap_err();
+        assert!(matches!(error, RegistryError::Audit { .. }), "{error}");
+        drop(registry);
+        registry = open(&directory).unwrap();
+        assert_eq!(nodes(&registry), whole, "{done} were done");
+    }
+    registry.verify_decisions(&keys.signing_public()).unwrap();
+    decide(&mut registry, 778..=1_100);
+    let Checkpoint { size, .. } = registry.checkpoint(keys.signing_pkcs8(), 2).unwrap();
+    let growth = registry.growth(777).unwrap().unwrap();
+    assert_eq!((size, growth.check(&signed, &keys.signing_public())), (1_100, Ok(())));
+    registry.verify_decisions(&keys.signing_public()).unwrap();
+}
+
+#[test]
+fn a_changed_tree_is_named_and_a_shorter_record_is_not_signed() {
+    let (directory, mut registry) = fresh();
+    let keys = keys(directory.path());
+    decide(&mut registry, 1..=100);
+    registry.checkpoint(keys.signing_pkcs8(), 1).unwrap();
+    for (forge, mend, expected) in [
+        (
+            "UPDATE nodes SET hash = (SELECT hash FROM nodes WHERE level = 4 AND place = 1) WHERE level = 5 AND place = 1",
+            "DELETE FROM nodes",
+            "decision 64: the tree that is kept over it is not the one of the decisions",
+        ),
+        (
+            "INSERT INTO nodes (level, place, hash) VALUES (4, 6, x'00')",
+            "DELETE FROM nodes",
+            "decision 101: it is missing, the tree that is kept covers it",
+        ),
+    ] {
+        registry.connection.execute_batch(forge).unwrap();
+        let error = registry.verify_decisions(&keys.signing_public()).expect_err(forge).to_string();
+        assert_eq!(error, expected, "{forge}");
+        registry.connection.execute_batch(mend).unwrap();
+        registry.keep_missing_nodes().unwrap();
+        registry.verify_decisions(&keys.signing_public()).unwrap();
+    }
+    registry.connection.execute_batch("DELETE FROM decisions WHERE id > 90; DELETE FROM nodes").unwrap();
+    registry.keep_missing_nodes().unwrap();
+    let error = registry.checkpoint(keys.signing_pkcs8(), 2).unwrap_err().to_string();
+    assert_eq!(error, "decision 91: it is missing, a checkpoint covers it");
+}
