@@ -30,6 +30,15 @@ impl PlaceKinds {
         let others = places.into_iter().filter(|&(_, kind)| kind != PlaceKind::Checkpoint);
         self.0.store(Arc::new(others.collect()));
     }
+
+    /// Takes over one more place. Whoever judges meanwhile goes on with those it has: the table is copied beside it.
+    pub fn add(&self, place: PlaceId, kind: PlaceKind) {
+        if kind != PlaceKind::Checkpoint {
+            let mut kinds = HashMap::clone(&**self.0.load());
+            kinds.insert(place, kind);
+            self.0.store(Arc::new(kinds));
+        }
+    }
 }
 
 /// Judges scans.

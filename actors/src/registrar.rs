@@ -5,6 +5,7 @@ mod activation;
 mod actor;
 pub mod appeals;
 mod by_hand;
+mod chores;
 mod counts;
 mod forms;
 mod handle;

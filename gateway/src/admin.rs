@@ -11,6 +11,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use actors::audit::Growth;
+use actors::clock;
 use actors::holders::ImportReport;
 use actors::keys::Keys;
 use actors::operators::{Order, Signature};
@@ -43,6 +45,8 @@ pub(crate) enum Act {
     Policies,
     /// Every decision is read and checked again; shows nobody.
     VerifyDecisions,
+    /// How far the decisions are signed, and that they begin with the first `since`; without one, with all. Shows nobody.
+    Checkpoint { since: Option<u64> },
     /// Every consent is read again; shows nobody.
     VerifyConsents,
     /// How the running process is: its stage and its metrics.
@@ -60,6 +64,7 @@ pub(crate) enum Done {
     Ordered(Ordered),
     Policies(Vec<PolicyLine>),
     Audited(AuditReport),
+    Checkpoint(Growth),
     Consents(ConsentReport),
     Vitals {
         stage: String,
@@ -233,8 +238,9 @@ fn perform(act: &Act, admin: &Admin, tell: &mut Tell<'_>) {
             Ok(Done::Policies(rows.into_iter().map(PolicyLine::from).collect()))
         }),
         Act::VerifyDecisions => verify_decisions(admin),
+        Act::Checkpoint { since } => checkpoint(admin, *since).map(Done::Checkpoint),
         Act::VerifyConsents => {
-            admin.reader().and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
+            reader(admin).and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
         }
         Act::Vitals => match &admin.vitals {
             Some((readiness, metrics)) => {
@@ -259,5 +265,18 @@ fn perform(act: &Act, admin: &Admin, tell: &mut Tell<'_>) {
 }
 
 fn verify_decisions(admin: &Admin) -> anyhow::Result<Done> {
-    Ok(Done::Audited(admin.reader()?.verify_decisions(&admin.keys.signing_public())?))
+    Ok(Done::Audited(reader(admin)?.verify_decisions(&admin.keys.signing_public())?))
+}
+
+fn checkpoint(admin: &Admin, since: Option<u64>) -> anyhow::Result<Growth> {
+    let sign = |registry: &mut Registry| {
+        Ok(registry.checkpoint(admin.keys.signing_pkcs8(), clock::now_ms() / 1000)?)
+    };
+    let signed = admin.write(sign)?;
+    reader(admin)?.growth(since.unwrap_or(signed.size))?.context("nothing is signed")
+}
+
+/// What reads long does it beside the registry's writer.
+pub(crate) fn reader(admin: &Admin) -> anyhow::Result<Registry> {
+    admin.read(|registry| Ok(registry.reader()?))
 }

@@ -11,6 +11,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use actors::registry::CONSENT_DAYS;
+
 use crate::process::Settings;
 use crate::telemetry;
 pub(crate) use carriers::Carrier;
@@ -25,6 +27,8 @@ pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
 pub(crate) const QUEUE_PUNCHES: usize = 256 * 1024;
 /// What the notice allows punches to be kept for.
 pub(crate) const RETENTION_DAYS: u32 = 14;
+// A consent to a query at a gate tells of a passage.
+const _: () = assert!(CONSENT_DAYS <= RETENTION_DAYS as u64);
 
 /// What a file says, and where.
 #[derive(Debug)]

@@ -152,7 +152,7 @@ fn refuse(error: &'static str, action: &'static str) -> HttpResponse {
 async fn enrol(office: web::Data<Office>, request: web::Json<EnrolRequest>) -> HttpResponse {
     let now_s = clock::now_ms() / 1000;
     let hash = token_hash(&request.token);
-    let taken = office.admin.change(|registry| Ok(registry.take_enrolment(hash, now_s)?));
+    let taken = office.admin.write(|registry| Ok(registry.take_enrolment(hash, now_s)?));
     match taken {
         Ok(Some(device)) => office.issue(device, None, &request.csr),
         Ok(None) => refuse("token-unknown", "tokens work once, for 15 minutes; ask an operator for another"),
@@ -188,9 +188,12 @@ impl Office {
             );
         };
         let Issued { certificate, serial, not_after_s } = issued;
-        let noted = self.admin.change(|registry| match with {
-            Some(with) => Ok(registry.renew_certificate(device, with, &serial, not_after_s)?),
-            None => Ok(registry.set_certificate(device, &serial, not_after_s)?),
+        let noted = self.admin.change_device(|registry| {
+            match with {
+                Some(with) => registry.renew_certificate(device, with, &serial, not_after_s)?,
+                None => registry.set_certificate(device, &serial, not_after_s)?,
+            }
+            Ok(device)
         });
         match noted {
             Ok(_) => {

@@ -1,5 +1,5 @@
 //! Which devices there are and what each may speak for, in memory. The registry is the truth: it is read here with
-//! [`Fleet::reload`], by the process at start and by the admin plane after each change. Sessions enter here, so that a
+//! [`Fleet::reload`] by the process at start, and one device or place at a time by the admin plane after each change. Sessions enter here, so that a
 //! revocation, or a newer connection of the same device, reaches the live one.
 
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ impl Rights {
 }
 
 /// Which region each place lies in.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Places(HashMap<PlaceId, RegionId>);
 
 impl Places {
@@ -92,8 +92,9 @@ impl Fleet {
             let rights: Rights = row.into();
             (rights.device, Arc::new(rights))
         });
+        let devices: HashMap<_, _> = devices.collect();
         self.write(|state| {
-            state.devices = devices.collect();
+            state.devices = devices;
             let State { devices, live, .. } = state;
             for (_, gone) in
                 live.extract_if(|device, _| devices.get(device).is_none_or(|rights| rights.revoked))
@@ -103,9 +104,31 @@ impl Fleet {
         });
     }
 
+    /// Takes over one device, new or changed. If it is revoked now, its live connection is closed.
+    pub(crate) fn put(&self, row: impl Into<Rights>) {
+        let rights = Arc::new(row.into());
+        self.write(|state| {
+            if rights.revoked
+                && let Some(gone) = state.live.remove(&rights.device)
+            {
+                let _ = gone.close.send(ErrorCode::DeviceRevoked);
+            }
+            state.devices.insert(rights.device, rights);
+        });
+    }
+
+    /// Takes over one more place. The table is copied beside whoever reads it: frames wait for a pointer. One at a time, the registry's
+    /// writer.
+    pub(crate) fn add_place(&self, place: PlaceId, region: RegionId) {
+        let mut places = Places::clone(&self.places());
+        places.0.insert(place, region);
+        self.reload_places(places);
+    }
+
     /// Takes over the places.
     pub(crate) fn reload_places(&self, places: Places) {
-        self.write(|state| state.places = Arc::new(places));
+        let places = Arc::new(places);
+        drop(self.write(|state| std::mem::replace(&mut state.places, places)));
     }
 
     /// What the device may do; `None` if it is not registered.
@@ -236,6 +259,23 @@ mod tests {
         fleet.reload([rights(1, false)]);
         assert!(entry.closed.try_recv().is_err());
         fleet.reload(Vec::<Rights>::new());
+        assert_eq!(entry.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
+    }
+
+    #[test]
+    fn one_more_device_or_place_leaves_everything_else_where_it_is() {
+        let fleet = fleet();
+        fleet.reload_places(Places::from_iter([(PlaceId(10), RegionId(1))]));
+        let (known, mut entry) =
+            (fleet.rights(DeviceId(1)).unwrap(), fleet.enter(DeviceId(1), "aa").unwrap());
+        let frame = fleet.places();
+        fleet.put(rights(3, false));
+        fleet.add_place(PlaceId(11), RegionId(2));
+        assert!(Arc::ptr_eq(&known, &fleet.rights(DeviceId(1)).unwrap()), "no other device is read again");
+        assert!(fleet.enter(DeviceId(3), "aa").is_ok() && entry.closed.try_recv().is_err());
+        assert_eq!(frame.0.len(), 1, "a frame under way keeps what it has");
+        assert_eq!(fleet.places().0.len(), 2);
+        fleet.put(rights(1, true));
         assert_eq!(entry.closed.try_recv(), Ok(ErrorCode::DeviceRevoked));
     }
 

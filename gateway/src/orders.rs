@@ -28,7 +28,7 @@ use protocol::CodeId;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use crate::admin::{Done, Tell};
+use crate::admin::{Done, Tell, reader};
 use crate::policies;
 use crate::process::Admin;
 use crate::reload::Reloaded;
@@ -236,11 +236,11 @@ fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
             // Nobody turns somebody red alone, nor many at once from a file.
             (Role::Health, if holders::sets_colours(csv, regions)? { 2 } else { 1 })
         }
-        OrderedAct::ActivatePolicy { file, text } => admin.read(|registry| {
-            let new = policies::ordered(file, text, registry)?;
-            let diff = policies::diff(&new, registry)?;
-            Ok((Role::Health, new.operators_needed(&*policy(admin)?, &diff)))
-        })?,
+        OrderedAct::ActivatePolicy { file, text } => {
+            let new = admin.read(|registry| policies::ordered(file, text, registry))?;
+            let diff = policies::diff(&new, &reader(admin)?)?;
+            (Role::Health, new.operators_needed(&*policy(admin)?, &diff))
+        }
         OrderedAct::BelieveClock { .. } => (Role::Admin, 2),
         OrderedAct::ClearCauses { .. } => (Role::Health, 2),
         OrderedAct::ClearCause { .. } | OrderedAct::ListAppeals | OrderedAct::AnswerAppeal { .. } => {

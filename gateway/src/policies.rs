@@ -84,9 +84,9 @@ pub(crate) fn ordered(file: &str, text: &str, registry: &Registry) -> anyhow::Re
     Ok(policy)
 }
 
-/// What the order changes now.
-pub(crate) fn diff(new: &Policy, registry: &Registry) -> anyhow::Result<PolicyDiff> {
-    Ok(registry.diff_policies(None, new, clock::now_ms() / 1000)?)
+/// What the order changes now, counted beside the registry's writer: all evidence is opened for it.
+pub(crate) fn diff(new: &Policy, reader: &Registry) -> anyhow::Result<PolicyDiff> {
+    Ok(reader.diff_policies(None, new, clock::now_ms() / 1000)?)
 }
 
 /// Puts a policy into effect: durable first, then for everybody who goes by it. Codes follow with [`follow`].

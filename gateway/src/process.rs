@@ -14,17 +14,17 @@ use actors::keys::Keys;
 use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
-use actors::registry::{DirectoryLock, Registry};
+use actors::registry::{DirectoryLock, PlaceRow, Registry};
 use actors::sunset;
 use actors::tap::Taps;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
-use protocol::metric;
+use protocol::{DeviceId, metric};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::counter::Counter;
 use crate::ending::{self, EXIT_FAILED, EXIT_LEDGER};
-use crate::fleet::{Fleet, Places};
+use crate::fleet::Fleet;
 use crate::http::{self, Readiness, Stage};
 use crate::overview::Overview;
 use crate::quic::endpoint;
@@ -262,9 +262,8 @@ struct Signals {
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        let hear = |kind| signal(kind);
-        let (terminate, interrupt) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
-        let (hangup, attended) = (hear(SignalKind::hangup())?, at_terminal());
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (hangup, attended) = (signal(SignalKind::hangup())?, at_terminal());
         Ok(Self { terminate, interrupt, hangup, attended })
     }
 
@@ -372,30 +371,35 @@ impl Admin {
         f(&self.registry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the registry beside its writer, as long as it takes.
-    pub(crate) fn reader(&self) -> anyhow::Result<Registry> {
-        self.read(|registry| Ok(registry.reader()?))
-    }
-
     /// Works on the registry where the fleet has nothing to follow.
     pub(crate) fn write<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
         f(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Works on the registry, then has the fleet follow it.
-    pub(crate) fn change<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = f(&mut registry)?;
-        reload(&registry, &self.fleet, &self.place_kinds)?;
-        Ok(result)
+    /// Adds a device or changes it, then has the fleet follow: that device is read again, no other.
+    pub(crate) fn change_device(
+        &self,
+        f: impl FnOnce(&mut Registry) -> anyhow::Result<DeviceId>,
+    ) -> anyhow::Result<DeviceId> {
+        self.write(|registry| {
+            let device = f(registry)?;
+            self.fleet.put(registry.device(device)?.with_context(|| format!("there is no device {device}"))?);
+            Ok(device)
+        })
     }
-}
 
-/// What is in memory of devices and places follows the registry.
-pub(crate) fn reload(registry: &Registry, fleet: &Fleet, place_kinds: &PlaceKinds) -> anyhow::Result<()> {
-    place_kinds.reload(registry.place_kinds()?);
-    let places: Places = registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect();
-    fleet.reload_places(places);
-    fleet.reload(registry.devices()?);
-    Ok(())
+    /// Adds a place, if one comes of it, then has the fleet and the judge follow: the others are not read again.
+    pub(crate) fn change_place(
+        &self,
+        f: impl FnOnce(&mut Registry) -> anyhow::Result<Option<PlaceRow>>,
+    ) -> anyhow::Result<Option<PlaceRow>> {
+        self.write(|registry| {
+            let place = f(registry)?;
+            if let Some(row) = &place {
+                self.fleet.add_place(row.id, row.region);
+                self.place_kinds.add(row.id, row.kind);
+            }
+            Ok(place)
+        })
+    }
 }

@@ -29,7 +29,7 @@ use crate::fleet::Fleet;
 use crate::http::Readiness;
 use crate::identities::{InForce, Opened, Shown};
 use crate::portal::{self, Pages, Portal, Records, TravelPages};
-use crate::process::{Admin, Settings, reload};
+use crate::process::{Admin, Settings};
 use crate::quic::endpoint::{self, Front};
 use crate::quic::queries::Ask;
 use crate::quic::transport;
@@ -202,7 +202,9 @@ fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Op
 /// Devices, places and regions, as the registry has them.
 fn known(registry: &Registry) -> anyhow::Result<(Fleet, PlaceKinds, Vec<RegionId>)> {
     let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
-    reload(registry, &fleet, &place_kinds)?;
+    place_kinds.reload(registry.place_kinds()?);
+    fleet.reload_places(registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect());
+    fleet.reload(registry.devices()?);
     let regions = registry.regions()?.into_iter().map(|row| row.id).collect();
     Ok((fleet, place_kinds, regions))
 }

@@ -39,6 +39,9 @@ impl Registrar<'_> {
 
     /// Brings some codes to where the newest policy has them. True until all codes follow.
     pub fn revise_some(&mut self, now_s: u64) -> Result<bool, RegistrarError> {
+        if self.registry.policy_cursor()?.is_none() {
+            return Ok(false);
+        }
         let Some(newest) = self.registry.newest_policy()? else { return Ok(false) };
         let policy = stored(&newest.version, &newest.text)?;
         // A stay that would be too old by a clock that nobody believes is not.

@@ -2,6 +2,7 @@
 //! not at all; one sync makes all of them durable, then memory follows, then the callers are told.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use protocol::{CodeId, metric};
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
+use super::chores::Chore;
 use super::handle::Fault;
 use super::{Registrar, RegistrarError};
 use crate::clock::{self, Reading};
@@ -21,14 +23,12 @@ use crate::registry::{Registry, RegistryError};
 
 /// How often colours whose time is over are looked for: green comes back within this.
 const CLOCK: Duration = Duration::from_secs(1);
-/// How often decisions are signed, in turns of the clock.
-const TURNS_PER_CHECKPOINT: u64 = 60;
 /// How often the time is noted: far more often than a start may be late.
 const NOTED_EVERY_MS: u64 = 60_000;
-/// How often answers whose time is over are forgotten, in turns of the clock.
-const TURNS_PER_FORGETTING: u64 = 60;
-/// Parts of the codes that are brought to follow another policy in one turn: forms wait no longer than a few syncs.
-const REVISIONS_PER_TURN: usize = 8;
+/// Between two pieces of the clock's work: an operator who waits for the registry gets it.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Before a piece is tried again that found the registry held, by an import or an operator.
+const HELD: Duration = Duration::from_millis(20);
 
 /// Tells the caller; true if what was done is durable.
 pub(super) type Tell = Box<dyn FnOnce(bool) + Send>;
@@ -50,6 +50,11 @@ pub(super) struct Act {
 #[rtype(result = "()")]
 struct Commit;
 
+/// The next piece of the clock's work is done now.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Piece;
+
 /// What the actor works on; clones share it.
 #[derive(Clone)]
 pub(super) struct Office {
@@ -64,6 +69,8 @@ pub(super) struct RegistrarActor {
     office: Office,
     waiting: Vec<Act>,
     turns: u64,
+    /// What the clock has still to do.
+    chores: VecDeque<Chore>,
     done: Counter,
     refused: Counter,
     failed: Counter,
@@ -106,6 +113,7 @@ impl RegistrarActor {
             office,
             waiting: Vec::new(),
             turns: 0,
+            chores: VecDeque::new(),
             done: acts("done"),
             refused: acts("refused"),
             failed: acts("failed"),
@@ -172,46 +180,42 @@ impl RegistrarActor {
         panic
     }
 
-    /// Colours whose time is over, what still has to follow the policy, and the signature over the decisions. An import may hold
-    /// the registry; there is another turn.
-    fn turn(&mut self) {
-        if !self.office.codes.is_loaded() {
+    /// The clock's work of this turn begins, unless the last one's is not done yet.
+    fn turn(&mut self, context: &mut Context<Self>) {
+        if !self.office.codes.is_loaded() || !self.chores.is_empty() {
             return;
         }
+        self.chores.extend(Chore::of_turn(self.turns));
+        self.turns += 1;
+        self.piece(context);
+    }
+
+    /// One piece of the clock's work, after the acts that came before it.
+    fn piece(&mut self, context: &mut Context<Self>) {
+        self.commit();
+        let Some(chore) = self.chores.pop_front() else { return };
         let registry = Arc::clone(&self.office.registry);
         let mut registry = match registry.try_lock() {
             Ok(registry) => registry,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // Whatever has fallen due meanwhile has waited no longer than this.
-            Err(TryLockError::WouldBlock) => return self.lag.set(clock::since(self.settled)),
+            Err(TryLockError::WouldBlock) => {
+                self.lag.set(clock::since(self.settled));
+                self.chores.push_front(chore);
+                context.notify_later(Piece, HELD);
+                return;
+            }
         };
-        let clock = clock::look();
-        let now_s = clock.now_ms / 1000;
-        // What ends by the clock ends by the time that has certainly been reached.
-        let certain_s = clock.certain_ms / 1000;
-        self.settle_due(&mut registry, u32::try_from(certain_s).unwrap_or(u32::MAX));
-        if let Err(error) = self.office.revise(&mut registry, now_s) {
-            tracing::error!(%error, "codes cannot follow the policy in effect");
+        match self.do_piece(chore, &mut registry) {
+            Ok(true) => self.chores.push_back(chore),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "{}", chore.failed()),
         }
-        if let Err(error) = registry.reseal_some() {
-            tracing::error!(%error, "what an earlier release sealed cannot be written anew");
+        if !self.chores.is_empty() {
+            context.notify_later(Piece, PAUSE);
         }
-        if self.turns.is_multiple_of(TURNS_PER_FORGETTING)
-            && let Err(error) = self.office.forget(&mut registry, certain_s)
-        {
-            tracing::error!(%error, "answers whose time is over cannot be forgotten");
-        }
-        if self.turns.is_multiple_of(TURNS_PER_CHECKPOINT)
-            && let Err(error) = registry.checkpoint(&self.office.signing_pkcs8, now_s)
-        {
-            tracing::error!(%error, "decisions cannot be signed");
-        }
-        self.note(&registry, &clock);
-        self.turns += 1;
     }
-}
 
-impl RegistrarActor {
     /// Notes the time for the next start: every minute, and at once if a clock that was ahead has been put right.
     fn note(&mut self, registry: &Registry, clock: &Reading) {
         let since_noted = clock.certain_ms.checked_sub(self.noted_ms);
@@ -226,27 +230,34 @@ impl RegistrarActor {
         }
     }
 
-    /// Colours whose time is over.
-    fn settle_due(&mut self, registry: &mut Registry, now_s: u32) {
-        let settled = registry.longest_due_s(now_s).and_then(|due_s| {
-            registry.expire_due(&self.office.codes, now_s)?;
-            Ok(due_s)
-        });
-        match settled {
-            Ok(due_s) => {
-                self.lag.set(f64::from(due_s));
-                self.settled = clock::now();
-            }
-            Err(error) => {
-                self.lag.set(clock::since(self.settled));
-                tracing::error!(%error, "colours whose time is over cannot be ended");
-            }
+    fn do_piece(&mut self, chore: Chore, registry: &mut Registry) -> Result<bool, RegistrarError> {
+        let clock = clock::look();
+        let now_s = match chore {
+            // What ends by the clock ends by the time that has certainly been reached.
+            Chore::Expire | Chore::Forget => clock.certain_ms / 1000,
+            Chore::Revise | Chore::Reseal | Chore::Sign => clock.now_ms / 1000,
+        };
+        if chore != Chore::Expire {
+            return self.office.do_piece(chore, registry, now_s);
         }
+        self.note(registry, &clock);
+        let waited_s = registry.longest_due_s(u32::try_from(now_s).unwrap_or(u32::MAX));
+        let done = self.office.do_piece(chore, registry, now_s);
+        match (waited_s, &done) {
+            (Ok(waited_s), Ok(more)) => {
+                self.lag.set(f64::from(waited_s));
+                if !more {
+                    self.settled = clock::now();
+                }
+            }
+            (Err(_), _) | (_, Err(_)) => self.lag.set(clock::since(self.settled)),
+        }
+        done
     }
 }
 
 impl Office {
-    fn passed(&self, step: &'static str) {
+    pub(super) fn passed(&self, step: &'static str) {
         if let Some(fault) = &self.fault {
             fault(step);
         }
@@ -259,20 +270,6 @@ impl Office {
                 None => self.codes.remove(code),
             }
         }
-    }
-
-    fn forget(&self, registry: &mut Registry, now_s: u64) -> Result<(), RegistrarError> {
-        Registrar::new(registry, &self.codes, self.policy.get()).forget_answers(now_s)
-    }
-
-    fn revise(&self, registry: &mut Registry, now_s: u64) -> Result<(), RegistrarError> {
-        let mut registrar = Registrar::new(registry, &self.codes, self.policy.get());
-        for _ in 0..REVISIONS_PER_TURN {
-            if !registrar.revise_some(now_s)? {
-                break;
-            }
-        }
-        Ok(())
     }
 
     fn step(&self, registry: &mut Registry, work: Work, group: &mut Group) {
@@ -306,7 +303,7 @@ impl Actor for RegistrarActor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(super::handle::ACTS_MAX);
-        context.run_interval(CLOCK, |actor, _| actor.turn());
+        context.run_interval(CLOCK, Self::turn);
     }
 }
 
@@ -326,6 +323,14 @@ impl Handler<Act> for RegistrarActor {
             context.notify(Commit);
         }
         self.waiting.push(act);
+    }
+}
+
+impl Handler<Piece> for RegistrarActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Piece, context: &mut Self::Context) {
+        self.piece(context);
     }
 }
 

@@ -7,7 +7,7 @@ use super::by_hand::by_hand;
 use super::counts::Appealed;
 use super::forms::{CARRIER, CITIZEN};
 use super::{Registrar, RegistrarError};
-use crate::audit::Receipt;
+use crate::audit::{Checkpoint, Growth, Receipt};
 use crate::operators::Signed;
 use crate::policy::CauseKind;
 use crate::registry::appeals::{AppealAnswer, NewAppeal};
@@ -89,6 +89,16 @@ impl Registrar<'_> {
     /// The code's last decision with the proof that it is on record, for its holder; `None` if there is none, or none signed yet.
     pub fn decision_receipt(&self, code: CodeId) -> Result<Option<Receipt>, RegistrarError> {
         Ok(self.registry.signed_receipt(code)?)
+    }
+
+    /// How far the decisions are signed, for everybody; `None` if nothing is signed yet.
+    pub fn checkpoint(&self) -> Result<Option<Checkpoint>, RegistrarError> {
+        Ok(self.registry.last_checkpoint()?)
+    }
+
+    /// That they begin with the first `since`, for everybody who holds a checkpoint over so many.
+    pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistrarError> {
+        Ok(self.registry.growth(since)?)
     }
 
     /// Who looked at what is known of the code, for its holder.

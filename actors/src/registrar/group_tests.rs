@@ -351,3 +351,5 @@ fn a_document_that_is_refused_counts_as_a_try_although_nothing_else_of_the_act_s
     });
     bench.front.stop().unwrap();
 }
+
+mod midnight;

@@ -247,7 +247,7 @@ fn killed_between_activation_and_its_codes_the_next_start_goes_on() {
         let third = without_hubei("third");
         let refused = bench.registrar().activate(&parse(&third), &third, "li-na", now_s());
         assert!(matches!(refused, Err(RegistrarError::PolicyUnderWay)), "{refused:?}");
-        assert_eq!(bench.follow(), 3 - parts);
+        assert_eq!(bench.follow(), 5 - parts);
         assert!(red(&bench) < 100, "some are red by what they came with");
         let decisions = bench.registry.decisions(codes[7]).unwrap();
         let by_policy = decisions.iter().filter(|decision| decision.authority == "policy").count();

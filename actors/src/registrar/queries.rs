@@ -116,7 +116,6 @@ impl Registrar<'_> {
         let came = if matches!(outcome, Outcome::Unavailable(_)) { "unavailable" } else { "answered" };
         let days = self.policy.rule(CauseKind::Trajectory).map_or(0, |rule| i32::from(rule.days));
         let kept = self.registry.transaction::<_, RegistrarError>(|registry| {
-            registry.forget_outcomes(now_s.saturating_sub(FORM_S_MAX), now_s)?;
             if !registry.answered(permit.consent, came, attempts, now_s)? {
                 return Ok(false);
             }
@@ -130,12 +129,6 @@ impl Registrar<'_> {
             Ok(true)
         })?;
         if kept { Ok(outcome) } else { Err(RegistrarError::Consent) }
-    }
-
-    /// Forgets the answers of forms that are too old, and stays whose time is over: the clock's work, also where nobody asks.
-    pub(super) fn forget_answers(&mut self, now_s: u64) -> Result<(), RegistrarError> {
-        let from_s = now_s.saturating_sub(FORM_S_MAX);
-        self.registry.transaction(|registry| Ok(registry.forget_outcomes(from_s, now_s)?))
     }
 
     /// The citizen takes a consent back: an answer still under way is not kept. A stay that was answered before stays until its

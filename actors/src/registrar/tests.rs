@@ -378,6 +378,7 @@ fn nothing_personal_is_in_the_files_or_the_errors() {
 mod another_policy;
 mod clock_steps;
 mod decisions;
+mod forgetting;
 mod leaving;
 mod shedding;
 mod shifts;

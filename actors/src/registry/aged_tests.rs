@@ -43,6 +43,9 @@ fn add(registry: &mut Registry, n: u32, person: &Person) {
     assert_eq!(added.unwrap(), Added::New);
 }
 
+/// The last version in which fields were sealed without their column.
+const OLD: usize = 5;
+
 /// Has everything in the registry as the release before wrote it.
 fn age(registry: &Registry) {
     let rows: Vec<(i64, Vec<u8>)> = registry
@@ -69,10 +72,23 @@ fn age(registry: &Registry) {
     let (hash, sealed): (Hash, Vec<u8>) = pair(registry, "SELECT phone_hash, sealed FROM stays");
     let stay = old(Column::Stay, consents::owner(hash), sealed, u64::MAX);
     registry.connection.execute("UPDATE stays SET sealed = ?1", [stay]).unwrap();
-    let tables = "DROP TABLE departures; DROP TABLE sign_outs; DROP INDEX codes_gone;
+    let old = Connection::open_in_memory().unwrap();
+    schema::STEPS[..OLD].iter().for_each(|step| old.execute_batch(step).unwrap());
+    let known = made(&old);
+    for (kind, name) in made(&registry.connection).into_iter().filter(|one| !known.contains(one)) {
+        registry.connection.execute_batch(&format!("DROP {kind} IF EXISTS {name}")).unwrap();
+    }
+    let rest = "ALTER TABLE checkpoints ADD COLUMN peaks BLOB NOT NULL DEFAULT x'';
         DELETE FROM meta WHERE name = 'reseal-cursor'";
-    registry.connection.execute_batch(tables).unwrap();
-    registry.connection.pragma_update(None, "user_version", schema::VERSION - 1).unwrap();
+    registry.connection.execute_batch(rest).unwrap();
+    registry.connection.pragma_update(None, "user_version", OLD as u32).unwrap();
+}
+
+/// Tables and indexes that steps have made, each with its kind.
+fn made(connection: &Connection) -> Vec<(String, String)> {
+    let sql = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'";
+    let mut query = connection.prepare(sql).unwrap();
+    query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
 }
 
 fn pair<A: rusqlite::types::FromSql, B: rusqlite::types::FromSql>(registry: &Registry, sql: &str) -> (A, B) {

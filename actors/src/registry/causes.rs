@@ -97,14 +97,6 @@ impl Registry {
         }
     }
 
-    /// Forgets what causes rested on that have ended or were cleared.
-    pub(super) fn forget_evidence(&self, now_s: u64) -> Result<(), RegistryError> {
-        let sql = "UPDATE causes SET evidence = NULL
-            WHERE evidence IS NOT NULL AND (until_s <= ?1 OR cleared_s <= ?1)";
-        self.connection.prepare_cached(sql)?.execute([stored(now_s)])?;
-        Ok(())
-    }
-
     /// The code and the cause of that number.
     pub(crate) fn cause(&self, id: i64) -> Result<Option<(CodeId, CauseRow)>, RegistryError> {
         use rusqlite::OptionalExtension;

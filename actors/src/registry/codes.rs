@@ -5,10 +5,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{Change, Registry, RegistryError};
 use crate::codes::{CodeEntry, Codes};
-use crate::registrar::FORM_S_MAX;
 
-/// Codes changed by the clock in one transaction: keeps it short beside other writers.
-const DUE_PER_TRANSACTION: usize = 10_000;
+/// Codes changed by the clock in one transaction: a form that comes meanwhile waits for one, some tens of milliseconds.
+const DUE_PER_TRANSACTION: usize = 500;
 
 /// Readers at most: beyond this they wait for memory, not for a core.
 const READERS_MAX: usize = 8;
@@ -17,9 +16,11 @@ impl Registry {
     /// Puts every code into memory and says that they are loaded. Gives their number. The table is read in as many parts as there
     /// are cores: codes are random, so equal ranges hold about equally many.
     pub fn load_codes(&self, codes: &Codes) -> Result<u64, RegistryError> {
-        let bounds: (Option<i64>, Option<i64>) =
-            self.connection
-                .query_row("SELECT min(id), max(id) FROM codes", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let bounds: (Option<i64>, Option<i64>) = self.connection.query_row(
+            "SELECT (SELECT min(id) FROM codes), (SELECT max(id) FROM codes)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         let count = match (bounds, self.connection.path()) {
             ((Some(low), Some(high)), Some(path)) => load_parts(path, low, high, codes)?,
             _ => 0,
@@ -89,26 +90,17 @@ impl Registry {
         Ok(first_s.map_or(0, |first_s| now_s - first_s))
     }
 
-    /// Brings codes to where their causes have them once time has changed that: durable first, then in memory. Gives their number. To be
-    /// called at start, also for what fell due while the gateway was down, and then every few seconds.
-    pub fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {
-        let mut changed = 0;
-        loop {
-            let due = self.transaction(|registry| registry.expire_some(now_s))?;
-            for &(code, entry) in &due {
-                codes.put(code, entry);
-            }
-            changed += due.len() as u64;
-            if due.len() < DUE_PER_TRANSACTION {
-                self.forget_evidence(u64::from(now_s))?;
-                self.forget_outcomes(u64::from(now_s).saturating_sub(FORM_S_MAX), u64::from(now_s))?;
-                return Ok(changed);
-            }
+    /// Brings some codes to where their causes have them once time has changed that: durable first, then in memory. True while there
+    /// are more. To be called until there are none, at start, also for what fell due while the gateway was down, and then every second.
+    pub(crate) fn expire_some(&mut self, codes: &Codes, now_s: u32) -> Result<bool, RegistryError> {
+        let due = self.transaction(|registry| registry.settle_due(now_s))?;
+        for &(code, entry) in &due {
+            codes.put(code, entry);
         }
+        Ok(due.len() == DUE_PER_TRANSACTION)
     }
 
-    fn expire_some(&self, now_s: u32) -> Result<Vec<(CodeId, CodeEntry)>, RegistryError> {
-        self.forget_leftovers(u64::from(now_s))?;
+    fn settle_due(&self, now_s: u32) -> Result<Vec<(CodeId, CodeEntry)>, RegistryError> {
         let mut query = self.connection.prepare_cached(
             "SELECT id FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1 LIMIT ?2",
         )?;
@@ -175,4 +167,28 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Option<(CodeId, CodeEntry)>, Registry
         Some((code, entry))
     };
     entry().map(Some).ok_or(RegistryError::Damaged { what: "code" })
+}
+
+#[cfg(test)]
+use protocol::{Basis, Colour};
+
+#[cfg(test)]
+impl Registry {
+    /// All of the clock's work at that moment: colours whose time is over, and what is forgotten. Gives how many changed their colour.
+    pub(crate) fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {
+        let before = self.decided()?;
+        while self.expire_some(codes, now_s)? {}
+        while self.forget_some(u64::from(now_s))? {}
+        Ok(self.decided()? - before)
+    }
+
+    /// Adds so many red codes of nobody, whose time is over at that moment.
+    pub(crate) fn insert_due_for_test(&mut self, count: u64, at_s: u32) -> Result<(), RegistryError> {
+        let entry = CodeEntry::new(Colour::Red, Basis::Declared, Class::Imported, at_s, 1);
+        let some = |registry: &mut Self| {
+            let issue = |n| CodeId::issue(1, n).ok_or(RegistryError::Damaged { what: "code" });
+            (1..=count).try_for_each(|n| registry.insert_code(issue(n)?, entry).map(|_| ()))
+        };
+        self.transaction(some)
+    }
 }

@@ -263,18 +263,6 @@ impl Registry {
         Ok(Some((state, outcome)))
     }
 
-    /// Forgets the outcomes and numbers of consents older than `from_s`, and stays whose time is over.
-    pub(crate) fn forget_outcomes(&self, from_s: u64, now_s: u64) -> Result<(), RegistryError> {
-        let certain_s = clock::certain_s(now_s);
-        let (from_s, now_s) = (from_s.saturating_sub(now_s - certain_s), certain_s);
-        let sql = "UPDATE consents SET outcome = NULL WHERE given_s < ?1 AND outcome IS NOT NULL";
-        self.connection.prepare_cached(sql)?.execute([from_s as i64])?;
-        let sql = "UPDATE consents SET sealed_phone = NULL WHERE given_s < ?1 AND sealed_phone IS NOT NULL";
-        self.connection.prepare_cached(sql)?.execute([from_s as i64])?;
-        self.connection.prepare_cached("DELETE FROM stays WHERE until_s <= ?1")?.execute([now_s as i64])?;
-        Ok(())
-    }
-
     /// Keeps a stay for the phone until then, unless one that ends later is kept already: an answer that comes late does not
     /// overwrite a newer one.
     pub(crate) fn keep_stay(&self, phone: &Phone, stay: &Stay, until_s: u64) -> Result<(), RegistryError> {

@@ -237,9 +237,14 @@ impl Registry {
 
     /// The newest checkpoint.
     pub fn last_checkpoint(&self) -> Result<Option<Checkpoint>, RegistryError> {
-        let sql = "SELECT size, root, at_s, signature FROM checkpoints ORDER BY size DESC LIMIT 1";
-        Ok(self.connection.prepare_cached(sql)?.query_row([], read_checkpoint).optional()?)
+        last_checkpoint(&self.connection)
     }
+}
+
+pub(super) fn last_checkpoint(connection: &Connection) -> Result<Option<Checkpoint>, RegistryError> {
+    let sql = "SELECT size, root, at_s, signature FROM checkpoints
+        WHERE size = (SELECT max(size) FROM checkpoints)";
+    Ok(connection.prepare_cached(sql)?.query_row([], read_checkpoint).optional()?)
 }
 
 pub(super) fn verify(
@@ -247,6 +252,8 @@ pub(super) fn verify(
     public_key: &[u8],
 ) -> Result<(AuditReport, Tree), RegistryError> {
     let bad = |number: i64, what| RegistryError::Audit { number, what };
+    // All of it as it is at one moment: decisions are made meanwhile.
+    let _snapshot = connection.unchecked_transaction()?;
     let mut checkpoints = checkpoints(connection)?.into_iter().peekable();
     let (mut tree, mut report, mut nodes) = (Tree::default(), AuditReport::default(), 0_i64);
     let mut query = connection.prepare(&format!("SELECT {COLUMNS} FROM decisions ORDER BY id"))?;

@@ -1,7 +1,5 @@
 //! Devices, their certificates, and the regions and places that they may speak for.
 
-use std::collections::HashMap;
-
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 
 use super::{Registry, RegistryError, is_conflict};
@@ -47,34 +45,42 @@ pub struct DeviceRow {
 impl Registry {
     /// Every device, in the order of their numbers.
     pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
-        let mut regions = self.pairs("SELECT device, region FROM device_regions ORDER BY device, region")?;
-        let mut places = self.pairs("SELECT device, place FROM device_places ORDER BY device, place")?;
-        let sql =
-            "SELECT id, class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial
-            FROM devices
-            ORDER BY id";
-        let mut query = self.connection.prepare(sql)?;
-        let mut rows = query.query([])?;
-        let mut devices = Vec::new();
-        while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            let all_places: bool = row.get(3)?;
-            let regions = regions.remove(&id).unwrap_or_default();
-            let places = places.remove(&id).unwrap_or_default();
-            devices.push(DeviceRow {
-                id: DeviceId(id as u64),
-                class: DeviceClass::from_number(row.get(1)?)
-                    .ok_or(RegistryError::Damaged { what: "device" })?,
-                name: row.get(2)?,
-                regions: regions.into_iter().map(|region| RegionId(region as u16)).collect(),
-                places: (!all_places).then(|| places.into_iter().map(PlaceId).collect()),
-                certificate_serial: row.get(4)?,
-                revoked: row.get(5)?,
-                not_after_s: row.get::<_, i64>(6)? as u64,
-                previous_serial: row.get(7)?,
-            });
-        }
-        Ok(devices)
+        let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE id > ?1 ORDER BY id", 0)?;
+        let device = |id| self.device(DeviceId(id as u64))?.ok_or(RegistryError::Missing { what: "device" });
+        ids.into_iter().map(device).collect()
+    }
+
+    /// The device with that number: as many reads as it has regions and places.
+    pub fn device(&self, id: DeviceId) -> Result<Option<DeviceRow>, RegistryError> {
+        let sql = "SELECT class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial
+            FROM devices WHERE id = ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let number = number(id)?;
+        let mut rows = query.query([number])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let regions: Vec<u16> =
+            self.numbers("SELECT region FROM device_regions WHERE device = ?1 ORDER BY region", number)?;
+        let places: Vec<u32> =
+            self.numbers("SELECT place FROM device_places WHERE device = ?1 ORDER BY place", number)?;
+        let all_places: bool = row.get(2)?;
+        Ok(Some(DeviceRow {
+            id,
+            class: DeviceClass::from_number(row.get(0)?).ok_or(RegistryError::Damaged { what: "device" })?,
+            name: row.get(1)?,
+            regions: regions.into_iter().map(RegionId).collect(),
+            places: (!all_places).then(|| places.into_iter().map(PlaceId).collect()),
+            certificate_serial: row.get(3)?,
+            previous_serial: row.get(6)?,
+            revoked: row.get(4)?,
+            not_after_s: row.get::<_, i64>(5)? as u64,
+        }))
+    }
+
+    /// The highest number of a device that is not the gateway's own; 0 if there is none.
+    pub fn last_device(&self) -> Result<u64, RegistryError> {
+        let sql = "SELECT max(id) FROM devices WHERE id < ?1";
+        let last: Option<i64> = self.connection.query_row(sql, [OWN_FROM as i64], |row| row.get(0))?;
+        Ok(last.unwrap_or(0) as u64)
     }
 
     /// Adds a device with its rights.
@@ -176,14 +182,9 @@ impl Registry {
         })
     }
 
-    fn pairs(&self, sql: &str) -> Result<HashMap<i64, Vec<u32>>, RegistryError> {
-        let mut query = self.connection.prepare(sql)?;
-        let mut rows = query.query([])?;
-        let mut pairs: HashMap<i64, Vec<u32>> = HashMap::new();
-        while let Some(row) = rows.next()? {
-            pairs.entry(row.get(0)?).or_default().push(row.get(1)?);
-        }
-        Ok(pairs)
+    fn numbers<T: rusqlite::types::FromSql>(&self, sql: &str, of: i64) -> Result<Vec<T>, RegistryError> {
+        let mut query = self.connection.prepare_cached(sql)?;
+        Ok(query.query_map([of], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 }
 

@@ -32,10 +32,4 @@ impl Registry {
             self.connection.query_row(sql, (token_hash, now_s as i64), |row| row.get(0)).optional()?;
         Ok(device.map(|device| DeviceId(device as u64)))
     }
-
-    /// Removes those whose time is over, and gives their number.
-    pub fn forget_enrolments(&mut self, now_s: u64) -> Result<u64, RegistryError> {
-        let sql = "DELETE FROM enrolments WHERE expires_s < ?1";
-        Ok(self.connection.execute(sql, [now_s as i64])? as u64)
-    }
 }

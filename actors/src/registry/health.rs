@@ -32,8 +32,10 @@ impl Registry {
                 |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
             Ok(self.connection.query_row(sql, [], read).optional()?.unwrap_or_default())
         };
-        let (decisions, decided_s) = newest("SELECT id, at_s FROM decisions ORDER BY id DESC LIMIT 1")?;
-        let (covered, at_s) = newest("SELECT size, at_s FROM checkpoints ORDER BY size DESC LIMIT 1")?;
+        let (decisions, decided_s) =
+            newest("SELECT id, at_s FROM decisions WHERE id = (SELECT max(id) FROM decisions)")?;
+        let (covered, at_s) =
+            newest("SELECT size, at_s FROM checkpoints WHERE size = (SELECT max(size) FROM checkpoints)")?;
         Ok(SignedUpTo { decisions, covered, at_s, decided_s })
     }
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{AuditReport, RegistryError, decisions, operators, read_only, schema};
+use super::{AuditReport, RegistryError, decisions, nodes, operators, read_only, schema};
+use crate::audit::Growth;
 use crate::operators::Operator;
 
 /// What names or describes people, under a keyed hash, sealed, or by a code's number; and what no longer serves anything.
@@ -35,6 +36,8 @@ pub(crate) const KEPT: &[&str] = &[
     "decisions",
     "nodes",
     "checkpoints",
+    "past_consents",
+    "past_attempts",
     "accesses",
     "lookups",
     "operators",
@@ -65,6 +68,11 @@ impl KeptRegistry {
     pub fn verify_decisions(&self, public_key: &[u8]) -> Result<(AuditReport, String), RegistryError> {
         let (report, tree) = decisions::verify(&self.0, public_key)?;
         Ok((report, hex::encode(tree.root())))
+    }
+
+    /// See [`super::Registry::growth`].
+    pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
+        nodes::growth(&self.0, since)
     }
 
     /// Every operator, by name.

@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::decisions::last_checkpoint;
 use super::{Registry, RegistryError};
 use crate::audit::{Growth, Hash, Node, Tree, node_hash, prove_growth, root};
 
@@ -94,12 +95,17 @@ impl Registry {
         Ok(())
     }
 
-    /// That the decisions of the newest checkpoint begin with the first `since`. `None` if it covers fewer, or there is none.
+    /// That the decisions of the newest checkpoint begin with the first `since`; see [`growth`].
     pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
-        let Some(checkpoint) = self.last_checkpoint()? else { return Ok(None) };
-        let path = prove_growth(since, checkpoint.size, |at| node(&self.connection, at))?;
-        let growth =
-            |path: Vec<Hash>| Growth { since, path: path.iter().map(hex::encode).collect(), checkpoint };
-        Ok(path.map(growth))
+        growth(&self.connection, since)
     }
+}
+
+/// That the decisions of the newest checkpoint begin with the first `since`. Of fewer decisions than that nothing is proven, which
+/// whoever checks it sees. `None` before the first checkpoint.
+pub(super) fn growth(connection: &Connection, since: u64) -> Result<Option<Growth>, RegistryError> {
+    let Some(checkpoint) = last_checkpoint(connection)? else { return Ok(None) };
+    let path = prove_growth(since, checkpoint.size, |at| node(connection, at))?;
+    let path = path.unwrap_or_default().iter().map(hex::encode).collect();
+    Ok(Some(Growth { since, path, checkpoint }))
 }

@@ -70,7 +70,9 @@ impl Registry {
     /// for a phone are kept for as many days more, or fewer. Part of the caller's transaction.
     pub(crate) fn outdate_answers(&self, more_days: i64) -> Result<(), RegistryError> {
         self.connection.execute("UPDATE consents SET outcome = NULL WHERE outcome IS NOT NULL", [])?;
-        self.connection.execute("UPDATE stays SET until_s = until_s + 86400 * ?1", [more_days])?;
+        if more_days != 0 {
+            self.connection.execute("UPDATE stays SET until_s = until_s + 86400 * ?1", [more_days])?;
+        }
         Ok(())
     }
 }

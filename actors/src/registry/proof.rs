@@ -1,15 +1,19 @@
 //! Proves from the registry that carriers were asked with consent only: each query rests on a consent that was used up for it, and no
 //! consent was used twice.
 
+use std::collections::BTreeMap;
+
 use rusqlite::OptionalExtension;
 
-use super::{Registry, RegistryError};
+use super::{Registry, RegistryError, past};
 
 /// What [`Registry::verify_consents`] counted; nothing was sent to a carrier without a consent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ConsentReport {
-    /// Consents that were given, those used and withdrawn included.
+    /// Consents that were given, those used, withdrawn and forgotten included.
     pub consents: u64,
+    /// Of these, forgotten when their time was over.
+    pub forgotten: u64,
     /// Used up, each for one query.
     pub used: u64,
     /// Taken back, before or after their use.
@@ -24,52 +28,65 @@ pub struct ConsentReport {
     pub attempts: Vec<(String, u64)>,
 }
 
+/// How a consent may not be: a condition on its row, and what is wrong then.
+pub(super) const UNSOUND: [(&str, &str); 4] = [
+    (
+        "used_s IS NULL AND EXISTS (SELECT 1 FROM attempts WHERE consent = consents.id)",
+        "a carrier was asked and it was not used for that",
+    ),
+    (
+        "used_s IS NULL AND (answered_s IS NOT NULL OR outcome IS NOT NULL)",
+        "it has an answer and was never used",
+    ),
+    (
+        "answer = 'answered' AND NOT EXISTS (SELECT 1 FROM attempts WHERE consent = consents.id)",
+        "it has an answer and no carrier was asked",
+    ),
+    (
+        "used_s < given_s OR answered_s < used_s",
+        "it was used before it was given, or answered before it was used",
+    ),
+];
+
 impl Registry {
-    /// Reads every consent again. The error names the first that is not as it has to be.
+    /// Reads every consent again; those that were forgotten are counted as they were. The error names the first that is not as it has
+    /// to be.
     pub fn verify_consents(&self) -> Result<ConsentReport, RegistryError> {
-        for (sql, what) in [
-            (
-                "SELECT consent FROM attempts LEFT JOIN consents ON consents.id = consent
-                    WHERE consents.id IS NULL OR used_s IS NULL",
-                "a carrier was asked and it was not used for that",
-            ),
-            (
-                "SELECT id FROM consents WHERE used_s IS NULL AND (answered_s IS NOT NULL OR outcome IS NOT NULL)",
-                "it has an answer and was never used",
-            ),
-            (
-                "SELECT id FROM consents WHERE answer = 'answered'
-                    AND NOT EXISTS (SELECT 1 FROM attempts WHERE consent = consents.id)",
-                "it has an answer and no carrier was asked",
-            ),
-            (
-                "SELECT id FROM consents WHERE used_s < given_s OR answered_s < used_s",
-                "it was used before it was given, or answered before it was used",
-            ),
-        ] {
+        let first = |sql: &str, what| -> Result<(), RegistryError> {
             let first: Option<i64> =
                 self.connection.query_row(&format!("{sql} LIMIT 1"), [], |row| row.get(0)).optional()?;
-            if let Some(number) = first {
-                return Err(RegistryError::Consent { number, what });
-            }
+            first.map_or(Ok(()), |number| Err(RegistryError::Consent { number, what }))
+        };
+        let sql = "SELECT consent FROM attempts WHERE consent NOT IN (SELECT id FROM consents)";
+        first(sql, "a carrier was asked and there is no such consent")?;
+        for (condition, what) in UNSOUND {
+            first(&format!("SELECT id FROM consents WHERE {condition}"), what)?;
         }
         let count = |condition: &str| -> Result<u64, RegistryError> {
             let sql = format!("SELECT count(*) FROM consents WHERE {condition}");
             Ok(self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0))? as u64)
         };
-        let used = count("used_s IS NOT NULL")?;
-        let (answered, unavailable) = (count("answer = 'answered'")?, count("answer = 'unavailable'")?);
-        let sql = "SELECT carrier, count(*) FROM attempts GROUP BY carrier ORDER BY carrier";
+        let past = past::sums(&self.connection)?;
+        let used = past.used + count("used_s IS NOT NULL")?;
+        let answered = past.answered + count("answer = 'answered'")?;
+        let unavailable = past.unavailable + count("answer = 'unavailable'")?;
+        let sql = "SELECT carrier, count(*) FROM attempts GROUP BY carrier";
         let mut query = self.connection.prepare(sql)?;
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+        let mut attempts: BTreeMap<String, u64> = past.attempts.into_iter().collect();
+        for row in rows {
+            let (carrier, count) = row?;
+            *attempts.entry(carrier).or_default() += count;
+        }
         Ok(ConsentReport {
-            consents: count("1")?,
+            consents: past.consents + count("1")?,
+            forgotten: past.consents,
             used,
-            withdrawn: count("state = 3")?,
+            withdrawn: past.withdrawn + count("state = 3")?,
             answered,
             unavailable,
             open: used.saturating_sub(answered + unavailable),
-            attempts: rows.collect::<Result<_, _>>()?,
+            attempts: attempts.into_iter().collect(),
         })
     }
 }

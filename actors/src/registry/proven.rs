@@ -85,19 +85,16 @@ impl Registry {
         Ok((own(">")?, own("<=")?))
     }
 
-    /// Counts a try of a document with that phone on the day that begins then; false if there were as many as may be. Older days are forgotten.
-    /// Part of the caller's transaction.
+    /// Counts a try of a document with that phone on the day that begins then; false if there were as many as may be. Part of the
+    /// caller's transaction.
     pub(crate) fn take_document_try(
         &self,
         phone: &Phone,
         day_s: u64,
         tries_max: u32,
     ) -> Result<bool, RegistryError> {
-        self.connection
-            .prepare_cached("DELETE FROM document_tries WHERE day <> ?1")?
-            .execute([day_s as i64])?;
         let sql = "INSERT INTO document_tries (phone_hash, day, tries) VALUES (?1, ?2, 1)
-            ON CONFLICT DO UPDATE SET tries = tries + 1 WHERE tries < ?3";
+            ON CONFLICT DO UPDATE SET day = ?2, tries = iif(day = ?2, tries + 1, 1) WHERE day <> ?2 OR tries < ?3";
         let parameters = params![self.phone_hash(phone), day_s as i64, tries_max];
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }

@@ -10,8 +10,8 @@ use super::{Change, Registry, RegistryError};
 use crate::codes::CodeEntry;
 use crate::policy::{Cause, CauseKind, Policy, PolicyDiff, Standing, Stay, stand};
 
-/// Codes revised in one transaction: keeps it short beside other writers.
-const REVISED_PER_TRANSACTION: usize = 1_000;
+/// Codes revised in one transaction, or read at once: keeps it short beside other writers.
+const REVISED_PER_TRANSACTION: usize = 500;
 
 /// Causes that are open, with all that a code's standing takes, in the order of the codes.
 const OPEN: &str =
@@ -47,25 +47,28 @@ impl Open {
 }
 
 impl Registry {
-    /// What `new` would change where `old` is in effect; `None`: of what the codes are now. Reads only.
+    /// What `new` would change where `old` is in effect; `None`: of what the codes are now. Reads only, a part at a time; meant for a
+    /// reader, which holds nobody up.
     pub fn diff_policies(
         &self,
         old: Option<&Policy>,
         new: &Policy,
         now_s: u64,
     ) -> Result<PolicyDiff, RegistryError> {
-        let mut diff = PolicyDiff::default();
-        self.for_each_open(i64::MIN, usize::MAX, now_s, |open| {
-            let Some(entry) = open.before else { return };
-            diff.codes += 1;
-            let (was, will) = (old.map(|old| open.revised(old, now_s)), open.revised(new, now_s));
-            let was = was.unwrap_or_else(|| open.as_kept());
-            if was != will {
-                let stood = open.stand(&was, now_s);
-                let before = if old.is_some() { stood.colour } else { entry.colour() };
-                diff.count((before, stood.next_change_s), open.stand(&will, now_s));
-            }
-        })?;
+        let (mut diff, mut after) = (PolicyDiff::default(), Some(i64::MIN));
+        while let Some(last) = after {
+            after = self.for_each_open(last, now_s, |open| {
+                let Some(entry) = open.before else { return };
+                diff.codes += 1;
+                let (was, will) = (old.map(|old| open.revised(old, now_s)), open.revised(new, now_s));
+                let was = was.unwrap_or_else(|| open.as_kept());
+                if was != will {
+                    let stood = open.stand(&was, now_s);
+                    let before = if old.is_some() { stood.colour } else { entry.colour() };
+                    diff.count((before, stood.next_change_s), open.stand(&will, now_s));
+                }
+            })?;
+        }
         Ok(diff)
     }
 
@@ -79,8 +82,7 @@ impl Registry {
     ) -> Result<Option<Vec<(CodeId, CodeEntry)>>, RegistryError> {
         let Some(cursor) = self.policy_cursor()? else { return Ok(None) };
         let mut some = Vec::new();
-        self.for_each_open(cursor, REVISED_PER_TRANSACTION, now_s, |open| some.push(open))?;
-        let last = some.last().map(|open| open.code).filter(|_| some.len() == REVISED_PER_TRANSACTION);
+        let last = self.for_each_open(cursor, now_s, |open| some.push(open))?;
         self.set_policy_cursor(last)?;
         let mut changed = Vec::new();
         for open in some {
@@ -114,24 +116,24 @@ impl Registry {
         Ok(())
     }
 
-    /// Visits codes with open causes after that code, in their order, so many at most.
+    /// Visits some codes with open causes after that code, in their order. Gives the last one unless there are no more.
     fn for_each_open(
         &self,
         after: i64,
-        codes_max: usize,
         now_s: u64,
         mut visit: impl FnMut(Open),
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Option<i64>, RegistryError> {
         let mut query = self.connection.prepare_cached(OPEN)?;
         let mut rows = query.query((after, stored(now_s)))?;
         let (mut current, mut visited): (Option<Open>, usize) = (None, 0);
         while let Some(row) = rows.next()? {
             let code: i64 = row.get(0)?;
             if let Some(done) = current.take_if(|open| open.code != code) {
+                let last = done.code;
                 visit(done);
                 visited += 1;
-                if visited == codes_max {
-                    return Ok(());
+                if visited == REVISED_PER_TRANSACTION {
+                    return Ok(Some(last));
                 }
             }
             let cause = self.open_cause(code, row)?;
@@ -141,7 +143,7 @@ impl Registry {
             }
         }
         current.into_iter().for_each(visit);
-        Ok(())
+        Ok(None)
     }
 
     fn open_cause(

@@ -20,7 +20,7 @@ pub(super) const CACHE_FILLING_KIB: i64 = 1024 * 1024;
 const REGIONS: &str = include_str!("../../data/regions.csv");
 
 /// Step n takes the tables from version n to n + 1. A step, once released, is never changed.
-const STEPS: &[&str] = &["
+pub(super) const STEPS: &[&str] = &["
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE regions (id INTEGER PRIMARY KEY, code TEXT, name TEXT NOT NULL, name_en TEXT NOT NULL) STRICT;
     CREATE TABLE places (
@@ -295,6 +295,20 @@ const STEPS: &[&str] = &["
         PRIMARY KEY (level, place)
     ) STRICT, WITHOUT ROWID;
     ALTER TABLE checkpoints DROP COLUMN peaks;
+    -- How many consents were forgotten when their time was over, and what was sent for them: one row, and one for each carrier.
+    CREATE INDEX consents_given ON consents (given_s);
+    CREATE TABLE past_consents (
+        consents INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        withdrawn INTEGER NOT NULL,
+        answered INTEGER NOT NULL,
+        unavailable INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO past_consents VALUES (0, 0, 0, 0, 0);
+    CREATE TABLE past_attempts (carrier TEXT PRIMARY KEY, attempts INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX enrolments_until ON enrolments (expires_s);
+    CREATE INDEX units_applicant ON units (applicant);
+    CREATE INDEX causes_evidence_cleared ON causes (cleared_s) WHERE evidence IS NOT NULL AND cleared_s IS NOT NULL;
 "];
 
 /// The version that this release writes.

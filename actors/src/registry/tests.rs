@@ -7,6 +7,7 @@ use super::people::Added;
 use super::*;
 use crate::codes::{CodeEntry, Codes};
 
+mod plans;
 mod reads;
 
 fn keys(directory: &Path) -> Keys {
@@ -221,7 +222,13 @@ fn an_enrolment_is_good_once_in_time_and_not_for_a_revoked_device() {
     {
         assert_eq!(registry.take_enrolment([token; 32], now_s).unwrap(), expected, "{token} at {now_s}");
     }
-    assert_eq!(registry.forget_enrolments(901).unwrap(), 1);
+    let left = |registry: &Registry| -> i64 {
+        registry.connection.query_row("SELECT count(*) FROM enrolments", [], |row| row.get(0)).unwrap()
+    };
+    for (now_s, expected) in [(900, 1), (901, 0)] {
+        registry.forget_some(now_s).unwrap();
+        assert_eq!(left(&registry), expected, "at {now_s}");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl Registry {
 
     /// When the newest decision was made, milliseconds since 1970 UTC: what a registry knows in which no time was noted yet.
     pub fn decided_ms(&self) -> Result<Option<u64>, RegistryError> {
-        let sql = "SELECT at_s FROM decisions ORDER BY id DESC LIMIT 1";
+        let sql = "SELECT at_s FROM decisions WHERE id = (SELECT max(id) FROM decisions)";
         let at_s: Option<i64> = self.connection.query_row(sql, [], |row| row.get(0)).optional()?;
         Ok(at_s.map(|at_s| super::causes::seconds(at_s).saturating_mul(1_000)))
     }

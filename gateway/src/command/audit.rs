@@ -1,13 +1,15 @@
-//! `changtong audit`: that decisions are on record as they were made.
+//! `changtong audit`: that decisions are on record as they were made, and are still those that somebody outside holds a checkpoint of.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::audit::Receipt;
+use actors::audit::{Checkpoint, Growth, Receipt};
 use actors::keys::Keys;
 use actors::registry::{AuditReport, KeptRegistry};
 use actors::sunset::{Record, SunsetError};
 use anyhow::{Context, bail};
+use serde::Deserialize;
 
 use crate::admin::{self, Act, Done};
 use crate::process::Settings;
@@ -25,9 +27,28 @@ pub(crate) enum Command {
         /// What `audit key` printed: decisions are checked with it alone, also when the keys are gone or the gateway is ended.
         #[arg(long)]
         public_key: Option<String>,
+        /// A checkpoint, or a receipt, that was kept elsewhere: decisions that were taken out since, or changed and signed anew, are
+        /// noticed.
+        #[arg(long, requires = "public_key")]
+        against: Option<PathBuf>,
         /// For programs.
         #[arg(long)]
         json: bool,
+    },
+    /// Signs how far the decisions reach and prints that, to be kept where the gateway's owner cannot change it.
+    Checkpoint {
+        /// The gateway's data.
+        #[arg(long, default_value = "./changtong-data")]
+        data: PathBuf,
+        /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// The size of an earlier checkpoint: the proof that its decisions are unchanged comes with it.
+        #[arg(long)]
+        since: Option<u64>,
+        /// A new file to write it to.
+        #[arg(long)]
+        out: Option<PathBuf>,
     },
     /// Prints the public key with which receipts are checked.
     Key {
@@ -35,13 +56,19 @@ pub(crate) enum Command {
         #[arg(long)]
         keys: PathBuf,
     },
-    /// Checks a citizen's receipt, offline.
+    /// Checks a citizen's receipt, offline; with a later proof, that its decision is still on record.
     Check {
         /// The receipt's file.
         receipt: PathBuf,
         /// What `audit key` prints.
         #[arg(long)]
         public_key: String,
+        /// What `/audit?since=SIZE` of the pages, or `audit checkpoint --since SIZE`, gave for the size in the receipt.
+        #[arg(long)]
+        against: Option<PathBuf>,
+        /// The data of a gateway that runs: it is asked for that proof.
+        #[arg(long, conflicts_with = "against")]
+        data: Option<PathBuf>,
     },
 }
 
@@ -49,37 +76,95 @@ impl Command {
     #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Verify { data, keys, public_key, json } => {
+            Self::Verify { data, keys, public_key, against, json } => {
                 let report = match public_key_of(&data, public_key)? {
-                    Some(key) => verify_with(&data, &key)?,
+                    Some(key) => verify_with(&data, &key, against.as_deref())?,
                     None => {
-                        let keys = keys.unwrap_or_else(|| data.join("keys"));
-                        let done = admin::call(&data, &keys, &Act::VerifyDecisions, &mut |_| true)?;
+                        let done = call(&data, keys, &Act::VerifyDecisions)?;
                         let Done::Audited(report) = done else { bail!("that is no answer to an audit") };
                         report
                     }
                 };
                 if json {
                     println!("{}", serde_json::to_string(&report)?);
-                } else {
-                    println!(
-                        "{} decisions are as they were made; {} checkpoints, the last over {} of them.",
-                        report.decisions, report.checkpoints, report.covered
-                    );
+                    return Ok(ExitCode::SUCCESS);
+                }
+                println!(
+                    "{} decisions are as they were made; {} checkpoints, the last over {} of them.",
+                    report.decisions, report.checkpoints, report.covered
+                );
+                if let Some(against) = against {
+                    println!("They begin with those of {}.", against.display());
+                }
+            }
+            Self::Checkpoint { data, keys, since, out } => {
+                let growth = growth(&data, keys, since)?;
+                let text = match since {
+                    Some(_) => serde_json::to_string(&growth)?,
+                    None => serde_json::to_string(&growth.checkpoint)?,
+                };
+                match out {
+                    Some(out) => write(&out, &text)?,
+                    None => println!("{text}"),
                 }
             }
             Self::Key { keys } => println!("{}", hex::encode(Keys::load(&keys)?.signing_public())),
-            Self::Check { receipt, public_key } => {
-                let key = hex::decode(public_key.trim()).context("a public key is 64 hexadecimal digits")?;
-                let text = std::fs::read_to_string(&receipt)
-                    .with_context(|| format!("reading {}", receipt.display()))?;
-                let receipt: Receipt = serde_json::from_str(&text).context("that is no receipt")?;
+            Self::Check { receipt, public_key, against, data } => {
+                let key = key_of(&public_key)?;
+                let receipt: Receipt = read(&receipt, "receipt")?;
                 receipt.check(&key)?;
+                let later = match (against, data) {
+                    (Some(file), _) => Some(read(&file, "proof from one size to another")?),
+                    (None, Some(data)) => Some(growth(&data, None, Some(receipt.checkpoint.size))?),
+                    (None, None) => None,
+                };
                 println!("The receipt is good: {}", receipt.decision);
+                if let Some(growth) = later {
+                    growth.check(&receipt.checkpoint, &key).context("the decision is on record no more")?;
+                    println!("Its decision is still on record, among {}.", growth.checkpoint.size);
+                }
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What somebody may hold that names a signed tree.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Held {
+    Checkpoint(Checkpoint),
+    Receipt(Receipt),
+    Growth(Growth),
+}
+
+fn call(data: &Path, keys: Option<PathBuf>, act: &Act) -> anyhow::Result<Done> {
+    let keys = keys.unwrap_or_else(|| data.join("keys"));
+    admin::call(data, &keys, act, &mut |_| true)
+}
+
+fn growth(data: &Path, keys: Option<PathBuf>, since: Option<u64>) -> anyhow::Result<Growth> {
+    let done = call(data, keys, &Act::Checkpoint { since })?;
+    let Done::Checkpoint(growth) = done else { bail!("that is no answer to this") };
+    Ok(growth)
+}
+
+/// Never over an earlier one.
+fn write(out: &Path, text: &str) -> anyhow::Result<()> {
+    let written = std::fs::File::create_new(out).and_then(|mut file| {
+        writeln!(file, "{text}")?;
+        file.sync_all()
+    });
+    written.with_context(|| format!("writing {}; give a new file's name", out.display()))
+}
+
+fn read<T: for<'de> Deserialize<'de>>(file: &Path, what: &str) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no {what}", file.display()))
+}
+
+fn key_of(text: &str) -> anyhow::Result<Vec<u8>> {
+    hex::decode(text.trim()).context("a public key is 64 hexadecimal digits")
 }
 
 /// The key that was given; where the measure has ended, the one of its record.
@@ -93,7 +178,18 @@ fn public_key_of(data: &Path, given: Option<String>) -> anyhow::Result<Option<St
 }
 
 /// Beside a gateway, or where none runs any more: reads the registry itself, without a key.
-fn verify_with(data: &Path, public_key: &str) -> anyhow::Result<AuditReport> {
-    let key = hex::decode(public_key.trim()).context("a public key is 64 hexadecimal digits")?;
-    Ok(KeptRegistry::open(&Settings::registry_path(data))?.verify_decisions(&key)?.0)
+fn verify_with(data: &Path, public_key: &str, against: Option<&Path>) -> anyhow::Result<AuditReport> {
+    let key = key_of(public_key)?;
+    let registry = KeptRegistry::open(&Settings::registry_path(data))?;
+    let report = registry.verify_decisions(&key)?.0;
+    if let Some(file) = against {
+        let held = match read(file, "checkpoint")? {
+            Held::Checkpoint(checkpoint)
+            | Held::Receipt(Receipt { checkpoint, .. })
+            | Held::Growth(Growth { checkpoint, .. }) => checkpoint,
+        };
+        let growth = registry.growth(held.size)?.context("the registry has no checkpoint, one is held")?;
+        growth.check(&held, &key).with_context(|| format!("{} does not agree", file.display()))?;
+    }
+    Ok(report)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use actors::registry::CONSENT_DAYS;
 use anyhow::bail;
 
 use crate::admin::{self, Act, Done};
@@ -38,6 +39,12 @@ impl Command {
             "{} consents, {} of them used, each for one query; {} taken back.",
             report.consents, report.used, report.withdrawn
         );
+        if report.forgotten > 0 {
+            println!(
+                "  {} forgotten after {CONSENT_DAYS} days; they are counted here as they were",
+                report.forgotten
+            );
+        }
         println!(
             "  {} answered, {} without an answer, {} open or cut",
             report.answered, report.unavailable, report.open

@@ -49,22 +49,17 @@ pub(super) fn enrol(
     }
     let regions: Vec<RegionId> = regions.iter().copied().map(RegionId).collect();
     let places: Option<Vec<PlaceId>> = places.map(|places| places.iter().copied().map(PlaceId).collect());
-    let device = admin.change(|registry| {
+    let device = admin.change_device(|registry| {
         let known = registry.regions()?;
         if regions.is_empty() || !regions.iter().all(|id| known.iter().any(|row| row.id == *id)) {
             bail!("every device has at least one region of the region table");
         }
-        let all_places = registry.places()?;
-        let lies_in = |place: &PlaceId| {
-            all_places.iter().any(|(id, region, _)| id == place && regions.contains(region))
-        };
-        if !places.iter().flatten().all(lies_in) {
-            bail!("a place does not lie in the device's regions");
+        for &place in places.iter().flatten() {
+            if !registry.place(place)?.is_some_and(|row| regions.contains(&row.region)) {
+                bail!("a place does not lie in the device's regions");
+            }
         }
-        let devices = registry.devices()?;
-        let outside = devices.iter().map(|row| row.id).filter(|&id| !registry::is_own(id));
-        let last = outside.map(|id| id.0).max().unwrap_or(0);
-        let id = DeviceId(last + 1);
+        let id = DeviceId(registry.last_device()? + 1);
         registry.add_device(&DeviceRow {
             id,
             class,
@@ -88,8 +83,8 @@ pub(super) fn token(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered> 
     SystemRandom::new().fill(&mut secret).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
     let token = hex::encode(secret);
     let expires_s = clock::now_ms() / 1000 + ENROLMENT_S;
-    admin.change(|registry| {
-        let row = registry.devices()?.into_iter().find(|row| row.id == device);
+    admin.write(|registry| {
+        let row = registry.device(device)?;
         let row = row.with_context(|| format!("there is no device {device}"))?;
         if row.revoked {
             bail!("device {device} is revoked; enrol it as a new one");
@@ -102,11 +97,10 @@ pub(super) fn token(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered> 
 /// The device's certificate is good no more, and its connection is closed.
 pub(super) fn revoke(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered> {
     check_outside(device)?;
-    admin.change(|registry| {
-        if !registry.devices()?.iter().any(|row| row.id == device) {
-            bail!("there is no device {device}");
-        }
-        Ok(registry.revoke_device(device)?)
+    admin.change_device(|registry| {
+        registry.device(device)?.with_context(|| format!("there is no device {device}"))?;
+        registry.revoke_device(device)?;
+        Ok(device)
     })?;
     Ok(Ordered::Revoked { device: device.0 })
 }

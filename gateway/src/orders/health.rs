@@ -11,6 +11,7 @@ use anyhow::bail;
 use protocol::{CodeId, Colour};
 
 use super::{Ordered, policy};
+use crate::admin::reader;
 use crate::process::Admin;
 use crate::{alarms, policies};
 
@@ -60,7 +61,7 @@ pub(super) fn clear_causes(admin: &Admin, set: (u64, u64), by: &Signed) -> anyho
     Ok(Ordered::Cleared { causes, more: causes == CLEARED_MAX })
 }
 
-/// Puts a policy into effect. What it changes is counted again with the registry held: meanwhile it may have become more.
+/// Puts a policy into effect. What it changes is counted again just before: meanwhile it may have become more.
 pub(super) fn activate_policy(
     admin: &Admin,
     file: &str,
@@ -68,17 +69,14 @@ pub(super) fn activate_policy(
     operators: usize,
     by: &Signed,
 ) -> anyhow::Result<Ordered> {
-    let ordered = admin.write(|registry| {
-        let new = policies::ordered(file, text, registry)?;
-        let (version, diff) = (new.version().to_owned(), policies::diff(&new, registry)?);
-        if new.operators_needed(&*policy(admin)?, &diff) > operators {
-            bail!("the policy would change more codes by now; order again");
-        }
-        policies::activate(new, text, by, registry, admin)?;
-        Ok(Ordered::Policy { version, diff })
-    })?;
+    let new = admin.read(|registry| policies::ordered(file, text, registry))?;
+    let (version, diff) = (new.version().to_owned(), policies::diff(&new, &reader(admin)?)?);
+    if new.operators_needed(&*policy(admin)?, &diff) > operators {
+        bail!("the policy would change more codes by now; order again");
+    }
+    admin.write(|registry| policies::activate(new, text, by, registry, admin))?;
     policies::follow(admin)?;
-    Ok(ordered)
+    Ok(Ordered::Policy { version, diff })
 }
 
 /// What the authority has to answer; reading people's words is an access.

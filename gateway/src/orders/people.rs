@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use super::lines::{self, PassageLine, PassagesReport};
 use super::{Ordered, policy};
+use crate::admin::reader;
 use crate::alarms;
 use crate::process::Admin;
 
@@ -31,7 +32,7 @@ pub(super) fn why(admin: &Admin, code: CodeId, case: &str, by: &Signed) -> anyho
         asked.record(registry, Whom::Codes(&[code]))?;
         Ok(registry.checkpoint(admin.keys.signing_pkcs8(), asked.now_s)?)
     })?;
-    let mut reader = admin.reader()?;
+    let mut reader = reader(admin)?;
     let (accesses, receipt) = (reader.accesses(code)?.len(), reader.signed_receipt(code)?);
     let why = Registrar::new(&mut reader, &admin.codes, policy).why(code)?;
     Ok(Ordered::Why(lines::why(why.context("there is no such code")?, accesses, receipt)))

@@ -2,7 +2,7 @@
 
 use actors::clock;
 use actors::operators::Signed;
-use actors::registry::{PlaceKind, PlaceRow, UnitRow};
+use actors::registry::{PlaceKind, PlaceRow, Registry, UnitRow};
 use actors::residence::visible;
 use anyhow::Context;
 use protocol::RegionId;
@@ -64,9 +64,9 @@ pub(super) fn carry_out(admin: &Admin, act: PlaceAct, by: &Signed) -> anyhow::Re
             let kind = PlaceKind::from_name(&kind)
                 .with_context(|| format!("a place's kind is one of {}", kinds()))?;
             let name = visible(&name).context("a place's name is 1 to 64 characters that can be seen")?;
-            let place =
-                admin.change(|registry| Ok(registry.add_place_of(RegionId(region), kind, name)?))?;
-            Ok(Ordered::Places(vec![place_line(place)]))
+            let add =
+                |registry: &mut Registry| Ok(Some(registry.add_place_of(RegionId(region), kind, name)?));
+            Ok(Ordered::Places(admin.change_place(add)?.into_iter().map(place_line).collect()))
         }
         PlaceAct::List => {
             let places = admin.read(|registry| Ok(registry.all_places()?))?;
@@ -78,8 +78,9 @@ pub(super) fn carry_out(admin: &Admin, act: PlaceAct, by: &Signed) -> anyhow::Re
         }
         PlaceAct::DecideUnit { unit, approved } => {
             let now_s = clock::now_ms() / 1000;
-            let place =
-                admin.change(|registry| Ok(registry.decide_unit(unit, approved, &by.operators, now_s)?))?;
+            let decide =
+                |registry: &mut Registry| Ok(registry.decide_unit(unit, approved, &by.operators, now_s)?);
+            let place = admin.change_place(decide)?;
             Ok(Ordered::Places(place.into_iter().map(place_line).collect()))
         }
     }

@@ -26,6 +26,7 @@ const PARTS: &[(&str, &str)] = &[
     ("travel", "travel"),
     ("confirm", "confirm"),
     ("why", "why"),
+    ("audit", "why"),
     ("appeal", "why"),
     ("looked", "looked"),
     ("privacy", "privacy"),

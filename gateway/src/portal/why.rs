@@ -5,11 +5,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use actors::policy::CauseKind;
-use actors::registrar::Why;
+use actors::registrar::{RegistrarError, Why};
 use actors::registry::{AppealRow, CauseRow, DecisionRow};
 use maud::{Markup, html};
 use protocol::{Basis, Colour};
+use serde::Deserialize;
 
+use super::Portal;
 use super::layout::{notice, status, wrong};
 use super::mine::{self, Mine};
 use super::visitor::Visitor;
@@ -23,7 +25,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/why", web::get().to(first))
         .route("/why/{n}", web::get().to(page))
-        .route("/why/{n}/receipt", web::get().to(receipt));
+        .route("/why/{n}/receipt", web::get().to(receipt))
+        .route("/audit", web::get().to(audit));
 }
 
 async fn first(visitor: Visitor) -> HttpResponse {
@@ -216,4 +219,28 @@ async fn receipt(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
     };
     let attached = "attachment; filename=\"changtong-receipt.json\"";
     HttpResponse::Ok().insert_header((header::CONTENT_DISPOSITION, attached)).json(receipt)
+}
+
+#[derive(Deserialize)]
+struct Since {
+    since: Option<u64>,
+}
+
+/// How far the decisions are signed, for whoever keeps that outside; from an earlier size, the proof that nothing before it has changed. It
+/// shows nobody, so nobody signs in.
+async fn audit(portal: web::Data<Portal>, since: web::Query<Since>) -> HttpResponse {
+    let found = portal.read(|registrar| match since.since {
+        Some(since) => Ok(registrar.growth(since)?.map(|growth| HttpResponse::Ok().json(growth))),
+        None => Ok(registrar.checkpoint()?.map(|checkpoint| HttpResponse::Ok().json(checkpoint))),
+    });
+    match found {
+        Some(Ok(Some(answer))) => answer,
+        Some(Ok(None)) => HttpResponse::NotFound().body("nothing is signed yet; ask again in a minute\n"),
+        Some(Err(error)) => {
+            let error: RegistrarError = error;
+            tracing::error!(%error, "the signed tree cannot be read");
+            HttpResponse::ServiceUnavailable().body("the signed tree cannot be read; ask again later\n")
+        }
+        None => HttpResponse::ServiceUnavailable().body("too many ask; ask again in a moment\n"),
+    }
 }

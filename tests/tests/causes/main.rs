@@ -48,6 +48,25 @@ fn take_back(city: &City, code: u64, cause: &[&str], both: &[&str]) {
     assert!(city.command(&["audit", "verify"]).1.contains("4 decisions are as they were made"));
 }
 
+/// A checkpoint and a receipt that somebody outside keeps agree with the record, and a checkpoint is not written over another.
+fn held_outside(city: &City, receipt: &str, public_key: &str) {
+    let (data, held) = (city.data().display().to_string(), city.data().join("held.json"));
+    let held = held.display().to_string();
+    let run = |words: &[&str]| {
+        let out = std::process::Command::new(tests::binary()).args(words).output().expect("the program runs");
+        format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+    };
+    let checked = run(&["audit", "check", receipt, "--public-key", public_key, "--data", &data]);
+    assert!(checked.contains("Its decision is still on record, among 1."), "{checked}");
+    let checkpoint = ["audit", "checkpoint", "--data", &data, "--out", &held];
+    assert_eq!(run(&checkpoint), "");
+    assert!(run(&checkpoint).contains("give a new file's name"));
+    for held in [receipt, &held] {
+        let whole = run(&["audit", "verify", "--data", &data, "--public-key", public_key, "--against", held]);
+        assert!(whole.contains("They begin with those of"), "{whole}");
+    }
+}
+
 #[test]
 fn two_operators_turn_a_code_red_and_one_clears_it() {
     let mut city = City::start(200, 1);
@@ -106,6 +125,7 @@ fn two_operators_turn_a_code_red_and_one_clears_it() {
     let (_, public_key) = offline(&["audit", "key", "--keys", &keys]);
     let (status, shown_receipt) = offline(&["audit", "check", &receipt, "--public-key", &public_key]);
     assert!(status == Some(0) && shown_receipt.contains("is good"), "{shown_receipt}");
+    held_outside(&city, &receipt, &public_key);
     let text = std::fs::read_to_string(&receipt).expect("a receipt");
     assert!(!text.contains(&number), "a receipt does not say whose it is");
     std::fs::write(&receipt, text.replace("liu-yang", "sun-li")).expect("written");

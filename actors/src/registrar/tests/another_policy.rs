@@ -69,7 +69,7 @@ fn a_stay_is_kept_for_as_long_as_the_policy_in_effect_says() {
         bench.activate(&another, now());
         let end_s = start_of(days_after(day(last_locked), 1));
         for (now_s, expected) in [(end_s - 1, Field::LockedYes), (end_s, Field::Declare)] {
-            bench.registry.forget_outcomes(now_s, now_s).unwrap();
+            bench.registry.forget_some(now_s).unwrap();
             assert_eq!(field(&mut bench, &another.0, None, now_s), expected, "{days} days at {now_s}");
         }
     }

@@ -237,7 +237,6 @@ fn each_kind_of_record_is_forgotten_by_its_own_clock() {
         ("the cause has ended", ends_s, [0, 0, 0, 2, 1]),
         ("seven months later", ends_s + 210 * DAY_S, [0, 0, 0, 2, 1]),
     ] {
-        bench.registrar().forget_answers(now_s).unwrap();
         bench.registry.expire_due(&bench.codes, now_s as u32).unwrap();
         assert_eq!(kept(&bench), expected, "{name}");
     }

@@ -8,7 +8,7 @@ use rusqlite::StatementStatus;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::*;
-use crate::audit::Checkpoint;
+use crate::audit::{Checkpoint, GrowthError};
 
 /// What `work` does on a fresh reader, and the steps that it takes there.
 fn steps<T>(registry: &Registry, work: impl FnOnce(&Registry) -> T) -> (T, i64) {
@@ -55,15 +55,15 @@ fn a_receipt_takes_as_many_steps_among_many_decisions_as_among_few() {
         last = decisions;
         registry.checkpoint(keys.signing_pkcs8(), decisions).unwrap();
         for n in [1, decisions / 2, decisions] {
-            let (receipt, steps) = steps(&registry, |reader| reader.signed_receipt(code(n)));
+            let (receipt, receipt_steps) = steps(&registry, |reader| reader.signed_receipt(code(n)));
             let receipt = receipt.unwrap().unwrap();
             assert_eq!((receipt.check(&keys.signing_public()), receipt.index), (Ok(()), n - 1));
-            assert!(steps < 1_500, "{steps} steps among {decisions} decisions");
+            assert!(receipt_steps < 1_500, "{receipt_steps} steps among {decisions} decisions");
         }
-        let (growth, steps) = steps(&registry, |reader| reader.growth(299));
-        assert!(growth.unwrap().is_some() && steps < 1_500, "{steps} steps among {decisions} decisions");
-        let (head, steps) = steps(&registry, Registry::tree_head);
-        assert!(head.unwrap().decisions == decisions && steps < 1_500, "{steps} steps");
+        let (growth, growth_steps) = steps(&registry, |reader| reader.growth(299));
+        assert!(growth.unwrap().is_some() && growth_steps < 1_500, "{growth_steps} steps");
+        let (head, head_steps) = steps(&registry, Registry::tree_head);
+        assert!(head.unwrap().decisions == decisions && head_steps < 1_500, "{head_steps} steps");
     }
     registry.verify_decisions(&keys.signing_public()).unwrap();
 }
@@ -121,4 +121,58 @@ fn a_changed_tree_is_named_and_a_shorter_record_is_not_signed() {
     registry.keep_missing_nodes().unwrap();
     let error = registry.checkpoint(keys.signing_pkcs8(), 2).unwrap_err().to_string();
     assert_eq!(error, "decision 91: it is missing, a checkpoint covers it");
+}
+
+#[test]
+fn a_record_whose_end_or_past_was_replaced_is_noticed_by_who_holds_a_checkpoint() {
+    let (directory, mut registry) = fresh();
+    let (keys, public) = (keys(directory.path()), keys(directory.path()).signing_public());
+    let signed = |registry: &mut Registry, decisions| {
+        decide(registry, registry.decided().unwrap() + 1..=decisions);
+        registry.checkpoint(keys.signing_pkcs8(), decisions).unwrap()
+    };
+    let (early, late) = (signed(&mut registry, 30), signed(&mut registry, 50));
+    let receipt = registry.signed_receipt(code(45)).unwrap().unwrap();
+    let growth = |registry: &Registry, held: &Checkpoint| registry.growth(held.size).unwrap().unwrap();
+    assert_eq!(growth(&registry, &early).check(&early, &public), Ok(()));
+
+    let cut = "DELETE FROM decisions WHERE id > 40; DELETE FROM checkpoints WHERE size > 40;
+        DELETE FROM nodes WHERE (place + 1) << level > 40";
+    registry.connection.execute_batch(cut).unwrap();
+    registry.verify_decisions(&public).expect("by itself a shorter record looks whole");
+    assert_eq!(growth(&registry, &early).check(&early, &public), Ok(()), "30 are still there");
+    let shorter = Err(GrowthError::Shorter { since: 50, size: 30 });
+    assert_eq!(growth(&registry, &late).check(&late, &public), shorter);
+
+    // Others in their place, signed with the gateway's own key.
+    let change = Change { cause: None, authority: "nobody", operators: "", policy: "" };
+    (41..=70).for_each(|n| registry.decide(code(n), (Colour::Red, Colour::Green), &change, n).unwrap());
+    registry.checkpoint(keys.signing_pkcs8(), 71).unwrap();
+    registry.verify_decisions(&public).unwrap();
+    let changed = Err(GrowthError::Changed { since: 50 });
+    assert_eq!(growth(&registry, &late).check(&late, &public), changed);
+    assert_eq!(receipt.check(&public), Ok(()), "a receipt is good by itself");
+    assert_eq!(growth(&registry, &receipt.checkpoint).check(&receipt.checkpoint, &public), changed);
+}
+
+#[test]
+fn one_device_or_place_is_read_in_as_many_steps_in_a_large_city_as_in_a_small_one() {
+    let (_directory, mut registry) = fresh();
+    registry.add_portals().unwrap();
+    let place = registry.add_place(RegionId(1), "East gate").unwrap();
+    let mut last = 0;
+    for devices in [10, 3_000] {
+        let rows: Vec<DeviceRow> = (last + 1..=devices).map(device).collect();
+        registry.add_devices(&rows).unwrap();
+        last = devices;
+        for n in last..last + 20 {
+            registry.add_place(RegionId(1), &format!("gate {n}")).unwrap();
+        }
+        let (read, few) = steps(&registry, |reader| {
+            (reader.device(DeviceId(7)).unwrap(), reader.last_device().unwrap(), reader.place(place).unwrap())
+        });
+        assert_eq!((read.0, read.1, read.2.map(|row| row.id)), (Some(device(7)), devices, Some(place)));
+        assert!(few < 200, "{few} steps among {devices} devices");
+    }
+    assert_eq!(registry.device(DeviceId(4_000)).unwrap(), None);
 }
