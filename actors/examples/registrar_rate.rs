@@ -12,13 +12,13 @@ use actors::keys::Keys;
 use actors::policy::{DEVELOPMENT, Policy, PolicyInEffect};
 use actors::registrar::{Form, RegistrarConfig, RegistrarHandle};
 use actors::registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
-use actors::sms::{ProvenPhone, SessionId, SmsCodes, SmsLimits};
+use actors::sms::{Asker, ProvenPhone, SessionId, SmsCodes, SmsLimits};
 
 /// As a citizen does it: a code is sent to the made-up number, and typed.
 fn prove(codes: &mut SmsCodes, phone: &Phone, n: u32, now_s: u64) -> ProvenPhone {
-    let session = SessionId([7; 16]);
-    let sent = codes.request(session, n.to_be_bytes().into(), phone, u64::from(n), now_s).expect("sent");
-    codes.check(session, phone, sent.digits(), now_s).expect("the right code")
+    let asker = Asker { session: SessionId([7; 16]), client: n.to_be_bytes().into(), known: true };
+    let sent = codes.request(asker, phone, u64::from(n), now_s).expect("sent");
+    codes.check(asker, phone, sent.digits(), now_s).expect("the right code")
 }
 
 fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {

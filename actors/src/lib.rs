@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod bounds;
 pub mod carrier;
 pub mod city;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod operators;
 pub mod place_names;
 pub mod policy;
 pub mod query;
+pub mod rebinding;
 pub mod record;
 pub mod region;
 pub mod registrar;

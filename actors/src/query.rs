@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use crate::bounds;
 use crate::carrier::{Asked, Carriers};
 use crate::clock;
 use crate::front::{self, FrontHandle, Pulse};
@@ -16,7 +17,7 @@ use crate::registry::{ConsentId, Detail, Phone};
 use crate::trajectory::{Area, CarrierAnswer, Days, Unavailable};
 
 /// Queries under way: more than the carriers' permits together, so that these shed and not this.
-const QUERIES_MAX: usize = 1024;
+const QUERIES_MAX: usize = bounds::QUERIES.entries();
 
 /// Why there is no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

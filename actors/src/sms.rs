@@ -1,13 +1,12 @@
 //! One-time codes by SMS: a phone is proven to be in the hand of whoever asks. The rules are a pure core in `codes`, who delivers
 //! the message is in `sender`; here they meet. Nothing here looks into the registry, so no answer depends on who is known.
 
-mod bounded;
 mod codes;
 mod counts;
 mod http;
+mod known;
 mod sender;
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -18,10 +17,10 @@ use crate::registry::Phone;
 use counts::SmsMetrics;
 
 pub use codes::{
-    CHECKS_PER_HOUR_MAX, CODE_S_MAX, CodeToSend, PROVEN_S_MAX, ProvenPhone, SessionId, SmsCodes, SmsLimits,
-    TRIES_MAX,
+    Asker, CODE_S_MAX, CodeToSend, PROVEN_S_MAX, ProvenPhone, SessionId, SmsCodes, SmsLimits, TRIES_MAX,
 };
 pub use http::{HttpSms, HttpSmsConfig, SmsConfigError};
+pub use known::KNOWN_S_MAX;
 pub use sender::{DevelopmentSms, ShownSms, SmsSender};
 
 /// Why there is no code, or why it is not good.
@@ -59,6 +58,7 @@ pub struct Sms {
     codes: Arc<Mutex<SmsCodes>>,
     /// Written by a reload.
     sender: Arc<ArcSwap<SmsSender>>,
+    known: Arc<known::Known>,
     metrics: Arc<SmsMetrics>,
     random: SystemRandom,
 }
@@ -67,9 +67,9 @@ impl Sms {
     /// Codes under these limits, delivered by that sender.
     pub fn new(keys: &Keys, limits: SmsLimits, sender: SmsSender) -> Self {
         let codes = Arc::new(Mutex::new(SmsCodes::new(keys, limits)));
-        let metrics = Arc::new(SmsMetrics::new());
+        let (known, metrics) = (Arc::new(known::Known::new(keys)), Arc::new(SmsMetrics::new()));
         let sender = Arc::new(ArcSwap::from_pointee(sender));
-        Self { codes, sender, metrics, random: SystemRandom::new() }
+        Self { codes, sender, known, metrics, random: SystemRandom::new() }
     }
 
     /// Later codes go by these limits and that sender; codes that were sent are good as before.
@@ -79,47 +79,45 @@ impl Sms {
     }
 
     /// Sends a code to the phone, for this session. The answer says nothing about whether the phone is registered.
-    pub async fn request(
-        &self,
-        session: SessionId,
-        client: IpAddr,
-        phone: &Phone,
-        now_s: u64,
-    ) -> Result<(), SmsError> {
-        let result = self.send(session, client, phone, now_s).await;
+    pub async fn request(&self, asker: Asker, phone: &Phone, now_s: u64) -> Result<(), SmsError> {
+        let result = self.send(asker, phone, now_s).await;
         self.metrics.asked(&result);
         result
     }
 
-    async fn send(
-        &self,
-        session: SessionId,
-        client: IpAddr,
-        phone: &Phone,
-        now_s: u64,
-    ) -> Result<(), SmsError> {
+    async fn send(&self, asker: Asker, phone: &Phone, now_s: u64) -> Result<(), SmsError> {
         let sender = self.sender.load_full();
         if !sender.may_send_to(phone) {
             return Err(SmsError::Refused);
         }
         let mut random = [0; 8];
         self.random.fill(&mut random).map_err(|_| SmsError::Unavailable)?;
-        let code =
-            self.with(|codes| codes.request(session, client, phone, u64::from_le_bytes(random), now_s))?;
+        let random = u64::from_le_bytes(random);
+        let code = self.with(|codes| codes.request(asker, phone, random, now_s))?;
         sender.send(&code, now_s).await
     }
 
     /// Compares what was typed in this session. The right code proves the phone, once.
     pub fn check(
         &self,
-        session: SessionId,
+        asker: Asker,
         phone: &Phone,
         typed: &str,
         now_s: u64,
     ) -> Result<ProvenPhone, SmsError> {
-        let result = self.with(|codes| codes.check(session, phone, typed, now_s));
+        let result = self.with(|codes| codes.check(asker, phone, typed, now_s));
         self.metrics.typed(&result);
         result
+    }
+
+    /// Whether the browser that keeps this has proven the phone before.
+    pub fn is_known(&self, kept: &str, phone: &Phone, now_s: u64) -> bool {
+        self.known.holds(kept, phone, now_s)
+    }
+
+    /// What a browser that keeps this keeps from now on: it has proven the phone. It opens nothing, and names nobody without a key.
+    pub fn known(&self, kept: &str, proven: &ProvenPhone, now_s: u64) -> String {
+        proven.phone(now_s).map_or_else(|| kept.to_owned(), |phone| self.known.with(kept, phone, now_s))
     }
 
     /// No await while it is held. A panic of another holder leaves counters that are still counters.

@@ -1,34 +1,32 @@
 //! How a device comes by its certificate: HTTPS on a port of its own. With a token that works once, or, to renew in time, with the
 //! certificate it has.
 
-use std::any::Any;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_tls::accept::rustls_0_23::TlsStream;
-use actix_web::dev::{Extensions, ServerHandle};
-use actix_web::rt::net::TcpStream;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use actors::clock;
+use actix_web::dev::Extensions;
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use actors::front::{self, FrontHandle};
-use anyhow::Context;
+use actors::{bounds, clock};
 use protocol::DeviceId;
 use ring::digest;
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
+use crate::door::{self, Door, Stream};
 use crate::identities::InForce;
-use crate::pki::{self, Issued};
+use crate::pki::{self, Issued, KeyRequest};
 use crate::process::Admin;
 use crate::wall_clock;
 
 /// A certificate request is about 500 bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Whoever is slower is not a device.
+/// From a request's first byte to its answer: whoever is slower is not a device.
 const REQUEST: Duration = Duration::from_secs(5);
-/// Enrolments at a time: a delivery of gates that is unpacked at once waits a little.
-const CONNECTIONS_MAX: usize = 256;
+/// A device asks once.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// What the registry keeps of a token.
 pub(crate) fn token_hash(token: &str) -> [u8; 32] {
@@ -71,14 +69,13 @@ struct Peer(CertificateDer<'static>);
 
 /// The running port.
 pub(crate) struct Enrolment {
-    server: Option<ServerHandle>,
+    stop: watch::Sender<bool>,
     front: Option<FrontHandle>,
 }
 
 impl Drop for Enrolment {
     fn drop(&mut self) {
-        // The stop is ordered at once; its future only waits for it.
-        drop(self.server.take().map(|server| server.stop(false)));
+        self.stop.send_replace(true);
         if let Some(Err(error)) = self.front.take().map(FrontHandle::join) {
             tracing::error!(error, "the enrolment port ended");
         }
@@ -93,36 +90,26 @@ pub(crate) fn start(
 ) -> anyhow::Result<Enrolment> {
     let tls = tls(&identities);
     let office = Arc::new(Office { identities, admin });
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let (stop, stopped) = watch::channel(false);
     let front = front::spawn("enrolment", move || async move {
-        let app = move || {
-            App::new()
-                .app_data(web::Data::from(Arc::clone(&office)))
-                .app_data(web::JsonConfig::default().limit(BODY_BYTES_MAX))
-                .route("/enrol/1", web::post().to(enrol))
-                .route("/renew/1", web::post().to(renew))
+        let app = App::new()
+            .app_data(web::Data::from(office))
+            .app_data(web::JsonConfig::default().limit(BODY_BYTES_MAX))
+            .route("/enrol/1", web::post().to(enrol))
+            .route("/renew/1", web::post().to(renew));
+        let shares = door::Shares {
+            all: bounds::ENROL_CONNECTIONS,
+            client: bounds::ENROL_CLIENT,
+            network: bounds::ENROL_NETWORK,
         };
-        let server = HttpServer::new(app)
-            .workers(1)
-            .max_connections(CONNECTIONS_MAX)
-            .client_request_timeout(REQUEST)
-            .disable_signals()
-            .on_connect(note_peer)
-            .listen_rustls_0_23(listener, tls);
-        match server {
-            Ok(server) => {
-                let server = server.run();
-                if sender.send(server.handle()).is_ok()
-                    && let Err(error) = server.await
-                {
-                    tracing::error!(%error, "the enrolment port failed");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the enrolment port cannot listen"),
+        let (tls, proxies) = (Some(tls), Vec::new());
+        let (arrivals, request, idle) = (None, REQUEST, IDLE);
+        let door = Door { listener, tls, shares, arrivals, request, idle, proxies, on_connect: note_peer };
+        if let Err(error) = door::serve(door, app, stopped).await {
+            tracing::error!(error = format!("{error:#}"), "the enrolment port failed");
         }
     })?;
-    let server = receiver.recv().context("starting the enrolment port")?;
-    Ok(Enrolment { server: Some(server), front: Some(front) })
+    Ok(Enrolment { stop, front: Some(front) })
 }
 
 /// Without resumption: a resumed session would skip the certificate's checks.
@@ -137,10 +124,9 @@ fn tls(identities: &InForce) -> rustls::ServerConfig {
     config
 }
 
-fn note_peer(connection: &dyn Any, extensions: &mut Extensions) {
-    let stream = connection.downcast_ref::<TlsStream<TcpStream>>();
-    let chain = stream.and_then(|stream| stream.get_ref().1.peer_certificates());
-    if let Some(certificate) = chain.and_then(<[_]>::first) {
+fn note_peer(stream: &Stream, extensions: &mut Extensions) {
+    let certificate = stream.peer_certificates().and_then(<[_]>::first);
+    if let Some(certificate) = certificate {
         extensions.insert(Peer(certificate.clone().into_owned()));
     }
 }
@@ -149,12 +135,18 @@ fn refuse(error: &'static str, action: &'static str) -> HttpResponse {
     HttpResponse::Forbidden().json(Refusal { error, action })
 }
 
+fn unreadable() -> HttpResponse {
+    refuse("request-unreadable", "send a PKCS#10 request in PEM, signed with the device's key")
+}
+
 async fn enrol(office: web::Data<Office>, request: web::Json<EnrolRequest>) -> HttpResponse {
+    // Before the token, which works once: a request that is none costs nothing.
+    let Ok(asked) = KeyRequest::parse(&request.csr) else { return unreadable() };
     let now_s = clock::now_ms() / 1000;
     let hash = token_hash(&request.token);
     let taken = office.admin.write(|registry| Ok(registry.take_enrolment(hash, now_s)?));
     match taken {
-        Ok(Some(device)) => office.issue(device, None, &request.csr),
+        Ok(Some(device)) => office.issue(device, None, asked),
         Ok(None) => refuse("token-unknown", "tokens work once, for 15 minutes; ask an operator for another"),
         Err(error) => failed(&error),
     }
@@ -168,24 +160,23 @@ async fn renew(
     let Some(Peer(certificate)) = connection.conn_data::<Peer>() else {
         return refuse("certificate-missing", "renew with the certificate that the device has");
     };
+    let Ok(asked) = KeyRequest::parse(&request.csr) else { return unreadable() };
     let known = pki::device_of(certificate).and_then(|(device, serial)| {
         office.admin.fleet.check_serial(device, &serial).map(|_| (device, serial))
     });
     match known {
-        Ok((device, serial)) => office.issue(device, Some(&serial), &request.csr),
+        Ok((device, serial)) => office.issue(device, Some(&serial), asked),
         Err(code) => refuse(code.name(), code.action()),
     }
 }
 
 impl Office {
     /// A certificate for the device; `with` is the serial of the one it renews with.
-    fn issue(&self, device: DeviceId, with: Option<&str>, csr: &str) -> HttpResponse {
+    fn issue(&self, device: DeviceId, with: Option<&str>, asked: KeyRequest) -> HttpResponse {
         let authority = self.identities.authority();
-        let Ok(issued) = authority.sign_csr(csr, device) else {
-            return refuse(
-                "request-unreadable",
-                "send a PKCS#10 request in PEM, signed with the device's key",
-            );
+        let issued = match authority.sign(asked, device) {
+            Ok(issued) => issued,
+            Err(error) => return failed(&error),
         };
         let Issued { certificate, serial, not_after_s } = issued;
         let noted = self.admin.change_device(|registry| {

@@ -3,11 +3,15 @@
 //! revocation, or a newer connection of the same device, reaches the live one.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use actors::registry::DeviceRow;
 use protocol::{DeviceClass, DeviceId, ErrorCode, PlaceId, RegionId};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::oneshot;
+use tokio::time::Sleep;
 
 /// What one device may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +75,8 @@ impl FromIterator<(PlaceId, RegionId)> for Places {
 struct Live {
     entry: u64,
     close: oneshot::Sender<ErrorCode>,
+    /// What the device came with.
+    chain: Vec<CertificateDer<'static>>,
 }
 
 #[derive(Default)]
@@ -147,17 +153,40 @@ impl Fleet {
         rights.check_serial(serial).map(|()| rights)
     }
 
-    /// Enters a connection whose certificate was verified; one that the device had before is replaced.
-    pub(crate) fn enter(&self, device: DeviceId, serial: &str) -> Result<Entry, ErrorCode> {
+    /// Closes the live connections whose certificates are not believed (any more); the others notice nothing.
+    pub(crate) fn keep_those(&self, is_believed: impl Fn(&[CertificateDer<'static>]) -> bool) {
+        // A signature each: not while sessions wait for the table.
+        let all = self.read(|state| {
+            let live = state.live.iter().map(|(device, live)| (*device, live.entry, live.chain.clone()));
+            live.collect::<Vec<_>>()
+        });
+        let gone: Vec<_> = all.into_iter().filter(|(_, _, chain)| !is_believed(chain)).collect();
+        self.write(|state| {
+            for (device, entry, _) in gone {
+                let is_it = state.live.get(&device).is_some_and(|live| live.entry == entry);
+                if let Some(live) = is_it.then(|| state.live.remove(&device)).flatten() {
+                    let _ = live.close.send(ErrorCode::CertificateWrong);
+                }
+            }
+        });
+    }
+
+    /// Enters a connection whose certificate was verified and is good for so long; one that the device had before is replaced.
+    pub(crate) fn enter(
+        &self,
+        device: DeviceId,
+        serial: &str,
+        (chain, good_for): (Vec<CertificateDer<'static>>, Duration),
+    ) -> Result<Entry, ErrorCode> {
         self.write(|state| {
             let rights = state.devices.get(&device).ok_or(ErrorCode::DeviceUnknown)?;
             rights.check_serial(serial)?;
             state.entries += 1;
             let (close, closed) = oneshot::channel();
-            if let Some(older) = state.live.insert(device, Live { entry: state.entries, close }) {
+            if let Some(older) = state.live.insert(device, Live { entry: state.entries, close, chain }) {
                 let _ = older.close.send(ErrorCode::Replaced);
             }
-            Ok(Entry { fleet: self.clone(), device, entry: state.entries, closed })
+            Ok(Entry { fleet: self.clone(), device, entry: state.entries, closed, good_for, ends: None })
         })
     }
 
@@ -176,12 +205,21 @@ pub(crate) struct Entry {
     device: DeviceId,
     entry: u64,
     closed: oneshot::Receiver<ErrorCode>,
+    good_for: Duration,
+    /// The certificate's end, from the first wait on. By the clock that only goes forward: one that is set cuts nobody off.
+    ends: Option<Pin<Box<Sleep>>>,
 }
 
 impl Entry {
     /// Resolves when the connection has to close, with the reason. Not to be polled again after that.
     pub(crate) async fn closed(&mut self) -> ErrorCode {
-        (&mut self.closed).await.unwrap_or(ErrorCode::Internal)
+        let Self { closed, good_for, ends, .. } = self;
+        let ends = ends.get_or_insert_with(|| Box::pin(tokio::time::sleep(*good_for)));
+        tokio::select! {
+            biased;
+            code = closed => code.unwrap_or(ErrorCode::Internal),
+            () = ends.as_mut() => ErrorCode::CertificateWrong,
+        }
     }
 
     /// What the device may do now; as it was revoked between two checks, an error.
@@ -223,6 +261,35 @@ mod tests {
         }
     }
 
+    /// Signed by an authority of that name, good for so long.
+    fn shown(authority: u8, good_s: u64) -> (Vec<CertificateDer<'static>>, Duration) {
+        (vec![vec![authority].into()], Duration::from_secs(good_s))
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_with_its_certificate() {
+        let fleet = Fleet::default();
+        fleet.reload([rights(1, false), rights(3, false)]);
+        let mut over = fleet.enter(DeviceId(1), "aa", shown(1, 0)).unwrap();
+        let mut good = fleet.enter(DeviceId(3), "aa", shown(1, 3_600)).unwrap();
+        tokio::select! {
+            biased;
+            code = good.closed() => panic!("it is good for an hour, and was closed with {}", code.name()),
+            code = over.closed() => assert_eq!(code, ErrorCode::CertificateWrong),
+        }
+    }
+
+    #[test]
+    fn another_authority_closes_those_it_has_not_signed_and_leaves_the_others() {
+        let fleet = Fleet::default();
+        fleet.reload([rights(1, false), rights(3, false)]);
+        let mut old = fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap();
+        let mut new = fleet.enter(DeviceId(3), "aa", shown(2, 60)).unwrap();
+        fleet.keep_those(|chain| chain[0][..] == [2]);
+        assert_eq!(old.closed.try_recv(), Ok(ErrorCode::CertificateWrong));
+        assert!(new.closed.try_recv().is_err());
+    }
+
     #[test]
     fn only_the_registered_certificate_of_a_device_in_good_standing_enters() {
         let fleet = fleet();
@@ -233,7 +300,7 @@ mod tests {
             (3, "aa", Err(ErrorCode::DeviceUnknown)),
         ] {
             assert_eq!(
-                fleet.enter(DeviceId(device), serial).map(|_| ()),
+                fleet.enter(DeviceId(device), serial, shown(1, 60)).map(|_| ()),
                 expected,
                 "device {device} serial {serial}"
             );
@@ -243,8 +310,8 @@ mod tests {
     #[test]
     fn a_newer_connection_replaces_and_a_revocation_closes() {
         let fleet = fleet();
-        let mut first = fleet.enter(DeviceId(1), "aa").unwrap();
-        let mut second = fleet.enter(DeviceId(1), "aa").unwrap();
+        let mut first = fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap();
+        let mut second = fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap();
         assert_eq!(first.closed.try_recv(), Ok(ErrorCode::Replaced));
         drop(first);
         fleet.reload([rights(1, true)]);
@@ -255,7 +322,7 @@ mod tests {
     #[test]
     fn a_reload_closes_who_is_gone_and_leaves_the_others() {
         let fleet = fleet();
-        let mut entry = fleet.enter(DeviceId(1), "aa").unwrap();
+        let mut entry = fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap();
         fleet.reload([rights(1, false)]);
         assert!(entry.closed.try_recv().is_err());
         fleet.reload(Vec::<Rights>::new());

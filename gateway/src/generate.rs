@@ -3,6 +3,7 @@
 //! elsewhere. Completions and manual pages come from the command line and are made when they are needed.
 
 pub(crate) mod alerts;
+mod bounds;
 mod dashboard;
 mod dashboards;
 mod help;
@@ -40,6 +41,12 @@ pub(crate) enum Generate {
         #[arg(long, default_value = runbook::BASE)]
         runbooks: String,
     },
+    /// Writes the table of bounds: what one citizen, one phone, one address may have of what all share.
+    Bounds {
+        /// The file to write.
+        #[arg(long, default_value = "gateway/BOUNDS.md")]
+        out: PathBuf,
+    },
     /// Prints what a shell completes; say where your shell looks for it, or source it.
     Completions {
         /// Which shell.
@@ -63,6 +70,7 @@ impl Generate {
                     write(&out.join(path), &text)?;
                 }
             }
+            Self::Bounds { out } => write(&out, &bounds::text())?,
             Self::Completions { shell } => std::io::stdout().write_all(&help::completions(shell))?,
             Self::Man { out } => {
                 for (name, text) in help::pages()? {

@@ -7,21 +7,28 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use actors::front::{self, FrontHandle, Pulse};
 use actors::registry::Phone;
 use actors::sms::{DevelopmentSms, ShownSms};
 use actors::watchdog::Beat;
+use actors::{bounds, rebinding};
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
+use crate::door::{self, Door};
 use crate::overview::Overview;
 use crate::service::Notify;
 
 /// The exporter keeps histogram samples until it tidies up; this is how often it has to.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// From a request's first byte to its answer.
+const REQUEST: Duration = Duration::from_secs(10);
+/// Between two scrapes, which are 30 seconds apart at most, or two looks of an operator's page.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Where the process is in its life. The service manager hears of every change.
 #[derive(Clone, Default)]
@@ -107,7 +114,7 @@ impl Drop for Reloading<'_> {
 /// The running server.
 pub(crate) struct Http {
     front: FrontHandle,
-    server: ServerHandle,
+    stop: watch::Sender<bool>,
 }
 
 impl Http {
@@ -117,8 +124,8 @@ impl Http {
     }
 
     /// Stops it and waits for its thread.
-    pub(crate) async fn stop(self) -> Result<(), String> {
-        self.server.stop(false).await;
+    pub(crate) fn stop(self) -> Result<(), String> {
+        self.stop.send_replace(true);
         self.front.join()
     }
 }
@@ -130,18 +137,19 @@ pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves until stopped.
-pub(crate) async fn start(
+/// Serves until stopped. On an address of this machine alone, only what is meant for this machine.
+pub(crate) fn start(
     listener: TcpListener,
     metrics: PrometheusHandle,
     readiness: Readiness,
     inbox: Option<DevelopmentSms>,
     overview: Overview,
 ) -> anyhow::Result<Http> {
-    let (sender, receiver) = oneshot::channel();
+    let is_local = listener.local_addr()?.ip().is_loopback();
+    let (stop, stopped) = watch::channel(false);
     let front = front::spawn("http", move || async move {
         let upkeep = metrics.clone();
-        actix_web::rt::spawn(async move {
+        let kept_up = actix_web::rt::spawn(async move {
             let mut tick = tokio::time::interval(UPKEEP);
             loop {
                 tick.tick().await;
@@ -149,40 +157,36 @@ pub(crate) async fn start(
             }
         });
         let watching = actix_web::rt::spawn(overview.clone().watch(metrics.clone(), readiness.clone()));
-        let app = move || {
-            let (inbox, overview) = (inbox.clone(), overview.clone());
-            App::new()
-                .app_data(web::Data::new(metrics.clone()))
-                .app_data(web::Data::new(readiness.clone()))
-                .route("/metrics", web::get().to(render))
-                .route("/live", web::get().to(async || "live\n"))
-                .route("/ready", web::get().to(ready))
-                .configure(move |config| overview.routes(config))
-                .configure(move |config| {
-                    if let Some(inbox) = inbox {
-                        let inbox = config.app_data(web::Data::new(inbox));
-                        inbox.route("/dev/sms", web::get().to(messages));
-                        inbox.route("/dev/sms", web::post().to(message_to));
-                    }
-                })
-        };
-        match HttpServer::new(app).workers(1).disable_signals().listen(listener) {
-            Ok(server) => {
-                let server = server.run();
-                if sender.send(server.handle()).is_ok()
-                    && let Err(error) = server.await
-                {
-                    tracing::error!(%error, "the HTTP server ended");
+        let app = App::new()
+            .app_data(web::Data::new(metrics))
+            .app_data(web::Data::new(readiness))
+            .wrap(Condition::new(is_local, from_fn(rebinding::guard)))
+            .route("/metrics", web::get().to(render))
+            .route("/live", web::get().to(async || "live\n"))
+            .route("/ready", web::get().to(ready))
+            .configure(move |config| overview.routes(config))
+            .configure(move |config| {
+                if let Some(inbox) = inbox {
+                    let inbox = config.app_data(web::Data::new(inbox));
+                    inbox.route("/dev/sms", web::get().to(messages));
+                    inbox.route("/dev/sms", web::post().to(message_to));
                 }
-            }
-            Err(error) => tracing::error!(%error, "the HTTP server cannot listen"),
+            });
+        let all = bounds::HTTP_CONNECTIONS;
+        let shares = door::Shares { all, client: all, network: all };
+        let (tls, arrivals, proxies) = (None, None, Vec::new());
+        let (request, idle) = (REQUEST, IDLE);
+        let door = Door { listener, tls, shares, arrivals, request, idle, proxies, on_connect: |_, _| {} };
+        if let Err(error) = door::serve(door, app, stopped).await {
+            tracing::error!(error = format!("{error:#}"), "the HTTP server ended");
         }
-        watching.abort();
-        // Only that it was aborted.
-        let _ = watching.await;
+        for task in [kept_up, watching] {
+            task.abort();
+            // Only that it was aborted.
+            let _ = task.await;
+        }
     })?;
-    let server = receiver.await.context("starting the HTTP server")?;
-    Ok(Http { front, server })
+    Ok(Http { front, stop })
 }
 
 async fn render(metrics: web::Data<PrometheusHandle>) -> HttpResponse {

@@ -1,9 +1,12 @@
 //! The certificates that a running gateway shows, and whose devices it believes: read whole from their files, compared with those in
-//! use, and put in their place for later handshakes. Connections that stand are not touched. When to read them is decided elsewhere.
+//! use, and put in their place for later handshakes. Of connections that stand only those of
+//! another authority are touched. When to read them is decided elsewhere.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actors::clock;
 use actors::keys::{Keys, read_secret};
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -13,10 +16,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use zeroize::Zeroizing;
 
 use crate::certificates::{self, InUse};
+use crate::fleet::Fleet;
 use crate::pki::{self, Authority};
 use crate::process::Settings;
 use crate::quic::transport::{self, TlsFiles};
@@ -89,6 +93,27 @@ impl Opened {
         })
     }
 
+    /// Whether the authority has signed that certificate. When it is good is another matter: a clock that is wrong for a moment cuts
+    /// nobody off.
+    pub(crate) fn believes(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let Some((own, between)) = chain.split_first() else { return false };
+        let is_time = |error: &CertificateError| {
+            matches!(
+                error,
+                CertificateError::Expired
+                    | CertificateError::ExpiredContext { .. }
+                    | CertificateError::NotValidYet
+                    | CertificateError::NotValidYetContext { .. }
+            )
+        };
+        let now = Duration::from_millis(clock::now_ms());
+        match self.verifier.verify_client_cert(own, between, UnixTime::since_unix_epoch(now)) {
+            Ok(_) => true,
+            Err(rustls::Error::InvalidCertificate(error)) => is_time(&error),
+            Err(_) => false,
+        }
+    }
+
     /// Tells when they end, once they are in use.
     pub(crate) fn tell(&self) {
         certificates::tell(InUse::Authority, &self.files.authority.certificate);
@@ -107,26 +132,32 @@ pub(crate) struct InForce {
     pub(crate) believed: Arc<Believed>,
     /// Who signs their certificates.
     authority: ArcSwap<Authority>,
+    /// Whose connections rest on it.
+    fleet: Fleet,
     /// The pages', if they have one.
     pub(crate) pages: Option<Arc<Shown>>,
 }
 
 impl InForce {
-    pub(crate) fn new(opened: &Opened) -> Self {
+    pub(crate) fn new(opened: &Opened, fleet: Fleet) -> Self {
         let shown = |key: &Arc<CertifiedKey>| Arc::new(Shown(ArcSwap::new(Arc::clone(key))));
         Self {
             server: shown(&opened.server),
             believed: Arc::new(Believed(ArcSwap::from_pointee(Arc::clone(&opened.verifier)))),
             authority: ArcSwap::new(Arc::clone(&opened.authority)),
+            fleet,
             pages: opened.pages.as_ref().map(shown),
         }
     }
 
-    /// From the next handshake on these.
+    /// From the next handshake on these. Devices that another authority has signed are cut off.
     pub(crate) fn take(&self, opened: &Opened) {
         self.server.0.store(Arc::clone(&opened.server));
         self.believed.0.store(Arc::new(Arc::clone(&opened.verifier)));
-        self.authority.store(Arc::clone(&opened.authority));
+        let before = self.authority.swap(Arc::clone(&opened.authority));
+        if before.certificate() != opened.authority.certificate() {
+            self.fleet.keep_those(|chain| opened.believes(chain));
+        }
         if let (Some(shown), Some(pages)) = (&self.pages, &opened.pages) {
             shown.0.store(Arc::clone(pages));
         }

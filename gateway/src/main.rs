@@ -9,6 +9,7 @@ mod config;
 mod counter;
 mod dev;
 mod doctor;
+mod door;
 mod ending;
 mod enrol;
 mod exposition;

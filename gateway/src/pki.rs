@@ -47,6 +47,18 @@ pub(crate) struct Issued {
     pub(crate) not_after_s: u64,
 }
 
+/// A device's request for a certificate, whose signature shows that it has the key.
+pub(crate) struct KeyRequest(CertificateSigningRequestParams);
+
+impl KeyRequest {
+    /// Reads a PKCS#10 request in PEM. What can be wrong with it is found here, before anything is used up for it.
+    pub(crate) fn parse(pem: &str) -> anyhow::Result<Self> {
+        let request =
+            CertificateSigningRequestParams::from_pem(pem).context("that is no certificate request")?;
+        Ok(Self(request))
+    }
+}
+
 /// Signs certificates.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -106,9 +118,8 @@ impl Authority {
     }
 
     /// Signs a device's own key. Nothing of the request but its public key is taken over.
-    pub(crate) fn sign_csr(&self, csr: &str, device: DeviceId) -> anyhow::Result<Issued> {
-        let mut request =
-            CertificateSigningRequestParams::from_pem(csr).context("that is no certificate request")?;
+    pub(crate) fn sign(&self, request: KeyRequest, device: DeviceId) -> anyhow::Result<Issued> {
+        let KeyRequest(mut request) = request;
         let (params, issued) = device_params(device, DEVICE_DAYS)?;
         request.params = params;
         Ok(Issued { certificate: request.signed_by(&self.issuer)?.pem(), ..issued })
@@ -197,6 +208,12 @@ pub(crate) fn chain_in(pem: &[u8], path: &Path) -> anyhow::Result<Vec<Certificat
     Ok(chain)
 }
 
+/// When a certificate in DER ends, seconds since 1970 UTC; 0 for what is none.
+pub(crate) fn ends_s(der: &[u8]) -> u64 {
+    let read = X509Certificate::from_der(der).ok();
+    read.and_then(|(_, read)| u64::try_from(read.validity().not_after.timestamp()).ok()).unwrap_or(0)
+}
+
 /// Whether the key, PEM, is the certificate's.
 pub(crate) fn check_pair(
     chain: Vec<CertificateDer<'static>>,
@@ -263,8 +280,8 @@ mod tests {
         let mut asked = CertificateParams::new(vec!["somebody.example".to_owned()]).unwrap();
         asked.subject_alt_names.push(SanType::URI(DeviceId(99).to_uri().try_into().unwrap()));
         let asked = asked.serialize_request(&key).unwrap().pem().unwrap();
-        let issued = authority.sign_csr(&asked, DeviceId(3)).unwrap();
+        let issued = authority.sign(KeyRequest::parse(&asked).unwrap(), DeviceId(3)).unwrap();
         assert_eq!(device_of(&der(&issued.certificate)), Ok((DeviceId(3), issued.serial)));
-        assert!(authority.sign_csr("nonsense", DeviceId(3)).is_err());
+        assert!(KeyRequest::parse("nonsense").is_err());
     }
 }

@@ -197,7 +197,7 @@ fn run_here(
     let inbox = settings.sms.inbox();
     let vitals = Some((readiness.clone(), metrics.clone()));
     let overview = Overview::new(registry.regions()?);
-    let http = runtime.block_on(http::start(sockets.http, metrics, readiness.clone(), inbox, overview))?;
+    let http = http::start(sockets.http, metrics, readiness.clone(), inbox, overview)?;
     let sockets_of = (sockets.quic, sockets.pages);
     let (started, readiness_of) = ((settings, behind), readiness.clone());
     let gateway =
@@ -215,7 +215,7 @@ fn run_here(
     tracing::info!("draining");
     drop(admin);
     gateway.stop();
-    if let Err(error) = runtime.block_on(http.stop()) {
+    if let Err(error) = http.stop() {
         tracing::error!(error, "stopping the HTTP server");
     }
     drop(log);

@@ -74,7 +74,7 @@ impl Gateway {
         let sms = settings.sms.open(keys)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
-        let (opened, identities) = open_identities(settings, keys)?;
+        let (opened, identities) = open_identities(settings, keys, &fleet)?;
         let admin = Admin {
             registry: Arc::clone(&registry),
             fleet: fleet.clone(),
@@ -220,10 +220,14 @@ fn start_registrar(
     Ok(RegistrarHandle::start(Arc::clone(registry), codes.clone(), policy.clone(), config)?)
 }
 
-fn open_identities(settings: &Settings, keys: &Keys) -> anyhow::Result<(Opened, Arc<InForce>)> {
+fn open_identities(
+    settings: &Settings,
+    keys: &Keys,
+    fleet: &Fleet,
+) -> anyhow::Result<(Opened, Arc<InForce>)> {
     let opened = Opened::read(settings, keys)?;
     opened.tell();
-    let in_force = Arc::new(InForce::new(&opened));
+    let in_force = Arc::new(InForce::new(&opened, fleet.clone()));
     Ok((opened, in_force))
 }
 
@@ -306,7 +310,10 @@ fn start_pages(
     let (Some(config), Some(listener)) = (&settings.pages, listener) else { return Ok(None) };
     let sms = sms.context("pages need a message service: nobody could sign in")?;
     let services = services(sms, config.origin(&listener)?);
-    let portal = Portal::new(services, &registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+    let portal = Portal::new(
+        (services, config.proxies.clone()),
+        &registry.lock().unwrap_or_else(PoisonError::into_inner),
+    )?;
     Ok(Some(portal::start(portal, listener, certificate)?))
 }
 

@@ -91,7 +91,6 @@ pub struct Citizens {
     lines: Lines,
     under_way: Semaphore,
     receipts: RefCell<VecDeque<Shown>>,
-    random: RefCell<fastrand::Rng>,
 }
 
 /// Somebody who is signed in and has a code.

@@ -118,6 +118,8 @@ metrics! {
     PAGE_SECONDS = Histogram "changtong_page_seconds" ["page"] "From a request for a page until its answer stood.";
     SMS = Counter "changtong_sms_total" ["outcome"] "Codes by SMS that were asked for, by outcome.";
     SMS_CHECKS = Counter "changtong_sms_checks_total" ["outcome"] "Codes that were typed, by outcome.";
+    LIMITED = Counter "changtong_limited_total" ["bound"] "Asked for beyond a bound, by the bound's name in gateway/BOUNDS.md.";
+    BOUND_ENTRIES = Gauge "changtong_bound_entries" ["bound"] "Entries of a bounded table, by the bound's name in gateway/BOUNDS.md.";
     REGISTRY_BYTES = Gauge "changtong_registry_bytes" [] "Size of the registry's file with its log.";
     DISK_FREE_BYTES = Gauge "changtong_disk_free_bytes" [] "Room that is left on the disk of the data.";
     RELOADS = Counter "changtong_reloads_total" ["outcome"] "Times that the configuration was read again while the gateway ran: applied, refused.";

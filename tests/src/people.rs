@@ -7,7 +7,7 @@ use actors::clock;
 use actors::keys::Keys;
 use actors::registry::Phone;
 use actors::simulator::{DemoPerson, demo_people};
-use actors::sms::{DevelopmentSms, ProvenPhone, SessionId, Sms, SmsLimits, SmsSender};
+use actors::sms::{Asker, DevelopmentSms, ProvenPhone, SessionId, Sms, SmsLimits, SmsSender};
 use loadtest::tokens::{Person, Tokens};
 use protocol::{Class, CodeId, Colour, Verdict};
 use serde_json::Value;
@@ -19,10 +19,11 @@ use crate::{City, block_on, wait_for};
 pub fn prove(keys: &Keys, phone: &Phone, now_s: u64) -> ProvenPhone {
     let shown = DevelopmentSms::new(|_| ());
     let sms = Sms::new(keys, SmsLimits::default(), SmsSender::Development(shown.clone()));
-    let session = SessionId([7; 16]);
-    block_on(sms.request(session, IpAddr::V4(Ipv4Addr::LOCALHOST), phone, now_s)).expect("a made-up number");
+    let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let asker = Asker { session: SessionId([7; 16]), client, known: false };
+    block_on(sms.request(asker, phone, now_s)).expect("a made-up number");
     let code = shown.shown()[0].code.clone();
-    sms.check(session, phone, &code, now_s).expect("the code that was shown")
+    sms.check(asker, phone, &code, now_s).expect("the code that was shown")
 }
 
 /// The demo person with that case.

@@ -152,6 +152,26 @@ fn what_is_no_enrolment_is_refused() {
 }
 
 #[test]
+fn a_request_that_is_none_does_not_use_the_token_up() {
+    let city = City::start(100, 1);
+    let fleet = city.fleet();
+    let authority = std::fs::read_to_string(&fleet.ca).expect("the authority");
+    let client = Client { authority: &authority, identity: None };
+    let token = token(&city, &["enrol", "--name", "x", "--class", "gate", "--region", "1"]);
+    let good = request(&KeyPair::generate().expect("a key"));
+    // Signed by nobody: one character of the signature, near the end, is another.
+    let at = good.rfind("\n-----END").expect("PEM") - 8;
+    let other = if &good[at..=at] == "A" { "B" } else { "A" };
+    let forged = format!("{}{other}{}", &good[..at], &good[at + 1..]);
+    for csr in ["nonsense", "", &forged] {
+        let body = serde_json::json!({"token": token, "csr": csr}).to_string();
+        let (status, answer) = client.post(fleet.enrol, "/enrol/1", &body).expect("an answer");
+        assert!(status == 403 && answer.contains("request-unreadable"), "{csr}: {answer}");
+    }
+    enrol(&fleet, &token).expect("the same token with a good request");
+}
+
+#[test]
 fn a_revocation_closes_the_live_connection_and_nobody_elses() {
     let city = City::start(100, 2);
     let fleet = city.fleet();

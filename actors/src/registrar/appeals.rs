@@ -8,6 +8,7 @@ use super::counts::Appealed;
 use super::forms::{CARRIER, CITIZEN};
 use super::{Registrar, RegistrarError};
 use crate::audit::{Checkpoint, Growth, Receipt};
+use crate::bounds;
 use crate::operators::Signed;
 use crate::policy::CauseKind;
 use crate::registry::appeals::{AppealAnswer, NewAppeal};
@@ -18,7 +19,7 @@ pub const APPEAL_DAYS: u64 = 3;
 /// What a citizen or an operator says, at most.
 pub const APPEAL_CHARS_MAX: usize = 1_000;
 /// Appeals against one decision, one after the other: a refused one may be made again with more to say.
-const APPEALS_MAX: usize = 3;
+const APPEALS_MAX: usize = bounds::APPEALS.entries();
 const DAY_S: u64 = 86_400;
 /// Who answers for causes that no human set: what a carrier's answer, the citizen's form, or the former system gave.
 pub const ANSWERS_FOR_MACHINES: &str = "cdc";

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::actor::{Act, Office, RegistrarActor, work};
 use super::{Registrar, RegistrarError, counts};
+use crate::bounds;
 use crate::clock;
 use crate::codes::Codes;
 use crate::front::{self, FrontHandle};
@@ -17,7 +18,7 @@ use crate::registry::Registry;
 use crate::supervisor::{Post, RestartPolicy, supervise};
 
 /// Acts that may wait: two seconds of a busy day; who comes beyond is told to try again.
-pub(super) const ACTS_MAX: usize = 4096;
+pub(super) const ACTS_MAX: usize = bounds::ACTS.entries();
 
 /// What must not be lost is tried for so long: with a carrier's slowest answer before it, less than a page waits for.
 const IN_TURN: Duration = Duration::from_secs(10);

@@ -5,12 +5,13 @@ use protocol::token::{TOKEN_BYTES, Token, TokenKey};
 
 use super::signin::opened;
 use super::{Registrar, RegistrarError};
+use crate::bounds;
 use crate::registry::{PlaceKind, Remains, UnitRow, UnitState};
 use crate::residence::visible;
 use crate::sms::ProvenPhone;
 
 /// Applications of units by one person that nobody has decided on.
-const UNITS_OPEN_MAX: usize = 5;
+const UNITS_OPEN_MAX: usize = bounds::UNITS_OPEN.entries();
 
 /// A printed code that may be made: its seal is the paper key's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 use protocol::{Class, CodeId, Colour};
 
 use super::{FORM_S_MAX, Registrar, RegistrarError};
+use crate::bounds;
 use crate::codes::CodeEntry;
 use crate::registry::departures::Left;
 use crate::registry::{DocumentNumber, Holder, Person, Phone, Registry, SignOut, kept_until};
@@ -14,9 +15,9 @@ use crate::trajectory::{day_of, start_of};
 /// A number is given to somebody else 90 days after it was given up at the earliest: a proof that is as old proves nothing.
 pub const PROVEN_DAYS: u64 = 90;
 /// Documents that may be tried with one phone in a day.
-pub const DOCUMENT_TRIES_MAX: u32 = 5;
+pub const DOCUMENT_TRIES_MAX: u32 = bounds::DOCUMENT_TRIES.max;
 /// Codes of one phone: a guardian's and the wards'.
-pub const CODES_PER_PHONE_MAX: usize = 16;
+pub const CODES_PER_PHONE_MAX: usize = bounds::CODES_PHONE.entries();
 
 /// What came of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

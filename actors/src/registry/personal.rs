@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A mobile number of the mainland, eleven digits.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone(String);
 
 impl Phone {

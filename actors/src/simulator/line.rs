@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -18,6 +19,7 @@ use super::fault::{Fault, FaultKind};
 use super::server::{self, Carrier, Certificates};
 use super::{SimulatorError, TlsIdentity};
 use crate::front::{self, FrontHandle};
+use crate::rebinding;
 
 /// Whoever is slower is not a gateway.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -163,6 +165,7 @@ fn open_control(mut port: Port, panel: Panel) -> std::io::Result<(Running, Port)
         App::new()
             .app_data(web::Data::new(panel.clone()))
             .app_data(web::PayloadConfig::new(control::ORDER_BYTES_MAX))
+            .wrap(from_fn(rebinding::guard))
             .configure(control::routes)
     };
     let server = HttpServer::new(app)

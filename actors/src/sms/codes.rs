@@ -3,10 +3,11 @@
 
 use std::net::IpAddr;
 
+use hashlink::LruCache;
 use ring::hmac;
 
 use super::SmsError;
-use super::bounded::Bounded;
+use crate::bounds::{self, Net, Rate, near, wide};
 use crate::keys::Keys;
 use crate::registry::{Hash, Hasher, Phone};
 
@@ -14,29 +15,26 @@ use crate::registry::{Hash, Hasher, Phone};
 pub const CODE_S_MAX: u32 = 5 * 60;
 /// … and for five tries.
 pub const TRIES_MAX: u8 = 5;
-/// Tries of all codes of one phone in an hour: asking for new codes does not buy more guesses.
-pub const CHECKS_PER_HOUR_MAX: u16 = 15;
 /// A proven phone is good for as long as its session lasts: a code is shown every day, and a message for each would teach people to
 /// give codes away. Well below the 90 days after which a number may be somebody else's.
-pub const PROVEN_S_MAX: u64 = 30 * DAY_S as u64;
-/// Between two codes for one phone.
+pub const PROVEN_S_MAX: u64 = 30 * 24 * 3_600;
+/// Between two codes that one network asks for one phone.
 const APART_S: u32 = 60;
-/// Phones of the last day: about 140 MB when full. Over 3,000 a second for five minutes would fill it with codes that are good.
-const PHONES_MAX: usize = 1_000_000;
-/// Addresses of the last hour: about 15 MB when full.
-const CLIENTS_MAX: usize = 200_000;
 /// Of the keyed hash of a session this much is kept; of that of a code all, as its comparison in constant time needs it.
 const SESSION_MARK_BYTES: usize = 8;
 const CODE_MARK_BYTES: usize = 32;
-const HOUR_S: u32 = 3_600;
-const DAY_S: u32 = 24 * HOUR_S;
 
-const _: () = assert!(CHECKS_PER_HOUR_MAX >= TRIES_MAX as u16 && APART_S < CODE_S_MAX);
+const _: () = assert!(APART_S < CODE_S_MAX);
+// Whatever strangers ask for, no code that is good is pushed out before its time.
+const _: () = assert!(
+    bounds::SMS_OUT.max as u64
+        > bounds::SMS_ALL.max as u64 * (1 + CODE_S_MAX as u64 / bounds::SMS_ALL.within_s)
+);
 
-/// Who may ask how often.
+/// Who may ask how often; the other bounds stand to these as in their table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SmsLimits {
-    /// Codes for one phone in a day.
+    /// Codes for one phone in a day, for browsers that never proved it.
     pub per_phone_day_max: u16,
     /// Codes for one client address in an hour; of IPv6 for one /64. Carriers put many phones behind one address: a gateway whose
     /// citizens come through such takes more.
@@ -45,7 +43,8 @@ pub struct SmsLimits {
 
 impl Default for SmsLimits {
     fn default() -> Self {
-        Self { per_phone_day_max: 10, per_client_hour_max: 30 }
+        let usual = |bound: &bounds::Bound| u16::try_from(bound.max).unwrap_or(u16::MAX);
+        Self { per_phone_day_max: usual(&bounds::SMS_PHONE), per_client_hour_max: usual(&bounds::SMS_CLIENT) }
     }
 }
 
@@ -58,6 +57,17 @@ impl std::fmt::Debug for SessionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SessionId(…)")
     }
+}
+
+/// Who asks for a code, or types one.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// The browser session.
+    pub session: SessionId,
+    /// Where it comes from.
+    pub client: IpAddr,
+    /// Whether this browser has proven this phone before: what strangers do is no reason to refuse it.
+    pub known: bool,
 }
 
 /// A phone of which a code has shown that it is in the hand of whoever is there. Only [`SmsCodes::check`] makes one, and a session's
@@ -121,133 +131,194 @@ impl std::fmt::Debug for CodeToSend {
     }
 }
 
-/// So many within a span that begins with the first of them.
-#[derive(Clone, Copy, Default)]
-struct Window {
-    start_s: u32,
-    count: u16,
-}
-
-impl Window {
-    fn take(&mut self, count_max: u16, length_s: u32, now_s: u32) -> Result<(), SmsError> {
-        let age_s = now_s.saturating_sub(self.start_s);
-        if self.count == 0 || age_s >= length_s {
-            *self = Self { start_s: now_s, count: 0 };
-        } else if self.count >= count_max {
-            return Err(SmsError::TooMany { retry_after_s: length_s - age_s });
-        }
-        self.count += 1;
-        Ok(())
-    }
+/// Whose code it is among those of a phone: each has one at a time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// A browser that proved the phone before.
+    Known,
+    /// Any other.
+    Stranger(Net),
 }
 
 #[derive(Clone, Copy)]
 struct Outstanding {
+    from: From,
     sent_s: u32,
     tries_left: u8,
     session: [u8; SESSION_MARK_BYTES],
     code: [u8; CODE_MARK_BYTES],
 }
 
-#[derive(Default)]
-struct PhoneState {
-    asked_s: Option<u32>,
-    asked: Window,
-    checked: Window,
-    code: Option<Outstanding>,
+impl Outstanding {
+    const fn is_good(&self, now_s: u32) -> bool {
+        now_s.saturating_sub(self.sent_s) < CODE_S_MAX
+    }
+}
+
+/// The counts of those who ask and type.
+struct Rates {
+    client: Rate<Net>,
+    network: Rate<Net>,
+    phone: Rate<Hash>,
+    phone_network: Rate<(Hash, Net)>,
+    known: Rate<Hash>,
+    all: Rate<()>,
+    typed_client: Rate<Net>,
+    typed_network: Rate<Net>,
+    wrong_all: Rate<()>,
+}
+
+impl Rates {
+    fn new(limits: SmsLimits) -> Self {
+        let mut rates = Self {
+            client: Rate::new(&bounds::SMS_CLIENT),
+            network: Rate::new(&bounds::SMS_NETWORK),
+            phone: Rate::new(&bounds::SMS_PHONE),
+            phone_network: Rate::new(&bounds::SMS_PHONE_NETWORK),
+            known: Rate::new(&bounds::SMS_KNOWN),
+            all: Rate::new(&bounds::SMS_ALL),
+            typed_client: Rate::new(&bounds::TYPED_CLIENT),
+            typed_network: Rate::new(&bounds::TYPED_NETWORK),
+            wrong_all: Rate::new(&bounds::WRONG_ALL),
+        };
+        rates.limit_by(limits);
+        rates
+    }
+
+    fn limit_by(&mut self, limits: SmsLimits) {
+        let (phone, client) = (limits.per_phone_day_max.into(), limits.per_client_hour_max.into());
+        self.phone.renew(phone);
+        self.phone_network.renew(bounds::SMS_PHONE_NETWORK.beside(&bounds::SMS_PHONE, phone));
+        self.client.renew(client);
+        self.network.renew(bounds::SMS_NETWORK.beside(&bounds::SMS_CLIENT, client));
+        self.typed_client.renew(bounds::TYPED_CLIENT.beside(&bounds::SMS_CLIENT, client));
+        self.typed_network.renew(bounds::TYPED_NETWORK.beside(&bounds::SMS_CLIENT, client));
+    }
+
+    /// A message for a stranger: what is its own first, so that whoever has had enough takes nothing from others.
+    fn stranger_asks(&mut self, phone: Hash, network: Net, now_s: u64) -> Result<(), SmsError> {
+        self.phone_network.take(&(phone, network), now_s).map_err(too_many)?;
+        self.phone.take(&phone, now_s).map_err(too_many)?;
+        self.all.take(&(), now_s).map_err(|_| SmsError::Busy)
+    }
+}
+
+fn too_many(retry_after_s: u32) -> SmsError {
+    SmsError::TooMany { retry_after_s }
 }
 
 /// The codes that are out, and who has asked.
 pub struct SmsCodes {
     hasher: Hasher,
     key: hmac::Key,
-    limits: SmsLimits,
-    phones: Bounded<Hash, PhoneState>,
-    clients: Bounded<u128, Window>,
+    rates: Rates,
+    /// By the phone's hash; the one that was asked for longest ago first.
+    out: LruCache<Hash, Vec<Outstanding>>,
 }
 
 impl SmsCodes {
     /// None are out yet.
     pub fn new(keys: &Keys, limits: SmsLimits) -> Self {
-        Self::with_room(keys, limits, PHONES_MAX, CLIENTS_MAX)
+        Self {
+            hasher: Hasher::new(keys.pepper()),
+            key: hmac::Key::new(hmac::HMAC_SHA256, keys.pepper()),
+            rates: Rates::new(limits),
+            out: LruCache::new(bounds::SMS_OUT.entries()),
+        }
     }
 
     /// Other limits from now on; what was asked before counts against them.
     pub(super) fn limit_by(&mut self, limits: SmsLimits) {
-        self.limits = limits;
+        self.rates.limit_by(limits);
     }
 
-    pub(super) fn with_room(keys: &Keys, limits: SmsLimits, phones_max: usize, clients_max: usize) -> Self {
-        Self {
-            hasher: Hasher::new(keys.pepper()),
-            key: hmac::Key::new(hmac::HMAC_SHA256, keys.pepper()),
-            limits,
-            phones: Bounded::new(phones_max, DAY_S, CODE_S_MAX),
-            clients: Bounded::new(clients_max, HOUR_S, HOUR_S),
-        }
-    }
-
-    /// A new code for the phone, good in this session only; an older one, of whichever session, is good no more.
+    /// A new code for the phone, good in this session only. An older one for a browser of the same network is good no more; those of
+    /// others are as before, so that nobody takes a code from its owner by asking for another.
     pub fn request(
         &mut self,
-        session: SessionId,
-        client: IpAddr,
+        asker: Asker,
         phone: &Phone,
         random: u64,
         now_s: u64,
     ) -> Result<CodeToSend, SmsError> {
-        let now_s = seconds(now_s);
-        let hour = self.clients.touch(network(client), now_s).ok_or(SmsError::Busy)?;
-        hour.take(self.limits.per_client_hour_max, HOUR_S, now_s)?;
-        let hash = self.hasher.phone(phone);
-        let digits = format!("{:06}", random % 1_000_000);
-        let code = self.code_mark(&session, &hash, &digits);
-        let session = self.session_mark(&session);
-        let state = self.phones.touch(hash, now_s).ok_or(SmsError::Busy)?;
-        if let Some(age_s) =
-            state.asked_s.map(|asked_s| now_s.saturating_sub(asked_s)).filter(|&s| s < APART_S)
-        {
-            return Err(SmsError::TooMany { retry_after_s: APART_S - age_s });
+        let (at_s, now_s) = (now_s, seconds(now_s));
+        self.forget(now_s);
+        let (hash, network) = (self.hasher.phone(phone), wide(asker.client));
+        let from = if asker.known { From::Known } else { From::Stranger(network) };
+        if from != From::Known {
+            self.rates.client.take(&near(asker.client), at_s).map_err(too_many)?;
+            self.rates.network.take(&network, at_s).map_err(too_many)?;
         }
-        state.asked.take(self.limits.per_phone_day_max, DAY_S, now_s)?;
-        state.asked_s = Some(now_s);
-        state.code = Some(Outstanding { sent_s: now_s, tries_left: TRIES_MAX, session, code });
+        let last = self.out.peek(&hash).and_then(|codes| codes.iter().find(|code| code.from == from));
+        if let Some(age_s) = last.map(|code| now_s.saturating_sub(code.sent_s)).filter(|&s| s < APART_S) {
+            return Err(too_many(APART_S - age_s));
+        }
+        match from {
+            From::Known => self.rates.known.take(&hash, at_s).map_err(too_many)?,
+            From::Stranger(network) => self.rates.stranger_asks(hash, network, at_s)?,
+        }
+        let digits = format!("{:06}", random % 1_000_000);
+        let code = self.code_mark(&asker.session, &hash, &digits);
+        let session = self.session_mark(&asker.session);
+        self.keep(hash, Outstanding { from, sent_s: now_s, tries_left: TRIES_MAX, session, code });
         Ok(CodeToSend { phone: phone.clone(), digits })
+    }
+
+    fn keep(&mut self, phone: Hash, code: Outstanding) {
+        let mut codes = self.out.remove(&phone).unwrap_or_default();
+        codes.retain(|other| other.from != code.from && other.is_good(code.sent_s));
+        if codes.len() >= bounds::SMS_OUT_PHONE.entries() {
+            let strangers = codes.iter().position(|other| other.from != From::Known);
+            codes.remove(strangers.unwrap_or(0));
+        }
+        codes.push(code);
+        self.out.insert(phone, codes);
+    }
+
+    /// What nobody can use any more goes.
+    fn forget(&mut self, now_s: u32) {
+        let is_over = |codes: &[Outstanding]| codes.iter().all(|code| !code.is_good(now_s));
+        while self.out.iter().next().is_some_and(|(_, codes)| is_over(codes)) {
+            self.out.remove_lru();
+        }
     }
 
     /// Compares what was typed. The right code is used up by it.
     pub fn check(
         &mut self,
-        session: SessionId,
+        asker: Asker,
         phone: &Phone,
         typed: &str,
         now_s: u64,
     ) -> Result<ProvenPhone, SmsError> {
         let (at_s, now_s) = (now_s, seconds(now_s));
-        let hash = self.hasher.phone(phone);
-        let (text, session) = (text(&session, &hash, typed.trim()), self.session_mark(&session));
-        let state = self.phones.get_mut(hash).ok_or(SmsError::Gone)?;
+        let (hash, known) = (self.hasher.phone(phone), asker.known);
+        let (text, session) = (text(&asker.session, &hash, typed.trim()), self.session_mark(&asker.session));
         // Whoever has not asked has no try, and takes none away.
-        let mine = |code: &&mut Outstanding| {
-            code.session == session && now_s.saturating_sub(code.sent_s) < CODE_S_MAX
-        };
-        let code = state.code.as_mut().filter(mine).ok_or(SmsError::Gone)?;
-        state.checked.take(CHECKS_PER_HOUR_MAX, HOUR_S, now_s)?;
-        if hmac::verify(&self.key, &text, &code.code).is_ok() {
-            state.code = None;
+        let codes = self.out.peek_mut(&hash).ok_or(SmsError::Gone)?;
+        let mine = |code: &Outstanding| code.session == session && code.is_good(now_s);
+        let mine = codes.iter().position(mine).ok_or(SmsError::Gone)?;
+        if !known {
+            self.rates.typed_client.take(&near(asker.client), at_s).map_err(too_many)?;
+            self.rates.typed_network.take(&wide(asker.client), at_s).map_err(too_many)?;
+        }
+        if hmac::verify(&self.key, &text, &codes[mine].code).is_ok() {
+            codes.remove(mine);
             return Ok(ProvenPhone { phone: phone.clone(), at_s });
         }
-        code.tries_left -= 1;
-        let tries_left = code.tries_left;
+        // While more is guessed than a city mistypes, a stranger's wrong try is its last.
+        let braked = !known && self.rates.wrong_all.take(&(), at_s).is_err();
+        let tries_left = if braked { 0 } else { codes[mine].tries_left - 1 };
+        codes[mine].tries_left = tries_left;
         if tries_left == 0 {
-            state.code = None;
+            codes.remove(mine);
         }
         Err(SmsError::Wrong { tries_left })
     }
 
     #[cfg(test)]
     pub(super) fn phones(&self) -> usize {
-        self.phones.len()
+        self.out.len()
     }
 
     fn session_mark(&self, session: &SessionId) -> [u8; SESSION_MARK_BYTES] {
@@ -263,14 +334,6 @@ impl SmsCodes {
 
 fn text(session: &SessionId, phone: &Hash, digits: &str) -> Vec<u8> {
     [b"sms code", &session.0[..], &phone[..], digits.as_bytes()].concat()
-}
-
-/// A home or a firm has a whole /64 of IPv6, and may ask from any address of it.
-fn network(client: IpAddr) -> u128 {
-    match client.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
-    }
 }
 
 fn seconds(now_s: u64) -> u32 {

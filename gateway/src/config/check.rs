@@ -49,6 +49,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     check.carriers();
     check.messages();
     check.pages();
+    check.proxies();
     check.owners();
     check.faults.sort_by_key(|fault| fault.line);
     check.faults
@@ -173,6 +174,15 @@ impl Check<'_> {
         let secret = self.must(key_at, read_secret(key).map_err(Into::into));
         if let (Some(chain), Some(secret)) = (chain, secret) {
             self.must(key_at, pki::check_pair(chain, certificate, &secret, key));
+        }
+    }
+
+    /// A proxy that is everybody, or this machine's own name for everything, would let anybody say where they come from.
+    fn proxies(&mut self) {
+        let pages = self.config.settings.pages.as_ref();
+        let proxies = pages.map(|pages| pages.proxies.clone()).unwrap_or_default();
+        for proxy in proxies.into_iter().filter(|proxy| proxy.is_unspecified() || proxy.is_multicast()) {
+            self.say("pages.proxies", format!("{proxy} is no proxy's address; name each one"));
         }
     }
 

@@ -1,6 +1,6 @@
 //! `[pages]`: where citizens' pages are served, and under which name. Without the section there are none.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -16,19 +16,23 @@ pub(crate) struct Pages {
     pub(crate) host: Option<String>,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) key: Option<PathBuf>,
+    /// One's own proxies before the pages, whose X-Forwarded-For is believed.
+    pub(crate) proxies: Vec<IpAddr>,
 }
 
 impl Pages {
     pub(super) fn read(mut table: Table<'_, '_>) -> Option<Self> {
         let (listen, host) = (table.required("listen"), table.optional("host"));
         let (certificate, key) = (table.optional("certificate"), table.optional("key"));
+        let proxies = table.optional("proxies").unwrap_or_default();
         table.end();
-        Some(Self { listen: listen?, host, certificate, key })
+        Some(Self { listen: listen?, host, certificate, key, proxies })
     }
 
-    /// Plain HTTP on this machine, for development.
-    pub(crate) const fn development(listen: SocketAddr) -> Self {
-        Self { listen, host: None, certificate: None, key: None }
+    /// Plain HTTP on this machine, for development. One address of this machine is a proxy, so that tests can come from anywhere.
+    pub(crate) fn development(listen: SocketAddr) -> Self {
+        let proxies = vec![IpAddr::from([127, 0, 0, 2])];
+        Self { listen, host: None, certificate: None, key: None, proxies }
     }
 
     /// What links begin with.

@@ -1,6 +1,7 @@
 //! What a person must act on, besides the objectives: first what people at the gates notice, then what only this system has. Each
 //! group is a runbook, each alert a section of it.
 
+use actors::bounds;
 use protocol::metric;
 
 use super::rules::{Alert, Group, Severity};
@@ -293,9 +294,20 @@ fn people() -> Vec<Alert> {
             "An operator of {{ $labels.instance }} has looked at as much as one may in a day ({{ $labels.lookup }})",
             "Nobody is held up. Either the work needs a second operator, or somebody looks without a reason.",
         ),
+        sign_in_flood(),
         ticket("appeals-overdue", format!("{} > 0", metric::APPEALS_OVERDUE)).held("5m").says(
             "{{ $value }} appeals on {{ $labels.instance }} should have been answered by now",
             "Each is somebody who says that they are held for no reason, and has waited for three days.",
         ),
     ]
+}
+
+/// What all strangers have together is used up: no network by itself can do that.
+fn sign_in_flood() -> Alert {
+    let bounds = [bounds::SMS_ALL, bounds::WRONG_ALL].map(|bound| bound.name).join("|");
+    let limited = metric::LIMITED;
+    page("sign-in-flood", format!("sum by (instance) (increase({limited}{{bound=~\"{bounds}\"}}[5m])) > 0")).says(
+        "Many networks together ask {{ $labels.instance }} for codes by SMS, or guess at them, beyond what a city does",
+        "People whose browser has never signed in wait for their code, or have one try for it. Everybody else signs in as ever.",
+    )
 }

@@ -61,6 +61,7 @@ runbooks! {
     MANUAL_REDS = "people" "manual-reds-burst";
     LOOKUPS_BURST = "people" "lookups-burst";
     LOOKUPS_REFUSED = "people" "lookups-refused";
+    SIGN_IN_FLOOD = "people" "sign-in-flood";
     APPEALS_OVERDUE = "people" "appeals-overdue";
 }
 

@@ -31,22 +31,21 @@ async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> HttpRespon
     };
     let press = PressId::from_text(&press);
     let came = press.and_then(|press| visitor.portal.presses.came(press, visitor.session.id()));
-    match came {
-        Some(Came::Recorded(recorded)) if recorded.place == place.id => {
-            let page = format!("{path}/done/{}", press.map(PressId::to_text).unwrap_or_default());
-            let travel = travel::Page::Place(press.map_or(0, PressId::number));
-            success(&visitor, &place, (&path, &page), travel, recorded)
+    match press.zip(came) {
+        Some((press, Came::Recorded(recorded))) if recorded.place == place.id => {
+            let page = format!("{path}/done/{}", press.to_text());
+            success(&visitor, &place, (&path, &page), travel::Page::Place(press), recorded)
         }
-        Some(Came::Waiting) => {
+        Some((_, Came::Waiting)) => {
             let frame = Frame { refresh_s: Some(1), ..visitor.frame() };
             let body = html! { div.spin aria-hidden="true" {} (notice("place-done-waiting")) };
             visitor.page(frame, "place-done-waiting-title", &body)
         }
-        Some(Came::Refused) => match place::holders(&visitor, &path) {
+        Some((_, Came::Refused)) => match place::holders(&visitor, &path) {
             Ok(holders) => place::not_recorded(&visitor, &place, &holders, &path),
             Err(answer) => answer,
         },
-        Some(Came::Recorded(_)) | None => {
+        Some((_, Came::Recorded(_))) | None => {
             let body =
                 html! { (wrong("place-done-gone")) a.button href=(path) { (both("place-open-again")) } };
             visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "place-done-gone-title", &body)

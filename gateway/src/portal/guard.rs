@@ -8,10 +8,12 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{FormConfig, QueryConfig};
-use actix_web::{Error, FromRequest, HttpRequest, HttpResponse};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
+use actors::clock;
 
+use super::Portal;
 use super::layout;
-use super::visitor::Visitor;
+use super::visitor::{Visitor, client_of};
 
 /// A form of ours has a few hundred bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -65,7 +67,9 @@ pub(crate) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let mut response = if is_ours(&request) {
+    let mut response = if let Err(after_s) = take_share(&request) {
+        request.into_response(too_often(after_s)).map_into_right_body()
+    } else if is_ours(&request) {
         next.call(request).await?.map_into_left_body()
     } else {
         let refused = HttpResponse::build(StatusCode::FORBIDDEN)
@@ -81,6 +85,21 @@ pub(crate) async fn guard(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response)
+}
+
+/// Counts the request for its address.
+fn take_share(request: &ServiceRequest) -> Result<(), u32> {
+    let portal = request.app_data::<web::Data<Portal>>().expect("every page has the portal");
+    portal.shares.request(client_of(request.request(), portal), clock::now_ms())
+}
+
+/// The answer to whoever asks too often. It is short, and the connection ends with it.
+pub(super) fn too_often(after_s: u32) -> HttpResponse {
+    HttpResponse::TooManyRequests()
+        .force_close()
+        .insert_header((header::RETRY_AFTER, after_s))
+        .content_type("text/plain; charset=utf-8")
+        .body(format!("请求太频繁，请 {after_s} 秒后再试 / too many requests; try again in {after_s} s\n"))
 }
 
 /// A request that changes something comes from a page of this very origin. A browser that sends no Origin says so with

@@ -21,6 +21,7 @@ mod presses;
 mod privacy;
 mod punches;
 mod qr;
+mod shares;
 mod sheet;
 mod showing;
 mod sign_in;
@@ -35,13 +36,13 @@ mod why;
 mod withdraw;
 mod words;
 
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
+use actors::bounds;
 use actors::codes::Codes;
 use actors::front::{self, FrontHandle, Pulse};
 use actors::keys::Keys;
@@ -51,11 +52,13 @@ use actors::registrar::{Registrar, RegistrarHandle};
 use actors::registry::{Registry, RegistryError};
 use actors::session::Sessions;
 use actors::sms::Sms;
-use anyhow::Context;
 use arc_swap::ArcSwap;
 use presses::Presses;
 use punches::{Idle, Punches};
+use shares::VisitorShares;
+use tokio::sync::watch;
 
+use crate::door::{self, Door};
 use crate::identities::Shown;
 pub(crate) use layout::mark;
 pub(crate) use punches::Records;
@@ -63,10 +66,8 @@ pub(crate) use statics::tagged;
 
 /// Readers of the registry beside its writer: as many as pages are rendered at once.
 const READERS_MAX: usize = 4;
-/// Phones on a slow network; more are refused by the system's queue.
-const CONNECTIONS_MAX: usize = 10_000;
-/// Whoever is slower with a request's head is no browser.
-const REQUEST: Duration = Duration::from_secs(10);
+/// From a request's first byte to its answer: a slow network, then a message service or a press that waits for its sync.
+const REQUEST: Duration = Duration::from_secs(20);
 /// A phone that keeps its connection to the next rotation of its code.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
 
@@ -91,6 +92,7 @@ pub(crate) struct Portal {
     pub(crate) punches: Punches,
     pub(crate) staff: staff::Staff,
     counts: counts::PageCounts,
+    shares: VisitorShares,
     readers: Mutex<Vec<Registry>>,
 }
 
@@ -109,8 +111,12 @@ pub(crate) struct Services {
 }
 
 impl Portal {
-    /// Opens the readers beside that registry; also gives the writers of self-scans, which do not run yet.
-    pub(crate) fn new(services: Services, registry: &Registry) -> Result<(Self, Idle), RegistryError> {
+    /// Opens the readers beside that registry; also gives the writers of self-scans, which do not run yet. The proxies are those
+    /// whose word on where a request comes from is taken.
+    pub(crate) fn new(
+        (services, proxies): (Services, Vec<IpAddr>),
+        registry: &Registry,
+    ) -> Result<(Self, Idle), RegistryError> {
         let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin, records } =
             services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
@@ -135,6 +141,7 @@ impl Portal {
             punches,
             staff,
             counts: counts::PageCounts::new(),
+            shares: VisitorShares::new(proxies),
             readers,
         };
         Ok((portal, idle))
@@ -155,7 +162,7 @@ impl Portal {
 
 /// The running pages.
 pub(crate) struct Pages {
-    server: ServerHandle,
+    stop: watch::Sender<bool>,
     front: FrontHandle,
 }
 
@@ -167,8 +174,7 @@ impl Pages {
 
     /// Lets requests under way come to their end, and ends the thread.
     pub(crate) fn stop(self) -> Result<(), String> {
-        // The stop is ordered at once; its future only waits for it.
-        drop(self.server.stop(true));
+        self.stop.send_replace(true);
         self.front.join()
     }
 }
@@ -195,53 +201,37 @@ fn routes(config: &mut web::ServiceConfig) {
 
 /// Serves the pages on a thread of their own. Without TLS only on loopback, in development.
 pub(crate) fn start(
-    (portal, idle): (Portal, Idle),
+    (portal, idle_writers): (Portal, Idle),
     listener: TcpListener,
     certificate: Option<Arc<Shown>>,
 ) -> anyhow::Result<Pages> {
     let tls = certificate
         .map(|shown| rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown));
+    let proxies = portal.shares.proxies().to_vec();
     let portal = web::Data::new(portal);
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let (stop, stopped) = watch::channel(false);
     let front = front::spawn("pages", move || async move {
-        let app = move || {
-            App::new()
-                .app_data(portal.clone())
-                .app_data(guard::forms())
-                .app_data(guard::queries())
-                .app_data(web::PayloadConfig::new(guard::BODY_BYTES_MAX))
-                .wrap(from_fn(guard::guard))
-                .wrap(from_fn(counts::count))
-                .configure(routes)
-                .default_service(web::to(statics::missing))
+        let app = App::new()
+            .app_data(portal.clone())
+            .app_data(guard::forms())
+            .app_data(guard::queries())
+            .app_data(web::PayloadConfig::new(guard::BODY_BYTES_MAX))
+            .wrap(from_fn(guard::guard))
+            .wrap(from_fn(counts::count))
+            .configure(routes)
+            .default_service(web::to(statics::missing));
+        let shares = door::Shares {
+            all: bounds::PAGES_CONNECTIONS,
+            client: bounds::PAGES_CLIENT,
+            network: bounds::PAGES_NETWORK,
         };
-        let server = HttpServer::new(app)
-            .workers(1)
-            .max_connections(CONNECTIONS_MAX)
-            .client_request_timeout(REQUEST)
-            .keep_alive(KEEP_ALIVE)
-            // A page in two parts does not wait for the first one's acknowledgement.
-            .tcp_nodelay(true)
-            .shutdown_timeout(2)
-            .disable_signals();
-        let server = match tls {
-            Some(tls) => server.listen_rustls_0_23(listener, tls),
-            None => server.listen(listener),
-        };
-        match server {
-            Ok(server) => {
-                let writers = idle.run();
-                let server = server.run();
-                if sender.send(server.handle()).is_ok()
-                    && let Err(error) = server.await
-                {
-                    tracing::error!(%error, "the pages ended");
-                }
-                writers.end().await;
-            }
-            Err(error) => tracing::error!(%error, "the pages cannot listen"),
+        let (request, idle, arrivals) = (REQUEST, KEEP_ALIVE, Some(bounds::PAGES_ARRIVALS));
+        let door = Door { listener, tls, shares, arrivals, request, idle, proxies, on_connect: |_, _| {} };
+        let writers = idle_writers.run();
+        if let Err(error) = door::serve(door, app, stopped).await {
+            tracing::error!(error = format!("{error:#}"), "the pages ended");
         }
+        writers.end().await;
     })?;
-    let server = receiver.recv().context("starting the pages")?;
-    Ok(Pages { server, front })
+    Ok(Pages { stop, front })
 }

@@ -132,6 +132,11 @@ async fn press(visitor: Visitor, link: web::Path<String>, form: web::Form<PressF
         Ok(read) => read,
         Err(stale) => return worthless(&visitor, stale, &path),
     };
+    // A press that came before costs nothing, and one too many is not remembered.
+    let is_first = presses.came(press, session).is_none();
+    if is_first && visitor.portal.shares.press(code, visitor.now_s).is_err() {
+        return busy(&visitor, &path);
+    }
     let mut came = match presses.claim(press, session, visitor.now_s) {
         Claim::Full => return busy(&visitor, &path),
         Claim::Again(came) => came,

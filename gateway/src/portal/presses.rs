@@ -5,7 +5,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use actors::bounds;
 use actors::sms::SessionId;
+use metrics::{Counter, Gauge};
 use protocol::{CodeId, PlaceId, Verdict};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -13,8 +15,9 @@ use tokio::sync::watch;
 
 /// A page that is older is loaded again before it punches.
 pub(crate) const GOOD_S: u64 = 600;
-/// Presses that are remembered at most; beyond, nobody checks in until the oldest are worthless.
-const PRESSES_MAX: usize = 500_000;
+/// Presses that are remembered at most; beyond, nobody checks in until the oldest are worthless. How many of them are one code's is
+/// counted before they come here.
+const PRESSES_MAX: usize = bounds::PRESSES.entries();
 const BOOT: usize = 8;
 const TIME: usize = BOOT + 4;
 const SEALED: usize = TIME + 16;
@@ -25,11 +28,6 @@ const NONCE_BYTES: usize = SEALED + 32;
 pub(crate) struct PressId([u8; 16]);
 
 impl PressId {
-    /// A number that pages beside this one may know it by.
-    pub(crate) fn number(self) -> u64 {
-        u64::from_le_bytes(*self.0.first_chunk().expect("sixteen bytes are more than eight"))
-    }
-
     /// Hexadecimal, for a path.
     pub(crate) fn to_text(self) -> String {
         hex::encode(self.0)
@@ -109,6 +107,8 @@ pub(crate) struct Presses {
     key: hmac::Key,
     random: SystemRandom,
     remembered: Mutex<Remembered>,
+    limited: Counter,
+    used: Gauge,
 }
 
 impl Presses {
@@ -121,7 +121,8 @@ impl Presses {
         let (mut boot, mut key) = ([0; BOOT], [0; 32]);
         random.fill(&mut boot).and_then(|()| random.fill(&mut key)).expect("the system gives random bytes");
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-        Self { boot, key, random, remembered: Mutex::default() }
+        let (limited, used) = (bounds::PRESSES.limited(), bounds::PRESSES.used());
+        Self { boot, key, random, remembered: Mutex::default(), limited, used }
     }
 
     /// The nonce for a page that is shown now. Hexadecimal.
@@ -182,7 +183,9 @@ impl Presses {
             }
             return Claim::Again(press.came.subscribe());
         }
+        self.used.set(presses.len() as f64);
         if presses.len() >= PRESSES_MAX {
+            self.limited.increment(1);
             return Claim::Full;
         }
         let (sender, came) = watch::channel(Came::Waiting);

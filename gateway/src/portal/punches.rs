@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::clock;
 use actors::directory::Directory;
 use actors::ledger::{HelloOutcome, LedgerHandle, Outcome, RecordedRun};
 use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
 use actors::registry::portal_of;
+use actors::{bounds, clock};
 use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence, Verdict};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::presses::{Came, PressId, Presses, Recorded};
 
 /// Asks of a region that may wait; more is a gateway that has fallen behind, and people are told at once.
-const WAITING_MAX: usize = 8 * 1024;
+const WAITING_MAX: usize = bounds::SELF_SCANS.entries();
 /// One sync's worth: nobody waits for more people than these.
 const BATCH_MAX: usize = 256;
 /// A batch that is refused is sent again for so long. Less than the pages' own shutdown takes.

@@ -93,8 +93,14 @@ async fn offer(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fiel
         portal.travels.is_now(session, page, State::NotTicked, now_s);
         return visitor.go(&path);
     }
-    let Some(proven) = visitor.proven().cloned() else { return sign_in::first(&visitor, "/") };
+    let (Some(proven), Some(phone)) = (visitor.proven().cloned(), &visitor.session.phone) else {
+        return sign_in::first(&visitor, "/");
+    };
     if !portal.travels.claim(session, page, now_s) {
+        return visitor.go(&path);
+    }
+    if portal.shares.consent(phone, now_s).is_err() {
+        portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     }
     let agreed = Agreed { flow: page.flow(), detail: Detail::Stay, text: travel::TEXT };

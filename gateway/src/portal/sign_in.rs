@@ -100,7 +100,7 @@ async fn send_code(mut visitor: Visitor, form: web::Form<PhoneForm>) -> HttpResp
         return again(&visitor, StatusCode::UNPROCESSABLE_ENTITY, "in-phone-wrong");
     };
     let portal = visitor.portal.clone();
-    let asked = portal.sms.request(visitor.session.id(), visitor.client, &phone, visitor.now_s).await;
+    let asked = portal.sms.request(visitor.asker(&phone), &phone, visitor.now_s).await;
     match asked {
         Ok(()) => {
             visitor.change(|session| {
@@ -148,7 +148,7 @@ async fn check_code(mut visitor: Visitor, form: web::Form<CodeForm>) -> HttpResp
     }
     let next = Next { next: form.next.clone() };
     let Some(phone) = visitor.session.phone.clone() else { return visitor.go("/in") };
-    let checked = visitor.portal.sms.check(visitor.session.id(), &phone, form.code.trim(), visitor.now_s);
+    let checked = visitor.portal.sms.check(visitor.asker(&phone), &phone, form.code.trim(), visitor.now_s);
     let proven = match checked {
         Ok(proven) => proven,
         Err(error) => {
@@ -159,6 +159,7 @@ async fn check_code(mut visitor: Visitor, form: web::Form<CodeForm>) -> HttpResp
     let (signed, now_s) = (proven.clone(), visitor.now_s);
     let opened = visitor.portal.registrar.act(move |registrar| registrar.sign_in(&signed, now_s)).await;
     let fresh = visitor.portal.sessions.fresh(now_s);
+    visitor.knows(&proven);
     visitor.change(|session| *session = fresh.signed_in(session, phone, proven));
     match opened {
         Ok(_) => visitor.go(next.path()),

@@ -1,17 +1,18 @@
 //! The travel module: consent, the query while it runs, what came of it in words, the carriers' own pages, and taking the consent
 //! back. One component on three pages; what an outcome means for a form or for staff is said elsewhere.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use actors::policy::Outcome;
 use actors::query::QueryError;
 use actors::registrar::RegistrarError;
-use actors::registry::{Agreed, Detail};
+use actors::registry::{Agreed, Detail, Holder};
 use actors::trajectory::Unavailable;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::form::{self, Fields};
-use super::layout::Frame;
+use super::layout::{Frame, wrong};
 use super::showing;
 use super::sign_in::{self, Next};
 pub(crate) use super::travels::{Page, State};
@@ -205,11 +206,26 @@ struct Back {
     back: Option<String>,
 }
 
+/// Whether that page was given to this session: names that it made up itself are no pages, whoever is signed in.
+fn is_given(visitor: &Visitor, page: Page) -> bool {
+    match page {
+        Page::Apply | Page::Ward => true,
+        Page::Modify(number) => {
+            let is_it = |holder: &Holder| visitor.number_of(holder.code) == number;
+            visitor.holdings().is_some_and(|holders| holders.iter().any(is_it))
+        }
+        Page::Place(press) => visitor.portal.presses.came(press, visitor.session.id()).is_some(),
+    }
+}
+
+/// The page with that name, of those that were given to this session.
+fn given(visitor: &Visitor, name: &str) -> Option<Page> {
+    Page::parse(name).filter(|&page| visitor.proven().is_some() && is_given(visitor, page))
+}
+
 /// The module alone, for the script.
 async fn fragment(visitor: Visitor, page: web::Path<String>, back: web::Query<Back>) -> HttpResponse {
-    let (Some(page), Some(_)) = (Page::parse(&page), visitor.proven()) else {
-        return HttpResponse::NotFound().finish();
-    };
+    let Some(page) = given(&visitor, &page) else { return HttpResponse::NotFound().finish() };
     let back = Next::of(back.into_inner().back);
     let body = module(&visitor, page, back.path()).into_string();
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(body)
@@ -229,6 +245,14 @@ pub(super) fn begin(visitor: &Visitor, page: &str, fields: &Fields) -> Result<(P
     };
     if visitor.proven().is_none() {
         return Err(sign_in::first(visitor, &path));
+    }
+    if !is_given(visitor, page) {
+        return Err(visitor.page_with(
+            StatusCode::NOT_FOUND,
+            visitor.frame(),
+            "missing-title",
+            &wrong("missing"),
+        ));
     }
     if page.form_path().is_some() {
         let travels = &visitor.portal.travels;
@@ -260,6 +284,10 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
     };
     if !portal.travels.claim(session, page, now_s) {
         return visitor.go(&waiting);
+    }
+    if portal.shares.consent(&phone, now_s).is_err() {
+        portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
+        return visitor.go(&path);
     }
     // Staff see the least unless the citizen shows more; a form is seen by nobody.
     let agreed = Agreed { flow: page.flow(), detail: Detail::Stay, text: TEXT };

@@ -1,18 +1,19 @@
 //! What this process remembers of queries that visitors have begun: which consent, since when, what came of it, and the fields that
 //! were typed meanwhile. Only in memory, bounded, for as long as a form is good; after a restart the visitor is asked again.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use actors::bounds;
 use actors::query::{Answered, QueryError};
 use actors::registrar::FORM_S_MAX;
 use actors::registry::{ConsentId, Flow};
 use actors::sms::SessionId;
+use hashlink::LruCache;
+use metrics::{Counter, Gauge};
 
 use super::form::Fields;
+use super::presses::PressId;
 
-/// Visits with a query or a draft at once, about 1 KB each; the oldest is asked again.
-const VISITS_MAX: usize = 50_000;
 /// A carrier's answer takes nine seconds at most; a query that is silent for longer has died.
 const SILENT_S_MAX: u64 = 20;
 
@@ -25,8 +26,8 @@ pub(crate) enum Page {
     Ward,
     /// The modification of one code, by its number within the session.
     Modify(u64),
-    /// The success page of one punch, by a number that the place page chooses: each punch has a query of its own.
-    Place(u64),
+    /// The success page of one punch, by its press: each punch has a query of its own.
+    Place(PressId),
 }
 
 impl Page {
@@ -36,7 +37,7 @@ impl Page {
             Self::Apply => "apply".to_owned(),
             Self::Ward => "ward".to_owned(),
             Self::Modify(code) => format!("modify-{code:016x}"),
-            Self::Place(punch) => format!("place-{punch:016x}"),
+            Self::Place(punch) => format!("place-{}", punch.to_text()),
         }
     }
 
@@ -48,7 +49,7 @@ impl Page {
             None if name == "apply" => Some(Self::Apply),
             None if name == "ward" => Some(Self::Ward),
             Some(("modify", text)) => number(text).map(Self::Modify),
-            Some(("place", text)) => number(text).map(Self::Place),
+            Some(("place", text)) => PressId::from_text(text).map(Self::Place),
             Some(_) | None => None,
         }
     }
@@ -95,32 +96,37 @@ pub(crate) enum State {
     Withdrawn,
 }
 
-type Key = ([u8; 16], Page);
-
 struct Visit {
+    page: Page,
     begun_s: u64,
     consent: Option<ConsentId>,
     state: State,
     draft: Option<Fields>,
 }
 
-#[derive(Default)]
-struct Inner {
-    visits: HashMap<Key, Visit>,
-    /// In the order in which they began; a visit that began anew stands here twice, and the older mark is passed over.
-    order: VecDeque<(u64, Key)>,
-}
+/// By session, the one that began a visit longest ago first; of each its few visits, the oldest first.
+type Visits = LruCache<[u8; 16], Vec<Visit>>;
 
 /// The queries of all visitors. Pages write and read it; nothing rebuilds it.
-#[derive(Default)]
-pub(crate) struct Travels(Mutex<Inner>);
+pub(crate) struct Travels {
+    visits: Mutex<Visits>,
+    /// How often a session has had more than its share.
+    limited: Counter,
+    used: Gauge,
+}
+
+impl Default for Travels {
+    fn default() -> Self {
+        let visits = Mutex::new(LruCache::new(bounds::VISITS.entries()));
+        Self { visits, limited: bounds::VISITS_SESSION.limited(), used: bounds::VISITS.used() }
+    }
+}
 
 impl Travels {
     /// Where the query of that page stands.
     pub(crate) fn state(&self, session: SessionId, page: Page, now_s: u64) -> State {
-        let inner = self.lock();
-        let visit = inner.visits.get(&(session.0, page)).filter(|visit| is_good(visit, now_s));
-        match visit.map(|visit| &visit.state) {
+        let visits = self.lock();
+        match found(&visits, session, page, now_s).map(|visit| &visit.state) {
             None => State::NotAsked,
             Some(State::Waiting { since_s }) if now_s.saturating_sub(*since_s) > SILENT_S_MAX => {
                 State::Failed(QueryError::Failed)
@@ -131,8 +137,7 @@ impl Travels {
 
     /// The consent on whose answer the form rests.
     pub(crate) fn consent(&self, session: SessionId, page: Page, now_s: u64) -> Option<ConsentId> {
-        let inner = self.lock();
-        inner.visits.get(&(session.0, page)).filter(|visit| is_good(visit, now_s))?.consent
+        found(&self.lock(), session, page, now_s)?.consent
     }
 
     /// The visitor agrees. Of forms that are sent at once one gets true, and records the consent; until then the page waits.
@@ -184,8 +189,10 @@ impl Travels {
         consent: ConsentId,
         came: Result<Answered, QueryError>,
     ) {
-        let mut inner = self.lock();
-        let Some(visit) = inner.visits.get_mut(&(session.0, page)) else { return };
+        let mut visits = self.lock();
+        let mine =
+            visits.peek_mut(&session.0).and_then(|mine| mine.iter_mut().find(|visit| visit.page == page));
+        let Some(visit) = mine else { return };
         if visit.consent != Some(consent) {
             return;
         }
@@ -208,49 +215,51 @@ impl Travels {
 
     /// What was typed before.
     pub(crate) fn draft(&self, session: SessionId, page: Page, now_s: u64) -> Option<Fields> {
-        let inner = self.lock();
-        inner.visits.get(&(session.0, page)).filter(|visit| is_good(visit, now_s))?.draft.clone()
+        found(&self.lock(), session, page, now_s)?.draft.clone()
     }
 
     /// The form was taken: its query was for this form, and another form has another.
     pub(crate) fn done(&self, session: SessionId, page: Page) {
-        self.lock().visits.remove(&(session.0, page));
+        if let Some(mine) = self.lock().peek_mut(&session.0) {
+            mine.retain(|visit| visit.page != page);
+        }
     }
 
     fn begin(&self, session: SessionId, page: Page, now_s: u64, change: impl FnOnce(&mut Visit)) {
-        let key = (session.0, page);
-        let mut inner = self.lock();
-        inner.make_room(now_s);
-        let old = inner.visits.remove(&key).filter(|visit| is_good(visit, now_s));
-        let is_new = old.is_none();
-        let new = || Visit { begun_s: now_s, consent: None, state: State::NotAsked, draft: None };
-        let mut visit = old.unwrap_or_else(new);
+        let mut visits = self.lock();
+        forget(&mut visits, now_s);
+        let mut mine = visits.remove(&session.0).unwrap_or_default();
+        let old = mine.iter().position(|visit| visit.page == page).map(|at| mine.remove(at));
+        let new = || Visit { page, begun_s: now_s, consent: None, state: State::NotAsked, draft: None };
+        let mut visit = old.filter(|visit| is_good(visit, now_s)).unwrap_or_else(new);
         change(&mut visit);
-        if matches!(visit.state, State::Waiting { since_s } if since_s == now_s) && visit.begun_s != now_s {
+        if matches!(visit.state, State::Waiting { since_s } if since_s == now_s) {
             visit.begun_s = now_s;
-            inner.order.push_back((now_s, key));
-        } else if is_new {
-            inner.order.push_back((now_s, key));
         }
-        inner.visits.insert(key, visit);
+        if mine.len() >= bounds::VISITS_SESSION.entries() {
+            self.limited.increment(1);
+            mine.remove(0);
+        }
+        mine.push(visit);
+        visits.insert(session.0, mine);
+        self.used.set(visits.len() as f64);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Visits> {
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
-    /// Forgets what is too old, and the oldest if there is still too much.
-    fn make_room(&mut self, now_s: u64) {
-        while let Some(&(begun_s, key)) = self.order.front()
-            && (self.order.len() >= VISITS_MAX || now_s.saturating_sub(begun_s) > FORM_S_MAX)
-        {
-            self.order.pop_front();
-            if self.visits.get(&key).is_some_and(|visit| visit.begun_s == begun_s) {
-                self.visits.remove(&key);
-            }
-        }
+fn found(visits: &Visits, session: SessionId, page: Page, now_s: u64) -> Option<&Visit> {
+    let mine = visits.peek(&session.0)?;
+    mine.iter().find(|visit| visit.page == page && is_good(visit, now_s))
+}
+
+/// Sessions whose visits are all too old go; what is good goes only when there are too many sessions.
+fn forget(visits: &mut Visits, now_s: u64) {
+    let is_over = |mine: &[Visit]| !mine.iter().any(|visit| is_good(visit, now_s));
+    while visits.iter().next().is_some_and(|(_, mine)| is_over(mine)) {
+        visits.remove_lru();
     }
 }
 
@@ -267,6 +276,10 @@ mod tests {
 
     const ME: SessionId = SessionId([1; 16]);
     const OTHER: SessionId = SessionId([2; 16]);
+
+    fn punch(number: u128) -> Page {
+        Page::Place(PressId::from_text(&format!("{number:032x}")).unwrap())
+    }
 
     fn clean() -> Result<Answered, QueryError> {
         let days = Days { first: "2020-02-10".parse().unwrap(), last: "2020-02-23".parse().unwrap() };
@@ -291,10 +304,19 @@ mod tests {
 
     #[test]
     fn pages_have_names_that_are_read_back() {
-        for page in [Page::Apply, Page::Ward, Page::Modify(7), Page::Place(u64::MAX)] {
+        for page in [Page::Apply, Page::Ward, Page::Modify(7), punch(u128::MAX)] {
             assert_eq!(Page::parse(&page.name()), Some(page));
         }
-        for bad in ["", "apply-", "modify", "modify-7", "place-", "place-+00000000000000a", "else"] {
+        for bad in [
+            "",
+            "apply-",
+            "modify",
+            "modify-7",
+            "place-",
+            "place-+0000000000000000000000000000000",
+            "place-000000000000000a",
+            "else",
+        ] {
             assert_eq!(Page::parse(bad), None, "{bad}");
         }
     }
@@ -306,7 +328,7 @@ mod tests {
         assert_eq!(travels.state(ME, Page::Apply, 101), State::Waiting { since_s: 100 });
         travels.came(ME, Page::Apply, ConsentId(1), clean());
         assert!(matches!(travels.state(ME, Page::Apply, 109), State::Came(_)));
-        for (session, page) in [(ME, Page::Ward), (ME, Page::Place(1)), (OTHER, Page::Apply)] {
+        for (session, page) in [(ME, Page::Ward), (ME, punch(1)), (OTHER, Page::Apply)] {
             assert_eq!(travels.state(session, page, 109), State::NotAsked, "{page:?}");
             assert_eq!(travels.consent(session, page, 109), None);
         }
@@ -334,17 +356,33 @@ mod tests {
         assert_eq!(dead, State::Failed(QueryError::Failed));
         assert_eq!(travels.state(ME, Page::Apply, 101 + FORM_S_MAX), State::NotAsked);
         travels.keep(OTHER, Page::Apply, Fields::default(), 101 + FORM_S_MAX);
-        assert_eq!(travels.lock().visits.len(), 1, "what is old makes room");
+        assert_eq!(travels.lock().len(), 1, "what is old makes room");
+    }
+
+    /// The trap: one visitor opens page after page, and everybody's half-filled forms are gone.
+    #[test]
+    fn who_opens_page_after_page_loses_its_own_oldest_and_nobody_elses() {
+        let travels = Travels::default();
+        travels.keep(OTHER, Page::Apply, Fields::default(), 100);
+        for number in 0..100_000 {
+            travels.asked(ME, punch(number), ConsentId(1), 100);
+        }
+        assert!(travels.draft(OTHER, Page::Apply, 101).is_some());
+        assert_eq!(travels.state(ME, punch(99_999), 101), State::Waiting { since_s: 100 });
+        let mine = (0..100_000).filter(|&number| travels.state(ME, punch(number), 101) != State::NotAsked);
+        assert_eq!(mine.count(), bounds::VISITS_SESSION.entries());
     }
 
     #[test]
     fn memory_is_bounded_whoever_comes() {
         let travels = Travels::default();
-        for number in 0..VISITS_MAX as u64 + 100 {
-            travels.asked(ME, Page::Place(number), ConsentId(1), 100);
+        let session = |number: u64| SessionId(u128::from(number).to_le_bytes());
+        let many = bounds::VISITS.max as u64;
+        for number in 0..many + 100 {
+            travels.asked(session(number), Page::Apply, ConsentId(1), 100);
         }
-        let inner = travels.lock();
-        assert!(inner.visits.len() <= VISITS_MAX && inner.order.len() <= VISITS_MAX);
-        assert!(inner.visits.contains_key(&(ME.0, Page::Place(VISITS_MAX as u64 + 99))));
+        assert_eq!(travels.lock().len(), bounds::VISITS.entries());
+        assert_eq!(travels.state(session(many + 99), Page::Apply, 101), State::Waiting { since_s: 100 });
+        assert_eq!(travels.state(session(0), Page::Apply, 101), State::NotAsked);
     }
 }

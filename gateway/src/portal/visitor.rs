@@ -7,18 +7,23 @@ use std::net::IpAddr;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
-use actix_web::http::{StatusCode, header};
+use actix_web::error::InternalError;
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use actors::clock;
+use actors::registry::Phone;
 use actors::session::Session;
-use actors::sms::ProvenPhone;
+use actors::sms::{Asker, KNOWN_S_MAX, ProvenPhone};
 use maud::Markup;
 
 use super::Portal;
+use super::guard;
 use super::layout::{self, Frame};
 
 /// Only this origin sends it, only over TLS or on this machine, and no script sees it.
 const COOKIE: &str = "__Host-session";
+/// The phones that this browser has proven; it opens nothing.
+const KNOWN_COOKIE: &str = "__Host-known";
 
 /// The visitor of one request.
 pub(crate) struct Visitor {
@@ -29,6 +34,14 @@ pub(crate) struct Visitor {
     pub(crate) client: IpAddr,
     /// Whether the browser has the session as it is now.
     kept: bool,
+    /// What the browser keeps of phones that it has proven, and whether it has to be told.
+    known: (String, bool),
+}
+
+/// Where a request comes from, as far as it can be believed.
+pub(super) fn client_of(request: &HttpRequest, portal: &Portal) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.ip());
+    portal.shares.client(peer, request.headers())
 }
 
 impl FromRequest for Visitor {
@@ -42,12 +55,32 @@ impl FromRequest for Visitor {
         let known = cookie.and_then(|cookie| portal.sessions.open(cookie.value(), now_s));
         let kept = known.is_some();
         let session = known.unwrap_or_else(|| portal.sessions.fresh(now_s));
-        let client = request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.ip());
-        ready(Ok(Self { portal, session, now_s, client, kept }))
+        let phone = session.proven(now_s).and_then(|proven| proven.phone(now_s));
+        if let Some(phone) = phone.filter(|_| *request.method() == Method::POST)
+            && let Err(after_s) = portal.shares.post(phone, now_s)
+        {
+            let refused =
+                InternalError::from_response("a phone that sends too many forms", guard::too_often(after_s));
+            return ready(Err(refused.into()));
+        }
+        let client = client_of(request, &portal);
+        let known = request.cookie(KNOWN_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
+        ready(Ok(Self { portal, session, now_s, client, kept, known: (known, false) }))
     }
 }
 
 impl Visitor {
+    /// Who asks for a code for that phone, or types one.
+    pub(crate) fn asker(&self, phone: &Phone) -> Asker {
+        let known = self.portal.sms.is_known(&self.known.0, phone, self.now_s);
+        Asker { session: self.session.id(), client: self.client, known }
+    }
+
+    /// The browser has proven the phone; it is told with the answer.
+    pub(crate) fn knows(&mut self, proven: &ProvenPhone) {
+        self.known = (self.portal.sms.known(&self.known.0, proven, self.now_s), true);
+    }
+
     /// The proof of the phone, if the visitor is signed in.
     pub(crate) fn proven(&self) -> Option<&ProvenPhone> {
         self.session.proven(self.now_s)
@@ -120,15 +153,22 @@ impl Visitor {
         if !self.kept {
             answer.cookie(cookie(self.portal.sessions.seal(&self.session)));
         }
+        if let (known, true) = &self.known {
+            answer.cookie(kept_for(KNOWN_COOKIE, known.clone(), KNOWN_S_MAX));
+        }
     }
 }
 
 fn cookie(value: String) -> Cookie<'static> {
-    Cookie::build(COOKIE, value)
+    kept_for(COOKIE, value, actors::sms::PROVEN_S_MAX)
+}
+
+fn kept_for(name: &'static str, value: String, seconds: u64) -> Cookie<'static> {
+    Cookie::build(name, value)
         .path("/")
         .secure(true)
         .http_only(true)
         .same_site(SameSite::Lax)
-        .max_age(Duration::seconds(actors::sms::PROVEN_S_MAX as i64))
+        .max_age(Duration::seconds(seconds as i64))
         .finish()
 }

@@ -1,43 +1,83 @@
-//! Who may begin a handshake: below half of the permits anybody, above half only an address that answered a Retry, when
-//! all are taken nobody. A handshake costs a signature, so this is what a flood meets first.
+//! Who may begin a handshake: below half of the permits anybody, above half only an address that answered a Retry and whose network
+//! has less than its share, when all are taken nobody. A handshake costs a signature, so this is what a flood meets first.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use actors::bounds::{self, Net, wide};
+use metrics::Counter;
 
 /// Handshakes at a time on one front.
-pub(crate) const HANDSHAKES_MAX: usize = 512;
+pub(crate) const HANDSHAKES_MAX: usize = bounds::HANDSHAKES.entries();
 
 /// What to do with a connection attempt.
 pub(crate) enum Admission {
     /// Go on; the permit is held until the handshake ends.
-    Accept(OwnedSemaphorePermit),
+    Accept(Permit),
     /// Have it prove its address first.
     Retry,
     /// Say nothing: an answer would cost more than it is worth.
     Ignore,
 }
 
+#[derive(Default)]
+struct Held {
+    all: usize,
+    networks: HashMap<Net, usize>,
+}
+
 /// The permits of one front.
 pub(crate) struct Handshakes {
-    permits: Arc<Semaphore>,
+    held: Rc<RefCell<Held>>,
     max: usize,
+    network_max: usize,
+    limited: Counter,
 }
 
 impl Handshakes {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(max)), max }
+    pub(crate) fn new(max: usize, network_max: usize) -> Self {
+        let limited = bounds::HANDSHAKES_NETWORK.limited();
+        Self { held: Rc::default(), max, network_max, limited }
     }
 
     /// Decides about one attempt from an address that is, or is not, validated.
-    pub(crate) fn admit(&self, validated: bool) -> Admission {
-        let free = self.permits.available_permits();
-        if free > 0 && !validated && free <= self.max / 2 {
+    pub(crate) fn admit(&self, from: IpAddr, validated: bool) -> Admission {
+        let mut held = self.held.borrow_mut();
+        let (network, is_half_taken) = (wide(from), held.all >= self.max / 2);
+        if held.all >= self.max {
+            return Admission::Ignore;
+        }
+        if is_half_taken && !validated {
             return Admission::Retry;
         }
-        match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => Admission::Accept(permit),
-            Err(_) => Admission::Ignore,
+        let of_network = held.networks.entry(network).or_default();
+        if is_half_taken && *of_network >= self.network_max {
+            self.limited.increment(1);
+            return Admission::Ignore;
+        }
+        *of_network += 1;
+        held.all += 1;
+        Admission::Accept(Permit { held: Rc::clone(&self.held), network })
+    }
+}
+
+/// One handshake under way.
+pub(crate) struct Permit {
+    held: Rc<RefCell<Held>>,
+    network: Net,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut held = self.held.borrow_mut();
+        held.all -= 1;
+        if let Some(count) = held.networks.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                held.networks.remove(&self.network);
+            }
         }
     }
 }
@@ -46,14 +86,18 @@ impl Handshakes {
 mod tests {
     use super::*;
 
+    fn at(n: u8) -> IpAddr {
+        IpAddr::from([198, 51, n, 7])
+    }
+
     #[test]
     fn above_half_addresses_are_validated_and_above_full_nobody_is_answered() {
-        let handshakes = Handshakes::new(4);
+        let handshakes = Handshakes::new(4, 4);
         let mut held = Vec::new();
         for (validated, expected) in
             [(false, 'a'), (false, 'a'), (false, 'r'), (true, 'a'), (true, 'a'), (true, 'i'), (false, 'i')]
         {
-            let got = match handshakes.admit(validated) {
+            let got = match handshakes.admit(at(1), validated) {
                 Admission::Accept(permit) => {
                     held.push(permit);
                     'a'
@@ -64,6 +108,24 @@ mod tests {
             assert_eq!(got, expected, "with {} held", held.len());
         }
         held.clear();
-        assert!(matches!(handshakes.admit(false), Admission::Accept(_)));
+        assert!(matches!(handshakes.admit(at(1), false), Admission::Accept(_)));
+    }
+
+    /// The trap: one address proves itself, begins handshake after handshake and ends none, and no device reconnects.
+    #[test]
+    fn a_network_that_ends_no_handshake_leaves_half_of_the_permits_to_others() {
+        let handshakes = Handshakes::new(HANDSHAKES_MAX, bounds::HANDSHAKES_NETWORK.entries());
+        let accepted = |from| match handshakes.admit(from, true) {
+            Admission::Accept(permit) => Some(permit),
+            Admission::Retry | Admission::Ignore => None,
+        };
+        let hostile: Vec<_> = (0..10_000).filter_map(|_| accepted(at(1))).collect();
+        assert_eq!(hostile.len(), HANDSHAKES_MAX / 2);
+        for n in 2..=5 {
+            let begun: Vec<_> = (0..100).filter_map(|_| accepted(at(n))).collect();
+            assert_eq!(begun.len(), bounds::HANDSHAKES_NETWORK.entries(), "network {n}");
+        }
+        drop(hostile);
+        assert!(handshakes.held.borrow().networks.is_empty() && accepted(at(1)).is_some());
     }
 }

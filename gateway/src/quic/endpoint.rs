@@ -6,17 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::clock;
 use actors::directory::Directory;
 use actors::judge::Judge;
 use actors::ledger::LedgerHandle;
 use actors::tap::Taps;
+use actors::{bounds, clock};
 use anyhow::Context;
 use protocol::{DeviceId, ErrorCode, limits, metric};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
-use super::admission::{Admission, HANDSHAKES_MAX, Handshakes};
+use super::admission::{Admission, HANDSHAKES_MAX, Handshakes, Permit};
 use super::end::End;
 use super::metrics::Handshake;
 use super::queries::Ask;
@@ -27,7 +27,7 @@ use crate::pki;
 /// The kernel's buffers of the socket: a burst of all gates at once has to fit.
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 /// Connections of one front; more devices need another front.
-const CONNECTIONS_MAX: usize = 20_000;
+const CONNECTIONS_MAX: usize = bounds::DEVICES.entries();
 /// The reason that goes with close code 0, which is no error: the device has ended its stream and has all its answers.
 const SERVED: &[u8] = b"served";
 /// How long sessions may take to end after a drain has begun.
@@ -77,7 +77,7 @@ pub(crate) async fn serve(endpoint: quinn::Endpoint, front: Front) {
     let mut drain = front.drain.clone();
     let server = Rc::new(Server {
         shared: Shared::new(front),
-        handshakes: Handshakes::new(HANDSHAKES_MAX),
+        handshakes: Handshakes::new(HANDSHAKES_MAX, bounds::HANDSHAKES_NETWORK.entries()),
         connections: Cell::new(0),
     });
     loop {
@@ -107,7 +107,7 @@ struct Server {
 impl Server {
     fn admit(self: &Rc<Self>, incoming: quinn::Incoming) {
         let metrics = &self.shared.metrics;
-        match self.handshakes.admit(incoming.remote_address_validated()) {
+        match self.handshakes.admit(incoming.remote_address().ip(), incoming.remote_address_validated()) {
             Admission::Accept(permit) => {
                 let server = Rc::clone(self);
                 actix_rt::spawn(async move { server.connect(incoming, permit).await });
@@ -125,7 +125,7 @@ impl Server {
         }
     }
 
-    async fn connect(self: Rc<Self>, incoming: quinn::Incoming, permit: OwnedSemaphorePermit) {
+    async fn connect(self: Rc<Self>, incoming: quinn::Incoming, permit: Permit) {
         let metrics = &self.shared.metrics;
         let (begun, under_way) = (clock::now(), metrics.handshake_begins());
         let deadline = Duration::from_millis(limits::HANDSHAKE_MS_MAX);
@@ -166,8 +166,10 @@ impl Server {
             .peer_identity()
             .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
             .ok_or(ErrorCode::CertificateWrong)?;
-        let (device, serial) = pki::device_of(chain.first().ok_or(ErrorCode::CertificateWrong)?)?;
-        let entry = self.shared.front.fleet.enter(device, &serial)?;
+        let own = chain.first().ok_or(ErrorCode::CertificateWrong)?;
+        let (device, serial) = pki::device_of(own)?;
+        let good_for = Duration::from_secs(pki::ends_s(own).saturating_sub(clock::now_ms() / 1000));
+        let entry = self.shared.front.fleet.enter(device, &serial, (*chain, good_for))?;
         Ok((device, entry))
     }
 }

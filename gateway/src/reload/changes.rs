@@ -106,6 +106,8 @@ fn take_pages(runs: Option<&Pages>, read: Option<Pages>, at: &At, told: &mut Rel
     let way = |pages: &Pages| if pages.certificate.is_some() { "HTTPS" } else { "plain HTTP" };
     told.waits(at, "pages.listen", read.listen, runs.listen);
     told.waits(at, "pages.host", host(&read), host(runs));
+    let proxies = |pages: &Pages| format!("{:?}", pages.proxies);
+    told.waits(at, "pages.proxies", proxies(&read), proxies(runs));
     told.waits(at, "pages.certificate", way(&read), way(runs));
     if way(&read) != way(runs) {
         return Some(runs.clone());

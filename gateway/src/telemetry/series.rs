@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use actors::bounds;
 use actors::lookups::Lookup;
 use actors::policy::CauseKind;
 use protocol::message::BusyReason;
@@ -29,6 +30,7 @@ fn values(metric: &Metric, label: &str) -> usize {
         ("colour", _) => Colour::ALL.len(),
         ("page", _) => PAGES,
         ("version", _) => 1,
+        ("bound", _) => bounds::ALL.len(),
         ("certificate" | "queue", _) => 3,
         ("request" | "own", _) => 2,
         ("kind", _) => CauseKind::ALL.len(),

@@ -133,6 +133,19 @@ impl Browser {
         self.send("/apply", &fields).await
     }
 
+    /// Checks in at the place with that link; the travel module's place on the page that follows.
+    pub(crate) async fn check_in(&mut self, link: &str) -> Result<String, BrowserError> {
+        let path = format!("/p/{link}");
+        let page = self.page(&path).await?;
+        let nonce = page.named("nonce").ok_or_else(|| wrong(&path))?.to_owned();
+        page.named("token").ok_or_else(|| wrong(&path))?.clone_into(&mut self.session.token);
+        let done = self.send(&path, &[("nonce", &nonce)]).await?;
+        let page = self.page(&done).await?;
+        let source = page.attribute("data-source").ok_or_else(|| wrong(&path))?;
+        let visit = source.trim_start_matches("/travel/").split('?').next().unwrap_or_default();
+        Ok(visit.to_owned())
+    }
+
     /// Consents to one query by a device at a gate. `visit` is the travel module's place: one consent each.
     pub(crate) async fn consent(&mut self, visit: &str) -> Result<(), BrowserError> {
         let path = format!("/travel/{visit}/receipt");
@@ -142,7 +155,11 @@ impl Browser {
     /// The receipt of that consent, drawn anew; `None` if there is none (any more).
     pub(crate) async fn receipt(&mut self, visit: &str) -> Result<Option<Receipt>, BrowserError> {
         let path = format!("/travel/{visit}?back=/code");
-        let page = self.page(&path).await?;
+        let page = match self.page(&path).await {
+            // The passage that it belongs to is forgotten after ten minutes.
+            Err(BrowserError::Status { status: 404, .. }) => return Ok(None),
+            page => page?,
+        };
         let Some(text) = page.attribute("data-receipt") else { return Ok(None) };
         receipt::from_text(&text.replace("&amp;", "&")).map(Some).ok_or_else(|| wrong("/travel"))
     }
@@ -188,7 +205,7 @@ impl Browser {
     async fn exchange(&mut self, request: &[u8]) -> Result<Page, LineError> {
         let answer = self.line.ask(request).await?;
         if let Some(cookie) = answer.header("set-cookie").and_then(|set| set.split(';').next()) {
-            // The pages have one cookie only.
+            // The session's comes first.
             cookie.clone_into(&mut self.session.cookie);
         }
         Page::of(&answer)

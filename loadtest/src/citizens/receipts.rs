@@ -87,7 +87,9 @@ impl Citizens {
     }
 
     async fn consent_in(&self, browser: &mut Browser, owner: u32) -> Result<Shown, BrowserError> {
-        let visit = format!("place-{:016x}", self.random.borrow_mut().u64(..));
+        // A query at a gate is a passage's: the citizen checks in first, and consents on the page of that.
+        let link = &self.places[owner as usize % self.places.len()];
+        let visit = browser.check_in(link).await?;
         browser.consent(&visit).await?;
         let drawn = clock::now();
         let receipt = browser.receipt(&visit).await?;

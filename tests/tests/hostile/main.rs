@@ -2,6 +2,8 @@
 //! beside them is not disturbed.
 
 mod closes;
+mod crowd;
+mod handshakes;
 
 use closes::close;
 use loadtest::wire;

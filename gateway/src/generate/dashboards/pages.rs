@@ -5,12 +5,12 @@ use protocol::metric;
 
 use crate::generate::dashboard::Dashboard;
 use crate::generate::panel::{Unit, lines, stack, stat};
-use crate::generate::query::{grown, mean_by, of, quantile, quantile_by, rate};
+use crate::generate::query::{gauge, grown, mean_by, of, quantile, quantile_by, rate};
 use crate::generate::runbook;
 
 pub(super) fn dashboard() -> Dashboard {
     let about = "Whether citizens can sign in, show their code, apply and check in.";
-    messages(requests(Dashboard::new("pages", "Pages", about)))
+    bounds(messages(requests(Dashboard::new("pages", "Pages", about))))
 }
 
 fn requests(dashboard: Dashboard) -> Dashboard {
@@ -71,6 +71,20 @@ fn messages(dashboard: Dashboard) -> Dashboard {
             lines("Typed", Unit::PerSecond, runbook::PAGES_FAILING)
                 .about("Codes that were typed, by outcome: many wrong ones are somebody who guesses.")
                 .show("{{outcome}}", rate(of(metric::SMS_CHECKS)).sum_by("outcome")),
+        ],
+    )
+}
+
+fn bounds(dashboard: Dashboard) -> Dashboard {
+    dashboard.row(
+        "Bounds",
+        [
+            lines("Beyond a bound", Unit::PerSecond, runbook::SIGN_IN_FLOOD)
+                .about("What was asked for beyond what one may have, by the bound, the five most frequent.")
+                .show("{{bound}}", rate(of(metric::LIMITED)).sum_by("bound").top()),
+            lines("Entries", Unit::Count, runbook::SIGN_IN_FLOOD)
+                .about("Entries of the five fullest tables that visitors fill.")
+                .show("{{bound}}", gauge(of(metric::BOUND_ENTRIES)).max_by("bound").top()),
         ],
     )
 }

@@ -6,7 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use actors::bounds;
 use maud::html;
+use metrics::{Counter, Gauge};
+use protocol::CodeId;
 use protocol::token::{Token, to_text};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
@@ -19,37 +22,64 @@ use super::super::words::both;
 /// As long as the sealed text that they stand for.
 const GOOD_S: u64 = protocol::limits::TOKEN_GOOD_FOR_S as u64;
 /// Digits that are good at once: a guess hits one in ten thousand times, and then it is one scan of somebody's code.
-const GIVEN_MAX: usize = 10_000;
+const GIVEN_MAX: usize = bounds::DIGITS.entries();
 const NUMBERS: u32 = 100_000_000;
 /// Numbers that are tried before the random source is suspected.
 const TRIES_MAX: usize = 16;
 
-/// Which digits stand for what, until when.
+/// What a number stands for.
+struct Text {
+    code: CodeId,
+    sealed: String,
+    until_s: u64,
+}
+
+#[derive(Default)]
+struct Given {
+    texts: HashMap<u32, Text>,
+    /// The one number of each code.
+    of: HashMap<CodeId, u32>,
+}
+
+/// Which digits stand for what, until when; a code has one at a time.
 pub(super) struct Digits {
-    given: Mutex<HashMap<u32, (String, u64)>>,
+    given: Mutex<Given>,
     random: SystemRandom,
+    limited: Counter,
+    used: Gauge,
 }
 
 impl Digits {
     pub(super) fn new() -> Self {
-        Self { given: Mutex::default(), random: SystemRandom::new() }
+        let (limited, used) = (bounds::DIGITS.limited(), bounds::DIGITS.used());
+        Self { given: Mutex::default(), random: SystemRandom::new(), limited, used }
     }
 
-    /// Digits for a sealed text; `None` when as many are good as may be.
-    fn give(&self, sealed: String, now_s: u64) -> Option<String> {
+    /// Digits for a sealed text of that code; those it had are good no more. `None` when as many are good as may be.
+    fn give(&self, code: CodeId, sealed: String, now_s: u64) -> Option<String> {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.len() >= GIVEN_MAX {
-            given.retain(|_, (_, until_s)| *until_s >= now_s);
+        let Given { texts, of } = &mut *given;
+        if let Some(before) = of.remove(&code)
+            && texts.get(&before).is_some_and(|text| text.code == code)
+        {
+            texts.remove(&before);
         }
-        if given.len() >= GIVEN_MAX {
+        if texts.len() >= GIVEN_MAX {
+            texts.retain(|_, text| text.until_s >= now_s);
+            of.retain(|code, number| texts.get(number).is_some_and(|text| text.code == *code));
+        }
+        if texts.len() >= GIVEN_MAX {
+            self.limited.increment(1);
             return None;
         }
         for _ in 0..TRIES_MAX {
             let mut bytes = [0; 4];
             self.random.fill(&mut bytes).ok()?;
             let number = u32::from_le_bytes(bytes) % NUMBERS;
-            if given.get(&number).is_none_or(|(_, until_s)| *until_s < now_s) {
-                given.insert(number, (sealed, now_s + GOOD_S));
+            if texts.get(&number).is_none_or(|text| text.until_s < now_s) {
+                texts.insert(number, Text { code, sealed, until_s: now_s + GOOD_S });
+                of.insert(code, number);
+                self.used.set(texts.len() as f64);
                 return Some(format!("{:04} {:04}", number / 10_000, number % 10_000));
             }
         }
@@ -62,7 +92,7 @@ impl Digits {
         let plain = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.parse().ok().filter(|_| plain)?;
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        given.remove(&number).filter(|(_, until_s)| *until_s >= now_s).map(|(sealed, _)| sealed)
+        given.texts.remove(&number).filter(|text| text.until_s >= now_s).map(|text| text.sealed)
     }
 }
 
@@ -85,7 +115,7 @@ pub(super) async fn show(visitor: Visitor, wanted: web::Form<Wanted>) -> HttpRes
         let token = Token { code: one.holder.code, issued_at_s, class: entry.class() };
         let keys = portal.keys.token_keys();
         let sealed = to_text(&keys.get(portal.keys.current_token())?.seal(token));
-        portal.staff.digits.give(sealed, visitor.now_s)
+        portal.staff.digits.give(one.holder.code, sealed, visitor.now_s)
     });
     let Some(digits) = digits else {
         let body = html! { (wrong("digits-none")) a.button href="/code" { (both("digits-back")) } };
@@ -102,27 +132,46 @@ pub(super) async fn show(visitor: Visitor, wanted: web::Form<Wanted>) -> HttpRes
 mod tests {
     use super::*;
 
+    fn code(number: usize) -> CodeId {
+        CodeId::from_u64(number as u64 + 1).unwrap()
+    }
+
     #[test]
     fn digits_stand_for_one_scan_within_a_minute() {
         let digits = Digits::new();
-        let shown = digits.give("sealed".to_owned(), 1_000).unwrap();
+        let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap();
         assert_eq!(
             (shown.len(), digits.take("1234567", 1_000), digits.take("+1234567", 1_000)),
             (9, None, None)
         );
         assert_eq!(digits.take(&shown, 1_000 + GOOD_S).as_deref(), Some("sealed"));
         assert_eq!(digits.take(&shown, 1_000), None, "once");
-        let shown = digits.give("sealed".to_owned(), 1_000).unwrap().replace(' ', "");
+        let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap().replace(' ', "");
         assert_eq!(digits.take(&shown, 1_001 + GOOD_S), None, "too late");
     }
 
     #[test]
     fn digits_that_are_good_at_once_are_bounded_and_those_of_before_make_room() {
         let digits = Digits::new();
-        for _ in 0..GIVEN_MAX {
-            digits.give(String::new(), 1_000).unwrap();
+        for n in 0..GIVEN_MAX {
+            digits.give(code(n), String::new(), 1_000).unwrap();
         }
-        assert_eq!(digits.give(String::new(), 1_000 + GOOD_S), None);
-        assert!(digits.give(String::new(), 1_001 + GOOD_S).is_some());
+        assert_eq!(digits.give(code(GIVEN_MAX), String::new(), 1_000 + GOOD_S), None);
+        assert!(digits.give(code(GIVEN_MAX), String::new(), 1_001 + GOOD_S).is_some());
+        assert_eq!(digits.given.lock().unwrap().of.len(), 1);
+    }
+
+    /// The trap: one citizen loads the page ten thousand times, and no gate without a camera can scan anybody.
+    #[test]
+    fn one_code_has_one_number_however_often_it_asks() {
+        let digits = Digits::new();
+        let first = digits.give(code(7), "first".to_owned(), 1_000).unwrap();
+        let mut last = first.clone();
+        for _ in 0..2 * GIVEN_MAX {
+            last = digits.give(code(7), "last".to_owned(), 1_000).unwrap();
+        }
+        assert_eq!(digits.take(&first, 1_000), None);
+        assert!(digits.give(code(8), String::new(), 1_000).is_some(), "everybody else");
+        assert_eq!(digits.take(&last, 1_000).as_deref(), Some("last"));
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use actors::bounds;
 use actors::query::QueryError;
 use actors::registrar::RECEIPT_S_MAX;
 use actors::registry::{Shift, ShiftId};
@@ -12,7 +13,7 @@ use protocol::{Class, CodeId, Verdict};
 use ring::digest;
 
 /// Shifts that are remembered at once; one that is not is worked in all the same.
-const SHIFTS_MAX: usize = 4096;
+const SHIFTS_MAX: usize = bounds::SHIFTS.entries();
 /// Scans that a page lists.
 pub(super) const SCANS_MAX: usize = 20;
 /// The same text within this time is the same person who still holds it up.

@@ -1,0 +1,60 @@
+//! Who may ask what listens on this machine alone: a page of another site, whose name was made to lead here, says that name in `Host`
+//! and is turned away. What listens on other addresses is guarded by its network, not here.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse};
+
+/// Whether a request with that Host was meant for this machine: for an address, which no other site can make lead elsewhere, or for
+/// `localhost`. One without a Host comes from no browser.
+pub fn is_local(host: Option<&str>) -> bool {
+    let Some(host) = host else { return true };
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default();
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Lets a request through if it was meant for this machine.
+///
+/// # Errors
+/// What the service behind it fails with.
+pub async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let host = request.headers().get(header::HOST);
+    if is_local(host.map(|host| host.to_str().unwrap_or_default())) {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let refused = HttpResponse::build(StatusCode::MISDIRECTED_REQUEST)
+        .body("ask for this port by its address or as localhost\n");
+    Ok(request.into_response(refused).map_into_right_body())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_another_site_could_have_is_turned_away() {
+        for (host, expected) in [
+            (None, true),
+            (Some("localhost:9464"), true),
+            (Some("LOCALHOST"), true),
+            (Some("127.0.0.1:9464"), true),
+            (Some("[::1]:9464"), true),
+            (Some("evil.example:9464"), false),
+            (Some("localhost.evil.example"), false),
+            (Some("127.0.0.1.evil.example"), false),
+            (Some("[evil.example]"), false),
+            (Some(""), false),
+        ] {
+            assert_eq!(is_local(host), expected, "{host:?}");
+        }
+    }
+}
