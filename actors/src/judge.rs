@@ -9,8 +9,8 @@ use foldhash::fast::RandomState;
 
 use protocol::legacy::LegacyKey;
 use protocol::limits::{TOKEN_GOOD_FOR_S, TOKEN_SKEW_S};
-use protocol::place::PlaceCode;
-use protocol::token::{self, TOKEN_BYTES, Token, TokenError, TokenKeys};
+use protocol::scanner;
+use protocol::token::{TOKEN_BYTES, Token, TokenError, TokenKeys};
 use protocol::{
     Advice, Basis, Class, CodeId, Colour, OfflineDecision, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
 };
@@ -161,20 +161,31 @@ impl Judge {
         }
     }
 
-    /// A text that reads as a token is one; an imported holder's text may look like a token by chance, so those that do not
-    /// open are looked up as well.
+    /// Reads a text. One that reads as a token is one; an imported holder's text may look like a token by chance, so those that do
+    /// not open are looked up as well. What scanners add is taken away only from a text that is nothing as it stands.
     fn read_text(&self, text: &str, now_ms: u64) -> Read {
-        let opened = token::from_text(text).map(|bytes: [u8; TOKEN_BYTES]| self.tokens.open(&bytes));
+        let opened = scanner::token_of(text).map(|bytes| self.tokens.open(&bytes));
         let reason = match opened {
             Some(Ok(token)) => return self.read_token(token, now_ms),
             Some(Err(error)) => reason_of(error),
-            None if PlaceCode::from_link(text).is_some() => return Read::Judged(rejected(Reason::PlaceCode)),
+            None if scanner::place_of(text).is_some() => return Read::Judged(rejected(Reason::PlaceCode)),
+            None if scanner::has_additions(text) => Reason::ScannerAdds,
             None => Reason::NotACode,
         };
-        match self.legacy.code(self.gateway, text) {
+        match self.legacy_code(text) {
             Some(code) => Read::Legacy { code, otherwise: reason },
             None => Read::Judged(rejected(reason)),
         }
+    }
+
+    /// The code of an imported holder's text: as scanned if that is registered, otherwise without what scanners add.
+    fn legacy_code(&self, text: &str) -> Option<CodeId> {
+        let scanned = self.legacy.code(self.gateway, text)?;
+        let plain = scanner::plain(text);
+        if plain == text || self.codes.get(scanned).is_some() {
+            return Some(scanned);
+        }
+        self.legacy.code(self.gateway, &plain)
     }
 
     fn read_opened(&self, opened: Result<Token, TokenError>, now_ms: u64) -> Read {

@@ -6,7 +6,7 @@ mod file;
 use std::path::{Path, PathBuf};
 
 use protocol::legacy::LegacyKey;
-use protocol::token::{PAPER_KEY_ID_MIN, TOKEN_KEY_BYTES, TokenKey, TokenKeys};
+use protocol::token::{PAPER_KEY_ID_MIN, TOKEN_KEY_BYTES, TokenKey, TokenKeys, begins_with_space};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use zeroize::Zeroizing;
 
@@ -331,8 +331,10 @@ fn token_ids(directory: &Path) -> Result<Vec<u8>, KeyError> {
     Ok(ids)
 }
 
+/// The id after that one, round and round. Ids whose tokens' texts begin with a space are left out.
 const fn next_id(id: u8) -> u8 {
-    if id == TOKEN_ID_MAX { TOKEN_ID_MIN } else { id + 1 }
+    let next = if id == TOKEN_ID_MAX { TOKEN_ID_MIN } else { id + 1 };
+    if begins_with_space(next) { next_id(next) } else { next }
 }
 
 /// Ids are given one after the other and go round, so the newest is the one whose successor is not there.

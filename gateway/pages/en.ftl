@@ -367,6 +367,7 @@ staff-why-place-code = This is a place's code; ask for the person's own
 staff-why-nothing-shown = Recorded; take the details and check the document
 staff-why-decided-offline = Decided while offline
 staff-why-not-judged = Recorded, but it could not be judged
+staff-why-scanner-adds = The scanner adds characters: set it to send the code alone, then scan again
 staff-travel = Last 14 days
 staff-travel-yes = Yes
 staff-travel-no = No

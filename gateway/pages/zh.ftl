@@ -367,6 +367,7 @@ staff-why-place-code = 这是场所码，请对方出示个人码
 staff-why-nothing-shown = 已记录，请登记并核对证件
 staff-why-decided-offline = 离线时已处理
 staff-why-not-judged = 已记录，但系统未能判断
+staff-why-scanner-adds = 扫码枪多加了字符：请设为只发送码内容，再扫一次
 staff-travel = 14天行程
 staff-travel-yes = 有
 staff-travel-no = 无

@@ -212,7 +212,7 @@ pub struct ProofReport {
     pub invented: u64,
     /// Punches without an acknowledgement at the end.
     pub unacknowledged: u64,
-    /// Verdicts of another colour than the person has.
+    /// Verdicts of another colour than the person has, or of an advice that the colour forbids.
     pub wrong_verdicts: u64,
     /// Colours that were changed meanwhile.
     pub colours_changed: u64,
@@ -236,8 +236,11 @@ pub struct ProofReport {
 pub struct ThresholdReport {
     /// What must hold.
     pub threshold: Threshold,
-    /// What was measured; absent if nobody was answered.
+    /// What was measured; absent if nobody was answered, or if a quantile lies among those who left without an answer.
     pub measured: Option<f64>,
+    /// People whom it rests on: those who came and went, with an answer or without.
+    #[serde(default)]
+    pub people: u64,
     /// Whether it holds.
     pub holds: bool,
 }

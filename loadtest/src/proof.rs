@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use protocol::{CodeId, DeviceId, Epoch, PlaceId, RegionId, Verdict};
+use protocol::{
+    Advice, CodeId, DeviceId, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
+};
 
 use crate::fleet::Fleet;
+use crate::state::Acknowledged;
 
 /// Why nothing could be proven, either way.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +30,55 @@ pub struct Fact {
     pub region: RegionId,
     /// Its place.
     pub place: PlaceId,
+    /// Which way the person went.
+    pub direction: Direction,
+    /// The name of what was scanned, where it follows from the scan and its verdict.
+    pub kind: Option<&'static str>,
     /// Whose code was scanned, where that is known and is to be compared.
     pub code: Option<CodeId>,
     /// The device's time, milliseconds since 1970 UTC.
     pub device_time_ms: u64,
-    /// What the device was told.
+    /// When the gateway took it, as the device was told, milliseconds since 1970 UTC.
+    pub received_ms: u64,
+    /// Whether the device had decided by itself.
+    pub offline: bool,
+    /// The verdict that the device was told.
     pub verdict: Verdict,
+}
+
+/// The kinds of scans, as an export names them.
+const KINDS: [&str; 5] = ["token", "legacy", "signed-in", "nothing", "not-a-code"];
+
+impl Fact {
+    /// A punch that is sent and not acknowledged yet.
+    pub fn sent(region: RegionId, punch: &Punch, code: Option<CodeId>) -> Self {
+        let kind = match punch.scanned {
+            Scanned::Token(_) => "token",
+            Scanned::Text(_) => "legacy",
+            Scanned::SignedIn(_) => "signed-in",
+            Scanned::Nothing => "nothing",
+        };
+        Self {
+            region,
+            place: punch.place,
+            direction: punch.direction,
+            kind: Some(kind),
+            code,
+            device_time_ms: punch.device_time_ms,
+            received_ms: 0,
+            offline: punch.offline.is_some(),
+            verdict: Verdict::ask_staff(Reason::NotJudged),
+        }
+    }
+
+    /// The same, acknowledged. A scan that is no valid pass code, or could not be judged, may be recorded as another kind and without
+    /// a code.
+    pub fn told(self, answer: &Acknowledged) -> Self {
+        let verdict = answer.verdict;
+        let is_code = verdict.advice != Advice::NotAPassCode && verdict.reason != Reason::NotJudged;
+        let (kind, code) = (self.kind.filter(|_| is_code), self.code.filter(|_| is_code));
+        Self { kind, code, received_ms: answer.as_of_ms, verdict, ..self }
+    }
 }
 
 /// What one device claims of one epoch.
@@ -68,7 +114,7 @@ pub struct Proof {
     pub doubled: u64,
     /// In the ledger before an earlier punch of the same device.
     pub disordered: u64,
-    /// In the ledger with another place, time, code or verdict than acknowledged.
+    /// In the ledger with another place, direction, time, kind, code or verdict than acknowledged.
     pub altered: u64,
     /// In the ledger and never sent.
     pub invented: u64,
@@ -126,14 +172,18 @@ pub fn check(claims: &Claims, export: impl Read) -> Result<Proof, ProofError> {
     Ok(found.end())
 }
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 15] = [
     "device",
     "epoch",
     "sequence",
     "region",
     "place",
+    "direction",
+    "kind",
     "code",
     "device_time_ms",
+    "received_ms",
+    "offline",
     "colour",
     "advice",
     "basis",
@@ -163,17 +213,32 @@ impl Columns {
     }
 
     fn parse(&self, row: &csv::StringRecord) -> Option<Row> {
-        let [device, epoch, sequence, region, place, code, device_time_ms, colour, advice, basis, reason] =
-            self.0.map(|column| row.get(column).unwrap_or_default());
+        let [
+            device,
+            epoch,
+            sequence,
+            region,
+            place,
+            direction,
+            kind,
+            code,
+            device_time_ms,
+            received_ms,
+            offline,
+            colour,
+            advice,
+            basis,
+            reason,
+        ] = self.0.map(|column| row.get(column).unwrap_or_default());
         let code = match code {
             "" => None,
             number => Some(CodeId::from_u64(number.parse().ok()?)?),
         };
         let verdict = Verdict {
             colour: protocol::Colour::from_name(colour)?,
-            advice: protocol::Advice::from_name(advice)?,
+            advice: Advice::from_name(advice)?,
             basis: protocol::Basis::from_name(basis)?,
-            reason: protocol::Reason::from_name(reason)?,
+            reason: Reason::from_name(reason)?,
         };
         Some(Row {
             device: DeviceId(device.parse().ok()?),
@@ -182,8 +247,12 @@ impl Columns {
             fact: Fact {
                 region: RegionId(region.parse().ok()?),
                 place: PlaceId(place.parse().ok()?),
+                direction: Direction::from_name(direction)?,
+                kind: Some(KINDS.into_iter().find(|known| *known == kind)?),
                 code,
                 device_time_ms: device_time_ms.parse().ok()?,
+                received_ms: received_ms.parse().ok()?,
+                offline: offline.parse().ok()?,
                 verdict,
             },
         })
@@ -245,69 +314,9 @@ impl<'a> Found<'a> {
 }
 
 fn same(claimed: &Fact, recorded: &Fact) -> bool {
-    let code = claimed.code.or(recorded.code);
-    Fact { code, ..*claimed } == *recorded
+    let (kind, code) = (claimed.kind.or(recorded.kind), claimed.code.or(recorded.code));
+    Fact { kind, code, ..*claimed } == *recorded
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use protocol::Reason;
-
-    const HEADER: &str = "lsn,device,epoch,sequence,region,place,direction,kind,code,device_time_ms,received_ms,offline,colour,advice,basis,reason\n";
-
-    fn claims(acknowledged: usize, sent: u64) -> Claims {
-        let fact = Fact {
-            region: RegionId(1),
-            place: PlaceId(2),
-            code: CodeId::from_u64(9),
-            device_time_ms: 5,
-            verdict: Verdict::ask_staff(Reason::NotLoaded),
-        };
-        let claim = Claim { acknowledged: vec![fact; acknowledged], sent };
-        Claims(HashMap::from([((DeviceId(1), Epoch(1)), claim)]))
-    }
-
-    fn row(device: u64, sequence: u64, place: u32) -> String {
-        format!(
-            "1,{device},1,{sequence},1,{place},in,token,9,5,6,false,unknown,ask-staff,nothing,not-loaded\n"
-        )
-    }
-
-    #[test]
-    fn each_breach_is_counted_as_what_it_is() {
-        let kept = Proof { acknowledged: 2, recorded: 2, ..Proof::default() };
-        for (rows, expected) in [
-            (vec![(1, 1, 2), (1, 2, 2)], kept),
-            (vec![(7, 1, 2), (1, 1, 2), (1, 2, 2)], kept),
-            (vec![(1, 1, 2), (1, 2, 2), (1, 3, 2)], Proof { recorded: 3, unacknowledged: 1, ..kept }),
-            (vec![(1, 1, 2)], Proof { recorded: 1, lost: 1, ..kept }),
-            (vec![], Proof { recorded: 0, lost: 2, ..kept }),
-            (vec![(1, 1, 2), (1, 2, 2), (1, 1, 2)], Proof { recorded: 3, doubled: 1, ..kept }),
-            (vec![(1, 2, 2), (1, 1, 2)], Proof { disordered: 1, ..kept }),
-            (vec![(1, 1, 2), (1, 2, 3)], Proof { altered: 1, ..kept }),
-            (vec![(1, 1, 2), (1, 2, 2), (1, 4, 2)], Proof { recorded: 3, invented: 1, ..kept }),
-            (vec![(1, 1, 2), (1, 2, 2), (1, 0, 2)], Proof { recorded: 3, invented: 1, ..kept }),
-        ] {
-            let body: String =
-                rows.iter().map(|&(device, sequence, place)| row(device, sequence, place)).collect();
-            let proof = check(&claims(2, 3), format!("{HEADER}{body}").as_bytes()).unwrap();
-            assert_eq!(proof, expected, "{rows:?}");
-            let breaches =
-                expected.lost + expected.doubled + expected.disordered + expected.altered + expected.invented;
-            assert_eq!(proof.holds(), breaches == 0);
-        }
-    }
-
-    #[test]
-    fn an_export_that_is_none_proves_nothing() {
-        for export in [
-            "",
-            "lsn,device\n1,2\n",
-            &format!("{HEADER}1,x,1,1,1,2,in,token,9,5,6,false,unknown,ask-staff,nothing,not-loaded\n"),
-            &format!("{HEADER}1,1,1,1\n"),
-        ] {
-            assert!(check(&claims(1, 1), export.as_bytes()).is_err(), "{export}");
-        }
-    }
-}
+mod tests;

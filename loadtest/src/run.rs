@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::proof::{self, Proof};
 use crate::report::html;
 use crate::scenario::curve::Curve;
-use crate::scenario::{self, SHIPPED, Scenario, What};
+use crate::scenario::{self, Kind, SHIPPED, Scenario, What};
 
 mod assemble;
 mod city;
@@ -36,6 +36,7 @@ mod ticker;
 
 pub(crate) use city::City;
 use city::Wanted;
+pub(crate) use model::is_forbidden;
 use privacy::Searched;
 use session::{Measured, Session};
 
@@ -206,7 +207,12 @@ fn report(
     let record = &measured.record;
     let thresholds = assemble::thresholds(scenario, record);
     let proof = assemble::proof(&measured, proof, searched);
-    let unfinished = measured.unfinished.clone();
+    let mut unfinished = measured.unfinished.clone();
+    let answered = Kind::ALL.iter().any(|kind| record.answered_ever(*kind) > 0);
+    if unfinished.is_none() && !answered && thresholds.iter().all(|one| one.holds) {
+        unfinished =
+            Some("nobody was answered, and no threshold asked for it: such a run proves nothing".to_owned());
+    }
     let verdict = Verdict::of(&proof, (&scenario.generator, &measured.generator), unfinished, &thresholds);
     let run = Run {
         started: jiff::Timestamp::from_millisecond(measured.started_ms.cast_signed())

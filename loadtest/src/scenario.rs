@@ -328,6 +328,17 @@ pub enum Figure {
     AnsweredRate,
 }
 
+impl Figure {
+    /// People without whom it says nothing: ten, and for a quantile as many as put one of them beyond it.
+    pub fn people_min(self) -> u64 {
+        match self {
+            Self::P50Ms | Self::ServiceP50Ms | Self::AnsweredShare | Self::AnsweredRate => 10,
+            Self::P99Ms | Self::ServiceP99Ms => 100,
+            Self::P999Ms => 1_000,
+        }
+    }
+}
+
 /// When the generator counts as the bottleneck.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

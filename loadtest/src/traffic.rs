@@ -7,16 +7,14 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use protocol::limits::TOKEN_GOOD_FOR_S;
-use protocol::{
-    Advice, CodeId, Colour, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
-};
+use protocol::{CodeId, Colour, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict};
 
 use crate::clock;
 use crate::device::{Counts, Device, DeviceError};
 use crate::fleet::Fleet;
 use crate::pace::Lane;
 use crate::proof::{Claim, Fact};
-use crate::state::Acknowledged;
+use crate::run::is_forbidden;
 use crate::tokens::Tokens;
 
 /// Of a hundred people: this many show an imported holder's earlier code …
@@ -112,7 +110,8 @@ impl Tally {
         self.expired += u64::from(ran_out);
         // A gateway that has just started says that it does not know yet: unknown, never a wrong colour.
         let not_loaded = verdict.reason == Reason::NotLoaded && verdict.colour == Colour::Unknown;
-        self.wrong += u64::from(verdict.colour != pending.colour && !ran_out && !not_loaded);
+        let wrong = verdict.colour != pending.colour && !ran_out && !not_loaded;
+        self.wrong += u64::from(wrong || is_forbidden(verdict));
     }
 }
 
@@ -225,13 +224,7 @@ impl Walk {
         let direction = if self.random.bool() { Direction::In } else { Direction::Out };
         let device_time_ms = clock::now_ms();
         let punch = Punch { scanned: visit.scanned, direction, place, device_time_ms, offline: None };
-        let fact = Fact {
-            region,
-            place,
-            code: visit.code,
-            device_time_ms,
-            verdict: Verdict::ask_staff(Reason::NotJudged),
-        };
+        let fact = Fact::sent(region, &punch, visit.code);
         self.pending.push_back(Pending { intended, colour: visit.colour, fact });
         self.device.punch(region, punch, 0);
         let mut tally = self.tally.lock();
@@ -247,12 +240,10 @@ impl Walk {
         }
         let now = clock::now();
         let mut tally = self.tally.lock();
-        for Acknowledged { verdict, .. } in acknowledged {
+        for answer in acknowledged {
             let pending = self.pending.pop_front().expect("what is acknowledged was sent");
-            tally.verdict(verdict, &pending, now.saturating_duration_since(pending.intended));
-            // What is no valid pass code may be recorded without a code.
-            let code = pending.fact.code.filter(|_| verdict.advice != Advice::NotAPassCode);
-            self.claim.acknowledged.push(Fact { verdict, code, ..pending.fact });
+            tally.verdict(answer.verdict, &pending, now.saturating_duration_since(pending.intended));
+            self.claim.acknowledged.push(pending.fact.told(&answer));
         }
     }
 }

@@ -82,9 +82,33 @@ fn every_lie_is_found_and_named_and_an_honest_city_passes() {
             Some(|proof| proof.altered),
             "1 punches are recorded otherwise than acknowledged",
         ),
+        (Some(Lie::Turns), Some(|proof| proof.altered), "1 punches are recorded otherwise than acknowledged"),
+        (
+            Some(Lie::Retypes),
+            Some(|proof| proof.altered),
+            "1 punches are recorded otherwise than acknowledged",
+        ),
+        (
+            Some(Lie::Backdates),
+            Some(|proof| proof.altered),
+            "1 punches are recorded otherwise than acknowledged",
+        ),
+        (
+            Some(Lie::CallsOffline),
+            Some(|proof| proof.altered),
+            "1 punches are recorded otherwise than acknowledged",
+        ),
         (Some(Lie::Invents), Some(|proof| proof.invented), "1 punches are recorded and were never sent"),
-        (Some(Lie::MislabelsVerdict), Some(|proof| proof.wrong_verdicts), "1 verdicts show a wrong colour"),
-        (Some(Lie::MislabelsPunch), Some(|proof| proof.wrong_verdicts), "1 verdicts show a wrong colour"),
+        (
+            Some(Lie::MislabelsVerdict),
+            Some(|proof| proof.wrong_verdicts),
+            "1 verdicts show a wrong colour or advice",
+        ),
+        (
+            Some(Lie::MislabelsPunch),
+            Some(|proof| proof.wrong_verdicts),
+            "1 verdicts show a wrong colour or advice",
+        ),
         (Some(Lie::Leaks), Some(|proof| proof.leaked.len() as u64), "personal data in the gateway's metrics"),
     ] {
         let ran = run(of(lie), SHORT);
@@ -95,6 +119,40 @@ fn every_lie_is_found_and_named_and_an_honest_city_passes() {
         assert_eq!(report.verdict.reasons.join("; "), reason, "{lie:?}");
         assert_eq!(count.map_or(1, |count| count(&report.proof)), 1, "{lie:?}: {:?}", report.proof);
     }
+}
+
+#[test]
+fn a_gateway_that_lets_red_people_pass_is_wrong_whatever_colour_it_shows() {
+    let ran = run(of(Some(Lie::PassesRed)), SHORT);
+    let report = ran.report.unwrap();
+    assert_eq!(ran.code, 97, "{:?}", report.verdict);
+    assert!(report.proof.wrong_verdicts > 1, "{:?}", report.proof);
+}
+
+#[test]
+fn a_gateway_that_knows_no_colour_yet_has_answered_nobody() {
+    let ran = run(of(Some(Lie::NeverLoads)), &SHORT.replace("[retry]", "[retry]\nagain = 0.0"));
+    let report = ran.report.unwrap();
+    assert_eq!(ran.code, 98, "{:?}", report.verdict);
+    assert!(report.total.values().all(|kind| kind.answered == 0 && kind.failed["not-loaded"] > 10));
+    assert!(report.verdict.reasons[0].starts_with("nobody was answered"), "{:?}", report.verdict);
+}
+
+#[test]
+fn a_quantile_counts_those_who_left_and_wants_enough_people() {
+    let threshold = "[[threshold]]\nof = \"verify\"\nfigure = \"p99_ms\"\nmax = 60000.0\n";
+    // Nobody waits as long as an answer takes: whatever the few measured, the 99th percentile left.
+    let slow = Manner { delay: Duration::from_secs(1), ..Manner::default() };
+    let impatient = SHORT
+        .replace("patience_ms = 60_000", "patience_ms = 200\nagain = 0.0")
+        .replace("seconds = 0.5", "seconds = 2.0");
+    let ran = run(slow, &format!("{impatient}{threshold}"));
+    let report = ran.report.unwrap();
+    assert_eq!((ran.code, report.thresholds[0].measured), (99, None), "{:?}", report.verdict);
+    let ran = run(of(None), &format!("{}{threshold}", SHORT.replace("rate = 200.0", "rate = 20.0")));
+    let report = ran.report.unwrap();
+    assert_eq!((ran.code, report.thresholds[0].holds), (98, true), "{:?}", report.verdict);
+    assert!(report.verdict.reasons[0].contains("at least 100 wanted"), "{:?}", report.verdict);
 }
 
 #[test]

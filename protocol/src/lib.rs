@@ -22,6 +22,7 @@ pub mod metric;
 pub mod place;
 pub mod punch;
 pub mod receipt;
+pub mod scanner;
 pub mod token;
 pub mod trajectory;
 pub mod verdict;

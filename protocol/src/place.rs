@@ -52,11 +52,17 @@ impl PlaceCode {
         format!("https://{host}{PATH}{}", self.to_text())
     }
 
-    /// The place code in a link to any host, if the text is one.
+    /// The place code in a link to any host, over `https` or `http` or without a scheme, in any case.
     pub fn from_link(link: &str) -> Option<Self> {
-        let rest = link.trim().strip_prefix("https://")?;
-        let (_, text) = rest.split_once(PATH)?;
-        Self::from_text(text)
+        let link = link.trim().to_ascii_lowercase();
+        let rest = match link.split_once("://") {
+            Some(("https" | "http", rest)) => rest,
+            Some(_) => return None,
+            None => &link,
+        };
+        let (host, text) = rest.split_once(PATH)?;
+        let is_host = !host.is_empty() && !host.contains(['/', ' ']) && !host.ends_with(':');
+        is_host.then(|| Self::from_text(text)).flatten()
     }
 }
 

@@ -53,6 +53,8 @@ numbered! {
         DecidedOffline = 14 => "decided-offline",
         /// The gateway failed to judge this punch; it is recorded all the same.
         NotJudged = 15 => "not-judged",
+        /// Neither a token nor an imported holder's text, and with characters that a scanner adds: the scanner is set wrong.
+        ScannerAdds = 16 => "scanner-adds",
     }
 }
 

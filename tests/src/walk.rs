@@ -9,7 +9,7 @@ use actors::clock;
 use loadtest::device::Counts;
 use loadtest::proof::{self, Claim, Claims, Fact, Proof};
 use loadtest::{Device, DeviceState, Fleet, wire};
-use protocol::{Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict};
+use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned};
 
 use crate::City;
 
@@ -92,9 +92,7 @@ impl Walker {
                 let (place, region) = self.places[next % self.places.len()];
                 next += 1;
                 let punch = punch(place);
-                let device_time_ms = punch.device_time_ms;
-                let verdict = Verdict::ask_staff(Reason::NotJudged);
-                self.pending.push_back(Fact { region, place, code: None, device_time_ms, verdict });
+                self.pending.push_back(Fact::sent(region, &punch, None));
                 self.device.punch(region, punch, 0);
             } else if stop.0.get() && self.pending.is_empty() {
                 return self;
@@ -103,7 +101,7 @@ impl Walker {
             self.device.step_until(until).await.expect("another attempt heals it");
             for acknowledged in self.device.take_acknowledged() {
                 let fact = self.pending.pop_front().expect("what is acknowledged was sent");
-                self.claim.acknowledged.push(Fact { verdict: acknowledged.verdict, ..fact });
+                self.claim.acknowledged.push(fact.told(&acknowledged));
             }
             let acknowledged = self.claim.acknowledged.len() as u64;
             self.progress.set(Progress { acknowledged, counts: self.device.counts() });

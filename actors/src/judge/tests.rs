@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use protocol::Direction;
+use protocol::place::PlaceCode;
 use protocol::token::{PAPER_KEY_ID_MIN, TokenKey, to_text};
 use zeroize::Zeroizing;
 
@@ -189,6 +190,44 @@ fn what_is_no_pass_code_is_never_green_and_never_red() {
         ("a place's code", text(place), row(Reason::PlaceCode, NotACode, false)),
     ];
     check(&judge(), rows);
+}
+
+/// With what scanners, keyboards and their settings put around and into a text.
+fn as_scanned(text: &str) -> Vec<String> {
+    let around = [("]Q1", ""), ("]Q1\\000026", ""), ("\u{1d}", ""), ("\u{2}", "\u{3}"), ("\u{feff}", "")];
+    let behind = ["\r", "\n", "\r\n", "\t", " ", "\0"].map(|after| ("", after));
+    around.into_iter().chain(behind).map(|(before, after)| format!("{before}{text}{after}")).collect()
+}
+
+#[test]
+fn a_text_is_judged_as_if_the_scanner_had_added_nothing() {
+    let judge = judge();
+    // Keys 5 and 1: a text that begins with a space of its own, and one that does not.
+    let spaced = Judge { tokens: TokenKeys::new([key(1, 1), key(5, 5)]), ..judge_of(judge.codes().clone()) };
+    let tokens = [key(1, 1), key(5, 5)].map(|key| to_text(&sealed(&key, 3, 0, Class::Person)));
+    for bare in tokens.into_iter().chain([HOLDER_TEXT.to_owned(), holder_text_like_a_token()]) {
+        let expected = one(&spaced, &text(bare.clone()));
+        assert!(expected.code.is_some(), "{bare:?} is a code");
+        for scanned in as_scanned(&bare) {
+            assert_eq!(one(&spaced, &text(scanned.clone())), expected, "{scanned:?}");
+        }
+    }
+    let lower = to_text(&sealed(&key(1, 1), 3, 0, Class::Person)).to_lowercase();
+    assert_eq!(one(&spaced, &text(lower)).verdict.colour, Colour::Red);
+    let place = PlaceCode::from_random(12345).to_link("code.example");
+    for scanned in as_scanned(&place.replace("https", "HTTP")) {
+        assert_eq!(one(&spaced, &text(scanned.clone())).verdict.reason, Reason::PlaceCode, "{scanned:?}");
+    }
+}
+
+#[test]
+fn a_text_that_is_no_code_even_without_what_the_scanner_added_says_that_the_scanner_adds() {
+    let judge = judge();
+    let reason = |scanned: String| one(&judge, &text(scanned)).verdict.reason;
+    for scanned in as_scanned("https://news.example/page?id=3") {
+        assert_eq!(reason(scanned.clone()), Reason::ScannerAdds, "{scanned:?}");
+    }
+    assert_eq!(reason(HOLDER_TEXT.to_lowercase()), Reason::NotACode, "a legacy text's letters are its own");
 }
 
 fn paper_ahead() -> Scanned {

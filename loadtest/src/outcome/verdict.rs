@@ -56,6 +56,7 @@ impl Verdict {
         let broken = broken_promises(proof);
         let mut invalid: Vec<_> = unfinished.into_iter().collect();
         invalid.extend(bottleneck(limits, generator));
+        invalid.extend(thresholds.iter().filter(|one| one.holds).filter_map(too_few));
         let mut slow: Vec<_> = thresholds.iter().filter(|one| !one.holds).map(said).collect();
         if proof.unacknowledged > 0 {
             slow.push(format!("{} punches were never acknowledged", proof.unacknowledged));
@@ -78,7 +79,7 @@ fn broken_promises(proof: &ProofReport) -> Vec<String> {
         (proof.disordered, "punches are out of order"),
         (proof.altered, "punches are recorded otherwise than acknowledged"),
         (proof.invented, "punches are recorded and were never sent"),
-        (proof.wrong_verdicts, "verdicts show a wrong colour"),
+        (proof.wrong_verdicts, "verdicts show a wrong colour or advice"),
         (proof.stale_verdicts, "verdicts show a colour that had changed before"),
     ] {
         if count > 0 {
@@ -111,11 +112,23 @@ fn bottleneck(limits: &Generator, generator: &GeneratorReport) -> Option<String>
     ))
 }
 
-fn said(broken: &ThresholdReport) -> String {
-    let one = &broken.threshold;
+/// A threshold that holds because hardly anybody came proves nothing.
+fn too_few(held: &ThresholdReport) -> Option<String> {
+    let wanted = held.threshold.figure.people_min();
+    let few = held.people < wanted;
+    few.then(|| format!("{} rests on {} people, at least {wanted} wanted", named(held), held.people))
+}
+
+fn named(report: &ThresholdReport) -> String {
+    let one = &report.threshold;
     let figure = serde_json::to_value(one.figure).ok();
     let figure = figure.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
     let place = one.stage.as_ref().map(|stage| format!(" in {stage}")).unwrap_or_default();
+    format!("{} {figure}{place}", one.of.name())
+}
+
+fn said(broken: &ThresholdReport) -> String {
+    let one = &broken.threshold;
     let bound = match (one.max, one.min) {
         (Some(max), Some(min)) => format!("{min} to {max}"),
         (Some(max), None) => format!("at most {max}"),
@@ -123,7 +136,7 @@ fn said(broken: &ThresholdReport) -> String {
         (None, None) => String::new(),
     };
     let measured = broken.measured.map_or_else(|| "nothing".to_owned(), |value| format!("{value:.3}"));
-    format!("{} {figure}{place} is {measured}, {bound} wanted", one.of.name())
+    format!("{} is {measured}, {bound} wanted", named(broken))
 }
 
 #[cfg(test)]
@@ -135,7 +148,7 @@ mod tests {
     fn threshold(holds: bool) -> ThresholdReport {
         let threshold =
             Threshold { of: Kind::Punch, figure: Figure::P99Ms, stage: None, max: Some(5.0), min: None };
-        ThresholdReport { threshold, measured: Some(7.25), holds }
+        ThresholdReport { threshold, measured: Some(7.25), people: 100, holds }
     }
 
     fn generator(late_ms: f64, busy: f64) -> GeneratorReport {
@@ -160,6 +173,15 @@ mod tests {
             assert_eq!((verdict.exit, verdict.reasons.len()), (exit, reasons), "{verdict:?}");
             assert_eq!(verdict.code, exit.code());
         }
+    }
+
+    #[test]
+    fn a_threshold_that_rests_on_too_few_people_does_not_hold() {
+        let few = ThresholdReport { people: 99, ..threshold(true) };
+        let limits = Generator::default();
+        let verdict = Verdict::of(&ProofReport::default(), (&limits, &generator(1.0, 0.5)), None, &[few]);
+        assert_eq!(verdict.exit, Exit::Invalid);
+        assert_eq!(verdict.reasons, ["punch p99_ms rests on 99 people, at least 100 wanted"]);
     }
 
     #[test]

@@ -137,15 +137,20 @@ pub(super) fn thresholds(scenario: &Scenario, record: &Record) -> Vec<ThresholdR
         let holds = measured.is_some_and(|value| {
             threshold.max.is_none_or(|max| value <= max) && threshold.min.is_none_or(|min| value >= min)
         });
-        ThresholdReport { threshold: threshold.clone(), measured, holds }
+        let people = cell.counts.answered + cell.counts.failed;
+        ThresholdReport { threshold: threshold.clone(), measured, people, holds }
     };
     scenario.thresholds.iter().map(report).collect()
 }
 
+/// A figure of one kind of visits. Whoever left without an answer counts as later than everybody who was answered: leaving them out
+/// would call a gateway fast that answers only a few.
 fn measure(cell: &Cell, figure: Figure, seconds: f64) -> Option<f64> {
     let (latency, service) = (&cell.times.latency_us, &cell.times.service_us);
-    let at = |histogram: &Latencies, quantile| {
-        (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1000.0)
+    let at = |histogram: &Latencies, quantile: f64| {
+        let everybody = (cell.counts.answered + cell.counts.failed) as f64;
+        let among_answered = quantile * everybody / cell.counts.answered as f64;
+        (among_answered <= 1.0).then(|| histogram.value_at_quantile(among_answered) as f64 / 1000.0)
     };
     let (offered, answered) = (cell.counts.offered as f64, cell.counts.answered as f64);
     match figure {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use protocol::limits::TOKEN_GOOD_FOR_S;
-use protocol::{CodeId, Colour, Reason, Scanned, Verdict};
+use protocol::{Advice, CodeId, Colour, Reason, Scanned, Verdict};
 
 use crate::clock;
 use crate::fleet::Fleet;
@@ -89,6 +89,15 @@ pub(super) struct Model {
     stale: Cell<u64>,
 }
 
+/// Reports an advice that no policy may give with that colour: red never passes, unknown neither passes nor stops.
+pub(crate) fn is_forbidden(verdict: Verdict) -> bool {
+    match verdict.colour {
+        Colour::Red => matches!(verdict.advice, Advice::Pass | Advice::NotAPassCode),
+        Colour::Unknown => matches!(verdict.advice, Advice::Pass | Advice::Stop),
+        Colour::Green | Colour::Yellow => verdict.advice == Advice::NotAPassCode,
+    }
+}
+
 impl Model {
     /// Somebody has ordered that the person's code becomes that colour.
     pub(super) fn ordered(&self, person: Person, to: Colour, now: Instant) {
@@ -116,6 +125,10 @@ impl Model {
 
     /// Compares a verdict, asked for at `asked`, with what it had to be.
     pub(super) fn judge(&self, scan: &Scan, verdict: Verdict, asked: Instant, now: Instant) {
+        if is_forbidden(verdict) {
+            self.wrong.set(self.wrong.get() + 1);
+            return;
+        }
         // A token that was asked with for longer than it is good for has run out on the way; and a gateway that has just
         // started says that it does not know yet. Both are said as what they are, and neither is a wrong colour.
         let ran_out = verdict.reason == Reason::Expired
@@ -138,7 +151,7 @@ impl Model {
         }
     }
 
-    /// Verdicts of a colour that the person never had.
+    /// Verdicts of a colour that the person never had, or of an advice that their colour forbids.
     pub(super) fn wrong(&self) -> u64 {
         self.wrong.get()
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use protocol::message::{Answer, Bounded, Request, Verify};
-use protocol::{Advice, Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId, Verdict};
+use protocol::{Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId};
 use tokio::sync::Notify;
 
 use super::crowd::{Crowd, Try};
@@ -246,8 +246,7 @@ impl Post {
         let (scan, device_time_ms) = (self.shared.people.scan(visit), clock::now_ms());
         let scanned = scan.scanned.clone();
         let punch = Punch { scanned, direction, place, device_time_ms, offline: None };
-        let verdict = Verdict::ask_staff(Reason::NotJudged);
-        let fact = Fact { region, place, code: scan.code, device_time_ms, verdict };
+        let fact = Fact::sent(region, &punch, scan.code);
         self.device.punch(region, punch, 0);
         self.punching.push_back(Pending { by, begun: now, scan, fact });
         self.sent(by);
@@ -307,8 +306,8 @@ impl Post {
                 self.verified(asked, answer, now);
             }
         }
-        for Acknowledged { verdict, .. } in self.device.take_acknowledged() {
-            self.acknowledged(verdict, now);
+        for answer in self.device.take_acknowledged() {
+            self.acknowledged(&answer, now);
         }
         let losses = self.device.counts().losses;
         if losses != self.losses {
@@ -350,12 +349,16 @@ impl Post {
         frame.iter().for_each(|(by, _)| self.again(*by, reason, now));
     }
 
-    fn acknowledged(&mut self, verdict: Verdict, now: Instant) {
+    fn acknowledged(&mut self, answer: &Acknowledged, now: Instant) {
         let pending = self.punching.pop_front().expect("what is acknowledged was sent");
-        self.shared.model.judge(&pending.scan, verdict, pending.begun, now);
-        // What is no valid pass code may be recorded without a code.
-        let code = pending.fact.code.filter(|_| verdict.advice != Advice::NotAPassCode);
-        self.claim.acknowledged.push(Fact { verdict, code, ..pending.fact });
+        self.shared.model.judge(&pending.scan, answer.verdict, pending.begun, now);
+        self.claim.acknowledged.push(pending.fact.told(answer));
+        if answer.verdict.reason == Reason::NotLoaded {
+            // On record, so nobody asks again; and nobody was told a colour.
+            let ended = self.crowd.leave(pending.by, "not-loaded");
+            ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
+            return;
+        }
         self.done(pending.by, pending.begun, now);
     }
 

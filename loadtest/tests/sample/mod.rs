@@ -160,6 +160,7 @@ fn thresholds(good: bool) -> Vec<ThresholdReport> {
     .map(|(of, figure, max, min, value)| ThresholdReport {
         threshold: Threshold { of, figure, stage: None, max, min },
         measured: Some(value),
+        people: 54_000,
         holds: max.is_none_or(|max| value <= max) && min.is_none_or(|min| value >= min),
     })
     .into()

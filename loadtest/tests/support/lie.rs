@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
-use protocol::{CodeId, Colour, DeviceId, Epoch, Punch, RegionId, Verdict};
+use protocol::{CodeId, Colour, DeviceId, Epoch, Punch, RegionId, Scanned, Verdict};
 
 /// The columns of the export.
 const HEADER: &str = "lsn,device,epoch,sequence,region,place,direction,kind,code,device_time_ms,received_ms,offline,colour,advice,basis,reason";
@@ -25,12 +25,24 @@ pub(crate) enum Lie {
     Moves,
     /// One is recorded with another colour than was shown.
     Recolours,
+    /// One is recorded in the other direction.
+    Turns,
+    /// One is recorded as another kind of scan.
+    Retypes,
+    /// One is recorded as taken at another time than the device was told.
+    Backdates,
+    /// One is recorded as the device's own decision.
+    CallsOffline,
     /// One is recorded that nobody sent.
     Invents,
     /// A verdict shows another colour than the person has.
     MislabelsVerdict,
     /// So does the verdict of a punch; what was shown is recorded.
     MislabelsPunch,
+    /// Everybody who is red may pass.
+    PassesRed,
+    /// Its codes are never loaded, and it says so to everybody.
+    NeverLoads,
     /// A changed colour is shown once; after that, the one before.
     ShowsOldColour,
     /// The metrics name the code of somebody who was scanned.
@@ -79,6 +91,10 @@ impl Ledger {
                     row.punch.place.0 += 1;
                     lines = vec![line(&row)];
                 }
+                Some(Lie::Turns) => lines = vec![turned(&line(&row))],
+                Some(Lie::Retypes) => lines = vec![line(&row).replace(",token,", ",legacy,")],
+                Some(Lie::Backdates) => lines = vec![line(&row).replace(",1,false,", ",2,false,")],
+                Some(Lie::CallsOffline) => lines = vec![line(&row).replace(",1,false,", ",1,true,")],
                 Some(Lie::Recolours) => {
                     row.verdict.colour = another(row.verdict.colour);
                     lines = vec![line(&row)];
@@ -91,6 +107,8 @@ impl Ledger {
                 | Some(
                     Lie::MislabelsVerdict
                     | Lie::MislabelsPunch
+                    | Lie::PassesRed
+                    | Lie::NeverLoads
                     | Lie::ShowsOldColour
                     | Lie::Leaks
                     | Lie::Refuses,
@@ -116,6 +134,10 @@ pub(crate) fn refuses(lie: Option<Lie>, sequence: u64) -> bool {
     lie == Some(Lie::Refuses) && sequence >= LIED_ABOUT
 }
 
+fn turned(line: &str) -> String {
+    if line.contains(",in,") { line.replace(",in,", ",out,") } else { line.replace(",out,", ",in,") }
+}
+
 fn another(colour: Colour) -> Colour {
     if colour == Colour::Red { Colour::Green } else { Colour::Red }
 }
@@ -123,12 +145,18 @@ fn another(colour: Colour) -> Colour {
 fn line(row: &Row) -> String {
     let Row { device, epoch, sequence, region, punch, code, verdict } = row;
     let code = code.map(|code| code.get().to_string()).unwrap_or_default();
+    let kind = match punch.scanned {
+        Scanned::Token(_) => "token",
+        Scanned::Nothing => "nothing",
+        Scanned::Text(_) | Scanned::SignedIn(_) => "not-a-code",
+    };
     format!(
-        "1,{},{},{sequence},{},{},in,token,{code},{},1,false,{},{},{},{}",
+        "1,{},{},{sequence},{},{},{},{kind},{code},{},1,false,{},{},{},{}",
         device.0,
         epoch.0,
         region.0,
         punch.place.0,
+        punch.direction.name(),
         punch.device_time_ms,
         verdict.colour.name(),
         verdict.advice.name(),

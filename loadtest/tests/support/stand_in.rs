@@ -302,8 +302,16 @@ impl One {
         let number = &mut seen.verdicts[usize::from(of_punch)];
         *number += 1;
         let colour = self.manner.lie.map_or(colour, |lie| lie.shown(*number, of_punch, colour));
-        let verdict = Verdict { colour, advice: Advice::Pass, basis: Basis::Declared, reason: Reason::Clear };
-        (Some(code), verdict)
+        let advice = match colour {
+            Colour::Green | Colour::Yellow => Advice::Pass,
+            Colour::Red if self.manner.lie == Some(Lie::PassesRed) => Advice::Pass,
+            Colour::Red => Advice::Stop,
+            Colour::Unknown => Advice::AskStaff,
+        };
+        if self.manner.lie == Some(Lie::NeverLoads) {
+            return (Some(code), Verdict::ask_staff(Reason::NotLoaded));
+        }
+        (Some(code), Verdict { colour, advice, basis: Basis::Declared, reason: Reason::Clear })
     }
 }
 

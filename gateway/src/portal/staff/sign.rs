@@ -240,6 +240,7 @@ const fn reason_key(reason: Reason) -> &'static str {
         Reason::NothingShown => "staff-why-nothing-shown",
         Reason::DecidedOffline => "staff-why-decided-offline",
         Reason::NotJudged => "staff-why-not-judged",
+        Reason::ScannerAdds => "staff-why-scanner-adds",
     }
 }
 

@@ -1,0 +1,84 @@
+//! Breaches that an export shows, one at a time, and exports that prove nothing.
+
+use super::*;
+
+const HEADER: &str = "lsn,device,epoch,sequence,region,place,direction,kind,code,device_time_ms,received_ms,offline,colour,advice,basis,reason\n";
+
+fn claims(acknowledged: usize, sent: u64) -> Claims {
+    let fact = Fact {
+        region: RegionId(1),
+        place: PlaceId(2),
+        direction: Direction::In,
+        kind: Some("token"),
+        code: CodeId::from_u64(9),
+        device_time_ms: 5,
+        received_ms: 6,
+        offline: false,
+        verdict: Verdict::ask_staff(Reason::NotLoaded),
+    };
+    let claim = Claim { acknowledged: vec![fact; acknowledged], sent };
+    Claims(HashMap::from([((DeviceId(1), Epoch(1)), claim)]))
+}
+
+fn row(device: u64, sequence: u64, place: u32) -> String {
+    format!("1,{device},1,{sequence},1,{place},in,token,9,5,6,false,unknown,ask-staff,nothing,not-loaded\n")
+}
+
+#[test]
+fn each_breach_is_counted_as_what_it_is() {
+    let kept = Proof { acknowledged: 2, recorded: 2, ..Proof::default() };
+    for (rows, expected) in [
+        (vec![(1, 1, 2), (1, 2, 2)], kept),
+        (vec![(7, 1, 2), (1, 1, 2), (1, 2, 2)], kept),
+        (vec![(1, 1, 2), (1, 2, 2), (1, 3, 2)], Proof { recorded: 3, unacknowledged: 1, ..kept }),
+        (vec![(1, 1, 2)], Proof { recorded: 1, lost: 1, ..kept }),
+        (vec![], Proof { recorded: 0, lost: 2, ..kept }),
+        (vec![(1, 1, 2), (1, 2, 2), (1, 1, 2)], Proof { recorded: 3, doubled: 1, ..kept }),
+        (vec![(1, 2, 2), (1, 1, 2)], Proof { disordered: 1, ..kept }),
+        (vec![(1, 1, 2), (1, 2, 3)], Proof { altered: 1, ..kept }),
+        (vec![(1, 1, 2), (1, 2, 2), (1, 4, 2)], Proof { recorded: 3, invented: 1, ..kept }),
+        (vec![(1, 1, 2), (1, 2, 2), (1, 0, 2)], Proof { recorded: 3, invented: 1, ..kept }),
+    ] {
+        let body: String =
+            rows.iter().map(|&(device, sequence, place)| row(device, sequence, place)).collect();
+        let proof = check(&claims(2, 3), format!("{HEADER}{body}").as_bytes()).unwrap();
+        assert_eq!(proof, expected, "{rows:?}");
+        let breaches =
+            expected.lost + expected.doubled + expected.disordered + expected.altered + expected.invented;
+        assert_eq!(proof.holds(), breaches == 0);
+    }
+}
+
+#[test]
+fn every_column_of_a_punch_is_compared() {
+    let sound = row(1, 1, 2);
+    for (from, to) in [
+        (",in,", ",out,"),
+        (",token,", ",legacy,"),
+        (",9,", ",8,"),
+        (",5,6,", ",7,6,"),
+        (",5,6,", ",5,7,"),
+        (",false,", ",true,"),
+        (",unknown,", ",green,"),
+        (",ask-staff,", ",pass,"),
+        (",nothing,", ",declared,"),
+        (",not-loaded", ",clear"),
+    ] {
+        let altered = sound.replace(from, to);
+        assert_ne!(altered, sound);
+        let proof = check(&claims(1, 1), format!("{HEADER}{altered}").as_bytes()).unwrap();
+        assert_eq!((proof.altered, proof.holds()), (1, false), "{altered}");
+    }
+}
+
+#[test]
+fn an_export_that_is_none_proves_nothing() {
+    for export in [
+        "",
+        "lsn,device\n1,2\n",
+        &format!("{HEADER}1,x,1,1,1,2,in,token,9,5,6,false,unknown,ask-staff,nothing,not-loaded\n"),
+        &format!("{HEADER}1,1,1,1\n"),
+    ] {
+        assert!(check(&claims(1, 1), export.as_bytes()).is_err(), "{export}");
+    }
+}
