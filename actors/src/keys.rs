@@ -2,6 +2,7 @@
 //! `rotate_token` changes it. The punch log's day keys have a directory of their own in it, which the log keeps.
 
 mod file;
+pub(crate) mod ids;
 
 use std::path::{Path, PathBuf};
 
@@ -35,18 +36,23 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// Not there.
-    #[error("{path} is missing; `changtong keys init` makes a new set of keys")]
+    #[error(
+        "{path} is missing: restore it from the safe, or name the directory of the keys with --keys; only a gateway that has no \
+         data yet begins with `changtong keys init`"
+    )]
     Missing {
         /// What is missing.
         path: PathBuf,
     },
     /// Others than its owner may read or write it.
-    #[error("{path} has mode {mode:04o}: others may read it; it has to be 0600")]
+    #[error("{path} has mode {mode:04o}: others may get at it; chmod it to {right:04o}")]
     Open {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// Those that it has to have.
+        right: u32,
     },
     /// Its content is no key.
     #[error("{path} does not hold {expected}")]
@@ -69,6 +75,17 @@ pub enum KeyError {
     /// No random bytes.
     #[error("the system gives no random bytes")]
     Random,
+}
+
+/// What a rotation of the phones' keys did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// The key under which tokens are issued from the next start on.
+    pub made: u8,
+    /// The one before it, which opens tokens until the next rotation.
+    pub kept: u8,
+    /// Those that are gone, and with them what they sealed.
+    pub dropped: Vec<u8>,
 }
 
 /// One key file, for `changtong keys status`.
@@ -101,6 +118,7 @@ impl Keys {
     /// Makes a new set of keys in a directory that holds none.
     pub fn init(directory: &Path) -> Result<(), KeyError> {
         file::make_directory(directory)?;
+        file::check_directory(directory)?;
         let names = [LEGACY, PEPPER, FIELD, QUIC, SIGNING];
         let token = token_name(TOKEN_ID_MIN);
         let paper = token_name(PAPER_KEY_ID_MIN);
@@ -124,8 +142,13 @@ impl Keys {
         file::sync_directory(directory)
     }
 
-    /// Reads every key. Refuses files that others may read.
+    /// Reads every key. Refuses files and directories that others may get at.
     pub fn load(directory: &Path) -> Result<Self, KeyError> {
+        file::check_directory(directory)?;
+        let days = Self::days(directory);
+        if days.exists() {
+            file::check_directory(&days)?;
+        }
         let mut tokens = Vec::new();
         for id in token_ids(directory)? {
             tokens.push((id, file::read_hex(&directory.join(token_name(id)))?));
@@ -146,9 +169,9 @@ impl Keys {
         })
     }
 
-    /// Makes the next token key, drops the oldest, and gives the new one's id. The previous one stays for the tokens that it
-    /// sealed. A running gateway reads it at its next start.
-    pub fn rotate_token(directory: &Path) -> Result<u8, KeyError> {
+    /// Makes the next token key and drops all but the one before it, which stays for the tokens that it sealed. A running gateway
+    /// reads it at its next start.
+    pub fn rotate_token(directory: &Path) -> Result<Rotated, KeyError> {
         let mut ids: Vec<u8> = token_ids(directory)?.into_iter().filter(|&id| !is_paper(id)).collect();
         let Some(current) = current_of(&ids) else {
             return Err(KeyError::Missing { path: directory.join(token_name(TOKEN_ID_MIN)) });
@@ -162,7 +185,15 @@ impl Keys {
         for &id in &ids[..superfluous] {
             file::remove(&directory.join(token_name(id)))?;
         }
-        Ok(next)
+        Ok(Rotated { made: next, kept: current, dropped: ids[..superfluous].to_vec() })
+    }
+
+    /// Refuses day keys that others may read.
+    pub fn check_days(directory: &Path) -> Result<(), KeyError> {
+        let days = Self::days(directory);
+        let names = if days.exists() { file::names(&days)? } else { Vec::new() };
+        let keys = names.iter().filter(|name| name.ends_with(".key"));
+        keys.map(|name| days.join(name)).try_for_each(|path| file::read(&path).map(drop))
     }
 
     /// What is in the directory, and what is wrong with it. Shows no key.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock;
 use crate::keys::{KeyError, Keys};
-use crate::operators::{self, Order, OrderError, Role, Signature};
+use crate::operators::{self, Order, OrderError, Role, Signature, Takes};
 use crate::registry::{Registry, RegistryError};
 
 pub use left::Left;
@@ -127,7 +127,8 @@ pub fn begin(
     let keys = Keys::load(&estate.keys)?;
     let mut registry = Registry::open(&estate.data.join(REGISTRY), &keys)?;
     let now_s = clock::now_ms() / 1000;
-    operators::accept(&mut registry, order, signatures, (Role::Admin, OPERATORS), now_s)?;
+    let takes = Takes { act: "sunset", role: Role::Admin, operators: OPERATORS };
+    operators::accept(&mut registry, order, signatures, takes, (now_s, keys.signing_pkcs8()))?;
     registry.checkpoint(keys.signing_pkcs8(), now_s)?;
     let report = registry.verify_decisions(&keys.signing_public())?;
     let head = registry.tree_head()?;

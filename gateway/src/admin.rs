@@ -1,10 +1,10 @@
-//! Where operators come in while the gateway runs: a socket in the data directory that only its owner may open. One JSON line in,
-//! one out. When no gateway runs, the same acts are done on the registry itself, under the directory's lock. What an order may do,
+//! Where operators come in while the gateway runs: a socket that only its owner may open, or a group of users that can open nothing
+//! else of the gateway. One JSON line in, one out. When no gateway runs, the same acts are done on the registry itself, under the directory's lock. What an order may do,
 //! and who signs it, stands in `orders`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -16,9 +16,11 @@ use actors::clock;
 use actors::holders::ImportReport;
 use actors::keys::Keys;
 use actors::operators::{Order, Signature};
-use actors::registry::{AuditReport, ConsentReport, DirectoryLock, Registry};
+use actors::registry::{AuditReport, ConsentReport, DirectoryLock, OrderEntry, OrderReport, Registry};
 use actors::sunset;
 use anyhow::{Context, bail};
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
 use crate::counter::{Answered, CounterAct};
@@ -30,6 +32,10 @@ use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
 
 const SOCKET: &str = "admin.sock";
+/// What commands look for where no data are named.
+const DATA: &str = "./changtong-data";
+/// Where the package's configuration has operators come in.
+const PACKAGE_SOCKET: &str = "/run/changtong/operators.sock";
 /// An act is a line of this length at most: a bulk enrolment is one act for each device.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// How long the one who asks may take, and the one who answers.
@@ -49,6 +55,10 @@ pub(crate) enum Act {
     Checkpoint { since: Option<u64> },
     /// Every consent is read again; shows nobody.
     VerifyConsents,
+    /// Every order is read and checked again; shows nobody.
+    VerifyOrders,
+    /// What an order has to name this gateway by.
+    Gateway,
     /// How the running process is: its stage and its metrics.
     Vitals,
     /// What a citizen does at the counter, the phone in hand.
@@ -65,17 +75,47 @@ pub(crate) enum Done {
     Policies(Vec<PolicyLine>),
     Audited(AuditReport),
     Checkpoint(Growth),
+    Orders(OrderReport),
+    Gateway(String),
     Consents(ConsentReport),
     Vitals {
         stage: String,
         metrics: String,
     },
     Counter(Answered),
+    /// Not the end yet: an order is accepted.
+    OnRecord(OrderEntry),
     /// Not the end yet.
     Importing(ImportReport),
+    /// Not the end yet: lines of a file that were rejected, with the reasons.
+    Rejects(String),
+    /// Not the end yet: punches, as they were asked for.
+    Exported(String),
     /// Not the end yet.
     Tapped(Tapped),
     Refused(String),
+}
+
+impl Done {
+    const fn is_end(&self) -> bool {
+        match self {
+            Self::OnRecord(_)
+            | Self::Importing(_)
+            | Self::Rejects(_)
+            | Self::Exported(_)
+            | Self::Tapped(_) => false,
+            Self::Ordered(_)
+            | Self::Policies(_)
+            | Self::Audited(_)
+            | Self::Checkpoint(_)
+            | Self::Orders(_)
+            | Self::Gateway(_)
+            | Self::Consents(_)
+            | Self::Vitals { .. }
+            | Self::Counter(_)
+            | Self::Refused(_) => true,
+        }
+    }
 }
 
 /// Hears how far a long act is; false when nobody listens any more.
@@ -93,9 +133,23 @@ impl Drop for Plane {
     }
 }
 
-/// Where the gateway of that data directory is spoken to while it runs.
+/// Where the gateway of that data directory is spoken to while it runs. What is named may be that socket itself; where nothing is
+/// at the usual place of a development city, it is the package's.
 pub(crate) fn socket(data: &Path) -> PathBuf {
+    let is_socket = |path: &Path| std::fs::metadata(path).is_ok_and(|kind| kind.file_type().is_socket());
+    if is_socket(data) {
+        return data.to_owned();
+    }
+    let package = Path::new(PACKAGE_SOCKET);
+    if data == Path::new(DATA) && !data.exists() && is_socket(package) {
+        return package.to_owned();
+    }
     data.join(SOCKET)
+}
+
+/// Whether a gateway runs on that directory.
+pub(crate) fn runs(data: &Path) -> bool {
+    UnixStream::connect(socket(data)).is_ok()
 }
 
 /// Starts the admin socket and the enrolment port. The directory's lock is held, so a socket that is there is a leftover.
@@ -104,13 +158,34 @@ pub(crate) fn start(
     admin: &Admin,
     (enrolment, identities): (TcpListener, Arc<InForce>),
 ) -> anyhow::Result<Plane> {
-    let socket = socket(&settings.data);
-    let _ = std::fs::remove_file(&socket);
-    let listener = UnixListener::bind(&socket).with_context(|| format!("binding {}", socket.display()))?;
-    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
+    let (socket, listener) = listen_at(settings)?;
     let mine = admin.clone();
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || listen(&listener, &mine))?;
     Ok(Plane { _enrolment: enrol::start(identities, admin.clone(), enrolment)?, socket })
+}
+
+/// Binds the socket, for its owner or for the configured group. Commands that know the data alone find it there.
+fn listen_at(settings: &Settings) -> anyhow::Result<(PathBuf, UnixListener)> {
+    let (own, operators) = (settings.data.join(SOCKET), &settings.operators);
+    let socket = operators.socket.clone().unwrap_or_else(|| own.clone());
+    let _ = std::fs::remove_file(&own);
+    let _ = std::fs::remove_file(&socket);
+    let doing = || format!("binding {}", socket.display());
+    let listener = UnixListener::bind(&socket).with_context(doing)?;
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).with_context(doing)?;
+    if let Some(group) = operators.gid()? {
+        // In a directory that gives its group to what is made there, nothing has to be given away.
+        if std::fs::metadata(&socket).with_context(doing)?.gid() != group.as_raw() {
+            rustix::fs::chown(&socket, None, Some(group))
+                .with_context(|| format!("giving {} to the group of operators", socket.display()))?;
+        }
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o660)).with_context(doing)?;
+    }
+    if socket != own {
+        std::os::unix::fs::symlink(&socket, &own)
+            .with_context(|| format!("leaving {} in the data", own.display()))?;
+    }
+    Ok((socket, listener))
 }
 
 /// Each connection has a thread: a look-up that reads a day of the punch log keeps no other operator waiting.
@@ -156,8 +231,9 @@ fn serve(stream: &UnixStream, admin: &Admin) -> anyhow::Result<()> {
         }
         told.is_ok()
     };
+    let uid = socket_peercred(stream)?.uid.as_raw();
     match serde_json::from_str::<Act>(&line) {
-        Ok(act) => perform(&act, admin, &mut tell),
+        Ok(act) => perform(&act, admin, uid, &mut tell),
         Err(error) => {
             tell(&Done::Refused(format!("that is no act: {error}")));
         }
@@ -182,24 +258,24 @@ pub(crate) fn call(
 ) -> anyhow::Result<Done> {
     let mut last = None;
     let mut hear = |done: Done| {
-        if matches!(done, Done::Importing(_) | Done::Tapped(_)) {
-            return tell(&done);
+        if done.is_end() {
+            last = Some(done);
+            return true;
         }
-        last = Some(done);
-        true
+        tell(&done)
     };
     match UnixStream::connect(socket(data)) {
         Ok(stream) => ask(&stream, act, &mut hear)?,
-        Err(_) => {
+        Err(error) => {
+            refuse_without(data, &error)?;
             owner::refuse_root(data)?;
             let _lock =
                 DirectoryLock::take(data).context("no gateway answers, and its directory is in use")?;
             sunset::refuse(data)?;
             let keys = Keys::load(keys_directory)?;
             let registry = Registry::open(&Settings::registry_path(data), &keys)?;
-            perform(act, &Admin::offline(data, keys_directory, registry, keys), &mut |done| {
-                hear(done.clone())
-            });
+            let (admin, uid) = (Admin::offline(data, keys_directory, registry, keys), geteuid().as_raw());
+            perform(act, &admin, uid, &mut |done| hear(done.clone()));
         }
     }
     let done = last.context("the gateway ended before it was done; do it again")?;
@@ -207,6 +283,27 @@ pub(crate) fn call(
         bail!("{why}");
     }
     Ok(done)
+}
+
+/// Says what is there instead of a gateway, where nothing can be done without one.
+fn refuse_without(data: &Path, error: &std::io::Error) -> anyhow::Result<()> {
+    let socket = socket(data);
+    if error.kind() == ErrorKind::PermissionDenied {
+        bail!(
+            "this user may not speak to the gateway at {}: operators are those of its group",
+            socket.display()
+        );
+    }
+    if socket == data || socket == Path::new(PACKAGE_SOCKET) {
+        bail!("no gateway answers at {}: start it, or do this as its user with --data", socket.display());
+    }
+    if !data.is_dir() {
+        bail!(
+            "there is no directory {}: name the gateway's data, or its operators' socket, with --data",
+            data.display()
+        );
+    }
+    Ok(())
 }
 
 /// Has the gateway that runs on that directory do it; `None` if none does.
@@ -231,7 +328,8 @@ fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done) -> bool) -> an
     Ok(())
 }
 
-fn perform(act: &Act, admin: &Admin, tell: &mut Tell<'_>) {
+/// `uid` is the user who speaks, as the system says.
+fn perform(act: &Act, admin: &Admin, uid: u32, tell: &mut Tell<'_>) {
     let done = match act {
         Act::Policies => admin.read(|registry| {
             let rows = registry.policies()?;
@@ -239,6 +337,9 @@ fn perform(act: &Act, admin: &Admin, tell: &mut Tell<'_>) {
         }),
         Act::VerifyDecisions => verify_decisions(admin),
         Act::Checkpoint { since } => checkpoint(admin, *since).map(Done::Checkpoint),
+        Act::VerifyOrders => reader(admin)
+            .and_then(|registry| Ok(Done::Orders(registry.verify_orders(&admin.keys.signing_public())?))),
+        Act::Gateway => admin.read(|registry| Ok(Done::Gateway(registry.gateway_id()?))),
         Act::VerifyConsents => {
             reader(admin).and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
         }
@@ -257,9 +358,9 @@ fn perform(act: &Act, admin: &Admin, tell: &mut Tell<'_>) {
         }
     };
     match &done {
-        Ok(Done::Vitals { .. }) => tracing::debug!(?act, "admin"),
-        Ok(_) => tracing::info!(?act, "admin"),
-        Err(error) => tracing::warn!(?act, %error, "admin: refused"),
+        Ok(Done::Vitals { .. } | Done::Gateway(_)) => tracing::debug!(uid, ?act, "admin"),
+        Ok(_) => tracing::info!(uid, ?act, "admin"),
+        Err(error) => tracing::warn!(uid, ?act, %error, "admin: refused"),
     }
     tell(&done.unwrap_or_else(|error| Done::Refused(format!("{error:#}"))));
 }

@@ -3,6 +3,7 @@
 
 mod carriers;
 mod check;
+mod operators;
 mod pages;
 mod reader;
 mod sms;
@@ -16,6 +17,7 @@ use actors::registry::CONSENT_DAYS;
 use crate::process::Settings;
 use crate::telemetry;
 pub(crate) use carriers::Carrier;
+pub(crate) use operators::Operators;
 pub(crate) use pages::Pages;
 pub(crate) use reader::{Fault, Lines};
 use reader::{Reader, Table};
@@ -100,6 +102,7 @@ fn read(mut root: Table<'_, '_>) -> Option<Settings> {
     let (segment_bytes_max, queue_punches_max) =
         root.optional_section("ledger").map_or((SEGMENT_BYTES, QUEUE_PUNCHES), read_ledger);
     let log = root.optional_section("log").and_then(read_log).unwrap_or_else(|| telemetry::LEVEL.to_owned());
+    let operators = root.optional_section("operators").and_then(Operators::read).unwrap_or_default();
     let carriers = root.sections("carrier").into_iter().filter_map(Carrier::read).collect();
     let sms = root.optional_section("sms").and_then(Service::read);
     let pages = root.optional_section("pages").and_then(Pages::read);
@@ -121,6 +124,7 @@ fn read(mut root: Table<'_, '_>) -> Option<Settings> {
         retention_days: RETENTION_DAYS,
         policy: policy?,
         log,
+        operators,
         carriers,
         sms: sms.map_or(Sms::Off, Sms::Service),
     })

@@ -200,6 +200,7 @@ impl Dev {
             retention_days: RETENTION_DAYS,
             policy: data.join(POLICY),
             log: crate::telemetry::LEVEL.to_owned(),
+            operators: config::Operators::default(),
             carriers: Vec::new(),
             sms: config::Sms::Development(DevelopmentSms::new(screen::show_sms)),
         }

@@ -61,8 +61,10 @@ fn stays(cause: &(dyn std::error::Error + 'static)) -> bool {
         RegistryError::Newer { .. }
         | RegistryError::Older { .. }
         | RegistryError::NotARegistry { .. }
-        | RegistryError::WrongKeys
+        | RegistryError::WrongKey { .. }
+        | RegistryError::KeyGone { .. }
         | RegistryError::Audit { .. }
+        | RegistryError::Orders { .. }
         | RegistryError::Consent { .. }
         | RegistryError::Damaged { .. } => true,
         RegistryError::InUse { .. }
@@ -115,7 +117,7 @@ mod tests {
             (LedgerError::Key("no key of a day".to_owned()).into(), EXIT_USAGE),
             (RegistryError::InUse { path: path() }.into(), EXIT_FAILED),
             (RegistryError::Io { doing, path: path(), source: io() }.into(), EXIT_FAILED),
-            (RegistryError::WrongKeys.into(), EXIT_USAGE),
+            (RegistryError::WrongKey { file: "field.key".to_owned() }.into(), EXIT_USAGE),
             (RegistryError::Damaged { what: "code" }.into(), EXIT_USAGE),
             (KeyError::Missing { path: path() }.into(), EXIT_USAGE),
             (io().into(), EXIT_FAILED),

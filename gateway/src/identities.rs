@@ -262,7 +262,7 @@ mod tests {
             ("one.pem", "other.key", "other.key is not the key of"),
             ("none.pem", "one.key", "none.pem"),
             ("one.key", "one.key", "holds no certificate"),
-            ("one.pem", "one.pem", "others may read it"),
+            ("one.pem", "one.pem", "others may get at it"),
         ] {
             let error = Pair::read(&at(certificate), &at(key)).err().expect(expected);
             assert!(format!("{error:#}").contains(expected), "{expected}: {error:#}");

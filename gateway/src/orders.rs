@@ -1,161 +1,49 @@
 //! What operators sign: everything that changes something or shows people. An order is one JSON text with a signature for each
-//! operator; which role it takes, and how many, stands here, and nothing is done before it is checked. What is done stands in the
+//! operator; it is checked and on record before anything is done. What can be ordered, what that takes and what is done stand in the
 //! files below.
 
+mod act;
 mod backup;
 mod between;
 mod clock;
 mod devices;
+mod export;
 mod first;
 mod health;
+mod import;
 mod lines;
 mod people;
+pub(crate) mod place;
 mod places;
 mod shifts;
 mod stores;
+mod takes;
 mod tap;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use actors::holders::{self, Allowed, ImportReport};
+use actors::holders::ImportReport;
 use actors::lookups::Contact;
-use actors::operators::{self, Operator, Order, Role, Signature, Signed};
+use actors::operators::{self, Accepted, Operator, Order, Role, Signature, Signed, Takes};
 use actors::policy::{CauseKind, Policy, PolicyDiff};
+use actors::registry::{OrderEnd, OrderEntry};
 use actors::trajectory::day_of;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use protocol::CodeId;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use crate::admin::{Done, Tell, reader};
-use crate::policies;
+use crate::admin::{Done, Tell};
 use crate::process::Admin;
 use crate::reload::Reloaded;
+pub(crate) use act::OrderedAct;
 pub(crate) use devices::ENROLMENT_S;
+pub(crate) use export::PunchFormat;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
 pub(crate) use places::{PlaceAct, PlaceLine, UnitLine};
 pub(crate) use shifts::{Invitation, ShiftAct, ShiftLine};
 pub(crate) use tap::{SECONDS_MAX as TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
-
-/// What can be ordered.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "order", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum OrderedAct {
-    AddOperator {
-        name: String,
-        authority: String,
-        roles: Vec<Role>,
-        public_key: String,
-    },
-    RevokeOperator {
-        name: String,
-    },
-    ListOperators,
-    /// Every device.
-    ListDevices,
-    /// A new device, and a token with which it fetches its certificate.
-    EnrolDevice {
-        class: String,
-        name: String,
-        regions: Vec<u16>,
-        places: Option<Vec<u32>>,
-    },
-    /// A token with which a known device fetches another certificate; the old one is good until then.
-    RenewDevice {
-        device: u64,
-    },
-    /// The device's certificate is good no more, and its connection is closed.
-    RevokeDevice {
-        device: u64,
-    },
-    /// People who already hold a code, from a file on the gateway's machine: the one with that digest and no other.
-    ImportHolders {
-        csv: PathBuf,
-        sha256: String,
-        rejects: PathBuf,
-    },
-    /// Places and units.
-    Places {
-        act: PlaceAct,
-    },
-    /// Staff who scan with a phone's browser.
-    Shifts {
-        act: ShiftAct,
-    },
-    AddCause {
-        code: u64,
-        kind: String,
-        /// The last day on which it counts.
-        until: jiff::civil::Date,
-    },
-    ClearCause {
-        cause: i64,
-    },
-    /// Every cause by hand that the operators' authority set in that time, seconds since 1970 UTC.
-    ClearCauses {
-        set: (u64, u64),
-    },
-    ActivatePolicy {
-        /// What errors name.
-        file: String,
-        text: String,
-    },
-    /// The open appeals that went to the operator's authority.
-    ListAppeals,
-    AnswerAppeal {
-        appeal: i64,
-        granted: bool,
-        text: String,
-    },
-    Why {
-        code: u64,
-        case: String,
-    },
-    /// Who looked at a code.
-    Accesses {
-        code: u64,
-        case: String,
-    },
-    /// Name and phone of a code's holder.
-    Contact {
-        code: u64,
-        case: String,
-    },
-    /// Who passed a place in a stretch of time, milliseconds since 1970 UTC.
-    Passages {
-        place: u32,
-        from_ms: u64,
-        to_ms: u64,
-        case: String,
-    },
-    /// Everybody's passages are about to be read from the punch log.
-    ExportLedger {
-        case: String,
-    },
-    /// The gateway reads its files again: the configuration that is named, if one is, has to be its own.
-    Reload {
-        file: Option<PathBuf>,
-    },
-    /// A copy of the punch log and the registry, in a directory of the gateway's machine.
-    Backup {
-        out: PathBuf,
-        case: String,
-    },
-    /// The punch log and the registry are taken as they are, though they do not vouch for each other.
-    AcceptStores {
-        case: String,
-    },
-    /// Verdicts are shown while they are given, with nobody in them.
-    Tap {
-        act: TapAct,
-        case: String,
-    },
-    /// The gateway's clock is right, whatever is on record: it is that time, seconds since 1970 UTC.
-    BelieveClock {
-        time_s: u64,
-    },
-}
 
 /// What became of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -180,7 +68,7 @@ pub(crate) enum Ordered {
     Accesses(Vec<AccessLine>),
     Contact(Contact),
     Passages(PassagesReport),
-    OnRecord,
+    Exported { punches: u64 },
     Tapped { shown: u64, dropped: u64 },
     Reloaded(Reloaded),
     Backup { out: PathBuf, lsn: u64, decisions: u64, files: usize, bytes: u64 },
@@ -202,103 +90,39 @@ pub(crate) fn perform(
     {
         return first::add(act, admin);
     }
-    let (role, needed) = needed(&act, admin)?;
-    let signed = admin
-        .write(|registry| Ok(operators::accept(registry, order, signatures, (role, needed), now_s)?))
-        .inspect(|signed| tracing::info!(operators = signed.operators, act = act.name(), "order"))?;
-    carry_out(act, needed, &signed, admin, tell)
+    if let OrderedAct::ImportHolders { .. } = &act {
+        // What it takes stands in the file, and who may not order it learns nothing of a file.
+        let takes = Takes { act: act.name(), role: Role::Health, operators: 1 };
+        admin.read(|registry| Ok(operators::check(registry, order, signatures, takes, now_s).map(drop)?))?;
+    }
+    let takes = takes::takes(&act, admin)?;
+    let (name, needed) = (act.name(), takes.operators);
+    let on = (now_s, admin.keys.signing_pkcs8());
+    let Accepted { by, entry } =
+        admin.write(|registry| Ok(operators::accept(registry, order, signatures, takes, on)?))?;
+    tracing::info!(operators = by.operators, act = name, entry = entry.number, head = entry.head, "order");
+    tell(&Done::OnRecord(entry.clone()));
+    let ordered = carry_out(act, needed, &by, admin, tell);
+    end(admin, &entry, ordered.is_ok());
+    ordered
 }
 
-/// The table of who may do what: the role, and how many operators with it.
-fn needed(act: &OrderedAct, admin: &Admin) -> anyhow::Result<(Role, usize)> {
-    Ok(match act {
-        // Or one admin would add the second signature that everything else takes.
-        OrderedAct::AddOperator { roles, .. } if roles.iter().any(|role| *role != Role::Records) => {
-            (Role::Admin, two_admins(admin)?)
-        }
-        OrderedAct::AcceptStores { .. } => (Role::Admin, two_admins(admin)?),
-        OrderedAct::AddOperator { .. }
-        | OrderedAct::RevokeOperator { .. }
-        | OrderedAct::ListOperators
-        | OrderedAct::ListDevices
-        | OrderedAct::EnrolDevice { .. }
-        | OrderedAct::RenewDevice { .. }
-        | OrderedAct::RevokeDevice { .. }
-        | OrderedAct::Places { .. }
-        | OrderedAct::Shifts { .. }
-        | OrderedAct::Reload { .. }
-        | OrderedAct::Backup { .. } => (Role::Admin, 1),
-        OrderedAct::AddCause { kind, .. } => {
-            (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
-        }
-        OrderedAct::ImportHolders { csv, .. } => {
-            let regions = admin.read(|registry| Ok(registry.regions()?))?;
-            // Nobody turns somebody red alone, nor many at once from a file.
-            (Role::Health, if holders::sets_colours(csv, regions)? { 2 } else { 1 })
-        }
-        OrderedAct::ActivatePolicy { file, text } => {
-            let new = admin.read(|registry| policies::ordered(file, text, registry))?;
-            let diff = policies::diff(&new, &reader(admin)?)?;
-            (Role::Health, new.operators_needed(&*policy(admin)?, &diff))
-        }
-        OrderedAct::BelieveClock { .. } => (Role::Admin, 2),
-        OrderedAct::ClearCauses { .. } => (Role::Health, 2),
-        OrderedAct::ClearCause { .. } | OrderedAct::ListAppeals | OrderedAct::AnswerAppeal { .. } => {
-            (Role::Health, 1)
-        }
-        OrderedAct::Why { .. }
-        | OrderedAct::Accesses { .. }
-        | OrderedAct::Contact { .. }
-        | OrderedAct::Passages { .. }
-        | OrderedAct::Tap { .. }
-        | OrderedAct::ExportLedger { .. } => (Role::Records, 1),
-    })
-}
-
-/// Two, once there are two.
-fn two_admins(admin: &Admin) -> anyhow::Result<usize> {
-    let operators = admin.read(|registry| Ok(registry.operators()?))?;
-    let admins = operators.iter().filter(|one| !one.revoked && one.roles.contains(&Role::Admin));
-    Ok(admins.count().clamp(1, 2))
-}
-
-impl OrderedAct {
-    /// For the log, which names neither codes nor cases.
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::AddOperator { .. } => "add-operator",
-            Self::RevokeOperator { .. } => "revoke-operator",
-            Self::ListOperators => "list-operators",
-            Self::ListDevices => "list-devices",
-            Self::EnrolDevice { .. } => "enrol-device",
-            Self::RenewDevice { .. } => "renew-device",
-            Self::RevokeDevice { .. } => "revoke-device",
-            Self::ImportHolders { .. } => "import-holders",
-            Self::Places { act } => act.name(),
-            Self::Shifts { act } => act.name(),
-            Self::AddCause { .. } => "add-cause",
-            Self::ClearCause { .. } => "clear-cause",
-            Self::ClearCauses { .. } => "clear-causes",
-            Self::ActivatePolicy { .. } => "activate-policy",
-            Self::ListAppeals => "list-appeals",
-            Self::AnswerAppeal { .. } => "answer-appeal",
-            Self::Why { .. } => "why",
-            Self::Accesses { .. } => "accesses",
-            Self::Contact { .. } => "contact",
-            Self::Passages { .. } => "passages",
-            Self::ExportLedger { .. } => "export-ledger",
-            Self::Reload { .. } => "reload",
-            Self::Backup { .. } => "backup",
-            Self::AcceptStores { .. } => "accept-stores",
-            Self::Tap { .. } => "tap",
-            Self::BelieveClock { .. } => "believe-clock",
-        }
+/// Puts on record how it ended. It has happened; that its end is not on record is told to whoever reads the log.
+fn end(admin: &Admin, entry: &OrderEntry, done: bool) {
+    let end = if done { OrderEnd::Done } else { OrderEnd::Refused };
+    let on = (actors::clock::now_ms() / 1000, admin.keys.signing_pkcs8());
+    if let Err(error) = admin.write(|registry| Ok(registry.record_end(entry, end, on)?)) {
+        tracing::error!(
+            error = format!("{error:#}"),
+            entry = entry.number,
+            "an order's end is not on record"
+        );
     }
 }
 
 fn carry_out(
     act: OrderedAct,
-    operators: usize,
+    needed: usize,
     by: &Signed,
     admin: &Admin,
     tell: &mut Tell<'_>,
@@ -306,11 +130,17 @@ fn carry_out(
     match act {
         OrderedAct::AddOperator { name, authority, roles, public_key } => {
             let operator = Operator { name: name.clone(), authority, roles, public_key, revoked: false };
-            admin.write(|registry| Ok(operators::add(registry, &operator)?))?;
+            admin.write(|registry| {
+                // Another admin may have come since the signatures were counted.
+                if operators::to_add(registry, &operator.roles)? > needed {
+                    bail!("there are two admins by now, and this takes both; order again");
+                }
+                Ok(operators::add(registry, &operator)?)
+            })?;
             Ok(Ordered::Operator { name })
         }
         OrderedAct::RevokeOperator { name } => {
-            admin.write(|registry| Ok(registry.revoke_operator(&name)?))?;
+            admin.write(|registry| Ok(operators::revoke(registry, &name)?))?;
             Ok(Ordered::Operator { name })
         }
         OrderedAct::ListOperators => admin.read(|registry| Ok(Ordered::Operators(registry.operators()?))),
@@ -320,27 +150,15 @@ fn carry_out(
         }
         OrderedAct::RenewDevice { device } => devices::token(admin, protocol::DeviceId(device)),
         OrderedAct::RevokeDevice { device } => devices::revoke(admin, protocol::DeviceId(device)),
-        OrderedAct::ImportHolders { csv, sha256, rejects } => {
-            let allowed = Allowed { sha256, colours: operators > 1 };
-            let files = (csv.as_path(), rejects.as_path());
-            let mut turns = between::Between(admin);
-            let mut progress = |report: &ImportReport| {
-                tell(&Done::Importing(*report));
-            };
-            let report =
-                holders::import(&mut turns, &admin.keys, &admin.codes, files, &allowed, &mut progress)?;
-            Ok(Ordered::Imported(report))
-        }
+        OrderedAct::ImportHolders { csv, sha256 } => import::run(admin, &csv, (sha256, needed > 1), tell),
         OrderedAct::Places { act } => places::carry_out(admin, act, by),
         OrderedAct::Shifts { act } => shifts::carry_out(admin, act, by),
         OrderedAct::AddCause { code, kind, until } => {
-            health::add_cause(admin, code_of(code)?, (kind_of(&kind)?, until), operators, by)
+            health::add_cause(admin, code_of(code)?, (kind_of(&kind)?, until), needed, by)
         }
         OrderedAct::ClearCause { cause } => health::clear_cause(admin, cause, by),
         OrderedAct::ClearCauses { set } => health::clear_causes(admin, set, by),
-        OrderedAct::ActivatePolicy { file, text } => {
-            health::activate_policy(admin, &file, &text, operators, by)
-        }
+        OrderedAct::ActivatePolicy { file, text } => health::activate_policy(admin, &file, &text, needed, by),
         OrderedAct::ListAppeals => health::appeals(admin, by),
         OrderedAct::AnswerAppeal { appeal, granted, text } => {
             health::answer(admin, appeal, granted, &text, by)
@@ -352,7 +170,7 @@ fn carry_out(
             let stretch = actors::ledger::Stretch { place: protocol::PlaceId(place), from_ms, to_ms };
             people::passages(admin, &stretch, &case, by)
         }
-        OrderedAct::ExportLedger { case } => people::export(admin, &case, by),
+        OrderedAct::ExportLedger { case, format } => export::run(admin, (format, &case), by, tell),
         OrderedAct::Reload { file } => {
             let reload =
                 admin.reload.as_ref().context("no gateway runs; it reads everything when it starts")?;
@@ -382,16 +200,16 @@ fn code_of(number: u64) -> anyhow::Result<CodeId> {
     CodeId::from_u64(number).context("that is no code's number")
 }
 
-/// An order given now.
-pub(crate) fn order(act: &OrderedAct) -> anyhow::Result<Order> {
-    order_of(serde_json::to_string(act)?)
+/// An order for that gateway, given now.
+pub(crate) fn order(act: &OrderedAct, gateway: String) -> anyhow::Result<Order> {
+    order_of(serde_json::to_string(act)?, gateway)
 }
 
 /// An order given now, of an act that no running gateway does.
-pub(crate) fn order_of(act: String) -> anyhow::Result<Order> {
-    let mut nonce = [0; 8];
+pub(crate) fn order_of(act: String, gateway: String) -> anyhow::Result<Order> {
+    let mut nonce = [0; 16];
     SystemRandom::new().fill(&mut nonce).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    Ok(Order { act, at_s: actors::clock::now_ms() / 1000, nonce: u64::from_le_bytes(nonce) })
+    Ok(Order { gateway, act, at_s: actors::clock::now_ms() / 1000, nonce: hex::encode(nonce) })
 }
 
 /// A day, for people.

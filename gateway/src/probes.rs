@@ -4,12 +4,13 @@
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use actors::carrier;
 use actors::clock;
+use actors::operators::{Operator, Role};
+use actors::registry::KeptRegistry;
 use actors::trajectory::Unavailable;
 use anyhow::Context;
 
@@ -40,9 +41,26 @@ pub(crate) fn all(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
+/// Who could give orders, as far as the registry can be read here: a new one has nobody, and of two admins neither may be lost.
+pub(crate) fn operators(settings: &Settings) -> Option<Finding> {
+    const ID: &str = "no-operator";
+    const ACTION: &str =
+        "`changtong operator key NAME --out KEY` at their own desk, `changtong operator add` on the gateway";
+    let path = Settings::registry_path(&settings.data);
+    let operators =
+        if path.exists() { KeptRegistry::open(&path).ok()?.operators().ok()? } else { Vec::new() };
+    let admin = |one: &&Operator| !one.revoked && one.roles.contains(&Role::Admin);
+    Some(match operators.iter().filter(admin).count() {
+        0 => Finding::warn(ID, "there is no operator yet: nothing can be ordered", ACTION),
+        1 => Finding::warn(ID, "there is one admin: nothing that takes two can be ordered", ACTION),
+        2 => Finding::warn(ID, "there are two admins: if one loses the key, nobody can be added", ACTION),
+        many => Finding::ok(ID, format!("there are {many} admins")),
+    })
+}
+
 fn ports(settings: &Settings) -> Vec<Finding> {
     // The gateway that has this configuration may be the one that listens there.
-    let runs = UnixStream::connect(admin::socket(&settings.data)).is_ok();
+    let runs = admin::runs(&settings.data);
     let devices = format!("UDP {}, for devices,", settings.quic);
     let mut findings = vec![port(devices, endpoint::bind(settings.quic).map(drop), runs, true)];
     let mut tcp = vec![("metrics", settings.http), ("enrolment", settings.enrol)];

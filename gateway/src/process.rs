@@ -1,5 +1,7 @@
 //! The gateway as a process: opens what it stands on, starts its threads, and ends them in order when it is told to.
 
+mod offline;
+
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -26,6 +28,7 @@ use crate::counter::Counter;
 use crate::ending::{self, EXIT_FAILED, EXIT_LEDGER};
 use crate::fleet::Fleet;
 use crate::http::{self, Readiness, Stage};
+use crate::orders::place::Home;
 use crate::overview::Overview;
 use crate::quic::endpoint;
 use crate::reload::{Behind, Reload};
@@ -67,6 +70,7 @@ pub(crate) struct Settings {
     pub(crate) policy: PathBuf,
     /// How much is logged, unless the command line says it.
     pub(crate) log: String,
+    pub(crate) operators: config::Operators,
     /// Whom to ask for trajectories.
     pub(crate) carriers: Vec<config::Carrier>,
     /// How codes reach phones.
@@ -335,6 +339,7 @@ pub(crate) struct Admin {
     pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
+    pub(crate) homes: Vec<Home>,
     /// Who is shown verdicts while they are given; `None` when no gateway runs.
     pub(crate) taps: Option<Taps>,
     /// Reads the files again; `None` when no gateway runs.
@@ -344,28 +349,6 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// For a registry on which no gateway runs.
-    pub(crate) fn offline(data: &Path, keys_directory: &Path, registry: Registry, keys: Keys) -> Self {
-        let (registry, keys) = (Arc::new(Mutex::new(registry)), Arc::new(keys));
-        let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
-        let log = (Settings::ledger_path(data), Keys::days(keys_directory));
-        Self {
-            registry,
-            fleet,
-            keys,
-            codes: Codes::new(0),
-            place_kinds,
-            policy: None,
-            registrar: None,
-            counter: None,
-            pages: None,
-            log,
-            taps: None,
-            reload: None,
-            vitals: None,
-        }
-    }
-
     /// Reads the registry.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
         f(&self.registry.lock().unwrap_or_else(PoisonError::into_inner))

@@ -28,6 +28,7 @@ use crate::counter::Counter;
 use crate::fleet::Fleet;
 use crate::http::Readiness;
 use crate::identities::{InForce, Opened, Shown};
+use crate::orders::place;
 use crate::portal::{self, Pages, Portal, Records, TravelPages};
 use crate::process::{Admin, Settings};
 use crate::quic::endpoint::{self, Front};
@@ -86,6 +87,7 @@ impl Gateway {
             counter,
             pages: origin(settings, pages.as_ref())?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+            homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
             taps: Some(taps.clone()),
             reload: None,
             vitals: None,
@@ -118,12 +120,11 @@ impl Gateway {
         let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
-        let admin = Admin { reload: Some(Arc::clone(&reload)), ..admin };
         Ok(Self {
             front,
             drain,
             codes,
-            admin,
+            admin: Admin { reload: Some(Arc::clone(&reload)), ..admin },
             registrar,
             queries: queries_front,
             reload,

@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 
 use actors::clock;
 use loadtest::Fleet;
+pub use operators::operator_key;
 
 pub mod browser;
 pub mod clocks;
 pub mod https;
+mod operators;
 pub mod pages;
 pub mod people;
 pub mod prometheus;

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -42,6 +42,8 @@ pub fn server_certificate(authority: &Path, year: i32) -> (String, String) {
 /// A running gateway; ends with the value.
 pub struct Served {
     directory: tempfile::TempDir,
+    /// Where operators come in.
+    door: tempfile::TempDir,
     process: Child,
     /// Where metrics are.
     pub http: SocketAddr,
@@ -72,9 +74,13 @@ impl Served {
             write_secret(&at(&format!("{name}.key")), &key);
         }
         write_secret(&at("secret.key"), SECRET);
+        let door = door();
         std::fs::write(at("policy.toml"), actors::policy::DEVELOPMENT).expect("written");
-        std::fs::write(at("changtong.toml"), text(directory.path(), (http, pages), &messages, &carrier))
-            .expect("written");
+        std::fs::write(
+            at("changtong.toml"),
+            text(directory.path(), door.path(), (http, pages), &messages, &carrier),
+        )
+        .expect("written");
         run(&["keys", "init", "--keys", at("keys").to_str().expect("plain")]);
         let log = std::fs::File::create(at("stderr.log")).expect("a log file");
         let [shell, words @ ..] = crate::handing_over("http:pages");
@@ -83,7 +89,7 @@ impl Served {
         let [stdin, stdout] = listeners.map(|listener| Stdio::from(OwnedFd::from(listener)));
         let process = command.stdin(stdin).stdout(stdout).stderr(log).spawn().expect("the gateway starts");
         drop(command);
-        let mut served = Self { directory, process, http, pages, messages, carrier };
+        let mut served = Self { directory, door, process, http, pages, messages, carrier };
         wait_for("the gateway's readiness", || {
             let ended = served.process.try_wait().expect("our own process");
             assert!(ended.is_none(), "{}", served.log());
@@ -92,13 +98,18 @@ impl Served {
         let (data, key) = (served.at("data"), served.at("ward.key"));
         let (data, key) = (data.to_str().expect("plain"), key.to_str().expect("plain"));
         let who = ["operator", "add", "ward", "--authority", "it", "--role", "admin"];
-        run(&[&who[..], &["--key", key, "--data", data]].concat());
+        run(&[&who[..], &["--public-key", &crate::operator_key("ward", key), "--data", data]].concat());
         served
     }
 
     /// A file of its directory.
     pub fn at(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// The operators' socket.
+    pub fn socket(&self) -> PathBuf {
+        self.door.path().join("operators.sock")
     }
 
     /// Its configuration.
@@ -181,13 +192,27 @@ fn make_authority(directory: &Path) {
     write_secret(&directory.join("ca.key"), &key.serialize_pem());
 }
 
+/// The group of users that operators are in, where this process may give files away; else its own.
+pub fn operators_group() -> u32 {
+    if rustix::process::geteuid().is_root() { 12_345 } else { rustix::process::getegid().as_raw() }
+}
+
+/// A directory of that group, as the package makes it.
+fn door() -> tempfile::TempDir {
+    let door = tempfile::tempdir().expect("a directory");
+    std::os::unix::fs::chown(door.path(), None, Some(operators_group())).expect("given to the group");
+    std::fs::set_permissions(door.path(), std::fs::Permissions::from_mode(0o2750)).expect("opened to it");
+    door
+}
+
 fn text(
     directory: &Path,
+    door: &Path,
     (http, pages): (SocketAddr, SocketAddr),
     messages: &StandIn,
     carrier: &StandIn,
 ) -> String {
-    let directory = directory.display();
+    let (directory, door, group) = (directory.display(), door.display(), operators_group());
     let (messages, carrier) = (messages.url(), carrier.url());
     format!(
         r#"data = "{directory}/data"
@@ -196,6 +221,10 @@ policy = "{directory}/policy.toml"
 
 [log]
 level = "warn"
+
+[operators]
+socket = "{door}/operators.sock"
+group = "{group}"
 
 [quic]
 listen = "127.0.0.1:0"

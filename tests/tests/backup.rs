@@ -184,9 +184,10 @@ fn a_backup_holds_no_key_and_is_on_record_for_everybody() {
     refused(&["backup", "--out", plain(&elsewhere), "--case", " "], "names its case");
     assert!(!elsewhere.exists() && !inside.exists());
     let key = backed.directory.path().join("records.key");
-    let add =
-        ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "records", "--key", plain(&key)];
-    assert!(backed.city.signed(1, &add).0.success());
+    let public_key = tests::operator_key("zhao-min", plain(&key));
+    let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "records"];
+    let add = [&add[..], &["--public-key", &public_key]].concat();
+    assert!(backed.city.signed(2, &add).0.success());
     let words = ["backup", "--out", plain(&elsewhere), "--case", "B-2", "--sign", plain(&key)];
     refused(&words, "with the role admin");
 }

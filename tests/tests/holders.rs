@@ -45,6 +45,23 @@ fn an_imported_holders_old_qr_text_verifies_at_once() {
     let rejects = std::fs::read_to_string(file.with_extension("rejects.csv")).expect("a reject file");
     assert!(rejects.contains("4,document number invalid"), "{rejects}");
 
+    let imports = city.data().join("imports");
+    assert_eq!(std::fs::read_dir(imports).expect("the gateway's own").count(), 1, "it writes there alone");
+    for (name, expected) in
+        [("keys/pepper.key", "is where the gateway lives"), ("authority/ca.key", "is where the")]
+    {
+        let path = city.data().join(name).display().to_string();
+        let rejects = city.data().join("none.csv").display().to_string();
+        let (status, _, err) = city.signed(2, &["holders", "import", &path, "--rejects", &rejects]);
+        assert!(status.code() == Some(2) && err.contains(expected), "{err}");
+    }
+    let key = city.data().join("keys/field.key").display().to_string();
+    let before = std::fs::read(&key).expect("a key");
+    let over = ["holders", "import", file.to_str().expect("a plain path"), "--rejects", &key];
+    let (status, _, err) = city.signed(2, &over);
+    assert!(status.code() == Some(2) && err.contains("is no reject file"), "{err}");
+    assert_eq!(std::fs::read(&key).expect("a key"), before);
+
     let greens = city.data().join("greens.csv");
     let text: String =
         HOLDERS.lines().filter(|line| !line.contains("red")).map(|line| format!("{line}\n")).collect();

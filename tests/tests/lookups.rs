@@ -4,8 +4,9 @@ use std::process::Command;
 
 use loadtest::tokens::Tokens;
 use protocol::{Direction, Punch};
+use tests::served::{Served, operators_group};
 use tests::walk::{device, endpoint};
-use tests::{City, binary, block_on};
+use tests::{City, binary, block_on, operator_key};
 
 /// Lets the first person of the city pass the first gate, and gives code and place.
 fn pass(city: &City) -> (u64, u32) {
@@ -89,8 +90,15 @@ fn who_passed_is_shown_masked_and_each_of_them_sees_who_looked() {
 fn every_administrative_act_takes_an_operator() {
     let city = City::start(100, 1);
     let key = city.data().join("records.key").display().to_string();
-    let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "records", "--key", &key];
-    let (status, out, err) = city.signed(1, &add);
+    let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "records"];
+    let public_key = operator_key("zhao-min", &key);
+    let add = [&add[..], &["--public-key", &public_key]].concat();
+    let (status, _, err) = city.signed(1, &add);
+    assert!(
+        status.code() == Some(2) && err.contains("this takes 2 operator(s)"),
+        "quotas are for each: {err}"
+    );
+    let (status, out, err) = city.signed(2, &add);
     assert!(status.success(), "{out}{err}");
     let file = city.data().join("holders.csv");
     std::fs::write(&file, "name,document_kind,document,phone,district,colour,basis,until,qr_text\n")
@@ -107,7 +115,7 @@ fn every_administrative_act_takes_an_operator() {
     ] {
         let (status, out, err) = city.command(&[words, &["--sign", &key]].concat());
         assert_eq!(status.code(), Some(2), "{words:?}: {out}");
-        assert!(err.contains("this takes 1 operator(s) with the role"), "{words:?}: {err}");
+        assert!(err.contains("operator(s) with the role"), "{words:?}: {err}");
     }
     let (status, _, err) = city.command(&["device", "list"]);
     assert!(status.success() && err.contains("signed by li-na"), "a development city says who signs: {err}");
@@ -126,14 +134,125 @@ fn the_first_operator_of_a_registry_signs_nothing_and_the_second_has_to_be_signe
     assert_eq!(run(&["keys", "init", "--keys", &keys]).0, Some(0));
     let (first, second) = (path("first.key"), path("second.key"));
     let place = ["--data", &data, "--keys", &keys];
-    let add = |name, key, more: &[&str]| {
-        let words = ["operator", "add", name, "--authority", "cdc", "--role", "admin", "--key", key];
+    let add = |name: &str, key: &str, more: &[&str]| {
+        let words = ["operator", "add", name, "--authority", "cdc", "--role", "admin", "--public-key", key];
         run(&[&words[..], &place, more].concat())
     };
     let (status, err) = run(&[&["device", "list"][..], &place].concat());
     assert!(status == Some(2) && err.contains("0 signed"), "nobody, before there is an operator: {err}");
-    assert_eq!(add("li-na", &first, &[]).0, Some(0));
-    let (status, err) = add("wang-wei", &second, &[]);
+    assert_eq!(add("li-na", &operator_key("li-na", &first), &[]).0, Some(0));
+    let public_key = operator_key("wang-wei", &second);
+    let (status, err) = add("wang-wei", &public_key, &[]);
     assert!(status == Some(2) && err.contains("0 signed"), "{err}");
-    assert_eq!(add("wang-wei", &second, &["--sign", &first]).0, Some(0));
+    let file = path("second.pub");
+    std::fs::write(&file, public_key).expect("written");
+    assert_eq!(add("wang-wei", &file, &["--sign", &first]).0, Some(0), "a file that was brought along");
+}
+
+#[test]
+fn what_takes_two_is_signed_at_two_desks_and_stays_on_record() {
+    let mut city = City::start(100, 1);
+    let path = |name: &str| city.data().join(name).display().to_string();
+    let operators: Vec<String> = city.fleet().operators.iter().map(|key| key.display().to_string()).collect();
+    let run = |words: &[&str]| city.command(words);
+    let good = |words: &[&str]| {
+        let (status, out, err) = run(words);
+        assert!(status.success(), "{words:?}: {out}{err}");
+        (out, err)
+    };
+    let refused = |words: &[&str], expected: &str| {
+        let (status, out, err) = run(words);
+        assert!(status.code() == Some(2) && err.contains(expected), "{words:?}: {out}{err}");
+    };
+    let (order, key) = (path("add.order"), path("chen-jie.key"));
+    let public_key = operator_key("chen-jie", &key);
+    let add = ["operator", "add", "chen-jie", "--authority", "cdc", "--role", "admin"];
+    let add = [&add[..], &["--public-key", &public_key, "--save", &order, "--sign", &operators[0]]].concat();
+    good(&add);
+    refused(&add, "making");
+    refused(&["order", "send", &order], "this takes 2 operator(s) with the role admin");
+    let shown = |words: &[&str]| {
+        let output = Command::new(binary()).args(words).output().expect("the program runs");
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let seen = shown(&["order", "show", &order]);
+    assert!(seen.contains(&public_key) && seen.contains("signed by li-na"), "{seen}");
+    // The other one's desk knows no gateway.
+    let seen = shown(&["order", "sign", &order, "--sign", &operators[1]]);
+    assert!(seen.contains("signed by li-na and wang-wei"), "{seen}");
+    let text = std::fs::read_to_string(&order).expect("the order");
+    std::fs::write(&order, text.replace("chen-jie", "sun-li")).expect("written");
+    refused(&["order", "send", &order], "is not good");
+    std::fs::write(&order, &text).expect("written");
+    let (out, err) = good(&["order", "send", &order]);
+    assert!(out.contains("chen-jie") && err.contains("on record as entry"), "{out}{err}");
+    refused(&["order", "send", &order], "carried out already");
+
+    // Two who have a third may part with one of them, both together.
+    refused(&["operator", "revoke", "wang-wei", "--sign", &operators[0]], "this takes 2 operator(s)");
+    good(&["operator", "revoke", "wang-wei", "--sign", &operators[0], "--sign", &key]);
+    let both = ["--sign", operators[0].as_str(), "--sign", &key];
+    refused(
+        &[&["operator", "revoke", "chen-jie"][..], &both].concat(),
+        "fewer than two admins would be left",
+    );
+    let report =
+        |words: &[&str]| -> serde_json::Value { serde_json::from_str(&good(words).0).expect("JSON") };
+    let before = report(&["audit", "verify", "--json"]);
+    assert_eq!((before["orders"]["orders"].as_u64(), before["orders"]["ended"].as_u64()), (Some(3), Some(3)));
+    assert!(city.terminate().success());
+    let after = city.command(&["audit", "verify", "--json"]).1;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&after).expect("JSON"), before, "and afterwards");
+}
+
+/// A command as another user of the machine.
+fn run_as(user: u32, group: u32, program: &std::path::Path, words: &[&str]) -> (Option<i32>, String) {
+    let (user, group) = (user.to_string(), group.to_string());
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &user, "--regid", &group, "--clear-groups"]).arg(program).args(words);
+    let output = command.output().expect("setpriv runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn an_operator_reaches_the_socket_and_nothing_else_of_the_gateway() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    const OPERATOR: u32 = 12_346;
+    const STRANGER: u32 = 12_347;
+    let served = Served::start();
+    let socket = served.socket();
+    let mode = std::fs::metadata(&socket).expect("the socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o660, "for its owner and its group");
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can become another user.
+        chown(served.at("ward.key"), Some(OPERATOR), None).expect_err("root alone may");
+        return;
+    }
+    served.replace("level = \"warn\"", "level = \"info\"");
+    let (status, said) = served.reload();
+    assert_eq!(status, Some(0), "{said}");
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).expect("opened");
+    let key = |name: &str, owner| {
+        let path = home.path().join(name);
+        std::fs::copy(served.at("ward.key"), &path).expect("copied");
+        chown(&path, Some(owner), None).expect("given");
+        path.display().to_string()
+    };
+    let (own, others) = (key("own.key", OPERATOR), key("others.key", STRANGER));
+    let at = socket.display().to_string();
+    let group = operators_group();
+    let list = |key| ["operator", "list", "--data", &at, "--sign", key];
+    let (status, said) = run_as(OPERATOR, group, &binary(), &list(own.as_str()));
+    assert!(status == Some(0) && said.contains("ward"), "{said}");
+    assert!(served.log().contains("uid=12346"), "the log says which user: {}", served.log());
+    let (status, said) = run_as(STRANGER, STRANGER, &binary(), &list(others.as_str()));
+    assert!(status == Some(2) && said.contains("may not speak to the gateway"), "{said}");
+    for name in ["keys/field.key", "data/registry.db", "secret.key", "changtong.toml"] {
+        let path = served.at(name).display().to_string();
+        let (status, said) = run_as(OPERATOR, group, std::path::Path::new("cat"), &[&path]);
+        assert!(status != Some(0) && said.contains("Permission denied"), "{name}: {said}");
+    }
 }

@@ -42,7 +42,9 @@ fn configuration(city: &City, directory: &Path) -> PathBuf {
     std::fs::create_dir(directory.join("data")).expect("made");
     let mut text = before
         .replace("/var/lib/changtong", &directory.join("data").display().to_string())
-        .replace("/etc/changtong", &data.display().to_string());
+        .replace("/etc/changtong", &data.display().to_string())
+        .replace("/run/changtong", &directory.display().to_string())
+        .replace("\"changtong-operators\"", &format!("\"{}\"", rustix::process::getegid().as_raw()));
     for address in ["0.0.0.0:7443", "127.0.0.1:9464", "0.0.0.0:7444"] {
         assert!(text.contains(address), "{address}");
         text = text.replace(address, "127.0.0.1:0");

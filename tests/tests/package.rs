@@ -72,9 +72,12 @@ fn every_asset_is_there_or_made_and_lands_in_a_place_of_its_own() {
             }
         }
     }
-    for file in
-        ["usr/bin/changtong", "usr/lib/systemd/system/changtong.service", "usr/lib/sysusers.d/changtong.conf"]
-    {
+    for file in [
+        "usr/bin/changtong",
+        "usr/lib/systemd/system/changtong.service",
+        "usr/lib/sysusers.d/changtong.conf",
+        "usr/lib/tmpfiles.d/changtong.conf",
+    ] {
         assert!(places.contains(file), "{file}");
     }
     for script in ["postinst", "prerm", "postrm"] {
@@ -149,10 +152,14 @@ fn configure(into: &Path, city: &City) {
     // Carriers, messages and pages would need somebody else.
     let (own, _) = example.split_once("# Whom to ask for trajectories").expect("carriers in the example");
     let [etc, data] = ["etc/changtong", "var/lib/changtong"].map(|path| into.join(path));
-    for folder in [&etc, &data, &into.join("run"), &into.join("tmp")] {
+    for folder in [&etc, &data, &into.join("run/changtong"), &into.join("tmp")] {
         fs::create_dir_all(folder).expect("made");
     }
-    fs::write(etc.join("changtong.toml"), own.replace("0.0.0.0:7444", "127.0.0.1:0")).expect("written");
+    fs::write(
+        etc.join("changtong.toml"),
+        own.replace("0.0.0.0:7444", "127.0.0.1:0").replace("\"changtong-operators\"", "\"0\""),
+    )
+    .expect("written");
     let copy = |names: &[&str], to: &Path| {
         let from = names.iter().map(|name| city.data().join(name));
         run(Command::new("cp").arg("-a").args(from).arg(to));

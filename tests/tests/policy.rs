@@ -82,8 +82,9 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
         assert!(err.contains(expected), "{words:?}: {err}");
     };
     let add = |name, role, key, signs: &[&str]| {
-        let words = ["operator", "add", name, "--authority", "cdc", "--role", role, "--key", key];
-        good(&[&words[..], signs].concat())
+        let public_key = tests::operator_key(name, key);
+        let words = ["operator", "add", name, "--authority", "cdc", "--role", role];
+        good(&[&words[..], &["--public-key", &public_key], signs].concat())
     };
     let bosses = city.fleet().operators.iter().map(|key| key.display().to_string()).collect::<Vec<_>>();
     let both = ["--sign", bosses[0].as_str(), "--sign", &bosses[1]];
@@ -130,8 +131,9 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
     assert_eq!(shown(&city, green), (Colour::Red, Advice::Stop), "its cause follows");
     assert_eq!(shown(&city, yellow), (Colour::Yellow, Advice::AskStaff), "it came with another system");
     let milder = file(&city, "milder", &[]);
-    run(activate(&milder, &[&health]));
-    assert_eq!(shown(&city, green).0, Colour::Yellow, "one operator, where nobody turns red");
+    fails(activate(&milder, &[&health]), "2 operator(s) with the role health");
+    run(activate(&milder, &[&health, &admin]));
+    assert_eq!(shown(&city, green).0, Colour::Yellow, "a milder one, too");
 
     on_record(&good, &milder, &told);
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use actors::operators::{OperatorKey, Order};
+use actors::registry::KeptRegistry;
 use actors::sunset::{self, Estate, Plan};
 use loadtest::tokens::Tokens;
 use protocol::{Direction, Punch};
@@ -212,7 +213,9 @@ fn never_ran(directory: &Path) -> (String, String, [String; 2]) {
     for (name, key, signer) in
         [("li-na", &operators[0], None), ("wang-wei", &operators[1], Some(&operators[0]))]
     {
-        let add = ["operator", "add", name, "--authority", "cdc", "--role", "admin", "--key", key.as_str()];
+        let add = ["operator", "add", name, "--authority", "cdc", "--role", "admin"];
+        let public_key = tests::operator_key(name, key);
+        let add = [&add[..], &["--public-key", &public_key]].concat();
         let sign: Vec<&str> = signer.iter().flat_map(|key| ["--sign", key.as_str()]).collect();
         good(&[&add[..], &place, &sign].concat());
     }
@@ -235,7 +238,9 @@ fn what_was_begun_and_cut_off_is_only_looked_at_until_somebody_says_finish() {
     };
     let digest = Plan::make(&estate).expect("a plan").digest();
     let at_s = actors::clock::now_ms() / 1000;
-    let order = Order { act: sunset::order_text(&digest), at_s, nonce: 5 };
+    let registry = KeptRegistry::open(&Path::new(&data).join("registry.db")).expect("the registry");
+    let gateway = registry.gateway_id().expect("an id");
+    let order = Order { gateway, act: sunset::order_text(&digest), at_s, nonce: "5".to_owned() };
     let sign = |path: &String| OperatorKey::load(Path::new(path)).expect("a key").sign(&order);
     let signatures: Vec<_> = operators.iter().map(sign).collect();
     sunset::begin(&estate, &digest, &order, &signatures).expect("begun");

@@ -215,7 +215,9 @@ fn a_tap_that_is_killed_at_once_is_on_record_and_ends() {
 fn a_tap_takes_a_case_a_role_and_an_operator_who_is_in_office() {
     let mut city = City::start(100, 1);
     let key = city.data().join("admin.key").display().to_string();
-    let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "health", "--key", &key];
+    let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "health"];
+    let public_key = tests::operator_key("zhao-min", &key);
+    let add = [&add[..], &["--public-key", &public_key]].concat();
     assert!(city.signed(2, &add).0.success());
     let refused = |city: &City, words: &[&str], expected: &str| {
         let (status, out, err) = city.command(&[&["tap"][..], words].concat());
@@ -236,8 +238,13 @@ fn a_tap_takes_a_case_a_role_and_an_operator_who_is_in_office() {
     refused(&city, &["--case", "T-3"], "2 taps are open");
     // Whoever is revoked sees no more.
     let second = city.fleet().operators[1].display().to_string();
-    let (status, _, err) = city.command(&["operator", "revoke", "li-na", "--sign", &second]);
-    assert!(status.success(), "{err}");
+    let third = tests::operator_key("chen-jie", &city.data().join("third.key").display().to_string());
+    let add =
+        ["operator", "add", "chen-jie", "--authority", "cdc", "--role", "admin", "--public-key", &third];
+    for words in [&add[..], &["operator", "revoke", "li-na"]] {
+        let (status, _, err) = city.signed(2, words);
+        assert!(status.success(), "{err}");
+    }
     for tapping in open {
         let (done, _, said) = tapping.end();
         assert!(!done && said.contains("li-na is not good"), "{said}");

@@ -174,7 +174,9 @@ fn each_trap_of_meaning_and_privacy_has_a_test_that_exists() {
 fn a_places_number_and_its_link_open_nothing() {
     let city = City::start(100, 40);
     let key = city.data().join("health.key").display().to_string();
-    let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "health", "--key", &key];
+    let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "health"];
+    let public_key = tests::operator_key("zhao-min", &key);
+    let add = [&add[..], &["--public-key", &public_key]].concat();
     let (status, out, err) = city.signed(2, &add);
     assert!(status.success(), "{out}{err}");
     let fleet = city.fleet();

@@ -88,10 +88,15 @@ fn the_units_agree_with_the_gateway_and_with_each_other() {
     assert_eq!(Some(value(SOCKET, "ListenDatagram").as_str()), example["quic"]["listen"].as_str());
     let keys = example["keys"].as_str().expect("a path");
     let writable = value(SERVICE, "ReadWritePaths");
-    assert_eq!(writable, format!("-{keys} -{BACKUPS}"));
+    assert_eq!(writable, format!("-{keys} -{BACKUPS} -/run/changtong"));
     let made = read("gateway/package/scripts/postinst");
     let own = format!("install -d -o changtong -g changtong -m 0700 {BACKUPS}");
     assert!(made.lines().any(|line| line.trim() == own), "the unit's user writes backups there: {made}");
+    let socket = Path::new(example["operators"]["socket"].as_str().expect("a path"));
+    let group = example["operators"]["group"].as_str().expect("a name");
+    let directory = format!("d {} 2750 changtong {group} -", socket.parent().expect("a directory").display());
+    assert!(read("gateway/package/tmpfiles.conf").lines().any(|line| line == directory), "{directory}");
+    assert!(read("gateway/package/sysusers.conf").lines().any(|line| line == format!("g {group} -")));
     let state = format!("/var/lib/{}", value(SERVICE, "StateDirectory"));
     assert_eq!(example["data"].as_str(), Some(state.as_str()));
 }

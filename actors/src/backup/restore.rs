@@ -84,13 +84,15 @@ fn fill(
     if ledger.last_lsn != manifest.lsn {
         return Err(BackupError::Different("the punch log ends elsewhere"));
     }
-    let registry = Registry::open(&fresh.join(REGISTRY), keys)?;
+    let mut registry = Registry::open(&fresh.join(REGISTRY), keys)?;
     registry.quick_check()?;
     let audit = registry.verify_decisions(&public)?;
     let head = registry.tree_head()?;
     if (head.decisions, &head.root) != (manifest.decisions, &manifest.root) {
         return Err(BackupError::Different("its decisions are others"));
     }
+    registry.verify_orders(&public)?;
+    registry.renew_gateway_id()?;
     Ok(Restored { made_s: manifest.made_s, files: manifest.files.len(), ledger, audit, forgotten })
 }
 

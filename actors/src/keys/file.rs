@@ -14,6 +14,8 @@ use super::{KeyError, Secret};
 /// No key file is longer.
 const FILE_BYTES_MAX: u64 = 4096;
 const OTHERS: u32 = 0o077;
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
 
 fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> KeyError {
     move |source| {
@@ -36,7 +38,16 @@ pub(super) fn random<const N: usize>() -> Result<Secret<N>, KeyError> {
 
 pub(super) fn make_directory(path: &Path) -> Result<(), KeyError> {
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path).map_err(io("making", path))
+    builder.recursive(true).mode(DIRECTORY_MODE).create(path).map_err(io("making", path))
+}
+
+/// Refuses a directory that others than its owner may look into.
+pub(super) fn check_directory(path: &Path) -> Result<(), KeyError> {
+    let mode = std::fs::metadata(path).map_err(io("looking at", path))?.permissions().mode() & 0o7777;
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    Err(KeyError::Open { path: path.to_owned(), mode, right: DIRECTORY_MODE })
 }
 
 pub(super) fn sync_directory(path: &Path) -> Result<(), KeyError> {
@@ -74,7 +85,7 @@ pub(super) fn made_s(path: &Path) -> Option<u64> {
 
 /// Writes a file that does not exist yet.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
-    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let open = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
     let mut file = open.map_err(io("making", path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("writing", path))
 }
@@ -90,7 +101,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let file = File::open(path).map_err(io("opening", path))?;
     let mode = file.metadata().map_err(io("looking at", path))?.permissions().mode() & 0o7777;
     if mode & OTHERS != 0 {
-        return Err(KeyError::Open { path: path.to_owned(), mode });
+        return Err(KeyError::Open { path: path.to_owned(), mode, right: FILE_MODE });
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX as usize));
     file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(io("reading", path))?;

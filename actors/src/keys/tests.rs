@@ -63,7 +63,8 @@ fn rotation_keeps_the_previous_key_and_goes_round() {
     let directory = fresh();
     let mut before = Keys::load(directory.path()).unwrap();
     for _ in 0..300 {
-        let id = Keys::rotate_token(directory.path()).unwrap();
+        let Rotated { made: id, kept, dropped } = Keys::rotate_token(directory.path()).unwrap();
+        assert_eq!((kept, dropped.len()), (before.current_token(), before.tokens.len() - 2));
         let after = Keys::load(directory.path()).unwrap();
         assert_eq!(after.current_token(), id);
         assert!(!begins_with_space(id), "texts of key {id} lose their first character to scanners");
@@ -81,4 +82,26 @@ fn nothing_of_a_key_is_shown() {
     let keys = Keys::load(directory.path()).unwrap();
     let shown = format!("{keys:?} {:?}", Keys::status(directory.path()).unwrap());
     assert!(!shown.contains(&hex::encode(keys.pepper())));
+}
+
+#[test]
+fn a_directory_of_keys_that_others_may_look_into_is_refused() {
+    let directory = fresh();
+    let days = Keys::days(directory.path());
+    for path in [directory.path(), &days] {
+        for mode in [0o755, 0o710, 0o701] {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+            let refused = Keys::load(directory.path()).unwrap_err().to_string();
+            assert!(refused.contains(&path.display().to_string()) && refused.contains("0700"), "{refused}");
+        }
+        std::fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
+    }
+    Keys::load(directory.path()).unwrap();
+    let day = days.join("2020-02-20.key");
+    std::fs::write(&day, "0".repeat(64)).unwrap();
+    std::fs::set_permissions(&day, Permissions::from_mode(0o640)).unwrap();
+    let refused = Keys::check_days(directory.path()).unwrap_err().to_string();
+    assert!(refused.contains("2020-02-20.key") && refused.contains("0600"), "{refused}");
+    std::fs::set_permissions(&day, Permissions::from_mode(0o600)).unwrap();
+    Keys::check_days(directory.path()).unwrap();
 }

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::LedgerError;
 use super::format::NONCE_BYTES;
 use super::time::{day_name, day_of_name};
+use crate::keys::{KeyError, read_secret};
 
 /// Says whether there are keys of days in that directory: then there were punches. Makes nothing.
 ///
@@ -142,10 +143,13 @@ impl DayKeys {
             return Ok(true);
         }
         let path = self.path(day);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(LedgerError::io("reading", &path.display().to_string())(error)),
+        let text = match read_secret(&path) {
+            Ok(text) => text,
+            Err(KeyError::Missing { .. }) => return Ok(false),
+            Err(KeyError::Io { source, .. }) => {
+                return Err(LedgerError::io("reading", &path.display().to_string())(source));
+            }
+            Err(error) => return Err(LedgerError::Key(error.to_string())),
         };
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim(), &mut *bytes)

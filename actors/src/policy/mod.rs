@@ -23,8 +23,8 @@ pub use cause::{Cause, CauseKind, Standing, standing};
 pub use file::PolicyError;
 pub use in_effect::PolicyInEffect;
 pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted};
+pub use revision::PolicyDiff;
 pub(crate) use revision::stand;
-pub use revision::{CODES_BY_ONE_MAX, PolicyDiff};
 
 /// The policy of a new development city.
 pub const DEVELOPMENT: &str = include_str!("../../data/policy.toml");

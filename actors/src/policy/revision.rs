@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::{Cause, CauseKind, Policy, Standing, Stay, standing};
 use crate::trajectory::{day_of, days_after, start_of};
 
-/// A policy that changes more codes than this takes two operators.
-pub const CODES_BY_ONE_MAX: u64 = 100;
-
 impl Policy {
     /// What an open cause is by this policy; `None` if there is nothing left of it. What an authority set keeps its end, what was
     /// inherited stays as it is.
@@ -40,10 +37,10 @@ impl Policy {
         self.counts(stay) && start_of(days_after(stay.last_day, days + 1)) > now_s
     }
 
-    /// How many operators it takes to put this one into effect instead of `old`: two if many codes change, if anybody turns red,
-    /// or if staff everywhere are told something else.
-    pub fn operators_needed(&self, old: &Self, diff: &PolicyDiff) -> usize {
-        let alone = diff.changed() <= CODES_BY_ONE_MAX && diff.reddened() == 0 && self.advice == old.advice;
+    /// How many operators it takes to put this one into effect instead of `old`: two if it says anything else. A rule that turns
+    /// nobody red today turns people red tomorrow.
+    pub fn operators_needed(&self, old: &Self) -> usize {
+        let alone = Self { version: old.version.clone(), ..self.clone() } == *old;
         if alone { 1 } else { 2 }
     }
 
@@ -77,11 +74,6 @@ impl PolicyDiff {
     /// Codes that change in any way.
     pub fn changed(&self) -> u64 {
         self.recoloured.iter().flatten().sum::<u64>() + self.moved
-    }
-
-    /// Codes that turn red.
-    pub fn reddened(&self) -> u64 {
-        self.recoloured.iter().map(|to| to[usize::from(Colour::Red.number()) - 1]).sum()
     }
 
     /// Counts a code that stood and will stand so.

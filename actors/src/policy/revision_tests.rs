@@ -105,25 +105,18 @@ fn what_an_authority_set_keeps_its_end_and_what_was_inherited_stays() {
 }
 
 #[test]
-fn two_operators_for_many_codes_for_anybody_who_turns_red_and_for_what_staff_are_told() {
+fn a_rule_for_the_future_takes_two_operators_though_it_changes_no_code_today() {
     let old = Policy::development();
-    let told = changed("yellow = \"ask-staff\"", "yellow = \"check-document\"");
-    let longer = changed("days = 60", "days = 90");
-    let (green, red) = (usize::from(Colour::Green.number()) - 1, usize::from(Colour::Red.number()) - 1);
-    let diff = |moved, to_green, to_red| {
-        let mut diff = PolicyDiff { codes: 1_000, moved, ..PolicyDiff::default() };
-        diff.recoloured[red][green] = to_green;
-        diff.recoloured[green][red] = to_red;
-        diff
-    };
-    for (name, new, diff, expected) in [
-        ("nothing changes", &longer, diff(0, 0, 0), 1),
-        ("as many as one may", &longer, diff(50, 50, 0), 1),
-        ("one more", &longer, diff(50, 51, 0), 2),
-        ("one more that only lasts longer", &longer, diff(101, 0, 0), 2),
-        ("one turns red", &longer, diff(0, 0, 1), 2),
-        ("staff are told something else", &told, diff(0, 0, 0), 2),
+    for (name, from, to, expected) in [
+        ("another version", "version = \"", "version = \"x", 1),
+        ("a cause lasts longer", "days = 60", "days = 90", 2),
+        ("staff are told something else", "yellow = \"ask-staff\"", "yellow = \"check-document\"", 2),
+        ("an area more", "countries = [\"IR\"", "countries = [\"FR\", \"IR\"", 2),
+        ("an area from another day", "from = 2020-02-01", "from = 2020-03-01", 2),
+        ("a longer window", "lag_days = 1", "lag_days = 2", 2),
+        ("fewer hours", "stay_hours_min = 4", "stay_hours_min = 2", 2),
+        ("another colour", "colour = \"yellow\"", "colour = \"red\"", 2),
     ] {
-        assert_eq!(new.operators_needed(&old, &diff), expected, "{name}");
+        assert_eq!(changed(from, to).operators_needed(&old), expected, "{name}");
     }
 }

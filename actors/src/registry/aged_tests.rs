@@ -79,7 +79,8 @@ fn age(registry: &Registry) {
         registry.connection.execute_batch(&format!("DROP {kind} IF EXISTS {name}")).unwrap();
     }
     let rest = "ALTER TABLE checkpoints ADD COLUMN peaks BLOB NOT NULL DEFAULT x'';
-        DELETE FROM meta WHERE name = 'reseal-cursor'";
+        DELETE FROM meta WHERE name IN ('reseal-cursor', 'gateway-id');
+        CREATE TABLE orders (digest BLOB PRIMARY KEY, at_s INTEGER NOT NULL) STRICT, WITHOUT ROWID";
     registry.connection.execute_batch(rest).unwrap();
     registry.connection.pragma_update(None, "user_version", OLD as u32).unwrap();
 }
@@ -141,8 +142,15 @@ fn people_of_an_earlier_release_are_found_and_read_before_and_after_they_are_wri
 fn a_sealed_field_opens_in_no_other_column_and_for_nobody_else() {
     let directory = tempfile::tempdir().unwrap();
     let registry = open(&directory, "registry.db");
-    let columns =
-        [Column::Person, Column::Evidence, Column::Outcome, Column::OpenPhone, Column::Stay, Column::Appeal];
+    let columns = [
+        Column::Person,
+        Column::Evidence,
+        Column::Outcome,
+        Column::OpenPhone,
+        Column::Stay,
+        Column::Appeal,
+        Column::Order,
+    ];
     for column in columns {
         let sealed = registry.sealer.seal(column, 7, b"plain").unwrap();
         for other in columns {

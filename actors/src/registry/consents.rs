@@ -337,6 +337,7 @@ impl Registry {
             Column::Evidence => "evidence",
             Column::Outcome => "consent",
             Column::Stay => "stay",
+            Column::Order => "order",
         };
         let damaged = RegistryError::Damaged { what };
         let plain = self.sealer.open(column, owner, sealed).map(Zeroizing::new);

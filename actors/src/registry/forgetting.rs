@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::causes::stored;
 use super::past::CONSENT_DAYS;
-use super::{Registry, RegistryError};
+use super::{ORDER_TEXT_S, Registry, RegistryError};
 use crate::registrar::FORM_S_MAX;
 use crate::trajectory::{day_of, start_of};
 
@@ -32,12 +32,15 @@ const FORMS: &[&str] = &[
     "UPDATE consents SET sealed_phone = NULL WHERE id IN
         (SELECT id FROM consents WHERE sealed_phone IS NOT NULL AND given_s < ?1 LIMIT ?2)",
 ];
+/// What was ordered; who signed it stays.
+const ORDERS: &[&str] = &["UPDATE order_log SET sealed = NULL WHERE id IN
+        (SELECT id FROM order_log WHERE sealed IS NOT NULL AND recorded_s < ?1 LIMIT ?2)"];
 const DAYS: &[&str] = &["DELETE FROM document_tries WHERE phone_hash IN
         (SELECT phone_hash FROM document_tries WHERE day < ?1 LIMIT ?2)"];
 
 impl Registry {
     /// Forgets some of what is over at that moment: what causes rested on that have ended or were cleared, stays, tokens of enrolment, causes of people who
-    /// withdrew, the outcomes and numbers of consents whose form is too old, old consents, and tries of earlier days. True while there
+    /// withdrew, the outcomes and numbers of consents whose form is too old, old consents, what was ordered long ago, and tries of earlier days. True while there
     /// is more.
     pub(crate) fn forget_some(&mut self, now_s: u64) -> Result<bool, RegistryError> {
         let forms_s = now_s.saturating_sub(FORM_S_MAX);
@@ -46,7 +49,8 @@ impl Registry {
             let forms = registry.forget_by(FORMS, forms_s)?;
             let days = registry.forget_by(DAYS, start_of(day_of(now_s)))?;
             let consents = registry.forget_consents(now_s.saturating_sub(CONSENT_DAYS * DAY_S))?;
-            Ok(ended || forms || days || consents)
+            let orders = registry.forget_by(ORDERS, now_s.saturating_sub(ORDER_TEXT_S))?;
+            Ok(orders || ended || forms || days || consents)
         })
     }
 

@@ -3,7 +3,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{Registry, RegistryError};
+use super::{Registry, RegistryError, schema};
 
 /// How far an import is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,26 @@ pub(crate) struct Progress {
 }
 
 impl Registry {
+    /// Runs `work`, which adds many people, with more memory for the store.
+    pub(crate) fn filling<T, E: From<RegistryError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.set_filling(true)?;
+        let result = work(self);
+        self.set_filling(false)?;
+        result
+    }
+
+    /// Gives the store more memory while many people are added, and takes it back.
+    pub(crate) fn set_filling(&self, filling: bool) -> Result<(), RegistryError> {
+        if filling {
+            return schema::set_cache(&self.connection, schema::CACHE_FILLING_KIB);
+        }
+        schema::set_cache(&self.connection, schema::CACHE_KIB)?;
+        Ok(self.connection.release_memory()?)
+    }
+
     /// How far the import of the file with that digest has come, if it has begun.
     pub(crate) fn import_progress(&self, digest: &[u8]) -> Result<Option<Progress>, RegistryError> {
         let sql = "SELECT bytes_done, lines_done, people, rejected, rejects_bytes, complete FROM imports

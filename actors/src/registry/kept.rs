@@ -6,7 +6,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{AuditReport, RegistryError, decisions, nodes, operators, read_only, schema};
+use super::{
+    AuditReport, OrderReport, RegistryError, decisions, nodes, operators, order_log, read_only, schema,
+};
 use crate::audit::Growth;
 use crate::operators::Operator;
 
@@ -25,7 +27,6 @@ pub(crate) const PERSONAL: &[&str] = &[
     "staff_sessions",
     "enrolments",
     "imports",
-    "orders",
     "people",
     "causes",
     "codes",
@@ -41,6 +42,7 @@ pub(crate) const KEPT: &[&str] = &[
     "accesses",
     "lookups",
     "operators",
+    "order_log",
     "policies",
     "regions",
     "places",
@@ -73,6 +75,16 @@ impl KeptRegistry {
     /// See [`super::Registry::growth`].
     pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
         nodes::growth(&self.0, since)
+    }
+
+    /// Every order is read again, but for its text; see [`super::Registry::verify_orders`].
+    pub fn verify_orders(&self, public_key: &[u8]) -> Result<OrderReport, RegistryError> {
+        order_log::verify(&self.0, public_key, None)
+    }
+
+    /// What orders name the gateway by.
+    pub fn gateway_id(&self) -> Result<String, RegistryError> {
+        Ok(self.0.query_row("SELECT value FROM meta WHERE name = 'gateway-id'", [], |row| row.get(0))?)
     }
 
     /// Every operator, by name.

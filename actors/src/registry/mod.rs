@@ -16,9 +16,11 @@ mod gone;
 mod health;
 pub(crate) mod imports;
 pub(crate) mod kept;
+mod key_ids;
 mod lock;
 mod nodes;
 mod operators;
+mod order_log;
 mod past;
 pub(crate) mod people;
 mod personal;
@@ -58,6 +60,7 @@ use gone::Gone;
 pub use health::SignedUpTo;
 pub use kept::KeptRegistry;
 pub use lock::DirectoryLock;
+pub use order_log::{ORDER_TEXT_S, OrderEnd, OrderEntry, OrderReport};
 pub use past::CONSENT_DAYS;
 pub use people::Person;
 pub(crate) use personal::id_check;
@@ -111,9 +114,24 @@ pub enum RegistryError {
         /// The file.
         path: PathBuf,
     },
-    /// Made with other keys.
-    #[error("the registry was made with other keys than those given")]
-    WrongKeys,
+    /// Made with another key.
+    #[error(
+        "{file} is not the key that this registry knows: restore that one from the safe, or name the directory of its keys with \
+         --keys (`keys` in the configuration)"
+    )]
+    WrongKey {
+        /// The file's name in the directory of the keys.
+        file: String,
+    },
+    /// A key that is in use is gone.
+    #[error(
+        "{file} is gone, which this registry knows, and no `keys rotate` explains it: restore it from the safe, or name the \
+         directory of its keys with --keys (`keys` in the configuration)"
+    )]
+    KeyGone {
+        /// The file's name in the directory of the keys.
+        file: String,
+    },
     /// Another gateway or command works on it.
     #[error("{path} is in use by another process")]
     InUse {
@@ -137,6 +155,14 @@ pub enum RegistryError {
     Audit {
         /// The first that is not.
         number: i64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The orders are not as they were accepted.
+    #[error("entry {number} of the order log: {what}")]
+    Orders {
+        /// The first that is not.
+        number: u64,
         /// What is wrong with it.
         what: &'static str,
     },
@@ -203,6 +229,8 @@ impl Registry {
         let gone = Gone::at(keys.withdrawn().to_owned());
         let mut registry = Self { connection, sealer, grouped: false, tally: Tally::default(), gone };
         registry.check_keys()?;
+        registry.check_key_ids(keys)?;
+        registry.note_key_ids(keys)?;
         // First: what follows may decide.
         registry.keep_missing_nodes()?;
         registry.begin_resealing()?;
@@ -224,13 +252,11 @@ impl Registry {
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
         let (tally, gone) = (Tally::default(), Gone::default());
         let registry = Self { connection, sealer, grouped: false, tally, gone };
-        match registry.meta("keys")? {
-            Some(known) if known == registry.sealer.mark() => {
-                registry.expect_old_people()?;
-                Ok(registry)
-            }
-            Some(_) | None => Err(RegistryError::WrongKeys),
-        }
+        let known = registry.meta("keys")?.ok_or(RegistryError::Damaged { what: "mark of its keys" })?;
+        registry.check_mark(&known)?;
+        registry.check_key_ids(keys)?;
+        registry.expect_old_people()?;
+        Ok(registry)
     }
 
     /// The number under which this gateway issues codes.
@@ -260,36 +286,6 @@ impl Registry {
         let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2";
         self.connection.execute(sql, [name, value])?;
         Ok(())
-    }
-
-    /// Two known values say whether both keys are those that the registry was made with.
-    fn check_keys(&self) -> Result<(), RegistryError> {
-        let mark = self.sealer.mark();
-        match self.meta("keys")? {
-            Some(known) if known == mark => Ok(()),
-            Some(_) => Err(RegistryError::WrongKeys),
-            None => self.set_meta("keys", &mark),
-        }
-    }
-
-    /// Runs `work`, which adds many people, with more memory for the store.
-    pub(crate) fn filling<T, E: From<RegistryError>>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.set_filling(true)?;
-        let result = work(self);
-        self.set_filling(false)?;
-        result
-    }
-
-    /// Gives the store more memory while many people are added, and takes it back.
-    pub(crate) fn set_filling(&self, filling: bool) -> Result<(), RegistryError> {
-        if filling {
-            return schema::set_cache(&self.connection, schema::CACHE_FILLING_KIB);
-        }
-        schema::set_cache(&self.connection, schema::CACHE_KIB)?;
-        Ok(self.connection.release_memory()?)
     }
 
     /// Runs `work` in one transaction: all of it is durable, or none. Within a group it is a step of the group's transaction, and

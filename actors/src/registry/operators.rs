@@ -1,4 +1,4 @@
-//! Operators and the orders they have given. What they looked at is in `accesses`.
+//! Operators. What they ordered is in `order_log`, what they looked at in `accesses`.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -31,18 +31,11 @@ impl Registry {
     }
 
     /// From now on that operator's signature is worth nothing.
-    pub fn revoke_operator(&mut self, name: &str) -> Result<(), RegistryError> {
+    pub(crate) fn revoke_operator(&mut self, name: &str) -> Result<(), RegistryError> {
         match self.connection.execute("UPDATE operators SET revoked = 1 WHERE name = ?1", [name])? {
             1 => Ok(()),
             _ => Err(RegistryError::Missing { what: "operator" }),
         }
-    }
-
-    /// Notes an order, and forgets those given before `from_s`. False if it was given before. Part of the caller's transaction.
-    pub(crate) fn note_order(&self, digest: &[u8], at_s: u64, from_s: u64) -> Result<bool, RegistryError> {
-        self.connection.prepare_cached("DELETE FROM orders WHERE at_s < ?1")?.execute([from_s as i64])?;
-        let sql = "INSERT INTO orders (digest, at_s) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-        Ok(self.connection.prepare_cached(sql)?.execute(params![digest, at_s as i64])? == 1)
     }
 }
 

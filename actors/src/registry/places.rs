@@ -5,6 +5,9 @@ use protocol::{PlaceId, RegionId};
 
 use super::{Registry, RegistryError};
 
+/// The regions that a new registry starts with.
+const REGIONS: &str = include_str!("../../data/regions.csv");
+
 /// What kind of place, and of unit that has applied for a code of its own. The number is what the registry keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -236,4 +239,20 @@ impl Registry {
         }
         Ok(kinds)
     }
+}
+
+/// Puts the regions of this release's table into a new registry.
+pub(super) fn insert_regions(connection: &rusqlite::Connection) -> Result<(), RegistryError> {
+    let mut insert = connection
+        .prepare("INSERT INTO regions (id, code, name, name_en) VALUES (?1, nullif(?2, ''), ?3, ?4)")?;
+    for row in csv::Reader::from_reader(REGIONS.as_bytes()).into_records() {
+        let row = row.expect("the region table of this release is CSV");
+        insert.execute(rusqlite::params![
+            row[0].parse::<u16>().expect("its ids are numbers"),
+            &row[1],
+            &row[2],
+            &row[3]
+        ])?;
+    }
+    Ok(())
 }

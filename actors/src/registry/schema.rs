@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::places::insert_regions;
 use super::{GATEWAY_DEFAULT, RegistryError};
 
 /// "CTGW": says whose database it is.
@@ -15,9 +16,6 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 pub(super) const CACHE_KIB: i64 = 32 * 1024;
 /// … and while many people are added: hashes are random, so every page of the indexes is touched again and again.
 pub(super) const CACHE_FILLING_KIB: i64 = 1024 * 1024;
-
-/// The regions that a new registry starts with.
-const REGIONS: &str = include_str!("../../data/regions.csv");
 
 /// Step n takes the tables from version n to n + 1. A step, once released, is never changed.
 pub(super) const STEPS: &[&str] = &["
@@ -309,6 +307,21 @@ pub(super) const STEPS: &[&str] = &["
     CREATE INDEX enrolments_until ON enrolments (expires_s);
     CREATE INDEX units_applicant ON units (applicant);
     CREATE INDEX causes_evidence_cleared ON causes (cleared_s) WHERE evidence IS NOT NULL AND cleared_s IS NOT NULL;
+", "
+    -- What orders name this gateway by.
+    INSERT INTO meta (name, value) VALUES ('gateway-id', lower(hex(randomblob(16))));
+    DROP TABLE orders;
+    -- Orders that were accepted, and how they ended. `chain` is over all entries up to this one, `sealed` the act until it is forgotten.
+    CREATE TABLE order_log (
+        id INTEGER PRIMARY KEY,
+        recorded_s INTEGER NOT NULL,
+        entry TEXT NOT NULL,
+        commitment TEXT UNIQUE,
+        sealed BLOB,
+        chain BLOB NOT NULL,
+        signature TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX order_log_sealed ON order_log (recorded_s) WHERE sealed IS NOT NULL;
 "];
 
 /// The version that this release writes.
@@ -380,19 +393,4 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), Registry
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Greater => Err(RegistryError::Newer { path, found, known }),
     }
-}
-
-fn insert_regions(connection: &Connection) -> Result<(), RegistryError> {
-    let mut insert = connection
-        .prepare("INSERT INTO regions (id, code, name, name_en) VALUES (?1, nullif(?2, ''), ?3, ?4)")?;
-    for row in csv::Reader::from_reader(REGIONS.as_bytes()).into_records() {
-        let row = row.expect("the region table of this release is CSV");
-        insert.execute(rusqlite::params![
-            row[0].parse::<u16>().expect("its ids are numbers"),
-            &row[1],
-            &row[2],
-            &row[3]
-        ])?;
-    }
-    Ok(())
 }

@@ -52,6 +52,8 @@ pub(super) enum Column {
     Stay = 5,
     /// The words of an appeal and of its answer; the owner is the appeal.
     Appeal = 6,
+    /// What an order says; the owner is its entry.
+    Order = 7,
 }
 
 pub(super) struct Sealer {
@@ -76,6 +78,21 @@ impl Sealer {
         let tag = self.field.seal_in_place_separate_tag(nonce, Aad::empty(), &mut block);
         let tag = tag.expect("sixteen bytes can be sealed");
         hex::encode([self.hash("mark", "keys"), block].concat()) + &hex::encode(tag.as_ref())
+    }
+
+    /// The file whose key is not that of a known mark, if there is one.
+    pub(super) fn other_than(&self, known: &str) -> Option<&'static str> {
+        let mark = self.mark();
+        let (pepper, field) = mark.split_at(2 * HASH_BYTES);
+        if known == mark {
+            None
+        } else if known.starts_with(pepper) {
+            Some("field.key")
+        } else if known.ends_with(field) {
+            Some("pepper.key")
+        } else {
+            Some("field.key, with pepper.key,")
+        }
     }
 
     /// The keyed hash of a value of that kind.

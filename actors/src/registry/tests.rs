@@ -112,7 +112,7 @@ fn newer_foreign_and_wrongly_keyed_files_are_refused() {
 
     let other = tempfile::tempdir().unwrap();
     let error = Registry::open(&path, &keys(other.path())).unwrap_err();
-    assert!(matches!(error, RegistryError::WrongKeys), "{error}");
+    assert!(matches!(error, RegistryError::WrongKey { .. }), "{error}");
 
     let foreign = other.path().join("registry.db");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE other (x)").unwrap();

@@ -14,10 +14,10 @@ use crate::registry::kept::{KEPT, PERSONAL};
 
 const VERSION: u32 = 1;
 /// Rows of these come and go with each order, also with the one that ends the measure.
-const UNCOUNTED: [&str; 2] = ["orders", "checkpoints"];
+const UNCOUNTED: [&str; 2] = ["order_log", "checkpoints"];
 /// What a gateway leaves beside its data, and nobody misses.
-const TRIFLES: [&str; 6] =
-    ["lock", "admin.sock", "registry.db-wal", "registry.db-shm", record::NAME, record::FRESH];
+const TRIFLES: [&str; 7] =
+    ["lock", "imports", "admin.sock", "registry.db-wal", "registry.db-shm", record::NAME, record::FRESH];
 
 /// What there is to end: where it lies, and what whoever runs it knows of the rest.
 #[derive(Clone, Debug)]

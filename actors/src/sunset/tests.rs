@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::city;
 use crate::operators::{Operator, OperatorKey};
+use crate::registry::KeptRegistry;
 
 /// A gateway's data and keys with 40 people, two admins and one who may only look.
 struct Place {
@@ -54,7 +55,9 @@ impl Place {
     }
 
     fn order(&self, digest: &str, who: &[usize]) -> (Order, Vec<Signature>) {
-        let order = Order { act: order_text(digest), at_s: clock::now_ms() / 1000, nonce: 5 };
+        let gateway = KeptRegistry::open(&self.estate.data.join(REGISTRY)).unwrap().gateway_id().unwrap();
+        let (act, at_s) = (order_text(digest), clock::now_ms() / 1000);
+        let order = Order { gateway, act, at_s, nonce: "5".to_owned() };
         let signatures = who.iter().map(|&index| self.operators[index].sign(&order)).collect();
         (order, signatures)
     }

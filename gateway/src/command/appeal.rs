@@ -40,7 +40,7 @@ impl Command {
                 (desk, OrderedAct::AnswerAppeal { appeal, granted: grant, text })
             }
         };
-        let ordered = desk.call(&act)?;
+        let Some(ordered) = desk.call(&act)? else { return Ok(ExitCode::SUCCESS) };
         if desk.json {
             show_json(&ordered)?
         } else {
@@ -51,7 +51,7 @@ impl Command {
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(ordered: &Ordered) -> anyhow::Result<()> {
+pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
     if let Ordered::Answered { appeal, code, colour } = ordered {
         println!("Appeal {appeal} is answered: code {code} is now {colour}.");
         return Ok(());

@@ -1,4 +1,5 @@
-//! `changtong audit`: that decisions are on record as they were made, and are still those that somebody outside holds a checkpoint of.
+//! `changtong audit`: that decisions are on record as they were made, and are still those that somebody outside holds a checkpoint of;
+//! and that orders are as they were signed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::process::ExitCode;
 
 use actors::audit::{Checkpoint, Growth, Receipt};
 use actors::keys::Keys;
-use actors::registry::{AuditReport, KeptRegistry};
+use actors::registry::{AuditReport, KeptRegistry, OrderReport};
 use actors::sunset::{Record, SunsetError};
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Reads every decision and checkpoint again, and names the first that is not as it was signed.
+    /// Reads every decision, checkpoint and order again, and names the first that is not as it was signed.
     Verify {
         /// The gateway's data.
         #[arg(long, default_value = "./changtong-data")]
@@ -77,22 +78,25 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Verify { data, keys, public_key, against, json } => {
-                let report = match public_key_of(&data, public_key)? {
+                let (report, orders) = match public_key_of(&data, public_key)? {
                     Some(key) => verify_with(&data, &key, against.as_deref())?,
                     None => {
-                        let done = call(&data, keys, &Act::VerifyDecisions)?;
+                        let done = call(&data, keys.clone(), &Act::VerifyDecisions)?;
                         let Done::Audited(report) = done else { bail!("that is no answer to an audit") };
-                        report
+                        let done = call(&data, keys, &Act::VerifyOrders)?;
+                        let Done::Orders(orders) = done else { bail!("that is no answer to an audit") };
+                        (report, orders)
                     }
                 };
                 if json {
-                    println!("{}", serde_json::to_string(&report)?);
+                    println!("{}", serde_json::to_string(&Report { decisions: report, orders })?);
                     return Ok(ExitCode::SUCCESS);
                 }
                 println!(
                     "{} decisions are as they were made; {} checkpoints, the last over {} of them.",
                     report.decisions, report.checkpoints, report.covered
                 );
+                show_orders(&orders);
                 if let Some(against) = against {
                     println!("They begin with those of {}.", against.display());
                 }
@@ -167,6 +171,22 @@ fn key_of(text: &str) -> anyhow::Result<Vec<u8>> {
     hex::decode(text.trim()).context("a public key is 64 hexadecimal digits")
 }
 
+/// What is printed for programs.
+#[derive(serde::Serialize)]
+struct Report {
+    #[serde(flatten)]
+    decisions: AuditReport,
+    orders: OrderReport,
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_orders(OrderReport { orders, ended, last, .. }: &OrderReport) {
+    println!("{orders} orders are as they were signed, {ended} of them came to an end.");
+    if let Some(last) = last {
+        println!("The order log ends with entry {}, {}.", last.number, last.head);
+    }
+}
+
 /// The key that was given; where the measure has ended, the one of its record.
 fn public_key_of(data: &Path, given: Option<String>) -> anyhow::Result<Option<String>> {
     match (given, Record::read(data)) {
@@ -178,7 +198,11 @@ fn public_key_of(data: &Path, given: Option<String>) -> anyhow::Result<Option<St
 }
 
 /// Beside a gateway, or where none runs any more: reads the registry itself, without a key.
-fn verify_with(data: &Path, public_key: &str, against: Option<&Path>) -> anyhow::Result<AuditReport> {
+fn verify_with(
+    data: &Path,
+    public_key: &str,
+    against: Option<&Path>,
+) -> anyhow::Result<(AuditReport, OrderReport)> {
     let key = key_of(public_key)?;
     let registry = KeptRegistry::open(&Settings::registry_path(data))?;
     let report = registry.verify_decisions(&key)?.0;
@@ -191,5 +215,5 @@ fn verify_with(data: &Path, public_key: &str, against: Option<&Path>) -> anyhow:
         let growth = registry.growth(held.size)?.context("the registry has no checkpoint, one is held")?;
         growth.check(&held, &key).with_context(|| format!("{} does not agree", file.display()))?;
     }
-    Ok(report)
+    Ok((report, registry.verify_orders(&key)?))
 }

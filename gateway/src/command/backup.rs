@@ -28,27 +28,33 @@ pub(crate) struct Backup {
 }
 
 impl Backup {
-    #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let out =
             std::path::absolute(&self.out).with_context(|| format!("{} is no path", self.out.display()))?;
         let ordered = self.desk.call(&OrderedAct::Backup { out, case: self.case })?;
+        let Some(ordered) = ordered else { return Ok(ExitCode::SUCCESS) };
         if self.desk.json {
             show_json(&ordered)?;
-            return Ok(ExitCode::SUCCESS);
+        } else {
+            show(&ordered)?;
         }
-        let Ordered::Backup { out, lsn, decisions, files, bytes } = &ordered else {
-            bail!("that is no answer to a backup")
-        };
-        println!(
-            "{} holds {files} files, {bytes} bytes: punches up to LSN {lsn}, {decisions} decisions.",
-            out.display()
-        );
-        println!(
-            "It opens with this gateway's keys alone, which are not in it: keep them in a safe, apart from it."
-        );
         Ok(ExitCode::SUCCESS)
     }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
+    let Ordered::Backup { out, lsn, decisions, files, bytes } = ordered else {
+        bail!("that is no answer to a backup")
+    };
+    println!(
+        "{} holds {files} files, {bytes} bytes: punches up to LSN {lsn}, {decisions} decisions.",
+        out.display()
+    );
+    println!(
+        "It opens with this gateway's keys alone, which are not in it: keep them in a safe, apart from it."
+    );
+    Ok(())
 }
 
 #[derive(clap::Args)]

@@ -34,8 +34,10 @@ impl CheckConfig {
     #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let (faults, probes) = match config::load(&self.file) {
-            Ok(config) if self.online => (Vec::new(), probes::all(&config.settings)),
-            Ok(_) => (Vec::new(), Vec::new()),
+            Ok(config) => {
+                let online = if self.online { probes::all(&config.settings) } else { Vec::new() };
+                (Vec::new(), probes::operators(&config.settings).into_iter().chain(online).collect())
+            }
             Err(Refused { faults, .. }) => (faults, Vec::new()),
         };
         let good = faults.is_empty() && finding::worst(&probes) < State::Fail;

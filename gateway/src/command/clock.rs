@@ -47,6 +47,7 @@ impl Command {
             }
             Self::Believe { time, desk } => {
                 let ordered = desk.call(&OrderedAct::BelieveClock { time_s: moment(&time)? / 1000 })?;
+                let Some(ordered) = ordered else { return Ok(ExitCode::SUCCESS) };
                 show_believed(&ordered, desk.json)?;
             }
         }
@@ -72,7 +73,7 @@ fn show(metrics: &str, json: bool) {
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show_believed(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
+pub(super) fn show_believed(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     if json {
         return show_json(ordered);
     }

@@ -22,11 +22,11 @@ enum Command {
     /// Registers a device and gives a token with which it fetches its certificate, once, within 15 minutes.
     Enrol {
         /// gate, handheld, concentrator or portal.
-        #[arg(long, required_unless_present = "csv", default_value = "gate")]
+        #[arg(long, default_value = "gate")]
         class: String,
         /// What people call it.
-        #[arg(long, required_unless_present = "csv", default_value = "")]
-        name: String,
+        #[arg(long, required_unless_present = "csv")]
+        name: Option<String>,
         /// Regions it speaks for.
         #[arg(long, value_delimiter = ',', required_unless_present = "csv")]
         region: Vec<u16>,
@@ -62,7 +62,10 @@ struct Line {
 
 impl Device {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let give = |act: &OrderedAct| show(&self.desk.call(act)?, self.desk.json);
+        let give = |act: &OrderedAct| match self.desk.call(act)? {
+            Some(ordered) => show(&ordered, self.desk.json),
+            None => Ok(()),
+        };
         match &self.command {
             Command::Enrol { csv: Some(csv), .. } => {
                 for act in read_csv(csv)? {
@@ -71,7 +74,8 @@ impl Device {
             }
             Command::Enrol { class, name, region, place, csv: None } => {
                 let places = (!place.is_empty()).then(|| place.clone());
-                let (class, name, regions) = (class.clone(), name.clone(), region.clone());
+                let name = name.clone().unwrap_or_default();
+                let (class, regions) = (class.clone(), region.clone());
                 give(&OrderedAct::EnrolDevice { class, name, regions, places })?;
             }
             Command::Renew { device } => give(&OrderedAct::RenewDevice { device: *device })?,
@@ -105,7 +109,7 @@ where
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
+pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     if json {
         return show_json(ordered);
     }
@@ -136,7 +140,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Backup { .. }
         | Ordered::Stores { .. }
         | Ordered::Believed { .. }
-        | Ordered::OnRecord => anyhow::bail!("that is no answer to a device command"),
+        | Ordered::Exported { .. } => anyhow::bail!("that is no answer to a device command"),
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! `changtong holders`: people who already hold an electronic access code need not apply again.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::holders::{self, ImportReport};
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::desk::{Desk, show_json};
 use crate::admin::Done;
@@ -15,9 +16,9 @@ pub(crate) enum Command {
     /// Imports a CSV file with the header name,document_kind,document,phone,district,colour,basis,until,qr_text. The QR text that a
     /// person has keeps working. A file that sets yellow or red takes two operators. An import that was cut goes on when it is started again with the same file.
     Import {
-        /// The file, on the gateway's machine.
+        /// The file, on the gateway's machine, where the gateway's user may read it.
         file: PathBuf,
-        /// Where lines that are wrong are named, with the reason; beside the file if not given.
+        /// Where lines that are wrong are named at this desk, with the reason; beside the file if not given.
         #[arg(long)]
         rejects: Option<PathBuf>,
         #[command(flatten)]
@@ -29,10 +30,9 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Import { file, rejects, desk } = self;
         let csv = file.canonicalize().with_context(|| format!("reading {}", file.display()))?;
-        let rejects = rejects.unwrap_or_else(|| file.with_extension("rejects.csv"));
-        let rejects = std::path::absolute(&rejects)?;
+        let mut rejects = Rejects::new(rejects.unwrap_or_else(|| file.with_extension("rejects.csv")))?;
         let sha256 = holders::sha256(&csv)?;
-        let act = OrderedAct::ImportHolders { csv, sha256, rejects: rejects.clone() };
+        let act = OrderedAct::ImportHolders { csv, sha256 };
         let mut tell = |done: &Done| {
             if let Done::Importing(report) = done {
                 eprint!(
@@ -41,12 +41,43 @@ impl Command {
                     report.people,
                     report.rejected
                 );
+            } else if let Done::Rejects(text) = done {
+                rejects.text.push_str(text);
             }
             true
         };
-        let ordered = desk.call_telling(&act, &mut tell)?;
+        let Some(ordered) = desk.call_telling(&act, &mut tell)? else { return Ok(ExitCode::SUCCESS) };
         eprintln!();
-        show(&ordered, &rejects, desk.json)
+        rejects.write()?;
+        show(&ordered, &rejects.path, desk.json)
+    }
+}
+
+/// What the gateway rejected, and where it goes at this desk.
+struct Rejects {
+    path: PathBuf,
+    /// Line numbers and reasons; a file of the whole city that is wrong in every line is a hundred megabytes.
+    text: String,
+}
+
+impl Rejects {
+    /// Refuses to write over something else than rejects, before anything is ordered.
+    fn new(path: PathBuf) -> anyhow::Result<Self> {
+        let holds = |text: &[u8]| text.is_empty() || text.starts_with(b"line,reason\n");
+        match std::fs::read(&path) {
+            Ok(text) if !holds(&text) => bail!("{} exists and is no reject file", path.display()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+        Ok(Self { path, text: String::new() })
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        std::fs::write(&self.path, &self.text).with_context(|| format!("writing {}", self.path.display()))
     }
 }
 
@@ -60,7 +91,7 @@ fn show(ordered: &Ordered, rejects: &Path, json: bool) -> anyhow::Result<ExitCod
         show_json(ordered)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let Ordered::Imported(report) = ordered else { anyhow::bail!("that is no answer to an import") };
+    let Ordered::Imported(report) = ordered else { bail!("that is no answer to an import") };
     println!("{} people imported, {} lines rejected", report.people, report.rejected);
     if report.rejected > 0 {
         println!(

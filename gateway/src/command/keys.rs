@@ -1,19 +1,26 @@
 //! `changtong keys`: the gateway's secrets, each in a file that only its owner may read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::keys::Keys;
+use actors::keys::{Keys, Rotated};
+use anyhow::bail;
+
+use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Makes a directory with fresh keys.
+    /// Makes a directory with fresh keys, for a gateway that has no data yet.
     Init {
         /// The directory; it must not be there yet.
         #[arg(long)]
         keys: PathBuf,
+        /// The data of the gateway that they are for. Left out, it is looked for where data usually are.
+        #[arg(long)]
+        data: Option<PathBuf>,
     },
-    /// Adds a token key under which new tokens are issued; the old ones stay good. The gateway takes it at its next start.
+    /// Adds a token key under which new tokens are issued. The one before it stays good until the next rotation, all others go. The
+    /// gateway takes it at its next start.
     Rotate {
         /// The directory of the keys.
         #[arg(long)]
@@ -34,7 +41,8 @@ impl Command {
     #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Init { keys } => {
+            Self::Init { keys, data } => {
+                refuse_beside_data(&keys, data.as_deref())?;
                 Keys::init(&keys)?;
                 println!(
                     "Keys are in {}. Keep a copy in a safe; without them the data cannot be read.",
@@ -42,8 +50,7 @@ impl Command {
                 );
             }
             Self::Rotate { keys } => {
-                let id = Keys::rotate_token(&keys)?;
-                println!("Token key {id} is made; restart the gateway to issue tokens under it.");
+                show_rotated(&Keys::rotate_token(&keys)?);
             }
             Self::Status { keys, json } => {
                 let status = Keys::status(&keys)?;
@@ -62,5 +69,62 @@ impl Command {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Where the data of a gateway are, unless somebody says so: in a development city's place, and in the package's.
+const USUAL: [&str; 2] = ["./changtong-data", "/var/lib/changtong"];
+
+/// Refuses to make keys where data are that other keys have sealed: whoever puts these in their place can read nothing.
+fn refuse_beside_data(keys: &Path, data: Option<&Path>) -> anyhow::Result<()> {
+    let parent = keys.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let usual = USUAL.iter().map(Path::new).filter(|usual| data.is_none() && lacks_keys(usual, keys));
+    for data in parent.into_iter().chain(data).chain(usual) {
+        if Settings::registry_path(data).exists() || Settings::ledger_path(data).exists() {
+            bail!(
+                "{} holds a gateway's data, which new keys do not open: restore its keys from the safe; to make keys for another \
+                 gateway, name its own data with --data",
+                data.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether the keys in a development city's data, if it is one, are none that are there.
+fn lacks_keys(data: &Path, keys: &Path) -> bool {
+    let own = data.join("keys");
+    own == keys || Keys::files(&own).map_or(true, |files| files.is_empty())
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_rotated(Rotated { made, kept, dropped }: &Rotated) {
+    println!("Token key {made} is made; restart the gateway to issue tokens under it.");
+    println!("Token key {kept} opens what it sealed until the next rotation.");
+    for id in dropped {
+        println!("Token key {id} is gone: from the next start on, what it sealed is no token.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_keys_are_made_where_data_are_that_they_would_not_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["city", "log/ledger", "empty"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        std::fs::write(at("city/registry.db"), "people").unwrap();
+        for (keys, data) in [("keys", "city"), ("keys", "log"), ("city/keys", "empty"), ("log/keys", "empty")]
+        {
+            let refused = refuse_beside_data(&at(keys), Some(&at(data))).expect_err(keys).to_string();
+            assert!(refused.contains("from the safe"), "{refused}");
+        }
+        for data in ["empty", "none"] {
+            refuse_beside_data(&at("keys"), Some(&at(data))).unwrap();
+        }
     }
 }

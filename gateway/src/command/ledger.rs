@@ -1,15 +1,16 @@
 //! `changtong ledger`: reads the punch log, whether a gateway runs on it or not.
 
-use std::io::BufWriter;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::keys::Keys;
-use actors::ledger::{self, ExportFormat};
-use anyhow::Context;
+use actors::ledger;
+use anyhow::{Context, bail};
 
 use super::desk::Desk;
-use crate::orders::OrderedAct;
+use crate::admin::Done;
+use crate::orders::{Ordered, OrderedAct, PunchFormat};
 use crate::process::Settings;
 use crate::vouching;
 
@@ -32,8 +33,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         desk: Desk,
         /// How a punch is written.
-        #[arg(long, value_enum, default_value_t = Format::Csv)]
-        format: Format,
+        #[arg(long, value_enum, default_value_t = PunchFormat::Csv)]
+        format: PunchFormat,
     },
 }
 
@@ -45,12 +46,6 @@ pub(crate) struct Place {
     /// The gateway's keys; of a development city, those in its data.
     #[arg(long)]
     keys: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Format {
-    Csv,
-    Jsonl,
 }
 
 impl Place {
@@ -102,15 +97,23 @@ fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn export(case: String, desk: &Desk, format: Format) -> anyhow::Result<ExitCode> {
-    desk.call(&OrderedAct::ExportLedger { case })?;
-    let (directory, day_keys) = (Settings::ledger_path(&desk.data), Keys::days(&desk.keys()));
-    let format = match format {
-        Format::Csv => ExportFormat::Csv,
-        Format::Jsonl => ExportFormat::JsonLines,
+fn export(case: String, desk: &Desk, format: PunchFormat) -> anyhow::Result<ExitCode> {
+    let (mut out, mut failed) = (std::io::stdout().lock(), None);
+    let mut tell = |done: &Done| {
+        if let Done::Exported(text) = done {
+            failed = out.write_all(text.as_bytes()).err();
+        }
+        failed.is_none()
     };
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let written = ledger::export(&directory, &day_keys, format, &mut out)?;
-    eprintln!("{written} punches");
+    let ordered = desk.call_telling(&OrderedAct::ExportLedger { case, format }, &mut tell);
+    match failed {
+        // Whoever read it has seen enough, such as `head`.
+        Some(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+        Some(error) => return Err(error).context("writing punches"),
+        None => {}
+    }
+    let Some(ordered) = ordered? else { return Ok(ExitCode::SUCCESS) };
+    let Ordered::Exported { punches } = ordered else { bail!("that is no answer to an export") };
+    eprintln!("{punches} punches");
     Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,7 @@ mod place;
 mod policy;
 mod punches;
 mod reload;
+mod saved;
 mod staff;
 mod stores;
 mod sunset;
@@ -58,6 +59,9 @@ pub(crate) enum Command {
     /// Adds and revokes operators: people with names, who sign.
     #[command(subcommand)]
     Operator(order::Operator),
+    /// Shows, signs and gives orders that were saved with `--save`: what takes two goes from one to the other.
+    #[command(subcommand)]
+    Order(saved::Command),
     /// Sets and clears causes of colours.
     #[command(subcommand)]
     Cause(order::Cause),
@@ -112,6 +116,7 @@ impl Command {
             Self::Keys(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Operator(command) => command.run(),
+            Self::Order(command) => command.run(),
             Self::Cause(command) => command.run(),
             Self::Code(command) => command.run(),
             Self::Appeal(command) => command.run(),

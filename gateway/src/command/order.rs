@@ -16,8 +16,16 @@ use crate::orders::{self, Ordered, OrderedAct, WhyReport};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Operator {
-    /// Makes a key for a new operator, and adds them. The first of a registry signs nothing and has the role admin; once there are
-    /// two admins, it takes both of them to add another, or one with the role health.
+    /// Makes your own key, at your own desk, and prints its public half, which is what `operator add` takes.
+    Key {
+        /// Your name: small letters, digits and hyphens.
+        name: String,
+        /// Where the key goes; it must not be there yet.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Adds an operator, who has made a key of their own with `operator key`. The first of a registry signs nothing and has the role
+    /// admin; the first admin alone adds a second one, and every other operator takes two admins.
     Add {
         /// Small letters, digits and hyphens.
         name: String,
@@ -27,13 +35,13 @@ pub(crate) enum Operator {
         /// admin, health, records; several separated by commas.
         #[arg(long, value_delimiter = ',', required = true)]
         role: Vec<String>,
-        /// Where the operator's key goes; it must not be there yet.
+        /// What `operator key` printed for them, or a file with it.
         #[arg(long)]
-        key: PathBuf,
+        public_key: String,
         #[command(flatten)]
         desk: Desk,
     },
-    /// Makes an operator's signature worthless.
+    /// Makes an operator's signature worthless. It takes two admins if the operator is an admin or has the role health.
     Revoke {
         /// The operator's name.
         name: String,
@@ -123,17 +131,15 @@ pub(crate) enum Code {
 impl Operator {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Add { name, authority, role, key, desk } => {
+            Self::Key { name, out } => make_key(&name, &out),
+            Self::Add { name, authority, role, public_key, desk } => {
                 let known = |name: &String| {
                     Role::from_name(name)
                         .with_context(|| format!("{name:?} is no role; there are admin, health and records"))
                 };
                 let roles = role.iter().map(known).collect::<anyhow::Result<_>>()?;
-                let (pair, text) = OperatorKey::generate(&name)?;
-                write_key(&key, text.as_bytes())?;
-                let public_key = pair.public_key();
-                let act = OrderedAct::AddOperator { name, authority, roles, public_key };
-                desk.give(&act).inspect_err(|_| drop(std::fs::remove_file(&key)))
+                let public_key = public_key_of(&public_key)?;
+                desk.give(&OrderedAct::AddOperator { name, authority, roles, public_key })
             }
             Self::Revoke { name, desk } => desk.give(&OrderedAct::RevokeOperator { name }),
             Self::List { desk } => desk.give(&OrderedAct::ListOperators),
@@ -161,13 +167,36 @@ impl Code {
             Self::Accesses { code, case, desk } => return desk.give(&OrderedAct::Accesses { code, case }),
             Self::Contact { code, case, desk } => return desk.give(&OrderedAct::Contact { code, case }),
         };
-        let ordered = desk.call(&OrderedAct::Why { code, case })?;
+        let Some(ordered) = desk.call(&OrderedAct::Why { code, case })? else { return Ok(ExitCode::SUCCESS) };
         if let (Some(path), Ordered::Why(why)) = (receipt, &ordered) {
             let receipt = why.receipt.as_ref().context("there is no decision about this code")?;
             std::fs::write(&path, serde_json::to_string_pretty(receipt)?)
                 .with_context(|| format!("writing {}", path.display()))?;
         }
         show(&ordered, desk.json)
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn make_key(name: &str, out: &Path) -> anyhow::Result<ExitCode> {
+    let (pair, text) = OperatorKey::generate(name)?;
+    write_key(out, text.as_bytes())?;
+    eprintln!("{} is yours alone; give an admin the line below", out.display());
+    println!("{}", pair.public_key());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A public key as it was given, or as it stands in a file of that name.
+fn public_key_of(given: &str) -> anyhow::Result<String> {
+    let is_key = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_key(given.trim()) {
+        return Ok(given.trim().to_ascii_lowercase());
+    }
+    let text = std::fs::read_to_string(given)
+        .with_context(|| format!("{given} is neither a public key of 64 hexadecimal digits nor a file"))?;
+    match text.trim() {
+        key if is_key(key) => Ok(key.to_ascii_lowercase()),
+        _ => bail!("{given} holds no public key; `changtong operator key` prints one"),
     }
 }
 
@@ -179,12 +208,15 @@ fn write_key(path: &Path, text: &[u8]) -> anyhow::Result<()> {
 
 impl Desk {
     pub(super) fn give(&self, act: &OrderedAct) -> anyhow::Result<ExitCode> {
-        show(&self.call(act)?, self.json)
+        match self.call(act)? {
+            Some(ordered) => show(&ordered, self.json),
+            None => Ok(ExitCode::SUCCESS),
+        }
     }
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         show_json(ordered)?;
         return Ok(ExitCode::SUCCESS);
@@ -231,7 +263,7 @@ fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         | Ordered::Backup { .. }
         | Ordered::Stores { .. }
         | Ordered::Believed { .. }
-        | Ordered::OnRecord => bail!("that is no answer to this command"),
+        | Ordered::Exported { .. } => bail!("that is no answer to this command"),
     }
     Ok(ExitCode::SUCCESS)
 }

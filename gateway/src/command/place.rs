@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use protocol::place::PlaceCode;
 
 use super::desk::{Desk, show_json};
-use crate::orders::{self, Ordered, OrderedAct, PlaceAct};
+use crate::orders::{self, Ordered, OrderedAct, PlaceAct, PlaceLine};
 use crate::portal::poster;
 
 #[derive(clap::Subcommand)]
@@ -99,7 +99,9 @@ impl Unit {
 }
 
 fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<ExitCode> {
-    let ordered = desk.call(&OrderedAct::Places { act: PlaceAct::List })?;
+    let Some(ordered) = desk.call(&OrderedAct::Places { act: PlaceAct::List })? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let Ordered::Places(places) = ordered else { bail!("that is no answer to a place command") };
     let line = places.into_iter().find(|line| line.place == place);
     let line = line.with_context(|| format!("there is no place {place}"))?;
@@ -111,17 +113,26 @@ fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<Exit
 }
 
 fn give(desk: &Desk, act: PlaceAct, host: Option<&str>) -> anyhow::Result<ExitCode> {
-    let ordered = desk.call(&OrderedAct::Places { act })?;
+    let Some(mut ordered) = desk.call(&OrderedAct::Places { act })? else { return Ok(ExitCode::SUCCESS) };
+    if let (Some(host), Ordered::Places(places)) = (host, &mut ordered) {
+        places.iter_mut().for_each(|place| lengthen(place, host));
+    }
     if desk.json {
         show_json(&ordered)?;
     } else {
-        show(&ordered, host)?;
+        show(&ordered)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Makes a whole link of what the printed code holds.
+fn lengthen(place: &mut PlaceLine, host: &str) {
+    let code = place.link.as_deref().and_then(PlaceCode::from_text);
+    place.link = code.map(|code| code.to_link(host));
+}
+
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(ordered: &Ordered, host: Option<&str>) -> anyhow::Result<()> {
+pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
     if let Ordered::Units(units) = ordered {
         println!("{} application(s)", units.len());
         for unit in units {
@@ -141,12 +152,7 @@ fn show(ordered: &Ordered, host: Option<&str>) -> anyhow::Result<()> {
         println!("No place.");
     }
     for place in places {
-        let code = place.link.as_deref().and_then(PlaceCode::from_text);
-        let link = match (code, host) {
-            (Some(code), Some(host)) => code.to_link(host),
-            (Some(code), None) => code.to_text(),
-            (None, _) => "no code".to_owned(),
-        };
+        let link = place.link.as_deref().unwrap_or("no code");
         println!(
             "  place {:<7}region {:<4}{:<12}{link}  {}",
             place.place, place.region, place.kind, place.name

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use actors::clock;
 use actors::keys::Keys;
-use actors::policy::{CODES_BY_ONE_MAX, CauseKind, Policy, PolicyDiff};
+use actors::policy::{CauseKind, Policy, PolicyDiff};
 use actors::registry::Registry;
 use actors::trajectory::day_of;
 use anyhow::{Context, bail};
@@ -33,8 +33,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Puts a policy into effect, without a restart. Two operators sign what changes many codes, turns anybody red or changes
-    /// what staff are told.
+    /// Puts a policy into effect, without a restart. Two operators sign, unless nothing but its version is another.
     Activate {
         /// The policy's file.
         file: PathBuf,
@@ -133,7 +132,7 @@ fn diff(old: &Policy, new: &Policy, place: &Place) -> anyhow::Result<()> {
     if !new.advises_like(old) {
         println!("  what staff are told changes");
     }
-    println!("Activating it takes {} operator(s).", new.operators_needed(old, &diff));
+    println!("Activating it takes {} operator(s).", new.operators_needed(old));
     Ok(())
 }
 
@@ -147,7 +146,7 @@ pub(super) fn show_diff(diff: &PolicyDiff) {
         }
     }
     println!("  {:<32}{:>10}", "same colour, another end", diff.moved);
-    println!("  {:<32}{:>10}  (more than {CODES_BY_ONE_MAX} take two operators)", "in all", diff.changed());
+    println!("  {:<32}{:>10}", "in all", diff.changed());
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]

@@ -8,7 +8,7 @@ use super::desk::{Desk, show_json};
 use crate::orders::{Ordered, OrderedAct, PassagesReport};
 
 /// The city's time: UTC+8, no daylight saving.
-const CITY: jiff::tz::Offset = jiff::tz::offset(8);
+pub(super) const CITY: jiff::tz::Offset = jiff::tz::offset(8);
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -35,6 +35,7 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Who { place, from, to, case, desk } = self;
         let ordered = desk.call(&OrderedAct::Passages { place, from_ms: from, to_ms: to, case })?;
+        let Some(ordered) = ordered else { return Ok(ExitCode::SUCCESS) };
         if desk.json {
             show_json(&ordered)?;
         } else {
@@ -59,7 +60,7 @@ pub(super) fn moment(text: &str) -> anyhow::Result<u64> {
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(report: &PassagesReport) {
+pub(super) fn show(report: &PassagesReport) {
     for line in &report.passages {
         let at = i64::try_from(line.at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         let at = at.map(|at| CITY.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string());

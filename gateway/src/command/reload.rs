@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use super::desk::{Desk, show_json};
-use crate::config;
 use crate::orders::{Ordered, OrderedAct};
 use crate::reload::Reloaded;
+use crate::{admin, config};
 
 #[derive(clap::Args)]
 pub(crate) struct Reload {
@@ -36,7 +36,12 @@ impl Reload {
             };
             file = Some(path);
         }
-        let ordered = self.desk.call(&OrderedAct::Reload { file })?;
+        if !admin::runs(&self.desk.data) {
+            bail!("no gateway runs on {}: it reads its files when it starts", self.desk.data.display());
+        }
+        let Some(ordered) = self.desk.call(&OrderedAct::Reload { file })? else {
+            return Ok(ExitCode::SUCCESS);
+        };
         if self.desk.json {
             show_json(&ordered)?;
             return Ok(ExitCode::SUCCESS);
@@ -48,7 +53,7 @@ impl Reload {
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(Reloaded { changed, same, restart, notes }: &Reloaded) {
+pub(super) fn show(Reloaded { changed, same, restart, notes }: &Reloaded) {
     let lists =
         [("Changed", changed), ("As before", same), ("Waits for a restart", restart), ("Note", notes)];
     for (what, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {

@@ -43,20 +43,23 @@ impl Staff {
             Self::List { desk } => (desk, ShiftAct::List),
             Self::Revoke { shift, desk } => (desk, ShiftAct::Revoke { shift }),
         };
-        let ordered = desk.call(&OrderedAct::Shifts { act })?;
+        let Some(ordered) = desk.call(&OrderedAct::Shifts { act })? else { return Ok(ExitCode::SUCCESS) };
         if desk.json {
             show_json(&ordered)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        if let Ordered::Invitation(invitation) = &ordered {
-            show_invitation(invitation)?;
-        } else if let Ordered::Shifts(shifts) = &ordered {
-            show_shifts(shifts);
         } else {
-            bail!("that is no answer to a staff command");
+            show(&ordered)?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
+    if let Ordered::Invitation(invitation) = ordered {
+        return show_invitation(invitation);
+    }
+    let Ordered::Shifts(shifts) = ordered else { bail!("that is no answer to a staff command") };
+    show_shifts(shifts);
+    Ok(())
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]

@@ -37,6 +37,7 @@ impl Command {
             }
             Self::Accept { case, desk } => {
                 let ordered = desk.call(&OrderedAct::AcceptStores { case })?;
+                let Some(ordered) = ordered else { return Ok(ExitCode::SUCCESS) };
                 if desk.json {
                     show_json(&ordered)?;
                     return Ok(ExitCode::SUCCESS);

@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::operators::OperatorKey;
-use actors::registry::{DirectoryLock, RegistryError};
+use actors::registry::{DirectoryLock, KeptRegistry, RegistryError};
 use actors::sunset::{self, Estate, Left, Plan, Record, SunsetError, Verified};
 use anyhow::{Context, bail};
 
+use super::saved::Saved;
 use crate::config::Sms;
 use crate::process::Settings;
 use crate::{admin, config, dev, orders};
@@ -26,11 +26,18 @@ pub(crate) struct Sunset {
     #[arg(long, conflicts_with_all = ["plan", "finish", "verify"])]
     dry_run: bool,
     /// Ends the measure: the digest of the plan that was looked at.
-    #[arg(long, requires = "sign", conflicts_with = "verify")]
+    #[arg(long, conflicts_with = "verify")]
     plan: Option<String>,
     /// An operator's key file; two of them, each of an admin.
     #[arg(long, alias = "operator")]
     sign: Vec<PathBuf>,
+    /// With `--plan`: ends nothing yet, but writes the order with the signatures so far to a file that is not there yet.
+    /// `changtong order sign` adds others.
+    #[arg(long, requires = "plan", value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// With `--plan`: the order that was saved so, and that two admins have signed.
+    #[arg(long, requires = "plan", conflicts_with = "save", value_name = "FILE")]
+    order: Option<PathBuf>,
     /// Carries on where an end that was begun was cut off: two operators have signed it already. It cannot be undone.
     #[arg(long, conflicts_with_all = ["plan", "verify"])]
     finish: bool,
@@ -76,12 +83,24 @@ impl Sunset {
 
     fn end(&self, estate: &Estate, digest: &str) -> anyhow::Result<ExitCode> {
         let _lock = lock(&estate.data)?;
-        let order = orders::order_of(sunset::order_text(digest))?;
-        let mut signatures = Vec::new();
+        let gateway = KeptRegistry::open(&Settings::registry_path(&estate.data))?.gateway_id()?;
+        let order = orders::order_of(sunset::order_text(digest), gateway)?;
+        let mut saved = match &self.order {
+            Some(file) => Saved::read(file)?,
+            None => Saved::new(order),
+        };
         for path in &self.sign {
-            signatures.push(OperatorKey::load(path)?.sign(&order));
+            saved.sign(path)?;
         }
-        sunset::begin(estate, digest, &order, &signatures)?;
+        if let Some(file) = &self.save {
+            saved.write_new(file)?;
+            eprintln!(
+                "{0} holds the order; `changtong order sign {0} --sign KEY` adds a signature",
+                file.display()
+            );
+            return Ok(ExitCode::SUCCESS);
+        }
+        sunset::begin(estate, digest, &saved.order, &saved.signatures)?;
         self.carry_out(&estate.data)
     }
 

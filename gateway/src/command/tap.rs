@@ -52,7 +52,8 @@ impl Tap {
             Some(error) => return Err(error).context("showing verdicts"),
             None => {}
         }
-        let Ordered::Tapped { shown, dropped } = ordered? else { bail!("that is no answer to a tap") };
+        let Some(ordered) = ordered? else { return Ok(ExitCode::SUCCESS) };
+        let Ordered::Tapped { shown, dropped } = ordered else { bail!("that is no answer to a tap") };
         eprintln!("{shown} verdicts shown, {dropped} dropped");
         Ok(ExitCode::SUCCESS)
     }

@@ -43,6 +43,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     }
     check.policy(in_effect);
     check.log();
+    check.operators();
     check.ledger();
     check.certificates();
     check.addresses();
@@ -87,7 +88,7 @@ impl Check<'_> {
         }
         let status = self.must("keys", Keys::status(keys).map_err(Into::into))?;
         let problems: Vec<String> = status.into_iter().filter_map(|key| key.problem).collect();
-        let loaded = Keys::load(keys);
+        let loaded = Keys::load(keys).and_then(|loaded| Keys::check_days(keys).map(|()| loaded));
         // What is missing altogether is in no list.
         let unsaid = loaded.as_ref().err().map(ToString::to_string).filter(|said| !problems.contains(said));
         problems.into_iter().chain(unsaid).for_each(|problem| self.say("keys", problem));
@@ -137,6 +138,11 @@ impl Check<'_> {
         self.must("log.level", read);
     }
 
+    fn operators(&mut self) {
+        let Settings { data, operators, .. } = &self.config.settings;
+        self.must("operators", operators.check(data));
+    }
+
     fn ledger(&mut self) {
         let Settings { segment_bytes_max, queue_punches_max, .. } = &self.config.settings;
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(segment_bytes_max) {
@@ -166,7 +172,10 @@ impl Check<'_> {
             pki::Authority::load(self.config.settings.authority.as_path())
         };
         let taken = taken();
-        self.must("enrol.authority", taken);
+        if self.must("enrol.authority", taken).is_some() {
+            let known = pki::chain(certificate).and_then(|chain| pki::check_server(&chain, &ca));
+            self.must("quic.certificate", known);
+        }
     }
 
     fn pair(&mut self, (at, certificate): (&str, &Path), (key_at, key): (&str, &Path)) {
@@ -256,6 +265,11 @@ impl Check<'_> {
         if let Sms::Service(service) = sms {
             all.push(("sms.key".to_owned(), service.key.clone()));
         }
+        let Settings { policy, certificate, .. } = &self.config.settings;
+        all.extend([
+            ("policy".to_owned(), policy.clone()),
+            ("quic.certificate".to_owned(), certificate.clone()),
+        ]);
         let days = Keys::days(keys);
         let names = Keys::files(keys).unwrap_or_default();
         let own = [keys.clone(), days].into_iter().chain(names.iter().map(|name| keys.join(name)));

@@ -120,6 +120,8 @@ impl Layout {
         let text = EXAMPLE
             .replace("/var/lib/changtong", &format!("{root}/data"))
             .replace("/etc/changtong", &root)
+            .replace("/run/changtong", &root)
+            .replace("\"changtong-operators\"", "\"0\"")
             .replace("0.0.0.0:443\"", "0.0.0.0:8443\"");
         Self { directory, text }
     }
@@ -150,11 +152,28 @@ fn each_file_and_address_that_is_named_is_looked_at() {
             l.replace("/keys\"", "/data/keys\"");
         }),
         ("keys = ", "is missing", |l| std::fs::remove_file(l.at("keys/pepper.key")).unwrap()),
-        ("keys = ", "others may read it", |l| open_up(&l.at("keys/field.key"))),
+        ("keys = ", "others may get at it", |l| open_up(&l.at("keys/field.key"))),
+        ("keys = ", "0700", |l| let_in(&l.at("keys"))),
+        ("keys = ", "0700", |l| let_in(&l.at("keys/days"))),
+        ("keys = ", "2020-02-20.key", |l| {
+            write_new(&l.at("keys/days/2020-02-20.key"), &"ab".repeat(32), 0o640).unwrap();
+        }),
+        ("certificate = ", "devices would not take it", |l| {
+            std::fs::create_dir(l.at("stranger")).unwrap();
+            let stranger = Authority::create(&l.at("stranger")).unwrap();
+            put_server(l, &stranger, &["localhost".to_owned()]);
+        }),
+        ("certificate = ", "names no host", |l| {
+            let authority = Authority::load(&l.at("authority")).unwrap();
+            put_server(l, &authority, &[]);
+        }),
+        ("[operators]", "lies in no directory", |l| l.replace("/operators.sock", "/none/operators.sock")),
+        ("[operators]", "there is no group", |l| l.replace("group = \"0\"", "group = \"no-such-group\"")),
+        ("[operators]", "cannot enter the data", |l| l.replace("/operators.sock", "/data/operators.sock")),
         ("policy = ", "policy.toml:", |l| std::fs::write(l.at("policy.toml"), "version = 1\n").unwrap()),
         ("certificate = ", "server.pem", |l| std::fs::remove_file(l.at("server.pem")).unwrap()),
         ("certificate = ", "holds no certificate", |l| std::fs::write(l.at("server.pem"), "").unwrap()),
-        ("key = ", "others may read it", |l| open_up(&l.at("server.key"))),
+        ("key = ", "others may get at it", |l| open_up(&l.at("server.key"))),
         ("key = ", "is not the key of", |l| {
             std::fs::copy(l.at("other.key"), l.at("server.key")).map(drop).unwrap();
         }),
@@ -265,7 +284,7 @@ fn a_registry_has_its_own_policy_and_its_own_keys() {
     let keys = layout.at("keys").display().to_string();
     layout.replace(&keys, &other);
     let said = layout.faults();
-    assert!(said.iter().any(|fault| fault.contains("other keys")), "{said:?}");
+    assert!(said.iter().any(|fault| fault.contains("is not the key that this registry knows")), "{said:?}");
 }
 
 #[test]
@@ -292,6 +311,21 @@ fn pages_take_a_message_service() {
     layout.text.replace_range(start..end, "");
     let said = layout.faults();
     assert!(said.len() == 1 && said[0].contains("nobody could sign in"), "{said:?}");
+}
+
+fn let_in(path: &Path) {
+    std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Another certificate for the gateway, with its key.
+fn put_server(layout: &Layout, authority: &Authority, names: &[String]) {
+    let identity = authority.issue_server(names).unwrap();
+    for (name, text, mode) in
+        [("server.pem", identity.certificate.as_str(), 0o644), ("server.key", &identity.key, 0o600)]
+    {
+        std::fs::remove_file(layout.at(name)).unwrap();
+        write_new(&layout.at(name), text, mode).unwrap();
+    }
 }
 
 fn open_up(path: &Path) {

@@ -61,7 +61,7 @@ pub(super) fn clear_causes(admin: &Admin, set: (u64, u64), by: &Signed) -> anyho
     Ok(Ordered::Cleared { causes, more: causes == CLEARED_MAX })
 }
 
-/// Puts a policy into effect. What it changes is counted again just before: meanwhile it may have become more.
+/// Puts a policy into effect. It is compared again just before: meanwhile another one may be in effect.
 pub(super) fn activate_policy(
     admin: &Admin,
     file: &str,
@@ -71,8 +71,8 @@ pub(super) fn activate_policy(
 ) -> anyhow::Result<Ordered> {
     let new = admin.read(|registry| policies::ordered(file, text, registry))?;
     let (version, diff) = (new.version().to_owned(), policies::diff(&new, &reader(admin)?)?);
-    if new.operators_needed(&*policy(admin)?, &diff) > operators {
-        bail!("the policy would change more codes by now; order again");
+    if new.operators_needed(&*policy(admin)?) > operators {
+        bail!("another policy is in effect by now, and this takes more operators; order again");
     }
     admin.write(|registry| policies::activate(new, text, by, registry, admin))?;
     policies::follow(admin)?;

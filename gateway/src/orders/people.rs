@@ -93,12 +93,9 @@ pub(super) fn passages(admin: &Admin, stretch: &Stretch, case: &str, by: &Signed
     }))
 }
 
-/// Everybody's passages: the command reads the log itself once this is on record.
-pub(super) fn export(admin: &Admin, case: &str, by: &Signed) -> anyhow::Result<Ordered> {
-    admin.write(|registry| {
-        asked(Lookup::Export, case, by).record(registry, Whom::Everybody)?;
-        Ok(Ordered::OnRecord)
-    })
+/// Puts on record that everybody's passages are about to be told.
+pub(super) fn export(admin: &Admin, case: &str, by: &Signed) -> anyhow::Result<()> {
+    admin.write(|registry| Ok(asked(Lookup::Export, case, by).record(registry, Whom::Everybody)?))
 }
 
 fn known(registry: &Registry, code: CodeId) -> anyhow::Result<()> {

@@ -28,7 +28,7 @@ pub(crate) struct PlaceLine {
     pub(crate) region: u16,
     pub(crate) kind: String,
     pub(crate) name: String,
-    /// The ten characters of the printed code.
+    /// The ten characters of the printed code; a whole link where somebody asked with a host.
     pub(crate) link: Option<String>,
 }
 

@@ -63,6 +63,7 @@ pub(super) fn take(runs: &Settings, read: Settings, at: &At, told: &mut Reloaded
         retention_days: _,
         policy,
         log,
+        operators,
         carriers,
         sms,
     } = read;
@@ -74,6 +75,7 @@ pub(super) fn take(runs: &Settings, read: Settings, at: &At, told: &mut Reloaded
     told.waits(at, "enrol.listen", enrol, runs.enrol);
     told.waits(at, "ledger.segment_bytes_max", segment_bytes_max, runs.segment_bytes_max);
     told.waits(at, "ledger.queue_punches_max", queue_punches_max, runs.queue_punches_max);
+    told.waits(at, "operators", operators, &runs.operators);
     let pages = take_pages(runs.pages.as_ref(), pages, at, told);
     let sms = match (&runs.sms, sms) {
         (Sms::Service(_), read @ Sms::Service(_)) => read,

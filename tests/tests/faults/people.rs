@@ -109,7 +109,9 @@ pub(crate) fn health_operators(city: &City) -> Vec<String> {
     let mut signs = Vec::new();
     for name in ["chen-jie", "liu-yang"] {
         let key = city.data().join(format!("{name}.key")).display().to_string();
-        let add = ["operator", "add", name, "--authority", "cdc", "--role", "health", "--key", &key];
+        let add = ["operator", "add", name, "--authority", "cdc", "--role", "health"];
+        let public_key = tests::operator_key(name, &key);
+        let add = [&add[..], &["--public-key", &public_key]].concat();
         let (status, out, err) =
             city.command(&[&add[..], &["--sign", &bosses[0], "--sign", &bosses[1]]].concat());
         assert!(status.success(), "{name}: {out}{err}");

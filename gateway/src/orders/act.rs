@@ -1,0 +1,179 @@
+//! What can be ordered, as it is signed. An act carries no path to write to: what the gateway writes, it names itself.
+
+use std::path::PathBuf;
+
+use actors::operators::Role;
+use serde::{Deserialize, Serialize};
+
+use super::{PlaceAct, PunchFormat, ShiftAct, TapAct};
+
+/// What can be ordered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum OrderedAct {
+    AddOperator {
+        name: String,
+        authority: String,
+        roles: Vec<Role>,
+        public_key: String,
+    },
+    RevokeOperator {
+        name: String,
+    },
+    ListOperators,
+    /// Every device.
+    ListDevices,
+    /// A new device, and a token with which it fetches its certificate.
+    EnrolDevice {
+        class: String,
+        name: String,
+        regions: Vec<u16>,
+        places: Option<Vec<u32>>,
+    },
+    /// A token with which a known device fetches another certificate; the old one is good until then.
+    RenewDevice {
+        device: u64,
+    },
+    /// The device's certificate is good no more, and its connection is closed.
+    RevokeDevice {
+        device: u64,
+    },
+    /// People who already hold a code, from a file on the gateway's machine: the one with that digest and no other.
+    ImportHolders {
+        csv: PathBuf,
+        sha256: String,
+    },
+    /// Places and units.
+    Places {
+        act: PlaceAct,
+    },
+    /// Staff who scan with a phone's browser.
+    Shifts {
+        act: ShiftAct,
+    },
+    AddCause {
+        code: u64,
+        kind: String,
+        /// The last day on which it counts.
+        until: jiff::civil::Date,
+    },
+    ClearCause {
+        cause: i64,
+    },
+    /// Every cause by hand that the operators' authority set in that time, seconds since 1970 UTC.
+    ClearCauses {
+        set: (u64, u64),
+    },
+    ActivatePolicy {
+        /// What errors name.
+        file: String,
+        text: String,
+    },
+    /// The open appeals that went to the operator's authority.
+    ListAppeals,
+    AnswerAppeal {
+        appeal: i64,
+        granted: bool,
+        text: String,
+    },
+    Why {
+        code: u64,
+        case: String,
+    },
+    /// Who looked at a code.
+    Accesses {
+        code: u64,
+        case: String,
+    },
+    /// Name and phone of a code's holder.
+    Contact {
+        code: u64,
+        case: String,
+    },
+    /// Who passed a place in a stretch of time, milliseconds since 1970 UTC.
+    Passages {
+        place: u32,
+        from_ms: u64,
+        to_ms: u64,
+        case: String,
+    },
+    /// Everybody's passages, out of the punch log.
+    ExportLedger {
+        case: String,
+        format: PunchFormat,
+    },
+    /// The gateway reads its files again: the configuration that is named, if one is, has to be its own.
+    Reload {
+        file: Option<PathBuf>,
+    },
+    /// A copy of the punch log and the registry, in a directory of the gateway's machine.
+    Backup {
+        out: PathBuf,
+        case: String,
+    },
+    /// The punch log and the registry are taken as they are, though they do not vouch for each other.
+    AcceptStores {
+        case: String,
+    },
+    /// Verdicts are shown while they are given, with nobody in them.
+    Tap {
+        act: TapAct,
+        case: String,
+    },
+    /// The gateway's clock is right, whatever is on record: it is that time, seconds since 1970 UTC.
+    BelieveClock {
+        time_s: u64,
+    },
+}
+
+impl OrderedAct {
+    /// For the log, which names neither codes nor cases.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::AddOperator { .. } => "add-operator",
+            Self::RevokeOperator { .. } => "revoke-operator",
+            Self::ListOperators => "list-operators",
+            Self::ListDevices => "list-devices",
+            Self::EnrolDevice { .. } => "enrol-device",
+            Self::RenewDevice { .. } => "renew-device",
+            Self::RevokeDevice { .. } => "revoke-device",
+            Self::ImportHolders { .. } => "import-holders",
+            Self::Places { act } => act.name(),
+            Self::Shifts { act } => act.name(),
+            Self::AddCause { .. } => "add-cause",
+            Self::ClearCause { .. } => "clear-cause",
+            Self::ClearCauses { .. } => "clear-causes",
+            Self::ActivatePolicy { .. } => "activate-policy",
+            Self::ListAppeals => "list-appeals",
+            Self::AnswerAppeal { .. } => "answer-appeal",
+            Self::Why { .. } => "why",
+            Self::Accesses { .. } => "accesses",
+            Self::Contact { .. } => "contact",
+            Self::Passages { .. } => "passages",
+            Self::ExportLedger { .. } => "export-ledger",
+            Self::Reload { .. } => "reload",
+            Self::Backup { .. } => "backup",
+            Self::AcceptStores { .. } => "accept-stores",
+            Self::Tap { .. } => "tap",
+            Self::BelieveClock { .. } => "believe-clock",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_order_says_where_the_gateway_writes_what_it_rejects() {
+        let import = |more: &str| {
+            let act = format!(
+                r#"{{"order":"import-holders","csv":"/holders.csv","sha256":"{}"{more}}}"#,
+                "a".repeat(64)
+            );
+            serde_json::from_str::<OrderedAct>(&act).map(drop)
+        };
+        import("").unwrap();
+        import(r#","rejects":"/keys/days/2020-02-20.key""#).unwrap_err();
+    }
+}
