@@ -94,7 +94,10 @@ impl Manifest {
         let signature = hex::decode(signature).map_err(|_| wrong(&path, "it is cut or altered"))?;
         let key = UnparsedPublicKey::new(&ED25519, public_key);
         if key.verify(signed_text(&manifest).as_bytes(), &signature).is_err() {
-            return Err(wrong(&path, "it is altered, or the backup is of a gateway with other keys"));
+            return Err(wrong(
+                &path,
+                "it is altered, or the backup is of a gateway with other keys: name the directory of those with --keys",
+            ));
         }
         if manifest.version != VERSION {
             return Err(wrong(&path, "a newer release made the backup; restore it with that one"));
