@@ -36,7 +36,7 @@ const MAY_SCAN: [(&str, &str); 21] = [
     ("FROM attempts GROUP BY carrier", "`consents verify`, beside the writer"),
     ("FROM attempts WHERE consent NOT IN", "`consents verify`, beside the writer"),
     ("DELETE FROM enrolments WHERE device", "tokens of a quarter of an hour"),
-    ("DELETE FROM orders WHERE at_s", "orders that may not be given again yet"),
+    ("FROM order_log ORDER BY id", "`audit verify`, and the last entry by its number"),
     ("SET outcome = NULL WHERE outcome IS NOT NULL", "forms of half an hour, when a policy is activated"),
     ("UPDATE stays SET until_s", "when a policy is activated that changes the days"),
     ("FROM staff_sessions ORDER BY id", "a list for an operator"),
