@@ -1,5 +1,5 @@
-//! What is forgotten because its time is over: answers, evidence, stays, tries, consents. A part at a time, each found by an index, so that neither a
-//! form nor an operator waits for more than one part.
+//! What is forgotten because its time is over: answers, evidence, stays, tries, consents, what was ordered. A part at a time, each found
+//! by an index, so that neither a form nor an operator waits for more than one part.
 
 use rusqlite::params;
 
@@ -39,9 +39,9 @@ const DAYS: &[&str] = &["DELETE FROM document_tries WHERE phone_hash IN
         (SELECT phone_hash FROM document_tries WHERE day < ?1 LIMIT ?2)"];
 
 impl Registry {
-    /// Forgets some of what is over at that moment: what causes rested on that have ended or were cleared, stays, tokens of enrolment, causes of people who
-    /// withdrew, the outcomes and numbers of consents whose form is too old, old consents, what was ordered long ago, and tries of earlier days. True while there
-    /// is more.
+    /// Forgets some of what is over at that moment: what causes rested on that have ended or were cleared, stays, tokens of enrolment,
+    /// causes of people who withdrew, the outcomes and numbers of consents whose form is too old, old consents, what was ordered long ago,
+    /// and tries of earlier days. True while there is more.
     pub(crate) fn forget_some(&mut self, now_s: u64) -> Result<bool, RegistryError> {
         let forms_s = now_s.saturating_sub(FORM_S_MAX);
         self.transaction(|registry| {

@@ -96,10 +96,10 @@ impl Command {
                     "{} decisions are as they were made; {} checkpoints, the last over {} of them.",
                     report.decisions, report.checkpoints, report.covered
                 );
-                show_orders(&orders);
                 if let Some(against) = against {
                     println!("They begin with those of {}.", against.display());
                 }
+                show_orders(&orders);
             }
             Self::Checkpoint { data, keys, since, out } => {
                 let growth = growth(&data, keys, since)?;
@@ -114,23 +114,28 @@ impl Command {
             }
             Self::Key { keys } => println!("{}", hex::encode(Keys::load(&keys)?.signing_public())),
             Self::Check { receipt, public_key, against, data } => {
-                let key = key_of(&public_key)?;
-                let receipt: Receipt = read(&receipt, "receipt")?;
-                receipt.check(&key)?;
-                let later = match (against, data) {
-                    (Some(file), _) => Some(read(&file, "proof from one size to another")?),
-                    (None, Some(data)) => Some(growth(&data, None, Some(receipt.checkpoint.size))?),
-                    (None, None) => None,
-                };
-                println!("The receipt is good: {}", receipt.decision);
-                if let Some(growth) = later {
-                    growth.check(&receipt.checkpoint, &key).context("the decision is on record no more")?;
-                    println!("Its decision is still on record, among {}.", growth.checkpoint.size);
-                }
+                check(&receipt, &key_of(&public_key)?, against.as_deref(), data.as_deref())?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn check(receipt: &Path, key: &[u8], against: Option<&Path>, data: Option<&Path>) -> anyhow::Result<()> {
+    let receipt: Receipt = read(receipt, "receipt")?;
+    receipt.check(key)?;
+    let later: Option<Growth> = match (against, data) {
+        (Some(file), _) => Some(read(file, "proof from one size to another")?),
+        (None, Some(data)) => Some(growth(data, None, Some(receipt.checkpoint.size))?),
+        (None, None) => None,
+    };
+    println!("The receipt is good: {}", receipt.decision);
+    if let Some(growth) = later {
+        growth.check(&receipt.checkpoint, key).context("the decision is on record no more")?;
+        println!("Its decision is still on record, among {}.", growth.checkpoint.size);
+    }
+    Ok(())
 }
 
 /// What somebody may hold that names a signed tree.
