@@ -77,7 +77,7 @@ pub enum KeyError {
     Random,
 }
 
-/// What a rotation of the phones' keys did.
+/// The outcome of a rotation of the phones' keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
     /// The key under which tokens are issued from the next start on.

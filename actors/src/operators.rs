@@ -111,14 +111,14 @@ pub fn add_first(registry: &mut Registry, operator: &Operator) -> Result<(), Ord
     Err(OrderError::Signatures { needed: 1, role: Role::Admin.name(), given: 0 })
 }
 
-/// How many admins it takes to add an operator with those roles. One admin alone adds the second, and nobody else: from then on it
+/// Counts the admins that it takes to add an operator with those roles. One admin alone adds the second, and nobody else: from then on it
 /// always takes two, for whoever adds operators alone multiplies signatures and quotas.
 pub fn to_add(registry: &Registry, roles: &[Role]) -> Result<usize, RegistryError> {
     let second = roles.contains(&Role::Admin) && admins_ever(registry)? < 2;
     Ok(if second { 1 } else { 2 })
 }
 
-/// How many admins it takes to revoke that operator: two for those whose signature others need, as soon as there have been two.
+/// Counts the admins that it takes to revoke that operator: two for those whose signature others need, as soon as there have been two.
 pub fn to_revoke(registry: &Registry, name: &str) -> Result<usize, RegistryError> {
     let counts = |operator: Operator| operator.roles.iter().any(|role| *role != Role::Records);
     let needed = registry.operator(name)?.is_some_and(counts);

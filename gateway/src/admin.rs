@@ -1,4 +1,4 @@
-//! Where operators come in while the gateway runs: a socket that only its owner may open, or a group of users that can open nothing
+//! The operators' way in while the gateway runs: a socket that only its owner may open, or a group of users that can open nothing
 //! else of the gateway. One JSON line in, one out. When no gateway runs, the same acts are done on the registry itself, under the directory's lock. What an order may do,
 //! and who signs it, stands in `orders`.
 
@@ -32,9 +32,9 @@ use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
 
 const SOCKET: &str = "admin.sock";
-/// What commands look for where no data are named.
+/// The data that commands look for where none are named.
 const DATA: &str = "./changtong-data";
-/// Where the package's configuration has operators come in.
+/// The socket of the package's configuration.
 const PACKAGE_SOCKET: &str = "/run/changtong/operators.sock";
 /// An act is a line of this length at most: a bulk enrolment is one act for each device.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
@@ -57,7 +57,7 @@ pub(crate) enum Act {
     VerifyConsents,
     /// Every order is read and checked again; shows nobody.
     VerifyOrders,
-    /// What an order has to name this gateway by.
+    /// The id that an order has to name this gateway by.
     Gateway,
     /// How the running process is: its stage and its metrics.
     Vitals,
@@ -133,7 +133,7 @@ impl Drop for Plane {
     }
 }
 
-/// Where the gateway of that data directory is spoken to while it runs. What is named may be that socket itself; where nothing is
+/// Names the socket where the gateway of that data directory is spoken to while it runs. What is named may be that socket itself; where nothing is
 /// at the usual place of a development city, it is the package's.
 pub(crate) fn socket(data: &Path) -> PathBuf {
     let is_socket = |path: &Path| std::fs::metadata(path).is_ok_and(|kind| kind.file_type().is_socket());
@@ -147,7 +147,7 @@ pub(crate) fn socket(data: &Path) -> PathBuf {
     data.join(SOCKET)
 }
 
-/// Whether a gateway runs on that directory.
+/// Says whether a gateway runs on that directory.
 pub(crate) fn runs(data: &Path) -> bool {
     UnixStream::connect(socket(data)).is_ok()
 }

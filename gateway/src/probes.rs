@@ -41,7 +41,7 @@ pub(crate) fn all(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// Who could give orders, as far as the registry can be read here: a new one has nobody, and of two admins neither may be lost.
+/// Counts who could give orders, as far as the registry can be read here: a new one has nobody, and of two admins neither may be lost.
 pub(crate) fn operators(settings: &Settings) -> Option<Finding> {
     const ID: &str = "no-operator";
     const ACTION: &str =

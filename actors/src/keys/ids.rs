@@ -1,4 +1,4 @@
-//! What keys are known by: each has an id, which says nothing about it. The stores note the ids of the keys that they were made
+//! Ids of keys, which say nothing about them. The stores note the ids of the keys that they were made
 //! with, so that another file of the same name is known at once, by its name. Pure.
 
 use ring::digest::{Context, SHA256};
@@ -19,7 +19,7 @@ pub(crate) struct KeyId {
     pub(crate) id: String,
 }
 
-/// What is wrong with a directory of keys, for a store that knows others.
+/// A fault of a directory of keys, for a store that knows others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Strange {
     /// The file holds another key.
@@ -53,7 +53,7 @@ impl Keys {
         })
     }
 
-    /// Whether that file is a phones' key which as many newer ones have replaced as are kept.
+    /// Says whether that file is a phones' key which as many newer ones have replaced as are kept.
     fn is_rotated_out(&self, file: &str) -> bool {
         let ids: Vec<u8> = self.tokens.iter().map(|(id, _)| *id).filter(|&id| !is_paper(id)).collect();
         let gone = (1..=u8::MAX).filter(|&id| !is_paper(id)).find(|&id| token_name(id) == file);

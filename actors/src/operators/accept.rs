@@ -12,21 +12,21 @@ pub const AHEAD_S_MAX: u64 = 5 * 60;
 /// Signatures under one order.
 const SIGNATURES_MAX: usize = 4;
 
-/// What an act takes.
+/// The signatures that an act takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Takes<'a> {
     /// The act's name, for the record.
     pub act: &'a str,
     /// The role.
     pub role: Role,
-    /// How many operators with it.
+    /// Their number.
     pub operators: usize,
 }
 
 /// An order that is on record, and is to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Who signed.
+    /// The operators who signed.
     pub by: Signed,
     /// Its entry in the order log.
     pub entry: OrderEntry,

@@ -6,7 +6,7 @@ use std::fmt;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What is signed: an act, for which gateway, and when. The act itself is signed by its [`Order::commitment`], which says nothing
+/// An act as it is signed: for which gateway, and when. The act itself is signed by its [`Order::commitment`], which says nothing
 /// about it once the nonce is gone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -31,7 +31,7 @@ impl fmt::Debug for Order {
 }
 
 impl Order {
-    /// What stands for the act wherever the act may not stand: SHA-256 over the nonce and the act, hexadecimal.
+    /// Gives what stands for the act wherever the act may not stand: SHA-256 over the nonce and the act, hexadecimal.
     pub fn commitment(&self) -> String {
         let text = format!("{}\n{}\n{}", self.nonce.len(), self.nonce, self.act);
         hex::encode(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()))
@@ -45,7 +45,7 @@ impl Order {
     }
 }
 
-/// What operators sign.
+/// Gives the bytes that operators sign.
 pub(crate) fn signed_text(gateway: &str, at_s: u64, commitment: &str) -> Vec<u8> {
     format!("changtong order 2\n{gateway}\n{at_s}\n{commitment}").into_bytes()
 }
@@ -74,13 +74,13 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Whether the owner of that key signed the order. The key is Ed25519, hexadecimal.
+    /// Says whether the owner of that key signed the order. The key is Ed25519, hexadecimal.
     pub fn is_genuine(&self, order: &Order, public_key: &str) -> bool {
         is_signed(&order.bytes(), &self.signature, public_key)
     }
 }
 
-/// Whether the owner of that key signed those bytes; key and signature are hexadecimal.
+/// Says whether the owner of that key signed those bytes; key and signature are hexadecimal.
 pub(crate) fn is_signed(bytes: &[u8], signature: &str, public_key: &str) -> bool {
     let (Ok(key), Ok(signature)) = (hex::decode(public_key), hex::decode(signature)) else { return false };
     UnparsedPublicKey::new(&ED25519, key).verify(bytes, &signature).is_ok()

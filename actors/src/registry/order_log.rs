@@ -23,7 +23,7 @@ pub struct OrderEntry {
     pub head: String,
 }
 
-/// What [`Registry::verify_orders`] read; all of it is as it was signed.
+/// The sums of what [`Registry::verify_orders`] read; all of it is as it was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderReport {
     /// Orders that were accepted.
@@ -36,7 +36,7 @@ pub struct OrderReport {
     pub last: Option<OrderEntry>,
 }
 
-/// How an order ended.
+/// The end of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrderEnd {
@@ -46,7 +46,7 @@ pub enum OrderEnd {
     Refused,
 }
 
-/// What is chained, without anything personal.
+/// An entry as it is chained, without anything personal.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "kebab-case", deny_unknown_fields)]
 enum Entry {
@@ -74,7 +74,7 @@ struct SignedBy {
     signature: String,
 }
 
-/// What is sealed beside an order's entry.
+/// The part that is sealed beside an order's entry.
 #[derive(Serialize, Deserialize)]
 struct Text {
     nonce: String,
@@ -82,7 +82,7 @@ struct Text {
 }
 
 impl Registry {
-    /// What orders name this gateway by: made with the registry, and anew when a backup is restored, so that no order is carried
+    /// Gives the id that orders name this gateway by: made with the registry, and anew when a backup is restored, so that no order is carried
     /// out by a copy as well.
     pub fn gateway_id(&self) -> Result<String, RegistryError> {
         self.meta("gateway-id")?.ok_or(RegistryError::Damaged { what: "gateway id" })
@@ -254,7 +254,7 @@ fn opened(text: &[u8], gateway: &str, at_s: u64) -> Option<Order> {
     Some(Order { gateway: gateway.to_owned(), act, at_s, nonce })
 }
 
-/// What is wrong with an order's signatures, if something is. Names are given once, and keys never change.
+/// Says what is wrong with an order's signatures, if something is. Names are given once, and keys never change.
 fn check_signatures(
     connection: &Connection,
     signed: &[u8],

@@ -52,7 +52,7 @@ pub(super) enum Column {
     Stay = 5,
     /// The words of an appeal and of its answer; the owner is the appeal.
     Appeal = 6,
-    /// What an order says; the owner is its entry.
+    /// The text of an order; the owner is its entry.
     Order = 7,
 }
 

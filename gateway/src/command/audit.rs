@@ -176,7 +176,7 @@ fn key_of(text: &str) -> anyhow::Result<Vec<u8>> {
     hex::decode(text.trim()).context("a public key is 64 hexadecimal digits")
 }
 
-/// What is printed for programs.
+/// The report for programs.
 #[derive(serde::Serialize)]
 struct Report {
     #[serde(flatten)]

@@ -53,7 +53,7 @@ impl Command {
     }
 }
 
-/// What the gateway rejected, and where it goes at this desk.
+/// The lines that the gateway rejected, and the file that they go to at this desk.
 struct Rejects {
     path: PathBuf,
     /// Line numbers and reasons; a file of the whole city that is wrong in every line is a hundred megabytes.

@@ -72,7 +72,7 @@ impl Command {
     }
 }
 
-/// Where the data of a gateway are, unless somebody says so: in a development city's place, and in the package's.
+/// Places where the data of a gateway are, unless somebody says so: in a development city's place, and in the package's.
 const USUAL: [&str; 2] = ["./changtong-data", "/var/lib/changtong"];
 
 /// Refuses to make keys where data are that other keys have sealed: whoever puts these in their place can read nothing.
@@ -91,7 +91,7 @@ fn refuse_beside_data(keys: &Path, data: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the keys in a development city's data, if it is one, are none that are there.
+/// Says whether the keys in a development city's data, if it is one, are none that are there.
 fn lacks_keys(data: &Path, keys: &Path) -> bool {
     let own = data.join("keys");
     own == keys || Keys::files(&own).map_or(true, |files| files.is_empty())

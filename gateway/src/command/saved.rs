@@ -16,7 +16,7 @@ use super::{appeal, backup, clock, device, order, place, punches, reload, staff}
 use crate::admin::Done;
 use crate::orders::Ordered;
 
-/// What the admin socket takes in one line, and more.
+/// More than the admin socket takes in one line.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 #[derive(clap::Subcommand)]
@@ -147,7 +147,7 @@ fn minute(at_s: u64) -> String {
     at.map(|at| CITY.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
 }
 
-/// What became of it, as the command shows it that orders it.
+/// Shows what became of it, as the command does that orders it.
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(ordered: &Ordered) -> anyhow::Result<()> {
     match ordered {

@@ -9,7 +9,7 @@ use rustix::fs::Gid;
 
 use super::reader::Table;
 
-/// Where the system keeps its groups.
+/// The system's list of groups.
 const GROUPS: &str = "/etc/group";
 
 /// The operators' socket as the file has it.
@@ -48,7 +48,7 @@ impl Operators {
         }
     }
 
-    /// What a gateway would not start with.
+    /// Refuses what a gateway would not start with.
     pub(super) fn check(&self, data: &Path) -> anyhow::Result<()> {
         if let Some(socket) = &self.socket {
             let parent = socket.parent().filter(|parent| socket.is_absolute() && parent.is_dir());

@@ -1,4 +1,5 @@
-//! What can be ordered, as it is signed. An act carries no path to write to: what the gateway writes, it names itself.
+//! Acts that can be ordered, as they are signed. Only a backup's names a place to write to: all else that the gateway writes, it
+//! names itself.
 
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PlaceAct, PunchFormat, ShiftAct, TapAct};
 
-/// What can be ordered.
+/// An act that can be ordered.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum OrderedAct {

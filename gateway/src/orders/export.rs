@@ -14,7 +14,7 @@ use crate::process::Admin;
 /// Of an export this much is told at once.
 const PART_BYTES: usize = 32 * 1024;
 
-/// How a punch is written.
+/// The form in which a punch is written.
 #[derive(Clone, Copy, Debug, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PunchFormat {

@@ -50,7 +50,7 @@ pub(super) fn readable(admin: &Admin, csv: &Path) -> anyhow::Result<PathBuf> {
     Ok(csv)
 }
 
-/// Where the gateway notes what it rejects of the file with that digest, until the import is over and afterwards.
+/// Names the file where the gateway notes what it rejects of the file with that digest, until the import is over and afterwards.
 fn rejects_of(admin: &Admin, sha256: &str) -> anyhow::Result<PathBuf> {
     let name = name_of(sha256)?;
     let data = admin.log.0.parent().context("the punch log lies in the data")?;
@@ -60,7 +60,7 @@ fn rejects_of(admin: &Admin, sha256: &str) -> anyhow::Result<PathBuf> {
     Ok(directory.join(name))
 }
 
-/// What an order says of a file becomes a name, and nothing else.
+/// Makes a name, and nothing else, of what an order says of a file.
 fn name_of(sha256: &str) -> anyhow::Result<String> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if sha256.len() != 64 || !sha256.bytes().all(is_digit) {

@@ -28,7 +28,7 @@ impl Home {
     }
 }
 
-/// Where a path really leads, whatever links and dots are in it: into none of those homes.
+/// Follows a path to where it really leads, whatever links and dots are in it: into none of those homes.
 pub(super) fn elsewhere(
     path: &Path,
     homes: &[Home],

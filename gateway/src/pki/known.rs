@@ -16,7 +16,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::chain as chain_of;
 
-/// Whether devices, who know the authority alone, take the chain for the gateway's, by the first name that it has. Whether
+/// Refuses a chain that devices, who know the authority alone, would not take for the gateway's, by the first name that it has. Whether
 /// it has ended is not looked at: a gateway whose certificate has ended still serves its pages, and says so elsewhere.
 pub(crate) fn check_server(chain: &[CertificateDer<'static>], authority: &Path) -> anyhow::Result<()> {
     let mut roots = rustls::RootCertStore::empty();

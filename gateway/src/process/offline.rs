@@ -1,4 +1,4 @@
-//! What operators act on when no gateway runs: the registry itself, under the directory's lock. Nothing here starts a thread.
+//! The plane that operators act on when no gateway runs: the registry itself, under the directory's lock. Nothing here starts a thread.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
