@@ -15,7 +15,7 @@ use actors::keys::Keys;
 use actors::policy::{DEVELOPMENT, Policy, PolicyInEffect};
 use actors::registrar::{Form, Registrar, RegistrarConfig, RegistrarHandle};
 use actors::registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
-use actors::sms::{SessionId, SmsCodes, SmsLimits};
+use actors::sms::{Asker, SessionId, SmsCodes, SmsLimits};
 use protocol::{Basis, Class, CodeId, Colour};
 use rusqlite::Connection;
 
@@ -27,9 +27,9 @@ const CLICKS: usize = 4;
 fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {
     let document = DocumentNumber::parse(DocumentKind::Passport, &format!("MADEUP{n}")).expect("a passport");
     let phone = Phone::parse(&format!("163{n:08}")).expect("a made-up number");
-    let session = SessionId([7; 16]);
-    let sent = codes.request(session, n.to_be_bytes().into(), &phone, u64::from(n), now_s).expect("sent");
-    let proven = codes.check(session, &phone, sent.digits(), now_s).expect("the right code");
+    let asker = Asker { session: SessionId([7; 16]), client: n.to_be_bytes().into(), known: true };
+    let sent = codes.request(asker, &phone, u64::from(n), now_s).expect("sent");
+    let proven = codes.check(asker, &phone, sent.digits(), now_s).expect("the right code");
     let (name, district) = (format!("Made Up {n}"), "360102".to_owned());
     let person = Person { name, document, phone, district, community: String::new() };
     Form { person, declared: Some(true), consent: None, proven, guardian: None }
@@ -113,9 +113,11 @@ fn receipts(path: &Path, keys: &Keys, decisions: u64, code: CodeId) -> Registry 
     registry.checkpoint(keys.signing_pkcs8(), clock::now_ms() / 1000).expect("signed");
     let steps = registry.signed_receipt(code).expect("read").expect("a receipt").path.len();
     println!("  a receipt's path has {steps} steps");
-    beside("nothing", &registry, code, &|_| std::thread::park_timeout(Duration::from_millis(2)));
-    beside("kept tree", &registry, code, &|reader| drop(reader.signed_receipt(code).expect("read")));
-    beside("every leaf", &registry, code, &|_| {
+    beside("nothing", &registry, code, &|_: &Registry| std::thread::park_timeout(Duration::from_millis(2)));
+    beside("kept tree", &registry, code, &|reader: &Registry| {
+        drop(reader.signed_receipt(code).expect("read"))
+    });
+    beside("every leaf", &registry, code, &|_: &Registry| {
         assert_eq!(by_every_leaf(&Connection::open(path).expect("the registry")), steps);
     });
     registry
