@@ -52,7 +52,7 @@ metrics! {
     QUEUE_SECONDS = Histogram "changtong_queue_seconds" ["queue"] "Time in a queue: a batch before its region, the oldest act before the registrar, the oldest batch before the log.";
     REGION_PARKED = Gauge "changtong_region_parked" ["region"] "1 while a region is parked after repeated failures.";
     RESTARTS = Counter "changtong_actor_restarts_total" ["actor"] "Actors restarted after a panic or a stop.";
-    POISON_BATCHES = Counter "changtong_poison_batches_total" [] "Batches recorded without a judgement after repeated panics.";
+    POISON_BATCHES = Counter "changtong_poison_batches_total" [] "Batches that killed their region again and again and were judged punch by punch.";
     CODES = Gauge "changtong_codes" ["colour"] "Codes in memory, by colour.";
     CONNECTIONS = Gauge "changtong_connections" [] "Device connections open.";
     CONNECTIONS_MAX = Gauge "changtong_connections_max" [] "Device connections that may be open.";

@@ -1,9 +1,10 @@
 //! One region: judges punches and hands them to the ledger. Its actor holds no state that could be lost, so it can die at any
-//! moment; a batch that kills it three times is recorded without a judgement. Others know it by its [`RegionHandle`].
+//! moment; a batch that kills it three times is judged punch by punch. Others know it by its [`RegionHandle`].
 
 mod actor;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{Counter, Gauge};
@@ -46,7 +47,8 @@ impl Default for RegionConfig {
     }
 }
 
-/// A batch that fails this often is recorded without a judgement, so that its device is not stuck behind it.
+/// A batch that fails this often is judged punch by punch, and what fails alone is recorded without a judgement: no device is stuck
+/// behind one punch, and nobody else's passage is lost with it.
 const FAILURES_MAX: u8 = 3;
 /// Failing batches remembered; more at once is no poison batch but a bug, and parks the region.
 const FAILING_BATCHES_MAX: usize = 256;
@@ -86,7 +88,9 @@ struct Inner {
     post: Post<RegionActor>,
     permits: Arc<Semaphore>,
     permits_max: usize,
+    judge: Arc<Judge>,
     ledger: LedgerHandle,
+    fault: Option<Fault>,
     failing: Mutex<HashMap<(DeviceId, Epoch, Sequence), u8>>,
     taps: Taps,
     metrics: RegionMetrics,
@@ -147,18 +151,26 @@ impl RegionHandle {
         ledger: LedgerHandle,
         config: &RegionConfig,
     ) -> Self {
-        let (fault, actor_ledger) = (config.fault.clone(), ledger.clone());
+        let (fault, actor_judge, actor_ledger) = (config.fault.clone(), Arc::clone(&judge), ledger.clone());
         let parked = metrics::gauge!(metric::REGION_PARKED, "region" => id.to_string());
         let waited = metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "region");
         let post = supervise(format!("region-{id}"), config.restarts, parked, move || {
-            RegionActor::new(id, Arc::clone(&judge), actor_ledger.clone(), waited.clone(), fault.clone())
+            RegionActor::new(
+                id,
+                Arc::clone(&actor_judge),
+                actor_ledger.clone(),
+                waited.clone(),
+                fault.clone(),
+            )
         });
         Self(Arc::new(Inner {
             id,
             post,
             permits: Arc::new(Semaphore::new(config.punches_max)),
             permits_max: config.punches_max,
+            judge,
             ledger,
+            fault: config.fault.clone(),
             failing: Mutex::default(),
             taps: config.taps.clone(),
             metrics: RegionMetrics::new(id, config),
@@ -190,7 +202,7 @@ impl RegionHandle {
     async fn take(&self, request: RegionRequest) -> RegionOutcome {
         let key = (request.device, request.epoch, request.first);
         if self.has_failed_too_often(key) {
-            return self.record_unjudged(key, request).await;
+            return self.record_one_by_one(key, request).await;
         }
         let outcome = match self.send(request) {
             Ok(answer) => answer.await,
@@ -233,18 +245,37 @@ impl RegionHandle {
         RegionOutcome::Ledger(outcome)
     }
 
-    async fn record_unjudged(&self, key: FailingKey, request: RegionRequest) -> RegionOutcome {
-        tracing::error!(device = %request.device, first = %request.first, punches = request.punches.len(),
-            "a batch fails its region again and again; it is recorded without a judgement");
+    async fn record_one_by_one(&self, key: FailingKey, request: RegionRequest) -> RegionOutcome {
+        let records: Vec<Record> = request
+            .punches
+            .iter()
+            .zip(request.first.0..)
+            .map(|(punch, sequence)| self.judge_alone(&request, punch, Sequence(sequence)))
+            .collect();
+        let unjudged = records.iter().filter(|record| record.verdict.reason == Reason::NotJudged).count();
+        tracing::error!(device = %request.device, first = %request.first, punches = records.len(), unjudged,
+            "a batch fails its region again and again; it is judged punch by punch");
         self.0.metrics.poison.increment(1);
         let (reply, answer) = oneshot::channel();
-        let records = request.punches.iter().map(unjudged).collect();
         self.0.ledger.append(run(self.0.id, &request, records), reply);
         let outcome = answer.await.unwrap_or(Outcome::Down);
         if matches!(outcome, Outcome::Recorded(_)) {
             self.succeeded(key);
         }
         self.recorded(outcome)
+    }
+
+    /// One punch of a batch that fails. Nothing is left half done by a panic here: judging changes nothing.
+    fn judge_alone(&self, request: &RegionRequest, punch: &Punch, sequence: Sequence) -> Record {
+        let judge = || {
+            if let Some(fault) = &self.0.fault {
+                fault(&RegionRequest { first: sequence, punches: vec![punch.clone()], ..*request });
+            }
+            let records = self.0.judge.records(self.0.id, std::slice::from_ref(punch), request.received_ms);
+            records.first().copied()
+        };
+        let judged = catch_unwind(AssertUnwindSafe(judge));
+        judged.ok().flatten().unwrap_or_else(|| unjudged(punch))
     }
 
     fn has_failed_too_often(&self, key: FailingKey) -> bool {

@@ -198,6 +198,32 @@ fn what_nobody_waits_for_any_more_is_not_recorded() {
 }
 
 #[test]
+fn only_the_punch_of_a_poison_batch_that_cannot_be_judged_is_recorded_without_a_judgement() {
+    let bad = |punch: &Punch| punch.device_time_ms == 5;
+    let fault: Fault = Arc::new(move |request| assert!(!request.punches.iter().any(bad), "told to panic"));
+    let config = RegionConfig { restarts: fast(), fault: Some(fault), ..RegionConfig::default() };
+    let pairs = run(config, async |directory| {
+        let region = directory.region(RegionId(1)).expect("there is");
+        let verdicts = loop {
+            match region.punch(request(1, 1, 20)).await {
+                RegionOutcome::Ledger(Outcome::Recorded(runs)) => {
+                    break runs.into_iter().flat_map(|run| run.verdicts).collect::<Vec<_>>();
+                }
+                RegionOutcome::Busy(BusyReason::Failed | BusyReason::Parked) => {
+                    tokio::task::yield_now().await;
+                }
+                other @ (RegionOutcome::Busy(_) | RegionOutcome::Ledger(_)) => panic!("{other:?}"),
+            }
+        };
+        let reasons: Vec<Reason> = verdicts.iter().map(|verdict| verdict.reason).collect();
+        let mut expected = vec![Reason::NothingShown; 20];
+        expected[4] = Reason::NotJudged;
+        assert_eq!(reasons, expected);
+    });
+    assert_eq!(pairs, (1..=20).map(|sequence| (1, sequence)).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_region_that_keeps_failing_is_parked_and_the_others_go_on() {
     let broken = Arc::new(AtomicBool::new(true));
     let hook = Arc::clone(&broken);

@@ -68,8 +68,8 @@ fn failures(dashboard: Dashboard) -> Dashboard {
                 .show("restarts", grown(of(metric::RESTARTS)).sum()),
             stat("Poison batches", Unit::Count, runbook::POISON_BATCHES)
                 .about(
-                    "Batches recorded without a judgement within the time shown, because judging \
-                     them panicked.",
+                    "Batches judged punch by punch within the time shown, because judging them \
+                     together panicked.",
                 )
                 .limits(1.0, 10.0)
                 .show("batches", grown(of(metric::POISON_BATCHES)).sum()),
