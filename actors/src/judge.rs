@@ -17,7 +17,7 @@ use protocol::{
 
 use crate::codes::{CodeEntry, Codes};
 use crate::policy::{AdviceHere, PolicyInEffect, harshness};
-use crate::record::{Record, ScanKind};
+use crate::record::{PunchDigest, Record, ScanKind};
 use crate::registry::PlaceKind;
 
 /// Which places are no checkpoints; clones share it. Written by whoever changes the registry's places, read for each batch.
@@ -114,6 +114,7 @@ impl Judge {
             device_time_ms: punch.device_time_ms,
             offline: punch.offline.is_some(),
             verdict: punch.offline.map_or(judged.verdict, as_made),
+            digest: Some(PunchDigest::of(punch)),
         };
         punches.iter().zip(judged).map(record).collect()
     }

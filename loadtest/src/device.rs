@@ -24,7 +24,7 @@ pub use counts::Counts;
 pub use error::DeviceError;
 
 use dial::{Call, Dial, DialError};
-use error::{out_of_place, refused};
+use error::{numbering_lost, out_of_place, refused};
 
 /// Bytes waiting to be written above which no further batch is encoded.
 const UNSENT_BYTES_MAX: usize = 128 * 1024;
@@ -268,7 +268,7 @@ impl Device {
             return Ok(());
         }
         self.link = Link::Down { until: clock::now() };
-        Err(error)
+        Err(numbering_lost(error))
     }
 
     fn dial(&mut self) -> Dial {

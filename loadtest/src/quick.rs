@@ -17,7 +17,7 @@ use crate::fleet::{Fleet, FleetDevice};
 use crate::pace::{self, Schedule};
 use crate::proof::{self, Claims, Proof};
 use crate::queries::{self, ASKING_MAX, Answers, Receipt};
-use crate::state::DeviceState;
+use crate::state::{DeviceState, StateError};
 use crate::tokens::Tokens;
 use crate::traffic::{People, Shared, Tally, Walk, Walked};
 use crate::{progress, wire};
@@ -254,6 +254,11 @@ pub(crate) async fn connect(mut device: Device) -> Result<Device, DeviceError> {
             Ok(_) => return Ok(device),
             Err(DeviceError::EpochBehind { current }) => {
                 device.state_mut().start_epoch(Epoch(current.0.saturating_add(1)));
+            }
+            // A run that began within the same second has used this epoch.
+            Err(DeviceError::State(StateError::RecordedAhead { .. })) => {
+                let next = Epoch(device.state().epoch().0.saturating_add(1));
+                device.state_mut().start_epoch(next);
             }
             Err(error) => return Err(error),
         }

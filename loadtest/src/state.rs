@@ -28,14 +28,14 @@ pub enum StateError {
         /// The first sequence without an acknowledgement.
         expected: u64,
     },
-    /// The log holds more of this epoch than the device ever numbered: somebody else uses its identity, or it lost its
-    /// queue and has to take a higher epoch.
-    #[error("the gateway has recorded up to {recorded} and this device has numbered up to {numbered}")]
+    /// The log holds more of this epoch than the device ever sent: somebody else uses its identity, or it was restored from an
+    /// image, and has to take a higher epoch.
+    #[error("the gateway has recorded up to {recorded} and this device has sent up to {sent}")]
     RecordedAhead {
         /// The gateway's highest.
         recorded: u64,
         /// The device's highest.
-        numbered: u64,
+        sent: u64,
     },
     /// A window or a batch limit of zero.
     #[error("the gateway allows no punches at all")]
@@ -178,9 +178,8 @@ impl DeviceState {
 
     /// A new connection was welcomed: everything without an acknowledgement is to be sent on it.
     pub fn connected(&mut self, welcome: &Welcome) -> Result<(), StateError> {
-        let numbered = self.next_sequence().0 - 1;
-        if welcome.recorded.0 > numbered {
-            return Err(StateError::RecordedAhead { recorded: welcome.recorded.0, numbered });
+        if welcome.recorded.0 > self.sent_ever {
+            return Err(StateError::RecordedAhead { recorded: welcome.recorded.0, sent: self.sent_ever });
         }
         if welcome.window_punches == 0 || welcome.batch_punches_max == 0 {
             return Err(StateError::NoWindow);
@@ -289,6 +288,8 @@ impl DeviceState {
         }
         let end = match ErrorCode::from_number(error.code) {
             Some(ErrorCode::PlaceDenied | ErrorCode::ScanDenied) => from + 1,
+            // Its detail is a number, and all of it is to be sent in another epoch.
+            Some(ErrorCode::NumberUsed) => return false,
             Some(_) | None => end,
         };
         let at = |sequence: u64| (sequence - self.acknowledged - 1) as usize;

@@ -1,4 +1,4 @@
-"""A checkpoint device in 100 lines that follows protocol/SPEC.md: verifies one text, then records three punches.
+"""A checkpoint device in 120 lines that follows protocol/SPEC.md: verifies one text, then records three punches.
 
 device.py HOST PORT SERVER_NAME CA CERTIFICATE KEY REGION PLACE TEXT     (paths are PEM; needs aioquic)
 Exit code 0 if every punch was acknowledged. A real device also keeps its queue on disk, connects again and shows colours.
@@ -16,6 +16,7 @@ COLOUR = {1: "green", 2: "yellow", 3: "red"}  # any other number: unknown
 ADVICE = {1: "pass", 2: "stop", 3: "check-document", 5: "not-a-pass-code"}  # any other number: ask-staff
 HELLO, VERIFY, PUNCH_BATCH = 1, 2, 3
 WELCOME, VERDICTS, BUSY, GAP, ERROR, DRAIN = 129, 130, 131, 132, 133, 134
+EPOCH_BEHIND, NUMBER_USED, ACKNOWLEDGED_AHEAD = NUMBERING_LOST = 15, 31, 33  # a higher epoch heals these
 
 
 def crc32c(data: bytes) -> int:
@@ -48,9 +49,9 @@ def scanned(text: str) -> bytes:
     return struct.pack("<BH", 2, len(data)) + data
 
 
-def batch(region: int, place: int, first: int, texts: list[str], now_ms: int) -> bytes:
-    punches = (scanned(text) + struct.pack("<BIQB", 1, place, now_ms, 0) for text in texts)
-    return struct.pack("<HQI", region, first, len(texts)) + b"".join(punches)
+def batch(region: int, place: int, first: int, queue: list[tuple[str, int]]) -> bytes:
+    punches = (scanned(text) + struct.pack("<BIQB", 1, place, at_ms, 0) for text, at_ms in queue)
+    return struct.pack("<HQI", region, first, len(queue)) + b"".join(punches)
 
 
 def verdicts(body: bytes) -> tuple[int, int]:
@@ -63,21 +64,19 @@ def verdicts(body: bytes) -> tuple[int, int]:
     return first, first + count - 1 if first else 0
 
 
-async def main(host, port, name, ca, certificate, key, region, place, text) -> int:
-    tls = QuicConfiguration(is_client=True, alpn_protocols=["changtong/1"], server_name=name, idle_timeout=30.0)
-    tls.verify_mode = ssl.CERT_REQUIRED
-    tls.load_verify_locations(ca)
-    tls.load_cert_chain(certificate, key)
+async def session(host, port, tls, region, place, epoch: int, queue: list[tuple[str, int]]) -> int:
+    """Sends the queue in that epoch. 0 when all of it is acknowledged, -1 if it was refused, otherwise a higher epoch to take."""
     async with asyncio.timeout(20), connect(host, int(port), configuration=tls) as connection:
         reader, writer = await connection.create_stream()
-        # This device keeps nothing between runs, so each run is a new epoch: seconds since 1970 only grow.
-        writer.write(frame(HELLO, 1, struct.pack("<IQ", int(time.time()), 0)))
-        writer.write(frame(VERIFY, 2, struct.pack("<HI", int(region), 1) + scanned(text)))
-        queue, acknowledged = [text, text, "https://code.example/p/0000000000"], 0
-        punches = lambda first: batch(int(region), int(place), first, queue[first - 1 :], int(time.time() * 1000))
+        writer.write(frame(HELLO, 1, struct.pack("<IQ", epoch, 0)))
+        writer.write(frame(VERIFY, 2, struct.pack("<HI", int(region), 1) + scanned(queue[0][0])))
+        acknowledged = 0
+        punches = lambda first: batch(int(region), int(place), first, queue[first - 1 :])
         while acknowledged < len(queue):
             kind, request, body = await read_frame(reader)
             if kind == WELCOME:
+                if struct.unpack_from("<QQ", body)[1] > 0:  # it knows punches that this device never sent
+                    return epoch + 1
                 writer.write(frame(PUNCH_BATCH, 3, punches(1)))
             elif kind == VERDICTS:
                 first, last = verdicts(body)
@@ -88,10 +87,27 @@ async def main(host, port, name, ca, certificate, key, region, place, text) -> i
                 writer.write(frame(PUNCH_BATCH, 4, punches(acknowledged + 1)))
             elif kind == GAP:
                 writer.write(frame(PUNCH_BATCH, 5, punches(struct.unpack("<Q", body)[0])))
+            elif kind == ERROR and struct.unpack_from("<H", body)[0] in NUMBERING_LOST:
+                code, detail = struct.unpack_from("<HQ", body)
+                return 1 + max(epoch, detail if code == EPOCH_BEHIND else 0)
             elif kind in (ERROR, DRAIN):
                 print(f"request {request}: refused, frame type {kind}: {body!r}", file=sys.stderr)
-                return 1
+                return -1
     return 0
+
+
+async def main(host, port, name, ca, certificate, key, region, place, text) -> int:
+    tls = QuicConfiguration(is_client=True, alpn_protocols=["changtong/1"], server_name=name, idle_timeout=30.0)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(ca)
+    tls.load_cert_chain(certificate, key)
+    # A punch keeps the time at which it was scanned, however often it is sent.
+    queue = [(shown, int(time.time() * 1000)) for shown in (text, text, "https://code.example/p/0000000000")]
+    # This device keeps nothing between runs, so each run is a new epoch: seconds since 1970 only grow.
+    epoch = int(time.time())
+    while epoch > 0:
+        epoch = await session(host, port, tls, region, place, epoch, queue)
+    return -epoch
 
 
 if __name__ == "__main__":

@@ -70,6 +70,9 @@ errors! {
     ReceiptUsed = 28, "receipt-used", false, "the consent was used or withdrawn", "ask the citizen to authorise the query anew";
     QueryDenied = 29, "query-denied", false, "this class of device may not query trajectories", "query from a device that staff look at";
     WrongStream = 30, "wrong-stream", false, "the request does not belong on this stream", "send one trajectory query on a stream of its own, everything else on the first stream";
+    NumberUsed = 31, "number-used", false, "a number stands for another punch, or for one that the log no longer knows", "take a higher epoch and send everything without an acknowledgement in it";
+    EpochAhead = 32, "epoch-ahead", false, "the epoch is further ahead than any clock is wrong", "take an epoch above those used and not above the one in detail";
+    AcknowledgedAhead = 33, "acknowledged-ahead", false, "more punches are said to be acknowledged than a device makes in ten years", "take a higher epoch and send everything without an acknowledgement in it";
     RefusalFlood = 34, "refusal-flood", false, "too many requests in a row were refused", "heed the errors that were answered before sending on";
     StreamBroken = 35, "stream-broken", true, "the device reset or stopped the first stream", "keep the first stream open, end it only after the last punch";
     AnswersNotTaken = 36, "answers-not-taken", true, "the device did not take its answers in time", "read answers while sending requests";

@@ -36,6 +36,12 @@ pub const QUERY_BYTES_MAX: usize = 256;
 pub const QUERY_MS_MAX: u64 = 10_000;
 /// Areas in one `TrajectoryAnswer`: four cities a day for 14 days, and a few more.
 pub const AREAS_MAX: usize = 64;
+/// How far an epoch may lie ahead of the gateway's clock, in seconds since 1970: ten years. No working clock is so wrong, and a device
+/// that took the highest there is could never take a higher one.
+pub const EPOCH_AHEAD_S_MAX: u32 = 10 * 365 * 86_400;
+/// How many acknowledgements a device may hold above what the log has of its epoch: ten years of a concentrator's thousand people a
+/// second. A log that is lost as a whole is not more, and sums of it stay far from where numbers end.
+pub const ACKNOWLEDGED_AHEAD_MAX: u64 = 10 * 365 * 86_400 * 1_000;
 /// What a connection may have in flight towards the gateway before its device's class is known.
 pub const RECEIVE_WINDOW_BYTES_NEW: u32 = 32 * 1024;
 /// A stream's window: large, the connection's window is what binds.

@@ -78,6 +78,7 @@ metrics! {
     LEDGER_POISONED = Gauge "changtong_ledger_poisoned" [] "1 after a failed write or sync; the process exits.";
     LEDGER_FULL = Gauge "changtong_ledger_full" [] "1 while the disk has no room for the next batch.";
     DUPLICATES = Counter "changtong_punches_duplicate_total" [] "Punches sent again and answered as recorded.";
+    NUMBERS_USED = Counter "changtong_punch_numbers_used_total" [] "Batches refused because a number in them stands for another punch.";
     GAPS = Counter "changtong_punch_gaps_total" [] "Batches refused because earlier punches are missing.";
     LOST = Counter "changtong_punches_lost_total" [] "Punches that a device holds an acknowledgement for and the log does not have.";
     SCRUB_FAILURES = Counter "changtong_ledger_scrub_failures_total" [] "Sealed segments that failed the background scrub.";

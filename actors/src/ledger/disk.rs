@@ -15,9 +15,13 @@ pub(super) trait Disk: Send + 'static {
     /// A file's whole content.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
     /// A file's first bytes; less if it is shorter.
-    fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>>;
+    fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
+        self.read_at(name, 0, len)
+    }
     /// A file that is there, to write to it, and its length.
     fn open_file(&self, name: &str) -> io::Result<(Self::File, u64)>;
+    /// So many bytes of a file from there on; less at its end.
+    fn read_at(&self, name: &str, offset: u64, len: usize) -> io::Result<Vec<u8>>;
     /// Makes an empty file; what had the name is gone.
     fn create(&self, name: &str) -> io::Result<Self::File>;
     /// Gives a file another name; what had that name is gone.
@@ -122,17 +126,19 @@ impl Disk for RealDisk {
         std::fs::read(self.0.join(name))
     }
 
-    fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
-        use std::io::Read;
-        let mut bytes = Vec::new();
-        File::open(self.0.join(name))?.take(len as u64).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
     fn open_file(&self, name: &str) -> io::Result<(File, u64)> {
         let file = OpenOptions::new().write(true).open(self.0.join(name))?;
         let len = file.metadata()?.len();
         Ok((file, len))
+    }
+
+    fn read_at(&self, name: &str, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = File::open(self.0.join(name))?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(len as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn create(&self, name: &str) -> io::Result<File> {

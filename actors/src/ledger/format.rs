@@ -1,16 +1,21 @@
 //! The bytes of a segment: a header with all high-water marks, then batches. A batch is a header in the clear, the marks it
 //! moves, and a body sealed with the day's key; one CRC-32C covers all three. Little-endian throughout. Pure.
 
-use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, RegionId, Sequence, Verdict};
+mod records;
 
-use super::{Record, ScanKind};
+use protocol::{DeviceId, Epoch, RegionId, Sequence};
+
+use super::Record;
+use records::{put_record, record};
 
 /// The newest that is read.
-pub(super) const VERSION: u16 = 2;
-/// What is written while the clock is believed, as it always was …
+pub(super) const VERSION: u16 = 3;
+/// What a segment is while the clock is believed, as it always was …
 const VERSION_PLAIN: u16 = 1;
 /// … and while it is not: the flags are used, and a body may begin with what the clock said.
 const VERSION_DOUBTED: u16 = 2;
+/// What a batch is: its records have digests, its flags are used.
+const VERSION_DIGESTS: u16 = 3;
 /// In the flags of a segment: nobody knows the day on which it was begun. In those of a batch: the clock was not believed.
 const DOUBTED: u16 = 1;
 const SEGMENT_MAGIC: [u8; 8] = *b"CTLEDGER";
@@ -18,12 +23,16 @@ const BATCH_MAGIC: [u8; 4] = *b"CTb1";
 const SEGMENT_FIXED_BYTES: usize = 92;
 const BATCH_FIXED_BYTES: usize = 56;
 const CRC_BYTES: usize = 4;
-const MARK_BYTES: usize = 20;
+pub(super) const MARK_BYTES: usize = 20;
+/// What comes before a batch's marks.
+pub(super) const BATCH_CLEAR_BYTES: usize = BATCH_FIXED_BYTES + CRC_BYTES;
 pub(super) const NONCE_BYTES: usize = 12;
 /// What sealing adds to a body.
 pub(super) const TAG_BYTES: usize = 16;
-/// One record in a body.
-pub(super) const RECORD_BYTES: usize = 27;
+/// One record in a body …
+pub(super) const RECORD_BYTES: usize = RECORD_BYTES_V1 + 4;
+/// … and without its digest.
+const RECORD_BYTES_V1: usize = 27;
 /// A run's own fields in a body.
 pub(super) const RUN_BYTES: usize = 39;
 /// What the clock said, in a body.
@@ -94,6 +103,11 @@ impl Cursor<'_> {
     }
 }
 
+/// The marks that these bytes are, one after another.
+pub(super) fn read_marks(bytes: &[u8]) -> impl Iterator<Item = Mark> {
+    bytes.chunks_exact(MARK_BYTES).filter_map(|bytes| Cursor(bytes).mark().ok())
+}
+
 fn put_mark(mark: &Mark, out: &mut Vec<u8>) {
     out.extend_from_slice(&mark.device.0.to_le_bytes());
     out.extend_from_slice(&mark.epoch.0.to_le_bytes());
@@ -110,11 +124,16 @@ impl SegmentHeader {
         (bytes.len() >= SEGMENT_FIXED_BYTES).then_some(SEGMENT_FIXED_BYTES + marks * MARK_BYTES + CRC_BYTES)
     }
 
+    /// How long it is on disk.
+    pub(super) fn encoded_len(&self) -> usize {
+        SEGMENT_FIXED_BYTES + self.marks.len() * MARK_BYTES + CRC_BYTES
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
-        let len = SEGMENT_FIXED_BYTES + self.marks.len() * MARK_BYTES + CRC_BYTES;
-        let mut out = Vec::with_capacity(len);
+        let mut out = Vec::with_capacity(self.encoded_len());
         out.extend_from_slice(&SEGMENT_MAGIC);
-        put_version(self.is_undated, &mut out);
+        let version = if self.is_undated { VERSION_DOUBTED } else { VERSION_PLAIN };
+        put_version(version, self.is_undated, &mut out);
         out.extend_from_slice(&(self.marks.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.hour.to_le_bytes());
@@ -163,10 +182,9 @@ impl SegmentHeader {
     }
 }
 
-fn put_version(is_doubted: bool, out: &mut Vec<u8>) {
-    let (version, flags) = if is_doubted { (VERSION_DOUBTED, DOUBTED) } else { (VERSION_PLAIN, 0) };
+fn put_version(version: u16, is_doubted: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(&version.to_le_bytes());
-    out.extend_from_slice(&flags.to_le_bytes());
+    out.extend_from_slice(&(if is_doubted { DOUBTED } else { 0 }).to_le_bytes());
 }
 
 fn check_crc(bytes: &[u8], parts: &[(usize, usize)], crc_at: usize) -> Result<(), Invalid> {
@@ -215,7 +233,7 @@ pub(super) const fn batch_bytes(marks: usize, plain: usize) -> usize {
 pub(super) fn batch_associated(header: &BatchHeader, marks: &[Mark], plain: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(BATCH_FIXED_BYTES + marks.len() * MARK_BYTES);
     out.extend_from_slice(&BATCH_MAGIC);
-    put_version(header.is_doubted, &mut out);
+    put_version(VERSION_DIGESTS, header.is_doubted, &mut out);
     out.extend_from_slice(&header.lsn.to_le_bytes());
     out.extend_from_slice(&header.durable_up_to.to_le_bytes());
     out.extend_from_slice(&header.written_ms.to_le_bytes());
@@ -263,6 +281,18 @@ impl<'a> Batch<'a> {
         Ok(Self { header, marks, associated, body: &bytes[body_at..len], len })
     }
 
+    /// How many marks the batch has that begins with these [`BATCH_CLEAR_BYTES`], and how long it is; not checked. `None` if none
+    /// begins here.
+    pub(super) fn lengths(clear: &[u8]) -> Option<(usize, usize)> {
+        let clear: &[u8; BATCH_CLEAR_BYTES] = clear.first_chunk()?;
+        if !clear.starts_with(&BATCH_MAGIC) {
+            return None;
+        }
+        let length = |at: usize| clear[at..].first_chunk().map(|bytes| u32::from_le_bytes(*bytes) as usize);
+        let (marks, body) = (length(36)?, length(40)?);
+        Some((marks, BATCH_CLEAR_BYTES + marks * MARK_BYTES + body))
+    }
+
     /// Where a batch might begin in `bytes`, from `from` on.
     pub(super) fn find(bytes: &[u8], from: usize) -> Option<usize> {
         let rest = bytes.get(from..)?;
@@ -289,9 +319,10 @@ pub(super) enum Entry {
     Clock { said_ms: u64 },
 }
 
-const RUN: u8 = 1;
+const RUN_V1: u8 = 1;
 const LOST: u8 = 2;
 const CLOCK: u8 = 3;
+const RUN: u8 = 4;
 
 impl Entry {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -339,14 +370,15 @@ impl Entry {
         }
         let (device, epoch) = (DeviceId(cursor.u64()?), Epoch(cursor.u32()?));
         match kind {
-            RUN => {
+            RUN | RUN_V1 => {
                 let (region, first) = (RegionId(cursor.u16()?), Sequence(cursor.u64()?));
                 let (received_ms, window_punches) = (cursor.u64()?, cursor.u32()?);
                 let count = cursor.u32()? as usize;
-                if cursor.0.len() / RECORD_BYTES < count {
+                let record_bytes = if kind == RUN { RECORD_BYTES } else { RECORD_BYTES_V1 };
+                if cursor.0.len() / record_bytes < count {
                     return Err(Invalid::Bytes);
                 }
-                let records = (0..count).map(|_| record(cursor)).collect::<Result<_, _>>()?;
+                let records = (0..count).map(|_| record(cursor, kind == RUN)).collect::<Result<_, _>>()?;
                 Ok(Self::Run { device, epoch, region, first, received_ms, window_punches, records })
             }
             LOST => Ok(Self::Lost {
@@ -359,28 +391,4 @@ impl Entry {
             _ => Err(Invalid::Bytes),
         }
     }
-}
-
-fn put_record(record: &Record, out: &mut Vec<u8>) {
-    let mut bytes = [0; RECORD_BYTES];
-    bytes[..8].copy_from_slice(&record.code.map_or(0, CodeId::get).to_le_bytes());
-    bytes[8] = record.kind as u8;
-    bytes[9] = record.direction.number();
-    bytes[10..14].copy_from_slice(&record.place.0.to_le_bytes());
-    bytes[14..22].copy_from_slice(&record.device_time_ms.to_le_bytes());
-    bytes[22] = u8::from(record.offline);
-    bytes[23..].copy_from_slice(&record.verdict.to_bytes());
-    out.extend_from_slice(&bytes);
-}
-
-fn record(cursor: &mut Cursor<'_>) -> Result<Record, Invalid> {
-    Ok(Record {
-        code: CodeId::from_u64(cursor.u64()?),
-        kind: ScanKind::from_number(cursor.u8()?).ok_or(Invalid::Bytes)?,
-        direction: Direction::from_number(cursor.u8()?).ok_or(Invalid::Bytes)?,
-        place: PlaceId(cursor.u32()?),
-        device_time_ms: cursor.u64()?,
-        offline: cursor.u8()? != 0,
-        verdict: Verdict::from_bytes(cursor.take()?).ok_or(Invalid::Bytes)?,
-    })
 }

@@ -87,6 +87,7 @@ fn entries() -> [Entry; 3] {
         device_time_ms: 1_580_000_000_000,
         offline: false,
         verdict: Verdict::ask_staff(protocol::Reason::NothingShown),
+        digest: crate::record::PunchDigest::from_number(9),
     };
     let run = Entry::Run {
         device: DeviceId(17),

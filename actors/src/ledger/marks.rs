@@ -1,27 +1,46 @@
-//! How far each device's punches are recorded, and the verdicts of its last ones. Pure: decides what of a run is new.
+//! How far each device's punches are recorded, and what is remembered of its last ones: verdict, time and digest. Pure: decides what
+//! of a run is new, what repeats a punch, and what is neither. What lies further back is looked for on disk, elsewhere.
 
 use std::collections::{HashMap, VecDeque};
 
+use protocol::limits::{ACKNOWLEDGED_AHEAD_MAX, EPOCH_AHEAD_S_MAX};
 use protocol::{DeviceId, Epoch, Sequence, Verdict};
 
 use super::format::Mark;
 use super::{RecordedRun, Run};
+use crate::record::PunchDigest;
+
+/// What is remembered of a punch that is on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) as_of_ms: u64,
+    pub(super) verdict: Verdict,
+    pub(super) digest: PunchDigest,
+}
+
+/// A window of 64 is a kilobyte: a hundred thousand gates are a hundred megabytes.
+const _: () = assert!(size_of::<Known>() == 16);
 
 #[derive(Default)]
 struct Device {
     epoch: u32,
     recorded: u64,
-    /// The last runs of this epoch, oldest first, without gaps between them.
-    recent: VecDeque<RecordedRun>,
-    recent_verdicts: usize,
+    /// The last punches of this epoch, without gaps; the newest is the one at `recorded`.
+    recent: VecDeque<Known>,
 }
 
 /// What a run is, seen from the marks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// `repeats` punches are on record already, the rest is new; the mark has moved over it.
+    /// The first `repeats` punches are on record, the rest is new. The first `forgotten` of the repeats are not remembered; the
+    /// others say what is on record.
     Accepted {
         repeats: usize,
+        forgotten: usize,
+    },
+    /// The number stands for another punch.
+    NumberUsed {
+        sequence: Sequence,
     },
     Gap {
         expected: Sequence,
@@ -31,9 +50,32 @@ pub(super) enum Seen {
     },
 }
 
+/// Why a device is not welcome.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unwelcome {
+    EpochBehind { current: Epoch },
+    EpochAhead { highest: Epoch },
+    AcknowledgedAhead { highest: Sequence },
+}
+
 /// All devices.
 #[derive(Default)]
 pub(super) struct Marks(HashMap<DeviceId, Device, foldhash::fast::RandomState>);
+
+impl Device {
+    /// The highest sequence that is recorded and not remembered.
+    fn forgotten(&self) -> u64 {
+        self.recorded - self.recent.len() as u64
+    }
+
+    /// From `first` on, `count` punches at most, as far as they are remembered: the first one's sequence, and them.
+    fn remembered(&self, first: Sequence, count: usize) -> (u64, impl Iterator<Item = &Known>) {
+        let from = first.0.max(self.forgotten().saturating_add(1));
+        let offset = usize::try_from((from - 1).saturating_sub(self.forgotten())).unwrap_or(usize::MAX);
+        let left = count.saturating_sub(usize::try_from(from - first.0).unwrap_or(usize::MAX));
+        (from, self.recent.iter().skip(offset).take(left))
+    }
+}
 
 impl Marks {
     pub(super) fn from_all(marks: impl IntoIterator<Item = Mark>) -> Self {
@@ -62,55 +104,96 @@ impl Marks {
         self.0.get(&device).map(|known| (Epoch(known.epoch), Sequence(known.recorded)))
     }
 
-    /// Sets a mark, forgetting the verdicts below it when the epoch changes.
+    /// Sets a mark. What is remembered stays only if the mark was there already: it ends at the mark.
     pub(super) fn set(&mut self, mark: Mark) {
         let known = self.0.entry(mark.device).or_default();
-        if known.epoch != mark.epoch.0 {
-            *known = Device { epoch: mark.epoch.0, ..Device::default() };
+        if (known.epoch, known.recorded) != (mark.epoch.0, mark.recorded.0) {
+            *known = Device { epoch: mark.epoch.0, recorded: mark.recorded.0, recent: VecDeque::new() };
         }
-        known.recorded = mark.recorded.0;
     }
 
-    /// Where the run stands; if it is accepted the mark has moved to its end.
-    pub(super) fn see(&mut self, run: &Run) -> Seen {
-        let (current, recorded) = self.get(run.device).unwrap_or((Epoch(0), Sequence(0)));
-        if run.epoch < current {
-            return Seen::EpochBehind { current };
+    /// How far the epoch of a device that says hello is recorded, if what it says can be.
+    pub(super) fn greet(
+        &self,
+        device: DeviceId,
+        epoch: Epoch,
+        acknowledged: Sequence,
+        now_ms: u64,
+    ) -> Result<Sequence, Unwelcome> {
+        let (current, recorded) = self.get(device).unwrap_or((Epoch(0), Sequence(0)));
+        if epoch < current {
+            return Err(Unwelcome::EpochBehind { current });
         }
-        let recorded = if run.epoch == current { recorded.0 } else { 0 };
-        let count = run.records.len() as u64;
-        let expected = recorded.saturating_add(1);
-        let (Some(end), 1..) = (run.first.0.checked_add(count), run.first.0) else {
+        let by_clock = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX).saturating_add(EPOCH_AHEAD_S_MAX);
+        let highest = Epoch(by_clock.max(current.0.saturating_add(1)));
+        if epoch > highest {
+            return Err(Unwelcome::EpochAhead { highest });
+        }
+        let recorded = if epoch == current { recorded } else { Sequence(0) };
+        let highest = Sequence(recorded.0.saturating_add(ACKNOWLEDGED_AHEAD_MAX));
+        if acknowledged > highest {
+            return Err(Unwelcome::AcknowledgedAhead { highest });
+        }
+        Ok(recorded)
+    }
+
+    /// Where the run stands; nothing changes.
+    pub(super) fn see(&self, run: &Run) -> Seen {
+        let none = Device::default();
+        let known = self.0.get(&run.device).unwrap_or(&none);
+        if run.epoch.0 < known.epoch {
+            return Seen::EpochBehind { current: Epoch(known.epoch) };
+        }
+        let known = if run.epoch.0 == known.epoch { known } else { &none };
+        let (expected, count) = (known.recorded.saturating_add(1), run.records.len());
+        let fits = run.first.0 > 0 && run.first.0.checked_add(count as u64).is_some();
+        if !fits || run.first.0 > expected {
             return Seen::Gap { expected: Sequence(expected) };
+        }
+        let repeats = usize::try_from(expected - run.first.0).unwrap_or(usize::MAX).min(count);
+        let (from, remembered) = known.remembered(run.first, repeats);
+        let forgotten = usize::try_from(from - run.first.0).unwrap_or(usize::MAX).min(repeats);
+        let said = run.records[forgotten..].iter().map(|record| record.digest);
+        for ((known, said), sequence) in remembered.zip(said).zip(from..) {
+            if said != Some(known.digest) {
+                return Seen::NumberUsed { sequence: Sequence(sequence) };
+            }
+        }
+        Seen::Accepted { repeats, forgotten }
+    }
+
+    /// Takes a run as recorded: the mark is at its end, and the last `window_punches` of the device are remembered.
+    pub(super) fn record(&mut self, run: &Run) {
+        let Some(end) =
+            (run.records.len() as u64).checked_sub(1).map(|last| run.first.0.saturating_add(last))
+        else {
+            return;
         };
-        if run.first.0 > expected {
-            return Seen::Gap { expected: Sequence(expected) };
+        let known = self.0.entry(run.device).or_default();
+        if known.epoch != run.epoch.0 || known.recorded.checked_add(1) != Some(run.first.0) {
+            known.recent.clear();
         }
-        let repeats = (expected - run.first.0).min(count) as usize;
-        if repeats == run.records.len() {
-            return Seen::Accepted { repeats };
+        (known.epoch, known.recorded) = (run.epoch.0, end);
+        let window = run.window_punches as usize;
+        let newest = &run.records[run.records.len().saturating_sub(window)..];
+        if newest.iter().any(|record| record.digest.is_none()) {
+            // Of a version that kept none: only the record on disk says enough.
+            known.recent.clear();
+            return;
         }
-        let recorded = Sequence(end - 1);
-        self.set(Mark { device: run.device, epoch: run.epoch, recorded });
-        Seen::Accepted { repeats }
+        let too_many = (known.recent.len() + newest.len()).saturating_sub(window);
+        known.recent.drain(..too_many.min(known.recent.len()));
+        let as_of_ms = run.received_ms;
+        known.recent.extend(newest.iter().filter_map(|record| {
+            record.digest.map(|digest| Known { as_of_ms, verdict: record.verdict, digest })
+        }));
     }
 
-    /// Remembers the verdicts of a recorded run, which ends at the mark, and forgets what lies more than `window` back.
-    pub(super) fn remember(&mut self, device: DeviceId, run: RecordedRun, window: u32) {
-        let Some(known) = self.0.get_mut(&device) else { return };
-        let contiguous =
-            known.recent.back().is_none_or(|last| last.first.0 + last.verdicts.len() as u64 == run.first.0);
-        if !contiguous {
-            known.recent.clear();
-            known.recent_verdicts = 0;
-        }
-        known.recent_verdicts += run.verdicts.len();
-        known.recent.push_back(run);
-        while let Some(oldest) = known.recent.front().map(|run| run.verdicts.len())
-            && known.recent_verdicts - oldest >= window as usize
-        {
-            known.recent.pop_front();
-            known.recent_verdicts -= oldest;
+    /// Remembers what was found on disk, if what is remembered begins right behind it.
+    pub(super) fn found(&mut self, device: DeviceId, epoch: Epoch, first: Sequence, found: &[Known]) {
+        let Some(known) = self.0.get_mut(&device).filter(|known| known.epoch == epoch.0) else { return };
+        if first.0.saturating_add(found.len() as u64) == known.forgotten().saturating_add(1) {
+            found.iter().rev().for_each(|found| known.recent.push_front(*found));
         }
     }
 
@@ -118,18 +201,21 @@ impl Marks {
     /// inside the range.
     pub(super) fn recall(&self, device: DeviceId, first: Sequence, count: usize) -> Vec<RecordedRun> {
         let Some(known) = self.0.get(&device) else { return Vec::new() };
-        let end = first.0 + count as u64;
-        known.recent.iter().filter_map(|run| clip(run, first.0, end)).collect()
+        let (from, remembered) = known.remembered(first, count);
+        runs(from, remembered.map(|known| (known.as_of_ms, known.verdict)))
     }
 }
 
-/// The part of a run that lies in `from .. to`.
-pub(super) fn clip(run: &RecordedRun, from: u64, to: u64) -> Option<RecordedRun> {
-    let run_end = run.first.0 + run.verdicts.len() as u64;
-    let (start, end) = (run.first.0.max(from), run_end.min(to));
-    if start >= end {
-        return None;
+/// Consecutive verdicts as runs of one time each.
+pub(super) fn runs(first: u64, verdicts: impl IntoIterator<Item = (u64, Verdict)>) -> Vec<RecordedRun> {
+    let mut runs: Vec<RecordedRun> = Vec::new();
+    for ((as_of_ms, verdict), sequence) in verdicts.into_iter().zip(first..) {
+        match runs.last_mut() {
+            Some(run) if run.as_of_ms == as_of_ms => run.verdicts.push(verdict),
+            Some(_) | None => {
+                runs.push(RecordedRun { first: Sequence(sequence), as_of_ms, verdicts: vec![verdict] });
+            }
+        }
     }
-    let verdicts: &[Verdict] = &run.verdicts[(start - run.first.0) as usize..(end - run.first.0) as usize];
-    Some(RecordedRun { first: Sequence(start), as_of_ms: run.as_of_ms, verdicts: verdicts.to_vec() })
+    runs
 }

@@ -22,6 +22,8 @@ mod room;
 mod scan;
 mod scrub;
 mod seal;
+mod seek;
+mod take;
 mod time;
 mod voucher;
 mod writer;
@@ -98,6 +100,11 @@ pub struct RecordedRun {
 pub enum Outcome {
     /// Durable. Runs in ascending order that cover exactly what was sent; repeats have the verdict that was recorded.
     Recorded(Vec<RecordedRun>),
+    /// A number in it stands for another punch, or for one that the log no longer knows. Nothing of it is recorded.
+    NumberUsed {
+        /// The first such number.
+        sequence: Sequence,
+    },
     /// Punches before it are missing.
     Gap {
         /// What has to come next.
@@ -131,6 +138,16 @@ pub enum HelloOutcome {
     EpochBehind {
         /// The highest.
         current: Epoch,
+    },
+    /// The epoch is further ahead than any clock is wrong.
+    EpochAhead {
+        /// The highest that may be taken now.
+        highest: Epoch,
+    },
+    /// More is acknowledged than any device can have punched.
+    AcknowledgedAhead {
+        /// The highest that can be.
+        highest: Sequence,
     },
     /// The queue or the disk is full.
     Busy,

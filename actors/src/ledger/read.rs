@@ -1,20 +1,20 @@
-//! Reads the log without changing it, whether a gateway runs on it or not: verification, exports, and verdicts of long ago.
+//! Reads the log without changing it, whether a gateway runs on it or not: verification and exports. What a device asks for again is
+//! looked for elsewhere, by reading less.
 
 use std::io::Write;
 use std::path::Path;
 
-use protocol::{CodeId, DeviceId, Epoch, Reason, RegionId, Sequence, Verdict};
+use protocol::{CodeId, DeviceId, Epoch, RegionId};
 use serde::Serialize;
 
 use super::disk::Disk;
-use super::expiry::{Forgotten, check_signatures, forgotten};
+use super::expiry::{check_signatures, forgotten};
 use super::format::Entry;
-use super::marks::clip;
 use super::recover::{entries, for_each_segment, for_newest_segments, read};
 use super::scan::Segment;
 use super::seal::DayKeys;
 use super::time::is_dated;
-use super::{LedgerError, Record, RecordedRun, open_for_reading, segment_numbers};
+use super::{LedgerError, Record, open_for_reading, segment_numbers};
 
 /// What [`verify`] found; all of it is sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -73,7 +73,11 @@ pub fn verify_newest(
                 None => report.forgotten_batches += 1,
                 Some(entries) => entries.iter().for_each(|entry| match entry {
                     Entry::Run { records, .. } => report.punches += records.len() as u64,
-                    Entry::Lost { from, to, .. } => report.lost += to.0 - from.0 + 1,
+                    Entry::Lost { from, to, .. } => {
+                        // What devices say; logs of before it was bounded hold anything.
+                        let lost = to.0.saturating_sub(from.0).saturating_add(1);
+                        report.lost = report.lost.saturating_add(lost);
+                    }
                     Entry::Clock { .. } => {}
                 }),
             }
@@ -201,7 +205,7 @@ pub fn export(
 
 fn export_entry(batch: (u64, Option<u64>), entry: &Entry, rows: &mut Rows<'_>) -> std::io::Result<u64> {
     let Entry::Run { device, epoch, region, first, received_ms, records, .. } = entry else { return Ok(0) };
-    for (sequence, record) in (first.0..).zip(records) {
+    for (record, sequence) in records.iter().zip(first.0..) {
         rows.write(&row(batch, (*device, *epoch, *region), sequence, *received_ms, record))?;
     }
     Ok(records.len() as u64)
@@ -233,77 +237,4 @@ fn row(
         reason: record.verdict.reason.name(),
         clock_said_ms,
     }
-}
-
-/// Verdicts that are no longer in memory: `count` punches of a device from `first` on.
-pub(super) struct Wanted {
-    pub(super) device: DeviceId,
-    pub(super) epoch: Epoch,
-    pub(super) first: Sequence,
-    pub(super) count: usize,
-}
-
-/// Looks for recorded verdicts, newest segment first. What is not found any more (expired, or lost) is a verdict for a human.
-/// Runs come back in ascending order and cover exactly what was wanted.
-pub(super) fn lookup<D: Disk>(
-    disk: &D,
-    keys: &mut DayKeys,
-    wanted: &Wanted,
-) -> Result<Vec<RecordedRun>, LedgerError> {
-    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
-    let mut found: Vec<RecordedRun> = Vec::new();
-    for &number in segment_numbers(&names).iter().rev() {
-        let bytes = read(disk, number)?;
-        let segment = Segment::read(number, &bytes)?;
-        lookup_in(&segment, keys, wanted, &mut found)?;
-        if found.iter().map(|run| run.verdicts.len()).sum::<usize>() >= wanted.count {
-            break;
-        }
-    }
-    found.sort_by_key(|run| run.first);
-    Ok(fill(found, wanted))
-}
-
-fn lookup_in(
-    segment: &Segment<'_>,
-    keys: &mut DayKeys,
-    wanted: &Wanted,
-    found: &mut Vec<RecordedRun>,
-) -> Result<(), LedgerError> {
-    let mine = |batch: &&super::format::Batch<'_>| {
-        batch.marks.iter().any(|mark| mark.device == wanted.device && mark.epoch == wanted.epoch)
-    };
-    for batch in segment.batches.iter().filter(mine) {
-        for entry in entries(keys, batch, &Forgotten::EVERY_DAY)?.unwrap_or_default() {
-            if let Entry::Run { device, epoch, first, received_ms, records, .. } = entry
-                && (device, epoch) == (wanted.device, wanted.epoch)
-            {
-                let verdicts = records.iter().map(|record| record.verdict).collect();
-                let run = RecordedRun { first, as_of_ms: received_ms, verdicts };
-                found.extend(clip(&run, wanted.first.0, wanted.first.0 + wanted.count as u64));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn fill(found: Vec<RecordedRun>, wanted: &Wanted) -> Vec<RecordedRun> {
-    let unknown = |from: u64, to: u64| RecordedRun {
-        first: Sequence(from),
-        as_of_ms: 0,
-        verdicts: vec![Verdict::ask_staff(Reason::NotJudged); (to - from) as usize],
-    };
-    let (mut next, end) = (wanted.first.0, wanted.first.0 + wanted.count as u64);
-    let mut all = Vec::new();
-    for run in found {
-        if run.first.0 > next {
-            all.push(unknown(next, run.first.0));
-        }
-        next = run.first.0 + run.verdicts.len() as u64;
-        all.push(run);
-    }
-    if next < end {
-        all.push(unknown(next, end));
-    }
-    all
 }

@@ -16,7 +16,7 @@ use super::marks::Marks;
 use super::reserve::Reserve;
 use super::scan::{Segment, Tail, corrupt};
 use super::seal::DayKeys;
-use super::{LedgerConfig, LedgerError, RecordedRun, Sequence, segment_name, segment_numbers, time};
+use super::{LedgerConfig, LedgerError, Run, segment_name, segment_numbers, time};
 use crate::clock::Reading;
 
 /// Recovers the log, or makes an empty one.
@@ -223,12 +223,8 @@ fn fold(
     forgotten: &Forgotten,
 ) -> Result<(), LedgerError> {
     for entry in entries(keys, batch, forgotten)?.unwrap_or_default() {
-        if let Entry::Run { device, epoch, first, received_ms, window_punches, records, .. } = entry {
-            let recorded = Sequence(first.0 + records.len() as u64 - 1);
-            marks.set(Mark { device, epoch, recorded });
-            let verdicts = records.iter().map(|record| record.verdict).collect();
-            let run = RecordedRun { first, as_of_ms: received_ms, verdicts };
-            marks.remember(device, run, window_punches);
+        if let Entry::Run { device, epoch, region, first, received_ms, window_punches, records } = entry {
+            marks.record(&Run { device, epoch, region, first, received_ms, window_punches, records });
         }
     }
     batch.marks.iter().for_each(|&mark| marks.set(mark));

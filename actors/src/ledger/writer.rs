@@ -5,22 +5,21 @@ mod full;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
-use protocol::{DeviceId, Epoch, Sequence, metric};
-use tokio::sync::{oneshot, watch};
+use protocol::metric;
+use tokio::sync::watch;
 
 use super::disk::Disk;
-use super::format::{self, Entry, Mark, RECORD_BYTES, RUN_BYTES};
+use super::format::{self, RECORD_BYTES, RUN_BYTES};
 use super::life::Life;
 use super::log::{CommitError, Log};
-use super::lookup::{self, Lookup};
-use super::marks::Seen;
-use super::read::Wanted;
+use super::lookup::{Lookup, Lookups};
 use super::room::Room;
-use super::{HelloOutcome, Message, Outcome, RecordedRun, Reply, Run};
+use super::take::{Answer, Counts, Round};
+use super::{HelloOutcome, Message, Outcome};
 use crate::clock::{self, Reading};
 
 /// Punches in one batch at most: bounds what one sync makes others wait for.
@@ -36,15 +35,13 @@ struct LedgerMetrics {
     lsn: Gauge,
     queued: Gauge,
     poisoned: Gauge,
-    duplicates: Counter,
-    gaps: Counter,
-    lost: Counter,
 }
 
 impl LedgerMetrics {
     fn new() -> Self {
-        // The scrub counts in its own thread; an alert needs the zero before the first failure.
+        // These are counted on other threads as well; an alert needs the zero before the first one.
         metrics::counter!(metric::SCRUB_FAILURES).increment(0);
+        metrics::counter!(metric::NUMBERS_USED).increment(0);
         Self {
             batch_punches: metrics::histogram!(metric::BATCH_PUNCHES),
             sync_seconds: metrics::histogram!(metric::SYNC_SECONDS),
@@ -53,34 +50,8 @@ impl LedgerMetrics {
             lsn: metrics::gauge!(metric::LEDGER_LSN),
             queued: metrics::gauge!(metric::LEDGER_QUEUED),
             poisoned: metrics::gauge!(metric::LEDGER_POISONED),
-            duplicates: metrics::counter!(metric::DUPLICATES),
-            gaps: metrics::counter!(metric::GAPS),
-            lost: metrics::counter!(metric::LOST),
         }
     }
-}
-
-/// An answer that waits for the sync.
-enum Answer {
-    Run {
-        reply: Reply,
-        runs: Vec<RecordedRun>,
-    },
-    /// Part of it has to be looked for on disk.
-    Lookup(Lookup),
-    Hello {
-        reply: oneshot::Sender<HelloOutcome>,
-        outcome: HelloOutcome,
-    },
-}
-
-/// What the messages of one round come to.
-#[derive(Default)]
-struct Round {
-    entries: Vec<Entry>,
-    marks: Vec<Mark>,
-    answers: Vec<Answer>,
-    punches: usize,
 }
 
 pub(super) struct Writer<D: Disk> {
@@ -88,8 +59,9 @@ pub(super) struct Writer<D: Disk> {
     messages: Receiver<Message>,
     queued_punches: Arc<AtomicUsize>,
     poison: watch::Sender<bool>,
-    lookups: Option<SyncSender<Lookup>>,
+    lookups: Option<Lookups>,
     metrics: LedgerMetrics,
+    counts: Counts,
     room: Room,
     poisoned: bool,
 }
@@ -112,6 +84,7 @@ impl<D: Disk + Clone> Writer<D> {
             poison,
             lookups: None,
             metrics,
+            counts: Counts::new(),
             room: Room::new(),
             poisoned: false,
         }
@@ -146,7 +119,7 @@ impl<D: Disk + Clone> Writer<D> {
     }
 
     pub(super) fn start_lookups(&mut self) {
-        self.lookups = lookup::start(&self.log.disk, self.log.keys.directory());
+        self.lookups = Lookups::start(&self.log.disk, self.log.keys.directory());
     }
 
     fn collect(&self, first: Message) -> Vec<Message> {
@@ -201,106 +174,13 @@ impl<D: Disk + Clone> Writer<D> {
             Err(CommitError::Full) => self.without_room(messages, at),
             Err(poison @ CommitError::Poison(_)) => return self.refuse(messages, poison),
         };
+        self.remember_found();
         let mut round = Round::default();
         for message in messages {
-            self.take(message, &mut round, at.now_ms);
+            round.take(message, &mut self.log.marks, &self.counts, at.now_ms);
         }
         self.commit(round, at);
         self.expire(at);
-    }
-
-    fn take(&mut self, message: Message, round: &mut Round, now_ms: u64) {
-        match message {
-            Message::Append { run, reply, sent: _ } => self.take_run(run, reply, round),
-            Message::Hello { device, epoch, acknowledged, reply } => {
-                match self.greet(device, epoch, acknowledged, round, now_ms) {
-                    Err(current) => drop(reply.send(HelloOutcome::EpochBehind { current })),
-                    Ok(outcome) => round.answers.push(Answer::Hello { reply, outcome }),
-                }
-            }
-        }
-    }
-
-    fn take_run(&mut self, run: Run, reply: Reply, round: &mut Round) {
-        let repeats = match self.log.marks.see(&run) {
-            Seen::Accepted { repeats } => repeats,
-            Seen::Gap { expected } => {
-                self.metrics.gaps.increment(1);
-                let _ = reply.send(Outcome::Gap { expected });
-                return;
-            }
-            Seen::EpochBehind { current } => {
-                let _ = reply.send(Outcome::EpochBehind { current });
-                return;
-            }
-        };
-        let mut runs = Vec::new();
-        let mut missing = 0;
-        if repeats > 0 {
-            self.metrics.duplicates.increment(repeats as u64);
-            runs = self.log.marks.recall(run.device, run.first, repeats);
-            missing = repeats - runs.iter().map(|run| run.verdicts.len()).sum::<usize>();
-        }
-        let wanted = Wanted { device: run.device, epoch: run.epoch, first: run.first, count: missing };
-        if repeats < run.records.len() {
-            runs.push(self.take_new(run, repeats, round));
-        }
-        round.answers.push(match missing {
-            0 => Answer::Run { reply, runs },
-            _ => Answer::Lookup(Lookup { wanted, runs, reply }),
-        });
-    }
-
-    fn take_new(&mut self, mut run: Run, repeats: usize, round: &mut Round) -> RecordedRun {
-        run.records.drain(..repeats);
-        let first = Sequence(run.first.0 + repeats as u64);
-        let recorded = RecordedRun {
-            first,
-            as_of_ms: run.received_ms,
-            verdicts: run.records.iter().map(|record| record.verdict).collect(),
-        };
-        self.log.marks.remember(run.device, recorded.clone(), run.window_punches);
-        round.punches += run.records.len();
-        let end = Sequence(first.0 + run.records.len() as u64 - 1);
-        round.marks.push(Mark { device: run.device, epoch: run.epoch, recorded: end });
-        round.entries.push(Entry::Run {
-            device: run.device,
-            epoch: run.epoch,
-            region: run.region,
-            first,
-            received_ms: run.received_ms,
-            window_punches: run.window_punches,
-            records: run.records,
-        });
-        recorded
-    }
-
-    fn greet(
-        &mut self,
-        device: DeviceId,
-        epoch: Epoch,
-        acknowledged: Sequence,
-        round: &mut Round,
-        now_ms: u64,
-    ) -> Result<HelloOutcome, Epoch> {
-        let recorded = match self.log.marks.get(device) {
-            Some((current, _)) if epoch < current => return Err(current),
-            Some((current, recorded)) if epoch == current => recorded,
-            Some(_) | None => Sequence(0),
-        };
-        if acknowledged <= recorded {
-            return Ok(HelloOutcome::Known { recorded, lost: 0 });
-        }
-        let lost = acknowledged.0 - recorded.0;
-        tracing::error!(%device, from = recorded.0 + 1, to = acknowledged.0,
-            "a device holds acknowledgements for punches that the log does not have");
-        self.metrics.lost.increment(lost);
-        let mark = Mark { device, epoch, recorded: acknowledged };
-        self.log.marks.set(mark);
-        round.marks.push(mark);
-        let from = Sequence(recorded.0 + 1);
-        round.entries.push(Entry::Lost { device, epoch, from, to: acknowledged, noticed_ms: now_ms });
-        Ok(HelloOutcome::Known { recorded: acknowledged, lost })
     }
 
     fn commit(&mut self, round: Round, at: &Reading) {
@@ -329,11 +209,17 @@ impl<D: Disk + Clone> Writer<D> {
         }
     }
 
-    fn send_lookup(&self, lookup: Lookup) {
-        let Some(lookups) = &self.lookups else { return drop(lookup.reply.send(Outcome::Busy)) };
-        if let Err(TrySendError::Full(lookup) | TrySendError::Disconnected(lookup)) = lookups.try_send(lookup)
-        {
-            let _ = lookup.reply.send(Outcome::Busy);
+    fn send_lookup(&mut self, lookup: Lookup) {
+        match &mut self.lookups {
+            Some(lookups) => lookups.send(lookup),
+            None => drop(lookup.reply.send(Outcome::Busy)),
+        }
+    }
+
+    /// What was looked for is remembered, for the runs that come again.
+    fn remember_found(&mut self) {
+        while let Some(found) = self.lookups.as_mut().and_then(Lookups::ended) {
+            self.log.marks.found(found.device, found.epoch, found.first, &found.known);
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::clock;
 use crate::judge::Judge;
 use crate::ledger::{LedgerHandle, Outcome, Record, RecordedRun, Run, ScanKind};
+use crate::record::PunchDigest;
 use crate::supervisor::{Post, RestartPolicy, supervise};
 use crate::tap::Taps;
 use actor::{Punches, RegionActor};
@@ -124,7 +125,11 @@ impl RegionMetrics {
             RegionOutcome::Busy(reason) => *reason,
             RegionOutcome::Ledger(Outcome::Busy) => BusyReason::Ledger,
             RegionOutcome::Ledger(
-                Outcome::Recorded(_) | Outcome::Gap { .. } | Outcome::EpochBehind { .. } | Outcome::Down,
+                Outcome::Recorded(_)
+                | Outcome::NumberUsed { .. }
+                | Outcome::Gap { .. }
+                | Outcome::EpochBehind { .. }
+                | Outcome::Down,
             ) => return,
         };
         self.refused[usize::from(reason.number()) - 1].increment(punches as u64);
@@ -326,6 +331,7 @@ fn unjudged(punch: &Punch) -> Record {
         device_time_ms: punch.device_time_ms,
         offline: punch.offline.is_some(),
         verdict: Verdict::ask_staff(Reason::NotJudged),
+        digest: Some(PunchDigest::of(punch)),
     }
 }
 

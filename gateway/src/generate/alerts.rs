@@ -182,6 +182,10 @@ fn punches() -> Vec<Alert> {
             "{{ $labels.instance }} answers Busy ({{ $labels.reason }}) {{ $value | humanize }} times a second",
             "Devices send again by themselves; people at these gates wait a little longer.",
         ),
+        ticket("numbers-used", format!("increase({}[1h]) > 0", metric::NUMBERS_USED)).says(
+            "A device of {{ $labels.instance }} sent other punches under numbers that it had used",
+            "One gate was answered late: its device has to number anew. Nobody was shown another person's colour.",
+        ),
         ticket(
             "punches-too-old",
             format!(

@@ -48,6 +48,7 @@ runbooks! {
     SCRUB_FAILED = "punches" "scrub-failed";
     SYNC_SLOW = "punches" "sync-slow";
     SHEDS = "punches" "sheds";
+    NUMBERS_USED = "punches" "numbers-used";
     PUNCHES_TOO_OLD = "punches" "punches-too-old";
     REGION_PARKED = "actors" "region-parked";
     REGISTRAR_PARKED = "actors" "registrar-parked";

@@ -22,7 +22,7 @@ const DAY_S: f64 = 86_400.0;
 const TICKET: &str = "ticket";
 
 /// Gauges and counters of which any is too much, beside those that the doctor looks at.
-const OTHERS: [Alarm; 4] = [
+const OTHERS: [Alarm; 5] = [
     Alarm {
         id: "manual-reds-burst",
         metric: metric::MANUAL_REDS_BURST,
@@ -50,6 +50,13 @@ const OTHERS: [Alarm; 4] = [
         well: "every punch was judged",
         ill: "punches were recorded that could not be judged",
         action: "the passages are on record; the log names the place of the panic",
+    },
+    Alarm {
+        id: "numbers-used",
+        metric: metric::NUMBERS_USED,
+        well: "no device used a number twice",
+        ill: "a device sent other punches under numbers that it had used",
+        action: "the log names the device: was it restored from an image, or does another use its key",
     },
 ];
 
@@ -334,6 +341,7 @@ mod tests {
             ("changtong_lookups_burst 1", "lookups-burst", "page"),
             ("changtong_appeals_overdue 2", "appeals-overdue", "ticket"),
             ("changtong_poison_batches_total 1", "poison-batches", "ticket"),
+            ("changtong_punch_numbers_used_total 1", "numbers-used", "ticket"),
             (
                 "changtong_punches_oldest_timestamp_seconds 1\nchangtong_punches_retention_seconds 9",
                 "punches-too-old",

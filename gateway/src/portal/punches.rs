@@ -138,7 +138,7 @@ struct Numbering {
 
 impl Numbering {
     const fn after(Epoch(used): Epoch) -> Self {
-        Self { epoch: Epoch(used + 1), next: 1 }
+        Self { epoch: Epoch(used.saturating_add(1)), next: 1 }
     }
 }
 
@@ -199,7 +199,7 @@ impl Writer {
                         self.numbering = Some(Numbering { next, ..numbering });
                         return recorded(batch, &runs);
                     }
-                    RegionOutcome::Ledger(Outcome::Gap { .. }) => {
+                    RegionOutcome::Ledger(Outcome::Gap { .. } | Outcome::NumberUsed { .. }) => {
                         self.numbering = Some(Numbering::after(numbering.epoch));
                     }
                     RegionOutcome::Ledger(Outcome::EpochBehind { current }) => {
@@ -226,7 +226,10 @@ impl Writer {
                 HelloOutcome::Known { recorded: Sequence(0), .. } => Some(Numbering { epoch, next: 1 }),
                 HelloOutcome::Known { .. } => Some(Numbering::after(epoch)),
                 HelloOutcome::EpochBehind { current } => Some(Numbering::after(current)),
-                HelloOutcome::Busy | HelloOutcome::Down => None,
+                HelloOutcome::EpochAhead { .. }
+                | HelloOutcome::AcknowledgedAhead { .. }
+                | HelloOutcome::Busy
+                | HelloOutcome::Down => None,
             };
         }
         self.numbering

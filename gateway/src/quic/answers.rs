@@ -1,6 +1,7 @@
 //! What goes back to a device, as few frames as possible: verdicts of consecutive punches become one run, everything of
 //! one wake-up one write. Pure: bytes in a buffer.
 
+use actors::ledger::HelloOutcome;
 use protocol::limits::VERDICTS_PER_FRAME_MAX;
 use protocol::message::{Answer, Bounded, Busy, BusyReason, Error, Verdicts};
 use protocol::{ErrorCode, RequestId, Sequence, Verdict, frame};
@@ -12,6 +13,18 @@ const AS_OF_MS_MERGED: u64 = 10;
 const RETRY_AFTER_MS: u32 = 50;
 /// … and when its region is parked: there is no hurry.
 const RETRY_PARKED_MS: u32 = 2_000;
+
+/// Where the numbering of a device that said hello stands; otherwise why it is refused, and the number that it has to know,
+/// which no close code can carry.
+pub(crate) fn numbering(outcome: HelloOutcome) -> Result<Sequence, (ErrorCode, Option<u64>)> {
+    match outcome {
+        HelloOutcome::Known { recorded, .. } => Ok(recorded),
+        HelloOutcome::EpochBehind { current } => Err((ErrorCode::EpochBehind, Some(current.0.into()))),
+        HelloOutcome::EpochAhead { highest } => Err((ErrorCode::EpochAhead, Some(highest.0.into()))),
+        HelloOutcome::AcknowledgedAhead { highest } => Err((ErrorCode::AcknowledgedAhead, Some(highest.0))),
+        HelloOutcome::Busy | HelloOutcome::Down => Err((ErrorCode::LedgerDown, None)),
+    }
+}
 
 /// "Not now", and when to come again.
 pub(crate) fn busy(reason: BusyReason) -> Answer {

@@ -222,6 +222,9 @@ pub(crate) fn ends_connection(code: ErrorCode) -> bool {
         | ErrorCode::LedgerDown
         | ErrorCode::TooManyConnections
         | ErrorCode::EmptyFlood
+        | ErrorCode::NumberUsed
+        | ErrorCode::EpochAhead
+        | ErrorCode::AcknowledgedAhead
         | ErrorCode::RefusalFlood
         | ErrorCode::StreamBroken
         | ErrorCode::AnswersNotTaken => true,

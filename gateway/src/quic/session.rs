@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use actors::clock;
 use actors::directory::Directory;
-use actors::ledger::HelloOutcome;
 use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
 use protocol::message::{
     Answer, Bounded, BusyReason, Drain, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome,
@@ -17,7 +16,7 @@ use quinn::{Connection, SendStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::answers::Answers;
+use super::answers::{Answers, numbering};
 use super::end::End;
 use super::endpoint::Front;
 use super::flight::{Departure, Landed, Read};
@@ -152,18 +151,18 @@ async fn greet(
     if hello.epoch.0 == 0 {
         return Err(ErrorCode::SequenceInvalid.into());
     }
-    match shared.front.ledger.hello(device, hello.epoch, hello.acknowledged).await {
-        HelloOutcome::Known { recorded, .. } => Ok(recorded),
-        HelloOutcome::EpochBehind { current } => {
-            // The close code cannot carry the epoch that the device has to exceed.
-            let mut answers = Answers::default();
-            answers.refuse(request, ErrorCode::EpochBehind, u64::from(current.0));
-            let _ = send.write_all(answers.bytes()).await;
-            finish(send).await;
-            Err(ErrorCode::EpochBehind.into())
-        }
-        HelloOutcome::Busy | HelloOutcome::Down => Err(ErrorCode::LedgerDown.into()),
+    let outcome = shared.front.ledger.hello(device, hello.epoch, hello.acknowledged).await;
+    let (code, detail) = match numbering(outcome) {
+        Ok(recorded) => return Ok(recorded),
+        Err(refused) => refused,
+    };
+    if let Some(detail) = detail {
+        let mut answers = Answers::default();
+        answers.refuse(request, code, detail);
+        let _ = send.write_all(answers.bytes()).await;
+        finish(send).await;
     }
+    Err(code.into())
 }
 
 /// What was written has to arrive before the connection is closed.

@@ -73,6 +73,10 @@ impl Stream {
                 self.recorded(batch, runs, metrics);
                 return Ok(());
             }
+            RegionOutcome::Ledger(Outcome::NumberUsed { sequence }) => {
+                self.answers.refuse(batch.first_request, ErrorCode::NumberUsed, sequence.0);
+                return Err(ErrorCode::NumberUsed);
+            }
             RegionOutcome::Ledger(Outcome::Gap { expected }) => (None, expected),
             RegionOutcome::Ledger(Outcome::EpochBehind { .. }) => return Err(ErrorCode::EpochBehind),
             RegionOutcome::Ledger(Outcome::Down) => {

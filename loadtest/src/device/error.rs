@@ -26,6 +26,10 @@ pub enum DeviceError {
         /// The highest used, as far as the gateway said: at least the one that was refused.
         current: Epoch,
     },
+    /// A number that this device used stands for another punch on the gateway's side, or its acknowledgements cannot be: it lost track of
+    /// its numbering, as a device restored from an image does. [`DeviceState::start_epoch`] sends everything again in a higher one.
+    #[error("the gateway knows other punches under this device's numbers ({})", .0.name())]
+    NumberingLost(ErrorCode),
     /// The connection failed in a way that will not heal, or failed at all where no second try was asked for.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -60,6 +64,9 @@ pub(super) fn refused(error: message::Error) -> DeviceError {
         Some(ErrorCode::EpochBehind) => {
             DeviceError::EpochBehind { current: Epoch(u32::try_from(error.detail).unwrap_or(u32::MAX)) }
         }
+        Some(code @ (ErrorCode::NumberUsed | ErrorCode::AcknowledgedAhead)) => {
+            DeviceError::NumberingLost(code)
+        }
         Some(code) if code.retryable() => WireError::Closed(error.code).into(),
         Some(_) | None => DeviceError::Refused { code: error.code, detail: error.detail, text: error.text },
     }
@@ -67,15 +74,27 @@ pub(super) fn refused(error: message::Error) -> DeviceError {
 
 /// A connection closed for its epoch may have taken the `Error` that names the current one with it.
 pub(super) fn epoch_behind(error: DeviceError, refused: Epoch) -> DeviceError {
-    match error {
+    match numbering_lost(error) {
         DeviceError::Wire(WireError::Closed(code)) if code == ErrorCode::EpochBehind.number() => {
             DeviceError::EpochBehind { current: refused }
         }
         DeviceError::EpochBehind { current } => DeviceError::EpochBehind { current: current.max(refused) },
-        DeviceError::Refused { .. }
+        error @ (DeviceError::Refused { .. }
+        | DeviceError::NumberingLost(_)
         | DeviceError::Wire(_)
         | DeviceError::State(_)
         | DeviceError::OutOfPlace(_)
-        | DeviceError::TooLarge(_) => error,
+        | DeviceError::TooLarge(_)) => error,
     }
+}
+
+/// A connection closed for its numbers may have taken the `Error` that says so with it.
+pub(super) fn numbering_lost(error: DeviceError) -> DeviceError {
+    if let DeviceError::Wire(WireError::Closed(number)) = &error
+        && let Some(code @ (ErrorCode::NumberUsed | ErrorCode::AcknowledgedAhead)) =
+            ErrorCode::from_number(*number)
+    {
+        return DeviceError::NumberingLost(code);
+    }
+    error
 }

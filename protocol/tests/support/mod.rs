@@ -106,6 +106,7 @@ pub(crate) fn answers() -> Vec<(&'static str, u32, Answer)> {
         ("most verdicts", 10, verdicts(1, vec![pass; limits::VERDICTS_PER_FRAME_MAX])),
         ("expected", 9, Answer::Gap(Gap { expected: Sequence(42) })),
         ("epoch behind", 1, Answer::Error(Error::new(ErrorCode::EpochBehind, 5))),
+        ("number used", 7, Answer::Error(Error::new(ErrorCode::NumberUsed, 42))),
         ("the third punch's place", 7, Answer::Error(Error::new(ErrorCode::PlaceDenied, 2))),
         ("unknown number, no text", 0, error(65_535, 0, String::new())),
         ("longest text", 0, error(1, u64::MAX, "x".repeat(limits::ERROR_TEXT_BYTES_MAX))),

@@ -5,13 +5,16 @@ mod closes;
 mod crowd;
 mod handshakes;
 
+use actors::clock;
 use closes::close;
-use loadtest::wire;
+use loadtest::state::StateError;
+use loadtest::tokens::Tokens;
+use loadtest::{Device, DeviceError, DeviceState, wire};
 use protocol::limits::{BATCH_PUNCHES_MAX, FRAME_BODY_BYTES_MAX};
-use protocol::message::{Answer, Bounded, Hello, Ping, PunchBatch, Request, Verify};
+use protocol::message::{Answer, Bounded, Hello, Ping, PunchBatch, Request, Verify, Welcome};
 use protocol::{
-    CodeId, DeviceClass, Epoch, ErrorCode, FrameReader, PlaceId, RegionId, RequestId, Scanned, Sequence,
-    frame,
+    Class, CodeId, Colour, DeviceClass, Epoch, ErrorCode, FrameReader, PlaceId, Punch, RegionId, RequestId,
+    Scanned, Sequence, frame, metric,
 };
 use tests::walk::{device, endpoint, punch};
 use tests::{City, PATIENCE, block_on};
@@ -43,8 +46,10 @@ fn ping() -> Request {
     Request::Ping(Ping { device_time_ms: 1 })
 }
 
+/// The same each time: a number is one punch for ever.
 fn punches(region: RegionId, place: PlaceId, first: u64, count: usize) -> Request {
-    let punches = Bounded(vec![punch(place); count]);
+    let punch = Punch { device_time_ms: 1_600_000_000_000, ..punch(place) };
+    let punches = Bounded(vec![punch; count]);
     Request::PunchBatch(PunchBatch { region, first: Sequence(first), punches })
 }
 
@@ -122,7 +127,14 @@ fn frames() -> Vec<Case> {
     ping().encode_body(&mut trailing).expect("fits");
     trailing.push(0);
     let (closed, answered) = (End::Closed, End::Answered);
+    let hello_of = |epoch, acknowledged| {
+        let (epoch, acknowledged) = (Epoch(epoch), Sequence(acknowledged));
+        bytes_of(&[Request::Hello(Hello { epoch, acknowledged })])
+    };
     vec![
+        ("the last epoch there is", hello_of(u32::MAX, 0), answered(ErrorCode::EpochAhead)),
+        ("every acknowledgement", hello_of(1, u64::MAX), answered(ErrorCode::AcknowledgedAhead)),
+        ("and once more", hello_of(2, u64::MAX), answered(ErrorCode::AcknowledgedAhead)),
         ("no Hello first", bytes_of(&[ping()]), closed(ErrorCode::HelloExpected)),
         ("Hello twice", bytes_of(&[hello(1), hello(1)]), closed(ErrorCode::HelloTwice)),
         ("epoch zero", bytes_of(&[hello(0)]), closed(ErrorCode::SequenceInvalid)),
@@ -147,6 +159,11 @@ fn meanings(place: PlaceId, region: RegionId) -> Vec<Case> {
     let signed_in = Scanned::SignedIn(CodeId::from_u64(5).expect("in range"));
     let nothing = Request::Verify(Verify { region, scanned: Bounded(Vec::new()) });
     let flood = after_hello(bytes_of(&vec![nothing; 65]));
+    let ahead = Request::Hello(Hello { epoch: Epoch(2), acknowledged: Sequence(5) });
+    let lost = bytes_of(&[ahead, punches(region, place, 3, 1)]);
+    let another = Bounded(vec![punch(place)]);
+    let another = Request::PunchBatch(PunchBatch { region, first: Sequence(1), punches: another });
+    let another = after_hello(bytes_of(&[another]));
     let (closed, answered) = (End::Closed, End::Answered);
     vec![
         ("a good device", sent(region, place, 1, 1), End::Served),
@@ -164,6 +181,8 @@ fn meanings(place: PlaceId, region: RegionId) -> Vec<Case> {
         ("a flood of nothing", flood, closed(ErrorCode::EmptyFlood)),
         ("a gap", sent(region, place, 30, 1), End::Served),
         ("a repeat", sent(region, place, 1, 1), End::Served),
+        ("another punch under its number", another, answered(ErrorCode::NumberUsed)),
+        ("a punch that it said to be acknowledged", lost, answered(ErrorCode::NumberUsed)),
     ]
 }
 
@@ -183,10 +202,69 @@ fn bad_input_is_refused_by_its_name_and_disturbs_nobody() {
         other.ping().await.expect("a good device is not disturbed");
         assert_eq!(other.counts().losses, 0);
     });
-    for reason in ["hello-twice", "bad-checksum", "empty-flood"] {
+    for reason in ["hello-twice", "bad-checksum", "empty-flood", "epoch-ahead"] {
         let closed = city.metric("changtong_connections_closed_total", reason);
         assert_eq!(closed, 1.0, "{reason}");
     }
+    let (status, out, err) = city.command(&["ledger", "verify"]);
+    assert!(status.success(), "{out}{err}");
+}
+
+/// A device's storage is put back to what it was: it numbers the people who come now as it numbered others before.
+#[test]
+fn a_red_person_is_never_answered_green_under_a_number_that_was_a_green_ones() {
+    let city = City::start(200, 4);
+    let fleet = city.fleet();
+    let gate = fleet.devices.iter().position(|row| row.class() == DeviceClass::Gate).expect("a gate");
+    let (place, region) = fleet.devices[gate].places().next().expect("a place");
+    let tokens = Tokens::load(&fleet).expect("a development city gives its token key away");
+    let somebody = |colour| {
+        let one = tokens.people().iter().find(|one| (one.colour, one.class) == (colour, Class::Person));
+        let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
+        Punch { scanned: tokens.scan(one.expect("there is one"), now_s), ..punch(place) }
+    };
+    let (green, red) = (somebody(Colour::Green), somebody(Colour::Red));
+    let settle = async |device: &mut Device| {
+        device.settle().await.expect("acknowledged");
+        let acknowledged = device.take_acknowledged();
+        acknowledged.iter().map(|one| one.verdict.colour).collect::<Vec<_>>()
+    };
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut before = device(&endpoint, &fleet, gate);
+        before.punch(region, green, 0);
+        assert_eq!(settle(&mut before).await, [Colour::Green]);
+        drop(before);
+
+        // An image of before it had sent anything: it sees by itself that the gateway knows more.
+        let mut restored = device(&endpoint, &fleet, gate);
+        restored.punch(region, red.clone(), 0);
+        let ahead = restored.settle().await;
+        assert!(matches!(ahead, Err(DeviceError::State(StateError::RecordedAhead { .. }))), "{ahead:?}");
+        restored.state_mut().start_epoch(Epoch(2));
+        assert_eq!(settle(&mut restored).await, [Colour::Red]);
+        drop(restored);
+
+        // An image of after: only the gateway can see it.
+        let mut image = DeviceState::new(Epoch(2));
+        image.push(region, somebody(Colour::Green), 0);
+        let welcome = Welcome {
+            gateway_time_ms: 0,
+            recorded: Sequence(0),
+            window_punches: 1,
+            batch_punches_max: 1,
+            idle_ms: 1,
+        };
+        image.connected(&welcome).expect("it has sent nothing");
+        image.next_batch(0).expect("it sends");
+        let mut restored =
+            Device::new(&endpoint, &fleet, &fleet.devices[gate], image).expect("a good certificate");
+        let used = restored.settle().await;
+        assert!(matches!(used, Err(DeviceError::NumberingLost(ErrorCode::NumberUsed))), "{used:?}");
+        restored.state_mut().start_epoch(Epoch(3));
+        assert_eq!(settle(&mut restored).await, [Colour::Green]);
+    });
+    assert_eq!(city.metric(metric::NUMBERS_USED, ""), 1.0);
 }
 
 #[test]

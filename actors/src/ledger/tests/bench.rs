@@ -124,7 +124,9 @@ impl Bench {
                     );
                 }
                 HelloOutcome::Busy | HelloOutcome::Down => {}
-                other @ HelloOutcome::EpochBehind { .. } => panic!("{state:?}: {other:?}"),
+                other @ (HelloOutcome::EpochBehind { .. }
+                | HelloOutcome::EpochAhead { .. }
+                | HelloOutcome::AcknowledgedAhead { .. }) => panic!("{state:?}: {other:?}"),
             }
         }
     }

@@ -36,7 +36,9 @@ fn course(bench: &mut Bench) -> Course {
                 }
                 Outcome::Busy => course.busy += 1,
                 Outcome::Down => course.down += 1,
-                other @ (Outcome::Gap { .. } | Outcome::EpochBehind { .. }) => panic!("{other:?}"),
+                other @ (Outcome::Gap { .. } | Outcome::NumberUsed { .. } | Outcome::EpochBehind { .. }) => {
+                    panic!("{other:?}")
+                }
             }
         }
         if round % 7 == 0 {

@@ -278,17 +278,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.read_start(name, usize::MAX)
-    }
-
-    fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
-        let mut state = self.state();
-        state.on()?;
-        let content = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        let mut bytes = state.files[content].cache.clone();
-        bytes.truncate(len);
-        state.read += bytes.len();
-        Ok(bytes)
+        self.read_at(name, 0, usize::MAX)
     }
 
     fn open_file(&self, name: &str) -> io::Result<(SimulatedFile, u64)> {
@@ -297,6 +287,16 @@ impl Disk for SimulatedDisk {
         let content = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         let len = state.files[content].cache.len() as u64;
         Ok((SimulatedFile { disk: self.clone(), content }, len))
+    }
+
+    fn read_at(&self, name: &str, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut state = self.state();
+        state.on()?;
+        let content = *state.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        let rest = state.files[content].cache.get(offset as usize..).unwrap_or_default();
+        let bytes = rest[..rest.len().min(len)].to_vec();
+        state.read += bytes.len();
+        Ok(bytes)
     }
 
     fn create(&self, name: &str) -> io::Result<SimulatedFile> {

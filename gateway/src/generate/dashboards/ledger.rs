@@ -90,6 +90,13 @@ fn syncs(dashboard: Dashboard) -> Dashboard {
                 )
                 .show("sent again", rate(of(metric::DUPLICATES)).sum())
                 .show("gaps", rate(of(metric::GAPS)).sum()),
+            stat("Used numbers", Unit::Count, runbook::NUMBERS_USED)
+                .about(
+                    "Batches refused within the time shown, because a number in them stands for \
+                     another punch.",
+                )
+                .limits(1.0, 10.0)
+                .show("batches", grown(of(metric::NUMBERS_USED)).sum()),
         ],
     )
 }

@@ -1,0 +1,188 @@
+//! Finds one device's punches of long ago and reads little else: by the headers it knows the segment, by the clear parts of batches
+//! the batch, and opens that one alone. It holds a header, or a batch, at a time. Which of them a device may be told is not decided here.
+
+use protocol::{DeviceId, Epoch, Sequence};
+
+use super::disk::Disk;
+use super::expiry::Forgotten;
+use super::format::{BATCH_CLEAR_BYTES, Batch, Entry, Invalid, MARK_BYTES, read_marks};
+use super::headers::read_header;
+use super::recover::entries;
+use super::scan::corrupt;
+use super::seal::DayKeys;
+use super::{LedgerError, Record, segment_name, segment_numbers};
+
+/// Read at once: the clear parts of many small batches, or most of a header.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Punches that are no longer remembered: `count` of a device from `first` on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) device: DeviceId,
+    pub(super) epoch: Epoch,
+    pub(super) first: Sequence,
+    pub(super) count: usize,
+}
+
+/// How far a device was recorded at some point of the log; it only grows.
+type Reached = (Epoch, Sequence);
+
+impl Wanted {
+    fn end(&self) -> Sequence {
+        Sequence(self.first.0.saturating_add(self.count as u64))
+    }
+
+    /// Whether whatever is wanted lies before this point.
+    fn is_before(&self, reached: Reached) -> bool {
+        reached >= (self.epoch, Sequence(self.end().0.saturating_sub(1)))
+    }
+
+    /// Whether some of it may lie before this point.
+    fn begins_before(&self, reached: Reached) -> bool {
+        reached >= (self.epoch, self.first)
+    }
+}
+
+/// A punch as it is on record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) sequence: Sequence,
+    pub(super) as_of_ms: u64,
+    pub(super) record: Record,
+}
+
+/// What is wanted as far as the log still has it, in ascending order.
+///
+/// # Errors
+/// Damage where it has to read, or the operating system's word.
+pub(super) fn find<D: Disk>(
+    disk: &D,
+    keys: &mut DayKeys,
+    wanted: &Wanted,
+) -> Result<Vec<Found>, LedgerError> {
+    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
+    let numbers = segment_numbers(&names);
+    let mut found = Vec::new();
+    // A segment that is forgotten meanwhile is as good as one before all that is wanted.
+    let (mut low, mut high) = (0, numbers.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        let begins = begin(disk, numbers[middle], wanted.device)?;
+        match begins.is_some_and(|(reached, _)| wanted.begins_before(reached)) {
+            true => high = middle,
+            false => low = middle + 1,
+        }
+    }
+    for &number in &numbers[low.saturating_sub(1)..] {
+        let Some((reached, header_end)) = begin(disk, number, wanted.device)? else { continue };
+        if wanted.is_before(reached) {
+            break;
+        }
+        Scan { number, pages: Pages::new(disk, number), wanted, reached }
+            .read(header_end, keys, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// How far the device was recorded when the segment was begun, and where its batches begin; `None` if it is gone.
+fn begin<D: Disk>(disk: &D, number: u64, device: DeviceId) -> Result<Option<(Reached, usize)>, LedgerError> {
+    let Some(header) = read_header(disk, number)? else { return Ok(None) };
+    let mark = header.marks.iter().find(|mark| mark.device == device);
+    Ok(Some((mark.map_or((Epoch(0), Sequence(0)), |mark| (mark.epoch, mark.recorded)), header.encoded_len())))
+}
+
+/// A file, read in pieces: one at a time is in memory.
+struct Pages<'a, D> {
+    disk: &'a D,
+    name: String,
+    from: usize,
+    bytes: Vec<u8>,
+}
+
+impl<'a, D: Disk> Pages<'a, D> {
+    fn new(disk: &'a D, number: u64) -> Self {
+        Self { disk, name: segment_name(number), from: 0, bytes: Vec::new() }
+    }
+
+    /// So many bytes from there on; less at the end of the file.
+    fn get(&mut self, at: usize, len: usize) -> Result<&[u8], LedgerError> {
+        let held = self.from..=self.from + self.bytes.len();
+        if !(held.contains(&at) && held.contains(&at.saturating_add(len))) {
+            let read = self.disk.read_at(&self.name, at as u64, len.max(CHUNK_BYTES));
+            self.bytes = read.map_err(|error| LedgerError::io("reading", &self.name)(error))?;
+            self.from = at;
+        }
+        let start = at - self.from;
+        Ok(&self.bytes[start..self.bytes.len().min(start.saturating_add(len))])
+    }
+}
+
+/// One segment's batches.
+struct Scan<'a, D> {
+    number: u64,
+    pages: Pages<'a, D>,
+    wanted: &'a Wanted,
+    reached: Reached,
+}
+
+impl<D: Disk> Scan<'_, D> {
+    fn read(mut self, mut at: usize, keys: &mut DayKeys, found: &mut Vec<Found>) -> Result<(), LedgerError> {
+        while !self.wanted.is_before(self.reached)
+            && let Some((marks, len)) = self.lengths(at)?
+        {
+            if let Some(reached) = self.reaches(at, marks)? {
+                if self.wanted.begins_before(reached) {
+                    self.open(at, len, keys, found)?;
+                }
+                self.reached = reached;
+            }
+            at = at.saturating_add(len);
+        }
+        Ok(())
+    }
+
+    fn lengths(&mut self, at: usize) -> Result<Option<(usize, usize)>, LedgerError> {
+        Ok(Batch::lengths(self.pages.get(at, BATCH_CLEAR_BYTES)?))
+    }
+
+    /// How far the batch brings the device, if it does.
+    fn reaches(&mut self, at: usize, marks: usize) -> Result<Option<Reached>, LedgerError> {
+        let device = self.wanted.device;
+        let bytes = self.pages.get(at + BATCH_CLEAR_BYTES, marks.saturating_mul(MARK_BYTES))?;
+        let mine = read_marks(bytes).filter(|mark| mark.device == device);
+        Ok(mine.map(|mark| (mark.epoch, mark.recorded)).max())
+    }
+
+    fn open(
+        &mut self,
+        at: usize,
+        len: usize,
+        keys: &mut DayKeys,
+        found: &mut Vec<Found>,
+    ) -> Result<(), LedgerError> {
+        let number = self.number;
+        let batch = Batch::decode(self.pages.get(at, len)?).map_err(|invalid| match invalid {
+            Invalid::Bytes => corrupt(number, 0, "a batch does not read"),
+            Invalid::Newer => LedgerError::Newer { name: segment_name(number) },
+        })?;
+        let entries = entries(keys, &batch, &Forgotten::EVERY_DAY)?.unwrap_or_default();
+        let wanted = self.wanted;
+        for entry in entries {
+            if let Entry::Run { device, epoch, first, received_ms, records, .. } = entry
+                && (device, epoch) == (wanted.device, wanted.epoch)
+            {
+                let all = records.into_iter().zip(first.0..);
+                found.extend(
+                    all.filter(|(_, sequence)| (wanted.first.0..wanted.end().0).contains(sequence)).map(
+                        |(record, sequence)| Found {
+                            sequence: Sequence(sequence),
+                            as_of_ms: received_ms,
+                            record,
+                        },
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+}
