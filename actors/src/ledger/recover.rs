@@ -27,8 +27,14 @@ pub(super) fn recover<D: Disk>(
     at: &Reading,
 ) -> Result<Log<D>, LedgerError> {
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
-    for name in names.iter().filter(|name| name.ends_with(".new")) {
+    let mut unfinished = names.iter().filter(|name| name.ends_with(".new")).peekable();
+    let removes = unfinished.peek().is_some();
+    for name in unfinished {
         uninterrupted(|| disk.remove(name)).map_err(LedgerError::io("removing", name))?;
+    }
+    if removes {
+        // Else a power cut may give a name what an unfinished file of that name held before.
+        uninterrupted(|| disk.sync_directory()).map_err(LedgerError::io("syncing", "the directory"))?;
     }
     let floor = Floor::read(&disk)?;
     let forgotten = forgotten(&disk)?;
