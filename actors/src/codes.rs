@@ -46,7 +46,7 @@ impl CodeEntry {
         Self { packed, ..self }
     }
 
-    /// Whether nobody has verified the document: whoever scans the code is told to look at it.
+    /// Says if the document is one that nobody has verified: whoever scans the code is told to look at it.
     pub const fn is_unverified(self) -> bool {
         self.packed & UNVERIFIED != 0
     }

@@ -62,7 +62,7 @@ pub struct Answered {
     pub areas: Vec<Area>,
     /// The days that were asked for.
     pub days: Days,
-    /// Of a query at a gate: whose phone it was.
+    /// The phone's owner, of a query at a gate.
     pub giver: Option<Giver>,
 }
 

@@ -106,7 +106,7 @@ pub enum RegistrarError {
 }
 
 impl RegistrarError {
-    /// Whether something of the refused act stays: the try of a document counts.
+    /// Says if something of the refused act stays: the try of a document counts.
     const fn leaves_a_try(&self) -> bool {
         matches!(self, Self::OtherPhone)
     }

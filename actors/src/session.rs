@@ -71,7 +71,7 @@ pub struct Sessions {
     cookie: LessSafeKey,
     forms: hmac::Key,
     random: SystemRandom,
-    /// What was signed out, as in the registry; no longer than a proof is good.
+    /// The sign-outs, as in the registry; no longer than a proof is good.
     ended: RwLock<HashMap<[u8; FORM_TOKEN_BYTES], u64>>,
 }
 

@@ -131,7 +131,7 @@ impl Registrar<'_> {
     }
 }
 
-/// Whether the document goes with the phone: that of somebody who has a code already, and modifies with the phone that opens it, or of
+/// Says if the document goes with the phone: that of somebody who has a code already, and modifies with the phone that opens it, or of
 /// who withdrew, left something behind and comes back with the phone of then. `None` for one that nobody has or left.
 fn goes_with(registry: &Registry, person: &Person, now_s: u64) -> Result<Option<bool>, RegistrarError> {
     let Person { phone, document, .. } = person;

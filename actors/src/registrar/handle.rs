@@ -20,7 +20,7 @@ use crate::supervisor::{Post, RestartPolicy, supervise};
 /// Acts that may wait: two seconds of a busy day; who comes beyond is told to try again.
 pub(super) const ACTS_MAX: usize = bounds::ACTS.entries();
 
-/// What must not be lost is tried for so long: with a carrier's slowest answer before it, less than a page waits for.
+/// The time for which an act is tried that must not be lost: with a carrier's slowest answer before it, less than a page waits for.
 const IN_TURN: Duration = Duration::from_secs(10);
 /// Between two tries while the actor is parked or was restarted.
 const IN_TURN_PAUSE: Duration = Duration::from_millis(50);

@@ -17,7 +17,8 @@ pub const RECEIPT_S_MAX: u64 = 120;
 /// A receipt as it travels; `protocol::receipt` has its layout.
 pub type Receipt = [u8; RECEIPT_BYTES];
 
-/// Whose phone was asked for with a receipt: staff compare it with whom they have scanned, because a receipt can be a friend's.
+/// The owner of the phone that was asked for with a receipt: staff compare it with whom they have scanned, because a receipt can be a
+/// friend's.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Giver {
     /// The first character of the name.
@@ -33,7 +34,7 @@ impl std::fmt::Debug for Giver {
 }
 
 impl Registrar<'_> {
-    /// Whose phone a query at a gate is about; `None` of one for a form, or if no code goes with the phone.
+    /// Gives whose phone a query at a gate is about; `None` of one for a form, or if no code goes with the phone.
     pub fn giver(&self, permit: &QueryPermit, now_s: u64) -> Result<Option<Giver>, RegistrarError> {
         if permit.flow() != Flow::Scan {
             return Ok(None);

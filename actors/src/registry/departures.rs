@@ -1,4 +1,4 @@
-//! What binds people to causes that they left behind, by withdrawing or by taking another phone: the document until all of it has
+//! The bonds of people to causes that they left behind, by withdrawing or by taking another phone: the document until all of it has
 //! ended, and the phone until its number may be somebody else's. Neither another document nor another phone is a way around.
 
 use rusqlite::params;
@@ -6,7 +6,7 @@ use rusqlite::params;
 use super::{DocumentNumber, Person, Phone, Registry, RegistryError};
 use crate::clock;
 
-/// Whether somebody who left is still registered.
+/// The way in which somebody left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     /// The holder has another phone.
@@ -38,7 +38,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Whether whoever left with that document left with that phone, too; `None` if nobody has. With another phone it is a stranger, or
+    /// Says if whoever left with that document left with that phone, too; `None` if nobody has. With another phone it is a stranger, or
     /// somebody who shows the document at an office.
     pub(crate) fn left_with(
         &self,
@@ -57,7 +57,7 @@ impl Registry {
         theirs.map_or_else(before, |theirs| Ok(Some(theirs)))
     }
 
-    /// Whether a holder with causes in force, and another document, has left that phone for another one.
+    /// Says if a holder with causes in force, and another document, has left that phone for another one.
     pub(crate) fn is_left_by_another(
         &self,
         phone: &Phone,

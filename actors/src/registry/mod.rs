@@ -206,7 +206,7 @@ pub struct Registry {
     grouped: bool,
     /// What is counted once it is durable.
     tally: Tally,
-    /// Who has withdrawn, for registries that come from backups.
+    /// The list of who has withdrawn, for registries that come from backups.
     gone: Gone,
 }
 

@@ -115,7 +115,7 @@ impl DocumentNumber {
         self.kind
     }
 
-    /// Whether its number says nothing about whether there is such a document: it has no checksum and no register here.
+    /// Says if its number is no sign that there is such a document: it has no checksum and no register here.
     pub const fn is_foreign(&self) -> bool {
         match self.kind {
             DocumentKind::IdCard => false,

@@ -99,7 +99,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// How many documents were tried with that phone on the day that begins then.
+    /// Counts the documents that were tried with that phone on the day that begins then.
     pub(crate) fn document_tries(&self, phone: &Phone, day_s: u64) -> Result<u32, RegistryError> {
         let sql = "SELECT tries FROM document_tries WHERE phone_hash = ?1 AND day = ?2";
         let parameters = params![self.phone_hash(phone), day_s as i64];

@@ -9,7 +9,7 @@ use super::people::fields;
 use super::seal::{Column, Hash};
 use super::{Registry, RegistryError, is_conflict};
 
-/// How far it has come: [`ALL`], or the number of the last person; absent when nothing is left.
+/// The place up to which it has come: [`ALL`], or the number of the last person; absent when nothing is left.
 const CURSOR: &str = "reseal-cursor";
 const ALL: &str = "all";
 /// People written anew in one transaction: about a tenth of a second, beside whoever waits.

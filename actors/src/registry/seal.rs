@@ -40,11 +40,11 @@ impl Hasher {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Column {
-    /// What is known of a person; the owner is the code.
+    /// A person's fields; the owner is the code.
     Person = 1,
-    /// What a cause rests on; the owner is the code.
+    /// The evidence of a cause; the owner is the code.
     Evidence = 2,
-    /// What came of a query; the owner is the consent.
+    /// The outcome of a query; the owner is the consent.
     Outcome = 3,
     /// The number that may be asked for; the owner is the consent.
     OpenPhone = 4,
@@ -60,7 +60,7 @@ pub(super) struct Sealer {
     field: LessSafeKey,
     pepper: Hasher,
     random: SystemRandom,
-    /// Whether people may still be sealed as earlier releases did.
+    /// True while people may still be sealed as earlier releases did.
     old_people: AtomicBool,
 }
 

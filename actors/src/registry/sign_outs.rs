@@ -6,7 +6,7 @@ use rusqlite::params;
 use super::{Registry, RegistryError};
 use crate::sms::PROVEN_S_MAX;
 
-/// What was signed out, and from which moment on it may be signed in again, seconds since 1970 UTC.
+/// A phone or session that was signed out, and from which moment on it may be signed in again, seconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignOut {
     /// A phone or a session.

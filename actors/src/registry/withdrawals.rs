@@ -77,7 +77,7 @@ impl Registry {
         Ok(remains)
     }
 
-    /// Whoever applies has the causes again that were in force when the document's holder withdrew, or when the holder of `phone` did
+    /// Gives whoever applies the causes again that were in force when the document's holder withdrew, or when the holder of `phone` did
     /// with whatever document. Part of the caller's transaction, which settles the code afterwards.
     pub(crate) fn return_causes(
         &self,

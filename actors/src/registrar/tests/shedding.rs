@@ -1,5 +1,5 @@
-//! Nobody gets rid of a cause by another document, another kind, another phone, or leaving and coming back; and nobody is told
-//! whether somebody else is registered, or was.
+//! Causes stay with people: they are not got rid of by another document, another kind, another phone, or leaving and coming back; and
+//! strangers are not told whether somebody else is registered, or was.
 
 use protocol::{Advice, Reason, RegionId, Scanned};
 

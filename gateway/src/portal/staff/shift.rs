@@ -21,7 +21,7 @@ const AGAIN_MS: u64 = 3_000;
 /// Cities that a citizen has shown are gone from the page after this long.
 const CITIES_MS: u64 = 60_000;
 
-/// What carriers say, and about whom.
+/// An answer of the carriers, and whom it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Travel {
     pub(super) answer: TrajectoryAnswer,
@@ -30,7 +30,7 @@ pub(super) struct Travel {
     pub(super) whose: Whose,
 }
 
-/// Whose receipt it was, beside the code that was scanned last: a receipt can be a friend's.
+/// The owner of a receipt, beside the code that was scanned last: a receipt can be a friend's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
     /// The phone opens that code.
