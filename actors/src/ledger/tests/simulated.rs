@@ -1,13 +1,15 @@
 //! A simulated disk: what is written lies in a cache until it is synced, names until the directory is. A power cut keeps any
 //! part of what was not synced, by 512-byte sectors; any call can be made to fail. Everything follows from a seed.
 
+mod content;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::ledger::disk::{Disk, DiskFile};
+use content::Content;
 
-const SECTOR_BYTES: usize = 512;
+use crate::ledger::disk::{Disk, DiskFile};
 
 /// What happens at a chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,16 +24,6 @@ pub(super) enum Fault {
     Interrupted,
     /// A write takes only a part; other calls are not touched.
     Short,
-}
-
-#[derive(Clone, Default)]
-struct Content {
-    durable: Vec<u8>,
-    cache: Vec<u8>,
-    /// Sectors whose cached bytes are not on disk as far as the kernel knows.
-    dirty: std::collections::BTreeSet<usize>,
-    /// The length has changed since the last sync.
-    resized: bool,
 }
 
 #[derive(Clone)]
@@ -177,45 +169,6 @@ fn apply(names: &mut BTreeMap<String, usize>, change: &NameChange) {
                 names.insert(to.clone(), content);
             }
         }
-    }
-}
-
-impl Content {
-    /// What a power cut leaves: each unsynced sector is old or new; the length is old, new or between.
-    fn lose(&mut self, random: &mut fastrand::Rng) {
-        let (old, new) = (self.durable.len(), self.cache.len());
-        if self.resized {
-            let len = match random.u8(0..3) {
-                0 => old,
-                1 => new,
-                _ => random.usize(old.min(new)..=old.max(new)),
-            };
-            self.durable.resize(len, 0);
-        }
-        let kept_share = random.u8(0..=100);
-        for &sector in &self.dirty {
-            let from = sector * SECTOR_BYTES;
-            let to = (from + SECTOR_BYTES).min(self.cache.len()).min(self.durable.len());
-            if from < to && random.u8(0..100) < kept_share {
-                self.durable[from..to].copy_from_slice(&self.cache[from..to]);
-            }
-        }
-        self.cache = self.durable.clone();
-        self.dirty.clear();
-        self.resized = false;
-    }
-
-    fn sync(&mut self) {
-        self.durable.resize(self.cache.len(), 0);
-        for &sector in &self.dirty {
-            let from = sector * SECTOR_BYTES;
-            let to = (from + SECTOR_BYTES).min(self.cache.len());
-            if from < to {
-                self.durable[from..to].copy_from_slice(&self.cache[from..to]);
-            }
-        }
-        self.dirty.clear();
-        self.resized = false;
     }
 }
 
@@ -384,30 +337,5 @@ impl DiskFile for SimulatedFile {
         file.cache.resize(len as usize, 0);
         file.resized = true;
         Ok(())
-    }
-}
-
-impl Content {
-    fn write(&mut self, bytes: &[u8], offset: usize) {
-        let end = offset + bytes.len();
-        if self.cache.len() < end {
-            self.cache.resize(end, 0);
-            self.resized = true;
-        }
-        self.cache[offset..end].copy_from_slice(bytes);
-        self.dirty.extend(offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
-    }
-
-    /// The kernel drops what it could not write from its list: the cache reads back, the disk does not have it, and a second
-    /// sync would say that all is well.
-    fn fail_sync(&mut self, random: &mut fastrand::Rng) {
-        let written: Vec<usize> = self.dirty.iter().copied().filter(|_| random.bool()).collect();
-        self.dirty = written.into_iter().collect();
-        let resized = self.resized;
-        let len = self.durable.len();
-        self.sync();
-        if resized && random.bool() {
-            self.durable.truncate(len);
-        }
     }
 }
