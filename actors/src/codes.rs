@@ -72,7 +72,7 @@ impl CodeEntry {
     }
 
     /// Everything but the time, as the registry keeps it.
-    pub(crate) const fn to_tags(self) -> u32 {
+    pub const fn to_tags(self) -> u32 {
         self.packed
     }
 

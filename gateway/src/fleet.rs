@@ -334,12 +334,12 @@ mod tests {
         let fleet = fleet();
         fleet.reload_places(Places::from_iter([(PlaceId(10), RegionId(1))]));
         let (known, mut entry) =
-            (fleet.rights(DeviceId(1)).unwrap(), fleet.enter(DeviceId(1), "aa").unwrap());
+            (fleet.rights(DeviceId(1)).unwrap(), fleet.enter(DeviceId(1), "aa", shown(1, 60)).unwrap());
         let frame = fleet.places();
         fleet.put(rights(3, false));
         fleet.add_place(PlaceId(11), RegionId(2));
         assert!(Arc::ptr_eq(&known, &fleet.rights(DeviceId(1)).unwrap()), "no other device is read again");
-        assert!(fleet.enter(DeviceId(3), "aa").is_ok() && entry.closed.try_recv().is_err());
+        assert!(fleet.enter(DeviceId(3), "aa", shown(1, 60)).is_ok() && entry.closed.try_recv().is_err());
         assert_eq!(frame.0.len(), 1, "a frame under way keeps what it has");
         assert_eq!(fleet.places().0.len(), 2);
         fleet.put(rights(1, true));
