@@ -11,13 +11,14 @@ use anyhow::{Context, bail};
 use protocol::{DeviceId, ErrorCode};
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
+use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
@@ -32,6 +33,9 @@ const SERVER_DAYS: i64 = 365;
 pub(crate) const DEVICE_DAYS: i64 = 90;
 /// A certificate is good from this long ago: a device's clock may lag.
 const BACKDATED: Duration = Duration::HOUR;
+
+/// Object identifiers of the kinds of keys that devices may have: elliptic curves, of which P-256 and P-384 are known, and Ed25519.
+const KEYS_TAKEN: [&str; 2] = ["1.2.840.10045.2.1", "1.3.101.112"];
 
 const AUTHORITY_CERTIFICATE: &str = "ca.pem";
 const AUTHORITY_KEY: &str = "ca.key";
@@ -51,15 +55,22 @@ pub(crate) struct Issued {
     pub(crate) not_after_s: u64,
 }
 
-/// A device's request for a certificate, whose signature shows that it has the key.
-pub(crate) struct KeyRequest(CertificateSigningRequestParams);
+/// The public key of a device's request for a certificate, whose signature shows that the device has the private one.
+pub(crate) struct KeyRequest(SubjectPublicKeyInfo);
 
 impl KeyRequest {
     /// Reads a PKCS#10 request in PEM. What can be wrong with it is found here, before anything is used up for it.
     pub(crate) fn parse(pem: &str) -> anyhow::Result<Self> {
-        let request =
-            CertificateSigningRequestParams::from_pem(pem).context("that is no certificate request")?;
-        Ok(Self(request))
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).context("that is no PEM")?;
+        let (_, request) =
+            X509CertificationRequest::from_der(&pem.contents).context("that is no certificate request")?;
+        // The key's own algorithm and curve: the signature over the request may have been made with another digest.
+        let key = &request.certification_request_info.subject_pki;
+        let taken = KEYS_TAKEN.iter().any(|oid| key.algorithm.algorithm.to_id_string() == *oid);
+        let key = SubjectPublicKeyInfo::from_der(key.raw).ok().filter(|_| taken);
+        let key = key.context("its key is none of ECDSA P-256, ECDSA P-384, Ed25519")?;
+        request.verify_signature().context("the request is not signed with its key")?;
+        Ok(Self(key))
     }
 }
 
@@ -123,10 +134,8 @@ impl Authority {
 
     /// Signs a device's own key. Nothing of the request but its public key is taken over.
     pub(crate) fn sign(&self, request: KeyRequest, device: DeviceId) -> anyhow::Result<Issued> {
-        let KeyRequest(mut request) = request;
         let (params, issued) = device_params(device, DEVICE_DAYS)?;
-        request.params = params;
-        Ok(Issued { certificate: request.signed_by(&self.issuer)?.pem(), ..issued })
+        Ok(Issued { certificate: params.signed_by(&request.0, &self.issuer)?.pem(), ..issued })
     }
 
     /// The gateway's own certificate for these names and addresses.
@@ -287,5 +296,28 @@ mod tests {
         let issued = authority.sign(KeyRequest::parse(&asked).unwrap(), DeviceId(3)).unwrap();
         assert_eq!(device_of(&der(&issued.certificate)), Ok((DeviceId(3), issued.serial)));
         assert!(KeyRequest::parse("nonsense").is_err());
+    }
+
+    /// Made with openssl 3: `openssl req -new -key KEY -sha256 -subj /CN=x`.
+    #[test]
+    fn a_certificate_has_the_keys_own_curve_whatever_digest_signed_the_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = Authority::create(directory.path()).unwrap();
+        for (request, curve) in [
+            (include_str!("pki/p384-sha256.csr"), "1.3.132.0.34"),
+            (include_str!("pki/p256-sha384.csr"), "1.2.840.10045.3.1.7"),
+        ] {
+            let issued = authority.sign(KeyRequest::parse(request).unwrap(), DeviceId(3)).unwrap();
+            let der = der(&issued.certificate);
+            let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+            let key = certificate.public_key();
+            let named = key.algorithm.parameters.as_ref().unwrap().as_oid().unwrap();
+            assert_eq!(named.to_id_string(), curve);
+            assert!(key.parsed().is_ok());
+        }
+        for refused in [include_str!("pki/p521.csr"), include_str!("pki/rsa.csr")] {
+            let error = KeyRequest::parse(refused).err().expect("such keys are not taken");
+            assert!(error.to_string().contains("P-256"), "{error}");
+        }
     }
 }

@@ -18,6 +18,11 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     text
 }
 
+/// Reports two first bytes whose text begins with a space, which scanners and keyboards lose.
+pub(crate) const fn begins_with_space(first: u8, second: u8) -> bool {
+    ALPHABET[(first as usize * 256 + second as usize) % 45] == b' '
+}
+
 /// Reads [`encode`] back; `None` for any other text.
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != N / 2 * 3 + N % 2 * 2 {

@@ -102,6 +102,11 @@ impl Receipt {
     }
 }
 
+/// Reports a consent whose receipt's text begins with a space: such a number is not given.
+pub const fn begins_with_space(consent: u64) -> bool {
+    base45::begins_with_space(RECEIPT_VERSION, consent as u8)
+}
+
 /// A receipt as the text of its QR code (RFC 9285).
 pub fn to_text(receipt: &[u8; RECEIPT_BYTES]) -> String {
     base45::encode(receipt)
@@ -130,6 +135,8 @@ mod tests {
             prop_assert_eq!(Receipt::unpack(&bytes), Some(receipt));
             let text = to_text(&bytes);
             prop_assert_eq!(text.len(), RECEIPT_TEXT_CHARS);
+            prop_assert_eq!(text.starts_with(' '), begins_with_space(consent));
+            prop_assert!(!text.ends_with(' '));
             prop_assert_eq!(from_text(&text), Some(bytes));
             prop_assert_eq!(token::from_text(&text), None, "a receipt is no pass code");
         }

@@ -23,10 +23,9 @@ pub const TOKEN_VERSION: u8 = 1;
 /// Key ids from here on are long-lived and seal paper tokens only.
 pub const PAPER_KEY_ID_MIN: u8 = 128;
 
-/// Reports an id of a key whose tokens' texts begin with a space, which scanners and keyboards lose: base45's first character is the
-/// first two bytes, version and key id, modulo 45, and its 37th character is the space.
+/// Reports an id of a key whose tokens' texts begin with a space: such a key is not made.
 pub const fn begins_with_space(id: u8) -> bool {
-    (TOKEN_VERSION as usize * 256 + id as usize) % 45 == 36
+    base45::begins_with_space(TOKEN_VERSION, id)
 }
 
 const CHECK_BITS: u32 = 25;

@@ -6,6 +6,8 @@ use zeroize::Zeroizing;
 
 use super::seal::Column;
 use super::{DocumentNumber, Hash, Person, Phone, Registry, RegistryError};
+use protocol::receipt;
+
 use crate::clock;
 use crate::policy::{Outcome, Stay};
 
@@ -118,8 +120,12 @@ impl Registry {
         let (flow, detail) = (agreed.flow as u8, agreed.detail as u8);
         let hash = self.phone_hash(phone);
         let parameters = params![hash, flow, agreed.text, now_s as i64, GIVEN, detail];
-        self.connection.prepare_cached(sql)?.execute(parameters)?;
-        let id = self.connection.last_insert_rowid();
+        let mut insert = self.connection.prepare_cached(sql)?;
+        let mut id = insert.insert(parameters)?;
+        while receipt::begins_with_space(id as u64) {
+            self.connection.prepare_cached("DELETE FROM consents WHERE id = ?1")?.execute([id])?;
+            id = insert.insert(parameters)?;
+        }
         if agreed.flow == Flow::Scan {
             // At a gate the device brings the receipt alone. Sealed with the consent's number, which is known only now.
             let sealed = self.sealer.seal(Column::OpenPhone, id as u64, phone.reveal().as_bytes())?;
