@@ -46,6 +46,8 @@ pub struct Fact {
     pub verdict: Verdict,
 }
 
+/// One answer may carry several runs that were taken within so long of each other, and tells the time of the first.
+const RECEIVED_MS_MERGED: u64 = 10;
 /// The kinds of scans, as an export names them.
 const KINDS: [&str; 5] = ["token", "legacy", "signed-in", "nothing", "not-a-code"];
 
@@ -315,7 +317,9 @@ impl<'a> Found<'a> {
 
 fn same(claimed: &Fact, recorded: &Fact) -> bool {
     let (kind, code) = (claimed.kind.or(recorded.kind), claimed.code.or(recorded.code));
-    Fact { kind, code, ..*claimed } == *recorded
+    let merged = claimed.received_ms..=claimed.received_ms + RECEIVED_MS_MERGED;
+    let received_ms = recorded.received_ms;
+    merged.contains(&received_ms) && Fact { kind, code, received_ms, ..*claimed } == *recorded
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Ledger {
                 }
                 Some(Lie::Turns) => lines = vec![turned(&line(&row))],
                 Some(Lie::Retypes) => lines = vec![line(&row).replace(",token,", ",legacy,")],
-                Some(Lie::Backdates) => lines = vec![line(&row).replace(",1,false,", ",2,false,")],
+                Some(Lie::Backdates) => lines = vec![line(&row).replace(",1,false,", ",12,false,")],
                 Some(Lie::CallsOffline) => lines = vec![line(&row).replace(",1,false,", ",1,true,")],
                 Some(Lie::Recolours) => {
                     row.verdict.colour = another(row.verdict.colour);
