@@ -3,7 +3,9 @@
 
 use ring::digest::{Context, SHA256};
 
-use super::{FIELD, Keys, LEGACY, PEPPER, SIGNING, TOKEN_KEYS_MAX, is_paper, next_id, token_name};
+use super::{
+    FIELD, Keys, LEGACY, PEPPER, SIGNING, TOKEN_ID_MAX, TOKEN_ID_MIN, TOKEN_KEYS_MAX, is_paper, token_name,
+};
 
 /// Of the hash this much is kept: keys are random, and this is for mistakes.
 const ID_BYTES: usize = 8;
@@ -58,7 +60,9 @@ impl Keys {
         let ids: Vec<u8> = self.tokens.iter().map(|(id, _)| *id).filter(|&id| !is_paper(id)).collect();
         let gone = (1..=u8::MAX).filter(|&id| !is_paper(id)).find(|&id| token_name(id) == file);
         let Some(gone) = gone else { return false };
-        let newer = std::iter::successors(Some(next_id(gone)), |&id| Some(next_id(id)));
+        // Also over ids that are left out now: earlier releases gave them.
+        let after = |id: u8| if id == TOKEN_ID_MAX { TOKEN_ID_MIN } else { id + 1 };
+        let newer = std::iter::successors(Some(after(gone)), |&id| Some(after(id)));
         newer.take(NEWER_IDS_MAX).filter(|id| ids.contains(id)).count() >= TOKEN_KEYS_MAX
     }
 }

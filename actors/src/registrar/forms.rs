@@ -9,6 +9,7 @@ use super::signin::{
     CODES_PER_PHONE_MAX, DOCUMENT_TRIES_MAX, check_guardian, check_own, phone_of, proven_after, take_ward,
 };
 use super::{Registrar, RegistrarError};
+use crate::clock;
 use crate::codes::CodeEntry;
 use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Stay, severity};
 use crate::registry::people::Added;
@@ -126,7 +127,7 @@ impl Registrar<'_> {
             return Ok(outcome);
         }
         let tied = self.registry.stay_tied_to(&person.document, now_s)?;
-        let tied = tied.filter(|stay| self.policy.still_counts(stay, now_s));
+        let tied = tied.filter(|stay| self.policy.still_counts(stay, clock::certain_s(now_s)));
         Ok(tied.map_or(outcome, Outcome::Stay))
     }
 }

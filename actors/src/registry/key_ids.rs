@@ -119,4 +119,19 @@ mod tests {
             drop(opens(directory.path()).unwrap_or_else(|error| panic!("start {starts}: {error}")));
         }
     }
+
+    #[test]
+    fn a_key_whose_id_only_earlier_releases_gave_counts_when_another_is_rotated_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = directory.path().join("keys");
+        Keys::init(&keys).unwrap();
+        for _ in 0..3 {
+            Keys::rotate_token(&keys).unwrap();
+        }
+        std::fs::rename(keys.join("token-3.key"), keys.join("token-5.key")).unwrap();
+        drop(opens(directory.path()).unwrap());
+        let rotated = Keys::rotate_token(&keys).unwrap();
+        assert_eq!((rotated.made, rotated.kept, rotated.dropped), (6, 5, vec![4]));
+        drop(opens(directory.path()).unwrap());
+    }
 }

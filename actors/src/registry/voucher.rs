@@ -99,6 +99,10 @@ pub(super) fn forget_log(connection: &Connection) -> Result<(), RegistryError> {
 
 fn voucher(connection: &Connection) -> Result<Option<RegistryVoucher>, RegistryError> {
     let damaged = || RegistryError::Damaged { what: "voucher for the punch log" };
+    // The first start of all may have been cut before it made the tables.
+    if !connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")?.exists([])? {
+        return Ok(None);
+    }
     let mut query = connection.prepare("SELECT value FROM meta WHERE name = ?1")?;
     let mut meta = |name: &str| -> Result<Option<String>, RegistryError> {
         use rusqlite::OptionalExtension;
@@ -110,4 +114,17 @@ fn voucher(connection: &Connection) -> Result<Option<RegistryVoucher>, RegistryE
     let (Ok(times), Ok(at_ms)) = (times.parse(), at_ms.parse()) else { return Err(damaged()) };
     let log = meta(LOG)?.map(|text| LogSeen::parse(&text).ok_or_else(damaged)).transpose()?;
     Ok(Some(RegistryVoucher { registry, times, at_ms, log }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_was_cut_before_it_had_tables_has_vouched_for_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("registry.db");
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(voucher_at(&path).unwrap(), None);
+    }
 }

@@ -103,7 +103,10 @@ impl Restore {
             println!("Forgotten since the backup was made: {}.", restored.forgotten.join(", "));
         }
         println!(
-            "The registry is as of then: who withdrew since is in it again, and decisions since are missing. Do both anew."
+            "The registry is as of then: decisions since are missing, to be made anew. Who withdrew since is taken out again, as far as"
+        );
+        println!(
+            "these keys' directory has it on record; if it came from the safe, take out whoever withdrew after that copy."
         );
         println!(
             "Devices send what they were not acknowledged; what came after the backup and was acknowledged is lost,"

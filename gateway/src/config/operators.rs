@@ -55,6 +55,11 @@ impl Operators {
             if parent.is_none() {
                 bail!("{} lies in no directory that is there", socket.display());
             }
+            // A start makes the socket anew in the place of what is there.
+            let there = std::fs::symlink_metadata(socket).map(|there| there.file_type());
+            if there.is_ok_and(|kind| kind.is_file() || kind.is_dir()) {
+                bail!("{} is there and is no socket; name another place", socket.display());
+            }
         }
         if self.group.is_some() && self.socket.as_ref().is_none_or(|socket| socket.starts_with(data)) {
             bail!(

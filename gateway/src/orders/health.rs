@@ -61,7 +61,7 @@ pub(super) fn clear_causes(admin: &Admin, set: (u64, u64), by: &Signed) -> anyho
     Ok(Ordered::Cleared { causes, more: causes == CLEARED_MAX })
 }
 
-/// Puts a policy into effect. It is compared again just before: meanwhile another one may be in effect.
+/// Puts a policy into effect. It is compared again with the registry held: meanwhile another one may be in effect.
 pub(super) fn activate_policy(
     admin: &Admin,
     file: &str,
@@ -71,10 +71,12 @@ pub(super) fn activate_policy(
 ) -> anyhow::Result<Ordered> {
     let new = admin.read(|registry| policies::ordered(file, text, registry))?;
     let (version, diff) = (new.version().to_owned(), policies::diff(&new, &reader(admin)?)?);
-    if new.operators_needed(&*policy(admin)?) > operators {
-        bail!("another policy is in effect by now, and this takes more operators; order again");
-    }
-    admin.write(|registry| policies::activate(new, text, by, registry, admin))?;
+    admin.write(|registry| {
+        if new.operators_needed(&*policy(admin)?) > operators {
+            bail!("another policy is in effect by now, and this takes more operators; order again");
+        }
+        policies::activate(new, text, by, registry, admin)
+    })?;
     policies::follow(admin)?;
     Ok(Ordered::Policy { version, diff })
 }

@@ -2,7 +2,7 @@
 //! the order. What the gateway writes meanwhile has a directory and a name of its own: no order says where.
 
 use std::fs::{DirBuilder, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +72,12 @@ fn name_of(sha256: &str) -> anyhow::Result<String> {
 /// Rejects name lines and reasons, nothing of anybody.
 fn tell_rejects(rejects: &Path, tell: &mut Tell<'_>) -> anyhow::Result<()> {
     let doing = || format!("reading {}", rejects.display());
-    let mut file = File::open(rejects).with_context(doing)?;
+    let mut file = match File::open(rejects) {
+        Ok(file) => file,
+        // Of an import that was complete before this data directory was: its lines were told then.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(doing),
+    };
     let mut part = vec![0; REJECTS_BYTES];
     loop {
         let read = file.read(&mut part).with_context(doing)?;
