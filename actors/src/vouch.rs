@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::ledger::{LedgerError, LogFound, LogVoucher, has_day_keys};
-use crate::registry::{LogSeen, Registry, RegistryError, RegistryVoucher, voucher_at};
+use crate::registry::{LogSeen, Registry, RegistryError, RegistryVoucher, is_begun, voucher_at};
 
 /// The way in which the stores of a data directory do not belong together, in words that name both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,11 +57,11 @@ impl Stores {
     pub fn compare(&self) -> Result<Fit, VouchError> {
         // In this order: the log is behind the registry.
         let log = LogFound::at(&self.ledger)?;
-        let registry = if self.registry.exists() { Some(voucher_at(&self.registry)?) } else { None };
+        let registry = if is_begun(&self.registry)? { Some(voucher_at(&self.registry)?) } else { None };
         Ok(self.fit(registry, &log, has_day_keys(&self.day_keys)?)?)
     }
 
-    /// `registry`: `None` without a file.
+    /// `registry`: `None` without a file that has anything in it.
     fn fit(
         &self,
         registry: Option<Option<RegistryVoucher>>,

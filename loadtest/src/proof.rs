@@ -317,7 +317,7 @@ impl<'a> Found<'a> {
 
 fn same(claimed: &Fact, recorded: &Fact) -> bool {
     let (kind, code) = (claimed.kind.or(recorded.kind), claimed.code.or(recorded.code));
-    let merged = claimed.received_ms..=claimed.received_ms + RECEIVED_MS_MERGED;
+    let merged = claimed.received_ms..=claimed.received_ms.saturating_add(RECEIVED_MS_MERGED);
     let received_ms = recorded.received_ms;
     merged.contains(&received_ms) && Fact { kind, code, received_ms, ..*claimed } == *recorded
 }

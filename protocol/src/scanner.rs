@@ -50,7 +50,11 @@ pub fn receipt_of(text: &str) -> Option<[u8; RECEIPT_BYTES]> {
 
 /// Reads a place's link as scanned or typed: any case of the scheme, `http` or none, a query or a slash behind it.
 pub fn place_of(text: &str) -> Option<PlaceCode> {
-    let text = half_width(plain(text).trim());
+    let plain = plain(text);
+    if !plain.contains(['/', '\u{ff0f}']) {
+        return None;
+    }
+    let text = half_width(plain.trim());
     let link = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     PlaceCode::from_link(link)
 }
@@ -61,7 +65,13 @@ fn base45_of<const N: usize>(text: &str, read: fn(&str) -> Option<[u8; N]>) -> O
     if let Some(bytes) = read(text) {
         return Some(bytes);
     }
-    let text = half_width(&plain(text)).to_ascii_uppercase();
+    let (plain, len) = (plain(text), N / 2 * 3 + N % 2 * 2);
+    // Most texts are no such code whatever is trimmed: they are told by their length, and none of them is copied.
+    let visible = plain.chars().filter(|&character| character != ' ' && character != '\u{3000}').count();
+    if plain.chars().count() + 1 < len || visible > len {
+        return None;
+    }
+    let text = half_width(&plain).to_ascii_uppercase();
     let trimmed = text.trim_matches(' ');
     [&text, trimmed, &format!(" {trimmed}")].into_iter().find_map(read)
 }

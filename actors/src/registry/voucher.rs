@@ -91,6 +91,19 @@ pub fn voucher_at(path: &Path) -> Result<Option<RegistryVoucher>, RegistryError>
     voucher(&read_only(path)?)
 }
 
+/// Says whether that file is there and has anything in it: a first start that was cut off at once leaves an empty one.
+///
+/// # Errors
+/// The store's word, also of a file that is no registry.
+pub fn is_begun(path: &Path) -> Result<bool, RegistryError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let sql = "SELECT count(*) FROM sqlite_schema";
+    let tables: u32 = read_only(path)?.query_row(sql, [], |row| row.get(0))?;
+    Ok(tables > 0)
+}
+
 /// From now on it vouches for whatever log is beside it: for a copy, whose log has no name.
 pub(super) fn forget_log(connection: &Connection) -> Result<(), RegistryError> {
     connection.execute("DELETE FROM meta WHERE name = ?1", [LOG])?;

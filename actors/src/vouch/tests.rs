@@ -174,6 +174,18 @@ fn an_end_between_any_two_steps_is_no_difference() {
 }
 
 #[test]
+fn a_first_start_that_was_cut_off_at_once_is_made_again() {
+    let place = Place::new();
+    std::fs::write(&place.stores.registry, []).expect("written");
+    place.start(0).expect("a new gateway");
+    let other = Place::new();
+    std::fs::write(&other.stores.registry, []).expect("written");
+    std::fs::create_dir(&other.stores.ledger).expect("made");
+    std::fs::write(other.stores.ledger.join("000000000001.segment"), []).expect("written");
+    assert!(other.refused(0).contains("there is no registry"), "a log beside it is not forgotten");
+}
+
+#[test]
 fn stores_of_a_release_without_vouchers_are_taken_up_once() {
     let place = Place::new();
     drop(place.registry());

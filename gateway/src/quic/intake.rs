@@ -110,7 +110,7 @@ impl Intake {
             return Err(ErrorCode::WindowExceeded.into());
         }
         // What is on record is answered as it was recorded, whatever the device may do now.
-        let repeats = end.min(self.acknowledged + 1).saturating_sub(first.0) as usize;
+        let repeats = end.min(self.acknowledged.saturating_add(1)).saturating_sub(first.0) as usize;
         check_rights(region, &punches.0, repeats, rights, places)?;
         self.taken();
         self.in_flight += punches.0.len();
@@ -321,6 +321,13 @@ mod tests {
         };
         assert_eq!(send(1, 5), Ok(()));
         assert_eq!(send(3, 4), Err(Refusal { code: ErrorCode::RegionDenied, detail: 3 }));
+    }
+
+    #[test]
+    fn where_numbers_end_nothing_overflows() {
+        let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(u64::MAX));
+        let repeat = batch(1, 10, 1, 1, &Scanned::Nothing);
+        assert_eq!(intake.punches(RequestId(1), repeat, &rights(), &places()), Ok(()));
     }
 
     #[test]
