@@ -10,6 +10,7 @@ use super::*;
 
 fn fresh() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
     Keys::init(directory.path()).unwrap();
     directory
 }
