@@ -14,9 +14,10 @@ use crate::machine;
 use crate::outcome::{REPORT_VERSION, Report, Run, Verdict};
 use crate::plan::Plan;
 use crate::proof::{self, Proof};
+use crate::record::Record;
 use crate::report::html;
 use crate::scenario::curve::Curve;
-use crate::scenario::{self, Kind, SHIPPED, Scenario, What};
+use crate::scenario::{self, Figure, Kind, SHIPPED, Scenario, Threshold, What};
 
 mod assemble;
 mod city;
@@ -197,6 +198,18 @@ fn write(report: &Report, hlog: &[u8], folder: &Path) -> anyhow::Result<Vec<Path
     Ok(vec![folder.join(html::PAGE_FILE), json, intervals])
 }
 
+/// Reports that less than half of all people were answered, where no threshold says how many have to be.
+fn few_answered(scenario: &Scenario, record: &Record) -> bool {
+    let asked = |one: &Threshold| matches!(one.figure, Figure::AnsweredShare | Figure::AnsweredRate);
+    if scenario.thresholds.iter().any(asked) {
+        return false;
+    }
+    let counts = Kind::ALL.map(|kind| record.total(kind).counts);
+    let answered: u64 = counts.iter().map(|counts| counts.answered).sum();
+    let offered: u64 = counts.iter().map(|counts| counts.offered).sum();
+    answered * 2 < offered
+}
+
 fn report(
     scenario: &Scenario,
     seed: u64,
@@ -208,10 +221,9 @@ fn report(
     let thresholds = assemble::thresholds(scenario, record);
     let proof = assemble::proof(&measured, proof, searched);
     let mut unfinished = measured.unfinished.clone();
-    let answered = Kind::ALL.iter().any(|kind| record.answered_ever(*kind) > 0);
-    if unfinished.is_none() && !answered && thresholds.iter().all(|one| one.holds) {
-        unfinished =
-            Some("nobody was answered, and no threshold asked for it: such a run proves nothing".to_owned());
+    if unfinished.is_none() && thresholds.iter().all(|one| one.holds) && few_answered(scenario, record) {
+        let few = "most people were not answered, and no threshold asked for it: such a run proves nothing";
+        unfinished = Some(few.to_owned());
     }
     let verdict = Verdict::of(&proof, (&scenario.generator, &measured.generator), unfinished, &thresholds);
     let run = Run {

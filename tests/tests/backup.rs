@@ -1,6 +1,8 @@
 //! Backups under load: what was acknowledged before is in them once, they come back whole, and none that is cut, altered or
 //! incomplete does.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -179,7 +181,7 @@ fn a_backup_holds_no_key_and_is_on_record_for_everybody() {
         assert!(status.code() == Some(2) && err.contains(expected), "{words:?}: {out}{err}");
     };
     let inside = backed.city.data().join("backup");
-    refused(&["backup", "--out", plain(&inside), "--case", "B-2"], "lies elsewhere");
+    refused(&["backup", "--out", plain(&inside), "--case", "B-2"], "name a place elsewhere");
     let elsewhere = backed.directory.path().join("another");
     refused(&["backup", "--out", plain(&elsewhere), "--case", " "], "names its case");
     assert!(!elsewhere.exists() && !inside.exists());
@@ -243,6 +245,7 @@ fn a_backup_that_is_cut_altered_or_incomplete_is_refused_by_the_files_name() {
     punches(&out.join("ledger"), &days).expect_err("nothing opens them without the day's key");
     assert!(!data.exists());
     std::fs::write(&day, kept).expect("written");
+    std::fs::set_permissions(&day, Permissions::from_mode(0o600)).expect("closed");
     let (code, said) = backed.restore("data");
     assert_eq!(code, Some(0), "{said}");
 }

@@ -15,12 +15,13 @@ use crate::cli::Cli;
 use crate::generate;
 
 /// Alerts that the page does not tell, each with its reason.
-const NOT_HERE: [(&str, &str); 6] = [
+const NOT_HERE: [(&str, &str); 7] = [
     ("gone", "the page says it by itself once nobody answers"),
     ("restart-storm", "a process does not know what was before it"),
     ("clock-skew", "it takes half an hour, which is longer than the page remembers"),
     ("disk-filling", "it takes six hours to see where it goes; the room that is left is on the page"),
     ("carrier-waiting", "the table of carriers shows for each what its queries wait here"),
+    ("sign-in-flood", "it is about citizens who sign in; the pages' dashboard shows which bound is used up"),
     ("watchdog", "it is always raised, so that its silence is heard"),
 ];
 

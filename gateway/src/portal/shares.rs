@@ -129,7 +129,7 @@ mod tests {
         let shares = VisitorShares::new(Vec::new());
         let (mine, other) = (Phone::parse("16300000007").unwrap(), Phone::parse("16300000008").unwrap());
         let consents = (0..100).filter(|_| shares.consent(&mine, 1_000).is_ok()).count();
-        let posts = (0..100).filter(|_| shares.post(&mine, 1_000).is_ok()).count();
+        let posts = (0..200).filter(|_| shares.post(&mine, 1_000).is_ok()).count();
         assert_eq!((consents, posts), (bounds::CONSENTS_PHONE.entries(), bounds::POSTS_PHONE.entries()));
         assert!(shares.consent(&other, 1_000).is_ok() && shares.post(&other, 1_000).is_ok());
         let at = |text: &str| text.parse::<IpAddr>().unwrap();

@@ -183,8 +183,10 @@ mod tests {
         let person =
             Person { code, colour: Colour::Green, basis: Basis::Declared, class: protocol::Class::Person };
         let scan = |code| Scan { scanned: Scanned::Nothing, code: Some(code), colour: Colour::Green };
-        let verdict =
-            |colour| Verdict { colour, advice: Advice::Pass, basis: Basis::Declared, reason: Reason::Clear };
+        let verdict = |colour| {
+            let advice = if colour == Colour::Red { Advice::Stop } else { Advice::Pass };
+            Verdict { colour, advice, basis: Basis::Declared, reason: Reason::Clear }
+        };
         let model = Model::default();
         model.ordered(person, Colour::Red, start);
         let look = |colour, asked: u32, wrong, stale, seen| {

@@ -286,6 +286,9 @@ impl One {
     }
 
     fn verdict(&self, scanned: &Scanned, of_punch: bool) -> (Option<CodeId>, Verdict) {
+        if self.manner.lie == Some(Lie::NeverLoads) {
+            return (None, Verdict::ask_staff(Reason::NotLoaded));
+        }
         let Scanned::Token(token) = scanned else {
             return (None, Verdict::not_a_pass_code(Reason::NothingShown));
         };
@@ -308,9 +311,6 @@ impl One {
             Colour::Red => Advice::Stop,
             Colour::Unknown => Advice::AskStaff,
         };
-        if self.manner.lie == Some(Lie::NeverLoads) {
-            return (Some(code), Verdict::ask_staff(Reason::NotLoaded));
-        }
         (Some(code), Verdict { colour, advice, basis: Basis::Declared, reason: Reason::Clear })
     }
 }
