@@ -104,8 +104,8 @@ bounds! {
         "its longest idle one is closed; with none idle the new one is", "carriers put hundreds of phones behind one address";
     PAGES_NETWORK = "pages-network" "connections to the pages", per "/24 (IPv6: /48)": 1_024 in AT_ONCE, of 0;
         "its longest idle one is closed; with none idle the new one is", "ten such networks together fill the pages, and then the fullest gives way";
-    PAGES_ARRIVALS = "pages-arrivals" "new connections to the pages", per "address (IPv6: /64)": 600 in 30 * SECOND, of 100_000;
-        "closed before the handshake", "a handshake is the dearest thing that a stranger gets; 20 a second are a crowd behind one address";
+    PAGES_ARRIVALS = "pages-arrivals" "new connections to the pages", per "address (IPv6: /64)": 1_800 in 30 * SECOND, of 100_000;
+        "closed before the handshake", "a handshake is the dearest thing that a stranger gets; 60 a second are a crowd behind one address, and a thirtieth of a core";
     REQUESTS_CLIENT = "requests-client" "requests for pages", per "address (IPv6: /64)": 500 in 5 * SECOND, of 100_000;
         "429, and the connection is closed", "one core draws thousands a second: one address gets a small part of it";
     REQUESTS_NETWORK = "requests-network" "requests for pages", per "/24 (IPv6: /48)": 1_500 in 5 * SECOND, of 50_000;
