@@ -288,6 +288,8 @@ impl<'a> World<'a> {
             beyond.fill_log(false);
         }
         for _ in 0..ROUNDS_MAX {
+            // Before the device is asked: one that waits out a `Busy` is not silent.
+            self.now_ms += ROUND_MS;
             let moves = self.moves;
             self.connect();
             self.send(usize::MAX);
@@ -299,7 +301,6 @@ impl<'a> World<'a> {
             while self.beyond.borrow_mut().find(true) {}
             self.turn();
             self.hear(usize::MAX);
-            self.now_ms += ROUND_MS;
             if self.moves == moves {
                 return self.at_rest();
             }
