@@ -307,7 +307,11 @@ async fn wait(
                 failed_before = false;
                 poison::told();
             }
-            _ = due.tick() => gateway.tell_alarms(),
+            _ = due.tick() => {
+                if !gateway.tell_alarms() {
+                    due.reset_after(wall_clock::LOOK);
+                }
+            }
             _ = look.tick() => usage.look(),
             _ = tick.tick() => {
                 wall_clock.look();

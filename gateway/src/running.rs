@@ -153,13 +153,14 @@ impl Gateway {
         self.admin.clone()
     }
 
-    /// What operators do that somebody should look at.
-    pub(crate) fn tell_alarms(&self) {
-        // An import may hold it for minutes; there is another turn.
-        let Ok(registry) = self.admin.registry.try_lock() else { return };
+    /// Counts what operators do that somebody should look at. False if the registry is held by another, and has to be asked again.
+    pub(crate) fn tell_alarms(&self) -> bool {
+        // An import may hold it for minutes, and this thread waits for nobody.
+        let Ok(registry) = self.admin.registry.try_lock() else { return false };
         if let Err(error) = alarms::tell(&registry, clock::now_ms() / 1000) {
             tracing::error!(%error, "what operators do cannot be counted");
         }
+        true
     }
 
     pub(crate) fn count_codes(&self) {
