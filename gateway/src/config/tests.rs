@@ -209,7 +209,7 @@ fn each_file_and_address_that_is_named_is_looked_at() {
         change(&mut layout);
         let mut said = layout.faults();
         // A day's key without a log is a fault of its own.
-        said.retain(|fault| expected != "2020-02-20.key" || !fault.contains("holds no punch log"));
+        said.retain(|fault| *expected != "2020-02-20.key" || !fault.contains("holds no punch log"));
         let [fault] = &said[..] else { panic!("{expected}: {said:#?}") };
         let (line, what) = fault.split_once(": ").unwrap();
         let line = layout.text.lines().nth(line.parse::<usize>().unwrap() - 1).unwrap();
