@@ -1,7 +1,7 @@
 //! `loadtest pages`: one's own code and a place's page beside a static file, round by round over the same kept connections, so that
 //! every figure is a ratio from one run. The file is what HTTP, the server's loop and the kernel cost; TLS is not measured here.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ mod load;
 
 use load::{Count, load};
 
+/// Whose word on its visitors' addresses a development city takes.
+const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// The first part of a turn is not counted.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// A turn that does not end this long after its time is given up.
@@ -147,7 +149,7 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
         for target in Target::ALL {
             let path = target.path(&link);
             let bytes = visitor.check(&path, target.mark()).await?;
-            asked.push((target, Rc::<[u8]>::from(visitor.request(&path)), bytes));
+            asked.push((target, Rc::<[u8]>::from(load::of_a_visitor(&visitor.request(&path))), bytes));
         }
         let gateway = Usage::of_port(fleet.quic[0]).map(|usage| usage.process);
         Bench { options, pages, gateway, asked }.rounds().await
@@ -184,7 +186,7 @@ impl Bench<'_> {
     async fn rounds(&self) -> anyhow::Result<Vec<Round>> {
         let mut lines = Vec::new();
         for _ in 0..self.options.connections {
-            lines.push(Line::connect(self.pages, None).await.context("connecting to the pages")?);
+            lines.push(Line::connect(self.pages, Some(PROXY)).await.context("connecting to the pages")?);
         }
         let mut rounds = Vec::new();
         for number in 0..self.options.rounds as usize {

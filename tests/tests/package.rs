@@ -166,6 +166,11 @@ fn configure(into: &Path, city: &City) {
     };
     copy(&["keys", "authority", "policy.toml", "server.pem", "server.key"], &etc);
     copy(&["registry.db", "ledger"], &data);
+    // What was not written into the registry's own file yet belongs to it.
+    let beside = city.data().join("registry.db-wal");
+    if beside.exists() {
+        copy(&["registry.db-wal"], &data);
+    }
 }
 
 /// The gateway in its root, which ends with the value.

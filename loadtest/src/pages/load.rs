@@ -10,6 +10,17 @@ use crate::clock;
 use crate::gauge::Gauge;
 use crate::pace::Lane;
 
+/// A header of a visitor behind a proxy, and where in it the visitor's network stands: every request is another visitor's, since one
+/// address gets a small part of what the pages can draw.
+const VISITOR: &str = "X-Forwarded-For: 2001:db8:0000::1\r\n";
+const NETWORK: &[u8] = b"2001:db8:";
+
+/// A request that says whose it is.
+pub(super) fn of_a_visitor(request: &[u8]) -> Vec<u8> {
+    let line = request.windows(2).position(|two| two == b"\r\n").map_or(request.len(), |at| at + 2);
+    [&request[..line], VISITOR.as_bytes(), &request[line..]].concat()
+}
+
 /// What the connections of a turn share.
 #[derive(Default)]
 pub(super) struct Count {
@@ -25,7 +36,15 @@ pub(super) async fn load(
     end: Instant,
     count: Rc<Count>,
 ) -> anyhow::Result<Line> {
+    let mut request = request.to_vec();
+    let network =
+        request.windows(NETWORK.len()).position(|bytes| bytes == NETWORK).map(|at| at + NETWORK.len());
+    let mut visitor = fastrand::u16(..);
     loop {
+        visitor = visitor.wrapping_add(1);
+        if let Some(at) = network {
+            request[at..at + 4].copy_from_slice(format!("{visitor:04x}").as_bytes());
+        }
         let since = match &mut lane {
             Some(lane) => lane.recv().await,
             None => Some(clock::now()),

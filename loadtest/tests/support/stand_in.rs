@@ -286,11 +286,10 @@ impl One {
     }
 
     fn verdict(&self, scanned: &Scanned, of_punch: bool) -> (Option<CodeId>, Verdict) {
-        if self.manner.lie == Some(Lie::NeverLoads) {
-            return (None, Verdict::ask_staff(Reason::NotLoaded));
-        }
+        let not_loaded =
+            (self.manner.lie == Some(Lie::NeverLoads)).then_some(Verdict::ask_staff(Reason::NotLoaded));
         let Scanned::Token(token) = scanned else {
-            return (None, Verdict::not_a_pass_code(Reason::NothingShown));
+            return (None, not_loaded.unwrap_or(Verdict::not_a_pass_code(Reason::NothingShown)));
         };
         let code = self.keys.open(token).unwrap().code;
         let mut colour = PEOPLE.iter().find(|(number, _)| *number == code.get()).unwrap().1;
@@ -311,6 +310,9 @@ impl One {
             Colour::Red => Advice::Stop,
             Colour::Unknown => Advice::AskStaff,
         };
+        if let Some(verdict) = not_loaded {
+            return (Some(code), verdict);
+        }
         (Some(code), Verdict { colour, advice, basis: Basis::Declared, reason: Reason::Clear })
     }
 }
