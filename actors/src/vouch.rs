@@ -88,7 +88,7 @@ impl Stores {
                     let at = moment(known.at_ms);
                     return Err(Difference(format!(
                         "the registry {file} is as of {at}, and the punch log in {ledger} saw a later one on {seen}: it is an older \
-                         copy, in which people who withdrew since are back, and decisions since are missing"
+                         copy, in which decisions since are missing; who withdrew since is taken out again at the next start"
                     )));
                 }
                 Some(_) => {}

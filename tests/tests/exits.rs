@@ -155,7 +155,7 @@ fn a_store_that_vanished_is_refused_by_name_and_only_an_order_takes_what_is_left
     refused(&city, "there is no registry");
     assert!(!registry.exists(), "nothing is made in its place");
     move_registry(&old_registry, &city.data());
-    refused(&city, "withdrew since are back");
+    refused(&city, "it is an older copy");
     move_registry(&city.data(), &old_registry);
     move_registry(&today, &city.data());
     live_a_day(&mut city, 3);
