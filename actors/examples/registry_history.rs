@@ -1,4 +1,4 @@
-//! What a long history costs: `cargo run --release -p actors --example registry_history -- DECISIONS DUE`. Receipts among so many decisions,
+//! The cost of a long history: `cargo run --release -p actors --example registry_history -- DECISIONS DUE`. Receipts among so many decisions,
 //! four at once, and a page's read beside them; then a midnight at which so many colours end, with forms beside it.
 
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
@@ -19,7 +19,7 @@ use actors::sms::{Asker, SessionId, SmsCodes, SmsLimits};
 use protocol::{Basis, Class, CodeId, Colour};
 use rusqlite::Connection;
 
-/// How long receipts are asked for.
+/// Time for which receipts are asked for.
 const ASKED: Duration = Duration::from_secs(5);
 /// Receipts at once.
 const CLICKS: usize = 4;
@@ -51,7 +51,7 @@ fn fill(path: &Path, decisions: u64) {
     store.execute_batch(&sql).expect("made-up decisions");
 }
 
-/// What a receipt was before the tree was kept: every leaf, from the first.
+/// The receipt of before the tree was kept, which reads every leaf from the first.
 fn by_every_leaf(store: &Connection) -> usize {
     let mut query = store.prepare("SELECT leaf FROM decisions ORDER BY id").expect("a statement");
     let leaves = query.query_map([], |row| row.get::<_, Hash>(0)).expect("rows");

@@ -107,9 +107,9 @@ pub enum GrowthError {
     /// The later tree has fewer decisions.
     #[error("there are {size} decisions where {since} were signed: the last ones were taken out")]
     Shorter {
-        /// How many there were.
+        /// Decisions that there were.
         since: u64,
-        /// How many there are.
+        /// Decisions that there are.
         size: u64,
     },
     /// The proof begins elsewhere.
@@ -125,7 +125,7 @@ pub enum GrowthError {
     /// The later tree does not begin with the earlier one.
     #[error("the {since} decisions that were signed are not those that the later checkpoint begins with")]
     Changed {
-        /// How many there were.
+        /// Decisions that there were.
         since: u64,
     },
 }

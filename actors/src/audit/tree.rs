@@ -61,7 +61,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// How many leaves.
+    /// Number of leaves.
     pub const fn size(&self) -> u64 {
         self.size
     }
@@ -184,7 +184,7 @@ pub fn prove_growth<E>(
     Ok(Some(path))
 }
 
-/// Whether the path shows that the tree with the second size and root begins with the tree of the first.
+/// Reports that the path shows that the tree with the second size and root begins with the tree of the first.
 pub(super) fn has_grown((since, old): (u64, Hash), (size, new): (u64, Hash), path: &[Hash]) -> bool {
     if since > size || path.len() > PROOF_STEPS_MAX {
         return false;
