@@ -65,18 +65,21 @@ pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
 /// After `patience`.
 pub fn wait_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = clock::now() + patience;
+    let mut pause = Duration::from_millis(5);
     loop {
         if let Some(value) = condition() {
             return value;
         }
         assert!(clock::now() < end, "{what} did not come true");
-        pause();
+        rest(pause);
+        // Who looks at pages for seconds stays within what one address may ask for.
+        pause = (pause * 2).min(Duration::from_millis(40));
     }
 }
 
 #[allow(clippy::disallowed_methods, reason = "between two looks at a condition of another process")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(5));
+fn rest(pause: Duration) {
+    std::thread::sleep(pause);
 }
 
 /// What a gateway runs under whose clock is another than everybody's, `FAKETIME=+4d` for example; what it waits for takes as long as

@@ -127,7 +127,7 @@ fn a_registry_that_is_gone_or_older_is_refused_by_name() {
     assert!(place.refused(9).contains("is not the one"), "an empty one, as a command makes it");
     put(Some(&yesterday));
     let said = place.refused(9);
-    assert!(said.contains("older copy") && said.contains("withdrew since are back"), "{said}");
+    assert!(said.contains("older copy") && said.contains("who withdrew since is taken out again"), "{said}");
     put(Some(&today));
     place.start(9).expect("what belongs together is back");
     put(Some(&yesterday));
