@@ -24,6 +24,7 @@ pub mod prometheus;
 pub mod repository;
 pub mod served;
 pub mod small_disk;
+pub mod stalled;
 pub mod stand_in;
 pub mod traced;
 pub mod walk;

@@ -1,0 +1,233 @@
+//! What hostile hosts cost everybody else: `cargo run --release -p tests --example siege -- SECONDS ROUNDS`. In turns with a quiet
+//! city of the same process: handshakes that stop in the middle, idle sockets at each port, sign-ins from ever new networks. Prints
+//! the 99th percentile from a real device's punch to its acknowledgement, and from a citizen's request for the card page to its end.
+//! Needs as many open files as sockets (`ulimit -n`); attackers, devices and the gateway share this machine.
+
+#![allow(clippy::print_stdout, reason = "this is what the example is for")]
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use actors::clock;
+use loadtest::Fleet;
+use tests::people::{Citizen, demo};
+use tests::stalled::Stalling;
+use tests::walk::{device, endpoint, punch};
+use tests::web::{Browser, encoded};
+use tests::{City, block_on};
+
+/// Devices that are measured.
+const DEVICES: usize = 8;
+/// From one punch of a device to its next.
+const PUNCH_EVERY: Duration = Duration::from_millis(20);
+/// From one look at the card page to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// Hosts that begin handshakes, and how many each begins a second: 500 together.
+const HANDSHAKES: (u8, u32) = (5, 100);
+/// Sockets at a port.
+const SOCKETS: usize = 10_000;
+/// Sign-ins a second, of two requests each.
+const SIGN_INS_S: u32 = 60;
+/// The development city believes what this one says of where a request comes from.
+const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// The ways in which the city is attacked.
+#[derive(Clone, Copy, Debug)]
+enum Attack {
+    Handshakes,
+    IdleEnrolment,
+    IdlePages,
+    IdleMetrics,
+    SignIns,
+}
+
+/// The end of a measurement, and how often the attackers struck.
+#[derive(Default)]
+struct Siege {
+    over: AtomicBool,
+    strikes: AtomicU64,
+}
+
+impl Siege {
+    /// Does it at that rate until the end.
+    fn at(&self, per_second: u32, mut strike: impl FnMut(u32)) {
+        let every = Duration::from_secs(1) / per_second;
+        let start = clock::now();
+        for n in 0.. {
+            pause_until(start + every * n);
+            if self.over.load(Ordering::Relaxed) {
+                return;
+            }
+            strike(n);
+            self.strikes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn idle(&self, port: SocketAddr) {
+        let mut sockets = Vec::new();
+        self.at(5_000, |_| {
+            if sockets.len() < SOCKETS
+                && let Ok(socket) = TcpStream::connect(port)
+            {
+                sockets.push(socket);
+            }
+        });
+        self.strikes.store(sockets.len() as u64, Ordering::Relaxed);
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "keeps the pace of a load")]
+fn pause_until(moment: std::time::Instant) {
+    std::thread::sleep(moment.saturating_duration_since(clock::now()));
+}
+
+/// One request as the proxy, for a client elsewhere, with its answer.
+fn as_proxy(pages: SocketAddr, head: &str, body: &str) -> Option<String> {
+    let socket = block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().ok()?;
+        socket.bind((PROXY, 0).into()).ok()?;
+        socket.connect(pages).await.ok()?.into_std().ok()
+    });
+    let mut stream = socket?;
+    stream.set_nonblocking(false).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let length = body.len();
+    write!(stream, "{head}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// Asks for a message to a number that nobody asked for before, from a network that never came before.
+fn sign_in(pages: SocketAddr, n: u32) -> Option<()> {
+    let from = format!("2001:db8:{:x}:{:x}::1", n >> 16 & 0xffff, n & 0xffff);
+    let host = format!("HTTP/1.1\r\nHost: localhost:{}\r\nX-Forwarded-For: {from}\r\n", pages.port());
+    let page = as_proxy(pages, &format!("GET /in {host}"), "")?;
+    let cookies = page.lines().filter_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next());
+    let cookies = cookies.collect::<Vec<_>>().join("; ");
+    let token = page.split_once("name=\"token\" value=\"")?.1.split('"').next()?;
+    let phone = format!("163{:08}", 10_000_000 + n);
+    let body = encoded(&[("token", token), ("phone", &phone), ("next", "/")]);
+    let origin = format!("Origin: http://localhost:{}\r\nCookie: {cookies}\r\n", pages.port());
+    let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+    as_proxy(pages, &format!("POST /in {host}{origin}{kind}"), &body).map(drop)
+}
+
+fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, round: u32) {
+    let pages = fleet.pages.expect("a development city has pages");
+    match attack {
+        Attack::Handshakes => std::thread::scope(|scope| {
+            for host in 0..HANDSHAKES.0 {
+                let from = Ipv4Addr::new(127, 9, 9, 9 + host);
+                let mut hostile = Stalling::new(fleet, from, Duration::from_millis(5));
+                scope.spawn(move || siege.at(HANDSHAKES.1, |_| hostile.begin()));
+            }
+        }),
+        Attack::IdleEnrolment => siege.idle(fleet.enrol),
+        Attack::IdlePages => siege.idle(pages),
+        Attack::IdleMetrics => siege.idle(fleet.http),
+        Attack::SignIns => std::thread::scope(|scope| {
+            for lane in 0..4 {
+                scope.spawn(move || {
+                    siege.at(SIGN_INS_S / 4, |n| {
+                        let _ = sign_in(pages, (round << 16) + n * 4 + lane);
+                    });
+                });
+            }
+        }),
+    }
+}
+
+/// Milliseconds from each punch to its acknowledgement.
+fn punches(fleet: &Fleet, index: usize, over: &AtomicBool) -> Vec<f64> {
+    let (region, place) =
+        fleet.devices[index].places().next().map(|(place, region)| (region, place)).expect("a place");
+    block_on(async {
+        let endpoint = endpoint(fleet);
+        let mut device = device(&endpoint, fleet, index);
+        device.connect().await.expect("it connects");
+        let mut took = Vec::new();
+        let mut next = clock::now();
+        while !over.load(Ordering::Relaxed) {
+            device.step_until(next).await.expect("another attempt heals it");
+            next += PUNCH_EVERY;
+            let start = clock::now();
+            device.punch(region, punch(place), 0);
+            device.settle().await.expect("acknowledged");
+            took.push(clock::since(start).as_secs_f64() * 1_000.0);
+            drop(device.take_acknowledged());
+        }
+        took
+    })
+}
+
+/// Milliseconds of each look at the card page.
+fn looks(browser: &mut Browser, over: &AtomicBool) -> Vec<f64> {
+    let mut took = Vec::new();
+    let mut next = clock::now();
+    while !over.load(Ordering::Relaxed) {
+        pause_until(next);
+        next += LOOK_EVERY;
+        let start = clock::now();
+        assert_eq!(browser.get("/code").status, 200, "a citizen is answered");
+        took.push(clock::since(start).as_secs_f64() * 1_000.0);
+    }
+    took
+}
+
+/// The 99th percentile.
+fn p99(mut ms: Vec<f64>) -> f64 {
+    ms.sort_by(f64::total_cmp);
+    ms[(ms.len() - 1) * 99 / 100]
+}
+
+/// Both percentiles, and how often the attackers struck.
+fn measure(
+    city: &City,
+    browser: &mut Browser,
+    what: Option<Attack>,
+    seconds: u64,
+    round: u32,
+) -> (f64, f64, u64) {
+    let (fleet, siege) = (&city.fleet(), &Siege::default());
+    let (punches, looks) = std::thread::scope(|scope| {
+        let attacker = what.map(|what| scope.spawn(move || attack(what, siege, fleet, round)));
+        let devices: Vec<_> =
+            (0..DEVICES).map(|index| scope.spawn(move || punches(fleet, index, &siege.over))).collect();
+        let citizen = scope.spawn(|| looks(browser, &siege.over));
+        pause_until(clock::now() + Duration::from_secs(seconds));
+        siege.over.store(true, Ordering::Relaxed);
+        if let Some(attacker) = attacker {
+            attacker.join().expect("it ends");
+        }
+        let punches = devices.into_iter().flat_map(|device| device.join().expect("it ends"));
+        (punches.collect(), citizen.join().expect("it ends"))
+    });
+    (p99(punches), p99(looks), siege.strikes.load(Ordering::Relaxed))
+}
+
+fn main() {
+    let mut numbers = std::env::args().skip(1).map(|word| word.parse::<u32>().expect("SECONDS ROUNDS"));
+    let seconds = u64::from(numbers.next().unwrap_or(8));
+    let rounds = numbers.next().unwrap_or(3);
+    let city = City::start(1_000, DEVICES as u64);
+    let person = demo("clean");
+    let applied = Citizen::new(&city, person.phone).apply(person.document, &["--declared", "false"]);
+    applied.expect("a code");
+    let mut browser = Browser::signed_in(&city, person.phone);
+    println!("attack, strikes | punch p99 ms: quiet, attacked | card page p99 ms: quiet, attacked");
+    let attacks =
+        [Attack::Handshakes, Attack::IdleEnrolment, Attack::IdlePages, Attack::IdleMetrics, Attack::SignIns];
+    for round in 0..rounds {
+        for (n, what) in (0..).zip(attacks) {
+            let quiet = measure(&city, &mut browser, None, seconds, 0);
+            let under = measure(&city, &mut browser, Some(what), seconds, round * 8 + n);
+            println!(
+                "{what:?}, {} | {:.2}, {:.2} | {:.2}, {:.2}",
+                under.2, quiet.0, under.0, quiet.1, under.1
+            );
+        }
+    }
+}
