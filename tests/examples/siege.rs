@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actors::clock;
-use loadtest::Fleet;
+use loadtest::{Device, DeviceState, Fleet};
+use protocol::Epoch;
 use tests::people::{Citizen, demo};
 use tests::stalled::Stalling;
-use tests::walk::{device, endpoint, punch};
+use tests::walk::{endpoint, punch};
 use tests::web::{Browser, encoded};
 use tests::{City, block_on};
 
@@ -115,7 +116,7 @@ fn sign_in(pages: SocketAddr, n: u32) -> Option<()> {
     as_proxy(pages, &format!("POST /in {host}{origin}{kind}"), &body).map(drop)
 }
 
-fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, round: u32) {
+fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, number: u32) {
     let pages = fleet.pages.expect("a development city has pages");
     match attack {
         Attack::Handshakes => std::thread::scope(|scope| {
@@ -132,7 +133,7 @@ fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, round: u32) {
             for lane in 0..4 {
                 scope.spawn(move || {
                     siege.at(SIGN_INS_S / 4, |n| {
-                        let _ = sign_in(pages, (round << 16) + n * 4 + lane);
+                        let _ = sign_in(pages, (number << 16) + n * 4 + lane);
                     });
                 });
             }
@@ -141,12 +142,14 @@ fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, round: u32) {
 }
 
 /// Milliseconds from each punch to its acknowledgement.
-fn punches(fleet: &Fleet, index: usize, over: &AtomicBool) -> Vec<f64> {
+fn punches(fleet: &Fleet, index: usize, epoch: Epoch, over: &AtomicBool) -> Vec<f64> {
     let (region, place) =
         fleet.devices[index].places().next().map(|(place, region)| (region, place)).expect("a place");
     block_on(async {
         let endpoint = endpoint(fleet);
-        let mut device = device(&endpoint, fleet, index);
+        let state = DeviceState::new(epoch);
+        let device = Device::new(&endpoint, fleet, &fleet.devices[index], state);
+        let mut device = device.expect("the fleet's certificates are good");
         device.connect().await.expect("it connects");
         let mut took = Vec::new();
         let mut next = clock::now();
@@ -183,19 +186,20 @@ fn p99(mut ms: Vec<f64>) -> f64 {
     ms[(ms.len() - 1) * 99 / 100]
 }
 
-/// Both percentiles, and how often the attackers struck.
+/// Both percentiles, and how often the attackers struck. Measurements are numbered from 1, as the devices' epochs are.
 fn measure(
     city: &City,
     browser: &mut Browser,
     what: Option<Attack>,
     seconds: u64,
-    round: u32,
+    number: u32,
 ) -> (f64, f64, u64) {
     let (fleet, siege) = (&city.fleet(), &Siege::default());
     let (punches, looks) = std::thread::scope(|scope| {
-        let attacker = what.map(|what| scope.spawn(move || attack(what, siege, fleet, round)));
-        let devices: Vec<_> =
-            (0..DEVICES).map(|index| scope.spawn(move || punches(fleet, index, &siege.over))).collect();
+        let attacker = what.map(|what| scope.spawn(move || attack(what, siege, fleet, number)));
+        let devices: Vec<_> = (0..DEVICES)
+            .map(|index| scope.spawn(move || punches(fleet, index, Epoch(number), &siege.over)))
+            .collect();
         let citizen = scope.spawn(|| looks(browser, &siege.over));
         pause_until(clock::now() + Duration::from_secs(seconds));
         siege.over.store(true, Ordering::Relaxed);
@@ -220,14 +224,14 @@ fn main() {
     println!("attack, strikes | punch p99 ms: quiet, attacked | card page p99 ms: quiet, attacked");
     let attacks =
         [Attack::Handshakes, Attack::IdleEnrolment, Attack::IdlePages, Attack::IdleMetrics, Attack::SignIns];
-    for round in 0..rounds {
-        for (n, what) in (0..).zip(attacks) {
-            let quiet = measure(&city, &mut browser, None, seconds, 0);
-            let under = measure(&city, &mut browser, Some(what), seconds, round * 8 + n);
-            println!(
-                "{what:?}, {} | {:.2}, {:.2} | {:.2}, {:.2}",
-                under.2, quiet.0, under.0, quiet.1, under.1
-            );
-        }
+    let mut number = 0;
+    let mut measured = |browser: &mut Browser, what| {
+        number += 1;
+        measure(&city, browser, what, seconds, number)
+    };
+    for what in (0..rounds).flat_map(|_| attacks) {
+        let quiet = measured(&mut browser, None);
+        let under = measured(&mut browser, Some(what));
+        println!("{what:?}, {} | {:.2}, {:.2} | {:.2}, {:.2}", under.2, quiet.0, under.0, quiet.1, under.1);
     }
 }
