@@ -179,14 +179,21 @@ impl Judge {
         }
     }
 
-    /// The code of an imported holder's text: as scanned if that is registered, otherwise without what scanners add.
+    /// The code of an imported holder's text: as scanned if that is registered, otherwise without what scanners add; bare only if that
+    /// is registered.
     fn legacy_code(&self, text: &str) -> Option<CodeId> {
-        let scanned = self.legacy.code(self.gateway, text)?;
-        let plain = scanner::plain(text);
-        if plain == text || self.codes.get(scanned).is_some() {
+        let code = |text: &str| self.legacy.code(self.gateway, text);
+        let is_registered = |code: &CodeId| self.codes.get(*code).is_some();
+        let (plain, scanned) = (scanner::plain(text), code(text)?);
+        let bare = scanner::bare(&plain);
+        if bare == text || is_registered(&scanned) {
             return Some(scanned);
         }
-        self.legacy.code(self.gateway, &plain)
+        let plainly = if plain == text { scanned } else { code(&plain)? };
+        if bare == plain || is_registered(&plainly) {
+            return Some(plainly);
+        }
+        code(bare).filter(is_registered).or(Some(plainly))
     }
 
     fn read_opened(&self, opened: Result<Token, TokenError>, now_ms: u64) -> Read {

@@ -1,6 +1,10 @@
 //! What people write of themselves, checked once: names that can be read, districts that exist, and the community or street within.
 //! Who they are is not checked here; documents and phones are in the registry.
 
+use std::borrow::Cow;
+
+use protocol::given;
+
 use crate::registry::RegionRow;
 
 /// A name, or a community's name.
@@ -9,9 +13,10 @@ pub const NAME_CHARS_MAX: usize = 64;
 const STREETS: &str = include_str!("../data/nanchang-streets.csv");
 const STREET_DIGITS: usize = 9;
 
-/// The text, unless it is empty or too long or holds what cannot be seen: controls, zero-width and direction-changing characters, and the
-/// mark that stands for bytes that were no text.
-pub fn visible(text: &str) -> Option<&str> {
+/// The text as [`given::name`] reads it, unless it is empty or too long or holds what cannot be seen: controls, fillers, and the mark
+/// that stands for bytes that were no text.
+pub fn visible(text: &str) -> Option<Cow<'_, str>> {
+    let text = given::name(text);
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -20,7 +25,7 @@ pub fn visible(text: &str) -> Option<&str> {
                 | '\u{fff0}'..='\u{fffd}' | '\u{e0000}'..='\u{e0fff}')
     };
     let chars = text.chars().count();
-    let readable = !text.trim().is_empty() && !text.chars().any(hidden);
+    let readable = !text.chars().any(hidden);
     ((1..=NAME_CHARS_MAX).contains(&chars) && readable).then_some(text)
 }
 
@@ -58,12 +63,13 @@ pub fn streets(district: &str) -> Vec<(&'static str, &'static str)> {
 }
 
 /// What stands beside the district: nothing, a street of that district by its nine digits, or a community by its name.
-pub fn community<'a>(district: &str, text: &'a str) -> Option<&'a str> {
-    if text.is_empty() {
-        return Some(text);
+pub fn community<'a>(district: &str, text: &'a str) -> Option<Cow<'a, str>> {
+    if text.trim().is_empty() {
+        return Some(Cow::Borrowed(""));
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return streets(district).iter().any(|(code, _)| *code == text).then_some(text);
+    let digits = given::digits(text);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return streets(district).iter().any(|(code, _)| *code == digits).then_some(digits);
     }
     visible(text)
 }
@@ -73,18 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_what_cannot_be_seen_are_no_names() {
+    fn names_with_what_cannot_be_seen_are_no_names_and_marks_are_taken_away() {
         let long = "王".repeat(NAME_CHARS_MAX + 1);
         for bad in [
             "",
             " ",
             "\u{3000}",
-            "王\u{200b}伟",
-            "王\u{202e}伟",
-            "王\u{2067}伟",
-            "\u{feff}王伟",
+            "\u{200b}",
             "王\u{0}伟",
-            "王\n伟",
             "王\u{1f}伟",
             "王\u{e0041}",
             "\u{3164}",
@@ -94,7 +96,10 @@ mod tests {
             assert_eq!(visible(bad), None, "{bad:?}");
         }
         for good in ["王伟", "阿卜杜拉·买买提", "Anna-Lena O'Neil", "𠮷田", &long[..192]] {
-            assert_eq!(visible(good), Some(good));
+            assert_eq!(visible(good).as_deref(), Some(good));
+        }
+        for given in ["王\u{200b}伟", "王\u{202e}伟", "王\u{2067}伟", "\u{feff}王伟", "　王伟\n"] {
+            assert_eq!(visible(given).as_deref(), Some("王伟"), "{given:?}");
         }
     }
 
@@ -110,7 +115,8 @@ mod tests {
             ("360102", "上营坊社区", true),
             ("湾里管理局", "幸福社区", true),
             ("360102", "", true),
-            ("360102", "上营\u{200f}坊", false),
+            ("360102", "上营\u{200f}坊", true),
+            ("360102", "上营\u{3164}坊", false),
         ] {
             assert_eq!(community(district, text).is_some(), good, "{district} {text:?}");
         }

@@ -14,6 +14,7 @@ pub mod codec;
 pub mod colour;
 pub mod error;
 pub mod frame;
+pub mod given;
 pub mod ids;
 pub mod legacy;
 pub mod limits;

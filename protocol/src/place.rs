@@ -49,7 +49,12 @@ impl PlaceCode {
 
     /// The link, for a host such as `code.example`.
     pub fn to_link(self, host: &str) -> String {
-        format!("https://{host}{PATH}{}", self.to_text())
+        self.at(&format!("https://{host}"))
+    }
+
+    /// The link, for pages that begin with `origin`, such as `https://code.example`.
+    pub fn at(self, origin: &str) -> String {
+        format!("{origin}{PATH}{}", self.to_text())
     }
 
     /// The place code in a link to any host, over `https` or `http` or without a scheme, in any case.

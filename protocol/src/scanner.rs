@@ -1,16 +1,24 @@
-//! Texts as scanners give them. A scanner, or the keyboard that it plays, may add an AIM identifier, an ECI mark, control and
-//! invisible characters, white space and line ends, and may change letters to lower case or full width. [`plain`] takes away what
-//! no code of this city begins, ends or is broken with; the letters of a text are changed only where a code's alphabet has one
-//! case. Pure; the one place that says what may be changed and what never.
+//! Texts as scanners give them. A scanner, or the keyboard that it plays, may add an AIM identifier, an ECI mark, a scheme, control
+//! and invisible characters, white space and line ends, may give a text twice, and may change letters to lower case or full width.
+//! [`plain`] takes away what no code of this city begins, ends or is broken with, [`bare`] what only most codes are without; the
+//! letters of a text are changed only where a code's alphabet has one case. Pure; the one place that says what of a scan may be
+//! changed and what never. What people type is `given`'s.
 
 use std::borrow::Cow;
 
+use crate::given::{self, half_width, is_mark};
 use crate::place::PlaceCode;
 use crate::receipt::{self, RECEIPT_BYTES};
 use crate::token::{self, TOKEN_BYTES};
 
 /// Digits of an ECI mark behind its backslash.
 const ECI_DIGITS: usize = 6;
+/// What scanner apps and configured hosts put in front of what they take for a link.
+const SCHEMES: [&str; 3] = ["https://", "http://", "url:"];
+/// A shorter text that repeats itself is its own.
+const DOUBLED_BYTES_MIN: usize = 4;
+/// Between the two of a text that was read twice: a separator, an AIM identifier, an ECI mark, a scheme.
+const GAP_BYTES_MAX: usize = 24;
 
 /// Removes what scanners add: control characters (line ends, tabs, GS, STX, NUL, …), invisible marks (a byte order mark, marks of
 /// direction, zero-width characters), and in front of the rest one AIM identifier (`]Q1`) and ECI marks (`\000026`). Spaces stay:
@@ -38,6 +46,12 @@ pub fn has_additions(text: &str) -> bool {
     plain.len() != text.len() || (plain.trim().len() != plain.len() && token_of(&plain).is_none())
 }
 
+/// Shortens a [`plain`] text to what may be all of it: without schemes in front of it, and the one text that was read twice. A text
+/// that is a code as it stands may not be shortened: ask for that one first.
+pub fn bare(plain: &str) -> &str {
+    once(without_schemes(plain.trim()))
+}
+
 /// Reads a token from a text as scanned: [`token::from_text`], and the same behind whatever a scanner added or changed.
 pub fn token_of(text: &str) -> Option<[u8; TOKEN_BYTES]> {
     base45_of(text, token::from_text)
@@ -48,15 +62,21 @@ pub fn receipt_of(text: &str) -> Option<[u8; RECEIPT_BYTES]> {
     base45_of(text, receipt::from_text)
 }
 
-/// Reads a place's link as scanned or typed: any case of the scheme, `http` or none, a query or a slash behind it.
+/// Reads a place's link as scanned or typed: any case of the scheme, `http`, none or two, a query, a slash or a full stop behind it.
 pub fn place_of(text: &str) -> Option<PlaceCode> {
     let plain = plain(text);
     if !plain.contains(['/', '\u{ff0f}']) {
         return None;
     }
-    let text = half_width(plain.trim());
-    let link = text.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-    PlaceCode::from_link(link)
+    let text = narrow(&plain);
+    let link = bare(&text).split(['?', '#']).next().unwrap_or_default();
+    PlaceCode::from_link(link.trim_end_matches(is_link_end))
+}
+
+/// Reads the ten characters of a place as a path or a form gives them: any case and width, spaces and hyphens between them, behind
+/// them what a link's end may have.
+pub fn place_code_of(text: &str) -> Option<PlaceCode> {
+    PlaceCode::from_text(given::digits(text).trim_end_matches(is_link_end))
 }
 
 /// Tries the text as it stands, without spaces around it, and with the one space that a code's text may begin with: some scanners trim
@@ -65,32 +85,31 @@ fn base45_of<const N: usize>(text: &str, read: fn(&str) -> Option<[u8; N]>) -> O
     if let Some(bytes) = read(text) {
         return Some(bytes);
     }
-    let (plain, len) = (plain(text), N / 2 * 3 + N % 2 * 2);
+    let plain = plain(text);
+    let bare = bare(&plain);
+    let shortened = || if bare.len() < plain.trim().len() { spaced(bare, read) } else { None };
+    spaced(&plain, read).or_else(shortened)
+}
+
+fn spaced<const N: usize>(plain: &str, read: fn(&str) -> Option<[u8; N]>) -> Option<[u8; N]> {
+    let len = N / 2 * 3 + N % 2 * 2;
     // Most texts are no such code whatever is trimmed: they are told by their length, and none of them is copied.
     let visible = plain.chars().filter(|&character| character != ' ' && character != '\u{3000}').count();
     if plain.chars().count() + 1 < len || visible > len {
         return None;
     }
-    let text = half_width(&plain).to_ascii_uppercase();
+    let text = narrow(plain).to_ascii_uppercase();
     let trimmed = text.trim_matches(' ');
     [&text, trimmed, &format!(" {trimmed}")].into_iter().find_map(read)
 }
 
-/// Full-width forms as the ASCII characters that they stand for.
-fn half_width(text: &str) -> String {
-    let narrow = |character| match character {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xff01 + 0x21).unwrap_or(character),
-        '\u{3000}' => ' ',
-        other => other,
-    };
-    text.chars().map(narrow).collect()
+fn narrow(text: &str) -> String {
+    text.chars().map(half_width).collect()
 }
 
 /// Characters that no code's text holds.
 fn is_added(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    character.is_control() || is_mark(character)
 }
 
 fn without_marks(text: &str) -> &str {
@@ -103,6 +122,36 @@ fn without_marks(text: &str) -> &str {
         rest = without_eci(&rest[3..]);
     }
     rest
+}
+
+fn without_schemes(mut text: &str) -> &str {
+    while let Some(rest) = SCHEMES.into_iter().find_map(|scheme| {
+        let (start, rest) = text.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    }) {
+        text = rest.trim_start();
+    }
+    text
+}
+
+/// The one text of two that are the same and have at most what separates them in between; any other text as it is.
+fn once(text: &str) -> &str {
+    let separated = |gap: usize| {
+        let half = text.len().checked_sub(gap).filter(|both| both % 2 == 0)? / 2;
+        let (one, between, other) = (text.get(..half)?, text.get(half..half + gap)?, text.get(half + gap..)?);
+        (half >= DOUBLED_BYTES_MIN && one == other && is_gap(between)).then_some(one)
+    };
+    (0..=GAP_BYTES_MAX).find_map(separated).unwrap_or(text)
+}
+
+fn is_gap(between: &str) -> bool {
+    let separates = |character: char| character.is_whitespace() || matches!(character, ',' | ';' | '|');
+    without_schemes(without_marks(between.trim_matches(separates))).trim_matches(separates).is_empty()
+}
+
+/// What a link has behind it when it was copied out of a sentence, or a scanner closes it.
+fn is_link_end(character: char) -> bool {
+    matches!(character, '/' | '.' | ',' | ';' | '\u{3002}' | '\u{ff61}') || character.is_whitespace()
 }
 
 fn without_eci(mut text: &str) -> &str {
@@ -154,12 +203,15 @@ mod tests {
             mut token: [u8; TOKEN_BYTES],
             mut receipt: [u8; RECEIPT_BYTES],
             (before, after) in (select(&BEFORE[..]), select(&AFTER[..])),
-            (lower, full_width, trimmed) in any::<(bool, bool, bool)>(),
+            (lower, full_width, trimmed, scheme, twice) in any::<(bool, bool, bool, bool, bool)>(),
+            between in select(&["", "\r\n", "\t", " ", ",", ";", "]Q1"][..]),
         ) {
             let given = |text: String| {
                 let text = if trimmed { text.trim().to_owned() } else { text };
                 let text = if lower { text.to_ascii_lowercase() } else { text };
                 let text = if full_width { wide(&text) } else { text };
+                let text = if scheme { format!("http://{text}") } else { text };
+                let text = if twice { format!("{text}{between}{text}") } else { text };
                 format!("{before}{text}{after}")
             };
             (token[0], receipt[0]) = (token::TOKEN_VERSION, receipt::RECEIPT_VERSION);
@@ -177,7 +229,8 @@ mod tests {
         #[test]
         fn any_text_reads_without_a_panic(text in "(\\PC|\\pC|[\\\\\\]0-9Qq ]){0,60}") {
             let once = plain(&text).into_owned();
-            let _ = (token_of(&text), receipt_of(&text), place_of(&text), has_additions(&text));
+            let _ = (token_of(&text), receipt_of(&text), place_of(&text), has_additions(&text), place_code_of(&text));
+            prop_assert!(once.contains(bare(&once)));
             prop_assert!(!once.chars().any(is_added));
         }
     }
@@ -194,6 +247,25 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_was_read_twice_is_one() {
+        for (text, expected) in [
+            ("NEAC-1NEAC-1", "NEAC-1"),
+            ("NEAC-1 NEAC-1", "NEAC-1"),
+            ("NEAC-1]Q1\\000026NEAC-1", "NEAC-1"),
+            ("https://NEAC-1;https://NEAC-1", "NEAC-1"),
+            ("二维码1|二维码1", "二维码1"),
+            ("http://NEAC-1", "NEAC-1"),
+            ("NEAC-1NEAC-2", "NEAC-1NEAC-2"),
+            ("NEAC-1-NEAC-1", "NEAC-1-NEAC-1"),
+            ("111111", "111111"),
+            ("ftp://NEAC-1", "ftp://NEAC-1"),
+            ("", ""),
+        ] {
+            assert_eq!(bare(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn a_places_link_reads_in_every_spelling() {
         let place = PlaceCode::from_random(77);
         let text = place.to_text();
@@ -203,6 +275,10 @@ mod tests {
             format!("http://code.example/p/{text}"),
             format!("code.example/p/{text}"),
             format!("]Q1https://code.example/p/{text}/"),
+            format!("https://https://code.example/p/{text}"),
+            format!("URL:http://code.example/p/{text}。"),
+            format!("https://code.example/p/{text}https://code.example/p/{text}"),
+            format!("https://code.example/p/{text}\r\n]Q1https://code.example/p/{text}\r\n"),
             format!("https://code.example/p/{text}?from=poster#top"),
             format!(" https://code.example/p/{}\r\n", text.to_lowercase()),
             wide(&format!("https://code.example/p/{text}")),

@@ -208,7 +208,8 @@ fn a_text_is_judged_as_if_the_scanner_had_added_nothing() {
     for bare in tokens.into_iter().chain([HOLDER_TEXT.to_owned(), holder_text_like_a_token()]) {
         let expected = one(&spaced, &text(bare.clone()));
         assert!(expected.code.is_some(), "{bare:?} is a code");
-        for scanned in as_scanned(&bare) {
+        let changed = [format!("{bare}{bare}"), format!("{bare}\r\n{bare}\r\n"), format!("http://{bare}")];
+        for scanned in as_scanned(&bare).into_iter().chain(changed) {
             assert_eq!(one(&spaced, &text(scanned.clone())), expected, "{scanned:?}");
         }
     }

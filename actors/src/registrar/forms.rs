@@ -168,13 +168,16 @@ fn authority_of(kind: CauseKind) -> &'static str {
 
 /// What was written, if it can be so; the district as its code.
 fn checked(registry: &Registry, person: &Person) -> Result<Person, RegistrarError> {
-    visible(&person.name).ok_or(RegistrarError::Person("a name is 1 to 64 characters that can be seen"))?;
+    let name = visible(&person.name)
+        .ok_or(RegistrarError::Person("a name is 1 to 64 characters that can be seen"))?
+        .into_owned();
     let districts = Districts::new(registry.regions()?);
     let district = districts.find(&person.district);
     let district = district.ok_or(RegistrarError::Person("that is no district of this city"))?.to_owned();
-    community(&district, &person.community)
-        .ok_or(RegistrarError::Person("a community is a street of the district, or up to 64 characters"))?;
-    Ok(Person { district, ..person.clone() })
+    let community = community(&district, &person.community)
+        .ok_or(RegistrarError::Person("a community is a street of the district, or up to 64 characters"))?
+        .into_owned();
+    Ok(Person { name, district, community, ..person.clone() })
 }
 
 /// One person, one code: whoever has the document already modifies.

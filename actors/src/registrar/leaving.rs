@@ -61,7 +61,7 @@ impl Registrar<'_> {
         unit: (protocol::RegionId, PlaceKind, &str),
         now_s: u64,
     ) -> Result<i64, RegistrarError> {
-        visible(unit.2)
+        let name = visible(unit.2)
             .ok_or(RegistrarError::Person("a unit's name is 1 to 64 characters that can be seen"))?;
         if !unit.1.is_unit() {
             return Err(RegistrarError::Person(
@@ -75,7 +75,7 @@ impl Registrar<'_> {
             if open >= UNITS_OPEN_MAX {
                 return Err(RegistrarError::Person("as many applications are open as one person may have"));
             }
-            Ok(registry.insert_unit(applicant, unit, now_s)?)
+            Ok(registry.insert_unit(applicant, (unit.0, unit.1, &name), now_s)?)
         })
     }
 

@@ -2,17 +2,18 @@
 
 use std::fmt;
 
+use protocol::given;
+
 /// A mobile number of the mainland, eleven digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone(String);
 
 impl Phone {
-    /// Reads a number; spaces, hyphens and +86 before it do not matter.
+    /// Reads a number as people write it: [`given::phone`].
     pub fn parse(text: &str) -> Option<Self> {
-        let text: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
-        let digits = text.strip_prefix("+86").unwrap_or(&text);
+        let digits = given::phone(text);
         let [b'1', b'3'..=b'9', rest @ ..] = digits.as_bytes() else { return None };
-        (rest.len() == 9 && rest.iter().all(u8::is_ascii_digit)).then(|| Self(digits.to_owned()))
+        (rest.len() == 9 && rest.iter().all(u8::is_ascii_digit)).then(|| Self(digits.clone().into_owned()))
     }
 
     /// Enough of it for its owner to know it again: the first three digits and the last four.
@@ -38,7 +39,7 @@ impl fmt::Debug for Phone {
 }
 
 /// What kind of document a person is registered with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DocumentKind {
     /// Resident identity card, 18 characters with a checksum.
     IdCard,
@@ -75,16 +76,16 @@ impl DocumentKind {
 }
 
 /// A document's kind and number.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DocumentNumber {
     kind: DocumentKind,
     number: String,
 }
 
 impl DocumentNumber {
-    /// Reads a number of that kind and checks it as far as the kind allows. Small letters are raised.
+    /// Reads a number of that kind as people write it, [`given::document`], and checks it as far as the kind allows.
     pub fn parse(kind: DocumentKind, text: &str) -> Option<Self> {
-        let number = text.trim().to_ascii_uppercase();
+        let number = given::document(text).into_owned();
         let valid = match kind {
             DocumentKind::IdCard => is_id_card(&number),
             DocumentKind::HkMacauPermit => {
@@ -187,7 +188,14 @@ mod tests {
 
     #[test]
     fn phones_are_eleven_digits_of_the_mainland() {
-        for good in ["16300000001", "+8616300000001", "+86 163-0000-0001", "163 0000 0001"] {
+        for good in [
+            "16300000001",
+            "+8616300000001",
+            "+86 163-0000-0001",
+            "163 0000 0001",
+            "0086（163）0000 0001\u{202c}",
+            "１６３００００００01",
+        ] {
             assert_eq!(Phone::parse(good).expect(good).reveal(), "16300000001");
         }
         for bad in [
@@ -198,7 +206,8 @@ mod tests {
             "26300000001",
             "1630000000a",
             "+85291234567",
-            "１６３００００００００",
+            "+8685291234567",
+            "163/00000001",
         ] {
             assert_eq!(Phone::parse(bad), None, "{bad}");
         }
@@ -213,7 +222,8 @@ mod tests {
             (IdCard, "110105194912310021", false),
             (IdCard, "11010519491331002X", false),
             (IdCard, "1101051949123100", false),
-            (IdCard, "11010519491231002Ｘ", false),
+            (IdCard, "１１０１０５ 19491231-002ｘ\u{200b}", true),
+            (IdCard, "11010519491231002×", false),
             (IdCard, "", false),
             (HkMacauPermit, "H12345678", true),
             (HkMacauPermit, "M1234567890", true),
@@ -225,7 +235,8 @@ mod tests {
             (TaiwanPermit, "12345678", true),
             (TaiwanPermit, "1234567A", false),
             (Passport, "E12345678", true),
-            (Passport, "E1-45678", false),
+            (Passport, "E1-45678", true),
+            (Passport, "E1/45678", false),
             (Passport, "E123", false),
             (ForeignPrCard, "CHN110100012345", true),
             (ForeignPrCard, "C11", false),

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use hashlink::LruCache;
+use protocol::given;
 use ring::hmac;
 
 use super::SmsError;
@@ -293,7 +294,8 @@ impl SmsCodes {
     ) -> Result<ProvenPhone, SmsError> {
         let (at_s, now_s) = (now_s, seconds(now_s));
         let (hash, known) = (self.hasher.phone(phone), asker.known);
-        let (text, session) = (text(&asker.session, &hash, typed.trim()), self.session_mark(&asker.session));
+        let typed = given::digits(typed);
+        let (text, session) = (text(&asker.session, &hash, &typed), self.session_mark(&asker.session));
         // Whoever has not asked has no try, and takes none away.
         let codes = self.out.peek_mut(&hash).ok_or(SmsError::Gone)?;
         let mine = |code: &Outstanding| code.session == session && code.is_good(now_s);

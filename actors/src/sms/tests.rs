@@ -76,10 +76,22 @@ fn the_right_code_proves_the_phone_once_and_for_half_an_hour() {
 }
 
 #[test]
+fn a_code_is_right_however_it_was_pasted() {
+    let mut desk = Desk::new();
+    for (n, typed) in
+        ["123 456", " 123456 ", "１２３４５６", "123456\u{202c}", "123-456\r\n"].into_iter().enumerate()
+    {
+        let phone = 7 + n as u32;
+        desk.ask(1, phone, 123_456, NOW_S).unwrap();
+        desk.check(1, phone, typed, NOW_S).expect(typed);
+    }
+}
+
+#[test]
 fn after_five_wrong_tries_the_right_code_is_of_no_use() {
     let mut desk = Desk::new();
     let code = desk.ask(1, 7, 123_456, NOW_S).unwrap();
-    for (n, typed) in ["123457", "", "12345", "1234567", "１２３４５６"].into_iter().enumerate() {
+    for (n, typed) in ["123457", "", "12345", "1234567", "12345六"].into_iter().enumerate() {
         assert_eq!(desk.check(1, 7, typed, NOW_S), wrong(TRIES_MAX - 1 - n as u8), "{typed}");
     }
     assert_eq!(desk.check(1, 7, &code, NOW_S), Err(SmsError::Gone));

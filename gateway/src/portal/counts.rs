@@ -32,6 +32,7 @@ const PARTS: &[(&str, &str)] = &[
     ("privacy", "privacy"),
     ("withdraw", "withdraw"),
     ("p", "place"),
+    ("P", "place"),
     ("place", "poster"),
     ("unit", "unit"),
     ("staff", "staff"),

@@ -105,7 +105,7 @@ fn read(
 ) -> Result<Read, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut wrong = |field, key| problems.push(Problem { field, key });
-    let name = visible(fields.name.trim());
+    let name = visible(&fields.name);
     if name.is_none() {
         wrong("name", if fields.name.trim().is_empty() { "form-name-missing" } else { "form-name-wrong" });
     }
@@ -121,7 +121,7 @@ fn read(
     let (field, text) = if typed.is_empty() { ("street", &fields.street[..]) } else { ("community", typed) };
     let digits = field == "community" && typed.bytes().all(|byte| byte.is_ascii_digit());
     // Without a district only that is said.
-    let community = district.map_or(Some(text), |district| residence::community(district, text));
+    let community = district.map_or(Some(text.into()), |district| residence::community(district, text));
     let community = community.filter(|_| !digits);
     if community.is_none() {
         wrong(field, if field == "street" { "form-street-wrong" } else { "form-community-wrong" });
@@ -137,10 +137,10 @@ fn read(
     };
     match (name, document, district, community) {
         (Some(name), Some(document), Some(district), Some(community)) if problems.is_empty() => Ok(Read {
-            name: name.to_owned(),
+            name: name.into_owned(),
             document,
             district: district.to_owned(),
-            community: community.to_owned(),
+            community: community.into_owned(),
             declared,
         }),
         _ => Err(problems),

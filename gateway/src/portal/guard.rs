@@ -62,14 +62,18 @@ fn refused(request: &HttpRequest, status: StatusCode, key: &'static str) -> Erro
     InternalError::from_response("a form that cannot be read", answer).into()
 }
 
-/// Lets a request through if it is one of ours, and puts the headers on every answer.
+/// Lets a request through if it is one of ours, and puts the headers on every answer. HEAD is answered as GET is; its connection
+/// leaves the body out.
 pub(crate) async fn guard(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = if let Err(after_s) = take_share(&request) {
         request.into_response(too_often(after_s)).map_into_right_body()
     } else if is_ours(&request) {
+        if *request.method() == Method::HEAD {
+            request.head_mut().method = Method::GET;
+        }
         next.call(request).await?.map_into_left_body()
     } else {
         let refused = HttpResponse::build(StatusCode::FORBIDDEN)

@@ -9,8 +9,7 @@ use actors::clock;
 use actors::lookups::masked;
 use actors::registry::{Holder, PlaceRow};
 use maud::{Markup, html};
-use protocol::CodeId;
-use protocol::place::PlaceCode;
+use protocol::{CodeId, scanner};
 use serde::Deserialize;
 
 use super::layout::{notice, wrong};
@@ -25,6 +24,10 @@ const WAIT: Duration = Duration::from_secs(4);
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/p/{link}", web::get().to(page)).route("/p/{link}", web::post().to(press));
+    // Some scanners close a link with a slash, some write all of it in capitals.
+    for spelling in ["/p/{link}/", "/P/{link}", "/P/{link}/"] {
+        config.route(spelling, web::get().to(page));
+    }
 }
 
 /// The place of a link, or what to answer.
@@ -33,7 +36,7 @@ pub(super) fn found(visitor: &Visitor, link: &str) -> Result<(PlaceRow, String),
         let body = html! { (wrong("place-none")) a.button.quiet href="/" { (zh("product")) } };
         visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "place-none-title", &body)
     };
-    let code = PlaceCode::from_text(link).ok_or_else(none)?;
+    let code = scanner::place_code_of(link).ok_or_else(none)?;
     match visitor.portal.read(|registrar| registrar.place_of_link(code)) {
         Some(Ok(Some(place))) => Ok((place, format!("/p/{}", code.to_text()))),
         Some(Ok(None)) => Err(none()),

@@ -1,6 +1,8 @@
 //! A unit applies for a code of its own: somebody who is signed in says what it is and where, an operator decides elsewhere, and here
 //! the applicant sees how it stands. Sent twice, a form is one application.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use actors::registrar::{Registrar, RegistrarError};
@@ -135,7 +137,7 @@ async fn send(visitor: Visitor, form: web::Form<UnitForm>) -> HttpResponse {
         Err(answer) => return answer,
     };
     let again = |key| draw(&visitor, &form, Some((StatusCode::UNPROCESSABLE_ENTITY, key)));
-    let Some(name) = visible(form.name.trim()).map(ToOwned::to_owned) else {
+    let Some(name) = visible(&form.name).map(Cow::into_owned) else {
         return again("unit-name-wrong");
     };
     let kind = PlaceKind::from_name(&form.kind).filter(|kind| kind.is_unit());

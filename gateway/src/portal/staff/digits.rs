@@ -9,8 +9,8 @@ use actix_web::{HttpResponse, web};
 use actors::bounds;
 use maud::html;
 use metrics::{Counter, Gauge};
-use protocol::CodeId;
 use protocol::token::{Token, to_text};
+use protocol::{CodeId, given};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
@@ -88,7 +88,7 @@ impl Digits {
 
     /// The sealed text that typed digits stand for; from then on they stand for nothing.
     pub(super) fn take(&self, typed: &str, now_s: u64) -> Option<String> {
-        let digits: String = typed.chars().filter(|character| *character != ' ').collect();
+        let digits = given::digits(typed);
         let plain = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.parse().ok().filter(|_| plain)?;
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,6 +146,9 @@ mod tests {
         );
         assert_eq!(digits.take(&shown, 1_000 + GOOD_S).as_deref(), Some("sealed"));
         assert_eq!(digits.take(&shown, 1_000), None, "once");
+        let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap().replace(' ', "-");
+        let pasted = format!("{shown}\r\n\u{202c}");
+        assert_eq!(digits.take(&pasted, 1_000).as_deref(), Some("sealed"), "however it is grouped");
         let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap().replace(' ', "");
         assert_eq!(digits.take(&shown, 1_001 + GOOD_S), None, "too late");
     }
