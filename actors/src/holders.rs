@@ -1,31 +1,31 @@
 //! The import of people who already hold a code: a CSV file of any length, checked line by line. What is wrong with a line
 //! goes into a reject file that names the line and the reason and nothing else. An import that was cut goes on where it
-//! stopped when it is started again with the same file.
+//! stopped when it is started again with the same file; a file that is imported again changes nothing.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod lines;
 mod rejects;
 mod row;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use protocol::legacy::LegacyKey;
 use protocol::{CodeId, Colour};
-use ring::digest::{Context, SHA256};
 
 use crate::clock;
 use crate::codes::{CodeEntry, Codes};
 use crate::keys::Keys;
 use crate::registry::imports::Progress;
 use crate::registry::people::Added;
-use crate::registry::{RegionRow, Registry, RegistryError};
+use crate::registry::{DocumentNumber, RegionRow, Registry, RegistryError};
 use crate::residence::Districts;
-use lines::{Line, Lines};
+use crate::table::{self, Encoding, Lines, Surveyed, TableError, Titles};
 use rejects::Rejects;
-use row::{Header, Reject};
+pub use row::FORM;
+use row::{Holder, Reject};
 
 /// Lines in one transaction: long enough that syncs do not count, short enough that who waits for the registry waits for a tenth of a
 /// second.
@@ -47,13 +47,13 @@ impl Turns for Registry {
 /// Why an import did not come to its end. What was imported before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The first line is not the header that says which column is which.
-    #[error("{path}: the first line has to name the columns {}; {missing} is missing or there are others", row::COLUMNS.join(","))]
-    Columns {
+    /// The file is refused as a whole: nothing of it is imported.
+    #[error("{path} is not imported: {source}")]
+    Table {
         /// The file.
         path: PathBuf,
-        /// One that was not found.
-        missing: &'static str,
+        /// Why, and how it is mended.
+        source: TableError,
     },
     /// The file is not the one that was signed for.
     #[error("{path} is not the file that was signed; sign it again")]
@@ -97,8 +97,10 @@ pub struct ImportReport {
     pub bytes_done: u64,
     /// Lines read, the header included.
     pub lines: u64,
-    /// People imported from this file, those of an earlier, cut run included.
+    /// People imported from this file, those of an earlier, cut run included; of a dry run, those whom an import would bring in.
     pub people: u64,
+    /// People who are there already, with the same document and QR text; nothing of theirs is changed.
+    pub known: u64,
     /// Lines rejected.
     pub rejected: u64,
     /// Whether an earlier run of the same file was continued, or found complete.
@@ -112,24 +114,23 @@ pub struct Allowed {
     pub sha256: String,
     /// Whether yellow and red may be set.
     pub colours: bool,
+    /// Whether everything is only read.
+    pub dry_run: bool,
 }
 
 /// The file's SHA-256, hexadecimal: what operators sign when they have it imported.
 pub fn sha256(csv: &Path) -> Result<String, ImportError> {
-    let mut file = File::open(csv).map_err(io("opening", csv))?;
-    let (digest, _) = digest_of(&mut file).map_err(io("reading", csv))?;
-    Ok(hex::encode(digest))
+    let (_, surveyed) = open(csv)?;
+    Ok(hex::encode(surveyed.digest))
 }
 
 /// Whether any line of the file would set a colour that stops somebody. Reads all of it and writes nothing.
 pub fn sets_colours(csv: &Path, regions: Vec<RegionRow>) -> Result<bool, ImportError> {
     let (now_s, districts) = (now_s(), Districts::new(regions));
-    let file = File::open(csv).map_err(io("opening", csv))?;
-    let mut lines = Lines::new(BufReader::new(file), 0);
-    let header = header(csv, &mut lines)?;
+    let (file, surveyed) = open(csv)?;
+    let (titles, mut lines, _) = begun(csv, &file, encoding(csv, &surveyed)?)?;
     while let Some(line) = lines.next().map_err(io("reading", csv))? {
-        if let Line::Whole(line) = line
-            && let Ok(holder) = header.holder(line, &districts, now_s)
+        if let Ok(Some(holder)) = row::holder(&titles, &line, &districts, now_s)
             && stops(holder.entry)
         {
             return Ok(true);
@@ -180,9 +181,27 @@ struct Import<'a> {
 /// What every line of one file is read with.
 struct Reading {
     digest: Vec<u8>,
-    header: Header,
+    titles: Titles,
     districts: Districts,
     gateway: u16,
+}
+
+/// Where a run is.
+struct Run<R> {
+    lines: Lines<R>,
+    rejects: Rejects,
+    /// Added in this transaction.
+    added: Vec<(CodeId, CodeEntry)>,
+    /// Those whom a dry run has not added.
+    seen: HashSet<CodeId>,
+    documents: HashSet<DocumentNumber>,
+}
+
+/// What becomes of a line.
+enum Outcome {
+    New(CodeId, CodeEntry),
+    Known,
+    Rejected(Reject),
 }
 
 impl Import<'_> {
@@ -191,43 +210,46 @@ impl Import<'_> {
         registry: &mut impl Turns,
         progress: &mut dyn FnMut(&ImportReport),
     ) -> Result<ImportReport, ImportError> {
-        let mut file = File::open(self.csv).map_err(io("opening", self.csv))?;
-        let (digest, bytes) = digest_of(&mut file).map_err(io("reading", self.csv))?;
-        if hex::encode(&digest) != self.allowed.sha256 {
+        let (mut file, surveyed) = open(self.csv)?;
+        if hex::encode(&surveyed.digest) != self.allowed.sha256 {
             return Err(ImportError::Changed { path: self.csv.to_owned() });
         }
-        let mut lines = Lines::new(BufReader::new(&mut file), 0);
-        let header = header(self.csv, &mut lines)?;
+        let encoding = encoding(self.csv, &surveyed)?;
+        let (titles, lines, lines_done) = begun(self.csv, &file, encoding)?;
+        let begin = Progress { bytes_done: lines.bytes(), lines_done, ..Progress::default() };
+        let Surveyed { digest, bytes, .. } = surveyed;
         let (reading, known) = registry.turn(|registry| {
             let districts = Districts::new(registry.regions()?);
-            let reading = Reading { digest, header, districts, gateway: registry.gateway()? };
-            let known = registry.import_progress(&reading.digest)?;
+            let reading = Reading { digest, titles, districts, gateway: registry.gateway()? };
+            let known = registry.import_progress(&reading.digest)?.filter(|_| !self.allowed.dry_run);
             Ok::<_, RegistryError>((reading, known))
         })?;
-        let mut done =
-            known.unwrap_or(Progress { bytes_done: lines.bytes(), lines_done: 1, ..Progress::default() });
         let report = |done: &Progress| ImportReport {
             bytes,
             bytes_done: done.bytes_done,
             lines: done.lines_done,
             people: done.people,
+            known: done.known,
             rejected: done.rejected,
             resumed: known.is_some(),
         };
+        let mut done = known.unwrap_or(begin);
         if done.complete {
-            return Ok(report(&done));
+            return Ok(ImportReport { people: 0, known: done.people + done.known, ..report(&done) });
         }
         file.seek(SeekFrom::Start(done.bytes_done)).map_err(io("reading", self.csv))?;
-        let mut lines = Lines::new(BufReader::new(&mut file), done.bytes_done);
-        let mut rejects = Rejects::open(self.rejects, done.rejects_bytes)?;
+        let mut run = Run {
+            lines: Lines::new(BufReader::new(&file), encoding, done.bytes_done),
+            rejects: Rejects::open(self.rejects, done.rejects_bytes)?,
+            added: Vec::new(),
+            seen: HashSet::new(),
+            documents: HashSet::new(),
+        };
         while !done.complete {
             done = registry.turn(|registry| {
-                let mut added = Vec::new();
-                let done = registry.transaction(|registry| {
-                    self.some(registry, &reading, &mut lines, &mut rejects, &mut added, done)
-                })?;
+                let done = registry.transaction(|registry| self.some(registry, &reading, &mut run, done))?;
                 // Memory follows before anybody else may change one of them.
-                for (code, entry) in added {
+                for (code, entry) in run.added.drain(..) {
                     self.codes.put(code, entry);
                 }
                 Ok::<_, ImportError>(done)
@@ -242,90 +264,131 @@ impl Import<'_> {
         &self,
         registry: &Registry,
         reading: &Reading,
-        lines: &mut Lines<impl Read>,
-        rejects: &mut Rejects,
-        added: &mut Vec<(CodeId, CodeEntry)>,
+        run: &mut Run<impl Read>,
         mut done: Progress,
     ) -> Result<Progress, ImportError> {
+        run.added.clear();
         for _ in 0..self.lines_max {
-            let Some(line) = lines.next().map_err(io("reading", self.csv))? else {
+            let Some(line) = run.lines.next().map_err(io("reading", self.csv))? else {
                 done.complete = true;
                 break;
             };
             done.lines_done += 1;
-            let outcome = match line {
-                Line::TooLong => Err(Reject::LineTooLong),
-                Line::Whole(b"") => continue,
-                Line::Whole(line) => self.line(registry, reading, line)?,
+            let outcome = match row::holder(&reading.titles, &line, &reading.districts, self.now_s) {
+                Ok(None) => continue,
+                Ok(Some(holder)) => self.take(registry, reading, run, holder)?,
+                Err(reject) => Outcome::Rejected(reject),
             };
             match outcome {
-                Ok(new) => {
-                    added.push(new);
+                Outcome::New(code, entry) => {
+                    run.added.push((code, entry));
                     done.people += 1;
                 }
-                Err(reject) => {
-                    rejects.add(done.lines_done, reject);
+                Outcome::Known => done.known += 1,
+                Outcome::Rejected(reject) => {
+                    run.rejects.add(done.lines_done, reject);
                     done.rejected += 1;
                 }
             }
         }
-        done.bytes_done = lines.bytes();
-        done.rejects_bytes = rejects.sync().map_err(io("writing", self.rejects))?;
-        registry.set_import_progress(&reading.digest, &done)?;
+        done.bytes_done = run.lines.bytes();
+        done.rejects_bytes = run.rejects.sync().map_err(io("writing", self.rejects))?;
+        if self.allowed.dry_run {
+            run.added.clear();
+        } else {
+            registry.set_import_progress(&reading.digest, &done)?;
+        }
         Ok(done)
     }
 
-    fn line(
+    fn take(
         &self,
         registry: &Registry,
         reading: &Reading,
-        line: &[u8],
-    ) -> Result<Result<(CodeId, CodeEntry), Reject>, ImportError> {
-        let holder = match reading.header.holder(line, &reading.districts, self.now_s) {
-            Ok(holder) => holder,
-            Err(reject) => return Ok(Err(reject)),
-        };
+        run: &mut Run<impl Read>,
+        holder: Holder,
+    ) -> Result<Outcome, ImportError> {
         if stops(holder.entry) && !self.allowed.colours {
             return Err(ImportError::Colours { path: self.csv.to_owned() });
         }
         let Some(code) = self.keys.code(reading.gateway, &holder.text) else {
-            return Ok(Err(Reject::QrText));
+            return Ok(Outcome::Rejected(Reject::QrText));
         };
-        Ok(match registry.add_person(&holder.person, code, holder.entry)? {
-            Added::New => Ok((code, holder.entry)),
-            Added::SameDocument => Err(Reject::SameDocument),
-            Added::SameCode => Err(Reject::SameQrText),
+        let document = &holder.person.document;
+        let added = if self.allowed.dry_run {
+            run.would_add(registry, code, document)?
+        } else {
+            registry.add_person(&holder.person, code, holder.entry)?
+        };
+        Ok(match added {
+            Added::New => Outcome::New(code, holder.entry),
+            Added::SameCode => Outcome::Rejected(Reject::SameQrText),
+            Added::SameDocument if run.has(registry, code, document)? => Outcome::Known,
+            Added::SameDocument => Outcome::Rejected(Reject::SameDocument),
         })
     }
 }
 
-fn header(csv: &Path, lines: &mut Lines<impl Read>) -> Result<Header, ImportError> {
-    let columns = |missing| ImportError::Columns { path: csv.to_owned(), missing };
-    match lines.next().map_err(io("reading", csv))? {
-        Some(Line::Whole(line)) => Header::parse(line).map_err(columns),
-        Some(Line::TooLong) | None => Err(columns(row::COLUMNS[0])),
+impl<R> Run<R> {
+    /// What adding this one would come to.
+    fn would_add(
+        &mut self,
+        registry: &Registry,
+        code: CodeId,
+        document: &DocumentNumber,
+    ) -> Result<Added, RegistryError> {
+        if self.documents.contains(document) || registry.code_of_document(document)?.is_some() {
+            return Ok(Added::SameDocument);
+        }
+        if !self.seen.insert(code) || registry.code(code)?.is_some() {
+            return Ok(Added::SameCode);
+        }
+        self.documents.insert(document.clone());
+        Ok(Added::New)
     }
+
+    /// Whether the document has that code.
+    fn has(
+        &self,
+        registry: &Registry,
+        code: CodeId,
+        document: &DocumentNumber,
+    ) -> Result<bool, RegistryError> {
+        let is_seen = self.documents.contains(document) && self.seen.contains(&code);
+        Ok(is_seen || registry.code_of_document(document)? == Some(code))
+    }
+}
+
+/// The file, read through once, at its start again.
+fn open(csv: &Path) -> Result<(File, Surveyed), ImportError> {
+    let mut file = File::open(csv).map_err(io("opening", csv))?;
+    let surveyed = table::survey(&mut file).map_err(io("reading", csv))?;
+    Ok((file, surveyed))
+}
+
+fn encoding(csv: &Path, surveyed: &Surveyed) -> Result<Encoding, ImportError> {
+    surveyed.encoding.map_err(|unreadable| refused(csv, unreadable.into()))
+}
+
+/// The lines behind the titles, and how many lines were read.
+fn begun<'a>(
+    csv: &Path,
+    mut file: &'a File,
+    encoding: Encoding,
+) -> Result<(Titles, Lines<&'a File>, u64), ImportError> {
+    let begin = encoding.begin() as u64;
+    file.seek(SeekFrom::Start(begin)).map_err(io("reading", csv))?;
+    let mut lines = Lines::new(BufReader::new(file), encoding, begin);
+    let (titles, read) = table::titles(FORM, &mut lines).map_err(|error| refused(csv, error))?;
+    Ok((titles, lines, read))
+}
+
+fn refused(csv: &Path, source: TableError) -> ImportError {
+    ImportError::Table { path: csv.to_owned(), source }
 }
 
 fn io<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> ImportError + 'a {
     move |source| ImportError::Io { doing, path: path.to_owned(), source }
-}
-
-/// The file's digest, by which it is known again, and its length; the file is at its start afterwards.
-fn digest_of(file: &mut File) -> std::io::Result<(Vec<u8>, u64)> {
-    let mut context = Context::new(&SHA256);
-    let mut buffer = vec![0; 1 << 16];
-    let mut length = 0;
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        context.update(&buffer[..read]);
-        length += read as u64;
-    }
-    file.rewind()?;
-    Ok((context.finish().as_ref().to_vec(), length))
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub mod simulator;
 pub mod sms;
 pub mod sunset;
 pub mod supervisor;
+pub mod table;
 pub mod tap;
 pub mod trajectory;
 pub mod vouch;

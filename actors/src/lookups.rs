@@ -43,6 +43,12 @@ pub enum Lookup {
     Backup,
     /// Verdicts while they are given, with nobody in them.
     Tap,
+    /// The code of a document's holder.
+    Find,
+    /// No look: a code was moved to another phone, by an office.
+    MovePhone,
+    /// No look: a document was noted as seen, by an office.
+    DocumentSeen,
 }
 
 impl Lookup {
@@ -56,6 +62,9 @@ impl Lookup {
         Self::Appeals,
         Self::Backup,
         Self::Tap,
+        Self::Find,
+        Self::MovePhone,
+        Self::DocumentSeen,
     ];
 
     /// Its name in access records and metrics.
@@ -69,14 +78,17 @@ impl Lookup {
             Self::Appeals => "appeals",
             Self::Backup => "backup",
             Self::Tap => "tap",
+            Self::Find => "find",
+            Self::MovePhone => "move-phone",
+            Self::DocumentSeen => "document-seen",
         }
     }
 
     /// How many an operator may make in a day; `None` where the people seen are what counts, or everybody is.
     const fn day_max(self) -> Option<u64> {
         match self {
-            Self::Why | Self::Accesses => Some(CODES_DAY_MAX),
-            Self::Contact => Some(CONTACTS_DAY_MAX),
+            Self::Why | Self::Accesses | Self::Find | Self::DocumentSeen => Some(CODES_DAY_MAX),
+            Self::Contact | Self::MovePhone => Some(CONTACTS_DAY_MAX),
             Self::Passages => Some(PASSAGES_DAY_MAX),
             Self::Tap => Some(TAPS_DAY_MAX),
             Self::Export | Self::Appeals | Self::Backup => None,

@@ -24,7 +24,7 @@ use crate::codes::{CodeEntry, Codes};
 use crate::policy::{Policy, SubmitError};
 use crate::registry::{CauseRow, DecisionRow, Registry, RegistryError};
 
-pub use by_hand::{CLEARED_MAX, MANUAL_REDS_HOUR_MAX, is_burst_of_reds};
+pub use by_hand::{CLEARED_MAX, MANUAL_REDS_HOUR_MAX, Planned, is_burst_of_reds};
 pub use forms::{Form, Taken};
 pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
 pub use leaving::Paper;

@@ -37,8 +37,11 @@ fn an_imported_holders_old_qr_text_verifies_at_once() {
     );
     assert_eq!(block_on(ask()), [unknown; 3], "and nothing is written before");
     let (status, out, err) = city.signed(2, &words);
-    assert!(status.success(), "{out}{err}");
-    assert!(out.contains("2 people imported, 1 lines rejected"), "{out}");
+    assert_eq!(status.code(), Some(1), "a line was rejected: {out}{err}");
+    assert!(out.contains("2 people imported, 0 already there and not changed, 1 lines rejected"), "{out}");
+    let (status, out, err) = city.signed(2, &words);
+    assert_eq!(status.code(), Some(1), "{out}{err}");
+    assert!(out.contains("0 people imported, 2 already there and not changed, 1 lines rejected"), "{out}");
     // A text that never changes goes with the document.
     let green = (Colour::Green, Advice::CheckDocument);
     assert_eq!(block_on(ask()), [green, (Colour::Red, Advice::Stop), unknown]);

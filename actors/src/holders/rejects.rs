@@ -40,7 +40,8 @@ impl Rejects {
 
     pub(super) fn add(&mut self, line: u64, reject: Reject) {
         use std::fmt::Write;
-        writeln!(self.waiting, "{line},{}", reject.name()).expect("a string takes whatever is written");
+        let reason = reject.to_string().replace(',', ";");
+        writeln!(self.waiting, "{line},{reason}").expect("a string takes whatever is written");
     }
 
     /// Makes all of it durable and gives the file's length.

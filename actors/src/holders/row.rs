@@ -1,28 +1,50 @@
 //! One line of a holders' file: parsed and checked, or rejected for one named reason. Pure.
 
+use std::fmt;
+
 use protocol::limits::SCANNED_TEXT_BYTES_MAX;
-use protocol::place::PlaceCode;
-use protocol::{Basis, Class, Colour};
+use protocol::{Basis, Class, Colour, scanner};
 
 use crate::codes::CodeEntry;
 use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
 use crate::residence::{Districts, visible};
+use crate::table::{self, BadRow, Column, Form, Line, SHORTENED, Titles, is_scientific};
 
-/// The columns of a file, in any order.
-pub(super) const COLUMNS: [&str; 9] =
-    ["name", "document_kind", "document", "phone", "district", "colour", "basis", "until", "qr_text"];
+/// The columns of a file.
+pub const FORM: Form = Form(&[
+    column("name", "姓名", "1 to 64 characters"),
+    column(
+        "document_kind",
+        "证件类型",
+        "id-card, hk-macau-permit, taiwan-permit, passport or foreign-pr-card",
+    ),
+    column("document", "证件号码", "the document's number; format the column as Text"),
+    column("phone", "手机号码", "a mainland mobile number, eleven digits; format the column as Text"),
+    column("district", "区县", "the district's code, such as 360102, or its name"),
+    column("colour", "颜色", "green, yellow, red or unknown"),
+    column("basis", "依据", "verified or declared; nothing for unknown"),
+    column("until", "截止日期", "the last day of yellow or red, YYYY-MM-DD; empty for none"),
+    column("qr_text", "二维码内容", "the text of the QR that the holder has; format the column as Text"),
+]);
+
+const fn column(name: &'static str, chinese: &'static str, holds: &'static str) -> Column {
+    Column { name, chinese, holds, optional: false }
+}
+
 /// The city's time: UTC+8, no daylight saving.
 const CITY: jiff::tz::Offset = jiff::tz::offset(8);
 
 /// Why a line is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reject {
-    LineTooLong,
-    NotUtf8,
-    Columns,
+    Row(BadRow),
+    /// A column with a number that a spreadsheet has shortened.
+    Shortened(&'static str),
     Name,
     DocumentKind,
     Document,
+    /// Eighteen digits of which a spreadsheet has kept fifteen.
+    DocumentRounded,
     Phone,
     District,
     Colour,
@@ -33,25 +55,29 @@ pub(super) enum Reject {
     SameQrText,
 }
 
-impl Reject {
+impl fmt::Display for Reject {
     /// As the reject file says it.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::LineTooLong => "line too long",
-            Self::NotUtf8 => "not UTF-8",
-            Self::Columns => "wrong number of columns",
-            Self::Name => "name empty or with characters that cannot be seen",
-            Self::DocumentKind => "unknown document kind",
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shortened(column) => {
+                return write!(f, "{column} {SHORTENED}");
+            }
+            Self::Row(bad) => bad.name(),
+            Self::Name => "name empty or too long or with characters that cannot be seen",
+            Self::DocumentKind => "document_kind unknown",
             Self::Document => "document number invalid or its checksum wrong",
+            Self::DocumentRounded => {
+                "document number's checksum wrong and its end 000: Excel keeps 15 digits of a number; format the column as Text and enter it again"
+            }
             Self::Phone => "phone is no mainland mobile number",
             Self::District => "unknown district",
             Self::Colour => "unknown colour",
             Self::Basis => "basis unknown or not one of this colour",
             Self::Until => "until is no date (YYYY-MM-DD) or the colour has none",
             Self::QrText => "qr_text empty or too long or a place code",
-            Self::SameDocument => "document is registered already",
-            Self::SameQrText => "qr_text is registered already",
-        }
+            Self::SameDocument => "document is registered already with another code",
+            Self::SameQrText => "qr_text is registered already for another document",
+        })
     }
 }
 
@@ -63,45 +89,45 @@ pub(super) struct Holder {
     pub(super) text: String,
 }
 
-/// Where each column stands.
-pub(super) struct Header([usize; COLUMNS.len()]);
-
-impl Header {
-    /// Reads the first line; an error names a column that is missing. Nothing of the line is repeated: it may be a person.
-    pub(super) fn parse(line: &[u8]) -> Result<Self, &'static str> {
-        let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-        let names = split(line).ok_or(COLUMNS[0])?;
-        let mut positions = [0; COLUMNS.len()];
-        for (position, column) in positions.iter_mut().zip(COLUMNS) {
-            *position = names.iter().position(|name| name.trim() == column).ok_or(column)?;
+/// Reads a line of people; `None` if nothing stands in it.
+pub(super) fn holder(
+    titles: &Titles,
+    line: &Line<'_>,
+    districts: &Districts,
+    now_s: u32,
+) -> Result<Option<Holder>, Reject> {
+    let Some(fields) = line.text().and_then(|line| titles.row(&line)).map_err(Reject::Row)? else {
+        return Ok(None);
+    };
+    let fields: [String; FORM.0.len()] = fields.try_into().expect("a row has the form's columns");
+    let [name, kind, document, phone, district, colour, basis, until, text] =
+        fields.each_ref().map(String::as_str);
+    for (column, field) in [("document", document), ("phone", phone), ("qr_text", text)] {
+        if is_scientific(field) {
+            return Err(Reject::Shortened(column));
         }
-        if names.len() == COLUMNS.len() { Ok(Self(positions)) } else { Err("none of them") }
     }
-
-    /// Reads a line of people.
-    pub(super) fn holder(&self, line: &[u8], districts: &Districts, now_s: u32) -> Result<Holder, Reject> {
-        let line = std::str::from_utf8(line).map_err(|_| Reject::NotUtf8)?;
-        let fields = split(line.as_bytes()).ok_or(Reject::Columns)?;
-        if fields.len() != COLUMNS.len() {
-            return Err(Reject::Columns);
-        }
-        let [name, kind, document, phone, district, colour, basis, until, text] =
-            self.0.map(|position| fields[position].trim());
-        let kind = DocumentKind::from_name(kind).ok_or(Reject::DocumentKind)?;
-        let person = Person {
-            name: visible(name).ok_or(Reject::Name)?.to_owned(),
-            document: DocumentNumber::parse(kind, document).ok_or(Reject::Document)?,
-            phone: Phone::parse(phone).ok_or(Reject::Phone)?,
-            district: districts.find(district).ok_or(Reject::District)?.to_owned(),
-            community: String::new(),
-        };
-        let entry = entry(colour, basis, until, now_s)?;
-        let too_long = text.len() > SCANNED_TEXT_BYTES_MAX;
-        if text.is_empty() || too_long || PlaceCode::from_link(text).is_some() {
-            return Err(Reject::QrText);
-        }
-        Ok(Holder { person, entry, text: text.to_owned() })
+    let kind = DocumentKind::from_name(kind).ok_or(Reject::DocumentKind)?;
+    let number = DocumentNumber::parse(kind, document);
+    let wrong = if document.len() == 18 && document.ends_with("000") {
+        Reject::DocumentRounded
+    } else {
+        Reject::Document
+    };
+    let person = Person {
+        name: visible(name).ok_or(Reject::Name)?.into_owned(),
+        document: number.ok_or(wrong)?,
+        phone: Phone::parse(phone).ok_or(Reject::Phone)?,
+        district: districts.find(district).ok_or(Reject::District)?.to_owned(),
+        community: String::new(),
+    };
+    let entry = entry(colour, basis, until, now_s)?;
+    let text = scanner::plain(text);
+    let too_long = text.len() > SCANNED_TEXT_BYTES_MAX;
+    if text.trim().is_empty() || too_long || scanner::place_of(&text).is_some() {
+        return Err(Reject::QrText);
     }
+    Ok(Some(Holder { person, entry, text: text.trim().to_owned() }))
 }
 
 /// A cause that has ended by now does not colour the code any more.
@@ -123,17 +149,7 @@ fn entry(colour: &str, basis: &str, until: &str, now_s: u32) -> Result<CodeEntry
 
 /// When the day after that date begins in the city.
 fn end_of_day_s(date: &str) -> Option<u32> {
-    if date.len() != "YYYY-MM-DD".len() {
-        return None;
-    }
-    let next = jiff::civil::Date::strptime("%Y-%m-%d", date).ok()?.tomorrow().ok()?;
+    let next = table::date(date)?.tomorrow().ok()?;
     let start = CITY.to_timestamp(next.at(0, 0, 0, 0)).ok()?;
     u32::try_from(start.as_second()).ok().filter(|&second| second > 0)
-}
-
-fn split(line: &[u8]) -> Option<csv::StringRecord> {
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).buffer_capacity(line.len().max(1)).from_reader(line);
-    let mut record = csv::StringRecord::new();
-    reader.read_record(&mut record).ok().filter(|&any| any).map(|_| record)
 }

@@ -317,7 +317,7 @@ fn an_import_lets_others_have_their_turn() {
         text.push_str(&format!("Canary,passport,CANARY{n},163{n:08},360102,green,declared,,EARLIER-{n}\n"));
     }
     std::fs::write(&csv, text).unwrap();
-    let allowed = Allowed { sha256: crate::holders::sha256(&csv).unwrap(), colours: false };
+    let allowed = Allowed { sha256: crate::holders::sha256(&csv).unwrap(), colours: false, dry_run: false };
     let mut taken = 0;
     let mut progress = |_: &ImportReport| {
         bench.handle.act_blocking(move |registrar| registrar.submit(&form(taken), NOW_S)).unwrap();

@@ -142,28 +142,32 @@ impl Registrar<'_> {
         }
         let entry = self.registry.transaction::<_, RegistrarError>(|registry| {
             let person = opened(registry, code, old, now_s)?;
-            let wards = registry.wards_of(code)?;
-            if registry.codes_of_phone(phone)?.len() + wards.len() >= CODES_PER_PHONE_MAX {
-                return Err(RegistrarError::PhoneFull);
-            }
-            if person.phone != *phone {
-                check_own(registry, phone, &person.document, now_s)?;
-            }
-            move_to(registry, code, person, phone, now_s)?;
-            for ward in wards {
-                let person = registry.person(ward)?.ok_or(RegistrarError::NotYours)?;
-                move_to(registry, ward, person, phone, now_s)?;
-            }
-            if registry.guardian_of(code)?.is_none() {
-                return Ok(None);
-            }
-            registry.set_guardian(code, None)?;
-            let is_ward = registry.code(code)?.is_some_and(|entry| entry.class() == Class::Ward);
-            Ok(if is_ward { Some(registry.set_class(code, Class::Person)?) } else { None })
+            move_with_wards(registry, (code, person), phone, (now_s, now_s))
         })?;
         if let Some(entry) = entry {
             self.put(code, entry);
         }
+        Ok(())
+    }
+
+    /// Another number for the code of somebody who stands in an office with their document and has the old number no more. Nobody has
+    /// shown the new one: the first sign-in with it asks for the document.
+    pub fn move_phone(&mut self, code: CodeId, phone: &Phone, now_s: u64) -> Result<(), RegistrarError> {
+        let entry = self.registry.transaction::<_, RegistrarError>(|registry| {
+            let person = registry.person(code)?.ok_or(RegistrarError::NotYours)?;
+            move_with_wards(registry, (code, person), phone, (now_s, 0))
+        })?;
+        if let Some(entry) = entry {
+            self.put(code, entry);
+        }
+        Ok(())
+    }
+
+    /// Notes that an office has seen the document of a code's holder: whoever scans the code is not told any more to look at it.
+    pub fn see_document(&mut self, code: CodeId) -> Result<(), RegistrarError> {
+        let entry =
+            self.registry.transaction::<_, RegistrarError>(|registry| Ok(registry.set_seen(code)?))?;
+        self.put(code, entry);
         Ok(())
     }
 }
@@ -267,12 +271,38 @@ fn confirm(
     Ok(registry.code_of_both(phone, document)?.map_or(Confirmed::No, Confirmed::Code))
 }
 
+/// Moves a code and those of its holder's wards to that phone, proven then; gives the entry for memory if it has changed.
+fn move_with_wards(
+    registry: &Registry,
+    (code, person): (CodeId, Person),
+    phone: &Phone,
+    (now_s, proven_s): (u64, u64),
+) -> Result<Option<CodeEntry>, RegistrarError> {
+    let wards = registry.wards_of(code)?;
+    if registry.codes_of_phone(phone)?.len() + wards.len() >= CODES_PER_PHONE_MAX {
+        return Err(RegistrarError::PhoneFull);
+    }
+    if person.phone != *phone {
+        check_own(registry, phone, &person.document, now_s)?;
+    }
+    move_to(registry, (code, person), phone, (now_s, proven_s))?;
+    for ward in wards {
+        let person = registry.person(ward)?.ok_or(RegistrarError::NotYours)?;
+        move_to(registry, (ward, person), phone, (now_s, proven_s))?;
+    }
+    if registry.guardian_of(code)?.is_none() {
+        return Ok(None);
+    }
+    registry.set_guardian(code, None)?;
+    let is_ward = registry.code(code)?.is_some_and(|entry| entry.class() == Class::Ward);
+    Ok(if is_ward { Some(registry.set_class(code, Class::Person)?) } else { None })
+}
+
 fn move_to(
     registry: &Registry,
-    code: CodeId,
-    person: Person,
+    (code, person): (CodeId, Person),
     phone: &Phone,
-    now_s: u64,
+    (now_s, proven_s): (u64, u64),
 ) -> Result<(), RegistrarError> {
     registry.tie_stay(&person, now_s)?;
     // Or another document would make the number that is left one without a cause.
@@ -281,5 +311,5 @@ fn move_to(
         registry.insert_departure(&person, Left::Phone, (until_s.min(until_s_max), phone_until_s))?;
     }
     registry.update_person(code, &Person { phone: phone.clone(), ..person })?;
-    Ok(registry.set_proven(code, now_s)?)
+    Ok(registry.set_proven(code, proven_s)?)
 }

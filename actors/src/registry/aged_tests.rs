@@ -79,6 +79,7 @@ fn age(registry: &Registry) {
         registry.connection.execute_batch(&format!("DROP {kind} IF EXISTS {name}")).unwrap();
     }
     let rest = "ALTER TABLE checkpoints ADD COLUMN peaks BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE imports DROP COLUMN known;
         DELETE FROM meta WHERE name IN ('reseal-cursor', 'gateway-id');
         CREATE TABLE orders (digest BLOB PRIMARY KEY, at_s INTEGER NOT NULL) STRICT, WITHOUT ROWID";
     registry.connection.execute_batch(rest).unwrap();

@@ -112,6 +112,20 @@ impl Registry {
         self.transaction(|registry| devices.iter().try_for_each(|device| registry.insert_device(device)))
     }
 
+    /// Adds devices and tokens with which they, or others, fetch their certificates: all of it or nothing.
+    pub fn enrol_devices(
+        &mut self,
+        devices: &[DeviceRow],
+        tokens: &[(DeviceId, [u8; 32], u64)],
+    ) -> Result<(), RegistryError> {
+        self.transaction(|registry| {
+            devices.iter().try_for_each(|device| registry.insert_device(device))?;
+            tokens
+                .iter()
+                .try_for_each(|&(device, hash, expires_s)| registry.create_enrolment(device, hash, expires_s))
+        })
+    }
+
     fn insert_device(&self, device: &DeviceRow) -> Result<(), RegistryError> {
         let id = number(device.id)?;
         if is_own(device.id) && device.certificate_serial.is_some() {

@@ -11,6 +11,8 @@ pub(crate) struct Progress {
     pub(crate) bytes_done: u64,
     pub(crate) lines_done: u64,
     pub(crate) people: u64,
+    /// Those who were there already.
+    pub(crate) known: u64,
     pub(crate) rejected: u64,
     /// Length of the reject file at that point.
     pub(crate) rejects_bytes: u64,
@@ -40,7 +42,8 @@ impl Registry {
 
     /// How far the import of the file with that digest has come, if it has begun.
     pub(crate) fn import_progress(&self, digest: &[u8]) -> Result<Option<Progress>, RegistryError> {
-        let sql = "SELECT bytes_done, lines_done, people, rejected, rejects_bytes, complete FROM imports
+        let sql =
+            "SELECT bytes_done, lines_done, people, rejected, rejects_bytes, complete, known FROM imports
             WHERE file_digest = ?1";
         let progress = self.connection.query_row(sql, [digest], |row| {
             let number = |column| row.get::<_, i64>(column).map(|number| number as u64);
@@ -51,6 +54,7 @@ impl Registry {
                 rejected: number(3)?,
                 rejects_bytes: number(4)?,
                 complete: row.get(5)?,
+                known: number(6)?,
             })
         });
         Ok(progress.optional()?)
@@ -63,8 +67,8 @@ impl Registry {
         progress: &Progress,
     ) -> Result<(), RegistryError> {
         let sql = "INSERT OR REPLACE INTO imports
-            (file_digest, bytes_done, lines_done, people, rejected, rejects_bytes, complete)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            (file_digest, bytes_done, lines_done, people, rejected, rejects_bytes, complete, known)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.connection.execute(
             sql,
             rusqlite::params![
@@ -74,7 +78,8 @@ impl Registry {
                 progress.people as i64,
                 progress.rejected as i64,
                 progress.rejects_bytes as i64,
-                progress.complete
+                progress.complete,
+                progress.known as i64
             ],
         )?;
         Ok(())

@@ -140,6 +140,18 @@ impl Registry {
         Ok(entry)
     }
 
+    /// Makes the document of a code's holder one that somebody has seen. Part of the caller's transaction; the entry is for memory, once
+    /// that is durable.
+    pub(crate) fn set_seen(&self, code: CodeId) -> Result<CodeEntry, RegistryError> {
+        let before = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
+        let version = before.version().wrapping_add(1);
+        let entry =
+            CodeEntry::new(before.colour(), before.basis(), before.class(), before.next_change_s(), version);
+        let sql = "UPDATE codes SET tags = ?2 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute((code.get() as i64, entry.to_tags()))?;
+        Ok(entry)
+    }
+
     /// Printed codes of which only those made from that moment on are good. Part of the caller's transaction.
     pub(crate) fn set_paper_from(&self, code: CodeId, good_from_s: u32) -> Result<(), RegistryError> {
         let sql = "INSERT INTO papers (code, good_from_s) VALUES (?1, ?2)

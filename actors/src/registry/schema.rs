@@ -322,6 +322,8 @@ pub(super) const STEPS: &[&str] = &["
         signature TEXT NOT NULL
     ) STRICT;
     CREATE INDEX order_log_sealed ON order_log (recorded_s) WHERE sealed IS NOT NULL;
+", "
+    ALTER TABLE imports ADD COLUMN known INTEGER NOT NULL DEFAULT 0;
 "];
 
 /// The version that this release writes.

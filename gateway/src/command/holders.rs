@@ -8,16 +8,24 @@ use actors::holders::{self, ImportReport};
 use anyhow::{Context, bail};
 
 use super::desk::{Desk, show_json};
+use super::template;
 use crate::admin::Done;
 use crate::orders::{Ordered, OrderedAct};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Imports a CSV file with the header name,document_kind,document,phone,district,colour,basis,until,qr_text. The QR text that a
-    /// person has keeps working. A file that sets yellow or red takes two operators. An import that was cut goes on when it is started again with the same file.
+    /// Imports a CSV file of people, as a spreadsheet saves it; `--template` makes one and says what its columns hold. The QR text that a
+    /// person has keeps working. A file that sets yellow or red takes two operators. An import that was cut goes on when it is started
+    /// again with the same file; who is there already is counted and not changed. Exits with 1 when lines were rejected.
     Import {
         /// The file, on the gateway's machine, where the gateway's user may read it.
         file: PathBuf,
+        /// Writes an empty table to the file, for a spreadsheet, and says what its columns hold.
+        #[arg(long)]
+        template: bool,
+        /// Says what an import would do, and does nothing.
+        #[arg(long)]
+        dry_run: bool,
         /// Where lines that are wrong are named at this desk, with the reason; beside the file if not given.
         #[arg(long)]
         rejects: Option<PathBuf>,
@@ -28,11 +36,14 @@ pub(crate) enum Command {
 
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Import { file, rejects, desk } = self;
+        let Self::Import { file, template, dry_run, rejects, desk } = self;
+        if template {
+            return template::write(holders::FORM, &file);
+        }
         let csv = file.canonicalize().with_context(|| format!("reading {}", file.display()))?;
         let mut rejects = Rejects::new(rejects.unwrap_or_else(|| file.with_extension("rejects.csv")))?;
         let sha256 = holders::sha256(&csv)?;
-        let act = OrderedAct::ImportHolders { csv, sha256 };
+        let act = OrderedAct::ImportHolders { csv, sha256, dry_run };
         let mut tell = |done: &Done| {
             if let Done::Importing(report) = done {
                 eprint!(
@@ -49,7 +60,7 @@ impl Command {
         let Some(ordered) = desk.call_telling(&act, &mut tell)? else { return Ok(ExitCode::SUCCESS) };
         eprintln!();
         rejects.write()?;
-        show(&ordered, &rejects.path, desk.json)
+        show(&ordered, (&rejects.path, dry_run), desk.json)
     }
 }
 
@@ -86,18 +97,25 @@ fn percent(report: &ImportReport) -> u64 {
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(ordered: &Ordered, rejects: &Path, json: bool) -> anyhow::Result<ExitCode> {
+fn show(ordered: &Ordered, (rejects, dry_run): (&Path, bool), json: bool) -> anyhow::Result<ExitCode> {
+    let Ordered::Imported(report) = ordered else { bail!("that is no answer to an import") };
+    let code = if report.rejected > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     if json {
         show_json(ordered)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
-    let Ordered::Imported(report) = ordered else { bail!("that is no answer to an import") };
-    println!("{} people imported, {} lines rejected", report.people, report.rejected);
+    println!(
+        "{} people {}, {} already there and not changed, {} lines rejected",
+        report.people,
+        if dry_run { "would be imported" } else { "imported" },
+        report.known,
+        report.rejected
+    );
     if report.rejected > 0 {
         println!(
             "the rejected lines are named in {}; correct them in a file of their own and import that",
             rejects.display()
         );
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }

@@ -22,12 +22,12 @@ const REJECTS_BYTES: usize = 32 * 1024;
 pub(super) fn run(
     admin: &Admin,
     csv: &Path,
-    (sha256, colours): (String, bool),
+    (sha256, colours, dry_run): (String, bool, bool),
     tell: &mut Tell<'_>,
 ) -> anyhow::Result<Ordered> {
     let csv = readable(admin, csv)?;
-    let rejects = rejects_of(admin, &sha256)?;
-    let allowed = Allowed { sha256, colours };
+    let rejects = rejects_of(admin, &sha256, dry_run)?;
+    let allowed = Allowed { sha256, colours, dry_run };
     let mut progress = |report: &ImportReport| {
         tell(&Done::Importing(*report));
     };
@@ -36,6 +36,10 @@ pub(super) fn run(
     let report = holders::import(&mut turns, &admin.keys, &admin.codes, files, &allowed, &mut progress)?;
     if report.rejected > 0 {
         tell_rejects(&rejects, tell)?;
+    }
+    if dry_run {
+        // The next one begins anew; what stays is of no use.
+        let _ = std::fs::remove_file(&rejects);
     }
     Ok(Ordered::Imported(report))
 }
@@ -51,8 +55,8 @@ pub(super) fn readable(admin: &Admin, csv: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Names the file where the gateway notes what it rejects of the file with that digest, until the import is over and afterwards.
-fn rejects_of(admin: &Admin, sha256: &str) -> anyhow::Result<PathBuf> {
-    let name = name_of(sha256)?;
+fn rejects_of(admin: &Admin, sha256: &str, dry_run: bool) -> anyhow::Result<PathBuf> {
+    let name = format!("{}{}", name_of(sha256)?, if dry_run { ".dry-run" } else { "" });
     let data = admin.log.0.parent().context("the punch log lies in the data")?;
     let directory = data.join("imports");
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);

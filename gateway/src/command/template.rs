@@ -1,0 +1,46 @@
+//! Tables at a desk: empty ones for a spreadsheet, and small ones that are read before anything is ordered.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use actors::table::{self, BadRow, Form};
+use anyhow::{Context, bail};
+
+/// Writes the table to a file that is not there yet.
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+pub(super) fn write(form: Form, file: &Path) -> anyhow::Result<ExitCode> {
+    let doing = || format!("making {}", file.display());
+    let mut made = std::fs::File::create_new(file).with_context(doing)?;
+    made.write_all(form.template().as_bytes()).with_context(doing)?;
+    println!("{} is an empty table; its columns, in any order, under either title:", file.display());
+    print!("{}", form.explained());
+    println!("Save it as CSV, in UTF-8 or as Excel does.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a table that is ordered as a whole: `row` makes something of each line's fields, and an error names every line that is wrong.
+pub(super) fn read<T>(
+    form: Form,
+    path: &Path,
+    row: impl Fn(u64, &[String]) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
+    let doing = || format!("reading {}", path.display());
+    let table = table::read(form, std::fs::File::open(path).with_context(doing)?).with_context(doing)?;
+    let (mut rows, mut wrong) = (Vec::new(), Vec::new());
+    for (line, fields) in table.rows {
+        let read =
+            fields.map_err(BadRow::name).map_err(anyhow::Error::msg).and_then(|fields| row(line, &fields));
+        match read {
+            Ok(read) => rows.push(read),
+            Err(error) => wrong.push(format!("{}:{line}: {error:#}", path.display())),
+        }
+    }
+    if !wrong.is_empty() {
+        bail!("nothing is done, because lines are wrong:\n{}", wrong.join("\n"));
+    }
+    if rows.is_empty() {
+        bail!("{} has titles and no lines", path.display());
+    }
+    Ok(rows)
+}
