@@ -162,6 +162,9 @@ looked-export = Exported all passages, perhaps yours among them
 looked-appeals = Looked at your appeal
 looked-backup = Took a sealed backup of everybody's data
 looked-tap = Watched scans as they were made, without names or codes, perhaps yours among them
+looked-find = Looked for your code by your document
+looked-move-phone = Moved your code to another phone, at an office
+looked-document-seen = Noted at an office that your document was seen
 looked-other = Another look
 ## privacy
 privacy-title = Privacy

@@ -162,6 +162,9 @@ looked-export = 导出全部通行记录，其中可能有您
 looked-appeals = 查看您的申诉
 looked-backup = 对全体数据作加密备份
 looked-tap = 实时查看扫码结果（不含姓名和码），其中可能有您
+looked-find = 凭您的证件查找您的码
+looked-move-phone = 在服务窗口把您的码换到另一个手机号
+looked-document-seen = 在服务窗口登记已查验您的证件
 looked-other = 其他查看
 ## privacy
 privacy-title = 隐私说明

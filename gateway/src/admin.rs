@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::counter::{Answered, CounterAct};
 use crate::enrol::{self, Enrolment};
 use crate::identities::InForce;
-use crate::orders::{self, Ordered, Tapped};
+use crate::orders::{self, Ordered, RegionLine, Tapped};
 use crate::owner;
 use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
@@ -49,6 +49,8 @@ const CONNECTIONS_MAX: usize = 8;
 pub(crate) enum Act {
     /// Every policy that is or was in effect.
     Policies,
+    /// The region table.
+    Regions,
     /// Every decision is read and checked again; shows nobody.
     VerifyDecisions,
     /// How far the decisions are signed, and that they begin with the first `since`; without one, with all. Shows nobody.
@@ -73,6 +75,7 @@ pub(crate) enum Act {
 pub(crate) enum Done {
     Ordered(Ordered),
     Policies(Vec<PolicyLine>),
+    Regions(Vec<RegionLine>),
     Audited(AuditReport),
     Checkpoint(Growth),
     Orders(OrderReport),
@@ -106,6 +109,7 @@ impl Done {
             | Self::Tapped(_) => false,
             Self::Ordered(_)
             | Self::Policies(_)
+            | Self::Regions(_)
             | Self::Audited(_)
             | Self::Checkpoint(_)
             | Self::Orders(_)
@@ -334,6 +338,9 @@ fn perform(act: &Act, admin: &Admin, uid: u32, tell: &mut Tell<'_>) {
         Act::Policies => admin.read(|registry| {
             let rows = registry.policies()?;
             Ok(Done::Policies(rows.into_iter().map(PolicyLine::from).collect()))
+        }),
+        Act::Regions => admin.read(|registry| {
+            Ok(Done::Regions(registry.regions()?.into_iter().map(RegionLine::from).collect()))
         }),
         Act::VerifyDecisions => verify_decisions(admin),
         Act::Checkpoint { since } => checkpoint(admin, *since).map(Done::Checkpoint),

@@ -5,6 +5,7 @@
 mod act;
 mod backup;
 mod between;
+mod causes;
 mod clock;
 mod devices;
 mod export;
@@ -12,6 +13,7 @@ mod first;
 mod health;
 mod import;
 mod lines;
+mod office;
 mod people;
 pub(crate) mod place;
 mod places;
@@ -38,10 +40,12 @@ use crate::admin::{Done, Tell};
 use crate::process::Admin;
 use crate::reload::Reloaded;
 pub(crate) use act::OrderedAct;
-pub(crate) use devices::ENROLMENT_S;
+pub(crate) use causes::{CauseSet, NewCause};
+pub(crate) use devices::{ENROLMENT_S, Enrolled, EnrolsAt, NewDevice};
 pub(crate) use export::PunchFormat;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
-pub(crate) use places::{PlaceAct, PlaceLine, UnitLine};
+pub(crate) use office::{FoundLine, Whose};
+pub(crate) use places::{PlaceAct, PlaceLine, RegionLine, UnitLine};
 pub(crate) use shifts::{Invitation, ShiftAct, ShiftLine};
 pub(crate) use tap::{SECONDS_MAX as TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
 
@@ -52,7 +56,8 @@ pub(crate) enum Ordered {
     Operator { name: String },
     Operators(Vec<Operator>),
     Devices(Vec<DeviceLine>),
-    Token { device: u64, token: String, expires_s: u64 },
+    Token { device: u64, token: String, expires_s: u64, at: Option<EnrolsAt> },
+    Enrolled { devices: Vec<Enrolled>, at: Option<EnrolsAt> },
     Revoked { device: u64 },
     Imported(ImportReport),
     Places(Vec<PlaceLine>),
@@ -60,7 +65,11 @@ pub(crate) enum Ordered {
     Invitation(Invitation),
     Shifts(Vec<ShiftLine>),
     Cause { cause: i64, code: u64, colour: String },
+    Causes { causes: Vec<CauseSet>, dry_run: bool },
     Cleared { causes: usize, more: bool },
+    Found(FoundLine),
+    Moved { code: u64, phone: String },
+    Seen { code: u64 },
     Appeals(Vec<AppealLine>),
     Answered { appeal: i64, code: u64, colour: String },
     Policy { version: String, diff: PolicyDiff },
@@ -146,16 +155,25 @@ fn carry_out(
         OrderedAct::ListOperators => admin.read(|registry| Ok(Ordered::Operators(registry.operators()?))),
         OrderedAct::ListDevices => devices::list(admin),
         OrderedAct::EnrolDevice { class, name, regions, places } => {
-            devices::enrol(admin, &class, &name, &regions, places.as_deref())
+            devices::enrol(admin, NewDevice { line: 0, class, name, regions, places })
         }
+        OrderedAct::EnrolDevices { devices } => devices::enrol_all(admin, &devices),
         OrderedAct::RenewDevice { device } => devices::token(admin, protocol::DeviceId(device)),
         OrderedAct::RevokeDevice { device } => devices::revoke(admin, protocol::DeviceId(device)),
-        OrderedAct::ImportHolders { csv, sha256 } => import::run(admin, &csv, (sha256, needed > 1), tell),
+        OrderedAct::ImportHolders { csv, sha256, dry_run } => {
+            import::run(admin, &csv, (sha256, needed > 1 || dry_run, dry_run), tell)
+        }
         OrderedAct::Places { act } => places::carry_out(admin, act, by),
         OrderedAct::Shifts { act } => shifts::carry_out(admin, act, by),
         OrderedAct::AddCause { code, kind, until } => {
             health::add_cause(admin, code_of(code)?, (kind_of(&kind)?, until), needed, by)
         }
+        OrderedAct::AddCauses { causes, case, dry_run } => causes::add(admin, &causes, (&case, dry_run), by),
+        OrderedAct::FindCode { whose, case } => office::find(admin, &whose, &case, by),
+        OrderedAct::MovePhone { whose, phone, case } => {
+            office::move_phone(admin, &whose, (&phone, &case), by)
+        }
+        OrderedAct::DocumentSeen { whose, case } => office::document_seen(admin, &whose, &case, by),
         OrderedAct::ClearCause { cause } => health::clear_cause(admin, cause, by),
         OrderedAct::ClearCauses { set } => health::clear_causes(admin, set, by),
         OrderedAct::ActivatePolicy { file, text } => health::activate_policy(admin, &file, &text, needed, by),

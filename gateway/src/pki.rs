@@ -4,7 +4,7 @@ mod known;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use actors::clock;
 use anyhow::{Context, bail};
@@ -39,6 +39,11 @@ const KEYS_TAKEN: [&str; 2] = ["1.2.840.10045.2.1", "1.3.101.112"];
 
 const AUTHORITY_CERTIFICATE: &str = "ca.pem";
 const AUTHORITY_KEY: &str = "ca.key";
+
+/// The file that vouches for the gateway: what every device is given.
+pub(crate) fn certificate_of(authority: &Path) -> PathBuf {
+    authority.join(AUTHORITY_CERTIFICATE)
+}
 
 /// A certificate with its private key, both PEM.
 pub(crate) struct Identity {
@@ -89,14 +94,13 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key)?.pem();
         write_new(&directory.join(AUTHORITY_KEY), &Zeroizing::new(key.serialize_pem()), 0o600)?;
-        write_new(&directory.join(AUTHORITY_CERTIFICATE), &certificate, 0o644)?;
+        write_new(&certificate_of(directory), &certificate, 0o644)?;
         Ok(Self { issuer: Issuer::new(params, key), certificate })
     }
 
     /// Loads the authority of that directory.
     pub(crate) fn load(directory: &Path) -> anyhow::Result<Self> {
-        let (certificate_path, key_path) =
-            (directory.join(AUTHORITY_CERTIFICATE), directory.join(AUTHORITY_KEY));
+        let (certificate_path, key_path) = (certificate_of(directory), directory.join(AUTHORITY_KEY));
         let certificate = std::fs::read(&certificate_path)
             .with_context(|| format!("reading {}", certificate_path.display()))?;
         let key = actors::keys::read_secret(&key_path)?;

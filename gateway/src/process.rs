@@ -28,7 +28,7 @@ use crate::counter::Counter;
 use crate::ending::{self, EXIT_FAILED, EXIT_LEDGER};
 use crate::fleet::Fleet;
 use crate::http::{self, Readiness, Stage};
-use crate::orders::place::Home;
+use crate::orders::{EnrolsAt, place::Home};
 use crate::overview::Overview;
 use crate::quic::endpoint;
 use crate::reload::{Behind, Reload};
@@ -37,7 +37,7 @@ use crate::service::{Inherited, Notify};
 use crate::usage::Usage;
 use crate::vouching::{self, Vouching};
 use crate::wall_clock::{self, WallClock};
-use crate::{config, poison, telemetry};
+use crate::{config, pki, poison, telemetry};
 
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
@@ -208,7 +208,12 @@ fn run_here(
         Gateway::start(started, &keys, registry, sockets_of, log.clone(), readiness_of, http.pulse())?;
     let vouching = Vouching::start(gateway.shared().registry, stores.ledger, log.clone())?;
     let enrolment = (sockets.enrol, gateway.identities());
-    let admin = crate::admin::start(settings, &Admin { vitals, ..gateway.shared() }, enrolment)?;
+    let enrols_at = Some(EnrolsAt {
+        url: format!("https://{}/enrol/1", addresses.enrol),
+        authority: pki::certificate_of(&std::path::absolute(&settings.authority)?),
+    });
+    let shared = Admin { vitals, enrols_at, ..gateway.shared() };
+    let admin = crate::admin::start(settings, &shared, enrolment)?;
     announce(&addresses)?;
     // Ready is told after this, so not before operators and enrolling devices are answered, too.
     gateway.load_codes(readiness.clone())?;
@@ -339,6 +344,8 @@ pub(crate) struct Admin {
     pub(crate) registrar: Option<RegistrarHandle>,
     /// For citizens at an office; `None` when no gateway runs, or without a message service.
     pub(crate) counter: Option<Counter>,
+    /// Where devices take their tokens; `None` when no gateway runs.
+    pub(crate) enrols_at: Option<EnrolsAt>,
     /// What links to the pages begin with; `None` when there are none.
     pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.

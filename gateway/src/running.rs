@@ -71,8 +71,7 @@ impl Gateway {
         let (configs, carriers) = start_carriers(settings)?;
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
-        let (ask, records) = (trajectory::asking(queries.clone()), ledger.clone());
-        let sms = settings.sms.open(keys)?;
+        let (records, sms) = (ledger.clone(), settings.sms.open(keys)?);
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
         let (opened, identities) = open_identities(settings, keys, &fleet)?;
@@ -85,6 +84,7 @@ impl Gateway {
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
             counter,
+            enrols_at: None,
             pages: origin(settings, pages.as_ref())?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
             homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
@@ -92,10 +92,10 @@ impl Gateway {
             reload: None,
             vitals: None,
         };
+        let (ask, endpoint) = (trajectory::asking(queries.clone()), transport::endpoint_config(keys.quic()));
         let front = Fronted { fleet, judge, ledger, taps, ask, drain: draining };
-        let quic = (transport::endpoint_config(keys.quic()), opened.quic.clone());
+        let (listening, quic) = ((pages, identities.pages.clone()), (endpoint, opened.quic.clone()));
         let (front, (directory, endpoint), pages_gone) = front.serve(socket, quic, regions)?;
-        let listening = (pages, identities.pages.clone());
         let parts = Parts {
             keys: Arc::clone(keys),
             identities,

@@ -202,25 +202,50 @@ fn a_revocation_closes_the_live_connection_and_nobody_elses() {
 }
 
 #[test]
-fn many_devices_are_enrolled_from_a_file_with_or_without_a_gateway() {
+fn many_devices_are_enrolled_from_a_table_once_with_or_without_a_gateway_all_or_none() {
     let mut city = City::start(100, 1);
     let file = city.data().join("new.csv");
-    std::fs::write(&file, "class,name,regions,places\ngate,East,1,\nconcentrator,Metro,1 2 3,\n")
-        .expect("written");
-    let words = ["device", "--json", "enrol", "--csv", file.to_str().expect("a plain path")];
-    let before = city.fleet().devices.len();
-    for round in 1..=2 {
+    let write = |text: &str| std::fs::write(&file, text).expect("written");
+    let path = file.to_str().expect("a plain path");
+    let words = ["device", "--json", "enrol", "--csv", path];
+    let others = |city: &City| {
+        let (_, out, _) = city.command(&["device", "list"]);
+        out.lines().filter(|line| !line.contains("built-in")).count()
+    };
+    let before = others(&city);
+    write("名称;类型;区域\r\nEast;gate;1\r\n;;\r\nMetro;Concentrator;1 2 3\r\n");
+    for (round, new) in [(1, 2), (2, 0)] {
         let (status, out, err) = city.command(&words);
         assert!(status.success(), "{out}{err}");
-        assert_eq!(out.lines().filter(|line| line.contains("token")).count(), 2, "{out}");
-        let (_, out, _) = city.command(&["device", "list"]);
-        let others = out.lines().filter(|line| !line.contains("built-in")).count();
-        assert_eq!(others, 1 + before + 2 * round, "{out}");
+        let answer: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        let devices = answer["enrolled"]["devices"].as_array().expect("devices");
+        let tokens = devices.iter().filter(|device| device["token"].is_string()).count();
+        assert_eq!((devices.len(), tokens, others(&city)), (2, new, before + 2), "{out}");
         if round == 1 {
+            let at = &answer["enrolled"]["at"];
+            assert!(at["url"].as_str().is_some_and(|url| url.ends_with("/enrol/1")), "{out}");
+            let authority = at["authority"].as_str().expect("a file");
+            assert!(std::fs::read_to_string(authority).expect("readable").contains("BEGIN CERTIFICATE"));
             assert!(city.terminate().success());
         }
     }
-    std::fs::write(&file, "class,name,regions,places\ngate,East,one,\n").expect("written");
-    let (status, _, err) = city.command(&words);
-    assert!(status.code() == Some(2) && err.contains("new.csv:2"), "{err}");
+    for (text, lines) in [
+        ("class,name,regions\ngate,South,1\ngate,West,one\ngate,,1\n", &["new.csv:3: regions"][..]),
+        (
+            "class,name,regions\ngate,South,1\ngate,West,99\nlift,North,1\n",
+            &["line 3: every device", "line 4: class is"],
+        ),
+        ("class,name\ngate,South\n", &["regions (区域) is missing"]),
+    ] {
+        write(text);
+        let (status, _, err) = city.command(&words);
+        assert!(status.code() == Some(2) && lines.iter().all(|line| err.contains(line)), "{err}");
+        assert_eq!(others(&city), before + 2, "none of them: {text}");
+    }
+    let template = city.data().join("template.csv");
+    let words = ["device", "enrol", "--template", template.to_str().expect("a plain path")];
+    let (status, out, err) = city.command(&words);
+    assert!(status.success() && out.contains("separated by spaces"), "{out}{err}");
+    assert!(std::fs::read_to_string(&template).expect("readable").starts_with("\u{feff}类型 class,"));
+    assert_eq!(city.command(&words).0.code(), Some(2), "nothing is overwritten");
 }

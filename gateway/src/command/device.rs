@@ -3,11 +3,35 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use serde::Deserialize;
+use actors::table::{Column, Form};
+use anyhow::{Context, bail};
+use protocol::given;
 
 use super::desk::{Desk, show_json};
-use crate::orders::{DeviceLine, ENROLMENT_S, Ordered, OrderedAct};
+use super::template;
+use crate::orders::{DeviceLine, ENROLMENT_S, EnrolsAt, NewDevice, Ordered, OrderedAct};
+
+/// The columns of a table of devices.
+const FORM: Form = Form(&[
+    column("class", "类型", "gate, handheld, concentrator or portal", false),
+    column("name", "名称", "what people call it, 1 to 64 characters", false),
+    column(
+        "regions",
+        "区域",
+        "numbers of its regions, separated by spaces; `changtong region list` shows them",
+        false,
+    ),
+    column(
+        "places",
+        "场所",
+        "numbers of its places, separated by spaces; empty for all of its regions",
+        true,
+    ),
+]);
+
+const fn column(name: &'static str, chinese: &'static str, holds: &'static str, optional: bool) -> Column {
+    Column { name, chinese, holds, optional }
+}
 
 #[derive(clap::Args)]
 pub(crate) struct Device {
@@ -19,23 +43,28 @@ pub(crate) struct Device {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Registers a device and gives a token with which it fetches its certificate, once, within 15 minutes.
+    /// Registers a device and gives a token with which it fetches its certificate, once, within 15 minutes; or all devices of a table, or
+    /// none of them when a line is wrong.
     Enrol {
-        /// gate, handheld, concentrator or portal.
-        #[arg(long, default_value = "gate")]
-        class: String,
+        /// gate, handheld, concentrator or portal; gate if not given.
+        #[arg(long)]
+        class: Option<String>,
         /// What people call it.
-        #[arg(long, required_unless_present = "csv")]
+        #[arg(long, required_unless_present_any = ["csv", "template"])]
         name: Option<String>,
         /// Regions it speaks for.
-        #[arg(long, value_delimiter = ',', required_unless_present = "csv")]
+        #[arg(long, value_delimiter = ',', required_unless_present_any = ["csv", "template"])]
         region: Vec<u16>,
         /// Places it speaks for; all of its regions if none is given.
         #[arg(long, value_delimiter = ',')]
         place: Vec<u32>,
-        /// Many at once: a CSV file with the header class,name,regions,places (lists separated by spaces).
+        /// Many at once: a CSV file with the columns class, name, regions, places, as a spreadsheet saves it. A device that is there
+        /// already, with the same name, class, regions and places, is left alone.
         #[arg(long, conflicts_with_all = ["class", "name", "region", "place"])]
         csv: Option<PathBuf>,
+        /// Writes an empty table to that file, for a spreadsheet, and says what its columns hold.
+        #[arg(long, conflicts_with_all = ["class", "name", "region", "place", "csv"])]
+        template: Option<PathBuf>,
     },
     /// Gives a token with which a known device fetches another certificate.
     Renew {
@@ -51,15 +80,6 @@ enum Command {
     List,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    class: String,
-    name: String,
-    regions: String,
-    places: String,
-}
-
 impl Device {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let give = |act: &OrderedAct| match self.desk.call(act)? {
@@ -67,15 +87,14 @@ impl Device {
             None => Ok(()),
         };
         match &self.command {
+            Command::Enrol { template: Some(file), .. } => return template::write(FORM, file),
             Command::Enrol { csv: Some(csv), .. } => {
-                for act in read_csv(csv)? {
-                    give(&act)?;
-                }
+                give(&OrderedAct::EnrolDevices { devices: read_csv(csv)? })?;
             }
-            Command::Enrol { class, name, region, place, csv: None } => {
+            Command::Enrol { class, name, region, place, csv: None, template: None } => {
                 let places = (!place.is_empty()).then(|| place.clone());
                 let name = name.clone().unwrap_or_default();
-                let (class, regions) = (class.clone(), region.clone());
+                let (class, regions) = (class.clone().unwrap_or_else(|| "gate".to_owned()), region.clone());
                 give(&OrderedAct::EnrolDevice { class, name, regions, places })?;
             }
             Command::Renew { device } => give(&OrderedAct::RenewDevice { device: *device })?,
@@ -86,26 +105,27 @@ impl Device {
     }
 }
 
-/// Every line is read before the first device is registered.
-fn read_csv(path: &Path) -> anyhow::Result<Vec<OrderedAct>> {
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("reading {}", path.display()))?;
-    let mut acts = Vec::new();
-    for (number, line) in reader.deserialize().enumerate() {
-        let place = || format!("{}:{}", path.display(), number + 2);
-        let Line { class, name, regions, places } = line.with_context(place)?;
-        let regions = numbers(&regions).with_context(place)?;
-        let places: Vec<u32> = numbers(&places).with_context(place)?;
-        let places = (!places.is_empty()).then_some(places);
-        acts.push(OrderedAct::EnrolDevice { class, name, regions, places });
-    }
-    Ok(acts)
+/// Every line is read, and every line that is wrong named, before anything is ordered.
+fn read_csv(path: &Path) -> anyhow::Result<Vec<NewDevice>> {
+    template::read(FORM, path, |line, fields| {
+        let [class, name, regions, places] = fields else { bail!("it has other columns") };
+        let regions = numbers(regions).context("regions are numbers, separated by spaces")?;
+        let places: Vec<u32> = numbers(places).context("places are numbers, separated by spaces")?;
+        let (class, name) = (class.clone(), name.clone());
+        Ok(NewDevice { line, class, name, regions, places: (!places.is_empty()).then_some(places) })
+    })
 }
 
 fn numbers<T: std::str::FromStr>(text: &str) -> anyhow::Result<Vec<T>>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    Ok(text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
+    let parts = text
+        .split(|character: char| character.is_whitespace() || matches!(character, ',' | '、' | '，' | ';'));
+    Ok(parts
+        .filter(|part| !part.is_empty())
+        .map(|part| given::digits(part).parse())
+        .collect::<Result<_, _>>()?)
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
@@ -115,8 +135,24 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     }
     match ordered {
         Ordered::Devices(devices) => table(devices),
-        Ordered::Token { device, token, .. } => {
+        Ordered::Token { device, token, at, .. } => {
             println!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
+            show_next(at.as_ref());
+        }
+        Ordered::Enrolled { devices, at } => {
+            for device in devices {
+                match &device.token {
+                    Some(token) => println!("device {}: token {token}  {}", device.device, device.name),
+                    None => println!("device {}: there already  {}", device.device, device.name),
+                }
+            }
+            let new = devices.iter().filter(|device| device.token.is_some()).count();
+            println!(
+                "{new} devices enrolled, {} there already; a token is good once, for {} minutes; `changtong device renew` gives another",
+                devices.len() - new,
+                ENROLMENT_S / 60
+            );
+            show_next(at.as_ref());
         }
         Ordered::Revoked { device } => println!("device {device} is revoked"),
         Ordered::Operator { .. }
@@ -127,6 +163,10 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
         | Ordered::Invitation(_)
         | Ordered::Shifts(_)
         | Ordered::Cause { .. }
+        | Ordered::Causes { .. }
+        | Ordered::Found(_)
+        | Ordered::Moved { .. }
+        | Ordered::Seen { .. }
         | Ordered::Appeals(_)
         | Ordered::Answered { .. }
         | Ordered::Why(_)
@@ -145,9 +185,25 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a device needs beside its token.
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_next(at: Option<&EnrolsAt>) {
+    match at {
+        Some(EnrolsAt { url, authority }) => {
+            println!(
+                "  the device sends its token to {url}, and trusts the authority in {}",
+                authority.display()
+            );
+        }
+        None => println!(
+            "  no gateway runs: start it before the token is over, and send the token to its port for enrolment"
+        ),
+    }
+}
+
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn table(devices: &[DeviceLine]) {
-    println!("{:>9}  {:<13}{:<10}{:<12}{:<12}name", "device", "class", "state", "until", "regions");
+    println!("{:>9}  {:<13}{:<10}{:<12}{:<12}name, regions", "device", "class", "state", "until", "regions");
     for line in devices {
         let until = match i64::try_from(line.not_after_s).ok().filter(|&seconds| seconds > 0) {
             Some(seconds) => {
@@ -156,8 +212,12 @@ fn table(devices: &[DeviceLine]) {
             None => "-".to_owned(),
         };
         let regions = line.regions.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+        let names = match &line.region_names[..] {
+            [one, two, rest @ ..] if !rest.is_empty() => format!("{one}, {two} and {} more", rest.len()),
+            names => names.join(", "),
+        };
         println!(
-            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}",
+            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}, {names}",
             line.device, line.class, line.state, line.name
         );
     }

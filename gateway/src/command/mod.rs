@@ -6,6 +6,7 @@ mod backup;
 mod carrier;
 mod check;
 mod clock;
+mod code;
 mod consents;
 mod counter;
 mod desk;
@@ -18,12 +19,14 @@ mod order;
 mod place;
 mod policy;
 mod punches;
+mod region;
 mod reload;
 mod saved;
 mod staff;
 mod stores;
 mod sunset;
 mod tap;
+mod template;
 
 use std::process::ExitCode;
 
@@ -65,9 +68,10 @@ pub(crate) enum Command {
     /// Sets and clears causes of colours.
     #[command(subcommand)]
     Cause(order::Cause),
-    /// What is known of a code: why it has its colour, who looked, how to reach its holder.
+    /// What is known of a code: whose it is, why it has its colour, who looked, how to reach its holder; and what an office does for
+    /// whoever stands there with their document.
     #[command(subcommand)]
-    Code(order::Code),
+    Code(code::Code),
     /// Lists and answers appeals.
     #[command(subcommand)]
     Appeal(appeal::Command),
@@ -84,6 +88,9 @@ pub(crate) enum Command {
     /// Adds and lists places.
     #[command(subcommand)]
     Place(place::Place),
+    /// Lists the regions, whose numbers other commands take.
+    #[command(subcommand)]
+    Region(region::Command),
     /// Invites staff to a shift with a phone's browser, lists and revokes shifts.
     #[command(subcommand)]
     Staff(staff::Staff),
@@ -125,6 +132,7 @@ impl Command {
             Self::Sunset(sunset) => sunset.run(),
             Self::Clock(command) => command.run(),
             Self::Place(command) => command.run(),
+            Self::Region(command) => command.run(),
             Self::Staff(command) => command.run(),
             Self::Unit(command) => command.run(),
             Self::Audit(command) => command.run(),

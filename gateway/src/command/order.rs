@@ -1,5 +1,4 @@
-//! `changtong operator`, `cause` and `code`: who signs, causes by hand, and what is known of a code. How orders are signed and sent
-//! stands in `desk`.
+//! `changtong operator` and `cause`: who signs, and causes by hand. How orders are signed and sent stands in `desk`.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,11 +7,14 @@ use std::process::ExitCode;
 
 use actors::clock;
 use actors::operators::{OperatorKey, Role};
+use actors::table::{self, Column, Form, SHORTENED, is_scientific};
 use anyhow::{Context, bail};
 
+use super::code::{Who, code_number};
 use super::desk::{Desk, show_json};
 use super::punches::moment;
-use crate::orders::{self, Ordered, OrderedAct, WhyReport};
+use super::template;
+use crate::orders::{self, CauseSet, FoundLine, NewCause, Ordered, OrderedAct};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Operator {
@@ -55,19 +57,78 @@ pub(crate) enum Operator {
     },
 }
 
+/// The columns of a table of causes.
+const FORM: Form = Form(&[
+    column(
+        "code",
+        "码号",
+        "the code's number, or empty where a document stands; format the column as Text",
+        true,
+    ),
+    column(
+        "document_kind",
+        "证件类型",
+        "id-card if empty, hk-macau-permit, taiwan-permit, passport or foreign-pr-card",
+        true,
+    ),
+    column(
+        "document",
+        "证件号码",
+        "the document's number, or empty where a code stands; format the column as Text",
+        true,
+    ),
+    column("kind", "原因", "close-contact, diagnosis or quarantine", false),
+    column("until", "截止日期", "the last day on which it counts, YYYY-MM-DD", false),
+]);
+
+const fn column(name: &'static str, chinese: &'static str, holds: &'static str, optional: bool) -> Column {
+    Column { name, chinese, holds, optional }
+}
+
+/// Reads a line of a table of causes.
+fn cause_of(line: u64, fields: &[String]) -> anyhow::Result<NewCause> {
+    let [code, document_kind, document, kind, until] = fields else { bail!("it has other columns") };
+    for (column, field) in [("code", code), ("document", document)] {
+        if is_scientific(field) {
+            bail!("{column} {SHORTENED}");
+        }
+    }
+    let code =
+        (!code.is_empty()).then(|| code_number(code)).transpose().context("code is no code's number")?;
+    let document = (!document.is_empty()).then(|| document.clone());
+    let document_kind = if document_kind.is_empty() { "id-card" } else { document_kind };
+    let whose = Who { code, document, document_kind: document_kind.to_owned() }.whose()?;
+    let until = table::date(until).context("until is no date (YYYY-MM-DD)")?;
+    Ok(NewCause { line, whose, kind: kind.to_ascii_lowercase(), until })
+}
+
 #[derive(clap::Subcommand)]
 pub(crate) enum Cause {
-    /// Sets a cause by hand. One that makes a code red takes two operators.
+    /// Sets a cause by hand, or all causes of a table, or none of them when a line is wrong. One that makes a code red takes two
+    /// operators, and so does a table: look at it with `--dry-run` first.
     Add {
-        /// The code's number.
-        #[arg(long)]
-        code: u64,
+        /// The code's number; `code find` knows it by a document.
+        #[arg(long, value_parser = code_number, required_unless_present_any = ["csv", "template"])]
+        code: Option<u64>,
         /// close-contact, diagnosis or quarantine.
-        #[arg(long)]
-        kind: String,
+        #[arg(long, required_unless_present_any = ["csv", "template"])]
+        kind: Option<String>,
         /// The last day on which it counts, YYYY-MM-DD.
-        #[arg(long)]
-        until: jiff::civil::Date,
+        #[arg(long, required_unless_present_any = ["csv", "template"])]
+        until: Option<jiff::civil::Date>,
+        /// Many at once: a CSV file with the columns code or document_kind and document, kind, until, as a spreadsheet saves it. A cause
+        /// that the authority has set already, until the same day, is left alone.
+        #[arg(long, conflicts_with_all = ["code", "kind", "until"], requires = "case")]
+        csv: Option<PathBuf>,
+        /// The case that the table belongs to: those in it see it.
+        #[arg(long, requires = "csv")]
+        case: Option<String>,
+        /// Says what each line of the table would come to, and sets nothing.
+        #[arg(long, requires = "csv")]
+        dry_run: bool,
+        /// Writes an empty table to that file, for a spreadsheet, and says what its columns hold.
+        #[arg(long, conflicts_with_all = ["code", "kind", "until", "csv"])]
+        template: Option<PathBuf>,
         #[command(flatten)]
         desk: Desk,
     },
@@ -86,43 +147,6 @@ pub(crate) enum Cause {
         /// The last moment; now if not given.
         #[arg(long)]
         to: Option<String>,
-        #[command(flatten)]
-        desk: Desk,
-    },
-}
-
-#[derive(clap::Subcommand)]
-pub(crate) enum Code {
-    /// Why a code has its colour: causes, authorities, policy, next change. Recorded as an access.
-    Why {
-        /// The code's number.
-        code: u64,
-        /// The case that the look-up is for.
-        #[arg(long)]
-        case: String,
-        /// Where the citizen's receipt of the last decision goes; `audit check` checks it.
-        #[arg(long)]
-        receipt: Option<PathBuf>,
-        #[command(flatten)]
-        desk: Desk,
-    },
-    /// Who looked at a code, as its holder sees it. Recorded as an access.
-    Accesses {
-        /// The code's number.
-        code: u64,
-        /// The case that the look-up is for.
-        #[arg(long)]
-        case: String,
-        #[command(flatten)]
-        desk: Desk,
-    },
-    /// Name and phone of a code's holder, to call them. Recorded as an access.
-    Contact {
-        /// The code's number.
-        code: u64,
-        /// The case that the look-up is for.
-        #[arg(long)]
-        case: String,
         #[command(flatten)]
         desk: Desk,
     },
@@ -150,30 +174,21 @@ impl Operator {
 impl Cause {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Add { code, kind, until, desk } => desk.give(&OrderedAct::AddCause { code, kind, until }),
+            Self::Add { template: Some(file), .. } => template::write(FORM, &file),
+            Self::Add { csv: Some(csv), case: Some(case), dry_run, desk, .. } => {
+                let causes = template::read(FORM, &csv, cause_of)?;
+                desk.give(&OrderedAct::AddCauses { causes, case, dry_run })
+            }
+            Self::Add { code: Some(code), kind: Some(kind), until: Some(until), desk, .. } => {
+                desk.give(&OrderedAct::AddCause { code, kind, until })
+            }
+            Self::Add { .. } => bail!("a cause takes --code, --kind and --until, or --csv and --case"),
             Self::Clear { cause, desk } => desk.give(&OrderedAct::ClearCause { cause }),
             Self::ClearSince { from, to, desk } => {
                 let to_ms = to.map_or_else(|| Ok(clock::now_ms()), |to| moment(&to))?;
                 desk.give(&OrderedAct::ClearCauses { set: (moment(&from)? / 1000, to_ms / 1000) })
             }
         }
-    }
-}
-
-impl Code {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let (code, case, receipt, desk) = match self {
-            Self::Why { code, case, receipt, desk } => (code, case, receipt, desk),
-            Self::Accesses { code, case, desk } => return desk.give(&OrderedAct::Accesses { code, case }),
-            Self::Contact { code, case, desk } => return desk.give(&OrderedAct::Contact { code, case }),
-        };
-        let Some(ordered) = desk.call(&OrderedAct::Why { code, case })? else { return Ok(ExitCode::SUCCESS) };
-        if let (Some(path), Ordered::Why(why)) = (receipt, &ordered) {
-            let receipt = why.receipt.as_ref().context("there is no decision about this code")?;
-            std::fs::write(&path, serde_json::to_string_pretty(receipt)?)
-                .with_context(|| format!("writing {}", path.display()))?;
-        }
-        show(&ordered, desk.json)
     }
 }
 
@@ -235,7 +250,13 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
             let more = if *more { " There are more: order again." } else { "" };
             println!("{causes} causes are cleared.{more}");
         }
-        Ordered::Why(why) => show_why(why),
+        Ordered::Why(why) => super::code::show_why(why),
+        Ordered::Found(FoundLine { code, name, colour }) => println!("code {code}: {name}, {colour}"),
+        Ordered::Moved { code, phone } => {
+            println!("Code {code} is {phone}'s from now on; its first sign-in asks for the document.");
+        }
+        Ordered::Seen { code } => println!("The document of code {code} is noted as seen."),
+        Ordered::Causes { causes, dry_run } => show_causes(causes, *dry_run),
         Ordered::Policy { version, diff } => {
             println!("Policy {version} is in effect.");
             super::policy::show_diff(diff);
@@ -249,6 +270,7 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
         Ordered::Contact(contact) => println!("{}, {}", contact.name, contact.phone),
         Ordered::Devices(_)
         | Ordered::Token { .. }
+        | Ordered::Enrolled { .. }
         | Ordered::Revoked { .. }
         | Ordered::Imported(_)
         | Ordered::Places(_)
@@ -269,34 +291,12 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn show_why(why: &WhyReport) {
-    let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::day);
-    println!(
-        "{}, {}; changes {next}; looked at {} time(s), this one included",
-        why.colour, why.basis, why.accesses
-    );
-    for cause in &why.causes {
-        let state = match cause.cleared_s {
-            Some(at_s) => format!("cleared {}", orders::day(at_s)),
-            None => format!("until {}", orders::day(cause.until_s.saturating_sub(1))),
-        };
-        println!(
-            "  cause {:<6}{:<15}{:<8}by {:<16}from {}, {state}; policy {}",
-            cause.cause,
-            cause.kind,
-            cause.colour,
-            cause.authority,
-            orders::day(cause.from_s),
-            cause.policy
-        );
+fn show_causes(causes: &[CauseSet], dry_run: bool) {
+    for CauseSet { line, code, before, gives, is_there } in causes {
+        let what = if *is_there { "there already".to_owned() } else { format!("{before}, gives {gives}") };
+        println!("  line {line}: code {code}, {what}");
     }
-    for decision in &why.decisions {
-        let by = match decision.operators.as_str() {
-            "" => decision.authority.clone(),
-            operators => format!("{} ({operators})", decision.authority),
-        };
-        let on = orders::day(decision.at_s);
-        println!("  decision {:<6}{on}  {} to {} by {by}", decision.decision, decision.from, decision.to);
-    }
-    println!("An appeal names the decision and goes to its authority.");
+    let known = causes.iter().filter(|cause| cause.is_there).count();
+    let done = if dry_run { "would be set" } else { "are set" };
+    println!("{} causes {done}, {known} there already and not changed", causes.len() - known);
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use actors::rebinding;
 use anyhow::{Context, bail};
 use protocol::place::PlaceCode;
 
@@ -22,7 +23,7 @@ pub(crate) enum Place {
         /// checkpoint, workplace, compound, village, building, vehicle, school, hospital, station or market.
         #[arg(long, default_value = "checkpoint")]
         kind: String,
-        /// The host of the citizens' pages, for a whole link.
+        /// The host of the citizens' pages, such as code.example, for a whole link.
         #[arg(long)]
         host: Option<String>,
         #[command(flatten)]
@@ -32,7 +33,7 @@ pub(crate) enum Place {
     Print {
         /// The place's number.
         place: u32,
-        /// The host of the citizens' pages.
+        /// The host of the citizens' pages, such as code.example; localhost:8080 of a development city.
         #[arg(long)]
         host: String,
         /// The file to write.
@@ -98,7 +99,38 @@ impl Unit {
     }
 }
 
+/// What a link to the pages begins with, of a host as people have it: with a scheme or none, a slash behind it. Pages are served over
+/// HTTPS, but those of a development city, which are on this machine.
+fn origin_of(host: &str) -> anyhow::Result<String> {
+    let given = host.trim();
+    let (scheme, name) = given.split_once("://").map_or(("", given), |(scheme, name)| (scheme, name));
+    let name = name.trim_end_matches('/').to_ascii_lowercase();
+    let (label, port) = match name.rsplit_once(':') {
+        Some((label, port)) if !label.ends_with(':') && !port.ends_with(']') => (label, Some(port)),
+        _ => (&name[..], None),
+    };
+    let is_label = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    let is_host = !label.is_empty() && label.bytes().all(is_label) && !label.starts_with('.');
+    if !is_host || port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        bail!(
+            "--host {host:?} is no host of the citizens' pages; give its name alone, such as code.example or localhost:8080"
+        );
+    }
+    let is_here = rebinding::is_local(Some(&name)) && !label.chars().all(|c| c.is_ascii_digit());
+    match (scheme.to_ascii_lowercase().as_str(), is_here) {
+        ("" | "http", true) => Ok(format!("http://{name}")),
+        ("" | "https", _) => Ok(format!("https://{name}")),
+        ("http", false) => {
+            bail!("the citizens' pages are served over HTTPS; give --host {name} without http://")
+        }
+        _ => bail!(
+            "--host {host:?} has a scheme that no page is served over; give its name alone, such as code.example"
+        ),
+    }
+}
+
 fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<ExitCode> {
+    let origin = origin_of(host)?;
     let Some(ordered) = desk.call(&OrderedAct::Places { act: PlaceAct::List })? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -106,16 +138,18 @@ fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<Exit
     let line = places.into_iter().find(|line| line.place == place);
     let line = line.with_context(|| format!("there is no place {place}"))?;
     let code = line.link.as_deref().and_then(PlaceCode::from_text);
-    let link = code.with_context(|| format!("place {place} has no printed code"))?.to_link(host);
+    let link = code.with_context(|| format!("place {place} has no printed code"))?.at(&origin);
     std::fs::write(out, poster::svg(&line.name, &link))
         .with_context(|| format!("writing {}", out.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn give(desk: &Desk, act: PlaceAct, host: Option<&str>) -> anyhow::Result<ExitCode> {
+    // A host that is none is told before anything is added.
+    let origin = host.map(origin_of).transpose()?;
     let Some(mut ordered) = desk.call(&OrderedAct::Places { act })? else { return Ok(ExitCode::SUCCESS) };
-    if let (Some(host), Ordered::Places(places)) = (host, &mut ordered) {
-        places.iter_mut().for_each(|place| lengthen(place, host));
+    if let (Some(origin), Ordered::Places(places)) = (origin, &mut ordered) {
+        places.iter_mut().for_each(|place| lengthen(place, &origin));
     }
     if desk.json {
         show_json(&ordered)?;
@@ -126,9 +160,9 @@ fn give(desk: &Desk, act: PlaceAct, host: Option<&str>) -> anyhow::Result<ExitCo
 }
 
 /// Makes a whole link of what the printed code holds.
-fn lengthen(place: &mut PlaceLine, host: &str) {
+fn lengthen(place: &mut PlaceLine, origin: &str) {
     let code = place.link.as_deref().and_then(PlaceCode::from_text);
-    place.link = code.map(|code| code.to_link(host));
+    place.link = code.map(|code| code.at(origin));
 }
 
 #[allow(clippy::print_stdout, reason = "this is what the command is for")]
@@ -141,8 +175,8 @@ pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
                 if unit.operators.is_empty() { String::new() } else { format!(" by {}", unit.operators) };
             let (state, kind, name) = (&unit.state, &unit.kind, &unit.name);
             println!(
-                "  unit {:<6}region {:<4}{kind:<12}applied {applied}  {state}{by}  {name}",
-                unit.unit, unit.region
+                "  unit {:<6}region {:<4}{kind:<12}applied {applied}  {state}{by}  {name}, {}",
+                unit.unit, unit.region, unit.region_name
             );
         }
         return Ok(());
@@ -154,9 +188,44 @@ pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
     for place in places {
         let link = place.link.as_deref().unwrap_or("no code");
         println!(
-            "  place {:<7}region {:<4}{:<12}{link}  {}",
-            place.place, place.region, place.kind, place.name
+            "  place {:<7}region {:<4}{:<12}{link}  {}, {}",
+            place.place, place.region, place.kind, place.name, place.region_name
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_makes_a_link_that_opens_or_is_refused() {
+        for (host, expected) in [
+            ("code.example", "https://code.example"),
+            ("code.example/", "https://code.example"),
+            ("https://code.example", "https://code.example"),
+            ("HTTPS://Code.Example//", "https://code.example"),
+            ("code.example:8443", "https://code.example:8443"),
+            ("localhost:8080", "http://localhost:8080"),
+            ("http://localhost:8080/", "http://localhost:8080"),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(origin_of(host).expect(host), expected);
+        }
+        for host in [
+            "",
+            "https://",
+            "https://https://code.example",
+            "code.example/p/",
+            "code example",
+            "http://code.example",
+            "ftp://code.example",
+            "code.example:x",
+            "市.example",
+        ] {
+            origin_of(host).expect_err(host);
+        }
+    }
 }

@@ -154,12 +154,18 @@ fn show(ordered: &Ordered) -> anyhow::Result<()> {
         Ordered::Operator { .. }
         | Ordered::Operators(_)
         | Ordered::Cause { .. }
+        | Ordered::Causes { .. }
+        | Ordered::Found(_)
+        | Ordered::Moved { .. }
+        | Ordered::Seen { .. }
         | Ordered::Cleared { .. }
         | Ordered::Why(_)
         | Ordered::Policy { .. }
         | Ordered::Accesses(_)
         | Ordered::Contact(_) => order::show(ordered, false).map(drop),
-        Ordered::Devices(_) | Ordered::Token { .. } | Ordered::Revoked { .. } => device::show(ordered, false),
+        Ordered::Devices(_) | Ordered::Token { .. } | Ordered::Enrolled { .. } | Ordered::Revoked { .. } => {
+            device::show(ordered, false)
+        }
         Ordered::Places(_) | Ordered::Units(_) => place::show(ordered),
         Ordered::Invitation(_) | Ordered::Shifts(_) => staff::show(ordered),
         Ordered::Appeals(_) | Ordered::Answered { .. } => appeal::show(ordered),

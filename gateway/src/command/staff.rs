@@ -79,7 +79,7 @@ fn show_invitation(invitation: &Invitation) -> anyhow::Result<()> {
 fn show_shifts(shifts: &[ShiftLine]) {
     println!("{} shift(s)", shifts.len());
     for shift in shifts {
-        let ShiftLine { shift, place, name, operators, state, .. } = shift;
-        println!("  shift {shift:<6}place {place:<7}{state:<9}by {operators}  {name}");
+        let ShiftLine { shift, place, place_name, name, operators, state, .. } = shift;
+        println!("  shift {shift:<6}place {place:<7}{state:<9}by {operators}  {name}, {place_name}");
     }
 }

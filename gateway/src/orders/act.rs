@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use actors::operators::Role;
 use serde::{Deserialize, Serialize};
 
-use super::{PlaceAct, PunchFormat, ShiftAct, TapAct};
+use super::{NewCause, NewDevice, PlaceAct, PunchFormat, ShiftAct, TapAct, Whose};
 
 /// An act that can be ordered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ pub(crate) enum OrderedAct {
         regions: Vec<u16>,
         places: Option<Vec<u32>>,
     },
+    /// Several new devices: all of them, or none.
+    EnrolDevices {
+        devices: Vec<NewDevice>,
+    },
     /// A token with which a known device fetches another certificate; the old one is good until then.
     RenewDevice {
         device: u64,
@@ -43,6 +47,9 @@ pub(crate) enum OrderedAct {
     ImportHolders {
         csv: PathBuf,
         sha256: String,
+        /// Everything is read and nothing written.
+        #[serde(default)]
+        dry_run: bool,
     },
     /// Places and units.
     Places {
@@ -58,8 +65,33 @@ pub(crate) enum OrderedAct {
         /// The last day on which it counts.
         until: jiff::civil::Date,
     },
+    /// Causes from a table: all of them, or none.
+    AddCauses {
+        causes: Vec<NewCause>,
+        /// Those found by their documents see it.
+        case: String,
+        /// Everything is read and nothing set.
+        #[serde(default)]
+        dry_run: bool,
+    },
     ClearCause {
         cause: i64,
+    },
+    /// The code of a document's holder.
+    FindCode {
+        whose: Whose,
+        case: String,
+    },
+    /// Another phone for the code of somebody who has lost the old one and stands there with their document.
+    MovePhone {
+        whose: Whose,
+        phone: String,
+        case: String,
+    },
+    /// An office has seen the document of a code's holder.
+    DocumentSeen {
+        whose: Whose,
+        case: String,
     },
     /// Every cause by hand that the operators' authority set in that time, seconds since 1970 UTC.
     ClearCauses {
@@ -136,12 +168,19 @@ impl OrderedAct {
             Self::ListOperators => "list-operators",
             Self::ListDevices => "list-devices",
             Self::EnrolDevice { .. } => "enrol-device",
+            Self::EnrolDevices { .. } => "enrol-devices",
             Self::RenewDevice { .. } => "renew-device",
             Self::RevokeDevice { .. } => "revoke-device",
-            Self::ImportHolders { .. } => "import-holders",
+            Self::ImportHolders { dry_run: false, .. } => "import-holders",
+            Self::ImportHolders { dry_run: true, .. } => "check-holders",
             Self::Places { act } => act.name(),
             Self::Shifts { act } => act.name(),
             Self::AddCause { .. } => "add-cause",
+            Self::AddCauses { dry_run: false, .. } => "add-causes",
+            Self::AddCauses { dry_run: true, .. } => "plan-causes",
+            Self::FindCode { .. } => "find-code",
+            Self::MovePhone { .. } => "move-phone",
+            Self::DocumentSeen { .. } => "document-seen",
             Self::ClearCause { .. } => "clear-cause",
             Self::ClearCauses { .. } => "clear-causes",
             Self::ActivatePolicy { .. } => "activate-policy",

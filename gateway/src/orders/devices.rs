@@ -1,27 +1,35 @@
 //! Orders about devices: which there are, and how each comes by its certificate.
 
+use std::path::PathBuf;
+
 use actors::clock;
-use actors::registry::{self, DeviceRow};
+use actors::registry::{self, DeviceRow, RegionRow, Registry};
+use actors::residence::visible;
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
 
 use super::Ordered;
 use super::lines::DeviceLine;
+use super::places::name_of;
 use crate::enrol;
 use crate::process::Admin;
 
 /// An enrolment token is good for this long.
 pub(crate) const ENROLMENT_S: u64 = 15 * 60;
+/// Devices of one order: their tokens are good for a quarter of an hour, and an order is a line of bounded length.
+const DEVICES_MAX: usize = 200;
 
 /// Every device.
 pub(super) fn list(admin: &Admin) -> anyhow::Result<Ordered> {
-    let devices = admin.read(|registry| Ok(registry.devices()?))?;
+    let (devices, regions) = admin.read(|registry| Ok((registry.devices()?, registry.regions()?)))?;
     let line = |row: DeviceRow| DeviceLine {
         device: row.id.0,
         class: row.class.name().to_owned(),
         name: row.name,
         regions: row.regions.iter().map(|region| region.0).collect(),
+        region_names: row.regions.iter().map(|&region| name_of(region, &regions)).collect(),
         places: row.places.map(|places| places.iter().map(|place| place.0).collect()),
         state: match (row.revoked, &row.certificate_serial) {
             (true, _) => "revoked",
@@ -35,53 +43,147 @@ pub(super) fn list(admin: &Admin) -> anyhow::Result<Ordered> {
     Ok(Ordered::Devices(devices.into_iter().map(line).collect()))
 }
 
-/// A new device, and a token with which it fetches its certificate.
-pub(super) fn enrol(
-    admin: &Admin,
-    class: &str,
-    name: &str,
-    regions: &[u16],
-    places: Option<&[u32]>,
-) -> anyhow::Result<Ordered> {
-    let class = DeviceClass::from_name(class).context("class is gate, handheld, concentrator or portal")?;
-    if name.trim().is_empty() || name.chars().count() > 64 {
-        bail!("a name has 1 to 64 characters");
-    }
-    let regions: Vec<RegionId> = regions.iter().copied().map(RegionId).collect();
-    let places: Option<Vec<PlaceId>> = places.map(|places| places.iter().copied().map(PlaceId).collect());
-    let device = admin.change_device(|registry| {
-        let known = registry.regions()?;
+/// A device as it is ordered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewDevice {
+    /// Its line in a table, for errors.
+    pub(crate) line: u64,
+    pub(crate) class: String,
+    pub(crate) name: String,
+    pub(crate) regions: Vec<u16>,
+    pub(crate) places: Option<Vec<u32>>,
+}
+
+/// A device of a table, and its token; `None` for one that was there already.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Enrolled {
+    pub(crate) device: u64,
+    pub(crate) name: String,
+    pub(crate) token: Option<String>,
+    pub(crate) expires_s: u64,
+}
+
+/// Where a device takes its token: the gateway's address, and the file with the authority that vouches for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EnrolsAt {
+    pub(crate) url: String,
+    pub(crate) authority: PathBuf,
+}
+
+impl NewDevice {
+    /// Reads what was ordered against the registry's regions and places.
+    fn row(&self, registry: &Registry, known: &[RegionRow]) -> anyhow::Result<DeviceRow> {
+        let class = DeviceClass::from_name(&self.class.to_ascii_lowercase())
+            .context("class is gate, handheld, concentrator or portal")?;
+        let name = visible(&self.name).context("a device's name is 1 to 64 characters that can be seen")?;
+        let regions: Vec<RegionId> = self.regions.iter().copied().map(RegionId).collect();
         if regions.is_empty() || !regions.iter().all(|id| known.iter().any(|row| row.id == *id)) {
-            bail!("every device has at least one region of the region table");
+            bail!(
+                "every device has at least one region of the region table; `changtong region list` shows it"
+            );
         }
+        let places: Option<Vec<PlaceId>> =
+            self.places.as_ref().map(|places| places.iter().copied().map(PlaceId).collect());
         for &place in places.iter().flatten() {
             if !registry.place(place)?.is_some_and(|row| regions.contains(&row.region)) {
-                bail!("a place does not lie in the device's regions");
+                bail!("place {place} does not lie in the device's regions");
             }
         }
-        let id = DeviceId(registry.last_device()? + 1);
-        registry.add_device(&DeviceRow {
-            id,
+        Ok(DeviceRow {
+            id: DeviceId(0),
             class,
-            name: name.trim().to_owned(),
-            regions: regions.clone(),
-            places: places.clone(),
+            name: name.into_owned(),
+            regions,
+            places,
             certificate_serial: None,
             previous_serial: None,
             revoked: false,
             not_after_s: 0,
-        })?;
+        })
+    }
+}
+
+/// A new device, and a token with which it fetches its certificate.
+pub(super) fn enrol(admin: &Admin, new: NewDevice) -> anyhow::Result<Ordered> {
+    let device = admin.change_device(|registry| {
+        let row = new.row(registry, &registry.regions()?)?;
+        let id = DeviceId(registry.last_device()? + 1);
+        registry.add_device(&DeviceRow { id, ..row })?;
         Ok(id)
     })?;
     token(admin, device)
 }
 
+/// The devices of a table: all of them, or none and what is wrong with each line. One that is there as it stands is left alone.
+pub(super) fn enrol_all(admin: &Admin, devices: &[NewDevice]) -> anyhow::Result<Ordered> {
+    if devices.len() > DEVICES_MAX {
+        bail!("a table has {DEVICES_MAX} devices at most; cut it in two");
+    }
+    let expires_s = clock::now_ms() / 1000 + ENROLMENT_S;
+    let enrolled = admin.write(|registry| {
+        let (regions, mut there) = (registry.regions()?, registry.devices()?);
+        let (mut wrong, mut enrolled, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        let mut last = registry.last_device()?;
+        for device in devices {
+            let row = match device.row(registry, &regions) {
+                Ok(row) => row,
+                Err(error) => {
+                    wrong.push(format!("line {}: {error:#}", device.line));
+                    continue;
+                }
+            };
+            if let Some(known) = there.iter().find(|known| is_same(known, &row)) {
+                enrolled.push((known.id, known.name.clone(), None));
+                continue;
+            }
+            last += 1;
+            let row = DeviceRow { id: DeviceId(last), ..row };
+            enrolled.push((row.id, row.name.clone(), Some(secret()?)));
+            there.push(row.clone());
+            new.push(row);
+        }
+        if !wrong.is_empty() {
+            bail!("no device is enrolled:\n{}", wrong.join("\n"));
+        }
+        let hash = |token: &String| enrol::token_hash(token);
+        let tokens: Vec<_> = enrolled
+            .iter()
+            .filter_map(|(id, _, token)| Some((*id, hash(token.as_ref()?), expires_s)))
+            .collect();
+        registry.enrol_devices(&new, &tokens)?;
+        new.into_iter().for_each(|row| admin.fleet.put(row));
+        Ok(enrolled)
+    })?;
+    let line = |(device, name, token): (DeviceId, String, Option<String>)| Enrolled {
+        device: device.0,
+        name,
+        token,
+        expires_s,
+    };
+    Ok(Ordered::Enrolled { devices: enrolled.into_iter().map(line).collect(), at: admin.enrols_at.clone() })
+}
+
+fn is_same(known: &DeviceRow, new: &DeviceRow) -> bool {
+    let sorted = |row: &DeviceRow| {
+        let (mut regions, mut places) = (row.regions.clone(), row.places.clone());
+        regions.sort_unstable();
+        places.iter_mut().for_each(|places| places.sort_unstable());
+        (row.class, row.name.clone(), regions, places)
+    };
+    !known.revoked && sorted(known) == sorted(new)
+}
+
+fn secret() -> anyhow::Result<String> {
+    let mut secret = [0; 16];
+    SystemRandom::new().fill(&mut secret).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    Ok(hex::encode(secret))
+}
+
 /// A token with which a known device fetches another certificate.
 pub(super) fn token(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered> {
     check_outside(device)?;
-    let mut secret = [0; 16];
-    SystemRandom::new().fill(&mut secret).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    let token = hex::encode(secret);
+    let token = secret()?;
     let expires_s = clock::now_ms() / 1000 + ENROLMENT_S;
     admin.write(|registry| {
         let row = registry.device(device)?;
@@ -91,7 +193,7 @@ pub(super) fn token(admin: &Admin, device: DeviceId) -> anyhow::Result<Ordered> 
         }
         Ok(registry.create_enrolment(device, enrol::token_hash(&token), expires_s)?)
     })?;
-    Ok(Ordered::Token { device: device.0, token, expires_s })
+    Ok(Ordered::Token { device: device.0, token, expires_s, at: admin.enrols_at.clone() })
 }
 
 /// The device's certificate is good no more, and its connection is closed.

@@ -13,6 +13,7 @@ pub(crate) struct DeviceLine {
     pub(crate) class: String,
     pub(crate) name: String,
     pub(crate) regions: Vec<u16>,
+    pub(crate) region_names: Vec<String>,
     /// None: every place of its regions.
     pub(crate) places: Option<Vec<u32>>,
     /// enrolled, waiting, revoked, or built-in: the gateway's own pages.

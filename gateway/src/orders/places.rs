@@ -2,7 +2,7 @@
 
 use actors::clock;
 use actors::operators::Signed;
-use actors::registry::{PlaceKind, PlaceRow, Registry, UnitRow};
+use actors::registry::{PlaceKind, PlaceRow, RegionRow, Registry, UnitRow};
 use actors::residence::visible;
 use anyhow::Context;
 use protocol::RegionId;
@@ -21,11 +21,28 @@ pub(crate) enum PlaceAct {
     DecideUnit { unit: i64, approved: bool },
 }
 
+/// A region, for people and programs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RegionLine {
+    pub(crate) region: u16,
+    /// Its division code; development zones have none.
+    pub(crate) code: Option<String>,
+    pub(crate) name: String,
+    pub(crate) name_en: String,
+}
+
+impl From<RegionRow> for RegionLine {
+    fn from(RegionRow { id, code, name, name_en }: RegionRow) -> Self {
+        Self { region: id.0, code, name, name_en }
+    }
+}
+
 /// A place, for people and programs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PlaceLine {
     pub(crate) place: u32,
     pub(crate) region: u16,
+    pub(crate) region_name: String,
     pub(crate) kind: String,
     pub(crate) name: String,
     /// The ten characters of the printed code; a whole link where somebody asked with a host.
@@ -37,6 +54,7 @@ pub(crate) struct PlaceLine {
 pub(crate) struct UnitLine {
     pub(crate) unit: i64,
     pub(crate) region: u16,
+    pub(crate) region_name: String,
     pub(crate) kind: String,
     pub(crate) name: String,
     pub(crate) applied_s: u64,
@@ -58,6 +76,8 @@ impl PlaceAct {
 }
 
 pub(super) fn carry_out(admin: &Admin, act: PlaceAct, by: &Signed) -> anyhow::Result<Ordered> {
+    let regions = admin.read(|registry| Ok(registry.regions()?))?;
+    let place_line = |place| place_line(place, &regions);
     match act {
         PlaceAct::Add { region, kind, name } => {
             let kinds = || PlaceKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
@@ -65,7 +85,7 @@ pub(super) fn carry_out(admin: &Admin, act: PlaceAct, by: &Signed) -> anyhow::Re
                 .with_context(|| format!("a place's kind is one of {}", kinds()))?;
             let name = visible(&name).context("a place's name is 1 to 64 characters that can be seen")?;
             let add =
-                |registry: &mut Registry| Ok(Some(registry.add_place_of(RegionId(region), kind, name)?));
+                |registry: &mut Registry| Ok(Some(registry.add_place_of(RegionId(region), kind, &name)?));
             Ok(Ordered::Places(admin.change_place(add)?.into_iter().map(place_line).collect()))
         }
         PlaceAct::List => {
@@ -74,7 +94,7 @@ pub(super) fn carry_out(admin: &Admin, act: PlaceAct, by: &Signed) -> anyhow::Re
         }
         PlaceAct::Units => {
             let units = admin.read(|registry| Ok(registry.units()?))?;
-            Ok(Ordered::Units(units.into_iter().map(unit_line).collect()))
+            Ok(Ordered::Units(units.into_iter().map(|unit| unit_line(unit, &regions)).collect()))
         }
         PlaceAct::DecideUnit { unit, approved } => {
             let now_s = clock::now_ms() / 1000;
@@ -86,20 +106,27 @@ pub(super) fn carry_out(admin: &Admin, act: PlaceAct, by: &Signed) -> anyhow::Re
     }
 }
 
-fn place_line(place: PlaceRow) -> PlaceLine {
+/// What people call a region.
+pub(super) fn name_of(region: RegionId, regions: &[RegionRow]) -> String {
+    regions.iter().find(|row| row.id == region).map_or_else(String::new, |row| row.name.clone())
+}
+
+fn place_line(place: PlaceRow, regions: &[RegionRow]) -> PlaceLine {
     PlaceLine {
         place: place.id.0,
         region: place.region.0,
+        region_name: name_of(place.region, regions),
         kind: place.kind.name().to_owned(),
         name: place.name,
         link: place.link.map(protocol::place::PlaceCode::to_text),
     }
 }
 
-fn unit_line(unit: UnitRow) -> UnitLine {
+fn unit_line(unit: UnitRow, regions: &[RegionRow]) -> UnitLine {
     UnitLine {
         unit: unit.id,
         region: unit.region.0,
+        region_name: name_of(unit.region, regions),
         kind: unit.kind.name().to_owned(),
         name: unit.name,
         applied_s: unit.applied_s,

@@ -28,6 +28,7 @@ pub(crate) enum ShiftAct {
 pub(crate) struct ShiftLine {
     pub(crate) shift: u64,
     pub(crate) place: u32,
+    pub(crate) place_name: String,
     pub(crate) name: String,
     /// Who invited.
     pub(crate) operators: String,
@@ -76,25 +77,31 @@ pub(super) fn carry_out(admin: &Admin, act: ShiftAct, by: &Signed) -> anyhow::Re
             let expires_s = now_s + ENROLMENT_S;
             let id = admin.write(|registry| {
                 let (hash, times) = (enrol::token_hash(&token), (now_s, expires_s));
-                Ok(registry.invite_to_shift((PlaceId(place), name), &by.operators, hash, times)?)
+                Ok(registry.invite_to_shift((PlaceId(place), &name), &by.operators, hash, times)?)
             })?;
             let link = format!("{pages}/staff/join/{token}");
             Ok(Ordered::Invitation(Invitation { shift: id.0, link, expires_s }))
         }
-        ShiftAct::List => {
-            let rows = admin.read(|registry| Ok(registry.shifts()?))?;
-            Ok(Ordered::Shifts(rows.into_iter().map(|row| line(row, now_s)).collect()))
-        }
+        ShiftAct::List => list(admin, now_s, |_| true),
         ShiftAct::Revoke { shift } => {
             admin.write(|registry| Ok(registry.revoke_shift(ShiftId(shift))?))?;
-            let rows = admin.read(|registry| Ok(registry.shifts()?))?;
-            let row = rows.into_iter().filter(|row| row.id.0 == shift);
-            Ok(Ordered::Shifts(row.map(|row| line(row, now_s)).collect()))
+            list(admin, now_s, |row| row.id.0 == shift)
         }
     }
 }
 
-fn line(row: ShiftRow, now_s: u64) -> ShiftLine {
+fn list(admin: &Admin, now_s: u64, is_asked: impl Fn(&ShiftRow) -> bool) -> anyhow::Result<Ordered> {
+    admin.read(|registry| {
+        let mut lines = Vec::new();
+        for row in registry.shifts()?.into_iter().filter(is_asked) {
+            let place = registry.place(row.place)?.map_or_else(String::new, |place| place.name);
+            lines.push(line(row, place, now_s));
+        }
+        Ok(Ordered::Shifts(lines))
+    })
+}
+
+fn line(row: ShiftRow, place_name: String, now_s: u64) -> ShiftLine {
     let state = match (row.revoked, row.expires_s > now_s, row.joined_s) {
         (true, ..) => "revoked",
         (false, false, _) => "over",
@@ -104,6 +111,7 @@ fn line(row: ShiftRow, now_s: u64) -> ShiftLine {
     ShiftLine {
         shift: row.id.0,
         place: row.place.0,
+        place_name,
         name: row.name,
         operators: row.operators,
         state: state.to_owned(),

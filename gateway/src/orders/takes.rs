@@ -23,6 +23,7 @@ pub(super) fn takes(act: &OrderedAct, admin: &Admin) -> anyhow::Result<Takes<'st
         OrderedAct::ListOperators
         | OrderedAct::ListDevices
         | OrderedAct::EnrolDevice { .. }
+        | OrderedAct::EnrolDevices { .. }
         | OrderedAct::RenewDevice { .. }
         | OrderedAct::RevokeDevice { .. }
         | OrderedAct::Places { .. }
@@ -32,6 +33,7 @@ pub(super) fn takes(act: &OrderedAct, admin: &Admin) -> anyhow::Result<Takes<'st
         OrderedAct::AddCause { kind, .. } => {
             (Role::Health, health::by_policy(&*policy(admin)?, kind_of(kind)?))
         }
+        OrderedAct::ImportHolders { dry_run: true, .. } => (Role::Health, 1),
         OrderedAct::ImportHolders { csv, .. } => {
             let regions = admin.read(|registry| Ok(registry.regions()?))?;
             // Nobody turns somebody red alone, nor many at once from a file.
@@ -45,11 +47,17 @@ pub(super) fn takes(act: &OrderedAct, admin: &Admin) -> anyhow::Result<Takes<'st
             Ok((Role::Health, new.operators_needed(&*policy(admin)?)))
         })?,
         OrderedAct::BelieveClock { .. } => (Role::Admin, 2),
-        OrderedAct::ClearCauses { .. } => (Role::Health, 2),
-        OrderedAct::ClearCause { .. } | OrderedAct::ListAppeals | OrderedAct::AnswerAppeal { .. } => {
-            (Role::Health, 1)
-        }
-        OrderedAct::Why { .. }
+        // Many at once, and whoever has somebody's code on their own phone is that person at every gate: never one alone.
+        OrderedAct::ClearCauses { .. }
+        | OrderedAct::AddCauses { dry_run: false, .. }
+        | OrderedAct::MovePhone { .. } => (Role::Health, 2),
+        OrderedAct::AddCauses { dry_run: true, .. }
+        | OrderedAct::DocumentSeen { .. }
+        | OrderedAct::ClearCause { .. }
+        | OrderedAct::ListAppeals
+        | OrderedAct::AnswerAppeal { .. } => (Role::Health, 1),
+        OrderedAct::FindCode { .. }
+        | OrderedAct::Why { .. }
         | OrderedAct::Accesses { .. }
         | OrderedAct::Contact { .. }
         | OrderedAct::Passages { .. }

@@ -65,5 +65,8 @@ const fn words(lookup: Lookup) -> &'static str {
         Lookup::Appeals => "looked-appeals",
         Lookup::Backup => "looked-backup",
         Lookup::Tap => "looked-tap",
+        Lookup::Find => "looked-find",
+        Lookup::MovePhone => "looked-move-phone",
+        Lookup::DocumentSeen => "looked-document-seen",
     }
 }

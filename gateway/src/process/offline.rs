@@ -27,6 +27,7 @@ impl Admin {
             policy: None,
             registrar: None,
             counter: None,
+            enrols_at: None,
             pages: None,
             log,
             homes: place::homes(data, &[keys_directory]),

@@ -1,0 +1,176 @@
+//! `changtong code`: what is known of a code, and what an office does for its holder.
+
+use std::num::ParseIntError;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use protocol::given;
+
+use super::desk::Desk;
+use super::order;
+use crate::orders::{self, Ordered, OrderedAct, Whose, WhyReport};
+
+/// Whose code: its number, or a document.
+#[derive(clap::Args)]
+pub(crate) struct Who {
+    /// The code's number.
+    #[arg(value_parser = code_number, required_unless_present = "document", conflicts_with = "document")]
+    pub(super) code: Option<u64>,
+    /// The number of the holder's document.
+    #[arg(long)]
+    pub(super) document: Option<String>,
+    /// id-card, hk-macau-permit, taiwan-permit, passport or foreign-pr-card.
+    #[arg(long, default_value = "id-card")]
+    pub(super) document_kind: String,
+}
+
+impl Who {
+    pub(super) fn whose(self) -> anyhow::Result<Whose> {
+        match (self.code, self.document) {
+            (Some(code), None) => Ok(Whose::Code(code)),
+            (None, Some(number)) => {
+                Ok(Whose::Document { kind: self.document_kind.to_ascii_lowercase(), number })
+            }
+            (Some(_), Some(_)) | (None, None) => bail!("name a code or a document, one of them"),
+        }
+    }
+}
+
+/// Reads a code's number as people write it.
+pub(super) fn code_number(text: &str) -> Result<u64, ParseIntError> {
+    given::digits(text).parse()
+}
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Code {
+    /// Why a code has its colour: causes, authorities, policy, next change. Recorded as an access.
+    Why {
+        /// The code's number.
+        #[arg(value_parser = code_number)]
+        code: u64,
+        /// The case that the look-up is for.
+        #[arg(long)]
+        case: String,
+        /// Where the citizen's receipt of the last decision goes; `audit check` checks it.
+        #[arg(long)]
+        receipt: Option<PathBuf>,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Who looked at a code, as its holder sees it. Recorded as an access.
+    Accesses {
+        /// The code's number.
+        #[arg(value_parser = code_number)]
+        code: u64,
+        /// The case that the look-up is for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Name and phone of a code's holder, to call them. Recorded as an access.
+    Contact {
+        /// The code's number.
+        #[arg(value_parser = code_number)]
+        code: u64,
+        /// The case that the look-up is for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Finds the code of whoever has a document. Recorded as an access; also when nobody has it.
+    Find {
+        #[command(flatten)]
+        who: Who,
+        /// The case that the look-up is for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Moves a code to another phone, for somebody who stands there with their document and has the old phone no more. Takes two
+    /// operators; recorded as an access. The first sign-in with the new phone asks for the document.
+    MovePhone {
+        #[command(flatten)]
+        who: Who,
+        /// The new number.
+        #[arg(long)]
+        phone: String,
+        /// The case that it is done for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+    /// Notes that the document of a code's holder was seen: gates ask for it no more. Recorded as an access.
+    DocumentSeen {
+        #[command(flatten)]
+        who: Who,
+        /// The case that it is done for.
+        #[arg(long)]
+        case: String,
+        #[command(flatten)]
+        desk: Desk,
+    },
+}
+
+impl Code {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let (code, case, receipt, desk) = match self {
+            Self::Why { code, case, receipt, desk } => (code, case, receipt, desk),
+            Self::Accesses { code, case, desk } => return desk.give(&OrderedAct::Accesses { code, case }),
+            Self::Contact { code, case, desk } => return desk.give(&OrderedAct::Contact { code, case }),
+            Self::Find { who, case, desk } => {
+                return desk.give(&OrderedAct::FindCode { whose: who.whose()?, case });
+            }
+            Self::MovePhone { who, phone, case, desk } => {
+                return desk.give(&OrderedAct::MovePhone { whose: who.whose()?, phone, case });
+            }
+            Self::DocumentSeen { who, case, desk } => {
+                return desk.give(&OrderedAct::DocumentSeen { whose: who.whose()?, case });
+            }
+        };
+        let Some(ordered) = desk.call(&OrderedAct::Why { code, case })? else { return Ok(ExitCode::SUCCESS) };
+        if let (Some(path), Ordered::Why(why)) = (receipt, &ordered) {
+            let receipt = why.receipt.as_ref().context("there is no decision about this code")?;
+            std::fs::write(&path, serde_json::to_string_pretty(receipt)?)
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
+        order::show(&ordered, desk.json)
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+pub(super) fn show_why(why: &WhyReport) {
+    let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::day);
+    println!(
+        "{}, {}; changes {next}; looked at {} time(s), this one included",
+        why.colour, why.basis, why.accesses
+    );
+    for cause in &why.causes {
+        let state = match cause.cleared_s {
+            Some(at_s) => format!("cleared {}", orders::day(at_s)),
+            None => format!("until {}", orders::day(cause.until_s.saturating_sub(1))),
+        };
+        println!(
+            "  cause {:<6}{:<15}{:<8}by {:<16}from {}, {state}; policy {}",
+            cause.cause,
+            cause.kind,
+            cause.colour,
+            cause.authority,
+            orders::day(cause.from_s),
+            cause.policy
+        );
+    }
+    for decision in &why.decisions {
+        let by = match decision.operators.as_str() {
+            "" => decision.authority.clone(),
+            operators => format!("{} ({operators})", decision.authority),
+        };
+        let on = orders::day(decision.at_s);
+        println!("  decision {:<6}{on}  {} to {} by {by}", decision.decision, decision.from, decision.to);
+    }
+    println!("An appeal names the decision and goes to its authority.");
+}
