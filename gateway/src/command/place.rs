@@ -1,9 +1,9 @@
 //! `changtong place` and `unit`: places with a printed code, and the units that apply for one.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::rebinding;
 use anyhow::{Context, bail};
 use protocol::place::PlaceCode;
 
@@ -116,7 +116,8 @@ fn origin_of(host: &str) -> anyhow::Result<String> {
             "--host {host:?} is no host of the citizens' pages; give its name alone, such as code.example or localhost:8080"
         );
     }
-    let is_here = rebinding::is_local(Some(&name)) && !label.chars().all(|c| c.is_ascii_digit());
+    let address = label.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_here = label == "localhost" || address.is_ok_and(|address| address.is_loopback());
     match (scheme.to_ascii_lowercase().as_str(), is_here) {
         ("" | "http", true) => Ok(format!("http://{name}")),
         ("" | "https", _) => Ok(format!("https://{name}")),
