@@ -166,8 +166,9 @@ fn are_imported(city: &City, files: &Path) {
     ];
     let path = |name: &str| files.join(name).display().to_string();
     std::fs::write(path("holders.csv"), format!("{header}\n{}", lines.concat())).expect("written");
-    let out = good(city, 2, &["holders", "import", &path("holders.csv")]);
-    assert!(out.contains("1 people imported, 5 lines rejected"), "{out}");
+    let (status, out, err) = city.signed(2, &["holders", "import", &path("holders.csv")]);
+    assert_eq!(status.code(), Some(1), "lines were rejected: {out}{err}");
+    assert!(out.contains("1 people imported, 0 already there and not changed, 5 lines rejected"), "{out}");
     std::fs::write(path("headless.csv"), lines.concat()).expect("written");
     assert!(!city.signed(2, &["holders", "import", &path("headless.csv")]).0.success(), "without a header");
     let citizen = Citizen::new(city, IMPORTED);
