@@ -141,6 +141,7 @@ fn table(rows: usize, rng: &mut Rng) -> (String, Vec<Fate>) {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a long run of the tests has more rows")]
 fn a_clerks_afternoon_ends_with_everybody_in_once_and_a_reason_for_every_other_line() {
     let rows =
         std::env::var("CHANGTONG_CLERK_ROWS").map_or(ROWS, |rows| rows.parse().expect("a number of rows"));
