@@ -92,9 +92,9 @@ impl Registrar<'_> {
         Ok(self.registry.signed_receipt(code)?)
     }
 
-    /// How far the decisions are signed, for everybody; `None` if nothing is signed yet.
+    /// How far the decisions are signed, and how far the order log reaches, for everybody; `None` if nothing is signed yet.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, RegistrarError> {
-        Ok(self.registry.last_checkpoint()?)
+        Ok(self.registry.checkpoint_to_keep()?)
     }
 
     /// That they begin with the first `since`, for everybody who holds a checkpoint over so many.
