@@ -322,6 +322,9 @@ pub(super) const STEPS: &[&str] = &["
         signature TEXT NOT NULL
     ) STRICT;
     CREATE INDEX order_log_sealed ON order_log (recorded_s) WHERE sealed IS NOT NULL;
+", "
+    -- When holders withdrew, by the code that they had: what they left behind ends by it. Of earlier releases it is not known.
+    CREATE TABLE withdrawals (code INTEGER PRIMARY KEY REFERENCES codes (id), at_s INTEGER NOT NULL) STRICT;
 "];
 
 /// The version that this release writes.

@@ -63,6 +63,7 @@ impl Registry {
         run("DELETE FROM appeals WHERE subject = ?1", params![subject])?;
         run("UPDATE units SET applicant = 0 WHERE applicant = ?1", params![id])?;
         self.gone.note(code, now_s);
+        run("INSERT INTO withdrawals (code, at_s) VALUES (?1, ?2)", params![id, now_s as i64])?;
         // The row stays for the causes that decisions name; no entry packs to zero, so it is nobody's code, and never issued again.
         run("UPDATE codes SET tags = 0, next_change_s = 0 WHERE id = ?1", params![id])?;
         if self.codes_of_phone(phone)?.is_empty() {
