@@ -156,8 +156,12 @@ fn table(devices: &[DeviceLine]) {
             None => "-".to_owned(),
         };
         let regions = line.regions.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+        let scanner = match line.scanner_adds {
+            0 => String::new(),
+            texts => format!("  scanner set wrong: adds to codes ({texts} since the start)"),
+        };
         println!(
-            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}",
+            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}{scanner}",
             line.device, line.class, line.state, line.name
         );
     }
