@@ -76,7 +76,7 @@ pub use sign_outs::SignOut;
 use tally::Tally;
 pub(crate) use tally::start_at_zero;
 pub use units::{UnitRow, UnitState};
-pub use voucher::{LogSeen, RegistryVoucher, is_begun, voucher_at};
+pub use voucher::{LogSeen, RegistryFound, RegistryVoucher};
 pub use withdrawals::Remains;
 pub(crate) use withdrawals::kept_until;
 
