@@ -73,7 +73,6 @@ impl Gateway {
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
         let (ask, records) = (trajectory::asking(queries.clone()), ledger.clone());
         let sms = settings.sms.open(keys)?;
-        let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
         let (opened, identities) = open_identities(settings, keys, &fleet)?;
         let admin = Admin {
@@ -82,9 +81,10 @@ impl Gateway {
             keys: Arc::clone(keys),
             codes: codes.clone(),
             place_kinds,
+            scanners: judge.scanners().clone(),
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
-            counter,
+            counter: sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms)),
             pages: origin(settings, pages.as_ref())?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
             homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
@@ -137,6 +137,11 @@ impl Gateway {
     /// What handshakes over TCP go by.
     pub(crate) fn identities(&self) -> Arc<InForce> {
         self.reload.identities()
+    }
+
+    /// Watches a thread that was started after the others.
+    pub(crate) fn watch(&self, pulse: Option<Pulse>) {
+        self.reload.watch(pulse);
     }
 
     /// Colours are known, and the process ready, when this has come to its end beside whoever calls.
