@@ -1,12 +1,15 @@
 //! Looking at people: who passed a gate, how to reach them, and that each of them sees who looked.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use loadtest::tokens::Tokens;
 use protocol::{Direction, Punch};
 use tests::served::{Served, operators_group};
-use tests::walk::{device, endpoint};
-use tests::{City, binary, block_on, operator_key};
+use tests::walk::{device, endpoint, punch};
+use tests::{City, binary, block_on, operator_key, wait_for};
+
+/// Punches of which an export is a multiple of what a socket, a pipe and a program between hold.
+const EXPORTED: usize = 8_000;
 
 /// Lets the first person of the city pass the first gate, and gives code and place.
 fn pass(city: &City) -> (u64, u32) {
@@ -255,4 +258,35 @@ fn an_operator_reaches_the_socket_and_nothing_else_of_the_gateway() {
         let (status, said) = run_as(OPERATOR, group, std::path::Path::new("cat"), &[&path]);
         assert!(status != Some(0) && said.contains("Permission denied"), "{name}: {said}");
     }
+}
+
+#[test]
+fn an_export_whose_reader_stops_ends_with_an_error_that_says_what_to_do() {
+    let city = City::start(100, 4);
+    let fleet = city.fleet();
+    let (place, region) = fleet.devices[0].places().next().expect("a place");
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut gate = device(&endpoint, &fleet, 0);
+        for _ in 0..EXPORTED {
+            gate.punch(region, punch(place), 0);
+        }
+        gate.settle().await.expect("acknowledged");
+    });
+    let data = city.data().display().to_string();
+    let export = ["ledger", "export", "--case", "C-1", "--format", "jsonl", "--data", &data];
+    let mut command = Command::new(binary());
+    let pager = command.args(export).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let pager = pager.expect("the program runs");
+    // More than all buffers on the way hold: the gateway waits for somebody who does not read on.
+    wait_for("that the gateway has waited long enough", || {
+        city.log().contains("an admin connection failed").then_some(())
+    });
+    let output = pager.wait_with_output().expect("it ends");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(out.lines().count() < EXPORTED, "it was cut");
+    assert!(output.status.code() == Some(2) && err.contains("the export is not whole"), "{err}");
+    assert!(err.contains("export to a file") && err.contains("nobody took what it told"), "{err}");
+    let (status, out, err) = city.command(&export[..6]);
+    assert!(status.success() && out.lines().count() == EXPORTED, "whoever reads on has all: {err}");
 }
