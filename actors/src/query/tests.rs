@@ -1,12 +1,13 @@
 //! Queries on a real registrar, without carriers: what happens around them.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::codes::Codes;
 use crate::keys::Keys;
 use crate::policy::{DEVELOPMENT, Policy, PolicyInEffect};
-use crate::registrar::{RegistrarConfig, RegistrarFront};
+use crate::registrar::{Fault, RegistrarConfig, RegistrarFront};
 use crate::registry::{Agreed, Attempt, Flow, Registry};
 use crate::sms::ProvenPhone;
 
@@ -19,6 +20,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    fn with(fault: Option<Fault>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Keys::init(&directory.path().join("keys")).unwrap();
         let keys = Keys::load(&directory.path().join("keys")).unwrap();
@@ -27,6 +32,7 @@ impl Bench {
         let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
         let config = RegistrarConfig {
             signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
+            fault,
             ..RegistrarConfig::default()
         };
         let (registrar, front) =
@@ -124,5 +130,30 @@ fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() 
     });
     let outcome = move |registrar: &mut Registrar<'_>| registrar.outcome(Some(consent), &phone(), now_s());
     assert_eq!(bench.registrar.act_blocking(outcome).unwrap(), Outcome::NewNumber);
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn an_answer_whose_registrar_dies_after_it_is_durable_is_kept_once() {
+    let dies = Arc::new(AtomicBool::new(false));
+    let fault: Fault = {
+        let dies = Arc::clone(&dies);
+        Arc::new(move |step| assert!(step != "durable" || !dies.swap(false, Ordering::Relaxed), "a bug"))
+    };
+    let bench = Bench::with(Some(fault));
+    let consent = bench.consent(Flow::Apply);
+    let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
+    let permit = bench.registrar.act_blocking(act).unwrap();
+    let attempt = |outcome| Attempt { carrier: "mobile".to_owned(), outcome, took_ms: 5 };
+    let attempts = vec![attempt("timed-out"), attempt("new-number")];
+    let asked = Arc::new(Asked { permit, answer: CarrierAnswer::NewNumber, attempts });
+    let now_s = now_s();
+    dies.store(true, Ordering::Relaxed);
+    let act = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);
+    let came = run(bench.registrar.act_in_turn(act)).unwrap();
+    assert_eq!(came.map(|(outcome, _)| outcome), Some(Outcome::NewNumber));
+    assert!(!dies.load(Ordering::Relaxed) && bench.registrar.restarts() == 1, "it was done twice");
+    let report = bench.registry.lock().unwrap_or_else(PoisonError::into_inner).verify_consents().unwrap();
+    assert_eq!(report.attempts, [("mobile".to_owned(), 2)], "and is on record once");
     bench.front.stop().unwrap();
 }

@@ -223,8 +223,8 @@ impl Registry {
         Ok(consents)
     }
 
-    /// Notes that a query was answered, or that no answer came, and what was sent for it. False if the consent was withdrawn
-    /// meanwhile: then nothing of the answer is kept.
+    /// Notes that a query was answered, or that no answer came, and what was sent for it. Noting it again changes nothing: one
+    /// consent is one query. False if the consent was withdrawn meanwhile: then nothing of the answer is kept.
     pub(crate) fn answered(
         &self,
         id: ConsentId,
@@ -232,6 +232,8 @@ impl Registry {
         attempts: &[Attempt],
         now_s: u64,
     ) -> Result<bool, RegistryError> {
+        let known = "SELECT 1 FROM attempts WHERE consent = ?1";
+        let attempts = if self.connection.prepare_cached(known)?.exists([id.0])? { &[] } else { attempts };
         let sql = "INSERT INTO attempts (consent, carrier, outcome, took_ms) VALUES (?1, ?2, ?3, ?4)";
         for Attempt { carrier, outcome, took_ms } in attempts {
             self.connection.prepare_cached(sql)?.execute(params![id.0, carrier, outcome, took_ms])?;
