@@ -2,13 +2,13 @@
 //! session. It runs no script; what a page looks like is looked at elsewhere.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use actors::registry::Phone;
 use serde_json::Value;
 
-use crate::{City, wait_for};
+use crate::{City, block_on, wait_for};
 
 /// What came of a request.
 #[derive(Clone, Debug)]
@@ -55,13 +55,24 @@ pub struct Request<'a> {
 /// A browser with its cookies.
 pub struct Browser {
     address: SocketAddr,
+    /// Where it is, as the city's proxy says; `None` without one between.
+    client: Option<IpAddr>,
     cookies: Vec<(String, String)>,
 }
+
+/// The proxy that a development city trusts.
+const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0);
 
 impl Browser {
     /// One that has never been there.
     pub fn new(city: &City) -> Self {
-        Self { address: city.fleet().pages.expect("a development city has pages"), cookies: Vec::new() }
+        let address = city.fleet().pages.expect("a development city has pages");
+        Self { address, client: None, cookies: Vec::new() }
+    }
+
+    /// The same somewhere else, with the city's proxy between.
+    pub fn elsewhere(city: &City, client: IpAddr) -> Self {
+        Self { client: Some(client), ..Self::new(city) }
     }
 
     /// Signs in with the code that development shows. Each phone gets one a minute.
@@ -113,11 +124,14 @@ impl Browser {
     /// Sends anything; an error is why there was no answer.
     pub fn send(&mut self, request: &Request<'_>) -> Result<Answer, String> {
         let text = |error: std::io::Error| error.to_string();
-        let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(5)).map_err(text)?;
+        let mut stream = self.connect().map_err(text)?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(text)?;
         let Request { method, path, headers, body } = request;
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\n", self.address.port());
         head += &format!("Connection: close\r\nContent-Length: {}\r\n", body.len());
+        if let Some(client) = self.client {
+            head += &format!("X-Forwarded-For: {client}\r\n");
+        }
         for (name, value) in *headers {
             head += &format!("{name}: {value}\r\n");
         }
@@ -140,6 +154,19 @@ impl Browser {
         let answer = Answer { status, head: head.to_owned(), body };
         self.keep(&answer.head);
         Ok(answer)
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        if self.client.is_none() {
+            return TcpStream::connect_timeout(&self.address, Duration::from_secs(5));
+        }
+        let stream = block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.bind(PROXY)?;
+            socket.connect(self.address).await?.into_std()
+        })?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
     }
 
     fn keep(&mut self, head: &str) {
