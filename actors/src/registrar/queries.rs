@@ -13,7 +13,7 @@ use crate::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, st
 
 /// A form that is open for longer is begun again: its consent and its answer are too old to rest a colour on.
 pub const FORM_S_MAX: u64 = 30 * 60;
-/// A page shows so many: some months of somebody who is asked at every gate.
+/// A page shows fifty: seven weeks of somebody who is asked once a day.
 const CONSENTS_SHOWN_MAX: usize = 50;
 /// Words that a consent may name are versions, not texts.
 const CONSENT_TEXT_CHARS_MAX: usize = 32;
