@@ -207,6 +207,8 @@ fn orders_that_were_taken_out_at_the_end_are_missed_by_whoever_holds_a_checkpoin
     let (key, held) = (String::from_utf8(key).expect("digits"), held.display().to_string());
     let verify = ["audit", "verify", "--public-key", key.trim(), "--against", &held];
     good(&city, &["device", "list"]);
+    // Whoever cuts the end keeps a signed tree of decisions: none has been made since.
+    good(&city, &["audit", "checkpoint"]);
     assert!(city.terminate().success(), "{}", city.log());
     fs::create_dir(&before).expect("made");
     registry_files(&city.data()).iter().for_each(|file| copy_all(file, &before));
