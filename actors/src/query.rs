@@ -291,7 +291,8 @@ fn areas_of(answer: &CarrierAnswer) -> Vec<Area> {
             | Unavailable::Unreachable
             | Unavailable::Refused
             | Unavailable::Garbage
-            | Unavailable::Busy,
+            | Unavailable::Busy
+            | Unavailable::Paused,
         ) => Vec::new(),
     }
 }

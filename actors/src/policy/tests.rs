@@ -162,6 +162,7 @@ fn every_row_of_the_outcome_table() {
         unavailable(Unavailable::Refused),
         unavailable(Unavailable::Garbage),
         unavailable(Unavailable::Busy),
+        unavailable(Unavailable::Paused),
         (Outcome::NotAsked, Field::Declare, false, declares()),
     ] {
         assert_eq!((outcome.field(), outcome.offers_travel_page()), (field, link), "{outcome:?}");
