@@ -1,6 +1,8 @@
 //! What people write of themselves, checked once: names that can be read, districts that exist, and the community or street within.
 //! Who they are is not checked here; documents and phones are in the registry.
 
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+
 use crate::registry::RegionRow;
 
 /// A name, or a community's name.
@@ -22,6 +24,32 @@ pub fn visible(text: &str) -> Option<&str> {
     let chars = text.chars().count();
     let readable = !text.trim().is_empty() && !text.chars().any(hidden);
     ((1..=NAME_CHARS_MAX).contains(&chars) && readable).then_some(text)
+}
+
+/// Reads a person's name: letters of any script with their marks, spaces, and the signs that stand between parts of a name. Digits and markup
+/// are no name, nor are signs alone.
+pub fn person_name(text: &str) -> Option<&str> {
+    let group = |c: char| c.general_category_group();
+    let joins = |c: char| {
+        matches!(
+            c,
+            ' ' | '\u{b7}'
+                | '\u{f0b}'
+                | '\u{2022}'
+                | '\u{2027}'
+                | '\u{30fb}'
+                | '\''
+                | '\u{2019}'
+                | '-'
+                | '\u{2010}'
+                | '.'
+        )
+    };
+    let of_names =
+        |c: char| joins(c) || matches!(group(c), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark);
+    let name = visible(text.trim())?;
+    let has_letter = name.chars().any(|c| group(c) == GeneralCategoryGroup::Letter);
+    (has_letter && name.chars().all(of_names)).then_some(name)
 }
 
 /// The districts and development zones of the registry's region table, with their streets.
@@ -95,6 +123,42 @@ mod tests {
         }
         for good in ["王伟", "阿卜杜拉·买买提", "Anna-Lena O'Neil", "𠮷田", &long[..192]] {
             assert_eq!(visible(good), Some(good));
+        }
+    }
+
+    #[test]
+    fn a_persons_name_has_letters_and_what_joins_them() {
+        for good in [
+            "王伟",
+            "阿卜杜拉·买买提",
+            "阿卜杜拉•买买提",
+            "Anna-Lena O’Neil",
+            "J. R. Smith",
+            "Nguyễn Thị Minh",
+            "e\u{301}mile",
+            "सुनीता कुमारी",
+            "محمد",
+            "やまだ・はなこ",
+            "𠮷田",
+            "ཚེ་རིང",
+        ] {
+            assert_eq!(person_name(good), Some(good));
+        }
+        for bad in [
+            "13800138000",
+            "张<b>三</b>",
+            "王伟1",
+            "王伟１",
+            "王伟①",
+            "-",
+            "· ·",
+            "王/伟",
+            "王_伟",
+            "a@b.example",
+            "王\u{1f600}",
+            "",
+        ] {
+            assert_eq!(person_name(bad), None, "{bad:?}");
         }
     }
 

@@ -9,6 +9,7 @@ use actors::policy::{Field, Outcome};
 use actors::query::Queries;
 use actors::registrar::{Confirmed, Form, RegistrarHandle};
 use actors::registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone};
+use actors::residence::person_name;
 use actors::sms::{Asker, ProvenPhone, SessionId, Sms};
 use actors::{bounds, clock};
 use anyhow::{Context, bail};
@@ -188,7 +189,9 @@ impl Counter {
     fn apply(&self, session: &str, paper: &Paper, now_s: u64) -> anyhow::Result<Answered> {
         let proven = self.proven(session)?;
         let person = Person {
-            name: paper.name.clone(),
+            name: person_name(&paper.name)
+                .context("a name has letters, spaces and · ' - . only, as in the document")?
+                .to_owned(),
             document: document_of(&paper.kind, &paper.document)?,
             phone: self.phone(session)?,
             district: paper.district.clone(),
