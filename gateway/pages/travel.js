@@ -1,7 +1,13 @@
-// Brings the answer of a query into the page: what is typed in the form around it stays.
+// Brings the answer of a query into the page: what is typed in the form around it stays, and a screen reader hears what came.
 (() => {
   const box = () => document.getElementById("travel");
-  let shown = "";
+  let shown = "", pressed = false;
+
+  /** Where the keyboard was, or the module's heading: what was pressed may be gone. */
+  function focus(id) {
+    const same = id && document.getElementById(id);
+    (same && box().contains(same) ? same : document.getElementById("travel-title")).focus();
+  }
 
   function swap(text) {
     const old = box();
@@ -10,17 +16,16 @@
     shown = text;
     const chosen = old.querySelector("input[name=declared]:checked:not(:disabled)");
     const open = old.querySelector("details[open]");
-    const focused = old.contains(document.activeElement);
+    const before = document.activeElement, focused = old.contains(before) || (pressed && before === document.body);
+    pressed = false;
     old.replaceWith(document.adoptNode(fresh));
     const same = chosen && box().querySelector(`input[name=declared][value=${chosen.value}]:not(:disabled)`);
     if (same) same.checked = true;
     const details = box().querySelector("details");
     if (open && details) details.open = true;
-    if (focused) {
-      const said = box().querySelector("[role=alert], [role=status], h2");
-      said.tabIndex = -1;
-      said.focus();
-    }
+    if (focused) focus(before.id);
+    const said = [...box().querySelectorAll("[data-said]")].map((part) => part.innerText).join(" ");
+    document.getElementById("travel-said").textContent = said;
   }
 
   async function look() {
@@ -38,6 +43,7 @@
     if (!button || !box().contains(button)) return;
     event.preventDefault();
     button.disabled = true;
+    pressed = true;
     const body = new URLSearchParams(new FormData(button.form));
     try {
       const answer = await fetch(button.formAction, { method: "POST", body, redirect: "manual" });

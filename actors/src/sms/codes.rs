@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 
 use hashlink::LruCache;
-use protocol::given;
 use ring::hmac;
 
 use super::SmsError;
@@ -333,7 +332,8 @@ impl SmsCodes {
     ) -> Result<ProvenPhone, SmsError> {
         let (at_s, now_s) = (now_s, seconds(now_s));
         let (hash, known) = (self.hasher.phone(phone), asker.known);
-        let (typed, session) = (given::digits(typed), self.session_mark(&asker.session));
+        let typed: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
+        let session = self.session_mark(&asker.session);
         // Whoever has not asked has no try, and takes none away.
         let codes = self.out.peek_mut(&hash).ok_or(SmsError::Gone)?;
         let is_mine = |code: &Outstanding| code.session == session && code.is_good(now_s);

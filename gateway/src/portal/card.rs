@@ -77,7 +77,7 @@ fn pass(visitor: &Visitor, one: &Mine) -> Markup {
         [("n", at.as_str()), ("of", &one.of.to_string())].map(|(name, value)| (name, value.to_owned()));
     let place = place.each_ref().map(|(name, value)| (*name, value.as_str()));
     html! {
-        section.card.pass aria-label=(one.name()) {
+        section.card.pass aria-label={ (one.name()) " " (line(if one.holder.is_ward { "card-ward" } else { "card-own" })) } {
             div.head {
                 p.who { (one.who()) }
                 span.time data-clock="" { (when::second(visitor.now_s)) }
@@ -85,8 +85,8 @@ fn pass(visitor: &Visitor, one: &Mine) -> Markup {
             (live(visitor, one))
             @if one.of > 1 { p.hint.centre { (both_with("card-place", &place)) } }
             div.row {
-                a.button.quiet href={ "/why/" (one.index) } { (zh("card-why")) }
-                a.button.quiet href={ "/code/paper/" (one.index) } { (zh("card-paper")) }
+                a.button.quiet href={ "/why/" (one.index) } { (both("card-why")) }
+                a.button.quiet href={ "/code/paper/" (one.index) } { (both("card-paper")) }
             }
             form method="post" action="/code/digits" {
                 (one.fields(visitor))

@@ -71,12 +71,12 @@ fn success(
         (status(verdict.colour, verdict.basis))
         (advice(verdict))
         section.card.done {
-            p.where { (place.name) }
+            p.where translate="no" { (place.name) }
             time.clock #clock data-now=(visitor.now_s) { (when::second(visitor.now_s)) }
             div.moving aria-hidden="true" { span {} }
-            p.hint { (both("place-moving")) }
+            p.hint #moves hidden { (both("place-moving")) }
             dl.facts {
-                dt { (both("place-name")) } dd { (name) }
+                dt { (both("place-name")) } dd translate="no" { (name) }
                 dt { (both("place-at")) } dd { (when::second(at_ms / 1000)) }
             }
         }

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actors::policy::{Outcome, SubmitError};
 use actors::registrar::{Form, RegistrarError};
 use actors::registry::{DocumentKind, DocumentNumber, Person};
-use actors::residence::{self, Districts, visible};
+use actors::residence::{self, Districts, person_name};
 use maud::Markup;
 use protocol::CodeId;
 use serde::Deserialize;
@@ -105,7 +105,7 @@ fn read(
 ) -> Result<Read, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut wrong = |field, key| problems.push(Problem { field, key });
-    let name = visible(fields.name.trim());
+    let name = person_name(&fields.name);
     if name.is_none() {
         wrong("name", if fields.name.trim().is_empty() { "form-name-missing" } else { "form-name-wrong" });
     }
@@ -156,6 +156,7 @@ pub(crate) fn document(fields: &Fields) -> Option<DocumentNumber> {
 pub(crate) fn number_problem(fields: &Fields) -> &'static str {
     match DocumentKind::from_name(&fields.kind) {
         _ if fields.number.trim().is_empty() => "form-number-missing",
+        Some(DocumentKind::IdCard) if is_old_id_card(&fields.number) => "form-id-card-old",
         Some(DocumentKind::IdCard) => "form-id-card-wrong",
         Some(
             DocumentKind::HkMacauPermit
@@ -165,6 +166,12 @@ pub(crate) fn number_problem(fields: &Fields) -> &'static str {
         ) => "form-number-wrong",
         None => "form-kind-missing",
     }
+}
+
+/// Says if it is a number of the first identity cards: 15 digits, without a checksum.
+fn is_old_id_card(text: &str) -> bool {
+    let number = text.trim();
+    number.len() == 15 && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What the field "history" of that page rests on; `None` while too many read the registry.

@@ -13,6 +13,8 @@ pub(crate) struct Frame {
     pub(crate) elder: bool,
     /// Whether somebody is signed in.
     pub(crate) signed_in: bool,
+    /// Something was not accepted: the title says so first.
+    pub(crate) wrong: bool,
     /// Loads the script for this page; everything but rotation and camera works without.
     pub(crate) script: Option<&'static str>,
     /// The page asks again by itself after so many seconds, without a script.
@@ -32,31 +34,36 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
                 meta name="theme-color" content="#1d3f72";
                 meta name="format-detection" content="telephone=no";
                 @if let Some(seconds) = frame.refresh_s { (refresh(seconds, frame)) }
-                title { (line(title)) " · " (line("product")) }
+                title { @if frame.wrong { (line("errors-mark")) ": " } (line(title)) " · " (line("product")) }
                 link rel="icon" href="/s/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/s/style.css";
                 @if let Some(script) = frame.script { script src={ "/s/" (script) } defer {} }
             }
             body {
                 header.top {
-                    a.name href="/" { (zh("product")) }
+                    a.name href="/" { span { (both("product")) } }
                     form method="post" action="/view" {
                         button.switch type="submit" name="elder" value=(if frame.elder { "off" } else { "on" }) {
-                            (zh(if frame.elder { "view-standard" } else { "view-elder" }))
+                            (both(if frame.elder { "view-standard" } else { "view-elder" }))
                         }
                     }
                 }
                 main id="main" { h1 { (both(title)) } (body) }
                 footer {
                     nav.more aria-label=(line("more")) {
-                        @if frame.signed_in { a href="/code" { (zh("nav-code")) } a href="/privacy" { (zh("nav-privacy")) } a href="/out" { (zh("nav-out")) } }
-                        @else { a href="/privacy" { (zh("nav-privacy")) } }
+                        @if frame.signed_in { (link("/code", "nav-code")) }
+                        (link("/privacy", "nav-privacy"))
+                        @if frame.signed_in { (link("/out", "nav-out")) }
                     }
                     p { (both("foot")) }
                 }
             }
         }
     }
+}
+
+fn link(path: &str, key: &str) -> Markup {
+    html! { a href=(path) { span { (both(key)) } } }
 }
 
 /// Asks again by itself. A page whose script does that leaves it to the script; without one it hides what must not be begun before.
@@ -81,16 +88,18 @@ pub(crate) fn status(colour: Colour, basis: Basis) -> Markup {
         Colour::Red => "colour-red",
         Colour::Unknown => "colour-unknown",
     };
+    let basis = match basis {
+        Basis::Verified => Some("basis-verified"),
+        Basis::Declared => Some("basis-declared"),
+        Basis::Nothing => None,
+    };
     let class = colour.name();
+    let label: Vec<String> = [Some(word), basis].into_iter().flatten().map(line).collect();
     html! {
-        div class={ "status " (class) } role="img" aria-label={ (zh(word)) " " (en(word)) } data-colour=(class) {
+        div class={ "status " (class) } role="img" aria-label=(label.join(", ")) data-colour=(class) {
             (mark(colour))
             span.word { (zh(word)) } span.en lang="en" { (en(word)) }
-            @match basis {
-                Basis::Verified => span.basis { (zh("basis-verified")) },
-                Basis::Declared => span.basis { (zh("basis-declared")) },
-                Basis::Nothing => {},
-            }
+            @if let Some(basis) = basis { span.basis { (both(basis)) } }
         }
     }
 }
@@ -117,6 +126,26 @@ pub(crate) fn mark(colour: Colour) -> Markup {
 /// Something to know before going on.
 pub(crate) fn notice(key: &str) -> Markup {
     html! { div.notice role="status" { (both(key)) } }
+}
+
+/// Draws what is wrong with a form, above it and in the focus: a link to each field, by its id. What belongs to no field has none.
+pub(crate) fn wrongs(all: &[(&str, Markup)]) -> Markup {
+    html! {
+        div.notice.wrong #wrongs role="alert" tabindex="-1" autofocus aria-labelledby="wrongs-title" {
+            h2 #wrongs-title { (both("errors-title")) }
+            ul {
+                @for (field, said) in all {
+                    li { @if field.is_empty() { (said) } @else { a href={ "#" (field) } { (said) } } }
+                }
+            }
+        }
+        script src="/s/wrongs.js" defer {}
+    }
+}
+
+/// Draws what is wrong with a field, beside it.
+pub(crate) fn beside(field: &str, said: Option<&Markup>) -> Markup {
+    html! { @if let Some(said) = said { p.field-wrong id={ (field) "-wrong" } { (said) } } }
 }
 
 /// Something that went wrong, and what to do.

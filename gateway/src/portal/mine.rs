@@ -48,7 +48,7 @@ impl Mine {
     /// The name, and whose code it is.
     pub(super) fn who(&self) -> Markup {
         html! {
-            b { (self.name()) } " "
+            b translate="no" { (self.name()) } " "
             span.tag { (line(if self.holder.is_ward { "card-ward" } else { "card-own" })) }
         }
     }
@@ -105,7 +105,7 @@ pub(super) fn others(path: &str, one: &Mine, others: &[Mine]) -> Markup {
         @if all.len() > 1 {
             nav.whose aria-label=(line("card-whose")) {
                 @for mine in all {
-                    a href={ (path) "/" (mine.index) } aria-current=[(mine.index == one.index).then_some("page")] { (mine.name()) }
+                    a href={ (path) "/" (mine.index) } aria-current=[(mine.index == one.index).then_some("page")] translate="no" { (mine.name()) }
                 }
             }
         }

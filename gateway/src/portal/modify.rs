@@ -12,7 +12,7 @@ use super::sheet::Sheet;
 use super::sign_in;
 use super::travel::Page;
 use super::visitor::Visitor;
-use super::words::{both, zh};
+use super::words::{both, line};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -40,7 +40,7 @@ async fn choose(visitor: Visitor) -> HttpResponse {
                 p { (both("modify-whose")) }
                 @for holder in several {
                     a.button.quiet href=(path(&visitor, holder)) {
-                        (masked(&holder.person.name)) @if holder.is_ward { " · " (zh("modify-ward")) }
+                        span translate="no" { (masked(&holder.person.name)) } @if holder.is_ward { " · " (line("modify-ward")) }
                     }
                 }
             };

@@ -18,7 +18,7 @@ use super::presses::{Came, Claim, Presser, Stale};
 use super::punches::{Ask, Whose};
 use super::sign_in;
 use super::visitor::Visitor;
-use super::words::{both, both_with, zh};
+use super::words::{both, both_with};
 
 /// A press waits here for its punch to be durable; after that the success page goes on waiting.
 const WAIT: Duration = Duration::from_secs(4);
@@ -30,7 +30,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 /// The place of a link, or what to answer.
 pub(super) fn found(visitor: &Visitor, link: &str) -> Result<(PlaceRow, String), HttpResponse> {
     let none = || {
-        let body = html! { (wrong("place-none")) a.button.quiet href="/" { (zh("product")) } };
+        let body = html! { (wrong("place-none")) a.button.quiet href="/" { (both("product")) } };
         visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "place-none-title", &body)
     };
     let code = PlaceCode::from_text(link).ok_or_else(none)?;
@@ -76,7 +76,7 @@ async fn page(visitor: Visitor, link: web::Path<String>) -> HttpResponse {
 }
 
 fn head(place: &PlaceRow) -> Markup {
-    html! { section.card.place { h2.where { (place.name) } p.hint { (both("place-here")) } } }
+    html! { section.card.place { h2.where translate="no" { (place.name) } p.hint { (both("place-here")) } } }
 }
 
 fn no_code(place: &PlaceRow, path: &str) -> Markup {

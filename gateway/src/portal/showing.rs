@@ -35,8 +35,8 @@ pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered) -> Markup
         StayAnswer::Unknown => "staff-travel-unknown",
     };
     html! {
-        div.showing role="status" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
-            @if let Some(giver) = &answered.giver { p.who { (giver.name) } }
+        div.showing data-said data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
+            @if let Some(giver) = &answered.giver { p.who translate="no" { (giver.name) } }
             p.word { (both(word)) }
             p { (both(travel_key(answer.reason))) }
             @if answer.first_day.number() > 0 {
@@ -46,7 +46,7 @@ pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered) -> Markup
         }
         @if answered.outcome.offers_travel_page() { (travel::links(visitor)) }
         @if !answered.areas.is_empty() {
-            details { summary { (both("showing-cities")) } p data-areas { @for area in &answered.areas { (name_zh(*area)) " " } } }
+            details { summary { (both("showing-cities")) } p data-areas translate="no" { @for area in &answered.areas { (name_zh(*area)) " " } } }
         }
         (travel::button(page, "withdraw", "travel-withdraw"))
     }
@@ -69,8 +69,8 @@ pub(super) fn offered(visitor: &Visitor, page: Page, consent: ConsentId, back: &
     let holdings = visitor.holdings().unwrap_or_default();
     let name = holdings.first().map(|holder| masked(&holder.person.name));
     html! {
-        @if let Some(name) = name { p.who { (name) } }
-        div role="status" { p { (both_with("showing-scan", &[("seconds", &seconds)])) } }
+        @if let Some(name) = name { p.who translate="no" { (name) } }
+        div data-said { p { (both_with("showing-scan", &[("seconds", &seconds)])) } }
         div.qr data-receipt=(text) { @if let Some(picture) = qr::picture(&text, Wear::Screen, &line("showing-qr")) { (picture) } }
         a.button.quiet href={ (back) "#travel" } { (both("showing-new")) }
         (travel::button(page, "withdraw", "travel-withdraw"))

@@ -31,6 +31,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/travel/{page}", web::get().to(fragment))
         .route("/travel/{page}/ask", web::post().to(ask))
         .route("/travel/{page}/look", web::post().to(look))
+        .route("/travel/{page}/streets", web::post().to(streets))
         .route("/travel/{page}/withdraw", web::post().to(withdraw));
 }
 
@@ -54,19 +55,20 @@ pub(crate) fn frame(visitor: &Visitor, page: Page) -> Frame {
         | State::Withdrawn => None,
     };
     let refresh_at = Some(("travel", visitor.now_s));
-    Frame { script: Some("travel.js"), refresh_s, refresh_at, ..visitor.frame() }
+    let wrong = matches!(state(visitor, page), State::NotTicked | State::Failed(_));
+    Frame { script: Some("travel.js"), refresh_s, refresh_at, wrong, ..visitor.frame() }
 }
 
 /// The module, for a signed-in visitor. On a form's page it stands inside of the form and sends its fields along; elsewhere it has a
-/// form of its own, and `back` is the page's path.
+/// form of its own, and `back` is the page's path. Beside it stands what the script has read out when an answer comes.
 pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
     let state = state(visitor, page);
     let inner = html! {
-        h2 #travel-title { (both("travel-title")) }
+        h2 #travel-title tabindex="-1" { (both("travel-title")) }
         @match &state {
             State::NotAsked => (consent(page)),
             State::NotTicked => { (problem("travel-tick-first")) (consent(page)) },
-            State::Withdrawn => { p.notice role="status" { (both("travel-withdrawn")) } (consent(page)) },
+            State::Withdrawn => { p.notice data-said { (both("travel-withdrawn")) } (consent(page)) },
             State::Waiting { since_s } => (waiting(visitor, page, *since_s)),
             State::Offered(consent) => (showing::offered(visitor, page, *consent, back)),
             State::Came(answered) => {
@@ -74,7 +76,7 @@ pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
                 @else { (showing::came(visitor, page, answered)) }
             },
             State::Failed(error) => {
-                (problem(problem_of(*error)))
+                (problem(problem_of(page, *error)))
                 (links(visitor))
                 (consent(page))
             },
@@ -93,12 +95,13 @@ pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
                 }
             }
         }
+        p.away #travel-said role="status" {}
     }
 }
 
 fn consent(page: Page) -> Markup {
     html! {
-        p.hint { (both("travel-what")) }
+        p.hint { (both(if page.form_path().is_some() { "travel-what" } else { "travel-what-place" })) }
         label.choice { input type="checkbox" name="agree" value="yes"; span { (both("travel-agree")) } }
         (button(page, "ask", "travel-ask"))
         @if page.form_path().is_none() { (button(page, "receipt", "showing-offer")) }
@@ -114,9 +117,11 @@ pub(super) fn button(page: Page, act: &str, key: &str) -> Markup {
 
 fn waiting(visitor: &Visitor, page: Page, since_s: u64) -> Markup {
     html! {
-        div role="status" { div.spin aria-hidden="true" {} p { (both("travel-waiting")) } }
+        div.spin aria-hidden="true" {}
+        p data-said { (both("travel-waiting")) }
         @if is_long(visitor, since_s) {
             p.notice { (both("travel-waiting-long")) }
+            @if page.form_path().is_some() { p.hint { (both("travel-waiting-form")) } }
             (links(visitor))
             @if page.form_path().is_some() { noscript { (button(page, "look", "travel-look")) } }
         }
@@ -130,7 +135,7 @@ fn is_long(visitor: &Visitor, since_s: u64) -> bool {
 
 fn came(visitor: &Visitor, page: Page, outcome: &Outcome) -> Markup {
     html! {
-        p.notice role="status" data-outcome=(name(outcome)) { (said(outcome)) }
+        p.notice data-said data-outcome=(name(outcome)) { (said(outcome)) }
         @if outcome.offers_travel_page() { (links(visitor)) }
         (button(page, "withdraw", "travel-withdraw"))
         @if matches!(outcome, Outcome::Stay(_)) && page.form_path().is_some() {
@@ -157,7 +162,9 @@ pub(crate) fn said(outcome: &Outcome) -> Markup {
         Outcome::Unavailable(Unavailable::TimedOut) => both("travel-timed-out"),
         Outcome::Unavailable(Unavailable::Refused) => both("travel-refused"),
         Outcome::Unavailable(Unavailable::Busy) => both("travel-busy"),
-        Outcome::Unavailable(Unavailable::Unreachable | Unavailable::Garbage) => both("travel-unavailable"),
+        Outcome::Unavailable(Unavailable::Unreachable) => both("travel-unreachable"),
+        Outcome::Unavailable(Unavailable::Garbage) => both("travel-garbage"),
+        Outcome::Unavailable(Unavailable::Paused) => both("travel-paused"),
         Outcome::NotAsked => both("travel-not-asked"),
     }
 }
@@ -190,14 +197,18 @@ pub(super) fn links(visitor: &Visitor) -> Markup {
 }
 
 fn problem(key: &str) -> Markup {
-    html! { p.field-wrong role="alert" { (both(key)) } }
+    html! { p.field-wrong data-said { (both(key)) } }
 }
 
-const fn problem_of(error: QueryError) -> &'static str {
+/// Names the words for a failure; on a punch's page there is nothing to declare with.
+fn problem_of(page: Page, error: QueryError) -> &'static str {
+    let is_form = page.form_path().is_some();
     match error {
         QueryError::Consent | QueryError::Receipt | QueryError::ReceiptExpired => "travel-consent-over",
-        QueryError::Busy => "travel-busy",
-        QueryError::Failed => "travel-failed",
+        QueryError::Busy if is_form => "travel-busy",
+        QueryError::Busy => "travel-busy-place",
+        QueryError::Failed if is_form => "travel-failed",
+        QueryError::Failed => "travel-failed-place",
     }
 }
 
@@ -317,6 +328,14 @@ async fn look(visitor: Visitor, page: web::Path<String>, fields: web::Form<Field
     }
 }
 
+/// Shows, without a script, the form as far as it is filled in, with the streets of the district that was chosen.
+async fn streets(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
+    match begin(&visitor, &page, &fields) {
+        Ok((_, path)) => visitor.go(&path.replace("#travel", "#street")),
+        Err(answer) => answer,
+    }
+}
+
 /// As easy as giving it.
 async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
     let (page, path) = match begin(&visitor, &page, &fields) {
@@ -352,6 +371,7 @@ mod tests {
             Unavailable::Refused,
             Unavailable::Garbage,
             Unavailable::Busy,
+            Unavailable::Paused,
         ];
         let mut outcomes = vec![
             Outcome::Stay(stay),
@@ -362,8 +382,10 @@ mod tests {
             Outcome::Unanswerable,
         ];
         outcomes.extend(unavailable.map(Outcome::Unavailable));
+        let mut known = std::collections::BTreeSet::new();
         for outcome in outcomes {
             let text = said(&outcome).into_string();
+            assert!(known.insert(text.clone()), "{outcome:?} has words of its own: {text}");
             assert!(text.contains("初步") && text.contains("reliminary"), "{outcome:?} {text}");
             let says_no = text.contains("未发现") || text.contains("No stay");
             assert_eq!(says_no, matches!(outcome, Outcome::Clean), "{outcome:?} {text}");

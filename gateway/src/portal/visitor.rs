@@ -127,6 +127,10 @@ impl Visitor {
     ) -> HttpResponse {
         let mut answer = HttpResponse::build(status);
         self.keep(&mut answer);
+        // A page that is not there is no mistake in a form.
+        let is_error =
+            (status.is_client_error() || status.is_server_error()) && status != StatusCode::NOT_FOUND;
+        let frame = Frame { wrong: frame.wrong || is_error, ..frame };
         answer.content_type("text/html; charset=utf-8").body(layout::page(frame, title, body).into_string())
     }
 

@@ -128,7 +128,7 @@ fn cause(row: &CauseRow, now_s: u64) -> Markup {
                 dt { (both("why-authority")) } dd { (authority(&row.authority)) }
                 dt { (both("why-from")) } dd { (when::minute(row.cause.from_s)) }
                 dt { (both("why-until")) } dd { (until) }
-                @if !row.policy.is_empty() { dt { (both("why-policy")) } dd { (row.policy) } }
+                @if !row.policy.is_empty() { dt { (both("why-policy")) } dd translate="no" { (row.policy) } }
             }
             @if row.is_in_force(now_s) { p.hint { (both("why-ask")) } }
         }
@@ -154,7 +154,7 @@ pub(super) fn authority(name: &str) -> Markup {
     if known {
         both(&format!("authority-{name}"))
     } else {
-        html! { (name) }
+        html! { span translate="no" { (name) } }
     }
 }
 
@@ -189,11 +189,11 @@ fn appealed(appeal: &AppealRow) -> Markup {
                 None => {
                     p { (both_with("appeal-open", &[("number", &number), ("due", &when::minute(appeal.due_s))])) }
                     p.hint { (authority(&appeal.authority)) }
-                    blockquote { (appeal.text) }
+                    blockquote translate="no" { (appeal.text) }
                 }
                 Some(answer) => {
                     p { b { (both(if answer.granted { "appeal-granted" } else { "appeal-refused" })) } }
-                    blockquote { (answer.text) }
+                    blockquote translate="no" { (answer.text) }
                     p.hint { (both_with("appeal-by", &[("who", &answer.by), ("when", &when::minute(answer.at_s)), ("number", &number)])) }
                 }
             }
