@@ -80,12 +80,7 @@ impl Browser {
         let mut browser = Self::new(city);
         let asked = browser.submit("/in", &[("phone", phone), ("next", "/apply")]);
         assert_eq!((asked.status, asked.location()), (303, "/in/code?next=/apply"), "{}", asked.body);
-        let masked = Phone::parse(phone).expect("a number").masked();
-        let code = wait_for("a message", || {
-            let messages: Value = serde_json::from_str(&city.get("/dev/sms")?.1).ok()?;
-            let mine = messages.as_array()?.iter().find(|message| message["phone"] == masked.as_str())?;
-            Some(mine["code"].as_str()?.to_owned())
-        });
+        let code = message(city, phone);
         let code = [("code", code.as_str()), ("next", "/apply")];
         let token = browser.token("/in/code");
         let checked = browser.post("/in/code", &[&[("token", token.as_str())], &code[..]].concat());
@@ -182,6 +177,16 @@ impl Browser {
             self.cookies.push((name.to_owned(), value.to_owned()));
         }
     }
+}
+
+/// The newest code that development shows for that phone, once there is one.
+pub fn message(city: &City, phone: &str) -> String {
+    let masked = Phone::parse(phone).expect("a number").masked();
+    wait_for("a message", || {
+        let messages: Value = serde_json::from_str(&city.get("/dev/sms")?.1).ok()?;
+        let mine = messages.as_array()?.iter().find(|message| message["phone"] == masked.as_str())?;
+        Some(mine["code"].as_str()?.to_owned())
+    })
 }
 
 /// A form's body.
