@@ -136,6 +136,8 @@ bounds! {
         "busy", "a second of the registry's writer";
     QUERIES = "queries" "queries of carriers under way", per "gateway": 1_024 in AT_ONCE, of 0;
         "busy", "every permit of every carrier, and those who wait for the same answer";
+    ANSWERS = "answers" "answers that citizens' pages at a gate show", per "gateway": 20_000 in AT_ONCE, of 0;
+        "the oldest is not shown to staff who scan for it", "half an hour of all that carriers answer; about 1 KB each";
     CODES_PHONE = "codes-phone" "codes that a phone opens", per "phone": 16 in AT_ONCE, of 0;
         "the form is refused", "a large family's wards";
     DOCUMENT_TRIES = "document-tries" "documents tried to open a code", per "phone": 5 in DAY, of 1;

@@ -236,6 +236,26 @@ check("nobody's number has no answer, and a wrong document is said beside its fi
   await it.look("apply-nobody");
 });
 
+check("a ward whose guardian's phone was in an epidemic area: the guardian says, and nothing is verified", async (t) => {
+  const person = await demo("three days in Italy");
+  for (const [said, comes, ward] of [["no", "green declared", "399902201506010037"], ["along", "red declared", "399902201506010053"]]) {
+    const it = await phone(t, { person });
+    await it.go("/apply/ward");
+    await fill(it, { name: "王小宝", document: ward });
+    await it.page.getByLabel("我代家人授权查询").check();
+    await it.page.getByRole("button", { name: "授权并查询" }).click();
+    await it.page.locator("[data-outcome=stay]").waitFor();
+    assert.equal(await field(it), "along");
+    assert.match(await it.page.locator("[data-field]").innerText(), /提交后为红码，到 \d{4}-\d\d-\d\d 为止/);
+    await declare(it, said);
+    await it.look(`ward-${said}`);
+    await send(it);
+    const sign = it.page.locator(".pass", { hasText: "家人" }).last().locator("[data-colour]");
+    const shows = `${await sign.getAttribute("data-colour")} ${(await sign.innerText()).includes("已核验") ? "verified" : "declared"}`;
+    assert.equal(shows, comes);
+  }
+});
+
 check("a query without a tick is not made; leaving the form changes nothing", async (t) => {
   const person = await demo("clean", "china-mobile");
   const it = await phone(t, { person });

@@ -108,6 +108,13 @@ check("the travel module on what a punch came to: shown to staff, changes no col
     await showing.waitFor();
     if (it.script) assert.equal(await page.evaluate(() => document.activeElement.id), "travel-title", "the result's heading has the focus");
     assert.equal(await showing.getAttribute("data-stay"), stay);
+    if (!how.elder) {
+      for (const part of ["[data-colour]", "#clock", ".panel .who", ".showing .word", ".showing .qr svg"]) {
+        const box = await page.locator(part).first().boundingBox();
+        assert.ok(box && box.y >= 0 && box.y + box.height <= 640, `${part} is whole in the first view: ${JSON.stringify(box)}`);
+      }
+      assert.match(await page.locator(".panel .now").innerText(), /^[\d:\s]*[^\d:\s]＊/, "a masked name beside the clock");
+    }
     assert.match(await showing.innerText(), /初步/);
     assert.ok(!/武汉|意大利|420100|IT/.test(await showing.innerText()), "the least detail, until the citizen taps");
     await it.look(name);

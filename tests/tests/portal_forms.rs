@@ -195,7 +195,7 @@ fn a_holder_modifies_and_a_guardian_applies_for_a_ward() {
     let taken = browser.submit("/apply/ward", &form(ward.document, "no"));
     assert_eq!((taken.status, taken.location()), (303, "/code?did=applied"), "{}", taken.body);
     let page = browser.get("/modify");
-    assert!(page.status == 200 && page.body.contains("王＊") && page.body.contains("家人"), "{}", page.body);
+    assert!(page.status == 200 && page.body.contains("王新") && page.body.contains("家人"), "{}", page.body);
 
     let mut other = Browser::signed_in(&city, demo("new number").phone);
     assert_eq!(other.get(&path).status, 404, "a path is its session's");

@@ -7,8 +7,8 @@ use super::*;
 use crate::codes::Codes;
 use crate::keys::Keys;
 use crate::policy::{DEVELOPMENT, Policy, PolicyInEffect};
-use crate::registrar::{Fault, RegistrarConfig, RegistrarFront};
-use crate::registry::{Agreed, Attempt, Flow, Registry};
+use crate::registrar::{AtGate, Fault, RegistrarConfig, RegistrarFront};
+use crate::registry::{Agreed, Attempt, Registry, Whom};
 use crate::sms::ProvenPhone;
 
 struct Bench {
@@ -43,7 +43,7 @@ impl Bench {
     fn consent(&self, flow: Flow) -> ConsentId {
         let now_s = now_s();
         let proven = ProvenPhone::for_tests(&phone(), now_s);
-        let agreed = Agreed { flow, detail: Detail::Stay, text: "1" };
+        let agreed = Agreed { flow, whom: Whom::Owner, detail: Detail::Stay, text: "1" };
         self.registrar.act_blocking(move |registrar| registrar.consent(&proven, agreed, now_s)).unwrap()
     }
 }
@@ -128,7 +128,9 @@ fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() 
         drop(held);
         assert_eq!(kept.await.unwrap().map(|(outcome, _)| outcome), Some(Outcome::NewNumber));
     });
-    let outcome = move |registrar: &mut Registrar<'_>| registrar.outcome(Some(consent), &phone(), now_s());
+    let outcome = move |registrar: &mut Registrar<'_>| {
+        registrar.outcome(Some(consent), (&phone(), Whom::Owner), now_s())
+    };
     assert_eq!(bench.registrar.act_blocking(outcome).unwrap(), Outcome::NewNumber);
     bench.front.stop().unwrap();
 }
@@ -155,5 +157,27 @@ fn an_answer_whose_registrar_dies_after_it_is_durable_is_kept_once() {
     assert!(!dies.load(Ordering::Relaxed) && bench.registrar.restarts() == 1, "it was done twice");
     let report = bench.registry.lock().unwrap_or_else(PoisonError::into_inner).verify_consents().unwrap();
     assert_eq!(report.attempts, [("mobile".to_owned(), 2)], "and is on record once");
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn staff_get_the_answer_that_the_page_has_once_and_no_carrier_is_asked_again() {
+    let bench = Bench::new();
+    let consent = bench.consent(Flow::Scan);
+    let carriers = Carriers::start(&[]).unwrap();
+    let (queries, front) = Queries::start(bench.registrar.clone(), carriers).unwrap();
+    let receipt = || {
+        let (phone, now_s) = (phone(), now_s());
+        bench.registrar.act_blocking(move |registrar| registrar.receipt(consent, &phone, now_s)).unwrap()
+    };
+    let shown = run(queries.ask(consent, &phone())).unwrap();
+    let AtGate::Open(open) = receipt() else { panic!("staff may scan it") };
+    assert_eq!(run(queries.ask_with_receipt(&open)), Ok(shown.clone()), "the same");
+    assert_eq!(run(queries.ask_with_receipt(&open)), Err(QueryError::Consent), "once");
+    assert!(matches!(receipt(), AtGate::Scanned(_)), "and the page says when");
+    assert_eq!(queries.answer(consent), Some(shown));
+    queries.forget(consent);
+    assert_eq!(queries.answer(consent), None);
+    front.stop().unwrap();
     bench.front.stop().unwrap();
 }

@@ -71,7 +71,7 @@ fn age(registry: &Registry) {
     let evidence = old(Column::Evidence, number as u64, sealed, number as u64);
     registry.connection.execute("UPDATE causes SET evidence = ?1", [evidence]).unwrap();
     let (hash, sealed): (Hash, Vec<u8>) = pair(registry, "SELECT phone_hash, sealed FROM stays");
-    let stay = old(Column::Stay, consents::owner(hash), sealed, u64::MAX);
+    let stay = old(Column::Stay, evidence::owner(hash), sealed, u64::MAX);
     registry.connection.execute("UPDATE stays SET sealed = ?1", [stay]).unwrap();
     let old = Connection::open_in_memory().unwrap();
     schema::STEPS[..OLD].iter().for_each(|step| old.execute_batch(step).unwrap());
@@ -80,6 +80,10 @@ fn age(registry: &Registry) {
         registry.connection.execute_batch(&format!("DROP {kind} IF EXISTS {name}")).unwrap();
     }
     let rest = "ALTER TABLE checkpoints ADD COLUMN peaks BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE consents DROP COLUMN ward;
+        ALTER TABLE consents DROP COLUMN scanned_s;
+        ALTER TABLE causes DROP COLUMN rests_on;
+        ALTER TABLE stays DROP COLUMN rests_on;
         DELETE FROM meta WHERE name IN ('reseal-cursor', 'gateway-id');
         CREATE TABLE orders (digest BLOB PRIMARY KEY, at_s INTEGER NOT NULL) STRICT, WITHOUT ROWID";
     registry.connection.execute_batch(rest).unwrap();
@@ -107,7 +111,9 @@ fn people_of_an_earlier_release_are_found_and_read_before_and_after_they_are_wri
     let mut registry = open(&directory, "registry.db");
     (1..=3).for_each(|n| add(&mut registry, n, &person(n)));
     let cause = Cause { kind: CauseKind::Trajectory, colour: Colour::Red, from_s: 1, until_s: 9 };
-    registry.insert_cause(code(1), cause, "carrier", "1", Some(&stay())).unwrap();
+    registry
+        .insert_cause(code(1), cause, "carrier", "1", Some(&Evidence { stay: stay(), mark: None }))
+        .unwrap();
     registry.keep_stay(&person(1).phone, &stay(), 9).unwrap();
     age(&registry);
     drop(registry);

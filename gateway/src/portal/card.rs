@@ -10,6 +10,7 @@ use protocol::token::{Token, to_text};
 use protocol::{Basis, Class, Colour};
 use serde::Deserialize;
 
+use super::after;
 use super::form;
 use super::layout::{Frame, notice, status, wrong};
 use super::mine::{self, Mine};
@@ -50,6 +51,7 @@ async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
             a href="/apply/ward" { (both("card-add-ward")) }
             a href="/confirm" { (both("card-confirm")) }
             a href="/looked" { (both("card-looked")) }
+            a href="/unit" { (both("home-unit")) }
         }
     };
     visitor.page(frame, "card-title", &body)
@@ -92,6 +94,7 @@ fn pass(visitor: &Visitor, one: &Mine) -> Markup {
                 (one.fields(visitor))
                 button.quiet type="submit" { (both("digits-title")) }
             }
+            (after::card(visitor, one))
         }
     }
 }

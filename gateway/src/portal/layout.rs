@@ -4,6 +4,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use protocol::{Basis, Colour};
 
+use super::travels::Page;
 use super::words::{both, en, line, zh};
 
 /// What the frame needs to know of the visitor.
@@ -21,10 +22,12 @@ pub(crate) struct Frame {
     pub(crate) refresh_s: Option<u32>,
     /// Where on the page it is then, and the moment now: to an address with a part of itself, browsers do not go again.
     pub(crate) refresh_at: Option<(&'static str, u64)>,
+    /// The page has a form whose fields are kept when the view is switched.
+    pub(crate) keeps: Option<Page>,
 }
 
-/// A whole page.
-pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
+/// A whole page; `here` is its own address.
+pub(crate) fn page(frame: Frame, here: &str, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="zh-CN" class=[frame.elder.then_some("elder")] {
@@ -37,16 +40,13 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
                 title { @if frame.wrong { (line("errors-mark")) ": " } (line(title)) " · " (line("product")) }
                 link rel="icon" href="/s/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/s/style.css";
+                script src="/s/view.js" defer {}
                 @if let Some(script) = frame.script { script src={ "/s/" (script) } defer {} }
             }
             body {
                 header.top {
                     a.name href="/" { span { (both("product")) } }
-                    form method="post" action="/view" {
-                        button.switch type="submit" name="elder" value=(if frame.elder { "off" } else { "on" }) {
-                            (both(if frame.elder { "view-standard" } else { "view-elder" }))
-                        }
-                    }
+                    (switch(frame, here))
                 }
                 main id="main" { h1 { (both(title)) } (body) }
                 footer {
@@ -64,6 +64,26 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
 
 fn link(path: &str, key: &str) -> Markup {
     html! { a href=(path) { span { (both(key)) } } }
+}
+
+/// Large letters, and back. The page stays the same one, with what is typed: the script changes the letters alone, and without a script
+/// a form's fields go along.
+fn switch(frame: Frame, here: &str) -> Markup {
+    let (value, key, other) = if frame.elder {
+        ("off", "view-standard", "view-elder")
+    } else {
+        ("on", "view-elder", "view-standard")
+    };
+    html! {
+        @match frame.keeps {
+            Some(page) => button.switch type="submit" form="sheet" formaction={ "/travel/" (page.name()) "/view" } formnovalidate
+                name="elder" value=(value) data-other=(zh(other)) data-other-en=(en(other)) { (both(key)) },
+            None => form method="post" action="/view" {
+                input type="hidden" name="next" value=(here);
+                button.switch type="submit" name="elder" value=(value) data-other=(zh(other)) data-other-en=(en(other)) { (both(key)) }
+            }
+        }
+    }
 }
 
 /// Asks again by itself. A page whose script does that leaves it to the script; without one it hides what must not be begun before.

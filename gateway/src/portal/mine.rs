@@ -4,7 +4,6 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actors::codes::CodeEntry;
-use actors::lookups::masked;
 use actors::registrar::RegistrarError;
 use actors::registry::Holder;
 use maud::{Markup, html};
@@ -27,9 +26,9 @@ pub(super) struct Mine {
 }
 
 impl Mine {
-    /// Enough of the name to tell one's own people apart, and for staff to compare.
-    pub(super) fn name(&self) -> String {
-        masked(&self.holder.person.name)
+    /// The name in full: who is signed in sees their own people.
+    pub(super) fn name(&self) -> &str {
+        &self.holder.person.name
     }
 
     /// Unknown unless memory says otherwise.
@@ -49,9 +48,14 @@ impl Mine {
     pub(super) fn who(&self) -> Markup {
         html! {
             b translate="no" { (self.name()) } " "
-            span.tag { (line(if self.holder.is_ward { "card-ward" } else { "card-own" })) }
+            (whose(&self.holder))
         }
     }
+}
+
+/// Whether it is the visitor's own code or one of the family's; said wherever a name of theirs stands.
+pub(super) fn whose(holder: &Holder) -> Markup {
+    html! { span.tag { (line(if holder.is_ward { "card-ward" } else { "card-own" })) } }
 }
 
 /// All of the visitor's codes, the own one first. Otherwise what to answer: `path` is where a sign-in leads back to.

@@ -2,6 +2,7 @@
 //! printed, because it changes; staff check the document.
 
 use actix_web::{HttpResponse, web};
+use actors::lookups::masked;
 use maud::html;
 use protocol::token::to_text;
 use serde::Deserialize;
@@ -55,7 +56,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>, done: web::Query<Done>) -> 
         section.card.paper {
             p.product { (line("product")) " · " (line("paper-title")) }
             div.qr { (picture) }
-            p.who { (one.who()) }
+            p.who { b { (masked(&one.holder.person.name)) } " " (mine::whose(&one.holder)) }
             p { (both_with("paper-made", &[("day", &when::day(now_s).to_string())])) }
             p.check { (both("paper-check")) }
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use actors::clock;
-use actors::lookups::masked;
 use actors::registry::{Holder, PlaceRow};
 use maud::{Markup, html};
 use protocol::CodeId;
@@ -14,6 +13,7 @@ use protocol::place::PlaceCode;
 use serde::Deserialize;
 
 use super::layout::{notice, wrong};
+use super::mine;
 use super::presses::{Came, Claim, Presser, Stale};
 use super::punches::{Ask, Whose};
 use super::sign_in;
@@ -102,7 +102,7 @@ fn buttons(visitor: &Visitor, place: &PlaceRow, holders: &[Holder], path: &str) 
                 input type="hidden" name="nonce" value=(nonce(holder));
                 button.big type="submit" {
                     @if holders.len() == 1 { span { (both("place-check-in")) } }
-                    @else { span { (both_with("place-check-in-of", &[("name", &masked(&holder.person.name))])) } }
+                    @else { span { (both_with("place-check-in-of", &[("name", &holder.person.name)])) " " (mine::whose(holder)) } }
                 }
             }
         }

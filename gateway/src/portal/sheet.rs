@@ -1,13 +1,14 @@
 //! How the form of an application or a modification looks: its fields, each with its label and what is wrong beside it. Reads what it
 //! needs to draw; takes nothing.
 
-use actors::policy::{Field, Outcome};
-use actors::registry::DocumentKind;
+use actors::policy::{Field, Outcome, Stay};
+use actors::registry::{DocumentKind, Whom};
 use actors::residence::{self, Districts, NAME_CHARS_MAX};
 use actors::trajectory::day_of;
 use maud::{Markup, html};
 
-use super::form::{Fields, Problem, Subject};
+use super::after;
+use super::form::{ALONG, Fields, Problem, Subject};
 use super::layout::{beside, wrongs};
 use super::travel::{self, Page};
 use super::visitor::Visitor;
@@ -40,7 +41,7 @@ pub(crate) fn draw(visitor: &Visitor, subject: &Subject, problems: &[Problem]) -
     let phone = visitor.session.phone.as_ref().map(actors::registry::Phone::masked).unwrap_or_default();
     html! {
         (all_wrong(problems))
-        form method="post" action=(path) novalidate {
+        form #sheet method="post" action=(path) novalidate {
             // The return key sends the form, not the query.
             button.away type="submit" tabindex="-1" aria-hidden="true" { (zh(sheet.send)) }
             (visitor.field())
@@ -191,35 +192,63 @@ pub(crate) fn streets(district: &str, chosen: &str) -> Markup {
     }
 }
 
-/// The field "history of living in epidemic areas": locked, preset, or for the citizen to say.
-pub(crate) fn history(visitor: &Visitor, outcome: &Outcome, declared: &str) -> Markup {
-    let field = outcome.field();
-    let locked = field == Field::LockedYes;
+/// How the field "history" stands on the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// As the policy has it for the phone's owner, or for a ward of whose guardian's phone nothing was found.
+    Field(Field),
+    /// The guardian's phone was in an epidemic area: was the ward with it?
+    Along,
+}
+
+/// The field "history of living in epidemic areas": locked, preset, or for the citizen to say; and what each answer leads to.
+pub(crate) fn history(visitor: &Visitor, page: Page, outcome: &Outcome, declared: &str) -> Markup {
+    let is_ward = visitor.whom(page) != Whom::Owner;
+    let (asked, found) = match outcome {
+        Outcome::Stay(stay) if is_ward => (Asked::Along, Some(stay)),
+        Outcome::Stay(stay) => (Asked::Field(Field::LockedYes), Some(stay)),
+        Outcome::Clean if !is_ward => (Asked::Field(Field::No), None),
+        Outcome::Clean
+        | Outcome::Partial { .. }
+        | Outcome::NewNumber
+        | Outcome::Unanswerable
+        | Outcome::Unavailable(_)
+        | Outcome::NotAsked => (Asked::Field(Field::Declare), None),
+    };
+    let locked = asked == Asked::Field(Field::LockedYes);
     let yes = locked || declared == "yes";
-    let no = !yes && (field == Field::No || declared == "no");
-    let policy = visitor.portal.policy.get();
-    let areas: Vec<&str> = policy.areas_in_effect(day_of(visitor.now_s)).take(AREAS_SHOWN_MAX).collect();
+    let no = !yes && (asked == Asked::Field(Field::No) || declared == "no");
+    let choice = |value: &str, key: &str, checked: bool, then: Markup| {
+        html! {
+            label.choice {
+                input id=[(value == "no").then_some("declared")] type="radio" name="declared" value=(value) checked[checked] disabled[locked]
+                    aria-describedby="history-why";
+                span { (zh(key)) " " span.inline lang="en" { (en(key)) } @if locked && checked { " " (lock()) } (then) }
+            }
+        }
+    };
+    let declares = if locked { found } else { None };
     html! {
-        fieldset.history.until data-field=(name(field)) {
+        fieldset.history.until data-field=(name(asked)) {
             legend { (both("form-history")) }
-            @match outcome {
-                Outcome::Stay(stay) => p.notice #history-why {
+            @match (asked, found) {
+                (Asked::Field(Field::LockedYes), Some(stay)) => p.notice #history-why {
                     (both_with("form-history-locked", &[("area", &stay.area), ("day", &stay.last_day.to_string())]))
                 },
-                Outcome::Clean => p.hint #history-why { (both("form-history-no")) },
-                Outcome::Partial { .. } | Outcome::NewNumber | Outcome::Unanswerable | Outcome::Unavailable(_)
-                    | Outcome::NotAsked => p.hint #history-why { (both("form-history-say")) },
+                (Asked::Field(Field::No), _) => p.hint #history-why { (both("form-history-no")) },
+                (Asked::Along, _) => p.notice #history-why { (both("form-history-along")) },
+                _ => p.hint #history-why { (both(if is_ward { "form-history-ward" } else { "form-history-say" })) },
             }
-            @for (id, value, key, checked) in [("declared", "no", "form-no", no), ("declared-yes", "yes", "form-yes", yes)] {
-                label.choice {
-                    input id=(id) type="radio" name="declared" value=(value) checked[checked] disabled[locked]
-                        aria-describedby="history-why";
-                    span { (zh(key)) " " span.inline lang="en" { (en(key)) } @if locked && checked { " " (lock()) } }
-                }
+            @if asked == Asked::Along {
+                (choice(ALONG, "form-along", declared == ALONG, then(visitor, found)))
+                (choice("no", "form-not-along", declared == "no", html! {}))
+                (choice("yes", "form-not-along-yes", declared == "yes", then(visitor, None)))
+            } @else {
+                (choice("no", "form-no", no, html! {}))
+                (choice("yes", "form-yes", yes, then(visitor, declares)))
             }
-            @if !areas.is_empty() {
-                details { summary { (both("form-areas")) } ul.hint { @for area in areas { li { (both_with("area-name", &[("area", area)])) } } } }
-            }
+            @if let Some(hint) = after::on_form(visitor, page) { (hint) }
+            (areas(visitor))
         }
     }
 }
@@ -233,10 +262,31 @@ fn lock() -> Markup {
     }
 }
 
-const fn name(field: Field) -> &'static str {
-    match field {
-        Field::LockedYes => "locked",
-        Field::No => "no",
-        Field::Declare => "declare",
+/// What a yes leads to, said before it is sent.
+fn then(visitor: &Visitor, found: Option<&Stay>) -> Markup {
+    let foreseen = visitor.portal.policy.get().foreseen(found, day_of(visitor.now_s));
+    html! {
+        @if let Some((colour, day)) = foreseen {
+            b.then { (both_with("form-then", &[("colour", colour.name()), ("day", &day.to_string())])) }
+        }
+    }
+}
+
+fn areas(visitor: &Visitor) -> Markup {
+    let policy = visitor.portal.policy.get();
+    let areas: Vec<&str> = policy.areas_in_effect(day_of(visitor.now_s)).take(AREAS_SHOWN_MAX).collect();
+    html! {
+        @if !areas.is_empty() {
+            details { summary { (both("form-areas")) } ul.hint { @for area in areas { li { (both_with("area-name", &[("area", area)])) } } } }
+        }
+    }
+}
+
+const fn name(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Field(Field::LockedYes) => "locked",
+        Asked::Field(Field::No) => "no",
+        Asked::Field(Field::Declare) => "declare",
+        Asked::Along => "along",
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::layout::{beside, notice, wrong, wrongs};
 use super::visitor::Visitor;
 use super::when;
-use super::words::{both, both_with, en, zh};
+use super::words::{both, both_with, en, line, zh};
 
 /// A number and a code are short; what people paste has spaces and marks around it.
 const TYPED_CHARS_MAX: usize = 48;
@@ -45,8 +45,17 @@ impl Next {
 
     /// A path of this site and nothing else: a link may not send people elsewhere.
     pub(crate) fn path(&self) -> &str {
+        self.made_of(b"/-_")
+    }
+
+    /// The same with what stands after the question mark.
+    fn here(&self) -> &str {
+        self.made_of(b"/-_?=&")
+    }
+
+    fn made_of(&self, marks: &[u8]) -> &str {
         let path = self.next.as_deref().unwrap_or("/");
-        let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte));
+        let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || marks.contains(&byte));
         if path.starts_with('/') && !path.starts_with("//") && plain { path } else { "/" }
     }
 }
@@ -64,6 +73,12 @@ async fn home(visitor: Visitor) -> HttpResponse {
         p { (both("home-what")) }
         a.button href="/in?next=/code" { (both("home-show")) }
         a.button.quiet href="/in?next=/apply" { (both("home-apply")) }
+        div.card.apart {
+            h2 { (both("card-before-title")) }
+            p.hint { (both("card-before")) }
+            a.button.quiet href="/in?next=/confirm" { (both("card-before-go")) }
+        }
+        nav.links aria-label=(line("card-more")) { a href="/in?next=/unit" { (both("home-unit")) } }
     };
     visitor.page(visitor.frame(), "home-title", &body)
 }
@@ -289,7 +304,7 @@ struct View {
 async fn view(mut visitor: Visitor, form: web::Form<View>) -> HttpResponse {
     visitor.change(|session| session.elder = form.elder == "on");
     let next = Next { next: form.next.clone() };
-    visitor.go(next.path())
+    visitor.go(next.here())
 }
 
 #[derive(Deserialize)]

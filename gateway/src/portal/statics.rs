@@ -21,6 +21,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("style.css", "text/css; charset=utf-8", STYLE),
     ("icon.svg", "image/svg+xml", ICON),
     ("card.js", SCRIPT, include_str!("../../pages/card.js")),
+    ("view.js", SCRIPT, include_str!("../../pages/view.js")),
     ("print.js", SCRIPT, include_str!("../../pages/print.js")),
     ("wrongs.js", SCRIPT, include_str!("../../pages/wrongs.js")),
     ("code.js", SCRIPT, include_str!("../../pages/code.js")),

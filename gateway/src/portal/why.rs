@@ -12,6 +12,7 @@ use protocol::{Basis, Colour};
 use serde::Deserialize;
 
 use super::Portal;
+use super::after;
 use super::layout::{notice, status, wrong};
 use super::mine::{self, Mine};
 use super::visitor::Visitor;
@@ -51,6 +52,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
         p.who { (one.who()) }
         (status(colour, basis))
         @if one.entry.is_none() { (notice("card-not-loaded")) }
+        @if colour != Colour::Green { section.card.after { h2 { (both("after-title")) } (after::what_now(&visitor, &one, &why, &appeals)) } }
         (in_short(&why, basis))
         @if force.is_empty() { div.card { p { (both(nothing_in_force(&why))) } } }
         @for row in force { (cause(row, now_s)) }
@@ -145,6 +147,8 @@ const fn words(kind: CauseKind) -> (&'static str, &'static str) {
         CauseKind::Quarantine => ("cause-quarantine", "evidence-authority"),
         CauseKind::Inherited => ("cause-inherited", "evidence-inherited"),
         CauseKind::InheritedDeclared => ("cause-inherited", "evidence-declared"),
+        CauseKind::Accompanied => ("cause-accompanied", "evidence-accompanied"),
+        CauseKind::Corrected => ("cause-corrected", "evidence-declared"),
     }
 }
 
