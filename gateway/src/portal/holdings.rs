@@ -1,12 +1,15 @@
 //! The codes that a visitor's phone opens: own ones first, then wards'. Paths and forms name them by numbers that are good within one
 //! session and say nothing elsewhere.
 
-use actors::registry::{Holder, Whom};
+use actors::registry::{Agreed, Detail, Holder, Whom};
 use protocol::CodeId;
 
 use super::presses::Came;
 use super::travels::Page;
 use super::visitor::Visitor;
+
+/// The versions of the words under `travel-agree`, for the phone's owner and for a ward; a consent names one. Changed words get a new one.
+const TEXTS: [&str; 2] = ["pages-1", "pages-ward-1"];
 
 impl Visitor {
     /// Whose codes the phone opens; `None` while too many read the registry. None at all for whoever is not signed in.
@@ -38,6 +41,13 @@ impl Visitor {
                 ward.map_or(Whom::Owner, |ward| Whom::Ward(Some(ward.code)))
             }
         }
+    }
+
+    /// What is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
+    pub(crate) fn agreed(&self, page: Page) -> Agreed<'static> {
+        let whom = self.whom(page);
+        let text = TEXTS[usize::from(whom != Whom::Owner)];
+        Agreed { flow: page.flow(), whom, detail: Detail::Stay, text }
     }
 
     /// What names a code in this session's paths.

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::visitor::Visitor;
-use super::words::{both, both_with, en, zh};
+use super::words::{both, en, zh};
 
 /// The way there: one button where the carrier is known, and all others behind a tap.
 pub(super) fn drawn(visitor: &Visitor) -> Markup {

@@ -145,7 +145,7 @@ async fn offer(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fiel
         portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     }
-    let agreed = travel::agreed(&visitor, page);
+    let agreed = visitor.agreed(page);
     match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
         Ok(consent) => portal.travels.offered(session, page, consent, now_s),
         Err(error) => {

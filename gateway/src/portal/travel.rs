@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use actors::policy::Outcome;
 use actors::query::QueryError;
 use actors::registrar::RegistrarError;
-use actors::registry::{Agreed, Detail, Whom};
+use actors::registry::Whom;
 use actors::trajectory::Unavailable;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -20,8 +20,6 @@ pub(crate) use super::travels::{Page, State};
 use super::visitor::Visitor;
 use super::words::{both, both_with};
 
-/// The versions of the words under `travel-agree`, for the phone's owner and for a ward; a consent names one. Changed words get a new one.
-const TEXTS: [&str; 2] = ["pages-1", "pages-ward-1"];
 /// The carriers' own pages are offered from then on: a page without a script looks again every two seconds, and sees it at four.
 const LINK_AFTER_S: u64 = 3;
 /// How often a page without a script looks for an answer.
@@ -35,13 +33,6 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/travel/{page}/streets", web::post().to(streets))
         .route("/travel/{page}/view", web::post().to(view))
         .route("/travel/{page}/withdraw", web::post().to(withdraw));
-}
-
-/// What is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
-pub(super) fn agreed(visitor: &Visitor, page: Page) -> Agreed<'static> {
-    let whom = visitor.whom(page);
-    let text = TEXTS[usize::from(whom != Whom::Owner)];
-    Agreed { flow: page.flow(), whom, detail: Detail::Stay, text }
 }
 
 /// Where the query of that page stands.
@@ -299,7 +290,7 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
         portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     }
-    let agreed = agreed(&visitor, page);
+    let agreed = visitor.agreed(page);
     match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
         Err(error) => {
             let busy = matches!(error, RegistrarError::Busy);
