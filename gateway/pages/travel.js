@@ -14,7 +14,7 @@
     const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("travel");
     if (!fresh || text === shown) return;
     shown = text;
-    if (still(old) === still(fresh) && old.querySelector(".genuine")) {
+    if (still(old) === still(fresh) && old.querySelector(".genuine") && fresh.querySelector(".genuine")) {
       old.querySelector(".genuine").replaceWith(document.adoptNode(fresh.querySelector(".genuine")));
       return;
     }
@@ -28,6 +28,8 @@
     const details = box().querySelector("details");
     if (open && details) details.open = true;
     if (focused) focus(before.id);
+    // Staff look at the whole panel.
+    if (document.querySelector(".panel .showing")) scrollTo(0, 0);
     const said = [...box().querySelectorAll("[data-said]")].map((part) => part.innerText).join(" ");
     document.getElementById("travel-said").textContent = said;
   }
