@@ -27,7 +27,14 @@ fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {
     let proven = prove(codes, &phone, n, now_s);
     let (name, district) = (format!("Made Up {n}"), "360102".to_owned());
     let person = Person { name, document, phone, district, community: String::new() };
-    Form { person, declared: Some(n.is_multiple_of(100)), consent: None, proven, guardian: None }
+    Form {
+        person,
+        declared: Some(n.is_multiple_of(100)),
+        consent: None,
+        proven,
+        guardian: None,
+        along: false,
+    }
 }
 
 fn main() {

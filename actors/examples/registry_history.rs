@@ -32,7 +32,7 @@ fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {
     let proven = codes.check(asker, &phone, sent.digits(), now_s).expect("the right code");
     let (name, district) = (format!("Made Up {n}"), "360102".to_owned());
     let person = Person { name, document, phone, district, community: String::new() };
-    Form { person, declared: Some(true), consent: None, proven, guardian: None }
+    Form { person, declared: Some(true), consent: None, proven, guardian: None, along: false }
 }
 
 fn policy() -> Policy {

@@ -20,8 +20,30 @@ pub struct Checkpoint {
     pub root: String,
     /// When it was signed, seconds since 1970 UTC.
     pub at_s: u64,
-    /// Ed25519 over the rest, hexadecimal.
+    /// Ed25519 over these three, hexadecimal.
     pub signature: String,
+    /// How far the order log reached when the checkpoint was given out; `None` in receipts and proofs, and of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders: Option<OrdersUpTo>,
+}
+
+/// The last entry of the order log at a moment: its head stands for every entry up to it. Signed with the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrdersUpTo {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The chain up to it, hexadecimal.
+    pub head: String,
+    /// Ed25519 over both, hexadecimal.
+    pub signature: String,
+}
+
+impl OrdersUpTo {
+    /// Whether the owner of that key signed it.
+    pub fn is_genuine(&self, public_key: &[u8]) -> bool {
+        is_signed(&order_head_text(self.number, &self.head), &self.signature, public_key)
+    }
 }
 
 impl Checkpoint {
@@ -30,15 +52,25 @@ impl Checkpoint {
         let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8).ok()?;
         let root = hex::encode(root);
         let signature = hex::encode(key.sign(&signed_text(size, &root, at_s)).as_ref());
-        Some(Self { size, root, at_s, signature })
+        Some(Self { size, root, at_s, signature, orders: None })
     }
 
-    /// Whether the owner of that key signed it.
+    /// Whether the owner of that key signed it, and the end of the order log with it.
     pub fn is_genuine(&self, public_key: &[u8]) -> bool {
         let text = signed_text(self.size, &self.root, self.at_s);
-        let key = UnparsedPublicKey::new(&ED25519, public_key);
-        hex::decode(&self.signature).is_ok_and(|signature| key.verify(&text, &signature).is_ok())
+        is_signed(&text, &self.signature, public_key)
+            && self.orders.as_ref().is_none_or(|orders| orders.is_genuine(public_key))
     }
+}
+
+fn is_signed(text: &[u8], signature: &str, public_key: &[u8]) -> bool {
+    let key = UnparsedPublicKey::new(&ED25519, public_key);
+    hex::decode(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
+}
+
+/// What is signed of an entry of the order log.
+pub(crate) fn order_head_text(number: u64, head: &str) -> Vec<u8> {
+    format!("changtong order log 1\n{number}\n{head}").into_bytes()
 }
 
 fn signed_text(size: u64, root: &str, at_s: u64) -> Vec<u8> {

@@ -89,8 +89,8 @@ bounds! {
         "told to try again in a minute; an alert", "300 a second is more than a city signs in with; messages cost money";
     SMS_OUT = "sms-out" "phones with a code that is good", per "gateway": 200_000 in AT_ONCE, of 0;
         "the oldest code goes", "what `sms-all` lets through in five minutes fits twice; about 200 bytes each";
-    SMS_OUT_PHONE = "sms-out-phone" "codes that are good at once", per "phone": 4 in AT_ONCE, of 0;
-        "a network's older code goes, then the oldest of a stranger", "a code that somebody else asks for does not end the owner's";
+    SMS_OUT_PHONE = "sms-out-phone" "codes that are good at once", per "phone": 8 in AT_ONCE, of 0;
+        "a network's third code ends its first, then the oldest of a stranger goes", "a code that somebody else asks for does not end the owner's";
     TYPED_CLIENT = "typed-client" "codes typed", per "address (IPv6: /64)": 60 in HOUR, of 200_000;
         "refused with the time to wait", "a slip for each code that may be asked for";
     TYPED_NETWORK = "typed-network" "codes typed", per "/24 (IPv6: /48)": 600 in HOUR, of 100_000;
@@ -136,6 +136,8 @@ bounds! {
         "busy", "a second of the registry's writer";
     QUERIES = "queries" "queries of carriers under way", per "gateway": 1_024 in AT_ONCE, of 0;
         "busy", "every permit of every carrier, and those who wait for the same answer";
+    ANSWERS = "answers" "answers that citizens' pages at a gate show", per "gateway": 20_000 in AT_ONCE, of 0;
+        "the oldest is not shown to staff who scan for it", "half an hour of all that carriers answer; about 1 KB each";
     CODES_PHONE = "codes-phone" "codes that a phone opens", per "phone": 16 in AT_ONCE, of 0;
         "the form is refused", "a large family's wards";
     DOCUMENT_TRIES = "document-tries" "documents tried to open a code", per "phone": 5 in DAY, of 1;

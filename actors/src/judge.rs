@@ -12,13 +12,15 @@ use protocol::limits::{TOKEN_GOOD_FOR_S, TOKEN_SKEW_S};
 use protocol::scanner;
 use protocol::token::{TOKEN_BYTES, Token, TokenError, TokenKeys};
 use protocol::{
-    Advice, Basis, Class, CodeId, Colour, OfflineDecision, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
+    Advice, Basis, Class, CodeId, Colour, DeviceId, OfflineDecision, PlaceId, Punch, Reason, RegionId,
+    Scanned, Verdict,
 };
 
 use crate::codes::{CodeEntry, Codes};
 use crate::policy::{AdviceHere, PolicyInEffect, harshness};
 use crate::record::{PunchDigest, Record, ScanKind};
 use crate::registry::PlaceKind;
+use crate::scanners::Scanners;
 
 /// Which places are no checkpoints; clones share it. Written by whoever changes the registry's places, read for each batch.
 #[derive(Clone, Default)]
@@ -49,6 +51,7 @@ pub struct Judge {
     gateway: u16,
     policy: PolicyInEffect,
     places: PlaceKinds,
+    scanners: Scanners,
 }
 
 /// A scan, judged.
@@ -64,7 +67,7 @@ pub struct Judged {
 
 impl Judge {
     /// `gateway` is the one under whose number the imported holders' texts were registered.
-    pub const fn new(
+    pub fn new(
         codes: Codes,
         tokens: TokenKeys,
         legacy: LegacyKey,
@@ -72,7 +75,12 @@ impl Judge {
         policy: PolicyInEffect,
         places: PlaceKinds,
     ) -> Self {
-        Self { codes, tokens, legacy, gateway, policy, places }
+        Self { codes, tokens, legacy, gateway, policy, places, scanners: Scanners::default() }
+    }
+
+    /// The devices whose scanners it found to add something.
+    pub const fn scanners(&self) -> &Scanners {
+        &self.scanners
     }
 
     /// The codes it reads.
@@ -80,22 +88,27 @@ impl Judge {
         &self.codes
     }
 
-    /// Judges scans of a region at that time, together, which costs a fraction of one by one. They name no place: that counts as a
-    /// checkpoint.
+    /// Judges a device's scans in a region at that time, together, which costs a fraction of one by one. They name no place: that counts
+    /// as a checkpoint.
     pub fn judge<'a>(
         &self,
-        region: RegionId,
+        (region, device): (RegionId, DeviceId),
         scans: impl Iterator<Item = &'a Scanned>,
         now_ms: u64,
     ) -> Vec<Judged> {
         let policy = self.policy.glance();
         let here = policy.advice(region, PlaceKind::Checkpoint);
-        self.judge_all(scans, std::iter::repeat(here), now_ms)
+        self.judge_all(device, scans, std::iter::repeat(here), now_ms)
     }
 
-    /// Judges punches of a region. What a device decided while it was offline is kept as made: to judge it again now would rewrite
-    /// what happened at the gate.
-    pub fn records(&self, region: RegionId, punches: &[Punch], now_ms: u64) -> Vec<Record> {
+    /// Judges a device's punches in a region. What it decided while it was offline is kept as made: to judge it again now would
+    /// rewrite what happened at the gate.
+    pub fn records(
+        &self,
+        (region, device): (RegionId, DeviceId),
+        punches: &[Punch],
+        now_ms: u64,
+    ) -> Vec<Record> {
         let (policy, places) = (self.policy.glance(), self.places.0.load());
         let mut last = None;
         let here = punches.iter().map(|punch| match last {
@@ -105,7 +118,7 @@ impl Judge {
                 last.insert((punch.place, policy.advice(region, kind))).1
             }
         });
-        let judged = self.judge_all(punches.iter().map(|punch| &punch.scanned), here, now_ms);
+        let judged = self.judge_all(device, punches.iter().map(|punch| &punch.scanned), here, now_ms);
         let record = |(punch, judged): (&Punch, Judged)| Record {
             code: judged.code,
             kind: judged.kind,
@@ -122,12 +135,15 @@ impl Judge {
     /// Codes are looked up side by side; `here` has what is advised for each scan.
     fn judge_all<'a, 'b>(
         &self,
+        device: DeviceId,
         scans: impl Iterator<Item = &'a Scanned>,
         here: impl Iterator<Item = &'b AdviceHere>,
         now_ms: u64,
     ) -> Vec<Judged> {
         let scans: Vec<&Scanned> = scans.collect();
-        let reads = self.read_all(&scans, now_ms);
+        let mut added = 0;
+        let reads = self.read_all(&scans, now_ms, &mut added);
+        self.scanners.note(device, added);
         let codes: Vec<CodeId> = reads.iter().filter_map(Read::code).collect();
         let mut entries = self.codes.get_many(&codes).into_iter();
         let judged = |(read, here): (Read, &AdviceHere)| {
@@ -137,22 +153,27 @@ impl Judge {
         reads.into_iter().zip(here).map(judged).collect()
     }
 
-    fn read_all(&self, scans: &[&Scanned], now_ms: u64) -> Vec<Read> {
+    /// `added` counts texts to which a scanner added something.
+    fn read_all(&self, scans: &[&Scanned], now_ms: u64, added: &mut u64) -> Vec<Read> {
         let token =
             |scanned: &&Scanned| if let Scanned::Token(bytes) = scanned { Some(*bytes) } else { None };
         let tokens: Vec<[u8; TOKEN_BYTES]> = scans.iter().filter_map(token).collect();
         let mut opened = self.tokens.open_all(&tokens).into_iter();
-        let read = |scanned: &&Scanned| match token(scanned).and_then(|_| opened.next()) {
+        let mut read = |scanned: &&Scanned| match token(scanned).and_then(|_| opened.next()) {
             Some(opened) => self.read_opened(opened, now_ms),
-            None => self.read(scanned, now_ms),
+            None => self.read(scanned, now_ms, added),
         };
-        scans.iter().map(read).collect()
+        scans.iter().map(&mut read).collect()
     }
 
-    fn read(&self, scanned: &Scanned, now_ms: u64) -> Read {
+    fn read(&self, scanned: &Scanned, now_ms: u64, added: &mut u64) -> Read {
         match scanned {
             Scanned::Token(bytes) => self.read_opened(self.tokens.open(bytes), now_ms),
-            Scanned::Text(text) => self.read_text(text, now_ms),
+            Scanned::Text(text) => {
+                let (read, is_added_to) = self.read_text(text, now_ms);
+                *added += u64::from(is_added_to);
+                read
+            }
             Scanned::SignedIn(code) => {
                 Read::Code { code: *code, kind: ScanKind::SignedIn, shown_as: Class::Person }
             }
@@ -163,37 +184,47 @@ impl Judge {
     }
 
     /// Reads a text. One that reads as a token is one; an imported holder's text may look like a token by chance, so those that do
-    /// not open are looked up as well. What scanners add is taken away only from a text that is nothing as it stands.
-    fn read_text(&self, text: &str, now_ms: u64) -> Read {
-        let opened = scanner::token_of(text).map(|bytes| self.tokens.open(&bytes));
-        let reason = match opened {
-            Some(Ok(token)) => return self.read_token(token, now_ms),
+    /// not open are looked up as well. What scanners add is taken away only from a text that is nothing as it stands; true if
+    /// something was, or would have been.
+    fn read_text(&self, text: &str, now_ms: u64) -> (Read, bool) {
+        let token = scanner::read_token(text);
+        let mut is_added_to = token.is_some_and(|(_, put_right)| put_right);
+        let reason = match token.map(|(bytes, _)| self.tokens.open(&bytes)) {
+            Some(Ok(token)) => return (self.read_token(token, now_ms), is_added_to),
             Some(Err(error)) => reason_of(error),
-            None if scanner::place_of(text).is_some() => return Read::Judged(rejected(Reason::PlaceCode)),
+            None if scanner::place_of(text).is_some() => {
+                return (Read::Judged(rejected(Reason::PlaceCode)), false);
+            }
             None if scanner::has_additions(text) => Reason::ScannerAdds,
             None => Reason::NotACode,
         };
+        is_added_to |= reason == Reason::ScannerAdds;
         match self.legacy_code(text) {
-            Some(code) => Read::Legacy { code, otherwise: reason },
-            None => Read::Judged(rejected(reason)),
+            Some((code, is_its_own)) => {
+                (Read::Legacy { code, otherwise: reason }, is_added_to && !is_its_own)
+            }
+            None => (Read::Judged(rejected(reason)), is_added_to),
         }
     }
 
     /// The code of an imported holder's text: as scanned if that is registered, otherwise without what scanners add; bare only if that
-    /// is registered.
-    fn legacy_code(&self, text: &str) -> Option<CodeId> {
+    /// is registered. True if what looks added is the text's own.
+    fn legacy_code(&self, text: &str) -> Option<(CodeId, bool)> {
         let code = |text: &str| self.legacy.code(self.gateway, text);
         let is_registered = |code: &CodeId| self.codes.get(*code).is_some();
         let (plain, scanned) = (scanner::plain(text), code(text)?);
         let bare = scanner::bare(&plain);
-        if bare == text || is_registered(&scanned) {
-            return Some(scanned);
+        if bare == text {
+            return Some((scanned, false));
         }
         let plainly = if plain == text { scanned } else { code(&plain)? };
-        if bare == plain || is_registered(&plainly) {
-            return Some(plainly);
+        if is_registered(&scanned) {
+            return Some((scanned, plainly != scanned));
         }
-        code(bare).filter(is_registered).or(Some(plainly))
+        if bare == plain || is_registered(&plainly) {
+            return Some((plainly, false));
+        }
+        Some((code(bare).filter(is_registered).unwrap_or(plainly), false))
     }
 
     fn read_opened(&self, opened: Result<Token, TokenError>, now_ms: u64) -> Read {

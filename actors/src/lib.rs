@@ -26,6 +26,7 @@ pub mod region;
 pub mod registrar;
 pub mod registry;
 pub mod residence;
+pub mod scanners;
 pub mod session;
 pub mod simulator;
 pub mod sms;

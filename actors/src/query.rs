@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use hashlink::LruCache;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::bounds;
@@ -12,12 +13,17 @@ use crate::carrier::{Asked, Carriers};
 use crate::clock;
 use crate::front::{self, FrontHandle, Pulse};
 use crate::policy::Outcome;
-use crate::registrar::{Giver, QueryPermit, Receipt, Registrar, RegistrarError, RegistrarHandle};
-use crate::registry::{ConsentId, Detail, Phone};
+use crate::registrar::{
+    FORM_S_MAX, Giver, QueryPermit, Receipt, Receipted, Registrar, RegistrarError, RegistrarHandle,
+};
+use crate::registry::{ConsentId, Detail, Flow, Phone};
 use crate::trajectory::{Area, CarrierAnswer, Days, Unavailable};
 
 /// Queries under way: more than the carriers' permits together, so that these shed and not this.
 const QUERIES_MAX: usize = bounds::QUERIES.entries();
+
+/// Answers that citizens' pages show: beyond, the oldest is no more shown to staff who scan for it.
+const SHOWN_MAX: usize = bounds::ANSWERS.entries();
 
 /// Why there is no outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +90,9 @@ struct Inner {
     permits: Arc<Semaphore>,
     tasks: mpsc::Sender<Task>,
     under_way: Mutex<HashMap<ConsentId, UnderWay>>,
+    /// Answers that citizens' pages at a gate show, and since when, seconds since 1970 UTC: staff who scan the page's receipt get the same.
+    /// In memory alone.
+    shown: Mutex<LruCache<ConsentId, (u64, Answered)>>,
 }
 
 /// How a query begins: with the citizen's session, or with what a device has read from the citizen's screen.
@@ -125,8 +134,8 @@ impl Queries {
         let (tasks, receiver) = mpsc::channel(QUERIES_MAX);
         let permits = Arc::new(Semaphore::new(QUERIES_MAX));
         let carriers = ArcSwap::from_pointee(carriers);
-        let queries =
-            Self(Arc::new(Inner { registrar, carriers, permits, tasks, under_way: Mutex::default() }));
+        let (under_way, shown) = (Mutex::default(), Mutex::new(LruCache::new(SHOWN_MAX)));
+        let queries = Self(Arc::new(Inner { registrar, carriers, permits, tasks, under_way, shown }));
         let (stop, stopped) = oneshot::channel();
         let mine = queries.clone();
         let front = front::spawn("queries", move || mine.serve(receiver, stopped))?;
@@ -138,13 +147,28 @@ impl Queries {
         self.0.carriers.store(Arc::new(carriers));
     }
 
+    /// The carrier that ought to know the number, by its place in the configuration.
+    pub fn likely(&self, phone: &Phone) -> Option<usize> {
+        self.0.carriers.load().likely(phone)
+    }
+
     /// Asks with a consent of that phone. Whoever asks again with it meanwhile gets the same answer.
     pub async fn ask(&self, consent: ConsentId, phone: &Phone) -> Result<Answered, QueryError> {
         let came = self.join_or_send(consent, phone)?;
         wait(came).await
     }
 
-    /// Asks with a receipt that a device has read from the citizen's screen.
+    /// The answer to a consent at a gate, while it is shown.
+    pub fn answer(&self, consent: ConsentId) -> Option<Answered> {
+        self.shown().peek(&consent).map(|(_, answered)| answered.clone())
+    }
+
+    /// The answer to that consent is shown to nobody any more.
+    pub fn forget(&self, consent: ConsentId) {
+        self.shown().remove(&consent);
+    }
+
+    /// Asks with a receipt that a device has read from the citizen's screen. What the citizen's page has asked already is not asked again.
     pub async fn ask_with_receipt(&self, receipt: &Receipt) -> Result<Answered, QueryError> {
         let (sender, came) = watch::channel(None);
         self.send(Start::Receipt(*receipt), sender)?;
@@ -215,9 +239,13 @@ impl Queries {
             Start::Receipt(receipt) => {
                 let start =
                     move |registrar: &mut Registrar<'_>| registrar.start_query_by_receipt(&receipt, now_s);
-                self.0.registrar.act(start).await?
+                match self.0.registrar.act(start).await? {
+                    Receipted::Ask(permit) => permit,
+                    Receipted::Shown(consent) => return self.shown_before(consent).await,
+                }
             }
         };
+        let (consent, flow) = (permit.consent(), permit.flow());
         // Held until all is answered: carriers that are taken out of service end after that.
         let carriers = self.0.carriers.load_full();
         let asked = carriers.ask(permit).await;
@@ -228,7 +256,39 @@ impl Queries {
         // The consent is used up, and what was found must not be lost with it; whoever is told to ask again needs another.
         let came = self.0.registrar.act_in_turn(finish).await.map_err(|_| QueryError::Failed)?;
         let answered = |(outcome, giver)| Answered { outcome, detail, areas, days, giver };
-        came.map(answered).ok_or(QueryError::Consent)
+        let answered = came.map(answered).ok_or(QueryError::Consent)?;
+        if flow == Flow::Scan {
+            self.keep(consent, &answered, now_s);
+        }
+        Ok(answered)
+    }
+
+    /// The answer that the citizen's page has, or waits for.
+    async fn shown_before(&self, consent: ConsentId) -> Result<Answered, QueryError> {
+        let under_way = self.under_way().get(&consent).map(|under_way| under_way.came.clone());
+        if let Some(came) = under_way {
+            return wait(came).await;
+        }
+        // After a restart nobody knows it any more.
+        self.answer(consent).ok_or(QueryError::Consent)
+    }
+
+    fn keep(&self, consent: ConsentId, answered: &Answered, now_s: u64) {
+        let mut shown = self.shown();
+        while let Some((_, (since_s, _))) = shown.iter().next()
+            && since_s + FORM_S_MAX < now_s
+        {
+            shown.remove_lru();
+        }
+        if shown.len() >= SHOWN_MAX {
+            bounds::ANSWERS.limited().increment(1);
+        }
+        shown.insert(consent, (now_s, answered.clone()));
+        bounds::ANSWERS.used().set(shown.len() as f64);
+    }
+
+    fn shown(&self) -> std::sync::MutexGuard<'_, LruCache<ConsentId, (u64, Answered)>> {
+        self.0.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn under_way(&self) -> std::sync::MutexGuard<'_, HashMap<ConsentId, UnderWay>> {
@@ -291,7 +351,8 @@ fn areas_of(answer: &CarrierAnswer) -> Vec<Area> {
             | Unavailable::Unreachable
             | Unavailable::Refused
             | Unavailable::Garbage
-            | Unavailable::Busy,
+            | Unavailable::Busy
+            | Unavailable::Paused,
         ) => Vec::new(),
     }
 }

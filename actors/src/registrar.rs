@@ -29,7 +29,7 @@ pub use forms::{Form, Taken};
 pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
 pub use leaving::Paper;
 pub use queries::{FORM_S_MAX, QueryPermit};
-pub use receipts::{Giver, RECEIPT_S_MAX, Receipt};
+pub use receipts::{AtGate, Giver, RECEIPT_S_MAX, Receipt, Receipted};
 pub use shifts::SHIFT_S;
 pub use signin::{CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, PROVEN_DAYS};
 

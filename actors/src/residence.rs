@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use protocol::given;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::registry::RegionRow;
 
@@ -27,6 +28,32 @@ pub fn visible(text: &str) -> Option<Cow<'_, str>> {
     let chars = text.chars().count();
     let readable = !text.chars().any(hidden);
     ((1..=NAME_CHARS_MAX).contains(&chars) && readable).then_some(text)
+}
+
+/// Reads a person's name: letters of any script with their marks, spaces, and the signs that stand between parts of a name. Digits and markup
+/// are no name, nor are signs alone.
+pub fn person_name(text: &str) -> Option<Cow<'_, str>> {
+    let group = |c: char| c.general_category_group();
+    let joins = |c: char| {
+        matches!(
+            c,
+            ' ' | '\u{b7}'
+                | '\u{f0b}'
+                | '\u{2022}'
+                | '\u{2027}'
+                | '\u{30fb}'
+                | '\''
+                | '\u{2019}'
+                | '-'
+                | '\u{2010}'
+                | '.'
+        )
+    };
+    let of_names =
+        |c: char| joins(c) || matches!(group(c), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark);
+    let name = visible(text)?;
+    let has_letter = name.chars().any(|c| group(c) == GeneralCategoryGroup::Letter);
+    (has_letter && name.chars().all(of_names)).then_some(name)
 }
 
 /// The districts and development zones of the registry's region table, with their streets.
@@ -100,6 +127,42 @@ mod tests {
         }
         for given in ["王\u{200b}伟", "王\u{202e}伟", "王\u{2067}伟", "\u{feff}王伟", "　王伟\n"] {
             assert_eq!(visible(given).as_deref(), Some("王伟"), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_persons_name_has_letters_and_what_joins_them() {
+        for good in [
+            "王伟",
+            "阿卜杜拉·买买提",
+            "阿卜杜拉•买买提",
+            "Anna-Lena O’Neil",
+            "J. R. Smith",
+            "Nguyễn Thị Minh",
+            "e\u{301}mile",
+            "सुनीता कुमारी",
+            "محمد",
+            "やまだ・はなこ",
+            "𠮷田",
+            "ཚེ་རིང",
+        ] {
+            assert_eq!(person_name(good).as_deref(), Some(good));
+        }
+        for bad in [
+            "13800138000",
+            "张<b>三</b>",
+            "王伟1",
+            "王伟１",
+            "王伟①",
+            "-",
+            "· ·",
+            "王/伟",
+            "王_伟",
+            "a@b.example",
+            "王\u{1f600}",
+            "",
+        ] {
+            assert_eq!(person_name(bad), None, "{bad:?}");
         }
     }
 

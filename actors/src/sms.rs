@@ -17,7 +17,8 @@ use crate::registry::Phone;
 use counts::SmsMetrics;
 
 pub use codes::{
-    Asker, CODE_S_MAX, CodeToSend, PROVEN_S_MAX, ProvenPhone, SessionId, SmsCodes, SmsLimits, TRIES_MAX,
+    Asker, CODE_S_MAX, CodeToSend, PROVEN_S_MAX, ProvenPhone, SessionId, SmsCodes, SmsLimits, Standing,
+    TRIES_MAX,
 };
 pub use http::{HttpSms, HttpSmsConfig, SmsConfigError};
 pub use known::KNOWN_S_MAX;
@@ -38,7 +39,10 @@ pub enum SmsError {
         /// Tries of this code that are left.
         tries_left: u8,
     },
-    /// There is no code of this session that is good: never sent, too old, tried too often, used, or replaced by a newer one.
+    /// Not as many digits as a code has; that is no try.
+    #[error("a code has six digits")]
+    Incomplete,
+    /// There is no code of this session that is good: never sent, too old, tried too often, used, or replaced by newer ones.
     #[error("there is no code to compare it with (any more); ask for another")]
     Gone,
     /// A number to which this gateway sends nothing: a made-up one in production, a real one in development.
@@ -108,6 +112,11 @@ impl Sms {
         let result = self.with(|codes| codes.check(asker, phone, typed, now_s));
         self.metrics.typed(&result);
         result
+    }
+
+    /// Tells how the codes of this session for the phone stand.
+    pub fn standing(&self, asker: Asker, phone: &Phone, now_s: u64) -> Standing {
+        self.with(|codes| codes.standing(asker, phone, now_s))
     }
 
     /// Whether the browser that keeps this has proven the phone before.

@@ -164,8 +164,10 @@ pub enum Unavailable {
     Refused,
     /// What it answered cannot be right.
     Garbage,
-    /// Too many queries are under way, or its breaker is open.
+    /// Too many queries are under way, or it says so itself.
     Busy,
+    /// It failed lately and is not asked for a while: its breaker is open, or its actor rests.
+    Paused,
 }
 
 /// What a query of one number came to. Only a trajectory says anything about where somebody was: none of the others is a "no".

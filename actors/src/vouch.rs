@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::ledger::{LedgerError, LogFound, LogVoucher, has_day_keys};
-use crate::registry::{LogSeen, Registry, RegistryError, RegistryVoucher, is_begun, voucher_at};
+use crate::registry::{LogSeen, Registry, RegistryError, RegistryFound};
 
 /// The way in which the stores of a data directory do not belong together, in words that name both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,24 +57,18 @@ impl Stores {
     pub fn compare(&self) -> Result<Fit, VouchError> {
         // In this order: the log is behind the registry.
         let log = LogFound::at(&self.ledger)?;
-        let registry = if is_begun(&self.registry)? { Some(voucher_at(&self.registry)?) } else { None };
+        let registry = RegistryFound::at(&self.registry)?;
         Ok(self.fit(registry, &log, has_day_keys(&self.day_keys)?)?)
     }
 
-    /// `registry`: `None` without a file that has anything in it.
-    fn fit(
-        &self,
-        registry: Option<Option<RegistryVoucher>>,
-        log: &LogFound,
-        has_day_keys: bool,
-    ) -> Result<Fit, Difference> {
+    fn fit(&self, registry: RegistryFound, log: &LogFound, has_day_keys: bool) -> Result<Fit, Difference> {
         let (file, ledger) = (self.registry.display(), self.ledger.display());
         let known = match registry {
-            None if *log != LogFound::Nothing => {
+            RegistryFound::Nothing if *log != LogFound::Nothing => {
                 return Err(Difference(format!("there is no registry {file}, and a punch log in {ledger}")));
             }
-            None => None,
-            Some(known) => known,
+            RegistryFound::Nothing | RegistryFound::Unnamed => None,
+            RegistryFound::Named(known) => Some(known),
         };
         if let LogFound::Named(LogVoucher { registry: Some((name, times)), seen_ms, .. }) = log {
             let seen = moment(*seen_ms);
@@ -166,7 +160,7 @@ pub fn accept(
     now_ms: u64,
 ) -> Result<Option<Difference>, VouchError> {
     let log = LogFound::at(&stores.ledger)?;
-    let fit = stores.fit(Some(registry.voucher()?), &log, has_day_keys(&stores.day_keys)?);
+    let fit = stores.fit(registry.voucher()?.into(), &log, has_day_keys(&stores.day_keys)?);
     let Err(difference) = fit.and_then(|fit| stores.reaches(&fit, lsn)) else { return Ok(None) };
     registry.accept_any_log(&format!("{now_ms} {by}: {difference}"))?;
     let known = match log {

@@ -11,6 +11,8 @@
     var now = new Date(base + since + 8 * 3600000);
     clock.textContent = two(now.getUTCHours()) + ':' + two(now.getUTCMinutes()) + ':' + two(now.getUTCSeconds());
   }
+  var moves = document.getElementById('moves');
+  if (moves) { moves.hidden = false; }
   show();
   setInterval(show, 250);
 })();

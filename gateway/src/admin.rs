@@ -2,7 +2,9 @@
 //! else of the gateway. One JSON line in, one out. When no gateway runs, the same acts are done on the registry itself, under the directory's lock. What an order may do,
 //! and who signs it, stands in `orders`.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+mod asking;
+
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -13,21 +15,20 @@ use std::time::Duration;
 
 use actors::audit::Growth;
 use actors::clock;
+use actors::front::Pulse;
 use actors::holders::ImportReport;
-use actors::keys::Keys;
 use actors::operators::{Order, Signature};
-use actors::registry::{AuditReport, ConsentReport, DirectoryLock, OrderEntry, OrderReport, Registry};
-use actors::sunset;
-use anyhow::{Context, bail};
+use actors::registry::{AuditReport, ConsentReport, OrderEntry, OrderReport, Registry};
+use anyhow::Context;
 use rustix::net::sockopt::socket_peercred;
-use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use asking::{ask_running, call};
 
 use crate::counter::{Answered, CounterAct};
 use crate::enrol::{self, Enrolment};
 use crate::identities::InForce;
 use crate::orders::{self, Ordered, RegionLine, Tapped};
-use crate::owner;
 use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings};
 
@@ -53,7 +54,8 @@ pub(crate) enum Act {
     Regions,
     /// Every decision is read and checked again; shows nobody.
     VerifyDecisions,
-    /// How far the decisions are signed, and that they begin with the first `since`; without one, with all. Shows nobody.
+    /// How far the decisions are signed, and that they begin with the first `since`; without one, with all, and how far the order log
+    /// reaches. Shows nobody.
     Checkpoint { since: Option<u64> },
     /// Every consent is read again; shows nobody.
     VerifyConsents,
@@ -127,8 +129,15 @@ pub(crate) type Tell<'a> = dyn FnMut(&Done) -> bool + 'a;
 
 /// The running plane; it ends with the process.
 pub(crate) struct Plane {
-    _enrolment: Enrolment,
+    enrolment: Enrolment,
     socket: PathBuf,
+}
+
+impl Plane {
+    /// What the watchdog pings.
+    pub(crate) fn pulse(&self) -> Option<Pulse> {
+        self.enrolment.pulse()
+    }
 }
 
 impl Drop for Plane {
@@ -165,7 +174,7 @@ pub(crate) fn start(
     let (socket, listener) = listen_at(settings)?;
     let mine = admin.clone();
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || listen(&listener, &mine))?;
-    Ok(Plane { _enrolment: enrol::start(identities, admin.clone(), enrolment)?, socket })
+    Ok(Plane { enrolment: enrol::start(identities, admin.clone(), enrolment)?, socket })
 }
 
 /// Binds the socket, for its owner or for the configured group. Commands that know the data alone find it there.
@@ -252,86 +261,6 @@ fn write_line(mut stream: &UnixStream, line: &impl Serialize) -> anyhow::Result<
     Ok(())
 }
 
-/// Has the act done by the gateway that runs on that directory, or, if none does, does it here. `tell` hears how far a long act
-/// is; its end is what is returned. Once `tell` says that nobody listens, an act that only shows something ends.
-pub(crate) fn call(
-    data: &Path,
-    keys_directory: &Path,
-    act: &Act,
-    tell: &mut Tell<'_>,
-) -> anyhow::Result<Done> {
-    let mut last = None;
-    let mut hear = |done: Done| {
-        if done.is_end() {
-            last = Some(done);
-            return true;
-        }
-        tell(&done)
-    };
-    match UnixStream::connect(socket(data)) {
-        Ok(stream) => ask(&stream, act, &mut hear)?,
-        Err(error) => {
-            refuse_without(data, &error)?;
-            owner::refuse_root(data)?;
-            let _lock =
-                DirectoryLock::take(data).context("no gateway answers, and its directory is in use")?;
-            sunset::refuse(data)?;
-            let keys = Keys::load(keys_directory)?;
-            let registry = Registry::open(&Settings::registry_path(data), &keys)?;
-            let (admin, uid) = (Admin::offline(data, keys_directory, registry, keys), geteuid().as_raw());
-            perform(act, &admin, uid, &mut |done| hear(done.clone()));
-        }
-    }
-    let done = last.context("the gateway ended before it was done; do it again")?;
-    if let Done::Refused(why) = done {
-        bail!("{why}");
-    }
-    Ok(done)
-}
-
-/// Says what is there instead of a gateway, where nothing can be done without one.
-fn refuse_without(data: &Path, error: &std::io::Error) -> anyhow::Result<()> {
-    let socket = socket(data);
-    if error.kind() == ErrorKind::PermissionDenied {
-        bail!(
-            "this user may not speak to the gateway at {}: operators are those of its group",
-            socket.display()
-        );
-    }
-    if socket == data || socket == Path::new(PACKAGE_SOCKET) {
-        bail!("no gateway answers at {}: start it, or do this as its user with --data", socket.display());
-    }
-    if !data.is_dir() {
-        bail!(
-            "there is no directory {}: name the gateway's data, or its operators' socket, with --data",
-            data.display()
-        );
-    }
-    Ok(())
-}
-
-/// Has the gateway that runs on that directory do it; `None` if none does.
-pub(crate) fn ask_running(data: &Path, act: &Act) -> anyhow::Result<Option<Done>> {
-    let Ok(stream) = UnixStream::connect(socket(data)) else { return Ok(None) };
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut last = None;
-    ask(&stream, act, &mut |done| {
-        last = Some(done);
-        true
-    })?;
-    last.context("it ended before it was done").map(Some)
-}
-
-fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done) -> bool) -> anyhow::Result<()> {
-    write_line(stream, act)?;
-    for line in BufReader::new(stream).lines() {
-        if !hear(serde_json::from_str(&line?)?) {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// `uid` is the user who speaks, as the system says.
 fn perform(act: &Act, admin: &Admin, uid: u32, tell: &mut Tell<'_>) {
     let done = match act {
@@ -381,7 +310,14 @@ fn checkpoint(admin: &Admin, since: Option<u64>) -> anyhow::Result<Growth> {
         Ok(registry.checkpoint(admin.keys.signing_pkcs8(), clock::now_ms() / 1000)?)
     };
     let signed = admin.write(sign)?;
-    reader(admin)?.growth(since.unwrap_or(signed.size))?.context("nothing is signed")
+    let registry = reader(admin)?;
+    let growth = registry.growth(since.unwrap_or(signed.size))?.context("nothing is signed")?;
+    match since {
+        Some(_) => Ok(growth),
+        None => {
+            Ok(Growth { checkpoint: registry.checkpoint_to_keep()?.context("nothing is signed")?, ..growth })
+        }
+    }
 }
 
 /// What reads long does it beside the registry's writer.

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::policy::{Field, Outcome};
+use actors::policy::{Field, Outcome, Whose};
 use actors::query::Queries;
-use actors::registrar::{Confirmed, Form, RegistrarHandle};
-use actors::registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone};
+use actors::registrar::{AtGate, Confirmed, Form, RegistrarHandle};
+use actors::registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Whom};
+use actors::residence::person_name;
 use actors::sms::{Asker, ProvenPhone, SessionId, Sms};
 use actors::{bounds, clock};
 use anyhow::{Context, bail};
@@ -32,7 +33,13 @@ pub(crate) enum CounterAct {
     /// The document of somebody whose code the phone does not open yet.
     Confirm { session: String, kind: String, document: String },
     /// The citizen agrees to one query; carriers are asked at once, except for a gate, whose device asks.
-    Consent { session: String, flow: String, cities: bool },
+    Consent {
+        session: String,
+        flow: String,
+        cities: bool,
+        /// For a ward's form.
+        ward: bool,
+    },
     /// Takes a consent back.
     Withdraw { session: String, consent: i64 },
     /// The form.
@@ -54,6 +61,8 @@ pub(crate) struct Paper {
     pub(crate) consent: Option<i64>,
     /// Of a ward, whose guardian sends it.
     pub(crate) guardian: Option<u64>,
+    /// The guardian says that the ward was with the phone where it was.
+    pub(crate) along: bool,
 }
 
 /// It names a person: not shown.
@@ -119,7 +128,10 @@ impl Counter {
                 };
                 Ok(Answered::Confirmed { code })
             }
-            CounterAct::Consent { session, flow, cities } => self.consent(session, flow, *cities, now_s),
+            CounterAct::Consent { session, flow, cities, ward } => {
+                let whom = if *ward { Whom::Ward(None) } else { Whom::Owner };
+                self.consent(session, (flow, whom), *cities, now_s)
+            }
             CounterAct::Withdraw { session, consent } => {
                 let (phone, id) = (self.phone(session)?, ConsentId(*consent));
                 self.registrar.act_blocking(move |registrar| registrar.withdraw_consent(id, &phone))?;
@@ -128,9 +140,10 @@ impl Counter {
             CounterAct::Apply { session, form } => self.apply(session, form, now_s),
             CounterAct::Receipt { session, consent } => {
                 let (phone, id) = (self.phone(session)?, ConsentId(*consent));
-                let receipt =
-                    self.registrar.act_blocking(move |registrar| registrar.receipt(id, &phone, now_s))?;
-                Ok(Answered::Receipt { text: receipt::to_text(&receipt) })
+                match self.registrar.act_blocking(move |registrar| registrar.receipt(id, &phone, now_s))? {
+                    AtGate::Open(receipt) => Ok(Answered::Receipt { text: receipt::to_text(&receipt) }),
+                    AtGate::Scanned(_) => bail!("staff have scanned this receipt; ask for another consent"),
+                }
             }
         }
     }
@@ -162,7 +175,13 @@ impl Counter {
         Ok(Answered::Proven { codes: codes.into_iter().map(CodeId::get).collect() })
     }
 
-    fn consent(&self, session: &str, flow: &str, cities: bool, now_s: u64) -> anyhow::Result<Answered> {
+    fn consent(
+        &self,
+        session: &str,
+        (flow, whom): (&str, Whom),
+        cities: bool,
+        now_s: u64,
+    ) -> anyhow::Result<Answered> {
         let flow = match flow {
             "apply" => Flow::Apply,
             "modify" => Flow::Modify,
@@ -171,13 +190,17 @@ impl Counter {
         };
         let proven = self.proven(session)?;
         let detail = if cities { Detail::Cities } else { Detail::Stay };
-        let agreed = Agreed { flow, detail, text: TEXT };
+        let agreed = Agreed { flow, whom, detail, text: TEXT };
         let id = self.registrar.act_blocking(move |registrar| registrar.consent(&proven, agreed, now_s))?;
         let outcome = match flow {
             Flow::Scan => None,
             Flow::Apply | Flow::Modify => Some(wait(self.queries.ask(id, &self.phone(session)?))??.outcome),
         };
-        let field = outcome.as_ref().map(|outcome| match outcome.field() {
+        let whose = match whom {
+            Whom::Owner => Whose::Owner,
+            Whom::Ward(_) => Whose::Ward { along: false },
+        };
+        let field = outcome.as_ref().map(|outcome| match outcome.field(whose) {
             Field::LockedYes => "locked to yes",
             Field::No => "no",
             Field::Declare => "the citizen says",
@@ -188,7 +211,9 @@ impl Counter {
     fn apply(&self, session: &str, paper: &Paper, now_s: u64) -> anyhow::Result<Answered> {
         let proven = self.proven(session)?;
         let person = Person {
-            name: paper.name.clone(),
+            name: person_name(&paper.name)
+                .context("a name has letters, spaces and · ' - . only, as in the document")?
+                .into_owned(),
             document: document_of(&paper.kind, &paper.document)?,
             phone: self.phone(session)?,
             district: paper.district.clone(),
@@ -201,6 +226,7 @@ impl Counter {
             consent: paper.consent.map(ConsentId),
             proven,
             guardian: guardian.transpose()?,
+            along: paper.along,
         };
         let taken = self.registrar.act_blocking(move |registrar| registrar.submit(&form, now_s))?;
         Ok(Answered::Taken {

@@ -2,18 +2,19 @@
 //! certificate it has.
 
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
 use actix_web::{App, HttpRequest, HttpResponse, web};
-use actors::front::{self, FrontHandle};
+use actors::front::{self, FrontHandle, Pulse};
 use actors::{bounds, clock};
+use anyhow::{anyhow, bail};
 use protocol::DeviceId;
 use ring::digest;
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::door::{self, Door, Stream};
 use crate::identities::InForce;
@@ -62,6 +63,28 @@ struct Refusal {
 struct Office {
     identities: Arc<InForce>,
     admin: Admin,
+    /// Held by the one request that waits for the registry.
+    turn: Arc<Semaphore>,
+}
+
+/// What a request comes to.
+enum Answer {
+    Issued(Certificate),
+    Refused(Refusal),
+    Failed(anyhow::Error),
+}
+
+impl From<Answer> for HttpResponse {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Issued(certificate) => Self::Ok().json(certificate),
+            Answer::Refused(refusal) => Self::Forbidden().json(refusal),
+            Answer::Failed(error) => {
+                tracing::error!(%error, "an enrolment failed");
+                Self::InternalServerError().json(Refusal { error: "internal", action: "try again later" })
+            }
+        }
+    }
 }
 
 /// The certificate a client came with, verified by the handshake.
@@ -71,6 +94,13 @@ struct Peer(CertificateDer<'static>);
 pub(crate) struct Enrolment {
     stop: watch::Sender<bool>,
     front: Option<FrontHandle>,
+}
+
+impl Enrolment {
+    /// What the watchdog pings; `None` once it has ended.
+    pub(crate) fn pulse(&self) -> Option<Pulse> {
+        self.front.as_ref().map(FrontHandle::pulse)
+    }
 }
 
 impl Drop for Enrolment {
@@ -89,7 +119,7 @@ pub(crate) fn start(
     listener: TcpListener,
 ) -> anyhow::Result<Enrolment> {
     let tls = tls(&identities);
-    let office = Arc::new(Office { identities, admin });
+    let office = Arc::new(Office { identities, admin, turn: Arc::new(Semaphore::new(1)) });
     let (stop, stopped) = watch::channel(false);
     let front = front::spawn("enrolment", move || async move {
         let app = App::new()
@@ -131,25 +161,20 @@ fn note_peer(stream: &Stream, extensions: &mut Extensions) {
     }
 }
 
-fn refuse(error: &'static str, action: &'static str) -> HttpResponse {
-    HttpResponse::Forbidden().json(Refusal { error, action })
+const fn refuse(error: &'static str, action: &'static str) -> Answer {
+    Answer::Refused(Refusal { error, action })
 }
 
-fn unreadable() -> HttpResponse {
+const fn unreadable() -> Answer {
     refuse("request-unreadable", "send a PKCS#10 request in PEM, signed with the device's key")
 }
 
 async fn enrol(office: web::Data<Office>, request: web::Json<EnrolRequest>) -> HttpResponse {
     // Before the token, which works once: a request that is none costs nothing.
-    let Ok(asked) = KeyRequest::parse(&request.csr) else { return unreadable() };
-    let now_s = clock::now_ms() / 1000;
+    let Ok(asked) = KeyRequest::parse(&request.csr) else { return unreadable().into() };
     let hash = token_hash(&request.token);
-    let taken = office.admin.write(|registry| Ok(registry.take_enrolment(hash, now_s)?));
-    match taken {
-        Ok(Some(device)) => office.issue(device, None, asked),
-        Ok(None) => refuse("token-unknown", "tokens work once, for 15 minutes; ask an operator for another"),
-        Err(error) => failed(&error),
-    }
+    let (turn, office) = (Arc::clone(&office.turn), office.into_inner());
+    beside(turn, move |asks| office.enrol(hash, asked, asks)).await.into()
 }
 
 async fn renew(
@@ -158,25 +183,68 @@ async fn renew(
     request: web::Json<RenewRequest>,
 ) -> HttpResponse {
     let Some(Peer(certificate)) = connection.conn_data::<Peer>() else {
-        return refuse("certificate-missing", "renew with the certificate that the device has");
+        return refuse("certificate-missing", "renew with the certificate that the device has").into();
     };
-    let Ok(asked) = KeyRequest::parse(&request.csr) else { return unreadable() };
+    let Ok(asked) = KeyRequest::parse(&request.csr) else { return unreadable().into() };
     let known = pki::device_of(certificate).and_then(|(device, serial)| {
         office.admin.fleet.check_serial(device, &serial).map(|_| (device, serial))
     });
     match known {
-        Ok((device, serial)) => office.issue(device, Some(&serial), asked),
-        Err(code) => refuse(code.name(), code.action()),
+        Ok((device, serial)) => {
+            let (turn, office) = (Arc::clone(&office.turn), office.into_inner());
+            beside(turn, move |_| office.issue(device, Some(&serial), asked)).await.into()
+        }
+        Err(code) => refuse(code.name(), code.action()).into(),
+    }
+}
+
+/// Has the work done on a thread that may wait, one request at a time: an import holds the registry for minutes, and a disk may hang. The
+/// port's own thread, which is watched, goes on. The work is told whether somebody still waits for it.
+async fn beside(turn: Arc<Semaphore>, work: impl FnOnce(&Asks) -> Answer + Send + 'static) -> Answer {
+    let Ok(turn) = turn.acquire_owned().await else { return Answer::Failed(anyhow!("the port ends")) };
+    let here = Arc::new(());
+    let asks = Asks(Arc::downgrade(&here));
+    let done = web::block(move || {
+        let _turn = turn;
+        work(&asks)
+    });
+    let done = done.await;
+    drop(here);
+    done.unwrap_or_else(|error| Answer::Failed(error.into()))
+}
+
+/// Whoever asked, who may have left.
+struct Asks(Weak<()>);
+
+impl Asks {
+    fn is_there(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 
 impl Office {
+    /// Takes the token, and gives a certificate for it. Whoever has left meanwhile keeps the token, which works once.
+    fn enrol(&self, hash: [u8; 32], asked: KeyRequest, asks: &Asks) -> Answer {
+        let now_s = clock::now_ms() / 1000;
+        let taken = self.admin.write(|registry| match asks.is_there() {
+            true => Ok(registry.take_enrolment(hash, now_s)?),
+            false => bail!("who asked has left"),
+        });
+        match taken {
+            Ok(Some(device)) => self.issue(device, None, asked),
+            Ok(None) => {
+                refuse("token-unknown", "tokens work once, for 15 minutes; ask an operator for another")
+            }
+            Err(error) => Answer::Failed(error),
+        }
+    }
+
     /// A certificate for the device; `with` is the serial of the one it renews with.
-    fn issue(&self, device: DeviceId, with: Option<&str>, asked: KeyRequest) -> HttpResponse {
+    fn issue(&self, device: DeviceId, with: Option<&str>, asked: KeyRequest) -> Answer {
         let authority = self.identities.authority();
         let issued = match authority.sign(asked, device) {
             Ok(issued) => issued,
-            Err(error) => return failed(&error),
+            Err(error) => return Answer::Failed(error),
         };
         let Issued { certificate, serial, not_after_s } = issued;
         let noted = self.admin.change_device(|registry| {
@@ -190,14 +258,49 @@ impl Office {
             Ok(_) => {
                 tracing::info!(%device, "certificate issued");
                 let ca = authority.certificate().to_owned();
-                HttpResponse::Ok().json(Certificate { device: device.0, certificate, ca })
+                Answer::Issued(Certificate { device: device.0, certificate, ca })
             }
-            Err(error) => failed(&error),
+            Err(error) => Answer::Failed(error),
         }
     }
 }
 
-fn failed(error: &anyhow::Error) -> HttpResponse {
-    tracing::error!(%error, "an enrolment failed");
-    HttpResponse::InternalServerError().json(Refusal { error: "internal", action: "try again later" })
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_the_registry_blocks_nobody_and_who_has_left_gets_nothing_done() {
+        let (registry, turn) = (Arc::new(Mutex::new(0)), Arc::new(Semaphore::new(1)));
+        let held = registry.lock().expect("nobody has it");
+        let (begun, begins) = sync_channel(2);
+        let ask = || {
+            let (registry, begun) = (Arc::clone(&registry), begun.clone());
+            beside(Arc::clone(&turn), move |asks| {
+                begun.send(()).expect("the test waits");
+                let mut registry = registry.lock().expect("sound");
+                *registry += u32::from(asks.is_there());
+                refuse("done", "")
+            })
+        };
+        actix_web::rt::System::new().block_on(async {
+            let (mut first, mut second) = (Box::pin(ask()), Box::pin(ask()));
+            for waiting in [&mut first, &mut second] {
+                tokio::select! {
+                    biased;
+                    _ = waiting => panic!("the registry is held"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            begins.recv().expect("the first has begun");
+            assert!(begins.try_recv().is_err(), "one at a time");
+            drop(first);
+            drop(held);
+            assert!(matches!(second.await, Answer::Refused(Refusal { error: "done", .. })));
+        });
+        assert_eq!(*registry.lock().expect("sound"), 1, "not for who has left");
+    }
 }

@@ -119,12 +119,13 @@ const fn said(why: Unavailable) -> &'static str {
         Unavailable::Refused => "refuses the query",
         Unavailable::Garbage => "answers what cannot be right",
         Unavailable::Busy => "says that it is busy",
+        Unavailable::Paused => "failed lately and is left alone for a while",
     }
 }
 
 const fn meant(why: Unavailable) -> &'static str {
     match why {
-        Unavailable::TimedOut | Unavailable::Busy => "try again, then ask the carrier",
+        Unavailable::TimedOut | Unavailable::Busy | Unavailable::Paused => "try again, then ask the carrier",
         Unavailable::Unreachable => "look at `url`, `authority` and the way there",
         Unavailable::Refused => "look at `key_id`, `key` and this machine's clock, then ask the carrier",
         Unavailable::Garbage => "see that `url` is the carrier's interface, then ask the carrier",

@@ -17,6 +17,7 @@ use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
 use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
 use actors::registry::{DirectoryLock, PlaceRow, Registry};
+use actors::scanners::Scanners;
 use actors::sunset;
 use actors::tap::Taps;
 use anyhow::{Context, bail};
@@ -183,7 +184,7 @@ fn run_here(
     let keys = Arc::new(Keys::load(&settings.keys)?);
     let metrics = telemetry::metrics()?;
     metrics::gauge!(metric::TEST_GATEWAY).set(f64::from(u8::from(settings.test)));
-    let (stores, fit) = vouching::before(settings)?;
+    let stores = vouching::before(settings)?;
     let mut registry = Registry::open(&stores.registry, &keys)?;
     if settings.pages.is_some() {
         registry.add_portals()?;
@@ -192,7 +193,6 @@ fn run_here(
     let start = clock::now();
     notify.status("recovering the punch log");
     let (ledger, log) = Ledger::open(&settings.ledger(&keys))?;
-    stores.reaches(&fit, log.durable_lsn())?;
     metrics::gauge!(metric::RECOVERY_SECONDS).set(clock::since(start).as_secs_f64());
     let failed_before = poison::tell(&settings.data);
 
@@ -214,6 +214,7 @@ fn run_here(
     });
     let shared = Admin { vitals, enrols_at, ..gateway.shared() };
     let admin = crate::admin::start(settings, &shared, enrolment)?;
+    gateway.watch(admin.pulse());
     announce(&addresses)?;
     // Ready is told after this, so not before operators and enrolling devices are answered, too.
     gateway.load_codes(readiness.clone())?;
@@ -338,6 +339,8 @@ pub(crate) struct Admin {
     pub(crate) codes: Codes,
     /// What kinds the places are, for the judge.
     pub(crate) place_kinds: PlaceKinds,
+    /// Devices whose scanners are set wrong.
+    pub(crate) scanners: Scanners,
     /// What is in effect; `None` when no gateway runs.
     pub(crate) policy: Option<PolicyInEffect>,
     /// Who changes colours; `None` when no gateway runs.

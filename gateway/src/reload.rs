@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use actors::carrier::{CarrierConfig, Carriers};
+use actors::front::Pulse;
 use actors::keys::Keys;
 use actors::query::Queries;
 use actors::registry::Registry;
@@ -181,6 +182,13 @@ impl Reload {
             }
         }
         told.context("the reload is refused and nothing has changed")
+    }
+
+    /// Watches these threads as well.
+    pub(crate) fn watch(&self, pulses: impl IntoIterator<Item = Pulse>) {
+        if let Some(in_effect) = &self.lock().in_effect {
+            in_effect.watchdog.watch(pulses.into_iter().collect());
+        }
     }
 
     /// No more reloads: the gateway ends. `None` if it has been told before.

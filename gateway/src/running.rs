@@ -81,6 +81,7 @@ impl Gateway {
             keys: Arc::clone(keys),
             codes: codes.clone(),
             place_kinds,
+            scanners: judge.scanners().clone(),
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
             counter,
@@ -137,6 +138,11 @@ impl Gateway {
     /// What handshakes over TCP go by.
     pub(crate) fn identities(&self) -> Arc<InForce> {
         self.reload.identities()
+    }
+
+    /// Watches a thread that was started after the others.
+    pub(crate) fn watch(&self, pulse: Option<Pulse>) {
+        self.reload.watch(pulse);
     }
 
     /// Colours are known, and the process ready, when this has come to its end beside whoever calls.

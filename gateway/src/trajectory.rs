@@ -74,7 +74,11 @@ const fn reason(outcome: &Outcome) -> TrajectoryReason {
         Outcome::Unanswerable => TrajectoryReason::Unanswerable,
         Outcome::Unavailable(Unavailable::TimedOut) => TrajectoryReason::TimedOut,
         Outcome::Unavailable(
-            Unavailable::Unreachable | Unavailable::Refused | Unavailable::Garbage | Unavailable::Busy,
+            Unavailable::Unreachable
+            | Unavailable::Refused
+            | Unavailable::Garbage
+            | Unavailable::Busy
+            | Unavailable::Paused,
         ) => TrajectoryReason::Unavailable,
         Outcome::NotAsked => TrajectoryReason::NotAsked,
     }
@@ -132,6 +136,7 @@ mod tests {
             (unavailable(Unavailable::Refused), "unavailable", StayAnswer::Unknown, [0; 3]),
             (unavailable(Unavailable::Garbage), "unavailable", StayAnswer::Unknown, [0; 3]),
             (unavailable(Unavailable::Busy), "unavailable", StayAnswer::Unknown, [0; 3]),
+            (unavailable(Unavailable::Paused), "unavailable", StayAnswer::Unknown, [0; 3]),
             (Outcome::NotAsked, "not-asked", StayAnswer::Unknown, [0; 3]),
         ] {
             let told = answer(&outcome, self::days("2020-02-10", "2020-02-23"), &[]);

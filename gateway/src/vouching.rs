@@ -11,7 +11,7 @@ use actors::clock;
 use actors::keys::Keys;
 use actors::ledger::{self, LedgerHandle};
 use actors::registry::Registry;
-use actors::vouch::{self, Fit, Stores, VouchError};
+use actors::vouch::{self, Stores, VouchError};
 
 use crate::process::Settings;
 
@@ -26,18 +26,23 @@ impl Settings {
     }
 }
 
-/// Compares the stores before either is opened, which would make what is missing.
-pub(crate) fn before(settings: &Settings) -> anyhow::Result<(Stores, Fit)> {
+/// Compares the stores before either is opened to be written: that makes what is missing, takes a registry to this release's tables,
+/// and cuts the end of a log that may be another's. It reads the newest segment, as the start does after it.
+pub(crate) fn before(settings: &Settings) -> anyhow::Result<Stores> {
     let stores = Settings::stores(&settings.data, &settings.keys);
     // A full disk may have no room for what the registry's store makes when it is opened.
     ledger::make_way(&stores.ledger)?;
-    let fit = stores.compare().map_err(plain)?;
-    Ok((stores, fit))
+    compare(&stores)?;
+    Ok(stores)
 }
 
-/// Compares the stores, and reads how far the log reaches; changes nothing, whether a gateway runs there or not.
+/// Compares the stores; changes nothing, whether a gateway runs there or not.
 pub(crate) fn look(data: &Path, keys: &Path) -> anyhow::Result<()> {
-    let stores = Settings::stores(data, keys);
+    compare(&Settings::stores(data, keys))
+}
+
+/// Compares what both say, and how far the log reaches.
+fn compare(stores: &Stores) -> anyhow::Result<()> {
     let fit = stores.compare().map_err(plain)?;
     let lsn = ledger::last_lsn(&stores.ledger)?;
     Ok(stores.reaches(&fit, lsn.unwrap_or(0))?)

@@ -57,6 +57,13 @@ pub fn token_of(text: &str) -> Option<[u8; TOKEN_BYTES]> {
     base45_of(text, token::from_text)
 }
 
+/// Reads a token as [`token_of`] does; true if something that a scanner added or changed had to be put right. A text that reads as it
+/// stands costs no more than there.
+pub fn read_token(text: &str) -> Option<([u8; TOKEN_BYTES], bool)> {
+    let as_it_stands = token::from_text(text).map(|bytes| (bytes, false));
+    as_it_stands.or_else(|| put_right(text, token::from_text).map(|bytes| (bytes, true)))
+}
+
 /// Reads a consent receipt from a text as scanned, as [`token_of`] does a token.
 pub fn receipt_of(text: &str) -> Option<[u8; RECEIPT_BYTES]> {
     base45_of(text, receipt::from_text)
@@ -79,18 +86,20 @@ pub fn place_code_of(text: &str) -> Option<PlaceCode> {
     PlaceCode::from_text(given::digits(text).trim_end_matches(is_link_end))
 }
 
-/// Tries the text as it stands, without spaces around it, and with the one space that a code's text may begin with: some scanners trim
-/// it. No code's text begins with two or ends with one.
 fn base45_of<const N: usize>(text: &str, read: fn(&str) -> Option<[u8; N]>) -> Option<[u8; N]> {
-    if let Some(bytes) = read(text) {
-        return Some(bytes);
-    }
+    read(text).or_else(|| put_right(text, read))
+}
+
+/// Tries a text that is nothing as it stands: plain, then bare.
+fn put_right<const N: usize>(text: &str, read: fn(&str) -> Option<[u8; N]>) -> Option<[u8; N]> {
     let plain = plain(text);
     let bare = bare(&plain);
     let shortened = || if bare.len() < plain.trim().len() { spaced(bare, read) } else { None };
     spaced(&plain, read).or_else(shortened)
 }
 
+/// Tries the text in one case, without spaces around it, and with the one space that a code's text may begin with: some scanners trim
+/// it. No code's text begins with two or ends with one.
 fn spaced<const N: usize>(plain: &str, read: fn(&str) -> Option<[u8; N]>) -> Option<[u8; N]> {
     let len = N / 2 * 3 + N % 2 * 2;
     // Most texts are no such code whatever is trimmed: they are told by their length, and none of them is copied.

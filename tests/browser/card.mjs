@@ -21,7 +21,44 @@ check("my code, light, with its age, in every view", async (t) => {
   }
   const red = await phone(t, { person: await demo("thirty hours in Wuhan") });
   await red.go("/code");
+  await red.page.getByRole("link", { name: "12345" }).waitFor();
   await red.look("code-red");
+});
+
+check("large letters or a phone on its side: the QR first, and whole", async (t) => {
+  const person = await demo("clean", "china-mobile");
+  for (const [name, how] of [
+    ["code-elder-first", { elder: true }],
+    ["code-landscape", { viewport: { width: 640, height: 360 } }],
+    ["code-landscape-elder", { elder: true, viewport: { width: 740, height: 360 } }],
+    ["code-narrow", { viewport: { width: 320, height: 568 } }],
+  ]) {
+    const it = await phone(t, { person, ...how });
+    await it.go("/code");
+    const { x, y, width, height } = await it.page.locator(".qr svg").first().boundingBox();
+    const { width: wide, height: high } = it.page.viewportSize();
+    assert.ok(x >= 0 && y >= 0 && x + width <= wide && y + height <= high, `${name}: ${JSON.stringify({ x, y, width, height })}`);
+    assert.ok(width >= 180, `${name}: ${width} px are too few for a cheap scanner`);
+    await it.look(name);
+  }
+});
+
+check("the view is switched where the visitor is, with what was typed and what came", async (t) => {
+  const person = await demo("clean", "china-unicom");
+  for (const script of [true, false]) {
+    const it = await phone(t, { person, script });
+    await it.go("/apply/ward");
+    await it.page.getByLabel("姓名").fill("写了一半");
+    await it.page.locator("input[name=declared][value=yes]").check();
+    await it.page.getByRole("button", { name: "大字版" }).click();
+    await it.page.locator("html.elder").waitFor();
+    await it.page.getByRole("button", { name: "标准版" }).waitFor();
+    assert.equal(new URL(it.page.url()).pathname, "/apply/ward");
+    assert.equal(await it.page.getByLabel("姓名").inputValue(), "写了一半");
+    assert.ok(await it.page.locator("input[name=declared][value=yes]").isChecked());
+    it.elder = true;
+    await it.look(`view-switched${script ? "" : "-no-script"}`);
+  }
 });
 
 check("the code is renewed by itself, and one that is too old is taken away", async (t) => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { demo, whileCarrier } from "./city.mjs";
+import { refused } from "./front.mjs";
 import { figure } from "./measure.mjs";
 import { check, phone } from "./phone.mjs";
 
@@ -19,13 +20,18 @@ export async function fill({ page }, person) {
 }
 
 /** Ticks the consent, asks, and waits for what comes: the outcome's name. */
-export async function consent({ page }) {
+export async function consent({ page, script }) {
+  assert.equal(await page.locator("#travel-said[role=status]").count(), 1, "what reads results out is there from the start");
   const agree = page.getByLabel("我授权查询");
   assert.equal(await agree.isChecked(), false, "consent is not ticked beforehand");
   await agree.check();
   await page.getByRole("button", { name: "授权并查询" }).click();
   const came = page.locator("[data-outcome]");
   await came.waitFor();
+  if (script) {
+    assert.equal(await page.evaluate(() => document.activeElement.id), "travel-title", "the result's heading has the focus");
+    assert.match(await page.locator("#travel-said").innerText(), /初步/, "a screen reader hears the result");
+  }
   assert.match(await came.innerText(), /初步/, "every result is called preliminary");
   return came.getAttribute("data-outcome");
 }
@@ -105,7 +111,7 @@ check("without consent the citizen declares, and modifies later with consent", a
     await it.go("/apply");
     await fill(it, person);
     await it.page.getByRole("button", { name: "提交申领" }).click();
-    await it.page.getByText("请选择“有”或“无”").waitFor();
+    await it.page.locator("#declared-wrong").getByText("请选择“有”或“无”").waitFor();
     await it.look(`apply-nothing-said-${comes.slice(0, 3)}`);
     assert.equal(await apply(it, person, "no"), "green declared");
     await it.go("/modify");
@@ -126,7 +132,7 @@ check("a locked yes is not shaken off, whatever is sent", async (t) => {
   await it.page.locator("input[name=declared]").evaluateAll((boxes) => boxes.forEach((box) => (box.disabled = false)));
   await declare(it, "no");
   await it.page.getByRole("button", { name: "提交申领" }).click();
-  await it.page.getByText("此项不能填“无”").waitFor();
+  await it.page.locator("#declared-wrong").getByText("此项不能填“无”").waitFor();
   await it.look("apply-locked-sent-as-no");
   await it.go("/code");
   assert.equal(await shown(it), "red verified");
@@ -154,7 +160,7 @@ check("a slow carrier: the link after five seconds, the form as it was, and the 
   });
   await it.look("apply-late-answer");
   await it.page.getByRole("button", { name: "撤回授权" }).click();
-  await it.page.getByText("授权已撤回").waitFor();
+  await it.page.locator("#travel").getByText("授权已撤回").waitFor();
   await it.look("apply-withdrawn");
   assert.equal(await field(it), "declare", "what was answered is gone with the consent");
 });
@@ -179,6 +185,41 @@ check("a carrier that is down: the link at once, and what is declared counts", a
   }
 });
 
+check("streets are those of the chosen district, with a script and without", async (t) => {
+  const person = await demo("nobody's number");
+  for (const how of [{}, PLAIN]) {
+    const it = await phone(t, { person, ...how });
+    const streets = it.page.locator("#street option:not([value=''])");
+    await it.go("/apply");
+    for (const [district, street] of [["360102", "滕王阁街道"], ["360103", "南浦街道"]]) {
+      await it.page.getByLabel("姓名").fill(person.name);
+      await it.page.getByLabel("区县").selectOption(district);
+      if (how === PLAIN) await it.page.getByRole("button", { name: "列出所选区县的街道" }).click();
+      await it.page.locator("#street option", { hasText: street }).waitFor({ state: "attached" });
+      const others = await streets.evaluateAll((all, district) => all.filter(({ value }) => !value.startsWith(district)).length, district);
+      assert.equal(others, 0, "no other district's");
+      assert.equal(await it.page.getByLabel("街道").inputValue(), "", "none is chosen for the citizen");
+      assert.equal(await it.page.getByLabel("姓名").inputValue(), person.name, "what was typed stays");
+    }
+    await it.page.getByLabel("街道").selectOption({ label: "南浦街道" });
+    await it.look(`apply-streets${how === PLAIN ? "-no-script" : ""}`);
+  }
+});
+
+check("names of digits or markup are refused with a reason", async (t) => {
+  const person = await demo("nobody's number");
+  const it = await phone(t, { person });
+  await it.go("/apply");
+  for (const name of ["13800138000", "张<b>三</b>"]) {
+    await fill(it, { ...person, name });
+    await declare(it, "no");
+    await it.page.getByRole("button", { name: "提交申领" }).click();
+    await refused(it, "name");
+    assert.equal(await it.page.getByLabel("姓名").inputValue(), name);
+  }
+  await it.look("apply-wrong-name");
+});
+
 check("nobody's number has no answer, and a wrong document is said beside its field", async (t) => {
   const person = await demo("nobody's number");
   const it = await phone(t, { person });
@@ -186,9 +227,7 @@ check("nobody's number has no answer, and a wrong document is said beside its fi
   await fill(it, { ...person, document: "399902199901019999" });
   await declare(it, "no");
   await it.page.getByRole("button", { name: "提交申领" }).click();
-  const wrong = it.page.locator("#number-wrong");
-  await wrong.waitFor();
-  assert.equal(await it.page.getByLabel("证件号码").getAttribute("aria-describedby"), "number-wrong");
+  await refused(it, "number");
   assert.equal(await it.page.getByLabel("姓名").inputValue(), person.name, "what was typed stays");
   await it.look("apply-wrong-document");
   await fill(it, person);
@@ -197,12 +236,32 @@ check("nobody's number has no answer, and a wrong document is said beside its fi
   await it.look("apply-nobody");
 });
 
+check("a ward whose guardian's phone was in an epidemic area: the guardian says, and nothing is verified", async (t) => {
+  const person = await demo("three days in Italy");
+  for (const [said, comes, ward] of [["no", "green declared", "399902201506010037"], ["along", "red declared", "399902201506010053"]]) {
+    const it = await phone(t, { person });
+    await it.go("/apply/ward");
+    await fill(it, { name: "王小宝", document: ward });
+    await it.page.getByLabel("我代家人授权查询").check();
+    await it.page.getByRole("button", { name: "授权并查询" }).click();
+    await it.page.locator("[data-outcome=stay]").waitFor();
+    assert.equal(await field(it), "along");
+    assert.match(await it.page.locator("[data-field]").innerText(), /提交后为红码，到 \d{4}-\d\d-\d\d 为止/);
+    await declare(it, said);
+    await it.look(`ward-${said}`);
+    await send(it);
+    const sign = it.page.locator(".pass", { hasText: "家人" }).last().locator("[data-colour]");
+    const shows = `${await sign.getAttribute("data-colour")} ${(await sign.innerText()).includes("已核验") ? "verified" : "declared"}`;
+    assert.equal(shows, comes);
+  }
+});
+
 check("a query without a tick is not made; leaving the form changes nothing", async (t) => {
   const person = await demo("clean", "china-mobile");
   const it = await phone(t, { person });
   await it.go("/modify");
   await it.page.getByRole("button", { name: "授权并查询" }).click();
-  await it.page.getByText("请先勾选授权").waitFor();
+  await it.page.locator("#travel").getByText("请先勾选授权").waitFor();
   await it.look("modify-not-ticked");
   await declare(it, "yes");
   await it.go("/code");

@@ -24,6 +24,41 @@ check("the first view is light and asks nobody else", async (t) => {
   await it.look("front");
 });
 
+/** The error summary has the focus, the title says so, and the field says what is wrong with it. */
+export async function refused({ page }, field) {
+  await page.getByRole("alert").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "wrongs", "the summary has the focus");
+  assert.match(await page.title(), /^错误 Error: /);
+  assert.equal(await page.locator("#wrongs a").first().getAttribute("href"), `#${field}`);
+  const said = (await page.locator(`#${field}`).getAttribute("aria-describedby")).split(" ");
+  assert.ok(said.includes(`${field}-wrong`), `${said}`);
+  assert.equal(await page.locator(`#${field}`).getAttribute("aria-invalid"), "true");
+}
+
+check("another code: a countdown, then a button, and the field for the first all the while", async (t) => {
+  const person = stranger(4);
+  const it = await phone(t);
+  const { page } = it;
+  await page.clock.install();
+  await it.go("/in");
+  await page.getByLabel("手机号码").fill(person.phone);
+  await page.getByRole("button", { name: "获取验证码" }).click();
+  const left = page.locator("[data-left]").first(), again = page.getByRole("button", { name: "重新发送验证码" });
+  await left.waitFor();
+  const before = Number(await left.innerText());
+  assert.ok(before > 0 && before <= 60, `${before} s`);
+  assert.equal(await again.count(), 0, "not before its time");
+  await it.look("code-countdown");
+  await page.clock.runFor(10_000);
+  assert.ok(Number(await left.innerText()) <= before - 9, "it counts down");
+  await page.clock.runFor(55_000);
+  await again.waitFor();
+  assert.ok(await page.getByLabel("验证码").isVisible());
+  await page.getByLabel("验证码").fill(await message(person.phone));
+  await page.getByRole("button", { name: "登录" }).click();
+  await page.getByRole("link", { name: "退出" }).waitFor();
+});
+
 check("signing in, a wrong code first, and out again", async (t) => {
   const person = stranger(1);
   const it = await phone(t);
@@ -32,17 +67,26 @@ check("signing in, a wrong code first, and out again", async (t) => {
   await it.look("sign-in");
   await page.getByLabel("手机号码").fill("1234");
   await page.getByRole("button", { name: "获取验证码" }).click();
-  await page.getByRole("alert").waitFor();
+  await refused(it, "phone");
+  assert.equal(await page.getByLabel("手机号码").inputValue(), "1234", "what was typed stays");
   await it.look("sign-in-wrong-number");
+  await page.getByRole("alert").getByRole("link").first().click();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "phone", "the summary leads to the field");
   await page.getByLabel("手机号码").fill(person.phone);
+  await page.getByRole("alert").waitFor({ state: "detached" });
+  assert.equal(await page.locator(".field-wrong").count(), 0, "mended, the error is gone");
+  assert.ok(!/错误|Error/.test(await page.title()), await page.title());
   await page.getByRole("button", { name: "获取验证码" }).click();
   const code = await message(person.phone);
   await it.look("code");
   await page.getByLabel("验证码").fill(code === "000000" ? "000001" : "000000");
   await page.getByRole("button", { name: "登录" }).click();
-  await page.getByRole("alert").waitFor();
+  await refused(it, "code");
+  await page.getByText("还可以再试 4 次").first().waitFor();
   await it.look("code-wrong");
-  await page.getByLabel("验证码").fill(code);
+  const spaced = `${code.slice(0, 3)} ${code.slice(3)}`;
+  await page.getByLabel("验证码").fill(spaced);
+  assert.equal(await page.getByLabel("验证码").inputValue(), spaced, "nothing of a pasted code is cut off");
   await page.getByRole("button", { name: "登录" }).click();
   const out = page.getByRole("link", { name: "退出" });
   await out.waitFor();
@@ -63,6 +107,9 @@ check("without JavaScript, in large letters", async (t) => {
   await it.look("front-elder");
   await it.go("/in");
   await it.look("sign-in-elder");
+  await it.page.getByText("没有中国大陆手机号码？").click();
+  await it.page.getByText("passport").first().waitFor();
+  await it.look("sign-in-foreign-elder");
   await it.page.getByRole("button", { name: "标准版" }).click();
   await it.page.locator("html:not(.elder)").waitFor();
 });

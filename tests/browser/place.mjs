@@ -64,6 +64,8 @@ check("red, elder, without JavaScript, in letters of twice the size", async (t) 
     await it.go(path);
     await press(it);
     assert.equal(await it.page.locator("[data-colour]").first().getAttribute("data-colour"), colour);
+    const moves = it.page.getByText("时钟会走动");
+    assert.equal(await moves.isVisible(), it.script, "a clock that stands still is not said to move");
     await it.look(name);
   }
 });
@@ -99,11 +101,20 @@ check("the travel module on what a punch came to: shown to staff, changes no col
     const before = await colour();
     const agree = page.getByLabel("我授权查询");
     assert.equal(await agree.isChecked(), false, "consent is not ticked beforehand");
+    assert.doesNotMatch(await page.locator("#travel").innerText(), /申报|declare/, "there is nothing to declare with");
     await agree.check();
     await page.getByRole("button", { name: "授权并查询" }).click();
     const showing = page.locator("[data-stay]");
     await showing.waitFor();
+    if (it.script) assert.equal(await page.evaluate(() => document.activeElement.id), "travel-title", "the result's heading has the focus");
     assert.equal(await showing.getAttribute("data-stay"), stay);
+    if (!how.elder) {
+      for (const part of ["[data-colour]", "#clock", ".panel .who", ".showing .word", ".showing .qr svg"]) {
+        const box = await page.locator(part).first().boundingBox();
+        assert.ok(box && box.y >= 0 && box.y + box.height <= 640, `${part} is whole in the first view: ${JSON.stringify(box)}`);
+      }
+      assert.match(await page.locator(".panel .now").innerText(), /^[\d:\s]*[^\d:\s]＊/, "a masked name beside the clock");
+    }
     assert.match(await showing.innerText(), /初步/);
     assert.ok(!/武汉|意大利|420100|IT/.test(await showing.innerText()), "the least detail, until the citizen taps");
     await it.look(name);
@@ -113,7 +124,7 @@ check("the travel module on what a punch came to: shown to staff, changes no col
     }
     assert.equal(await colour(), before);
     await page.getByRole("button", { name: "撤回授权" }).click();
-    await page.getByText("授权已撤回").waitFor();
+    await page.locator("#travel").getByText("授权已撤回").waitFor();
     await it.go("/code");
     assert.equal(await colour(), before, "a query from a place changes no colour");
   }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ask, command, demo } from "./city.mjs";
+import { ask, command, demo, metric } from "./city.mjs";
 import { figure } from "./measure.mjs";
 import { check, launch, phone } from "./phone.mjs";
 import { place } from "./place.mjs";
@@ -171,6 +171,34 @@ check("a receipt on the citizen's page shows staff the least, once", async (t) =
   await type();
   await it.page.locator("#verdict[data-kind=travel][data-stay=yes]").waitFor();
   await it.look("staff-travel");
+  await citizen.page.locator("[data-scanned]").waitFor();
+  assert.match(await citizen.page.locator("[data-scanned]").innerText(), /已于 \d\d:\d\d 扫码/);
+  await citizen.page.locator("[data-stay=yes]").waitFor();
+  await citizen.look("place-receipt-scanned");
+});
+
+check("the receipt beside an answer shows staff the same answer, and asks nobody again", async (t) => {
+  const { path } = await place();
+  const citizen = await phone(t, { person: await demo("two days in Hong Kong") });
+  await citizen.go(path);
+  await citizen.page.getByRole("button", { name: /^打卡/ }).click();
+  await citizen.page.waitForURL(/\/done\//);
+  await citizen.page.getByLabel("我授权查询").check();
+  await citizen.page.getByRole("button", { name: "授权并查询" }).click();
+  await citizen.page.locator("[data-stay=no]").waitFor();
+  const receipt = await citizen.page.locator("[data-receipt]").getAttribute("data-receipt");
+  const asked = await metric("changtong_carrier_queries_total");
+  for (const told of ["[data-kind=travel][data-stay=no]", "text=/已用过/"]) {
+    const it = await phone(t, { script: false });
+    await begin(it);
+    await it.page.getByLabel("输入码文字").fill(receipt);
+    await it.page.getByRole("button", { name: "查验" }).click();
+    await it.page.locator(told).first().waitFor();
+  }
+  assert.equal(await metric("changtong_carrier_queries_total"), asked, "one consent is one query");
+  await citizen.page.locator("[data-scanned]").waitFor();
+  assert.equal(await citizen.page.locator("[data-stay=no]").count(), 1, "the answer stays");
+  await citizen.look("place-travel-scanned");
 });
 
 check("eight digits stand for a code that no camera can read, once", async (t) => {

@@ -27,6 +27,8 @@ const PUNCH_EVERY: Duration = Duration::from_millis(20);
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// Hosts that begin handshakes, and how many each begins a second: 500 together.
 const HANDSHAKES: (u8, u32) = (5, 100);
+/// A host elsewhere.
+const HOST: Ipv4Addr = Ipv4Addr::new(127, 9, 9, 9);
 /// Sockets at a port.
 const SOCKETS: usize = 10_000;
 /// Sign-ins a second, of two requests each.
@@ -70,7 +72,7 @@ impl Siege {
         let mut sockets = Vec::new();
         self.at(5_000, |_| {
             if sockets.len() < SOCKETS
-                && let Ok(socket) = TcpStream::connect(port)
+                && let Some(socket) = connect(HOST, port)
             {
                 sockets.push(socket);
             }
@@ -84,15 +86,20 @@ fn pause_until(moment: std::time::Instant) {
     std::thread::sleep(moment.saturating_duration_since(clock::now()));
 }
 
+/// A connection from that address of this machine.
+fn connect(from: Ipv4Addr, to: SocketAddr) -> Option<TcpStream> {
+    let stream = block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().ok()?;
+        socket.bind((from, 0).into()).ok()?;
+        socket.connect(to).await.ok()?.into_std().ok()
+    })?;
+    stream.set_nonblocking(false).ok()?;
+    Some(stream)
+}
+
 /// One request as the proxy, for a client elsewhere, with its answer.
 fn as_proxy(pages: SocketAddr, head: &str, body: &str) -> Option<String> {
-    let socket = block_on(async {
-        let socket = tokio::net::TcpSocket::new_v4().ok()?;
-        socket.bind((PROXY, 0).into()).ok()?;
-        socket.connect(pages).await.ok()?.into_std().ok()
-    });
-    let mut stream = socket?;
-    stream.set_nonblocking(false).ok()?;
+    let mut stream = connect(PROXY, pages)?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     let length = body.len();
     write!(stream, "{head}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}").ok()?;
@@ -121,7 +128,7 @@ fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, number: u32) {
     match attack {
         Attack::Handshakes => std::thread::scope(|scope| {
             for host in 0..HANDSHAKES.0 {
-                let from = Ipv4Addr::new(127, 9, 9, 9 + host);
+                let from = Ipv4Addr::new(127, 9, 8, host);
                 let mut hostile = Stalling::new(fleet, from, Duration::from_millis(5));
                 scope.spawn(move || siege.at(HANDSHAKES.1, |_| hostile.begin()));
             }

@@ -9,7 +9,7 @@ use actors::registry::Phone;
 use actors::simulator::{DemoPerson, demo_people};
 use actors::sms::{Asker, DevelopmentSms, ProvenPhone, SessionId, Sms, SmsLimits, SmsSender};
 use loadtest::tokens::{Person, Tokens};
-use protocol::{Class, CodeId, Colour, Verdict};
+use protocol::{Advice, Class, CodeId, Colour, Verdict};
 use serde_json::Value;
 
 use crate::walk::{device, endpoint};
@@ -134,4 +134,17 @@ pub fn at_the_gate(city: &City, code: u64) -> Verdict {
         let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
         gate.verify(region, vec![tokens.scan(&person, now_s)]).await.expect("a verdict")[0]
     })
+}
+
+/// The colour and the advice that the city's first gate is answered for that code.
+pub fn shown(city: &City, code: u64) -> (Colour, Advice) {
+    let verdict = at_the_gate(city, code);
+    (verdict.colour, verdict.advice)
+}
+
+/// A person of the made-up city, verified, who has that colour: the code.
+pub fn somebody(city: &City, colour: &str) -> u64 {
+    let codes = std::fs::read_to_string(city.data().join("codes.csv")).expect("the city's codes");
+    let line = codes.lines().find(|line| line.ends_with(&format!(",{colour},verified,person")));
+    line.and_then(|line| line.split(',').next()).expect("somebody").parse().expect("a number")
 }

@@ -9,7 +9,8 @@ use actors::clock;
 use loadtest::device::Counts;
 use loadtest::proof::{self, Claim, Claims, Fact, Proof};
 use loadtest::{Device, DeviceState, Fleet, wire};
-use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned};
+use protocol::message::Welcome;
+use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
 
 use crate::City;
 
@@ -27,6 +28,19 @@ pub fn endpoint(fleet: &Fleet) -> quinn::Endpoint {
 pub fn device(endpoint: &quinn::Endpoint, fleet: &Fleet, index: usize) -> Device {
     let state = DeviceState::new(Epoch(1));
     Device::new(endpoint, fleet, &fleet.devices[index], state).expect("the fleet's certificates are good")
+}
+
+/// The storage of a device that has sent this punch under its epoch's first number, and heard nothing: an image of it that is put back
+/// sends it again, whatever the gateway holds under that number.
+pub fn image(epoch: Epoch, region: RegionId, punch: Punch) -> DeviceState {
+    let mut image = DeviceState::new(epoch);
+    image.push(region, punch, 0);
+    let recorded = Sequence(0);
+    let welcome =
+        Welcome { gateway_time_ms: 0, recorded, window_punches: 1, batch_punches_max: 1, idle_ms: 1 };
+    image.connected(&welcome).expect("it has sent nothing");
+    image.next_batch(0).expect("it sends");
+    image
 }
 
 /// A person without phone or paper at that place, now.

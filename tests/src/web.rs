@@ -2,13 +2,13 @@
 //! session. It runs no script; what a page looks like is looked at elsewhere.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use actors::registry::Phone;
 use serde_json::Value;
 
-use crate::{City, wait_for};
+use crate::{City, block_on, wait_for};
 
 /// What came of a request.
 #[derive(Clone, Debug)]
@@ -55,13 +55,24 @@ pub struct Request<'a> {
 /// A browser with its cookies.
 pub struct Browser {
     address: SocketAddr,
+    /// Where it is, as the city's proxy says; `None` without one between.
+    client: Option<IpAddr>,
     cookies: Vec<(String, String)>,
 }
+
+/// The proxy that a development city trusts.
+const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0);
 
 impl Browser {
     /// One that has never been there.
     pub fn new(city: &City) -> Self {
-        Self { address: city.fleet().pages.expect("a development city has pages"), cookies: Vec::new() }
+        let address = city.fleet().pages.expect("a development city has pages");
+        Self { address, client: None, cookies: Vec::new() }
+    }
+
+    /// The same somewhere else, with the city's proxy between.
+    pub fn elsewhere(city: &City, client: IpAddr) -> Self {
+        Self { client: Some(client), ..Self::new(city) }
     }
 
     /// Signs in with the code that development shows. Each phone gets one a minute.
@@ -69,12 +80,7 @@ impl Browser {
         let mut browser = Self::new(city);
         let asked = browser.submit("/in", &[("phone", phone), ("next", "/apply")]);
         assert_eq!((asked.status, asked.location()), (303, "/in/code?next=/apply"), "{}", asked.body);
-        let masked = Phone::parse(phone).expect("a number").masked();
-        let code = wait_for("a message", || {
-            let messages: Value = serde_json::from_str(&city.get("/dev/sms")?.1).ok()?;
-            let mine = messages.as_array()?.iter().find(|message| message["phone"] == masked.as_str())?;
-            Some(mine["code"].as_str()?.to_owned())
-        });
+        let code = message(city, phone);
         let code = [("code", code.as_str()), ("next", "/apply")];
         let token = browser.token("/in/code");
         let checked = browser.post("/in/code", &[&[("token", token.as_str())], &code[..]].concat());
@@ -113,11 +119,14 @@ impl Browser {
     /// Sends anything; an error is why there was no answer.
     pub fn send(&mut self, request: &Request<'_>) -> Result<Answer, String> {
         let text = |error: std::io::Error| error.to_string();
-        let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(5)).map_err(text)?;
+        let mut stream = self.connect().map_err(text)?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(text)?;
         let Request { method, path, headers, body } = request;
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\n", self.address.port());
         head += &format!("Connection: close\r\nContent-Length: {}\r\n", body.len());
+        if let Some(client) = self.client {
+            head += &format!("X-Forwarded-For: {client}\r\n");
+        }
         for (name, value) in *headers {
             head += &format!("{name}: {value}\r\n");
         }
@@ -142,6 +151,19 @@ impl Browser {
         Ok(answer)
     }
 
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        if self.client.is_none() {
+            return TcpStream::connect_timeout(&self.address, Duration::from_secs(5));
+        }
+        let stream = block_on(async {
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.bind(PROXY)?;
+            socket.connect(self.address).await?.into_std()
+        })?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    }
+
     fn keep(&mut self, head: &str) {
         for line in head.lines() {
             let Some((name, value)) = line.split_once(": ") else { continue };
@@ -155,6 +177,16 @@ impl Browser {
             self.cookies.push((name.to_owned(), value.to_owned()));
         }
     }
+}
+
+/// The newest code that development shows for that phone, once there is one.
+pub fn message(city: &City, phone: &str) -> String {
+    let masked = Phone::parse(phone).expect("a number").masked();
+    wait_for("a message", || {
+        let messages: Value = serde_json::from_str(&city.get("/dev/sms")?.1).ok()?;
+        let mine = messages.as_array()?.iter().find(|message| message["phone"] == masked.as_str())?;
+        Some(mine["code"].as_str()?.to_owned())
+    })
 }
 
 /// A form's body.

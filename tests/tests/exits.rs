@@ -1,6 +1,7 @@
 //! With which code a gateway that cannot start ends: the units restart it by that. What an operator has to put right is told apart from
 //! what the next start may find well. What systemd makes of the codes is not tried here.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -93,6 +94,19 @@ fn move_registry(from: &Path, to: &Path) {
     }
 }
 
+/// The files of both stores, and of the keys, and what is in them.
+fn contents(city: &City) -> BTreeMap<PathBuf, Vec<u8>> {
+    let data = city.data();
+    let in_directory = |name: &str| {
+        let entries =
+            fs::read_dir(data.join(name)).expect("a directory").map(|entry| entry.expect("an entry"));
+        entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect::<Vec<_>>()
+    };
+    let directories = ["ledger", "keys", "keys/days"].iter().flat_map(|name| in_directory(name));
+    let files = directories.chain([data.join("registry.db")]);
+    files.map(|path| (path.clone(), fs::read(path).expect("readable"))).collect()
+}
+
 /// Puts something in a store's place while `work` is done.
 fn instead(store: &Path, other: Option<&Path>, work: impl FnOnce()) {
     let aside = store.with_extension("aside");
@@ -142,7 +156,13 @@ fn a_store_that_vanished_is_refused_by_name_and_only_an_order_takes_what_is_left
         refused(&city, "holds no punch log");
     });
     instead(&ledger, Some(&old_log), || {
+        // What a power cut leaves of a batch: a start that is not refused cuts it.
+        let newest = ledger.join("000000000001.segment");
+        let torn = [fs::read(&newest).expect("the newest"), b"torn".to_vec()].concat();
+        fs::write(&newest, torn).expect("written");
+        let before = contents(&city);
         refused(&city, "older copy, or its end is missing");
+        assert_eq!(contents(&city), before, "nothing is written before it is known");
         let (status, out, err) = city.command(&["ledger", "verify"]);
         assert!(status.code() == Some(2) && err.contains("older copy"), "{out}{err}");
     });
@@ -170,6 +190,42 @@ fn a_store_that_vanished_is_refused_by_name_and_only_an_order_takes_what_is_left
     live_a_day(&mut city, 2);
     let (status, out, err) = city.signed(2, &accept);
     assert!(status.success() && out.contains("nothing had to be accepted"), "{out}{err}");
+}
+
+#[test]
+fn orders_that_were_taken_out_at_the_end_are_missed_by_whoever_holds_a_checkpoint() {
+    let mut city = City::start(100, 1);
+    let (before, held) = (city.data().join("before"), city.data().join("held.json"));
+    let good = |city: &City, words: &[&str]| {
+        let (status, out, err) = city.command(words);
+        assert!(status.success(), "{words:?}: {out}{err}");
+        out
+    };
+    let keys = city.data().join("keys").display().to_string();
+    let key =
+        Command::new(binary()).args(["audit", "key", "--keys", &keys]).output().expect("it runs").stdout;
+    let (key, held) = (String::from_utf8(key).expect("digits"), held.display().to_string());
+    let verify = ["audit", "verify", "--public-key", key.trim(), "--against", &held];
+    good(&city, &["device", "list"]);
+    // Whoever cuts the end keeps a signed tree of decisions: none has been made since.
+    good(&city, &["audit", "checkpoint"]);
+    assert!(city.terminate().success(), "{}", city.log());
+    fs::create_dir(&before).expect("made");
+    registry_files(&city.data()).iter().for_each(|file| copy_all(file, &before));
+    city.restart();
+    good(&city, &["device", "list"]);
+    good(&city, &["audit", "checkpoint", "--out", &held]);
+    let whole = good(&city, &verify);
+    assert!(whole.contains("2 orders are as they were signed"), "{whole}");
+    assert!(city.terminate().success(), "{}", city.log());
+
+    registry_files(&city.data()).iter().for_each(|file| fs::remove_file(file).expect("removed"));
+    move_registry(&before, &city.data());
+    let cut = good(&city, &verify[..4]);
+    assert!(cut.contains("1 orders are as they were signed"), "nothing in it shows the cut: {cut}");
+    let (status, out, err) = city.command(&verify);
+    assert!(status.code() == Some(2) && err.contains("held.json does not agree"), "{out}{err}");
+    assert!(err.contains("entry 4 of the order log: it is missing"), "{err}");
 }
 
 #[test]

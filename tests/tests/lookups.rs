@@ -1,12 +1,16 @@
 //! Looking at people: who passed a gate, how to reach them, and that each of them sees who looked.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
 
 use loadtest::tokens::Tokens;
 use protocol::{Direction, Punch};
 use tests::served::{Served, operators_group};
-use tests::walk::{device, endpoint};
+use tests::walk::{device, endpoint, punch};
 use tests::{City, binary, block_on, operator_key};
+
+/// Punches of which an export is a multiple of what a socket, a pipe and a program between hold.
+const EXPORTED: usize = 8_000;
 
 /// Lets the first person of the city pass the first gate, and gives code and place.
 fn pass(city: &City) -> (u64, u32) {
@@ -255,4 +259,38 @@ fn an_operator_reaches_the_socket_and_nothing_else_of_the_gateway() {
         let (status, said) = run_as(OPERATOR, group, std::path::Path::new("cat"), &[&path]);
         assert!(status != Some(0) && said.contains("Permission denied"), "{name}: {said}");
     }
+}
+
+#[test]
+fn an_export_that_is_cut_ends_with_an_error_that_says_what_to_do() {
+    let mut city = City::start(100, 4);
+    let fleet = city.fleet();
+    let (place, region) = fleet.devices[0].places().next().expect("a place");
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut gate = device(&endpoint, &fleet, 0);
+        for _ in 0..EXPORTED {
+            gate.punch(region, punch(place), 0);
+        }
+        gate.settle().await.expect("acknowledged");
+    });
+    let data = city.data().display().to_string();
+    let export = ["ledger", "export", "--case", "C-1", "--format", "jsonl", "--data", &data];
+    let mut command = Command::new(binary());
+    let pager = command.args(export).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut pager = pager.expect("the program runs");
+    // More is under way than all buffers on the way hold: the gateway waits for a reader who is slow, and ends.
+    let mut read = BufReader::new(pager.stdout.take().expect("it is piped"));
+    let mut out = String::new();
+    read.read_line(&mut out).expect("a first line");
+    city.kill();
+    read.read_to_string(&mut out).expect("what was under way");
+    let output = pager.wait_with_output().expect("it ends");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(out.lines().count() < EXPORTED, "it was cut");
+    assert!(output.status.code() == Some(2) && err.contains("the export is not whole"), "{err}");
+    assert!(err.contains("export to a file"), "{err}");
+    city.restart();
+    let (status, out, err) = city.command(&export[..6]);
+    assert!(status.success() && out.lines().count() == EXPORTED, "whoever reads on has all: {err}");
 }

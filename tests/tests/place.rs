@@ -120,6 +120,11 @@ fn a_guardian_chooses_who_checks_in() {
     let page = visitor.get(&place);
     let nonces = page.values("nonce");
     assert_eq!(nonces.len(), 2, "{}", page.body);
+    assert!(
+        page.body.contains("小试验") && page.body.contains("本人") && page.body.contains("家人"),
+        "{}",
+        page.body
+    );
     for (nonce, name) in nonces.iter().zip(["做＊", "小＊"]) {
         let done = visitor.post(&place, &[("token", &token), ("nonce", nonce)]);
         let shown = visitor.get(&done.location.expect("a success page")).body;

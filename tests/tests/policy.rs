@@ -1,31 +1,8 @@
 //! Another policy, from its file to the verdict at a gate that never reconnected, and what is refused on the way.
 
-use loadtest::tokens::Tokens;
 use protocol::{Advice, Colour};
-use tests::walk::{device, endpoint};
-use tests::{City, block_on};
-
-/// What a gate is answered for that code.
-fn shown(city: &City, code: u64) -> (Colour, Advice) {
-    let fleet = city.fleet();
-    let tokens = Tokens::load(&fleet).expect("the city's codes");
-    let person = *tokens.people().iter().find(|person| person.code.get() == code).expect("the code");
-    let (_, region) = fleet.devices[0].places().next().expect("a place");
-    block_on(async {
-        let endpoint = endpoint(&fleet);
-        let mut gate = device(&endpoint, &fleet, 0);
-        let scan = tokens.scan(&person, u32::try_from(actors::clock::now_ms() / 1000).expect("before 2106"));
-        let verdict = gate.verify(region, vec![scan]).await.expect("a verdict")[0];
-        (verdict.colour, verdict.advice)
-    })
-}
-
-/// The code of a person of that colour.
-fn somebody(city: &City, colour: &str) -> u64 {
-    let codes = std::fs::read_to_string(city.data().join("codes.csv")).expect("the city's codes");
-    let line = codes.lines().find(|line| line.ends_with(&format!(",{colour},verified,person")));
-    line.and_then(|line| line.split(',').next()).expect("somebody").parse().expect("a number")
-}
+use tests::City;
+use tests::people::{shown, somebody};
 
 /// The development city's policy with another version, changed, in a file.
 fn file(city: &City, version: &str, changes: &[(&str, &str)]) -> String {

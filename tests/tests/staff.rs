@@ -9,8 +9,8 @@ use actors::clock;
 use actors::codes::Codes;
 use actors::keys::Keys;
 use actors::policy::Policy;
-use actors::registrar::Registrar;
-use actors::registry::{Agreed, Detail, Flow, Phone, Registry};
+use actors::registrar::{AtGate, Registrar};
+use actors::registry::{Agreed, Detail, Flow, Phone, Registry, Whom};
 use protocol::token::{self, Token};
 use protocol::{Class, CodeId, receipt};
 use serde_json::{Value, json};
@@ -288,9 +288,12 @@ fn receipts(city: &City, given: &[(&str, Detail)]) -> Vec<String> {
     let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
     let one = |&(phone, detail): &(&str, Detail)| {
         let phone = Phone::parse(phone).expect("a phone number");
-        let agreed = Agreed { flow: Flow::Scan, detail, text: "scan-1" };
+        let agreed = Agreed { flow: Flow::Scan, whom: Whom::Owner, detail, text: "scan-1" };
         let consent = registrar.consent(&prove(&keys, &phone, now_s), agreed, now_s).expect("recorded");
-        receipt::to_text(&registrar.receipt(consent, &phone, now_s).expect("open"))
+        match registrar.receipt(consent, &phone, now_s).expect("open") {
+            AtGate::Open(receipt) => receipt::to_text(&receipt),
+            AtGate::Scanned(at_s) => panic!("scanned at {at_s}"),
+        }
     };
     given.iter().map(one).collect()
 }

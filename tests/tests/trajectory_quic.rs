@@ -5,8 +5,8 @@ use actors::clock;
 use actors::codes::Codes;
 use actors::keys::Keys;
 use actors::policy::Policy;
-use actors::registrar::{RECEIPT_S_MAX, Receipt, Registrar};
-use actors::registry::{Agreed, Detail, Flow, Phone, Registry};
+use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt, Registrar};
+use actors::registry::{Agreed, Detail, Flow, Phone, Registry, Whom};
 use actors::simulator::{Expected, demo_people};
 use loadtest::{DeviceError, Fleet, queries};
 use protocol::receipt;
@@ -40,9 +40,11 @@ fn receipts(city: &City, given: &[Given<'_>], taken_back: impl Fn(usize) -> bool
     let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
     let one = |(index, &(phone, now_s, detail)): (usize, &Given<'_>)| {
         let phone = Phone::parse(phone).expect("a phone number");
-        let agreed = Agreed { flow: Flow::Scan, detail, text: "scan-1" };
+        let agreed = Agreed { flow: Flow::Scan, whom: Whom::Owner, detail, text: "scan-1" };
         let consent = registrar.consent(&prove(&keys, &phone, now_s), agreed, now_s).expect("recorded");
-        let receipt = registrar.receipt(consent, &phone, now_s).expect("open");
+        let AtGate::Open(receipt) = registrar.receipt(consent, &phone, now_s).expect("open") else {
+            panic!("nobody has scanned it")
+        };
         if taken_back(index) {
             registrar.withdraw_consent(consent, &phone).expect("open");
         }

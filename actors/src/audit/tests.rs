@@ -116,6 +116,25 @@ fn a_receipt_is_checked_offline_and_forgeries_are_not_taken() {
 }
 
 #[test]
+fn a_checkpoint_of_before_orders_is_good_and_one_with_them_is_no_better_than_their_signature() {
+    let ((pkcs8, public), (other_pkcs8, _)) = (key(), key());
+    let old = signed(&leaves(3), &pkcs8);
+    let text = serde_json::to_string(&old).unwrap();
+    assert!(!text.contains("orders"), "as earlier releases wrote and read it: {text}");
+    assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), old);
+    let with = |pkcs8: &[u8], number: u64| {
+        let head = hex::encode(leaf_hash(b"head"));
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8).unwrap();
+        let signature = hex::encode(pair.sign(&order_head_text(7, &head)).as_ref());
+        Checkpoint { orders: Some(OrdersUpTo { number, head, signature }), ..old.clone() }
+    };
+    let new = with(&pkcs8, 7);
+    assert_eq!(serde_json::from_str::<Checkpoint>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
+    assert!(old.is_genuine(&public) && new.is_genuine(&public));
+    assert!(!with(&pkcs8, 6).is_genuine(&public) && !with(&other_pkcs8, 7).is_genuine(&public));
+}
+
+#[test]
 fn growth_from_every_size_to_every_other_is_proven_and_nothing_else_is() {
     let leaves = leaves(40);
     for size in 0..=leaves.len() {

@@ -149,7 +149,7 @@ impl CarrierActor {
                 if matches!(query.asker, Asker::Probe) {
                     self.line.metrics.not_probed();
                 }
-                self.line.answer(query.asker, CarrierAnswer::Unavailable(Unavailable::Busy));
+                self.line.answer(query.asker, CarrierAnswer::Unavailable(Unavailable::Paused));
             }
         }
     }

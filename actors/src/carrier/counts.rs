@@ -22,12 +22,13 @@ pub(super) enum Outcome {
     Refused,
     Garbage,
     Busy,
+    Paused,
     /// Lost in a panic of ours.
     Failed,
 }
 
 impl Outcome {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Trajectory,
         Self::NewNumber,
         Self::NotSubscriber,
@@ -37,6 +38,7 @@ impl Outcome {
         Self::Refused,
         Self::Garbage,
         Self::Busy,
+        Self::Paused,
         Self::Failed,
     ];
 
@@ -51,6 +53,7 @@ impl Outcome {
             CarrierAnswer::Unavailable(Unavailable::Refused) => Self::Refused,
             CarrierAnswer::Unavailable(Unavailable::Garbage) => Self::Garbage,
             CarrierAnswer::Unavailable(Unavailable::Busy) => Self::Busy,
+            CarrierAnswer::Unavailable(Unavailable::Paused) => Self::Paused,
         }
     }
 
@@ -65,6 +68,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Garbage => "garbage",
             Self::Busy => "busy",
+            Self::Paused => "paused",
             Self::Failed => "failed",
         }
     }

@@ -121,14 +121,19 @@ impl CarrierHandle {
         let begun = clock::now();
         let deadline = deadline.min(begun + self.0.line.deadline);
         let Some(answer) = self.send(permit, consent, begun, deadline) else {
-            return self.unavailable(Unavailable::Busy, Outcome::Busy);
+            let (why, outcome) = if self.is_parked() {
+                (Unavailable::Paused, Outcome::Paused)
+            } else {
+                (Unavailable::Busy, Outcome::Busy)
+            };
+            return self.unavailable(why, outcome);
         };
         match tokio::time::timeout_at((deadline + LATE).into(), answer).await {
             Ok(Ok(answer)) => {
                 let outcome = Outcome::of(&answer);
                 (answer, outcome)
             }
-            Ok(Err(_)) if self.is_parked() => self.unavailable(Unavailable::Busy, Outcome::Failed),
+            Ok(Err(_)) if self.is_parked() => self.unavailable(Unavailable::Paused, Outcome::Failed),
             Ok(Err(_)) => self.unavailable(Unavailable::Refused, Outcome::Failed),
             Err(_) => self.unavailable(Unavailable::TimedOut, Outcome::Failed),
         }

@@ -306,6 +306,11 @@ impl Carriers {
         fronts.into_iter().try_for_each(crate::front::FrontHandle::join)
     }
 
+    /// The carrier that ought to know the number, by its place in the configuration.
+    pub fn likely(&self, phone: &Phone) -> Option<usize> {
+        self.route(phone).expected
+    }
+
     fn route(&self, phone: &Phone) -> Route {
         let planned = self.0.plan.carrier(phone);
         let (key, learned) = {

@@ -79,7 +79,9 @@ impl Bench {
             PolicyInEffect::new(Policy::development()),
             PlaceKinds::default(),
         );
-        let judged = judge.judge(RegionId(1), [Scanned::Text(text.to_owned())].iter(), 0).remove(0);
+        let judged = judge
+            .judge((RegionId(1), protocol::DeviceId(1)), [Scanned::Text(text.to_owned())].iter(), 0)
+            .remove(0);
         (judged.verdict.colour, judged.verdict.advice)
     }
 }

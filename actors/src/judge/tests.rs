@@ -13,6 +13,7 @@ use crate::policy::{DEVELOPMENT, Policy};
 const NOW_S: u32 = 1_800_000_000;
 const NOW_MS: u64 = NOW_S as u64 * 1000;
 const GATEWAY: u16 = 7;
+const GATE: DeviceId = DeviceId(5);
 const PAPER: u8 = PAPER_KEY_ID_MIN;
 const HOLDER_TEXT: &str = "NCEAC-8F3A2290-HOLDER";
 
@@ -70,7 +71,7 @@ fn policy() -> PolicyInEffect {
 
 /// One scan, by itself.
 fn one(judge: &Judge, scanned: &Scanned) -> Judged {
-    judge.judge(RegionId(1), std::iter::once(scanned), NOW_MS).remove(0)
+    judge.judge((RegionId(1), GATE), std::iter::once(scanned), NOW_MS).remove(0)
 }
 
 fn judge() -> Judge {
@@ -231,6 +232,42 @@ fn a_text_that_is_no_code_even_without_what_the_scanner_added_says_that_the_scan
     assert_eq!(reason(HOLDER_TEXT.to_lowercase()), Reason::NotACode, "a legacy text's letters are its own");
 }
 
+#[test]
+fn a_device_whose_scanner_adds_is_counted_also_where_the_code_reads() {
+    let judge = judge();
+    let bare = to_text(&sealed(&key(1, 1), 1, 0, Class::Person));
+    let own = format!("\u{2}{HOLDER_TEXT} of another city");
+    judge.codes.put(
+        legacy().code(GATEWAY, &own).unwrap(),
+        CodeEntry::new(Colour::Green, Basis::Declared, Class::Imported, 0, 1),
+    );
+    let count = |scanned: &str| {
+        let before = judge.scanners().texts_of(GATE);
+        one(&judge, &text(scanned));
+        judge.scanners().texts_of(GATE) - before
+    };
+    let link = PlaceCode::from_random(12345).to_link("code.example");
+    for clean in [&bare, HOLDER_TEXT, &holder_text_like_a_token(), &own, "no code", &link] {
+        assert_eq!(count(clean), 0, "{clean:?}");
+    }
+    for bare in [bare.clone(), HOLDER_TEXT.to_owned(), holder_text_like_a_token(), "no code".to_owned()] {
+        for scanned in as_scanned(&bare) {
+            assert_eq!(count(&scanned), 1, "{scanned:?}");
+        }
+    }
+    assert_eq!(count(&bare.to_lowercase()), 1, "it changes letters");
+    let punch = |scanned| Punch {
+        scanned,
+        direction: Direction::In,
+        place: PlaceId(5),
+        device_time_ms: NOW_MS,
+        offline: None,
+    };
+    let punches = [text(format!("{bare}\r")), text(bare), token(1, 0)].map(punch);
+    judge.records((RegionId(1), DeviceId(6)), &punches, NOW_MS);
+    assert_eq!(judge.scanners().texts_of(DeviceId(6)), 1);
+}
+
 fn paper_ahead() -> Scanned {
     Scanned::Token(sealed(&key(PAPER, 9), 1, -3600, Class::Paper))
 }
@@ -254,12 +291,12 @@ fn a_decision_made_offline_is_recorded_as_made() {
         device_time_ms: NOW_MS - 7_200_000,
         offline,
     };
-    let record = judge().records(RegionId(1), &[punch(Some(decision))], NOW_MS).remove(0);
+    let record = judge().records((RegionId(1), GATE), &[punch(Some(decision))], NOW_MS).remove(0);
     assert!(record.offline);
     assert_eq!(record.code, Some(code(3)));
     assert_eq!((record.verdict.colour, record.verdict.advice), (Colour::Green, Advice::Pass));
     assert_eq!(record.verdict.reason, Reason::DecidedOffline);
-    let record = judge().records(RegionId(1), &[punch(None)], NOW_MS).remove(0);
+    let record = judge().records((RegionId(1), GATE), &[punch(None)], NOW_MS).remove(0);
     assert_eq!((record.offline, record.verdict.reason), (false, Reason::Expired));
     assert_eq!((record.place, record.device_time_ms), (PlaceId(5), NOW_MS - 7_200_000));
 }
@@ -300,7 +337,7 @@ advice = "pass"
             device_time_ms: NOW_MS,
             offline: None,
         };
-        let records = judge.records(RegionId(region), &[1, 1, 2, 3, 2].map(punch), NOW_MS);
+        let records = judge.records((RegionId(region), GATE), &[1, 1, 2, 3, 2].map(punch), NOW_MS);
         records.iter().map(|record| record.verdict.advice.name()).collect::<Vec<_>>()
     };
     assert_eq!(advised(2, 2), ["ask-staff"; 5], "before");
@@ -315,6 +352,6 @@ advice = "pass"
     ] {
         assert_eq!(advised(region, n), expected, "region {region}, code {n}");
     }
-    let verified = judge.judge(RegionId(2), [token(7, 0)].iter(), NOW_MS)[0].verdict;
+    let verified = judge.judge((RegionId(2), GATE), [token(7, 0)].iter(), NOW_MS)[0].verdict;
     assert_eq!((verified.advice, verified.reason), (Advice::AskStaff, Reason::Caution), "names no place");
 }

@@ -335,16 +335,17 @@ pub(super) fn read_settled<D: Disk>(
 /// The last LSN of the log in a directory, out of its newest segment; `None` without a log. A gateway may be writing it.
 ///
 /// # Errors
-/// Damage in the newest segment.
+/// Damage in the newest segment, or a segment that is missing: a log of which it is known is not taken for a shorter one.
 pub fn last_lsn(directory: &Path) -> Result<Option<u64>, LedgerError> {
     if !directory.exists() {
         return Ok(None);
     }
-    let disk = super::open_for_reading(directory)?;
-    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
-    let Some(&last) = segment_numbers(&names).last() else { return Ok(None) };
-    let Some(bytes) = read_settled(&disk, last, true)? else { return Ok(None) };
-    Ok(Some(Segment::read(last, &bytes)?.last_lsn()))
+    let (disk, mut last) = (super::open_for_reading(directory)?, None);
+    for_newest_segments(&disk, 1, |segment| {
+        last = Some(segment.last_lsn());
+        Ok(())
+    })?;
+    Ok(last)
 }
 
 /// Every segment in order, each checked against its neighbours; `visit` sees each.

@@ -23,6 +23,10 @@ pub enum CauseKind {
     Inherited = 6,
     /// The same, resting on a declaration.
     InheritedDeclared = 7,
+    /// A carrier's answer shows a stay of the guardian's phone, and the guardian says that the ward was with it.
+    Accompanied = 8,
+    /// A declaration that whoever made it has taken back: it ends after the wait that the policy asks for.
+    Corrected = 9,
 }
 
 impl CauseKind {
@@ -37,15 +41,15 @@ impl CauseKind {
 
     /// The kind with that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        let inherited = [Self::Inherited, Self::InheritedDeclared];
-        Self::ALL.iter().copied().chain(inherited).find(|kind| kind.number() == number)
+        let others = [Self::Inherited, Self::InheritedDeclared, Self::Accompanied, Self::Corrected];
+        Self::ALL.iter().copied().chain(others).find(|kind| kind.number() == number)
     }
 
     /// Its name in files and commands.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Trajectory => "trajectory",
-            Self::Declaration => "declaration",
+            Self::Declaration | Self::Accompanied | Self::Corrected => "declaration",
             Self::CloseContact => "close-contact",
             Self::Diagnosis => "diagnosis",
             Self::Quarantine => "quarantine",
@@ -61,7 +65,12 @@ impl CauseKind {
     /// Whether an authority sets it by hand, and not the policy by itself.
     pub const fn is_manual(self) -> bool {
         match self {
-            Self::Trajectory | Self::Declaration | Self::Inherited | Self::InheritedDeclared => false,
+            Self::Trajectory
+            | Self::Declaration
+            | Self::Inherited
+            | Self::InheritedDeclared
+            | Self::Accompanied
+            | Self::Corrected => false,
             Self::CloseContact | Self::Diagnosis | Self::Quarantine => true,
         }
     }
@@ -69,7 +78,9 @@ impl CauseKind {
     /// What a colour by this cause rests on.
     pub const fn basis(self) -> Basis {
         match self {
-            Self::Declaration | Self::InheritedDeclared => Basis::Declared,
+            Self::Declaration | Self::InheritedDeclared | Self::Accompanied | Self::Corrected => {
+                Basis::Declared
+            }
             Self::Trajectory | Self::CloseContact | Self::Diagnosis | Self::Quarantine | Self::Inherited => {
                 Basis::Verified
             }

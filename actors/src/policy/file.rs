@@ -19,6 +19,8 @@ const STAY_HOURS_MAX: u16 = 24;
 const CAUSE_DAYS_MAX: u16 = 366;
 /// A day's delay is what carriers need; more than a week would be another window.
 const LAG_DAYS_MAX: u16 = 7;
+/// A longer wait than a stay's own two weeks would be none.
+const CORRECTION_HOURS_MAX: u16 = 14 * 24;
 /// Names of versions and areas are shown and logged.
 const NAME_CHARS_MAX: usize = 64;
 
@@ -43,6 +45,21 @@ struct File {
     area: Vec<Spanned<AreaRow>>,
     cause: BTreeMap<Spanned<String>, Spanned<CauseRow>>,
     advice: advice::Section,
+    correction: Option<Correction>,
+    help: Option<Help>,
+}
+
+/// How a declared stay is taken back without a query.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Correction {
+    wait_hours: Spanned<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Help {
+    phone: Spanned<String>,
 }
 
 #[derive(Deserialize)]
@@ -105,12 +122,31 @@ fn read(file: File) -> Result<Policy, Wrong> {
         areas,
         rules: rules(&file.cause)?,
         advice: advice::read(&file.advice)?,
+        correction_wait_hours: file
+            .correction
+            .as_ref()
+            .map(|row| within(&row.wait_hours, 1..=CORRECTION_HOURS_MAX, "hours of a correction's wait"))
+            .transpose()?,
+        help_phone: file.help.map(|help| help_phone(help.phone)).transpose()?,
         version: file.version.into_inner(),
     })
 }
 
 fn is_name(name: &str) -> bool {
     (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
+fn help_phone(phone: Spanned<String>) -> Result<String, Wrong> {
+    let text = phone.get_ref();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if (3..=15).contains(&digits) && text.bytes().all(|byte| byte.is_ascii_digit() || b"+- ".contains(&byte))
+    {
+        return Ok(phone.into_inner());
+    }
+    Err(Wrong(
+        phone.span(),
+        format!("{text:?} is no telephone number: 3 to 15 digits, with +, - and spaces between"),
+    ))
 }
 
 fn within(value: &Spanned<u16>, range: std::ops::RangeInclusive<u16>, what: &str) -> Result<u16, Wrong> {

@@ -22,7 +22,7 @@ pub(crate) use cause::severity;
 pub use cause::{Cause, CauseKind, Standing, standing};
 pub use file::PolicyError;
 pub use in_effect::PolicyInEffect;
-pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted};
+pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted, Whose};
 pub use revision::PolicyDiff;
 pub(crate) use revision::stand;
 
@@ -39,6 +39,8 @@ pub struct Policy {
     areas: Vec<EpidemicArea>,
     rules: [Rule; CauseKind::ALL.len()],
     advice: AdviceTable,
+    correction_wait_hours: Option<u16>,
+    help_phone: Option<String>,
 }
 
 /// Where a stay counts, and when.
@@ -86,7 +88,19 @@ impl Policy {
 
     /// What a cause of that kind gives; `None` for a kind that no policy sets.
     pub fn rule(&self, kind: CauseKind) -> Option<Rule> {
+        // A guardian's word that a ward was along gives what the stay gives.
+        let kind = if kind == CauseKind::Accompanied { CauseKind::Trajectory } else { kind };
         self.rules.get(usize::from(kind.number()) - 1).copied()
+    }
+
+    /// After how many hours a declared stay ends that its declarer takes back; `None` if that takes an appeal.
+    pub const fn correction_wait_hours(&self) -> Option<u16> {
+        self.correction_wait_hours
+    }
+
+    /// Whom people call who are stopped.
+    pub fn help_phone(&self) -> Option<&str> {
+        self.help_phone.as_deref()
     }
 
     /// What the staff of that kind of place in that region are told.

@@ -1,7 +1,7 @@
 //! From a carrier's answer to the field of the form, and from the submitted form to causes. No answer is never a "no".
 
 use jiff::civil::Date;
-use protocol::Basis;
+use protocol::{Basis, Colour};
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, CauseKind, Policy};
@@ -39,6 +39,18 @@ pub enum Outcome {
     NotAsked,
 }
 
+/// Whose form it is. A number answers for its phone, and no carrier knows where a ward was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The phone's owner.
+    Owner,
+    /// A ward, registered with the guardian's phone.
+    Ward {
+        /// The guardian says that the ward was with the phone on its way.
+        along: bool,
+    },
+}
+
 /// The form's field "history of living in epidemic areas".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
@@ -52,15 +64,19 @@ pub enum Field {
 
 impl Outcome {
     /// What the form shows.
-    pub const fn field(&self) -> Field {
-        match self {
-            Self::Stay(_) => Field::LockedYes,
-            Self::Clean => Field::No,
-            Self::Partial { .. }
-            | Self::NewNumber
-            | Self::Unanswerable
-            | Self::Unavailable(_)
-            | Self::NotAsked => Field::Declare,
+    pub const fn field(&self, whose: Whose) -> Field {
+        match (self, whose) {
+            (Self::Stay(_), Whose::Owner | Whose::Ward { along: true }) => Field::LockedYes,
+            (Self::Clean, Whose::Owner) => Field::No,
+            (Self::Stay(_) | Self::Clean, Whose::Ward { .. })
+            | (
+                Self::Partial { .. }
+                | Self::NewNumber
+                | Self::Unanswerable
+                | Self::Unavailable(_)
+                | Self::NotAsked,
+                _,
+            ) => Field::Declare,
         }
     }
 
@@ -106,21 +122,25 @@ impl Policy {
     }
 
     /// What the form comes to on that day at that moment. `declared` is what the citizen says: yes, no, or nothing. The outcome
-    /// is the stored one, whatever the client sends.
+    /// is the stored one, whatever the client sends. What is said of a ward is never more than declared.
     pub fn submit(
         &self,
         outcome: &Outcome,
-        declared: Option<bool>,
+        (whose, declared): (Whose, Option<bool>),
         now_s: u64,
     ) -> Result<Submitted, SubmitError> {
         let today = day_of(now_s);
         let cause = |kind, day| self.rule(kind).map(|rule| Cause::through(kind, rule, now_s, day));
         let submitted = |cause, rest_basis| Ok(Submitted { cause, rest_basis });
-        match (outcome.field(), declared) {
+        match (outcome.field(whose), declared) {
             (Field::LockedYes, Some(false)) => Err(SubmitError::Locked),
             (Field::LockedYes, None | Some(true)) => {
                 let Outcome::Stay(stay) = outcome else { return Err(SubmitError::DeclarationMissing) };
-                submitted(cause(CauseKind::Trajectory, stay.last_day), Basis::Verified)
+                let (kind, basis) = match whose {
+                    Whose::Owner => (CauseKind::Trajectory, Basis::Verified),
+                    Whose::Ward { .. } => (CauseKind::Accompanied, Basis::Declared),
+                };
+                submitted(cause(kind, stay.last_day), basis)
             }
             (Field::No, None | Some(false)) => submitted(None, Basis::Verified),
             (Field::Declare, Some(false)) => submitted(None, Basis::Declared),
@@ -129,6 +149,22 @@ impl Policy {
             }
             (Field::Declare, None) => Err(SubmitError::DeclarationMissing),
         }
+    }
+
+    /// The colour that a form gives whose field says yes, and the last day on which it is so: after a stay that was found, else
+    /// after a declaration of that day. People are told before they send it.
+    pub fn foreseen(&self, found: Option<&Stay>, today: Date) -> Option<(Colour, Date)> {
+        let (kind, day) =
+            found.map_or((CauseKind::Declaration, today), |stay| (CauseKind::Trajectory, stay.last_day));
+        self.rule(kind).map(|rule| (rule.colour, days_after(day, i32::from(rule.days))))
+    }
+
+    /// What becomes of a declared stay when whoever declared it says no now: it ends after the wait that the policy asks for. `None` if
+    /// nothing does: the policy wants an appeal, it ends before, or it is no declaration. No query is needed, or consent would not be free.
+    pub fn corrected(&self, cause: Cause, now_s: u64) -> Option<Cause> {
+        let until_s = now_s + u64::from(self.correction_wait_hours?) * 3600;
+        let is_later = cause.kind == CauseKind::Declaration && cause.until_s > until_s;
+        is_later.then_some(Cause { kind: CauseKind::Corrected, until_s, ..cause })
     }
 
     fn find(&self, trajectory: &Trajectory, today: Date) -> Outcome {

@@ -14,14 +14,16 @@ impl Policy {
         let Some(rule) = self.rule(cause.kind) else { return Some(cause) };
         let through = |day| Cause::through(cause.kind, rule, cause.from_s, day);
         let revised = match (cause.kind, evidence) {
-            (CauseKind::Trajectory, Some(stay)) if !self.counts(stay) => return None,
-            (CauseKind::Trajectory, Some(stay)) => through(stay.last_day),
+            (CauseKind::Trajectory | CauseKind::Accompanied, Some(stay)) if !self.counts(stay) => {
+                return None;
+            }
+            (CauseKind::Trajectory | CauseKind::Accompanied, Some(stay)) => through(stay.last_day),
             (CauseKind::Declaration, _) => through(day_of(cause.from_s)),
-            (CauseKind::Trajectory, None)
+            (CauseKind::Trajectory | CauseKind::Accompanied, None)
             | (CauseKind::CloseContact | CauseKind::Diagnosis | CauseKind::Quarantine, _) => {
                 Cause { colour: rule.colour, ..cause }
             }
-            (CauseKind::Inherited | CauseKind::InheritedDeclared, _) => cause,
+            (CauseKind::Inherited | CauseKind::InheritedDeclared | CauseKind::Corrected, _) => cause,
         };
         Some(revised).filter(|cause| cause.until_s > now_s)
     }

@@ -162,11 +162,12 @@ fn every_row_of_the_outcome_table() {
         unavailable(Unavailable::Refused),
         unavailable(Unavailable::Garbage),
         unavailable(Unavailable::Busy),
+        unavailable(Unavailable::Paused),
         (Outcome::NotAsked, Field::Declare, false, declares()),
     ] {
-        assert_eq!((outcome.field(), outcome.offers_travel_page()), (field, link), "{outcome:?}");
+        assert_eq!((outcome.field(Whose::Owner), outcome.offers_travel_page()), (field, link), "{outcome:?}");
         for (declared, expected) in [Some(true), Some(false), None].into_iter().zip(expected) {
-            let submitted = policy().submit(&outcome, declared, now_s);
+            let submitted = policy().submit(&outcome, (Whose::Owner, declared), now_s);
             let row = submitted.map(|done| (done.cause.map(|cause| cause.kind), done.rest_basis));
             assert_eq!(row, expected, "{outcome:?} declared {declared:?}");
         }
@@ -174,13 +175,46 @@ fn every_row_of_the_outcome_table() {
 }
 
 #[test]
+fn of_a_ward_the_guardian_says_it_and_it_is_never_verified() {
+    let now_s = start_of(day("2020-02-24")) + 9 * HOUR_S;
+    let outcomes = [stay("hubei", "2020-02-20"), Outcome::Clean, Outcome::NotAsked, Outcome::NewNumber];
+    for outcome in outcomes {
+        for along in [true, false] {
+            let (whose, is_stay) = (Whose::Ward { along }, matches!(outcome, Outcome::Stay(_)));
+            let field = if is_stay && along { Field::LockedYes } else { Field::Declare };
+            assert_eq!(outcome.field(whose), field, "{outcome:?} along {along}");
+            for declared in [Some(true), Some(false), None] {
+                let submitted = policy().submit(&outcome, (whose, declared), now_s);
+                let Ok(Submitted { cause, rest_basis }) = submitted else { continue };
+                assert_eq!(rest_basis, Basis::Declared, "{outcome:?} {declared:?}");
+                assert!(cause.is_none_or(|cause| cause.kind.basis() == Basis::Declared));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_form_gives_is_told_before_it_is_sent() {
+    let (policy, now_s) = (policy(), start_of(day("2020-02-24")) + 9 * HOUR_S);
+    let Outcome::Stay(found) = stay("hubei", "2020-02-20") else { panic!("a stay") };
+    for (found, outcome) in [(Some(&found), stay("hubei", "2020-02-20")), (None, Outcome::NotAsked)] {
+        let cause = policy.submit(&outcome, (Whose::Owner, Some(true)), now_s).unwrap().cause.unwrap();
+        let (colour, last) = policy.foreseen(found, day("2020-02-24")).unwrap();
+        assert_eq!((colour, start_of(days_after(last, 1))), (cause.colour, cause.until_s), "{outcome:?}");
+    }
+}
+
+#[test]
 fn no_answer_is_never_a_no() {
     let today = day("2020-02-24");
     for why in [Unavailable::TimedOut, Unavailable::Garbage, Unavailable::Busy, Unavailable::Refused] {
-        assert_eq!(policy().outcome(&CarrierAnswer::Unavailable(why), today).field(), Field::Declare);
+        assert_eq!(
+            policy().outcome(&CarrierAnswer::Unavailable(why), today).field(Whose::Owner),
+            Field::Declare
+        );
     }
     for answer in [CarrierAnswer::NewNumber, CarrierAnswer::NotSubscriber, CarrierAnswer::Unanswerable] {
-        assert_eq!(policy().outcome(&answer, today).field(), Field::Declare, "{answer:?}");
+        assert_eq!(policy().outcome(&answer, today).field(Whose::Owner), Field::Declare, "{answer:?}");
     }
 }
 
@@ -188,7 +222,8 @@ fn no_answer_is_never_a_no() {
 fn a_cause_ends_by_the_clock_at_midnight_in_china() {
     let now_s = start_of(day("2020-02-24")) + 9 * HOUR_S;
     let until = |outcome: &Outcome, declared| {
-        day_of(policy().submit(outcome, declared, now_s).unwrap().cause.unwrap().until_s - 1).to_string()
+        day_of(policy().submit(outcome, (Whose::Owner, declared), now_s).unwrap().cause.unwrap().until_s - 1)
+            .to_string()
     };
     assert_eq!(until(&stay("hubei", "2020-02-20"), None), "2020-03-05", "over a leap day");
     assert_eq!(until(&Outcome::NotAsked, Some(true)), "2020-03-09");

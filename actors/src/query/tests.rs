@@ -1,13 +1,14 @@
 //! Queries on a real registrar, without carriers: what happens around them.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::codes::Codes;
 use crate::keys::Keys;
 use crate::policy::{DEVELOPMENT, Policy, PolicyInEffect};
-use crate::registrar::{RegistrarConfig, RegistrarFront};
-use crate::registry::{Agreed, Attempt, Flow, Registry};
+use crate::registrar::{AtGate, Fault, RegistrarConfig, RegistrarFront};
+use crate::registry::{Agreed, Attempt, Registry, Whom};
 use crate::sms::ProvenPhone;
 
 struct Bench {
@@ -19,6 +20,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    fn with(fault: Option<Fault>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Keys::init(&directory.path().join("keys")).unwrap();
         let keys = Keys::load(&directory.path().join("keys")).unwrap();
@@ -27,6 +32,7 @@ impl Bench {
         let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
         let config = RegistrarConfig {
             signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
+            fault,
             ..RegistrarConfig::default()
         };
         let (registrar, front) =
@@ -37,7 +43,7 @@ impl Bench {
     fn consent(&self, flow: Flow) -> ConsentId {
         let now_s = now_s();
         let proven = ProvenPhone::for_tests(&phone(), now_s);
-        let agreed = Agreed { flow, detail: Detail::Stay, text: "1" };
+        let agreed = Agreed { flow, whom: Whom::Owner, detail: Detail::Stay, text: "1" };
         self.registrar.act_blocking(move |registrar| registrar.consent(&proven, agreed, now_s)).unwrap()
     }
 }
@@ -122,7 +128,56 @@ fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() 
         drop(held);
         assert_eq!(kept.await.unwrap().map(|(outcome, _)| outcome), Some(Outcome::NewNumber));
     });
-    let outcome = move |registrar: &mut Registrar<'_>| registrar.outcome(Some(consent), &phone(), now_s());
+    let outcome = move |registrar: &mut Registrar<'_>| {
+        registrar.outcome(Some(consent), (&phone(), Whom::Owner), now_s())
+    };
     assert_eq!(bench.registrar.act_blocking(outcome).unwrap(), Outcome::NewNumber);
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn an_answer_whose_registrar_dies_after_it_is_durable_is_kept_once() {
+    let dies = Arc::new(AtomicBool::new(false));
+    let fault: Fault = {
+        let dies = Arc::clone(&dies);
+        Arc::new(move |step| assert!(step != "durable" || !dies.swap(false, Ordering::Relaxed), "a bug"))
+    };
+    let bench = Bench::with(Some(fault));
+    let consent = bench.consent(Flow::Apply);
+    let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
+    let permit = bench.registrar.act_blocking(act).unwrap();
+    let attempt = |outcome| Attempt { carrier: "mobile".to_owned(), outcome, took_ms: 5 };
+    let attempts = vec![attempt("timed-out"), attempt("new-number")];
+    let asked = Arc::new(Asked { permit, answer: CarrierAnswer::NewNumber, attempts });
+    let now_s = now_s();
+    dies.store(true, Ordering::Relaxed);
+    let act = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);
+    let came = run(bench.registrar.act_in_turn(act)).unwrap();
+    assert_eq!(came.map(|(outcome, _)| outcome), Some(Outcome::NewNumber));
+    assert!(!dies.load(Ordering::Relaxed) && bench.registrar.restarts() == 1, "it was done twice");
+    let report = bench.registry.lock().unwrap_or_else(PoisonError::into_inner).verify_consents().unwrap();
+    assert_eq!(report.attempts, [("mobile".to_owned(), 2)], "and is on record once");
+    bench.front.stop().unwrap();
+}
+
+#[test]
+fn staff_get_the_answer_that_the_page_has_once_and_no_carrier_is_asked_again() {
+    let bench = Bench::new();
+    let consent = bench.consent(Flow::Scan);
+    let carriers = Carriers::start(&[]).unwrap();
+    let (queries, front) = Queries::start(bench.registrar.clone(), carriers).unwrap();
+    let receipt = || {
+        let (phone, now_s) = (phone(), now_s());
+        bench.registrar.act_blocking(move |registrar| registrar.receipt(consent, &phone, now_s)).unwrap()
+    };
+    let shown = run(queries.ask(consent, &phone())).unwrap();
+    let AtGate::Open(open) = receipt() else { panic!("staff may scan it") };
+    assert_eq!(run(queries.ask_with_receipt(&open)), Ok(shown.clone()), "the same");
+    assert_eq!(run(queries.ask_with_receipt(&open)), Err(QueryError::Consent), "once");
+    assert!(matches!(receipt(), AtGate::Scanned(_)), "and the page says when");
+    assert_eq!(queries.answer(consent), Some(shown));
+    queries.forget(consent);
+    assert_eq!(queries.answer(consent), None);
+    front.stop().unwrap();
     bench.front.stop().unwrap();
 }

@@ -72,7 +72,7 @@ impl Handler<Punches> for RegionActor {
         if let Some(fault) = &self.fault {
             fault(&request);
         }
-        let records = self.judge.records(self.id, &request.punches, request.received_ms);
+        let records = self.judge.records((self.id, request.device), &request.punches, request.received_ms);
         self.ledger.append(run(self.id, &request, records), reply);
         drop(permit);
     }

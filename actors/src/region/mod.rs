@@ -276,7 +276,8 @@ impl RegionHandle {
             if let Some(fault) = &self.0.fault {
                 fault(&RegionRequest { first: sequence, punches: vec![punch.clone()], ..*request });
             }
-            let records = self.0.judge.records(self.0.id, std::slice::from_ref(punch), request.received_ms);
+            let whose = (self.0.id, request.device);
+            let records = self.0.judge.records(whose, std::slice::from_ref(punch), request.received_ms);
             records.first().copied()
         };
         let judged = catch_unwind(AssertUnwindSafe(judge));

@@ -1,5 +1,6 @@
 //! Appeals against decisions: bound to one decision about the citizen's own code, answered once, by a human of the authority that
-//! set its cause. Granting clears that cause and no other.
+//! set its cause. Granting clears that cause, and every other that rests on the same
+//! evidence.
 
 use protocol::CodeId;
 
@@ -10,7 +11,6 @@ use super::{Registrar, RegistrarError};
 use crate::audit::{Checkpoint, Growth, Receipt};
 use crate::bounds;
 use crate::operators::Signed;
-use crate::policy::CauseKind;
 use crate::registry::appeals::{AppealAnswer, NewAppeal};
 use crate::registry::{AccessRow, AppealRow, RegistryError};
 
@@ -92,9 +92,9 @@ impl Registrar<'_> {
         Ok(self.registry.signed_receipt(code)?)
     }
 
-    /// How far the decisions are signed, for everybody; `None` if nothing is signed yet.
+    /// How far the decisions are signed, and how far the order log reaches, for everybody; `None` if nothing is signed yet.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, RegistrarError> {
-        Ok(self.registry.last_checkpoint()?)
+        Ok(self.registry.checkpoint_to_keep()?)
     }
 
     /// That they begin with the first `since`, for everybody who holds a checkpoint over so many.
@@ -117,7 +117,7 @@ impl Registrar<'_> {
     ) -> Result<CodeId, RegistrarError> {
         let text = words(verdict.text)?;
         let policy = std::sync::Arc::clone(&self.policy);
-        let (code, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
+        let (code, entries) = self.registry.transaction::<_, RegistrarError>(|registry| {
             let appeal = registry.appeal(id)?.ok_or(RegistryError::Missing { what: "appeal" })?;
             if appeal.authority != by.authority {
                 return Err(RegistrarError::Appeal("only the authority that an appeal went to answers it"));
@@ -130,20 +130,19 @@ impl Registrar<'_> {
             let cause = registry.cause_of_decision(appeal.decision)?;
             let (code, row) = cause.ok_or(RegistryError::Damaged { what: "appeal" })?;
             if !granted || !row.is_in_force(now_s) {
-                return Ok((code, None));
+                return Ok((code, Vec::new()));
             }
-            registry.clear_cause(row.id, now_s)?;
-            if row.cause.kind == CauseKind::Trajectory
-                && let Some(person) = registry.person(code)?
-            {
-                // Or the stay that was found wrong would lock the next form again.
-                registry.forget_stay(&person)?;
+            let mut settled = Vec::new();
+            for (code, row) in registry.refute(code, &row)?.into_iter().chain([(code, row)]) {
+                registry.clear_cause(row.id, now_s)?;
+                // Of who withdrew the cause does not come back.
+                if registry.code(code)?.is_some() {
+                    settled.push((code, registry.settle(code, &by_hand(row.id, by, &policy), now_s)?));
+                }
             }
-            Ok((code, Some(registry.settle(code, &by_hand(row.id, by, &policy), now_s)?)))
+            Ok((code, settled))
         })?;
-        if let Some(entry) = entry {
-            self.put(code, entry);
-        }
+        self.put_all(entries);
         if verdict.granted { Appealed::Granted } else { Appealed::Refused }.count();
         Ok(code)
     }

@@ -8,12 +8,12 @@ use protocol::{Class, CodeId, metric};
 use super::signin::{
     CODES_PER_PHONE_MAX, DOCUMENT_TRIES_MAX, check_guardian, check_own, phone_of, proven_after, take_ward,
 };
-use super::{Registrar, RegistrarError};
+use super::{FORM_S_MAX, Registrar, RegistrarError};
 use crate::clock;
 use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Stay, severity};
+use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Whose, severity};
 use crate::registry::people::Added;
-use crate::registry::{CauseRow, Change, ConsentId, Person, Phone, Registry, RegistryError};
+use crate::registry::{CauseRow, Change, ConsentId, Evidence, Person, Phone, Registry, RegistryError, Whom};
 use crate::residence::{Districts, community, visible};
 use crate::sms::ProvenPhone;
 use crate::trajectory::{day_of, start_of};
@@ -36,8 +36,10 @@ pub struct Form {
     pub consent: Option<ConsentId>,
     /// The proof that the person's phone is in the hand of whoever sends it.
     pub proven: ProvenPhone,
-    /// The code of the guardian who sends it for a ward; `None` from whoever sends it for themselves.
+    /// The code of the guardian who applies for a ward; `None` from whoever applies for themselves, and of a modification.
     pub guardian: Option<CodeId>,
+    /// A guardian says that the ward was with the phone where it was. Of an own form it says nothing.
+    pub along: bool,
 }
 
 /// What a form came to.
@@ -67,12 +69,12 @@ impl Registrar<'_> {
         let goes_with = goes_with(self.registry, &person, now_s)?;
         if goes_with != Some(true) {
             // Whatever is wrong with the rest is said before anything is said of the document.
-            let outcome = self.outcome(form.consent, phone, now_s)?;
-            self.policy.submit(&outcome, form.declared, now_s)?;
+            let found = self.found_with(form, form.guardian.is_some().then_some(None), now_s)?;
+            self.policy.submit(&found.outcome, (found.whose, form.declared), now_s)?;
             refuse_strangers(self.registry, phone, goes_with == Some(false), now_s)?;
         }
-        let outcome = self.outcome_of(&person, form.consent, now_s)?;
-        let submitted = self.policy.submit(&outcome, form.declared, now_s)?;
+        let found = self.found(&person, form, now_s)?;
+        let submitted = self.policy.submit(&found.outcome, (found.whose, form.declared), now_s)?;
         let policy = Arc::clone(&self.policy);
         let fault = self.fault.clone();
         let passed = |step| fault.iter().for_each(|fault| fault(step));
@@ -82,17 +84,22 @@ impl Registrar<'_> {
                 check_guardian(registry, guardian, &form.proven, now_s)?;
             }
             let (code, is_new) = find_or_add(registry, &person, form.guardian, now_s)?;
+            if let Some(consent) = form.consent {
+                registry.name_ward(consent, code)?;
+            }
             passed("person");
             registry.keep_inherited(code, now_s)?;
             passed("inherited");
             registry.set_rest_basis(code, submitted.rest_basis)?;
             passed("basis");
-            if outcome.field() == Field::No && submitted.cause.is_none() {
-                clear_declarations(registry, code, now_s)?;
+            if submitted.cause.is_none() {
+                take_back(registry, code, &found, &policy, now_s)?;
             }
-            let stay = if let Outcome::Stay(stay) = &outcome { Some(stay) } else { None };
-            let cause =
-                submitted.cause.map(|cause| set_once(registry, code, cause, stay, &policy)).transpose()?;
+            let evidence = found.evidence.as_ref();
+            let cause = submitted
+                .cause
+                .map(|cause| set_once(registry, code, cause, evidence, &policy))
+                .transpose()?;
             passed("cause");
             let returned = if is_new && cause.is_none() { worst_of(registry, code, now_s)? } else { None };
             // Of what came back with its holder, who set it answers for it.
@@ -114,21 +121,66 @@ impl Registrar<'_> {
     }
 }
 
+/// What the field of a form rests on.
+struct Found {
+    outcome: Outcome,
+    whose: Whose,
+    /// The stay, if there is one and it gives a cause.
+    evidence: Option<Evidence>,
+}
+
 impl Registrar<'_> {
-    /// What the field of that person's form rests on: a stay that was found with the phone they had before locks it too.
-    fn outcome_of(
-        &self,
-        person: &Person,
-        consent: Option<ConsentId>,
-        now_s: u64,
-    ) -> Result<Outcome, RegistrarError> {
-        let outcome = self.outcome(consent, &person.phone, now_s)?;
-        if let Outcome::Stay(_) = outcome {
-            return Ok(outcome);
+    /// What the form of that person rests on. A stay that was found with the phone they had before locks it too, whoever sends it; what is
+    /// found with a guardian's phone is a ward's only if the guardian says so.
+    fn found(&self, person: &Person, form: &Form, now_s: u64) -> Result<Found, RegistrarError> {
+        let known = self.registry.code_of_document(&person.document)?;
+        let is_ward = match known {
+            Some(code) => form.guardian.is_some() || self.registry.guardian_of(code)?.is_some(),
+            None => form.guardian.is_some(),
+        };
+        if let (true, None, Some(consent)) = (is_ward, form.guardian, form.consent) {
+            // Given on the owner's own form, with the ward's document typed there.
+            let owners = (&form.person.phone, Whom::Owner);
+            if self.registry.consent_of(consent, owners, now_s.saturating_sub(FORM_S_MAX))?.is_some() {
+                return Err(RegistrarError::Ward);
+            }
+        }
+        let found = self.found_with(form, is_ward.then_some(known), now_s)?;
+        if let (Outcome::Stay(_), Whose::Owner) = (&found.outcome, found.whose) {
+            return Ok(found);
         }
         let tied = self.registry.stay_tied_to(&person.document, now_s)?;
-        let tied = tied.filter(|stay| self.policy.still_counts(stay, clock::certain_s(now_s)));
-        Ok(tied.map_or(outcome, Outcome::Stay))
+        let tied = tied.filter(|tied| self.policy.still_counts(&tied.stay, clock::certain_s(now_s)));
+        Ok(tied.map_or(found, |tied| Found {
+            outcome: Outcome::Stay(tied.stay.clone()),
+            whose: Whose::Owner,
+            evidence: Some(tied),
+        }))
+    }
+
+    /// The same without a look at the document; `ward` is a ward, by its code if it has one.
+    fn found_with(
+        &self,
+        form: &Form,
+        ward: Option<Option<CodeId>>,
+        now_s: u64,
+    ) -> Result<Found, RegistrarError> {
+        let phone = &form.person.phone;
+        let whom = ward.map_or(Whom::Owner, Whom::Ward);
+        let outcome = self.outcome(form.consent, (phone, whom), now_s)?;
+        let whose = ward.map_or(Whose::Owner, |_| Whose::Ward { along: form.along });
+        let is_locked = outcome.field(whose) == Field::LockedYes;
+        let evidence = match &outcome {
+            Outcome::Stay(stay) if is_locked => Some(self.registry.evidence(phone, stay.clone())),
+            Outcome::Stay(_)
+            | Outcome::Clean
+            | Outcome::Partial { .. }
+            | Outcome::NewNumber
+            | Outcome::Unanswerable
+            | Outcome::Unavailable(_)
+            | Outcome::NotAsked => None,
+        };
+        Ok(Found { outcome, whose, evidence })
     }
 }
 
@@ -247,7 +299,7 @@ fn set_once(
     registry: &Registry,
     code: CodeId,
     cause: Cause,
-    evidence: Option<&Stay>,
+    evidence: Option<&Evidence>,
     policy: &Policy,
 ) -> Result<i64, RegistrarError> {
     let lasts = |row: &&CauseRow| {
@@ -262,12 +314,23 @@ fn set_once(
     }
 }
 
-/// What the citizen declared ends when a carrier's answer shows the whole window clean and the citizen says no: it is the
-/// citizen's own cause. Without an answer it stays, or it could be shaken off by saying no.
-fn clear_declarations(registry: &Registry, code: CodeId, now_s: u64) -> Result<(), RegistrarError> {
-    for row in registry.causes(code)? {
-        if row.is_in_force(now_s) && row.cause.kind == CauseKind::Declaration {
+/// A form that says no is a word on what was declared before: with a carrier's answer that shows the whole window clean it ends at once,
+/// without one after the wait that the policy asks for. It is the declarer's own cause; no other is touched.
+fn take_back(
+    registry: &Registry,
+    code: CodeId,
+    found: &Found,
+    policy: &Policy,
+    now_s: u64,
+) -> Result<(), RegistrarError> {
+    for row in registry.causes(code)?.into_iter().filter(|row| row.is_in_force(now_s)) {
+        let is_declared = matches!(row.cause.kind, CauseKind::Declaration | CauseKind::Corrected);
+        if is_declared && found.outcome.field(found.whose) == Field::No {
             registry.clear_cause(row.id, now_s)?;
+        } else if let Some(corrected) = policy.corrected(row.cause, now_s) {
+            let (operators, policy) = ("", policy.version());
+            let change = Change { cause: Some(row.id), authority: CITIZEN, operators, policy };
+            registry.correct_cause(code, (row.id, corrected), &change, now_s)?;
         }
     }
     Ok(())

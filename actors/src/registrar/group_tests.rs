@@ -48,7 +48,7 @@ fn form(n: u32) -> Form {
         community: String::new(),
     };
     let proven = ProvenPhone::for_tests(&person.phone, NOW_S);
-    Form { person, declared: Some(n.is_multiple_of(2)), consent: None, proven, guardian: None }
+    Form { person, declared: Some(n.is_multiple_of(2)), consent: None, proven, guardian: None, along: false }
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {

@@ -103,8 +103,9 @@ impl RegistrarHandle {
         self.post.restarts()
     }
 
-    /// Has an act done. Resolves when it is durable and memory has followed, or when nothing of it has happened. An act may call
-    /// several of the registrar's methods: they happen together or not at all.
+    /// Has an act done. Resolves when it is durable and memory has followed, or when nothing of it has happened; a registrar that
+    /// panics between the two says [`RegistrarError::Failed`] of what has. An act may call several of the registrar's methods: they
+    /// happen together or not at all.
     pub async fn act<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
@@ -113,7 +114,8 @@ impl RegistrarHandle {
     }
 
     /// The same, for what must not be lost: where [`Self::act`] is told that the registrar is busy, or that nothing has happened, this
-    /// one waits for its turn, [`IN_TURN`] at most. `act` may be called again.
+    /// one waits for its turn, [`IN_TURN`] at most. `act` may be called again, also when it is durable: done twice it has to come to
+    /// the same as once.
     pub async fn act_in_turn<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Clone + Send + 'static,

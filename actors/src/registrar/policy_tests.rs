@@ -12,7 +12,7 @@ use super::*;
 use crate::clock;
 use crate::keys::Keys;
 use crate::policy::{Cause, CauseKind, DEVELOPMENT, Stay};
-use crate::registry::Change;
+use crate::registry::{Change, Phone};
 use crate::trajectory::{day_of, days_after, start_of};
 
 const DAY_S: u64 = 86_400;
@@ -89,7 +89,11 @@ impl Bench {
             .transaction::<_, RegistryError>(|registry| {
                 let mut entries = Vec::new();
                 for (code, cause, stay) in causes {
-                    let id = registry.insert_cause(*code, *cause, "cdc", policy.version(), stay.as_ref())?;
+                    let evidence = stay
+                        .clone()
+                        .map(|stay| registry.evidence(&Phone::parse("16300000001").expect("a number"), stay));
+                    let id =
+                        registry.insert_cause(*code, *cause, "cdc", policy.version(), evidence.as_ref())?;
                     let change =
                         Change { cause: Some(id), authority: "cdc", operators: "", policy: policy.version() };
                     entries.push((*code, registry.settle(*code, &change, now_s())?));

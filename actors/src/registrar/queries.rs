@@ -7,13 +7,13 @@ use super::signin::phone_of;
 use super::{Registrar, RegistrarError};
 use crate::clock;
 use crate::policy::{CauseKind, Outcome};
-use crate::registry::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Phone};
+use crate::registry::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Phone, Whom};
 use crate::sms::ProvenPhone;
 use crate::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, start_of};
 
 /// A form that is open for longer is begun again: its consent and its answer are too old to rest a colour on.
 pub const FORM_S_MAX: u64 = 30 * 60;
-/// A page shows so many: some months of somebody who is asked at every gate.
+/// A page shows fifty: seven weeks of somebody who is asked once a day.
 const CONSENTS_SHOWN_MAX: usize = 50;
 /// Words that a consent may name are versions, not texts.
 const CONSENT_TEXT_CHARS_MAX: usize = 32;
@@ -23,6 +23,7 @@ const CONSENT_TEXT_CHARS_MAX: usize = 32;
 pub struct QueryPermit {
     consent: ConsentId,
     flow: Flow,
+    whom: Whom,
     phone: Phone,
     days: Days,
     /// The day on which it was given: its window is that day's, also when the answer comes after midnight.
@@ -38,7 +39,15 @@ impl QueryPermit {
 
     #[cfg(test)]
     pub(crate) fn for_tests(consent: ConsentId, flow: Flow, phone: Phone, days: Days) -> Self {
-        Self { consent, flow, phone, days, asked: days_after(days.last, 1), detail: Detail::Stay }
+        Self {
+            consent,
+            flow,
+            whom: Whom::Owner,
+            phone,
+            days,
+            asked: days_after(days.last, 1),
+            detail: Detail::Stay,
+        }
     }
 
     /// What the query is for.
@@ -85,26 +94,27 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<QueryPermit, RegistrarError> {
         let from_s = now_s.saturating_sub(FORM_S_MAX);
-        let flow = self.registry.transaction::<_, RegistrarError>(|registry| {
+        let used = self.registry.transaction::<_, RegistrarError>(|registry| {
             Ok(registry.use_consent(consent, phone, (from_s, now_s))?)
         })?;
-        let flow = flow.ok_or(RegistrarError::Consent)?;
-        Ok(self.permit(consent, flow, phone.clone(), Detail::Cities, now_s))
+        let (flow, whom) = used.ok_or(RegistrarError::Consent)?;
+        Ok(self.permit(consent, (flow, whom), phone.clone(), Detail::Cities, now_s))
     }
 
     pub(super) fn permit(
         &self,
         consent: ConsentId,
-        flow: Flow,
+        (flow, whom): (Flow, Whom),
         phone: Phone,
         detail: Detail,
         now_s: u64,
     ) -> QueryPermit {
         let asked = day_of(now_s);
-        QueryPermit { consent, flow, phone, days: self.policy.window(asked), asked, detail }
+        QueryPermit { consent, flow, whom, phone, days: self.policy.window(asked), asked, detail }
     }
 
-    /// Takes the answer. Of a query from a punch page nothing of it is kept; of one whose consent was withdrawn meanwhile neither.
+    /// Takes the answer. Of a query from a punch page nothing of it is kept; of one whose consent was withdrawn meanwhile neither; of one
+    /// for a ward's form nothing but for this form, because the phone's owner has not agreed for their own.
     pub fn finish_query(
         &mut self,
         permit: &QueryPermit,
@@ -123,7 +133,7 @@ impl Registrar<'_> {
                 return Ok(true);
             }
             registry.set_outcome(permit.consent, &outcome)?;
-            if let Outcome::Stay(stay) = &outcome {
+            if let (Outcome::Stay(stay), Whom::Owner) = (&outcome, permit.whom) {
                 registry.keep_stay(&permit.phone, stay, start_of(days_after(stay.last_day, days + 1)))?;
             }
             Ok(true)
@@ -145,20 +155,20 @@ impl Registrar<'_> {
         Ok(self.registry.consents_of(phone_of(proven, now_s)?, CONSENTS_SHOWN_MAX)?)
     }
 
-    /// What the form's field rests on: a stay that is kept of that phone, whether or not it was asked for again; else what came
-    /// of the consent.
+    /// What the form's field rests on: for the phone's owner a stay that is kept of that phone, whether or not it was asked for again;
+    /// else what came of the consent, which is good for nobody but whom it was given for.
     pub fn outcome(
         &self,
         consent: Option<ConsentId>,
-        phone: &Phone,
+        (phone, whom): (&Phone, Whom),
         now_s: u64,
     ) -> Result<Outcome, RegistrarError> {
-        let kept = self.registry.stay_of(phone, now_s)?;
+        let kept = if whom == Whom::Owner { self.registry.stay_of(phone, now_s)? } else { None };
         if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, clock::certain_s(now_s))) {
             return Ok(Outcome::Stay(stay));
         }
         let Some(consent) = consent else { return Ok(Outcome::NotAsked) };
-        let found = self.registry.consent_of(consent, phone, now_s.saturating_sub(FORM_S_MAX))?;
+        let found = self.registry.consent_of(consent, (phone, whom), now_s.saturating_sub(FORM_S_MAX))?;
         match found.ok_or(RegistrarError::Consent)? {
             (ConsentState::Used, Some(outcome)) => Ok(outcome),
             // The citizen did not wait for the answer, or it never came.

@@ -9,7 +9,7 @@ use super::queries::{FORM_S_MAX, QueryPermit};
 use super::signin::proven_after;
 use super::{Registrar, RegistrarError};
 use crate::lookups::masked;
-use crate::registry::{ConsentId, Detail, Flow, Phone, Registry};
+use crate::registry::{ConsentId, Detail, Flow, Phone, Registry, Whom};
 
 /// A QR that is older is drawn anew: somebody who photographs it at the gate comes too late with it.
 pub const RECEIPT_S_MAX: u64 = 120;
@@ -33,6 +33,24 @@ impl std::fmt::Debug for Giver {
     }
 }
 
+/// What a receipt is good for.
+#[derive(Debug)]
+pub enum Receipted {
+    /// A query that nobody has made yet.
+    Ask(QueryPermit),
+    /// The answer that the citizen's page has, shown to staff this once.
+    Shown(ConsentId),
+}
+
+/// What the citizen's page shows of a consent to a query at a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtGate {
+    /// Staff may scan this.
+    Open(Receipt),
+    /// They did, then, seconds since 1970 UTC.
+    Scanned(u64),
+}
+
 impl Registrar<'_> {
     /// Gives whose phone a query at a gate is about; `None` of one for a form, or if no code goes with the phone.
     pub fn giver(&self, permit: &QueryPermit, now_s: u64) -> Result<Option<Giver>, RegistrarError> {
@@ -44,10 +62,14 @@ impl Registrar<'_> {
         Ok(holders.first().map(|first| Giver { name: masked(&first.person.name), codes }))
     }
 
-    /// A receipt of an open consent to a query at a gate.
-    pub fn receipt(&self, consent: ConsentId, phone: &Phone, now_s: u64) -> Result<Receipt, RegistrarError> {
+    /// A receipt of a consent to a query at a gate, unless staff have scanned one already.
+    pub fn receipt(&self, consent: ConsentId, phone: &Phone, now_s: u64) -> Result<AtGate, RegistrarError> {
         let from_s = now_s.saturating_sub(FORM_S_MAX);
-        let detail = self.registry.open_receipt(consent, phone, from_s)?.ok_or(RegistrarError::Consent)?;
+        let found = self.registry.gate_consent(consent, phone, from_s)?;
+        let (detail, scanned_s) = found.ok_or(RegistrarError::Consent)?;
+        if let Some(scanned_s) = scanned_s {
+            return Ok(AtGate::Scanned(scanned_s));
+        }
         let mut receipt = receipt::Receipt {
             consent: consent.0 as u64,
             expires_s: u32::try_from(now_s + RECEIPT_S_MAX).unwrap_or(u32::MAX),
@@ -59,15 +81,15 @@ impl Registrar<'_> {
             seal: Default::default(),
         };
         receipt.seal = seal(self.registry, &receipt);
-        Ok(receipt.pack())
+        Ok(AtGate::Open(receipt.pack()))
     }
 
-    /// Uses the receipt's consent up for one query.
+    /// Uses the receipt up: for one query, or to show what the citizen's page has asked already.
     pub fn start_query_by_receipt(
         &mut self,
         bytes: &Receipt,
         now_s: u64,
-    ) -> Result<QueryPermit, RegistrarError> {
+    ) -> Result<Receipted, RegistrarError> {
         let receipt = receipt::Receipt::unpack(bytes).ok_or(RegistrarError::Receipt)?;
         let genuine = bool::from(seal(self.registry, &receipt).ct_eq(&receipt.seal));
         if !genuine || receipt.flow != receipt::Flow::Scan {
@@ -79,10 +101,14 @@ impl Registrar<'_> {
         let consent = ConsentId(receipt.consent as i64);
         let from_s = now_s.saturating_sub(FORM_S_MAX);
         let used = self.registry.transaction::<_, RegistrarError>(|registry| {
-            Ok(registry.use_receipt(consent, (from_s, now_s))?)
+            match registry.use_receipt(consent, (from_s, now_s))? {
+                Some(used) => Ok(Some(used)),
+                None if registry.show_receipt(consent, (from_s, now_s))? => Ok(None),
+                None => Err(RegistrarError::Consent),
+            }
         })?;
-        let (phone, detail): (Phone, Detail) = used.ok_or(RegistrarError::Consent)?;
-        Ok(self.permit(consent, Flow::Scan, phone, detail, now_s))
+        let Some((phone, detail)) = used else { return Ok(Receipted::Shown(consent)) };
+        Ok(Receipted::Ask(self.permit(consent, (Flow::Scan, Whom::Owner), phone, detail, now_s)))
     }
 }
 

@@ -304,7 +304,7 @@ fn move_to(
     phone: &Phone,
     (now_s, proven_s): (u64, u64),
 ) -> Result<(), RegistrarError> {
-    registry.tie_stay(&person, now_s)?;
+    registry.tie_stay(code, &person, now_s)?;
     // Or another document would make the number that is left one without a cause.
     if let Some(until_s) = registry.causes_until(code, now_s)? {
         let (phone_until_s, until_s_max) = kept_until(now_s);

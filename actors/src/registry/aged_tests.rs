@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use super::people::Added;
 use super::seal::Column;
 use super::*;
+use crate::clock;
 use crate::codes::CodeEntry;
 use crate::policy::{Cause, CauseKind, Stay};
 
@@ -70,7 +71,7 @@ fn age(registry: &Registry) {
     let evidence = old(Column::Evidence, number as u64, sealed, number as u64);
     registry.connection.execute("UPDATE causes SET evidence = ?1", [evidence]).unwrap();
     let (hash, sealed): (Hash, Vec<u8>) = pair(registry, "SELECT phone_hash, sealed FROM stays");
-    let stay = old(Column::Stay, consents::owner(hash), sealed, u64::MAX);
+    let stay = old(Column::Stay, evidence::owner(hash), sealed, u64::MAX);
     registry.connection.execute("UPDATE stays SET sealed = ?1", [stay]).unwrap();
     let old = Connection::open_in_memory().unwrap();
     schema::STEPS[..OLD].iter().for_each(|step| old.execute_batch(step).unwrap());
@@ -80,6 +81,10 @@ fn age(registry: &Registry) {
     }
     let rest = "ALTER TABLE checkpoints ADD COLUMN peaks BLOB NOT NULL DEFAULT x'';
         ALTER TABLE imports DROP COLUMN known;
+        ALTER TABLE consents DROP COLUMN ward;
+        ALTER TABLE consents DROP COLUMN scanned_s;
+        ALTER TABLE causes DROP COLUMN rests_on;
+        ALTER TABLE stays DROP COLUMN rests_on;
         DELETE FROM meta WHERE name IN ('reseal-cursor', 'gateway-id');
         CREATE TABLE orders (digest BLOB PRIMARY KEY, at_s INTEGER NOT NULL) STRICT, WITHOUT ROWID";
     registry.connection.execute_batch(rest).unwrap();
@@ -107,7 +112,9 @@ fn people_of_an_earlier_release_are_found_and_read_before_and_after_they_are_wri
     let mut registry = open(&directory, "registry.db");
     (1..=3).for_each(|n| add(&mut registry, n, &person(n)));
     let cause = Cause { kind: CauseKind::Trajectory, colour: Colour::Red, from_s: 1, until_s: 9 };
-    registry.insert_cause(code(1), cause, "carrier", "1", Some(&stay())).unwrap();
+    registry
+        .insert_cause(code(1), cause, "carrier", "1", Some(&Evidence { stay: stay(), mark: None }))
+        .unwrap();
     registry.keep_stay(&person(1).phone, &stay(), 9).unwrap();
     age(&registry);
     drop(registry);
@@ -234,16 +241,46 @@ fn who_withdrew_does_not_come_back_with_a_backup() {
 }
 
 #[test]
-fn who_withdrew_before_there_was_a_list_is_noted_at_the_next_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut registry = open(&directory, "registry.db");
-    add(&mut registry, 1, &person(1));
-    registry.copy_to(&directory.path().join("backup.db")).unwrap();
-    registry
-        .transaction::<_, RegistryError>(|registry| registry.remove_person(code(1), &person(1), 100))
-        .unwrap();
-    drop(registry);
-    std::fs::remove_file(directory.path().join("keys/withdrawn")).unwrap();
-    drop(open(&directory, "registry.db"));
-    assert_eq!(open(&directory, "backup.db").people().unwrap(), 0);
+fn who_is_not_on_the_list_is_noted_at_the_next_start_and_what_was_left_behind_ends_when_it_would_have() {
+    const DAY_S: u64 = 86_400;
+    let now_s = clock::now_ms() / 1000;
+    for (withdrew_s, is_known) in
+        [(now_s - 100 * DAY_S, true), (now_s - 200 * DAY_S, true), (now_s - DAY_S, false)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let mut registry = open(&directory, "registry.db");
+        add(&mut registry, 1, &person(1));
+        let until_s = i64::MAX as u64;
+        let cause = Cause { kind: CauseKind::CloseContact, colour: Colour::Red, from_s: 1, until_s };
+        registry.insert_cause(code(1), cause, "cdc", "1", None).unwrap();
+        registry.copy_to(&directory.path().join("backup.db")).unwrap();
+        let leave = |registry: &mut Registry| registry.remove_person(code(1), &person(1), withdrew_s);
+        registry.transaction::<_, RegistryError>(leave).unwrap();
+        if !is_known {
+            registry.connection.execute("DELETE FROM withdrawals", []).unwrap();
+        }
+        drop(registry);
+        std::fs::remove_file(directory.path().join("keys/withdrawn")).unwrap();
+        drop(open(&directory, "registry.db"));
+        let restored = open(&directory, "backup.db");
+        assert_eq!(restored.people().unwrap(), 0);
+        let (document, phone) = (person(1).document, person(1).phone);
+        // Of an earlier release it is only known that it was before now.
+        let left_s = if is_known { withdrew_s } else { now_s };
+        for (days, is_bound, is_theirs) in
+            [(89, true, true), (91, true, false), (183, true, false), (185, false, false)]
+        {
+            let then_s = left_s + days * DAY_S;
+            let sql = "SELECT phone_until_s > ?1 FROM departures WHERE until_s > ?1";
+            let read = |row: &rusqlite::Row<'_>| row.get::<_, bool>(0);
+            let found = rusqlite::OptionalExtension::optional(restored.connection.query_row(
+                sql,
+                [then_s as i64],
+                read,
+            ));
+            assert_eq!(found.unwrap(), is_bound.then_some(is_theirs), "{days} days after");
+        }
+        let is_bound = left_s + 184 * DAY_S > now_s;
+        assert_eq!(restored.left_with(&document, &phone, now_s).unwrap().is_some(), is_bound);
+    }
 }

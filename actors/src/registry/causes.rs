@@ -5,10 +5,10 @@ use rusqlite::params;
 use zeroize::Zeroizing;
 
 use super::seal::Column;
-use super::{Change, Registry, RegistryError};
+use super::{Change, Evidence, Registry, RegistryError};
 use crate::clock;
 use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Standing, Stay, stand};
+use crate::policy::{Cause, CauseKind, Standing, stand};
 
 /// A cause as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,15 +66,17 @@ impl Registry {
         cause: Cause,
         authority: &str,
         policy: &str,
-        evidence: Option<&Stay>,
+        evidence: Option<&Evidence>,
     ) -> Result<i64, RegistryError> {
-        let seal = |stay| {
-            let plain = Zeroizing::new(serde_json::to_vec(stay).expect("a stay is plain data"));
+        let seal = |evidence: &Evidence| {
+            let plain = Zeroizing::new(serde_json::to_vec(&evidence.stay).expect("a stay is plain data"));
             self.sealer.seal(Column::Evidence, code.get(), &plain)
         };
-        let evidence = evidence.map(seal).transpose()?;
-        let sql = "INSERT INTO causes (code, kind, colour, from_s, until_s, authority, policy, evidence)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let (rests_on, evidence) =
+            (evidence.and_then(|evidence| evidence.mark), evidence.map(seal).transpose()?);
+        let sql =
+            "INSERT INTO causes (code, kind, colour, from_s, until_s, authority, policy, evidence, rests_on)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.connection.prepare_cached(sql)?.execute(params![
             code.get() as i64,
             cause.kind.number(),
@@ -83,7 +85,8 @@ impl Registry {
             stored(cause.until_s),
             authority,
             policy,
-            evidence
+            evidence,
+            rests_on
         ])?;
         Ok(self.connection.last_insert_rowid())
     }
@@ -95,6 +98,22 @@ impl Registry {
             1 => Ok(()),
             _ => Err(RegistryError::Missing { what: "cause in force" }),
         }
+    }
+
+    /// Its declarer has taken a declared cause back: it is another kind from now on, and ends sooner. That is on record. Part of the caller's
+    /// transaction, which settles the code afterwards.
+    pub(crate) fn correct_cause(
+        &self,
+        code: CodeId,
+        (id, corrected): (i64, Cause),
+        change: &Change<'_>,
+        now_s: u64,
+    ) -> Result<(), RegistryError> {
+        let sql = "UPDATE causes SET kind = ?2, until_s = ?3 WHERE id = ?1";
+        let parameters = (id, corrected.kind.number(), stored(corrected.until_s));
+        self.connection.prepare_cached(sql)?.execute(parameters)?;
+        let colour = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?.colour();
+        self.decide(code, (colour, colour), change, now_s)
     }
 
     /// The code and the cause of that number.

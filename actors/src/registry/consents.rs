@@ -5,11 +5,10 @@ use rusqlite::{OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::seal::Column;
-use super::{DocumentNumber, Hash, Person, Phone, Registry, RegistryError};
-use protocol::receipt;
+use super::{Phone, Registry, RegistryError};
+use protocol::{CodeId, receipt};
 
-use crate::clock;
-use crate::policy::{Outcome, Stay};
+use crate::policy::Outcome;
 
 /// A consent's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,11 +60,36 @@ pub struct Attempt {
     pub took_ms: u32,
 }
 
+/// Whom a consent is for. The phone's owner gives it either way; what it finds is used for nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// The phone's owner.
+    Owner,
+    /// A ward of the owner's, by its code once it has one.
+    Ward(Option<CodeId>),
+}
+
+impl Whom {
+    /// As it is kept.
+    pub(super) fn number(self) -> Option<i64> {
+        match self {
+            Self::Owner => None,
+            Self::Ward(code) => Some(code.map_or(0, |code| code.get() as i64)),
+        }
+    }
+
+    pub(super) fn from_number(number: Option<i64>) -> Self {
+        number.map_or(Self::Owner, |number| Self::Ward(CodeId::from_u64(number as u64)))
+    }
+}
+
 /// What the citizen agrees to.
 #[derive(Clone, Copy, Debug)]
 pub struct Agreed<'a> {
     /// What the query is for.
     pub flow: Flow,
+    /// Whom it is for.
+    pub whom: Whom,
     /// How much staff may see.
     pub detail: Detail,
     /// The version of the words on the page.
@@ -91,6 +115,8 @@ pub struct ConsentRow {
     pub id: ConsentId,
     /// What the query is for.
     pub flow: Flow,
+    /// Whom it is for.
+    pub whom: Whom,
     /// When it was given, seconds since 1970 UTC.
     pub given_s: u64,
     /// Where it stands.
@@ -115,11 +141,11 @@ impl Registry {
         agreed: Agreed<'_>,
         now_s: u64,
     ) -> Result<ConsentId, RegistryError> {
-        let sql = "INSERT INTO consents (phone_hash, flow, text, given_s, state, detail)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT INTO consents (phone_hash, flow, text, given_s, state, detail, ward)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let (flow, detail) = (agreed.flow as u8, agreed.detail as u8);
         let hash = self.phone_hash(phone);
-        let parameters = params![hash, flow, agreed.text, now_s as i64, GIVEN, detail];
+        let parameters = params![hash, flow, agreed.text, now_s as i64, GIVEN, detail, agreed.whom.number()];
         let mut insert = self.connection.prepare_cached(sql)?;
         let mut id = insert.insert(parameters)?;
         while receipt::begins_with_space(id as u64) {
@@ -142,13 +168,15 @@ impl Registry {
         id: ConsentId,
         phone: &Phone,
         (from_s, now_s): (u64, u64),
-    ) -> Result<Option<Flow>, RegistryError> {
+    ) -> Result<Option<(Flow, Whom)>, RegistryError> {
         let sql = "UPDATE consents SET state = ?4, used_s = max(?6, given_s)
-            WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state = ?5 RETURNING flow";
+            WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state = ?5 RETURNING flow, ward";
         let parameters = params![id.0, self.phone_hash(phone), from_s as i64, USED, GIVEN, now_s as i64];
-        let flow: Option<u8> =
-            self.connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
-        flow.map(|flow| Flow::from_number(flow).ok_or(RegistryError::Damaged { what: "consent" })).transpose()
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Whom::from_number(row.get(1)?)));
+        let used: Option<(u8, Whom)> =
+            self.connection.prepare_cached(sql)?.query_row(parameters, read).optional()?;
+        let damaged = RegistryError::Damaged { what: "consent" };
+        used.map(|(flow, whom)| Flow::from_number(flow).map(|flow| (flow, whom)).ok_or(damaged)).transpose()
     }
 
     /// Uses up a consent for a query at a gate, whose device has only its receipt: which number, and how much staff may see.
@@ -171,25 +199,38 @@ impl Registry {
             .map(Zeroizing::new)
             .ok_or_else(damaged)?;
         let phone = std::str::from_utf8(&plain).ok().and_then(Phone::parse).ok_or_else(damaged)?;
-        let sql =
-            "UPDATE consents SET state = ?2, used_s = max(?3, given_s), sealed_phone = NULL WHERE id = ?1";
+        let sql = "UPDATE consents SET state = ?2, used_s = max(?3, given_s), scanned_s = ?3, sealed_phone = NULL WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute(params![id.0, USED, now_s as i64])?;
         Ok(Some((phone, Detail::from_number(detail).ok_or_else(damaged)?)))
     }
 
-    /// Whether that phone's consent to a query at a gate is open, and how much staff may see.
-    pub(crate) fn open_receipt(
+    /// Notes that staff scan the receipt of a query at a gate that the citizen's page has made already: its answer is shown to them once.
+    /// False if it was shown, or if there is no such query.
+    pub(crate) fn show_receipt(
+        &self,
+        id: ConsentId,
+        (from_s, now_s): (u64, u64),
+    ) -> Result<bool, RegistryError> {
+        let sql = "UPDATE consents SET scanned_s = ?3
+            WHERE id = ?1 AND given_s >= ?2 AND state = ?4 AND flow = ?5 AND scanned_s IS NULL";
+        let parameters = params![id.0, from_s as i64, now_s as i64, USED, Flow::Scan as u8];
+        Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
+    }
+
+    /// How much staff may see by that phone's consent to a query at a gate, and when they scanned its receipt.
+    pub(crate) fn gate_consent(
         &self,
         id: ConsentId,
         phone: &Phone,
         from_s: u64,
-    ) -> Result<Option<Detail>, RegistryError> {
-        let sql = "SELECT detail FROM consents
-            WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state = ?4 AND flow = ?5";
-        let parameters = params![id.0, self.phone_hash(phone), from_s as i64, GIVEN, Flow::Scan as u8];
-        let detail: Option<u8> =
-            self.connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)).optional()?;
-        Ok(detail.and_then(Detail::from_number))
+    ) -> Result<Option<(Detail, Option<u64>)>, RegistryError> {
+        let sql = "SELECT detail, scanned_s FROM consents
+            WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state IN (?4, ?5) AND flow = ?6";
+        let parameters = params![id.0, self.phone_hash(phone), from_s as i64, GIVEN, USED, Flow::Scan as u8];
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?));
+        let found: Option<(u8, Option<i64>)> =
+            self.connection.prepare_cached(sql)?.query_row(parameters, read).optional()?;
+        Ok(found.and_then(|(detail, at)| Some((Detail::from_number(detail)?, at.map(|at| at as u64)))))
     }
 
     /// Takes a consent back, with what came of it.
@@ -207,8 +248,7 @@ impl Registry {
         rows_max: usize,
     ) -> Result<Vec<ConsentRow>, RegistryError> {
         let damaged = || RegistryError::Damaged { what: "consent" };
-        let sql =
-            "SELECT id, flow, given_s, state FROM consents WHERE phone_hash = ?1 ORDER BY id DESC LIMIT ?2";
+        let sql = "SELECT id, flow, given_s, state, ward FROM consents WHERE phone_hash = ?1 ORDER BY id DESC LIMIT ?2";
         let mut query = self.connection.prepare_cached(sql)?;
         let mut rows = query.query(params![self.phone_hash(phone), rows_max as i64])?;
         let mut consents = Vec::new();
@@ -218,13 +258,14 @@ impl Registry {
                 flow: Flow::from_number(row.get(1)?).ok_or_else(damaged)?,
                 given_s: row.get::<_, i64>(2)? as u64,
                 state: ConsentState::from_number(row.get(3)?).ok_or_else(damaged)?,
+                whom: Whom::from_number(row.get(4)?),
             });
         }
         Ok(consents)
     }
 
-    /// Notes that a query was answered, or that no answer came, and what was sent for it. False if the consent was withdrawn
-    /// meanwhile: then nothing of the answer is kept.
+    /// Notes that a query was answered, or that no answer came, and what was sent for it. Noting it again changes nothing: one
+    /// consent is one query. False if the consent was withdrawn meanwhile: then nothing of the answer is kept.
     pub(crate) fn answered(
         &self,
         id: ConsentId,
@@ -232,6 +273,8 @@ impl Registry {
         attempts: &[Attempt],
         now_s: u64,
     ) -> Result<bool, RegistryError> {
+        let known = "SELECT 1 FROM attempts WHERE consent = ?1";
+        let attempts = if self.connection.prepare_cached(known)?.exists([id.0])? { &[] } else { attempts };
         let sql = "INSERT INTO attempts (consent, carrier, outcome, took_ms) VALUES (?1, ?2, ?3, ?4)";
         for Attempt { carrier, outcome, took_ms } in attempts {
             self.connection.prepare_cached(sql)?.execute(params![id.0, carrier, outcome, took_ms])?;
@@ -249,16 +292,19 @@ impl Registry {
         Ok(())
     }
 
-    /// Where that phone's consent for a form stands, and what came of it, if it is no older than `from_s`.
+    /// Where that phone's consent for a form stands, and what came of it, if it is no older than `from_s` and was given for `whom`, or
+    /// for a ward that had no code yet.
     pub(crate) fn consent_of(
         &self,
         id: ConsentId,
-        phone: &Phone,
+        (phone, whom): (&Phone, Whom),
         from_s: u64,
     ) -> Result<Option<(ConsentState, Option<Outcome>)>, RegistryError> {
         let sql = "SELECT state, outcome FROM consents
-            WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND flow <> ?4";
-        let parameters = params![id.0, self.phone_hash(phone), from_s as i64, Flow::Scan as u8];
+            WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND flow <> ?4
+                AND (ward IS ?5 OR ward = 0 AND ?5 IS NOT NULL)";
+        let hash = self.phone_hash(phone);
+        let parameters = params![id.0, hash, from_s as i64, Flow::Scan as u8, whom.number()];
         let mut query = self.connection.prepare_cached(sql)?;
         let found: Option<(u8, Option<Vec<u8>>)> =
             query.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -269,67 +315,11 @@ impl Registry {
         Ok(Some((state, outcome)))
     }
 
-    /// Keeps a stay for the phone until then, unless one that ends later is kept already: an answer that comes late does not
-    /// overwrite a newer one.
-    pub(crate) fn keep_stay(&self, phone: &Phone, stay: &Stay, until_s: u64) -> Result<(), RegistryError> {
-        self.keep_stay_by(self.phone_hash(phone), stay, until_s)
-    }
-
-    fn keep_stay_by(&self, hash: Hash, stay: &Stay, until_s: u64) -> Result<(), RegistryError> {
-        let plain = Zeroizing::new(serde_json::to_vec(stay).expect("a stay is plain data"));
-        let sealed = self.sealer.seal(Column::Stay, owner(hash), &plain)?;
-        let sql = "INSERT INTO stays (phone_hash, sealed, until_s) VALUES (?1, ?2, ?3)
-            ON CONFLICT DO UPDATE SET sealed = ?2, until_s = ?3 WHERE until_s < ?3";
-        self.connection.prepare_cached(sql)?.execute(params![hash, sealed, until_s as i64])?;
+    /// The ward that a consent was given for has a code now. Part of the caller's transaction.
+    pub(crate) fn name_ward(&self, id: ConsentId, code: CodeId) -> Result<(), RegistryError> {
+        let sql = "UPDATE consents SET ward = ?2 WHERE id = ?1 AND ward = 0";
+        self.connection.prepare_cached(sql)?.execute((id.0, code.get() as i64))?;
         Ok(())
-    }
-
-    /// Keeps the phone's stay, if there is one, for a document as well: its holder takes another phone, or leaves. Part of the caller's
-    /// transaction.
-    pub(crate) fn tie_stay(&self, person: &Person, now_s: u64) -> Result<(), RegistryError> {
-        match self.stay_by(self.phone_hash(&person.phone), now_s)? {
-            Some((stay, until_s)) => self.keep_stay_by(self.document_hash(&person.document), &stay, until_s),
-            None => Ok(()),
-        }
-    }
-
-    /// Forgets the stay that is kept for the person's phone and document. Part of the caller's transaction.
-    pub(crate) fn forget_stay(&self, person: &Person) -> Result<(), RegistryError> {
-        let mut delete = self.connection.prepare_cached("DELETE FROM stays WHERE phone_hash = ?1")?;
-        for hash in self.document_hashes(&person.document).into_iter().chain([self.phone_hash(&person.phone)])
-        {
-            delete.execute([hash])?;
-        }
-        Ok(())
-    }
-
-    /// The stay that is kept for the phone.
-    pub(crate) fn stay_of(&self, phone: &Phone, now_s: u64) -> Result<Option<Stay>, RegistryError> {
-        Ok(self.stay_by(self.phone_hash(phone), now_s)?.map(|(stay, _)| stay))
-    }
-
-    /// The stay that was tied to the document.
-    pub(crate) fn stay_tied_to(
-        &self,
-        document: &DocumentNumber,
-        now_s: u64,
-    ) -> Result<Option<Stay>, RegistryError> {
-        for hash in self.document_hashes(document) {
-            if let Some((stay, _)) = self.stay_by(hash, now_s)? {
-                return Ok(Some(stay));
-            }
-        }
-        Ok(None)
-    }
-
-    pub(super) fn stay_by(&self, hash: Hash, now_s: u64) -> Result<Option<(Stay, u64)>, RegistryError> {
-        let sql = "SELECT sealed, until_s FROM stays WHERE phone_hash = ?1 AND until_s > ?2";
-        let mut query = self.connection.prepare_cached(sql)?;
-        let parameters = params![hash, clock::certain_s(now_s) as i64];
-        let found: Option<(Vec<u8>, i64)> =
-            query.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let Some((sealed, until_s)) = found else { return Ok(None) };
-        Ok(Some((self.open_json(Column::Stay, owner(hash), &sealed)?, until_s as u64)))
     }
 
     pub(super) fn open_json<T: serde::de::DeserializeOwned>(
@@ -349,9 +339,4 @@ impl Registry {
         let plain = self.sealer.open(column, owner, sealed).map(Zeroizing::new);
         plain.and_then(|plain| serde_json::from_slice(&plain).ok()).ok_or(damaged)
     }
-}
-
-/// A stay's owner is the hash by which it is found, as far as an owner holds of it.
-pub(super) fn owner(hash: Hash) -> u64 {
-    u64::from_be_bytes(*hash.first_chunk().expect("a hash is longer"))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::nodes::{KEPT_LEVEL, kept, node};
 use super::seal::Hash as Subject;
-use super::{Registry, RegistryError};
+use super::{Registry, RegistryError, order_log};
 use crate::audit::{Checkpoint, Receipt, Tree, leaf_hash, prove};
 use crate::policy::CauseKind;
 
@@ -205,7 +205,7 @@ impl Registry {
         let signed = Checkpoint::sign(size, &self.tree_root(size)?, now_s, signing_pkcs8);
         let checkpoint = signed.ok_or(RegistryError::Damaged { what: "signing key" })?;
         let sql = "INSERT INTO checkpoints (size, root, at_s, signature) VALUES (?1, ?2, ?3, ?4)";
-        let Checkpoint { size, root, at_s, signature } = &checkpoint;
+        let Checkpoint { size, root, at_s, signature, orders: _ } = &checkpoint;
         self.connection.execute(sql, params![*size as i64, root, *at_s as i64, signature])?;
         tracing::info!(size, root, at_s, signature, "decisions are signed");
         Ok(checkpoint)
@@ -238,6 +238,12 @@ impl Registry {
     /// The newest checkpoint.
     pub fn last_checkpoint(&self) -> Result<Option<Checkpoint>, RegistryError> {
         last_checkpoint(&self.connection)
+    }
+
+    /// The newest checkpoint and the end of the order log, for whoever keeps them outside.
+    pub fn checkpoint_to_keep(&self) -> Result<Option<Checkpoint>, RegistryError> {
+        let Some(checkpoint) = self.last_checkpoint()? else { return Ok(None) };
+        Ok(Some(Checkpoint { orders: order_log::up_to(&self.connection)?, ..checkpoint }))
     }
 }
 
@@ -307,5 +313,6 @@ fn checkpoints(connection: &Connection) -> Result<Vec<Checkpoint>, RegistryError
 
 fn read_checkpoint(row: &rusqlite::Row<'_>) -> rusqlite::Result<Checkpoint> {
     let (size, at_s): (i64, i64) = (row.get(0)?, row.get(2)?);
-    Ok(Checkpoint { size: size as u64, root: row.get(1)?, at_s: at_s as u64, signature: row.get(3)? })
+    let (root, signature) = (row.get(1)?, row.get(3)?);
+    Ok(Checkpoint { size: size as u64, root, at_s: at_s as u64, signature, orders: None })
 }

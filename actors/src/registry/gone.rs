@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use protocol::CodeId;
 
 use super::{Registry, RegistryError};
+use crate::clock;
 
 /// People who are taken out of a registry in one transaction.
 const PEOPLE_PER_TRANSACTION: usize = 1_000;
@@ -81,12 +82,23 @@ impl Gone {
 }
 
 impl Registry {
+    /// The codes whose holders have withdrawn, and when; of earlier releases that is not known, and was before now.
+    fn withdrawn(&self) -> Result<Vec<(CodeId, u64)>, RegistryError> {
+        let sql =
+            "SELECT id, coalesce(at_s, ?1) FROM codes LEFT JOIN withdrawals ON code = id WHERE tags = 0";
+        let mut query = self.connection.prepare(sql)?;
+        let now_s = clock::now_ms() / 1000;
+        let rows =
+            query.query_map([now_s as i64], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let code = |id: i64| CodeId::from_u64(id as u64).ok_or(RegistryError::Damaged { what: "code" });
+        rows.map(|row| row.map_err(Into::into).and_then(|(id, at_s)| Ok((code(id)?, at_s as u64)))).collect()
+    }
+
     /// Takes out who has withdrawn since this registry was copied, and notes whom only it knows of.
     pub(super) fn give_up_who_withdrew(&mut self) -> Result<(), RegistryError> {
         let gone = self.gone.read()?;
-        let known = self.codes_by("SELECT id FROM codes WHERE tags = 0", [])?;
-        let missing = known.into_iter().filter(|code| !gone.contains_key(code));
-        let missing: Vec<_> = missing.map(|code| (code, 0)).collect();
+        let known = self.withdrawn()?.into_iter();
+        let missing: Vec<_> = known.filter(|(code, _)| !gone.contains_key(code)).collect();
         if let Err(error) = self.gone.append(&missing) {
             tracing::error!(%error, "who withdrew cannot be noted beside the keys: a backup would bring them back");
         }

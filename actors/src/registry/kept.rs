@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     AuditReport, OrderReport, RegistryError, decisions, nodes, operators, order_log, read_only, schema,
 };
-use crate::audit::Growth;
+use crate::audit::{Growth, OrdersUpTo};
 use crate::operators::Operator;
 
 /// What names or describes people, under a keyed hash, sealed, or by a code's number; and what no longer serves anything.
@@ -23,6 +23,7 @@ pub(crate) const PERSONAL: &[&str] = &[
     "leftovers",
     "departures",
     "sign_outs",
+    "withdrawals",
     "units",
     "staff_sessions",
     "enrolments",
@@ -80,6 +81,11 @@ impl KeptRegistry {
     /// Every order is read again, but for its text; see [`super::Registry::verify_orders`].
     pub fn verify_orders(&self, public_key: &[u8]) -> Result<OrderReport, RegistryError> {
         order_log::verify(&self.0, public_key, None)
+    }
+
+    /// Checks that the order log begins with the entries that somebody outside holds. To be asked after [`Self::verify_orders`].
+    pub fn orders_begin_with(&self, held: &OrdersUpTo) -> Result<(), RegistryError> {
+        order_log::begins_with(&self.0, held)
     }
 
     /// What orders name the gateway by.

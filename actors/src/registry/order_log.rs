@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::seal::{Column, Sealer};
 use super::{Registry, RegistryError};
+use crate::audit::{OrdersUpTo, order_head_text};
 use crate::operators::{Operator, Order, Signature, is_signed, signed_text};
 
 /// An order's text may name people: it is kept, sealed, as long as an authority may ask what was ordered, and no longer.
@@ -147,7 +148,7 @@ impl Registry {
         let chain = link(&before, &entry);
         let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8);
         let key = key.map_err(|_| RegistryError::Damaged { what: "signing key" })?;
-        let signature = hex::encode(key.sign(&head_text(number, &chain)).as_ref());
+        let signature = hex::encode(key.sign(&order_head_text(number, &hex::encode(&chain))).as_ref());
         let sealed = text.map(|(_, text)| {
             self.sealer.seal(Column::Order, number, &serde_json::to_vec(text).expect("two texts"))
         });
@@ -186,8 +187,27 @@ fn link(before: &[u8], entry: &str) -> Vec<u8> {
     context.finish().as_ref().to_vec()
 }
 
-fn head_text(number: u64, chain: &[u8]) -> Vec<u8> {
-    format!("changtong order log 1\n{number}\n{}", hex::encode(chain)).into_bytes()
+/// How far the log reaches, for whoever keeps that outside; `None` without an entry.
+pub(super) fn up_to(connection: &Connection) -> Result<Option<OrdersUpTo>, RegistryError> {
+    let sql = "SELECT id, chain, signature FROM order_log ORDER BY id DESC LIMIT 1";
+    let read = |row: &rusqlite::Row<'_>| {
+        let (number, chain) = (row.get::<_, i64>(0)? as u64, row.get::<_, Vec<u8>>(1)?);
+        Ok(OrdersUpTo { number, head: hex::encode(chain), signature: row.get(2)? })
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([], read).optional()?)
+}
+
+/// Checks that the log, which is sound, begins with the entries that somebody outside holds. The error names the last of them.
+pub(super) fn begins_with(connection: &Connection, held: &OrdersUpTo) -> Result<(), RegistryError> {
+    let bad = |what| Err(RegistryError::Orders { number: held.number, what });
+    let sql = "SELECT chain FROM order_log WHERE id = ?1";
+    let chain: Option<Vec<u8>> =
+        connection.query_row(sql, [held.number as i64], |row| row.get(0)).optional()?;
+    match chain {
+        Some(chain) if hex::encode(&chain) == held.head => Ok(()),
+        Some(_) => bad("it, or one before it, is not the one that was signed and kept elsewhere"),
+        None => bad("it is missing, and was signed and kept elsewhere: the last ones were taken out"),
+    }
 }
 
 /// As [`Registry::verify_orders`]; without a sealer the texts stay shut.
@@ -214,7 +234,7 @@ pub(super) fn verify(
         if chain != link(&before, &text) {
             return Err(bad("it, or the one before it, is not as it was recorded"));
         }
-        if !is_signed(&head_text(number, &chain), &signature, &key) {
+        if !is_signed(&order_head_text(number, &hex::encode(&chain)), &signature, &key) {
             return Err(bad("it is not signed by this gateway"));
         }
         match serde_json::from_str(&text).map_err(|_| bad("it cannot be read"))? {

@@ -4,7 +4,7 @@
 
 use rusqlite::params;
 
-use super::consents::owner;
+use super::evidence::owner;
 use super::people::fields;
 use super::seal::{Column, Hash};
 use super::{Registry, RegistryError, is_conflict};

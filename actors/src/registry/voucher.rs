@@ -83,25 +83,36 @@ impl Registry {
     }
 }
 
-/// Reads what the registry in that file says, without its keys; `None` if it has never vouched for a log.
-///
-/// # Errors
-/// The store's word, also of a file that is no registry.
-pub fn voucher_at(path: &Path) -> Result<Option<RegistryVoucher>, RegistryError> {
-    voucher(&read_only(path)?)
+/// The content of a registry's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistryFound {
+    /// No file, or an empty one: a first start that was cut off before it made the tables leaves that.
+    Nothing,
+    /// A registry that has never vouched for a log.
+    Unnamed,
+    /// A registry with a name.
+    Named(RegistryVoucher),
 }
 
-/// Says whether that file is there and has anything in it: a first start that was cut off at once leaves an empty one.
-///
-/// # Errors
-/// The store's word, also of a file that is no registry.
-pub fn is_begun(path: &Path) -> Result<bool, RegistryError> {
-    if !path.exists() {
-        return Ok(false);
+impl RegistryFound {
+    /// Reads the file, without the registry's keys, and makes nothing.
+    ///
+    /// # Errors
+    /// The store's word, also of a file that is no registry.
+    pub fn at(path: &Path) -> Result<Self, RegistryError> {
+        if !path.exists() {
+            return Ok(Self::Nothing);
+        }
+        let connection = read_only(path)?;
+        let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables == 0 { Ok(Self::Nothing) } else { voucher(&connection).map(Self::from) }
     }
-    let sql = "SELECT count(*) FROM sqlite_schema";
-    let tables: u32 = read_only(path)?.query_row(sql, [], |row| row.get(0))?;
-    Ok(tables > 0)
+}
+
+impl From<Option<RegistryVoucher>> for RegistryFound {
+    fn from(voucher: Option<RegistryVoucher>) -> Self {
+        voucher.map_or(Self::Unnamed, Self::Named)
+    }
 }
 
 /// From now on it vouches for whatever log is beside it: for a copy, whose log has no name.
@@ -112,10 +123,6 @@ pub(super) fn forget_log(connection: &Connection) -> Result<(), RegistryError> {
 
 fn voucher(connection: &Connection) -> Result<Option<RegistryVoucher>, RegistryError> {
     let damaged = || RegistryError::Damaged { what: "voucher for the punch log" };
-    // The first start of all may have been cut before it made the tables.
-    if !connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'")?.exists([])? {
-        return Ok(None);
-    }
     let mut query = connection.prepare("SELECT value FROM meta WHERE name = ?1")?;
     let mut meta = |name: &str| -> Result<Option<String>, RegistryError> {
         use rusqlite::OptionalExtension;
@@ -132,12 +139,18 @@ fn voucher(connection: &Connection) -> Result<Option<RegistryVoucher>, RegistryE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Keys;
 
     #[test]
-    fn a_registry_that_was_cut_before_it_had_tables_has_vouched_for_nothing() {
+    fn a_registry_that_was_cut_before_it_had_tables_is_none() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("registry.db");
+        assert_eq!(RegistryFound::at(&path).unwrap(), RegistryFound::Nothing);
+        assert!(!path.exists(), "looking makes nothing");
         std::fs::write(&path, "").unwrap();
-        assert_eq!(voucher_at(&path).unwrap(), None);
+        assert_eq!(RegistryFound::at(&path).unwrap(), RegistryFound::Nothing);
+        Keys::init(&directory.path().join("keys")).unwrap();
+        drop(Registry::open(&path, &Keys::load(&directory.path().join("keys")).unwrap()).unwrap());
+        assert_eq!(RegistryFound::at(&path).unwrap(), RegistryFound::Unnamed);
     }
 }

@@ -44,7 +44,7 @@ impl Registry {
         let Person { phone, document, .. } = person;
         let (phone_until_s, causes_until_s_max) = kept_until(now_s);
         // Or whoever has not sent the form yet would come back without the lock, with another phone.
-        self.tie_stay(person, now_s)?;
+        self.tie_stay(code, person, now_s)?;
         let remains = Remains {
             causes_until_s: self.keep_causes(code, document, now_s, causes_until_s_max)?,
             stay_until_s: self.stay_until_of(person, now_s)?,
@@ -60,9 +60,11 @@ impl Registry {
         };
         run("DELETE FROM people WHERE code = ?1", params![id])?;
         run("DELETE FROM papers WHERE code = ?1", params![id])?;
+        run("UPDATE consents SET ward = 0 WHERE ward = ?1 AND ward > 0", params![id])?;
         run("DELETE FROM appeals WHERE subject = ?1", params![subject])?;
         run("UPDATE units SET applicant = 0 WHERE applicant = ?1", params![id])?;
         self.gone.note(code, now_s);
+        run("INSERT INTO withdrawals (code, at_s) VALUES (?1, ?2)", params![id, now_s as i64])?;
         // The row stays for the causes that decisions name; no entry packs to zero, so it is nobody's code, and never issued again.
         run("UPDATE codes SET tags = 0, next_change_s = 0 WHERE id = ?1", params![id])?;
         if self.codes_of_phone(phone)?.is_empty() {

@@ -9,6 +9,7 @@ mod line;
 mod server;
 mod subscriber;
 mod trajectory;
+mod travel_page;
 mod wire;
 
 use std::net::SocketAddr;

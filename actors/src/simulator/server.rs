@@ -20,6 +20,7 @@ use super::control::Consents;
 use super::fault::{Fault, FaultKind, Latency};
 use super::subscriber::{KEPT_DAYS, MadeUpNumber, SimulatedCarrier, World};
 use super::trajectory::{city, home};
+use super::travel_page;
 use super::wire::{self, Gate, Purpose, SignatureError, Signed, WireAnswer, WireQuery};
 use crate::clock;
 use crate::trajectory::{CarrierAnswer, Days, Trajectory, Visit, day_of, days_after, start_of};
@@ -32,8 +33,6 @@ const DEEP: usize = 30_000;
 const NO_CONSENT: &str = "00000000000000000000000000000000";
 const TIME_HEADER: &str = "Carrier-Time-Ms";
 const MOVED: &str = "/v1/moved";
-/// Below the base address.
-const TRAVEL: &str = "/travel";
 const PAGE: &str = "<!DOCTYPE html><html><body><h1>Service is being maintained</h1></body></html>";
 
 /// What was seen since the start.
@@ -136,18 +135,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route(wire::PATH, web::post().to(answer))
         .route(MOVED, web::post().to(moved))
-        .route(TRAVEL, web::get().to(travel));
-}
-
-/// Where a real carrier shows the trajectory to whoever has the phone.
-async fn travel(carrier: web::Data<Carrier>) -> HttpResponse {
-    let (name, name_zh) = carrier.which.names();
-    let page = format!(
-        "<!DOCTYPE html><html lang=\"zh-CN\"><meta charset=\"utf-8\"><title>{name_zh}</title><h1>{name_zh}</h1>\
-         <p>模拟运营商。真实的运营商在这里凭手机号和短信验证码出示行程。</p>\
-         <p>This stands for the travel page of {name}: there a phone number and an SMS code show the trajectory.</p></html>"
-    );
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
+        .configure(travel_page::routes);
 }
 
 async fn moved(carrier: web::Data<Carrier>) -> HttpResponse {

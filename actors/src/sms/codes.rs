@@ -21,6 +21,9 @@ pub const TRIES_MAX: u8 = 5;
 pub const PROVEN_S_MAX: u64 = 30 * 24 * 3_600;
 /// Between two codes that one network asks for one phone.
 const APART_S: u32 = 60;
+/// Codes of one network for one phone that are good at once: the newest, and the one before it, whose message may be the late one.
+const KEPT: usize = 2;
+const CODE_DIGITS: usize = 6;
 /// Of the keyed hash of a session this much is kept; of that of a code all, as its comparison in constant time needs it.
 const SESSION_MARK_BYTES: usize = 8;
 const CODE_MARK_BYTES: usize = 32;
@@ -132,13 +135,19 @@ impl std::fmt::Debug for CodeToSend {
     }
 }
 
-/// Whose code it is among those of a phone: each has one at a time.
+/// Whose code it is among those of a phone: each has at most two at a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum From {
     /// A browser that proved the phone before.
     Known,
     /// Any other.
     Stranger(Net),
+}
+
+impl From {
+    fn of(asker: Asker) -> Self {
+        if asker.known { Self::Known } else { Self::Stranger(wide(asker.client)) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -154,6 +163,15 @@ impl Outstanding {
     const fn is_good(&self, now_s: u32) -> bool {
         now_s.saturating_sub(self.sent_s) < CODE_S_MAX
     }
+}
+
+/// The standing of one session's codes for one phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// One of them is good.
+    pub is_out: bool,
+    /// Seconds until another may be asked for.
+    pub wait_s: u32,
 }
 
 /// The counts of those who ask and type.
@@ -233,8 +251,8 @@ impl SmsCodes {
         self.rates.limit_by(limits);
     }
 
-    /// A new code for the phone, good in this session only. An older one for a browser of the same network is good no more; those of
-    /// others are as before, so that nobody takes a code from its owner by asking for another.
+    /// A new code for the phone, good in this session only. The one before it, for a browser of the same network, stays good until one
+    /// of the two is used; those of others are as before, so that nobody takes a code from its owner by asking for another.
     pub fn request(
         &mut self,
         asker: Asker,
@@ -244,21 +262,20 @@ impl SmsCodes {
     ) -> Result<CodeToSend, SmsError> {
         let (at_s, now_s) = (now_s, seconds(now_s));
         self.forget(now_s);
-        let (hash, network) = (self.hasher.phone(phone), wide(asker.client));
-        let from = if asker.known { From::Known } else { From::Stranger(network) };
+        let (hash, network, from) = (self.hasher.phone(phone), wide(asker.client), From::of(asker));
         if from != From::Known {
             self.rates.client.take(&near(asker.client), at_s).map_err(too_many)?;
             self.rates.network.take(&network, at_s).map_err(too_many)?;
         }
-        let last = self.out.peek(&hash).and_then(|codes| codes.iter().find(|code| code.from == from));
-        if let Some(age_s) = last.map(|code| now_s.saturating_sub(code.sent_s)).filter(|&s| s < APART_S) {
-            return Err(too_many(APART_S - age_s));
+        let wait_s = self.wait_s(&hash, from, now_s);
+        if wait_s > 0 {
+            return Err(too_many(wait_s));
         }
         match from {
             From::Known => self.rates.known.take(&hash, at_s).map_err(too_many)?,
             From::Stranger(network) => self.rates.stranger_asks(hash, network, at_s)?,
         }
-        let digits = format!("{:06}", random % 1_000_000);
+        let digits = format!("{:0CODE_DIGITS$}", random % 1_000_000);
         let code = self.code_mark(&asker.session, &hash, &digits);
         let session = self.session_mark(&asker.session);
         self.keep(hash, Outstanding { from, sent_s: now_s, tries_left: TRIES_MAX, session, code });
@@ -267,13 +284,35 @@ impl SmsCodes {
 
     fn keep(&mut self, phone: Hash, code: Outstanding) {
         let mut codes = self.out.remove(&phone).unwrap_or_default();
-        codes.retain(|other| other.from != code.from && other.is_good(code.sent_s));
+        codes.retain(|other| other.is_good(code.sent_s));
+        let mut earlier = codes.iter().filter(|other| other.from == code.from).count();
+        codes.retain(|other| {
+            let goes = other.from == code.from && earlier >= KEPT;
+            earlier -= usize::from(goes);
+            !goes
+        });
         if codes.len() >= bounds::SMS_OUT_PHONE.entries() {
             let strangers = codes.iter().position(|other| other.from != From::Known);
             codes.remove(strangers.unwrap_or(0));
         }
         codes.push(code);
         self.out.insert(phone, codes);
+    }
+
+    /// Gives the seconds until the next code may be asked for.
+    fn wait_s(&self, phone: &Hash, from: From, now_s: u32) -> u32 {
+        let codes = self.out.peek(phone).map_or(&[][..], Vec::as_slice);
+        let last = codes.iter().rev().find(|code| code.from == from);
+        last.map_or(0, |code| APART_S.saturating_sub(now_s.saturating_sub(code.sent_s)))
+    }
+
+    /// Tells how the codes of this session for the phone stand.
+    pub fn standing(&self, asker: Asker, phone: &Phone, now_s: u64) -> Standing {
+        let (hash, session, now_s) =
+            (self.hasher.phone(phone), self.session_mark(&asker.session), seconds(now_s));
+        let codes = self.out.peek(&hash).map_or(&[][..], Vec::as_slice);
+        let is_out = codes.iter().any(|code| code.session == session && code.is_good(now_s));
+        Standing { is_out, wait_s: self.wait_s(&hash, From::of(asker), now_s) }
     }
 
     /// What nobody can use any more goes.
@@ -284,7 +323,7 @@ impl SmsCodes {
         }
     }
 
-    /// Compares what was typed. The right code is used up by it.
+    /// Compares what was typed with the session's codes. A right one uses them up; what is no whole code costs no try.
     pub fn check(
         &mut self,
         asker: Asker,
@@ -295,27 +334,35 @@ impl SmsCodes {
         let (at_s, now_s) = (now_s, seconds(now_s));
         let (hash, known) = (self.hasher.phone(phone), asker.known);
         let typed = given::digits(typed);
-        let (text, session) = (text(&asker.session, &hash, &typed), self.session_mark(&asker.session));
+        let session = self.session_mark(&asker.session);
         // Whoever has not asked has no try, and takes none away.
         let codes = self.out.peek_mut(&hash).ok_or(SmsError::Gone)?;
-        let mine = |code: &Outstanding| code.session == session && code.is_good(now_s);
-        let mine = codes.iter().position(mine).ok_or(SmsError::Gone)?;
+        let is_mine = |code: &Outstanding| code.session == session && code.is_good(now_s);
+        if !codes.iter().any(is_mine) {
+            return Err(SmsError::Gone);
+        }
+        if typed.len() != CODE_DIGITS || !typed.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(SmsError::Incomplete);
+        }
         if !known {
             self.rates.typed_client.take(&near(asker.client), at_s).map_err(too_many)?;
             self.rates.typed_network.take(&wide(asker.client), at_s).map_err(too_many)?;
         }
-        if hmac::verify(&self.key, &text, &codes[mine].code).is_ok() {
-            codes.remove(mine);
+        let text = text(&asker.session, &hash, &typed);
+        let is_right = |code: &Outstanding| hmac::verify(&self.key, &text, &code.code).is_ok();
+        if codes.iter().any(|code| is_mine(code) && is_right(code)) {
+            codes.retain(|code| code.session != session);
             return Ok(ProvenPhone { phone: phone.clone(), at_s });
         }
         // While more is guessed than a city mistypes, a stranger's wrong try is its last.
         let braked = !known && self.rates.wrong_all.take(&(), at_s).is_err();
-        let tries_left = if braked { 0 } else { codes[mine].tries_left - 1 };
-        codes[mine].tries_left = tries_left;
-        if tries_left == 0 {
-            codes.remove(mine);
+        // Compared with each, it is a try of each.
+        for code in codes.iter_mut().filter(|code| is_mine(code)) {
+            code.tries_left = if braked { 0 } else { code.tries_left - 1 };
         }
-        Err(SmsError::Wrong { tries_left })
+        codes.retain(|code| code.tries_left > 0);
+        let tries_left = codes.iter().filter(|code| is_mine(code)).map(|code| code.tries_left).max();
+        Err(SmsError::Wrong { tries_left: tries_left.unwrap_or(0) })
     }
 
     #[cfg(test)]

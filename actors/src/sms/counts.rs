@@ -11,6 +11,7 @@ enum Outcome {
     Done,
     TooMany,
     Wrong,
+    Incomplete,
     Gone,
     Refused,
     Busy,
@@ -23,6 +24,7 @@ impl Outcome {
             Ok(_) => Self::Done,
             Err(SmsError::TooMany { .. }) => Self::TooMany,
             Err(SmsError::Wrong { .. }) => Self::Wrong,
+            Err(SmsError::Incomplete) => Self::Incomplete,
             Err(SmsError::Gone) => Self::Gone,
             Err(SmsError::Refused) => Self::Refused,
             Err(SmsError::Busy) => Self::Busy,
@@ -31,12 +33,14 @@ impl Outcome {
     }
 }
 
-const ASKED: [&str; 7] = ["sent", "too-many", "wrong", "gone", "refused", "busy", "unavailable"];
-const TYPED: [&str; 7] = ["right", "too-many", "wrong", "gone", "refused", "busy", "unavailable"];
+const ASKED: [&str; 8] =
+    ["sent", "too-many", "wrong", "incomplete", "gone", "refused", "busy", "unavailable"];
+const TYPED: [&str; 8] =
+    ["right", "too-many", "wrong", "incomplete", "gone", "refused", "busy", "unavailable"];
 
 pub(super) struct SmsMetrics {
-    asked: [Counter; 7],
-    typed: [Counter; 7],
+    asked: [Counter; 8],
+    typed: [Counter; 8],
 }
 
 impl SmsMetrics {

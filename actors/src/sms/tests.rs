@@ -91,8 +91,11 @@ fn a_code_is_right_however_it_was_pasted() {
 fn after_five_wrong_tries_the_right_code_is_of_no_use() {
     let mut desk = Desk::new();
     let code = desk.ask(1, 7, 123_456, NOW_S).unwrap();
-    for (n, typed) in ["123457", "", "12345", "1234567", "12345六"].into_iter().enumerate() {
-        assert_eq!(desk.check(1, 7, typed, NOW_S), wrong(TRIES_MAX - 1 - n as u8), "{typed}");
+    for tries_left in (0..TRIES_MAX).rev() {
+        for typed in ["", "12345", "1234567", "12345六", "12345 "] {
+            assert_eq!(desk.check(1, 7, typed, NOW_S), Err(SmsError::Incomplete), "{typed:?} is no try");
+        }
+        assert_eq!(desk.check(1, 7, "123457", NOW_S), wrong(tries_left));
     }
     assert_eq!(desk.check(1, 7, &code, NOW_S), Err(SmsError::Gone));
 }
@@ -118,13 +121,52 @@ fn another_sessions_code_is_no_code_and_costs_its_owner_no_try() {
 }
 
 #[test]
-fn the_newest_code_of_a_network_replaces_its_older() {
+fn the_code_before_the_newest_is_good_until_one_of_them_is_used() {
+    for used in [0, 1] {
+        let mut desk = Desk::new();
+        let codes = [desk.ask(1, 7, 5, NOW_S), desk.ask(1, 7, 6, NOW_S + MINUTE_S)].map(Result::unwrap);
+        assert!(desk.check(1, 7, &codes[used], NOW_S + MINUTE_S).is_ok());
+        assert_eq!(desk.check(1, 7, &codes[1 - used], NOW_S + MINUTE_S), Err(SmsError::Gone), "{used}");
+    }
+    let mut desk = Desk::new();
+    let codes = [0, 1, 2].map(|n| desk.ask(1, 7, 5 + n, NOW_S + n * MINUTE_S).unwrap());
+    let later_s = NOW_S + 2 * MINUTE_S;
+    assert_eq!(desk.check(1, 7, &codes[0], later_s), wrong(TRIES_MAX - 1), "the third ends the first");
+    assert!(desk.check(1, 7, &codes[1], later_s).is_ok());
+}
+
+/// The trap: with each message five more tries of the code before it.
+#[test]
+fn a_new_code_gives_the_earlier_no_new_tries() {
     let mut desk = Desk::new();
     let old = desk.ask(1, 7, 5, NOW_S).unwrap();
-    let (other, later_s) = (Asker { session: SessionId([2; 16]), ..asker(1, 7) }, NOW_S + MINUTE_S);
-    let new = desk.ask_as(other, 7, 6, later_s).unwrap();
-    assert_eq!(desk.check(1, 7, &old, later_s), Err(SmsError::Gone));
-    assert!(desk.codes.check(other, &number(7), &new, later_s).is_ok());
+    for tries_left in [4, 3, 2, 1] {
+        assert_eq!(desk.check(1, 7, "900000", NOW_S), wrong(tries_left));
+    }
+    let new = desk.ask(1, 7, 6, NOW_S + MINUTE_S).unwrap();
+    assert_eq!(desk.check(1, 7, "900000", NOW_S + MINUTE_S), wrong(TRIES_MAX - 1), "of the new one");
+    assert_eq!(
+        desk.check(1, 7, &old, NOW_S + MINUTE_S),
+        wrong(TRIES_MAX - 2),
+        "the old one has had its five"
+    );
+    assert!(desk.check(1, 7, &new, NOW_S + MINUTE_S).is_ok());
+}
+
+#[test]
+fn a_page_knows_if_a_code_is_out_and_when_another_may_be_asked_for() {
+    let mut desk = Desk::new();
+    let standing = |desk: &Desk, session: u8, after_s: u64| {
+        let Standing { is_out, wait_s } = desk.codes.standing(asker(session, 7), &number(7), NOW_S + after_s);
+        (is_out, wait_s)
+    };
+    assert_eq!(standing(&desk, 1, 0), (false, 0));
+    desk.ask(1, 7, 5, NOW_S).unwrap();
+    assert_eq!(standing(&desk, 1, 0), (true, 60));
+    assert_eq!(standing(&desk, 2, 0), (false, 0), "another's session in another network");
+    assert_eq!(standing(&desk, 1, 59), (true, 1));
+    assert_eq!(standing(&desk, 1, 60), (true, 0));
+    assert_eq!(standing(&desk, 1, u64::from(CODE_S_MAX)), (false, 0));
 }
 
 #[test]
@@ -285,7 +327,7 @@ fn who_guesses_by_the_million_loses_each_code_at_the_first_miss_and_nobody_else_
     let code = desk.ask(9, 99_999, 5, NOW_S).unwrap();
     assert!(desk.check(9, 99_999, &code, NOW_S).is_ok(), "whoever types it as it came");
     let code = desk.ask_as(known(9), 7, 5, NOW_S).unwrap();
-    assert_eq!(desk.codes.check(known(9), &number(7), "1", NOW_S), wrong(TRIES_MAX - 1));
+    assert_eq!(desk.codes.check(known(9), &number(7), "900000", NOW_S), wrong(TRIES_MAX - 1));
     assert!(desk.codes.check(known(9), &number(7), &code, NOW_S).is_ok(), "who is known may slip");
 }
 
@@ -297,7 +339,7 @@ fn a_network_types_sixty_codes_an_hour() {
     for n in 0..30 {
         desk.ask_as(from(1, client), n, 5, NOW_S).unwrap();
         typed += (0..4)
-            .filter(|_| desk.codes.check(from(1, client), &number(n), "1", NOW_S).is_err_and(is_wrong))
+            .filter(|_| desk.codes.check(from(1, client), &number(n), "900000", NOW_S).is_err_and(is_wrong))
             .count();
     }
     assert_eq!(typed, bounds::TYPED_CLIENT.entries());

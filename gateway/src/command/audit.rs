@@ -28,15 +28,16 @@ pub(crate) enum Command {
         /// What `audit key` printed: decisions are checked with it alone, also when the keys are gone or the gateway is ended.
         #[arg(long)]
         public_key: Option<String>,
-        /// A checkpoint, or a receipt, that was kept elsewhere: decisions that were taken out since, or changed and signed anew, are
-        /// noticed.
+        /// A checkpoint, or a receipt, that was kept elsewhere: decisions, and with a checkpoint orders, that were taken out since, or
+        /// changed and signed anew, are noticed.
         #[arg(long, requires = "public_key")]
         against: Option<PathBuf>,
         /// For programs.
         #[arg(long)]
         json: bool,
     },
-    /// Signs how far the decisions reach and prints that, to be kept where the gateway's owner cannot change it.
+    /// Signs how far the decisions reach and prints that, with the end of the order log, to be kept where the gateway's owner cannot
+    /// change it.
     Checkpoint {
         /// The gateway's data.
         #[arg(long, default_value = "./changtong-data")]
@@ -210,15 +211,21 @@ fn verify_with(
 ) -> anyhow::Result<(AuditReport, OrderReport)> {
     let key = key_of(public_key)?;
     let registry = KeptRegistry::open(&Settings::registry_path(data))?;
-    let report = registry.verify_decisions(&key)?.0;
+    let report = (registry.verify_decisions(&key)?.0, registry.verify_orders(&key)?);
     if let Some(file) = against {
         let held = match read(file, "checkpoint")? {
             Held::Checkpoint(checkpoint)
             | Held::Receipt(Receipt { checkpoint, .. })
             | Held::Growth(Growth { checkpoint, .. }) => checkpoint,
         };
-        let growth = registry.growth(held.size)?.context("the registry has no checkpoint, one is held")?;
-        growth.check(&held, &key).with_context(|| format!("{} does not agree", file.display()))?;
+        agrees(&registry, &held, &key).with_context(|| format!("{} does not agree", file.display()))?;
     }
-    Ok((report, registry.verify_orders(&key)?))
+    Ok(report)
+}
+
+/// Checks that decisions and orders begin with those that are held, of a registry that is sound by itself.
+fn agrees(registry: &KeptRegistry, held: &Checkpoint, key: &[u8]) -> anyhow::Result<()> {
+    let growth = registry.growth(held.size)?.context("the registry has no checkpoint, one is held")?;
+    growth.check(held, key)?;
+    Ok(held.orders.as_ref().map_or(Ok(()), |orders| registry.orders_begin_with(orders))?)
 }

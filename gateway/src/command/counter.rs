@@ -53,6 +53,9 @@ enum Command {
         /// At a gate: the cities may be shown too.
         #[arg(long)]
         cities: bool,
+        /// For a ward's form: the guardian agrees that their own number is asked for.
+        #[arg(long)]
+        ward: bool,
     },
     /// Takes a consent back.
     Withdraw {
@@ -89,6 +92,9 @@ enum Command {
         /// For a ward: the guardian's code.
         #[arg(long)]
         guardian: Option<u64>,
+        /// The guardian says that the ward was with the phone where it was.
+        #[arg(long)]
+        along: bool,
     },
     /// The text that a device at a gate scans to ask for itself; good once, for two minutes.
     Receipt {
@@ -105,7 +111,9 @@ impl Counter {
             Command::Begin { phone } => CounterAct::Begin { phone },
             Command::Prove { session, code } => CounterAct::Prove { session, code },
             Command::Confirm { session, kind, document } => CounterAct::Confirm { session, kind, document },
-            Command::Consent { session, flow, cities } => CounterAct::Consent { session, flow, cities },
+            Command::Consent { session, flow, cities, ward } => {
+                CounterAct::Consent { session, flow, cities, ward }
+            }
             Command::Withdraw { session, consent } => CounterAct::Withdraw { session, consent },
             Command::Apply {
                 session,
@@ -117,8 +125,10 @@ impl Counter {
                 declared,
                 consent,
                 guardian,
+                along,
             } => {
-                let paper = Paper { name, kind, document, district, community, declared, consent, guardian };
+                let paper =
+                    Paper { name, kind, document, district, community, declared, consent, guardian, along };
                 CounterAct::Apply { session, form: Box::new(paper) }
             }
             Command::Receipt { session, consent } => CounterAct::Receipt { session, consent },

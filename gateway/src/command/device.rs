@@ -216,8 +216,12 @@ fn table(devices: &[DeviceLine]) {
             [one, two, rest @ ..] if !rest.is_empty() => format!("{one}, {two} and {} more", rest.len()),
             names => names.join(", "),
         };
+        let scanner = match line.scanner_adds {
+            0 => String::new(),
+            texts => format!("  scanner set wrong: adds to codes ({texts} since the start)"),
+        };
         println!(
-            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}, {names}",
+            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}, {names}{scanner}",
             line.device, line.class, line.state, line.name
         );
     }

@@ -14,6 +14,10 @@ use crate::orders::{Ordered, OrderedAct, PunchFormat};
 use crate::process::Settings;
 use crate::vouching;
 
+/// Of an export that stops before its end.
+const CUT: &str = "the export is not whole, its end is missing: throw it away, and export to a file, which keeps the gateway \
+                   waiting for nobody";
+
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Reads everything and checks checksums, digests, seals, order and the deletion records' signatures, and that the log is the one
@@ -98,9 +102,10 @@ fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn export(case: String, desk: &Desk, format: PunchFormat) -> anyhow::Result<ExitCode> {
-    let (mut out, mut failed) = (std::io::stdout().lock(), None);
+    let (mut out, mut failed, mut begun) = (std::io::stdout().lock(), None, false);
     let mut tell = |done: &Done| {
         if let Done::Exported(text) = done {
+            begun = true;
             failed = out.write_all(text.as_bytes()).err();
         }
         failed.is_none()
@@ -112,7 +117,8 @@ fn export(case: String, desk: &Desk, format: PunchFormat) -> anyhow::Result<Exit
         Some(error) => return Err(error).context("writing punches"),
         None => {}
     }
-    let Some(ordered) = ordered? else { return Ok(ExitCode::SUCCESS) };
+    let whole = if begun { ordered.context(CUT) } else { ordered };
+    let Some(ordered) = whole? else { return Ok(ExitCode::SUCCESS) };
     let Ordered::Exported { punches } = ordered else { bail!("that is no answer to an export") };
     eprintln!("{punches} punches");
     Ok(ExitCode::SUCCESS)

@@ -166,4 +166,8 @@ fn show(policy: &Policy) {
             println!("  {:<24}{}, {} days", kind.name(), rule.colour, rule.days);
         }
     }
+    let wait =
+        policy.correction_wait_hours().map_or("by appeal".to_owned(), |hours| format!("after {hours} hours"));
+    println!("  {:<24}{wait}", "a declared yes ends");
+    println!("  {:<24}{}", "people call", policy.help_phone().unwrap_or("nobody: no number is shown"));
 }

@@ -1,5 +1,6 @@
 //! Who holds how many of a port's connections, and which has to go for a newcomer: the longest idle one of the address or network that
-//! has its share, or, when the port is full, of the network that holds the most. Pure: time is an argument; sockets are elsewhere.
+//! has its share, or, when the port is full, of the network that holds the most. A trusted proxy gives way to nobody but itself. Pure: time
+//! is an argument; sockets are elsewhere.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -55,7 +56,7 @@ impl Held {
     }
 
     /// Takes a connection in, if there is room or can be made; its number is for [`Held::ended`]. Of a trusted proxy, behind which
-    /// everybody may be, only the port's own bound counts.
+    /// everybody may be, only the port's own bound counts, and it is no network that could hold the most.
     pub(super) fn begin(
         &mut self,
         peer: IpAddr,
@@ -103,7 +104,9 @@ impl Held {
         }
         self.limited.all.increment(1);
         let fullest = self.networks.iter().max_by_key(|(_, count)| **count).map(|(net, _)| *net);
-        self.cut_idle(|one| one.whose.map(|(_, network)| network) == fullest)
+        let of_fullest = fullest
+            .is_some_and(|fullest| self.cut_idle(|one| one.whose.is_some_and(|(_, net)| net == fullest)));
+        of_fullest || (whose.is_none() && self.cut_idle(|one| one.whose.is_none()))
     }
 
     /// Ends the one of them that has been idle for longest. False if all of them are at work.
@@ -206,5 +209,29 @@ mod tests {
             assert!(held.begin(at("192.0.2.1"), true, now).is_some());
         }
         assert!(held.networks.is_empty());
+    }
+
+    #[test]
+    fn a_full_port_takes_nothing_from_a_proxy_for_a_stranger_and_a_proxy_makes_room_for_itself() {
+        let (mut held, now) = (held(), clock::now());
+        let proxy = at("192.0.2.1");
+        let stranger = held.begin(at("198.51.100.1"), false, now).unwrap().1;
+        let proxied = [(); 5].map(|()| held.begin(proxy, true, now).unwrap().1);
+        assert!(held.begin(proxy, true, now).is_some(), "at the cost of the only network");
+        assert!(is_cut(&stranger) && proxied.iter().all(|one| !is_cut(one)));
+        assert!(held.begin(at("198.51.100.1"), false, now).is_none(), "nobody else holds anything");
+        assert!(proxied.iter().all(|one| !is_cut(one)));
+        assert!(held.begin(proxy, true, now).is_some());
+        assert_eq!(proxied.iter().filter(|one| is_cut(one)).count(), 1, "its own longest idle one");
+    }
+
+    #[test]
+    fn a_proxy_makes_room_for_itself_when_the_only_network_is_at_work() {
+        let (mut held, now) = (held(), clock::now());
+        let stranger = held.begin(at("198.51.100.1"), false, now).unwrap().1;
+        stranger.watch.came(now);
+        let proxied = [(); 5].map(|()| held.begin(at("192.0.2.1"), true, now).unwrap().1);
+        assert!(held.begin(at("192.0.2.1"), true, now).is_some());
+        assert!(is_cut(&proxied[0]) && !is_cut(&stranger));
     }
 }

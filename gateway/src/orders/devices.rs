@@ -39,6 +39,7 @@ pub(super) fn list(admin: &Admin) -> anyhow::Result<Ordered> {
         }
         .to_owned(),
         not_after_s: row.not_after_s,
+        scanner_adds: admin.scanners.texts_of(row.id),
     };
     Ok(Ordered::Devices(devices.into_iter().map(line).collect()))
 }

@@ -20,6 +20,8 @@ pub(crate) struct DeviceLine {
     pub(crate) state: String,
     /// Of its certificate, seconds since 1970 UTC.
     pub(crate) not_after_s: u64,
+    /// Texts since the process began to which its scanner added something, or in which it changed letters.
+    pub(crate) scanner_adds: u64,
 }
 
 /// Why a code has its colour.

@@ -48,7 +48,7 @@ fn top(version: &str) -> Markup {
     html! {
         header.top {
             img src="/overview/icon.svg" alt="" width="32" height="32";
-            h1 { "Changtong Gateway " span.soft { "畅通" } }
+            h1 { "Changtong Gateway " span.soft { "昌通码" } }
             span.tag #made-up hidden { "made-up people only" }
             span.tag #stage { "…" }
             span.soft { "version " (version) }

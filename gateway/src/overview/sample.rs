@@ -12,7 +12,7 @@ use crate::exposition::Series;
 pub(super) type Sample = Vec<(String, Option<f64>)>;
 
 /// What a citizen cannot go on with, among a carrier's outcomes.
-const FAILURES: [&str; 6] = ["timed-out", "unreachable", "refused", "garbage", "busy", "failed"];
+const FAILURES: [&str; 7] = ["timed-out", "unreachable", "refused", "garbage", "busy", "paused", "failed"];
 /// Handshakes of attackers, or of devices whose certificates are no good.
 const HANDSHAKES_REFUSED: [&str; 3] = ["failed", "ignored", "too-slow"];
 

@@ -6,6 +6,7 @@ use actors::registrar::appeals::{APPEAL_CHARS_MAX, APPEAL_DAYS};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::layout::{beside, wrongs};
 use super::mine::{self, Mine};
 use super::visitor::Visitor;
 use super::why;
@@ -33,18 +34,20 @@ async fn page(visitor: Visitor, path: web::Path<(usize, i64)>) -> HttpResponse {
 
 fn form(visitor: &Visitor, one: &Mine, decision: i64, text: &str, problem: Option<&str>) -> Markup {
     let days = APPEAL_DAYS.to_string();
+    let problem = problem.map(both);
     let described = if problem.is_some() { "words-hint words-wrong" } else { "words-hint" };
     html! {
+        @if let Some(problem) = &problem { (wrongs(&[("words", problem.clone())])) }
         p { (both_with("appeal-what", &[("number", &decision.to_string()), ("days", &days)])) }
-        form.card method="post" action="/appeal" {
+        form.card method="post" action="/appeal" novalidate {
             (one.fields(visitor))
             input type="hidden" name="decision" value=(decision);
             p.who { (one.who()) }
             label for="words" { (both("appeal-words")) }
             textarea #words name="text" rows="6" maxlength=(APPEAL_CHARS_MAX) required
-                aria-describedby=(described) aria-invalid=[problem.map(|_| "true")] { (text) }
+                aria-describedby=(described) aria-invalid=[problem.as_ref().map(|_| "true")] { (text) }
             p.hint #words-hint { (both("appeal-words-hint")) }
-            @if let Some(problem) = problem { p.field-wrong #words-wrong role="alert" { (both(problem)) } }
+            (beside("words", problem.as_ref()))
             button type="submit" { (both("appeal-send")) }
         }
         a.button.quiet href={ "/why/" (one.index) } { (both("card-back")) }

@@ -1,21 +1,22 @@
 //! The first application, and the one for a ward. What the form holds and how it is taken stands in the form; what differs is here.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 
 use super::form::{self, Fields, Subject};
 use super::layout::wrong;
-use super::sheet::Sheet;
+use super::sheet::{self, Sheet};
 use super::sign_in::{self, Next};
 use super::travel::Page;
 use super::visitor::Visitor;
-use super::words::{both, zh};
+use super::words::both;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/apply", web::get().to(show))
         .route("/apply", web::post().to(send))
+        .route("/streets/{district}", web::get().to(streets))
         .route("/apply/ward", web::get().to(show_ward))
         .route("/apply/ward", web::post().to(send_ward));
 }
@@ -54,7 +55,7 @@ fn have_one() -> Markup {
     html! {
         div.notice role="status" {
             (both("apply-have-one"))
-            div.row { a.button.quiet href="/modify" { (zh("modify-title")) } a.button.quiet href="/apply/ward" { (zh("ward-title")) } }
+            div.row { a.button.quiet href="/modify" { (both("modify-title")) } a.button.quiet href="/apply/ward" { (both("ward-title")) } }
         }
     }
 }
@@ -82,11 +83,19 @@ async fn send_ward(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse 
     }
 }
 
+/// Gives the streets of a district to the script that puts them into the form. They are the same for everybody.
+async fn streets(district: web::Path<String>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
+        .content_type("text/html; charset=utf-8")
+        .body(sheet::streets(&district, "").into_string())
+}
+
 /// A guardian has an own code first.
 fn ward(visitor: &Visitor) -> Result<Subject, HttpResponse> {
     let Some(holdings) = visitor.holdings() else { return Err(form::busy_page(visitor, "ward-title")) };
     let Some(guardian) = holdings.iter().find(|holder| !holder.is_ward) else {
-        let body = html! { (wrong("ward-first")) a.button href="/apply" { (zh("apply-title")) } };
+        let body = html! { (wrong("ward-first")) a.button href="/apply" { (both("apply-title")) } };
         return Err(visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "ward-title", &body));
     };
     let above = above("ward-what");

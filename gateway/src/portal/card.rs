@@ -10,6 +10,7 @@ use protocol::token::{Token, to_text};
 use protocol::{Basis, Class, Colour};
 use serde::Deserialize;
 
+use super::after;
 use super::form;
 use super::layout::{Frame, notice, status, wrong};
 use super::mine::{self, Mine};
@@ -50,6 +51,7 @@ async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
             a href="/apply/ward" { (both("card-add-ward")) }
             a href="/confirm" { (both("card-confirm")) }
             a href="/looked" { (both("card-looked")) }
+            a href="/unit" { (both("home-unit")) }
         }
     };
     visitor.page(frame, "card-title", &body)
@@ -77,7 +79,7 @@ fn pass(visitor: &Visitor, one: &Mine) -> Markup {
         [("n", at.as_str()), ("of", &one.of.to_string())].map(|(name, value)| (name, value.to_owned()));
     let place = place.each_ref().map(|(name, value)| (*name, value.as_str()));
     html! {
-        section.card.pass aria-label=(one.name()) {
+        section.card.pass aria-label={ (one.name()) " " (line(if one.holder.is_ward { "card-ward" } else { "card-own" })) } {
             div.head {
                 p.who { (one.who()) }
                 span.time data-clock="" { (when::second(visitor.now_s)) }
@@ -85,13 +87,14 @@ fn pass(visitor: &Visitor, one: &Mine) -> Markup {
             (live(visitor, one))
             @if one.of > 1 { p.hint.centre { (both_with("card-place", &place)) } }
             div.row {
-                a.button.quiet href={ "/why/" (one.index) } { (zh("card-why")) }
-                a.button.quiet href={ "/code/paper/" (one.index) } { (zh("card-paper")) }
+                a.button.quiet href={ "/why/" (one.index) } { (both("card-why")) }
+                a.button.quiet href={ "/code/paper/" (one.index) } { (both("card-paper")) }
             }
             form method="post" action="/code/digits" {
                 (one.fields(visitor))
                 button.quiet type="submit" { (both("digits-title")) }
             }
+            (after::card(visitor, one))
         }
     }
 }

@@ -7,7 +7,7 @@ use actors::registrar::{Confirmed, DOCUMENT_TRIES_MAX};
 use maud::{Markup, html};
 
 use super::form::{self, Fields};
-use super::layout::wrong;
+use super::layout::wrongs;
 use super::sheet;
 use super::sign_in::{self, Next};
 use super::visitor::Visitor;
@@ -27,9 +27,9 @@ async fn show(visitor: Visitor, next: web::Query<Next>) -> HttpResponse {
 fn drawn(visitor: &Visitor, fields: &Fields, back: &str, problem: Option<&str>) -> Markup {
     let tries = DOCUMENT_TRIES_MAX.to_string();
     html! {
-        @if problem.is_some() { (wrong("form-look-again")) }
+        @if let Some(problem) = problem { (wrongs(&[("number", both(problem))])) }
         p { (both("confirm-what")) }
-        form.card method="post" action="/confirm" {
+        form.card method="post" action="/confirm" novalidate {
             (visitor.field())
             input type="hidden" name="back" value=(back);
             (sheet::document_fields(fields, problem))

@@ -22,6 +22,7 @@ const PARTS: &[(&str, &str)] = &[
     ("view", "sign-in"),
     ("code", "code"),
     ("apply", "apply"),
+    ("streets", "apply"),
     ("modify", "modify"),
     ("travel", "travel"),
     ("confirm", "confirm"),

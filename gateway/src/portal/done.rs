@@ -1,5 +1,5 @@
-//! The success page of a self-scan, which staff look at: where, when, who, the colour as it was recorded, and a clock that a picture
-//! of the page does not have. It is shown to the session that pressed and to nobody else, and repeats nothing.
+//! The success page of a self-scan, which staff look at: one panel with the colour as it was recorded and what to do, a clock that a
+//! picture of the page does not have, who, where, and what carriers say. It is shown to the session that pressed and to nobody else, and repeats nothing.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -9,12 +9,13 @@ use maud::{Markup, html};
 use protocol::{Advice, Verdict};
 
 use super::layout::{Frame, notice, status, wrong};
+use super::mine;
 use super::place;
 use super::presses::{Came, PressId, Recorded};
 use super::travel;
 use super::visitor::Visitor;
 use super::when;
-use super::words::{both, zh};
+use super::words::{both, both_with, zh};
 
 /// Without a script the page brings its clock up to date by itself.
 const REFRESH_S: u32 = 20;
@@ -65,22 +66,21 @@ fn success(
         Err(answer) => return answer,
     };
     let holder = holders.iter().find(|holder| holder.code == recorded.code);
-    let name = masked(holder.map_or("", |holder| &holder.person.name));
     let Recorded { at_ms, verdict, .. } = recorded;
     let body = html! {
-        (status(verdict.colour, verdict.basis))
-        (advice(verdict))
-        section.card.done {
-            p.where { (place.name) }
-            time.clock #clock data-now=(visitor.now_s) { (when::second(visitor.now_s)) }
-            div.moving aria-hidden="true" { span {} }
-            p.hint { (both("place-moving")) }
-            dl.facts {
-                dt { (both("place-name")) } dd { (name) }
-                dt { (both("place-at")) } dd { (when::second(at_ms / 1000)) }
+        section.card.panel {
+            div.verdict { (status(verdict.colour, verdict.basis)) (advice(verdict)) }
+            div.now {
+                div {
+                    time.clock #clock data-now=(visitor.now_s) { (when::second(visitor.now_s)) }
+                    div.moving aria-hidden="true" { span {} }
+                }
+                @if let Some(holder) = holder { p.who { b translate="no" { (masked(&holder.person.name)) } " " (mine::whose(holder)) } }
             }
+            p.where { span translate="no" { (place.name) } span.at { (both_with("place-at", &[("time", &when::second(at_ms / 1000))])) } }
+            (travel::module(visitor, travel, page))
         }
-        div.card { (travel::module(visitor, travel, page)) }
+        p.hint #moves hidden { (both("place-moving")) }
         a.button.quiet href=(path) { (both("place-another")) }
         script src="/s/clock.js" defer {}
     };

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actors::policy::{Outcome, SubmitError};
 use actors::registrar::{Form, RegistrarError};
 use actors::registry::{DocumentKind, DocumentNumber, Person};
-use actors::residence::{self, Districts, visible};
+use actors::residence::{self, Districts, person_name};
 use maud::Markup;
 use protocol::CodeId;
 use serde::Deserialize;
@@ -17,6 +17,8 @@ use super::sign_in::{self, Next};
 use super::travel::{self, Page, State};
 use super::visitor::Visitor;
 
+/// What a guardian says of a ward: it was with the phone where that was.
+pub(crate) const ALONG: &str = "along";
 /// More than any field may hold: what is longer is cut when it is kept, and wrong anyway.
 const TYPED_CHARS_MAX: usize = 96;
 /// The answer to a query that has just begun is waited for; from then on the visitor need not.
@@ -36,6 +38,8 @@ pub(crate) struct Fields {
     pub(crate) street: String,
     pub(crate) community: String,
     pub(crate) declared: String,
+    /// The view that the visitor switches to.
+    pub(crate) elder: String,
 }
 
 /// It names a person: not shown.
@@ -53,6 +57,7 @@ impl Fields {
             token: String::new(),
             back: String::new(),
             agree: String::new(),
+            elder: String::new(),
             name: cut(&self.name),
             kind: cut(&self.kind),
             number: cut(&self.number),
@@ -95,6 +100,8 @@ struct Read {
     district: String,
     community: String,
     declared: Option<bool>,
+    /// The guardian says that the ward was with the phone.
+    along: bool,
 }
 
 /// Reads the fields. `known` is the document of somebody who is registered: then none is asked for.
@@ -105,7 +112,7 @@ fn read(
 ) -> Result<Read, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut wrong = |field, key| problems.push(Problem { field, key });
-    let name = visible(&fields.name);
+    let name = person_name(&fields.name);
     if name.is_none() {
         wrong("name", if fields.name.trim().is_empty() { "form-name-missing" } else { "form-name-wrong" });
     }
@@ -129,7 +136,7 @@ fn read(
     let declared = match &fields.declared[..] {
         "yes" => Some(true),
         "no" => Some(false),
-        "" => None,
+        "" | ALONG => None,
         _ => {
             wrong("declared", "form-history-missing");
             None
@@ -142,6 +149,7 @@ fn read(
             district: district.to_owned(),
             community: community.into_owned(),
             declared,
+            along: fields.declared == ALONG,
         }),
         _ => Err(problems),
     }
@@ -156,6 +164,7 @@ pub(crate) fn document(fields: &Fields) -> Option<DocumentNumber> {
 pub(crate) fn number_problem(fields: &Fields) -> &'static str {
     match DocumentKind::from_name(&fields.kind) {
         _ if fields.number.trim().is_empty() => "form-number-missing",
+        Some(DocumentKind::IdCard) if is_old_id_card(&fields.number) => "form-id-card-old",
         Some(DocumentKind::IdCard) => "form-id-card-wrong",
         Some(
             DocumentKind::HkMacauPermit
@@ -167,14 +176,20 @@ pub(crate) fn number_problem(fields: &Fields) -> &'static str {
     }
 }
 
+/// Says if it is a number of the first identity cards: 15 digits, without a checksum.
+fn is_old_id_card(text: &str) -> bool {
+    let number = text.trim();
+    number.len() == 15 && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What the field "history" of that page rests on; `None` while too many read the registry.
 pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<Outcome> {
     let consent = visitor.portal.travels.consent(visitor.session.id(), page, visitor.now_s);
-    let phone = visitor.session.phone.as_ref()?;
+    let (phone, whom) = (visitor.session.phone.as_ref()?, visitor.whom(page));
     visitor.portal.read(|registrar| {
-        let found = registrar.outcome(consent, phone, visitor.now_s);
+        let found = registrar.outcome(consent, (phone, whom), visitor.now_s);
         // A consent that is no longer good is none.
-        found.or_else(|_| registrar.outcome(None, phone, visitor.now_s)).ok()
+        found.or_else(|_| registrar.outcome(None, (phone, whom), visitor.now_s)).ok()
     })?
 }
 
@@ -183,7 +198,7 @@ pub(crate) fn history(visitor: &Visitor, page: Page) -> Markup {
     let typed = visitor.portal.travels.draft(visitor.session.id(), page, visitor.now_s);
     let declared = typed.map(|typed| typed.declared).unwrap_or_default();
     let outcome = outcome(visitor, page).unwrap_or(Outcome::NotAsked);
-    sheet::history(visitor, &outcome, &declared)
+    sheet::history(visitor, page, &outcome, &declared)
 }
 
 /// What a page knows of whoever the form is for.
@@ -231,10 +246,10 @@ pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) ->
         let wait = Problem { field: "declared", key: "form-wait" };
         return again(StatusCode::UNPROCESSABLE_ENTITY, &[wait]);
     }
-    let Read { name, document, district, community, declared } = read;
+    let Read { name, document, district, community, declared, along } = read;
     let person = Person { name, document, phone, district, community };
     let consent = portal.travels.consent(session, subject.page, now_s);
-    let form = Form { person, declared, consent, proven, guardian: subject.guardian };
+    let form = Form { person, declared, consent, proven, guardian: subject.guardian, along };
     match portal.registrar.act(move |registrar| registrar.submit(&form, now_s)).await {
         Ok(taken) => {
             portal.travels.done(session, subject.page);

@@ -1,16 +1,53 @@
 //! The codes that a visitor's phone opens: own ones first, then wards'. Paths and forms name them by numbers that are good within one
 //! session and say nothing elsewhere.
 
-use actors::registry::Holder;
+use actors::registry::{Agreed, Detail, Holder, Whom};
 use protocol::CodeId;
 
+use super::presses::Came;
+use super::travels::Page;
 use super::visitor::Visitor;
+
+/// The versions of the words under `travel-agree`, for the phone's owner and for a ward; a consent names one. Changed words get a new one.
+const TEXTS: [&str; 2] = ["pages-1", "pages-ward-1"];
 
 impl Visitor {
     /// Whose codes the phone opens; `None` while too many read the registry. None at all for whoever is not signed in.
     pub(crate) fn holdings(&self) -> Option<Vec<Holder>> {
         let Some(proven) = self.proven() else { return Some(Vec::new()) };
         self.portal.read(|registrar| registrar.holders(proven, self.now_s))?.ok()
+    }
+
+    /// The holder whom a page is about, if they are registered.
+    pub(crate) fn subject(&self, page: Page) -> Option<Holder> {
+        let mut holders = self.holdings()?.into_iter();
+        match page {
+            Page::Apply | Page::Ward => None,
+            Page::Modify(number) => holders.find(|holder| self.number_of(holder.code) == number),
+            Page::Place(press) => match self.portal.presses.came(press, self.session.id())? {
+                Came::Recorded(recorded) => holders.find(|holder| holder.code == recorded.code),
+                Came::Waiting | Came::Refused => None,
+            },
+        }
+    }
+
+    /// Whom a query on that page is for.
+    pub(crate) fn whom(&self, page: Page) -> Whom {
+        match page {
+            Page::Apply => Whom::Owner,
+            Page::Ward => Whom::Ward(None),
+            Page::Modify(_) | Page::Place(_) => {
+                let ward = self.subject(page).filter(|holder| holder.is_ward);
+                ward.map_or(Whom::Owner, |ward| Whom::Ward(Some(ward.code)))
+            }
+        }
+    }
+
+    /// What is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
+    pub(crate) fn agreed(&self, page: Page) -> Agreed<'static> {
+        let whom = self.whom(page);
+        let text = TEXTS[usize::from(whom != Whom::Owner)];
+        Agreed { flow: page.flow(), whom, detail: Detail::Stay, text }
     }
 
     /// What names a code in this session's paths.

@@ -4,6 +4,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use protocol::{Basis, Colour};
 
+use super::travels::Page;
 use super::words::{both, en, line, zh};
 
 /// What the frame needs to know of the visitor.
@@ -13,16 +14,20 @@ pub(crate) struct Frame {
     pub(crate) elder: bool,
     /// Whether somebody is signed in.
     pub(crate) signed_in: bool,
+    /// Something was not accepted: the title says so first.
+    pub(crate) wrong: bool,
     /// Loads the script for this page; everything but rotation and camera works without.
     pub(crate) script: Option<&'static str>,
     /// The page asks again by itself after so many seconds, without a script.
     pub(crate) refresh_s: Option<u32>,
     /// Where on the page it is then, and the moment now: to an address with a part of itself, browsers do not go again.
     pub(crate) refresh_at: Option<(&'static str, u64)>,
+    /// The page has a form whose fields are kept when the view is switched.
+    pub(crate) keeps: Option<Page>,
 }
 
-/// A whole page.
-pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
+/// A whole page; `here` is its own address.
+pub(crate) fn page(frame: Frame, here: &str, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="zh-CN" class=[frame.elder.then_some("elder")] {
@@ -32,28 +37,50 @@ pub(crate) fn page(frame: Frame, title: &str, body: &Markup) -> Markup {
                 meta name="theme-color" content="#1d3f72";
                 meta name="format-detection" content="telephone=no";
                 @if let Some(seconds) = frame.refresh_s { (refresh(seconds, frame)) }
-                title { (line(title)) " · " (line("product")) }
+                title { @if frame.wrong { (line("errors-mark")) ": " } (line(title)) " · " (line("product")) }
                 link rel="icon" href="/s/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/s/style.css";
+                script src="/s/view.js" defer {}
                 @if let Some(script) = frame.script { script src={ "/s/" (script) } defer {} }
             }
             body {
                 header.top {
-                    a.name href="/" { (zh("product")) }
-                    form method="post" action="/view" {
-                        button.switch type="submit" name="elder" value=(if frame.elder { "off" } else { "on" }) {
-                            (zh(if frame.elder { "view-standard" } else { "view-elder" }))
-                        }
-                    }
+                    a.name href="/" { span { (both("product")) } }
+                    (switch(frame, here))
                 }
                 main id="main" { h1 { (both(title)) } (body) }
                 footer {
                     nav.more aria-label=(line("more")) {
-                        @if frame.signed_in { a href="/code" { (zh("nav-code")) } a href="/privacy" { (zh("nav-privacy")) } a href="/out" { (zh("nav-out")) } }
-                        @else { a href="/privacy" { (zh("nav-privacy")) } }
+                        @if frame.signed_in { (link("/code", "nav-code")) }
+                        (link("/privacy", "nav-privacy"))
+                        @if frame.signed_in { (link("/out", "nav-out")) }
                     }
                     p { (both("foot")) }
                 }
+            }
+        }
+    }
+}
+
+fn link(path: &str, key: &str) -> Markup {
+    html! { a href=(path) { span { (both(key)) } } }
+}
+
+/// Large letters, and back. The page stays the same one, with what is typed: the script changes the letters alone, and without a script
+/// a form's fields go along.
+fn switch(frame: Frame, here: &str) -> Markup {
+    let (value, key, other) = if frame.elder {
+        ("off", "view-standard", "view-elder")
+    } else {
+        ("on", "view-elder", "view-standard")
+    };
+    html! {
+        @match frame.keeps {
+            Some(page) => button.switch type="submit" form="sheet" formaction={ "/travel/" (page.name()) "/view" } formnovalidate
+                name="elder" value=(value) data-other=(zh(other)) data-other-en=(en(other)) { (both(key)) },
+            None => form method="post" action="/view" {
+                input type="hidden" name="next" value=(here);
+                button.switch type="submit" name="elder" value=(value) data-other=(zh(other)) data-other-en=(en(other)) { (both(key)) }
             }
         }
     }
@@ -81,16 +108,18 @@ pub(crate) fn status(colour: Colour, basis: Basis) -> Markup {
         Colour::Red => "colour-red",
         Colour::Unknown => "colour-unknown",
     };
+    let basis = match basis {
+        Basis::Verified => Some("basis-verified"),
+        Basis::Declared => Some("basis-declared"),
+        Basis::Nothing => None,
+    };
     let class = colour.name();
+    let label: Vec<String> = [Some(word), basis].into_iter().flatten().map(line).collect();
     html! {
-        div class={ "status " (class) } role="img" aria-label={ (zh(word)) " " (en(word)) } data-colour=(class) {
+        div class={ "status " (class) } role="img" aria-label=(label.join(", ")) data-colour=(class) {
             (mark(colour))
             span.word { (zh(word)) } span.en lang="en" { (en(word)) }
-            @match basis {
-                Basis::Verified => span.basis { (zh("basis-verified")) },
-                Basis::Declared => span.basis { (zh("basis-declared")) },
-                Basis::Nothing => {},
-            }
+            @if let Some(basis) = basis { span.basis { (both(basis)) } }
         }
     }
 }
@@ -117,6 +146,26 @@ pub(crate) fn mark(colour: Colour) -> Markup {
 /// Something to know before going on.
 pub(crate) fn notice(key: &str) -> Markup {
     html! { div.notice role="status" { (both(key)) } }
+}
+
+/// Draws what is wrong with a form, above it and in the focus: a link to each field, by its id. What belongs to no field has none.
+pub(crate) fn wrongs(all: &[(&str, Markup)]) -> Markup {
+    html! {
+        div.notice.wrong #wrongs role="alert" tabindex="-1" autofocus aria-labelledby="wrongs-title" {
+            h2 #wrongs-title { (both("errors-title")) }
+            ul {
+                @for (field, said) in all {
+                    li { @if field.is_empty() { (said) } @else { a href={ "#" (field) } { (said) } } }
+                }
+            }
+        }
+        script src="/s/wrongs.js" defer {}
+    }
+}
+
+/// Draws what is wrong with a field, beside it.
+pub(crate) fn beside(field: &str, said: Option<&Markup>) -> Markup {
+    html! { @if let Some(said) = said { p.field-wrong id={ (field) "-wrong" } { (said) } } }
 }
 
 /// Something that went wrong, and what to do.

@@ -4,7 +4,6 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actors::codes::CodeEntry;
-use actors::lookups::masked;
 use actors::registrar::RegistrarError;
 use actors::registry::Holder;
 use maud::{Markup, html};
@@ -27,9 +26,9 @@ pub(super) struct Mine {
 }
 
 impl Mine {
-    /// Enough of the name to tell one's own people apart, and for staff to compare.
-    pub(super) fn name(&self) -> String {
-        masked(&self.holder.person.name)
+    /// The name in full: who is signed in sees their own people.
+    pub(super) fn name(&self) -> &str {
+        &self.holder.person.name
     }
 
     /// Unknown unless memory says otherwise.
@@ -48,10 +47,15 @@ impl Mine {
     /// The name, and whose code it is.
     pub(super) fn who(&self) -> Markup {
         html! {
-            b { (self.name()) } " "
-            span.tag { (line(if self.holder.is_ward { "card-ward" } else { "card-own" })) }
+            b translate="no" { (self.name()) } " "
+            (whose(&self.holder))
         }
     }
+}
+
+/// Whether it is the visitor's own code or one of the family's; said wherever a name of theirs stands.
+pub(super) fn whose(holder: &Holder) -> Markup {
+    html! { span.tag { (line(if holder.is_ward { "card-ward" } else { "card-own" })) } }
 }
 
 /// All of the visitor's codes, the own one first. Otherwise what to answer: `path` is where a sign-in leads back to.
@@ -105,7 +109,7 @@ pub(super) fn others(path: &str, one: &Mine, others: &[Mine]) -> Markup {
         @if all.len() > 1 {
             nav.whose aria-label=(line("card-whose")) {
                 @for mine in all {
-                    a href={ (path) "/" (mine.index) } aria-current=[(mine.index == one.index).then_some("page")] { (mine.name()) }
+                    a href={ (path) "/" (mine.index) } aria-current=[(mine.index == one.index).then_some("page")] translate="no" { (mine.name()) }
                 }
             }
         }

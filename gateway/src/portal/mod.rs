@@ -1,6 +1,7 @@
 //! The citizens' pages and what staff see: actix-web over rustls, templates compiled in, no script needed but for the rotation of a
 //! code and the camera. Pages call the same handles as devices; nothing here decides anything.
 
+mod after;
 mod appeal;
 mod apply;
 mod card;
@@ -11,6 +12,7 @@ mod form;
 mod guard;
 mod holdings;
 mod layout;
+mod links;
 mod looked;
 mod mine;
 mod modify;

@@ -8,11 +8,12 @@ use maud::html;
 
 use super::form::{self, Fields, Subject};
 use super::layout::wrong;
+use super::mine;
 use super::sheet::Sheet;
 use super::sign_in;
 use super::travel::Page;
 use super::visitor::Visitor;
-use super::words::{both, zh};
+use super::words::both;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -40,7 +41,7 @@ async fn choose(visitor: Visitor) -> HttpResponse {
                 p { (both("modify-whose")) }
                 @for holder in several {
                     a.button.quiet href=(path(&visitor, holder)) {
-                        (masked(&holder.person.name)) @if holder.is_ward { " · " (zh("modify-ward")) }
+                        span { span translate="no" { (holder.person.name) } " " (mine::whose(holder)) }
                     }
                 }
             };
@@ -87,11 +88,4 @@ fn subject(visitor: &Visitor, code: &str) -> Result<Subject, HttpResponse> {
     let page = Page::Modify(visitor.number_of(holder.code));
     // A ward stays its guardian's, whoever of the phone's holders sends the form.
     Ok(Subject { page, document: Some(holder.person.document), guardian: None, back: "/".to_owned(), sheet })
-}
-
-/// The first character of a name, and stars.
-fn masked(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().map(String::from).unwrap_or_default();
-    first + &"＊".repeat(letters.count().clamp(1, 2))
 }

@@ -2,6 +2,7 @@
 //! printed, because it changes; staff check the document.
 
 use actix_web::{HttpResponse, web};
+use actors::lookups::masked;
 use maud::html;
 use protocol::token::to_text;
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use super::layout::{Frame, notice};
 use super::mine;
 use super::visitor::Visitor;
-use super::words::{both, both_with, line, zh};
+use super::words::{both, both_with, line};
 use super::{qr, when};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -53,9 +54,9 @@ async fn page(visitor: Visitor, n: web::Path<usize>, done: web::Query<Done>) -> 
             p { (both("paper-what")) }
         }
         section.card.paper {
-            p.product { (zh("product")) " · " (zh("paper-title")) }
+            p.product { (line("product")) " · " (line("paper-title")) }
             div.qr { (picture) }
-            p.who { (one.who()) }
+            p.who { b { (masked(&one.holder.person.name)) } " " (mine::whose(&one.holder)) }
             p { (both_with("paper-made", &[("day", &when::day(now_s).to_string())])) }
             p.check { (both("paper-check")) }
         }

@@ -6,18 +6,18 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use actors::clock;
-use actors::lookups::masked;
 use actors::registry::{Holder, PlaceRow};
 use maud::{Markup, html};
 use protocol::{CodeId, scanner};
 use serde::Deserialize;
 
 use super::layout::{notice, wrong};
+use super::mine;
 use super::presses::{Came, Claim, Presser, Stale};
 use super::punches::{Ask, Whose};
 use super::sign_in;
 use super::visitor::Visitor;
-use super::words::{both, both_with, zh};
+use super::words::{both, both_with};
 
 /// A press waits here for its punch to be durable; after that the success page goes on waiting.
 const WAIT: Duration = Duration::from_secs(4);
@@ -33,7 +33,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 /// The place of a link, or what to answer.
 pub(super) fn found(visitor: &Visitor, link: &str) -> Result<(PlaceRow, String), HttpResponse> {
     let none = || {
-        let body = html! { (wrong("place-none")) a.button.quiet href="/" { (zh("product")) } };
+        let body = html! { (wrong("place-none")) a.button.quiet href="/" { (both("product")) } };
         visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "place-none-title", &body)
     };
     let code = scanner::place_code_of(link).ok_or_else(none)?;
@@ -79,7 +79,7 @@ async fn page(visitor: Visitor, link: web::Path<String>) -> HttpResponse {
 }
 
 fn head(place: &PlaceRow) -> Markup {
-    html! { section.card.place { h2.where { (place.name) } p.hint { (both("place-here")) } } }
+    html! { section.card.place { h2.where translate="no" { (place.name) } p.hint { (both("place-here")) } } }
 }
 
 fn no_code(place: &PlaceRow, path: &str) -> Markup {
@@ -105,7 +105,7 @@ fn buttons(visitor: &Visitor, place: &PlaceRow, holders: &[Holder], path: &str) 
                 input type="hidden" name="nonce" value=(nonce(holder));
                 button.big type="submit" {
                     @if holders.len() == 1 { span { (both("place-check-in")) } }
-                    @else { span { (both_with("place-check-in-of", &[("name", &masked(&holder.person.name))])) } }
+                    @else { span { (both_with("place-check-in-of", &[("name", &holder.person.name)])) " " (mine::whose(holder)) } }
                 }
             }
         }

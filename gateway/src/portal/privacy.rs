@@ -2,8 +2,9 @@
 //! can be taken back, and the way to take everything back.
 
 use actix_web::{HttpResponse, web};
-use actors::registry::{ConsentId, ConsentRow, ConsentState, Flow};
+use actors::registry::{ConsentId, ConsentRow, ConsentState, Flow, Holder, Whom};
 use maud::{Markup, html};
+use protocol::CodeId;
 use serde::Deserialize;
 
 use super::layout::notice;
@@ -41,6 +42,7 @@ async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
             Some(Ok(consents)) => Some(consents),
         },
     };
+    let holders = visitor.holdings().unwrap_or_default();
     let body = html! {
         @if done.withdrawn.is_some() { (notice("privacy-consent-withdrawn")) }
         @for (title, text) in SAID { section.card { h2 { (both(title)) } p { (both(text)) } } }
@@ -50,7 +52,7 @@ async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
                 @if consents.is_empty() { p.hint { (both("privacy-consents-none")) } }
                 @else {
                     p.hint { (both("privacy-consents-what")) }
-                    ul.list { @for row in &consents { (consent(&visitor, row)) } }
+                    ul.list { @for row in &consents { (consent(&visitor, &holders, row)) } }
                 }
             }
             a.button.quiet href="/looked" { (both("card-looked")) }
@@ -62,7 +64,9 @@ async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
     visitor.page(visitor.frame(), "privacy-title", &body)
 }
 
-fn consent(visitor: &Visitor, row: &ConsentRow) -> Markup {
+fn consent(visitor: &Visitor, holders: &[Holder], row: &ConsentRow) -> Markup {
+    let name =
+        |code: CodeId| holders.iter().find(|holder| holder.code == code).map(|holder| &holder.person.name);
     let flow = match row.flow {
         Flow::Apply => "consent-apply",
         Flow::Modify => "consent-modify",
@@ -76,6 +80,9 @@ fn consent(visitor: &Visitor, row: &ConsentRow) -> Markup {
     html! {
         li {
             b { (both(flow)) }
+            @if let Whom::Ward(code) = row.whom {
+                p { (both("consent-ward")) @if let Some(name) = code.and_then(name) { " " b { (name) } } }
+            }
             p.hint { (both_with("consent-when", &[("when", &when::minute(row.given_s))])) (both(state)) }
             @if open {
                 form method="post" action="/privacy/consent" {
@@ -102,7 +109,10 @@ async fn take_back(visitor: Visitor, form: web::Form<TakeBack>) -> HttpResponse 
     let Some(phone) = phone else { return super::sign_in::first(&visitor, "/privacy") };
     let consent = ConsentId(form.consent);
     match visitor.portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await {
-        Ok(()) => visitor.go("/privacy?withdrawn=yes"),
+        Ok(()) => {
+            visitor.portal.queries.forget(consent);
+            visitor.go("/privacy?withdrawn=yes")
+        }
         Err(error) => mine::failed(&visitor, &error),
     }
 }

@@ -1,22 +1,23 @@
 //! How the form of an application or a modification looks: its fields, each with its label and what is wrong beside it. Reads what it
 //! needs to draw; takes nothing.
 
-use actors::policy::{Field, Outcome};
-use actors::registry::DocumentKind;
+use actors::policy::{Field, Outcome, Stay};
+use actors::registry::{DocumentKind, Whom};
 use actors::residence::{self, Districts, NAME_CHARS_MAX};
 use actors::trajectory::day_of;
 use maud::{Markup, html};
 
-use super::form::{Fields, Problem, Subject};
-use super::layout::wrong;
-use super::travel;
+use super::after;
+use super::form::{ALONG, Fields, Problem, Subject};
+use super::layout::{beside, wrongs};
+use super::travel::{self, Page};
 use super::visitor::Visitor;
 use super::words::{both, both_with, en, line, zh};
 
 /// Areas that are named before a reader gives up.
 const AREAS_SHOWN_MAX: usize = 60;
-/// An identity number has 18 characters, a passport's at most 20.
-const NUMBER_CHARS_MAX: usize = 24;
+/// An identity number has 18 characters, a passport's at most 20; people group them, and pasted text brings marks along.
+const NUMBER_CHARS_MAX: usize = 48;
 
 /// What differs from form to form.
 pub(crate) struct Sheet {
@@ -39,9 +40,8 @@ pub(crate) fn draw(visitor: &Visitor, subject: &Subject, problems: &[Problem]) -
         |field: &str| problems.iter().find(|problem| problem.field == field).map(|problem| problem.key);
     let phone = visitor.session.phone.as_ref().map(actors::registry::Phone::masked).unwrap_or_default();
     html! {
-        @if let Some(key) = problem("") { (wrong(key)) }
-        @else if !problems.is_empty() { (wrong("form-look-again")) }
-        form method="post" action=(path) {
+        (all_wrong(problems))
+        form #sheet method="post" action=(path) novalidate {
             // The return key sends the form, not the query.
             button.away type="submit" tabindex="-1" aria-hidden="true" { (zh(sheet.send)) }
             (visitor.field())
@@ -54,24 +54,31 @@ pub(crate) fn draw(visitor: &Visitor, subject: &Subject, problems: &[Problem]) -
                         &fields.name, problem("name")))
                     @match &subject.document {
                         Some(document) => dl.facts {
-                            dt { (zh(kind_key(document.kind()))) } dd { (document.masked()) }
-                            dt { (zh("form-phone")) } dd { (phone) }
+                            dt { (both(kind_key(document.kind()))) } dd { (document.masked()) }
+                            dt { (both("form-phone")) } dd { (phone) }
                         },
                         None => {
                             (document_fields(fields, problem("number")))
-                            dl.facts.gap { dt { (zh("form-phone")) } dd { (phone) } }
+                            dl.facts.gap { dt { (both("form-phone")) } dd { (phone) } }
                         }
                     }
                 }
-                div.card { h2 { (both("form-where")) } (where_fields(visitor, fields, &problem)) }
+                div.card { h2 { (both("form-where")) } (where_fields(visitor, page, fields, &problem)) }
             }
             div.card #history-card {
-                @if let Some(key) = problem("declared") { p.field-wrong #declared-wrong role="alert" { (both(key)) } }
+                (beside("declared", problem("declared").map(both).as_ref()))
                 (travel::module(visitor, page, &path))
             }
             div.until { button type="submit" { (both(sheet.send)) } }
         }
+        script src="/s/streets.js" defer {}
     }
+}
+
+/// Draws all that is wrong, above a form.
+fn all_wrong(problems: &[Problem]) -> Markup {
+    let all: Vec<_> = problems.iter().map(|problem| (problem.field, both(problem.key))).collect();
+    html! { @if !all.is_empty() { (wrongs(&all)) } }
 }
 
 /// A line that is typed.
@@ -91,13 +98,8 @@ fn text(input: &Input, value: &str, problem: Option<&str>) -> Markup {
             aria-describedby=[described(name, hint.is_some(), problem.is_some())]
             aria-invalid=[problem.map(|_| "true")];
         @if let Some(hint) = hint { p.hint id={ (name) "-hint" } { (both(hint)) } }
-        (beside(name, problem))
+        (beside(name, problem.map(both).as_ref()))
     }
-}
-
-/// What is wrong with a field, beside it.
-fn beside(name: &str, problem: Option<&str>) -> Markup {
-    html! { @if let Some(key) = problem { p.field-wrong id={ (name) "-wrong" } { (both(key)) } } }
 }
 
 fn described(name: &str, hint: bool, wrong: bool) -> Option<String> {
@@ -144,6 +146,7 @@ const fn kind_key(kind: DocumentKind) -> &'static str {
 
 fn where_fields<'a>(
     visitor: &Visitor,
+    page: Page,
     fields: &Fields,
     problem: &impl Fn(&str) -> Option<&'a str>,
 ) -> Markup {
@@ -166,65 +169,124 @@ fn where_fields<'a>(
                 option value=(code) selected[code == fields.district] { (name) " " (name_en) }
             }
         }
-        (beside("district", problem("district")))
+        (beside("district", problem("district").map(both).as_ref()))
+        noscript { (travel::button(page, "streets", "form-streets")) }
         label for="street" { (both("form-street")) }
         select #street name="street"
             aria-describedby=[described("street", false, problem("street").is_some())]
             aria-invalid=[problem("street").map(|_| "true")] {
             option value="" { (line("form-choose-none")) }
-            @for (code, name, _) in districts.all() {
-                @let streets = residence::streets(code);
-                @if !streets.is_empty() {
-                    optgroup label=(name) data-district=(code) {
-                        @for (street, name) in streets {
-                            option value=(street) selected[street == fields.street] { (name) }
-                        }
-                    }
-                }
-            }
+            (streets(&fields.district, &fields.street))
         }
-        (beside("street", problem("street")))
+        (beside("street", problem("street").map(both).as_ref()))
         (text(&community, &fields.community, problem("community")))
     }
 }
 
-/// The field "history of living in epidemic areas": locked, preset, or for the citizen to say.
-pub(crate) fn history(visitor: &Visitor, outcome: &Outcome, declared: &str) -> Markup {
-    let field = outcome.field();
-    let locked = field == Field::LockedYes;
-    let yes = locked || declared == "yes";
-    let no = !yes && (field == Field::No || declared == "no");
-    let policy = visitor.portal.policy.get();
-    let areas: Vec<&str> = policy.areas_in_effect(day_of(visitor.now_s)).take(AREAS_SHOWN_MAX).collect();
+/// Draws the streets of a district, to choose from; their names are Chinese only.
+pub(crate) fn streets(district: &str, chosen: &str) -> Markup {
     html! {
-        fieldset.history.until data-field=(name(field)) {
-            legend { (both("form-history")) }
-            @match outcome {
-                Outcome::Stay(stay) => p.notice #history-why {
-                    (both_with("form-history-locked", &[("area", &stay.area), ("day", &stay.last_day.to_string())]))
-                },
-                Outcome::Clean => p.hint #history-why { (both("form-history-no")) },
-                Outcome::Partial { .. } | Outcome::NewNumber | Outcome::Unanswerable | Outcome::Unavailable(_)
-                    | Outcome::NotAsked => p.hint #history-why { (both("form-history-say")) },
-            }
-            @for (value, key, checked) in [("no", "form-no", no), ("yes", "form-yes", yes)] {
-                label.choice {
-                    input type="radio" name="declared" value=(value) checked[checked] disabled[locked]
-                        aria-describedby="history-why";
-                    span { (zh(key)) " " span.inline lang="en" { (en(key)) } }
-                }
-            }
-            @if !areas.is_empty() {
-                details { summary { (both("form-areas")) } ul.hint { @for area in areas { li { (both_with("area-name", &[("area", area)])) } } } }
-            }
+        @for (street, name) in residence::streets(district) {
+            option value=(street) selected[street == chosen] translate="no" { (name) }
         }
     }
 }
 
-const fn name(field: Field) -> &'static str {
-    match field {
-        Field::LockedYes => "locked",
-        Field::No => "no",
-        Field::Declare => "declare",
+/// How the field "history" stands on the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// As the policy has it for the phone's owner, or for a ward of whose guardian's phone nothing was found.
+    Field(Field),
+    /// The guardian's phone was in an epidemic area: was the ward with it?
+    Along,
+}
+
+/// The field "history of living in epidemic areas": locked, preset, or for the citizen to say; and what each answer leads to.
+pub(crate) fn history(visitor: &Visitor, page: Page, outcome: &Outcome, declared: &str) -> Markup {
+    let is_ward = visitor.whom(page) != Whom::Owner;
+    let (asked, found) = match outcome {
+        Outcome::Stay(stay) if is_ward => (Asked::Along, Some(stay)),
+        Outcome::Stay(stay) => (Asked::Field(Field::LockedYes), Some(stay)),
+        Outcome::Clean if !is_ward => (Asked::Field(Field::No), None),
+        Outcome::Clean
+        | Outcome::Partial { .. }
+        | Outcome::NewNumber
+        | Outcome::Unanswerable
+        | Outcome::Unavailable(_)
+        | Outcome::NotAsked => (Asked::Field(Field::Declare), None),
+    };
+    let locked = asked == Asked::Field(Field::LockedYes);
+    let yes = locked || declared == "yes";
+    let no = !yes && (asked == Asked::Field(Field::No) || declared == "no");
+    let choice = |value: &str, key: &str, checked: bool, then: Markup| {
+        html! {
+            label.choice {
+                input id=[(value == "no").then_some("declared")] type="radio" name="declared" value=(value) checked[checked] disabled[locked]
+                    aria-describedby="history-why";
+                span { (zh(key)) " " span.inline lang="en" { (en(key)) } @if locked && checked { " " (lock()) } (then) }
+            }
+        }
+    };
+    let declares = if locked { found } else { None };
+    html! {
+        fieldset.history.until data-field=(name(asked)) {
+            legend { (both("form-history")) }
+            @match (asked, found) {
+                (Asked::Field(Field::LockedYes), Some(stay)) => p.notice #history-why {
+                    (both_with("form-history-locked", &[("area", &stay.area), ("day", &stay.last_day.to_string())]))
+                },
+                (Asked::Field(Field::No), _) => p.hint #history-why { (both("form-history-no")) },
+                (Asked::Along, _) => p.notice #history-why { (both("form-history-along")) },
+                _ => p.hint #history-why { (both(if is_ward { "form-history-ward" } else { "form-history-say" })) },
+            }
+            @if asked == Asked::Along {
+                (choice(ALONG, "form-along", declared == ALONG, then(visitor, found)))
+                (choice("no", "form-not-along", declared == "no", html! {}))
+                (choice("yes", "form-not-along-yes", declared == "yes", then(visitor, None)))
+            } @else {
+                (choice("no", "form-no", no, html! {}))
+                (choice("yes", "form-yes", yes, then(visitor, declares)))
+            }
+            @if let Some(hint) = after::on_form(visitor, page) { (hint) }
+            (areas(visitor))
+        }
+    }
+}
+
+/// Draws a closed padlock: this cannot be changed.
+fn lock() -> Markup {
+    html! {
+        svg.lock viewBox="0 0 24 24" aria-hidden="true" {
+            path d="M7 10V7a5 5 0 0 1 10 0v3M5 10h14v11H5z" fill="none" stroke="currentColor" stroke-width="2.5" stroke-linejoin="round" {}
+        }
+    }
+}
+
+/// What a yes leads to, said before it is sent.
+fn then(visitor: &Visitor, found: Option<&Stay>) -> Markup {
+    let foreseen = visitor.portal.policy.get().foreseen(found, day_of(visitor.now_s));
+    html! {
+        @if let Some((colour, day)) = foreseen {
+            b.then { (both_with("form-then", &[("colour", colour.name()), ("day", &day.to_string())])) }
+        }
+    }
+}
+
+fn areas(visitor: &Visitor) -> Markup {
+    let policy = visitor.portal.policy.get();
+    let areas: Vec<&str> = policy.areas_in_effect(day_of(visitor.now_s)).take(AREAS_SHOWN_MAX).collect();
+    html! {
+        @if !areas.is_empty() {
+            details { summary { (both("form-areas")) } ul.hint { @for area in areas { li { (both_with("area-name", &[("area", area)])) } } } }
+        }
+    }
+}
+
+const fn name(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Field(Field::LockedYes) => "locked",
+        Asked::Field(Field::No) => "no",
+        Asked::Field(Field::Declare) => "declare",
+        Asked::Along => "along",
     }
 }

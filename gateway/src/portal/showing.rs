@@ -1,24 +1,26 @@
-//! What a punch's page shows to staff of a query: yes, no or unknown, and why, and no more unless the citizen taps for it. Instead of
-//! asking here, the citizen may let the checkpoint's device ask: it scans a receipt and knows that the answer is genuine. Nothing of
-//! either is kept, and no colour follows from it.
+//! What a punch's page shows to staff of a query: yes, no or unknown, and why, and no more unless the citizen taps for it; beside it a
+//! receipt by which the checkpoint's device has the same answer from the gateway. Instead of asking here, the citizen may let that device
+//! ask. Nothing of either is kept, and no colour follows from it.
 
 use actix_web::{HttpResponse, web};
 use actors::lookups::masked;
 use actors::place_names::name_zh;
 use actors::query::{Answered, QueryError};
-use actors::registrar::RECEIPT_S_MAX;
-use actors::registry::{Agreed, ConsentId, Detail};
+use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt};
+use actors::registry::{ConsentId, Phone, Whom};
 use maud::{Markup, html};
 use protocol::receipt;
 use protocol::trajectory::StayAnswer;
 
 use super::form::Fields;
 use super::layout::wrong;
+use super::links;
 use super::qr::{self, Wear};
 use super::sign_in;
 use super::staff::sign::travel_key;
 use super::travel::{self, Page, State};
 use super::visitor::Visitor;
+use super::when;
 use super::words::{both, both_with, line};
 use crate::trajectory;
 
@@ -26,55 +28,95 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/travel/{page}/receipt", web::post().to(offer));
 }
 
-/// What came, for staff. The cities stand behind a tap of the citizen's.
-pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered) -> Markup {
-    let answer = trajectory::answer(&answered.outcome, answered.days, &[]);
-    let word = match answer.stay() {
-        StayAnswer::Yes => "staff-travel-yes",
-        StayAnswer::No => "staff-travel-no",
-        StayAnswer::Unknown => "staff-travel-unknown",
-    };
+/// What came, for staff: the answer, whose phone it is about, and the receipt by which their device has the same answer from the gateway.
+/// The cities stand behind a tap of the citizen's.
+pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered, back: &str) -> Markup {
+    let consent = visitor.portal.travels.consent(visitor.session.id(), page, visitor.now_s);
     html! {
-        div.showing role="status" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
-            @if let Some(giver) = &answered.giver { p.who { (giver.name) } }
-            p.word { (both(word)) }
-            p { (both(travel_key(answer.reason))) }
-            @if answer.first_day.number() > 0 {
-                p.hint { (both_with("staff-travel-days", &[("first", &answer.first_day.to_string()), ("last", &answer.last_day.to_string())])) }
-            }
-            p.hint { (both("staff-preliminary")) }
-        }
-        @if answered.outcome.offers_travel_page() { (travel::links(visitor)) }
+        (shown(visitor, page, Some(answered), consent.and_then(|consent| at_gate(visitor, consent)), back))
+        @if answered.outcome.offers_travel_page() { (links::drawn(visitor)) }
         @if !answered.areas.is_empty() {
-            details { summary { (both("showing-cities")) } p data-areas { @for area in &answered.areas { (name_zh(*area)) " " } } }
+            details { summary { (both("showing-cities")) } p data-areas translate="no" { @for area in &answered.areas { (name_zh(*area)) " " } } }
         }
         (travel::button(page, "withdraw", "travel-withdraw"))
     }
 }
 
-/// The receipt of an open consent, as a picture and as text. Each is good for two minutes; one use of any ends them all.
+/// The receipt of an open consent; once staff have scanned it, what their device was told. Each picture is good for two minutes; one use
+/// of any ends them all.
 pub(super) fn offered(visitor: &Visitor, page: Page, consent: ConsentId, back: &str) -> Markup {
-    let phone = visitor.session.phone.clone();
-    let made = phone.and_then(|phone| {
-        visitor.portal.read(|registrar| registrar.receipt(consent, &phone, visitor.now_s).ok())?
-    });
-    let Some(text) = made.map(|receipt| receipt::to_text(&receipt)) else {
-        return html! {
-            (wrong("showing-over"))
-            (travel::button(page, "withdraw", "travel-withdraw"))
-        };
-    };
-    let seconds = RECEIPT_S_MAX.to_string();
-    // A receipt can be a friend's: staff see whose it is.
-    let holdings = visitor.holdings().unwrap_or_default();
-    let name = holdings.first().map(|holder| masked(&holder.person.name));
+    let answered = visitor.portal.queries.answer(consent);
     html! {
-        @if let Some(name) = name { p.who { (name) } }
-        div role="status" { p { (both_with("showing-scan", &[("seconds", &seconds)])) } }
-        div.qr data-receipt=(text) { @if let Some(picture) = qr::picture(&text, Wear::Screen, &line("showing-qr")) { (picture) } }
-        a.button.quiet href={ (back) "#travel" } { (both("showing-new")) }
+        @match at_gate(visitor, consent) {
+            None => (wrong("showing-over")),
+            Some(at_gate) => (shown(visitor, page, answered.as_ref(), Some(at_gate), back)),
+        }
         (travel::button(page, "withdraw", "travel-withdraw"))
     }
+}
+
+fn at_gate(visitor: &Visitor, consent: ConsentId) -> Option<AtGate> {
+    let phone = visitor.session.phone.as_ref()?;
+    visitor.portal.read(|registrar| registrar.receipt(consent, phone, visitor.now_s).ok())?
+}
+
+fn shown(
+    visitor: &Visitor,
+    page: Page,
+    answered: Option<&Answered>,
+    at_gate: Option<AtGate>,
+    back: &str,
+) -> Markup {
+    let answer = answered.map(|answered| trajectory::answer(&answered.outcome, answered.days, &[]));
+    let stay = answer.as_ref().map(|answer| answer.stay());
+    let word = match stay {
+        Some(StayAnswer::Yes) => Some("staff-travel-yes"),
+        Some(StayAnswer::No) => Some("staff-travel-no"),
+        Some(StayAnswer::Unknown) => Some("staff-travel-unknown"),
+        None => None,
+    };
+    html! {
+        div.showing data-said data-shows[matches!(at_gate, Some(AtGate::Open(_))) || answer.is_none()] data-stay=[stay.map(StayAnswer::name)]
+            data-reason=[answer.as_ref().map(|answer| answer.reason.name())] {
+            div.said {
+                @if let Some(word) = word { p.word { (both(word)) } }
+                @if let Some(answer) = &answer { p { (both(travel_key(answer.reason))) } }
+                (owner(visitor, page))
+            }
+            @match at_gate {
+                Some(AtGate::Open(receipt)) => (receipt_picture(&receipt, back)),
+                Some(AtGate::Scanned(at_s)) => p.scanned data-scanned { (both_with("showing-scanned", &[("time", &when::of_day(at_s))])) },
+                None => {}
+            }
+            @if matches!(at_gate, Some(AtGate::Open(_))) {
+                @let key = if answer.is_some() { "showing-genuine" } else { "showing-scan" };
+                p.hint { (both_with(key, &[("seconds", &RECEIPT_S_MAX.to_string())])) }
+            }
+            @if let Some(answer) = answer.as_ref().filter(|answer| answer.first_day.number() > 0) {
+                p.hint { (both_with("staff-travel-days", &[("first", &answer.first_day.to_string()), ("last", &answer.last_day.to_string())])) }
+            }
+            p.hint { (both("staff-preliminary")) }
+        }
+    }
+}
+
+fn receipt_picture(receipt: &Receipt, back: &str) -> Markup {
+    let text = receipt::to_text(receipt);
+    html! {
+        div.genuine {
+            div.qr data-receipt=(text) { @if let Some(picture) = qr::picture(&text, Wear::Screen, &line("showing-qr")) { (picture) } }
+            noscript { a href={ (back) "#travel" } { (both("showing-new")) } }
+        }
+    }
+}
+
+/// Whose phone is asked about: its owner's, who holds a ward's code as well. A receipt can be a friend's: staff see whose it is.
+fn owner(visitor: &Visitor, page: Page) -> Markup {
+    let holdings = visitor.holdings().unwrap_or_default();
+    let name = holdings.first().map(|holder| masked(&holder.person.name)).unwrap_or_default();
+    let phone = visitor.session.phone.as_ref().map(Phone::masked).unwrap_or_default();
+    let key = if visitor.whom(page) == Whom::Owner { "showing-owner" } else { "showing-guardian" };
+    html! { p.who { (both_with(key, &[("name", &name), ("phone", &phone)])) } }
 }
 
 /// The consent is recorded; nothing is asked until a device brings its receipt.
@@ -103,7 +145,7 @@ async fn offer(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fiel
         portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     }
-    let agreed = Agreed { flow: page.flow(), detail: Detail::Stay, text: travel::TEXT };
+    let agreed = visitor.agreed(page);
     match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
         Ok(consent) => portal.travels.offered(session, page, consent, now_s),
         Err(error) => {

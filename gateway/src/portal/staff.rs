@@ -118,7 +118,7 @@ fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: Option<&Mar
     let body = html! {
         link rel="stylesheet" href="/s/staff.css";
         div #staff data-token=(visitor.token()) {
-            p.shift { span { (shift.place_name) } span.tag { (shift.name) } }
+            p.shift translate="no" { span { (shift.place_name) } span.tag { (shift.name) } }
             div #offline .notice.wrong role="alert" hidden { (both("staff-offline")) }
             div #start-area hidden {
                 button #start type="button" { (both("staff-start")) }

@@ -6,21 +6,20 @@ use actix_web::{HttpResponse, web};
 use actors::policy::Outcome;
 use actors::query::QueryError;
 use actors::registrar::RegistrarError;
-use actors::registry::{Agreed, Detail, Holder};
+use actors::registry::Whom;
 use actors::trajectory::Unavailable;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::form::{self, Fields};
 use super::layout::{Frame, wrong};
+use super::links;
 use super::showing;
 use super::sign_in::{self, Next};
 pub(crate) use super::travels::{Page, State};
 use super::visitor::Visitor;
 use super::words::{both, both_with};
 
-/// The version of the words under `travel-agree`; a consent names it. Changed words get a new version.
-pub(super) const TEXT: &str = "pages-1";
 /// The carriers' own pages are offered from then on: a page without a script looks again every two seconds, and sees it at four.
 const LINK_AFTER_S: u64 = 3;
 /// How often a page without a script looks for an answer.
@@ -31,6 +30,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/travel/{page}", web::get().to(fragment))
         .route("/travel/{page}/ask", web::post().to(ask))
         .route("/travel/{page}/look", web::post().to(look))
+        .route("/travel/{page}/streets", web::post().to(streets))
+        .route("/travel/{page}/view", web::post().to(view))
         .route("/travel/{page}/withdraw", web::post().to(withdraw));
 }
 
@@ -54,29 +55,31 @@ pub(crate) fn frame(visitor: &Visitor, page: Page) -> Frame {
         | State::Withdrawn => None,
     };
     let refresh_at = Some(("travel", visitor.now_s));
-    Frame { script: Some("travel.js"), refresh_s, refresh_at, ..visitor.frame() }
+    let wrong = matches!(state(visitor, page), State::NotTicked | State::Failed(_));
+    let keeps = Some(page).filter(|page| page.form_path().is_some());
+    Frame { script: Some("travel.js"), refresh_s, refresh_at, keeps, wrong, ..visitor.frame() }
 }
 
 /// The module, for a signed-in visitor. On a form's page it stands inside of the form and sends its fields along; elsewhere it has a
-/// form of its own, and `back` is the page's path.
+/// form of its own, and `back` is the page's path. Beside it stands what the script has read out when an answer comes.
 pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
     let state = state(visitor, page);
     let inner = html! {
-        h2 #travel-title { (both("travel-title")) }
+        h2 #travel-title tabindex="-1" { (both("travel-title")) }
         @match &state {
-            State::NotAsked => (consent(page)),
-            State::NotTicked => { (problem("travel-tick-first")) (consent(page)) },
-            State::Withdrawn => { p.notice role="status" { (both("travel-withdrawn")) } (consent(page)) },
+            State::NotAsked => (consent(visitor, page)),
+            State::NotTicked => { (problem("travel-tick-first")) (consent(visitor, page)) },
+            State::Withdrawn => { p.notice data-said { (both("travel-withdrawn")) } (consent(visitor, page)) },
             State::Waiting { since_s } => (waiting(visitor, page, *since_s)),
             State::Offered(consent) => (showing::offered(visitor, page, *consent, back)),
             State::Came(answered) => {
                 @if page.form_path().is_some() { (came(visitor, page, &answered.outcome)) }
-                @else { (showing::came(visitor, page, answered)) }
+                @else { (showing::came(visitor, page, answered, back)) }
             },
             State::Failed(error) => {
-                (problem(problem_of(*error)))
-                (links(visitor))
-                (consent(page))
+                (problem(problem_of(page, *error)))
+                (links::drawn(visitor))
+                (consent(visitor, page))
             },
         }
     };
@@ -93,13 +96,20 @@ pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
                 }
             }
         }
+        p.away #travel-said role="status" {}
     }
 }
 
-fn consent(page: Page) -> Markup {
+fn consent(visitor: &Visitor, page: Page) -> Markup {
+    let (what, agree) = match visitor.whom(page) {
+        Whom::Owner if page.form_path().is_some() => ("travel-what", "travel-agree"),
+        Whom::Owner => ("travel-what-place", "travel-agree"),
+        Whom::Ward(_) if page.form_path().is_some() => ("travel-what-ward", "travel-agree-ward"),
+        Whom::Ward(_) => ("travel-what-ward-gate", "travel-agree-ward"),
+    };
     html! {
-        p.hint { (both("travel-what")) }
-        label.choice { input type="checkbox" name="agree" value="yes"; span { (both("travel-agree")) } }
+        p.hint { (both(what)) }
+        label.choice { input type="checkbox" name="agree" value="yes"; span { (both(agree)) } }
         (button(page, "ask", "travel-ask"))
         @if page.form_path().is_none() { (button(page, "receipt", "showing-offer")) }
     }
@@ -114,10 +124,12 @@ pub(super) fn button(page: Page, act: &str, key: &str) -> Markup {
 
 fn waiting(visitor: &Visitor, page: Page, since_s: u64) -> Markup {
     html! {
-        div role="status" { div.spin aria-hidden="true" {} p { (both("travel-waiting")) } }
+        div.spin aria-hidden="true" {}
+        p data-said { (both("travel-waiting")) }
         @if is_long(visitor, since_s) {
             p.notice { (both("travel-waiting-long")) }
-            (links(visitor))
+            @if page.form_path().is_some() { p.hint { (both("travel-waiting-form")) } }
+            (links::drawn(visitor))
             @if page.form_path().is_some() { noscript { (button(page, "look", "travel-look")) } }
         }
         (button(page, "withdraw", "travel-withdraw"))
@@ -130,11 +142,11 @@ fn is_long(visitor: &Visitor, since_s: u64) -> bool {
 
 fn came(visitor: &Visitor, page: Page, outcome: &Outcome) -> Markup {
     html! {
-        p.notice role="status" data-outcome=(name(outcome)) { (said(outcome)) }
-        @if outcome.offers_travel_page() { (links(visitor)) }
+        p.notice data-said data-outcome=(name(outcome)) { (said(outcome)) }
+        @if outcome.offers_travel_page() { (links::drawn(visitor)) }
         (button(page, "withdraw", "travel-withdraw"))
         @if matches!(outcome, Outcome::Stay(_)) && page.form_path().is_some() {
-            p.hint { (both("travel-withdraw-stay")) }
+            p.hint { (both(if visitor.whom(page) == Whom::Owner { "travel-withdraw-stay" } else { "travel-phone-only" })) }
         }
     }
 }
@@ -157,7 +169,9 @@ pub(crate) fn said(outcome: &Outcome) -> Markup {
         Outcome::Unavailable(Unavailable::TimedOut) => both("travel-timed-out"),
         Outcome::Unavailable(Unavailable::Refused) => both("travel-refused"),
         Outcome::Unavailable(Unavailable::Busy) => both("travel-busy"),
-        Outcome::Unavailable(Unavailable::Unreachable | Unavailable::Garbage) => both("travel-unavailable"),
+        Outcome::Unavailable(Unavailable::Unreachable) => both("travel-unreachable"),
+        Outcome::Unavailable(Unavailable::Garbage) => both("travel-garbage"),
+        Outcome::Unavailable(Unavailable::Paused) => both("travel-paused"),
         Outcome::NotAsked => both("travel-not-asked"),
     }
 }
@@ -175,29 +189,19 @@ const fn name(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// The carriers' own pages, where a phone and a code by SMS show the trajectory. Nothing of the visitor goes along.
-pub(super) fn links(visitor: &Visitor) -> Markup {
-    html! {
-        div.links {
-            p { (both("travel-links")) }
-            ul.list {
-                @for [name, name_zh, address] in visitor.portal.travel_pages.load().iter() {
-                    li { a.target href=(address) target="_blank" rel="noreferrer noopener" { (name_zh) " " span.en lang="en" { (name) } } }
-                }
-            }
-        }
-    }
-}
-
 fn problem(key: &str) -> Markup {
-    html! { p.field-wrong role="alert" { (both(key)) } }
+    html! { p.field-wrong data-said { (both(key)) } }
 }
 
-const fn problem_of(error: QueryError) -> &'static str {
+/// Names the words for a failure; on a punch's page there is nothing to declare with.
+fn problem_of(page: Page, error: QueryError) -> &'static str {
+    let is_form = page.form_path().is_some();
     match error {
         QueryError::Consent | QueryError::Receipt | QueryError::ReceiptExpired => "travel-consent-over",
-        QueryError::Busy => "travel-busy",
-        QueryError::Failed => "travel-failed",
+        QueryError::Busy if is_form => "travel-busy",
+        QueryError::Busy => "travel-busy-place",
+        QueryError::Failed if is_form => "travel-failed",
+        QueryError::Failed => "travel-failed-place",
     }
 }
 
@@ -210,10 +214,7 @@ struct Back {
 fn is_given(visitor: &Visitor, page: Page) -> bool {
     match page {
         Page::Apply | Page::Ward => true,
-        Page::Modify(number) => {
-            let is_it = |holder: &Holder| visitor.number_of(holder.code) == number;
-            visitor.holdings().is_some_and(|holders| holders.iter().any(is_it))
-        }
+        Page::Modify(_) => visitor.subject(page).is_some(),
         Page::Place(press) => visitor.portal.presses.came(press, visitor.session.id()).is_some(),
     }
 }
@@ -289,8 +290,7 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
         portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     }
-    // Staff see the least unless the citizen shows more; a form is seen by nobody.
-    let agreed = Agreed { flow: page.flow(), detail: Detail::Stay, text: TEXT };
+    let agreed = visitor.agreed(page);
     match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
         Err(error) => {
             let busy = matches!(error, RegistrarError::Busy);
@@ -317,6 +317,25 @@ async fn look(visitor: Visitor, page: web::Path<String>, fields: web::Form<Field
     }
 }
 
+/// Shows, without a script, the form as far as it is filled in, with the streets of the district that was chosen.
+async fn streets(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
+    match begin(&visitor, &page, &fields) {
+        Ok((_, path)) => visitor.go(&path.replace("#travel", "#street")),
+        Err(answer) => answer,
+    }
+}
+
+/// Without a script: the other view, with the form as far as it is filled in.
+async fn view(mut visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
+    match begin(&visitor, &page, &fields) {
+        Ok((_, path)) => {
+            visitor.change(|session| session.elder = fields.elder == "on");
+            visitor.go(path.trim_end_matches("#travel"))
+        }
+        Err(answer) => answer,
+    }
+}
+
 /// As easy as giving it.
 async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
     let (page, path) = match begin(&visitor, &page, &fields) {
@@ -330,6 +349,7 @@ async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<F
         return visitor.go(&path);
     };
     let taken = portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await;
+    portal.queries.forget(consent);
     let state = if taken.is_ok() { State::Withdrawn } else { State::Failed(QueryError::Failed) };
     portal.travels.is_now(session, page, state, now_s);
     visitor.go(&path)
@@ -352,6 +372,7 @@ mod tests {
             Unavailable::Refused,
             Unavailable::Garbage,
             Unavailable::Busy,
+            Unavailable::Paused,
         ];
         let mut outcomes = vec![
             Outcome::Stay(stay),
@@ -362,8 +383,10 @@ mod tests {
             Outcome::Unanswerable,
         ];
         outcomes.extend(unavailable.map(Outcome::Unavailable));
+        let mut known = std::collections::BTreeSet::new();
         for outcome in outcomes {
             let text = said(&outcome).into_string();
+            assert!(known.insert(text.clone()), "{outcome:?} has words of its own: {text}");
             assert!(text.contains("初步") && text.contains("reliminary"), "{outcome:?} {text}");
             let says_no = text.contains("未发现") || text.contains("No stay");
             assert_eq!(says_no, matches!(outcome, Outcome::Clean), "{outcome:?} {text}");

@@ -13,11 +13,11 @@ use maud::{Markup, html};
 use protocol::RegionId;
 use serde::Deserialize;
 
-use super::layout::{notice, wrong};
+use super::layout::{beside, notice, wrongs};
 use super::place;
 use super::visitor::Visitor;
 use super::when;
-use super::words::{both, line, zh};
+use super::words::{both, line};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/unit", web::get().to(show)).route("/unit", web::post().to(send));
@@ -67,7 +67,7 @@ fn draw(visitor: &Visitor, typed: &UnitForm, problem: Option<(StatusCode, &'stat
     let Some(Ok(known)) = known else { return place::busy(visitor, "/unit") };
     let body = html! {
         p { (both("unit-what")) }
-        @if let Some((_, key)) = problem { (wrong(key)) }
+        @if let Some((_, key)) = problem { (wrongs(&[(field_of(key), both(key))])) }
         @if !known.units.is_empty() { (list(&known)) }
         (form(visitor, &known.regions, typed, problem.map(|(_, key)| key)))
     };
@@ -82,8 +82,8 @@ fn list(known: &Known) -> Markup {
             ul.list {
                 @for (unit, place) in &known.units {
                     li data-state=(unit.state.name()) {
-                        b { (unit.name) } " " span.tag { (line(state_key(unit.state))) }
-                        p.hint { (zh(kind_key(unit.kind))) " · " (when::minute(unit.applied_s)) }
+                        b translate="no" { (unit.name) } " " span.tag { (line(state_key(unit.state))) }
+                        p.hint { (line(kind_key(unit.kind))) " · " (when::minute(unit.applied_s)) }
                         @if let Some(link) = place.as_ref().and_then(|place| place.link) {
                             a.button.quiet href={ "/place/" (link.to_text()) "/poster" } { (both("unit-poster")) }
                         }
@@ -96,14 +96,14 @@ fn list(known: &Known) -> Markup {
 
 fn form(visitor: &Visitor, regions: &[RegionRow], typed: &UnitForm, problem: Option<&str>) -> Markup {
     let kinds = PlaceKind::ALL.iter().filter(|kind| kind.is_unit());
-    let wrong_name = problem == Some("unit-name-wrong");
+    let wrong_name = problem.filter(|key| field_of(key) == "name").map(both);
     html! {
-        form.card method="post" action="/unit" {
+        form.card method="post" action="/unit" novalidate {
             (visitor.field())
             label for="name" { (both("unit-name")) }
             input #name type="text" name="name" value=(typed.name) maxlength=(NAME_CHARS_MAX) required
-                aria-describedby=[wrong_name.then_some("name-wrong")];
-            @if wrong_name { p.field-wrong #name-wrong { (both("unit-name-wrong")) } }
+                aria-describedby=[wrong_name.as_ref().map(|_| "name-wrong")] aria-invalid=[wrong_name.as_ref().map(|_| "true")];
+            (beside("name", wrong_name.as_ref()))
             label for="kind" { (both("unit-kind")) }
             select #kind name="kind" required {
                 @for kind in kinds { option value=(kind.name()) selected[kind.name() == typed.kind] { (line(kind_key(*kind))) } }
@@ -116,6 +116,15 @@ fn form(visitor: &Visitor, regions: &[RegionRow], typed: &UnitForm, problem: Opt
             }
             button type="submit" { (both("unit-send")) }
         }
+    }
+}
+
+/// Names the field that a problem is about.
+fn field_of(key: &str) -> &'static str {
+    match key {
+        "unit-name-wrong" => "name",
+        "unit-choice-wrong" => "kind",
+        _ => "",
     }
 }
 

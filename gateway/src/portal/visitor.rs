@@ -32,6 +32,8 @@ pub(crate) struct Visitor {
     pub(crate) now_s: u64,
     /// Where the request comes from.
     pub(crate) client: IpAddr,
+    /// The address of the page, for a way back to it.
+    here: String,
     /// Whether the browser has the session as it is now.
     kept: bool,
     /// What the browser keeps of phones that it has proven, and whether it has to be told.
@@ -42,6 +44,16 @@ pub(crate) struct Visitor {
 pub(super) fn client_of(request: &HttpRequest, portal: &Portal) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.ip());
     portal.shares.client(peer, request.headers())
+}
+
+/// What a browser asks for to see the page again. What a form was answered with is seen again where the form stood.
+fn here(request: &HttpRequest) -> String {
+    match (request.path(), request.query_string()) {
+        (path, query) if *request.method() == Method::GET && !query.is_empty() => format!("{path}?{query}"),
+        ("/appeal", _) => "/why".to_owned(),
+        ("/code/digits", _) => "/code".to_owned(),
+        (path, _) => path.to_owned(),
+    }
 }
 
 impl FromRequest for Visitor {
@@ -63,9 +75,9 @@ impl FromRequest for Visitor {
                 InternalError::from_response("a phone that sends too many forms", guard::too_often(after_s));
             return ready(Err(refused.into()));
         }
-        let client = client_of(request, &portal);
+        let (client, here) = (client_of(request, &portal), here(request));
         let known = request.cookie(KNOWN_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-        ready(Ok(Self { portal, session, now_s, client, kept, known: (known, false) }))
+        ready(Ok(Self { portal, session, now_s, client, here, kept, known: (known, false) }))
     }
 }
 
@@ -127,7 +139,13 @@ impl Visitor {
     ) -> HttpResponse {
         let mut answer = HttpResponse::build(status);
         self.keep(&mut answer);
-        answer.content_type("text/html; charset=utf-8").body(layout::page(frame, title, body).into_string())
+        // A page that is not there is no mistake in a form.
+        let is_error =
+            (status.is_client_error() || status.is_server_error()) && status != StatusCode::NOT_FOUND;
+        let frame = Frame { wrong: frame.wrong || is_error, ..frame };
+        answer
+            .content_type("text/html; charset=utf-8")
+            .body(layout::page(frame, &self.here, title, body).into_string())
     }
 
     /// Sends the browser to another page of ours, by GET.

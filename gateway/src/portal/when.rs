@@ -7,14 +7,18 @@ const AHEAD_S: u64 = 8 * 3600;
 
 /// `2020-03-15 09:05`.
 pub(crate) fn minute(at_s: u64) -> String {
-    let of_day = of_day(at_s);
-    format!("{} {:02}:{:02}", day_of(at_s), of_day / 3600, of_day / 60 % 60)
+    format!("{} {}", day_of(at_s), of_day(at_s))
 }
 
 /// `09:05:07`.
 pub(crate) fn second(at_s: u64) -> String {
-    let of_day = of_day(at_s);
-    format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    format!("{}:{:02}", of_day(at_s), seconds_of_day(at_s) % 60)
+}
+
+/// `09:05`.
+pub(crate) fn of_day(at_s: u64) -> String {
+    let of_day = seconds_of_day(at_s);
+    format!("{:02}:{:02}", of_day / 3600, of_day / 60 % 60)
 }
 
 /// The day, as `2020-03-15` is written.
@@ -22,7 +26,7 @@ pub(crate) fn day(at_s: u64) -> Date {
     day_of(at_s)
 }
 
-fn of_day(at_s: u64) -> u64 {
+fn seconds_of_day(at_s: u64) -> u64 {
     at_s.saturating_add(AHEAD_S) % 86_400
 }
 

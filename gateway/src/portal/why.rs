@@ -12,6 +12,7 @@ use protocol::{Basis, Colour};
 use serde::Deserialize;
 
 use super::Portal;
+use super::after;
 use super::layout::{notice, status, wrong};
 use super::mine::{self, Mine};
 use super::visitor::Visitor;
@@ -51,6 +52,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
         p.who { (one.who()) }
         (status(colour, basis))
         @if one.entry.is_none() { (notice("card-not-loaded")) }
+        @if colour != Colour::Green { section.card.after { h2 { (both("after-title")) } (after::what_now(&visitor, &one, &why, &appeals)) } }
         (in_short(&why, basis))
         @if force.is_empty() { div.card { p { (both(nothing_in_force(&why))) } } }
         @for row in force { (cause(row, now_s)) }
@@ -128,7 +130,7 @@ fn cause(row: &CauseRow, now_s: u64) -> Markup {
                 dt { (both("why-authority")) } dd { (authority(&row.authority)) }
                 dt { (both("why-from")) } dd { (when::minute(row.cause.from_s)) }
                 dt { (both("why-until")) } dd { (until) }
-                @if !row.policy.is_empty() { dt { (both("why-policy")) } dd { (row.policy) } }
+                @if !row.policy.is_empty() { dt { (both("why-policy")) } dd translate="no" { (row.policy) } }
             }
             @if row.is_in_force(now_s) { p.hint { (both("why-ask")) } }
         }
@@ -145,6 +147,8 @@ const fn words(kind: CauseKind) -> (&'static str, &'static str) {
         CauseKind::Quarantine => ("cause-quarantine", "evidence-authority"),
         CauseKind::Inherited => ("cause-inherited", "evidence-inherited"),
         CauseKind::InheritedDeclared => ("cause-inherited", "evidence-declared"),
+        CauseKind::Accompanied => ("cause-accompanied", "evidence-accompanied"),
+        CauseKind::Corrected => ("cause-corrected", "evidence-declared"),
     }
 }
 
@@ -154,7 +158,7 @@ pub(super) fn authority(name: &str) -> Markup {
     if known {
         both(&format!("authority-{name}"))
     } else {
-        html! { (name) }
+        html! { span translate="no" { (name) } }
     }
 }
 
@@ -189,11 +193,11 @@ fn appealed(appeal: &AppealRow) -> Markup {
                 None => {
                     p { (both_with("appeal-open", &[("number", &number), ("due", &when::minute(appeal.due_s))])) }
                     p.hint { (authority(&appeal.authority)) }
-                    blockquote { (appeal.text) }
+                    blockquote translate="no" { (appeal.text) }
                 }
                 Some(answer) => {
                     p { b { (both(if answer.granted { "appeal-granted" } else { "appeal-refused" })) } }
-                    blockquote { (answer.text) }
+                    blockquote translate="no" { (answer.text) }
                     p.hint { (both_with("appeal-by", &[("who", &answer.by), ("when", &when::minute(answer.at_s)), ("number", &number)])) }
                 }
             }

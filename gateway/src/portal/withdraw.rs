@@ -7,7 +7,7 @@ use actors::registry::Remains;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::notice;
+use super::layout::{beside, notice, wrongs};
 use super::mine::{self, Mine};
 use super::visitor::Visitor;
 use super::when;
@@ -35,18 +35,20 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
 }
 
 fn form(visitor: &Visitor, one: &Mine, unticked: bool) -> Markup {
+    let problem = unticked.then(|| both("withdraw-tick"));
     html! {
+        @if let Some(problem) = &problem { (wrongs(&[("sure", problem.clone())])) }
         p.who { (one.who()) }
         section.card { h2 { (both("withdraw-goes-title")) } p { (both("withdraw-goes")) } }
         section.card { h2 { (both("withdraw-stays-title")) } p { (both("withdraw-stays")) } }
-        form.card method="post" action="/withdraw" {
+        form.card method="post" action="/withdraw" novalidate {
             (one.fields(visitor))
             label.choice for="sure" {
                 input #sure type="checkbox" name="sure" value="yes" required
                     aria-describedby=[unticked.then_some("sure-wrong")];
                 span { (both("withdraw-sure")) }
             }
-            @if unticked { p.field-wrong #sure-wrong role="alert" { (both("withdraw-tick")) } }
+            (beside("sure", problem.as_ref()))
             button.danger type="submit" { (both("withdraw-yes")) }
         }
         a.button.quiet href="/code" { (both("withdraw-no")) }

@@ -7,6 +7,7 @@ use actors::codes::Codes;
 use actors::judge::PlaceKinds;
 use actors::keys::Keys;
 use actors::registry::Registry;
+use actors::scanners::Scanners;
 
 use super::{Admin, Settings};
 use crate::fleet::Fleet;
@@ -24,6 +25,7 @@ impl Admin {
             keys,
             codes: Codes::new(0),
             place_kinds,
+            scanners: Scanners::default(),
             policy: None,
             registrar: None,
             counter: None,

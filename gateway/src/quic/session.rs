@@ -297,7 +297,7 @@ impl Session {
         check_scans(verify.scanned.0.iter(), &rights)?;
         self.stream.intake.taken();
         let judge = &self.shared.front.judge;
-        let judged = judge.judge(verify.region, verify.scanned.0.iter(), read.ms);
+        let judged = judge.judge((verify.region, self.device), verify.scanned.0.iter(), read.ms);
         let verdicts: Vec<_> = judged.iter().map(|judged| judged.verdict).collect();
         self.shared.metrics.verified(verify.region, &verdicts);
         let taps = &self.shared.front.taps;

@@ -10,7 +10,7 @@ use actors::keys::Keys;
 use actors::policy::{DEVELOPMENT, Policy, PolicyInEffect};
 use actors::registrar::{Fault, Form, RegistrarConfig, RegistrarHandle};
 use actors::registry::{
-    Agreed, Attempt, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Registry,
+    Agreed, Attempt, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Registry, Whom,
 };
 use actors::trajectory::{
     Area, CarrierAnswer, Days, Division, Trajectory, Visit, day_of, days_after, start_of,
@@ -43,14 +43,16 @@ fn main() -> anyhow::Result<()> {
     for (flow, answer, declared) in [(Flow::Apply, clean(), None), (Flow::Modify, hubei(), Some(true))] {
         let proven = proven.clone();
         registrar.act_blocking(move |registrar| {
-            let agreed = Agreed { flow, detail: Detail::Stay, text: "1" };
+            let agreed = Agreed { flow, whom: Whom::Owner, detail: Detail::Stay, text: "1" };
             let consent = registrar.consent(&proven, agreed, NOW_S)?;
             let permit = registrar.start_query(consent, &person().phone, NOW_S)?;
             let attempt = Attempt { carrier: "china-mobile".to_owned(), outcome: "answered", took_ms: 1 };
             registrar.finish_query(&permit, &answer, &[attempt], NOW_S)?;
             let person = person();
-            registrar
-                .submit(&Form { person, declared, consent: Some(consent), proven, guardian: None }, NOW_S)
+            registrar.submit(
+                &Form { person, declared, consent: Some(consent), proven, guardian: None, along: false },
+                NOW_S,
+            )
         })?;
     }
     front.stop().map_err(anyhow::Error::msg)

@@ -8,17 +8,16 @@ use actors::trajectory::{day_of, days_after};
 use protocol::{Colour, metric};
 use serde_json::Value;
 use tests::clocks::{DAY_S, SetClock};
+use tests::people::{shown, somebody};
 use tests::walk::{device, endpoint, punch};
 use tests::{City, block_on, wait_for};
-
-use super::{green, shown};
 
 /// Several turns of everything that looks at the clock.
 const TURNS: Duration = Duration::from_secs(3);
 
 /// Turns somebody red until a week from now.
 fn red(city: &City) -> u64 {
-    let code = green(city);
+    let code = somebody(city, "green");
     let (number, until) = (code.to_string(), days_after(day_of(clock::now_ms() / 1000), 7).to_string());
     let add = ["cause", "add", "--code", &number, "--kind", "close-contact", "--until", &until];
     let (status, out, err) = city.signed(2, &add);

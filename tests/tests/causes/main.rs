@@ -3,33 +3,9 @@
 
 mod clocks;
 
-use loadtest::tokens::Tokens;
 use protocol::{Advice, Colour};
-use tests::walk::{device, endpoint};
-use tests::{City, block_on};
-
-/// The colour that a gate is answered for that code.
-fn shown(city: &City, code: u64) -> (Colour, Advice) {
-    let fleet = city.fleet();
-    let tokens = Tokens::load(&fleet).expect("the city's codes");
-    let person = *tokens.people().iter().find(|person| person.code.get() == code).expect("the code");
-    let (_, region) = fleet.devices[0].places().next().expect("a place");
-    block_on(async {
-        let endpoint = endpoint(&fleet);
-        let mut gate = device(&endpoint, &fleet, 0);
-        let scan = tokens.scan(&person, u32::try_from(actors::clock::now_ms() / 1000).expect("before 2106"));
-        let verdict = gate.verify(region, vec![scan]).await.expect("a verdict")[0];
-        (verdict.colour, verdict.advice)
-    })
-}
-
-/// A green person's code.
-fn green(city: &City) -> u64 {
-    let codes = std::fs::read_to_string(city.data().join("codes.csv")).expect("the city's codes");
-    let line =
-        codes.lines().find(|line| line.ends_with(",green,verified,person")).expect("somebody is green");
-    line.split(',').next().expect("a code").parse().expect("a number")
-}
+use tests::City;
+use tests::people::{shown, somebody};
 
 /// Turned red again, and with all of that day taken back by two operators.
 fn take_back(city: &City, code: u64, cause: &[&str], both: &[&str]) {
@@ -70,7 +46,7 @@ fn held_outside(city: &City, receipt: &str, public_key: &str) {
 #[test]
 fn two_operators_turn_a_code_red_and_one_clears_it() {
     let mut city = City::start(200, 1);
-    let code = green(&city);
+    let code = somebody(&city, "green");
     let number = code.to_string();
     let key = |name: &str| city.data().join(format!("{name}.key")).display().to_string();
     let bosses: Vec<String> = city.fleet().operators.iter().map(|key| key.display().to_string()).collect();

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use actors::clock;
 use loadtest::wire::{self, Identity};
+use loadtest::{Device, DeviceError};
 use protocol::limits::BATCH_PUNCHES_MAX;
 use protocol::message::{Answer, Bounded, Hello, Ping, Request, Verify};
-use protocol::{Epoch, FrameReader, RequestId, Scanned, Sequence, frame};
+use protocol::{Epoch, ErrorCode, FrameReader, Punch, RequestId, Scanned, Sequence, frame};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
-use tests::walk::{device, endpoint};
+use tests::walk::{device, endpoint, image, punch};
 use tests::{City, block_on, wait_for};
 
 use crate::scene::{Group, Row, Scene, Watch};
 
 /// More than one a second over the five minutes that the alert looks back.
 const STRANGERS: usize = 400;
+/// The gate whose storage is put back: no other fault needs it.
+const PUT_BACK: usize = 3;
 /// What the devices' clocks are behind.
 const SKEW_MS: u64 = 60_000;
 /// What a slow network takes of an answer at a time, and how often: much less than an answer, in longer than one may take.
@@ -40,6 +43,12 @@ pub(crate) const GROUPS: &[Group] = &[Group {
             alerts: &[("HandshakesRefused/ticket", "")],
             always: true,
             make: strangers,
+        },
+        Row {
+            fault: "a device whose storage is put back to what it was",
+            alerts: &[("NumbersUsed/ticket", "")],
+            always: true,
+            make: put_back,
         },
         Row { fault: "kill -9", alerts: &[("Gone/page", "job=changtong")], always: true, make: kill },
         Row {
@@ -115,6 +124,22 @@ fn strangers(scene: &mut Scene, watch: &Watch) {
                 connection.closed().await;
             }
         }
+    });
+    watch.come_true();
+}
+
+/// It numbers the people who come now as it numbered others before.
+fn put_back(scene: &mut Scene, watch: &Watch) {
+    let fleet = scene.city.fleet();
+    let row = &fleet.devices[PUT_BACK];
+    let (place, region) = row.places().next().expect("a place");
+    let passes = |device_time_ms| image(Epoch(1), region, Punch { device_time_ms, ..punch(place) });
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let gate = |state| Device::new(&endpoint, &fleet, row, state).expect("a good certificate");
+        gate(passes(1)).settle().await.expect("acknowledged");
+        let used = gate(passes(2)).settle().await;
+        assert!(matches!(used, Err(DeviceError::NumberingLost(ErrorCode::NumberUsed))), "{used:?}");
     });
     watch.come_true();
 }

@@ -1,6 +1,8 @@
 //! What operators do that somebody should look at, and what citizens wait for: as operators do it, by signed commands, and for days
 //! that go by a gateway whose clock is set on.
 
+use std::net::Ipv6Addr;
+
 use actors::clock;
 use actors::codes::Codes;
 use actors::keys::Keys;
@@ -13,12 +15,16 @@ use loadtest::tokens::Tokens;
 use protocol::{CodeId, Direction, Punch};
 use tests::people::{Citizen, demo};
 use tests::walk::{device, endpoint};
+use tests::web::Browser;
 use tests::{City, block_on, clock_of};
 
 use crate::scene::{Group, Row, Scene, Watch};
 
 /// People who pass one gate: a few look-ups of that place are a burst.
 const PASSENGERS: usize = 300;
+/// Phones that one network guesses at, and how often each: within its hour.
+const GUESSED_PHONES: u32 = 12;
+const GUESSES: u32 = 5;
 /// An appeal is to be answered within three days.
 const LATER: [&str; 4] = clock_of("FAKETIME=+4d");
 
@@ -38,6 +44,12 @@ pub(crate) const GROUPS: &[Group] = &[
                 alerts: &[("LookupsRefused/ticket", "lookup=passages")],
                 always: true,
                 make: look_until_refused,
+            },
+            Row {
+                fault: "many networks guess at codes by SMS together",
+                alerts: &[("SignInFlood/page", "")],
+                always: false,
+                make: guess_together,
             },
             Row {
                 fault: "two operators turn more than a hundred people red",
@@ -118,6 +130,35 @@ pub(crate) fn health_operators(city: &City) -> Vec<String> {
         signs.extend(["--sign".to_owned(), key]);
     }
     signs
+}
+
+/// Each network stays within what one may ask for and type; together they are more than a city mistypes.
+fn guess_together(scene: &mut Scene, watch: &Watch) {
+    let city = &scene.city;
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| watch.come_true());
+        let mut networks = 1..u16::MAX;
+        while !waiting.is_finished() {
+            guess(city, networks.next().expect("fewer are enough"));
+        }
+    });
+}
+
+fn guess(city: &City, network: u16) {
+    let client = Ipv6Addr::new(0x2001, 0xdb8, network, 0, 0, 0, 0, 1);
+    let mut browser = Browser::elsewhere(city, client.into());
+    let token = browser.token("/in");
+    let mut send =
+        |path: &str, field: (&str, &str)| browser.post(path, &[("token", &token), ("next", "/apply"), field]);
+    for phone in 0..GUESSED_PHONES {
+        let phone = format!("163{:08}", u32::from(network) * GUESSED_PHONES + phone);
+        let asked = send("/in", ("phone", &phone));
+        assert_eq!(asked.status, 303, "{}", asked.body);
+        for _ in 0..GUESSES {
+            let guessed = send("/in/code", ("code", "000000"));
+            assert_eq!(guessed.status, 422, "{}", guessed.body);
+        }
+    }
 }
 
 fn turn_red(scene: &mut Scene, watch: &Watch) {

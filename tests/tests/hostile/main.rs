@@ -9,14 +9,14 @@ use actors::clock;
 use closes::close;
 use loadtest::state::StateError;
 use loadtest::tokens::Tokens;
-use loadtest::{Device, DeviceError, DeviceState, wire};
+use loadtest::{Device, DeviceError, wire};
 use protocol::limits::{BATCH_PUNCHES_MAX, FRAME_BODY_BYTES_MAX};
-use protocol::message::{Answer, Bounded, Hello, Ping, PunchBatch, Request, Verify, Welcome};
+use protocol::message::{Answer, Bounded, Hello, Ping, PunchBatch, Request, Verify};
 use protocol::{
     Class, CodeId, Colour, DeviceClass, Epoch, ErrorCode, FrameReader, PlaceId, Punch, RegionId, RequestId,
     Scanned, Sequence, frame, metric,
 };
-use tests::walk::{device, endpoint, punch};
+use tests::walk::{device, endpoint, image, punch};
 use tests::{City, PATIENCE, block_on};
 
 /// What came of it.
@@ -248,17 +248,7 @@ fn a_red_person_is_never_answered_green_under_a_number_that_was_a_green_ones() {
         drop(restored);
 
         // An image of after: only the gateway can see it.
-        let mut image = DeviceState::new(Epoch(2));
-        image.push(region, somebody(Colour::Green), 0);
-        let welcome = Welcome {
-            gateway_time_ms: 0,
-            recorded: Sequence(0),
-            window_punches: 1,
-            batch_punches_max: 1,
-            idle_ms: 1,
-        };
-        image.connected(&welcome).expect("it has sent nothing");
-        image.next_batch(0).expect("it sends");
+        let image = image(Epoch(2), region, somebody(Colour::Green));
         let mut restored =
             Device::new(&endpoint, &fleet, &fleet.devices[gate], image).expect("a good certificate");
         let used = restored.settle().await;

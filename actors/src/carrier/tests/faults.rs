@@ -70,7 +70,7 @@ fn a_failing_carrier_is_left_alone_and_tried_by_one_query() {
         for _ in 0..5 {
             assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Unreachable));
         }
-        assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Busy));
+        assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Paused));
         assert_eq!(server.count(), 5, "an open breaker sends nothing");
         server.rule(|_| Act::Gate);
         let mut tasks = Vec::new();
@@ -80,7 +80,7 @@ fn a_failing_carrier_is_left_alone_and_tried_by_one_query() {
         })
         .await;
         for _ in 0..3 {
-            assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Busy), "one alone");
+            assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Paused), "one alone");
         }
         server.open_gate(true);
         let mut answered = 0;
@@ -108,7 +108,7 @@ fn no_subscriber_no_answer_and_no_permission_are_no_failures_of_a_carrier() {
             server.rule(move |_| rule());
             for _ in 0..50 {
                 let answer = answer(&carriers, "16300000001").await;
-                assert_ne!(answer, unavailable(Unavailable::Busy), "rule {n}");
+                assert_ne!(answer, unavailable(Unavailable::Paused), "rule {n}");
             }
         }
         assert_eq!(server.count(), 250);
@@ -123,7 +123,7 @@ fn garbage_opens_the_breaker() {
         for _ in 0..5 {
             assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Garbage));
         }
-        assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Busy));
+        assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Paused));
     });
 }
 
@@ -323,7 +323,7 @@ fn an_actor_that_keeps_failing_is_parked_answers_busy_and_is_tried_again() {
         }
         answer(&carriers, "16300000001").await;
         until("it is parked", || carriers.handles()[0].is_parked()).await;
-        assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Busy));
+        assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Paused));
         told.store(false, Ordering::Relaxed);
         until("it is tried again", || !carriers.handles()[0].is_parked()).await;
         assert!(is_trajectory(&answer(&carriers, "16300000001").await));

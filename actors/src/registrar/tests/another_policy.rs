@@ -26,7 +26,7 @@ impl Bench {
 }
 
 fn field(bench: &mut Bench, policy: &Policy, consent: Option<ConsentId>, now_s: u64) -> Field {
-    bench.by(policy).outcome(consent, &person(1).phone, now_s).unwrap().field()
+    bench.by(policy).outcome(consent, (&person(1).phone, Whom::Owner), now_s).unwrap().field(Whose::Owner)
 }
 
 #[test]
@@ -54,8 +54,8 @@ fn an_answer_by_the_old_policy_is_no_answer_by_the_new_one() {
     assert_eq!(field(&mut bench, &old, Some(consent), now()), Field::No);
     let another = changed("wider", "[\"42\"]", "[\"42\", \"31\"]");
     bench.activate(&another, now());
-    let outcome = bench.by(&another.0).outcome(Some(consent), &phone, now()).unwrap();
-    assert_eq!((outcome.field(), outcome.offers_travel_page()), (Field::Declare, true));
+    let outcome = bench.by(&another.0).outcome(Some(consent), (&phone, Whom::Owner), now()).unwrap();
+    assert_eq!((outcome.field(Whose::Owner), outcome.offers_travel_page()), (Field::Declare, true));
 }
 
 #[test]

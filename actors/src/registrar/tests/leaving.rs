@@ -17,7 +17,10 @@ impl Bench {
         let (tokens, legacy) = (self.keys.token_keys(), self.keys.legacy());
         let judge = Judge::new(codes.clone(), tokens, legacy, 1, policy, PlaceKinds::default());
         let scans = [Scanned::Token(token), Scanned::Text(protocol::token::to_text(&token))];
-        let [one, text] = judge.judge(RegionId(1), scans.iter(), now_s * 1000)[..] else { panic!("two") };
+        let [one, text] = judge.judge((RegionId(1), protocol::DeviceId(1)), scans.iter(), now_s * 1000)[..]
+        else {
+            panic!("two")
+        };
         assert_eq!(one, text, "however it is scanned");
         (one.verdict.advice, one.verdict.reason)
     }

@@ -27,7 +27,8 @@ impl Bench {
         let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
         let (tokens, legacy) = (self.keys.token_keys(), self.keys.legacy());
         let judge = Judge::new(self.codes.clone(), tokens, legacy, 1, policy, PlaceKinds::default());
-        let verdict = judge.judge(RegionId(1), std::iter::once(scan), now() * 1000)[0].verdict;
+        let verdict =
+            judge.judge((RegionId(1), protocol::DeviceId(1)), std::iter::once(scan), now() * 1000)[0].verdict;
         (verdict.advice, verdict.reason)
     }
 }

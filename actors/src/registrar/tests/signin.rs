@@ -16,7 +16,14 @@ pub(super) fn proven(n: u32, at_s: u64) -> ProvenPhone {
 
 pub(super) fn form_at(n: u32, phone: u32, now_s: u64) -> Form {
     let person = Person { phone: number(phone), ..person(n) };
-    Form { person, declared: Some(false), consent: None, proven: proven(phone, now_s), guardian: None }
+    Form {
+        person,
+        declared: Some(false),
+        consent: None,
+        proven: proven(phone, now_s),
+        guardian: None,
+        along: false,
+    }
 }
 
 impl Bench {

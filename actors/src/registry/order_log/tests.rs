@@ -1,8 +1,9 @@
 //! The order log: what is found when somebody with the file changes it, and that texts go while proofs stay.
 
+use crate::audit::OrdersUpTo;
 use crate::keys::Keys;
 use crate::operators::{self, Operator, OperatorKey, Order, Role, Takes};
-use crate::registry::{ORDER_TEXT_S, OrderEnd, OrderEntry, Registry};
+use crate::registry::{KeptRegistry, ORDER_TEXT_S, OrderEnd, OrderEntry, Registry};
 
 const NOW_S: u64 = 1_600_000_000;
 /// A number that stands for a person's code.
@@ -110,6 +111,35 @@ fn an_order_that_is_changed_or_removed_is_found() {
         let found = bench.verified().expect_err(name);
         assert!(found.contains(expected), "{name}: {found}");
     }
+}
+
+#[test]
+fn an_order_log_without_its_end_is_sound_but_for_whoever_holds_a_checkpoint() {
+    let mut bench = Bench::new();
+    let path = bench.directory.path().join("registry.db");
+    let kept = || KeptRegistry::open(&path).unwrap();
+    bench.registry.checkpoint(bench.keys.signing_pkcs8(), NOW_S).unwrap();
+    let before = bench.registry.checkpoint_to_keep().unwrap().unwrap();
+    assert_eq!(before.orders, None, "there is no order yet");
+    let first = bench.order("1");
+    let early = bench.registry.checkpoint_to_keep().unwrap().unwrap().orders.unwrap();
+    bench.end(&first);
+    bench.order("2");
+    let held = bench.registry.checkpoint_to_keep().unwrap().unwrap();
+    assert!(held.is_genuine(&bench.keys.signing_public()));
+    let late = held.orders.unwrap();
+    assert_eq!((early.number, late.number), (1, 3));
+    for held in [&early, &late] {
+        kept().orders_begin_with(held).unwrap();
+    }
+    let changed = OrdersUpTo { head: early.head.clone(), ..late.clone() };
+    let found = kept().orders_begin_with(&changed).unwrap_err().to_string();
+    assert!(found.contains("entry 3 of the order log: it, or one before it"), "{found}");
+    bench.damage("DELETE FROM order_log WHERE id >= 2");
+    assert_eq!(bench.verified(), Ok((1, 0, 1)), "nothing in it shows the cut");
+    kept().orders_begin_with(&early).unwrap();
+    let found = kept().orders_begin_with(&late).unwrap_err().to_string();
+    assert!(found.contains("entry 3 of the order log: it is missing"), "{found}");
 }
 
 #[test]

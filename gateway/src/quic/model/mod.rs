@@ -14,8 +14,10 @@ use proptest::prop_oneof;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::metrics::QuicMetrics;
-use world::World;
+use world::{Seen, World};
 
+/// From so many cases on their average is what it usually is.
+const ENOUGH_CASES: u32 = 1_000;
 /// The longest course of events.
 const OPS_MAX: usize = 120;
 
@@ -106,10 +108,10 @@ fn whatever_happens_each_punch_is_acknowledged_once_in_order_and_no_device_is_si
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let (metrics, begun) = (QuicMetrics::new(std::iter::empty()), Cell::new(0));
+    let (metrics, begun, seen) = (QuicMetrics::new(std::iter::empty()), Cell::new(0), Seen::default());
     let outcome = TestRunner::new_with_rng(config, random).run(&vec(op(), 1..OPS_MAX), |ops| {
         begun.set(begun.get() + 1);
-        let mut world = World::new(&metrics);
+        let mut world = World::new(&metrics, &seen);
         ops.into_iter().for_each(|op| world.step(op));
         world.settle();
         Ok(())
@@ -117,4 +119,9 @@ fn whatever_happens_each_punch_is_acknowledged_once_in_order_and_no_device_is_si
     if let Err(error) = outcome {
         panic!("seed {seed}, {} cases with those of the shrinking: {error}", begun.get());
     }
+    let [gaps, behind, overtaken] = [&seen.gaps, &seen.behind_verdicts, &seen.overtaken].map(Cell::get);
+    println!("{gaps} gaps, {behind} of them behind verdicts, {overtaken} of them overtaken by a verdict");
+    // Nearly one a case is usual.
+    assert!(cases < ENOUGH_CASES || behind >= cases / 2, "{behind} gaps behind verdicts in {cases} cases");
+    assert_eq!(overtaken, 0, "batches of one device reach the log in their order");
 }

@@ -63,6 +63,12 @@ impl Rules {
                 self.refuse(at, self.sent[at].first);
             }
             Answer::Gap(gap) => {
+                assert!(
+                    gap.expected.0 > self.told,
+                    "a gap at {} after verdicts up to {}",
+                    gap.expected,
+                    self.told
+                );
                 let at = self.owed(request);
                 self.refuse(at, gap.expected.0);
             }
@@ -74,6 +80,11 @@ impl Rules {
                 panic!("nobody asked for {answer:?}")
             }
         }
+    }
+
+    /// Up to where verdicts were given.
+    pub(super) fn told(&self) -> u64 {
+        self.told
     }
 
     /// Batches without an answer.

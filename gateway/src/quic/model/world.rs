@@ -1,11 +1,13 @@
 //! One device of the load generator, its connections, and the session's own stream between it and the model of what lies behind.
 //! Each step is one that a network, a disk or a failing actor can make at any time; at the end all of them heal.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
 use actors::clock;
+use actors::ledger::Outcome;
+use actors::region::RegionOutcome;
 use loadtest::DeviceState;
 use protocol::message::{Answer, Drain, Hello, PunchBatch, Welcome};
 use protocol::{
@@ -38,7 +40,46 @@ struct Link {
     closed: bool,
 }
 
+impl Link {
+    /// What the gateway has answered is on its way, and the observer has seen it; how many answers.
+    fn hear_gateway(&mut self) -> u64 {
+        let mut frames = FrameReader::default();
+        frames.push(self.stream.answers.bytes());
+        self.stream.answers.clear();
+        let mut heard = 0;
+        while let Some(frame) = frames.next_frame().expect("the gateway sends frames") {
+            let answer = frame.answer().expect("a known type").expect("a sound body");
+            self.rules.answer(frame.request, &answer);
+            self.answers.push_back((frame.request, answer));
+            heard += 1;
+        }
+        heard
+    }
+}
+
+/// How often something came up in a run that is rare in itself.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Gaps that the log named, to batches that somebody waited for.
+    pub(super) gaps: Cell<u32>,
+    /// Of these, after verdicts of the same connection.
+    pub(super) behind_verdicts: Cell<u32>,
+    /// Of these, at a punch that has its verdict by now: it takes a batch that overtakes another on its way to the log.
+    pub(super) overtaken: Cell<u32>,
+}
+
+impl Seen {
+    fn gap(&self, expected: u64, told: u64) {
+        for (count, is_it) in
+            [(&self.gaps, true), (&self.behind_verdicts, told > 0), (&self.overtaken, expected <= told)]
+        {
+            count.set(count.get() + u32::from(is_it));
+        }
+    }
+}
+
 pub(super) struct World<'a> {
+    seen: &'a Seen,
     metrics: &'a QuicMetrics,
     beyond: Rc<RefCell<Beyond>>,
     rights: Rights,
@@ -54,7 +95,7 @@ pub(super) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(metrics: &'a QuicMetrics) -> Self {
+    pub(super) fn new(metrics: &'a QuicMetrics, seen: &'a Seen) -> Self {
         let rights = Rights {
             device: DeviceId(1),
             class: DeviceClass::Gate,
@@ -64,6 +105,7 @@ impl<'a> World<'a> {
             revoked: false,
         };
         let mut world = Self {
+            seen,
             metrics,
             beyond: Rc::default(),
             rights,
@@ -200,20 +242,15 @@ impl<'a> World<'a> {
     fn turn(&mut self) {
         let Some(link) = self.link.as_mut() else { return };
         while let Some(landed) = link.stream.flight.landed_now() {
+            if let RegionOutcome::Ledger(Outcome::Gap { expected }) = landed.outcome {
+                self.seen.gap(expected.0, link.rules.told());
+            }
             link.stream.land(landed, self.metrics).expect("nothing here closes a connection");
-            self.moves += 1;
+            self.moves += 1 + link.hear_gateway();
         }
         let epoch = link.stream.intake.epoch;
         link.stream.launch(|batch, _| depart(&self.beyond, epoch, batch));
-        let mut frames = FrameReader::default();
-        frames.push(link.stream.answers.bytes());
-        link.stream.answers.clear();
-        while let Some(frame) = frames.next_frame().expect("the gateway sends frames") {
-            let answer = frame.answer().expect("a known type").expect("a sound body");
-            link.rules.answer(frame.request, &answer);
-            link.answers.push_back((frame.request, answer));
-            self.moves += 1;
-        }
+        self.moves += link.hear_gateway();
         link.closed = link.draining && link.stream.flight.is_empty();
     }
 

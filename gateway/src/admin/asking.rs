@@ -1,0 +1,136 @@
+//! How commands ask the admin plane: over the socket of a gateway that runs, or, if none does, by doing the act here. An answer that
+//! stops before its end is an error, never a short answer.
+
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use actors::keys::Keys;
+use actors::registry::{DirectoryLock, Registry};
+use actors::sunset;
+use anyhow::{Context, bail};
+use rustix::process::geteuid;
+
+use super::{Act, Done, PACKAGE_SOCKET, PATIENCE, Tell, perform, socket, write_line};
+use crate::owner;
+use crate::process::{Admin, Settings};
+
+/// Has the act done by the gateway that runs on that directory, or, if none does, does it here. `tell` hears how far a long act
+/// is; its end is what is returned. Once `tell` says that nobody listens, an act that only shows something ends.
+pub(crate) fn call(
+    data: &Path,
+    keys_directory: &Path,
+    act: &Act,
+    tell: &mut Tell<'_>,
+) -> anyhow::Result<Done> {
+    let mut last = None;
+    let mut hear = |done: Done| {
+        if done.is_end() {
+            last = Some(done);
+            return true;
+        }
+        tell(&done)
+    };
+    match UnixStream::connect(socket(data)) {
+        Ok(stream) => ask(&stream, act, &mut hear)?,
+        Err(error) => {
+            refuse_without(data, &error)?;
+            owner::refuse_root(data)?;
+            let _lock =
+                DirectoryLock::take(data).context("no gateway answers, and its directory is in use")?;
+            sunset::refuse(data)?;
+            let keys = Keys::load(keys_directory)?;
+            let registry = Registry::open(&Settings::registry_path(data), &keys)?;
+            let (admin, uid) = (Admin::offline(data, keys_directory, registry, keys), geteuid().as_raw());
+            perform(act, &admin, uid, &mut |done| hear(done.clone()));
+        }
+    }
+    let done = last.with_context(cut)?;
+    if let Done::Refused(why) = done {
+        bail!("{why}");
+    }
+    Ok(done)
+}
+
+/// Says what is there instead of a gateway, where nothing can be done without one.
+fn refuse_without(data: &Path, error: &std::io::Error) -> anyhow::Result<()> {
+    let socket = socket(data);
+    if error.kind() == ErrorKind::PermissionDenied {
+        bail!(
+            "this user may not speak to the gateway at {}: operators are those of its group",
+            socket.display()
+        );
+    }
+    if socket == data || socket == Path::new(PACKAGE_SOCKET) {
+        bail!("no gateway answers at {}: start it, or do this as its user with --data", socket.display());
+    }
+    if !data.is_dir() {
+        bail!(
+            "there is no directory {}: name the gateway's data, or its operators' socket, with --data",
+            data.display()
+        );
+    }
+    Ok(())
+}
+
+/// Has the gateway that runs on that directory do it; `None` if none does.
+pub(crate) fn ask_running(data: &Path, act: &Act) -> anyhow::Result<Option<Done>> {
+    let Ok(stream) = UnixStream::connect(socket(data)) else { return Ok(None) };
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut last = None;
+    ask(&stream, act, &mut |done| {
+        last = Some(done);
+        true
+    })?;
+    last.with_context(cut).map(Some)
+}
+
+fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done) -> bool) -> anyhow::Result<()> {
+    write_line(stream, act)?;
+    let (mut answers, mut line) = (BufReader::new(stream), String::new());
+    while answers.read_line(&mut line)? > 0 {
+        if !line.ends_with('\n') {
+            bail!(cut());
+        }
+        if !hear(serde_json::from_str(&line)?) {
+            break;
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Says why an answer has no end.
+fn cut() -> String {
+    let patience = PATIENCE.as_secs();
+    format!("the gateway was not done: it ended, or nobody took what it told for {patience} s; do it again")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_cut_is_an_error_wherever_it_is_cut() {
+        let whole = "{\"exported\":\"a\\n\"}\n{\"exported\":\"b\\n\"}\n";
+        for length in 0..=whole.len() {
+            let (ours, mut gateways) = UnixStream::pair().unwrap();
+            gateways.write_all(&whole.as_bytes()[..length]).unwrap();
+            gateways.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut heard = 0;
+            let asked = ask(&ours, &Act::Vitals, &mut |_| {
+                heard += 1;
+                true
+            });
+            let lines = whole[..length].matches('\n').count();
+            assert_eq!(heard, lines, "{length}");
+            let at_an_end = length == 0 || whole[..length].ends_with('\n');
+            match asked {
+                Ok(()) => assert!(at_an_end, "{length}"),
+                Err(error) => assert!(!at_an_end && error.to_string().contains("nobody took"), "{error:#}"),
+            }
+        }
+    }
+}
