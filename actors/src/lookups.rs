@@ -99,8 +99,8 @@ pub enum LookupError {
         operator: String,
     },
     /// There is no such code.
-    #[error("there is no such code")]
-    NoCode,
+    #[error("there is no code {0}")]
+    NoCode(u64),
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -198,10 +198,10 @@ impl Asked<'_> {
     /// Name and phone of the code's holder, after the look-up is on record.
     pub fn contact(&self, registry: &mut Registry, code: CodeId) -> Result<Contact, LookupError> {
         if registry.code(code)?.is_none() {
-            return Err(LookupError::NoCode);
+            return Err(LookupError::NoCode(code.get()));
         }
         self.record(registry, Whom::Codes(&[code]))?;
-        let person = registry.person(code)?.ok_or(LookupError::NoCode)?;
+        let person = registry.person(code)?.ok_or(LookupError::NoCode(code.get()))?;
         Ok(Contact { name: person.name, phone: person.phone.reveal().to_owned() })
     }
 }

@@ -7,7 +7,7 @@ use protocol::{CodeId, Colour, metric};
 use super::{Registrar, RegistrarError};
 use crate::operators::Signed;
 use crate::policy::{Cause, CauseKind, Policy};
-use crate::registry::{Change, Registry, RegistryError};
+use crate::registry::{CauseRow, Change, Registry, RegistryError};
 use crate::trajectory::{day_of, days_after, start_of};
 
 /// More causes by hand that turn people red than this, within an hour, and somebody looks whether they are meant: a tracing team
@@ -28,16 +28,23 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<i64, RegistrarError> {
         let Some(rule) = self.policy.rule(kind).filter(|_| kind.is_manual()) else {
-            return Err(RegistrarError::Cause("this cause is not set by hand"));
+            return Err(RegistrarError::Cause("this cause is not set by hand".to_owned()));
         };
         let until_s = start_of(days_after(until, 1));
-        let latest_s = start_of(days_after(day_of(now_s), i32::from(rule.days) + 1));
-        if until_s <= now_s || until_s > latest_s {
-            return Err(RegistrarError::Cause("a cause ends after today and within the days of its policy"));
+        let (today, latest) = (day_of(now_s), days_after(day_of(now_s), i32::from(rule.days)));
+        if until_s <= now_s || until > latest {
+            let (kind, days) = (kind.name(), rule.days);
+            return Err(RegistrarError::Cause(format!(
+                "the last day of a cause is {today} to {latest}: {kind} is set for {days} days at most"
+            )));
         }
         let cause = Cause { kind, colour: rule.colour, from_s: now_s, until_s };
         let policy = Arc::clone(&self.policy);
         let (id, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
+            if registry.code(code)?.is_none() {
+                return Err(RegistryError::missing("code", code.get()).into());
+            }
+            refuse_again(&registry.causes(code)?, &cause, by, now_s)?;
             registry.keep_inherited(code, now_s)?;
             let id = registry.insert_cause(code, cause, &by.authority, policy.version(), None)?;
             let change = by_hand(id, by, &policy);
@@ -52,9 +59,11 @@ impl Registrar<'_> {
     pub fn clear_cause(&mut self, id: i64, by: &Signed, now_s: u64) -> Result<CodeId, RegistrarError> {
         let policy = Arc::clone(&self.policy);
         let (code, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
-            let (code, row) = registry.cause(id)?.ok_or(RegistryError::Missing { what: "cause" })?;
+            let (code, row) = registry.cause(id)?.ok_or_else(|| RegistryError::missing("cause", id))?;
             if row.authority != by.authority {
-                return Err(RegistrarError::Cause("only the authority that set a cause clears it"));
+                return Err(RegistrarError::Cause(
+                    "only the authority that set a cause clears it".to_owned(),
+                ));
             }
             registry.clear_cause(id, now_s)?;
             // Its holder has withdrawn: the cause does not come back if they apply again.
@@ -92,6 +101,23 @@ impl Registrar<'_> {
 /// Whether more people were turned red by hand within the last hour.
 pub fn is_burst_of_reds(registry: &Registry, now_s: u64) -> Result<bool, RegistryError> {
     Ok(registry.set_by_hand(Colour::Red, now_s.saturating_sub(3600))? > MANUAL_REDS_HOUR_MAX)
+}
+
+/// Refuses a cause that the authority has set already, to the same day: an order that was given again.
+fn refuse_again(causes: &[CauseRow], cause: &Cause, by: &Signed, now_s: u64) -> Result<(), RegistrarError> {
+    let same = |row: &&CauseRow| {
+        let (kind, until_s) = (row.cause.kind, row.cause.until_s);
+        row.authority == by.authority
+            && (kind, until_s) == (cause.kind, cause.until_s)
+            && row.is_in_force(now_s)
+    };
+    let Some(row) = causes.iter().find(same) else { return Ok(()) };
+    let (id, kind) = (row.id, cause.kind.name());
+    Err(RegistrarError::Cause(format!(
+        "the code has this already: cause {id}, {kind}, set by {} on {}, to the same day",
+        row.authority,
+        day_of(row.cause.from_s)
+    )))
 }
 
 pub(super) fn by_hand<'a>(cause: i64, by: &'a Signed, policy: &'a Policy) -> Change<'a> {

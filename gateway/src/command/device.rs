@@ -7,7 +7,8 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use super::desk::{Desk, show_json};
-use crate::orders::{DeviceLine, ENROLMENT_S, Ordered, OrderedAct};
+use crate::orders::{self, DeviceLine, ENROLMENT_S, Ordered, OrderedAct};
+use crate::out::say;
 
 #[derive(clap::Args)]
 pub(crate) struct Device {
@@ -108,7 +109,6 @@ where
     Ok(text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     if json {
         return show_json(ordered);
@@ -116,10 +116,10 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     match ordered {
         Ordered::Devices(devices) => table(devices),
         Ordered::Token { device, token, .. } => {
-            println!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
+            say!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
         }
-        Ordered::Revoked { device } => println!("device {device} is revoked"),
-        Ordered::Operator { .. }
+        Ordered::Revoked { device } => say!("device {device} is revoked"),
+        Ordered::Operator(_)
         | Ordered::Operators(_)
         | Ordered::Imported(_)
         | Ordered::Places(_)
@@ -145,9 +145,8 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn table(devices: &[DeviceLine]) {
-    println!("{:>9}  {:<13}{:<10}{:<12}{:<12}name", "device", "class", "state", "until", "regions");
+    say!("{:>9}  {:<13}{:<10}{:<12}{:<18}{:<12}name", "device", "class", "state", "until", "seen", "regions");
     for line in devices {
         let until = match i64::try_from(line.not_after_s).ok().filter(|&seconds| seconds > 0) {
             Some(seconds) => {
@@ -160,9 +159,17 @@ fn table(devices: &[DeviceLine]) {
             0 => String::new(),
             texts => format!("  scanner set wrong: adds to codes ({texts} since the start)"),
         };
-        println!(
-            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}{scanner}",
-            line.device, line.class, line.state, line.name
+        let seen = match (line.connected, line.seen_ms) {
+            (Some(true), _) => "now".to_owned(),
+            (Some(false) | None, Some(seen_ms)) => orders::time(seen_ms / 1000),
+            (Some(false) | None, None) => "-".to_owned(),
+        };
+        say!(
+            "{:>9}  {:<13}{:<10}{until:<12}{seen:<18}{regions:<12}{}{scanner}",
+            line.device,
+            line.class,
+            line.state,
+            line.name
         );
     }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use super::desk::{Desk, show_json};
 use crate::admin::Done;
 use crate::orders::{Ordered, OrderedAct};
+use crate::out::{self, note, say};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -35,19 +36,19 @@ impl Command {
         let act = OrderedAct::ImportHolders { csv, sha256 };
         let mut tell = |done: &Done| {
             if let Done::Importing(report) = done {
-                eprint!(
-                    "\r{:>3} %  {} people, {} lines rejected",
+                out::progress(format_args!(
+                    "{:>3} %  {} people, {} lines rejected",
                     percent(report),
                     report.people,
                     report.rejected
-                );
+                ));
             } else if let Done::Rejects(text) = done {
                 rejects.text.push_str(text);
             }
             true
         };
         let Some(ordered) = desk.call_telling(&act, &mut tell)? else { return Ok(ExitCode::SUCCESS) };
-        eprintln!();
+        note!("");
         rejects.write()?;
         show(&ordered, &rejects.path, desk.json)
     }
@@ -85,16 +86,15 @@ fn percent(report: &ImportReport) -> u64 {
     report.bytes_done * 100 / report.bytes.max(1)
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(ordered: &Ordered, rejects: &Path, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         show_json(ordered)?;
         return Ok(ExitCode::SUCCESS);
     }
     let Ordered::Imported(report) = ordered else { bail!("that is no answer to an import") };
-    println!("{} people imported, {} lines rejected", report.people, report.rejected);
+    say!("{} people imported, {} lines rejected", report.people, report.rejected);
     if report.rejected > 0 {
-        println!(
+        say!(
             "the rejected lines are named in {}; correct them in a file of their own and import that",
             rejects.display()
         );

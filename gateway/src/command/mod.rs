@@ -2,6 +2,7 @@
 
 mod appeal;
 mod audit;
+mod authority;
 mod backup;
 mod carrier;
 mod check;
@@ -11,9 +12,11 @@ mod counter;
 mod desk;
 mod device;
 mod doctor;
+mod findings;
 mod holders;
 mod keys;
 mod ledger;
+mod new_config;
 mod order;
 mod place;
 mod policy;
@@ -21,6 +24,7 @@ mod punches;
 mod reload;
 mod saved;
 mod staff;
+mod status;
 mod stores;
 mod sunset;
 mod tap;
@@ -28,6 +32,7 @@ mod tap;
 use std::process::ExitCode;
 
 pub(crate) use check::CheckConfig;
+pub(crate) use new_config::NewConfig;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -40,6 +45,8 @@ pub(crate) enum Command {
     Stores(stores::Command),
     /// Has the running gateway read its files again: certificates, carriers, the message service, the log level. All or nothing.
     Reload(reload::Reload),
+    /// Says how the running gateway is: ready, devices, rates, what is on disk, what is wrong now.
+    Status(status::StatusOf),
     /// Looks at a gateway, whether it runs or not: 0 all is well, 1 warnings, 2 failures.
     Doctor(doctor::Doctor),
     /// Enrols, renews, revokes and lists devices.
@@ -53,6 +60,9 @@ pub(crate) enum Command {
     /// Makes, rotates and lists secret keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Makes the authority that devices and the gateway know each other by, and the gateway's certificate.
+    #[command(subcommand)]
+    Authority(authority::Command),
     /// Checks the dated rules: where a stay counts, and what each cause gives.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -109,11 +119,13 @@ impl Command {
             Self::Restore(restore) => restore.run(),
             Self::Stores(command) => command.run(),
             Self::Reload(reload) => reload.run(),
+            Self::Status(status) => status.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Device(device) => device.run(),
             Self::Ledger(command) => command.run(),
             Self::Holders(command) => command.run(),
             Self::Keys(command) => command.run(),
+            Self::Authority(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Operator(command) => command.run(),
             Self::Order(command) => command.run(),

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::clock;
-use actors::operators::{OperatorKey, Role};
+use actors::operators::{self, OperatorKey, Role};
 use anyhow::{Context, bail};
 
 use super::desk::{Desk, show_json};
 use super::punches::moment;
 use crate::orders::{self, Ordered, OrderedAct, WhyReport};
+use crate::out::{note, say};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Operator {
@@ -177,12 +178,14 @@ impl Code {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn make_key(name: &str, out: &Path) -> anyhow::Result<ExitCode> {
     let (pair, text) = OperatorKey::generate(name)?;
     write_key(out, text.as_bytes())?;
-    eprintln!("{} is yours alone; give an admin the line below", out.display());
-    println!("{}", pair.public_key());
+    note!("{} is yours alone; give an admin the line below", out.display());
+    say!("{}", pair.public_key());
+    note!(
+        "next, for the first operator or by an admin: changtong operator add {name} --authority WHOSE --role ROLE --public-key LINE"
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -215,38 +218,37 @@ impl Desk {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         show_json(ordered)?;
         return Ok(ExitCode::SUCCESS);
     }
     match ordered {
-        Ordered::Operator { name } => println!("Done for operator {name}."),
+        Ordered::Operator(operator) => show_operator(operator),
         Ordered::Operators(operators) => {
             for operator in operators {
                 let roles: Vec<&str> = operator.roles.iter().map(|role| role.name()).collect();
                 let state = if operator.revoked { "revoked" } else { "in office" };
-                println!("  {:<34}{:<34}{:<22}{state}", operator.name, operator.authority, roles.join(","));
+                say!("  {:<34}{:<34}{:<22}{state}", operator.name, operator.authority, roles.join(","));
             }
         }
-        Ordered::Cause { cause, code, colour } => println!("Cause {cause}: code {code} is now {colour}."),
+        Ordered::Cause { cause, code, colour } => say!("Cause {cause}: code {code} is now {colour}."),
         Ordered::Cleared { causes, more } => {
             let more = if *more { " There are more: order again." } else { "" };
-            println!("{causes} causes are cleared.{more}");
+            say!("{causes} causes are cleared.{more}");
         }
         Ordered::Why(why) => show_why(why),
         Ordered::Policy { version, diff } => {
-            println!("Policy {version} is in effect.");
+            say!("Policy {version} is in effect.");
             super::policy::show_diff(diff);
         }
         Ordered::Accesses(lines) => {
             for line in lines {
-                let on = orders::day(line.at_s);
-                println!("  {on}  {:<12}{:<34}case {}", line.lookup, line.operators, line.case);
+                let on = orders::time(line.at_s);
+                say!("  {on}  {:<12}{:<34}case {}", line.lookup, line.operators, line.case);
             }
         }
-        Ordered::Contact(contact) => println!("{}, {}", contact.name, contact.phone),
+        Ordered::Contact(contact) => say!("{}, {}", contact.name, contact.phone),
         Ordered::Devices(_)
         | Ordered::Token { .. }
         | Ordered::Revoked { .. }
@@ -268,25 +270,36 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
+fn show_operator(operators::Operator { name, authority, roles, public_key, revoked }: &operators::Operator) {
+    if *revoked {
+        return say!("Operator {name} is revoked: what they sign from now on is worth nothing.");
+    }
+    let roles = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+    say!("Operator {name} acts for {authority}, as {roles}, and signs with the key whose public half is");
+    say!("{public_key}");
+    note!("next: changtong check-config, then changtong serve, unless the gateway runs");
+}
+
 fn show_why(why: &WhyReport) {
-    let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::day);
-    println!(
+    let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::time);
+    say!(
         "{}, {}; changes {next}; looked at {} time(s), this one included",
-        why.colour, why.basis, why.accesses
+        why.colour,
+        why.basis,
+        why.accesses
     );
     for cause in &why.causes {
         let state = match cause.cleared_s {
-            Some(at_s) => format!("cleared {}", orders::day(at_s)),
+            Some(at_s) => format!("cleared {}", orders::time(at_s)),
             None => format!("until {}", orders::day(cause.until_s.saturating_sub(1))),
         };
-        println!(
+        say!(
             "  cause {:<6}{:<15}{:<8}by {:<16}from {}, {state}; policy {}",
             cause.cause,
             cause.kind,
             cause.colour,
             cause.authority,
-            orders::day(cause.from_s),
+            orders::time(cause.from_s),
             cause.policy
         );
     }
@@ -295,8 +308,8 @@ fn show_why(why: &WhyReport) {
             "" => decision.authority.clone(),
             operators => format!("{} ({operators})", decision.authority),
         };
-        let on = orders::day(decision.at_s);
-        println!("  decision {:<6}{on}  {} to {} by {by}", decision.decision, decision.from, decision.to);
+        let on = orders::time(decision.at_s);
+        say!("  decision {:<6}{on}  {} to {} by {by}", decision.decision, decision.from, decision.to);
     }
-    println!("An appeal names the decision and goes to its authority.");
+    say!("An appeal names the decision and goes to its authority.");
 }

@@ -17,7 +17,11 @@ pub(crate) const ENROLMENT_S: u64 = 15 * 60;
 /// Every device.
 pub(super) fn list(admin: &Admin) -> anyhow::Result<Ordered> {
     let devices = admin.read(|registry| Ok(registry.devices()?))?;
+    let runs = admin.vitals.is_some();
+    let seen = |row: &DeviceRow| Some(admin.fleet.seen(row.id)).filter(|_| runs).unzip();
     let line = |row: DeviceRow| DeviceLine {
+        connected: seen(&row).0,
+        seen_ms: seen(&row).1.flatten(),
         device: row.id.0,
         class: row.class.name().to_owned(),
         name: row.name,
@@ -52,12 +56,19 @@ pub(super) fn enrol(
     let places: Option<Vec<PlaceId>> = places.map(|places| places.iter().copied().map(PlaceId).collect());
     let device = admin.change_device(|registry| {
         let known = registry.regions()?;
-        if regions.is_empty() || !regions.iter().all(|id| known.iter().any(|row| row.id == *id)) {
-            bail!("every device has at least one region of the region table");
+        if regions.is_empty() {
+            bail!("a device speaks for one region at least");
+        }
+        if let Some(region) = regions.iter().find(|id| !known.iter().any(|row| row.id == **id)) {
+            bail!("there is no region {region}");
         }
         for &place in places.iter().flatten() {
-            if !registry.place(place)?.is_some_and(|row| regions.contains(&row.region)) {
-                bail!("a place does not lie in the device's regions");
+            let row = registry.place(place)?;
+            let row = row.with_context(|| {
+                format!("there is no place {place}: `changtong place list` shows their numbers")
+            })?;
+            if !regions.contains(&row.region) {
+                bail!("place {place} lies in region {}, which is none of the device's", row.region);
             }
         }
         let id = DeviceId(registry.last_device()? + 1);
