@@ -43,6 +43,8 @@ pub enum Lookup {
     Backup,
     /// Verdicts while they are given, with nobody in them.
     Tap,
+    /// The end of a document's number, at a checkpoint whose staff compare it. A shift looks, no operator.
+    Document,
 }
 
 impl Lookup {
@@ -56,6 +58,7 @@ impl Lookup {
         Self::Appeals,
         Self::Backup,
         Self::Tap,
+        Self::Document,
     ];
 
     /// Its name in access records and metrics.
@@ -69,6 +72,7 @@ impl Lookup {
             Self::Appeals => "appeals",
             Self::Backup => "backup",
             Self::Tap => "tap",
+            Self::Document => "document",
         }
     }
 
@@ -79,7 +83,7 @@ impl Lookup {
             Self::Contact => Some(CONTACTS_DAY_MAX),
             Self::Passages => Some(PASSAGES_DAY_MAX),
             Self::Tap => Some(TAPS_DAY_MAX),
-            Self::Export | Self::Appeals | Self::Backup => None,
+            Self::Export | Self::Appeals | Self::Backup | Self::Document => None,
         }
     }
 }

@@ -53,6 +53,7 @@ pub struct Request<'a> {
 }
 
 /// A browser with its cookies.
+#[derive(Clone)]
 pub struct Browser {
     address: SocketAddr,
     /// Where it is, as the city's proxy says; `None` without one between.
@@ -109,11 +110,16 @@ impl Browser {
 
     /// Sends a form from a page of the same origin.
     pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let origin = format!("http://localhost:{}", self.address.port());
+        let origin = self.origin();
         let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", origin.as_str())];
         let body = encoded(fields);
         let request = Request { method: "POST", path, headers: &headers, body: body.as_bytes() };
         self.send(&request).expect("an answer")
+    }
+
+    /// What a browser calls the pages' origin.
+    pub fn origin(&self) -> String {
+        format!("http://localhost:{}", self.address.port())
     }
 
     /// Sends anything; an error is why there was no answer.

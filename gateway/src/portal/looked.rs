@@ -65,5 +65,6 @@ const fn words(lookup: Lookup) -> &'static str {
         Lookup::Appeals => "looked-appeals",
         Lookup::Backup => "looked-backup",
         Lookup::Tap => "looked-tap",
+        Lookup::Document => "looked-document",
     }
 }
