@@ -1,7 +1,6 @@
 //! What staff scan is one punch however often it is sent or held up, whatever a scanner adds to it, and whatever the network does with
 //! the answer; and how much of a document they see, on record.
 
-use actors::keys::Keys;
 use protocol::Class;
 use serde_json::{Value, json};
 use tests::City;
@@ -61,14 +60,13 @@ fn a_phone_held_up_while_its_code_is_renewed_is_one_punch() {
     assert_eq!(recorded(&city, 1).len(), 3, "another phone's scan is another punch");
 }
 
-/// Texts of the fifth key begin with a space: it is a character of the code.
+/// Texts of a fifth key, which an earlier release may have made, begin with a space: it is a character of the code.
 #[test]
 fn a_code_is_read_whatever_a_scanner_adds_or_takes_away_and_shows_whose_it_is() {
     let mut city = City::start(200, 1);
     let people = green(&city);
-    while !text_of(&city, people[0], Class::Person, 0).starts_with(' ') {
-        Keys::rotate_token(&city.data().join("keys")).expect("another key");
-    }
+    let keys = city.data().join("keys");
+    std::fs::copy(keys.join("token-1.key"), keys.join("token-5.key")).expect("another key");
     city.terminate();
     city.restart();
     let (mut staff, token) = Staff::at_work(&city, 1);
@@ -84,6 +82,7 @@ fn a_code_is_read_whatever_a_scanner_adds_or_takes_away_and_shows_whose_it_is() 
     ];
     for (way, &person) in ways.iter().zip(&people) {
         let text = text_of(&city, person, Class::Person, 0);
+        assert!(text.starts_with(' '), "{text:?}");
         let sign = staff.sign(&token, &way(&text));
         assert!(sign.contains("data-colour=\"green\" data-advice=\"pass\""), "{:?}: {sign}", way(&text));
         assert!(sign.contains('＊'), "{:?}: {sign}", way(&text));
