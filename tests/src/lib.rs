@@ -23,7 +23,6 @@ pub mod people;
 pub mod prometheus;
 pub mod repository;
 pub mod served;
-pub mod shift;
 pub mod small_disk;
 pub mod stalled;
 pub mod stand_in;

@@ -1,6 +1,8 @@
 //! A citizen's browser as far as pages need one: GET and POST of forms over plain HTTP on loopback, with a cookie jar that keeps the
 //! session. It runs no script; what a page looks like is looked at elsewhere.
 
+pub mod shift;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;

@@ -11,8 +11,8 @@ use protocol::{Class, receipt};
 use serde_json::json;
 use tests::City;
 use tests::people::prove;
-use tests::shift::{Staff, green, invite, recorded, text_of, told};
 use tests::web::Request;
+use tests::web::shift::{Staff, green, invite, recorded, text_of, told};
 
 #[test]
 fn an_invitation_opens_one_shift_in_one_browser_and_a_link_alone_opens_none() {

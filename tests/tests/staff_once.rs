@@ -4,7 +4,7 @@
 use protocol::Class;
 use serde_json::{Value, json};
 use tests::City;
-use tests::shift::{Staff, green, recorded, text_of, told};
+use tests::web::shift::{Staff, green, recorded, text_of, told};
 
 /// A scan as the page's script numbers it.
 fn numbered(token: &str, n: u64, text: &str, sent_to: Option<&Value>) -> Value {

@@ -7,8 +7,8 @@ use protocol::token::{self, Token};
 use protocol::{Class, CodeId};
 use serde_json::{Value, json};
 
+use super::{Answer, Browser, Request};
 use crate::City;
-use crate::web::{Answer, Browser, Request};
 
 /// A browser that may be at work.
 #[derive(Clone)]
