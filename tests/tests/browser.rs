@@ -25,6 +25,6 @@ fn every_page_and_flow_in_a_browser() {
 /// The gateway is stopped in the middle, and people come for `CHANGTONG_STAFF_MINUTES`, so that the city is another one.
 #[test]
 fn the_staffs_page_on_bad_networks() {
-    let city = City::start(1_200, 1);
+    let city = City::start(2_000, 1);
     browser::run(env!("CARGO_TARGET_TMPDIR"), "staff-link.mjs", &variables(&city));
 }
