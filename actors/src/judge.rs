@@ -225,7 +225,7 @@ impl Judge {
     /// Whose code a text is, and what kind was shown, if it is good at that time.
     pub fn holder_of(&self, text: &str, now_ms: u64) -> Option<(CodeId, Class)> {
         let class = |code| self.codes.get(code).map(CodeEntry::class);
-        match self.read_text(text, now_ms) {
+        match self.read_text(text, now_ms).0 {
             Read::Judged(_) => None,
             Read::Code { code, shown_as: Class::Paper, .. } => class(code).map(|_| (code, Class::Paper)),
             Read::Code { code, .. } => class(code).map(|class| (code, class)),
