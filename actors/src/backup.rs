@@ -11,7 +11,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub use manifest::{BackupFile, Manifest};
-pub use restore::{Restored, restore};
+pub use restore::{Restored, restore, verify};
 
 use crate::keys::Keys;
 use crate::ledger::{self, LedgerError};

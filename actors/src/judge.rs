@@ -227,6 +227,19 @@ impl Judge {
         Some((code(bare).filter(is_registered).unwrap_or(plainly), false))
     }
 
+    /// Whose code a text is, and what kind was shown, if it is good at that time.
+    pub fn holder_of(&self, text: &str, now_ms: u64) -> Option<(CodeId, Class)> {
+        let class = |code| self.codes.get(code).map(CodeEntry::class);
+        match self.read_text(text, now_ms).0 {
+            Read::Judged(_) => None,
+            Read::Code { code, shown_as: Class::Paper, .. } => class(code).map(|_| (code, Class::Paper)),
+            Read::Code { code, .. } => class(code).map(|class| (code, class)),
+            Read::Legacy { code, .. } => {
+                class(code).filter(|&class| class == Class::Imported).map(|class| (code, class))
+            }
+        }
+    }
+
     fn read_opened(&self, opened: Result<Token, TokenError>, now_ms: u64) -> Read {
         match opened {
             Ok(token) => self.read_token(token, now_ms),

@@ -49,6 +49,8 @@ pub enum Lookup {
     MovePhone,
     /// No look: a document was noted as seen, by an office.
     DocumentSeen,
+    /// The end of a document's number, at a checkpoint whose staff compare it. A shift looks, no operator.
+    Document,
 }
 
 impl Lookup {
@@ -65,6 +67,7 @@ impl Lookup {
         Self::Find,
         Self::MovePhone,
         Self::DocumentSeen,
+        Self::Document,
     ];
 
     /// Its name in access records and metrics.
@@ -81,6 +84,7 @@ impl Lookup {
             Self::Find => "find",
             Self::MovePhone => "move-phone",
             Self::DocumentSeen => "document-seen",
+            Self::Document => "document",
         }
     }
 
@@ -91,7 +95,7 @@ impl Lookup {
             Self::Contact | Self::MovePhone => Some(CONTACTS_DAY_MAX),
             Self::Passages => Some(PASSAGES_DAY_MAX),
             Self::Tap => Some(TAPS_DAY_MAX),
-            Self::Export | Self::Appeals | Self::Backup => None,
+            Self::Export | Self::Appeals | Self::Backup | Self::Document => None,
         }
     }
 }
@@ -111,8 +115,8 @@ pub enum LookupError {
         operator: String,
     },
     /// There is no such code.
-    #[error("there is no such code")]
-    NoCode,
+    #[error("there is no code {0}")]
+    NoCode(u64),
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -210,10 +214,10 @@ impl Asked<'_> {
     /// Name and phone of the code's holder, after the look-up is on record.
     pub fn contact(&self, registry: &mut Registry, code: CodeId) -> Result<Contact, LookupError> {
         if registry.code(code)?.is_none() {
-            return Err(LookupError::NoCode);
+            return Err(LookupError::NoCode(code.get()));
         }
         self.record(registry, Whom::Codes(&[code]))?;
-        let person = registry.person(code)?.ok_or(LookupError::NoCode)?;
+        let person = registry.person(code)?.ok_or(LookupError::NoCode(code.get()))?;
         Ok(Contact { name: person.name, phone: person.phone.reveal().to_owned() })
     }
 }

@@ -79,9 +79,9 @@ pub enum RegistrarError {
     /// Something that was written cannot be so.
     #[error("{0}")]
     Person(&'static str),
-    /// A cause that this authority may not set or clear.
+    /// A cause that this authority may not set or clear, or that is there already.
     #[error("{0}")]
-    Cause(&'static str),
+    Cause(String),
     /// Decisions name their policy by its version, so each has its own.
     #[error("policy {version} is or was in effect already; give a changed one a new version")]
     PolicyVersion {

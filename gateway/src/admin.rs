@@ -6,9 +6,9 @@ mod asking;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,24 +19,22 @@ use actors::front::Pulse;
 use actors::holders::ImportReport;
 use actors::operators::{Order, Signature};
 use actors::registry::{AuditReport, ConsentReport, OrderEntry, OrderReport, Registry};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rustix::net::sockopt::socket_peercred;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use asking::{ask_running, call};
 
 use crate::counter::{Answered, CounterAct};
+use crate::ending;
 use crate::enrol::{self, Enrolment};
 use crate::identities::InForce;
+use crate::named::{self, Named};
 use crate::orders::{self, Ordered, RegionLine, Tapped};
 use crate::policies::PolicyLine;
-use crate::process::{Admin, Settings};
+use crate::process::{Admin, Settings, Vitals};
+use crate::status::Status;
 
-const SOCKET: &str = "admin.sock";
-/// The data that commands look for where none are named.
-const DATA: &str = "./changtong-data";
-/// The socket of the package's configuration.
-const PACKAGE_SOCKET: &str = "/run/changtong/operators.sock";
 /// An act is a line of this length at most: a bulk enrolment is one act for each device.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// How long the one who asks may take, and the one who answers.
@@ -63,8 +61,12 @@ pub(crate) enum Act {
     VerifyOrders,
     /// The id that an order has to name this gateway by.
     Gateway,
-    /// How the running process is: its stage and its metrics.
+    /// The same, for the first operator: makes the registry where there is none yet.
+    Begin,
+    /// The running process's stage and its metrics.
     Vitals,
+    /// How it is, in one answer.
+    Status,
     /// What a citizen does at the counter, the phone in hand.
     Counter(CounterAct),
     /// Everything else: operators sign it.
@@ -87,6 +89,7 @@ pub(crate) enum Done {
         stage: String,
         metrics: String,
     },
+    Status(Box<Status>),
     Counter(Answered),
     /// Not the end yet: an order is accepted.
     OnRecord(OrderEntry),
@@ -118,6 +121,7 @@ impl Done {
             | Self::Gateway(_)
             | Self::Consents(_)
             | Self::Vitals { .. }
+            | Self::Status(_)
             | Self::Counter(_)
             | Self::Refused(_) => true,
         }
@@ -146,23 +150,9 @@ impl Drop for Plane {
     }
 }
 
-/// Names the socket where the gateway of that data directory is spoken to while it runs. What is named may be that socket itself; where nothing is
-/// at the usual place of a development city, it is the package's.
-pub(crate) fn socket(data: &Path) -> PathBuf {
-    let is_socket = |path: &Path| std::fs::metadata(path).is_ok_and(|kind| kind.file_type().is_socket());
-    if is_socket(data) {
-        return data.to_owned();
-    }
-    let package = Path::new(PACKAGE_SOCKET);
-    if data == Path::new(DATA) && !data.exists() && is_socket(package) {
-        return package.to_owned();
-    }
-    data.join(SOCKET)
-}
-
-/// Says whether a gateway runs on that directory.
-pub(crate) fn runs(data: &Path) -> bool {
-    UnixStream::connect(socket(data)).is_ok()
+/// Says whether that gateway runs.
+pub(crate) fn runs(named: &Named) -> bool {
+    UnixStream::connect(&named.socket).is_ok()
 }
 
 /// Starts the admin socket and the enrolment port. The directory's lock is held, so a socket that is there is a leftover.
@@ -179,8 +169,8 @@ pub(crate) fn start(
 
 /// Binds the socket, for its owner or for the configured group. Commands that know the data alone find it there.
 fn listen_at(settings: &Settings) -> anyhow::Result<(PathBuf, UnixListener)> {
-    let (own, operators) = (settings.data.join(SOCKET), &settings.operators);
-    let socket = operators.socket.clone().unwrap_or_else(|| own.clone());
+    let (own, operators) = (settings.data.join(named::SOCKET), &settings.operators);
+    let socket = Named::of(settings).socket;
     let _ = std::fs::remove_file(&own);
     let _ = std::fs::remove_file(&socket);
     let doing = || format!("binding {}", socket.display());
@@ -275,14 +265,18 @@ fn perform(act: &Act, admin: &Admin, uid: u32, tell: &mut Tell<'_>) {
         Act::Checkpoint { since } => checkpoint(admin, *since).map(Done::Checkpoint),
         Act::VerifyOrders => reader(admin)
             .and_then(|registry| Ok(Done::Orders(registry.verify_orders(&admin.keys.signing_public())?))),
-        Act::Gateway => admin.read(|registry| Ok(Done::Gateway(registry.gateway_id()?))),
+        Act::Gateway | Act::Begin => admin.read(|registry| Ok(Done::Gateway(registry.gateway_id()?))),
         Act::VerifyConsents => {
             reader(admin).and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
         }
         Act::Vitals => match &admin.vitals {
-            Some((readiness, metrics)) => {
+            Some(Vitals { readiness, metrics, .. }) => {
                 Ok(Done::Vitals { stage: readiness.text().trim().to_owned(), metrics: metrics.render() })
             }
+            None => Err(anyhow::anyhow!("no gateway runs")),
+        },
+        Act::Status => match &admin.vitals {
+            Some(vitals) => vitals.status(admin).map(|status| Done::Status(Box::new(status))),
             None => Err(anyhow::anyhow!("no gateway runs")),
         },
         Act::Counter(act) => match &admin.counter {
@@ -294,11 +288,11 @@ fn perform(act: &Act, admin: &Admin, uid: u32, tell: &mut Tell<'_>) {
         }
     };
     match &done {
-        Ok(Done::Vitals { .. } | Done::Gateway(_)) => tracing::debug!(uid, ?act, "admin"),
+        Ok(Done::Vitals { .. } | Done::Status(_) | Done::Gateway(_)) => tracing::debug!(uid, ?act, "admin"),
         Ok(_) => tracing::info!(uid, ?act, "admin"),
         Err(error) => tracing::warn!(uid, ?act, %error, "admin: refused"),
     }
-    tell(&done.unwrap_or_else(|error| Done::Refused(format!("{error:#}"))));
+    tell(&done.unwrap_or_else(|error| Done::Refused(ending::words_of(&error))));
 }
 
 fn verify_decisions(admin: &Admin) -> anyhow::Result<Done> {
@@ -311,7 +305,14 @@ fn checkpoint(admin: &Admin, since: Option<u64>) -> anyhow::Result<Growth> {
     };
     let signed = admin.write(sign)?;
     let registry = reader(admin)?;
-    let growth = registry.growth(since.unwrap_or(signed.size))?.context("nothing is signed")?;
+    let size = since.unwrap_or(signed.size);
+    if size > signed.size {
+        bail!(
+            "{} decisions are signed here and not {size}: that size is another gateway's, or decisions were taken out since",
+            signed.size
+        );
+    }
+    let growth = registry.growth(size)?.context("nothing is signed")?;
     match since {
         Some(_) => Ok(growth),
         None => {

@@ -10,7 +10,7 @@ use crate::process::{self, Sockets};
 use crate::reload::{Behind, Source};
 use crate::service::Service;
 use crate::telemetry::{LogFormat, LogLevel};
-use crate::{command, config, generate, telemetry};
+use crate::{command, config, generate, named, telemetry};
 
 /// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -19,7 +19,7 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 ///
 /// Without a command it runs the development city.
 #[derive(clap::Parser)]
-#[command(version, about)]
+#[command(name = "changtong", version, about)]
 pub(crate) struct Cli {
     /// What is logged: error, warn, info, debug, or a filter such as gateway=debug; instead of what a configuration says.
     #[arg(long, global = true)]
@@ -37,10 +37,12 @@ enum Command {
     Dev(Dev),
     /// Runs a gateway.
     Serve {
-        /// The configuration file; changtong.example.toml explains it.
+        /// The configuration file; changtong.example.toml explains it. Without it the one that CHANGTONG_CONFIG in the environment names.
         #[arg(long)]
-        config: PathBuf,
+        config: Option<PathBuf>,
     },
+    /// Writes the smallest configuration that a gateway starts with: the first command on a new machine.
+    NewConfig(command::NewConfig),
     /// Says everything that `serve` would refuse in a configuration and the files that it names, with the line.
     CheckConfig(command::CheckConfig),
     #[command(flatten)]
@@ -50,13 +52,21 @@ enum Command {
     Generate(generate::Generate),
 }
 
+/// What is wrong with a command line, without how to use it.
+pub(crate) fn said(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let log = telemetry::log(self.log, self.log_format)?;
         match self.command {
             None => develop(Dev::default(), log),
             Some(Command::Dev(dev)) => develop(dev, log),
-            Some(Command::Serve { config }) => serve(&config, log),
+            Some(Command::Serve { config }) => serve(&named::config_file(config.as_deref())?, log),
+            Some(Command::NewConfig(new)) => new.run(),
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
             Some(Command::Generate(generate)) => generate.run(),

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use actors::registry::CONSENT_DAYS;
+use anyhow::Context;
 
 use crate::process::Settings;
 use crate::telemetry;
@@ -156,10 +157,28 @@ fn read_log(mut table: Table<'_, '_>) -> Option<String> {
     level
 }
 
-/// The data directory that a file names, whatever else is wrong with it.
-pub(crate) fn data_of(path: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(path).ok()?;
-    Reader::new(&text).root().optional("data")
+/// Where commands find a gateway.
+pub(crate) struct Whereabouts {
+    pub(crate) data: PathBuf,
+    pub(crate) keys: Option<PathBuf>,
+    /// The operators' socket, if it is not in the data.
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// Where the gateway of a file is, whatever else is wrong with that file.
+pub(crate) fn whereabouts(path: &Path) -> anyhow::Result<Whereabouts> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let reader = Reader::new(&text);
+    let mut root = reader.root();
+    let (data, keys) = (root.optional("data"), root.optional("keys"));
+    let socket = root.optional_section("operators").and_then(|mut table| table.optional("socket"));
+    let data = data.with_context(|| {
+        format!(
+            "{0} does not say where the gateway is: `changtong check-config {0}` says why",
+            path.display()
+        )
+    })?;
+    Ok(Whereabouts { data, keys, socket })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub(crate) mod carriers;
 mod estate;
+mod file;
 mod screen;
 mod staff;
 
@@ -17,25 +18,31 @@ use actors::policy;
 use actors::registry::{DeviceRow, DirectoryLock, Registry};
 use actors::sms::DevelopmentSms;
 use actors::sunset;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
-use serde::{Deserialize, Serialize};
 
 use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
+use crate::named;
+use crate::out::note;
 use crate::pki::{Authority, write_new};
 use crate::process::{self, Settings, Sockets};
 use crate::reload::Behind;
 use crate::service::Service;
 
+use file::{Device, Fleet, LegacySample, Place, TokenKey};
+
 pub(crate) use estate::{estate_of, settings_of};
 pub(crate) use staff::first_operator;
 
 const PLACES_A_REGION: u32 = 4;
+const PEOPLE: u32 = 50_000;
+const GATES: u64 = 190;
 const CONCENTRATORS: u64 = 10;
 const HANDHELDS: u64 = 10;
 /// Development certificates are not renewed.
 const CERTIFICATE_DAYS: i64 = 365;
 const SEED: u64 = 2020;
+const PORTS: &str = "--quic, --http, --enrol and --pages name other ports, 0 any that is free";
 const FLEET: &str = "fleet.json";
 const POLICY: &str = "policy.toml";
 const CODES: &str = "codes.csv";
@@ -43,7 +50,7 @@ const CODES: &str = "codes.csv";
 #[derive(clap::Args, Debug)]
 pub(crate) struct Dev {
     /// Where the city lives; made on the first start.
-    #[arg(long, default_value = "./changtong-data")]
+    #[arg(long, default_value = named::DATA)]
     data: PathBuf,
     /// UDP address for devices.
     #[arg(long, default_value = "127.0.0.1:7443")]
@@ -60,96 +67,42 @@ pub(crate) struct Dev {
     /// TCP address for the citizens' pages.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pages: SocketAddr,
-    /// People of a new city.
-    #[arg(long, default_value_t = 50_000)]
-    people: u32,
-    /// Gates of a new city; concentrators and handhelds come beside them.
-    #[arg(long, default_value_t = 190)]
-    devices: u64,
-    /// What a new city is made from.
-    #[arg(long, default_value_t = SEED)]
-    seed: u64,
+    /// People of a new city [default: 50000].
+    #[arg(long)]
+    people: Option<u32>,
+    /// Gates of a new city; concentrators and handhelds come beside them [default: 190].
+    #[arg(long)]
+    devices: Option<u64>,
+    /// What a new city is made from [default: 2020].
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 impl Default for Dev {
     fn default() -> Self {
         let parse = |address: &str| address.parse().expect("a constant address");
         Self {
-            data: PathBuf::from("./changtong-data"),
+            data: PathBuf::from(named::DATA),
             quic: parse("127.0.0.1:7443"),
             http: parse("127.0.0.1:9464"),
             enrol: parse("127.0.0.1:7444"),
             pages: parse("127.0.0.1:8080"),
             control: parse("127.0.0.1:7445"),
-            people: 50_000,
-            devices: 190,
-            seed: SEED,
+            people: None,
+            devices: None,
+            seed: None,
         }
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Fleet {
-    version: u32,
-    server_name: String,
-    quic: Vec<SocketAddr>,
-    http: SocketAddr,
-    enrol: SocketAddr,
-    #[serde(default)]
-    pages: Option<SocketAddr>,
-    ca: PathBuf,
-    server_certificate: PathBuf,
-    server_key: PathBuf,
-    data: PathBuf,
-    binary: PathBuf,
-    token_key: TokenKey,
-    codes: PathBuf,
-    legacy_samples: Vec<LegacySample>,
-    /// Key files of operators who sign.
-    #[serde(default)]
-    operators: Vec<PathBuf>,
-    devices: Vec<Device>,
-    /// What the simulated carriers are made from, too; a city of an older release had no carriers.
-    #[serde(default = "first_seed")]
-    seed: u64,
-    #[serde(default)]
-    carriers: carriers::Running,
-}
-
-const fn first_seed() -> u64 {
-    SEED
-}
-
-#[derive(Serialize, Deserialize)]
-struct TokenKey {
-    id: u8,
-    hex: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct LegacySample {
-    text: String,
-    colour: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Device {
-    id: u64,
-    class: String,
-    certificate: PathBuf,
-    key: PathBuf,
-    places: Vec<Place>,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Place {
-    place: u32,
-    region: u16,
-}
-
 impl Dev {
     pub(crate) fn run(self, service: Service, behind: Behind) -> anyhow::Result<ExitCode> {
-        if !self.data.exists() {
+        // Before a city is built, which takes a while.
+        let sockets = Sockets::bind(&self.settings(&self.data), service.inherited)
+            .map_err(|error| anyhow!("{error:#}; {PORTS}"))?;
+        if self.data.exists() {
+            self.say_what_is_not_taken();
+        } else {
             self.build()?;
         }
         let data = self.data.canonicalize()?;
@@ -163,7 +116,7 @@ impl Dev {
         if !settings.policy.exists() {
             std::fs::write(&settings.policy, policy::DEVELOPMENT)?;
         }
-        let sockets = Sockets::bind(&settings, service.inherited)?;
+        fleet.lie_in(&data);
         let simulators = carriers::start(&data, self.control, fleet.seed)?;
         fleet.carriers = carriers::running(&simulators);
         settings.carriers = carriers::entries(&data, &simulators);
@@ -175,12 +128,28 @@ impl Dev {
             (fleet.http, fleet.enrol) = (addresses.http, addresses.enrol);
             fleet.pages = addresses.pages;
             fleet.binary = std::env::current_exe()?;
-            write_fleet(&fleet_path, &fleet)?;
+            fleet.write(&fleet_path)?;
             screen::tell(&data, &fleet, addresses);
             Ok(())
         })?;
         simulators.stop();
         Ok(code)
+    }
+
+    /// A city is as it was built: what a new one would be made with counts for nothing.
+    fn say_what_is_not_taken(&self) {
+        let data = self.data.display();
+        for (flag, given) in [
+            ("--people", self.people.is_some()),
+            ("--devices", self.devices.is_some()),
+            ("--seed", self.seed.is_some()),
+        ] {
+            if given {
+                note!(
+                    "{flag} is for a new city, and one is in {data} already: name another place with --data for a new one"
+                );
+            }
+        }
     }
 
     fn settings(&self, data: &Path) -> Settings {
@@ -208,9 +177,9 @@ impl Dev {
 
     /// Builds the city beside its place and moves it there when it is whole.
     fn build(&self) -> anyhow::Result<()> {
-        eprintln!(
+        note!(
             "building a development city of {} made-up people in {} …",
-            self.people,
+            self.people.unwrap_or(PEOPLE),
             self.data.display()
         );
         let name = self.data.file_name().context("--data has no name")?.to_string_lossy().into_owned();
@@ -241,7 +210,8 @@ impl Dev {
         write_new(&fresh.join("server.pem"), &server.certificate, 0o644)?;
         write_new(&fresh.join("server.key"), &server.key, 0o600)?;
         let mut registry = Registry::open(&Settings::registry_path(fresh), &keys)?;
-        let report = city::build(&mut registry, &keys, self.people, self.seed)?;
+        let report =
+            city::build(&mut registry, &keys, self.people.unwrap_or(PEOPLE), self.seed.unwrap_or(SEED))?;
         let places = add_places(&mut registry)?;
         let devices = self.add_devices(&mut registry, &authority, &places, fresh, target)?;
         write_codes(&registry, &fresh.join(CODES))?;
@@ -271,11 +241,11 @@ impl Dev {
                 .collect(),
             operators: staff::employ(&mut registry, fresh, target)?,
             devices,
-            seed: self.seed,
+            seed: self.seed.unwrap_or(SEED),
             carriers: carriers::Running::default(),
         };
         carriers::make_keys(fresh)?;
-        write_fleet(&fresh.join(FLEET), &fleet)
+        fleet.write(&fresh.join(FLEET))
     }
 
     fn add_devices(
@@ -286,13 +256,14 @@ impl Dev {
         fresh: &Path,
         target: &Path,
     ) -> anyhow::Result<Vec<Device>> {
+        let gates = self.devices.unwrap_or(GATES);
         let class = |number| match number {
             number if number < CONCENTRATORS => DeviceClass::Concentrator,
-            number if number < CONCENTRATORS + self.devices => DeviceClass::Gate,
+            number if number < CONCENTRATORS + gates => DeviceClass::Gate,
             _ => DeviceClass::Handheld,
         };
         let mut devices = Vec::new();
-        for number in 0..CONCENTRATORS + self.devices + HANDHELDS {
+        for number in 0..CONCENTRATORS + gates + HANDHELDS {
             let (id, class) = (DeviceId(number + 1), class(number));
             let (identity, issued) = authority.issue_device(id, CERTIFICATE_DAYS)?;
             let names = [format!("devices/{id}.pem"), format!("devices/{id}.key")];
@@ -364,12 +335,5 @@ fn write_codes(registry: &Registry, path: &Path) -> anyhow::Result<()> {
     })?;
     result?;
     out.flush()?;
-    Ok(())
-}
-
-fn write_fleet(path: &Path, fleet: &Fleet) -> anyhow::Result<()> {
-    let fresh = path.with_extension("json.new");
-    std::fs::write(&fresh, serde_json::to_vec_pretty(fleet)?)?;
-    std::fs::rename(&fresh, path)?;
     Ok(())
 }

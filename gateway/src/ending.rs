@@ -1,6 +1,7 @@
 //! How the process ends: with which code, which tells the service manager whether another start may go better, and by force when it
 //! does not end by itself. When it is to end is decided elsewhere.
 
+use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use actors::keys::KeyError;
@@ -31,10 +32,21 @@ pub(crate) fn weigh(error: anyhow::Error) -> anyhow::Error {
     if error.chain().any(<dyn std::error::Error>::is::<Failed>) || error.chain().any(stays) {
         return error;
     }
-    match error.chain().any(|cause| matches!(cause.downcast_ref(), Some(LedgerError::Io { .. }))) {
-        true => Failed::Ledger(error).into(),
-        false => Failed::Passing(error).into(),
+    if error.chain().any(|cause| is_of_the_log(cause) || is_full(cause)) {
+        Failed::Ledger(error).into()
+    } else {
+        Failed::Passing(error).into()
     }
+}
+
+fn is_of_the_log(cause: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(cause.downcast_ref(), Some(LedgerError::Io { .. }))
+}
+
+/// Whether a disk has no room: the registry lies on the log's, and meets it first.
+fn is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let io = cause.downcast_ref::<Error>().map(Error::kind);
+    io == Some(ErrorKind::StorageFull) || cause.downcast_ref().is_some_and(RegistryError::is_full)
 }
 
 /// The exit code of a process that an error ends.
@@ -44,6 +56,24 @@ pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
         Some(Failed::Ledger(_)) => EXIT_LEDGER,
         None => EXIT_USAGE,
     }
+}
+
+/// What an error says to people: each of its parts once, and nothing in the words of a store that nobody knows.
+pub(crate) fn words_of(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain() {
+        let said = cause.to_string();
+        // Some say what is under them themselves.
+        if !words.contains(&said) {
+            let between = if words.is_empty() { "" } else { ": " };
+            words = words + between + &said;
+        }
+        if RegistryError::is_of_the_store(&said) {
+            tracing::debug!(error = format!("{error:#}"), "the store's own words");
+            break;
+        }
+    }
+    words
 }
 
 /// Whether every start finds it as it is, until somebody puts it right: a key, damage, files of another release.
@@ -92,14 +122,35 @@ pub(crate) fn deadline(limit: Duration, code: u8) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Error, ErrorKind};
-
     use anyhow::Context;
 
     use super::*;
 
     fn io() -> Error {
-        Error::from(ErrorKind::StorageFull)
+        Error::from(ErrorKind::PermissionDenied)
+    }
+
+    #[test]
+    fn an_error_says_each_part_once_and_nothing_in_the_words_of_the_store() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("reading fleet.json: {source}")]
+        struct Twice {
+            source: Error,
+        }
+        let twice = anyhow::Error::new(Twice { source: Error::from_raw_os_error(2) }).context("starting");
+        assert_eq!(words_of(&twice), "starting: reading fleet.json: No such file or directory (os error 2)");
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("registry.db");
+        std::fs::write(&path, vec![7; 8192]).expect("written");
+        let keys = directory.path().join("keys");
+        actors::keys::Keys::init(&keys).expect("made");
+        let keys = actors::keys::Keys::load(&keys).expect("keys");
+        let error = actors::registry::Registry::open_to_read(&path, &keys).expect_err("no registry");
+        let said = words_of(&anyhow::Error::new(error).context("opening"));
+        assert_eq!(
+            said,
+            "opening: the registry is damaged: keep it as it is; `changtong doctor` says what to do"
+        );
     }
 
     #[test]
@@ -110,17 +161,24 @@ mod tests {
         for (error, code) in [
             (anyhow::Error::new(ledger), EXIT_LEDGER),
             (
-                LedgerError::Corrupt { name: name.clone(), what: "it does not read", lsn: 7 }.into(),
+                LedgerError::Corrupt {
+                    name: name.clone(),
+                    what: "it does not read",
+                    lsn: 7,
+                    is_newest: true,
+                }
+                .into(),
                 EXIT_USAGE,
             ),
             (LedgerError::Newer { name }.into(), EXIT_USAGE),
             (LedgerError::Key("no key of a day".to_owned()).into(), EXIT_USAGE),
-            (RegistryError::InUse { path: path() }.into(), EXIT_FAILED),
+            (RegistryError::InUse { path: path(), by: "process 7".to_owned() }.into(), EXIT_FAILED),
             (RegistryError::Io { doing, path: path(), source: io() }.into(), EXIT_FAILED),
             (RegistryError::WrongKey { file: "field.key".to_owned() }.into(), EXIT_USAGE),
             (RegistryError::Damaged { what: "code" }.into(), EXIT_USAGE),
             (KeyError::Missing { path: path() }.into(), EXIT_USAGE),
             (io().into(), EXIT_FAILED),
+            (Error::from(ErrorKind::StorageFull).into(), EXIT_LEDGER),
             (anyhow::anyhow!("the thread that answers devices ended"), EXIT_FAILED),
         ] {
             let said = format!("{error:#}");

@@ -53,22 +53,6 @@ pub(crate) fn exit_code(findings: &[Finding]) -> ExitCode {
     ExitCode::from(worst(findings) as u8)
 }
 
-/// Prints them for people.
-#[allow(clippy::print_stdout, reason = "this is what the commands are for")]
-pub(crate) fn show(findings: &[Finding]) {
-    for Finding { id, state, what, action } in findings {
-        let state = match state {
-            State::Ok => "ok",
-            State::Warn => "warn",
-            State::Fail => "FAIL",
-        };
-        println!("  {state:<6}{id:<24}{what}");
-        if !action.is_empty() {
-            println!("  {:<30}{action}", "");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use actors::clock;
 use actors::registry::DeviceRow;
 use protocol::{DeviceClass, DeviceId, ErrorCode, PlaceId, RegionId};
 use rustls::pki_types::CertificateDer;
@@ -83,6 +84,8 @@ struct Live {
 struct State {
     devices: HashMap<DeviceId, Arc<Rights>>,
     live: HashMap<DeviceId, Live>,
+    /// When a device that is gone now was seen last, milliseconds since 1970 UTC, since the process began.
+    seen_ms: HashMap<DeviceId, u64>,
     places: Arc<Places>,
     entries: u64,
 }
@@ -135,6 +138,19 @@ impl Fleet {
     pub(crate) fn reload_places(&self, places: Places) {
         let places = Arc::new(places);
         drop(self.write(|state| std::mem::replace(&mut state.places, places)));
+    }
+
+    /// How many devices are connected.
+    pub(crate) fn connected(&self) -> usize {
+        self.read(|state| state.live.len())
+    }
+
+    /// Whether the device is connected, and when it was seen last, milliseconds since 1970 UTC.
+    pub(crate) fn seen(&self, device: DeviceId) -> (bool, Option<u64>) {
+        self.read(|state| match state.live.contains_key(&device) {
+            true => (true, Some(clock::now_ms())),
+            false => (false, state.seen_ms.get(&device).copied()),
+        })
     }
 
     /// What the device may do; `None` if it is not registered.
@@ -233,8 +249,10 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let (device, entry) = (self.device, self.entry);
         self.fleet.write(|state| {
-            if state.live.get(&device).is_some_and(|live| live.entry == entry) {
+            // Not where a newer connection of the same device is in its place.
+            if state.live.get(&device).is_none_or(|live| live.entry == entry) {
                 state.live.remove(&device);
+                state.seen_ms.insert(device, clock::now_ms());
             }
         });
     }

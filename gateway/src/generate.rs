@@ -15,11 +15,12 @@ mod query;
 mod rules;
 mod runbook;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+
+use crate::out;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Generate {
@@ -71,7 +72,9 @@ impl Generate {
                 }
             }
             Self::Bounds { out } => write(&out, &bounds::text())?,
-            Self::Completions { shell } => std::io::stdout().write_all(&help::completions(shell))?,
+            Self::Completions { shell } => {
+                out::text(&String::from_utf8(help::completions(shell))?);
+            }
             Self::Man { out } => {
                 for (name, text) in help::pages()? {
                     write(&out.join(name), &text)?;

@@ -45,6 +45,8 @@ pub(crate) enum Stage {
     Draining = 2,
     /// The log failed; the process is about to end.
     Failed = 3,
+    /// Codes cannot be loaded: colours stay unknown.
+    Unloaded = 4,
 }
 
 impl Readiness {
@@ -57,19 +59,32 @@ impl Readiness {
         metrics::gauge!(metric::READY).set(f64::from(u8::from(stage == Stage::Ready)));
         let status = self.text().trim();
         match stage {
-            Stage::Loading => self.notify.status(status),
+            Stage::Loading | Stage::Unloaded => self.notify.status(status),
             Stage::Ready => self.notify.ready(status),
             Stage::Draining | Stage::Failed => self.notify.stopping(status),
         }
     }
 
-    /// A process that is draining never becomes ready again.
-    pub(crate) fn loaded(&self) {
-        let (loading, ready) = (Stage::Loading as u8, Stage::Ready as u8);
-        if self.stage.compare_exchange(loading, ready, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+    /// Says whether it is ready now: a process that is draining never becomes so again.
+    pub(crate) fn loaded(&self) -> bool {
+        let is_it = self.leave_loading(Stage::Ready);
+        if is_it {
             metrics::gauge!(metric::READY).set(1.0);
             self.notify.ready(self.text().trim());
         }
+        is_it
+    }
+
+    /// What was to be loaded cannot be.
+    pub(crate) fn unloaded(&self) {
+        if self.leave_loading(Stage::Unloaded) {
+            self.notify.status(self.text().trim());
+        }
+    }
+
+    fn leave_loading(&self, to: Stage) -> bool {
+        let (loading, to) = (Stage::Loading as u8, to as u8);
+        self.stage.compare_exchange(loading, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Tells the service manager that the configuration is taken anew, until the value is dropped. Who is not ready says nothing.
@@ -95,7 +110,8 @@ impl Readiness {
             0 => "loading codes\n",
             1 => "ready\n",
             2 => "draining\n",
-            _ => "punch log failed\n",
+            3 => "punch log failed\n",
+            _ => "codes cannot be loaded\n",
         }
     }
 }

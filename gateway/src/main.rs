@@ -18,7 +18,9 @@ mod fleet;
 mod generate;
 mod http;
 mod identities;
+mod named;
 mod orders;
+mod out;
 mod overview;
 mod owner;
 mod pki;
@@ -31,6 +33,7 @@ mod quic;
 mod reload;
 mod running;
 mod service;
+mod status;
 mod telemetry;
 mod trajectory;
 mod usage;
@@ -45,11 +48,22 @@ fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing installed a provider before main");
-    match cli::Cli::parse().run() {
-        Ok(code) => code,
-        Err(error) => {
-            telemetry::tell(&error);
-            ExitCode::from(ending::code_of(&error))
+    // Asked for before it is known whether the rest of the line can be read.
+    let json = std::env::args_os().any(|word| word == "--json");
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if json && error.use_stderr() => {
+            return refused(&cli::said(&error), cli::EXIT_USAGE, json);
         }
+        Err(error) => error.exit(),
+    };
+    match cli.run() {
+        Ok(code) => code,
+        Err(error) => refused(&ending::words_of(&error), ending::code_of(&error), json),
     }
+}
+
+fn refused(text: &str, code: u8, json: bool) -> ExitCode {
+    telemetry::tell(text, code, json);
+    ExitCode::from(code)
 }

@@ -49,11 +49,14 @@ pub(crate) use places::{PlaceAct, PlaceLine, RegionLine, UnitLine};
 pub(crate) use shifts::{Invitation, ShiftAct, ShiftLine};
 pub(crate) use tap::{SECONDS_MAX as TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
 
+/// The city's time: UTC+8, no daylight saving.
+pub(crate) const CITY: jiff::tz::Offset = jiff::tz::offset(8);
+
 /// What became of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Ordered {
-    Operator { name: String },
+    Operator(Operator),
     Operators(Vec<Operator>),
     Devices(Vec<DeviceLine>),
     Token { device: u64, token: String, expires_s: u64, at: Option<EnrolsAt> },
@@ -138,7 +141,7 @@ fn carry_out(
 ) -> anyhow::Result<Ordered> {
     match act {
         OrderedAct::AddOperator { name, authority, roles, public_key } => {
-            let operator = Operator { name: name.clone(), authority, roles, public_key, revoked: false };
+            let operator = Operator { name, authority, roles, public_key, revoked: false };
             admin.write(|registry| {
                 // Another admin may have come since the signatures were counted.
                 if operators::to_add(registry, &operator.roles)? > needed {
@@ -146,12 +149,13 @@ fn carry_out(
                 }
                 Ok(operators::add(registry, &operator)?)
             })?;
-            Ok(Ordered::Operator { name })
+            Ok(Ordered::Operator(operator))
         }
-        OrderedAct::RevokeOperator { name } => {
-            admin.write(|registry| Ok(operators::revoke(registry, &name)?))?;
-            Ok(Ordered::Operator { name })
-        }
+        OrderedAct::RevokeOperator { name } => admin.write(|registry| {
+            operators::revoke(registry, &name)?;
+            let operator = registry.operator(&name)?;
+            operator.map(Ordered::Operator).with_context(|| format!("there is no operator {name}"))
+        }),
         OrderedAct::ListOperators => admin.read(|registry| Ok(Ordered::Operators(registry.operators()?))),
         OrderedAct::ListDevices => devices::list(admin),
         OrderedAct::EnrolDevice { class, name, regions, places } => {
@@ -188,7 +192,10 @@ fn carry_out(
             let stretch = actors::ledger::Stretch { place: protocol::PlaceId(place), from_ms, to_ms };
             people::passages(admin, &stretch, &case, by)
         }
-        OrderedAct::ExportLedger { case, format } => export::run(admin, (format, &case), by, tell),
+        OrderedAct::ExportLedger { case, format, from_ms, to_ms } => {
+            let received_ms = from_ms.unwrap_or(0)..=to_ms.unwrap_or(u64::MAX);
+            export::run(admin, (format, &case), &received_ms, by, tell)
+        }
         OrderedAct::Reload { file } => {
             let reload =
                 admin.reload.as_ref().context("no gateway runs; it reads everything when it starts")?;
@@ -215,7 +222,7 @@ fn kind_of(name: &str) -> anyhow::Result<CauseKind> {
 }
 
 fn code_of(number: u64) -> anyhow::Result<CodeId> {
-    CodeId::from_u64(number).context("that is no code's number")
+    CodeId::from_u64(number).with_context(|| format!("{number} is no code's number: those are 1 to 2^63 − 1"))
 }
 
 /// An order for that gateway, given now.
@@ -233,4 +240,10 @@ pub(crate) fn order_of(act: String, gateway: String) -> anyhow::Result<Order> {
 /// A day, for people.
 pub(crate) fn day(at_s: u64) -> String {
     if at_s >= i64::MAX as u64 { "–".to_owned() } else { day_of(at_s).to_string() }
+}
+
+/// A minute of the city's time, for people.
+pub(crate) fn time(at_s: u64) -> String {
+    let at = i64::try_from(at_s).ok().and_then(|at_s| jiff::Timestamp::from_second(at_s).ok());
+    at.map_or("–".to_owned(), |at| CITY.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string())
 }

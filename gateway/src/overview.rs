@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::generate::{self, Known};
 use crate::http::Readiness;
+use crate::status;
 use between::Between;
 use recent::Recent;
 use ring::{EVERY, Ring, Row};
@@ -95,6 +96,13 @@ impl Overview {
             let (at, at_ms) = (clock::now(), clock::now_ms());
             sampler.take(Reading { at, text: metrics.render() }, at_ms, readiness.text().trim_end());
         }
+    }
+
+    /// Punches and verifies a second over the last minute, `None` until there are two readings; and what is wrong.
+    pub(crate) fn now(&self) -> (Option<(f64, f64)>, Vec<status::Trouble>) {
+        let seen = self.lock();
+        let Some(standing) = &seen.standing else { return (None, Vec::new()) };
+        (Some(standing.rates()), standing.troubles.iter().map(Into::into).collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

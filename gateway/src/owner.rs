@@ -57,6 +57,7 @@ mod tests {
 
     use super::*;
     use crate::admin::{self, Act};
+    use crate::named::At;
 
     const SOMEBODY: u32 = 12_345;
 
@@ -67,7 +68,8 @@ mod tests {
         std::fs::create_dir(&data).unwrap();
         Keys::init(&keys).unwrap();
         let key = keys.join("field.key");
-        let act = || admin::call(&data, &keys, &Act::Policies, &mut |_| true);
+        let at = At { data: Some(data.clone()), keys: Some(keys.clone()), config: None };
+        let act = || admin::call(&at.find().unwrap(), &Act::Begin, &mut |_| true);
         assert!(User::of(&data).is_none() && refuse_root(&data).is_ok());
         act().unwrap();
         if !rustix::process::geteuid().is_root() {

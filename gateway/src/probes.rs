@@ -16,6 +16,7 @@ use anyhow::Context;
 
 use crate::config::Sms;
 use crate::finding::Finding;
+use crate::named::Named;
 use crate::process::Settings;
 use crate::quic::endpoint;
 use crate::{admin, http};
@@ -60,7 +61,7 @@ pub(crate) fn operators(settings: &Settings) -> Option<Finding> {
 
 fn ports(settings: &Settings) -> Vec<Finding> {
     // The gateway that has this configuration may be the one that listens there.
-    let runs = admin::runs(&settings.data);
+    let runs = admin::runs(&Named::of(settings));
     let devices = format!("UDP {}, for devices,", settings.quic);
     let mut findings = vec![port(devices, endpoint::bind(settings.quic).map(drop), runs, true)];
     let mut tcp = vec![("metrics", settings.http), ("enrolment", settings.enrol)];
@@ -151,7 +152,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// How much room the data has.
 pub(crate) fn disk_space(data: &Path) -> Finding {
-    const ID: &str = "ledger-full";
+    const ID: &str = "disk-filling";
     let free = match rustix::fs::statvfs(data) {
         Ok(room) => room.f_bavail.saturating_mul(room.f_frsize),
         Err(error) => {

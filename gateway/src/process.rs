@@ -1,6 +1,7 @@
 //! The gateway as a process: opens what it stands on, starts its threads, and ends them in order when it is told to.
 
 mod offline;
+mod vitals;
 
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -21,7 +22,6 @@ use actors::scanners::Scanners;
 use actors::sunset;
 use actors::tap::Taps;
 use anyhow::{Context, bail};
-use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::{DeviceId, metric};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -39,6 +39,7 @@ use crate::usage::Usage;
 use crate::vouching::{self, Vouching};
 use crate::wall_clock::{self, WallClock};
 use crate::{config, pki, poison, telemetry};
+pub(crate) use vitals::Vitals;
 
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
@@ -199,8 +200,9 @@ fn run_here(
     let readiness = Readiness::new(notify);
     readiness.set(Stage::Loading);
     let inbox = settings.sms.inbox();
-    let vitals = Some((readiness.clone(), metrics.clone()));
     let overview = Overview::new(registry.regions()?);
+    let watched = (readiness.clone(), metrics.clone());
+    let vitals = Some(Vitals::new(settings, watched, overview.clone(), log.clone(), addresses));
     let http = http::start(sockets.http, metrics, readiness.clone(), inbox, overview)?;
     let sockets_of = (sockets.quic, sockets.pages);
     let (started, readiness_of) = ((settings, behind), readiness.clone());
@@ -216,6 +218,8 @@ fn run_here(
     let admin = crate::admin::start(settings, &shared, enrolment)?;
     gateway.watch(admin.pulse());
     announce(&addresses)?;
+    let Addresses { quic, http: metrics, enrol, pages } = addresses;
+    tracing::info!(%quic, %enrol, http = %metrics, pages = pages.map(tracing::field::display), "it listens");
     // Ready is told after this, so not before operators and enrolling devices are answered, too.
     gateway.load_codes(readiness.clone())?;
 
@@ -358,8 +362,8 @@ pub(crate) struct Admin {
     pub(crate) taps: Option<Taps>,
     /// Reads the files again; `None` when no gateway runs.
     pub(crate) reload: Option<Arc<Reload>>,
-    /// The process's stage and its metrics; `None` when no gateway runs.
-    pub(crate) vitals: Option<(Readiness, PrometheusHandle)>,
+    /// What the process knows of itself; `None` when no gateway runs.
+    pub(crate) vitals: Option<Vitals>,
 }
 
 impl Admin {

@@ -271,11 +271,8 @@ impl Reload {
     /// The policy is put into effect by operators and not by a file: what is said here is how.
     fn policy(&self, settings: &Settings, told: &mut Reloaded) -> anyhow::Result<()> {
         let path = Settings::registry_path(&settings.data);
-        let newest = Registry::open_to_read(&path, &self.parts.keys)?.newest_policy()?;
-        if let Some(newest) = newest {
-            changes::policy(&newest, &settings.policy, told)?;
-        }
-        Ok(())
+        let all = Registry::open_to_read(&path, &self.parts.keys)?.policies()?;
+        Ok(changes::policy(&all, &settings.policy, told)?)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -334,9 +334,15 @@ fn load_codes(admin: Admin, readiness: Readiness) -> std::io::Result<()> {
                 let seconds = clock::since(start).as_secs_f64();
                 metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
                 tracing::info!(loaded, seconds, "codes are loaded");
-                readiness.loaded();
+                if readiness.loaded() {
+                    tracing::info!("ready");
+                }
             }
-            Err(error) => tracing::error!(%error, "codes cannot be loaded; colours stay unknown"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "codes cannot be loaded; colours stay unknown");
+                readiness.unloaded();
+            }
         }
     })?;
     Ok(())

@@ -7,6 +7,7 @@ mod lines;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use protocol::metric::{self, Kind};
 
+use crate::out::note;
 use crate::service;
 pub(crate) use level::{LEVEL, LogLevel, filter};
 use lines::Lines;
@@ -69,13 +70,16 @@ pub(crate) fn log(level: Option<String>, format: LogFormat) -> anyhow::Result<Lo
     Ok(followed)
 }
 
-/// What ends the process: for people, or, in the journal, so that it counts as an error there.
-pub(crate) fn tell(error: &anyhow::Error) {
-    let text = format!("changtong: {error:#}");
+/// What ends the process: for people; for programs that asked with `--json`; or, in the journal, so that it counts as an error there.
+pub(crate) fn tell(text: &str, code: u8, json: bool) {
+    if json {
+        return note!("{}", serde_json::json!({ "error": text, "exit_code": code }));
+    }
+    let text = format!("changtong: {text}");
     if service::stderr_is_journal() && tracing::enabled!(tracing::Level::ERROR) {
         text.lines().for_each(|line| tracing::error!("{line}"));
     } else {
-        eprintln!("{text}");
+        note!("{text}");
     }
 }
 

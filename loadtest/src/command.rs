@@ -5,7 +5,7 @@ use clap::Parser;
 use crate::outcome::Exit;
 use crate::plan::Plan;
 use crate::run::Finished;
-use crate::{compare, floor, limit, pages, peers, quick, report, run, scenario};
+use crate::{compare, floor, limit, one, pages, peers, quick, report, run, scenario};
 
 /// Simulated checkpoint devices for Changtong Gateway.
 #[derive(Parser)]
@@ -33,7 +33,13 @@ pub enum Command {
         seed: u64,
     },
     /// Show the scenarios and drills that come with the program
-    List,
+    List {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Be one device of any gateway: fetch its certificate with a token, punch once, show the verdict
+    Device(one::Options),
     /// Let devices of the running development city punch for a while, then prove that nothing was lost or doubled
     Quick(quick::Options),
     /// Run raw QUIC and the running development city under the same load, in turns, and print the ratios
@@ -71,8 +77,12 @@ impl Command {
                 report::plan::print(Plan::new(&scenario::load(&scenario)?, seed))?;
                 true
             }
-            Self::List => {
-                report::plan::list(scenario::SHIPPED);
+            Self::List { json } => {
+                report::plan::list(scenario::SHIPPED, json)?;
+                true
+            }
+            Self::Device(options) => {
+                report::device(&options, &one::run(&options)?);
                 true
             }
             Self::Schema => {

@@ -6,8 +6,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use protocol::message::{Answer, Bounded, Hello, Ping, Pong, Request, Verify, Welcome};
-use protocol::{DeviceId, Punch, RegionId, RequestId, Scanned, Sequence, Verdict};
+use protocol::message::{Answer, Hello, Ping, Request, Welcome};
+use protocol::{DeviceId, Punch, RegionId, RequestId, Sequence};
 
 use crate::backoff::Backoff;
 use crate::clock;
@@ -15,6 +15,7 @@ use crate::fleet::{Fleet, FleetDevice};
 use crate::state::{Acknowledged, DeviceState};
 use crate::wire::{self, Wire, WireError};
 
+mod asks;
 mod counts;
 mod dial;
 mod error;
@@ -77,20 +78,32 @@ impl Device {
         device: &FleetDevice,
         state: DeviceState,
     ) -> Result<Self, DeviceError> {
+        let known = (device.id(), wire::client_config(fleet, device)?);
+        let server = (fleet.address(device.id()), fleet.server_name.clone());
+        Ok(Self::at(endpoint, known, server, state))
+    }
+
+    /// The same of a device of any gateway: its number and its client, the gateway's address and the name in its certificate.
+    pub fn at(
+        endpoint: &quinn::Endpoint,
+        (id, config): (DeviceId, quinn::ClientConfig),
+        (address, server_name): (SocketAddr, String),
+        state: DeviceState,
+    ) -> Self {
         let now = clock::now();
-        Ok(Self {
-            id: device.id(),
+        Self {
+            id,
             endpoint: endpoint.clone(),
-            config: wire::client_config(fleet, device)?,
-            address: fleet.address(device.id()),
-            server_name: fleet.server_name.clone(),
+            config,
+            address,
+            server_name,
             state,
-            backoff: Backoff::new(device.id().0),
+            backoff: Backoff::new(id.0),
             link: Link::Down { until: now },
             acknowledged: Vec::new(),
             counts: Counts::default(),
             started: now,
-        })
+        }
     }
 
     /// Its id.
@@ -163,29 +176,6 @@ impl Device {
             self.step().await?;
         }
         Ok(())
-    }
-
-    /// Asks for colours without recording anything; waits out `Busy` and lost connections.
-    pub async fn verify(
-        &mut self,
-        region: RegionId,
-        scanned: Vec<Scanned>,
-    ) -> Result<Vec<Verdict>, DeviceError> {
-        let request = Request::Verify(Verify { region, scanned: Bounded(scanned) });
-        loop {
-            let answer = self.ask(&request).await?;
-            if let Answer::Verdicts(verdicts) = answer {
-                return Ok(verdicts.verdicts.0);
-            }
-            let Answer::Busy(busy) = answer else { return Err(out_of_place(answer)) };
-            self.step_until(clock::now() + Duration::from_millis(busy.retry_after_ms.into())).await?;
-        }
-    }
-
-    /// Asks for the gateway's time.
-    pub async fn ping(&mut self) -> Result<Pong, DeviceError> {
-        let answer = self.ask(&Request::Ping(Ping { device_time_ms: clock::now_ms() })).await?;
-        if let Answer::Pong(pong) = answer { Ok(pong) } else { Err(out_of_place(answer)) }
     }
 
     /// Asks anything but punches and waits for its answer; asks again on a new connection if one is lost.

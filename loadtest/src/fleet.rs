@@ -25,6 +25,17 @@ pub enum FleetError {
         /// Why.
         source: io::Error,
     },
+    /// Another city's.
+    #[error(
+        "{path} speaks of the city in {data}: was it copied from there? Start it where it is now (changtong dev --data), which \
+         puts that right"
+    )]
+    Elsewhere {
+        /// Which file.
+        path: PathBuf,
+        /// The other city.
+        data: PathBuf,
+    },
     /// Not the layout that is known here.
     #[error("reading {path}: {text}")]
     Malformed {
@@ -134,9 +145,16 @@ impl FleetDevice {
 }
 
 impl Fleet {
-    /// Reads `<data>/fleet.json`.
+    /// Reads `<data>/fleet.json`. Refuses one that speaks of another city: a copied one, whose punches would be looked for in the log
+    /// of the first.
     pub fn load(data: &Path) -> Result<Self, FleetError> {
-        Self::read(&data.join(FILE))
+        let path = data.join(FILE);
+        let fleet = Self::read(&path)?;
+        let really = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if really(&fleet.data) == really(data) {
+            return Ok(fleet);
+        }
+        Err(FleetError::Elsewhere { path, data: fleet.data })
     }
 
     /// Reads a fleet file. Relative paths in it start where the file is.
@@ -211,7 +229,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         fs::write(&path, text).unwrap();
-        let fleet = Fleet::load(folder.path())?;
+        let fleet = Fleet::read(&path)?;
         assert_eq!(fleet.codes, folder.path().join("codes.csv"), "relative paths start at the file");
         Ok(fleet)
     }
@@ -224,6 +242,17 @@ mod tests {
         assert_eq!(device.places().collect::<Vec<_>>(), [(PlaceId(9), RegionId(2))]);
         assert_ne!(fleet.address(DeviceId(3)), fleet.address(DeviceId(4)));
         assert_eq!(fleet.ca, Path::new("/c/ca.pem"));
+    }
+
+    #[test]
+    fn a_copied_city_is_not_taken_for_the_one_that_its_file_speaks_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| fs::write(folder.path().join(FILE), text).unwrap();
+        write(SAMPLE);
+        let refused = Fleet::load(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("speaks of the city in /d"), "{refused}");
+        write(&SAMPLE.replace("\"/d\"", "\".\""));
+        Fleet::load(folder.path()).unwrap();
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::fleet::{Fleet, FleetDevice};
 use crate::gauge::Gauge;
+use crate::out::note;
 use crate::pace::{self, Schedule};
 use crate::tokens::Tokens;
 use crate::wire::{self, Wire};
@@ -208,7 +209,7 @@ impl Bench<'_> {
                 let echo = self.round(&mut echo, &tokens, || self.echo_usage()).await?;
                 Round { echo, gateway, sync }
             };
-            eprintln!("round {}: ratio {:.2}", number + 1, round.gateway.per_second / round.echo.per_second);
+            note!("round {}: ratio {:.2}", number + 1, round.gateway.per_second / round.echo.per_second);
             rounds.push(round);
         }
         Ok(rounds)

@@ -19,6 +19,8 @@ pub mod hlog;
 pub mod impair;
 pub mod limit;
 pub mod machine;
+pub mod one;
+pub mod out;
 pub mod outcome;
 pub mod pace;
 pub mod pages;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use loadtest::command::Command;
+use loadtest::out;
 
 /// What is asked cannot be done: nothing is said about the gateway.
 const USAGE: u8 = 2;
@@ -12,7 +13,7 @@ fn main() -> ExitCode {
     match Command::parse().run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("loadtest: {error:#}");
+            out::beside(format_args!("loadtest: {}", out::words_of(&error)));
             ExitCode::from(USAGE)
         }
     }

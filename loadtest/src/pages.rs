@@ -16,6 +16,7 @@ use crate::citizens::{pages_of, places};
 use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::fleet::Fleet;
+use crate::out::note;
 use crate::pace::{self, Lane, Schedule};
 
 mod load;
@@ -199,7 +200,7 @@ impl Bench<'_> {
             }
             let of_file = |target| round.of(target).per_second / round.of(Target::Style).per_second;
             let (code, place) = (of_file(Target::Code), of_file(Target::Place));
-            eprintln!("round {}: ratio {code:.2} for one's own code, {place:.2} for a place", number + 1);
+            note!("round {}: ratio {code:.2} for one's own code, {place:.2} for a place", number + 1);
             rounds.push(round);
         }
         Ok(rounds)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::Colour;
 
+use crate::out::note;
 use crate::traffic::Tally;
 
 /// How often [`Progress::show`] wants to be called.
@@ -32,7 +33,7 @@ impl Progress {
         self.bar.set_position(elapsed.min(self.length).as_millis() as u64);
         let text = text(elapsed, tally);
         if self.bar.is_hidden() && elapsed >= self.next_line {
-            eprintln!("{text}");
+            note!("{text}");
             self.next_line = elapsed + LINE_EVERY;
         }
         self.bar.set_message(text);

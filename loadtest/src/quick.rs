@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use protocol::{DeviceClass, Epoch, RegionId};
+use protocol::{DeviceClass, Epoch, ErrorCode, RegionId};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -14,6 +14,7 @@ use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::device::{Counts, Device, DeviceError};
 use crate::fleet::{Fleet, FleetDevice};
+use crate::out::note;
 use crate::pace::{self, Schedule};
 use crate::proof::{self, Claims, Proof};
 use crate::queries::{self, ASKING_MAX, Answers, Receipt};
@@ -108,9 +109,9 @@ struct Run<'a> {
 impl Run<'_> {
     async fn all(self, receipts: Vec<Receipt>) -> anyhow::Result<Outcome> {
         let endpoint = wire::endpoint(self.fleet.quic[0]).context("opening a UDP socket")?;
-        let (punching, asking) = self.chosen(receipts.len().min(ASKING_MAX))?;
-        let devices = self.connect(&endpoint, &punching).await?;
-        let asking = self.connect(&endpoint, &asking).await?;
+        let mut candidates = self.all_devices();
+        let devices = self.connect(&endpoint, &mut candidates, self.options.devices as usize).await?;
+        let asking = self.connect(&endpoint, &mut candidates, receipts.len().min(ASKING_MAX)).await?;
         let (devices, verified) = self.verify(devices).await?;
         let address = self.fleet.quic[0];
         let (gateway, own) = (Usage::of_port(address), Usage::own());
@@ -140,44 +141,55 @@ impl Run<'_> {
         Ok(Outcome { proof, ..outcome })
     }
 
-    /// Who punches, and so many who ask: gates first, then what people carry, then concentrators.
-    fn chosen(&self, asking: usize) -> anyhow::Result<(Vec<&FleetDevice>, Vec<&FleetDevice>)> {
+    /// Devices in the order in which they are taken: gates first, then what people carry, then concentrators.
+    fn all_devices(&self) -> impl Iterator<Item = &FleetDevice> {
         let classes = [DeviceClass::Gate, DeviceClass::Handheld, DeviceClass::Concentrator];
-        let all = classes.into_iter().flat_map(|class| self.fleet.of_class(class));
-        let wanted = self.options.devices as usize + asking;
-        let mut chosen: Vec<_> = all.take(wanted).collect();
-        ensure!(
-            chosen.len() == wanted,
-            "the city has {} devices and {wanted} take part; start it with more (changtong dev --devices), or ask for fewer",
-            chosen.len()
-        );
-        let asking = chosen.split_off(self.options.devices as usize);
-        Ok((chosen, asking))
+        classes.into_iter().flat_map(|class| self.fleet.of_class(class))
     }
 
+    /// Connects the first `wanted` of them. Those that were revoked are named, and others take their place.
     async fn connect<'f>(
         &self,
         endpoint: &quinn::Endpoint,
-        chosen: &[&'f FleetDevice],
+        candidates: &mut (impl Iterator<Item = &'f FleetDevice> + Send),
+        wanted: usize,
     ) -> anyhow::Result<Vec<(Device, &'f FleetDevice)>> {
         let epoch = Epoch(clock::now_s());
         let mut connecting = JoinSet::new();
         let permits = Arc::new(Semaphore::new(DIALLING_MAX));
-        for (index, row) in chosen.iter().enumerate() {
-            let device = Device::new(endpoint, self.fleet, row, DeviceState::new(epoch))?;
-            let permits = Arc::clone(&permits);
-            connecting.spawn(async move {
-                let _permit = permits.acquire_owned().await;
-                (index, connect(device).await)
-            });
-        }
-        let mut devices = Vec::with_capacity(chosen.len());
+        let mut rows: Vec<&FleetDevice> = Vec::new();
+        let mut devices = Vec::with_capacity(wanted);
         let all = async {
-            while let Some(joined) = connecting.join_next().await {
+            loop {
+                while devices.len() + connecting.len() < wanted {
+                    let row = candidates.next().with_context(|| {
+                        format!(
+                            "the city has {} devices that may punch and {wanted} take part; start it with more (changtong dev \
+                             --devices), or ask for fewer",
+                            devices.len() + connecting.len()
+                        )
+                    })?;
+                    let device = Device::new(endpoint, self.fleet, row, DeviceState::new(epoch))?;
+                    let (index, permits) = (rows.len(), Arc::clone(&permits));
+                    rows.push(row);
+                    connecting.spawn(async move {
+                        let _permit = permits.acquire_owned().await;
+                        (index, connect(device).await)
+                    });
+                }
+                let Some(joined) = connecting.join_next().await else { return anyhow::Ok(()) };
                 let (index, device) = joined?;
-                devices.push((device.context("connecting a device")?, chosen[index]));
+                let id = rows[index].id();
+                match device {
+                    Err(error) if error.is(ErrorCode::DeviceRevoked) => {
+                        note!("device {id} is revoked and takes no part");
+                    }
+                    device => {
+                        let device = device.with_context(|| format!("connecting device {id}"))?;
+                        devices.push((device, rows[index]));
+                    }
+                }
             }
-            anyhow::Ok(())
         };
         match tokio::time::timeout(CONNECT_MAX, all).await {
             Ok(connected) => connected?,

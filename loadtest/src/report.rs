@@ -1,5 +1,4 @@
 //! What a run has to say at its end, as a table for people. The only place that writes to standard output.
-#![allow(clippy::print_stdout, reason = "this is the output module")]
 
 use std::time::Duration;
 
@@ -7,6 +6,8 @@ use hdrhistogram::Histogram;
 use protocol::Colour;
 
 use crate::floor::{self, Figures, Round};
+use crate::one;
+use crate::out::{self, note, say};
 use crate::outcome;
 use crate::pages::{self, Target};
 use crate::quick::{self, Outcome};
@@ -25,9 +26,12 @@ pub use peers::{json, markdown, peers, table};
 pub fn quick(options: &quick::Options, outcome: &Outcome) {
     let Outcome { tally, counts, proof, .. } = outcome;
     let seconds = f64::from(options.seconds);
-    println!(
+    say!(
         "{} devices, {} s, {} people/s, seed {}",
-        options.devices, options.seconds, options.rate, options.seed
+        options.devices,
+        options.seconds,
+        options.rate,
+        options.seed
     );
     row("offered", &format!("{} ({:.1}/s)", tally.offered, tally.offered as f64 / seconds));
     row("acknowledged", &format!("{} ({:.1}/s)", tally.acknowledged, tally.acknowledged as f64 / seconds));
@@ -64,11 +68,25 @@ pub fn quick(options: &quick::Options, outcome: &Outcome) {
         let text = format!("{} ({} of them in the ledger)", outcome.unacknowledged, proof.unacknowledged);
         row("without an acknowledgement", &text);
     }
-    println!();
-    println!("{} lost, {} doubled", proof.lost, proof.doubled);
+    say!("");
+    say!("{} lost, {} doubled", proof.lost, proof.doubled);
     if proof.disordered + proof.altered + proof.invented > 0 {
-        println!("{} out of order, {} altered, {} invented", proof.disordered, proof.altered, proof.invented);
+        say!("{} out of order, {} altered, {} invented", proof.disordered, proof.altered, proof.invented);
     }
+}
+
+/// Prints what [`one::run`] came to.
+pub fn device(options: &one::Options, punched: &one::Punched) {
+    let (device, verdict) = (punched.device, punched.acknowledged.verdict);
+    say!("device {device} has its certificate and its key in {}", options.keep.display());
+    say!(
+        "one person without a code, at place {}: {}, {} ({}); acknowledged, so it is on the gateway's disk",
+        options.place,
+        verdict.colour,
+        verdict.advice,
+        verdict.reason
+    );
+    note!("next: changtong ledger verify");
 }
 
 /// Prints what [`floor::run`] found.
@@ -78,20 +96,28 @@ pub fn floor(options: &floor::Options, rounds: &[Round]) {
         Some(rate) => format!("{rate} frames/s at their time"),
         None => format!("{} under way", options.in_flight),
     };
-    println!(
+    say!(
         "{what}, {} devices, {} in a frame, {pace}; {} rounds of {} s, gateway beside raw QUIC",
-        options.devices, options.batch, options.rounds, options.seconds
+        options.devices,
+        options.batch,
+        options.rounds,
+        options.seconds
     );
-    println!(
+    say!(
         "  {:<7}{:<9}{:>11}{:>26}{:>12}{:>12}",
-        "round", "", "scans/s", "p50 / p99 / p999 ms", "server µs", "client µs"
+        "round",
+        "",
+        "scans/s",
+        "p50 / p99 / p999 ms",
+        "server µs",
+        "client µs"
     );
     for (number, round) in (1..).zip(rounds) {
         figures(&number.to_string(), "echo", &round.echo);
         figures("", "gateway", &round.gateway);
     }
-    println!();
-    println!("  gateway of raw QUIC: median of the rounds (lowest to highest)");
+    say!("");
+    say!("  gateway of raw QUIC: median of the rounds (lowest to highest)");
     of_echo("scans a second", rounds, |one| Some(one.per_second));
     of_echo("p50", rounds, |one| Some(one.latency_ms[0]));
     of_echo("p99", rounds, |one| Some(one.latency_ms[1]));
@@ -113,13 +139,22 @@ pub fn pages(options: &pages::Options, rounds: &[pages::Round]) {
         Some(rate) => format!("{rate} pages/s of each at their time"),
         None => "one after another".to_owned(),
     };
-    println!(
+    say!(
         "pages, {} connections, {pace}; {} rounds of {} s of each, plain HTTP",
-        options.connections, options.rounds, options.seconds
+        options.connections,
+        options.rounds,
+        options.seconds
     );
-    println!(
+    say!(
         "  {:<7}{:<14}{:>9}{:>10}{:>20}{:>12}{:>12}{:>9}",
-        "round", "", "bytes", "pages/s", "p50 / p99 ms", "server µs", "client µs", "not 200"
+        "round",
+        "",
+        "bytes",
+        "pages/s",
+        "p50 / p99 ms",
+        "server µs",
+        "client µs",
+        "not 200"
     );
     for (number, round) in (1..).zip(rounds) {
         for target in Target::ALL {
@@ -127,15 +162,17 @@ pub fn pages(options: &pages::Options, rounds: &[pages::Round]) {
             let number = if target == Target::Style { format!("{number}") } else { String::new() };
             let latency = format!("{:.2} / {:.2}", one.latency_ms[0], one.latency_ms[1]);
             let (server, client) = (bare_micros(one.server_cpu), bare_micros(one.client_cpu));
-            println!(
+            say!(
                 "  {number:<7}{name:<14}{:>9}{:>10.0}{latency:>20}{server:>12}{client:>12}{:>9}",
-                one.bytes, one.per_second, one.wrong
+                one.bytes,
+                one.per_second,
+                one.wrong
             );
         }
     }
     for target in Target::ALL {
-        println!();
-        println!("  {}: median of the rounds (lowest to highest)", target.name());
+        say!("");
+        say!("  {}: median of the rounds (lowest to highest)", target.name());
         let each =
             |figure: fn(&pages::Figures) -> f64| rounds.iter().map(move |round| figure(round.of(target)));
         ratio("pages a second", each(|one| one.per_second));
@@ -154,14 +191,14 @@ pub fn pages(options: &pages::Options, rounds: &[pages::Round]) {
 
 /// Prints the JSON schema of a run's report.
 pub fn schema() {
-    print!("{}", outcome::schema::text());
+    out::text(&outcome::schema::text());
 }
 
 fn figures(number: &str, peer: &str, one: &Figures) {
     let [p50, p99, p999] = one.latency_ms;
     let latency = format!("{p50:.2} / {p99:.2} / {p999:.2}");
     let (server, client) = (bare_micros(one.server_cpu), bare_micros(one.client_cpu));
-    println!("  {number:<7}{peer:<9}{:>11.0}{latency:>26}{server:>12}{client:>12}", one.per_second);
+    say!("  {number:<7}{peer:<9}{:>11.0}{latency:>26}{server:>12}{client:>12}", one.per_second);
 }
 
 fn of_echo(name: &str, rounds: &[Round], figure: impl Fn(&Figures) -> Option<f64>) {
@@ -179,7 +216,7 @@ fn ratio(name: &str, each: impl Iterator<Item = f64>) {
 }
 
 fn row(name: &str, value: &str) {
-    println!("  {name:<32}{value}");
+    say!("  {name:<32}{value}");
 }
 
 fn quantiles(histogram: &Histogram<u64>) -> String {

@@ -49,6 +49,12 @@ const RUNS: &str = "changtong-runs";
 pub struct Options {
     /// A scenario's name (`loadtest list`), or a path with a / in it
     pub scenario: String,
+    /// Let it last so many seconds: stages and events are stretched or shortened alike
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Let so many people a second come at its highest: all rates grow or shrink alike
+    #[arg(long)]
+    pub rate: Option<f64>,
     /// Where and how
     #[command(flatten)]
     pub place: Place,
@@ -88,8 +94,15 @@ pub struct Finished {
 /// # Errors
 /// What is asked cannot be run: nothing can be said about the gateway.
 pub fn run(options: &Options) -> anyhow::Result<Finished> {
-    let scenario = scenario::load(&options.scenario)?;
-    of_scenario(&scenario, &options.place, &format!("run {}", options.scenario))
+    let mut scenario = scenario::load(&options.scenario)?;
+    let mut words = format!("run {}", options.scenario);
+    for (flag, given) in [("--seconds", options.seconds), ("--rate", options.rate)] {
+        if let Some(given) = given {
+            words.push_str(&format!(" {flag} {given}"));
+        }
+    }
+    scenario.resize(options.seconds, options.rate)?;
+    of_scenario(&scenario, &options.place, &words)
 }
 
 /// Runs a drill that comes with the program.

@@ -9,6 +9,7 @@ use crate::impair::Conditions;
 mod check;
 pub mod curve;
 mod read;
+mod resize;
 mod shipped;
 
 pub use read::{ScenarioError, load, parse};

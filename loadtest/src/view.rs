@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::out::note;
 use crate::record::{Point, Record};
 use crate::scenario::curve::Curve;
 use crate::scenario::{Event, Kind, Scenario, What};
@@ -29,7 +30,7 @@ impl View {
         bar.set_style(style);
         let view = Self { bar, words, next_line: LINE_EVERY };
         if view.bar.is_hidden() {
-            eprintln!("{}: {}", scenario.name, view.words.place(Duration::ZERO));
+            note!("{}: {}", scenario.name, view.words.place(Duration::ZERO));
         }
         view
     }
@@ -39,7 +40,7 @@ impl View {
     pub fn show(&mut self, elapsed: Duration, record: &Record, waiting: u64) {
         if self.bar.is_hidden() {
             if elapsed >= self.next_line {
-                eprintln!("{}", self.words.line(elapsed, record, waiting));
+                note!("{}", self.words.line(elapsed, record, waiting));
                 // Not one after another to make up for a stall.
                 self.next_line = elapsed + LINE_EVERY;
             }
@@ -53,7 +54,7 @@ impl View {
     /// Says that something happened, in a line that stays.
     pub fn say(&self, text: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            note!("{text}");
         } else {
             self.bar.println(text);
         }

@@ -175,6 +175,17 @@ fn every_verdict_is_said_in_words_on_page_and_paper() {
 }
 
 #[test]
+fn a_drill_that_went_as_expected_says_nothing_about_monday() {
+    let mut report = sample::report(60, true);
+    report.scenario.name = "disk-full".to_owned();
+    report.verdict = Verdict { exit: Exit::Pass, code: 0, reasons: Vec::new() };
+    for text in [html::page(&report), scenario::text(&report, &[])] {
+        assert!(text.contains("As expected"), "{text}");
+        assert!(!text.contains("Monday") && !text.contains("weekend"), "{text}");
+    }
+}
+
+#[test]
 fn what_broke_first_is_named_with_its_moment() {
     let report = sample::report(1000, false);
     for text in [html::page(&report), scenario::text(&report, &[])] {

@@ -15,7 +15,7 @@ export const PAGES = need("CITY_PAGES");
 export const RESULTS = need("RESULTS");
 const HTTP = need("CITY_HTTP");
 const PROGRAM = need("CITY_PROGRAM");
-const DATA = need("CITY_DATA");
+export const DATA = need("CITY_DATA");
 
 /** Runs a `changtong` command on the city's data; what it said. */
 export async function command(...words) {

@@ -15,3 +15,5 @@ await import("./forms.mjs");
 await import("./card.mjs");
 await import("./place.mjs");
 await import("./staff.mjs");
+await import("./camera.mjs");
+await import("./staff-page.mjs");

@@ -4,11 +4,12 @@
 import assert from "node:assert/strict";
 import { appendFile, mkdir, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { RESULTS } from "./city.mjs";
 
 const SCREENSHOTS = join(RESULTS, "screenshots");
-const FIGURES = join(RESULTS, "browser.jsonl");
+// Of each file of tests: they may run at once.
+const FIGURES = join(RESULTS, `${basename(process.argv[1], ".mjs")}.jsonl`);
 const TARGET_PX = 44;
 const ELDER_TARGET_PX = 60;
 const ELDER_LETTERS_PX = 18;
@@ -26,9 +27,12 @@ const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.
 /** Throws away what earlier runs left. */
 export async function clear() {
   await rm(SCREENSHOTS, { recursive: true, force: true });
-  await rm(FIGURES, { force: true });
+  await clearFigures();
   await mkdir(SCREENSHOTS, { recursive: true });
 }
+
+/** The same for figures alone. */
+export const clearFigures = () => rm(FIGURES, { force: true });
 
 /** Keeps a figure for the report. */
 export async function figure(name, values) {

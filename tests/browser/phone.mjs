@@ -58,19 +58,19 @@ export async function end() {
 
 /**
  * Opens a phone, signed in as `person` if there is one. `script: false` has no JavaScript, `font: 2` is somebody who reads letters
- * of twice the size, `elder` has switched to large text.
+ * of twice the size, `elder` has switched to large text, `pages` is where it finds them, if a link lies between.
  */
 export async function phone(t, options = {}) {
-  const { person, elder = false, script = true, font = 1, browser = shared, ...rest } = options;
+  const { person, elder = false, script = true, font = 1, browser = shared, pages = PAGES, ...rest } = options;
   const settings = { viewport: SMALL, locale: "zh-CN", javaScriptEnabled: script, ...rest };
   const context = await (font === 1 ? browser.newContext(settings) : withLetters(font, settings));
   context.setDefaultTimeout(PATIENCE_MS);
   const known = person && sessions.get(person.phone);
   if (known) await context.addCookies(known);
   const page = await context.newPage();
-  const it = { browser, context, page, elder, font, script, wrong: [], bytes: 0, requests: 0 };
+  const it = { browser, context, page, pages, elder, font, script, wrong: [], bytes: 0, requests: 0 };
   await watch(it);
-  it.go = (path) => page.goto(PAGES + path);
+  it.go = (path) => page.goto(pages + path);
   it.look = (name) => look(it, name);
   it.says = (text) => page.getByText(text).first().waitFor();
   t.after(() => close(it));
@@ -97,15 +97,15 @@ export async function signIn({ page }, person) {
 
 async function watch(it) {
   const { context, page, wrong } = it;
-  // An answer that is a refusal is looked at by the test that provoked it.
-  const refused = /^Failed to load resource: the server responded with a status of 4/;
+  // An answer that is a refusal is looked at by the test that provoked it, and so is what a bad link does.
+  const refused = it.pages === PAGES ? /^Failed to load resource: the server responded with a status of 4/ : /^Failed to load resource: /;
   page.on("console", (said) => {
     if (["error", "warning"].includes(said.type()) && !refused.test(said.text())) wrong.push(`console: ${said.text()}`);
   });
   page.on("pageerror", (error) => wrong.push(`script: ${error.message}`));
   context.on("request", (request) => {
     const url = new URL(request.url());
-    if (url.origin !== PAGES && !["data:", "blob:"].includes(url.protocol)) wrong.push(`asked ${url.origin}`);
+    if (url.origin !== it.pages && !["data:", "blob:"].includes(url.protocol)) wrong.push(`asked ${url.origin}`);
   });
   it.devtools = await context.newCDPSession(page);
   await it.devtools.send("Network.enable");

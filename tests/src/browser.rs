@@ -3,9 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
-/// Where the packages lie; kept from run to run as long as the lock file is the same.
+/// Where the packages lie; kept from run to run as long as the lock file is the same. Tests that run at once fetch them once.
 fn packages(target: &Path) -> PathBuf {
+    static FETCHED: OnceLock<PathBuf> = OnceLock::new();
+    FETCHED.get_or_init(|| fetched(target)).clone()
+}
+
+fn fetched(target: &Path) -> PathBuf {
     let folder = target.join("browser-packages");
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
     let read = |path: PathBuf| std::fs::read(path).ok();
@@ -26,9 +32,9 @@ fn packages(target: &Path) -> PathBuf {
     folder
 }
 
-/// The tests beside their packages: a module looks for packages in the folders above it.
-fn copied(folder: &Path) -> PathBuf {
-    let copy = folder.join("tests");
+/// The tests beside their packages, for a run of that file: a module looks for packages in the folders above it.
+fn copied(folder: &Path, file: &str) -> PathBuf {
+    let copy = folder.join(Path::new(file).with_extension(""));
     let _ = std::fs::remove_dir_all(&copy);
     std::fs::create_dir_all(&copy).expect("a folder for the tests");
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
@@ -50,7 +56,7 @@ fn text(output: &Output) -> String {
 /// If one of them fails, or none ran.
 pub fn run(target: &str, file: &str, variables: &[(&str, String)]) {
     let target = Path::new(target);
-    let copy = copied(&packages(target));
+    let copy = copied(&packages(target), file);
     let results = target.join("../tests");
     std::fs::create_dir_all(results.join("screenshots")).expect("a folder for screenshots");
     let mut command = Command::new("node");

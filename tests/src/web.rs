@@ -1,6 +1,8 @@
 //! A citizen's browser as far as pages need one: GET and POST of forms over plain HTTP on loopback, with a cookie jar that keeps the
 //! session. It runs no script; what a page looks like is looked at elsewhere.
 
+pub mod shift;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -53,6 +55,7 @@ pub struct Request<'a> {
 }
 
 /// A browser with its cookies.
+#[derive(Clone)]
 pub struct Browser {
     address: SocketAddr,
     /// Where it is, as the city's proxy says; `None` without one between.
@@ -109,11 +112,16 @@ impl Browser {
 
     /// Sends a form from a page of the same origin.
     pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let origin = format!("http://localhost:{}", self.address.port());
+        let origin = self.origin();
         let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", origin.as_str())];
         let body = encoded(fields);
         let request = Request { method: "POST", path, headers: &headers, body: body.as_bytes() };
         self.send(&request).expect("an answer")
+    }
+
+    /// What a browser calls the pages' origin.
+    pub fn origin(&self) -> String {
+        format!("http://localhost:{}", self.address.port())
     }
 
     /// Sends anything; an error is why there was no answer.

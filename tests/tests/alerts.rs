@@ -56,7 +56,7 @@ fn alerts() -> BTreeSet<Alert> {
 fn rules_are_sound_and_alerts_fire_when_they_should_and_only_then() {
     promtool(&["check", "config", "prometheus.yml"], "");
     promtool(&["check", "rules", "rules/changtong.yml"], "");
-    for path in checked_in("dashboards/rules/", "tests.yml") {
+    for path in checked_in("dashboards/rule-tests/", "tests.yml") {
         promtool(&["test", "rules", path.strip_prefix("dashboards/").expect("it lies there")], "");
     }
 }
@@ -66,7 +66,7 @@ fn every_alert_has_a_firing_and_a_quiet_case() {
     let alerts = alerts();
     assert!(alerts.len() > 30, "{alerts:?}");
     let (mut firing, mut quiet) = (BTreeSet::new(), BTreeSet::new());
-    for path in checked_in("dashboards/rules/", "tests.yml") {
+    for path in checked_in("dashboards/rule-tests/", "tests.yml") {
         let text = read(&path);
         let mut asked: Option<Vec<&Alert>> = None;
         for line in text.lines().map(str::trim) {

@@ -32,7 +32,7 @@ fn plain(path: &Path) -> &str {
 /// Every punch of a log, a line for each, with its LSN.
 fn punches(ledger: &Path, days: &Path) -> Result<Vec<(u64, String)>, LedgerError> {
     let mut out = Vec::new();
-    ledger::export(ledger, days, ExportFormat::JsonLines, &mut out)?;
+    ledger::export(ledger, days, (ExportFormat::JsonLines, &ledger::ALWAYS), &mut out)?;
     let text = String::from_utf8(out).expect("JSON");
     let lsn =
         |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["lsn"].as_u64().expect("an LSN");
@@ -57,6 +57,11 @@ impl BackedUp {
     fn restore(&self, name: &str) -> (Option<i32>, String) {
         let (out, keys, data) = (self.out(), self.keys(), self.directory.path().join(name));
         run(&["restore", "--from", plain(&out), "--data", plain(&data), "--keys", plain(&keys)])
+    }
+
+    /// Reads it where it lies.
+    fn verify(&self) -> (Option<i32>, String) {
+        run(&["backup", "verify", "--from", plain(&self.out()), "--keys", plain(&self.keys())])
     }
 
     fn take(&self) -> (bool, String) {
@@ -124,6 +129,11 @@ fn a_backup_under_load_comes_back_with_all_that_was_acknowledged_before_it_once(
     let (walkers, backed) = done;
     println!("{:?}", prove(&backed.city, walkers));
 
+    let listed = || std::fs::read_dir(backed.out()).expect("listed").count();
+    let before_verify = listed();
+    let (code, said) = backed.verify();
+    assert!(code == Some(0) && said.contains("is as it was made on"), "{said}");
+    assert_eq!(listed(), before_verify, "nothing is written");
     let (code, said) = backed.restore("data");
     assert_eq!(code, Some(0), "{said}");
     let (data, keys) = (backed.directory.path().join("data"), backed.keys());

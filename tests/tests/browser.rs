@@ -3,16 +3,28 @@
 
 use tests::{City, browser};
 
-#[test]
-fn every_page_and_flow_in_a_browser() {
-    let city = City::start(500, 2);
+/// What the tests in the browser know of a city.
+fn variables(city: &City) -> [(&'static str, String); 5] {
     let fleet = city.fleet();
     let pages = fleet.pages.expect("a development city has pages");
-    let variables = [
+    [
         ("CITY_PAGES", format!("http://localhost:{}", pages.port())),
         ("CITY_HTTP", format!("http://{}", fleet.http)),
         ("CITY_PROGRAM", tests::binary().display().to_string()),
         ("CITY_DATA", city.data().display().to_string()),
-    ];
-    browser::run(env!("CARGO_TARGET_TMPDIR"), "main.mjs", &variables);
+        ("CITY_PID", city.pid().to_string()),
+    ]
+}
+
+#[test]
+fn every_page_and_flow_in_a_browser() {
+    let city = City::start(500, 2);
+    browser::run(env!("CARGO_TARGET_TMPDIR"), "main.mjs", &variables(&city));
+}
+
+/// The gateway is stopped in the middle, and people come for `CHANGTONG_STAFF_MINUTES`, so that the city is another one.
+#[test]
+fn the_staffs_page_on_bad_networks() {
+    let city = City::start(2_000, 1);
+    browser::run(env!("CARGO_TARGET_TMPDIR"), "staff-link.mjs", &variables(&city));
 }

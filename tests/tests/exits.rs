@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tests::walk::{device, endpoint, punch};
 use tests::{City, PATIENCE, binary, block_on};
@@ -26,7 +26,7 @@ fn ends(city: &City) -> (Option<i32>, String) {
 fn what_may_pass_is_started_again_and_what_stays_wrong_is_not() {
     let mut city = City::start(100, 1);
     let (code, said) = ends(&city);
-    assert!(code == Some(1) && said.contains("in use by another process"), "{code:?}: {said}");
+    assert!(code == Some(1) && said.contains("in use by process"), "{code:?}: {said}");
     assert!(city.terminate().success(), "{}", city.log());
 
     let ledger = city.data().join("ledger");
@@ -249,4 +249,143 @@ fn what_ends_it_is_an_error_in_the_journal_and_a_plain_line_elsewhere() {
         assert!(said.starts_with(begins) && said.contains("changtong: a gateway does not start"), "{said}");
         assert_eq!(said.lines().all(|line| line.starts_with("<3>")), journal, "every line of it: {said}");
     }
+}
+
+/// The program, with nothing of the test's own environment that names a gateway.
+fn program(words: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(words).env_remove("CHANGTONG_CONFIG");
+    command
+}
+
+/// Its exit code, and what it said on stdout and stderr.
+fn said(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_reader_who_closes_the_pipe_ends_no_command_badly() {
+    let city = City::start(50, 1);
+    let data = city.data().display().to_string();
+    let config = city.data().join("none.toml").display().to_string();
+    let plain: [&[&str]; 12] = [
+        &["doctor"],
+        &["status"],
+        &["device", "list"],
+        &["place", "list"],
+        &["operator", "list"],
+        &["keys", "status"],
+        &["policy", "list"],
+        &["policy", "show"],
+        &["ledger", "verify"],
+        &["audit", "verify"],
+        &["consents", "verify"],
+        &["sunset"],
+    ];
+    let named = plain.iter().map(|words| [*words, &["--data", &data]].concat());
+    let others: [&[&str]; 4] = [
+        &["check-config", &config],
+        &["generate", "completions", "bash"],
+        &["--help"],
+        &["doctor", "--help"],
+    ];
+    for words in named.chain(others.iter().map(|words| words.to_vec())) {
+        let whole = said(&mut program(&words)).0;
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output =
+            program(&words).stdout(writer).stderr(Stdio::piped()).output().expect("the program runs");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), whole, "{words:?}: {err}");
+        assert!(!err.contains("panic") && !err.to_lowercase().contains("broken pipe"), "{words:?}: {err}");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let status = program(&words).stdout(Stdio::null()).stderr(writer).status().expect("the program runs");
+        assert_eq!(status.code(), whole, "{words:?} with stderr closed");
+    }
+    let mut list = Command::new(binary().with_file_name("loadtest"));
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    assert!(list.arg("list").stdout(writer).status().expect("the program runs").success());
+}
+
+#[test]
+fn errors_are_json_where_programs_asked_for_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let nowhere = directory.path().join("nowhere").display().to_string();
+    for (words, expected) in [
+        (&["device", "list", "--json", "--data", &nowhere][..], "there is no directory"),
+        (&["device", "list", "--json", "--date", &nowhere], "unexpected argument '--date'"),
+        (&["device", "enrol", "--json", "--data", &nowhere], "required arguments were not provided"),
+        (&["doctor", "--json", "--config", &nowhere], "cannot be read"),
+        (&["status", "--json", "--data", &nowhere], "there is no directory"),
+    ] {
+        let (code, out, err) = said(&mut program(words));
+        let error: serde_json::Value =
+            serde_json::from_str(&err).unwrap_or_else(|_| panic!("{words:?}: {err}"));
+        assert!(out.is_empty() && code == Some(2) && error["exit_code"] == 2, "{words:?}: {out}{err}");
+        let text = error["error"].as_str().expect("a text");
+        assert!(text.contains(expected), "{words:?}: {text}");
+    }
+    let (_, out, _) = said(&mut program(&["--version"]));
+    assert!(out.starts_with("changtong "), "{out}");
+}
+
+#[test]
+fn a_gateway_is_named_one_way_and_what_is_not_there_is_said_and_not_made() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let file = at("changtong.toml");
+    fs::create_dir(at("data")).expect("made");
+    assert_eq!(said(&mut program(&["keys", "init", "--keys", &at("keys")])).0, Some(0));
+    let (data, keys) = (at("data"), at("keys"));
+    fs::write(&file, format!("data = {data:?}\nkeys = {keys:?}\n")).expect("written");
+    let reads: [&[&str]; 9] = [
+        &["device", "list"],
+        &["operator", "list"],
+        &["place", "list"],
+        &["policy", "list"],
+        &["clock", "status"],
+        &["status"],
+        &["ledger", "export", "--case", "C-1"],
+        &["audit", "verify"],
+        &["consents", "verify"],
+    ];
+    let here = || fs::read_dir(directory.path()).expect("listed").count();
+    for words in reads {
+        let (nowhere, before) = (at("nowhere"), here());
+        let (code, out, err) = said(&mut program(&[words, &["--data", &nowhere]].concat()));
+        let expected = format!("there is no directory {nowhere}");
+        assert!(code == Some(2) && err.contains(&expected), "{words:?}: {out}{err}");
+        // A directory that no gateway has been in, named by its data, which do not say where the keys are …
+        let (code, out, err) = said(&mut program(&[words, &["--data", &data]].concat()));
+        let expected = ["has no keys in it", "no gateway runs on"].iter().any(|text| err.contains(text));
+        assert!(code == Some(2) && expected, "{words:?}: {out}{err}");
+        // … and by its configuration, which does, on the command line or in the environment.
+        let by_flag = said(&mut program(&[words, &["--config", &file]].concat()));
+        let by_variable = said(program(words).env("CHANGTONG_CONFIG", &file));
+        let expected =
+            ["has no registry yet", "no gateway runs on"].iter().any(|text| by_flag.2.contains(text));
+        assert!(by_flag.0 == Some(2) && expected, "{words:?}: {by_flag:?}");
+        assert_eq!(by_flag, by_variable, "{words:?}");
+        let (code, _, err) = said(&mut program(&[words, &["--config", &file, "--data", &data]].concat()));
+        assert!(code == Some(2) && err.contains("not by both"), "{words:?}: {err}");
+        assert_eq!(here(), before, "{words:?} makes nothing");
+        let left: Vec<_> =
+            fs::read_dir(&data).expect("listed").map(|entry| entry.expect("one").file_name()).collect();
+        assert!(left.is_empty(), "{words:?} makes {left:?}");
+    }
+    let unnamed = said(program(&["device", "list"]).current_dir(directory.path()));
+    assert!(unnamed.2.contains("no gateway is named") || Path::new("/etc/changtong").exists(), "{unnamed:?}");
+
+    let mut city = City::start(50, 1);
+    let pid = city.pid();
+    let aside = city.data().join("admin.aside");
+    fs::rename(city.data().join("admin.sock"), &aside).expect("moved");
+    let (status, out, err) = city.command(&["device", "list"]);
+    assert!(!status.success() && err.contains(&format!("is in use by process {pid}")), "{out}{err}");
+    fs::rename(&aside, city.data().join("admin.sock")).expect("moved back");
+    assert!(city.terminate().success());
 }

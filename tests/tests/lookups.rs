@@ -62,6 +62,9 @@ fn who_passed_is_shown_masked_and_each_of_them_sees_who_looked() {
     assert!(phone.len() >= 11 && !out.contains(&phone[phone.len() - 11..]), "{out}");
     let before = ["ledger", "export", "--case", "C-8"];
     assert!(good(&city, &before).contains(&number));
+    let within =
+        |from: &str| good(&city, &[&before[..], &["--from", from, "--to", "2099-01-01T00:00"]].concat());
+    assert!(within(&from).contains(&number) && !within(&to).contains(&number));
 
     let accesses = good(&city, &["code", "accesses", &number, "--case", "C-9"]);
     for (lookup, case) in [("passages", "C-7"), ("contact", "C-7"), ("export", "C-8"), ("accesses", "C-9")] {
@@ -69,7 +72,7 @@ fn who_passed_is_shown_masked_and_each_of_them_sees_who_looked() {
         assert!(accesses.lines().any(seen), "{lookup}: {accesses}");
     }
     refused(&city, &["code", "contact", &number, "--case", " "], "names its case");
-    refused(&city, &["code", "contact", "77", "--case", "C-7"], "there is no such code");
+    refused(&city, &["code", "contact", "77", "--case", "C-7"], "there is no code 77");
     refused(&city, &[&who[..6], &["--to", &from, "--case", "C-7"]].concat(), "within a day");
     assert!(city.metric("changtong_lookups_total", "passages") >= 1.0);
     let log = city.log();
@@ -143,7 +146,7 @@ fn the_first_operator_of_a_registry_signs_nothing_and_the_second_has_to_be_signe
         run(&[&words[..], &place, more].concat())
     };
     let (status, err) = run(&[&["device", "list"][..], &place].concat());
-    assert!(status == Some(2) && err.contains("0 signed"), "nobody, before there is an operator: {err}");
+    assert!(status == Some(2) && err.contains("add the first operator"), "before there is one: {err}");
     assert_eq!(add("li-na", &operator_key("li-na", &first), &[]).0, Some(0));
     let public_key = operator_key("wang-wei", &second);
     let (status, err) = add("wang-wei", &public_key, &[]);
@@ -208,6 +211,65 @@ fn what_takes_two_is_signed_at_two_desks_and_stays_on_record() {
     assert!(city.terminate().success());
     let after = city.command(&["audit", "verify", "--json"]).1;
     assert_eq!(serde_json::from_str::<serde_json::Value>(&after).expect("JSON"), before, "and afterwards");
+}
+
+/// A cause by hand, until that day.
+fn cause<'a>(code: &'a str, until: &'a str) -> [&'a str; 8] {
+    ["cause", "add", "--code", code, "--kind", "close-contact", "--until", until]
+}
+
+#[test]
+fn what_is_not_there_is_refused_by_its_name_and_never_in_the_words_of_the_store() {
+    let city = City::start(50, 1);
+    let (from, to) = today();
+    let who = ["punches", "who", "--place", "99999", "--from", &from, "--to", &to, "--case", "C-7"];
+    let until = &to[..10];
+    let enrol = |region, place| {
+        ["device", "enrol", "--class", "gate", "--name", "x", "--region", region, "--place", place]
+    };
+    for (words, expected) in [
+        (&who[..], "there is no place 99999: `changtong place list`"),
+        (&cause("17", until), "there is no code 17"),
+        (&cause("0", until), "0 is no code's number"),
+        (&["cause", "clear", "4711"], "there is no cause 4711"),
+        (&["code", "why", "18", "--case", "C-7"], "there is no code 18"),
+        (&["code", "accesses", "18", "--case", "C-7"], "there is no code 18"),
+        (&["code", "contact", "18", "--case", "C-7"], "there is no code 18"),
+        (&["appeal", "answer", "31", "--grant", "--text", "yes"], "there is no appeal 31"),
+        (&["device", "renew", "5000"], "there is no device 5000"),
+        (&["device", "revoke", "5000"], "there is no device 5000"),
+        (&enrol("99", "1"), "there is no region 99"),
+        (&enrol("1", "99999"), "there is no place 99999"),
+        (&enrol("1", "30"), "place 30 lies in region"),
+        (&["place", "add", "x", "--region", "99"], "there is no region 99"),
+        (&["place", "print", "99999", "--host", "h.example", "--out", "x.svg"], "there is no place 99999"),
+        (&["staff", "invite", "--place", "99999", "--name", "x"], "there is no place 99999"),
+        (&["staff", "revoke", "77"], "there is no shift 77"),
+        (&["unit", "approve", "77"], "there is no open application 77"),
+        (&["operator", "revoke", "nobody"], "there is no operator nobody"),
+        (&["tap", "--case", "C-7", "--region", "99", "--seconds", "1"], "there is no region 99"),
+        (&["policy", "show", "none-1"], "no policy none-1 was ever in effect"),
+        (&["audit", "checkpoint", "--since", "99999"], "decisions are signed here and not 99999"),
+    ] {
+        // What is no order is signed by nobody.
+        let operators = if ["policy", "audit"].contains(&words[0]) { 0 } else { 2 };
+        let (status, out, err) = city.signed(operators, words);
+        let said = format!("{out}{err}");
+        assert!(status.code() == Some(2) && said.contains(expected), "{words:?}: {said}");
+        for raw in ["constraint", "Error code", "SQL"] {
+            assert!(!said.contains(raw), "{words:?}: {said}");
+        }
+    }
+    // An order that was given again changes nothing, and says so.
+    let code = Tokens::load(&city.fleet()).expect("the city's codes").people()[0].code.get().to_string();
+    let (status, out, err) = city.signed(2, &cause(&code, until));
+    assert!(status.success(), "{out}{err}");
+    let (status, out, err) = city.signed(2, &cause(&code, until));
+    assert!(status.code() == Some(2) && err.contains("the code has this already: cause"), "{out}{err}");
+    let (_, _, err) = city.signed(2, &cause(&code, "2099-01-01"));
+    assert!(err.contains("the last day of a cause is") && err.contains("close-contact is set for"), "{err}");
+    let why = city.command(&["code", "why", &code, "--case", "C-7"]).1;
+    assert!(why.contains(&format!("from {} ", &from[..10])), "with the time: {why}");
 }
 
 /// A command as another user of the machine.

@@ -80,7 +80,7 @@ fn a_configuration_is_probed_over_the_network_and_what_fails_is_named() {
         assert_eq!(state_of(probes, id), "ok", "{report}");
     }
     // How much room and how fast the disk is depends on the machine, but both are said.
-    for id in ["ledger-full", "sync-slow"] {
+    for id in ["disk-filling", "sync-slow"] {
         state_of(probes, id);
     }
     let left = std::fs::read_dir(directory.path().join("data")).expect("the data").count();
@@ -244,6 +244,102 @@ fn a_gateway_takes_its_own_addresses_before_the_simulated_carriers_take_theirs()
     let zero = "127.0.0.1:0";
     let words =
         ["dev", "--data", &data, "--http", &http, "--control", &http, "--quic", zero, "--enrol", zero];
-    let (code, said) = run(&[&words[..], &["--pages", zero]].concat());
+    let (code, said) = run(&[&words[..], &["--pages", zero, "--people", "700"]].concat());
     assert!(code == Some(2) && said.contains("simulated carriers"), "{said}");
+    assert!(said.contains("--people is for a new city"), "{said}");
+}
+
+#[test]
+fn no_city_is_built_where_its_ports_are_taken() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let http = taken.local_addr().expect("bound").to_string();
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("city").display().to_string();
+    let (code, said) = run(&["dev", "--data", &data, "--quic", "127.0.0.1:0", "--http", &http]);
+    assert!(code == Some(2) && said.contains(&http) && said.contains("--http, --enrol"), "{said}");
+    assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 0, "{said}");
+}
+
+/// The block of the readme that begins a gateway.
+fn first_hour() -> String {
+    let readme = tests::repository::read("README.md");
+    let blocks = readme.split("\n```\n").map(str::to_owned);
+    blocks
+        .into_iter()
+        .find(|block| block.contains("\nchangtong new-config "))
+        .expect("the first hour's block")
+}
+
+/// The program of a line with its subcommands: `changtong keys init`.
+fn named(line: &str) -> Option<String> {
+    let begins = |line: &&str| line.starts_with("changtong ") || line.starts_with("loadtest ");
+    let line = Some(line).filter(begins)?;
+    let word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let deep = ["keys", "authority", "operator", "place", "device", "ledger"];
+    let words: Vec<&str> = line.split(' ').take_while(word).collect();
+    let depth = if words.first() == Some(&"changtong") && deep.contains(&words[1]) { 3 } else { 2 };
+    Some(words[..depth].join(" "))
+}
+
+/// A shell with everything that it has started; all of it ends with the value.
+struct Shell(Child);
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let group = rustix::process::Pid::from_child(&self.0);
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_first_hour_goes_as_the_readme_has_it_each_command_told_by_one_before() {
+    use std::os::unix::process::CommandExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| directory.path().join(name);
+    let block = first_hour();
+    std::fs::write(at("block"), &block).expect("written");
+    // The ports are the block's; an address of this machine that is this process's alone makes them free.
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let address = format!("127.{}.{middle}.{}", 64 + (high & 63), low.clamp(1, 254));
+    let transcript = at("transcript");
+    let file = std::fs::File::create(&transcript).expect("made");
+    let programs = binary().parent().expect("a directory").display().to_string();
+    let path = std::env::var_os("PATH").unwrap_or_default().to_string_lossy().into_owned();
+    let mut command = Command::new("sh");
+    command.args(["-e", "-v"]).arg(at("block")).current_dir(directory.path()).process_group(0);
+    command
+        .env("PATH", format!("{programs}:{path}"))
+        .env("CHANGTONG_CONFIG", at("etc/changtong.toml"))
+        .env("DATA", at("data"))
+        .env("ADDRESS", &address)
+        .env("METRICS", format!("{address}:9464"));
+    command.stdin(Stdio::null()).stdout(file.try_clone().expect("a second descriptor")).stderr(file);
+    let mut shell = Shell(command.spawn().expect("a shell"));
+    let status = wait_for("the end of the block", || shell.0.try_wait().expect("our own process"));
+    let said = std::fs::read_to_string(&transcript).expect("what was said");
+    assert!(status.success(), "{status}: {said}");
+    for expected in
+        ["it listens", " ready", "acknowledged, so it is on the gateway's disk", "The punch log is sound."]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert!(said.lines().any(|line| line.split_whitespace().eq(["punches", "1"])), "it is on record: {said}");
+    let commands: Vec<String> = block.lines().filter_map(named).collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    let echoed = |line: &&str| !block.lines().any(|own| own == *line);
+    for (line, command) in block.lines().filter_map(|line| Some((line, named(line)?))).skip(1) {
+        let before: String = said.lines().take_while(|said| *said != line).filter(echoed).collect();
+        assert!(before.contains(&command), "{command} is not told before: {before}");
+    }
+
+    let config = at("etc/changtong.toml").display().to_string();
+    let (code, status) = json(&["status", "--config", &config]);
+    assert_eq!((code, status["stage"].as_str()), (Some(0), Some("ready")), "{status}");
+    assert_eq!(status["devices"]["enrolled"], 1, "{status}");
+    assert!(status["clock"]["believed"] == true && status["durable_lsn"].as_u64() > Some(0), "{status}");
+    let key = at("zhao-min.key").display().to_string();
+    let (_, devices) = json(&["device", "list", "--config", &config, "--sign", &key]);
+    let gate = &devices["devices"].as_array().expect("a list")[0];
+    assert!(gate["seen_ms"].as_u64() > Some(0), "it was here: {devices}");
 }

@@ -246,6 +246,8 @@ fn a_unit_applies_and_its_poster_is_printed() {
     let words = ["place", "print", &number, "--host", "code.example", "--out", &out];
     let (status, _, err) = city.command(&words);
     assert!(status.success(), "{err}");
+    let (status, _, err) = city.command(&words);
+    assert!(!status.success() && err.contains("is there already"), "nothing is written over: {err}");
     let svg = std::fs::read_to_string(&file).expect("a poster");
     assert!(svg.starts_with("<?xml") && svg.contains(&format!("code.example/p/{link}")));
 }

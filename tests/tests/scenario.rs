@@ -171,3 +171,24 @@ fn a_plan_is_the_same_bytes_for_the_same_seed() {
     assert_eq!(plan("3"), plan("3"));
     assert_ne!(plan("3"), plan("4"));
 }
+
+#[test]
+fn a_revoked_device_takes_no_part_and_a_copied_city_is_not_taken_for_the_first() {
+    let city = City::start(100, 4);
+    let revoked = city.fleet().of_class(protocol::DeviceClass::Gate).next().expect("a gate").id();
+    let (status, out, err) = city.command(&["device", "revoke", &revoked.to_string()]);
+    assert!(status.success(), "{out}{err}");
+    let quick = |data: &Path| {
+        loadtest(&["quick", "--devices", "4", "--seconds", "1", "--rate", "20", "--data", text(data)])
+    };
+    let (code, said) = quick(&city.data());
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains(&format!("device {revoked} is revoked and takes no part")), "{said}");
+    let copy = tempfile::tempdir().expect("a directory");
+    fs::copy(city.data().join("fleet.json"), copy.path().join("fleet.json")).expect("copied");
+    let (code, said) = quick(copy.path());
+    assert!(code == 2 && said.contains("speaks of the city in"), "{said}");
+    let (code, said) = loadtest(&["list", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert!(code == 0 && list.as_array().is_some_and(|list| list.len() > 10), "{said}");
+}

@@ -59,6 +59,48 @@ pub fn restore(
     placed
 }
 
+/// Reads a backup where it lies as a restore would, with the gateway's keys: every digest, the whole log, every decision and order.
+/// Nothing is written.
+///
+/// # Errors
+/// What a restore would be refused for.
+pub fn verify(
+    from: &Path,
+    (keys, keys_directory): (&Keys, &Path),
+    retention_days: u32,
+    now_ms: u64,
+) -> Result<Restored, BackupError> {
+    let public = keys.signing_public();
+    let manifest = Manifest::read(from, &public)?;
+    manifest.check(from)?;
+    let days = Keys::days(keys_directory);
+    let (ledger, forgotten) =
+        ledger::verify_copy(&from.join(LEDGER), &days, &public, retention_days, now_ms)?;
+    let registry = Registry::open_to_read(&from.join(REGISTRY), keys)?;
+    let audit = fits(&manifest, &ledger, &registry, &public)?;
+    Ok(Restored { made_s: manifest.made_s, files: manifest.files.len(), ledger, audit, forgotten })
+}
+
+/// Checks that the log ends, and the decisions are, as the manifest says.
+fn fits(
+    manifest: &Manifest,
+    ledger: &VerifyReport,
+    registry: &Registry,
+    public: &[u8],
+) -> Result<AuditReport, BackupError> {
+    if ledger.last_lsn != manifest.lsn {
+        return Err(BackupError::Different("the punch log ends elsewhere"));
+    }
+    registry.quick_check()?;
+    let audit = registry.verify_decisions(public)?;
+    let head = registry.tree_head()?;
+    if (head.decisions, &head.root) != (manifest.decisions, &manifest.root) {
+        return Err(BackupError::Different("its decisions are others"));
+    }
+    registry.verify_orders(public)?;
+    Ok(audit)
+}
+
 fn fill(
     from: &Path,
     fresh: &Path,
@@ -81,17 +123,8 @@ fn fill(
     let (log, days, public) = (fresh.join(LEDGER), Keys::days(keys_directory), keys.signing_public());
     let forgotten = ledger::forget_expired(&log, &days, keys.signing_pkcs8(), retention_days, now_ms)?;
     let ledger = ledger::verify(&log, &days, &public)?;
-    if ledger.last_lsn != manifest.lsn {
-        return Err(BackupError::Different("the punch log ends elsewhere"));
-    }
     let mut registry = Registry::open(&fresh.join(REGISTRY), keys)?;
-    registry.quick_check()?;
-    let audit = registry.verify_decisions(&public)?;
-    let head = registry.tree_head()?;
-    if (head.decisions, &head.root) != (manifest.decisions, &manifest.root) {
-        return Err(BackupError::Different("its decisions are others"));
-    }
-    registry.verify_orders(&public)?;
+    let audit = fits(manifest, &ledger, &registry, &public)?;
     registry.renew_gateway_id()?;
     Ok(Restored { made_s: manifest.made_s, files: manifest.files.len(), ledger, audit, forgotten })
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 use super::disk::{Disk, RealDisk, replace, uninterrupted};
 use super::expiry::{self, DELETIONS, Deletion, forgotten};
 use super::floor::Floor;
-use super::recover::for_each_segment;
+use super::read;
 use super::seal::DayKeys;
-use super::{LedgerError, open_for_reading, segment_name, time};
+use super::walk::for_each_segment;
+use super::{LedgerError, VerifyReport, open_for_reading, segment_name, time};
 
 /// Copies the log to a new directory, up to its last whole batch, whose LSN it gives: everything up to there is durable, here and in
 /// the copy. Digests, order and checksums are checked on the way.
@@ -63,12 +64,49 @@ pub fn forget_expired(
     retention_days: u32,
     now_ms: u64,
 ) -> Result<Vec<String>, LedgerError> {
-    let (disk, keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
-    let (known, oldest) = (forgotten(&disk)?, time::day(now_ms).saturating_sub(retention_days));
+    let (disk, keys) = (open_for_reading(directory)?, DayKeys::at(day_keys));
+    let (named, first_lsn) = expired(&disk, &keys, retention_days, now_ms)?;
+    let days: Vec<String> = named.into_iter().map(time::day_name).collect();
+    if !days.is_empty() {
+        let days = days.clone();
+        let deletion = Deletion { deleted_ms: now_ms, days, segments: None, first_lsn_left: first_lsn };
+        expiry::record(&disk, signing_pkcs8, deletion)?;
+    }
+    Ok(days)
+}
+
+/// Verifies a copy where it lies, as [`super::verify`] does once [`forget_expired`] has put on record what is forgotten of it; nothing
+/// is written. Gives those days, too.
+///
+/// # Errors
+/// The first damage found, with the last sound LSN before it.
+pub fn verify_copy(
+    directory: &Path,
+    day_keys: &Path,
+    public_key: &[u8],
+    retention_days: u32,
+    now_ms: u64,
+) -> Result<(VerifyReport, Vec<String>), LedgerError> {
+    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::at(day_keys));
+    let (named, _) = expired(&disk, &keys, retention_days, now_ms)?;
+    let mut forgotten = forgotten(&disk)?;
+    named.iter().for_each(|&day| forgotten.add(day));
+    let report = read::verify_on(&disk, &mut keys, public_key, usize::MAX, &forgotten)?;
+    Ok((report, named.into_iter().map(time::day_name).collect()))
+}
+
+/// The days whose keys were destroyed since a copy was made, and the first LSN that is there.
+fn expired(
+    disk: &RealDisk,
+    keys: &DayKeys,
+    retention_days: u32,
+    now_ms: u64,
+) -> Result<(Vec<u32>, u64), LedgerError> {
+    let (known, oldest) = (forgotten(disk)?, time::day(now_ms).saturating_sub(retention_days));
     // Keys are destroyed in the order of their days: whatever a clock says, one that is missing among those that are left is missing.
     let oldest = keys.days_before(oldest)?.first().copied().unwrap_or(oldest);
     let (mut days, mut undated, mut first_lsn) = (BTreeSet::new(), BTreeSet::new(), None);
-    for_each_segment(&disk, |segment| {
+    for_each_segment(disk, |segment| {
         first_lsn.get_or_insert(segment.header.first_lsn);
         if !segment.header.is_undated && time::day(segment.header.created_ms) < oldest {
             days.append(&mut undated);
@@ -82,14 +120,7 @@ pub fn forget_expired(
         Ok(())
     })?;
     let gone = |day: &u32| !known.covers(*day) && !keys.has(*day);
-    let named: Vec<String> = days.into_iter().filter(gone).map(time::day_name).collect();
-    if !named.is_empty() {
-        let days = named.clone();
-        let deletion =
-            Deletion { deleted_ms: now_ms, days, segments: None, first_lsn_left: first_lsn.unwrap_or(1) };
-        expiry::record(&disk, signing_pkcs8, deletion)?;
-    }
-    Ok(named)
+    Ok((days.into_iter().filter(gone).collect(), first_lsn.unwrap_or(1)))
 }
 
 fn new_directory(path: &Path) -> Result<RealDisk, LedgerError> {

@@ -142,7 +142,7 @@ pub(super) fn check_signatures(disk: &impl Disk, public_key: &[u8]) -> Result<u6
         let genuine = hex::decode(signature).is_ok_and(|bytes| key.verify(text.as_bytes(), &bytes).is_ok());
         if !genuine {
             let what = "a record's signature is not the gateway's";
-            return Err(LedgerError::Corrupt { name: DELETIONS.to_owned(), what, lsn: 0 });
+            return Err(LedgerError::Corrupt { name: DELETIONS.to_owned(), what, lsn: 0, is_newest: true });
         }
         checked += 1;
     }
@@ -155,8 +155,12 @@ fn read_records(disk: &impl Disk) -> Result<Vec<Signed>, LedgerError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(LedgerError::io("reading", DELETIONS)(error)),
     };
-    let damaged =
-        |_| LedgerError::Corrupt { name: DELETIONS.to_owned(), what: "a record does not read", lsn: 0 };
+    let damaged = |_| LedgerError::Corrupt {
+        name: DELETIONS.to_owned(),
+        what: "a record does not read",
+        lsn: 0,
+        is_newest: true,
+    };
     content
         .split(|&byte| byte == b'\n')
         .filter(|line| !line.is_empty())
@@ -179,6 +183,12 @@ impl Forgotten {
     /// As if every day were, for who does not ask why a key is gone.
     pub(super) const EVERY_DAY: Self = Self { segment: u64::MAX, day: u32::MAX, undated: u32::MAX };
 
+    /// Takes a day to be forgotten, too, and all before it.
+    pub(super) fn add(&mut self, day: u32) {
+        let last = if time::is_dated(day) { &mut self.day } else { &mut self.undated };
+        *last = day.max(*last);
+    }
+
     /// Whether that day's key was destroyed.
     pub(super) const fn covers(&self, day: u32) -> bool {
         day <= if time::is_dated(day) { self.day } else { self.undated }
@@ -190,10 +200,7 @@ pub(super) fn forgotten(disk: &impl Disk) -> Result<Forgotten, LedgerError> {
     let mut forgotten = Forgotten::default();
     for Signed { deletion, .. } in read_records(disk)? {
         forgotten.segment = deletion.segments.map_or(0, |(_, last)| last).max(forgotten.segment);
-        for day in deletion.days.iter().filter_map(|day| time::day_of_name(day)) {
-            let last = if time::is_dated(day) { &mut forgotten.day } else { &mut forgotten.undated };
-            *last = day.max(*last);
-        }
+        deletion.days.iter().filter_map(|day| time::day_of_name(day)).for_each(|day| forgotten.add(day));
     }
     Ok(forgotten)
 }

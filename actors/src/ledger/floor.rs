@@ -26,7 +26,8 @@ impl Floor {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(LedgerError::io("reading", NAME)(error)),
         };
-        let damaged = LedgerError::Corrupt { name: NAME.to_owned(), what: "it does not read", lsn: 0 };
+        let damaged =
+            LedgerError::Corrupt { name: NAME.to_owned(), what: "it does not read", lsn: 0, is_newest: true };
         str::from_utf8(&text).ok().and_then(Self::parse).ok_or(damaged)
     }
 

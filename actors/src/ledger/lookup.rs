@@ -117,7 +117,7 @@ impl Lookups {
 /// A day's key is read for this look-up alone: one that is destroyed is nowhere in memory.
 fn answer<D: Disk>(disk: &D, day_keys: &Path, lookup: Lookup) -> (Option<Remembered>, Outcome, Reply) {
     let Lookup { wanted, said, then, reply } = lookup;
-    let found = DayKeys::open(day_keys).and_then(|mut keys| find(disk, &mut keys, &wanted));
+    let found = find(disk, &mut DayKeys::at(day_keys), &wanted);
     let known = match found.map(|found| agree(&wanted, &said, &found)) {
         Ok(Ok(known)) => known,
         Ok(Err(sequence)) => return (None, number_used(wanted.device, sequence), reply),

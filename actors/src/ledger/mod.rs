@@ -26,6 +26,7 @@ mod seek;
 mod take;
 mod time;
 mod voucher;
+mod walk;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -39,10 +40,10 @@ use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict, metric};
 use tokio::sync::{oneshot, watch};
 
 pub use crate::record::{Record, ScanKind};
-pub use copy::{copy, forget_expired};
+pub use copy::{copy, forget_expired, verify_copy};
 pub use expiry::Deletion;
 pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
-pub use read::{ExportFormat, VerifyReport, export, newest_ms, verify, verify_newest};
+pub use read::{ALWAYS, ExportFormat, VerifyReport, export, newest_ms, verify, verify_newest};
 pub use recover::last_lsn;
 pub use reserve::make_way;
 pub use seal::has_day_keys;
@@ -169,16 +170,16 @@ pub enum LedgerError {
         error: std::io::Error,
     },
     /// The log is damaged where damage cannot come from a power cut. Nothing was changed.
-    #[error(
-        "punch log is damaged: {name}: {what} after LSN {lsn}; restore the segment from a copy, the gateway does not start on it"
-    )]
+    #[error("punch log is damaged: {name}: {what}{}; {}", after(*lsn), mend(what, *is_newest))]
     Corrupt {
         /// The segment's file.
         name: String,
         /// What is wrong.
         what: &'static str,
-        /// The last sound batch before the damage.
+        /// The last sound batch before the damage; 0 if none is known.
         lsn: u64,
+        /// Whether a start reads it: it is the newest or the one before.
+        is_newest: bool,
     },
     /// Written by a later version of the gateway.
     #[error("punch log: {name} was written by a newer version; start that version")]
@@ -191,7 +192,36 @@ pub enum LedgerError {
     Key(String),
 }
 
+/// What is wrong with a segment that is not there.
+const MISSING: &str = "it is missing";
+
+fn after(lsn: u64) -> String {
+    if lsn == 0 { String::new() } else { format!(" after LSN {lsn}") }
+}
+
+/// What to do about damage.
+fn mend(what: &str, is_newest: bool) -> &'static str {
+    match (what, is_newest) {
+        (MISSING, _) => "put it back from a backup: the gateway does not start without it",
+        (_, true) => {
+            "the gateway does not start on it, and no copy holds its end: keep the directory as it is, and restore the newest backup \
+             into another"
+        }
+        (_, false) => {
+            "put it back from a backup that was made after it was closed; the gateway starts meanwhile"
+        }
+    }
+}
+
 impl LedgerError {
+    /// Says that a start reads what is damaged.
+    fn at_start(self) -> Self {
+        match self {
+            Self::Corrupt { name, what, lsn, .. } => Self::Corrupt { name, what, lsn, is_newest: true },
+            other @ (Self::Io { .. } | Self::Newer { .. } | Self::Key(_)) => other,
+        }
+    }
+
     fn io(action: &'static str, name: &str) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let name = name.to_owned();
         move |error| Self::Io { action, name, error }
@@ -239,7 +269,8 @@ impl Ledger {
         let disk = disk::RealDisk::open(&config.directory).map_err(LedgerError::io("making", &name))?;
         let keys = seal::DayKeys::open(&config.day_keys)?;
         let start = crate::clock::now();
-        let log = recover::recover(disk.clone(), keys, config, &crate::clock::look())?;
+        let log = recover::recover(disk.clone(), keys, config, &crate::clock::look())
+            .map_err(LedgerError::at_start)?;
         metrics::gauge!(metric::RECOVERY_SECONDS).set(crate::clock::since(start));
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
         let (poison, poisoned) = watch::channel(false);

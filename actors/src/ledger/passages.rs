@@ -12,7 +12,7 @@ use super::headers::read_header;
 use super::recover::{entries, read_settled};
 use super::scan::{Segment, corrupt};
 use super::seal::DayKeys;
-use super::{LedgerError, Record, open_for_reading, segment_numbers};
+use super::{LedgerError, MISSING, Record, open_for_reading, segment_numbers};
 use crate::clock::STEP_MS_MAX;
 
 /// Passages in one answer: more than pass the worst place in a day.
@@ -68,7 +68,7 @@ pub struct Passages {
 /// # Errors
 /// Damage in the segments of that time.
 pub fn passages(directory: &Path, day_keys: &Path, stretch: &Stretch) -> Result<Passages, LedgerError> {
-    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
+    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::at(day_keys));
     let mut found = Passages::default();
     let forgotten = forgotten(&disk)?;
     let (first_ms, last_ms) = (stretch.from_ms.saturating_sub(SLACK_MS), stretch.to_ms + LATE_MS);
@@ -141,7 +141,7 @@ fn numbers_of(disk: &RealDisk, first_ms: u64, last_ms: u64) -> Result<Vec<(u64, 
         let end_ms = begun.get(at + 1).map_or(u64::MAX, |&(_, next_ms)| next_ms.saturating_add(SLACK_MS));
         if begin_ms < last_ms && end_ms > first_ms {
             if at > 0 && numbers[at - 1] + 1 != number && !wanted.is_empty() {
-                return Err(corrupt(number - 1, 0, "it is missing"));
+                return Err(corrupt(number - 1, 0, MISSING));
             }
             wanted.push((number, is_last));
         }

@@ -2,18 +2,20 @@
 //! looked for elsewhere, by reading less.
 
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use protocol::{CodeId, DeviceId, Epoch, RegionId};
 use serde::Serialize;
 
 use super::disk::Disk;
-use super::expiry::{check_signatures, forgotten};
+use super::expiry::{Forgotten, check_signatures, forgotten};
 use super::format::Entry;
-use super::recover::{entries, for_each_segment, for_newest_segments, read};
+use super::recover::{entries, read};
 use super::scan::Segment;
 use super::seal::DayKeys;
 use super::time::is_dated;
+use super::walk::{for_each_segment, for_newest_segments};
 use super::{LedgerError, Record, open_for_reading, segment_numbers};
 
 /// What [`verify`] found; all of it is sound.
@@ -58,18 +60,29 @@ pub fn verify_newest(
     public_key: &[u8],
     segments: usize,
 ) -> Result<VerifyReport, LedgerError> {
-    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
-    let mut report =
-        VerifyReport { deletions: check_signatures(&disk, public_key)?, ..VerifyReport::default() };
+    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::at(day_keys));
     let forgotten = forgotten(&disk)?;
-    for_newest_segments(&disk, segments, |segment| {
+    verify_on(&disk, &mut keys, public_key, segments, &forgotten)
+}
+
+/// The same where it is known what is forgotten.
+pub(super) fn verify_on<D: Disk>(
+    disk: &D,
+    keys: &mut DayKeys,
+    public_key: &[u8],
+    segments: usize,
+    forgotten: &Forgotten,
+) -> Result<VerifyReport, LedgerError> {
+    let deletions = check_signatures(disk, public_key)?;
+    let mut report = VerifyReport { deletions, ..VerifyReport::default() };
+    for_newest_segments(disk, segments, |segment| {
         report.segments += 1;
         report.last_lsn = segment.last_lsn();
         for batch in &segment.batches {
             report.batches += 1;
             report.written_ms = batch.header.written_ms;
             report.doubted_batches += u64::from(batch.header.is_doubted);
-            match entries(&mut keys, batch, &forgotten)? {
+            match entries(keys, batch, forgotten)? {
                 None => report.forgotten_batches += 1,
                 Some(entries) => entries.iter().for_each(|entry| match entry {
                     Entry::Run { records, .. } => report.punches += records.len() as u64,
@@ -166,7 +179,10 @@ impl Rows<'_> {
     }
 }
 
-/// Writes every punch in the order of the log; how many there were. Columns: lsn, device, epoch, sequence, region, place,
+/// All of the log, for an export.
+pub const ALWAYS: RangeInclusive<u64> = 0..=u64::MAX;
+
+/// Writes every punch that was received in that time, milliseconds since 1970 UTC, in the order of the log; how many there were. Columns: lsn, device, epoch, sequence, region, place,
 /// direction, kind, code, device_time_ms, received_ms, offline, colour, advice, basis, reason, clock_said_ms: what the wall clock said
 /// when it was recorded, if that was not believed.
 ///
@@ -175,10 +191,10 @@ impl Rows<'_> {
 pub fn export(
     directory: &Path,
     day_keys: &Path,
-    format: ExportFormat,
+    (format, received_ms): (ExportFormat, &RangeInclusive<u64>),
     out: &mut dyn Write,
 ) -> Result<u64, LedgerError> {
-    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::open(day_keys)?);
+    let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::at(day_keys));
     let mut rows = match format {
         ExportFormat::Csv => Rows::Csv(Box::new(csv::Writer::from_writer(out))),
         ExportFormat::JsonLines => Rows::Json(out),
@@ -192,7 +208,11 @@ pub fn export(
                 Entry::Clock { said_ms } => Some(*said_ms),
                 Entry::Run { .. } | Entry::Lost { .. } => None,
             });
-            for entry in entries {
+            let meant = |entry: &Entry| match entry {
+                Entry::Run { received_ms: at_ms, .. } => received_ms.contains(at_ms),
+                Entry::Lost { .. } | Entry::Clock { .. } => false,
+            };
+            for entry in entries.into_iter().filter(meant) {
                 written += export_entry((batch.header.lsn, clock), &entry, &mut rows)
                     .map_err(LedgerError::io("exporting to", "the output"))?;
             }

@@ -16,7 +16,8 @@ use super::marks::Marks;
 use super::reserve::Reserve;
 use super::scan::{Segment, Tail, corrupt};
 use super::seal::DayKeys;
-use super::{LedgerConfig, LedgerError, Run, segment_name, segment_numbers, time};
+use super::walk::{for_newest_segments, left_over, none_missing};
+use super::{LedgerConfig, LedgerError, Run, segment_name, time};
 use crate::clock::Reading;
 
 /// Recovers the log, or makes an empty one.
@@ -39,7 +40,7 @@ pub(super) fn recover<D: Disk>(
     let floor = Floor::read(&disk)?;
     let forgotten = forgotten(&disk)?;
     let numbers = left_over(&names, &forgotten);
-    none_missing(&numbers, floor, &forgotten)?;
+    none_missing(&disk, &numbers, floor, &forgotten)?;
     let mut kept = Reserve::find(&disk).map_err(LedgerError::io("opening", "its reserve"))?;
     let opened = match numbers.last() {
         None => create_first(&disk, at)?,
@@ -73,30 +74,6 @@ pub(super) fn recover<D: Disk>(
         }
     }
     Ok(log)
-}
-
-/// The segments that are there, without those that are forgotten and whose removal a crash has undone, in part or whole.
-fn left_over(names: &[String], forgotten: &Forgotten) -> Vec<u64> {
-    let mut numbers = segment_numbers(names);
-    numbers.retain(|&number| number > forgotten.segment);
-    numbers
-}
-
-/// Segments follow one another without a gap, from what was deleted up to the floor at least.
-fn none_missing(numbers: &[u64], floor: Floor, forgotten: &Forgotten) -> Result<(), LedgerError> {
-    let missing = |number| Err(corrupt(number, 0, "it is missing"));
-    match numbers.first() {
-        None if floor.segment > 0 => return missing(floor.segment),
-        Some(&first) if first > forgotten.segment + 1 => return missing(first - 1),
-        None | Some(_) => {}
-    }
-    if let Some(pair) = numbers.windows(2).find(|pair| pair[0] + 1 != pair[1]) {
-        return missing(pair[0] + 1);
-    }
-    match numbers.last() {
-        Some(&last) if last < floor.segment => missing(last + 1),
-        None | Some(_) => Ok(()),
-    }
 }
 
 struct Opened<F> {
@@ -346,47 +323,4 @@ pub fn last_lsn(directory: &Path) -> Result<Option<u64>, LedgerError> {
         Ok(())
     })?;
     Ok(last)
-}
-
-/// Every segment in order, each checked against its neighbours; `visit` sees each.
-pub(super) fn for_each_segment<D: Disk>(
-    disk: &D,
-    visit: impl FnMut(&Segment<'_>) -> Result<(), LedgerError>,
-) -> Result<(), LedgerError> {
-    for_newest_segments(disk, usize::MAX, visit)
-}
-
-/// The same for the newest so many; that none of the others is missing is checked as well.
-pub(super) fn for_newest_segments<D: Disk>(
-    disk: &D,
-    newest: usize,
-    mut visit: impl FnMut(&Segment<'_>) -> Result<(), LedgerError>,
-) -> Result<(), LedgerError> {
-    // In this order: what the log adds or deletes meanwhile can only make both easier to meet.
-    let floor = Floor::read(disk)?;
-    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
-    let forgotten = forgotten(disk)?;
-    let numbers = left_over(&names, &forgotten);
-    none_missing(&numbers, floor, &forgotten)?;
-    let mut before: Option<(u64, Vec<u8>)> = None;
-    for &number in &numbers[numbers.len().saturating_sub(newest)..] {
-        let is_last = Some(&number) == numbers.last();
-        let Some(bytes) = read_settled(disk, number, is_last)? else {
-            // Forgotten since it was listed; what remembers it is forgotten with it.
-            before = None;
-            continue;
-        };
-        let segment = Segment::read(number, &bytes)?;
-        segment.check_tail(is_last)?;
-        if is_last {
-            floor.check(number, segment.last_lsn())?;
-        }
-        if let Some((number_before, bytes_before)) = &before {
-            let segment_before = Segment::read(*number_before, bytes_before)?;
-            check_digest(&segment_before, bytes_before, &segment.header)?;
-        }
-        visit(&segment)?;
-        before = Some((number, bytes));
-    }
-    Ok(())
 }

@@ -85,7 +85,7 @@ fn tail(bytes: &[u8], end: usize) -> Tail {
 }
 
 pub(super) fn corrupt(number: u64, lsn: u64, what: &'static str) -> LedgerError {
-    LedgerError::Corrupt { name: segment_name(number), what, lsn }
+    LedgerError::Corrupt { name: segment_name(number), what, lsn, is_newest: false }
 }
 
 fn refuse(invalid: Invalid, number: u64, lsn: u64, what: &'static str) -> LedgerError {

@@ -43,7 +43,12 @@ impl DayKeys {
             .mode(0o700)
             .create(directory)
             .map_err(LedgerError::io("making", &directory.display().to_string()))?;
-        Ok(Self { directory: directory.to_owned(), known: HashMap::new(), random: SystemRandom::new() })
+        Ok(Self::at(directory))
+    }
+
+    /// The same for a reader, who makes no directory.
+    pub(super) fn at(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), known: HashMap::new(), random: SystemRandom::new() }
     }
 
     /// Where they are.
@@ -121,6 +126,9 @@ impl DayKeys {
     /// Days that have a key.
     pub(super) fn days_before(&self, day: u32) -> Result<Vec<u32>, LedgerError> {
         let io = LedgerError::io("listing", &self.directory.display().to_string());
+        if !self.directory.exists() {
+            return Ok(Vec::new());
+        }
         let names = std::fs::read_dir(&self.directory)
             .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect());
         let names: Vec<std::ffi::OsString> = names.map_err(io)?;

@@ -203,7 +203,10 @@ fn an_export_has_every_punch_once_in_both_formats() {
         }
     });
     let mut csv = Vec::new();
-    assert_eq!(export(&config.directory, &config.day_keys, ExportFormat::Csv, &mut csv).expect("sound"), 18);
+    assert_eq!(
+        export(&config.directory, &config.day_keys, (ExportFormat::Csv, &ALWAYS), &mut csv).expect("sound"),
+        18
+    );
     let csv = String::from_utf8(csv).expect("text");
     assert_eq!(
         csv.lines().next(),
@@ -221,7 +224,8 @@ fn an_export_has_every_punch_once_in_both_formats() {
     seen.dedup();
     assert_eq!(seen.len(), 18);
     let mut json = Vec::new();
-    export(&config.directory, &config.day_keys, ExportFormat::JsonLines, &mut json).expect("sound");
+    export(&config.directory, &config.day_keys, (ExportFormat::JsonLines, &ALWAYS), &mut json)
+        .expect("sound");
     assert_eq!(json.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count(), 18);
 }
 
@@ -287,7 +291,7 @@ fn a_log_that_is_being_written_is_read_again_and_not_taken_for_damaged() {
     let disk = disk::RealDisk::open(&config.directory).expect("a directory");
     let disk = BeingWritten { disk, reads: AtomicUsize::new(0) };
     let mut batches = 0;
-    recover::for_each_segment(&disk, |segment| {
+    walk::for_each_segment(&disk, |segment| {
         batches += segment.batches.len();
         Ok(())
     })

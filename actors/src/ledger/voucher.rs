@@ -53,7 +53,8 @@ impl LogFound {
             Err(error) => return Err(LedgerError::io("reading", NAME)(error)),
         };
         let read = str::from_utf8(&text).ok().and_then(LogVoucher::parse);
-        let damaged = LedgerError::Corrupt { name: NAME.to_owned(), what: "it does not read", lsn: 0 };
+        let damaged =
+            LedgerError::Corrupt { name: NAME.to_owned(), what: "it does not read", lsn: 0, is_newest: true };
         let known = read.ok_or(damaged)?;
         // It had a segment when it saw the registry.
         Ok(if known.registry.is_some() && !begun { Self::Nothing } else { Self::Named(known) })

@@ -73,7 +73,7 @@ fn what_is_not_on_record_is_not_shown() {
     }
     let nobody = CodeId::issue(1, 99).unwrap();
     let refused = asked(Lookup::Contact, &by, NOW_S).contact(&mut registry, nobody);
-    assert!(matches!(refused, Err(LookupError::NoCode)));
+    assert!(matches!(refused, Err(LookupError::NoCode(_))));
     assert_eq!(registry.accesses(codes[0]).unwrap(), []);
 }
 

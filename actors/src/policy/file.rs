@@ -8,7 +8,7 @@ use protocol::Colour;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{CauseKind, EpidemicArea, Policy, Rule, advice};
+use super::{CauseKind, DocumentShown, EpidemicArea, Policy, Rule, advice};
 use crate::trajectory::{Country, Division};
 
 /// A window is bounded by what carriers keep.
@@ -47,6 +47,8 @@ struct File {
     advice: advice::Section,
     correction: Option<Correction>,
     help: Option<Help>,
+    #[serde(default)]
+    staff: Staff,
 }
 
 /// How a declared stay is taken back without a query.
@@ -60,6 +62,12 @@ struct Correction {
 #[serde(deny_unknown_fields)]
 struct Help {
     phone: Spanned<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Staff {
+    document: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -128,8 +136,17 @@ fn read(file: File) -> Result<Policy, Wrong> {
             .map(|row| within(&row.wait_hours, 1..=CORRECTION_HOURS_MAX, "hours of a correction's wait"))
             .transpose()?,
         help_phone: file.help.map(|help| help_phone(help.phone)).transpose()?,
+        document_shown: document_shown(&file.staff)?,
         version: file.version.into_inner(),
     })
+}
+
+fn document_shown(Staff { document }: &Staff) -> Result<DocumentShown, Wrong> {
+    let Some(text) = document else { return Ok(DocumentShown::WhenAsked) };
+    let found = DocumentShown::ALL.into_iter().find(|shown| shown.name() == text.get_ref());
+    let known = DocumentShown::ALL.map(DocumentShown::name).join(", ");
+    let what = || format!("staff see the document's end {known}, not {:?}", text.get_ref());
+    found.ok_or_else(|| Wrong(text.span(), what()))
 }
 
 fn is_name(name: &str) -> bool {

@@ -9,7 +9,7 @@ mod outcome;
 mod revision;
 
 use jiff::civil::Date;
-use protocol::{Colour, RegionId};
+use protocol::{Advice, Colour, RegionId};
 
 use advice::AdviceTable;
 
@@ -41,6 +41,39 @@ pub struct Policy {
     advice: AdviceTable,
     correction_wait_hours: Option<u16>,
     help_phone: Option<String>,
+    document_shown: DocumentShown,
+}
+
+/// When staff with a phone see the end of the holder's document, to compare the document with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentShown {
+    /// Never: the first character of the name has to do.
+    Never,
+    /// When they are told anything but to let the person pass.
+    WhenAsked,
+    /// With every pass code.
+    Always,
+}
+
+impl DocumentShown {
+    const ALL: [Self; 3] = [Self::Never, Self::WhenAsked, Self::Always];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::WhenAsked => "when-asked",
+            Self::Always => "always",
+        }
+    }
+
+    /// Whether it is shown to staff who are told this.
+    pub fn goes_with(self, advice: Advice) -> bool {
+        match self {
+            Self::Never => false,
+            Self::WhenAsked => advice != Advice::Pass,
+            Self::Always => true,
+        }
+    }
 }
 
 /// Where a stay counts, and when.
@@ -106,6 +139,11 @@ impl Policy {
     /// What the staff of that kind of place in that region are told.
     pub fn advice(&self, region: RegionId, kind: PlaceKind) -> &AdviceHere {
         self.advice.here(region, kind)
+    }
+
+    /// When staff see the end of a document's number.
+    pub const fn document_shown(&self) -> DocumentShown {
+        self.document_shown
     }
 
     /// The regions for which an exception is made.

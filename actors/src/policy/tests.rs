@@ -275,6 +275,19 @@ fn a_colour_is_the_worst_of_the_causes_in_force() {
 }
 
 #[test]
+fn staff_see_a_documents_end_when_the_policy_says_so() {
+    let said = |document: &str| {
+        let text = DEVELOPMENT.replace("document = \"when-asked\"", document);
+        let shown = Policy::parse(&text, Path::new("policy.toml")).unwrap().document_shown();
+        [Advice::Pass, Advice::CheckDocument, Advice::Stop].map(|advice| shown.goes_with(advice))
+    };
+    assert_eq!(said("document = \"never\""), [false; 3]);
+    assert_eq!(said("document = \"when-asked\""), [false, true, true]);
+    assert_eq!(said("document = \"always\""), [true; 3]);
+    assert_eq!(said(""), [false, true, true], "a policy of an earlier release");
+}
+
+#[test]
 fn what_no_policy_may_say_is_refused_with_its_line() {
     for (from, to, expected) in [
         ("lag_days = 1 ", "lag_days = 0 ", "policy.toml:8: 0 days of lag are not 1 to 7"),
@@ -297,6 +310,7 @@ fn what_no_policy_may_say_is_refused_with_its_line() {
         ("days = 60", "days = 0", "every cause ends"),
         ("[cause.quarantine]", "[cause.isolation]", "no cause is called \"isolation\"; there are trajectory"),
         ("[cause.diagnosis]\ncolour = \"red\"\ndays = 60\n", "", "[cause.diagnosis] is missing"),
+        ("\"when-asked\"", "\"sometimes\"", "never, when-asked, always, not \"sometimes\""),
         ("version = \"2020-02-24\"", "version = \"\"", "policy.toml:4: a version has"),
     ] {
         assert!(DEVELOPMENT.contains(from), "{from}");

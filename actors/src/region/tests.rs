@@ -15,7 +15,7 @@ use crate::codes::Codes;
 use crate::directory::Directory;
 use crate::judge::PlaceKinds;
 use crate::keys::Keys;
-use crate::ledger::{ExportFormat, Ledger, LedgerConfig, export};
+use crate::ledger::{ALWAYS, ExportFormat, Ledger, LedgerConfig, export};
 use crate::policy::{Policy, PolicyInEffect};
 use crate::registrar::{Registrar, RegistrarConfig, RegistrarError, RegistrarHandle};
 use crate::registry::Registry;
@@ -70,7 +70,8 @@ fn run(config: RegionConfig, test: impl AsyncFnOnce(Directory)) -> Vec<(u64, u64
     drop((system, handle));
     ledger.shutdown();
     let mut csv = Vec::new();
-    export(&ledger_config.directory, &ledger_config.day_keys, ExportFormat::Csv, &mut csv).expect("sound");
+    export(&ledger_config.directory, &ledger_config.day_keys, (ExportFormat::Csv, &ALWAYS), &mut csv)
+        .expect("sound");
     let text = String::from_utf8(csv).expect("text");
     let pair = |line: &str| {
         let row: Vec<u64> = line.split(',').take(4).map(|field| field.parse().expect("a number")).collect();

@@ -118,7 +118,7 @@ impl Registrar<'_> {
         let text = words(verdict.text)?;
         let policy = std::sync::Arc::clone(&self.policy);
         let (code, entries) = self.registry.transaction::<_, RegistrarError>(|registry| {
-            let appeal = registry.appeal(id)?.ok_or(RegistryError::Missing { what: "appeal" })?;
+            let appeal = registry.appeal(id)?.ok_or_else(|| RegistryError::missing("appeal", id))?;
             if appeal.authority != by.authority {
                 return Err(RegistrarError::Appeal("only the authority that an appeal went to answers it"));
             }

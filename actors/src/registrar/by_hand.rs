@@ -8,7 +8,7 @@ use super::{Registrar, RegistrarError};
 use crate::codes::CodeEntry;
 use crate::operators::Signed;
 use crate::policy::{Cause, CauseKind, Policy};
-use crate::registry::{Change, Registry, RegistryError};
+use crate::registry::{CauseRow, Change, Registry, RegistryError};
 use crate::trajectory::{day_of, days_after, start_of};
 
 /// More causes by hand that turn people red than this, within an hour, and somebody looks whether they are meant: a tracing team
@@ -59,12 +59,8 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<Planned, RegistrarError> {
         let cause = by_policy(&self.policy, kind, until, now_s)?;
-        let before = self.registry.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
-        let is_there = self.registry.causes(code)?.iter().any(|row| {
-            row.is_in_force(now_s)
-                && row.authority == by.authority
-                && (row.cause.kind, row.cause.until_s) == (kind, cause.until_s)
-        });
+        let before = self.registry.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
+        let is_there = same(&self.registry.causes(code)?, &cause, by, now_s).is_some();
         Ok(Planned { before: before.colour(), cause, is_there })
     }
 
@@ -90,9 +86,11 @@ impl Registrar<'_> {
     pub fn clear_cause(&mut self, id: i64, by: &Signed, now_s: u64) -> Result<CodeId, RegistrarError> {
         let policy = Arc::clone(&self.policy);
         let (code, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
-            let (code, row) = registry.cause(id)?.ok_or(RegistryError::Missing { what: "cause" })?;
+            let (code, row) = registry.cause(id)?.ok_or_else(|| RegistryError::missing("cause", id))?;
             if row.authority != by.authority {
-                return Err(RegistrarError::Cause("only the authority that set a cause clears it"));
+                return Err(RegistrarError::Cause(
+                    "only the authority that set a cause clears it".to_owned(),
+                ));
             }
             registry.clear_cause(id, now_s)?;
             // Its holder has withdrawn: the cause does not come back if they apply again.
@@ -132,6 +130,26 @@ pub fn is_burst_of_reds(registry: &Registry, now_s: u64) -> Result<bool, Registr
     Ok(registry.set_by_hand(Colour::Red, now_s.saturating_sub(3600))? > MANUAL_REDS_HOUR_MAX)
 }
 
+/// The cause of that kind that the authority has set already, to the same day.
+fn same<'a>(causes: &'a [CauseRow], cause: &Cause, by: &Signed, now_s: u64) -> Option<&'a CauseRow> {
+    causes.iter().find(|row| {
+        row.authority == by.authority
+            && (row.cause.kind, row.cause.until_s) == (cause.kind, cause.until_s)
+            && row.is_in_force(now_s)
+    })
+}
+
+/// Refuses a cause that is there: an order that was given again.
+fn refuse_again(causes: &[CauseRow], cause: &Cause, by: &Signed, now_s: u64) -> Result<(), RegistrarError> {
+    let Some(row) = same(causes, cause, by, now_s) else { return Ok(()) };
+    let (id, kind) = (row.id, cause.kind.name());
+    Err(RegistrarError::Cause(format!(
+        "the code has this already: cause {id}, {kind}, set by {} on {}, to the same day",
+        row.authority,
+        day_of(row.cause.from_s)
+    )))
+}
+
 pub(super) fn by_hand<'a>(cause: i64, by: &'a Signed, policy: &'a Policy) -> Change<'a> {
     let Signed { authority, operators } = by;
     Change { cause: Some(cause), authority, operators, policy: policy.version() }
@@ -144,12 +162,15 @@ fn by_policy(
     now_s: u64,
 ) -> Result<Cause, RegistrarError> {
     let Some(rule) = policy.rule(kind).filter(|_| kind.is_manual()) else {
-        return Err(RegistrarError::Cause("this cause is not set by hand"));
+        return Err(RegistrarError::Cause("this cause is not set by hand".to_owned()));
     };
     let until_s = start_of(days_after(until, 1));
-    let latest_s = start_of(days_after(day_of(now_s), i32::from(rule.days) + 1));
-    if until_s <= now_s || until_s > latest_s {
-        return Err(RegistrarError::Cause("a cause ends after today and within the days of its policy"));
+    let (today, latest) = (day_of(now_s), days_after(day_of(now_s), i32::from(rule.days)));
+    if until_s <= now_s || until > latest {
+        let (kind, days) = (kind.name(), rule.days);
+        return Err(RegistrarError::Cause(format!(
+            "the last day of a cause is {today} to {latest}: {kind} is set for {days} days at most"
+        )));
     }
     Ok(Cause { kind, colour: rule.colour, from_s: now_s, until_s })
 }
@@ -160,6 +181,10 @@ fn set(
     by: &Signed,
     policy: &Policy,
 ) -> Result<(i64, CodeEntry), RegistrarError> {
+    if registry.code(code)?.is_none() {
+        return Err(RegistryError::missing("code", code.get()).into());
+    }
+    refuse_again(&registry.causes(code)?, &cause, by, cause.from_s)?;
     registry.keep_inherited(code, cause.from_s)?;
     let id = registry.insert_cause(code, cause, &by.authority, policy.version(), None)?;
     Ok((id, registry.settle(code, &by_hand(id, by, policy), cause.from_s)?))

@@ -1,11 +1,11 @@
 //! Shifts of staff as the pages use them: opened once with an operator's token, looked at with each request, and the little that
 //! staff see of whom they have scanned. Who may invite and revoke is for orders.
 
-use protocol::CodeId;
+use protocol::{CodeId, metric};
 
 use super::{Registrar, RegistrarError};
-use crate::lookups;
-use crate::registry::{Shift, ShiftId};
+use crate::lookups::{self, Lookup};
+use crate::registry::{AccessRow, DocumentKind, Shift, ShiftId};
 
 /// A shift ends after this long, whoever forgets to end it.
 pub const SHIFT_S: u64 = 12 * 3600;
@@ -30,8 +30,28 @@ impl Registrar<'_> {
         Ok(self.registry.revoke_shift(id)?)
     }
 
-    /// The first character of the holder's name: enough to hold a document beside it.
+    /// The first character of the holder's name.
     pub fn masked_name(&self, code: CodeId) -> Result<Option<String>, RegistrarError> {
         Ok(self.registry.person(code)?.map(|person| lookups::masked(&person.name)))
+    }
+
+    /// The kind of the holder's document and the last four characters of its number, for staff of the shift to compare. It is on
+    /// record when this is durable, and the holder can see who looked. `None` if nobody holds the code.
+    pub fn document_for(
+        &mut self,
+        shift: &Shift,
+        code: CodeId,
+        now_s: u64,
+    ) -> Result<Option<(DocumentKind, String)>, RegistrarError> {
+        let Some(person) = self.registry.person(code)? else { return Ok(None) };
+        let access = AccessRow {
+            at_s: now_s,
+            operators: format!("{}, {}", shift.place_name, shift.name),
+            act: Lookup::Document.name().to_owned(),
+            case: format!("shift-{}", shift.id.0),
+        };
+        self.registry.insert_access(self.registry.subject(code), &access)?;
+        metrics::counter!(metric::LOOKUPS, "lookup" => Lookup::Document.name()).increment(1);
+        Ok(Some((person.document.kind(), person.document.tail().to_owned())))
     }
 }

@@ -326,10 +326,17 @@ fn a_cause_by_hand_ends_within_the_days_of_its_policy() {
         assert!(matches!(refused, Err(RegistrarError::Cause(_))), "{kind:?} {until}: {refused:?}");
     }
     let nobody = CodeId::from_u64(77).unwrap();
-    assert!(
-        registrar.add_cause(nobody, CauseKind::CloseContact, &by("cdc"), day("2020-03-01"), now()).is_err()
-    );
-    registrar.add_cause(code, CauseKind::CloseContact, &by("cdc"), day("2020-03-16"), now()).unwrap();
+    let mut add = |code, until| {
+        let added = registrar.add_cause(code, CauseKind::CloseContact, &by("cdc"), day(until), now());
+        added.map_err(|error| error.to_string())
+    };
+    assert_eq!(add(nobody, "2020-03-01"), Err("there is no code 77".to_owned()));
+    let refused = add(code, "2020-03-17").unwrap_err();
+    assert!(refused.contains("is 2020-02-24 to 2020-03-16: close-contact"), "{refused}");
+    let first = add(code, "2020-03-16").unwrap();
+    let again = add(code, "2020-03-16").unwrap_err();
+    assert!(again.contains(&format!("cause {first}, close-contact, set by cdc on 2020-02-24")), "{again}");
+    add(code, "2020-03-15").expect("another day is another word");
     assert_eq!(bench.shown(code), RED);
 }
 

@@ -96,7 +96,7 @@ impl Registry {
         let sql = "UPDATE causes SET cleared_s = ?2 WHERE id = ?1 AND cleared_s IS NULL";
         match self.connection.prepare_cached(sql)?.execute((id, stored(now_s)))? {
             1 => Ok(()),
-            _ => Err(RegistryError::Missing { what: "cause in force" }),
+            _ => Err(RegistryError::missing("cause in force with the number", id)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Registry {
         let sql = "UPDATE causes SET kind = ?2, until_s = ?3 WHERE id = ?1";
         let parameters = (id, corrected.kind.number(), stored(corrected.until_s));
         self.connection.prepare_cached(sql)?.execute(parameters)?;
-        let colour = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?.colour();
+        let colour = self.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?.colour();
         self.decide(code, (colour, colour), change, now_s)
     }
 
@@ -194,7 +194,7 @@ impl Registry {
         change: &Change<'_>,
         now_s: u64,
     ) -> Result<CodeEntry, RegistryError> {
-        let before = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
+        let before = self.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
         let Standing { colour, basis, next_change_s } = self.standing(code, before, now_s)?;
         let next_change_s = next_change_s.map_or(0, |at_s| u32::try_from(at_s).unwrap_or(u32::MAX));
         let version = before.version().wrapping_add(1);

@@ -1,5 +1,7 @@
 //! Devices, their certificates, and the regions and places that they may speak for.
 
+use std::fmt::Display;
+
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 
 use super::{Registry, RegistryError, is_conflict};
@@ -46,7 +48,8 @@ impl Registry {
     /// Every device, in the order of their numbers.
     pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
         let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE id > ?1 ORDER BY id", 0)?;
-        let device = |id| self.device(DeviceId(id as u64))?.ok_or(RegistryError::Missing { what: "device" });
+        let device =
+            |id| self.device(DeviceId(id as u64))?.ok_or_else(|| RegistryError::missing("device", id));
         ids.into_iter().map(device).collect()
     }
 
@@ -129,7 +132,7 @@ impl Registry {
     fn insert_device(&self, device: &DeviceRow) -> Result<(), RegistryError> {
         let id = number(device.id)?;
         if is_own(device.id) && device.certificate_serial.is_some() {
-            return Err(RegistryError::Missing { what: "device that may have a certificate" });
+            return Err(RegistryError::missing("device that may have a certificate:", id));
         }
         let sql =
             "INSERT INTO devices (id, class, name, all_places, certificate_serial, not_after_s, revoked)
@@ -150,11 +153,11 @@ impl Registry {
         })?;
         let mut insert = self.connection.prepare_cached("INSERT INTO device_regions VALUES (?1, ?2)")?;
         for region in &device.regions {
-            insert.execute((id, region.0)).map_err(|error| missing(error, "region"))?;
+            insert.execute((id, region.0)).map_err(|error| missing(error, "region", region))?;
         }
         let mut insert = self.connection.prepare_cached("INSERT INTO device_places VALUES (?1, ?2)")?;
         for place in device.places.iter().flatten() {
-            insert.execute((id, place.0)).map_err(|error| missing(error, "place"))?;
+            insert.execute((id, place.0)).map_err(|error| missing(error, "place", place))?;
         }
         Ok(())
     }
@@ -169,7 +172,7 @@ impl Registry {
         let sql = "UPDATE devices SET certificate_serial = ?2, not_after_s = ?3, previous_serial = NULL
             WHERE id = ?1";
         let changed = self.connection.execute(sql, (outside(id)?, serial, not_after_s as i64))?;
-        one_device(changed)
+        one_device(changed, id)
     }
 
     /// Notes the certificate that the device got with the one it has, `with`. That one stays good until it ends: the answer
@@ -184,7 +187,7 @@ impl Registry {
         let sql = "UPDATE devices SET certificate_serial = ?3, not_after_s = ?4, previous_serial = ?2
             WHERE id = ?1 AND revoked = 0 AND ?2 IN (certificate_serial, previous_serial)";
         let parameters = (outside(id)?, with, serial, not_after_s as i64);
-        one_device(self.connection.execute(sql, parameters)?)
+        one_device(self.connection.execute(sql, parameters)?, id)
     }
 
     /// The device may no longer connect, and what would let it enrol again is gone.
@@ -192,7 +195,7 @@ impl Registry {
         let id = outside(id)?;
         self.transaction(|registry| {
             registry.connection.execute("DELETE FROM enrolments WHERE device = ?1", [id])?;
-            one_device(registry.connection.execute("UPDATE devices SET revoked = 1 WHERE id = ?1", [id])?)
+            one_device(registry.connection.execute("UPDATE devices SET revoked = 1 WHERE id = ?1", [id])?, id)
         })
     }
 
@@ -205,24 +208,24 @@ impl Registry {
 pub(super) fn number(id: DeviceId) -> Result<i64, RegistryError> {
     match i64::try_from(id.0) {
         Ok(number) if number > 0 => Ok(number),
-        Ok(_) | Err(_) => Err(RegistryError::Missing { what: "device" }),
+        Ok(_) | Err(_) => Err(RegistryError::missing("device", id)),
     }
 }
 
 /// The number of a device that is not the gateway's own: only such a one has a certificate.
 pub(super) fn outside(id: DeviceId) -> Result<i64, RegistryError> {
-    if is_own(id) { Err(RegistryError::Missing { what: "device outside the gateway" }) } else { number(id) }
+    if is_own(id) { Err(RegistryError::missing("device outside the gateway:", id)) } else { number(id) }
 }
 
-fn one_device(changed: usize) -> Result<(), RegistryError> {
-    if changed == 1 { Ok(()) } else { Err(RegistryError::Missing { what: "device" }) }
+fn one_device(changed: usize, id: impl Display) -> Result<(), RegistryError> {
+    if changed == 1 { Ok(()) } else { Err(RegistryError::missing("device", id)) }
 }
 
 /// A reference to a row that is not there.
-pub(super) fn missing(error: rusqlite::Error, what: &'static str) -> RegistryError {
+pub(super) fn missing(error: rusqlite::Error, what: &str, id: impl Display) -> RegistryError {
     let rusqlite::Error::SqliteFailure(failure, _) = &error else { return error.into() };
     match failure.extended_code {
-        rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => RegistryError::Missing { what },
+        rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => RegistryError::missing(what, id),
         _ => error.into(),
     }
 }

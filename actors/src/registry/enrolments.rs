@@ -16,7 +16,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let sql = "INSERT INTO enrolments (token_hash, device, expires_s) VALUES (?1, ?2, ?3)";
         let result = self.connection.execute(sql, (token_hash, outside(device)?, expires_s as i64));
-        result.map(|_| ()).map_err(|error| missing(error, "device"))
+        result.map(|_| ()).map_err(|error| missing(error, "device", device))
     }
 
     /// Uses the token up and gives its device. `None` for a token that is unknown, used, too old, or whose device is

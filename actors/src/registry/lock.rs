@@ -1,6 +1,7 @@
 //! One process on a data directory: an advisory lock that the kernel lets go when the process ends, however it ends.
 
 use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -22,7 +23,8 @@ impl DirectoryLock {
         let path = directory.join(FILE);
         let io = |doing| move |source| RegistryError::Io { doing, path: directory.join(FILE), source };
         let mut options = OpenOptions::new();
-        let file = options
+        let mut file = options
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
@@ -30,8 +32,18 @@ impl DirectoryLock {
             .open(&path)
             .map_err(io("opening"))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(RegistryError::InUse { path: directory.to_owned() }),
+            Ok(()) => {
+                // For whoever finds it taken: nothing rests on it.
+                let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+                Ok(Self { _file: file })
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                let _ = file.read_to_string(&mut pid);
+                let by =
+                    pid.parse::<u32>().map_or("another process".to_owned(), |pid| format!("process {pid}"));
+                Err(RegistryError::InUse { path: directory.to_owned(), by })
+            }
             Err(error) => Err(io("locking")(error.into())),
         }
     }

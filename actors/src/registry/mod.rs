@@ -11,6 +11,7 @@ mod decisions;
 pub(crate) mod departures;
 mod devices;
 mod enrolments;
+mod error;
 mod evidence;
 mod forgetting;
 mod gone;
@@ -42,7 +43,7 @@ mod voucher;
 mod withdrawals;
 
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
@@ -57,6 +58,7 @@ pub use copy::TreeHead;
 pub(crate) use decisions::Change;
 pub use decisions::{AuditReport, DecisionRow};
 pub use devices::{DeviceRow, is_own, portal_of};
+pub use error::RegistryError;
 pub(crate) use evidence::Evidence;
 use gone::Gone;
 pub use health::SignedUpTo;
@@ -84,121 +86,6 @@ pub(crate) use withdrawals::kept_until;
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;
-
-/// Why the registry cannot do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// Written by a later release.
-    #[error("{path} is of version {found}, this release knows up to {known}: use the release that wrote it")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-        /// The newest that this release reads.
-        known: u32,
-    },
-    /// Written by an earlier release, and only to be read.
-    #[error(
-        "{path} is of version {found}, this release reads {known}: start the gateway once, which brings it there"
-    )]
-    Older {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-        /// The one that this release reads.
-        known: u32,
-    },
-    /// A database of something else.
-    #[error("{path} is not a registry")]
-    NotARegistry {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Made with another key.
-    #[error(
-        "{file} is not the key that this registry knows: restore that one from the safe, or name the directory of its keys with \
-         --keys (`keys` in the configuration)"
-    )]
-    WrongKey {
-        /// The file's name in the directory of the keys.
-        file: String,
-    },
-    /// A key that is in use is gone.
-    #[error(
-        "{file} is gone, which this registry knows, and no `keys rotate` explains it: restore it from the safe, or name the \
-         directory of its keys with --keys (`keys` in the configuration)"
-    )]
-    KeyGone {
-        /// The file's name in the directory of the keys.
-        file: String,
-    },
-    /// Another gateway or command works on it.
-    #[error("{path} is in use by another process")]
-    InUse {
-        /// The data directory.
-        path: PathBuf,
-    },
-    /// Something that has to be unique is there already.
-    #[error("{what} exists already")]
-    Exists {
-        /// A device, a person.
-        what: &'static str,
-    },
-    /// Something that was named is not there.
-    #[error("no such {what}")]
-    Missing {
-        /// A device, a region, a place.
-        what: &'static str,
-    },
-    /// The decisions are not as they were signed.
-    #[error("decision {number}: {what}")]
-    Audit {
-        /// The first that is not.
-        number: i64,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// The orders are not as they were accepted.
-    #[error("entry {number} of the order log: {what}")]
-    Orders {
-        /// The first that is not.
-        number: u64,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// The consents are not as they have to be.
-    #[error("consent {number}: {what}")]
-    Consent {
-        /// The first that is not.
-        number: i64,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// A row that this program cannot have written.
-    #[error("the registry holds an invalid {what}")]
-    Damaged {
-        /// Which kind of row.
-        what: &'static str,
-    },
-    /// The store ended the transaction by itself; nothing of it has happened.
-    #[error("the registry's store gave up a transaction; is its disk full?")]
-    GroupLost,
-    /// The operating system says no.
-    #[error("{doing} {path}")]
-    Io {
-        /// What was attempted.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// The store says no.
-    #[error("the registry's store failed")]
-    Store(#[from] rusqlite::Error),
-}
 
 /// The open registry: its only writer.
 pub struct Registry {
@@ -242,7 +129,10 @@ impl Registry {
 
     /// Another connection that only reads, beside the writer: what takes long holds nobody up.
     pub fn reader(&self) -> Result<Self, RegistryError> {
-        let path = self.connection.path().ok_or(RegistryError::Missing { what: "file of the registry" })?;
+        let path = self
+            .connection
+            .path()
+            .ok_or(RegistryError::Missing { what: "file of the registry".to_owned() })?;
         let (connection, sealer) = (read_only(Path::new(path))?, Arc::clone(&self.sealer));
         Ok(Self { connection, sealer, grouped: false, tally: Tally::default(), gone: Gone::default() })
     }

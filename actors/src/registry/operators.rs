@@ -34,7 +34,7 @@ impl Registry {
     pub(crate) fn revoke_operator(&mut self, name: &str) -> Result<(), RegistryError> {
         match self.connection.execute("UPDATE operators SET revoked = 1 WHERE name = ?1", [name])? {
             1 => Ok(()),
-            _ => Err(RegistryError::Missing { what: "operator" }),
+            _ => Err(RegistryError::missing("operator", name)),
         }
     }
 }

@@ -119,7 +119,7 @@ impl Registry {
         let parameters = rusqlite::params![code.get() as i64, self.phone_hash(&person.phone), sealed];
         match self.connection.prepare_cached(sql)?.execute(parameters)? {
             1 => Ok(()),
-            _ => Err(RegistryError::Missing { what: "person" }),
+            _ => Err(RegistryError::Missing { what: "person with that code".to_owned() }),
         }
     }
 

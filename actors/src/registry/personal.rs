@@ -129,8 +129,13 @@ impl DocumentNumber {
 
     /// Enough of it for its owner to know it again: the last four characters.
     pub fn masked(&self) -> String {
-        let shown = self.number.len().saturating_sub(4);
-        format!("{}{}", "*".repeat(shown), &self.number[shown..])
+        let tail = self.tail();
+        format!("{}{tail}", "*".repeat(self.number.len() - tail.len()))
+    }
+
+    /// The last four characters: enough to compare a document with.
+    pub fn tail(&self) -> &str {
+        self.number.char_indices().rev().nth(3).map_or(&self.number, |(at, _)| &self.number[at..])
     }
 
     /// The number, for sealing and hashing. Nothing else may see it.

@@ -217,7 +217,7 @@ impl Registry {
 
     pub(super) fn check_region(&self, region: RegionId) -> Result<(), RegistryError> {
         let known = self.regions()?.iter().any(|row| row.id == region);
-        if known { Ok(()) } else { Err(RegistryError::Missing { what: "region" }) }
+        if known { Ok(()) } else { Err(RegistryError::missing("region", region)) }
     }
 
     /// Every place with its region and name, in the order of their numbers.

@@ -131,7 +131,7 @@ impl Registry {
 
     /// Makes a code one of another class. Part of the caller's transaction; the entry is for memory, once that is durable.
     pub(crate) fn set_class(&self, code: CodeId, class: Class) -> Result<CodeEntry, RegistryError> {
-        let before = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
+        let before = self.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
         let version = before.version().wrapping_add(1);
         let entry = CodeEntry::new(before.colour(), before.basis(), class, before.next_change_s(), version)
             .unverified(before.is_unverified());
@@ -143,7 +143,7 @@ impl Registry {
     /// Makes the document of a code's holder one that somebody has seen. Part of the caller's transaction; the entry is for memory, once
     /// that is durable.
     pub(crate) fn set_seen(&self, code: CodeId) -> Result<CodeEntry, RegistryError> {
-        let before = self.code(code)?.ok_or(RegistryError::Missing { what: "code" })?;
+        let before = self.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
         let version = before.version().wrapping_add(1);
         let entry =
             CodeEntry::new(before.colour(), before.basis(), before.class(), before.next_change_s(), version);

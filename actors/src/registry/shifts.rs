@@ -59,7 +59,7 @@ impl Registry {
             SELECT ?1, id, ?3, ?4, ?5, ?6 FROM places WHERE id = ?2 RETURNING id";
         let row = (token_hash, place.0, name, operators, now_s as i64, expires_s as i64);
         let id: Option<i64> = self.connection.query_row(sql, row, |row| row.get(0)).optional()?;
-        id.map(|id| ShiftId(id as u64)).ok_or(RegistryError::Missing { what: "place" })
+        id.map(|id| ShiftId(id as u64)).ok_or_else(|| RegistryError::missing("place", place))
     }
 
     /// Uses the token up and opens its shift until `until_s`. `None` for a token that is unknown, used, too old or revoked. One
@@ -118,7 +118,7 @@ impl Registry {
 
     /// Ends a shift, or takes an invitation back; the next request of its browser is refused.
     pub fn revoke_shift(&mut self, id: ShiftId) -> Result<(), RegistryError> {
-        let missing = RegistryError::Missing { what: "shift" };
+        let missing = RegistryError::missing("shift", id.0);
         let Ok(number) = i64::try_from(id.0) else { return Err(missing) };
         let sql = "UPDATE staff_sessions SET revoked = 1 WHERE id = ?1";
         if self.connection.execute(sql, [number])? == 1 { Ok(()) } else { Err(missing) }

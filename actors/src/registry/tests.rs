@@ -186,9 +186,9 @@ fn devices_keep_their_rights_certificates_and_revocation() {
     registry.add_device(&device(6)).unwrap();
     for (row, expected) in [
         (device(5), "device exists already"),
-        (DeviceRow { regions: vec![RegionId(99)], ..device(7) }, "no such region"),
-        (DeviceRow { places: Some(vec![protocol::PlaceId(99)]), ..device(7) }, "no such place"),
-        (device(0), "no such device"),
+        (DeviceRow { regions: vec![RegionId(99)], ..device(7) }, "there is no region 99"),
+        (DeviceRow { places: Some(vec![protocol::PlaceId(99)]), ..device(7) }, "there is no place 99"),
+        (device(0), "there is no device 0"),
     ] {
         assert_eq!(registry.add_device(&row).unwrap_err().to_string(), expected);
     }

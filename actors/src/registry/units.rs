@@ -109,7 +109,7 @@ impl Registry {
         now_s: u64,
     ) -> Result<Option<PlaceRow>, RegistryError> {
         let open = self.unit_rows(&format!("{COLUMNS} WHERE id = ?1 AND state = 1"), [id])?.pop();
-        let unit = open.ok_or(RegistryError::Missing { what: "open application" })?;
+        let unit = open.ok_or_else(|| RegistryError::missing("open application", id))?;
         let (state, place) = match approved {
             true => (UnitState::Approved, Some(self.add_linked_place(unit.region, unit.kind, &unit.name)?)),
             false => (UnitState::Refused, None),

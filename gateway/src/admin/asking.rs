@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 
 use actors::keys::Keys;
 use actors::registry::{DirectoryLock, Registry};
@@ -11,18 +10,14 @@ use actors::sunset;
 use anyhow::{Context, bail};
 use rustix::process::geteuid;
 
-use super::{Act, Done, PACKAGE_SOCKET, PATIENCE, Tell, perform, socket, write_line};
+use super::{Act, Done, PATIENCE, Tell, perform, write_line};
+use crate::named::Named;
 use crate::owner;
 use crate::process::{Admin, Settings};
 
-/// Has the act done by the gateway that runs on that directory, or, if none does, does it here. `tell` hears how far a long act
-/// is; its end is what is returned. Once `tell` says that nobody listens, an act that only shows something ends.
-pub(crate) fn call(
-    data: &Path,
-    keys_directory: &Path,
-    act: &Act,
-    tell: &mut Tell<'_>,
-) -> anyhow::Result<Done> {
+/// Has the act done by the gateway that is named, or, if it does not run, does it here. `tell` hears how far a long act is; its end is
+/// what is returned. Once `tell` says that nobody listens, an act that only shows something ends.
+pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Result<Done> {
     let mut last = None;
     let mut hear = |done: Done| {
         if done.is_end() {
@@ -31,58 +26,63 @@ pub(crate) fn call(
         }
         tell(&done)
     };
-    match UnixStream::connect(socket(data)) {
+    match UnixStream::connect(&named.socket) {
         Ok(stream) => ask(&stream, act, &mut hear)?,
         Err(error) => {
-            refuse_without(data, &error)?;
+            refuse_without(named, &error)?;
+            // Whose measure has ended has no keys any more.
+            sunset::refuse(&named.data)?;
+            let (data, keys_directory) = (&named.data, named.keys()?);
             owner::refuse_root(data)?;
-            let _lock =
-                DirectoryLock::take(data).context("no gateway answers, and its directory is in use")?;
-            sunset::refuse(data)?;
-            let keys = Keys::load(keys_directory)?;
-            let registry = Registry::open(&Settings::registry_path(data), &keys)?;
-            let (admin, uid) = (Admin::offline(data, keys_directory, registry, keys), geteuid().as_raw());
+            let (keys, path) = (Keys::load(&keys_directory)?, Settings::registry_path(data));
+            if !path.exists() && !matches!(act, Act::Begin) {
+                bail!("{} has no registry yet: add the first operator, or start the gateway", data.display());
+            }
+            let _lock = DirectoryLock::take(data).context("no gateway answers operators there")?;
+            let registry = Registry::open(&path, &keys)?;
+            let (admin, uid) = (Admin::offline(data, &keys_directory, registry, keys), geteuid().as_raw());
             perform(act, &admin, uid, &mut |done| hear(done.clone()));
         }
     }
-    let done = last.with_context(cut)?;
-    if let Done::Refused(why) = done {
-        bail!("{why}");
-    }
-    Ok(done)
+    plain(last.with_context(cut)?)
 }
 
 /// Says what is there instead of a gateway, where nothing can be done without one.
-fn refuse_without(data: &Path, error: &std::io::Error) -> anyhow::Result<()> {
-    let socket = socket(data);
+fn refuse_without(named: &Named, error: &std::io::Error) -> anyhow::Result<()> {
+    let socket = named.socket.display();
     if error.kind() == ErrorKind::PermissionDenied {
-        bail!(
-            "this user may not speak to the gateway at {}: operators are those of its group",
-            socket.display()
-        );
+        bail!("this user may not speak to the gateway at {socket}: operators are those of its group");
     }
-    if socket == data || socket == Path::new(PACKAGE_SOCKET) {
-        bail!("no gateway answers at {}: start it, or do this as its user with --data", socket.display());
+    if named.is_socket_alone() {
+        bail!("no gateway answers at {socket}: start it, or do this as its user with --config");
     }
-    if !data.is_dir() {
-        bail!(
-            "there is no directory {}: name the gateway's data, or its operators' socket, with --data",
-            data.display()
-        );
-    }
-    Ok(())
+    named.there()
 }
 
-/// Has the gateway that runs on that directory do it; `None` if none does.
-pub(crate) fn ask_running(data: &Path, act: &Act) -> anyhow::Result<Option<Done>> {
-    let Ok(stream) = UnixStream::connect(socket(data)) else { return Ok(None) };
+/// Has the gateway that is named do it; `None` if it does not run.
+pub(crate) fn ask_running(named: &Named, act: &Act) -> anyhow::Result<Option<Done>> {
+    let stream = match UnixStream::connect(&named.socket) {
+        Ok(stream) => stream,
+        Err(error) => {
+            refuse_without(named, &error)?;
+            return Ok(None);
+        }
+    };
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut last = None;
     ask(&stream, act, &mut |done| {
         last = Some(done);
         true
     })?;
-    last.with_context(cut).map(Some)
+    plain(last.with_context(cut)?).map(Some)
+}
+
+/// A refusal is an error.
+fn plain(done: Done) -> anyhow::Result<Done> {
+    if let Done::Refused(why) = done {
+        bail!("{why}");
+    }
+    Ok(done)
 }
 
 fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done) -> bool) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use anyhow::bail;
 
 use super::desk::{Desk, show_json};
 use crate::orders::{self, Ordered, OrderedAct};
+use crate::out::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -50,18 +51,17 @@ impl Command {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
     if let Ordered::Answered { appeal, code, colour } = ordered {
-        println!("Appeal {appeal} is answered: code {code} is now {colour}.");
+        say!("Appeal {appeal} is answered: code {code} is now {colour}.");
         return Ok(());
     }
     let Ordered::Appeals(appeals) = ordered else { bail!("that is no answer to an appeal command") };
-    println!("{} open", appeals.len());
+    say!("{} open", appeals.len());
     for line in appeals {
         let (made, due) = (orders::day(line.made_s), orders::day(line.due_s));
-        println!("  appeal {:<6}decision {:<6}made {made}, due {due}", line.appeal, line.decision);
-        line.text.lines().for_each(|text| println!("    {text}"));
+        say!("  appeal {:<6}decision {:<6}made {made}, due {due}", line.appeal, line.decision);
+        line.text.lines().for_each(|text| say!("    {text}"));
     }
     Ok(())
 }

@@ -13,18 +13,16 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::admin::{self, Act, Done};
+use crate::named::{At, Named};
+use crate::out::say;
 use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Reads every decision, checkpoint and order again, and names the first that is not as it was signed.
     Verify {
-        /// The gateway's data.
-        #[arg(long, default_value = "./changtong-data")]
-        data: PathBuf,
-        /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
-        #[arg(long)]
-        keys: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
         /// What `audit key` printed: decisions are checked with it alone, also when the keys are gone or the gateway is ended.
         #[arg(long)]
         public_key: Option<String>,
@@ -39,12 +37,8 @@ pub(crate) enum Command {
     /// Signs how far the decisions reach and prints that, with the end of the order log, to be kept where the gateway's owner cannot
     /// change it.
     Checkpoint {
-        /// The gateway's data.
-        #[arg(long, default_value = "./changtong-data")]
-        data: PathBuf,
-        /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
-        #[arg(long)]
-        keys: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
         /// The size of an earlier checkpoint: the proof that its decisions are unchanged comes with it.
         #[arg(long)]
         since: Option<u64>,
@@ -54,9 +48,8 @@ pub(crate) enum Command {
     },
     /// Prints the public key with which receipts are checked.
     Key {
-        /// The directory of the keys.
-        #[arg(long)]
-        keys: PathBuf,
+        #[command(flatten)]
+        at: At,
     },
     /// Checks a citizen's receipt, offline; with a later proof, that its decision is still on record.
     Check {
@@ -68,73 +61,75 @@ pub(crate) enum Command {
         /// What `/audit?since=SIZE` of the pages, or `audit checkpoint --since SIZE`, gave for the size in the receipt.
         #[arg(long)]
         against: Option<PathBuf>,
-        /// The data of a gateway that runs: it is asked for that proof.
-        #[arg(long, conflicts_with = "against")]
-        data: Option<PathBuf>,
+        /// Whoever names a gateway has it asked for that proof.
+        #[command(flatten)]
+        at: At,
     },
 }
 
 impl Command {
-    #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Verify { data, keys, public_key, against, json } => {
-                let (report, orders) = match public_key_of(&data, public_key)? {
-                    Some(key) => verify_with(&data, &key, against.as_deref())?,
+            Self::Verify { at, public_key, against, json } => {
+                let named = at.find()?;
+                let (report, orders) = match public_key_of(&named.data, public_key)? {
+                    Some(key) => verify_with(&named.data, &key, against.as_deref())?,
                     None => {
-                        let done = call(&data, keys.clone(), &Act::VerifyDecisions)?;
+                        let done = call(&named, &Act::VerifyDecisions)?;
                         let Done::Audited(report) = done else { bail!("that is no answer to an audit") };
-                        let done = call(&data, keys, &Act::VerifyOrders)?;
+                        let done = call(&named, &Act::VerifyOrders)?;
                         let Done::Orders(orders) = done else { bail!("that is no answer to an audit") };
                         (report, orders)
                     }
                 };
                 if json {
-                    println!("{}", serde_json::to_string(&Report { decisions: report, orders })?);
+                    say!("{}", serde_json::to_string(&Report { decisions: report, orders })?);
                     return Ok(ExitCode::SUCCESS);
                 }
-                println!(
+                say!(
                     "{} decisions are as they were made; {} checkpoints, the last over {} of them.",
-                    report.decisions, report.checkpoints, report.covered
+                    report.decisions,
+                    report.checkpoints,
+                    report.covered
                 );
                 if let Some(against) = against {
-                    println!("They begin with those of {}.", against.display());
+                    say!("They begin with those of {}.", against.display());
                 }
                 show_orders(&orders);
             }
-            Self::Checkpoint { data, keys, since, out } => {
-                let growth = growth(&data, keys, since)?;
+            Self::Checkpoint { at, since, out } => {
+                let growth = growth(&at, since)?;
                 let text = match since {
                     Some(_) => serde_json::to_string(&growth)?,
                     None => serde_json::to_string(&growth.checkpoint)?,
                 };
                 match out {
                     Some(out) => write(&out, &text)?,
-                    None => println!("{text}"),
+                    None => say!("{text}"),
                 }
             }
-            Self::Key { keys } => println!("{}", hex::encode(Keys::load(&keys)?.signing_public())),
-            Self::Check { receipt, public_key, against, data } => {
-                check(&receipt, &key_of(&public_key)?, against.as_deref(), data.as_deref())?;
+            Self::Key { at } => say!("{}", hex::encode(Keys::load(&at.keys()?)?.signing_public())),
+            Self::Check { receipt, public_key, against, at } => {
+                let asked = at.is_given().then_some(&at);
+                check(&receipt, &key_of(&public_key)?, against.as_deref(), asked)?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn check(receipt: &Path, key: &[u8], against: Option<&Path>, data: Option<&Path>) -> anyhow::Result<()> {
+fn check(receipt: &Path, key: &[u8], against: Option<&Path>, at: Option<&At>) -> anyhow::Result<()> {
     let receipt: Receipt = read(receipt, "receipt")?;
     receipt.check(key)?;
-    let later: Option<Growth> = match (against, data) {
+    let later: Option<Growth> = match (against, at) {
         (Some(file), _) => Some(read(file, "proof from one size to another")?),
-        (None, Some(data)) => Some(growth(data, None, Some(receipt.checkpoint.size))?),
+        (None, Some(at)) => Some(growth(at, Some(receipt.checkpoint.size))?),
         (None, None) => None,
     };
-    println!("The receipt is good: {}", receipt.decision);
+    say!("The receipt is good: {}", receipt.decision);
     if let Some(growth) = later {
         growth.check(&receipt.checkpoint, key).context("the decision is on record no more")?;
-        println!("Its decision is still on record, among {}.", growth.checkpoint.size);
+        say!("Its decision is still on record, among {}.", growth.checkpoint.size);
     }
     Ok(())
 }
@@ -148,13 +143,12 @@ enum Held {
     Growth(Growth),
 }
 
-fn call(data: &Path, keys: Option<PathBuf>, act: &Act) -> anyhow::Result<Done> {
-    let keys = keys.unwrap_or_else(|| data.join("keys"));
-    admin::call(data, &keys, act, &mut |_| true)
+fn call(named: &Named, act: &Act) -> anyhow::Result<Done> {
+    admin::call(named, act, &mut |_| true)
 }
 
-fn growth(data: &Path, keys: Option<PathBuf>, since: Option<u64>) -> anyhow::Result<Growth> {
-    let done = call(data, keys, &Act::Checkpoint { since })?;
+fn growth(at: &At, since: Option<u64>) -> anyhow::Result<Growth> {
+    let done = call(&at.find()?, &Act::Checkpoint { since })?;
     let Done::Checkpoint(growth) = done else { bail!("that is no answer to this") };
     Ok(growth)
 }
@@ -185,11 +179,10 @@ struct Report {
     orders: OrderReport,
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_orders(OrderReport { orders, ended, last, .. }: &OrderReport) {
-    println!("{orders} orders are as they were signed, {ended} of them came to an end.");
+    say!("{orders} orders are as they were signed, {ended} of them came to an end.");
     if let Some(last) = last {
-        println!("The order log ends with entry {}, {}.", last.number, last.head);
+        say!("The order log ends with entry {}, {}.", last.number, last.head);
     }
 }
 

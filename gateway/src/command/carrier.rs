@@ -12,6 +12,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::dev::carriers::control_of;
+use crate::named;
+use crate::out::say;
 
 /// The control interface is on this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,7 +22,7 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 #[derive(clap::Args)]
 pub(crate) struct Carrier {
     /// The development city's data.
-    #[arg(long, default_value = "./changtong-data", global = true)]
+    #[arg(long, default_value = named::DATA, global = true)]
     data: PathBuf,
     /// For programs.
     #[arg(long, global = true)]
@@ -119,9 +121,8 @@ impl Carrier {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn print(text: &str) {
-    println!("{text}");
+    say!("{text}");
 }
 
 fn told(fault: &LineFault) -> String {

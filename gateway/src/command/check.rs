@@ -6,14 +6,16 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::findings;
 use crate::config::{self, Fault, Refused};
 use crate::finding::{self, Finding, State};
-use crate::{cli, probes};
+use crate::out::{note, say};
+use crate::{cli, named, probes};
 
 #[derive(clap::Args)]
 pub(crate) struct CheckConfig {
-    /// The configuration file.
-    file: PathBuf,
+    /// The configuration file; without it the one that CHANGTONG_CONFIG in the environment names.
+    file: Option<PathBuf>,
     /// Also asks carriers and the message service, tries the ports, and times syncs in the data directory.
     #[arg(long)]
     online: bool,
@@ -31,9 +33,9 @@ struct Report {
 }
 
 impl CheckConfig {
-    #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let (faults, probes) = match config::load(&self.file) {
+        let file = named::config_file(self.file.as_deref())?;
+        let (faults, probes) = match config::load(&file) {
             Ok(config) => {
                 let online = if self.online { probes::all(&config.settings) } else { Vec::new() };
                 (Vec::new(), probes::operators(&config.settings).into_iter().chain(online).collect())
@@ -41,9 +43,9 @@ impl CheckConfig {
             Err(Refused { faults, .. }) => (faults, Vec::new()),
         };
         let good = faults.is_empty() && finding::worst(&probes) < State::Fail;
-        let report = Report { file: self.file, faults, probes };
+        let report = Report { file, faults, probes };
         if self.json {
-            println!("{}", serde_json::to_string(&report)?);
+            say!("{}", serde_json::to_string(&report)?);
         } else {
             show(&report);
         }
@@ -51,15 +53,17 @@ impl CheckConfig {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(Report { file, faults, probes }: &Report) {
     for Fault { line, what } in faults {
-        println!("{}:{line}: {what}", file.display());
+        say!("{}:{line}: {what}", file.display());
     }
     match faults.len() {
-        0 => println!("{}: a gateway would start with it.", file.display()),
-        1 => println!("1 fault."),
-        many => println!("{many} faults."),
+        0 => {
+            say!("{}: a gateway would start with it.", file.display());
+            note!("next: changtong serve, and beside it changtong status --wait 60");
+        }
+        1 => say!("1 fault."),
+        many => say!("{many} faults."),
     }
-    finding::show(probes);
+    findings::show(probes);
 }

@@ -1,7 +1,6 @@
 //! `changtong clock`: whether the gateway believes its wall clock, and the order of two operators that it is right. When a clock is not
 //! believed stands in `actors::clock`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -11,15 +10,16 @@ use super::desk::{Desk, show_json};
 use super::punches::moment;
 use crate::admin::{self, Act, Done};
 use crate::exposition;
+use crate::named::At;
 use crate::orders::{Ordered, OrderedAct};
+use crate::out::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Shows whether the running gateway believes its clock, and by how much it is off.
     Status {
-        /// The gateway's data.
-        #[arg(long, default_value = "./changtong-data")]
-        data: PathBuf,
+        #[command(flatten)]
+        at: At,
         /// For programs.
         #[arg(long)]
         json: bool,
@@ -38,10 +38,11 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Status { data, json } => {
-                let asked = admin::ask_running(&data, &Act::Vitals)?;
+            Self::Status { at, json } => {
+                let named = at.find()?;
+                let asked = admin::ask_running(&named, &Act::Vitals)?;
                 let Some(Done::Vitals { metrics, .. }) = asked else {
-                    bail!("no gateway runs on {}; its clock is judged when it starts", data.display());
+                    bail!("no gateway runs on {}; its clock is judged when it starts", named.display());
                 };
                 show(&metrics, json);
             }
@@ -55,29 +56,27 @@ impl Command {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(metrics: &str, json: bool) {
     let value = |name| exposition::of(metrics, name).map(|series| series.value).sum::<f64>();
     let (believed, step_s) = (value(metric::CLOCK_DISBELIEVED) == 0.0, value(metric::CLOCK_STEP_SECONDS));
     if json {
-        println!("{}", serde_json::json!({ "believed": believed, "step_s": step_s }));
+        say!("{}", serde_json::json!({ "believed": believed, "step_s": step_s }));
     } else if believed {
-        println!("The clock is believed.");
+        say!("The clock is believed.");
     } else {
         let direction = if step_s > 0.0 { "ahead of" } else { "behind" };
-        println!("The clock is {:.0} s {direction} what it can be, and is not believed.", step_s.abs());
-        println!("Nothing ends or is destroyed by it. Put it right; it is believed again by itself.");
-        println!("If it is right, two operators with the role admin say so:");
-        println!("  changtong clock believe --time 2020-02-20T08:00 --sign KEY --sign KEY");
+        say!("The clock is {:.0} s {direction} what it can be, and is not believed.", step_s.abs());
+        say!("Nothing ends or is destroyed by it. Put it right; it is believed again by itself.");
+        say!("If it is right, two operators with the role admin say so:");
+        say!("  changtong clock believe --time 2020-02-20T08:00 --sign KEY --sign KEY");
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show_believed(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     if json {
         return show_json(ordered);
     }
     let Ordered::Believed { step_s } = ordered else { bail!("that is no answer to this order") };
-    println!("The clock is believed; it was {step_s} s from what it could be.");
+    say!("The clock is believed; it was {step_s} s from what it could be.");
     Ok(())
 }

@@ -10,6 +10,7 @@ use protocol::given;
 use super::desk::Desk;
 use super::order;
 use crate::orders::{self, Ordered, OrderedAct, Whose, WhyReport};
+use crate::out::say;
 
 /// Whose code: its number, or a document.
 #[derive(clap::Args)]
@@ -142,25 +143,26 @@ impl Code {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show_why(why: &WhyReport) {
-    let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::day);
-    println!(
+    let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::time);
+    say!(
         "{}, {}; changes {next}; looked at {} time(s), this one included",
-        why.colour, why.basis, why.accesses
+        why.colour,
+        why.basis,
+        why.accesses
     );
     for cause in &why.causes {
         let state = match cause.cleared_s {
-            Some(at_s) => format!("cleared {}", orders::day(at_s)),
+            Some(at_s) => format!("cleared {}", orders::time(at_s)),
             None => format!("until {}", orders::day(cause.until_s.saturating_sub(1))),
         };
-        println!(
+        say!(
             "  cause {:<6}{:<15}{:<8}by {:<16}from {}, {state}; policy {}",
             cause.cause,
             cause.kind,
             cause.colour,
             cause.authority,
-            orders::day(cause.from_s),
+            orders::time(cause.from_s),
             cause.policy
         );
     }
@@ -169,8 +171,8 @@ pub(super) fn show_why(why: &WhyReport) {
             "" => decision.authority.clone(),
             operators => format!("{} ({operators})", decision.authority),
         };
-        let on = orders::day(decision.at_s);
-        println!("  decision {:<6}{on}  {} to {} by {by}", decision.decision, decision.from, decision.to);
+        let on = orders::time(decision.at_s);
+        say!("  decision {:<6}{on}  {} to {} by {by}", decision.decision, decision.from, decision.to);
     }
-    println!("An appeal names the decision and goes to its authority.");
+    say!("An appeal names the decision and goes to its authority.");
 }

@@ -1,18 +1,18 @@
 //! `changtong counter`: what a citizen does, at an office's counter. Each step prints what the next one needs.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 
 use crate::admin::{self, Act, Done};
 use crate::counter::{Answered, CounterAct, Paper};
+use crate::named::At;
+use crate::out::say;
 
 #[derive(clap::Args)]
 pub(crate) struct Counter {
-    /// The running gateway's data.
-    #[arg(long, default_value = "./changtong-data", global = true)]
-    data: PathBuf,
+    #[command(flatten)]
+    at: At,
     /// For programs.
     #[arg(long, global = true)]
     json: bool,
@@ -133,45 +133,46 @@ impl Counter {
             }
             Command::Receipt { session, consent } => CounterAct::Receipt { session, consent },
         };
-        // A counter is a running gateway's: no key is needed here.
-        let done = admin::call(&self.data, &self.data.join("keys"), &Act::Counter(act), &mut |_| true)?;
+        let named = self.at.find()?;
+        let Some(done) = admin::ask_running(&named, &Act::Counter(act))? else {
+            bail!("no gateway runs on {}: the counter is a running gateway's", named.display())
+        };
         let Done::Counter(answered) = done else { bail!("that is no answer of the counter") };
         show(&answered, self.json)
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(answered: &Answered, json: bool) -> anyhow::Result<ExitCode> {
     if json {
-        println!("{}", serde_json::to_string(answered)?);
+        say!("{}", serde_json::to_string(answered)?);
         return Ok(ExitCode::SUCCESS);
     }
     match answered {
-        Answered::Begun { session } => println!("A code was sent. Session {session}"),
+        Answered::Begun { session } => say!("A code was sent. Session {session}"),
         Answered::Proven { codes } if codes.is_empty() => {
-            println!(
+            say!(
                 "The phone is proven and opens no code yet: `counter confirm` with the document, or `counter apply`."
             );
         }
-        Answered::Proven { codes } => println!("The phone is proven and opens {codes:?}."),
+        Answered::Proven { codes } => say!("The phone is proven and opens {codes:?}."),
         Answered::Confirmed { code: Some(code) } => {
-            println!("Phone and document belong together: code {code}.")
+            say!("Phone and document belong together: code {code}.")
         }
-        Answered::Confirmed { code: None } => println!("Phone and document do not belong together."),
+        Answered::Confirmed { code: None } => say!("Phone and document do not belong together."),
         Answered::Consented { consent, outcome: None, .. } => {
-            println!("Consent {consent}: `counter receipt` gives what a gate scans.");
+            say!("Consent {consent}: `counter receipt` gives what a gate scans.");
         }
         Answered::Consented { consent, outcome: Some(outcome), field } => {
             let field = field.as_deref().unwrap_or_default();
-            println!("Consent {consent}: {}", serde_json::to_string(outcome)?);
-            println!("History of living in epidemic areas (preliminary): {field}.");
+            say!("Consent {consent}: {}", serde_json::to_string(outcome)?);
+            say!("History of living in epidemic areas (preliminary): {field}.");
         }
-        Answered::Withdrawn { consent } => println!("Consent {consent} is taken back."),
+        Answered::Withdrawn { consent } => say!("Consent {consent} is taken back."),
         Answered::Taken { code, colour, basis, is_new } => {
             let what = if *is_new { "new" } else { "known" };
-            println!("Code {code} ({what}) is {colour}, {basis}.");
+            say!("Code {code} ({what}) is {colour}, {basis}.");
         }
-        Answered::Receipt { text } => println!("{text}"),
+        Answered::Receipt { text } => say!("{text}"),
     }
     Ok(ExitCode::SUCCESS)
 }

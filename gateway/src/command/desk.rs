@@ -10,17 +10,15 @@ use anyhow::bail;
 use super::saved::Saved;
 use crate::admin::{self, Act, Done, Tell};
 use crate::dev;
+use crate::named::{At, Named};
 use crate::orders::{self, Ordered, OrderedAct};
+use crate::out::{note, say};
 
 /// Where an order goes, and who signs it.
 #[derive(clap::Args)]
 pub(crate) struct Desk {
-    /// The gateway's data.
-    #[arg(long, default_value = "./changtong-data", global = true)]
-    pub(crate) data: PathBuf,
-    /// The gateway's keys; of a development city, those in its data. Needed only when no gateway runs.
-    #[arg(long, global = true)]
-    keys: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) at: At,
     /// An operator's key file; once for each operator who signs. In a development city its first operator signs if nobody does.
     #[arg(long, global = true)]
     sign: Vec<PathBuf>,
@@ -33,11 +31,6 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// The directory of the gateway's keys.
-    pub(crate) fn keys(&self) -> PathBuf {
-        self.keys.clone().unwrap_or_else(|| self.data.join("keys"))
-    }
-
     /// Has an order carried out. `None` if it is saved instead.
     pub(crate) fn call(&self, act: &OrderedAct) -> anyhow::Result<Option<Ordered>> {
         self.call_telling(act, &mut |_| true)
@@ -49,22 +42,37 @@ impl Desk {
         act: &OrderedAct,
         tell: &mut Tell<'_>,
     ) -> anyhow::Result<Option<Ordered>> {
-        let done = admin::call(&self.data, &self.keys(), &Act::Gateway, &mut |_| true)?;
+        let named = self.at.find()?;
+        let asks = if let OrderedAct::AddOperator { .. } = act { Act::Begin } else { Act::Gateway };
+        let done = admin::call(&named, &asks, &mut |_| true)?;
         let Done::Gateway(gateway) = done else { bail!("that is no answer about a gateway") };
         let mut saved = Saved::new(orders::order(act, gateway)?);
-        for path in self.signers() {
+        for path in self.signers(&named) {
             saved.sign(&path)?;
+        }
+        // The first operator of a registry has nobody to sign for them.
+        let may_be_unsigned = self.save.is_some() || matches!(act, OrderedAct::AddOperator { .. });
+        if saved.signatures.is_empty() && !may_be_unsigned {
+            bail!(
+                "nobody signs this: name your key file with --sign; `changtong operator key` makes one, and `changtong operator add` has \
+                 the gateway know it"
+            );
         }
         if let Some(file) = &self.save {
             saved.write_new(file)?;
             let file = file.display();
-            eprintln!("{file} holds the order; it is good for {} h", ORDER_S_MAX / 3_600);
-            eprintln!(
+            note!("{file} holds the order; it is good for {} h", ORDER_S_MAX / 3_600);
+            note!(
                 "sign it with `changtong order sign {file} --sign KEY`, give it with `changtong order send {file}`"
             );
             return Ok(None);
         }
         self.send(saved, tell).map(Some)
+    }
+
+    /// Whether what comes of an order is shown to people here.
+    pub(crate) const fn shows(&self) -> bool {
+        !self.json && self.save.is_none()
     }
 
     /// Gives an order that is signed.
@@ -74,23 +82,23 @@ impl Desk {
         let mut hear = |done: &Done| {
             let Done::OnRecord(OrderEntry { number, head }) = done else { return tell(done) };
             if !self.json {
-                eprintln!("on record as entry {number} of the order log, {head}");
+                note!("on record as entry {number} of the order log, {head}");
             }
             true
         };
-        let done = admin::call(&self.data, &self.keys(), &act, &mut hear)?;
+        let done = admin::call(&self.at.find()?, &act, &mut hear)?;
         let Done::Ordered(ordered) = done else { bail!("that is no answer to an order") };
         Ok(ordered)
     }
 
     /// Those who were named; in a development city its first operator, if nobody was. What takes two takes two that are named.
-    fn signers(&self) -> Vec<PathBuf> {
+    fn signers(&self, named: &Named) -> Vec<PathBuf> {
         if !self.sign.is_empty() {
             return self.sign.clone();
         }
-        let first = dev::first_operator(&self.data);
-        if let Some(path) = &first {
-            eprintln!("signed by {}, this development city's first operator", name(path));
+        let first = dev::first_operator(&named.data);
+        if let Some(path) = first.as_ref().filter(|_| !self.json) {
+            note!("signed by {}, this development city's first operator", name(path));
         }
         first.into_iter().collect()
     }
@@ -101,8 +109,7 @@ fn name(path: &Path) -> String {
 }
 
 /// Prints what an order came to, for programs.
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(crate) fn show_json(ordered: &Ordered) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(ordered)?);
+    say!("{}", serde_json::to_string(ordered)?);
     Ok(())
 }

@@ -9,7 +9,8 @@ use protocol::given;
 
 use super::desk::{Desk, show_json};
 use super::template;
-use crate::orders::{DeviceLine, ENROLMENT_S, EnrolsAt, NewDevice, Ordered, OrderedAct};
+use crate::orders::{self, DeviceLine, ENROLMENT_S, EnrolsAt, NewDevice, Ordered, OrderedAct};
+use crate::out::say;
 
 /// The columns of a table of devices.
 const FORM: Form = Form(&[
@@ -128,7 +129,6 @@ where
         .collect::<Result<_, _>>()?)
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     if json {
         return show_json(ordered);
@@ -136,26 +136,26 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     match ordered {
         Ordered::Devices(devices) => table(devices),
         Ordered::Token { device, token, at, .. } => {
-            println!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
+            say!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
             show_next(at.as_ref());
         }
         Ordered::Enrolled { devices, at } => {
             for device in devices {
                 match &device.token {
-                    Some(token) => println!("device {}: token {token}  {}", device.device, device.name),
-                    None => println!("device {}: there already  {}", device.device, device.name),
+                    Some(token) => say!("device {}: token {token}  {}", device.device, device.name),
+                    None => say!("device {}: there already  {}", device.device, device.name),
                 }
             }
             let new = devices.iter().filter(|device| device.token.is_some()).count();
-            println!(
+            say!(
                 "{new} devices enrolled, {} there already; a token is good once, for {} minutes; `changtong device renew` gives another",
                 devices.len() - new,
                 ENROLMENT_S / 60
             );
             show_next(at.as_ref());
         }
-        Ordered::Revoked { device } => println!("device {device} is revoked"),
-        Ordered::Operator { .. }
+        Ordered::Revoked { device } => say!("device {device} is revoked"),
+        Ordered::Operator(_)
         | Ordered::Operators(_)
         | Ordered::Imported(_)
         | Ordered::Places(_)
@@ -186,24 +186,30 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
 }
 
 /// What a device needs beside its token.
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_next(at: Option<&EnrolsAt>) {
     match at {
         Some(EnrolsAt { url, authority }) => {
-            println!(
+            say!(
                 "  the device sends its token to {url}, and trusts the authority in {}",
                 authority.display()
             );
         }
-        None => println!(
+        None => say!(
             "  no gateway runs: start it before the token is over, and send the token to its port for enrolment"
         ),
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn table(devices: &[DeviceLine]) {
-    println!("{:>9}  {:<13}{:<10}{:<12}{:<12}name, regions", "device", "class", "state", "until", "regions");
+    say!(
+        "{:>9}  {:<13}{:<10}{:<12}{:<18}{:<12}name, regions",
+        "device",
+        "class",
+        "state",
+        "until",
+        "seen",
+        "regions"
+    );
     for line in devices {
         let until = match i64::try_from(line.not_after_s).ok().filter(|&seconds| seconds > 0) {
             Some(seconds) => {
@@ -220,9 +226,17 @@ fn table(devices: &[DeviceLine]) {
             0 => String::new(),
             texts => format!("  scanner set wrong: adds to codes ({texts} since the start)"),
         };
-        println!(
-            "{:>9}  {:<13}{:<10}{until:<12}{regions:<12}{}, {names}{scanner}",
-            line.device, line.class, line.state, line.name
+        let seen = match (line.connected, line.seen_ms) {
+            (Some(true), _) => "now".to_owned(),
+            (Some(false) | None, Some(seen_ms)) => orders::time(seen_ms / 1000),
+            (Some(false) | None, None) => "-".to_owned(),
+        };
+        say!(
+            "{:>9}  {:<13}{:<10}{until:<12}{seen:<18}{regions:<12}{}, {names}{scanner}",
+            line.device,
+            line.class,
+            line.state,
+            line.name
         );
     }
 }

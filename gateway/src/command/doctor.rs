@@ -1,43 +1,50 @@
 //! `changtong doctor`: prints what a look at a gateway finds. The looking is in `doctor`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::findings;
 use crate::finding;
+use crate::named::{At, Named};
+use crate::out::say;
 use crate::process::Settings;
 use crate::{config, dev, doctor};
 
 #[derive(clap::Args)]
 pub(crate) struct Doctor {
-    /// The gateway's configuration; without it, the development city in `--data` is looked at.
+    #[command(flatten)]
+    at: At,
+    /// Reads all of the punch log, too, and not only what a start reads: it takes as long as that takes.
     #[arg(long)]
-    config: Option<PathBuf>,
-    /// The development city's data.
-    #[arg(long, default_value = "./changtong-data", conflicts_with = "config")]
-    data: PathBuf,
+    full: bool,
     /// For programs.
     #[arg(long)]
     json: bool,
 }
 
+/// What a development city has; every other gateway has a configuration.
+pub(super) fn city(named: &Named) -> anyhow::Result<Settings> {
+    named.there()?;
+    dev::settings_of(&named.data).with_context(|| {
+        format!("{} is no development city: name the gateway by its --config", named.display())
+    })
+}
+
 impl Doctor {
     /// Exit code 0 when all is well, 1 for warnings, 2 for failures.
-    #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let config = self.config.as_deref().map(config::read_file).transpose()?;
-        let settings: Settings = match &config {
+        let config = self.at.file().as_deref().map(config::read_file).transpose()?;
+        let settings = match &config {
             Some(config) => config.settings.clone(),
-            None => dev::settings_of(&self.data)
-                .with_context(|| format!("{} is no development city; give --config", self.data.display()))?,
+            None => city(&self.at.find()?)?,
         };
-        let findings = doctor::examine(&settings, config.as_ref());
+        let found = doctor::examine(&settings, config.as_ref(), self.full);
         if self.json {
-            println!("{}", serde_json::to_string(&findings)?);
+            say!("{}", serde_json::to_string(&findings::with_runbooks(&found))?);
         } else {
-            finding::show(&findings);
+            findings::show(&found);
         }
-        Ok(finding::exit_code(&findings))
+        Ok(finding::exit_code(&found))
     }
 }

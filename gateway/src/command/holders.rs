@@ -11,6 +11,7 @@ use super::desk::{Desk, show_json};
 use super::template;
 use crate::admin::Done;
 use crate::orders::{Ordered, OrderedAct};
+use crate::out::{self, note, say};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -46,19 +47,19 @@ impl Command {
         let act = OrderedAct::ImportHolders { csv, sha256, dry_run };
         let mut tell = |done: &Done| {
             if let Done::Importing(report) = done {
-                eprint!(
-                    "\r{:>3} %  {} people, {} lines rejected",
+                out::progress(format_args!(
+                    "{:>3} %  {} people, {} lines rejected",
                     percent(report),
                     report.people,
                     report.rejected
-                );
+                ));
             } else if let Done::Rejects(text) = done {
                 rejects.text.push_str(text);
             }
             true
         };
         let Some(ordered) = desk.call_telling(&act, &mut tell)? else { return Ok(ExitCode::SUCCESS) };
-        eprintln!();
+        note!("");
         rejects.write()?;
         show(&ordered, (&rejects.path, dry_run), desk.json)
     }
@@ -96,7 +97,6 @@ fn percent(report: &ImportReport) -> u64 {
     report.bytes_done * 100 / report.bytes.max(1)
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(ordered: &Ordered, (rejects, dry_run): (&Path, bool), json: bool) -> anyhow::Result<ExitCode> {
     let Ordered::Imported(report) = ordered else { bail!("that is no answer to an import") };
     let code = if report.rejected > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -104,7 +104,7 @@ fn show(ordered: &Ordered, (rejects, dry_run): (&Path, bool), json: bool) -> any
         show_json(ordered)?;
         return Ok(code);
     }
-    println!(
+    say!(
         "{} people {}, {} already there and not changed, {} lines rejected",
         report.people,
         if dry_run { "would be imported" } else { "imported" },
@@ -112,7 +112,7 @@ fn show(ordered: &Ordered, (rejects, dry_run): (&Path, bool), json: bool) -> any
         report.rejected
     );
     if report.rejected > 0 {
-        println!(
+        say!(
             "the rejected lines are named in {}; correct them in a file of their own and import that",
             rejects.display()
         );

@@ -1,36 +1,32 @@
 //! `changtong keys`: the gateway's secrets, each in a file that only its owner may read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use actors::keys::{Keys, Rotated};
 use anyhow::bail;
 
+use crate::named::{self, At};
+use crate::out::{note, say};
 use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Makes a directory with fresh keys, for a gateway that has no data yet.
     Init {
-        /// The directory; it must not be there yet.
-        #[arg(long)]
-        keys: PathBuf,
-        /// The data of the gateway that they are for. Left out, it is looked for where data usually are.
-        #[arg(long)]
-        data: Option<PathBuf>,
+        #[command(flatten)]
+        at: At,
     },
     /// Adds a token key under which new tokens are issued. The one before it stays good until the next rotation, all others go. The
     /// gateway takes it at its next start.
     Rotate {
-        /// The directory of the keys.
-        #[arg(long)]
-        keys: PathBuf,
+        #[command(flatten)]
+        at: At,
     },
     /// Lists the keys, never their content.
     Status {
-        /// The directory of the keys.
-        #[arg(long)]
-        keys: PathBuf,
+        #[command(flatten)]
+        at: At,
         /// For programs.
         #[arg(long)]
         json: bool,
@@ -38,24 +34,26 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Init { keys, data } => {
+            Self::Init { at } => {
+                let keys = at.keys()?;
+                let data = if at.names_data() { Some(at.find()?.data) } else { None };
                 refuse_beside_data(&keys, data.as_deref())?;
                 Keys::init(&keys)?;
-                println!(
+                say!(
                     "Keys are in {}. Keep a copy in a safe; without them the data cannot be read.",
                     keys.display()
                 );
+                note!("next: changtong authority init, unless there is one");
             }
-            Self::Rotate { keys } => {
-                show_rotated(&Keys::rotate_token(&keys)?);
+            Self::Rotate { at } => {
+                show_rotated(&Keys::rotate_token(&at.keys()?)?);
             }
-            Self::Status { keys, json } => {
-                let status = Keys::status(&keys)?;
+            Self::Status { at, json } => {
+                let status = Keys::status(&at.keys()?)?;
                 if json {
-                    println!("{}", serde_json::to_string(&status)?);
+                    say!("{}", serde_json::to_string(&status)?);
                 } else {
                     for key in status {
                         let made = key
@@ -63,7 +61,7 @@ impl Command {
                             .and_then(|seconds| jiff::Timestamp::from_second(seconds.try_into().ok()?).ok());
                         let made = made.map_or("-".to_owned(), |made| made.strftime("%Y-%m-%d").to_string());
                         let state = key.problem.as_deref().unwrap_or("good");
-                        println!("  {:<20}{made:<12}{:<40}{state}", key.file, key.purpose);
+                        say!("  {:<20}{made:<12}{:<40}{state}", key.file, key.purpose);
                     }
                 }
             }
@@ -73,7 +71,7 @@ impl Command {
 }
 
 /// Places where the data of a gateway are, unless somebody says so: in a development city's place, and in the package's.
-const USUAL: [&str; 2] = ["./changtong-data", "/var/lib/changtong"];
+const USUAL: [&str; 2] = [named::DATA, "/var/lib/changtong"];
 
 /// Refuses to make keys where data are that other keys have sealed: whoever puts these in their place can read nothing.
 fn refuse_beside_data(keys: &Path, data: Option<&Path>) -> anyhow::Result<()> {
@@ -97,12 +95,11 @@ fn lacks_keys(data: &Path, keys: &Path) -> bool {
     own == keys || Keys::files(&own).map_or(true, |files| files.is_empty())
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_rotated(Rotated { made, kept, dropped }: &Rotated) {
-    println!("Token key {made} is made; restart the gateway to issue tokens under it.");
-    println!("Token key {kept} opens what it sealed until the next rotation.");
+    say!("Token key {made} is made; restart the gateway to issue tokens under it.");
+    say!("Token key {kept} opens what it sealed until the next rotation.");
     for id in dropped {
-        println!("Token key {id} is gone: from the next start on, what it sealed is no token.");
+        say!("Token key {id} is gone: from the next start on, what it sealed is no token.");
     }
 }
 

@@ -1,7 +1,5 @@
 //! `changtong ledger`: reads the punch log, whether a gateway runs on it or not.
 
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::keys::Keys;
@@ -9,8 +7,11 @@ use actors::ledger;
 use anyhow::{Context, bail};
 
 use super::desk::Desk;
+use super::punches::moment;
 use crate::admin::Done;
+use crate::named::At;
 use crate::orders::{Ordered, OrderedAct, PunchFormat};
+use crate::out::{self, note, say};
 use crate::process::Settings;
 use crate::vouching;
 
@@ -24,7 +25,7 @@ pub(crate) enum Command {
     /// that the registry beside it knows.
     Verify {
         #[command(flatten)]
-        place: Place,
+        at: At,
         /// For programs.
         #[arg(long)]
         json: bool,
@@ -39,53 +40,39 @@ pub(crate) enum Command {
         /// How a punch is written.
         #[arg(long, value_enum, default_value_t = PunchFormat::Csv)]
         format: PunchFormat,
+        /// Only punches that the gateway received from then on: 2020-02-20T08:00 of the city, or with an offset.
+        #[arg(long, value_parser = moment)]
+        from: Option<u64>,
+        /// Only punches that it received until then.
+        #[arg(long, value_parser = moment)]
+        to: Option<u64>,
     },
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Place {
-    /// The gateway's data.
-    #[arg(long, default_value = "./changtong-data")]
-    data: PathBuf,
-    /// The gateway's keys; of a development city, those in its data.
-    #[arg(long)]
-    keys: Option<PathBuf>,
-}
-
-impl Place {
-    fn keys(&self) -> PathBuf {
-        self.keys.clone().unwrap_or_else(|| self.data.join("keys"))
-    }
-
-    fn day_keys(&self) -> PathBuf {
-        Keys::days(&self.keys())
-    }
-
-    fn ledger(&self) -> PathBuf {
-        Settings::ledger_path(Path::new(&self.data))
-    }
 }
 
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Verify { place, json } => verify(&place, json),
-            Self::Export { case, desk, format } => export(case, &desk, format),
+            Self::Verify { at, json } => verify(&at, json),
+            Self::Export { case, desk, format, from, to } => {
+                export(&OrderedAct::ExportLedger { case, format, from_ms: from, to_ms: to }, &desk)
+            }
         }
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
-fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
-    let public_key = Keys::load(&place.keys())?.signing_public();
-    let report = ledger::verify(&place.ledger(), &place.day_keys(), &public_key)?;
-    vouching::look(&place.data, &place.keys())
+fn verify(at: &At, json: bool) -> anyhow::Result<ExitCode> {
+    let named = at.find()?;
+    named.there()?;
+    let (data, keys) = (&named.data, named.keys()?);
+    let public_key = Keys::load(&keys)?.signing_public();
+    let report = ledger::verify(&Settings::ledger_path(data), &Keys::days(&keys), &public_key)?;
+    vouching::look(data, &keys)
         .context("every batch that is there is sound; but the log and the registry do not belong together")?;
     if json {
-        println!("{}", serde_json::to_string(&report)?);
+        say!("{}", serde_json::to_string(&report)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("The punch log is sound.");
+    say!("The punch log is sound.");
     for (name, number) in [
         ("segments", report.segments),
         ("batches", report.batches),
@@ -96,30 +83,27 @@ fn verify(place: &Place, json: bool) -> anyhow::Result<ExitCode> {
         ("batches in doubt", report.doubted_batches),
         ("deletion records", report.deletions),
     ] {
-        println!("  {name:<24}{number:>12}");
+        say!("  {name:<24}{number:>12}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn export(case: String, desk: &Desk, format: PunchFormat) -> anyhow::Result<ExitCode> {
-    let (mut out, mut failed, mut begun) = (std::io::stdout().lock(), None, false);
+fn export(act: &OrderedAct, desk: &Desk) -> anyhow::Result<ExitCode> {
+    let (mut read, mut begun) = (true, false);
     let mut tell = |done: &Done| {
         if let Done::Exported(text) = done {
             begun = true;
-            failed = out.write_all(text.as_bytes()).err();
+            read = out::text(text);
         }
-        failed.is_none()
+        read
     };
-    let ordered = desk.call_telling(&OrderedAct::ExportLedger { case, format }, &mut tell);
-    match failed {
-        // Whoever read it has seen enough, such as `head`.
-        Some(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-        Some(error) => return Err(error).context("writing punches"),
-        None => {}
+    let ordered = desk.call_telling(act, &mut tell);
+    if !read {
+        return Ok(ExitCode::SUCCESS);
     }
     let whole = if begun { ordered.context(CUT) } else { ordered };
     let Some(ordered) = whole? else { return Ok(ExitCode::SUCCESS) };
     let Ordered::Exported { punches } = ordered else { bail!("that is no answer to an export") };
-    eprintln!("{punches} punches");
+    note!("{punches} punches");
     Ok(ExitCode::SUCCESS)
 }

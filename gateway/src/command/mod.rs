@@ -2,6 +2,7 @@
 
 mod appeal;
 mod audit;
+mod authority;
 mod backup;
 mod carrier;
 mod check;
@@ -12,9 +13,11 @@ mod counter;
 mod desk;
 mod device;
 mod doctor;
+mod findings;
 mod holders;
 mod keys;
 mod ledger;
+mod new_config;
 mod order;
 mod place;
 mod policy;
@@ -23,6 +26,7 @@ mod region;
 mod reload;
 mod saved;
 mod staff;
+mod status;
 mod stores;
 mod sunset;
 mod tap;
@@ -31,6 +35,7 @@ mod template;
 use std::process::ExitCode;
 
 pub(crate) use check::CheckConfig;
+pub(crate) use new_config::NewConfig;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -43,6 +48,8 @@ pub(crate) enum Command {
     Stores(stores::Command),
     /// Has the running gateway read its files again: certificates, carriers, the message service, the log level. All or nothing.
     Reload(reload::Reload),
+    /// Says how the running gateway is: ready, devices, rates, what is on disk, what is wrong now.
+    Status(status::StatusOf),
     /// Looks at a gateway, whether it runs or not: 0 all is well, 1 warnings, 2 failures.
     Doctor(doctor::Doctor),
     /// Enrols, renews, revokes and lists devices.
@@ -56,6 +63,9 @@ pub(crate) enum Command {
     /// Makes, rotates and lists secret keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Makes the authority that devices and the gateway know each other by, and the gateway's certificate.
+    #[command(subcommand)]
+    Authority(authority::Command),
     /// Checks the dated rules: where a stay counts, and what each cause gives.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -116,11 +126,13 @@ impl Command {
             Self::Restore(restore) => restore.run(),
             Self::Stores(command) => command.run(),
             Self::Reload(reload) => reload.run(),
+            Self::Status(status) => status.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Device(device) => device.run(),
             Self::Ledger(command) => command.run(),
             Self::Holders(command) => command.run(),
             Self::Keys(command) => command.run(),
+            Self::Authority(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Operator(command) => command.run(),
             Self::Order(command) => command.run(),

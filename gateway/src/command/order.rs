@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::clock;
-use actors::operators::{OperatorKey, Role};
+use actors::operators::{self, OperatorKey, Role};
 use actors::table::{self, Column, Form, SHORTENED, is_scientific};
 use anyhow::{Context, bail};
 
@@ -15,6 +15,7 @@ use super::desk::{Desk, show_json};
 use super::punches::moment;
 use super::template;
 use crate::orders::{self, CauseSet, FoundLine, NewCause, Ordered, OrderedAct};
+use crate::out::{note, say};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Operator {
@@ -192,12 +193,14 @@ impl Cause {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn make_key(name: &str, out: &Path) -> anyhow::Result<ExitCode> {
     let (pair, text) = OperatorKey::generate(name)?;
     write_key(out, text.as_bytes())?;
-    eprintln!("{} is yours alone; give an admin the line below", out.display());
-    println!("{}", pair.public_key());
+    note!("{} is yours alone; give an admin the line below", out.display());
+    say!("{}", pair.public_key());
+    note!(
+        "next, for the first operator or by an admin: changtong operator add {name} --authority WHOSE --role ROLE --public-key LINE"
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -230,44 +233,43 @@ impl Desk {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
     if json {
         show_json(ordered)?;
         return Ok(ExitCode::SUCCESS);
     }
     match ordered {
-        Ordered::Operator { name } => println!("Done for operator {name}."),
+        Ordered::Operator(operator) => show_operator(operator),
         Ordered::Operators(operators) => {
             for operator in operators {
                 let roles: Vec<&str> = operator.roles.iter().map(|role| role.name()).collect();
                 let state = if operator.revoked { "revoked" } else { "in office" };
-                println!("  {:<34}{:<34}{:<22}{state}", operator.name, operator.authority, roles.join(","));
+                say!("  {:<34}{:<34}{:<22}{state}", operator.name, operator.authority, roles.join(","));
             }
         }
-        Ordered::Cause { cause, code, colour } => println!("Cause {cause}: code {code} is now {colour}."),
+        Ordered::Cause { cause, code, colour } => say!("Cause {cause}: code {code} is now {colour}."),
         Ordered::Cleared { causes, more } => {
             let more = if *more { " There are more: order again." } else { "" };
-            println!("{causes} causes are cleared.{more}");
+            say!("{causes} causes are cleared.{more}");
         }
         Ordered::Why(why) => super::code::show_why(why),
-        Ordered::Found(FoundLine { code, name, colour }) => println!("code {code}: {name}, {colour}"),
+        Ordered::Found(FoundLine { code, name, colour }) => say!("code {code}: {name}, {colour}"),
         Ordered::Moved { code, phone } => {
-            println!("Code {code} is {phone}'s from now on; its first sign-in asks for the document.");
+            say!("Code {code} is {phone}'s from now on; its first sign-in asks for the document.");
         }
-        Ordered::Seen { code } => println!("The document of code {code} is noted as seen."),
+        Ordered::Seen { code } => say!("The document of code {code} is noted as seen."),
         Ordered::Causes { causes, dry_run } => show_causes(causes, *dry_run),
         Ordered::Policy { version, diff } => {
-            println!("Policy {version} is in effect.");
+            say!("Policy {version} is in effect.");
             super::policy::show_diff(diff);
         }
         Ordered::Accesses(lines) => {
             for line in lines {
-                let on = orders::day(line.at_s);
-                println!("  {on}  {:<12}{:<34}case {}", line.lookup, line.operators, line.case);
+                let on = orders::time(line.at_s);
+                say!("  {on}  {:<12}{:<34}case {}", line.lookup, line.operators, line.case);
             }
         }
-        Ordered::Contact(contact) => println!("{}, {}", contact.name, contact.phone),
+        Ordered::Contact(contact) => say!("{}, {}", contact.name, contact.phone),
         Ordered::Devices(_)
         | Ordered::Token { .. }
         | Ordered::Enrolled { .. }
@@ -290,13 +292,22 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_causes(causes: &[CauseSet], dry_run: bool) {
     for CauseSet { line, code, before, gives, is_there } in causes {
         let what = if *is_there { "there already".to_owned() } else { format!("{before}, gives {gives}") };
-        println!("  line {line}: code {code}, {what}");
+        say!("  line {line}: code {code}, {what}");
     }
     let known = causes.iter().filter(|cause| cause.is_there).count();
     let done = if dry_run { "would be set" } else { "are set" };
-    println!("{} causes {done}, {known} there already and not changed", causes.len() - known);
+    say!("{} causes {done}, {known} there already and not changed", causes.len() - known);
+}
+
+fn show_operator(operators::Operator { name, authority, roles, public_key, revoked }: &operators::Operator) {
+    if *revoked {
+        return say!("Operator {name} is revoked: what they sign from now on is worth nothing.");
+    }
+    let roles = roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+    say!("Operator {name} acts for {authority}, as {roles}, and signs with the key whose public half is");
+    say!("{public_key}");
+    note!("next: changtong check-config, then changtong serve, unless the gateway runs");
 }

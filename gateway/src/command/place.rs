@@ -9,6 +9,8 @@ use protocol::place::PlaceCode;
 
 use super::desk::{Desk, show_json};
 use crate::orders::{self, Ordered, OrderedAct, PlaceAct, PlaceLine};
+use crate::out::{note, say};
+use crate::pki::write_new;
 use crate::portal::poster;
 
 #[derive(clap::Subcommand)]
@@ -84,7 +86,15 @@ impl Place {
             Self::List { host, desk } => (desk, host, PlaceAct::List),
             Self::Print { place, host, out, desk } => return print(&desk, place, &host, &out),
         };
-        give(&desk, act, host.as_deref())
+        let adds = matches!(act, PlaceAct::Add { .. }) && desk.shows();
+        let done = give(&desk, act, host.as_deref())?;
+        if adds {
+            note!(
+                "next: changtong device enrol --class gate --name NAME --region N --place N --json --sign KEY > TOKEN"
+            );
+            note!("      loadtest device --token TOKEN takes it to its first punch");
+        }
+        Ok(done)
     }
 }
 
@@ -137,11 +147,12 @@ fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<Exit
     };
     let Ordered::Places(places) = ordered else { bail!("that is no answer to a place command") };
     let line = places.into_iter().find(|line| line.place == place);
-    let line = line.with_context(|| format!("there is no place {place}"))?;
+    let line = line
+        .with_context(|| format!("there is no place {place}: `changtong place list` shows their numbers"))?;
     let code = line.link.as_deref().and_then(PlaceCode::from_text);
     let link = code.with_context(|| format!("place {place} has no printed code"))?.at(&origin);
-    std::fs::write(out, poster::svg(&line.name, &link))
-        .with_context(|| format!("writing {}", out.display()))?;
+    write_new(out, &poster::svg(&line.name, &link), 0o644)?;
+    say!("{} is the poster of place {place}, {}: it leads to {link}", out.display(), line.name);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -166,31 +177,36 @@ fn lengthen(place: &mut PlaceLine, origin: &str) {
     place.link = code.map(|code| code.at(origin));
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
     if let Ordered::Units(units) = ordered {
-        println!("{} application(s)", units.len());
+        say!("{} application(s)", units.len());
         for unit in units {
             let applied = orders::day(unit.applied_s);
             let by =
                 if unit.operators.is_empty() { String::new() } else { format!(" by {}", unit.operators) };
             let (state, kind, name) = (&unit.state, &unit.kind, &unit.name);
-            println!(
+            say!(
                 "  unit {:<6}region {:<4}{kind:<12}applied {applied}  {state}{by}  {name}, {}",
-                unit.unit, unit.region, unit.region_name
+                unit.unit,
+                unit.region,
+                unit.region_name
             );
         }
         return Ok(());
     }
     let Ordered::Places(places) = ordered else { bail!("that is no answer to a place command") };
     if places.is_empty() {
-        println!("No place.");
+        say!("No place.");
     }
     for place in places {
         let link = place.link.as_deref().unwrap_or("no code");
-        println!(
+        say!(
             "  place {:<7}region {:<4}{:<12}{link}  {}, {}",
-            place.place, place.region, place.kind, place.name, place.region_name
+            place.place,
+            place.region,
+            place.kind,
+            place.name,
+            place.region_name
         );
     }
     Ok(())

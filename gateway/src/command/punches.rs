@@ -5,10 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use super::desk::{Desk, show_json};
-use crate::orders::{Ordered, OrderedAct, PassagesReport};
-
-/// The city's time: UTC+8, no daylight saving.
-pub(super) const CITY: jiff::tz::Offset = jiff::tz::offset(8);
+use crate::orders::{CITY, Ordered, OrderedAct, PassagesReport};
+use crate::out::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -59,13 +57,12 @@ pub(super) fn moment(text: &str) -> anyhow::Result<u64> {
     u64::try_from(timestamp.as_millisecond()).context("a time lies after 1970")
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn show(report: &PassagesReport) {
     for line in &report.passages {
         let at = i64::try_from(line.at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         let at = at.map(|at| CITY.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string());
         let note = if line.offline { "  device's clock" } else { "" };
-        println!(
+        say!(
             "  {}  {:<4}{:<9}code {:<20}{}{note}",
             at.unwrap_or_default(),
             line.direction,
@@ -74,9 +71,9 @@ pub(super) fn show(report: &PassagesReport) {
             line.name
         );
     }
-    println!("{} people, {} passages without a code", report.people, report.without_code);
+    say!("{} people, {} passages without a code", report.people, report.without_code);
     if report.forgotten {
-        println!("Part of that time is forgotten already.");
+        say!("Part of that time is forgotten already.");
     }
 }
 

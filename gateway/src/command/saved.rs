@@ -11,10 +11,10 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::desk::{Desk, show_json};
-use super::punches::CITY;
 use super::{appeal, backup, clock, device, order, place, punches, reload, staff};
 use crate::admin::Done;
-use crate::orders::Ordered;
+use crate::orders::{self, Ordered};
+use crate::out::{self, say};
 
 /// More than the admin socket takes in one line.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -118,40 +118,31 @@ impl Command {
 }
 
 /// Prints what comes before the end: verdicts as for programs, an export's punches, an import's rejects.
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn told(done: &Done) -> bool {
     if let Done::Tapped(tapped) = done {
         for line in &tapped.lines {
-            println!("{}", serde_json::to_string(line).expect("texts and numbers"));
+            say!("{}", serde_json::to_string(line).expect("texts and numbers"));
         }
     } else if let Done::Exported(text) | Done::Rejects(text) = done {
-        print!("{text}");
+        return out::text(text);
     }
     true
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_saved(Saved { order, signatures }: &Saved) -> anyhow::Result<()> {
     let act: serde_json::Value = serde_json::from_str(&order.act).context("it holds no act")?;
-    println!("{}", serde_json::to_string_pretty(&act)?);
-    println!("for gateway {}", order.gateway);
-    println!("given {}, good until {}", minute(order.at_s), minute(order.at_s + ORDER_S_MAX));
+    say!("{}", serde_json::to_string_pretty(&act)?);
+    say!("for gateway {}", order.gateway);
+    say!("given {}, good until {}", orders::time(order.at_s), orders::time(order.at_s + ORDER_S_MAX));
     let names: Vec<&str> = signatures.iter().map(|signature| signature.operator.as_str()).collect();
-    println!("signed by {}", if names.is_empty() { "nobody".to_owned() } else { names.join(" and ") });
+    say!("signed by {}", if names.is_empty() { "nobody".to_owned() } else { names.join(" and ") });
     Ok(())
 }
 
-/// A minute of the city's time, for people.
-fn minute(at_s: u64) -> String {
-    let at = i64::try_from(at_s).ok().and_then(|at_s| jiff::Timestamp::from_second(at_s).ok());
-    at.map(|at| CITY.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default()
-}
-
 /// Shows what became of it, as the command does that orders it.
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(ordered: &Ordered) -> anyhow::Result<()> {
     match ordered {
-        Ordered::Operator { .. }
+        Ordered::Operator(_)
         | Ordered::Operators(_)
         | Ordered::Cause { .. }
         | Ordered::Causes { .. }

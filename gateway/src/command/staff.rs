@@ -8,6 +8,7 @@ use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
 use super::desk::{Desk, show_json};
 use crate::orders::{Invitation, Ordered, OrderedAct, ShiftAct, ShiftLine};
+use crate::out::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Staff {
@@ -62,24 +63,22 @@ pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_invitation(invitation: &Invitation) -> anyhow::Result<()> {
     let code = QrCode::with_error_correction_level(&invitation.link, EcLevel::L);
     let code = code.context("drawing the link")?;
     // Terminals write light on dark: what is drawn are the light modules and the quiet zone.
     let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
-    println!("{picture}");
-    println!("Shift {}: scan it with the phone that will work, or open", invitation.shift);
-    println!("  {}", invitation.link);
-    println!("It opens the shift once, within 15 minutes.");
+    say!("{picture}");
+    say!("Shift {}: scan it with the phone that will work, or open", invitation.shift);
+    say!("  {}", invitation.link);
+    say!("It opens the shift once, within 15 minutes.");
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_shifts(shifts: &[ShiftLine]) {
-    println!("{} shift(s)", shifts.len());
+    say!("{} shift(s)", shifts.len());
     for shift in shifts {
         let ShiftLine { shift, place, place_name, name, operators, state, .. } = shift;
-        println!("  shift {shift:<6}place {place:<7}{state:<9}by {operators}  {name}, {place_name}");
+        say!("  shift {shift:<6}place {place:<7}{state:<9}by {operators}  {name}, {place_name}");
     }
 }

@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use super::desk::{Desk, show_json};
 use crate::orders::{Ordered, OrderedAct};
+use crate::out::say;
 use crate::vouching;
 
 #[derive(clap::Subcommand)]
@@ -28,12 +29,13 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    #[allow(clippy::print_stdout, reason = "this is what the command is for")]
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Check { desk } => {
-                vouching::look(&desk.data, &desk.keys())?;
-                println!("The punch log and the registry belong together.");
+                let named = desk.at.find()?;
+                named.there()?;
+                vouching::look(&named.data, &named.keys()?)?;
+                say!("The punch log and the registry belong together.");
             }
             Self::Accept { case, desk } => {
                 let ordered = desk.call(&OrderedAct::AcceptStores { case })?;
@@ -44,12 +46,12 @@ impl Command {
                 }
                 let Ordered::Stores { accepted } = ordered else { bail!("that is no answer to this order") };
                 match accepted {
-                    None => println!(
-                        "The punch log and the registry belong together; nothing had to be accepted."
-                    ),
+                    None => {
+                        say!("The punch log and the registry belong together; nothing had to be accepted.")
+                    }
                     Some(difference) => {
-                        println!("Accepted, and on record: {difference}");
-                        println!(
+                        say!("Accepted, and on record: {difference}");
+                        say!(
                             "The next start takes both as they are; devices that know more say so, and it is counted."
                         );
                     }

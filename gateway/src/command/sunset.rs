@@ -11,17 +11,15 @@ use anyhow::{Context, bail};
 
 use super::saved::Saved;
 use crate::config::Sms;
+use crate::named::At;
+use crate::out::{note, say};
 use crate::process::Settings;
-use crate::{admin, config, dev, orders};
+use crate::{config, dev, orders};
 
 #[derive(clap::Args)]
 pub(crate) struct Sunset {
-    /// The gateway's configuration; without it, the development city in `--data` is ended.
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// The development city's data, or what is left of any gateway's.
-    #[arg(long, default_value = "./changtong-data", conflicts_with = "config")]
-    data: PathBuf,
+    #[command(flatten)]
+    at: At,
     /// Only says what would be done, or what is left to do of what was begun; so it is without `--plan` and `--finish`, too.
     #[arg(long, conflicts_with_all = ["plan", "finish", "verify"])]
     dry_run: bool,
@@ -54,9 +52,9 @@ pub(crate) struct Sunset {
 
 impl Sunset {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let config = self.config.as_deref().map(config::read_file).transpose()?;
-        let data = config.as_ref().map_or(&self.data, |config| &config.settings.data);
-        let data = data.canonicalize().with_context(|| format!("looking for {}", data.display()))?;
+        let (named, file) = (self.at.find()?, self.at.file());
+        named.there()?;
+        let data = named.data.canonicalize().with_context(|| format!("looking for {}", named.display()))?;
         if self.verify {
             let verified = sunset::verify(&data, self.public_key.as_deref())?;
             show_verified(&verified, self.json)?;
@@ -67,14 +65,15 @@ impl Sunset {
             Err(SunsetError::NoRecord { .. }) if !self.finish => {}
             Err(error) => return Err(error.into()),
         }
+        let config = file.as_deref().map(config::read_file).transpose()?;
         let estate = estate(&data, config.map(|config| config.settings))?;
         match &self.plan {
             Some(digest) => self.end(&estate, digest),
             None => {
                 let plan = Plan::make(&estate)?;
                 show_plan(&plan, &data, self.json)?;
-                if admin::socket(&data).exists() {
-                    eprintln!("a gateway may be running: stop it and look again, for its plan changes");
+                if named.socket.exists() {
+                    note!("a gateway may be running: stop it and look again, for its plan changes");
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -94,7 +93,7 @@ impl Sunset {
         }
         if let Some(file) = &self.save {
             saved.write_new(file)?;
-            eprintln!(
+            note!(
                 "{0} holds the order; `changtong order sign {0} --sign KEY` adds a signature",
                 file.display()
             );
@@ -132,8 +131,8 @@ impl Sunset {
 
 fn lock(data: &Path) -> anyhow::Result<DirectoryLock> {
     match DirectoryLock::take(data) {
-        Err(RegistryError::InUse { path }) => {
-            bail!("a gateway runs on {}: stop it first, and look at the plan again", path.display())
+        Err(RegistryError::InUse { path, by }) => {
+            bail!("{by} runs on {}: stop it first, and look at the plan again", path.display())
         }
         other => Ok(other?),
     }
@@ -169,105 +168,95 @@ fn estate(data: &Path, settings: Option<Settings>) -> anyhow::Result<Estate> {
     })
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_plan(plan: &Plan, data: &Path, json: bool) -> anyhow::Result<()> {
     let digest = plan.digest();
     if json {
-        println!("{}", serde_json::json!({ "plan": plan, "digest": digest }));
+        say!("{}", serde_json::json!({ "plan": plan, "digest": digest }));
         return Ok(());
     }
-    println!("The end of the measure of {}: nothing is done yet.", data.display());
+    say!("The end of the measure of {}: nothing is done yet.", data.display());
     describe(plan);
-    println!("This plan's digest is {digest}");
-    println!("Two operators with the role admin end it, on a stopped gateway:");
-    println!("  changtong sunset --plan {digest} --sign KEY --sign KEY");
-    println!("It cannot be undone.");
+    say!("This plan's digest is {digest}");
+    say!("Two operators with the role admin end it, on a stopped gateway:");
+    say!("  changtong sunset --plan {digest} --sign KEY --sign KEY");
+    say!("It cannot be undone.");
     Ok(())
 }
 
 /// Everything that goes, and everything that stays.
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn describe(plan: &Plan) {
     let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let days = plan.keys.iter().filter(|name| name.contains('/')).count();
-    println!("Ends: punches, queries, pages; carriers that are not asked any more: {}", list(&plan.carriers));
-    println!("Destroyed, and with them what they open, in backups too:");
-    println!("  keys in {}: {}", plan.keys_directory.display(), list(&plan.keys));
-    println!("Removed:");
-    println!("  punches of {days} days in {} files", plan.punches.len());
+    say!("Ends: punches, queries, pages; carriers that are not asked any more: {}", list(&plan.carriers));
+    say!("Destroyed, and with them what they open, in backups too:");
+    say!("  keys in {}: {}", plan.keys_directory.display(), list(&plan.keys));
+    say!("Removed:");
+    say!("  punches of {days} days in {} files", plan.punches.len());
     for count in &plan.emptied {
-        println!("  {:<24}{:>12}", count.of, count.rows);
+        say!("  {:<24}{:>12}", count.of, count.rows);
     }
     if !plan.made_up.is_empty() {
-        println!("  {} files of the development city", plan.made_up.len());
+        say!("  {} files of the development city", plan.made_up.len());
     }
-    println!("Kept, without personal data in clear, for 6 months at least; delete the directory after that:");
+    say!("Kept, without personal data in clear, for 6 months at least; delete the directory after that:");
     for count in &plan.kept {
-        println!("  {:<24}{:>12}", count.of, count.rows);
+        say!("  {:<24}{:>12}", count.of, count.rows);
     }
-    println!("  a person stands there by a keyed hash, whose key is destroyed: nobody can be found by it");
-    println!(
-        "Backups: nothing opens punches and sealed fields in them any more; codes and causes in a backup's"
-    );
-    println!("  registry can be read, so delete backups of the registry");
-    println!("Not destroyed by this, and yours to revoke or delete: {}", list(&plan.yours));
-    println!("Not the gateway's, and yours to look at: {}", list(&plan.others));
+    say!("  a person stands there by a keyed hash, whose key is destroyed: nobody can be found by it");
+    say!("Backups: nothing opens punches and sealed fields in them any more; codes and causes in a backup's");
+    say!("  registry can be read, so delete backups of the registry");
+    say!("Not destroyed by this, and yours to revoke or delete: {}", list(&plan.yours));
+    say!("Not the gateway's, and yours to look at: {}", list(&plan.others));
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_left(record: &Record, left: &Left, json: bool) -> anyhow::Result<()> {
     if json {
-        println!(
-            "{}",
-            serde_json::json!({ "begun_s": record.begun_s, "digest": record.digest, "left": left })
-        );
+        say!("{}", serde_json::json!({ "begun_s": record.begun_s, "digest": record.digest, "left": left }));
         return Ok(());
     }
-    println!("The end of the measure was begun on {} and is not finished.", day(Some(record.begun_s)));
-    println!("Left to do, and not done now:");
+    say!("The end of the measure was begun on {} and is not finished.", day(Some(record.begun_s)));
+    say!("Left to do, and not done now:");
     for path in &left.files {
-        println!("  {}", path.display());
+        say!("  {}", path.display());
     }
     for count in &left.rows {
-        println!("  {:<24}{:>12}", count.of, count.rows);
+        say!("  {:<24}{:>12}", count.of, count.rows);
     }
     if record.ended_s.is_none() {
-        println!("  the record's end");
+        say!("  the record's end");
     }
-    println!("`changtong sunset --finish` does it, on a stopped gateway. It cannot be undone.");
+    say!("`changtong sunset --finish` does it, on a stopped gateway. It cannot be undone.");
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_record(record: &Record, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(record)?);
+        say!("{}", serde_json::to_string(record)?);
         return Ok(());
     }
     let names: Vec<&str> = record.signatures.iter().map(|signature| signature.operator.as_str()).collect();
-    println!("The measure has ended, on {}, ordered by {}.", day(record.ended_s), names.join(" and "));
+    say!("The measure has ended, on {}, ordered by {}.", day(record.ended_s), names.join(" and "));
     describe(&record.plan);
-    println!("{} decisions stay, under the root {}", record.decisions, record.root);
-    println!("The record is sunset.json in the data; its public key is {}", record.public_key);
-    println!("Publish both: `changtong sunset --verify --public-key KEY` checks them.");
+    say!("{} decisions stay, under the root {}", record.decisions, record.root);
+    say!("The record is sunset.json in the data; its public key is {}", record.public_key);
+    say!("Publish both: `changtong sunset --verify --public-key KEY` checks them.");
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 fn show_verified(verified: &Verified, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string(verified)?);
+        say!("{}", serde_json::to_string(verified)?);
         return Ok(());
     }
     let who = verified.operators.join(" and ");
-    println!(
+    say!(
         "The measure ended on {}, ordered by {who}; the record is as it was signed.",
         day(Some(verified.ended_s))
     );
-    println!("  keys that are gone: {}", verified.keys.join(", "));
-    println!("  no punch, no person and no code is left");
-    println!("  {} decisions are as they were made", verified.decisions);
-    println!("  signed with {}", verified.public_key);
+    say!("  keys that are gone: {}", verified.keys.join(", "));
+    say!("  no punch, no person and no code is left");
+    say!("  {} decisions are as they were made", verified.decisions);
+    say!("  signed with {}", verified.public_key);
     Ok(())
 }
 

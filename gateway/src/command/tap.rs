@@ -1,17 +1,14 @@
 //! `changtong tap`: verdicts as they are given, masked, for an operator who looks into a case. What is shown stands in the order;
 //! here are lines for people and for programs.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::desk::Desk;
 use crate::admin::Done;
-use crate::orders::{Ordered, OrderedAct, TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
-
-/// The city's time: UTC+8, no daylight saving.
-const CITY: jiff::tz::Offset = jiff::tz::offset(8);
+use crate::orders::{CITY, Ordered, OrderedAct, TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
+use crate::out::{self, note};
 
 #[derive(clap::Args)]
 pub(crate) struct Tap {
@@ -35,31 +32,26 @@ impl Tap {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self { case, region, colour, seconds, desk } = self;
         let json = desk.json;
-        let (mut screen, mut failed) = (Screen::new(json), None);
+        let (mut screen, mut read) = (Screen::new(json), true);
         let mut tell = |done: &Done| {
-            if let Done::Tapped(tapped) = done
-                && let Err(error) = screen.show(tapped)
-            {
-                failed = Some(error);
+            if let Done::Tapped(tapped) = done {
+                read = out::text(&screen.show(tapped));
             }
-            failed.is_none()
+            read
         };
         let ordered =
             desk.call_telling(&OrderedAct::Tap { act: TapAct { region, colour, seconds }, case }, &mut tell);
-        match failed {
-            // Whoever read it has seen enough, such as `head`.
-            Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-            Some(error) => return Err(error).context("showing verdicts"),
-            None => {}
+        if !read {
+            return Ok(ExitCode::SUCCESS);
         }
         let Some(ordered) = ordered? else { return Ok(ExitCode::SUCCESS) };
         let Ordered::Tapped { shown, dropped } = ordered else { bail!("that is no answer to a tap") };
-        eprintln!("{shown} verdicts shown, {dropped} dropped");
+        note!("{shown} verdicts shown, {dropped} dropped");
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Where lines go, and what it has said of those that were dropped.
+/// How lines look, and what it has said of those that were dropped.
 struct Screen {
     json: bool,
     begun: bool,
@@ -71,29 +63,21 @@ impl Screen {
         Self { json, begun: false, dropped: 0 }
     }
 
-    fn show(&mut self, tapped: &Tapped) -> std::io::Result<()> {
+    fn show(&mut self, tapped: &Tapped) -> String {
         if !self.begun {
             self.begun = true;
-            eprintln!("the tap is open, and on record; Ctrl-C ends it");
+            note!("the tap is open, and on record; Ctrl-C ends it");
         }
-        let mut out = std::io::stdout().lock();
-        for line in &tapped.lines {
-            if self.json {
-                serde_json::to_writer(&mut out, line)?;
-                writeln!(out)?;
-            } else {
-                writeln!(out, "{}", text(line))?;
-            }
-        }
+        let json = |line| serde_json::to_string(line).expect("texts and numbers");
+        let lines = tapped.lines.iter().map(|line| if self.json { json(line) } else { text(line) });
+        let mut all: Vec<String> = lines.collect();
         if tapped.dropped > self.dropped {
             self.dropped = tapped.dropped;
-            if self.json {
-                writeln!(out, "{{\"dropped\":{}}}", self.dropped)?;
-            } else {
-                writeln!(out, "dropped {}", self.dropped)?;
-            }
+            let dropped = self.dropped;
+            let (json, text) = (format!("{{\"dropped\":{dropped}}}"), format!("dropped {dropped}"));
+            all.push(if self.json { json } else { text });
         }
-        out.flush()
+        all.into_iter().map(|line| line + "\n").collect()
     }
 }
 

@@ -7,15 +7,16 @@ use std::process::ExitCode;
 use actors::table::{self, BadRow, Form};
 use anyhow::{Context, bail};
 
+use crate::out::{self, say};
+
 /// Writes the table to a file that is not there yet.
-#[allow(clippy::print_stdout, reason = "this is what the command is for")]
 pub(super) fn write(form: Form, file: &Path) -> anyhow::Result<ExitCode> {
     let doing = || format!("making {}", file.display());
     let mut made = std::fs::File::create_new(file).with_context(doing)?;
     made.write_all(form.template().as_bytes()).with_context(doing)?;
-    println!("{} is an empty table; its columns, in any order, under either title:", file.display());
-    print!("{}", form.explained());
-    println!("Save it as CSV, in UTF-8 or as Excel does.");
+    say!("{} is an empty table; its columns, in any order, under either title:", file.display());
+    out::text(&form.explained());
+    say!("Save it as CSV, in UTF-8 or as Excel does.");
     Ok(ExitCode::SUCCESS)
 }
 

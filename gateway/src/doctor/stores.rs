@@ -21,14 +21,19 @@ const DEVICE_S_LOW: u64 = 14 * 86_400;
 /// One look at the registry, at a time in seconds since 1970 UTC.
 type Check = fn(&Registry, u64) -> Result<Finding, RegistryError>;
 
-/// The newest segments, as a start reads them.
-pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64) -> Finding {
+/// The newest segments, as a start reads them; all of them if somebody asks for it, which takes as long as reading them does.
+pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64, full: bool) -> Finding {
     const ID: &str = "ledger-damaged";
     let (directory, days) = (Settings::ledger_path(&settings.data), Keys::days(&settings.keys));
     if !directory.exists() {
         return Finding::ok(ID, "there is no punch log yet; the first start makes it");
     }
-    match ledger::verify_newest(&directory, &days, &keys.signing_public(), SEGMENTS) {
+    match ledger::verify_newest(
+        &directory,
+        &days,
+        &keys.signing_public(),
+        if full { usize::MAX } else { SEGMENTS },
+    ) {
         Ok(report) if report.written_ms / 1000 > now_s + CLOCK_S_MAX => Finding::fail(
             "clock-wrong",
             "the punch log's last batch was written after now",
@@ -36,7 +41,13 @@ pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64) -> Finding {
         ),
         Ok(report) => Finding::ok(
             ID,
-            format!("the newest {} segments are sound, up to LSN {}", report.segments, report.last_lsn),
+            match full {
+                true => format!("all {} segments are sound, up to LSN {}", report.segments, report.last_lsn),
+                false => format!(
+                    "the newest {} segments are sound, up to LSN {}; `changtong doctor --full` reads the closed ones, too",
+                    report.segments, report.last_lsn
+                ),
+            },
         ),
         Err(LedgerError::Key(why)) => {
             Finding::fail(ID, format!("punch log: {why}"), "bring the day's key back from the safe")
@@ -44,7 +55,7 @@ pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64) -> Finding {
         Err(error) => Finding::fail(
             ID,
             error.to_string(),
-            "keep the directory as it is, run `changtong ledger verify`, and restore what it names from a backup",
+            "keep the directory as it is: the runbook says what to put back, and from where",
         ),
     }
 }

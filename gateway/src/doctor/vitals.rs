@@ -6,6 +6,7 @@ use protocol::metric;
 use crate::admin::{self, Act, Done};
 use crate::exposition;
 use crate::finding::Finding;
+use crate::named::Named;
 use crate::process::Settings;
 
 /// A gauge that is above zero when a person must act.
@@ -79,7 +80,11 @@ pub(crate) const ALARMS: [Alarm; 8] = [
 
 /// How the process is; one finding when none runs.
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
-    let running = admin::ask_running(&settings.data, &Act::Vitals);
+    if !settings.data.is_dir() {
+        let what = format!("there is no directory {}", settings.data.display());
+        return vec![Finding::fail("gone", what, "see that its disk is mounted")];
+    }
+    let running = admin::ask_running(&Named::of(settings), &Act::Vitals);
     let (stage, metrics) = match running {
         Ok(Some(Done::Vitals { stage, metrics })) => (stage, metrics),
         Ok(None) => {

@@ -37,7 +37,12 @@ Drain: devices are told, what is under way is acknowledged, and the process ends
 \fBSIGHUP\fR
 Take the configuration and the files that it names anew. If anything is wrong with them, all stays as it was.
 .SH ENVIRONMENT
-Configuration is one file and the command line. A service manager is understood as systemd's:
+Configuration is one file and the command line.
+.TP
+\fBCHANGTONG_CONFIG\fR
+The configuration that names the gateway to every command that is given neither \fB--config\fR nor \fB--data\fR.
+.PP
+A service manager is understood as systemd's:
 .TP
 \fBLISTEN_FDS\fR, \fBLISTEN_PID\fR, \fBLISTEN_FDNAMES\fR
 Sockets that are used instead of the configured addresses: \fBquic\fR (UDP), \fBhttp\fR, \fBenrol\fR, \fBpages\fR (TCP).

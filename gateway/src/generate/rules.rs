@@ -8,7 +8,7 @@ use super::{alerts, objectives};
 pub(super) const FILE: &str = "changtong.yml";
 
 const HEAD: &str = "# Written by `changtong generate rules` from gateway/src/generate: change it there. Recording rules of the objectives,
-# then what a person must act on; each alert leads to a section of dashboards/runbooks, and tests.yml proves it.
+# then what a person must act on; each alert leads to a section of dashboards/runbooks, and rule-tests proves it.
 groups:
 ";
 

@@ -130,10 +130,14 @@ pub(crate) enum OrderedAct {
         to_ms: u64,
         case: String,
     },
-    /// Everybody's passages, out of the punch log.
+    /// Everybody's passages, out of the punch log: those received in that time, milliseconds since 1970 UTC.
     ExportLedger {
         case: String,
         format: PunchFormat,
+        #[serde(default)]
+        from_ms: Option<u64>,
+        #[serde(default)]
+        to_ms: Option<u64>,
     },
     /// The gateway reads its files again: the configuration that is named, if one is, has to be its own.
     Reload {

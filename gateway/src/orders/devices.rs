@@ -24,7 +24,11 @@ const DEVICES_MAX: usize = 200;
 /// Every device.
 pub(super) fn list(admin: &Admin) -> anyhow::Result<Ordered> {
     let (devices, regions) = admin.read(|registry| Ok((registry.devices()?, registry.regions()?)))?;
+    let runs = admin.vitals.is_some();
+    let seen = |row: &DeviceRow| Some(admin.fleet.seen(row.id)).filter(|_| runs).unzip();
     let line = |row: DeviceRow| DeviceLine {
+        connected: seen(&row).0,
+        seen_ms: seen(&row).1.flatten(),
         device: row.id.0,
         class: row.class.name().to_owned(),
         name: row.name,
@@ -79,16 +83,21 @@ impl NewDevice {
             .context("class is gate, handheld, concentrator or portal")?;
         let name = visible(&self.name).context("a device's name is 1 to 64 characters that can be seen")?;
         let regions: Vec<RegionId> = self.regions.iter().copied().map(RegionId).collect();
-        if regions.is_empty() || !regions.iter().all(|id| known.iter().any(|row| row.id == *id)) {
-            bail!(
-                "every device has at least one region of the region table; `changtong region list` shows it"
-            );
+        if regions.is_empty() {
+            bail!("a device speaks for one region at least; `changtong region list` shows them");
+        }
+        if let Some(region) = regions.iter().find(|id| !known.iter().any(|row| row.id == **id)) {
+            bail!("there is no region {region}: `changtong region list` shows their numbers");
         }
         let places: Option<Vec<PlaceId>> =
             self.places.as_ref().map(|places| places.iter().copied().map(PlaceId).collect());
         for &place in places.iter().flatten() {
-            if !registry.place(place)?.is_some_and(|row| regions.contains(&row.region)) {
-                bail!("place {place} does not lie in the device's regions");
+            let row = registry.place(place)?;
+            let row = row.with_context(|| {
+                format!("there is no place {place}: `changtong place list` shows their numbers")
+            })?;
+            if !regions.contains(&row.region) {
+                bail!("place {place} lies in region {}, which is none of the device's", row.region);
             }
         }
         Ok(DeviceRow {

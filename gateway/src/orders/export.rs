@@ -2,9 +2,11 @@
 //! tells what it reads: operators cannot open the log, nor its keys.
 
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 
 use actors::ledger::{self, ExportFormat};
 use actors::operators::Signed;
+use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
 use super::{Ordered, people};
@@ -22,20 +24,24 @@ pub(crate) enum PunchFormat {
     Jsonl,
 }
 
-/// Tells every punch, in the order of the log.
+/// Tells every punch that was received in that time, in the order of the log.
 pub(super) fn run(
     admin: &Admin,
     (format, case): (PunchFormat, &str),
+    received_ms: &RangeInclusive<u64>,
     by: &Signed,
     tell: &mut Tell<'_>,
 ) -> anyhow::Result<Ordered> {
+    if received_ms.is_empty() {
+        bail!("the time ends after it begins");
+    }
     people::export(admin, case, by)?;
     let format = match format {
         PunchFormat::Csv => ExportFormat::Csv,
         PunchFormat::Jsonl => ExportFormat::JsonLines,
     };
     let mut out = Told { tell, part: Vec::with_capacity(PART_BYTES) };
-    let punches = ledger::export(&admin.log.0, &admin.log.1, format, &mut out)?;
+    let punches = ledger::export(&admin.log.0, &admin.log.1, (format, received_ms), &mut out)?;
     Ok(Ordered::Exported { punches })
 }
 

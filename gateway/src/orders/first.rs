@@ -11,8 +11,8 @@ pub(super) fn add(act: OrderedAct, admin: &Admin) -> anyhow::Result<Ordered> {
     let OrderedAct::AddOperator { name, authority, roles, public_key } = act else {
         bail!("only the first operator is added without a signature");
     };
-    let operator = Operator { name: name.clone(), authority, roles, public_key, revoked: false };
+    let operator = Operator { name, authority, roles, public_key, revoked: false };
     admin.write(|registry| Ok(operators::add_first(registry, &operator)?))?;
-    tracing::warn!(name, "the first operator is added, unsigned");
-    Ok(Ordered::Operator { name })
+    tracing::warn!(name = operator.name, "the first operator is added, unsigned");
+    Ok(Ordered::Operator(operator))
 }

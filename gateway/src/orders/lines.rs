@@ -22,6 +22,12 @@ pub(crate) struct DeviceLine {
     pub(crate) not_after_s: u64,
     /// Texts since the process began to which its scanner added something, or in which it changed letters.
     pub(crate) scanner_adds: u64,
+    /// `None` where no gateway runs.
+    #[serde(default)]
+    pub(crate) connected: Option<bool>,
+    /// When it was, as far as the process remembers, milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub(crate) seen_ms: Option<u64>,
 }
 
 /// Why a code has its colour.

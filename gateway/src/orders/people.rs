@@ -35,7 +35,11 @@ pub(super) fn why(admin: &Admin, code: CodeId, case: &str, by: &Signed) -> anyho
     let mut reader = reader(admin)?;
     let (accesses, receipt) = (reader.accesses(code)?.len(), reader.signed_receipt(code)?);
     let why = Registrar::new(&mut reader, &admin.codes, policy).why(code)?;
-    Ok(Ordered::Why(lines::why(why.context("there is no such code")?, accesses, receipt)))
+    Ok(Ordered::Why(lines::why(
+        why.with_context(|| format!("there is no code {}", code.get()))?,
+        accesses,
+        receipt,
+    )))
 }
 
 /// Who looked at a code, this look included.
@@ -63,7 +67,13 @@ pub(super) fn passages(admin: &Admin, stretch: &Stretch, case: &str, by: &Signed
         bail!("the time ends after it begins, within a day");
     }
     let asked = asked(Lookup::Passages, case, by);
-    admin.read(|registry| Ok(asked.check(registry, 0)?))?;
+    admin.read(|registry| {
+        let place = stretch.place;
+        registry.place(place)?.with_context(|| {
+            format!("there is no place {place}: `changtong place list` shows their numbers")
+        })?;
+        Ok(asked.check(registry, 0)?)
+    })?;
     let found = ledger::passages(&admin.log.0, &admin.log.1, stretch)?;
     if found.cut {
         bail!("more than {PASSAGES_MAX} passages; ask for a shorter time");
@@ -99,7 +109,7 @@ pub(super) fn export(admin: &Admin, case: &str, by: &Signed) -> anyhow::Result<(
 }
 
 fn known(registry: &Registry, code: CodeId) -> anyhow::Result<()> {
-    registry.code(code)?.map(|_| ()).context("there is no such code")
+    registry.code(code)?.map(drop).with_context(|| format!("there is no code {}", code.get()))
 }
 
 fn names(registry: &Registry, codes: &[CodeId]) -> anyhow::Result<HashMap<CodeId, String>> {

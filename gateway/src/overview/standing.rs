@@ -142,6 +142,12 @@ impl Standing {
         }
     }
 
+    /// Punches and verifies a second, over the last minute.
+    pub(super) fn rates(&self) -> (f64, f64) {
+        let sum = |rate: fn(&District) -> f64| self.districts.iter().map(rate).sum();
+        (sum(|district| district.punches), sum(|district| district.verifies))
+    }
+
     /// Names of districts that are parked.
     pub(super) fn parked(&self) -> Vec<String> {
         let parked = self.districts.iter().filter(|district| district.parked);

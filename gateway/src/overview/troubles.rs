@@ -17,6 +17,7 @@ use crate::generate::alerts::{
     CARRIER_REFUSED_SHARE, CERTIFICATE_PAGE_S, CERTIFICATE_TICKET_S, COLOUR_LAG_S, HANDSHAKES_REFUSED_MAX,
     HANDSHAKES_REFUSED_SHARE, PUNCHES_LATE_S, SHEDS_MAX, SYNC_SLOW_S,
 };
+use crate::status;
 
 const DAY_S: f64 = 86_400.0;
 const TICKET: &str = "ticket";
@@ -71,6 +72,14 @@ pub(super) struct Trouble {
     pub(super) action: &'static str,
     /// Its section's file.
     pub(super) runbook: &'static str,
+}
+
+impl From<&Trouble> for status::Trouble {
+    fn from(trouble: &Trouble) -> Self {
+        let Trouble { id, severity, what, action, runbook } = trouble;
+        let [id, severity, action, runbook] = [id, severity, action, runbook].map(|text| (*text).to_owned());
+        Self { id, severity, what: what.clone(), action, runbook }
+    }
 }
 
 /// What is looked at.

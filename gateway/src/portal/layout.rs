@@ -33,7 +33,7 @@ pub(crate) fn page(frame: Frame, here: &str, title: &str, body: &Markup) -> Mark
         html lang="zh-CN" class=[frame.elder.then_some("elder")] {
             head {
                 meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="viewport" content="width=device-width, initial-scale=1, interactive-widget=resizes-content";
                 meta name="theme-color" content="#1d3f72";
                 meta name="format-detection" content="telephone=no";
                 @if let Some(seconds) = frame.refresh_s { (refresh(seconds, frame)) }

@@ -68,5 +68,6 @@ const fn words(lookup: Lookup) -> &'static str {
         Lookup::Find => "looked-find",
         Lookup::MovePhone => "looked-move-phone",
         Lookup::DocumentSeen => "looked-document-seen",
+        Lookup::Document => "looked-document",
     }
 }

@@ -122,7 +122,8 @@ impl Portal {
         let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin, records } =
             services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
-        let (sessions, staff) = (Sessions::new(&keys), staff::Staff::new(&keys, registry)?);
+        let (sessions, staff) =
+            (Sessions::new(&keys), staff::Staff::new(&keys, (&codes, &policy), registry)?);
         sessions.load(registry)?;
         let readers = Mutex::new(readers);
         let travels = travels::Travels::default();

@@ -11,7 +11,7 @@ use super::layout::{Frame, notice};
 use super::mine;
 use super::visitor::Visitor;
 use super::words::{both, both_with, line};
-use super::{qr, when};
+use super::{qr, sheet, when};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -46,6 +46,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>, done: web::Query<Done>) -> 
     let sealed = keys.token_keys().get(keys.current_paper()).map(|key| to_text(&paper.seal(key)));
     let picture = sealed.and_then(|text| qr::picture(&text, qr::Wear::Paper, &line("paper-qr")));
     let Some(picture) = picture else { return mine::busy(&visitor) };
+    let document = &one.holder.person.document;
     let frame = Frame { script: Some("print.js"), ..visitor.frame() };
     let body = html! {
         div.noprint {
@@ -57,6 +58,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>, done: web::Query<Done>) -> 
             p.product { (line("product")) " · " (line("paper-title")) }
             div.qr { (picture) }
             p.who { b { (masked(&one.holder.person.name)) } " " (mine::whose(&one.holder)) }
+            p.document { (sheet::end_of(document.kind(), document.tail())) }
             p { (both_with("paper-made", &[("day", &when::day(now_s).to_string())])) }
             p.check { (both("paper-check")) }
         }

@@ -134,6 +134,12 @@ pub(crate) fn document_fields(fields: &Fields, problem: Option<&str>) -> Markup 
     }
 }
 
+/// A document's kind and how its number ends, to compare one with.
+pub(crate) fn end_of(kind: DocumentKind, tail: &str) -> Markup {
+    let kind = kind_key(kind);
+    html! { (zh(kind)) (zh("document-ends")) " " span.inline lang="en" { (en(kind)) " " (en("document-ends")) } " " b.tail { (tail) } }
+}
+
 const fn kind_key(kind: DocumentKind) -> &'static str {
     match kind {
         DocumentKind::IdCard => "kind-id-card",

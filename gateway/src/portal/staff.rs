@@ -4,28 +4,31 @@
 
 mod digits;
 mod join;
+mod page;
+mod scan;
 mod shift;
 pub(super) mod sign;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use actors::clock;
+use actors::codes::Codes;
+use actors::judge::{Judge, PlaceKinds};
 use actors::keys::Keys;
+use actors::policy::PolicyInEffect;
 use actors::registry::{Registry, RegistryError, Shift};
-use maud::{Markup, html};
-use protocol::legacy::LegacyKey;
-use protocol::limits::SCANNED_TEXT_BYTES_MAX;
-use protocol::token::{self, TokenKeys};
-use protocol::{Advice, Class, CodeId, Scanned, receipt};
+use maud::html;
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use self::digits::Digits;
-use self::shift::{Begun, Came, Holder, SCANS_MAX, Scan, Shifts, Travel, Whose};
+use self::page::shown;
+use self::scan::{Made, Sent, Trouble, scan};
+use self::shift::{Key, Shifts};
+use super::guard;
 use super::layout::wrong;
 use super::visitor::Visitor;
-use super::words::{both, both_with};
-use super::{Portal, guard, when};
-use crate::trajectory;
+use super::words::both;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -44,29 +47,31 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 pub(crate) struct Staff {
     shifts: Shifts,
     digits: Digits,
-    tokens: TokenKeys,
-    legacy: LegacyKey,
-    gateway: u16,
+    /// Tells whose code a text is; what a scan is worth, the region says.
+    judge: Judge,
 }
 
 impl Staff {
-    /// Reads codes as the judge does, to tell staff whose they are.
-    pub(super) fn new(keys: &Keys, registry: &Registry) -> Result<Self, RegistryError> {
-        let (tokens, legacy) = (keys.token_keys(), keys.legacy());
-        let (shifts, digits) = (Shifts::default(), Digits::new());
-        Ok(Self { shifts, digits, tokens, legacy, gateway: registry.gateway()? })
+    /// Reads codes as the regions do, to tell staff whose they are.
+    pub(super) fn new(
+        keys: &Keys,
+        (codes, policy): (&Codes, &PolicyInEffect),
+        registry: &Registry,
+    ) -> Result<Self, RegistryError> {
+        let (tokens, legacy, gateway) = (keys.token_keys(), keys.legacy(), registry.gateway()?);
+        let judge = Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), PlaceKinds::default());
+        Ok(Self { shifts: Shifts::new(number_of_its_own()), digits: Digits::new(), judge })
     }
+}
 
-    /// Whose code a text is, and what kind was shown.
-    fn holder(&self, portal: &Portal, text: &str) -> Option<(CodeId, Class)> {
-        if let Some(Ok(token)) = token::from_text(text).map(|bytes| self.tokens.open(&bytes)) {
-            let class = portal.codes.get(token.code)?.class();
-            return Some((token.code, if token.class == Class::Paper { token.class } else { class }));
-        }
-        let code = self.legacy.code(self.gateway, text)?;
-        let class = portal.codes.get(code)?.class();
-        (class == Class::Imported).then_some((code, class))
-    }
+/// A number that no other process and no other page has; a script holds it exactly.
+///
+/// # Panics
+/// When the system gives no random bytes.
+fn number_of_its_own() -> u64 {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes[..6]).expect("the system gives random bytes");
+    u64::from_le_bytes(bytes)
 }
 
 /// The shift of whoever asks, if it is good at this moment; else the answer that says so.
@@ -110,172 +115,94 @@ async fn last(visitor: Visitor) -> HttpResponse {
     shown(&visitor, &shift, StatusCode::OK, Some(&sign::sign(scans.first())))
 }
 
-/// The page around a sign: what is touched stands at the bottom, in reach of a thumb. After a sign the next code is typed at once, as
-/// scanners with a keyboard's plug do.
-fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, sign: Option<&Markup>) -> HttpResponse {
-    let scans = visitor.portal.staff.shifts.scans(shift.id, clock::now_ms());
-    let until = when::minute(shift.expires_s);
-    let body = html! {
-        link rel="stylesheet" href="/s/staff.css";
-        div #staff data-token=(visitor.token()) {
-            p.shift translate="no" { span { (shift.place_name) } span.tag { (shift.name) } }
-            div #offline .notice.wrong role="alert" hidden { (both("staff-offline")) }
-            div #start-area hidden {
-                button #start type="button" { (both("staff-start")) }
-                p.hint { (both("staff-start-hint")) }
-            }
-            div #no-camera .notice.wrong role="alert" hidden { (both("staff-no-camera")) }
-            video #camera playsinline muted {}
-            @if let Some(sign) = sign { (sign) } @else { (sign::sign(None)) }
-            form.card.scan method="post" action="/staff/form" {
-                (visitor.field())
-                label for="text" { (both("staff-type")) }
-                input #text type="text" name="text" autocomplete="off" autocapitalize="off" spellcheck="false" required autofocus[sign.is_some()];
-                button.quiet type="submit" { (both("staff-type-go")) }
-            }
-            (sign::list(&scans))
-            form method="post" action="/staff/end" {
-                (visitor.field())
-                p.hint { (both_with("staff-until", &[("time", &until)])) }
-                button.quiet type="submit" { (both("staff-end")) }
-            }
-            div.hands { form.scan method="post" action="/staff/form" {
-                (visitor.field())
-                input type="hidden" name="nothing" value="yes";
-                button type="submit" { (both("staff-nothing")) }
-            } }
-        }
-    };
-    let frame = super::layout::Frame { script: Some("scan.js"), ..visitor.frame() };
-    visitor.page_with(status, frame, "staff-title", &body)
-}
-
-/// What a script sends: a text that was read or typed, or that there was nothing.
+/// What a script sends: a text that was read or typed, or that there was nothing; which of its scans that is, the process that it was
+/// sent to before, how long ago it was scanned, and whether the camera saw it in the place of the last one.
 #[derive(Deserialize)]
-struct Sent {
+struct FromScript {
     token: String,
-    text: Option<String>,
+    #[serde(default)]
+    text: String,
     #[serde(default)]
     nothing: bool,
+    page: Option<u64>,
+    n: Option<u64>,
+    sent_to: Option<u64>,
+    #[serde(default)]
+    ago_ms: u64,
+    #[serde(default)]
+    follows: bool,
 }
 
 /// What a script shows.
 #[derive(Serialize)]
 struct Told {
+    /// The process that answers.
+    run: u64,
     sound: &'static str,
     sign: String,
-    scans: String,
+    /// The line in the list; `None` if nothing was recorded.
+    row: Option<String>,
+    /// Nothing more was recorded: the same person is held up still.
+    again: bool,
 }
 
-async fn scan_by_script(visitor: Visitor, sent: web::Json<Sent>) -> HttpResponse {
-    if !visitor.sent(&sent.token) {
+async fn scan_by_script(visitor: Visitor, told: web::Json<FromScript>) -> HttpResponse {
+    let FromScript { token, text, nothing, page, n, sent_to, ago_ms, follows } = told.into_inner();
+    if !visitor.sent(&token) {
         return visitor.stale();
     }
     let shift = match on_shift(&visitor) {
         Ok(shift) => shift,
         Err(answer) => return answer,
     };
-    let came = scan(&visitor, &shift, sent.text.as_deref(), sent.nothing).await;
-    let scans = visitor.portal.staff.shifts.scans(shift.id, clock::now_ms());
-    let scans = sign::list(&scans[..scans.len().min(SCANS_MAX)]).into_string();
-    let told = |status, sound, sign: Markup| {
-        HttpResponse::build(status).json(Told { sound, sign: sign.into_string(), scans })
+    let key = page.zip(n).map(|(page, n)| Key { page, n, sent_to });
+    let came = scan(&visitor.portal, &shift, Sent { text, key, follows, ago_ms }, nothing).await;
+    let run = visitor.portal.staff.shifts.run();
+    let trouble = |status, key| {
+        let sign = sign::trouble(key).into_string();
+        HttpResponse::build(status).json(Told { run, sound: "ask", sign, row: None, again: false })
     };
     match came {
-        Ok(scan) => told(StatusCode::OK, sign::sound(&scan), sign::sign(Some(&scan))),
+        Ok(Made { scan, again }) => HttpResponse::Ok().json(Told {
+            run,
+            sound: sign::sound(&scan),
+            sign: sign::sign(Some(&scan)).into_string(),
+            row: Some(sign::row(&scan).into_string()),
+            again,
+        }),
         Err(Trouble::UnderWay) => HttpResponse::Conflict().finish(),
-        Err(Trouble::NotAText) => {
-            told(StatusCode::UNPROCESSABLE_ENTITY, "ask", sign::trouble("staff-too-long"))
-        }
-        Err(Trouble::NotRecorded) => {
-            told(StatusCode::SERVICE_UNAVAILABLE, "ask", sign::trouble("staff-busy"))
-        }
+        Err(Trouble::NotAText) => trouble(StatusCode::UNPROCESSABLE_ENTITY, "staff-too-long"),
+        Err(Trouble::NotRecorded) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-busy"),
+        Err(Trouble::Unsure) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-unsure"),
     }
 }
 
-/// What a form sends.
+/// What a form sends. The same form sent twice is one scan.
 #[derive(Deserialize)]
 struct Typed {
     token: String,
     text: Option<String>,
     nothing: Option<String>,
+    page: Option<u64>,
+    n: Option<u64>,
 }
 
 async fn scan_by_form(visitor: Visitor, typed: web::Form<Typed>) -> HttpResponse {
-    if !visitor.sent(&typed.token) {
+    let Typed { token, text, nothing, page, n } = typed.into_inner();
+    if !visitor.sent(&token) {
         return visitor.stale();
     }
     let shift = match on_shift(&visitor) {
         Ok(shift) => shift,
         Err(answer) => return answer,
     };
-    match scan(&visitor, &shift, typed.text.as_deref(), typed.nothing.is_some()).await {
+    let key = page.zip(n).map(|(page, n)| Key { page, n, sent_to: None });
+    let sent = Sent { text: text.unwrap_or_default(), key, follows: false, ago_ms: 0 };
+    let trouble = |status, key| shown(&visitor, &shift, status, Some(&sign::trouble(key)));
+    match scan(&visitor.portal, &shift, sent, nothing.is_some()).await {
         Ok(_) | Err(Trouble::UnderWay) => visitor.go("/staff/last"),
-        Err(Trouble::NotAText) => {
-            shown(&visitor, &shift, StatusCode::UNPROCESSABLE_ENTITY, Some(&sign::trouble("staff-too-long")))
-        }
-        Err(Trouble::NotRecorded) => {
-            shown(&visitor, &shift, StatusCode::SERVICE_UNAVAILABLE, Some(&sign::trouble("staff-busy")))
-        }
+        Err(Trouble::NotAText) => trouble(StatusCode::UNPROCESSABLE_ENTITY, "staff-too-long"),
+        Err(Trouble::NotRecorded) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-busy"),
+        Err(Trouble::Unsure) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-unsure"),
     }
-}
-
-/// Why there is no verdict.
-#[derive(Debug)]
-enum Trouble {
-    /// The same scan is being made.
-    UnderWay,
-    /// Nothing, or more than any code holds.
-    NotAText,
-    /// It is not in the log, and may be made again.
-    NotRecorded,
-}
-
-/// One scan: made once, remembered, and then told.
-async fn scan(visitor: &Visitor, shift: &Shift, text: Option<&str>, nothing: bool) -> Result<Scan, Trouble> {
-    let text = text.unwrap_or_default().trim();
-    if text.is_empty() != nothing || text.len() > SCANNED_TEXT_BYTES_MAX {
-        return Err(Trouble::NotAText);
-    }
-    let (portal, now_ms) = (&visitor.portal, clock::now_ms());
-    let shifts = &portal.staff.shifts;
-    match shifts.begin(shift, text, now_ms) {
-        Begun::Now => {}
-        Begun::Before(scan) => return Ok(scan),
-        Begun::UnderWay => return Err(Trouble::UnderWay),
-    }
-    let made = match receipt::from_text(text) {
-        Some(receipt) => {
-            let last = shifts.last_code(shift.id, now_ms);
-            let came = match trajectory::ask(&portal.queries, &receipt).await {
-                Ok((answer, giver)) => {
-                    let whose = Whose::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
-                    let giver = giver.map(|giver| giver.name);
-                    Came::Travel(Box::new(Travel { answer, giver, whose }))
-                }
-                Err(error) => Came::NoTravel(error),
-            };
-            Some(Scan { at_ms: now_ms, came, holder: None })
-        }
-        None => {
-            let sealed = portal.staff.digits.take(text, now_ms / 1000);
-            punch(portal, shift, sealed.as_deref().unwrap_or(text), now_ms).await
-        }
-    };
-    shifts.end(shift.id, text, made.as_ref());
-    made.ok_or(Trouble::NotRecorded)
-}
-
-/// A punch at the shift's place; `None` if nothing was recorded.
-async fn punch(portal: &Portal, shift: &Shift, text: &str, now_ms: u64) -> Option<Scan> {
-    let scanned = if text.is_empty() { Scanned::Nothing } else { Scanned::Text(text.to_owned()) };
-    let verdict = portal.punches.scan(shift.region, shift.place, scanned, now_ms).await?;
-    let is_code = !text.is_empty() && verdict.advice != Advice::NotAPassCode;
-    let holder = if is_code { portal.staff.holder(portal, text) } else { None };
-    let holder = holder.and_then(|(code, class)| {
-        let name = portal.read(|registrar| registrar.masked_name(code))?;
-        let name = name.inspect_err(|error| tracing::error!(%error, "a name cannot be read")).ok()??;
-        Some(Holder { code, class, name })
-    });
-    Some(Scan { at_ms: now_ms, came: Came::Punch(verdict), holder })
 }

@@ -30,6 +30,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("travel.js", "text/javascript; charset=utf-8", TRAVEL),
     ("staff.css", "text/css; charset=utf-8", include_str!("../../pages/staff.css")),
     ("scan.js", "text/javascript; charset=utf-8", include_str!("../../pages/scan.js")),
+    ("camera.js", "text/javascript; charset=utf-8", include_str!("../../pages/camera.js")),
     ("qr.js", "text/javascript; charset=utf-8", QR),
     ("clock.js", "text/javascript; charset=utf-8", CLOCK),
 ];

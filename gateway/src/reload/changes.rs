@@ -175,11 +175,12 @@ fn differing(one: &CarrierConfig, other: &CarrierConfig) -> Vec<&'static str> {
     all.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }
 
-/// Whether the policy's file is the policy in effect, and what to do if it is not.
+/// Whether the policy's file is the policy in effect, the last of all that were, and what to do if it is not.
 ///
 /// # Errors
 /// The file is there and is no policy.
-pub(super) fn policy(in_effect: &PolicyRow, file: &Path, told: &mut Reloaded) -> Result<(), PolicyError> {
+pub(super) fn policy(all: &[PolicyRow], file: &Path, told: &mut Reloaded) -> Result<(), PolicyError> {
+    let Some((in_effect, before)) = all.split_last() else { return Ok(()) };
     let version = &in_effect.version;
     let path = file.display();
     let why = match policies::read(file) {
@@ -191,6 +192,9 @@ pub(super) fn policy(in_effect: &PolicyRow, file: &Path, told: &mut Reloaded) ->
             read if read == version => format!(
                 "{path} says something else under the same version; give it a new one, then `changtong policy activate {path} --sign KEY`"
             ),
+            read if before.iter().any(|row| row.version == read) => {
+                format!("{path} is still {read}, which it replaced; write `changtong policy show` into it")
+            }
             read => format!(
                 "{path} is version {read}, which operators put into effect with `changtong policy activate {path} --sign KEY`"
             ),

@@ -141,23 +141,30 @@ fn a_policy_file_takes_no_effect_or_is_refused_and_the_command_that_gives_it_eff
         activated_s: 1,
         operators: String::new(),
     };
+    let before = PolicyRow { version: "earlier-1".to_owned(), ..row.clone() };
+    let all = [before, row];
     let told = |text: Option<&str>| {
         match text {
             Some(text) => std::fs::write(&file, text).unwrap(),
             None => std::fs::remove_file(&file).unwrap(),
         }
         let mut told = Reloaded::default();
-        changes::policy(&row, &file, &mut told).map(|()| told).map_err(|error| error.to_string())
+        changes::policy(&all, &file, &mut told).map(|()| told).map_err(|error| error.to_string())
     };
     let refused = told(Some("version = 1\n")).unwrap_err();
     assert!(refused.contains("policy.toml:"), "{refused}");
     let told = |text| told(text).unwrap();
     assert_eq!(told(Some(DEVELOPMENT)).same, [format!("policy {version}")]);
     let other = DEVELOPMENT.replace(&version, "another-1");
+    let earlier = DEVELOPMENT.replace(&version, "earlier-1");
     for (text, expected) in [
         (
             Some(other.as_str()),
             "is version another-1, which operators put into effect with `changtong policy activate",
+        ),
+        (
+            Some(earlier.as_str()),
+            "is still earlier-1, which it replaced; write `changtong policy show` into it",
         ),
         (Some(&format!("{DEVELOPMENT}\n# said otherwise\n")), "under the same version"),
         (None, "reading"),

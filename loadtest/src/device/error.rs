@@ -44,6 +44,23 @@ pub enum DeviceError {
     TooLarge(#[from] CodecError),
 }
 
+impl DeviceError {
+    /// Whether it is the gateway's refusal with that number of the error table.
+    pub fn is(&self, code: ErrorCode) -> bool {
+        match self {
+            Self::Refused { code: number, .. } | Self::Wire(WireError::Closed(number)) => {
+                *number == code.number()
+            }
+            Self::EpochBehind { .. }
+            | Self::NumberingLost(_)
+            | Self::Wire(_)
+            | Self::State(_)
+            | Self::OutOfPlace(_)
+            | Self::TooLarge(_) => false,
+        }
+    }
+}
+
 /// What an answer means where it was not to be expected.
 pub(super) fn out_of_place(answer: Answer) -> DeviceError {
     match answer {

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::cpu::{self, Usage};
 use crate::floor::Echo;
 use crate::gauge::Gauge;
+use crate::out::note;
 
 /// The first part of a turn is not counted: its connections are new, and a thousand first packets at once get lost.
 const WARM_UP: Duration = Duration::from_millis(1500);
@@ -104,7 +105,7 @@ impl<'a> Bench<'a> {
     ) -> anyhow::Result<Self> {
         let mut running = Vec::new();
         for (&peer, program) in programs {
-            eprintln!("starting {} {}", peer.name(), program.version);
+            note!("starting {} {}", peer.name(), program.version);
             let started = Running::start(peer, setup, program, gateway).await;
             running.push((peer, started.with_context(|| format!("starting {}", peer.name()))?));
         }
@@ -118,7 +119,7 @@ impl<'a> Bench<'a> {
             let mut rounds = Vec::new();
             for number in 0..self.options.rounds as usize {
                 let round = self.round(shape, number).await?;
-                eprintln!("{shape}, round {}: {}", number + 1, said(&round));
+                note!("{shape}, round {}: {}", number + 1, said(&round));
                 rounds.push(round);
             }
             measured.push(Measured { shape, rounds });

@@ -1,16 +1,16 @@
 //! What a comparison has to say, as a table for people or as JSON. The sums are in `crate::compare`.
-#![allow(clippy::print_stdout, reason = "this is the output module")]
 
 use super::words::number;
 use crate::compare::{Change, Compared, Comparison, Pair};
+use crate::out::{self, say};
 
 /// Prints it.
 pub fn print(comparison: &Comparison, json: bool) {
     if json {
         let text = serde_json::to_string_pretty(comparison).expect("a comparison has text keys only");
-        println!("{text}");
+        say!("{text}");
     } else {
-        print!("{}", text(comparison));
+        out::text(&text(comparison));
     }
 }
 

@@ -31,7 +31,7 @@ pub fn write(report: &Report, folder: &Path) -> io::Result<()> {
 /// The page, at most 300 KB whatever the run's length.
 pub fn page(report: &Report) -> String {
     let scenario = &report.scenario;
-    let title = format!("{}: {}", tables::cut(&scenario.name), words::headline(report.verdict.exit));
+    let title = format!("{}: {}", tables::cut(&scenario.name), words::headline(report));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -65,8 +65,8 @@ fn banner(report: &Report) -> Markup {
         section.verdict aria-label="Verdict" {
             (shape(verdict.exit))
             div {
-                h2 { (words::headline(verdict.exit)) }
-                p { (words::meaning(verdict.exit)) }
+                h2 { (words::headline(report)) }
+                p { (words::meaning(report)) }
                 @if let Some(first) = words::first_break(report) { p { b { "What broke first: " } (first) "." } }
                 @if !verdict.reasons.is_empty() {
                     ul { @for reason in verdict.reasons.iter().take(REASONS_MAX) { li { (tables::cut(reason)) } } }

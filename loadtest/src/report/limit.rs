@@ -1,9 +1,9 @@
 //! The search for the limit, as it goes and at its end, as plain lines.
-#![allow(clippy::print_stdout, reason = "this is an output module")]
 
 use std::path::Path;
 
 use crate::limit::{Limit, Step};
+use crate::out::say;
 use crate::outcome::Exit;
 
 /// Prints one rate that was tried.
@@ -11,26 +11,26 @@ pub fn step(step: &Step) {
     let [verify, punch] = step.p99_ms;
     let busy = step.generator_busy.map_or_else(|| "-".to_owned(), |busy| format!("{:.0} %", busy * 100.0));
     let held = if step.exit == Exit::Pass { "held" } else { "broke" };
-    println!(
+    say!(
         "  {:>9.0}/s {held:<6}{:>9.0}/s answered   p99 {verify:.1} / {punch:.1} ms   gateway {} µs each, generator {busy} busy",
         step.rate,
         step.answered,
         step.gateway_us_each.map_or_else(|| "-".to_owned(), |each| format!("{each:.1}")),
     );
-    step.reasons.iter().for_each(|reason| println!("  {:>18}{reason}", ""));
+    step.reasons.iter().for_each(|reason| say!("  {:>18}{reason}", ""));
 }
 
 /// Prints what a search for the limit found.
 pub fn print(limit: &Limit, folder: &Path) {
-    println!();
+    say!("");
     match (limit.holds, limit.breaks) {
-        (Some(holds), Some(breaks)) => println!("{holds:.0} people a second hold, {breaks:.0} do not"),
-        (Some(holds), None) => println!("{holds:.0} people a second hold, and no limit was found"),
-        (None, _) => println!("no rate holds"),
+        (Some(holds), Some(breaks)) => say!("{holds:.0} people a second hold, {breaks:.0} do not"),
+        (Some(holds), None) => say!("{holds:.0} people a second hold, and no limit was found"),
+        (None, _) => say!("no rate holds"),
     }
-    limit.why.iter().for_each(|reason| println!("  {reason}"));
+    limit.why.iter().for_each(|reason| say!("  {reason}"));
     if limit.generator {
-        println!("  that is the generator's limit on this machine: the gateway's own lies higher");
+        say!("  that is the generator's limit on this machine: the gateway's own lies higher");
     }
-    println!("  {}", folder.join("limit.json").display());
+    say!("  {}", folder.join("limit.json").display());
 }

@@ -1,11 +1,11 @@
 //! What `loadtest peers` found: a table for people, the README's comparison as Markdown, or everything as JSON. Figures come from
 //! [`crate::peers`]; here they are only written.
-#![allow(clippy::print_stdout, reason = "this is an output module")]
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use crate::out::{self, say};
 use crate::peers::{Figures, Measured, Options, Outcome, Peer, Spread, thousands};
 
 /// What stands under a table, so that no figure says more than it does.
@@ -20,11 +20,11 @@ const NOTES: [&str; 4] = [
 /// Prints what [`crate::peers::run`] found, as the options ask.
 pub fn peers(options: &Options, outcome: &Outcome) {
     if options.json {
-        println!("{:#}", json(options, outcome));
+        say!("{:#}", json(options, outcome));
     } else if options.markdown {
-        print!("{}", markdown(options, outcome));
+        out::text(&markdown(options, outcome));
     } else {
-        print!("{}", table(options, outcome));
+        out::text(&table(options, outcome));
     }
 }
 

@@ -1,14 +1,25 @@
 //! What can be run, and what a run would offer.
-#![allow(clippy::print_stdout, reason = "this is an output module")]
 
+use std::io::ErrorKind;
+
+use crate::out::say;
 use crate::plan::Plan;
 use crate::scenario::{self, Shipped};
 
-/// Prints every visit of a plan.
+/// Prints every visit of a plan, or as many as are read.
 ///
 /// # Errors
-/// Standard output is closed.
+/// The output cannot be written.
 pub fn print(plan: Plan) -> anyhow::Result<()> {
+    match write(plan) {
+        Err(error) if matches!(error.kind(), csv::ErrorKind::Io(io) if io.kind() == ErrorKind::BrokenPipe) => {
+            Ok(())
+        }
+        written => Ok(written?),
+    }
+}
+
+fn write(plan: Plan) -> csv::Result<()> {
     let mut out = csv::Writer::from_writer(std::io::stdout().lock());
     out.write_record(["at_ns", "stage", "kind", "post", "person", "luck"])?;
     for visit in plan {
@@ -22,10 +33,21 @@ pub fn print(plan: Plan) -> anyhow::Result<()> {
 }
 
 /// Prints the scenarios that come with the program.
-pub fn list(shipped: &[Shipped]) {
+///
+/// # Errors
+/// One of them does not read.
+pub fn list(shipped: &[Shipped], json: bool) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
     for one in shipped {
-        let about = scenario::load(one.name).map(|scenario| scenario.about).unwrap_or_default();
-        let name = if one.drill { format!("drill {}", one.name) } else { format!("run {}", one.name) };
-        println!("  {name:<28}{about}");
+        let (command, about) = (if one.drill { "drill" } else { "run" }, scenario::load(one.name)?.about);
+        if json {
+            rows.push(serde_json::json!({ "command": command, "name": one.name, "about": about }));
+        } else {
+            say!("  {:<28}{about}", format!("{command} {}", one.name));
+        }
     }
+    if json {
+        say!("{}", serde_json::Value::from(rows));
+    }
+    Ok(())
 }

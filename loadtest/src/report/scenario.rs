@@ -1,11 +1,11 @@
 //! The report of a run on standard output: plain tables, no wider than a hundred columns, the verdict last so that it stands above
 //! the prompt. The same figures for other programs and for the browser are in `outcome/file.rs` and `html.rs`.
-#![allow(clippy::print_stdout, reason = "this is the output module")]
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::words::{self, count, number, time};
+use crate::out;
 use crate::outcome::{KindReport, ProofReport, Quantiles, Report};
 use crate::scenario::Kind;
 
@@ -16,7 +16,7 @@ const ROWS_MAX: usize = 20;
 
 /// Prints it; `files` is what was written.
 pub fn print(report: &Report, files: &[PathBuf]) {
-    print!("{}", text(report, files));
+    out::text(&text(report, files));
 }
 
 /// What [`print`] prints.
@@ -225,8 +225,7 @@ fn verdict(out: &mut Out, report: &Report) {
         out.line(&format!("  - {reason}"));
     }
     more(out, report.verdict.reasons.len());
-    let exit = report.verdict.exit;
-    out.line(&format!("{}. {}", words::headline(exit), words::meaning(exit)));
+    out.line(&format!("{}. {}", words::headline(report), words::meaning(report)));
 }
 
 /// The beginning of a text, at most so many characters.

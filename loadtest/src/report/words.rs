@@ -2,21 +2,32 @@
 //! first, how numbers are written. What is shown where is decided by those forms.
 
 use crate::outcome::{Exit, IntervalReport, Report, ThresholdReport};
-use crate::scenario::{Figure, Kind};
+use crate::scenario::{Figure, Kind, SHIPPED};
 
-/// The verdict in a few words.
-pub(crate) fn headline(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Pass => "Monday holds",
-        Exit::Threshold => "Monday would be too slow",
-        Exit::Invalid => "This run says nothing about Monday",
-        Exit::Correctness => "Monday does not hold: a promise was broken",
+/// The verdict in a few words. A drill is about its fault, and no answer about Monday.
+pub(crate) fn headline(report: &Report) -> &'static str {
+    match (report.verdict.exit, is_drill(report)) {
+        (Exit::Pass, true) => "As expected",
+        (Exit::Threshold, true) => "Slower than expected",
+        (Exit::Invalid, true) => "This drill says nothing",
+        (Exit::Correctness, true) => "Not as expected: a promise was broken",
+        (Exit::Pass, false) => "Monday holds",
+        (Exit::Threshold, false) => "Monday would be too slow",
+        (Exit::Invalid, false) => "This run says nothing about Monday",
+        (Exit::Correctness, false) => "Monday does not hold: a promise was broken",
     }
 }
 
+fn is_drill(report: &Report) -> bool {
+    SHIPPED.iter().any(|shipped| shipped.drill && shipped.name == report.scenario.name)
+}
+
 /// What to make of it.
-pub(crate) fn meaning(exit: Exit) -> &'static str {
-    match exit {
+pub(crate) fn meaning(report: &Report) -> &'static str {
+    match report.verdict.exit {
+        Exit::Pass if is_drill(report) => {
+            "Every threshold held, and the record agrees with what every device holds, whatever the fault did."
+        }
         Exit::Pass => {
             "Every threshold held, and the record agrees with what every device holds. Have a quiet weekend."
         }

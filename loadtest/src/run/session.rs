@@ -27,6 +27,7 @@ use crate::cpu::{self, Usage};
 use crate::device::{Device, DeviceError};
 use crate::fleet::Fleet;
 use crate::impair::{Conditions, Counts, Proxy};
+use crate::out::note;
 use crate::outcome::{EventReport, GeneratorReport, ServerSeries};
 use crate::proof::Claims;
 use crate::record::Record;
@@ -270,7 +271,7 @@ impl Session<'_> {
         if !visits && population.signed_in == 0 && population.receipts == 0 {
             return Ok(None);
         }
-        let say = |text: &str| eprintln!("{text}");
+        let say = |text: &str| note!("{text}");
         let (people, receipts) = (population.signed_in, population.receipts);
         Citizens::prepare(&self.fleet, people, receipts, self.seed, &say).await.map(Some)
     }

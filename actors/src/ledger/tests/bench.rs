@@ -13,8 +13,9 @@ use super::{config, flat, record, run};
 use crate::clock::Reading;
 use crate::ledger::expiry::forgotten;
 use crate::ledger::format::Entry;
-use crate::ledger::recover::{entries, for_each_segment, recover};
+use crate::ledger::recover::{entries, recover};
 use crate::ledger::seal::DayKeys;
+use crate::ledger::walk::for_each_segment;
 use crate::ledger::writer::Writer;
 use crate::ledger::{HelloOutcome, LedgerConfig, LedgerError, Message, Outcome};
 

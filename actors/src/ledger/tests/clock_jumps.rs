@@ -8,8 +8,8 @@ use crate::ledger::Outcome;
 use crate::ledger::disk::Disk;
 use crate::ledger::expiry::{DELETIONS, forgotten};
 use crate::ledger::read::newest_in;
-use crate::ledger::recover::for_each_segment;
 use crate::ledger::time;
+use crate::ledger::walk::for_each_segment;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;

@@ -7,7 +7,7 @@ use crate::ledger::seal::DayKeys;
 const DAY_MS: u64 = 86_400_000;
 
 fn punches(directory: &Path, config: &LedgerConfig) -> Result<u64, LedgerError> {
-    export(directory, &config.day_keys, ExportFormat::JsonLines, &mut std::io::sink())
+    export(directory, &config.day_keys, (ExportFormat::JsonLines, &ALWAYS), &mut std::io::sink())
 }
 
 #[test]

@@ -146,3 +146,24 @@ fn only_the_last_batch_may_be_cut_for_looking_torn() {
         }
     }
 }
+
+#[test]
+fn what_to_do_about_damage_depends_on_where_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (bench, _) = sound_log(directory.path(), true);
+    let names = names(&bench);
+    let said = |damage: &dyn Fn(&SimulatedDisk)| {
+        let copy = bench.disk.copy(1);
+        damage(&copy);
+        bench.on(copy).stored().expect_err("it is found").to_string()
+    };
+    let flip = |name: &String| said(&|disk: &SimulatedDisk| disk.damage(name, |bytes| bytes[20] ^= 1));
+    let closed = flip(&names[0]);
+    assert!(closed.contains(&names[0]) && closed.contains("the gateway starts meanwhile"), "{closed}");
+    let newest = flip(names.last().expect("segments"));
+    assert!(newest.contains("the gateway does not start on it, and no copy holds its end"), "{newest}");
+    let missing = said(&|disk: &SimulatedDisk| disk.remove(&names[2]).expect("removed"));
+    let expected = format!("{}: it is missing after LSN ", names[2]);
+    assert!(missing.contains(&expected) && !missing.contains("LSN 0"), "{missing}");
+    assert!(missing.contains("the gateway does not start without it"), "{missing}");
+}

@@ -98,8 +98,9 @@ fn a_burst_of_manual_reds_alarms() {
     let code = bench.submit(&form(1, Some(false), None), now()).unwrap().code;
     let until = day("2020-03-10");
     for (kind, count) in [(CauseKind::Quarantine, 200), (CauseKind::CloseContact, MANUAL_REDS_HOUR_MAX)] {
-        for _ in 0..count {
-            bench.registrar().add_cause(code, kind, &by("cdc"), until, now()).unwrap();
+        for number in 0..count {
+            let one = by(&format!("cdc-{number}"));
+            bench.registrar().add_cause(code, kind, &one, until, now()).unwrap();
         }
         assert!(!is_burst_of_reds(&bench.registry, now()).unwrap(), "{kind:?}");
     }

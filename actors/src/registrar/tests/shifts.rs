@@ -60,10 +60,10 @@ fn a_shift_ends_by_itself_and_by_hand() {
 fn shifts_are_at_places_that_exist_and_only_known_ones_are_revoked() {
     let mut bench = Bench::new();
     let nowhere = bench.registry.invite_to_shift((PlaceId(9), "x"), "first", [1; 32], (now(), now() + 1));
-    assert!(matches!(nowhere, Err(RegistryError::Missing { what: "place" })));
+    assert!(matches!(nowhere, Err(RegistryError::Missing { what }) if what.starts_with("place")));
     for id in [0, 9, u64::MAX] {
         let revoked = bench.registry.revoke_shift(ShiftId(id));
-        assert!(matches!(revoked, Err(RegistryError::Missing { what: "shift" })), "{id}");
+        assert!(matches!(revoked, Err(RegistryError::Missing { what }) if what.starts_with("shift")), "{id}");
         assert_eq!(bench.registrar().shift(ShiftId(id), now()).unwrap(), None);
     }
 }

@@ -23,7 +23,10 @@ use super::super::words::both;
 const GOOD_S: u64 = protocol::limits::TOKEN_GOOD_FOR_S as u64;
 /// Digits that are good at once: a guess hits one in ten thousand times, and then it is one scan of somebody's code.
 const GIVEN_MAX: usize = bounds::DIGITS.entries();
-const NUMBERS: u32 = 100_000_000;
+const DIGITS: usize = 8;
+const NUMBERS: u32 = 10_u32.pow(DIGITS as u32);
+/// Whoever types digits that are over is told so for this long.
+const TOLD_S: u64 = 600;
 /// Numbers that are tried before the random source is suspected.
 const TRIES_MAX: usize = 16;
 
@@ -32,6 +35,18 @@ struct Text {
     code: CodeId,
     sealed: String,
     until_s: u64,
+    is_used: bool,
+}
+
+/// What typed digits are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A code's: its sealed text.
+    Code(String),
+    /// Those of a code that were used, or are too old: others have to be made.
+    Over,
+    /// None that were given.
+    None,
 }
 
 #[derive(Default)]
@@ -60,12 +75,17 @@ impl Digits {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let Given { texts, of } = &mut *given;
         if let Some(before) = of.remove(&code)
-            && texts.get(&before).is_some_and(|text| text.code == code)
+            && let Some(text) = texts.get_mut(&before)
+            && text.code == code
         {
-            texts.remove(&before);
+            text.is_used = true;
+        }
+        if texts.len() == texts.capacity() {
+            texts.retain(|_, text| text.until_s + TOLD_S >= now_s);
+            of.retain(|code, number| texts.get(number).is_some_and(|text| text.code == *code));
         }
         if texts.len() >= GIVEN_MAX {
-            texts.retain(|_, text| text.until_s >= now_s);
+            texts.retain(|_, text| text.until_s >= now_s && !text.is_used);
             of.retain(|code, number| texts.get(number).is_some_and(|text| text.code == *code));
         }
         if texts.len() >= GIVEN_MAX {
@@ -76,8 +96,8 @@ impl Digits {
             let mut bytes = [0; 4];
             self.random.fill(&mut bytes).ok()?;
             let number = u32::from_le_bytes(bytes) % NUMBERS;
-            if texts.get(&number).is_none_or(|text| text.until_s < now_s) {
-                texts.insert(number, Text { code, sealed, until_s: now_s + GOOD_S });
+            if texts.get(&number).is_none_or(|text| text.until_s + TOLD_S < now_s) {
+                texts.insert(number, Text { code, sealed, until_s: now_s + GOOD_S, is_used: false });
                 of.insert(code, number);
                 self.used.set(texts.len() as f64);
                 return Some(format!("{:04} {:04}", number / 10_000, number % 10_000));
@@ -86,14 +106,33 @@ impl Digits {
         None
     }
 
-    /// The sealed text that typed digits stand for; from then on they stand for nothing.
-    pub(super) fn take(&self, typed: &str, now_s: u64) -> Option<String> {
-        let digits = given::digits(typed);
-        let plain = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let number = digits.parse().ok().filter(|_| plain)?;
+    /// What typed digits stand for; from then on they are used.
+    pub(super) fn take(&self, typed: &str, now_s: u64) -> Taken {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        given.texts.remove(&number).filter(|text| text.until_s >= now_s).map(|text| text.sealed)
+        match number(typed).and_then(|number| given.texts.get_mut(&number)) {
+            Some(text) if text.until_s >= now_s && !text.is_used => {
+                text.is_used = true;
+                Taken::Code(text.sealed.clone())
+            }
+            Some(text) if text.until_s + TOLD_S >= now_s => Taken::Over,
+            Some(_) | None => Taken::None,
+        }
     }
+
+    /// Nothing came of digits that were taken: they may be typed again.
+    pub(super) fn give_back(&self, typed: &str) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = number(typed).and_then(|number| given.texts.get_mut(&number)) {
+            text.is_used = false;
+        }
+    }
+}
+
+/// The eight digits that were typed, however they are grouped.
+fn number(typed: &str) -> Option<u32> {
+    let digits = given::digits(typed);
+    let plain = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
 }
 
 #[derive(Deserialize)]
@@ -140,17 +179,39 @@ mod tests {
     fn digits_stand_for_one_scan_within_a_minute() {
         let digits = Digits::new();
         let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap();
-        assert_eq!(
-            (shown.len(), digits.take("1234567", 1_000), digits.take("+1234567", 1_000)),
-            (9, None, None)
-        );
-        assert_eq!(digits.take(&shown, 1_000 + GOOD_S).as_deref(), Some("sealed"));
-        assert_eq!(digits.take(&shown, 1_000), None, "once");
-        let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap().replace(' ', "-");
-        let pasted = format!("{shown}\r\n\u{202c}");
-        assert_eq!(digits.take(&pasted, 1_000).as_deref(), Some("sealed"), "however it is grouped");
+        assert_eq!(shown.len(), 9);
+        for other in ["1234567", "+1234567", "", "123456789"] {
+            assert_eq!(digits.take(other, 1_000), Taken::None, "{other}");
+        }
+        assert_eq!(digits.take(&shown, 1_000 + GOOD_S), Taken::Code("sealed".to_owned()));
+        assert_eq!(digits.take(&shown, 1_000), Taken::Over, "once");
+        digits.give_back(&shown);
+        assert_eq!(digits.take(&shown, 1_000), Taken::Code("sealed".to_owned()), "nothing came of it");
+        let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap();
+        assert_eq!(digits.take(&shown, 1_001 + GOOD_S), Taken::Over, "too late");
+        assert_eq!(digits.take(&shown, 1_001 + GOOD_S + TOLD_S), Taken::None, "long over");
+    }
+
+    #[test]
+    fn digits_are_read_however_they_are_typed() {
+        let digits = Digits::new();
+        let wide = |text: &str| {
+            text.chars().map(|c| char::from_u32(u32::from(c) - 0x30 + 0xff10).unwrap()).collect()
+        };
+        let ways: [fn(&str) -> String; 5] = [
+            |shown| shown.replace(' ', ""),
+            |shown| shown.replace(' ', "-"),
+            |shown| format!(" {shown}\t\r\n"),
+            |shown| format!("\u{202a}{}\u{202c}", shown.replace(' ', "\u{3000}")),
+            |shown| shown.to_owned(),
+        ];
+        for way in ways {
+            let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap();
+            assert_eq!(digits.take(&way(&shown), 1_000), Taken::Code("sealed".to_owned()), "{}", way(&shown));
+        }
         let shown = digits.give(code(1), "sealed".to_owned(), 1_000).unwrap().replace(' ', "");
-        assert_eq!(digits.take(&shown, 1_001 + GOOD_S), None, "too late");
+        let shown: String = wide(&shown);
+        assert_eq!(digits.take(&shown, 1_000), Taken::Code("sealed".to_owned()), "{shown}");
     }
 
     #[test]
@@ -173,8 +234,8 @@ mod tests {
         for _ in 0..2 * GIVEN_MAX {
             last = digits.give(code(7), "last".to_owned(), 1_000).unwrap();
         }
-        assert_eq!(digits.take(&first, 1_000), None);
+        assert_ne!(digits.take(&first, 1_000), Taken::Code("first".to_owned()));
         assert!(digits.give(code(8), String::new(), 1_000).is_some(), "everybody else");
-        assert_eq!(digits.take(&last, 1_000).as_deref(), Some("last"));
+        assert_eq!(digits.take(&last, 1_000), Taken::Code("last".to_owned()));
     }
 }

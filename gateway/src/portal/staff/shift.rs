@@ -1,5 +1,5 @@
-//! What this process remembers of shifts: their last scans, and which code was just held up, so that one held up for a while is one
-//! punch. Only in memory, bounded, nothing that names a person in full; the record itself is the ledger's.
+//! What this process remembers of shifts: their last scans, so that one that is sent again, or held up for a while, is one punch. Only
+//! in memory, bounded, nothing that names a person in full; the record itself is the ledger's.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use actors::bounds;
 use actors::query::QueryError;
 use actors::registrar::RECEIPT_S_MAX;
-use actors::registry::{Shift, ShiftId};
+use actors::registry::{DocumentKind, Shift, ShiftId};
 use protocol::trajectory::TrajectoryAnswer;
 use protocol::{Class, CodeId, Verdict};
 use ring::digest;
@@ -16,8 +16,13 @@ use ring::digest;
 const SHIFTS_MAX: usize = bounds::SHIFTS.entries();
 /// Scans that a page lists.
 pub(super) const SCANS_MAX: usize = 20;
-/// The same text within this time is the same person who still holds it up.
+/// Scans that are remembered: more than a page sends before it gives one up.
+const REMEMBERED_MAX: usize = 64;
+/// The same text, or another code of the same person, within this time is held up by the same person still …
 const AGAIN_MS: u64 = 3_000;
+/// … and within this time if a camera has seen no gap: nobody stands at a gate for longer.
+const HELD_MS_MAX: u64 = 600_000;
+const _: () = assert!(SCANS_MAX < REMEMBERED_MAX);
 /// Cities that a citizen has shown are gone from the page after this long.
 const CITIES_MS: u64 = 60_000;
 
@@ -66,9 +71,13 @@ pub(super) enum Came {
 /// One scan as staff see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scan {
+    /// Its number in the shift.
+    pub(super) n: u64,
     pub(super) at_ms: u64,
     pub(super) came: Came,
     pub(super) holder: Option<Holder>,
+    /// Eight digits were typed that are over.
+    pub(super) old_digits: bool,
 }
 
 /// As much as staff see of whom they have scanned.
@@ -79,6 +88,8 @@ pub(super) struct Holder {
     pub(super) class: Class,
     /// The first character of the name.
     pub(super) name: String,
+    /// The kind of the document and the last four characters of its number, if they are to be compared.
+    pub(super) document: Option<(DocumentKind, String)>,
 }
 
 impl std::fmt::Debug for Holder {
@@ -87,70 +98,144 @@ impl std::fmt::Debug for Holder {
     }
 }
 
+/// A scan as a page numbers it. A page that has had no answer sends it again under the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// The page's own.
+    pub(super) page: u64,
+    pub(super) n: u64,
+    /// The process that it was sent to before, if it was.
+    pub(super) sent_to: Option<u64>,
+}
+
+/// What is held up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeldUp<'a> {
+    pub(super) key: Option<Key>,
+    pub(super) text: &'a str,
+    /// Whose good code it is, and what kind is shown.
+    pub(super) whose: Option<(CodeId, Class)>,
+    /// The camera has seen it in the place of the one before, without a gap.
+    pub(super) follows: bool,
+}
+
 /// Whether a scan is to be made.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begun {
-    Now,
-    /// It was made a moment ago.
+    /// Yes; what [`Shifts::end`] wants to know.
+    Now(Turn),
+    /// It was made: the page has not had the answer.
     Before(Scan),
+    /// The same person was scanned a moment ago and still holds up a code.
+    Again(Scan),
     /// It is being made.
     UnderWay,
+    /// It was sent before, and what came of it is no more remembered.
+    Unsure,
 }
 
-struct Held {
+/// A scan that is made now: its number in the shift, and which of the remembered it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) n: u64,
+    at: Option<u64>,
+}
+
+struct Remembered {
+    turn: u64,
+    key: Option<(u64, u64)>,
     mark: [u8; 32],
+    whose: Option<(CodeId, Class)>,
     at_ms: u64,
     scan: Option<Scan>,
 }
 
+impl Remembered {
+    /// Whether this is the same person, who still holds up a code.
+    fn is_held_up(&self, held: &HeldUp<'_>, mark: &[u8; 32], is_last: bool, now_ms: u64) -> bool {
+        let same = self.mark == *mark || (held.whose.is_some() && held.whose == self.whose);
+        // Whoever shows nothing is another one each time.
+        let nobody = held.text.is_empty() && held.key.is_some();
+        let for_ms = if held.follows && is_last { HELD_MS_MAX } else { AGAIN_MS };
+        same && !nobody && now_ms < self.at_ms + for_ms
+    }
+}
+
 struct Memory {
     until_s: u64,
-    held: Option<Held>,
-    scans: VecDeque<Scan>,
+    /// The latest first.
+    scans: VecDeque<Remembered>,
+    turns: u64,
+    /// The highest number that a scan has had.
+    numbered: u64,
 }
 
 /// The shifts of this process. Written by requests of their own browsers, lost with a restart.
-#[derive(Default)]
-pub(crate) struct Shifts(Mutex<HashMap<ShiftId, Memory>>);
+pub(crate) struct Shifts {
+    /// The process: what was sent to another one may be in the log and is not remembered here.
+    run: u64,
+    of: Mutex<HashMap<ShiftId, Memory>>,
+}
 
 impl Shifts {
-    /// The text is held up at that moment.
-    pub(super) fn begin(&self, shift: &Shift, text: &str, now_ms: u64) -> Begun {
-        let mark = mark(text);
+    pub(super) fn new(run: u64) -> Self {
+        Self { run, of: Mutex::default() }
+    }
+
+    /// This process.
+    pub(super) const fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// Something is held up at that moment.
+    pub(super) fn begin(&self, shift: &Shift, held: &HeldUp<'_>, now_ms: u64) -> Begun {
+        let mark = mark(held.text);
+        let sent_to = held.key.and_then(|key| key.sent_to);
         let mut shifts = self.lock();
         if !shifts.contains_key(&shift.id) {
             shifts.retain(|_, memory| memory.until_s > now_ms / 1000);
             if shifts.len() >= SHIFTS_MAX {
-                return Begun::Now;
+                let n = held.key.map_or(1, |key| key.n);
+                return if sent_to.is_some() { Begun::Unsure } else { Begun::Now(Turn { n, at: None }) };
             }
         }
         let memory = shifts.entry(shift.id).or_insert_with(|| Memory {
             until_s: shift.expires_s,
-            held: None,
-            scans: VecDeque::with_capacity(SCANS_MAX),
+            scans: VecDeque::new(),
+            turns: 0,
+            numbered: 0,
         });
-        match &memory.held {
-            Some(held) if held.mark == mark && now_ms < held.at_ms + AGAIN_MS => {
-                return held.scan.clone().map_or(Begun::UnderWay, Begun::Before);
-            }
-            Some(_) | None => memory.held = Some(Held { mark, at_ms: now_ms, scan: None }),
+        let key = held.key.map(|key| (key.page, key.n));
+        let made = |scan: &Option<Scan>, told: fn(Scan) -> Begun| scan.clone().map_or(Begun::UnderWay, told);
+        let mut scans = memory.scans.iter();
+        if let Some(known) = scans.find(|scan| key.is_some() && scan.key == key && scan.mark == mark) {
+            return made(&known.scan, Begun::Before);
         }
-        Begun::Now
+        if sent_to.is_some_and(|run| run != self.run) {
+            return Begun::Unsure;
+        }
+        let mut scans = memory.scans.iter().enumerate();
+        if let Some((_, known)) = scans.find(|(at, scan)| scan.is_held_up(held, &mark, *at == 0, now_ms)) {
+            return made(&known.scan, Begun::Again);
+        }
+        memory.turns += 1;
+        let (turn, whose) = (memory.turns, held.whose);
+        let n = held.key.map_or(memory.numbered + 1, |key| key.n);
+        memory.numbered = memory.numbered.max(n);
+        memory.scans.truncate(REMEMBERED_MAX - 1);
+        memory.scans.push_front(Remembered { turn, key, mark, whose, at_ms: now_ms, scan: None });
+        Begun::Now(Turn { n, at: Some(turn) })
     }
 
-    /// The scan was made; `None` if nothing was recorded, and then the same text may come again at once.
-    pub(super) fn end(&self, shift: ShiftId, text: &str, scan: Option<&Scan>) {
+    /// The scan was made; `None` if nothing was recorded, and then the same may come again at once.
+    pub(super) fn end(&self, shift: ShiftId, turn: Turn, scan: Option<&Scan>) {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return };
-        let mark = mark(text);
-        match (&mut memory.held, scan) {
-            (Some(held), Some(scan)) if held.mark == mark => held.scan = Some(scan.clone()),
-            (Some(held), None) if held.mark == mark => memory.held = None,
-            (Some(_) | None, _) => {}
-        }
-        if let Some(scan) = scan {
-            memory.scans.truncate(SCANS_MAX - 1);
-            memory.scans.push_front(scan.clone());
+        let is_it = |known: &Remembered| Some(known.turn) == turn.at;
+        let Some(at) = memory.scans.iter().position(is_it) else { return };
+        match scan {
+            Some(scan) => memory.scans[at].scan = Some(scan.clone()),
+            None => drop(memory.scans.remove(at)),
         }
     }
 
@@ -158,21 +243,28 @@ impl Shifts {
     pub(super) fn scans(&self, shift: ShiftId, now_ms: u64) -> Vec<Scan> {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return Vec::new() };
-        for (position, scan) in memory.scans.iter_mut().enumerate() {
+        let mut scans = memory.scans.iter_mut().filter_map(|known| known.scan.as_mut());
+        for (position, scan) in scans.by_ref().enumerate() {
             if let Came::Travel(travel) = &mut scan.came
                 && (position > 0 || now_ms > scan.at_ms + CITIES_MS)
             {
                 travel.answer.areas.0.clear();
             }
         }
-        memory.scans.iter().cloned().collect()
+        memory.scans.iter().filter_map(|known| known.scan.clone()).take(SCANS_MAX).collect()
+    }
+
+    /// The number of the next scan.
+    pub(super) fn next(&self, shift: ShiftId) -> u64 {
+        self.lock().get(&shift).map_or(1, |memory| memory.numbered + 1)
     }
 
     /// The code that was scanned last, as long ago at most as a receipt is good.
     pub(super) fn last_code(&self, shift: ShiftId, now_ms: u64) -> Option<CodeId> {
         let shifts = self.lock();
         let is_punch = |scan: &&Scan| matches!(scan.came, Came::Punch(_));
-        let last = shifts.get(&shift)?.scans.iter().find(is_punch)?;
+        let scans = &shifts.get(&shift)?.scans;
+        let last = scans.iter().filter_map(|known| known.scan.as_ref()).find(is_punch)?;
         let recent = now_ms <= last.at_ms + RECEIPT_S_MAX * 1000;
         last.holder.as_ref().filter(|_| recent).map(|holder| holder.code)
     }
@@ -183,7 +275,7 @@ impl Shifts {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ShiftId, Memory>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -194,104 +286,4 @@ fn mark(text: &str) -> [u8; 32] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use protocol::message::Bounded;
-    use protocol::trajectory::{Day, TrajectoryReason, VisitedArea};
-    use protocol::{PlaceId, Reason, RegionId};
-
-    fn shift(id: u64) -> Shift {
-        let (place_name, name) = (String::new(), String::new());
-        Shift { id: ShiftId(id), place: PlaceId(1), region: RegionId(1), place_name, name, expires_s: 100 }
-    }
-
-    fn scan(at_ms: u64) -> Scan {
-        Scan { at_ms, came: Came::Punch(Verdict::ask_staff(Reason::NotLoaded)), holder: None }
-    }
-
-    #[test]
-    fn a_code_held_up_for_a_while_is_one_scan() {
-        let (shifts, mine) = (Shifts::default(), shift(1));
-        assert_eq!(shifts.begin(&mine, "a", 1_000), Begun::Now);
-        assert_eq!(shifts.begin(&mine, "a", 1_100), Begun::UnderWay);
-        shifts.end(mine.id, "a", Some(&scan(1_000)));
-        assert_eq!(shifts.begin(&mine, "a", 3_999), Begun::Before(scan(1_000)));
-        assert_eq!(shifts.begin(&shift(2), "a", 3_999), Begun::Now, "at another gate");
-        assert_eq!(shifts.begin(&mine, "a", 4_000), Begun::Now, "the same person once more");
-        shifts.end(mine.id, "a", None);
-        assert_eq!(shifts.begin(&mine, "a", 4_001), Begun::Now, "nothing was recorded");
-        assert_eq!(shifts.begin(&mine, "b", 4_002), Begun::Now, "the next person");
-        assert_eq!(shifts.scans(mine.id, 5_000), [scan(1_000)]);
-    }
-
-    #[test]
-    fn a_shift_remembers_its_last_scans_and_nothing_once_it_is_over() {
-        let (shifts, mine) = (Shifts::default(), shift(1));
-        for at in 0..30 {
-            assert_eq!(shifts.begin(&mine, &at.to_string(), at), Begun::Now);
-            shifts.end(mine.id, &at.to_string(), Some(&scan(at)));
-        }
-        let times: Vec<u64> = shifts.scans(mine.id, 30).iter().map(|scan| scan.at_ms).collect();
-        assert_eq!((times.len(), times[0], times[19]), (SCANS_MAX, 29, 10));
-        assert_eq!(shifts.begin(&shift(2), "x", 100_000), Begun::Now, "after the first one's end");
-        assert!(shifts.scans(mine.id, 100_000).is_empty());
-        for id in 0..2 * SHIFTS_MAX as u64 {
-            assert_eq!(shifts.begin(&shift(id + 3), "x", 1), Begun::Now);
-        }
-        assert_eq!(shifts.lock().len(), SHIFTS_MAX);
-    }
-
-    #[test]
-    fn a_receipt_is_compared_with_the_code_that_was_scanned_last() {
-        let (shifts, mine) = (Shifts::default(), shift(1));
-        let code = |n| CodeId::from_u64(n).unwrap();
-        let holder = |n| Some(Holder { code: code(n), class: Class::Person, name: "王＊".to_owned() });
-        let scanned = |at_ms: u64, holder| {
-            shifts.begin(&mine, &at_ms.to_string(), at_ms);
-            shifts.end(mine.id, &at_ms.to_string(), Some(&Scan { holder, ..scan(at_ms) }));
-        };
-        let whose = |now_ms, codes: &[CodeId]| Whose::of(shifts.last_code(mine.id, now_ms), codes);
-        assert_eq!(whose(1, &[code(7)]), Whose::NotKnown, "nobody was scanned");
-        scanned(1, holder(7));
-        assert_eq!(whose(2, &[code(6), code(7)]), Whose::Same, "a guardian's phone opens the ward's code");
-        assert_eq!(whose(2, &[code(8)]), Whose::Other, "a friend's receipt");
-        assert_eq!(whose(2, &[]), Whose::Other, "of a phone that nobody is registered with");
-        assert_eq!(whose(2 + RECEIPT_S_MAX * 1000, &[code(7)]), Whose::NotKnown, "that was somebody before");
-        scanned(3, None);
-        assert_eq!(whose(4, &[code(7)]), Whose::NotKnown, "who came last has shown nothing");
-    }
-
-    #[test]
-    fn cities_that_were_shown_are_gone_with_the_next_scan_or_after_a_minute() {
-        let (shifts, mine) = (Shifts::default(), shift(1));
-        let answer = TrajectoryAnswer {
-            reason: TrajectoryReason::Clean,
-            first_day: Day::NONE,
-            last_day: Day::NONE,
-            last_stay_day: Day::NONE,
-            areas: Bounded(vec![VisitedArea::parse("3601").unwrap()]),
-        };
-        let travel = Travel { answer, giver: None, whose: Whose::NotKnown };
-        let travel = |at_ms| Scan { at_ms, came: Came::Travel(Box::new(travel.clone())), holder: None };
-        let cities = |now_ms| {
-            shifts
-                .scans(mine.id, now_ms)
-                .iter()
-                .map(|scan| match &scan.came {
-                    Came::Travel(travel) => travel.answer.areas.0.len(),
-                    Came::Punch(_) | Came::NoTravel(_) => 0,
-                })
-                .collect::<Vec<_>>()
-        };
-        shifts.begin(&mine, "a", 1);
-        shifts.end(mine.id, "a", Some(&travel(1)));
-        assert_eq!(cities(1 + CITIES_MS), [1]);
-        assert_eq!(cities(2 + CITIES_MS), [0]);
-        shifts.begin(&mine, "b", CITIES_MS);
-        shifts.end(mine.id, "b", Some(&travel(CITIES_MS)));
-        assert_eq!(cities(CITIES_MS), [1, 0]);
-        shifts.begin(&mine, "c", CITIES_MS);
-        shifts.end(mine.id, "c", Some(&scan(CITIES_MS)));
-        assert_eq!(cities(CITIES_MS), [0, 0, 0]);
-    }
-}
+mod tests;

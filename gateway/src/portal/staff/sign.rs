@@ -7,6 +7,7 @@ use maud::{Markup, PreEscaped, html};
 use protocol::trajectory::{StayAnswer, TrajectoryReason};
 use protocol::{Advice, Basis, Class, Colour, Reason, Verdict};
 
+use super::super::sheet::end_of;
 use super::super::when;
 use super::super::words::{both, both_with, en, zh};
 use super::shift::{Came, Holder, Scan, Travel, Whose};
@@ -28,29 +29,50 @@ pub(super) fn sign(scan: Option<&Scan>) -> Markup {
     let Some(scan) = scan else { return html! { section #verdict {} } };
     match &scan.came {
         Came::Punch(verdict) => punch(scan, *verdict),
-        Came::Travel(travel) if travel.whose == Whose::Other => others(travel),
-        Came::Travel(known) => travel(known),
-        Came::NoTravel(error) => no_travel(*error),
+        Came::Travel(travel) if travel.whose == Whose::Other => others(travel, scan.n),
+        Came::Travel(known) => travel(known, scan.n),
+        Came::NoTravel(error) => no_travel(*error, scan.n),
     }
 }
 
 fn punch(scan: &Scan, verdict: Verdict) -> Markup {
     let (colour, advice, reason) = (verdict.colour.name(), verdict.advice.name(), verdict.reason.name());
     let is_code = verdict.advice != Advice::NotAPassCode && verdict.reason != Reason::NothingShown;
+    let (act, reason, why) = if scan.old_digits {
+        ("staff-digits-over", "digits-over", "staff-why-digits-over")
+    } else {
+        (advice_key(verdict.advice), reason, reason_key(verdict.reason))
+    };
     html! {
-        section #verdict class=(tone(verdict)) role="alert" data-kind="punch" data-colour=(colour) data-advice=(advice)
+        section #verdict class=(tone(verdict)) data-kind="punch" data-colour=(colour) data-advice=(advice)
             data-reason=(reason) {
             (picture(advice_shape(verdict.advice)))
-            p.act { (both(advice_key(verdict.advice))) }
-            @if is_code { p { span.chip { (both(colour_key(verdict.colour))) } @if let Some(key) = basis_key(verdict.basis) { " " (zh(key)) } } }
-            p.why { (both(reason_key(verdict.reason))) }
-            @if let Some(Holder { class, name, .. }) = &scan.holder { p.who { (name) " · " (zh(class_key(*class))) " " span lang="en" { (en(class_key(*class))) } } }
-            p.next { (both("staff-next")) }
+            p.act { (both(act)) }
+            @if is_code { p { span.chip { (both(colour_key(verdict.colour))) } @if let Some(key) = basis_key(verdict.basis) { " " (zh(key)) " " span.inline lang="en" { (en(key)) } } } }
+            p.why { (both(why)) }
+            @if let Some(holder) = &scan.holder { (who(holder)) }
+            (foot(scan.n))
         }
     }
 }
 
-fn travel(Travel { answer, giver, whose }: &Travel) -> Markup {
+/// Who it is, as far as staff compare: name, document, and what kind of code was shown.
+fn who(Holder { class, name, document, .. }: &Holder) -> Markup {
+    html! {
+        p.who { b { (name) } " · " (zh(class_key(*class))) " " span.inline lang="en" { (en(class_key(*class))) } }
+        @if let Some((kind, tail)) = document { p.document { (end_of(*kind, tail)) } }
+    }
+}
+
+/// Which of the shift's scans it is, and how to go on.
+fn foot(n: u64) -> Markup {
+    html! {
+        p.no { (both_with("staff-number", &[("n", &n.to_string())])) }
+        p.next { (both("staff-next")) }
+    }
+}
+
+fn travel(Travel { answer, giver, whose }: &Travel, n: u64) -> Markup {
     let (word, shape) = match answer.stay() {
         StayAnswer::Yes => ("staff-travel-yes", "M50 10v48M50 74v4"),
         StayAnswer::No => ("staff-travel-no", "M18 50h64"),
@@ -59,7 +81,7 @@ fn travel(Travel { answer, giver, whose }: &Travel) -> Markup {
     let days =
         (answer.first_day.number() > 0).then(|| [answer.first_day.to_string(), answer.last_day.to_string()]);
     html! {
-        section #verdict .travel role="alert" data-kind="travel" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
+        section #verdict .travel data-kind="travel" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
             p.chip { (both("staff-travel")) }
             p.who { @if let Some(name) = giver { (name) " · " } (both(if *whose == Whose::Same { "staff-travel-same" } else { "staff-travel-compare" })) }
             (picture(shape))
@@ -71,26 +93,26 @@ fn travel(Travel { answer, giver, whose }: &Travel) -> Markup {
                 p.who { (zh("staff-travel-cities")) " " @for area in &answer.areas.0 { (name_zh_of(&area.to_string())) " " } }
             }
             p { (both("staff-preliminary")) }
-            p.next { (both("staff-next")) }
+            (foot(n))
         }
     }
 }
 
 /// The receipt is not of whoever was scanned: what carriers say of somebody else says nothing here.
-fn others(Travel { giver, .. }: &Travel) -> Markup {
+fn others(Travel { giver, .. }: &Travel, n: u64) -> Markup {
     html! {
-        section #verdict .travel role="alert" data-kind="travel" data-stay="unknown" data-reason="staff-travel-other" {
+        section #verdict .travel data-kind="travel" data-stay="unknown" data-reason="staff-travel-other" {
             p.chip { (both("staff-travel")) }
             (picture(QUESTION))
             p.act { (both("staff-travel-unknown")) }
             p.why { (both("staff-travel-other")) }
             @if let Some(name) = giver { p.who { (name) } }
-            p.next { (both("staff-next")) }
+            (foot(n))
         }
     }
 }
 
-fn no_travel(error: QueryError) -> Markup {
+fn no_travel(error: QueryError, n: u64) -> Markup {
     let key = match error {
         QueryError::Consent => "staff-receipt-used",
         QueryError::Receipt => "staff-receipt-bad",
@@ -98,12 +120,12 @@ fn no_travel(error: QueryError) -> Markup {
         QueryError::Busy | QueryError::Failed => "staff-receipt-busy",
     };
     html! {
-        section #verdict .travel role="alert" data-kind="travel" data-stay="unknown" data-reason=(key) {
+        section #verdict .travel data-kind="travel" data-stay="unknown" data-reason=(key) {
             p.chip { (both("staff-travel")) }
             (picture(QUESTION))
             p.act { (both("staff-travel-unknown")) }
             p.why { (both(key)) }
-            p.next { (both("staff-next")) }
+            (foot(n))
         }
     }
 }
@@ -111,7 +133,7 @@ fn no_travel(error: QueryError) -> Markup {
 /// There is no verdict, and why.
 pub(super) fn trouble(key: &str) -> Markup {
     html! {
-        section #verdict .check role="alert" data-kind="trouble" data-reason=(key) {
+        section #verdict .check data-kind="trouble" data-reason=(key) {
             (picture(QUESTION))
             p.why { (both(key)) }
             p.next { (both("staff-next")) }
@@ -124,29 +146,38 @@ pub(super) fn list(scans: &[Scan]) -> Markup {
     html! {
         section #scans .card {
             h2 { (both("staff-last")) }
-            @if scans.is_empty() { p.hint { (both("staff-none")) } }
-            ol.list.scans {
-                @for scan in scans { li {
-                    @let at = when::second(scan.at_ms / 1000);
-                    time datetime=(at) { (at) }
-                    @match &scan.came {
-                        Came::Punch(verdict) => {
-                            span { (picture(advice_shape(verdict.advice))) (zh(advice_key(verdict.advice))) }
-                            span.side {
-                                @if let Some(Holder { class, name, .. }) = &scan.holder { (zh(colour_key(verdict.colour))) " · " (zh(class_key(*class))) " · " (name) }
-                                @else { (zh(reason_key(verdict.reason))) }
-                            }
-                        },
-                        Came::Travel(travel) => {
-                            span { (zh("staff-travel")) }
-                            span.side { (zh(if travel.whose == Whose::Other { "staff-travel-unknown" } else { travel_key(travel.answer.reason) })) }
-                        },
-                        Came::NoTravel(_) => {
-                            span { (zh("staff-travel")) }
-                            span.side { (zh("staff-travel-unknown")) }
-                        },
-                    }
-                } }
+            p.hint #none hidden[!scans.is_empty()] { (both("staff-none")) }
+            ol.list.scans { @for scan in scans { (row(scan)) } }
+        }
+    }
+}
+
+/// A scan's line in that list.
+pub(super) fn row(scan: &Scan) -> Markup {
+    let at = when::second(scan.at_ms / 1000);
+    let (tone, path, act) = match &scan.came {
+        Came::Punch(_) if scan.old_digits => ("none", QUESTION, "staff-digits-over"),
+        Came::Punch(verdict) => (tone(*verdict), advice_shape(verdict.advice), advice_key(verdict.advice)),
+        Came::Travel(_) | Came::NoTravel(_) => ("travel", QUESTION, "staff-travel"),
+    };
+    let side = match &scan.came {
+        Came::Punch(_) if scan.old_digits => "staff-why-digits-over",
+        Came::Punch(verdict) if scan.holder.is_some() => colour_key(verdict.colour),
+        Came::Punch(verdict) => reason_key(verdict.reason),
+        Came::Travel(travel) if travel.whose != Whose::Other => travel_key(travel.answer.reason),
+        Came::Travel(_) | Came::NoTravel(_) => "staff-travel-unknown",
+    };
+    html! {
+        li class=(tone) data-n=(scan.n) {
+            b.no { (scan.n) }
+            span.what { (picture(path)) (zh(act)) " " span.inline lang="en" { (en(act)) } }
+            time datetime=(at) { (at) }
+            span.side {
+                (zh(side)) " " span.inline lang="en" { (en(side)) }
+                @if let Some(Holder { class, name, document, .. }) = &scan.holder {
+                    " · " (name) " · " (zh(class_key(*class)))
+                    @if let Some((kind, tail)) = document { " · " (end_of(*kind, tail)) }
+                }
             }
         }
     }
@@ -261,8 +292,12 @@ pub(in crate::portal) const fn travel_key(reason: TrajectoryReason) -> &'static 
 mod tests {
     use super::*;
 
+    fn scan(came: Came) -> Scan {
+        Scan { n: 1, at_ms: 0, came, holder: None, old_digits: false }
+    }
+
     fn shown(verdict: Verdict) -> String {
-        sign(Some(&Scan { at_ms: 0, came: Came::Punch(verdict), holder: None })).into_string()
+        sign(Some(&scan(Came::Punch(verdict)))).into_string()
     }
 
     #[test]
@@ -304,7 +339,7 @@ mod tests {
                 TrajectoryAnswer { reason, first_day: day, last_day: day, last_stay_day: day, areas };
             let (giver, whose) = (None, Whose::NotKnown);
             let came = Came::Travel(Box::new(Travel { answer, giver, whose }));
-            let page = sign(Some(&Scan { at_ms: 0, came, holder: None })).into_string();
+            let page = sign(Some(&scan(came))).into_string();
             assert!(page.contains("class=\"travel\"") && page.contains(&zh("staff-preliminary")), "{page}");
             assert!(!page.contains("data-colour"), "{page}");
         }

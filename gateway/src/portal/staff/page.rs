@@ -1,0 +1,102 @@
+//! How the staff's page is laid out: the sign above, what is touched below, in reach of a thumb. What its script says by itself, when
+//! no answer comes, lies in it as templates.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actors::clock;
+use actors::registry::Shift;
+use maud::{Markup, html};
+
+use super::super::layout::Frame;
+use super::super::visitor::Visitor;
+use super::super::when;
+use super::super::words::{both, both_with, en, zh};
+use super::{number_of_its_own, sign};
+
+/// What the script says of a scan without an answer: its own name for it, and the words.
+const SAID_BY_SCRIPT: [(&str, &str); 4] =
+    [("by-hand", "staff-by-hand"), ("gone", "staff-gone"), ("full", "staff-full"), ("over", "staff-over")];
+
+/// The page around a sign. After a sign the next code is typed at once, as scanners with a keyboard's plug do.
+pub(super) fn shown(
+    visitor: &Visitor,
+    shift: &Shift,
+    status: StatusCode,
+    last: Option<&Markup>,
+) -> HttpResponse {
+    let shifts = &visitor.portal.staff.shifts;
+    let scans = shifts.scans(shift.id, clock::now_ms());
+    let (page, next) = (number_of_its_own(), shifts.next(shift.id));
+    let body = html! {
+        link rel="stylesheet" href="/s/staff.css";
+        div #staff data-token=(visitor.token()) data-page=(page) data-next=(next) data-run=(shifts.run()) {
+            p.shift translate="no" { span { (shift.place_name) } span.tag { (shift.name) } }
+            // One live region, there from the start: whatever is said is put into it.
+            div #live aria-live="assertive" {
+                @for (id, key) in [("offline", "staff-offline"), ("no-camera", "staff-no-camera"), ("camera-ended", "staff-camera-ended")] {
+                    div id=(id) .notice.wrong hidden { (both(key)) }
+                }
+                div #two .notice.wrong hidden { (both("staff-two")) }
+                div #late .notice hidden { b { (both("staff-late")) } " " span {} }
+                @if let Some(last) = last { (last) } @else { (sign::sign(None)) }
+            }
+            div #start-area hidden {
+                button #start type="button" { (both("staff-start")) }
+                p.hint { (both("staff-start-hint")) }
+            }
+            video #camera playsinline muted {}
+            (sign::list(&scans))
+            form method="post" action="/staff/end" {
+                (visitor.field())
+                p.hint { (both_with("staff-until", &[("time", &when::minute(shift.expires_s))])) }
+                button.quiet type="submit" { (both("staff-end")) }
+            }
+            (hands(visitor, (page, next), last.is_some()))
+            (templates())
+        }
+    };
+    let frame = Frame { script: Some("scan.js"), ..visitor.frame() };
+    visitor.page_with(status, frame, "staff-title", &body)
+}
+
+/// What stays under the thumb: the field for the next code, and behind one more touch whoever shows nothing.
+fn hands(visitor: &Visitor, (page, next): (u64, u64), focus: bool) -> Markup {
+    let fields = html! {
+        (visitor.field())
+        input type="hidden" name="page" value=(page);
+        input type="hidden" name="n" value=(next);
+    };
+    html! {
+        div.hands {
+            form.scan method="post" action="/staff/form" {
+                (fields)
+                label for="text" {
+                    (zh("staff-type")) " " span.inline lang="en" { (en("staff-type")) }
+                    output #pending hidden { (zh("staff-pending")) " " span.inline lang="en" { (en("staff-pending")) } " " b {} }
+                }
+                div.line {
+                    input #text type="text" name="text" autocomplete="off" autocapitalize="off" autocorrect="off" spellcheck="false"
+                        aria-describedby="verdict" required autofocus[focus];
+                    button type="submit" { (both("staff-type-go")) }
+                }
+            }
+            details.nothing {
+                summary { span { (zh("staff-nothing")) " " span.inline lang="en" { (en("staff-nothing")) } } }
+                form.scan method="post" action="/staff/form" {
+                    (fields)
+                    input type="hidden" name="nothing" value="yes";
+                    button.quiet type="submit" { (both("staff-nothing-yes")) }
+                }
+            }
+        }
+    }
+}
+
+fn templates() -> Markup {
+    html! {
+        @for (name, key) in SAID_BY_SCRIPT { template id={ "said-" (name) } { (sign::trouble(key)) } }
+        @for (name, key) in [("waiting", "staff-waiting"), ("late", "staff-late"), ("again", "staff-again")] {
+            template id={ "tag-" (name) } { span class={ "tag " (name) } { (zh(key)) " " span.inline lang="en" { (en(key)) } } }
+        }
+    }
+}

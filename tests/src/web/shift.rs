@@ -1,0 +1,105 @@
+//! Staff at work, as far as tests need them: a browser without a script whose shift an invitation has opened, codes for it to scan,
+//! and what the punch log has of its place.
+
+use actors::clock;
+use actors::keys::Keys;
+use protocol::token::{self, Token};
+use protocol::{Class, CodeId};
+use serde_json::{Value, json};
+
+use super::{Answer, Browser, Request};
+use crate::City;
+
+/// A browser that may be at work.
+#[derive(Clone)]
+pub struct Staff {
+    /// It.
+    pub browser: Browser,
+}
+
+impl Staff {
+    /// A browser that has never been there.
+    pub fn new(city: &City) -> Self {
+        Self { browser: Browser::new(city) }
+    }
+
+    /// A browser with a shift of its own at that place, and what its scans carry.
+    pub fn at_work(city: &City, place: u32) -> (Self, String) {
+        let (link, _) = invite(city, place);
+        let mut staff = Self::new(city);
+        let joined = staff.browser.submit(&link, &[]);
+        assert_eq!((joined.status, joined.location()), (303, "/staff"), "{}", joined.body);
+        let page = staff.browser.get("/staff");
+        assert!(page.status == 200 && page.body.contains("North gate"), "{}", page.body);
+        let token = page.attribute("data-token").expect("a token").to_owned();
+        (staff, token)
+    }
+
+    /// Sends a scan as the page's script does.
+    pub fn scan(&mut self, sent: &Value) -> Answer {
+        let origin = self.browser.origin();
+        let headers = [("Origin", origin.as_str()), ("Content-Type", "application/json")];
+        let body = sent.to_string();
+        let request =
+            Request { method: "POST", path: "/staff/scan", headers: &headers, body: body.as_bytes() };
+        self.browser.send(&request).expect("an answer")
+    }
+
+    /// The sign of a text, which is scanned.
+    pub fn sign(&mut self, token: &str, text: &str) -> String {
+        let answer = self.scan(&json!({ "token": token, "text": text }));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        told(&answer)["sign"].as_str().expect("a sign").to_owned()
+    }
+}
+
+/// What a script is told.
+pub fn told(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.body).expect("JSON")
+}
+
+/// An invitation's path and its shift.
+pub fn invite(city: &City, place: u32) -> (String, u64) {
+    let place = place.to_string();
+    let words = ["staff", "invite", "--place", &place, "--name", "North gate", "--json"];
+    let (status, out, err) = city.signed(1, &words);
+    assert!(status.success(), "{out}{err}");
+    let told: Value = serde_json::from_str(&out).expect("JSON");
+    let invitation = &told["invitation"];
+    let link = invitation["link"].as_str().expect("a link");
+    let at = link.find("/staff/join/").expect("a path");
+    (link[at..].to_owned(), invitation["shift"].as_u64().expect("a number"))
+}
+
+/// The scans that the punch log has of that place: each line as exported.
+pub fn recorded(city: &City, place: u32) -> Vec<String> {
+    let (status, csv, err) = city.signed(1, &["ledger", "export", "--case", "staff", "--format", "csv"]);
+    assert!(status.success(), "{err}");
+    let mut lines = csv.lines();
+    // A log without a punch has not even a first line.
+    let Some(head) = lines.next() else { return Vec::new() };
+    let head: Vec<&str> = head.split(',').collect();
+    let at = head.iter().position(|name| *name == "place").expect("a place");
+    let here = place.to_string();
+    lines.filter(|line| line.split(',').nth(at) == Some(&here)).map(ToOwned::to_owned).collect()
+}
+
+/// The numbers of the city's green people.
+pub fn green(city: &City) -> Vec<CodeId> {
+    let codes = std::fs::read_to_string(city.fleet().codes).expect("the city's codes");
+    let wanted = codes.lines().skip(1).filter(|line| line.ends_with(",person") && line.contains(",green,"));
+    let code = |line: &str| line.split(',').next()?.parse().ok().and_then(CodeId::from_u64);
+    wanted.map(|line| code(line).expect("a code")).collect()
+}
+
+/// The text of a code that was made so many seconds ago, under the newest key.
+pub fn text_of(city: &City, code: CodeId, class: Class, age_s: u64) -> String {
+    let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
+    let id = if class == Class::Paper { keys.current_paper() } else { keys.current_token() };
+    let issued_at_s = (clock::now_ms() / 1000 - age_s) as u32;
+    token::to_text(&keys.token_keys().get(id).expect("a current key").seal(Token {
+        code,
+        issued_at_s,
+        class,
+    }))
+}
