@@ -72,7 +72,6 @@ impl Gateway {
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
         let (records, sms) = (ledger.clone(), settings.sms.open(keys)?);
-        let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
         let (opened, identities) = open_identities(settings, keys, &fleet)?;
         let admin = Admin {
@@ -84,7 +83,7 @@ impl Gateway {
             scanners: judge.scanners().clone(),
             policy: Some(policy.clone()),
             registrar: Some(handle.clone()),
-            counter,
+            counter: sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms)),
             enrols_at: None,
             pages: origin(settings, pages.as_ref())?,
             log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
