@@ -228,15 +228,18 @@ pub fn titles(form: Form, lines: &mut Lines<impl Read>) -> Result<(Titles, u64),
     Err(BadTitles::Empty.into())
 }
 
-/// Reports a number as spreadsheets show a long one: its last digits are lost.
+/// Reports a number as spreadsheets show a long one, whose last digits are lost (`1.76404E+16`), or a column with gaps, as a fraction
+/// (`17.0`). A text that merely holds an E is none: spreadsheets write the sign.
 pub fn is_scientific(field: &str) -> bool {
-    let Some((number, exponent)) = field.split_once(['e', 'E']) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-    digits(whole)
-        && digits(part)
-        && digits(exponent.strip_prefix('+').unwrap_or(exponent))
-        && number.len() > 1
+    let is_number = |number: &str| match number.split_once('.') {
+        Some((whole, part)) => digits(whole) && digits(part),
+        None => digits(number),
+    };
+    match field.split_once(['e', 'E']) {
+        Some((number, exponent)) => is_number(number) && exponent.strip_prefix('+').is_some_and(digits),
+        None => field.contains('.') && is_number(field),
+    }
 }
 
 /// Reads a date whose year stands first; spreadsheets write its parts with other signs, and without zeros.

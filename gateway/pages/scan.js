@@ -5,7 +5,7 @@ const AT_ONCE = 4, WAITING_MAX = 32, LINES_MAX = 20, GLANCE_MS = 1600, TAB_MS = 
 const id = name => document.getElementById(name);
 const page = id("staff"), field = id("text"), token = page.dataset.token, list = document.querySelector("#scans ol");
 const waiting = new Map();
-let next = Number(page.dataset.next), run = Number(page.dataset.run), shown = 0, sound, lock, hide, camera;
+let next = Number(page.dataset.next), run = Number(page.dataset.run), shown = 0, stopped = 0, passed = false, sound, lock, hide, camera;
 
 // Told apart with closed eyes: one high tone, two low buzzes, two middle tones.
 const TONES = { pass: [[1046, 0, .12, "sine"]], stop: [[196, 0, .22, "square"], [165, .28, .3, "square"]],
@@ -60,13 +60,16 @@ function line(scan, what) {
   return made;
 }
 
-/** Shows a sign, by the number of its scan: a pass does not cover one that came later. */
+/** Shows a sign, by the number of its scan: a pass does not cover one that came later, nor a stop that nobody has seen yet, which the
+ * next person is scanned after. */
 function show(scan, sign, kind) {
+  if (kind === "pass" && (scan.n < shown || scan.n < stopped)) return;
   tell(kind);
-  if (kind === "pass" && scan.n < shown) return;
+  if (kind !== "pass") stopped = next;
   shown = Math.max(shown, scan.n);
   const here = id("verdict");
   here.className = `${sign.className} over`;
+  passed = kind === "pass";
   for (const name of Object.keys(here.dataset)) delete here.dataset[name];
   Object.assign(here.dataset, sign.dataset, { n: scan.n, tookMs: Math.round(performance.now() - scan.at) });
   here.replaceChildren(...sign.childNodes);
@@ -117,7 +120,7 @@ function answered(scan, told) {
   if (!scan.late) return show(scan, sign, told.sound);
   // By now the person has been checked by hand: it is told, and covers nobody else's sign.
   tag(scan.line, "late");
-  tell("ask");
+  tell(told.sound === "pass" ? "ask" : told.sound);
   id("late").querySelector("span").textContent = scan.line.innerText;
   id("late").hidden = false;
 }
@@ -167,6 +170,8 @@ function take(what) {
   put(scan, line(scan, copy("tag-waiting")));
   if (is_full) return end(scan, "full");
   scan.timer = setTimeout(() => byHand(scan), BY_HAND_MS);
+  // Whoever passed is not the one who stands there now.
+  if (passed) id("verdict").classList.remove("over"), id("verdict").classList.add("old");
   pump();
 }
 

@@ -8,9 +8,15 @@ use std::borrow::Cow;
 const MOBILE_DIGITS: usize = 11;
 
 /// Narrows full-width forms and removes what groups digits: white space, hyphens and dashes, dots, invisible marks and control
-/// characters. For one-time codes, the eight digits of a screen, and numbers of codes.
+/// characters. For one-time codes and the eight digits of a screen.
 pub fn digits(text: &str) -> Cow<'_, str> {
     kept(text, |character| !groups(character))
+}
+
+/// Narrows full-width forms and removes white space, invisible marks and control characters. For numbers that name something, of codes,
+/// regions and places: `1-4` is two of them and `17.0` is a spreadsheet's, so hyphens and dots stay and are refused.
+pub fn number(text: &str) -> Cow<'_, str> {
+    kept(text, |character| !is_mark(character) && !character.is_control() && !character.is_whitespace())
 }
 
 /// As [`digits`], without parentheses, and without the `+86`, `0086` or `86` in front of a mobile number of the mainland.
@@ -122,6 +128,8 @@ mod tests {
         fn digits_and_letters_are_never_lost_added_or_reordered(text in GIVEN) {
             let essence_of = essence(&text);
             prop_assert_eq!(essence(&digits(&text)), essence_of.clone());
+            let dots = |text: &str| text.chars().map(half_width).filter(|c| matches!(c, '.' | '-')).count();
+            prop_assert_eq!((essence(&number(&text)), dots(&number(&text))), (essence_of.clone(), dots(&text)));
             prop_assert_eq!(essence(&document(&text)), essence_of.to_ascii_uppercase());
             prop_assert_eq!(essence(&name(&text)), essence_of.clone());
             let phone = essence(&phone(&text));

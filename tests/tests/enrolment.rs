@@ -233,7 +233,7 @@ fn many_devices_are_enrolled_from_a_table_once_with_or_without_a_gateway_all_or_
         ("class,name,regions\ngate,South,1\ngate,West,one\ngate,,1\n", &["new.csv:3: regions"][..]),
         (
             "class,name,regions\ngate,South,1\ngate,West,99\nlift,North,1\n",
-            &["line 3: every device", "line 4: class is"],
+            &["line 3: there is no region 99", "line 4: class is"],
         ),
         ("class,name\ngate,South\n", &["regions (区域) is missing"]),
     ] {

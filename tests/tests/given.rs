@@ -202,7 +202,7 @@ fn causes_come_from_a_table_all_or_none_after_a_dry_run_and_once() {
         (format!("plague,{code},,,{date}"), "line 3: a cause by hand is one of"),
         ("quarantine,1.7E+17,,,2020-01-01".to_owned(), "causes.csv:3: code is in Excel's"),
         (format!("quarantine,{code},,,soon"), "causes.csv:3: until is no date"),
-        (format!("quarantine,{code},,,2020-01-01"), "line 3: a cause ends after today"),
+        (format!("quarantine,{code},,,2020-01-01"), "line 3: the last day of a cause is"),
     ] {
         let good = format!("diagnosis,{code},,,{date}");
         std::fs::write(&file, format!("kind,code,document_kind,document,until\n{good}\n{row}\n"))

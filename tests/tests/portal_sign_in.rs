@@ -32,7 +32,16 @@ fn is_signed_in(answer: &Answer) -> bool {
 fn a_number_is_read_however_it_was_pasted() {
     let city = City::start(100, 1);
     let mut browser = Browser::new(&city);
-    for number in ["16399990001", "+86 163 9999 0001", "163-9999-0001"] {
+    for number in [
+        "0086 163 9999 0001",
+        "8616399990001",
+        "+86 163 9999 0001",
+        "\u{202d}16399990001\u{202c}",
+        "\u{2068}+86 163 9999 0001\u{2069}",
+        "(+86)163-9999-0001",
+        "163\u{2011}9999\u{2011}0001",
+        "１６３９９９９０００１",
+    ] {
         // After the first its code is out, and the page for it is shown.
         assert_eq!(ask(&mut browser, number).location(), "/in/code?next=/code", "{number:?}");
         assert!(browser.get("/in/code").body.contains("163****0001"), "{number:?}");
@@ -76,9 +85,15 @@ fn a_number_that_is_refused_stays_in_the_field_and_the_reason_is_said() {
 fn a_code_is_right_however_it_was_pasted() {
     type Pasted = fn(&str) -> String;
     let city = City::start(100, 1);
-    let pasted: [(&str, Pasted); 2] = [
+    let pasted: [(&str, Pasted); 4] = [
         ("clean", |code| format!("{} {}", &code[..3], &code[3..])),
-        ("new number", |code| format!(" {code}\u{3000}")),
+        ("new number", |code| format!(" {code} ")),
+        ("an hour in Italy", |code| {
+            code.chars()
+                .map(|digit| char::from_u32(u32::from(digit) - 0x30 + 0xff10).expect("full-width"))
+                .collect()
+        }),
+        ("ported long ago", |code| format!("{code}\u{202c}")),
     ];
     for (case, paste) in pasted {
         let (phone, mut browser) = (demo(case).phone, Browser::new(&city));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use protocol::{Basis, Class, CodeId, Colour};
 
 use super::*;
+use crate::clock;
 use crate::holders::{Allowed, ImportReport, Turns, import};
 use crate::keys::Keys;
 use crate::policy::{DEVELOPMENT, PolicyInEffect};
@@ -47,7 +48,7 @@ fn form(n: u32) -> Form {
         district: "360102".to_owned(),
         community: String::new(),
     };
-    let proven = ProvenPhone::for_tests(&person.phone, NOW_S);
+    let proven = ProvenPhone::for_tests(&person.phone, now_s());
     Form { person, declared: Some(n.is_multiple_of(2)), consent: None, proven, guardian: None, along: false }
 }
 
@@ -55,7 +56,10 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-const NOW_S: u64 = 1_582_500_000;
+/// The registrar ends by its own clock what is over, so forms are of today.
+fn now_s() -> u64 {
+    clock::now_ms() / 1000
+}
 
 #[test]
 fn acts_that_wait_together_are_durable_together_and_memory_follows() {
@@ -65,7 +69,7 @@ fn acts_that_wait_together_are_durable_together_and_memory_follows() {
             .map(|n| {
                 let handle = bench.handle.clone();
                 tokio::spawn(
-                    async move { handle.act(move |registrar| registrar.submit(&form(n), NOW_S)).await },
+                    async move { handle.act(move |registrar| registrar.submit(&form(n), now_s())).await },
                 )
             })
             .collect();
@@ -93,13 +97,15 @@ fn an_act_that_is_refused_or_panics_leaves_no_trace_and_takes_nobody_with_it() {
     let (good, refused, panicked) = run(async {
         let submit = |n: u32| {
             let handle = bench.handle.clone();
-            tokio::spawn(async move { handle.act(move |registrar| registrar.submit(&form(n), NOW_S)).await })
+            tokio::spawn(
+                async move { handle.act(move |registrar| registrar.submit(&form(n), now_s())).await },
+            )
         };
         let goods: Vec<_> = (0..50).map(submit).collect();
         let handle = bench.handle.clone();
         let refused = tokio::spawn(async move {
             let act = |registrar: &mut Registrar<'_>| {
-                registrar.submit(&form(100), NOW_S)?;
+                registrar.submit(&form(100), now_s())?;
                 Err::<(), _>(RegistrarError::Consent)
             };
             handle.act(act).await
@@ -107,7 +113,7 @@ fn an_act_that_is_refused_or_panics_leaves_no_trace_and_takes_nobody_with_it() {
         let handle = bench.handle.clone();
         let panicked = tokio::spawn(async move {
             let act = |registrar: &mut Registrar<'_>| -> Result<(), RegistrarError> {
-                registrar.submit(&form(101), NOW_S)?;
+                registrar.submit(&form(101), now_s())?;
                 panic!("told to")
             };
             handle.act(act).await
@@ -125,7 +131,7 @@ fn an_act_that_is_refused_or_panics_leaves_no_trace_and_takes_nobody_with_it() {
     assert_eq!(bench.registry.lock().unwrap().people().unwrap(), 100, "neither 100 nor 101");
     assert_eq!(bench.codes.len(), 100);
     // The actor goes on.
-    run(bench.handle.act(move |registrar| registrar.submit(&form(102), NOW_S))).unwrap();
+    run(bench.handle.act(move |registrar| registrar.submit(&form(102), now_s()))).unwrap();
     bench.front.stop().unwrap();
 }
 
@@ -141,7 +147,7 @@ fn a_panic_between_the_steps_of_a_form_undoes_all_of_them() {
         }
     });
     let bench = bench(Some(fault));
-    let submit = |n| run(bench.handle.act(move |registrar| registrar.submit(&form(n), NOW_S)));
+    let submit = |n| run(bench.handle.act(move |registrar| registrar.submit(&form(n), now_s())));
     submit(0).unwrap();
     let steps = usize::MAX - left.load(Ordering::Relaxed);
     assert!(steps > 5, "{steps} steps");
@@ -157,7 +163,7 @@ fn a_panic_between_the_steps_of_a_form_undoes_all_of_them() {
 /// One in seven steps panics, whosever form it is. Nobody is told "done" about what is not, and a form that is told "failed" is none.
 #[test]
 fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
-    let seed = crate::clock::now_ms();
+    let seed = clock::now_ms();
     println!("seed {seed}");
     let random = Mutex::new(fastrand::Rng::with_seed(seed));
     let panics = Arc::new(AtomicUsize::new(0));
@@ -179,7 +185,7 @@ fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
                     for n in (0..forms).map(|form| task * forms + form) {
                         // Sent until it is done, as whoever is told "failed" does.
                         loop {
-                            match handle.act(move |registrar| registrar.submit(&form(n), NOW_S)).await {
+                            match handle.act(move |registrar| registrar.submit(&form(n), now_s())).await {
                                 Ok(taken) if taken.is_new => break,
                                 Err(RegistrarError::Failed) => failed += 1,
                                 other => panic!("form {n}: {other:?}"),
@@ -214,16 +220,16 @@ fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
 fn green_comes_back_as_fast_as_red_is_set() {
     let bench = bench(None);
     let by = || crate::operators::Signed { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
-    let until = crate::trajectory::days_after(crate::trajectory::day_of(NOW_S), 7);
-    let code = run(bench.handle.act(|registrar| registrar.submit(&form(1), NOW_S))).unwrap().code;
+    let until = crate::trajectory::days_after(crate::trajectory::day_of(now_s()), 7);
+    let code = run(bench.handle.act(|registrar| registrar.submit(&form(1), now_s()))).unwrap().code;
     let shown = || bench.codes.get(code).unwrap().colour();
     assert_eq!(shown(), Colour::Green);
     for _ in 0..50 {
         let red = run(bench.handle.act(move |registrar| {
-            registrar.add_cause(code, crate::policy::CauseKind::Diagnosis, &by(), until, NOW_S)
+            registrar.add_cause(code, crate::policy::CauseKind::Diagnosis, &by(), until, now_s())
         }));
         assert_eq!(shown(), Colour::Red);
-        run(bench.handle.act(move |registrar| registrar.clear_cause(red.unwrap(), &by(), NOW_S))).unwrap();
+        run(bench.handle.act(move |registrar| registrar.clear_cause(red.unwrap(), &by(), now_s()))).unwrap();
         assert_eq!(shown(), Colour::Green, "no later than red was");
     }
     bench.front.stop().unwrap();
@@ -249,6 +255,9 @@ fn green_comes_back_by_the_clock_without_being_asked() {
     bench.front.stop().unwrap();
 }
 
+/// A moment of 2020.
+const PAST_S: u64 = 1_582_500_000;
+
 /// Retention does not wait for the next query: in a quiet city there is none.
 #[test]
 fn answers_whose_time_is_over_are_forgotten_without_another_query() {
@@ -256,8 +265,8 @@ fn answers_whose_time_is_over_are_forgotten_without_another_query() {
     let phone = form(1).person.phone;
     let day = |text: &str| text.parse::<jiff::civil::Date>().unwrap();
     let stay = crate::policy::Stay { area: "hubei".to_owned(), last_day: day("2020-02-20") };
-    let is_kept = || bench.registry.lock().unwrap().stay_of(&phone, NOW_S).unwrap().is_some();
-    bench.registry.lock().unwrap().keep_stay(&phone, &stay, NOW_S + 60).unwrap();
+    let is_kept = || bench.registry.lock().unwrap().stay_of(&phone, PAST_S).unwrap().is_some();
+    bench.registry.lock().unwrap().keep_stay(&phone, &stay, PAST_S + 60).unwrap();
     let gone = async {
         while is_kept() {
             tokio::task::yield_now().await;
@@ -274,7 +283,7 @@ fn who_comes_when_too_many_wait_is_told_so() {
     let mut waiting = Vec::new();
     let busy = run(async {
         for n in 0..=handle::ACTS_MAX as u32 {
-            let mut act = Box::pin(bench.handle.act(move |registrar| registrar.submit(&form(n), NOW_S)));
+            let mut act = Box::pin(bench.handle.act(move |registrar| registrar.submit(&form(n), now_s())));
             // Once polled it is sent.
             match std::future::poll_fn(|cx| std::task::Poll::Ready(act.as_mut().poll(cx))).await {
                 std::task::Poll::Ready(Err(RegistrarError::Busy)) => return true,
@@ -320,7 +329,7 @@ fn an_import_lets_others_have_their_turn() {
     let allowed = Allowed { sha256: crate::holders::sha256(&csv).unwrap(), colours: false, dry_run: false };
     let mut taken = 0;
     let mut progress = |_: &ImportReport| {
-        bench.handle.act_blocking(move |registrar| registrar.submit(&form(taken), NOW_S)).unwrap();
+        bench.handle.act_blocking(move |registrar| registrar.submit(&form(taken), now_s())).unwrap();
         taken += 1;
     };
     let files = (csv.as_path(), rejects.as_path());
@@ -337,10 +346,10 @@ fn a_document_that_is_refused_counts_as_a_try_although_nothing_else_of_the_act_s
     let bench = bench(None);
     let stranger = Form { person: Person { phone: form(2).person.phone, ..form(1).person }, ..form(2) };
     run(async {
-        bench.handle.act(|registrar| registrar.submit(&form(1), NOW_S)).await.unwrap();
+        bench.handle.act(|registrar| registrar.submit(&form(1), now_s())).await.unwrap();
         let send = || {
             let sent = stranger.clone();
-            bench.handle.act(move |registrar| registrar.submit(&sent, NOW_S))
+            bench.handle.act(move |registrar| registrar.submit(&sent, now_s()))
         };
         for _ in 0..DOCUMENT_TRIES_MAX {
             let refused = send().await;

@@ -108,13 +108,13 @@ impl Registry {
     }
 
     /// The guardian of that code's holder.
-    pub(crate) fn guardian_of(&self, code: CodeId) -> Result<Option<CodeId>, RegistryError> {
+    pub fn guardian_of(&self, code: CodeId) -> Result<Option<CodeId>, RegistryError> {
         let sql = "SELECT guardian FROM people WHERE code = ?1 AND guardian IS NOT NULL";
         Ok(self.codes_by(sql, params![code.get() as i64])?.into_iter().next())
     }
 
     /// The wards of that code's holder, in the order in which they came.
-    pub(crate) fn wards_of(&self, guardian: CodeId) -> Result<Vec<CodeId>, RegistryError> {
+    pub fn wards_of(&self, guardian: CodeId) -> Result<Vec<CodeId>, RegistryError> {
         self.codes_by(
             "SELECT code FROM people WHERE guardian = ?1 ORDER BY id",
             params![guardian.get() as i64],

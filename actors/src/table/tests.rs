@@ -94,7 +94,10 @@ fn digits_that_were_quoted_for_a_spreadsheet_are_digits() {
     assert_eq!(names, ["O'Neil", "'Anna", "A", "B"]);
     for (field, expected) in [
         ("1.76404E+16", true),
-        ("3.99902e17", true),
+        ("3.99902e+17", true),
+        ("17.0", true),
+        ("7640E123", false),
+        ("163.9999.0001", false),
         ("12E+10", true),
         ("E12345678", false),
         ("1E5", false),

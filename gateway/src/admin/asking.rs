@@ -38,6 +38,14 @@ pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Res
             if !path.exists() && !matches!(act, Act::Begin) {
                 bail!("{} has no registry yet: add the first operator, or start the gateway", data.display());
             }
+            let log = Settings::ledger_path(data);
+            if !path.exists() && std::fs::read_dir(&log).is_ok_and(|mut files| files.next().is_some()) {
+                bail!(
+                    "{} has a punch log and no registry: is a disk not mounted? bring back what belongs together; if it is meant, \
+                     order `changtong stores accept`",
+                    data.display()
+                );
+            }
             let _lock = DirectoryLock::take(data).context("no gateway answers operators there")?;
             let registry = Registry::open(&path, &keys)?;
             let (admin, uid) = (Admin::offline(data, &keys_directory, registry, keys), geteuid().as_raw());

@@ -40,7 +40,7 @@ impl Who {
 
 /// Reads a code's number as people write it.
 pub(super) fn code_number(text: &str) -> Result<u64, ParseIntError> {
-    given::digits(text).parse()
+    given::number(text).parse()
 }
 
 #[derive(clap::Subcommand)]
@@ -91,8 +91,8 @@ pub(crate) enum Code {
         #[command(flatten)]
         desk: Desk,
     },
-    /// Moves a code to another phone, for somebody who stands there with their document and has the old phone no more. Takes two
-    /// operators; recorded as an access. The first sign-in with the new phone asks for the document.
+    /// Moves a code and its wards' to another phone, for somebody who stands there with their document and has the old phone no more.
+    /// Takes two operators; recorded as an access of each. The first sign-in with the new phone asks for the documents.
     MovePhone {
         #[command(flatten)]
         who: Who,

@@ -125,7 +125,7 @@ where
         .split(|character: char| character.is_whitespace() || matches!(character, ',' | '、' | '，' | ';'));
     Ok(parts
         .filter(|part| !part.is_empty())
-        .map(|part| given::digits(part).parse())
+        .map(|part| given::number(part).parse())
         .collect::<Result<_, _>>()?)
 }
 

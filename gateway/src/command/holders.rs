@@ -87,7 +87,13 @@ impl Rejects {
 
     fn write(&self) -> anyhow::Result<()> {
         if self.text.is_empty() {
-            return Ok(());
+            // What an earlier try rejected is mended.
+            return match std::fs::remove_file(&self.path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    Err(error).with_context(|| format!("removing {}", self.path.display()))
+                }
+                Ok(()) | Err(_) => Ok(()),
+            };
         }
         std::fs::write(&self.path, &self.text).with_context(|| format!("writing {}", self.path.display()))
     }

@@ -14,7 +14,7 @@ use super::desk::{Desk, show_json};
 use super::{appeal, backup, clock, device, order, place, punches, reload, staff};
 use crate::admin::Done;
 use crate::orders::{self, Ordered};
-use crate::out::{self, say};
+use crate::out::{self, note, say};
 
 /// More than the admin socket takes in one line.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -111,20 +111,27 @@ impl Command {
                 } else {
                     show(&ordered)?;
                 }
+                if let Ordered::Imported(report) = &ordered
+                    && report.rejected > 0
+                {
+                    return Ok(ExitCode::FAILURE);
+                }
             }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Prints what comes before the end: verdicts as for programs, an export's punches, an import's rejects.
+/// Prints what comes before the end: verdicts as for programs and an export's punches; beside it, an import's rejects.
 fn told(done: &Done) -> bool {
     if let Done::Tapped(tapped) = done {
         for line in &tapped.lines {
             say!("{}", serde_json::to_string(line).expect("texts and numbers"));
         }
-    } else if let Done::Exported(text) | Done::Rejects(text) = done {
+    } else if let Done::Exported(text) = done {
         return out::text(text);
+    } else if let Done::Rejects(text) = done {
+        note!("{}", text.trim_end());
     }
     true
 }

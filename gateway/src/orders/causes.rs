@@ -6,8 +6,7 @@ use actors::clock;
 use actors::lookups::{Asked, Lookup, Whom};
 use actors::operators::Signed;
 use actors::registrar::Registrar;
-use anyhow::{Context, bail};
-use protocol::CodeId;
+use anyhow::bail;
 use serde::{Deserialize, Serialize};
 
 use super::office::Whose;
@@ -55,15 +54,20 @@ pub(super) fn add(
     admin.write(|registry| {
         let (mut wrong, mut found) = (Vec::new(), Vec::new());
         for cause in causes {
-            let code = cause.whose.code(registry).and_then(|code| code.context("nobody is registered so"));
-            match code {
-                Ok(code) => found.push((cause, code)),
+            match cause.whose.code(registry) {
+                Ok(code) => {
+                    // One that finds nobody counts, too: nobody tries documents.
+                    Asked { lookup: Lookup::Find, by, case, now_s }
+                        .record(registry, Whom::Codes(code.as_slice()))?;
+                    match code {
+                        Some(code) => found.push((cause, code)),
+                        None => wrong.push((cause.line, "nobody is registered so".to_owned())),
+                    }
+                }
                 Err(error) => wrong.push((cause.line, format!("{error:#}"))),
             }
         }
-        let codes: Vec<CodeId> =
-            found.iter().map(|&(_, code)| code).collect::<HashSet<_>>().into_iter().collect();
-        Asked { lookup: Lookup::Find, by, case, now_s }.record(registry, Whom::Codes(&codes))?;
+        alarms::tell(registry, now_s)?;
         let mut registrar = Registrar::new(registry, &admin.codes, policy);
         let (mut lines, mut new, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         for (cause, code) in found {

@@ -6,7 +6,7 @@ use actors::lookups::{self, Asked, Lookup, Whom};
 use actors::operators::Signed;
 use actors::registrar::Registrar;
 use actors::registry::{DocumentKind, DocumentNumber, Phone, Registry};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use protocol::CodeId;
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +93,16 @@ pub(super) fn move_phone(
     let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
     let phone = Phone::parse(phone).context("that is no mobile number of the mainland")?;
     admin.write(|registry| {
+        if let Some(code) = whose.code(registry)?
+            && registry.guardian_of(code)?.is_some()
+        {
+            bail!("the code is a ward's: it goes where its guardian's goes");
+        }
         let code = record(registry, whose, (Lookup::MovePhone, case), by)?;
+        let wards = registry.wards_of(code)?;
+        if !wards.is_empty() {
+            Asked { lookup: Lookup::MovePhone, by, case, now_s }.record(registry, Whom::Codes(&wards))?;
+        }
         Registrar::new(registry, &admin.codes, policy).move_phone(code, &phone, now_s)?;
         Ok(Ordered::Moved { code: code.get(), phone: phone.masked() })
     })

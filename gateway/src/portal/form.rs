@@ -185,7 +185,7 @@ fn is_old_id_card(text: &str) -> bool {
 /// What the field "history" of that page rests on; `None` while too many read the registry.
 pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<Outcome> {
     let consent = visitor.portal.travels.consent(visitor.session.id(), page, visitor.now_s);
-    let (phone, whom) = (visitor.session.phone.as_ref()?, visitor.whom(page));
+    let (phone, whom) = (visitor.session.phone.as_ref()?, visitor.whom(page)?);
     visitor.portal.read(|registrar| {
         let found = registrar.outcome(consent, (phone, whom), visitor.now_s);
         // A consent that is no longer good is none.

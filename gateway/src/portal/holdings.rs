@@ -31,23 +31,24 @@ impl Visitor {
         }
     }
 
-    /// Whom a query on that page is for.
-    pub(crate) fn whom(&self, page: Page) -> Whom {
-        match page {
+    /// Whom a query on that page is for; `None` while that cannot be said: nothing is agreed to for somebody else.
+    pub(crate) fn whom(&self, page: Page) -> Option<Whom> {
+        Some(match page {
             Page::Apply => Whom::Owner,
             Page::Ward => Whom::Ward(None),
-            Page::Modify(_) | Page::Place(_) => {
-                let ward = self.subject(page).filter(|holder| holder.is_ward);
-                ward.map_or(Whom::Owner, |ward| Whom::Ward(Some(ward.code)))
-            }
-        }
+            Page::Modify(_) | Page::Place(_) => match self.subject(page)? {
+                Holder { is_ward: true, code, .. } => Whom::Ward(Some(code)),
+                Holder { is_ward: false, .. } => Whom::Owner,
+            },
+        })
     }
 
     /// What is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
-    pub(crate) fn agreed(&self, page: Page) -> Agreed<'static> {
-        let whom = self.whom(page);
+    /// `None` while it cannot be said for whom.
+    pub(crate) fn agreed(&self, page: Page) -> Option<Agreed<'static>> {
+        let whom = self.whom(page)?;
         let text = TEXTS[usize::from(whom != Whom::Owner)];
-        Agreed { flow: page.flow(), whom, detail: Detail::Stay, text }
+        Some(Agreed { flow: page.flow(), whom, detail: Detail::Stay, text })
     }
 
     /// What names a code in this session's paths.

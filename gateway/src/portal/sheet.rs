@@ -209,7 +209,7 @@ enum Asked {
 
 /// The field "history of living in epidemic areas": locked, preset, or for the citizen to say; and what each answer leads to.
 pub(crate) fn history(visitor: &Visitor, page: Page, outcome: &Outcome, declared: &str) -> Markup {
-    let is_ward = visitor.whom(page) != Whom::Owner;
+    let is_ward = visitor.whom(page).is_some_and(|whom| whom != Whom::Owner);
     let (asked, found) = match outcome {
         Outcome::Stay(stay) if is_ward => (Asked::Along, Some(stay)),
         Outcome::Stay(stay) => (Asked::Field(Field::LockedYes), Some(stay)),

@@ -115,7 +115,7 @@ fn owner(visitor: &Visitor, page: Page) -> Markup {
     let holdings = visitor.holdings().unwrap_or_default();
     let name = holdings.first().map(|holder| masked(&holder.person.name)).unwrap_or_default();
     let phone = visitor.session.phone.as_ref().map(Phone::masked).unwrap_or_default();
-    let key = if visitor.whom(page) == Whom::Owner { "showing-owner" } else { "showing-guardian" };
+    let key = if visitor.whom(page) == Some(Whom::Owner) { "showing-owner" } else { "showing-guardian" };
     html! { p.who { (both_with(key, &[("name", &name), ("phone", &phone)])) } }
 }
 
@@ -145,7 +145,10 @@ async fn offer(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fiel
         portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     }
-    let agreed = visitor.agreed(page);
+    let Some(agreed) = visitor.agreed(page) else {
+        portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
+        return visitor.go(&path);
+    };
     match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
         Ok(consent) => portal.travels.offered(session, page, consent, now_s),
         Err(error) => {

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, web};
 use actors::registry::Phone;
 use actors::sms::{SmsError, Standing};
 use maud::{Markup, html};
+use protocol::given;
 use serde::Deserialize;
 
 use super::layout::{beside, notice, wrong, wrongs};
@@ -143,10 +144,9 @@ async fn send_code(mut visitor: Visitor, form: web::Form<PhoneForm>) -> HttpResp
 
 /// Says why that is no number to which a code can be sent.
 fn phone_problem(typed: &str) -> &'static str {
-    let number: String = typed.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-    let number = number.strip_prefix("+86").unwrap_or(&number);
+    let number = given::phone(typed);
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    match number {
+    match &*number {
         "" => "in-phone-missing",
         number if number.starts_with('+') || number.starts_with("00") => "in-phone-foreign",
         number if digits < number.len() => "in-phone-letters",

@@ -101,7 +101,7 @@ pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
 }
 
 fn consent(visitor: &Visitor, page: Page) -> Markup {
-    let (what, agree) = match visitor.whom(page) {
+    let (what, agree) = match visitor.whom(page).unwrap_or(Whom::Owner) {
         Whom::Owner if page.form_path().is_some() => ("travel-what", "travel-agree"),
         Whom::Owner => ("travel-what-place", "travel-agree"),
         Whom::Ward(_) if page.form_path().is_some() => ("travel-what-ward", "travel-agree-ward"),
@@ -146,7 +146,7 @@ fn came(visitor: &Visitor, page: Page, outcome: &Outcome) -> Markup {
         @if outcome.offers_travel_page() { (links::drawn(visitor)) }
         (button(page, "withdraw", "travel-withdraw"))
         @if matches!(outcome, Outcome::Stay(_)) && page.form_path().is_some() {
-            p.hint { (both(if visitor.whom(page) == Whom::Owner { "travel-withdraw-stay" } else { "travel-phone-only" })) }
+            p.hint { (both(if visitor.whom(page) == Some(Whom::Owner) { "travel-withdraw-stay" } else { "travel-phone-only" })) }
         }
     }
 }
@@ -290,7 +290,10 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
         portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     }
-    let agreed = visitor.agreed(page);
+    let Some(agreed) = visitor.agreed(page) else {
+        portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
+        return visitor.go(&path);
+    };
     match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
         Err(error) => {
             let busy = matches!(error, RegistrarError::Busy);

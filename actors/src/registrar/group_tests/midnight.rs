@@ -29,7 +29,7 @@ fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them(
     let (begun, due_s) = run(async {
         let act = bench.handle.act(move |registrar| {
             let begun = count.load(Ordering::Acquire);
-            registrar.submit(&form(1), NOW_S)?;
+            registrar.submit(&form(1), now_s())?;
             Ok((begun, registrar.registry.longest_due_s(u32::MAX)?))
         });
         let mut act = std::pin::pin!(act);

@@ -23,7 +23,7 @@ const FIXED: [&str; 12] = [
 const MAY_SCAN: [(&str, &str); 21] = [
     ("FROM appeals WHERE answered_s IS NULL", "open ones only, by their index"),
     ("SELECT code, good_from_s FROM papers", "once, at start"),
-    ("SELECT id FROM codes WHERE tags = 0", "once, at start"),
+    ("FROM codes LEFT JOIN withdrawals ON code = id WHERE tags = 0", "once, at start"),
     ("SELECT mark, good_from_s FROM sign_outs", "once, at start"),
     ("SELECT id, id, sealed FROM appeals", "at the first start after an earlier release"),
     ("SELECT id, id, answer FROM appeals", "at the first start after an earlier release"),

@@ -1,6 +1,8 @@
 //! One scan from its text to what staff are told: made once however often it is sent, recorded before it is told, and made to its end
 //! although nobody waits for the answer any more.
 
+use std::time::Duration;
+
 use actix_web::web;
 use actors::clock;
 use actors::registry::Shift;
@@ -14,6 +16,8 @@ use crate::trajectory;
 
 /// Longer ago a page has given a scan up.
 const AGO_MS_MAX: u64 = 60_000;
+/// For the end of a document, which is looked up where imports are written, too.
+const DOCUMENT_WAITS: Duration = Duration::from_millis(300);
 
 /// A scan as a page sends it.
 #[derive(Debug)]
@@ -68,21 +72,22 @@ pub(super) async fn scan(
 
 async fn once(portal: &Portal, shift: &Shift, sent: &Sent) -> Result<Made, Trouble> {
     let (text, now_ms) = (sent.text.as_str(), clock::now_ms());
-    let whose = portal.staff.judge.holder_of(text, now_ms);
+    // When it was scanned: what waited for a network may arrive together, or the later one first.
+    let at_ms = now_ms - sent.ago_ms.min(AGO_MS_MAX);
+    let whose = portal.staff.judge.holder_of(text, at_ms);
     let held = HeldUp { key: sent.key, text, whose, follows: sent.follows };
     let shifts = &portal.staff.shifts;
-    let turn = match shifts.begin(shift, &held, now_ms) {
+    let turn = match shifts.begin(shift, &held, at_ms) {
         Begun::Now(turn) => turn,
         Begun::Before(scan) => return Ok(Made { scan, again: false }),
         Begun::Again(scan) => return Ok(Made { scan, again: true }),
         Begun::UnderWay => return Err(Trouble::UnderWay),
         Begun::Unsure => return Err(Trouble::Unsure),
     };
-    let at_ms = now_ms - sent.ago_ms.min(AGO_MS_MAX);
     let blank = |came| Scan { n: turn.n, at_ms, came, holder: None, old_digits: false };
     let made = match scanner::receipt_of(text) {
         Some(receipt) => {
-            let last = shifts.last_code(shift.id, now_ms);
+            let last = shifts.last_code(shift.id, turn, now_ms);
             Some(blank(match trajectory::ask(&portal.queries, &receipt).await {
                 Ok((answer, giver)) => {
                     let whose = Whose::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
@@ -134,8 +139,15 @@ async fn holder(
     let name = name.inspect_err(|error| tracing::error!(%error, "a name cannot be read")).ok()??;
     let document = if portal.policy.get().document_shown().goes_with(verdict.advice) {
         let (shift, now_s) = (shift.clone(), clock::now_ms() / 1000);
-        let look = portal.registrar.act(move |registrar| registrar.document_for(&shift, code, now_s)).await;
-        look.inspect_err(|error| tracing::warn!(%error, "a document's end is not shown")).ok().flatten()
+        let look = portal.registrar.act(move |registrar| registrar.document_for(&shift, code, now_s));
+        // The sign does not wait for an import.
+        match tokio::time::timeout(DOCUMENT_WAITS, look).await {
+            Ok(look) => look
+                .inspect_err(|error| tracing::warn!(%error, "a document's end is not shown"))
+                .ok()
+                .flatten(),
+            Err(_) => None,
+        }
     } else {
         None
     };

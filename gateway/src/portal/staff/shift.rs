@@ -152,12 +152,12 @@ struct Remembered {
 
 impl Remembered {
     /// Whether this is the same person, who still holds up a code.
-    fn is_held_up(&self, held: &HeldUp<'_>, mark: &[u8; 32], is_last: bool, now_ms: u64) -> bool {
+    fn is_held_up(&self, held: &HeldUp<'_>, mark: &[u8; 32], is_last: bool, at_ms: u64) -> bool {
         let same = self.mark == *mark || (held.whose.is_some() && held.whose == self.whose);
         // Whoever shows nothing is another one each time.
         let nobody = held.text.is_empty() && held.key.is_some();
         let for_ms = if held.follows && is_last { HELD_MS_MAX } else { AGAIN_MS };
-        same && !nobody && now_ms < self.at_ms + for_ms
+        same && !nobody && at_ms.abs_diff(self.at_ms) < for_ms
     }
 }
 
@@ -187,13 +187,13 @@ impl Shifts {
         self.run
     }
 
-    /// Something is held up at that moment.
-    pub(super) fn begin(&self, shift: &Shift, held: &HeldUp<'_>, now_ms: u64) -> Begun {
+    /// Something was held up at that moment, which is a minute ago at most.
+    pub(super) fn begin(&self, shift: &Shift, held: &HeldUp<'_>, at_ms: u64) -> Begun {
         let mark = mark(held.text);
         let sent_to = held.key.and_then(|key| key.sent_to);
         let mut shifts = self.lock();
         if !shifts.contains_key(&shift.id) {
-            shifts.retain(|_, memory| memory.until_s > now_ms / 1000);
+            shifts.retain(|_, memory| memory.until_s > at_ms / 1000);
             if shifts.len() >= SHIFTS_MAX {
                 let n = held.key.map_or(1, |key| key.n);
                 return if sent_to.is_some() { Begun::Unsure } else { Begun::Now(Turn { n, at: None }) };
@@ -215,7 +215,7 @@ impl Shifts {
             return Begun::Unsure;
         }
         let mut scans = memory.scans.iter().enumerate();
-        if let Some((_, known)) = scans.find(|(at, scan)| scan.is_held_up(held, &mark, *at == 0, now_ms)) {
+        if let Some((_, known)) = scans.find(|(at, scan)| scan.is_held_up(held, &mark, *at == 0, at_ms)) {
             return made(&known.scan, Begun::Again);
         }
         memory.turns += 1;
@@ -223,7 +223,7 @@ impl Shifts {
         let n = held.key.map_or(memory.numbered + 1, |key| key.n);
         memory.numbered = memory.numbered.max(n);
         memory.scans.truncate(REMEMBERED_MAX - 1);
-        memory.scans.push_front(Remembered { turn, key, mark, whose, at_ms: now_ms, scan: None });
+        memory.scans.push_front(Remembered { turn, key, mark, whose, at_ms, scan: None });
         Begun::Now(Turn { n, at: Some(turn) })
     }
 
@@ -259,14 +259,17 @@ impl Shifts {
         self.lock().get(&shift).map_or(1, |memory| memory.numbered + 1)
     }
 
-    /// The code that was scanned last, as long ago at most as a receipt is good.
-    pub(super) fn last_code(&self, shift: ShiftId, now_ms: u64) -> Option<CodeId> {
+    /// The code that was scanned last before that scan, as long ago at most as a receipt is good; also one that is still under way, so
+    /// that nobody's receipt is taken for the one of the person before.
+    pub(super) fn last_code(&self, shift: ShiftId, before: Turn, now_ms: u64) -> Option<CodeId> {
         let shifts = self.lock();
-        let is_punch = |scan: &&Scan| matches!(scan.came, Came::Punch(_));
-        let scans = &shifts.get(&shift)?.scans;
-        let last = scans.iter().filter_map(|known| known.scan.as_ref()).find(is_punch)?;
-        let recent = now_ms <= last.at_ms + RECEIPT_S_MAX * 1000;
-        last.holder.as_ref().filter(|_| recent).map(|holder| holder.code)
+        let scans = shifts.get(&shift)?.scans.iter().filter(|known| Some(known.turn) != before.at);
+        let is_travel =
+            |scan: &Option<Scan>| scan.as_ref().is_some_and(|scan| !matches!(scan.came, Came::Punch(_)));
+        let last = scans.into_iter().find(|known| !is_travel(&known.scan))?;
+        let Some(scan) = &last.scan else { return last.whose.map(|(code, _)| code) };
+        let recent = now_ms <= scan.at_ms + RECEIPT_S_MAX * 1000;
+        scan.holder.as_ref().filter(|_| recent).map(|holder| holder.code)
     }
 
     /// The shift is over: what was seen in it is gone.

@@ -174,10 +174,7 @@ pub(super) fn row(scan: &Scan) -> Markup {
             time datetime=(at) { (at) }
             span.side {
                 (zh(side)) " " span.inline lang="en" { (en(side)) }
-                @if let Some(Holder { class, name, document, .. }) = &scan.holder {
-                    " · " (name) " · " (zh(class_key(*class)))
-                    @if let Some((kind, tail)) = document { " · " (end_of(*kind, tail)) }
-                }
+                @if let Some(Holder { class, name, .. }) = &scan.holder { " · " (name) " · " (zh(class_key(*class))) }
             }
         }
     }

@@ -127,7 +127,9 @@ fn a_receipt_is_compared_with_the_code_that_was_scanned_last() {
     let scanned = |at_ms: u64, holder| {
         make(&shifts, &mine, &at_ms.to_string(), &Scan { holder, ..scan(at_ms) });
     };
-    let whose = |now_ms, codes: &[CodeId]| Whose::of(shifts.last_code(mine.id, now_ms), codes);
+    let whose = |now_ms, codes: &[CodeId]| {
+        Whose::of(shifts.last_code(mine.id, Turn { n: 0, at: None }, now_ms), codes)
+    };
     assert_eq!(whose(1, &[code(7)]), Whose::NotKnown, "nobody was scanned");
     scanned(1, holder(7));
     assert_eq!(whose(2, &[code(6), code(7)]), Whose::Same, "a guardian's phone opens the ward's code");
