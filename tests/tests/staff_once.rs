@@ -115,7 +115,11 @@ fn staff_who_are_to_compare_a_document_see_its_end_and_that_is_on_record() {
         assert!(tail.len() == 4 && sign.contains("居民身份证"), "{sign}");
     }
     let seen = looks(1);
-    assert!(seen.len() == 1 && seen[0].contains("North gate") && seen[0].contains("shift-"), "{seen:?}");
+    assert!(seen.len() == 1 && seen[0].contains("staff of a checkpoint"), "{seen:?}");
+    assert!(
+        !seen[0].contains("North gate") && seen[0].contains(" 00:00"),
+        "the passage is forgotten before it: {seen:?}"
+    );
     let text = std::fs::read_to_string(city.data().join("policy.toml")).expect("the city's policy");
     let text = text.replace("2020-02-24", "quiet").replace("\"when-asked\"", "\"never\"");
     let file = city.data().join("quiet.toml").display().to_string();

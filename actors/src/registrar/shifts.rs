@@ -6,7 +6,10 @@ use protocol::{CodeId, metric};
 use super::{Registrar, RegistrarError};
 use crate::lookups::{self, Lookup};
 use crate::registry::{AccessRow, DocumentKind, Shift, ShiftId};
+use crate::trajectory::{day_of, start_of};
 
+/// Who looks, in the record of a look at a document's end.
+const CHECKPOINT_STAFF: &str = "查验岗位人员 staff of a checkpoint";
 /// A shift ends after this long, whoever forgets to end it.
 pub const SHIFT_S: u64 = 12 * 3600;
 
@@ -36,19 +39,19 @@ impl Registrar<'_> {
     }
 
     /// The kind of the holder's document and the last four characters of its number, for staff of the shift to compare. It is on
-    /// record when this is durable, and the holder can see who looked. `None` if nobody holds the code.
+    /// record when this is durable, and the holder sees it. The record outlives the passage, which is forgotten: it names the day, and
+    /// neither the second nor the place. `None` if nobody holds the code.
     pub fn document_for(
         &mut self,
-        shift: &Shift,
         code: CodeId,
         now_s: u64,
     ) -> Result<Option<(DocumentKind, String)>, RegistrarError> {
         let Some(person) = self.registry.person(code)? else { return Ok(None) };
         let access = AccessRow {
-            at_s: now_s,
-            operators: format!("{}, {}", shift.place_name, shift.name),
+            at_s: start_of(day_of(now_s)),
+            operators: CHECKPOINT_STAFF.to_owned(),
             act: Lookup::Document.name().to_owned(),
-            case: format!("shift-{}", shift.id.0),
+            case: "scan".to_owned(),
         };
         self.registry.insert_access(self.registry.subject(code), &access)?;
         metrics::counter!(metric::LOOKUPS, "lookup" => Lookup::Document.name()).increment(1);

@@ -110,7 +110,7 @@ async fn once(portal: &Portal, shift: &Shift, sent: &Sent) -> Result<Made, Troub
             let scan = verdict.map(|verdict| (blank(Came::Punch(verdict)), verdict));
             match scan {
                 Some((scan, verdict)) => {
-                    let holder = holder(portal, shift, whose, verdict).await;
+                    let holder = holder(portal, whose, verdict).await;
                     Some(Scan { holder, old_digits: taken == Taken::Over, ..scan })
                 }
                 None => None,
@@ -128,18 +128,13 @@ async fn punch(portal: &Portal, shift: &Shift, text: &str, at_ms: u64) -> Option
 }
 
 /// What staff see of whom they have scanned. The end of the document is shown if the policy says so, once the look is on record.
-async fn holder(
-    portal: &Portal,
-    shift: &Shift,
-    whose: Option<(CodeId, Class)>,
-    verdict: Verdict,
-) -> Option<Holder> {
+async fn holder(portal: &Portal, whose: Option<(CodeId, Class)>, verdict: Verdict) -> Option<Holder> {
     let (code, class) = whose.filter(|_| verdict.advice != Advice::NotAPassCode)?;
     let name = portal.read(|registrar| registrar.masked_name(code))?;
     let name = name.inspect_err(|error| tracing::error!(%error, "a name cannot be read")).ok()??;
     let document = if portal.policy.get().document_shown().goes_with(verdict.advice) {
-        let (shift, now_s) = (shift.clone(), clock::now_ms() / 1000);
-        let look = portal.registrar.act(move |registrar| registrar.document_for(&shift, code, now_s));
+        let now_s = clock::now_ms() / 1000;
+        let look = portal.registrar.act(move |registrar| registrar.document_for(code, now_s));
         // The sign does not wait for an import.
         match tokio::time::timeout(DOCUMENT_WAITS, look).await {
             Ok(look) => look
