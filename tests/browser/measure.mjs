@@ -197,6 +197,8 @@ function inPage() {
 
   /** Every text of ours has Chinese and English; names, and what people wrote, are marked as nobody's to translate. */
   function oneTongue(name) {
+    // Operators' pages are in English.
+    if (document.documentElement.lang === "en") return [];
     const han = /\p{Script=Han}/u, latin = /[A-Za-z]{2,}/;
     const theirs = (element) => element.closest("[translate=no], [aria-hidden=true], svg, script, style, template") || element.tagName === "NOSCRIPT";
     const english = (element) => [...element.children].some((child) => child.lang === "en" && latin.test(child.textContent));

@@ -164,6 +164,8 @@ impl Policy {
 }
 
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod revision_tests;
 #[cfg(test)]
 mod tests;

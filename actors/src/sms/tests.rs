@@ -1,7 +1,6 @@
 //! The table of what must hold for one-time codes, by the pure core. What becomes of a message is in `delivery`.
 
 mod delivery;
-
 use std::net::IpAddr;
 
 use super::codes::Asker;

@@ -57,7 +57,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>, done: web::Query<Done>) -> 
         section.card.paper {
             p.product { (line("product")) " · " (line("paper-title")) }
             div.qr { (picture) }
-            p.who { b { (masked(&one.holder.person.name)) } " " (mine::whose(&one.holder)) }
+            p.who { b translate="no" { (masked(&one.holder.person.name)) } " " (mine::whose(&one.holder)) }
             p.document { (sheet::end_of(document.kind(), document.tail())) }
             p { (both_with("paper-made", &[("day", &when::day(now_s).to_string())])) }
             p.check { (both("paper-check")) }
