@@ -220,7 +220,7 @@ fn a_unit_applies_and_its_poster_is_printed() {
     let send = |visitor: &mut Visitor, name: &str, kind: &str| {
         visitor.post("/unit", &[("token", &token), ("name", name), ("kind", kind), ("region", "1")])
     };
-    for (name, kind) in [("", "building"), ("\u{202e}x", "building"), ("大厦", "station"), ("大厦", "")] {
+    for (name, kind) in [("", "building"), ("\u{3164}x", "building"), ("大厦", "station"), ("大厦", "")] {
         assert_eq!(send(&mut visitor, name, kind).status, 422, "{name} {kind}");
     }
     (0..2).for_each(|_| assert_eq!(send(&mut visitor, "红谷大厦", "building").status, 303));
