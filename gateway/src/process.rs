@@ -1,9 +1,9 @@
 //! The gateway as a process: opens what it stands on, starts its threads, and ends them in order when it is told to.
 
 mod offline;
+mod signals;
 mod vitals;
 
-use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,7 +23,6 @@ use actors::sunset;
 use actors::tap::Taps;
 use anyhow::{Context, bail};
 use protocol::{DeviceId, metric};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::counter::Counter;
 use crate::ending::{self, EXIT_FAILED, EXIT_LEDGER};
@@ -39,6 +38,7 @@ use crate::usage::Usage;
 use crate::vouching::{self, Vouching};
 use crate::wall_clock::{self, WallClock};
 use crate::{config, pki, poison, telemetry};
+use signals::Signals;
 pub(crate) use vitals::Vitals;
 
 /// All of a shutdown: drain, last acknowledgements, last sync.
@@ -263,32 +263,6 @@ enum Why {
     Told,
     Ledger,
     Front,
-}
-
-/// What tells the process to end, or to read its files again.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    /// Whether it was started at a terminal, wherever its output goes.
-    attended: bool,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let (hangup, attended) = (signal(SignalKind::hangup())?, at_terminal());
-        Ok(Self { terminate, interrupt, hangup, attended })
-    }
-
-    /// The same signal says that the terminal was closed at which it was started; nobody would ever end it then.
-    fn terminal_is_gone(&self) -> bool {
-        self.attended && !at_terminal()
-    }
-}
-
-fn at_terminal() -> bool {
-    std::io::stderr().is_terminal() || std::io::stdin().is_terminal()
 }
 
 async fn wait(

@@ -1,0 +1,31 @@
+//! The signals that a process of the gateway listens to, and the terminal at which it was started.
+
+use std::io::IsTerminal;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What tells the process to end, or to read its files again.
+pub(super) struct Signals {
+    pub(super) terminate: Signal,
+    pub(super) interrupt: Signal,
+    pub(super) hangup: Signal,
+    /// Whether it was started at a terminal, wherever its output goes.
+    attended: bool,
+}
+
+impl Signals {
+    pub(super) fn listen() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (hangup, attended) = (signal(SignalKind::hangup())?, at_terminal());
+        Ok(Self { terminate, interrupt, hangup, attended })
+    }
+
+    /// The same signal says that the terminal was closed at which it was started; nobody would ever end it then.
+    pub(super) fn terminal_is_gone(&self) -> bool {
+        self.attended && !at_terminal()
+    }
+}
+
+fn at_terminal() -> bool {
+    std::io::stderr().is_terminal() || std::io::stdin().is_terminal()
+}
