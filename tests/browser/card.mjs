@@ -16,7 +16,7 @@ check("my code, light, with its age, in every view", async (t) => {
     await it.go("/code");
     await it.page.locator(".qr svg").first().waitFor();
     if (name === "code-green") await figure("weight of /code", { bytes: it.bytes });
-    assert.ok(it.bytes <= 32 * 1024, `${it.bytes} bytes`);
+    assert.ok(it.bytes <= 30 * 1024, `${it.bytes} bytes`);
     await it.look(name);
   }
   const red = await phone(t, { person: await demo("thirty hours in Wuhan") });

@@ -68,6 +68,7 @@ fn success(
     let holder = holders.iter().find(|holder| holder.code == recorded.code);
     let Recorded { at_ms, verdict, .. } = recorded;
     let body = html! {
+        link rel="stylesheet" href="/s/panel.css";
         section.card.panel {
             div.verdict { (status(verdict.colour, verdict.basis)) (advice(verdict)) }
             div.now {

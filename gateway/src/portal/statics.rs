@@ -26,6 +26,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("wrongs.js", SCRIPT, include_str!("../../pages/wrongs.js")),
     ("code.js", SCRIPT, include_str!("../../pages/code.js")),
     ("streets.js", SCRIPT, include_str!("../../pages/streets.js")),
+    ("panel.css", "text/css; charset=utf-8", include_str!("../../pages/panel.css")),
     ("waiting.css", "text/css; charset=utf-8", WAITING),
     ("travel.js", "text/javascript; charset=utf-8", TRAVEL),
     ("staff.css", "text/css; charset=utf-8", include_str!("../../pages/staff.css")),
