@@ -40,7 +40,7 @@ pub struct OrdersUpTo {
 }
 
 impl OrdersUpTo {
-    /// Whether the owner of that key signed it.
+    /// Checks that the owner of that key signed it.
     pub fn is_genuine(&self, public_key: &[u8]) -> bool {
         is_signed(&order_head_text(self.number, &self.head), &self.signature, public_key)
     }
@@ -55,7 +55,7 @@ impl Checkpoint {
         Some(Self { size, root, at_s, signature, orders: None })
     }
 
-    /// Whether the owner of that key signed it, and the end of the order log with it.
+    /// Checks that the owner of that key signed it, and the end of the order log with it.
     pub fn is_genuine(&self, public_key: &[u8]) -> bool {
         let text = signed_text(self.size, &self.root, self.at_s);
         is_signed(&text, &self.signature, public_key)
@@ -68,7 +68,7 @@ fn is_signed(text: &[u8], signature: &str, public_key: &[u8]) -> bool {
     hex::decode(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
 }
 
-/// What is signed of an entry of the order log.
+/// The signed part of an entry of the order log.
 pub(crate) fn order_head_text(number: u64, head: &str) -> Vec<u8> {
     format!("changtong order log 1\n{number}\n{head}").into_bytes()
 }

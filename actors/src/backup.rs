@@ -34,7 +34,7 @@ pub enum BackupError {
     Manifest {
         /// The manifest's file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         what: &'static str,
     },
     /// Files are not as they were when the backup was made.
@@ -52,7 +52,7 @@ pub enum BackupError {
     /// The operating system says no.
     #[error("{doing} {path}")]
     Io {
-        /// What was attempted.
+        /// The attempt.
         doing: &'static str,
         /// On what.
         path: PathBuf,

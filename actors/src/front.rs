@@ -24,7 +24,7 @@ impl FrontHandle {
         self.thread.is_finished()
     }
 
-    /// What the watchdog pings.
+    /// The handle that the watchdog pings.
     pub fn pulse(&self) -> Pulse {
         Pulse { name: self.name.clone(), arbiter: self.arbiter.clone() }
     }

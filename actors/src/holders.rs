@@ -76,7 +76,7 @@ pub enum ImportError {
     /// A file cannot be read or written.
     #[error("{doing} {path}")]
     Io {
-        /// What was attempted.
+        /// The attempt.
         doing: &'static str,
         /// On what.
         path: PathBuf,
@@ -114,7 +114,7 @@ pub struct Allowed {
     pub sha256: String,
     /// Whether yellow and red may be set.
     pub colours: bool,
-    /// Whether everything is only read.
+    /// True if everything is only read.
     pub dry_run: bool,
 }
 
@@ -197,7 +197,7 @@ struct Run<R> {
     documents: HashSet<DocumentNumber>,
 }
 
-/// What becomes of a line.
+/// The fate of a line.
 enum Outcome {
     New(CodeId, CodeEntry),
     Known,
@@ -330,7 +330,7 @@ impl Import<'_> {
 }
 
 impl<R> Run<R> {
-    /// What adding this one would come to.
+    /// The outcome of adding this one.
     fn would_add(
         &mut self,
         registry: &Registry,

@@ -65,7 +65,7 @@ pub enum KeyError {
     /// The operating system says no.
     #[error("{doing} {path}")]
     Io {
-        /// What was attempted.
+        /// The attempt.
         doing: &'static str,
         /// On what.
         path: PathBuf,
@@ -97,7 +97,7 @@ pub struct KeyStatus {
     pub purpose: &'static str,
     /// When it was written, seconds since 1970 UTC.
     pub made_s: Option<u64>,
-    /// What is wrong with it.
+    /// The fault.
     pub problem: Option<String>,
 }
 

@@ -113,7 +113,7 @@ pub struct QueriesFront {
 }
 
 impl QueriesFront {
-    /// What the watchdog pings.
+    /// The handle that the watchdog pings.
     pub fn pulse(&self) -> Pulse {
         self.front.pulse()
     }

@@ -73,7 +73,7 @@ pub enum SunsetError {
     /// The operating system says no.
     #[error("{doing} {}", .path.display())]
     Io {
-        /// What was attempted.
+        /// The attempt.
         doing: &'static str,
         /// On what.
         path: PathBuf,

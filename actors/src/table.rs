@@ -15,7 +15,7 @@ pub use lines::{Line, Lines};
 
 /// A table that is read at once, at somebody's desk.
 pub const TABLE_BYTES_MAX: u64 = 1024 * 1024;
-/// How a table is mended whose text cannot be read.
+/// The advice for a table whose text cannot be read.
 const MEND: &str = "in Excel: Save As, \"CSV UTF-8 (Comma delimited)\" (CSV UTF-8 逗号分隔)";
 /// What is wrong with a number that [`is_scientific`].
 pub const SHORTENED: &str = "is in Excel's scientific number format: its last digits are lost; format the column as Text and enter it again";
@@ -29,9 +29,9 @@ pub struct Column {
     pub name: &'static str,
     /// Its title in Chinese.
     pub chinese: &'static str,
-    /// What stands in it, for people.
+    /// Its content, for people.
     pub holds: &'static str,
-    /// Whether a table may be without it.
+    /// True if a table may be without it.
     pub optional: bool,
 }
 
@@ -101,7 +101,7 @@ impl Form {
         format!("\u{feff}{}\r\n", titles.join(","))
     }
 
-    /// What stands in each column, a line each.
+    /// Explains each column in a line.
     pub fn explained(self) -> String {
         let mut text = String::new();
         for column in self.0 {

@@ -138,7 +138,7 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    /// What the watchdog pings.
+    /// The handle that the watchdog pings.
     pub(crate) fn pulse(&self) -> Option<Pulse> {
         self.enrolment.pulse()
     }

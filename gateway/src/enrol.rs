@@ -97,7 +97,7 @@ pub(crate) struct Enrolment {
 }
 
 impl Enrolment {
-    /// What the watchdog pings; `None` once it has ended.
+    /// The handle that the watchdog pings; `None` once it has ended.
     pub(crate) fn pulse(&self) -> Option<Pulse> {
         self.front.as_ref().map(FrontHandle::pulse)
     }

@@ -140,7 +140,7 @@ impl Fleet {
         drop(self.write(|state| std::mem::replace(&mut state.places, places)));
     }
 
-    /// How many devices are connected.
+    /// The number of connected devices.
     pub(crate) fn connected(&self) -> usize {
         self.read(|state| state.live.len())
     }

@@ -134,7 +134,7 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// What the watchdog pings.
+    /// The handle that the watchdog pings.
     pub(crate) fn pulse(&self) -> Pulse {
         self.front.pulse()
     }

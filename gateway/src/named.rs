@@ -69,7 +69,7 @@ impl At {
         self.data.is_some() || (self.file().is_some() && self.keys.is_none())
     }
 
-    /// Whether somebody named one on the command line.
+    /// True if the command line names one.
     pub(crate) fn is_given(&self) -> bool {
         self.config.is_some() || self.data.is_some()
     }
@@ -172,7 +172,7 @@ impl Named {
         bail!("there is no directory {}: {said}", self.data.display())
     }
 
-    /// Whether nothing but the operators' socket is known of it.
+    /// True if only the operators' socket is known.
     pub(crate) fn is_socket_alone(&self) -> bool {
         self.socket == self.data
     }

@@ -53,7 +53,7 @@ const USAGE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) data: PathBuf,
-    /// Whether everybody it serves is made up.
+    /// True if everybody it serves is made up.
     pub(crate) test: bool,
     pub(crate) keys: PathBuf,
     /// The directory of the device authority.
@@ -336,7 +336,7 @@ pub(crate) struct Admin {
     pub(crate) taps: Option<Taps>,
     /// Reads the files again; `None` when no gateway runs.
     pub(crate) reload: Option<Arc<Reload>>,
-    /// What the process knows of itself; `None` when no gateway runs.
+    /// The process's knowledge of itself; `None` when no gateway runs.
     pub(crate) vitals: Option<Vitals>,
 }
 

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// How it is.
+/// Its state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
     pub(crate) version: String,
     pub(crate) pid: u32,
     pub(crate) data: PathBuf,
-    /// Whether everybody it serves is made up.
+    /// True if everybody it serves is made up.
     pub(crate) test: bool,
     pub(crate) up_s: u64,
     pub(crate) listens: Listens,
@@ -24,7 +24,7 @@ pub(crate) struct Status {
     /// Everything up to it is on disk.
     pub(crate) durable_lsn: u64,
     pub(crate) clock: Clock,
-    /// What is wrong now, what wakes somebody first.
+    /// Present troubles, those that wake somebody first.
     pub(crate) troubles: Vec<Trouble>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Listens {
     pub(crate) pages: Option<String>,
 }
 
-/// How many devices.
+/// The number of devices.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Devices {
     pub(crate) connected: usize,

@@ -41,7 +41,7 @@ pub enum FleetError {
     Malformed {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         text: String,
     },
 }

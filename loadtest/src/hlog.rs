@@ -22,7 +22,7 @@ pub const INTERVALS_FILE: &str = "intervals.hlog";
 pub struct HlogError {
     /// Which one, from 1.
     entry: usize,
-    /// What is wrong with it.
+    /// The fault.
     text: &'static str,
 }
 

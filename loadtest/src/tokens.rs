@@ -29,7 +29,7 @@ pub enum TokensError {
     Codes {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         text: String,
     },
 }

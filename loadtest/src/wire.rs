@@ -33,7 +33,7 @@ pub enum WireError {
     File {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         text: String,
     },
     /// The gateway closed with a number of the error table.

@@ -119,7 +119,7 @@ impl Browser {
         self.send(&request).expect("an answer")
     }
 
-    /// What a browser calls the pages' origin.
+    /// The pages' origin, as browsers write it.
     pub fn origin(&self) -> String {
         format!("http://localhost:{}", self.address.port())
     }

@@ -63,7 +63,7 @@ pub fn restore(
 /// Nothing is written.
 ///
 /// # Errors
-/// What a restore would be refused for.
+/// The reasons for which a restore would be refused.
 pub fn verify(
     from: &Path,
     (keys, keys_directory): (&Keys, &Path),

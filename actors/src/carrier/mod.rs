@@ -257,7 +257,7 @@ impl Carriers {
         &self.0.carriers
     }
 
-    /// What the watchdog pings.
+    /// The handle that the watchdog pings.
     pub fn pulses(&self) -> Vec<Pulse> {
         self.0.carriers.iter().filter_map(CarrierHandle::pulse).collect()
     }

@@ -178,7 +178,7 @@ pub enum LedgerError {
         what: &'static str,
         /// The last sound batch before the damage; 0 if none is known.
         lsn: u64,
-        /// Whether a start reads it: it is the newest or the one before.
+        /// True if a start reads it: the newest or the one before.
         is_newest: bool,
     },
     /// Written by a later version of the gateway.

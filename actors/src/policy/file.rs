@@ -51,7 +51,7 @@ struct File {
     staff: Staff,
 }
 
-/// How a declared stay is taken back without a query.
+/// The rule for taking back a declared stay without a query.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Correction {

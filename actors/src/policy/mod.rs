@@ -66,7 +66,7 @@ impl DocumentShown {
         }
     }
 
-    /// Whether it is shown to staff who are told this.
+    /// True if it is shown to staff who are told this.
     pub fn goes_with(self, advice: Advice) -> bool {
         match self {
             Self::Never => false,
@@ -131,7 +131,7 @@ impl Policy {
         self.correction_wait_hours
     }
 
-    /// Whom people call who are stopped.
+    /// The telephone number for people who are stopped.
     pub fn help_phone(&self) -> Option<&str> {
         self.help_phone.as_deref()
     }

@@ -25,7 +25,7 @@ pub struct Planned {
     pub before: Colour,
     /// The cause.
     pub cause: Cause,
-    /// Whether the authority has set it already, until the same day.
+    /// True if the authority has set it already, until the same day.
     pub is_there: bool,
 }
 

@@ -88,7 +88,7 @@ impl Whom {
 pub struct Agreed<'a> {
     /// What the query is for.
     pub flow: Flow,
-    /// Whom it is for.
+    /// The person it is for.
     pub whom: Whom,
     /// How much staff may see.
     pub detail: Detail,
@@ -115,7 +115,7 @@ pub struct ConsentRow {
     pub id: ConsentId,
     /// What the query is for.
     pub flow: Flow,
-    /// Whom it is for.
+    /// The person it is for.
     pub whom: Whom,
     /// When it was given, seconds since 1970 UTC.
     pub given_s: u64,

@@ -80,7 +80,7 @@ pub enum RegistryError {
     Audit {
         /// The first that is not.
         number: i64,
-        /// What is wrong with it.
+        /// The fault.
         what: &'static str,
     },
     /// The orders are not as they were accepted.
@@ -88,7 +88,7 @@ pub enum RegistryError {
     Orders {
         /// The first that is not.
         number: u64,
-        /// What is wrong with it.
+        /// The fault.
         what: &'static str,
     },
     /// The consents are not as they have to be.
@@ -96,7 +96,7 @@ pub enum RegistryError {
     Consent {
         /// The first that is not.
         number: i64,
-        /// What is wrong with it.
+        /// The fault.
         what: &'static str,
     },
     /// A row that this program cannot have written.
@@ -111,7 +111,7 @@ pub enum RegistryError {
     /// The operating system says no.
     #[error("{doing} {path}")]
     Io {
-        /// What was attempted.
+        /// The attempt.
         doing: &'static str,
         /// On what.
         path: PathBuf,

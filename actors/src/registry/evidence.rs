@@ -19,7 +19,7 @@ pub(crate) struct Evidence {
 }
 
 impl Registry {
-    /// What a carrier found of that phone.
+    /// A carrier's finding about that phone.
     pub(crate) fn evidence(&self, phone: &Phone, stay: Stay) -> Evidence {
         let text = Zeroizing::new(format!("{}\u{1f}{}\u{1f}{}", phone.reveal(), stay.area, stay.last_day));
         Evidence { mark: Some(self.sealer.hash("evidence", &text)), stay }

@@ -187,7 +187,7 @@ fn link(before: &[u8], entry: &str) -> Vec<u8> {
     context.finish().as_ref().to_vec()
 }
 
-/// How far the log reaches, for whoever keeps that outside; `None` without an entry.
+/// The end of the log, to be kept outside; `None` without an entry.
 pub(super) fn up_to(connection: &Connection) -> Result<Option<OrdersUpTo>, RegistryError> {
     let sql = "SELECT id, chain, signature FROM order_log ORDER BY id DESC LIMIT 1";
     let read = |row: &rusqlite::Row<'_>| {

@@ -71,7 +71,7 @@ pub struct CarrierState {
     pub id: &'static str,
     /// Where it answers.
     pub url: String,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: Fault,
     /// What it has seen.
     #[serde(flatten)]

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::{Lines, MEND};
 
-/// How a table's text is written.
+/// The encoding of a table's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// UTF-8 without its mark.

@@ -70,7 +70,7 @@ impl Desk {
         self.send(saved, tell).map(Some)
     }
 
-    /// Whether what comes of an order is shown to people here.
+    /// True if the outcome of an order is shown to people here.
     pub(crate) const fn shows(&self) -> bool {
         !self.json && self.save.is_none()
     }

@@ -23,7 +23,7 @@ pub(super) type Names = BTreeMap<String, [String; 2]>;
 pub(super) struct Standing {
     /// As `/ready` says it.
     pub(super) stage: String,
-    /// Whether everybody it serves is made up.
+    /// True if everybody it serves is made up.
     made_up: bool,
     /// Processor cores of the machine.
     cores: usize,

@@ -66,7 +66,7 @@ pub(super) fn on_form(visitor: &Visitor, page: Page) -> Option<Markup> {
     correction(visitor, &why)
 }
 
-/// How a declared stay is taken back; `None` if nothing of the kind is in force.
+/// The way to take back a declared stay; `None` if none is in force.
 fn correction(visitor: &Visitor, why: &Why) -> Option<Markup> {
     if is_corrected(visitor, why) {
         return Some(html! { p.notice.correct data-correction="waits" { (both("after-corrected")) } });

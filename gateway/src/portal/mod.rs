@@ -170,7 +170,7 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// What the watchdog pings.
+    /// The handle that the watchdog pings.
     pub(crate) fn pulse(&self) -> Pulse {
         self.front.pulse()
     }

@@ -9,7 +9,7 @@ pub(super) struct Signals {
     pub(super) terminate: Signal,
     pub(super) interrupt: Signal,
     pub(super) hangup: Signal,
-    /// Whether it was started at a terminal, wherever its output goes.
+    /// True if it was started at a terminal, wherever its output goes.
     attended: bool,
 }
 

@@ -38,7 +38,7 @@ impl Vitals {
         Self { readiness, metrics, overview, log, addresses, data, started_ms }
     }
 
-    /// How it is now.
+    /// Its present state.
     pub(crate) fn status(&self, admin: &Admin) -> anyhow::Result<Status> {
         let metrics = self.metrics.render();
         let (rates, troubles) = self.overview.now();

@@ -106,7 +106,7 @@ impl Digits {
         None
     }
 
-    /// What typed digits stand for; from then on they are used.
+    /// Takes the code for which typed digits stand; from then on they are used.
     pub(super) fn take(&self, typed: &str, now_s: u64) -> Taken {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         match number(typed).and_then(|number| given.texts.get_mut(&number)) {

@@ -27,7 +27,7 @@ pub(super) struct Sent {
     pub(super) key: Option<Key>,
     /// The camera saw it in the place of the one before.
     pub(super) follows: bool,
-    /// How long the page has had it.
+    /// The time for which the page has had it.
     pub(super) ago_ms: u64,
 }
 

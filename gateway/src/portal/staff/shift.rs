@@ -113,7 +113,7 @@ pub(super) struct Key {
 pub(super) struct HeldUp<'a> {
     pub(super) key: Option<Key>,
     pub(super) text: &'a str,
-    /// Whose good code it is, and what kind is shown.
+    /// The holder of the good code, and the kind of code that is shown.
     pub(super) whose: Option<(CodeId, Class)>,
     /// The camera has seen it in the place of the one before, without a gap.
     pub(super) follows: bool,
@@ -151,7 +151,7 @@ struct Remembered {
 }
 
 impl Remembered {
-    /// Whether this is the same person, who still holds up a code.
+    /// Reports the same person, who still holds up a code.
     fn is_held_up(&self, held: &HeldUp<'_>, mark: &[u8; 32], is_last: bool, at_ms: u64) -> bool {
         let same = self.mark == *mark || (held.whose.is_some() && held.whose == self.whose);
         // Whoever shows nothing is another one each time.
