@@ -85,13 +85,15 @@ async function inOtherViews({ page, font, elder, script }, name) {
     await page.setViewportSize({ ...usual, width: width ?? usual.width });
     await page.emulateMedia({ colorScheme: colours });
     await page.evaluate(enlarge, letters);
-    await page.screenshot({ path: join(SCREENSHOTS, `${name}.${as}.png`), fullPage: true });
+    const before = wrong.length;
     for (const what of await page.evaluate(inTheWay)) wrong.push(`${as}: ${what}`);
     if (colours && script) {
       await page.evaluate(axe);
       const { violations } = await page.evaluate(() => axe.run(document, { runOnly: ["color-contrast"] }));
       for (const { id, nodes } of violations) wrong.push(`${as}: axe ${id}: ${nodes.map((node) => `${node.target}: ${node.failureSummary}`).join("; ")}`);
     }
+    // A picture of each view of each page would take longer than all else.
+    if (wrong.length > before) await page.screenshot({ path: join(SCREENSHOTS, `${name}.${as}.png`), fullPage: true });
   }
   await page.evaluate(enlarge, 1);
   await page.emulateMedia({ colorScheme: null });

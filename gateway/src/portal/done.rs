@@ -69,7 +69,7 @@ fn success(
     let Recorded { at_ms, verdict, .. } = recorded;
     let body = html! {
         link rel="stylesheet" href="/s/panel.css";
-        section.card.panel {
+        section.card.panel #panel {
             div.verdict { (status(verdict.colour, verdict.basis)) (advice(verdict)) }
             div.now {
                 div {
@@ -86,7 +86,9 @@ fn success(
         script src="/s/clock.js" defer {}
     };
     let frame = travel::frame(visitor, travel);
-    let frame = Frame { refresh_s: frame.refresh_s.or(Some(REFRESH_S)), ..frame };
+    // Without a script the page looks again, and staff still see the whole panel.
+    let (refresh_s, refresh_at) = (frame.refresh_s.or(Some(REFRESH_S)), Some(("panel", visitor.now_s)));
+    let frame = Frame { refresh_s, refresh_at, ..frame };
     visitor.page(frame, "place-done-title", &body)
 }
 
