@@ -52,12 +52,21 @@ impl Registry {
         }
     }
 
-    /// Forgets the stay that is kept for the person's phone and document. Part of the caller's transaction.
-    pub(crate) fn forget_stay(&self, person: &Person) -> Result<(), RegistryError> {
+    /// Forgets the stays on which the refuted cause of that person rests; another one of the same phone or document stays. Part of the
+    /// caller's transaction.
+    fn forget_refuted(&self, refuted: &Ground, person: Option<&Person>) -> Result<(), RegistryError> {
+        if let Some(mark) = refuted.mark {
+            self.connection.prepare_cached("DELETE FROM stays WHERE rests_on = ?1")?.execute([mark])?;
+        }
+        // Stays of an earlier release have no mark; they are found by phone and document.
+        let Some(person) = person else { return Ok(()) };
         let mut delete = self.connection.prepare_cached("DELETE FROM stays WHERE phone_hash = ?1")?;
         for hash in self.document_hashes(&person.document).into_iter().chain([self.phone_hash(&person.phone)])
         {
-            delete.execute([hash])?;
+            let kept = self.stay_by(hash, 0)?;
+            if kept.is_some_and(|(kept, _)| refuted.is_same(&Ground::from(kept))) {
+                delete.execute([hash])?;
+            }
         }
         Ok(())
     }
@@ -103,14 +112,14 @@ impl Registry {
         if row.cause.kind != CauseKind::Trajectory {
             return Ok(Vec::new());
         }
-        let refuted = self.evidence_of(code, row.id)?;
+        let refuted = self.ground_of(code, row.id)?;
+        let person = self.person(code)?;
+        self.forget_refuted(&refuted, person.as_ref())?;
         let mut codes = Vec::new();
-        if let Some(mark) = refuted.as_ref().and_then(|evidence| evidence.mark) {
-            self.connection.prepare_cached("DELETE FROM stays WHERE rests_on = ?1")?.execute([mark])?;
+        if let Some(mark) = refuted.mark {
             codes = self.codes_by("SELECT DISTINCT code FROM causes WHERE rests_on = ?1", [mark])?;
         }
-        if let Some(person) = self.person(code)? {
-            self.forget_stay(&person)?;
+        if let Some(person) = person {
             // Causes of an earlier release have no mark; those of a phone's wards rested on the phone's stay.
             codes.extend(self.codes_of_phone(&person.phone)?);
         }
@@ -120,33 +129,48 @@ impl Registry {
         for other in codes {
             for cause in self.causes(other)? {
                 let rests = matches!(cause.cause.kind, CauseKind::Trajectory | CauseKind::Accompanied);
-                if cause.id != row.id && rests && cause.cleared_s.is_none() && refuted.is_some() {
-                    let same = self.evidence_of(other, cause.id)?;
-                    if same.is_some_and(|same| refuted.as_ref().is_some_and(|it| it.is_same(&same))) {
-                        found.push((other, cause));
-                    }
+                if cause.id != row.id
+                    && rests
+                    && cause.cleared_s.is_none()
+                    && refuted.is_same(&self.ground_of(other, cause.id)?)
+                {
+                    found.push((other, cause));
                 }
             }
         }
         Ok(found)
     }
 
-    fn evidence_of(&self, code: CodeId, cause: i64) -> Result<Option<Evidence>, RegistryError> {
+    fn ground_of(&self, code: CodeId, cause: i64) -> Result<Ground, RegistryError> {
         let sql = "SELECT evidence, rests_on FROM causes WHERE id = ?1";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let (sealed, mark): (Option<Vec<u8>>, Option<Hash>) =
             self.connection.prepare_cached(sql)?.query_row([cause], read)?;
         let open = |sealed: Vec<u8>| self.open_json(Column::Evidence, code.get(), &sealed);
-        Ok(sealed.map(open).transpose()?.map(|stay| Evidence { stay, mark }))
+        Ok(Ground { stay: sealed.map(open).transpose()?, mark })
     }
 }
 
-impl Evidence {
-    /// Without a mark on either side, the same stay on the same phone is taken for the same.
+/// The ground of a cause or of a kept stay, as far as it is still known: the stay goes when its cause ends or is cleared, the mark stays,
+/// and what an earlier release kept has none.
+struct Ground {
+    stay: Option<Stay>,
+    mark: Option<Hash>,
+}
+
+impl From<Evidence> for Ground {
+    fn from(Evidence { stay, mark }: Evidence) -> Self {
+        Self { stay: Some(stay), mark }
+    }
+}
+
+impl Ground {
+    /// Says if both are one piece of evidence. Without a mark on either side, the same stay on the same phone is taken for the same; where
+    /// neither is known, nothing is.
     fn is_same(&self, other: &Self) -> bool {
         match (self.mark, other.mark) {
             (Some(mine), Some(others)) => mine == others,
-            (None, _) | (_, None) => self.stay == other.stay,
+            (None, _) | (_, None) => self.stay.is_some() && self.stay == other.stay,
         }
     }
 }

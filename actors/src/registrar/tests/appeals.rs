@@ -82,6 +82,28 @@ fn a_found_stay_that_an_appeal_refutes_does_not_lock_the_next_form() {
 }
 
 #[test]
+fn granting_an_appeal_leaves_a_stay_that_it_does_not_refute() {
+    let mut bench = Bench::new();
+    let phone = person(1).phone;
+    let first = bench.asked(Flow::Apply, &phone, &hubei("2020-02-18"), now());
+    let code = bench.submit(&form(1, None, Some(first)), now()).unwrap().code;
+    let refuted = decision(&bench, code);
+    let second = bench.asked(Flow::Modify, &phone, &hubei("2020-02-20"), now());
+    bench.submit(&form(1, None, Some(second)), now()).unwrap();
+    let other = decision(&bench, code);
+    assert_ne!(refuted, other, "a stay of its own");
+    let grant = Verdict { granted: true, text: "on that day you were here" };
+    let appeal = bench.registrar().appeal(code, refuted, "not on the eighteenth", now()).unwrap();
+    bench.registrar().answer_appeal(appeal, grant, &by("cdc"), now()).unwrap();
+    assert_eq!(bench.shown(code), RED, "the later stay was not refuted");
+    let refused = bench.submit(&form(1, Some(false), None), now() + 60);
+    assert!(matches!(refused, Err(RegistrarError::Form(_))), "and it locks the form still: {refused:?}");
+    let appeal = bench.registrar().appeal(code, other, "nor on the twentieth", now()).unwrap();
+    bench.registrar().answer_appeal(appeal, grant, &by("cdc"), now()).unwrap();
+    bench.submit(&form(1, Some(false), None), now() + 60).expect("now nothing locks it");
+}
+
+#[test]
 fn an_appeal_that_nobody_answers_is_overdue() {
     let mut bench = Bench::new();
     let code = bench.submit(&form(1, Some(true), None), now()).unwrap().code;
