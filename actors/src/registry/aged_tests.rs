@@ -284,3 +284,29 @@ fn who_is_not_on_the_list_is_noted_at_the_next_start_and_what_was_left_behind_en
         assert_eq!(restored.left_with(&document, &phone, now_s).unwrap().is_some(), is_bound);
     }
 }
+
+#[test]
+fn looks_at_documents_that_were_kept_with_place_and_second_keep_the_day() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut registry = open(&directory, "registry.db");
+    add(&mut registry, 1, &person(1));
+    // The first and the last second of a day of the city, and what an operator looked at.
+    let (first_s, last_s) = (1_582_473_600, 1_582_473_600 + 86_399);
+    for (at_s, act, case) in
+        [(first_s, "document", "shift-7"), (last_s, "document", "shift-8"), (last_s, "why", "shift-9")]
+    {
+        let (operators, act, case) = ("North gate, early".to_owned(), act.to_owned(), case.to_owned());
+        registry.insert_access(registry.subject(code(1)), &AccessRow { at_s, operators, act, case }).unwrap();
+    }
+    let step = schema::STEPS.iter().find(|step| step.contains("act = 'document'")).unwrap();
+    registry.connection.execute_batch(step).unwrap();
+    let rows = registry.accesses(code(1)).unwrap();
+    for row in &rows[..2] {
+        assert_eq!((row.at_s, &row.case[..]), (first_s, "scan"), "{row:?}");
+        assert!(
+            row.operators.contains("staff of a checkpoint") && !row.operators.contains("gate"),
+            "{row:?}"
+        );
+    }
+    assert_eq!((rows[2].at_s, &rows[2].operators[..]), (last_s, "North gate, early"));
+}

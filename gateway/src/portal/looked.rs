@@ -47,10 +47,13 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
 fn look(row: &AccessRow) -> Markup {
     let known = Lookup::ALL.iter().find(|lookup| lookup.name() == row.act);
     let words = known.map_or("looked-other", |&lookup| words(lookup));
+    // Of a look at a checkpoint the day alone is kept.
+    let at_checkpoint = known == Some(&Lookup::Document);
+    let when = if at_checkpoint { when::day(row.at_s).to_string() } else { when::minute(row.at_s) };
     html! {
         li {
             b { (both(words)) }
-            p.hint { (both_with("looked-by", &[("who", &row.operators), ("case", &row.case), ("when", &when::minute(row.at_s))])) }
+            p.hint { (both_with("looked-by", &[("who", &row.operators), ("case", &row.case), ("when", &when)])) }
         }
     }
 }
@@ -69,5 +72,24 @@ const fn words(lookup: Lookup) -> &'static str {
         Lookup::MovePhone => "looked-move-phone",
         Lookup::DocumentSeen => "looked-document-seen",
         Lookup::Document => "looked-document",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_at_a_checkpoint_is_shown_with_its_day_and_no_time() {
+        let row = |lookup: Lookup| AccessRow {
+            at_s: 1_582_473_600,
+            operators: "staff of a checkpoint".to_owned(),
+            act: lookup.name().to_owned(),
+            case: "scan".to_owned(),
+        };
+        let shown = look(&row(Lookup::Document)).into_string();
+        assert!(shown.contains("2020-02-24") && shown.contains("staff of a checkpoint"), "{shown}");
+        assert!(!shown.contains("00:00"), "no time that is none: {shown}");
+        assert!(look(&row(Lookup::Why)).into_string().contains("2020-02-24 00:00"));
     }
 }

@@ -321,4 +321,8 @@ pub(in crate::registry) const STEPS: &[&str] = &["
 ", "
     -- Lines of an import whose people were there already.
     ALTER TABLE imports ADD COLUMN known INTEGER NOT NULL DEFAULT 0;
+", "
+    -- Looks at a document's end were kept with place, shift and second, which outlived the passage that they tell of: the city's day is left.
+    UPDATE accesses SET at_s = (at_s + 28800) / 86400 * 86400 - 28800, operators = '查验岗位人员 staff of a checkpoint', case_id = 'scan'
+        WHERE act = 'document' AND case_id LIKE 'shift-%';
 "];
