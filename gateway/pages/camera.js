@@ -1,5 +1,5 @@
 // What the staff's camera sees: about eight frames a second are read here. A code is given on once; the next person may come at once,
-// and the same code still held up is not given on again. With two codes in view none is: nobody knows whose turn it is.
+// and the same code still held up is no new scan. With two codes in view none is given on: nobody knows whose turn it is.
 const AGAIN_MS = 3000, GAP_MS = 400, TWO_MS = 1500, STILL_MS = 4000, EVERY_MS = 120, SIDE = 480;
 
 /** Reads every code of a frame: a browser's own detector does, ours finds one, and another once that one is painted over. */
@@ -25,8 +25,8 @@ async function reader() {
   };
 }
 
-/** Sorts what frames say: `see` gets the texts of each. */
-export function sorter({ seen, two }) {
+/** Sorts what frames say: `see` gets the texts of each. `still` is told each time that the code given on last is in view still. */
+export function sorter({ seen, still, two }) {
   let held = { text: undefined, at: -Infinity }, twoAt = -Infinity, other;
   return (texts, now) => {
     const all = new Set(texts.filter(text => text.trim()));
@@ -39,7 +39,7 @@ export function sorter({ seen, two }) {
     }
     if (now - twoAt > TWO_MS) two(false);
     if (text === undefined) return;
-    if (text === held.text && since < AGAIN_MS) { held.at = now; return; }
+    if (text === held.text && since < AGAIN_MS) { held.at = now; return still(); }
     // Another code at once: one that was renewed, or a second one that comes and goes. It is looked at for a moment more.
     if (since < GAP_MS || now - twoAt < GAP_MS) { other = now; return; }
     held = { text, at: now };
@@ -50,7 +50,7 @@ export function sorter({ seen, two }) {
 }
 
 /** Starts the camera and gives on what it sees, until it ends; fails where there is none. */
-export async function look(video, { seen, two, ended }) {
+export async function look(video, { seen, still, two, ended }) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: false,
     video: { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } } });
   const [track] = stream.getVideoTracks();
@@ -58,7 +58,7 @@ export async function look(video, { seen, two, ended }) {
   await video.play();
   const read = await reader(), canvas = document.createElement("canvas"), pen = canvas.getContext("2d", { willReadFrequently: true });
   canvas.width = canvas.height = SIDE;
-  const see = sorter({ seen, two });
+  const see = sorter({ seen, still, two });
   let runs = true;
   // Some cameras stop without a word when another program takes them: the picture stands still.
   let moved = { to: -1, at: performance.now() };

@@ -1,11 +1,12 @@
 // The staff's scans: each is numbered, has a line of its own and is sent until it is answered, a few at once. The gateway judges and
-// records; a scan that is sent again has the number it had, so that it is one punch. Who has no answer in time is checked by hand.
+// records; a scan that is sent again has the number it had, so that it is one punch. Who has no answer in time is checked by hand, and
+// whose code the camera still sees is sent again until it is recorded or refused.
 const BY_HAND_MS = 8000, GIVEN_UP_MS = 30000, TRY_MS = 4000, LAST_TRY_MS = 10000, PAUSE_MS = 400, PAUSE_MS_MAX = 2000;
 const AT_ONCE = 4, WAITING_MAX = 32, LINES_MAX = 20, GLANCE_MS = 1600, TAB_MS = 100;
 const id = name => document.getElementById(name);
 const page = id("staff"), field = id("text"), token = page.dataset.token, list = document.querySelector("#scans ol");
 const waiting = new Map();
-let next = Number(page.dataset.next), run = Number(page.dataset.run), shown = 0, stopped = 0, passed = false, sound, lock, hide, camera;
+let next = Number(page.dataset.next), run = Number(page.dataset.run), shown = 0, stopped = 0, passed = false, sound, lock, hide, camera, inView;
 
 // Told apart with closed eyes: one high tone, two low buzzes, two middle tones.
 const TONES = { pass: [[1046, 0, .12, "sine"]], stop: [[196, 0, .22, "square"], [165, .28, .3, "square"]],
@@ -42,7 +43,7 @@ const tag = (line, name) => line.append(copy(`tag-${name}`));
 /** Puts a scan's line where its number belongs, in the place of the one it had. */
 function put(scan, line) {
   line.dataset.n = scan.n;
-  if (scan.line) scan.line.replaceWith(line); else list.prepend(line);
+  if (scan.line?.isConnected) scan.line.replaceWith(line); else list.prepend(line);
   scan.line = line;
   id("none").hidden = true;
   const done = [...list.children].filter(line => !waiting.has(Number(line.dataset.n)));
@@ -93,15 +94,28 @@ function say(scan, name) {
 }
 
 function byHand(scan) {
-  id("offline").hidden = false;
-  say(scan, "by-hand");
+  if (!scan.busied) id("offline").hidden = false;
+  say(scan, scan.busied ? "busy" : "by-hand");
   scan.late = true;
 }
 
 function end(scan, name) {
   waiting.delete(scan.n);
   clearTimeout(scan.timer);
+  scan.lost = name !== "over";
+  scan.after = performance.now() + PAUSE_MS_MAX;
   say(scan, name);
+}
+
+/** The camera sees the code of its last scan still: one that was given up is sent again, as the scan that it was. */
+function still() {
+  const scan = inView, now = performance.now();
+  if (!scan?.lost || now < scan.after || waiting.size >= WAITING_MAX) return;
+  Object.assign(scan, { at: now, after: 0, tries: 0, lost: false });
+  waiting.set(scan.n, scan);
+  put(scan, line(scan, copy("tag-waiting")));
+  if (!scan.late) scan.timer = setTimeout(() => byHand(scan), BY_HAND_MS);
+  pump();
 }
 
 /** The answer, once. */
@@ -128,24 +142,29 @@ function answered(scan, told) {
 async function send(scan) {
   const ends = new AbortController(), sentTo = scan.sentTo, wait = scan.tries ? LAST_TRY_MS : TRY_MS;
   const timer = setTimeout(() => ends.abort(), wait);
+  let busied = false;
   scan.busy = true; scan.tries += 1; scan.sentTo = scan.sentTo ?? run;
   try {
     const answer = await fetch("/staff/scan", { method: "POST", signal: ends.signal, headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ token, page: Number(page.dataset.page), n: scan.n, sent_to: sentTo, follows: scan.follows,
         ago_ms: Math.round(performance.now() - scan.at), text: scan.text, nothing: scan.nothing }) });
     if (answer.status === 403) return end(scan, "over");
-    if ((answer.headers.get("Content-Type") ?? "").startsWith("application/json")) answered(scan, await answer.json());
+    if ((answer.headers.get("Content-Type") ?? "").startsWith("application/json")) {
+      const told = await answer.json();
+      // Nothing was recorded anywhere: it is sent again, to whichever process is there then.
+      if (told.resend) { busied = true; scan.sentTo = undefined; id("offline").hidden = true; } else answered(scan, told);
+    }
   } catch { // No network, or no answer in time: it is sent again.
   } finally {
     clearTimeout(timer);
-    scan.busy = false;
+    scan.busy = false; scan.busied = busied;
     if (waiting.has(scan.n)) again(scan); else pump();
   }
 }
 
 function again(scan) {
   const age = performance.now() - scan.at;
-  if (age > GIVEN_UP_MS) { end(scan, "gone"); return pump(); }
+  if (age > GIVEN_UP_MS) { end(scan, scan.busied ? "busy" : "gone"); return pump(); }
   const pause = Math.min(PAUSE_MS * 2 ** (scan.tries - 1), PAUSE_MS_MAX);
   scan.after = performance.now() + pause;
   setTimeout(pump, pause);
@@ -168,11 +187,12 @@ function take(what) {
   const is_full = waiting.size >= WAITING_MAX;
   if (!is_full) waiting.set(scan.n, scan);
   put(scan, line(scan, copy("tag-waiting")));
-  if (is_full) return end(scan, "full");
+  if (is_full) { end(scan, "full"); return scan; }
   scan.timer = setTimeout(() => byHand(scan), BY_HAND_MS);
   // Whoever passed is not the one who stands there now.
   if (passed) id("verdict").classList.remove("over"), id("verdict").classList.add("old");
   pump();
+  return scan;
 }
 
 for (const form of document.querySelectorAll("form.scan")) form.addEventListener("submit", event => {
@@ -232,7 +252,7 @@ id("start").addEventListener("click", async () => {
   };
   try {
     camera = camera ?? await import("/s/camera.js");
-    await camera.look(id("camera"), { seen: (text, follows) => take({ text, follows }), ended: () => over("camera-ended"),
+    await camera.look(id("camera"), { seen: (text, follows) => { inView = take({ text, follows }); }, still, ended: () => over("camera-ended"),
       two: is => { if (is && id("two").hidden) tell("ask"); id("two").hidden = !is; } });
     page.classList.add("looking");
   } catch { over("no-camera"); }

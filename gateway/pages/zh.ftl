@@ -136,11 +136,21 @@ why-signed = 签署人：{ $who }
 why-by-policy = 规则更新为 { $policy }
 after-title = 现在怎么办
 after-until = 这个颜色到 { $when } 自动结束，不用您做什么。
+after-worse = 这个颜色到 { $when } 为止，不用您做什么。
+after-then = 之后是{ $colour ->
+    [green] 绿码
+    [yellow] 黄码
+    [red] 红码
+   *[other] 未知
+ }。
 after-no-end = 这个颜色还没有确定的结束时间。
 after-do = 检查点可能不让您通过。请尽量留在住处；要就医或有急事，请先打电话。
 after-call = 打电话 { $phone }
 after-why = 查看原因、提出申诉
 after-correct = “有”是申报的。填错了可以改为“无”：在修改信息里提交，{ $hours } 小时后恢复，不需要授权查询。
+after-correct-now = “有”是申报的，初步查询没有发现疫区停留。填错了可以改为“无”：在修改信息里提交，立即恢复。
+after-correct-locked = 初步查询显示您到过疫区，不能改为“无”。如有不对，请提出申诉或打电话说明。
+after-correct-sooner = “有”是申报的，很快就自动结束，比改为“无”还早，不用提交。
 after-correct-go = 改为“无”
 after-correct-appeal = “有”是申报的。填错了请提出申诉或打电话说明，不需要授权查询。
 after-corrected = 您已改为“无”，到时间自动恢复，不用再提交。
@@ -370,7 +380,7 @@ travel-timed-out = 初步查询超时，没有结果，请您自行申报。
 travel-refused = 初步查询没有结果：运营商未受理，请您自行申报。
 travel-unreachable = 初步查询没有结果：联系不上运营商，请您自行申报。
 travel-garbage = 初步查询没有结果：运营商的答复看不懂，不能采用，请您自行申报。
-travel-paused = 初步查询没有结果：运营商系统刚才出了故障，正在恢复，请过几分钟再试，或自行申报。
+travel-paused = 初步查询没有结果：现在暂时不能向运营商查询，请约一分钟后再试，或自行申报。
 travel-busy = 查询的人太多，运营商暂时答复不了，没有初步结果。请稍后再试，或自行申报。
 travel-busy-place = 查询的人太多，运营商暂时答复不了，没有初步结果。请稍后再试。
 travel-not-asked = 未查询（初步结果为空）。
@@ -402,6 +412,7 @@ staff-waiting = 查验中
 staff-late = 迟到的答复
 staff-again = 同一人，未重复记录
 staff-by-hand = 无连接，请人工查验
+staff-busy-by-hand = 系统繁忙，没有记录，请人工查验
 staff-gone = 无连接，可能未记录，已请人工查验
 staff-full = 等待的太多，未记录，请人工查验
 staff-unsure = 系统刚重启，不知是否已记录，请人工查验
@@ -410,6 +421,9 @@ staff-digits-over = 数字无效
 staff-why-digits-over = 这8位数字已用过或已过期，请对方重新生成
 staff-busy = 系统繁忙，本次未记录，请再扫一次。
 staff-too-long = 内容为空或过长，不是通行码。
+staff-last-waiting = 这次查验还在核验，页面会自动再看结果。
+staff-last-unknown = 这里没有这次查验的结果：请看下面的列表，列表里没有就再查一次。
+staff-last-next = 查下一位
 staff-last = 最近查验
 staff-none = 本班还没有记录。
 staff-end = 结束值班

@@ -169,20 +169,71 @@ check("two codes in view are not chosen between: staff are told, and the one tha
   assert.deepEqual([row.colour, more.length], ["red", 0]);
 });
 
+/** A browser's own detector that sees these texts, from the page's first frame on. */
+const sees = (texts) => ({ page }) => page.addInitScript((texts) => {
+  window.found = texts;
+  window.BarcodeDetector = class {
+    static getSupportedFormats = async () => ["qr_code"];
+    detect = async () => window.found.map((rawValue) => ({ rawValue }));
+  };
+}, texts);
+
 check("a browser's own detector that finds two codes has none of them scanned", async (t) => {
-  const it = await looking(t, [undefined], ({ page }) => page.addInitScript(() => {
-    window.found = ["A", "B"];
-    window.BarcodeDetector = class {
-      static getSupportedFormats = async () => ["qr_code"];
-      detect = async () => window.found.map((rawValue) => ({ rawValue }));
-    };
-  }));
+  const it = await looking(t, [undefined], sees(["A", "B"]));
   await it.page.locator("#two").waitFor();
   assert.equal(await it.page.locator("#scans li").count(), 0);
   await it.page.evaluate(() => { window.found = ["B"]; });
   await it.page.locator("#verdict[data-advice=not-a-pass-code]").waitFor();
   assert.equal(await it.page.locator("#two").isVisible(), false);
   assert.equal(await it.page.locator("#scans li").count(), 1);
+});
+
+check("a code that was not recorded is sent again under its number while it is held up, in no hurry, until it is", async (t) => {
+  const { number } = await place();
+  const before = (await recorded(number)).length;
+  const sent = [];
+  const it = await looking(t, [undefined], async (it) => {
+    await sees(["HELD UP"])(it);
+    await it.page.route("**/staff/scan", async (route) => {
+      sent.push({ at: Date.now(), ...route.request().postDataJSON() });
+      if (sent.length > 3) return route.continue();
+      const run = Number(await it.page.locator("#staff").getAttribute("data-run"));
+      const sign = "<section id=verdict class=check data-kind=trouble><p class=why>busy</p></section>";
+      await route.fulfill({ status: 503, json: { run, sound: "ask", sign, row: null, again: false, resend: true } });
+    });
+  });
+  await it.page.locator("#verdict[data-advice=not-a-pass-code]").waitFor();
+  // What this test answers itself.
+  assert.equal(it.wrong.splice(0).filter((line) => !line.includes("status of 503")).length, 0);
+  assert.deepEqual(sent.map(({ n, text }) => [n, text]), Array(4).fill([1, "HELD UP"]));
+  assert.equal(new Set(sent.map(({ page }) => page)).size, 1);
+  const pauses = sent.slice(1).map(({ at }, n) => at - sent[n].at);
+  assert.ok(pauses.every((pause) => pause >= 350), `${pauses} ms`);
+  assert.equal(await it.page.locator("#scans li").count(), 1);
+  assert.equal((await recorded(number)).length, before + 1);
+});
+
+check("a code that came when too many waited is sent once there is room, without leaving the view", async (t) => {
+  const { number } = await place();
+  const before = (await recorded(number)).length;
+  let open;
+  const opened = new Promise((done) => { open = done; });
+  const it = await looking(t, [undefined], async (it) => {
+    await sees([])(it);
+    await it.page.route("**/staff/scan", async (route) => {
+      await opened;
+      await route.continue().catch(() => {});
+    });
+  });
+  for (let n = 1; n <= 32; n += 1) {
+    await it.page.locator("#text").fill(`TYPED ${n}`);
+    await it.page.keyboard.press("Enter");
+  }
+  await it.page.evaluate(() => { window.found = ["HELD UP"]; });
+  await it.page.locator("#scans [data-n='33'][data-said=full]").waitFor();
+  open();
+  await it.page.locator("#scans [data-n='33'][data-said=answered]").waitFor();
+  assert.equal((await recorded(number)).length, before + 33);
 });
 
 check("the screen is kept on again after it was let go, and a camera that ends says so and starts again", async (t) => {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use actors::clock;
 use loadtest::Device;
 use protocol::{DeviceClass, PlaceId, RegionId, Scanned};
+use serde_json::json;
 use tests::small_disk::SmallDisk;
 use tests::walk::{Stop, Walker, device, endpoint, prove, punch};
+use tests::web::shift::{Staff, told};
 use tests::{City, block_on, wait_for};
 use tokio::task::{spawn_blocking, spawn_local};
 
@@ -58,10 +60,14 @@ fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
         asking.connect().await.expect("a good device connects");
 
         let filled = spawn_blocking(move || {
+            let (mut staff, token) = Staff::at_work(&city, 1);
             fill(&city, &small);
-            (city, small)
+            let scan = json!({ "token": token, "page": 1, "n": 1, "text": "held up at a full disk" });
+            let refused = staff.scan(&scan);
+            assert!(refused.status == 503 && told(&refused)["resend"] == true, "{}", refused.body);
+            (city, small, (staff, scan))
         });
-        let (city, small) = filled.await.expect("the disk is full");
+        let (city, small, (mut staff, scan)) = filled.await.expect("the disk is full");
         let full = punches(&city);
         for _ in 0..100 {
             let verdicts = asking.verify(region, vec![Scanned::Nothing; 8]).await.expect("verdicts");
@@ -74,6 +80,12 @@ fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
         let healed = spawn_blocking(move || {
             small.make_room();
             wait_for_punches(&city);
+            let taken = staff.scan(&scan);
+            assert!(
+                taken.status == 200 && told(&taken)["resend"] == false,
+                "under the same number: {}",
+                taken.body
+            );
             (city, small)
         });
         let (mut city, small) = healed.await.expect("it heals by itself");

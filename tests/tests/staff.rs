@@ -56,19 +56,54 @@ fn what_staff_scan_is_recorded_once_at_their_place_and_shown_masked() {
     assert_eq!(recorded(&city, 2).len(), 1);
     let paper = &text_of(&city, green(&city)[1], Class::Paper, 0);
     let typed = staff.browser.post("/staff/form", &[("token", &token), ("text", paper)]);
-    assert_eq!((typed.status, typed.location()), (303, "/staff/last"), "{}", typed.body);
+    assert!(typed.status == 303 && typed.location().starts_with("/staff/last?page="), "{}", typed.body);
     for _ in 0..2 {
-        let shown = staff.browser.get("/staff/last").body;
+        let shown = staff.browser.get(typed.location()).body;
         assert!(shown.contains("data-advice=\"check-document\" data-reason=\"document-class\""), "{shown}");
         assert!(!shown.contains("id=\"verdict\" class=\"green\""), "a document is looked at first: {shown}");
     }
     let nothing = staff.browser.post("/staff/form", &[("token", &token), ("nothing", "yes")]);
     assert_eq!(nothing.status, 303, "{}", nothing.body);
-    let shown = staff.browser.get("/staff/last").body;
+    let shown = staff.browser.get(nothing.location()).body;
     assert!(shown.contains("data-advice=\"check-document\" data-reason=\"nothing-shown\""), "{shown}");
     assert_eq!((recorded(&city, 2).len(), recorded(&city, 1).len()), (3, 0));
     let (mut other, _) = Staff::at_work(&city, 2);
     assert!(!other.browser.get("/staff").body.contains('＊'), "another shift's scans are its own");
+}
+
+/// The sign that stands above on a page of staff.
+fn sign(page: &str) -> String {
+    let (_, sign) = page.split_once("<section id=\"verdict\"").unwrap_or_else(|| panic!("no sign: {page}"));
+    sign.split("</section>").next().expect("a sign ends").to_owned()
+}
+
+#[test]
+fn without_a_script_each_scan_shows_its_own_answer_and_never_another_persons() {
+    let city = City::start(200, 1);
+    let (mut staff, token) = Staff::at_work(&city, 1);
+    let person = text_of(&city, green(&city)[0], Class::Person, 0);
+    let paper = text_of(&city, green(&city)[1], Class::Paper, 0);
+    let mut scan = |page: &str, n: &str, text: &str| {
+        let sent = [("token", &token[..]), ("page", page), ("n", n), ("text", text)];
+        let sent = staff.browser.post("/staff/form", &sent);
+        assert_eq!((sent.status, sent.location()), (303, &format!("/staff/last?page={page}&n={n}")[..]));
+        sent.location().to_owned()
+    };
+    let first = scan("5", "1", &person);
+    let second = scan("6", "2", &paper);
+    let held_up = scan("7", "3", &person);
+    for (at, expected) in
+        [(&first, "pass"), (&second, "check-document"), (&first, "pass"), (&held_up, "pass")]
+    {
+        let shown = sign(&staff.browser.get(at).body);
+        assert!(shown.contains(&format!("data-advice=\"{expected}\"")), "{at}: {shown}");
+    }
+    assert_eq!(recorded(&city, 1).len(), 2, "who is held up still is one");
+    let unknown = staff.browser.get("/staff/last?page=5&n=9");
+    let shown = sign(&unknown.body);
+    assert!(unknown.status == 404 && shown.contains("staff-last-unknown"), "{shown}");
+    assert!(!shown.contains('＊') && !shown.contains("data-advice"), "nobody's answer: {shown}");
+    assert_eq!(staff.browser.get("/staff/last").location(), "/staff", "of no scan there is nothing to show");
 }
 
 #[test]

@@ -22,9 +22,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use self::digits::Digits;
-use self::page::shown;
+use self::page::{Last, shown};
 use self::scan::{Made, Sent, Trouble, scan};
-use self::shift::{Key, Shifts};
+use self::shift::{Key, Known, Shifts};
 use super::guard;
 use super::layout::wrong;
 use super::visitor::Visitor;
@@ -100,19 +100,35 @@ fn busy(visitor: &Visitor) -> HttpResponse {
 
 async fn page(visitor: Visitor) -> HttpResponse {
     match on_shift(&visitor) {
-        Ok(shift) => shown(&visitor, &shift, StatusCode::OK, None),
+        Ok(shift) => shown(&visitor, &shift, StatusCode::OK, Last::None),
         Err(answer) => answer,
     }
 }
 
-/// What the last scan came to, for browsers without a script.
-async fn last(visitor: Visitor) -> HttpResponse {
+/// The scan that a page without a script looks for.
+#[derive(Deserialize)]
+struct Sought {
+    page: Option<u64>,
+    n: Option<u64>,
+}
+
+/// Shows what that scan came to, for browsers without a script; never what another one came to, which is another person's.
+async fn last(visitor: Visitor, sought: web::Query<Sought>) -> HttpResponse {
     let shift = match on_shift(&visitor) {
         Ok(shift) => shift,
         Err(answer) => return answer,
     };
-    let scans = visitor.portal.staff.shifts.scans(shift.id, clock::now_ms());
-    shown(&visitor, &shift, StatusCode::OK, Some(&sign::sign(scans.first())))
+    let Some(key) = sought.page.zip(sought.n) else { return visitor.go("/staff") };
+    match visitor.portal.staff.shifts.known(shift.id, key, clock::now_ms()) {
+        Known::Made(scan) => shown(&visitor, &shift, StatusCode::OK, Last::Sign(&sign::sign(Some(&scan)))),
+        Known::UnderWay => {
+            shown(&visitor, &shift, StatusCode::OK, Last::UnderWay(&sign::trouble("staff-last-waiting")))
+        }
+        Known::No => {
+            let sign = sign::trouble("staff-last-unknown");
+            shown(&visitor, &shift, StatusCode::NOT_FOUND, Last::Sign(&sign))
+        }
+    }
 }
 
 /// What a script sends: a text that was read or typed, or that there was nothing; which of its scans that is, the process that it was
@@ -144,6 +160,8 @@ struct Told {
     row: Option<String>,
     /// Nothing more was recorded: the same person is held up still.
     again: bool,
+    /// Nothing was recorded: the script sends the same scan again, a moment later.
+    resend: bool,
 }
 
 async fn scan_by_script(visitor: Visitor, told: web::Json<FromScript>) -> HttpResponse {
@@ -158,9 +176,9 @@ async fn scan_by_script(visitor: Visitor, told: web::Json<FromScript>) -> HttpRe
     let key = page.zip(n).map(|(page, n)| Key { page, n, sent_to });
     let came = scan(&visitor.portal, &shift, Sent { text, key, follows, ago_ms }, nothing).await;
     let run = visitor.portal.staff.shifts.run();
-    let trouble = |status, key| {
+    let trouble = |status, key, resend| {
         let sign = sign::trouble(key).into_string();
-        HttpResponse::build(status).json(Told { run, sound: "ask", sign, row: None, again: false })
+        HttpResponse::build(status).json(Told { run, sound: "ask", sign, row: None, again: false, resend })
     };
     match came {
         Ok(Made { scan, again }) => HttpResponse::Ok().json(Told {
@@ -169,11 +187,12 @@ async fn scan_by_script(visitor: Visitor, told: web::Json<FromScript>) -> HttpRe
             sign: sign::sign(Some(&scan)).into_string(),
             row: Some(sign::row(&scan).into_string()),
             again,
+            resend: false,
         }),
         Err(Trouble::UnderWay) => HttpResponse::Conflict().finish(),
-        Err(Trouble::NotAText) => trouble(StatusCode::UNPROCESSABLE_ENTITY, "staff-too-long"),
-        Err(Trouble::NotRecorded) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-busy"),
-        Err(Trouble::Unsure) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-unsure"),
+        Err(Trouble::NotAText) => trouble(StatusCode::UNPROCESSABLE_ENTITY, "staff-too-long", false),
+        Err(Trouble::NotRecorded) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-busy", true),
+        Err(Trouble::Unsure) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-unsure", false),
     }
 }
 
@@ -196,11 +215,13 @@ async fn scan_by_form(visitor: Visitor, typed: web::Form<Typed>) -> HttpResponse
         Ok(shift) => shift,
         Err(answer) => return answer,
     };
-    let key = page.zip(n).map(|(page, n)| Key { page, n, sent_to: None });
+    let unnumbered = || (number_of_its_own(), visitor.portal.staff.shifts.next(shift.id));
+    let (page, n) = page.zip(n).unwrap_or_else(unnumbered);
+    let key = Some(Key { page, n, sent_to: None });
     let sent = Sent { text: text.unwrap_or_default(), key, follows: false, ago_ms: 0 };
-    let trouble = |status, key| shown(&visitor, &shift, status, Some(&sign::trouble(key)));
+    let trouble = |status, key| shown(&visitor, &shift, status, Last::Sign(&sign::trouble(key)));
     match scan(&visitor.portal, &shift, sent, nothing.is_some()).await {
-        Ok(_) | Err(Trouble::UnderWay) => visitor.go("/staff/last"),
+        Ok(_) | Err(Trouble::UnderWay) => visitor.go(&format!("/staff/last?page={page}&n={n}")),
         Err(Trouble::NotAText) => trouble(StatusCode::UNPROCESSABLE_ENTITY, "staff-too-long"),
         Err(Trouble::NotRecorded) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-busy"),
         Err(Trouble::Unsure) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-unsure"),

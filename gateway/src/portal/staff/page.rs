@@ -14,16 +14,35 @@ use super::super::words::{both, both_with, en, zh};
 use super::{number_of_its_own, sign};
 
 /// What the script says of a scan without an answer: its own name for it, and the words.
-const SAID_BY_SCRIPT: [(&str, &str); 4] =
-    [("by-hand", "staff-by-hand"), ("gone", "staff-gone"), ("full", "staff-full"), ("over", "staff-over")];
+const SAID_BY_SCRIPT: [(&str, &str); 5] = [
+    ("by-hand", "staff-by-hand"),
+    ("busy", "staff-busy-by-hand"),
+    ("gone", "staff-gone"),
+    ("full", "staff-full"),
+    ("over", "staff-over"),
+];
+
+/// Seconds after which a page without a script looks again for its scan's answer.
+const LOOK_S: u32 = 1;
+
+/// The sign above on the page.
+#[derive(Clone, Copy)]
+pub(super) enum Last<'a> {
+    /// Nothing was scanned.
+    None,
+    /// What the scan came to.
+    Sign(&'a Markup),
+    /// It has no answer yet, as the sign says: the page looks again.
+    UnderWay(&'a Markup),
+}
 
 /// The page around a sign. After a sign the next code is typed at once, as scanners with a keyboard's plug do.
-pub(super) fn shown(
-    visitor: &Visitor,
-    shift: &Shift,
-    status: StatusCode,
-    last: Option<&Markup>,
-) -> HttpResponse {
+pub(super) fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, last: Last<'_>) -> HttpResponse {
+    let (sign, refresh_s) = match last {
+        Last::None => (None, None),
+        Last::Sign(sign) => (Some(sign), None),
+        Last::UnderWay(sign) => (Some(sign), Some(LOOK_S)),
+    };
     let shifts = &visitor.portal.staff.shifts;
     let scans = shifts.scans(shift.id, clock::now_ms());
     let (page, next) = (number_of_its_own(), shifts.next(shift.id));
@@ -38,8 +57,9 @@ pub(super) fn shown(
                 }
                 div #two .notice.wrong hidden { (both("staff-two")) }
                 div #late .notice hidden { b { (both("staff-late")) } " " span {} }
-                @if let Some(last) = last { (last) } @else { (sign::sign(None)) }
+                @if let Some(sign) = sign { (sign) } @else { (sign::sign(None)) }
             }
+            @if refresh_s.is_some() { a.button.quiet href="/staff" { (both("staff-last-next")) } }
             div #start-area hidden {
                 button #start type="button" { (both("staff-start")) }
                 p.hint { (both("staff-start-hint")) }
@@ -51,11 +71,11 @@ pub(super) fn shown(
                 p.hint { (both_with("staff-until", &[("time", &when::minute(shift.expires_s))])) }
                 button.quiet type="submit" { (both("staff-end")) }
             }
-            (hands(visitor, (page, next), last.is_some()))
+            (hands(visitor, (page, next), sign.is_some()))
             (templates())
         }
     };
-    let frame = Frame { script: Some("scan.js"), ..visitor.frame() };
+    let frame = Frame { script: Some("scan.js"), refresh_s, ..visitor.frame() };
     visitor.page_with(status, frame, "staff-title", &body)
 }
 
@@ -67,7 +87,8 @@ fn hands(visitor: &Visitor, (page, next): (u64, u64), focus: bool) -> Markup {
         input type="hidden" name="n" value=(next);
     };
     html! {
-        div.hands {
+        // What is typed while the page looks again would be lost.
+        div.hands.until {
             form.scan method="post" action="/staff/form" {
                 (fields)
                 label for="text" {

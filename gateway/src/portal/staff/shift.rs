@@ -141,6 +141,17 @@ pub(super) struct Turn {
     at: Option<u64>,
 }
 
+/// The state of a numbered scan, for a page that looks for its answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It was made.
+    Made(Scan),
+    /// It is being made.
+    UnderWay,
+    /// Nothing was recorded under that number, or it is no more remembered.
+    No,
+}
+
 struct Remembered {
     turn: u64,
     key: Option<(u64, u64)>,
@@ -165,9 +176,25 @@ struct Memory {
     until_s: u64,
     /// The latest first.
     scans: VecDeque<Remembered>,
+    /// Numbers under which somebody was sent who still held up a code, and the scan that had been made of them. The latest first.
+    held_up: VecDeque<((u64, u64), u64)>,
     turns: u64,
     /// The highest number that a scan has had.
     numbered: u64,
+}
+
+impl Memory {
+    /// Forgets cities: they are shown with the last scan alone, and for a moment.
+    fn forget_cities(&mut self, now_ms: u64) {
+        let scans = self.scans.iter_mut().filter_map(|known| known.scan.as_mut());
+        for (position, scan) in scans.enumerate() {
+            if let Came::Travel(travel) = &mut scan.came
+                && (position > 0 || now_ms > scan.at_ms + CITIES_MS)
+            {
+                travel.answer.areas.0.clear();
+            }
+        }
+    }
 }
 
 /// The shifts of this process. Written by requests of their own browsers, lost with a restart.
@@ -202,6 +229,7 @@ impl Shifts {
         let memory = shifts.entry(shift.id).or_insert_with(|| Memory {
             until_s: shift.expires_s,
             scans: VecDeque::new(),
+            held_up: VecDeque::new(),
             turns: 0,
             numbered: 0,
         });
@@ -216,7 +244,12 @@ impl Shifts {
         }
         let mut scans = memory.scans.iter().enumerate();
         if let Some((_, known)) = scans.find(|(at, scan)| scan.is_held_up(held, &mark, *at == 0, at_ms)) {
-            return made(&known.scan, Begun::Again);
+            let (turn, begun) = (known.turn, made(&known.scan, Begun::Again));
+            if let Some(key) = key {
+                memory.held_up.truncate(REMEMBERED_MAX - 1);
+                memory.held_up.push_front((key, turn));
+            }
+            return begun;
         }
         memory.turns += 1;
         let (turn, whose) = (memory.turns, held.whose);
@@ -239,18 +272,25 @@ impl Shifts {
         }
     }
 
+    /// Finds the scan that a page has numbered so.
+    pub(super) fn known(&self, shift: ShiftId, key: (u64, u64), now_ms: u64) -> Known {
+        let mut shifts = self.lock();
+        let Some(memory) = shifts.get_mut(&shift) else { return Known::No };
+        memory.forget_cities(now_ms);
+        let held_up = memory.held_up.iter().find(|(held_up, _)| *held_up == key).map(|(_, turn)| *turn);
+        let is_it = |known: &&Remembered| known.key == Some(key) || Some(known.turn) == held_up;
+        match memory.scans.iter().find(is_it).map(|known| &known.scan) {
+            Some(Some(scan)) => Known::Made(scan.clone()),
+            Some(None) => Known::UnderWay,
+            None => Known::No,
+        }
+    }
+
     /// The last scans, the latest first.
     pub(super) fn scans(&self, shift: ShiftId, now_ms: u64) -> Vec<Scan> {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return Vec::new() };
-        let mut scans = memory.scans.iter_mut().filter_map(|known| known.scan.as_mut());
-        for (position, scan) in scans.by_ref().enumerate() {
-            if let Came::Travel(travel) = &mut scan.came
-                && (position > 0 || now_ms > scan.at_ms + CITIES_MS)
-            {
-                travel.answer.areas.0.clear();
-            }
-        }
+        memory.forget_cities(now_ms);
         memory.scans.iter().filter_map(|known| known.scan.clone()).take(SCANS_MAX).collect()
     }
 

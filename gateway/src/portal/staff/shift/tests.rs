@@ -92,6 +92,25 @@ fn a_scan_that_is_sent_again_is_made_once_or_said_to_be_unsure() {
 }
 
 #[test]
+fn a_page_finds_the_scan_that_it_has_numbered_and_no_other() {
+    let (shifts, mine) = (shifts(), shift(1));
+    let known = |n| shifts.known(mine.id, (1, n), 1_500);
+    assert_eq!(known(5), Known::No);
+    let first = turn(shifts.begin(&mine, &keyed("a", 5, None), 1_000));
+    make(&shifts, &mine, "b", &scan(1_100));
+    assert_eq!(known(5), Known::UnderWay, "the newest that was made is another one");
+    assert_eq!(shifts.begin(&mine, &keyed("a", 6, None), 1_200), Begun::UnderWay);
+    assert_eq!(known(6), Known::UnderWay, "the same person, held up still");
+    shifts.end(mine.id, first, Some(&scan(1_000)));
+    assert_eq!((known(5), known(6)), (Known::Made(scan(1_000)), Known::Made(scan(1_000))));
+    assert_eq!(known(7), Known::No);
+    let lost = turn(shifts.begin(&mine, &keyed("c", 8, None), 1_300));
+    shifts.end(mine.id, lost, None);
+    assert_eq!(known(8), Known::No, "nothing was recorded");
+    assert_eq!(shifts.known(shift(2).id, (1, 5), 1_500), Known::No, "another shift's");
+}
+
+#[test]
 fn people_who_show_nothing_are_each_one_more() {
     let (shifts, mine) = (shifts(), shift(1));
     for n in 1..4 {
