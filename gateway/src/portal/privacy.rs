@@ -111,6 +111,7 @@ async fn take_back(visitor: Visitor, form: web::Form<TakeBack>) -> HttpResponse 
     match visitor.portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await {
         Ok(()) => {
             visitor.portal.queries.forget(consent);
+            visitor.portal.travels.taken_back(consent);
             visitor.go("/privacy?withdrawn=yes")
         }
         Err(error) => mine::failed(&visitor, &error),

@@ -353,47 +353,12 @@ async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<F
     };
     let taken = portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await;
     portal.queries.forget(consent);
-    let state = if taken.is_ok() { State::Withdrawn } else { State::Failed(QueryError::Failed) };
-    portal.travels.is_now(session, page, state, now_s);
+    match taken {
+        Ok(()) => portal.travels.taken_back(consent),
+        Err(_) => portal.travels.is_now(session, page, State::Failed(QueryError::Failed), now_s),
+    }
     visitor.go(&path)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::portal::words::{en, zh};
-    use actors::policy::Stay;
-    use actors::trajectory::Days;
-
-    #[test]
-    fn every_outcome_is_said_and_no_answer_is_never_a_no() {
-        let days = Days { first: "2020-02-15".parse().unwrap(), last: "2020-02-23".parse().unwrap() };
-        let stay = Stay { area: "湖北".to_owned(), last_day: "2020-02-20".parse().unwrap() };
-        let unavailable = [
-            Unavailable::TimedOut,
-            Unavailable::Unreachable,
-            Unavailable::Refused,
-            Unavailable::Garbage,
-            Unavailable::Busy,
-            Unavailable::Paused,
-        ];
-        let mut outcomes = vec![
-            Outcome::Stay(stay),
-            Outcome::Clean,
-            Outcome::Partial { covered: Some(days) },
-            Outcome::Partial { covered: None },
-            Outcome::NewNumber,
-            Outcome::Unanswerable,
-        ];
-        outcomes.extend(unavailable.map(Outcome::Unavailable));
-        let mut known = std::collections::BTreeSet::new();
-        for outcome in outcomes {
-            let text = said(&outcome).into_string();
-            assert!(known.insert(text.clone()), "{outcome:?} has words of its own: {text}");
-            assert!(text.contains("初步") && text.contains("reliminary"), "{outcome:?} {text}");
-            let says_no = text.contains("未发现") || text.contains("No stay");
-            assert_eq!(says_no, matches!(outcome, Outcome::Clean), "{outcome:?} {text}");
-        }
-        assert!(zh("travel-agree").contains("授权") && en("travel-agree").contains("agree"));
-    }
-}
+mod tests;
