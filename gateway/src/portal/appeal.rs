@@ -62,12 +62,13 @@ struct Sent {
     text: String,
 }
 
-async fn send(visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
+async fn send(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
     let Sent { token, which, decision, text } = sent.into_inner();
     let one = match mine::sent(&visitor, &token, &which) {
         Ok(one) => one,
         Err(answer) => return *answer,
     };
+    visitor.is_at(format!("/why/{}/appeal/{decision}", one.index));
     // Browsers send lines with a return before each feed.
     let text = text.replace("\r\n", "\n");
     let problem = match text.trim().chars().count() {

@@ -40,12 +40,13 @@ fn drawn(visitor: &Visitor, fields: &Fields, back: &str, problem: Option<&str>) 
     }
 }
 
-async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
+async fn send(mut visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
     if !visitor.sent(&fields.token) {
         return visitor.stale();
     }
     let Some(proven) = visitor.proven().cloned() else { return sign_in::first(&visitor, "/confirm") };
     let back = fields.back();
+    visitor.is_at(format!("/confirm?next={back}"));
     let again = |status, key: &'static str| {
         visitor.page_with(
             status,

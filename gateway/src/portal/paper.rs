@@ -82,11 +82,12 @@ struct Lost {
     which: String,
 }
 
-async fn withdraw(visitor: Visitor, form: web::Form<Lost>) -> HttpResponse {
+async fn withdraw(mut visitor: Visitor, form: web::Form<Lost>) -> HttpResponse {
     let one = match mine::sent(&visitor, &form.token, &form.which) {
         Ok(one) => one,
         Err(answer) => return *answer,
     };
+    visitor.is_at(format!("/code/paper/{}", one.index));
     let Some(proven) = visitor.proven().cloned() else { return visitor.stale() };
     let (code, now_s) = (one.holder.code, visitor.now_s);
     let act = move |registrar: &mut actors::registrar::Registrar<'_>| {

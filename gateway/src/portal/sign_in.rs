@@ -121,6 +121,7 @@ async fn send_code(mut visitor: Visitor, form: web::Form<PhoneForm>) -> HttpResp
         return visitor.stale();
     }
     let next = Next { next: form.next.clone() };
+    visitor.is_at(format!("/in?next={}", next.path()));
     let again = |visitor: &Visitor, status: StatusCode, problem: &Markup| {
         let body = phone_form(visitor, next.path(), &form.phone, Some(problem));
         visitor.page_with(status, visitor.frame(), "in-title", &body)
@@ -216,11 +217,12 @@ struct AgainForm {
 }
 
 /// Sends another code to the same number; the one before it stays good.
-async fn send_again(visitor: Visitor, form: web::Form<AgainForm>) -> HttpResponse {
+async fn send_again(mut visitor: Visitor, form: web::Form<AgainForm>) -> HttpResponse {
     if !visitor.sent(&form.token) {
         return visitor.stale();
     }
     let next = Next { next: form.next.clone() };
+    visitor.is_at(format!("/in/code?next={}", next.path()));
     let Some(phone) = &visitor.session.phone else { return visitor.go("/in") };
     match visitor.portal.sms.request(visitor.asker(phone), phone, visitor.now_s).await {
         Ok(()) => visitor.go(&format!("/in/code?next={}", next.path())),
@@ -244,6 +246,7 @@ async fn check_code(mut visitor: Visitor, form: web::Form<CodeForm>) -> HttpResp
         return visitor.stale();
     }
     let next = Next { next: form.next.clone() };
+    visitor.is_at(format!("/in/code?next={}", next.path()));
     let Some(phone) = visitor.session.phone.clone() else { return visitor.go("/in") };
     let checked = visitor.portal.sms.check(visitor.asker(&phone), &phone, &form.code, visitor.now_s);
     let proven = match checked {

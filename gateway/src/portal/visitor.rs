@@ -19,11 +19,24 @@ use maud::Markup;
 use super::Portal;
 use super::guard;
 use super::layout::{self, Frame};
+use super::travels::Page;
 
 /// Only this origin sends it, only over TLS or on this machine, and no script sees it.
 const COOKIE: &str = "__Host-session";
 /// The phones that this browser has proven; it opens nothing.
 const KNOWN_COOKIE: &str = "__Host-known";
+
+/// Paths that forms are sent to and no page can be asked for, each with a page where such a form stands.
+const FORMS: [(&str, &str); 8] = [
+    ("/appeal", "/why"),
+    ("/code/digits", "/code"),
+    ("/code/paper", "/code/paper/0"),
+    ("/in/again", "/in/code"),
+    ("/privacy/consent", "/privacy"),
+    ("/staff/form", "/staff"),
+    ("/staff/end", "/staff"),
+    ("/travel/", "/code"),
+];
 
 /// The visitor of one request.
 pub(crate) struct Visitor {
@@ -46,14 +59,17 @@ pub(super) fn client_of(request: &HttpRequest, portal: &Portal) -> IpAddr {
     portal.shares.client(peer, request.headers())
 }
 
-/// What a browser asks for to see the page again. What a form was answered with is seen again where the form stood.
+/// Gives the address of the page, for a way back to it. What a form was answered with is seen again where the form stood, of which the form's
+/// handler knows more.
 fn here(request: &HttpRequest) -> String {
-    match (request.path(), request.query_string()) {
-        (path, query) if *request.method() == Method::GET && !query.is_empty() => format!("{path}?{query}"),
-        ("/appeal", _) => "/why".to_owned(),
-        ("/code/digits", _) => "/code".to_owned(),
-        (path, _) => path.to_owned(),
+    let (path, query) = (request.path(), request.query_string());
+    if *request.method() == Method::GET {
+        return if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     }
+    let page =
+        path.strip_prefix("/travel/").and_then(|rest| Page::parse(rest.split('/').next()?)?.form_path());
+    let form = FORMS.iter().find(|(sent_to, _)| path.starts_with(sent_to));
+    page.unwrap_or_else(|| form.map_or(path, |(_, stands_at)| stands_at).to_owned())
 }
 
 impl FromRequest for Visitor {
@@ -116,6 +132,11 @@ impl Visitor {
     /// The frame of a page for this visitor.
     pub(crate) fn frame(&self) -> Frame {
         Frame { elder: self.session.elder, signed_in: self.proven().is_some(), ..Frame::default() }
+    }
+
+    /// Notes the page on which the form stands whose answer is a page as well. The answer's own address is no page, or not the same one.
+    pub(crate) fn is_at(&mut self, path: String) {
+        self.here = path;
     }
 
     /// Changes the session; the browser gets it with the answer.

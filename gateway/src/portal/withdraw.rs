@@ -69,6 +69,7 @@ async fn withdraw(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
         Err(answer) => return *answer,
     };
     if sent.sure.as_deref() != Some("yes") {
+        visitor.is_at(format!("/withdraw/{}", one.index));
         let body = form(&visitor, &one, true);
         return visitor.page_with(StatusCode::UNPROCESSABLE_ENTITY, visitor.frame(), "withdraw-title", &body);
     }
@@ -83,6 +84,8 @@ async fn withdraw(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
                 // Nobody is left whom this browser would have to know.
                 visitor.change(|session| (session.phone, session.proven) = (None, None));
             }
+            // What is left is said once; where the form stood there may be nobody any more.
+            visitor.is_at("/".to_owned());
             visitor.page(visitor.frame(), "withdraw-done-title", &done(&remains))
         }
         Err(error) => mine::failed(&visitor, &error),
