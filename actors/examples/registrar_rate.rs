@@ -25,7 +25,7 @@ fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {
     let document = DocumentNumber::parse(DocumentKind::Passport, &format!("MADEUP{n}")).expect("a passport");
     let phone = Phone::parse(&format!("163{n:08}")).expect("a made-up number");
     let proven = prove(codes, &phone, n, now_s);
-    let (name, district) = (format!("Made Up {n}"), "360102".to_owned());
+    let (name, district) = ("Made Up".to_owned(), "360102".to_owned());
     let person = Person { name, document, phone, district, community: String::new() };
     Form {
         person,

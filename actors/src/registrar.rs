@@ -20,9 +20,10 @@ use std::sync::Arc;
 
 use protocol::CodeId;
 
+use crate::clock;
 use crate::codes::{CodeEntry, Codes};
-use crate::policy::{Policy, SubmitError};
-use crate::registry::{CauseRow, DecisionRow, Registry, RegistryError};
+use crate::policy::{Cause, Policy, SubmitError, Turn, turn};
+use crate::registry::{CauseRow, DecisionRow, Registry, RegistryError, inherited};
 
 pub use by_hand::{CLEARED_MAX, MANUAL_REDS_HOUR_MAX, Planned, is_burst_of_reds};
 pub use forms::{Form, Taken};
@@ -121,6 +122,24 @@ pub struct Why {
     pub causes: Vec<CauseRow>,
     /// The changes of its colour.
     pub decisions: Vec<DecisionRow>,
+}
+
+impl Why {
+    /// Lists the causes in force at that moment, each from then on at the latest. A colour that came with an import has one although it has no
+    /// row yet.
+    pub fn in_force(&self, now_s: u64) -> Vec<Cause> {
+        let now_s = clock::certain_s(now_s);
+        if self.causes.is_empty() {
+            return inherited(self.entry, now_s).into_iter().collect();
+        }
+        let force = self.causes.iter().filter(|row| row.is_in_force(now_s));
+        force.map(|row| Cause { from_s: row.cause.from_s.min(now_s), ..row.cause }).collect()
+    }
+
+    /// Tells when the clock ends the code's colour, and what follows; `None` for never. A change of what it rests on is none.
+    pub fn turn(&self, now_s: u64) -> Option<Turn> {
+        turn(&self.in_force(now_s), clock::certain_s(now_s))
+    }
 }
 
 /// The only one who changes people, consents, causes and colours.

@@ -8,6 +8,9 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::registry::RegionRow;
 
+/// The rule of a person's name, in words for whoever has given something else.
+pub const NAME_RULE: &str =
+    "a name is 1 to 64 letters of any script, with spaces and the signs between its parts";
 /// A name, or a community's name.
 pub const NAME_CHARS_MAX: usize = 64;
 /// Streets, towns and townships with their nine digits (GB/T 2260 and after it), the district's six first.

@@ -1,6 +1,8 @@
 //! A family on one phone, over the pages of a running city: what is asked for a ward, what becomes of it, how a mistake is mended, and the
 //! large letters that cost nobody a step. Over plain HTTP, without a script.
 
+use actors::clock;
+use actors::trajectory::{day_of, days_after};
 use tests::people::demo;
 use tests::web::{Answer, Browser};
 use tests::{City, wait_for};
@@ -93,6 +95,105 @@ fn a_declared_yes_is_told_before_explained_after_and_taken_back_without_a_query(
     let code = browser.get("/code").body;
     assert!(code.contains("data-colour=\"red\"") && code.contains("data-correction=\"waits\""), "{code}");
     assert_eq!(city.metric("changtong_carrier_queries_total", ""), 0.0, "nobody was asked");
+}
+
+#[test]
+fn the_card_offers_what_the_form_takes_and_says_when_the_colour_really_ends() {
+    let city = City::start(100, 1);
+    let person = demo("thirty hours in Wuhan");
+    let mut browser = Browser::signed_in(&city, person.phone);
+    assert_eq!(browser.submit("/apply", &form("周来", person.document, "yes")).status, 303);
+    let offers = |page: &str| page.contains("改为“无”</") || page.contains("改为“无” <");
+    let card = browser.get("/code").body;
+    assert!(card.contains("data-correction=\"wait\"") && offers(&card), "{card}");
+    let path = browser.get("/modify").location().to_owned();
+    let page = path.replace("/modify/", "modify-");
+    ask(&mut browser, &path, &page);
+    for here in ["/code", "/why/0", &path] {
+        let shown = browser.get(here).body;
+        assert!(shown.contains("data-correction=\"locked\"") && !offers(&shown), "{here}: {shown}");
+    }
+    assert_eq!(
+        browser.submit(&path, &form("周来", person.document, "no")).status,
+        422,
+        "and the form takes none"
+    );
+    assert_eq!(browser.submit(&path, &form("周来", person.document, "")).status, 303);
+    // What was found ends before what was declared, and the code is red until that ends, too.
+    let ends = format!("{} 00:00", days_after(day_of(clock::now_ms() / 1000), 15));
+    for here in ["/code", "/why/0"] {
+        let shown = browser.get(here).body;
+        let until = shown.split("data-turns=\"green\"").nth(1).and_then(|rest| rest.split("</p>").next());
+        let until = until.unwrap_or_else(|| panic!("{here}: {shown}"));
+        assert!(until.contains(&ends), "{here}: {ends}, not {until}");
+    }
+}
+
+#[test]
+fn a_consent_that_is_taken_back_on_the_privacy_page_leaves_no_answer_anywhere() {
+    let city = City::start(100, 1);
+    let mut browser = Browser::signed_in(&city, demo("clean").phone);
+    let page = ask(&mut browser, "/apply", "apply");
+    assert_eq!((page.attribute("data-outcome"), page.attribute("data-field")), (Some("clean"), Some("no")));
+    let privacy = browser.get("/privacy");
+    let (_, consent) = privacy.body.split_once("name=\"consent\" value=\"").expect("a consent to take back");
+    let consent = consent.split('"').next().expect("its number").to_owned();
+    let token = browser.token("/privacy");
+    let taken = browser.post("/privacy/consent", &[("token", &token), ("consent", &consent)]);
+    assert_eq!(taken.location(), "/privacy?withdrawn=yes", "{}", taken.body);
+    for path in ["/apply", "/travel/apply"] {
+        let page = browser.get(path);
+        assert_eq!(page.attribute("data-outcome"), None, "{path}: {}", page.body);
+        assert_eq!(page.attribute("data-field"), Some("declare"), "{path}: no form rests on it");
+        assert!(page.body.contains("授权已撤回"), "{path}: {}", page.body);
+    }
+}
+
+#[test]
+fn large_letters_stay_on_the_page_that_answered_a_form() {
+    let city = City::start(100, 1);
+    let title = |answer: &Answer| {
+        let (_, rest) = answer.body.split_once("<h1>").unwrap_or_else(|| panic!("{}", answer.body));
+        rest.split("</h1>").next().map(str::to_owned)
+    };
+    let switched = |browser: &mut Browser, answer: &Answer, expected: &str| {
+        let (_, rest) = answer.body.split_once("action=\"/view\"").expect("the switch");
+        let next = rest.split("name=\"next\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+        let next = next.expect("where it leads").replace("&amp;", "&");
+        let to = browser.post("/view", &[("elder", "on"), ("next", &next)]).location().to_owned();
+        assert_eq!(to, expected);
+        let page = browser.get(&to);
+        assert_eq!((page.status, title(&page)), (200, title(answer)), "{expected}");
+    };
+    let mut nobody = Browser::new(&city);
+    let refused = nobody.submit("/in", &[("phone", "1"), ("next", "/apply")]);
+    switched(&mut nobody, &refused, "/in?next=/apply");
+    let signs_in = [("phone", demo("an hour in Italy").phone), ("next", "/apply")];
+    assert_eq!(nobody.submit("/in", &signs_in).status, 303);
+    let token = nobody.token("/in/code");
+    for (path, fields) in [
+        ("/in/code", vec![("token", &token[..]), ("next", "/apply"), ("code", "12")]),
+        ("/in/again", vec![("token", &token[..]), ("next", "/apply")]),
+    ] {
+        let answer = nobody.post(path, &fields);
+        assert!(answer.status == 422 || answer.status == 429, "{path}: {}", answer.status);
+        switched(&mut nobody, &answer, "/in/code?next=/apply");
+    }
+
+    let person = demo("clean");
+    let mut browser = Browser::signed_in(&city, person.phone);
+    let refused = browser.submit("/confirm", &[("kind", "id-card"), ("number", ""), ("back", "/apply")]);
+    switched(&mut browser, &refused, "/confirm?next=/apply");
+    assert_eq!(browser.submit("/apply", &form("周来", person.document, "yes")).status, 303);
+    let page = browser.get("/withdraw/0");
+    let (_, which) = page.body.split_once("name=\"which\" value=\"").expect("which");
+    let which = which.split('"').next().expect("a mark").to_owned();
+    let token = browser.token("/withdraw/0");
+    let refused = browser.post("/withdraw", &[("token", &token), ("which", &which)]);
+    switched(&mut browser, &refused, "/withdraw/0");
+    let empty = [("token", &token[..]), ("which", &which), ("decision", "1"), ("text", " ")];
+    let refused = browser.post("/appeal", &empty);
+    switched(&mut browser, &refused, "/why/0/appeal/1");
 }
 
 #[test]

@@ -7,12 +7,12 @@ use protocol::{Basis, Class, Colour, scanner};
 
 use crate::codes::CodeEntry;
 use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
-use crate::residence::{Districts, visible};
+use crate::residence::{Districts, person_name};
 use crate::table::{self, BadRow, Column, Form, Line, SHORTENED, Titles, is_scientific};
 
 /// The columns of a file.
 pub const FORM: Form = Form(&[
-    column("name", "姓名", "1 to 64 characters"),
+    column("name", "姓名", "1 to 64 letters of any script, with spaces and the signs between its parts"),
     column(
         "document_kind",
         "证件类型",
@@ -63,7 +63,7 @@ impl fmt::Display for Reject {
                 return write!(f, "{column} {SHORTENED}");
             }
             Self::Row(bad) => bad.name(),
-            Self::Name => "name empty or too long or with characters that cannot be seen",
+            Self::Name => "name empty or too long or with something that is no letter of a name",
             Self::DocumentKind => "document_kind unknown",
             Self::Document => "document number invalid or its checksum wrong",
             Self::DocumentRounded => {
@@ -115,7 +115,7 @@ pub(super) fn holder(
         Reject::Document
     };
     let person = Person {
-        name: visible(name).ok_or(Reject::Name)?.into_owned(),
+        name: person_name(name).ok_or(Reject::Name)?.into_owned(),
         document: number.ok_or(wrong)?,
         phone: Phone::parse(phone).ok_or(Reject::Phone)?,
         district: districts.find(district).ok_or(Reject::District)?.to_owned(),

@@ -106,6 +106,8 @@ fn each_bad_line_is_rejected_with_its_reason_and_without_its_content() {
         (with("name", "Wang\u{0}Wei").into(), Reject::Name),
         (with("name", "\u{202e}").into(), Reject::Name),
         (with("name", &"x".repeat(65)).into(), Reject::Name),
+        (with("name", "13800138000").into(), Reject::Name),
+        (with("name", "张<b>三</b>").into(), Reject::Name),
         (with("document_kind", "library-card").into(), Reject::DocumentKind),
         (with("document", "E1").into(), Reject::Document),
         (GOOD.replace("passport,E12345678", "id-card,110105194912310021").into(), Reject::Document),

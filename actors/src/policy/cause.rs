@@ -139,6 +139,29 @@ pub fn standing(causes: &[Cause], green_basis: Basis, now_s: u64) -> Standing {
     Standing { colour, basis, next_change_s }
 }
 
+/// The next other colour that the clock brings a code to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// From when on, seconds since 1970 UTC.
+    pub at_s: u64,
+    /// The colour from then on.
+    pub to: Colour,
+    /// It is worse than the one before.
+    pub is_worse: bool,
+}
+
+/// Finds when the clock ends the colour that these causes give, if nothing else happens, and what follows; `None` for never. Causes of the same
+/// colour that overlap are one stretch of it, whatever each rests on.
+pub fn turn(causes: &[Cause], now_s: u64) -> Option<Turn> {
+    let colour_at = |at_s| worst(causes, Basis::Verified, at_s).0;
+    let colour = colour_at(now_s);
+    let bounds = causes.iter().filter(|cause| cause.from_s < cause.until_s);
+    let bounds = bounds.flat_map(|cause| [cause.from_s, cause.until_s]).filter(|&at_s| at_s > now_s);
+    let at_s = bounds.filter(|&at_s| colour_at(at_s) != colour).min()?;
+    let to = colour_at(at_s);
+    Some(Turn { at_s, to, is_worse: severity(to) > severity(colour) })
+}
+
 fn worst(causes: &[Cause], green_basis: Basis, now_s: u64) -> (Colour, Basis) {
     let in_force = causes.iter().filter(|cause| cause.is_in_force(now_s));
     let worst = in_force.max_by_key(|cause| (severity(cause.colour), cause.kind.basis() == Basis::Verified));
@@ -152,5 +175,40 @@ pub(crate) const fn severity(colour: Colour) -> u8 {
         Colour::Unknown => 1,
         Colour::Yellow => 2,
         Colour::Red => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colour_ends_when_the_last_of_the_causes_that_give_it_ends() {
+        let cause = |kind, colour, from_s, until_s| Cause { kind, colour, from_s, until_s };
+        let found = cause(CauseKind::Trajectory, Colour::Red, 100, 200);
+        let said = cause(CauseKind::Declaration, Colour::Red, 100, 300);
+        let ill = cause(CauseKind::Diagnosis, Colour::Red, 250, 400);
+        let apart = cause(CauseKind::Quarantine, Colour::Yellow, 100, 350);
+        let later = cause(CauseKind::Diagnosis, Colour::Red, 500, 600);
+        for (name, causes, now_s, expected) in [
+            ("nothing", vec![], 100, None),
+            ("one", vec![found], 150, Some((200, Colour::Green, false))),
+            ("what it rests on changes before", vec![found, said], 150, Some((300, Colour::Green, false))),
+            ("overlapping to the last", vec![said, ill, found], 150, Some((400, Colour::Green, false))),
+            ("a better colour follows", vec![found, apart], 150, Some((200, Colour::Yellow, false))),
+            ("a worse one is to come", vec![apart, ill], 150, Some((250, Colour::Red, true))),
+            ("the same one comes again later", vec![found, later], 150, Some((200, Colour::Green, false))),
+            ("from green", vec![later], 450, Some((500, Colour::Red, true))),
+            (
+                "without an end",
+                vec![found, Cause { until_s: u64::MAX, ..said }],
+                150,
+                Some((u64::MAX, Colour::Green, false)),
+            ),
+            ("over", vec![found], 200, None),
+        ] {
+            let turn = turn(&causes, now_s).map(|turn| (turn.at_s, turn.to, turn.is_worse));
+            assert_eq!(turn, expected, "{name}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod advice;
 mod cause;
+mod correction;
 mod file;
 mod in_effect;
 mod outcome;
@@ -19,7 +20,8 @@ use crate::trajectory::{Area, Country, Days, Division, days_after};
 pub use advice::AdviceHere;
 pub(crate) use advice::harshness;
 pub(crate) use cause::severity;
-pub use cause::{Cause, CauseKind, Standing, standing};
+pub use cause::{Cause, CauseKind, Standing, Turn, standing, turn};
+pub use correction::Correction;
 pub use file::PolicyError;
 pub use in_effect::PolicyInEffect;
 pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted, Whose};

@@ -159,14 +159,6 @@ impl Policy {
         self.rule(kind).map(|rule| (rule.colour, days_after(day, i32::from(rule.days))))
     }
 
-    /// What becomes of a declared stay when whoever declared it says no now: it ends after the wait that the policy asks for. `None` if
-    /// nothing does: the policy wants an appeal, it ends before, or it is no declaration. No query is needed, or consent would not be free.
-    pub fn corrected(&self, cause: Cause, now_s: u64) -> Option<Cause> {
-        let until_s = now_s + u64::from(self.correction_wait_hours?) * 3600;
-        let is_later = cause.kind == CauseKind::Declaration && cause.until_s > until_s;
-        is_later.then_some(Cause { kind: CauseKind::Corrected, until_s, ..cause })
-    }
-
     fn find(&self, trajectory: &Trajectory, today: Date) -> Outcome {
         let window = self.window(today);
         let visits = joined(&trajectory.visits);

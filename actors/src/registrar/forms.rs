@@ -11,10 +11,12 @@ use super::signin::{
 use super::{FORM_S_MAX, Registrar, RegistrarError};
 use crate::clock;
 use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Field, Outcome, Policy, Whose, severity};
+use crate::policy::{Cause, CauseKind, Correction, Field, Outcome, Policy, Whose, severity};
 use crate::registry::people::Added;
-use crate::registry::{CauseRow, Change, ConsentId, Evidence, Person, Phone, Registry, RegistryError, Whom};
-use crate::residence::{Districts, community, visible};
+use crate::registry::{
+    CauseRow, Change, ConsentId, DocumentNumber, Evidence, Person, Phone, Registry, RegistryError, Whom,
+};
+use crate::residence::{Districts, NAME_RULE, community, person_name};
 use crate::sms::ProvenPhone;
 use crate::trajectory::{day_of, start_of};
 
@@ -146,16 +148,49 @@ impl Registrar<'_> {
             }
         }
         let found = self.found_with(form, is_ward.then_some(known), now_s)?;
-        if let (Outcome::Stay(_), Whose::Owner) = (&found.outcome, found.whose) {
-            return Ok(found);
-        }
-        let tied = self.registry.stay_tied_to(&person.document, now_s)?;
-        let tied = tied.filter(|tied| self.policy.still_counts(&tied.stay, clock::certain_s(now_s)));
+        let tied = self.tied((&found.outcome, found.whose), &person.document, now_s)?;
         Ok(tied.map_or(found, |tied| Found {
             outcome: Outcome::Stay(tied.stay.clone()),
             whose: Whose::Owner,
             evidence: Some(tied),
         }))
+    }
+
+    /// Finds the stay that locks a form beyond what was found for it: with a phone that the document's holder had before.
+    fn tied(
+        &self,
+        found: (&Outcome, Whose),
+        document: &DocumentNumber,
+        now_s: u64,
+    ) -> Result<Option<Evidence>, RegistrarError> {
+        if let (Outcome::Stay(_), Whose::Owner) = found {
+            return Ok(None);
+        }
+        let tied = self.registry.stay_tied_to(document, now_s)?;
+        Ok(tied.filter(|tied| self.policy.still_counts(&tied.stay, clock::certain_s(now_s))))
+    }
+
+    /// Tells what the next form of a registered holder rests on, sent with that phone, and whose form it is; nothing is said in it yet. A
+    /// consent that is not good is none.
+    pub fn form_of(
+        &self,
+        code: CodeId,
+        (consent, phone): (Option<ConsentId>, &Phone),
+        now_s: u64,
+    ) -> Result<(Outcome, Whose), RegistrarError> {
+        let is_ward = self.registry.guardian_of(code)?.is_some();
+        let (whom, whose) = if is_ward {
+            (Whom::Ward(Some(code)), Whose::Ward { along: false })
+        } else {
+            (Whom::Owner, Whose::Owner)
+        };
+        let outcome = match self.outcome(consent, (phone, whom), now_s) {
+            Err(RegistrarError::Consent) => self.outcome(None, (phone, whom), now_s)?,
+            outcome => outcome?,
+        };
+        let Some(person) = self.registry.person(code)? else { return Ok((outcome, whose)) };
+        let tied = self.tied((&outcome, whose), &person.document, now_s)?;
+        Ok(tied.map_or((outcome, whose), |tied| (Outcome::Stay(tied.stay), Whose::Owner)))
     }
 
     /// The same without a look at the document; `ward` is a ward, by its code if it has one.
@@ -220,9 +255,7 @@ fn authority_of(kind: CauseKind) -> &'static str {
 
 /// What was written, if it can be so; the district as its code.
 fn checked(registry: &Registry, person: &Person) -> Result<Person, RegistrarError> {
-    let name = visible(&person.name)
-        .ok_or(RegistrarError::Person("a name is 1 to 64 characters that can be seen"))?
-        .into_owned();
+    let name = person_name(&person.name).ok_or(RegistrarError::Person(NAME_RULE))?.into_owned();
     let districts = Districts::new(registry.regions()?);
     let district = districts.find(&person.district);
     let district = district.ok_or(RegistrarError::Person("that is no district of this city"))?.to_owned();
@@ -323,14 +356,18 @@ fn take_back(
     policy: &Policy,
     now_s: u64,
 ) -> Result<(), RegistrarError> {
+    let field = found.outcome.field(found.whose);
     for row in registry.causes(code)?.into_iter().filter(|row| row.is_in_force(now_s)) {
-        let is_declared = matches!(row.cause.kind, CauseKind::Declaration | CauseKind::Corrected);
-        if is_declared && found.outcome.field(found.whose) == Field::No {
-            registry.clear_cause(row.id, now_s)?;
-        } else if let Some(corrected) = policy.corrected(row.cause, now_s) {
-            let (operators, policy) = ("", policy.version());
-            let change = Change { cause: Some(row.id), authority: CITIZEN, operators, policy };
-            registry.correct_cause(code, (row.id, corrected), &change, now_s)?;
+        match policy.correction(row.cause, field, now_s) {
+            Some(Correction::Ends) => registry.clear_cause(row.id, now_s)?,
+            Some(Correction::EndsLater { until_s }) => {
+                let corrected = Cause { kind: CauseKind::Corrected, until_s, ..row.cause };
+                let (operators, policy) = ("", policy.version());
+                let change = Change { cause: Some(row.id), authority: CITIZEN, operators, policy };
+                registry.correct_cause(code, (row.id, corrected), &change, now_s)?;
+            }
+            Some(Correction::EndsSooner | Correction::Waits | Correction::Appeal | Correction::Locked)
+            | None => {}
         }
     }
     Ok(())

@@ -42,7 +42,7 @@ fn bench(fault: Option<Fault>) -> Bench {
 
 fn form(n: u32) -> Form {
     let person = Person {
-        name: format!("Canary {n}"),
+        name: "Canary".to_owned(),
         document: DocumentNumber::parse(DocumentKind::Passport, &format!("CANARY{n}")).unwrap(),
         phone: Phone::parse(&format!("163{n:08}")).unwrap(),
         district: "360102".to_owned(),

@@ -169,20 +169,10 @@ impl Registry {
         if self.rest_basis(code)?.is_none() {
             self.set_rest_basis(code, entry.basis())?;
         }
-        match entry.colour() {
-            Colour::Red | Colour::Yellow => {}
-            Colour::Green | Colour::Unknown => return Ok(()),
+        match inherited(entry, now_s) {
+            Some(cause) => self.insert_cause(code, cause, INHERITED, "", None).map(|_| ()),
+            None => Ok(()),
         }
-        let until_s = match entry.next_change_s() {
-            0 => i64::MAX as u64,
-            until_s => u64::from(until_s),
-        };
-        let kind = match entry.basis() {
-            Basis::Declared => CauseKind::InheritedDeclared,
-            Basis::Verified | Basis::Nothing => CauseKind::Inherited,
-        };
-        let cause = Cause { kind, colour: entry.colour(), from_s: now_s, until_s };
-        self.insert_cause(code, cause, INHERITED, "", None).map(|_| ())
     }
 
     /// Brings the code to where its causes have it at that moment, and records the decision if its colour changes, or a cause
@@ -241,6 +231,23 @@ impl Registry {
         self.connection.prepare_cached(sql)?.execute((code.get() as i64, basis.number()))?;
         Ok(())
     }
+}
+
+/// Gives the cause of a colour that came with an import, in force from that moment; `None` for green and unknown, which need none.
+pub(crate) fn inherited(entry: CodeEntry, from_s: u64) -> Option<Cause> {
+    match entry.colour() {
+        Colour::Red | Colour::Yellow => {}
+        Colour::Green | Colour::Unknown => return None,
+    }
+    let until_s = match entry.next_change_s() {
+        0 => i64::MAX as u64,
+        until_s => u64::from(until_s),
+    };
+    let kind = match entry.basis() {
+        Basis::Declared => CauseKind::InheritedDeclared,
+        Basis::Verified | Basis::Nothing => CauseKind::Inherited,
+    };
+    Some(Cause { kind, colour: entry.colour(), from_s, until_s })
 }
 
 /// Who set a colour that came with an import.

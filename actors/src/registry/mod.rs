@@ -52,7 +52,7 @@ use crate::keys::Keys;
 pub use accesses::AccessRow;
 pub use appeals::AppealRow;
 pub use causes::CauseRow;
-pub(crate) use causes::INHERITED;
+pub(crate) use causes::{INHERITED, inherited};
 pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Whom};
 pub use copy::TreeHead;
 pub(crate) use decisions::Change;

@@ -1,17 +1,18 @@
 //! What people do now whose code is not green: until when it lasts, what to do, whom to call, how what was declared by mistake is taken
 //! back, and how their appeal stands. Whoever may decide any of it is elsewhere.
 
-use actors::policy::CauseKind;
+use actors::policy::Correction;
 use actors::registrar::Why;
 use actors::registry::AppealRow;
 use maud::{Markup, html};
 use protocol::Colour;
 
+use super::form;
 use super::mine::Mine;
 use super::modify;
 use super::travel::Page;
 use super::visitor::Visitor;
-use super::when;
+use super::when::{self, NEVER_S};
 use super::why;
 use super::words::{both, both_with};
 
@@ -33,22 +34,21 @@ pub(super) fn card(visitor: &Visitor, one: &Mine) -> Markup {
 
 /// The same on the page that says why.
 pub(super) fn what_now(visitor: &Visitor, one: &Mine, why: &Why, appeals: &[AppealRow]) -> Markup {
-    let until = Some(u64::from(why.entry.next_change_s())).filter(|&at_s| at_s > 0);
     let policy = visitor.portal.policy.get();
+    let page = Page::Modify(visitor.number_of(one.holder.code));
+    let correction = correction(visitor, page, why);
     html! {
-        @match (why.entry.colour(), until) {
-            (Colour::Green, _) => {},
-            (Colour::Unknown, _) => p { (both("why-unknown")) },
-            (Colour::Yellow | Colour::Red, Some(at_s)) => p { (both_with("after-until", &[("when", &when::minute(at_s))])) },
-            (Colour::Yellow | Colour::Red, None) => p { (both("after-no-end")) },
+        @match why.entry.colour() {
+            Colour::Green => {},
+            Colour::Unknown => p { (both("why-unknown")) },
+            Colour::Yellow | Colour::Red => { (until(why, visitor.now_s)) p { (both("after-do")) } },
         }
-        @if matches!(why.entry.colour(), Colour::Yellow | Colour::Red) { p { (both("after-do")) } }
         @if let Some(phone) = policy.help_phone() {
             a.button.call href={ "tel:" (phone.replace(' ', "")) } { (both_with("after-call", &[("phone", phone)])) }
         }
-        @if let Some(hint) = correction(visitor, why) {
-            (hint)
-            @if !is_corrected(visitor, why) && policy.correction_wait_hours().is_some() {
+        @if let Some(correction) = correction {
+            (said(visitor, correction))
+            @if correction.is_by_form() {
                 a.button.quiet href=(modify::path(visitor, &one.holder)) { (both("after-correct-go")) }
             }
         }
@@ -59,31 +59,42 @@ pub(super) fn what_now(visitor: &Visitor, one: &Mine, why: &Why, appeals: &[Appe
     }
 }
 
+/// Says when the colour ends by itself, and what follows if that is not green.
+fn until(why: &Why, now_s: u64) -> Markup {
+    let Some(turn) = why.turn(now_s).filter(|turn| turn.at_s < NEVER_S) else {
+        return html! { p { (both("after-no-end")) } };
+    };
+    let (when, colour) = (when::minute(turn.at_s), turn.to.name());
+    let words = if turn.is_worse { "after-worse" } else { "after-until" };
+    html! {
+        p data-turns=(colour) { (both_with(words, &[("when", &when)])) }
+        @if turn.to != Colour::Green { p { (both_with("after-then", &[("colour", colour)])) } }
+    }
+}
+
 /// What a form says to whoever has declared a stay before.
 pub(super) fn on_form(visitor: &Visitor, page: Page) -> Option<Markup> {
     let code = visitor.subject(page)?.code;
     let why = visitor.portal.read(|registrar| registrar.why(code))?.ok()??;
-    correction(visitor, &why)
+    correction(visitor, page, &why).map(|correction| said(visitor, correction))
 }
 
-/// The way to take back a declared stay; `None` if none is in force.
-fn correction(visitor: &Visitor, why: &Why) -> Option<Markup> {
-    if is_corrected(visitor, why) {
-        return Some(html! { p.notice.correct data-correction="waits" { (both("after-corrected")) } });
-    }
-    let mut force = why.causes.iter().filter(|row| row.is_in_force(visitor.now_s));
-    force.find(|row| row.cause.kind == CauseKind::Declaration)?;
-    Some(match visitor.portal.policy.get().correction_wait_hours() {
-        Some(hours) => {
-            let hours = hours.to_string();
-            html! { p.notice.correct data-correction="wait" { (both_with("after-correct", &[("hours", &hours)])) } }
-        }
-        None => html! { p.notice.correct data-correction="appeal" { (both("after-correct-appeal")) } },
-    })
+/// Tells what that form would make of a declared stay if it said no now; `None` if none is in force. The form itself goes by the same.
+fn correction(visitor: &Visitor, page: Page, why: &Why) -> Option<Correction> {
+    let (outcome, whose) = form::outcome(visitor, page)?;
+    let (policy, now_s) = (visitor.portal.policy.get(), visitor.now_s);
+    policy.correction_of(&why.in_force(now_s), outcome.field(whose), now_s)
 }
 
-/// Says if a declared stay was taken back and only its wait is left.
-fn is_corrected(visitor: &Visitor, why: &Why) -> bool {
-    let mut force = why.causes.iter().filter(|row| row.is_in_force(visitor.now_s));
-    force.any(|row| row.cause.kind == CauseKind::Corrected)
+fn said(visitor: &Visitor, correction: Correction) -> Markup {
+    let hours = visitor.portal.policy.get().correction_wait_hours().unwrap_or_default().to_string();
+    let (name, words) = match correction {
+        Correction::Ends => ("at-once", both("after-correct-now")),
+        Correction::EndsLater { .. } => ("wait", both_with("after-correct", &[("hours", &hours)])),
+        Correction::Locked => ("locked", both("after-correct-locked")),
+        Correction::Appeal => ("appeal", both("after-correct-appeal")),
+        Correction::Waits => ("waits", both("after-corrected")),
+        Correction::EndsSooner => ("sooner", both("after-correct-sooner")),
+    };
+    html! { p.notice.correct data-correction=(name) { (words) } }
 }

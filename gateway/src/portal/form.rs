@@ -3,9 +3,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actors::policy::{Outcome, SubmitError};
+use actors::policy::{Outcome, SubmitError, Whose};
 use actors::registrar::{Form, RegistrarError};
-use actors::registry::{DocumentKind, DocumentNumber, Person};
+use actors::registry::{DocumentKind, DocumentNumber, Person, Whom};
 use actors::residence::{self, Districts, person_name};
 use maud::Markup;
 use protocol::CodeId;
@@ -182,23 +182,30 @@ fn is_old_id_card(text: &str) -> bool {
     number.len() == 15 && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What the field "history" of that page rests on; `None` while too many read the registry.
-pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<Outcome> {
-    let consent = visitor.portal.travels.consent(visitor.session.id(), page, visitor.now_s);
-    let (phone, whom) = (visitor.session.phone.as_ref()?, visitor.whom(page)?);
-    visitor.portal.read(|registrar| {
-        let found = registrar.outcome(consent, (phone, whom), visitor.now_s);
+/// Reads what the field "history" of that page rests on, and whose form it is; `None` while too many read the registry.
+pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<(Outcome, Whose)> {
+    let (now_s, phone) = (visitor.now_s, visitor.session.phone.as_ref()?);
+    let consent = visitor.portal.travels.consent(visitor.session.id(), page, now_s);
+    if let Some(holder) = visitor.subject(page) {
+        let rests_on = (consent, phone);
+        return visitor.portal.read(|registrar| registrar.form_of(holder.code, rests_on, now_s).ok())?;
+    }
+    let whom = visitor.whom(page)?;
+    let whose = if whom == Whom::Owner { Whose::Owner } else { Whose::Ward { along: false } };
+    let outcome = visitor.portal.read(|registrar| {
+        let found = registrar.outcome(consent, (phone, whom), now_s);
         // A consent that is no longer good is none.
-        found.or_else(|_| registrar.outcome(None, (phone, whom), visitor.now_s)).ok()
-    })?
+        found.or_else(|_| registrar.outcome(None, (phone, whom), now_s)).ok()
+    })?;
+    Some((outcome?, whose))
 }
 
 /// The field "history of living in epidemic areas", as the stored answer leaves it.
 pub(crate) fn history(visitor: &Visitor, page: Page) -> Markup {
     let typed = visitor.portal.travels.draft(visitor.session.id(), page, visitor.now_s);
     let declared = typed.map(|typed| typed.declared).unwrap_or_default();
-    let outcome = outcome(visitor, page).unwrap_or(Outcome::NotAsked);
-    sheet::history(visitor, page, &outcome, &declared)
+    let rests_on = outcome(visitor, page).unwrap_or((Outcome::NotAsked, Whose::Owner));
+    sheet::history(visitor, page, &rests_on, &declared)
 }
 
 /// What a page knows of whoever the form is for.

@@ -1,8 +1,8 @@
 //! How the form of an application or a modification looks: its fields, each with its label and what is wrong beside it. Reads what it
 //! needs to draw; takes nothing.
 
-use actors::policy::{Field, Outcome, Stay};
-use actors::registry::{DocumentKind, Whom};
+use actors::policy::{Field, Outcome, Stay, Whose};
+use actors::registry::DocumentKind;
 use actors::residence::{self, Districts, NAME_CHARS_MAX};
 use actors::trajectory::day_of;
 use maud::{Markup, html};
@@ -208,8 +208,13 @@ enum Asked {
 }
 
 /// The field "history of living in epidemic areas": locked, preset, or for the citizen to say; and what each answer leads to.
-pub(crate) fn history(visitor: &Visitor, page: Page, outcome: &Outcome, declared: &str) -> Markup {
-    let is_ward = visitor.whom(page).is_some_and(|whom| whom != Whom::Owner);
+pub(crate) fn history(
+    visitor: &Visitor,
+    page: Page,
+    (outcome, whose): &(Outcome, Whose),
+    declared: &str,
+) -> Markup {
+    let is_ward = *whose != Whose::Owner;
     let (asked, found) = match outcome {
         Outcome::Stay(stay) if is_ward => (Asked::Along, Some(stay)),
         Outcome::Stay(stay) => (Asked::Field(Field::LockedYes), Some(stay)),

@@ -4,6 +4,8 @@ use actors::trajectory::day_of;
 use jiff::civil::Date;
 
 const AHEAD_S: u64 = 8 * 3600;
+/// Ends after this, the year 9999, are no ends.
+pub(crate) const NEVER_S: u64 = 253_402_300_800;
 
 /// `2020-03-15 09:05`.
 pub(crate) fn minute(at_s: u64) -> String {

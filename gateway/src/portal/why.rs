@@ -16,11 +16,8 @@ use super::after;
 use super::layout::{notice, status, wrong};
 use super::mine::{self, Mine};
 use super::visitor::Visitor;
-use super::when;
+use super::when::{self, NEVER_S};
 use super::words::{both, both_with, en, zh};
-
-/// Ends after this, the year 9999, are no ends.
-const NEVER_S: u64 = 253_402_300_800;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -53,7 +50,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
         (status(colour, basis))
         @if one.entry.is_none() { (notice("card-not-loaded")) }
         @if colour != Colour::Green { section.card.after { h2 { (both("after-title")) } (after::what_now(&visitor, &one, &why, &appeals)) } }
-        (in_short(&why, basis))
+        (in_short(&why, basis, now_s))
         @if force.is_empty() { div.card { p { (both(nothing_in_force(&why))) } } }
         @for row in force { (cause(row, now_s)) }
         @if !over.is_empty() {
@@ -95,9 +92,9 @@ fn nothing_in_force(why: &Why) -> &'static str {
 }
 
 /// What it rests on, since when, and when it changes by itself.
-fn in_short(why: &Why, basis: Basis) -> Markup {
+fn in_short(why: &Why, basis: Basis, now_s: u64) -> Markup {
     let since = why.decisions.last().map(|row| when::minute(row.at_s));
-    let next = Some(u64::from(why.entry.next_change_s())).filter(|&at_s| at_s > 0);
+    let next = why.turn(now_s).map(|turn| turn.at_s).filter(|&at_s| at_s < NEVER_S);
     let basis = match basis {
         Basis::Verified => "basis-verified",
         Basis::Declared => "basis-declared",

@@ -179,6 +179,8 @@ fn what_cannot_be_written_so_is_refused_and_the_rest_is_kept() {
         ("a separator", with(|person| person.name.push('\u{1f}'))),
         ("too long", with(|person| person.name = "王".repeat(65))),
         ("no name", with(|person| person.name.clear())),
+        ("a telephone number", with(|person| person.name = "13800138000".to_owned())),
+        ("markup", with(|person| person.name = "张<b>三</b>".to_owned())),
         ("another city's district", with(|person| person.district = "420102".to_owned())),
         ("another district's street", with(|person| person.community = "360103001".to_owned())),
         ("a community that cannot be seen", with(|person| person.community = "\u{3164}".to_owned())),
