@@ -40,7 +40,8 @@ pub fn person_name(text: &str) -> Option<Cow<'_, str>> {
     let joins = |c: char| {
         matches!(
             c,
-            ' ' | '\u{b7}'
+            ' ' | ','
+                | '\u{b7}'
                 | '\u{f0b}'
                 | '\u{2022}'
                 | '\u{2027}'
@@ -141,6 +142,7 @@ mod tests {
             "阿卜杜拉•买买提",
             "Anna-Lena O’Neil",
             "J. R. Smith",
+            "Surname, Given",
             "Nguyễn Thị Minh",
             "e\u{301}mile",
             "सुनीता कुमारी",
@@ -158,6 +160,7 @@ mod tests {
             "王伟１",
             "王伟①",
             "-",
+            ", ,",
             "· ·",
             "王/伟",
             "王_伟",
