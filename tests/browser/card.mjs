@@ -23,6 +23,9 @@ check("my code, light, with its age, in every view", async (t) => {
   await red.go("/code");
   await red.page.getByRole("link", { name: "12345" }).waitFor();
   await red.look("code-red");
+  const below = (selector) => red.page.locator(selector).last().evaluate((part) => part.getBoundingClientRect().bottom);
+  const top = await red.page.locator(".pass .after").first().evaluate((part) => part.getBoundingClientRect().top);
+  assert.ok(top - (await below(".pass form[action='/code/digits'] button")) >= 8, "what to do now does not touch the buttons above it");
 });
 
 check("large letters or a phone on its side: the QR first, and whole", async (t) => {

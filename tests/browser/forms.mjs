@@ -122,6 +122,20 @@ check("without consent the citizen declares, and modifies later with consent", a
   }
 });
 
+/** Runs inside the page: texts of a choice that are not told from its ground. What measures contrasts leaves out whatever is disabled. */
+function pale(choice) {
+  const light = (ofElement) => {
+    const [red, green, blue] = ofElement.match(/[\d.]+/g).map((value) => value / 255).map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const ground = light(getComputedStyle(choice).backgroundColor);
+  const contrast = (element) => {
+    const [low, high] = [light(getComputedStyle(element).color), ground].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  };
+  return [...choice.querySelectorAll("span, b")].filter((part) => contrast(part) < 4.5).map((part) => `${part.innerText} at ${contrast(part).toFixed(1)}`);
+}
+
 check("a locked yes is not shaken off, whatever is sent", async (t) => {
   const person = await demo("thirty hours in Wuhan");
   const it = await phone(t, { person });
@@ -134,6 +148,7 @@ check("a locked yes is not shaken off, whatever is sent", async (t) => {
   await it.page.getByRole("button", { name: "提交申领" }).click();
   await it.page.locator("#declared-wrong").getByText("此项不能填“无”").waitFor();
   await it.look("apply-locked-sent-as-no");
+  assert.deepEqual(await it.page.locator(".choice:has(:checked)").evaluate(pale), [], "what a locked yes leads to is read as easily as all else");
   await it.go("/code");
   assert.equal(await shown(it), "red verified");
 });
