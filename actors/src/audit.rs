@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 pub use tree::{Hash, Node, Tree, leaf_hash, node_hash, prove, prove_growth, root};
 use tree::{climb, has_grown};
 
-/// How far the decisions reached at a moment, signed.
+/// The point up to which the decisions reached at a moment, signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// How many decisions.
+    /// The number of decisions.
     pub size: u64,
     /// The root over them, hexadecimal.
     pub root: String,
@@ -22,7 +22,7 @@ pub struct Checkpoint {
     pub at_s: u64,
     /// Ed25519 over these three, hexadecimal.
     pub signature: String,
-    /// How far the order log reached when the checkpoint was given out; `None` in receipts and proofs, and of earlier releases.
+    /// The end of the order log when the checkpoint was given out; `None` in receipts and proofs, and of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders: Option<OrdersUpTo>,
 }
@@ -77,7 +77,7 @@ fn signed_text(size: u64, root: &str, at_s: u64) -> Vec<u8> {
     format!("changtong checkpoint 1\n{size}\n{root}\n{at_s}").into_bytes()
 }
 
-/// What a citizen keeps: a decision, and the proof that it was made and is on record.
+/// The papers of a citizen: a decision, and the proof that it was made and is on record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
@@ -149,9 +149,9 @@ pub enum GrowthError {
         "the proof is one from {since} decisions on, not from the {wanted} that are held; ask for that one"
     )]
     Since {
-        /// Where it begins.
+        /// The place where it begins.
         since: u64,
-        /// Where it should.
+        /// The place where it should.
         wanted: u64,
     },
     /// The later tree does not begin with the earlier one.

@@ -40,7 +40,7 @@ pub enum BackupError {
     /// Files are not as they were when the backup was made.
     #[error("the backup is not as it was made, take another one: {}", .0.join("; "))]
     Altered(Vec<String>),
-    /// What was restored is not what the manifest says.
+    /// Restored data are not what the manifest says.
     #[error("what was restored is not what the manifest says: {0}")]
     Different(&'static str),
     /// The punch log's word.
@@ -66,7 +66,7 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Backup
     move |source| BackupError::Io { doing, path, source }
 }
 
-/// Who ordered it, and why.
+/// Those who ordered it, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct Ordered<'a> {
     /// The operators' names.

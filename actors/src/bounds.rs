@@ -1,4 +1,4 @@
-//! How much one citizen, one phone, one address may have of what all share: one table, from which the code takes its numbers and
+//! The share that one citizen, one phone, one address may have of what all share: one table, from which the code takes its numbers and
 //! `changtong generate bounds` prints `gateway/BOUNDS.md`. Rates are counted in `rate`, addresses are joined in `network`; limits
 //! that protect nobody from anybody else stand beside their code.
 
@@ -27,13 +27,13 @@ pub struct Bound {
     pub what: &'static str,
     /// Each of whom has that many.
     pub per: &'static str,
-    /// How many.
+    /// Their number.
     pub max: u32,
     /// Seconds in which that many come back, evenly; 0 for a number at one time.
     pub within_s: u64,
     /// Of how many of those who share it the count is kept; beyond, the one who came longest ago is forgotten. 0 where nothing is.
     pub kept_max: usize,
-    /// What happens beyond it.
+    /// The consequence of more.
     pub beyond: &'static str,
     /// The reason for the number.
     pub why: &'static str,
@@ -51,12 +51,12 @@ impl Bound {
         if max > u32::MAX as u64 { u32::MAX } else { max as u32 }
     }
 
-    /// How often it was met.
+    /// Says how often it was met.
     pub fn limited(&self) -> Counter {
         metrics::counter!(metric::LIMITED, "bound" => self.name)
     }
 
-    /// How full its table is.
+    /// Says how full its table is.
     pub fn used(&self) -> Gauge {
         metrics::gauge!(metric::BOUND_ENTRIES, "bound" => self.name)
     }

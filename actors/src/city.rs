@@ -23,13 +23,13 @@ pub enum CityError {
     /// The registry has codes already; made-up people are never added to real ones.
     #[error("the registry already holds {codes} codes; a made-up city goes into an empty one")]
     NotEmpty {
-        /// How many.
+        /// Their number.
         codes: u64,
     },
     /// More than can be made up.
     #[error("{people} people are more than the {PEOPLE_MAX} that can be made up")]
     TooMany {
-        /// How many were asked for.
+        /// The number that was asked for.
         people: u32,
     },
     /// The registry failed.
@@ -37,14 +37,14 @@ pub enum CityError {
     Registry(#[from] RegistryError),
 }
 
-/// What was built.
+/// The city that was built.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CityReport {
     /// People, each with a code.
     pub people: u32,
-    /// What the city was built from.
+    /// The seed of the city.
     pub seed: u64,
-    /// How many codes have each colour, in the order of [`Colour::ALL`].
+    /// The number of codes that have each colour, in the order of [`Colour::ALL`].
     pub by_colour: [u64; Colour::ALL.len()],
     /// Texts of a few imported holders, with their colours' names. Made up like everything else.
     pub legacy_samples: Vec<(String, String)>,
@@ -76,7 +76,7 @@ pub fn build(registry: &mut Registry, keys: &Keys, people: u32, seed: u64) -> Re
     })
 }
 
-/// Whether a number is of a range that nobody has been given.
+/// Says whether a number is of a range that nobody has been given.
 pub(crate) fn is_made_up(phone: &str) -> bool {
     made_up::values("phone").iter().any(|range| phone.starts_with(range))
 }

@@ -12,7 +12,7 @@ pub use belief::{Belief, DOWN_MS_MAX, Doubt, RELEASED_MS, Reading, STEP_MS_MAX};
 /// There is one wall clock in a process, and so one belief: [`watch`] begins it, [`look`] and [`believe`] change it, whoever asks for the
 /// time reads it. A process that does not watch, such as a command, takes the wall clock's word.
 static BELIEF: Mutex<Option<Belief>> = Mutex::new(None);
-/// What is to be added to the monotonic clock for the time to go by: one relaxed load for whoever asks on a punch's way.
+/// The difference to be added to the monotonic clock for the time to go by: one relaxed load for whoever asks on a punch's way.
 static NOW_FROM_ELAPSED_MS: AtomicI64 = AtomicI64::new(UNWATCHED);
 /// The same for the time that has certainly been reached.
 static CERTAIN_FROM_ELAPSED_MS: AtomicI64 = AtomicI64::new(UNWATCHED);
@@ -35,7 +35,7 @@ fn by(offset_ms: &AtomicI64) -> Option<u64> {
     }
 }
 
-/// What the wall clock says, milliseconds since 1970 UTC. A clock set before 1970 reads 0.
+/// Says what the wall clock says, milliseconds since 1970 UTC. A clock set before 1970 reads 0.
 #[allow(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn said_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)

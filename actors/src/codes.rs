@@ -11,12 +11,12 @@ use protocol::{Basis, Class, CodeId, Colour};
 
 /// Bits of [`CodeEntry::version`].
 pub const VERSION_BITS: u32 = 23;
-/// Where the version begins; the bit above it says that nobody has verified the document.
+/// The place where the version begins; the bit above it says that nobody has verified the document.
 const VERSION_SHIFT: u32 = 8;
 const UNVERIFIED: u32 = 1 << (VERSION_SHIFT + VERSION_BITS);
 /// The table's own bookkeeping for a slot: one control byte.
 const CONTROL_BYTES: usize = 1;
-/// What one code may take of memory, all in. A table just grown is 7/16 full, and then a code takes the most.
+/// The memory that one code may take, all in. A table just grown is 7/16 full, and then a code takes the most.
 pub const CODE_BYTES_MAX: usize = 40;
 
 const _: () = {
@@ -24,7 +24,7 @@ const _: () = {
     assert!((size_of::<CodeId>() + size_of::<CodeEntry>() + CONTROL_BYTES) * 16 <= CODE_BYTES_MAX * 7);
 };
 
-/// What is known of a code, in eight bytes.
+/// Everything known of a code, in eight bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CodeEntry {
     next_change_s: u32,
@@ -56,12 +56,12 @@ impl CodeEntry {
         Colour::from_number((self.packed >> 5 & 7) as u8).expect("packed from a colour")
     }
 
-    /// What the colour rests on.
+    /// Says what the colour rests on.
     pub fn basis(self) -> Basis {
         Basis::from_number((self.packed >> 3 & 3) as u8).expect("packed from a basis")
     }
 
-    /// What kind of code it is.
+    /// Says what kind of code it is.
     pub fn class(self) -> Class {
         Class::from_number((self.packed & 7) as u8).expect("packed from a class")
     }
@@ -192,23 +192,23 @@ impl Codes {
         self.0.any_papers.store(true, Ordering::Release);
     }
 
-    /// Whether a printed token of the code, made at that moment, was withdrawn.
+    /// Says whether a printed token of the code, made at that moment, was withdrawn.
     pub fn is_paper_withdrawn(&self, code: CodeId, issued_at_s: u32) -> bool {
         self.0.any_papers.load(Ordering::Acquire)
             && self.0.papers.get(&code).is_some_and(|good_from_s| issued_at_s < *good_from_s)
     }
 
-    /// How many codes there are.
+    /// Says how many codes there are.
     pub fn len(&self) -> usize {
         self.by_colour().iter().sum::<u64>() as usize
     }
 
-    /// Whether there are none.
+    /// Says whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many codes of each colour, in the order of [`Colour::ALL`]. Counted, not scanned.
+    /// Says how many codes of each colour, in the order of [`Colour::ALL`]. Counted, not scanned.
     pub fn by_colour(&self) -> [u64; Colour::ALL.len()] {
         std::array::from_fn(|index| self.0.by_colour[index].load(Ordering::Relaxed))
     }
@@ -218,7 +218,7 @@ impl Codes {
         self.0.loaded.store(true, Ordering::Release);
     }
 
-    /// Whether the registry has been read to its end; before that nothing can be said about anybody.
+    /// Says whether the registry has been read to its end; before that nothing can be said about anybody.
     pub fn is_loaded(&self) -> bool {
         self.0.loaded.load(Ordering::Acquire)
     }

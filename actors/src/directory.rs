@@ -1,4 +1,4 @@
-//! Who answers for which region. Made once at start; the regions are fixed for the life of the process.
+//! The actors of the regions. Made once at start; the regions are fixed for the life of the process.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ impl FrontHandle {
         self.thread.join().map_err(|_| format!("the thread {} panicked", self.name))
     }
 
-    /// Whether the front's future has ended.
+    /// Says whether the front's future has ended.
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }

@@ -31,7 +31,7 @@ use row::{Holder, Reject};
 /// second.
 const LINES_PER_TRANSACTION: u64 = 2_000;
 
-/// How an import comes by the registry: for one transaction at a time, so that others get their turn in between.
+/// The way in which an import comes by the registry: for one transaction at a time, so that others get their turn in between.
 pub trait Turns {
     /// Works on the registry, with nobody else.
     fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T;
@@ -103,16 +103,16 @@ pub struct ImportReport {
     pub known: u64,
     /// Lines rejected.
     pub rejected: u64,
-    /// Whether an earlier run of the same file was continued, or found complete.
+    /// True if an earlier run of the same file was continued, or found complete.
     pub resumed: bool,
 }
 
-/// What operators sign for: which file, and whether it may set colours.
+/// The things that operators sign for: which file, and whether it may set colours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
     /// SHA-256 of the file, hexadecimal.
     pub sha256: String,
-    /// Whether yellow and red may be set.
+    /// True if yellow and red may be set.
     pub colours: bool,
     /// True if everything is only read.
     pub dry_run: bool,
@@ -124,7 +124,7 @@ pub fn sha256(csv: &Path) -> Result<String, ImportError> {
     Ok(hex::encode(surveyed.digest))
 }
 
-/// Whether any line of the file would set a colour that stops somebody. Reads all of it and writes nothing.
+/// Says whether any line of the file would set a colour that stops somebody. Reads all of it and writes nothing.
 pub fn sets_colours(csv: &Path, regions: Vec<RegionRow>) -> Result<bool, ImportError> {
     let (now_s, districts) = (now_s(), Districts::new(regions));
     let (file, surveyed) = open(csv)?;
@@ -178,7 +178,7 @@ struct Import<'a> {
     allowed: &'a Allowed,
 }
 
-/// What every line of one file is read with.
+/// The context that every line of one file is read with.
 struct Reading {
     digest: Vec<u8>,
     titles: Titles,
@@ -186,7 +186,7 @@ struct Reading {
     gateway: u16,
 }
 
-/// Where a run is.
+/// The place where a run is.
 struct Run<R> {
     lines: Lines<R>,
     rejects: Rejects,
@@ -347,7 +347,7 @@ impl<R> Run<R> {
         Ok(Added::New)
     }
 
-    /// Whether the document has that code.
+    /// Finds what is on record of the document's holder; `None` if that is not the holder of the code.
     fn has(
         &self,
         registry: &Registry,

@@ -1,4 +1,4 @@
-//! What a scan is answered: pure, a few lookups, no await. Time is an argument; keys and codes are given at start, what to advise
+//! The answer to a scan: pure, a few lookups, no await. Time is an argument; keys and codes are given at start, what to advise
 //! is the policy's that is in effect.
 
 use std::collections::HashMap;
@@ -57,11 +57,11 @@ pub struct Judge {
 /// A scan, judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// What is answered.
+    /// The answer.
     pub verdict: Verdict,
     /// Whose code it was, if it was one, whether or not it is still good.
     pub code: Option<CodeId>,
-    /// What was scanned.
+    /// The scanned thing.
     pub kind: ScanKind,
 }
 

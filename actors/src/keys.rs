@@ -41,7 +41,7 @@ pub enum KeyError {
          data yet begins with `changtong keys init`"
     )]
     Missing {
-        /// What is missing.
+        /// The missing thing.
         path: PathBuf,
     },
     /// Others than its owner may read or write it.
@@ -59,7 +59,7 @@ pub enum KeyError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// The right content.
         expected: String,
     },
     /// The operating system says no.
@@ -93,7 +93,7 @@ pub struct Rotated {
 pub struct KeyStatus {
     /// The file's name.
     pub file: String,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: &'static str,
     /// When it was written, seconds since 1970 UTC.
     pub made_s: Option<u64>,
@@ -196,7 +196,7 @@ impl Keys {
         keys.map(|name| days.join(name)).try_for_each(|path| file::read(&path).map(drop))
     }
 
-    /// What is in the directory, and what is wrong with it. Shows no key.
+    /// Says what is in the directory, and what is wrong with it. Shows no key.
     pub fn status(directory: &Path) -> Result<Vec<KeyStatus>, KeyError> {
         let mut all = Vec::new();
         for id in token_ids(directory)? {
@@ -244,12 +244,12 @@ impl Keys {
         read_signing(&directory.join(SIGNING))
     }
 
-    /// Whether that file is the key that signs.
+    /// Says whether that file is the key that signs.
     pub fn is_signing(name: &str) -> bool {
         name == SIGNING
     }
 
-    /// Where the punch log keeps its day keys.
+    /// Says where the punch log keeps its day keys.
     pub fn days(directory: &Path) -> PathBuf {
         directory.join(DAYS)
     }
@@ -290,13 +290,13 @@ impl Keys {
         &self.signing
     }
 
-    /// What checks those signatures: Ed25519, 32 bytes.
+    /// Says what checks those signatures: Ed25519, 32 bytes.
     pub fn signing_public(&self) -> Vec<u8> {
         let pair = Ed25519KeyPair::from_pkcs8(&self.signing).expect("load has read it");
         pair.public_key().as_ref().to_vec()
     }
 
-    /// Where it is noted whose codes are gone.
+    /// Says where it is noted whose codes are gone.
     pub(crate) fn withdrawn(&self) -> &Path {
         &self.withdrawn
     }

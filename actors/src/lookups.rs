@@ -24,20 +24,20 @@ pub const TAPS_DAY_MAX: u64 = 50;
 /// More people than this, looked at in an hour by all operators together, are more than a tracing team can call.
 pub const PEOPLE_HOUR_MAX: u64 = 2_000;
 
-/// What is looked at.
+/// The kinds of look-ups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// Why a code has its colour.
     Why,
-    /// Who looked at a code.
+    /// The one who looked at a code.
     Accesses,
     /// Name and phone of a code's holder.
     Contact,
-    /// Who passed a place.
+    /// The people who passed a place.
     Passages,
     /// Everybody's passages.
     Export,
-    /// What people appeal against, and their words.
+    /// The appeals of people, and their words.
     Appeals,
     /// A copy of everything, which opens with the gateway's keys alone.
     Backup,
@@ -88,7 +88,7 @@ impl Lookup {
         }
     }
 
-    /// How many an operator may make in a day; `None` where the people seen are what counts, or everybody is.
+    /// Says how many an operator may make in a day; `None` where the people seen are what counts, or everybody is.
     const fn day_max(self) -> Option<u64> {
         match self {
             Self::Why | Self::Accesses | Self::Find | Self::DocumentSeen => Some(CODES_DAY_MAX),
@@ -146,7 +146,7 @@ pub struct Asked<'a> {
     pub now_s: u64,
 }
 
-/// How to reach somebody: the only place where a phone is shown, to an operator whose look-up is on record.
+/// The way to somebody: the only place where a phone is shown, to an operator whose look-up is on record.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// The name.
@@ -222,7 +222,7 @@ impl Asked<'_> {
     }
 }
 
-/// Whether more people were looked at within the last hour than a team can call.
+/// Says whether more people were looked at within the last hour than a team can call.
 pub fn is_burst(registry: &Registry, now_s: u64) -> Result<bool, RegistryError> {
     Ok(registry.people_looked_at(now_s.saturating_sub(HOUR_S))? > PEOPLE_HOUR_MAX)
 }

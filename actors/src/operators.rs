@@ -16,7 +16,7 @@ pub(crate) use order::{is_signed, signed_text};
 /// Names are shown and logged.
 const NAME_CHARS_MAX: usize = 32;
 
-/// What an operator may do.
+/// The roles of operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -54,11 +54,11 @@ pub struct Operator {
     pub name: String,
     /// For whom they act: what causes they set carry.
     pub authority: String,
-    /// What they may do.
+    /// Their roles.
     pub roles: Vec<Role>,
     /// Ed25519, hexadecimal.
     pub public_key: String,
-    /// Whether they may no longer.
+    /// True if they may no longer.
     pub revoked: bool,
 }
 
@@ -70,17 +70,17 @@ pub enum OrderError {
         "this takes {needed} operator(s) with the role {role}, each with an own signature; {given} signed"
     )]
     Signatures {
-        /// How many.
+        /// Their number.
         needed: usize,
         /// With which role.
         role: &'static str,
-        /// How many signed that may.
+        /// The number of signatures that count.
         given: usize,
     },
     /// A signature that is not that operator's.
     #[error("the signature of {name} is not good: an unknown or revoked operator, or another key")]
     Forged {
-        /// Who is said to have signed.
+        /// The one who is said to have signed.
         name: String,
     },
     /// Given too late, or on a clock that is wrong.

@@ -1,4 +1,4 @@
-//! What people call the areas that carriers tell apart. From the tables of divisions; a country stands by its ISO code, as carriers
+//! The names of the areas that carriers tell apart. From the tables of divisions; a country stands by its ISO code, as carriers
 //! say it.
 
 use crate::trajectory::{Area, Country, Division};

@@ -57,14 +57,14 @@ impl From<RegistrarError> for QueryError {
     }
 }
 
-/// What a query came to.
+/// The outcome of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// What it says about the window.
+    /// Its meaning for the window.
     pub outcome: Outcome,
-    /// How much of it staff may see.
+    /// The share of it that staff may see.
     pub detail: Detail,
-    /// Where the phone was, each area once. For showing now; kept nowhere.
+    /// The place where the phone was, each area once. For showing now; kept nowhere.
     pub areas: Vec<Area>,
     /// The days that were asked for.
     pub days: Days,
@@ -95,7 +95,7 @@ struct Inner {
     shown: Mutex<LruCache<ConsentId, (u64, Answered)>>,
 }
 
-/// How a query begins: with the citizen's session, or with what a device has read from the citizen's screen.
+/// The way in which a query begins: with the citizen's session, or with what a device has read from the citizen's screen.
 enum Start {
     Consent(ConsentId, Phone),
     Receipt(Receipt),

@@ -1,4 +1,4 @@
-//! Who may ask what listens on this machine alone: a page of another site, whose name was made to lead here, says that name in `Host`
+//! Those who may ask what listens on this machine alone: a page of another site, whose name was made to lead here, says that name in `Host`
 //! and is turned away. What listens on other addresses is guarded by its network, not here.
 
 use actix_web::body::MessageBody;
@@ -7,7 +7,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
-/// Whether a request with that Host was meant for this machine: for an address, which no other site can make lead elsewhere, or for
+/// Says whether a request with that Host was meant for this machine: for an address, which no other site can make lead elsewhere, or for
 /// `localhost`. One without a Host comes from no browser.
 pub fn is_local(host: Option<&str>) -> bool {
     let Some(host) = host else { return true };

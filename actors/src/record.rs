@@ -1,10 +1,10 @@
-//! What the ledger keeps of one punch, and the digest that tells one punch from another. How it lies on disk is the ledger's.
+//! The record that the ledger keeps of one punch, and the digest that tells one punch from another. How it lies on disk is the ledger's.
 
 use std::num::NonZeroU32;
 
 use protocol::{CodeId, Direction, PlaceId, Punch, Scanned, Verdict};
 
-/// What was scanned, as far as the record says.
+/// The scanned things, as far as the record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ScanKind {
@@ -50,7 +50,7 @@ impl ScanKind {
 pub struct Record {
     /// Whose code, if it is one.
     pub code: Option<CodeId>,
-    /// What was scanned.
+    /// The scanned thing.
     pub kind: ScanKind,
     /// Which way.
     pub direction: Direction,
@@ -58,11 +58,11 @@ pub struct Record {
     pub place: PlaceId,
     /// The device's clock, milliseconds since 1970 UTC.
     pub device_time_ms: u64,
-    /// Whether the device decided by itself.
+    /// True if the device decided by itself.
     pub offline: bool,
-    /// What was answered.
+    /// The answer.
     pub verdict: Verdict,
-    /// What the device said; `None` in logs of before it was kept.
+    /// The device's words; `None` in logs of before it was kept.
     pub digest: Option<PunchDigest>,
 }
 

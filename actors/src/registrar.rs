@@ -74,7 +74,7 @@ pub enum RegistrarError {
     /// A ward is no guardian, has one guardian, and is not its own.
     #[error("a ward has one guardian, who is nobody's ward")]
     Ward,
-    /// Who has wards does not leave them behind.
+    /// The one who has wards does not leave them behind.
     #[error("there are wards; withdraw them first, or let them take phones of their own")]
     HasWards,
     /// Something that was written cannot be so.
@@ -116,7 +116,7 @@ impl RegistrarError {
 /// Why a code has its colour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
-    /// How it stands.
+    /// Its state.
     pub entry: CodeEntry,
     /// Its causes, cleared and ended ones included.
     pub causes: Vec<CauseRow>,
@@ -163,7 +163,7 @@ impl<'a> Registrar<'a> {
         Self { fault, ..self }
     }
 
-    /// What is in memory follows what is durable: at once, or with the group.
+    /// Has memory follow what is durable: at once, or with the group.
     fn put(&mut self, code: CodeId, entry: CodeEntry) {
         match &mut self.later {
             Some(later) => later.push((code, Some(entry))),

@@ -1,4 +1,4 @@
-//! What people write of themselves, checked once: names that can be read, districts that exist, and the community or street within.
+//! The words of people about themselves, checked once: names that can be read, districts that exist, and the community or street within.
 //! Who they are is not checked here; documents and phones are in the registry.
 
 use std::borrow::Cow;
@@ -93,7 +93,7 @@ pub fn streets(district: &str) -> Vec<(&'static str, &'static str)> {
     if district.len() == 6 { STREETS.lines().skip(1).filter_map(street).collect() } else { Vec::new() }
 }
 
-/// What stands beside the district: nothing, a street of that district by its nine digits, or a community by its name.
+/// Says what stands beside the district: nothing, a street of that district by its nine digits, or a community by its name.
 pub fn community<'a>(district: &str, text: &'a str) -> Option<Cow<'a, str>> {
     if text.trim().is_empty() {
         return Some(Cow::Borrowed(""));

@@ -17,13 +17,13 @@ use crate::sms::{PROVEN_S_MAX, ProvenPhone, SessionId};
 
 /// A session without a proven phone: long enough to wait for a message and to fill in a form.
 const UNPROVEN_S_MAX: u64 = 24 * 3600;
-/// What a page's form brings back to show that it is ours.
+/// The token that a page's form brings back to show that it is ours.
 const FORM_TOKEN_BYTES: usize = 16;
 const VERSION: u8 = 2;
 const PHONE_DIGITS: usize = 11;
 const PLAIN_BYTES: usize = 1 + 16 + 8 + 8 + 8 + 1 + PHONE_DIGITS;
 
-/// Who visits.
+/// The one who visits.
 #[derive(Clone)]
 pub struct Session {
     id: SessionId,
@@ -198,23 +198,23 @@ impl Sessions {
         (!over && !self.is_ended(&session)).then_some(session)
     }
 
-    /// What the session's forms carry: another site cannot know it. Hexadecimal.
+    /// Says what the session's forms carry: another site cannot know it. Hexadecimal.
     pub fn form_token(&self, session: &Session) -> String {
         hex::encode(&hmac::sign(&self.forms, &session.id.0).as_ref()[..FORM_TOKEN_BYTES])
     }
 
-    /// What stands in the session's forms for something whose number nobody may see. Hexadecimal; worth nothing elsewhere.
+    /// Says what stands in the session's forms for something whose number nobody may see. Hexadecimal; worth nothing elsewhere.
     pub fn mark(&self, session: &Session, of: u64) -> String {
         let named = [&session.id.0[..], b"mark", &of.to_le_bytes()].concat();
         hex::encode(&hmac::sign(&self.forms, &named).as_ref()[..FORM_TOKEN_BYTES])
     }
 
-    /// Whether that mark is the session's for it.
+    /// Says whether that mark is the session's for it.
     pub fn is_mark_of(&self, session: &Session, of: u64, mark: &str) -> bool {
         self.mark(session, of).as_bytes().ct_eq(mark.as_bytes()).into()
     }
 
-    /// Whether a form came from a page of that session.
+    /// Says whether a form came from a page of that session.
     pub fn is_form_of(&self, session: &Session, token: &str) -> bool {
         self.form_token(session).as_bytes().ct_eq(token.as_bytes()).into()
     }

@@ -119,12 +119,12 @@ impl Sms {
         self.with(|codes| codes.standing(asker, phone, now_s))
     }
 
-    /// Whether the browser that keeps this has proven the phone before.
+    /// Says whether the browser that keeps this has proven the phone before.
     pub fn is_known(&self, kept: &str, phone: &Phone, now_s: u64) -> bool {
         self.known.holds(kept, phone, now_s)
     }
 
-    /// What a browser that keeps this keeps from now on: it has proven the phone. It opens nothing, and names nobody without a key.
+    /// Says what a browser that keeps this keeps from now on: it has proven the phone. It opens nothing, and names nobody without a key.
     pub fn known(&self, kept: &str, proven: &ProvenPhone, now_s: u64) -> String {
         proven.phone(now_s).map_or_else(|| kept.to_owned(), |phone| self.known.with(kept, phone, now_s))
     }

@@ -44,24 +44,24 @@ pub enum SunsetError {
     Ended {
         /// The record.
         path: PathBuf,
-        /// What can be done.
+        /// The way out.
         then: &'static str,
     },
     /// There is nothing to finish or to verify.
     #[error("there is no record {}: the measure has not ended here", .path.display())]
     NoRecord {
-        /// Where it would be.
+        /// The place where it would be.
         path: PathBuf,
     },
     /// The record, or what is left, is not as it says.
     #[error("{}: {what}", .path.display())]
     Wrong {
-        /// What is wrong.
+        /// The fault.
         path: PathBuf,
         /// How.
         what: String,
     },
-    /// Who signed it may not, or not enough did.
+    /// Those who signed it may not, or not enough did.
     #[error(transparent)]
     Order(#[from] OrderError),
     /// A key's file.

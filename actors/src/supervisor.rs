@@ -16,7 +16,7 @@ use protocol::metric;
 
 use crate::clock;
 
-/// How often an actor may fail.
+/// The limit of an actor's failures.
 #[derive(Clone, Copy, Debug)]
 pub struct RestartPolicy {
     /// The first restart in `period` is at once, the second waits this long, each further one twice as long …
@@ -44,7 +44,7 @@ impl Default for RestartPolicy {
     }
 }
 
-/// What to do after a failure.
+/// The step after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Restart { after: Duration },
@@ -83,7 +83,7 @@ struct Shared<A: Actor<Context = Context<A>>> {
     parked_gauge: metrics::Gauge,
 }
 
-/// Where a supervised actor is reached. The actor ends when the last of these is dropped.
+/// The place where a supervised actor is reached. The actor ends when the last of these is dropped.
 pub(crate) struct Post<A: Actor<Context = Context<A>>>(Arc<Shared<A>>);
 
 impl<A: Actor<Context = Context<A>>> Clone for Post<A> {

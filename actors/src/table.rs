@@ -17,9 +17,9 @@ pub use lines::{Line, Lines};
 pub const TABLE_BYTES_MAX: u64 = 1024 * 1024;
 /// The advice for a table whose text cannot be read.
 const MEND: &str = "in Excel: Save As, \"CSV UTF-8 (Comma delimited)\" (CSV UTF-8 逗号分隔)";
-/// What is wrong with a number that [`is_scientific`].
+/// The fault of a number that [`is_scientific`].
 pub const SHORTENED: &str = "is in Excel's scientific number format: its last digits are lost; format the column as Text and enter it again";
-/// What separates fields; the one that stands most often in the titles does.
+/// The signs that separate fields; the one that stands most often in the titles does.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
 /// A column of a form.
@@ -39,7 +39,7 @@ pub struct Column {
 #[derive(Clone, Copy, Debug)]
 pub struct Form(pub &'static [Column]);
 
-/// What is wrong with the titles. Nothing of the line is repeated: it may be a person.
+/// The fault of the titles. Nothing of the line is repeated: it may be a person.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadTitles {
     /// There is no line.
@@ -61,7 +61,7 @@ pub enum BadTitles {
     },
 }
 
-/// What is wrong with a row before its fields are looked at.
+/// The fault of a row before its fields are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadRow {
     /// Longer than any row may be.
@@ -86,7 +86,7 @@ impl BadRow {
     }
 }
 
-/// Where the columns of a form stand in one table.
+/// The place where the columns of a form stand in one table.
 #[derive(Debug)]
 pub struct Titles {
     positions: Vec<Option<usize>>,

@@ -17,7 +17,7 @@ const BATCHES_WAITING_MAX: usize = 64;
 /// Lines of one batch; with the batches that wait this bounds a tap's memory to half a megabyte.
 const LINES_PER_BATCH_MAX: usize = 256;
 
-/// What was held before the scanner, as the device sent it.
+/// The thing that was held before the scanner, as the device sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanShown {
     /// A token of a phone or of paper.
@@ -64,9 +64,9 @@ pub struct Shown {
     pub passage: Option<(PlaceId, Direction)>,
     /// Whom it was given to.
     pub device: DeviceId,
-    /// What was scanned.
+    /// The scanned thing.
     pub scan: ScanShown,
-    /// What was answered.
+    /// The answer.
     pub verdict: Verdict,
 }
 
@@ -86,12 +86,12 @@ impl Only {
     }
 }
 
-/// Where verdicts are handed in and taps are opened; clones share it.
+/// The place where verdicts are handed in and taps are opened; clones share it.
 #[derive(Clone)]
 pub struct Taps(Arc<Inner>);
 
 struct Inner {
-    /// How many are open. Written under `taps`; read by itself for each batch.
+    /// The number of open ones. Written under `taps`; read by itself for each batch.
     open: AtomicUsize,
     taps: Mutex<Vec<Open>>,
     opened: AtomicU64,
@@ -127,12 +127,12 @@ impl Taps {
         Some(Tap { taps: self.clone(), number, receiver, dropped })
     }
 
-    /// Whether anybody taps: all that a batch costs while nobody does.
+    /// Says whether anybody taps: all that a batch costs while nobody does.
     pub fn are_open(&self) -> bool {
         self.0.open.load(Ordering::Relaxed) > 0
     }
 
-    /// What is shown of punches beside their verdicts, kept while they are on their way; `None` while nobody taps.
+    /// Says what is shown of punches beside their verdicts, kept while they are on their way; `None` while nobody taps.
     pub(crate) fn passing(&self, punches: &[Punch]) -> Option<Passing> {
         let passing = |punch: &Punch| (punch.place, punch.direction, ScanShown::from(&punch.scanned));
         self.are_open().then(|| Passing(punches.iter().map(passing).collect()))
@@ -198,7 +198,7 @@ impl Taps {
     }
 }
 
-/// What is kept of punches that are on their way, for as long as that takes.
+/// Data kept of punches that are on their way, for as long as that takes.
 pub(crate) struct Passing(Vec<(PlaceId, Direction, ScanShown)>);
 
 /// An open tap; it ends with the value.

@@ -1,4 +1,4 @@
-//! Where a phone was in the window, as a carrier says it, and the calendar it is counted in. What it means is the policy's. A
+//! The place where a phone was in the window, as a carrier says it, and the calendar it is counted in. What it means is the policy's. A
 //! trajectory is never stored.
 
 use std::fmt;
@@ -43,12 +43,12 @@ impl Division {
         Some(Self { digits, len: text.len() as u8 })
     }
 
-    /// Whether it is a prefecture-level city.
+    /// Says whether it is a prefecture-level city.
     pub const fn is_city(self) -> bool {
         self.len == 4
     }
 
-    /// Whether `other` lies in it, or is it.
+    /// Says whether `other` lies in it, or is it.
     pub const fn contains(self, other: Self) -> bool {
         match (self.len, other.len) {
             (2, 4) => self.digits == other.digits / 100,
@@ -93,7 +93,7 @@ impl fmt::Debug for Country {
     }
 }
 
-/// What carriers can tell apart: cities of the mainland, and abroad only the country.
+/// The areas that carriers can tell apart: cities of the mainland, and abroad only the country.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Area {
     /// A prefecture-level city.
@@ -123,7 +123,7 @@ pub struct Days {
 }
 
 impl Days {
-    /// Whether all of `other` lies in it.
+    /// Says whether all of `other` lies in it.
     pub fn covers(self, other: Self) -> bool {
         self.first <= other.first && self.last >= other.last
     }
@@ -134,7 +134,7 @@ impl Days {
 pub struct Trajectory {
     /// The days that the carrier knows of: fewer than were asked after a port, or for a new number.
     pub covered: Days,
-    /// Where the phone was, in the order of time.
+    /// The place where the phone was, in the order of time.
     pub visits: Vec<Visit>,
 }
 
@@ -162,7 +162,7 @@ pub enum Unavailable {
     Unreachable,
     /// It answered that it cannot.
     Refused,
-    /// What it answered cannot be right.
+    /// An answer that cannot be right.
     Garbage,
     /// Too many queries are under way, or it says so itself.
     Busy,
@@ -170,10 +170,10 @@ pub enum Unavailable {
     Paused,
 }
 
-/// What a query of one number came to. Only a trajectory says anything about where somebody was: none of the others is a "no".
+/// The outcome of a query of one number. Only a trajectory says anything about where somebody was: none of the others is a "no".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CarrierAnswer {
-    /// Where the phone was.
+    /// The place where the phone was.
     Trajectory(Trajectory),
     /// Its subscriber, but too new to have been anywhere.
     NewNumber,

@@ -31,7 +31,7 @@ pub enum VouchError {
     Random,
 }
 
-/// Where the stores of a gateway lie.
+/// The place where the stores of a gateway lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stores {
     /// The registry's file.

@@ -17,11 +17,11 @@ pub const BLOCKED_AFTER: Duration = Duration::from_secs(10);
 
 /// Somebody outside who waits to hear that every arbiter answers.
 pub struct Beat {
-    /// How often it is to be said; it comes later by up to half of this.
+    /// The interval at which it is said; it comes later by up to half of this.
     pub every: Duration,
     /// Says it. It must not block.
     pub tell: Box<dyn FnMut() + Send>,
-    /// Whether what is no arbiter does its work, too: it is not said otherwise. It must not block.
+    /// True if what is no arbiter does its work, too: it is not said otherwise. It must not block.
     pub is_well: Box<dyn Fn() -> bool + Send>,
 }
 
@@ -60,7 +60,7 @@ impl Watched {
         Self { pulse, asked: 0, heard: Arc::default(), quiet_since: clock::now() }
     }
 
-    /// Whether the last question was answered; at first there was none.
+    /// Says whether the last question was answered; at first there was none.
     fn has_answered(&self) -> bool {
         self.asked > 0 && self.heard.load(Ordering::Acquire) == self.asked
     }
@@ -85,7 +85,7 @@ fn lock(watched: &Mutex<Vec<Watched>>) -> std::sync::MutexGuard<'_, Vec<Watched>
     watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether all had answered, and the name of the first that is blocked.
+/// Says whether all had answered, and the name of the first that is blocked.
 fn look(watched: &Mutex<Vec<Watched>>, limit: Duration) -> (bool, Option<String>) {
     let mut watched = lock(watched);
     (watched.iter().all(Watched::has_answered), blocked(&mut watched, limit))

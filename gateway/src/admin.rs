@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Operators at one time.
 const CONNECTIONS_MAX: usize = 8;
 
-/// What can be asked.
+/// The acts that can be asked for.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
 pub(crate) enum Act {
@@ -52,7 +52,7 @@ pub(crate) enum Act {
     Regions,
     /// Every decision is read and checked again; shows nobody.
     VerifyDecisions,
-    /// How far the decisions are signed, and that they begin with the first `since`; without one, with all, and how far the order log
+    /// Signs the decisions, and proves that they begin with the first `since`; without one, with all, and how far the order log
     /// reaches. Shows nobody.
     Checkpoint { since: Option<u64> },
     /// Every consent is read again; shows nobody.
@@ -65,15 +65,15 @@ pub(crate) enum Act {
     Begin,
     /// The running process's stage and its metrics.
     Vitals,
-    /// How it is, in one answer.
+    /// Its state, in one answer.
     Status,
-    /// What a citizen does at the counter, the phone in hand.
+    /// An act of a citizen at the counter, the phone in hand.
     Counter(CounterAct),
     /// Everything else: operators sign it.
     Order { order: Order, signatures: Vec<Signature> },
 }
 
-/// What became of it.
+/// The outcome of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Done {
@@ -321,7 +321,7 @@ fn checkpoint(admin: &Admin, since: Option<u64>) -> anyhow::Result<Growth> {
     }
 }
 
-/// What reads long does it beside the registry's writer.
+/// Says what reads long does it beside the registry's writer.
 pub(crate) fn reader(admin: &Admin) -> anyhow::Result<Registry> {
     admin.read(|registry| Ok(registry.reader()?))
 }

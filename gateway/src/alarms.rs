@@ -1,4 +1,4 @@
-//! What operators do that somebody should look at: bursts of manual reds and of look-ups, appeals that nobody answered. The
+//! Acts of operators that somebody should look at: bursts of manual reds and of look-ups, appeals that nobody answered. The
 //! registry is asked, so that a restart forgets none of it; limits and their reasons stand where the acts are.
 
 use actors::registry::{Registry, RegistryError};

@@ -21,10 +21,10 @@ pub(crate) const EXIT_USAGE: u8 = 2;
 #[derive(clap::Parser)]
 #[command(name = "changtong", version, about)]
 pub(crate) struct Cli {
-    /// What is logged: error, warn, info, debug, or a filter such as gateway=debug; instead of what a configuration says.
+    /// The level of the log: error, warn, info, debug, or a filter such as gateway=debug; instead of what a configuration says.
     #[arg(long, global = true)]
     log: Option<String>,
-    /// How a line of the log looks.
+    /// The format of a line of the log.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
     #[command(subcommand)]
@@ -52,7 +52,7 @@ enum Command {
     Generate(generate::Generate),
 }
 
-/// What is wrong with a command line, without how to use it.
+/// Says what is wrong with a command line, without how to use it.
 pub(crate) fn said(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();

@@ -28,12 +28,12 @@ pub(crate) use sms::{Service, Sms};
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
 /// Punches that may wait for a sync: a few seconds of a disk that stalls.
 pub(crate) const QUEUE_PUNCHES: usize = 256 * 1024;
-/// What the notice allows punches to be kept for.
+/// The retention that the notice allows.
 pub(crate) const RETENTION_DAYS: u32 = 14;
 // A consent to a query at a gate tells of a passage.
 const _: () = assert!(CONSENT_DAYS <= RETENTION_DAYS as u64);
 
-/// What a file says, and where.
+/// The content of a file, and where.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) path: PathBuf,
@@ -42,7 +42,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// What a gateway would not start with in the files that it names.
+    /// Says what a gateway would not start with in the files that it names.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         check::faults(self)
     }
@@ -157,7 +157,7 @@ fn read_log(mut table: Table<'_, '_>) -> Option<String> {
     level
 }
 
-/// Where commands find a gateway.
+/// The place where commands find a gateway.
 pub(crate) struct Whereabouts {
     pub(crate) data: PathBuf,
     pub(crate) keys: Option<PathBuf>,
@@ -165,7 +165,7 @@ pub(crate) struct Whereabouts {
     pub(crate) socket: Option<PathBuf>,
 }
 
-/// Where the gateway of a file is, whatever else is wrong with that file.
+/// Says where the gateway of a file is, whatever else is wrong with that file.
 pub(crate) fn whereabouts(path: &Path) -> anyhow::Result<Whereabouts> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let reader = Reader::new(&text);

@@ -1,4 +1,4 @@
-//! What a citizen does, at an office's counter: from a command line on the gateway's machine, for people without a browser. The phone
+//! The acts of a citizen, at an office's counter: from a command line on the gateway's machine, for people without a browser. The phone
 //! is proven by SMS as on the pages, and the same handles do the work; nothing here decides anything.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ const SESSIONS_MAX: usize = bounds::COUNTER.entries();
 /// The version of the words that the counter's staff read out.
 const TEXT: &str = "counter-1";
 
-/// What can be asked at the counter.
+/// The acts of the counter.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "counter", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum CounterAct {
@@ -44,7 +44,7 @@ pub(crate) enum CounterAct {
     Withdraw { session: String, consent: i64 },
     /// The form.
     Apply { session: String, form: Box<Paper> },
-    /// What a device scans to ask for itself.
+    /// The receipt that a device scans to ask for itself.
     Receipt { session: String, consent: i64 },
 }
 
@@ -72,7 +72,7 @@ impl std::fmt::Debug for CounterAct {
     }
 }
 
-/// What came of it.
+/// The outcome of it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answered {

@@ -49,7 +49,7 @@ const CODES: &str = "codes.csv";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Dev {
-    /// Where the city lives; made on the first start.
+    /// The place where the city lives; made on the first start.
     #[arg(long, default_value = named::DATA)]
     data: PathBuf,
     /// UDP address for devices.
@@ -73,7 +73,7 @@ pub(crate) struct Dev {
     /// Gates of a new city; concentrators and handhelds come beside them [default: 190].
     #[arg(long)]
     devices: Option<u64>,
-    /// What a new city is made from [default: 2020].
+    /// The seed that a new city is made from [default: 2020].
     #[arg(long)]
     seed: Option<u64>,
 }

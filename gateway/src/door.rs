@@ -1,4 +1,4 @@
-//! How TCP connections come in: each address and network has its share of a port, every request has a deadline from its first byte to
+//! The entrance of TCP connections: each address and network has its share of a port, every request has a deadline from its first byte to
 //! its answer, and what is idle for too long, or has to make room, is closed. What is served is the ports' own business.
 
 mod held;
@@ -44,7 +44,7 @@ pub(crate) struct Door {
     /// `None` for plain HTTP.
     pub(crate) tls: Option<rustls::ServerConfig>,
     pub(crate) shares: Shares,
-    /// How often an address may come.
+    /// The arrivals of an address.
     pub(crate) arrivals: Option<Bound>,
     /// From a request's first byte until its answer begins; also between two parts of an answer that nobody reads.
     pub(crate) request: Duration,
@@ -125,14 +125,14 @@ where
     Ok(())
 }
 
-/// How often addresses come.
+/// The arrivals of addresses.
 struct Arrivals {
     rate: Option<Rate<Net>>,
     proxies: Vec<IpAddr>,
 }
 
 impl Arrivals {
-    /// Whether the peer is a proxy; `None` if it comes too often.
+    /// Says whether the peer is a proxy; `None` if it comes too often.
     fn take(&mut self, peer: IpAddr) -> Option<bool> {
         if self.proxies.contains(&peer.to_canonical()) {
             return Some(true);
@@ -142,7 +142,7 @@ impl Arrivals {
     }
 }
 
-/// What is held of a port, and for how long.
+/// The hold of a port, and for how long.
 struct Entrance {
     held: RefCell<Held>,
     request: Duration,
@@ -164,7 +164,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// What requests are read from; `None` if the handshake fails or takes too long.
+    /// Says what requests are read from; `None` if the handshake fails or takes too long.
     async fn open(&self, stream: TcpStream, acceptor: Option<&TlsAcceptor>) -> Option<Stream> {
         // A page in two parts does not wait for the first one's acknowledgement; who cannot be told so is slower.
         let _ = stream.set_nodelay(true);

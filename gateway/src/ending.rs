@@ -1,4 +1,4 @@
-//! How the process ends: with which code, which tells the service manager whether another start may go better, and by force when it
+//! The end of the process: with which code, which tells the service manager whether another start may go better, and by force when it
 //! does not end by itself. When it is to end is decided elsewhere.
 
 use std::io::{Error, ErrorKind};
@@ -43,7 +43,7 @@ fn is_of_the_log(cause: &(dyn std::error::Error + 'static)) -> bool {
     matches!(cause.downcast_ref(), Some(LedgerError::Io { .. }))
 }
 
-/// Whether a disk has no room: the registry lies on the log's, and meets it first.
+/// Says whether a disk has no room: the registry lies on the log's, and meets it first.
 fn is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
     let io = cause.downcast_ref::<Error>().map(Error::kind);
     io == Some(ErrorKind::StorageFull) || cause.downcast_ref().is_some_and(RegistryError::is_full)
@@ -58,7 +58,7 @@ pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// What an error says to people: each of its parts once, and nothing in the words of a store that nobody knows.
+/// Says what an error says to people: each of its parts once, and nothing in the words of a store that nobody knows.
 pub(crate) fn words_of(error: &anyhow::Error) -> String {
     let mut words = String::new();
     for cause in error.chain() {
@@ -76,7 +76,7 @@ pub(crate) fn words_of(error: &anyhow::Error) -> String {
     words
 }
 
-/// Whether every start finds it as it is, until somebody puts it right: a key, damage, files of another release.
+/// Says whether every start finds it as it is, until somebody puts it right: a key, damage, files of another release.
 fn stays(cause: &(dyn std::error::Error + 'static)) -> bool {
     if cause.is::<KeyError>() || cause.is::<Difference>() || cause.is::<VouchError>() {
         return true;

@@ -1,4 +1,4 @@
-//! How a device comes by its certificate: HTTPS on a port of its own. With a token that works once, or, to renew in time, with the
+//! The way of a device to its certificate: HTTPS on a port of its own. With a token that works once, or, to renew in time, with the
 //! certificate it has.
 
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ const REQUEST: Duration = Duration::from_secs(5);
 /// A device asks once.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// What the registry keeps of a token.
+/// Says what the registry keeps of a token.
 pub(crate) fn token_hash(token: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, token.trim().as_bytes()).as_ref());
@@ -67,7 +67,7 @@ struct Office {
     turn: Arc<Semaphore>,
 }
 
-/// What a request comes to.
+/// The outcome of a request.
 enum Answer {
     Issued(Certificate),
     Refused(Refusal),

@@ -1,11 +1,11 @@
-//! What a look at a gateway finds: a check with a lasting id, how it stands, and what to do about it. What is an alert, too, has
+//! A finding of a look at a gateway: a check with a lasting id, how it stands, and what to do about it. What is an alert, too, has
 //! that alert's id. Who looks at what is elsewhere.
 
 use std::process::ExitCode;
 
 use serde::Serialize;
 
-/// How a check stands.
+/// The state of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
@@ -22,9 +22,9 @@ pub(crate) struct Finding {
     /// Small letters and hyphens; the same in every release.
     pub(crate) id: &'static str,
     pub(crate) state: State,
-    /// How it stands, in one sentence.
+    /// Its state, in one sentence.
     pub(crate) what: String,
-    /// What to do, unless it is well.
+    /// The action, unless it is well.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) action: &'static str,
 }

@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-/// What one device may do.
+/// The rights of one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rights {
     pub(crate) device: DeviceId,
@@ -61,7 +61,7 @@ impl Rights {
 pub(crate) struct Places(HashMap<PlaceId, RegionId>);
 
 impl Places {
-    /// Whether the device may speak for that place, and it lies in that region.
+    /// Says whether the device may speak for that place, and it lies in that region.
     pub(crate) fn allow(&self, rights: &Rights, place: PlaceId, region: RegionId) -> bool {
         self.0.get(&place) == Some(&region) && rights.allows_place(place)
     }
@@ -76,7 +76,7 @@ impl FromIterator<(PlaceId, RegionId)> for Places {
 struct Live {
     entry: u64,
     close: oneshot::Sender<ErrorCode>,
-    /// What the device came with.
+    /// The device's certificates.
     chain: Vec<CertificateDer<'static>>,
 }
 
@@ -145,7 +145,7 @@ impl Fleet {
         self.read(|state| state.live.len())
     }
 
-    /// Whether the device is connected, and when it was seen last, milliseconds since 1970 UTC.
+    /// Says whether the device is connected, and when it was seen last, milliseconds since 1970 UTC.
     pub(crate) fn seen(&self, device: DeviceId) -> (bool, Option<u64>) {
         self.read(|state| match state.live.contains_key(&device) {
             true => (true, Some(clock::now_ms())),
@@ -153,17 +153,17 @@ impl Fleet {
         })
     }
 
-    /// What the device may do; `None` if it is not registered.
+    /// Says what the device may do; `None` if it is not registered.
     pub(crate) fn rights(&self, device: DeviceId) -> Option<Arc<Rights>> {
         self.read(|state| state.devices.get(&device).cloned())
     }
 
-    /// Where the places lie.
+    /// Says where the places lie.
     pub(crate) fn places(&self) -> Arc<Places> {
         self.read(|state| Arc::clone(&state.places))
     }
 
-    /// Whether the certificate with this serial still speaks for the device.
+    /// Says whether the certificate with this serial still speaks for the device.
     pub(crate) fn check_serial(&self, device: DeviceId, serial: &str) -> Result<Arc<Rights>, ErrorCode> {
         let rights = self.rights(device).ok_or(ErrorCode::DeviceUnknown)?;
         rights.check_serial(serial).map(|()| rights)
@@ -238,7 +238,7 @@ impl Entry {
         }
     }
 
-    /// What the device may do now; as it was revoked between two checks, an error.
+    /// Says what the device may do now; as it was revoked between two checks, an error.
     pub(crate) fn rights(&self) -> Result<Arc<Rights>, ErrorCode> {
         let rights = self.fleet.rights(self.device).ok_or(ErrorCode::DeviceRevoked)?;
         if rights.revoked { Err(ErrorCode::DeviceRevoked) } else { Ok(rights) }

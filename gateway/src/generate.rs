@@ -29,7 +29,7 @@ pub(crate) enum Generate {
         /// The directory to write to.
         #[arg(long, default_value = "dashboards/rules")]
         out: PathBuf,
-        /// What links to runbooks begin with: where you publish dashboards/runbooks.
+        /// The beginning of links to runbooks: where you publish dashboards/runbooks.
         #[arg(long, default_value = runbook::BASE)]
         runbooks: String,
     },
@@ -38,7 +38,7 @@ pub(crate) enum Generate {
         /// The directory to write to.
         #[arg(long, default_value = "dashboards/grafana")]
         out: PathBuf,
-        /// What links to runbooks begin with: where you publish dashboards/runbooks.
+        /// The beginning of links to runbooks: where you publish dashboards/runbooks.
         #[arg(long, default_value = runbook::BASE)]
         runbooks: String,
     },

@@ -1,4 +1,4 @@
-//! What machines ask over plain HTTP: `/metrics`, `/live`, `/ready`; and operators the overview at `/`. On a thread of its own, so
+//! The answers to machines over plain HTTP: `/metrics`, `/live`, `/ready`; and operators the overview at `/`. On a thread of its own, so
 //! that a scrape costs no punch anything.
 
 use std::net::{SocketAddr, TcpListener};
@@ -30,7 +30,7 @@ const REQUEST: Duration = Duration::from_secs(10);
 /// Between two scrapes, which are 30 seconds apart at most, or two looks of an operator's page.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Where the process is in its life. The service manager hears of every change.
+/// The stage of the process's life. The service manager hears of every change.
 #[derive(Clone, Default)]
 pub(crate) struct Readiness {
     stage: Arc<AtomicU8>,
@@ -75,7 +75,7 @@ impl Readiness {
         is_it
     }
 
-    /// What was to be loaded cannot be.
+    /// Notes that the codes cannot be loaded.
     pub(crate) fn unloaded(&self) {
         if self.leave_loading(Stage::Unloaded) {
             self.notify.status(self.text().trim());
@@ -95,7 +95,7 @@ impl Readiness {
         Reloading(self)
     }
 
-    /// What the service manager's watchdog waits for.
+    /// Says what the service manager's watchdog waits for.
     pub(crate) fn beat(&self) -> Option<Beat> {
         self.notify.beat()
     }

@@ -49,7 +49,7 @@ impl Pair {
     }
 }
 
-/// What the files hold.
+/// The content of the files.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Files {
     pub(crate) server: Pair,
@@ -93,7 +93,7 @@ impl Opened {
         })
     }
 
-    /// Whether the authority has signed that certificate. When it is good is another matter: a clock that is wrong for a moment cuts
+    /// Says whether the authority has signed that certificate. When it is good is another matter: a clock that is wrong for a moment cuts
     /// nobody off.
     pub(crate) fn believes(&self, chain: &[CertificateDer<'_>]) -> bool {
         let Some((own, between)) = chain.split_first() else { return false };
@@ -124,13 +124,13 @@ impl Opened {
     }
 }
 
-/// What handshakes over TCP go by. Written at a reload alone; the QUIC endpoint has a configuration of its own.
+/// The certificates that handshakes over TCP go by. Written at a reload alone; the QUIC endpoint has a configuration of its own.
 pub(crate) struct InForce {
     /// The gateway's own, on the enrolment port.
     pub(crate) server: Arc<Shown>,
     /// Whose devices may renew there.
     pub(crate) believed: Arc<Believed>,
-    /// Who signs their certificates.
+    /// The one who signs their certificates.
     authority: ArcSwap<Authority>,
     /// Whose connections rest on it.
     fleet: Fleet,

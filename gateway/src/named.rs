@@ -41,7 +41,7 @@ pub(crate) struct Named {
     pub(crate) data: PathBuf,
     /// `None` where nobody said, and none are in the data.
     keys: Option<PathBuf>,
-    /// Where it is spoken to while it runs.
+    /// The place where it is spoken to while it runs.
     pub(crate) socket: PathBuf,
     /// The file that says so.
     pub(crate) config: Option<PathBuf>,
@@ -64,7 +64,7 @@ impl At {
         Ok(Named { keys: self.keys.clone().or(named.keys), ..named })
     }
 
-    /// Whether it is said where the data are, which whoever names keys alone does not.
+    /// Says whether it is said where the data are, which whoever names keys alone does not.
     pub(crate) fn names_data(&self) -> bool {
         self.data.is_some() || (self.file().is_some() && self.keys.is_none())
     }
@@ -91,7 +91,7 @@ impl At {
     }
 }
 
-/// What nobody names: what is where it usually is.
+/// Says what nobody names: what is where it usually is.
 fn usual() -> anyhow::Result<Named> {
     if Path::new(DATA).exists() {
         return Ok(Named::by_data(Path::new(DATA)));
@@ -141,7 +141,7 @@ impl Named {
         Ok(Self { data, keys, socket, config: Some(file) })
     }
 
-    /// What is named may be the socket itself.
+    /// Says what is named may be the socket itself.
     fn by_data(data: &Path) -> Self {
         let socket = if is_socket(data) { data.to_owned() } else { data.join(SOCKET) };
         let keys = Some(data.join("keys")).filter(|keys| keys.is_dir());
@@ -183,7 +183,7 @@ impl Named {
     }
 }
 
-/// Where a configuration goes that is not there yet.
+/// Says where a configuration goes that is not there yet.
 pub(crate) fn new_config_file(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let file = given.map(Path::to_owned).or_else(config_in_environment);
     let file = file.unwrap_or_else(|| PathBuf::from(PACKAGE_CONFIG));

@@ -1,4 +1,4 @@
-//! What operators sign: everything that changes something or shows people. An order is one JSON text with a signature for each
+//! The signed orders: everything that changes something or shows people. An order is one JSON text with a signature for each
 //! operator; it is checked and on record before anything is done. What can be ordered, what that takes and what is done stand in the
 //! files below.
 
@@ -52,7 +52,7 @@ pub(crate) use tap::{SECONDS_MAX as TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
 /// The city's time: UTC+8, no daylight saving.
 pub(crate) const CITY: jiff::tz::Offset = jiff::tz::offset(8);
 
-/// What became of it.
+/// The outcome of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Ordered {

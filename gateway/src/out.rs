@@ -1,4 +1,4 @@
-//! What commands print: the one way to stdout and stderr. Whoever closes a pipe has seen enough: nothing is said about it, and the
+//! The output of commands: the one way to stdout and stderr. Whoever closes a pipe has seen enough: nothing is said about it, and the
 //! command goes on to its end and its exit code. What is printed stands in `command`.
 
 use std::fmt::Arguments;

@@ -40,7 +40,7 @@ use troubles::{Look, troubles};
 const MARKS_MAX: usize = 6;
 const MARK_EVERY: Duration = Duration::from_secs(10);
 
-/// What the sampler writes and requests read.
+/// The samples that the sampler writes and requests read.
 #[derive(Default)]
 struct Seen {
     ring: Ring,
@@ -157,7 +157,7 @@ impl Sampler {
     }
 }
 
-/// What `/overview.json` answers.
+/// The answer of `/overview.json`.
 #[derive(Serialize)]
 struct Answer<'a> {
     /// Another one is another process, whose numbers begin anew.

@@ -231,7 +231,7 @@ pub(crate) fn ends_s(der: &[u8]) -> u64 {
     read.and_then(|(_, read)| u64::try_from(read.validity().not_after.timestamp()).ok()).unwrap_or(0)
 }
 
-/// Whether the key, PEM, is the certificate's.
+/// Says whether the key, PEM, is the certificate's.
 pub(crate) fn check_pair(
     chain: Vec<CertificateDer<'static>>,
     certificate: &Path,

@@ -8,7 +8,7 @@ use protocol::metric;
 
 /// Left in the data's directory; the log's may be what fails.
 const MARK: &str = "ledger-failed";
-/// How long the next process tells it: several scrapes, whatever their interval.
+/// The time that the next process tells it: several scrapes, whatever their interval.
 pub(crate) const TOLD: Duration = Duration::from_secs(120);
 
 fn mark(data: &Path) -> PathBuf {
@@ -22,7 +22,7 @@ pub(crate) fn leave(data: &Path) {
     }
 }
 
-/// Whether the process before this one left word; it is told from now on.
+/// Says whether the process before this one left word; it is told from now on.
 pub(crate) fn tell(data: &Path) -> bool {
     let failed = std::fs::remove_file(mark(data)).is_ok();
     if failed {

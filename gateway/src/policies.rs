@@ -84,7 +84,7 @@ pub(crate) fn ordered(file: &str, text: &str, registry: &Registry) -> anyhow::Re
     Ok(policy)
 }
 
-/// What the order changes now, counted beside the registry's writer: all evidence is opened for it.
+/// Says what the order changes now, counted beside the registry's writer: all evidence is opened for it.
 pub(crate) fn diff(new: &Policy, reader: &Registry) -> anyhow::Result<PolicyDiff> {
     Ok(reader.diff_policies(None, new, clock::now_ms() / 1000)?)
 }

@@ -1,4 +1,4 @@
-//! What only the machine and the network can say of a configuration: whether ports are free, whether carriers and the message
+//! The findings that only the machine and the network can say of a configuration: whether ports are free, whether carriers and the message
 //! service answer, and how much room and how fast a sync the data directory has. Nothing is left behind.
 
 use std::fs::OpenOptions;
@@ -29,7 +29,7 @@ const FREE_BYTES_LOW: u64 = 10 * 1024 * 1024 * 1024;
 const SYNCS: usize = 32;
 /// Two devices' batches wait for each other that long at most, or their people do.
 const SYNC_MAX: Duration = Duration::from_millis(50);
-/// What is written before each of them: a small batch.
+/// The bytes written before each of them: a small batch.
 const SYNC_BYTES: usize = 4096;
 
 /// Everything that can be asked.
@@ -73,7 +73,7 @@ fn ports(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// What came of binding a port; `handed` is one that the service manager holds before the gateway runs.
+/// Says what came of binding a port; `handed` is one that the service manager holds before the gateway runs.
 fn port(what: String, bound: anyhow::Result<()>, runs: bool, handed: bool) -> Finding {
     const ID: &str = "port-in-use";
     let Err(error) = bound else { return Finding::ok(ID, format!("{what} is free")) };
@@ -150,7 +150,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// How much room the data has.
+/// Says how much room the data has.
 pub(crate) fn disk_space(data: &Path) -> Finding {
     const ID: &str = "disk-filling";
     let free = match rustix::fs::statvfs(data) {

@@ -44,12 +44,12 @@ pub(crate) use vitals::Vitals;
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
 
-/// How often alarms of what operators do are set; they are set with each order as well.
+/// The interval at which alarms of what operators do are set; they are set with each order as well.
 const ALARMS: Duration = Duration::from_secs(60);
-/// How often the process looks at what it uses itself.
+/// The interval at which the process looks at what it uses itself.
 const USAGE: Duration = Duration::from_secs(2);
 
-/// Where things lie and what they are called.
+/// The places of things and their names.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) data: PathBuf,
@@ -63,19 +63,19 @@ pub(crate) struct Settings {
     pub(crate) quic: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) enrol: SocketAddr,
-    /// Where citizens' pages are served; `None` for a gateway without pages.
+    /// The place where citizens' pages are served; `None` for a gateway without pages.
     pub(crate) pages: Option<config::Pages>,
     pub(crate) segment_bytes_max: u64,
     pub(crate) queue_punches_max: usize,
     pub(crate) retention_days: u32,
     /// The policy's file.
     pub(crate) policy: PathBuf,
-    /// How much is logged, unless the command line says it.
+    /// The level of the log, unless the command line says it.
     pub(crate) log: String,
     pub(crate) operators: config::Operators,
     /// Whom to ask for trajectories.
     pub(crate) carriers: Vec<config::Carrier>,
-    /// How codes reach phones.
+    /// The way of codes to phones.
     pub(crate) sms: config::Sms,
 }
 
@@ -90,7 +90,7 @@ impl Settings {
         data.join("ledger")
     }
 
-    /// Where citizens get their trajectory from their carrier itself: name, Chinese name, address.
+    /// Says where citizens get their trajectory from their carrier itself: name, Chinese name, address.
     pub(crate) fn travel_pages(&self) -> Vec<[String; 3]> {
         let page = |carrier: &config::Carrier| {
             [carrier.name.clone(), carrier.name_zh.clone(), carrier.travel_page.clone()]
@@ -110,7 +110,7 @@ impl Settings {
     }
 }
 
-/// Where the process listens.
+/// The place where the process listens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addresses {
     pub(crate) quic: SocketAddr,
@@ -119,7 +119,7 @@ pub(crate) struct Addresses {
     pub(crate) pages: Option<SocketAddr>,
 }
 
-/// What the process listens on.
+/// The sockets of the process.
 pub(crate) struct Sockets {
     quic: UdpSocket,
     http: TcpListener,
@@ -128,7 +128,7 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// What was handed over is used; the rest is bound where the configuration says. To be bound before anything else of the process
+    /// Says what was handed over is used; the rest is bound where the configuration says. To be bound before anything else of the process
     /// listens where the system likes: that could be one of these.
     pub(crate) fn bind(settings: &Settings, handed: Inherited) -> anyhow::Result<Self> {
         let Inherited { quic, http, enrol, pages } = handed;
@@ -308,31 +308,31 @@ async fn wait(
     }
 }
 
-/// What the admin plane works with.
+/// The context of the admin plane.
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) registry: Arc<Mutex<Registry>>,
     pub(crate) fleet: Fleet,
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
-    /// What kinds the places are, for the judge.
+    /// The kinds of the places, for the judge.
     pub(crate) place_kinds: PlaceKinds,
     /// Devices whose scanners are set wrong.
     pub(crate) scanners: Scanners,
-    /// What is in effect; `None` when no gateway runs.
+    /// The policy in effect; `None` when no gateway runs.
     pub(crate) policy: Option<PolicyInEffect>,
-    /// Who changes colours; `None` when no gateway runs.
+    /// The one who changes colours; `None` when no gateway runs.
     pub(crate) registrar: Option<RegistrarHandle>,
     /// For citizens at an office; `None` when no gateway runs, or without a message service.
     pub(crate) counter: Option<Counter>,
-    /// Where devices take their tokens; `None` when no gateway runs.
+    /// The place where devices take their tokens; `None` when no gateway runs.
     pub(crate) enrols_at: Option<EnrolsAt>,
-    /// What links to the pages begin with; `None` when there are none.
+    /// The beginning of links to the pages; `None` when there are none.
     pub(crate) pages: Option<String>,
     /// The punch log's directory and that of its day keys, for reading.
     pub(crate) log: (PathBuf, PathBuf),
     pub(crate) homes: Vec<Home>,
-    /// Who is shown verdicts while they are given; `None` when no gateway runs.
+    /// The one who is shown verdicts while they are given; `None` when no gateway runs.
     pub(crate) taps: Option<Taps>,
     /// Reads the files again; `None` when no gateway runs.
     pub(crate) reload: Option<Arc<Reload>>,

@@ -1,4 +1,4 @@
-//! What a running gateway takes anew without a restart: certificates, carriers, the message service, how much is logged. All that is
+//! A reload: what a running gateway takes anew without a restart: certificates, carriers, the message service, how much is logged. All that is
 //! named is read and opened before anything is put in effect, so that it is all or nothing. What differs, and what waits for a
 //! restart, is told in `changes`.
 
@@ -35,13 +35,13 @@ pub(crate) use changes::Reloaded;
 /// Sets of carriers that wait for their last query. Each takes a few seconds; more at once are somebody's loop.
 const RETIRING_MAX: usize = 4;
 
-/// What stands behind a process's settings.
+/// The source that stands behind a process's settings.
 pub(crate) struct Behind {
     pub(crate) source: Source,
     pub(crate) log: LogLevel,
 }
 
-/// Where settings come from.
+/// The place where settings come from.
 pub(crate) enum Source {
     /// A configuration file, read again as a whole.
     File(PathBuf),
@@ -62,7 +62,7 @@ impl Source {
     }
 }
 
-/// What a reload reaches.
+/// The reach of a reload.
 pub(crate) struct Parts {
     pub(crate) keys: Arc<Keys>,
     pub(crate) identities: Arc<InForce>,
@@ -74,7 +74,7 @@ pub(crate) struct Parts {
     pub(crate) readiness: Readiness,
 }
 
-/// What is in effect. Written by reloads alone, one at a time.
+/// The state in effect. Written by reloads alone, one at a time.
 pub(crate) struct InEffect {
     pub(crate) settings: Settings,
     pub(crate) files: Files,
@@ -85,7 +85,7 @@ pub(crate) struct InEffect {
 }
 
 impl InEffect {
-    /// What a gateway has been started with.
+    /// Says what a gateway has been started with.
     pub(crate) fn new(
         settings: &Settings,
         files: Files,
@@ -114,7 +114,7 @@ struct State {
     retiring: Vec<JoinHandle<()>>,
 }
 
-/// What is left to end in order.
+/// The rest to end in order.
 pub(crate) struct Ended {
     pub(crate) carriers: Carriers,
     pub(crate) retiring: Vec<JoinHandle<()>>,
@@ -151,7 +151,7 @@ impl Reload {
         Ok((reload, at_signal))
     }
 
-    /// What handshakes over TCP go by.
+    /// Says what handshakes over TCP go by.
     pub(crate) fn identities(&self) -> Arc<InForce> {
         Arc::clone(&self.parts.identities)
     }
@@ -334,7 +334,7 @@ pub(crate) fn join(thread: JoinHandle<()>) {
     }
 }
 
-/// Where each key of a file stands, for those who name it.
+/// The state of each key of a file, for those who name it.
 impl At {
     fn of(&self, key: &str) -> String {
         match &self.0 {

@@ -37,7 +37,7 @@ use crate::quic::transport;
 use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::{alarms, config, policies, trajectory, wall_clock};
 
-/// What runs.
+/// The gateway that runs.
 pub(crate) struct Gateway {
     pub(crate) front: FrontHandle,
     drain: watch::Sender<bool>,
@@ -134,7 +134,7 @@ impl Gateway {
         })
     }
 
-    /// What handshakes over TCP go by.
+    /// Says what handshakes over TCP go by.
     pub(crate) fn identities(&self) -> Arc<InForce> {
         self.reload.identities()
     }
@@ -201,7 +201,7 @@ impl Gateway {
     }
 }
 
-/// What links to the pages begin with.
+/// Says what links to the pages begin with.
 fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Option<String>> {
     settings.pages.as_ref().zip(pages).map(|(config, at)| config.origin(at)).transpose()
 }
@@ -270,7 +270,7 @@ fn judge(
     Arc::new(Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), places.clone()))
 }
 
-/// What the front takes with it.
+/// The part that the front takes with it.
 struct Fronted {
     fleet: Fleet,
     judge: Arc<Judge>,

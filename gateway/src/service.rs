@@ -1,4 +1,4 @@
-//! What a service manager does for the process that it starts: it hands over sockets that outlive the process, and hears how the
+//! The services of a service manager for the process that it starts: it hands over sockets that outlive the process, and hears how the
 //! process is. The protocol is systemd's. Without a service manager nothing is handed over and nothing is said.
 
 mod inherited;
@@ -9,7 +9,7 @@ use anyhow::bail;
 pub(crate) use inherited::Inherited;
 pub(crate) use notify::Notify;
 
-/// What the process was started with.
+/// The start of the process by its service manager.
 #[derive(Default)]
 pub(crate) struct Service {
     pub(crate) inherited: Inherited,
@@ -40,7 +40,7 @@ impl Service {
     }
 }
 
-/// Whether stderr leads to systemd's journal, which notes the time of every line itself.
+/// Says whether stderr leads to systemd's journal, which notes the time of every line itself.
 pub(crate) fn stderr_is_journal() -> bool {
     let (Ok(Some(stream)), Ok(stat)) = (environment("JOURNAL_STREAM"), rustix::fs::fstat(std::io::stderr()))
     else {

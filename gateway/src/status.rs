@@ -1,4 +1,4 @@
-//! How a running gateway is, in one answer: who it is, whether it is ready, what it does now, and what is wrong with it. Plain texts and
+//! A running gateway's state, in one answer: who it is, whether it is ready, what it does now, and what is wrong with it. Plain texts and
 //! numbers; who fills them in stands in `process`.
 
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub(crate) struct Status {
     pub(crate) troubles: Vec<Trouble>,
 }
 
-/// Where it listens.
+/// The place where it listens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Listens {
     pub(crate) quic: String,
@@ -53,7 +53,7 @@ pub(crate) struct Clock {
     pub(crate) step_s: f64,
 }
 
-/// What is wrong, and what to do.
+/// The fault, and what to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Trouble {
     pub(crate) id: String,

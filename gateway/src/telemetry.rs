@@ -1,4 +1,4 @@
-//! What the process says of itself: log lines on stderr, metrics for Prometheus, and panics without their text, which may hold
+//! The process's word of itself: log lines on stderr, metrics for Prometheus, and panics without their text, which may hold
 //! what a person showed.
 
 mod level;
@@ -70,7 +70,7 @@ pub(crate) fn log(level: Option<String>, format: LogFormat) -> anyhow::Result<Lo
     Ok(followed)
 }
 
-/// What ends the process: for people; for programs that asked with `--json`; or, in the journal, so that it counts as an error there.
+/// Tells what ends the process: for people; for programs that asked with `--json`; or, in the journal, so that it counts as an error there.
 pub(crate) fn tell(text: &str, code: u8, json: bool) {
     if json {
         return note!("{}", serde_json::json!({ "error": text, "exit_code": code }));
@@ -83,7 +83,7 @@ pub(crate) fn tell(text: &str, code: u8, json: bool) {
     }
 }
 
-/// Where it was, and not what it says.
+/// Logs the place of a panic, and not its text.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();

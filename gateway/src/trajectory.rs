@@ -1,4 +1,4 @@
-//! What a checkpoint is told of a query: the least that its staff need, in the words of the wire. Who may ask is the session's
+//! A checkpoint's share of a query: the least that its staff need, in the words of the wire. Who may ask is the session's
 //! business, what an answer means the policy's.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the process uses of its machine, as metrics: processor, memory, files, disk. Linux says it in `/proc`; elsewhere nothing is
+//! The process's use of its machine, as metrics: processor, memory, files, disk. Linux says it in `/proc`; elsewhere nothing is
 //! told.
 
 use std::path::{Path, PathBuf};

@@ -13,14 +13,14 @@ use protocol::metric;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 
-/// How often the clock is looked at: a step is seen by nobody before it is judged.
+/// The interval at which the clock is looked at: a step is seen by nobody before it is judged.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 /// Tells what is believed.
 pub(crate) struct WallClock {
     disbelieved: Gauge,
     step: Gauge,
-    /// What was told last.
+    /// The words that were told last.
     told: Option<Doubt>,
 }
 

@@ -1,4 +1,4 @@
-//! How long a device waits before it tries again: doubling up to a limit, with full jitter, so that thousands of devices
+//! The time that a device waits before it tries again: doubling up to a limit, with full jitter, so that thousands of devices
 //! that lost their gateway at one moment do not come back at one moment. Pure: randomness comes from the caller's seed.
 
 use std::time::Duration;

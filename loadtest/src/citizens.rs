@@ -35,7 +35,7 @@ const UNDER_WAY_MAX: usize = 1_000;
 const KEPT_MAX: usize = 512;
 /// The pages close what is idle for 45 seconds.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-/// Where a form that was a first application leads.
+/// The place where a form that was a first application leads.
 const APPLIED: &str = "/code?did=applied";
 
 /// Why a visit did not end with its page. A closed set: reports count by it.

@@ -20,7 +20,7 @@ pub enum Command {
     Drill {
         /// Which (`loadtest list`)
         name: String,
-        /// Where and how
+        /// The place and the way
         #[command(flatten)]
         place: run::Place,
     },

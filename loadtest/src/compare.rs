@@ -1,4 +1,4 @@
-//! Whether one run is better or worse than another, or some than others: ratios of latencies and rates with the range in which they
+//! The comparison of runs: whether one is better or worse than another, or some than others: ratios of latencies and rates with the range in which they
 //! lie with 95 of 100 certainty. Reading runs is `compare/runs.rs`, chance `compare/bootstrap.rs`, printing `report/compare.rs`.
 
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use bootstrap::{Range, Sample, Times};
 pub use runs::CompareError;
 use runs::Finished;
 
-/// What `compare` is asked.
+/// The options of `compare`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Two folders that `run` wrote: the one before and the one after
@@ -30,7 +30,7 @@ pub struct Options {
     /// Differences of so many per cent do not matter
     #[arg(long, default_value_t = 5.0, value_parser = margin, value_name = "PERCENT")]
     pub margin: f64,
-    /// What chance is made from; the same runs and seed give the same answer
+    /// The seed of chance; the same runs and seed give the same answer
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Print JSON
@@ -59,7 +59,7 @@ pub enum Compared {
     AnsweredRate,
 }
 
-/// How the side after is beside the one before.
+/// The side after beside the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -88,11 +88,11 @@ pub struct Pair {
     pub low: f64,
     /// And below this.
     pub high: f64,
-    /// What that says.
+    /// The verdict of that.
     pub change: Change,
 }
 
-/// What came out.
+/// The comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
     /// Over all figures: worse if one is worse, better if one is better and none worse. Absent if the runs say nothing.
@@ -101,9 +101,9 @@ pub struct Comparison {
     pub code: u8,
     /// Per cent that do not matter.
     pub margin: f64,
-    /// How many runs each side has.
+    /// The number of runs of each side.
     pub runs: [usize; 2],
-    /// What makes the runs hard or impossible to compare.
+    /// The reasons for which the runs are hard or impossible to compare.
     pub warnings: Vec<String>,
     /// Every figure.
     pub figures: Vec<Pair>,

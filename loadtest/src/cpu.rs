@@ -1,4 +1,4 @@
-//! What a process costs, read from /proc: processor time, and who owns a UDP port. Linux only; elsewhere, and for other
+//! The cost of a process, read from /proc: processor time, and who owns a UDP port. Linux only; elsewhere, and for other
 //! users' processes, there is simply no figure.
 
 use std::fs;

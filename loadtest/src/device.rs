@@ -126,7 +126,7 @@ impl Device {
         self.state
     }
 
-    /// What happened so far.
+    /// Says what happened so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -136,7 +136,7 @@ impl Device {
         self.address = address;
     }
 
-    /// Whether it is connected and welcomed.
+    /// Says whether it is connected and welcomed.
     pub fn is_up(&self) -> bool {
         matches!(self.link, Link::Up(_))
     }
@@ -249,7 +249,7 @@ impl Device {
         }
     }
 
-    /// Whether another connection could heal it.
+    /// Says whether another connection could heal it.
     fn give_up(&mut self, error: DeviceError) -> Result<(), DeviceError> {
         if let DeviceError::Wire(wire) = &error
             && wire.retryable()

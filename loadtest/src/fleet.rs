@@ -71,7 +71,7 @@ pub struct Fleet {
     pub data: PathBuf,
     /// The program that runs.
     pub binary: PathBuf,
-    /// What seals person tokens.
+    /// The key that seals person tokens.
     pub token_key: TokenKeyFile,
     /// Made-up codes: CSV of code, colour, basis, class.
     pub codes: PathBuf,
@@ -102,7 +102,7 @@ impl std::fmt::Debug for TokenKeyFile {
 /// An imported holder's QR text with the colour it must show.
 #[derive(Clone, Debug, Deserialize)]
 pub struct LegacySample {
-    /// What the QR says.
+    /// The text of the QR.
     pub text: String,
     /// The colour's name.
     pub colour: String,

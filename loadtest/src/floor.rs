@@ -38,7 +38,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// A round that does not end this long after its time is given up.
 const ROUND_EXTRA_MAX: Duration = Duration::from_secs(10);
 
-/// What to run.
+/// The options.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Connections

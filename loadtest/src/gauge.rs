@@ -1,4 +1,4 @@
-//! What one round of one peer measures: what was completed and its latency, while the gauge is on. It counts; nothing here knows
+//! The measures of one round of a peer: what was completed and its latency, while the gauge is on. It counts; nothing here knows
 //! what a round or a peer is.
 
 use std::cell::{Cell, RefCell};

@@ -31,9 +31,9 @@ pub struct HlogError {
 pub struct Interval {
     /// When it began, from the start of the run.
     pub start: Duration,
-    /// How long it was.
+    /// Its duration.
     pub length: Duration,
-    /// What was measured. No blanks, no commas.
+    /// The name of the measurement. No blanks, no commas.
     pub tag: String,
     bytes: Vec<u8>,
 }

@@ -20,7 +20,7 @@ mod proxy;
 /// is as good as cut.
 pub const DELAY_MS_MAX: u32 = 5_000;
 
-/// What the network does to packets, the same in both directions and to each packet on its own. The default does nothing.
+/// The network's effect on packets, the same in both directions and to each packet on its own. The default does nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Conditions {
@@ -58,7 +58,7 @@ fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
     if sound { Ok(value) } else { Err(D::Error::custom(format!("at most {DELAY_MS_MAX} ms, not {value}"))) }
 }
 
-/// What happened to packets so far, both directions together.
+/// The counts of packets so far, both directions together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Sent on, second copies not counted.
@@ -77,7 +77,7 @@ pub struct Counts {
     pub rebinds: u64,
 }
 
-/// What is asked of the relay.
+/// The orders to the relay.
 #[derive(Clone, Copy)]
 struct Wanted {
     conditions: Conditions,
@@ -133,7 +133,7 @@ impl Proxy {
         Ok(Self { address, desk, thread: Some(thread) })
     }
 
-    /// Where clients send to instead of the target.
+    /// Says where clients send to instead of the target.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -149,7 +149,7 @@ impl Proxy {
         self.want(|wanted| wanted.rebinds += 1);
     }
 
-    /// What happened so far.
+    /// Says what happened so far.
     pub fn counts(&self) -> Counts {
         self.desk.lock().1
     }

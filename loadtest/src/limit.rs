@@ -18,12 +18,12 @@ const STEPS_MAX: usize = 24;
 const SECONDS_MAX: f64 = 3600.0;
 /// Nobody offers more from one machine, people a second.
 const RATE_MAX: f64 = 10_000_000.0;
-/// How much more the next rate is while all hold.
+/// The factor of the next rate while all hold.
 const GROWTH: f64 = 1.5;
 /// The search ends when the rates that hold and break are this close.
 const CLOSE: f64 = 1.05;
 
-/// What to search.
+/// The options of the search.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// A scenario's name, or a file's path: its city, people, mix, network and thresholds
@@ -34,7 +34,7 @@ pub struct Options {
     /// Length of a step, after its warm-up
     #[arg(long, default_value_t = 10.0)]
     pub seconds: f64,
-    /// Where and how
+    /// The place and the way
     #[command(flatten)]
     pub place: Place,
 }
@@ -44,7 +44,7 @@ pub struct Options {
 pub struct Step {
     /// People a second.
     pub rate: f64,
-    /// How it ended.
+    /// Its end.
     pub exit: Exit,
     /// Why, if it did not hold.
     pub reasons: Vec<String>,
@@ -52,22 +52,22 @@ pub struct Step {
     pub answered: f64,
     /// Latency of verifies and punches at the 99th percentile, milliseconds.
     pub p99_ms: [f64; 2],
-    /// How busy the generator's thread was, 0 to 1.
+    /// The load of the generator's thread, 0 to 1.
     pub generator_busy: Option<f64>,
     /// Processor time of the gateway a person, microseconds.
     pub gateway_us_each: Option<f64>,
 }
 
-/// What was found.
+/// The findings.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Limit {
     /// The highest rate that held, people a second.
     pub holds: Option<f64>,
     /// The lowest that did not.
     pub breaks: Option<f64>,
-    /// What broke there.
+    /// The reasons.
     pub why: Vec<String>,
-    /// Whether it was the generator: then the gateway's own limit is higher.
+    /// True if it was the generator: then the gateway's own limit is higher.
     pub generator: bool,
     /// Everything that was tried, in order.
     pub steps: Vec<Step>,

@@ -41,7 +41,7 @@ pub struct Options {
     /// The device authority's certificate, `ca.pem`
     #[arg(long)]
     pub authority: PathBuf,
-    /// What `changtong device enrol --json` printed
+    /// The output of `changtong device enrol --json`
     #[arg(long)]
     pub token: PathBuf,
     /// The place where it stands
@@ -55,7 +55,7 @@ pub struct Options {
     pub keep: PathBuf,
 }
 
-/// What came of it.
+/// The outcome of it.
 pub struct Punched {
     /// Its number.
     pub device: DeviceId,
@@ -63,14 +63,14 @@ pub struct Punched {
     pub acknowledged: Acknowledged,
 }
 
-/// What `changtong device enrol` gives.
+/// The output of `changtong device enrol`.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Enrolled {
     Token { token: String },
 }
 
-/// What the gateway answers.
+/// The answer of the gateway.
 #[derive(Deserialize)]
 struct Issued {
     device: u64,

@@ -40,7 +40,7 @@ fn end_if_unwritable(written: io::Result<()>) {
     }
 }
 
-/// What an error says to people, each of its parts once: some say what is under them themselves.
+/// Says what an error says to people, each of its parts once: some say what is under them themselves.
 pub fn words_of(error: &anyhow::Error) -> String {
     let mut words = String::new();
     for said in error.chain().map(ToString::to_string) {

@@ -1,4 +1,4 @@
-//! What came out of a run, whole: the JSON report is this, the schema is made from it, and every other form of the report is
+//! The outcome of a run, whole: the JSON report is this, the schema is made from it, and every other form of the report is
 //! drawn from it. No sums here but those that turn counts into a verdict.
 
 use std::collections::BTreeMap;
@@ -24,9 +24,9 @@ pub const REPORT_VERSION: u32 = 1;
 pub struct Report {
     /// The layout: [`REPORT_VERSION`].
     pub version: u32,
-    /// Whether Monday holds, and if not, why.
+    /// True if Monday holds, and if not, why.
     pub verdict: Verdict,
-    /// What ran.
+    /// The run.
     pub run: Run,
     /// The scenario as it was read.
     pub scenario: Scenario,
@@ -38,27 +38,27 @@ pub struct Report {
     pub stages: Vec<StageReport>,
     /// Interval by interval.
     pub series: Vec<PointReport>,
-    /// What was claimed against what is recorded.
+    /// The claims against what is recorded.
     pub proof: ProofReport,
     /// The thresholds with what was measured.
     pub thresholds: Vec<ThresholdReport>,
-    /// What happened meanwhile.
+    /// The events meanwhile.
     pub events: Vec<EventReport>,
-    /// What the network did to packets; absent if nothing stood between.
+    /// The network's effect on packets; absent if nothing stood between.
     pub network: Option<BTreeMap<String, u64>>,
     /// The gateway's own figures, by name, interval by interval.
     pub server: Vec<ServerSeries>,
 }
 
-/// What ran, where.
+/// The run, where.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     /// When it started, RFC 3339.
     pub started: String,
-    /// How long people came, seconds.
+    /// The time that people came, seconds.
     pub seconds: f64,
-    /// What chance was made from.
+    /// The seed of chance.
     pub seed: u64,
     /// SHA-256 over everything that was offered, hexadecimal: the same scenario and seed give the same.
     pub plan_sha256: String,
@@ -80,7 +80,7 @@ pub struct Run {
 pub struct Machine {
     /// The processor's name.
     pub processor: String,
-    /// How many cores this program may use.
+    /// The number of cores that this program may use.
     pub cores: u32,
     /// Bytes of memory.
     pub memory_bytes: u64,
@@ -92,9 +92,9 @@ pub struct Machine {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratorReport {
-    /// How late it came to visits, milliseconds.
+    /// Its lateness at visits, milliseconds.
     pub late: Quantiles,
-    /// How busy its thread was in its busiest stage, 0 to 1; absent if the machine does not say.
+    /// The load of its thread in its busiest stage, 0 to 1; absent if the machine does not say.
     pub busy_share: Option<f64>,
     /// Packets that the kernel dropped before this program read them; absent if it does not say.
     pub dropped_packets: Option<u64>,
@@ -112,7 +112,7 @@ pub struct GeneratorReport {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quantiles {
-    /// How many values.
+    /// The number of values.
     pub count: u64,
     /// Half are below.
     pub p50_ms: f64,
@@ -156,7 +156,7 @@ pub struct StageReport {
     pub from_s: f64,
     /// When it ended.
     pub to_s: f64,
-    /// Whether it counts nowhere else.
+    /// True if it counts nowhere else.
     pub warm_up: bool,
     /// Every kind that was asked for.
     pub kinds: BTreeMap<Kind, KindReport>,
@@ -168,7 +168,7 @@ pub struct StageReport {
 pub struct PointReport {
     /// When it ended, seconds from the start.
     pub at_s: f64,
-    /// How long it was.
+    /// Its duration.
     pub seconds: f64,
     /// Every kind that is asked for.
     pub kinds: BTreeMap<Kind, IntervalReport>,
@@ -192,7 +192,7 @@ pub struct IntervalReport {
     pub p99_ms: Option<f64>,
 }
 
-/// What was claimed against what is recorded.
+/// The claims against what is recorded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProofReport {
@@ -220,11 +220,11 @@ pub struct ProofReport {
     pub colour_lag: Quantiles,
     /// Verdicts that still showed the old colour though they were asked for after the order was done.
     pub stale_verdicts: u64,
-    /// Where personal data was looked for.
+    /// The place where personal data was looked for.
     pub searched: Vec<String>,
     /// Pieces of personal data that were looked for.
     pub searched_for: u64,
-    /// What was found, by where; never the data itself.
+    /// The finds, by where; never the data itself.
     pub leaked: Vec<String>,
     /// Devices that stopped early, and why.
     pub stopped: Vec<String>,
@@ -234,14 +234,14 @@ pub struct ProofReport {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ThresholdReport {
-    /// What must hold.
+    /// The threshold.
     pub threshold: Threshold,
-    /// What was measured; absent if nobody was answered, or if a quantile lies among those who left without an answer.
+    /// The measured value; absent if nobody was answered, or if a quantile lies among those who left without an answer.
     pub measured: Option<f64>,
     /// People whom it rests on: those who came and went, with an answer or without.
     #[serde(default)]
     pub people: u64,
-    /// Whether it holds.
+    /// True if it holds.
     pub holds: bool,
 }
 
@@ -253,11 +253,11 @@ pub struct EventReport {
     pub from_s: f64,
     /// When it was over.
     pub to_s: Option<f64>,
-    /// What it was, in words.
+    /// The fault, in words.
     pub what: String,
-    /// Whether it could be done; a run to which something else happened than was asked for says nothing.
+    /// True if it could be done; a run to which something else happened than was asked for says nothing.
     pub done: bool,
-    /// What came of it, in words.
+    /// The outcome of it, in words.
     pub outcome: String,
 }
 
@@ -265,7 +265,7 @@ pub struct EventReport {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSeries {
-    /// What it is, in words.
+    /// Its name, in words.
     pub name: String,
     /// Its unit.
     pub unit: String,

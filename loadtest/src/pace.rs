@@ -37,7 +37,7 @@ impl Schedule {
     }
 }
 
-/// Where a lane hears the intended times of its people; it ends with the schedule.
+/// The place where a lane hears the intended times of its people; it ends with the schedule.
 pub type Lane = mpsc::Receiver<Instant>;
 
 /// As many lanes as there are devices, and the task that serves them: person by person, lane by lane.

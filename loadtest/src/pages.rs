@@ -30,7 +30,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// A turn that does not end this long after its time is given up.
 const TURN_EXTRA_MAX: Duration = Duration::from_secs(15);
 
-/// What to run.
+/// The options.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Connections that are kept
@@ -59,7 +59,7 @@ pub struct Options {
     pub data: PathBuf,
 }
 
-/// What is asked for.
+/// The target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A static file: the floor.
@@ -90,7 +90,7 @@ impl Target {
         }
     }
 
-    /// What stands in it and in no other page.
+    /// Says what stands in it and in no other page.
     fn mark(self) -> &'static str {
         match self {
             Self::Style => "{",
@@ -129,7 +129,7 @@ impl Round {
         &self.0[target as usize]
     }
 
-    /// Whether every answer was a page.
+    /// Says whether every answer was a page.
     pub fn is_good(&self) -> bool {
         self.0.iter().all(|figures| figures.wrong == 0)
     }

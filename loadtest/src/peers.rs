@@ -43,7 +43,7 @@ const FILES_MAX: u64 = 16 * 1024;
 /// One core for the servers and one for the clients, as `floor` does it.
 const CORES: [usize; 2] = [0, 1];
 
-/// What to run.
+/// The options.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// DEVICESxBATCH or DEVICESxBATCHxIN_FLIGHT: connections, punches in a frame, frames under way on a connection
@@ -64,7 +64,7 @@ pub struct Options {
     /// The development city's data directory
     #[arg(long, default_value = "./changtong-data")]
     pub data: PathBuf,
-    /// Where the servers keep their files for the time of the run; by default near the city's, on the same file system
+    /// The place where the servers keep their files for the time of the run; by default near the city's, on the same file system
     #[arg(long)]
     pub scratch: Option<PathBuf>,
     /// The commit that is measured; by default what git says here, if it is there
@@ -79,14 +79,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Who takes part, in the order of the report. The gateway always does: the others are compared with it.
+    /// Says who takes part, in the order of the report. The gateway always does: the others are compared with it.
     fn peers(&self) -> impl Iterator<Item = Peer> {
         let all = self.only.is_empty();
         Peer::ALL.into_iter().filter(move |peer| all || *peer == Peer::Gateway || self.only.contains(peer))
     }
 }
 
-/// Who takes part.
+/// The parties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Peer {
     /// The running development city.
@@ -116,7 +116,7 @@ impl Peer {
         }
     }
 
-    /// What is on disk when it answers.
+    /// Says what is on disk when it answers.
     pub fn durable(self) -> &'static str {
         match self {
             Self::Gateway => "yes, synced",
@@ -127,7 +127,7 @@ impl Peer {
         }
     }
 
-    /// How it does the work, and what it leaves out.
+    /// Says how it does the work, and what it leaves out.
     pub fn work(self) -> &'static str {
         match self {
             Self::Gateway => {
@@ -189,7 +189,7 @@ impl Measured {
     }
 }
 
-/// What a peer was asked to append and what it held in the end.
+/// The appends that a peer was asked for, and those that it held in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// Punches that it answered, in warm-ups too.
@@ -211,7 +211,7 @@ pub struct Outcome {
     pub versions: BTreeMap<Peer, String>,
     /// The shapes, as asked for.
     pub shapes: Vec<Measured>,
-    /// What the peers held in the end; the gateway's record is proven by `quick`.
+    /// The content of the peers in the end; the gateway's record is proven by `quick`.
     pub kept: BTreeMap<Peer, Kept>,
 }
 
@@ -251,7 +251,7 @@ pub fn run(options: &Options) -> anyhow::Result<Outcome> {
     })
 }
 
-/// What every peer is started with.
+/// The setup of every peer.
 #[derive(Clone)]
 struct Setup<'a> {
     fleet: &'a Fleet,

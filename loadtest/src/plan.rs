@@ -1,4 +1,4 @@
-//! Who comes where and when: every visit of a run in order, from a scenario and a seed alone. The same seed gives the same
+//! The visits of a run: every one of a run in order, from a scenario and a seed alone. The same seed gives the same
 //! visits, whatever the gateway answers and however fast the machine is. Pure.
 
 use std::time::Duration;
@@ -15,13 +15,13 @@ pub struct Visit {
     pub at: Duration,
     /// In which stage that is.
     pub stage: u16,
-    /// What is wanted.
+    /// The wanted kind.
     pub kind: Kind,
     /// At which of the scenario's devices, in the order of its fleet.
     pub post: u32,
     /// Who: the rank by how often people come, from 0.
     pub person: u32,
-    /// What else is left to chance in it: direction, place, and so on.
+    /// Everything else left to chance in it: direction, place, and so on.
     pub luck: u64,
 }
 
@@ -30,7 +30,7 @@ pub struct Visit {
 pub struct Plan {
     curve: Curve,
     random: fastrand::Rng,
-    /// How many people have come on average by the next visit's time.
+    /// The number of people that have come on average by the next visit's time.
     come: f64,
     kinds: Shares,
     posts: Shares,

@@ -1,4 +1,4 @@
-//! What is shown while a run goes on: a bar on a terminal, a line now and then elsewhere. On standard error, so that
+//! The display while a run goes on: a bar on a terminal, a line now and then elsewhere. On standard error, so that
 //! standard output holds the report alone.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use protocol::Colour;
 use crate::out::note;
 use crate::traffic::Tally;
 
-/// How often [`Progress::show`] wants to be called.
+/// The interval at which [`Progress::show`] wants to be called.
 pub(crate) const EVERY: Duration = Duration::from_millis(200);
 /// Elsewhere than on a terminal: a line this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -40,7 +40,7 @@ pub struct Fact {
     pub device_time_ms: u64,
     /// When the gateway took it, as the device was told, milliseconds since 1970 UTC.
     pub received_ms: u64,
-    /// Whether the device had decided by itself.
+    /// True if the device had decided by itself.
     pub offline: bool,
     /// The verdict that the device was told.
     pub verdict: Verdict,
@@ -83,7 +83,7 @@ impl Fact {
     }
 }
 
-/// What one device claims of one epoch.
+/// The claim of one device about one epoch.
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
     /// The punches 1, 2, 3 … that it holds acknowledgements for.
@@ -92,7 +92,7 @@ pub struct Claim {
     pub sent: u64,
 }
 
-/// What all devices claim.
+/// The claims of all devices.
 #[derive(Clone, Debug, Default)]
 pub struct Claims(pub HashMap<(DeviceId, Epoch), Claim>);
 
@@ -103,7 +103,7 @@ impl Claims {
     }
 }
 
-/// What came out.
+/// The comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
     /// Punches that devices hold acknowledgements for.
@@ -125,7 +125,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Whether every promise was kept.
+    /// Says whether every promise was kept.
     pub fn holds(&self) -> bool {
         self.lost + self.doubled + self.disordered + self.altered + self.invented == 0
     }
@@ -192,7 +192,7 @@ const NAMES: [&str; 15] = [
     "reason",
 ];
 
-/// Where each of [`NAMES`] stands.
+/// The state of each of [`NAMES`].
 struct Columns([usize; NAMES.len()]);
 
 struct Row {
@@ -261,7 +261,7 @@ impl Columns {
     }
 }
 
-/// What of one claim was seen.
+/// The part of one claim that was seen.
 struct Seen<'a> {
     claim: &'a Claim,
     present: Vec<bool>,

@@ -14,7 +14,7 @@ use crate::device::{Device, DeviceError};
 /// Devices that ask at a time, as long as there are receipts.
 pub const ASKING_MAX: usize = 16;
 
-/// Where the receipts are.
+/// The place where the receipts are.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(id = "queries")]
 pub struct Options {
@@ -23,7 +23,7 @@ pub struct Options {
     pub receipts: Option<PathBuf>,
 }
 
-/// How often each answer was given, by the name of its reason, or of the error.
+/// The number of times that each answer was given, by the name of its reason, or of the error.
 pub type Answers = BTreeMap<String, u64>;
 
 /// A consent receipt.

@@ -25,22 +25,22 @@ use crate::{progress, wire};
 
 /// The city is there, or it is not: how long connecting all devices may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
-/// How long after the last punch acknowledgements are waited for; a gateway restarts within this.
+/// The time after the last punch for which acknowledgements are waited for; a gateway restarts within this.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Devices that shake hands at a time: this is no flood.
 const DIALLING_MAX: usize = 64;
-/// How long the gateway is given to hear that its devices leave.
+/// The time that the gateway is given to hear that its devices leave.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Scans that each device verifies before it punches.
 const VERIFIES: usize = 10;
 
-/// What to run.
+/// The options.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Devices that take part
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub devices: u32,
-    /// How long people come
+    /// The time for which people come
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
     /// People a second, over all devices
@@ -57,13 +57,13 @@ pub struct Options {
     pub queries: queries::Options,
 }
 
-/// What came out.
+/// The comparison.
 pub struct Outcome {
-    /// What was measured.
+    /// The measures.
     pub tally: Tally,
     /// Scans verified, and how many of them showed the colour they had to.
     pub verified: (u64, u64),
-    /// What trajectory queries were answered.
+    /// The answers to trajectory queries.
     pub queries: Answers,
     /// Connections, summed over the devices.
     pub counts: Counts,
@@ -80,7 +80,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether everything was as it must be.
+    /// Says whether everything was as it must be.
     pub fn is_good(&self) -> bool {
         let (scans, right) = self.verified;
         self.proof.holds()
@@ -287,7 +287,7 @@ fn with_regions(devices: Vec<(Device, &FleetDevice)>) -> anyhow::Result<Vec<(Dev
     devices.collect()
 }
 
-/// What the devices hold acknowledgements for.
+/// Says what the devices hold acknowledgements for.
 pub fn claims(walked: &[Walked]) -> Claims {
     let claims = walked.iter().map(|one| ((one.device.id(), one.epoch()), one.claim.clone()));
     Claims(claims.collect())

@@ -1,4 +1,4 @@
-//! What is measured while people come: counts, latency from the intended time, service time, interval by interval and stage by
+//! The measures while people come: counts, latency from the intended time, service time, interval by interval and stage by
 //! stage. It counts what it is told; what an answer means is decided elsewhere.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ impl Default for Both {
     }
 }
 
-/// How it ended for one person.
+/// The end of it for one person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// People whose time has come.
@@ -46,9 +46,9 @@ pub struct Counts {
 /// One kind in one stage.
 #[derive(Clone, Debug, Default)]
 pub struct Cell {
-    /// How many.
+    /// Their number.
     pub counts: Counts,
-    /// How long.
+    /// The time.
     pub times: Both,
     /// Of those who left, why the last try failed.
     pub reasons: BTreeMap<&'static str, u64>,
@@ -57,7 +57,7 @@ pub struct Cell {
 /// One interval of one kind, by when things happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Point {
-    /// How many.
+    /// Their number.
     pub counts: Counts,
     /// Median latency, milliseconds; nothing if nobody was answered.
     pub p50_ms: Option<f64>,
@@ -68,7 +68,7 @@ pub struct Point {
 /// A person's visit as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat {
-    /// What was wanted.
+    /// The wanted kind.
     pub kind: Kind,
     /// In which stage it was due.
     pub stage: u16,
@@ -99,7 +99,7 @@ impl Record {
         }
     }
 
-    /// How long after its intended time the generator came to a visit.
+    /// Notes the time by which the generator came late to a visit.
     pub fn late(&mut self, seat: Seat, by: Duration) {
         if !self.warm_up[usize::from(seat.stage)] {
             self.late_us += micros(by);
@@ -179,7 +179,7 @@ impl Record {
         self.cells.iter().map(|cells| cells[kind as usize].counts.answered).sum()
     }
 
-    /// Whether everybody who was handed over has come and is gone, answered or not; if not, in words. `handed` is how many, in
+    /// Says whether everybody who was handed over has come and is gone, answered or not; if not, in words. `handed` is how many, in
     /// warm-ups too.
     pub fn balance(&self, handed: u64) -> Result<(), String> {
         let (mut offered, mut ended) = (0, 0);
@@ -197,7 +197,7 @@ impl Record {
         ))
     }
 
-    /// How late the generator came to visits, microseconds, warm-up left out.
+    /// Says how late the generator came to visits, microseconds, warm-up left out.
     pub fn late_us(&self) -> &Latencies {
         &self.late_us
     }

@@ -1,4 +1,4 @@
-//! What a run has to say at its end, as a table for people. The only place that writes to standard output.
+//! The report of a run at its end, as a table for people. The only place that writes to standard output.
 
 use std::time::Duration;
 

@@ -41,10 +41,10 @@ pub(crate) use model::is_forbidden;
 use privacy::Searched;
 use session::{Measured, Session};
 
-/// Where runs go if nobody says.
+/// The place where runs go if nobody says.
 const RUNS: &str = "changtong-runs";
 
-/// What to run, and where.
+/// The options of a run, and where.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// A scenario's name (`loadtest list`), or a path with a / in it
@@ -55,12 +55,12 @@ pub struct Options {
     /// Let so many people a second come at its highest: all rates grow or shrink alike
     #[arg(long)]
     pub rate: Option<f64>,
-    /// Where and how
+    /// The place and the way
     #[command(flatten)]
     pub place: Place,
 }
 
-/// Where a run happens and where it leaves its files.
+/// The place where a run happens and where it leaves its files.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(id = "place")]
 pub struct Place {
@@ -81,9 +81,9 @@ pub struct Place {
     pub out: Option<PathBuf>,
 }
 
-/// What a run leaves.
+/// The end of a run.
 pub struct Finished {
-    /// What came out.
+    /// The comparison.
     pub report: Report,
     /// Its files, for people first.
     pub files: Vec<PathBuf>,
@@ -194,7 +194,7 @@ async fn interrupted() -> anyhow::Error {
     anyhow!("interrupted: nothing was proven")
 }
 
-/// What went wrong after people had come makes a run invalid, and what was measured is still told.
+/// Says what went wrong after people had come makes a run invalid, and what was measured is still told.
 fn noted<T: Default>(result: anyhow::Result<T>, unfinished: &mut Option<String>) -> T {
     result.unwrap_or_else(|error| {
         let before = unfinished.take().map(|before| format!("{before}; ")).unwrap_or_default();

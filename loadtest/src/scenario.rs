@@ -1,4 +1,4 @@
-//! What a run does: who there is, how much of what is asked for and when, what goes wrong meanwhile, and what must hold.
+//! The content of a scenario: who there is, how much of what is asked for and when, what goes wrong meanwhile, and what must hold.
 //! These types are the file's layout; reading and checking a file is `read.rs`, the curve of its stages `curve.rs`.
 
 use schemars::JsonSchema;
@@ -21,36 +21,36 @@ pub use shipped::{SHIPPED, Shipped};
 pub struct Scenario {
     /// Its name, as in `loadtest run NAME`.
     pub name: String,
-    /// What it is about, in a sentence.
+    /// Its subject, in a sentence.
     pub about: String,
-    /// Where its figures come from; absent if it is made up.
+    /// The place where its figures come from; absent if it is made up.
     pub source: Option<String>,
-    /// What is expected of a drill, in a sentence.
+    /// The expected outcome of a drill, in a sentence.
     pub expected: Option<String>,
     /// The city that is built for it.
     pub city: City,
-    /// Who comes.
+    /// The people who come.
     #[serde(default)]
     pub population: Population,
-    /// What they meet.
+    /// The posts.
     #[serde(default)]
     pub fleet: Vec<Posts>,
-    /// What they ask for.
+    /// The mix of questions.
     #[serde(default)]
     pub mix: Mix,
-    /// How much of it, when.
+    /// The stages, when.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
-    /// What they do when nobody answers.
+    /// The conduct when nobody answers.
     #[serde(default)]
     pub retry: Retry,
-    /// What the network between devices and gateway does to packets.
+    /// The conditions of the network between devices and gateway.
     #[serde(default)]
     pub network: Conditions,
-    /// What happens meanwhile.
+    /// The events meanwhile.
     #[serde(default, rename = "event")]
     pub events: Vec<Event>,
-    /// What must hold.
+    /// The threshold.
     #[serde(default, rename = "threshold")]
     pub thresholds: Vec<Threshold>,
     /// When the generator itself was the bottleneck.
@@ -68,11 +68,11 @@ pub struct City {
     pub gates: u32,
 }
 
-/// Who comes.
+/// The people who come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Population {
-    /// How unevenly people come: the n-th most frequent as often as n to the power of minus this. 0 is evenly, 1 is few and often.
+    /// The skew of people: the n-th most frequent as often as n to the power of minus this. 0 is evenly, 1 is few and often.
     pub skew: f64,
     /// People whose phones are signed in to the pages, made before the run; they show their codes and ask for places.
     pub signed_in: u32,
@@ -84,17 +84,17 @@ pub struct Population {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Posts {
-    /// What kind of device: gate, handheld (a staff's PDA or phone), concentrator (a bus, several gates behind one box).
+    /// The kind of device: gate, handheld (a staff's PDA or phone), concentrator (a bus, several gates behind one box).
     pub class: PostClass,
-    /// How many take part.
+    /// The number of those who take part.
     pub count: u32,
-    /// How often people come to one of these, compared with one of the others.
+    /// The weight of one of these, compared with one of the others.
     #[serde(default = "one")]
     pub weight: f64,
-    /// How long one of these takes for a person after the verdict, milliseconds; the next one waits so long.
+    /// The time that one of these takes for a person after the verdict, milliseconds; the next one waits so long.
     #[serde(default)]
     pub think_ms: u32,
-    /// How long one of these gathers scans before it sends them together, milliseconds.
+    /// The time that one of these gathers scans before it sends them together, milliseconds.
     #[serde(default)]
     pub gather_ms: u32,
     /// The regions in which they stand; all, if none is named.
@@ -173,7 +173,7 @@ impl Kind {
         }
     }
 
-    /// Whether a device asks for it; the others go to the pages.
+    /// Says whether a device asks for it; the others go to the pages.
     pub fn of_devices(self) -> bool {
         match self {
             Self::Verify | Self::Punch | Self::Query => true,
@@ -202,18 +202,18 @@ impl Mix {
 pub struct Stage {
     /// Its name in the report.
     pub name: String,
-    /// How the rate moves.
+    /// The way in which the rate moves.
     pub kind: StageKind,
-    /// How long, seconds.
+    /// The time, seconds.
     pub seconds: f64,
     /// People a second at its end; at the top of a spike. A hold has none: it keeps the rate before it.
     pub rate: Option<f64>,
-    /// Whether it is left out of every figure; the first stages only.
+    /// True if it is left out of every figure; the first stages only.
     #[serde(default)]
     pub warm_up: bool,
 }
 
-/// How the rate of a stage moves.
+/// The way in which the rate of a stage moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StageKind {
@@ -227,17 +227,17 @@ pub enum StageKind {
     Spike,
 }
 
-/// What a person does who has waited long enough or was refused.
+/// The conduct of a person who has waited long enough or was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
-    /// How long a person waits for an answer, milliseconds.
+    /// The time that a person waits for an answer, milliseconds.
     pub patience_ms: u32,
     /// Of those without an answer, this share tries again; the others leave.
     pub again: f64,
-    /// How often at most.
+    /// The limit of tries.
     pub times_max: u8,
-    /// How long until the next try: this long, give or take a half, milliseconds.
+    /// The time until the next try: this long, give or take a half, milliseconds.
     pub think_ms: u32,
 }
 
@@ -256,7 +256,7 @@ pub struct Event {
     pub at_s: f64,
     /// When it is over, for what has an end: so many seconds later.
     pub for_s: Option<f64>,
-    /// What happens.
+    /// The event.
     #[serde(rename = "do")]
     pub what: What,
     /// Which carrier, for what is done to one.
@@ -265,13 +265,13 @@ pub struct Event {
     pub mode: Option<String>,
     /// Milliseconds of that fault, for what has some.
     pub ms: Option<u32>,
-    /// How many people, for colours that change.
+    /// The number of people, for colours that change.
     pub count: Option<u32>,
-    /// What the network does from then on, for what is done to it; back to the scenario's own when it is over.
+    /// The conditions of the network from then on, for what is done to it; back to the scenario's own when it is over.
     pub network: Option<Conditions>,
 }
 
-/// What can happen.
+/// The events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
@@ -293,7 +293,7 @@ pub enum What {
     Colours,
 }
 
-/// What must hold of a figure.
+/// The bound of a figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {

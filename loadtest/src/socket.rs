@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use rustix::net::sockopt;
 
-/// What the kernel keeps for a socket, both ways: several packets of each of a thousand devices, at about a kilobyte each with what the
+/// The bytes that the kernel keeps for a socket, both ways: several packets of each of a thousand devices, at about a kilobyte each with what the
 /// kernel adds.
 const BUFFER_BYTES: usize = 8 * 1024 * 1024;
 

@@ -1,4 +1,4 @@
-//! What a device knows about its own punches: numbered without gaps, kept until acknowledged, sent within the window.
+//! A device's knowledge of its own punches: numbered without gaps, kept until acknowledged, sent within the window.
 //!
 //! Pure: no sockets, and time is an argument. The state outlives connections; whoever holds it can move it to another
 //! connection, another process, or a file. It never takes an acknowledgement for what was not sent, and never skips.
@@ -47,7 +47,7 @@ pub enum StateError {
 pub struct Acknowledged {
     /// The punch's number.
     pub sequence: Sequence,
-    /// What the maker gave with the punch.
+    /// The mark that the maker gave with the punch.
     pub tag: u64,
     /// When the gateway formed the verdict, milliseconds since 1970 UTC.
     pub as_of_ms: u64,
@@ -58,7 +58,7 @@ pub struct Acknowledged {
 /// A punch that the gateway will not record, as handed to the device's operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
-    /// What the maker gave with the punch.
+    /// The mark that the maker gave with the punch.
     pub tag: u64,
     /// The number of the error table.
     pub code: u16,
@@ -309,7 +309,7 @@ impl DeviceState {
         self.draining = true;
     }
 
-    /// Whether anything that was sent on this connection has no answer yet.
+    /// Says whether anything that was sent on this connection has no answer yet.
     pub fn awaits_answers(&self) -> bool {
         !self.flights.is_empty()
     }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::fleet::Fleet;
 
-/// What runs have changed since the city was built, in the city's data.
+/// The changes by runs since the city was built, in the city's data.
 const CHANGED_FILE: &str = "codes-changed.csv";
 /// The columns of both lists.
 const HEAD: &str = "code,colour,basis,class\n";
@@ -41,9 +41,9 @@ pub struct Person {
     pub code: CodeId,
     /// The colour it shows.
     pub colour: Colour,
-    /// What the colour rests on.
+    /// The basis of the colour.
     pub basis: Basis,
-    /// What kind of code it is.
+    /// The kind of code it is.
     pub class: Class,
 }
 
@@ -81,7 +81,7 @@ impl Tokens {
         self.people[random.usize(..self.people.len())]
     }
 
-    /// What this person's phone shows at that time.
+    /// Says what this person's phone shows at that time.
     pub fn scan(&self, person: &Person, issued_at_s: u32) -> Scanned {
         Scanned::Token(self.key.seal(Token { code: person.code, issued_at_s, class: person.class }))
     }

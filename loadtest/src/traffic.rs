@@ -22,7 +22,7 @@ const LEGACY_PERCENT: u8 = 3;
 /// … and this many show nothing.
 const NOTHING_PERCENT: u8 = 1;
 
-/// Who walks: people with tokens, imported holders with their earlier QR texts.
+/// The people who walk: people with tokens, imported holders with their earlier QR texts.
 pub struct People {
     tokens: Tokens,
     legacy: Vec<(String, Colour)>,
@@ -66,7 +66,7 @@ impl People {
     }
 }
 
-/// What all devices measured so far.
+/// The measures of all devices so far.
 #[derive(Clone)]
 pub struct Tally {
     /// Punches whose time has come.
@@ -136,11 +136,11 @@ impl Shared {
     }
 }
 
-/// What a device did.
+/// The deeds of a device.
 pub struct Walked {
     /// The device, still connected if it was.
     pub device: Device,
-    /// What it claims of its epoch.
+    /// Its claim about its epoch.
     pub claim: Claim,
     /// Why it stopped early, if it did.
     pub error: Option<DeviceError>,
@@ -152,7 +152,7 @@ impl Walked {
         self.device.state().epoch()
     }
 
-    /// What happened to its connections.
+    /// Says what happened to its connections.
     pub fn counts(&self) -> Counts {
         self.device.counts()
     }

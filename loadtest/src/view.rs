@@ -1,4 +1,4 @@
-//! What is seen while a run goes on: a few lines drawn anew on a terminal, one plain line now and then elsewhere. On standard error,
+//! The view while a run goes on: a few lines drawn anew on a terminal, one plain line now and then elsewhere. On standard error,
 //! so that standard output holds the report alone.
 
 use std::time::Duration;
@@ -66,13 +66,13 @@ impl View {
     }
 }
 
-/// What is said, from the scenario and the record alone.
+/// The words, from the scenario and the record alone.
 struct Words {
     name: String,
     length: Duration,
     /// The stages' names, with when each ends, seconds.
     stages: Vec<(String, f64)>,
-    /// What will happen when, seconds, in order.
+    /// The events that come, seconds, in order.
     events: Vec<(f64, String)>,
     kinds: Vec<Kind>,
 }
@@ -99,7 +99,7 @@ impl Words {
         }
     }
 
-    /// Where the run is: time, stage, what comes next.
+    /// Says where the run is: time, stage, what comes next.
     fn place(&self, elapsed: Duration) -> String {
         let at_s = elapsed.as_secs_f64();
         let stage = self.stages.iter().find(|(_, to_s)| at_s < *to_s);
@@ -160,7 +160,7 @@ impl<'a> Now<'a> {
     }
 }
 
-/// How many left without an answer so far, the warm-up too.
+/// Says how many left without an answer so far, the warm-up too.
 fn left(record: &Record, kind: Kind) -> u64 {
     record.points().iter().map(|(_, points)| points[kind as usize].counts.failed).sum()
 }

@@ -18,9 +18,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::fleet::{Fleet, FleetDevice};
 use crate::socket;
 
-/// What the gateway may have in flight towards a device: verdicts are small.
+/// The bytes that the gateway may have in flight towards a device: verdicts are small.
 const RECEIVE_WINDOW_BYTES: u32 = 1024 * 1024;
-/// What is assumed of a network before it was measured: a city's, so that lost first packets are soon sent again.
+/// The assumption about a network before it was measured: a city's, so that lost first packets are soon sent again.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 /// One read takes at most this much.
 const READ_BYTES_MAX: usize = 256 * 1024;
@@ -45,7 +45,7 @@ pub enum WireError {
     /// The gateway is not there, or not any more.
     #[error("the connection is lost: {0}")]
     Lost(String),
-    /// What arrived is no frame.
+    /// The bytes that arrived are no frame.
     #[error("the gateway sent no frame: {0}")]
     Frame(#[from] protocol::FrameError),
     /// A frame that this version knows has a body that does not decode.
@@ -54,7 +54,7 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// Whether the same, later, can succeed.
+    /// Says whether the same, later, can succeed.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Closed(code) => ErrorCode::from_number(*code).is_some_and(ErrorCode::retryable),
@@ -135,7 +135,7 @@ pub fn endpoint(peer: SocketAddr) -> std::io::Result<quinn::Endpoint> {
     quinn::Endpoint::new(config, None, socket::udp(local)?, Arc::new(quinn::TokioRuntime))
 }
 
-/// Who a client says it is and whom it trusts, as PEM, and the protocol it asks for.
+/// The one who a client says it is and whom it trusts, as PEM, and the protocol it asks for.
 pub struct Identity<'a> {
     /// The authority that signed the gateway's certificate.
     pub authority: &'a [u8],
@@ -269,7 +269,7 @@ impl Wire {
         Ok(read.is_some())
     }
 
-    /// Whether any packet has come from the peer since this was last asked, be it an acknowledgement only.
+    /// Says whether any packet has come from the peer since this was last asked, be it an acknowledgement only.
     pub fn has_received(&mut self) -> bool {
         let received = self.connection.stats().udp_rx.datagrams;
         std::mem::replace(&mut self.received, received) != received

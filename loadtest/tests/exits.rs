@@ -1,4 +1,4 @@
-//! How runs of the program end, against a stand-in that is honest or lies in one way: 0, 97 for every broken promise, 98 for a
+//! The ends of runs of the program, against a stand-in that is honest or lies in one way: 0, 97 for every broken promise, 98 for a
 //! generator that cannot keep up, 99 for a threshold, 2 for what cannot be run at all.
 #![allow(clippy::print_stdout, reason = "cargo shows what a test says when it fails")]
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]

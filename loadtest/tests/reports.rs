@@ -26,7 +26,7 @@ fn a_report_reads_back_as_it_was_written() {
     assert!(same(&values[0], &values[1]));
 }
 
-/// Whether two values are the same but for the last digit of a number.
+/// Says whether two values are the same but for the last digit of a number.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(ones), Value::Array(others)) => {
@@ -60,7 +60,7 @@ fn what_is_no_report_of_this_version_is_refused_with_its_reason() {
     }
 }
 
-/// What Debian's JSON schema validator says: nothing if the file is valid.
+/// Says what Debian's JSON schema validator says: nothing if the file is valid.
 fn validate(file: &Path) -> String {
     let script = "import json, sys, jsonschema\n\
         schema, report = (json.load(open(path)) for path in sys.argv[1:])\n\

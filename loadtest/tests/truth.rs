@@ -1,4 +1,4 @@
-//! Whether the figures of a run are true: the program runs against a stand-in that notes when each request came and was answered, and
+//! The truth of figures of a run: the program runs against a stand-in that notes when each request came and was answered, and
 //! what is reported is compared with what follows from those notes and the plan. How a run ends is `exits.rs`.
 //!
 //! No machine is fast or quiet enough to be relied on, so nothing here is compared with what should have happened, only with what did.
@@ -25,7 +25,7 @@ const SEED: u64 = 11;
 /// Histograms keep three digits, the start of a run is told in whole milliseconds, and clocks are read one after another.
 const DIGITS: f64 = 0.002;
 const CLOCKS_MS: f64 = 1.5;
-/// What neither side sees of its own lateness: threads that wait for each other and for a processor.
+/// The lateness that neither side sees of its own lateness: threads that wait for each other and for a processor.
 const UNSEEN_MS: f64 = 100.0;
 const MS: Duration = Duration::from_millis(1);
 
@@ -52,7 +52,7 @@ fn scenario(class: &str, count: u32, think_ms: u32, (rate, seconds): (f64, f64))
     )
 }
 
-/// What is known of one person from outside: bounds of both latencies.
+/// Everything known of one person from outside: bounds of both latencies.
 #[derive(Clone, Copy)]
 struct Known {
     latency: (Duration, Option<Duration>),
@@ -106,7 +106,7 @@ fn anchor() -> (Instant, u64) {
 }
 
 impl Observed {
-    /// What follows from the notes. `one_at_a_time` is how long a device pauses that asks for the next person only when it has
+    /// Says what follows from the notes. `one_at_a_time` is how long a device pauses that asks for the next person only when it has
     /// heard of the one before.
     fn known(&self, one_at_a_time: Option<Duration>) -> Vec<Known> {
         let (earliest, latest) = self.start;

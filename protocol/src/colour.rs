@@ -15,7 +15,7 @@ numbered! {
 }
 
 numbered! {
-    /// What a colour rests on. Nobody is stopped only because their basis is `declared`.
+    /// The basis of a colour. Nobody is stopped only because their basis is `declared`.
     pub enum Basis {
         /// An answer of a carrier, or an authority's decision.
         Verified = 1 => "verified",
@@ -27,7 +27,7 @@ numbered! {
 }
 
 numbered! {
-    /// What kind of code was shown.
+    /// The kind of code was shown.
     pub enum Class {
         /// A phone's own rotating code.
         Person = 1 => "person",

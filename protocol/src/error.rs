@@ -23,15 +23,15 @@ macro_rules! errors {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
-            /// What happened, in one sentence without personal data.
+            /// Says what happened, in one sentence without personal data.
             pub const fn text(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
-            /// Whether sending the same again, later, can succeed.
+            /// Says whether sending the same again, later, can succeed.
             pub const fn retryable(self) -> bool {
                 match self { $(Self::$variant => $retry,)+ }
             }
-            /// What the device, or its operator, should do.
+            /// Says what the device, or its operator, should do.
             pub const fn action(self) -> &'static str {
                 match self { $(Self::$variant => $action,)+ }
             }

@@ -155,7 +155,7 @@ impl FrameReader {
         Ok(Some(frame))
     }
 
-    /// Whether a frame has begun and not ended.
+    /// Says whether a frame has begun and not ended.
     pub fn is_mid_frame(&self) -> bool {
         self.read < self.bytes.len()
     }

@@ -1,4 +1,4 @@
-//! What people write, paste and have in spreadsheets, before anything counts or judges it: numbers grouped with spaces, hyphens and
+//! The texts that people write, paste and have in spreadsheets, before anything counts or judges it: numbers grouped with spaces, hyphens and
 //! dots, full-width forms, marks of direction from an address book, a country's prefix. Each function takes away what such a text
 //! cannot be made of and leaves everything else as it is, so that what is wrong stays wrong. Pure. Scanned texts are `scanner`'s.
 
@@ -118,7 +118,7 @@ mod tests {
     /// Digits, letters and what people and programs put around and between them.
     const GIVEN: &str = "[0-9A-Za-z０-９Ａ-Ｚａ-ｚ王伟· \u{3000}\u{a0}()（）+＋.。\u{2010}-\u{2015}\u{200e}\u{202c}\u{2068}\u{feff}\t\r\n\u{0}×·/-]{0,24}";
 
-    /// What nobody may lose, gain or find elsewhere.
+    /// Says what nobody may lose, gain or find elsewhere.
     fn essence(text: &str) -> String {
         text.chars().map(half_width).filter(|character| character.is_alphanumeric()).collect()
     }

@@ -123,7 +123,7 @@ impl DeviceId {
 }
 
 numbered! {
-    /// What kind of device it is; the registry says so, and the limits of [`crate::limits`] follow from it.
+    /// The kind of device it is; the registry says so, and the limits of [`crate::limits`] follow from it.
     pub enum DeviceClass {
         /// A gate or turnstile: one person at a time.
         Gate = 1 => "gate",

@@ -1,6 +1,6 @@
 //! The wire and the words of Changtong Gateway.
 //!
-//! What a device and a gateway say to each other, and the terms everything else is written in: ids, colours,
+//! The messages of a device and a gateway, and the terms everything else is written in: ids, colours,
 //! punches, verdicts, frames, tokens, limits, error codes and metric names. No IO, no clock, no async.
 //! `SPEC.md` beside this crate says the same for people who write a device in another language.
 #![forbid(unsafe_code)]

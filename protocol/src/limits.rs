@@ -30,19 +30,19 @@ pub const IDLE_MS_MAX: u64 = 30_000;
 pub const QUERY_STREAMS: u32 = 4;
 /// Streams that a device may have open: the long one, and queries beside it. The transport holds a device to it.
 pub const BIDI_STREAMS_MAX: u32 = 1 + QUERY_STREAMS;
-/// What a device may send on a query's stream: one frame of 47 bytes, and room for a later kind of query.
+/// The bytes that a device may send on a query's stream: one frame of 47 bytes, and room for a later kind of query.
 pub const QUERY_BYTES_MAX: usize = 256;
 /// A trajectory query is answered within this long, if only with "not in time": all carriers together have less.
 pub const QUERY_MS_MAX: u64 = 10_000;
 /// Areas in one `TrajectoryAnswer`: four cities a day for 14 days, and a few more.
 pub const AREAS_MAX: usize = 64;
-/// How far an epoch may lie ahead of the gateway's clock, in seconds since 1970: ten years. No working clock is so wrong, and a device
+/// The time by which an epoch may lie ahead of the gateway's clock, in seconds since 1970: ten years. No working clock is so wrong, and a device
 /// that took the highest there is could never take a higher one.
 pub const EPOCH_AHEAD_S_MAX: u32 = 10 * 365 * 86_400;
-/// How many acknowledgements a device may hold above what the log has of its epoch: ten years of a concentrator's thousand people a
+/// The number of acknowledgements a device may hold above what the log has of its epoch: ten years of a concentrator's thousand people a
 /// second. A log that is lost as a whole is not more, and sums of it stay far from where numbers end.
 pub const ACKNOWLEDGED_AHEAD_MAX: u64 = 10 * 365 * 86_400 * 1_000;
-/// What a connection may have in flight towards the gateway before its device's class is known.
+/// The bytes that a connection may have in flight towards the gateway before its device's class is known.
 pub const RECEIVE_WINDOW_BYTES_NEW: u32 = 32 * 1024;
 /// A stream's window: large, the connection's window is what binds.
 pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -56,7 +56,7 @@ pub const fn window_punches_max(class: DeviceClass) -> u32 {
     }
 }
 
-/// What a connection may have in flight towards the gateway once its device's class is known.
+/// Says what a connection may have in flight towards the gateway once its device's class is known.
 pub const fn receive_window_bytes(class: DeviceClass) -> u32 {
     match class {
         DeviceClass::Gate | DeviceClass::Handheld => RECEIVE_WINDOW_BYTES_NEW,

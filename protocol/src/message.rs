@@ -1,4 +1,4 @@
-//! What can be asked and answered. Type numbers below 128 are requests, from 128 on answers; a number is given once, and
+//! The requests and answers. Type numbers below 128 are requests, from 128 on answers; a number is given once, and
 //! a shipped body never changes: what is new gets a new number. 6 and 137 are kept for colour deltas. Trajectory queries
 //! and their answers are in `trajectory`.
 
@@ -67,7 +67,7 @@ pub struct Hello {
 pub struct Verify {
     /// The region whose policy answers.
     pub region: RegionId,
-    /// What was scanned.
+    /// The scanned thing.
     pub scanned: Bounded<Scanned, BATCH_PUNCHES_MAX>,
 }
 
@@ -118,7 +118,7 @@ pub struct Verdicts {
 }
 
 numbered! {
-    /// What there is too much of.
+    /// The resource that is used up.
     pub enum BusyReason {
         /// The region holds as many punches as it may.
         Region = 1 => "region",

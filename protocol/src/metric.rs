@@ -1,6 +1,6 @@
 //! The name, kind, labels and help of every metric. Base units are spelled out in names; labels come from closed sets only.
 
-/// How a metric's value moves.
+/// The way in which a metric's value moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Only up.
@@ -16,15 +16,15 @@ pub enum Kind {
 pub struct Metric {
     /// Full name.
     pub name: &'static str,
-    /// How its value moves.
+    /// The way in which its value moves.
     pub kind: Kind,
     /// Label names, each from a closed set.
     pub labels: &'static [&'static str],
-    /// What it counts, for `# HELP`.
+    /// The meaning of its count, for `# HELP`.
     pub help: &'static str,
 }
 
-/// What stands for a region that the process did not start with, and for a page that there is not.
+/// The word for a region that the process did not start with, and for a page that there is not.
 pub const OTHER: &str = "other";
 
 macro_rules! metrics {

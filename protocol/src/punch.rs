@@ -1,4 +1,4 @@
-//! What a device reports: somebody passed, or wants to.
+//! The report of a device: somebody passed, or wants to.
 
 use bincode::de::Decoder;
 use bincode::enc::Encoder;
@@ -11,7 +11,7 @@ use crate::limits::SCANNED_TEXT_BYTES_MAX;
 use crate::token::TOKEN_BYTES;
 use crate::verdict::Advice;
 
-/// What was held before the scanner.
+/// The thing that was held before the scanner.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Scanned {
     /// A person or paper token in its 18 bytes (wire number 1).
@@ -103,7 +103,7 @@ numbered! {
     }
 }
 
-/// What a device decided by itself while it had no gateway. It is recorded as made, never judged again.
+/// A decision of a device by itself while it had no gateway. It is recorded as made, never judged again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct OfflineDecision {
     /// The colour the device showed.
@@ -115,7 +115,7 @@ pub struct OfflineDecision {
 /// One person at one place, at a device's time. Its sequence follows from its position in the batch.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Punch {
-    /// What was scanned.
+    /// The scanned thing.
     pub scanned: Scanned,
     /// Which way.
     pub direction: Direction,

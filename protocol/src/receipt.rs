@@ -8,7 +8,7 @@ use crate::base45;
 
 /// A receipt's length.
 pub const RECEIPT_BYTES: usize = 31;
-/// What the seal covers.
+/// The bytes that the seal covers.
 pub const RECEIPT_SEALED_BYTES: usize = 15;
 /// The seal's length.
 pub const RECEIPT_SEAL_BYTES: usize = 16;
@@ -20,7 +20,7 @@ pub const RECEIPT_VERSION: u8 = 1;
 const _: () = assert!(RECEIPT_SEALED_BYTES + RECEIPT_SEAL_BYTES == RECEIPT_BYTES);
 
 numbered! {
-    /// What the citizen consented to a query for.
+    /// The purpose that the citizen consented to a query for.
     pub enum Flow {
         /// A first application.
         Apply = 1 => "apply",
@@ -32,7 +32,7 @@ numbered! {
 }
 
 numbered! {
-    /// How much of the answer the citizen shows to staff.
+    /// The share of the answer that the citizen shows to staff.
     pub enum Detail {
         /// Yes, no or unknown, and why.
         Stay = 1 => "stay",
@@ -41,16 +41,16 @@ numbered! {
     }
 }
 
-/// What a receipt says. Whether it is genuine, still good and not used yet is for the gateway to find.
+/// The content of a receipt. Whether it is genuine, still good and not used yet is for the gateway to find.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     /// Which consent.
     pub consent: u64,
     /// It is good until then, seconds since 1970 UTC.
     pub expires_s: u32,
-    /// What for.
+    /// The purpose.
     pub flow: Flow,
-    /// How much is shown.
+    /// The share that is shown.
     pub detail: Detail,
     /// The gateway's seal over the rest.
     pub seal: [u8; RECEIPT_SEAL_BYTES],
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Receipt {
 }
 
 impl Receipt {
-    /// What the seal is made over.
+    /// Says what the seal is made over.
     pub fn sealed_bytes(&self) -> [u8; RECEIPT_SEALED_BYTES] {
         let mut bytes = [0; RECEIPT_SEALED_BYTES];
         bytes[0] = RECEIPT_VERSION;

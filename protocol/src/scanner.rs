@@ -13,7 +13,7 @@ use crate::token::{self, TOKEN_BYTES};
 
 /// Digits of an ECI mark behind its backslash.
 const ECI_DIGITS: usize = 6;
-/// What scanner apps and configured hosts put in front of what they take for a link.
+/// The schemes that scanner apps and configured hosts put in front of what they take for a link.
 const SCHEMES: [&str; 3] = ["https://", "http://", "url:"];
 /// A shorter text that repeats itself is its own.
 const DOUBLED_BYTES_MIN: usize = 4;
@@ -158,7 +158,7 @@ fn is_gap(between: &str) -> bool {
     without_schemes(without_marks(between.trim_matches(separates))).trim_matches(separates).is_empty()
 }
 
-/// What a link has behind it when it was copied out of a sentence, or a scanner closes it.
+/// Says what a link has behind it when it was copied out of a sentence, or a scanner closes it.
 fn is_link_end(character: char) -> bool {
     matches!(character, '/' | '.' | ',' | ';' | '\u{3002}' | '\u{ff61}') || character.is_whitespace()
 }

@@ -32,14 +32,14 @@ const CHECK_BITS: u32 = 25;
 const CLASS_BITS: u32 = 8;
 const ISSUED_BITS: u32 = 32;
 
-/// What a genuine token says. Whether it is still good is for the reader to decide.
+/// The content of a genuine token. Whether it is still good is for the reader to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// Whose.
     pub code: CodeId,
     /// When it was made, seconds since 1970 UTC.
     pub issued_at_s: u32,
-    /// What kind of code it stands for.
+    /// The kind of code it stands for.
     pub class: Class,
 }
 

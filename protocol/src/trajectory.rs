@@ -30,7 +30,7 @@ impl fmt::Debug for TrajectoryQuery {
 }
 
 numbered! {
-    /// Whether there was a stay in an epidemic area, as far as carriers know.
+    /// The answer to whether there was a stay in an epidemic area, as far as carriers know.
     pub enum StayAnswer {
         /// There was.
         Yes = 1 => "yes",
@@ -121,7 +121,7 @@ impl<C> Decode<C> for Day {
     }
 }
 
-/// Where somebody was, as coarsely as carriers can tell.
+/// The place where somebody was, as coarsely as carriers can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VisitedArea {
     /// A prefecture-level city by its division code, four digits (wire number 1).
@@ -205,7 +205,7 @@ pub struct TrajectoryAnswer {
     pub last_day: Day,
     /// The last day of a stay that was found.
     pub last_stay_day: Day,
-    /// Where the person was, if the receipt says that staff may see it; the latest if there are more.
+    /// The place where the person was, if the receipt says that staff may see it; the latest if there are more.
     pub areas: Bounded<VisitedArea, AREAS_MAX>,
 }
 

@@ -1,11 +1,11 @@
-//! What a device is told: the colour, what to do, and why.
+//! The words to a device: the colour, what to do, and why.
 
 use bincode::{Decode, Encode};
 
 use crate::colour::{Basis, Colour};
 
 numbered! {
-    /// What the staff should do. A device that meets a number it does not know treats it as [`Advice::AskStaff`].
+    /// The advice to staff. A device that meets a number it does not know treats it as [`Advice::AskStaff`].
     pub enum Advice {
         /// Let the person pass.
         Pass = 1 => "pass",
@@ -15,7 +15,7 @@ numbered! {
         CheckDocument = 3 => "check-document",
         /// A human has to decide.
         AskStaff = 4 => "ask-staff",
-        /// What was scanned is no valid pass code: ask for another. Never drawn like a red person.
+        /// The scanned text is no valid pass code: ask for another. Never drawn like a red person.
         NotAPassCode = 5 => "not-a-pass-code",
     }
 }
@@ -63,9 +63,9 @@ numbered! {
 pub struct Verdict {
     /// The code's colour, `Unknown` if there is none.
     pub colour: Colour,
-    /// What to do.
+    /// The advice.
     pub advice: Advice,
-    /// What the colour rests on.
+    /// The basis of the colour.
     pub basis: Basis,
     /// Why.
     pub reason: Reason,

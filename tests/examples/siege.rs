@@ -1,4 +1,4 @@
-//! What hostile hosts cost everybody else: `cargo run --release -p tests --example siege -- SECONDS ROUNDS`. In turns with a quiet
+//! The cost of hostile hosts to everybody else: `cargo run --release -p tests --example siege -- SECONDS ROUNDS`. In turns with a quiet
 //! city of the same process: handshakes that stop in the middle, idle sockets at each port, sign-ins from ever new networks. Prints
 //! the 99th percentile from a real device's punch to its acknowledgement, and from a citizen's request for the card page to its end.
 //! Needs as many open files as sockets (`ulimit -n`); attackers, devices and the gateway share this machine.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// Where the packages lie; kept from run to run as long as the lock file is the same. Tests that run at once fetch them once.
+/// Says where the packages lie; kept from run to run as long as the lock file is the same. Tests that run at once fetch them once.
 fn packages(target: &Path) -> PathBuf {
     static FETCHED: OnceLock<PathBuf> = OnceLock::new();
     FETCHED.get_or_init(|| fetched(target)).clone()

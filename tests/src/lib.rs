@@ -1,4 +1,4 @@
-//! What end-to-end tests need: a development city of their own, in a directory and on ports of their own, that can be killed
+//! The means that end-to-end tests need: a development city of their own, in a directory and on ports of their own, that can be killed
 //! and started again.
 
 use std::io::{Read, Write};
@@ -31,7 +31,7 @@ pub mod walk;
 pub mod watched;
 pub mod web;
 
-/// How long a condition may take to come true before a test fails.
+/// The time that a condition may take to come true before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Hands stdin and stdout over as two sockets with these names, as a service manager does, and becomes the program that follows.
@@ -83,7 +83,7 @@ fn rest(pause: Duration) {
     std::thread::sleep(pause);
 }
 
-/// What a gateway runs under whose clock is another than everybody's, `FAKETIME=+4d` for example; what it waits for takes as long as
+/// Says what a gateway runs under whose clock is another than everybody's, `FAKETIME=+4d` for example; what it waits for takes as long as
 /// ever. It is Debian's libfaketime.
 pub const fn clock_of(faketime: &str) -> [&str; 4] {
     ["env", "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1", "FAKETIME_DONT_FAKE_MONOTONIC=1", faketime]
@@ -115,7 +115,7 @@ fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-/// What the gateway tells until it says `what`, with that.
+/// Says what the gateway tells until it says `what`, with that.
 ///
 /// # Panics
 /// If nothing is said for as long as the socket waits.
@@ -140,17 +140,17 @@ pub struct City {
     process: Option<Child>,
     size: (u32, u64),
     addresses: Option<[SocketAddr; 4]>,
-    /// What the process runs under, for example `strace` with its arguments.
+    /// The program that the process runs under, for example `strace` with its arguments.
     under: Vec<String>,
     /// Sockets that outlive the processes: quic and http.
     handed: Option<(UdpSocket, TcpListener)>,
-    /// What the processes find in their environment beside what the test does.
+    /// The variables that the processes find in their environment beside what the test does.
     environment: Vec<(String, String)>,
-    /// What the process and every command log.
+    /// The level at which the process and every command log.
     level: String,
-    /// How a line of the processes' log looks.
+    /// The way in which a line of the processes' log looks.
     format: String,
-    /// What each command said, with its first two words.
+    /// The words of each command, with its first two words.
     said: Mutex<Vec<(String, String)>>,
 }
 
@@ -190,12 +190,12 @@ impl City {
         format.clone_into(&mut self.format);
     }
 
-    /// What every command has said so far, on stdout and stderr, each with its first two words.
+    /// Says what every command has said so far, on stdout and stderr, each with its first two words.
     pub fn said(&self) -> Vec<(String, String)> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Where it keeps everything.
+    /// Says where it keeps everything.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("city")
     }
@@ -251,7 +251,7 @@ impl City {
         self.directory.path().join("stderr.log")
     }
 
-    /// What the processes wrote to stderr.
+    /// Says what the processes wrote to stderr.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
@@ -271,7 +271,7 @@ impl City {
         });
     }
 
-    /// Whether the process has ended by itself; its log says why.
+    /// Says whether the process has ended by itself; its log says why.
     pub fn has_ended(&mut self) -> bool {
         let process = self.process.as_mut().expect("the city was started");
         process.try_wait().expect("our own process").is_some()

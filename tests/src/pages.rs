@@ -11,12 +11,12 @@ use crate::{City, wait_for};
 
 const COOKIE: &str = "__Host-session=";
 
-/// What a page said.
+/// The answer of a page.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The status.
     pub status: u16,
-    /// Where it leads, if it leads on.
+    /// The place where it leads, if it leads on.
     pub location: Option<String>,
     /// The page.
     pub body: String,

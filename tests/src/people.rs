@@ -41,16 +41,16 @@ pub struct Citizen<'a> {
     pub phone: String,
 }
 
-/// What a form came to.
+/// The outcome of a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// The code.
     pub code: u64,
     /// Its colour.
     pub colour: Colour,
-    /// Whether a carrier's answer or an authority's word stands behind it.
+    /// True if a carrier's answer or an authority's word stands behind it.
     pub verified: bool,
-    /// Whether it was not there before.
+    /// True if it was not there before.
     pub is_new: bool,
 }
 
@@ -120,7 +120,7 @@ fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }
 
-/// What a gate is answered when this code's phone is held before it.
+/// Says what a gate is answered when this code's phone is held before it.
 pub fn at_the_gate(city: &City, code: u64) -> Verdict {
     let fleet = city.fleet();
     let tokens = Tokens::load(&fleet).expect("the city's token key");

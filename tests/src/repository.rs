@@ -60,7 +60,7 @@ pub struct Locked {
     pub name: String,
     /// Its exact version.
     pub version: String,
-    /// Where it comes from; the workspace's own have none.
+    /// The place where it comes from; the workspace's own have none.
     pub source: Option<String>,
 }
 

@@ -42,14 +42,14 @@ pub fn server_certificate(authority: &Path, year: i32) -> (String, String) {
 /// A running gateway; ends with the value.
 pub struct Served {
     directory: tempfile::TempDir,
-    /// Where operators come in.
+    /// The place where operators come in.
     door: tempfile::TempDir,
     process: Child,
-    /// Where metrics are.
+    /// The place where metrics are.
     pub http: SocketAddr,
-    /// Where the pages are.
+    /// The place where the pages are.
     pub pages: SocketAddr,
-    /// What the message service has been sent.
+    /// The messages that the message service has been sent.
     pub messages: StandIn,
     /// The carrier that it was started with.
     pub carrier: StandIn,
@@ -149,7 +149,7 @@ impl Served {
         rustix::process::kill_process(pid, signal).expect("our own process");
     }
 
-    /// What it has logged.
+    /// Says what it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.at("stderr.log")).unwrap_or_default()
     }

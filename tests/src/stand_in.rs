@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::PATIENCE;
 
-/// What has come, and whether it is held back.
+/// The requests, and whether it is held back.
 #[derive(Default)]
 struct Inner {
     bodies: Mutex<(Vec<Value>, bool)>,
@@ -79,7 +79,7 @@ impl StandIn {
         Self { address, inner, thread: Some(thread) }
     }
 
-    /// Where it is asked.
+    /// Says where it is asked.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::wait_for;
 
-/// What a function is made to run instead: a panic of the standard library that takes no argument.
+/// The panic that a function is made to run instead: a panic of the standard library that takes no argument.
 const PANIC: [&str; 1] = ["5alloc7raw_vec17capacity_overflow"];
 
 /// A tracer on a process; it lets go of it with the value.
@@ -104,7 +104,7 @@ fn jump(from: u64, to: u64) -> Vec<u8> {
     }
 }
 
-/// Where the one function lies in the program whose mangled name has these parts, in this order.
+/// Says where the one function lies in the program whose mangled name has these parts, in this order.
 fn address(program: &Path, parts: &[&str]) -> u64 {
     let output = Command::new("nm").arg(program).output().expect("nm: install the Debian package binutils");
     let text = String::from_utf8_lossy(&output.stdout);

@@ -65,12 +65,12 @@ impl Stop {
     }
 }
 
-/// How far a walker has come.
+/// The progress of a walker.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     /// Punches acknowledged.
     pub acknowledged: u64,
-    /// What its device has been through.
+    /// The history of its device.
     pub counts: Counts,
 }
 
@@ -93,7 +93,7 @@ impl Walker {
         Self { device, progress, places, pending: VecDeque::new(), claim: Claim::default() }
     }
 
-    /// How far it has come, kept up to date while it walks.
+    /// Says how far it has come, kept up to date while it walks.
     pub fn progress(&self) -> Rc<Cell<Progress>> {
         Rc::clone(&self.progress)
     }

@@ -26,7 +26,7 @@ pub struct Alert {
     pub evaluated: String,
 }
 
-/// What a query gave: each series' value. Empty if there is none, or nobody answers yet.
+/// The result of a query: each series' value. Empty if there is none, or nobody answers yet.
 pub type Values = Vec<f64>;
 
 impl Prometheus {
@@ -54,7 +54,7 @@ impl Prometheus {
         Self { process, address, _directory: directory }
     }
 
-    /// What the API answers on that path; `None` if nobody is there yet.
+    /// Says what the API answers on that path; `None` if nobody is there yet.
     ///
     /// # Panics
     /// If it says that the question is wrong.

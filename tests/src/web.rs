@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{City, block_on, wait_for};
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
@@ -30,7 +30,7 @@ impl Answer {
         lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// Where it sends the browser.
+    /// Says where it sends the browser.
     pub fn location(&self) -> &str {
         self.header("location").unwrap_or_default()
     }
@@ -58,7 +58,7 @@ pub struct Request<'a> {
 #[derive(Clone)]
 pub struct Browser {
     address: SocketAddr,
-    /// Where it is, as the city's proxy says; `None` without one between.
+    /// Its place, as the city's proxy says; `None` without one between.
     client: Option<IpAddr>,
     cookies: Vec<(String, String)>,
 }
@@ -91,7 +91,7 @@ impl Browser {
         browser
     }
 
-    /// What this session's forms carry, from that page.
+    /// Says what this session's forms carry, from that page.
     pub fn token(&mut self, path: &str) -> String {
         let page = self.get(path);
         let (_, rest) = page.body.split_once("name=\"token\" value=\"").expect("a page with a form");

@@ -1,4 +1,4 @@
-//! What wakes people: that each alert is sound, tested, and leads to a runbook whose commands and queries exist; and that one command
+//! The alerts: that each alert is sound, tested, and leads to a runbook whose commands and queries exist; and that one command
 //! starts a Prometheus with all of it beside a gateway.
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use tests::repository::{files_ending, read};
 use tests::{City, binary, http_get, wait_for};
 
 const RULES: &str = "dashboards/rules/changtong.yml";
-/// What the doctor alone looks at.
+/// The checks of the doctor alone.
 const CHECKS: &str = "dashboards/runbooks/checks.md";
 /// The one alert that always fires, and whose quiet case is that it is sent to no person.
 const HEARTBEAT: &str = "ChangtongWatchdog";
@@ -31,7 +31,7 @@ fn checked_in(folder: &str, ending: &str) -> Vec<String> {
     files
 }
 
-/// What stands between two texts.
+/// Says what stands between two texts.
 fn between<'a>(line: &'a str, before: &str, after: &str) -> Option<&'a str> {
     line.split_once(before)?.1.split_once(after).map(|(found, _)| found)
 }

@@ -8,7 +8,7 @@ use actors::keys::Keys;
 use actors::registry::{DocumentKind, DocumentNumber, Registry};
 use protocol::Colour;
 
-/// Where the registry stands: applied, modified, or neither. Anything between is a fault.
+/// The state of the registry: applied, modified, or neither. Anything between is a fault.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stands {
     Nothing,

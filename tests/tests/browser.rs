@@ -3,7 +3,7 @@
 
 use tests::{City, browser};
 
-/// What the tests in the browser know of a city.
+/// Says what the tests in the browser know of a city.
 fn variables(city: &City) -> [(&'static str, String); 5] {
     let fleet = city.fleet();
     let pages = fleet.pages.expect("a development city has pages");

@@ -48,7 +48,7 @@ fn canaries() -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// What was looked through, and what was found.
+/// The places that were looked through, and what was found.
 #[derive(Default)]
 struct Search {
     bytes: usize,
@@ -230,7 +230,7 @@ fn appeals(city: &City, code: u64) {
     registrar.appeal(code, decision, &words, actors::clock::now_ms() / 1000).expect("taken");
 }
 
-/// What operators look at, export, decide and prove.
+/// Does what operators do: looks, exports, decides and proves.
 fn is_looked_at(city: &City, files: &Path, code: u64) {
     let number = code.to_string();
     let today = actors::trajectory::day_of(actors::clock::now_ms() / 1000);

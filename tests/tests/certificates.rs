@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
 use tests::walk::{device, endpoint};
 use tests::{City, block_on};
 
-/// How a client was turned away.
+/// The way in which a client was turned away.
 #[derive(Debug, PartialEq, Eq)]
 enum Refusal {
     /// By TLS, before anybody asked who it is.

@@ -143,7 +143,7 @@ fn signal(city: &City, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("our own process");
 }
 
-/// Whether each thread of that process is stopped.
+/// Says whether each thread of that process is stopped.
 fn is_stopped(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("our own process");
     let stats = threads.map(|thread| std::fs::read_to_string(thread.expect("a thread").path().join("stat")));

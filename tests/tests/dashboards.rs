@@ -1,4 +1,4 @@
-//! What operators look at, against the real thing: a gateway with devices and citizens, a Prometheus that scrapes it, and every query
+//! The views of operators, against the real thing: a gateway with devices and citizens, a Prometheus that scrapes it, and every query
 //! and variable of every dashboard, asked as Grafana asks them.
 
 use std::cell::Cell;
@@ -17,7 +17,7 @@ use tests::{City, PATIENCE, block_on, wait_for};
 use tokio::sync::watch;
 
 const SEED: u64 = 11;
-/// What Grafana makes of its variables: scrapes are a second apart here, and a pixel is wide.
+/// Grafana's values of its variables: scrapes are a second apart here, and a pixel is wide.
 const RATE_INTERVAL: &str = "15s";
 const RANGE_S: u32 = 3_600;
 /// Citizens who are signed in, and receipts that they show at a gate: enough for a slow machine.
@@ -26,7 +26,7 @@ const RECEIPTS: u32 = 200;
 const VISITS: [Kind; 3] = [Kind::Place, Kind::Code, Kind::Apply];
 /// Seconds of a chart that are looked at: what was seen, and a while of it.
 const SEEN_S: u64 = 30;
-/// What is fast: from less than a clock can tell to a machine that stalls, in seconds.
+/// The buckets that are fast: from less than a clock can tell to a machine that stalls, in seconds.
 const FAST_S: (f64, f64) = (1e-5, 5.0);
 const FAST: [&str; 6] = [
     "load / Punch",
@@ -103,7 +103,7 @@ fn panels() -> Vec<Asked> {
 }
 
 impl Asked {
-    /// What is wrong with a value, if anything is.
+    /// Says what is wrong with a value, if anything is.
     fn objects(&self, value: f64) -> Option<String> {
         let (low, high) = match self.unit.as_str() {
             "s" if FAST.contains(&self.at.as_str()) => FAST_S,
@@ -142,7 +142,7 @@ impl Asked {
     }
 }
 
-/// Whether it is to go on: until it has ended, or nobody can say so any more.
+/// Says whether it is to go on: until it has ended, or nobody can say so any more.
 fn goes_on(end: &watch::Receiver<bool>) -> bool {
     end.has_changed().is_ok() && !*end.borrow()
 }
@@ -217,7 +217,7 @@ fn every_query_of_every_dashboard_has_data_and_totals_are_what_was_sent() {
     reported(&city);
 }
 
-/// What the load generator reports of a run is what the counters grew by.
+/// Compares what the load generator reports of a run with what the counters grew by.
 fn reported(city: &City) {
     let options = quick::Options {
         devices: 4,
@@ -260,7 +260,7 @@ fn variables(prometheus: &Prometheus) {
     assert!(seen > all().len(), "{seen} variables");
 }
 
-/// What Prometheus adds up is what was sent.
+/// Compares what Prometheus adds up with what was sent.
 fn totals(city: &City, prometheus: &Prometheus, punched: u64, verified: u64) {
     let sum = |name: &str| format!("sum({name})");
     let recorded = format!("{} - {}", sum(metric::PUNCHES), sum(metric::DUPLICATES));

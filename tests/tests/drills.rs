@@ -35,12 +35,12 @@ fn drill(name: &str) -> Report {
     report
 }
 
-/// How often packets met that fate.
+/// Says how often packets met that fate.
 fn packets(report: &Report, fate: &str) -> u64 {
     report.network.as_ref().expect("something stood between")[fate]
 }
 
-/// What came of the event, in words.
+/// Says what came of the event, in words.
 fn outcome(report: &Report, at: usize) -> &str {
     &report.events[at].outcome
 }

@@ -11,7 +11,7 @@ use tests::https::Client;
 use tests::walk::{device, endpoint, punch};
 use tests::{City, block_on};
 
-/// What a gate does on its first day: a key, a request, the token from the operator.
+/// A gate on its first day: a key, a request, the token from the operator.
 struct Gate {
     key: String,
     certificate: String,

@@ -23,7 +23,7 @@ fn run(arguments: &[&str]) -> String {
     out.into_owned()
 }
 
-/// What a green person's phone shows now.
+/// Says what a green person's phone shows now.
 fn green_text(fleet: &Fleet) -> String {
     let tokens = Tokens::load(fleet).expect("a development city gives its token key away");
     let green = tokens.people().iter().find(|one| (one.colour, one.class) == (Colour::Green, Class::Person));

@@ -1,4 +1,4 @@
-//! What people, scanners and spreadsheets give, in a running city: numbers as they are pasted, links as scanners change them.
+//! The input of people, scanners and spreadsheets, in a running city: numbers as they are pasted, links as scanners change them.
 
 use actors::clock;
 use actors::registry::Phone;

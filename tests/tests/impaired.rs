@@ -24,7 +24,7 @@ const WINDOWS_PUNCHES: usize = 40_000;
 const CALLERS: usize = 8;
 const CALLS: usize = 8;
 
-/// What happens while devices walk.
+/// The events that happen while devices walk.
 #[derive(Clone, Copy, Debug)]
 enum Course {
     /// Nothing but the conditions.
@@ -49,7 +49,7 @@ struct Row {
     name: &'static str,
     conditions: Conditions,
     course: Course,
-    /// Whether the network has done enough of it for the row to mean anything.
+    /// True if the network has done enough of it for the row to mean anything.
     felt: fn(&Counts) -> bool,
 }
 
@@ -185,7 +185,7 @@ fn check(city: &City, row: &Row, first: usize, seed: u64) -> String {
     format!("{} in {took:?}: {counts:?}, {losses:?} connections lost, {proof:?}", row.name)
 }
 
-/// What the network does, until it did enough and devices have come far enough.
+/// Disturbs the network until it did enough and devices have come far enough.
 async fn disturb(row: &Row, proxy: &Proxy, fleet: &Fleet) {
     match row.course {
         Course::Steady => {}
@@ -211,7 +211,7 @@ async fn disturb(row: &Row, proxy: &Proxy, fleet: &Fleet) {
     until("the network has done enough", || (row.felt)(&proxy.counts())).await;
 }
 
-/// How far each device has come.
+/// The progress of each device.
 struct Fleet(Vec<Rc<Cell<Progress>>>);
 
 impl Fleet {

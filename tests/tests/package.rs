@@ -1,4 +1,4 @@
-//! What an operator installs: the package's content is put into a clean root, and the unit's own command is started there on sockets
+//! The installation by an operator: the package's content is put into a clean root, and the unit's own command is started there on sockets
 //! that it is handed. With `tests/run --long` the content comes out of a real .deb.
 
 use std::collections::BTreeSet;
@@ -13,9 +13,9 @@ use tests::repository::{read, read_toml, root, run};
 use tests::walk::{device, endpoint, punch};
 use tests::{City, PATIENCE, binary, block_on, heard_until, wait_for};
 
-/// What `package/build` makes, as the manifest has it.
+/// The files of `package/build`, as the manifest has it.
 const MADE: &str = "../target/package/";
-/// Where the gateway in the root tells how it is.
+/// The place where the gateway in the root tells how it is.
 const NOTIFY: &str = "run/notify";
 /// Becomes the program in the root, on the sockets quic and http, with the environment that systemd gives.
 const UNIT: &str = "root=$0; exec 3<&0 4<&1 </dev/null >/dev/null; \
@@ -145,7 +145,7 @@ fn add_libraries(into: &Path) {
     }
 }
 
-/// What an operator does next: the example becomes the configuration, keys, certificates and data come from a city.
+/// Does what an operator does next: the example becomes the configuration, keys, certificates and data come from a city.
 fn configure(into: &Path, city: &City) {
     let documents = into.join("usr/share/doc/changtong/changtong.example.toml");
     let example = fs::read_to_string(documents).expect("the package has the example");

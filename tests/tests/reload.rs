@@ -1,4 +1,4 @@
-//! What a running gateway takes without a restart: certificates rolled under load, carriers, the log level; and that a file that is
+//! A reload: what a running gateway takes without a restart: certificates rolled under load, carriers, the log level; and that a file that is
 //! wrong changes nothing and is told with its line.
 
 use std::path::Path;
@@ -135,7 +135,7 @@ fn a_certificate_is_rolled_under_load_and_no_connection_notices() {
     });
 }
 
-/// What the pages show and answer now.
+/// Says what the pages show and answer now.
 fn pages(served: &Served) -> Vec<u8> {
     let (certificate, answer) =
         Client { authority: &read(&served.at("authority/ca.pem")), identity: None }.look(served.pages);

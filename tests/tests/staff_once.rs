@@ -1,4 +1,4 @@
-//! What staff scan is one punch however often it is sent or held up, whatever a scanner adds to it, and whatever the network does with
+//! A scan of staff is one punch however often it is sent or held up, whatever a scanner adds to it, and whatever the network does with
 //! the answer; and how much of a document they see, on record.
 
 use protocol::Class;

@@ -52,7 +52,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// What dry run says: the plan and its digest.
+/// Says what dry run says: the plan and its digest.
 fn plan(place: &[&str]) -> (Value, String) {
     let output = Command::new(binary()).args(["sunset", "--dry-run", "--json"]).args(place).output();
     let output = output.expect("the program runs");
@@ -161,7 +161,7 @@ fn a_city_ends_by_two_operators_and_nobody_is_left_in_it() {
     tampered(&data);
 }
 
-/// What can be said of it when nothing opens it any more.
+/// Checks what can be said of it when nothing opens it any more.
 fn after(data: &Path, public_key: &str, traces: &[String]) {
     let place = ["--data", plain(data)];
     let left = files(data);

@@ -75,7 +75,7 @@ impl Tapping {
         lines.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
-    /// How it ended, when all that it said is there.
+    /// Says how it ended, when all that it said is there.
     fn end(mut self) -> (bool, Vec<Value>, String) {
         let status = wait_for("the tap's end", || self.process.try_wait().expect("our own process"));
         self.readers.drain(..).for_each(|reader| reader.join().expect("it reads to the end"));

@@ -15,9 +15,9 @@ const SOCKET: &str = "gateway/package/changtong.socket";
 /// The gateway's exit codes: something that it was given is wrong, and its punch log failed. Other tests see it end with them.
 const EXIT_USAGE: i32 = 2;
 const EXIT_LEDGER: i32 = 75;
-/// Where a gateway under the unit writes backups, beside its data and its day keys.
+/// The place where a gateway under the unit writes backups, beside its data and its day keys.
 const BACKUPS: &str = "/var/backups/changtong";
-/// What systemd calls OK begins below 4; more is left open only for a reason. In tenths.
+/// The exposure that systemd calls OK begins below 4; more is left open only for a reason. In tenths.
 const EXPOSURE_MAX: &str = "20";
 /// SQLite gives its files to the directory's owner when it runs as root, as tests may and the unit does not.
 const ROOT_ONLY: [&str; 1] = ["fchown"];

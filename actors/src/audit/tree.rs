@@ -88,7 +88,7 @@ impl Tree {
     }
 }
 
-/// Where the leaves of a tree are parted: the left half is the largest whole subtree that leaves something to the right.
+/// Says where the leaves of a tree are parted: the left half is the largest whole subtree that leaves something to the right.
 const fn split(leaves: &Range<u64>) -> u64 {
     leaves.start + (leaves.end - leaves.start).next_power_of_two() / 2
 }

@@ -1,4 +1,4 @@
-//! What is in a backup, file by file, signed with the gateway's key: one that is cut, altered or exchanged is known by its name.
+//! The content of a backup, file by file, signed with the gateway's key: one that is cut, altered or exchanged is known by its name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -17,7 +17,7 @@ const NAME: &str = "manifest.json";
 const MANIFEST_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// What a backup holds.
+/// The content of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -27,7 +27,7 @@ pub struct Manifest {
     pub made_s: u64,
     /// The number under which the gateway issues codes.
     pub gateway: u16,
-    /// Who ordered it.
+    /// Those who ordered it.
     pub operators: String,
     /// For which case.
     pub case: String,

@@ -11,7 +11,7 @@ use crate::keys::Keys;
 use crate::ledger::{self, VerifyReport};
 use crate::registry::{AuditReport, Registry};
 
-/// What was restored; all of it is sound.
+/// The restored data; all of it is sound.
 #[derive(Clone, Debug, Serialize)]
 pub struct Restored {
     /// When the backup was made, seconds since 1970 UTC.
@@ -129,7 +129,7 @@ fn fill(
     Ok(Restored { made_s: manifest.made_s, files: manifest.files.len(), ledger, audit, forgotten })
 }
 
-/// Where it is put together.
+/// Says where it is put together.
 fn beside(data: &Path) -> PathBuf {
     // Without a slash at its end.
     let mut name = data.components().collect::<PathBuf>().into_os_string();

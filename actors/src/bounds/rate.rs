@@ -74,7 +74,7 @@ type Limiter<K> = RateLimiter<K, Kept<K>, Moment, NoOpMiddleware<Nanos>>;
 pub struct Rate<K: Clone + Eq + Hash> {
     limiter: Limiter<K>,
     quota: Quota,
-    /// How far the caller's clock has gone back so far, nanoseconds: here time only goes forward.
+    /// The sum by which the caller's clock has gone back so far, nanoseconds: here time only goes forward.
     back: u64,
     bound: Bound,
     limited: Counter,

@@ -24,7 +24,7 @@ const RETRY_WAIT: Duration = Duration::from_millis(50);
 /// Messages are bounded by permits; this only keeps actix's own bound out of the way.
 const MAILBOX_MESSAGES: usize = 1 << 20;
 
-/// What an actor and its tasks share: nothing of it changes.
+/// The state that an actor and its tasks share: nothing of it changes.
 pub(super) struct Line {
     pub(super) client: Client,
     pub(super) areas: Areas,
@@ -75,7 +75,7 @@ impl Drop for Slot {
     }
 }
 
-/// Who is waiting.
+/// The waiting caller.
 pub(super) enum Asker {
     Citizen(oneshot::Sender<CarrierAnswer>),
     Probe,
@@ -98,13 +98,13 @@ pub(super) struct Ask(pub(super) Query);
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Finished {
-    /// Whether the carrier works; `None` if this query cannot tell.
+    /// True if the carrier works; `None` if this query cannot tell.
     healthy: Option<bool>,
     was_trial: bool,
     rest: Rest,
 }
 
-/// What is left of a query.
+/// The rest of a query.
 enum Rest {
     /// Answered; its permit ends here.
     Answered(Slot),
@@ -112,7 +112,7 @@ enum Rest {
     Again(Query, CarrierAnswer),
 }
 
-/// How a query is sent.
+/// The way in which a query is sent.
 #[derive(Clone, Copy)]
 enum Attempt {
     First,
@@ -168,7 +168,7 @@ impl CarrierActor {
         self.admit(Query { question, begun, deadline, asker: Asker::Probe, slot }, actor);
     }
 
-    /// Whether a query that was not sent, or not wanted, goes once more.
+    /// Says whether a query that was not sent, or not wanted, goes once more.
     fn may_retry(&mut self, query: &Query) -> bool {
         let left = query.deadline.saturating_duration_since(clock::now());
         let closed = matches!(self.breaker.standing(), Standing::Closed);

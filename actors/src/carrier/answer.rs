@@ -1,4 +1,4 @@
-//! What is asked of a carrier and what may come back: the bodies of the carrier interface, version 1, and what each kind of reply
+//! The questions to a carrier and its answers: the bodies of the carrier interface, version 1, and what each kind of reply
 //! means. Pure: what cannot be right is an error here, and no error is ever "no history".
 
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use crate::trajectory::{
 /// Longer answers are not read: a fortnight of visits, one every quarter of an hour, is longer than any that can be right.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// What a query is for.
+/// The purpose of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Purpose {
@@ -56,7 +56,7 @@ struct Asked<'a> {
 }
 
 impl Question {
-    /// What the probe asks: where nobody's number was yesterday.
+    /// Says what the probe asks: where nobody's number was yesterday.
     pub(super) fn probe(reserved: &Phone, now_s: u64) -> Self {
         let yesterday = days_after(day_of(now_s), -1);
         let days = Days { first: yesterday, last: yesterday };
@@ -76,7 +76,7 @@ impl Question {
     }
 }
 
-/// What came back over the wire.
+/// The answer that came back over the wire.
 pub(super) enum Heard {
     /// The request did not leave: no connection, no TLS, or a connection that was closed before.
     NotSent,
@@ -99,13 +99,13 @@ impl std::fmt::Debug for Heard {
     }
 }
 
-/// What a reply comes to.
+/// The outcome of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Read {
     pub(super) answer: CarrierAnswer,
-    /// Whether the carrier works: a refusal of this query is no failure of the carrier.
+    /// True if the carrier works: a refusal of this query is no failure of the carrier.
     pub(super) healthy: bool,
-    /// Whether asking once more can do no harm and may help.
+    /// True if asking once more can do no harm and may help.
     pub(super) again: bool,
 }
 
@@ -119,7 +119,7 @@ impl Read {
     }
 }
 
-/// What the reply to that question, sent under that request id, means.
+/// Says what the reply to that question, sent under that request id, means.
 pub(super) fn read(heard: &Heard, question: &Question, request: &str, areas: &Areas) -> Read {
     match heard {
         Heard::NotSent => Read::failed(Unavailable::Unreachable, true),

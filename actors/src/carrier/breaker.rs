@@ -34,7 +34,7 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// Where a breaker stands, with the metric's value.
+/// The state of a breaker, with the metric's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Closed = 0,
@@ -42,7 +42,7 @@ pub(super) enum Standing {
     Open = 2,
 }
 
-/// Whether a query may go.
+/// The admission of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Go,
@@ -92,7 +92,7 @@ impl Breaker {
         Admission::Trial
     }
 
-    /// What became of a query. `jitter` is a random number from 0 to 1: gateways that saw the same failure do not come back at
+    /// Takes in the outcome of a query. `jitter` is a random number from 0 to 1: gateways that saw the same failure do not come back at
     /// the same moment. Of queries that went before it opened nothing more is learned.
     pub(super) fn record(&mut self, healthy: bool, was_trial: bool, now: Instant, jitter: f64) {
         self.state = match (self.state, healthy) {
@@ -120,7 +120,7 @@ fn open(now: Instant, lasts: Duration, jitter: f64) -> State {
     State::Open { until, lasted: lasts }
 }
 
-/// What a retry costs, in what a query earns: one retry for ten queries.
+/// The cost of a retry, in what a query earns: one retry for ten queries.
 const RETRY_COST: u32 = 10;
 /// Retries that can be saved up.
 const SAVED_RETRIES_MAX: u32 = 10;

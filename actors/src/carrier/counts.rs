@@ -1,4 +1,4 @@
-//! What is counted of one carrier: handles made once. Their time is told from ours: what a query waited here, what it was on the
+//! The counts of one carrier: handles made once. Their time is told from ours: what a query waited here, what it was on the
 //! wire, and what the carrier says it needed itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use protocol::metric;
 use super::breaker::Standing;
 use crate::trajectory::{CarrierAnswer, Unavailable};
 
-/// What a query of one carrier came to; the names are labels.
+/// The outcome of a query of one carrier; the names are labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Trajectory,

@@ -80,12 +80,12 @@ impl CarrierHandle {
         &self.0.config.id
     }
 
-    /// What it was started with.
+    /// Says what it was started with.
     pub(super) fn config(&self) -> &CarrierConfig {
         &self.0.config
     }
 
-    /// Whether both speak for one actor.
+    /// Says whether both speak for one actor.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -95,7 +95,7 @@ impl CarrierHandle {
         self.0.line.metrics.fall_silent();
     }
 
-    /// Whether its actor keeps failing and is left alone for a while.
+    /// Says whether its actor keeps failing and is left alone for a while.
     pub fn is_parked(&self) -> bool {
         self.0.post.is_parked()
     }
@@ -139,7 +139,7 @@ impl CarrierHandle {
         }
     }
 
-    /// What the actor did not count.
+    /// Says what the actor did not count.
     fn unavailable(&self, why: Unavailable, outcome: Outcome) -> (CarrierAnswer, Outcome) {
         self.0.line.metrics.asked(outcome);
         (CarrierAnswer::Unavailable(why), outcome)

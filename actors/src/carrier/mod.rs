@@ -40,7 +40,7 @@ use route::{Learned, NumberKey, Plan};
 pub const QUERY_MAX: Duration = Duration::from_secs(9);
 /// With less than this left no further carrier is asked.
 const NEXT_LEFT_MIN: Duration = Duration::from_millis(250);
-/// How often a carrier's reserved number is asked for.
+/// The interval at which a carrier's reserved number is asked for.
 const PROBE_EVERY: Duration = Duration::from_secs(30);
 /// Labels stay short.
 const ID_CHARS_MAX: usize = 32;
@@ -56,7 +56,7 @@ pub struct CarrierConfig {
     pub name: String,
     /// The same in Chinese.
     pub name_zh: String,
-    /// Where its interface is: https, or plain http on this machine.
+    /// The place where its interface is: https, or plain http on this machine.
     pub url: String,
     /// The authority that its certificate comes from; no other is believed.
     pub authority_pem: Option<Vec<u8>>,
@@ -66,7 +66,7 @@ pub struct CarrierConfig {
     pub secret: Zeroizing<Vec<u8>>,
     /// Queries that may be under way at once.
     pub permits: usize,
-    /// How long one query may take.
+    /// The time that one query may take.
     pub deadline: Duration,
     /// The number that the probe asks for; nobody's.
     pub reserved: Phone,
@@ -112,7 +112,7 @@ pub enum CarrierError {
     Config {
         /// Whose.
         carrier: String,
-        /// What is wrong.
+        /// The fault.
         why: &'static str,
     },
     /// The operating system gives no thread.
@@ -123,7 +123,7 @@ pub enum CarrierError {
     Random,
 }
 
-/// Where a test may make a carrier's actor fail.
+/// The place where a test may make a carrier's actor fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Point {
     /// A query arrives.
@@ -139,16 +139,16 @@ pub enum Point {
 /// Called at each point; tests make it panic.
 pub type Fault = Arc<dyn Fn(Point) + Send + Sync>;
 
-/// What is the same for all carriers.
+/// The settings of all carriers.
 #[derive(Clone)]
 pub struct CarrierSettings {
-    /// How often an actor may fail.
+    /// The limit of an actor's failures.
     pub restarts: RestartPolicy,
     /// When a carrier is not asked for a while.
     pub breaker: BreakerPolicy,
-    /// How long a query may take over all carriers.
+    /// The time that a query may take over all carriers.
     pub query_max: Duration,
-    /// How often each carrier is probed.
+    /// The interval at which each carrier is probed.
     pub probe_every: Duration,
     /// For tests only.
     pub fault: Option<Fault>,
@@ -168,14 +168,14 @@ impl Default for CarrierSettings {
 
 pub use crate::registry::Attempt;
 
-/// What a query came to. The permit is used up; it comes back for what is written of it.
+/// The outcome of a query. The permit is used up; it comes back for what is written of it.
 #[derive(Debug)]
 pub struct Asked {
     /// The permit that was asked with.
     pub permit: QueryPermit,
     /// The answer.
     pub answer: CarrierAnswer,
-    /// Who was asked, in order.
+    /// The carriers that were asked, in order.
     pub attempts: Vec<Attempt>,
 }
 
@@ -197,7 +197,7 @@ struct Inner {
     last: OnceLock<SyncSender<()>>,
 }
 
-/// Where a number goes.
+/// The place where a number goes.
 struct Route {
     key: NumberKey,
     planned: Option<usize>,
@@ -234,7 +234,7 @@ impl Carriers {
         Self::faults(configs).into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// What is wrong with each of the configurations, by its place among them, and with them together.
+    /// Says what is wrong with each of the configurations, by its place among them, and with them together.
     pub fn faults(configs: &[CarrierConfig]) -> Vec<(usize, CarrierError)> {
         let mut faults = Vec::new();
         for (at, config) in configs.iter().enumerate() {

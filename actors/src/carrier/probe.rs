@@ -9,7 +9,7 @@ use super::{CarrierConfig, CarrierError};
 use crate::clock;
 use crate::trajectory::{CarrierAnswer, Unavailable};
 
-/// What a probe came to.
+/// The outcome of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probed {
     /// From connecting to the answer.

@@ -13,7 +13,7 @@ use crate::front::{FrontHandle, Pulse};
 const LAST_QUERY_LATE: Duration = Duration::from_secs(30);
 
 impl CarrierConfig {
-    /// Whether an actor that was started with the other would do the same.
+    /// Says whether an actor that was started with the other would do the same.
     fn is_served_like(&self, other: &Self) -> bool {
         // Names, pages and prefixes are not the actor's: they are read anew with each set.
         let Self { name, name_zh, travel_page, prefixes, .. } = self;
@@ -70,7 +70,7 @@ impl Carriers {
         Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, settings, newest, last })))
     }
 
-    /// What the watchdog pings of those that are not among the others.
+    /// Says what the watchdog pings of those that are not among the others.
     pub fn pulses_beside(&self, others: &Self) -> Vec<Pulse> {
         self.not_in(others).filter_map(CarrierHandle::pulse).collect()
     }

@@ -1,19 +1,19 @@
 //! Judges what the wall clock says, by a clock that only goes forward and by the newest time on record. Pure: both clocks are
 //! arguments. Who reads them is in the parent module; what may not be done meanwhile is with those who would do it.
 
-/// How far a clock may be set while a process runs: an hour is what a wrong summer time or a hand sets it by, and at most this much
+/// The step by which a clock may be set while a process runs: an hour is what a wrong summer time or a hand sets it by, and at most this much
 /// too early a day's key is destroyed, or a red ends.
 pub const STEP_MS_MAX: u64 = 3_600_000;
-/// How long after the newest time on record a start may be: a night's maintenance. A clock that is wrong by less than that is not
+/// The time after the newest time on record at which a start may be: a night's maintenance. A clock that is wrong by less than that is not
 /// told from a gateway that was down, and ends things by that much too early.
 pub const DOWN_MS_MAX: u64 = 24 * 3_600_000;
-/// How often the time that was seen follows upwards: a clock that is set on by an hour again and again gains an hour a day at most.
+/// The interval at which the time that was seen follows upwards: a clock that is set on by an hour again and again gains an hour a day at most.
 const FOLLOWED_EVERY_MS: u64 = 24 * 3_600_000;
 /// No clock is believed that says less where nothing is on record: 2025-01-01, before which this program did not exist. To be raised
 /// with releases.
 pub const RELEASED_MS: u64 = 1_735_689_600_000;
 
-/// How the wall clock differs from the time that can be.
+/// The difference of the wall clock from the time that can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// It is that many milliseconds ahead.
@@ -33,18 +33,18 @@ impl Doubt {
     }
 }
 
-/// What time it is, and how far that can be relied upon. All milliseconds since 1970 UTC.
+/// A time, and how far that can be relied upon. All milliseconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// The time to go by: what the wall clock says while it is believed.
     pub now_ms: u64,
     /// The latest time that has certainly been reached: what cannot be undone goes by this one.
     pub certain_ms: u64,
-    /// What the wall clock says.
+    /// The wall clock's time.
     pub said_ms: u64,
     /// Why the wall clock is not believed; `None` if it is.
     pub doubt: Option<Doubt>,
-    /// Whether the day is known. It is not when the clock has not been believed since the process began.
+    /// True if the day is known. It is not when the clock has not been believed since the process began.
     pub is_dated: bool,
 }
 
@@ -63,18 +63,18 @@ struct Point {
 }
 
 impl Point {
-    /// What the wall clock should say by now.
+    /// Says what the wall clock should say by now.
     fn reached(self, elapsed_ms: u64) -> u64 {
         self.wall_ms.saturating_add(elapsed_ms.saturating_sub(self.elapsed_ms))
     }
 }
 
-/// What is known of the time in one process's life.
+/// Everything known of the time in one process's life.
 #[derive(Clone, Copy, Debug)]
 pub struct Belief {
     /// Not before this: the newest time on record, and when the process began.
     least: Point,
-    /// Whether anything is on record: with nothing, every time since the release may be right.
+    /// True if anything is on record: with nothing, every time since the release may be right.
     is_recorded: bool,
     /// The wall clock when it was believed, which it has not been since the process began if there is none.
     seen: Option<Point>,

@@ -68,7 +68,7 @@ impl Bench {
         std::fs::read_to_string(self.path("rejects.csv")).unwrap()
     }
 
-    /// What a scan of that text is answered.
+    /// Says what a scan of that text is answered.
     fn shows(&self, text: &str) -> (Colour, Advice) {
         self.codes.set_loaded();
         let judge = Judge::new(

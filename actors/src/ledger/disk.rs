@@ -1,4 +1,4 @@
-//! What the log needs of a disk, and the real one. Tests put a simulated disk in its place, so that the same code meets
+//! The operations that the log needs of a disk, and the real one. Tests put a simulated disk in its place, so that the same code meets
 //! power cuts, torn sectors and failing calls.
 
 use std::fs::{File, OpenOptions};
@@ -88,7 +88,7 @@ pub(super) fn put_in_place<D: Disk>(disk: &D, name: &str, content: &[u8]) -> io:
     Ok(file)
 }
 
-/// Whether the error says that there is no room, which may change.
+/// Says whether the error says that there is no room, which may change.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

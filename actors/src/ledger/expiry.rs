@@ -16,7 +16,7 @@ use crate::clock::Reading;
 /// The deletion records, one JSON object on each line.
 pub(super) const DELETIONS: &str = "deletions.jsonl";
 
-/// What was forgotten at one time.
+/// The days forgotten at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
     /// When, milliseconds since 1970 UTC.
@@ -168,7 +168,7 @@ fn read_records(disk: &impl Disk) -> Result<Vec<Signed>, LedgerError> {
         .collect()
 }
 
-/// What the deletion records say has been forgotten.
+/// The days that the deletion records say have been forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forgotten {
     /// The last segment that was removed, 0 if none.
@@ -189,7 +189,7 @@ impl Forgotten {
         *last = day.max(*last);
     }
 
-    /// Whether that day's key was destroyed.
+    /// Says whether that day's key was destroyed.
     pub(super) const fn covers(&self, day: u32) -> bool {
         day <= if time::is_dated(day) { self.day } else { self.undated }
     }

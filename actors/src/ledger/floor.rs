@@ -1,4 +1,4 @@
-//! How far the log reaches at least, in a file beside the segments: without it a log whose newest segment is missing, or cut
+//! The point up to which the log reaches at least, in a file beside the segments: without it a log whose newest segment is missing, or cut
 //! between two batches, would look whole. It is behind what is durable, never before it.
 
 use std::io;
@@ -9,7 +9,7 @@ use super::scan::corrupt;
 
 const NAME: &str = "floor";
 
-/// What the log held when this was written.
+/// The state that the log held when this was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Floor {
     /// The newest segment.

@@ -10,11 +10,11 @@ use records::{put_record, record};
 
 /// The newest that is read.
 pub(super) const VERSION: u16 = 3;
-/// What a segment is while the clock is believed, as it always was …
+/// A segment while the clock is believed, as it always was …
 const VERSION_PLAIN: u16 = 1;
 /// … and while it is not: the flags are used, and a body may begin with what the clock said.
 const VERSION_DOUBTED: u16 = 2;
-/// What a batch is: its records have digests, its flags are used.
+/// A batch whose records have digests, its flags are used.
 const VERSION_DIGESTS: u16 = 3;
 /// In the flags of a segment: nobody knows the day on which it was begun. In those of a batch: the clock was not believed.
 const DOUBTED: u16 = 1;
@@ -24,10 +24,10 @@ const SEGMENT_FIXED_BYTES: usize = 92;
 const BATCH_FIXED_BYTES: usize = 56;
 const CRC_BYTES: usize = 4;
 pub(super) const MARK_BYTES: usize = 20;
-/// What comes before a batch's marks.
+/// The bytes that come before a batch's marks.
 pub(super) const BATCH_CLEAR_BYTES: usize = BATCH_FIXED_BYTES + CRC_BYTES;
 pub(super) const NONCE_BYTES: usize = 12;
-/// What sealing adds to a body.
+/// The bytes that sealing adds to a body.
 pub(super) const TAG_BYTES: usize = 16;
 /// One record in a body …
 pub(super) const RECORD_BYTES: usize = RECORD_BYTES_V1 + 4;
@@ -35,13 +35,13 @@ pub(super) const RECORD_BYTES: usize = RECORD_BYTES_V1 + 4;
 const RECORD_BYTES_V1: usize = 27;
 /// A run's own fields in a body.
 pub(super) const RUN_BYTES: usize = 39;
-/// What the clock said, in a body.
+/// The word of the clock, in a body.
 const CLOCK_BYTES: usize = 9;
 pub(super) const DIGEST_BYTES: usize = 32;
 /// No log comes near it; a number above it is damage, and sums of those below it do not overflow.
 const LSN_MAX: u64 = u64::MAX / 2;
 
-/// How far a device's punches are recorded.
+/// The point up to which a device's punches are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) device: DeviceId,
@@ -56,9 +56,9 @@ pub(super) struct SegmentHeader {
     pub(super) hour: u32,
     pub(super) first_lsn: u64,
     pub(super) created_ms: u64,
-    /// Whether that may be any time: the clock was not believed since the process began.
+    /// True if that may be any time: the clock was not believed since the process began.
     pub(super) is_undated: bool,
-    /// Where the segment before ends, and the SHA-256 of its bytes up to there; zero in the very first.
+    /// The place where the segment before ends, and the SHA-256 of its bytes up to there; zero in the very first.
     pub(super) previous_end: u64,
     pub(super) previous_digest: [u8; DIGEST_BYTES],
     pub(super) marks: Vec<Mark>,
@@ -118,13 +118,13 @@ impl SegmentHeader {
     /// The least that has to be read to know how long a header is.
     pub(super) const FIXED_BYTES: usize = SEGMENT_FIXED_BYTES;
 
-    /// How long the header at the start of these bytes says it is; not checked.
+    /// Says how long the header at the start of these bytes says it is; not checked.
     pub(super) fn len_of(bytes: &[u8]) -> Option<usize> {
         let marks = u32::from_le_bytes(bytes.get(12..16)?.first_chunk().copied()?) as usize;
         (bytes.len() >= SEGMENT_FIXED_BYTES).then_some(SEGMENT_FIXED_BYTES + marks * MARK_BYTES + CRC_BYTES)
     }
 
-    /// How long it is on disk.
+    /// Says how long it is on disk.
     pub(super) fn encoded_len(&self) -> usize {
         SEGMENT_FIXED_BYTES + self.marks.len() * MARK_BYTES + CRC_BYTES
     }
@@ -204,7 +204,7 @@ pub(super) struct BatchHeader {
     /// The last LSN that was known to be durable when this one was written.
     pub(super) durable_up_to: u64,
     pub(super) written_ms: u64,
-    /// Whether the clock was not believed then; the body begins with what it said.
+    /// True if the clock was not believed then; the body begins with what it said.
     pub(super) is_doubted: bool,
     /// Days since 1970 in UTC+8, or a day that nobody knows: whose key seals the body.
     pub(super) day: u32,
@@ -216,7 +216,7 @@ pub(super) struct BatchHeader {
 pub(super) struct Batch<'a> {
     pub(super) header: BatchHeader,
     pub(super) marks: Vec<Mark>,
-    /// What sealing authenticates beside the body.
+    /// The bytes that sealing authenticates beside the body.
     pub(super) associated: Vec<u8>,
     /// Sealed.
     pub(super) body: &'a [u8],
@@ -281,7 +281,7 @@ impl<'a> Batch<'a> {
         Ok(Self { header, marks, associated, body: &bytes[body_at..len], len })
     }
 
-    /// How many marks the batch has that begins with these [`BATCH_CLEAR_BYTES`], and how long it is; not checked. `None` if none
+    /// Says how many marks the batch has that begins with these [`BATCH_CLEAR_BYTES`], and how long it is; not checked. `None` if none
     /// begins here.
     pub(super) fn lengths(clear: &[u8]) -> Option<(usize, usize)> {
         let clear: &[u8; BATCH_CLEAR_BYTES] = clear.first_chunk()?;
@@ -293,7 +293,7 @@ impl<'a> Batch<'a> {
         Some((marks, BATCH_CLEAR_BYTES + marks * MARK_BYTES + body))
     }
 
-    /// Where a batch might begin in `bytes`, from `from` on.
+    /// Says where a batch might begin in `bytes`, from `from` on.
     pub(super) fn find(bytes: &[u8], from: usize) -> Option<usize> {
         let rest = bytes.get(from..)?;
         rest.windows(BATCH_MAGIC.len()).position(|window| window == BATCH_MAGIC).map(|at| from + at)
@@ -315,7 +315,7 @@ pub(super) enum Entry {
     },
     /// The device holds acknowledgements for punches that the log does not have.
     Lost { device: DeviceId, epoch: Epoch, from: Sequence, to: Sequence, noticed_ms: u64 },
-    /// What the wall clock said when the batch was written, which nobody believed.
+    /// The wall clock's time when the batch was written, which nobody believed.
     Clock { said_ms: u64 },
 }
 

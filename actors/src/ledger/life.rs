@@ -1,4 +1,4 @@
-//! What the log's thread and its owner tell each other beside the queue: that it is to end, and that it still comes around. Who minds
+//! The messages of the log's thread and its owner beside the queue: that it is to end, and that it still comes around. Who minds
 //! that it does not is elsewhere.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

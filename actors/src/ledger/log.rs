@@ -25,7 +25,7 @@ pub(super) struct Segment<F> {
     pub(super) number: u64,
     pub(super) hour: u32,
     pub(super) file: F,
-    /// Where the next batch goes.
+    /// The place where the next batch goes.
     pub(super) end: u64,
     /// Up to here the file holds zeros.
     pub(super) allocated: u64,
@@ -54,7 +54,7 @@ pub(super) struct Log<D: Disk> {
     pub(super) overdue: Option<Overdue>,
     /// Room that punches do not get.
     pub(super) kept: Reserve<D::File>,
-    /// What is on record as forgotten: none of these days gets another key.
+    /// The days on record as forgotten: none of these days gets another key.
     pub(super) forgotten: Forgotten,
     /// The day that nobody knows, whose key seals what is written now.
     pub(super) undated: Option<u32>,

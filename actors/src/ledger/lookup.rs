@@ -27,7 +27,7 @@ pub(super) struct Lookup {
     pub(super) reply: Reply,
 }
 
-/// What follows when they are on record as said.
+/// The step that follows when they are on record as said.
 pub(super) enum Then {
     /// They are answered, with the rest of the run, which is remembered.
     Answer(Vec<RecordedRun>),
@@ -35,7 +35,7 @@ pub(super) enum Then {
     Remember,
 }
 
-/// What was found for a run that comes again.
+/// The findings for a run that comes again.
 pub(super) struct Remembered {
     pub(super) device: DeviceId,
     pub(super) epoch: Epoch,
@@ -102,7 +102,7 @@ impl Lookups {
         }
     }
 
-    /// What is to be remembered of a look-up that has ended since the last call; `None` when no more have.
+    /// Says what is to be remembered of a look-up that has ended since the last call; `None` when no more have.
     pub(super) fn ended(&mut self) -> Option<Remembered> {
         while let Ok(Done { device, remembered }) = self.done.try_recv() {
             self.punches -= self.under_way.remove(&device).unwrap_or(0);
@@ -152,7 +152,7 @@ fn unreadable(error: &LedgerError) -> Outcome {
     Outcome::Busy
 }
 
-/// What is on record, if it is all that is wanted and as it is said now; otherwise the first number for which it is not. A punch that
+/// Says what is on record, if it is all that is wanted and as it is said now; otherwise the first number for which it is not. A punch that
 /// is not on record any more, or never was, has no verdict that could be told.
 fn agree(wanted: &Wanted, said: &[Record], found: &[Found]) -> Result<Vec<Known>, Sequence> {
     let mut found = found.iter().peekable();

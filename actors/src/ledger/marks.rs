@@ -1,4 +1,4 @@
-//! How far each device's punches are recorded, and what is remembered of its last ones: verdict, time and digest. Pure: decides what
+//! The marks of each device's punches, and what is remembered of its last ones: verdict, time and digest. Pure: decides what
 //! of a run is new, what repeats a punch, and what is neither. What lies further back is looked for on disk, elsewhere.
 
 use std::collections::{HashMap, VecDeque};
@@ -10,7 +10,7 @@ use super::format::Mark;
 use super::{RecordedRun, Run};
 use crate::record::PunchDigest;
 
-/// What is remembered of a punch that is on record.
+/// The memory of a punch that is on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) as_of_ms: u64,
@@ -29,7 +29,7 @@ struct Device {
     recent: VecDeque<Known>,
 }
 
-/// What a run is, seen from the marks.
+/// A run, seen from the marks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// The first `repeats` punches are on record, the rest is new. The first `forgotten` of the repeats are not remembered; the
@@ -112,7 +112,7 @@ impl Marks {
         }
     }
 
-    /// How far the epoch of a device that says hello is recorded, if what it says can be.
+    /// Says how far the epoch of a device that says hello is recorded, if what it says can be.
     pub(super) fn greet(
         &self,
         device: DeviceId,
@@ -137,7 +137,7 @@ impl Marks {
         Ok(recorded)
     }
 
-    /// Where the run stands; nothing changes.
+    /// Says where the run stands; nothing changes.
     pub(super) fn see(&self, run: &Run) -> Seen {
         let none = Device::default();
         let known = self.0.get(&run.device).unwrap_or(&none);

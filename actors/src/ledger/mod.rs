@@ -49,7 +49,7 @@ pub use reserve::make_way;
 pub use seal::has_day_keys;
 pub use voucher::{LogFound, LogVoucher};
 
-/// Where the log lives and what it may take.
+/// The place where the log lives and what it may take.
 #[derive(Clone, Debug)]
 pub struct LedgerConfig {
     /// The segments' directory.
@@ -69,7 +69,7 @@ pub struct LedgerConfig {
 /// Consecutive punches of one device, judged.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Who sent them.
+    /// The one who sent them.
     pub device: DeviceId,
     /// The device's epoch.
     pub epoch: Epoch,
@@ -96,7 +96,7 @@ pub struct RecordedRun {
     pub verdicts: Vec<Verdict>,
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Durable. Runs in ascending order that cover exactly what was sent; repeats have the verdict that was recorded.
@@ -108,7 +108,7 @@ pub enum Outcome {
     },
     /// Punches before it are missing.
     Gap {
-        /// What has to come next.
+        /// The next expected number.
         expected: Sequence,
     },
     /// The device has used a higher epoch.
@@ -122,10 +122,10 @@ pub enum Outcome {
     Down,
 }
 
-/// Where an outcome goes.
+/// The place where an outcome goes.
 pub type Reply = oneshot::Sender<Outcome>;
 
-/// What the log knows of a device that says hello.
+/// Everything that the log knows of a device that says hello.
 #[derive(Debug, PartialEq, Eq)]
 pub enum HelloOutcome {
     /// The highest durable sequence of the epoch, and how many acknowledged punches the log does not have.
@@ -162,7 +162,7 @@ pub enum LedgerError {
     /// The operating system refused.
     #[error("punch log: {action} {name}: {error}")]
     Io {
-        /// What was tried.
+        /// The attempt.
         action: &'static str,
         /// The file.
         name: String,
@@ -174,7 +174,7 @@ pub enum LedgerError {
     Corrupt {
         /// The segment's file.
         name: String,
-        /// What is wrong.
+        /// The fault.
         what: &'static str,
         /// The last sound batch before the damage; 0 if none is known.
         lsn: u64,
@@ -192,14 +192,14 @@ pub enum LedgerError {
     Key(String),
 }
 
-/// What is wrong with a segment that is not there.
+/// The fault of a segment that is not there.
 const MISSING: &str = "it is missing";
 
 fn after(lsn: u64) -> String {
     if lsn == 0 { String::new() } else { format!(" after LSN {lsn}") }
 }
 
-/// What to do about damage.
+/// Says what to do about damage.
 fn mend(what: &str, is_newest: bool) -> &'static str {
     match (what, is_newest) {
         (MISSING, _) => "put it back from a backup: the gateway does not start without it",
@@ -327,7 +327,7 @@ impl LedgerHandle {
         }
     }
 
-    /// Where the device's numbering stands. A device that holds an acknowledgement for more than the log has is a loss: it is
+    /// Says where the device's numbering stands. A device that holds an acknowledgement for more than the log has is a loss: it is
     /// recorded, counted, and the numbering goes on above it.
     pub async fn hello(&self, device: DeviceId, epoch: Epoch, acknowledged: Sequence) -> HelloOutcome {
         let (reply, outcome) = oneshot::channel();
@@ -343,12 +343,12 @@ impl LedgerHandle {
         self.durable.load(Ordering::Acquire)
     }
 
-    /// Whether a write or sync has failed.
+    /// Says whether a write or sync has failed.
     pub fn is_poisoned(&self) -> bool {
         *self.poisoned.borrow()
     }
 
-    /// Whether the log's thread still comes around to its queue; false while it hangs in a write or a sync.
+    /// Says whether the log's thread still comes around to its queue; false while it hangs in a write or a sync.
     pub fn comes_around(&self) -> bool {
         self.life.comes_around()
     }

@@ -1,4 +1,4 @@
-//! Who passed a place in a stretch of time: reads the segments of that time from disk, beside a running gateway, and asks nothing
+//! The people who passed a place in a stretch of time: reads the segments of that time from disk, beside a running gateway, and asks nothing
 //! of the log's own thread. What it finds is handed back and not kept; whom to tell is decided in `lookups`.
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::clock::STEP_MS_MAX;
 
 /// Passages in one answer: more than pass the worst place in a day.
 pub const PASSAGES_MAX: usize = 200_000;
-/// What a device decided by itself comes later, but hardly later than this: it is looked for in this much more of the log.
+/// Decisions of a device by itself come later, but hardly later than this: it is looked for in this much more of the log.
 const LATE_MS: u64 = 24 * 3_600_000;
 /// Clocks are put right while a gateway runs.
 const SLACK_MS: u64 = STEP_MS_MAX;
@@ -44,20 +44,20 @@ pub struct Passage {
     pub direction: Direction,
     /// The colour that was shown.
     pub colour: Colour,
-    /// Whether the device had no connection.
+    /// True if the device had no connection.
     pub offline: bool,
 }
 
-/// What was found.
+/// The findings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passages {
     /// In the order of the log.
     pub passages: Vec<Passage>,
-    /// Who passed without a code.
+    /// The one who passed without a code.
     pub without_code: u64,
-    /// Whether part of that time is forgotten already.
+    /// True if part of that time is forgotten already.
     pub forgotten: bool,
-    /// Whether there were more than [`PASSAGES_MAX`], and the rest was left out.
+    /// True if there were more than [`PASSAGES_MAX`], and the rest was left out.
     pub cut: bool,
     /// Segments read.
     pub segments: u64,

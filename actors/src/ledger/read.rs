@@ -18,7 +18,7 @@ use super::time::is_dated;
 use super::walk::{for_each_segment, for_newest_segments};
 use super::{LedgerError, Record, open_for_reading, segment_numbers};
 
-/// What [`verify`] found; all of it is sound.
+/// The findings of [`verify`]; all of it is sound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
     /// Segments read.
@@ -125,7 +125,7 @@ pub(super) fn newest_in<D: Disk>(disk: &D) -> Result<Option<u64>, LedgerError> {
     Ok(None)
 }
 
-/// How an export is written.
+/// The way in which an export is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportFormat {
     /// Comma-separated, with a header line.

@@ -198,7 +198,7 @@ pub(super) fn check_digest(
     Ok(())
 }
 
-/// What a batch changes.
+/// Says what a batch changes.
 fn fold(
     marks: &mut Marks,
     keys: &mut DayKeys,
@@ -282,7 +282,7 @@ fn let_go<F: DiskFile>(reserve: &mut Reserve<F>) -> Result<(), LedgerError> {
     reserve.let_go().map(drop).map_err(LedgerError::io("letting go", "its reserve"))
 }
 
-/// How often a segment that changes while it is read is read again.
+/// The number of times that a segment that changes while it is read is read again.
 const READS_MAX: usize = 100;
 
 /// A segment's bytes, which read as they should. A gateway may be writing: what was read around a batch that came meanwhile looks

@@ -1,4 +1,4 @@
-//! Whether the disk has room: said once when it is full and once when it no longer is, however many batches are turned away in
+//! The room of the disk: said once when it is full and once when it no longer is, however many batches are turned away in
 //! between. It also says who gets what is kept back for such times; how room is set aside is the log's.
 
 use metrics::Gauge;
@@ -9,12 +9,12 @@ use super::format;
 use super::log::{CommitError, Log};
 use crate::clock::Reading;
 
-/// What a deletion record needs at least.
+/// The room that a deletion record needs at least.
 const DELETION_BYTES: u64 = 4096;
 
-/// What is known of the disk's room. The writer owns it; it begins anew with the process.
+/// Everything known of the disk's room. The writer owns it; it begins anew with the process.
 pub(super) struct Room {
-    /// What the largest batch that found no room needed, until there is that much.
+    /// The room that the largest batch that found no room needed, until there is that much.
     lacking_bytes: Option<u64>,
     full: Gauge,
     oldest: Gauge,

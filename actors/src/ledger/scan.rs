@@ -4,7 +4,7 @@
 use super::format::{Batch, Invalid, SegmentHeader};
 use super::{LedgerError, segment_name};
 
-/// What follows the last sound batch.
+/// The bytes that follow the last sound batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     /// Zeros, or the end of the file.
@@ -21,7 +21,7 @@ pub(super) struct Segment<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) header: SegmentHeader,
     pub(super) batches: Vec<Batch<'a>>,
-    /// Where the last sound batch ends.
+    /// The place where the last sound batch ends.
     pub(super) end: usize,
     pub(super) tail: Tail,
 }

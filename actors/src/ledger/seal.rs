@@ -51,7 +51,7 @@ impl DayKeys {
         Self { directory: directory.to_owned(), known: HashMap::new(), random: SystemRandom::new() }
     }
 
-    /// Where they are.
+    /// Says where they are.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
@@ -141,7 +141,7 @@ impl DayKeys {
         Ok(days)
     }
 
-    /// Whether the day has a key.
+    /// Says whether the day has a key.
     pub(super) fn has(&self, day: u32) -> bool {
         self.known.contains_key(&day) || self.path(day).exists()
     }

@@ -24,7 +24,7 @@ pub(super) struct Wanted {
     pub(super) count: usize,
 }
 
-/// How far a device was recorded at some point of the log; it only grows.
+/// The point up to which a device was recorded at some point of the log; it only grows.
 type Reached = (Epoch, Sequence);
 
 impl Wanted {
@@ -32,12 +32,12 @@ impl Wanted {
         Sequence(self.first.0.saturating_add(self.count as u64))
     }
 
-    /// Whether whatever is wanted lies before this point.
+    /// Says whether whatever is wanted lies before this point.
     fn is_before(&self, reached: Reached) -> bool {
         reached >= (self.epoch, Sequence(self.end().0.saturating_sub(1)))
     }
 
-    /// Whether some of it may lie before this point.
+    /// Says whether some of it may lie before this point.
     fn begins_before(&self, reached: Reached) -> bool {
         reached >= (self.epoch, self.first)
     }
@@ -51,7 +51,7 @@ pub(super) struct Found {
     pub(super) record: Record,
 }
 
-/// What is wanted as far as the log still has it, in ascending order.
+/// Says what is wanted as far as the log still has it, in ascending order.
 ///
 /// # Errors
 /// Damage where it has to read, or the operating system's word.
@@ -84,7 +84,7 @@ pub(super) fn find<D: Disk>(
     Ok(found)
 }
 
-/// How far the device was recorded when the segment was begun, and where its batches begin; `None` if it is gone.
+/// Says how far the device was recorded when the segment was begun, and where its batches begin; `None` if it is gone.
 fn begin<D: Disk>(disk: &D, number: u64, device: DeviceId) -> Result<Option<(Reached, usize)>, LedgerError> {
     let Some(header) = read_header(disk, number)? else { return Ok(None) };
     let mark = header.marks.iter().find(|mark| mark.device == device);
@@ -145,7 +145,7 @@ impl<D: Disk> Scan<'_, D> {
         Ok(Batch::lengths(self.pages.get(at, BATCH_CLEAR_BYTES)?))
     }
 
-    /// How far the batch brings the device, if it does.
+    /// Says how far the batch brings the device, if it does.
     fn reaches(&mut self, at: usize, marks: usize) -> Result<Option<Reached>, LedgerError> {
         let device = self.wanted.device;
         let bytes = self.pages.get(at + BATCH_CLEAR_BYTES, marks.saturating_mul(MARK_BYTES))?;

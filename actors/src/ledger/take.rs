@@ -1,4 +1,4 @@
-//! What messages come to: which punches of a run are new, which are repeats and are answered as recorded, and whether a device that
+//! The outcome of messages: which punches of a run are new, which are repeats and are answered as recorded, and whether a device that
 //! says hello is welcome. Nothing is written here; the writer does that for all that came in one go.
 
 use metrics::Counter;
@@ -25,7 +25,7 @@ pub(super) enum Answer {
     },
 }
 
-/// What the messages of one round come to.
+/// The outcome of the messages of one round.
 #[derive(Default)]
 pub(super) struct Round {
     pub(super) entries: Vec<Entry>,
@@ -34,7 +34,7 @@ pub(super) struct Round {
     pub(super) punches: usize,
 }
 
-/// What is counted on the way.
+/// The counts on the way.
 pub(super) struct Counts {
     duplicates: Counter,
     gaps: Counter,

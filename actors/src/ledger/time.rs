@@ -25,7 +25,7 @@ pub(super) fn undated(segment: u64) -> u32 {
     UNDATED | u32::try_from(segment).unwrap_or(u32::MAX)
 }
 
-/// Whether it is known which day that is.
+/// Says whether it is known which day that is.
 pub(super) const fn is_dated(day: u32) -> bool {
     day < UNDATED
 }

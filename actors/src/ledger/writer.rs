@@ -216,7 +216,7 @@ impl<D: Disk + Clone> Writer<D> {
         }
     }
 
-    /// What was looked for is remembered, for the runs that come again.
+    /// Remembers the runs that were looked for, for the runs that come again.
     fn remember_found(&mut self) {
         while let Some(found) = self.lookups.as_mut().and_then(Lookups::ended) {
             self.log.marks.found(found.device, found.epoch, found.first, &found.known);

@@ -1,4 +1,4 @@
-//! Who looked is on record before anything is shown, and nobody looks at more than their work takes.
+//! The one who looked is on record before anything is shown, and nobody looks at more than their work takes.
 
 use protocol::{Basis, Class, Colour};
 

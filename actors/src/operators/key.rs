@@ -48,7 +48,7 @@ impl OperatorKey {
         Ok(Self { name: file.operator, pair })
     }
 
-    /// What the registry knows the operator by, hexadecimal.
+    /// Says what the registry knows the operator by, hexadecimal.
     pub fn public_key(&self) -> String {
         hex::encode(self.pair.public_key().as_ref())
     }

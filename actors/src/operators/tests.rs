@@ -1,4 +1,4 @@
-//! Who may order what: one row for each way in which an order is not good.
+//! Those who may order what: one row for each way in which an order is not good.
 
 use super::*;
 use crate::keys::Keys;

@@ -1,4 +1,4 @@
-//! What the staff are told to do, by region, kind of place, colour and what the colour rests on. A dense table, made when the
+//! The advice to staff, by region, kind of place, colour and what the colour rests on. A dense table, made when the
 //! policy is read: a gate asks it once for each run of punches of one place. What it may not say is refused in [`read`].
 
 use protocol::{Advice, Basis, Colour, RegionId};
@@ -12,18 +12,18 @@ use crate::registry::PlaceKind;
 const EXCEPTIONS_MAX: usize = 256;
 const KINDS: usize = PlaceKind::ALL.len();
 
-/// What is advised at one kind of place of one region.
+/// The advice at one kind of place of one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdviceHere([[Advice; Basis::ALL.len()]; Colour::ALL.len()]);
 
 impl AdviceHere {
-    /// What to do with a person whose code has that colour.
+    /// Says what to do with a person whose code has that colour.
     pub const fn of(&self, colour: Colour, basis: Basis) -> Advice {
         self.0[colour.number() as usize - 1][basis.number() as usize - 1]
     }
 }
 
-/// What is advised everywhere.
+/// The advice everywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AdviceTable {
     /// The regions that a row names, in order.
@@ -158,7 +158,7 @@ fn kinds(texts: &[Spanned<String>]) -> Result<Vec<PlaceKind>, Wrong> {
     texts.iter().map(kind).collect()
 }
 
-/// What may be advised for that colour.
+/// Says what may be advised for that colour.
 fn advice(colour: Colour, text: &Spanned<String>) -> Result<Advice, Wrong> {
     let allowed: &[Advice] = match colour {
         // Somebody without a cause is not sent away by a table.

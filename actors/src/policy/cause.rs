@@ -5,7 +5,7 @@ use protocol::{Basis, Colour};
 
 use crate::trajectory::{days_after, start_of};
 
-/// What kind of cause. The number is what the registry and the decisions keep.
+/// The kind of cause. The number is what the registry and the decisions keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum CauseKind {
@@ -62,7 +62,7 @@ impl CauseKind {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
-    /// Whether an authority sets it by hand, and not the policy by itself.
+    /// Says whether an authority sets it by hand, and not the policy by itself.
     pub const fn is_manual(self) -> bool {
         match self {
             Self::Trajectory
@@ -75,7 +75,7 @@ impl CauseKind {
         }
     }
 
-    /// What a colour by this cause rests on.
+    /// Says what a colour by this cause rests on.
     pub const fn basis(self) -> Basis {
         match self {
             Self::Declaration | Self::InheritedDeclared | Self::Accompanied | Self::Corrected => {
@@ -91,9 +91,9 @@ impl CauseKind {
 /// A cause of a code. In force from its begin to its end, or until its authority clears it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// What kind.
+    /// The kind.
     pub kind: CauseKind,
-    /// What it gives.
+    /// Its effect.
     pub colour: Colour,
     /// Its begin, seconds since 1970 UTC.
     pub from_s: u64,
@@ -108,24 +108,24 @@ impl Cause {
         Self { kind, colour: rule.colour, from_s, until_s }
     }
 
-    /// Whether it counts at that moment.
+    /// Says whether it counts at that moment.
     pub const fn is_in_force(self, now_s: u64) -> bool {
         self.from_s <= now_s && now_s < self.until_s
     }
 }
 
-/// How a code stands at a moment.
+/// The state of a code at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The worst of the causes in force.
     pub colour: Colour,
-    /// What it rests on.
+    /// Its basis.
     pub basis: Basis,
     /// When it changes by the clock, seconds since 1970 UTC; `None` for never.
     pub next_change_s: Option<u64>,
 }
 
-/// How a code stands with these causes, none of which was cleared. `green_basis` is what it rests on when none is in force.
+/// Says how a code stands with these causes, none of which was cleared. `green_basis` is what it rests on when none is in force.
 pub fn standing(causes: &[Cause], green_basis: Basis, now_s: u64) -> Standing {
     let (colour, basis) = worst(causes, green_basis, now_s);
     let mut bounds: Vec<u64> = causes

@@ -24,7 +24,7 @@ const CORRECTION_HOURS_MAX: u16 = 14 * 24;
 /// Names of versions and areas are shown and logged.
 const NAME_CHARS_MAX: usize = 64;
 
-/// What is wrong with a policy, and where.
+/// The fault of a policy, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
 pub struct PolicyError {
@@ -32,7 +32,7 @@ pub struct PolicyError {
     pub file: String,
     /// Its line, from 1.
     pub line: usize,
-    /// What is wrong, and what it has to be.
+    /// The fault, and what it has to be.
     pub what: String,
 }
 
@@ -97,7 +97,7 @@ struct CauseRow {
     days: u16,
 }
 
-/// Where in the text, and what.
+/// A place in the text, and what is wrong there.
 pub(super) struct Wrong(pub(super) std::ops::Range<usize>, pub(super) String);
 
 impl Policy {

@@ -1,4 +1,4 @@
-//! What a stay, a declaration or an authority's word makes of a code. Pure: evidence, policy and day go in, causes and colour
+//! The effect of a stay, a declaration or an authority's word on a code. Pure: evidence, policy and day go in, causes and colour
 //! come out; nobody is asked and nothing is stored here. The policy is dated data, read by [`Policy::parse`].
 
 mod advice;
@@ -78,7 +78,7 @@ impl DocumentShown {
     }
 }
 
-/// Where a stay counts, and when.
+/// The place where a stay counts, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct EpidemicArea {
     name: String,
@@ -101,12 +101,12 @@ impl EpidemicArea {
     }
 }
 
-/// What a cause gives.
+/// The effect of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Never green, never unknown.
     pub colour: Colour,
-    /// How long, in days.
+    /// The time, in days.
     pub days: u16,
 }
 
@@ -121,7 +121,7 @@ impl Policy {
         &self.version
     }
 
-    /// What a cause of that kind gives; `None` for a kind that no policy sets.
+    /// Says what a cause of that kind gives; `None` for a kind that no policy sets.
     pub fn rule(&self, kind: CauseKind) -> Option<Rule> {
         // A guardian's word that a ward was along gives what the stay gives.
         let kind = if kind == CauseKind::Accompanied { CauseKind::Trajectory } else { kind };
@@ -138,7 +138,7 @@ impl Policy {
         self.help_phone.as_deref()
     }
 
-    /// What the staff of that kind of place in that region are told.
+    /// Says what the staff of that kind of place in that region are told.
     pub fn advice(&self, region: RegionId, kind: PlaceKind) -> &AdviceHere {
         self.advice.here(region, kind)
     }

@@ -16,7 +16,7 @@ pub struct Stay {
     pub last_day: Date,
 }
 
-/// What a query, or its absence, says about the window.
+/// The meaning of a query, or of its absence, for the window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -26,7 +26,7 @@ pub enum Outcome {
     Clean,
     /// Was not in what is covered, and something is not.
     Partial {
-        /// What is.
+        /// The part that is covered.
         covered: Option<Days>,
     },
     /// The number is too new.
@@ -63,7 +63,7 @@ pub enum Field {
 }
 
 impl Outcome {
-    /// What the form shows.
+    /// Says what the form shows.
     pub const fn field(&self, whose: Whose) -> Field {
         match (self, whose) {
             (Self::Stay(_), Whose::Owner | Whose::Ward { along: true }) => Field::LockedYes,
@@ -80,7 +80,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the page offers the carriers' own travel page.
+    /// Says whether the page offers the carriers' own travel page.
     pub const fn offers_travel_page(&self) -> bool {
         match self {
             Self::Partial { .. } | Self::NewNumber | Self::Unanswerable | Self::Unavailable(_) => true,
@@ -100,17 +100,17 @@ pub enum SubmitError {
     DeclarationMissing,
 }
 
-/// What a submitted form comes to.
+/// The outcome of a submitted form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
     /// The cause that it sets, if any.
     pub cause: Option<Cause>,
-    /// What the code rests on when no cause is in force.
+    /// The code's basis when no cause is in force.
     pub rest_basis: Basis,
 }
 
 impl Policy {
-    /// What a carrier's answer means on that day.
+    /// Says what a carrier's answer means on that day.
     pub fn outcome(&self, answer: &CarrierAnswer, today: Date) -> Outcome {
         match answer {
             CarrierAnswer::Trajectory(trajectory) => self.find(trajectory, today),
@@ -121,7 +121,7 @@ impl Policy {
         }
     }
 
-    /// What the form comes to on that day at that moment. `declared` is what the citizen says: yes, no, or nothing. The outcome
+    /// Says what the form comes to on that day at that moment. `declared` is what the citizen says: yes, no, or nothing. The outcome
     /// is the stored one, whatever the client sends. What is said of a ward is never more than declared.
     pub fn submit(
         &self,
@@ -196,7 +196,7 @@ impl Policy {
     }
 }
 
-/// What a carrier cuts at midnight, or at another cell of the same city, is one presence.
+/// Says what a carrier cuts at midnight, or at another cell of the same city, is one presence.
 fn joined(visits: &[Visit]) -> Vec<Visit> {
     let mut joined: Vec<Visit> = Vec::with_capacity(visits.len());
     for visit in visits {

@@ -1,4 +1,4 @@
-//! What another version of the policy makes of the causes that are open, and how many codes that changes. Pure: the causes with
+//! The effect of another version of the policy on the causes that are open, and how many codes that changes. Pure: the causes with
 //! their evidence come from the registry, which also applies what is found here.
 
 use protocol::{Basis, Colour};
@@ -8,7 +8,7 @@ use super::{Cause, CauseKind, Policy, Standing, Stay, standing};
 use crate::trajectory::{day_of, days_after, start_of};
 
 impl Policy {
-    /// What an open cause is by this policy; `None` if there is nothing left of it. What an authority set keeps its end, what was
+    /// Says what an open cause is by this policy; `None` if there is nothing left of it. What an authority set keeps its end, what was
     /// inherited stays as it is.
     pub fn revise(&self, cause: Cause, evidence: Option<&Stay>, now_s: u64) -> Option<Cause> {
         let Some(rule) = self.rule(cause.kind) else { return Some(cause) };
@@ -28,31 +28,31 @@ impl Policy {
         Some(revised).filter(|cause| cause.until_s > now_s)
     }
 
-    /// Whether an area of that name is in effect on the stay's last day.
+    /// Says whether an area of that name is in effect on the stay's last day.
     pub fn counts(&self, stay: &Stay) -> bool {
         self.areas_in_effect(stay.last_day).any(|name| name == stay.area)
     }
 
-    /// Whether the stay still gives a cause at that moment.
+    /// Says whether the stay still gives a cause at that moment.
     pub(crate) fn still_counts(&self, stay: &Stay, now_s: u64) -> bool {
         let days = self.rule(CauseKind::Trajectory).map_or(0, |rule| i32::from(rule.days));
         self.counts(stay) && start_of(days_after(stay.last_day, days + 1)) > now_s
     }
 
-    /// How many operators it takes to put this one into effect instead of `old`: two if it says anything else. A rule that turns
+    /// Says how many operators it takes to put this one into effect instead of `old`: two if it says anything else. A rule that turns
     /// nobody red today turns people red tomorrow.
     pub fn operators_needed(&self, old: &Self) -> usize {
         let alone = Self { version: old.version.clone(), ..self.clone() } == *old;
         if alone { 1 } else { 2 }
     }
 
-    /// Whether staff are told the same by both.
+    /// Says whether staff are told the same by both.
     pub fn advises_like(&self, other: &Self) -> bool {
         self.advice == other.advice
     }
 }
 
-/// How a code stands; what nothing is known of is not green.
+/// Says how a code stands; what nothing is known of is not green.
 pub(crate) fn stand(causes: &[Cause], rest: Basis, now_s: u64) -> Standing {
     let mut standing = standing(causes, rest, now_s);
     if standing.colour == Colour::Green && standing.basis == Basis::Nothing {
@@ -61,7 +61,7 @@ pub(crate) fn stand(causes: &[Cause], rest: Basis, now_s: u64) -> Standing {
     standing
 }
 
-/// What another policy changes.
+/// The changes by another policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyDiff {
     /// Codes with open causes; no other can change.

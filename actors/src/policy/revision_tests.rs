@@ -1,4 +1,4 @@
-//! What another version makes of each kind of cause, row by row.
+//! The effect of another version on each kind of cause, row by row.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ fn until(through: &'static str) -> Option<(Colour, &'static str)> {
     Some((Colour::Red, through))
 }
 
-/// What a stay and a declaration give, which is the same.
+/// Says what a stay and a declaration give, which is the same.
 fn rules(colour: &str, days: u16) -> Policy {
     let both = |row: &str| format!("[cause.trajectory]\n{row}\n\n[cause.declaration]\n{row}");
     changed(&both("colour = \"red\"\ndays = 14"), &both(&format!("colour = \"{colour}\"\ndays = {days}")))

@@ -28,7 +28,7 @@ pub(super) struct RegionActor {
     id: RegionId,
     judge: Arc<Judge>,
     ledger: LedgerHandle,
-    /// How long requests waited in the mailbox.
+    /// The time that requests waited in the mailbox.
     waited: Histogram,
     fault: Option<Fault>,
 }

@@ -23,14 +23,14 @@ use actor::{Punches, RegionActor};
 /// Called in the actor's handler before anything else; tests make it panic or block.
 pub type Fault = Arc<dyn Fn(&RegionRequest) + Send + Sync>;
 
-/// What a region may take.
+/// The limits of a region.
 #[derive(Clone)]
 pub struct RegionConfig {
     /// Punches inside the actor and its mailbox; what comes beyond is answered `Busy`.
     pub punches_max: usize,
-    /// How often the actor may fail.
+    /// The limit of the actor's failures.
     pub restarts: RestartPolicy,
-    /// Who is shown verdicts while they are given.
+    /// The one who is shown verdicts while they are given.
     pub taps: Taps,
     /// For tests only.
     pub fault: Option<Fault>,
@@ -57,7 +57,7 @@ const FAILING_BATCHES_MAX: usize = 256;
 /// Consecutive punches of one device, all in this region.
 #[derive(Clone, Debug)]
 pub struct RegionRequest {
-    /// Who sends them.
+    /// The one who sends them.
     pub device: DeviceId,
     /// The device's epoch.
     pub epoch: Epoch,
@@ -71,7 +71,7 @@ pub struct RegionRequest {
     pub punches: Vec<Punch>,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub enum RegionOutcome {
     /// The ledger's word.
@@ -187,7 +187,7 @@ impl RegionHandle {
         self.0.id
     }
 
-    /// Whether the region's actor keeps failing and is left alone for a while.
+    /// Says whether the region's actor keeps failing and is left alone for a while.
     pub fn is_parked(&self) -> bool {
         self.0.post.is_parked()
     }
@@ -322,7 +322,7 @@ fn run(region: RegionId, request: &RegionRequest, records: Vec<Record>) -> Run {
     }
 }
 
-/// What a punch is recorded as when judging it is what fails.
+/// Says what a punch is recorded as when judging it is what fails.
 fn unjudged(punch: &Punch) -> Record {
     Record {
         code: None,

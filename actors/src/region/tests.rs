@@ -89,7 +89,7 @@ fn fast() -> RestartPolicy {
     }
 }
 
-/// What a device does: sends until it is recorded. How often it was told to wait, and whether any verdict was not formed.
+/// Says what a device does: sends until it is recorded. How often it was told to wait, and whether any verdict was not formed.
 async fn push(region: &RegionHandle, device: u64, batches: u64) -> (u64, bool) {
     let (mut busy, mut unjudged) = (0, false);
     for batch in 0..batches {

@@ -21,9 +21,9 @@ use crate::codes::{CodeEntry, Codes};
 use crate::policy::PolicyInEffect;
 use crate::registry::{Registry, RegistryError};
 
-/// How often colours whose time is over are looked for: green comes back within this.
+/// The interval at which colours whose time is over are looked for: green comes back within this.
 const CLOCK: Duration = Duration::from_secs(1);
-/// How often the time is noted: far more often than a start may be late.
+/// The interval at which the time is noted: far more often than a start may be late.
 const NOTED_EVERY_MS: u64 = 60_000;
 /// Between two pieces of the clock's work: an operator who waits for the registry gets it.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -45,7 +45,7 @@ pub(super) struct Act {
     pub(super) sent: Instant,
 }
 
-/// What waits is done now.
+/// An order to do now whatever waits.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Commit;
@@ -55,7 +55,7 @@ struct Commit;
 #[rtype(result = "()")]
 struct Piece;
 
-/// What the actor works on; clones share it.
+/// The context of the actor; clones share it.
 #[derive(Clone)]
 pub(super) struct Office {
     pub(super) registry: Arc<Mutex<Registry>>,
@@ -69,7 +69,7 @@ pub(super) struct RegistrarActor {
     office: Office,
     waiting: Vec<Act>,
     turns: u64,
-    /// What the clock has still to do.
+    /// The chores of the clock.
     chores: VecDeque<Chore>,
     done: Counter,
     refused: Counter,
@@ -98,7 +98,7 @@ impl From<RegistryError> for Undone {
     }
 }
 
-/// What a group came to, before it is durable.
+/// The outcome of a group, before it is durable.
 #[derive(Default)]
 struct Group {
     tells: Vec<(bool, Tell)>,
@@ -307,7 +307,7 @@ impl Actor for RegistrarActor {
     }
 }
 
-/// What waited is with the callers again: their senders are dropped.
+/// Whatever waited is with the callers again: their senders are dropped.
 impl Supervised for RegistrarActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.waiting.clear();
@@ -342,7 +342,7 @@ impl Handler<Commit> for RegistrarActor {
     }
 }
 
-/// What a caller is told when nothing has happened.
+/// Says what a caller is told when nothing has happened.
 pub(super) fn work<T: Send + 'static>(
     act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
     caller: tokio::sync::oneshot::Sender<Result<T, RegistrarError>>,

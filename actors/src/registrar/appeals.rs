@@ -16,12 +16,12 @@ use crate::registry::{AccessRow, AppealRow, RegistryError};
 
 /// An appeal is answered within this many days: somebody may be kept at home by the decision meanwhile.
 pub const APPEAL_DAYS: u64 = 3;
-/// What a citizen or an operator says, at most.
+/// The longest text of a citizen or an operator.
 pub const APPEAL_CHARS_MAX: usize = 1_000;
 /// Appeals against one decision, one after the other: a refused one may be made again with more to say.
 const APPEALS_MAX: usize = bounds::APPEALS.entries();
 const DAY_S: u64 = 86_400;
-/// Who answers for causes that no human set: what a carrier's answer, the citizen's form, or the former system gave.
+/// The one who answers for causes that no human set: what a carrier's answer, the citizen's form, or the former system gave.
 pub const ANSWERS_FOR_MACHINES: &str = "cdc";
 
 /// The authority that answers for a cause, and may clear it when an appeal is granted.
@@ -36,9 +36,9 @@ fn answers_for(authority: &str) -> &str {
 /// An answer to an appeal, as an operator gives it.
 #[derive(Clone, Copy)]
 pub struct Verdict<'a> {
-    /// Whether the cause is cleared.
+    /// True if the cause is cleared.
     pub granted: bool,
-    /// What the citizen is told.
+    /// The answer to the citizen.
     pub text: &'a str,
 }
 
@@ -92,7 +92,7 @@ impl Registrar<'_> {
         Ok(self.registry.signed_receipt(code)?)
     }
 
-    /// How far the decisions are signed, and how far the order log reaches, for everybody; `None` if nothing is signed yet.
+    /// Says how far the decisions are signed, and how far the order log reaches, for everybody; `None` if nothing is signed yet.
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, RegistrarError> {
         Ok(self.registry.checkpoint_to_keep()?)
     }
@@ -102,7 +102,7 @@ impl Registrar<'_> {
         Ok(self.registry.growth(since)?)
     }
 
-    /// Who looked at what is known of the code, for its holder.
+    /// Says who looked at what is known of the code, for its holder.
     pub fn accesses(&self, code: CodeId) -> Result<Vec<AccessRow>, RegistrarError> {
         Ok(self.registry.accesses(code)?)
     }

@@ -18,7 +18,7 @@ pub const MANUAL_REDS_HOUR_MAX: u64 = 100;
 /// Causes that one order clears: each is durable by itself, and the registry is held meanwhile, for a second or two.
 pub const CLEARED_MAX: usize = 500;
 
-/// What a cause by hand would come to.
+/// The outcome of a cause by hand would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// The code's colour now.
@@ -125,7 +125,7 @@ impl Registrar<'_> {
     }
 }
 
-/// Whether more people were turned red by hand within the last hour.
+/// Says whether more people were turned red by hand within the last hour.
 pub fn is_burst_of_reds(registry: &Registry, now_s: u64) -> Result<bool, RegistryError> {
     Ok(registry.set_by_hand(Colour::Red, now_s.saturating_sub(3600))? > MANUAL_REDS_HOUR_MAX)
 }

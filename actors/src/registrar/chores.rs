@@ -1,4 +1,4 @@
-//! What the clock does, in pieces: each is one transaction of bounded size. Between two of them the registry is free, and acts that came
+//! The chores of the clock, in pieces: each is one transaction of bounded size. Between two of them the registry is free, and acts that came
 //! meanwhile are done, so that a form at midnight waits for one piece and not for the day's.
 
 use super::actor::Office;
@@ -12,15 +12,15 @@ pub(super) enum Chore {
     Expire,
     /// Codes that have to follow another policy.
     Revise,
-    /// What an earlier release sealed in another way.
+    /// The fields that an earlier release sealed in another way.
     Reseal,
-    /// What is forgotten because its time is over.
+    /// Data that are forgotten because their time is over.
     Forget,
     /// The signature over the decisions.
     Sign,
 }
 
-/// How often decisions are signed, in turns of the clock.
+/// The interval at which decisions are signed, in turns of the clock.
 const TURNS_PER_CHECKPOINT: u64 = 60;
 
 impl Chore {
@@ -30,7 +30,7 @@ impl Chore {
         [Self::Expire, Self::Revise, Self::Reseal, Self::Forget].into_iter().chain(signs)
     }
 
-    /// What is said when it cannot be done.
+    /// Says what is said when it cannot be done.
     pub(super) const fn failed(self) -> &'static str {
         match self {
             Self::Expire => "colours whose time is over cannot be ended",

@@ -5,7 +5,7 @@ use protocol::metric;
 use crate::lookups::Lookup;
 use crate::policy::CauseKind;
 
-/// What became of an appeal; the names are labels.
+/// The outcome of an appeal; the names are labels.
 #[derive(Clone, Copy)]
 pub(super) enum Appealed {
     Made,

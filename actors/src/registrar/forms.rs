@@ -20,9 +20,9 @@ use crate::residence::{Districts, NAME_RULE, community, person_name};
 use crate::sms::ProvenPhone;
 use crate::trajectory::{day_of, start_of};
 
-/// Who sets and clears what follows from the citizen's own form.
+/// The one who sets and clears what follows from the citizen's own form.
 pub(super) const CITIZEN: &str = "citizen";
-/// Who sets what a carrier's answer shows.
+/// The one who sets what a carrier's answer shows.
 pub(super) const CARRIER: &str = "carrier";
 /// Random codes that are tried before the random source is suspected.
 const ISSUES_MAX: usize = 16;
@@ -32,7 +32,7 @@ const ISSUES_MAX: usize = 16;
 pub struct Form {
     /// Who.
     pub person: Person,
-    /// What the citizen says to "history of living in epidemic areas".
+    /// The citizen's answer to "history of living in epidemic areas".
     pub declared: Option<bool>,
     /// The consent whose answer it rests on, if one was given.
     pub consent: Option<ConsentId>,
@@ -44,19 +44,19 @@ pub struct Form {
     pub along: bool,
 }
 
-/// What a form came to.
+/// The outcome of a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// The person's code: a new one, or the one there was.
     pub code: CodeId,
-    /// How it stands now.
+    /// Its state now.
     pub entry: CodeEntry,
-    /// Whether the code is new.
+    /// True if the code is new.
     pub is_new: bool,
 }
 
 impl Registrar<'_> {
-    /// Where people of this city live.
+    /// Says where people of this city live.
     pub fn districts(&self) -> Result<Districts, RegistrarError> {
         Ok(Districts::new(self.registry.regions()?))
     }
@@ -123,7 +123,7 @@ impl Registrar<'_> {
     }
 }
 
-/// What the field of a form rests on.
+/// The ground of a form's field.
 struct Found {
     outcome: Outcome,
     whose: Whose,
@@ -132,7 +132,7 @@ struct Found {
 }
 
 impl Registrar<'_> {
-    /// What the form of that person rests on. A stay that was found with the phone they had before locks it too, whoever sends it; what is
+    /// Finds the ground of that person's form. A stay that was found with the phone they had before locks it too, whoever sends it; what is
     /// found with a guardian's phone is a ward's only if the guardian says so.
     fn found(&self, person: &Person, form: &Form, now_s: u64) -> Result<Found, RegistrarError> {
         let known = self.registry.code_of_document(&person.document)?;
@@ -253,7 +253,7 @@ fn authority_of(kind: CauseKind) -> &'static str {
     if kind == CauseKind::Trajectory { CARRIER } else { CITIZEN }
 }
 
-/// What was written, if it can be so; the district as its code.
+/// Says what was written, if it can be so; the district as its code.
 fn checked(registry: &Registry, person: &Person) -> Result<Person, RegistrarError> {
     let name = person_name(&person.name).ok_or(RegistrarError::Person(NAME_RULE))?.into_owned();
     let districts = Districts::new(registry.regions()?);

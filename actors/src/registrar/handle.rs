@@ -28,10 +28,10 @@ const IN_TURN_PAUSE: Duration = Duration::from_millis(50);
 /// Called between the steps of an act with the step's name; tests panic, or let the process die, there.
 pub type Fault = Arc<dyn Fn(&'static str) + Send + Sync>;
 
-/// How the registrar is run.
+/// The way in which the registrar is run.
 #[derive(Clone, Default)]
 pub struct RegistrarConfig {
-    /// How often the actor may fail.
+    /// The limit of the actor's failures.
     pub restarts: RestartPolicy,
     /// The Ed25519 key that signs how far the decisions reach, PKCS#8.
     pub signing_pkcs8: Zeroizing<Vec<u8>>,
@@ -97,7 +97,7 @@ impl RegistrarHandle {
         Ok((handle, RegistrarFront { front, stop }))
     }
 
-    /// How often the actor has been started anew.
+    /// Says how often the actor has been started anew.
     #[cfg(test)]
     pub(crate) fn restarts(&self) -> u64 {
         self.post.restarts()

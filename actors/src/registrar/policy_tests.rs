@@ -304,7 +304,7 @@ fn evidence_is_sealed_named_by_its_hash_in_the_decision_and_forgotten_when_its_c
     assert_ne!(bench.codes.get(code).unwrap().basis(), Basis::Nothing);
 }
 
-/// How long a diff takes, and an activation, where few codes have causes.
+/// Measures a diff and an activation where few codes have causes.
 #[test]
 fn codes_without_open_causes_cost_nothing() {
     let people = option_env!("CHANGTONG_POLICY_CODES").and_then(|text| text.parse().ok()).unwrap_or(20_000);

@@ -50,12 +50,12 @@ impl QueryPermit {
         }
     }
 
-    /// What the query is for.
+    /// Says what the query is for.
     pub const fn flow(&self) -> Flow {
         self.flow
     }
 
-    /// How much of the answer staff may see.
+    /// Says how much of the answer staff may see.
     pub const fn detail(&self) -> Detail {
         self.detail
     }
@@ -155,7 +155,7 @@ impl Registrar<'_> {
         Ok(self.registry.consents_of(phone_of(proven, now_s)?, CONSENTS_SHOWN_MAX)?)
     }
 
-    /// What the form's field rests on: for the phone's owner a stay that is kept of that phone, whether or not it was asked for again;
+    /// Says what the form's field rests on: for the phone's owner a stay that is kept of that phone, whether or not it was asked for again;
     /// else what came of the consent, which is good for nobody but whom it was given for.
     pub fn outcome(
         &self,

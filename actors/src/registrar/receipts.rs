@@ -33,7 +33,7 @@ impl std::fmt::Debug for Giver {
     }
 }
 
-/// What a receipt is good for.
+/// The use of a receipt.
 #[derive(Debug)]
 pub enum Receipted {
     /// A query that nobody has made yet.
@@ -42,7 +42,7 @@ pub enum Receipted {
     Shown(ConsentId),
 }
 
-/// What the citizen's page shows of a consent to a query at a gate.
+/// The view of the citizen's page of a consent to a query at a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtGate {
     /// Staff may scan this.

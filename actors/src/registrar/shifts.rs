@@ -8,7 +8,7 @@ use crate::lookups::{self, Lookup};
 use crate::registry::{AccessRow, DocumentKind, Shift, ShiftId};
 use crate::trajectory::{day_of, start_of};
 
-/// Who looks, in the record of a look at a document's end.
+/// The one who looks, in the record of a look at a document's end.
 const CHECKPOINT_STAFF: &str = "查验岗位人员 staff of a checkpoint";
 /// A shift ends after this long, whoever forgets to end it.
 pub const SHIFT_S: u64 = 12 * 3600;

@@ -1,4 +1,4 @@
-//! Who may open which code. A phone in the hand opens the codes whose holders have shown both phone and document within
+//! Those who may open which code. A phone in the hand opens the codes whose holders have shown both phone and document within
 //! [`PROVEN_DAYS`]; all others need the document again, because numbers are given to somebody else. Nothing here takes a name, and
 //! nothing shows a person to somebody who only knows a document.
 
@@ -19,7 +19,7 @@ pub const DOCUMENT_TRIES_MAX: u32 = bounds::DOCUMENT_TRIES.max;
 /// Codes of one phone: a guardian's and the wards'.
 pub const CODES_PER_PHONE_MAX: usize = bounds::CODES_PHONE.entries();
 
-/// What came of a document.
+/// The outcome of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmed {
     /// Phone and document belong together: the code may be opened.
@@ -58,7 +58,7 @@ impl Registrar<'_> {
         Ok(self.registry.holders_of(phone_of(proven, now_s)?, proven_after(now_s))?)
     }
 
-    /// What is known of the holder, for whoever may open the code.
+    /// Says what is known of the holder, for whoever may open the code.
     pub fn person_of(
         &self,
         code: CodeId,

@@ -56,7 +56,7 @@ impl Bench {
         Registrar::new(&mut self.registry, &self.codes, Arc::new(policy))
     }
 
-    /// What is in the registry after a restart, loaded anew.
+    /// Says what is in the registry after a restart, loaded anew.
     fn restarted(&mut self, now_s: u64) -> Codes {
         self.registry = Registry::open(&self.directory.path().join("registry.db"), &self.keys).unwrap();
         let codes = Codes::new(16);

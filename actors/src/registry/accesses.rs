@@ -1,4 +1,4 @@
-//! Who looked at what is known of whom, and how much each operator has looked at. No row is ever changed, and none holds
+//! The one who looked at what is known of whom, and how much each operator has looked at. No row is ever changed, and none holds
 //! personal data: a code stands there by its keyed hash. What an operator may look at is decided in `lookups`.
 
 use protocol::CodeId;
@@ -30,7 +30,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Who looked at what is known of the code, or of everybody, the oldest first.
+    /// Says who looked at what is known of the code, or of everybody, the oldest first.
     pub fn accesses(&self, code: CodeId) -> Result<Vec<AccessRow>, RegistryError> {
         let sql = "SELECT at_s, operators, act, case_id FROM accesses WHERE subject IN (?1, ?2) ORDER BY id";
         let mut query = self.connection.prepare_cached(sql)?;
@@ -42,7 +42,7 @@ impl Registry {
         rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
     }
 
-    /// What stands for everybody in an access record: every citizen's list has it.
+    /// Says what stands for everybody in an access record: every citizen's list has it.
     pub(crate) fn everybody(&self) -> Subject {
         self.sealer.hash("access", "everybody")
     }
@@ -61,7 +61,7 @@ impl Registry {
         Ok(())
     }
 
-    /// How many look-ups of that kind the operator has made since then, and how many people they saw by all kinds.
+    /// Says how many look-ups of that kind the operator has made since then, and how many people they saw by all kinds.
     pub(crate) fn lookups_of(
         &self,
         operator: &str,
@@ -75,7 +75,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.query_row(parameters, read)?)
     }
 
-    /// How many people were looked at since then, by all operators.
+    /// Says how many people were looked at since then, by all operators.
     pub(crate) fn people_looked_at(&self, from_s: u64) -> Result<u64, RegistryError> {
         let sql = "SELECT coalesce(sum(people), 0) FROM lookups WHERE at_s > ?1";
         let people: i64 =

@@ -19,13 +19,13 @@ pub struct AppealRow {
     pub decision: i64,
     /// The authority that answers.
     pub authority: String,
-    /// What the citizen says.
+    /// The citizen's words.
     pub text: String,
     /// When it was made, seconds since 1970 UTC.
     pub made_s: u64,
     /// Until when it is to be answered.
     pub due_s: u64,
-    /// How it was answered; `None` while it is open.
+    /// Its answer; `None` while it is open.
     pub answer: Option<AppealAnswer>,
 }
 
@@ -36,9 +36,9 @@ pub struct AppealAnswer {
     pub at_s: u64,
     /// The operators' names.
     pub by: String,
-    /// Whether the cause was cleared.
+    /// True if the cause was cleared.
     pub granted: bool,
-    /// What they say.
+    /// Their words.
     pub text: String,
 }
 
@@ -125,7 +125,7 @@ impl Registry {
         rows.map(|row| row?).collect()
     }
 
-    /// How many appeals are open, and how many of them should have been answered by then.
+    /// Says how many appeals are open, and how many of them should have been answered by then.
     pub fn appeals_open(&self, now_s: u64) -> Result<(u64, u64), RegistryError> {
         let sql =
             "SELECT count(*), count(*) FILTER (WHERE due_s <= ?1) FROM appeals WHERE answered_s IS NULL";
@@ -133,7 +133,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.query_row([now_s as i64], read)?)
     }
 
-    /// Who made these appeals, as access records name them.
+    /// Says who made these appeals, as access records name them.
     pub(crate) fn appellants(&self, appeals: &[i64]) -> Result<Vec<Subject>, RegistryError> {
         let mut query = self.connection.prepare_cached("SELECT subject FROM appeals WHERE id = ?1")?;
         appeals.iter().map(|id| Ok(query.query_row([id], |row| row.get(0))?)).collect()

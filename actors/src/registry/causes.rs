@@ -15,9 +15,9 @@ use crate::policy::{Cause, CauseKind, Standing, stand};
 pub struct CauseRow {
     /// Its number.
     pub id: i64,
-    /// What it gives, and when.
+    /// Its effect, and when.
     pub cause: Cause,
-    /// Who set it, and alone may clear it.
+    /// The one who set it, and alone may clear it.
     pub authority: String,
     /// The policy's version by which it was set.
     pub policy: String,
@@ -26,7 +26,7 @@ pub struct CauseRow {
 }
 
 impl CauseRow {
-    /// Whether it counts at that moment: from when it was set until it ends or is cleared, whatever the clock said then.
+    /// Says whether it counts at that moment: from when it was set until it ends or is cleared, whatever the clock said then.
     pub fn is_in_force(&self, now_s: u64) -> bool {
         self.cleared_s.is_none() && clock::certain_s(now_s) < self.cause.until_s
     }
@@ -134,7 +134,7 @@ impl Registry {
         cause.flatten().map_or(Ok(None), |cause| self.cause(cause))
     }
 
-    /// How many causes by hand that give that colour were set since then.
+    /// Says how many causes by hand that give that colour were set since then.
     pub(crate) fn set_by_hand(&self, colour: Colour, from_s: u64) -> Result<u64, RegistryError> {
         let sql = "SELECT count(*) FROM causes WHERE kind IN (3, 4, 5) AND from_s > ?1 AND colour = ?2";
         let mut query = self.connection.prepare_cached(sql)?;
@@ -215,7 +215,7 @@ impl Registry {
         Ok(stand(&causes, rest, now_s))
     }
 
-    /// What the code rests on without a cause in force; `None` until its holder has submitted a form here.
+    /// Says what the code rests on without a cause in force; `None` until its holder has submitted a form here.
     fn rest_basis(&self, code: CodeId) -> Result<Option<Basis>, RegistryError> {
         use rusqlite::OptionalExtension;
         let sql = "SELECT rest_basis FROM people WHERE code = ?1";

@@ -47,7 +47,7 @@ impl Registry {
         Ok(last.unwrap_or(0) as u64)
     }
 
-    /// How many codes there are.
+    /// Says how many codes there are.
     pub fn count_codes(&self) -> Result<u64, RegistryError> {
         let count: i64 =
             self.connection.query_row("SELECT count(*) FROM codes WHERE tags <> 0", [], |row| row.get(0))?;
@@ -82,7 +82,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// How long the change that fell due first has been waiting, in seconds; 0 if none is due.
+    /// Says how long the change that fell due first has been waiting, in seconds; 0 if none is due.
     pub fn longest_due_s(&self, now_s: u32) -> Result<u32, RegistryError> {
         let sql = "SELECT min(next_change_s) FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1";
         let mut query = self.connection.prepare_cached(sql)?;
@@ -114,7 +114,7 @@ impl Registry {
         ids.into_iter().map(settle).collect()
     }
 
-    /// How many codes are those of imported holders.
+    /// Says how many codes are those of imported holders.
     pub fn count_imported(&self) -> Result<u64, RegistryError> {
         let mut count = 0;
         self.for_each_code(|_, entry| count += u64::from(entry.class() == Class::Imported))?;

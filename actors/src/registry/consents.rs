@@ -14,7 +14,7 @@ use crate::policy::Outcome;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConsentId(pub i64);
 
-/// What a query is for.
+/// The purpose of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Flow {
@@ -32,7 +32,7 @@ impl Flow {
     }
 }
 
-/// How much of an answer may be shown to staff.
+/// The share of an answer that may be shown to staff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Detail {
@@ -49,14 +49,14 @@ impl Detail {
     }
 }
 
-/// What was sent to one carrier for a query.
+/// The question that was sent to one carrier for a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Which carrier.
     pub carrier: String,
-    /// What it came to, from a closed list.
+    /// The outcome, from a closed list.
     pub outcome: &'static str,
-    /// How long it took, milliseconds.
+    /// Its duration, milliseconds.
     pub took_ms: u32,
 }
 
@@ -83,20 +83,20 @@ impl Whom {
     }
 }
 
-/// What the citizen agrees to.
+/// The agreement of the citizen.
 #[derive(Clone, Copy, Debug)]
 pub struct Agreed<'a> {
-    /// What the query is for.
+    /// The purpose of the query.
     pub flow: Flow,
     /// The person it is for.
     pub whom: Whom,
-    /// How much staff may see.
+    /// The share that staff may see.
     pub detail: Detail,
     /// The version of the words on the page.
     pub text: &'a str,
 }
 
-/// Where a consent stands.
+/// The state of a consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ConsentState {
@@ -113,13 +113,13 @@ pub enum ConsentState {
 pub struct ConsentRow {
     /// Its number.
     pub id: ConsentId,
-    /// What the query is for.
+    /// The purpose of the query.
     pub flow: Flow,
     /// The person it is for.
     pub whom: Whom,
     /// When it was given, seconds since 1970 UTC.
     pub given_s: u64,
-    /// Where it stands.
+    /// The place where it stands.
     pub state: ConsentState,
 }
 
@@ -217,7 +217,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// How much staff may see by that phone's consent to a query at a gate, and when they scanned its receipt.
+    /// Says how much staff may see by that phone's consent to a query at a gate, and when they scanned its receipt.
     pub(crate) fn gate_consent(
         &self,
         id: ConsentId,
@@ -292,7 +292,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Where that phone's consent for a form stands, and what came of it, if it is no older than `from_s` and was given for `whom`, or
+    /// Says where that phone's consent for a form stands, and what came of it, if it is no older than `from_s` and was given for `whom`, or
     /// for a ward that had no code yet.
     pub(crate) fn consent_of(
         &self,

@@ -17,7 +17,7 @@ const PAGES: c_int = c_int::MAX;
 /// Between two tries when the file is locked.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How far the decisions of a registry reach.
+/// The point up to which the decisions of a registry reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeHead {
     /// Decisions.

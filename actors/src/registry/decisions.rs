@@ -34,7 +34,7 @@ pub struct DecisionRow {
     pub evidence: String,
 }
 
-/// What changes a code.
+/// The cause that changes a code.
 pub(crate) struct Change<'a> {
     pub(crate) cause: Option<i64>,
     pub(crate) authority: &'a str,
@@ -42,18 +42,18 @@ pub(crate) struct Change<'a> {
     pub(crate) policy: &'a str,
 }
 
-/// What [`Registry::verify_decisions`] read; all of it is as it was signed.
+/// The findings of [`Registry::verify_decisions`]; all of it is as it was signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AuditReport {
     /// Decisions.
     pub decisions: u64,
     /// Signed checkpoints over them.
     pub checkpoints: u64,
-    /// How many decisions the last of these covers.
+    /// The number of decisions the last of these covers.
     pub covered: u64,
 }
 
-/// What is hashed, in this order.
+/// The text that is hashed, in this order.
 #[derive(Serialize)]
 struct Text<'a> {
     decision: i64,
@@ -168,7 +168,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Whether a decision names that cause.
+    /// Says whether a decision names that cause.
     pub(super) fn is_decided(&self, cause: i64) -> Result<bool, RegistryError> {
         let sql = "SELECT 1 FROM decisions WHERE cause = ?1";
         Ok(self.connection.prepare_cached(sql)?.exists([cause])?)
@@ -185,7 +185,7 @@ impl Registry {
         Ok((kind, sealed.map(hash).unwrap_or_default()))
     }
 
-    /// What stands for the code where no code may stand.
+    /// Says what stands for the code where no code may stand.
     pub(crate) fn subject(&self, code: CodeId) -> Subject {
         self.sealer.hash("decision", &code.get().to_string())
     }

@@ -16,7 +16,7 @@ pub const fn portal_of(region: RegionId) -> DeviceId {
     DeviceId(OWN_FROM + region.0 as u64)
 }
 
-/// Whether it is one of the gateway's own.
+/// Says whether it is one of the gateway's own.
 pub const fn is_own(device: DeviceId) -> bool {
     matches!(device.0, OWN_FROM..=OWN_MAX)
 }
@@ -26,9 +26,9 @@ pub const fn is_own(device: DeviceId) -> bool {
 pub struct DeviceRow {
     /// Its number, as in its certificate.
     pub id: DeviceId,
-    /// What kind of device it is.
+    /// The kind of device it is.
     pub class: DeviceClass,
-    /// What people call it.
+    /// Its name among people.
     pub name: String,
     /// The regions it may speak for.
     pub regions: Vec<RegionId>,
@@ -38,7 +38,7 @@ pub struct DeviceRow {
     pub certificate_serial: Option<String>,
     /// That of the certificate with which it was renewed, which stays good until it ends.
     pub previous_serial: Option<String>,
-    /// Whether it may no longer connect.
+    /// True if it may no longer connect.
     pub revoked: bool,
     /// When its certificate ends, seconds since 1970 UTC; 0 without one.
     pub not_after_s: u64,

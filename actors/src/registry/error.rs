@@ -143,7 +143,7 @@ impl RegistryError {
     }
 }
 
-/// What failures of the store mean for whoever asked, and what they do next.
+/// The meaning of the store's failures for whoever asked, and what they do next.
 const OF_THE_STORE: [&str; 6] = [
     "the registry's store failed, and nothing has happened: the log has its words",
     "the registry's disk is full: make room, and do it again",

@@ -1,4 +1,4 @@
-//! What is forgotten because its time is over: answers, evidence, stays, tries, consents, what was ordered. A part at a time, each found
+//! Data that are forgotten because their time is over: answers, evidence, stays, tries, consents, what was ordered. A part at a time, each found
 //! by an index, so that neither a form nor an operator waits for more than one part.
 
 use rusqlite::params;
@@ -32,7 +32,7 @@ const FORMS: &[&str] = &[
     "UPDATE consents SET sealed_phone = NULL WHERE id IN
         (SELECT id FROM consents WHERE sealed_phone IS NOT NULL AND given_s < ?1 LIMIT ?2)",
 ];
-/// What was ordered; who signed it stays.
+/// The ordered acts; who signed it stays.
 const ORDERS: &[&str] = &["UPDATE order_log SET sealed = NULL WHERE id IN
         (SELECT id FROM order_log WHERE sealed IS NOT NULL AND recorded_s < ?1 LIMIT ?2)"];
 const DAYS: &[&str] = &["DELETE FROM document_tries WHERE phone_hash IN

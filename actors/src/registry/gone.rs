@@ -33,7 +33,7 @@ impl Gone {
         self.noted.borrow_mut().push((code, at_s));
     }
 
-    /// Where a step begins.
+    /// Says where a step begins.
     pub(super) fn len(&self) -> usize {
         self.noted.borrow().len()
     }

@@ -1,16 +1,16 @@
-//! Whether the registry is well: its store's own quick check, and how far its decisions are signed. Reads only; that decisions are
+//! The health of the registry: its store's own quick check, and how far its decisions are signed. Reads only; that decisions are
 //! as they were made is checked with them.
 
 use rusqlite::OptionalExtension;
 
 use super::{Registry, RegistryError};
 
-/// How far the decisions are signed.
+/// The point up to which the decisions are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedUpTo {
     /// Decisions.
     pub decisions: u64,
-    /// How many of them the newest checkpoint covers.
+    /// The number of them that the newest checkpoint covers.
     pub covered: u64,
     /// When it was signed, seconds since 1970 UTC; 0 without one.
     pub at_s: u64,
@@ -25,7 +25,7 @@ impl Registry {
         if said == "ok" { Ok(()) } else { Err(RegistryError::Damaged { what: "page" }) }
     }
 
-    /// How far the decisions are signed, and when that was.
+    /// Says how far the decisions are signed, and when that was.
     pub fn signed_up_to(&self) -> Result<SignedUpTo, RegistryError> {
         let newest = |sql: &str| -> Result<(u64, u64), RegistryError> {
             let read =

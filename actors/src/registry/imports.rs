@@ -1,11 +1,11 @@
-//! How far each import has come. Moved in the transaction that adds the people, so that an import that was cut goes on where
+//! The progress of each import. Moved in the transaction that adds the people, so that an import that was cut goes on where
 //! it stopped.
 
 use rusqlite::OptionalExtension;
 
 use super::{Registry, RegistryError, schema};
 
-/// How far an import is.
+/// The progress of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) bytes_done: u64,
@@ -40,7 +40,7 @@ impl Registry {
         Ok(self.connection.release_memory()?)
     }
 
-    /// How far the import of the file with that digest has come, if it has begun.
+    /// Says how far the import of the file with that digest has come, if it has begun.
     pub(crate) fn import_progress(&self, digest: &[u8]) -> Result<Option<Progress>, RegistryError> {
         let sql =
             "SELECT bytes_done, lines_done, people, rejected, rejects_bytes, complete, known FROM imports

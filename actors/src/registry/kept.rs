@@ -1,4 +1,4 @@
-//! What is kept of a registry when the measure ends: read without a key, for nothing in it is sealed. And how everything else is
+//! The part that is kept of a registry when the measure ends: read without a key, for nothing in it is sealed. And how everything else is
 //! taken out of it. When that happens, and who may order it, is decided in `sunset`.
 
 use std::fs::OpenOptions;
@@ -12,7 +12,7 @@ use super::{
 use crate::audit::{Growth, OrdersUpTo};
 use crate::operators::Operator;
 
-/// What names or describes people, under a keyed hash, sealed, or by a code's number; and what no longer serves anything.
+/// Tables that name or describe people, under a keyed hash, sealed, or by a code's number; and what no longer serves anything.
 pub(crate) const PERSONAL: &[&str] = &[
     "attempts",
     "consents",
@@ -33,7 +33,7 @@ pub(crate) const PERSONAL: &[&str] = &[
     "codes",
 ];
 
-/// What has to be shown later, and what it names: no personal data in clear.
+/// The rows that have to be shown later, and what it names: no personal data in clear.
 pub(crate) const KEPT: &[&str] = &[
     "decisions",
     "nodes",
@@ -88,7 +88,7 @@ impl KeptRegistry {
         order_log::begins_with(&self.0, held)
     }
 
-    /// What orders name the gateway by.
+    /// Says what orders name the gateway by.
     pub fn gateway_id(&self) -> Result<String, RegistryError> {
         Ok(self.0.query_row("SELECT value FROM meta WHERE name = 'gateway-id'", [], |row| row.get(0))?)
     }
@@ -105,7 +105,7 @@ impl KeptRegistry {
         value.parse().map_err(|_| RegistryError::Damaged { what: "gateway number" })
     }
 
-    /// How many rows a table has.
+    /// Says how many rows a table has.
     pub(crate) fn rows(&self, table: &'static str) -> Result<u64, RegistryError> {
         let rows: i64 = self.0.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
         Ok(rows as u64)

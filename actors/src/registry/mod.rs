@@ -93,7 +93,7 @@ pub struct Registry {
     sealer: Arc<Sealer>,
     /// Inside [`Self::group`]: a transaction is a savepoint of the group's.
     grouped: bool,
-    /// What is counted once it is durable.
+    /// The counts that wait until it is durable.
     tally: Tally,
     /// The list of who has withdrawn, for registries that come from backups.
     gone: Gone,
@@ -275,7 +275,7 @@ fn read_only(path: &Path) -> Result<Connection, RegistryError> {
     Ok(connection)
 }
 
-/// Whether the store refused a row because it, or its like, is there already.
+/// Says whether the store refused a row because it, or its like, is there already.
 fn is_conflict(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(failure, _)
         if matches!(failure.extended_code,

@@ -44,7 +44,7 @@ fn from_leaves(connection: &Connection, node: Node) -> Result<Hash, RegistryErro
 }
 
 impl Registry {
-    /// How many decisions there are.
+    /// Says how many decisions there are.
     pub(super) fn decided(&self) -> Result<u64, RegistryError> {
         let sql = "SELECT max(id) FROM decisions";
         let last: Option<i64> = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;

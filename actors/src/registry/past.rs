@@ -72,7 +72,7 @@ impl Registry {
     }
 }
 
-/// How many consents were forgotten, and what became of them.
+/// Says how many consents were forgotten, and what became of them.
 pub(super) fn sums(connection: &Connection) -> Result<ConsentReport, RegistryError> {
     let sql = "SELECT consents, used, withdrawn, answered, unavailable FROM past_consents";
     let number = |row: &rusqlite::Row<'_>, at: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)? as u64);

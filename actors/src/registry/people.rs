@@ -15,7 +15,7 @@ const SEPARATOR: char = '\u{1f}';
 /// A document's hash, and the ones that it had in earlier releases.
 pub(super) const DOCUMENT_HASHES: usize = 1 + DocumentKind::ALL.len();
 
-/// What is known of a person besides the code.
+/// Everything known of a person besides the code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Person {
     /// The name.
@@ -24,9 +24,9 @@ pub struct Person {
     pub document: DocumentNumber,
     /// The phone.
     pub phone: Phone,
-    /// Where the person lives: a district's code, or a development zone's name.
+    /// The place where the person lives: a district's code, or a development zone's name.
     pub district: String,
-    /// Where there: a street's code, a community's name, or nothing.
+    /// The place within: a street's code, a community's name, or nothing.
     pub community: String,
 }
 
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Person {
     }
 }
 
-/// What adding a person came to.
+/// The outcome of adding a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Added {
     New,
@@ -140,7 +140,7 @@ impl Registry {
         self.sealer.hash("phone", phone.reveal())
     }
 
-    /// How many people there are.
+    /// Says how many people there are.
     pub fn people(&self) -> Result<u64, RegistryError> {
         let count: i64 = self.connection.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
         Ok(count as u64)

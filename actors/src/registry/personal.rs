@@ -21,7 +21,7 @@ impl Phone {
         format!("{}****{}", &self.0[..3], &self.0[7..])
     }
 
-    /// Whether it is of a range that nobody has been given: a person of a made-up city.
+    /// Says whether it is of a range that nobody has been given: a person of a made-up city.
     pub fn is_made_up(&self) -> bool {
         crate::city::is_made_up(&self.0)
     }
@@ -38,7 +38,7 @@ impl fmt::Debug for Phone {
     }
 }
 
-/// What kind of document a person is registered with.
+/// The kind of document a person is registered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DocumentKind {
     /// Resident identity card, 18 characters with a checksum.
@@ -178,7 +178,7 @@ fn is_residence_permit(number: &str, divisions: &[&str]) -> bool {
     divisions.iter().any(|division| number.starts_with(division)) && is_id_card(number)
 }
 
-/// Whether the number has this shape: `A` for a capital, `0` for a digit.
+/// Says whether the number has this shape: `A` for a capital, `0` for a digit.
 fn shape(number: &str, shape: &str) -> bool {
     number.len() == shape.len()
         && number.bytes().zip(shape.bytes()).all(|(byte, kind)| match kind {

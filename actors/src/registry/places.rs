@@ -8,13 +8,13 @@ use super::{Registry, RegistryError};
 /// The regions that a new registry starts with.
 const REGIONS: &str = include_str!("../../data/regions.csv");
 
-/// What kind of place, and of unit that has applied for a code of its own. The number is what the registry keeps.
+/// The kind of place, and of unit that has applied for a code of its own. The number is what the registry keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum PlaceKind {
     /// A checkpoint of the city: what a place is unless it was said otherwise.
     Checkpoint = 1,
-    /// Where people work.
+    /// The place where people work.
     Workplace = 2,
     /// A residential compound.
     Compound = 3,
@@ -49,7 +49,7 @@ impl PlaceKind {
         Self::Market,
     ];
 
-    /// Whether those who run such a place apply for its code; all others an operator adds.
+    /// Says whether those who run such a place apply for its code; all others an operator adds.
     pub const fn is_unit(self) -> bool {
         match self {
             Self::Workplace | Self::Compound | Self::Village | Self::Building | Self::Vehicle => true,
@@ -107,13 +107,13 @@ pub struct RegionRow {
 pub struct PlaceRow {
     /// Its number.
     pub id: PlaceId,
-    /// Where it is.
+    /// Its place.
     pub region: RegionId,
-    /// What kind of place.
+    /// The kind of place.
     pub kind: PlaceKind,
     /// Its name.
     pub name: String,
-    /// What its printed code holds; `None` until it has one.
+    /// The content of its printed code; `None` until it has one.
     pub link: Option<PlaceCode>,
 }
 

@@ -13,7 +13,7 @@ pub struct PolicyRow {
     pub text: String,
     /// Since when, seconds since 1970 UTC.
     pub activated_s: u64,
-    /// Who signed; empty for the configuration's file, which is the first.
+    /// Those who signed; empty for the configuration's file, which is the first.
     pub operators: String,
 }
 
@@ -66,7 +66,7 @@ impl Registry {
         }
     }
 
-    /// What carriers answered says nothing by another policy: forms that are open go on as without an answer. Stays that are kept
+    /// Says what carriers answered says nothing by another policy: forms that are open go on as without an answer. Stays that are kept
     /// for a phone are kept for as many days more, or fewer. Part of the caller's transaction.
     pub(crate) fn outdate_answers(&self, more_days: i64) -> Result<(), RegistryError> {
         self.connection.execute("UPDATE consents SET outcome = NULL WHERE outcome IS NOT NULL", [])?;

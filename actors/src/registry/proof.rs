@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 
 use super::{Registry, RegistryError, past};
 
-/// What [`Registry::verify_consents`] counted; nothing was sent to a carrier without a consent.
+/// The counts of [`Registry::verify_consents`]; nothing was sent to a carrier without a consent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ConsentReport {
     /// Consents that were given, those used, withdrawn and forgotten included.
@@ -24,11 +24,11 @@ pub struct ConsentReport {
     pub unavailable: u64,
     /// Queries that are under way, whose consent was taken back meanwhile, or that a crash cut.
     pub open: u64,
-    /// What was sent to each carrier for these queries.
+    /// The attempts at each carrier for these queries.
     pub attempts: Vec<(String, u64)>,
 }
 
-/// How a consent may not be: a condition on its row, and what is wrong then.
+/// A state that no consent may have: a condition on its row, and what is wrong then.
 pub(super) const UNSOUND: [(&str, &str); 4] = [
     (
         "used_s IS NULL AND EXISTS (SELECT 1 FROM attempts WHERE consent = consents.id)",

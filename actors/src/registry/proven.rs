@@ -1,4 +1,4 @@
-//! Who has shown that a phone and a document are theirs, and when; whose wards are whose. A number is given to somebody else some
+//! The one who has shown that a phone and a document are theirs, and when; whose wards are whose. A number is given to somebody else some
 //! time after it was given up, so a proof counts for so long and no longer.
 
 use protocol::{Class, CodeId};
@@ -12,9 +12,9 @@ use crate::codes::CodeEntry;
 pub struct Holder {
     /// The code.
     pub code: CodeId,
-    /// Whether a guardian holds it.
+    /// True if a guardian holds it.
     pub is_ward: bool,
-    /// What is known besides.
+    /// Everything known besides.
     pub person: Person,
 }
 

@@ -1,4 +1,4 @@
-//! What another policy makes of the codes with open causes: read as one join, in the order of the codes, applied a part at a time.
+//! The effect of another policy on the codes with open causes: read as one join, in the order of the codes, applied a part at a time.
 //! Codes without open causes cannot change and are not read.
 
 use protocol::{Basis, CodeId, Colour};
@@ -47,7 +47,7 @@ impl Open {
 }
 
 impl Registry {
-    /// What `new` would change where `old` is in effect; `None`: of what the codes are now. Reads only, a part at a time; meant for a
+    /// Says what `new` would change where `old` is in effect; `None`: of what the codes are now. Reads only, a part at a time; meant for a
     /// reader, which holds nobody up.
     pub fn diff_policies(
         &self,
@@ -161,7 +161,7 @@ impl Registry {
     }
 }
 
-/// Who changes what a new policy changes.
+/// The one who changes what a new policy changes.
 const POLICY: &str = "policy";
 
 fn open_code(
@@ -187,7 +187,7 @@ fn code_of(number: i64) -> Result<CodeId, RegistryError> {
 
 #[cfg(test)]
 impl Registry {
-    /// How the store finds the open causes.
+    /// Says how the store finds the open causes.
     pub(crate) fn explain_open(&self) -> String {
         let sql = format!("EXPLAIN QUERY PLAN {OPEN}");
         self.connection.query_row(&sql, (0, 0), |row| row.get(3)).expect("a plan")

@@ -14,7 +14,7 @@ pub(super) use steps::STEPS;
 
 /// "CTGW": says whose database it is.
 const APPLICATION_ID: i64 = 0x4354_4757;
-/// How long one connection waits for another: the writer is never that slow.
+/// The time that one connection waits for another: the writer is never that slow.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// Pages kept in memory while the gateway runs …
 pub(super) const CACHE_KIB: i64 = 32 * 1024;
@@ -79,7 +79,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Re
     Ok(())
 }
 
-/// Whether the file is a registry of this version.
+/// Says whether the file is a registry of this version.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), RegistryError> {
     let (path, known) = (path.to_owned(), VERSION);
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

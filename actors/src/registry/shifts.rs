@@ -21,7 +21,7 @@ pub struct Shift {
     pub region: RegionId,
     /// The place's name.
     pub place_name: String,
-    /// What the operator called the shift.
+    /// The operator's name for the shift.
     pub name: String,
     /// When it ends.
     pub expires_s: u64,
@@ -34,15 +34,15 @@ pub struct ShiftRow {
     pub id: ShiftId,
     /// Where.
     pub place: PlaceId,
-    /// What the operator called it.
+    /// The operator's name for it.
     pub name: String,
-    /// Who invited, separated by commas.
+    /// Those who invited, separated by commas.
     pub operators: String,
     /// When it was opened; `None` while the invitation waits, or if it was never used.
     pub joined_s: Option<u64>,
     /// When the shift, or the invitation, ends.
     pub expires_s: u64,
-    /// Whether it was ended before.
+    /// True if it was ended before.
     pub revoked: bool,
 }
 

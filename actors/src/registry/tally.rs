@@ -11,7 +11,7 @@ use crate::policy::CauseKind;
 /// Whoever decides without a human; an operator's authority counts as [`OPERATORS`], because its name is anybody's choice.
 const MACHINES: [&str; 5] = ["citizen", "carrier", "clock", "policy", INHERITED];
 const OPERATORS: &str = "operators";
-/// What changes a colour when no cause was set or cleared.
+/// The cause that changes a colour when no cause was set or cleared.
 const TIME: &str = "time";
 
 struct Decided {
@@ -21,7 +21,7 @@ struct Decided {
     to: Colour,
 }
 
-/// What the open transaction has decided so far.
+/// The decisions that the open transaction has decided so far.
 #[derive(Default)]
 pub(super) struct Tally(RefCell<Vec<Decided>>);
 
@@ -32,7 +32,7 @@ impl Tally {
         self.0.borrow_mut().push(Decided { authority, cause, from, to });
     }
 
-    /// Where a step begins.
+    /// Says where a step begins.
     pub(super) fn len(&self) -> usize {
         self.0.borrow().len()
     }

@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::{PlaceKind, PlaceRow, Registry, RegistryError};
 
-/// Where an application stands.
+/// The state of an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum UnitState {
@@ -38,17 +38,17 @@ impl UnitState {
 pub struct UnitRow {
     /// Its number.
     pub id: i64,
-    /// Where it is.
+    /// Its place.
     pub region: RegionId,
-    /// What it is.
+    /// Its kind.
     pub kind: PlaceKind,
     /// Its name.
     pub name: String,
     /// When somebody applied, seconds since 1970 UTC.
     pub applied_s: u64,
-    /// Where it stands.
+    /// The place where it stands.
     pub state: UnitState,
-    /// Who decided; empty before.
+    /// Those who decided; empty before.
     pub operators: String,
     /// The place that it became.
     pub place: Option<PlaceId>,

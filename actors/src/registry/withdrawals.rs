@@ -20,7 +20,7 @@ pub(crate) const fn kept_until(now_s: u64) -> (u64, u64) {
     (now_s.saturating_add(PROVEN_DAYS * 86_400), now_s.saturating_add(LEFTOVER_S_MAX))
 }
 
-/// What stays of a person who withdrew.
+/// The remains of a person who withdrew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remains {
     /// Changes of the colour on record, without personal data.

@@ -48,14 +48,14 @@ pub(super) struct Controlled {
     pub(super) switches: mpsc::Sender<Switch>,
 }
 
-/// What the control interface works with.
+/// The state of the control interface.
 #[derive(Clone)]
 pub(super) struct Panel {
     pub(super) carriers: Arc<Vec<Controlled>>,
     pub(super) consents: Arc<Consents>,
 }
 
-/// What `GET /carriers` shows.
+/// The answer to `GET /carriers`.
 #[derive(Clone, Debug, Serialize)]
 pub struct SimulatorState {
     /// Different consents that queries rested on, over all carriers.
@@ -69,11 +69,11 @@ pub struct SimulatorState {
 pub struct CarrierState {
     /// Its id.
     pub id: &'static str,
-    /// Where it answers.
+    /// The place where it answers.
     pub url: String,
     /// The fault.
     pub fault: Fault,
-    /// What it has seen.
+    /// Its counts.
     #[serde(flatten)]
     pub counts: CarrierCounts,
 }

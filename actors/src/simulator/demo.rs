@@ -13,7 +13,7 @@ pub(crate) const BLOCK_FIRST: u32 = 99_990_000;
 
 const HOUR_S: u64 = 3600;
 
-/// What the carriers come to, when all that have to be are asked.
+/// The outcome of the carriers, when all that have to be are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expected {
@@ -42,9 +42,9 @@ pub struct DemoPerson {
     pub name: &'static str,
     /// The story, in a word or two.
     pub case: &'static str,
-    /// What comes of it.
+    /// The outcome of it.
     pub expected: Expected,
-    /// Who answers for the number.
+    /// The one who answers for the number.
     pub carrier: Option<SimulatedCarrier>,
     story: Story,
 }
@@ -61,7 +61,7 @@ impl DemoPerson {
     }
 }
 
-/// What a person did, counted from the days that are asked for.
+/// The travels that a person did, counted from the days that are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Story {
     Home,
@@ -83,7 +83,7 @@ pub(super) enum Story {
     Nobody,
 }
 
-/// What a ported number did since.
+/// The travels that a ported number did since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     Home,
@@ -230,7 +230,7 @@ pub(super) fn story(digits: u64) -> Option<Story> {
 }
 
 impl Story {
-    /// Who holds the number.
+    /// Says who holds the number.
     pub(super) fn line(self, plan: SimulatedCarrier, asked: Days) -> Line {
         match self {
             Self::Home | Self::Away { .. } | Self::AwayBefore(_) => Line::Held(plan, Date::MIN),
@@ -244,7 +244,7 @@ impl Story {
         }
     }
 
-    /// Where the phone was on the covered days.
+    /// Says where the phone was on the covered days.
     pub(super) fn visits(self, asked: Days, covered: Days) -> Vec<Visit> {
         let morning = |days: i32| start_of(days_after(asked.last, -days)) + 8 * HOUR_S;
         let visits = match self {

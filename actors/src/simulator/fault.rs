@@ -1,4 +1,4 @@
-//! What can be wrong with a simulated carrier, and how long a healthy one takes. Faults are read once, from an order; which
+//! Faults of a simulated carrier, and how long a healthy one takes. Faults are read once, from an order; which
 //! request is hit follows from its number. Doing what a fault says is the server's.
 
 use std::time::Duration;
@@ -92,7 +92,7 @@ impl FaultKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it shows before a request is read.
+    /// Says whether it shows before a request is read.
     pub(super) const fn is_of_connections(self) -> bool {
         match self {
             Self::Down | Self::WrongName => true,
@@ -112,7 +112,7 @@ impl FaultKind {
     }
 }
 
-/// What the control interface takes.
+/// The orders of the control interface.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultOrder {
@@ -148,11 +148,11 @@ pub enum FaultError {
 pub struct Fault {
     /// Which.
     pub kind: FaultKind,
-    /// How long requests are held.
+    /// The time that requests are held.
     pub ms: u64,
-    /// What `status` answers.
+    /// The answer of `status`.
     pub status: u16,
-    /// How many are hit.
+    /// The share that is hit.
     pub share: f64,
 }
 
@@ -202,12 +202,12 @@ impl Fault {
         Ok(fault)
     }
 
-    /// Whether it hits the request, or the connection, with that number.
+    /// Says whether it hits the request, or the connection, with that number.
     pub(super) fn hits(&self, number: u64) -> bool {
         self.share >= 1.0 || unit(scramble(number)) < self.share
     }
 
-    /// How long a client is told to wait, with the two statuses that say so.
+    /// Says how long a client is told to wait, with the two statuses that say so.
     pub(super) const fn retry_after_s(&self) -> Option<u32> {
         match self.status {
             429 | 503 => Some(RETRY_AFTER_S),
@@ -216,7 +216,7 @@ impl Fault {
     }
 }
 
-/// How long a carrier takes when nothing is wrong: log-normal, cut off. Long tails are what real ones have.
+/// The time that a carrier takes when nothing is wrong: log-normal, cut off. Long tails are what real ones have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Latency {
     /// Half of the answers are quicker; 0 answers at once.

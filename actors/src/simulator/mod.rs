@@ -49,22 +49,22 @@ pub struct TlsIdentity {
 pub struct SimulatedConfig {
     /// Which.
     pub carrier: SimulatedCarrier,
-    /// Where it listens; loopback, port 0 for any.
+    /// The place where it listens; loopback, port 0 for any.
     pub address: SocketAddr,
     /// The name of the key that gateways sign with.
     pub key_id: String,
     /// That key.
     pub secret: Zeroizing<Vec<u8>>,
-    /// How long it takes.
+    /// Its duration.
     pub latency: Latency,
 }
 
 /// The simulated carriers, one row each of [`SimulatedCarrier::ALL`].
 #[derive(Clone)]
 pub struct SimulatorConfig {
-    /// What subscribers and trajectories are made from.
+    /// The seed that subscribers and trajectories are made from.
     pub seed: u64,
-    /// Where the control interface listens; loopback, port 0 for any.
+    /// The place where the control interface listens; loopback, port 0 for any.
     pub control: SocketAddr,
     /// For `localhost` and 127.0.0.1.
     pub tls: TlsIdentity,
@@ -80,7 +80,7 @@ pub enum SimulatorError {
     /// Simulators and their control are for this machine alone.
     #[error("{address} is not a loopback address: simulated carriers and their control stay on this machine")]
     NotLoopback {
-        /// What was given.
+        /// The given addresses.
         address: SocketAddr,
     },
     /// The carriers are not one row each.
@@ -99,7 +99,7 @@ pub enum SimulatorError {
     /// Certificate or key do not read, or do not belong together.
     #[error("the simulated carriers' certificate: {text}")]
     Certificate {
-        /// What is wrong.
+        /// The fault.
         text: String,
     },
     /// No thread, or no server on it.
@@ -147,22 +147,22 @@ impl Simulators {
         Ok(Self { front: Some(front), stop, panel, control: address })
     }
 
-    /// Where a carrier answers: the base of its interface.
+    /// Says where a carrier answers: the base of its interface.
     pub fn url(&self, carrier: SimulatedCarrier) -> &str {
         &self.panel.carriers[carrier.index()].url
     }
 
-    /// Where the control interface answers.
+    /// Says where the control interface answers.
     pub fn control(&self) -> SocketAddr {
         self.control
     }
 
-    /// What `GET /carriers` shows.
+    /// Says what `GET /carriers` shows.
     pub fn state(&self) -> SimulatorState {
         self.panel.state()
     }
 
-    /// What a carrier has seen.
+    /// Says what a carrier has seen.
     pub fn counts(&self, carrier: SimulatedCarrier) -> CarrierCounts {
         self.panel.carriers[carrier.index()].carrier.counts()
     }

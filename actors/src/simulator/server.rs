@@ -35,7 +35,7 @@ const TIME_HEADER: &str = "Carrier-Time-Ms";
 const MOVED: &str = "/v1/moved";
 const PAGE: &str = "<!DOCTYPE html><html><body><h1>Service is being maintained</h1></body></html>";
 
-/// What was seen since the start.
+/// The counts since the start.
 #[derive(Default)]
 pub(super) struct Counts {
     queries: AtomicU64,

@@ -1,4 +1,4 @@
-//! Who holds a made-up number, with which carrier, since when: a pure function of seed, number and day. Nothing is stored, so a
+//! The one who holds a made-up number, with which carrier, since when: a pure function of seed, number and day. Nothing is stored, so a
 //! city of any size costs nothing. Where the phone was is `trajectory`'s; the few people with a fixed story are `demo`'s.
 
 use jiff::civil::Date;
@@ -123,7 +123,7 @@ impl MadeUpNumber {
     }
 }
 
-/// Who holds a number on a day.
+/// The one who holds a number on a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// Nobody.
@@ -145,7 +145,7 @@ impl World {
         Self { seed, atlas: Atlas::new() }
     }
 
-    /// What the carrier says about the number on `today`, about the asked days that lie before it.
+    /// Says what the carrier says about the number on `today`, about the asked days that lie before it.
     pub(super) fn answer(
         &self,
         carrier: SimulatedCarrier,

@@ -1,4 +1,4 @@
-//! Where a made-up phone was: at home in Nanchang, with a trip in some weeks, over the real divisions of the country. Pure: the
+//! The place where a made-up phone was: at home in Nanchang, with a trip in some weeks, over the real divisions of the country. Pure: the
 //! same draw and days give the same visits, and a day looks the same in whichever window it is asked for.
 
 use crate::trajectory::{Area, Country, Days, Division, Visit, days_after, start_of};
@@ -7,7 +7,7 @@ use super::subscriber::{day_number, scramble};
 
 const CITIES: &str = include_str!("../../data/cities.csv");
 
-/// Where everybody lives.
+/// The place where everybody lives.
 const HOME: &str = "3601";
 const HOME_PROVINCE: &str = "36";
 const HUBEI: &str = "42";
@@ -17,7 +17,7 @@ const COUNTRIES: [&str; 12] = ["HK", "MO", "TW", "JP", "KR", "TH", "SG", "IT", "
 
 /// Weeks with a trip.
 const TRIPS_PER_MILLE: u64 = 150;
-/// Where trips go: these and the rest of the country, 1000 in all.
+/// The place where trips go: these and the rest of the country, 1000 in all.
 const IN_PROVINCE_PER_MILLE: u64 = 520;
 const NEIGHBOUR_PER_MILLE: u64 = 330;
 const HUBEI_PER_MILLE: u64 = 18;
@@ -171,7 +171,7 @@ fn division(code: &str) -> Division {
     Division::parse(code).expect("the table of cities has four digits a row")
 }
 
-/// What lies on the covered days.
+/// Says what lies on the covered days.
 pub(super) fn clip(visits: Vec<Visit>, covered: Days) -> Vec<Visit> {
     let (first_s, end_s) = (start_of(covered.first), start_of(days_after(covered.last, 1)));
     let clipped = visits.into_iter().map(|visit| Visit {

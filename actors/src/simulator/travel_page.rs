@@ -13,7 +13,7 @@ use crate::trajectory::{CarrierAnswer, Days, day_of, days_after};
 
 /// Below the carrier's base address.
 const PATH: &str = "/travel";
-/// How long a code is good, and until when the one before it is.
+/// The time that a code is good, and until when the one before it is.
 const CODE_S: u64 = 300;
 const WINDOW_DAYS: i32 = 14;
 const STYLE: &str = "body{font:1.1rem/1.5 sans-serif;max-width:30rem;margin:1rem auto;padding:0 1rem}\
@@ -127,7 +127,7 @@ mod tests {
     use super::super::wire::Gate;
     use super::*;
 
-    /// What the page of China Mobile says to these fields.
+    /// Says what the page of China Mobile says to these fields.
     async fn said_to(fields: &[(&str, &str)]) -> (StatusCode, String) {
         let world = (7, Arc::new(World::new(7)));
         let gate = Gate::new("key", b"secret");

@@ -32,7 +32,7 @@ pub(super) struct WireQuery {
     pub(super) consent: String,
 }
 
-/// What a query is made for.
+/// The purpose of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Purpose {
@@ -121,7 +121,7 @@ pub(super) enum SignatureError {
     Repeated,
 }
 
-/// Who may ask, and what was asked lately.
+/// Those who may ask, and what was asked lately.
 pub(super) struct Gate {
     key_id: String,
     key: hmac::Key,
@@ -180,7 +180,7 @@ impl Gate {
     }
 }
 
-/// What is signed.
+/// Says what is signed.
 pub(super) fn signing_text(date: &str, request: &str, body: &[u8]) -> String {
     let hash = hex::encode(digest::digest(&digest::SHA256, body));
     format!("changtong-carrier 1\nPOST\n{PATH}\n{date}\n{request}\n{hash}")

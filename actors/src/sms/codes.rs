@@ -35,7 +35,7 @@ const _: () = assert!(
         > bounds::SMS_ALL.max as u64 * (1 + CODE_S_MAX as u64 / bounds::SMS_ALL.within_s)
 );
 
-/// Who may ask how often; the other bounds stand to these as in their table.
+/// Those who may ask how often; the other bounds stand to these as in their table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SmsLimits {
     /// Codes for one phone in a day, for browsers that never proved it.
@@ -63,14 +63,14 @@ impl std::fmt::Debug for SessionId {
     }
 }
 
-/// Who asks for a code, or types one.
+/// The visitor who asks for a code, or types one.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker {
     /// The browser session.
     pub session: SessionId,
-    /// Where it comes from.
+    /// The place where it comes from.
     pub client: IpAddr,
-    /// Whether this browser has proven this phone before: what strangers do is no reason to refuse it.
+    /// True if this browser has proven this phone before: what strangers do is no reason to refuse it.
     pub known: bool,
 }
 
@@ -118,7 +118,7 @@ pub struct CodeToSend {
 }
 
 impl CodeToSend {
-    /// Where it goes.
+    /// Says where it goes.
     pub const fn phone(&self) -> &Phone {
         &self.phone
     }
@@ -315,7 +315,7 @@ impl SmsCodes {
         Standing { is_out, wait_s: self.wait_s(&hash, From::of(asker), now_s) }
     }
 
-    /// What nobody can use any more goes.
+    /// Removes everything that nobody can use any more.
     fn forget(&mut self, now_s: u32) {
         let is_over = |codes: &[Outstanding]| codes.iter().all(|code| !code.is_good(now_s));
         while self.out.iter().next().is_some_and(|(_, codes)| is_over(codes)) {

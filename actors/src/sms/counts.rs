@@ -1,11 +1,11 @@
-//! What is counted of codes by SMS: handles made once. Nothing of a phone or a code is in it.
+//! The counts of codes by SMS: handles made once. Nothing of a phone or a code is in it.
 
 use metrics::Counter;
 use protocol::metric;
 
 use super::SmsError;
 
-/// How a message, or what was typed of it, came out; the names are labels.
+/// The outcome of a message, or of what was typed of it; the names are labels.
 #[derive(Clone, Copy)]
 enum Outcome {
     Done,

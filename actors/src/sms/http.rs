@@ -28,7 +28,7 @@ const SECRET_BYTES_MIN: usize = 16;
 const DEADLINE_MAX: Duration = Duration::from_secs(30);
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-/// Where messages go, and how they are signed.
+/// The place where messages go, and how they are signed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpSmsConfig {
     /// `https://HOST/PATH`; plain http only on this machine.
@@ -108,7 +108,7 @@ impl HttpSms {
         })
     }
 
-    /// Whether the service takes connections under the configured authority; no message is sent.
+    /// Says whether the service takes connections under the configured authority; no message is sent.
     ///
     /// # Errors
     /// [`SmsError::Unavailable`] when it does not within its deadline.

@@ -20,7 +20,7 @@ impl Known {
         Self(hmac::Key::new(hmac::HMAC_SHA256, keys.pepper()))
     }
 
-    /// Whether the browser that keeps this has proven the phone.
+    /// Says whether the browser that keeps this has proven the phone.
     pub(super) fn holds(&self, kept: &str, phone: &Phone, now_s: u64) -> bool {
         let is_it = |at_s: u64, seal: &str| {
             let seal = hex::decode(seal).ok().filter(|seal| seal.len() == SEAL_BYTES);
@@ -30,7 +30,7 @@ impl Known {
         good(kept, now_s).any(|(_, at_s, seal)| is_it(at_s, seal))
     }
 
-    /// What the browser keeps once it has proven the phone, too.
+    /// Says what the browser keeps once it has proven the phone, too.
     pub(super) fn with(&self, kept: &str, phone: &Phone, now_s: u64) -> String {
         let newest = format!("{now_s:x}-{}", hex::encode(self.seal(phone, now_s)));
         let others =

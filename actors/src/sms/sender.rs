@@ -1,4 +1,4 @@
-//! Who delivers a code: a message service over HTTP, or, in development, the terminal and a page. Neither does the other's work:
+//! The one who delivers a code: a message service over HTTP, or, in development, the terminal and a page. Neither does the other's work:
 //! production sends nothing to made-up numbers, development nothing to numbers that somebody may have.
 
 use std::collections::VecDeque;

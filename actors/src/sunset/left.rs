@@ -1,4 +1,4 @@
-//! What of a plan is still there: files and rows that an end which was begun has yet to take away. Only looked at; whoever verifies an
+//! The remains of a plan: files and rows that an end which was begun has yet to take away. Only looked at; whoever verifies an
 //! end finds none of it.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::keys::Keys;
 use crate::registry::KeptRegistry;
 use crate::registry::kept::PERSONAL;
 
-/// What is there yet.
+/// The rest that is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Left {
     /// Keys, punches, made-up people.

@@ -1,4 +1,4 @@
-//! What would be ended and destroyed, and what is kept: looked at without a key, and without changing anything. Its digest is what
+//! The plan of what would be ended and destroyed, and what is kept: looked at without a key, and without changing anything. Its digest is what
 //! operators sign.
 
 use std::io::ErrorKind;
@@ -15,11 +15,11 @@ use crate::registry::kept::{KEPT, PERSONAL};
 const VERSION: u32 = 1;
 /// Rows of these come and go with each order, also with the one that ends the measure.
 const UNCOUNTED: [&str; 2] = ["order_log", "checkpoints"];
-/// What a gateway leaves beside its data, and nobody misses.
+/// The files that a gateway leaves beside its data, and nobody misses.
 const TRIFLES: [&str; 7] =
     ["lock", "imports", "admin.sock", "registry.db-wal", "registry.db-shm", record::NAME, record::FRESH];
 
-/// What there is to end: where it lies, and what whoever runs it knows of the rest.
+/// An estate to end: where it lies, and what whoever runs it knows of the rest.
 #[derive(Clone, Debug)]
 pub struct Estate {
     /// The gateway's data.
@@ -36,7 +36,7 @@ pub struct Estate {
     pub yours: Vec<String>,
 }
 
-/// How many rows a table has.
+/// The number of rows a table has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Count {
@@ -46,7 +46,7 @@ pub struct Count {
     pub rows: u64,
 }
 
-/// What would be ended and destroyed. Names and numbers, nothing of anybody.
+/// The plan of all that would be ended and destroyed. Names and numbers, nothing of anybody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -54,7 +54,7 @@ pub struct Plan {
     pub version: u32,
     /// The number under which the gateway issued codes.
     pub gateway: u16,
-    /// Where the keys lie.
+    /// The place where the keys lie.
     pub keys_directory: PathBuf,
     /// Key files in it, in the order in which they are destroyed; the day keys among them are the days that punches are kept of.
     pub keys: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Plan {
     pub carriers: Vec<String>,
     /// Secrets elsewhere, which their owner revokes.
     pub yours: Vec<String>,
-    /// What is not the gateway's, in the data by its name and among the keys by its path; whoever put it there looks at it.
+    /// Files that are not the gateway's, in the data by its name and among the keys by its path; whoever put it there looks at it.
     pub others: Vec<String>,
 }
 
@@ -161,7 +161,7 @@ fn others(estate: &Estate) -> Result<Vec<String>, SunsetError> {
     Ok(others)
 }
 
-/// What lies among the keys and is none that the gateway knows: copies, and whatever an editor left.
+/// Says what lies among the keys and is none that the gateway knows: copies, and whatever an editor left.
 pub(super) fn strays(keys: &Path) -> Result<Vec<PathBuf>, SunsetError> {
     if !keys.exists() {
         return Ok(Vec::new());

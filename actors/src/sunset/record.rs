@@ -18,7 +18,7 @@ pub(super) const NAME: &str = "sunset.json";
 /// While it is written.
 pub(super) const FRESH: &str = "sunset.json.new";
 
-/// What was done, by whom, and what is left.
+/// The deeds, by whom, and what is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
@@ -30,11 +30,11 @@ pub struct Record {
     pub ended_s: Option<u64>,
     /// The digest of the plan, which operators signed.
     pub digest: String,
-    /// What was to be destroyed, and was.
+    /// The plan that was to be destroyed, and was.
     pub plan: Plan,
     /// The order over the digest.
     pub order: Order,
-    /// Who signed it.
+    /// Those who signed it.
     pub signatures: Vec<Signature>,
     /// The gateway's public key, Ed25519, hexadecimal: it checks this record, the decisions, and citizens' receipts.
     pub public_key: String,
@@ -57,7 +57,7 @@ pub fn order_text(digest: &str) -> String {
     format!("{{\"order\":\"sunset\",\"plan\":\"{digest}\"}}")
 }
 
-/// Where it is.
+/// Says where it is.
 pub(super) fn path(data: &Path) -> PathBuf {
     data.join(NAME)
 }

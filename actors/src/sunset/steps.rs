@@ -1,4 +1,4 @@
-//! What is destroyed, step by step. Each step rests on the record alone and can be done again: a crash anywhere leaves a beginning,
+//! The destruction, step by step. Each step rests on the record alone and can be done again: a crash anywhere leaves a beginning,
 //! which the next run carries to its end.
 
 use std::io::ErrorKind;

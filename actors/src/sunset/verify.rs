@@ -1,4 +1,4 @@
-//! Whether the record is true: signatures, and what is left and what is not. Needs no key; whoever kept the gateway's public key
+//! The truth of the record: signatures, and what is left and what is not. Needs no key; whoever kept the gateway's public key
 //! can say that it is the one.
 
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use super::{Left, OPERATORS, REGISTRY, Record, SunsetError, order_text, plan, re
 use crate::operators::{Operator, Role};
 use crate::registry::KeptRegistry;
 
-/// What [`verify`] found: all of it is as the record says.
+/// The findings of [`verify`]: all of it is as the record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     /// When it ended, seconds since 1970 UTC.
     pub ended_s: u64,
-    /// Who ordered it.
+    /// Those who ordered it.
     pub operators: Vec<String>,
     /// Keys that are gone.
     pub keys: Vec<String>,

@@ -20,7 +20,7 @@ enum Fault {
 #[rtype(result = "()")]
 struct Job(Fault, oneshot::Sender<u32>);
 
-/// How many of the next `started` and `stopping` calls panic.
+/// The number of of the next `started` and `stopping` calls panic.
 #[derive(Clone, Default)]
 struct Plan {
     started: Arc<AtomicUsize>,

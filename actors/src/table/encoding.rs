@@ -20,7 +20,7 @@ pub enum Encoding {
     Utf16Le,
     /// UTF-16, big end first, with its mark.
     Utf16Be,
-    /// What Chinese systems take for text without a mark.
+    /// The encoding that Chinese systems take for text without a mark.
     Gb18030,
 }
 
@@ -57,7 +57,7 @@ pub enum Unreadable {
     },
 }
 
-/// What one reading of a whole file says.
+/// The findings of one reading of a whole file.
 #[derive(Debug)]
 pub struct Surveyed {
     /// Its SHA-256.
@@ -131,7 +131,7 @@ impl<R: Read> Read for Digesting<R> {
     }
 }
 
-/// What the lines that are not ASCII say.
+/// The evidence of the lines that are not ASCII.
 #[derive(Default)]
 struct Lineup {
     /// The first that can only be UTF-8.

@@ -56,7 +56,7 @@ impl<R: Read> Lines<R> {
         Self { reader, encoding, line: Vec::new(), bytes, ahead: None }
     }
 
-    /// Where in the file the next line begins.
+    /// Says where in the file the next line begins.
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }

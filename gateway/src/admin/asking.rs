@@ -1,4 +1,4 @@
-//! How commands ask the admin plane: over the socket of a gateway that runs, or, if none does, by doing the act here. An answer that
+//! The way of commands to the admin plane: over the socket of a gateway that runs, or, if none does, by doing the act here. An answer that
 //! stops before its end is an error, never a short answer.
 
 use std::io::{BufRead, BufReader, ErrorKind};

@@ -25,7 +25,7 @@ pub(crate) enum Command {
         /// The cause stays.
         #[arg(long, conflicts_with = "grant")]
         refuse: bool,
-        /// What the citizen is told.
+        /// The answer to the citizen.
         #[arg(long)]
         text: String,
         #[command(flatten)]

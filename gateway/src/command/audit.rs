@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Verify {
         #[command(flatten)]
         at: At,
-        /// What `audit key` printed: decisions are checked with it alone, also when the keys are gone or the gateway is ended.
+        /// The output of `audit key`: decisions are checked with it alone, also when the keys are gone or the gateway is ended.
         #[arg(long)]
         public_key: Option<String>,
         /// A checkpoint, or a receipt, that was kept elsewhere: decisions, and with a checkpoint orders, that were taken out since, or
@@ -55,10 +55,10 @@ pub(crate) enum Command {
     Check {
         /// The receipt's file.
         receipt: PathBuf,
-        /// What `audit key` prints.
+        /// The output of `audit key`.
         #[arg(long)]
         public_key: String,
-        /// What `/audit?since=SIZE` of the pages, or `audit checkpoint --since SIZE`, gave for the size in the receipt.
+        /// The proof that `/audit?since=SIZE` of the pages, or `audit checkpoint --since SIZE`, gave for the size in the receipt.
         #[arg(long)]
         against: Option<PathBuf>,
         /// Whoever names a gateway has it asked for that proof.
@@ -134,7 +134,7 @@ fn check(receipt: &Path, key: &[u8], against: Option<&Path>, at: Option<&At>) ->
     Ok(())
 }
 
-/// What somebody may hold that names a signed tree.
+/// A paper that somebody may hold and that names a signed tree.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Held {

@@ -44,10 +44,10 @@ enum Command {
         /// unknown-area, redirect or wrong-name.
         #[arg(value_parser = kind)]
         kind: FaultKind,
-        /// How long `slow` and `hang` hold a request.
+        /// The time that `slow` and `hang` hold a request.
         #[arg(long)]
         ms: Option<u64>,
-        /// What `status` answers.
+        /// The answer of `status`.
         #[arg(long)]
         status: Option<u16>,
         /// The share of requests that it hits, above 0 and at most 1; all if not given.
@@ -58,7 +58,7 @@ enum Command {
     People,
 }
 
-/// What the control interface shows.
+/// The answer of the control interface.
 #[derive(Deserialize)]
 struct State {
     consents: u64,

@@ -24,7 +24,7 @@ pub(crate) struct CheckConfig {
     json: bool,
 }
 
-/// What is printed for programs.
+/// The output for programs.
 #[derive(Serialize)]
 struct Report {
     file: PathBuf,

@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// Says that the gateway's clock is right, whatever is on record: what is over by it ends, and what is too old is destroyed. It takes
     /// two operators with the role admin.
     Believe {
-        /// What time it is by the operators' own watches: 2020-02-20T08:00, of the city, or with an offset.
+        /// The time by the operators' own watches: 2020-02-20T08:00, of the city, or with an offset.
         #[arg(long)]
         time: String,
         #[command(flatten)]

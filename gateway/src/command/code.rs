@@ -53,13 +53,13 @@ pub(crate) enum Code {
         /// The case that the look-up is for.
         #[arg(long)]
         case: String,
-        /// Where the citizen's receipt of the last decision goes; `audit check` checks it.
+        /// The place where the citizen's receipt of the last decision goes; `audit check` checks it.
         #[arg(long)]
         receipt: Option<PathBuf>,
         #[command(flatten)]
         desk: Desk,
     },
-    /// Who looked at a code, as its holder sees it. Recorded as an access.
+    /// Lists who looked at a code, as its holder sees it. Recorded as an access.
     Accesses {
         /// The code's number.
         #[arg(value_parser = code_number)]

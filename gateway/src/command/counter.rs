@@ -29,14 +29,14 @@ enum Command {
     },
     /// Takes the code that came.
     Prove {
-        /// What `counter begin` printed.
+        /// The output of `counter begin`.
         session: String,
         /// The six digits that came.
         code: String,
     },
     /// Opens the code of somebody who was registered before, by their document.
     Confirm {
-        /// What `counter begin` printed.
+        /// The output of `counter begin`.
         session: String,
         /// id-card, hk-macau-permit, taiwan-permit, passport or foreign-pr-card.
         kind: String,
@@ -45,7 +45,7 @@ enum Command {
     },
     /// The citizen agrees to one query of the carriers, and hears what it says.
     Consent {
-        /// What `counter begin` printed.
+        /// The output of `counter begin`.
         session: String,
         /// apply, modify or scan.
         #[arg(long, default_value = "apply")]
@@ -59,14 +59,14 @@ enum Command {
     },
     /// Takes a consent back.
     Withdraw {
-        /// What `counter begin` printed.
+        /// The output of `counter begin`.
         session: String,
         /// The consent's number, as `counter consent` printed it.
         consent: i64,
     },
     /// Sends the form: an application, or a modification by somebody who has a code.
     Apply {
-        /// What `counter begin` printed.
+        /// The output of `counter begin`.
         session: String,
         /// The citizen's name, as the document has it.
         #[arg(long)]
@@ -83,7 +83,7 @@ enum Command {
         /// The community, in words.
         #[arg(long, default_value = "")]
         community: String,
-        /// What the citizen says to "history of living in epidemic areas".
+        /// The citizen's answer to "history of living in epidemic areas".
         #[arg(long)]
         declared: Option<bool>,
         /// The consent whose answer it rests on.
@@ -98,7 +98,7 @@ enum Command {
     },
     /// The text that a device at a gate scans to ask for itself; good once, for two minutes.
     Receipt {
-        /// What `counter begin` printed.
+        /// The output of `counter begin`.
         session: String,
         /// The consent's number, as `counter consent` printed it.
         consent: i64,

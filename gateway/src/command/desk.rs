@@ -14,7 +14,7 @@ use crate::named::{At, Named};
 use crate::orders::{self, Ordered, OrderedAct};
 use crate::out::{note, say};
 
-/// Where an order goes, and who signs it.
+/// The place where an order goes, and who signs it.
 #[derive(clap::Args)]
 pub(crate) struct Desk {
     #[command(flatten)]

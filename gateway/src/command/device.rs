@@ -50,7 +50,7 @@ enum Command {
         /// gate, handheld, concentrator or portal; gate if not given.
         #[arg(long)]
         class: Option<String>,
-        /// What people call it.
+        /// Its name among people.
         #[arg(long, required_unless_present_any = ["csv", "template"])]
         name: Option<String>,
         /// Regions it speaks for.
@@ -185,7 +185,7 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a device needs beside its token.
+/// Prints everything that a device needs beside its token.
 fn show_next(at: Option<&EnrolsAt>) {
     match at {
         Some(EnrolsAt { url, authority }) => {

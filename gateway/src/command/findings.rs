@@ -1,4 +1,4 @@
-//! How findings are shown, each with the section of the runbooks that says more of it. Who looks at what is elsewhere.
+//! The view of findings, each with the section of the runbooks that says more of it. Who looks at what is elsewhere.
 
 use serde::Serialize;
 

@@ -27,7 +27,7 @@ pub(crate) enum Command {
         /// Says what an import would do, and does nothing.
         #[arg(long)]
         dry_run: bool,
-        /// Where lines that are wrong are named at this desk, with the reason; beside the file if not given.
+        /// The place where lines that are wrong are named at this desk, with the reason; beside the file if not given.
         #[arg(long)]
         rejects: Option<PathBuf>,
         #[command(flatten)]

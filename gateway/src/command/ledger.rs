@@ -37,7 +37,7 @@ pub(crate) enum Command {
         case: String,
         #[command(flatten)]
         desk: Desk,
-        /// How a punch is written.
+        /// The way in which a punch is written; csv if not given, and jsonl for programs.
         #[arg(long, value_enum, default_value_t = PunchFormat::Csv)]
         format: PunchFormat,
         /// Only punches that the gateway received from then on: 2020-02-20T08:00 of the city, or with an offset.

@@ -1,4 +1,4 @@
-//! What operators do beside running the gateway.
+//! The operators' commands beside running the gateway.
 
 mod appeal;
 mod audit;
@@ -78,7 +78,7 @@ pub(crate) enum Command {
     /// Sets and clears causes of colours.
     #[command(subcommand)]
     Cause(order::Cause),
-    /// What is known of a code: whose it is, why it has its colour, who looked, how to reach its holder; and what an office does for
+    /// Shows what is known of a code: whose it is, why it has its colour, who looked, how to reach its holder; and what an office does for
     /// whoever stands there with their document.
     #[command(subcommand)]
     Code(code::Code),
@@ -113,7 +113,7 @@ pub(crate) enum Command {
     /// Proves that carriers were asked with consent only.
     #[command(subcommand)]
     Consents(consents::Command),
-    /// What a citizen does at an office's counter: prove a phone, consent, apply.
+    /// Does what a citizen does at an office's counter: prove a phone, consent, apply.
     Counter(counter::Counter),
     /// Shows a development city's simulated carriers and makes them fail.
     Carrier(carrier::Carrier),

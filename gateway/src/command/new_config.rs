@@ -18,13 +18,13 @@ pub(crate) struct NewConfig {
     /// The file, in the directory where keys and certificates are to lie; without it the one that CHANGTONG_CONFIG in the environment
     /// names. Nothing is written over.
     file: Option<PathBuf>,
-    /// Where the registry and the punch log are to lie; made if it is not there.
+    /// The place where the registry and the punch log are to lie; made if it is not there.
     #[arg(long, default_value = "/var/lib/changtong")]
     data: PathBuf,
     /// The address of this machine that devices speak to, at UDP port 7443 and TCP port 7444.
     #[arg(long, default_value = "0.0.0.0")]
     address: IpAddr,
-    /// Where machines of your own network find metrics and the overview.
+    /// The place where machines of your own network find metrics and the overview.
     #[arg(long, default_value = "127.0.0.1:9464")]
     http: SocketAddr,
 }

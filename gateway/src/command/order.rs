@@ -23,7 +23,7 @@ pub(crate) enum Operator {
     Key {
         /// Your name: small letters, digits and hyphens.
         name: String,
-        /// Where the key goes; it must not be there yet.
+        /// The place where the key goes; it must not be there yet.
         #[arg(long)]
         out: PathBuf,
     },
@@ -38,7 +38,7 @@ pub(crate) enum Operator {
         /// admin, health, records; several separated by commas.
         #[arg(long, value_delimiter = ',', required = true)]
         role: Vec<String>,
-        /// What `operator key` printed for them, or a file with it.
+        /// The key that `operator key` printed for them, or a file with it.
         #[arg(long)]
         public_key: String,
         #[command(flatten)]

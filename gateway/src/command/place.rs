@@ -17,7 +17,7 @@ use crate::portal::poster;
 pub(crate) enum Place {
     /// Adds a place and gives what its printed code holds.
     Add {
-        /// What people call it.
+        /// Its name among people.
         name: String,
         /// The region's number.
         #[arg(long)]
@@ -109,7 +109,7 @@ impl Unit {
     }
 }
 
-/// What a link to the pages begins with, of a host as people have it: with a scheme or none, a slash behind it. Pages are served over
+/// Says what a link to the pages begins with, of a host as people have it: with a scheme or none, a slash behind it. Pages are served over
 /// HTTPS, but those of a development city, which are on this machine.
 fn origin_of(host: &str) -> anyhow::Result<String> {
     let given = host.trim();

@@ -26,7 +26,7 @@ pub(crate) enum Command {
         /// The policy's file.
         file: PathBuf,
     },
-    /// How many codes would change if NEW were in effect instead of OLD. Reads the registry only, also beside a gateway.
+    /// Counts the codes that would change if NEW were in effect instead of OLD. Reads the registry only, also beside a gateway.
     Diff {
         /// The file of the policy to compare with.
         old: PathBuf,
@@ -56,7 +56,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Where the registry lies.
+/// The place where the registry lies.
 #[derive(clap::Args)]
 pub(crate) struct Place {
     #[command(flatten)]
@@ -132,7 +132,7 @@ fn diff(old: &Policy, new: &Policy, place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many codes change, and how.
+/// Prints the number of codes that change, and the changes.
 pub(super) fn show_diff(diff: &PolicyDiff) {
     say!("  {:<32}{:>10}", "codes with open causes", diff.codes);
     for (from, row) in Colour::ALL.iter().zip(&diff.recoloured) {

@@ -10,7 +10,7 @@ use crate::out::say;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Who passed a place in a stretch of time of a day at most: codes, times, direction, colour, and the first character of names.
+    /// Lists who passed a place in a stretch of time of a day at most: codes, times, direction, colour, and the first character of names.
     Who {
         /// The place's number.
         #[arg(long)]

@@ -17,7 +17,7 @@ pub(crate) enum Staff {
         /// The place's number.
         #[arg(long)]
         place: u32,
-        /// What the shift is called, for example "North gate, morning".
+        /// The name of the shift, for example "North gate, morning".
         #[arg(long)]
         name: String,
         #[command(flatten)]

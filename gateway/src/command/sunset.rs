@@ -103,7 +103,7 @@ impl Sunset {
         self.carry_out(&estate.data)
     }
 
-    /// What was begun is ordered already. It goes on if somebody says so, and is only looked at otherwise.
+    /// Goes on with what was begun, which is ordered already. It goes on if somebody says so, and is only looked at otherwise.
     fn begun(&self, data: &Path, record: &Record) -> anyhow::Result<ExitCode> {
         if let Some(digest) = self.plan.as_ref().filter(|digest| **digest != record.digest) {
             bail!("another plan than {digest} was signed and begun here: {}", record.digest);

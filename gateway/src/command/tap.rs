@@ -21,7 +21,7 @@ pub(crate) struct Tap {
     /// Only green, yellow, red or unknown.
     #[arg(long)]
     colour: Option<String>,
-    /// How long to look.
+    /// The time to look, in seconds.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=TAP_SECONDS_MAX))]
     seconds: u64,
     #[command(flatten)]
@@ -51,7 +51,7 @@ impl Tap {
     }
 }
 
-/// How lines look, and what it has said of those that were dropped.
+/// The format of lines, and what it has said of those that were dropped.
 struct Screen {
     json: bool,
     begun: bool,

@@ -1,4 +1,4 @@
-//! What a configuration names, looked at before anything is started: each file is read as the gateway reads it, and everything that
+//! The files of a configuration, looked at before anything is started: each file is read as the gateway reads it, and everything that
 //! it would not start with is said at once. Nothing is changed and nobody is asked; what takes the network is in `probes`.
 
 use std::net::SocketAddr;
@@ -287,13 +287,13 @@ impl Check<'_> {
     }
 }
 
-/// Whether two sockets cannot both have their address.
+/// Says whether two sockets cannot both have their address.
 fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (everywhere || one.ip() == other.ip())
 }
 
-/// Whether the path lies in the directory, as written or as it really is.
+/// Says whether the path lies in the directory, as written or as it really is.
 fn lies_in(path: &Path, directory: &Path) -> bool {
     let really = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     path.starts_with(directory) || really(path).starts_with(really(directory))

@@ -35,7 +35,7 @@ impl Pages {
         Self { listen, host: None, certificate: None, key: None, proxies }
     }
 
-    /// What links begin with.
+    /// Says what links begin with.
     pub(crate) fn origin(&self, listener: &TcpListener) -> anyhow::Result<String> {
         match &self.host {
             Some(host) => Ok(format!("https://{host}")),

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-/// What is wrong, and where.
+/// The fault, and where.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Fault {
     /// From 1.
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
         Table { reader: self, path: String::new(), line: 1, rows: root.into_inner(), known: Vec::new() }
     }
 
-    /// What is wrong, in the order of the file, and where everything stands.
+    /// Says what is wrong, in the order of the file, and where everything stands.
     pub(super) fn finish(self) -> (Vec<Fault>, Lines) {
         let Notes { mut faults, lines } = self.notes.into_inner();
         faults.sort_by_key(|fault| fault.line);
@@ -79,7 +79,7 @@ pub(super) struct Table<'r, 'a> {
     reader: &'r Reader<'a>,
     path: String,
     line: usize,
-    /// What nobody has asked for yet.
+    /// The rows that nobody has asked for yet.
     rows: DeTable<'a>,
     known: Vec<&'static str>,
 }
@@ -183,13 +183,13 @@ pub(super) fn at_of(key: &str, at: usize) -> String {
     format!("{key}.{at}")
 }
 
-/// What was probably meant.
+/// Says what was probably meant.
 fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
     let close = |name: &&str| distance(word, name) <= (name.len() / 3).max(1);
     known.iter().copied().filter(close).min_by_key(|name| distance(word, name))
 }
 
-/// How many characters to add, remove or replace, and neighbours to swap, between two words.
+/// Says how many characters to add, remove or replace, and neighbours to swap, between two words.
 fn distance(from: &str, to: &str) -> usize {
     let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
     let mut rows = vec![(0..=to.len()).collect::<Vec<_>>()];

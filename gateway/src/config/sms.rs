@@ -16,7 +16,7 @@ const DEADLINE_MS: u64 = 5_000;
 /// Everybody in development comes from one address.
 const DEVELOPMENT: SmsLimits = SmsLimits { per_phone_day_max: 100, per_client_hour_max: u16::MAX };
 
-/// How codes reach phones.
+/// The way of codes to phones.
 #[derive(Clone)]
 pub(crate) enum Sms {
     /// Not at all.
@@ -92,7 +92,7 @@ impl Service {
         self.limits
     }
 
-    /// What the entry points to, read.
+    /// Says what the entry points to, read.
     pub(crate) fn config(&self) -> anyhow::Result<HttpSmsConfig> {
         Ok(HttpSmsConfig {
             url: self.url.clone(),

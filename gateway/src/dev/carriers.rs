@@ -109,7 +109,7 @@ pub(super) fn start(data: &Path, control: SocketAddr, seed: u64) -> anyhow::Resu
     Ok(simulators)
 }
 
-/// How the gateway asks them: as it would ask real ones, over TLS, with the city's authority.
+/// Says how the gateway asks them: as it would ask real ones, over TLS, with the city's authority.
 pub(super) fn entries(data: &Path, simulators: &Simulators) -> Vec<config::Carrier> {
     let entry = |carrier: SimulatedCarrier| config::Carrier {
         id: carrier.id().to_owned(),
@@ -128,7 +128,7 @@ pub(super) fn entries(data: &Path, simulators: &Simulators) -> Vec<config::Carri
     SimulatedCarrier::ALL.map(entry).into()
 }
 
-/// What the fleet file says of them.
+/// Says what the fleet file says of them.
 pub(super) fn running(simulators: &Simulators) -> Running {
     let simulated = |carrier: SimulatedCarrier| Simulated {
         id: carrier.id().to_owned(),
@@ -137,7 +137,7 @@ pub(super) fn running(simulators: &Simulators) -> Running {
     Running { control: Some(simulators.control()), simulated: SimulatedCarrier::ALL.map(simulated).into() }
 }
 
-/// Where a running city's simulated carriers are told what to do.
+/// Says where a running city's simulated carriers are told what to do.
 pub(crate) fn control_of(data: &Path) -> anyhow::Result<SocketAddr> {
     let path = data.join(FLEET);
     let text = std::fs::read(&path).with_context(|| {

@@ -1,4 +1,4 @@
-//! Where a development city has everything, for those who look at it from outside, and what of it ends with the measure. Nothing is
+//! The places of a development city, for those who look at it from outside, and what of it ends with the measure. Nothing is
 //! made or removed here.
 
 use std::path::Path;
@@ -8,16 +8,16 @@ use actors::sunset::Estate;
 use super::{CODES, Dev, FLEET, POLICY, carriers};
 use crate::process::Settings;
 
-/// What of a city is destroyed with its people: who they are, tokens' keys, devices, operators, carriers, the authority.
+/// The files that are destroyed with a city's people: who they are, tokens' keys, devices, operators, carriers, the authority.
 const MADE_UP: [&str; 8] =
     [FLEET, CODES, "devices", "operators", carriers::DIRECTORY, "authority", "server.key", "server.pem"];
 
-/// Where the development city of that directory has everything; the addresses are those of its defaults.
+/// Says where the development city of that directory has everything; the addresses are those of its defaults.
 pub(crate) fn settings_of(data: &Path) -> Option<Settings> {
     data.join(FLEET).exists().then(|| Dev::default().settings(data))
 }
 
-/// What there is to end of the development city of that directory.
+/// Says what there is to end of the development city of that directory.
 pub(crate) fn estate_of(data: &Path) -> Option<Estate> {
     let settings = settings_of(data)?;
     Some(Estate {

@@ -28,7 +28,7 @@ pub(super) struct Fleet {
     #[serde(default)]
     pub(super) operators: Vec<PathBuf>,
     pub(super) devices: Vec<Device>,
-    /// What the simulated carriers are made from, too; a city of an older release had no carriers.
+    /// The seed that the simulated carriers are made from, too; a city of an older release had no carriers.
     #[serde(default = "first_seed")]
     pub(super) seed: u64,
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! What the development city shows in its terminal: where everything is, what to do next, and the messages that phones would get.
+//! The terminal of the development city: where everything is, what to do next, and the messages that phones would get.
 
 use std::path::Path;
 

@@ -9,7 +9,7 @@ use crate::finding::Finding;
 use crate::process::Settings;
 use crate::vouching;
 
-/// What recovery reads at a start.
+/// The segments that recovery reads at a start.
 const SEGMENTS: usize = 2;
 /// Clocks of one machine are not that far apart.
 const CLOCK_S_MAX: u64 = 60;
@@ -73,7 +73,7 @@ pub(super) fn together(settings: &Settings) -> Finding {
     }
 }
 
-/// What the registry says of itself and of what waits in it.
+/// Says what the registry says of itself and of what waits in it.
 pub(super) fn registry(registry: &Registry, now_s: u64) -> Vec<Finding> {
     let checks: [Check; 4] = [intact, signed, appeals, devices];
     checks

@@ -1,4 +1,4 @@
-//! What the running process says of itself: whether it is ready, what is parked, which breakers are open, what was lost. Asked over
+//! The running process's word of itself: whether it is ready, what is parked, which breakers are open, what was lost. Asked over
 //! the admin socket, of the metrics as they stand; the overview page asks the same of them.
 
 use protocol::metric;
@@ -78,7 +78,7 @@ pub(crate) const ALARMS: [Alarm; 8] = [
     },
 ];
 
-/// How the process is; one finding when none runs.
+/// Says how the process is; one finding when none runs.
 pub(super) fn examine(settings: &Settings) -> Vec<Finding> {
     if !settings.data.is_dir() {
         let what = format!("there is no directory {}", settings.data.display());
@@ -122,7 +122,7 @@ fn ready(stage: &str) -> Finding {
 }
 
 impl Alarm {
-    /// Whether it is raised in these metrics, and by whom.
+    /// Says whether it is raised in these metrics, and by whom.
     pub(crate) fn look(&self, metrics: &str) -> Finding {
         let raised: Vec<String> = series(metrics, self.metric)
             .into_iter()
@@ -140,7 +140,7 @@ impl Alarm {
     }
 }
 
-/// Whether every carrier is asked.
+/// Says whether every carrier is asked.
 pub(crate) fn breakers(metrics: &str) -> Finding {
     let open: Vec<String> = series(metrics, metric::CARRIER_BREAKER)
         .into_iter()
@@ -157,7 +157,7 @@ pub(crate) fn breakers(metrics: &str) -> Finding {
     }
 }
 
-/// Whether what the files say is in effect.
+/// Says whether what the files say is in effect.
 pub(crate) fn reload(metrics: &str) -> Finding {
     const ID: &str = "reload-refused";
     match series(metrics, metric::RELOAD_FAILED).iter().any(|(_, value)| *value > 0.0) {

@@ -1,4 +1,4 @@
-//! Who holds how many of a port's connections, and which has to go for a newcomer: the longest idle one of the address or network that
+//! The holders of a port's connections, and which has to go for a newcomer: the longest idle one of the address or network that
 //! has its share, or, when the port is full, of the network that holds the most. A trusted proxy gives way to nobody but itself. Pure: time
 //! is an argument; sockets are elsewhere.
 
@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether it was told to go.
+    /// Says whether it was told to go.
     fn is_cut(connection: &Connection) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         pin!(connection.cut.notified()).poll(&mut context).is_ready()

@@ -1,4 +1,4 @@
-//! What a port does with clients that take their time, or all of it: over real sockets on loopback, with short deadlines.
+//! The conduct of a port towards clients that take their time, or all of it: over real sockets on loopback, with short deadlines.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};

@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::held::Connection;
 
-/// What a connection is doing, and since when.
+/// The activity of a connection, and since when.
 pub(super) struct Watch {
     at_work: Cell<bool>,
     since: Cell<Instant>,
@@ -90,14 +90,14 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// What requests are read from.
+/// The source of requests.
 pub(crate) enum Stream {
     Plain(Watched),
     Tls(Box<TlsStream<Watched>>),
 }
 
 impl Stream {
-    /// What the client showed in the handshake, verified.
+    /// Says what the client showed in the handshake, verified.
     pub(crate) fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         match self {
             Self::Plain(_) => None,

@@ -1,4 +1,4 @@
-//! What a person must act on, besides the objectives: first what people at the gates notice, then what only this system has. Each
+//! The events that a person must act on, besides the objectives: first what people at the gates notice, then what only this system has. Each
 //! group is a runbook, each alert a section of it.
 
 use actors::bounds;
@@ -283,7 +283,7 @@ fn carriers() -> Vec<Alert> {
     ]
 }
 
-/// What operators do, and what citizens wait for.
+/// Says what operators do, and what citizens wait for.
 fn people() -> Vec<Alert> {
     vec![
         page("manual-reds-burst", format!("{} > 0", metric::MANUAL_REDS_BURST)).says(
@@ -306,7 +306,7 @@ fn people() -> Vec<Alert> {
     ]
 }
 
-/// What all strangers have together is used up: no network by itself can do that.
+/// Says what all strangers have together is used up: no network by itself can do that.
 fn sign_in_flood() -> Alert {
     let bounds = [bounds::SMS_ALL, bounds::WRONG_ALL].map(|bound| bound.name).join("|");
     let limited = metric::LIMITED;

@@ -8,9 +8,9 @@ use super::panel::{Panel, datasource};
 use super::query::NARROWED;
 use super::runbook;
 
-/// What a variable stands for when everything is chosen.
+/// The value of a variable when everything is chosen.
 const ALL: &str = ".*";
-/// What marks our dashboards, for the links between them.
+/// The mark of our dashboards, for the links between them.
 const TAG: &str = "changtong";
 
 /// A dashboard.
@@ -19,7 +19,7 @@ pub(super) struct Dashboard {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
     pub(super) description: &'static str,
-    /// How much of the past it shows at first.
+    /// The stretch of the past that it shows at first.
     from: &'static str,
     pub(super) rows: Vec<Row>,
 }
@@ -29,7 +29,7 @@ impl Dashboard {
         Self { name, title, description, from: "now-1h", rows: Vec::new() }
     }
 
-    /// How much of the past it shows at first.
+    /// Says how much of the past it shows at first.
     pub(super) fn from(self, from: &'static str) -> Self {
         Self { from, ..self }
     }
@@ -94,7 +94,7 @@ impl Dashboard {
         variables
     }
 
-    /// Whether a query names the variable.
+    /// Says whether a query names the variable.
     fn names(&self, variable: &str) -> bool {
         let variable = format!("\"${variable}\"");
         self.panels().flat_map(|panel| &panel.targets).any(|target| target.expr.0.contains(&variable))

@@ -12,7 +12,7 @@ use crate::cli::Cli;
 /// As people start it.
 const NAME: &str = "changtong";
 const MANUAL: &str = "Changtong Gateway";
-/// What the first page says beside what `--help` does.
+/// The text that the first page says beside what `--help` does.
 const MORE: &str = r#".SH "EXIT STATUS"
 .TP
 \fB0\fR

@@ -1,4 +1,4 @@
-//! Where panels stand: rows from top to bottom, in each from left to right, on Grafana's grid. What they show is not known here.
+//! The place where panels stand: rows from top to bottom, in each from left to right, on Grafana's grid. What they show is not known here.
 
 use serde_json::{Value, json};
 

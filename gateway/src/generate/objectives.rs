@@ -1,4 +1,4 @@
-//! What is promised to people at the gates, in numbers, and when so much of the promise's slack is used up that somebody is told.
+//! The promises to people at the gates, in numbers, and when so much of the promise's slack is used up that somebody is told.
 //! Two windows each: the long one says that it matters, the short one that it still goes on.
 
 use protocol::metric;
@@ -16,7 +16,7 @@ struct Burn {
     long: &'static str,
     long_s: u32,
     short: &'static str,
-    /// How many times faster than the slack lasts, in tenths.
+    /// The factor by which it is faster than the slack lasts, in tenths.
     tenths: u32,
 }
 
@@ -26,7 +26,7 @@ const BURNS: [Burn; 3] = [
     Burn { severity: Severity::Ticket, long: "3d", long_s: 259_200, short: "6h", tenths: 10 },
 ];
 
-/// What is counted, and what of it is bad.
+/// The counted events, and what of it is bad.
 #[derive(Clone, Copy)]
 pub(crate) enum Bad {
     /// Requests of a kind that were not answered: told to wait, or failed.
@@ -90,7 +90,7 @@ pub(super) fn of(id: &str) -> &'static Objective {
     OBJECTIVES.iter().find(|objective| objective.id == id).expect("each promise has an objective of its id")
 }
 
-/// How a histogram's bucket that ends there is called.
+/// Says how a histogram's bucket that ends there is called.
 pub(crate) fn bucket(limit_ms: u32) -> String {
     (f64::from(limit_ms) / 1e3).to_string()
 }
@@ -110,7 +110,7 @@ impl Objective {
         f64::from(self.slack_ppm * burn.tenths / 10) / 1e6
     }
 
-    /// What is wrong when it is not kept, of a gateway that need not be named.
+    /// Says what is wrong when it is not kept, of a gateway that need not be named.
     pub(crate) fn plain(&self) -> String {
         self.summary.replace(" on {{ $labels.instance }}", "")
     }
@@ -124,7 +124,7 @@ impl Objective {
         format!("changtong:{}:bad_{what}{window}", self.id.replace('-', "_"))
     }
 
-    /// How many bad ones a second, and their share, for each window.
+    /// Says how many bad ones a second, and their share, for each window.
     fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
         for window in WINDOWS {

@@ -12,17 +12,17 @@ pub(super) const DATASOURCE: &str = "${datasource}";
 const HUE: &str = concat!("col", "or");
 const HUE_MODE: &str = concat!("col", "orMode");
 const FIXED_HUE: &str = concat!("fixedCol", "or");
-/// What is well, what is to be looked at, what is not well: never the colours of codes.
+/// Well, to be looked at, not well: never the colours of codes.
 const WELL: &str = "blue";
 const ODD: &str = "orange";
 const ILL: &str = "purple";
-/// What a panel over time says whose query picks the largest.
+/// The note of a panel over time whose query picks the largest.
 const ANEW: &str = " At each moment they are chosen anew.";
 /// Colours of codes, where a panel shows those.
 const CODES: [(&str, &str); 4] =
     [("green", "green"), ("yellow", "yellow"), ("red", "red"), ("unknown", "gray")];
 
-/// What a value is.
+/// The unit of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     /// Things.
@@ -36,7 +36,7 @@ pub(super) enum Unit {
     BytesPerSecond,
     /// From 0 to 1.
     Ratio,
-    /// What is left of a budget: 1 is all of it, and it can be overdrawn.
+    /// The rest of a budget: 1 is all of it, and it can be overdrawn.
     Budget,
     /// A factor.
     Times,
@@ -63,7 +63,7 @@ impl Unit {
     }
 }
 
-/// How it is drawn.
+/// The way in which it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     /// One number.
@@ -103,7 +103,7 @@ pub(super) struct Panel {
     shape: Shape,
     /// From where on which hue holds; the first holds from below.
     limits: Vec<(Option<f64>, &'static str)>,
-    /// Whether its series are colours of codes.
+    /// True if its series are colours of codes.
     pub(super) shows_codes: bool,
     wide: bool,
     /// Digits behind the point, if Grafana's own choice hides what matters.
@@ -138,7 +138,7 @@ impl Panel {
         Self { title, description, unit, runbook, targets, shape, limits, shows_codes, wide, decimals }
     }
 
-    /// What it shows, in a sentence or two.
+    /// Says what it shows, in a sentence or two.
     pub(super) fn about(self, description: impl Into<String>) -> Self {
         Self { description: description.into(), ..self }
     }
@@ -183,13 +183,13 @@ impl Panel {
         Self { decimals: Some(decimals), ..self }
     }
 
-    /// Whether it shows how things stand now, and not how they went: then Prometheus is asked for one moment only. A value that has
+    /// Says whether it shows how things stand now, and not how they went: then Prometheus is asked for one moment only. A value that has
     /// gone since, as that of a gateway that is gone, is then not shown.
     pub(super) const fn is_of_now(&self) -> bool {
         matches!(self.shape, Shape::Stat | Shape::Bars)
     }
 
-    /// What it shows, with what a reader of `topk` over time has to know.
+    /// Says what it shows, with what a reader of `topk` over time has to know.
     fn said(&self) -> String {
         let changing = !self.is_of_now() && self.targets.iter().any(|target| target.expr.0.contains("topk("));
         let more = if changing { ANEW } else { "" };
@@ -306,7 +306,7 @@ impl Panel {
     }
 }
 
-/// What every panel and query asks.
+/// Says what every panel and query asks.
 pub(super) fn datasource() -> Value {
     json!({ "type": "prometheus", "uid": DATASOURCE })
 }

@@ -1,4 +1,4 @@
-//! How Grafana finds the dashboards and Prometheus, as its provisioning files. The dashboards themselves are elsewhere.
+//! Grafana's way to the dashboards and Prometheus, as its provisioning files. The dashboards themselves are elsewhere.
 
 const DASHBOARDS: &str =
     "# Written by `changtong generate dashboards`; change it in gateway/src/generate/provisioning.rs.

@@ -67,12 +67,12 @@ pub(super) fn gauge(series: Series) -> Expr {
     Expr(series.text(""))
 }
 
-/// Whether each gateway answers Prometheus, as Prometheus itself has it.
+/// Says whether each gateway answers Prometheus, as Prometheus itself has it.
 fn up() -> String {
     of("up").only("job", "changtong").text("")
 }
 
-/// How many gateways do not answer Prometheus.
+/// Says how many gateways do not answer Prometheus.
 pub(super) fn gone() -> Expr {
     Expr(format!("count({} == 0) or vector(0)", up()))
 }
@@ -95,13 +95,13 @@ pub(super) fn grown(series: Series) -> Expr {
     series.over("increase", "", RANGE)
 }
 
-/// How many samples a histogram took a second.
+/// Says how many samples a histogram took a second.
 pub(super) fn samples(series: &Series) -> Expr {
     debug_assert!(is(series.name, Kind::Histogram), "{} is no histogram", series.name);
     series.over("rate", "_count", INTERVAL)
 }
 
-/// How many of a histogram's samples a second were at most that; one of its buckets ends there.
+/// Says how many of a histogram's samples a second were at most that; one of its buckets ends there.
 pub(super) fn at_most(series: &Series, limit: &str) -> Expr {
     series.clone().only("le", limit).over("rate", "_bucket", INTERVAL)
 }
@@ -193,7 +193,7 @@ impl Expr {
         Self(format!("{self} / {number}"))
     }
 
-    /// What is left of 1 without it.
+    /// Says what is left of 1 without it.
     pub(super) fn left_of_one(self) -> Self {
         Self(format!("1 - {self}"))
     }

@@ -1,4 +1,4 @@
-//! What a Prometheus rule is, and how rules are written as YAML. Which rules there are stands in `alerts` and `objectives`.
+//! Prometheus rules, written as YAML. Which rules there are stands in `alerts` and `objectives`.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ const HEAD: &str = "# Written by `changtong generate rules` from gateway/src/gen
 groups:
 ";
 
-/// Who is told, and when.
+/// The one who is told, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
     /// Somebody is woken.
@@ -57,7 +57,7 @@ impl Alert {
         Self { id, severity, expr: expr.into(), held, window, summary, description }
     }
 
-    /// How long it has to be so before somebody is told.
+    /// Says how long it has to be so before somebody is told.
     pub(super) fn held(self, time: &'static str) -> Self {
         Self { held: Some(time), ..self }
     }
@@ -67,12 +67,12 @@ impl Alert {
         Self { window: Some(window), ..self }
     }
 
-    /// What is wrong where, and what it means to people at the gates. Both may hold Prometheus's own templates.
+    /// Says what is wrong where, and what it means to people at the gates. Both may hold Prometheus's own templates.
     pub(super) fn says(self, summary: &'static str, description: impl Into<String>) -> Self {
         Self { summary, description: description.into(), ..self }
     }
 
-    /// Who is told, as the label has it.
+    /// Says who is told, as the label has it.
     pub(super) const fn severity(&self) -> &'static str {
         self.severity.name()
     }

@@ -1,6 +1,6 @@
 //! Which section of the runbooks a panel leads to: the file, and the id of the section, which is that of the alert.
 
-/// Where the runbooks lie in this repository.
+/// The place where the runbooks lie in this repository.
 pub(super) const BASE: &str = "dashboards/runbooks";
 /// The variable of every dashboard that holds what links begin with.
 pub(super) const VARIABLE: &str = "runbooks";
@@ -13,7 +13,7 @@ pub(super) struct Runbook {
 }
 
 impl Runbook {
-    /// What the link leads to, behind the base.
+    /// Says what the link leads to, behind the base.
     pub(super) fn url(self) -> String {
         format!("${{{VARIABLE}}}/{}.md#{}", self.file, self.id)
     }

@@ -1,4 +1,4 @@
-//! What holds for every dashboard: it is the one that is checked in, each panel says what it shows, and each query asks for it the
+//! Checks of every dashboard: it is the one that is checked in, each panel says what it shows, and each query asks for it the
 //! way its metric has to be asked.
 
 use std::collections::BTreeSet;

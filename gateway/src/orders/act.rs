@@ -98,7 +98,7 @@ pub(crate) enum OrderedAct {
         set: (u64, u64),
     },
     ActivatePolicy {
-        /// What errors name.
+        /// The name in errors.
         file: String,
         text: String,
     },
@@ -113,7 +113,7 @@ pub(crate) enum OrderedAct {
         code: u64,
         case: String,
     },
-    /// Who looked at a code.
+    /// The one who looked at a code.
     Accesses {
         code: u64,
         case: String,
@@ -123,7 +123,7 @@ pub(crate) enum OrderedAct {
         code: u64,
         case: String,
     },
-    /// Who passed a place in a stretch of time, milliseconds since 1970 UTC.
+    /// The people who passed a place in a stretch of time, milliseconds since 1970 UTC.
     Passages {
         place: u32,
         from_ms: u64,

@@ -29,7 +29,7 @@ pub(crate) struct NewCause {
     pub(crate) until: jiff::civil::Date,
 }
 
-/// What became of a line, or would.
+/// The outcome of a line, or would.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CauseSet {
     pub(crate) line: u64,

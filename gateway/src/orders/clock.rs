@@ -8,7 +8,7 @@ use anyhow::bail;
 use super::{Ordered, OrderedAct};
 use crate::process::Admin;
 
-/// How far the operators' watches may be from the clock.
+/// The distance that the operators' watches may have from the clock.
 const WATCH_S_MAX: u64 = 10 * 60;
 
 /// The time by which an order is fresh, seconds since 1970 UTC. Who says that the clock is right gives the order by it.

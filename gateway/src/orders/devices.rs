@@ -69,7 +69,7 @@ pub(crate) struct Enrolled {
     pub(crate) expires_s: u64,
 }
 
-/// Where a device takes its token: the gateway's address, and the file with the authority that vouches for it.
+/// The place where a device takes its token: the gateway's address, and the file with the authority that vouches for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct EnrolsAt {
     pub(crate) url: String,

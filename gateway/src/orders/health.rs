@@ -15,7 +15,7 @@ use crate::admin::reader;
 use crate::process::Admin;
 use crate::{alarms, policies};
 
-/// How many operators a cause by hand takes: nobody turns somebody red alone.
+/// Says how many operators a cause by hand takes: nobody turns somebody red alone.
 pub(super) fn by_policy(policy: &Policy, kind: CauseKind) -> usize {
     if policy.rule(kind).is_some_and(|rule| rule.colour == Colour::Red) { 2 } else { 1 }
 }
@@ -81,7 +81,7 @@ pub(super) fn activate_policy(
     Ok(Ordered::Policy { version, diff })
 }
 
-/// What the authority has to answer; reading people's words is an access.
+/// Says what the authority has to answer; reading people's words is an access.
 pub(super) fn appeals(admin: &Admin, by: &Signed) -> anyhow::Result<Ordered> {
     admin.write(|registry| {
         let open = registry.open_appeals(&by.authority)?;
@@ -111,7 +111,7 @@ pub(super) fn answer(
     Ok(Ordered::Answered { appeal, code: code.get(), colour: colour(admin, code) })
 }
 
-/// How the code stands afterwards; its holder may have withdrawn, which makes the act no less done.
+/// Says how the code stands afterwards; its holder may have withdrawn, which makes the act no less done.
 fn colour(admin: &Admin, code: CodeId) -> String {
     admin.codes.get(code).map_or("withdrawn", |entry| entry.colour().name()).to_owned()
 }

@@ -1,4 +1,4 @@
-//! What operators are answered, for people and programs: plain rows of texts and numbers. How they come about stands beside the
+//! The answers to operators, for people and programs: plain rows of texts and numbers. How they come about stands beside the
 //! orders.
 
 use actors::audit::Receipt;
@@ -109,7 +109,7 @@ impl std::fmt::Debug for PassageLine {
     }
 }
 
-/// Who passed a place.
+/// The people who passed a place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PassagesReport {
     pub(crate) people: usize,

@@ -42,7 +42,7 @@ pub(super) fn why(admin: &Admin, code: CodeId, case: &str, by: &Signed) -> anyho
     )))
 }
 
-/// Who looked at a code, this look included.
+/// Says who looked at a code, this look included.
 pub(super) fn accesses(admin: &Admin, code: CodeId, case: &str, by: &Signed) -> anyhow::Result<Ordered> {
     admin.write(|registry| {
         known(registry, code)?;
@@ -61,7 +61,7 @@ pub(super) fn contact(admin: &Admin, code: CodeId, case: &str, by: &Signed) -> a
     })
 }
 
-/// Who passed a place. The log is read without the registry; then the look-up is put on record; then names are read.
+/// Says who passed a place. The log is read without the registry; then the look-up is put on record; then names are read.
 pub(super) fn passages(admin: &Admin, stretch: &Stretch, case: &str, by: &Signed) -> anyhow::Result<Ordered> {
     if stretch.from_ms >= stretch.to_ms || stretch.to_ms - stretch.from_ms > STRETCH_MS_MAX {
         bail!("the time ends after it begins, within a day");

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Ordered;
 use crate::process::Admin;
 
-/// What can be ordered of places.
+/// The orders about places.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum PlaceAct {
@@ -106,7 +106,7 @@ pub(super) fn carry_out(admin: &Admin, act: PlaceAct, by: &Signed) -> anyhow::Re
     }
 }
 
-/// What people call a region.
+/// Says what people call a region.
 pub(super) fn name_of(region: RegionId, regions: &[RegionRow]) -> String {
     regions.iter().find(|row| row.id == region).map_or_else(String::new, |row| row.name.clone())
 }

@@ -14,7 +14,7 @@ use super::{ENROLMENT_S, Ordered};
 use crate::enrol;
 use crate::process::Admin;
 
-/// What can be ordered of shifts.
+/// The orders about shifts.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ShiftAct {
@@ -30,7 +30,7 @@ pub(crate) struct ShiftLine {
     pub(crate) place: u32,
     pub(crate) place_name: String,
     pub(crate) name: String,
-    /// Who invited.
+    /// Those who invited.
     pub(crate) operators: String,
     /// waiting, open, over or revoked.
     pub(crate) state: String,

@@ -20,7 +20,7 @@ use crate::process::Admin;
 
 /// A tap is for looking, not for keeping: longer ones take another signature.
 pub(crate) const SECONDS_MAX: u64 = 600;
-/// How often an operator hears that the tap is still open; their going is found this fast, and so is their revocation.
+/// The interval at which an operator hears that the tap is still open; their going is found this fast, and so is their revocation.
 const BEAT: Duration = Duration::from_millis(500);
 
 /// Which verdicts, and for how long.
@@ -134,7 +134,7 @@ fn still_good(admin: &Admin, by: &Signed) -> anyhow::Result<()> {
     }
 }
 
-/// What regions, places and devices were called when the tap was opened.
+/// The names of regions, places and devices when the tap was opened.
 struct Names {
     regions: HashMap<u16, String>,
     places: HashMap<u32, String>,

@@ -1,4 +1,4 @@
-//! How every answer of the overview begins: with what keeps other sites, scripts and frames out. It holds no personal data, and
+//! The beginning of every answer of the overview: with what keeps other sites, scripts and frames out. It holds no personal data, and
 //! changes nothing.
 
 use actix_web::http::header;

@@ -46,7 +46,7 @@ impl<'a> Between<'a> {
         (max > 0.0).then(|| self.sum(in_use) / max)
     }
 
-    /// How much the counter grew. One that is lower than before began anew, and one that was not there began at nothing.
+    /// Says how much the counter grew. One that is lower than before began anew, and one that was not there began at nothing.
     pub(super) fn growth(&self, series: &Series<'_>) -> f64 {
         match self.before.get(series.key) {
             Some(before) if *before <= series.value => series.value - before,
@@ -54,7 +54,7 @@ impl<'a> Between<'a> {
         }
     }
 
-    /// How much all series of a counter that are meant grew.
+    /// Says how much all series of a counter that are meant grew.
     pub(super) fn grown(&self, name: &str, meant: impl Fn(&Series<'_>) -> bool) -> f64 {
         self.series(name).iter().filter(|series| meant(series)).map(|series| self.growth(series)).sum::<f64>()
             + 0.0

@@ -66,7 +66,7 @@ fn every_command_that_words_name_exists() {
     assert!(!exists("audit person") && !exists("carry") && !exists("doctor --none"));
 }
 
-/// Whether there are these commands, with these flags; what is in capitals is a value.
+/// Says whether there are these commands, with these flags; what is in capitals is a value.
 fn exists(words: &str) -> bool {
     let mut command = Cli::command();
     for word in words.split_whitespace() {

@@ -1,9 +1,9 @@
-//! What the page draws over time: each panel with its title, what it means, its unit and its lines. A line is a column of the samples.
+//! The charts of the page: each panel with its title, what it means, its unit and its lines. A line is a column of the samples.
 //! Tables and words beside the charts are in `page`.
 
 use protocol::Colour;
 
-/// How values of a panel are written.
+/// The format of a panel's values.
 #[derive(Clone, Copy)]
 pub(super) enum Unit {
     PerSecond,
@@ -23,7 +23,7 @@ impl Unit {
     }
 }
 
-/// What the large number of a panel is.
+/// The large number of a panel.
 #[derive(Clone, Copy)]
 pub(super) enum Large {
     /// All lines together; they are drawn one on top of the other.

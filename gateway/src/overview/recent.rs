@@ -1,4 +1,4 @@
-//! What went wrong among what was asked within the last quarter of an hour: what is promised to people at the gates, and what fails
+//! The failures among what was asked within the last quarter of an hour: what is promised to people at the gates, and what fails
 //! on the pages and in the registry. Limits are those of the alerts; their windows of hours and days are Prometheus's.
 
 use std::collections::VecDeque;
@@ -60,7 +60,7 @@ impl Count {
     }
 }
 
-/// What happened between two samples.
+/// The events that happened between two samples.
 struct Counts {
     objectives: [Count; OBJECTIVES.len()],
     failing: [Count; FAILING.len()],
@@ -89,7 +89,7 @@ impl Recent {
         });
     }
 
-    /// How all of it stands.
+    /// Says how all of it stands.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let objectives = OBJECTIVES.iter().enumerate().map(|(at, one)| self.objective(at, one));
         let failing = FAILING.iter().enumerate().map(|(at, one)| self.failing(at, one));

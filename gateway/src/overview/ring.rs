@@ -10,7 +10,7 @@ use super::sample::Sample;
 
 /// Between two samples: what a person sees as moving, and still costs nothing.
 pub(super) const EVERY: Duration = Duration::from_secs(2);
-/// What a person on call asks back for first.
+/// The time that a person on call asks back for first.
 const KEPT: Duration = Duration::from_secs(15 * 60);
 pub(super) const ROWS_MAX: usize = (KEPT.as_secs() / EVERY.as_secs()) as usize;
 /// Some thirty, one a district, two a carrier: more than a large city has. What comes beyond is not drawn.
@@ -51,7 +51,7 @@ impl Ring {
         self.rows.push_back(Row(self.last, at_ms, values));
     }
 
-    /// What the values are called.
+    /// Says what the values are called.
     pub(super) fn columns(&self) -> &[String] {
         &self.columns
     }

@@ -11,7 +11,7 @@ use crate::exposition::Series;
 /// Columns with their values; a value that there is none of, such as how long nobody waited, is left open.
 pub(super) type Sample = Vec<(String, Option<f64>)>;
 
-/// What a citizen cannot go on with, among a carrier's outcomes.
+/// Outcomes with which a citizen cannot go on, among a carrier's outcomes.
 const FAILURES: [&str; 7] = ["timed-out", "unreachable", "refused", "garbage", "busy", "paused", "failed"];
 /// Handshakes of attackers, or of devices whose certificates are no good.
 const HANDSHAKES_REFUSED: [&str; 3] = ["failed", "ignored", "too-slow"];
@@ -27,17 +27,17 @@ pub(super) fn sample(between: &Between<'_>) -> Sample {
     fixed.chain(districts(between)).chain(carriers(between)).collect()
 }
 
-/// Whether the series has one of these values.
+/// Says whether the series has one of these values.
 pub(super) fn is_one_of(series: &Series<'_>, label: &str, values: &[&str]) -> bool {
     series.label(label).is_some_and(|value| values.contains(&value))
 }
 
-/// Whether a carrier's outcome is one that a citizen cannot go on with.
+/// Says whether a carrier's outcome is one that a citizen cannot go on with.
 pub(super) fn is_failure(series: &Series<'_>) -> bool {
     is_one_of(series, "outcome", &FAILURES)
 }
 
-/// Whether a handshake was refused.
+/// Says whether a handshake was refused.
 pub(super) fn is_refused(series: &Series<'_>) -> bool {
     is_one_of(series, "outcome", &HANDSHAKES_REFUSED)
 }
@@ -98,7 +98,7 @@ fn fullness(between: &Between<'_>) -> impl Iterator<Item = (String, Option<f64>)
     .map(|(name, value)| (name.to_owned(), value))
 }
 
-/// How much of what may be inside a district's actor is.
+/// Says how much of what may be inside a district's actor is.
 pub(super) fn district_full(between: &Between<'_>, region: &str) -> Option<f64> {
     let max = between.value(metric::PERMITS_MAX, "region", region);
     (max > 0.0).then(|| between.value(metric::PERMITS_IN_USE, "region", region) / max)

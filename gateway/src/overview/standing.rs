@@ -1,4 +1,4 @@
-//! How the gateway stands now: what the page shows as words, numbers and tables beside its charts. Rates in it are those of the last
+//! The gateway's state now: what the page shows as words, numbers and tables beside its charts. Rates in it are those of the last
 //! minute, so that a table can be read. What is drawn over time is in `sample`.
 
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ struct Carrier {
     network: Option<f64>,
     them: Option<f64>,
     silent: Option<f64>,
-    /// What went wrong, a second, the most first.
+    /// The failures, a second, the most first.
     outcomes: Vec<(String, f64)>,
 }
 

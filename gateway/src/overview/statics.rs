@@ -1,4 +1,4 @@
-//! What the page loads: its sheet, its script, and the chart library, a foreign file as the licence beside it says. Compiled in.
+//! The files of the page: its sheet, its script, and the chart library, a foreign file as the licence beside it says. Compiled in.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 

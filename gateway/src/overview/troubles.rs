@@ -1,4 +1,4 @@
-//! What is wrong now, in plain words, each under the id of the alert that Prometheus would raise for it, with the same threshold.
+//! The fault now, in plain words, each under the id of the alert that Prometheus would raise for it, with the same threshold.
 //! Windows are as long as the page remembers: what an alert waits minutes for is told at once, and what must never happen until the
 //! process ends. What builds up over hours and days is Prometheus's alone.
 
@@ -82,7 +82,7 @@ impl From<&Trouble> for status::Trouble {
     }
 }
 
-/// What is looked at.
+/// The kinds of look-ups.
 pub(super) struct Look<'a> {
     /// The metrics as they stand.
     pub(super) text: &'a str,

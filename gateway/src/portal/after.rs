@@ -1,4 +1,4 @@
-//! What people do now whose code is not green: until when it lasts, what to do, whom to call, how what was declared by mistake is taken
+//! Advice to people whose code is not green: until when it lasts, what to do, whom to call, how what was declared by mistake is taken
 //! back, and how their appeal stands. Whoever may decide any of it is elsewhere.
 
 use actors::policy::Correction;

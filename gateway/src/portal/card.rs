@@ -18,7 +18,7 @@ use super::visitor::Visitor;
 use super::words::{both, both_with, en, line, zh};
 use super::{qr, when};
 
-/// How often a code is renewed: half of what it is good for.
+/// The interval at which a code is renewed: half of what it is good for.
 pub(crate) const RENEW_S: u32 = 30;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -57,7 +57,7 @@ async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
     visitor.page(frame, "card-title", &body)
 }
 
-/// What the script puts in the place of each code's picture: the same as in the page, colours and all.
+/// Says what the script puts in the place of each code's picture: the same as in the page, colours and all.
 async fn fragment(visitor: Visitor) -> HttpResponse {
     match mine::all(&visitor, "/code") {
         Ok(mine) if !mine.is_empty() => {

@@ -1,4 +1,4 @@
-//! What is counted of pages: requests by part of the site and outcome, and how long an answer took. Handles are made once; a path
+//! The counts of pages: requests by part of the site and outcome, and how long an answer took. Handles are made once; a path
 //! that there is not counts as one, whatever it is.
 
 use std::time::Duration;

@@ -92,7 +92,7 @@ fn success(
     visitor.page(frame, "place-done-title", &body)
 }
 
-/// What the policy says to do here.
+/// Says what the policy says to do here.
 fn advice(verdict: Verdict) -> Markup {
     let key = match verdict.advice {
         Advice::Pass => "place-pass",

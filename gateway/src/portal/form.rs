@@ -1,4 +1,4 @@
-//! What an application and a modification share: the fields as they are sent, what is wrong with them, and the sending. How the form
+//! The common part of an application and a modification: the fields as they are sent, what is wrong with them, and the sending. How the form
 //! looks is the sheet's business; what the field "history" says comes from the stored answer, whatever is sent.
 
 use actix_web::HttpResponse;
@@ -17,7 +17,7 @@ use super::sign_in::{self, Next};
 use super::travel::{self, Page, State};
 use super::visitor::Visitor;
 
-/// What a guardian says of a ward: it was with the phone where that was.
+/// A guardian's word of a ward: it was with the phone where that was.
 pub(crate) const ALONG: &str = "along";
 /// More than any field may hold: what is longer is cut when it is kept, and wrong anyway.
 const TYPED_CHARS_MAX: usize = 96;
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Fields {
 }
 
 impl Fields {
-    /// What the visitor has typed, without what the page put there.
+    /// Says what the visitor has typed, without what the page put there.
     pub(crate) fn typed(&self) -> Self {
         let cut = |text: &String| text.chars().take(TYPED_CHARS_MAX).collect();
         Self {
@@ -68,12 +68,12 @@ impl Fields {
         }
     }
 
-    /// Where the visitor goes afterwards.
+    /// Says where the visitor goes afterwards.
     pub(crate) fn back(&self) -> String {
         Next::of((!self.back.is_empty()).then(|| self.back.clone())).path().to_owned()
     }
 
-    /// What is registered, as a form shows it.
+    /// Says what is registered, as a form shows it.
     pub(crate) fn of(person: &Person) -> Self {
         let is_street =
             residence::streets(&person.district).iter().any(|(code, _)| *code == person.community);
@@ -160,7 +160,7 @@ pub(crate) fn document(fields: &Fields) -> Option<DocumentNumber> {
     DocumentNumber::parse(DocumentKind::from_name(&fields.kind)?, &fields.number)
 }
 
-/// What is wrong with the document that was typed.
+/// Says what is wrong with the document that was typed.
 pub(crate) fn number_problem(fields: &Fields) -> &'static str {
     match DocumentKind::from_name(&fields.kind) {
         _ if fields.number.trim().is_empty() => "form-number-missing",
@@ -208,14 +208,14 @@ pub(crate) fn history(visitor: &Visitor, page: Page) -> Markup {
     sheet::history(visitor, page, &rests_on, &declared)
 }
 
-/// What a page knows of whoever the form is for.
+/// A page's knowledge of whoever the form is for.
 pub(crate) struct Subject {
     pub(crate) page: Page,
     /// The document of somebody who is registered.
     pub(crate) document: Option<DocumentNumber>,
     /// The guardian who sends it.
     pub(crate) guardian: Option<CodeId>,
-    /// Where the visitor came from and goes back to, one of our own paths; `/` for nowhere.
+    /// The place where the visitor came from and goes back to, one of our own paths; `/` for nowhere.
     pub(crate) back: String,
     pub(crate) sheet: Sheet,
 }
@@ -280,7 +280,7 @@ fn busy(visitor: &Visitor, subject: &Subject) -> HttpResponse {
     show(visitor, subject, StatusCode::SERVICE_UNAVAILABLE, &[problem])
 }
 
-/// What `/code` says after a form.
+/// Says what `/code` says after a form.
 pub(crate) fn told(did: &str) -> Option<Markup> {
     match did {
         "applied" => Some(notice("form-applied")),
@@ -290,7 +290,7 @@ pub(crate) fn told(did: &str) -> Option<Markup> {
     }
 }
 
-/// How a page says that an act failed.
+/// Says how a page says that an act failed.
 pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
     let (field, key) = match error {
         RegistrarError::Form(SubmitError::Locked) => ("declared", "form-locked"),

@@ -1,4 +1,4 @@
-//! What stands before every page: headers that keep other sites and scripts out, forms that only our own pages can send, and a limit
+//! The guards before every page: headers that keep other sites and scripts out, forms that only our own pages can send, and a limit
 //! on what is read. No page is reached around it.
 
 use actix_web::body::MessageBody;
@@ -33,7 +33,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(self), microphone=(), geolocation=()"),
 ];
 
-/// How forms are read: a body that is none is answered with a page.
+/// Says how forms are read: a body that is none is answered with a page.
 pub(crate) fn forms() -> FormConfig {
     FormConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, request| {
         let (status, key) = if matches!(error, UrlencodedError::Overflow { .. }) {

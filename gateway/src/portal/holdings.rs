@@ -43,7 +43,7 @@ impl Visitor {
         })
     }
 
-    /// What is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
+    /// Says what is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
     /// `None` while it cannot be said for whom.
     pub(crate) fn agreed(&self, page: Page) -> Option<Agreed<'static>> {
         let whom = self.whom(page)?;
@@ -51,7 +51,7 @@ impl Visitor {
         Some(Agreed { flow: page.flow(), whom, detail: Detail::Stay, text })
     }
 
-    /// What names a code in this session's paths.
+    /// Says what names a code in this session's paths.
     pub(crate) fn number_of(&self, code: CodeId) -> u64 {
         let mark = self.portal.sessions.mark(&self.session, code.get());
         u64::from_str_radix(&mark[..16], 16).expect("a mark is hexadecimal, and longer")

@@ -7,12 +7,12 @@ use protocol::{Basis, Colour};
 use super::travels::Page;
 use super::words::{both, en, line, zh};
 
-/// What the frame needs to know of the visitor.
+/// The frame's knowledge of the visitor.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Frame {
     /// Larger text and targets.
     pub(crate) elder: bool,
-    /// Whether somebody is signed in.
+    /// True if somebody is signed in.
     pub(crate) signed_in: bool,
     /// Something was not accepted: the title says so first.
     pub(crate) wrong: bool,
@@ -20,7 +20,7 @@ pub(crate) struct Frame {
     pub(crate) script: Option<&'static str>,
     /// The page asks again by itself after so many seconds, without a script.
     pub(crate) refresh_s: Option<u32>,
-    /// Where on the page it is then, and the moment now: to an address with a part of itself, browsers do not go again.
+    /// The part of the page where it is then, and the moment now: to an address with a part of itself, browsers do not go again.
     pub(crate) refresh_at: Option<(&'static str, u64)>,
     /// The page has a form whose fields are kept when the view is switched.
     pub(crate) keeps: Option<Page>,

@@ -1,4 +1,4 @@
-//! Who looked at what is known of oneself: operator, what, for which case, when. Nobody is asked why they want to know.
+//! The one who looked at what is known of oneself: operator, what, for which case, when. Nobody is asked why they want to know.
 
 use actix_web::{HttpResponse, web};
 use actors::lookups::Lookup;

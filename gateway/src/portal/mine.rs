@@ -18,7 +18,7 @@ use super::words::{both, line};
 pub(super) struct Mine {
     /// Its place in the list.
     pub(super) index: usize,
-    /// How many there are.
+    /// The number of there that are.
     pub(super) of: usize,
     pub(super) holder: Holder,
     /// As memory has it; `None` while codes are being loaded.
@@ -53,7 +53,7 @@ impl Mine {
     }
 }
 
-/// Whether it is the visitor's own code or one of the family's; said wherever a name of theirs stands.
+/// Says whether it is the visitor's own code or one of the family's; said wherever a name of theirs stands.
 pub(super) fn whose(holder: &Holder) -> Markup {
     html! { span.tag { (line(if holder.is_ward { "card-ward" } else { "card-own" })) } }
 }
@@ -122,7 +122,7 @@ pub(super) fn busy(visitor: &Visitor) -> HttpResponse {
     visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "card-busy-title", &body)
 }
 
-/// What was asked for is not done.
+/// Says what was asked for is not done.
 pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> HttpResponse {
     let (status, key) = match error {
         RegistrarError::NotProven => return sign_in::first(visitor, "/code"),

@@ -73,10 +73,10 @@ const REQUEST: Duration = Duration::from_secs(20);
 /// A phone that keeps its connection to the next rotation of its code.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
 
-/// Where citizens get their trajectory from their carrier itself: name, Chinese name, address. Written when carriers change.
+/// The place where citizens get their trajectory from their carrier itself: name, Chinese name, address. Written when carriers change.
 pub(crate) type TravelPages = Arc<ArcSwap<Vec<[String; 3]>>>;
 
-/// What pages work with.
+/// The context of pages.
 pub(crate) struct Portal {
     pub(crate) registrar: RegistrarHandle,
     pub(crate) queries: Queries,
@@ -88,7 +88,7 @@ pub(crate) struct Portal {
     pub(crate) travel_pages: TravelPages,
     /// `https://HOST`, as printed on places' codes.
     pub(crate) origin: String,
-    /// What visitors have asked carriers for, on which page.
+    /// The queries that visitors have asked carriers for, on which page.
     travels: travels::Travels,
     pub(crate) presses: Arc<Presses>,
     pub(crate) punches: Punches,
@@ -98,7 +98,7 @@ pub(crate) struct Portal {
     readers: Mutex<Vec<Registry>>,
 }
 
-/// What the process hands over.
+/// The service that the process hands over.
 pub(crate) struct Services {
     pub(crate) registrar: RegistrarHandle,
     pub(crate) queries: Queries,
@@ -108,7 +108,7 @@ pub(crate) struct Services {
     pub(crate) policy: PolicyInEffect,
     pub(crate) travel_pages: TravelPages,
     pub(crate) origin: String,
-    /// Where self-scans are recorded.
+    /// The place where self-scans are recorded.
     pub(crate) records: Records,
 }
 

@@ -22,7 +22,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/modify/{code}", web::post().to(send));
 }
 
-/// Where the holder's information is modified.
+/// Says where the holder's information is modified.
 pub(crate) fn path(visitor: &Visitor, holder: &Holder) -> String {
     Page::Modify(visitor.number_of(holder.code)).form_path().unwrap_or_default()
 }

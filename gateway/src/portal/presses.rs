@@ -39,7 +39,7 @@ impl PressId {
     }
 }
 
-/// What was recorded.
+/// The recorded punch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recorded {
     pub(crate) code: CodeId,
@@ -49,7 +49,7 @@ pub(crate) struct Recorded {
     pub(crate) verdict: Verdict,
 }
 
-/// What came of a press.
+/// The outcome of a press.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Came {
     /// Nobody knows yet.
@@ -79,7 +79,7 @@ pub(crate) struct Presser {
     pub(crate) code: CodeId,
 }
 
-/// What a press meets.
+/// The fate of a press.
 pub(crate) enum Claim {
     /// It is the first: whoever has this has to see to the punch.
     First(watch::Receiver<Came>),
@@ -202,7 +202,7 @@ impl Presses {
         }
     }
 
-    /// What came of a press of that session.
+    /// Says what came of a press of that session.
     pub(crate) fn came(&self, id: PressId, session: SessionId) -> Option<Came> {
         let remembered = self.lock();
         let press = remembered.presses.get(&id).filter(|press| press.session == session)?;

@@ -1,4 +1,4 @@
-//! What is kept, for how long and what for, in plain words for everybody; for whoever is signed in the consents given, each of which
+//! Data kept, for how long and what for, in plain words for everybody; for whoever is signed in the consents given, each of which
 //! can be taken back, and the way to take everything back.
 
 use actix_web::{HttpResponse, web};
@@ -13,7 +13,7 @@ use super::visitor::Visitor;
 use super::when;
 use super::words::{both, both_with};
 
-/// What the page says, in this order: a heading and a text each.
+/// The words of the page, in this order: a heading and a text each.
 const SAID: [(&str, &str); 6] = [
     ("privacy-person-title", "privacy-person"),
     ("privacy-travel-title", "privacy-travel"),

@@ -37,7 +37,7 @@ pub(crate) struct Ask {
 pub(crate) enum Whose {
     /// A signed-in citizen's, who may load the page again and see the same.
     Citizen { press: PressId, code: CodeId },
-    /// What staff have scanned; who asked waits, and hears nothing if nothing was recorded.
+    /// A scan of staff; who asked waits, and hears nothing if nothing was recorded.
     Scan { scanned: Scanned, came: oneshot::Sender<Verdict> },
 }
 
@@ -50,7 +50,7 @@ impl Whose {
     }
 }
 
-/// What writers work with.
+/// The context of writers.
 #[derive(Clone)]
 pub(crate) struct Records {
     pub(crate) directory: Directory,
@@ -66,7 +66,7 @@ pub(crate) struct Writers {
     stop: watch::Sender<bool>,
 }
 
-/// What is to be run on the pages' thread.
+/// The work that is to be run on the pages' thread.
 pub(crate) struct Idle(Vec<(Writer, mpsc::Receiver<Ask>)>);
 
 impl Punches {
@@ -129,7 +129,7 @@ impl Writers {
     }
 }
 
-/// Where a device's numbering stands.
+/// The state of a device's numbering.
 #[derive(Clone, Copy)]
 struct Numbering {
     epoch: Epoch,
@@ -218,7 +218,7 @@ impl Writer {
         }
     }
 
-    /// Where the numbering stands; it begins above whatever this device has used before.
+    /// Says where the numbering stands; it begins above whatever this device has used before.
     async fn numbering(&mut self) -> Option<Numbering> {
         if self.numbering.is_none() {
             let epoch = Epoch(u32::try_from(clock::now_ms() / 1000).unwrap_or(u32::MAX - 1));

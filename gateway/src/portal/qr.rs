@@ -6,7 +6,7 @@ use qrcode::{EcLevel, QrCode};
 /// Modules left white around it, by the standard.
 const QUIET: usize = 4;
 
-/// How much of a code may be dirty or creased.
+/// The share of a code that may be dirty or creased.
 #[derive(Clone, Copy)]
 pub(crate) enum Wear {
     /// A screen: 15 %.

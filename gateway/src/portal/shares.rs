@@ -1,4 +1,4 @@
-//! What each visitor may have of the pages: requests by address, forms and consents by phone, presses by code; and which address a
+//! The share that each visitor may have of the pages: requests by address, forms and consents by phone, presses by code; and which address a
 //! visitor comes from when a proxy of one's own stands before the pages. The numbers are those of the table of bounds.
 
 use std::hash::{BuildHasher, RandomState};
@@ -46,7 +46,7 @@ impl VisitorShares {
         &self.proxies
     }
 
-    /// Where a request comes from: its peer, or of a trusted proxy the last address that was not written by another one. What stands
+    /// Says where a request comes from: its peer, or of a trusted proxy the last address that was not written by another one. What stands
     /// before that the client may have written itself.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let is_proxy = |address: &IpAddr| self.proxies.contains(&address.to_canonical());

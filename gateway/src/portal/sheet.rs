@@ -1,4 +1,4 @@
-//! How the form of an application or a modification looks: its fields, each with its label and what is wrong beside it. Reads what it
+//! The look of the form of an application or a modification: its fields, each with its label and what is wrong beside it. Reads what it
 //! needs to draw; takes nothing.
 
 use actors::policy::{Field, Outcome, Stay, Whose};
@@ -19,14 +19,14 @@ const AREAS_SHOWN_MAX: usize = 60;
 /// An identity number has 18 characters, a passport's at most 20; people group them, and pasted text brings marks along.
 const NUMBER_CHARS_MAX: usize = 48;
 
-/// What differs from form to form.
+/// The parts that differ from form to form.
 pub(crate) struct Sheet {
     pub(crate) title: &'static str,
-    /// What stands above the fields.
+    /// The part that stands above the fields.
     pub(crate) above: Markup,
     /// The button's key.
     pub(crate) send: &'static str,
-    /// What the fields hold before anything is typed.
+    /// The content that the fields hold before anything is typed.
     pub(crate) registered: Fields,
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn streets(district: &str, chosen: &str) -> Markup {
     }
 }
 
-/// How the field "history" stands on the page.
+/// The state of the field "history" on the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
     /// As the policy has it for the phone's owner, or for a ward of whose guardian's phone nothing was found.
@@ -273,7 +273,7 @@ fn lock() -> Markup {
     }
 }
 
-/// What a yes leads to, said before it is sent.
+/// Says what a yes leads to, said before it is sent.
 fn then(visitor: &Visitor, found: Option<&Stay>) -> Markup {
     let foreseen = visitor.portal.policy.get().foreseen(found, day_of(visitor.now_s));
     html! {

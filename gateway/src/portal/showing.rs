@@ -1,4 +1,4 @@
-//! What a punch's page shows to staff of a query: yes, no or unknown, and why, and no more unless the citizen taps for it; beside it a
+//! The view of a query that a punch's page shows to staff: yes, no or unknown, and why, and no more unless the citizen taps for it; beside it a
 //! receipt by which the checkpoint's device has the same answer from the gateway. Instead of asking here, the citizen may let that device
 //! ask. Nothing of either is kept, and no colour follows from it.
 
@@ -28,7 +28,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/travel/{page}/receipt", web::post().to(offer));
 }
 
-/// What came, for staff: the answer, whose phone it is about, and the receipt by which their device has the same answer from the gateway.
+/// Shows the answer to staff: the answer, whose phone it is about, and the receipt by which their device has the same answer from the gateway.
 /// The cities stand behind a tap of the citizen's.
 pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered, back: &str) -> Markup {
     let consent = visitor.portal.travels.consent(visitor.session.id(), page, visitor.now_s);

@@ -32,14 +32,14 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/out", web::post().to(leave));
 }
 
-/// Where the visitor goes after signing in; one of our own paths.
+/// The place where the visitor goes after signing in; one of our own paths.
 #[derive(Deserialize)]
 pub(crate) struct Next {
     next: Option<String>,
 }
 
 impl Next {
-    /// What a form of ours brought back.
+    /// Says what a form of ours brought back.
     pub(crate) fn of(next: Option<String>) -> Self {
         Self { next }
     }
@@ -268,7 +268,7 @@ async fn check_code(mut visitor: Visitor, form: web::Form<CodeForm>) -> HttpResp
     visitor.go(next.path())
 }
 
-/// Whether it was the visitor, or this is not the moment: what stands before the gateway counts by it.
+/// Says whether it was the visitor, or this is not the moment: what stands before the gateway counts by it.
 fn status_of(error: SmsError) -> StatusCode {
     match error {
         SmsError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -43,7 +43,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/staff/join/{token}", web::post().to(join::join));
 }
 
-/// What the staff's pages work with.
+/// The context of the staff's pages.
 pub(crate) struct Staff {
     shifts: Shifts,
     digits: Digits,
@@ -131,7 +131,7 @@ async fn last(visitor: Visitor, sought: web::Query<Sought>) -> HttpResponse {
     }
 }
 
-/// What a script sends: a text that was read or typed, or that there was nothing; which of its scans that is, the process that it was
+/// The message of a script: a text that was read or typed, or that there was nothing; which of its scans that is, the process that it was
 /// sent to before, how long ago it was scanned, and whether the camera saw it in the place of the last one.
 #[derive(Deserialize)]
 struct FromScript {
@@ -149,7 +149,7 @@ struct FromScript {
     follows: bool,
 }
 
-/// What a script shows.
+/// The answer that a script shows.
 #[derive(Serialize)]
 struct Told {
     /// The process that answers.
@@ -196,7 +196,7 @@ async fn scan_by_script(visitor: Visitor, told: web::Json<FromScript>) -> HttpRe
     }
 }
 
-/// What a form sends. The same form sent twice is one scan.
+/// The content of a form. The same form sent twice is one scan.
 #[derive(Deserialize)]
 struct Typed {
     token: String,

@@ -1,4 +1,4 @@
-//! What every browser may have: style, icon, scripts. Compiled in; a change of content changes its tag, so a browser keeps what it has.
+//! The files for every browser: style, icon, scripts. Compiled in; a change of content changes its tag, so a browser keeps what it has.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};

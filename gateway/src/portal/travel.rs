@@ -22,7 +22,7 @@ use super::words::{both, both_with};
 
 /// The carriers' own pages are offered from then on: a page without a script looks again every two seconds, and sees it at four.
 const LINK_AFTER_S: u64 = 3;
-/// How often a page without a script looks for an answer.
+/// The interval at which a page without a script looks for an answer.
 const LOOK_S: u32 = 2;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -35,7 +35,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/travel/{page}/withdraw", web::post().to(withdraw));
 }
 
-/// Where the query of that page stands.
+/// Says where the query of that page stands.
 pub(crate) fn state(visitor: &Visitor, page: Page) -> State {
     visitor.portal.travels.state(visitor.session.id(), page, visitor.now_s)
 }
@@ -151,7 +151,7 @@ fn came(visitor: &Visitor, page: Page, outcome: &Outcome) -> Markup {
     }
 }
 
-/// What came, in words for people: always a preliminary result.
+/// Says what came, in words for people: always a preliminary result.
 pub(crate) fn said(outcome: &Outcome) -> Markup {
     match outcome {
         Outcome::Stay(stay) => {
@@ -210,7 +210,7 @@ struct Back {
     back: Option<String>,
 }
 
-/// Whether that page was given to this session: names that it made up itself are no pages, whoever is signed in.
+/// Says whether that page was given to this session: names that it made up itself are no pages, whoever is signed in.
 fn is_given(visitor: &Visitor, page: Page) -> bool {
     match page {
         Page::Apply | Page::Ward => true,
@@ -232,7 +232,7 @@ async fn fragment(visitor: Visitor, page: web::Path<String>, back: web::Query<Ba
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(body)
 }
 
-/// Where the visitor goes after an act of the module; `None` for a form that is not the visitor's.
+/// Says where the visitor goes after an act of the module; `None` for a form that is not the visitor's.
 pub(super) fn begin(visitor: &Visitor, page: &str, fields: &Fields) -> Result<(Page, String), HttpResponse> {
     if !visitor.sent(&fields.token) {
         return Err(visitor.stale());

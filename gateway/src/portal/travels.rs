@@ -1,4 +1,4 @@
-//! What this process remembers of queries that visitors have begun: which consent, since when, what came of it, and the fields that
+//! This process's memory of queries that visitors have begun: which consent, since when, what came of it, and the fields that
 //! were typed meanwhile. Only in memory, bounded, for as long as a form is good; after a restart the visitor is asked again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -54,7 +54,7 @@ impl Page {
         }
     }
 
-    /// What a consent given there is for.
+    /// Says what a consent given there is for.
     pub(crate) const fn flow(self) -> Flow {
         match self {
             Self::Apply | Self::Ward => Flow::Apply,
@@ -74,7 +74,7 @@ impl Page {
     }
 }
 
-/// Where the query of a page stands.
+/// The state of the query of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// The visitor was not asked yet, or has not answered.
@@ -88,7 +88,7 @@ pub(crate) enum State {
     },
     /// The consent is given, and a checkpoint's device may ask with it instead of this page.
     Offered(ConsentId),
-    /// What came.
+    /// The answer.
     Came(Answered),
     /// There is no outcome.
     Failed(QueryError),
@@ -110,7 +110,7 @@ type Visits = LruCache<[u8; 16], Vec<Visit>>;
 /// The queries of all visitors. Pages write and read it; nothing rebuilds it.
 pub(crate) struct Travels {
     visits: Mutex<Visits>,
-    /// How often a session has had more than its share.
+    /// The number of times that a session had more than its share.
     limited: Counter,
     used: Gauge,
 }
@@ -123,7 +123,7 @@ impl Default for Travels {
 }
 
 impl Travels {
-    /// Where the query of that page stands.
+    /// Says where the query of that page stands.
     pub(crate) fn state(&self, session: SessionId, page: Page, now_s: u64) -> State {
         let visits = self.lock();
         match found(&visits, session, page, now_s).map(|visit| &visit.state) {
@@ -224,7 +224,7 @@ impl Travels {
         self.begin(session, page, now_s, |visit| visit.draft = Some(fields));
     }
 
-    /// What was typed before.
+    /// Says what was typed before.
     pub(crate) fn draft(&self, session: SessionId, page: Page, now_s: u64) -> Option<Fields> {
         found(&self.lock(), session, page, now_s)?.draft.clone()
     }

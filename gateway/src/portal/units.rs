@@ -23,7 +23,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/unit", web::get().to(show)).route("/unit", web::post().to(send));
 }
 
-/// What the page is drawn from.
+/// The data of the page.
 struct Known {
     regions: Vec<RegionRow>,
     units: Vec<(UnitRow, Option<PlaceRow>)>,

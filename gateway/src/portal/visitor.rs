@@ -1,4 +1,4 @@
-//! Who visits a page: the sealed session of the cookie, or a new one. Every page gets one of these, and every form is checked against
+//! The visitor of a page: the sealed session of the cookie, or a new one. Every page gets one of these, and every form is checked against
 //! it before anything is read of it.
 
 use std::future::{Ready, ready};
@@ -43,17 +43,17 @@ pub(crate) struct Visitor {
     pub(crate) portal: web::Data<Portal>,
     pub(crate) session: Session,
     pub(crate) now_s: u64,
-    /// Where the request comes from.
+    /// The place where the request comes from.
     pub(crate) client: IpAddr,
     /// The address of the page, for a way back to it.
     here: String,
-    /// Whether the browser has the session as it is now.
+    /// True if the browser has the session as it is now.
     kept: bool,
-    /// What the browser keeps of phones that it has proven, and whether it has to be told.
+    /// The browser's memory of phones that it has proven, and whether it has to be told.
     known: (String, bool),
 }
 
-/// Where a request comes from, as far as it can be believed.
+/// Says where a request comes from, as far as it can be believed.
 pub(super) fn client_of(request: &HttpRequest, portal: &Portal) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.ip());
     portal.shares.client(peer, request.headers())
@@ -98,7 +98,7 @@ impl FromRequest for Visitor {
 }
 
 impl Visitor {
-    /// Who asks for a code for that phone, or types one.
+    /// Says who asks for a code for that phone, or types one.
     pub(crate) fn asker(&self, phone: &Phone) -> Asker {
         let known = self.portal.sms.is_known(&self.known.0, phone, self.now_s);
         Asker { session: self.session.id(), client: self.client, known }
@@ -114,7 +114,7 @@ impl Visitor {
         self.session.proven(self.now_s)
     }
 
-    /// What every form of this visitor carries in its hidden field `token`.
+    /// Says what every form of this visitor carries in its hidden field `token`.
     pub(crate) fn token(&self) -> String {
         self.portal.sessions.form_token(&self.session)
     }
@@ -124,7 +124,7 @@ impl Visitor {
         maud::html! { input type="hidden" name="token" value=(self.token()); }
     }
 
-    /// Whether a form with that token is one of this visitor's.
+    /// Says whether a form with that token is one of this visitor's.
     pub(crate) fn sent(&self, token: &str) -> bool {
         self.portal.sessions.is_form_of(&self.session, token)
     }

@@ -134,7 +134,7 @@ fn cause(row: &CauseRow, now_s: u64) -> Markup {
     }
 }
 
-/// What it is called, and what class of evidence it rests on.
+/// Says what it is called, and what class of evidence it rests on.
 const fn words(kind: CauseKind) -> (&'static str, &'static str) {
     match kind {
         CauseKind::Trajectory => ("cause-trajectory", "evidence-carrier"),
@@ -227,7 +227,7 @@ struct Since {
     since: Option<u64>,
 }
 
-/// How far the decisions are signed, for whoever keeps that outside; from an earlier size, the proof that nothing before it has changed. It
+/// Answers how far the decisions are signed, for whoever keeps that outside; from an earlier size, the proof that nothing before it has changed. It
 /// shows nobody, so nobody signs in.
 async fn audit(portal: web::Data<Portal>, since: web::Query<Since>) -> HttpResponse {
     let found = portal.read(|registrar| match since.since {

@@ -1,4 +1,4 @@
-//! What pages say, in Chinese first and English second, from two Fluent files. A key that is missing in either fails a test, and
+//! The words of pages, in Chinese first and English second, from two Fluent files. A key that is missing in either fails a test, and
 //! shows as the key itself rather than ending a page.
 
 use std::sync::LazyLock;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What tells the process to end, or to read its files again.
+/// The signals that tell the process to end, or to read its files again.
 pub(super) struct Signals {
     pub(super) terminate: Signal,
     pub(super) interrupt: Signal,

@@ -1,4 +1,4 @@
-//! What a running process tells of itself to operators. What is wrong is what the overview page tells, with the same runbooks; the
+//! A running process's word of itself to operators. What is wrong is what the overview page tells, with the same runbooks; the
 //! doctor looks further.
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::http::Readiness;
 use crate::overview::Overview;
 use crate::status::{Clock, Devices, Listens, Status};
 
-/// What a running process knows of itself.
+/// A running process's knowledge of itself.
 #[derive(Clone)]
 pub(crate) struct Vitals {
     pub(crate) readiness: Readiness,

@@ -1,4 +1,4 @@
-//! Who may begin a handshake: below half of the permits anybody, above half only an address that answered a Retry and whose network
+//! Those who may begin a handshake: below half of the permits anybody, above half only an address that answered a Retry and whose network
 //! has less than its share, when all are taken nobody. A handshake costs a signature, so this is what a flood meets first.
 
 use std::cell::RefCell;
@@ -12,7 +12,7 @@ use metrics::Counter;
 /// Handshakes at a time on one front.
 pub(crate) const HANDSHAKES_MAX: usize = bounds::HANDSHAKES.entries();
 
-/// What to do with a connection attempt.
+/// The answer to a connection attempt.
 pub(crate) enum Admission {
     /// Go on; the permit is held until the handshake ends.
     Accept(Permit),

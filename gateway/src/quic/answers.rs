@@ -1,4 +1,4 @@
-//! What goes back to a device, as few frames as possible: verdicts of consecutive punches become one run, everything of
+//! The answers to a device, as few frames as possible: verdicts of consecutive punches become one run, everything of
 //! one wake-up one write. Pure: bytes in a buffer.
 
 use actors::ledger::HelloOutcome;
@@ -9,12 +9,12 @@ use protocol::{ErrorCode, RequestId, Sequence, Verdict, frame};
 /// Runs formed within this long of each other are one: they carry the older time.
 const AS_OF_MS_MERGED: u64 = 10;
 
-/// What a device waits after `Busy`: a few syncs.
+/// The time that a device waits after `Busy`: a few syncs.
 const RETRY_AFTER_MS: u32 = 50;
 /// … and when its region is parked: there is no hurry.
 const RETRY_PARKED_MS: u32 = 2_000;
 
-/// Where the numbering of a device that said hello stands; otherwise why it is refused, and the number that it has to know,
+/// Says where the numbering of a device that said hello stands; otherwise why it is refused, and the number that it has to know,
 /// which no close code can carry.
 pub(crate) fn numbering(outcome: HelloOutcome) -> Result<Sequence, (ErrorCode, Option<u64>)> {
     match outcome {

@@ -30,16 +30,16 @@ const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
 const CONNECTIONS_MAX: usize = bounds::DEVICES.entries();
 /// The reason that goes with close code 0, which is no error: the device has ended its stream and has all its answers.
 const SERVED: &[u8] = b"served";
-/// How long sessions may take to end after a drain has begun.
+/// The time that sessions may take to end after a drain has begun.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// What a front's sessions work with.
+/// The context of a front's sessions.
 pub(crate) struct Front {
     pub(crate) fleet: Fleet,
     pub(crate) directory: Directory,
     pub(crate) judge: Arc<Judge>,
     pub(crate) ledger: LedgerHandle,
-    /// Who is shown verdicts while they are given.
+    /// The one who is shown verdicts while they are given.
     pub(crate) taps: Taps,
     /// Asks carriers for a device.
     pub(crate) ask: Ask,
@@ -157,7 +157,7 @@ impl Server {
         }
     }
 
-    /// Who it is, by its verified certificate and the registry.
+    /// Says who it is, by its verified certificate and the registry.
     fn enter(&self, connection: &quinn::Connection) -> Result<(DeviceId, Entry), ErrorCode> {
         if self.connections.get() > CONNECTIONS_MAX {
             return Err(ErrorCode::TooManyConnections);

@@ -13,7 +13,7 @@ use protocol::{RegionId, RequestId, Sequence};
 
 use super::intake::Batch;
 
-/// What is left of a batch when it has landed.
+/// The rest of a batch when it has landed.
 #[derive(Clone, Copy)]
 pub(super) struct Sent {
     pub(super) first: Sequence,
@@ -31,7 +31,7 @@ pub(super) struct Read {
     pub(super) at: Instant,
 }
 
-/// What comes of a batch; its first poll is what sends it.
+/// The outcome of a batch; its first poll is what sends it.
 pub(super) type Departure = Pin<Box<dyn Future<Output = RegionOutcome>>>;
 
 /// A batch with its outcome.
@@ -68,7 +68,7 @@ impl Flight {
         self.waiting.is_empty() && self.flying.is_empty()
     }
 
-    /// Whether a batch that begins here follows a refused punch. One that begins at or before it ends the refusal.
+    /// Says whether a batch that begins here follows a refused punch. One that begins at or before it ends the refusal.
     pub(super) fn is_refused(&mut self, first: Sequence) -> bool {
         match self.refused {
             Some(refused) if first > refused => true,

@@ -1,4 +1,4 @@
-//! What a device may send next, and how its punches become batches for the regions. Pure: no sockets, no clock. Durable
+//! The rules for a device's next messages, and how its punches become batches for the regions. Pure: no sockets, no clock. Durable
 //! state is the ledger's; this only bounds what one connection may have in flight.
 
 use protocol::limits::{self, BATCH_PUNCHES_MAX};
@@ -37,7 +37,7 @@ pub(crate) struct Batch {
     pub(crate) first_request: RequestId,
     /// The last request in it: what verdicts name.
     pub(crate) last_request: RequestId,
-    /// How many requests it is made of.
+    /// The number of requests that it is made of.
     pub(crate) frames: u32,
 }
 
@@ -70,7 +70,7 @@ impl Intake {
         self.window_punches
     }
 
-    /// Whether more may be read: what is sent again while its first copy is still in flight counts twice.
+    /// Says whether more may be read: what is sent again while its first copy is still in flight counts twice.
     pub(crate) fn has_room(&self) -> bool {
         self.in_flight <= 2 * self.window_punches as usize
     }
@@ -189,7 +189,7 @@ pub(crate) fn check_scans<'a>(
     }
 }
 
-/// Whether this refusal ends the connection: after it the two sides no longer agree on where they stand.
+/// Says whether this refusal ends the connection: after it the two sides no longer agree on where they stand.
 pub(crate) fn ends_connection(code: ErrorCode) -> bool {
     match code {
         ErrorCode::UnknownType

@@ -9,7 +9,7 @@ use protocol::message::BusyReason;
 use protocol::trajectory::TrajectoryReason;
 use protocol::{Advice, Colour, ErrorCode, Reason, RegionId, Verdict, metric};
 
-/// How a handshake ended.
+/// The way in which a handshake ended.
 #[derive(Clone, Copy)]
 pub(super) enum Handshake {
     Accepted,
@@ -28,7 +28,7 @@ pub(super) enum Scans {
     Punch,
 }
 
-/// What became of one; a device's own mistakes are not in it.
+/// The outcome of one; a device's own mistakes are not in it.
 #[derive(Clone, Copy)]
 pub(super) enum Served {
     Answered,
@@ -58,7 +58,7 @@ impl Owed {
     }
 }
 
-/// What a trajectory query was answered with.
+/// The answer to a trajectory query.
 #[derive(Clone, Copy)]
 pub(super) enum Answered {
     Reason(TrajectoryReason),
@@ -154,7 +154,7 @@ impl QuicMetrics {
         UnderWay::new(&self.handshakes_under_way)
     }
 
-    /// What was owed has been written.
+    /// Counts answers that were owed as written.
     pub(super) fn written(&self, owed: &mut Owed) {
         if owed.verifies.is_empty() && owed.punches.is_empty() {
             return;
@@ -172,7 +172,7 @@ impl QuicMetrics {
         self.requests[request as usize][served as usize].increment(frames.into());
     }
 
-    /// How far a device's clock is from ours, either way.
+    /// Notes the distance of a device's clock from ours, either way.
     pub(super) fn skew(&self, ms: u64) {
         self.skew.record(Duration::from_millis(ms));
     }

@@ -20,14 +20,14 @@ use super::session::Shared;
 
 /// Queries of a front that wait for a carrier: more than carriers answer in the time that one may take. They shed first.
 const QUERIES_MAX: usize = 256;
-/// What a device waits when there are as many: carriers are slow.
+/// The time that a device waits when there are as many: carriers are slow.
 const RETRY_AFTER_MS: u32 = 2_000;
 /// A refusal that has cost other threads something comes after this long: who tries receipts gets few a second.
 const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 /// A device that does not take an answer of a few bytes for this long gets none.
 const WRITE: Duration = Duration::from_secs(5);
 
-/// What came of a query.
+/// The outcome of a query.
 pub(crate) type Outcome = Result<TrajectoryAnswer, Refusal>;
 /// Asks with a receipt. Receipts are checked and carriers asked on threads of their own; to drop the future is to give up
 /// waiting.

@@ -29,12 +29,12 @@ use crate::fleet::Entry;
 
 /// A device that does not take its answers for this long is gone.
 const WRITE: Duration = Duration::from_secs(10);
-/// How long the last answers may take to arrive.
+/// The time that the last answers may take to arrive.
 const FINISH: Duration = Duration::from_secs(2);
-/// What a device waits before it connects again to a gateway that drains; it adds jitter.
+/// The time that a device waits before it connects again to a gateway that drains; it adds jitter.
 const RECONNECT_AFTER_MS: u32 = 1_000;
 
-/// What all sessions of a front share.
+/// The state of a front's sessions.
 pub(super) struct Shared {
     pub(super) front: Front,
     pub(super) metrics: QuicMetrics,
@@ -165,13 +165,13 @@ async fn greet(
     Err(code.into())
 }
 
-/// What was written has to arrive before the connection is closed.
+/// Waits until all that was written has arrived, before the connection is closed.
 async fn finish(send: &mut SendStream) {
     let _ = send.finish();
     let _ = tokio::time::timeout(FINISH, send.stopped()).await;
 }
 
-/// What a session wakes up for.
+/// The events that a session wakes up for.
 enum Event {
     More(bool),
     Landed(Landed),
@@ -219,7 +219,7 @@ impl Session {
         Ok(())
     }
 
-    /// What was answered arrives before the connection is closed, if the device takes it.
+    /// Says what was answered arrives before the connection is closed, if the device takes it.
     async fn part(&mut self, code: ErrorCode) -> End {
         if !self.stream.answers.bytes().is_empty() {
             let last = async {

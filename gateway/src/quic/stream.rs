@@ -1,4 +1,4 @@
-//! What a device's punches are answered on its first stream: verdicts, refusals, and what follows a refusal. Sockets, clocks and
+//! The answers to a device's punches on its first stream: verdicts, refusals, and what follows a refusal. Sockets, clocks and
 //! who judges are the session's. Pure apart from counters, so that a model of the protocol drives what devices meet.
 
 use actors::ledger::{Outcome, RecordedRun};
@@ -55,7 +55,7 @@ impl Stream {
         self.intake.refused()
     }
 
-    /// What was taken so far was read then; it may fly.
+    /// Notes when all that was taken so far was read; it may fly.
     pub(super) fn read(&mut self, read: Read) {
         self.flight.push(self.intake.take_batches(), read);
     }

@@ -1,4 +1,4 @@
-//! How the endpoint is set: TLS, transport limits, and the keys that outlive a restart. Sockets and connections are elsewhere.
+//! The settings of the endpoint: TLS, transport limits, and the keys that outlive a restart. Sockets and connections are elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use super::derive;
 use crate::wall_clock;
 
-/// What a peer that does not read can make the gateway hold.
+/// The bytes that a peer that does not read can make the gateway hold.
 const SEND_WINDOW_BYTES: u64 = 256 * 1024;
 /// Handshake bytes held out of order: a device's chain is two small certificates.
 const CRYPTO_BUFFER_BYTES: usize = 16 * 1024;

@@ -1,4 +1,4 @@
-//! What differs between what is in effect and what was read, in words: what a reload takes, what stays, what waits for a restart.
+//! The differences between what is in effect and what was read, in words: what a reload takes, what stays, what waits for a restart.
 //! Pure: nothing is opened or changed here but the policy's file, which is read to be compared.
 
 use std::fmt::Display;
@@ -17,7 +17,7 @@ use crate::process::Settings;
 /// The file and its keys' lines, if there is a file.
 pub(super) struct At(pub(super) Option<(PathBuf, Lines)>);
 
-/// What a reload came to.
+/// The outcome of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reloaded {
     /// In effect now.
@@ -26,7 +26,7 @@ pub(crate) struct Reloaded {
     pub(crate) same: Vec<String>,
     /// Another value in the file, which a restart takes.
     pub(crate) restart: Vec<String>,
-    /// What else is to be known.
+    /// The notes.
     pub(crate) notes: Vec<String>,
 }
 
@@ -127,7 +127,7 @@ pub(super) fn files(runs: &Files, read: &Files, told: &mut Reloaded) {
     }
 }
 
-/// How much is logged. `flag` is what the command line says.
+/// Compares the log levels. `flag` is what the command line says.
 pub(super) fn log(runs: &str, read: &str, flag: Option<&str>, told: &mut Reloaded) {
     match flag {
         Some(flag) if flag != read => {
@@ -175,7 +175,7 @@ fn differing(one: &CarrierConfig, other: &CarrierConfig) -> Vec<&'static str> {
     all.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
 }
 
-/// Whether the policy's file is the policy in effect, the last of all that were, and what to do if it is not.
+/// Says whether the policy's file is the policy in effect, the last of all that were, and what to do if it is not.
 ///
 /// # Errors
 /// The file is there and is no policy.

@@ -1,4 +1,4 @@
-//! What a reload tells, without a gateway: what waits for a restart and stays as it runs, how carriers differ, when the policy's file
+//! The words of a reload, without a gateway: what waits for a restart and stays as it runs, how carriers differ, when the policy's file
 //! is not what is in effect.
 
 use std::path::Path;

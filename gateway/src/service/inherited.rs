@@ -6,12 +6,12 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
 
-/// What a unit without FileDescriptorName= gives: its own name, with this end.
+/// The name that a unit without FileDescriptorName= gives: its own name, with this end.
 const UNIT_SUFFIX: &str = ".socket";
-/// What there is to say about a name that has no use.
+/// The words about a name that has no use.
 const NAMES: &str = "FileDescriptorName= (or --fdname) is one of quic, http, enrol, pages";
 
-/// What was handed over. It wins over the configured address.
+/// A socket that was handed over. It wins over the configured address.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     pub(crate) quic: Option<UdpSocket>,

@@ -1,4 +1,4 @@
-//! How the service manager hears of the process: one datagram each for ready, stopping, reloading, a status in words, and a beat
+//! The messages to the service manager: one datagram each for ready, stopping, reloading, a status in words, and a beat
 //! while every arbiter answers. When it is said is decided elsewhere. Without NOTIFY_SOCKET nothing is sent.
 
 use std::os::linux::net::SocketAddrExt;
@@ -13,7 +13,7 @@ use anyhow::Context;
 /// The receiver reads at once; if it does not, the process does not wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the environment says.
+/// The word of the environment.
 #[derive(Default)]
 pub(super) struct Environment {
     /// NOTIFY_SOCKET: a path, or an abstract name after `@`.
@@ -62,12 +62,12 @@ impl Notify {
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS={status}", clock::monotonic_us()));
     }
 
-    /// What it does, for `systemctl status`.
+    /// Tells the service manager what the process does, for `systemctl status`.
     pub(crate) fn status(&self, status: &str) {
         self.send(&format!("STATUS={status}"));
     }
 
-    /// What the watchdog has to say, and how often; `None` if nobody waits for it.
+    /// Says what the watchdog has to say, and how often; `None` if nobody waits for it.
     pub(crate) fn beat(&self) -> Option<Beat> {
         // Half of what is waited for, as systemd recommends.
         let every = self.0.as_ref()?.watchdog? / 2;
@@ -83,7 +83,7 @@ impl Notify {
     }
 }
 
-/// How long the process may be silent; `None` when that is meant for another process, or for nobody.
+/// Says how long the process may be silent; `None` when that is meant for another process, or for nobody.
 fn watchdog(environment: &Environment) -> anyhow::Result<Option<Duration>> {
     let other = |pid: &String| *pid != std::process::id().to_string();
     let Some(us) = &environment.watchdog_us else { return Ok(None) };

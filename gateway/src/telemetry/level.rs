@@ -1,4 +1,4 @@
-//! How much is logged: what the command line says, or else what the configuration says, also while the process runs. Where lines go
+//! The level of the log: what the command line says, or else what the configuration says, also while the process runs. Where lines go
 //! is not decided here.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 
-/// What is logged if nothing is said.
+/// The level of the log if nothing is said.
 pub(crate) const LEVEL: &str = "info,actix_server=warn";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -24,7 +24,7 @@ pub(crate) fn filter(level: &str) -> anyhow::Result<EnvFilter> {
     EnvFilter::try_new(level).with_context(|| format!("{level:?} is no filter of log lines"))
 }
 
-/// What is logged from now on; clones set the same.
+/// The level of the log from now on; clones set the same.
 #[derive(Clone)]
 pub(crate) struct LogLevel {
     flag: Option<String>,
@@ -36,7 +36,7 @@ impl LogLevel {
         Self { flag, set: Arc::new(move |filter| Ok(handle.reload(filter)?)) }
     }
 
-    /// What the command line says, which is what counts.
+    /// Says what the command line says, which is what counts.
     pub(crate) fn flag(&self) -> Option<&str> {
         self.flag.as_deref()
     }

@@ -1,4 +1,4 @@
-//! How a log line looks: for people, for the journal, which notes the time itself and reads the level from the line's start, or as
+//! The format of a log line: for people, for the journal, which notes the time itself and reads the level from the line's start, or as
 //! JSON. What is logged, and where it goes, is elsewhere.
 
 use std::fmt;

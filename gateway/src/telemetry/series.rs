@@ -1,4 +1,4 @@
-//! How many series a gateway can have: every metric with every value of its labels, counted from the sets that these come from. No
+//! The number of series a gateway can have: every metric with every value of its labels, counted from the sets that these come from. No
 //! load adds to it.
 
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ const CARRIERS: usize = 4;
 /// Parts of the site, and what is none.
 const PAGES: usize = 17;
 
-/// How many values a label of that metric has.
+/// Says how many values a label of that metric has.
 fn values(metric: &Metric, label: &str) -> usize {
     match (label, metric.name) {
         ("region", _) => REGIONS,

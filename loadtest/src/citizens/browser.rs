@@ -9,7 +9,7 @@ use super::inbox::Inbox;
 use super::line::{Answer, Line, LineError};
 use crate::queries::Receipt;
 
-/// What stands on the page of one's own code and on no other.
+/// The mark that stands on the page of one's own code and on no other.
 pub(crate) const CODE_MARK: &str = "id=\"passes\"";
 /// The same for a place's page.
 pub(crate) const PLACE_MARK: &str = "name=\"nonce\"";
@@ -37,21 +37,21 @@ pub(crate) enum BrowserError {
 }
 
 impl BrowserError {
-    /// Whether the connection is lost: if it was a kept one the server has closed it meanwhile, which no browser shows anybody.
+    /// Says whether the connection is lost: if it was a kept one the server has closed it meanwhile, which no browser shows anybody.
     pub(super) fn is_loss(&self) -> bool {
         matches!(self, Self::Line(LineError::Closed | LineError::Broken(_)))
     }
 }
 
-/// What stays of a browser that is signed in: another one goes on with it.
+/// The state of a browser that is signed in: another one goes on with it.
 #[derive(Clone)]
 pub(crate) struct Session {
     cookie: String,
-    /// What the session's forms carry.
+    /// The token of the session's forms.
     token: String,
 }
 
-/// What a form of application says beside the phone.
+/// The fields of a form of application beside the phone.
 pub(crate) struct Form<'a> {
     pub(crate) name: &'a str,
     /// An identity card's number.
@@ -67,7 +67,7 @@ pub(crate) struct Browser {
     session: Session,
 }
 
-/// What a page said.
+/// The answer of a page.
 struct Page {
     status: u16,
     location: String,
@@ -98,7 +98,7 @@ impl Browser {
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{cookie}\r\n").into_bytes()
     }
 
-    /// Whether that page is there, and says that. Its bytes.
+    /// Says whether that page is there, and says that. Its bytes.
     pub(crate) async fn check(&mut self, path: &str, mark: &str) -> Result<usize, BrowserError> {
         let page = self.page(path).await?;
         if page.body.contains(mark) { Ok(page.body.len()) } else { Err(wrong(path)) }
@@ -164,7 +164,7 @@ impl Browser {
         receipt::from_text(&text.replace("&amp;", "&")).map(Some).ok_or_else(|| wrong("/travel"))
     }
 
-    /// Whether a page is there, and has that in it.
+    /// Says whether a page is there, and has that in it.
     pub(crate) async fn says(&mut self, path: &str, mark: &str) -> Result<bool, BrowserError> {
         Ok(self.page(path).await?.body.contains(mark))
     }

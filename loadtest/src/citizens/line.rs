@@ -38,14 +38,14 @@ pub(crate) struct Line {
     buffer: Vec<u8>,
 }
 
-/// What came back.
+/// The answer.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     head: &'a str,
     body: Cow<'a, [u8]>,
 }
 
-/// How long the body is.
+/// The length of the body.
 #[derive(Clone, Copy)]
 enum Length {
     Bytes(usize),

@@ -68,7 +68,7 @@ impl People {
         self.person(made)
     }
 
-    /// Where the next one comes from.
+    /// Says where the next one comes from.
     pub(crate) fn next_address(&self) -> Ipv4Addr {
         self.person(self.made.get()).address()
     }
@@ -88,18 +88,18 @@ impl People {
 }
 
 impl Person {
-    /// What this person writes into the form.
+    /// Says what this person writes into the form.
     pub(crate) fn form(&self) -> Form<'_> {
         let district = DISTRICTS[(self.number % DISTRICTS.len() as u64) as usize];
         Form { name: &self.name, document: &self.document, district }
     }
 
-    /// Where this person's browser is: an address of loopback's own.
+    /// Says where this person's browser is: an address of loopback's own.
     pub(crate) fn address(&self) -> Ipv4Addr {
         Ipv4Addr::from_bits(ADDRESS_FIRST + (self.number % ADDRESSES) as u32)
     }
 
-    /// What nobody else may ever read.
+    /// Says what nobody else may ever read.
     pub(crate) fn secrets(self) -> [String; 3] {
         [self.phone, self.document, self.name]
     }

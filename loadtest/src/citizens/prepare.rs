@@ -1,4 +1,4 @@
-//! What has to be there before a run: people who are signed in and have a code, places with a printed code, and consent receipts.
+//! The needs of a run: people who are signed in and have a code, places with a printed code, and consent receipts.
 //! All of it over the pages, as people would get it.
 
 use std::cell::RefCell;

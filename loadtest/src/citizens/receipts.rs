@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Shown {
     /// Whose, by the number of the session.
     owner: u32,
-    /// Where on the pages it stands.
+    /// The state of on the pages it.
     visit: String,
     receipt: Receipt,
     drawn: Instant,

@@ -34,7 +34,7 @@ pub enum CompareError {
     Wrong {
         /// Where.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         source: HlogError,
     },
 }
@@ -55,7 +55,7 @@ impl Finished {
         Ok(Self { name: folder.display().to_string(), report, intervals })
     }
 
-    /// Whether anybody was answered.
+    /// Says whether anybody was answered.
     pub(super) fn asked(&self, kind: Kind) -> bool {
         !self.times(kind, false).concat().is_empty()
     }

@@ -1,4 +1,4 @@
-//! What a device asks beside its punches: colours, and the gateway's time. Nothing of it is recorded.
+//! The questions that a device asks beside its punches: colours, and the gateway's time. Nothing of it is recorded.
 
 use std::time::Duration;
 

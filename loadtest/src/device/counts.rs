@@ -1,6 +1,6 @@
-//! What a device has been through.
+//! The history of a device.
 
-/// What happened to a device so far.
+/// The counts of a device so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Times it was welcomed.

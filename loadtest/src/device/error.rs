@@ -1,4 +1,4 @@
-//! What ends a device's efforts: refusals and breaches that another attempt would not heal.
+//! The end of a device's efforts: refusals and breaches that another attempt would not heal.
 
 use protocol::codec::CodecError;
 use protocol::message::{self, Answer};
@@ -7,7 +7,7 @@ use protocol::{Epoch, ErrorCode};
 use crate::state::StateError;
 use crate::wire::WireError;
 
-/// What trying again would not help; the device is left without a connection, its state intact.
+/// Errors that trying again would not help; the device is left without a connection, its state intact.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// The gateway refused with a number of the error table.
@@ -45,7 +45,7 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
-    /// Whether it is the gateway's refusal with that number of the error table.
+    /// Says whether it is the gateway's refusal with that number of the error table.
     pub fn is(&self, code: ErrorCode) -> bool {
         match self {
             Self::Refused { code: number, .. } | Self::Wire(WireError::Closed(number)) => {
@@ -61,7 +61,7 @@ impl DeviceError {
     }
 }
 
-/// What an answer means where it was not to be expected.
+/// Says what an answer means where it was not to be expected.
 pub(super) fn out_of_place(answer: Answer) -> DeviceError {
     match answer {
         Answer::Error(error) => refused(error),
@@ -75,7 +75,7 @@ pub(super) fn out_of_place(answer: Answer) -> DeviceError {
     }
 }
 
-/// What an `Error` means to the device: a lost connection if trying again can help.
+/// Says what an `Error` means to the device: a lost connection if trying again can help.
 pub(super) fn refused(error: message::Error) -> DeviceError {
     match ErrorCode::from_number(error.code) {
         Some(ErrorCode::EpochBehind) => {

@@ -15,7 +15,7 @@ use super::{Device, DeviceError, Link};
 use crate::clock;
 use crate::wire::WireError;
 
-/// How long an answer is waited for: the gateway's own limit, and time on the way.
+/// The time that an answer is waited for: the gateway's own limit, and time on the way.
 const ANSWER_MAX: Duration = Duration::from_millis(QUERY_MS_MAX + 5_000);
 
 impl Device {

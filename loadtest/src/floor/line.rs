@@ -23,7 +23,7 @@ pub(crate) enum Pace {
     Open { lane: Lane, most: usize },
 }
 
-/// What goes out.
+/// The traffic that goes out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) batch: usize,
@@ -39,7 +39,7 @@ impl Pace {
     }
 }
 
-/// What is at the other end.
+/// The other end.
 pub(crate) enum Peer {
     Gateway(FrameReader),
     Echo { back: usize },

@@ -1,4 +1,4 @@
-//! What one durable write costs on the city's disk: the other half of the floor under a single punch.
+//! The cost of one durable write on the city's disk: the other half of the floor under a single punch.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, Write};

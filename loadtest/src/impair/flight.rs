@@ -10,7 +10,7 @@ pub(super) const PACKET_BYTES_MAX: usize = 1500;
 /// Packets under way, 48 MiB at most: a second and a half of 20,000 packets a second.
 pub(super) const PACKETS_MAX: usize = 32 * 1024;
 
-/// Where a packet goes.
+/// The place where a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// To the target.
@@ -23,7 +23,7 @@ pub(super) enum Way {
 pub(super) struct Packet {
     pub(super) client: SocketAddr,
     pub(super) way: Way,
-    /// Whether it is a second copy.
+    /// True if it is a second copy.
     pub(super) copy: bool,
     pub(super) bytes: Box<[u8]>,
 }

@@ -26,7 +26,7 @@ pub struct Delivery {
     pub flipped: Option<u32>,
 }
 
-/// What becomes of a packet.
+/// The outcome of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It never arrives.
@@ -37,7 +37,7 @@ pub enum Fate {
         first: Delivery,
         /// Its second copy.
         copy: Option<Delivery>,
-        /// Whether it was held back, so that later packets may overtake it.
+        /// True if it was held back, so that later packets may overtake it.
         held: bool,
     },
 }
@@ -63,7 +63,7 @@ impl Link {
         self.last = Duration::ZERO;
     }
 
-    /// What becomes of the next packet, of so many bytes, sent at that time since any start. Times do not go back.
+    /// Says what becomes of the next packet, of so many bytes, sent at that time since any start. Times do not go back.
     pub fn fate(&mut self, bytes: usize, at: Duration) -> Fate {
         let draws = Draws::next(&mut self.random);
         let conditions = self.conditions;

@@ -66,7 +66,7 @@ async fn hear(relay: Rc<RefCell<Relay>>, upstream: Rc<UdpSocket>, client: Socket
     }
 }
 
-/// Where packets may have come from.
+/// The place where packets may have come from.
 #[derive(Clone, Copy)]
 enum Heard {
     Nothing,
@@ -94,7 +94,7 @@ struct Relay {
     started: Instant,
     me: Weak<RefCell<Relay>>,
     random: Rng,
-    /// What is carried out of what is wanted.
+    /// The orders that are carried out.
     known: Wanted,
     flows: HashMap<SocketAddr, Flow>,
     flight: Flight,
@@ -247,7 +247,7 @@ impl Relay {
         }
     }
 
-    /// Whether there is a flow for that client now.
+    /// Says whether there is a flow for that client now.
     fn make_flow(&mut self, client: SocketAddr, now: Duration) -> bool {
         if self.flows.contains_key(&client) {
             return true;

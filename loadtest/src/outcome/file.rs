@@ -46,12 +46,12 @@ pub enum ReportError {
     Wrong {
         /// Where.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         source: serde_json::Error,
     },
 }
 
-/// What every layout has.
+/// The parts of every layout.
 #[derive(Deserialize)]
 struct Layout {
     version: u32,

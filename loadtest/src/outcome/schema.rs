@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 
-/// Where names are kinds: the derived schema takes any text for them.
+/// Columns whose names are kinds: the derived schema takes any text for them.
 const BY_KIND: [&str; 3] =
     ["/properties/total", "/$defs/StageReport/properties/kinds", "/$defs/PointReport/properties/kinds"];
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{GeneratorReport, ProofReport, ThresholdReport};
 use crate::scenario::Generator;
 
-/// How a run ends.
+/// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Exit {
@@ -37,7 +37,7 @@ impl Exit {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
-    /// How it ends.
+    /// Its end.
     pub exit: Exit,
     /// The process's exit code.
     pub code: u8,

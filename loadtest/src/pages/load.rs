@@ -1,4 +1,4 @@
-//! What one connection does in a turn: the same request again and again until the turn's end, one after another or each at its
+//! The work of one connection in a turn: the same request again and again until the turn's end, one after another or each at its
 //! time. An answer that is no page is counted apart, and says nothing about how fast pages are.
 
 use std::cell::Cell;
@@ -21,7 +21,7 @@ pub(super) fn of_a_visitor(request: &[u8]) -> Vec<u8> {
     [&request[..line], VISITOR.as_bytes(), &request[line..]].concat()
 }
 
-/// What the connections of a turn share.
+/// The counts of a turn.
 #[derive(Default)]
 pub(super) struct Count {
     pub(super) gauge: Gauge,

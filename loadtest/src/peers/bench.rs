@@ -183,7 +183,7 @@ impl<'a> Bench<'a> {
         Ok((figures, answered))
     }
 
-    /// What each was asked to append, and holds.
+    /// Says what each was asked to append, and holds.
     pub(super) async fn kept(&self) -> anyhow::Result<BTreeMap<Peer, Kept>> {
         let mut kept = BTreeMap::new();
         for (peer, running) in &self.running {

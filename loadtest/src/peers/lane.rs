@@ -35,11 +35,11 @@ pub(super) enum Lane {
 /// The task that moves the bytes of one connection; it ends with its owner.
 pub(super) type Driver = JoinSet<()>;
 
-/// What a turn runs on. Dropping it closes the connections.
+/// The connections of a turn. Dropping it closes the connections.
 #[derive(Default)]
 pub(super) struct Connected {
     pub(super) lanes: Vec<Lane>,
-    /// What moves bytes for the lanes' clients.
+    /// The drivers that move bytes for the lanes' clients.
     pub(super) drivers: Vec<Driver>,
     pub(super) connections: usize,
 }

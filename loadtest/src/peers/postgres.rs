@@ -16,7 +16,7 @@ use super::server::{self, Program, Server, complete};
 use super::tls::Dialler;
 use super::{Setup, Shape, Tls};
 
-/// Where Debian has its versions, each with a `bin`.
+/// The place where Debian has its versions, each with a `bin`.
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// It refuses to run as root.
 const USER: &str = "postgres";

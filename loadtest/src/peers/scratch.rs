@@ -1,4 +1,4 @@
-//! Where the peers keep their files while a run lasts: on the file system of the city's data, so that all sync to the same disk,
+//! The place where the peers keep their files while a run lasts: on the file system of the city's data, so that all sync to the same disk,
 //! and in a folder that goes with the run. What is in there is the peers' business.
 
 use std::fs::{self, Permissions};

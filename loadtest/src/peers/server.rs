@@ -19,7 +19,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(20);
 /// From the signal to its end; then it is killed.
 const END_MAX: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
-/// What an error shows of a log.
+/// The lines that an error shows of a log.
 const LOG_LINES_MAX: usize = 5;
 
 /// A program with its version.

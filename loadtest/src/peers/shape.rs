@@ -1,4 +1,4 @@
-//! How much is under way, and in what pieces: connections, punches in a frame, frames at a time. The shape says nothing of who
+//! The load that is under way, and in what pieces: connections, punches in a frame, frames at a time. The shape says nothing of who
 //! is asked.
 
 use std::fmt;

@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::fleet::Fleet;
 
-/// What is shown and whom one trusts, on both sides.
+/// The certificates that are shown and trusted, on both sides.
 pub(super) struct Tls {
     /// The authority's certificate, PEM.
     pub(super) authority: PathBuf,

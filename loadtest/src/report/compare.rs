@@ -1,4 +1,4 @@
-//! What a comparison has to say, as a table for people or as JSON. The sums are in `crate::compare`.
+//! The report of a comparison, as a table for people or as JSON. The sums are in `crate::compare`.
 
 use super::words::number;
 use crate::compare::{Change, Compared, Comparison, Pair};

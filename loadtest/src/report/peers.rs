@@ -1,4 +1,4 @@
-//! What `loadtest peers` found: a table for people, the README's comparison as Markdown, or everything as JSON. Figures come from
+//! The findings of `loadtest peers`: a table for people, the README's comparison as Markdown, or everything as JSON. Figures come from
 //! [`crate::peers`]; here they are only written.
 
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::out::{self, say};
 use crate::peers::{Figures, Measured, Options, Outcome, Peer, Spread, thousands};
 
-/// What stands under a table, so that no figure says more than it does.
+/// The notes under a table, so that no figure says more than it does.
 const NOTES: [&str; 4] = [
     "Median of the rounds (lowest to highest); ratios are of turns in the same round. All on loopback, TLS 1.3 with certificates \
      on both sides, files on the same disk.",

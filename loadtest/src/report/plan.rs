@@ -1,4 +1,4 @@
-//! What can be run, and what a run would offer.
+//! The runs that can be made, and what a run would offer.
 
 use std::io::ErrorKind;
 

@@ -19,7 +19,7 @@ pub fn print(report: &Report, files: &[PathBuf]) {
     out::text(&text(report, files));
 }
 
-/// What [`print`] prints.
+/// Says what [`print`] prints.
 pub fn text(report: &Report, files: &[PathBuf]) -> String {
     let mut out = Out::default();
     let run = &report.run;

@@ -22,7 +22,7 @@ fn is_drill(report: &Report) -> bool {
     SHIPPED.iter().any(|shipped| shipped.drill && shipped.name == report.scenario.name)
 }
 
-/// What to make of it.
+/// Says what to make of it.
 pub(crate) fn meaning(report: &Report) -> &'static str {
     match report.verdict.exit {
         Exit::Pass if is_drill(report) => {
@@ -56,7 +56,7 @@ pub(crate) fn figure(figure: Figure) -> &'static str {
     }
 }
 
-/// What a threshold wants.
+/// Says what a threshold wants.
 pub(crate) fn wanted(one: &ThresholdReport) -> String {
     let number = |value| of_figure(one, value);
     match (one.threshold.max, one.threshold.min) {
@@ -67,7 +67,7 @@ pub(crate) fn wanted(one: &ThresholdReport) -> String {
     }
 }
 
-/// What a threshold measured.
+/// Says what a threshold measured.
 pub(crate) fn measured(one: &ThresholdReport) -> String {
     one.measured.map_or_else(|| "nothing".to_owned(), |value| of_figure(one, value))
 }
@@ -149,7 +149,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{:.1} {}", bytes as f64 / f64::from(power * 10).exp2(), UNITS[power as usize - 1])
 }
 
-/// What broke first in time, as far as intervals show it, with its stage and what had happened before.
+/// Says what broke first in time, as far as intervals show it, with its stage and what had happened before.
 pub(crate) fn first_break(report: &Report) -> Option<String> {
     let broken = report.thresholds.iter().filter(|one| !one.holds);
     let (at_s, what) =

@@ -92,7 +92,7 @@ fn curve(histogram: &Latencies) -> Vec<(f64, f64)> {
     enough.map(|quantile| (quantile, histogram.value_at_quantile(quantile) as f64 / 1000.0)).collect()
 }
 
-/// What was claimed against what is recorded.
+/// Says what was claimed against what is recorded.
 pub(super) fn proof(measured: &Measured, proof: Proof, searched: Searched) -> ProofReport {
     let mut lags = Both::default().latency_us;
     measured.lags.iter().for_each(|lag| lags += u64::try_from(lag.as_micros()).unwrap_or(u64::MAX));

@@ -44,17 +44,17 @@ struct Own {
     process: Option<Child>,
 }
 
-/// Where a city of our own is, and what it is like.
+/// The place where a city of our own is, and what it is like.
 pub(super) struct Wanted<'a> {
     /// Kept there; in a temporary directory if nowhere.
     pub(super) folder: Option<&'a Path>,
     /// The gateway's program; beside this one if not given.
     pub(super) binary: Option<&'a Path>,
-    /// Where the gateway's log goes.
+    /// The place where the gateway's log goes.
     pub(super) log: &'a Path,
-    /// How large.
+    /// The size.
     pub(super) size: scenario::City,
-    /// Whether the punch log lies on a small disk that can be filled.
+    /// True if the punch log lies on a small disk that can be filled.
     pub(super) small_disk: bool,
 }
 
@@ -104,7 +104,7 @@ impl City {
         &self.fleet
     }
 
-    /// Where a gateway of ours logs.
+    /// Says where a gateway of ours logs.
     pub(super) fn log(&self) -> Option<&Path> {
         self.own.as_ref().map(|own| own.log.as_path())
     }
@@ -135,7 +135,7 @@ impl City {
         disk::Ballast::fill(process.id(), &own.ledger()).context("filling the gateway's disk")
     }
 
-    /// What stands in the punch log can be exported from now on. A log on a disk of the gateway's own is brought home, which ends
+    /// Says what stands in the punch log can be exported from now on. A log on a disk of the gateway's own is brought home, which ends
     /// the gateway.
     pub(super) fn bring_ledger_home(&mut self) -> anyhow::Result<()> {
         let Some(own) = &mut self.own else { return Ok(()) };

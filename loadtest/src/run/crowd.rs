@@ -17,7 +17,7 @@ pub(super) struct Try {
     number: u8,
 }
 
-/// How it ended for one person.
+/// The end of it for one person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) seat: Seat,
@@ -40,7 +40,7 @@ pub(super) struct Crowd {
     retry: Retry,
     next: u64,
     people: HashMap<u64, Person>,
-    /// Who can be scanned: without a connection, and with one only.
+    /// The people who can be scanned: without a connection, and with one only.
     ready: [VecDeque<Try>; 2],
     /// Until when somebody waits, in which try.
     deadlines: BinaryHeap<Reverse<(Instant, Try)>>,
@@ -57,7 +57,7 @@ impl Person {
     }
 }
 
-/// What a person does after a try came to nothing: when to try again, or not at all.
+/// Says what a person does after a try came to nothing: when to try again, or not at all.
 pub(super) fn after(retry: &Retry, luck: u64, tries: u8) -> Option<Duration> {
     let mut random = fastrand::Rng::with_seed(luck ^ (u64::from(tries) << 56));
     let again = tries <= retry.times_max && random.f64() < retry.again;
@@ -95,12 +95,12 @@ impl Crowd {
         self.ready[usize::from(one.visit.kind != Kind::Punch)].push_back(this);
     }
 
-    /// Whether nobody is there.
+    /// Says whether nobody is there.
     pub(super) fn is_empty(&self) -> bool {
         self.people.is_empty()
     }
 
-    /// Whether somebody waits to be scanned.
+    /// Says whether somebody waits to be scanned.
     pub(super) fn somebody_is_ready(&self) -> bool {
         self.ready.iter().any(|queue| !queue.is_empty())
     }
@@ -181,7 +181,7 @@ impl Crowd {
         None
     }
 
-    /// Who is in that try still.
+    /// Says who is in that try still.
     fn goes_on(&mut self, this: Try) -> Option<&mut Person> {
         self.people.get_mut(&this.person).filter(|one| one.tries == this.number)
     }

@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// Puts a tmpfs of several of the log's steps over the directory, with what was in it, and goes on as the program.
 const MOUNT: &str = r#"cp -a "$0" "$0.was" && mount -t tmpfs -o size=64m,mode=700 none "$0" && cp -a "$0.was/." "$0" && rm -rf "$0.was" && exec "$@""#;
-/// What is written at a time to fill a disk.
+/// The bytes written at a time to fill a disk.
 const STEP_BYTES: usize = 4096;
 
 /// A command that runs `program` with its own small disk over `directory`.
@@ -46,7 +46,7 @@ impl Held {
     }
 }
 
-/// What fills the disk.
+/// The files that fill the disk.
 pub(super) struct Ballast(Held);
 
 impl Ballast {

@@ -21,7 +21,7 @@ const WAITING_MAX: u64 = 1_000_000;
 /// go. Who is later than this measures nothing but itself: even in an hour's run the figures would be the generator's.
 const BEHIND_MAX: Duration = Duration::from_secs(10);
 
-/// What drives a run.
+/// The drive of a run.
 pub(super) struct Drive<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) seed: u64,
@@ -30,7 +30,7 @@ pub(super) struct Drive<'a> {
     pub(super) start: Instant,
 }
 
-/// What was seen of the generator itself.
+/// The observations of the generator itself.
 #[derive(Default)]
 pub(super) struct Driven {
     /// People who were handed over.
@@ -51,7 +51,7 @@ impl Drive<'_> {
         Ok(Driven { handed, unfinished })
     }
 
-    /// How many people were let in, and why not all of them.
+    /// Says how many people were let in, and why not all of them.
     async fn hand_over(&self, pages: &mut JoinSet<()>) -> std::io::Result<(u64, Option<String>)> {
         let mut timer = Timer::new()?;
         let mut handed = 0;

@@ -1,4 +1,4 @@
-//! What happens while people come, at its time and until its end: each event is one task, and says afterwards what came of it.
+//! The events while people come, at its time and until its end: each event is one task, and says afterwards what came of it.
 
 use std::cell::RefCell;
 use std::process::Command;
@@ -27,18 +27,18 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Days for which people who are turned red in a run stay so.
 const RED_DAYS: i64 = 14;
 
-/// What events are done to.
+/// The objects of events.
 pub(super) struct Stage {
     pub(super) start: Instant,
-    /// Where gateways are killed and started; whoever does that holds it for as long as it takes.
+    /// The place where gateways are killed and started; whoever does that holds it for as long as it takes.
     pub(super) city: Arc<Mutex<City>>,
     pub(super) fleet: Fleet,
     pub(super) shared: Rc<Shared>,
     pub(super) inboxes: Vec<Rc<Inbox>>,
     pub(super) proxy: Option<Proxy>,
-    /// What the network does when nothing happens to it.
+    /// The conditions of the network when nothing happens to it.
     pub(super) network: Conditions,
-    /// Where it is said while it happens.
+    /// The place where it is said while it happens.
     pub(super) view: Rc<RefCell<View>>,
 }
 
@@ -106,7 +106,7 @@ impl Stage {
         }
     }
 
-    /// Whether the gateway says that its disk is full, before that moment.
+    /// Says whether the gateway says that its disk is full, before that moment.
     async fn notices_full_disk(&self, over: Instant) -> bool {
         let http = self.fleet.http;
         while clock::now() < over {

@@ -47,7 +47,7 @@ pub(super) fn label(metrics: &str, name: &str) -> Option<String> {
     line.split('"').nth(1).map(str::to_owned)
 }
 
-/// How a figure is taken from two looks.
+/// The way in which a figure is taken from two looks.
 #[derive(Clone, Copy)]
 enum Take {
     /// The value itself.
@@ -72,7 +72,7 @@ const SERIES: &[(&str, &str, Take)] = &[
 const PROCESSOR: &str = "processor, cores";
 const MEMORY: &str = "memory";
 
-/// What was seen in one look.
+/// The findings of one look.
 struct Look {
     at: Instant,
     metrics: String,
@@ -99,7 +99,7 @@ impl Watch {
         Ok(Self { stop, thread })
     }
 
-    /// What was seen.
+    /// Says what was seen.
     pub(super) fn end(self) -> Vec<ServerSeries> {
         let _ = self.stop.send(());
         self.thread.join().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What every verdict has to be: the colour that each person's code has, and what a change of it allows. A changed colour may be
+//! The verdicts that are right: the colour that each person's code has, and what a change of it allows. A changed colour may be
 //! seen from the moment it is ordered, and must be seen by whatever is asked after the order is done.
 
 use std::cell::{Cell, RefCell};
@@ -18,7 +18,7 @@ const LEGACY_PERCENT: u64 = 3;
 /// … and this many show nothing.
 const NOTHING_PERCENT: u64 = 1;
 
-/// What a person holds before a scanner.
+/// The code that a person holds before a scanner.
 #[derive(Clone, Debug)]
 pub(super) struct Scan {
     pub(super) scanned: Scanned,
@@ -40,7 +40,7 @@ impl People {
         Self { tokens, legacy: fleet.legacy_samples.iter().filter_map(known).collect() }
     }
 
-    /// What that person holds out now.
+    /// Says what that person holds out now.
     pub(super) fn scan(&self, visit: &Visit) -> Scan {
         let percent = (visit.luck >> 32) % 100;
         if percent < NOTHING_PERCENT {
@@ -53,7 +53,7 @@ impl People {
         self.token(self.person(visit.person))
     }
 
-    /// What that person's phone shows now.
+    /// Says what that person's phone shows now.
     pub(super) fn token(&self, person: Person) -> Scan {
         let scanned = self.tokens.scan(&person, clock::now_s());
         Scan { scanned, code: Some(person.code), colour: person.colour }

@@ -22,10 +22,10 @@ use crate::state::Acknowledged;
 
 /// Scans in one frame: far below what a frame holds, whatever was scanned.
 const VERIFY_SCANS_MAX: usize = 128;
-/// How long after the last person came acknowledgements are waited for; a gateway restarts within this.
+/// The time after the last person for which acknowledgements are waited for; a gateway restarts within this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a post hears of its people.
+/// The place where a post hears of its people.
 #[derive(Default)]
 pub(super) struct Inbox {
     arrivals: RefCell<VecDeque<Arrival>>,
@@ -63,7 +63,7 @@ impl Inbox {
     }
 }
 
-/// What a post did.
+/// The deeds of a post.
 pub(super) struct Posted {
     pub(super) device: Device,
     pub(super) claim: Claim,
@@ -84,7 +84,7 @@ struct Asked {
     frame: Vec<(Try, Scan)>,
 }
 
-/// How a post works.
+/// The way in which a post works.
 #[derive(Clone, Copy)]
 struct Habits {
     think: Duration,

@@ -11,7 +11,7 @@ use super::figures;
 /// A log is read in pieces of this size; a needle across two of them is found as well.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-/// What was searched, and where something was found, in words.
+/// The searched places, and those where something was found, in words.
 #[derive(Default)]
 pub(super) struct Searched {
     pub(super) places: Vec<String>,
@@ -33,7 +33,7 @@ pub(super) fn search(needles: &[String], log: Option<&Path>, metrics: SocketAddr
     Ok(searched)
 }
 
-/// Whether any needle is in it.
+/// Says whether any needle is in it.
 fn holds(mut text: impl Read, needles: &[String]) -> io::Result<bool> {
     let longest = needles.iter().map(String::len).max().unwrap_or(0);
     let mut piece = Vec::with_capacity(PIECE_BYTES + longest);

@@ -15,7 +15,7 @@ use crate::device::{Device, DeviceError};
 const EVERY: Duration = Duration::from_millis(5);
 /// People in one look.
 const LOOK_PEOPLE_MAX: usize = 128;
-/// How long after the last person came a colour may still be waited for.
+/// The time after the last person for which a colour may still be waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks until it is told that nothing changes any more and nothing is left to be seen, or its time is over.

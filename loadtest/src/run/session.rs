@@ -36,21 +36,21 @@ use crate::tokens::Tokens;
 use crate::view::View;
 use crate::{socket, wire};
 
-/// How long the gateway is given to hear that its devices leave.
+/// The time that the gateway is given to hear that its devices leave.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Of so many people who come most often, logs and metrics are searched for the codes.
 const CODES_SEARCHED: u32 = 100;
 /// Between everybody's arrival and the first visit.
 const LEAD: Duration = Duration::from_millis(200);
 
-/// What is run.
+/// The session that runs.
 pub(super) struct Session<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) seed: u64,
     pub(super) fleet: Fleet,
 }
 
-/// What was measured.
+/// The measures.
 pub(super) struct Measured {
     pub(super) started_ms: u64,
     pub(super) record: Record,
@@ -88,7 +88,7 @@ struct Ready<'a> {
     shared: Rc<Shared>,
 }
 
-/// What went on until the last one was gone.
+/// The course until the last one was gone.
 struct Gone {
     started_ms: u64,
     driven: Driven,
@@ -99,7 +99,7 @@ struct Gone {
     network: Option<BTreeMap<String, u64>>,
     /// The gateway's processor time and this thread's.
     spent: (Option<Duration>, Option<Duration>),
-    /// How busy this thread was in its busiest stage, 0 to 1.
+    /// The load of this thread in its busiest stage, 0 to 1.
     busy_share: Option<f64>,
 }
 
@@ -256,7 +256,7 @@ impl Session<'_> {
         Ok(Gone { started_ms, driven, events, posted, stopped, server, network, spent, busy_share })
     }
 
-    /// What stands between devices and gateway, if the scenario wants anything there.
+    /// Says what stands between devices and gateway, if the scenario wants anything there.
     fn proxy(&self) -> anyhow::Result<Option<Proxy>> {
         let wanted = self.scenario.network != Conditions::default()
             || self.has(What::Network)
@@ -316,7 +316,7 @@ async fn keep_receipts(shared: Rc<Shared>) {
     }
 }
 
-/// What was to happen and did not.
+/// Says what was to happen and did not.
 fn not_done(events: &[EventReport]) -> Option<String> {
     let event = events.iter().find(|event| !event.done)?;
     Some(format!("{}: {}", event.what, event.outcome))
@@ -331,7 +331,7 @@ async fn probed(prober: Option<JoinHandle<Result<Device, DeviceError>>>) -> Vec<
     }
 }
 
-/// What the devices hold acknowledgements for.
+/// Says what the devices hold acknowledgements for.
 fn claims(posted: &[Posted]) -> Claims {
     let claim = |one: &Posted| ((one.device.id(), one.device.state().epoch()), one.claim.clone());
     Claims(posted.iter().map(claim).collect())

@@ -1,4 +1,4 @@
-//! What all posts of a run share, on one thread: the people, what their verdicts have to be, the record, and the receipts.
+//! The state that all posts of a run share, on one thread: the people, what their verdicts have to be, the record, and the receipts.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub(super) struct Shared {
     pub(super) people: People,
     pub(super) model: Model,
     pub(super) record: RefCell<Record>,
-    /// Who visits the pages, if anybody does.
+    /// The one who visits the pages, if anybody does.
     pub(super) citizens: Option<Citizens>,
     /// People who have come and are not gone.
     pub(super) waiting: Cell<u64>,

@@ -53,7 +53,7 @@ impl Ticker {
         done
     }
 
-    /// How busy the thread was in its busiest stage, 0 to 1.
+    /// Says how busy the thread was in its busiest stage, 0 to 1.
     pub(super) fn busy_share(&self) -> Option<f64> {
         self.busy.most()
     }
@@ -67,7 +67,7 @@ impl Ticker {
     }
 }
 
-/// How busy this thread is, stage by stage.
+/// The load of this thread, stage by stage.
 struct Busy {
     curve: Curve,
     warm_up: Vec<bool>,

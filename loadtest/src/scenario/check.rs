@@ -1,4 +1,4 @@
-//! What a scenario must be beyond its layout: each rule with where it is broken, for people to mend. Pure.
+//! The rules of a scenario beyond its layout: each rule with where it is broken, for people to mend. Pure.
 
 use super::curve::Curve;
 use super::{Event, Kind, PostClass, Scenario, Stage, StageKind, Threshold, What};
@@ -11,7 +11,7 @@ const RATE_MAX: f64 = 10_000_000.0;
 const PEOPLE_MAX: u32 = 30_000_000;
 /// Whoever has tried so often has gone home.
 const TRIES_MAX: u8 = 100;
-/// What a development city has beside its gates, of each other class.
+/// The devices of a development city beside its gates, of each other class.
 const BESIDE_GATES: u32 = 10;
 
 /// One step into a file.

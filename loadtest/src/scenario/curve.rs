@@ -66,7 +66,7 @@ impl Curve {
         self.pieces.last().map_or(0.0, |piece| piece.start_s + piece.seconds)
     }
 
-    /// How many people come in all, on average.
+    /// Says how many people come in all, on average.
     pub fn people(&self) -> f64 {
         self.pieces.last().map_or(0.0, |piece| piece.before + piece.people())
     }

@@ -19,7 +19,7 @@ pub enum ScenarioError {
         "there is no scenario called {name:?}{near}; `loadtest list` shows them, and a path with a / runs that file"
     )]
     Unknown {
-        /// What was asked for.
+        /// The name that was asked for.
         name: String,
         /// The nearest name, as words.
         near: String,
@@ -73,7 +73,7 @@ pub fn parse(text: &str, path: &str) -> Result<Scenario, ScenarioError> {
     }
 }
 
-/// Where in the file a step by step path leads, or the last part of it that is there.
+/// Says where in the file a step by step path leads, or the last part of it that is there.
 fn place(text: &str, path: &[Step]) -> usize {
     let Ok(root) = DeTable::parse(text) else { return 0 };
     let root = Spanned::new(root.span(), DeValue::Table(root.into_inner()));

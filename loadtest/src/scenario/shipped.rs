@@ -7,7 +7,7 @@ pub struct Shipped {
     pub name: &'static str,
     /// The file.
     pub text: &'static str,
-    /// Whether it is one fault with its expected result.
+    /// True if it is one fault with its expected result.
     pub drill: bool,
 }
 

@@ -28,11 +28,11 @@ pub(crate) struct City {
     pub(crate) stand_in: StandIn,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 pub(crate) struct Ran {
     /// The program's exit code.
     pub(crate) code: i32,
-    /// What it wrote, if it came to that.
+    /// Its report, if it came to that.
     pub(crate) report: Option<Report>,
     pub(crate) said: String,
     pub(crate) ended: Instant,

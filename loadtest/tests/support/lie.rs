@@ -1,4 +1,4 @@
-//! What a stand-in for a gateway records and how it may lie about it: a ledger as the export prints it, one row at a time, and
+//! The records of a stand-in for a gateway and how it may lie about it: a ledger as the export prints it, one row at a time, and
 //! every breach that a run has to find. What is answered on the wire is the stand-in's.
 
 use std::fs::{File, OpenOptions};
@@ -12,7 +12,7 @@ const HEADER: &str = "lsn,device,epoch,sequence,region,place,direction,kind,code
 /// Which punch of all, or which verdict, is lied about, from 1.
 const LIED_ABOUT: u64 = 3;
 
-/// How a stand-in breaks its promises, once each.
+/// The promises that a stand-in breaks, once each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lie {
     /// A punch that was acknowledged is not recorded.
@@ -129,7 +129,7 @@ impl Lie {
     }
 }
 
-/// Whether the punch with that sequence is refused.
+/// Says whether the punch with that sequence is refused.
 pub(crate) fn refuses(lie: Option<Lie>, sequence: u64) -> bool {
     lie == Some(Lie::Refuses) && sequence >= LIED_ABOUT
 }

@@ -22,7 +22,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 /// Devices in the fleet file.
 pub(crate) const DEVICES: u64 = 3;
 
-/// What the gateway has recorded of each epoch: the device's times, by sequence.
+/// The gateway's record of each epoch: the device's times, by sequence.
 #[derive(Default)]
 pub(crate) struct Record {
     pub(crate) epochs: HashMap<Epoch, Vec<u64>>,

@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Answers of a connection that wait for their time.
 const ANSWERS_MAX: usize = 4096;
 
-/// How a stand-in behaves.
+/// The way in which a stand-in behaves.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manner {
     /// Each answer goes out so long after its request came; what is shown was decided when that came.
@@ -43,7 +43,7 @@ pub(crate) struct Manner {
     /// Nothing at all goes out for so long, once, beginning so long after the first request.
     pub(crate) stall: Option<(Duration, Duration)>,
     pub(crate) lie: Option<Lie>,
-    /// Whether it does not say that it is a test.
+    /// True if it does not say that it is a test.
     pub(crate) unmarked: bool,
 }
 
@@ -54,14 +54,14 @@ pub(crate) struct Handled {
     pub(crate) answered: Instant,
 }
 
-/// What a stand-in has seen.
+/// The sight of a stand-in.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// Every scan and punch of each device, in the order of answers.
     pub(crate) handled: HashMap<DeviceId, Vec<Handled>>,
-    /// Who punched where, in the order of arrival.
+    /// The one who punched where, in the order of arrival.
     pub(crate) punches: Vec<(DeviceId, Option<CodeId>)>,
-    /// How late it was itself at worst.
+    /// Its own lateness at worst.
     pub(crate) late_max: Duration,
     recorded: HashMap<(DeviceId, Epoch), u64>,
     /// Of scans and of punches.
@@ -113,7 +113,7 @@ impl Drop for StandIn {
     }
 }
 
-/// How late this thread is at what it wants to do.
+/// Watches the lateness of this thread.
 async fn look(seen: Arc<Mutex<Seen>>) {
     loop {
         let due = clock::now() + LOOK;
@@ -147,7 +147,7 @@ struct Waiting {
     bytes: Vec<u8>,
 }
 
-/// What all connections share.
+/// The state of all connections.
 struct One {
     manner: Manner,
     keys: TokenKeys,

@@ -53,7 +53,7 @@ impl Staff {
     }
 }
 
-/// What a script is told.
+/// Says what a script is told.
 pub fn told(answer: &Answer) -> Value {
     serde_json::from_str(&answer.body).expect("JSON")
 }

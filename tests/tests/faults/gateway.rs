@@ -20,9 +20,9 @@ use crate::scene::{Group, Row, Scene, Watch};
 const STRANGERS: usize = 400;
 /// The gate whose storage is put back: no other fault needs it.
 const PUT_BACK: usize = 3;
-/// What the devices' clocks are behind.
+/// The lag of the devices' clocks.
 const SKEW_MS: u64 = 60_000;
-/// What a slow network takes of an answer at a time, and how often: much less than an answer, in longer than one may take.
+/// The share that a slow network takes of an answer at a time, and how often: much less than an answer, in longer than one may take.
 const WINDOW_BYTES: u32 = 1024;
 const SIP_MS: u64 = 50;
 /// Starts within a quarter of an hour, more than the alert allows.

@@ -22,7 +22,7 @@ const NOT_HERE: [(&str, &str); 1] = [(
     "a forecast wants a whole day of data, and no test lasts that long: its cases are in the rules' own tests",
 )];
 
-/// Whether every fault is made, as the runner of long tests says, or only some that are cheap.
+/// The choice of all faults, as the runner of long tests says, or only some that are cheap.
 const ALL: bool = option_env!("CHANGTONG_ALL_FAULTS").is_some();
 
 fn groups() -> Vec<Group> {

@@ -1,4 +1,4 @@
-//! What operators do that somebody should look at, and what citizens wait for: as operators do it, by signed commands, and for days
+//! Acts of operators that somebody should look at, and what citizens wait for: as operators do it, by signed commands, and for days
 //! that go by a gateway whose clock is set on.
 
 use std::net::Ipv6Addr;

@@ -24,11 +24,11 @@ pub(crate) type Expected = (&'static str, &'static str);
 /// A fault and what it makes true.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
-    /// What is done.
+    /// The fault.
     pub(crate) fault: &'static str,
     /// Its alerts.
     pub(crate) alerts: &'static [Expected],
-    /// Whether it is cheap enough for every run.
+    /// True if it is cheap enough for every run.
     pub(crate) always: bool,
     /// Makes it, waits until the alerts are there, and heals what later faults need.
     pub(crate) make: fn(&mut Scene, &Watch),
@@ -49,7 +49,7 @@ pub(crate) struct Group {
 pub(crate) struct Scene {
     /// The city.
     pub(crate) city: City,
-    /// What watches it.
+    /// The watcher.
     pub(crate) prometheus: Arc<Prometheus>,
 }
 

@@ -1,4 +1,4 @@
-//! How connections end: each with its own number, and after what was answered before has arrived.
+//! The ends of connections: each with its own number, and after what was answered before has arrived.
 
 use loadtest::wire;
 use protocol::message::Answer;

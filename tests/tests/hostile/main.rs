@@ -19,7 +19,7 @@ use protocol::{
 use tests::walk::{device, endpoint, image, punch};
 use tests::{City, PATIENCE, block_on};
 
-/// What came of it.
+/// The outcome of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The connection was closed with this number.
@@ -115,7 +115,7 @@ fn after_hello(bytes: Vec<u8>) -> Vec<u8> {
     [bytes_of(&[hello(1)]), bytes].concat()
 }
 
-/// What is wrong with the frames themselves.
+/// Says what is wrong with the frames themselves.
 fn frames() -> Vec<Case> {
     let mut wrong_crc = bytes_of(&[hello(1), ping()]);
     *wrong_crc.last_mut().expect("a frame") ^= 1;
@@ -149,7 +149,7 @@ fn frames() -> Vec<Case> {
     ]
 }
 
-/// What is wrong with what they say, from a gate at that place.
+/// Says what is wrong with what they say, from a gate at that place.
 fn meanings(place: PlaceId, region: RegionId) -> Vec<Case> {
     let elsewhere = (PlaceId(place.0 + 1), RegionId(region.0 % 14 + 1));
     let verify = |region, scanned| {

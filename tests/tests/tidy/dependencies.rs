@@ -1,4 +1,4 @@
-//! What is linked, by the lock file: fixed versions, one crypto provider, one source, licences. It asks no network,
+//! The linked packages, by the lock file: fixed versions, one crypto provider, one source, licences. It asks no network,
 //! and holds `deny.toml` to the same rules, so that `cargo deny check` and this test cannot disagree.
 
 use std::process::Command;
@@ -115,7 +115,7 @@ fn every_licence_is_one_that_deny_toml_allows() {
     check("a licence that is not allowed", &refused.collect::<Vec<_>>());
 }
 
-/// Whether a choice of licences can be met: any of what `OR` joins, all of what `AND` joins. `OR` binds last.
+/// Says whether a choice of licences can be met: any of what `OR` joins, all of what `AND` joins. `OR` binds last.
 fn allows(allowed: &[&str], expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let tokens: Vec<&str> = spaced.split_whitespace().collect();

@@ -210,7 +210,7 @@ fn every_table_of_the_registry_stands_on_the_data_map() {
     check("not in gateway/LAWFUL.md", &missing.map(|table| (*table).to_owned()).collect::<Vec<_>>());
 }
 
-/// Whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
+/// Says whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
 fn is_series(name: &str) -> bool {
     metric::ALL.iter().any(|metric| match metric.kind {
         Kind::Counter | Kind::Gauge => metric.name == name,
@@ -227,13 +227,13 @@ fn code_lines(path: &str) -> impl Iterator<Item = (usize, String)> + use<> {
     numbered.filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-/// Whether the line of code takes something out of this crate.
+/// Says whether the line of code takes something out of this crate.
 fn names_crate(line: &str, krate: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
         .any(|part| part.strip_prefix(krate).is_some_and(|rest| rest.starts_with("::")))
 }
 
-/// Whether the line has this as a whole word.
+/// Says whether the line has this as a whole word.
 fn says(line: &str, word: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
 }

@@ -1,4 +1,4 @@
-//! What the metrics say: outcomes, whose time it was, and that a probe is no citizen's query.
+//! The metrics: outcomes, whose time it was, and that a probe is no citizen's query.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

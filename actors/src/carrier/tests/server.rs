@@ -25,7 +25,7 @@ impl Seen {
     }
 }
 
-/// What the server does with a request.
+/// The server's act upon a request.
 pub(crate) enum Act {
     /// Everywhere at home, all fourteen days.
     Clean,

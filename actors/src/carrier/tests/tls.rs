@@ -1,4 +1,4 @@
-//! What is believed and what is not: certificates, and configurations that are refused before anything is asked.
+//! Belief and disbelief: certificates, and configurations that are refused before anything is asked.
 
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;

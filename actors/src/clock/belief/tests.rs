@@ -13,7 +13,7 @@ fn at(ms: i64) -> u64 {
     NOON.saturating_add_signed(ms)
 }
 
-/// What the clock said, so long after the process began: whether it is believed, the time to go by, the certain one; as differences from noon.
+/// The clock's word so long after the process began: whether it is believed, the time to go by, the certain one; as differences from noon.
 type Row = (i64, i64, bool, i64, i64);
 
 fn check(name: &str, on_record: Option<i64>, rows: &[Row]) {

@@ -16,7 +16,7 @@ const ROWS: usize = 3_000;
 const SEED: u64 = 20_200_220;
 const NAMES: [&str; 8] = ["王伟", "李芳", "欧阳娜娜", "阿卜杜拉·买买提", "张三丰", "Anna Lee", "赵喆", "一"];
 
-/// What a line comes to.
+/// The outcome of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Imported,
@@ -50,7 +50,7 @@ fn wide(text: &str) -> String {
     text.chars().map(widen).collect()
 }
 
-/// How a line that is good is written nevertheless.
+/// Writes a good line in one of the ways that people write it.
 fn disguise(fields: &mut Fields, rng: &mut Rng) {
     let phone = fields[3].clone();
     let (area, rest) = phone.split_at(3);

@@ -22,7 +22,7 @@ use crate::ledger::{HelloOutcome, LedgerConfig, LedgerError, Message, Outcome};
 pub(super) const DEVICES: u64 = 3;
 pub(super) const START_MS: u64 = 1_700_000_000_000;
 
-/// What a device knows.
+/// A device's knowledge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Device {
     pub(super) epoch: u32,
@@ -46,10 +46,10 @@ pub(super) struct Bench {
     pub(super) disk: SimulatedDisk,
     pub(super) config: LedgerConfig,
     pub(super) devices: Vec<Device>,
-    /// What was acknowledged of epochs that are over.
+    /// The acknowledged punches of epochs that are over.
     over: BTreeMap<(u64, u32), u64>,
     pub(super) now_ms: u64,
-    /// What a clock says that is not believed; else everybody goes by `now_ms`.
+    /// The time of a clock that is not believed; else everybody goes by `now_ms`.
     pub(super) reading: Option<Reading>,
 }
 
@@ -67,7 +67,7 @@ impl Bench {
         Self { disk, config, devices, over, now_ms: *now_ms, reading: *reading }
     }
 
-    /// What time it is.
+    /// Says what time it is.
     pub(super) fn at(&self) -> Reading {
         self.reading.unwrap_or(Reading::plain(self.now_ms))
     }
@@ -170,7 +170,7 @@ impl Bench {
         Ok(stored)
     }
 
-    /// What was acknowledged is there, each once, in order, without a gap, with its verdict; nothing is there that was not sent.
+    /// Checks that all that was acknowledged is there, each once, in order, without a gap, with its verdict; nothing is there that was not sent.
     pub(super) fn check(&self) {
         let stored = self.stored().unwrap_or_else(|error| panic!("what is left is sound: {error}"));
         for ((device, epoch), punches) in &stored {

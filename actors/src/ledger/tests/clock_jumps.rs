@@ -15,7 +15,7 @@ const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 /// As many as any day's forgetting takes here.
 const STEPS: usize = 150;
-/// What the clocks are wrong by: 1970 is further back than any time.
+/// The errors of the clocks: 1970 is further back than any time.
 const WRONG_MS: [i64; 7] = [
     16 * DAY_MS as i64,
     1_000 * DAY_MS as i64,

@@ -12,7 +12,7 @@ use crate::ledger::{Outcome, recover};
 const ROUNDS: u64 = 60;
 const MINUTES_7: u64 = 420_000;
 
-/// How a course went.
+/// The course of a simulated log.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Course {
     opened: bool,

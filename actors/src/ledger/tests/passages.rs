@@ -1,4 +1,4 @@
-//! Who passed a place: by place and time, from the segments of that time alone, beside a log that is being written.
+//! The people who passed a place: by place and time, from the segments of that time alone, beside a log that is being written.
 
 use protocol::Colour;
 

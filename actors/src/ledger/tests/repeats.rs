@@ -21,7 +21,7 @@ fn used(sequence: u64) -> Outcome {
     Outcome::NumberUsed { sequence: Sequence(sequence) }
 }
 
-/// What a device does: sends until it is not told to wait.
+/// Says what a device does: sends until it is not told to wait.
 async fn send(ledger: &LedgerHandle, run: Run) -> (Outcome, usize) {
     let mut busy = 0;
     loop {
@@ -186,7 +186,7 @@ fn a_log_that_holds_losses_beyond_all_numbers_is_still_verified_copied_and_opene
     });
 }
 
-/// What a gateway of before digests wrote: the same batch, its body without them.
+/// Writes as a gateway of before digests did: the same batch, its body without them.
 fn commit_version_1(log: &mut log::Log<disk::RealDisk>, run: &Run) {
     let Run { device, epoch, region, first, received_ms, window_punches, records } = run.clone();
     let end = Sequence(first.0 + records.len() as u64 - 1);

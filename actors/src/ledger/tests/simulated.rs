@@ -11,7 +11,7 @@ use content::Content;
 
 use crate::ledger::disk::{Disk, DiskFile};
 
-/// What happens at a chosen call.
+/// The fault that happens at a chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The power goes; every later call fails until [`SimulatedDisk::power_on`].

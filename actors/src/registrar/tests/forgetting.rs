@@ -1,4 +1,4 @@
-//! What the clock forgets, a part at a time, and what is still counted afterwards.
+//! The forgetting of the clock, a part at a time, and what is still counted afterwards.
 
 use super::*;
 use crate::registry::{Attempt, CONSENT_DAYS, ConsentReport};

@@ -1,4 +1,4 @@
-//! Who may open which code: imported holders, recycled numbers, guardians and wards, another phone.
+//! Those who may open which code: imported holders, recycled numbers, guardians and wards, another phone.
 
 use super::*;
 use crate::registry::people::Added;

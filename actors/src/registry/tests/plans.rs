@@ -1,4 +1,4 @@
-//! How the store finds what the statements of the registry ask for: every one that stands in its source is planned, and none goes through
+//! The store's way to find what the statements of the registry ask for: every one that stands in its source is planned, and none goes through
 //! a table that grows with people or time, but for those that are listed here with their reason.
 
 use super::*;
@@ -19,7 +19,7 @@ const FIXED: [&str; 12] = [
     "sqlite_master",
 ];
 
-/// What stands in statements that read whole tables, and why they may.
+/// The parts of statements that read whole tables, and why they may.
 const MAY_SCAN: [(&str, &str); 21] = [
     ("FROM appeals WHERE answered_s IS NULL", "open ones only, by their index"),
     ("SELECT code, good_from_s FROM papers", "once, at start"),

@@ -1,4 +1,4 @@
-//! How much the store reads for one answer: counted in steps of its virtual machine, not in time. What is asked for one person costs
+//! The reads of the store for one answer: counted in steps of its virtual machine, not in time. What is asked for one person costs
 //! the same however much history there is.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use super::*;
 use crate::audit::{Checkpoint, GrowthError};
 
-/// What `work` does on a fresh reader, and the steps that it takes there.
+/// Says what `work` does on a fresh reader, and the steps that it takes there.
 fn steps<T>(registry: &Registry, work: impl FnOnce(&Registry) -> T) -> (T, i64) {
     let mut reader = registry.reader().unwrap();
     let count = Arc::new(AtomicI64::new(0));

@@ -57,7 +57,7 @@ impl Authority {
     }
 }
 
-/// What came.
+/// The answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -79,7 +79,7 @@ pub(super) struct Query {
     pub(super) date_s: u64,
     pub(super) key_id: &'static str,
     pub(super) secret: &'static [u8],
-    /// What is sent in place of the body that was signed.
+    /// The body that is sent in place of the body that was signed.
     pub(super) forged: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! How a code reaches its phone: in development on a page, in production by a signed request; and which services are refused. The
+//! The way of a code to its phone: in development on a page, in production by a signed request; and which services are refused. The
 //! rules of the codes themselves are not looked at here.
 
 use super::super::http::HttpSmsConfig;

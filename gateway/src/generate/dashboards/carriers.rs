@@ -7,7 +7,7 @@ use crate::generate::panel::{Unit, lines, stack, stat};
 use crate::generate::query::{gauge, mean_by, of, part_of_mean_by, quantile_by, rate};
 use crate::generate::runbook;
 
-/// What a citizen can go on with.
+/// Answers with which a citizen goes on.
 const ANSWERS: &str = "trajectory|new-number|not-subscriber|unanswerable";
 
 pub(super) fn dashboard() -> Dashboard {

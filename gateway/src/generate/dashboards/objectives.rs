@@ -1,4 +1,4 @@
-//! What is promised to people at the gates, how much of its slack is used up, and how fast that goes. Who is told when is the
+//! The promises to people at the gates, how much of its slack is used up, and how fast that goes. Who is told when is the
 //! alerts' business.
 
 use protocol::metric;
@@ -9,11 +9,11 @@ use crate::generate::panel::{Panel, Unit, lines, stat};
 use crate::generate::query::{Expr, at_most, at_most_in_range, grown, of, rate, samples, samples_in_range};
 use crate::generate::runbook::{self, Runbook};
 
-/// How a promise is shown; its numbers are the objective's of the same id.
+/// The way in which a promise is shown; its numbers are the objective's of the same id.
 struct Promise {
     titles: [&'static str; 3],
     runbook: Runbook,
-    /// What is counted, and what of it is good.
+    /// The counted events, and what of it is good.
     about: &'static str,
 }
 

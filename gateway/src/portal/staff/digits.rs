@@ -30,7 +30,7 @@ const TOLD_S: u64 = 600;
 /// Numbers that are tried before the random source is suspected.
 const TRIES_MAX: usize = 16;
 
-/// What a number stands for.
+/// The meaning of a number.
 struct Text {
     code: CodeId,
     sealed: String,
@@ -38,7 +38,7 @@ struct Text {
     is_used: bool,
 }
 
-/// What typed digits are.
+/// The meaning of typed digits.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     /// A code's: its sealed text.

@@ -1,4 +1,4 @@
-//! How a shift begins and ends in a browser. The link of an invitation only shows a button: whatever opens links by itself begins
+//! The begin and the end of a shift in a browser. The link of an invitation only shows a button: whatever opens links by itself begins
 //! nothing.
 
 use actix_web::http::StatusCode;

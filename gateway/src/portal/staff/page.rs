@@ -1,4 +1,4 @@
-//! How the staff's page is laid out: the sign above, what is touched below, in reach of a thumb. What its script says by itself, when
+//! The layout of the staff's page: the sign above, what is touched below, in reach of a thumb. What its script says by itself, when
 //! no answer comes, lies in it as templates.
 
 use actix_web::HttpResponse;
@@ -79,7 +79,7 @@ pub(super) fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, last: 
     visitor.page_with(status, frame, "staff-title", &body)
 }
 
-/// What stays under the thumb: the field for the next code, and behind one more touch whoever shows nothing.
+/// Says what stays under the thumb: the field for the next code, and behind one more touch whoever shows nothing.
 fn hands(visitor: &Visitor, (page, next): (u64, u64), focus: bool) -> Markup {
     let fields = html! {
         (visitor.field())

@@ -127,7 +127,7 @@ async fn punch(portal: &Portal, shift: &Shift, text: &str, at_ms: u64) -> Option
     portal.punches.scan(shift.region, shift.place, scanned, at_ms).await
 }
 
-/// What staff see of whom they have scanned. The end of the document is shown if the policy says so, once the look is on record.
+/// Says what staff see of whom they have scanned. The end of the document is shown if the policy says so, once the look is on record.
 async fn holder(portal: &Portal, whose: Option<(CodeId, Class)>, verdict: Verdict) -> Option<Holder> {
     let (code, class) = whose.filter(|_| verdict.advice != Advice::NotAPassCode)?;
     let name = portal.read(|registrar| registrar.masked_name(code))?;

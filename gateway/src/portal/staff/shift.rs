@@ -1,4 +1,4 @@
-//! What this process remembers of shifts: their last scans, so that one that is sent again, or held up for a while, is one punch. Only
+//! This process's memory of shifts: their last scans, so that one that is sent again, or held up for a while, is one punch. Only
 //! in memory, bounded, nothing that names a person in full; the record itself is the ledger's.
 
 use std::collections::{HashMap, VecDeque};
@@ -57,7 +57,7 @@ impl Whose {
     }
 }
 
-/// What a scan came to.
+/// The outcome of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Came {
     /// A punch, recorded.
@@ -84,7 +84,7 @@ pub(super) struct Scan {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) code: CodeId,
-    /// What kind of code was shown.
+    /// The kind of code was shown.
     pub(super) class: Class,
     /// The first character of the name.
     pub(super) name: String,
@@ -108,7 +108,7 @@ pub(super) struct Key {
     pub(super) sent_to: Option<u64>,
 }
 
-/// What is held up.
+/// The thing that is held up.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeldUp<'a> {
     pub(super) key: Option<Key>,
@@ -119,7 +119,7 @@ pub(super) struct HeldUp<'a> {
     pub(super) follows: bool,
 }
 
-/// Whether a scan is to be made.
+/// The answer to a scan that is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begun {
     /// Yes; what [`Shifts::end`] wants to know.
@@ -322,7 +322,7 @@ impl Shifts {
     }
 }
 
-/// What was held up is not kept, only that it was the same.
+/// Says what was held up is not kept, only that it was the same.
 fn mark(text: &str) -> [u8; 32] {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     *digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes")

@@ -1,4 +1,4 @@
-//! How a scan looks to staff: a shape and a word for what to do, the code's colour as shape, word and colour, why, and who. What is no
+//! The look of a scan to staff: a shape and a word for what to do, the code's colour as shape, word and colour, why, and who. What is no
 //! pass code never looks like a red person, and what carriers say never like a code's colour.
 
 use actors::place_names::name_zh_of;
@@ -12,7 +12,7 @@ use super::super::when;
 use super::super::words::{both, both_with, en, zh};
 use super::shift::{Came, Holder, Scan, Travel, Whose};
 
-/// What a phone sounds and shakes like.
+/// Says what a phone sounds and shakes like.
 pub(super) const fn sound(scan: &Scan) -> &'static str {
     match &scan.came {
         Came::Punch(verdict) => match verdict.advice {
@@ -56,7 +56,7 @@ fn punch(scan: &Scan, verdict: Verdict) -> Markup {
     }
 }
 
-/// Who it is, as far as staff compare: name, document, and what kind of code was shown.
+/// Says who it is, as far as staff compare: name, document, and what kind of code was shown.
 fn who(Holder { class, name, document, .. }: &Holder) -> Markup {
     html! {
         p.who { b { (name) } " · " (zh(class_key(*class))) " " span.inline lang="en" { (en(class_key(*class))) } }

@@ -1,4 +1,4 @@
-//! What lies behind a session in the model: two regions whose actors fail, are full and are parked, and the log, which decides what
+//! The world behind a session in the model: two regions whose actors fail, are full and are parked, and the log, which decides what
 //! is new, what is a repeat and what is missing. It does what the real ones promise, one step at a time.
 
 use std::cell::RefCell;
@@ -33,7 +33,7 @@ struct Region {
     failing: HashMap<(u32, u64), u8>,
 }
 
-/// What is on disk, and what is on the way there.
+/// Punches on disk, and on the way there.
 #[derive(Default)]
 struct Log {
     epoch: u32,
@@ -146,7 +146,7 @@ impl Beyond {
         self.log.write()
     }
 
-    /// What was looked for is found, or cannot be read now. False if nothing is looked for.
+    /// Says what was looked for is found, or cannot be read now. False if nothing is looked for.
     pub(super) fn find(&mut self, found: bool) -> bool {
         let Some((reply, runs)) = self.log.lookups.pop_front() else { return false };
         let _ = reply.send(if found { Outcome::Recorded(runs) } else { Outcome::Busy });

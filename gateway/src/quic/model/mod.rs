@@ -21,7 +21,7 @@ const ENOUGH_CASES: u32 = 1_000;
 /// The longest course of events.
 const OPS_MAX: usize = 120;
 
-/// What a person's punch is.
+/// The punch of a person.
 #[derive(Clone, Copy, Debug)]
 enum What {
     Good,
@@ -31,7 +31,7 @@ enum What {
     SignedIn,
 }
 
-/// What can happen next. Regions are told apart by `false` and `true`; what cannot happen now does nothing.
+/// An event that can happen next. Regions are told apart by `false` and `true`; what cannot happen now does nothing.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Push(bool, What),

@@ -1,4 +1,4 @@
-//! What the specification promises of one connection's batches, kept by who sees both directions: which are owed an answer, which are
+//! The specification's promises of one connection's batches, kept by who sees both directions: which are owed an answer, which are
 //! dropped behind a refusal, and up to where verdicts were given.
 
 use protocol::RequestId;

@@ -41,7 +41,7 @@ struct Link {
 }
 
 impl Link {
-    /// What the gateway has answered is on its way, and the observer has seen it; how many answers.
+    /// Says what the gateway has answered is on its way, and the observer has seen it; how many answers.
     fn hear_gateway(&mut self) -> u64 {
         let mut frames = FrameReader::default();
         frames.push(self.stream.answers.bytes());
@@ -57,7 +57,7 @@ impl Link {
     }
 }
 
-/// How often something came up in a run that is rare in itself.
+/// The counts of events in a run that is rare in itself.
 #[derive(Default)]
 pub(super) struct Seen {
     /// Gaps that the log named, to batches that somebody waited for.
@@ -204,7 +204,7 @@ impl<'a> World<'a> {
         self.moves += 1;
     }
 
-    /// What is not acknowledged is numbered anew; a connection ends with its epoch.
+    /// Numbers anew all that is not acknowledged; a connection ends with its epoch.
     fn next_epoch(&mut self) {
         self.link = None;
         let Epoch(epoch) = self.device.epoch();

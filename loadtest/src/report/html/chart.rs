@@ -16,9 +16,9 @@ pub(super) const BANDS_MAX: usize = 20;
 pub(super) struct Chart {
     /// Unique on the page.
     pub(super) id: String,
-    /// What it shows, short.
+    /// Its title, short.
     pub(super) title: String,
-    /// What there is to see, for those who do not see it.
+    /// The sight of it, for those who do not see it.
     pub(super) about: String,
     pub(super) x: Axis,
     pub(super) y: Axis,
@@ -27,7 +27,7 @@ pub(super) struct Chart {
     pub(super) marks: Vec<Mark>,
     /// Lines that must not be passed: the value and its words.
     pub(super) limits: Vec<(f64, String)>,
-    /// Whether it has the page's whole width, where there is room for that.
+    /// True if it has the page's whole width, where there is room for that.
     pub(super) wide: bool,
     /// Height, pixels.
     pub(super) height: u32,
@@ -39,7 +39,7 @@ pub(super) struct Axis {
     pub(super) high: f64,
     pub(super) log: bool,
     pub(super) ticks: Vec<(f64, String)>,
-    /// What is measured, with its unit.
+    /// The measure, with its unit.
     pub(super) name: String,
 }
 
@@ -99,7 +99,7 @@ impl Axis {
         Self { low: 0.0, high, log: false, ticks, name: "time".to_owned() }
     }
 
-    /// Where a value is, 0 to 1.
+    /// Says where a value is, 0 to 1.
     fn part(&self, value: f64) -> f64 {
         let part = if self.log {
             (value.max(self.low).ln() - self.low.ln()) / (self.high.ln() - self.low.ln())

@@ -197,7 +197,7 @@ fn timed(report: &Report) -> Chart {
     }
 }
 
-/// What an event is called in charts and in its table; nothing after the last letter.
+/// Says what an event is called in charts and in its table; nothing after the last letter.
 pub(super) fn letter(number: usize) -> String {
     let letter = u8::try_from(number).ok().filter(|n| usize::from(*n) < LETTERS_MAX);
     letter.map_or_else(String::new, |n| char::from(b'A' + n).to_string())
@@ -219,7 +219,7 @@ fn thin(series: &[PointReport]) -> Vec<PointReport> {
     series.chunks(each).map(together).collect()
 }
 
-/// How many intervals make one point of a line.
+/// Says how many intervals make one point of a line.
 pub(super) fn intervals_a_point(report: &Report) -> usize {
     report.series.len().div_ceil(POINTS_MAX).max(1)
 }

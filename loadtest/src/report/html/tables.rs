@@ -15,7 +15,7 @@ const STAGES_MAX: usize = 20;
 /// Characters of a text from outside.
 const TEXT_MAX: usize = 200;
 
-/// What had to hold.
+/// Says what had to hold.
 pub(super) fn thresholds(report: &Report) -> Markup {
     html! {
         table {
@@ -38,7 +38,7 @@ pub(super) fn thresholds(report: &Report) -> Markup {
     }
 }
 
-/// What was claimed against what is recorded.
+/// Says what was claimed against what is recorded.
 pub(super) fn proof(proof: &ProofReport) -> Markup {
     let breaks = [
         ("Lost: acknowledged and not recorded", proof.lost),
@@ -193,7 +193,7 @@ fn share(part: u64, of: u64) -> String {
     if of == 0 { "–".to_owned() } else { format!("{} %", number(part as f64 / of as f64 * 100.0)) }
 }
 
-/// What happened meanwhile, with the letters of the charts.
+/// Says what happened meanwhile, with the letters of the charts.
 pub(super) fn events(report: &Report) -> Markup {
     html! {
         table {
@@ -214,7 +214,7 @@ pub(super) fn events(report: &Report) -> Markup {
     }
 }
 
-/// What the network did to packets.
+/// Says what the network did to packets.
 pub(super) fn network(report: &Report) -> Markup {
     let Some(counts) = &report.network else {
         return html! { p.quiet { "Nothing stood between devices and gateway: packets went as the machine sends them." } };
@@ -225,7 +225,7 @@ pub(super) fn network(report: &Report) -> Markup {
     )
 }
 
-/// How well the generator did its own work.
+/// Says how well the generator did its own work.
 pub(super) fn generator(report: &Report) -> Markup {
     let (own, limits) = (&report.generator, &report.scenario.generator);
     let micros =
@@ -254,7 +254,7 @@ pub(super) fn generator(report: &Report) -> Markup {
     )
 }
 
-/// What ran, where.
+/// Says what ran, where.
 pub(super) fn run(report: &Report) -> Markup {
     let (run, machine, city) = (&report.run, &report.run.machine, &report.scenario.city);
     let unknown = |text: &Option<String>| text.as_deref().map_or_else(|| "unknown".to_owned(), cut);

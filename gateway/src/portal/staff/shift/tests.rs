@@ -1,4 +1,4 @@
-//! What is one scan and what is another, and what a shift remembers.
+//! One scan and another, and what a shift remembers.
 
 use super::*;
 use protocol::message::Bounded;
