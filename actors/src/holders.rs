@@ -1,16 +1,19 @@
 //! The import of people who already hold a code: a CSV file of any length, checked line by line. What is wrong with a line
 //! goes into a reject file that names the line and the reason and nothing else. An import that was cut goes on where it
-//! stopped when it is started again with the same file; a file that is imported again changes nothing.
+//! stopped when it is started again with the same file; a file that is imported again changes nothing. A line about somebody who is
+//! there already changes nothing either, and is named there if it says something else than the record.
 
+mod difference;
+mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod rejects;
 mod row;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use protocol::legacy::LegacyKey;
 use protocol::{CodeId, Colour};
@@ -23,6 +26,8 @@ use crate::registry::people::Added;
 use crate::registry::{DocumentNumber, RegionRow, Registry, RegistryError};
 use crate::residence::Districts;
 use crate::table::{self, Encoding, Lines, Surveyed, TableError, Titles};
+use difference::{Difference, Facts};
+pub use error::ImportError;
 use rejects::Rejects;
 pub use row::FORM;
 use row::{Holder, Reject};
@@ -44,51 +49,7 @@ impl Turns for Registry {
     }
 }
 
-/// Why an import did not come to its end. What was imported before stays.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The file is refused as a whole: nothing of it is imported.
-    #[error("{path} is not imported: {source}")]
-    Table {
-        /// The file.
-        path: PathBuf,
-        /// Why, and how it is mended.
-        source: TableError,
-    },
-    /// The file is not the one that was signed for.
-    #[error("{path} is not the file that was signed; sign it again")]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A line sets a colour, and the import was signed as one that sets none.
-    #[error("{path} sets colours, which takes two operators")]
-    Colours {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The reject file would overwrite something else.
-    #[error("{path} exists and is no reject file")]
-    RejectsTaken {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file cannot be read or written.
-    #[error("{doing} {path}")]
-    Io {
-        /// The attempt.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// The registry failed.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-}
-
-/// How far an import is, after each transaction; and at its end.
+/// The progress of an import, after each transaction; and at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImportReport {
     /// Length of the file.
@@ -99,8 +60,11 @@ pub struct ImportReport {
     pub lines: u64,
     /// People imported from this file, those of an earlier, cut run included; of a dry run, those whom an import would bring in.
     pub people: u64,
-    /// People who are there already, with the same document and QR text; nothing of theirs is changed.
+    /// People who are there already, with the same document and QR text, as their lines have them.
     pub known: u64,
+    /// People who are there already, with other values than their lines have; nothing of theirs is changed.
+    #[serde(default)]
+    pub differing: u64,
     /// Lines rejected.
     pub rejected: u64,
     /// True if an earlier run of the same file was continued, or found complete.
@@ -190,17 +154,29 @@ struct Reading {
 struct Run<R> {
     lines: Lines<R>,
     rejects: Rejects,
+    mode: Mode,
     /// Added in this transaction.
     added: Vec<(CodeId, CodeEntry)>,
-    /// Those whom a dry run has not added.
+    /// Those whom an import would add, where nothing is written.
     seen: HashSet<CodeId>,
-    documents: HashSet<DocumentNumber>,
+    documents: HashMap<DocumentNumber, (CodeId, Facts)>,
+}
+
+/// The purpose of a run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Import,
+    DryRun,
+    /// The same file was imported to its end before: it is compared with the record once more. Who has withdrawn since is not brought in
+    /// again, and not told of.
+    Again,
 }
 
 /// The fate of a line.
 enum Outcome {
     New(CodeId, CodeEntry),
     Known,
+    Differs(Difference),
     Rejected(Reject),
 }
 
@@ -224,26 +200,30 @@ impl Import<'_> {
             let known = registry.import_progress(&reading.digest)?.filter(|_| !self.allowed.dry_run);
             Ok::<_, RegistryError>((reading, known))
         })?;
+        let mode = match known {
+            _ if self.allowed.dry_run => Mode::DryRun,
+            Some(Progress { complete: true, .. }) => Mode::Again,
+            Some(_) | None => Mode::Import,
+        };
         let report = |done: &Progress| ImportReport {
             bytes,
             bytes_done: done.bytes_done,
             lines: done.lines_done,
             people: done.people,
             known: done.known,
+            differing: done.differing,
             rejected: done.rejected,
             resumed: known.is_some(),
         };
-        let mut done = known.unwrap_or(begin);
-        if done.complete {
-            return Ok(ImportReport { people: 0, known: done.people + done.known, ..report(&done) });
-        }
+        let mut done = known.filter(|_| mode == Mode::Import).unwrap_or(begin);
         file.seek(SeekFrom::Start(done.bytes_done)).map_err(io("reading", self.csv))?;
         let mut run = Run {
             lines: Lines::new(BufReader::new(&file), encoding, done.bytes_done),
             rejects: Rejects::open(self.rejects, done.rejects_bytes)?,
+            mode,
             added: Vec::new(),
             seen: HashSet::new(),
-            documents: HashSet::new(),
+            documents: HashMap::new(),
         };
         while !done.complete {
             done = registry.turn(|registry| {
@@ -280,11 +260,16 @@ impl Import<'_> {
                 Err(reject) => Outcome::Rejected(reject),
             };
             match outcome {
+                Outcome::New(..) if run.mode == Mode::Again => done.known += 1,
                 Outcome::New(code, entry) => {
                     run.added.push((code, entry));
                     done.people += 1;
                 }
                 Outcome::Known => done.known += 1,
+                Outcome::Differs(difference) => {
+                    run.rejects.add(done.lines_done, difference);
+                    done.differing += 1;
+                }
                 Outcome::Rejected(reject) => {
                     run.rejects.add(done.lines_done, reject);
                     done.rejected += 1;
@@ -293,10 +278,10 @@ impl Import<'_> {
         }
         done.bytes_done = run.lines.bytes();
         done.rejects_bytes = run.rejects.sync().map_err(io("writing", self.rejects))?;
-        if self.allowed.dry_run {
-            run.added.clear();
-        } else {
+        if run.mode == Mode::Import {
             registry.set_import_progress(&reading.digest, &done)?;
+        } else {
+            run.added.clear();
         }
         Ok(done)
     }
@@ -315,16 +300,18 @@ impl Import<'_> {
             return Ok(Outcome::Rejected(Reject::QrText));
         };
         let document = &holder.person.document;
-        let added = if self.allowed.dry_run {
-            run.would_add(registry, code, document)?
-        } else {
-            registry.add_person(&holder.person, code, holder.entry)?
+        let facts = Facts::of(&holder.person, holder.entry);
+        let added = match run.mode {
+            Mode::Import => registry.add_person(&holder.person, code, holder.entry)?,
+            Mode::DryRun | Mode::Again => run.would_add(registry, code, document, facts)?,
         };
         Ok(match added {
             Added::New => Outcome::New(code, holder.entry),
             Added::SameCode => Outcome::Rejected(Reject::SameQrText),
-            Added::SameDocument if run.has(registry, code, document)? => Outcome::Known,
-            Added::SameDocument => Outcome::Rejected(Reject::SameDocument),
+            Added::SameDocument => match run.on_record(registry, code, document)? {
+                Some(there) => Difference::between(there, facts).map_or(Outcome::Known, Outcome::Differs),
+                None => Outcome::Rejected(Reject::SameDocument),
+            },
         })
     }
 }
@@ -336,26 +323,33 @@ impl<R> Run<R> {
         registry: &Registry,
         code: CodeId,
         document: &DocumentNumber,
+        facts: Facts,
     ) -> Result<Added, RegistryError> {
-        if self.documents.contains(document) || registry.code_of_document(document)?.is_some() {
+        if self.documents.contains_key(document) || registry.code_of_document(document)?.is_some() {
             return Ok(Added::SameDocument);
         }
         if !self.seen.insert(code) || registry.code(code)?.is_some() {
             return Ok(Added::SameCode);
         }
-        self.documents.insert(document.clone());
+        self.documents.insert(document.clone(), (code, facts));
         Ok(Added::New)
     }
 
     /// Finds what is on record of the document's holder; `None` if that is not the holder of the code.
-    fn has(
+    fn on_record(
         &self,
         registry: &Registry,
         code: CodeId,
         document: &DocumentNumber,
-    ) -> Result<bool, RegistryError> {
-        let is_seen = self.documents.contains(document) && self.seen.contains(&code);
-        Ok(is_seen || registry.code_of_document(document)? == Some(code))
+    ) -> Result<Option<Facts>, RegistryError> {
+        if let Some((theirs, facts)) = self.documents.get(document) {
+            return Ok(Some(*facts).filter(|_| *theirs == code));
+        }
+        if registry.code_of_document(document)? != Some(code) {
+            return Ok(None);
+        }
+        let there = registry.person(code)?.zip(registry.code(code)?);
+        Ok(there.map(|(person, entry)| Facts::of(&person, entry)))
     }
 }
 

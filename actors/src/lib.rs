@@ -37,3 +37,4 @@ pub mod tap;
 pub mod trajectory;
 pub mod vouch;
 pub mod watchdog;
+pub mod words;

@@ -76,3 +76,41 @@ fn an_imported_holders_old_qr_text_verifies_at_once() {
         "one that sets none takes one: {out}{err}"
     );
 }
+
+#[test]
+fn a_holder_who_is_there_with_another_colour_is_named_and_counted_apart_and_stays_as_they_are() {
+    let city = City::start(50, 1);
+    let (one, other) = (city.data().join("one.csv"), city.data().join("other.csv"));
+    let (one, other) = (one.to_str().expect("a plain path"), other.to_str().expect("a plain path"));
+    let titles = HOLDERS.lines().next().expect("titles");
+    let people = "\
+王芳,护照,X00000001,16300000001,东湖区,绿码,已核验,,NEAC-0001
+Made Up,ID-Card,39990219850102702X,16300000002,Xihu,Green,Verified,,NEAC-0002
+";
+    std::fs::write(one, format!("{titles}\n{people}")).expect("written");
+    let changed =
+        people.replace("绿码,已核验,,", "红码,已核验,2099-01-01,").replace("16300000002", "16300000003");
+    std::fs::write(other, format!("{titles}\n{changed}")).expect("written");
+    let (status, out, err) = city.signed(1, &["holders", "import", one]);
+    assert!(status.success() && out.contains("2 people imported"), "{out}{err}");
+    let rejects = city.data().join("other.rejects.csv");
+    for (operators, words) in [(1, &["--dry-run"][..]), (2, &[]), (2, &["--json"])] {
+        let (status, out, err) = city.signed(operators, &[&["holders", "import", other], words].concat());
+        assert_eq!(status.code(), Some(1), "{out}{err}");
+        let said =
+            "0 already there and not changed, 2 there with other values and not changed, 0 lines rejected";
+        assert!(out.contains(said) || out.contains("\"known\":0,\"differing\":2"), "{out}{err}");
+        // Nobody who may not look codes up learns one.
+        assert!(!out.contains("code"), "{out}");
+        let told = std::fs::read_to_string(&rejects).expect("what differs");
+        let expected = "\
+line,reason
+2,there already and not changed; colour is green on record and red in the table
+3,there already and not changed; phone is another on record
+";
+        assert_eq!(told, expected);
+    }
+    let words = ["code", "find", "--document", "X00000001", "--document-kind", "passport", "--case", "C-1"];
+    let (status, out, err) = city.signed(1, &words);
+    assert!(status.success() && out.contains("green"), "{out}{err}");
+}

@@ -1,11 +1,13 @@
-//! The reject file: `line,reason`, and never anything of the line itself.
+//! The reject file: `line,reason`, and of the line itself nothing that is somebody's own. Lines that differ from the record stand in it,
+//! too.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::{ImportError, Reject, io};
+use super::{ImportError, io};
 
 const HEADER: &str = "line,reason\n";
 
@@ -38,9 +40,9 @@ impl Rejects {
         Ok(Self { file, waiting, bytes })
     }
 
-    pub(super) fn add(&mut self, line: u64, reject: Reject) {
+    pub(super) fn add(&mut self, line: u64, reason: impl Display) {
         use std::fmt::Write;
-        let reason = reject.to_string().replace(',', ";");
+        let reason = reason.to_string().replace(',', ";");
         writeln!(self.waiting, "{line},{reason}").expect("a string takes whatever is written");
     }
 

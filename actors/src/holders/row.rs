@@ -6,23 +6,20 @@ use protocol::limits::SCANNED_TEXT_BYTES_MAX;
 use protocol::{Basis, Class, Colour, scanner};
 
 use crate::codes::CodeEntry;
-use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
+use crate::registry::{DocumentNumber, Person, Phone};
 use crate::residence::{Districts, person_name};
 use crate::table::{self, BadRow, Column, Form, Line, SHORTENED, Titles, is_scientific};
+use crate::words;
 
 /// The columns of a file.
 pub const FORM: Form = Form(&[
     column("name", "姓名", "1 to 64 letters of any script, with spaces and the signs between its parts"),
-    column(
-        "document_kind",
-        "证件类型",
-        "id-card, hk-macau-permit, taiwan-permit, passport or foreign-pr-card",
-    ),
+    column("document_kind", "证件类型", words::DOCUMENT_KINDS),
     column("document", "证件号码", "the document's number; format the column as Text"),
     column("phone", "手机号码", "a mainland mobile number, eleven digits; format the column as Text"),
     column("district", "区县", "the district's code, such as 360102, or its name"),
-    column("colour", "颜色", "green, yellow, red or unknown"),
-    column("basis", "依据", "verified or declared; nothing for unknown"),
+    column("colour", "颜色", words::COLOURS),
+    column("basis", "依据", words::BASES),
     column("until", "截止日期", "the last day of yellow or red, YYYY-MM-DD; empty for none"),
     column("qr_text", "二维码内容", "the text of the QR that the holder has; format the column as Text"),
 ]);
@@ -107,7 +104,7 @@ pub(super) fn holder(
             return Err(Reject::Shortened(column));
         }
     }
-    let kind = DocumentKind::from_name(kind).ok_or(Reject::DocumentKind)?;
+    let kind = words::document_kind(kind).ok_or(Reject::DocumentKind)?;
     let number = DocumentNumber::parse(kind, document);
     let wrong = if document.len() == 18 && document.ends_with("000") {
         Reject::DocumentRounded
@@ -132,8 +129,8 @@ pub(super) fn holder(
 
 /// A cause that has ended by now does not colour the code any more.
 fn entry(colour: &str, basis: &str, until: &str, now_s: u32) -> Result<CodeEntry, Reject> {
-    let colour = Colour::from_name(colour).ok_or(Reject::Colour)?;
-    let basis = Basis::from_name(basis).ok_or(Reject::Basis)?;
+    let colour = words::colour(colour).ok_or(Reject::Colour)?;
+    let basis = words::basis(basis).ok_or(Reject::Basis)?;
     if (colour == Colour::Unknown) != (basis == Basis::Nothing) {
         return Err(Reject::Basis);
     }

@@ -1,9 +1,11 @@
 //! The import: each reason for a reject, duplicates, a cut in the middle, and that an imported holder's old text verifies.
 
 mod clerk;
+mod differing;
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 
 use protocol::token::TokenKeys;
 use protocol::{Advice, Class, Colour, RegionId, Scanned};
@@ -49,9 +51,19 @@ impl Bench {
         lines_max: u64,
         progress: &mut dyn FnMut(&ImportReport),
     ) -> Result<ImportReport, ImportError> {
+        self.run_as(registry, content, (lines_max, false), progress)
+    }
+
+    fn run_as(
+        &self,
+        registry: &mut Registry,
+        content: impl AsRef<[u8]>,
+        (lines_max, dry_run): (u64, bool),
+        progress: &mut dyn FnMut(&ImportReport),
+    ) -> Result<ImportReport, ImportError> {
         let (csv, rejects) = (self.path("holders.csv"), self.path("rejects.csv"));
         std::fs::write(&csv, content).unwrap();
-        let allowed = Allowed { sha256: sha256(&csv)?, colours: true, dry_run: false };
+        let allowed = Allowed { sha256: sha256(&csv)?, colours: true, dry_run };
         let import = Import {
             allowed: &allowed,
             keys: self.keys.legacy(),

@@ -81,6 +81,7 @@ fn age(registry: &Registry) {
     }
     let rest = "ALTER TABLE checkpoints ADD COLUMN peaks BLOB NOT NULL DEFAULT x'';
         ALTER TABLE imports DROP COLUMN known;
+        ALTER TABLE imports DROP COLUMN differing;
         ALTER TABLE consents DROP COLUMN ward;
         ALTER TABLE consents DROP COLUMN scanned_s;
         ALTER TABLE causes DROP COLUMN rests_on;

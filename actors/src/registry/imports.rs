@@ -11,8 +11,10 @@ pub(crate) struct Progress {
     pub(crate) bytes_done: u64,
     pub(crate) lines_done: u64,
     pub(crate) people: u64,
-    /// Those who were there already.
+    /// Those who were there already, as in the file.
     pub(crate) known: u64,
+    /// Those who were there already, otherwise than in the file.
+    pub(crate) differing: u64,
     pub(crate) rejected: u64,
     /// Length of the reject file at that point.
     pub(crate) rejects_bytes: u64,
@@ -42,9 +44,8 @@ impl Registry {
 
     /// Says how far the import of the file with that digest has come, if it has begun.
     pub(crate) fn import_progress(&self, digest: &[u8]) -> Result<Option<Progress>, RegistryError> {
-        let sql =
-            "SELECT bytes_done, lines_done, people, rejected, rejects_bytes, complete, known FROM imports
-            WHERE file_digest = ?1";
+        let sql = "SELECT bytes_done, lines_done, people, rejected, rejects_bytes, complete, known, differing
+            FROM imports WHERE file_digest = ?1";
         let progress = self.connection.query_row(sql, [digest], |row| {
             let number = |column| row.get::<_, i64>(column).map(|number| number as u64);
             Ok(Progress {
@@ -55,6 +56,7 @@ impl Registry {
                 rejects_bytes: number(4)?,
                 complete: row.get(5)?,
                 known: number(6)?,
+                differing: number(7)?,
             })
         });
         Ok(progress.optional()?)
@@ -67,8 +69,8 @@ impl Registry {
         progress: &Progress,
     ) -> Result<(), RegistryError> {
         let sql = "INSERT OR REPLACE INTO imports
-            (file_digest, bytes_done, lines_done, people, rejected, rejects_bytes, complete, known)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            (file_digest, bytes_done, lines_done, people, rejected, rejects_bytes, complete, known, differing)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         self.connection.execute(
             sql,
             rusqlite::params![
@@ -79,7 +81,8 @@ impl Registry {
                 progress.rejected as i64,
                 progress.rejects_bytes as i64,
                 progress.complete,
-                progress.known as i64
+                progress.known as i64,
+                progress.differing as i64
             ],
         )?;
         Ok(())

@@ -17,7 +17,8 @@ use crate::out::{self, note, say};
 pub(crate) enum Command {
     /// Imports a CSV file of people, as a spreadsheet saves it; `--template` makes one and says what its columns hold. The QR text that a
     /// person has keeps working. A file that sets yellow or red takes two operators. An import that was cut goes on when it is started
-    /// again with the same file; who is there already is counted and not changed. Exits with 1 when lines were rejected.
+    /// again with the same file; who is there already is counted and not changed, and named by the line where it says something else
+    /// than the record. Exits with 1 when there are such lines, or rejected ones.
     Import {
         /// The file, on the gateway's machine, where the gateway's user may read it.
         file: PathBuf,
@@ -39,7 +40,7 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Import { file, template, dry_run, rejects, desk } = self;
         if template {
-            return template::write(holders::FORM, &file);
+            return template::write(holders::FORM, &file, desk.json);
         }
         let csv = file.canonicalize().with_context(|| format!("reading {}", file.display()))?;
         let mut rejects = Rejects::new(rejects.unwrap_or_else(|| file.with_extension("rejects.csv")))?;
@@ -105,18 +106,28 @@ fn percent(report: &ImportReport) -> u64 {
 
 fn show(ordered: &Ordered, (rejects, dry_run): (&Path, bool), json: bool) -> anyhow::Result<ExitCode> {
     let Ordered::Imported(report) = ordered else { bail!("that is no answer to an import") };
-    let code = if report.rejected > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    let code = if report.rejected + report.differing > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     if json {
         show_json(ordered)?;
         return Ok(code);
     }
+    let differing = match report.differing {
+        0 => String::new(),
+        differing => format!(", {differing} there with other values and not changed"),
+    };
     say!(
-        "{} people {}, {} already there and not changed, {} lines rejected",
+        "{} people {}, {} already there and not changed{differing}, {} lines rejected",
         report.people,
         if dry_run { "would be imported" } else { "imported" },
         report.known,
         report.rejected
     );
+    if report.differing > 0 {
+        say!(
+            "{} names the lines that say something else than the record, and what; an import changes nobody who is there",
+            rejects.display()
+        );
+    }
     if report.rejected > 0 {
         say!(
             "the rejected lines are named in {}; correct them in a file of their own and import that",

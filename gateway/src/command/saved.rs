@@ -112,7 +112,7 @@ impl Command {
                     show(&ordered)?;
                 }
                 if let Ordered::Imported(report) = &ordered
-                    && report.rejected > 0
+                    && report.rejected + report.differing > 0
                 {
                     return Ok(ExitCode::FAILURE);
                 }

@@ -34,7 +34,7 @@ pub(super) fn run(
     let files = (csv.as_path(), rejects.as_path());
     let mut turns = Between(admin);
     let report = holders::import(&mut turns, &admin.keys, &admin.codes, files, &allowed, &mut progress)?;
-    if report.rejected > 0 {
+    if report.rejected + report.differing > 0 {
         tell_rejects(&rejects, tell)?;
     }
     if dry_run {

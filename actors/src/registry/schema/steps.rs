@@ -325,4 +325,7 @@ pub(in crate::registry) const STEPS: &[&str] = &["
     -- Looks at a document's end were kept with place, shift and second, which outlived the passage that they tell of: the city's day is left.
     UPDATE accesses SET at_s = (at_s + 28800) / 86400 * 86400 - 28800, operators = '查验岗位人员 staff of a checkpoint', case_id = 'scan'
         WHERE act = 'document' AND case_id LIKE 'shift-%';
+", "
+    -- Those of them who are otherwise on record than in the file, which are not among the known.
+    ALTER TABLE imports ADD COLUMN differing INTEGER NOT NULL DEFAULT 0;
 "];
