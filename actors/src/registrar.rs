@@ -10,6 +10,7 @@ mod counts;
 mod forms;
 mod handle;
 mod leaving;
+mod office;
 mod places;
 mod queries;
 mod receipts;

@@ -149,27 +149,6 @@ impl Registrar<'_> {
         }
         Ok(())
     }
-
-    /// Another number for the code of somebody who stands in an office with their document and has the old number no more. Nobody has
-    /// shown the new one: the first sign-in with it asks for the document.
-    pub fn move_phone(&mut self, code: CodeId, phone: &Phone, now_s: u64) -> Result<(), RegistrarError> {
-        let entry = self.registry.transaction::<_, RegistrarError>(|registry| {
-            let person = registry.person(code)?.ok_or(RegistrarError::NotYours)?;
-            move_with_wards(registry, (code, person), phone, (now_s, 0))
-        })?;
-        if let Some(entry) = entry {
-            self.put(code, entry);
-        }
-        Ok(())
-    }
-
-    /// Notes that an office has seen the document of a code's holder: whoever scans the code is not told any more to look at it.
-    pub fn see_document(&mut self, code: CodeId) -> Result<(), RegistrarError> {
-        let entry =
-            self.registry.transaction::<_, RegistrarError>(|registry| Ok(registry.set_seen(code)?))?;
-        self.put(code, entry);
-        Ok(())
-    }
 }
 
 /// Proofs made before that moment are too old.
@@ -272,7 +251,7 @@ fn confirm(
 }
 
 /// Moves a code and those of its holder's wards to that phone, proven then; gives the entry for memory if it has changed.
-fn move_with_wards(
+pub(super) fn move_with_wards(
     registry: &Registry,
     (code, person): (CodeId, Person),
     phone: &Phone,

@@ -58,25 +58,15 @@ impl Whose {
     }
 }
 
-/// Puts on record what is done with whose code, and gives the code.
-fn record(
-    registry: &mut Registry,
-    whose: &Whose,
-    (lookup, case): (Lookup, &str),
-    by: &Signed,
-) -> anyhow::Result<CodeId> {
-    let code = whose.code(registry)?;
-    let now_s = clock::now_ms() / 1000;
-    // One that finds nobody counts, too: nobody tries documents.
-    Asked { lookup, by, case, now_s }.record(registry, Whom::Codes(code.as_slice()))?;
-    alarms::tell(registry, now_s)?;
-    code.context("nobody is registered so")
-}
-
 /// The code of whoever has that document.
 pub(super) fn find(admin: &Admin, whose: &Whose, case: &str, by: &Signed) -> anyhow::Result<Ordered> {
+    let now_s = clock::now_ms() / 1000;
     admin.write(|registry| {
-        let code = record(registry, whose, (Lookup::Find, case), by)?;
+        let code = whose.code(registry)?;
+        // One that finds nobody counts, too: nobody tries documents.
+        Asked { lookup: Lookup::Find, by, case, now_s }.record(registry, Whom::Codes(code.as_slice()))?;
+        alarms::tell(registry, now_s)?;
+        let code = code.context("nobody is registered so")?;
         let person = registry.person(code)?.context("nobody is registered so")?;
         let colour = registry.code(code)?.map_or("unknown", |entry| entry.colour().name()).to_owned();
         Ok(Ordered::Found(FoundLine { code: code.get(), name: lookups::masked(&person.name), colour }))
@@ -90,20 +80,13 @@ pub(super) fn move_phone(
     (phone, case): (&str, &str),
     by: &Signed,
 ) -> anyhow::Result<Ordered> {
-    let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
+    let policy = policy(admin)?;
     let phone = Phone::parse(phone).context("that is no mobile number of the mainland")?;
-    admin.write(|registry| {
-        if let Some(code) = whose.code(registry)?
-            && registry.guardian_of(code)?.is_some()
-        {
+    change(admin, whose, (Lookup::MovePhone, case), by, |registry, code, asked| {
+        if registry.guardian_of(code)?.is_some() {
             bail!("the code is a ward's: it goes where its guardian's goes");
         }
-        let code = record(registry, whose, (Lookup::MovePhone, case), by)?;
-        let wards = registry.wards_of(code)?;
-        if !wards.is_empty() {
-            Asked { lookup: Lookup::MovePhone, by, case, now_s }.record(registry, Whom::Codes(&wards))?;
-        }
-        Registrar::new(registry, &admin.codes, policy).move_phone(code, &phone, now_s)?;
+        Registrar::new(registry, &admin.codes, policy).move_phone::<anyhow::Error>(code, &phone, asked)?;
         Ok(Ordered::Moved { code: code.get(), phone: phone.masked() })
     })
 }
@@ -116,9 +99,30 @@ pub(super) fn document_seen(
     by: &Signed,
 ) -> anyhow::Result<Ordered> {
     let policy = policy(admin)?;
-    admin.write(|registry| {
-        let code = record(registry, whose, (Lookup::DocumentSeen, case), by)?;
-        Registrar::new(registry, &admin.codes, policy).see_document(code)?;
+    change(admin, whose, (Lookup::DocumentSeen, case), by, |registry, code, asked| {
+        Registrar::new(registry, &admin.codes, policy).see_document::<anyhow::Error>(code, asked)?;
         Ok(Ordered::Seen { code: code.get() })
+    })
+}
+
+/// Has `act` do something for whoever that is and put it on record. When it comes to nothing, all that has happened is that somebody was
+/// looked for, and that is on record instead.
+fn change(
+    admin: &Admin,
+    whose: &Whose,
+    (lookup, case): (Lookup, &str),
+    by: &Signed,
+    act: impl FnOnce(&mut Registry, CodeId, &Asked<'_>) -> anyhow::Result<Ordered>,
+) -> anyhow::Result<Ordered> {
+    let asked = Asked { lookup, by, case, now_s: clock::now_ms() / 1000 };
+    admin.write(|registry| {
+        asked.check(registry, 1)?;
+        let code = whose.code(registry)?;
+        let done = code.context("nobody is registered so").and_then(|code| act(registry, code, &asked));
+        if done.is_err() {
+            Asked { lookup: Lookup::Find, ..asked }.record(registry, Whom::Codes(code.as_slice()))?;
+        }
+        alarms::tell(registry, asked.now_s)?;
+        done
     })
 }

@@ -1,0 +1,58 @@
+//! What an office does for somebody who stands there with their document. It is on record for them, and for their wards, in the
+//! transaction that does it: what has not happened is on nobody's record.
+
+use protocol::CodeId;
+
+use super::signin::move_with_wards;
+use super::{Registrar, RegistrarError};
+use crate::lookups::{Asked, LookupError, Whom};
+use crate::registry::{Phone, Registry, RegistryError};
+
+impl Registrar<'_> {
+    /// Moves the code of somebody who has the old number no more to another one. Nobody has shown the new one: the first sign-in with it
+    /// asks for the document.
+    pub fn move_phone<E>(&mut self, code: CodeId, phone: &Phone, asked: &Asked<'_>) -> Result<(), E>
+    where
+        E: From<RegistryError> + From<RegistrarError> + From<LookupError>,
+    {
+        let mut codes = self.registry.wards_of(code)?;
+        codes.insert(0, code);
+        let entry = self.on_record::<_, E>(asked, &codes, |registry| {
+            let person = registry.person(code)?.ok_or(RegistrarError::NotYours)?;
+            move_with_wards(registry, (code, person), phone, (asked.now_s, 0))
+        })?;
+        if let Some(entry) = entry {
+            self.put(code, entry);
+        }
+        Ok(())
+    }
+
+    /// Notes that an office has seen the document of a code's holder: whoever scans the code is not told any more to look at it.
+    pub fn see_document<E>(&mut self, code: CodeId, asked: &Asked<'_>) -> Result<(), E>
+    where
+        E: From<RegistryError> + From<RegistrarError> + From<LookupError>,
+    {
+        let entry = self.on_record::<_, E>(asked, &[code], |registry| Ok(registry.set_seen(code)?))?;
+        self.put(code, entry);
+        Ok(())
+    }
+
+    /// Does something with these codes and puts it on record: both, or neither.
+    fn on_record<T, E>(
+        &mut self,
+        asked: &Asked<'_>,
+        codes: &[CodeId],
+        act: impl FnOnce(&Registry) -> Result<T, RegistrarError>,
+    ) -> Result<T, E>
+    where
+        E: From<RegistryError> + From<RegistrarError> + From<LookupError>,
+    {
+        self.registry.group(|registry| {
+            registry.step("office", |registry| {
+                let done = act(registry)?;
+                asked.record(registry, Whom::Codes(codes))?;
+                Ok(done)
+            })
+        })?
+    }
+}
