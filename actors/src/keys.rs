@@ -45,7 +45,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// Others than its owner may read or write it.
-    #[error("{path} has mode {mode:04o}: others may get at it; chmod it to {right:04o}")]
+    #[error("{path} has mode {mode:04o}: others may get at it; `chmod {right:04o} {path}` shuts it")]
     Open {
         /// The file or directory.
         path: PathBuf,

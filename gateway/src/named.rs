@@ -23,7 +23,8 @@ pub(crate) const SOCKET: &str = "admin.sock";
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct At {
     /// The gateway's configuration, which says where everything of it is. CHANGTONG_CONFIG in the environment says it for all
-    /// commands; without either it is the development city in ./changtong-data, then the package's /etc/changtong/changtong.toml.
+    /// commands that name no gateway; without either it is the development city in ./changtong-data, then the package's
+    /// /etc/changtong/changtong.toml.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The gateway's data, or its operators' socket, for whom no configuration is there to read.
@@ -34,7 +35,18 @@ pub(crate) struct At {
     pub(crate) keys: Option<PathBuf>,
 }
 
-/// Where a gateway is that was named.
+/// The error of a gateway that is not there, or not yet: somebody may wait for it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotThere(String);
+
+impl NotThere {
+    pub(crate) fn error(what: String) -> anyhow::Error {
+        Self(what).into()
+    }
+}
+
+/// The place where a gateway is that was named.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     /// Its data; the socket, where that alone is known.
@@ -50,9 +62,9 @@ pub(crate) struct Named {
 impl At {
     /// Finds where it is. Whether it is there is for whoever needs it: see [`Named::there`].
     pub(crate) fn find(&self) -> anyhow::Result<Named> {
+        self.check_one_way()?;
         let named = match (&self.config, &self.data) {
-            (Some(_), Some(_)) => bail!("name the gateway by --config or by --data, not by both"),
-            (Some(config), None) => Named::by_config(config)?,
+            (Some(config), _) => Named::by_config(config)?,
             (None, Some(data)) => Named::by_data(data),
             (None, None) => match config_in_environment() {
                 Some(config) => {
@@ -61,12 +73,12 @@ impl At {
                 None => usual()?,
             },
         };
-        Ok(Named { keys: self.keys.clone().or(named.keys), ..named })
+        named.with_keys(self.keys.as_deref())
     }
 
     /// Says whether it is said where the data are, which whoever names keys alone does not.
     pub(crate) fn names_data(&self) -> bool {
-        self.data.is_some() || (self.file().is_some() && self.keys.is_none())
+        self.data.is_some() || (self.by_file().is_some() && self.keys.is_none())
     }
 
     /// True if the command line names one.
@@ -75,7 +87,20 @@ impl At {
     }
 
     /// The configuration, if it is one that names the gateway.
-    pub(crate) fn file(&self) -> Option<PathBuf> {
+    pub(crate) fn file(&self) -> anyhow::Result<Option<PathBuf>> {
+        self.check_one_way()?;
+        Ok(self.by_file())
+    }
+
+    /// Refuses two gateways in one command. What stands in it comes before the environment.
+    fn check_one_way(&self) -> anyhow::Result<()> {
+        if self.config.is_some() && self.data.is_some() {
+            bail!("name the gateway by --config or by --data, not by both");
+        }
+        Ok(())
+    }
+
+    fn by_file(&self) -> Option<PathBuf> {
         match (&self.config, &self.data) {
             (Some(config), _) => Some(config.clone()),
             (None, Some(_)) => None,
@@ -102,10 +127,10 @@ fn usual() -> anyhow::Result<Named> {
     if is_socket(Path::new(PACKAGE_SOCKET)) {
         return Ok(Named::by_data(Path::new(PACKAGE_SOCKET)));
     }
-    bail!(
+    Err(NotThere::error(format!(
         "no gateway is named, and there is no {DATA} here: name it with --config FILE, or with {VARIABLE} in the environment, or its \
          data with --data"
-    )
+    )))
 }
 
 /// The package's configuration, for those who may read it.
@@ -148,6 +173,21 @@ impl Named {
         Self { data: data.to_owned(), keys, socket, config: None }
     }
 
+    /// The same gateway, with the keys that a command names; a configuration may name no others.
+    fn with_keys(self, keys: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(keys) = keys else { return Ok(self) };
+        let really = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        match (&self.config, &self.keys) {
+            (Some(config), Some(own)) if really(own) != really(keys) => bail!(
+                "{} says that the gateway's keys are in {}, and --keys names {}: leave one of them out",
+                config.display(),
+                own.display(),
+                keys.display()
+            ),
+            _ => Ok(Self { keys: Some(keys.to_owned()), ..self }),
+        }
+    }
+
     /// The directory of its keys.
     pub(crate) fn keys(&self) -> anyhow::Result<PathBuf> {
         if let Some(keys) = &self.keys {
@@ -169,7 +209,7 @@ impl Named {
             || "name the gateway by its --config, or its data or its operators' socket by --data".to_owned(),
             |file| format!("{} names it; is its disk mounted", file.display()),
         );
-        bail!("there is no directory {}: {said}", self.data.display())
+        Err(NotThere::error(format!("there is no directory {}: {said}", self.data.display())))
     }
 
     /// True if only the operators' socket is known.

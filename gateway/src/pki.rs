@@ -1,9 +1,9 @@
 //! The city's certificate authority for devices: what it signs, and how a device is read back out of its certificate.
 
+mod files;
 mod known;
+pub(crate) mod server;
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use actors::clock;
@@ -23,6 +23,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
+pub(crate) use files::write_new;
 pub(crate) use known::check_server;
 
 /// Days that the authority's own certificate is good for.
@@ -43,6 +44,11 @@ const AUTHORITY_KEY: &str = "ca.key";
 /// The file that vouches for the gateway: what every device is given.
 pub(crate) fn certificate_of(authority: &Path) -> PathBuf {
     authority.join(AUTHORITY_CERTIFICATE)
+}
+
+/// The file with which it signs.
+pub(crate) fn key_of(authority: &Path) -> PathBuf {
+    authority.join(AUTHORITY_KEY)
 }
 
 /// A certificate with its private key, both PEM.
@@ -93,14 +99,19 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key)?.pem();
-        write_new(&directory.join(AUTHORITY_KEY), &Zeroizing::new(key.serialize_pem()), 0o600)?;
-        write_new(&certificate_of(directory), &certificate, 0o644)?;
+        let (certificate_path, key_path) = (certificate_of(directory), key_of(directory));
+        files::refuse(&certificate_path)?;
+        write_new(&key_path, &Zeroizing::new(key.serialize_pem()), 0o600)?;
+        // A key that nobody has a certificate of is in the way of the next try.
+        write_new(&certificate_path, &certificate, 0o644).inspect_err(|_| {
+            let _ = std::fs::remove_file(&key_path);
+        })?;
         Ok(Self { issuer: Issuer::new(params, key), certificate })
     }
 
     /// Loads the authority of that directory.
     pub(crate) fn load(directory: &Path) -> anyhow::Result<Self> {
-        let (certificate_path, key_path) = (certificate_of(directory), directory.join(AUTHORITY_KEY));
+        let (certificate_path, key_path) = (certificate_of(directory), key_of(directory));
         let certificate = std::fs::read(&certificate_path)
             .with_context(|| format!("reading {}", certificate_path.display()))?;
         let key = actors::keys::read_secret(&key_path)?;
@@ -142,9 +153,17 @@ impl Authority {
         Ok(Issued { certificate: params.signed_by(&request.0, &self.issuer)?.pem(), ..issued })
     }
 
-    /// The gateway's own certificate for these names and addresses.
+    /// The gateway's own certificate for these names and addresses, and a key.
     pub(crate) fn issue_server(&self, names: &[String]) -> anyhow::Result<Identity> {
         let key = KeyPair::generate()?;
+        Ok(Identity {
+            certificate: self.certify_server(&key, names)?,
+            key: Zeroizing::new(key.serialize_pem()),
+        })
+    }
+
+    /// The same for a key that is there, PEM.
+    fn certify_server(&self, key: &KeyPair, names: &[String]) -> anyhow::Result<String> {
         let mut params = params("Changtong gateway", SERVER_DAYS);
         for name in names {
             params.subject_alt_names.push(match name.parse() {
@@ -154,8 +173,7 @@ impl Authority {
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let certificate = params.signed_by(&key, &self.issuer)?.pem();
-        Ok(Identity { certificate, key: Zeroizing::new(key.serialize_pem()) })
+        Ok(params.signed_by(key, &self.issuer)?.pem())
     }
 }
 
@@ -251,19 +269,6 @@ pub(crate) fn not_after_s(path: &Path) -> anyhow::Result<u64> {
     let (_, certificate) = X509Certificate::from_der(&chain[0])
         .map_err(|_| anyhow::anyhow!("{} is no X.509 certificate", path.display()))?;
     Ok(u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0))
-}
-
-/// Writes a file that must not be there yet.
-pub(crate) fn write_new(path: &Path, content: &str, mode: u32) -> anyhow::Result<()> {
-    let result = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    match result {
-        Ok(mut file) => file.write_all(content.as_bytes()).and_then(|()| file.sync_all()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            bail!("{} is there already; move it away first", path.display())
-        }
-        Err(error) => Err(error),
-    }
-    .with_context(|| format!("writing {}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,12 +1,18 @@
-//! Who may connect: certificates that are wrong in every way there is, each refused, beside a device that is not disturbed.
+//! Those who may connect: certificates that are wrong in every way there is, each refused, beside a device that is not disturbed.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use loadtest::wire::Identity;
 use protocol::message::{Hello, Request};
 use protocol::{DeviceId, Epoch, ErrorCode, RequestId, Sequence, frame};
 use rcgen::string::Ia5String;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType, date_time_ymd};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tests::https::Client;
 use tests::walk::{device, endpoint};
-use tests::{City, block_on};
+use tests::{City, binary, block_on};
 
 /// The way in which a client was turned away.
 #[derive(Debug, PartialEq, Eq)]
@@ -123,4 +129,52 @@ fn a_certificate_that_is_wrong_in_any_way_is_refused() {
     });
     assert!(city.metric("changtong_handshakes_total", "failed") >= 4.0);
     assert!(city.metric("changtong_connections_closed_total", "certificate-wrong") >= 2.0);
+}
+
+#[test]
+fn the_gateways_certificate_is_renewed_for_its_key_and_taken_at_a_reload() {
+    let city = City::start(50, 1);
+    let fleet = city.fleet();
+    let data = city.data();
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a file");
+    let authority = read(&fleet.ca);
+    let shown = || Client { authority: &authority, identity: None }.look(fleet.enrol).0;
+    let on_disk =
+        || CertificateDer::from_pem_slice(read(&data.join("server.pem")).as_bytes()).expect("PEM").to_vec();
+    let (before, key) = (on_disk(), read(&data.join("server.key")));
+    assert_eq!(shown(), before);
+    let (status, _, err) = city.command(&["authority", "server", "--name", "localhost"]);
+    assert!(status.code() == Some(2) && err.contains("--renew"), "{err}");
+    // The data that are named are meant, whatever the environment names; two names are refused.
+    let other = data.join("other.toml");
+    std::fs::write(&other, "data = \"/nowhere\"\n").expect("written");
+    let run = |words: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(words).arg("--data").arg(&data).env("CHANGTONG_CONFIG", &other);
+        let output = command.output().expect("the program runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let file = other.to_str().expect("a plain path");
+    for words in [&["authority", "init"][..], &["authority", "server", "--renew"], &["doctor"], &["sunset"]] {
+        let (code, out, err) = run(&[words, &["--config", file]].concat());
+        assert!(code == Some(2) && err.contains("not by both"), "{words:?}: {out}{err}");
+    }
+    assert_eq!(on_disk(), before);
+    let (code, out, err) = run(&["authority", "server", "--renew"]);
+    assert!(
+        code == Some(0) && out.contains("for the same key") && err.contains("changtong reload"),
+        "{out}{err}"
+    );
+    assert!(out.contains("localhost"), "the names stay: {out}");
+    assert_eq!(read(&data.join("server.key")), key);
+    let mode = std::fs::metadata(data.join("server.pem")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
+    let renewed = on_disk();
+    assert!(renewed != before && shown() == before, "the running gateway goes on with the old one");
+    let (status, out, err) = city.command(&["reload"]);
+    assert!(status.success() && out.contains("the gateway's certificate"), "{out}{err}");
+    assert_eq!(shown(), renewed);
+    let left = std::fs::read_dir(&data).expect("listed").map(|entry| entry.expect("an entry").file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().ends_with(".new")), "nothing is left beside");
 }

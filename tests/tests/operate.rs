@@ -160,8 +160,22 @@ fn serve_and_check_config_refuse_the_same_with_file_and_line() {
     let line = example.lines().position(|line| line == "[ledger]").expect("the section") + 1;
     let expected = format!("{file}:{line}: unknown key `leger`; did you mean `ledger`?");
     assert!(said.contains(&expected) && refused.contains(&expected), "{said}\n{refused}");
-    let (code, report) = json(&["check-config", file]);
-    assert_eq!((code, report["faults"][0]["line"].as_u64()), (Some(2), Some(line as u64)), "{report}");
+    // The file is named as for every command.
+    for by_variable in [false, true] {
+        let mut command = Command::new(binary());
+        command.args(["check-config", "--json"]).env_remove("CHANGTONG_CONFIG");
+        if by_variable {
+            command.env("CHANGTONG_CONFIG", file);
+        } else {
+            command.args(["--config", file]);
+        }
+        let output = command.output().expect("the program runs");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(report["faults"][0]["line"].as_u64(), Some(line as u64), "{report}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+    let (code, said) = run(&["check-config", file, "--config", file]);
+    assert!(code == Some(2) && said.contains("cannot be used with"), "{said}");
 
     // With the file right, what it names is not there on this machine.
     std::fs::write(&path, &example).expect("written");
@@ -342,4 +356,20 @@ fn the_first_hour_goes_as_the_readme_has_it_each_command_told_by_one_before() {
     let (_, devices) = json(&["device", "list", "--config", &config, "--sign", &key]);
     let gate = &devices["devices"].as_array().expect("a list")[0];
     assert!(gate["seen_ms"].as_u64() > Some(0), "it was here: {devices}");
+}
+
+#[test]
+fn whoever_waits_for_a_gateway_may_begin_before_its_socket_is_there() {
+    let mut city = City::new(50, 1);
+    let socket = city.data().join("admin.sock").display().to_string();
+    let (code, said) = run(&["status", "--data", &socket]);
+    assert!(code == Some(2) && said.contains("there is no directory"), "nobody waits: {said}");
+    let mut command = Command::new(binary());
+    command.args(["status", "--wait", "60", "--json", "--data", &socket]).stdout(Stdio::piped());
+    let waits = command.spawn().expect("the program runs");
+    city.spawn();
+    let output = waits.wait_with_output().expect("our own process");
+    let status: Value = serde_json::from_slice(&output.stdout).expect("an answer");
+    assert_eq!(status["stage"], "ready", "{status}");
+    city.wait_ready();
 }

@@ -1,5 +1,5 @@
 //! `changtong authority`: the city's device authority, and the gateway's certificate that it signs. Both are made on the machine that
-//! the configuration is for, where it says that they lie; nothing is replaced.
+//! the configuration is for, where it says that they lie; nothing is replaced but a certificate by its renewal.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -7,11 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::doctor::configured;
 use crate::named::At;
+use crate::orders;
 use crate::out::{note, say};
-use crate::pki::{self, Authority};
+use crate::pki::{self, Authority, server};
 use crate::process::Settings;
-use crate::{config, named};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -22,11 +23,16 @@ pub(crate) enum Command {
         at: At,
     },
     /// Has the authority sign a certificate for the gateway, and makes its key: the configuration's `quic.certificate` and `quic.key`.
-    /// It is good for a year; `changtong reload` takes another one.
+    /// It is good for a year; `--renew` makes another one, which `changtong reload` takes.
     Server {
-        /// A host name or an address by which devices know the gateway; once for each.
-        #[arg(long, required = true)]
+        /// A host name or an address by which devices know the gateway; once for each. A renewed certificate has the names of the one
+        /// before unless others are given.
+        #[arg(long, required_unless_present = "renew")]
         name: Vec<String>,
+        /// Puts a new certificate, for the key that is there, in the place of the old one. A running gateway goes on with the old one
+        /// until `changtong reload`.
+        #[arg(long)]
+        renew: bool,
         #[command(flatten)]
         at: At,
     },
@@ -36,15 +42,15 @@ impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Init { at } => init(&settings(&at)?.authority)?,
-            Self::Server { name, at } => server(&settings(&at)?, &name)?,
+            Self::Server { name, renew: false, at } => make(&settings(&at)?, &name)?,
+            Self::Server { name, renew: true, at } => renew(&settings(&at)?, &name)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 fn settings(at: &At) -> anyhow::Result<Settings> {
-    let file = named::config_file(at.file().as_deref())?;
-    Ok(config::read_file(&file)?.settings)
+    Ok(configured(at)?.0)
 }
 
 fn init(directory: &Path) -> anyhow::Result<()> {
@@ -59,12 +65,25 @@ fn init(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn server(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
-    let identity = Authority::load(&settings.authority)?.issue_server(names)?;
-    let (certificate, key) = (&settings.certificate, &settings.key);
-    pki::write_new(key, &identity.key, 0o600)?;
-    pki::write_new(certificate, &identity.certificate, 0o644)?;
-    say!("{} is the gateway's certificate for {}.", certificate.display(), names.join(", "));
+fn make(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
+    let authority = Authority::load(&settings.authority)?;
+    server::make(&authority, names, &settings.certificate, &settings.key)?;
+    say!("{} is the gateway's certificate for {}.", settings.certificate.display(), names.join(", "));
     note!("next: changtong operator key NAME --out NAME.key");
+    Ok(())
+}
+
+fn renew(settings: &Settings, names: &[String]) -> anyhow::Result<()> {
+    let authority = Authority::load(&settings.authority)?;
+    let names = server::renew(&authority, names, &settings.certificate, &settings.key)?;
+    say!(
+        "{} is a new certificate of the gateway for {}, for the same key, good until {}.",
+        settings.certificate.display(),
+        names.join(", "),
+        orders::day(pki::not_after_s(&settings.certificate)?)
+    );
+    note!(
+        "next: changtong reload --sign KEY, with which a running gateway takes it; no connection that stands is touched"
+    );
     Ok(())
 }

@@ -14,8 +14,11 @@ use crate::{cli, named, probes};
 
 #[derive(clap::Args)]
 pub(crate) struct CheckConfig {
-    /// The configuration file; without it the one that CHANGTONG_CONFIG in the environment names.
+    /// The configuration file; the same as --config.
     file: Option<PathBuf>,
+    /// The configuration file; without either the one that CHANGTONG_CONFIG in the environment names.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
     /// Also asks carriers and the message service, tries the ports, and times syncs in the data directory.
     #[arg(long)]
     online: bool,
@@ -34,7 +37,7 @@ struct Report {
 
 impl CheckConfig {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let file = named::config_file(self.file.as_deref())?;
+        let file = named::config_file(self.file.or(self.config).as_deref())?;
         let (faults, probes) = match config::load(&file) {
             Ok(config) => {
                 let online = if self.online { probes::all(&config.settings) } else { Vec::new() };

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::findings;
+use crate::config::Config;
 use crate::finding;
 use crate::named::{At, Named};
 use crate::out::say;
@@ -23,8 +24,19 @@ pub(crate) struct Doctor {
     json: bool,
 }
 
-/// What a development city has; every other gateway has a configuration.
-pub(super) fn city(named: &Named) -> anyhow::Result<Settings> {
+/// The settings of the gateway that is named, and its configuration; a development city has settings alone.
+pub(super) fn configured(at: &At) -> anyhow::Result<(Settings, Option<Config>)> {
+    match at.file()? {
+        Some(file) => {
+            let config = config::read_file(&file)?;
+            Ok((config.settings.clone(), Some(config)))
+        }
+        None => Ok((city(&at.find()?)?, None)),
+    }
+}
+
+/// Says what a development city has; every other gateway has a configuration.
+fn city(named: &Named) -> anyhow::Result<Settings> {
     named.there()?;
     dev::settings_of(&named.data).with_context(|| {
         format!("{} is no development city: name the gateway by its --config", named.display())
@@ -34,11 +46,7 @@ pub(super) fn city(named: &Named) -> anyhow::Result<Settings> {
 impl Doctor {
     /// Exit code 0 when all is well, 1 for warnings, 2 for failures.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let config = self.at.file().as_deref().map(config::read_file).transpose()?;
-        let settings = match &config {
-            Some(config) => config.settings.clone(),
-            None => city(&self.at.find()?)?,
-        };
+        let (settings, config) = configured(&self.at)?;
         let found = doctor::examine(&settings, config.as_ref(), self.full);
         if self.json {
             say!("{}", serde_json::to_string(&findings::with_runbooks(&found))?);

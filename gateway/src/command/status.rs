@@ -7,7 +7,7 @@ use actors::clock;
 use anyhow::bail;
 
 use crate::admin::{self, Act, Done};
-use crate::named::{At, Named};
+use crate::named::{At, NotThere};
 use crate::out::{note, say};
 use crate::status::{Status, Trouble};
 
@@ -20,7 +20,7 @@ const WAIT_S_MAX: u64 = 600;
 pub(crate) struct StatusOf {
     #[command(flatten)]
     at: At,
-    /// Waits until it is ready, so many seconds at most.
+    /// Waits until it is ready, so many seconds at most; also for one that is not there yet.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=WAIT_S_MAX))]
     wait: Option<u64>,
     /// For programs.
@@ -31,9 +31,7 @@ pub(crate) struct StatusOf {
 impl StatusOf {
     /// Exit code 0 when it is ready, 1 when something is wrong for which somebody is woken, 2 when it does not run or is not ready.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let named = self.at.find()?;
-        named.there()?;
-        let status = look(&named, Duration::from_secs(self.wait.unwrap_or(0)))?;
+        let status = look(&self.at, Duration::from_secs(self.wait.unwrap_or(0)))?;
         if self.json {
             say!("{}", serde_json::to_string(&status)?);
         } else {
@@ -44,18 +42,29 @@ impl StatusOf {
     }
 }
 
-fn look(named: &Named, patience: Duration) -> anyhow::Result<Status> {
+fn look(at: &At, patience: Duration) -> anyhow::Result<Status> {
     let start = clock::now();
     loop {
         let late = clock::since(start) >= patience;
-        match admin::ask_running(named, &Act::Status)? {
-            Some(Done::Status(status)) if late || status.stage == "ready" => return Ok(*status),
-            None if late => bail!(
-                "no gateway runs on {}: `changtong serve` starts it, its log says why it ended, `changtong doctor` looks at it",
-                named.display()
-            ),
-            Some(_) | None => std::thread::park_timeout(LOOK),
+        match asked(at) {
+            Ok(status) if late || status.stage == "ready" => return Ok(status),
+            Err(error) if late || !error.is::<NotThere>() => return Err(error),
+            Ok(_) | Err(_) => std::thread::park_timeout(LOOK),
         }
+    }
+}
+
+/// One look. The gateway is looked for anew each time: its directory and its socket may come while somebody waits.
+fn asked(at: &At) -> anyhow::Result<Status> {
+    let named = at.find()?;
+    named.there()?;
+    match admin::ask_running(&named, &Act::Status)? {
+        Some(Done::Status(status)) => Ok(*status),
+        Some(_) => bail!("that is no answer about a gateway"),
+        None => Err(NotThere::error(format!(
+            "no gateway runs on {}: `changtong serve` starts it, its log says why it ended, `changtong doctor` looks at it",
+            named.display()
+        ))),
     }
 }
 

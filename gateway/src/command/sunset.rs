@@ -52,7 +52,7 @@ pub(crate) struct Sunset {
 
 impl Sunset {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let (named, file) = (self.at.find()?, self.at.file());
+        let (named, file) = (self.at.find()?, self.at.file()?);
         named.there()?;
         let data = named.data.canonicalize().with_context(|| format!("looking for {}", named.display()))?;
         if self.verify {

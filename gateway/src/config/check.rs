@@ -1,6 +1,8 @@
 //! The files of a configuration, looked at before anything is started: each file is read as the gateway reads it, and everything that
 //! it would not start with is said at once. Nothing is changed and nobody is asked; what takes the network is in `probes`.
 
+mod private;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -161,6 +163,9 @@ impl Check<'_> {
         let before = self.faults.len();
         self.pair(("quic.certificate", certificate), ("quic.key", key));
         self.pair(("enrol.authority", &ca), ("enrol.authority", &ca_key));
+        for fault in private::faults(authority, &self.config.settings.data) {
+            self.say("enrol.authority", fault);
+        }
         if self.faults.len() > before {
             return;
         }

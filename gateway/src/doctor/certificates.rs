@@ -33,9 +33,13 @@ fn left(whose: &str, file: &Path, now_s: u64) -> Finding {
         _ if ends_s <= now_s => Finding::fail(
             ID,
             format!("{whose} has expired"),
-            "put a new one in its place and run `changtong reload`: nobody connects with this one",
+            "put a new one in its place (the gateway's own: `changtong authority server --renew`) and run `changtong reload`: nobody connects with this one",
         ),
-        ..DAYS_LOW => Finding::warn(ID, format!("{whose} ends in {days} days"), "order a new one now"),
+        ..DAYS_LOW => Finding::warn(
+            ID,
+            format!("{whose} ends in {days} days"),
+            "order a new one now; the gateway's own is made by `changtong authority server --renew` and taken by `changtong reload`",
+        ),
         _ => Finding::ok(ID, format!("{whose} is good for {days} days")),
     }
 }
