@@ -30,14 +30,13 @@ use crate::ending;
 use crate::enrol::{self, Enrolment};
 use crate::identities::InForce;
 use crate::named::{self, Named};
+use crate::orders::limits::LINE_BYTES_MAX;
 use crate::orders::{self, Ordered, RegionLine, Tapped};
 use crate::policies::PolicyLine;
 use crate::process::{Admin, Settings, Vitals};
 use crate::status::Status;
 
-/// An act is a line of this length at most: a bulk enrolment is one act for each device.
-const LINE_BYTES_MAX: u64 = 64 * 1024;
-/// How long the one who asks may take, and the one who answers.
+/// The time that the one who asks may take, and the one who answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Operators at one time.
 const CONNECTIONS_MAX: usize = 8;
@@ -226,7 +225,7 @@ fn serve(stream: &UnixStream, admin: &Admin) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
-    BufReader::new(std::io::Read::take(stream, LINE_BYTES_MAX)).read_line(&mut line)?;
+    BufReader::new(std::io::Read::take(stream, LINE_BYTES_MAX as u64)).read_line(&mut line)?;
     let mut told = Ok(());
     let mut tell = |done: &Done| {
         if told.is_ok() {
@@ -235,6 +234,10 @@ fn serve(stream: &UnixStream, admin: &Admin) -> anyhow::Result<()> {
         told.is_ok()
     };
     let uid = socket_peercred(stream)?.uid.as_raw();
+    if line.len() == LINE_BYTES_MAX && !line.ends_with('\n') {
+        tell(&Done::Refused(format!("an act has {LINE_BYTES_MAX} bytes at most")));
+        return told;
+    }
     match serde_json::from_str::<Act>(&line) {
         Ok(act) => perform(&act, admin, uid, &mut tell),
         Err(error) => {

@@ -12,6 +12,7 @@ mod export;
 mod first;
 mod health;
 mod import;
+pub(crate) mod limits;
 mod lines;
 mod office;
 mod people;
@@ -41,7 +42,7 @@ use crate::process::Admin;
 use crate::reload::Reloaded;
 pub(crate) use act::OrderedAct;
 pub(crate) use causes::{CauseSet, NewCause};
-pub(crate) use devices::{ENROLMENT_S, Enrolled, EnrolsAt, NewDevice};
+pub(crate) use devices::{ENROLMENT_S, Enrolled, EnrolsAt, NewDevice, twins};
 pub(crate) use export::PunchFormat;
 pub(crate) use lines::{AccessLine, AppealLine, DeviceLine, PassagesReport, WhyReport};
 pub(crate) use office::{FoundLine, Whose};
@@ -161,7 +162,7 @@ fn carry_out(
         OrderedAct::EnrolDevice { class, name, regions, places } => {
             devices::enrol(admin, NewDevice { line: 0, class, name, regions, places })
         }
-        OrderedAct::EnrolDevices { devices } => devices::enrol_all(admin, &devices),
+        OrderedAct::EnrolDevices { devices, check } => devices::enrol_all(admin, &devices, check),
         OrderedAct::RenewDevice { device } => devices::token(admin, protocol::DeviceId(device)),
         OrderedAct::RevokeDevice { device } => devices::revoke(admin, protocol::DeviceId(device)),
         OrderedAct::ImportHolders { csv, sha256, dry_run } => {

@@ -232,12 +232,18 @@ fn a_backup_that_is_cut_altered_or_incomplete_is_refused_by_the_files_name() {
                 Some(bytes) => std::fs::write(&path, bytes).expect("written"),
                 None => std::fs::remove_file(&path).expect("removed"),
             }
+            let before = listed(&backed.out());
+            let (code, said) = backed.verify();
+            assert!(code == Some(2) && said.contains(name), "verify, {name} {how}: {said}");
+            assert_eq!(listed(&backed.out()), before, "verify writes nothing: {name} {how}");
             let (code, said) = backed.restore("data");
             assert!(code == Some(2) && said.contains(name), "{name} {how}: {said}");
             assert!(!backed.directory.path().join("data").exists(), "{name} {how}");
         }
         std::fs::write(&path, good).expect("written");
     }
+    let (code, said) = backed.verify();
+    assert_eq!(code, Some(0), "whole again: {said}");
 
     // Another gateway's keys do not open it, nor do these without a day's.
     let other = backed.directory.path().join("other");
@@ -250,14 +256,26 @@ fn a_backup_that_is_cut_altered_or_incomplete_is_refused_by_the_files_name() {
     let day = std::fs::read_dir(&days).expect("listed").next().expect("a day").expect("an entry").path();
     let kept = std::fs::read(&day).expect("read");
     std::fs::remove_file(&day).expect("removed");
-    let (code, said) = backed.restore("data");
-    assert!(code == Some(2) && said.contains("the key of"), "{said}");
+    for (code, said) in [backed.verify(), backed.restore("data")] {
+        assert!(code == Some(2) && said.contains("the key of"), "{said}");
+    }
     punches(&out.join("ledger"), &days).expect_err("nothing opens them without the day's key");
     assert!(!data.exists());
     std::fs::write(&day, kept).expect("written");
     std::fs::set_permissions(&day, Permissions::from_mode(0o600)).expect("closed");
     let (code, said) = backed.restore("data");
     assert_eq!(code, Some(0), "{said}");
+}
+
+/// The files of a backup with their lengths.
+fn listed(out: &Path) -> Vec<(PathBuf, u64)> {
+    let entries =
+        [out.to_owned(), out.join("ledger")].map(|directory| std::fs::read_dir(directory).expect("listed"));
+    let entries = entries.into_iter().flatten().map(|entry| entry.expect("an entry"));
+    let mut files: Vec<_> =
+        entries.map(|entry| (entry.path(), entry.metadata().expect("looked at").len())).collect();
+    files.sort();
+    files
 }
 
 /// The names of the days that have a key.

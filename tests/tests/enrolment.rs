@@ -214,7 +214,8 @@ fn many_devices_are_enrolled_from_a_table_once_with_or_without_a_gateway_all_or_
     };
     let before = others(&city);
     write("名称;类型;区域\r\nEast;gate;1\r\n;;\r\nMetro;Concentrator;1 2 3\r\n");
-    for (round, new) in [(1, 2), (2, 0)] {
+    // The answer may be lost on its way: the same again gives tokens again.
+    for (round, new) in [(1, 2), (2, 2)] {
         let (status, out, err) = city.command(&words);
         assert!(status.success(), "{out}{err}");
         let answer: serde_json::Value = serde_json::from_str(&out).expect("JSON");
@@ -248,4 +249,75 @@ fn many_devices_are_enrolled_from_a_table_once_with_or_without_a_gateway_all_or_
     assert!(status.success() && out.contains("separated by spaces"), "{out}{err}");
     assert!(std::fs::read_to_string(&template).expect("readable").starts_with("\u{feff}类型 class,"));
     assert_eq!(city.command(&words).0.code(), Some(2), "nothing is overwritten");
+}
+
+/// Orders the devices of a table: number and token of each.
+fn table(city: &City, path: &str) -> Vec<(u64, Option<String>)> {
+    let (status, out, err) = city.command(&["device", "--json", "enrol", "--csv", path]);
+    assert!(status.success(), "{out}{err}");
+    let answer: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let devices = answer["enrolled"]["devices"].as_array().expect("devices");
+    let row = |row: &serde_json::Value| {
+        (row["device"].as_u64().expect("a number"), row["token"].as_str().map(ToOwned::to_owned))
+    };
+    devices.iter().map(row).collect()
+}
+
+#[test]
+fn a_table_given_again_gives_tokens_again_in_place_of_the_old_ones_and_says_who_is_enrolled() {
+    let city = City::start(50, 1);
+    let fleet = city.fleet();
+    let file = city.data().join("new.csv");
+    let path = file.to_str().expect("a plain path");
+    std::fs::write(&file, "class,name,regions\ngate,East,1\n闸机,West,1\n").expect("written");
+    let first = table(&city, path);
+    let (east, old) = (first[0].1.as_deref().expect("a token"), first[1].1.as_deref().expect("a token"));
+    enrol(&fleet, east).expect("a certificate");
+    let second = table(&city, path);
+    assert_eq!(
+        second.iter().map(|row| row.0).collect::<Vec<_>>(),
+        first.iter().map(|row| row.0).collect::<Vec<_>>()
+    );
+    let (enrolled, new) = (second[0].1.as_deref(), second[1].1.as_deref().expect("a token again"));
+    assert_eq!(enrolled, None, "who has a certificate needs no token");
+    let refused = enrol(&fleet, old).map(|(id, _)| id).expect_err("the old token is worth nothing");
+    assert!(refused.contains("token-unknown"), "{refused}");
+    let (status, out, err) = city.command(&["device", "enrol", "--csv", path]);
+    assert!(status.success(), "{out}{err}");
+    assert!(out.contains(&format!("device {}: enrolled already  East", first[0].0)), "{out}");
+    assert!(out.contains("1 devices have a token, 1 are enrolled already"), "{out}");
+    enrol(&fleet, new).map(|(id, _)| id).expect_err("nor is the one before the last");
+    let third = out.lines().find_map(|line| line.split("token ").nth(1)?.split(' ').next()).expect("a token");
+    assert_eq!(enrol(&fleet, third).expect("a certificate").0, first[1].0);
+
+    std::fs::write(&file, "class,name,regions\ngate,South,1 2\ngate,North,1\nGate, South,2 1\n")
+        .expect("written");
+    let (status, _, err) = city.command(&["device", "enrol", "--csv", path]);
+    assert!(status.code() == Some(2) && err.contains("new.csv:4: it is the same device as line 2"), "{err}");
+    let (_, out, _) = city.command(&["device", "list"]);
+    assert!(!out.contains("South") && !out.contains("North"), "none of them: {out}");
+}
+
+#[test]
+fn a_table_whose_rows_are_longer_than_an_order_is_given_as_several_and_as_a_whole() {
+    let city = City::start(50, 1);
+    let file = city.data().join("new.csv");
+    let path = file.to_str().expect("a plain path");
+    let row = |n: usize| format!("concentrator,{}{n:03},1 2 3,\n", "\u{20bb7}".repeat(61));
+    let rows: String = (0..200).map(row).collect();
+    std::fs::write(&file, format!("class,name,regions,places\n{rows}")).expect("written");
+    let order = city.data().join("order.json");
+    let words = ["device", "enrol", "--csv", path, "--save", order.to_str().expect("a plain path")];
+    let (status, _, err) = city.command(&words);
+    assert!(status.code() == Some(2) && err.contains("cut it in two before line "), "{err}");
+    // The last line is wrong: none of the earlier orders is given.
+    std::fs::write(&file, format!("class,name,regions,places\n{rows}").replace("199,1 2 3", "199,99"))
+        .expect("written");
+    let (status, _, err) = city.command(&["device", "enrol", "--csv", path]);
+    assert!(status.code() == Some(2) && err.contains("line 201: there is no region 99"), "{err}");
+    let (_, out, _) = city.command(&["device", "list"]);
+    assert!(!out.contains('\u{20bb7}'), "{out}");
+    std::fs::write(&file, format!("class,name,regions,places\n{rows}")).expect("written");
+    let devices = table(&city, path);
+    assert!(devices.len() == 200 && devices.iter().all(|(_, token)| token.is_some()), "{devices:?}");
 }

@@ -142,6 +142,16 @@ fn an_office_finds_a_code_by_its_document_moves_it_to_another_phone_and_notes_a_
         let (status, out, err) = city.signed(operators, &words);
         assert!(status.code() == Some(2) && err.contains(said), "{words:?}: {out}{err}");
     }
+    // A number that is somebody else's: nothing has happened but that the holder was looked for.
+    let other = demo("new number").phone;
+    applied(&city, other, "passport", "X39990203");
+    let (status, out, err) =
+        city.signed(2, &["code", "move-phone", &code, "--phone", other, "--case", "C-7"]);
+    assert!(status.code() == Some(2) && err.contains("registered with this phone"), "{out}{err}");
+    let looked = accesses(&city, &code);
+    let of_case: Vec<&str> = looked.lines().filter(|line| line.contains("C-7")).collect();
+    assert!(of_case.len() == 1 && of_case[0].contains(" find "), "{looked}");
+    assert!(!looked.contains("move-phone"), "{looked}");
     let (status, out, err) = city.signed(1, &["code", "document-seen", &code, "--case", "C-2"]);
     assert!(status.success(), "{out}{err}");
     let words = [
@@ -181,7 +191,7 @@ fn causes_come_from_a_table_all_or_none_after_a_dry_run_and_once() {
     let day = days_after(day_of(clock::now_ms() / 1000), 3);
     let (date, spread) = (day.to_string(), format!("{}/{}/{}", day.year(), day.month(), day.day()));
     let text = format!(
-        "原因,码号,证件类型,证件号码,截止日期\nquarantine,,Passport,x3999 0202,{date}\nquarantine,'{code},,,{spread}\n,,,,\n"
+        "原因,码号,证件类型,证件号码,截止日期\n隔离,,护照,x3999 0202,{date}\nQuarantine,'{code},,,{spread}\n,,,,\n"
     );
     let utf16 = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     std::fs::write(&file, utf16).expect("written");
@@ -190,6 +200,14 @@ fn causes_come_from_a_table_all_or_none_after_a_dry_run_and_once() {
     let (status, out, err) = city.signed(1, &dry);
     assert!(status.success(), "{out}{err}");
     assert!(out.contains("1 causes would be set, 1 there already") && out.contains("gives"), "{out}");
+    // To find a code by a document takes another role than to plan a cause.
+    let [found, given] =
+        ["line 2: ", "line 3: "].map(|line| out.lines().find(|said| said.contains(line)).expect(line));
+    let tail = &code[code.len() - 4..];
+    assert!(!found.contains(&code) && found.contains(&format!("*{tail}")) && given.contains(&code), "{out}");
+    let (_, out, err) = city.signed(1, &[&dry[..], &["--json"]].concat());
+    let plan: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+    assert!(plan["causes"]["causes"][0]["code"].is_null(), "{out}");
     let (status, out, err) = city.signed(1, &words);
     assert!(status.code() == Some(2) && err.contains("2 operator(s)"), "{out}{err}");
     for known in ["1 causes are set, 1 there already", "0 causes are set, 2 there already"] {

@@ -252,3 +252,36 @@ fn a_unit_applies_and_its_poster_is_printed() {
     let svg = std::fs::read_to_string(&file).expect("a poster");
     assert!(svg.starts_with("<?xml") && svg.contains(&format!("code.example/p/{link}")));
 }
+
+#[test]
+fn what_is_printed_for_programs_is_json_whatever_it_is() {
+    let city = City::start(50, 1);
+    place(&city, "南门");
+    let (_, out, _) = city.command(&["place", "list", "--json"]);
+    let places: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let number =
+        places["places"].as_array().and_then(|all| all.last()).expect("a place")["place"].to_string();
+    let at = |name: &str| city.data().join(name).display().to_string();
+    let (poster, devices, causes, holders) = (at("a.svg"), at("d.csv"), at("c.csv"), at("h.csv"));
+    for words in [
+        &["place", "print", &number, "--host", "localhost:8080", "--out", &poster][..],
+        &["device", "enrol", "--template", &devices],
+        &["cause", "add", "--template", &causes],
+        &["holders", "import", "--template", &holders],
+        &["policy", "show"],
+        &["ledger", "export", "--case", "C-1"],
+        &["stores", "check"],
+        &["doctor"],
+        &["keys", "status"],
+    ] {
+        let (status, out, err) = city.command(&[words, &["--json"]].concat());
+        assert!(status.code() != Some(2), "{words:?}: {out}{err}");
+        for line in out.lines() {
+            let read: Result<serde_json::Value, _> = serde_json::from_str(line);
+            assert!(read.is_ok_and(|value| value.is_object() || value.is_array()), "{words:?}: {out}");
+        }
+    }
+    assert!(std::fs::read_to_string(&poster).expect("a poster").contains("<svg"));
+    let (status, _, err) = city.command(&["ledger", "export", "--case", "C-1", "--json", "--format", "csv"]);
+    assert!(status.code() == Some(2) && err.contains("two formats"), "{err}");
+}

@@ -115,7 +115,7 @@ impl Registry {
         self.transaction(|registry| devices.iter().try_for_each(|device| registry.insert_device(device)))
     }
 
-    /// Adds devices and tokens with which they, or others, fetch their certificates: all of it or nothing.
+    /// Adds devices and tokens with which they, or others, fetch their certificates, in place of tokens of before: all of it or nothing.
     pub fn enrol_devices(
         &mut self,
         devices: &[DeviceRow],
@@ -123,9 +123,12 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         self.transaction(|registry| {
             devices.iter().try_for_each(|device| registry.insert_device(device))?;
-            tokens
-                .iter()
-                .try_for_each(|&(device, hash, expires_s)| registry.create_enrolment(device, hash, expires_s))
+            tokens.iter().try_for_each(|&(device, hash, expires_s)| {
+                registry
+                    .connection
+                    .execute("DELETE FROM enrolments WHERE device = ?1", [outside(device)?])?;
+                registry.create_enrolment(device, hash, expires_s)
+            })
         })
     }
 

@@ -1,7 +1,7 @@
 //! The way of commands to the admin plane: over the socket of a gateway that runs, or, if none does, by doing the act here. An answer that
 //! stops before its end is an error, never a short answer.
 
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 
 use actors::keys::Keys;
@@ -10,8 +10,9 @@ use actors::sunset;
 use anyhow::{Context, bail};
 use rustix::process::geteuid;
 
-use super::{Act, Done, PATIENCE, Tell, perform, write_line};
-use crate::named::Named;
+use super::{Act, Done, PATIENCE, Tell, perform};
+use crate::named::{Named, NotThere};
+use crate::orders::limits;
 use crate::owner;
 use crate::process::{Admin, Settings};
 
@@ -48,6 +49,8 @@ pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Res
             }
             let _lock = DirectoryLock::take(data).context("no gateway answers operators there")?;
             let registry = Registry::open(&path, &keys)?;
+            // A gateway that runs would not read more.
+            limits::line_of(act)?;
             let (admin, uid) = (Admin::offline(data, &keys_directory, registry, keys), geteuid().as_raw());
             perform(act, &admin, uid, &mut |done| hear(done.clone()));
         }
@@ -62,7 +65,8 @@ fn refuse_without(named: &Named, error: &std::io::Error) -> anyhow::Result<()> {
         bail!("this user may not speak to the gateway at {socket}: operators are those of its group");
     }
     if named.is_socket_alone() {
-        bail!("no gateway answers at {socket}: start it, or do this as its user with --config");
+        let what = format!("no gateway answers at {socket}: start it, or do this as its user with --config");
+        return Err(NotThere::error(what));
     }
     named.there()
 }
@@ -94,7 +98,8 @@ fn plain(done: Done) -> anyhow::Result<Done> {
 }
 
 fn ask(stream: &UnixStream, act: &Act, hear: &mut dyn FnMut(Done) -> bool) -> anyhow::Result<()> {
-    write_line(stream, act)?;
+    let mut gateway = stream;
+    gateway.write_all(&limits::line_of(act)?)?;
     let (mut answers, mut line) = (BufReader::new(stream), String::new());
     while answers.read_line(&mut line)? > 0 {
         if !line.ends_with('\n') {
@@ -116,8 +121,6 @@ fn cut() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]

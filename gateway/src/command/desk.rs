@@ -70,6 +70,11 @@ impl Desk {
         self.send(saved, tell).map(Some)
     }
 
+    /// True if orders are saved here and not given.
+    pub(crate) const fn saves(&self) -> bool {
+        self.save.is_some()
+    }
+
     /// True if the outcome of an order is shown to people here.
     pub(crate) const fn shows(&self) -> bool {
         !self.json && self.save.is_none()

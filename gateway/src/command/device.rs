@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::table::{Column, Form};
+use actors::words;
 use anyhow::{Context, bail};
 use protocol::given;
 
 use super::desk::{Desk, show_json};
 use super::template;
-use crate::orders::{self, DeviceLine, ENROLMENT_S, EnrolsAt, NewDevice, Ordered, OrderedAct};
+use crate::orders::{self, DeviceLine, ENROLMENT_S, EnrolsAt, NewDevice, Ordered, OrderedAct, limits, twins};
 use crate::out::say;
 
 /// The columns of a table of devices.
 const FORM: Form = Form(&[
-    column("class", "类型", "gate, handheld, concentrator or portal", false),
+    column("class", "类型", words::CLASSES, false),
     column("name", "名称", "what people call it, 1 to 64 characters", false),
     column(
         "regions",
@@ -59,8 +60,9 @@ enum Command {
         /// Places it speaks for; all of its regions if none is given.
         #[arg(long, value_delimiter = ',')]
         place: Vec<u32>,
-        /// Many at once: a CSV file with the columns class, name, regions, places, as a spreadsheet saves it. A device that is there
-        /// already, with the same name, class, regions and places, is left alone.
+        /// Many at once: a CSV file with the columns class, name, regions, places, as a spreadsheet saves it. The same table again gives
+        /// tokens again to devices that have not fetched a certificate, and those of before are worth nothing then; the others are
+        /// left alone.
         #[arg(long, conflicts_with_all = ["class", "name", "region", "place"])]
         csv: Option<PathBuf>,
         /// Writes an empty table to that file, for a spreadsheet, and says what its columns hold.
@@ -88,9 +90,11 @@ impl Device {
             None => Ok(()),
         };
         match &self.command {
-            Command::Enrol { template: Some(file), .. } => return template::write(FORM, file),
+            Command::Enrol { template: Some(file), .. } => {
+                return template::write(FORM, file, self.desk.json);
+            }
             Command::Enrol { csv: Some(csv), .. } => {
-                give(&OrderedAct::EnrolDevices { devices: read_csv(csv)? })?;
+                enrol_table(&self.desk, read_csv(csv)?)?;
             }
             Command::Enrol { class, name, region, place, csv: None, template: None } => {
                 let places = (!place.is_empty()).then(|| place.clone());
@@ -106,15 +110,54 @@ impl Device {
     }
 }
 
+/// Orders a table's devices: in several orders, if their rows are long, of which none is given unless the gateway would take all.
+fn enrol_table(desk: &Desk, devices: Vec<NewDevice>) -> anyhow::Result<()> {
+    let orders = if desk.saves() {
+        vec![limits::whole(devices, |device| device.line)?]
+    } else {
+        limits::cut(devices, |device| device.line)?
+    };
+    if orders.len() > 1 {
+        for devices in &orders {
+            desk.call(&OrderedAct::EnrolDevices { devices: devices.clone(), check: true })?;
+        }
+    }
+    let (mut enrolled, mut from) = (Vec::new(), None);
+    for devices in orders {
+        let first = devices[0].line;
+        match desk.call(&OrderedAct::EnrolDevices { devices, check: false }) {
+            Ok(None) => return Ok(()),
+            Ok(Some(Ordered::Enrolled { devices, at })) => {
+                enrolled.extend(devices);
+                from = at;
+            }
+            Ok(Some(_)) => bail!("that is no answer to a device command"),
+            Err(error) if enrolled.is_empty() => return Err(error),
+            Err(error) => {
+                show(&Ordered::Enrolled { devices: enrolled, at: from }, desk.json)?;
+                return Err(error.context(format!(
+                    "the devices above are enrolled, those from line {first} on are not; the same command again goes on"
+                )));
+            }
+        }
+    }
+    show(&Ordered::Enrolled { devices: enrolled, at: from }, desk.json)
+}
+
 /// Every line is read, and every line that is wrong named, before anything is ordered.
 fn read_csv(path: &Path) -> anyhow::Result<Vec<NewDevice>> {
-    template::read(FORM, path, |line, fields| {
+    let devices = template::read(FORM, path, |line, fields| {
         let [class, name, regions, places] = fields else { bail!("it has other columns") };
         let regions = numbers(regions).context("regions are numbers, separated by spaces")?;
         let places: Vec<u32> = numbers(places).context("places are numbers, separated by spaces")?;
-        let (class, name) = (class.clone(), name.clone());
+        let class = words::class(class).map_or_else(|| class.clone(), |class| class.name().to_owned());
+        let name = name.clone();
         Ok(NewDevice { line, class, name, regions, places: (!places.is_empty()).then_some(places) })
-    })
+    })?;
+    match &twins(&devices)[..] {
+        [] => Ok(devices),
+        twins => Err(template::wrong(path, twins)),
+    }
 }
 
 fn numbers<T: std::str::FromStr>(text: &str) -> anyhow::Result<Vec<T>>
@@ -143,13 +186,14 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
             for device in devices {
                 match &device.token {
                     Some(token) => say!("device {}: token {token}  {}", device.device, device.name),
-                    None => say!("device {}: there already  {}", device.device, device.name),
+                    None => say!("device {}: enrolled already  {}", device.device, device.name),
                 }
             }
-            let new = devices.iter().filter(|device| device.token.is_some()).count();
+            let waiting = devices.iter().filter(|device| device.token.is_some()).count();
             say!(
-                "{new} devices enrolled, {} there already; a token is good once, for {} minutes; `changtong device renew` gives another",
-                devices.len() - new,
+                "{waiting} devices have a token, {} are enrolled already; a token is good once, for {} minutes; the same table again gives \
+                 new ones in place of these",
+                devices.len() - waiting,
                 ENROLMENT_S / 60
             );
             show_next(at.as_ref());

@@ -38,8 +38,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         desk: Desk,
         /// The way in which a punch is written; csv if not given, and jsonl for programs.
-        #[arg(long, value_enum, default_value_t = PunchFormat::Csv)]
-        format: PunchFormat,
+        #[arg(long, value_enum)]
+        format: Option<PunchFormat>,
         /// Only punches that the gateway received from then on: 2020-02-20T08:00 of the city, or with an offset.
         #[arg(long, value_parser = moment)]
         from: Option<u64>,
@@ -54,6 +54,14 @@ impl Command {
         match self {
             Self::Verify { at, json } => verify(&at, json),
             Self::Export { case, desk, format, from, to } => {
+                let format = match (format, desk.json) {
+                    (Some(PunchFormat::Csv), true) => {
+                        bail!("--json and --format csv are two formats; leave one out")
+                    }
+                    (Some(format), _) => format,
+                    (None, true) => PunchFormat::Jsonl,
+                    (None, false) => PunchFormat::Csv,
+                };
                 export(&OrderedAct::ExportLedger { case, format, from_ms: from, to_ms: to }, &desk)
             }
         }

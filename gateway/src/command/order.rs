@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use actors::clock;
 use actors::operators::{self, OperatorKey, Role};
 use actors::table::{self, Column, Form, SHORTENED, is_scientific};
+use actors::words;
 use anyhow::{Context, bail};
 
 use super::code::{Who, code_number};
 use super::desk::{Desk, show_json};
 use super::punches::moment;
 use super::template;
-use crate::orders::{self, CauseSet, FoundLine, NewCause, Ordered, OrderedAct};
+use crate::orders::{self, CauseSet, FoundLine, NewCause, Ordered, OrderedAct, limits};
 use crate::out::{note, say};
 
 #[derive(clap::Subcommand)]
@@ -66,19 +67,14 @@ const FORM: Form = Form(&[
         "the code's number, or empty where a document stands; format the column as Text",
         true,
     ),
-    column(
-        "document_kind",
-        "证件类型",
-        "id-card if empty, hk-macau-permit, taiwan-permit, passport or foreign-pr-card",
-        true,
-    ),
+    column("document_kind", "证件类型", words::DOCUMENT_KINDS_OR_EMPTY, true),
     column(
         "document",
         "证件号码",
         "the document's number, or empty where a code stands; format the column as Text",
         true,
     ),
-    column("kind", "原因", "close-contact, diagnosis or quarantine", false),
+    column("kind", "原因", words::CAUSES, false),
     column("until", "截止日期", "the last day on which it counts, YYYY-MM-DD", false),
 ]);
 
@@ -97,10 +93,14 @@ fn cause_of(line: u64, fields: &[String]) -> anyhow::Result<NewCause> {
     let code =
         (!code.is_empty()).then(|| code_number(code)).transpose().context("code is no code's number")?;
     let document = (!document.is_empty()).then(|| document.clone());
-    let document_kind = if document_kind.is_empty() { "id-card" } else { document_kind };
-    let whose = Who { code, document, document_kind: document_kind.to_owned() }.whose()?;
+    // What is no word of either language is refused by the gateway, which names the line.
+    let kind_of =
+        |field: &str| words::document_kind(field).map_or(field.to_owned(), |kind| kind.name().to_owned());
+    let document_kind = if document_kind.is_empty() { "id-card".to_owned() } else { kind_of(document_kind) };
+    let whose = Who { code, document, document_kind }.whose()?;
     let until = table::date(until).context("until is no date (YYYY-MM-DD)")?;
-    Ok(NewCause { line, whose, kind: kind.to_ascii_lowercase(), until })
+    let kind = words::cause(kind).map_or_else(|| kind.to_ascii_lowercase(), |kind| kind.name().to_owned());
+    Ok(NewCause { line, whose, kind, until })
 }
 
 #[derive(clap::Subcommand)]
@@ -175,9 +175,9 @@ impl Operator {
 impl Cause {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Add { template: Some(file), .. } => template::write(FORM, &file),
+            Self::Add { template: Some(file), desk, .. } => template::write(FORM, &file, desk.json),
             Self::Add { csv: Some(csv), case: Some(case), dry_run, desk, .. } => {
-                let causes = template::read(FORM, &csv, cause_of)?;
+                let causes = limits::whole(template::read(FORM, &csv, cause_of)?, |cause| cause.line)?;
                 desk.give(&OrderedAct::AddCauses { causes, case, dry_run })
             }
             Self::Add { code: Some(code), kind: Some(kind), until: Some(until), desk, .. } => {
@@ -293,9 +293,9 @@ pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn show_causes(causes: &[CauseSet], dry_run: bool) {
-    for CauseSet { line, code, before, gives, is_there } in causes {
+    for CauseSet { line, shown, before, gives, is_there, .. } in causes {
         let what = if *is_there { "there already".to_owned() } else { format!("{before}, gives {gives}") };
-        say!("  line {line}: code {code}, {what}");
+        say!("  line {line}: code {shown}, {what}");
     }
     let known = causes.iter().filter(|cause| cause.is_there).count();
     let done = if dry_run { "would be set" } else { "are set" };

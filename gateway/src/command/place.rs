@@ -152,6 +152,11 @@ fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<Exit
     let code = line.link.as_deref().and_then(PlaceCode::from_text);
     let link = code.with_context(|| format!("place {place} has no printed code"))?.at(&origin);
     write_new(out, &poster::svg(&line.name, &link), 0o644)?;
+    if desk.json {
+        let poster = serde_json::json!({ "place": place, "name": line.name, "link": link, "out": out });
+        say!("{}", serde_json::json!({ "poster": poster }));
+        return Ok(ExitCode::SUCCESS);
+    }
     say!("{} is the poster of place {place}, {}: it leads to {link}", out.display(), line.name);
     Ok(ExitCode::SUCCESS)
 }

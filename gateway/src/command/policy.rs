@@ -92,7 +92,11 @@ impl Command {
                     })?,
                     None => policies.next_back().context("no policy was in effect yet: the first start takes the file's")?,
                 };
-                out::text(&found.text);
+                if place.json {
+                    say!("{}", serde_json::to_string(&found)?);
+                } else {
+                    out::text(&found.text);
+                }
             }
             Self::List { place } => {
                 let policies = place.policies()?;

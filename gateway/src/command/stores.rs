@@ -35,7 +35,11 @@ impl Command {
                 let named = desk.at.find()?;
                 named.there()?;
                 vouching::look(&named.data, &named.keys()?)?;
-                say!("The punch log and the registry belong together.");
+                if desk.json {
+                    say!("{}", serde_json::json!({ "belong_together": true }));
+                } else {
+                    say!("The punch log and the registry belong together.");
+                }
             }
             Self::Accept { case, desk } => {
                 let ordered = desk.call(&OrderedAct::AcceptStores { case })?;

@@ -31,9 +31,12 @@ pub(crate) enum OrderedAct {
         regions: Vec<u16>,
         places: Option<Vec<u32>>,
     },
-    /// Several new devices: all of them, or none.
+    /// Several devices: all of them, or none.
     EnrolDevices {
         devices: Vec<NewDevice>,
+        /// Everything is read and nothing written.
+        #[serde(default)]
+        check: bool,
     },
     /// A token with which a known device fetches another certificate; the old one is good until then.
     RenewDevice {
@@ -172,7 +175,8 @@ impl OrderedAct {
             Self::ListOperators => "list-operators",
             Self::ListDevices => "list-devices",
             Self::EnrolDevice { .. } => "enrol-device",
-            Self::EnrolDevices { .. } => "enrol-devices",
+            Self::EnrolDevices { check: false, .. } => "enrol-devices",
+            Self::EnrolDevices { check: true, .. } => "check-devices",
             Self::RenewDevice { .. } => "renew-device",
             Self::RevokeDevice { .. } => "revoke-device",
             Self::ImportHolders { dry_run: false, .. } => "import-holders",

@@ -7,15 +7,13 @@ use actors::lookups::{Asked, Lookup, Whom};
 use actors::operators::Signed;
 use actors::registrar::Registrar;
 use anyhow::bail;
+use protocol::CodeId;
 use serde::{Deserialize, Serialize};
 
 use super::office::Whose;
-use super::{Ordered, kind_of, policy};
+use super::{Ordered, kind_of, limits, policy};
 use crate::alarms;
 use crate::process::Admin;
-
-/// Causes of one order: a tracing team finds some tens of contacts in an hour, and an order is a line of bounded length.
-const CAUSES_MAX: usize = 200;
 
 /// A cause as it is ordered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,7 +31,11 @@ pub(crate) struct NewCause {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CauseSet {
     pub(crate) line: u64,
-    pub(crate) code: u64,
+    /// `None` in a dry run for whoever was found by a document: nothing is done yet that needs the number, and to find codes takes
+    /// another role.
+    pub(crate) code: Option<u64>,
+    /// The code as it is shown: its number, or the last four digits of that.
+    pub(crate) shown: String,
     pub(crate) before: String,
     pub(crate) gives: String,
     /// The authority has set it before, until the same day: nothing is changed.
@@ -47,8 +49,8 @@ pub(super) fn add(
     (case, dry_run): (&str, bool),
     by: &Signed,
 ) -> anyhow::Result<Ordered> {
-    if causes.len() > CAUSES_MAX {
-        bail!("a table has {CAUSES_MAX} causes at most; cut it in two");
+    if let Some(why) = limits::too_long(causes.len()) {
+        bail!("{why}");
     }
     let (policy, now_s) = (policy(admin)?, clock::now_ms() / 1000);
     admin.write(|registry| {
@@ -85,7 +87,10 @@ pub(super) fn add(
                 new.push((code, planned.cause));
             }
             let (before, gives) = (planned.before.name().to_owned(), planned.cause.colour.name().to_owned());
-            lines.push(CauseSet { line: cause.line, code: code.get(), before, gives, is_there });
+            let is_found = matches!(cause.whose, Whose::Document { .. });
+            let known = Some(code.get()).filter(|_| !dry_run || !is_found);
+            let shown = known.map_or_else(|| masked(code), |code| code.to_string());
+            lines.push(CauseSet { line: cause.line, code: known, shown, before, gives, is_there });
         }
         if !wrong.is_empty() {
             wrong.sort_unstable();
@@ -98,4 +103,11 @@ pub(super) fn add(
         }
         Ok(Ordered::Causes { causes: lines, dry_run })
     })
+}
+
+/// A code's number without all but its last four digits: enough to tell the lines of a table apart.
+fn masked(code: CodeId) -> String {
+    let number = code.get().to_string();
+    let tail = number.len().saturating_sub(4);
+    format!("{}{}", "*".repeat(tail), &number[tail..])
 }

@@ -1,5 +1,6 @@
 //! Orders about devices: which there are, and how each comes by its certificate.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use actors::clock;
@@ -10,16 +11,14 @@ use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
-use super::Ordered;
 use super::lines::DeviceLine;
 use super::places::name_of;
+use super::{Ordered, limits};
 use crate::enrol;
 use crate::process::Admin;
 
 /// An enrolment token is good for this long.
 pub(crate) const ENROLMENT_S: u64 = 15 * 60;
-/// Devices of one order: their tokens are good for a quarter of an hour, and an order is a line of bounded length.
-const DEVICES_MAX: usize = 200;
 
 /// Every device.
 pub(super) fn list(admin: &Admin) -> anyhow::Result<Ordered> {
@@ -60,7 +59,7 @@ pub(crate) struct NewDevice {
     pub(crate) places: Option<Vec<u32>>,
 }
 
-/// A device of a table, and its token; `None` for one that was there already.
+/// A device of a table, and its token; `None` for one that has fetched a certificate already.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Enrolled {
     pub(crate) device: u64,
@@ -125,36 +124,46 @@ pub(super) fn enrol(admin: &Admin, new: NewDevice) -> anyhow::Result<Ordered> {
     token(admin, device)
 }
 
-/// The devices of a table: all of them, or none and what is wrong with each line. One that is there as it stands is left alone.
-pub(super) fn enrol_all(admin: &Admin, devices: &[NewDevice]) -> anyhow::Result<Ordered> {
-    if devices.len() > DEVICES_MAX {
-        bail!("a table has {DEVICES_MAX} devices at most; cut it in two");
+/// The devices of a table: all of them, or none and what is wrong with each line. One that is there as it stands gets a token again, in
+/// place of earlier ones, unless it has fetched a certificate. With `check` nothing is written.
+pub(super) fn enrol_all(admin: &Admin, devices: &[NewDevice], check: bool) -> anyhow::Result<Ordered> {
+    if let Some(why) = limits::too_long(devices.len()) {
+        bail!("{why}");
     }
     let expires_s = clock::now_ms() / 1000 + ENROLMENT_S;
     let enrolled = admin.write(|registry| {
-        let (regions, mut there) = (registry.regions()?, registry.devices()?);
-        let (mut wrong, mut enrolled, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        let (regions, there) = (registry.regions()?, registry.devices()?);
+        let (mut wrong, mut enrolled, mut new) = (twins(devices), Vec::new(), Vec::new());
         let mut last = registry.last_device()?;
         for device in devices {
             let row = match device.row(registry, &regions) {
                 Ok(row) => row,
                 Err(error) => {
-                    wrong.push(format!("line {}: {error:#}", device.line));
+                    wrong.push((device.line, format!("{error:#}")));
                     continue;
                 }
             };
-            if let Some(known) = there.iter().find(|known| is_same(known, &row)) {
-                enrolled.push((known.id, known.name.clone(), None));
-                continue;
+            let known = there.iter().find(|known| !registry::is_own(known.id) && is_same(known, &row));
+            let id = known.map_or_else(
+                || {
+                    last += 1;
+                    DeviceId(last)
+                },
+                |known| known.id,
+            );
+            let waits = known.is_none_or(|known| known.certificate_serial.is_none());
+            enrolled.push((id, row.name.clone(), waits.then(secret).transpose()?));
+            if known.is_none() {
+                new.push(DeviceRow { id, ..row });
             }
-            last += 1;
-            let row = DeviceRow { id: DeviceId(last), ..row };
-            enrolled.push((row.id, row.name.clone(), Some(secret()?)));
-            there.push(row.clone());
-            new.push(row);
         }
         if !wrong.is_empty() {
-            bail!("no device is enrolled:\n{}", wrong.join("\n"));
+            wrong.sort_unstable();
+            let lines: Vec<_> = wrong.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
+            bail!("no device is enrolled:\n{}", lines.join("\n"));
+        }
+        if check {
+            return Ok(Vec::new());
         }
         let hash = |token: &String| enrol::token_hash(token);
         let tokens: Vec<_> = enrolled
@@ -172,6 +181,27 @@ pub(super) fn enrol_all(admin: &Admin, devices: &[NewDevice]) -> anyhow::Result<
         expires_s,
     };
     Ok(Ordered::Enrolled { devices: enrolled.into_iter().map(line).collect(), at: admin.enrols_at.clone() })
+}
+
+/// Finds rows of a table that say the same: each line with the reason, which names the line that it repeats.
+pub(crate) fn twins(devices: &[NewDevice]) -> Vec<(u64, String)> {
+    let mut first = HashMap::new();
+    let mut found = Vec::new();
+    for device in devices {
+        let (mut regions, mut places) = (device.regions.clone(), device.places.clone());
+        regions.sort_unstable();
+        places.iter_mut().for_each(|places| places.sort_unstable());
+        let name = visible(&device.name).map_or_else(|| device.name.clone(), |name| name.into_owned());
+        let row = (device.class.to_ascii_lowercase(), name, regions, places);
+        let line = *first.entry(row).or_insert(device.line);
+        if line != device.line {
+            found.push((
+                device.line,
+                format!("it is the same device as line {line}: each has a name of its own"),
+            ));
+        }
+    }
+    found
 }
 
 fn is_same(known: &DeviceRow, new: &DeviceRow) -> bool {
