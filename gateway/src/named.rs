@@ -237,3 +237,34 @@ pub(crate) fn config_file(given: Option<&Path>) -> anyhow::Result<PathBuf> {
         format!("no configuration is named: give it, or name it in the environment with {VARIABLE}")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_data_that_are_not_the_configurations_are_refused_with_the_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::create_dir(at("keys")).unwrap();
+        let text = format!("data = {:?}\nkeys = {:?}\n", at("data"), at("keys"));
+        std::fs::write(at("changtong.toml"), text).unwrap();
+        let named = |data: Option<&str>, keys: Option<&str>| At {
+            config: Some(at("changtong.toml")),
+            data: data.map(at),
+            keys: keys.map(at),
+        };
+        for keys in [None, Some("keys"), Some("keys/../keys")] {
+            let found = named(None, keys).find().unwrap();
+            assert_eq!(found.keys().unwrap().canonicalize().unwrap(), at("keys").canonicalize().unwrap());
+        }
+        for (data, keys, expected) in
+            [(Some("data"), None, "not by both"), (None, Some("others"), "leave one of them out")]
+        {
+            let error = named(data, keys).find().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let error = named(Some("data"), None).file().unwrap_err().to_string();
+        assert!(error.contains("not by both"), "{error}");
+    }
+}

@@ -224,6 +224,27 @@ fn each_file_and_address_that_is_named_is_looked_at() {
 }
 
 #[test]
+fn whoever_else_may_get_at_the_authority_is_told_with_the_command_that_shuts_it() {
+    type Change = fn(&Layout);
+    let cases: &[(&str, Change)] = &[
+        ("`chmod go-w ", |l| {
+            std::fs::set_permissions(l.at("authority"), Permissions::from_mode(0o777)).unwrap();
+        }),
+        ("`chmod 0600 ", |l| open_up(&l.at("authority/ca.key"))),
+        ("`chmod 0600 ", |l| {
+            write_new(&l.at("authority/old.key"), "-----BEGIN PRIVATE KEY-----\n", 0o644).unwrap();
+        }),
+    ];
+    for (expected, change) in cases {
+        let layout = Layout::new();
+        change(&layout);
+        let said = layout.faults_but_a_missing_log();
+        let [fault] = &said[..] else { panic!("{expected}: {said:#?}") };
+        assert!(fault.contains("`enrol.authority`") && fault.contains(expected), "{expected}: {fault}");
+    }
+}
+
+#[test]
 fn many_files_that_are_wrong_are_all_named() {
     let layout = Layout::new();
     for name in ["server.key", "keys/pepper.key", "carriers/china-telecom.key", "messages.key", "pages.key"] {
