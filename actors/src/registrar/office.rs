@@ -1,4 +1,4 @@
-//! What an office does for somebody who stands there with their document. It is on record for them, and for their wards, in the
+//! The acts of an office for somebody who stands there with their document. It is on record for them, and for their wards, in the
 //! transaction that does it: what has not happened is on nobody's record.
 
 use protocol::CodeId;

@@ -250,7 +250,7 @@ pub(crate) fn inherited(entry: CodeEntry, from_s: u64) -> Option<Cause> {
     Some(Cause { kind, colour: entry.colour(), from_s, until_s })
 }
 
-/// Who set a colour that came with an import.
+/// The one who set a colour that came with an import.
 pub(crate) const INHERITED: &str = "former-system";
 
 pub(super) fn seconds(stored: i64) -> u64 {

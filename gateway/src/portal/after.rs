@@ -72,7 +72,7 @@ fn until(why: &Why, now_s: u64) -> Markup {
     }
 }
 
-/// What a form says to whoever has declared a stay before.
+/// Says what a form says to whoever has declared a stay before.
 pub(super) fn on_form(visitor: &Visitor, page: Page) -> Option<Markup> {
     let code = visitor.subject(page)?.code;
     let why = visitor.portal.read(|registrar| registrar.why(code))?.ok()??;

@@ -91,7 +91,7 @@ fn nothing_in_force(why: &Why) -> &'static str {
     }
 }
 
-/// What it rests on, since when, and when it changes by itself.
+/// Says what it rests on, since when, and when it changes by itself.
 fn in_short(why: &Why, basis: Basis, now_s: u64) -> Markup {
     let since = why.decisions.last().map(|row| when::minute(row.at_s));
     let next = why.turn(now_s).map(|turn| turn.at_s).filter(|&at_s| at_s < NEVER_S);

@@ -8,7 +8,7 @@ const HOUR_S: u64 = 3600;
 const WAIT_S: u64 = 24 * HOUR_S;
 
 impl Bench {
-    /// What is offered to the holder of the code, by a policy.
+    /// Says what is offered to the holder of the code, by a policy.
     fn offered(&mut self, code: CodeId, consent: Option<ConsentId>, now_s: u64) -> Option<Correction> {
         let registrar = self.registrar();
         let phone = registrar.registry.person(code).unwrap().unwrap().phone;

@@ -13,7 +13,7 @@ use super::super::when;
 use super::super::words::{both, both_with, en, zh};
 use super::{number_of_its_own, sign};
 
-/// What the script says of a scan without an answer: its own name for it, and the words.
+/// The script's words for a scan without an answer: its own name for it, and the words.
 const SAID_BY_SCRIPT: [(&str, &str); 5] = [
     ("by-hand", "staff-by-hand"),
     ("busy", "staff-busy-by-hand"),
@@ -30,7 +30,7 @@ const LOOK_S: u32 = 1;
 pub(super) enum Last<'a> {
     /// Nothing was scanned.
     None,
-    /// What the scan came to.
+    /// The outcome of the scan.
     Sign(&'a Markup),
     /// It has no answer yet, as the sign says: the page looks again.
     UnderWay(&'a Markup),

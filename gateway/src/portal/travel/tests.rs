@@ -37,7 +37,7 @@ fn every_outcome_is_said_and_no_answer_is_never_a_no() {
     assert!(zh("travel-agree").contains("授权") && en("travel-agree").contains("agree"));
 }
 
-/// What the gateway does to spare a carrier is not the citizen's business; when to try again is.
+/// Checks the words: what the gateway does to spare a carrier is not the citizen's business; when to try again is.
 #[test]
 fn a_carrier_that_is_not_asked_is_said_plainly_and_when_to_try_again() {
     for key in ["travel-paused", "travel-unreachable", "travel-busy", "travel-timed-out"] {
