@@ -60,6 +60,15 @@ pub fn person_name(text: &str) -> Option<Cow<'_, str>> {
     (has_letter && name.chars().all(of_names)).then_some(name)
 }
 
+/// Reads a person's name from another system's record: [`person_name`], or one with digits behind its first letter, which such systems add
+/// to tell people of one name apart. Whoever has such a name would otherwise lose the code with it.
+pub fn recorded_name(text: &str) -> Option<Cow<'_, str>> {
+    let name = visible(text)?;
+    let letters: String = name.chars().filter(|c| !c.is_ascii_digit()).collect();
+    let begins = name.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_alphabetic);
+    (begins && person_name(&letters).is_some()).then_some(name)
+}
+
 /// The districts and development zones of the registry's region table, with their streets.
 pub struct Districts(Vec<RegionRow>);
 
@@ -169,6 +178,16 @@ mod tests {
             "",
         ] {
             assert_eq!(person_name(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_recorded_name_may_have_digits_behind_its_first_letter() {
+        for good in ["王伟", "Made Up 1", "王伟2", "O'Neil 10"] {
+            assert_eq!(recorded_name(good).as_deref(), Some(good));
+        }
+        for bad in ["13800138000", "1 Made Up", "- 7", "张<b>三</b>", "王伟①", ""] {
+            assert_eq!(recorded_name(bad), None, "{bad:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use protocol::{Basis, Class, Colour, scanner};
 
 use crate::codes::CodeEntry;
 use crate::registry::{DocumentNumber, Person, Phone};
-use crate::residence::{Districts, person_name};
+use crate::residence::{Districts, recorded_name};
 use crate::table::{self, BadRow, Column, Form, Line, SHORTENED, Titles, is_scientific};
 use crate::words;
 
@@ -112,7 +112,7 @@ pub(super) fn holder(
         Reject::Document
     };
     let person = Person {
-        name: person_name(name).ok_or(Reject::Name)?.into_owned(),
+        name: recorded_name(name).ok_or(Reject::Name)?.into_owned(),
         document: number.ok_or(wrong)?,
         phone: Phone::parse(phone).ok_or(Reject::Phone)?,
         district: districts.find(district).ok_or(Reject::District)?.to_owned(),
