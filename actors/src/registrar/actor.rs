@@ -307,10 +307,12 @@ impl Actor for RegistrarActor {
     }
 }
 
-/// Whatever waited is with the callers again: their senders are dropped.
+/// Whatever waited is with the callers again: their senders are dropped. The clock's work begins anew with its next turn; what was left of
+/// the one that failed would keep every later turn from beginning.
 impl Supervised for RegistrarActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.waiting.clear();
+        self.chores.clear();
     }
 }
 

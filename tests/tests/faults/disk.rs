@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use protocol::metric;
+use loadtest::{Device, DeviceState};
+use protocol::{Epoch, metric};
 use tests::small_disk::SmallDisk;
 use tests::traced::Traced;
 use tests::walk::{device, endpoint, punch};
@@ -154,13 +155,16 @@ fn roll_back(scene: &mut Scene, watch: &Watch) {
 fn flip(scene: &mut Scene, watch: &Watch) {
     let fleet = scene.city.fleet();
     let (place, region) = fleet.devices[41].places().next().expect("a place");
-    for hours in ["FAKETIME=+1h", "FAKETIME=+2h", "FAKETIME=+3h"] {
+    for (hours, epoch) in [("FAKETIME=+1h", 2), ("FAKETIME=+2h", 3), ("FAKETIME=+3h", 4)] {
         assert!(scene.city.terminate().success(), "{}", scene.city.log());
         scene.city.run_under(&clock_of(hours));
         scene.city.restart();
         block_on(async {
             let endpoint = endpoint(&fleet);
-            let mut gate = device(&endpoint, &fleet, 41);
+            // An epoch of its own each time: this device keeps nothing, and has punched before.
+            let state = DeviceState::new(Epoch(epoch));
+            let mut gate =
+                Device::new(&endpoint, &fleet, &fleet.devices[41], state).expect("a good certificate");
             gate.punch(region, punch(place), 0);
             gate.settle().await.expect("acknowledged");
         });

@@ -25,35 +25,42 @@ const DAMAGE: &str = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
 const BEFORE_MIDNIGHT_S: i64 = 30;
 const FAILING_WRITE: &str = "pwrite64:error=EIO";
 
-pub(crate) const GROUPS: &[Group] = &[Group {
-    name: "the registry",
-    city: || City::start(200, 2),
-    rows: &[
-        Row {
-            fault: "writes of the registry that fail with EIO",
-            alerts: &[("RegistrarFailing/page", ""), ("PagesFailing/page", "")],
-            always: false,
-            make: fail,
-        },
-        Row {
+pub(crate) const GROUPS: &[Group] = &[
+    Group {
+        name: "the registry",
+        city: || City::start(200, 2),
+        rows: &[
+            Row {
+                fault: "writes of the registry that fail with EIO",
+                alerts: &[("RegistrarFailing/page", ""), ("PagesFailing/page", "")],
+                always: false,
+                make: fail,
+            },
+            Row {
+                fault: "a code in the registry that does not read",
+                alerts: &[
+                    ("NotReady/page", ""),
+                    ("VerifyAvailability/1h", ""),
+                    ("VerifyAvailability/6h", ""),
+                    ("VerifyAvailability/3d", ""),
+                ],
+                always: true,
+                make: damage,
+            },
+        ],
+    },
+    Group {
+        // Its gateway has seen a midnight that is still to come, and would take other tests' codes for old ones.
+        name: "a midnight",
+        city: || City::start(200, 2),
+        rows: &[Row {
             fault: "writes that fail while somebody turns green again",
             alerts: &[("ColourLag/page", "")],
             always: false,
             make: miss_midnight,
-        },
-        Row {
-            fault: "a code in the registry that does not read",
-            alerts: &[
-                ("NotReady/page", ""),
-                ("VerifyAvailability/1h", ""),
-                ("VerifyAvailability/6h", ""),
-                ("VerifyAvailability/3d", ""),
-            ],
-            always: true,
-            make: damage,
-        },
-    ],
-}];
+        }],
+    },
+];
 
 fn fail(scene: &mut Scene, watch: &Watch) {
     let fleet = scene.city.fleet();
@@ -95,9 +102,6 @@ fn miss_midnight(scene: &mut Scene, watch: &Watch) {
         let _failing = Traced::calls(city.pid(), Some(&log), FAILING_WRITE);
         watch.come_true();
     }
-    assert!(city.terminate().success(), "{}", city.log());
-    city.run_under(&[]);
-    city.restart();
 }
 
 fn damage(scene: &mut Scene, watch: &Watch) {

@@ -43,3 +43,25 @@ fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them(
     assert!(due_s > 0, "most of them are still due");
     bench.front.stop().unwrap();
 }
+
+#[test]
+fn the_clocks_work_goes_on_after_one_piece_of_it_panicked() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let (is_armed, (panicked, seen)) = (Arc::clone(&armed), std::sync::mpsc::sync_channel(1));
+    let fault: Fault = Arc::new(move |step| {
+        if step == "a piece of the clock's work" && is_armed.swap(false, Ordering::AcqRel) {
+            panicked.send(()).unwrap();
+            panic!("a piece that fails once");
+        }
+    });
+    let bench = bench(Some(fault));
+    armed.store(true, Ordering::Release);
+    seen.recv().unwrap();
+    bench.registry.lock().unwrap_or_else(PoisonError::into_inner).insert_due_for_test(1, 100).unwrap();
+    let end = clock::now() + Duration::from_secs(60);
+    while bench.registry.lock().unwrap_or_else(PoisonError::into_inner).longest_due_s(u32::MAX).unwrap() > 0 {
+        assert!(clock::now() < end, "nothing ends by the clock any more");
+        std::thread::yield_now();
+    }
+    bench.front.stop().unwrap();
+}
