@@ -4,11 +4,11 @@
 
 use std::error::Error;
 
-use actors::clock;
-use actors::codes::{CODE_BYTES_MAX, CodeEntry, Codes};
-use actors::keys::Keys;
-use actors::registry::Registry;
+use keys::Keys;
 use protocol::{Basis, Class, CodeId, Colour};
+use registry::Registry;
+use registry::colours::{CODE_BYTES_MAX, CodeEntry, Codes};
+use runtime::clock;
 
 const LOOKUPS: u64 = 5_000_000;
 const SEED: u64 = 20_200_212;
@@ -55,7 +55,7 @@ fn measure_registry(people: u32) -> Result<(), Box<dyn Error>> {
     let keys = Keys::load(&keys)?;
     let path = directory.path().join("registry.db");
     let started = clock::now();
-    actors::city::build(&mut Registry::open(&path, &keys)?, &keys, people, SEED)?;
+    simulator::city::build(&mut Registry::open(&path, &keys)?, &keys, people, SEED)?;
     println!("registry of {people} people: built in {:.2?}", clock::since(started));
     let started = clock::now();
     let registry = Registry::open(&path, &keys)?;

@@ -3,16 +3,15 @@
 
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use actors::clock;
-use actors::codes::Codes;
-use actors::keys::Keys;
-use actors::policy::{DEVELOPMENT, Policy, PolicyInEffect};
 use actors::registrar::{Form, RegistrarConfig, RegistrarHandle};
-use actors::registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
 use actors::sms::{Asker, ProvenPhone, SessionId, SmsCodes, SmsLimits};
+use keys::Keys;
+use policy::{Policy, PolicyInEffect};
+use registry::colours::Codes;
+use registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
+use runtime::clock;
 
 /// As a citizen does it: a code is sent to the made-up number, and typed.
 fn prove(codes: &mut SmsCodes, phone: &Phone, n: u32, now_s: u64) -> ProvenPhone {
@@ -50,7 +49,7 @@ fn main() {
     let registry = Registry::open(&directory.path().join("registry.db"), &keys).expect("a registry");
     let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(applications as usize));
     codes.set_loaded();
-    let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).expect("valid"));
+    let policy = PolicyInEffect::new(Policy::development());
     let config =
         RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
     let (handle, front) =

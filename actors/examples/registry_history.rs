@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actors::audit::{Hash, Node, Tree, leaf_hash, prove};
-use actors::clock;
-use actors::codes::{CodeEntry, Codes};
-use actors::keys::Keys;
-use actors::policy::{DEVELOPMENT, Policy, PolicyInEffect};
 use actors::registrar::{Form, Registrar, RegistrarConfig, RegistrarHandle};
-use actors::registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
 use actors::sms::{Asker, SessionId, SmsCodes, SmsLimits};
+use keys::Keys;
+use policy::{Policy, PolicyInEffect};
 use protocol::{Basis, Class, CodeId, Colour};
+use registry::audit::{Hash, Node, Tree, leaf_hash, prove};
+use registry::colours::{CodeEntry, Codes};
+use registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
+use runtime::clock;
 use rusqlite::Connection;
 
 /// Time for which receipts are asked for.
@@ -36,7 +36,7 @@ fn form(n: u32, codes: &mut SmsCodes, now_s: u64) -> Form {
 }
 
 fn policy() -> Policy {
-    Policy::parse(DEVELOPMENT, Path::new("policy.toml")).expect("valid")
+    Policy::development()
 }
 
 /// Made-up decisions behind those that are there, without their tree.

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 pub use manifest::{BackupFile, Manifest};
 pub use restore::{Restored, restore, verify};
 
-use crate::keys::Keys;
-use crate::ledger::{self, LedgerError};
-use crate::registry::{Registry, RegistryError};
+use keys::Keys;
+use ledger::{self, LedgerError};
+use registry::{Registry, RegistryError};
 
 const REGISTRY: &str = "registry.db";
 const LEDGER: &str = "ledger";

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ledger::LedgerHandle;
 use protocol::RegionId;
 
 use crate::judge::Judge;
-use crate::ledger::LedgerHandle;
 use crate::region::{RegionConfig, RegionHandle};
 
 /// The regions of one front; clones share them.

@@ -15,17 +15,18 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use keys::Keys;
 use protocol::legacy::LegacyKey;
 use protocol::{CodeId, Colour};
+use registry::colours::{CodeEntry, Codes};
+use registry::imports::Progress;
+use registry::people::Added;
+use registry::{DocumentNumber, RegionRow, Registry, RegistryError};
+use runtime::clock;
 
-use crate::clock;
-use crate::codes::{CodeEntry, Codes};
-use crate::keys::Keys;
-use crate::registry::imports::Progress;
-use crate::registry::people::Added;
-use crate::registry::{DocumentNumber, RegionRow, Registry, RegistryError};
 use crate::residence::Districts;
 use crate::table::{self, Encoding, Lines, Surveyed, TableError, Titles};
+
 use difference::{Difference, Facts};
 pub use error::ImportError;
 use rejects::Rejects;

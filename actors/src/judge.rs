@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-
+use ledger::{PunchDigest, Record, ScanKind};
+use policy::PlaceKind;
+use policy::{AdviceHere, PolicyInEffect, harshness};
 use protocol::legacy::LegacyKey;
 use protocol::limits::{TOKEN_GOOD_FOR_S, TOKEN_SKEW_S};
 use protocol::scanner;
@@ -15,11 +17,8 @@ use protocol::{
     Advice, Basis, Class, CodeId, Colour, DeviceId, OfflineDecision, PlaceId, Punch, Reason, RegionId,
     Scanned, Verdict,
 };
+use registry::colours::{CodeEntry, Codes};
 
-use crate::codes::{CodeEntry, Codes};
-use crate::policy::{AdviceHere, PolicyInEffect, harshness};
-use crate::record::{PunchDigest, Record, ScanKind};
-use crate::registry::PlaceKind;
 use crate::scanners::Scanners;
 
 /// Which places are no checkpoints; clones share it. Written by whoever changes the registry's places, read for each batch.

@@ -6,18 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use hashlink::LruCache;
+use policy::Outcome;
+use policy::trajectory::{Area, CarrierAnswer, Days, Unavailable};
+use registry::periods::FORM_S_MAX;
+use registry::{ConsentId, Detail, Flow, Phone};
+use runtime::clock;
+use runtime::front::{self, FrontHandle, Pulse};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::bounds;
 use crate::carrier::{Asked, Carriers};
-use crate::clock;
-use crate::front::{self, FrontHandle, Pulse};
-use crate::policy::Outcome;
-use crate::registrar::{
-    FORM_S_MAX, Giver, QueryPermit, Receipt, Receipted, Registrar, RegistrarError, RegistrarHandle,
-};
-use crate::registry::{ConsentId, Detail, Flow, Phone};
-use crate::trajectory::{Area, CarrierAnswer, Days, Unavailable};
+use crate::registrar::{Giver, QueryPermit, Receipt, Receipted, Registrar, RegistrarError, RegistrarHandle};
 
 /// Queries under way: more than the carriers' permits together, so that these shed and not this.
 const QUERIES_MAX: usize = bounds::QUERIES.entries();

@@ -19,21 +19,20 @@ mod signin;
 
 use std::sync::Arc;
 
+use policy::{Cause, Policy, SubmitError, Turn, turn};
 use protocol::CodeId;
-
-use crate::clock;
-use crate::codes::{CodeEntry, Codes};
-use crate::policy::{Cause, Policy, SubmitError, Turn, turn};
-use crate::registry::{CauseRow, DecisionRow, Registry, RegistryError, inherited};
+use registry::colours::{CodeEntry, Codes};
+use registry::{CauseRow, DecisionRow, Registry, RegistryError, inherited};
+use runtime::clock;
 
 pub use by_hand::{CLEARED_MAX, MANUAL_REDS_HOUR_MAX, Planned, is_burst_of_reds};
 pub use forms::{Form, Taken};
 pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
 pub use leaving::Paper;
-pub use queries::{FORM_S_MAX, QueryPermit};
+pub use queries::QueryPermit;
 pub use receipts::{AtGate, Giver, RECEIPT_S_MAX, Receipt, Receipted};
 pub use shifts::SHIFT_S;
-pub use signin::{CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, PROVEN_DAYS};
+pub use signin::{CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX};
 
 /// Why an act is not done.
 #[derive(Debug, thiserror::Error)]

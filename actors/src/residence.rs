@@ -4,9 +4,8 @@
 use std::borrow::Cow;
 
 use protocol::given;
+use registry::RegionRow;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
-
-use crate::registry::RegionRow;
 
 /// The rule of a person's name, in words for whoever has given something else.
 pub const NAME_RULE: &str =

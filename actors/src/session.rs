@@ -5,15 +5,16 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use keys::Keys;
+use registry::periods::PROVEN_S_MAX;
+use registry::{Phone, Registry, RegistryError, ShiftId, SignOut};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::keys::Keys;
-use crate::registry::{Phone, Registry, RegistryError, ShiftId, SignOut};
-use crate::sms::{PROVEN_S_MAX, ProvenPhone, SessionId};
+use crate::sms::{ProvenPhone, SessionId};
 
 /// A session without a proven phone: long enough to wait for a message and to fill in a form.
 const UNPROVEN_S_MAX: u64 = 24 * 3600;

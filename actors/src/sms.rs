@@ -10,15 +10,13 @@ mod sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use counts::SmsMetrics;
+use keys::Keys;
+use registry::Phone;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::keys::Keys;
-use crate::registry::Phone;
-use counts::SmsMetrics;
-
 pub use codes::{
-    Asker, CODE_S_MAX, CodeToSend, PROVEN_S_MAX, ProvenPhone, SessionId, SmsCodes, SmsLimits, Standing,
-    TRIES_MAX,
+    Asker, CODE_S_MAX, CodeToSend, ProvenPhone, SessionId, SmsCodes, SmsLimits, Standing, TRIES_MAX,
 };
 pub use http::{HttpSms, HttpSmsConfig, SmsConfigError};
 pub use known::KNOWN_S_MAX;

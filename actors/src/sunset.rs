@@ -10,10 +10,10 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-use crate::clock;
-use crate::keys::{KeyError, Keys};
-use crate::operators::{self, Order, OrderError, Role, Signature, Takes};
-use crate::registry::{Registry, RegistryError};
+use keys::{KeyError, Keys};
+use registry::operator::{self, Order, OrderError, Role, Signature, Takes};
+use registry::{Registry, RegistryError};
+use runtime::clock;
 
 pub use left::Left;
 pub use plan::{Count, Estate, Plan};
@@ -128,7 +128,7 @@ pub fn begin(
     let mut registry = Registry::open(&estate.data.join(REGISTRY), &keys)?;
     let now_s = clock::now_ms() / 1000;
     let takes = Takes { act: "sunset", role: Role::Admin, operators: OPERATORS };
-    operators::accept(&mut registry, order, signatures, takes, (now_s, keys.signing_pkcs8()))?;
+    operator::accept(&mut registry, order, signatures, takes, (now_s, keys.signing_pkcs8()))?;
     registry.checkpoint(keys.signing_pkcs8(), now_s)?;
     let report = registry.verify_decisions(&keys.signing_public())?;
     let head = registry.tree_head()?;

@@ -6,9 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ledger::RecordedRun;
 use protocol::{Colour, DeviceId, Direction, PlaceId, Punch, RegionId, Scanned, Verdict, metric};
-
-use crate::ledger::RecordedRun;
 
 /// Taps at one time: a tap is for the one case that somebody looks into, and each costs devices' threads a little.
 pub const TAPS_MAX: usize = 2;

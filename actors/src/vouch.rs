@@ -4,10 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+use ledger::{LedgerError, LogFound, LogVoucher, has_day_keys};
+use registry::{LogSeen, Registry, RegistryError, RegistryFound};
 use ring::rand::{SecureRandom, SystemRandom};
-
-use crate::ledger::{LedgerError, LogFound, LogVoucher, has_day_keys};
-use crate::registry::{LogSeen, Registry, RegistryError, RegistryFound};
 
 /// The way in which the stores of a data directory do not belong together, in words that name both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,10 +1,9 @@
 //! Words that a field has out of a few: in English as the program names them, in Chinese as the pages do and people write them; in any
 //! case and width. The columns that have them are elsewhere. Pure.
 
+use policy::CauseKind;
 use protocol::{Basis, Colour, DeviceClass, given};
-
-use crate::policy::CauseKind;
-use crate::registry::DocumentKind;
+use registry::DocumentKind;
 
 /// The words for kinds of documents.
 macro_rules! document_kinds {

@@ -13,13 +13,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::audit::Growth;
-use actors::clock;
-use actors::front::Pulse;
 use actors::holders::ImportReport;
-use actors::operators::{Order, Signature};
-use actors::registry::{AuditReport, ConsentReport, OrderEntry, OrderReport, Registry};
 use anyhow::{Context, bail};
+use registry::audit::Growth;
+use registry::operator::{Order, Signature};
+use registry::{AuditReport, ConsentReport, OrderEntry, OrderReport, Registry};
+use runtime::clock;
+use runtime::front::Pulse;
 use rustix::net::sockopt::socket_peercred;
 use serde::{Deserialize, Serialize};
 

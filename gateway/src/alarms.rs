@@ -1,9 +1,10 @@
 //! Acts of operators that somebody should look at: bursts of manual reds and of look-ups, appeals that nobody answered. The
 //! registry is asked, so that a restart forgets none of it; limits and their reasons stand where the acts are.
 
-use actors::registry::{Registry, RegistryError};
-use actors::{lookups, registrar};
+use actors::registrar;
 use protocol::metric;
+use registry::lookups;
+use registry::{Registry, RegistryError};
 
 /// Sets the alarm gauges to how things stand.
 pub(crate) fn tell(registry: &Registry, now_s: u64) -> Result<(), RegistryError> {

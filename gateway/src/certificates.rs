@@ -1,8 +1,8 @@
 //! When the certificates in use end, as metrics. Which certificates there are and who renews them is decided elsewhere; what is told
 //! here is what this process has loaded.
 
-use actors::clock;
 use protocol::metric;
+use runtime::clock;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};

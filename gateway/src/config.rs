@@ -12,11 +12,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use actors::registry::CONSENT_DAYS;
 use anyhow::Context;
+use registry::CONSENT_DAYS;
 
 use crate::process::Settings;
 use crate::telemetry;
+
 pub(crate) use carriers::Carrier;
 pub(crate) use operators::Operators;
 pub(crate) use pages::Pages;

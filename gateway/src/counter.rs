@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::policy::{Field, Outcome, Whose};
+use actors::bounds;
 use actors::query::Queries;
 use actors::registrar::{AtGate, Confirmed, Form, RegistrarHandle};
-use actors::registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Whom};
 use actors::residence::person_name;
 use actors::sms::{Asker, ProvenPhone, SessionId, Sms};
-use actors::{bounds, clock};
 use anyhow::{Context, bail};
+use policy::{Field, Outcome, Whose};
 use protocol::{CodeId, receipt};
+use registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Whom};
 use ring::rand::{SecureRandom, SystemRandom};
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 /// Citizens at the counter; the one who came first is asked to begin again.

@@ -12,14 +12,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::city;
-use actors::keys::Keys;
-use actors::policy;
-use actors::registry::{DeviceRow, DirectoryLock, Registry};
 use actors::sms::DevelopmentSms;
 use actors::sunset;
 use anyhow::{Context, anyhow, bail};
+use file::{Device, Fleet, LegacySample, Place, TokenKey};
+use keys::Keys;
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
+use registry::{DeviceRow, DirectoryLock, Registry};
+use simulator::city;
 
 use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::named;
@@ -28,8 +28,6 @@ use crate::pki::{Authority, write_new};
 use crate::process::{self, Settings, Sockets};
 use crate::reload::Behind;
 use crate::service::Service;
-
-use file::{Device, Fleet, LegacySample, Place, TokenKey};
 
 pub(crate) use estate::{estate_of, settings_of};
 pub(crate) use staff::first_operator;

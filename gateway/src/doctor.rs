@@ -7,10 +7,10 @@ pub(crate) mod vitals;
 
 use std::path::Path;
 
-use actors::clock;
-use actors::keys::Keys;
-use actors::policy::Policy;
-use actors::registry::Registry;
+use keys::Keys;
+use policy::Policy;
+use registry::Registry;
+use runtime::clock;
 
 use crate::config::Config;
 use crate::finding::Finding;

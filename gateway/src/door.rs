@@ -18,7 +18,7 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryE
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Extensions};
 use actors::bounds::{Bound, Net, Rate, near};
-use actors::clock;
+use runtime::clock;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;

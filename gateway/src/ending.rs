@@ -4,10 +4,10 @@
 use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
-use actors::keys::KeyError;
-use actors::ledger::LedgerError;
-use actors::registry::RegistryError;
 use actors::vouch::{Difference, VouchError};
+use keys::KeyError;
+use ledger::LedgerError;
+use registry::RegistryError;
 
 use crate::cli::EXIT_USAGE;
 
@@ -143,9 +143,9 @@ mod tests {
         let path = directory.path().join("registry.db");
         std::fs::write(&path, vec![7; 8192]).expect("written");
         let keys = directory.path().join("keys");
-        actors::keys::Keys::init(&keys).expect("made");
-        let keys = actors::keys::Keys::load(&keys).expect("keys");
-        let error = actors::registry::Registry::open_to_read(&path, &keys).expect_err("no registry");
+        keys::Keys::init(&keys).expect("made");
+        let keys = keys::Keys::load(&keys).expect("keys");
+        let error = registry::Registry::open_to_read(&path, &keys).expect_err("no registry");
         let said = words_of(&anyhow::Error::new(error).context("opening"));
         assert_eq!(
             said,

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use actix_web::dev::Extensions;
 use actix_web::{App, HttpRequest, HttpResponse, web};
-use actors::front::{self, FrontHandle, Pulse};
-use actors::{bounds, clock};
+use actors::bounds;
 use anyhow::{anyhow, bail};
 use protocol::DeviceId;
 use ring::digest;
+use runtime::clock;
+use runtime::front::{self, FrontHandle, Pulse};
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use actors::clock;
-use actors::registry::DeviceRow;
 use protocol::{DeviceClass, DeviceId, ErrorCode, PlaceId, RegionId};
+use registry::DeviceRow;
+use runtime::clock;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;

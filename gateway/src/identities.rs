@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::clock;
-use actors::keys::{Keys, read_secret};
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use keys::{Keys, read_secret};
+use runtime::clock;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};

@@ -27,19 +27,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use actors::holders::ImportReport;
-use actors::lookups::Contact;
-use actors::operators::{self, Accepted, Operator, Order, Role, Signature, Signed, Takes};
-use actors::policy::{CauseKind, Policy, PolicyDiff};
-use actors::registry::{OrderEnd, OrderEntry};
-use actors::trajectory::day_of;
 use anyhow::{Context, bail};
+use policy::trajectory::day_of;
+use policy::{CauseKind, Policy, PolicyDiff};
 use protocol::CodeId;
+use registry::lookups::Contact;
+use registry::operator::{self, Accepted, Operator, Order, Role, Signature, Signed, Takes};
+use registry::{OrderEnd, OrderEntry};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::{Done, Tell};
 use crate::process::Admin;
 use crate::reload::Reloaded;
+
 pub(crate) use act::OrderedAct;
 pub(crate) use causes::{CauseSet, NewCause};
 pub(crate) use devices::{ENROLMENT_S, Enrolled, EnrolsAt, NewDevice, twins};
@@ -106,13 +107,13 @@ pub(crate) fn perform(
     if let OrderedAct::ImportHolders { .. } = &act {
         // What it takes stands in the file, and who may not order it learns nothing of a file.
         let takes = Takes { act: act.name(), role: Role::Health, operators: 1 };
-        admin.read(|registry| Ok(operators::check(registry, order, signatures, takes, now_s).map(drop)?))?;
+        admin.read(|registry| Ok(operator::check(registry, order, signatures, takes, now_s).map(drop)?))?;
     }
     let takes = takes::takes(&act, admin)?;
     let (name, needed) = (act.name(), takes.operators);
     let on = (now_s, admin.keys.signing_pkcs8());
     let Accepted { by, entry } =
-        admin.write(|registry| Ok(operators::accept(registry, order, signatures, takes, on)?))?;
+        admin.write(|registry| Ok(operator::accept(registry, order, signatures, takes, on)?))?;
     tracing::info!(operators = by.operators, act = name, entry = entry.number, head = entry.head, "order");
     tell(&Done::OnRecord(entry.clone()));
     let ordered = carry_out(act, needed, &by, admin, tell);
@@ -123,7 +124,7 @@ pub(crate) fn perform(
 /// Puts on record how it ended. It has happened; that its end is not on record is told to whoever reads the log.
 fn end(admin: &Admin, entry: &OrderEntry, done: bool) {
     let end = if done { OrderEnd::Done } else { OrderEnd::Refused };
-    let on = (actors::clock::now_ms() / 1000, admin.keys.signing_pkcs8());
+    let on = (runtime::clock::now_ms() / 1000, admin.keys.signing_pkcs8());
     if let Err(error) = admin.write(|registry| Ok(registry.record_end(entry, end, on)?)) {
         tracing::error!(
             error = format!("{error:#}"),
@@ -145,15 +146,15 @@ fn carry_out(
             let operator = Operator { name, authority, roles, public_key, revoked: false };
             admin.write(|registry| {
                 // Another admin may have come since the signatures were counted.
-                if operators::to_add(registry, &operator.roles)? > needed {
+                if operator::to_add(registry, &operator.roles)? > needed {
                     bail!("there are two admins by now, and this takes both; order again");
                 }
-                Ok(operators::add(registry, &operator)?)
+                Ok(operator::add(registry, &operator)?)
             })?;
             Ok(Ordered::Operator(operator))
         }
         OrderedAct::RevokeOperator { name } => admin.write(|registry| {
-            operators::revoke(registry, &name)?;
+            operator::revoke(registry, &name)?;
             let operator = registry.operator(&name)?;
             operator.map(Ordered::Operator).with_context(|| format!("there is no operator {name}"))
         }),
@@ -190,7 +191,7 @@ fn carry_out(
         OrderedAct::Accesses { code, case } => people::accesses(admin, code_of(code)?, &case, by),
         OrderedAct::Contact { code, case } => people::contact(admin, code_of(code)?, &case, by),
         OrderedAct::Passages { place, from_ms, to_ms, case } => {
-            let stretch = actors::ledger::Stretch { place: protocol::PlaceId(place), from_ms, to_ms };
+            let stretch = ledger::Stretch { place: protocol::PlaceId(place), from_ms, to_ms };
             people::passages(admin, &stretch, &case, by)
         }
         OrderedAct::ExportLedger { case, format, from_ms, to_ms } => {
@@ -235,7 +236,7 @@ pub(crate) fn order(act: &OrderedAct, gateway: String) -> anyhow::Result<Order> 
 pub(crate) fn order_of(act: String, gateway: String) -> anyhow::Result<Order> {
     let mut nonce = [0; 16];
     SystemRandom::new().fill(&mut nonce).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    Ok(Order { gateway, act, at_s: actors::clock::now_ms() / 1000, nonce: hex::encode(nonce) })
+    Ok(Order { gateway, act, at_s: runtime::clock::now_ms() / 1000, nonce: hex::encode(nonce) })
 }
 
 /// A day, for people.

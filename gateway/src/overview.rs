@@ -21,20 +21,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
-use actors::clock;
-use actors::registry::RegionRow;
+use between::Between;
 use metrics_exporter_prometheus::PrometheusHandle;
+use recent::Recent;
+use registry::RegionRow;
+use ring::{EVERY, Ring, Row};
+use runtime::clock;
+use sample::sample;
 use serde::{Deserialize, Serialize};
+use standing::{Names, Standing};
+use troubles::{Look, troubles};
 
 use crate::generate::{self, Known};
 use crate::http::Readiness;
 use crate::status;
-use between::Between;
-use recent::Recent;
-use ring::{EVERY, Ring, Row};
-use sample::sample;
-use standing::{Names, Standing};
-use troubles::{Look, troubles};
 
 /// Tables show rates of the last minute: six readings, ten seconds apart, are kept for it.
 const MARKS_MAX: usize = 6;

@@ -53,7 +53,7 @@ pub(crate) fn refuse_root(data: &Path) -> anyhow::Result<()> {
 mod tests {
     use std::os::unix::fs::{PermissionsExt, chown};
 
-    use actors::keys::Keys;
+    use keys::Keys;
 
     use super::*;
     use crate::admin::{self, Act};

@@ -6,7 +6,6 @@ pub(crate) mod server;
 
 use std::path::{Path, PathBuf};
 
-use actors::clock;
 use anyhow::{Context, bail};
 use protocol::{DeviceId, ErrorCode};
 use rcgen::string::Ia5String;
@@ -14,6 +13,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType, SerialNumber, SubjectPublicKeyInfo,
 };
+use runtime::clock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -114,7 +114,7 @@ impl Authority {
         let (certificate_path, key_path) = (certificate_of(directory), key_of(directory));
         let certificate = std::fs::read(&certificate_path)
             .with_context(|| format!("reading {}", certificate_path.display()))?;
-        let key = actors::keys::read_secret(&key_path)?;
+        let key = keys::read_secret(&key_path)?;
         Self::of(&certificate, &key, (&certificate_path, &key_path))
     }
 

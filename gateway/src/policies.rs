@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use actors::clock;
-use actors::operators::Signed;
-use actors::policy::{Policy, PolicyDiff};
 use actors::registrar::Registrar;
-use actors::registry::{PolicyRow, Registry};
-use actors::trajectory::day_of;
 use anyhow::{Context, bail};
+use policy::trajectory::day_of;
+use policy::{Policy, PolicyDiff};
+use registry::operator::Signed;
+use registry::{PolicyRow, Registry};
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::process::Admin;

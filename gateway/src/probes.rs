@@ -8,11 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use actors::carrier;
-use actors::clock;
-use actors::operators::{Operator, Role};
-use actors::registry::KeptRegistry;
-use actors::trajectory::Unavailable;
 use anyhow::Context;
+use policy::trajectory::Unavailable;
+use registry::KeptRegistry;
+use registry::operator::{Operator, Role};
+use runtime::clock;
 
 use crate::config::Sms;
 use crate::finding::Finding;

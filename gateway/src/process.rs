@@ -10,19 +10,20 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::clock;
-use actors::codes::Codes;
 use actors::judge::PlaceKinds;
-use actors::keys::Keys;
-use actors::ledger::{Ledger, LedgerConfig, LedgerHandle};
-use actors::policy::PolicyInEffect;
 use actors::registrar::RegistrarHandle;
-use actors::registry::{DirectoryLock, PlaceRow, Registry};
 use actors::scanners::Scanners;
 use actors::sunset;
 use actors::tap::Taps;
 use anyhow::{Context, bail};
+use keys::Keys;
+use ledger::{Ledger, LedgerConfig, LedgerHandle};
+use policy::PolicyInEffect;
 use protocol::{DeviceId, metric};
+use registry::colours::Codes;
+use registry::{DirectoryLock, PlaceRow, Registry};
+use runtime::clock;
+use signals::Signals;
 
 use crate::counter::Counter;
 use crate::ending::{self, EXIT_FAILED, EXIT_LEDGER};
@@ -38,7 +39,7 @@ use crate::usage::Usage;
 use crate::vouching::{self, Vouching};
 use crate::wall_clock::{self, WallClock};
 use crate::{config, pki, poison, telemetry};
-use signals::Signals;
+
 pub(crate) use vitals::Vitals;
 
 /// All of a shutdown: drain, last acknowledgements, last sync.

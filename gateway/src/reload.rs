@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use actors::carrier::{CarrierConfig, Carriers};
-use actors::front::Pulse;
-use actors::keys::Keys;
 use actors::query::Queries;
-use actors::registry::Registry;
 use actors::sms::{HttpSmsConfig, Sms, SmsLimits, SmsSender};
-use actors::watchdog::Watchdog;
 use anyhow::{Context, bail};
+use keys::Keys;
 use protocol::metric;
+use registry::Registry;
+use runtime::front::Pulse;
+use runtime::watchdog::Watchdog;
 
 use crate::config::{self, Lines};
 use crate::http::Readiness;
@@ -28,6 +28,7 @@ use crate::identities::{Files, InForce, Opened};
 use crate::portal::TravelPages;
 use crate::process::Settings;
 use crate::telemetry::{self, LogLevel};
+
 pub(crate) use at_signal::AtSignal;
 use changes::At;
 pub(crate) use changes::Reloaded;

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use actors::policy::Outcome;
 use actors::query::{Answered, Queries, QueryError};
 use actors::registrar::{Giver, Receipt};
-use actors::registry::Detail;
-use actors::trajectory::{Area, Days, Unavailable};
 use jiff::civil::Date;
+use policy::Outcome;
+use policy::trajectory::{Area, Days, Unavailable};
 use protocol::ErrorCode;
 use protocol::limits::AREAS_MAX;
 use protocol::message::Bounded;
 use protocol::trajectory::{Day, TrajectoryAnswer, TrajectoryReason, VisitedArea};
+use registry::Detail;
 
 use crate::quic::queries::{Ask, Refusal};
 
@@ -111,8 +111,8 @@ fn day(date: Date) -> Day {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actors::policy::Stay;
-    use actors::trajectory::{Country, Division};
+    use policy::Stay;
+    use policy::trajectory::{Country, Division};
     use protocol::trajectory::StayAnswer;
 
     fn days(first: &str, last: &str) -> Days {

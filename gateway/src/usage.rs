@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use actors::clock;
 use protocol::metric;
+use runtime::clock;
 
 /// Counts processor time in `/proc`, in ticks a second; the same on every Linux there is.
 const TICKS_PER_S: f64 = 100.0;

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actors::clock;
-use actors::keys::Keys;
-use actors::ledger::{self, LedgerHandle};
-use actors::registry::Registry;
 use actors::vouch::{self, Stores, VouchError};
+use keys::Keys;
+use ledger::{self, LedgerHandle};
+use registry::Registry;
+use runtime::clock;
 
 use crate::process::Settings;
 

@@ -1,15 +1,14 @@
 //! The process's wall clock: watched from the start on, and told when it is not believed. What is believed is judged in
-//! `actors::clock`; what waits meanwhile stands with those who would do it.
+//! `runtime::clock`; what waits meanwhile stands with those who would do it.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::clock::{self, Doubt, Reading};
-use actors::ledger;
-use actors::registry::Registry;
 use metrics::Gauge;
 use protocol::metric;
+use registry::Registry;
+use runtime::clock::{self, Doubt, Reading};
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 

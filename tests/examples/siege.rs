@@ -10,9 +10,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use actors::clock;
 use loadtest::{Device, DeviceState, Fleet};
 use protocol::Epoch;
+use runtime::clock;
 use tests::people::{Citizen, demo};
 use tests::stalled::Stalling;
 use tests::walk::{endpoint, punch};

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use actors::clock;
-use actors::trajectory::day_of;
+use policy::trajectory::day_of;
 use protocol::metric;
+use runtime::clock;
 
 use crate::{City, clock_of, wait_for};
 

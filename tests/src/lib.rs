@@ -10,9 +10,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actors::clock;
 use loadtest::Fleet;
 pub use operators::operator_key;
+use runtime::clock;
 
 pub mod browser;
 pub mod clocks;

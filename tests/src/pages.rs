@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use actors::registry::Phone;
+use registry::Phone;
 use serde_json::Value;
 
 use crate::{City, wait_for};

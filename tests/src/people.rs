@@ -3,14 +3,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use actors::clock;
-use actors::keys::Keys;
-use actors::registry::Phone;
-use actors::simulator::{DemoPerson, demo_people};
 use actors::sms::{Asker, DevelopmentSms, ProvenPhone, SessionId, Sms, SmsLimits, SmsSender};
+use keys::Keys;
 use loadtest::tokens::{Person, Tokens};
 use protocol::{Advice, Class, CodeId, Colour, Verdict};
+use registry::Phone;
+use runtime::clock;
 use serde_json::Value;
+use simulator::{DemoPerson, demo_people};
 
 use crate::walk::{device, endpoint};
 use crate::{City, block_on, wait_for};

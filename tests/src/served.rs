@@ -75,7 +75,7 @@ impl Served {
         }
         write_secret(&at("secret.key"), SECRET);
         let door = door();
-        std::fs::write(at("policy.toml"), actors::policy::DEVELOPMENT).expect("written");
+        std::fs::write(at("policy.toml"), policy::DEVELOPMENT).expect("written");
         std::fs::write(
             at("changtong.toml"),
             text(directory.path(), door.path(), (http, pages), &messages, &carrier),

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::clock;
 use loadtest::{Fleet, wire};
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, Endpoint, EndpointConfig};
+use runtime::clock;
 
 /// The gateway's part of a handshake is longer.
 const RETRY_BYTES_MAX: usize = 200;

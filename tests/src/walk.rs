@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actors::clock;
 use loadtest::device::Counts;
 use loadtest::proof::{self, Claim, Claims, Fact, Proof};
 use loadtest::{Device, DeviceState, Fleet, wire};
 use protocol::message::Welcome;
 use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
+use runtime::clock;
 
 use crate::City;
 

@@ -77,7 +77,7 @@ impl Prometheus {
 
     /// Every series' values of the last so many seconds, one a second, as a chart asks for them. Empty if nobody answers yet.
     pub fn query_range(&self, query: &str, seconds: u64) -> Values {
-        let end = actors::clock::now_ms() / 1000;
+        let end = runtime::clock::now_ms() / 1000;
         let path = format!(
             "/api/v1/query_range?query={}&start={}&end={end}&step=1",
             encoded(query),

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use actors::registry::Phone;
+use registry::Phone;
 use serde_json::Value;
 
 use crate::{City, block_on, wait_for};

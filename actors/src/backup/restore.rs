@@ -4,12 +4,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use keys::Keys;
+use ledger::{self, VerifyReport};
+use registry::{AuditReport, Registry};
 use serde::Serialize;
 
 use super::{BackupError, LEDGER, Manifest, REGISTRY, empty, io, make_empty, sync_directory};
-use crate::keys::Keys;
-use crate::ledger::{self, VerifyReport};
-use crate::registry::{AuditReport, Registry};
 
 /// The restored data; all of it is sound.
 #[derive(Clone, Debug, Serialize)]

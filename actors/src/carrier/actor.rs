@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use metrics::Gauge;
+use policy::trajectory::{CarrierAnswer, Unavailable};
+use registry::Phone;
+use runtime::clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::answer::{self, Areas, Heard, Question};
@@ -13,9 +16,6 @@ use super::breaker::{Admission, Breaker, RetryBudget, Standing};
 use super::client::{Client, Exchanged};
 use super::counts::{CarrierMetrics, Outcome};
 use super::{CarrierSettings, Point};
-use crate::clock;
-use crate::registry::Phone;
-use crate::trajectory::{CarrierAnswer, Unavailable};
 
 /// With less time left than this a query is not sent a second time.
 const RETRY_LEFT_MIN: Duration = Duration::from_millis(500);

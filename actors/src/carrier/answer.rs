@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
-
-use crate::registry::{Flow, Phone};
-use crate::trajectory::{
+use policy::trajectory::{
     Area, CarrierAnswer, Country, Days, Division, Trajectory, Unavailable, Visit, day_of, days_after,
     start_of,
 };
+use registry::{Flow, Phone};
+use serde::{Deserialize, Serialize};
 
 /// Longer answers are not read: a fortnight of visits, one every quarter of an hour, is longer than any that can be right.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;

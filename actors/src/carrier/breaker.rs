@@ -146,7 +146,7 @@ impl RetryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
+    use runtime::clock;
 
     const POLICY: BreakerPolicy = BreakerPolicy {
         in_a_row_max: 3,

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use ring::digest;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+use runtime::clock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,7 +23,6 @@ use tokio_rustls::TlsConnector;
 
 use super::answer::{self, ANSWER_BYTES_MAX, Heard, Question};
 use super::{CarrierConfig, CarrierError};
-use crate::clock;
 
 const PATH: &str = "/v1/trajectory";
 /// Enough for an answer's headers; hyper's own limit is six times that.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
+use policy::trajectory::{CarrierAnswer, Unavailable};
 use protocol::metric;
 
 use super::breaker::Standing;
-use crate::trajectory::{CarrierAnswer, Unavailable};
 
 /// The outcome of a query of one carrier; the names are labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
+use policy::trajectory::{CarrierAnswer, Days};
+use registry::Phone;
+
 use super::answer::{Areas, Heard, Purpose, Question, read};
-use crate::registry::Phone;
-use crate::trajectory::{CarrierAnswer, Days};
 
 const REQUEST: &str = "0123456789abcdef0123456789abcdef";
 const NUMBER: &str = "16300000001";

@@ -5,7 +5,11 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use policy::trajectory::{CarrierAnswer, Unavailable};
 use protocol::metric;
+use runtime::clock;
+use runtime::front::{self, FrontHandle};
+use runtime::supervisor::{Post, supervise};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::actor::{Ask, Asker, CarrierActor, Line, Query};
@@ -13,11 +17,7 @@ use super::answer::{Areas, Question};
 use super::client::Client;
 use super::counts::{CarrierMetrics, Outcome};
 use super::{CarrierConfig, CarrierError, CarrierSettings};
-use crate::clock;
-use crate::front::{self, FrontHandle};
 use crate::registrar::QueryPermit;
-use crate::supervisor::{Post, supervise};
-use crate::trajectory::{CarrierAnswer, Unavailable};
 
 /// A carrier's thread that does not answer for so long after the deadline has other troubles than the carrier.
 const LATE: Duration = Duration::from_millis(200);

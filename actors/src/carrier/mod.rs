@@ -27,13 +27,13 @@ pub use breaker::{BreakerPolicy, RECENT};
 pub use handle::CarrierHandle;
 pub use probe::{Probed, probe};
 
-use crate::clock;
-use crate::front::Pulse;
 use crate::registrar::QueryPermit;
-use crate::registry::Phone;
-use crate::supervisor::RestartPolicy;
-use crate::trajectory::{CarrierAnswer, Unavailable};
+use policy::trajectory::{CarrierAnswer, Unavailable};
+use registry::Phone;
 use route::{Learned, NumberKey, Plan};
+use runtime::clock;
+use runtime::front::Pulse;
+use runtime::supervisor::RestartPolicy;
 
 /// All carriers together have this long for one query. The page offers the carriers' own travel page after 5 s; an answer that comes
 /// later still arrives there.
@@ -166,7 +166,7 @@ impl Default for CarrierSettings {
     }
 }
 
-pub use crate::registry::Attempt;
+pub use registry::Attempt;
 
 /// The outcome of a query. The permit is used up; it comes back for what is written of it.
 #[derive(Debug)]
@@ -303,7 +303,7 @@ impl Carriers {
     /// Names a thread that panicked.
     pub fn stop(self) -> Result<(), String> {
         let fronts: Vec<_> = self.0.carriers.iter().filter_map(CarrierHandle::stop).collect();
-        fronts.into_iter().try_for_each(crate::front::FrontHandle::join)
+        fronts.into_iter().try_for_each(runtime::front::FrontHandle::join)
     }
 
     /// The carrier that ought to know the number, by its place in the configuration.

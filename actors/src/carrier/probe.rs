@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use policy::trajectory::{CarrierAnswer, Unavailable};
+use runtime::clock;
+
 use super::answer::{self, Areas, Question};
 use super::client::Client;
 use super::{CarrierConfig, CarrierError};
-use crate::clock;
-use crate::trajectory::{CarrierAnswer, Unavailable};
 
 /// The outcome of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

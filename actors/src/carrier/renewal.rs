@@ -5,9 +5,10 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use runtime::front::{FrontHandle, Pulse};
+
 use super::route::Plan;
 use super::{CarrierConfig, CarrierError, CarrierHandle, Carriers, Inner, counts, ids};
-use crate::front::{FrontHandle, Pulse};
 
 /// Beyond the deadline of all carriers together a query only writes down what came: the registrar's turn, however busy.
 const LAST_QUERY_LATE: Duration = Duration::from_secs(30);

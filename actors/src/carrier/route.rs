@@ -5,8 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
+use registry::Phone;
+
 use super::{CarrierConfig, CarrierError};
-use crate::registry::Phone;
 
 /// A number may be ported again, or back.
 pub(super) const LEARNED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -4,11 +4,10 @@
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use policy::trajectory::day_of;
 use protocol::{Basis, Colour};
-
-use crate::codes::CodeEntry;
-use crate::registry::{DocumentKind, Person};
-use crate::trajectory::day_of;
+use registry::colours::CodeEntry;
+use registry::{DocumentKind, Person};
 
 /// Whatever is compared of a person. Their own words are there as digests: a dry run keeps these of everybody in its file.
 #[derive(Clone, Copy, Debug)]

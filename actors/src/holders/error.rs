@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::registry::RegistryError;
+use registry::RegistryError;
+
 use crate::table::TableError;
 
 /// Why an import did not come to its end. What was imported before stays.

@@ -2,11 +2,12 @@
 
 use std::io::BufReader;
 
+use protocol::RegionId;
+use registry::RegionRow;
+
 use super::row::{FORM, holder};
-use crate::registry::RegionRow;
 use crate::residence::Districts;
 use crate::table::{self, Lines};
-use protocol::RegionId;
 
 /// Reads a file: a header, then people.
 pub(crate) fn file(bytes: &[u8]) {

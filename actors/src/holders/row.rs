@@ -4,9 +4,9 @@ use std::fmt;
 
 use protocol::limits::SCANNED_TEXT_BYTES_MAX;
 use protocol::{Basis, Class, Colour, scanner};
+use registry::colours::CodeEntry;
+use registry::{DocumentNumber, Person, Phone};
 
-use crate::codes::CodeEntry;
-use crate::registry::{DocumentNumber, Person, Phone};
 use crate::residence::{Districts, recorded_name};
 use crate::table::{self, BadRow, Column, Form, Line, SHORTENED, Titles, is_scientific};
 use crate::words;

@@ -7,15 +7,16 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use policy::{Policy, PolicyInEffect};
 use protocol::token::TokenKeys;
 use protocol::{Advice, Class, Colour, RegionId, Scanned};
+use registry::DocumentKind;
 use tempfile::TempDir;
 
 use super::*;
 use crate::judge::{Judge, PlaceKinds};
-use crate::policy::{Policy, PolicyInEffect};
-use crate::registry::DocumentKind;
 use crate::table::BadRow;
+use crate::test_registry::TestRegistry;
 
 const HEADER: &str = "name,document_kind,document,phone,district,colour,basis,until,qr_text";
 const GOOD: &str = "Wang Wei,passport,E12345678,16300000001,360102,green,verified,,QR-1";

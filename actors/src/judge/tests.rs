@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use policy::{DEVELOPMENT, Policy};
 use protocol::Direction;
 use protocol::place::PlaceCode;
 use protocol::token::{PAPER_KEY_ID_MIN, TokenKey, to_text};
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::policy::{DEVELOPMENT, Policy};
 
 const NOW_S: u32 = 1_800_000_000;
 const NOW_MS: u64 = NOW_S as u64 * 1000;

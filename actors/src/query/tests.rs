@@ -1,14 +1,14 @@
 //! Queries on a real registrar, without carriers: what happens around them.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use keys::Keys;
+use policy::{Policy, PolicyInEffect};
+use registry::colours::Codes;
+use registry::{Agreed, Attempt, Registry, Whom};
+
 use super::*;
-use crate::codes::Codes;
-use crate::keys::Keys;
-use crate::policy::{DEVELOPMENT, Policy, PolicyInEffect};
 use crate::registrar::{AtGate, Fault, RegistrarConfig, RegistrarFront};
-use crate::registry::{Agreed, Attempt, Registry, Whom};
 use crate::sms::ProvenPhone;
 
 struct Bench {
@@ -29,7 +29,7 @@ impl Bench {
         let keys = Keys::load(&directory.path().join("keys")).unwrap();
         let registry = Registry::open(&directory.path().join("registry.db"), &keys).unwrap();
         let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(0));
-        let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
+        let policy = PolicyInEffect::new(Policy::development());
         let config = RegistrarConfig {
             signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
             fault,

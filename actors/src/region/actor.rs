@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, Context, Handler, Message, Supervised};
+use ledger::{LedgerHandle, Reply};
 use metrics::Histogram;
 use protocol::RegionId;
+use runtime::clock;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Fault, RegionRequest, run};
-use crate::clock;
 use crate::judge::Judge;
-use crate::ledger::{LedgerHandle, Reply};
 
 /// A request, where its outcome goes, and the permit that bounds what waits here.
 #[derive(Message)]

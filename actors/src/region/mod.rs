@@ -7,18 +7,18 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actor::{Punches, RegionActor};
+use ledger::PunchDigest;
+use ledger::{LedgerHandle, Outcome, Record, RecordedRun, Run, ScanKind};
 use metrics::{Counter, Gauge};
 use protocol::message::BusyReason;
 use protocol::{Colour, DeviceId, Epoch, Punch, Reason, RegionId, Sequence, Verdict, metric};
+use runtime::clock;
+use runtime::supervisor::{Post, RestartPolicy, supervise};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::clock;
 use crate::judge::Judge;
-use crate::ledger::{LedgerHandle, Outcome, Record, RecordedRun, Run, ScanKind};
-use crate::record::PunchDigest;
-use crate::supervisor::{Post, RestartPolicy, supervise};
 use crate::tap::Taps;
-use actor::{Punches, RegionActor};
 
 /// Called in the actor's handler before anything else; tests make it panic or block.
 pub type Fault = Arc<dyn Fn(&RegionRequest) + Send + Sync>;

@@ -5,20 +5,20 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use keys::Keys;
+use ledger::{ALWAYS, ExportFormat, Ledger, LedgerConfig, export};
+use policy::{Policy, PolicyInEffect};
 use protocol::legacy::LegacyKey;
 use protocol::token::TokenKeys;
 use protocol::{Direction, PlaceId, Scanned};
+use registry::Registry;
+use registry::colours::Codes;
+use runtime::clock;
 
 use super::*;
-use crate::clock;
-use crate::codes::Codes;
 use crate::directory::Directory;
 use crate::judge::PlaceKinds;
-use crate::keys::Keys;
-use crate::ledger::{ALWAYS, ExportFormat, Ledger, LedgerConfig, export};
-use crate::policy::{Policy, PolicyInEffect};
 use crate::registrar::{Registrar, RegistrarConfig, RegistrarError, RegistrarHandle};
-use crate::registry::Registry;
 
 fn ledger_config(directory: &Path) -> LedgerConfig {
     LedgerConfig {

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
+use policy::{CauseKind, Policy, PolicyError};
+use registry::RegistryError;
+use runtime::clock;
+
 use super::{Registrar, RegistrarError};
-use crate::clock;
-use crate::policy::{CauseKind, Policy, PolicyError};
-use crate::registry::RegistryError;
 
 impl Registrar<'_> {
     /// Puts `text`, which is `policy`, into effect. Whoever goes by the policy in memory is given it once this is durable; the

@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Supervised};
 use metrics::{Counter, Gauge, Histogram};
+use policy::PolicyInEffect;
 use protocol::{CodeId, metric};
+use registry::colours::{CodeEntry, Codes};
+use registry::{Registry, RegistryError};
+use runtime::clock::{self, Reading};
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
 use super::chores::Chore;
 use super::handle::Fault;
 use super::{Registrar, RegistrarError};
-use crate::clock::{self, Reading};
-use crate::codes::{CodeEntry, Codes};
-use crate::policy::PolicyInEffect;
-use crate::registry::{Registry, RegistryError};
 
 /// The interval at which colours whose time is over are looked for: green comes back within this.
 const CLOCK: Duration = Duration::from_secs(1);

@@ -3,16 +3,16 @@
 //! evidence.
 
 use protocol::CodeId;
+use registry::appeals::{AppealAnswer, NewAppeal};
+use registry::audit::{Checkpoint, Growth, Receipt};
+use registry::operator::Signed;
+use registry::{AccessRow, AppealRow, RegistryError};
 
 use super::by_hand::by_hand;
 use super::counts::Appealed;
 use super::forms::{CARRIER, CITIZEN};
 use super::{Registrar, RegistrarError};
-use crate::audit::{Checkpoint, Growth, Receipt};
 use crate::bounds;
-use crate::operators::Signed;
-use crate::registry::appeals::{AppealAnswer, NewAppeal};
-use crate::registry::{AccessRow, AppealRow, RegistryError};
 
 /// An appeal is answered within this many days: somebody may be kept at home by the decision meanwhile.
 pub const APPEAL_DAYS: u64 = 3;
@@ -26,7 +26,7 @@ pub const ANSWERS_FOR_MACHINES: &str = "cdc";
 
 /// The authority that answers for a cause, and may clear it when an appeal is granted.
 fn answers_for(authority: &str) -> &str {
-    if [CARRIER, CITIZEN, crate::registry::INHERITED].contains(&authority) {
+    if [CARRIER, CITIZEN, registry::INHERITED].contains(&authority) {
         ANSWERS_FOR_MACHINES
     } else {
         authority

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use policy::trajectory::{day_of, days_after, start_of};
+use policy::{Cause, CauseKind, Policy};
 use protocol::{CodeId, Colour, metric};
+use registry::colours::CodeEntry;
+use registry::operator::Signed;
+use registry::{CauseRow, Change, Registry, RegistryError};
 
 use super::{Registrar, RegistrarError};
-use crate::codes::CodeEntry;
-use crate::operators::Signed;
-use crate::policy::{Cause, CauseKind, Policy};
-use crate::registry::{CauseRow, Change, Registry, RegistryError};
-use crate::trajectory::{day_of, days_after, start_of};
 
 /// More causes by hand that turn people red than this, within an hour, and somebody looks whether they are meant: a tracing team
 /// finds some tens of contacts in that time.

@@ -1,9 +1,10 @@
 //! The chores of the clock, in pieces: each is one transaction of bounded size. Between two of them the registry is free, and acts that came
 //! meanwhile are done, so that a form at midnight waits for one piece and not for the day's.
 
+use registry::Registry;
+
 use super::actor::Office;
 use super::{Registrar, RegistrarError};
-use crate::registry::Registry;
 
 /// One kind of the clock's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,8 @@
 //! Counters of what happens to people, there from the start: an alert, and whoever looks, needs the zero before the first event.
 
+use policy::CauseKind;
 use protocol::metric;
-
-use crate::lookups::Lookup;
-use crate::policy::CauseKind;
+use registry::lookups::Lookup;
 
 /// The outcome of an appeal; the names are labels.
 #[derive(Clone, Copy)]
@@ -35,7 +34,7 @@ impl Appealed {
 
 /// Has every counter there before its first event.
 pub(super) fn start_at_zero() {
-    crate::registry::start_at_zero();
+    registry::start_at_zero();
     for kind in CauseKind::ALL {
         metrics::counter!(metric::CAUSES, "kind" => kind.name()).increment(0);
     }

@@ -3,22 +3,23 @@
 
 use std::sync::Arc;
 
+use policy::trajectory::{day_of, start_of};
+use policy::{Cause, CauseKind, Correction, Field, Outcome, Policy, Whose, severity};
 use protocol::{Class, CodeId, metric};
+use registry::colours::CodeEntry;
+use registry::people::Added;
+use registry::periods::FORM_S_MAX;
+use registry::{
+    CauseRow, Change, ConsentId, DocumentNumber, Evidence, Person, Phone, Registry, RegistryError, Whom,
+};
+use runtime::clock;
 
 use super::signin::{
     CODES_PER_PHONE_MAX, DOCUMENT_TRIES_MAX, check_guardian, check_own, phone_of, proven_after, take_ward,
 };
-use super::{FORM_S_MAX, Registrar, RegistrarError};
-use crate::clock;
-use crate::codes::CodeEntry;
-use crate::policy::{Cause, CauseKind, Correction, Field, Outcome, Policy, Whose, severity};
-use crate::registry::people::Added;
-use crate::registry::{
-    CauseRow, Change, ConsentId, DocumentNumber, Evidence, Person, Phone, Registry, RegistryError, Whom,
-};
+use super::{Registrar, RegistrarError};
 use crate::residence::{Districts, NAME_RULE, community, person_name};
 use crate::sms::ProvenPhone;
-use crate::trajectory::{day_of, start_of};
 
 /// The one who sets and clears what follows from the citizen's own form.
 pub(super) const CITIZEN: &str = "citizen";

@@ -1,20 +1,19 @@
 //! Acts of many callers on a real registry, done together: each happens whole or not at all, whatever the others do.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use keys::Keys;
+use policy::PolicyInEffect;
 use protocol::{Basis, Class, CodeId, Colour};
+use registry::{DocumentKind, DocumentNumber, Person, Phone};
+use runtime::clock;
+use runtime::supervisor::RestartPolicy;
 
 use super::*;
-use crate::clock;
 use crate::holders::{Allowed, ImportReport, Turns, import};
-use crate::keys::Keys;
-use crate::policy::{DEVELOPMENT, PolicyInEffect};
-use crate::registry::{DocumentKind, DocumentNumber, Person, Phone};
 use crate::sms::ProvenPhone;
-use crate::supervisor::RestartPolicy;
 
 struct Bench {
     directory: tempfile::TempDir,
@@ -32,7 +31,7 @@ fn bench(fault: Option<Fault>) -> Bench {
     let registry = Registry::open(&directory.path().join("registry.db"), &keys).unwrap();
     let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(0));
     codes.set_loaded();
-    let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
+    let policy = PolicyInEffect::new(Policy::development());
     let restarts = RestartPolicy { intensity: usize::MAX, backoff_max: Duration::ZERO, ..Default::default() };
     let config = RegistrarConfig { fault, restarts, signing_pkcs8: keys.signing_pkcs8().to_vec().into() };
     let (handle, front) =
@@ -219,14 +218,14 @@ fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
 #[test]
 fn green_comes_back_as_fast_as_red_is_set() {
     let bench = bench(None);
-    let by = || crate::operators::Signed { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
-    let until = crate::trajectory::days_after(crate::trajectory::day_of(now_s()), 7);
+    let by = || registry::operator::Signed { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
+    let until = policy::trajectory::days_after(policy::trajectory::day_of(now_s()), 7);
     let code = run(bench.handle.act(|registrar| registrar.submit(&form(1), now_s()))).unwrap().code;
     let shown = || bench.codes.get(code).unwrap().colour();
     assert_eq!(shown(), Colour::Green);
     for _ in 0..50 {
         let red = run(bench.handle.act(move |registrar| {
-            registrar.add_cause(code, crate::policy::CauseKind::Diagnosis, &by(), until, now_s())
+            registrar.add_cause(code, policy::CauseKind::Diagnosis, &by(), until, now_s())
         }));
         assert_eq!(shown(), Colour::Red);
         run(bench.handle.act(move |registrar| registrar.clear_cause(red.unwrap(), &by(), now_s()))).unwrap();
@@ -264,7 +263,7 @@ fn answers_whose_time_is_over_are_forgotten_without_another_query() {
     let bench = bench(None);
     let phone = form(1).person.phone;
     let day = |text: &str| text.parse::<jiff::civil::Date>().unwrap();
-    let stay = crate::policy::Stay { area: "hubei".to_owned(), last_day: day("2020-02-20") };
+    let stay = policy::Stay { area: "hubei".to_owned(), last_day: day("2020-02-20") };
     let is_kept = || bench.registry.lock().unwrap().stay_of(&phone, PAST_S).unwrap().is_some();
     bench.registry.lock().unwrap().keep_stay(&phone, &stay, PAST_S + 60).unwrap();
     let gone = async {

@@ -3,19 +3,19 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use policy::PolicyInEffect;
 use protocol::metric;
+use registry::Registry;
+use registry::colours::Codes;
+use runtime::clock;
+use runtime::front::{self, FrontHandle};
+use runtime::supervisor::{Post, RestartPolicy, supervise};
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use super::actor::{Act, Office, RegistrarActor, work};
 use super::{Registrar, RegistrarError, counts};
 use crate::bounds;
-use crate::clock;
-use crate::codes::Codes;
-use crate::front::{self, FrontHandle};
-use crate::policy::PolicyInEffect;
-use crate::registry::Registry;
-use crate::supervisor::{Post, RestartPolicy, supervise};
 
 /// Acts that may wait: two seconds of a busy day; who comes beyond is told to try again.
 pub(super) const ACTS_MAX: usize = bounds::ACTS.entries();

@@ -1,12 +1,13 @@
 //! Printed codes, units that apply for a code of their own, and people who take their data back.
 
+use policy::PlaceKind;
 use protocol::CodeId;
 use protocol::token::{TOKEN_BYTES, Token, TokenKey};
+use registry::{Remains, UnitRow, UnitState};
 
 use super::signin::opened;
 use super::{Registrar, RegistrarError};
 use crate::bounds;
-use crate::registry::{PlaceKind, Remains, UnitRow, UnitState};
 use crate::residence::visible;
 use crate::sms::ProvenPhone;
 

@@ -2,11 +2,11 @@
 //! transaction that does it: what has not happened is on nobody's record.
 
 use protocol::CodeId;
+use registry::lookups::{Asked, LookupError, Whom};
+use registry::{Phone, Registry, RegistryError};
 
 use super::signin::move_with_wards;
 use super::{Registrar, RegistrarError};
-use crate::lookups::{Asked, LookupError, Whom};
-use crate::registry::{Phone, Registry, RegistryError};
 
 impl Registrar<'_> {
     /// Moves the code of somebody who has the old number no more to another one. Nobody has shown the new one: the first sign-in with it

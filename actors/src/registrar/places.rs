@@ -2,9 +2,9 @@
 
 use protocol::PlaceId;
 use protocol::place::PlaceCode;
+use registry::{PlaceRow, RegionRow};
 
 use super::{Registrar, RegistrarError};
-use crate::registry::{PlaceRow, RegionRow};
 
 impl Registrar<'_> {
     /// The place that a printed code leads to.

@@ -2,17 +2,16 @@
 //! carriers is elsewhere: this only says who may, and keeps what may be kept.
 
 use jiff::civil::Date;
+use policy::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, start_of};
+use policy::{CauseKind, Outcome};
+use registry::periods::FORM_S_MAX;
+use registry::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Phone, Whom};
+use runtime::clock;
 
 use super::signin::phone_of;
 use super::{Registrar, RegistrarError};
-use crate::clock;
-use crate::policy::{CauseKind, Outcome};
-use crate::registry::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Phone, Whom};
 use crate::sms::ProvenPhone;
-use crate::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, start_of};
 
-/// A form that is open for longer is begun again: its consent and its answer are too old to rest a colour on.
-pub const FORM_S_MAX: u64 = 30 * 60;
 /// A page shows fifty: seven weeks of somebody who is asked once a day.
 const CONSENTS_SHOWN_MAX: usize = 50;
 /// Words that a consent may name are versions, not texts.

@@ -3,13 +3,14 @@
 
 use protocol::CodeId;
 use protocol::receipt::{self, RECEIPT_BYTES};
+use registry::lookups::masked;
+use registry::periods::FORM_S_MAX;
+use registry::{ConsentId, Detail, Flow, Phone, Registry, Whom};
 use subtle::ConstantTimeEq;
 
-use super::queries::{FORM_S_MAX, QueryPermit};
+use super::queries::QueryPermit;
 use super::signin::proven_after;
 use super::{Registrar, RegistrarError};
-use crate::lookups::masked;
-use crate::registry::{ConsentId, Detail, Flow, Phone, Registry, Whom};
 
 /// A QR that is older is drawn anew: somebody who photographs it at the gate comes too late with it.
 pub const RECEIPT_S_MAX: u64 = 120;

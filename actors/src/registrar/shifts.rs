@@ -1,12 +1,12 @@
 //! Shifts of staff as the pages use them: opened once with an operator's token, looked at with each request, and the little that
 //! staff see of whom they have scanned. Who may invite and revoke is for orders.
 
+use policy::trajectory::{day_of, start_of};
 use protocol::{CodeId, metric};
+use registry::lookups::{self, Lookup};
+use registry::{AccessRow, DocumentKind, Shift, ShiftId};
 
 use super::{Registrar, RegistrarError};
-use crate::lookups::{self, Lookup};
-use crate::registry::{AccessRow, DocumentKind, Shift, ShiftId};
-use crate::trajectory::{day_of, start_of};
 
 /// The one who looks, in the record of a look at a document's end.
 const CHECKPOINT_STAFF: &str = "查验岗位人员 staff of a checkpoint";

@@ -2,18 +2,17 @@
 //! [`PROVEN_DAYS`]; all others need the document again, because numbers are given to somebody else. Nothing here takes a name, and
 //! nothing shows a person to somebody who only knows a document.
 
+use policy::trajectory::{day_of, start_of};
 use protocol::{Class, CodeId, Colour};
+use registry::colours::CodeEntry;
+use registry::departures::Left;
+use registry::periods::{FORM_S_MAX, PROVEN_DAYS};
+use registry::{DocumentNumber, Holder, Person, Phone, Registry, SignOut, kept_until};
 
-use super::{FORM_S_MAX, Registrar, RegistrarError};
+use super::{Registrar, RegistrarError};
 use crate::bounds;
-use crate::codes::CodeEntry;
-use crate::registry::departures::Left;
-use crate::registry::{DocumentNumber, Holder, Person, Phone, Registry, SignOut, kept_until};
 use crate::sms::ProvenPhone;
-use crate::trajectory::{day_of, start_of};
 
-/// A number is given to somebody else 90 days after it was given up at the earliest: a proof that is as old proves nothing.
-pub const PROVEN_DAYS: u64 = 90;
 /// Documents that may be tried with one phone in a day.
 pub const DOCUMENT_TRIES_MAX: u32 = bounds::DOCUMENT_TRIES.max;
 /// Codes of one phone: a guardian's and the wards'.

@@ -1,20 +1,20 @@
 //! The flows of the notice on a real registry, with the carriers' answers given.
 
-mod appeals;
-
 use std::path::Path;
 
 use jiff::civil::Date;
+use keys::Keys;
+use policy::trajectory::{Area, CarrierAnswer, Days, Division, Trajectory, Unavailable, Visit, start_of};
+use policy::{CauseKind, DEVELOPMENT, Outcome, Stay, Whose};
 use protocol::{Basis, Class, Colour};
+use registry::operator::Signed;
+use registry::periods::FORM_S_MAX;
+use registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Whom};
 use tempfile::TempDir;
 
 use super::*;
-use crate::keys::Keys;
-use crate::operators::Signed;
-use crate::policy::{CauseKind, DEVELOPMENT, Outcome, Stay, Whose};
-use crate::registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Whom};
 use crate::sms::ProvenPhone;
-use crate::trajectory::{Area, CarrierAnswer, Days, Division, Trajectory, Unavailable, Visit, start_of};
+use crate::test_registry::TestRegistry;
 
 const DAY_S: u64 = 86_400;
 const RED: (Colour, Basis) = (Colour::Red, Basis::Verified);
@@ -52,8 +52,7 @@ impl Bench {
     }
 
     fn registrar(&mut self) -> Registrar<'_> {
-        let policy = Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap();
-        Registrar::new(&mut self.registry, &self.codes, Arc::new(policy))
+        Registrar::new(&mut self.registry, &self.codes, Arc::new(Policy::development()))
     }
 
     /// Says what is in the registry after a restart, loaded anew.
@@ -388,6 +387,7 @@ fn nothing_personal_is_in_the_files_or_the_errors() {
 }
 
 mod another_policy;
+mod appeals;
 mod clock_steps;
 mod corrections;
 mod decisions;

@@ -4,21 +4,19 @@
 use std::net::IpAddr;
 
 use hashlink::LruCache;
+use keys::Keys;
 use protocol::given;
+use registry::periods::PROVEN_S_MAX;
+use registry::{Hash, Hasher, Phone};
 use ring::hmac;
 
 use super::SmsError;
 use crate::bounds::{self, Net, Rate, near, wide};
-use crate::keys::Keys;
-use crate::registry::{Hash, Hasher, Phone};
 
 /// A code is good for five minutes …
 pub const CODE_S_MAX: u32 = 5 * 60;
 /// … and for five tries.
 pub const TRIES_MAX: u8 = 5;
-/// A proven phone is good for as long as its session lasts: a code is shown every day, and a message for each would teach people to
-/// give codes away. Well below the 90 days after which a number may be somebody else's.
-pub const PROVEN_S_MAX: u64 = 30 * 24 * 3_600;
 /// Between two codes that one network asks for one phone.
 const APART_S: u32 = 60;
 /// Codes of one network for one phone that are good at once: the newest, and the one before it, whose message may be the late one.

@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
+use registry::Phone;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac};
 use rustls::pki_types::pem::PemObject;
@@ -20,7 +21,6 @@ use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
 use super::{CODE_S_MAX, CodeToSend, SmsError};
-use crate::registry::Phone;
 
 /// A shorter key could be tried out.
 const SECRET_BYTES_MIN: usize = 16;

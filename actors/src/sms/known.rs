@@ -1,10 +1,9 @@
 //! The phones that a browser has proven, as the browser keeps them: seals that open nothing and name nobody. They only give the
 //! browser an allowance of messages that strangers do not use up. What a phone's proof opens is the session's business.
 
+use keys::Keys;
+use registry::Phone;
 use ring::hmac;
-
-use crate::keys::Keys;
-use crate::registry::Phone;
 
 /// Somebody who has not signed in for half a year is a stranger.
 pub const KNOWN_S_MAX: u64 = 180 * 24 * 3_600;

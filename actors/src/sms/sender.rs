@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use registry::Phone;
+
 use super::{CodeToSend, HttpSms, SmsError};
-use crate::registry::Phone;
 
 /// Messages that the development page shows.
 const SHOWN_MAX: usize = 50;

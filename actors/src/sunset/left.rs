@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use keys::Keys;
+use registry::KeptRegistry;
+use registry::kept::PERSONAL;
 use serde::Serialize;
 
 use super::{Count, LEDGER, REGISTRY, Record, SunsetError, plan};
-use crate::keys::Keys;
-use crate::registry::KeptRegistry;
-use crate::registry::kept::PERSONAL;
 
 /// The rest that is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

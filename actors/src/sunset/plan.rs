@@ -4,13 +4,13 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use keys::Keys;
+use registry::KeptRegistry;
+use registry::kept::{KEPT, PERSONAL};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::{DELETIONS, LEDGER, REGISTRY, SunsetError, io, record};
-use crate::keys::Keys;
-use crate::registry::KeptRegistry;
-use crate::registry::kept::{KEPT, PERSONAL};
 
 const VERSION: u32 = 1;
 /// Rows of these come and go with each order, also with the one that ends the measure.

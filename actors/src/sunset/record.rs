@@ -6,11 +6,11 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use registry::operator::{Order, Signature};
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, SunsetError, io, wrong};
-use crate::operators::{Order, Signature};
 
 pub(super) const VERSION: u32 = 1;
 /// Beside what is left of the data.

@@ -4,11 +4,12 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use keys::{Keys, destroy};
+use registry::kept;
+use runtime::clock;
+
 use super::record::sync_directory;
 use super::{LEDGER, REGISTRY, Record, SunsetError, io, plan};
-use crate::clock;
-use crate::keys::{Keys, destroy};
-use crate::registry::kept;
 
 /// A step on the data, with the record as it stands.
 type Step = fn(&Path, &Record) -> Result<(), SunsetError>;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use registry::KeptRegistry;
+use registry::operator::{self, Operator, OperatorKey};
+use simulator::city;
+
 use super::*;
-use crate::city;
-use crate::operators::{Operator, OperatorKey};
-use crate::registry::KeptRegistry;
 
 /// A gateway's data and keys with 40 people, two admins and one who may only look.
 struct Place {
@@ -40,7 +41,7 @@ impl Place {
             let (key, _) = OperatorKey::generate(name).unwrap();
             let (name, authority, public_key) = (name.to_owned(), "cdc".to_owned(), key.public_key());
             let operator = Operator { name, authority, roles: vec![role], public_key, revoked: false };
-            operators::add(&mut registry, &operator).unwrap();
+            operator::add(&mut registry, &operator).unwrap();
             operators.push(key);
         }
         let estate = Estate {

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use registry::KeptRegistry;
+use registry::operator::{Operator, Role};
 use serde::{Deserialize, Serialize};
 
 use super::{Left, OPERATORS, REGISTRY, Record, SunsetError, order_text, plan, record, wrong};
-use crate::operators::{Operator, Role};
-use crate::registry::KeptRegistry;
 
 /// The findings of [`verify`]: all of it is as the record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! Each way in which a store vanishes is named, and no crash looks like one.
 
+use keys::Keys;
+
 use super::*;
-use crate::keys::Keys;
 
 struct Place {
     _directory: tempfile::TempDir,

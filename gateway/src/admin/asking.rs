@@ -4,10 +4,10 @@
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 
-use actors::keys::Keys;
-use actors::registry::{DirectoryLock, Registry};
 use actors::sunset;
 use anyhow::{Context, bail};
+use keys::Keys;
+use registry::{DirectoryLock, Registry};
 use rustix::process::geteuid;
 
 use super::{Act, Done, PATIENCE, Tell, perform};

@@ -5,11 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::audit::{Checkpoint, Growth, Receipt};
-use actors::keys::Keys;
-use actors::registry::{AuditReport, KeptRegistry, OrderReport};
 use actors::sunset::{Record, SunsetError};
 use anyhow::{Context, bail};
+use keys::Keys;
+use registry::audit::{Checkpoint, Growth, Receipt};
+use registry::{AuditReport, KeptRegistry, OrderReport};
 use serde::Deserialize;
 
 use crate::admin::{self, Act, Done};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::backup::{self, Restored};
-use actors::clock;
-use actors::keys::Keys;
 use anyhow::{Context, bail};
+use keys::Keys;
+use runtime::clock;
 
 use super::desk::{Desk, show_json};
 use crate::config::RETENTION_DAYS;

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use actors::simulator::{CarrierCounts, Fault, FaultKind, FaultOrder, SimulatedCarrier, demo_people};
 use anyhow::{Context, bail};
 use serde::Deserialize;
+use simulator::{CarrierCounts, Fault, FaultKind, FaultOrder, SimulatedCarrier, demo_people};
 
 use crate::dev::carriers::control_of;
 use crate::named;

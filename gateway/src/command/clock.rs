@@ -1,5 +1,5 @@
 //! `changtong clock`: whether the gateway believes its wall clock, and the order of two operators that it is right. When a clock is not
-//! believed stands in `actors::clock`.
+//! believed stands in `runtime::clock`.
 
 use std::process::ExitCode;
 

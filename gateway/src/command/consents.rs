@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use actors::registry::CONSENT_DAYS;
 use anyhow::bail;
+use registry::CONSENT_DAYS;
 
 use crate::admin::{self, Act, Done};
 use crate::named::At;

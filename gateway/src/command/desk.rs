@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::operators::ORDER_S_MAX;
-use actors::registry::OrderEntry;
 use anyhow::bail;
+use registry::OrderEntry;
+use registry::operator::ORDER_S_MAX;
 
 use super::saved::Saved;
 use crate::admin::{self, Act, Done, Tell};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use actors::keys::{Keys, Rotated};
 use anyhow::bail;
+use keys::{Keys, Rotated};
 
 use crate::named::{self, At};
 use crate::out::{note, say};

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use actors::keys::Keys;
-use actors::ledger;
 use anyhow::{Context, bail};
+use keys::Keys;
 
 use super::desk::Desk;
 use super::punches::moment;

@@ -5,11 +5,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::clock;
-use actors::operators::{self, OperatorKey, Role};
 use actors::table::{self, Column, Form, SHORTENED, is_scientific};
 use actors::words;
 use anyhow::{Context, bail};
+use registry::operator::{self, OperatorKey, Role};
+use runtime::clock;
 
 use super::code::{Who, code_number};
 use super::desk::{Desk, show_json};
@@ -302,7 +302,7 @@ fn show_causes(causes: &[CauseSet], dry_run: bool) {
     say!("{} causes {done}, {known} there already and not changed", causes.len() - known);
 }
 
-fn show_operator(operators::Operator { name, authority, roles, public_key, revoked }: &operators::Operator) {
+fn show_operator(operator::Operator { name, authority, roles, public_key, revoked }: &operator::Operator) {
     if *revoked {
         return say!("Operator {name} is revoked: what they sign from now on is worth nothing.");
     }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::clock;
-use actors::keys::Keys;
-use actors::policy::{CauseKind, Policy, PolicyDiff};
-use actors::registry::Registry;
-use actors::trajectory::day_of;
 use anyhow::{Context, bail};
+use keys::Keys;
+use policy::trajectory::day_of;
+use policy::{CauseKind, Policy, PolicyDiff};
 use protocol::Colour;
+use registry::Registry;
+use runtime::clock;
 
 use super::desk::Desk;
 use crate::admin::{self, Act, Done};

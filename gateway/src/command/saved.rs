@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::operators::{ORDER_S_MAX, OperatorKey, Order, Signature};
 use anyhow::{Context, bail};
+use registry::operator::{ORDER_S_MAX, OperatorKey, Order, Signature};
 use serde::{Deserialize, Serialize};
 
 use super::desk::{Desk, show_json};

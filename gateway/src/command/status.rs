@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use actors::clock;
 use anyhow::bail;
+use runtime::clock;
 
 use crate::admin::{self, Act, Done};
 use crate::named::{At, NotThere};

@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use actors::registry::{DirectoryLock, KeptRegistry, RegistryError};
 use actors::sunset::{self, Estate, Left, Plan, Record, SunsetError, Verified};
 use anyhow::{Context, bail};
+use registry::{DirectoryLock, KeptRegistry, RegistryError};
 
 use super::saved::Saved;
 use crate::config::Sms;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actors::carrier::CarrierConfig;
-use actors::keys::read_secret;
-use actors::registry::Phone;
 use anyhow::{Context, bail};
+use keys::read_secret;
+use registry::Phone;
 use zeroize::Zeroizing;
 
 use super::reader::Table;

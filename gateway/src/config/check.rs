@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use actors::carrier::Carriers;
-use actors::keys::{Keys, read_secret};
-use actors::policy::Policy;
-use actors::registry::{PolicyRow, Registry, RegistryError};
 use actors::sunset;
+use keys::{Keys, read_secret};
+use policy::Policy;
+use registry::{PolicyRow, Registry, RegistryError};
 use rustix::fs::{Access, access};
 
 use super::carriers::{read, secret};

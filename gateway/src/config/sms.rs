@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use actors::keys::Keys;
 use actors::sms::{DevelopmentSms, HttpSms, HttpSmsConfig, SmsLimits, SmsSender};
 use anyhow::Context;
+use keys::Keys;
 
 use super::carriers::{read, secret};
 use super::reader::Table;

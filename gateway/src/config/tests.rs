@@ -4,7 +4,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use actors::keys::Keys;
+use keys::Keys;
 
 use super::*;
 use crate::pki::{Authority, write_new};
@@ -115,7 +115,7 @@ impl Layout {
             write_new(&at(&format!("{name}.pem")), authority.certificate(), 0o644).unwrap();
             write_new(&at(&format!("{name}.key")), &"ab".repeat(32), 0o600).unwrap();
         }
-        write_new(&at("policy.toml"), actors::policy::DEVELOPMENT, 0o644).unwrap();
+        write_new(&at("policy.toml"), policy::DEVELOPMENT, 0o644).unwrap();
         let root = directory.path().display().to_string();
         let text = EXAMPLE
             .replace("/var/lib/changtong", &format!("{root}/data"))
@@ -295,12 +295,12 @@ fn a_registry_has_its_own_policy_and_its_own_keys() {
     let mut layout = Layout::new();
     let open = |layout: &Layout| {
         let keys = Keys::load(&layout.at("keys")).unwrap();
-        actors::registry::Registry::open(&layout.at("data/registry.db"), &keys).unwrap()
+        registry::Registry::open(&layout.at("data/registry.db"), &keys).unwrap()
     };
     std::fs::write(layout.at("policy.toml"), "version = 1\n").unwrap();
     drop(open(&layout));
     assert_eq!(layout.faults().len(), 1, "a new registry begins with the file's policy");
-    open(&layout).insert_policy("one", actors::policy::DEVELOPMENT, "", 1).unwrap();
+    open(&layout).insert_policy("one", policy::DEVELOPMENT, "", 1).unwrap();
     assert_eq!(layout.faults(), [""; 0], "the file is not what is in effect");
     open(&layout).insert_policy("two", "version = 2\n", "", 2).unwrap();
     let said = layout.faults();

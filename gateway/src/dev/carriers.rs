@@ -4,13 +4,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use actors::keys::read_secret;
-use actors::simulator::{
-    Latency, SimulatedCarrier, SimulatedConfig, SimulatorConfig, Simulators, TlsIdentity,
-};
 use anyhow::{Context, ensure};
+use keys::read_secret;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
+use simulator::{Latency, SimulatedCarrier, SimulatedConfig, SimulatorConfig, Simulators, TlsIdentity};
 use zeroize::Zeroizing;
 
 use super::{FLEET, Fleet};

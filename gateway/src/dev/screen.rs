@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use actors::clock;
 use actors::sms::ShownSms;
+use runtime::clock;
 
 use super::{FLEET, Fleet};
 use crate::out::{self, say};

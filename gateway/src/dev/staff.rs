@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use actors::keys::Keys;
-use actors::operators::{self, Operator, OperatorKey, Role};
-use actors::registry::{DirectoryLock, Registry};
+use keys::Keys;
+use registry::operator::{self, Operator, OperatorKey, Role};
+use registry::{DirectoryLock, Registry};
 use serde::Deserialize;
 
 use super::FLEET;
@@ -59,7 +59,7 @@ pub(super) fn employ(registry: &mut Registry, fresh: &Path, target: &Path) -> an
             None => {
                 let (authority, roles) = (AUTHORITY.to_owned(), Role::ALL.to_vec());
                 let (name, public_key) = (name.to_owned(), key.public_key());
-                operators::add(registry, &Operator { name, authority, roles, public_key, revoked: false })?;
+                operator::add(registry, &Operator { name, authority, roles, public_key, revoked: false })?;
             }
         }
         employed.push(target.join(format!("operators/{name}.key")));

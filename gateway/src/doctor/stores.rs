@@ -1,9 +1,9 @@
 //! The punch log and the registry, read beside the gateway: that they are whole as far as a quick look tells, and what in them waits
 //! for somebody. `ledger verify` and `audit verify` read everything.
 
-use actors::keys::Keys;
-use actors::ledger::{self, LedgerError};
-use actors::registry::{Registry, RegistryError, SignedUpTo};
+use keys::Keys;
+use ledger::{self, LedgerError};
+use registry::{Registry, RegistryError, SignedUpTo};
 
 use crate::finding::Finding;
 use crate::process::Settings;
@@ -132,8 +132,7 @@ fn appeals(registry: &Registry, now_s: u64) -> Result<Finding, RegistryError> {
 
 fn devices(registry: &Registry, now_s: u64) -> Result<Finding, RegistryError> {
     const ID: &str = "device-certificate-expires";
-    let ends =
-        |row: &actors::registry::DeviceRow| row.not_after_s > 0 && row.not_after_s < now_s + DEVICE_S_LOW;
+    let ends = |row: &registry::DeviceRow| row.not_after_s > 0 && row.not_after_s < now_s + DEVICE_S_LOW;
     let devices = registry.devices()?;
     let enrolled: Vec<_> = devices.iter().filter(|row| !row.revoked && row.not_after_s > 0).collect();
     let ending: Vec<_> = enrolled.iter().copied().filter(|row| ends(row)).collect();

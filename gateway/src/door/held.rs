@@ -138,7 +138,7 @@ mod tests {
     use std::time::Duration;
 
     use actors::bounds::{PAGES_CLIENT, PAGES_CONNECTIONS, PAGES_NETWORK};
-    use actors::clock;
+    use runtime::clock;
 
     use super::*;
 

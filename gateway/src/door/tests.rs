@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use actix_web::{App, web};
 use actors::bounds::{PAGES_CLIENT, PAGES_CONNECTIONS, PAGES_NETWORK};
-use actors::front::{self, FrontHandle};
+use runtime::front::{self, FrontHandle};
 
 use super::*;
 

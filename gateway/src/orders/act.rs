@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use actors::operators::Role;
+use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
 use super::{NewCause, NewDevice, PlaceAct, PunchFormat, ShiftAct, TapAct, Whose};

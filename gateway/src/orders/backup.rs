@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use actors::backup;
-use actors::clock;
-use actors::lookups::{Asked, Lookup, Whom};
-use actors::operators::Signed;
+use registry::lookups::{Asked, Lookup, Whom};
+use registry::operator::Signed;
+use runtime::clock;
 
 use super::Ordered;
 use super::place::elsewhere;

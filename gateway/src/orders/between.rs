@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use actors::holders::Turns;
-use actors::registry::Registry;
+use registry::Registry;
 
 use crate::process::Admin;
 

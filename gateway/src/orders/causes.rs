@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use actors::clock;
-use actors::lookups::{Asked, Lookup, Whom};
-use actors::operators::Signed;
 use actors::registrar::Registrar;
 use anyhow::bail;
 use protocol::CodeId;
+use registry::lookups::{Asked, Lookup, Whom};
+use registry::operator::Signed;
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::office::Whose;

@@ -1,9 +1,9 @@
 //! The order that the clock is right, whatever is on record. Each of two operators says by their own watch what time it is; what that
 //! sets free is done by those whose work had waited for it.
 
-use actors::clock::{self, Doubt};
-use actors::operators::Signed;
 use anyhow::bail;
+use registry::operator::Signed;
+use runtime::clock::{self, Doubt};
 
 use super::{Ordered, OrderedAct};
 use crate::process::Admin;

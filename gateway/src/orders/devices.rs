@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use actors::clock;
-use actors::registry::{self, DeviceRow, RegionRow, Registry};
 use actors::residence::visible;
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
+use registry::{self, DeviceRow, RegionRow, Registry};
 use ring::rand::{SecureRandom, SystemRandom};
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::lines::DeviceLine;

@@ -4,9 +4,9 @@
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 
-use actors::ledger::{self, ExportFormat};
-use actors::operators::Signed;
 use anyhow::bail;
+use ledger::{self, ExportFormat};
+use registry::operator::Signed;
 use serde::{Deserialize, Serialize};
 
 use super::{Ordered, people};

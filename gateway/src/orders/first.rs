@@ -1,7 +1,7 @@
 //! The first operator of a registry, who has nobody to be signed for by. All others are added by an order.
 
-use actors::operators::{self, Operator};
 use anyhow::bail;
+use registry::operator::{self, Operator};
 
 use super::{Ordered, OrderedAct};
 use crate::process::Admin;
@@ -12,7 +12,7 @@ pub(super) fn add(act: OrderedAct, admin: &Admin) -> anyhow::Result<Ordered> {
         bail!("only the first operator is added without a signature");
     };
     let operator = Operator { name, authority, roles, public_key, revoked: false };
-    admin.write(|registry| Ok(operators::add_first(registry, &operator)?))?;
+    admin.write(|registry| Ok(operator::add_first(registry, &operator)?))?;
     tracing::warn!(name = operator.name, "the first operator is added, unsigned");
     Ok(Ordered::Operator(operator))
 }

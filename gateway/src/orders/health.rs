@@ -1,14 +1,14 @@
 //! Orders of the authorities: causes by hand, and answers to appeals. The registrar decides; here it is called, and the alarms
 //! follow at once.
 
-use actors::clock;
-use actors::lookups::{Asked, Lookup, Whom};
-use actors::operators::Signed;
-use actors::policy::{CauseKind, Policy};
 use actors::registrar::appeals::Verdict;
 use actors::registrar::{CLEARED_MAX, Registrar};
 use anyhow::bail;
+use policy::{CauseKind, Policy};
 use protocol::{CodeId, Colour};
+use registry::lookups::{Asked, Lookup, Whom};
+use registry::operator::Signed;
+use runtime::clock;
 
 use super::{Ordered, policy};
 use crate::admin::reader;

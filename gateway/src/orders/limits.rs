@@ -65,7 +65,7 @@ pub(crate) fn line_of(act: &impl Serialize) -> anyhow::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use actors::operators::{Order, Signature};
+    use registry::operator::{Order, Signature};
 
     use super::*;
     use crate::admin::Act;

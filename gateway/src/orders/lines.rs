@@ -1,9 +1,9 @@
 //! The answers to operators, for people and programs: plain rows of texts and numbers. How they come about stands beside the
 //! orders.
 
-use actors::audit::Receipt;
 use actors::registrar::Why;
-use actors::registry::{AccessRow, AppealRow, CauseRow, DecisionRow};
+use registry::audit::Receipt;
+use registry::{AccessRow, AppealRow, CauseRow, DecisionRow};
 use serde::{Deserialize, Serialize};
 
 /// A device.

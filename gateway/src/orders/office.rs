@@ -1,13 +1,13 @@
 //! Orders of an office where somebody stands with their document: which code is theirs, another phone for it, and that the document was
 //! seen. Each is on record for the person before anything is done, and they see it on their page.
 
-use actors::clock;
-use actors::lookups::{self, Asked, Lookup, Whom};
-use actors::operators::Signed;
 use actors::registrar::Registrar;
-use actors::registry::{DocumentKind, DocumentNumber, Phone, Registry};
 use anyhow::{Context, bail};
 use protocol::CodeId;
+use registry::lookups::{self, Asked, Lookup, Whom};
+use registry::operator::Signed;
+use registry::{DocumentKind, DocumentNumber, Phone, Registry};
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::{Ordered, code_of, policy};

@@ -1,15 +1,16 @@
 //! Orders that show people. Each is on record, for each person concerned, before anything is answered; reading the punch log holds
 //! nobody else up.
 
-use actors::clock;
-use actors::ledger::{self, PASSAGES_MAX, Stretch};
-use actors::lookups::{self, Asked, Lookup, Whom};
-use actors::operators::Signed;
-use actors::registrar::Registrar;
-use actors::registry::Registry;
-use anyhow::{Context, bail};
-use protocol::CodeId;
 use std::collections::HashMap;
+
+use actors::registrar::Registrar;
+use anyhow::{Context, bail};
+use ledger::{self, PASSAGES_MAX, Stretch};
+use protocol::CodeId;
+use registry::Registry;
+use registry::lookups::{self, Asked, Lookup, Whom};
+use registry::operator::Signed;
+use runtime::clock;
 
 use super::lines::{self, PassageLine, PassagesReport};
 use super::{Ordered, policy};

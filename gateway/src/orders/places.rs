@@ -1,11 +1,12 @@
 //! Places with a printed code, and the units that apply for one. Who applied for a unit is not shown: it is not what is decided on.
 
-use actors::clock;
-use actors::operators::Signed;
-use actors::registry::{PlaceKind, PlaceRow, RegionRow, Registry, UnitRow};
 use actors::residence::visible;
 use anyhow::Context;
+use policy::PlaceKind;
 use protocol::RegionId;
+use registry::operator::Signed;
+use registry::{PlaceRow, RegionRow, Registry, UnitRow};
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::Ordered;

@@ -1,13 +1,13 @@
 //! Shifts of staff: operators invite to them, list and revoke them. The token goes to whoever ordered it and is kept by its hash
 //! alone.
 
-use actors::clock;
-use actors::operators::Signed;
-use actors::registry::{ShiftId, ShiftRow};
 use actors::residence::visible;
 use anyhow::Context;
 use protocol::PlaceId;
+use registry::operator::Signed;
+use registry::{ShiftId, ShiftRow};
 use ring::rand::{SecureRandom, SystemRandom};
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::{ENROLMENT_S, Ordered};

@@ -1,11 +1,10 @@
 //! The order to take the punch log and the registry as they are, though they do not vouch for each other: after one of them was
 //! restored, or lost for good. No gateway runs on them. What the two say stands in `actors::vouch`.
 
-use actors::clock;
-use actors::ledger;
-use actors::operators::Signed;
 use actors::vouch::{self, Stores};
 use anyhow::bail;
+use registry::operator::Signed;
+use runtime::clock;
 
 use super::Ordered;
 use crate::process::{Admin, Settings};

@@ -1,7 +1,7 @@
 //! Which role an order takes, and how many operators with it. Nothing is done here.
 
 use actors::holders;
-use actors::operators::{self, Role, Takes};
+use registry::operator::{self, Role, Takes};
 
 use super::{OrderedAct, health, import, kind_of, policy};
 use crate::policies;
@@ -11,14 +11,14 @@ use crate::process::Admin;
 pub(super) fn takes(act: &OrderedAct, admin: &Admin) -> anyhow::Result<Takes<'static>> {
     let (role, operators) = match act {
         OrderedAct::AddOperator { roles, .. } => {
-            (Role::Admin, admin.read(|registry| Ok(operators::to_add(registry, roles)?))?)
+            (Role::Admin, admin.read(|registry| Ok(operator::to_add(registry, roles)?))?)
         }
         // Two, as soon as there have been two.
         OrderedAct::AcceptStores { .. } => {
-            (Role::Admin, admin.read(|registry| Ok(operators::to_add(registry, &[Role::Admin])?))?)
+            (Role::Admin, admin.read(|registry| Ok(operator::to_add(registry, &[Role::Admin])?))?)
         }
         OrderedAct::RevokeOperator { name } => {
-            (Role::Admin, admin.read(|registry| Ok(operators::to_revoke(registry, name)?))?)
+            (Role::Admin, admin.read(|registry| Ok(operator::to_revoke(registry, name)?))?)
         }
         OrderedAct::ListOperators
         | OrderedAct::ListDevices

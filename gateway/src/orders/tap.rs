@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::sync::TryLockError;
 use std::time::Duration;
 
-use actors::clock;
-use actors::lookups::{Asked, Lookup, Whom};
-use actors::operators::Signed;
-use actors::registry::Registry;
 use actors::tap::{Only, Shown, TAPS_MAX, Tap};
 use anyhow::{Context, bail};
 use protocol::{Colour, RegionId};
+use registry::Registry;
+use registry::lookups::{Asked, Lookup, Whom};
+use registry::operator::Signed;
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::Ordered;

@@ -50,14 +50,14 @@ pub(crate) fn renew(
     }
     let old = chain(certificate)?;
     let names = if names.is_empty() { names_in(&old[0], certificate)? } else { names.to_vec() };
-    let pem = actors::keys::read_secret(key)?;
+    let pem = keys::read_secret(key)?;
     check_pair(old, certificate, &pem, key)?;
     files::replace(certificate, &authority.certify_server(&read_key(key)?, &names)?, 0o644)?;
     Ok(names)
 }
 
 fn read_key(path: &Path) -> anyhow::Result<KeyPair> {
-    let pem = actors::keys::read_secret(path)?;
+    let pem = keys::read_secret(path)?;
     KeyPair::from_pem(&pem).with_context(|| format!("{} holds no key", path.display()))
 }
 

@@ -1,20 +1,18 @@
 //! Advice to people whose code is not green: until when it lasts, what to do, whom to call, how what was declared by mistake is taken
 //! back, and how their appeal stands. Whoever may decide any of it is elsewhere.
 
-use actors::policy::Correction;
 use actors::registrar::Why;
-use actors::registry::AppealRow;
 use maud::{Markup, html};
+use policy::Correction;
 use protocol::Colour;
+use registry::AppealRow;
 
-use super::form;
 use super::mine::Mine;
-use super::modify;
 use super::travel::Page;
 use super::visitor::Visitor;
 use super::when::{self, NEVER_S};
-use super::why;
 use super::words::{both, both_with};
+use super::{form, modify, why};
 
 /// The card beside a code that is not green; nothing beside one that is, or while nothing can be read.
 pub(super) fn card(visitor: &Visitor, one: &Mine) -> Markup {

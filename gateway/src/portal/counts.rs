@@ -8,9 +8,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
-use actors::clock;
 use metrics::{Counter, Histogram};
 use protocol::metric;
+use runtime::clock;
 
 use super::Portal;
 

@@ -3,10 +3,10 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::lookups::masked;
-use actors::registry::PlaceRow;
 use maud::{Markup, html};
 use protocol::{Advice, Verdict};
+use registry::PlaceRow;
+use registry::lookups::masked;
 
 use super::layout::{Frame, notice, status, wrong};
 use super::mine;

@@ -3,12 +3,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actors::policy::{Outcome, SubmitError, Whose};
 use actors::registrar::{Form, RegistrarError};
-use actors::registry::{DocumentKind, DocumentNumber, Person, Whom};
 use actors::residence::{self, Districts, person_name};
 use maud::Markup;
+use policy::{Outcome, SubmitError, Whose};
 use protocol::CodeId;
+use registry::{DocumentKind, DocumentNumber, Person, Whom};
 use serde::Deserialize;
 
 use super::layout::{notice, wrong};

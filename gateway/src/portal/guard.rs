@@ -9,7 +9,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{FormConfig, QueryConfig};
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
-use actors::clock;
+use runtime::clock;
 
 use super::Portal;
 use super::layout;

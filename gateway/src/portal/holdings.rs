@@ -1,8 +1,8 @@
 //! The codes that a visitor's phone opens: own ones first, then wards'. Paths and forms name them by numbers that are good within one
 //! session and say nothing elsewhere.
 
-use actors::registry::{Agreed, Detail, Holder, Whom};
 use protocol::CodeId;
+use registry::{Agreed, Detail, Holder, Whom};
 
 use super::presses::Came;
 use super::travels::Page;

@@ -1,9 +1,9 @@
 //! The one who looked at what is known of oneself: operator, what, for which case, when. Nobody is asked why they want to know.
 
 use actix_web::{HttpResponse, web};
-use actors::lookups::Lookup;
-use actors::registry::AccessRow;
 use maud::{Markup, html};
+use registry::AccessRow;
+use registry::lookups::Lookup;
 
 use super::mine;
 use super::visitor::Visitor;

@@ -3,11 +3,11 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actors::codes::CodeEntry;
 use actors::registrar::RegistrarError;
-use actors::registry::Holder;
 use maud::{Markup, html};
 use protocol::{Basis, Colour};
+use registry::Holder;
+use registry::colours::CodeEntry;
 
 use super::layout;
 use super::sign_in;

@@ -3,8 +3,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::registry::Holder;
 use maud::html;
+use registry::Holder;
 
 use super::form::{self, Fields, Subject};
 use super::layout::wrong;

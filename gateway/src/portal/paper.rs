@@ -2,9 +2,9 @@
 //! printed, because it changes; staff check the document.
 
 use actix_web::{HttpResponse, web};
-use actors::lookups::masked;
 use maud::html;
 use protocol::token::to_text;
+use registry::lookups::masked;
 use serde::Deserialize;
 
 use super::layout::{Frame, notice};

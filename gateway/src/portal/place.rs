@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::clock;
-use actors::registry::{Holder, PlaceRow};
 use maud::{Markup, html};
 use protocol::{CodeId, scanner};
+use registry::{Holder, PlaceRow};
+use runtime::clock;
 use serde::Deserialize;
 
 use super::layout::{notice, wrong};

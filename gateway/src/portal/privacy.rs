@@ -2,9 +2,9 @@
 //! can be taken back, and the way to take everything back.
 
 use actix_web::{HttpResponse, web};
-use actors::registry::{ConsentId, ConsentRow, ConsentState, Flow, Holder, Whom};
 use maud::{Markup, html};
 use protocol::CodeId;
+use registry::{ConsentId, ConsentRow, ConsentState, Flow, Holder, Whom};
 use serde::Deserialize;
 
 use super::layout::notice;

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::bounds;
 use actors::directory::Directory;
-use actors::ledger::{HelloOutcome, LedgerHandle, Outcome, RecordedRun};
 use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
-use actors::registry::portal_of;
-use actors::{bounds, clock};
+use ledger::{HelloOutcome, LedgerHandle, Outcome, RecordedRun};
 use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence, Verdict};
+use registry::portal_of;
+use runtime::clock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actix_web::http::header::HeaderMap;
 use actors::bounds::{self, Net, Rate, near, wide};
-use actors::registry::Phone;
 use protocol::CodeId;
+use registry::Phone;
 
 /// The header that a trusted proxy appends its peer's address to.
 const FORWARDED_FOR: &str = "x-forwarded-for";

@@ -1,11 +1,11 @@
 //! The look of the form of an application or a modification: its fields, each with its label and what is wrong beside it. Reads what it
 //! needs to draw; takes nothing.
 
-use actors::policy::{Field, Outcome, Stay, Whose};
-use actors::registry::DocumentKind;
 use actors::residence::{self, Districts, NAME_CHARS_MAX};
-use actors::trajectory::day_of;
 use maud::{Markup, html};
+use policy::trajectory::day_of;
+use policy::{Field, Outcome, Stay, Whose};
+use registry::DocumentKind;
 
 use super::after;
 use super::form::{ALONG, Fields, Problem, Subject};
@@ -38,7 +38,7 @@ pub(crate) fn draw(visitor: &Visitor, subject: &Subject, problems: &[Problem]) -
     let path = page.form_path().unwrap_or_default();
     let problem =
         |field: &str| problems.iter().find(|problem| problem.field == field).map(|problem| problem.key);
-    let phone = visitor.session.phone.as_ref().map(actors::registry::Phone::masked).unwrap_or_default();
+    let phone = visitor.session.phone.as_ref().map(registry::Phone::masked).unwrap_or_default();
     html! {
         (all_wrong(problems))
         form #sheet method="post" action=(path) novalidate {

@@ -3,14 +3,14 @@
 //! ask. Nothing of either is kept, and no colour follows from it.
 
 use actix_web::{HttpResponse, web};
-use actors::lookups::masked;
-use actors::place_names::name_zh;
 use actors::query::{Answered, QueryError};
 use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt};
-use actors::registry::{ConsentId, Phone, Whom};
 use maud::{Markup, html};
+use policy::place_names::name_zh;
 use protocol::receipt;
 use protocol::trajectory::StayAnswer;
+use registry::lookups::masked;
+use registry::{ConsentId, Phone, Whom};
 
 use super::form::Fields;
 use super::layout::wrong;

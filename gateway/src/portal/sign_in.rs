@@ -3,10 +3,10 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::registry::Phone;
 use actors::sms::{SmsError, Standing};
 use maud::{Markup, html};
 use protocol::given;
+use registry::Phone;
 use serde::Deserialize;
 
 use super::layout::{beside, notice, wrong, wrongs};

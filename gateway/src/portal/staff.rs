@@ -11,14 +11,14 @@ pub(super) mod sign;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::clock;
-use actors::codes::Codes;
 use actors::judge::{Judge, PlaceKinds};
-use actors::keys::Keys;
-use actors::policy::PolicyInEffect;
-use actors::registry::{Registry, RegistryError, Shift};
+use keys::Keys;
 use maud::html;
+use policy::PolicyInEffect;
+use registry::colours::Codes;
+use registry::{Registry, RegistryError, Shift};
 use ring::rand::{SecureRandom, SystemRandom};
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use self::digits::Digits;

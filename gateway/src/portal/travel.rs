@@ -3,19 +3,19 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::policy::Outcome;
 use actors::query::QueryError;
 use actors::registrar::RegistrarError;
-use actors::registry::Whom;
-use actors::trajectory::Unavailable;
 use maud::{Markup, html};
+use policy::Outcome;
+use policy::trajectory::Unavailable;
+use registry::Whom;
 use serde::Deserialize;
 
 use super::form::{self, Fields};
 use super::layout::{Frame, wrong};
-use super::links;
-use super::showing;
 use super::sign_in::{self, Next};
+use super::{links, showing};
+
 pub(crate) use super::travels::{Page, State};
 use super::visitor::Visitor;
 use super::words::{both, both_with};

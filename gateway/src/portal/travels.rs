@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actors::bounds;
 use actors::query::{Answered, QueryError};
-use actors::registrar::FORM_S_MAX;
-use actors::registry::{ConsentId, Flow};
 use actors::sms::SessionId;
 use hashlink::LruCache;
 use metrics::{Counter, Gauge};
+use registry::periods::FORM_S_MAX;
+use registry::{ConsentId, Flow};
 
 use super::form::Fields;
 use super::presses::PressId;

@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use actors::registrar::{Registrar, RegistrarError};
-use actors::registry::{Holder, PlaceKind, PlaceRow, RegionRow, UnitRow, UnitState};
 use actors::residence::{NAME_CHARS_MAX, visible};
 use actors::sms::ProvenPhone;
 use maud::{Markup, html};
+use policy::PlaceKind;
 use protocol::RegionId;
+use registry::{Holder, PlaceRow, RegionRow, UnitRow, UnitState};
 use serde::Deserialize;
 
 use super::layout::{beside, notice, wrongs};

@@ -10,11 +10,11 @@ use actix_web::dev::Payload;
 use actix_web::error::InternalError;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use actors::clock;
-use actors::registry::Phone;
 use actors::session::Session;
 use actors::sms::{Asker, KNOWN_S_MAX, ProvenPhone};
 use maud::Markup;
+use registry::Phone;
+use runtime::clock;
 
 use super::Portal;
 use super::guard;
@@ -199,7 +199,7 @@ impl Visitor {
 }
 
 fn cookie(value: String) -> Cookie<'static> {
-    kept_for(COOKIE, value, actors::sms::PROVEN_S_MAX)
+    kept_for(COOKIE, value, registry::periods::PROVEN_S_MAX)
 }
 
 fn kept_for(name: &'static str, value: String, seconds: u64) -> Cookie<'static> {

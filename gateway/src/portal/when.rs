@@ -1,7 +1,7 @@
 //! Moments as people read them: Beijing time, all year.
 
-use actors::trajectory::day_of;
 use jiff::civil::Date;
+use policy::trajectory::day_of;
 
 const AHEAD_S: u64 = 8 * 3600;
 /// Ends after this, the year 9999, are no ends.

@@ -4,11 +4,11 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use actors::policy::CauseKind;
 use actors::registrar::{RegistrarError, Why};
-use actors::registry::{AppealRow, CauseRow, DecisionRow};
 use maud::{Markup, html};
+use policy::CauseKind;
 use protocol::{Basis, Colour};
+use registry::{AppealRow, CauseRow, DecisionRow};
 use serde::Deserialize;
 
 use super::Portal;

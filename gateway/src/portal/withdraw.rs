@@ -3,8 +3,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::registry::Remains;
 use maud::{Markup, html};
+use registry::Remains;
 use serde::Deserialize;
 
 use super::layout::{beside, notice, wrongs};

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use actors::codes::Codes;
 use actors::judge::PlaceKinds;
-use actors::keys::Keys;
-use actors::registry::Registry;
 use actors::scanners::Scanners;
+use keys::Keys;
+use registry::Registry;
+use registry::colours::Codes;
 
 use super::{Admin, Settings};
 use crate::fleet::Fleet;

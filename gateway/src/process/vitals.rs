@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use actors::clock;
-use actors::ledger::LedgerHandle;
+use ledger::LedgerHandle;
 use metrics_exporter_prometheus::PrometheusHandle;
 use protocol::metric;
+use runtime::clock;
 
 use super::{Addresses, Admin, Settings};
 use crate::exposition;

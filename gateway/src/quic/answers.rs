@@ -1,7 +1,7 @@
 //! The answers to a device, as few frames as possible: verdicts of consecutive punches become one run, everything of
 //! one wake-up one write. Pure: bytes in a buffer.
 
-use actors::ledger::HelloOutcome;
+use ledger::HelloOutcome;
 use protocol::limits::VERDICTS_PER_FRAME_MAX;
 use protocol::message::{Answer, Bounded, Busy, BusyReason, Error, Verdicts};
 use protocol::{ErrorCode, RequestId, Sequence, Verdict, frame};

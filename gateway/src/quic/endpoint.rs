@@ -6,13 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::bounds;
 use actors::directory::Directory;
 use actors::judge::Judge;
-use actors::ledger::LedgerHandle;
 use actors::tap::Taps;
-use actors::{bounds, clock};
 use anyhow::Context;
+use ledger::LedgerHandle;
 use protocol::{DeviceId, ErrorCode, limits, metric};
+use runtime::clock;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use actors::clock;
 use metrics::{Counter, Gauge, Histogram};
 use protocol::message::BusyReason;
 use protocol::trajectory::TrajectoryReason;
 use protocol::{Advice, Colour, ErrorCode, Reason, RegionId, Verdict, metric};
+use runtime::clock;
 
 /// The way in which a handshake ended.
 #[derive(Clone, Copy)]

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actors::clock;
 use protocol::message::{Answer, Busy, BusyReason, Error, Request};
 use protocol::receipt::RECEIPT_BYTES;
 use protocol::trajectory::{TrajectoryAnswer, TrajectoryQuery, TrajectoryReason};
 use protocol::{DeviceClass, DeviceId, ErrorCode, Frame, RequestId, frame, limits};
 use quinn::{Connection, ReadToEndError, RecvStream, SendStream};
+use runtime::clock;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 

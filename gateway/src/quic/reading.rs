@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use actors::clock;
 use bytes::Bytes;
 use protocol::{FrameReader, limits};
 use quinn::{ReadError, RecvStream};
+use runtime::clock;
 
 /// Chunks taken off a stream in one go: a whole receive window of full packets.
 const CHUNKS: usize = 64;

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::clock;
 use actors::directory::Directory;
 use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
 use protocol::message::{
@@ -13,6 +12,7 @@ use protocol::message::{
 };
 use protocol::{DeviceId, Epoch, ErrorCode, RequestId, Sequence, limits};
 use quinn::{Connection, SendStream};
+use runtime::clock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 

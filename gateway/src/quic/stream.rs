@@ -1,8 +1,8 @@
 //! The answers to a device's punches on its first stream: verdicts, refusals, and what follows a refusal. Sockets, clocks and
 //! who judges are the session's. Pure apart from counters, so that a model of the protocol drives what devices meet.
 
-use actors::ledger::{Outcome, RecordedRun};
 use actors::region::RegionOutcome;
+use ledger::{Outcome, RecordedRun};
 use protocol::message::{Answer, BusyReason, Gap, Hello, PunchBatch};
 use protocol::{DeviceClass, ErrorCode, RequestId, Sequence};
 
@@ -114,11 +114,11 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use actors::clock;
     use protocol::message::Bounded;
     use protocol::{
         DeviceId, Direction, Epoch, FrameReader, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
     };
+    use runtime::clock;
     use tokio::sync::oneshot;
 
     use super::*;

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use actors::carrier::CarrierConfig;
-use actors::policy::{Policy, PolicyError};
-use actors::registry::PolicyRow;
+use policy::{Policy, PolicyError};
+use registry::PolicyRow;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Lines, Pages, Sms};

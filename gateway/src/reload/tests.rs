@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use actors::carrier::CarrierConfig;
-use actors::policy::DEVELOPMENT;
-use actors::registry::{Phone, PolicyRow};
+use policy::DEVELOPMENT;
+use registry::{Phone, PolicyRow};
 use zeroize::Zeroizing;
 
 use super::changes::{self, At, Reloaded};

@@ -6,9 +6,9 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::clock;
-use actors::watchdog::Beat;
 use anyhow::Context;
+use runtime::clock;
+use runtime::watchdog::Beat;
 
 /// The receiver reads at once; if it does not, the process does not wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);

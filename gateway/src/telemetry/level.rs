@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_level_that_is_misspelt_is_refused() {
-        for good in ["info", LEVEL, "WARN", "gateway=debug", "error,actors::ledger=trace", "off"] {
+        for good in ["info", LEVEL, "WARN", "gateway=debug", "error,ledger=trace", "off"] {
             assert!(filter(good).is_ok(), "{good}");
         }
         for bad in ["inof", "info,verbose", "gateway=loud", "=", "info;debug"] {

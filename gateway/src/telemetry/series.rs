@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use actors::bounds;
-use actors::lookups::Lookup;
-use actors::policy::CauseKind;
+use policy::CauseKind;
 use protocol::message::BusyReason;
 use protocol::metric::{self, Kind, Metric};
 use protocol::trajectory::TrajectoryReason;
 use protocol::{Colour, ErrorCode, Reason};
+use registry::lookups::Lookup;
 
 use super::BUCKETS;
 

@@ -5,17 +5,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use actors::codes::Codes;
-use actors::keys::Keys;
-use actors::policy::{DEVELOPMENT, Policy, PolicyInEffect};
 use actors::registrar::{Fault, Form, RegistrarConfig, RegistrarHandle};
-use actors::registry::{
-    Agreed, Attempt, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Registry, Whom,
-};
-use actors::trajectory::{
+use keys::Keys;
+use policy::trajectory::{
     Area, CarrierAnswer, Days, Division, Trajectory, Visit, day_of, days_after, start_of,
 };
-
+use policy::{DEVELOPMENT, Policy, PolicyInEffect};
+use registry::colours::Codes;
+use registry::{Agreed, Attempt, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Registry, Whom};
 use tests::people::prove;
 
 /// Noon of a day in 2020.

@@ -1,10 +1,10 @@
 //! Staff at work, as far as tests need them: a browser without a script whose shift an invitation has opened, codes for it to scan,
 //! and what the punch log has of its place.
 
-use actors::clock;
-use actors::keys::Keys;
+use keys::Keys;
 use protocol::token::{self, Token};
 use protocol::{Class, CodeId};
+use runtime::clock;
 use serde_json::{Value, json};
 
 use super::{Answer, Browser, Request};

@@ -8,7 +8,19 @@ use std::collections::BTreeSet;
 use protocol::metric::{self, Kind};
 use tests::repository::{dependencies, files, files_ending, read, read_toml};
 
-const CRATES: [&str; 5] = ["protocol", "actors", "gateway", "loadtest", "tests"];
+const CRATES: [&str; 11] = [
+    "protocol",
+    "actors/keys",
+    "actors/runtime",
+    "actors/policy",
+    "actors/ledger",
+    "actors/registry",
+    "actors/simulator",
+    "actors",
+    "gateway",
+    "loadtest",
+    "tests",
+];
 const LINES_MAX: usize = 400;
 
 /// Fails with every finding at once.
@@ -48,17 +60,27 @@ fn the_top_level_is_the_agreed_one() {
 
 #[test]
 fn crates_know_only_whom_they_may() {
-    let may_know: [(&str, &[&str]); 5] = [
+    let actors = ["keys", "runtime", "policy", "ledger", "registry", "simulator", "actors"];
+    // The simulators answer its tests.
+    let below_actors = ["protocol", "keys", "runtime", "policy", "ledger", "registry", "simulator"];
+    let may_know: [(&str, &[&str]); CRATES.len()] = [
         ("protocol", &[]),
-        ("actors", &["protocol"]),
+        ("actors/keys", &["protocol"]),
+        ("actors/runtime", &["protocol"]),
+        ("actors/policy", &["protocol"]),
+        ("actors/ledger", &["protocol", "keys", "runtime"]),
+        ("actors/registry", &["protocol", "keys", "runtime", "policy"]),
+        ("actors/simulator", &["protocol", "keys", "runtime", "policy", "registry"]),
+        ("actors", &below_actors),
         // Its model test drives the load generator's device.
-        ("gateway", &["actors", "protocol", "loadtest"]),
+        ("gateway", &[&actors[..], &["protocol", "loadtest"]].concat()),
         ("loadtest", &["protocol"]),
-        ("tests", &["protocol", "actors", "gateway", "loadtest"]),
+        ("tests", &[&actors[..], &["protocol", "gateway", "loadtest"]].concat()),
     ];
+    let names = CRATES.map(name);
     let mut findings = Vec::new();
     for (krate, allowed) in may_know {
-        let known = dependencies(krate).into_iter().filter(|name| CRATES.contains(&name.as_str()));
+        let known = dependencies(krate).into_iter().filter(|name| names.contains(&name.as_str()));
         findings.extend(
             known.filter(|name| !allowed.contains(&name.as_str())).map(|name| format!("{krate} → {name}")),
         );
@@ -73,15 +95,15 @@ fn packages_stay_where_they_belong() {
     let at_home: [(&str, &[&str]); 11] = [
         ("quinn", &["gateway", "loadtest", "tests"]),
         ("quinn-proto", &["gateway", "loadtest", "tests"]),
-        ("actix", &["actors"]),
-        ("actix-rt", &["actors", "gateway"]),
-        ("actix-web", &["actors", "gateway"]),
-        ("dashmap", &["actors"]),
+        ("actix", &["actors", "actors/runtime"]),
+        ("actix-rt", &["actors", "actors/runtime", "actors/simulator", "gateway"]),
+        ("actix-web", &["actors/runtime", "actors/simulator", "gateway"]),
+        ("dashmap", &["actors/registry"]),
         ("bincode", &["protocol"]),
-        ("rusqlite", &["actors"]),
-        ("sqlx", &["actors"]),
-        ("diesel", &["actors"]),
-        ("redb", &["actors"]),
+        ("rusqlite", &["actors/registry", "actors"]),
+        ("sqlx", &["actors/registry"]),
+        ("diesel", &["actors/registry"]),
+        ("redb", &["actors/registry"]),
     ];
     let mut findings = Vec::new();
     for krate in CRATES {
@@ -98,7 +120,7 @@ fn packages_stay_where_they_belong() {
                 .map(|(at, _)| format!("{path}:{at}")),
         );
     }
-    for path in files_ending(&[".rs"]).iter().filter(|path| path.starts_with("actors/src/")) {
+    for path in files_ending(&[".rs"]).iter().filter(|path| path.starts_with("actors/")) {
         let leaks = code_lines(path).filter(|(_, line)| line.trim_start().starts_with("pub use actix"));
         findings.extend(leaks.map(|(at, _)| format!("{path}:{at} shows actix to other crates")));
     }
@@ -112,7 +134,7 @@ fn each_chosen_package_does_its_job_in_the_product() {
     let product: Vec<String> = files_ending(&[".rs"])
         .into_iter()
         .filter(|path| {
-            ["gateway/src/", "actors/src/", "protocol/src/"].iter().any(|folder| path.starts_with(folder))
+            ["gateway/src/", "actors/", "protocol/src/"].iter().any(|folder| path.starts_with(folder))
         })
         .filter(|path| !path.contains("tests"))
         .collect();
@@ -185,6 +207,29 @@ fn words_that_do_not_belong() {
 }
 
 #[test]
+fn every_crate_has_a_readme() {
+    let missing = CRATES.iter().filter(|krate| **krate != "tests").filter(|krate| {
+        let path = format!("{krate}/README.md");
+        !files().contains(&path) || !read(&path).starts_with(&format!("# {}\n", name(krate)))
+    });
+    check(
+        "without a README.md under its name",
+        &missing.map(|krate| (*krate).to_owned()).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn personal_values_and_their_keys_are_opened_in_the_actors_crates_alone() {
+    let opens = [".reveal()", "keys.pepper()", "keys.field()"];
+    let mut findings = Vec::new();
+    for path in files_ending(&[".rs"]).iter().filter(|path| path.starts_with("gateway/src/")) {
+        let found = code_lines(path).filter(|(_, line)| opens.iter().any(|open| line.contains(open)));
+        findings.extend(found.map(|(at, line)| format!("{path}:{at} {}", line.trim())));
+    }
+    check("opened outside of actors", &findings);
+}
+
+#[test]
 fn dashboards_and_rules_name_metrics_that_exist() {
     let mut findings = Vec::new();
     for path in files_ending(&[".json", ".yml", ".md"]).iter().filter(|path| path.starts_with("dashboards/"))
@@ -200,7 +245,7 @@ fn dashboards_and_rules_name_metrics_that_exist() {
 
 #[test]
 fn every_table_of_the_registry_stands_on_the_data_map() {
-    let (schema, map) = (read("actors/src/registry/schema/steps.rs"), read("gateway/LAWFUL.md"));
+    let (schema, map) = (read("actors/registry/src/schema/steps.rs"), read("gateway/LAWFUL.md"));
     let tables = schema.split("CREATE TABLE ").skip(1).filter_map(|rest| rest.split_whitespace().next());
     let tables: BTreeSet<&str> = tables.collect();
     assert!(tables.len() > 20, "{tables:?}");
@@ -210,7 +255,12 @@ fn every_table_of_the_registry_stands_on_the_data_map() {
     check("not in gateway/LAWFUL.md", &missing.map(|table| (*table).to_owned()).collect::<Vec<_>>());
 }
 
-/// Says whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
+/// The name of the crate in that folder.
+fn name(krate: &str) -> &str {
+    krate.rsplit('/').next().expect("rsplit has a first part")
+}
+
+/// Whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
 fn is_series(name: &str) -> bool {
     metric::ALL.iter().any(|metric| match metric.kind {
         Kind::Counter | Kind::Gauge => metric.name == name,

@@ -1,8 +1,9 @@
 //! Prefixes and learned routes; nothing here is asked.
 
+use runtime::clock;
+
 use super::*;
 use crate::carrier::tests::config;
-use crate::clock;
 
 fn phone(text: &str) -> Phone {
     Phone::parse(text).expect("a number")

@@ -5,11 +5,14 @@ mod faults;
 mod flow;
 mod renewed;
 mod server;
+mod simulated;
 mod tls;
 
+use policy::trajectory::Days;
+use registry::{ConsentId, Flow};
+
 use super::*;
-use crate::registry::{ConsentId, Flow};
-use crate::trajectory::Days;
+
 pub(super) use server::{Act, Server};
 
 pub(super) const SECRET: &[u8] = b"a secret for tests, long enough.";

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use fastrand::Rng;
 use jiff::ToSpan;
+use registry::id_check;
+use runtime::clock;
 
 use super::*;
-use crate::clock;
-use crate::registry::id_check;
 use crate::table::BadRow;
 
 const ROWS: usize = 3_000;

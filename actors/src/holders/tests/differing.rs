@@ -1,8 +1,9 @@
 //! Lines about people who are there already: what differs from the record is told and counted, and nothing of it is changed; and the
 //! words of both languages.
 
+use registry::id_check;
+
 use super::*;
-use crate::registry::id_check;
 
 /// The same person as [`GOOD`], with other values.
 const OTHER: &str = "Wang Wen,Passport,E12345678,16300000009,360103,red,declared,2020-03-14,QR-1";
@@ -18,7 +19,7 @@ fn file(rows: &[&str]) -> String {
 }
 
 /// Whoever has the document of [`GOOD`].
-fn holder(registry: &Registry) -> (CodeId, crate::registry::Person, CodeEntry) {
+fn holder(registry: &Registry) -> (CodeId, registry::Person, CodeEntry) {
     let document = DocumentNumber::parse(DocumentKind::Passport, "E12345678").unwrap();
     let code = registry.code_of_document(&document).unwrap().unwrap();
     (code, registry.person(code).unwrap().unwrap(), registry.code(code).unwrap().unwrap())
@@ -62,7 +63,7 @@ fn a_file_that_was_imported_is_compared_with_the_record_again_and_brings_nobody_
     let content = file(&[GOOD, &second]);
     assert_eq!(counts(&bench.run(&mut registry, &content, 10, &mut none).unwrap()), (2, 0, 0, 0));
     let (code, mut person, _) = holder(&registry);
-    person.phone = crate::registry::Phone::parse("16300000077").unwrap();
+    person.phone = registry::Phone::parse("16300000077").unwrap();
     registry.transaction::<_, RegistryError>(|registry| registry.update_person(code, &person)).unwrap();
     let report = bench.run(&mut registry, &content, 10, &mut none).unwrap();
     assert_eq!((counts(&report), report.resumed), ((0, 1, 1, 0), true));

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::test_registry::TestRegistry;
 
 #[test]
 fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them() {
@@ -21,7 +22,7 @@ fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them(
     let bench = bench(Some(fault));
     {
         let mut registry = bench.registry.lock().unwrap();
-        registry.insert_due_for_test(50_000, 100).unwrap();
+        registry.insert_due(50_000, 100).unwrap();
         armed.store(true, Ordering::Release);
     }
     seen.recv().unwrap();
@@ -57,7 +58,7 @@ fn the_clocks_work_goes_on_after_one_piece_of_it_panicked() {
     let bench = bench(Some(fault));
     armed.store(true, Ordering::Release);
     seen.recv().unwrap();
-    bench.registry.lock().unwrap_or_else(PoisonError::into_inner).insert_due_for_test(1, 100).unwrap();
+    bench.registry.lock().unwrap_or_else(PoisonError::into_inner).insert_due(1, 100).unwrap();
     let end = clock::now() + Duration::from_secs(60);
     while bench.registry.lock().unwrap_or_else(PoisonError::into_inner).longest_due_s(u32::MAX).unwrap() > 0 {
         assert!(clock::now() < end, "nothing ends by the clock any more");

@@ -1,9 +1,10 @@
 //! Forms and stays when another policy takes effect: what was answered by the old one does not decide by the new one.
 
+use policy::Field;
+use policy::trajectory::days_after;
+
 use super::signin::{form_at, proven};
 use super::*;
-use crate::policy::Field;
-use crate::trajectory::days_after;
 
 fn changed(version: &str, from: &str, to: &str) -> (Policy, String) {
     assert!(DEVELOPMENT.contains(from), "{from}");

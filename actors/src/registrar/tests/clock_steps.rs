@@ -1,7 +1,8 @@
 //! A clock that is set back by less than an hour, which is believed: what was done before has been done.
 
+use registry::Attempt;
+
 use super::*;
-use crate::registry::Attempt;
 
 const BACK_S: u64 = 50 * 60;
 

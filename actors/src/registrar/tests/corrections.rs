@@ -1,8 +1,9 @@
 //! Taking back what was declared: what the pages offer is what the form does, and nothing else; and until when a colour lasts.
 
+use policy::Correction;
+
 use super::signin::{form_at, number, proven};
 use super::*;
-use crate::policy::Correction;
 
 const HOUR_S: u64 = 3600;
 const WAIT_S: u64 = 24 * HOUR_S;

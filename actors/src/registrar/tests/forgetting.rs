@@ -1,7 +1,9 @@
 //! The forgetting of the clock, a part at a time, and what is still counted afterwards.
 
+use registry::{Attempt, CONSENT_DAYS, ConsentReport};
+
 use super::*;
-use crate::registry::{Attempt, CONSENT_DAYS, ConsentReport};
+use crate::test_registry::TestRegistry;
 
 const CARRIER: &str = "china-mobile";
 

@@ -1,19 +1,20 @@
 //! Printed codes, units, and people who take their data back.
 
+use policy::PlaceKind;
+use policy::PolicyInEffect;
 use protocol::limits::TOKEN_SKEW_S;
 use protocol::place::PlaceCode;
 use protocol::{Advice, Reason, RegionId, Scanned};
+use registry::UnitState;
 
 use super::signin::{form_at, proven};
 use super::*;
 use crate::judge::{Judge, PlaceKinds};
-use crate::policy::PolicyInEffect;
-use crate::registry::{PlaceKind, UnitState};
 
 impl Bench {
     fn judged(&self, token: [u8; 18], codes: &Codes, now_s: u64) -> (Advice, Reason) {
         codes.set_loaded();
-        let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
+        let policy = PolicyInEffect::new(Policy::development());
         let (tokens, legacy) = (self.keys.token_keys(), self.keys.legacy());
         let judge = Judge::new(codes.clone(), tokens, legacy, 1, policy, PlaceKinds::default());
         let scans = [Scanned::Token(token), Scanned::Text(protocol::token::to_text(&token))];

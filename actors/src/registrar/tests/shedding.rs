@@ -1,12 +1,12 @@
 //! Causes stay with people: they are not got rid of by another document, another kind, another phone, or leaving and coming back; and
 //! strangers are not told whether somebody else is registered, or was.
 
+use policy::PolicyInEffect;
 use protocol::{Advice, Reason, RegionId, Scanned};
 
 use super::signin::{form_at, number, proven};
 use super::*;
 use crate::judge::{Judge, PlaceKinds};
-use crate::policy::PolicyInEffect;
 
 fn with(document: DocumentNumber, form: Form) -> Form {
     Form { person: Person { document, ..form.person }, ..form }
@@ -24,7 +24,7 @@ impl Bench {
 
     fn scanned(&self, scan: &Scanned) -> (Advice, Reason) {
         self.codes.set_loaded();
-        let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml")).unwrap());
+        let policy = PolicyInEffect::new(Policy::development());
         let (tokens, legacy) = (self.keys.token_keys(), self.keys.legacy());
         let judge = Judge::new(self.codes.clone(), tokens, legacy, 1, policy, PlaceKinds::default());
         let verdict =

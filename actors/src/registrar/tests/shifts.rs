@@ -1,10 +1,10 @@
 //! Shifts of staff: one token opens one, once and in time; it ends by itself and by hand.
 
 use protocol::{PlaceId, RegionId};
+use registry::ShiftId;
 
 use super::*;
 use crate::registrar::SHIFT_S;
-use crate::registry::ShiftId;
 
 const INVITED_S: u64 = 900;
 

@@ -1,7 +1,8 @@
 //! Those who may open which code: imported holders, recycled numbers, guardians and wards, another phone.
 
+use registry::people::Added;
+
 use super::*;
-use crate::registry::people::Added;
 
 const RECYCLED_S: u64 = 90 * DAY_S;
 
@@ -155,7 +156,7 @@ fn a_form_needs_the_phone_it_names_in_the_hand() {
     let good = form_at(1, 1, now());
     for (name, form, now_s) in [
         ("another phone", Form { proven: proven(2, now()), ..good.clone() }, now()),
-        ("an old proof", good.clone(), now() + crate::sms::PROVEN_S_MAX + 1),
+        ("an old proof", good.clone(), now() + registry::periods::PROVEN_S_MAX + 1),
     ] {
         let refused = bench.submit(&form, now_s);
         assert!(matches!(refused, Err(RegistrarError::NotProven)), "{name}: {refused:?}");

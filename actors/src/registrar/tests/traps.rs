@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 
+use registry::lookups::{Asked, Lookup, Whom};
+use registry::periods::FORM_S_MAX;
 use ring::{digest, hmac};
 use rusqlite::types::Value;
 
 use super::*;
-use crate::lookups::{Asked, Lookup, Whom};
 use crate::registrar::appeals::Verdict;
+use crate::test_registry::TestRegistry;
 
 const HOUR_S: u64 = 3600;
 
@@ -42,7 +44,7 @@ fn the_window_follows_the_citys_days_not_utcs_and_never_holds_today() {
         let permit = registrar.start_query(consent, &phone, now_s).unwrap();
         assert_eq!(permit.days(), expected, "{name}");
         // A stay on the day itself is not one yet, however long.
-        let today = in_wuhan(&[start_of(crate::trajectory::day_of(now_s))], 24 * 60);
+        let today = in_wuhan(&[start_of(policy::trajectory::day_of(now_s))], 24 * 60);
         let outcome = registrar.finish_query(&permit, &today, &[], now_s).unwrap();
         assert_eq!(outcome, Outcome::Clean, "{name}");
     }

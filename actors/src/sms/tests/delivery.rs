@@ -153,3 +153,14 @@ fn a_message_service_that_could_be_overheard_or_is_not_signed_is_refused() {
         assert!(HttpSms::new(&bad).is_err(), "{name}");
     }
 }
+
+#[test]
+fn nothing_that_is_kept_or_shown_holds_the_number_or_the_code() {
+    let mut desk = Desk::new();
+    let sent = desk.codes.request(asker(1, 7), &number(7), 123_456, NOW_S).unwrap();
+    let proven = desk.check(1, 7, "123456", NOW_S).unwrap();
+    let shown = format!("{sent:?} {proven:?} {:?} {:?}", desk.codes, SessionId([0x31; 16]));
+    for canary in ["16300000007", "123456", "0000007", "11111111", "49"] {
+        assert!(!shown.contains(canary), "{canary} is in {shown}");
+    }
+}

@@ -3,9 +3,9 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actors::clock;
-use actors::registry::Shift;
 use maud::{Markup, html};
+use registry::Shift;
+use runtime::clock;
 
 use super::super::layout::Frame;
 use super::super::visitor::Visitor;

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use actix_web::web;
-use actors::clock;
-use actors::registry::Shift;
 use protocol::limits::SCANNED_TEXT_BYTES_MAX;
 use protocol::{Advice, Class, CodeId, Scanned, Verdict, scanner};
+use registry::Shift;
+use runtime::clock;
 
 use super::super::Portal;
 use super::digits::Taken;

@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use actors::bounds;
 use actors::query::QueryError;
 use actors::registrar::RECEIPT_S_MAX;
-use actors::registry::{DocumentKind, Shift, ShiftId};
 use protocol::trajectory::TrajectoryAnswer;
 use protocol::{Class, CodeId, Verdict};
+use registry::{DocumentKind, Shift, ShiftId};
 use ring::digest;
 
 /// Shifts that are remembered at once; one that is not is worked in all the same.

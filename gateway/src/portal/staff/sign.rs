@@ -1,9 +1,9 @@
 //! The look of a scan to staff: a shape and a word for what to do, the code's colour as shape, word and colour, why, and who. What is no
 //! pass code never looks like a red person, and what carriers say never like a code's colour.
 
-use actors::place_names::name_zh_of;
 use actors::query::QueryError;
 use maud::{Markup, PreEscaped, html};
+use policy::place_names::name_zh_of;
 use protocol::trajectory::{StayAnswer, TrajectoryReason};
 use protocol::{Advice, Basis, Class, Colour, Reason, Verdict};
 

@@ -1,9 +1,10 @@
 //! The words for each outcome.
 
+use policy::Stay;
+use policy::trajectory::Days;
+
 use super::*;
 use crate::portal::words::{en, zh};
-use actors::policy::Stay;
-use actors::trajectory::Days;
 
 #[test]
 fn every_outcome_is_said_and_no_answer_is_never_a_no() {

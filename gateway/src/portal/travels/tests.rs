@@ -1,9 +1,10 @@
 //! Whose visit is whose, what it keeps, and for how long.
 
+use policy::Outcome;
+use policy::trajectory::Days;
+use registry::Detail;
+
 use super::*;
-use actors::policy::Outcome;
-use actors::registry::Detail;
-use actors::trajectory::Days;
 
 const ME: SessionId = SessionId([1; 16]);
 const OTHER: SessionId = SessionId([2; 16]);

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
-use actors::ledger::{Outcome, RecordedRun};
 use actors::region::RegionOutcome;
+use ledger::{Outcome, RecordedRun};
 use protocol::message::BusyReason;
 use protocol::{Epoch, Reason, Sequence, Verdict};
 use tokio::sync::oneshot;

@@ -7,14 +7,14 @@ mod world;
 
 use std::cell::Cell;
 
-use actors::clock;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::prop_oneof;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use runtime::clock;
+use world::{Seen, World};
 
 use super::metrics::QuicMetrics;
-use world::{Seen, World};
 
 /// From so many cases on their average is what it usually is.
 const ENOUGH_CASES: u32 = 1_000;

@@ -5,15 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
-use actors::clock;
-use actors::ledger::Outcome;
 use actors::region::RegionOutcome;
+use ledger::Outcome;
 use loadtest::DeviceState;
 use protocol::message::{Answer, Drain, Hello, PunchBatch, Welcome};
 use protocol::{
     CodeId, DeviceClass, DeviceId, Direction, Epoch, ErrorCode, FrameReader, PlaceId, Punch, RegionId,
     RequestId, Scanned,
 };
+use runtime::clock;
 
 use super::beyond::{Beyond, depart, verdict_of};
 use super::rules::Rules;

@@ -1,0 +1,326 @@
+//! Opens the log after whatever happened. Only the last batch may be torn; it is set aside and cut. The last segment is written
+//! anew and synced before anything is acknowledged, since a failed sync may have left pages that read back and are not on disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use ring::digest;
+use runtime::clock::Reading;
+
+use super::disk::{Disk, DiskFile, put_in_place, replace, uninterrupted, write_all_at};
+use super::expiry::{Forgotten, forgotten};
+use super::floor::Floor;
+use super::format::{Batch, DIGEST_BYTES, Entry, Mark, SegmentHeader};
+use super::log::{self, CommitError, Log, create_segment};
+use super::marks::Marks;
+use super::reserve::Reserve;
+use super::scan::{Segment, Tail, corrupt};
+use super::seal::DayKeys;
+use super::walk::{for_newest_segments, left_over, none_missing};
+use super::{LedgerConfig, LedgerError, Run, segment_name, time};
+
+/// Recovers the log, or makes an empty one.
+pub(super) fn recover<D: Disk>(
+    disk: D,
+    mut keys: DayKeys,
+    config: &LedgerConfig,
+    at: &Reading,
+) -> Result<Log<D>, LedgerError> {
+    let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
+    let mut unfinished = names.iter().filter(|name| name.ends_with(".new")).peekable();
+    let removes = unfinished.peek().is_some();
+    for name in unfinished {
+        uninterrupted(|| disk.remove(name)).map_err(LedgerError::io("removing", name))?;
+    }
+    if removes {
+        // Else a power cut may give a name what an unfinished file of that name held before.
+        uninterrupted(|| disk.sync_directory()).map_err(LedgerError::io("syncing", "the directory"))?;
+    }
+    let floor = Floor::read(&disk)?;
+    let forgotten = forgotten(&disk)?;
+    let numbers = left_over(&names, &forgotten);
+    none_missing(&disk, &numbers, floor, &forgotten)?;
+    let mut kept = Reserve::find(&disk).map_err(LedgerError::io("opening", "its reserve"))?;
+    let opened = match numbers.last() {
+        None => create_first(&disk, at)?,
+        Some(&last) => {
+            let before = numbers.len() > 1;
+            open_last(&disk, &mut keys, last, before, &forgotten, &mut kept)?
+        }
+    };
+    floor.check(opened.segment.number, opened.lsn)?;
+    let mut log = Log {
+        disk,
+        keys,
+        marks: opened.marks,
+        segment: opened.segment,
+        lsn: opened.lsn,
+        durable: Arc::new(AtomicU64::new(opened.lsn)),
+        said_durable: opened.said_durable,
+        segment_bytes_max: config.segment_bytes_max,
+        retention_days: config.retention_days,
+        signing_pkcs8: config.signing_pkcs8.clone(),
+        expired_on: None,
+        overdue: None,
+        kept,
+        forgotten,
+        undated: None,
+    };
+    for made in [log.raise_floor(), log.keep_back()] {
+        match made {
+            Ok(()) | Err(CommitError::Full) => {}
+            Err(CommitError::Poison(error)) => return Err(error),
+        }
+    }
+    Ok(log)
+}
+
+struct Opened<F> {
+    segment: log::Segment<F>,
+    marks: Marks,
+    lsn: u64,
+    said_durable: u64,
+}
+
+fn create_first<D: Disk>(disk: &D, at: &Reading) -> Result<Opened<D::File>, LedgerError> {
+    let header = SegmentHeader {
+        number: 1,
+        hour: time::hour(at.now_ms),
+        first_lsn: 1,
+        created_ms: at.now_ms,
+        is_undated: !at.is_dated,
+        previous_end: 0,
+        previous_digest: [0; DIGEST_BYTES],
+        marks: Vec::new(),
+    };
+    let segment = create_segment(disk, &header)
+        .map_err(|(error, _)| LedgerError::io("making", &segment_name(1))(error))?;
+    Ok(Opened { segment, marks: Marks::default(), lsn: 0, said_durable: 0 })
+}
+
+fn open_last<D: Disk>(
+    disk: &D,
+    keys: &mut DayKeys,
+    number: u64,
+    has_before: bool,
+    forgotten: &Forgotten,
+    kept: &mut Reserve<D::File>,
+) -> Result<Opened<D::File>, LedgerError> {
+    let bytes = read(disk, number)?;
+    let last = Segment::read(number, &bytes)?;
+    last.check_tail(true)?;
+    let mut marks = if has_before {
+        marks_of_before(disk, keys, &last.header, forgotten)?
+    } else {
+        Marks::from_all(last.header.marks.iter().copied())
+    };
+    for batch in &last.batches {
+        fold(&mut marks, keys, batch, forgotten)?;
+    }
+    let said_durable = last.batches.last().map_or(last.last_lsn(), |batch| match batch.marks.is_empty() {
+        true => batch.header.lsn,
+        false => batch.header.durable_up_to,
+    });
+    let (lsn, end, hour) = (last.last_lsn(), last.end, last.header.hour);
+    if last.tail == Tail::Torn {
+        let torn = &bytes[end..];
+        match set_aside(disk, number, lsn, torn) {
+            Err(error) if error.is_full() => {
+                let_go(kept)?;
+                let again = set_aside(disk, number, lsn, torn);
+                again.or_else(|error| if error.is_full() { Ok(()) } else { Err(error) })?;
+            }
+            other => other?,
+        }
+    }
+    let last_batch = end - last.batches.last().map_or(0, |batch| batch.len);
+    let file = match write_anew(disk, number, &bytes[..end]) {
+        Err(error) if error.is_full() => {
+            let_go(kept)?;
+            write_over(disk, number, &bytes[..end], last_batch)?
+        }
+        other => other?,
+    };
+    let mut digest = digest::Context::new(&digest::SHA256);
+    digest.update(&bytes[..end]);
+    let end = end as u64;
+    let segment = log::Segment { number, hour, file, end, allocated: end, digest };
+    Ok(Opened { segment, marks, lsn, said_durable })
+}
+
+/// The segment before the last one: checked against the digest that the last one holds of it, and read for its devices' last
+/// verdicts, which a device may ask for again.
+fn marks_of_before<D: Disk>(
+    disk: &D,
+    keys: &mut DayKeys,
+    last: &SegmentHeader,
+    forgotten: &Forgotten,
+) -> Result<Marks, LedgerError> {
+    let number = last.number - 1;
+    let bytes = read(disk, number)?;
+    let before = Segment::read(number, &bytes)?;
+    before.check_tail(false)?;
+    check_digest(&before, &bytes, last)?;
+    let mut marks = Marks::from_all(before.header.marks.iter().copied());
+    for batch in &before.batches {
+        fold(&mut marks, keys, batch, forgotten)?;
+    }
+    let agrees = |mark: &Mark| marks.get(mark.device) == Some((mark.epoch, mark.recorded));
+    if marks.len() != last.marks.len() || !last.marks.iter().all(agrees) {
+        return Err(corrupt(
+            last.number,
+            last.first_lsn - 1,
+            "its marks are not those of the segment before",
+        ));
+    }
+    Ok(marks)
+}
+
+/// Checks a closed segment against what the next one says of it.
+pub(super) fn check_digest(
+    segment: &Segment<'_>,
+    bytes: &[u8],
+    next: &SegmentHeader,
+) -> Result<(), LedgerError> {
+    let number = segment.header.number;
+    if segment.last_lsn() + 1 != next.first_lsn || segment.end as u64 != next.previous_end {
+        return Err(corrupt(number, segment.last_lsn(), "it does not end where the next one begins"));
+    }
+    let digest = digest::digest(&digest::SHA256, &bytes[..segment.end]);
+    if digest.as_ref() != next.previous_digest {
+        return Err(corrupt(
+            number,
+            segment.header.first_lsn - 1,
+            "its digest is not what the next one says",
+        ));
+    }
+    Ok(())
+}
+
+/// Says what a batch changes.
+fn fold(
+    marks: &mut Marks,
+    keys: &mut DayKeys,
+    batch: &Batch<'_>,
+    forgotten: &Forgotten,
+) -> Result<(), LedgerError> {
+    for entry in entries(keys, batch, forgotten)?.unwrap_or_default() {
+        if let Entry::Run { device, epoch, region, first, received_ms, window_punches, records } = entry {
+            marks.record(&Run { device, epoch, region, first, received_ms, window_punches, records });
+        }
+    }
+    batch.marks.iter().for_each(|&mark| marks.set(mark));
+    Ok(())
+}
+
+/// A batch's entries; `None` if its day is on record as forgotten.
+pub(super) fn entries(
+    keys: &mut DayKeys,
+    batch: &Batch<'_>,
+    forgotten: &Forgotten,
+) -> Result<Option<Vec<Entry>>, LedgerError> {
+    let header = batch.header;
+    let Some(plain) = keys.open_body(header.day, header.nonce, &batch.associated, batch.body)? else {
+        if !forgotten.covers(header.day) {
+            let day = time::day_name(header.day);
+            return Err(LedgerError::Key(format!("the key of {day} is missing; restore it from a copy")));
+        }
+        return Ok(None);
+    };
+    let damaged = |_| LedgerError::Key(format!("the batch with LSN {} does not decode", header.lsn));
+    Entry::decode_all(&plain).map(Some).map_err(damaged)
+}
+
+pub(super) fn read<D: Disk>(disk: &D, number: u64) -> Result<Vec<u8>, LedgerError> {
+    let name = segment_name(number);
+    disk.read(&name).map_err(LedgerError::io("reading", &name))
+}
+
+fn set_aside<D: Disk>(disk: &D, number: u64, lsn: u64, torn: &[u8]) -> Result<(), LedgerError> {
+    let used = torn.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let name = format!("{}.torn-after-{lsn}", segment_name(number));
+    tracing::warn!(
+        name,
+        bytes = used,
+        lsn,
+        "the last batch was torn by a crash; it was never acknowledged and is set aside"
+    );
+    replace(disk, &name, &torn[..used]).map_err(LedgerError::io("writing", &name))
+}
+
+fn write_anew<D: Disk>(disk: &D, number: u64, content: &[u8]) -> Result<D::File, LedgerError> {
+    let name = segment_name(number);
+    put_in_place(disk, &name, content).map_err(LedgerError::io("writing anew", &name))
+}
+
+/// Without room for another copy: the last batch is written over itself, and what follows is cut. Every batch before it was synced
+/// before this one was written, so the last is all that a failed sync may have left in the cache alone.
+fn write_over<D: Disk>(
+    disk: &D,
+    number: u64,
+    content: &[u8],
+    last_batch: usize,
+) -> Result<D::File, LedgerError> {
+    let name = segment_name(number);
+    let written = || -> std::io::Result<D::File> {
+        let (mut file, _) = uninterrupted(|| disk.open_file(&name))?;
+        write_all_at(&mut file, &content[last_batch..], last_batch as u64)?;
+        uninterrupted(|| file.set_len(content.len() as u64))?;
+        uninterrupted(|| file.sync())?;
+        uninterrupted(|| disk.sync_directory())?;
+        Ok(file)
+    };
+    tracing::warn!(
+        name,
+        "the disk has no room for a second copy of the last segment; its last batch is written over"
+    );
+    written().map_err(LedgerError::io("writing over", &name))
+}
+
+fn let_go<F: DiskFile>(reserve: &mut Reserve<F>) -> Result<(), LedgerError> {
+    reserve.let_go().map(drop).map_err(LedgerError::io("letting go", "its reserve"))
+}
+
+/// The number of times that a segment that changes while it is read is read again.
+const READS_MAX: usize = 100;
+
+/// A segment's bytes, which read as they should. A gateway may be writing: what was read around a batch that came meanwhile looks
+/// like damage, but does not look the same twice. `None` if the segment has been forgotten meanwhile.
+pub(super) fn read_settled<D: Disk>(
+    disk: &D,
+    number: u64,
+    is_last: bool,
+) -> Result<Option<Vec<u8>>, LedgerError> {
+    let again = || match read(disk, number) {
+        Err(_) if forgotten(disk)?.segment >= number => Ok(None),
+        read => read.map(Some),
+    };
+    let mut bytes = again()?;
+    for _ in 0..READS_MAX {
+        let Some(known) = bytes.as_ref().filter(|_| is_last) else { break };
+        let sound = Segment::read(number, known).and_then(|segment| segment.check_tail(true));
+        let now = if sound.is_ok() { break } else { again()? };
+        if now == bytes {
+            break;
+        }
+        bytes = now;
+    }
+    Ok(bytes)
+}
+
+/// The last LSN of the log in a directory, out of its newest segment; `None` without a log. A gateway may be writing it.
+///
+/// # Errors
+/// Damage in the newest segment, or a segment that is missing: a log of which it is known is not taken for a shorter one.
+pub fn last_lsn(directory: &Path) -> Result<Option<u64>, LedgerError> {
+    if !directory.exists() {
+        return Ok(None);
+    }
+    let (disk, mut last) = (super::open_for_reading(directory)?, None);
+    for_newest_segments(&disk, 1, |segment| {
+        last = Some(segment.last_lsn());
+        Ok(())
+    })?;
+    Ok(last)
+}

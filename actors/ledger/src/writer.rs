@@ -1,0 +1,280 @@
+//! The thread that owns the log: takes everything that waits, writes it as one batch, syncs, answers. While it syncs, the next
+//! batch collects in the queue.
+
+mod full;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use metrics::{Counter, Gauge, Histogram};
+use protocol::metric;
+use runtime::clock::{self, Reading};
+use tokio::sync::watch;
+
+use super::disk::Disk;
+use super::format::{self, RECORD_BYTES, RUN_BYTES};
+use super::life::Life;
+use super::log::{CommitError, Log};
+use super::lookup::{Lookup, Lookups};
+use super::room::Room;
+use super::take::{Answer, Counts, Round};
+use super::{HelloOutcome, Message, Outcome};
+
+/// Punches in one batch at most: bounds what one sync makes others wait for.
+const BATCH_PUNCHES_MAX: usize = 64 * 1024;
+/// After this long without work the last batch is vouched for, and expiry is looked at.
+const IDLE: Duration = Duration::from_millis(100);
+
+struct LedgerMetrics {
+    batch_punches: Histogram,
+    sync_seconds: Histogram,
+    waited: Histogram,
+    bytes: Counter,
+    lsn: Gauge,
+    queued: Gauge,
+    poisoned: Gauge,
+}
+
+impl LedgerMetrics {
+    fn new() -> Self {
+        // These are counted on other threads as well; an alert needs the zero before the first one.
+        metrics::counter!(metric::SCRUB_FAILURES).increment(0);
+        metrics::counter!(metric::NUMBERS_USED).increment(0);
+        Self {
+            batch_punches: metrics::histogram!(metric::BATCH_PUNCHES),
+            sync_seconds: metrics::histogram!(metric::SYNC_SECONDS),
+            waited: metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "ledger"),
+            bytes: metrics::counter!(metric::LEDGER_BYTES),
+            lsn: metrics::gauge!(metric::LEDGER_LSN),
+            queued: metrics::gauge!(metric::LEDGER_QUEUED),
+            poisoned: metrics::gauge!(metric::LEDGER_POISONED),
+        }
+    }
+}
+
+pub(super) struct Writer<D: Disk> {
+    log: Log<D>,
+    messages: Receiver<Message>,
+    queued_punches: Arc<AtomicUsize>,
+    poison: watch::Sender<bool>,
+    lookups: Option<Lookups>,
+    metrics: LedgerMetrics,
+    counts: Counts,
+    room: Room,
+    poisoned: bool,
+}
+
+impl<D: Disk + Clone> Writer<D> {
+    pub(super) fn new(
+        log: Log<D>,
+        messages: Receiver<Message>,
+        queued_punches: Arc<AtomicUsize>,
+        poison: watch::Sender<bool>,
+    ) -> Self {
+        let metrics = LedgerMetrics::new();
+        metrics.lsn.set(log.lsn as f64);
+        metrics.poisoned.set(0.0);
+        metrics::gauge!(metric::RETENTION_SECONDS).set(f64::from(log.retention_days) * 86_400.0);
+        Self {
+            log,
+            messages,
+            queued_punches,
+            poison,
+            lookups: None,
+            metrics,
+            counts: Counts::new(),
+            room: Room::new(),
+            poisoned: false,
+        }
+    }
+
+    /// Works until it is asked to stop and nothing waits, or every handle is gone.
+    pub(super) fn run(mut self, life: &Life) {
+        self.start_lookups();
+        loop {
+            let stopping = life.turn();
+            match self.messages.recv_timeout(if stopping { Duration::ZERO } else { IDLE }) {
+                Ok(first) => {
+                    let messages = self.collect(first);
+                    self.round(messages, &clock::look());
+                }
+                Err(RecvTimeoutError::Timeout) if stopping => break,
+                Err(RecvTimeoutError::Timeout) => self.idle(&clock::look()),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.close(&clock::look());
+    }
+
+    /// In good order: the last batch is vouched for, and the floor says how far the log reaches.
+    pub(super) fn close(&mut self, at: &Reading) {
+        self.idle(at);
+        if !self.poisoned
+            && let Err(error) = self.log.raise_floor()
+        {
+            self.refuse(Vec::new(), error);
+        }
+    }
+
+    pub(super) fn start_lookups(&mut self) {
+        self.lookups = Lookups::start(&self.log.disk, self.log.keys.directory());
+    }
+
+    fn collect(&self, first: Message) -> Vec<Message> {
+        let mut punches = first.punches();
+        let mut messages = vec![first];
+        while punches < BATCH_PUNCHES_MAX
+            && let Ok(message) = self.messages.try_recv()
+        {
+            punches += message.punches();
+            messages.push(message);
+        }
+        messages
+    }
+
+    /// When nothing waits.
+    pub(super) fn idle(&mut self, at: &Reading) {
+        if self.poisoned {
+            return;
+        }
+        if let Err(error) = self.room.idle(&mut self.log, at) {
+            self.refuse(Vec::new(), error);
+        }
+        self.expire(at);
+        self.metrics.queued.set(self.queued_punches.load(Ordering::Relaxed) as f64);
+    }
+
+    /// Also after a batch: a city may never pause, and still has to forget.
+    fn expire(&mut self, at: &Reading) {
+        if !self.poisoned
+            && let Err(error) = self.room.expire(&mut self.log, at)
+        {
+            self.refuse(Vec::new(), error);
+        }
+    }
+
+    /// Writes and answers what came in one go.
+    pub(super) fn round(&mut self, messages: Vec<Message>, at: &Reading) {
+        if let Some(oldest) = messages.iter().filter_map(Message::sent).min() {
+            self.metrics.waited.record(clock::since(oldest));
+        }
+        let queued: usize = messages.iter().map(Message::punches).sum();
+        let left = self.queued_punches.fetch_sub(queued, Ordering::Relaxed) - queued;
+        self.metrics.queued.set(left as f64);
+        if self.poisoned {
+            messages.into_iter().for_each(|message| message.refuse(Outcome::Down, HelloOutcome::Down));
+            return;
+        }
+        let plain: usize = messages.iter().map(|message| RUN_BYTES + message.punches() * RECORD_BYTES).sum();
+        let bytes = format::batch_bytes(messages.len(), plain) as u64;
+        let messages = match self.room.make(&mut self.log, bytes, at) {
+            Ok(()) => messages,
+            Err(CommitError::Full) => self.without_room(messages, at),
+            Err(poison @ CommitError::Poison(_)) => return self.refuse(messages, poison),
+        };
+        self.remember_found();
+        let mut round = Round::default();
+        for message in messages {
+            round.take(message, &mut self.log.marks, &self.counts, at.now_ms);
+        }
+        self.commit(round, at);
+        self.expire(at);
+    }
+
+    fn commit(&mut self, round: Round, at: &Reading) {
+        if !round.entries.is_empty() {
+            let start = clock::now();
+            match self.log.commit(&round.entries, &round.marks, at) {
+                Ok(bytes) => {
+                    self.metrics.sync_seconds.record(clock::since(start));
+                    self.metrics.batch_punches.record(round.punches as f64);
+                    self.metrics.bytes.increment(bytes);
+                    self.metrics.lsn.set(self.log.lsn as f64);
+                }
+                Err(error) => {
+                    round.answers.into_iter().for_each(Answer::down);
+                    self.refuse(Vec::new(), error);
+                    return;
+                }
+            }
+        }
+        for answer in round.answers {
+            match answer {
+                Answer::Run { reply, runs } => drop(reply.send(Outcome::Recorded(runs))),
+                Answer::Hello { reply, outcome } => drop(reply.send(outcome)),
+                Answer::Lookup(lookup) => self.send_lookup(lookup),
+            }
+        }
+    }
+
+    fn send_lookup(&mut self, lookup: Lookup) {
+        match &mut self.lookups {
+            Some(lookups) => lookups.send(lookup),
+            None => drop(lookup.reply.send(Outcome::Busy)),
+        }
+    }
+
+    /// Remembers the runs that were looked for, for the runs that come again.
+    fn remember_found(&mut self) {
+        while let Some(found) = self.lookups.as_mut().and_then(Lookups::ended) {
+            self.log.marks.found(found.device, found.epoch, found.first, &found.known);
+        }
+    }
+
+    fn refuse(&mut self, messages: Vec<Message>, error: CommitError) {
+        match error {
+            CommitError::Full => {}
+            CommitError::Poison(error) => {
+                tracing::error!(%error, "the punch log failed; nothing more is acknowledged, the process ends");
+                self.metrics.poisoned.set(1.0);
+                self.poisoned = true;
+                self.poison.send_replace(true);
+            }
+        }
+        messages.into_iter().for_each(|message| message.refuse(Outcome::Down, HelloOutcome::Down));
+    }
+}
+
+impl Answer {
+    fn down(self) {
+        match self {
+            Self::Run { reply, .. } | Self::Lookup(Lookup { reply, .. }) => drop(reply.send(Outcome::Down)),
+            Self::Hello { reply, .. } => drop(reply.send(HelloOutcome::Down)),
+        }
+    }
+}
+
+impl Message {
+    pub(super) fn punches(&self) -> usize {
+        match self {
+            Self::Append { run, .. } => run.records.len(),
+            Self::Hello { .. } => 0,
+        }
+    }
+
+    fn sent(&self) -> Option<Instant> {
+        match self {
+            Self::Append { sent, .. } => Some(*sent),
+            Self::Hello { .. } => None,
+        }
+    }
+
+    fn refuse(self, run: Outcome, hello: HelloOutcome) {
+        match self {
+            Self::Append { reply, .. } => drop(reply.send(run)),
+            Self::Hello { reply, .. } => drop(reply.send(hello)),
+        }
+    }
+}
+
+/// A thread that ends by a panic leaves nobody to acknowledge anything: the same as a poisoned log.
+impl<D: Disk> Drop for Writer<D> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.metrics.poisoned.set(1.0);
+            self.poison.send_replace(true);
+        }
+    }
+}

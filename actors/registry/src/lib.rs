@@ -1,0 +1,295 @@
+//! The durable store of people, codes, regions, places and devices: SQLite in WAL mode with `synchronous=FULL`. It has one
+//! writer. Personal fields are sealed, phones and documents are found by keyed hash; no plain one is in the file.
+
+mod accesses;
+pub mod appeals;
+pub mod audit;
+mod causes;
+mod codes;
+pub mod colours;
+mod consents;
+mod copy;
+mod decisions;
+pub mod departures;
+mod devices;
+mod enrolments;
+mod error;
+mod evidence;
+mod forgetting;
+mod gone;
+mod health;
+pub mod imports;
+pub mod kept;
+mod key_ids;
+mod lock;
+pub mod lookups;
+mod nodes;
+pub mod operator;
+mod operators;
+mod order_log;
+mod past;
+pub mod people;
+pub mod periods;
+mod personal;
+mod places;
+mod policies;
+mod proof;
+mod proven;
+mod reseal;
+mod revisions;
+mod schema;
+mod seal;
+mod shifts;
+mod sign_outs;
+mod tally;
+mod time;
+mod units;
+mod voucher;
+mod withdrawals;
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use keys::Keys;
+use rusqlite::{Connection, OpenFlags};
+
+pub use accesses::AccessRow;
+pub use appeals::AppealRow;
+pub use causes::CauseRow;
+pub use causes::{INHERITED, inherited};
+pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Whom};
+pub use copy::TreeHead;
+pub use decisions::Change;
+pub use decisions::{AuditReport, DecisionRow};
+pub use devices::{DeviceRow, is_own, portal_of};
+pub use error::RegistryError;
+pub use evidence::Evidence;
+use gone::Gone;
+pub use health::SignedUpTo;
+pub use kept::KeptRegistry;
+pub use lock::DirectoryLock;
+pub use order_log::{ORDER_TEXT_S, OrderEnd, OrderEntry, OrderReport};
+pub use past::CONSENT_DAYS;
+pub use people::Person;
+pub use personal::id_check;
+pub use personal::{DocumentKind, DocumentNumber, Phone};
+pub use places::{PlaceRow, RegionRow};
+pub use policies::PolicyRow;
+pub use proof::ConsentReport;
+pub use proven::Holder;
+use seal::Sealer;
+pub use seal::{Hash, Hasher};
+pub use shifts::{Shift, ShiftId, ShiftRow};
+pub use sign_outs::SignOut;
+use tally::Tally;
+pub use tally::start_at_zero;
+pub use units::{UnitRow, UnitState};
+pub use voucher::{LogSeen, RegistryFound, RegistryVoucher};
+pub use withdrawals::Remains;
+pub use withdrawals::kept_until;
+
+/// The number under which a gateway issues codes unless it was given another.
+pub const GATEWAY_DEFAULT: u16 = 1;
+
+/// The open registry: its only writer.
+pub struct Registry {
+    connection: Connection,
+    sealer: Arc<Sealer>,
+    /// Inside [`Self::group`]: a transaction is a savepoint of the group's.
+    grouped: bool,
+    /// The counts that wait until it is durable.
+    tally: Tally,
+    /// The list of who has withdrawn, for registries that come from backups.
+    gone: Gone,
+}
+
+impl Registry {
+    /// Opens the registry, or makes it with the regions of this release's table.
+    pub fn open(path: &Path, keys: &Keys) -> Result<Self, RegistryError> {
+        // The store gives its other files the same mode.
+        let mut options = std::fs::OpenOptions::new();
+        options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| RegistryError::Io { doing: "opening", path: path.to_owned(), source })?;
+        let mut connection = Connection::open(path)?;
+        schema::configure(&connection, path)?;
+        schema::migrate(&mut connection, path)?;
+        let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
+        let gone = Gone::at(keys.withdrawn().to_owned());
+        let mut registry = Self { connection, sealer, grouped: false, tally: Tally::default(), gone };
+        registry.check_keys()?;
+        registry.check_key_ids(keys)?;
+        registry.note_key_ids(keys)?;
+        // First: what follows may decide.
+        registry.keep_missing_nodes()?;
+        registry.begin_resealing()?;
+        registry.give_up_who_withdrew()?;
+        Ok(registry)
+    }
+
+    /// Another connection that only reads, beside the writer: what takes long holds nobody up.
+    pub fn reader(&self) -> Result<Self, RegistryError> {
+        let path = self
+            .connection
+            .path()
+            .ok_or(RegistryError::Missing { what: "file of the registry".to_owned() })?;
+        let (connection, sealer) = (read_only(Path::new(path))?, Arc::clone(&self.sealer));
+        Ok(Self { connection, sealer, grouped: false, tally: Tally::default(), gone: Gone::default() })
+    }
+
+    /// Opens a registry to read it, also beside the gateway that writes it.
+    pub fn open_to_read(path: &Path, keys: &Keys) -> Result<Self, RegistryError> {
+        let connection = read_only(path)?;
+        schema::check(&connection, path)?;
+        let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
+        let (tally, gone) = (Tally::default(), Gone::default());
+        let registry = Self { connection, sealer, grouped: false, tally, gone };
+        let known = registry.meta("keys")?.ok_or(RegistryError::Damaged { what: "mark of its keys" })?;
+        registry.check_mark(&known)?;
+        registry.check_key_ids(keys)?;
+        registry.expect_old_people()?;
+        Ok(registry)
+    }
+
+    /// The number under which this gateway issues codes.
+    pub fn gateway(&self) -> Result<u16, RegistryError> {
+        self.meta("gateway")?
+            .and_then(|value| value.parse().ok())
+            .ok_or(RegistryError::Damaged { what: "gateway number" })
+    }
+
+    /// A random number, for a code.
+    pub fn random(&self) -> Result<u64, RegistryError> {
+        self.sealer.random()
+    }
+
+    /// A seal over something that this gateway gives out and takes back; worth nothing to anybody else.
+    pub fn seal_of(&self, kind: &str, bytes: &[u8]) -> [u8; seal::HASH_BYTES] {
+        self.sealer.hash_bytes(kind, bytes)
+    }
+
+    pub fn meta(&self, name: &str) -> Result<Option<String>, RegistryError> {
+        use rusqlite::OptionalExtension;
+        let query = "SELECT value FROM meta WHERE name = ?1";
+        Ok(self.connection.query_row(query, [name], |row| row.get(0)).optional()?)
+    }
+
+    pub fn set_meta(&self, name: &str, value: &str) -> Result<(), RegistryError> {
+        let sql = "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2";
+        self.connection.execute(sql, [name, value])?;
+        Ok(())
+    }
+
+    /// Runs `work` in one transaction: all of it is durable, or none. Within a group it is a step of the group's transaction, and
+    /// durable with it.
+    pub fn transaction<T, E: From<RegistryError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.grouped {
+            return self.step("part", work);
+        }
+        self.begin()?;
+        let result = work(self);
+        if result.is_ok() {
+            self.commit()?;
+        } else {
+            self.sql("ROLLBACK")?;
+        }
+        result
+    }
+
+    /// Runs steps of many callers in one transaction, with one sync for all. An error here says that none of them has happened.
+    pub fn group<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, RegistryError> {
+        self.begin()?;
+        self.grouped = true;
+        let result = work(self);
+        self.grouped = false;
+        self.commit()?;
+        Ok(result)
+    }
+
+    /// One step of a group: it happens whole, or the group goes on as if it had not begun. Also if it panics, which the caller
+    /// catches.
+    pub fn step<T, E: From<RegistryError>>(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // The store may end a transaction by itself, when its disk is full: what follows would be on its own.
+        if self.connection.is_autocommit() {
+            return Err(RegistryError::GroupLost.into());
+        }
+        self.sql(&format!("SAVEPOINT {name}"))?;
+        let (counted, gone) = (self.tally.len(), self.gone.len());
+        let result = work(self);
+        if result.is_err() {
+            self.tally.truncate(counted);
+            self.gone.truncate(gone);
+        }
+        if result.is_err() && !self.connection.is_autocommit() {
+            self.sql(&format!("ROLLBACK TO {name}"))?;
+        }
+        if !self.connection.is_autocommit() {
+            self.sql(&format!("RELEASE {name}"))?;
+        }
+        result
+    }
+
+    fn begin(&mut self) -> Result<(), RegistryError> {
+        // Left open by a caller that panicked.
+        if !self.connection.is_autocommit() {
+            self.sql("ROLLBACK")?;
+        }
+        self.grouped = false;
+        self.tally.truncate(0);
+        self.gone.truncate(0);
+        self.sql("BEGIN IMMEDIATE")
+    }
+
+    fn commit(&self) -> Result<(), RegistryError> {
+        if self.connection.is_autocommit() {
+            return Err(RegistryError::GroupLost);
+        }
+        self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))?;
+        self.tally.count();
+        self.gone.write();
+        Ok(())
+    }
+
+    fn sql(&self, statement: &str) -> Result<(), RegistryError> {
+        Ok(self.connection.execute_batch(statement)?)
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registry(…)")
+    }
+}
+
+fn read_only(path: &Path) -> Result<Connection, RegistryError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(schema::BUSY)?;
+    Ok(connection)
+}
+
+/// Says whether the store refused a row because it, or its like, is there already.
+fn is_conflict(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _)
+        if matches!(failure.extended_code,
+            rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
+            | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID))
+}
+
+#[cfg(test)]
+mod aged_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The store's way to find what the statements of the registry ask for: every one that stands in its source is planned, and none goes through
+//! a table that grows with people or time, but for those that are listed here with their reason.
+
+use super::*;
+
+/// Tables that are as long as the city is large, whatever the time.
+const FIXED: [&str; 12] = [
+    "meta",
+    "regions",
+    "policies",
+    "operators",
+    "devices",
+    "device_regions",
+    "device_places",
+    "places",
+    "past_consents",
+    "past_attempts",
+    "sqlite_schema",
+    "sqlite_master",
+];
+
+/// The parts of statements that read whole tables, and why they may.
+const MAY_SCAN: [(&str, &str); 21] = [
+    ("FROM appeals WHERE answered_s IS NULL", "open ones only, by their index"),
+    ("SELECT code, good_from_s FROM papers", "once, at start"),
+    ("FROM codes LEFT JOIN withdrawals ON code = id WHERE tags = 0", "once, at start"),
+    ("SELECT mark, good_from_s FROM sign_outs", "once, at start"),
+    ("SELECT id, id, sealed FROM appeals", "at the first start after an earlier release"),
+    ("SELECT id, id, answer FROM appeals", "at the first start after an earlier release"),
+    ("SELECT id, code, evidence FROM causes", "at the first start after an earlier release"),
+    ("SELECT phone_hash, sealed FROM stays", "at the first start after an earlier release"),
+    ("SELECT count(*) FROM codes", "when a city is made up"),
+    ("FROM codes ORDER BY id", "when a city is made up"),
+    ("SELECT count(*) FROM people", "asked by tests"),
+    ("FROM decisions ORDER BY id", "`audit verify`, beside the writer"),
+    ("SELECT count(*) FROM nodes", "`audit verify`, beside the writer"),
+    ("FROM attempts GROUP BY carrier", "`consents verify`, beside the writer"),
+    ("FROM attempts WHERE consent NOT IN", "`consents verify`, beside the writer"),
+    ("DELETE FROM enrolments WHERE device", "tokens of a quarter of an hour"),
+    ("FROM order_log ORDER BY id", "`audit verify`, and the last entry by its number"),
+    ("SET outcome = NULL WHERE outcome IS NOT NULL", "forms of half an hour, when a policy is activated"),
+    ("UPDATE stays SET until_s", "when a policy is activated that changes the days"),
+    ("FROM staff_sessions ORDER BY id", "a list for an operator"),
+    ("FROM units ORDER BY id", "a list for an operator"),
+];
+
+#[test]
+fn no_statement_of_the_serving_path_goes_through_a_table_that_grows() {
+    let (_directory, registry) = fresh();
+    let (mut findings, mut planned, mut used) = (Vec::new(), 0, Vec::new());
+    for (file, sql) in statements() {
+        let plan = plan(&registry.connection, &sql).unwrap_or_else(|error| panic!("{file}: {error}: {sql}"));
+        planned += 1;
+        let scans = plan.iter().filter_map(|step| step.strip_prefix("SCAN ")).any(|what| {
+            let table = what.split(' ').next().unwrap_or_default();
+            table != "CONSTANT" && !FIXED.contains(&table)
+        });
+        match MAY_SCAN.iter().find(|(part, _)| sql.contains(part)) {
+            Some((part, _)) => used.push(*part),
+            None if scans => findings.push(format!("{file}: {sql}\n    {}", plan.join("\n    "))),
+            None => {}
+        }
+    }
+    assert!(planned > 120, "only {planned} statements were found");
+    assert!(findings.is_empty(), "{} statements scan:\n{}", findings.len(), findings.join("\n"));
+    let unused: Vec<_> = MAY_SCAN.iter().filter(|(part, _)| !used.contains(part)).collect();
+    assert!(unused.is_empty(), "no such statement any more: {unused:?}");
+}
+
+#[test]
+fn open_causes_are_found_by_their_index() {
+    let (_directory, registry) = fresh();
+    assert_eq!(registry.explain_open(), "SEARCH open USING INDEX causes_open (code>?)");
+}
+
+fn plan(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let mut rows = query.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = rows.next()? {
+        steps.push(row.get(3)?);
+    }
+    Ok(steps)
+}
+
+/// Every statement in the registry's own source, with its file.
+fn statements() -> Vec<(String, String)> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(source).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        // Steps of the schema are no statements that are run again.
+        if path.is_dir() || file == "schema.rs" || file.ends_with("tests.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let served = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let texts = literals(served);
+        for (_, text) in &texts {
+            let mut sql = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for (name, part) in texts.iter().filter(|(name, _)| !name.is_empty()) {
+                sql = sql.replace(&format!("{{{name}}}"), part);
+            }
+            let is_part = texts.iter().any(|(name, part)| name.ends_with("COLUMNS") && part == text);
+            let begins =
+                ["SELECT ", "UPDATE ", "DELETE ", "INSERT "].iter().any(|verb| sql.starts_with(verb));
+            if begins && !is_part && !sql.contains('{') {
+                found.push((file.clone(), sql));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The texts in quotes, each with the name of the constant that it is.
+fn literals(source: &str) -> Vec<(String, String)> {
+    let (mut found, mut name) = (Vec::new(), String::new());
+    for line in source.split_inclusive('\n') {
+        // Comments hold quotes, too.
+        if line.trim_start().starts_with("//") {
+            name.push('\n');
+        } else {
+            name.push_str(line);
+        }
+    }
+    let mut rest = name.as_str();
+    while let Some((before, after)) = rest.split_once('"') {
+        let mut end = 0;
+        let mut escaped = false;
+        for (at, byte) in after.bytes().enumerate() {
+            match byte {
+                b'"' if !escaped => {
+                    end = at;
+                    break;
+                }
+                _ => escaped = byte == b'\\' && !escaped,
+            }
+        }
+        let constant = before.trim_end().strip_suffix('=').map(str::trim_end);
+        let constant = constant.and_then(|text| text.strip_suffix(": &str")).unwrap_or_default();
+        let constant = constant.rsplit(' ').next().unwrap_or_default();
+        found.push((constant.to_owned(), after[..end].to_owned()));
+        rest = &after[end + 1..];
+    }
+    found
+}

@@ -1,0 +1,90 @@
+//! Faults of the program itself: functions of actors that panic whenever they are called, in the program as it is built. What they run
+//! instead is a panic of the standard library.
+
+use std::time::Duration;
+
+use tests::people::{Citizen, demo};
+use tests::traced::Panicking;
+use tests::walk::{device, endpoint, punch};
+use tests::{City, block_on};
+
+use super::scene::{Group, Row, Scene, Watch};
+
+/// More than an actor may fail within a minute before it is parked.
+const CALLS: u32 = 24;
+const SUBSCRIBER: &str = "clean";
+
+pub(crate) const GROUPS: &[Group] = &[Group {
+    name: "actors",
+    city: || City::start(200, 2),
+    rows: &[
+        Row {
+            fault: "a region that panics at each batch",
+            alerts: &[
+                ("ActorRestarts/ticket", "actor=region-"),
+                ("PoisonBatches/ticket", ""),
+                ("RegionParked/page", "region="),
+            ],
+            always: true,
+            make: region,
+        },
+        Row {
+            fault: "a carrier's actor that panics at each query",
+            alerts: &[("CarrierParked/ticket", "carrier=china-mobile")],
+            always: false,
+            make: carrier,
+        },
+        Row {
+            fault: "a registrar that panics whenever it looks for what is due",
+            alerts: &[("RegistrarParked/page", "")],
+            always: false,
+            make: registrar,
+        },
+    ],
+}];
+
+/// One punch after the other: of several under way each would fail once, and none often enough to be recorded without a judgement.
+fn region(scene: &mut Scene, watch: &Watch) {
+    let fleet = scene.city.fleet();
+    let (place, region) = fleet.devices[0].places().next().expect("a place");
+    let _panicking = Panicking::function(scene.city.pid(), &["5judge5Judge7records"]);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| watch.come_true());
+        block_on(async {
+            let endpoint = endpoint(&fleet);
+            let mut gate = device(&endpoint, &fleet, 0);
+            while !waiting.is_finished() {
+                if gate.state().unacknowledged() == 0 {
+                    gate.punch(region, punch(place), 0);
+                }
+                // While the region is parked there is no end of waiting.
+                let settled = tokio::time::timeout(Duration::from_millis(200), gate.settle()).await;
+                settled.map_or(Ok(()), |settled| settled).expect("another attempt heals it");
+            }
+        });
+    });
+}
+
+/// As many at once as there are: who has asked an actor that fails waits for the deadline.
+fn carrier(scene: &mut Scene, watch: &Watch) {
+    let citizen = Citizen::new(&scene.city, demo(SUBSCRIBER).phone);
+    let _panicking =
+        Panicking::function(scene.city.pid(), &["CarrierActor", "Handler", "Ask$GT$", "6handle"]);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| watch.come_true());
+        // Parked once is not told: as often as it is tried again somebody asks again.
+        while !waiting.is_finished() {
+            std::thread::scope(|asking| {
+                for _ in 0..CALLS {
+                    asking.spawn(|| citizen.ask(&["consent"], &["--flow", "apply"]));
+                }
+            });
+        }
+    });
+}
+
+/// It looks for what is due each second.
+fn registrar(scene: &mut Scene, watch: &Watch) {
+    let _panicking = Panicking::function(scene.city.pid(), &["Registry", "13longest_due_s"]);
+    watch.come_true();
+}

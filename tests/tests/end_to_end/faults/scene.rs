@@ -1,0 +1,189 @@
+//! One city with a Prometheus beside it, and how a fault is played in it: quiet, the fault, and each of its alerts with the labels that
+//! it should have. Which faults there are is said elsewhere.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use loadtest::Fleet;
+use runtime::clock;
+use tests::walk::{Stop, Walker, endpoint};
+use tests::watched::{Alert, Prometheus};
+use tests::{City, block_on, wait_for, wait_within};
+use tokio::sync::oneshot;
+
+/// The longest that an expression looks back before it is true, with as much again.
+const PATIENCE: Duration = Duration::from_secs(240);
+/// The one that is of Prometheus alone.
+const OF_NO_GATEWAY: &str = "Watchdog/heartbeat";
+
+/// An alert, and a label that tells which of several things it is about.
+pub(crate) type Expected = (&'static str, &'static str);
+
+/// A fault and what it makes true.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    /// The fault.
+    pub(crate) fault: &'static str,
+    /// Its alerts.
+    pub(crate) alerts: &'static [Expected],
+    /// True if it is cheap enough for every run.
+    pub(crate) always: bool,
+    /// Makes it, waits until the alerts are there, and heals what later faults need.
+    pub(crate) make: fn(&mut Scene, &Watch),
+}
+
+/// Faults that are made in the same city, one after the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Group {
+    /// For people.
+    pub(crate) name: &'static str,
+    /// Makes the city.
+    pub(crate) city: fn() -> City,
+    /// Its faults.
+    pub(crate) rows: &'static [Row],
+}
+
+/// A city that is watched.
+pub(crate) struct Scene {
+    /// The city.
+    pub(crate) city: City,
+    /// The watcher.
+    pub(crate) prometheus: Arc<Prometheus>,
+}
+
+/// Waits for one fault's alerts.
+pub(crate) struct Watch {
+    prometheus: Arc<Prometheus>,
+    alerts: &'static [Expected],
+    instance: String,
+    begun: Instant,
+    seen: Mutex<BTreeMap<&'static str, f64>>,
+}
+
+impl Scene {
+    /// Starts city and Prometheus, and waits until every rule has been evaluated on what was scraped.
+    pub(crate) fn set(group: &Group) -> Self {
+        let city = (group.city)();
+        let prometheus = Arc::new(Prometheus::start(city.fleet().http));
+        wait_for("a scrape", || (!prometheus.query("changtong_ready").is_empty()).then_some(()));
+        let times = |alerts: &[Alert]| alerts.iter().map(|alert| alert.evaluated.clone()).collect::<Vec<_>>();
+        let scraped = times(&prometheus.alerts());
+        let later = |now: Vec<String>| {
+            now.len() == scraped.len() && now.iter().zip(&scraped).all(|(now, then)| now > then)
+        };
+        wait_for("an evaluation", || later(times(&prometheus.alerts())).then_some(()));
+        Self { city, prometheus }
+    }
+
+    /// Quiet first, then the fault; how long each alert took, and by what.
+    pub(crate) fn play(&mut self, row: &Row) -> Vec<(&'static str, f64, &'static str)> {
+        eprintln!("  {} …", row.fault);
+        for (id, _) in row.alerts.iter().filter(|(id, _)| *id != OF_NO_GATEWAY) {
+            wait_within(PATIENCE, &format!("quiet of {id}"), || {
+                self.alert(id).samples.is_empty().then_some(())
+            });
+        }
+        let watch = Watch {
+            prometheus: Arc::clone(&self.prometheus),
+            alerts: row.alerts,
+            instance: self.city.fleet().http.to_string(),
+            begun: clock::now(),
+            seen: Mutex::default(),
+        };
+        (row.make)(self, &watch);
+        let seen = watch.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(seen.len(), row.alerts.len(), "{}: {seen:?}", row.fault);
+        seen.into_iter().map(|(id, seconds)| (id, seconds, row.fault)).collect()
+    }
+
+    fn alert(&self, id: &str) -> Alert {
+        let mut alerts = self.prometheus.alerts().into_iter();
+        alerts.find(|alert| alert.id == id).unwrap_or_else(|| panic!("the rules have no {id}"))
+    }
+
+    /// Waits until what is scraped is this process's.
+    pub(crate) fn wait_scraped(&self) {
+        wait_for("a scrape", || (self.prometheus.query("changtong_ready") == [1.0]).then_some(()));
+    }
+}
+
+impl Watch {
+    /// Waits until each alert's expression gives a sample with the gateway's name and the label.
+    pub(crate) fn come_true(&self) {
+        for &(id, label) in self.alerts {
+            self.comes_true(id, label);
+        }
+    }
+
+    /// The same beside what else is done on this thread.
+    pub(crate) async fn comes(&self) {
+        for &(id, label) in self.alerts {
+            let begun = clock::now();
+            while !self.is_true(id, label) {
+                assert!(clock::since(begun) < PATIENCE, "{id} {label} did not come true");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            self.note(id);
+        }
+    }
+
+    fn comes_true(&self, id: &'static str, label: &str) {
+        wait_within(PATIENCE, &format!("{id} {label}"), || self.is_true(id, label).then_some(()));
+        self.note(id);
+    }
+
+    fn is_true(&self, id: &str, label: &str) -> bool {
+        let instance = match id == OF_NO_GATEWAY {
+            true => String::new(),
+            false => format!("instance={} ", self.instance),
+        };
+        let is_it = |sample: &String| sample.contains(&instance) && sample.contains(label);
+        self.prometheus.alerts().iter().any(|alert| alert.id == id && alert.samples.iter().any(is_it))
+    }
+
+    fn note(&self, id: &'static str) {
+        let seconds = clock::since(self.begun).as_secs_f64();
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id, seconds);
+    }
+}
+
+/// Plays what is to be played of these groups, and tells what came true.
+pub(crate) fn play(groups: &[Group], all: bool) {
+    let mut told = Vec::new();
+    for group in groups {
+        let rows: Vec<_> = group.rows.iter().filter(|row| all || row.always).collect();
+        eprintln!("{}: {} of {} faults", group.name, rows.len(), group.rows.len());
+        if rows.is_empty() {
+            continue;
+        }
+        let mut scene = Scene::set(group);
+        for row in rows {
+            told.extend(scene.play(row));
+        }
+    }
+    for (alert, seconds, fault) in &told {
+        eprintln!("{alert:<26} {seconds:>6.1} s  {fault}");
+    }
+    assert!(!told.is_empty(), "no fault was made");
+}
+
+/// Has those devices, which have done nothing so far, walk while `work` is done; then they are gone, whatever they wait for.
+pub(crate) fn under_load(fleet: &Fleet, devices: Range<usize>, work: impl FnOnce()) {
+    std::thread::scope(|scope| {
+        let (end, ended) = oneshot::channel::<()>();
+        let walking = scope.spawn(move || {
+            block_on(async {
+                let (stop, endpoint) = (Stop::default(), endpoint(fleet));
+                for index in devices {
+                    tokio::task::spawn_local(Walker::new(&endpoint, fleet, index).walk(stop.clone()));
+                }
+                let _ = ended.await;
+            });
+        });
+        work();
+        drop(end);
+        walking.join().expect("the devices' thread does not fail");
+    });
+}

@@ -1,0 +1,285 @@
+//! Live verdicts on an operator's screen: they come while they are given, nobody is in them, the look is on record before the first
+//! line, and no device waits for a screen.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use loadtest::tokens::{Person, Tokens};
+use loadtest::{Device, Fleet};
+use protocol::{Direction, PlaceId, Punch, RegionId, Scanned};
+use serde_json::Value;
+use tests::walk::{Stop, Walker, device, endpoint, prove};
+use tests::{City, binary, block_on, wait_for};
+
+/// More than a pipe, a socket and a tap hold together while nobody reads.
+const MANY: u64 = 60_000;
+/// Scans of one frame.
+const FRAME: usize = 64;
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// A tap that runs beside the test; it ends with the value.
+struct Tapping {
+    process: Child,
+    out: Lines,
+    err: Lines,
+    readers: Vec<JoinHandle<()>>,
+}
+
+fn collect(from: impl std::io::Read + Send + 'static) -> (Lines, JoinHandle<()>) {
+    let lines = Lines::default();
+    let mine = Arc::clone(&lines);
+    let read = move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            mine.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    };
+    (lines, std::thread::spawn(read))
+}
+
+impl Tapping {
+    /// Begins a tap; with `reads`, its lines are read.
+    fn begin(city: &City, case: &str, words: &[&str], reads: bool) -> Self {
+        let mut command = Command::new(binary());
+        command.args(["--log", "warn", "tap", "--case", case, "--json", "--data"]).arg(city.data());
+        command.arg("--sign").arg(&city.fleet().operators[0]).args(words);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("the program runs");
+        let (err, reader) = collect(process.stderr.take().expect("piped"));
+        let mut readers = vec![reader];
+        let out = if reads {
+            let (out, reader) = collect(process.stdout.take().expect("piped"));
+            readers.push(reader);
+            out
+        } else {
+            Lines::default()
+        };
+        Self { process, out, err, readers }
+    }
+
+    /// The same, and waits until it is open.
+    fn open(city: &City, case: &str, words: &[&str], reads: bool) -> Self {
+        let tapping = Self::begin(city, case, words, reads);
+        wait_for("the tap", || tapping.said().contains("the tap is open").then_some(()));
+        tapping
+    }
+
+    fn said(&self) -> String {
+        self.err.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let lines = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// Says how it ended, when all that it said is there.
+    fn end(mut self) -> (bool, Vec<Value>, String) {
+        let status = wait_for("the tap's end", || self.process.try_wait().expect("our own process"));
+        self.readers.drain(..).for_each(|reader| reader.join().expect("it reads to the end"));
+        (status.success(), self.lines(), self.said())
+    }
+}
+
+impl Drop for Tapping {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn seen(person: &Person, place: PlaceId, tokens: &Tokens) -> Punch {
+    let now_ms = runtime::clock::now_ms();
+    let scanned = tokens.scan(person, u32::try_from(now_ms / 1000).expect("before 2106"));
+    Punch { scanned, direction: Direction::Out, place, device_time_ms: now_ms, offline: None }
+}
+
+/// Lets the first 40 people pass the first gate; what their devices sent.
+async fn passes(gate: &mut Device, fleet: &Fleet, tokens: &Tokens) -> Vec<Punch> {
+    let (place, region) = fleet.devices[0].places().next().expect("a place");
+    let mut sent = Vec::new();
+    for person in &tokens.people()[..40] {
+        let punch = seen(person, place, tokens);
+        sent.push(punch.clone());
+        gate.punch(region, punch, 0);
+    }
+    gate.settle().await.expect("acknowledged");
+    sent
+}
+
+fn field<'a>(line: &'a Value, name: &str) -> &'a str {
+    line[name].as_str().unwrap_or_default()
+}
+
+#[test]
+fn verdicts_are_shown_while_they_are_given_and_nobody_is_in_them() {
+    let city = City::start(300, 1);
+    let (fleet, tokens) = (city.fleet(), Tokens::load(&city.fleet()).expect("the city's codes"));
+    let (place, region) = fleet.devices[0].places().next().expect("a place");
+    let number = region.0.to_string();
+    let all = Tapping::open(&city, "T-1", &["--region", &number], true);
+    let other = RegionId(if region.0 == 1 { 2 } else { 1 }).0.to_string();
+    let red = Tapping::open(&city, "T-2", &["--region", &other, "--colour", "red"], true);
+    assert!((city.metric("changtong_taps", "") - 2.0).abs() < 0.1);
+
+    let sent = block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut gate = device(&endpoint, &fleet, 0);
+        let sent = passes(&mut gate, &fleet, &tokens).await;
+        gate.verify(region, vec![Scanned::Nothing, sent[0].scanned.clone()]).await.expect("verified");
+        sent
+    });
+    let lines = wait_for("every line", || Some(all.lines()).filter(|lines| lines.len() >= 42));
+    assert_eq!(lines.len(), 42, "{lines:?}");
+    let device = &fleet.devices[0];
+    for (at, line) in lines.iter().enumerate() {
+        let punch = at < 40;
+        assert_eq!(field(line, "given"), if punch { "punch" } else { "verify" }, "{line}");
+        assert_eq!(line["place"].as_u64(), punch.then_some(u64::from(place.0)), "{line}");
+        assert_eq!(field(line, "direction"), if punch { "out" } else { "" }, "{line}");
+        assert_eq!(line["device"].as_u64(), Some(device.id().0), "{line}");
+        assert_eq!(line["region"].as_u64(), Some(u64::from(region.0)), "{line}");
+        assert!(!field(line, "region_name").is_empty() && !field(line, "device_name").is_empty(), "{line}");
+        assert_eq!(field(line, "scan"), if at == 40 { "nothing" } else { "token" }, "{line}");
+        assert!(!field(line, "advice").is_empty() && !field(line, "basis").is_empty(), "{line}");
+    }
+    assert_eq!(field(&lines[40], "reason"), "nothing-shown");
+    assert!(red.lines().is_empty(), "another region's: {:?}", red.lines());
+
+    // Nobody: neither a code in any form, nor what was before the scanner, nor a phone.
+    let shown = all.lines().iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + &all.said();
+    for (person, punch) in tokens.people().iter().zip(&sent) {
+        let code = person.code.get();
+        let Scanned::Token(token) = &punch.scanned else { panic!("people of the city show tokens") };
+        for trace in [code.to_string(), format!("{code:x}"), hex::encode(token), format!("{token:?}")] {
+            assert!(!shown.contains(&trace), "{trace}: {shown}");
+        }
+    }
+    let csv = std::fs::read_to_string(city.data().join("codes.csv")).expect("codes");
+    assert!(
+        csv.lines()
+            .skip(1)
+            .flat_map(|line| line.split(','))
+            .filter(|cell| cell.len() >= 11)
+            .all(|cell| !shown.contains(cell))
+    );
+    let longest = shown.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or_default();
+    assert!(longest <= 10, "seconds are the longest number: {shown}");
+    let code = tokens.people()[0].code.get().to_string();
+    let (status, out, err) = city.signed(1, &["code", "accesses", &code, "--case", "C-1"]);
+    assert!(status.success(), "{err}");
+    for case in ["T-1", "T-2"] {
+        let on_record = |line: &str| line.contains("tap ") && line.contains(case) && line.contains("li-na");
+        assert!(out.lines().any(on_record), "{case}: {out}");
+    }
+    assert!(city.metric("changtong_lookups_total", "tap") >= 2.0);
+}
+
+#[test]
+fn a_filter_by_colour_shows_that_colour_alone() {
+    let city = City::start(2_000, 1);
+    let (fleet, tokens) = (city.fleet(), Tokens::load(&city.fleet()).expect("the city's codes"));
+    let all = Tapping::open(&city, "T-1", &[], true);
+    let one = Tapping::open(&city, "T-2", &["--colour", "green"], true);
+    let region = fleet.devices[0].places().next().expect("a place").1;
+    block_on(async {
+        let endpoint = endpoint(&fleet);
+        let mut gate = device(&endpoint, &fleet, 0);
+        let _ = passes(&mut gate, &fleet, &tokens).await;
+        // The last one, and what is never green.
+        gate.verify(region, vec![Scanned::Nothing]).await.expect("verified");
+    });
+    let lines = wait_for("every line", || Some(all.lines()).filter(|lines| lines.len() >= 41));
+    let expected: Vec<&Value> = lines.iter().filter(|line| field(line, "colour") == "green").collect();
+    assert!(!expected.is_empty() && expected.len() < lines.len(), "{lines:?}");
+    let shown = wait_for("green ones", || Some(one.lines()).filter(|lines| lines.len() >= expected.len()));
+    assert_eq!(shown.iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_tap_that_is_killed_at_once_is_on_record_and_ends() {
+    let city = City::start(100, 1);
+    let mut tapping = Tapping::open(&city, "T-9", &["--seconds", "600"], true);
+    tapping.process.kill().expect("our own process");
+    let code = Tokens::load(&city.fleet()).expect("codes").people()[0].code.get().to_string();
+    let (status, out, err) = city.signed(1, &["code", "accesses", &code, "--case", "C-1"]);
+    assert!(status.success() && out.contains("T-9"), "{out}{err}");
+    wait_for("the tap's end", || (city.metric("changtong_taps", "") == 0.0).then_some(()));
+    let (done, _, said) = Tapping::begin(&city, "T-10", &["--seconds", "1"], true).end();
+    assert!(done && said.contains("0 verdicts shown, 0 dropped"), "it ends by itself: {said}");
+}
+
+#[test]
+fn a_tap_takes_a_case_a_role_and_an_operator_who_is_in_office() {
+    let mut city = City::start(100, 1);
+    let key = city.data().join("admin.key").display().to_string();
+    let add = ["operator", "add", "zhao-min", "--authority", "cdc", "--role", "health"];
+    let public_key = tests::operator_key("zhao-min", &key);
+    let add = [&add[..], &["--public-key", &public_key]].concat();
+    assert!(city.signed(2, &add).0.success());
+    let refused = |city: &City, words: &[&str], expected: &str| {
+        let (status, out, err) = city.command(&[&["tap"][..], words].concat());
+        assert!(
+            status.code() == Some(2) && err.contains(expected) && out.is_empty(),
+            "{words:?}: {out}{err}"
+        );
+    };
+    refused(&city, &[], "--case");
+    refused(&city, &["--case", " "], "names its case");
+    refused(&city, &["--case", "T-1", "--sign", &key], "with the role records");
+    refused(&city, &["--case", "T-1", "--region", "999"], "there is no region 999");
+    refused(&city, &["--case", "T-1", "--colour", "blue"], "a colour is");
+    refused(&city, &["--case", "T-1", "--seconds", "601"], "601");
+
+    let open: Vec<Tapping> =
+        (0..2).map(|_| Tapping::open(&city, "T-2", &["--seconds", "600"], true)).collect();
+    refused(&city, &["--case", "T-3"], "2 taps are open");
+    // Whoever is revoked sees no more.
+    let second = city.fleet().operators[1].display().to_string();
+    let third = tests::operator_key("chen-jie", &city.data().join("third.key").display().to_string());
+    let add =
+        ["operator", "add", "chen-jie", "--authority", "cdc", "--role", "admin", "--public-key", &third];
+    for words in [&add[..], &["operator", "revoke", "li-na"]] {
+        let (status, _, err) = city.signed(2, words);
+        assert!(status.success(), "{err}");
+    }
+    for tapping in open {
+        let (done, _, said) = tapping.end();
+        assert!(!done && said.contains("li-na is not good"), "{said}");
+    }
+    refused(&city, &["--case", "T-4"], "li-na is not good");
+    assert!(city.terminate().success());
+    refused(&city, &["--case", "T-5", "--sign", &second], "takes a running gateway");
+}
+
+#[test]
+fn a_screen_that_takes_nothing_slows_no_device_down() {
+    let city = City::start(100, 2);
+    let fleet = city.fleet();
+    let region = fleet.devices[0].places().next().expect("a place").1;
+    let mut slow = Tapping::open(&city, "T-1", &["--seconds", "600"], false);
+    let walker = block_on(async {
+        let endpoint = endpoint(&fleet);
+        let (stop, mut gate) = (Stop::default(), device(&endpoint, &fleet, 0));
+        let walk = tokio::task::spawn_local(Walker::new(&endpoint, &fleet, 1).walk(stop.clone()));
+        for _ in 0..MANY / FRAME as u64 {
+            let answered = gate.verify(region, vec![Scanned::Nothing; FRAME]).await.expect("verified");
+            assert_eq!(answered.len(), FRAME);
+        }
+        stop.stop();
+        walk.await.expect("a walker does not fail")
+    });
+    // Every punch beside it was acknowledged, once; and the screen that is read again says what it missed.
+    println!("{:?}", prove(&city, vec![walker]));
+    let (out, reader) = collect(slow.process.stdout.take().expect("piped"));
+    slow.out = out;
+    slow.readers.push(reader);
+    let dropped = wait_for("what was dropped", || {
+        slow.lines().iter().filter_map(|line| line["dropped"].as_u64()).next_back()
+    });
+    let shown = slow.lines().iter().filter(|line| line["dropped"].is_null()).count() as u64;
+    println!("{dropped} dropped, {shown} shown");
+    assert!(dropped > 0 && shown > 0);
+}
