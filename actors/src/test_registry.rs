@@ -1,4 +1,4 @@
-//! What tests do to a registry and no gateway does.
+//! A registry in tests: acts that no gateway does.
 
 use protocol::{Basis, Class, CodeId, Colour};
 use registry::colours::{CodeEntry, Codes};

@@ -18,7 +18,7 @@ fn file(rows: &[&str]) -> String {
     format!("{HEADER}\n{}\n", rows.join("\n"))
 }
 
-/// Whoever has the document of [`GOOD`].
+/// The holder of the document of [`GOOD`].
 fn holder(registry: &Registry) -> (CodeId, registry::Person, CodeEntry) {
     let document = DocumentNumber::parse(DocumentKind::Passport, "E12345678").unwrap();
     let code = registry.code_of_document(&document).unwrap().unwrap();
