@@ -1,4 +1,4 @@
-//! State and rules of Changtong Gateway. actix is private to this crate: others see typed handles.
+//! The rules that need state, as supervised actors. actix is private to this crate and `runtime`: others see typed handles.
 
 pub mod backup;
 pub mod bounds;
