@@ -4,10 +4,11 @@
 use policy::trajectory::{day_of, start_of};
 use rusqlite::params;
 
-use super::causes::stored;
-use super::past::CONSENT_DAYS;
-use super::{ORDER_TEXT_S, Registry, RegistryError};
+use crate::consents::past::CONSENT_DAYS;
+use crate::operator::order_log::ORDER_TEXT_S;
 use crate::periods::FORM_S_MAX;
+use crate::time::stored;
+use crate::{Registry, RegistryError};
 
 /// Rows of each kind that are forgotten in one transaction: some milliseconds.
 const FORGOTTEN_PER_TRANSACTION: i64 = 1_000;

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{
-    AuditReport, OrderReport, RegistryError, decisions, nodes, operators, order_log, read_only, schema,
-};
 use crate::audit::{Growth, OrdersUpTo};
-use crate::operator::Operator;
+use crate::decisions::{AuditReport, nodes};
+use crate::operator::order_log::OrderReport;
+use crate::operator::{Operator, order_log, rows};
+use crate::{RegistryError, decisions, read_only, schema};
 
 /// Tables that name or describe people, under a keyed hash, sealed, or by a code's number; and what no longer serves anything.
 pub const PERSONAL: &[&str] = &[
@@ -66,19 +66,19 @@ impl KeptRegistry {
         Ok(Self(connection))
     }
 
-    /// Every decision is read again; see [`super::Registry::verify_decisions`]. Gives the root over all of them as well,
+    /// Every decision is read again; see [`crate::Registry::verify_decisions`]. Gives the root over all of them as well,
     /// hexadecimal.
     pub fn verify_decisions(&self, public_key: &[u8]) -> Result<(AuditReport, String), RegistryError> {
         let (report, tree) = decisions::verify(&self.0, public_key)?;
         Ok((report, hex::encode(tree.root())))
     }
 
-    /// See [`super::Registry::growth`].
+    /// See [`crate::Registry::growth`].
     pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
         nodes::growth(&self.0, since)
     }
 
-    /// Every order is read again, but for its text; see [`super::Registry::verify_orders`].
+    /// Every order is read again, but for its text; see [`crate::Registry::verify_orders`].
     pub fn verify_orders(&self, public_key: &[u8]) -> Result<OrderReport, RegistryError> {
         order_log::verify(&self.0, public_key, None)
     }
@@ -95,7 +95,7 @@ impl KeptRegistry {
 
     /// Every operator, by name.
     pub fn operators(&self) -> Result<Vec<Operator>, RegistryError> {
-        operators::all(&self.0)
+        rows::all(&self.0)
     }
 
     /// The number under which the gateway issued codes.

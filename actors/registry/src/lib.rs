@@ -1,51 +1,23 @@
 //! The durable store of people, codes, regions, places and devices: SQLite in WAL mode with `synchronous=FULL`. It has one
 //! writer. Personal fields are sealed, phones and documents are found by keyed hash; no plain one is in the file.
 
-mod accesses;
-pub mod appeals;
 pub mod audit;
 mod causes;
 mod codes;
-pub mod colours;
 mod consents;
-mod copy;
 mod decisions;
-pub mod departures;
 mod devices;
-mod enrolments;
 mod error;
-mod evidence;
 mod forgetting;
-mod gone;
-mod health;
-pub mod imports;
 pub mod kept;
-mod key_ids;
-mod lock;
-pub mod lookups;
-mod nodes;
 pub mod operator;
-mod operators;
-mod order_log;
-mod past;
 pub mod people;
 pub mod periods;
 mod personal;
 mod places;
-mod policies;
-mod proof;
-mod proven;
-mod reseal;
-mod revisions;
 mod schema;
-mod seal;
-mod shifts;
-mod sign_outs;
-mod tally;
+mod store;
 mod time;
-mod units;
-mod voucher;
-mod withdrawals;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -54,40 +26,39 @@ use std::sync::Arc;
 use keys::Keys;
 use rusqlite::{Connection, OpenFlags};
 
-pub use accesses::AccessRow;
-pub use appeals::AppealRow;
-pub use causes::CauseRow;
-pub use causes::{INHERITED, inherited};
+pub use causes::appeals::{self, AppealRow};
+pub use causes::evidence::Evidence;
+pub use causes::policies::PolicyRow;
+pub use causes::{CauseRow, inherited};
+pub use codes::colours;
+pub use consents::past::CONSENT_DAYS;
+pub use consents::proof::ConsentReport;
 pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Whom};
-pub use copy::TreeHead;
-pub use decisions::Change;
-pub use decisions::{AuditReport, DecisionRow};
+use decisions::tally::Tally;
+pub use decisions::tally::start_at_zero;
+pub use decisions::{AuditReport, Change, DecisionRow, INHERITED};
+pub use devices::shifts::{Shift, ShiftId, ShiftRow};
 pub use devices::{DeviceRow, is_own, portal_of};
 pub use error::RegistryError;
-pub use evidence::Evidence;
-use gone::Gone;
-pub use health::SignedUpTo;
 pub use kept::KeptRegistry;
-pub use lock::DirectoryLock;
-pub use order_log::{ORDER_TEXT_S, OrderEnd, OrderEntry, OrderReport};
-pub use past::CONSENT_DAYS;
-pub use people::Person;
-pub use personal::id_check;
-pub use personal::{DocumentKind, DocumentNumber, Phone};
+pub use operator::accesses::AccessRow;
+pub use operator::lookups;
+pub use operator::order_log::{ORDER_TEXT_S, OrderEnd, OrderEntry, OrderReport};
+use people::gone::Gone;
+pub use people::proven::Holder;
+pub use people::sign_outs::SignOut;
+pub use people::withdrawals::{Remains, kept_until};
+pub use people::{Person, departures};
+use personal::seal::Sealer;
+pub use personal::seal::{Hash, Hasher};
+pub use personal::{DocumentKind, DocumentNumber, Phone, id_check};
+pub use places::units::{UnitRow, UnitState};
 pub use places::{PlaceRow, RegionRow};
-pub use policies::PolicyRow;
-pub use proof::ConsentReport;
-pub use proven::Holder;
-use seal::Sealer;
-pub use seal::{Hash, Hasher};
-pub use shifts::{Shift, ShiftId, ShiftRow};
-pub use sign_outs::SignOut;
-use tally::Tally;
-pub use tally::start_at_zero;
-pub use units::{UnitRow, UnitState};
-pub use voucher::{LogSeen, RegistryFound, RegistryVoucher};
-pub use withdrawals::Remains;
-pub use withdrawals::kept_until;
+pub use store::copy::TreeHead;
+pub use store::health::SignedUpTo;
+pub use store::imports;
+pub use store::lock::DirectoryLock;
+pub use store::voucher::{LogSeen, RegistryFound, RegistryVoucher};
 
 /// The number under which a gateway issues codes unless it was given another.
 pub const GATEWAY_DEFAULT: u16 = 1;
@@ -169,7 +140,7 @@ impl Registry {
     }
 
     /// A seal over something that this gateway gives out and takes back; worth nothing to anybody else.
-    pub fn seal_of(&self, kind: &str, bytes: &[u8]) -> [u8; seal::HASH_BYTES] {
+    pub fn seal_of(&self, kind: &str, bytes: &[u8]) -> [u8; personal::seal::HASH_BYTES] {
         self.sealer.hash_bytes(kind, bytes)
     }
 
@@ -289,7 +260,5 @@ fn is_conflict(error: &rusqlite::Error) -> bool {
             | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID))
 }
 
-#[cfg(test)]
-mod aged_tests;
 #[cfg(test)]
 mod tests;

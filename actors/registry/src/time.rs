@@ -3,7 +3,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::{Registry, RegistryError};
+use crate::{Registry, RegistryError};
 
 const CLOCK: &str = "clock";
 
@@ -24,6 +24,14 @@ impl Registry {
     pub fn decided_ms(&self) -> Result<Option<u64>, RegistryError> {
         let sql = "SELECT at_s FROM decisions WHERE id = (SELECT max(id) FROM decisions)";
         let at_s: Option<i64> = self.connection.query_row(sql, [], |row| row.get(0)).optional()?;
-        Ok(at_s.map(|at_s| super::causes::seconds(at_s).saturating_mul(1_000)))
+        Ok(at_s.map(|at_s| seconds(at_s).saturating_mul(1_000)))
     }
+}
+
+pub(super) fn seconds(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+pub(super) fn stored(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
 }

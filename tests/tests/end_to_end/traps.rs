@@ -73,7 +73,7 @@ const MEANING: [Trap; 9] = [
         "reversion missed or doubled during downtime",
         &[
             (REGISTRAR, "green_comes_back_by_the_clock_once_also_after_a_downtime"),
-            ("actors/registry/src/tests.rs", "causes_end_by_the_clock_durably_and_then_in_memory"),
+            ("actors/registry/src/tests/mod.rs", "causes_end_by_the_clock_durably_and_then_in_memory"),
         ],
     ),
     (
@@ -124,7 +124,7 @@ const PRIVACY: [Trap; 6] = [
         "the place id doubling as a key",
         &[
             ("tests/tests/end_to_end/traps.rs", "a_places_number_and_its_link_open_nothing"),
-            ("actors/registry/src/tests.rs", "a_places_number_is_neither_its_link_nor_a_key"),
+            ("actors/registry/src/tests/mod.rs", "a_places_number_is_neither_its_link_nor_a_key"),
         ],
     ),
     (

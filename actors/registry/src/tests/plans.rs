@@ -86,31 +86,42 @@ fn plan(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
 /// Every statement in the registry's own source, with its file.
 fn statements() -> Vec<(String, String)> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(source).unwrap() {
-        let path = entry.unwrap().path();
-        let file = path.file_name().unwrap().to_string_lossy().into_owned();
-        // Steps of the schema are no statements that are run again.
-        if path.is_dir() || file == "schema.rs" || file.ends_with("tests.rs") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let served = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let texts = literals(served);
-        for (_, text) in &texts {
-            let mut sql = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            for (name, part) in texts.iter().filter(|(name, _)| !name.is_empty()) {
-                sql = sql.replace(&format!("{{{name}}}"), part);
+    let (mut found, mut folders) = (Vec::new(), vec![source.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let file = path.strip_prefix(&source).unwrap().to_string_lossy().into_owned();
+            // Steps of the schema are no statements that are run again.
+            let skipped = ["schema/mod.rs", "schema/steps.rs"].contains(&file.as_str());
+            if skipped || file.contains("tests") {
+                continue;
             }
-            let is_part = texts.iter().any(|(name, part)| name.ends_with("COLUMNS") && part == text);
-            let begins =
-                ["SELECT ", "UPDATE ", "DELETE ", "INSERT "].iter().any(|verb| sql.starts_with(verb));
-            if begins && !is_part && !sql.contains('{') {
-                found.push((file.clone(), sql));
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.extend(statements_in(&path).into_iter().map(|sql| (file.clone(), sql)));
             }
         }
     }
     found.sort();
+    found
+}
+
+fn statements_in(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let served = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let (texts, mut found) = (literals(served), Vec::new());
+    for (_, text) in &texts {
+        let mut sql = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (name, part) in texts.iter().filter(|(name, _)| !name.is_empty()) {
+            sql = sql.replace(&format!("{{{name}}}"), part);
+        }
+        let is_part = texts.iter().any(|(name, part)| name.ends_with("COLUMNS") && part == text);
+        let begins = ["SELECT ", "UPDATE ", "DELETE ", "INSERT "].iter().any(|verb| sql.starts_with(verb));
+        if begins && !is_part && !sql.contains('{') {
+            found.push(sql);
+        }
+    }
     found
 }
 

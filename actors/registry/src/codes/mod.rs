@@ -1,0 +1,184 @@
+//! Codes: a narrow table, read whole at each start. A change is durable here before it is seen in memory.
+
+pub mod colours;
+
+use protocol::{Class, CodeId};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::codes::colours::{CodeEntry, Codes};
+use crate::decisions::Change;
+use crate::{Registry, RegistryError};
+
+/// Codes changed by the clock in one transaction: a form that comes meanwhile waits for one, some tens of milliseconds.
+const DUE_PER_TRANSACTION: usize = 500;
+
+/// Readers at most: beyond this they wait for memory, not for a core.
+const READERS_MAX: usize = 8;
+
+impl Registry {
+    /// Puts every code into memory and says that they are loaded. Gives their number. The table is read in as many parts as there
+    /// are cores: codes are random, so equal ranges hold about equally many.
+    pub fn load_codes(&self, codes: &Codes) -> Result<u64, RegistryError> {
+        let bounds: (Option<i64>, Option<i64>) = self.connection.query_row(
+            "SELECT (SELECT min(id) FROM codes), (SELECT max(id) FROM codes)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let count = match (bounds, self.connection.path()) {
+            ((Some(low), Some(high)), Some(path)) => load_parts(path, low, high, codes)?,
+            _ => 0,
+        };
+        self.load_papers(codes)?;
+        codes.set_loaded();
+        Ok(count)
+    }
+
+    fn load_papers(&self, codes: &Codes) -> Result<(), RegistryError> {
+        let mut query = self.connection.prepare("SELECT code, good_from_s FROM papers")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let code = CodeId::from_u64(row.get::<_, i64>(0)? as u64);
+            codes.set_paper_from(code.ok_or(RegistryError::Damaged { what: "code" })?, row.get(1)?);
+        }
+        Ok(())
+    }
+
+    /// About how many codes there are, at once: each belongs to a person, and people are numbered.
+    pub fn estimate_codes(&self) -> Result<u64, RegistryError> {
+        let last: Option<i64> =
+            self.connection.query_row("SELECT max(id) FROM people", [], |row| row.get(0))?;
+        Ok(last.unwrap_or(0) as u64)
+    }
+
+    /// Says how many codes there are.
+    pub fn count_codes(&self) -> Result<u64, RegistryError> {
+        let count: i64 =
+            self.connection.query_row("SELECT count(*) FROM codes WHERE tags <> 0", [], |row| row.get(0))?;
+        Ok(count as u64)
+    }
+
+    /// Visits every code, in the order of their numbers, and gives how many there were.
+    pub fn for_each_code(&self, mut visit: impl FnMut(CodeId, CodeEntry)) -> Result<u64, RegistryError> {
+        let mut query = self.connection.prepare("SELECT id, tags, next_change_s FROM codes ORDER BY id")?;
+        let mut rows = query.query([])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            let Some((code, entry)) = read(row)? else { continue };
+            visit(code, entry);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// One code's entry.
+    pub fn code(&self, code: CodeId) -> Result<Option<CodeEntry>, RegistryError> {
+        let mut query =
+            self.connection.prepare_cached("SELECT id, tags, next_change_s FROM codes WHERE id = ?1")?;
+        let mut rows = query.query([code.get() as i64])?;
+        Ok(rows.next()?.map(read).transpose()?.flatten().map(|(_, entry)| entry))
+    }
+
+    /// Part of the caller's transaction. False if the code exists already.
+    pub fn insert_code(&self, code: CodeId, entry: CodeEntry) -> Result<bool, RegistryError> {
+        let sql = "INSERT INTO codes (id, tags, next_change_s) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let parameters = (code.get() as i64, entry.to_tags(), entry.next_change_s());
+        Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
+    }
+
+    /// Says how long the change that fell due first has been waiting, in seconds; 0 if none is due.
+    pub fn longest_due_s(&self, now_s: u32) -> Result<u32, RegistryError> {
+        let sql = "SELECT min(next_change_s) FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let first_s: Option<u32> = query.query_row([now_s], |row| row.get(0))?;
+        Ok(first_s.map_or(0, |first_s| now_s - first_s))
+    }
+
+    /// Brings some codes to where their causes have them once time has changed that: durable first, then in memory. True while there
+    /// are more. To be called until there are none, at start, also for what fell due while the gateway was down, and then every second.
+    pub fn expire_some(&mut self, codes: &Codes, now_s: u32) -> Result<bool, RegistryError> {
+        let due = self.transaction(|registry| registry.settle_due(now_s))?;
+        for &(code, entry) in &due {
+            codes.put(code, entry);
+        }
+        Ok(due.len() == DUE_PER_TRANSACTION)
+    }
+
+    fn settle_due(&self, now_s: u32) -> Result<Vec<(CodeId, CodeEntry)>, RegistryError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT id FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1 LIMIT ?2",
+        )?;
+        let ids = query.query_map((now_s, DUE_PER_TRANSACTION as i64), |row| row.get::<_, i64>(0))?;
+        let ids: Vec<i64> = ids.collect::<Result<_, _>>()?;
+        let change = Change { cause: None, authority: "clock", operators: "", policy: "" };
+        let settle = |id: i64| {
+            let code = CodeId::from_u64(id as u64).ok_or(RegistryError::Damaged { what: "code" })?;
+            Ok((code, self.settle(code, &change, u64::from(now_s))?))
+        };
+        ids.into_iter().map(settle).collect()
+    }
+
+    /// Says how many codes are those of imported holders.
+    pub fn count_imported(&self) -> Result<u64, RegistryError> {
+        let mut count = 0;
+        self.for_each_code(|_, entry| count += u64::from(entry.class() == Class::Imported))?;
+        Ok(count)
+    }
+}
+
+fn load_parts(path: &str, low: i64, high: i64, codes: &Codes) -> Result<u64, RegistryError> {
+    let readers = std::thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX) as i64;
+    let step = (high - low) / readers + 1;
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..readers)
+            .map(|part| low + part * step)
+            .map(|from| {
+                scope.spawn(move || load_part(path, from, from.saturating_add(step - 1).min(high), codes))
+            })
+            .collect();
+        let mut count = 0;
+        for part in parts {
+            count += part.join().map_err(|_| RegistryError::Damaged { what: "codes" })??;
+        }
+        Ok(count)
+    })
+}
+
+fn load_part(path: &str, from: i64, to: i64, codes: &Codes) -> Result<u64, RegistryError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let sql = "SELECT id, tags, next_change_s FROM codes WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    let mut query = connection.prepare(sql)?;
+    let mut rows = query.query([from, to])?;
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let Some((code, entry)) = read(row)? else { continue };
+        codes.put(code, entry);
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// `None` for a code whose holder withdrew.
+fn read(row: &rusqlite::Row<'_>) -> Result<Option<(CodeId, CodeEntry)>, RegistryError> {
+    let (id, tags, next_change_s): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    if tags == 0 {
+        return Ok(None);
+    }
+    let entry = || {
+        let code = CodeId::from_u64(u64::try_from(id).ok()?)?;
+        let entry = CodeEntry::from_tags(u32::try_from(tags).ok()?, u32::try_from(next_change_s).ok()?)?;
+        Some((code, entry))
+    };
+    entry().map(Some).ok_or(RegistryError::Damaged { what: "code" })
+}
+
+#[cfg(test)]
+impl Registry {
+    /// All of the clock's work at that moment: colours whose time is over, and what is forgotten. Gives how many changed their colour.
+    pub(crate) fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {
+        let before = self.decided()?;
+        while self.expire_some(codes, now_s)? {}
+        while self.forget_some(u64::from(now_s))? {}
+        Ok(self.decided()? - before)
+    }
+}

@@ -1,0 +1,89 @@
+//! Consents whose time is over. A consent says when a phone stood at a gate, so it is kept no longer than passages are; what stays is how
+//! many there were. One that is not as it has to be is kept: it is evidence.
+
+use rusqlite::{Connection, params};
+
+use crate::consents::ConsentState;
+use crate::consents::proof::{ConsentReport, UNSOUND};
+use crate::time::stored;
+use crate::{Registry, RegistryError};
+
+/// Consents are kept for so long after they were given: as long as passages, whose times they would tell otherwise. A query that one was
+/// given for looked back as far.
+pub const CONSENT_DAYS: u64 = 14;
+/// Consents that are forgotten in one transaction: some milliseconds.
+const FORGOTTEN_PER_TRANSACTION: usize = 500;
+
+/// A consent, as it is counted.
+struct Past {
+    id: i64,
+    is_used: bool,
+    is_withdrawn: bool,
+    answer: Option<String>,
+}
+
+impl Registry {
+    /// Forgets some consents that were given before that moment, with what was sent for them, and counts them. True while there are
+    /// more. Part of the caller's transaction.
+    pub(crate) fn forget_consents(&self, before_s: u64) -> Result<bool, RegistryError> {
+        let past = self.past_consents(before_s)?;
+        if past.is_empty() {
+            return Ok(false);
+        }
+        let mut sums = ConsentReport::default();
+        let sql = "INSERT INTO past_attempts (carrier, attempts)
+            SELECT carrier, count(*) FROM attempts WHERE consent = ?1 GROUP BY carrier
+            ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts";
+        let mut count_attempts = self.connection.prepare_cached(sql)?;
+        let mut forget_attempts =
+            self.connection.prepare_cached("DELETE FROM attempts WHERE consent = ?1")?;
+        let mut forget = self.connection.prepare_cached("DELETE FROM consents WHERE id = ?1")?;
+        for Past { id, is_used, is_withdrawn, answer } in &past {
+            count_attempts.execute([id])?;
+            forget_attempts.execute([id])?;
+            forget.execute([id])?;
+            sums.consents += 1;
+            sums.used += u64::from(*is_used);
+            sums.withdrawn += u64::from(*is_withdrawn);
+            sums.answered += u64::from(answer.as_deref() == Some("answered"));
+            sums.unavailable += u64::from(answer.as_deref() == Some("unavailable"));
+        }
+        let sql = "UPDATE past_consents SET consents = consents + ?1, used = used + ?2,
+            withdrawn = withdrawn + ?3, answered = answered + ?4, unavailable = unavailable + ?5";
+        let ConsentReport { consents, used, withdrawn, answered, unavailable, .. } = sums;
+        let sums = [consents, used, withdrawn, answered, unavailable].map(stored);
+        self.connection.prepare_cached(sql)?.execute(sums)?;
+        Ok(past.len() == FORGOTTEN_PER_TRANSACTION)
+    }
+
+    fn past_consents(&self, before_s: u64) -> Result<Vec<Past>, RegistryError> {
+        let unsound: Vec<&str> = UNSOUND.iter().map(|(condition, _)| *condition).collect();
+        let sql = format!(
+            "SELECT id, used_s IS NOT NULL, state, answer FROM consents WHERE given_s < ?1
+                AND (({})) IS NOT TRUE ORDER BY given_s LIMIT ?2",
+            unsound.join(") OR (")
+        );
+        let mut query = self.connection.prepare_cached(&sql)?;
+        let row = |row: &rusqlite::Row<'_>| {
+            let is_withdrawn = row.get::<_, u8>(2)? == ConsentState::Withdrawn as u8;
+            Ok(Past { id: row.get(0)?, is_used: row.get(1)?, is_withdrawn, answer: row.get(3)? })
+        };
+        let rows = query.query_map(params![stored(before_s), FORGOTTEN_PER_TRANSACTION as i64], row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Says how many consents were forgotten, and what became of them.
+pub(crate) fn sums(connection: &Connection) -> Result<ConsentReport, RegistryError> {
+    let sql = "SELECT consents, used, withdrawn, answered, unavailable FROM past_consents";
+    let number = |row: &rusqlite::Row<'_>, at: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)? as u64);
+    let mut sums = connection.query_row(sql, [], |row| {
+        let (used, withdrawn) = (number(row, 1)?, number(row, 2)?);
+        let (consents, answered, unavailable) = (number(row, 0)?, number(row, 3)?, number(row, 4)?);
+        Ok(ConsentReport { consents, used, withdrawn, answered, unavailable, ..Default::default() })
+    })?;
+    let mut query = connection.prepare("SELECT carrier, attempts FROM past_attempts")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, number(row, 1)?)))?;
+    sums.attempts = rows.collect::<Result<_, _>>()?;
+    Ok(sums)
+}

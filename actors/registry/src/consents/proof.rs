@@ -1,0 +1,93 @@
+//! Proves from the registry that carriers were asked with consent only: each query rests on a consent that was used up for it, and no
+//! consent was used twice.
+
+use std::collections::BTreeMap;
+
+use rusqlite::OptionalExtension;
+
+use crate::consents::past;
+use crate::{Registry, RegistryError};
+
+/// The counts of [`Registry::verify_consents`]; nothing was sent to a carrier without a consent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ConsentReport {
+    /// Consents that were given, those used, withdrawn and forgotten included.
+    pub consents: u64,
+    /// Of these, forgotten when their time was over.
+    pub forgotten: u64,
+    /// Used up, each for one query.
+    pub used: u64,
+    /// Taken back, before or after their use.
+    pub withdrawn: u64,
+    /// Queries that a carrier answered.
+    pub answered: u64,
+    /// Queries that no carrier answered.
+    pub unavailable: u64,
+    /// Queries that are under way, whose consent was taken back meanwhile, or that a crash cut.
+    pub open: u64,
+    /// The attempts at each carrier for these queries.
+    pub attempts: Vec<(String, u64)>,
+}
+
+/// A state that no consent may have: a condition on its row, and what is wrong then.
+pub(crate) const UNSOUND: [(&str, &str); 4] = [
+    (
+        "used_s IS NULL AND EXISTS (SELECT 1 FROM attempts WHERE consent = consents.id)",
+        "a carrier was asked and it was not used for that",
+    ),
+    (
+        "used_s IS NULL AND (answered_s IS NOT NULL OR outcome IS NOT NULL)",
+        "it has an answer and was never used",
+    ),
+    (
+        "answer = 'answered' AND NOT EXISTS (SELECT 1 FROM attempts WHERE consent = consents.id)",
+        "it has an answer and no carrier was asked",
+    ),
+    (
+        "used_s < given_s OR answered_s < used_s",
+        "it was used before it was given, or answered before it was used",
+    ),
+];
+
+impl Registry {
+    /// Reads every consent again; those that were forgotten are counted as they were. The error names the first that is not as it has
+    /// to be.
+    pub fn verify_consents(&self) -> Result<ConsentReport, RegistryError> {
+        let first = |sql: &str, what| -> Result<(), RegistryError> {
+            let first: Option<i64> =
+                self.connection.query_row(&format!("{sql} LIMIT 1"), [], |row| row.get(0)).optional()?;
+            first.map_or(Ok(()), |number| Err(RegistryError::Consent { number, what }))
+        };
+        let sql = "SELECT consent FROM attempts WHERE consent NOT IN (SELECT id FROM consents)";
+        first(sql, "a carrier was asked and there is no such consent")?;
+        for (condition, what) in UNSOUND {
+            first(&format!("SELECT id FROM consents WHERE {condition}"), what)?;
+        }
+        let count = |condition: &str| -> Result<u64, RegistryError> {
+            let sql = format!("SELECT count(*) FROM consents WHERE {condition}");
+            Ok(self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0))? as u64)
+        };
+        let past = past::sums(&self.connection)?;
+        let used = past.used + count("used_s IS NOT NULL")?;
+        let answered = past.answered + count("answer = 'answered'")?;
+        let unavailable = past.unavailable + count("answer = 'unavailable'")?;
+        let sql = "SELECT carrier, count(*) FROM attempts GROUP BY carrier";
+        let mut query = self.connection.prepare(sql)?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
+        let mut attempts: BTreeMap<String, u64> = past.attempts.into_iter().collect();
+        for row in rows {
+            let (carrier, count) = row?;
+            *attempts.entry(carrier).or_default() += count;
+        }
+        Ok(ConsentReport {
+            consents: past.consents + count("1")?,
+            forgotten: past.consents,
+            used,
+            withdrawn: past.withdrawn + count("state = 3")?,
+            answered,
+            unavailable,
+            open: used.saturating_sub(answered + unavailable),
+            attempts: attempts.into_iter().collect(),
+        })
+    }
+}

@@ -1,0 +1,325 @@
+//! Decisions: the changes of colours, and the causes that were set, each a leaf of the Merkle tree of [`crate::audit`]. No row is ever changed or removed, and none
+//! holds personal data: a code stands there by its keyed hash.
+
+pub(crate) mod nodes;
+pub(crate) mod tally;
+
+use policy::CauseKind;
+use protocol::{CodeId, Colour};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+use crate::audit::{Checkpoint, Receipt, Tree, leaf_hash, prove};
+use crate::decisions::nodes::{KEPT_LEVEL, kept, node};
+use crate::operator::order_log;
+use crate::personal::seal::Hash as Subject;
+use crate::{Registry, RegistryError};
+
+/// A change of a colour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionRow {
+    /// Its number, from 1, which an appeal names.
+    pub id: i64,
+    /// When, seconds since 1970 UTC.
+    pub at_s: u64,
+    /// The colour before.
+    pub from: Colour,
+    /// The colour after.
+    pub to: Colour,
+    /// The cause that was set or cleared; `None` if time alone changed it.
+    pub cause: Option<i64>,
+    /// By whom: an authority, or the clock.
+    pub authority: String,
+    /// The operators who signed; empty for the citizen, a carrier and the clock.
+    pub operators: String,
+    /// The policy's version.
+    pub policy: String,
+    /// SHA-256 of the sealed evidence of the cause, hexadecimal; empty if it has none.
+    pub evidence: String,
+}
+
+/// The cause that changes a code.
+pub struct Change<'a> {
+    pub cause: Option<i64>,
+    pub authority: &'a str,
+    pub operators: &'a str,
+    pub policy: &'a str,
+}
+
+/// The one who set a colour that came with an import.
+pub const INHERITED: &str = "former-system";
+
+/// The findings of [`Registry::verify_decisions`]; all of it is as it was signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AuditReport {
+    /// Decisions.
+    pub decisions: u64,
+    /// Signed checkpoints over them.
+    pub checkpoints: u64,
+    /// The number of decisions the last of these covers.
+    pub covered: u64,
+}
+
+/// The text that is hashed, in this order.
+#[derive(Serialize)]
+struct Text<'a> {
+    decision: i64,
+    at_s: u64,
+    subject: String,
+    from: &'a str,
+    to: &'a str,
+    cause: Option<i64>,
+    authority: &'a str,
+    operators: &'a str,
+    policy: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    evidence: &'a str,
+}
+
+impl DecisionRow {
+    fn text(&self, subject: &[u8]) -> String {
+        let text = Text {
+            decision: self.id,
+            at_s: self.at_s,
+            subject: hex::encode(subject),
+            from: self.from.name(),
+            to: self.to.name(),
+            cause: self.cause,
+            authority: &self.authority,
+            operators: &self.operators,
+            policy: &self.policy,
+            evidence: &self.evidence,
+        };
+        serde_json::to_string(&text).expect("texts and numbers")
+    }
+}
+
+const COLUMNS: &str =
+    "id, at_s, from_colour, to_colour, cause, authority, operators, policy, subject, leaf, evidence";
+
+fn read(row: &rusqlite::Row<'_>) -> Result<(DecisionRow, Vec<u8>, Vec<u8>), RegistryError> {
+    let colour = |number| Colour::from_number(number).ok_or(RegistryError::Damaged { what: "decision" });
+    let decision = DecisionRow {
+        id: row.get(0)?,
+        at_s: row.get::<_, i64>(1)? as u64,
+        from: colour(row.get(2)?)?,
+        to: colour(row.get(3)?)?,
+        cause: row.get(4)?,
+        authority: row.get(5)?,
+        operators: row.get(6)?,
+        policy: row.get(7)?,
+        evidence: row.get(10)?,
+    };
+    Ok((decision, row.get(8)?, row.get(9)?))
+}
+
+impl Registry {
+    /// The changes of the code's colour, the oldest first.
+    pub fn decisions(&self, code: CodeId) -> Result<Vec<DecisionRow>, RegistryError> {
+        let sql = format!("SELECT {COLUMNS} FROM decisions WHERE subject = ?1 ORDER BY id");
+        let mut query = self.connection.prepare_cached(&sql)?;
+        let mut rows = query.query([self.subject(code)])?;
+        let mut decisions = Vec::new();
+        while let Some(row) = rows.next()? {
+            decisions.push(read(row)?.0);
+        }
+        Ok(decisions)
+    }
+
+    /// The decision of that number, if it is about that code.
+    pub fn decision_of(&self, code: CodeId, id: i64) -> Result<Option<DecisionRow>, RegistryError> {
+        Ok(self.decisions(code)?.into_iter().find(|row| row.id == id))
+    }
+
+    /// Adds a decision. Part of the caller's transaction.
+    pub(super) fn decide(
+        &self,
+        code: CodeId,
+        (from, to): (Colour, Colour),
+        change: &Change<'_>,
+        at_s: u64,
+    ) -> Result<(), RegistryError> {
+        let (kind, evidence) = change.cause.map(|cause| self.cause_decided(cause)).transpose()?.unzip();
+        let evidence = evidence.unwrap_or_default();
+        let decision = DecisionRow {
+            id: self.decided()? as i64 + 1,
+            at_s,
+            from,
+            to,
+            cause: change.cause,
+            authority: change.authority.to_owned(),
+            operators: change.operators.to_owned(),
+            policy: change.policy.to_owned(),
+            evidence,
+        };
+        let subject = self.subject(code);
+        let leaf = leaf_hash(decision.text(&subject).as_bytes());
+        let sql = format!(
+            "INSERT INTO decisions ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        );
+        self.connection.prepare_cached(&sql)?.execute(params![
+            decision.id,
+            at_s as i64,
+            from.number(),
+            to.number(),
+            decision.cause,
+            decision.authority,
+            decision.operators,
+            decision.policy,
+            subject,
+            leaf,
+            decision.evidence
+        ])?;
+        self.keep_nodes(decision.id as u64)?;
+        self.tally.note(change.authority, kind, (from, to));
+        Ok(())
+    }
+
+    /// Says whether a decision names that cause.
+    pub(super) fn is_decided(&self, cause: i64) -> Result<bool, RegistryError> {
+        let sql = "SELECT 1 FROM decisions WHERE cause = ?1";
+        Ok(self.connection.prepare_cached(sql)?.exists([cause])?)
+    }
+
+    /// The kind of a cause, and the hash of what it rests on; empty if that is nothing.
+    fn cause_decided(&self, cause: i64) -> Result<(CauseKind, String), RegistryError> {
+        let sql = "SELECT kind, evidence FROM causes WHERE id = ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let (kind, sealed): (u8, Option<Vec<u8>>) =
+            query.query_row([cause], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let kind = CauseKind::from_number(kind).ok_or(RegistryError::Damaged { what: "cause" })?;
+        let hash = |sealed: Vec<u8>| hex::encode(ring::digest::digest(&ring::digest::SHA256, &sealed));
+        Ok((kind, sealed.map(hash).unwrap_or_default()))
+    }
+
+    /// Says what stands for the code where no code may stand.
+    pub fn subject(&self, code: CodeId) -> Subject {
+        self.sealer.hash("decision", &code.get().to_string())
+    }
+
+    /// Signs how far the decisions reach, if that has changed; the newest checkpoint. A new one is logged: whoever keeps the log can
+    /// hold it against the registry later.
+    pub fn checkpoint(&mut self, signing_pkcs8: &[u8], now_s: u64) -> Result<Checkpoint, RegistryError> {
+        let size = self.decided()?;
+        match self.last_checkpoint()? {
+            Some(last) if last.size == size => return Ok(last),
+            Some(last) if last.size > size => {
+                let what = "it is missing, a checkpoint covers it";
+                return Err(RegistryError::Audit { number: size as i64 + 1, what });
+            }
+            Some(_) | None => {}
+        }
+        let signed = Checkpoint::sign(size, &self.tree_root(size)?, now_s, signing_pkcs8);
+        let checkpoint = signed.ok_or(RegistryError::Damaged { what: "signing key" })?;
+        let sql = "INSERT INTO checkpoints (size, root, at_s, signature) VALUES (?1, ?2, ?3, ?4)";
+        let Checkpoint { size, root, at_s, signature, orders: _ } = &checkpoint;
+        self.connection.execute(sql, params![*size as i64, root, *at_s as i64, signature])?;
+        tracing::info!(size, root, at_s, signature, "decisions are signed");
+        Ok(checkpoint)
+    }
+
+    /// The code's last decision with the proof that it is on record, under the newest checkpoint. `None` if there is no decision, or
+    /// until a checkpoint covers it, within a minute.
+    pub fn signed_receipt(&self, code: CodeId) -> Result<Option<Receipt>, RegistryError> {
+        let sql = format!("SELECT {COLUMNS} FROM decisions WHERE subject = ?1 ORDER BY id DESC LIMIT 1");
+        let subject = self.subject(code);
+        let found = self.connection.query_row(&sql, [subject], |row| Ok(read(row))).optional()?;
+        let Some((decision, subject, _)) = found.transpose()? else { return Ok(None) };
+        let Some(checkpoint) = self.last_checkpoint()? else { return Ok(None) };
+        if checkpoint.size < decision.id as u64 {
+            return Ok(None);
+        }
+        let index = decision.id as u64 - 1;
+        let path = prove(checkpoint.size, index, |at| node(&self.connection, at))?;
+        let path = path.ok_or(RegistryError::Damaged { what: "decision" })?;
+        let path = path.iter().map(hex::encode).collect();
+        Ok(Some(Receipt { decision: decision.text(&subject), index, path, checkpoint }))
+    }
+
+    /// Reads every decision again: numbers without a gap, each as it was hashed, each checkpoint over what was there and signed
+    /// with that key. The error names the first that is not.
+    pub fn verify_decisions(&self, public_key: &[u8]) -> Result<AuditReport, RegistryError> {
+        Ok(verify(&self.connection, public_key)?.0)
+    }
+
+    /// The newest checkpoint.
+    pub fn last_checkpoint(&self) -> Result<Option<Checkpoint>, RegistryError> {
+        last_checkpoint(&self.connection)
+    }
+
+    /// The newest checkpoint and the end of the order log, for whoever keeps them outside.
+    pub fn checkpoint_to_keep(&self) -> Result<Option<Checkpoint>, RegistryError> {
+        let Some(checkpoint) = self.last_checkpoint()? else { return Ok(None) };
+        Ok(Some(Checkpoint { orders: order_log::up_to(&self.connection)?, ..checkpoint }))
+    }
+}
+
+pub(super) fn last_checkpoint(connection: &Connection) -> Result<Option<Checkpoint>, RegistryError> {
+    let sql = "SELECT size, root, at_s, signature FROM checkpoints
+        WHERE size = (SELECT max(size) FROM checkpoints)";
+    Ok(connection.prepare_cached(sql)?.query_row([], read_checkpoint).optional()?)
+}
+
+pub(super) fn verify(
+    connection: &Connection,
+    public_key: &[u8],
+) -> Result<(AuditReport, Tree), RegistryError> {
+    let bad = |number: i64, what| RegistryError::Audit { number, what };
+    // All of it as it is at one moment: decisions are made meanwhile.
+    let _snapshot = connection.unchecked_transaction()?;
+    let mut checkpoints = checkpoints(connection)?.into_iter().peekable();
+    let (mut tree, mut report, mut nodes) = (Tree::default(), AuditReport::default(), 0_i64);
+    let mut query = connection.prepare(&format!("SELECT {COLUMNS} FROM decisions ORDER BY id"))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (decision, subject, leaf) = read(row)?;
+        if decision.id != tree.size() as i64 + 1 {
+            return Err(bad(tree.size() as i64 + 1, "it is missing"));
+        }
+        let hash = leaf_hash(decision.text(&subject).as_bytes());
+        if leaf != hash {
+            return Err(bad(decision.id, "it is not as it was made"));
+        }
+        let mut as_kept = Ok(true);
+        tree.push(hash, |at, hash| {
+            if at.level >= KEPT_LEVEL && matches!(as_kept, Ok(true)) {
+                nodes += 1;
+                as_kept = kept(connection, at).map(|kept| kept == Some(hash));
+            }
+        });
+        if !as_kept? {
+            return Err(bad(decision.id, "the tree that is kept over it is not the one of the decisions"));
+        }
+        if let Some(checkpoint) = checkpoints.next_if(|checkpoint| checkpoint.size == tree.size()) {
+            if !checkpoint.is_genuine(public_key) {
+                return Err(bad(decision.id, "the checkpoint over it is not signed by this gateway"));
+            }
+            if checkpoint.root != hex::encode(tree.root()) {
+                return Err(bad(decision.id, "it, or one before it, is not what was signed"));
+            }
+            (report.checkpoints, report.covered) = (report.checkpoints + 1, checkpoint.size);
+        }
+    }
+    if checkpoints.next().is_some() {
+        return Err(bad(tree.size() as i64 + 1, "it is missing, a checkpoint covers it"));
+    }
+    if connection.query_row("SELECT count(*) FROM nodes", [], |row| row.get::<_, i64>(0))? != nodes {
+        return Err(bad(tree.size() as i64 + 1, "it is missing, the tree that is kept covers it"));
+    }
+    report.decisions = tree.size();
+    Ok((report, tree))
+}
+
+fn checkpoints(connection: &Connection) -> Result<Vec<Checkpoint>, RegistryError> {
+    // That over no decision says nothing.
+    let sql = "SELECT size, root, at_s, signature FROM checkpoints WHERE size > 0 ORDER BY size";
+    let mut query = connection.prepare(sql)?;
+    let rows = query.query_map([], read_checkpoint)?;
+    rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
+}
+
+fn read_checkpoint(row: &rusqlite::Row<'_>) -> rusqlite::Result<Checkpoint> {
+    let (size, at_s): (i64, i64) = (row.get(0)?, row.get(2)?);
+    let (root, signature) = (row.get(1)?, row.get(3)?);
+    Ok(Checkpoint { size: size as u64, root, at_s: at_s as u64, signature, orders: None })
+}

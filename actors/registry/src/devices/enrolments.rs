@@ -1,0 +1,35 @@
+//! Enrolments: a token, known only by its hash, lets one device fetch one certificate within its time.
+
+use protocol::DeviceId;
+use rusqlite::OptionalExtension;
+
+use crate::devices::{missing, outside};
+use crate::{Registry, RegistryError};
+
+impl Registry {
+    /// Lets the device enrol once with the token of that hash, until then.
+    pub fn create_enrolment(
+        &mut self,
+        device: DeviceId,
+        token_hash: [u8; 32],
+        expires_s: u64,
+    ) -> Result<(), RegistryError> {
+        let sql = "INSERT INTO enrolments (token_hash, device, expires_s) VALUES (?1, ?2, ?3)";
+        let result = self.connection.execute(sql, (token_hash, outside(device)?, expires_s as i64));
+        result.map(|_| ()).map_err(|error| missing(error, "device", device))
+    }
+
+    /// Uses the token up and gives its device. `None` for a token that is unknown, used, too old, or whose device is
+    /// revoked. One statement: of two that come at once, one gets it.
+    pub fn take_enrolment(
+        &mut self,
+        token_hash: [u8; 32],
+        now_s: u64,
+    ) -> Result<Option<DeviceId>, RegistryError> {
+        let sql = "DELETE FROM enrolments WHERE token_hash = ?1 AND expires_s >= ?2
+            AND device IN (SELECT id FROM devices WHERE revoked = 0) RETURNING device";
+        let device: Option<i64> =
+            self.connection.query_row(sql, (token_hash, now_s as i64), |row| row.get(0)).optional()?;
+        Ok(device.map(|device| DeviceId(device as u64)))
+    }
+}

@@ -1,0 +1,237 @@
+//! Devices, their certificates, and the regions and places that they may speak for.
+
+mod enrolments;
+pub(crate) mod shifts;
+
+use std::fmt::Display;
+
+use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
+
+use crate::{Registry, RegistryError, is_conflict};
+
+/// The gateway's own devices, one for each region: its citizens' pages. None of them ever has a certificate, so nothing outside can
+/// speak for one.
+const OWN_FROM: u64 = 900_000_000;
+const OWN_MAX: u64 = OWN_FROM + u16::MAX as u64;
+
+/// The device as which the pages punch in that region.
+pub const fn portal_of(region: RegionId) -> DeviceId {
+    DeviceId(OWN_FROM + region.0 as u64)
+}
+
+/// Says whether it is one of the gateway's own.
+pub const fn is_own(device: DeviceId) -> bool {
+    matches!(device.0, OWN_FROM..=OWN_MAX)
+}
+
+/// A device and its rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRow {
+    /// Its number, as in its certificate.
+    pub id: DeviceId,
+    /// The kind of device it is.
+    pub class: DeviceClass,
+    /// Its name among people.
+    pub name: String,
+    /// The regions it may speak for.
+    pub regions: Vec<RegionId>,
+    /// The places it may speak for; `None` for all of its regions.
+    pub places: Option<Vec<PlaceId>>,
+    /// The serial number of its certificate, in hexadecimal.
+    pub certificate_serial: Option<String>,
+    /// That of the certificate with which it was renewed, which stays good until it ends.
+    pub previous_serial: Option<String>,
+    /// True if it may no longer connect.
+    pub revoked: bool,
+    /// When its certificate ends, seconds since 1970 UTC; 0 without one.
+    pub not_after_s: u64,
+}
+
+impl Registry {
+    /// Every device, in the order of their numbers.
+    pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
+        let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE id > ?1 ORDER BY id", 0)?;
+        let device =
+            |id| self.device(DeviceId(id as u64))?.ok_or_else(|| RegistryError::missing("device", id));
+        ids.into_iter().map(device).collect()
+    }
+
+    /// The device with that number: as many reads as it has regions and places.
+    pub fn device(&self, id: DeviceId) -> Result<Option<DeviceRow>, RegistryError> {
+        let sql = "SELECT class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial
+            FROM devices WHERE id = ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let number = number(id)?;
+        let mut rows = query.query([number])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let regions: Vec<u16> =
+            self.numbers("SELECT region FROM device_regions WHERE device = ?1 ORDER BY region", number)?;
+        let places: Vec<u32> =
+            self.numbers("SELECT place FROM device_places WHERE device = ?1 ORDER BY place", number)?;
+        let all_places: bool = row.get(2)?;
+        Ok(Some(DeviceRow {
+            id,
+            class: DeviceClass::from_number(row.get(0)?).ok_or(RegistryError::Damaged { what: "device" })?,
+            name: row.get(1)?,
+            regions: regions.into_iter().map(RegionId).collect(),
+            places: (!all_places).then(|| places.into_iter().map(PlaceId).collect()),
+            certificate_serial: row.get(3)?,
+            previous_serial: row.get(6)?,
+            revoked: row.get(4)?,
+            not_after_s: row.get::<_, i64>(5)? as u64,
+        }))
+    }
+
+    /// The highest number of a device that is not the gateway's own; 0 if there is none.
+    pub fn last_device(&self) -> Result<u64, RegistryError> {
+        let sql = "SELECT max(id) FROM devices WHERE id < ?1";
+        let last: Option<i64> = self.connection.query_row(sql, [OWN_FROM as i64], |row| row.get(0))?;
+        Ok(last.unwrap_or(0) as u64)
+    }
+
+    /// Adds a device with its rights.
+    pub fn add_device(&mut self, device: &DeviceRow) -> Result<(), RegistryError> {
+        self.transaction(|registry| registry.insert_device(device))
+    }
+
+    /// Adds the pages' device of each region that has none yet.
+    pub fn add_portals(&mut self) -> Result<(), RegistryError> {
+        let known: Vec<DeviceId> = self.devices()?.into_iter().map(|row| row.id).collect();
+        let portal = |region: RegionId| DeviceRow {
+            id: portal_of(region),
+            class: DeviceClass::Portal,
+            name: format!("pages of region {region}"),
+            regions: vec![region],
+            places: None,
+            certificate_serial: None,
+            previous_serial: None,
+            revoked: false,
+            not_after_s: 0,
+        };
+        let rows = self.regions()?.into_iter().map(|row| portal(row.id));
+        let missing: Vec<DeviceRow> = rows.filter(|row| !known.contains(&row.id)).collect();
+        if missing.is_empty() { Ok(()) } else { self.add_devices(&missing) }
+    }
+
+    /// Adds several devices, all or none.
+    pub fn add_devices(&mut self, devices: &[DeviceRow]) -> Result<(), RegistryError> {
+        self.transaction(|registry| devices.iter().try_for_each(|device| registry.insert_device(device)))
+    }
+
+    /// Adds devices and tokens with which they, or others, fetch their certificates, in place of tokens of before: all of it or nothing.
+    pub fn enrol_devices(
+        &mut self,
+        devices: &[DeviceRow],
+        tokens: &[(DeviceId, [u8; 32], u64)],
+    ) -> Result<(), RegistryError> {
+        self.transaction(|registry| {
+            devices.iter().try_for_each(|device| registry.insert_device(device))?;
+            tokens.iter().try_for_each(|&(device, hash, expires_s)| {
+                registry
+                    .connection
+                    .execute("DELETE FROM enrolments WHERE device = ?1", [outside(device)?])?;
+                registry.create_enrolment(device, hash, expires_s)
+            })
+        })
+    }
+
+    fn insert_device(&self, device: &DeviceRow) -> Result<(), RegistryError> {
+        let id = number(device.id)?;
+        if is_own(device.id) && device.certificate_serial.is_some() {
+            return Err(RegistryError::missing("device that may have a certificate:", id));
+        }
+        let sql =
+            "INSERT INTO devices (id, class, name, all_places, certificate_serial, not_after_s, revoked)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let parameters = rusqlite::params![
+            id,
+            device.class.number(),
+            device.name,
+            device.places.is_none(),
+            device.certificate_serial,
+            device.not_after_s as i64,
+            device.revoked
+        ];
+        let result = self.connection.prepare_cached(sql)?.execute(parameters);
+        result.map_err(|error| match is_conflict(&error) {
+            true => RegistryError::Exists { what: "device" },
+            false => error.into(),
+        })?;
+        let mut insert = self.connection.prepare_cached("INSERT INTO device_regions VALUES (?1, ?2)")?;
+        for region in &device.regions {
+            insert.execute((id, region.0)).map_err(|error| missing(error, "region", region))?;
+        }
+        let mut insert = self.connection.prepare_cached("INSERT INTO device_places VALUES (?1, ?2)")?;
+        for place in device.places.iter().flatten() {
+            insert.execute((id, place.0)).map_err(|error| missing(error, "place", place))?;
+        }
+        Ok(())
+    }
+
+    /// Notes the device's new certificate; no other is good.
+    pub fn set_certificate(
+        &mut self,
+        id: DeviceId,
+        serial: &str,
+        not_after_s: u64,
+    ) -> Result<(), RegistryError> {
+        let sql = "UPDATE devices SET certificate_serial = ?2, not_after_s = ?3, previous_serial = NULL
+            WHERE id = ?1";
+        let changed = self.connection.execute(sql, (outside(id)?, serial, not_after_s as i64))?;
+        one_device(changed, id)
+    }
+
+    /// Notes the certificate that the device got with the one it has, `with`. That one stays good until it ends: the answer
+    /// may be lost on its way, and the device asks again.
+    pub fn renew_certificate(
+        &mut self,
+        id: DeviceId,
+        with: &str,
+        serial: &str,
+        not_after_s: u64,
+    ) -> Result<(), RegistryError> {
+        let sql = "UPDATE devices SET certificate_serial = ?3, not_after_s = ?4, previous_serial = ?2
+            WHERE id = ?1 AND revoked = 0 AND ?2 IN (certificate_serial, previous_serial)";
+        let parameters = (outside(id)?, with, serial, not_after_s as i64);
+        one_device(self.connection.execute(sql, parameters)?, id)
+    }
+
+    /// The device may no longer connect, and what would let it enrol again is gone.
+    pub fn revoke_device(&mut self, id: DeviceId) -> Result<(), RegistryError> {
+        let id = outside(id)?;
+        self.transaction(|registry| {
+            registry.connection.execute("DELETE FROM enrolments WHERE device = ?1", [id])?;
+            one_device(registry.connection.execute("UPDATE devices SET revoked = 1 WHERE id = ?1", [id])?, id)
+        })
+    }
+
+    fn numbers<T: rusqlite::types::FromSql>(&self, sql: &str, of: i64) -> Result<Vec<T>, RegistryError> {
+        let mut query = self.connection.prepare_cached(sql)?;
+        Ok(query.query_map([of], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+}
+
+pub(super) fn number(id: DeviceId) -> Result<i64, RegistryError> {
+    match i64::try_from(id.0) {
+        Ok(number) if number > 0 => Ok(number),
+        Ok(_) | Err(_) => Err(RegistryError::missing("device", id)),
+    }
+}
+
+/// The number of a device that is not the gateway's own: only such a one has a certificate.
+pub(super) fn outside(id: DeviceId) -> Result<i64, RegistryError> {
+    if is_own(id) { Err(RegistryError::missing("device outside the gateway:", id)) } else { number(id) }
+}
+
+fn one_device(changed: usize, id: impl Display) -> Result<(), RegistryError> {
+    if changed == 1 { Ok(()) } else { Err(RegistryError::missing("device", id)) }
+}
+
+/// A reference to a row that is not there.
+pub(super) fn missing(error: rusqlite::Error, what: &str, id: impl Display) -> RegistryError {
+    let rusqlite::Error::SqliteFailure(failure, _) = &error else { return error.into() };
+    match failure.extended_code {
+        rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY => RegistryError::missing(what, id),
+        _ => error.into(),
+    }
+}
