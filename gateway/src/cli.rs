@@ -5,15 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::config::named;
 use crate::dev::Dev;
+use crate::host::service::Service;
 use crate::process::{self, Sockets};
 use crate::reload::{Behind, Source};
-use crate::service::Service;
 use crate::telemetry::{LogFormat, LogLevel};
-use crate::{command, config, generate, named, telemetry};
-
-/// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
-pub(crate) const EXIT_USAGE: u8 = 2;
+use crate::{check, command, generate, telemetry};
 
 /// Changtong Gateway: checkpoint devices stream punches over QUIC, each gets a durable verdict.
 ///
@@ -81,7 +79,7 @@ fn develop(dev: Dev, log: LogLevel) -> anyhow::Result<ExitCode> {
 fn serve(file: &Path, log: LogLevel) -> anyhow::Result<ExitCode> {
     let Service { inherited, notify } = Service::from_environment()?;
     let file = std::path::absolute(file).with_context(|| format!("{} is no path", file.display()))?;
-    let settings = config::load(&file)?.settings;
+    let settings = check::load(&file)?.settings;
     log.follow(&settings.log)?;
     let sockets = Sockets::bind(&settings, inherited)?;
     process::run(&settings, sockets, notify, Behind { source: Source::File(file), log }, |_| Ok(()))

@@ -9,8 +9,8 @@ use keys::KeyError;
 use ledger::LedgerError;
 use registry::RegistryError;
 
-use crate::cli::EXIT_USAGE;
-
+/// Something that was given is wrong: a flag, a file, a key. The same as clap's own.
+pub(crate) const EXIT_USAGE: u8 = 2;
 /// The punch log failed: start again, which recovers.
 pub(crate) const EXIT_LEDGER: u8 = 75;
 /// Something failed that may not fail again.

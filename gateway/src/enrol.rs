@@ -10,7 +10,6 @@ use actix_web::{App, HttpRequest, HttpResponse, web};
 use actors::bounds;
 use anyhow::{anyhow, bail};
 use protocol::DeviceId;
-use ring::digest;
 use runtime::clock;
 use runtime::front::{self, FrontHandle, Pulse};
 use rustls::pki_types::CertificateDer;
@@ -18,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 
 use crate::door::{self, Door, Stream};
-use crate::identities::InForce;
-use crate::pki::{self, Issued, KeyRequest};
-use crate::process::Admin;
-use crate::wall_clock;
+use crate::host::wall_clock;
+use crate::operator::OperatorContext;
+use crate::tls::identities::InForce;
+use crate::tls::pki::{self, Issued, KeyRequest};
 
 /// A certificate request is about 500 bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -29,13 +28,6 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 const REQUEST: Duration = Duration::from_secs(5);
 /// A device asks once.
 const IDLE: Duration = Duration::from_secs(5);
-
-/// Says what the registry keeps of a token.
-pub(crate) fn token_hash(token: &str) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, token.trim().as_bytes()).as_ref());
-    hash
-}
 
 #[derive(Deserialize)]
 struct EnrolRequest {
@@ -63,7 +55,7 @@ struct Refusal {
 
 struct Office {
     identities: Arc<InForce>,
-    admin: Admin,
+    admin: OperatorContext,
     /// Held by the one request that waits for the registry.
     turn: Arc<Semaphore>,
 }
@@ -116,7 +108,7 @@ impl Drop for Enrolment {
 /// Starts the port on a thread of its own.
 pub(crate) fn start(
     identities: Arc<InForce>,
-    admin: Admin,
+    admin: OperatorContext,
     listener: TcpListener,
 ) -> anyhow::Result<Enrolment> {
     let tls = tls(&identities);
@@ -173,7 +165,7 @@ const fn unreadable() -> Answer {
 async fn enrol(office: web::Data<Office>, request: web::Json<EnrolRequest>) -> HttpResponse {
     // Before the token, which works once: a request that is none costs nothing.
     let Ok(asked) = KeyRequest::parse(&request.csr) else { return unreadable().into() };
-    let hash = token_hash(&request.token);
+    let hash = registry::token_hash(&request.token);
     let (turn, office) = (Arc::clone(&office.turn), office.into_inner());
     beside(turn, move |asks| office.enrol(hash, asked, asks)).await.into()
 }

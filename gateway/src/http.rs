@@ -1,9 +1,7 @@
 //! The answers to machines over plain HTTP: `/metrics`, `/live`, `/ready`; and operators the overview at `/`. On a thread of its own, so
 //! that a scrape costs no punch anything.
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -11,18 +9,15 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use actors::bounds;
 use actors::sms::{DevelopmentSms, ShownSms};
-use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use protocol::metric;
 use registry::Phone;
 use runtime::front::{self, FrontHandle, Pulse};
 use runtime::rebinding;
-use runtime::watchdog::Beat;
 use tokio::sync::watch;
 
 use crate::door::{self, Door};
+use crate::host::readiness::Readiness;
 use crate::overview::Overview;
-use crate::service::Notify;
 
 /// The exporter keeps histogram samples until it tidies up; this is how often it has to.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -30,103 +25,6 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const REQUEST: Duration = Duration::from_secs(10);
 /// Between two scrapes, which are 30 seconds apart at most, or two looks of an operator's page.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// The stage of the process's life. The service manager hears of every change.
-#[derive(Clone, Default)]
-pub(crate) struct Readiness {
-    stage: Arc<AtomicU8>,
-    notify: Notify,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Codes are being loaded: colours are unknown.
-    Loading = 0,
-    Ready = 1,
-    Draining = 2,
-    /// The log failed; the process is about to end.
-    Failed = 3,
-    /// Codes cannot be loaded: colours stay unknown.
-    Unloaded = 4,
-}
-
-impl Readiness {
-    pub(crate) fn new(notify: Notify) -> Self {
-        Self { stage: Arc::default(), notify }
-    }
-
-    pub(crate) fn set(&self, stage: Stage) {
-        self.stage.store(stage as u8, Ordering::Release);
-        metrics::gauge!(metric::READY).set(f64::from(u8::from(stage == Stage::Ready)));
-        let status = self.text().trim();
-        match stage {
-            Stage::Loading | Stage::Unloaded => self.notify.status(status),
-            Stage::Ready => self.notify.ready(status),
-            Stage::Draining | Stage::Failed => self.notify.stopping(status),
-        }
-    }
-
-    /// Says whether it is ready now: a process that is draining never becomes so again.
-    pub(crate) fn loaded(&self) -> bool {
-        let is_it = self.leave_loading(Stage::Ready);
-        if is_it {
-            metrics::gauge!(metric::READY).set(1.0);
-            self.notify.ready(self.text().trim());
-        }
-        is_it
-    }
-
-    /// Notes that the codes cannot be loaded.
-    pub(crate) fn unloaded(&self) {
-        if self.leave_loading(Stage::Unloaded) {
-            self.notify.status(self.text().trim());
-        }
-    }
-
-    fn leave_loading(&self, to: Stage) -> bool {
-        let (loading, to) = (Stage::Loading as u8, to as u8);
-        self.stage.compare_exchange(loading, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Tells the service manager that the configuration is taken anew, until the value is dropped. Who is not ready says nothing.
-    pub(crate) fn reloading(&self) -> Reloading<'_> {
-        if self.is_ready() {
-            self.notify.reloading("taking the configuration anew");
-        }
-        Reloading(self)
-    }
-
-    /// Says what the service manager's watchdog waits for.
-    pub(crate) fn beat(&self) -> Option<Beat> {
-        self.notify.beat()
-    }
-
-    pub(crate) fn is_ready(&self) -> bool {
-        self.stage.load(Ordering::Acquire) == Stage::Ready as u8
-    }
-
-    /// The stage, for people and for `/ready`.
-    pub(crate) fn text(&self) -> &'static str {
-        match self.stage.load(Ordering::Acquire) {
-            0 => "loading codes\n",
-            1 => "ready\n",
-            2 => "draining\n",
-            3 => "punch log failed\n",
-            _ => "codes cannot be loaded\n",
-        }
-    }
-}
-
-/// The configuration is being taken anew.
-pub(crate) struct Reloading<'a>(&'a Readiness);
-
-impl Drop for Reloading<'_> {
-    fn drop(&mut self) {
-        if self.0.is_ready() {
-            self.0.notify.ready(self.0.text().trim());
-        }
-    }
-}
 
 /// The running server.
 pub(crate) struct Http {
@@ -145,13 +43,6 @@ impl Http {
         self.stop.send_replace(true);
         self.front.join()
     }
-}
-
-/// Binds before anything is started.
-pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).with_context(|| {
-        format!("binding TCP {address}; if a gateway runs there, choose another address or end it")
-    })
 }
 
 /// Serves until stopped. On an address of this machine alone, only what is meant for this machine.

@@ -1,14 +1,11 @@
 //! `changtong`: the gateway, its development city, and the commands of its operators.
 
-mod admin;
-mod alarms;
-mod certificates;
+mod check;
 mod cli;
 mod command;
 mod config;
-mod counter;
 mod dev;
-mod doctor;
+mod diagnosis;
 mod door;
 mod ending;
 mod enrol;
@@ -16,29 +13,20 @@ mod exposition;
 mod finding;
 mod fleet;
 mod generate;
+mod host;
 mod http;
-mod identities;
-mod named;
-mod orders;
+mod operator;
 mod out;
 mod overview;
-mod owner;
-mod pki;
-mod poison;
 mod policies;
 mod portal;
-mod probes;
 mod process;
 mod quic;
 mod reload;
-mod running;
-mod service;
 mod status;
 mod telemetry;
+mod tls;
 mod trajectory;
-mod usage;
-mod vouching;
-mod wall_clock;
 
 use std::process::ExitCode;
 
@@ -53,7 +41,7 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if json && error.use_stderr() => {
-            return refused(&cli::said(&error), cli::EXIT_USAGE, json);
+            return refused(&cli::said(&error), ending::EXIT_USAGE, json);
         }
         Err(error) => error.exit(),
     };

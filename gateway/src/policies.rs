@@ -3,16 +3,12 @@
 
 use std::path::Path;
 
-use actors::registrar::Registrar;
 use anyhow::{Context, bail};
 use policy::trajectory::day_of;
 use policy::{Policy, PolicyDiff};
-use registry::operator::Signed;
 use registry::{PolicyRow, Registry};
 use runtime::clock;
 use serde::{Deserialize, Serialize};
-
-use crate::process::Admin;
 
 /// A policy is a page of text; an order carries it in one line.
 const POLICY_BYTES_MAX: usize = 32 * 1024;
@@ -87,30 +83,6 @@ pub(crate) fn ordered(file: &str, text: &str, registry: &Registry) -> anyhow::Re
 /// Says what the order changes now, counted beside the registry's writer: all evidence is opened for it.
 pub(crate) fn diff(new: &Policy, reader: &Registry) -> anyhow::Result<PolicyDiff> {
     Ok(reader.diff_policies(None, new, clock::now_ms() / 1000)?)
-}
-
-/// Puts a policy into effect: durable first, then for everybody who goes by it. Codes follow with [`follow`].
-pub(crate) fn activate(
-    policy: Policy,
-    text: &str,
-    by: &Signed,
-    registry: &mut Registry,
-    admin: &Admin,
-) -> anyhow::Result<()> {
-    let in_effect = admin.policy.as_ref().context("no gateway runs")?;
-    let mut registrar = Registrar::new(registry, &admin.codes, in_effect.get());
-    registrar.activate(&policy, text, &by.operators, clock::now_ms() / 1000)?;
-    tracing::info!(version = policy.version(), operators = by.operators, "another policy is in effect");
-    in_effect.set(policy);
-    Ok(())
-}
-
-/// Waits until all codes follow the policy in effect, and has it done without a pause. Others have their turn between two parts.
-pub(crate) fn follow(admin: &Admin) -> anyhow::Result<()> {
-    let registrar = admin.registrar.as_ref().context("no gateway runs")?;
-    let part = || registrar.act_blocking(|registrar| registrar.revise_some(clock::now_ms() / 1000));
-    while part().context("the policy is in effect, the codes follow within minutes")? {}
-    Ok(())
 }
 
 /// Since when, for people.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::desk::{Desk, show_json};
-use crate::orders::{self, Ordered, OrderedAct};
+use crate::operator::orders::{self, Ordered, OrderedAct};
 use crate::out::say;
 
 #[derive(clap::Subcommand)]

@@ -12,10 +12,10 @@ use registry::audit::{Checkpoint, Growth, Receipt};
 use registry::{AuditReport, KeptRegistry, OrderReport};
 use serde::Deserialize;
 
-use crate::admin::{self, Act, Done};
-use crate::named::{At, Named};
+use crate::config::Settings;
+use crate::config::named::{At, Named};
+use crate::operator::{self, Act, Done};
 use crate::out::say;
-use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -144,7 +144,7 @@ enum Held {
 }
 
 fn call(named: &Named, act: &Act) -> anyhow::Result<Done> {
-    admin::call(named, act, &mut |_| true)
+    operator::call(named, act, &mut |_| true)
 }
 
 fn growth(at: &At, since: Option<u64>) -> anyhow::Result<Growth> {

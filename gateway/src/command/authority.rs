@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::doctor::configured;
-use crate::named::At;
-use crate::orders;
+use crate::config::Settings;
+use crate::config::named::At;
+use crate::operator::orders;
 use crate::out::{note, say};
-use crate::pki::{self, Authority, server};
-use crate::process::Settings;
+use crate::tls::pki::{self, Authority, server};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {

@@ -11,10 +11,10 @@ use runtime::clock;
 
 use super::desk::{Desk, show_json};
 use crate::config::RETENTION_DAYS;
-use crate::named::At;
-use crate::orders::{self, Ordered, OrderedAct};
+use crate::config::named::At;
+use crate::host::owner;
+use crate::operator::orders::{self, Ordered, OrderedAct};
 use crate::out::say;
-use crate::owner;
 
 #[derive(clap::Args)]
 #[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]

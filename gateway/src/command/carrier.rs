@@ -11,8 +11,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use simulator::{CarrierCounts, Fault, FaultKind, FaultOrder, SimulatedCarrier, demo_people};
 
+use crate::config::named;
 use crate::dev::carriers::control_of;
-use crate::named;
 use crate::out::say;
 
 /// The control interface is on this machine.

@@ -7,10 +7,13 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::findings;
-use crate::config::{self, Fault, Refused};
+use crate::check;
+use crate::config::named;
+use crate::config::{Fault, Refused};
+use crate::diagnosis::probes;
+use crate::ending::EXIT_USAGE;
 use crate::finding::{self, Finding, State};
 use crate::out::{note, say};
-use crate::{cli, named, probes};
 
 #[derive(clap::Args)]
 pub(crate) struct CheckConfig {
@@ -38,7 +41,7 @@ struct Report {
 impl CheckConfig {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let file = named::config_file(self.file.or(self.config).as_deref())?;
-        let (faults, probes) = match config::load(&file) {
+        let (faults, probes) = match check::load(&file) {
             Ok(config) => {
                 let online = if self.online { probes::all(&config.settings) } else { Vec::new() };
                 (Vec::new(), probes::operators(&config.settings).into_iter().chain(online).collect())
@@ -52,7 +55,7 @@ impl CheckConfig {
         } else {
             show(&report);
         }
-        Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(cli::EXIT_USAGE) })
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) })
     }
 }
 

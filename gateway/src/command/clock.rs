@@ -8,10 +8,10 @@ use protocol::metric;
 
 use super::desk::{Desk, show_json};
 use super::punches::moment;
-use crate::admin::{self, Act, Done};
+use crate::config::named::At;
 use crate::exposition;
-use crate::named::At;
-use crate::orders::{Ordered, OrderedAct};
+use crate::operator::orders::{Ordered, OrderedAct};
+use crate::operator::{self, Act, Done};
 use crate::out::say;
 
 #[derive(clap::Subcommand)]
@@ -40,7 +40,7 @@ impl Command {
         match self {
             Self::Status { at, json } => {
                 let named = at.find()?;
-                let asked = admin::ask_running(&named, &Act::Vitals)?;
+                let asked = operator::ask_running(&named, &Act::Vitals)?;
                 let Some(Done::Vitals { metrics, .. }) = asked else {
                     bail!("no gateway runs on {}; its clock is judged when it starts", named.display());
                 };

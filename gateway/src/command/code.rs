@@ -9,7 +9,7 @@ use protocol::given;
 
 use super::desk::Desk;
 use super::order;
-use crate::orders::{self, Ordered, OrderedAct, Whose, WhyReport};
+use crate::operator::orders::{self, Ordered, OrderedAct, Whose, WhyReport};
 use crate::out::say;
 
 /// Whose code: its number, or a document.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use registry::CONSENT_DAYS;
 
-use crate::admin::{self, Act, Done};
-use crate::named::At;
+use crate::config::named::At;
+use crate::operator::{self, Act, Done};
 use crate::out::say;
 
 #[derive(clap::Subcommand)]
@@ -24,7 +24,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Verify { at, json } = self;
-        let done = admin::call(&at.find()?, &Act::VerifyConsents, &mut |_| true)?;
+        let done = operator::call(&at.find()?, &Act::VerifyConsents, &mut |_| true)?;
         let Done::Consents(report) = done else { bail!("that is no answer to this") };
         if json {
             say!("{}", serde_json::to_string(&report)?);

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use crate::admin::{self, Act, Done};
-use crate::counter::{Answered, CounterAct, Paper};
-use crate::named::At;
+use crate::config::named::At;
+use crate::operator::counter::{Answered, CounterAct, Paper};
+use crate::operator::{self, Act, Done};
 use crate::out::say;
 
 #[derive(clap::Args)]
@@ -134,7 +134,7 @@ impl Counter {
             Command::Receipt { session, consent } => CounterAct::Receipt { session, consent },
         };
         let named = self.at.find()?;
-        let Some(done) = admin::ask_running(&named, &Act::Counter(act))? else {
+        let Some(done) = operator::ask_running(&named, &Act::Counter(act))? else {
             bail!("no gateway runs on {}: the counter is a running gateway's", named.display())
         };
         let Done::Counter(answered) = done else { bail!("that is no answer of the counter") };

@@ -8,10 +8,12 @@ use registry::OrderEntry;
 use registry::operator::ORDER_S_MAX;
 
 use super::saved::Saved;
-use crate::admin::{self, Act, Done, Tell};
+use crate::config::named::{At, Named};
 use crate::dev;
-use crate::named::{At, Named};
-use crate::orders::{self, Ordered, OrderedAct};
+use crate::operator::orders::Progress;
+use crate::operator::orders::Tell;
+use crate::operator::orders::{self, Ordered, OrderedAct};
+use crate::operator::{self, Act, Done};
 use crate::out::{note, say};
 
 /// The place where an order goes, and who signs it.
@@ -44,7 +46,7 @@ impl Desk {
     ) -> anyhow::Result<Option<Ordered>> {
         let named = self.at.find()?;
         let asks = if let OrderedAct::AddOperator { .. } = act { Act::Begin } else { Act::Gateway };
-        let done = admin::call(&named, &asks, &mut |_| true)?;
+        let done = operator::call(&named, &asks, &mut |_| true)?;
         let Done::Gateway(gateway) = done else { bail!("that is no answer about a gateway") };
         let mut saved = Saved::new(orders::order(act, gateway)?);
         for path in self.signers(&named) {
@@ -84,14 +86,14 @@ impl Desk {
     pub(crate) fn send(&self, saved: Saved, tell: &mut Tell<'_>) -> anyhow::Result<Ordered> {
         let Saved { order, signatures } = saved;
         let act = Act::Order { order, signatures };
-        let mut hear = |done: &Done| {
-            let Done::OnRecord(OrderEntry { number, head }) = done else { return tell(done) };
+        let mut hear = |progress: &Progress| {
+            let Progress::OnRecord(OrderEntry { number, head }) = progress else { return tell(progress) };
             if !self.json {
                 note!("on record as entry {number} of the order log, {head}");
             }
             true
         };
-        let done = admin::call(&self.at.find()?, &act, &mut hear)?;
+        let done = operator::call(&self.at.find()?, &act, &mut hear)?;
         let Done::Ordered(ordered) = done else { bail!("that is no answer to an order") };
         Ok(ordered)
     }

@@ -10,7 +10,9 @@ use protocol::given;
 
 use super::desk::{Desk, show_json};
 use super::template;
-use crate::orders::{self, DeviceLine, ENROLMENT_S, EnrolsAt, NewDevice, Ordered, OrderedAct, limits, twins};
+use crate::operator::orders::{
+    self, DeviceLine, ENROLMENT_S, EnrolsAt, NewDevice, Ordered, OrderedAct, limits, twins,
+};
 use crate::out::say;
 
 /// The columns of a table of devices.

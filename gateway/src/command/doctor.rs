@@ -6,11 +6,12 @@ use anyhow::Context;
 
 use super::findings;
 use crate::config::Config;
+use crate::config::Settings;
+use crate::config::named::{At, Named};
+use crate::diagnosis::doctor;
 use crate::finding;
-use crate::named::{At, Named};
 use crate::out::say;
-use crate::process::Settings;
-use crate::{config, dev, doctor};
+use crate::{config, dev};
 
 #[derive(clap::Args)]
 pub(crate) struct Doctor {

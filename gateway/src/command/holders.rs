@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 
 use super::desk::{Desk, show_json};
 use super::template;
-use crate::admin::Done;
-use crate::orders::{Ordered, OrderedAct};
+use crate::operator::orders::Progress;
+use crate::operator::orders::{Ordered, OrderedAct};
 use crate::out::{self, note, say};
 
 #[derive(clap::Subcommand)]
@@ -46,15 +46,15 @@ impl Command {
         let mut rejects = Rejects::new(rejects.unwrap_or_else(|| file.with_extension("rejects.csv")))?;
         let sha256 = holders::sha256(&csv)?;
         let act = OrderedAct::ImportHolders { csv, sha256, dry_run };
-        let mut tell = |done: &Done| {
-            if let Done::Importing(report) = done {
+        let mut tell = |done: &Progress| {
+            if let Progress::Importing(report) = done {
                 out::progress(format_args!(
                     "{:>3} %  {} people, {} lines rejected",
                     percent(report),
                     report.people,
                     report.rejected
                 ));
-            } else if let Done::Rejects(text) = done {
+            } else if let Progress::Rejects(text) = done {
                 rejects.text.push_str(text);
             }
             true

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::bail;
 use keys::{Keys, Rotated};
 
-use crate::named::{self, At};
+use crate::config::Settings;
+use crate::config::named::{self, At};
 use crate::out::{note, say};
-use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {

@@ -7,12 +7,12 @@ use keys::Keys;
 
 use super::desk::Desk;
 use super::punches::moment;
-use crate::admin::Done;
-use crate::named::At;
-use crate::orders::{Ordered, OrderedAct, PunchFormat};
+use crate::config::Settings;
+use crate::config::named::At;
+use crate::host::vouching;
+use crate::operator::orders::Progress;
+use crate::operator::orders::{Ordered, OrderedAct, PunchFormat};
 use crate::out::{self, note, say};
-use crate::process::Settings;
-use crate::vouching;
 
 /// Of an export that stops before its end.
 const CUT: &str = "the export is not whole, its end is missing: throw it away, and export to a file, which keeps the gateway \
@@ -97,8 +97,8 @@ fn verify(at: &At, json: bool) -> anyhow::Result<ExitCode> {
 
 fn export(act: &OrderedAct, desk: &Desk) -> anyhow::Result<ExitCode> {
     let (mut read, mut begun) = (true, false);
-    let mut tell = |done: &Done| {
-        if let Done::Exported(text) = done {
+    let mut tell = |done: &Progress| {
+        if let Progress::Exported(text) = done {
             begun = true;
             read = out::text(text);
         }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::named;
+use crate::config::named;
 use crate::out::{note, say};
-use crate::pki::write_new;
+use crate::tls::pki::write_new;
 
 #[derive(clap::Args)]
 pub(crate) struct NewConfig {

@@ -15,7 +15,7 @@ use super::code::{Who, code_number};
 use super::desk::{Desk, show_json};
 use super::punches::moment;
 use super::template;
-use crate::orders::{self, CauseSet, FoundLine, NewCause, Ordered, OrderedAct, limits};
+use crate::operator::orders::{self, CauseSet, FoundLine, NewCause, Ordered, OrderedAct, limits};
 use crate::out::{note, say};
 
 #[derive(clap::Subcommand)]

@@ -8,10 +8,10 @@ use anyhow::{Context, bail};
 use protocol::place::PlaceCode;
 
 use super::desk::{Desk, show_json};
-use crate::orders::{self, Ordered, OrderedAct, PlaceAct, PlaceLine};
+use crate::operator::orders::{self, Ordered, OrderedAct, PlaceAct, PlaceLine};
 use crate::out::{note, say};
-use crate::pki::write_new;
 use crate::portal::poster;
+use crate::tls::pki::write_new;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Place {

@@ -12,12 +12,12 @@ use registry::Registry;
 use runtime::clock;
 
 use super::desk::Desk;
-use crate::admin::{self, Act, Done};
-use crate::named::At;
-use crate::orders::OrderedAct;
+use crate::config::Settings;
+use crate::config::named::At;
+use crate::operator::orders::OrderedAct;
+use crate::operator::{self, Act, Done};
 use crate::out::{self, say};
 use crate::policies::{self, PolicyLine};
-use crate::process::Settings;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -68,7 +68,7 @@ pub(crate) struct Place {
 
 impl Place {
     fn policies(&self) -> anyhow::Result<Vec<PolicyLine>> {
-        let done = admin::call(&self.at.find()?, &Act::Policies, &mut |_| true)?;
+        let done = operator::call(&self.at.find()?, &Act::Policies, &mut |_| true)?;
         let Done::Policies(policies) = done else { bail!("that is no answer about policies") };
         Ok(policies)
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use super::desk::{Desk, show_json};
-use crate::orders::{CITY, Ordered, OrderedAct, PassagesReport};
+use crate::operator::orders::{CITY, Ordered, OrderedAct, PassagesReport};
 use crate::out::say;
 
 #[derive(clap::Subcommand)]

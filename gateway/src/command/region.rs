@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use crate::admin::{self, Act, Done};
-use crate::named::At;
+use crate::config::named::At;
+use crate::operator::{self, Act, Done};
 use crate::out::say;
 
 #[derive(clap::Subcommand)]
@@ -23,7 +23,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::List { at, json } = self;
-        let done = admin::call(&at.find()?, &Act::Regions, &mut |_| true)?;
+        let done = operator::call(&at.find()?, &Act::Regions, &mut |_| true)?;
         let Done::Regions(regions) = done else { bail!("that is no answer to this") };
         if json {
             say!("{}", serde_json::to_string(&regions)?);

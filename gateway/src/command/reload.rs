@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::desk::{Desk, show_json};
-use crate::admin;
-use crate::orders::{Ordered, OrderedAct};
+use crate::operator;
+use crate::operator::orders::{Ordered, OrderedAct};
 use crate::out::say;
 use crate::reload::Reloaded;
 
@@ -23,7 +23,7 @@ impl Reload {
         // What is wrong in the file the gateway finds, and counts; all that is needed here is where the gateway is.
         let named = self.desk.at.find()?;
         named.there()?;
-        if !admin::runs(&named) {
+        if !operator::runs(&named) {
             bail!("no gateway runs on {}: it reads its files when it starts", named.display());
         }
         let Some(ordered) = self.desk.call(&OrderedAct::Reload { file: named.config })? else {

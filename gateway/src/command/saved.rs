@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::{Desk, show_json};
 use super::{appeal, backup, clock, device, order, place, punches, reload, staff};
-use crate::admin::Done;
-use crate::orders::{self, Ordered};
+use crate::operator::orders::Progress;
+use crate::operator::orders::{self, Ordered};
 use crate::out::{self, note, say};
 
 /// More than the admin socket takes in one line.
@@ -123,14 +123,14 @@ impl Command {
 }
 
 /// Prints what comes before the end: verdicts as for programs and an export's punches; beside it, an import's rejects.
-fn told(done: &Done) -> bool {
-    if let Done::Tapped(tapped) = done {
+fn told(done: &Progress) -> bool {
+    if let Progress::Tapped(tapped) = done {
         for line in &tapped.lines {
             say!("{}", serde_json::to_string(line).expect("texts and numbers"));
         }
-    } else if let Done::Exported(text) = done {
+    } else if let Progress::Exported(text) = done {
         return out::text(text);
-    } else if let Done::Rejects(text) = done {
+    } else if let Progress::Rejects(text) = done {
         note!("{}", text.trim_end());
     }
     true

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
 use super::desk::{Desk, show_json};
-use crate::orders::{Invitation, Ordered, OrderedAct, ShiftAct, ShiftLine};
+use crate::operator::orders::{Invitation, Ordered, OrderedAct, ShiftAct, ShiftLine};
 use crate::out::say;
 
 #[derive(clap::Subcommand)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::bail;
 use runtime::clock;
 
-use crate::admin::{self, Act, Done};
-use crate::named::{At, NotThere};
+use crate::config::named::{At, NotThere};
+use crate::operator::{self, Act, Done};
 use crate::out::{note, say};
 use crate::status::{Status, Trouble};
 
@@ -58,7 +58,7 @@ fn look(at: &At, patience: Duration) -> anyhow::Result<Status> {
 fn asked(at: &At) -> anyhow::Result<Status> {
     let named = at.find()?;
     named.there()?;
-    match admin::ask_running(&named, &Act::Status)? {
+    match operator::ask_running(&named, &Act::Status)? {
         Some(Done::Status(status)) => Ok(*status),
         Some(_) => bail!("that is no answer about a gateway"),
         None => Err(NotThere::error(format!(

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::desk::{Desk, show_json};
-use crate::orders::{Ordered, OrderedAct};
+use crate::host::vouching;
+use crate::operator::orders::{Ordered, OrderedAct};
 use crate::out::say;
-use crate::vouching;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {

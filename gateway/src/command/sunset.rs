@@ -10,11 +10,12 @@ use anyhow::{Context, bail};
 use registry::{DirectoryLock, KeptRegistry, RegistryError};
 
 use super::saved::Saved;
+use crate::config::Settings;
 use crate::config::Sms;
-use crate::named::At;
+use crate::config::named::At;
+use crate::operator::orders;
 use crate::out::{note, say};
-use crate::process::Settings;
-use crate::{config, dev, orders};
+use crate::{config, dev};
 
 #[derive(clap::Args)]
 pub(crate) struct Sunset {

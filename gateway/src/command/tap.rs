@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use super::desk::Desk;
-use crate::admin::Done;
-use crate::orders::{CITY, Ordered, OrderedAct, TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
+use crate::operator::orders::Progress;
+use crate::operator::orders::{CITY, Ordered, OrderedAct, TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
 use crate::out::{self, note};
 
 #[derive(clap::Args)]
@@ -33,8 +33,8 @@ impl Tap {
         let Self { case, region, colour, seconds, desk } = self;
         let json = desk.json;
         let (mut screen, mut read) = (Screen::new(json), true);
-        let mut tell = |done: &Done| {
-            if let Done::Tapped(tapped) = done {
+        let mut tell = |done: &Progress| {
+            if let Progress::Tapped(tapped) = done {
                 read = out::text(&screen.show(tapped));
             }
             read

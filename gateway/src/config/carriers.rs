@@ -80,7 +80,7 @@ impl Carrier {
         })
     }
 
-    pub(super) fn secret(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn secret(&self) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         let secret = secret(&self.key)?;
         if secret.len() < SECRET_BYTES_MIN {
             bail!("{} holds less than {SECRET_BYTES_MIN} bytes", self.key.display());
@@ -88,18 +88,18 @@ impl Carrier {
         Ok(secret)
     }
 
-    pub(super) fn reserved(&self) -> anyhow::Result<Phone> {
+    pub(crate) fn reserved(&self) -> anyhow::Result<Phone> {
         Phone::parse(&self.reserved).context("`reserved` is no number of the mainland")
     }
 }
 
 /// A key in hexadecimal, in a file that only its owner may read.
-pub(super) fn secret(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn secret(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let text = read_secret(path)?;
     let secret = hex::decode(text.trim()).map(Zeroizing::new);
     secret.with_context(|| format!("{} does not hold a key in hexadecimal", path.display()))
 }
 
-pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("reading {}", path.display()))
 }

@@ -49,7 +49,7 @@ impl Operators {
     }
 
     /// Refuses what a gateway would not start with.
-    pub(super) fn check(&self, data: &Path) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, data: &Path) -> anyhow::Result<()> {
         if let Some(socket) = &self.socket {
             let parent = socket.parent().filter(|parent| socket.is_absolute() && parent.is_dir());
             if parent.is_none() {

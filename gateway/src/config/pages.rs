@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use super::reader::Table;
-use crate::identities::Pair;
+use crate::tls::identities::Pair;
 
 /// The pages as the file has them.
 #[derive(Clone, Debug)]

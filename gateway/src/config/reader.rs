@@ -179,7 +179,7 @@ impl<'a> Table<'_, 'a> {
 }
 
 /// The name of one of an array's tables.
-pub(super) fn at_of(key: &str, at: usize) -> String {
+pub(crate) fn at_of(key: &str, at: usize) -> String {
     format!("{key}.{at}")
 }
 

@@ -31,7 +31,7 @@ pub(crate) enum Sms {
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     url: String,
-    pub(super) authority: PathBuf,
+    pub(crate) authority: PathBuf,
     key_id: String,
     pub(crate) key: PathBuf,
     deadline_ms: u64,

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{FLEET, Fleet};
 use crate::config;
-use crate::pki::{Authority, Identity, write_new};
+use crate::tls::pki::{Authority, Identity, write_new};
 
 pub(super) const DIRECTORY: &str = "carriers";
 const SECRET_BYTES: usize = 32;

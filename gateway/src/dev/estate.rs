@@ -6,7 +6,7 @@ use std::path::Path;
 use actors::sunset::Estate;
 
 use super::{CODES, Dev, FLEET, POLICY, carriers};
-use crate::process::Settings;
+use crate::config::Settings;
 
 /// The files that are destroyed with a city's people: who they are, tokens' keys, devices, operators, carriers, the authority.
 const MADE_UP: [&str; 8] =

@@ -9,8 +9,8 @@ use registry::{DirectoryLock, Registry};
 use serde::Deserialize;
 
 use super::FLEET;
-use crate::pki::write_new;
-use crate::process::Settings;
+use crate::config::Settings;
+use crate::tls::pki::write_new;
 
 /// Two, because what turns somebody red takes two.
 const NAMES: [&str; 2] = ["li-na", "wang-wei"];

@@ -49,7 +49,7 @@ fn every_alert_is_looked_for_or_there_is_a_reason_why_not() {
 #[test]
 fn every_command_that_words_name_exists() {
     let mut seen = 0;
-    for directory in ["src/doctor", "src/overview"] {
+    for directory in ["src/diagnosis/doctor", "src/overview"] {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
         for entry in std::fs::read_dir(directory).expect("sources") {
             let path = entry.expect("a source").path();

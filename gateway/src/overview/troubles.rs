@@ -9,7 +9,7 @@ use super::between::Between;
 use super::recent::Recent;
 use super::ring::Ring;
 use super::sample;
-use crate::doctor::vitals::{self, Alarm};
+use crate::diagnosis::doctor::vitals::{self, Alarm};
 use crate::exposition::Series;
 use crate::finding::{Finding, State};
 use crate::generate::Known;

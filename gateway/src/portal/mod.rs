@@ -61,7 +61,7 @@ use shares::VisitorShares;
 use tokio::sync::watch;
 
 use crate::door::{self, Door};
-use crate::identities::Shown;
+use crate::tls::identities::Shown;
 
 pub(crate) use layout::mark;
 pub(crate) use punches::Records;

@@ -23,7 +23,7 @@ use super::metrics::Handshake;
 use super::queries::Ask;
 use super::session::{self, Shared};
 use crate::fleet::{Entry, Fleet};
-use crate::pki;
+use crate::tls::pki;
 
 /// The kernel's buffers of the socket: a burst of all gates at once has to fit.
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;

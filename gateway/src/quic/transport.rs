@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
 use super::derive;
-use crate::wall_clock;
+use crate::host::wall_clock;
 
 /// The bytes that a peer that does not read can make the gateway hold.
 const SEND_WINDOW_BYTES: u64 = 256 * 1024;

@@ -9,10 +9,10 @@ use policy::{Policy, PolicyError};
 use registry::PolicyRow;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Settings;
 use crate::config::{Lines, Pages, Sms};
-use crate::identities::Files;
 use crate::policies;
-use crate::process::Settings;
+use crate::tls::identities::Files;
 
 /// The file and its keys' lines, if there is a file.
 pub(super) struct At(pub(super) Option<(PathBuf, Lines)>);

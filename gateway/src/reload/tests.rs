@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::changes::{self, At, Reloaded};
 use crate::config;
-use crate::process::Settings;
+use crate::config::Settings;
 
 const EXAMPLE: &str = include_str!("../../changtong.example.toml");
 

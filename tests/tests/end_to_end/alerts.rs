@@ -156,7 +156,7 @@ fn checks_of(source: &str) -> BTreeSet<String> {
 fn every_check_of_the_doctor_has_a_section_of_that_name_and_the_other_way_round() {
     let mut checks = BTreeSet::new();
     for path in files_ending(&[".rs"]) {
-        if path.starts_with("gateway/src/doctor") || path == "gateway/src/probes.rs" {
+        if path.starts_with("gateway/src/diagnosis") {
             let text = read(&path);
             checks.append(&mut checks_of(text.split("#[cfg(test)]").next().unwrap_or_default()));
         }

@@ -1,10 +1,18 @@
 //! Enrolments: a token, known only by its hash, lets one device fetch one certificate within its time.
 
 use protocol::DeviceId;
+use ring::digest;
 use rusqlite::OptionalExtension;
 
 use crate::devices::{missing, outside};
 use crate::{Registry, RegistryError};
+
+/// The SHA-256 under which the registry knows a token of a device or of a shift; spaces around the token do not count.
+pub fn token_hash(token: &str) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, token.trim().as_bytes()).as_ref());
+    hash
+}
 
 impl Registry {
     /// Lets the device enrol once with the token of that hash, until then.

@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::super::layout::{notice, wrong};
 use super::super::visitor::Visitor;
 use super::super::words::both;
-use crate::enrol;
 
 pub(super) async fn ask(visitor: Visitor, token: web::Path<String>) -> HttpResponse {
     let body = html! {
@@ -36,7 +35,7 @@ pub(super) async fn join(
     if !visitor.sent(&form.token) {
         return visitor.stale();
     }
-    let (hash, now_s) = (enrol::token_hash(&token), visitor.now_s);
+    let (hash, now_s) = (registry::token_hash(&token), visitor.now_s);
     let joined = visitor.portal.registrar.act(move |registrar| registrar.join_shift(hash, now_s)).await;
     match joined {
         Ok(Some(shift)) => {

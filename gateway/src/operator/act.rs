@@ -1,0 +1,152 @@
+//! The acts that operators ask a gateway for, and their answers. One JSON line each on the operators' socket; done on the registry
+//! itself when no gateway runs.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use registry::audit::Growth;
+use registry::operator::{Order, Signature};
+use registry::{AuditReport, ConsentReport, OrderReport, Registry};
+use runtime::clock;
+use serde::{Deserialize, Serialize};
+
+use super::counter::{Answered, CounterAct};
+use super::orders::{self, Ordered, Progress, RegionLine};
+use super::{OperatorContext, Vitals};
+use crate::ending;
+use crate::policies::PolicyLine;
+use crate::status::Status;
+
+/// The time that the one who asks may take, and the one who answers.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The acts that can be asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub(crate) enum Act {
+    /// Every policy that is or was in effect.
+    Policies,
+    /// The region table.
+    Regions,
+    /// Every decision is read and checked again; shows nobody.
+    VerifyDecisions,
+    /// Signs the decisions, and proves that they begin with the first `since`; without one, with all, and how far the order log
+    /// reaches. Shows nobody.
+    Checkpoint { since: Option<u64> },
+    /// Every consent is read again; shows nobody.
+    VerifyConsents,
+    /// Every order is read and checked again; shows nobody.
+    VerifyOrders,
+    /// The id that an order has to name this gateway by.
+    Gateway,
+    /// The same, for the first operator: makes the registry where there is none yet.
+    Begin,
+    /// The running process's stage and its metrics.
+    Vitals,
+    /// Its state, in one answer.
+    Status,
+    /// An act of a citizen at the counter, the phone in hand.
+    Counter(CounterAct),
+    /// Everything else: operators sign it.
+    Order { order: Order, signatures: Vec<Signature> },
+}
+
+/// The outcome of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Done {
+    Ordered(Ordered),
+    Policies(Vec<PolicyLine>),
+    Regions(Vec<RegionLine>),
+    Audited(AuditReport),
+    Checkpoint(Growth),
+    Orders(OrderReport),
+    Gateway(String),
+    Consents(ConsentReport),
+    Vitals {
+        stage: String,
+        metrics: String,
+    },
+    Status(Box<Status>),
+    Counter(Answered),
+    Refused(String),
+    /// Not the end yet.
+    #[serde(untagged)]
+    Progress(Progress),
+}
+
+impl Done {
+    pub(super) const fn is_end(&self) -> bool {
+        !matches!(self, Self::Progress(_))
+    }
+}
+
+/// `uid` is the user who speaks, as the system says.
+pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut dyn FnMut(&Done) -> bool) {
+    let done = match act {
+        Act::Policies => admin.read(|registry| {
+            let rows = registry.policies()?;
+            Ok(Done::Policies(rows.into_iter().map(PolicyLine::from).collect()))
+        }),
+        Act::Regions => admin.read(|registry| {
+            Ok(Done::Regions(registry.regions()?.into_iter().map(RegionLine::from).collect()))
+        }),
+        Act::VerifyDecisions => verify_decisions(admin),
+        Act::Checkpoint { since } => checkpoint(admin, *since).map(Done::Checkpoint),
+        Act::VerifyOrders => admin
+            .reader()
+            .and_then(|registry| Ok(Done::Orders(registry.verify_orders(&admin.keys.signing_public())?))),
+        Act::Gateway | Act::Begin => admin.read(|registry| Ok(Done::Gateway(registry.gateway_id()?))),
+        Act::VerifyConsents => {
+            admin.reader().and_then(|registry| Ok(Done::Consents(registry.verify_consents()?)))
+        }
+        Act::Vitals => admin.running().map(|running| {
+            let Vitals { readiness, metrics, .. } = &running.vitals;
+            Done::Vitals { stage: readiness.text().trim().to_owned(), metrics: metrics.render() }
+        }),
+        Act::Status => admin
+            .running()
+            .and_then(|running| running.vitals.status(admin))
+            .map(|status| Done::Status(Box::new(status))),
+        Act::Counter(act) => match admin.running.as_ref().and_then(|running| running.counter.as_ref()) {
+            Some(counter) => counter.perform(act).map(Done::Counter),
+            None => Err(anyhow::anyhow!("the counter needs a running gateway with a message service")),
+        },
+        Act::Order { order, signatures } => {
+            let mut told = |progress: &Progress| tell(&Done::Progress(progress.clone()));
+            orders::perform(order, signatures, admin, &mut told).map(Done::Ordered)
+        }
+    };
+    match &done {
+        Ok(Done::Vitals { .. } | Done::Status(_) | Done::Gateway(_)) => tracing::debug!(uid, ?act, "admin"),
+        Ok(_) => tracing::info!(uid, ?act, "admin"),
+        Err(error) => tracing::warn!(uid, ?act, %error, "admin: refused"),
+    }
+    tell(&done.unwrap_or_else(|error| Done::Refused(ending::words_of(&error))));
+}
+
+fn verify_decisions(admin: &OperatorContext) -> anyhow::Result<Done> {
+    Ok(Done::Audited(admin.reader()?.verify_decisions(&admin.keys.signing_public())?))
+}
+
+fn checkpoint(admin: &OperatorContext, since: Option<u64>) -> anyhow::Result<Growth> {
+    let sign = |registry: &mut Registry| {
+        Ok(registry.checkpoint(admin.keys.signing_pkcs8(), clock::now_ms() / 1000)?)
+    };
+    let signed = admin.write(sign)?;
+    let registry = admin.reader()?;
+    let size = since.unwrap_or(signed.size);
+    if size > signed.size {
+        bail!(
+            "{} decisions are signed here and not {size}: that size is another gateway's, or decisions were taken out since",
+            signed.size
+        );
+    }
+    let growth = registry.growth(size)?.context("nothing is signed")?;
+    match since {
+        Some(_) => Ok(growth),
+        None => {
+            Ok(Growth { checkpoint: registry.checkpoint_to_keep()?.context("nothing is signed")?, ..growth })
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The operators' way in while the gateway runs: a socket that only its owner may open, or a group of users that can open nothing
+//! else of the gateway. One JSON line in, one out. When no gateway runs, the same acts are done on the registry itself, under the directory's lock. What an order may do,
+//! and who signs it, stands in `orders`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use runtime::front::Pulse;
+use rustix::net::sockopt::socket_peercred;
+use serde::Serialize;
+
+use super::OperatorContext;
+use super::act::{Act, Done, PATIENCE, perform};
+use crate::config::Settings;
+use crate::config::named::{self, Named};
+use crate::enrol::{self, Enrolment};
+use crate::operator::orders::limits::LINE_BYTES_MAX;
+use crate::tls::identities::InForce;
+
+/// Operators at one time.
+const CONNECTIONS_MAX: usize = 8;
+
+/// The running plane; it ends with the process.
+pub(crate) struct Plane {
+    enrolment: Enrolment,
+    socket: PathBuf,
+}
+
+impl Plane {
+    /// The handle that the watchdog pings.
+    pub(crate) fn pulse(&self) -> Option<Pulse> {
+        self.enrolment.pulse()
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+/// Starts the admin socket and the enrolment port. The directory's lock is held, so a socket that is there is a leftover.
+pub(crate) fn start(
+    settings: &Settings,
+    admin: &OperatorContext,
+    (enrolment, identities): (TcpListener, Arc<InForce>),
+) -> anyhow::Result<Plane> {
+    let (socket, listener) = listen_at(settings)?;
+    let mine = admin.clone();
+    std::thread::Builder::new().name("admin".to_owned()).spawn(move || listen(&listener, &mine))?;
+    Ok(Plane { enrolment: enrol::start(identities, admin.clone(), enrolment)?, socket })
+}
+
+/// Binds the socket, for its owner or for the configured group. Commands that know the data alone find it there.
+fn listen_at(settings: &Settings) -> anyhow::Result<(PathBuf, UnixListener)> {
+    let (own, operators) = (settings.data.join(named::SOCKET), &settings.operators);
+    let socket = Named::of(settings).socket;
+    let _ = std::fs::remove_file(&own);
+    let _ = std::fs::remove_file(&socket);
+    let doing = || format!("binding {}", socket.display());
+    let listener = UnixListener::bind(&socket).with_context(doing)?;
+    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).with_context(doing)?;
+    if let Some(group) = operators.gid()? {
+        // In a directory that gives its group to what is made there, nothing has to be given away.
+        if std::fs::metadata(&socket).with_context(doing)?.gid() != group.as_raw() {
+            rustix::fs::chown(&socket, None, Some(group))
+                .with_context(|| format!("giving {} to the group of operators", socket.display()))?;
+        }
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o660)).with_context(doing)?;
+    }
+    if socket != own {
+        std::os::unix::fs::symlink(&socket, &own)
+            .with_context(|| format!("leaving {} in the data", own.display()))?;
+    }
+    Ok((socket, listener))
+}
+
+/// Each connection has a thread: a look-up that reads a day of the punch log keeps no other operator waiting.
+fn listen(listener: &UnixListener, admin: &OperatorContext) {
+    let (enter, left) = sync_channel(CONNECTIONS_MAX);
+    let left = Arc::new(Mutex::new(left));
+    for stream in listener.incoming().flatten() {
+        // Waits while as many are served as may be.
+        if enter.send(()).is_err() {
+            return;
+        }
+        let (admin, leaves) = (admin.clone(), Leaves(Arc::clone(&left)));
+        let work = move || {
+            let _leaves = leaves;
+            if let Err(error) = serve(&stream, &admin) {
+                tracing::warn!(%error, "an admin connection failed");
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("admin-act".to_owned()).spawn(work) {
+            tracing::warn!(%error, "no thread for an admin connection");
+        }
+    }
+}
+
+/// Makes room for another connection when it is dropped.
+struct Leaves(Arc<Mutex<Receiver<()>>>);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
+    }
+}
+
+fn serve(stream: &UnixStream, admin: &OperatorContext) -> anyhow::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new(std::io::Read::take(stream, LINE_BYTES_MAX as u64)).read_line(&mut line)?;
+    let mut told = Ok(());
+    let mut tell = |done: &Done| {
+        if told.is_ok() {
+            told = write_line(stream, done);
+        }
+        told.is_ok()
+    };
+    let uid = socket_peercred(stream)?.uid.as_raw();
+    if line.len() == LINE_BYTES_MAX && !line.ends_with('\n') {
+        tell(&Done::Refused(format!("an act has {LINE_BYTES_MAX} bytes at most")));
+        return told;
+    }
+    match serde_json::from_str::<Act>(&line) {
+        Ok(act) => perform(&act, admin, uid, &mut tell),
+        Err(error) => {
+            tell(&Done::Refused(format!("that is no act: {error}")));
+        }
+    }
+    told
+}
+
+fn write_line(mut stream: &UnixStream, line: &impl Serialize) -> anyhow::Result<()> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    stream.write_all(&bytes)?;
+    Ok(())
+}

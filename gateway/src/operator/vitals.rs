@@ -1,0 +1,72 @@
+//! A running process's word of itself to operators. What is wrong is what the overview page tells, with the same runbooks; the
+//! doctor looks further.
+
+use std::path::PathBuf;
+
+use ledger::LedgerHandle;
+use metrics_exporter_prometheus::PrometheusHandle;
+use protocol::metric;
+use runtime::clock;
+
+use super::OperatorContext;
+use crate::config::Settings;
+use crate::exposition;
+use crate::host::readiness::Readiness;
+use crate::overview::Overview;
+use crate::status::{Clock, Devices, Listens, Status};
+
+/// A running process's knowledge of itself.
+#[derive(Clone)]
+pub(crate) struct Vitals {
+    pub(crate) readiness: Readiness,
+    pub(crate) metrics: PrometheusHandle,
+    overview: Overview,
+    log: LedgerHandle,
+    listens: Listens,
+    data: PathBuf,
+    started_ms: u64,
+}
+
+impl Vitals {
+    pub(crate) fn new(
+        settings: &Settings,
+        (readiness, metrics): (Readiness, PrometheusHandle),
+        overview: Overview,
+        log: LedgerHandle,
+        listens: Listens,
+    ) -> Self {
+        let (data, started_ms) = (settings.data.clone(), clock::now_ms());
+        Self { readiness, metrics, overview, log, listens, data, started_ms }
+    }
+
+    /// Its present state.
+    pub(crate) fn status(&self, admin: &OperatorContext) -> anyhow::Result<Status> {
+        let metrics = self.metrics.render();
+        let (rates, troubles) = self.overview.now();
+        let devices = admin.read(|registry| Ok(registry.devices()?))?;
+        let enrolled = devices.iter().filter(|row| !row.revoked && row.certificate_serial.is_some()).count();
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            data: self.data.clone(),
+            test: sum(&metrics, metric::TEST_GATEWAY) > 0.0,
+            up_s: clock::now_ms().saturating_sub(self.started_ms) / 1000,
+            listens: self.listens.clone(),
+            stage: self.readiness.text().trim().to_owned(),
+            devices: Devices { connected: admin.fleet.connected(), enrolled },
+            punches: rates.map(|(punches, _)| punches),
+            verifies: rates.map(|(_, verifies)| verifies),
+            durable_lsn: self.log.durable_lsn(),
+            clock: Clock {
+                believed: sum(&metrics, metric::CLOCK_DISBELIEVED) == 0.0,
+                step_s: sum(&metrics, metric::CLOCK_STEP_SECONDS),
+            },
+            troubles,
+        })
+    }
+}
+
+/// The sum of a metric's series.
+fn sum(metrics: &str, name: &str) -> f64 {
+    exposition::of(metrics, name).map(|series| series.value).sum()
+}

@@ -1,0 +1,371 @@
+//! The parts of a running gateway: what is started, in which order, and how it ends. Each thread's work is elsewhere.
+
+use std::net::{TcpListener, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actors::carrier::{CarrierConfig, Carriers};
+use actors::directory::Directory;
+use actors::judge::{Judge, PlaceKinds};
+use actors::query::{Queries, QueriesFront};
+use actors::region::RegionConfig;
+use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
+use actors::sms::Sms;
+use actors::tap::Taps;
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use keys::Keys;
+use ledger::LedgerHandle;
+use policy::PolicyInEffect;
+use protocol::{RegionId, metric};
+use registry::Registry;
+use registry::colours::Codes;
+use runtime::clock;
+use runtime::front::{self, FrontHandle, Pulse};
+use runtime::watchdog;
+use tokio::sync::{oneshot, watch};
+
+use crate::config::Settings;
+use crate::fleet::Fleet;
+use crate::host::readiness::Readiness;
+use crate::host::wall_clock;
+use crate::operator::alarms;
+use crate::operator::counter::Counter;
+use crate::operator::orders::EnrolsAt;
+use crate::operator::orders::place;
+use crate::operator::{OperatorContext, Running, Vitals};
+use crate::portal::{self, Pages, Portal, Records, TravelPages};
+use crate::quic::endpoint::{self, Front};
+use crate::quic::queries::Ask;
+use crate::quic::transport;
+use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
+use crate::tls::identities::{InForce, Opened, Shown};
+use crate::{config, policies, trajectory};
+
+/// The gateway that runs.
+pub(crate) struct Gateway {
+    pub(crate) front: FrontHandle,
+    drain: watch::Sender<bool>,
+    codes: Codes,
+    admin: OperatorContext,
+    registrar: RegistrarFront,
+    queries: QueriesFront,
+    reload: Arc<Reload>,
+    at_signal: AtSignal,
+    pages: Option<Pages>,
+    /// Dropped when nobody punches on the pages any more: the regions end after that.
+    pages_gone: oneshot::Sender<()>,
+}
+
+/// The parts that a gateway starts with, each opened or bound already.
+pub(crate) struct Start<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) behind: Behind,
+    pub(crate) keys: &'a Arc<Keys>,
+    pub(crate) registry: Registry,
+    /// The devices' socket.
+    pub(crate) socket: UdpSocket,
+    /// `None` for a gateway without pages.
+    pub(crate) pages: Option<TcpListener>,
+    pub(crate) ledger: LedgerHandle,
+    pub(crate) readiness: Readiness,
+    /// The pulse of the thread that serves metrics.
+    pub(crate) http: Pulse,
+    pub(crate) enrols_at: EnrolsAt,
+    pub(crate) vitals: Vitals,
+}
+
+impl Gateway {
+    pub(crate) fn start(
+        Start { settings, behind, keys, registry, socket, pages, ledger, readiness, http, enrols_at, vitals }: Start<'_>,
+    ) -> anyhow::Result<Self> {
+        let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
+        let (fleet, place_kinds, regions) = known(&registry)?;
+        let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
+        let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
+        let registry = Arc::new(Mutex::new(registry));
+        let (handle, registrar) = start_registrar(keys, &registry, &codes, &policy)?;
+        let (configs, carriers) = start_carriers(settings)?;
+        let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
+        let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
+        let (records, sms) = (ledger.clone(), settings.sms.open(keys)?);
+        let (taps, (drain, draining)) = (Taps::default(), watch::channel(false));
+        let (opened, identities) = open_identities(settings, keys, &fleet)?;
+        let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
+        let origin = origin(settings, pages.as_ref())?;
+        let (operators_registrar, operators_policy) = (handle.clone(), policy.clone());
+        let admin = OperatorContext {
+            registry: Arc::clone(&registry),
+            fleet: fleet.clone(),
+            keys: Arc::clone(keys),
+            codes: codes.clone(),
+            place_kinds,
+            scanners: judge.scanners().clone(),
+            log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+            homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
+            running: None,
+        };
+        let operators_taps = taps.clone();
+        let (ask, endpoint) = (trajectory::asking(queries.clone()), transport::endpoint_config(keys.quic()));
+        let front = Fronted { fleet, judge, ledger, taps, ask, drain: draining };
+        let (listening, quic) = ((pages, identities.pages.clone()), (endpoint, opened.quic.clone()));
+        let (front, (directory, endpoint), pages_gone) = front.serve(socket, quic, regions)?;
+        let parts = Parts {
+            keys: Arc::clone(keys),
+            identities,
+            endpoint,
+            queries: queries.clone(),
+            travel_pages: Arc::clone(&travel_pages),
+            sms: sms.clone(),
+            readiness: readiness.clone(),
+        };
+        let pages = start_pages(settings, listening, sms, &registry, |sms, origin| portal::Services {
+            registrar: handle,
+            queries,
+            sms,
+            codes: codes.clone(),
+            keys: Arc::clone(keys),
+            policy,
+            travel_pages,
+            origin,
+            records: Records { directory, ledger: records.clone() },
+        })?;
+        let pulses = [front.pulse(), queries_front.pulse(), http];
+        let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records)?;
+        let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
+        let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
+        let running = Running {
+            policy: operators_policy,
+            registrar: operators_registrar,
+            counter,
+            enrols_at,
+            pages: origin,
+            taps: operators_taps,
+            reload: Arc::clone(&reload),
+            vitals,
+        };
+        Ok(Self {
+            front,
+            drain,
+            codes,
+            admin: OperatorContext { running: Some(running), ..admin },
+            registrar,
+            queries: queries_front,
+            reload,
+            at_signal,
+            pages,
+            pages_gone,
+        })
+    }
+
+    /// Says what handshakes over TCP go by.
+    pub(crate) fn identities(&self) -> Arc<InForce> {
+        self.reload.identities()
+    }
+
+    /// Watches a thread that was started after the others.
+    pub(crate) fn watch(&self, pulse: Option<Pulse>) {
+        self.reload.watch(pulse);
+    }
+
+    /// Colours are known, and the process ready, when this has come to its end beside whoever calls.
+    pub(crate) fn load_codes(&self, readiness: Readiness) -> std::io::Result<()> {
+        load_codes(self.admin.clone(), readiness)
+    }
+
+    /// Reads the files again, beside whoever calls.
+    pub(crate) fn reload_soon(&self) {
+        self.at_signal.soon();
+    }
+
+    pub(crate) fn shared(&self) -> OperatorContext {
+        self.admin.clone()
+    }
+
+    /// Counts what operators do that somebody should look at. False if the registry is held by another, and has to be asked again.
+    pub(crate) fn tell_alarms(&self) -> bool {
+        // An import may hold it for minutes, and this thread waits for nobody.
+        let Ok(registry) = self.admin.registry.try_lock() else { return false };
+        if let Err(error) = alarms::tell(&registry, clock::now_ms() / 1000) {
+            tracing::error!(%error, "what operators do cannot be counted");
+        }
+        true
+    }
+
+    pub(crate) fn count_codes(&self) {
+        for (colour, count) in protocol::Colour::ALL.iter().zip(self.codes.by_colour()) {
+            metrics::gauge!(metric::CODES, "colour" => colour.name()).set(count as f64);
+        }
+    }
+
+    pub(crate) fn stop(self) {
+        self.at_signal.end();
+        let Ended { carriers, retiring, _watchdog } =
+            self.reload.end().expect("a gateway is stopped once, by value");
+        self.drain.send_replace(true);
+        if let Some(Err(error)) = self.pages.map(Pages::stop) {
+            tracing::error!(error, "the pages ended badly");
+        }
+        drop(self.pages_gone);
+        if let Err(error) = self.front.join() {
+            tracing::error!(error, "the front ended");
+        }
+        // Queries under way come to their end, then the registrar, which keeps their outcomes.
+        for (what, ended) in [
+            ("the queries", self.queries.stop()),
+            ("a carrier", carriers.stop()),
+            ("the registrar", self.registrar.stop()),
+        ] {
+            if let Err(error) = ended {
+                tracing::error!(error, what, "a thread ended badly");
+            }
+        }
+        retiring.into_iter().for_each(reload::join);
+        wall_clock::note(&self.admin.registry);
+    }
+}
+
+/// Says what links to the pages begin with.
+fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Option<String>> {
+    settings.pages.as_ref().zip(pages).map(|(config, at)| config.origin(at)).transpose()
+}
+
+/// Devices, places and regions, as the registry has them.
+fn known(registry: &Registry) -> anyhow::Result<(Fleet, PlaceKinds, Vec<RegionId>)> {
+    let (fleet, place_kinds) = (Fleet::default(), PlaceKinds::default());
+    place_kinds.reload(registry.place_kinds()?);
+    fleet.reload_places(registry.places()?.into_iter().map(|(place, region, _)| (place, region)).collect());
+    fleet.reload(registry.devices()?);
+    let regions = registry.regions()?.into_iter().map(|row| row.id).collect();
+    Ok((fleet, place_kinds, regions))
+}
+
+fn start_registrar(
+    keys: &Keys,
+    registry: &Arc<Mutex<Registry>>,
+    codes: &Codes,
+    policy: &PolicyInEffect,
+) -> anyhow::Result<(RegistrarHandle, RegistrarFront)> {
+    let signing_pkcs8 = keys.signing_pkcs8().to_vec().into();
+    let config = RegistrarConfig { signing_pkcs8, ..RegistrarConfig::default() };
+    Ok(RegistrarHandle::start(Arc::clone(registry), codes.clone(), policy.clone(), config)?)
+}
+
+fn open_identities(
+    settings: &Settings,
+    keys: &Keys,
+    fleet: &Fleet,
+) -> anyhow::Result<(Opened, Arc<InForce>)> {
+    let opened = Opened::read(settings, keys)?;
+    opened.tell();
+    let in_force = Arc::new(InForce::new(&opened, fleet.clone()));
+    Ok((opened, in_force))
+}
+
+/// A thread that waits for a disk or for the registry may wait for longer than a blocked one, and a restart would not help it at once:
+/// the punch log's only silences the beat, and the registrar, which waits for imports and audits, is not asked at all.
+fn watch(
+    (pulses, pages, carriers): ([Pulse; 3], Option<&Pages>, &Carriers),
+    beat: Option<watchdog::Beat>,
+    ledger: LedgerHandle,
+) -> std::io::Result<watchdog::Watchdog> {
+    let beat = beat.map(|beat| watchdog::Beat { is_well: Box::new(move || ledger.comes_around()), ..beat });
+    let pulses = pulses.into_iter().chain(pages.map(Pages::pulse)).chain(carriers.pulses()).collect();
+    watchdog::start(pulses, watchdog::BLOCKED_AFTER, beat, |name| {
+        tracing::error!(name, "a thread is blocked; the process ends");
+        std::process::exit(watchdog::EXIT_BLOCKED);
+    })
+}
+
+fn start_carriers(settings: &Settings) -> anyhow::Result<(Vec<CarrierConfig>, Carriers)> {
+    let configs = settings.carriers.iter().map(config::Carrier::open).collect::<anyhow::Result<Vec<_>>>()?;
+    let carriers = Carriers::start(&configs)?;
+    Ok((configs, carriers))
+}
+
+fn judge(
+    keys: &Keys,
+    codes: &Codes,
+    gateway: u16,
+    policy: &PolicyInEffect,
+    places: &PlaceKinds,
+) -> Arc<Judge> {
+    let (tokens, legacy) = (keys.token_keys(), keys.legacy());
+    Arc::new(Judge::new(codes.clone(), tokens, legacy, gateway, policy.clone(), places.clone()))
+}
+
+/// The part that the front takes with it.
+struct Fronted {
+    fleet: Fleet,
+    judge: Arc<Judge>,
+    ledger: LedgerHandle,
+    taps: Taps,
+    ask: Ask,
+    drain: watch::Receiver<bool>,
+}
+
+impl Fronted {
+    /// Starts the front with its regions. They end when devices are drained and the sender is dropped: the pages punch there, too.
+    fn serve(
+        self,
+        socket: UdpSocket,
+        quic: (quinn::EndpointConfig, quinn::ServerConfig),
+        regions: Vec<RegionId>,
+    ) -> anyhow::Result<(FrontHandle, (Directory, quinn::Endpoint), oneshot::Sender<()>)> {
+        let (sender, started) = std::sync::mpsc::sync_channel(1);
+        let (pages, pages_gone) = oneshot::channel::<()>();
+        let Self { fleet, judge, ledger, taps, ask, drain } = self;
+        let front = front::spawn("front", move || async move {
+            let config = RegionConfig { taps: taps.clone(), ..RegionConfig::default() };
+            let directory = Directory::start(&regions, &judge, &ledger, &config);
+            let opened = endpoint::open(socket, quic);
+            let endpoint = opened.as_ref().ok().cloned();
+            let told = opened.map(|endpoint| (directory.clone(), endpoint));
+            let (Ok(()), Some(endpoint)) = (sender.send(told), endpoint) else { return };
+            endpoint::serve(endpoint, Front { fleet, directory, judge, ledger, taps, ask, drain }).await;
+            drop(pages_gone.await);
+        })?;
+        let started = started.recv().context("starting the regions")?;
+        Ok((front, started.context("opening the QUIC endpoint")?, pages))
+    }
+}
+
+/// The pages, if there are to be any.
+fn start_pages(
+    settings: &Settings,
+    (listener, certificate): (Option<TcpListener>, Option<Arc<Shown>>),
+    sms: Option<Sms>,
+    registry: &Mutex<Registry>,
+    services: impl FnOnce(Sms, String) -> portal::Services,
+) -> anyhow::Result<Option<Pages>> {
+    let (Some(config), Some(listener)) = (&settings.pages, listener) else { return Ok(None) };
+    let sms = sms.context("pages need a message service: nobody could sign in")?;
+    let services = services(sms, config.origin(&listener)?);
+    let portal = Portal::new(
+        (services, config.proxies.clone()),
+        &registry.lock().unwrap_or_else(PoisonError::into_inner),
+    )?;
+    Ok(Some(portal::start(portal, listener, certificate)?))
+}
+
+/// Colours are unknown until all of them are there; devices are answered meanwhile.
+fn load_codes(admin: OperatorContext, readiness: Readiness) -> std::io::Result<()> {
+    std::thread::Builder::new().name("load-codes".to_owned()).spawn(move || {
+        let start = clock::now();
+        match admin.read(|registry| Ok(registry.load_codes(&admin.codes)?)) {
+            Ok(loaded) => {
+                let seconds = clock::since(start).as_secs_f64();
+                metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
+                tracing::info!(loaded, seconds, "codes are loaded");
+                if readiness.loaded() {
+                    tracing::info!("ready");
+                }
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "codes cannot be loaded; colours stay unknown");
+                readiness.unloaded();
+            }
+        }
+    })?;
+    Ok(())
+}
