@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::CommandFactory;
 
 use crate::config::named;
 use crate::dev::Dev;
@@ -67,7 +68,7 @@ impl Cli {
             Some(Command::NewConfig(new)) => new.run(),
             Some(Command::CheckConfig(check)) => check.run(),
             Some(Command::Operator(command)) => command.run(),
-            Some(Command::Generate(generate)) => generate.run(),
+            Some(Command::Generate(generate)) => generate.run(Self::command()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `changtong`: the gateway, its development city, and the commands of its operators.
 
+mod alarm;
 mod check;
 mod cli;
 mod command;

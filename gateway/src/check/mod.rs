@@ -17,8 +17,9 @@ use crate::config::Settings;
 use crate::config::{Carrier, Config, Fault, Refused, Sms, at_of, read, read_file, secret};
 use crate::host::owner::User;
 use crate::host::vouching;
-use crate::quic::transport::{self, TlsFiles};
+use crate::tls::identities::Pair;
 use crate::tls::pki;
+use crate::tls::transport::{self, TlsFiles};
 use crate::{policies, telemetry};
 
 /// A segment begins with every device's mark, and is begun anew when it is full: less would be nothing but beginnings …
@@ -253,7 +254,7 @@ impl Check<'_> {
             self.pair(("pages.certificate", certificate), ("pages.key", key));
         }
         if self.faults.len() == before {
-            self.must("pages", pages.pair());
+            self.must("pages", Pair::of_pages(pages));
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use keys::Keys;
 
 use super::*;
-use crate::config::{QUEUE_PUNCHES, SEGMENT_BYTES, parse, whereabouts};
+use crate::config::{LOG_LEVEL, QUEUE_PUNCHES, SEGMENT_BYTES, parse, whereabouts};
 use crate::tls::pki::{Authority, write_new};
 
 const EXAMPLE: &str = include_str!("../../changtong.example.toml");
@@ -35,7 +35,7 @@ fn the_example_is_read_and_shows_the_defaults() {
     let settings = parse(EXAMPLE, Path::new("example")).unwrap().settings;
     assert_eq!(settings.segment_bytes_max, SEGMENT_BYTES);
     assert_eq!(settings.queue_punches_max, QUEUE_PUNCHES);
-    assert_eq!(settings.log, telemetry::LEVEL);
+    assert_eq!(settings.log, LOG_LEVEL);
     let [mobile, unicom, telecom] = &settings.carriers[..] else { panic!("the notice names three carriers") };
     assert_eq!([&mobile.id, &unicom.id, &telecom.id], ["china-mobile", "china-unicom", "china-telecom"]);
     // What the example says of the first is what the others have by default.

@@ -16,8 +16,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use registry::CONSENT_DAYS;
 
-use crate::telemetry;
-
 pub(crate) use carriers::{Carrier, read, secret};
 pub(crate) use operators::Operators;
 pub(crate) use pages::Pages;
@@ -31,6 +29,8 @@ pub(crate) use sms::{Service, Sms};
 pub(crate) const SEGMENT_BYTES: u64 = 256 * 1024 * 1024;
 /// Punches that may wait for a sync: a few seconds of a disk that stalls.
 pub(crate) const QUEUE_PUNCHES: usize = 256 * 1024;
+/// The level of the log if neither the configuration nor the command line says it.
+pub(crate) const LOG_LEVEL: &str = "info,actix_server=warn";
 /// The retention that the notice allows.
 pub(crate) const RETENTION_DAYS: u32 = 14;
 // A consent to a query at a gate tells of a passage.
@@ -91,7 +91,7 @@ fn read_settings(mut root: Table<'_, '_>) -> Option<Settings> {
     let enrol = root.section("enrol").and_then(read_enrol);
     let (segment_bytes_max, queue_punches_max) =
         root.optional_section("ledger").map_or((SEGMENT_BYTES, QUEUE_PUNCHES), read_ledger);
-    let log = root.optional_section("log").and_then(read_log).unwrap_or_else(|| telemetry::LEVEL.to_owned());
+    let log = root.optional_section("log").and_then(read_log).unwrap_or_else(|| LOG_LEVEL.to_owned());
     let operators = root.optional_section("operators").and_then(Operators::read).unwrap_or_default();
     let carriers = root.sections("carrier").into_iter().filter_map(Carrier::read).collect();
     let sms = root.optional_section("sms").and_then(Service::read);

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use super::reader::Table;
-use crate::tls::identities::Pair;
 
 /// The pages as the file has them.
 #[derive(Clone, Debug)]
@@ -52,16 +51,5 @@ impl Pages {
             );
         }
         Ok(listener)
-    }
-
-    /// `None` for plain HTTP, which only this machine may ask for.
-    pub(crate) fn pair(&self) -> anyhow::Result<Option<Pair>> {
-        let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else {
-            if self.listen.ip().is_loopback() && self.certificate.is_none() && self.key.is_none() {
-                return Ok(None);
-            }
-            bail!("pages need a certificate and a key; plain HTTP is for this machine alone");
-        };
-        Pair::read(certificate, key).map(Some)
     }
 }

@@ -23,7 +23,7 @@ use simulator::city;
 
 use crate::config::Settings;
 use crate::config::named;
-use crate::config::{self, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
+use crate::config::{self, LOG_LEVEL, QUEUE_PUNCHES, RETENTION_DAYS, SEGMENT_BYTES};
 use crate::host::service::Service;
 use crate::out::note;
 use crate::process::{self, Sockets};
@@ -167,7 +167,7 @@ impl Dev {
             queue_punches_max: QUEUE_PUNCHES,
             retention_days: RETENTION_DAYS,
             policy: data.join(POLICY),
-            log: crate::telemetry::LEVEL.to_owned(),
+            log: LOG_LEVEL.to_owned(),
             operators: config::Operators::default(),
             carriers: Vec::new(),
             sms: config::Sms::Development(DevelopmentSms::new(screen::show_sms)),

@@ -63,7 +63,8 @@ pub(crate) enum Generate {
 }
 
 impl Generate {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    /// Writes or prints it; `command` is the command line that completions and pages describe.
+    pub(crate) fn run(self, command: clap::Command) -> anyhow::Result<ExitCode> {
         match self {
             Self::Rules { out, runbooks } => write(&out.join(rules::FILE), &rules::text(&runbooks))?,
             Self::Dashboards { out, runbooks } => {
@@ -73,10 +74,10 @@ impl Generate {
             }
             Self::Bounds { out } => write(&out, &bounds::text())?,
             Self::Completions { shell } => {
-                out::text(&String::from_utf8(help::completions(shell))?);
+                out::text(&String::from_utf8(help::completions(shell, command))?);
             }
             Self::Man { out } => {
-                for (name, text) in help::pages()? {
+                for (name, text) in help::pages(command)? {
                     write(&out.join(name), &text)?;
                 }
             }

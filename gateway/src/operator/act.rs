@@ -75,12 +75,6 @@ pub(crate) enum Done {
     Progress(Progress),
 }
 
-impl Done {
-    pub(super) const fn is_end(&self) -> bool {
-        !matches!(self, Self::Progress(_))
-    }
-}
-
 /// `uid` is the user who speaks, as the system says.
 pub(super) fn perform(act: &Act, admin: &OperatorContext, uid: u32, tell: &mut dyn FnMut(&Done) -> bool) {
     let done = match act {

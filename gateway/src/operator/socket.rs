@@ -3,7 +3,6 @@
 //! and who signs it, stands in `orders`.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -11,7 +10,6 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use runtime::front::Pulse;
 use rustix::net::sockopt::socket_peercred;
 use serde::Serialize;
 
@@ -19,24 +17,14 @@ use super::OperatorContext;
 use super::act::{Act, Done, PATIENCE, perform};
 use crate::config::Settings;
 use crate::config::named::{self, Named};
-use crate::enrol::{self, Enrolment};
 use crate::operator::orders::limits::LINE_BYTES_MAX;
-use crate::tls::identities::InForce;
 
 /// Operators at one time.
 const CONNECTIONS_MAX: usize = 8;
 
 /// The running plane; it ends with the process.
 pub(crate) struct Plane {
-    enrolment: Enrolment,
     socket: PathBuf,
-}
-
-impl Plane {
-    /// The handle that the watchdog pings.
-    pub(crate) fn pulse(&self) -> Option<Pulse> {
-        self.enrolment.pulse()
-    }
 }
 
 impl Drop for Plane {
@@ -45,16 +33,12 @@ impl Drop for Plane {
     }
 }
 
-/// Starts the admin socket and the enrolment port. The directory's lock is held, so a socket that is there is a leftover.
-pub(crate) fn start(
-    settings: &Settings,
-    admin: &OperatorContext,
-    (enrolment, identities): (TcpListener, Arc<InForce>),
-) -> anyhow::Result<Plane> {
+/// Starts the admin socket. The directory's lock is held, so a socket that is there is a leftover.
+pub(crate) fn start(settings: &Settings, admin: &OperatorContext) -> anyhow::Result<Plane> {
     let (socket, listener) = listen_at(settings)?;
     let mine = admin.clone();
     std::thread::Builder::new().name("admin".to_owned()).spawn(move || listen(&listener, &mine))?;
-    Ok(Plane { enrolment: enrol::start(identities, admin.clone(), enrolment)?, socket })
+    Ok(Plane { socket })
 }
 
 /// Binds the socket, for its owner or for the configured group. Commands that know the data alone find it there.

@@ -5,7 +5,7 @@
 mod answers;
 mod between;
 #[cfg(test)]
-mod complete;
+mod complete_tests;
 mod page;
 mod panels;
 mod recent;

@@ -9,7 +9,7 @@ use super::between::Between;
 use super::recent::Recent;
 use super::ring::Ring;
 use super::sample;
-use crate::diagnosis::doctor::vitals::{self, Alarm};
+use crate::alarm::{self, Alarm};
 use crate::exposition::Series;
 use crate::finding::{Finding, State};
 use crate::generate::Known;
@@ -119,14 +119,14 @@ fn told(finding: Finding, known: &[Known]) -> Trouble {
 
 /// Everything that is looked at.
 pub(super) fn findings(look: &Look<'_>) -> Vec<Finding> {
-    let alarms = vitals::ALARMS.iter().chain(&OTHERS);
+    let alarms = alarm::ALARMS.iter().chain(&OTHERS);
     let mut findings: Vec<Finding> = alarms.map(|alarm| alarm.look(look.text)).collect();
     if let Some(parked) = findings.iter_mut().find(|finding| finding.id == "region-parked")
         && !look.parked.is_empty()
     {
         parked.what = format!("parked after repeated failures: {}", look.parked.join(", "));
     }
-    let (carriers, reload) = (carriers(look), vitals::reload(look.text));
+    let (carriers, reload) = (carriers(look), alarm::reload(look.text));
     findings.extend([
         ready(look.stage),
         carriers,
@@ -162,7 +162,7 @@ fn ready(stage: &str) -> Finding {
 
 /// Breakers are seen at once; a carrier that refuses whatever it is asked answers, and is asked on.
 fn carriers(look: &Look<'_>) -> Finding {
-    let breakers = vitals::breakers(look.text);
+    let breakers = alarm::breakers(look.text);
     let refuses = |carrier: &&str| {
         let of = |series: &Series<'_>| series.label("carrier") == Some(carrier);
         let refused = |series: &Series<'_>| of(series) && series.label("outcome") == Some("refused");

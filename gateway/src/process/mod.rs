@@ -34,7 +34,7 @@ use crate::quic::endpoint;
 use crate::reload::Behind;
 use crate::status::Listens;
 use crate::tls::pki;
-use crate::{door, http, operator, telemetry};
+use crate::{door, enrol, http, operator, telemetry};
 
 /// All of a shutdown: drain, last acknowledgements, last sync.
 const SHUTDOWN: Duration = Duration::from_secs(30);
@@ -168,9 +168,9 @@ fn run_here(
     })?;
     let shared = gateway.shared();
     let vouching = Vouching::start(Arc::clone(&shared.registry), stores.ledger, log.clone())?;
-    let enrolment = (sockets.enrol, gateway.identities());
-    let admin = operator::socket::start(settings, &shared, enrolment)?;
-    gateway.watch(admin.pulse());
+    let admin = operator::socket::start(settings, &shared)?;
+    let enrolment = enrol::start(gateway.identities(), shared, sockets.enrol)?;
+    gateway.watch(enrolment.pulse());
     announce(&addresses)?;
     let Addresses { quic, http: metrics, enrol, pages } = addresses;
     tracing::info!(%quic, %enrol, http = %metrics, pages = pages.map(tracing::field::display), "it listens");
@@ -181,7 +181,7 @@ fn run_here(
     let why = runtime.block_on(wait(&mut signals, &log, &gateway, (usage, wall_clock), failed_before));
     let code = begin_to_end(&why, &readiness, &settings.data);
     tracing::info!("draining");
-    drop(admin);
+    drop((admin, enrolment));
     gateway.stop();
     if let Err(error) = http.stop() {
         tracing::error!(error, "stopping the HTTP server");

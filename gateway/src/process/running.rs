@@ -36,9 +36,9 @@ use crate::operator::{OperatorContext, Running, Vitals};
 use crate::portal::{self, Pages, Portal, Records, TravelPages};
 use crate::quic::endpoint::{self, Front};
 use crate::quic::queries::Ask;
-use crate::quic::transport;
 use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::tls::identities::{InForce, Opened, Shown};
+use crate::tls::transport;
 use crate::{config, policies, trajectory};
 
 /// The gateway that runs.

@@ -2,7 +2,6 @@
 
 pub(crate) mod admission;
 mod answers;
-mod derive;
 mod end;
 pub(crate) mod endpoint;
 mod flight;
@@ -14,4 +13,3 @@ pub(crate) mod queries;
 mod reading;
 mod session;
 mod stream;
-pub(crate) mod transport;

@@ -8,8 +8,6 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 
-/// The level of the log if nothing is said.
-pub(crate) const LEVEL: &str = "info,actix_server=warn";
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// A filter such as `info`, or `info,gateway=debug`. A word that is no level would be a part of the program of that name, of which
@@ -57,10 +55,11 @@ mod tests {
     use tracing_subscriber::{Registry, reload};
 
     use super::*;
+    use crate::config::LOG_LEVEL;
 
     #[test]
     fn a_level_that_is_misspelt_is_refused() {
-        for good in ["info", LEVEL, "WARN", "gateway=debug", "error,ledger=trace", "off"] {
+        for good in ["info", LOG_LEVEL, "WARN", "gateway=debug", "error,ledger=trace", "off"] {
             assert!(filter(good).is_ok(), "{good}");
         }
         for bad in ["inof", "info,verbose", "gateway=loud", "=", "info;debug"] {

@@ -7,9 +7,10 @@ mod lines;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use protocol::metric::{self, Kind};
 
+use crate::config::LOG_LEVEL;
 use crate::host::service;
 use crate::out::note;
-pub(crate) use level::{LEVEL, LogLevel, filter};
+pub(crate) use level::{LogLevel, filter};
 use lines::Lines;
 pub(crate) use lines::LogFormat;
 
@@ -55,7 +56,7 @@ pub(crate) const BUCKETS: &[(&str, &[f64])] = &[
 /// Starts logging; `level` is a filter such as `info` or `gateway=debug`, if the command line has one. A configuration may say
 /// another later.
 pub(crate) fn log(level: Option<String>, format: LogFormat) -> anyhow::Result<LogLevel> {
-    let filter = filter(level.as_deref().unwrap_or(LEVEL))?;
+    let filter = filter(level.as_deref().unwrap_or(LOG_LEVEL))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

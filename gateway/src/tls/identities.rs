@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use keys::{Keys, read_secret};
 use runtime::clock;
@@ -19,11 +19,11 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use zeroize::Zeroizing;
 
-use crate::config::Settings;
+use crate::config::{Pages, Settings};
 use crate::fleet::Fleet;
-use crate::quic::transport::{self, TlsFiles};
 use crate::tls::certificates::{self, InUse};
 use crate::tls::pki::{self, Authority};
+use crate::tls::transport::{self, TlsFiles};
 
 /// A certificate with its key as they are in their files.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,6 +39,17 @@ impl Pair {
         let pem = read(certificate)?;
         pki::check_pair(pki::chain_in(&pem, certificate)?, certificate, &secret, key)?;
         Ok(Self { certificate: pem, key: secret })
+    }
+
+    /// Reads the pages' certificate and key. `None` for plain HTTP, which only this machine may ask for.
+    pub(crate) fn of_pages(pages: &Pages) -> anyhow::Result<Option<Self>> {
+        let (Some(certificate), Some(key)) = (&pages.certificate, &pages.key) else {
+            if pages.listen.ip().is_loopback() && pages.certificate.is_none() && pages.key.is_none() {
+                return Ok(None);
+            }
+            bail!("pages need a certificate and a key; plain HTTP is for this machine alone");
+        };
+        Self::read(certificate, key).map(Some)
     }
 
     fn certified(&self) -> anyhow::Result<Arc<CertifiedKey>> {
@@ -76,7 +87,7 @@ impl Opened {
         let authority = Pair::read(&ca, &ca_key)?;
         // Of the same bytes: a file may be replaced between two readings.
         let signs = Authority::of(&authority.certificate, &authority.key, (&ca, &ca_key))?;
-        let pages = settings.pages.as_ref().map(|pages| pages.pair()).transpose()?.flatten();
+        let pages = settings.pages.as_ref().map(Pair::of_pages).transpose()?.flatten();
         let tls = TlsFiles {
             authority: &authority.certificate,
             certificate: &server.certificate,
