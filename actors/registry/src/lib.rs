@@ -37,9 +37,9 @@ pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail,
 use decisions::tally::Tally;
 pub use decisions::tally::start_at_zero;
 pub use decisions::{AuditReport, Change, DecisionRow, INHERITED};
+pub use devices::enrolments::token_hash;
 pub use devices::shifts::{Shift, ShiftId, ShiftRow};
 pub use devices::{DeviceRow, is_own, portal_of};
-pub use enrolments::token_hash;
 pub use error::RegistryError;
 pub use kept::KeptRegistry;
 pub use operator::accesses::AccessRow;

@@ -1,6 +1,6 @@
 //! Devices, their certificates, and the regions and places that they may speak for.
 
-mod enrolments;
+pub(crate) mod enrolments;
 pub(crate) mod shifts;
 
 use std::fmt::Display;
