@@ -22,12 +22,12 @@ use crate::operator::orders::limits;
 /// what is returned. Once `tell` says that nobody listens, an act that only shows something ends.
 pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Result<Done> {
     let mut last = None;
-    let mut hear = |done: Done| match done {
-        Done::Progress(progress) => tell(&progress),
-        end => {
-            last = Some(end);
-            true
+    let mut hear = |done: Done| {
+        if let Done::Progress(progress) = &done {
+            return tell(progress);
         }
+        last = Some(done);
+        true
     };
     match UnixStream::connect(&named.socket) {
         Ok(stream) => ask(&stream, act, &mut hear)?,

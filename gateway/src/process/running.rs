@@ -9,6 +9,7 @@ use actors::judge::{Judge, PlaceKinds};
 use actors::query::{Queries, QueriesFront};
 use actors::region::RegionConfig;
 use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
+use actors::scanners::Scanners;
 use actors::sms::Sms;
 use actors::tap::Taps;
 use anyhow::Context;
@@ -75,9 +76,9 @@ pub(crate) struct Start<'a> {
 }
 
 impl Gateway {
-    pub(crate) fn start(
-        Start { settings, behind, keys, registry, socket, pages, ledger, readiness, http, enrols_at, vitals }: Start<'_>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn start(start: Start<'_>) -> anyhow::Result<Self> {
+        let Start { settings, behind, keys, registry, socket, pages, ledger, .. } = start;
+        let Start { readiness, http, enrols_at, vitals, .. } = start;
         let policy = PolicyInEffect::new(policies::at_start(&registry, &settings.policy)?);
         let (fleet, place_kinds, regions) = known(&registry)?;
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
@@ -93,17 +94,8 @@ impl Gateway {
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let origin = origin(settings, pages.as_ref())?;
         let (operators_registrar, operators_policy) = (handle.clone(), policy.clone());
-        let admin = OperatorContext {
-            registry: Arc::clone(&registry),
-            fleet: fleet.clone(),
-            keys: Arc::clone(keys),
-            codes: codes.clone(),
-            place_kinds,
-            scanners: judge.scanners().clone(),
-            log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
-            homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
-            running: None,
-        };
+        let judged = (place_kinds, judge.scanners().clone());
+        let admin = context(settings, keys, &registry, &codes, &fleet, judged);
         let operators_taps = taps.clone();
         let (ask, endpoint) = (trajectory::asking(queries.clone()), transport::endpoint_config(keys.quic()));
         let front = Fronted { fleet, judge, ledger, taps, ask, drain: draining };
@@ -224,7 +216,29 @@ impl Gateway {
     }
 }
 
-/// Says what links to the pages begin with.
+/// The context of operators' acts, before anything runs.
+fn context(
+    settings: &Settings,
+    keys: &Arc<Keys>,
+    registry: &Arc<Mutex<Registry>>,
+    codes: &Codes,
+    fleet: &Fleet,
+    (place_kinds, scanners): (PlaceKinds, Scanners),
+) -> OperatorContext {
+    OperatorContext {
+        registry: Arc::clone(registry),
+        fleet: fleet.clone(),
+        keys: Arc::clone(keys),
+        codes: codes.clone(),
+        place_kinds,
+        scanners,
+        log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+        homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
+        running: None,
+    }
+}
+
+/// The beginning of links to the pages.
 fn origin(settings: &Settings, pages: Option<&TcpListener>) -> anyhow::Result<Option<String>> {
     settings.pages.as_ref().zip(pages).map(|(config, at)| config.origin(at)).transpose()
 }
