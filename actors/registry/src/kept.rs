@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::audit::{Growth, OrdersUpTo};
-use crate::decisions::{AuditReport, nodes};
+use crate::decisions::AuditReport;
 use crate::operator::order_log::OrderReport;
 use crate::operator::{Operator, order_log, rows};
 use crate::{RegistryError, decisions, read_only, schema};
@@ -75,7 +75,7 @@ impl KeptRegistry {
 
     /// See [`crate::Registry::growth`].
     pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
-        nodes::growth(&self.0, since)
+        decisions::growth(&self.0, since)
     }
 
     /// Every order is read again, but for its text; see [`crate::Registry::verify_orders`].

@@ -1,39 +1,18 @@
 //! The control interface: plain HTTP on loopback, on a port of its own. `GET /carriers` shows each simulated carrier with its
 //! fault and counts, `PUT /carriers/{id}/fault` switches a fault. Carriers do not read it; they are told.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::carrier::{Carrier, CarrierCounts, Consents};
 use super::fault::{Fault, FaultOrder};
-use super::server::{Carrier, CarrierCounts};
-use super::subscriber::SimulatedCarrier;
+use super::numbers::SimulatedCarrier;
 
 /// An order is about 60 bytes.
 pub(super) const ORDER_BYTES_MAX: usize = 1024;
-/// Consents that are told apart; beyond this the count stands still.
-const CONSENTS_MAX: usize = 1 << 20;
-
-/// The consents that queries named, over all carriers: a query that goes on to the next carrier names the same.
-#[derive(Default)]
-pub(super) struct Consents(Mutex<HashSet<String>>);
-
-impl Consents {
-    pub(super) fn note(&self, consent: &str) {
-        let mut consents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if consents.len() < CONSENTS_MAX && !consents.contains(consent) {
-            consents.insert(consent.to_owned());
-        }
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
-    }
-}
-
 /// A fault, and who waits until it is in effect.
 pub(super) struct Switch {
     pub(super) fault: Fault,

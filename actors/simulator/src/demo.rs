@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use policy::trajectory::{Area, Days, Visit, days_after, start_of};
 use registry::{DocumentKind, DocumentNumber, Phone};
 
-use super::subscriber::{Line, SimulatedCarrier, other};
+use super::numbers::{Holder, SimulatedCarrier, other};
 use super::trajectory::{city, clip, country, home};
 
 /// The first of the eight digits after the range that the city's people never get.
@@ -231,16 +231,16 @@ pub(super) fn story(digits: u64) -> Option<Story> {
 
 impl Story {
     /// Says who holds the number.
-    pub(super) fn line(self, plan: SimulatedCarrier, asked: Days) -> Line {
+    pub(super) fn holder(self, plan: SimulatedCarrier, asked: Days) -> Holder {
         match self {
-            Self::Home | Self::Away { .. } | Self::AwayBefore(_) => Line::Held(plan, Date::MIN),
+            Self::Home | Self::Away { .. } | Self::AwayBefore(_) => Holder::Held(plan, Date::MIN),
             Self::Ported { days_before_last, then: _ } => {
                 let since = days_before_last.map_or(Date::MIN, |days| days_after(asked.last, -days));
-                Line::Held(other(plan, 1), since)
+                Holder::Held(other(plan, 1), since)
             }
-            Self::New => Line::Held(plan, asked.last),
-            Self::Thing => Line::Unanswerable(plan),
-            Self::Nobody => Line::Nobody,
+            Self::New => Holder::Held(plan, asked.last),
+            Self::Thing => Holder::Unanswerable(plan),
+            Self::Nobody => Holder::Nobody,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::subscriber::scramble;
+use super::draws::scramble;
 
 /// A fault that holds a request longer is `down`.
 const HOLD_MS_MAX: u64 = 600_000;

@@ -2,11 +2,14 @@
 //! spoken here is ours, and nothing here shows how a real carrier behaves. They answer made-up numbers alone and refuse every
 //! number that could be somebody's. How a gateway asks is not here.
 
+mod carrier;
 pub mod city;
 mod control;
 mod demo;
+mod draws;
 mod fault;
 mod line;
+mod numbers;
 mod server;
 mod subscriber;
 mod trajectory;
@@ -16,21 +19,21 @@ mod wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use control::{Consents, Controlled, Panel};
+use carrier::{Carrier, Consents};
+use control::{Controlled, Panel};
 use line::{Line, Port};
 use runtime::front::FrontHandle;
-use server::Carrier;
 use subscriber::World;
 use tokio::sync::{mpsc, watch};
 use wire::Gate;
 use zeroize::Zeroizing;
 
+pub use carrier::CarrierCounts;
 pub use control::{CarrierState, SimulatorState};
 pub(crate) use demo::BLOCK_FIRST;
 pub use demo::{DemoPerson, Expected, demo_people};
 pub use fault::{Fault, FaultError, FaultKind, FaultOrder, Latency};
-pub use server::CarrierCounts;
-pub use subscriber::SimulatedCarrier;
+pub use numbers::SimulatedCarrier;
 
 /// Switches that wait for a carrier.
 const SWITCHES_MAX: usize = 16;

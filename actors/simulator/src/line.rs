@@ -16,9 +16,10 @@ use rustls::sign::CertifiedKey;
 use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, watch};
 
+use super::carrier::Carrier;
 use super::control::{self, Panel, Switch};
 use super::fault::{Fault, FaultKind};
-use super::server::{self, Carrier, Certificates};
+use super::server::{self, Certificates};
 use super::{SimulatorError, TlsIdentity};
 
 /// Whoever is slower is not a gateway.

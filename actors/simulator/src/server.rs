@@ -3,8 +3,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,12 +17,13 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::Serialize;
 
-use super::control::Consents;
-use super::fault::{Fault, FaultKind, Latency};
-use super::subscriber::{KEPT_DAYS, MadeUpNumber, SimulatedCarrier, World};
+use super::carrier::{Carrier, count};
+use super::fault::{Fault, FaultKind};
+use super::numbers::MadeUpNumber;
+use super::subscriber::KEPT_DAYS;
 use super::trajectory::{city, home};
 use super::travel_page;
-use super::wire::{self, Gate, Purpose, SignatureError, Signed, WireAnswer, WireQuery};
+use super::wire::{self, Purpose, WireAnswer, WireQuery};
 
 /// A query is about 200 bytes.
 pub(super) const QUERY_BYTES_MAX: usize = 4096;
@@ -34,92 +34,6 @@ const NO_CONSENT: &str = "00000000000000000000000000000000";
 const TIME_HEADER: &str = "Carrier-Time-Ms";
 const MOVED: &str = "/v1/moved";
 const PAGE: &str = "<!DOCTYPE html><html><body><h1>Service is being maintained</h1></body></html>";
-
-/// The counts since the start.
-#[derive(Default)]
-pub(super) struct Counts {
-    queries: AtomicU64,
-    probes: AtomicU64,
-    refused_signatures: AtomicU64,
-    refused: AtomicU64,
-    faulted: AtomicU64,
-    followed: AtomicU64,
-    connections: AtomicU64,
-    latest: AtomicU64,
-}
-
-/// A carrier's counts, as the control interface shows them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct CarrierCounts {
-    /// Signed queries about made-up numbers, each with a consent, whatever came of them.
-    pub queries: u64,
-    /// Probes of the reserved number.
-    pub probes: u64,
-    /// Wrong, old or repeated signatures.
-    pub refused_signatures: u64,
-    /// Well signed, and refused: another number than a made-up one, no consent, a body that does not read.
-    pub refused: u64,
-    /// Queries and probes that a fault was done to.
-    pub faulted: u64,
-    /// Redirects that a client followed, which none should.
-    pub followed: u64,
-}
-
-/// A running simulated carrier.
-pub(super) struct Carrier {
-    pub(super) which: SimulatedCarrier,
-    pub(super) world: Arc<World>,
-    pub(super) seed: u64,
-    pub(super) latency: Latency,
-    pub(super) consents: Arc<Consents>,
-    gate: Mutex<Gate>,
-    fault: Mutex<Fault>,
-    counts: Counts,
-}
-
-impl Carrier {
-    pub(super) fn new(
-        which: SimulatedCarrier,
-        (seed, world): (u64, Arc<World>),
-        latency: Latency,
-        consents: Arc<Consents>,
-        gate: Gate,
-    ) -> Self {
-        let (gate, fault) = (Mutex::new(gate), Mutex::new(Fault::NONE));
-        Self { which, world, seed, latency, consents, gate, fault, counts: Counts::default() }
-    }
-
-    pub(super) fn fault(&self) -> Fault {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn set_fault(&self, fault: Fault) {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
-
-    pub(super) fn counts(&self) -> CarrierCounts {
-        let Counts { queries, probes, refused_signatures, refused, faulted, followed, .. } = &self.counts;
-        let [queries, probes, refused_signatures, refused, faulted, followed] =
-            [queries, probes, refused_signatures, refused, faulted, followed]
-                .map(|count| count.load(Ordering::Acquire));
-        CarrierCounts { queries, probes, refused_signatures, refused, faulted, followed }
-    }
-
-    fn admit(&self, request: &HttpRequest, body: &[u8], now_s: u64) -> Result<String, SignatureError> {
-        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let signed = Signed {
-            date: header(wire::DATE),
-            request: header(wire::REQUEST),
-            signature: header(wire::SIGNATURE),
-        };
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        gate.admit(&signed, body, now_s).map(|()| signed.request.to_owned())
-    }
-}
-
-fn count(counter: &AtomicU64) -> u64 {
-    counter.fetch_add(1, Ordering::AcqRel)
-}
 
 #[derive(Serialize)]
 struct Refusal<'a> {

@@ -1,12 +1,13 @@
-//! The one who holds a made-up number, with which carrier, since when: a pure function of seed, number and day. Nothing is stored, so a
-//! city of any size costs nothing. Where the phone was is `trajectory`'s; the few people with a fixed story are `demo`'s.
+//! The simulated world: who holds a made-up number, with which carrier, since when, is a pure function of seed, number and day. Nothing is
+//! stored, so a city of any size costs nothing. Where the phone was is `trajectory`'s; the few people with a fixed story are `demo`'s.
 
 use jiff::civil::Date;
-use policy::trajectory::{CarrierAnswer, Days, Trajectory, day_of, days_after, start_of};
-use registry::Phone;
+use policy::trajectory::{CarrierAnswer, Days, Trajectory, day_of, days_after};
 
 use super::demo;
-use super::trajectory::Atlas;
+use super::draws::{Salt, mix};
+use super::numbers::{Holder, MadeUpNumber, SimulatedCarrier, other};
+use super::trajectory::{Atlas, day_number};
 
 /// Numbers without any subscriber.
 const NOBODY_PER_MILLE: u64 = 2;
@@ -26,113 +27,6 @@ const HISTORY_DAYS_MIN: i64 = 3;
 pub(super) const KEPT_DAYS: i32 = 30;
 
 const DAY_S: u64 = 86_400;
-const UTC_AHEAD_S: u64 = 8 * 3600;
-
-/// The carriers of the notice, simulated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SimulatedCarrier {
-    /// China Mobile.
-    Mobile,
-    /// China Unicom.
-    Unicom,
-    /// China Telecom.
-    Telecom,
-}
-
-impl SimulatedCarrier {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::Mobile, Self::Unicom, Self::Telecom];
-
-    /// The name in configuration and metrics.
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Mobile => "china-mobile",
-            Self::Unicom => "china-unicom",
-            Self::Telecom => "china-telecom",
-        }
-    }
-
-    /// Its names, English and Chinese.
-    pub const fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Mobile => ("China Mobile", "中国移动"),
-            Self::Unicom => ("China Unicom", "中国联通"),
-            Self::Telecom => ("China Telecom", "中国电信"),
-        }
-    }
-
-    /// The one with that id.
-    pub fn from_id(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|carrier| carrier.id() == id)
-    }
-
-    /// The made-up ranges that it is given in development.
-    pub const fn prefixes(self) -> &'static [&'static str] {
-        match self {
-            Self::Mobile => &["163", "169"],
-            Self::Unicom => &["164"],
-            Self::Telecom => &["168"],
-        }
-    }
-
-    /// The number that only probes ask for.
-    pub const fn reserved(self) -> &'static str {
-        match self {
-            Self::Mobile => "16399999999",
-            Self::Unicom => "16499999999",
-            Self::Telecom => "16899999999",
-        }
-    }
-
-    /// [`Self::reserved`], read.
-    pub fn reserved_phone(self) -> Phone {
-        Phone::parse(self.reserved()).expect("a constant number")
-    }
-
-    pub(super) const fn index(self) -> usize {
-        match self {
-            Self::Mobile => 0,
-            Self::Unicom => 1,
-            Self::Telecom => 2,
-        }
-    }
-}
-
-/// Eleven digits of a range that nobody has been given.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct MadeUpNumber {
-    digits: u64,
-    /// By its range.
-    plan: SimulatedCarrier,
-}
-
-impl MadeUpNumber {
-    /// `None` for anything that could be a real number.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.len() != 11 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let gave =
-            |carrier: &SimulatedCarrier| carrier.prefixes().iter().any(|prefix| text.starts_with(prefix));
-        let plan = SimulatedCarrier::ALL.into_iter().find(gave)?;
-        Some(Self { digits: text.parse().ok()?, plan })
-    }
-
-    fn is_of_things(self) -> bool {
-        self.digits / 100_000_000 == 169
-    }
-}
-
-/// The one who holds a number on a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    /// Nobody.
-    Nobody,
-    /// A thing, or a resale: the carrier has it and cannot say where it was.
-    Unanswerable(SimulatedCarrier),
-    /// A subscriber of this carrier, whose history there begins on that day.
-    Held(SimulatedCarrier, Date),
-}
 
 /// The simulated world: everything that carriers know follows from it.
 pub(super) struct World {
@@ -154,15 +48,17 @@ impl World {
         today: Date,
     ) -> CarrierAnswer {
         let story = demo::story(number.digits);
-        let line = match story {
-            Some(story) => story.line(number.plan, asked),
-            None if number.digits.to_string() == carrier.reserved() => Line::Held(carrier, Date::MIN),
-            None => self.line(number, today),
+        let holder = match story {
+            Some(story) => story.holder(number.plan, asked),
+            None if number.digits.to_string() == carrier.reserved() => Holder::Held(carrier, Date::MIN),
+            None => self.holder(number, today),
         };
-        let since = match line {
-            Line::Held(holder, since) if holder == carrier => since,
-            Line::Unanswerable(holder) if holder == carrier => return CarrierAnswer::Unanswerable,
-            Line::Held(..) | Line::Unanswerable(_) | Line::Nobody => return CarrierAnswer::NotSubscriber,
+        let since = match holder {
+            Holder::Held(holder, since) if holder == carrier => since,
+            Holder::Unanswerable(holder) if holder == carrier => return CarrierAnswer::Unanswerable,
+            Holder::Held(..) | Holder::Unanswerable(_) | Holder::Nobody => {
+                return CarrierAnswer::NotSubscriber;
+            }
         };
         let kept = days_after(today, -KEPT_DAYS);
         let yesterday = days_after(today, -1);
@@ -179,40 +75,35 @@ impl World {
         CarrierAnswer::Trajectory(Trajectory { covered, visits })
     }
 
-    pub(super) fn line(&self, number: MadeUpNumber, today: Date) -> Line {
+    pub(super) fn holder(&self, number: MadeUpNumber, today: Date) -> Holder {
         let plan = number.plan;
         if number.is_of_things() {
-            return Line::Unanswerable(plan);
+            return Holder::Unanswerable(plan);
         }
         let draw = mix(self.seed, number.digits, Salt::Kind) % 1000;
         let phase = (mix(self.seed, number.digits, Salt::Phase) % 100_000) as i64;
         let mut limit = NOBODY_PER_MILLE;
         if draw < limit {
-            return Line::Nobody;
+            return Holder::Nobody;
         }
         limit += UNANSWERABLE_PER_MILLE;
         if draw < limit {
-            return Line::Unanswerable(plan);
+            return Holder::Unanswerable(plan);
         }
         limit += PORTING_PER_MILLE;
         if draw < limit {
             let (turn, since) = turn(today, phase, PORT_DAYS);
             let away = 1 + (mix(self.seed, number.digits, Salt::Other) % 2) as usize;
             let holder = if turn % 2 == 0 { plan } else { other(plan, away) };
-            return Line::Held(holder, since);
+            return Holder::Held(holder, since);
         }
         limit += RECYCLED_PER_MILLE;
         if draw < limit {
             let (_, since) = turn(today, phase, RECYCLED_DAYS);
-            return Line::Held(plan, since);
+            return Holder::Held(plan, since);
         }
-        Line::Held(plan, Date::MIN)
+        Holder::Held(plan, Date::MIN)
     }
-}
-
-/// The carrier so many places further.
-pub(super) const fn other(carrier: SimulatedCarrier, places: usize) -> SimulatedCarrier {
-    SimulatedCarrier::ALL[(carrier.index() + places) % SimulatedCarrier::ALL.len()]
 }
 
 /// Time goes in turns of so many days: which one `today` is in, and its first day.
@@ -221,32 +112,6 @@ fn turn(today: Date, phase: i64, days: i64) -> (i64, Date) {
     (turn, date_of(turn * days - phase))
 }
 
-/// Days since 1970 in China.
-pub(super) fn day_number(day: Date) -> i64 {
-    ((start_of(day) + UTC_AHEAD_S) / DAY_S) as i64
-}
-
 fn date_of(number: i64) -> Date {
     day_of(u64::try_from(number).unwrap_or(0) * DAY_S)
-}
-
-/// Draws about one number do not depend on each other.
-#[derive(Clone, Copy)]
-pub(super) enum Salt {
-    Kind = 1,
-    Phase = 2,
-    Other = 3,
-    Trips = 4,
-}
-
-fn mix(seed: u64, number: u64, salt: Salt) -> u64 {
-    scramble(scramble(seed ^ salt as u64) ^ number)
-}
-
-/// The finalizer of SplitMix64: neighbours in, strangers out.
-pub(super) const fn scramble(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use policy::trajectory::{Area, CarrierAnswer, Days, days_after, start_of};
 use policy::{Outcome, Policy};
 
-use super::subscriber::{Line, MadeUpNumber};
+use super::numbers::{Holder, MadeUpNumber};
 use super::*;
 
 const TODAY: Date = Date::constant(2020, 2, 24);
@@ -181,8 +181,8 @@ fn after_a_port_the_old_carrier_denies_and_the_new_one_covers_less() {
     let mut found = 0;
     for n in 0..40_000 {
         let number = number(&format!("163{n:08}"));
-        let (before, after) = (world.line(number, days_after(TODAY, -14)), world.line(number, TODAY));
-        let (Line::Held(old, _), Line::Held(new, since)) = (before, after) else { continue };
+        let (before, after) = (world.holder(number, days_after(TODAY, -14)), world.holder(number, TODAY));
+        let (Holder::Held(old, _), Holder::Held(new, since)) = (before, after) else { continue };
         if old == new {
             continue;
         }

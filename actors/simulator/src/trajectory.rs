@@ -1,9 +1,10 @@
 //! The place where a made-up phone was: at home in Nanchang, with a trip in some weeks, over the real divisions of the country. Pure: the
 //! same draw and days give the same visits, and a day looks the same in whichever window it is asked for.
 
+use jiff::civil::Date;
 use policy::trajectory::{Area, Country, Days, Division, Visit, days_after, start_of};
 
-use super::subscriber::{day_number, scramble};
+use super::draws::scramble;
 
 const CITIES: &str = include_str!("../../data/cities.csv");
 
@@ -28,6 +29,7 @@ const SHORT_PER_MILLE: u64 = 250;
 const MINUTE_S: u64 = 60;
 const HOUR_S: u64 = 3600;
 const DAY_S: u64 = 24 * HOUR_S;
+const UTC_AHEAD_S: u64 = 8 * HOUR_S;
 const WEEK_DAYS: i64 = 7;
 /// The latest hour of the week at which a trip begins; with the longest way and stay it ends within the week.
 const LEAVE_HOUR_MAX: u64 = 90;
@@ -125,7 +127,7 @@ impl Atlas {
         let minutes = if draws.next(1000) < SHORT_PER_MILLE { SHORT_MINUTES } else { LONG_MINUTES };
         let stay_s = draws.between(minutes) * MINUTE_S;
         // Weeks are counted from a first of January 1970 in China.
-        let week_s = (week * WEEK_DAYS) as u64 * DAY_S - 8 * HOUR_S;
+        let week_s = (week * WEEK_DAYS) as u64 * DAY_S - UTC_AHEAD_S;
         let leave_s = week_s + draws.between((6, LEAVE_HOUR_MAX)) * HOUR_S;
         let arrive_s = leave_s + way_s;
         let depart_s = arrive_s + stay_s;
@@ -152,6 +154,11 @@ impl Atlas {
         }
         Area::City(draws.one(&self.rest))
     }
+}
+
+/// Days since 1970 in China.
+pub(super) fn day_number(day: Date) -> i64 {
+    ((start_of(day) + UTC_AHEAD_S) / DAY_S) as i64
 }
 
 /// At home.

@@ -8,8 +8,8 @@ use policy::trajectory::{CarrierAnswer, Days, day_of, days_after};
 use runtime::clock;
 use serde::Deserialize;
 
-use super::server::Carrier;
-use super::subscriber::{MadeUpNumber, SimulatedCarrier};
+use super::carrier::Carrier;
+use super::numbers::{MadeUpNumber, SimulatedCarrier};
 
 /// Below the carrier's base address.
 const PATH: &str = "/travel";
@@ -120,7 +120,7 @@ mod tests {
     use actix_web::App;
     use actix_web::test as served;
 
-    use super::super::control::Consents;
+    use super::super::carrier::Consents;
     use super::super::demo_people;
     use super::super::fault::Latency;
     use super::super::subscriber::World;

@@ -7,19 +7,11 @@ use runtime::clock;
 use rusqlite::{OptionalExtension, params};
 use zeroize::Zeroizing;
 
-use crate::causes::CauseRow;
+use crate::causes::{CauseRow, Evidence};
 use crate::people::Person;
 use crate::personal::seal::{Column, Hash};
 use crate::personal::{DocumentNumber, Phone};
 use crate::{Registry, RegistryError};
-
-/// A stay, and what names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    pub stay: Stay,
-    /// The keyed hash of phone and stay; `None` for one that an earlier release kept.
-    pub(crate) mark: Option<Hash>,
-}
 
 impl Registry {
     /// A carrier's finding about that phone.

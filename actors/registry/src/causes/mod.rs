@@ -5,16 +5,15 @@ pub(crate) mod evidence;
 pub(crate) mod policies;
 mod revisions;
 
-use policy::{Cause, CauseKind, Standing, stand};
+use policy::{Cause, CauseKind, Standing, Stay, stand};
 use protocol::{Basis, CodeId, Colour};
 use runtime::clock;
 use rusqlite::params;
 use zeroize::Zeroizing;
 
-use crate::causes::evidence::Evidence;
 use crate::codes::colours::CodeEntry;
 use crate::decisions::{Change, INHERITED};
-use crate::personal::seal::Column;
+use crate::personal::seal::{Column, Hash};
 use crate::time::{seconds, stored};
 use crate::{Registry, RegistryError};
 
@@ -38,6 +37,14 @@ impl CauseRow {
     pub fn is_in_force(&self, now_s: u64) -> bool {
         self.cleared_s.is_none() && clock::certain_s(now_s) < self.cause.until_s
     }
+}
+
+/// A stay that a cause rests on, and what names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    pub stay: Stay,
+    /// The keyed hash of phone and stay; `None` for one that an earlier release kept.
+    pub(super) mark: Option<Hash>,
 }
 
 impl Registry {

@@ -1,7 +1,7 @@
 //! Consents whose time is over. A consent says when a phone stood at a gate, so it is kept no longer than passages are; what stays is how
 //! many there were. One that is not as it has to be is kept: it is evidence.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use crate::consents::ConsentState;
 use crate::consents::proof::{ConsentReport, UNSOUND};
@@ -71,19 +71,4 @@ impl Registry {
         let rows = query.query_map(params![stored(before_s), FORGOTTEN_PER_TRANSACTION as i64], row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-}
-
-/// Says how many consents were forgotten, and what became of them.
-pub(crate) fn sums(connection: &Connection) -> Result<ConsentReport, RegistryError> {
-    let sql = "SELECT consents, used, withdrawn, answered, unavailable FROM past_consents";
-    let number = |row: &rusqlite::Row<'_>, at: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)? as u64);
-    let mut sums = connection.query_row(sql, [], |row| {
-        let (used, withdrawn) = (number(row, 1)?, number(row, 2)?);
-        let (consents, answered, unavailable) = (number(row, 0)?, number(row, 3)?, number(row, 4)?);
-        Ok(ConsentReport { consents, used, withdrawn, answered, unavailable, ..Default::default() })
-    })?;
-    let mut query = connection.prepare("SELECT carrier, attempts FROM past_attempts")?;
-    let rows = query.query_map([], |row| Ok((row.get(0)?, number(row, 1)?)))?;
-    sums.attempts = rows.collect::<Result<_, _>>()?;
-    Ok(sums)
 }

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
-use crate::consents::past;
 use crate::{Registry, RegistryError};
 
 /// The counts of [`Registry::verify_consents`]; nothing was sent to a carrier without a consent.
@@ -67,7 +66,7 @@ impl Registry {
             let sql = format!("SELECT count(*) FROM consents WHERE {condition}");
             Ok(self.connection.query_row(&sql, [], |row| row.get::<_, i64>(0))? as u64)
         };
-        let past = past::sums(&self.connection)?;
+        let past = sums(&self.connection)?;
         let used = past.used + count("used_s IS NOT NULL")?;
         let answered = past.answered + count("answer = 'answered'")?;
         let unavailable = past.unavailable + count("answer = 'unavailable'")?;
@@ -90,4 +89,19 @@ impl Registry {
             attempts: attempts.into_iter().collect(),
         })
     }
+}
+
+/// Reads how many consents were forgotten, and what became of them.
+fn sums(connection: &Connection) -> Result<ConsentReport, RegistryError> {
+    let sql = "SELECT consents, used, withdrawn, answered, unavailable FROM past_consents";
+    let number = |row: &rusqlite::Row<'_>, at: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)? as u64);
+    let mut sums = connection.query_row(sql, [], |row| {
+        let (used, withdrawn) = (number(row, 1)?, number(row, 2)?);
+        let (consents, answered, unavailable) = (number(row, 0)?, number(row, 3)?, number(row, 4)?);
+        Ok(ConsentReport { consents, used, withdrawn, answered, unavailable, ..Default::default() })
+    })?;
+    let mut query = connection.prepare("SELECT carrier, attempts FROM past_attempts")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, number(row, 1)?)))?;
+    sums.attempts = rows.collect::<Result<_, _>>()?;
+    Ok(sums)
 }

@@ -9,7 +9,7 @@ use protocol::{CodeId, Colour};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use crate::audit::{Checkpoint, Receipt, Tree, leaf_hash, prove};
+use crate::audit::{Checkpoint, Growth, Receipt, Tree, leaf_hash, prove, prove_growth};
 use crate::decisions::nodes::{KEPT_LEVEL, kept, node};
 use crate::operator::order_log;
 use crate::personal::seal::Hash as Subject;
@@ -252,12 +252,26 @@ impl Registry {
         let Some(checkpoint) = self.last_checkpoint()? else { return Ok(None) };
         Ok(Some(Checkpoint { orders: order_log::up_to(&self.connection)?, ..checkpoint }))
     }
+
+    /// Proves that the decisions of the newest checkpoint begin with the first `since`; see [`growth`].
+    pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
+        growth(&self.connection, since)
+    }
 }
 
-pub(super) fn last_checkpoint(connection: &Connection) -> Result<Option<Checkpoint>, RegistryError> {
+fn last_checkpoint(connection: &Connection) -> Result<Option<Checkpoint>, RegistryError> {
     let sql = "SELECT size, root, at_s, signature FROM checkpoints
         WHERE size = (SELECT max(size) FROM checkpoints)";
     Ok(connection.prepare_cached(sql)?.query_row([], read_checkpoint).optional()?)
+}
+
+/// Proves that the decisions of the newest checkpoint begin with the first `since`. Of fewer decisions than that nothing is proven, which
+/// whoever checks it sees. `None` before the first checkpoint.
+pub(super) fn growth(connection: &Connection, since: u64) -> Result<Option<Growth>, RegistryError> {
+    let Some(checkpoint) = last_checkpoint(connection)? else { return Ok(None) };
+    let path = prove_growth(since, checkpoint.size, |at| node(connection, at))?;
+    let path = path.unwrap_or_default().iter().map(hex::encode).collect();
+    Ok(Some(Growth { since, path, checkpoint }))
 }
 
 pub(super) fn verify(

@@ -3,8 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::audit::{Growth, Hash, Node, Tree, node_hash, prove_growth, root};
-use crate::decisions::last_checkpoint;
+use crate::audit::{Hash, Node, Tree, node_hash, root};
 use crate::{Registry, RegistryError};
 
 /// Subtrees of fewer than 2^4 leaves are not kept: reading their leaves takes no longer, and they would be seven of eight rows.
@@ -94,18 +93,4 @@ impl Registry {
         }
         Ok(())
     }
-
-    /// That the decisions of the newest checkpoint begin with the first `since`; see [`growth`].
-    pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
-        growth(&self.connection, since)
-    }
-}
-
-/// That the decisions of the newest checkpoint begin with the first `since`. Of fewer decisions than that nothing is proven, which
-/// whoever checks it sees. `None` before the first checkpoint.
-pub(crate) fn growth(connection: &Connection, since: u64) -> Result<Option<Growth>, RegistryError> {
-    let Some(checkpoint) = last_checkpoint(connection)? else { return Ok(None) };
-    let path = prove_growth(since, checkpoint.size, |at| node(connection, at))?;
-    let path = path.unwrap_or_default().iter().map(hex::encode).collect();
-    Ok(Some(Growth { since, path, checkpoint }))
 }

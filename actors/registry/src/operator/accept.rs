@@ -1,8 +1,8 @@
 //! Accepting an order: whether enough operators signed it who may, for this gateway, not too long ago. What is accepted is on record
 //! in the registry before it is done, and so is good once.
 
-use super::{Operator, Order, OrderError, Role, Signature};
-use crate::{OrderEntry, Registry};
+use super::{Operator, Order, OrderEntry, OrderError, Role, Signature};
+use crate::Registry;
 
 /// An order is good for this long: the first signs in the morning, the second by the evening of the same day. The order log keeps
 /// each for good, so none is good twice.

@@ -15,7 +15,7 @@ use crate::{Registry, RegistryError};
 
 pub use accept::{AHEAD_S_MAX, Accepted, ORDER_S_MAX, Signed, Takes, accept, check};
 pub use key::OperatorKey;
-pub use order::{Order, Signature};
+pub use order::{Order, OrderEntry, Signature};
 pub(crate) use order::{is_signed, signed_text};
 
 /// Names are shown and logged.

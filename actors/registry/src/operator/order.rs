@@ -64,6 +64,15 @@ fn text_or_number<'a, D: Deserializer<'a>>(from: D) -> Result<String, D::Error> 
     })
 }
 
+/// An order's entry in the order log, for whoever is to know later that it is still there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderEntry {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The chain up to it, hexadecimal.
+    pub head: String,
+}
+
 /// One operator's signature under an order.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {

@@ -2,6 +2,7 @@
 //! anything is shown. What a look-up finds is not kept here.
 
 use protocol::{CodeId, metric};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::Signed;
@@ -171,7 +172,7 @@ impl Asked<'_> {
         }
         let from_s = self.now_s.saturating_sub(DAY_S);
         for operator in self.by.names() {
-            let (made, seen) = registry.lookups_of(operator, self.lookup.name(), from_s)?;
+            let (made, seen) = registry.lookups_of(operator, self.lookup, from_s)?;
             let too_many = self.lookup.day_max().is_some_and(|max| made >= max);
             let limited = self.lookup.day_max().is_some();
             if too_many || (limited && seen + people > PEOPLE_DAY_MAX) {
@@ -205,7 +206,7 @@ impl Asked<'_> {
             for &subject in &subjects {
                 registry.insert_access(subject, &access)?;
             }
-            by.names().try_for_each(|operator| registry.insert_lookup(operator, lookup.name(), people, now_s))
+            by.names().try_for_each(|operator| registry.insert_lookup(operator, lookup, people, now_s))
         })?;
         metrics::counter!(metric::LOOKUPS, "lookup" => lookup.name()).increment(1);
         metrics::counter!(metric::LOOKUP_PEOPLE).increment(people);
@@ -220,6 +221,39 @@ impl Asked<'_> {
         self.record(registry, Whom::Codes(&[code]))?;
         let person = registry.person(code)?.ok_or(LookupError::NoCode(code.get()))?;
         Ok(Contact { name: person.name, phone: person.phone.reveal().to_owned() })
+    }
+}
+
+impl Registry {
+    /// Notes a look-up for the operator's quota. Part of the caller's transaction.
+    fn insert_lookup(
+        &self,
+        operator: &str,
+        lookup: Lookup,
+        people: u64,
+        at_s: u64,
+    ) -> Result<(), RegistryError> {
+        let sql = "INSERT INTO lookups (at_s, operator, lookup, people) VALUES (?1, ?2, ?3, ?4)";
+        let parameters = params![at_s as i64, operator, lookup.name(), people as i64];
+        self.connection.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    }
+
+    /// Says how many look-ups of that kind the operator has made since then, and how many people they saw by all kinds.
+    fn lookups_of(&self, operator: &str, lookup: Lookup, from_s: u64) -> Result<(u64, u64), RegistryError> {
+        let sql = "SELECT count(*) FILTER (WHERE lookup = ?3), coalesce(sum(people), 0) FROM lookups
+            WHERE at_s > ?1 AND operator = ?2";
+        let parameters = params![from_s as i64, operator, lookup.name()];
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
+        Ok(self.connection.prepare_cached(sql)?.query_row(parameters, read)?)
+    }
+
+    /// Says how many people were looked at since then, by all operators.
+    fn people_looked_at(&self, from_s: u64) -> Result<u64, RegistryError> {
+        let sql = "SELECT coalesce(sum(people), 0) FROM lookups WHERE at_s > ?1";
+        let people: i64 =
+            self.connection.prepare_cached(sql)?.query_row([from_s as i64], |row| row.get(0))?;
+        Ok(people as u64)
     }
 }
 

@@ -8,21 +8,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{OrdersUpTo, order_head_text};
-use crate::operator::{Operator, Order, Signature, is_signed, signed_text};
+use crate::operator::{Operator, Order, OrderEntry, Signature, is_signed, signed_text};
 use crate::personal::seal::{Column, Sealer};
 use crate::{Registry, RegistryError};
 
 /// An order's text may name people: it is kept, sealed, as long as an authority may ask what was ordered, and no longer.
 pub const ORDER_TEXT_S: u64 = 184 * 86_400;
-
-/// An entry, for whoever is to know later that it is still there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderEntry {
-    /// Its number, from 1.
-    pub number: u64,
-    /// The chain up to it, hexadecimal.
-    pub head: String,
-}
 
 /// The sums of what [`Registry::verify_orders`] read; all of it is as it was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,127 @@
+//! A running simulated carrier: its world, its fault, who may ask it, and what it counted. Its pages and its interface over HTTPS are
+//! `server`'s and `travel_page`'s.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::HttpRequest;
+use serde::Serialize;
+
+use super::fault::{Fault, Latency};
+use super::numbers::SimulatedCarrier;
+use super::subscriber::World;
+use super::wire::{self, Gate, SignatureError, Signed};
+
+/// Consents that are told apart; beyond this the count stands still.
+const CONSENTS_MAX: usize = 1 << 20;
+
+/// The consents that queries named, over all carriers: a query that goes on to the next carrier names the same.
+#[derive(Default)]
+pub(super) struct Consents(Mutex<HashSet<String>>);
+
+impl Consents {
+    pub(super) fn note(&self, consent: &str) {
+        let mut consents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if consents.len() < CONSENTS_MAX && !consents.contains(consent) {
+            consents.insert(consent.to_owned());
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+}
+
+/// The counts since the start.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) queries: AtomicU64,
+    pub(super) probes: AtomicU64,
+    pub(super) refused_signatures: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) faulted: AtomicU64,
+    pub(super) followed: AtomicU64,
+    pub(super) connections: AtomicU64,
+    pub(super) latest: AtomicU64,
+}
+
+/// A carrier's counts, as the control interface shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct CarrierCounts {
+    /// Signed queries about made-up numbers, each with a consent, whatever came of them.
+    pub queries: u64,
+    /// Probes of the reserved number.
+    pub probes: u64,
+    /// Wrong, old or repeated signatures.
+    pub refused_signatures: u64,
+    /// Well signed, and refused: another number than a made-up one, no consent, a body that does not read.
+    pub refused: u64,
+    /// Queries and probes that a fault was done to.
+    pub faulted: u64,
+    /// Redirects that a client followed, which none should.
+    pub followed: u64,
+}
+
+/// A running simulated carrier.
+pub(super) struct Carrier {
+    pub(super) which: SimulatedCarrier,
+    pub(super) world: Arc<World>,
+    pub(super) seed: u64,
+    pub(super) latency: Latency,
+    pub(super) consents: Arc<Consents>,
+    gate: Mutex<Gate>,
+    fault: Mutex<Fault>,
+    pub(super) counts: Counts,
+}
+
+impl Carrier {
+    pub(super) fn new(
+        which: SimulatedCarrier,
+        (seed, world): (u64, Arc<World>),
+        latency: Latency,
+        consents: Arc<Consents>,
+        gate: Gate,
+    ) -> Self {
+        let (gate, fault) = (Mutex::new(gate), Mutex::new(Fault::NONE));
+        Self { which, world, seed, latency, consents, gate, fault, counts: Counts::default() }
+    }
+
+    pub(super) fn fault(&self) -> Fault {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_fault(&self, fault: Fault) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    pub(super) fn counts(&self) -> CarrierCounts {
+        let Counts { queries, probes, refused_signatures, refused, faulted, followed, .. } = &self.counts;
+        let [queries, probes, refused_signatures, refused, faulted, followed] =
+            [queries, probes, refused_signatures, refused, faulted, followed]
+                .map(|count| count.load(Ordering::Acquire));
+        CarrierCounts { queries, probes, refused_signatures, refused, faulted, followed }
+    }
+
+    /// Lets a query in whose signature is a known gateway's, once; its request id.
+    pub(super) fn admit(
+        &self,
+        request: &HttpRequest,
+        body: &[u8],
+        now_s: u64,
+    ) -> Result<String, SignatureError> {
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let signed = Signed {
+            date: header(wire::DATE),
+            request: header(wire::REQUEST),
+            signature: header(wire::SIGNATURE),
+        };
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.admit(&signed, body, now_s).map(|()| signed.request.to_owned())
+    }
+}
+
+/// Counts one more; how many there were before it.
+pub(super) fn count(counter: &AtomicU64) -> u64 {
+    counter.fetch_add(1, Ordering::AcqRel)
+}
