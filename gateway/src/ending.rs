@@ -149,7 +149,7 @@ mod tests {
         let said = words_of(&anyhow::Error::new(error).context("opening"));
         assert_eq!(
             said,
-            "opening: the registry is damaged: keep it as it is; `changtong doctor` says what to do"
+            "opening: the registry is damaged: do not change the file; `changtong doctor` names the next step"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Why the registry does not do what it is asked: in words that say what to do next, and never in those of the store under it.
+//! The errors of the registry. Their texts name the next step; SQLite's own words go to the log only.
 
 use std::fmt::Display;
 use std::io::ErrorKind;
@@ -6,130 +6,132 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-/// Why the registry cannot do what was asked.
+/// Errors of the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// Written by a later release.
-    #[error("{path} is of version {found}, this release knows up to {known}: use the release that wrote it")]
+    /// The file was written by a later release.
+    #[error(
+        "{path} has version {found}, and this release reads up to {known}: use the release that wrote it"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: u32,
-        /// The newest that this release reads.
+        /// The newest version that this release reads.
         known: u32,
     },
-    /// Written by an earlier release, and only to be read.
+    /// The file was written by an earlier release and was opened to be read only.
     #[error(
-        "{path} is of version {found}, this release reads {known}: start the gateway once, which brings it there"
+        "{path} has version {found}, and this release reads {known}: start the gateway once, which updates the file"
     )]
     Older {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: u32,
-        /// The one that this release reads.
+        /// The version that this release reads.
         known: u32,
     },
-    /// A database of something else.
+    /// The file is a database of something else.
     #[error("{path} is not a registry")]
     NotARegistry {
         /// The file.
         path: PathBuf,
     },
-    /// Made with another key.
+    /// A key is not the one that the registry was made with.
     #[error(
-        "{file} is not the key that this registry knows: restore that one from the safe, or name the directory of its keys with \
+        "{file} is not the key that this registry was made with: restore that key from the safe, or name the directory of its keys with \
          --keys (`keys` in the configuration)"
     )]
     WrongKey {
-        /// The file's name in the directory of the keys.
+        /// The key's file name.
         file: String,
     },
-    /// A key that is in use is gone.
+    /// A key that is in use is missing.
     #[error(
-        "{file} is gone, which this registry knows, and no `keys rotate` explains it: restore it from the safe, or name the \
+        "{file} is missing, the registry knows it, and no `keys rotate` removed it: restore it from the safe, or name the \
          directory of its keys with --keys (`keys` in the configuration)"
     )]
     KeyGone {
-        /// The file's name in the directory of the keys.
+        /// The key's file name.
         file: String,
     },
-    /// Another gateway or command works on it.
-    #[error("{path} is in use by {by}: wait until it has ended, or end it")]
+    /// Another process holds the data directory.
+    #[error("{path} is in use by {by}: wait until that process has ended, or stop it")]
     InUse {
         /// The data directory.
         path: PathBuf,
-        /// By its number, if that is known.
+        /// The process's number, if it is known.
         by: String,
     },
-    /// Something that has to be unique is there already.
+    /// Something that must be unique exists already.
     #[error("{what} exists already")]
     Exists {
-        /// A device, a person.
+        /// The kind of thing: a device, a person.
         what: &'static str,
     },
-    /// Something that was named is not there.
+    /// Something that was named does not exist.
     #[error("there is no {what}")]
     Missing {
-        /// A device, a region, a place, with its number.
+        /// The kind of thing with its number: a device, a region, a place.
         what: String,
     },
-    /// The decisions are not as they were signed.
+    /// A decision differs from what was signed.
     #[error("decision {number}: {what}")]
     Audit {
-        /// The first that is not.
+        /// The first decision that fails.
         number: i64,
         /// The fault.
         what: &'static str,
     },
-    /// The orders are not as they were accepted.
+    /// An entry of the order log differs from what was signed.
     #[error("entry {number} of the order log: {what}")]
     Orders {
-        /// The first that is not.
+        /// The first entry that fails.
         number: u64,
         /// The fault.
         what: &'static str,
     },
-    /// The consents are not as they have to be.
+    /// A consent has an impossible state.
     #[error("consent {number}: {what}")]
     Consent {
-        /// The first that is not.
+        /// The first consent that fails.
         number: i64,
         /// The fault.
         what: &'static str,
     },
-    /// A row that this program cannot have written.
+    /// A row holds a value that the gateway never writes.
     #[error("the registry holds an invalid {what}")]
     Damaged {
-        /// Which kind of row.
+        /// The kind of row.
         what: &'static str,
     },
-    /// The store ended the transaction by itself; nothing of it has happened.
-    #[error("the registry's store gave up a transaction; is its disk full?")]
+    /// SQLite ended the transaction by itself; nothing of it was written.
+    #[error("SQLite rolled back a transaction of the registry; is the disk full?")]
     GroupLost,
-    /// The operating system says no.
+    /// An operation on a file failed.
     #[error("{doing} {path}")]
     Io {
-        /// The attempt.
+        /// The operation.
         doing: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// The store says no.
+    /// SQLite failed.
     #[error("{}", meant(.0))]
     Store(#[from] rusqlite::Error),
 }
 
 impl RegistryError {
-    /// Says that what was named by its number, or by its name, is not there.
+    /// Builds [`Self::Missing`] from a kind of thing and its number or name.
     pub fn missing(what: &str, named: impl Display) -> Self {
         Self::Missing { what: format!("{what} {named}") }
     }
 
-    /// Says whether its disk has no room, which may change.
+    /// Returns whether the disk is full; the operation can be repeated when there is room.
     pub fn is_full(&self) -> bool {
         if let Self::Store(error) = self {
             return error.sqlite_error_code() == Some(ErrorCode::DiskFull);
@@ -137,20 +139,20 @@ impl RegistryError {
         matches!(self, Self::Io { source, .. } if source.kind() == ErrorKind::StorageFull)
     }
 
-    /// Says whether these are the words of [`Self::Store`]: what lies under it speaks of the store's insides, and is for the log.
+    /// Returns whether this is a text of [`Self::Store`], whose source describes the store's insides and belongs in the log only.
     pub fn is_of_the_store(words: &str) -> bool {
         OF_THE_STORE.contains(&words)
     }
 }
 
-/// The meaning of the store's failures for whoever asked, and what they do next.
+/// The texts for the caller, by the kind of SQLite's failure, with the next step.
 const OF_THE_STORE: [&str; 6] = [
-    "the registry's store failed, and nothing has happened: the log has its words",
-    "the registry's disk is full: make room, and do it again",
-    "the registry is held by another process: do it again in a moment",
-    "the registry is damaged: keep it as it is; `changtong doctor` says what to do",
-    "the registry's file cannot be read or written: look at its disk and its owner",
-    "the registry does not take it: what it names is not there, or is there already; nothing has happened",
+    "the registry's store failed, and nothing was changed: see the gateway's log for the error",
+    "the registry's disk is full: free some space and repeat the request",
+    "another process has locked the registry: repeat the request in a moment",
+    "the registry is damaged: do not change the file; `changtong doctor` names the next step",
+    "the registry's file cannot be read or written: check its disk and its owner",
+    "the registry refused the change: something it names does not exist, or exists already; nothing was changed",
 ];
 
 fn meant(error: &rusqlite::Error) -> &'static str {

@@ -1,5 +1,5 @@
-//! Data that are forgotten because their time is over: answers, evidence, stays, tries, consents, what was ordered. A part at a time, each found
-//! by an index, so that neither a form nor an operator waits for more than one part.
+//! Deletion of data whose period is over: answers, evidence, stays, document tries, consents, texts of orders. In parts, each
+//! found by an index, so that no other request waits for more than one part.
 
 use policy::trajectory::{day_of, start_of};
 use rusqlite::params;
@@ -10,12 +10,12 @@ use crate::periods::FORM_S_MAX;
 use crate::time::stored;
 use crate::{Registry, RegistryError};
 
-/// Rows of each kind that are forgotten in one transaction: some milliseconds.
+/// Rows of each kind that are deleted in one transaction, some milliseconds.
 const FORGOTTEN_PER_TRANSACTION: i64 = 1_000;
 
 const DAY_S: u64 = 86_400;
 
-/// Each takes a moment, seconds since 1970 UTC, and how many rows at most.
+/// Statements with two parameters: a time in Unix seconds, and the maximum number of rows.
 const ENDED: &[&str] = &[
     "UPDATE causes SET evidence = NULL WHERE id IN
         (SELECT id FROM causes WHERE evidence IS NOT NULL AND until_s <= ?1 LIMIT ?2)",
@@ -33,16 +33,16 @@ const FORMS: &[&str] = &[
     "UPDATE consents SET sealed_phone = NULL WHERE id IN
         (SELECT id FROM consents WHERE sealed_phone IS NOT NULL AND given_s < ?1 LIMIT ?2)",
 ];
-/// The ordered acts; who signed it stays.
+/// The texts of orders; their signatures are kept.
 const ORDERS: &[&str] = &["UPDATE order_log SET sealed = NULL WHERE id IN
         (SELECT id FROM order_log WHERE sealed IS NOT NULL AND recorded_s < ?1 LIMIT ?2)"];
 const DAYS: &[&str] = &["DELETE FROM document_tries WHERE phone_hash IN
         (SELECT phone_hash FROM document_tries WHERE day < ?1 LIMIT ?2)"];
 
 impl Registry {
-    /// Forgets some of what is over at that moment: what causes rested on that have ended or were cleared, stays, tokens of enrolment,
-    /// causes of people who withdrew, the outcomes and numbers of consents whose form is too old, old consents, what was ordered long ago,
-    /// and tries of earlier days. True while there is more.
+    /// Deletes some of the data whose period is over at `now_s`: evidence of causes that ended or were cleared, stays, enrolment
+    /// tokens, causes of people who withdrew, outcomes and phones of consents whose form is too old, old consents, texts of old
+    /// orders, and document tries of earlier days. Returns true while there is more.
     pub fn forget_some(&mut self, now_s: u64) -> Result<bool, RegistryError> {
         let forms_s = now_s.saturating_sub(FORM_S_MAX);
         self.transaction(|registry| {

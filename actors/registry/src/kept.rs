@@ -1,5 +1,5 @@
-//! The part that is kept of a registry when the measure ends: read without a key, for nothing in it is sealed. And how everything else is
-//! taken out of it. When that happens, and who may order it, is decided in `sunset`.
+//! The rest of a registry that is kept after the end of the measure: read without keys, because nothing in it is sealed; and the
+//! deletion of everything else. When that happens, and who may order it, is decided in `sunset`.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -12,7 +12,8 @@ use crate::operator::order_log::OrderReport;
 use crate::operator::{Operator, order_log, rows};
 use crate::{RegistryError, decisions, read_only, schema};
 
-/// Tables that name or describe people, under a keyed hash, sealed, or by a code's number; and what no longer serves anything.
+/// Tables that describe people, under a keyed hash, sealed, or by a code's number, and tables that have no use any more. They are
+/// emptied.
 pub const PERSONAL: &[&str] = &[
     "attempts",
     "consents",
@@ -33,7 +34,7 @@ pub const PERSONAL: &[&str] = &[
     "codes",
 ];
 
-/// The rows that have to be shown later, and what it names: no personal data in clear.
+/// Tables that are kept as the record. No personal data in clear.
 pub const KEPT: &[&str] = &[
     "decisions",
     "nodes",
@@ -53,11 +54,11 @@ pub const KEPT: &[&str] = &[
     "meta",
 ];
 
-/// A registry that is only read, and without keys.
+/// A registry that is opened to be read only, without keys.
 pub struct KeptRegistry(Connection);
 
 impl KeptRegistry {
-    /// Opens it. Makes no file: what is looked at stays as it is.
+    /// Opens the file and creates no other file beside it.
     pub fn open(path: &Path) -> Result<Self, RegistryError> {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
@@ -66,53 +67,52 @@ impl KeptRegistry {
         Ok(Self(connection))
     }
 
-    /// Every decision is read again; see [`crate::Registry::verify_decisions`]. Gives the root over all of them as well,
-    /// hexadecimal.
+    /// Checks as [`crate::Registry::verify_decisions`], and returns the root over all decisions too, in hexadecimal.
     pub fn verify_decisions(&self, public_key: &[u8]) -> Result<(AuditReport, String), RegistryError> {
         let (report, tree) = decisions::verify(&self.0, public_key)?;
         Ok((report, hex::encode(tree.root())))
     }
 
-    /// See [`crate::Registry::growth`].
+    /// Proves growth as [`crate::Registry::growth`].
     pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
         decisions::growth(&self.0, since)
     }
 
-    /// Every order is read again, but for its text; see [`crate::Registry::verify_orders`].
+    /// Checks as [`crate::Registry::verify_orders`], but not the sealed texts.
     pub fn verify_orders(&self, public_key: &[u8]) -> Result<OrderReport, RegistryError> {
         order_log::verify(&self.0, public_key, None)
     }
 
-    /// Checks that the order log begins with the entries that somebody outside holds. To be asked after [`Self::verify_orders`].
+    /// Checks that the order log begins with the entries of a checkpoint kept elsewhere. Call it after [`Self::verify_orders`].
     pub fn orders_begin_with(&self, held: &OrdersUpTo) -> Result<(), RegistryError> {
         order_log::begins_with(&self.0, held)
     }
 
-    /// Says what orders name the gateway by.
+    /// Returns the gateway's id, which orders name.
     pub fn gateway_id(&self) -> Result<String, RegistryError> {
         Ok(self.0.query_row("SELECT value FROM meta WHERE name = 'gateway-id'", [], |row| row.get(0))?)
     }
 
-    /// Every operator, by name.
+    /// Returns every operator, by name.
     pub fn operators(&self) -> Result<Vec<Operator>, RegistryError> {
         rows::all(&self.0)
     }
 
-    /// The number under which the gateway issued codes.
+    /// Returns the number under which the gateway issued codes.
     pub fn gateway(&self) -> Result<u16, RegistryError> {
         let value: String =
             self.0.query_row("SELECT value FROM meta WHERE name = 'gateway'", [], |row| row.get(0))?;
         value.parse().map_err(|_| RegistryError::Damaged { what: "gateway number" })
     }
 
-    /// Says how many rows a table has.
+    /// Returns the number of rows of a table.
     pub fn rows(&self, table: &'static str) -> Result<u64, RegistryError> {
         let rows: i64 = self.0.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
         Ok(rows as u64)
     }
 }
 
-/// A file that nobody writes and that has no log beside it: opened without leaving one.
+/// Opens a file that has no writer and no WAL beside it, without creating one.
 fn unwritten(path: &Path) -> Result<Connection, RegistryError> {
     let mut name = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
@@ -128,17 +128,17 @@ fn unwritten(path: &Path) -> Result<Connection, RegistryError> {
     Ok(Connection::open_with_flags(name + "?immutable=1", flags)?)
 }
 
-/// Takes everything out that is not kept, and writes the file anew, so that no page of it still holds a row. Again does no harm.
+/// Empties the tables that are not kept and rewrites the file, so that no page holds deleted rows. Can be repeated.
 pub fn empty(path: &Path) -> Result<(), RegistryError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     schema::check(&connection, path)?;
     schema::configure(&connection, path)?;
-    // Decisions go on naming causes by number.
+    // Decisions keep the numbers of deleted causes.
     let mut sql = String::from("PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE;");
     for table in PERSONAL {
         sql.push_str(&format!("DELETE FROM {table};"));
     }
-    // One file alone: later it is only read.
+    // The file is only read from now on, so it needs no WAL.
     sql.push_str("COMMIT; VACUUM; PRAGMA journal_mode = DELETE;");
     connection.execute_batch(&sql)?;
     connection.close().map_err(|(_, error)| error)?;

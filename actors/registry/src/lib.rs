@@ -1,5 +1,6 @@
-//! The durable store of people, codes, regions, places and devices: SQLite in WAL mode with `synchronous=FULL`. It has one
-//! writer. Personal fields are sealed, phones and documents are found by keyed hash; no plain one is in the file.
+//! The durable store of people, codes, causes, consents, operators, orders, places and devices: SQLite in WAL mode with
+//! `synchronous=FULL`, and one writer. Personal fields are sealed; phones and documents are found by keyed hashes, and none is in
+//! the file in clear.
 
 pub mod audit;
 mod causes;
@@ -42,7 +43,7 @@ pub use devices::{DeviceRow, is_own, portal_of};
 pub use error::RegistryError;
 pub use kept::KeptRegistry;
 pub use operator::accesses::AccessRow;
-pub use operator::order_log::{ORDER_TEXT_S, OrderEnd, OrderReport};
+pub use operator::order_log::{OrderEnd, OrderReport};
 pub use operator::{OrderEntry, lookups};
 use people::gone::Gone;
 pub use people::proven::Holder;
@@ -60,25 +61,26 @@ pub use store::imports;
 pub use store::lock::DirectoryLock;
 pub use store::voucher::{LogSeen, RegistryFound, RegistryVoucher};
 
-/// The number under which a gateway issues codes unless it was given another.
-pub const GATEWAY_DEFAULT: u16 = 1;
+/// The number under which a gateway issues codes by default.
+const GATEWAY_DEFAULT: u16 = 1;
 
-/// The open registry: its only writer.
+/// The open registry. A value from [`Self::open`] is the only writer; one from [`Self::reader`] or [`Self::open_to_read`] only
+/// reads.
 pub struct Registry {
     connection: Connection,
     sealer: Arc<Sealer>,
-    /// Inside [`Self::group`]: a transaction is a savepoint of the group's.
+    /// True inside [`Self::group`], where a transaction is a savepoint.
     grouped: bool,
-    /// The counts that wait until it is durable.
+    /// Counts to publish after the commit.
     tally: Tally,
-    /// The list of who has withdrawn, for registries that come from backups.
+    /// Withdrawals to add to the list beside the keys after the commit.
     gone: Gone,
 }
 
 impl Registry {
-    /// Opens the registry, or makes it with the regions of this release's table.
+    /// Opens the registry for writing; creates it with the regions of this release's table if it does not exist.
     pub fn open(path: &Path, keys: &Keys) -> Result<Self, RegistryError> {
-        // The store gives its other files the same mode.
+        // SQLite gives its other files the same mode.
         let mut options = std::fs::OpenOptions::new();
         options
             .write(true)
@@ -96,14 +98,14 @@ impl Registry {
         registry.check_keys()?;
         registry.check_key_ids(keys)?;
         registry.note_key_ids(keys)?;
-        // First: what follows may decide.
+        // First, because the steps after it may add decisions.
         registry.keep_missing_nodes()?;
         registry.begin_resealing()?;
         registry.give_up_who_withdrew()?;
         Ok(registry)
     }
 
-    /// Another connection that only reads, beside the writer: what takes long holds nobody up.
+    /// Opens another connection that only reads and never blocks the writer.
     pub fn reader(&self) -> Result<Self, RegistryError> {
         let path = self
             .connection
@@ -113,7 +115,7 @@ impl Registry {
         Ok(Self { connection, sealer, grouped: false, tally: Tally::default(), gone: Gone::default() })
     }
 
-    /// Opens a registry to read it, also beside the gateway that writes it.
+    /// Opens a registry to read it, also while a gateway writes it.
     pub fn open_to_read(path: &Path, keys: &Keys) -> Result<Self, RegistryError> {
         let connection = read_only(path)?;
         schema::check(&connection, path)?;
@@ -127,19 +129,19 @@ impl Registry {
         Ok(registry)
     }
 
-    /// The number under which this gateway issues codes.
+    /// Returns the number under which this gateway issues codes.
     pub fn gateway(&self) -> Result<u16, RegistryError> {
         self.meta("gateway")?
             .and_then(|value| value.parse().ok())
             .ok_or(RegistryError::Damaged { what: "gateway number" })
     }
 
-    /// A random number, for a code.
+    /// Returns a random number, for a code.
     pub fn random(&self) -> Result<u64, RegistryError> {
         self.sealer.random()
     }
 
-    /// A seal over something that this gateway gives out and takes back; worth nothing to anybody else.
+    /// Returns a keyed hash over bytes that only this gateway can compute, for values that it hands out and gets back.
     pub fn seal_of(&self, kind: &str, bytes: &[u8]) -> [u8; personal::seal::HASH_BYTES] {
         self.sealer.hash_bytes(kind, bytes)
     }
@@ -156,8 +158,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Runs `work` in one transaction: all of it is durable, or none. Within a group it is a step of the group's transaction, and
-    /// durable with it.
+    /// Runs `work` in one transaction: all of it is committed, or nothing. Inside a group it is a step of the group's
+    /// transaction.
     pub fn transaction<T, E: From<RegistryError>>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
@@ -175,7 +177,7 @@ impl Registry {
         result
     }
 
-    /// Runs steps of many callers in one transaction, with one sync for all. An error here says that none of them has happened.
+    /// Runs steps of many callers in one transaction, with one sync for all. After an error none of them has happened.
     pub fn group<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, RegistryError> {
         self.begin()?;
         self.grouped = true;
@@ -185,14 +187,14 @@ impl Registry {
         Ok(result)
     }
 
-    /// One step of a group: it happens whole, or the group goes on as if it had not begun. Also if it panics, which the caller
-    /// catches.
+    /// Runs one step of a group. If it returns an error or panics, it is rolled back and the group continues; the caller catches
+    /// the panic.
     pub fn step<T, E: From<RegistryError>>(
         &mut self,
         name: &'static str,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        // The store may end a transaction by itself, when its disk is full: what follows would be on its own.
+        // SQLite may end a transaction by itself when its disk is full; later statements would not be part of it.
         if self.connection.is_autocommit() {
             return Err(RegistryError::GroupLost.into());
         }
@@ -213,7 +215,7 @@ impl Registry {
     }
 
     fn begin(&mut self) -> Result<(), RegistryError> {
-        // Left open by a caller that panicked.
+        // A caller that panicked left it open.
         if !self.connection.is_autocommit() {
             self.sql("ROLLBACK")?;
         }
@@ -251,7 +253,7 @@ fn read_only(path: &Path) -> Result<Connection, RegistryError> {
     Ok(connection)
 }
 
-/// Says whether the store refused a row because it, or its like, is there already.
+/// Returns whether SQLite refused a row because its key exists already.
 fn is_conflict(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(failure, _)
         if matches!(failure.extended_code,

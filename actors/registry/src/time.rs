@@ -1,5 +1,5 @@
-//! The newest time that the registry knows: noted every minute while the clock is believed, so that the next start can judge its clock.
-//! What is believed is judged in `clock`.
+//! The newest time that the registry knows, stored every minute while the clock is believed, so that the next start can judge its
+//! clock; and conversions of stored seconds. `clock` decides what is believed.
 
 use rusqlite::OptionalExtension;
 
@@ -8,19 +8,19 @@ use crate::{Registry, RegistryError};
 const CLOCK: &str = "clock";
 
 impl Registry {
-    /// The time that was noted last, milliseconds since 1970 UTC, whatever is later on record: two operators may have said that it is
+    /// Returns the last stored time, Unix milliseconds, even if other records are later: two operators may have declared it
     /// right.
     pub fn noted_ms(&self) -> Result<Option<u64>, RegistryError> {
         let read = |noted: String| noted.parse().map_err(|_| RegistryError::Damaged { what: "time" });
         self.meta(CLOCK)?.map(read).transpose()
     }
 
-    /// Notes that time.
+    /// Stores the time, Unix milliseconds.
     pub fn note_ms(&self, now_ms: u64) -> Result<(), RegistryError> {
         self.set_meta(CLOCK, &now_ms.to_string())
     }
 
-    /// When the newest decision was made, milliseconds since 1970 UTC: what a registry knows in which no time was noted yet.
+    /// Returns the time of the newest decision, Unix milliseconds, for a registry without a stored time.
     pub fn decided_ms(&self) -> Result<Option<u64>, RegistryError> {
         let sql = "SELECT at_s FROM decisions WHERE id = (SELECT max(id) FROM decisions)";
         let at_s: Option<i64> = self.connection.query_row(sql, [], |row| row.get(0)).optional()?;

@@ -1,5 +1,5 @@
-//! A running simulated carrier: its world, its fault, who may ask it, and what it counted. Its pages and its interface over HTTPS are
-//! `server`'s and `travel_page`'s.
+//! A running simulated carrier: its world, its fault, its signature checks and its counts. Its HTTPS interface is in `server`,
+//! its page in `travel_page`.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +13,10 @@ use super::numbers::SimulatedCarrier;
 use super::subscriber::World;
 use super::wire::{self, Gate, SignatureError, Signed};
 
-/// Consents that are told apart; beyond this the count stands still.
+/// The most consents that are told apart; beyond this the count stays the same.
 const CONSENTS_MAX: usize = 1 << 20;
 
-/// The consents that queries named, over all carriers: a query that goes on to the next carrier names the same.
+/// The consents that queries named, over all carriers. A query that goes on to the next carrier names the same consent.
 #[derive(Default)]
 pub(super) struct Consents(Mutex<HashSet<String>>);
 
@@ -33,7 +33,7 @@ impl Consents {
     }
 }
 
-/// The counts since the start.
+/// Counts since the start.
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) queries: AtomicU64,
@@ -49,17 +49,17 @@ pub(super) struct Counts {
 /// A carrier's counts, as the control interface shows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct CarrierCounts {
-    /// Signed queries about made-up numbers, each with a consent, whatever came of them.
+    /// Queries with a valid signature, a made-up number and a consent.
     pub queries: u64,
     /// Probes of the reserved number.
     pub probes: u64,
-    /// Wrong, old or repeated signatures.
+    /// Requests with a wrong, expired or repeated signature.
     pub refused_signatures: u64,
-    /// Well signed, and refused: another number than a made-up one, no consent, a body that does not read.
+    /// Requests with a valid signature that were refused: a real number, no consent, or an unreadable body.
     pub refused: u64,
-    /// Queries and probes that a fault was done to.
+    /// Queries and probes that a fault changed.
     pub faulted: u64,
-    /// Redirects that a client followed, which none should.
+    /// Redirects that a client followed; a correct client follows none.
     pub followed: u64,
 }
 
@@ -103,7 +103,7 @@ impl Carrier {
         CarrierCounts { queries, probes, refused_signatures, refused, faulted, followed }
     }
 
-    /// Lets a query in whose signature is a known gateway's, once; its request id.
+    /// Admits a query whose signature is valid and new; returns its request id.
     pub(super) fn admit(
         &self,
         request: &HttpRequest,
@@ -121,7 +121,7 @@ impl Carrier {
     }
 }
 
-/// Counts one more; how many there were before it.
+/// Increments a counter and returns the value before.
 pub(super) fn count(counter: &AtomicU64) -> u64 {
     counter.fetch_add(1, Ordering::AcqRel)
 }

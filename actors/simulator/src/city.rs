@@ -1,5 +1,5 @@
-//! A city of made-up people for development and load tests, the same for the same seed. Their documents begin with divisions
-//! and their phones with ranges that nobody has been given, so that none of them can be a real person.
+//! A city of made-up people for development and load tests, the same for the same seed. Divisions of documents and ranges of
+//! phones are unassigned, so that no made-up person can be a real one.
 
 mod made_up;
 
@@ -11,24 +11,24 @@ use registry::colours::CodeEntry;
 use registry::people::Added;
 use registry::{Registry, RegistryError};
 
-/// Texts of imported holders that a report shows, for trying them out.
+/// The most texts of imported holders in a report, for trying them out.
 const LEGACY_SAMPLES_MAX: usize = 20;
-/// Phone numbers and dates of birth are numbered through; beyond this they would repeat.
+/// The most people: beyond this, phone numbers and dates of birth would repeat.
 pub const PEOPLE_MAX: u32 = 30_000_000;
 
-/// Why there is no city.
+/// Errors of [`build`].
 #[derive(Debug, thiserror::Error)]
 pub enum CityError {
-    /// The registry has codes already; made-up people are never added to real ones.
-    #[error("the registry already holds {codes} codes; a made-up city goes into an empty one")]
+    /// The registry has codes already; made-up people are not added to real ones.
+    #[error("the registry already holds {codes} codes; a made-up city needs an empty one")]
     NotEmpty {
-        /// Their number.
+        /// The number of codes.
         codes: u64,
     },
-    /// More than can be made up.
+    /// More people than can be made up.
     #[error("{people} people are more than the {PEOPLE_MAX} that can be made up")]
     TooMany {
-        /// The number that was asked for.
+        /// The requested number.
         people: u32,
     },
     /// The registry failed.
@@ -36,20 +36,20 @@ pub enum CityError {
     Registry(#[from] RegistryError),
 }
 
-/// The city that was built.
+/// The result of [`build`].
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CityReport {
     /// People, each with a code.
     pub people: u32,
     /// The seed of the city.
     pub seed: u64,
-    /// The number of codes that have each colour, in the order of [`Colour::ALL`].
+    /// The number of codes of each colour, in the order of [`Colour::ALL`].
     pub by_colour: [u64; Colour::ALL.len()],
-    /// Texts of a few imported holders, with their colours' names. Made up like everything else.
+    /// QR texts of a few imported holders, with the names of their colours.
     pub legacy_samples: Vec<(String, String)>,
 }
 
-/// Builds the city in one transaction: afterwards it is there, or nothing is.
+/// Builds the city in one transaction.
 pub fn build(registry: &mut Registry, keys: &Keys, people: u32, seed: u64) -> Result<CityReport, CityError> {
     if people > PEOPLE_MAX {
         return Err(CityError::TooMany { people });
@@ -75,7 +75,7 @@ pub fn build(registry: &mut Registry, keys: &Keys, people: u32, seed: u64) -> Re
     })
 }
 
-/// The report of the city in this registry, if its people are made up.
+/// Returns the report of the city in this registry; `None` if its people are not made up.
 pub fn report(registry: &Registry) -> Result<Option<CityReport>, RegistryError> {
     let text = registry.meta("city")?;
     text.map(|text| serde_json::from_str(&text).map_err(|_| RegistryError::Damaged { what: "city" }))
@@ -109,7 +109,7 @@ impl Builder {
         }
     }
 
-    /// Imported holders' codes follow from their texts, all others are random.
+    /// Returns a new code: an imported holder's follows from a QR text, all others are random.
     fn code(&mut self, n: u32, class: Class) -> (CodeId, Option<String>) {
         loop {
             let random = self.random.u64(..);
@@ -126,7 +126,7 @@ impl Builder {
         }
     }
 
-    /// A third of the people are children or aged over 60; nearly all are green.
+    /// Draws a code's state: a third of the people are children or over 60, and nearly all are green.
     fn entry(&mut self) -> CodeEntry {
         let class = match self.random.u8(0..100) {
             0..70 => Class::Person,

@@ -1,5 +1,5 @@
-//! The control interface: plain HTTP on loopback, on a port of its own. `GET /carriers` shows each simulated carrier with its
-//! fault and counts, `PUT /carriers/{id}/fault` switches a fault. Carriers do not read it; they are told.
+//! The control interface: plain HTTP on loopback, on its own port. `GET /carriers` shows each simulated carrier with its fault
+//! and counts; `PUT /carriers/{id}/fault` sets a fault, which is sent to the carrier.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use super::carrier::{Carrier, CarrierCounts, Consents};
 use super::fault::{Fault, FaultOrder};
 use super::numbers::SimulatedCarrier;
 
-/// An order is about 60 bytes.
+/// The most bytes of an order, which takes about 60.
 pub(super) const ORDER_BYTES_MAX: usize = 1024;
-/// A fault, and who waits until it is in effect.
+/// A fault to set, with the sender for its result.
 pub(super) struct Switch {
     pub(super) fault: Fault,
     pub(super) done: oneshot::Sender<std::io::Result<()>>,
@@ -27,7 +27,7 @@ pub(super) struct Controlled {
     pub(super) switches: mpsc::Sender<Switch>,
 }
 
-/// The state of the control interface.
+/// The control interface's carriers.
 #[derive(Clone)]
 pub(super) struct Panel {
     pub(super) carriers: Arc<Vec<Controlled>>,
@@ -37,22 +37,20 @@ pub(super) struct Panel {
 /// The answer to `GET /carriers`.
 #[derive(Clone, Debug, Serialize)]
 pub struct SimulatorState {
-    /// Different consents that queries rested on, over all carriers.
+    /// The number of different consents in queries, over all carriers.
     pub consents: u64,
-    /// Each carrier.
     pub carriers: Vec<CarrierState>,
 }
 
 /// A simulated carrier, as the control interface shows it.
 #[derive(Clone, Debug, Serialize)]
 pub struct CarrierState {
-    /// Its id.
+    /// The carrier's id.
     pub id: &'static str,
-    /// The place where it answers.
+    /// The base address of its interface.
     pub url: String,
-    /// The fault.
+    /// The fault in effect.
     pub fault: Fault,
-    /// Its counts.
     #[serde(flatten)]
     pub counts: CarrierCounts,
 }
@@ -71,7 +69,7 @@ impl Panel {
         }
     }
 
-    /// Switches a fault and waits until it is in effect.
+    /// Sets a fault and waits until it is in effect.
     pub(super) async fn switch(&self, which: SimulatedCarrier, fault: Fault) -> std::io::Result<()> {
         let ended = || std::io::Error::other("the simulated carrier has ended");
         let controlled = &self.carriers[which.index()];
@@ -102,7 +100,7 @@ async fn put_fault(panel: web::Data<Panel>, id: web::Path<String>, body: web::By
     };
     let order = match serde_json::from_slice::<FaultOrder>(&body) {
         Ok(order) => order,
-        Err(error) => return HttpResponse::BadRequest().json(problem(format!("that is no fault: {error}"))),
+        Err(error) => return HttpResponse::BadRequest().json(problem(format!("not a fault: {error}"))),
     };
     let fault = match Fault::read(&order) {
         Ok(fault) => fault,

@@ -1,5 +1,5 @@
-//! Made-up people with a fixed story, one for each row of the outcome table and each case worth showing. Their numbers lie in a
-//! block of each made-up range that the city's people never get, their documents in a division that they never reach.
+//! Demo people: made-up people with a fixed story, one for each query outcome and each case worth showing. Their numbers lie in a
+//! block of each range, and their documents in a division, that the city's people never get.
 
 use jiff::civil::Date;
 use policy::trajectory::{Area, Days, Visit, days_after, start_of};
@@ -8,72 +8,72 @@ use registry::{DocumentKind, DocumentNumber, Phone};
 use super::numbers::{Holder, SimulatedCarrier, other};
 use super::trajectory::{city, clip, country, home};
 
-/// The first of the eight digits after the range that the city's people never get.
+/// The first eight digits, after the range, that the city's people never get.
 pub(crate) const BLOCK_FIRST: u32 = 99_990_000;
 
 const HOUR_S: u64 = 3600;
 
-/// The outcome of the carriers, when all that have to be are asked.
+/// The outcome of a query about a demo person, when every carrier that has to be asked is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expected {
-    /// A stay in an epidemic area of the development policy: the field is locked.
+    /// A stay in an epidemic area of the development policy: the form's field is locked.
     Stay,
     /// No stay, and the whole window is covered.
     Clean,
-    /// No stay in what is covered, and something is not.
+    /// No stay in the covered days, but not every day is covered.
     Partial,
-    /// Too new a number.
+    /// The number is too new.
     NewNumber,
-    /// No answer is possible.
+    /// The carrier has no answer for such a number.
     Unanswerable,
     /// No carrier has the number.
     NotSubscriber,
 }
 
-/// One of them.
+/// A demo person.
 #[derive(Clone, Copy, Debug)]
 pub struct DemoPerson {
-    /// Eleven digits. Nobody's, so it may be shown.
+    /// The phone: eleven digits of an unassigned range.
     pub phone: &'static str,
-    /// A valid number of an identity card that nobody has.
+    /// A valid identity number of an unassigned division.
     pub document: &'static str,
-    /// As on the card.
+    /// The name.
     pub name: &'static str,
-    /// The story, in a word or two.
+    /// The story in a few words.
     pub case: &'static str,
-    /// The outcome of it.
+    /// The outcome of a query.
     pub expected: Expected,
-    /// The one who answers for the number.
+    /// The carrier that answers for the number.
     pub carrier: Option<SimulatedCarrier>,
     story: Story,
 }
 
 impl DemoPerson {
-    /// The number, read.
+    /// Returns the phone, parsed.
     pub fn parsed_phone(&self) -> Phone {
         Phone::parse(self.phone).expect("a constant number")
     }
 
-    /// The document, read.
+    /// Returns the document, parsed.
     pub fn parsed_document(&self) -> DocumentNumber {
         DocumentNumber::parse(DocumentKind::IdCard, self.document).expect("a constant number")
     }
 }
 
-/// The travels that a person did, counted from the days that are asked for.
+/// The travel of a demo person, relative to the requested days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Story {
     Home,
-    /// Somewhere else for a while; the begin is so many days before the last asked one, at eight in the morning.
+    /// Away for some time, from eight in the morning, this many days before the last requested day.
     Away {
         place: Place,
         days_before_last: i32,
         minutes: u64,
     },
-    /// Somewhere else until the window begins.
+    /// Away until the window begins.
     AwayBefore(Place),
-    /// Taken over from another carrier so many days before the last asked one, or long ago.
+    /// Ported from another carrier this many days before the last requested day, or long ago.
     Ported {
         days_before_last: Option<i32>,
         then: Then,
@@ -83,7 +83,7 @@ pub(super) enum Story {
     Nobody,
 }
 
-/// The travels that a ported number did since.
+/// The travel after a number was ported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     Home,
@@ -220,7 +220,7 @@ const PEOPLE: &[DemoPerson] = &[
     ),
 ];
 
-/// Everybody with a fixed story.
+/// Returns all demo people.
 pub fn demo_people() -> &'static [DemoPerson] {
     PEOPLE
 }
@@ -230,7 +230,7 @@ pub(super) fn story(digits: u64) -> Option<Story> {
 }
 
 impl Story {
-    /// Says who holds the number.
+    /// Returns the number's holder.
     pub(super) fn holder(self, plan: SimulatedCarrier, asked: Days) -> Holder {
         match self {
             Self::Home | Self::Away { .. } | Self::AwayBefore(_) => Holder::Held(plan, Date::MIN),
@@ -244,7 +244,7 @@ impl Story {
         }
     }
 
-    /// Says where the phone was on the covered days.
+    /// Returns the phone's visits on the covered days.
     pub(super) fn visits(self, asked: Days, covered: Days) -> Vec<Visit> {
         let morning = |days: i32| start_of(days_after(asked.last, -days)) + 8 * HOUR_S;
         let visits = match self {
@@ -270,7 +270,7 @@ fn stay_home() -> Vec<Visit> {
     vec![Visit { area: home(), from_s: 0, until_s: u64::MAX }]
 }
 
-/// Three hours there, three back.
+/// Returns a stay with three hours of travel before and after.
 fn excursion(place: Place, from_s: u64, minutes: u64) -> Vec<Visit> {
     let until_s = from_s + minutes * 60;
     vec![

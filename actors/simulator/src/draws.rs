@@ -1,6 +1,6 @@
-//! Random draws without a state: what is drawn follows from a seed and a number alone. Pure.
+//! Random draws without a state: each follows from a seed and a number. Pure.
 
-/// Draws about one number do not depend on each other.
+/// The purpose of a draw: draws about one number with different salts are independent.
 #[derive(Clone, Copy)]
 pub(super) enum Salt {
     Kind = 1,
@@ -9,12 +9,12 @@ pub(super) enum Salt {
     Trips = 4,
 }
 
-/// A draw about that number.
+/// Draws a value about this number.
 pub(super) fn mix(seed: u64, number: u64, salt: Salt) -> u64 {
     scramble(scramble(seed ^ salt as u64) ^ number)
 }
 
-/// The finalizer of SplitMix64: neighbours in, strangers out.
+/// The finalizer of SplitMix64: neighbouring inputs give unrelated values.
 pub(super) const fn scramble(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,5 +1,5 @@
-//! Faults of a simulated carrier, and how long a healthy one takes. Faults are read once, from an order; which
-//! request is hit follows from its number. Doing what a fault says is the server's.
+//! Faults of a simulated carrier, and its latency without one. An order is parsed once; the request's number decides whether a
+//! fault hits it. `server` carries faults out.
 
 use std::time::Duration;
 
@@ -7,49 +7,48 @@ use serde::{Deserialize, Serialize};
 
 use super::draws::scramble;
 
-/// A fault that holds a request longer is `down`.
+/// The longest delay: a carrier that is slower counts as `down`.
 const HOLD_MS_MAX: u64 = 600_000;
 const SLOW_MS: u64 = 5_000;
 const HANG_MS: u64 = 60_000;
 const STATUS: u16 = 503;
 const RETRY_AFTER_S: u32 = 2;
 
-/// Which fault.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
-    /// Healthy.
+    /// No fault.
     None,
     /// Connections are refused.
     Down,
-    /// Nothing is said for `ms`, then 504.
+    /// No answer for `ms`, then 504.
     Hang,
-    /// The right answer, `ms` later.
+    /// The right answer, after `ms` more.
     Slow,
-    /// An answer with `status`, and `Retry-After` with 429 and 503.
+    /// An error with `status`, and `Retry-After` with 429 and 503.
     Status,
-    /// A web page with 200.
+    /// An HTML page with status 200.
     Garbage,
-    /// JSON of a great depth.
+    /// Deeply nested JSON.
     Deep,
-    /// 100 MB.
+    /// A body of 100 MB.
     Huge,
-    /// An answer about somebody else.
+    /// An answer about another number.
     AnotherNumber,
-    /// An answer to another request.
+    /// An answer with another request's id.
     AnotherRequest,
-    /// Days that were not asked for.
+    /// Days outside the requested window.
     OutsideWindow,
-    /// A division that does not exist.
+    /// A division code that does not exist.
     UnknownArea,
-    /// Sends the client elsewhere.
+    /// A redirect.
     Redirect,
-    /// The certificate of another host.
+    /// A certificate for another host.
     WrongName,
 }
 
 impl FaultKind {
-    /// Every one.
     pub const ALL: [Self; 14] = [
         Self::None,
         Self::Down,
@@ -67,7 +66,7 @@ impl FaultKind {
         Self::WrongName,
     ];
 
-    /// The name in orders.
+    /// Returns the name in orders.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -87,12 +86,12 @@ impl FaultKind {
         }
     }
 
-    /// The one with that name.
+    /// Returns the kind with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Says whether it shows before a request is read.
+    /// Returns whether the fault hits connections rather than requests.
     pub(super) const fn is_of_connections(self) -> bool {
         match self {
             Self::Down | Self::WrongName => true,
@@ -112,55 +111,55 @@ impl FaultKind {
     }
 }
 
-/// The orders of the control interface.
+/// An order to the control interface.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultOrder {
-    /// Which.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// For `slow` and `hang`.
+    /// The delay in milliseconds, for `slow` and `hang`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<u64>,
-    /// For `status`.
+    /// The HTTP status, for `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The share of requests, or of connections, that it hits; without it all.
+    /// The share of requests, or of connections, that the fault hits; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
 }
 
-/// Why an order is no fault.
+/// Errors of [`Fault::read`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
-    /// Out of its range.
+    /// `ms` is too large.
     #[error("ms is at most {HOLD_MS_MAX}")]
     TooLong,
-    /// Not a status of an error.
+    /// `status` is not an error status.
     #[error("status is from 400 to 599")]
     Status,
-    /// Not a share.
+    /// `share` is out of range.
     #[error("share is above 0 and at most 1")]
     Share,
 }
 
-/// An order that was checked.
+/// A valid order.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Fault {
-    /// Which.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// The time that requests are held.
+    /// The delay in milliseconds.
     pub ms: u64,
-    /// The answer of `status`.
+    /// The HTTP status of [`FaultKind::Status`].
     pub status: u16,
-    /// The share that is hit.
+    /// The share of requests or connections that is hit, above 0 and at most 1.
     pub share: f64,
 }
 
 impl Fault {
-    /// Healthy.
+    /// No fault.
     pub const NONE: Self = Self { kind: FaultKind::None, ms: 0, status: STATUS, share: 1.0 };
 
-    /// One that hits everything, with the usual figures.
+    /// Returns the fault with default values, which hits everything.
     pub fn of(kind: FaultKind) -> Self {
         let ms = match kind {
             FaultKind::Hang => HANG_MS,
@@ -181,7 +180,7 @@ impl Fault {
         Self { kind, ms, ..Self::NONE }
     }
 
-    /// Checks an order.
+    /// Validates an order.
     pub fn read(order: &FaultOrder) -> Result<Self, FaultError> {
         let usual = Self::of(order.kind);
         let fault = Self {
@@ -202,12 +201,12 @@ impl Fault {
         Ok(fault)
     }
 
-    /// Says whether it hits the request, or the connection, with that number.
+    /// Returns whether the fault hits the request or connection with this number.
     pub(super) fn hits(&self, number: u64) -> bool {
         self.share >= 1.0 || unit(scramble(number)) < self.share
     }
 
-    /// Says how long a client is told to wait, with the two statuses that say so.
+    /// Returns the value of `Retry-After`, for the two statuses that have it.
     pub(super) const fn retry_after_s(&self) -> Option<u32> {
         match self.status {
             429 | 503 => Some(RETRY_AFTER_S),
@@ -216,25 +215,25 @@ impl Fault {
     }
 }
 
-/// The time that a carrier takes when nothing is wrong: log-normal, cut off. Long tails are what real ones have.
+/// The latency of a carrier without a fault: log-normal with an upper limit, because real carriers have long tails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Latency {
-    /// Half of the answers are quicker; 0 answers at once.
+    /// The median in milliseconds; 0 answers at once.
     pub median_ms: u32,
-    /// The spread, of the logarithm.
+    /// The standard deviation of the logarithm.
     pub sigma: f64,
-    /// No answer takes longer.
+    /// The upper limit in milliseconds.
     pub max_ms: u32,
 }
 
 impl Latency {
-    /// At once.
+    /// No latency.
     pub const NONE: Self = Self { median_ms: 0, sigma: 0.0, max_ms: 0 };
 
-    /// That of the request with that number.
+    /// Returns the latency of the request with this number.
     pub(super) fn of(&self, seed: u64, number: u64) -> Duration {
         let draw = scramble(seed ^ scramble(number));
-        // Two uniform draws make a normal one (Box and Muller).
+        // Box-Muller: two uniform draws make a normal one.
         let (first, second) = (1.0 - unit(draw), unit(scramble(draw)));
         let normal = (-2.0 * first.ln()).sqrt() * (std::f64::consts::TAU * second).cos();
         let ms = f64::from(self.median_ms) * (self.sigma * normal).exp();
@@ -242,7 +241,7 @@ impl Latency {
     }
 }
 
-/// From 0 to less than 1.
+/// Maps a draw to [0, 1).
 fn unit(draw: u64) -> f64 {
     (draw >> 11) as f64 / (1_u64 << 53) as f64
 }

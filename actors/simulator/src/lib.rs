@@ -1,6 +1,6 @@
-//! Simulated carriers, for development, tests and load tests, over real HTTPS. The real carriers publish no interface: the one
-//! spoken here is ours, and nothing here shows how a real carrier behaves. They answer made-up numbers alone and refuse every
-//! number that could be somebody's. How a gateway asks is not here.
+//! Simulated carriers over real HTTPS, for development, tests and load tests. The real carriers publish no interface: this one is
+//! ours and says nothing about how a real carrier behaves. Only made-up numbers are answered; every number that could be real is
+//! refused. The gateway's client is in `actors`.
 
 mod carrier;
 pub mod city;
@@ -35,85 +35,85 @@ pub use demo::{DemoPerson, Expected, demo_people};
 pub use fault::{Fault, FaultError, FaultKind, FaultOrder, Latency};
 pub use numbers::SimulatedCarrier;
 
-/// Switches that wait for a carrier.
+/// The most orders that wait for a carrier.
 const SWITCHES_MAX: usize = 16;
 
-/// A certificate with its key, both PEM.
+/// A certificate with its key, both in PEM.
 #[derive(Clone)]
 pub struct TlsIdentity {
-    /// The chain, the host's own first.
+    /// The chain, the host's own certificate first.
     pub certificate: String,
-    /// Its private key.
+    /// The private key.
     pub key: Zeroizing<String>,
 }
 
-/// One carrier to simulate.
+/// The configuration of one simulated carrier.
 #[derive(Clone)]
 pub struct SimulatedConfig {
-    /// Which.
+    /// The carrier.
     pub carrier: SimulatedCarrier,
-    /// The place where it listens; loopback, port 0 for any.
+    /// The address to listen on: loopback, port 0 for any.
     pub address: SocketAddr,
-    /// The name of the key that gateways sign with.
+    /// The id of the key that gateways sign with.
     pub key_id: String,
-    /// That key.
+    /// The secret key that gateways sign with.
     pub secret: Zeroizing<Vec<u8>>,
-    /// Its duration.
+    /// The latency without a fault.
     pub latency: Latency,
 }
 
-/// The simulated carriers, one row each of [`SimulatedCarrier::ALL`].
+/// The configuration of the simulators.
 #[derive(Clone)]
 pub struct SimulatorConfig {
-    /// The seed that subscribers and trajectories are made from.
+    /// The seed of subscribers and trajectories.
     pub seed: u64,
-    /// The place where the control interface listens; loopback, port 0 for any.
+    /// The address of the control interface: loopback, port 0 for any.
     pub control: SocketAddr,
-    /// For `localhost` and 127.0.0.1.
+    /// The certificate for `localhost` and 127.0.0.1.
     pub tls: TlsIdentity,
-    /// For another host, of the same authority: what the fault `wrong-name` shows.
+    /// The certificate for another host, of the same authority, for the fault `wrong-name`.
     pub other_host: TlsIdentity,
-    /// The carriers.
+    /// The carriers, in the order of [`SimulatedCarrier::ALL`].
     pub carriers: [SimulatedConfig; SimulatedCarrier::ALL.len()],
 }
 
-/// Why the simulators do not start.
+/// Errors of [`Simulators::start`].
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
-    /// Simulators and their control are for this machine alone.
+    /// An address is not loopback.
     #[error("{address} is not a loopback address: simulated carriers and their control stay on this machine")]
     NotLoopback {
-        /// The given addresses.
+        /// The configured address.
         address: SocketAddr,
     },
-    /// The carriers are not one row each.
-    #[error("the simulated carriers are not one of each, in their order")]
+    /// The carriers are not one of each, in order.
+    #[error("each simulated carrier must be configured once, in order")]
     Carriers,
-    /// A port in use, most of the time.
+    /// The port cannot be opened, in most cases because it is in use.
     #[error(
-        "binding TCP {address} for simulated carriers; if a city runs there, choose another address or end it"
+        "opening TCP port {address} for simulated carriers; if another city uses it, stop that city or choose another address"
     )]
     Bind {
-        /// Where.
+        /// The configured address.
         address: SocketAddr,
-        /// Why not.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// Certificate or key do not read, or do not belong together.
+    /// Certificate or key cannot be read, or they do not belong together.
     #[error("the simulated carriers' certificate: {text}")]
     Certificate {
-        /// The fault.
+        /// The error's text.
         text: String,
     },
-    /// No thread, or no server on it.
+    /// A thread or a server did not start.
     #[error("starting the simulated carriers")]
     Start {
-        /// Why not.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }
 
-/// The running carriers. They end with the value.
+/// The running simulators; dropping the value stops them.
 pub struct Simulators {
     front: Option<FrontHandle>,
     stop: watch::Sender<bool>,
@@ -122,7 +122,7 @@ pub struct Simulators {
 }
 
 impl Simulators {
-    /// Starts them; every port is open when this returns.
+    /// Starts the simulators; every port is open when this returns.
     pub fn start(config: SimulatorConfig) -> Result<Self, SimulatorError> {
         if config.carriers.iter().map(|row| row.carrier).ne(SimulatedCarrier::ALL) {
             return Err(SimulatorError::Carriers);
@@ -150,32 +150,32 @@ impl Simulators {
         Ok(Self { front: Some(front), stop, panel, control: address })
     }
 
-    /// Says where a carrier answers: the base of its interface.
+    /// Returns the base address of a carrier's interface.
     pub fn url(&self, carrier: SimulatedCarrier) -> &str {
         &self.panel.carriers[carrier.index()].url
     }
 
-    /// Says where the control interface answers.
+    /// Returns the address of the control interface.
     pub fn control(&self) -> SocketAddr {
         self.control
     }
 
-    /// Says what `GET /carriers` shows.
+    /// Returns the answer to `GET /carriers`.
     pub fn state(&self) -> SimulatorState {
         self.panel.state()
     }
 
-    /// Says what a carrier has seen.
+    /// Returns a carrier's counts.
     pub fn counts(&self, carrier: SimulatedCarrier) -> CarrierCounts {
         self.panel.carriers[carrier.index()].carrier.counts()
     }
 
-    /// Switches a fault; it is in effect when this returns.
+    /// Sets a fault; it is in effect when this returns.
     pub async fn set_fault(&self, carrier: SimulatedCarrier, fault: Fault) -> std::io::Result<()> {
         self.panel.switch(carrier, fault).await
     }
 
-    /// Ends them and waits for their threads.
+    /// Stops the simulators and waits for their threads.
     pub fn stop(mut self) {
         self.end();
     }

@@ -1,5 +1,5 @@
-//! Ports and servers of the simulated carriers: opened, closed while a carrier is down, opened again, ended. Which requests are
-//! answered how is `server`'s and `control`'s.
+//! Ports and servers of the simulated carriers: opened, closed while a carrier is down, opened again, stopped. Requests are
+//! answered in `server` and `control`.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use super::fault::{Fault, FaultKind};
 use super::server::{self, Certificates};
 use super::{SimulatorError, TlsIdentity};
 
-/// Whoever is slower is not a gateway.
+/// The longest time for a request to arrive; a gateway is faster.
 const REQUEST: Duration = Duration::from_secs(5);
-/// Of each carrier: more than a gateway's permits, and retries of a load test.
+/// The most connections of a carrier: more than a gateway's permits and a load test's retries.
 const CONNECTIONS_MAX: usize = 4096;
 const CONTROL_CONNECTIONS_MAX: usize = 64;
 
-/// A port that stays ours while nothing listens on it, so that it can refuse connections and listen again.
+/// A port that stays reserved while no server listens on it, so that it can refuse connections and listen again.
 pub(super) struct Port {
     pub(super) address: SocketAddr,
     listener: Option<TcpListener>,
@@ -67,11 +67,11 @@ pub(super) fn certified(identity: &TlsIdentity) -> Result<Arc<CertifiedKey>, Sim
     CertifiedKey::from_der(chain, key, &provider).map(Arc::new).map_err(|error| wrong(error.to_string()))
 }
 
-/// One carrier's port, before and between its servers.
+/// A carrier with its port, its certificates and its queue of orders.
 pub(super) struct Line {
     pub(super) carrier: Arc<Carrier>,
     pub(super) port: Port,
-    /// Its own, and another host's.
+    /// The carrier's own certificate, and another host's.
     pub(super) tls: [Arc<CertifiedKey>; 2],
     pub(super) orders: mpsc::Receiver<Switch>,
 }
@@ -87,7 +87,7 @@ impl Running {
         Self { handle: server.handle(), task: actix_web::rt::spawn(server) }
     }
 
-    /// Closes every connection.
+    /// Stops the server and closes every connection.
     async fn stop(self) {
         self.handle.stop(false).await;
         if let Ok(Err(error)) = self.task.await {
@@ -107,7 +107,7 @@ impl Line {
             .map_err(std::io::Error::other)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(certificates));
-        // A resumed session would not look at the certificate again.
+        // A resumed session would skip the certificate.
         tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         tls.send_tls13_tickets = 0;
         let carrier = Arc::clone(&self.carrier);
@@ -126,7 +126,7 @@ impl Line {
         Ok(Running::drive(server.run()))
     }
 
-    /// Serves, and does what the control interface says, until stopped.
+    /// Serves requests and carries out orders, until stopped.
     async fn serve(mut self, running: Running, mut stopped: watch::Receiver<bool>) {
         let mut running = Some(running);
         loop {
@@ -136,7 +136,7 @@ impl Line {
                 else => break,
             };
             let done = self.switch(&mut running, switch.fault).await;
-            // Whoever asked may have gone.
+            // The sender of the order may have gone.
             let _ = switch.done.send(done);
         }
         if let Some(running) = running {
@@ -144,7 +144,7 @@ impl Line {
         }
     }
 
-    /// A fault of connections also ends those that are open.
+    /// Sets the fault. A fault of connections also closes open ones.
     async fn switch(&mut self, running: &mut Option<Running>, fault: Fault) -> std::io::Result<()> {
         let before = self.carrier.fault();
         if (before.kind.is_of_connections() || fault.kind.is_of_connections())
@@ -178,7 +178,7 @@ fn open_control(mut port: Port, panel: Panel) -> std::io::Result<(Running, Port)
     Ok((Running::drive(server.run()), port))
 }
 
-/// Everything on one thread of its own, beside the servers' workers.
+/// Runs everything on its own thread, beside the servers' workers.
 pub(super) fn run(
     lines: Vec<Line>,
     control: Port,

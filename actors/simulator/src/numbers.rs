@@ -1,10 +1,9 @@
-//! The simulated carriers, the made-up ranges of numbers that they are given, and how a number can be held. Who holds which number is
-//! `subscriber`'s.
+//! The simulated carriers, their ranges of made-up numbers, and the kinds of holders. `subscriber` decides who holds a number.
 
 use jiff::civil::Date;
 use registry::Phone;
 
-/// The carriers of the notice, simulated.
+/// The three simulated carriers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SimulatedCarrier {
     /// China Mobile.
@@ -16,10 +15,9 @@ pub enum SimulatedCarrier {
 }
 
 impl SimulatedCarrier {
-    /// Every one.
     pub const ALL: [Self; 3] = [Self::Mobile, Self::Unicom, Self::Telecom];
 
-    /// The name in configuration and metrics.
+    /// Returns the id in configuration and metrics.
     pub const fn id(self) -> &'static str {
         match self {
             Self::Mobile => "china-mobile",
@@ -28,7 +26,7 @@ impl SimulatedCarrier {
         }
     }
 
-    /// Its names, English and Chinese.
+    /// Returns the names, English and Chinese.
     pub const fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Mobile => ("China Mobile", "中国移动"),
@@ -37,12 +35,12 @@ impl SimulatedCarrier {
         }
     }
 
-    /// The one with that id.
+    /// Returns the carrier with this id.
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|carrier| carrier.id() == id)
     }
 
-    /// The made-up ranges that it is given in development.
+    /// Returns its ranges of made-up numbers.
     pub const fn prefixes(self) -> &'static [&'static str] {
         match self {
             Self::Mobile => &["163", "169"],
@@ -51,7 +49,7 @@ impl SimulatedCarrier {
         }
     }
 
-    /// The number that only probes ask for.
+    /// Returns the number that only probes ask for.
     pub const fn reserved(self) -> &'static str {
         match self {
             Self::Mobile => "16399999999",
@@ -60,7 +58,7 @@ impl SimulatedCarrier {
         }
     }
 
-    /// [`Self::reserved`], read.
+    /// Returns [`Self::reserved`], parsed.
     pub fn reserved_phone(self) -> Phone {
         Phone::parse(self.reserved()).expect("a constant number")
     }
@@ -74,16 +72,16 @@ impl SimulatedCarrier {
     }
 }
 
-/// Eleven digits of a range that nobody has been given.
+/// A number of eleven digits in an unassigned range.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct MadeUpNumber {
     pub(super) digits: u64,
-    /// By its range.
+    /// The carrier that the range belongs to.
     pub(super) plan: SimulatedCarrier,
 }
 
 impl MadeUpNumber {
-    /// `None` for anything that could be a real number.
+    /// Parses a number; `None` if it could be a real one.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() != 11 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
@@ -94,7 +92,7 @@ impl MadeUpNumber {
         Some(Self { digits: text.parse().ok()?, plan })
     }
 
-    /// Says whether it is of a range for things.
+    /// Returns whether the number is in the range for IoT devices.
     pub(super) fn is_of_things(self) -> bool {
         self.digits / 100_000_000 == 169
     }
@@ -103,15 +101,15 @@ impl MadeUpNumber {
 /// The holder of a number on a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
-    /// Nobody.
+    /// No subscriber.
     Nobody,
-    /// A thing, or a resale: the carrier has it and cannot say where it was.
+    /// An IoT device or a resold number: the carrier has it, but no location.
     Unanswerable(SimulatedCarrier),
-    /// A subscriber of this carrier, whose history there begins on that day.
+    /// A subscriber of this carrier, whose history there begins on this day.
     Held(SimulatedCarrier, Date),
 }
 
-/// The carrier so many places further.
+/// Returns the carrier this many places further.
 pub(super) const fn other(carrier: SimulatedCarrier, places: usize) -> SimulatedCarrier {
     SimulatedCarrier::ALL[(carrier.index() + places) % SimulatedCarrier::ALL.len()]
 }

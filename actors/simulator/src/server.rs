@@ -1,5 +1,5 @@
-//! One simulated carrier's HTTPS side: who may ask, what is counted, and which fault is done to whom. What the answer is comes
-//! from `subscriber`; how it is written, from `wire`.
+//! The HTTPS interface of a simulated carrier: checks, counts and faults. The answer comes from `subscriber`, its format from
+//! `wire`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -25,10 +25,10 @@ use super::trajectory::{city, home};
 use super::travel_page;
 use super::wire::{self, Purpose, WireAnswer, WireQuery};
 
-/// A query is about 200 bytes.
+/// The most bytes of a query, which takes about 200.
 pub(super) const QUERY_BYTES_MAX: usize = 4096;
 const HUGE_BYTES: usize = 100_000_000;
-/// Deep enough for a parser that recurses, and short enough to pass a limit of length.
+/// Deep enough to overflow a recursive parser, short enough to pass a limit of length.
 const DEEP: usize = 30_000;
 const NO_CONSENT: &str = "00000000000000000000000000000000";
 const TIME_HEADER: &str = "Carrier-Time-Ms";
@@ -88,7 +88,7 @@ async fn answer(carrier: web::Data<Carrier>, request: HttpRequest, body: web::By
     spoil(&carrier, &asked, number, fault).await
 }
 
-/// A query that may be answered.
+/// A valid query.
 struct Asked {
     request: String,
     msisdn: String,
@@ -107,11 +107,11 @@ impl Asked {
         now_s: u64,
     ) -> Result<Self, (StatusCode, &'static str)> {
         let Ok(query) = serde_json::from_slice::<WireQuery>(body) else {
-            return Err((StatusCode::BAD_REQUEST, "the body is no query of version 1"));
+            return Err((StatusCode::BAD_REQUEST, "the body is not a query of version 1"));
         };
         let Some(number) = MadeUpNumber::parse(&query.msisdn) else {
-            let why = "this carrier is simulated: it answers made-up numbers (163, 164, 168, 169) alone, never one \
-                       that could be somebody's";
+            let why = "this carrier is simulated: it answers made-up numbers (163, 164, 168, 169) only, never one \
+                       that could be real";
             return Err((StatusCode::FORBIDDEN, why));
         };
         let is_probe = query.purpose == Purpose::Probe;
@@ -120,12 +120,12 @@ impl Asked {
             return Err((StatusCode::FORBIDDEN, "a probe asks for the reserved number, with no consent"));
         }
         if !is_probe && !has_consent {
-            return Err((StatusCode::FORBIDDEN, "a query names the consent that it rests on"));
+            return Err((StatusCode::FORBIDDEN, "a query must name its consent"));
         }
         let days = Days { first: query.first_day, last: query.last_day };
         let today = day_of(now_s);
         if days.first > days.last || days.first >= today || days_after(days.first, KEPT_DAYS) < days.last {
-            return Err((StatusCode::BAD_REQUEST, "the days are not a window of the past"));
+            return Err((StatusCode::BAD_REQUEST, "the days are not a window in the past"));
         }
         let WireQuery { msisdn, consent, .. } = query;
         Ok(Self { request, msisdn, number, days, today, is_probe, consent })
@@ -135,7 +135,7 @@ impl Asked {
         wire::write(&self.request, &self.msisdn, answer).expect("the world always has an answer")
     }
 
-    /// A stay where it does most harm if somebody believes it.
+    /// Returns a false stay where believing it would do most harm.
     fn false_stay(&self, day: jiff::civil::Date) -> WireAnswer {
         let from_s = start_of(day) + 8 * 3600;
         let visit = Visit { area: city("4201"), from_s, until_s: from_s + 12 * 3600 };
@@ -164,7 +164,7 @@ async fn spoil(carrier: &Carrier, asked: &Asked, number: u64, fault: Fault) -> H
         FaultKind::Slow => healthy(carrier, asked, number, held).await,
         FaultKind::Hang => {
             tokio::time::sleep(held).await;
-            refuse(StatusCode::GATEWAY_TIMEOUT, "the carrier hung, as it was told to")
+            refuse(StatusCode::GATEWAY_TIMEOUT, "simulated fault: no answer in time")
         }
         FaultKind::Status => {
             let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
@@ -172,7 +172,7 @@ async fn spoil(carrier: &Carrier, asked: &Asked, number: u64, fault: Fault) -> H
             if let Some(seconds) = fault.retry_after_s() {
                 response.insert_header((RETRY_AFTER, seconds.to_string()));
             }
-            response.json(Refusal { error: "the carrier answers so because it was told to" })
+            response.json(Refusal { error: "simulated fault: an error status" })
         }
         FaultKind::Garbage => ok.content_type("text/html; charset=utf-8").body(PAGE),
         FaultKind::Deep => ok.content_type("application/json").body("[".repeat(DEEP) + &"]".repeat(DEEP)),
@@ -204,7 +204,7 @@ async fn spoil(carrier: &Carrier, asked: &Asked, number: u64, fault: Fault) -> H
     }
 }
 
-/// A body of blanks that takes no room here.
+/// A body of spaces that is not held in memory.
 struct Huge {
     left: usize,
 }
@@ -230,7 +230,7 @@ impl MessageBody for Huge {
     }
 }
 
-/// Chooses the certificate of each connection: the carrier's, another host's, or none, which ends the handshake.
+/// Chooses the certificate of each connection: the carrier's, another host's, or none, which fails the handshake.
 pub(super) struct Certificates {
     pub(super) own: Arc<CertifiedKey>,
     pub(super) other: Arc<CertifiedKey>,

@@ -1,5 +1,5 @@
-//! The simulated world: who holds a made-up number, with which carrier, since when, is a pure function of seed, number and day. Nothing is
-//! stored, so a city of any size costs nothing. Where the phone was is `trajectory`'s; the few people with a fixed story are `demo`'s.
+//! The simulated world: holder, carrier and start date of a made-up number are a pure function of seed, number and day. Nothing
+//! is stored, so a city of any size costs nothing. Locations are in `trajectory`, people with a fixed story in `demo`.
 
 use jiff::civil::Date;
 use policy::trajectory::{CarrierAnswer, Days, Trajectory, day_of, days_after};
@@ -9,26 +9,26 @@ use super::draws::{Salt, mix};
 use super::numbers::{Holder, MadeUpNumber, SimulatedCarrier, other};
 use super::trajectory::{Atlas, day_number};
 
-/// Numbers without any subscriber.
+/// Numbers without a subscriber.
 const NOBODY_PER_MILLE: u64 = 2;
-/// Numbers of things and of some resale, which have no answer.
+/// Numbers of IoT devices and resold numbers, which have no answer.
 const UNANSWERABLE_PER_MILLE: u64 = 5;
-/// Numbers that are taken to another carrier and, later, back. Half of them are away at any time.
+/// Numbers that are ported to another carrier and back; half of them are away at any time.
 const PORTING_PER_MILLE: u64 = 80;
-/// A ported number stays this long, then moves on.
+/// The days for which a ported number stays.
 const PORT_DAYS: i64 = 240;
-/// Numbers that get a new subscriber again and again.
+/// Numbers that are given to a new subscriber again and again.
 const RECYCLED_PER_MILLE: u64 = 60;
-/// A recycled number is somebody's for this long.
+/// The days for which a recycled number has one subscriber.
 const RECYCLED_DAYS: i64 = 300;
-/// With less history than this a carrier says "new number" and shows nothing.
+/// With fewer days of history a carrier answers "new number" and nothing else.
 const HISTORY_DAYS_MIN: i64 = 3;
-/// Carriers keep no more days than this.
+/// The days of history that a carrier keeps.
 pub(super) const KEPT_DAYS: i32 = 30;
 
 const DAY_S: u64 = 86_400;
 
-/// The simulated world: everything that carriers know follows from it.
+/// The simulated world, from which every answer follows.
 pub(super) struct World {
     seed: u64,
     atlas: Atlas,
@@ -39,7 +39,7 @@ impl World {
         Self { seed, atlas: Atlas::new() }
     }
 
-    /// Says what the carrier says about the number on `today`, about the asked days that lie before it.
+    /// Returns the carrier's answer about the number on `today`, for the requested days before it.
     pub(super) fn answer(
         &self,
         carrier: SimulatedCarrier,
@@ -106,7 +106,7 @@ impl World {
     }
 }
 
-/// Time goes in turns of so many days: which one `today` is in, and its first day.
+/// Divides time into periods of `days`; returns the period of `today` and its first day.
 fn turn(today: Date, phase: i64, days: i64) -> (i64, Date) {
     let turn = (day_number(today) + phase).div_euclid(days);
     (turn, date_of(turn * days - phase))

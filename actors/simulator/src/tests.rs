@@ -1,5 +1,5 @@
-//! The simulated world as a pure function: same seed, same answers; every person with a story gives what it says; shares and
-//! windows are as they should be.
+//! The simulated world as a pure function: same seed, same answers; each demo person's story gives its outcome; shares and
+//! windows are as configured.
 
 mod client;
 mod served;
@@ -23,7 +23,7 @@ fn number(text: &str) -> MadeUpNumber {
     MadeUpNumber::parse(text).expect(text)
 }
 
-/// As a gateway asks: the carrier of the range, then the others.
+/// Asks as a gateway does: the carrier of the range, then the others.
 fn ask_all(world: &World, text: &str, asked: Days, today: Date) -> (Option<SimulatedCarrier>, CarrierAnswer) {
     for carrier in SimulatedCarrier::ALL {
         let answer = world.answer(carrier, number(text), asked, today);
@@ -118,7 +118,7 @@ fn answers_hold_no_day_that_was_not_asked_for_and_visits_are_in_order() {
             }
         }
     }
-    // A window in the future of the carrier is not covered: it counts with a day's lag.
+    // Today is not covered yet: it counts with a day's delay.
     let asked = Days { first: days_after(TODAY, -13), last: TODAY };
     let (_, answer) = ask_all(&world, "16399990001", asked, TODAY);
     assert!(matches!(policy.outcome(&answer, days_after(TODAY, 1)), Outcome::Partial { .. }));

@@ -1,5 +1,5 @@
-//! The place where a made-up phone was: at home in Nanchang, with a trip in some weeks, over the real divisions of the country. Pure: the
-//! same draw and days give the same visits, and a day looks the same in whichever window it is asked for.
+//! The visits of a made-up phone: at home in Nanchang, with a trip in some weeks, over the real divisions of the country. Pure:
+//! the same draw and days give the same visits, and a day's visits do not depend on the requested window.
 
 use jiff::civil::Date;
 use policy::trajectory::{Area, Country, Days, Division, Visit, days_after, start_of};
@@ -8,17 +8,17 @@ use super::draws::scramble;
 
 const CITIES: &str = include_str!("../../data/cities.csv");
 
-/// The place where everybody lives.
+/// The home of all made-up people.
 const HOME: &str = "3601";
 const HOME_PROVINCE: &str = "36";
 const HUBEI: &str = "42";
-/// The provinces around Jiangxi, Hubei left out.
+/// The provinces around Jiangxi, without Hubei.
 const NEIGHBOURS: [&str; 5] = ["33", "34", "35", "43", "44"];
 const COUNTRIES: [&str; 12] = ["HK", "MO", "TW", "JP", "KR", "TH", "SG", "IT", "IR", "US", "GB", "AU"];
 
 /// Weeks with a trip.
 const TRIPS_PER_MILLE: u64 = 150;
-/// The place where trips go: these and the rest of the country, 1000 in all.
+/// The destinations of trips: these, and the rest of the country up to 1000.
 const IN_PROVINCE_PER_MILLE: u64 = 520;
 const NEIGHBOUR_PER_MILLE: u64 = 330;
 const HUBEI_PER_MILLE: u64 = 18;
@@ -31,7 +31,7 @@ const HOUR_S: u64 = 3600;
 const DAY_S: u64 = 24 * HOUR_S;
 const UTC_AHEAD_S: u64 = 8 * HOUR_S;
 const WEEK_DAYS: i64 = 7;
-/// The latest hour of the week at which a trip begins; with the longest way and stay it ends within the week.
+/// The latest hour of the week at which a trip begins: even the longest one ends within the week.
 const LEAVE_HOUR_MAX: u64 = 90;
 const WAY_HOURS_MAX: u64 = 6;
 const WAY_ABROAD_HOURS_MAX: u64 = 12;
@@ -43,7 +43,7 @@ const _: () = assert!(
 const _: () =
     assert!(IN_PROVINCE_PER_MILLE + NEIGHBOUR_PER_MILLE + HUBEI_PER_MILLE + ABROAD_PER_MILLE < 1000);
 
-/// The cities, by how far they are.
+/// The cities, grouped by distance.
 pub(super) struct Atlas {
     province: Vec<Division>,
     neighbours: Vec<Division>,
@@ -51,7 +51,7 @@ pub(super) struct Atlas {
     rest: Vec<Division>,
 }
 
-/// Leaves home, is somewhere, is home again.
+/// A trip from home and back, as Unix seconds.
 struct Trip {
     area: Area,
     leave_s: u64,
@@ -60,7 +60,7 @@ struct Trip {
     back_s: u64,
 }
 
-/// Draws one after the other from a beginning.
+/// A sequence of draws from a seed.
 struct Draws(u64);
 
 impl Draws {
@@ -96,7 +96,7 @@ impl Atlas {
         atlas
     }
 
-    /// The visits of one phone on these days.
+    /// Returns the visits of one phone on these days.
     pub(super) fn visits(&self, draw: u64, covered: Days) -> Vec<Visit> {
         let weeks =
             day_number(covered.first).div_euclid(WEEK_DAYS)..=day_number(covered.last).div_euclid(WEEK_DAYS);
@@ -112,7 +112,7 @@ impl Atlas {
         clip(visits, covered)
     }
 
-    /// The trip of a week, if there is one.
+    /// Returns the trip of a week, if there is one.
     fn trip(&self, draw: u64, week: i64) -> Option<Trip> {
         let mut draws = Draws(draw ^ scramble(week as u64));
         if draws.next(1000) >= TRIPS_PER_MILLE {
@@ -126,7 +126,7 @@ impl Atlas {
         let way_s = draws.between((1, way_hours_max)) * HOUR_S;
         let minutes = if draws.next(1000) < SHORT_PER_MILLE { SHORT_MINUTES } else { LONG_MINUTES };
         let stay_s = draws.between(minutes) * MINUTE_S;
-        // Weeks are counted from a first of January 1970 in China.
+        // Weeks are counted from 1 January 1970 in China.
         let week_s = (week * WEEK_DAYS) as u64 * DAY_S - UTC_AHEAD_S;
         let leave_s = week_s + draws.between((6, LEAVE_HOUR_MAX)) * HOUR_S;
         let arrive_s = leave_s + way_s;
@@ -156,12 +156,11 @@ impl Atlas {
     }
 }
 
-/// Days since 1970 in China.
+/// Returns the days since 1970 in China.
 pub(super) fn day_number(day: Date) -> i64 {
     ((start_of(day) + UTC_AHEAD_S) / DAY_S) as i64
 }
 
-/// At home.
 pub(super) fn home() -> Area {
     city(HOME)
 }
@@ -178,7 +177,7 @@ fn division(code: &str) -> Division {
     Division::parse(code).expect("the table of cities has four digits a row")
 }
 
-/// Says what lies on the covered days.
+/// Clips visits to the covered days.
 pub(super) fn clip(visits: Vec<Visit>, covered: Days) -> Vec<Visit> {
     let (first_s, end_s) = (start_of(covered.first), start_of(days_after(covered.last, 1)));
     let clipped = visits.into_iter().map(|visit| Visit {

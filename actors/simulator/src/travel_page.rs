@@ -1,5 +1,5 @@
-//! A simulated carrier's own travel page, as the notice describes it: phone number, code by SMS, trajectory. No message is sent: the
-//! page shows what it would say. Made-up numbers alone.
+//! A simulated carrier's travel page, as the notice describes it: phone number, code by SMS, trajectory. No message is sent; the
+//! page shows its text. Only made-up numbers are answered.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -11,9 +11,9 @@ use serde::Deserialize;
 use super::carrier::Carrier;
 use super::numbers::{MadeUpNumber, SimulatedCarrier};
 
-/// Below the carrier's base address.
+/// The path below the carrier's base address.
 const PATH: &str = "/travel";
-/// The time that a code is good, and until when the one before it is.
+/// The length of a code's period, seconds; the code of the period before is valid too.
 const CODE_S: u64 = 300;
 const WINDOW_DAYS: i32 = 14;
 const STYLE: &str = "body{font:1.1rem/1.5 sans-serif;max-width:30rem;margin:1rem auto;padding:0 1rem}\
@@ -39,7 +39,7 @@ async fn sent(carrier: web::Data<Carrier>, sent: web::Form<Sent>) -> HttpRespons
     let phone = sent.phone.trim();
     let Some(number) = MadeUpNumber::parse(phone) else {
         let body = phone_form(
-            "只查询模拟号码（163、164、168、169开头）。 Made-up numbers alone: 163, 164, 168, 169.",
+            "只查询模拟号码（163、164、168、169开头）。 Only made-up numbers: 163, 164, 168, 169.",
         );
         return page(&carrier, StatusCode::UNPROCESSABLE_ENTITY, &body);
     };
@@ -58,7 +58,7 @@ async fn sent(carrier: web::Data<Carrier>, sent: web::Form<Sent>) -> HttpRespons
     page(&carrier, StatusCode::OK, &said(&answer, days))
 }
 
-/// The code of that number in that time; nobody else has to know it.
+/// Returns the code of a number in one period.
 fn code(seed: u64, phone: &str, time: u64) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, format!("{seed} {phone} {time}").as_bytes());
     let number = u32::from_be_bytes(*digest.as_ref().first_chunk().expect("a digest is longer"));
@@ -80,7 +80,7 @@ fn code_form(phone: &str, code: &str, problem: &str) -> String {
     )
 }
 
-/// The trajectory, in the words of carriers' pages: places, and nothing of colours.
+/// Renders the trajectory in the words of carriers' pages: places, no colours.
 fn said(answer: &CarrierAnswer, days: Days) -> String {
     let (text, list) = match answer {
         CarrierAnswer::Trajectory(trajectory) => {
@@ -95,7 +95,7 @@ fn said(answer: &CarrierAnswer, days: Days) -> String {
             ("您于前14天到达或途经 You were in, or passed through:", list)
         }
         CarrierAnswer::NotSubscriber => {
-            ("不是本运营商的号码。 Not a number of this carrier's.", String::new())
+            ("不是本运营商的号码。 Not this carrier's number.", String::new())
         }
         CarrierAnswer::NewNumber | CarrierAnswer::Unanswerable | CarrierAnswer::Unavailable(_) => {
             ("这个号码没有行程记录。 There is no record of this number.", String::new())
@@ -127,7 +127,7 @@ mod tests {
     use super::super::wire::Gate;
     use super::*;
 
-    /// Says what the page of China Mobile says to these fields.
+    /// Posts these fields to China Mobile's page; returns status and page.
     async fn said_to(fields: &[(&str, &str)]) -> (StatusCode, String) {
         let world = (7, Arc::new(World::new(7)));
         let gate = Gate::new("key", b"secret");

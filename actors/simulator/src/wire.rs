@@ -1,5 +1,4 @@
-//! The carrier's side of the carrier interface, version 1: reading a signed query, writing an answer. Bytes in, values out; no
-//! network and no clock here.
+//! The carrier's side of the carrier interface, version 1: parses signed queries and writes answers. Pure: no network, no clock.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -15,9 +14,9 @@ pub(super) const DATE: &str = "Changtong-Date";
 pub(super) const REQUEST: &str = "Changtong-Request";
 pub(super) const SIGNATURE: &str = "Changtong-Signature";
 
-/// A signature is good for this long, and may come from a clock that is so far ahead.
+/// The period in which a signature is valid, seconds, before and after the carrier's clock.
 pub(super) const SIGNATURE_S_MAX: u64 = 300;
-/// Request ids that are remembered: far more than a gateway can send in the time.
+/// The most request ids that are remembered: far more than a gateway can send within the period.
 const SEEN_MAX: usize = 1 << 20;
 
 /// The body of a query.
@@ -69,7 +68,7 @@ pub(super) struct WireVisit {
     until: String,
 }
 
-/// An answer of its own carrier; `None` where there is none to write.
+/// Formats the answer; `None` for answers without a body.
 pub(super) fn write(request: &str, msisdn: &str, answer: &CarrierAnswer) -> Option<WireAnswer> {
     let (status, trajectory) = match answer {
         CarrierAnswer::Trajectory(trajectory) => ("trajectory", Some(trajectory)),
@@ -94,38 +93,38 @@ pub(super) fn write_visit(visit: &Visit) -> WireVisit {
     WireVisit { division, country, from: moment(visit.from_s), until: moment(visit.until_s) }
 }
 
-/// RFC 3339, in China's time.
+/// Formats a time as RFC 3339, in China's time zone.
 fn moment(at_s: u64) -> String {
     let at = i64::try_from(at_s).ok().and_then(|at_s| Timestamp::from_second(at_s).ok());
     format!("{}+08:00", Offset::constant(8).to_datetime(at.unwrap_or(Timestamp::MAX)))
 }
 
-/// The headers of a query.
+/// The signature headers of a query.
 pub(super) struct Signed<'a> {
     pub(super) date: &'a str,
     pub(super) request: &'a str,
     pub(super) signature: &'a str,
 }
 
-/// Why a query is not a known gateway's.
+/// Errors of a query's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SignatureError {
     #[error("the date is not within {SIGNATURE_S_MAX} seconds of the carrier's clock")]
     Date,
     #[error("the request id is not 32 hexadecimal digits")]
     Request,
-    #[error("the signature does not fit")]
+    #[error("the signature is not valid")]
     Wrong,
     #[error("the request id was used before")]
     Repeated,
 }
 
-/// Those who may ask, and what was asked lately.
+/// The check of signatures, with the request ids of the last minutes.
 pub(super) struct Gate {
     key_id: String,
     key: hmac::Key,
     seen: HashSet<String>,
-    /// In the order of `until`, the moment at which the id is forgotten.
+    /// In the order of the time at which an id is forgotten.
     order: VecDeque<(u64, String)>,
 }
 
@@ -139,7 +138,7 @@ impl Gate {
         }
     }
 
-    /// Lets a query in once.
+    /// Admits a query once.
     pub(super) fn admit(
         &mut self,
         signed: &Signed<'_>,
@@ -164,7 +163,7 @@ impl Gate {
         if self.seen.len() >= SEEN_MAX || !self.seen.insert(signed.request.to_owned()) {
             return Err(SignatureError::Repeated);
         }
-        // Until the date is too old, whatever it says.
+        // Longer than any date of this request can be valid.
         self.order.push_back((now_s + 2 * SIGNATURE_S_MAX, signed.request.to_owned()));
         Ok(())
     }
@@ -179,13 +178,13 @@ impl Gate {
     }
 }
 
-/// Says what is signed.
+/// Returns the text that is signed.
 pub(super) fn signing_text(date: &str, request: &str, body: &[u8]) -> String {
     let hash = hex::encode(digest::digest(&digest::SHA256, body));
     format!("changtong-carrier 1\nPOST\n{PATH}\n{date}\n{request}\n{hash}")
 }
 
-/// 32 hexadecimal digits: a request's id, a consent's reference.
+/// Returns whether this is an id of 32 hexadecimal digits, of a request or a consent.
 pub(super) fn is_hex(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

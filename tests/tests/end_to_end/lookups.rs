@@ -190,7 +190,7 @@ fn what_takes_two_is_signed_at_two_desks_and_stays_on_record() {
     assert!(seen.contains("signed by li-na and wang-wei"), "{seen}");
     let text = std::fs::read_to_string(&order).expect("the order");
     std::fs::write(&order, text.replace("chen-jie", "sun-li")).expect("written");
-    refused(&["order", "send", &order], "is not good");
+    refused(&["order", "send", &order], "is not valid");
     std::fs::write(&order, &text).expect("written");
     let (out, err) = good(&["order", "send", &order]);
     assert!(out.contains("chen-jie") && err.contains("on record as entry"), "{out}{err}");

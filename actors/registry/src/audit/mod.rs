@@ -1,53 +1,54 @@
-//! Decisions can be checked by whom they concern: they are leaves of one Merkle tree (RFC 9162, SHA-256), whose size and root are
-//! signed. A receipt proves that a decision is in the tree, and a growth that a later tree begins with an earlier one: to anyone, offline,
-//! with the gateway's public key. Pure.
+//! The signed Merkle tree over the decisions (RFC 9162, SHA-256). A receipt proves that a decision is in the tree; a growth proof
+//! shows that a later tree begins with an earlier one. Both are checked offline with the gateway's public key. Pure: no IO.
 
 mod tree;
 
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
-pub use tree::{Hash, Node, Tree, leaf_hash, node_hash, prove, prove_growth, root};
+pub use tree::{Hash, Node, Tree, leaf_hash, prove};
 use tree::{climb, has_grown};
+pub(crate) use tree::{node_hash, prove_growth, root};
 
-/// The point up to which the decisions reached at a moment, signed.
+/// The signed size and root of the tree at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
     /// The number of decisions.
     pub size: u64,
-    /// The root over them, hexadecimal.
+    /// The root over them, in hexadecimal.
     pub root: String,
-    /// When it was signed, seconds since 1970 UTC.
+    /// The time of the signature, Unix seconds.
     pub at_s: u64,
-    /// Ed25519 over these three, hexadecimal.
+    /// Ed25519 over size, root and time, in hexadecimal.
     pub signature: String,
-    /// The end of the order log when the checkpoint was given out; `None` in receipts and proofs, and of earlier releases.
+    /// The last entry of the order log, in checkpoints that are exported; `None` in receipts, in proofs and in files of earlier
+    /// releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders: Option<OrdersUpTo>,
 }
 
-/// The last entry of the order log at a moment: its head stands for every entry up to it. Signed with the entry.
+/// The last entry of the order log at one moment, with its signature. Its chain hash covers every earlier entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrdersUpTo {
-    /// Its number, from 1.
+    /// The entry's number, from 1.
     pub number: u64,
-    /// The chain up to it, hexadecimal.
+    /// The chain hash up to this entry, in hexadecimal.
     pub head: String,
-    /// Ed25519 over both, hexadecimal.
+    /// Ed25519 over number and chain hash, in hexadecimal.
     pub signature: String,
 }
 
 impl OrdersUpTo {
-    /// Checks that the owner of that key signed it.
+    /// Returns whether this key signed the entry.
     pub fn is_genuine(&self, public_key: &[u8]) -> bool {
         is_signed(&order_head_text(self.number, &self.head), &self.signature, public_key)
     }
 }
 
 impl Checkpoint {
-    /// Signs the tree of that size and root. The key is PKCS#8; `None` if it is none.
+    /// Signs a tree of this size and root. Returns `None` if the key is not a PKCS#8 Ed25519 key.
     pub fn sign(size: u64, root: &Hash, at_s: u64, signing_pkcs8: &[u8]) -> Option<Self> {
         let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8).ok()?;
         let root = hex::encode(root);
@@ -55,7 +56,7 @@ impl Checkpoint {
         Some(Self { size, root, at_s, signature, orders: None })
     }
 
-    /// Checks that the owner of that key signed it, and the end of the order log with it.
+    /// Returns whether this key signed the checkpoint and, if present, the order log's entry.
     pub fn is_genuine(&self, public_key: &[u8]) -> bool {
         let text = signed_text(self.size, &self.root, self.at_s);
         is_signed(&text, &self.signature, public_key)
@@ -68,7 +69,7 @@ fn is_signed(text: &[u8], signature: &str, public_key: &[u8]) -> bool {
     hex::decode(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
 }
 
-/// The signed part of an entry of the order log.
+/// Returns the text that is signed for an entry of the order log.
 pub(crate) fn order_head_text(number: u64, head: &str) -> Vec<u8> {
     format!("changtong order log 1\n{number}\n{head}").into_bytes()
 }
@@ -77,33 +78,33 @@ fn signed_text(size: u64, root: &str, at_s: u64) -> Vec<u8> {
     format!("changtong checkpoint 1\n{size}\n{root}\n{at_s}").into_bytes()
 }
 
-/// The papers of a citizen: a decision, and the proof that it was made and is on record.
+/// A decision with the proof that it is in the signed tree; citizens can download theirs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// The decision, as it is hashed.
+    /// The decision's text, as it is hashed.
     pub decision: String,
-    /// Its place among the decisions, from 0.
+    /// The leaf's index, from 0.
     pub index: u64,
-    /// The hashes to the root, hexadecimal.
+    /// The Merkle path from the leaf to the root, in hexadecimal.
     pub path: Vec<String>,
     /// The signed root.
     pub checkpoint: Checkpoint,
 }
 
-/// Why a receipt proves nothing.
+/// Errors of [`Receipt::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
-    /// The root was not signed with that key.
-    #[error("its checkpoint was not signed by this gateway")]
+    /// The checkpoint was not signed with this key.
+    #[error("the checkpoint was not signed by this gateway")]
     Signature,
-    /// The decision is not what stands under the root.
-    #[error("its decision is not the one that was signed")]
+    /// The decision and its path do not lead to the signed root.
+    #[error("the decision is not the one that was signed")]
     Decision,
 }
 
 impl Receipt {
-    /// Checks it, with nothing but the gateway's public key: Ed25519, 32 bytes.
+    /// Checks the receipt with the gateway's public key (Ed25519, 32 bytes).
     pub fn check(&self, public_key: &[u8]) -> Result<(), ReceiptError> {
         if !self.checkpoint.is_genuine(public_key) {
             return Err(ReceiptError::Signature);
@@ -118,52 +119,52 @@ impl Receipt {
     }
 }
 
-/// That the decisions of a later checkpoint begin with those of an earlier size, none of them changed or taken out.
+/// A proof that the first `since` decisions of a later checkpoint are exactly those of an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Growth {
     /// The earlier size.
     pub since: u64,
-    /// The hashes that lead from it to the later root, hexadecimal.
+    /// The Merkle consistency path to the later root, in hexadecimal.
     pub path: Vec<String>,
-    /// The later tree.
+    /// The later checkpoint.
     pub checkpoint: Checkpoint,
 }
 
-/// Why one tree does not follow from another.
+/// Errors of [`Growth::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrowthError {
-    /// One of the two was not signed with that key.
+    /// One of the two checkpoints was not signed with this key.
     #[error("a checkpoint was not signed by this gateway")]
     Signature,
     /// The later tree has fewer decisions.
-    #[error("there are {size} decisions where {since} were signed: the last ones were taken out")]
+    #[error("there are {size} decisions, but {since} were signed: the last ones were removed")]
     Shorter {
-        /// Decisions that there were.
+        /// The earlier number of decisions.
         since: u64,
-        /// Decisions that there are.
+        /// The later number of decisions.
         size: u64,
     },
-    /// The proof begins elsewhere.
+    /// The proof starts at another size than the checkpoint that is held.
     #[error(
-        "the proof is one from {since} decisions on, not from the {wanted} that are held; ask for that one"
+        "the proof starts at {since} decisions, but the checkpoint covers {wanted}; request a proof from {wanted}"
     )]
     Since {
-        /// The place where it begins.
+        /// The size at which the proof starts.
         since: u64,
-        /// The place where it should.
+        /// The size at which it has to start.
         wanted: u64,
     },
     /// The later tree does not begin with the earlier one.
-    #[error("the {since} decisions that were signed are not those that the later checkpoint begins with")]
+    #[error("the later checkpoint does not begin with the {since} decisions that were signed")]
     Changed {
-        /// Decisions that there were.
+        /// The earlier number of decisions.
         since: u64,
     },
 }
 
 impl Growth {
-    /// Checks that the tree has grown from the one of `held`, with nothing but the gateway's public key: Ed25519, 32 bytes.
+    /// Checks that this tree begins with the tree of `held`, with the gateway's public key (Ed25519, 32 bytes).
     pub fn check(&self, held: &Checkpoint, public_key: &[u8]) -> Result<(), GrowthError> {
         if !held.is_genuine(public_key) || !self.checkpoint.is_genuine(public_key) {
             return Err(GrowthError::Signature);

@@ -1,4 +1,4 @@
-//! The tree, its proofs and receipts, held against the definitions of the standard.
+//! The tree, its proofs and receipts, compared with the definitions of the standard.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ fn key() -> (Vec<u8>, Vec<u8>) {
     (pkcs8.as_ref().to_vec(), pair.public_key().as_ref().to_vec())
 }
 
-/// The definition of RFC 9162, word for word, to compare with.
+/// The definition of RFC 9162, word for word, as the reference.
 fn defined(leaves: &[Hash]) -> Hash {
     match leaves {
         [leaf] => *leaf,
@@ -30,7 +30,7 @@ fn defined(leaves: &[Hash]) -> Hash {
     }
 }
 
-/// Whole subtrees of these leaves.
+/// Computes the roots of whole subtrees from these leaves.
 fn in_memory(leaves: &[Hash]) -> impl FnMut(Node) -> Result<Hash, ()> {
     |node: Node| {
         let Range { start, end } = node.leaves();

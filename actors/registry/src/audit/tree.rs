@@ -1,5 +1,5 @@
-//! The Merkle tree of RFC 9162 (SHA-256): its hashes, its root, and the two proofs. Pure: whoever keeps the tree gives the roots of whole
-//! subtrees, and no proof asks for more of them than twice the tree's height.
+//! The Merkle tree of RFC 9162 (SHA-256): hashes, root, inclusion and consistency proofs. Pure: the caller supplies the roots of
+//! whole subtrees, at most twice the tree's height of them for each proof.
 
 use std::ops::Range;
 
@@ -10,32 +10,32 @@ pub type Hash = [u8; 32];
 
 const LEAF: u8 = 0;
 const NODE: u8 = 1;
-/// A path has a step for each doubling of the tree; one between two sizes, one more.
+/// A path has one step for each level of the tree; a consistency path has one more.
 const PROOF_STEPS_MAX: usize = 65;
 
-/// A whole subtree: that over 2^`level` leaves, from `index` · 2^`level` on.
+/// A whole subtree: it covers 2^`level` leaves, from `index` · 2^`level` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Node {
     /// 0 for a leaf.
     pub level: u32,
-    /// Its place among those of its level, from 0.
+    /// The index among the subtrees of this level, from 0.
     pub index: u64,
 }
 
 impl Node {
-    /// The leaves below it.
+    /// Returns the range of leaves below the node.
     pub const fn leaves(self) -> Range<u64> {
         self.index << self.level..(self.index + 1) << self.level
     }
 }
 
-/// The hash of a leaf.
+/// Returns the hash of a leaf.
 pub fn leaf_hash(leaf: &[u8]) -> Hash {
     hash(LEAF, &[leaf])
 }
 
-/// The hash of a node over two others.
-pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
+/// Returns the hash of a node with these two children.
+pub(crate) fn node_hash(left: &Hash, right: &Hash) -> Hash {
     hash(NODE, &[left, right])
 }
 
@@ -52,7 +52,7 @@ fn to_hash(digest: ring::digest::Digest) -> Hash {
     hash
 }
 
-/// The root over leaves that come one after another, in the memory of one hash for each doubling.
+/// The tree over leaves that are added one by one; its memory is one hash for each level.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     size: u64,
@@ -61,12 +61,12 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Number of leaves.
+    /// Returns the number of leaves.
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Adds a leaf, by its hash. `whole` is told of each subtree that it completes, the smallest first.
+    /// Adds a leaf's hash. Calls `whole` for each subtree that this leaf completes, the smallest first.
     pub fn push(&mut self, leaf: Hash, mut whole: impl FnMut(Node, Hash)) {
         let (mut count, mut hash) = (1_u64, leaf);
         while let Some((left_count, left)) = self.peaks.pop_if(|(left_count, _)| *left_count == count) {
@@ -78,7 +78,7 @@ impl Tree {
         self.size += 1;
     }
 
-    /// The root; that of no leaves is the hash of nothing.
+    /// Returns the root; the root of an empty tree is the hash of the empty string.
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev().map(|(_, hash)| *hash);
         match peaks.next() {
@@ -88,17 +88,18 @@ impl Tree {
     }
 }
 
-/// Says where the leaves of a tree are parted: the left half is the largest whole subtree that leaves something to the right.
+/// Returns the leaf at which the right half starts: the left half is the largest whole subtree that leaves the right half not
+/// empty.
 const fn split(leaves: &Range<u64>) -> u64 {
     leaves.start + (leaves.end - leaves.start).next_power_of_two() / 2
 }
 
-/// The root over so many leaves; `node` gives the roots of whole subtrees.
-pub fn root<E>(size: u64, mut node: impl FnMut(Node) -> Result<Hash, E>) -> Result<Hash, E> {
+/// Computes the root over the first `size` leaves; `node` returns the roots of whole subtrees.
+pub(crate) fn root<E>(size: u64, mut node: impl FnMut(Node) -> Result<Hash, E>) -> Result<Hash, E> {
     if size == 0 { Ok(Tree::default().root()) } else { root_over(0..size, &mut node) }
 }
 
-/// The root over leaves that begin where a whole subtree begins that is no smaller.
+/// Computes the root over a range of leaves that starts at the boundary of a whole subtree of at least this size.
 fn root_over<E>(leaves: Range<u64>, node: &mut impl FnMut(Node) -> Result<Hash, E>) -> Result<Hash, E> {
     let count = leaves.end - leaves.start;
     if count.is_power_of_two() {
@@ -109,7 +110,8 @@ fn root_over<E>(leaves: Range<u64>, node: &mut impl FnMut(Node) -> Result<Hash, 
     Ok(node_hash(&left, &root_over(middle..leaves.end, node)?))
 }
 
-/// The hashes that lead from a leaf to the root over so many, the leaf's neighbour first. `None` if there is no such leaf.
+/// Returns the inclusion path from a leaf to the root over `size` leaves, the leaf's neighbour first; `None` if there is no such
+/// leaf.
 pub fn prove<E>(
     size: u64,
     index: u64,
@@ -133,7 +135,7 @@ pub fn prove<E>(
     Ok(Some(path))
 }
 
-/// The root to which the path leads from that leaf of a tree of that size. `None` if no such path is possible.
+/// Computes the root that an inclusion path leads to; `None` if the path does not fit the index and the size.
 pub(super) fn climb(leaf: Hash, index: u64, size: u64, path: &[Hash]) -> Option<Hash> {
     if index >= size || path.len() > PROOF_STEPS_MAX {
         return None;
@@ -156,8 +158,9 @@ pub(super) fn climb(leaf: Hash, index: u64, size: u64, path: &[Hash]) -> Option<
     (last == 0).then_some(hash)
 }
 
-/// The hashes that show that a tree has grown from its first `since` leaves. `None` if it never had so many.
-pub fn prove_growth<E>(
+/// Returns the consistency path from the tree of the first `since` leaves to the tree of `size`; `None` if `since` is greater
+/// than `size`.
+pub(crate) fn prove_growth<E>(
     since: u64,
     size: u64,
     mut node: impl FnMut(Node) -> Result<Hash, E>,
@@ -176,7 +179,7 @@ pub fn prove_growth<E>(
         path.push(root_over(far, &mut node)?);
         leaves = near;
     }
-    // The old tree's own root is known to whoever asks.
+    // The verifier holds the old tree's root, so the path leaves it out.
     if since > 0 && leaves.start > 0 {
         path.push(root_over(leaves, &mut node)?);
     }
@@ -184,7 +187,7 @@ pub fn prove_growth<E>(
     Ok(Some(path))
 }
 
-/// Reports that the path shows that the tree with the second size and root begins with the tree of the first.
+/// Returns whether the consistency path shows that the second tree (size and root) begins with the first.
 pub(super) fn has_grown((since, old): (u64, Hash), (size, new): (u64, Hash), path: &[Hash]) -> bool {
     if since > size || path.len() > PROOF_STEPS_MAX {
         return false;
@@ -195,7 +198,7 @@ pub(super) fn has_grown((since, old): (u64, Hash), (size, new): (u64, Hash), pat
     let (mut node, mut last) = (since - 1, size - 1);
     (node, last) = (node >> node.trailing_ones(), last >> node.trailing_ones());
     let mut steps = path.iter();
-    // A whole subtree is its own first step.
+    // The root of a whole subtree is its own first step.
     let first = if since.is_power_of_two() { Some(&old) } else { steps.next() };
     let Some(&first) = first else { return false };
     let (mut before, mut after) = (first, first);

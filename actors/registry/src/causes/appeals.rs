@@ -1,5 +1,5 @@
-//! Appeals: each against one decision, with the citizen's words and the answer sealed. Rows are answered once and never removed.
-//! Who may appeal and who answers is decided in the registrar.
+//! Appeals, each against one decision. The citizen's text and the answer are sealed. A row is answered once and never removed.
+//! The registrar decides who may appeal and who may answer.
 
 use protocol::CodeId;
 use rusqlite::{OptionalExtension, params};
@@ -8,39 +8,39 @@ use zeroize::Zeroizing;
 use crate::personal::seal::{Column, Hash as Subject};
 use crate::{Registry, RegistryError, is_conflict};
 
-/// An appeal as it is kept.
+/// A stored appeal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AppealRow {
-    /// Its number.
+    /// The appeal's number.
     pub id: i64,
-    /// The decision's number.
+    /// The number of the decision that is appealed.
     pub decision: i64,
-    /// The authority that answers.
+    /// The authority that has to answer.
     pub authority: String,
-    /// The citizen's words.
+    /// The citizen's text.
     pub text: String,
-    /// When it was made, seconds since 1970 UTC.
+    /// The time of the appeal, Unix seconds.
     pub made_s: u64,
-    /// Until when it is to be answered.
+    /// The deadline for the answer, Unix seconds.
     pub due_s: u64,
-    /// Its answer; `None` while it is open.
+    /// The answer; `None` while the appeal is open.
     pub answer: Option<AppealAnswer>,
 }
 
 /// An answer to an appeal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AppealAnswer {
-    /// When, seconds since 1970 UTC.
+    /// The time of the answer, Unix seconds.
     pub at_s: u64,
-    /// The operators' names.
+    /// The names of the operators who answered.
     pub by: String,
-    /// True if the cause was cleared.
+    /// True if the appeal was granted and the cause cleared.
     pub granted: bool,
-    /// Their words.
+    /// The operators' text.
     pub text: String,
 }
 
-/// People's own words are not shown.
+/// Hides personal text.
 impl std::fmt::Debug for AppealRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "AppealRow({}, against decision {}, by {})", self.id, self.decision, self.authority)
@@ -53,13 +53,13 @@ impl std::fmt::Debug for AppealAnswer {
     }
 }
 
-/// Sealed texts say what they are, so that none can be put in another's place.
+/// Prefixes of the sealed texts, so that neither can be put in the place of the other.
 const TEXT: &str = "appeal\u{1f}";
 const ANSWER: &str = "answer\u{1f}";
 const COLUMNS: &str =
     "id, decision, authority, sealed, made_s, due_s, answered_s, answered_by, granted, answer";
 
-/// A new appeal.
+/// The values of a new appeal.
 pub struct NewAppeal<'a> {
     pub code: CodeId,
     pub decision: i64,
@@ -70,7 +70,7 @@ pub struct NewAppeal<'a> {
 }
 
 impl Registry {
-    /// Adds an appeal and gives its number. Part of the caller's transaction.
+    /// Adds an appeal and returns its number. Runs in the caller's transaction.
     pub fn insert_appeal(&self, appeal: &NewAppeal<'_>) -> Result<i64, RegistryError> {
         let sql = "INSERT INTO appeals (decision, subject, authority, sealed, made_s, due_s)
             VALUES (?1, ?2, ?3, x'', ?4, ?5)";
@@ -83,13 +83,13 @@ impl Registry {
             }
         })?;
         let id = self.connection.last_insert_rowid();
-        // Sealed with its number, which is known only now.
+        // The number is part of the seal and is known only after the insert.
         let sealed = self.seal_words(id, TEXT, text)?;
         self.connection.execute("UPDATE appeals SET sealed = ?2 WHERE id = ?1", params![id, sealed])?;
         Ok(id)
     }
 
-    /// Answers an appeal. Part of the caller's transaction; false if it is answered already.
+    /// Stores the answer; returns false if there is one already. Runs in the caller's transaction.
     pub fn set_answer(&self, id: i64, answer: &AppealAnswer) -> Result<bool, RegistryError> {
         let sql = "UPDATE appeals SET answered_s = ?2, answered_by = ?3, granted = ?4, answer = ?5
             WHERE id = ?1 AND answered_s IS NULL";
@@ -98,14 +98,14 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// The appeal of that number.
+    /// Returns the appeal with this number.
     pub fn appeal(&self, id: i64) -> Result<Option<AppealRow>, RegistryError> {
         let sql = format!("SELECT {COLUMNS} FROM appeals WHERE id = ?1");
         let mut query = self.connection.prepare_cached(&sql)?;
         query.query_row([id], |row| Ok(self.read_appeal(row))).optional()?.transpose()
     }
 
-    /// The appeals about that code, the oldest first.
+    /// Returns the appeals about this code, the oldest first.
     pub fn appeals_of(&self, code: CodeId) -> Result<Vec<AppealRow>, RegistryError> {
         let sql = format!("SELECT {COLUMNS} FROM appeals WHERE subject = ?1 ORDER BY id");
         let mut query = self.connection.prepare_cached(&sql)?;
@@ -113,7 +113,7 @@ impl Registry {
         rows.map(|row| row?).collect()
     }
 
-    /// The open appeals that an authority has to answer, the most urgent first.
+    /// Returns the open appeals that this authority has to answer, the nearest deadline first.
     pub fn open_appeals(&self, authority: &str) -> Result<Vec<AppealRow>, RegistryError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM appeals WHERE answered_s IS NULL AND authority = ?1 ORDER BY due_s, id"
@@ -123,7 +123,7 @@ impl Registry {
         rows.map(|row| row?).collect()
     }
 
-    /// Says how many appeals are open, and how many of them should have been answered by then.
+    /// Returns the numbers of open appeals and of overdue ones.
     pub fn appeals_open(&self, now_s: u64) -> Result<(u64, u64), RegistryError> {
         let sql =
             "SELECT count(*), count(*) FILTER (WHERE due_s <= ?1) FROM appeals WHERE answered_s IS NULL";
@@ -131,7 +131,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.query_row([now_s as i64], read)?)
     }
 
-    /// Says who made these appeals, as access records name them.
+    /// Returns the subjects of these appeals, as access records name them.
     pub(crate) fn appellants(&self, appeals: &[i64]) -> Result<Vec<Subject>, RegistryError> {
         let mut query = self.connection.prepare_cached("SELECT subject FROM appeals WHERE id = ?1")?;
         appeals.iter().map(|id| Ok(query.query_row([id], |row| row.get(0))?)).collect()

@@ -1,5 +1,6 @@
-//! Stays that carriers found, sealed: of a phone, tied to a document whose holder left that phone, and under causes. One stay of one phone
-//! is one piece of evidence, and has one keyed hash wherever it is kept: what is refuted is found by it, whoever's code it is.
+//! Stays that carriers reported, sealed: stored for a phone, for the document of a holder who left that phone, and with causes. A
+//! stay of one phone is one piece of evidence. Its keyed hash is the same wherever it is stored, so that refuting it finds every
+//! cause based on it.
 
 use policy::{CauseKind, Stay};
 use protocol::CodeId;
@@ -14,14 +15,14 @@ use crate::personal::{DocumentNumber, Phone};
 use crate::{Registry, RegistryError};
 
 impl Registry {
-    /// A carrier's finding about that phone.
+    /// Returns the evidence that a carrier's answer about this phone gives.
     pub fn evidence(&self, phone: &Phone, stay: Stay) -> Evidence {
         let text = Zeroizing::new(format!("{}\u{1f}{}\u{1f}{}", phone.reveal(), stay.area, stay.last_day));
         Evidence { mark: Some(self.sealer.hash("evidence", &text)), stay }
     }
 
-    /// Keeps a stay for the phone until then, unless one that ends later is kept already: an answer that comes late does not
-    /// overwrite a newer one.
+    /// Stores a stay for the phone until `until_s`. A stored stay that ends later is not overwritten: answers may arrive out of
+    /// order.
     pub fn keep_stay(&self, phone: &Phone, stay: &Stay, until_s: u64) -> Result<(), RegistryError> {
         self.keep_stay_by(self.phone_hash(phone), &self.evidence(phone, stay.clone()), until_s)
     }
@@ -35,8 +36,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Keeps the phone's stay, if there is one, for its owner's document as well: the owner takes another phone, or leaves. A ward's
-    /// document has nothing to do with it. Part of the caller's transaction.
+    /// Stores the phone's stay, if there is one, also for the document of the phone's owner, who changes the phone or withdraws.
+    /// Does nothing for a ward. Runs in the caller's transaction.
     pub fn tie_stay(&self, code: CodeId, person: &Person, now_s: u64) -> Result<(), RegistryError> {
         if self.guardian_of(code)?.is_some() {
             return Ok(());
@@ -47,13 +48,13 @@ impl Registry {
         }
     }
 
-    /// Forgets the stays on which the refuted cause of that person rests; another one of the same phone or document stays. Part of the
-    /// caller's transaction.
+    /// Deletes the stays that are the refuted evidence; other stays of the same phone or document are kept. Runs in the caller's
+    /// transaction.
     fn forget_refuted(&self, refuted: &Ground, person: Option<&Person>) -> Result<(), RegistryError> {
         if let Some(mark) = refuted.mark {
             self.connection.prepare_cached("DELETE FROM stays WHERE rests_on = ?1")?.execute([mark])?;
         }
-        // Stays of an earlier release have no mark; they are found by phone and document.
+        // Stays of earlier releases have no mark and are found by phone and document.
         let Some(person) = person else { return Ok(()) };
         let mut delete = self.connection.prepare_cached("DELETE FROM stays WHERE phone_hash = ?1")?;
         for hash in self.document_hashes(&person.document).into_iter().chain([self.phone_hash(&person.phone)])
@@ -66,12 +67,12 @@ impl Registry {
         Ok(())
     }
 
-    /// The stay that is kept for the phone.
+    /// Returns the stay that is stored for the phone.
     pub fn stay_of(&self, phone: &Phone, now_s: u64) -> Result<Option<Stay>, RegistryError> {
         Ok(self.stay_by(self.phone_hash(phone), now_s)?.map(|(evidence, _)| evidence.stay))
     }
 
-    /// The stay that was tied to the document.
+    /// Returns the stay that is stored for the document.
     pub fn stay_tied_to(
         &self,
         document: &DocumentNumber,
@@ -96,9 +97,9 @@ impl Registry {
         Ok(Some((Evidence { stay, mark }, until_s as u64)))
     }
 
-    /// Everything that rests on the same evidence as that cause of the code, is not cleared, and is not the cause itself: the codes and
-    /// their causes. And no form rests on it any more. Nothing, if the cause rests on no answer of a carrier about its own holder. Part of
-    /// the caller's transaction.
+    /// Returns the other uncleared causes, with their codes, that are based on the same evidence as this cause, and deletes the
+    /// stays that are this evidence. Returns nothing unless the cause comes from a carrier's answer about the holder's own phone.
+    /// Runs in the caller's transaction.
     pub fn refute(&self, code: CodeId, row: &CauseRow) -> Result<Vec<(CodeId, CauseRow)>, RegistryError> {
         if row.cause.kind != CauseKind::Trajectory {
             return Ok(Vec::new());
@@ -111,7 +112,7 @@ impl Registry {
             codes = self.codes_by("SELECT DISTINCT code FROM causes WHERE rests_on = ?1", [mark])?;
         }
         if let Some(person) = person {
-            // Causes of an earlier release have no mark; those of a phone's wards rested on the phone's stay.
+            // Causes of earlier releases have no mark; causes of wards were based on the phone's stay.
             codes.extend(self.codes_of_phone(&person.phone)?);
         }
         codes.sort_unstable();
@@ -142,8 +143,8 @@ impl Registry {
     }
 }
 
-/// The ground of a cause or of a kept stay, as far as it is still known: the stay goes when its cause ends or is cleared, the mark stays,
-/// and what an earlier release kept has none.
+/// The evidence of a cause or of a stored stay, as far as it is still known. The stay is deleted when its cause ends or is
+/// cleared; the mark is kept. Rows of earlier releases have no mark.
 struct Ground {
     stay: Option<Stay>,
     mark: Option<Hash>,
@@ -156,8 +157,8 @@ impl From<Evidence> for Ground {
 }
 
 impl Ground {
-    /// Says if both are one piece of evidence. Without a mark on either side, the same stay on the same phone is taken for the same; where
-    /// neither is known, nothing is.
+    /// Returns whether both are the same evidence. If either has no mark, the stays are compared; two unknown stays are not the
+    /// same.
     fn is_same(&self, other: &Self) -> bool {
         match (self.mark, other.mark) {
             (Some(mine), Some(others)) => mine == others,
@@ -166,7 +167,7 @@ impl Ground {
     }
 }
 
-/// A stay's owner is the hash by which it is found, as far as an owner holds of it.
+/// Returns the owner under which a stay is sealed: the first eight bytes of the hash that it is found by.
 pub(crate) fn owner(hash: Hash) -> u64 {
     u64::from_be_bytes(*hash.first_chunk().expect("a hash is longer"))
 }

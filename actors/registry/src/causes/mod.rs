@@ -1,4 +1,4 @@
-//! Causes of colours. A row is never removed while its code lives; clearing one says when.
+//! Causes of colours. A row is never removed while its code exists; clearing a cause sets its time of clearing.
 
 pub mod appeals;
 pub(crate) mod evidence;
@@ -17,38 +17,38 @@ use crate::personal::seal::{Column, Hash};
 use crate::time::{seconds, stored};
 use crate::{Registry, RegistryError};
 
-/// A cause as it is kept.
+/// A stored cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CauseRow {
-    /// Its number.
+    /// The cause's number.
     pub id: i64,
-    /// Its effect, and when.
+    /// The colour that it gives, and its period.
     pub cause: Cause,
-    /// The one who set it, and alone may clear it.
+    /// The authority that set it; no other may clear it.
     pub authority: String,
-    /// The policy's version by which it was set.
+    /// The version of the policy that applied.
     pub policy: String,
-    /// When it was cleared, seconds since 1970 UTC.
+    /// The time of clearing, Unix seconds; `None` if it was not cleared.
     pub cleared_s: Option<u64>,
 }
 
 impl CauseRow {
-    /// Says whether it counts at that moment: from when it was set until it ends or is cleared, whatever the clock said then.
+    /// Returns whether the cause is in force: not cleared, and its end has not certainly been reached.
     pub fn is_in_force(&self, now_s: u64) -> bool {
         self.cleared_s.is_none() && clock::certain_s(now_s) < self.cause.until_s
     }
 }
 
-/// A stay that a cause rests on, and what names it.
+/// A stay that a cause is based on, with its keyed hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     pub stay: Stay,
-    /// The keyed hash of phone and stay; `None` for one that an earlier release kept.
+    /// The keyed hash of phone and stay; `None` for rows of earlier releases.
     pub(super) mark: Option<Hash>,
 }
 
 impl Registry {
-    /// Every cause of the code, the oldest first.
+    /// Returns every cause of the code, the oldest first.
     pub fn causes(&self, code: CodeId) -> Result<Vec<CauseRow>, RegistryError> {
         let sql = "SELECT id, kind, colour, from_s, until_s, authority, policy, cleared_s FROM causes
             WHERE code = ?1 ORDER BY id";
@@ -74,7 +74,8 @@ impl Registry {
         Ok(causes)
     }
 
-    /// Adds a cause, with what it rests on, and gives its number. Part of the caller's transaction, which settles the code afterwards.
+    /// Adds a cause with its evidence and returns its number. Runs in the caller's transaction; the caller settles the code
+    /// afterwards.
     pub fn insert_cause(
         &self,
         code: CodeId,
@@ -106,7 +107,7 @@ impl Registry {
         Ok(self.connection.last_insert_rowid())
     }
 
-    /// Clears a cause from that moment on. Part of the caller's transaction.
+    /// Clears a cause from `now_s` on. Runs in the caller's transaction.
     pub fn clear_cause(&self, id: i64, now_s: u64) -> Result<(), RegistryError> {
         let sql = "UPDATE causes SET cleared_s = ?2 WHERE id = ?1 AND cleared_s IS NULL";
         match self.connection.prepare_cached(sql)?.execute((id, stored(now_s)))? {
@@ -115,8 +116,8 @@ impl Registry {
         }
     }
 
-    /// Its declarer has taken a declared cause back: it is another kind from now on, and ends sooner. That is on record. Part of the caller's
-    /// transaction, which settles the code afterwards.
+    /// Replaces the kind and the end of a declared cause that its declarer has corrected, and records a decision. Runs in the
+    /// caller's transaction; the caller settles the code afterwards.
     pub fn correct_cause(
         &self,
         code: CodeId,
@@ -131,7 +132,7 @@ impl Registry {
         self.decide(code, (colour, colour), change, now_s)
     }
 
-    /// The code and the cause of that number.
+    /// Returns the cause with this number, and its code.
     pub fn cause(&self, id: i64) -> Result<Option<(CodeId, CauseRow)>, RegistryError> {
         use rusqlite::OptionalExtension;
         let sql = "SELECT code FROM causes WHERE id = ?1";
@@ -141,7 +142,7 @@ impl Registry {
         Ok(self.causes(code)?.into_iter().find(|row| row.id == id).map(|row| (code, row)))
     }
 
-    /// The code and the cause that a decision is about.
+    /// Returns the cause that a decision is about, and its code.
     pub fn cause_of_decision(&self, id: i64) -> Result<Option<(CodeId, CauseRow)>, RegistryError> {
         use rusqlite::OptionalExtension;
         let sql = "SELECT cause FROM decisions WHERE id = ?1";
@@ -149,7 +150,7 @@ impl Registry {
         cause.flatten().map_or(Ok(None), |cause| self.cause(cause))
     }
 
-    /// Says how many causes by hand that give that colour were set since then.
+    /// Returns the number of causes of this colour that were set by hand after `from_s`.
     pub fn set_by_hand(&self, colour: Colour, from_s: u64) -> Result<u64, RegistryError> {
         let sql = "SELECT count(*) FROM causes WHERE kind IN (3, 4, 5) AND from_s > ?1 AND colour = ?2";
         let mut query = self.connection.prepare_cached(sql)?;
@@ -157,7 +158,8 @@ impl Registry {
         Ok(count as u64)
     }
 
-    /// Causes by hand in force that the authority set in that time, seconds since 1970 UTC: their numbers, `max` at most.
+    /// Returns the numbers of causes that the authority set by hand within this period (Unix seconds) and that are in force, at
+    /// most `max`.
     pub fn by_hand_of(
         &self,
         authority: &str,
@@ -173,9 +175,9 @@ impl Registry {
         Ok(query.query_map(asked, |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
-    /// A colour that came with an import, or with a made-up city, has no cause row; before another cause joins it, red and yellow get
-    /// one, and on what the code rests is noted: unknown, declared or verified, it is so again when the other one is gone. Part of the
-    /// caller's transaction.
+    /// Prepares a code without causes for its first one. A colour that came with an import or a made-up city has no cause row:
+    /// red and yellow get one. The code's basis is stored as the rest basis, which applies again when no cause is in force. Runs
+    /// in the caller's transaction.
     pub fn keep_inherited(&self, code: CodeId, now_s: u64) -> Result<(), RegistryError> {
         let Some(entry) = self.code(code)? else { return Ok(()) };
         if !self.causes(code)?.is_empty() {
@@ -190,9 +192,8 @@ impl Registry {
         }
     }
 
-    /// Brings the code to where its causes have it at that moment, and records the decision if its colour changes, or a cause
-    /// is new. Part of the
-    /// caller's transaction; the entry is for memory, once that is durable.
+    /// Sets the code's colour to what its causes give at `now_s`. Records a decision if the colour changes or the cause is new.
+    /// Runs in the caller's transaction; the caller puts the returned entry into memory after the commit.
     pub fn settle(&self, code: CodeId, change: &Change<'_>, now_s: u64) -> Result<CodeEntry, RegistryError> {
         let before = self.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
         let Standing { colour, basis, next_change_s } = self.standing(code, before, now_s)?;
@@ -203,7 +204,7 @@ impl Registry {
         let sql = "UPDATE codes SET tags = ?2, next_change_s = ?3 WHERE id = ?1";
         let parameters = (code.get() as i64, entry.to_tags(), entry.next_change_s());
         self.connection.prepare_cached(sql)?.execute(parameters)?;
-        // A cause that joins others has its decision too: it says who signed it, and an appeal names it.
+        // A cause beside others has its own decision, which names the signers and which an appeal refers to.
         let is_decided = change.cause.map_or(Ok(true), |cause| self.is_decided(cause))?;
         if before.colour() != colour || !is_decided {
             self.decide(code, (before.colour(), colour), change, now_s)?;
@@ -212,8 +213,8 @@ impl Registry {
     }
 
     fn standing(&self, code: CodeId, before: CodeEntry, now_s: u64) -> Result<Standing, RegistryError> {
-        // No step of a clock ends a cause, whoever acts on the code meanwhile. One that is set is in force and one that is cleared is not,
-        // whatever the clock said then.
+        // A clock that jumps ends no cause. A cause that is set is in force and one that is cleared is not, whatever the clock
+        // showed at that time.
         let now_s = clock::certain_s(now_s);
         let causes: Vec<Cause> = self
             .causes(code)?
@@ -225,7 +226,7 @@ impl Registry {
         Ok(stand(&causes, rest, now_s))
     }
 
-    /// Says what the code rests on without a cause in force; `None` until its holder has submitted a form here.
+    /// Returns the basis that applies while no cause is in force; `None` until the holder has submitted a form.
     fn rest_basis(&self, code: CodeId) -> Result<Option<Basis>, RegistryError> {
         use rusqlite::OptionalExtension;
         let sql = "SELECT rest_basis FROM people WHERE code = ?1";
@@ -235,7 +236,7 @@ impl Registry {
         number.flatten().map(read).transpose()
     }
 
-    /// Notes what the code rests on without a cause in force. Part of the caller's transaction.
+    /// Stores the basis that applies while no cause is in force. Runs in the caller's transaction.
     pub fn set_rest_basis(&self, code: CodeId, basis: Basis) -> Result<(), RegistryError> {
         let sql = "UPDATE people SET rest_basis = ?2 WHERE code = ?1";
         self.connection.prepare_cached(sql)?.execute((code.get() as i64, basis.number()))?;
@@ -243,7 +244,8 @@ impl Registry {
     }
 }
 
-/// Gives the cause of a colour that came with an import, in force from that moment; `None` for green and unknown, which need none.
+/// Returns the cause for a colour that came with an import, in force from `from_s`; `None` for green and unknown, which need
+/// none.
 pub fn inherited(entry: CodeEntry, from_s: u64) -> Option<Cause> {
     match entry.colour() {
         Colour::Red | Colour::Yellow => {}

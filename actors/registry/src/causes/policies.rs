@@ -1,27 +1,28 @@
-//! Which policies were ever in effect, the newest last, and how far the codes follow the newest. A version is in effect once.
+//! Every policy that was in effect, the newest last, and how far the codes have been revised by the newest. A version can be in
+//! effect only once.
 
 use rusqlite::{OptionalExtension, params};
 
 use crate::{Registry, RegistryError, is_conflict};
 
-/// A policy that is, or was, in effect.
+/// A policy that is or was in effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyRow {
     /// Its version.
     pub version: String,
-    /// Its file, as it was.
+    /// The text of its file.
     pub text: String,
-    /// Since when, seconds since 1970 UTC.
+    /// The time of activation, Unix seconds.
     pub activated_s: u64,
-    /// Those who signed; empty for the configuration's file, which is the first.
+    /// The operators who signed; empty for the first policy, which is the configured file.
     pub operators: String,
 }
 
-/// The last code that follows the newest policy; absent when all do.
+/// The row of `meta` with the last code that was revised by the newest policy; absent once all were.
 const CURSOR: &str = "policy-cursor";
 
 impl Registry {
-    /// Every policy that was ever in effect, the newest last.
+    /// Returns every policy that was in effect, the newest last.
     pub fn policies(&self) -> Result<Vec<PolicyRow>, RegistryError> {
         let sql = "SELECT version, text, activated_s, operators FROM policies ORDER BY id";
         let mut query = self.connection.prepare(sql)?;
@@ -29,13 +30,13 @@ impl Registry {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The policy in effect; `None` before the first start.
+    /// Returns the policy in effect; `None` before the first start.
     pub fn newest_policy(&self) -> Result<Option<PolicyRow>, RegistryError> {
         let sql = "SELECT version, text, activated_s, operators FROM policies ORDER BY id DESC LIMIT 1";
         Ok(self.connection.prepare_cached(sql)?.query_row([], read).optional()?)
     }
 
-    /// Notes that a policy is in effect. A version that was before is refused.
+    /// Records that a policy is in effect. Returns an error if this version was in effect before.
     pub fn insert_policy(
         &self,
         version: &str,
@@ -46,19 +47,19 @@ impl Registry {
         let sql = "INSERT INTO policies (version, text, activated_s, operators) VALUES (?1, ?2, ?3, ?4)";
         match self.connection.execute(sql, params![version, text, now_s as i64, operators]) {
             Err(error) if is_conflict(&error) => {
-                Err(RegistryError::Exists { what: "a policy of this version" })
+                Err(RegistryError::Exists { what: "policy of this version" })
             }
             result => Ok(result.map(|_| ())?),
         }
     }
 
-    /// The last code that follows the newest policy; `None` when all do.
+    /// Returns the last code that was revised by the newest policy; `None` once all were.
     pub fn policy_cursor(&self) -> Result<Option<i64>, RegistryError> {
         let read = |text: String| text.parse().map_err(|_| RegistryError::Damaged { what: "policy cursor" });
         self.meta(CURSOR)?.map(read).transpose()
     }
 
-    /// Part of the caller's transaction, in which the codes up to there were brought to follow.
+    /// Stores the revision's cursor. Runs in the caller's transaction, which also revises the codes up to it.
     pub fn set_policy_cursor(&self, cursor: Option<i64>) -> Result<(), RegistryError> {
         match cursor {
             Some(code) => self.set_meta(CURSOR, &code.to_string()),
@@ -66,8 +67,8 @@ impl Registry {
         }
     }
 
-    /// Says what carriers answered says nothing by another policy: forms that are open go on as without an answer. Stays that are kept
-    /// for a phone are kept for as many days more, or fewer. Part of the caller's transaction.
+    /// Deletes the outcomes of open forms, which another policy evaluates differently: those forms continue as without an answer.
+    /// Moves the end of stored stays by `more_days`. Runs in the caller's transaction.
     pub fn outdate_answers(&self, more_days: i64) -> Result<(), RegistryError> {
         self.connection.execute("UPDATE consents SET outcome = NULL WHERE outcome IS NOT NULL", [])?;
         if more_days != 0 {

@@ -1,4 +1,4 @@
-//! The effect of another policy on the codes with open causes: read as one join, in the order of the codes, applied a part at a time.
+//! The effect of another policy on codes with open causes. The codes are read in order, with one join, and revised in parts.
 //! Codes without open causes cannot change and are not read.
 
 use policy::{Cause, CauseKind, Policy, PolicyDiff, Standing, Stay, stand};
@@ -11,10 +11,10 @@ use crate::personal::seal::Column;
 use crate::time::{seconds, stored};
 use crate::{Registry, RegistryError};
 
-/// Codes revised in one transaction, or read at once: keeps it short beside other writers.
+/// Codes that are revised in one transaction or read at once; keeps transactions short.
 const REVISED_PER_TRANSACTION: usize = 500;
 
-/// Causes that are open, with all that a code's standing takes, in the order of the codes.
+/// Selects the open causes with everything that decides a code's colour, in the order of the codes.
 const OPEN: &str =
     "SELECT open.code, open.id, kind, colour, from_s, until_s, evidence, tags, next_change_s, rest_basis
     FROM causes AS open INDEXED BY causes_open
@@ -24,7 +24,7 @@ const OPEN: &str =
 /// A code with its open causes.
 struct Open {
     code: i64,
-    /// `None` for one whose holder withdrew: its causes follow all the same, they come back with the holder.
+    /// `None` if the holder withdrew; the causes are revised all the same because a returning holder has them again.
     before: Option<CodeEntry>,
     rest: Basis,
     causes: Vec<(i64, Cause, Option<Stay>)>,
@@ -48,8 +48,8 @@ impl Open {
 }
 
 impl Registry {
-    /// Says what `new` would change where `old` is in effect; `None`: of what the codes are now. Reads only, a part at a time; meant for a
-    /// reader, which holds nobody up.
+    /// Computes the changes that `new` makes compared with `old`, or with the stored colours if `old` is `None`. Reads only, in
+    /// parts; use a reader connection so that the writer is not blocked.
     pub fn diff_policies(
         &self,
         old: Option<&Policy>,
@@ -73,8 +73,9 @@ impl Registry {
         Ok(diff)
     }
 
-    /// Brings the next codes after the cursor to where the newest policy has them, and moves the cursor; at the end removes it. The
-    /// entries are for memory, once that is durable; `None` when all codes follow. Part of the caller's transaction.
+    /// Revises the next codes after the cursor by the newest policy and moves the cursor; removes it at the end. Returns the
+    /// entries to put into memory after the commit, or `None` if every code was revised already. Runs in the caller's
+    /// transaction.
     pub fn revise_some(
         &self,
         policy: &Policy,
@@ -117,7 +118,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Visits some codes with open causes after that code, in their order. Gives the last one unless there are no more.
+    /// Visits up to [`REVISED_PER_TRANSACTION`] codes with open causes after this code, in order. Returns the last one, or `None`
+    /// at the end.
     fn for_each_open(
         &self,
         after: i64,
@@ -162,7 +164,7 @@ impl Registry {
     }
 }
 
-/// The one who changes what a new policy changes.
+/// The authority of changes that a new policy makes.
 const POLICY: &str = "policy";
 
 fn open_code(
@@ -188,13 +190,13 @@ fn code_of(number: i64) -> Result<CodeId, RegistryError> {
 
 #[cfg(test)]
 impl Registry {
-    /// Says how the store finds the open causes.
+    /// Returns the query plan for open causes.
     pub(crate) fn explain_open(&self) -> String {
         let sql = format!("EXPLAIN QUERY PLAN {OPEN}");
         self.connection.query_row(&sql, (0, 0), |row| row.get(3)).expect("a plan")
     }
 
-    /// The sealed evidence of the code's last cause.
+    /// Returns the sealed evidence of the code's last cause.
     pub(crate) fn evidence_for_test(&self, code: CodeId) -> Option<Vec<u8>> {
         let sql = "SELECT evidence FROM causes WHERE code = ?1 ORDER BY id DESC LIMIT 1";
         self.connection.query_row(sql, [code.get() as i64], |row| row.get(0)).expect("a cause")

@@ -1,5 +1,5 @@
-//! The colours in memory: what every verify and every punch reads. Written by the owner of the registry, after the registry
-//! is durable; rebuilt at start by a scan of it. No guard of the map ever leaves this module.
+//! The colours in memory, which every verify and every punch reads. The registry's owner writes them after the commit; a start
+//! fills them by a scan. No guard of the map leaves this module.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use protocol::{Basis, Class, CodeId, Colour};
 
-/// Bits of [`CodeEntry::version`].
-pub const VERSION_BITS: u32 = 23;
-/// The place where the version begins; the bit above it says that nobody has verified the document.
+/// Number of bits of [`CodeEntry::version`].
+const VERSION_BITS: u32 = 23;
+/// The lowest bit of the version; the bit above the version marks an unverified document.
 const VERSION_SHIFT: u32 = 8;
 const UNVERIFIED: u32 = 1 << (VERSION_SHIFT + VERSION_BITS);
-/// The table's own bookkeeping for a slot: one control byte.
+/// The hash table's overhead for a slot: one control byte.
 const CONTROL_BYTES: usize = 1;
-/// The memory that one code may take, all in. A table just grown is 7/16 full, and then a code takes the most.
+/// The most memory for one code: a table that has just grown is 7/16 full.
 pub const CODE_BYTES_MAX: usize = 40;
 
 const _: () = {
@@ -24,59 +24,58 @@ const _: () = {
     assert!((size_of::<CodeId>() + size_of::<CodeEntry>() + CONTROL_BYTES) * 16 <= CODE_BYTES_MAX * 7);
 };
 
-/// Everything known of a code, in eight bytes.
+/// The state of a code, packed into eight bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CodeEntry {
     next_change_s: u32,
-    /// One bit for a document that nobody has verified, 23 of version, three of colour, two of basis, three of class.
+    /// From the highest bit: one for an unverified document, 23 of version, three of colour, two of basis, three of class.
     packed: u32,
 }
 
 impl CodeEntry {
-    /// An entry. `next_change_s`: when the colour will change by the clock, seconds since 1970 UTC, 0 for never.
-    /// Of `version` the lower [`VERSION_BITS`] bits are kept.
+    /// Packs an entry. `next_change_s` is the time of the next change by the clock, Unix seconds, 0 for never. Only the lower
+    /// 23 bits of `version` are kept.
     pub const fn new(colour: Colour, basis: Basis, class: Class, next_change_s: u32, version: u32) -> Self {
         let tags = (colour.number() as u32) << 5 | (basis.number() as u32) << 3 | class.number() as u32;
         Self { next_change_s, packed: version << VERSION_SHIFT & !UNVERIFIED | tags }
     }
 
-    /// The same, of somebody whose document nobody has verified, or of anybody else.
+    /// Returns the entry with the mark for an unverified document set or removed.
     pub const fn unverified(self, unverified: bool) -> Self {
         let packed = if unverified { self.packed | UNVERIFIED } else { self.packed & !UNVERIFIED };
         Self { packed, ..self }
     }
 
-    /// Says if the document is one that nobody has verified: whoever scans the code is told to look at it.
+    /// Returns whether the document is unverified; the verdict then asks the checkpoint to look at it.
     pub const fn is_unverified(self) -> bool {
         self.packed & UNVERIFIED != 0
     }
 
-    /// Its colour.
     pub fn colour(self) -> Colour {
         Colour::from_number((self.packed >> 5 & 7) as u8).expect("packed from a colour")
     }
 
-    /// Says what the colour rests on.
+    /// Returns the basis of the colour.
     pub fn basis(self) -> Basis {
         Basis::from_number((self.packed >> 3 & 3) as u8).expect("packed from a basis")
     }
 
-    /// Says what kind of code it is.
+    /// Returns the kind of code.
     pub fn class(self) -> Class {
         Class::from_number((self.packed & 7) as u8).expect("packed from a class")
     }
 
-    /// When the colour changes by the clock, seconds since 1970 UTC; 0 for never.
+    /// Returns the time of the next change by the clock, Unix seconds; 0 for never.
     pub const fn next_change_s(self) -> u32 {
         self.next_change_s
     }
 
-    /// Everything but the time, as the registry keeps it.
+    /// Returns everything but the time, as the registry stores it.
     pub const fn to_tags(self) -> u32 {
         self.packed
     }
 
-    /// Reads [`Self::to_tags`] back; `None` for what is no entry.
+    /// Unpacks [`Self::to_tags`]; `None` if a field is out of range.
     pub(crate) fn from_tags(packed: u32, next_change_s: u32) -> Option<Self> {
         Colour::from_number((packed >> 5 & 7) as u8)?;
         Basis::from_number((packed >> 3 & 3) as u8)?;
@@ -84,7 +83,7 @@ impl CodeEntry {
         Some(Self { next_change_s, packed })
     }
 
-    /// Counts the changes of this code.
+    /// Returns the number of changes of this code, modulo 2^23.
     pub const fn version(self) -> u32 {
         (self.packed & !UNVERIFIED) >> VERSION_SHIFT
     }
@@ -103,24 +102,24 @@ impl std::fmt::Debug for CodeEntry {
     }
 }
 
-/// From this many codes on it pays to look them up together.
+/// The number of codes from which on they are looked up together.
 const MANY: usize = 8;
 
 struct Table {
     entries: DashMap<CodeId, CodeEntry, RandomState>,
     by_colour: [AtomicU64; Colour::ALL.len()],
     loaded: AtomicBool,
-    /// From when on printed tokens of a code are good; only codes of which one was withdrawn are here.
+    /// The time, in Unix seconds, from which on a code's paper tokens are valid; only for codes with a withdrawn one.
     papers: DashMap<CodeId, u32, RandomState>,
     any_papers: AtomicBool,
 }
 
-/// Every code and its entry; clones share them.
+/// The entries of all codes; clones share the table.
 #[derive(Clone)]
 pub struct Codes(Arc<Table>);
 
 impl Codes {
-    /// An empty table with room for `capacity` codes, not loaded.
+    /// Creates an empty table with room for `capacity` codes, not marked as loaded.
     pub fn new(capacity: usize) -> Self {
         Self(Arc::new(Table {
             entries: DashMap::with_capacity_and_hasher(capacity, RandomState::default()),
@@ -131,13 +130,13 @@ impl Codes {
         }))
     }
 
-    /// A copy of the code's entry.
+    /// Returns the code's entry.
     pub fn get(&self, code: CodeId) -> Option<CodeEntry> {
         self.0.entries.get(&code).map(|entry| *entry)
     }
 
-    /// Copies of the entries of many codes, in their order. Each of the table's parts is locked once, and its look-ups, which
-    /// mostly wait for memory, overlap.
+    /// Returns the entries of many codes, in their order. Each shard is locked once, and look-ups, which mostly wait for memory,
+    /// overlap.
     pub fn get_many(&self, codes: &[CodeId]) -> Vec<Option<CodeEntry>> {
         let entries = &self.0.entries;
         if codes.len() < MANY {
@@ -178,47 +177,47 @@ impl Codes {
         }
     }
 
-    /// Forgets the code.
+    /// Removes the code.
     pub fn remove(&self, code: CodeId) {
         if let Some((_, before)) = self.0.entries.remove(&code) {
             self.counter(before).fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Withdraws printed tokens of the code that were made before that moment.
+    /// Withdraws the code's paper tokens that were issued before `good_from_s`.
     pub fn set_paper_from(&self, code: CodeId, good_from_s: u32) {
         let later = |known: &mut u32| *known = (*known).max(good_from_s);
         self.0.papers.entry(code).and_modify(later).or_insert(good_from_s);
         self.0.any_papers.store(true, Ordering::Release);
     }
 
-    /// Says whether a printed token of the code, made at that moment, was withdrawn.
+    /// Returns whether a paper token issued at this time was withdrawn.
     pub fn is_paper_withdrawn(&self, code: CodeId, issued_at_s: u32) -> bool {
         self.0.any_papers.load(Ordering::Acquire)
             && self.0.papers.get(&code).is_some_and(|good_from_s| issued_at_s < *good_from_s)
     }
 
-    /// Says how many codes there are.
+    /// Returns the number of codes.
     pub fn len(&self) -> usize {
         self.by_colour().iter().sum::<u64>() as usize
     }
 
-    /// Says whether there are none.
+    /// Returns whether the table is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Says how many codes of each colour, in the order of [`Colour::ALL`]. Counted, not scanned.
+    /// Returns the number of codes of each colour, in the order of [`Colour::ALL`]. Does not scan.
     pub fn by_colour(&self) -> [u64; Colour::ALL.len()] {
         std::array::from_fn(|index| self.0.by_colour[index].load(Ordering::Relaxed))
     }
 
-    /// From now on a code that is not here is not registered.
+    /// Marks the table as complete: from now on a missing code is not registered.
     pub fn set_loaded(&self) {
         self.0.loaded.store(true, Ordering::Release);
     }
 
-    /// Says whether the registry has been read to its end; before that nothing can be said about anybody.
+    /// Returns whether the table is complete; before that a missing code may be registered.
     pub fn is_loaded(&self) -> bool {
         self.0.loaded.load(Ordering::Acquire)
     }

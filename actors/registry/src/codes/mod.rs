@@ -1,23 +1,23 @@
-//! Codes: a narrow table, read whole at each start. A change is durable here before it is seen in memory.
+//! The table of codes: narrow, and read completely at each start. A change is committed here before it is put into memory.
 
 pub mod colours;
 
-use protocol::{Class, CodeId};
+use protocol::CodeId;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::codes::colours::{CodeEntry, Codes};
 use crate::decisions::Change;
 use crate::{Registry, RegistryError};
 
-/// Codes changed by the clock in one transaction: a form that comes meanwhile waits for one, some tens of milliseconds.
+/// Codes that the clock changes in one transaction, some tens of milliseconds: requests wait no longer.
 const DUE_PER_TRANSACTION: usize = 500;
 
-/// Readers at most: beyond this they wait for memory, not for a core.
+/// The most readers; more would wait for memory, not for a core.
 const READERS_MAX: usize = 8;
 
 impl Registry {
-    /// Puts every code into memory and says that they are loaded. Gives their number. The table is read in as many parts as there
-    /// are cores: codes are random, so equal ranges hold about equally many.
+    /// Loads every code into memory, marks the table as loaded, and returns the number of codes. There is one reader for each
+    /// core, over equal ranges: codes are random, so the ranges hold about equally many.
     pub fn load_codes(&self, codes: &Codes) -> Result<u64, RegistryError> {
         let bounds: (Option<i64>, Option<i64>) = self.connection.query_row(
             "SELECT (SELECT min(id) FROM codes), (SELECT max(id) FROM codes)",
@@ -43,21 +43,21 @@ impl Registry {
         Ok(())
     }
 
-    /// About how many codes there are, at once: each belongs to a person, and people are numbered.
+    /// Returns about how many codes there are, without counting: each belongs to a person, and people are numbered.
     pub fn estimate_codes(&self) -> Result<u64, RegistryError> {
         let last: Option<i64> =
             self.connection.query_row("SELECT max(id) FROM people", [], |row| row.get(0))?;
         Ok(last.unwrap_or(0) as u64)
     }
 
-    /// Says how many codes there are.
+    /// Counts the codes.
     pub fn count_codes(&self) -> Result<u64, RegistryError> {
         let count: i64 =
             self.connection.query_row("SELECT count(*) FROM codes WHERE tags <> 0", [], |row| row.get(0))?;
         Ok(count as u64)
     }
 
-    /// Visits every code, in the order of their numbers, and gives how many there were.
+    /// Visits every code in order and returns their number.
     pub fn for_each_code(&self, mut visit: impl FnMut(CodeId, CodeEntry)) -> Result<u64, RegistryError> {
         let mut query = self.connection.prepare("SELECT id, tags, next_change_s FROM codes ORDER BY id")?;
         let mut rows = query.query([])?;
@@ -70,7 +70,7 @@ impl Registry {
         Ok(count)
     }
 
-    /// One code's entry.
+    /// Returns the code's entry.
     pub fn code(&self, code: CodeId) -> Result<Option<CodeEntry>, RegistryError> {
         let mut query =
             self.connection.prepare_cached("SELECT id, tags, next_change_s FROM codes WHERE id = ?1")?;
@@ -78,14 +78,14 @@ impl Registry {
         Ok(rows.next()?.map(read).transpose()?.flatten().map(|(_, entry)| entry))
     }
 
-    /// Part of the caller's transaction. False if the code exists already.
+    /// Adds a code; returns false if it exists already. Runs in the caller's transaction.
     pub fn insert_code(&self, code: CodeId, entry: CodeEntry) -> Result<bool, RegistryError> {
         let sql = "INSERT INTO codes (id, tags, next_change_s) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
         let parameters = (code.get() as i64, entry.to_tags(), entry.next_change_s());
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// Says how long the change that fell due first has been waiting, in seconds; 0 if none is due.
+    /// Returns how many seconds the oldest due change is overdue; 0 if none is due.
     pub fn longest_due_s(&self, now_s: u32) -> Result<u32, RegistryError> {
         let sql = "SELECT min(next_change_s) FROM codes WHERE next_change_s > 0 AND next_change_s <= ?1";
         let mut query = self.connection.prepare_cached(sql)?;
@@ -93,8 +93,8 @@ impl Registry {
         Ok(first_s.map_or(0, |first_s| now_s - first_s))
     }
 
-    /// Brings some codes to where their causes have them once time has changed that: durable first, then in memory. True while there
-    /// are more. To be called until there are none, at start, also for what fell due while the gateway was down, and then every second.
+    /// Settles some codes that are due by the clock: commits, then updates the memory. Returns true while more are due. The
+    /// caller repeats it until false at start, which covers the downtime, and then every second.
     pub fn expire_some(&mut self, codes: &Codes, now_s: u32) -> Result<bool, RegistryError> {
         let due = self.transaction(|registry| registry.settle_due(now_s))?;
         for &(code, entry) in &due {
@@ -115,13 +115,6 @@ impl Registry {
             Ok((code, self.settle(code, &change, u64::from(now_s))?))
         };
         ids.into_iter().map(settle).collect()
-    }
-
-    /// Says how many codes are those of imported holders.
-    pub fn count_imported(&self) -> Result<u64, RegistryError> {
-        let mut count = 0;
-        self.for_each_code(|_, entry| count += u64::from(entry.class() == Class::Imported))?;
-        Ok(count)
     }
 }
 
@@ -158,7 +151,7 @@ fn load_part(path: &str, from: i64, to: i64, codes: &Codes) -> Result<u64, Regis
     Ok(count)
 }
 
-/// `None` for a code whose holder withdrew.
+/// Reads a code's row; `None` if its holder withdrew.
 fn read(row: &rusqlite::Row<'_>) -> Result<Option<(CodeId, CodeEntry)>, RegistryError> {
     let (id, tags, next_change_s): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
     if tags == 0 {
@@ -174,7 +167,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Option<(CodeId, CodeEntry)>, Registry
 
 #[cfg(test)]
 impl Registry {
-    /// All of the clock's work at that moment: colours whose time is over, and what is forgotten. Gives how many changed their colour.
+    /// Does all of the clock's work at `now_s` and returns the number of decisions that it made.
     pub(crate) fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {
         let before = self.decided()?;
         while self.expire_some(codes, now_s)? {}

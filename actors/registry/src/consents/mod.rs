@@ -1,5 +1,6 @@
-//! Consents and what came of them. One consent is one query: it is used once, by the phone that gave it, within its time. Of an
-//! answer only the outcome is kept, sealed; of a stay the area and the last day, until the cause that may rest on it ends.
+//! Consents and the results of their queries. One consent allows one query: it is used once, for the phone that gave it, within
+//! its period. Of an answer only the outcome is stored, sealed; of a stay its area and last day, until the cause based on it
+//! ends.
 
 pub(crate) mod past;
 pub(crate) mod proof;
@@ -13,7 +14,7 @@ use crate::personal::Phone;
 use crate::personal::seal::Column;
 use crate::{Registry, RegistryError};
 
-/// A consent's number.
+/// The number of a consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConsentId(pub i64);
 
@@ -21,11 +22,11 @@ pub struct ConsentId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Flow {
-    /// A first application.
+    /// The first application for a code.
     Apply = 1,
-    /// A modification.
+    /// A change of the holder's information.
     Modify = 2,
-    /// A punch page: shown to staff, changes no colour.
+    /// A query at a gate or on a punch page: its answer is shown to staff and changes no colour.
     Scan = 3,
 }
 
@@ -35,45 +36,45 @@ impl Flow {
     }
 }
 
-/// The share of an answer that may be shown to staff.
+/// The part of an answer that staff may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Detail {
     /// Yes, no or unknown.
     Stay = 1,
-    /// The cities too.
+    /// The cities as well.
     Cities = 2,
 }
 
 impl Detail {
-    /// The detail with that number.
+    /// Returns the detail with this number.
     pub fn from_number(number: u8) -> Option<Self> {
         [Self::Stay, Self::Cities].into_iter().find(|&detail| detail as u8 == number)
     }
 }
 
-/// The question that was sent to one carrier for a query.
+/// One request to one carrier for a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which carrier.
+    /// The carrier's id.
     pub carrier: String,
-    /// The outcome, from a closed list.
+    /// The result, from a closed list.
     pub outcome: &'static str,
-    /// Its duration, milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u32,
 }
 
-/// Whom a consent is for. The phone's owner gives it either way; what it finds is used for nobody else.
+/// The person that a consent is for. The phone's owner gives it in both cases; its answer counts for this person alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// The phone's owner.
     Owner,
-    /// A ward of the owner's, by its code once it has one.
+    /// A ward of the owner: its code, once it has one.
     Ward(Option<CodeId>),
 }
 
 impl Whom {
-    /// As it is kept.
+    /// Returns the stored form.
     pub(super) fn number(self) -> Option<i64> {
         match self {
             Self::Owner => None,
@@ -86,16 +87,16 @@ impl Whom {
     }
 }
 
-/// The agreement of the citizen.
+/// The terms that a citizen agreed to.
 #[derive(Clone, Copy, Debug)]
 pub struct Agreed<'a> {
     /// The purpose of the query.
     pub flow: Flow,
-    /// The person it is for.
+    /// The person that the query is for.
     pub whom: Whom,
-    /// The share that staff may see.
+    /// The part of the answer that staff may see.
     pub detail: Detail,
-    /// The version of the words on the page.
+    /// The version of the consent's text.
     pub text: &'a str,
 }
 
@@ -103,26 +104,26 @@ pub struct Agreed<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ConsentState {
-    /// Nothing was asked with it yet.
+    /// Not used yet.
     Given = 1,
-    /// Its one query was made.
+    /// Used for its one query.
     Used = 2,
-    /// The citizen has taken it back.
+    /// Withdrawn by the citizen.
     Withdrawn = 3,
 }
 
-/// A consent, as its giver sees it.
+/// A consent as the citizen sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConsentRow {
-    /// Its number.
+    /// The consent's number.
     pub id: ConsentId,
     /// The purpose of the query.
     pub flow: Flow,
-    /// The person it is for.
+    /// The person that the query is for.
     pub whom: Whom,
-    /// When it was given, seconds since 1970 UTC.
+    /// The time of the consent, Unix seconds.
     pub given_s: u64,
-    /// The place where it stands.
+    /// The consent's state.
     pub state: ConsentState,
 }
 
@@ -137,7 +138,7 @@ const USED: u8 = ConsentState::Used as u8;
 const WITHDRAWN: u8 = ConsentState::Withdrawn as u8;
 
 impl Registry {
-    /// Records a consent. `text` is the version of the words that were agreed to.
+    /// Stores a consent and returns its number.
     pub fn insert_consent(
         &self,
         phone: &Phone,
@@ -156,7 +157,8 @@ impl Registry {
             id = insert.insert(parameters)?;
         }
         if agreed.flow == Flow::Scan {
-            // At a gate the device brings the receipt alone. Sealed with the consent's number, which is known only now.
+            // A gate's device sends the receipt alone, so the phone is stored. The number is part of the seal and is known only
+            // after the insert.
             let sealed = self.sealer.seal(Column::OpenPhone, id as u64, phone.reveal().as_bytes())?;
             let sql = "UPDATE consents SET sealed_phone = ?2 WHERE id = ?1";
             self.connection.prepare_cached(sql)?.execute(params![id, sealed])?;
@@ -164,8 +166,8 @@ impl Registry {
         Ok(ConsentId(id))
     }
 
-    /// Uses the consent up. `None` if it is not that phone's, was used or withdrawn, or is older than `from_s`. One statement:
-    /// of two that come at once, one gets it.
+    /// Uses the consent; returns its purpose and the person that it is for, or `None` if it is not this phone's, was used or
+    /// withdrawn, or was given before `from_s`. One statement: of two concurrent callers one succeeds.
     pub fn use_consent(
         &self,
         id: ConsentId,
@@ -182,7 +184,8 @@ impl Registry {
         used.map(|(flow, whom)| Flow::from_number(flow).map(|flow| (flow, whom)).ok_or(damaged)).transpose()
     }
 
-    /// Uses up a consent for a query at a gate, whose device has only its receipt: which number, and how much staff may see.
+    /// Uses the consent of a query at a gate, whose device has only the receipt. Returns the phone and the part of the answer
+    /// that staff may see.
     pub fn use_receipt(
         &self,
         id: ConsentId,
@@ -207,8 +210,8 @@ impl Registry {
         Ok(Some((phone, Detail::from_number(detail).ok_or_else(damaged)?)))
     }
 
-    /// Notes that staff scan the receipt of a query at a gate that the citizen's page has made already: its answer is shown to them once.
-    /// False if it was shown, or if there is no such query.
+    /// Records that staff scanned the receipt of a query that the citizen's page has made already. Its answer is shown to staff
+    /// once: returns false if it was shown before, or if there is no such query.
     pub fn show_receipt(&self, id: ConsentId, (from_s, now_s): (u64, u64)) -> Result<bool, RegistryError> {
         let sql = "UPDATE consents SET scanned_s = ?3
             WHERE id = ?1 AND given_s >= ?2 AND state = ?4 AND flow = ?5 AND scanned_s IS NULL";
@@ -216,7 +219,8 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// Says how much staff may see by that phone's consent to a query at a gate, and when they scanned its receipt.
+    /// Returns the part of the answer that staff may see by this phone's consent at a gate, and the time at which they scanned
+    /// its receipt.
     pub fn gate_consent(
         &self,
         id: ConsentId,
@@ -232,7 +236,7 @@ impl Registry {
         Ok(found.and_then(|(detail, at)| Some((Detail::from_number(detail)?, at.map(|at| at as u64)))))
     }
 
-    /// Takes a consent back, with what came of it.
+    /// Withdraws a consent and deletes its outcome. Returns false if it is not this phone's.
     pub fn withdraw_consent(&self, id: ConsentId, phone: &Phone) -> Result<bool, RegistryError> {
         let sql = "UPDATE consents SET state = ?3, outcome = NULL, sealed_phone = NULL
             WHERE id = ?1 AND phone_hash = ?2";
@@ -240,7 +244,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// The consents that the phone has given, the newest first.
+    /// Returns the phone's consents, the newest first, at most `rows_max`.
     pub fn consents_of(&self, phone: &Phone, rows_max: usize) -> Result<Vec<ConsentRow>, RegistryError> {
         let damaged = || RegistryError::Damaged { what: "consent" };
         let sql = "SELECT id, flow, given_s, state, ward FROM consents WHERE phone_hash = ?1 ORDER BY id DESC LIMIT ?2";
@@ -259,8 +263,8 @@ impl Registry {
         Ok(consents)
     }
 
-    /// Notes that a query was answered, or that no answer came, and what was sent for it. Noting it again changes nothing: one
-    /// consent is one query. False if the consent was withdrawn meanwhile: then nothing of the answer is kept.
+    /// Records that the query was answered or is unavailable, and the requests that were sent for it. A repetition changes
+    /// nothing. Returns false if the consent was withdrawn meanwhile; the caller then must not store the outcome.
     pub fn answered(
         &self,
         id: ConsentId,
@@ -278,7 +282,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(params![id.0, now_s as i64, answer, USED])? == 1)
     }
 
-    /// Keeps what came of the query.
+    /// Stores the outcome of the query, sealed.
     pub fn set_outcome(&self, id: ConsentId, outcome: &Outcome) -> Result<(), RegistryError> {
         let plain = Zeroizing::new(serde_json::to_vec(outcome).expect("an outcome is plain data"));
         let sealed = self.sealer.seal(Column::Outcome, id.0 as u64, &plain)?;
@@ -287,8 +291,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Says where that phone's consent for a form stands, and what came of it, if it is no older than `from_s` and was given for `whom`, or
-    /// for a ward that had no code yet.
+    /// Returns the state and the outcome of this phone's consent for a form, if it was given at or after `from_s` and for this
+    /// person, or for a ward without a code.
     pub fn consent_of(
         &self,
         id: ConsentId,
@@ -310,7 +314,7 @@ impl Registry {
         Ok(Some((state, outcome)))
     }
 
-    /// The ward that a consent was given for has a code now. Part of the caller's transaction.
+    /// Sets the code of the ward that the consent was given for. Runs in the caller's transaction.
     pub fn name_ward(&self, id: ConsentId, code: CodeId) -> Result<(), RegistryError> {
         let sql = "UPDATE consents SET ward = ?2 WHERE id = ?1 AND ward = 0";
         self.connection.prepare_cached(sql)?.execute((id.0, code.get() as i64))?;

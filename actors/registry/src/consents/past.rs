@@ -1,5 +1,5 @@
-//! Consents whose time is over. A consent says when a phone stood at a gate, so it is kept no longer than passages are; what stays is how
-//! many there were. One that is not as it has to be is kept: it is evidence.
+//! The end of consents. A consent shows when a phone was at a gate, so it is kept no longer than passages; only counts remain. A
+//! consent with an impossible state is kept as evidence.
 
 use rusqlite::params;
 
@@ -8,13 +8,12 @@ use crate::consents::proof::{ConsentReport, UNSOUND};
 use crate::time::stored;
 use crate::{Registry, RegistryError};
 
-/// Consents are kept for so long after they were given: as long as passages, whose times they would tell otherwise. A query that one was
-/// given for looked back as far.
+/// Consents are kept for this many days, as long as passages and as far as a query looks back.
 pub const CONSENT_DAYS: u64 = 14;
-/// Consents that are forgotten in one transaction: some milliseconds.
+/// Consents that are deleted in one transaction, some milliseconds.
 const FORGOTTEN_PER_TRANSACTION: usize = 500;
 
-/// A consent, as it is counted.
+/// A consent that is counted and deleted.
 struct Past {
     id: i64,
     is_used: bool,
@@ -23,8 +22,8 @@ struct Past {
 }
 
 impl Registry {
-    /// Forgets some consents that were given before that moment, with what was sent for them, and counts them. True while there are
-    /// more. Part of the caller's transaction.
+    /// Deletes some consents given before `before_s`, with their requests to carriers, and adds them to the totals. Returns true
+    /// while there are more. Runs in the caller's transaction.
     pub(crate) fn forget_consents(&self, before_s: u64) -> Result<bool, RegistryError> {
         let past = self.past_consents(before_s)?;
         if past.is_empty() {

@@ -1,5 +1,5 @@
-//! Proves from the registry that carriers were asked with consent only: each query rests on a consent that was used up for it, and no
-//! consent was used twice.
+//! The proof, from the registry alone, that carriers were asked only with consent: each query has a consent that was used for it,
+//! and no consent was used twice.
 
 use std::collections::BTreeMap;
 
@@ -7,40 +7,40 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::{Registry, RegistryError};
 
-/// The counts of [`Registry::verify_consents`]; nothing was sent to a carrier without a consent.
+/// The counts of a successful [`Registry::verify_consents`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ConsentReport {
-    /// Consents that were given, those used, withdrawn and forgotten included.
+    /// All consents, including used, withdrawn and deleted ones.
     pub consents: u64,
-    /// Of these, forgotten when their time was over.
+    /// Of these, deleted after their period.
     pub forgotten: u64,
-    /// Used up, each for one query.
+    /// Used, each for one query.
     pub used: u64,
-    /// Taken back, before or after their use.
+    /// Withdrawn, before or after their use.
     pub withdrawn: u64,
     /// Queries that a carrier answered.
     pub answered: u64,
     /// Queries that no carrier answered.
     pub unavailable: u64,
-    /// Queries that are under way, whose consent was taken back meanwhile, or that a crash cut.
+    /// Queries that are under way, that a crash interrupted, or whose consent was withdrawn meanwhile.
     pub open: u64,
-    /// The attempts at each carrier for these queries.
+    /// Requests to each carrier for these queries.
     pub attempts: Vec<(String, u64)>,
 }
 
-/// A state that no consent may have: a condition on its row, and what is wrong then.
+/// States that no consent may have: a condition on its row, and the error.
 pub(crate) const UNSOUND: [(&str, &str); 4] = [
     (
         "used_s IS NULL AND EXISTS (SELECT 1 FROM attempts WHERE consent = consents.id)",
-        "a carrier was asked and it was not used for that",
+        "a carrier was asked, but the consent was not used",
     ),
     (
         "used_s IS NULL AND (answered_s IS NOT NULL OR outcome IS NOT NULL)",
-        "it has an answer and was never used",
+        "it has an answer, but was not used",
     ),
     (
         "answer = 'answered' AND NOT EXISTS (SELECT 1 FROM attempts WHERE consent = consents.id)",
-        "it has an answer and no carrier was asked",
+        "it has an answer, but no carrier was asked",
     ),
     (
         "used_s < given_s OR answered_s < used_s",
@@ -49,8 +49,8 @@ pub(crate) const UNSOUND: [(&str, &str); 4] = [
 ];
 
 impl Registry {
-    /// Reads every consent again; those that were forgotten are counted as they were. The error names the first that is not as it has
-    /// to be.
+    /// Reads every consent again; deleted ones are taken from the totals. The error names the first consent with an impossible
+    /// state.
     pub fn verify_consents(&self) -> Result<ConsentReport, RegistryError> {
         let first = |sql: &str, what| -> Result<(), RegistryError> {
             let first: Option<i64> =
@@ -58,7 +58,7 @@ impl Registry {
             first.map_or(Ok(()), |number| Err(RegistryError::Consent { number, what }))
         };
         let sql = "SELECT consent FROM attempts WHERE consent NOT IN (SELECT id FROM consents)";
-        first(sql, "a carrier was asked and there is no such consent")?;
+        first(sql, "a carrier was asked, but there is no such consent")?;
         for (condition, what) in UNSOUND {
             first(&format!("SELECT id FROM consents WHERE {condition}"), what)?;
         }
@@ -91,7 +91,7 @@ impl Registry {
     }
 }
 
-/// Reads how many consents were forgotten, and what became of them.
+/// Reads the totals of deleted consents.
 fn sums(connection: &Connection) -> Result<ConsentReport, RegistryError> {
     let sql = "SELECT consents, used, withdrawn, answered, unavailable FROM past_consents";
     let number = |row: &rusqlite::Row<'_>, at: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)? as u64);

@@ -1,5 +1,5 @@
-//! Decisions: the changes of colours, and the causes that were set, each a leaf of the Merkle tree of [`crate::audit`]. No row is ever changed or removed, and none
-//! holds personal data: a code stands there by its keyed hash.
+//! Decisions: every change of a colour and every new cause, each a leaf of the Merkle tree of [`crate::audit`]. Rows are never
+//! changed or removed and hold no personal data: a keyed hash stands for the code.
 
 pub(crate) mod nodes;
 pub(crate) mod tally;
@@ -15,30 +15,30 @@ use crate::operator::order_log;
 use crate::personal::seal::Hash as Subject;
 use crate::{Registry, RegistryError};
 
-/// A change of a colour.
+/// A stored decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecisionRow {
-    /// Its number, from 1, which an appeal names.
+    /// The decision's number, from 1; appeals refer to it.
     pub id: i64,
-    /// When, seconds since 1970 UTC.
+    /// The time of the decision, Unix seconds.
     pub at_s: u64,
     /// The colour before.
     pub from: Colour,
     /// The colour after.
     pub to: Colour,
-    /// The cause that was set or cleared; `None` if time alone changed it.
+    /// The cause that was set or cleared; `None` if the clock changed the colour.
     pub cause: Option<i64>,
-    /// By whom: an authority, or the clock.
+    /// The authority that decided, or the clock.
     pub authority: String,
     /// The operators who signed; empty for the citizen, a carrier and the clock.
     pub operators: String,
     /// The policy's version.
     pub policy: String,
-    /// SHA-256 of the sealed evidence of the cause, hexadecimal; empty if it has none.
+    /// SHA-256 of the cause's sealed evidence, in hexadecimal; empty if there is none.
     pub evidence: String,
 }
 
-/// The cause that changes a code.
+/// The origin of a change of a code.
 pub struct Change<'a> {
     pub cause: Option<i64>,
     pub authority: &'a str,
@@ -46,21 +46,21 @@ pub struct Change<'a> {
     pub policy: &'a str,
 }
 
-/// The one who set a colour that came with an import.
+/// The authority of colours that came with an import.
 pub const INHERITED: &str = "former-system";
 
-/// The findings of [`Registry::verify_decisions`]; all of it is as it was signed.
+/// The counts of a successful [`Registry::verify_decisions`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AuditReport {
     /// Decisions.
     pub decisions: u64,
     /// Signed checkpoints over them.
     pub checkpoints: u64,
-    /// The number of decisions the last of these covers.
+    /// The number of decisions under the last of these.
     pub covered: u64,
 }
 
-/// The text that is hashed, in this order.
+/// The text that is hashed; the order of the fields is fixed.
 #[derive(Serialize)]
 struct Text<'a> {
     decision: i64,
@@ -114,7 +114,7 @@ fn read(row: &rusqlite::Row<'_>) -> Result<(DecisionRow, Vec<u8>, Vec<u8>), Regi
 }
 
 impl Registry {
-    /// The changes of the code's colour, the oldest first.
+    /// Returns the decisions about the code, the oldest first.
     pub fn decisions(&self, code: CodeId) -> Result<Vec<DecisionRow>, RegistryError> {
         let sql = format!("SELECT {COLUMNS} FROM decisions WHERE subject = ?1 ORDER BY id");
         let mut query = self.connection.prepare_cached(&sql)?;
@@ -126,12 +126,12 @@ impl Registry {
         Ok(decisions)
     }
 
-    /// The decision of that number, if it is about that code.
+    /// Returns the decision with this number if it is about this code.
     pub fn decision_of(&self, code: CodeId, id: i64) -> Result<Option<DecisionRow>, RegistryError> {
         Ok(self.decisions(code)?.into_iter().find(|row| row.id == id))
     }
 
-    /// Adds a decision. Part of the caller's transaction.
+    /// Adds a decision. Runs in the caller's transaction.
     pub(super) fn decide(
         &self,
         code: CodeId,
@@ -175,13 +175,13 @@ impl Registry {
         Ok(())
     }
 
-    /// Says whether a decision names that cause.
+    /// Returns whether a decision names this cause.
     pub(super) fn is_decided(&self, cause: i64) -> Result<bool, RegistryError> {
         let sql = "SELECT 1 FROM decisions WHERE cause = ?1";
         Ok(self.connection.prepare_cached(sql)?.exists([cause])?)
     }
 
-    /// The kind of a cause, and the hash of what it rests on; empty if that is nothing.
+    /// Returns the cause's kind and the hash of its evidence, empty if it has none.
     fn cause_decided(&self, cause: i64) -> Result<(CauseKind, String), RegistryError> {
         let sql = "SELECT kind, evidence FROM causes WHERE id = ?1";
         let mut query = self.connection.prepare_cached(sql)?;
@@ -192,19 +192,19 @@ impl Registry {
         Ok((kind, sealed.map(hash).unwrap_or_default()))
     }
 
-    /// Says what stands for the code where no code may stand.
+    /// Returns the keyed hash that stands for the code in records without personal data.
     pub fn subject(&self, code: CodeId) -> Subject {
         self.sealer.hash("decision", &code.get().to_string())
     }
 
-    /// Signs how far the decisions reach, if that has changed; the newest checkpoint. A new one is logged: whoever keeps the log can
-    /// hold it against the registry later.
+    /// Signs a new checkpoint if there are new decisions, and returns the newest. A new one is also logged, so that a copy of the
+    /// log can be compared with the registry later.
     pub fn checkpoint(&mut self, signing_pkcs8: &[u8], now_s: u64) -> Result<Checkpoint, RegistryError> {
         let size = self.decided()?;
         match self.last_checkpoint()? {
             Some(last) if last.size == size => return Ok(last),
             Some(last) if last.size > size => {
-                let what = "it is missing, a checkpoint covers it";
+                let what = "it is missing, but a checkpoint covers it";
                 return Err(RegistryError::Audit { number: size as i64 + 1, what });
             }
             Some(_) | None => {}
@@ -218,8 +218,8 @@ impl Registry {
         Ok(checkpoint)
     }
 
-    /// The code's last decision with the proof that it is on record, under the newest checkpoint. `None` if there is no decision, or
-    /// until a checkpoint covers it, within a minute.
+    /// Returns the code's last decision with its proof under the newest checkpoint. `None` if there is no decision, or if no
+    /// checkpoint covers it yet (at most a minute).
     pub fn signed_receipt(&self, code: CodeId) -> Result<Option<Receipt>, RegistryError> {
         let sql = format!("SELECT {COLUMNS} FROM decisions WHERE subject = ?1 ORDER BY id DESC LIMIT 1");
         let subject = self.subject(code);
@@ -236,24 +236,24 @@ impl Registry {
         Ok(Some(Receipt { decision: decision.text(&subject), index, path, checkpoint }))
     }
 
-    /// Reads every decision again: numbers without a gap, each as it was hashed, each checkpoint over what was there and signed
-    /// with that key. The error names the first that is not.
+    /// Reads every decision again and checks numbers without a gap, hashes, the stored tree, and each checkpoint's root and
+    /// signature. The error names the first decision that fails.
     pub fn verify_decisions(&self, public_key: &[u8]) -> Result<AuditReport, RegistryError> {
         Ok(verify(&self.connection, public_key)?.0)
     }
 
-    /// The newest checkpoint.
-    pub fn last_checkpoint(&self) -> Result<Option<Checkpoint>, RegistryError> {
+    /// Returns the newest checkpoint.
+    fn last_checkpoint(&self) -> Result<Option<Checkpoint>, RegistryError> {
         last_checkpoint(&self.connection)
     }
 
-    /// The newest checkpoint and the end of the order log, for whoever keeps them outside.
+    /// Returns the newest checkpoint with the order log's last entry, for keeping outside the gateway.
     pub fn checkpoint_to_keep(&self) -> Result<Option<Checkpoint>, RegistryError> {
         let Some(checkpoint) = self.last_checkpoint()? else { return Ok(None) };
         Ok(Some(Checkpoint { orders: order_log::up_to(&self.connection)?, ..checkpoint }))
     }
 
-    /// Proves that the decisions of the newest checkpoint begin with the first `since`; see [`growth`].
+    /// Proves that the newest checkpoint begins with the first `since` decisions; see [`growth`].
     pub fn growth(&self, since: u64) -> Result<Option<Growth>, RegistryError> {
         growth(&self.connection, since)
     }
@@ -265,8 +265,8 @@ fn last_checkpoint(connection: &Connection) -> Result<Option<Checkpoint>, Regist
     Ok(connection.prepare_cached(sql)?.query_row([], read_checkpoint).optional()?)
 }
 
-/// Proves that the decisions of the newest checkpoint begin with the first `since`. Of fewer decisions than that nothing is proven, which
-/// whoever checks it sees. `None` before the first checkpoint.
+/// Proves that the newest checkpoint begins with the first `since` decisions; `None` before the first checkpoint. If there are
+/// fewer decisions the path is empty, and [`Growth::check`] fails.
 pub(super) fn growth(connection: &Connection, since: u64) -> Result<Option<Growth>, RegistryError> {
     let Some(checkpoint) = last_checkpoint(connection)? else { return Ok(None) };
     let path = prove_growth(since, checkpoint.size, |at| node(connection, at))?;
@@ -279,7 +279,7 @@ pub(super) fn verify(
     public_key: &[u8],
 ) -> Result<(AuditReport, Tree), RegistryError> {
     let bad = |number: i64, what| RegistryError::Audit { number, what };
-    // All of it as it is at one moment: decisions are made meanwhile.
+    // One snapshot: decisions are made meanwhile.
     let _snapshot = connection.unchecked_transaction()?;
     let mut checkpoints = checkpoints(connection)?.into_iter().peekable();
     let (mut tree, mut report, mut nodes) = (Tree::default(), AuditReport::default(), 0_i64);
@@ -292,7 +292,7 @@ pub(super) fn verify(
         }
         let hash = leaf_hash(decision.text(&subject).as_bytes());
         if leaf != hash {
-            return Err(bad(decision.id, "it is not as it was made"));
+            return Err(bad(decision.id, "it is not as it was recorded"));
         }
         let mut as_kept = Ok(true);
         tree.push(hash, |at, hash| {
@@ -302,30 +302,30 @@ pub(super) fn verify(
             }
         });
         if !as_kept? {
-            return Err(bad(decision.id, "the tree that is kept over it is not the one of the decisions"));
+            return Err(bad(decision.id, "the stored tree over it does not match the decisions"));
         }
         if let Some(checkpoint) = checkpoints.next_if(|checkpoint| checkpoint.size == tree.size()) {
             if !checkpoint.is_genuine(public_key) {
                 return Err(bad(decision.id, "the checkpoint over it is not signed by this gateway"));
             }
             if checkpoint.root != hex::encode(tree.root()) {
-                return Err(bad(decision.id, "it, or one before it, is not what was signed"));
+                return Err(bad(decision.id, "it, or an earlier decision, is not what was signed"));
             }
             (report.checkpoints, report.covered) = (report.checkpoints + 1, checkpoint.size);
         }
     }
     if checkpoints.next().is_some() {
-        return Err(bad(tree.size() as i64 + 1, "it is missing, a checkpoint covers it"));
+        return Err(bad(tree.size() as i64 + 1, "it is missing, but a checkpoint covers it"));
     }
     if connection.query_row("SELECT count(*) FROM nodes", [], |row| row.get::<_, i64>(0))? != nodes {
-        return Err(bad(tree.size() as i64 + 1, "it is missing, the tree that is kept covers it"));
+        return Err(bad(tree.size() as i64 + 1, "it is missing, but the stored tree covers it"));
     }
     report.decisions = tree.size();
     Ok((report, tree))
 }
 
 fn checkpoints(connection: &Connection) -> Result<Vec<Checkpoint>, RegistryError> {
-    // That over no decision says nothing.
+    // A checkpoint over no decision needs no check.
     let sql = "SELECT size, root, at_s, signature FROM checkpoints WHERE size > 0 ORDER BY size";
     let mut query = connection.prepare(sql)?;
     let rows = query.query_map([], read_checkpoint)?;

@@ -1,28 +1,28 @@
-//! The tree over the decisions as it is kept: the roots of its whole subtrees, by level, each written with the decision that completes
-//! it. What is proven from them is proven in a few dozen rows, however many decisions there are.
+//! The stored tree over the decisions: the roots of its whole subtrees by level, each written with the decision that completes
+//! it. A proof reads a few dozen rows, however many decisions there are.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::audit::{Hash, Node, Tree, node_hash, root};
 use crate::{Registry, RegistryError};
 
-/// Subtrees of fewer than 2^4 leaves are not kept: reading their leaves takes no longer, and they would be seven of eight rows.
+/// The lowest stored level, of 2^4 leaves: reading fewer leaves takes no longer, and lower levels would be seven of eight rows.
 pub(crate) const KEPT_LEVEL: u32 = 4;
-/// Decisions whose subtrees are added in one transaction when a registry comes from a release that kept none.
+/// Decisions whose subtrees are added in one transaction when an earlier release stored none.
 const DECISIONS_PER_STEP: u64 = 64 * 1024;
 
-/// The root of a whole subtree.
+/// Returns the root of a whole subtree.
 pub(crate) fn node(connection: &Connection, node: Node) -> Result<Hash, RegistryError> {
     if node.level < KEPT_LEVEL {
         return from_leaves(connection, node);
     }
     let found = kept(connection, node)?;
     found.ok_or(RegistryError::Damaged {
-        what: "tree over the decisions; `changtong audit verify` says where",
+        what: "tree over the decisions; `changtong audit verify` names the place",
     })
 }
 
-/// The same as it is kept; `None` if it is not.
+/// Returns the stored root of a whole subtree; `None` if it is not stored.
 pub(crate) fn kept(connection: &Connection, node: Node) -> Result<Option<Hash>, RegistryError> {
     let sql = "SELECT hash FROM nodes WHERE level = ?1 AND place = ?2";
     let mut query = connection.prepare_cached(sql)?;
@@ -43,19 +43,19 @@ fn from_leaves(connection: &Connection, node: Node) -> Result<Hash, RegistryErro
 }
 
 impl Registry {
-    /// Says how many decisions there are.
+    /// Returns the number of decisions.
     pub fn decided(&self) -> Result<u64, RegistryError> {
         let sql = "SELECT max(id) FROM decisions";
         let last: Option<i64> = self.connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
         Ok(last.unwrap_or(0) as u64)
     }
 
-    /// The root over the first decisions, so many of them.
+    /// Computes the root over the first `size` decisions.
     pub(crate) fn tree_root(&self, size: u64) -> Result<Hash, RegistryError> {
         root(size, |at| node(&self.connection, at))
     }
 
-    /// Keeps the subtrees that the last of so many decisions completes. Part of the caller's transaction, which added it.
+    /// Stores the subtrees that decision number `size` completes. Runs in the transaction that adds the decision.
     pub(crate) fn keep_nodes(&self, size: u64) -> Result<(), RegistryError> {
         if size.trailing_zeros() < KEPT_LEVEL {
             return Ok(());
@@ -74,7 +74,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds the subtrees of decisions from a release that kept none, a part in each transaction; goes on where it was ended.
+    /// Adds the subtrees that earlier releases did not store, in parts, and continues after an interruption.
     pub(crate) fn keep_missing_nodes(&mut self) -> Result<(), RegistryError> {
         let sql = "SELECT max(place) FROM nodes WHERE level = ?1";
         let last: Option<i64> = self.connection.query_row(sql, [KEPT_LEVEL], |row| row.get(0))?;

@@ -1,5 +1,4 @@
-//! Counts decisions once they are durable: what a transaction decides waits here until it is committed, and is forgotten with what
-//! is rolled back. Nothing here is kept.
+//! Metrics of decisions: counted when their transaction commits, dropped when it rolls back. Nothing is stored.
 
 use std::cell::RefCell;
 
@@ -8,10 +7,10 @@ use protocol::{Colour, metric};
 
 use crate::decisions::INHERITED;
 
-/// Whoever decides without a human; an operator's authority counts as [`OPERATORS`], because its name is anybody's choice.
+/// Authorities that are not people. An operator's authority counts as [`OPERATORS`], because operators choose its name.
 const MACHINES: [&str; 5] = ["citizen", "carrier", "clock", "policy", INHERITED];
 const OPERATORS: &str = "operators";
-/// The cause that changes a colour when no cause was set or cleared.
+/// The cause in the metric of a change that no cause made.
 const TIME: &str = "time";
 
 struct Decided {
@@ -21,7 +20,7 @@ struct Decided {
     to: Colour,
 }
 
-/// The decisions that the open transaction has decided so far.
+/// The decisions of the open transaction.
 #[derive(Default)]
 pub(crate) struct Tally(RefCell<Vec<Decided>>);
 
@@ -32,17 +31,17 @@ impl Tally {
         self.0.borrow_mut().push(Decided { authority, cause, from, to });
     }
 
-    /// Says where a step begins.
+    /// Returns the position to roll back to.
     pub(crate) fn len(&self) -> usize {
         self.0.borrow().len()
     }
 
-    /// Forgets what was noted after that.
+    /// Drops the decisions after this position.
     pub(crate) fn truncate(&self, len: usize) {
         self.0.borrow_mut().truncate(len);
     }
 
-    /// It is durable.
+    /// Counts the decisions, after the commit.
     pub(crate) fn count(&self) {
         for Decided { authority, cause, from, to } in self.0.borrow_mut().drain(..) {
             decisions(authority, to).increment(1);
@@ -53,7 +52,7 @@ impl Tally {
     }
 }
 
-/// Has every series there before the first decision.
+/// Creates every series with the value 0 before the first decision.
 pub fn start_at_zero() {
     for colour in Colour::ALL {
         for authority in MACHINES.into_iter().chain([OPERATORS]) {

@@ -1,4 +1,4 @@
-//! Enrolments: a token, known only by its hash, lets one device fetch one certificate within its time.
+//! Enrolment tokens: known only by their hashes; each lets one device fetch one certificate within its period.
 
 use protocol::DeviceId;
 use ring::digest;
@@ -15,7 +15,7 @@ pub fn token_hash(token: &str) -> [u8; 32] {
 }
 
 impl Registry {
-    /// Lets the device enrol once with the token of that hash, until then.
+    /// Stores a token's hash, with which the device can enrol once until `expires_s`.
     pub fn create_enrolment(
         &mut self,
         device: DeviceId,
@@ -27,8 +27,8 @@ impl Registry {
         result.map(|_| ()).map_err(|error| missing(error, "device", device))
     }
 
-    /// Uses the token up and gives its device. `None` for a token that is unknown, used, too old, or whose device is
-    /// revoked. One statement: of two that come at once, one gets it.
+    /// Uses the token and returns its device. `None` for a token that is unknown, used or expired, or whose device is revoked.
+    /// One statement: of two concurrent callers one succeeds.
     pub fn take_enrolment(
         &mut self,
         token_hash: [u8; 32],

@@ -1,4 +1,4 @@
-//! Devices, their certificates, and the regions and places that they may speak for.
+//! Devices, their certificates, and their rights: the regions and places whose punches they may send.
 
 pub(crate) mod enrolments;
 pub(crate) mod shifts;
@@ -9,17 +9,17 @@ use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 
 use crate::{Registry, RegistryError, is_conflict};
 
-/// The gateway's own devices, one for each region: its citizens' pages. None of them ever has a certificate, so nothing outside can
-/// speak for one.
+/// The numbers of the gateway's own devices: the citizens' pages, one for each region. They never have certificates, so no
+/// connection can act as one.
 const OWN_FROM: u64 = 900_000_000;
 const OWN_MAX: u64 = OWN_FROM + u16::MAX as u64;
 
-/// The device as which the pages punch in that region.
+/// Returns the device as which the pages of this region punch.
 pub const fn portal_of(region: RegionId) -> DeviceId {
     DeviceId(OWN_FROM + region.0 as u64)
 }
 
-/// Says whether it is one of the gateway's own.
+/// Returns whether the device is one of the gateway's own.
 pub const fn is_own(device: DeviceId) -> bool {
     matches!(device.0, OWN_FROM..=OWN_MAX)
 }
@@ -27,28 +27,28 @@ pub const fn is_own(device: DeviceId) -> bool {
 /// A device and its rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceRow {
-    /// Its number, as in its certificate.
+    /// The device's number, as in its certificate.
     pub id: DeviceId,
-    /// The kind of device it is.
+    /// The device's class.
     pub class: DeviceClass,
-    /// Its name among people.
+    /// The name that operators gave it.
     pub name: String,
-    /// The regions it may speak for.
+    /// The regions whose punches it may send.
     pub regions: Vec<RegionId>,
-    /// The places it may speak for; `None` for all of its regions.
+    /// The places whose punches it may send; `None` for all places of its regions.
     pub places: Option<Vec<PlaceId>>,
     /// The serial number of its certificate, in hexadecimal.
     pub certificate_serial: Option<String>,
-    /// That of the certificate with which it was renewed, which stays good until it ends.
+    /// The serial number of the certificate that was renewed; it stays valid until it expires.
     pub previous_serial: Option<String>,
     /// True if it may no longer connect.
     pub revoked: bool,
-    /// When its certificate ends, seconds since 1970 UTC; 0 without one.
+    /// The expiry of its certificate, Unix seconds; 0 without one.
     pub not_after_s: u64,
 }
 
 impl Registry {
-    /// Every device, in the order of their numbers.
+    /// Returns every device, in the order of their numbers.
     pub fn devices(&self) -> Result<Vec<DeviceRow>, RegistryError> {
         let ids: Vec<i64> = self.numbers("SELECT id FROM devices WHERE id > ?1 ORDER BY id", 0)?;
         let device =
@@ -56,7 +56,7 @@ impl Registry {
         ids.into_iter().map(device).collect()
     }
 
-    /// The device with that number: as many reads as it has regions and places.
+    /// Returns the device with this number.
     pub fn device(&self, id: DeviceId) -> Result<Option<DeviceRow>, RegistryError> {
         let sql = "SELECT class, name, all_places, certificate_serial, revoked, not_after_s, previous_serial
             FROM devices WHERE id = ?1";
@@ -82,7 +82,7 @@ impl Registry {
         }))
     }
 
-    /// The highest number of a device that is not the gateway's own; 0 if there is none.
+    /// Returns the highest device number outside the gateway's own; 0 if there is none.
     pub fn last_device(&self) -> Result<u64, RegistryError> {
         let sql = "SELECT max(id) FROM devices WHERE id < ?1";
         let last: Option<i64> = self.connection.query_row(sql, [OWN_FROM as i64], |row| row.get(0))?;
@@ -94,7 +94,7 @@ impl Registry {
         self.transaction(|registry| registry.insert_device(device))
     }
 
-    /// Adds the pages' device of each region that has none yet.
+    /// Adds the pages' own device to each region that has none.
     pub fn add_portals(&mut self) -> Result<(), RegistryError> {
         let known: Vec<DeviceId> = self.devices()?.into_iter().map(|row| row.id).collect();
         let portal = |region: RegionId| DeviceRow {
@@ -113,12 +113,13 @@ impl Registry {
         if missing.is_empty() { Ok(()) } else { self.add_devices(&missing) }
     }
 
-    /// Adds several devices, all or none.
+    /// Adds several devices in one transaction.
     pub fn add_devices(&mut self, devices: &[DeviceRow]) -> Result<(), RegistryError> {
         self.transaction(|registry| devices.iter().try_for_each(|device| registry.insert_device(device)))
     }
 
-    /// Adds devices and tokens with which they, or others, fetch their certificates, in place of tokens of before: all of it or nothing.
+    /// Adds devices and enrolment tokens in one transaction. A token replaces the device's earlier ones and may be for a device
+    /// that exists.
     pub fn enrol_devices(
         &mut self,
         devices: &[DeviceRow],
@@ -168,7 +169,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Notes the device's new certificate; no other is good.
+    /// Stores the device's new certificate; no earlier one is valid any more.
     pub fn set_certificate(
         &mut self,
         id: DeviceId,
@@ -181,8 +182,8 @@ impl Registry {
         one_device(changed, id)
     }
 
-    /// Notes the certificate that the device got with the one it has, `with`. That one stays good until it ends: the answer
-    /// may be lost on its way, and the device asks again.
+    /// Stores the certificate that the device got with its present one, `with`. That one stays valid until it expires, because
+    /// the answer may get lost and the device asks again.
     pub fn renew_certificate(
         &mut self,
         id: DeviceId,
@@ -196,7 +197,7 @@ impl Registry {
         one_device(self.connection.execute(sql, parameters)?, id)
     }
 
-    /// The device may no longer connect, and what would let it enrol again is gone.
+    /// Revokes the device and deletes its enrolment tokens.
     pub fn revoke_device(&mut self, id: DeviceId) -> Result<(), RegistryError> {
         let id = outside(id)?;
         self.transaction(|registry| {
@@ -218,7 +219,7 @@ pub(super) fn number(id: DeviceId) -> Result<i64, RegistryError> {
     }
 }
 
-/// The number of a device that is not the gateway's own: only such a one has a certificate.
+/// Returns the number of a device outside the gateway's own; only such devices have certificates.
 pub(super) fn outside(id: DeviceId) -> Result<i64, RegistryError> {
     if is_own(id) { Err(RegistryError::missing("device outside the gateway:", id)) } else { number(id) }
 }
@@ -227,7 +228,7 @@ fn one_device(changed: usize, id: impl Display) -> Result<(), RegistryError> {
     if changed == 1 { Ok(()) } else { Err(RegistryError::missing("device", id)) }
 }
 
-/// A reference to a row that is not there.
+/// Maps a violated foreign key to [`RegistryError::Missing`].
 pub(super) fn missing(error: rusqlite::Error, what: &str, id: impl Display) -> RegistryError {
     let rusqlite::Error::SqliteFailure(failure, _) = &error else { return error.into() };
     match failure.extended_code {

@@ -1,53 +1,53 @@
-//! Shifts: staff who work at a place with a phone's browser. An operator invites, a token that is known only by its hash opens the
-//! shift once, and from then on it is good until its end or until somebody revokes it. What is scanned in it is a punch like any.
+//! Shifts of staff who scan codes at a place with a phone's browser. An operator invites; a token, known only by its hash, opens
+//! the shift once; the shift is valid until its end or until it is revoked. Its scans are punches like any other.
 
 use protocol::{PlaceId, RegionId};
 use rusqlite::OptionalExtension;
 
 use crate::{Registry, RegistryError};
 
-/// A shift's number.
+/// The number of a shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShiftId(pub u64);
 
-/// A shift that is good now.
+/// A shift that is open now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shift {
-    /// Its number.
+    /// The shift's number.
     pub id: ShiftId,
-    /// Where.
+    /// The place where the staff work.
     pub place: PlaceId,
-    /// In which region that is.
+    /// The place's region.
     pub region: RegionId,
     /// The place's name.
     pub place_name: String,
     /// The operator's name for the shift.
     pub name: String,
-    /// When it ends.
+    /// The end of the shift, Unix seconds.
     pub expires_s: u64,
 }
 
 /// A shift as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShiftRow {
-    /// Its number.
+    /// The shift's number.
     pub id: ShiftId,
-    /// Where.
+    /// The place where the staff work.
     pub place: PlaceId,
-    /// The operator's name for it.
+    /// The operator's name for the shift.
     pub name: String,
-    /// Those who invited, separated by commas.
+    /// The operators who invited, separated by commas.
     pub operators: String,
-    /// When it was opened; `None` while the invitation waits, or if it was never used.
+    /// The time at which it was opened, Unix seconds; `None` if the invitation was not used.
     pub joined_s: Option<u64>,
-    /// When the shift, or the invitation, ends.
+    /// The end of the shift, or of the invitation, Unix seconds.
     pub expires_s: u64,
-    /// True if it was ended before.
+    /// True if an operator revoked it.
     pub revoked: bool,
 }
 
 impl Registry {
-    /// Invites to a shift at the place: the token of that hash opens it once, until then.
+    /// Creates a shift at the place; the token with this hash opens it once, until `expires_s`.
     pub fn invite_to_shift(
         &mut self,
         (place, name): (PlaceId, &str),
@@ -62,8 +62,8 @@ impl Registry {
         id.map(|id| ShiftId(id as u64)).ok_or_else(|| RegistryError::missing("place", place))
     }
 
-    /// Uses the token up and opens its shift until `until_s`. `None` for a token that is unknown, used, too old or revoked. One
-    /// statement: of two that come at once, one gets it.
+    /// Uses the token and opens its shift until `until_s`. `None` for a token that is unknown, used, expired or revoked. One
+    /// statement: of two concurrent callers one succeeds.
     pub fn join_shift(
         &mut self,
         token_hash: [u8; 32],
@@ -77,7 +77,7 @@ impl Registry {
         Ok(id.map(|id| ShiftId(id as u64)))
     }
 
-    /// The shift, if it was opened, is not over, and nobody has revoked it.
+    /// Returns the shift if it is open: joined, not ended and not revoked.
     pub fn shift(&self, id: ShiftId, now_s: u64) -> Result<Option<Shift>, RegistryError> {
         let sql = "SELECT s.place, p.region, p.name, s.name, s.expires_s FROM staff_sessions s
             JOIN places p ON p.id = s.place
@@ -97,7 +97,7 @@ impl Registry {
         Ok(shift.optional()?)
     }
 
-    /// Every shift and invitation, in the order of their numbers.
+    /// Returns every shift and invitation, in the order of their numbers.
     pub fn shifts(&self) -> Result<Vec<ShiftRow>, RegistryError> {
         let sql =
             "SELECT id, place, name, operators, joined_s, expires_s, revoked FROM staff_sessions ORDER BY id";
@@ -116,7 +116,7 @@ impl Registry {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Ends a shift, or takes an invitation back; the next request of its browser is refused.
+    /// Revokes a shift or an invitation; the next request of its browser is refused.
     pub fn revoke_shift(&mut self, id: ShiftId) -> Result<(), RegistryError> {
         let missing = RegistryError::missing("shift", id.0);
         let Ok(number) = i64::try_from(id.0) else { return Err(missing) };

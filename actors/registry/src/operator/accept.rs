@@ -1,29 +1,29 @@
-//! Accepting an order: whether enough operators signed it who may, for this gateway, not too long ago. What is accepted is on record
-//! in the registry before it is done, and so is good once.
+//! Acceptance of orders: signed for this gateway, recently, by enough operators with the role. An accepted order is on record
+//! before it is carried out, so it is accepted once.
 
 use super::{Operator, Order, OrderEntry, OrderError, Role, Signature};
 use crate::Registry;
 
-/// An order is good for this long: the first signs in the morning, the second by the evening of the same day. The order log keeps
-/// each for good, so none is good twice.
+/// An order is valid for this many seconds: one operator signs in the morning, the second by the evening. The order log keeps
+/// every order, so none is accepted twice.
 pub const ORDER_S_MAX: u64 = 12 * 3_600;
-/// An order comes from a clock that is ahead by this much at most.
-pub const AHEAD_S_MAX: u64 = 5 * 60;
-/// Signatures under one order.
+/// The most seconds that the clock of an order may be ahead.
+pub(super) const AHEAD_S_MAX: u64 = 5 * 60;
+/// The most signatures under one order.
 const SIGNATURES_MAX: usize = 4;
 
-/// The signatures that an act takes.
+/// The signatures that an act requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Takes<'a> {
-    /// The act's name, for the record.
+    /// The act's name, for the order log.
     pub act: &'a str,
-    /// The role.
+    /// The role that signers must have.
     pub role: Role,
-    /// Their number.
+    /// The number of signers.
     pub operators: usize,
 }
 
-/// An order that is on record, and is to be carried out.
+/// An accepted order: it is on record and may be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// The operators who signed.
@@ -32,22 +32,22 @@ pub struct Accepted {
     pub entry: OrderEntry,
 }
 
-/// Whoever signed and may; the first one's authority is the order's.
+/// The operators whose signatures count. The first one's authority is the order's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
-    /// The authority in whose name it is done.
+    /// The authority in whose name the act is done.
     pub authority: String,
-    /// The operators, separated by commas.
+    /// Their names, separated by commas.
     pub operators: String,
 }
 
 impl Signed {
-    /// The operators, one by one.
+    /// Returns their names one by one.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.operators.split(',')
     }
 
-    /// Refuses what an operator signed who was revoked since: what takes long is checked again before anything is shown.
+    /// Returns an error if one of them was revoked meanwhile; long acts check again before they show anything.
     pub fn still_good(&self, registry: &Registry) -> Result<(), OrderError> {
         for name in self.names() {
             if registry.operator(name)?.is_none_or(|operator| operator.revoked) {
@@ -58,7 +58,7 @@ impl Signed {
     }
 }
 
-/// Checks an order and puts it on record, so that it is good once. `signing_pkcs8` is the gateway's key.
+/// Checks an order and puts it on record. `signing_pkcs8` is the gateway's key.
 pub fn accept(
     registry: &mut Registry,
     order: &Order,
@@ -76,7 +76,7 @@ pub fn accept(
     })
 }
 
-/// Checks who signed an order, and gives those with the role: as many as it takes, each person once.
+/// Checks an order's signatures and returns those by operators with the role, each person once.
 pub fn check<'a>(
     registry: &Registry,
     order: &Order,
@@ -93,7 +93,7 @@ pub fn check<'a>(
     let mut signed: Vec<(Operator, &Signature)> = Vec::new();
     for signature in signatures.iter().take(SIGNATURES_MAX) {
         let operator = signer(registry, order, signature)?;
-        // One person is one, under however many names.
+        // Two names with one key are one person.
         let known = |(other, _): &(Operator, _)| {
             other.name == operator.name || other.public_key == operator.public_key
         };

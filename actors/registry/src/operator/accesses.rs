@@ -1,5 +1,5 @@
-//! The record of who looked at what is known of whom. No row is ever changed, and none holds personal data: a code stands there by its
-//! keyed hash. What an operator may look at, and how much they have looked at, stands in `lookups`.
+//! Access records: the operators who looked at a person's data. Rows are never changed and hold no personal data: a keyed hash
+//! stands for the code. The limits, and how much each operator has looked at, are in `lookups`.
 
 use protocol::CodeId;
 use rusqlite::params;
@@ -7,21 +7,21 @@ use rusqlite::params;
 use crate::personal::seal::Hash as Subject;
 use crate::{Registry, RegistryError};
 
-/// A look-up, an export or a list, and who did it.
+/// A look-up, an export or a list, with its operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessRow {
-    /// When, seconds since 1970 UTC.
+    /// The time of the access, Unix seconds.
     pub at_s: u64,
-    /// Who.
+    /// The operators' names, separated by commas.
     pub operators: String,
-    /// What.
+    /// The kind of look-up.
     pub act: String,
-    /// For which case.
+    /// The case that was named.
     pub case: String,
 }
 
 impl Registry {
-    /// Records that somebody looks at what is known of a subject. Part of the caller's transaction.
+    /// Records an access to a subject's data. Runs in the caller's transaction.
     pub fn insert_access(&self, subject: Subject, access: &AccessRow) -> Result<(), RegistryError> {
         let sql = "INSERT INTO accesses (at_s, subject, operators, act, case_id) VALUES (?1, ?2, ?3, ?4, ?5)";
         let parameters = params![access.at_s as i64, subject, access.operators, access.act, access.case];
@@ -29,7 +29,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Says who looked at what is known of the code, or of everybody, the oldest first.
+    /// Returns the accesses to this code's data, and those to all people's data, the oldest first.
     pub fn accesses(&self, code: CodeId) -> Result<Vec<AccessRow>, RegistryError> {
         let sql = "SELECT at_s, operators, act, case_id FROM accesses WHERE subject IN (?1, ?2) ORDER BY id";
         let mut query = self.connection.prepare_cached(sql)?;
@@ -41,7 +41,7 @@ impl Registry {
         rows.collect::<Result<_, _>>().map_err(RegistryError::Store)
     }
 
-    /// Says what stands for everybody in an access record: every citizen's list has it.
+    /// Returns the subject of accesses to all people's data; every citizen's list includes them.
     pub(crate) fn everybody(&self) -> Subject {
         self.sealer.hash("access", "everybody")
     }

@@ -1,5 +1,5 @@
-//! An operator's own key: made at their own desk, kept in a file that only they may read, and what they sign orders with. The
-//! gateway knows the public half alone.
+//! The operator's own key: made at the operator's desk, stored in a file that only the operator can read, and used to sign
+//! orders. The gateway knows only the public key.
 
 use std::fmt;
 use std::path::Path;
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Order, Signature};
 
-/// An operator's own key, in a file that only they may read.
+/// An operator's private key.
 pub struct OperatorKey {
     name: String,
     pair: Ed25519KeyPair,
@@ -27,7 +27,7 @@ struct KeyFile {
 }
 
 impl OperatorKey {
-    /// Makes a key for that operator, and the text of its file.
+    /// Creates a key for this operator; returns it with the text of its file.
     pub fn generate(name: &str) -> Result<(Self, Zeroizing<String>), KeyError> {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyError::Random)?;
@@ -36,7 +36,7 @@ impl OperatorKey {
         Ok((Self { name: name.to_owned(), pair }, Zeroizing::new(text + "\n")))
     }
 
-    /// Reads a key's file. Refuses one that others may read.
+    /// Reads a key file; returns an error if other users can read it.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let malformed = || KeyError::Malformed {
             path: path.to_owned(),
@@ -48,7 +48,7 @@ impl OperatorKey {
         Ok(Self { name: file.operator, pair })
     }
 
-    /// Says what the registry knows the operator by, hexadecimal.
+    /// Returns the public key, in hexadecimal, as the registry stores it.
     pub fn public_key(&self) -> String {
         hex::encode(self.pair.public_key().as_ref())
     }

@@ -1,4 +1,4 @@
-//! Operators. What they ordered is in `order_log`, what they looked at in `accesses`.
+//! The table of operators.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -6,18 +6,18 @@ use crate::operator::{Operator, Role};
 use crate::{Registry, RegistryError, is_conflict};
 
 impl Registry {
-    /// Every operator, by name.
+    /// Returns every operator, by name.
     pub fn operators(&self) -> Result<Vec<Operator>, RegistryError> {
         all(&self.connection)
     }
 
-    /// The operator of that name.
+    /// Returns the operator with this name.
     pub fn operator(&self, name: &str) -> Result<Option<Operator>, RegistryError> {
         let sql = "SELECT name, authority, roles, public_key, revoked FROM operators WHERE name = ?1";
         Ok(self.connection.prepare_cached(sql)?.query_row([name], read).optional()?)
     }
 
-    /// Adds an operator. Names are never given twice, not even after a revocation.
+    /// Adds an operator. A name is never reused, not even after a revocation.
     pub(crate) fn insert_operator(&self, operator: &Operator) -> Result<(), RegistryError> {
         let roles: Vec<&str> = operator.roles.iter().map(|role| role.name()).collect();
         let sql =
@@ -30,7 +30,7 @@ impl Registry {
         })
     }
 
-    /// From now on that operator's signature is worth nothing.
+    /// Revokes the operator.
     pub(crate) fn revoke_operator(&mut self, name: &str) -> Result<(), RegistryError> {
         match self.connection.execute("UPDATE operators SET revoked = 1 WHERE name = ?1", [name])? {
             1 => Ok(()),

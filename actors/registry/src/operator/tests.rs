@@ -1,7 +1,8 @@
-//! Those who may order what: one row for each way in which an order is not good.
+//! Every way in which an order is not acceptable, one row each.
 
 use keys::Keys;
 
+use super::accept::AHEAD_S_MAX;
 use super::*;
 
 const NOW_S: u64 = 1_600_000_000;
@@ -58,15 +59,15 @@ fn an_order_takes_as_many_operators_as_it_needs_and_is_good_once() {
         ("one of two", vec![health_signs.clone()], NOW_S, "1 signed"),
         ("the same twice", vec![health_signs.clone(), health_signs.clone()], NOW_S, "1 signed"),
         ("another role", vec![health_signs.clone(), records_sign], NOW_S, "1 signed"),
-        ("a revoked one", vec![health_signs.clone(), gone.sign(&order)], NOW_S, "sun-li is not good"),
-        ("another key", vec![stranger.sign(&order)], NOW_S, "wang-wei is not good"),
+        ("a revoked one", vec![health_signs.clone(), gone.sign(&order)], NOW_S, "sun-li is not valid"),
+        ("another key", vec![stranger.sign(&order)], NOW_S, "wang-wei is not valid"),
         (
             "another gateway",
             vec![admin_signs.clone(), health.sign(&elsewhere)],
             NOW_S,
-            "wang-wei is not good",
+            "wang-wei is not valid",
         ),
-        ("another order", vec![admin_signs.clone(), health.sign(&other)], NOW_S, "wang-wei is not good"),
+        ("another order", vec![admin_signs.clone(), health.sign(&other)], NOW_S, "wang-wei is not valid"),
         (
             "too old",
             vec![health_signs.clone(), admin_signs.clone()],
@@ -148,8 +149,8 @@ fn one_person_counts_once_and_a_revoked_one_not_at_all() {
         revoked: false,
     };
     let refused = add(&mut registry, &same).unwrap_err().to_string();
-    assert!(refused.contains("another operator's"), "{refused}");
-    // As a registry of an earlier release may have it.
+    assert!(refused.contains("another operator has"), "{refused}");
+    // A registry of an earlier release may hold this.
     registry.insert_operator(&Operator { public_key: first.public_key(), ..same }).unwrap();
     let order = order(&registry, "act");
     let by = (NOW_S, keys.signing_pkcs8());
@@ -163,7 +164,7 @@ fn one_person_counts_once_and_a_revoked_one_not_at_all() {
     let signed = [first.sign(&order), health.sign(&order)];
     registry.revoke_operator("wang-wei").unwrap();
     let refused = accept(&mut registry, &order, &signed, takes(Role::Health, 2), by).unwrap_err();
-    assert!(refused.to_string().contains("wang-wei is not good"), "given before, come after: {refused}");
+    assert!(refused.to_string().contains("wang-wei is not valid"), "given before, come after: {refused}");
     let begun = Signed { authority: "cdc".to_owned(), operators: "li-na,wang-wei".to_owned() };
     assert!(begun.still_good(&registry).is_err(), "begun before, ended after");
 }
@@ -198,7 +199,7 @@ fn one_admin_adds_the_second_and_from_then_on_it_takes_two_for_good() {
 
     operator(&mut registry, "chen-jie", &[Role::Admin]);
     revoke(&mut registry, "li-na").unwrap();
-    // As if a registry had lost one in another way.
+    // The registry may have lost one in another way.
     registry.revoke_operator("wang-wei").unwrap();
     assert_eq!(adds(&registry, Role::Admin), 2, "the one who is left does not rule alone");
     assert_eq!(revokes(&registry, "liu-yang"), 2);

@@ -1,5 +1,6 @@
-//! The bonds of people to causes that they left behind, by withdrawing or by taking another phone: the document until all of it has
-//! ended, and the phone until its number may be somebody else's. Neither another document nor another phone is a way around.
+//! Departures: holders who left causes or a stay behind, by withdrawing or by changing their phone. The document stays bound to
+//! them until they end, and the phone until its number may belong to another person. So neither another document nor another
+//! phone avoids them.
 
 use runtime::clock;
 use rusqlite::params;
@@ -8,18 +9,18 @@ use crate::people::Person;
 use crate::personal::{DocumentNumber, Phone};
 use crate::{Registry, RegistryError};
 
-/// The way in which somebody left.
+/// The reason of a departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// The holder has another phone.
+    /// The holder changed the phone.
     Phone,
     /// The holder withdrew.
     City,
 }
 
 impl Registry {
-    /// Notes that the person has left something behind, with that phone and document: until when it lasts, and until when the number
-    /// is still theirs. Part of the caller's transaction.
+    /// Records that the person left causes or a stay behind: they last until `until_s`, and the phone number counts as the
+    /// person's until `phone_until_s`. Runs in the caller's transaction.
     pub fn insert_departure(
         &self,
         person: &Person,
@@ -40,8 +41,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Says if whoever left with that document left with that phone, too; `None` if nobody has. With another phone it is a stranger, or
-    /// somebody who shows the document at an office.
+    /// Returns whether the holder of this document left with this phone; `None` if there is no departure. With another phone it
+    /// is a different person, or the holder at an office.
     pub fn left_with(
         &self,
         document: &DocumentNumber,
@@ -54,12 +55,12 @@ impl Registry {
         let parameters = params![a, b, c, d, e, f, self.phone_hash(phone), clock::certain_s(now_s) as i64];
         let theirs: Option<bool> =
             self.connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
-        // Of who left before this was noted the stay is there.
+        // Departures before they were recorded are known by the stay alone.
         let before = || Ok(self.stay_tied_to(document, now_s)?.map(|_| false));
         theirs.map_or_else(before, |theirs| Ok(Some(theirs)))
     }
 
-    /// Says if a holder with causes in force, and another document, has left that phone for another one.
+    /// Returns whether a holder with another document and with causes in force changed from this phone to another.
     pub fn is_left_by_another(
         &self,
         phone: &Phone,
@@ -73,7 +74,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.exists(parameters)?)
     }
 
-    /// The causes that were left with the document, and, for `phone`, with that phone: their numbers.
+    /// Returns the numbers of the causes that were left with the document and, if given, with the phone.
     pub(crate) fn left_behind(
         &self,
         document: &DocumentNumber,

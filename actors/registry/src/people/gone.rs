@@ -1,5 +1,5 @@
-//! Codes whose holders have withdrawn, in a file beside the keys: a registry that comes from a backup still has them, and gives them
-//! up when it is opened. A line is a code's number and when; it names nobody, and no backup holds it.
+//! The list of withdrawn codes, a file beside the keys. A registry restored from a backup still holds these people and removes
+//! them when it is opened. A line holds a code's number and a time, no personal data; backups do not include the file.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,13 +13,13 @@ use runtime::clock;
 
 use crate::{Registry, RegistryError};
 
-/// People who are taken out of a registry in one transaction.
+/// People who are removed in one transaction.
 const PEOPLE_PER_TRANSACTION: usize = 1_000;
 
-/// The file, and what the open transaction will add to it.
+/// The file, and the withdrawals of the open transaction.
 #[derive(Default)]
 pub(crate) struct Gone {
-    /// `None` for who only reads.
+    /// `None` for readers.
     path: Option<PathBuf>,
     noted: RefCell<Vec<(CodeId, u64)>>,
 }
@@ -33,28 +33,28 @@ impl Gone {
         self.noted.borrow_mut().push((code, at_s));
     }
 
-    /// Says where a step begins.
+    /// Returns the position to roll back to.
     pub(crate) fn len(&self) -> usize {
         self.noted.borrow().len()
     }
 
-    /// Forgets what was noted after that.
+    /// Drops the withdrawals after this position.
     pub(crate) fn truncate(&self, len: usize) {
         self.noted.borrow_mut().truncate(len);
     }
 
-    /// It is durable in the registry. Should it not get into the file, the next start has another try.
+    /// Adds the withdrawals to the file, after the commit. If that fails the next start tries again.
     pub(crate) fn write(&self) {
         let noted = std::mem::take(&mut *self.noted.borrow_mut());
         if let Err(error) = self.append(&noted) {
-            tracing::error!(%error, "who withdrew cannot be noted beside the keys: a backup would bring them back");
+            tracing::error!(%error, "withdrawals cannot be added to the list beside the keys: a restored backup would contain these people");
         }
     }
 
     fn append(&self, codes: &[(CodeId, u64)]) -> Result<(), RegistryError> {
         let Some(path) = self.path.as_ref().filter(|_| !codes.is_empty()) else { return Ok(()) };
         let io = |source| RegistryError::Io { doing: "writing", path: path.clone(), source };
-        // A line that a power cut has torn ends where the next ones begin.
+        // A line that a power cut has torn ends where the next one begins.
         let lines: String =
             codes.iter().map(|(code, at_s)| format!("\n{:016x} {at_s}", code.get())).collect();
         let mut options = OpenOptions::new();
@@ -82,7 +82,7 @@ impl Gone {
 }
 
 impl Registry {
-    /// The codes whose holders have withdrawn, and when; of earlier releases that is not known, and was before now.
+    /// Returns the withdrawn codes with their times; rows of earlier releases have none and get the present time.
     fn withdrawn(&self) -> Result<Vec<(CodeId, u64)>, RegistryError> {
         let sql =
             "SELECT id, coalesce(at_s, ?1) FROM codes LEFT JOIN withdrawals ON code = id WHERE tags = 0";
@@ -94,13 +94,13 @@ impl Registry {
         rows.map(|row| row.map_err(Into::into).and_then(|(id, at_s)| Ok((code(id)?, at_s as u64)))).collect()
     }
 
-    /// Takes out who has withdrawn since this registry was copied, and notes whom only it knows of.
+    /// Removes the people who withdrew after this registry was copied, and adds withdrawals that the file lacks.
     pub(crate) fn give_up_who_withdrew(&mut self) -> Result<(), RegistryError> {
         let gone = self.gone.read()?;
         let known = self.withdrawn()?.into_iter();
         let missing: Vec<_> = known.filter(|(code, _)| !gone.contains_key(code)).collect();
         if let Err(error) = self.gone.append(&missing) {
-            tracing::error!(%error, "who withdrew cannot be noted beside the keys: a backup would bring them back");
+            tracing::error!(%error, "withdrawals cannot be added to the list beside the keys: a restored backup would contain these people");
         }
         let mut back = Vec::new();
         for (code, at_s) in gone {
@@ -122,10 +122,7 @@ impl Registry {
             })?;
         }
         if !back.is_empty() {
-            tracing::warn!(
-                people = back.len(),
-                "people who had withdrawn were in this registry, and are no more"
-            );
+            tracing::warn!(people = back.len(), "people who had withdrawn were removed from this registry");
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! People: one row each, sealed, found by the keyed hash of phone or document. One document, one code; a document is its number, of
-//! whatever kind somebody says that it is.
+//! People: one sealed row each, found by the keyed hash of phone or document. One document number has one code, whatever kind of
+//! document it is said to be.
 
 pub mod departures;
 pub(crate) mod gone;
@@ -16,13 +16,13 @@ use crate::personal::seal::{Column, Hash};
 use crate::personal::{DocumentKind, DocumentNumber, Phone};
 use crate::{Registry, RegistryError, is_conflict};
 
-/// Between the sealed fields; names are checked to hold no control characters.
+/// The separator of the sealed fields; names hold no control characters.
 const SEPARATOR: char = '\u{1f}';
 
-/// A document's hash, and the ones that it had in earlier releases.
+/// The present hash of a document, and those of earlier releases.
 pub(super) const DOCUMENT_HASHES: usize = 1 + DocumentKind::ALL.len();
 
-/// Everything known of a person besides the code.
+/// The data of a person, without the code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Person {
     /// The name.
@@ -31,9 +31,9 @@ pub struct Person {
     pub document: DocumentNumber,
     /// The phone.
     pub phone: Phone,
-    /// The place where the person lives: a district's code, or a development zone's name.
+    /// The residence: a district's code, or a development zone's name.
     pub district: String,
-    /// The place within: a street's code, a community's name, or nothing.
+    /// The residence within the district: a street's code, a community's name, or empty.
     pub community: String,
 }
 
@@ -43,18 +43,18 @@ impl std::fmt::Debug for Person {
     }
 }
 
-/// The outcome of adding a person.
+/// The result of adding a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
     New,
-    /// Somebody has this document already.
+    /// A person with this document exists.
     SameDocument,
-    /// The code exists already.
+    /// The code exists.
     SameCode,
 }
 
 impl Registry {
-    /// Adds a person with a code. Part of the caller's transaction; nothing is written unless the person is new.
+    /// Adds a person with a code; writes nothing unless the result is [`Added::New`]. Runs in the caller's transaction.
     pub fn add_person(
         &self,
         person: &Person,
@@ -62,7 +62,7 @@ impl Registry {
         entry: CodeEntry,
     ) -> Result<Added, RegistryError> {
         let document = self.document_hash(&person.document);
-        // While an import runs, five look-ups more for each line count.
+        // Five more look-ups for each line would slow an import down.
         let known = if self.sealer.has_old_people() {
             self.document_hashes(&person.document)
         } else {
@@ -91,7 +91,7 @@ impl Registry {
         }
     }
 
-    /// The person with that code.
+    /// Returns the person with this code.
     pub fn person(&self, code: CodeId) -> Result<Option<Person>, RegistryError> {
         let sql = "SELECT sealed FROM people WHERE code = ?1";
         let sealed: Option<Vec<u8>> =
@@ -105,21 +105,21 @@ impl Registry {
         std::str::from_utf8(&plain).ok().and_then(read_fields).ok_or_else(damaged)
     }
 
-    /// The code of whoever has that document.
+    /// Returns the code of the holder of this document.
     pub fn code_of_document(&self, document: &DocumentNumber) -> Result<Option<CodeId>, RegistryError> {
-        // Earlier releases took the same number of another kind for another person: whoever is found as now comes first.
+        // Earlier releases took the same number of another kind for another person; a match by the present hash comes first.
         let sql = "SELECT code FROM people WHERE document_hash IN (?1, ?2, ?3, ?4, ?5, ?6)
             ORDER BY document_hash <> ?1, id LIMIT 1";
         Ok(self.codes_by(sql, self.document_hashes(document))?.into_iter().next())
     }
 
-    /// The codes registered with that phone: a guardian's and those of the wards.
+    /// Returns the codes registered with this phone: the owner's and those of wards.
     pub fn codes_of_phone(&self, phone: &Phone) -> Result<Vec<CodeId>, RegistryError> {
         let sql = "SELECT code FROM people WHERE phone_hash = ?1 ORDER BY code";
         self.codes_by(sql, [self.phone_hash(phone)])
     }
 
-    /// Writes what is known of the holder anew; the document's number stays. Part of the caller's transaction.
+    /// Replaces the holder's data; the document's number must stay the same. Runs in the caller's transaction.
     pub fn update_person(&self, code: CodeId, person: &Person) -> Result<(), RegistryError> {
         let sealed = self.sealer.seal(Column::Person, code.get(), fields(person).as_bytes())?;
         let sql = "UPDATE people SET phone_hash = ?2, sealed = ?3 WHERE code = ?1";
@@ -134,7 +134,7 @@ impl Registry {
         self.sealer.hash("document", document.reveal())
     }
 
-    /// The document's hash, and those that earlier releases made of its number and of each kind.
+    /// Returns the document's present hash, and those that earlier releases made of number and kind.
     pub(super) fn document_hashes(&self, document: &DocumentNumber) -> [Hash; DOCUMENT_HASHES] {
         let mut hashes = [self.document_hash(document); DOCUMENT_HASHES];
         for (hash, kind) in hashes[1..].iter_mut().zip(DocumentKind::ALL) {
@@ -147,7 +147,7 @@ impl Registry {
         self.sealer.hash("phone", phone.reveal())
     }
 
-    /// Says how many people there are.
+    /// Counts the people.
     pub fn people(&self) -> Result<u64, RegistryError> {
         let count: i64 = self.connection.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
         Ok(count as u64)
@@ -174,7 +174,7 @@ fn read_fields(text: &str) -> Option<Person> {
     let document = DocumentNumber::kept(kind, fields.next()?);
     let phone = Phone::parse(fields.next()?)?;
     let district = fields.next()?.to_owned();
-    // Those of the first release end here.
+    // Rows of the first release end here.
     let community = fields.next().unwrap_or_default().to_owned();
     Some(Person { name, document, phone, district, community })
 }

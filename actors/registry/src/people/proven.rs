@@ -1,5 +1,5 @@
-//! The one who has shown that a phone and a document are theirs, and when; whose wards are whose. A number is given to somebody else some
-//! time after it was given up, so a proof counts for so long and no longer.
+//! Proofs that a phone and a document belong to a person, and guardians of wards. A number is given to another person some time
+//! after it was given up, so a proof is valid for a limited time.
 
 use protocol::{Class, CodeId};
 use rusqlite::{OptionalExtension, params};
@@ -9,20 +9,20 @@ use crate::people::Person;
 use crate::personal::{DocumentNumber, Phone};
 use crate::{Registry, RegistryError};
 
-/// Whose code it is.
+/// A code with its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The code.
     pub code: CodeId,
-    /// True if a guardian holds it.
+    /// True if a guardian holds the code.
     pub is_ward: bool,
-    /// Everything known besides.
+    /// The holder's data.
     pub person: Person,
 }
 
 impl Registry {
-    /// The holders of that phone's codes who proved it after that moment, in one read: wards last, each in the order in which they
-    /// came.
+    /// Returns the codes of this phone whose holders proved it after `after_s`, in one read: wards last, each in order of
+    /// registration.
     pub fn holders_of(&self, phone: &Phone, after_s: u64) -> Result<Vec<Holder>, RegistryError> {
         let sql = "SELECT code, sealed, guardian IS NOT NULL FROM people
             WHERE phone_hash = ?1 AND proven_s > ?2 ORDER BY guardian IS NOT NULL, id";
@@ -38,13 +38,13 @@ impl Registry {
         Ok(holders)
     }
 
-    /// The codes of that phone whose holders proved it after that moment.
+    /// Returns the codes of this phone whose holders proved it after `after_s`.
     pub fn proven_codes(&self, phone: &Phone, after_s: u64) -> Result<Vec<CodeId>, RegistryError> {
         let sql = "SELECT code FROM people WHERE phone_hash = ?1 AND proven_s > ?2 ORDER BY id";
         self.codes_by(sql, params![self.phone_hash(phone), after_s as i64])
     }
 
-    /// The holders of that phone who proved it after that moment have proven it again. Part of the caller's transaction.
+    /// Renews the proofs of this phone that were made after `after_s`. Runs in the caller's transaction.
     pub fn renew_proofs(&self, phone: &Phone, after_s: u64, now_s: u64) -> Result<(), RegistryError> {
         let sql = "UPDATE people SET proven_s = ?3 WHERE phone_hash = ?1 AND proven_s > ?2 AND proven_s < ?3";
         let parameters = params![self.phone_hash(phone), after_s as i64, now_s as i64];
@@ -52,14 +52,14 @@ impl Registry {
         Ok(())
     }
 
-    /// The holder has shown phone and document. Part of the caller's transaction.
+    /// Records that the holder has shown phone and document. Runs in the caller's transaction.
     pub fn set_proven(&self, code: CodeId, now_s: u64) -> Result<(), RegistryError> {
         let sql = "UPDATE people SET proven_s = ?2 WHERE code = ?1";
         self.connection.prepare_cached(sql)?.execute((code.get() as i64, now_s as i64))?;
         Ok(())
     }
 
-    /// The code of whoever has both that phone and that document.
+    /// Returns the code whose holder has both this phone and this document.
     pub fn code_of_both(
         &self,
         phone: &Phone,
@@ -72,7 +72,7 @@ impl Registry {
         Ok(found.into_iter().next())
     }
 
-    /// The codes of that phone that are nobody's ward's: those whose holders proved it after that moment, and all others.
+    /// Returns the codes of this phone that are not wards': those proven after `after_s`, and all others.
     pub fn own_codes(
         &self,
         phone: &Phone,
@@ -87,8 +87,8 @@ impl Registry {
         Ok((own(">")?, own("<=")?))
     }
 
-    /// Counts a try of a document with that phone on the day that begins then; false if there were as many as may be. Part of the
-    /// caller's transaction.
+    /// Counts a try of a document with this phone on the day that begins at `day_s`; returns false if `tries_max` is reached.
+    /// Runs in the caller's transaction.
     pub fn take_document_try(
         &self,
         phone: &Phone,
@@ -101,7 +101,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)? == 1)
     }
 
-    /// Counts the documents that were tried with that phone on the day that begins then.
+    /// Returns how many documents were tried with this phone on the day that begins at `day_s`.
     pub fn document_tries(&self, phone: &Phone, day_s: u64) -> Result<u32, RegistryError> {
         let sql = "SELECT tries FROM document_tries WHERE phone_hash = ?1 AND day = ?2";
         let parameters = params![self.phone_hash(phone), day_s as i64];
@@ -109,13 +109,13 @@ impl Registry {
         Ok(query.query_row(parameters, |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// The guardian of that code's holder.
+    /// Returns the guardian's code, if the code is a ward's.
     pub fn guardian_of(&self, code: CodeId) -> Result<Option<CodeId>, RegistryError> {
         let sql = "SELECT guardian FROM people WHERE code = ?1 AND guardian IS NOT NULL";
         Ok(self.codes_by(sql, params![code.get() as i64])?.into_iter().next())
     }
 
-    /// The wards of that code's holder, in the order in which they came.
+    /// Returns the codes of this holder's wards, in order of registration.
     pub fn wards_of(&self, guardian: CodeId) -> Result<Vec<CodeId>, RegistryError> {
         self.codes_by(
             "SELECT code FROM people WHERE guardian = ?1 ORDER BY id",
@@ -123,7 +123,7 @@ impl Registry {
         )
     }
 
-    /// Part of the caller's transaction.
+    /// Sets or removes the guardian. Runs in the caller's transaction.
     pub fn set_guardian(&self, code: CodeId, guardian: Option<CodeId>) -> Result<(), RegistryError> {
         let sql = "UPDATE people SET guardian = ?2 WHERE code = ?1";
         let guardian = guardian.map(|guardian| guardian.get() as i64);
@@ -131,7 +131,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Makes a code one of another class. Part of the caller's transaction; the entry is for memory, once that is durable.
+    /// Sets the code's class. Runs in the caller's transaction; the caller puts the returned entry into memory after the commit.
     pub fn set_class(&self, code: CodeId, class: Class) -> Result<CodeEntry, RegistryError> {
         let before = self.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
         let version = before.version().wrapping_add(1);
@@ -142,8 +142,8 @@ impl Registry {
         Ok(entry)
     }
 
-    /// Makes the document of a code's holder one that somebody has seen. Part of the caller's transaction; the entry is for memory, once
-    /// that is durable.
+    /// Removes the mark of an unverified document, after an office has seen it. Runs in the caller's transaction; the caller puts
+    /// the returned entry into memory after the commit.
     pub fn set_seen(&self, code: CodeId) -> Result<CodeEntry, RegistryError> {
         let before = self.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
         let version = before.version().wrapping_add(1);
@@ -154,7 +154,7 @@ impl Registry {
         Ok(entry)
     }
 
-    /// Printed codes of which only those made from that moment on are good. Part of the caller's transaction.
+    /// Withdraws the code's paper tokens that were issued before `good_from_s`. Runs in the caller's transaction.
     pub fn set_paper_from(&self, code: CodeId, good_from_s: u32) -> Result<(), RegistryError> {
         let sql = "INSERT INTO papers (code, good_from_s) VALUES (?1, ?2)
             ON CONFLICT DO UPDATE SET good_from_s = max(good_from_s, ?2)";
@@ -162,7 +162,7 @@ impl Registry {
         Ok(())
     }
 
-    /// From which moment on printed codes of it are good; 0 if none was withdrawn.
+    /// Returns the time from which on the code's paper tokens are valid, Unix seconds; 0 if none was withdrawn.
     pub fn paper_from(&self, code: CodeId) -> Result<u32, RegistryError> {
         let sql = "SELECT good_from_s FROM papers WHERE code = ?1";
         let found: Option<u32> = self

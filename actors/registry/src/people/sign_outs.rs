@@ -1,21 +1,21 @@
-//! Sign-outs: of one session, or of every session of a phone. Each is a mark that only the sessions' key can make, and the moment from
-//! which a proof is good again; a mark is kept for as long as a proof that is older may be shown.
+//! Sign-outs of one session, or of all sessions of a phone. Each has a mark that only the sessions' key can make, and the time
+//! from which on a proof is valid again. It is kept for as long as an older proof may be presented.
 
 use rusqlite::params;
 
 use crate::periods::PROVEN_S_MAX;
 use crate::{Registry, RegistryError};
 
-/// A phone or session that was signed out, and from which moment on it may be signed in again, seconds since 1970 UTC.
+/// A sign-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignOut {
-    /// A phone or a session.
+    /// The mark of a phone or of a session.
     pub mark: [u8; 16],
     pub good_from_s: u64,
 }
 
 impl Registry {
-    /// Notes a sign-out, and forgets those that no proof can outlive. Part of the caller's transaction.
+    /// Stores a sign-out and deletes those older than any valid proof. Runs in the caller's transaction.
     pub fn insert_sign_out(&self, out: &SignOut, now_s: u64) -> Result<(), RegistryError> {
         let sql = "DELETE FROM sign_outs WHERE good_from_s < ?1";
         self.connection.prepare_cached(sql)?.execute([now_s.saturating_sub(PROVEN_S_MAX) as i64])?;

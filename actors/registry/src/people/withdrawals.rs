@@ -1,5 +1,6 @@
-//! People who take their data back. The person's row goes; what other clocks keep stays without it: decisions, accesses, and causes
-//! in force, found again by the document's keyed hash or the phone's until they end, or withdrawing would be a way to shake them off.
+//! Withdrawals: a person's row is deleted. Decisions, access records and causes in force remain without it until their own
+//! periods end. A returning holder gets the causes back, found by the keyed hash of document or phone; otherwise withdrawing
+//! would remove them.
 
 use policy::Stay;
 use protocol::CodeId;
@@ -15,33 +16,34 @@ use crate::personal::seal::Column;
 use crate::personal::{DocumentNumber, Phone};
 use crate::{Registry, RegistryError};
 
-/// Decisions are kept for six months at least; a cause without an end that outlives its holder's data is not kept for longer.
+/// The longest time for which a withdrawn holder's causes are kept, as long as decisions at least are. Seconds.
 const LEFTOVER_S_MAX: u64 = 184 * 86_400;
 
-/// Until when the number of somebody who leaves at that moment is theirs, and what is kept of them at the longest.
+/// Returns the last times until which the phone number counts as the person's, and until which causes are kept, after a departure
+/// at `now_s`.
 pub const fn kept_until(now_s: u64) -> (u64, u64) {
     (now_s.saturating_add(PROVEN_DAYS * 86_400), now_s.saturating_add(LEFTOVER_S_MAX))
 }
 
-/// The remains of a person who withdrew.
+/// The data that remains after a withdrawal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remains {
-    /// Changes of the colour on record, without personal data.
+    /// Decisions, without personal data.
     pub decisions: u64,
-    /// Looks of operators on record, without personal data.
+    /// Access records, without personal data.
     pub accesses: u64,
-    /// Until when causes in force are kept, seconds since 1970 UTC; `None` if there are none.
+    /// The end of the causes in force, Unix seconds; `None` if there are none.
     pub causes_until_s: Option<u64>,
-    /// Until when a stay that a carrier answered is kept.
+    /// The end of the stored stay, Unix seconds; `None` if there is none.
     pub stay_until_s: Option<u64>,
 }
 
 impl Registry {
-    /// Deletes what is known of the person, and gives what stays. Part of the caller's transaction.
+    /// Deletes the person's data and returns what remains. Runs in the caller's transaction.
     pub fn remove_person(&self, code: CodeId, person: &Person, now_s: u64) -> Result<Remains, RegistryError> {
         let Person { phone, document, .. } = person;
         let (phone_until_s, causes_until_s_max) = kept_until(now_s);
-        // Or whoever has not sent the form yet would come back without the lock, with another phone.
+        // Without this, a holder whose form is not sent yet could return with another phone and without the locked field.
         self.tie_stay(code, person, now_s)?;
         let remains = Remains {
             causes_until_s: self.keep_causes(code, document, now_s, causes_until_s_max)?,
@@ -63,11 +65,11 @@ impl Registry {
         run("UPDATE units SET applicant = 0 WHERE applicant = ?1", params![id])?;
         self.gone.note(code, now_s);
         run("INSERT INTO withdrawals (code, at_s) VALUES (?1, ?2)", params![id, now_s as i64])?;
-        // The row stays for the causes that decisions name; no entry packs to zero, so it is nobody's code, and never issued again.
+        // The row stays because decisions name its causes. No entry packs to zero, so the code is invalid and never issued again.
         run("UPDATE codes SET tags = 0, next_change_s = 0 WHERE id = ?1", params![id])?;
         if self.codes_of_phone(phone)?.is_empty() {
             let hash = self.phone_hash(phone);
-            // Those without an answer are taken back with the rest: one that comes late is not kept.
+            // Consents without an answer are withdrawn too, so that a late answer is not stored.
             run(
                 "UPDATE consents SET phone_hash = x'', outcome = NULL, sealed_phone = NULL,
                     state = iif(answered_s IS NULL, ?2, state) WHERE phone_hash = ?1",
@@ -77,8 +79,8 @@ impl Registry {
         Ok(remains)
     }
 
-    /// Gives whoever applies the causes again that were in force when the document's holder withdrew, or when the holder of `phone` did
-    /// with whatever document. Part of the caller's transaction, which settles the code afterwards.
+    /// Gives the applicant's code the causes that were in force when the document's holder withdrew, or when the holder of
+    /// `phone` did with any document. Runs in the caller's transaction; the caller settles the code afterwards.
     pub fn return_causes(
         &self,
         code: CodeId,
@@ -92,7 +94,7 @@ impl Registry {
             let mut query = self.connection.prepare_cached(sql)?;
             let (old, sealed): (i64, Option<Vec<u8>>) =
                 query.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            // What a cause rests on is sealed for its code.
+            // Evidence is sealed for its code.
             let moved = |sealed: Vec<u8>| {
                 let stay: Stay = self.open_json(Column::Evidence, old as u64, &sealed)?;
                 let plain = Zeroizing::new(serde_json::to_vec(&stay).expect("a stay is plain data"));
@@ -106,7 +108,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Forgets the causes of people who withdrew once they have ended, and who is bound to them.
+    /// Deletes the ended causes of people who withdrew, and ended departures.
     pub(crate) fn forget_leftovers(&self, now_s: u64) -> Result<(), RegistryError> {
         for sql in ["DELETE FROM leftovers WHERE until_s <= ?1", "DELETE FROM departures WHERE until_s <= ?1"]
         {
@@ -115,7 +117,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Until when causes in force last that somebody takes along to another phone; `None` if there are none.
+    /// Returns the end of the causes in force, Unix seconds, for a holder who changes the phone; `None` if there are none.
     pub fn causes_until(&self, code: CodeId, now_s: u64) -> Result<Option<u64>, RegistryError> {
         let rows = self.causes(code)?.into_iter();
         let in_force = rows.filter(|row| row.is_in_force(now_s));

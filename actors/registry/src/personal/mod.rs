@@ -1,4 +1,4 @@
-//! Phones and documents, checked once when they are read. Neither is ever shown: no `Display`, and `Debug` hides them.
+//! Phones and documents, checked when they are parsed. They have no `Display`, and their `Debug` hides them.
 
 pub(crate) mod seal;
 
@@ -6,7 +6,7 @@ use std::fmt;
 
 use protocol::given;
 
-/// Ranges that nobody has been given, and other made-up data.
+/// Number ranges that belong to no subscriber, and other made-up data.
 const MADE_UP: &str = include_str!("../../../data/made-up.csv");
 
 /// A mobile number of the mainland, eleven digits.
@@ -14,24 +14,24 @@ const MADE_UP: &str = include_str!("../../../data/made-up.csv");
 pub struct Phone(String);
 
 impl Phone {
-    /// Reads a number as people write it: [`given::phone`].
+    /// Parses a number as people write it: [`given::phone`].
     pub fn parse(text: &str) -> Option<Self> {
         let digits = given::phone(text);
         let [b'1', b'3'..=b'9', rest @ ..] = digits.as_bytes() else { return None };
         (rest.len() == 9 && rest.iter().all(u8::is_ascii_digit)).then(|| Self(digits.clone().into_owned()))
     }
 
-    /// Enough of it for its owner to know it again: the first three digits and the last four.
+    /// Returns the first three digits and the last four, for the owner to recognise it.
     pub fn masked(&self) -> String {
         format!("{}****{}", &self.0[..3], &self.0[7..])
     }
 
-    /// Says whether it is of a range that nobody has been given: a person of a made-up city.
+    /// Returns whether the number is of a range that belongs to no subscriber: a person of a made-up city.
     pub fn is_made_up(&self) -> bool {
         MADE_UP.lines().filter_map(|line| line.strip_prefix("phone,")).any(|range| self.0.starts_with(range))
     }
 
-    /// The digits, for sealing, hashing and asking a carrier. Nothing else may see them.
+    /// Returns the digits, for sealing, hashing and asking a carrier only.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -63,7 +63,7 @@ impl DocumentKind {
     pub const ALL: [Self; 5] =
         [Self::IdCard, Self::HkMacauPermit, Self::TaiwanPermit, Self::Passport, Self::ForeignPrCard];
 
-    /// The name in files.
+    /// Returns the name in files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::IdCard => "id-card",
@@ -74,7 +74,7 @@ impl DocumentKind {
         }
     }
 
-    /// The kind with that name.
+    /// Returns the kind with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -88,7 +88,7 @@ pub struct DocumentNumber {
 }
 
 impl DocumentNumber {
-    /// Reads a number of that kind as people write it, [`given::document`], and checks it as far as the kind allows.
+    /// Parses a number of this kind as people write it, [`given::document`], and checks it as far as the kind allows.
     pub fn parse(kind: DocumentKind, text: &str) -> Option<Self> {
         let number = given::document(text).into_owned();
         let valid = match kind {
@@ -111,17 +111,17 @@ impl DocumentNumber {
         valid.then_some(Self { kind, number })
     }
 
-    /// One that was read before and kept: rules that came later do not make it unreadable.
+    /// Restores a stored number without checks, because rules may be stricter than when it was stored.
     pub(super) fn kept(kind: DocumentKind, number: &str) -> Self {
         Self { kind, number: number.to_owned() }
     }
 
-    /// Which kind it is.
+    /// Returns the kind of document.
     pub const fn kind(&self) -> DocumentKind {
         self.kind
     }
 
-    /// Says if its number is no sign that there is such a document: it has no checksum and no register here.
+    /// Returns whether the number alone proves nothing about the document: this kind has no checksum and no register here.
     pub const fn is_foreign(&self) -> bool {
         match self.kind {
             DocumentKind::IdCard => false,
@@ -132,18 +132,18 @@ impl DocumentNumber {
         }
     }
 
-    /// Enough of it for its owner to know it again: the last four characters.
+    /// Returns the number with all but the last four characters hidden, for the owner to recognise it.
     pub fn masked(&self) -> String {
         let tail = self.tail();
         format!("{}{tail}", "*".repeat(self.number.len() - tail.len()))
     }
 
-    /// The last four characters: enough to compare a document with.
+    /// Returns the last four characters, for comparing a document.
     pub fn tail(&self) -> &str {
         self.number.char_indices().rev().nth(3).map_or(&self.number, |(at, _)| &self.number[at..])
     }
 
-    /// The number, for sealing and hashing. Nothing else may see it.
+    /// Returns the number, for sealing and hashing only.
     pub fn reveal(&self) -> &str {
         &self.number
     }
@@ -155,7 +155,7 @@ impl fmt::Debug for DocumentNumber {
     }
 }
 
-/// The check character of an identity number's first 17 digits (GB 11643).
+/// Computes the check character of an identity number's first 17 digits (GB 11643).
 pub fn id_check(digits: &[u8; 17]) -> u8 {
     const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let sum: u32 = digits.iter().zip(WEIGHTS).map(|(&digit, weight)| u32::from(digit - b'0') * weight).sum();
@@ -167,7 +167,7 @@ fn has_checksum(number: &str) -> bool {
     digits.iter().all(u8::is_ascii_digit) && id_check(digits) == check
 }
 
-/// An 18-character number with a right check character and a date of birth that exists.
+/// Returns whether this is an 18-character number with a correct check character and a valid date of birth.
 fn is_id_card(number: &str) -> bool {
     has_checksum(number)
         && jiff::civil::Date::new(
@@ -178,12 +178,13 @@ fn is_id_card(number: &str) -> bool {
         .is_ok_and(|born| (1870..=2100).contains(&born.year()))
 }
 
-/// The residence permit of people from Hong Kong, Macau or Taiwan: numbered like an identity card, with a division of its own.
+/// Returns whether this is a residence permit of Hong Kong, Macau or Taiwan: numbered like an identity card, with a division of
+/// its own.
 fn is_residence_permit(number: &str, divisions: &[&str]) -> bool {
     divisions.iter().any(|division| number.starts_with(division)) && is_id_card(number)
 }
 
-/// Says whether the number has this shape: `A` for a capital, `0` for a digit.
+/// Returns whether the number has this shape: `A` for a capital letter, `0` for a digit.
 fn shape(number: &str, shape: &str) -> bool {
     number.len() == shape.len()
         && number.bytes().zip(shape.bytes()).all(|(byte, kind)| match kind {

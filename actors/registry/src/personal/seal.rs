@@ -1,5 +1,5 @@
-//! Sealing and finding personal data. AES-256-GCM with a random nonce, bound to the field's column and to whose it is; phones and
-//! documents are found by HMAC-SHA-256, because a plain hash of an eleven-digit number can be reversed by trying all.
+//! Sealing and keyed hashes. AES-256-GCM with a random nonce, bound to the field's column and owner. Phones and documents are
+//! found by HMAC-SHA-256: a plain hash of an eleven-digit number could be reversed by trying all.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,11 +10,11 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::RegistryError;
 use crate::personal::Phone;
 
-/// Of the keyed hash this much is kept: among 23 M people no two will share it.
+/// The stored length of a keyed hash: no collisions are expected among 23 million people.
 pub(crate) const HASH_BYTES: usize = 16;
 pub type Hash = [u8; HASH_BYTES];
 
-/// Makes the keyed hashes by which people are found.
+/// The keyed hash by which people are found.
 pub struct Hasher(hmac::Key);
 
 impl Hasher {
@@ -22,7 +22,7 @@ impl Hasher {
         Self(hmac::Key::new(hmac::HMAC_SHA256, pepper))
     }
 
-    /// The keyed hash of a value of that kind.
+    /// Returns the keyed hash of a value of this kind.
     fn hash(&self, kind: &str, value: &[u8]) -> Hash {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(kind.as_bytes());
@@ -31,13 +31,13 @@ impl Hasher {
         *context.sign().as_ref().first_chunk().expect("the hash is longer")
     }
 
-    /// The hash by which a phone is found.
+    /// Returns the hash by which a phone is found.
     pub fn phone(&self, phone: &Phone) -> Hash {
         self.hash("phone", phone.reveal().as_bytes())
     }
 }
 
-/// A column of sealed fields: what was sealed for one opens in no other.
+/// A column of sealed fields; a field opens only in the column that it was sealed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Column {
@@ -47,11 +47,11 @@ pub(crate) enum Column {
     Evidence = 2,
     /// The outcome of a query; the owner is the consent.
     Outcome = 3,
-    /// The number that may be asked for; the owner is the consent.
+    /// The phone that a receipt refers to; the owner is the consent.
     OpenPhone = 4,
-    /// A stay that is kept; the owner is the hash that it is found by.
+    /// A stored stay; the owner is the hash that it is found by.
     Stay = 5,
-    /// The words of an appeal and of its answer; the owner is the appeal.
+    /// The texts of an appeal and of its answer; the owner is the appeal.
     Appeal = 6,
     /// The text of an order; the owner is its entry.
     Order = 7,
@@ -61,7 +61,7 @@ pub(crate) struct Sealer {
     field: LessSafeKey,
     pepper: Hasher,
     random: SystemRandom,
-    /// True while people may still be sealed as earlier releases did.
+    /// True while people sealed by earlier releases may remain.
     old_people: AtomicBool,
 }
 
@@ -72,7 +72,7 @@ impl Sealer {
         Self { field, pepper, random: SystemRandom::new(), old_people: AtomicBool::new(false) }
     }
 
-    /// The same for the same keys, and says nothing about them.
+    /// Returns a value that identifies the keys and reveals nothing about them.
     pub(crate) fn mark(&self) -> String {
         let mut block = *b"changtong keys 1";
         let nonce = Nonce::assume_unique_for_key([0xff; NONCE_LEN]);
@@ -81,7 +81,7 @@ impl Sealer {
         hex::encode([self.hash("mark", "keys"), block].concat()) + &hex::encode(tag.as_ref())
     }
 
-    /// The file whose key is not that of a known mark, if there is one.
+    /// Returns the key file that differs from those of a known mark.
     pub(crate) fn other_than(&self, known: &str) -> Option<&'static str> {
         let mark = self.mark();
         let (pepper, field) = mark.split_at(2 * HASH_BYTES);
@@ -96,7 +96,7 @@ impl Sealer {
         }
     }
 
-    /// The keyed hash of a value of that kind.
+    /// Returns the keyed hash of a value of this kind.
     pub(crate) fn hash(&self, kind: &str, value: &str) -> Hash {
         self.pepper.hash(kind, value.as_bytes())
     }
@@ -111,7 +111,7 @@ impl Sealer {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// Says whether people may still be sealed as earlier releases did.
+    /// Sets whether people sealed by earlier releases may remain.
     pub(crate) fn set_old_people(&self, may: bool) {
         self.old_people.store(may, Ordering::Release);
     }
@@ -125,14 +125,14 @@ impl Sealer {
         self.seal_bound(&bound(column, owner), plain)
     }
 
-    /// Opens what [`Self::seal`] made for the same column and owner.
+    /// Opens a field that [`Self::seal`] made for the same column and owner; `None` if it does not open.
     pub(crate) fn open(&self, column: Column, owner: u64, sealed: &[u8]) -> Option<Vec<u8>> {
         let may_be_old = column == Column::Person && self.has_old_people();
         let old = || if may_be_old { self.open_old(owner, sealed) } else { None };
         self.open_bound(&bound(column, owner), sealed).or_else(old)
     }
 
-    /// Opens what an earlier release sealed, which was bound to its owner alone.
+    /// Opens a field of an earlier release, which was bound to its owner alone.
     pub(crate) fn open_old(&self, owner: u64, sealed: &[u8]) -> Option<Vec<u8>> {
         self.open_bound(&owner.to_be_bytes(), sealed)
     }
@@ -168,7 +168,7 @@ impl Sealer {
     }
 }
 
-/// One byte longer than what earlier releases bound a field to: neither can be taken for the other.
+/// Returns the bound data. It is one byte longer than that of earlier releases, so neither form opens as the other.
 fn bound(column: Column, owner: u64) -> [u8; 9] {
     let mut bytes = [column as u8; 9];
     bytes[1..].copy_from_slice(&owner.to_be_bytes());

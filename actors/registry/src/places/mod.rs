@@ -1,4 +1,4 @@
-//! Regions and places. A region is a row; a place belongs to one region and is of a kind, by which the policy advises.
+//! Regions and places. A place belongs to one region and has a kind, which the policy's advice depends on.
 
 pub(crate) mod units;
 
@@ -8,43 +8,42 @@ use protocol::{PlaceId, RegionId};
 
 use crate::{Registry, RegistryError};
 
-/// The regions that a new registry starts with.
+/// The regions of a new registry.
 const REGIONS: &str = include_str!("../../../data/regions.csv");
 
-/// A region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionRow {
-    /// Its number.
+    /// The region's number.
     pub id: RegionId,
-    /// Its division code (GB/T 2260); development zones have none.
+    /// The division code (GB/T 2260); `None` for development zones.
     pub code: Option<String>,
-    /// Its name.
+    /// The Chinese name.
     pub name: String,
-    /// Its name in English.
+    /// The English name.
     pub name_en: String,
 }
 
-/// A place with what is known of it.
+/// A stored place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlaceRow {
-    /// Its number.
+    /// The place's number.
     pub id: PlaceId,
-    /// Its place.
+    /// The region that it belongs to.
     pub region: RegionId,
     /// The kind of place.
     pub kind: PlaceKind,
-    /// Its name.
+    /// The place's name.
     pub name: String,
-    /// The content of its printed code; `None` until it has one.
+    /// The content of its printed code; `None` until one is printed.
     pub link: Option<PlaceCode>,
 }
 
-/// Random links that are tried before the random source is suspected.
+/// The most random links to try before reporting an error.
 const LINKS_MAX: usize = 16;
 const PLACE_COLUMNS: &str = "SELECT id, region, kind, name, link FROM places";
 
 impl Registry {
-    /// Every region, in the order of their numbers.
+    /// Returns every region, in the order of their numbers.
     pub fn regions(&self) -> Result<Vec<RegionRow>, RegistryError> {
         let mut query = self.connection.prepare("SELECT id, code, name, name_en FROM regions ORDER BY id")?;
         let rows = query.query_map([], |row| {
@@ -58,12 +57,12 @@ impl Registry {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Adds a checkpoint without a printed code and gives its number.
+    /// Adds a checkpoint without a printed code and returns its number.
     pub fn add_place(&mut self, region: RegionId, name: &str) -> Result<PlaceId, RegistryError> {
         self.insert_place(region, PlaceKind::Checkpoint, name)
     }
 
-    /// Adds a place of that kind with a link of its own, in a transaction.
+    /// Adds a place of this kind with a link, in a transaction.
     pub fn add_place_of(
         &mut self,
         region: RegionId,
@@ -73,7 +72,8 @@ impl Registry {
         self.transaction(|registry| registry.add_linked_place(region, kind, name))
     }
 
-    /// Adds a place of that kind with a link of its own. Part of the caller's transaction. The link is random: it is not the number, and opens nothing.
+    /// Adds a place of this kind with a link. The link is random: it does not contain the number and grants nothing. Runs in the
+    /// caller's transaction.
     pub(super) fn add_linked_place(
         &self,
         region: RegionId,
@@ -88,20 +88,20 @@ impl Registry {
                 return Ok(PlaceRow { id, region, kind, name: name.to_owned(), link: Some(link) });
             }
         }
-        Err(RegistryError::Exists { what: "every link that was tried" })
+        Err(RegistryError::Exists { what: "every random link" })
     }
 
-    /// The place that a printed code leads to.
+    /// Returns the place that a printed code leads to.
     pub fn place_of_link(&self, link: PlaceCode) -> Result<Option<PlaceRow>, RegistryError> {
         Ok(self.place_rows(&format!("{PLACE_COLUMNS} WHERE link = ?1"), [link.to_text()])?.pop())
     }
 
-    /// The place with that number.
+    /// Returns the place with this number.
     pub fn place(&self, id: PlaceId) -> Result<Option<PlaceRow>, RegistryError> {
         Ok(self.place_rows(&format!("{PLACE_COLUMNS} WHERE id = ?1"), [id.0])?.pop())
     }
 
-    /// Every place, in the order of their numbers.
+    /// Returns every place, in the order of their numbers.
     pub fn all_places(&self) -> Result<Vec<PlaceRow>, RegistryError> {
         self.place_rows(&format!("{PLACE_COLUMNS} ORDER BY id"), [])
     }
@@ -142,7 +142,7 @@ impl Registry {
         if known { Ok(()) } else { Err(RegistryError::missing("region", region)) }
     }
 
-    /// Every place with its region and name, in the order of their numbers.
+    /// Returns every place with its region and name, in the order of their numbers.
     pub fn places(&self) -> Result<Vec<(PlaceId, RegionId, String)>, RegistryError> {
         let mut query = self.connection.prepare("SELECT id, region, name FROM places ORDER BY id")?;
         let rows =
@@ -150,7 +150,7 @@ impl Registry {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Every place with its kind, in the order of their numbers.
+    /// Returns every place with its kind, in the order of their numbers.
     pub fn place_kinds(&self) -> Result<Vec<(PlaceId, PlaceKind)>, RegistryError> {
         let mut query = self.connection.prepare("SELECT id, kind FROM places ORDER BY id")?;
         let mut rows = query.query([])?;
@@ -163,7 +163,7 @@ impl Registry {
     }
 }
 
-/// Puts the regions of this release's table into a new registry.
+/// Inserts the regions of this release's table.
 pub(super) fn insert_regions(connection: &rusqlite::Connection) -> Result<(), RegistryError> {
     let mut insert = connection
         .prepare("INSERT INTO regions (id, code, name, name_en) VALUES (?1, nullif(?2, ''), ?3, ?4)")?;

@@ -1,5 +1,5 @@
-//! Units that apply for a code of their own: a workplace, a compound, a village, a building, a vehicle. An operator approves one, and
-//! it is a place then, or refuses.
+//! Units that apply for a place code of their own: a workplace, a compound, a village, a building, a vehicle. An operator
+//! approves an application, and the unit becomes a place, or refuses it.
 
 use policy::PlaceKind;
 use protocol::{CodeId, PlaceId, RegionId};
@@ -12,16 +12,16 @@ use crate::{Registry, RegistryError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum UnitState {
-    /// Nobody has decided.
+    /// Not decided yet.
     Open = 1,
-    /// It is a place.
+    /// Approved; it became a place.
     Approved = 2,
-    /// It is none.
+    /// Refused.
     Refused = 3,
 }
 
 impl UnitState {
-    /// Its name in lists.
+    /// Returns the name in lists.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -35,22 +35,22 @@ impl UnitState {
     }
 }
 
-/// An application of a unit. Who applied is not shown to operators: the person is not what they decide on.
+/// A unit's application. It does not name the applicant, because the operators' decision must not depend on the person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitRow {
-    /// Its number.
+    /// The application's number.
     pub id: i64,
-    /// Its place.
+    /// The region of the unit.
     pub region: RegionId,
-    /// Its kind.
+    /// The kind of place.
     pub kind: PlaceKind,
-    /// Its name.
+    /// The unit's name.
     pub name: String,
-    /// When somebody applied, seconds since 1970 UTC.
+    /// The time of the application, Unix seconds.
     pub applied_s: u64,
-    /// The place where it stands.
+    /// The application's state.
     pub state: UnitState,
-    /// Those who decided; empty before.
+    /// The operators who decided; empty before.
     pub operators: String,
     /// The place that it became.
     pub place: Option<PlaceId>,
@@ -59,18 +59,18 @@ pub struct UnitRow {
 const COLUMNS: &str = "SELECT id, region, kind, name, applied_s, state, operators, place FROM units";
 
 impl Registry {
-    /// Every application, the oldest first.
+    /// Returns every application, the oldest first.
     pub fn units(&self) -> Result<Vec<UnitRow>, RegistryError> {
         self.unit_rows(&format!("{COLUMNS} ORDER BY id"), [])
     }
 
-    /// The applications of one person.
+    /// Returns the applications of one person.
     pub fn units_of(&self, applicant: CodeId) -> Result<Vec<UnitRow>, RegistryError> {
         let sql = format!("{COLUMNS} WHERE applicant = ?1 ORDER BY id");
         self.unit_rows(&sql, [applicant.get() as i64])
     }
 
-    /// Part of the caller's transaction.
+    /// Adds an application and returns its number. Runs in the caller's transaction.
     pub fn insert_unit(
         &self,
         applicant: CodeId,
@@ -92,7 +92,7 @@ impl Registry {
         Ok(self.connection.last_insert_rowid())
     }
 
-    /// Decides on an application that nobody has decided on; one that is approved becomes a place.
+    /// Approves or refuses an open application; returns the new place of an approved one.
     pub fn decide_unit(
         &mut self,
         id: i64,

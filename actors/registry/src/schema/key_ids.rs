@@ -1,16 +1,16 @@
-//! The ids of the keys that the registry was made with, and with which the gateway ran last: a file that was put back wrongly, or
-//! not at all, is refused by its name before anything is issued or signed with it.
+//! The ids of the keys that the registry was made with and last opened with. A key file that was restored wrongly, or is missing,
+//! is refused by name before anything is issued or signed.
 
 use keys::Keys;
 use keys::ids::{KeyId, Strange};
 
 use crate::{Registry, RegistryError};
 
-/// Before the file's name in the table of what is known of the registry itself.
+/// The prefix of a key file's name in `meta`.
 const PREFIX: &str = "key ";
 
 impl Registry {
-    /// Two known values say whether both keys are those that the registry was made with.
+    /// Checks that field key and pepper are those that the registry was made with.
     pub(crate) fn check_keys(&self) -> Result<(), RegistryError> {
         match self.meta("keys")? {
             Some(known) => self.check_mark(&known),
@@ -25,7 +25,7 @@ impl Registry {
         }
     }
 
-    /// Refuses keys other than those that are known.
+    /// Returns an error if a key differs from the known ones or is missing.
     pub(crate) fn check_key_ids(&self, keys: &Keys) -> Result<(), RegistryError> {
         match keys.strange(&self.key_ids()?) {
             None => Ok(()),
@@ -34,7 +34,7 @@ impl Registry {
         }
     }
 
-    /// Notes the keys that are there: new ones come with a rotation, which drops others.
+    /// Stores the ids of the present keys; a rotation adds and drops keys.
     pub(crate) fn note_key_ids(&mut self, keys: &Keys) -> Result<(), RegistryError> {
         let (known, here) = (self.key_ids()?, keys.ids());
         if known.len() == here.len() && here.iter().all(|key| known.contains(key)) {
@@ -104,7 +104,7 @@ mod tests {
         drop(opens(directory.path()).unwrap());
         std::fs::remove_file(at("keys/token-1.key")).unwrap();
         let refused = opens(directory.path()).map(drop).unwrap_err();
-        assert!(refused.contains("token-1.key") && refused.contains("is gone"), "{refused}");
+        assert!(refused.contains("token-1.key") && refused.contains("is missing"), "{refused}");
     }
 
     #[test]

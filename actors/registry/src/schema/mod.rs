@@ -1,5 +1,5 @@
-//! Opening the store: its settings, and bringing it to this release's version. Each step runs once, in order, in the transaction that
-//! also counts it.
+//! Opening of the store: its settings, and its migration to this release's version. Each step runs once, in order, in the
+//! transaction that also sets the version.
 
 mod key_ids;
 mod reseal;
@@ -15,13 +15,13 @@ use crate::{GATEWAY_DEFAULT, RegistryError};
 
 pub(super) use steps::STEPS;
 
-/// "CTGW": says whose database it is.
+/// "CTGW": identifies the file as a registry.
 const APPLICATION_ID: i64 = 0x4354_4757;
-/// The time that one connection waits for another: the writer is never that slow.
+/// The longest wait of one connection for another.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
-/// Pages kept in memory while the gateway runs …
+/// The page cache while the gateway runs.
 pub(super) const CACHE_KIB: i64 = 32 * 1024;
-/// … and while many people are added: hashes are random, so every page of the indexes is touched again and again.
+/// The page cache while many people are added: their hashes are random, so every page of the indexes is used again and again.
 pub(super) const CACHE_FILLING_KIB: i64 = 1024 * 1024;
 
 /// The version that this release writes.
@@ -82,7 +82,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Re
     Ok(())
 }
 
-/// Says whether the file is a registry of this version.
+/// Checks that the file is a registry of this version.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), RegistryError> {
     let (path, known) = (path.to_owned(), VERSION);
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;

@@ -1,6 +1,6 @@
-//! Brings what earlier releases sealed and hashed to how it is done now: sealed fields are bound to their column as well, and a
-//! document is its number without its kind. What is little is written anew when the registry is opened, people in parts while the
-//! gateway runs; until the last of them, theirs are found and read either way.
+//! The rewriting of what earlier releases sealed and hashed: fields are now bound to their column as well, and a document's hash
+//! covers its number without its kind. Small tables are rewritten when the registry is opened, people in parts while the gateway
+//! runs; until the last part, people are found and read in both forms.
 
 use rusqlite::params;
 
@@ -9,16 +9,16 @@ use crate::people::fields;
 use crate::personal::seal::{Column, Hash};
 use crate::{Registry, RegistryError, is_conflict};
 
-/// The place up to which it has come: [`ALL`], or the number of the last person; absent when nothing is left.
+/// The row of `meta` with the progress: [`ALL`] at the start, then the number of the last person; absent at the end.
 const CURSOR: &str = "reseal-cursor";
 const ALL: &str = "all";
-/// People written anew in one transaction: about a tenth of a second, beside whoever waits.
+/// People who are rewritten in one transaction, about a tenth of a second.
 const PEOPLE_PER_TRANSACTION: usize = 2_000;
 /// The owner for which earlier releases sealed every stay.
 const STAYS: u64 = u64::MAX;
 
 impl Registry {
-    /// Writes everything but people anew, if an earlier release wrote it.
+    /// Rewrites everything but people, if an earlier release wrote it.
     pub(crate) fn begin_resealing(&mut self) -> Result<(), RegistryError> {
         if self.meta(CURSOR)?.as_deref() == Some(ALL) {
             self.transaction(|registry| {
@@ -50,13 +50,13 @@ impl Registry {
         self.expect_old_people()
     }
 
-    /// Has people read either way for as long as some are as an earlier release wrote them.
+    /// Sets that people are read in both forms while some are not rewritten.
     pub(crate) fn expect_old_people(&self) -> Result<(), RegistryError> {
         self.sealer.set_old_people(self.meta(CURSOR)?.is_some());
         Ok(())
     }
 
-    /// Writes the next people anew; false when none is left.
+    /// Rewrites the next people; returns false when none is left.
     pub fn reseal_some(&mut self) -> Result<bool, RegistryError> {
         if !self.sealer.has_old_people() {
             return Ok(false);
@@ -69,7 +69,7 @@ impl Registry {
             if twins > 0 {
                 tracing::warn!(
                     twins,
-                    "people are registered once more with the same number as another kind of document"
+                    "people are registered twice, with the same number as two kinds of document"
                 );
             }
             registry.set_meta(CURSOR, &last.map_or_else(String::new, |id| id.to_string()))
@@ -93,11 +93,12 @@ impl Registry {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// One if the number is somebody else's already: that row keeps its old hash and is found by its phone.
+    /// Rewrites a person; returns 1 if another row has the same document number. This row then keeps its old hash and is found by
+    /// its phone.
     fn reseal_person(&self, (id, code, sealed): &(i64, i64, Vec<u8>)) -> Result<u32, RegistryError> {
         let whose = protocol::CodeId::from_u64(*code as u64);
         let Some(person) = whose.and_then(|code| self.open_person(code, sealed).ok()) else {
-            tracing::error!("what is known of a person is damaged, and stays as it is");
+            tracing::error!("a person's sealed data is damaged and was not rewritten");
             return Ok(0);
         };
         let sealed = self.sealer.seal(Column::Person, *code as u64, fields(&person).as_bytes())?;
@@ -114,7 +115,7 @@ impl Registry {
         }
     }
 
-    /// `select` gives row, owner and field; `update` takes row and field.
+    /// Rewrites a column. `select` returns row, owner and field; `update` takes row and field.
     fn reseal_column(&self, column: Column, select: &str, update: &str) -> Result<(), RegistryError> {
         let mut rows = self.connection.prepare(select)?;
         let rows: Vec<(i64, i64, Vec<u8>)> = rows
@@ -123,7 +124,7 @@ impl Registry {
         for (id, owner, sealed) in rows {
             let plain = self.sealer.open_old(owner as u64, &sealed).map(zeroize::Zeroizing::new);
             let Some(plain) = plain else {
-                tracing::error!(?column, "a sealed field is damaged, and stays as it is");
+                tracing::error!(?column, "a sealed field is damaged and was not rewritten");
                 continue;
             };
             let sealed = self.sealer.seal(column, owner as u64, &plain)?;
@@ -139,7 +140,7 @@ impl Registry {
         for (hash, sealed) in rows {
             let plain = self.sealer.open_old(STAYS, &sealed).map(zeroize::Zeroizing::new);
             let Some(plain) = plain else {
-                tracing::error!("a stay is damaged, and stays as it is");
+                tracing::error!("a sealed stay is damaged and was not rewritten");
                 continue;
             };
             let sealed = self.sealer.seal(Column::Stay, owner(hash), &plain)?;

@@ -1,6 +1,6 @@
-//! The tables and how they came to be.
+//! The schema's steps, from the first version on.
 
-/// Step n takes the tables from version n to n + 1. A step, once released, is never changed.
+/// The step at index n migrates from version n to n + 1. A released step is never changed.
 pub(in crate) const STEPS: &[&str] = &["
     CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE regions (id INTEGER PRIMARY KEY, code TEXT, name TEXT NOT NULL, name_en TEXT NOT NULL) STRICT;

@@ -1,5 +1,4 @@
-//! A copy of the registry as it is at one moment, taken beside its writer by the store's own means. Personal fields are sealed in it
-//! as they are here.
+//! A consistent copy of the registry, made beside its writer with SQLite's backup interface. Personal fields stay sealed.
 
 use std::ffi::c_int;
 use std::fs::OpenOptions;
@@ -12,23 +11,22 @@ use rusqlite::backup::Backup;
 
 use crate::{Registry, RegistryError};
 
-/// Everything in one step: one snapshot, which writers do not disturb and which does not hold them up.
+/// All pages in one step: one snapshot, which neither is disturbed by writers nor blocks them.
 const PAGES: c_int = c_int::MAX;
-/// Between two tries when the file is locked.
+/// The pause between two tries when the file is locked.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The point up to which the decisions of a registry reach.
+/// The root of the tree over the decisions and the number of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeHead {
-    /// Decisions.
+    /// The number of decisions.
     pub decisions: u64,
-    /// The root of the tree over them, hexadecimal.
+    /// The root, in hexadecimal.
     pub root: String,
 }
 
 impl Registry {
-    /// Copies everything to a file that is not there yet, one file alone, and makes it durable. The copy does not say which punch log
-    /// is beside it, as no copy of one does.
+    /// Copies everything to a new file and syncs it. The copy is not bound to a punch log, because no log is copied with it.
     pub fn copy_to(&self, path: &Path) -> Result<(), RegistryError> {
         let io = |doing| move |source| RegistryError::Io { doing, path: path.to_owned(), source };
         let mut options = OpenOptions::new();
@@ -36,13 +34,13 @@ impl Registry {
         let mut copy = Connection::open(path)?;
         Backup::new(&self.connection, &mut copy)?.run_to_completion(PAGES, PAUSE, None)?;
         super::voucher::forget_log(&copy)?;
-        // Without the store's own log beside it.
+        // Without a WAL beside it.
         copy.execute_batch("PRAGMA journal_mode = DELETE")?;
         copy.close().map_err(|(_, error)| error)?;
         OpenOptions::new().write(true).open(path).and_then(|file| file.sync_all()).map_err(io("syncing"))
     }
 
-    /// The tree over all decisions, signed or not.
+    /// Returns the tree over all decisions, including those that no checkpoint covers yet.
     pub fn tree_head(&self) -> Result<TreeHead, RegistryError> {
         let decisions = self.decided()?;
         Ok(TreeHead { decisions, root: hex::encode(self.tree_root(decisions)?) })

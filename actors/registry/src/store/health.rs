@@ -1,5 +1,5 @@
-//! The health of the registry: its store's own quick check, and how far its decisions are signed. Reads only; that decisions are
-//! as they were made is checked with them.
+//! Health of the registry: SQLite's quick check, and how far the decisions are signed. Reads only. [`Registry::verify_decisions`]
+//! checks the decisions themselves.
 
 use rusqlite::OptionalExtension;
 
@@ -8,24 +8,24 @@ use crate::{Registry, RegistryError};
 /// The point up to which the decisions are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedUpTo {
-    /// Decisions.
+    /// The number of decisions.
     pub decisions: u64,
-    /// The number of them that the newest checkpoint covers.
+    /// The number of decisions under the newest checkpoint.
     pub covered: u64,
-    /// When it was signed, seconds since 1970 UTC; 0 without one.
+    /// The time of that checkpoint, Unix seconds; 0 without one.
     pub at_s: u64,
-    /// When the newest decision was made; 0 without one.
+    /// The time of the newest decision, Unix seconds; 0 without one.
     pub decided_s: u64,
 }
 
 impl Registry {
-    /// Has the store look at its own pages; contents of indexes are not compared. Reads the whole file.
+    /// Runs SQLite's quick check over the whole file; it does not compare the contents of indexes.
     pub fn quick_check(&self) -> Result<(), RegistryError> {
         let said: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if said == "ok" { Ok(()) } else { Err(RegistryError::Damaged { what: "page" }) }
     }
 
-    /// Says how far the decisions are signed, and when that was.
+    /// Returns how far the decisions are signed.
     pub fn signed_up_to(&self) -> Result<SignedUpTo, RegistryError> {
         let newest = |sql: &str| -> Result<(u64, u64), RegistryError> {
             let read =

@@ -1,5 +1,5 @@
-//! The progress of each import. Moved in the transaction that adds the people, so that an import that was cut goes on where
-//! it stopped.
+//! The progress of imports and the store's memory for them. Progress is stored in the transaction that adds the people, so that
+//! an interrupted import continues where it stopped.
 
 use rusqlite::OptionalExtension;
 
@@ -11,18 +11,18 @@ pub struct Progress {
     pub bytes_done: u64,
     pub lines_done: u64,
     pub people: u64,
-    /// Those who were there already, as in the file.
+    /// People who exist with the same data.
     pub known: u64,
-    /// Those who were there already, otherwise than in the file.
+    /// People who exist with different data.
     pub differing: u64,
     pub rejected: u64,
-    /// Length of the reject file at that point.
+    /// The length of the reject file at this point.
     pub rejects_bytes: u64,
     pub complete: bool,
 }
 
 impl Registry {
-    /// Runs `work`, which adds many people, with more memory for the store.
+    /// Runs `work`, which adds many people, with a larger page cache.
     pub fn filling<T, E: From<RegistryError>>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
@@ -33,7 +33,7 @@ impl Registry {
         result
     }
 
-    /// Gives the store more memory while many people are added, and takes it back.
+    /// Enlarges the page cache while many people are added, or shrinks it again.
     pub fn set_filling(&self, filling: bool) -> Result<(), RegistryError> {
         if filling {
             return schema::set_cache(&self.connection, schema::CACHE_FILLING_KIB);
@@ -42,7 +42,7 @@ impl Registry {
         Ok(self.connection.release_memory()?)
     }
 
-    /// Says how far the import of the file with that digest has come, if it has begun.
+    /// Returns the progress of the import of the file with this digest; `None` if it has not begun.
     pub fn import_progress(&self, digest: &[u8]) -> Result<Option<Progress>, RegistryError> {
         let sql = "SELECT bytes_done, lines_done, people, rejected, rejects_bytes, complete, known, differing
             FROM imports WHERE file_digest = ?1";
@@ -62,7 +62,7 @@ impl Registry {
         Ok(progress.optional()?)
     }
 
-    /// Part of the caller's transaction.
+    /// Stores the progress. Runs in the caller's transaction.
     pub fn set_import_progress(&self, digest: &[u8], progress: &Progress) -> Result<(), RegistryError> {
         let sql = "INSERT OR REPLACE INTO imports
             (file_digest, bytes_done, lines_done, people, rejected, rejects_bytes, complete, known, differing)

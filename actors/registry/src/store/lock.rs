@@ -1,4 +1,5 @@
-//! One process on a data directory: an advisory lock that the kernel lets go when the process ends, however it ends.
+//! The lock of a data directory: one process works on it at a time. The lock is advisory, and the kernel releases it when the
+//! process ends.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,14 +12,14 @@ use crate::RegistryError;
 
 const FILE: &str = "lock";
 
-/// Held for as long as a process works on the directory.
+/// The lock, held until the value is dropped.
 #[derive(Debug)]
 pub struct DirectoryLock {
     _file: File,
 }
 
 impl DirectoryLock {
-    /// Takes the lock; at once [`RegistryError::InUse`] if another process holds it.
+    /// Takes the lock, or returns [`RegistryError::InUse`] at once if another process holds it.
     pub fn take(directory: &Path) -> Result<Self, RegistryError> {
         let path = directory.join(FILE);
         let io = |doing| move |source| RegistryError::Io { doing, path: directory.join(FILE), source };
@@ -33,7 +34,7 @@ impl DirectoryLock {
             .map_err(io("opening"))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
-                // For whoever finds it taken: nothing rests on it.
+                // Only for the error text of other processes.
                 let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
                 Ok(Self { _file: file })
             }

@@ -1,5 +1,5 @@
-//! The registry as a file: the lock of its directory, copies of it, its own check, and the files beside it that it knows of. What is in
-//! its tables is in the folders of their subjects.
+//! The registry as a file: the lock of its directory, copies, checks, the progress of imports, and the voucher for the punch log.
+//! The statements on its tables are in the folders of their subjects.
 
 pub(crate) mod copy;
 pub(crate) mod health;

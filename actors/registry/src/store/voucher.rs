@@ -1,5 +1,5 @@
-//! The registry's word of itself and of the punch log beside it: its name, how often it has vouched, and how far the log reached
-//! then, which is behind what is durable there. What the two make of each other is in `vouch`.
+//! The registry's voucher for the punch log beside it: its own name, how often it has vouched, and an LSN that was durable in the
+//! log. `vouch` compares it with the log's voucher.
 
 use std::path::Path;
 
@@ -12,27 +12,27 @@ const TIMES: &str = "vouched";
 const LOG: &str = "log";
 const ACCEPTED: &str = "accepted";
 
-/// A registry's name and what it has seen.
+/// A registry's name and the log that it last saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryVoucher {
-    /// The registry's own name, 16 hexadecimal digits.
+    /// The registry's name, 16 hexadecimal digits.
     pub registry: String,
     /// The number of times that it has vouched for a log.
     pub times: u64,
-    /// When it did last, milliseconds since 1970 UTC.
+    /// The time of the last one, Unix milliseconds.
     pub at_ms: u64,
-    /// The log beside it; `None` once an operator has accepted another.
+    /// The log beside it; `None` after an operator has accepted another.
     pub log: Option<LogSeen>,
 }
 
-/// A log, as far as a registry has seen it.
+/// A punch log as the registry last saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSeen {
     /// The log's name.
     pub log: String,
-    /// The last LSN that was durable then.
+    /// The last durable LSN at that time.
     pub lsn: u64,
-    /// When, milliseconds since 1970 UTC.
+    /// The time, Unix milliseconds.
     pub at_ms: u64,
 }
 
@@ -49,12 +49,12 @@ impl LogSeen {
 }
 
 impl Registry {
-    /// Reads what it says; `None` if it has never vouched for a log.
+    /// Returns the voucher; `None` if the registry has never vouched for a log.
     pub fn voucher(&self) -> Result<Option<RegistryVoucher>, RegistryError> {
         voucher(&self.connection)
     }
 
-    /// Vouches for the log as it is now, in one transaction, and gives what it says from then on. It gets its name the first time.
+    /// Stores a voucher for the log's present state and returns it. The registry gets its name the first time.
     pub fn vouch(&mut self, log: &LogSeen) -> Result<RegistryVoucher, RegistryError> {
         self.transaction(|registry| {
             let (id, times) = match registry.voucher()? {
@@ -68,7 +68,7 @@ impl Registry {
         })
     }
 
-    /// By an operator's order: it vouches for whatever log is beside it at the next start. `why` stays on record.
+    /// Accepts any log at the next start, by an operator's order. `why` stays on record.
     pub fn accept_any_log(&mut self, why: &str) -> Result<(), RegistryError> {
         self.transaction(|registry| {
             forget_log(&registry.connection)?;
@@ -77,16 +77,16 @@ impl Registry {
         })
     }
 
-    /// A number that grows with every change that this connection makes.
+    /// Returns a number that grows with every change by this connection.
     pub fn changes(&self) -> u64 {
         self.connection.total_changes()
     }
 }
 
-/// The content of a registry's file.
+/// The state of a registry's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistryFound {
-    /// No file, or an empty one: a first start that was cut off before it made the tables leaves that.
+    /// No file, or a file without tables, which an interrupted first start leaves.
     Nothing,
     /// A registry that has never vouched for a log.
     Unnamed,
@@ -95,10 +95,10 @@ pub enum RegistryFound {
 }
 
 impl RegistryFound {
-    /// Reads the file, without the registry's keys, and makes nothing.
+    /// Reads the file without the registry's keys and creates nothing.
     ///
     /// # Errors
-    /// The store's word, also of a file that is no registry.
+    /// SQLite's error, also for a file that is not a database.
     pub fn at(path: &Path) -> Result<Self, RegistryError> {
         if !path.exists() {
             return Ok(Self::Nothing);
@@ -115,7 +115,7 @@ impl From<Option<RegistryVoucher>> for RegistryFound {
     }
 }
 
-/// From now on it vouches for whatever log is beside it: for a copy, whose log has no name.
+/// Accepts any log from now on; used for a copy.
 pub(crate) fn forget_log(connection: &Connection) -> Result<(), RegistryError> {
     connection.execute("DELETE FROM meta WHERE name = ?1", [LOG])?;
     Ok(())

@@ -1,5 +1,4 @@
-//! Registries that are older than this release, or than what happened since: what an earlier release sealed and hashed, and copies that
-//! hold people who have withdrawn.
+//! Old registries: fields sealed and hashed by earlier releases, and copies that hold people who have withdrawn.
 
 use policy::{Cause, CauseKind, Stay};
 use protocol::{Basis, Class, CodeId, Colour};
@@ -45,10 +44,10 @@ fn add(registry: &mut Registry, n: u32, person: &Person) {
     assert_eq!(added.unwrap(), Added::New);
 }
 
-/// The last version in which fields were sealed without their column.
+/// The last version in which fields were not bound to their column.
 const OLD: usize = 5;
 
-/// Has everything in the registry as the release before wrote it.
+/// Rewrites everything in the registry as that version wrote it.
 fn age(registry: &Registry) {
     let rows: Vec<(i64, Vec<u8>)> = registry
         .connection
@@ -93,7 +92,7 @@ fn age(registry: &Registry) {
     registry.connection.pragma_update(None, "user_version", OLD as u32).unwrap();
 }
 
-/// Tables and indexes that steps have made, each with its kind.
+/// Returns the tables and indexes that the steps made, each with its kind.
 fn made(connection: &Connection) -> Vec<(String, String)> {
     let sql = "SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'";
     let mut query = connection.prepare(sql).unwrap();
@@ -186,7 +185,7 @@ fn two_people_with_one_number_of_two_kinds_are_both_kept_and_the_first_is_found(
     let mut registry = open(&directory, "registry.db");
     let number = "11010519491231002X";
     for (n, kind) in [(1, DocumentKind::IdCard), (2, DocumentKind::Passport)] {
-        // As an earlier release let them in.
+        // Earlier releases accepted them.
         add(&mut registry, n, &person(n));
         let twin = Person { document: document(kind, number), ..person(n) };
         let sealed =
@@ -267,7 +266,7 @@ fn who_is_not_on_the_list_is_noted_at_the_next_start_and_what_was_left_behind_en
         let restored = open(&directory, "backup.db");
         assert_eq!(restored.people().unwrap(), 0);
         let (document, phone) = (person(1).document, person(1).phone);
-        // Of an earlier release it is only known that it was before now.
+        // An earlier release stored no time, so the present time counts.
         let left_s = if is_known { withdrew_s } else { now_s };
         for (days, is_bound, is_theirs) in
             [(89, true, true), (91, true, false), (183, true, false), (185, false, false)]

@@ -1,4 +1,4 @@
-//! The registry on disk: what it keeps, what it refuses, and that no personal data is in the file.
+//! The registry on disk: what it stores and refuses, and that no personal data is in the file in clear.
 
 use policy::PlaceKind;
 use protocol::{Basis, Class, CodeId, Colour, DeviceClass, DeviceId, RegionId};
@@ -243,8 +243,8 @@ fn a_kind_of_place_has_one_number_and_one_name() {
     assert_eq!((PlaceKind::from_number(0), PlaceKind::from_name("")), (None, None));
 }
 
-/// The trap: a place's number stands on its wall, is counted up, and opens something. The printed link is another, random number;
-/// neither follows from the other, and all that a link leads to is the place.
+/// The trap: a place's number is printed on its wall, can be counted up, and grants something. The printed link is another,
+/// random number; neither follows from the other, and a link only leads to its place.
 #[test]
 fn a_places_number_is_neither_its_link_nor_a_key() {
     let mut links = std::collections::BTreeSet::new();

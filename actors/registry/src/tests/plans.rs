@@ -1,9 +1,9 @@
-//! The store's way to find what the statements of the registry ask for: every one that stands in its source is planned, and none goes through
-//! a table that grows with people or time, but for those that are listed here with their reason.
+//! Query plans: every statement in the registry's source is planned, and none scans a table that grows with people or time,
+//! except those listed here with their reason.
 
 use super::*;
 
-/// Tables that are as long as the city is large, whatever the time.
+/// Tables whose size depends on the city alone, not on time.
 const FIXED: [&str; 12] = [
     "meta",
     "regions",
@@ -19,7 +19,7 @@ const FIXED: [&str; 12] = [
     "sqlite_master",
 ];
 
-/// The parts of statements that read whole tables, and why they may.
+/// Statements that may scan, by a part of their text, with the reason.
 const MAY_SCAN: [(&str, &str); 21] = [
     ("FROM appeals WHERE answered_s IS NULL", "open ones only, by their index"),
     ("SELECT code, good_from_s FROM papers", "once, at start"),
@@ -83,7 +83,7 @@ fn plan(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     Ok(steps)
 }
 
-/// Every statement in the registry's own source, with its file.
+/// Returns every statement in the registry's source, with its file.
 fn statements() -> Vec<(String, String)> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut found, mut folders) = (Vec::new(), vec![source.clone()]);
@@ -91,7 +91,7 @@ fn statements() -> Vec<(String, String)> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let file = path.strip_prefix(&source).unwrap().to_string_lossy().into_owned();
-            // Steps of the schema are no statements that are run again.
+            // The schema's steps run only once.
             let skipped = ["schema/mod.rs", "schema/steps.rs"].contains(&file.as_str());
             if skipped || file.contains("tests") {
                 continue;
@@ -125,11 +125,11 @@ fn statements_in(path: &Path) -> Vec<String> {
     found
 }
 
-/// The texts in quotes, each with the name of the constant that it is.
+/// Returns the quoted texts, each with the name of its constant.
 fn literals(source: &str) -> Vec<(String, String)> {
     let (mut found, mut name) = (Vec::new(), String::new());
     for line in source.split_inclusive('\n') {
-        // Comments hold quotes, too.
+        // Comments contain quotes, too.
         if line.trim_start().starts_with("//") {
             name.push('\n');
         } else {

@@ -1,5 +1,5 @@
-//! The reads of the store for one answer: counted in steps of its virtual machine, not in time. What is asked for one person costs
-//! the same however much history there is.
+//! The cost of reads, counted in steps of SQLite's virtual machine, not in time: a read for one person costs the same however
+//! long the history is.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,14 +10,14 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use super::*;
 use crate::audit::{Checkpoint, GrowthError};
 
-/// Says what `work` does on a fresh reader, and the steps that it takes there.
+/// Runs `work` on a fresh reader; returns its result and the number of steps.
 fn steps<T>(registry: &Registry, work: impl FnOnce(&Registry) -> T) -> (T, i64) {
     let mut reader = registry.reader().unwrap();
     let count = Arc::new(AtomicI64::new(0));
     let (counted, mut before) = (Arc::clone(&count), HashMap::new());
     let count_one = move |event: TraceEvent<'_>| {
         if let TraceEvent::Profile(statement, _) = event {
-            // A statement counts through all of its runs.
+            // A statement's count covers all of its runs.
             let now = i64::from(statement.get_status(StatementStatus::VmStep));
             let last = before.insert(statement.sql().into_owned(), now).unwrap_or(0);
             counted.fetch_add(now - last, Ordering::Relaxed);
@@ -102,12 +102,12 @@ fn a_changed_tree_is_named_and_a_shorter_record_is_not_signed() {
         (
             "UPDATE nodes SET hash = (SELECT hash FROM nodes WHERE level = 4 AND place = 1) WHERE level = 5 AND place = 1",
             "DELETE FROM nodes",
-            "decision 64: the tree that is kept over it is not the one of the decisions",
+            "decision 64: the stored tree over it does not match the decisions",
         ),
         (
             "INSERT INTO nodes (level, place, hash) VALUES (4, 6, x'00')",
             "DELETE FROM nodes",
-            "decision 101: it is missing, the tree that is kept covers it",
+            "decision 101: it is missing, but the stored tree covers it",
         ),
     ] {
         registry.connection.execute_batch(forge).unwrap();
@@ -120,7 +120,7 @@ fn a_changed_tree_is_named_and_a_shorter_record_is_not_signed() {
     registry.connection.execute_batch("DELETE FROM decisions WHERE id > 90; DELETE FROM nodes").unwrap();
     registry.keep_missing_nodes().unwrap();
     let error = registry.checkpoint(keys.signing_pkcs8(), 2).unwrap_err().to_string();
-    assert_eq!(error, "decision 91: it is missing, a checkpoint covers it");
+    assert_eq!(error, "decision 91: it is missing, but a checkpoint covers it");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_record_whose_end_or_past_was_replaced_is_noticed_by_who_holds_a_checkpoint(
     let shorter = Err(GrowthError::Shorter { since: 50, size: 30 });
     assert_eq!(growth(&registry, &late).check(&late, &public), shorter);
 
-    // Others in their place, signed with the gateway's own key.
+    // Other decisions in their place, signed with the gateway's own key.
     let change = Change { cause: None, authority: "nobody", operators: "", policy: "" };
     (41..=70).for_each(|n| registry.decide(code(n), (Colour::Red, Colour::Green), &change, n).unwrap());
     registry.checkpoint(keys.signing_pkcs8(), 71).unwrap();

@@ -1,4 +1,4 @@
-//! Names, documents and phones of people who do not exist, from a table of divisions and ranges that nobody has.
+//! Names, documents and phones of made-up people, from a table of unassigned divisions and ranges.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -8,16 +8,16 @@ use crate::BLOCK_FIRST;
 
 const TABLE: &str = include_str!("../../../data/made-up.csv");
 
-/// Ages are spread over this many days before [`BORN_BEFORE`].
+/// Dates of birth are spread over this many days before [`BORN_BEFORE`].
 const BORN_WITHIN_DAYS: u32 = 90 * 365;
 const BORN_BEFORE: Date = Date::constant(2019, 12, 31);
-/// Three digits tell people of one division and day apart.
+/// People of one division and day, told apart by three digits.
 const SAME_DAY_MAX: u32 = 1000;
-/// The first ranges of the table are the carriers'; the last one is of things.
+/// The first ranges in the table are the carriers'; the last one is for IoT devices.
 const RANGES: usize = 3;
-/// The end of each range is kept for the people with a story and for probes.
+/// The end of each range is reserved for demo people and probes.
 const PHONES_PER_RANGE: u64 = BLOCK_FIRST as u64;
-/// Prime to [`PHONES_PER_RANGE`], so that no two people have the same phone and neighbours do not have neighbouring ones.
+/// Coprime to [`PHONES_PER_RANGE`], so that phones do not repeat and neighbours do not have neighbouring ones.
 const PHONE_STEP: u64 = 61_803_397;
 
 pub(super) struct MadeUp {
@@ -39,7 +39,7 @@ impl MadeUp {
         }
     }
 
-    /// The `n`-th person: document and phone are numbered through, so that no two are the same.
+    /// Makes the `n`-th person. Documents and phones are numbered, so none repeats.
     pub(super) fn person(&self, n: u32, random: &mut fastrand::Rng) -> Person {
         let pick =
             |random: &mut fastrand::Rng, values: &[&str]| values[random.usize(..values.len())].to_owned();
@@ -49,7 +49,7 @@ impl MadeUp {
         Person { name, document, phone, district, community: String::new() }
     }
 
-    /// Days vary fastest, then the number within the day, then the division.
+    /// Makes the `n`-th document: the day varies fastest, then the number within the day, then the division.
     fn document(&self, n: u32) -> DocumentNumber {
         let born = BORN_BEFORE - i64::from(n % BORN_WITHIN_DAYS).days();
         let rest = n / BORN_WITHIN_DAYS;
@@ -60,7 +60,7 @@ impl MadeUp {
         DocumentNumber::parse(DocumentKind::IdCard, &format!("{number}{check}")).expect("made to be valid")
     }
 
-    /// Every third person shares a phone with the one before: a guardian's.
+    /// Makes the `n`-th phone: every third person shares it with the one before, a guardian.
     fn phone(&self, n: u32) -> Phone {
         let n = n - u32::from(n % 3 == 2);
         let range = self.phones[(n / 3) as usize % RANGES];
@@ -69,7 +69,7 @@ impl MadeUp {
     }
 }
 
-/// The values of one kind in the table.
+/// Returns the values of one kind in the table.
 pub(super) fn values(kind: &str) -> Vec<&'static str> {
     TABLE.lines().filter_map(|line| line.strip_prefix(kind)?.strip_prefix(',')).collect()
 }

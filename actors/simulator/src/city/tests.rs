@@ -1,4 +1,4 @@
-//! The made-up city: the same for the same seed, nobody real, and quick.
+//! The made-up city: reproducible, without real people, and fast.
 
 use registry::colours::Codes;
 

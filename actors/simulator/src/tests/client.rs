@@ -1,4 +1,4 @@
-//! The smallest carrier client: signs one query, posts it over TLS on a connection of its own, and reads what comes.
+//! A minimal carrier client: signs one query, posts it over TLS on its own connection, and reads the answer.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use super::*;
 pub(super) const SECRET: &[u8] = b"a secret of thirty-two bytes or so";
 pub(super) const CONSENT: &str = "0123456789abcdef0123456789abcdef";
 
-/// An authority made for one test, with what it has signed.
+/// A certificate authority for one test, with a certificate that it has issued.
 pub(super) struct Authority {
     pub(super) der: CertificateDer<'static>,
     pub(super) own: TlsIdentity,
@@ -78,7 +78,7 @@ pub(super) struct Query {
     pub(super) date_s: u64,
     pub(super) key_id: &'static str,
     pub(super) secret: &'static [u8],
-    /// The body that is sent in place of the body that was signed.
+    /// A body that is sent in place of the signed one.
     pub(super) forged: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl Query {
         Self { body, request, date_s: now_s, key_id: "gateway-1", secret: SECRET, forged: None }
     }
 
-    /// The request as it goes over the wire.
+    /// Returns the request as it is sent.
     fn bytes(&self) -> Vec<u8> {
         let body = self.body.to_string();
         let text = wire::signing_text(&self.date_s.to_string(), &self.request, body.as_bytes());
@@ -110,7 +110,7 @@ impl Query {
         .into_bytes()
     }
 
-    /// Sends it and reads at most so many bytes of what comes; an error is a connection that did not come to an answer.
+    /// Sends the query and reads at most `bytes_max` of the answer. An error means that the connection ended without an answer.
     pub(super) fn send(&self, authority: &Authority, url: &str, bytes_max: u64) -> std::io::Result<Answer> {
         let port: u16 = url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         let mut roots = rustls::RootCertStore::empty();
@@ -139,7 +139,7 @@ impl Query {
     }
 }
 
-/// One request to the control interface: status and body.
+/// Sends one request to the control interface; returns status and body.
 pub(super) fn control(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, serde_json::Value) {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();

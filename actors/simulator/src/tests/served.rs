@@ -1,4 +1,4 @@
-//! The simulators over real HTTPS: who may ask, what each fault does, and what is counted.
+//! The simulators over real HTTPS: signature checks, the effect of each fault, and counts.
 
 use runtime::clock;
 
@@ -32,7 +32,7 @@ impl Served {
         self.send(query).unwrap().status
     }
 
-    /// Switches a fault of the first carrier as an operator does.
+    /// Sets a fault of the first carrier, as an operator does.
     fn order(&self, body: &str) -> u16 {
         control(self.simulators.control(), "PUT", "/carriers/china-mobile/fault", body).0
     }

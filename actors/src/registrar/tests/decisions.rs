@@ -25,7 +25,7 @@ fn decisions_are_proven_and_a_changed_one_is_named() {
         (
             "UPDATE decisions SET authority = 'nobody' WHERE id = 3",
             "UPDATE decisions SET authority = 'citizen' WHERE id = 3",
-            "decision 3: it is not as it was made",
+            "decision 3: it is not as it was recorded",
         ),
         (
             "UPDATE decisions SET id = 99 WHERE id = 4",
@@ -40,7 +40,7 @@ fn decisions_are_proven_and_a_changed_one_is_named() {
         (
             "UPDATE decisions SET leaf = (SELECT leaf FROM decisions WHERE id = 1), subject = (SELECT subject FROM decisions WHERE id = 1) WHERE id = 2",
             "",
-            "decision 2: it is not as it was made",
+            "decision 2: it is not as it was recorded",
         ),
     ] {
         let other = rusqlite::Connection::open(&path).unwrap();

@@ -75,5 +75,5 @@ fn a_consent_that_is_not_as_it_has_to_be_is_kept_and_named() {
         .collect();
     assert_eq!(kept, [bad.0]);
     let error = bench.registry.verify_consents().unwrap_err().to_string();
-    assert_eq!(error, "consent 1: a carrier was asked and it was not used for that");
+    assert_eq!(error, "consent 1: a carrier was asked, but the consent was not used");
 }

@@ -1,5 +1,5 @@
-//! Looking at people: each look-up names its case, is within what an operator may look at in a day, and is on record before
-//! anything is shown. What a look-up finds is not kept here.
+//! Look-ups of people. Each names a case, stays within the operators' daily limits, and is on record before data is shown. The
+//! results are not stored.
 
 use protocol::{CodeId, metric};
 use rusqlite::params;
@@ -9,49 +9,49 @@ use crate::operator::Signed;
 use crate::operator::accesses::AccessRow;
 use crate::{Registry, RegistryError};
 
-/// Cases are numbers of other registers.
+/// Cases are numbers in other registers.
 const CASE_CHARS_MAX: usize = 64;
 const DAY_S: u64 = 86_400;
 const HOUR_S: u64 = 3_600;
-/// Times and places that an operator asks for in a day: a case has about ten places, and nobody traces more than two cases alone.
+/// Queries of a place and time for an operator in a day: a case has about ten places, and an operator traces two cases at most.
 pub const PASSAGES_DAY_MAX: u64 = 20;
-/// People that an operator sees in a day, by all look-ups together: the passengers of a day's worst place.
-pub const PEOPLE_DAY_MAX: u64 = 5_000;
-/// Phones that an operator sees in a day: one call takes three minutes at least.
-pub const CONTACTS_DAY_MAX: u64 = 200;
+/// People that an operator sees in a day, by all look-ups together: the passengers of the busiest place.
+const PEOPLE_DAY_MAX: u64 = 5_000;
+/// Phones that an operator sees in a day: one call takes at least three minutes.
+const CONTACTS_DAY_MAX: u64 = 200;
 /// Codes whose causes an operator sees in a day: a hotline answers one a minute.
 const CODES_DAY_MAX: u64 = 500;
-/// Taps that an operator opens in a day: of ten minutes each they are a shift.
-pub const TAPS_DAY_MAX: u64 = 50;
-/// More people than this, looked at in an hour by all operators together, are more than a tracing team can call.
+/// Taps that an operator opens in a day: at ten minutes each, one shift.
+const TAPS_DAY_MAX: u64 = 50;
+/// The alarm's threshold: more people in an hour, by all operators together, than a tracing team can call.
 pub const PEOPLE_HOUR_MAX: u64 = 2_000;
 
-/// The kinds of look-ups.
+/// The kinds of look-ups, as access records name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// Why a code has its colour.
+    /// The causes and decisions of a code.
     Why,
-    /// The one who looked at a code.
+    /// The access records of a code.
     Accesses,
     /// Name and phone of a code's holder.
     Contact,
     /// The people who passed a place.
     Passages,
-    /// Everybody's passages.
+    /// All passages.
     Export,
-    /// The appeals of people, and their words.
+    /// Appeals with their texts.
     Appeals,
-    /// A copy of everything, which opens with the gateway's keys alone.
+    /// A copy of everything; it opens with the gateway's keys alone.
     Backup,
-    /// Verdicts while they are given, with nobody in them.
+    /// Live verdicts without personal data.
     Tap,
     /// The code of a document's holder.
     Find,
-    /// No look: a code was moved to another phone, by an office.
+    /// Not a look-up: an office moved a code to another phone.
     MovePhone,
-    /// No look: a document was noted as seen, by an office.
+    /// Not a look-up: an office recorded that it saw the document.
     DocumentSeen,
-    /// The end of a document's number, at a checkpoint whose staff compare it. A shift looks, no operator.
+    /// The last characters of a document's number, for staff of a checkpoint to compare. Made by a shift, not by an operator.
     Document,
 }
 
@@ -72,7 +72,7 @@ impl Lookup {
         Self::Document,
     ];
 
-    /// Its name in access records and metrics.
+    /// Returns the name in access records and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Why => "why",
@@ -90,7 +90,7 @@ impl Lookup {
         }
     }
 
-    /// Says how many an operator may make in a day; `None` where the people seen are what counts, or everybody is.
+    /// Returns the limit for an operator in a day; `None` where the number of people is limited instead, or all people are concerned.
     const fn day_max(self) -> Option<u64> {
         match self {
             Self::Why | Self::Accesses | Self::Find | Self::DocumentSeen => Some(CODES_DAY_MAX),
@@ -102,21 +102,21 @@ impl Lookup {
     }
 }
 
-/// Why nothing is shown.
+/// Errors of look-ups; nothing is shown.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// Without a case nobody looks at anybody.
+    /// No case was named, or its text is not allowed.
     #[error("a look-up names its case, 1 to {CASE_CHARS_MAX} characters")]
     Case,
-    /// Enough for today.
+    /// An operator has reached a daily limit.
     #[error(
-        "{operator} has looked at as much as one operator may in a day; go on tomorrow, or have another operator look"
+        "{operator} has looked at as much as one operator may in a day; continue tomorrow, or ask another operator"
     )]
     Quota {
-        /// Who.
+        /// The operator's name.
         operator: String,
     },
-    /// There is no such code.
+    /// The code does not exist.
     #[error("there is no code {0}")]
     NoCode(u64),
     /// The registry failed.
@@ -124,36 +124,36 @@ pub enum LookupError {
     Registry(#[from] RegistryError),
 }
 
-/// Whose data is shown.
+/// The people whose data is shown.
 #[derive(Clone, Copy, Debug)]
 pub enum Whom<'a> {
     /// These codes' holders.
     Codes(&'a [CodeId]),
-    /// Everybody.
+    /// All people.
     Everybody,
-    /// Those who made these appeals.
+    /// The citizens who made these appeals.
     Appeals(&'a [i64]),
 }
 
-/// A look-up as it is asked for.
+/// A look-up that an operator asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// What.
+    /// The kind of look-up.
     pub lookup: Lookup,
-    /// By whom.
+    /// The operators who signed.
     pub by: &'a Signed,
-    /// For which case.
+    /// The case.
     pub case: &'a str,
-    /// When, seconds since 1970 UTC.
+    /// The time, Unix seconds.
     pub now_s: u64,
 }
 
-/// The way to somebody: the only place where a phone is shown, to an operator whose look-up is on record.
+/// A holder's name and phone. This is the only way in which an operator sees a phone, after the look-up is on record.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
-    /// The name.
+    /// The holder's name.
     pub name: String,
-    /// The number.
+    /// The phone number.
     pub phone: String,
 }
 
@@ -164,7 +164,7 @@ impl std::fmt::Debug for Contact {
 }
 
 impl Asked<'_> {
-    /// Refuses a look-up without a case, and one beyond what its operators may look at in a day, with `people` more.
+    /// Returns an error if the case is missing, or if `people` more would exceed an operator's daily limits.
     pub fn check(&self, registry: &Registry, people: u64) -> Result<(), LookupError> {
         let case = self.case.trim();
         if case.is_empty() || case.chars().count() > CASE_CHARS_MAX || case.chars().any(char::is_control) {
@@ -183,7 +183,7 @@ impl Asked<'_> {
         Ok(())
     }
 
-    /// Puts the look-up on record, one access for each person concerned. Durable when it returns: show after it, never before.
+    /// Puts the look-up on record, one access for each person. It is committed when this returns; show data only afterwards.
     pub fn record(&self, registry: &mut Registry, whom: Whom<'_>) -> Result<(), LookupError> {
         let subjects = match whom {
             Whom::Codes(codes) => codes.iter().map(|&code| registry.subject(code)).collect(),
@@ -213,7 +213,7 @@ impl Asked<'_> {
         Ok(())
     }
 
-    /// Name and phone of the code's holder, after the look-up is on record.
+    /// Puts the look-up on record and returns name and phone of the code's holder.
     pub fn contact(&self, registry: &mut Registry, code: CodeId) -> Result<Contact, LookupError> {
         if registry.code(code)?.is_none() {
             return Err(LookupError::NoCode(code.get()));
@@ -225,7 +225,7 @@ impl Asked<'_> {
 }
 
 impl Registry {
-    /// Notes a look-up for the operator's quota. Part of the caller's transaction.
+    /// Counts a look-up toward the operator's daily limits. Runs in the caller's transaction.
     fn insert_lookup(
         &self,
         operator: &str,
@@ -239,7 +239,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Says how many look-ups of that kind the operator has made since then, and how many people they saw by all kinds.
+    /// Returns the operator's look-ups of this kind since `from_s`, and the people seen by all kinds together.
     fn lookups_of(&self, operator: &str, lookup: Lookup, from_s: u64) -> Result<(u64, u64), RegistryError> {
         let sql = "SELECT count(*) FILTER (WHERE lookup = ?3), coalesce(sum(people), 0) FROM lookups
             WHERE at_s > ?1 AND operator = ?2";
@@ -248,7 +248,7 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.query_row(parameters, read)?)
     }
 
-    /// Says how many people were looked at since then, by all operators.
+    /// Returns how many people all operators have looked at since `from_s`.
     fn people_looked_at(&self, from_s: u64) -> Result<u64, RegistryError> {
         let sql = "SELECT coalesce(sum(people), 0) FROM lookups WHERE at_s > ?1";
         let people: i64 =
@@ -257,12 +257,12 @@ impl Registry {
     }
 }
 
-/// Says whether more people were looked at within the last hour than a team can call.
+/// Returns whether the look-ups of the last hour exceed [`PEOPLE_HOUR_MAX`].
 pub fn is_burst(registry: &Registry, now_s: u64) -> Result<bool, RegistryError> {
     Ok(registry.people_looked_at(now_s.saturating_sub(HOUR_S))? > PEOPLE_HOUR_MAX)
 }
 
-/// The first character of a name: enough to tell people of one place apart, not enough to look for them.
+/// Returns the first character of a name: enough to tell people at one place apart, too little to search for them.
 pub fn masked(name: &str) -> String {
     name.chars().next().into_iter().chain(['＊']).collect()
 }

@@ -1,4 +1,4 @@
-//! The one who looked is on record before anything is shown, and nobody looks at more than their work takes.
+//! A look-up is on record before data is shown, and the daily limits hold.
 
 use keys::Keys;
 use protocol::{Basis, Class, Colour};

@@ -1,6 +1,6 @@
-//! Every order that was accepted, and how it ended: a chain of entries, each over the one before, each signed with the gateway's
-//! key. An entry holds no personal data: the act stands there by a commitment, and sealed, until its text is forgotten. Nothing
-//! else of an entry is ever changed, and none is removed.
+//! The order log: every accepted order and its end, as a chain of entries signed with the gateway's key. Entries hold no personal
+//! data: a commitment stands for the act, and its text is stored sealed beside it for a limited time. Entries are never changed
+//! or removed.
 
 use ring::digest::{Context, SHA256};
 use ring::signature::Ed25519KeyPair;
@@ -12,33 +12,33 @@ use crate::operator::{Operator, Order, OrderEntry, Signature, is_signed, signed_
 use crate::personal::seal::{Column, Sealer};
 use crate::{Registry, RegistryError};
 
-/// An order's text may name people: it is kept, sealed, as long as an authority may ask what was ordered, and no longer.
-pub const ORDER_TEXT_S: u64 = 184 * 86_400;
+/// The text of an order may name people, so it is stored, sealed, for as long as an authority may ask for it. Seconds.
+pub(crate) const ORDER_TEXT_S: u64 = 184 * 86_400;
 
-/// The sums of what [`Registry::verify_orders`] read; all of it is as it was signed.
+/// The counts of a successful [`Registry::verify_orders`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderReport {
     /// Orders that were accepted.
     pub orders: u64,
-    /// Of which this many came to an end, done or refused; a crash leaves one open.
+    /// Orders with an end, done or refused; a crash leaves an order without one.
     pub ended: u64,
-    /// Of which this many still have their text.
+    /// Orders that still have their text.
     pub texts: u64,
     /// The last entry; `None` if there is none.
     pub last: Option<OrderEntry>,
 }
 
-/// The end of an order.
+/// The result of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrderEnd {
     /// It was carried out.
     Done,
-    /// It was not: something that it named is not there, or is not as it has to be.
+    /// It was refused: something that it names does not exist or is in another state.
     Refused,
 }
 
-/// An entry as it is chained, without anything personal.
+/// An entry as it is hashed, without personal data.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "kebab-case", deny_unknown_fields)]
 enum Entry {
@@ -57,7 +57,7 @@ enum Entry {
     },
 }
 
-/// A signature with the key that it was checked against.
+/// A signature with the operator's public key at that time.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SignedBy {
@@ -66,7 +66,7 @@ struct SignedBy {
     signature: String,
 }
 
-/// The part that is sealed beside an order's entry.
+/// The sealed text of an order.
 #[derive(Serialize, Deserialize)]
 struct Text {
     nonce: String,
@@ -74,19 +74,19 @@ struct Text {
 }
 
 impl Registry {
-    /// Gives the id that orders name this gateway by: made with the registry, and anew when a backup is restored, so that no order is carried
-    /// out by a copy as well.
+    /// Returns the gateway's id, which orders name. It is created with the registry and again when a backup is restored, so that
+    /// a copy does not carry out the same orders.
     pub fn gateway_id(&self) -> Result<String, RegistryError> {
         self.meta("gateway-id")?.ok_or(RegistryError::Damaged { what: "gateway id" })
     }
 
-    /// Takes another id; orders for the one before are worth nothing here.
+    /// Replaces the gateway's id; orders for the old one are not accepted any more.
     pub fn renew_gateway_id(&mut self) -> Result<(), RegistryError> {
         let [high, low] = [self.random()?, self.random()?];
         self.set_meta("gateway-id", &format!("{high:016x}{low:016x}"))
     }
 
-    /// Puts an order on record. `None` if it is already. Part of the caller's transaction.
+    /// Puts an order on record; returns `None` if it is on record already. Runs in the caller's transaction.
     pub(crate) fn record_order(
         &self,
         order: &Order,
@@ -116,7 +116,7 @@ impl Registry {
         self.append(&entry, Some((&commitment, &text)), now_s, signing_pkcs8).map(Some)
     }
 
-    /// Puts on record how an order ended.
+    /// Puts the result of an order on record.
     pub fn record_end(
         &mut self,
         order: &OrderEntry,
@@ -157,8 +157,8 @@ impl Registry {
         Ok(OrderEntry { number, head: hex::encode(chain) })
     }
 
-    /// Reads every entry again: numbers without a gap, each chained to the one before and signed with that key, each signature an
-    /// operator's, each text that is still there the one that was signed. The error names the first that is not.
+    /// Reads every entry again and checks numbers without a gap, the chain and its signatures, the operators' signatures, and the
+    /// texts that still exist. The error names the first entry that fails.
     pub fn verify_orders(&self, public_key: &[u8]) -> Result<OrderReport, RegistryError> {
         verify(&self.connection, public_key, Some(&self.sealer))
     }
@@ -178,7 +178,7 @@ fn link(before: &[u8], entry: &str) -> Vec<u8> {
     context.finish().as_ref().to_vec()
 }
 
-/// The end of the log, to be kept outside; `None` without an entry.
+/// Returns the last entry with its signature, for keeping outside the gateway; `None` without entries.
 pub(crate) fn up_to(connection: &Connection) -> Result<Option<OrdersUpTo>, RegistryError> {
     let sql = "SELECT id, chain, signature FROM order_log ORDER BY id DESC LIMIT 1";
     let read = |row: &rusqlite::Row<'_>| {
@@ -188,7 +188,7 @@ pub(crate) fn up_to(connection: &Connection) -> Result<Option<OrdersUpTo>, Regis
     Ok(connection.prepare_cached(sql)?.query_row([], read).optional()?)
 }
 
-/// Checks that the log, which is sound, begins with the entries that somebody outside holds. The error names the last of them.
+/// Checks that a verified log begins with the entries of a checkpoint kept elsewhere.
 pub(crate) fn begins_with(connection: &Connection, held: &OrdersUpTo) -> Result<(), RegistryError> {
     let bad = |what| Err(RegistryError::Orders { number: held.number, what });
     let sql = "SELECT chain FROM order_log WHERE id = ?1";
@@ -196,12 +196,12 @@ pub(crate) fn begins_with(connection: &Connection, held: &OrdersUpTo) -> Result<
         connection.query_row(sql, [held.number as i64], |row| row.get(0)).optional()?;
     match chain {
         Some(chain) if hex::encode(&chain) == held.head => Ok(()),
-        Some(_) => bad("it, or one before it, is not the one that was signed and kept elsewhere"),
-        None => bad("it is missing, and was signed and kept elsewhere: the last ones were taken out"),
+        Some(_) => bad("it, or an earlier entry, is not the one that was signed and kept elsewhere"),
+        None => bad("it is missing, but was signed and kept elsewhere: the last entries were removed"),
     }
 }
 
-/// As [`Registry::verify_orders`]; without a sealer the texts stay shut.
+/// Checks as [`Registry::verify_orders`]; without a sealer, not the sealed texts.
 pub(crate) fn verify(
     connection: &Connection,
     public_key: &[u8],
@@ -223,7 +223,7 @@ pub(crate) fn verify(
         let (text, sealed): (String, Option<Vec<u8>>) = (row.get(1)?, row.get(2)?);
         let (chain, signature): (Vec<u8>, String) = (row.get(3)?, row.get(4)?);
         if chain != link(&before, &text) {
-            return Err(bad("it, or the one before it, is not as it was recorded"));
+            return Err(bad("it, or the entry before it, is not as it was recorded"));
         }
         if !is_signed(&order_head_text(number, &hex::encode(&chain)), &signature, &key) {
             return Err(bad("it is not signed by this gateway"));
@@ -231,7 +231,7 @@ pub(crate) fn verify(
         match serde_json::from_str(&text).map_err(|_| bad("it cannot be read"))? {
             Entry::Order { gateway, given_s, commitment, signed, .. } => {
                 if row.get::<_, Option<String>>(5)?.as_ref() != Some(&commitment) {
-                    return Err(bad("its commitment is another"));
+                    return Err(bad("its commitment has changed"));
                 }
                 check_signatures(connection, &signed_text(&gateway, given_s, &commitment), &signed)?
                     .map_or(Ok(()), |what| Err(bad(what)))?;
@@ -265,7 +265,7 @@ fn opened(text: &[u8], gateway: &str, at_s: u64) -> Option<Order> {
     Some(Order { gateway: gateway.to_owned(), act, at_s, nonce })
 }
 
-/// Says what is wrong with an order's signatures, if something is. Names are given once, and keys never change.
+/// Returns the first fault of an order's signatures. An operator's name is never reused and its key never changes.
 fn check_signatures(
     connection: &Connection,
     signed: &[u8],
@@ -276,13 +276,13 @@ fn check_signatures(
     for SignedBy { operator, public_key, signature } in by {
         let known: Option<String> = query.query_row([operator], |row| row.get(0)).optional()?;
         if known.as_ref() != Some(public_key) {
-            return Ok(Some("an operator's key is not the one of that time"));
+            return Ok(Some("an operator's key is not the one that signed"));
         }
         if !is_signed(signed, signature, public_key) {
-            return Ok(Some("an operator's signature is not good"));
+            return Ok(Some("an operator's signature is not valid"));
         }
     }
-    Ok(by.is_empty().then_some("nobody signed it"))
+    Ok(by.is_empty().then_some("it has no operator's signature"))
 }
 
 #[cfg(test)]

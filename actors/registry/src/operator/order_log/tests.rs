@@ -1,10 +1,11 @@
-//! The order log: what is found when somebody with the file changes it, and that texts go while proofs stay.
+//! The order log: changes to the file are found, and texts are deleted while proofs remain.
 
 use keys::Keys;
 
+use super::ORDER_TEXT_S;
 use crate::audit::OrdersUpTo;
 use crate::operator::{self, Operator, OperatorKey, Order, Role, Takes};
-use crate::{KeptRegistry, ORDER_TEXT_S, OrderEnd, OrderEntry, Registry};
+use crate::{KeptRegistry, OrderEnd, OrderEntry, Registry};
 
 const NOW_S: u64 = 1_600_000_000;
 /// A number that stands for a person's code.
@@ -85,7 +86,7 @@ fn an_order_that_is_changed_or_removed_is_found() {
             "another key",
             "UPDATE operators SET public_key = (SELECT public_key FROM operators WHERE name = 'li-na')
                 WHERE name = 'wang-wei'",
-            "an operator's key is not the one of that time",
+            "an operator's key is not the one that signed",
         ),
         (
             "another text",
