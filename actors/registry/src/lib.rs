@@ -33,7 +33,7 @@ pub use causes::{CauseRow, Evidence, inherited};
 pub use codes::colours;
 pub use consents::past::CONSENT_DAYS;
 pub use consents::proof::ConsentReport;
-pub use consents::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Whom};
+pub use consents::{Attempt, Beneficiary, ConsentId, ConsentRow, ConsentState, ConsentTerms, Detail, Flow};
 use decisions::tally::Tally;
 pub use decisions::tally::start_at_zero;
 pub use decisions::{AuditReport, Change, DecisionRow, INHERITED};
@@ -45,10 +45,10 @@ pub use kept::KeptRegistry;
 pub use operator::accesses::AccessRow;
 pub use operator::order_log::{OrderEnd, OrderReport};
 pub use operator::{OrderEntry, lookups};
-use people::gone::Gone;
 pub use people::proven::Holder;
 pub use people::sign_outs::SignOut;
-pub use people::withdrawals::{Remains, kept_until};
+pub use people::withdrawals::{RetainedData, kept_until};
+use people::withdrawn_list::WithdrawnList;
 pub use people::{Person, departures};
 use personal::seal::Sealer;
 pub use personal::seal::{Hash, Hasher};
@@ -74,7 +74,7 @@ pub struct Registry {
     /// Counts to publish after the commit.
     tally: Tally,
     /// Withdrawals to add to the list beside the keys after the commit.
-    gone: Gone,
+    withdrawn_list: WithdrawnList,
 }
 
 impl Registry {
@@ -93,15 +93,16 @@ impl Registry {
         schema::configure(&connection, path)?;
         schema::migrate(&mut connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
-        let gone = Gone::at(keys.withdrawn().to_owned());
-        let mut registry = Self { connection, sealer, grouped: false, tally: Tally::default(), gone };
+        let withdrawn_list = WithdrawnList::at(keys.withdrawn().to_owned());
+        let mut registry =
+            Self { connection, sealer, grouped: false, tally: Tally::default(), withdrawn_list };
         registry.check_keys()?;
         registry.check_key_ids(keys)?;
         registry.note_key_ids(keys)?;
         // First, because the steps after it may add decisions.
         registry.keep_missing_nodes()?;
         registry.begin_resealing()?;
-        registry.give_up_who_withdrew()?;
+        registry.remove_withdrawn()?;
         Ok(registry)
     }
 
@@ -112,7 +113,8 @@ impl Registry {
             .path()
             .ok_or(RegistryError::Missing { what: "file of the registry".to_owned() })?;
         let (connection, sealer) = (read_only(Path::new(path))?, Arc::clone(&self.sealer));
-        Ok(Self { connection, sealer, grouped: false, tally: Tally::default(), gone: Gone::default() })
+        let (tally, withdrawn_list) = (Tally::default(), WithdrawnList::default());
+        Ok(Self { connection, sealer, grouped: false, tally, withdrawn_list })
     }
 
     /// Opens a registry to read it, also while a gateway writes it.
@@ -120,8 +122,8 @@ impl Registry {
         let connection = read_only(path)?;
         schema::check(&connection, path)?;
         let sealer = Arc::new(Sealer::new(keys.field(), keys.pepper()));
-        let (tally, gone) = (Tally::default(), Gone::default());
-        let registry = Self { connection, sealer, grouped: false, tally, gone };
+        let (tally, withdrawn_list) = (Tally::default(), WithdrawnList::default());
+        let registry = Self { connection, sealer, grouped: false, tally, withdrawn_list };
         let known = registry.meta("keys")?.ok_or(RegistryError::Damaged { what: "mark of its keys" })?;
         registry.check_mark(&known)?;
         registry.check_key_ids(keys)?;
@@ -199,11 +201,11 @@ impl Registry {
             return Err(RegistryError::GroupLost.into());
         }
         self.sql(&format!("SAVEPOINT {name}"))?;
-        let (counted, gone) = (self.tally.len(), self.gone.len());
+        let (counted, withdrawn) = (self.tally.len(), self.withdrawn_list.len());
         let result = work(self);
         if result.is_err() {
             self.tally.truncate(counted);
-            self.gone.truncate(gone);
+            self.withdrawn_list.truncate(withdrawn);
         }
         if result.is_err() && !self.connection.is_autocommit() {
             self.sql(&format!("ROLLBACK TO {name}"))?;
@@ -221,7 +223,7 @@ impl Registry {
         }
         self.grouped = false;
         self.tally.truncate(0);
-        self.gone.truncate(0);
+        self.withdrawn_list.truncate(0);
         self.sql("BEGIN IMMEDIATE")
     }
 
@@ -231,7 +233,7 @@ impl Registry {
         }
         self.sql("COMMIT").inspect_err(|_| drop(self.sql("ROLLBACK")))?;
         self.tally.count();
-        self.gone.write();
+        self.withdrawn_list.write();
         Ok(())
     }
 

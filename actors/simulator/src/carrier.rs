@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actix_web::HttpRequest;
 use serde::Serialize;
 
-use super::fault::{Fault, Latency};
+use super::fault::{CarrierFault, Latency};
 use super::numbers::SimulatedCarrier;
 use super::subscriber::World;
-use super::wire::{self, Gate, SignatureError, Signed};
+use super::wire::{self, RequestVerifier, SignatureError, SignatureHeaders};
 
 /// The most consents that are told apart; beyond this the count stays the same.
 const CONSENTS_MAX: usize = 1 << 20;
@@ -70,8 +70,8 @@ pub(super) struct Carrier {
     pub(super) seed: u64,
     pub(super) latency: Latency,
     pub(super) consents: Arc<Consents>,
-    gate: Mutex<Gate>,
-    fault: Mutex<Fault>,
+    gate: Mutex<RequestVerifier>,
+    fault: Mutex<CarrierFault>,
     pub(super) counts: Counts,
 }
 
@@ -81,17 +81,17 @@ impl Carrier {
         (seed, world): (u64, Arc<World>),
         latency: Latency,
         consents: Arc<Consents>,
-        gate: Gate,
+        gate: RequestVerifier,
     ) -> Self {
-        let (gate, fault) = (Mutex::new(gate), Mutex::new(Fault::NONE));
+        let (gate, fault) = (Mutex::new(gate), Mutex::new(CarrierFault::NONE));
         Self { which, world, seed, latency, consents, gate, fault, counts: Counts::default() }
     }
 
-    pub(super) fn fault(&self) -> Fault {
+    pub(super) fn fault(&self) -> CarrierFault {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_fault(&self, fault: Fault) {
+    pub(super) fn set_fault(&self, fault: CarrierFault) {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
@@ -111,7 +111,7 @@ impl Carrier {
         now_s: u64,
     ) -> Result<String, SignatureError> {
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let signed = Signed {
+        let signed = SignatureHeaders {
             date: header(wire::DATE),
             request: header(wire::REQUEST),
             signature: header(wire::SIGNATURE),

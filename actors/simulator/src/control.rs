@@ -8,20 +8,20 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::carrier::{Carrier, CarrierCounts, Consents};
-use super::fault::{Fault, FaultOrder};
+use super::fault::{CarrierFault, FaultOrder};
 use super::numbers::SimulatedCarrier;
 
 /// The most bytes of an order, which takes about 60.
 pub(super) const ORDER_BYTES_MAX: usize = 1024;
 /// A fault to set, with the sender for its result.
 pub(super) struct Switch {
-    pub(super) fault: Fault,
+    pub(super) fault: CarrierFault,
     pub(super) done: oneshot::Sender<std::io::Result<()>>,
 }
 
 /// A carrier as the control interface sees it.
 #[derive(Clone)]
-pub(super) struct Controlled {
+pub(super) struct ControlledCarrier {
     pub(super) carrier: Arc<Carrier>,
     pub(super) url: String,
     pub(super) switches: mpsc::Sender<Switch>,
@@ -30,7 +30,7 @@ pub(super) struct Controlled {
 /// The control interface's carriers.
 #[derive(Clone)]
 pub(super) struct Panel {
-    pub(super) carriers: Arc<Vec<Controlled>>,
+    pub(super) carriers: Arc<Vec<ControlledCarrier>>,
     pub(super) consents: Arc<Consents>,
 }
 
@@ -50,14 +50,14 @@ pub struct CarrierState {
     /// The base address of its interface.
     pub url: String,
     /// The fault in effect.
-    pub fault: Fault,
+    pub fault: CarrierFault,
     #[serde(flatten)]
     pub counts: CarrierCounts,
 }
 
 impl Panel {
     pub(super) fn state(&self) -> SimulatorState {
-        let state = |controlled: &Controlled| CarrierState {
+        let state = |controlled: &ControlledCarrier| CarrierState {
             id: controlled.carrier.which.id(),
             url: controlled.url.clone(),
             fault: controlled.carrier.fault(),
@@ -70,7 +70,7 @@ impl Panel {
     }
 
     /// Sets a fault and waits until it is in effect.
-    pub(super) async fn switch(&self, which: SimulatedCarrier, fault: Fault) -> std::io::Result<()> {
+    pub(super) async fn switch(&self, which: SimulatedCarrier, fault: CarrierFault) -> std::io::Result<()> {
         let ended = || std::io::Error::other("the simulated carrier has ended");
         let controlled = &self.carriers[which.index()];
         let (done, wait) = oneshot::channel();
@@ -102,7 +102,7 @@ async fn put_fault(panel: web::Data<Panel>, id: web::Path<String>, body: web::By
         Ok(order) => order,
         Err(error) => return HttpResponse::BadRequest().json(problem(format!("not a fault: {error}"))),
     };
-    let fault = match Fault::read(&order) {
+    let fault = match CarrierFault::read(&order) {
         Ok(fault) => fault,
         Err(error) => return HttpResponse::BadRequest().json(problem(error.to_string())),
     };

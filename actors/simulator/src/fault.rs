@@ -128,7 +128,7 @@ pub struct FaultOrder {
     pub share: Option<f64>,
 }
 
-/// Errors of [`Fault::read`].
+/// Errors of [`CarrierFault::read`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultError {
     /// `ms` is too large.
@@ -144,7 +144,7 @@ pub enum FaultError {
 
 /// A valid order.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Fault {
+pub struct CarrierFault {
     /// The kind of fault.
     pub kind: FaultKind,
     /// The delay in milliseconds.
@@ -155,7 +155,7 @@ pub struct Fault {
     pub share: f64,
 }
 
-impl Fault {
+impl CarrierFault {
     /// No fault.
     pub const NONE: Self = Self { kind: FaultKind::None, ms: 0, status: STATUS, share: 1.0 };
 
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn orders_out_of_range_are_refused() {
-        let order = |text: &str| Fault::read(&serde_json::from_str::<FaultOrder>(text).unwrap());
+        let order = |text: &str| CarrierFault::read(&serde_json::from_str::<FaultOrder>(text).unwrap());
         assert_eq!(order(r#"{"kind":"slow","ms":600001}"#), Err(FaultError::TooLong));
         assert_eq!(order(r#"{"kind":"status","status":200}"#), Err(FaultError::Status));
         assert_eq!(order(r#"{"kind":"slow","share":0}"#), Err(FaultError::Share));
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_share_of_requests_is_hit() {
-        let fault = Fault { share: 0.3, ..Fault::of(FaultKind::Garbage) };
+        let fault = CarrierFault { share: 0.3, ..CarrierFault::of(FaultKind::Garbage) };
         let hit = (0..10_000).filter(|&number| fault.hits(number)).count();
         assert!((2_800..3_200).contains(&hit), "{hit}");
     }

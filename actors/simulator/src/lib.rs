@@ -8,9 +8,9 @@ mod control;
 mod demo;
 mod draws;
 mod fault;
-mod line;
 mod numbers;
 mod server;
+mod service;
 mod subscriber;
 mod trajectory;
 mod travel_page;
@@ -20,19 +20,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use carrier::{Carrier, Consents};
-use control::{Controlled, Panel};
-use line::{Line, Port};
+use control::{ControlledCarrier, Panel};
 use runtime::front::FrontHandle;
+use service::{CarrierService, Port};
 use subscriber::World;
 use tokio::sync::{mpsc, watch};
-use wire::Gate;
+use wire::RequestVerifier;
 use zeroize::Zeroizing;
 
 pub use carrier::CarrierCounts;
 pub use control::{CarrierState, SimulatorState};
 pub(crate) use demo::BLOCK_FIRST;
 pub use demo::{DemoPerson, Expected, demo_people};
-pub use fault::{Fault, FaultError, FaultKind, FaultOrder, Latency};
+pub use fault::{CarrierFault, FaultError, FaultKind, FaultOrder, Latency};
 pub use numbers::SimulatedCarrier;
 
 /// The most orders that wait for a carrier.
@@ -127,26 +127,26 @@ impl Simulators {
         if config.carriers.iter().map(|row| row.carrier).ne(SimulatedCarrier::ALL) {
             return Err(SimulatorError::Carriers);
         }
-        let tls = [line::certified(&config.tls)?, line::certified(&config.other_host)?];
+        let tls = [service::certified(&config.tls)?, service::certified(&config.other_host)?];
         let control = Port::bind(config.control)?;
         let consents = Arc::new(Consents::default());
         let world = Arc::new(World::new(config.seed));
-        let (mut lines, mut carriers) = (Vec::new(), Vec::new());
+        let (mut services, mut carriers) = (Vec::new(), Vec::new());
         for row in config.carriers {
             let port = Port::bind(row.address)?;
-            let gate = Gate::new(&row.key_id, &row.secret);
+            let gate = RequestVerifier::new(&row.key_id, &row.secret);
             let world = (config.seed, Arc::clone(&world));
             let carrier =
                 Arc::new(Carrier::new(row.carrier, world, row.latency, Arc::clone(&consents), gate));
             let (switches, orders) = mpsc::channel(SWITCHES_MAX);
             let url = format!("https://localhost:{}", port.address.port());
-            carriers.push(Controlled { carrier: Arc::clone(&carrier), url, switches });
-            lines.push(Line { carrier, port, tls: tls.clone(), orders });
+            carriers.push(ControlledCarrier { carrier: Arc::clone(&carrier), url, switches });
+            services.push(CarrierService { carrier, port, tls: tls.clone(), orders });
         }
         let panel = Panel { carriers: Arc::new(carriers), consents };
         let (stop, stopped) = watch::channel(false);
         let address = control.address;
-        let front = line::run(lines, control, panel.clone(), stopped)?;
+        let front = service::run(services, control, panel.clone(), stopped)?;
         Ok(Self { front: Some(front), stop, panel, control: address })
     }
 
@@ -171,7 +171,7 @@ impl Simulators {
     }
 
     /// Sets a fault; it is in effect when this returns.
-    pub async fn set_fault(&self, carrier: SimulatedCarrier, fault: Fault) -> std::io::Result<()> {
+    pub async fn set_fault(&self, carrier: SimulatedCarrier, fault: CarrierFault) -> std::io::Result<()> {
         self.panel.switch(carrier, fault).await
     }
 

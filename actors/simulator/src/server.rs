@@ -18,7 +18,7 @@ use rustls::sign::CertifiedKey;
 use serde::Serialize;
 
 use super::carrier::{Carrier, count};
-use super::fault::{Fault, FaultKind};
+use super::fault::{CarrierFault, FaultKind};
 use super::numbers::MadeUpNumber;
 use super::subscriber::KEPT_DAYS;
 use super::trajectory::{city, home};
@@ -66,30 +66,30 @@ async fn answer(carrier: web::Data<Carrier>, request: HttpRequest, body: web::By
             return refuse(StatusCode::UNAUTHORIZED, &error.to_string());
         }
     };
-    let asked = match Asked::read(&carrier, id, &body, now_s) {
-        Ok(asked) => asked,
+    let query = match CarrierQuery::read(&carrier, id, &body, now_s) {
+        Ok(query) => query,
         Err((status, error)) => {
             count(&carrier.counts.refused);
             return refuse(status, error);
         }
     };
-    if asked.is_probe {
+    if query.is_probe {
         count(&carrier.counts.probes);
     } else {
         count(&carrier.counts.queries);
-        carrier.consents.note(&asked.consent);
+        carrier.consents.note(&query.consent);
     }
     let number = count(&carrier.counts.latest);
     let fault = carrier.fault();
     if fault.kind == FaultKind::None || fault.kind.is_of_connections() || !fault.hits(number) {
-        return healthy(&carrier, &asked, number, Duration::ZERO).await;
+        return healthy(&carrier, &query, number, Duration::ZERO).await;
     }
     count(&carrier.counts.faulted);
-    spoil(&carrier, &asked, number, fault).await
+    spoil(&carrier, &query, number, fault).await
 }
 
 /// A valid query.
-struct Asked {
+struct CarrierQuery {
     request: String,
     msisdn: String,
     number: MadeUpNumber,
@@ -99,7 +99,7 @@ struct Asked {
     consent: String,
 }
 
-impl Asked {
+impl CarrierQuery {
     fn read(
         carrier: &Carrier,
         request: String,
@@ -143,25 +143,25 @@ impl Asked {
     }
 }
 
-async fn healthy(carrier: &Carrier, asked: &Asked, number: u64, more: Duration) -> HttpResponse {
+async fn healthy(carrier: &Carrier, query: &CarrierQuery, number: u64, more: Duration) -> HttpResponse {
     let takes = carrier.latency.of(carrier.seed, number) + more;
     if !takes.is_zero() {
         tokio::time::sleep(takes).await;
     }
-    let answer = carrier.world.answer(carrier.which, asked.number, asked.days, asked.today);
+    let answer = carrier.world.answer(carrier.which, query.number, query.days, query.today);
     let mut response = HttpResponse::Ok();
     response.insert_header((TIME_HEADER, takes.as_millis().to_string()));
-    response.json(asked.write(&answer))
+    response.json(query.write(&answer))
 }
 
-async fn spoil(carrier: &Carrier, asked: &Asked, number: u64, fault: Fault) -> HttpResponse {
+async fn spoil(carrier: &Carrier, query: &CarrierQuery, number: u64, fault: CarrierFault) -> HttpResponse {
     let held = Duration::from_millis(fault.ms);
     let mut ok = HttpResponse::Ok();
     match fault.kind {
         FaultKind::None | FaultKind::Down | FaultKind::WrongName => {
-            healthy(carrier, asked, number, Duration::ZERO).await
+            healthy(carrier, query, number, Duration::ZERO).await
         }
-        FaultKind::Slow => healthy(carrier, asked, number, held).await,
+        FaultKind::Slow => healthy(carrier, query, number, held).await,
         FaultKind::Hang => {
             tokio::time::sleep(held).await;
             refuse(StatusCode::GATEWAY_TIMEOUT, "simulated fault: no answer in time")
@@ -178,23 +178,23 @@ async fn spoil(carrier: &Carrier, asked: &Asked, number: u64, fault: Fault) -> H
         FaultKind::Deep => ok.content_type("application/json").body("[".repeat(DEEP) + &"]".repeat(DEEP)),
         FaultKind::Huge => ok.content_type("application/json").body(Huge { left: HUGE_BYTES }),
         FaultKind::AnotherNumber => {
-            let last = asked.msisdn.bytes().last().map_or(0, |digit| (digit - b'0' + 1) % 10);
-            let mut answer = asked.false_stay(asked.days.last);
+            let last = query.msisdn.bytes().last().map_or(0, |digit| (digit - b'0' + 1) % 10);
+            let mut answer = query.false_stay(query.days.last);
             answer.msisdn.pop();
             answer.msisdn += &last.to_string();
             ok.json(answer)
         }
         FaultKind::AnotherRequest => {
-            let mut answer = asked.false_stay(asked.days.last);
+            let mut answer = query.false_stay(query.days.last);
             answer.request = NO_CONSENT.to_owned();
             ok.json(answer)
         }
-        FaultKind::OutsideWindow => ok.json(asked.false_stay(days_after(asked.days.first, -3))),
+        FaultKind::OutsideWindow => ok.json(query.false_stay(days_after(query.days.first, -3))),
         FaultKind::UnknownArea => {
-            let from_s = start_of(asked.days.first);
+            let from_s = start_of(query.days.first);
             let visit = Visit { area: home(), from_s, until_s: from_s + 24 * 3600 };
-            let trajectory = Trajectory { covered: asked.days, visits: vec![visit] };
-            let mut answer = asked.write(&CarrierAnswer::Trajectory(trajectory));
+            let trajectory = Trajectory { covered: query.days, visits: vec![visit] };
+            let mut answer = query.write(&CarrierAnswer::Trajectory(trajectory));
             for visit in answer.visits.iter_mut().flatten() {
                 visit.division = Some("9999".to_owned());
             }

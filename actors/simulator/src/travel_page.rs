@@ -24,7 +24,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 #[derive(Deserialize)]
-struct Sent {
+struct TravelForm {
     phone: String,
     #[serde(default)]
     code: String,
@@ -34,7 +34,7 @@ async fn ask(carrier: web::Data<Carrier>) -> HttpResponse {
     page(&carrier, StatusCode::OK, &phone_form(""))
 }
 
-async fn sent(carrier: web::Data<Carrier>, sent: web::Form<Sent>) -> HttpResponse {
+async fn sent(carrier: web::Data<Carrier>, sent: web::Form<TravelForm>) -> HttpResponse {
     let now_s = clock::now_ms() / 1000;
     let phone = sent.phone.trim();
     let Some(number) = MadeUpNumber::parse(phone) else {
@@ -94,9 +94,7 @@ fn said(answer: &CarrierAnswer, days: Days) -> String {
             let list = areas.iter().map(|name| format!("<li>{name}</li>")).collect::<String>();
             ("您于前14天到达或途经 You were in, or passed through:", list)
         }
-        CarrierAnswer::NotSubscriber => {
-            ("不是本运营商的号码。 Not this carrier's number.", String::new())
-        }
+        CarrierAnswer::NotSubscriber => ("不是本运营商的号码。 Not this carrier's number.", String::new()),
         CarrierAnswer::NewNumber | CarrierAnswer::Unanswerable | CarrierAnswer::Unavailable(_) => {
             ("这个号码没有行程记录。 There is no record of this number.", String::new())
         }
@@ -124,13 +122,13 @@ mod tests {
     use super::super::demo_people;
     use super::super::fault::Latency;
     use super::super::subscriber::World;
-    use super::super::wire::Gate;
+    use super::super::wire::RequestVerifier;
     use super::*;
 
     /// Posts these fields to China Mobile's page; returns status and page.
     async fn said_to(fields: &[(&str, &str)]) -> (StatusCode, String) {
         let world = (7, Arc::new(World::new(7)));
-        let gate = Gate::new("key", b"secret");
+        let gate = RequestVerifier::new("key", b"secret");
         let (which, latency) = (SimulatedCarrier::Mobile, Latency { median_ms: 0, sigma: 0.0, max_ms: 0 });
         let carrier =
             web::Data::new(Carrier::new(which, world, latency, Arc::new(Consents::default()), gate));

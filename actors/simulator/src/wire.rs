@@ -100,7 +100,7 @@ fn moment(at_s: u64) -> String {
 }
 
 /// The signature headers of a query.
-pub(super) struct Signed<'a> {
+pub(super) struct SignatureHeaders<'a> {
     pub(super) date: &'a str,
     pub(super) request: &'a str,
     pub(super) signature: &'a str,
@@ -120,7 +120,7 @@ pub(super) enum SignatureError {
 }
 
 /// The check of signatures, with the request ids of the last minutes.
-pub(super) struct Gate {
+pub(super) struct RequestVerifier {
     key_id: String,
     key: hmac::Key,
     seen: HashSet<String>,
@@ -128,7 +128,7 @@ pub(super) struct Gate {
     order: VecDeque<(u64, String)>,
 }
 
-impl Gate {
+impl RequestVerifier {
     pub(super) fn new(key_id: &str, secret: &[u8]) -> Self {
         Self {
             key_id: key_id.to_owned(),
@@ -141,7 +141,7 @@ impl Gate {
     /// Admits a query once.
     pub(super) fn admit(
         &mut self,
-        signed: &Signed<'_>,
+        signed: &SignatureHeaders<'_>,
         body: &[u8],
         now_s: u64,
     ) -> Result<(), SignatureError> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use keys::Keys;
 use policy::{Policy, PolicyInEffect};
 use registry::colours::Codes;
-use registry::{Agreed, Attempt, Registry, Whom};
+use registry::{Attempt, Beneficiary, ConsentTerms, Registry};
 
 use super::*;
 use crate::registrar::{AtGate, Fault, RegistrarConfig, RegistrarFront};
@@ -43,7 +43,7 @@ impl Bench {
     fn consent(&self, flow: Flow) -> ConsentId {
         let now_s = now_s();
         let proven = ProvenPhone::for_tests(&phone(), now_s);
-        let agreed = Agreed { flow, whom: Whom::Owner, detail: Detail::Stay, text: "1" };
+        let agreed = ConsentTerms { flow, beneficiary: Beneficiary::Owner, detail: Detail::Stay, text: "1" };
         self.registrar.act_blocking(move |registrar| registrar.consent(&proven, agreed, now_s)).unwrap()
     }
 }
@@ -129,7 +129,7 @@ fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() 
         assert_eq!(kept.await.unwrap().map(|(outcome, _)| outcome), Some(Outcome::NewNumber));
     });
     let outcome = move |registrar: &mut Registrar<'_>| {
-        registrar.outcome(Some(consent), (&phone(), Whom::Owner), now_s())
+        registrar.outcome(Some(consent), (&phone(), Beneficiary::Owner), now_s())
     };
     assert_eq!(bench.registrar.act_blocking(outcome).unwrap(), Outcome::NewNumber);
     bench.front.stop().unwrap();

@@ -10,7 +10,8 @@ use registry::colours::CodeEntry;
 use registry::people::Added;
 use registry::periods::FORM_S_MAX;
 use registry::{
-    CauseRow, Change, ConsentId, DocumentNumber, Evidence, Person, Phone, Registry, RegistryError, Whom,
+    Beneficiary, CauseRow, Change, ConsentId, DocumentNumber, Evidence, Person, Phone, Registry,
+    RegistryError,
 };
 use runtime::clock;
 
@@ -143,7 +144,7 @@ impl Registrar<'_> {
         };
         if let (true, None, Some(consent)) = (is_ward, form.guardian, form.consent) {
             // Given on the owner's own form, with the ward's document typed there.
-            let owners = (&form.person.phone, Whom::Owner);
+            let owners = (&form.person.phone, Beneficiary::Owner);
             if self.registry.consent_of(consent, owners, now_s.saturating_sub(FORM_S_MAX))?.is_some() {
                 return Err(RegistrarError::Ward);
             }
@@ -180,13 +181,13 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<(Outcome, Whose), RegistrarError> {
         let is_ward = self.registry.guardian_of(code)?.is_some();
-        let (whom, whose) = if is_ward {
-            (Whom::Ward(Some(code)), Whose::Ward { along: false })
+        let (beneficiary, whose) = if is_ward {
+            (Beneficiary::Ward(Some(code)), Whose::Ward { along: false })
         } else {
-            (Whom::Owner, Whose::Owner)
+            (Beneficiary::Owner, Whose::Owner)
         };
-        let outcome = match self.outcome(consent, (phone, whom), now_s) {
-            Err(RegistrarError::Consent) => self.outcome(None, (phone, whom), now_s)?,
+        let outcome = match self.outcome(consent, (phone, beneficiary), now_s) {
+            Err(RegistrarError::Consent) => self.outcome(None, (phone, beneficiary), now_s)?,
             outcome => outcome?,
         };
         let Some(person) = self.registry.person(code)? else { return Ok((outcome, whose)) };
@@ -202,8 +203,8 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<Found, RegistrarError> {
         let phone = &form.person.phone;
-        let whom = ward.map_or(Whom::Owner, Whom::Ward);
-        let outcome = self.outcome(form.consent, (phone, whom), now_s)?;
+        let beneficiary = ward.map_or(Beneficiary::Owner, Beneficiary::Ward);
+        let outcome = self.outcome(form.consent, (phone, beneficiary), now_s)?;
         let whose = ward.map_or(Whose::Owner, |_| Whose::Ward { along: form.along });
         let is_locked = outcome.field(whose) == Field::LockedYes;
         let evidence = match &outcome {

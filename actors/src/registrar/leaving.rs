@@ -3,7 +3,7 @@
 use policy::PlaceKind;
 use protocol::CodeId;
 use protocol::token::{TOKEN_BYTES, Token, TokenKey};
-use registry::{Remains, UnitRow, UnitState};
+use registry::{RetainedData, UnitRow, UnitState};
 
 use super::signin::opened;
 use super::{Registrar, RegistrarError};
@@ -97,7 +97,7 @@ impl Registrar<'_> {
         code: CodeId,
         proven: &ProvenPhone,
         now_s: u64,
-    ) -> Result<Remains, RegistrarError> {
+    ) -> Result<RetainedData, RegistrarError> {
         let remains = self.registry.transaction::<_, RegistrarError>(|registry| {
             let person = opened(registry, code, proven, now_s)?;
             if !registry.wards_of(code)?.is_empty() {

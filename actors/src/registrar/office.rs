@@ -2,7 +2,7 @@
 //! transaction that does it: what has not happened is on nobody's record.
 
 use protocol::CodeId;
-use registry::lookups::{Asked, LookupError, Whom};
+use registry::lookups::{LookupError, LookupRequest, Subjects};
 use registry::{Phone, Registry, RegistryError};
 
 use super::signin::move_with_wards;
@@ -11,7 +11,7 @@ use super::{Registrar, RegistrarError};
 impl Registrar<'_> {
     /// Moves the code of somebody who has the old number no more to another one. Nobody has shown the new one: the first sign-in with it
     /// asks for the document.
-    pub fn move_phone<E>(&mut self, code: CodeId, phone: &Phone, asked: &Asked<'_>) -> Result<(), E>
+    pub fn move_phone<E>(&mut self, code: CodeId, phone: &Phone, asked: &LookupRequest<'_>) -> Result<(), E>
     where
         E: From<RegistryError> + From<RegistrarError> + From<LookupError>,
     {
@@ -28,7 +28,7 @@ impl Registrar<'_> {
     }
 
     /// Notes that an office has seen the document of a code's holder: whoever scans the code is not told any more to look at it.
-    pub fn see_document<E>(&mut self, code: CodeId, asked: &Asked<'_>) -> Result<(), E>
+    pub fn see_document<E>(&mut self, code: CodeId, asked: &LookupRequest<'_>) -> Result<(), E>
     where
         E: From<RegistryError> + From<RegistrarError> + From<LookupError>,
     {
@@ -40,7 +40,7 @@ impl Registrar<'_> {
     /// Does something with these codes and puts it on record: both, or neither.
     fn on_record<T, E>(
         &mut self,
-        asked: &Asked<'_>,
+        asked: &LookupRequest<'_>,
         codes: &[CodeId],
         act: impl FnOnce(&Registry) -> Result<T, RegistrarError>,
     ) -> Result<T, E>
@@ -50,7 +50,7 @@ impl Registrar<'_> {
         self.registry.group(|registry| {
             registry.step("office", |registry| {
                 let done = act(registry)?;
-                asked.record(registry, Whom::Codes(codes))?;
+                asked.record(registry, Subjects::Codes(codes))?;
                 Ok(done)
             })
         })?

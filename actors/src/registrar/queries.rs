@@ -5,7 +5,9 @@ use jiff::civil::Date;
 use policy::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, start_of};
 use policy::{CauseKind, Outcome};
 use registry::periods::FORM_S_MAX;
-use registry::{Agreed, Attempt, ConsentId, ConsentRow, ConsentState, Detail, Flow, Phone, Whom};
+use registry::{
+    Attempt, Beneficiary, ConsentId, ConsentRow, ConsentState, ConsentTerms, Detail, Flow, Phone,
+};
 use runtime::clock;
 
 use super::signin::phone_of;
@@ -22,7 +24,7 @@ const CONSENT_TEXT_CHARS_MAX: usize = 32;
 pub struct QueryPermit {
     consent: ConsentId,
     flow: Flow,
-    whom: Whom,
+    beneficiary: Beneficiary,
     phone: Phone,
     days: Days,
     /// The day on which it was given: its window is that day's, also when the answer comes after midnight.
@@ -41,7 +43,7 @@ impl QueryPermit {
         Self {
             consent,
             flow,
-            whom: Whom::Owner,
+            beneficiary: Beneficiary::Owner,
             phone,
             days,
             asked: days_after(days.last, 1),
@@ -75,7 +77,7 @@ impl Registrar<'_> {
     pub fn consent(
         &mut self,
         proven: &ProvenPhone,
-        agreed: Agreed<'_>,
+        agreed: ConsentTerms<'_>,
         now_s: u64,
     ) -> Result<ConsentId, RegistrarError> {
         let phone = phone_of(proven, now_s)?;
@@ -96,20 +98,20 @@ impl Registrar<'_> {
         let used = self.registry.transaction::<_, RegistrarError>(|registry| {
             Ok(registry.use_consent(consent, phone, (from_s, now_s))?)
         })?;
-        let (flow, whom) = used.ok_or(RegistrarError::Consent)?;
-        Ok(self.permit(consent, (flow, whom), phone.clone(), Detail::Cities, now_s))
+        let (flow, beneficiary) = used.ok_or(RegistrarError::Consent)?;
+        Ok(self.permit(consent, (flow, beneficiary), phone.clone(), Detail::Cities, now_s))
     }
 
     pub(super) fn permit(
         &self,
         consent: ConsentId,
-        (flow, whom): (Flow, Whom),
+        (flow, beneficiary): (Flow, Beneficiary),
         phone: Phone,
         detail: Detail,
         now_s: u64,
     ) -> QueryPermit {
         let asked = day_of(now_s);
-        QueryPermit { consent, flow, whom, phone, days: self.policy.window(asked), asked, detail }
+        QueryPermit { consent, flow, beneficiary, phone, days: self.policy.window(asked), asked, detail }
     }
 
     /// Takes the answer. Of a query from a punch page nothing of it is kept; of one whose consent was withdrawn meanwhile neither; of one
@@ -132,7 +134,7 @@ impl Registrar<'_> {
                 return Ok(true);
             }
             registry.set_outcome(permit.consent, &outcome)?;
-            if let (Outcome::Stay(stay), Whom::Owner) = (&outcome, permit.whom) {
+            if let (Outcome::Stay(stay), Beneficiary::Owner) = (&outcome, permit.beneficiary) {
                 registry.keep_stay(&permit.phone, stay, start_of(days_after(stay.last_day, days + 1)))?;
             }
             Ok(true)
@@ -159,15 +161,17 @@ impl Registrar<'_> {
     pub fn outcome(
         &self,
         consent: Option<ConsentId>,
-        (phone, whom): (&Phone, Whom),
+        (phone, beneficiary): (&Phone, Beneficiary),
         now_s: u64,
     ) -> Result<Outcome, RegistrarError> {
-        let kept = if whom == Whom::Owner { self.registry.stay_of(phone, now_s)? } else { None };
+        let kept =
+            if beneficiary == Beneficiary::Owner { self.registry.stay_of(phone, now_s)? } else { None };
         if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, clock::certain_s(now_s))) {
             return Ok(Outcome::Stay(stay));
         }
         let Some(consent) = consent else { return Ok(Outcome::NotAsked) };
-        let found = self.registry.consent_of(consent, (phone, whom), now_s.saturating_sub(FORM_S_MAX))?;
+        let found =
+            self.registry.consent_of(consent, (phone, beneficiary), now_s.saturating_sub(FORM_S_MAX))?;
         match found.ok_or(RegistrarError::Consent)? {
             (ConsentState::Used, Some(outcome)) => Ok(outcome),
             // The citizen did not wait for the answer, or it never came.

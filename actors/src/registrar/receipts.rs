@@ -5,7 +5,7 @@ use protocol::CodeId;
 use protocol::receipt::{self, RECEIPT_BYTES};
 use registry::lookups::masked;
 use registry::periods::FORM_S_MAX;
-use registry::{ConsentId, Detail, Flow, Phone, Registry, Whom};
+use registry::{Beneficiary, ConsentId, Detail, Flow, Phone, Registry};
 use subtle::ConstantTimeEq;
 
 use super::queries::QueryPermit;
@@ -109,7 +109,7 @@ impl Registrar<'_> {
             }
         })?;
         let Some((phone, detail)) = used else { return Ok(Receipted::Shown(consent)) };
-        Ok(Receipted::Ask(self.permit(consent, (Flow::Scan, Whom::Owner), phone, detail, now_s)))
+        Ok(Receipted::Ask(self.permit(consent, (Flow::Scan, Beneficiary::Owner), phone, detail, now_s)))
     }
 }
 

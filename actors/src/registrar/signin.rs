@@ -5,7 +5,7 @@
 use policy::trajectory::{day_of, start_of};
 use protocol::{Class, CodeId, Colour};
 use registry::colours::CodeEntry;
-use registry::departures::Left;
+use registry::departures::DepartureReason;
 use registry::periods::{FORM_S_MAX, PROVEN_DAYS};
 use registry::{DocumentNumber, Holder, Person, Phone, Registry, SignOut, kept_until};
 
@@ -286,7 +286,11 @@ fn move_to(
     // Or another document would make the number that is left one without a cause.
     if let Some(until_s) = registry.causes_until(code, now_s)? {
         let (phone_until_s, until_s_max) = kept_until(now_s);
-        registry.insert_departure(&person, Left::Phone, (until_s.min(until_s_max), phone_until_s))?;
+        registry.insert_departure(
+            &person,
+            DepartureReason::NewPhone,
+            (until_s.min(until_s_max), phone_until_s),
+        )?;
     }
     registry.update_person(code, &Person { phone: phone.clone(), ..person })?;
     Ok(registry.set_proven(code, proven_s)?)

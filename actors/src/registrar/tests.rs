@@ -9,7 +9,9 @@ use policy::{CauseKind, DEVELOPMENT, Outcome, Stay, Whose};
 use protocol::{Basis, Class, Colour};
 use registry::operator::Signed;
 use registry::periods::FORM_S_MAX;
-use registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Whom};
+use registry::{
+    Beneficiary, ConsentId, ConsentTerms, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -105,8 +107,8 @@ fn trajectory(visits: Vec<Visit>) -> CarrierAnswer {
     CarrierAnswer::Trajectory(Trajectory { covered, visits })
 }
 
-fn agreed(flow: Flow) -> Agreed<'static> {
-    Agreed { flow, whom: Whom::Owner, detail: Detail::Stay, text: "1" }
+fn agreed(flow: Flow) -> ConsentTerms<'static> {
+    ConsentTerms { flow, beneficiary: Beneficiary::Owner, detail: Detail::Stay, text: "1" }
 }
 
 fn by(authority: &str) -> Signed {
@@ -181,7 +183,7 @@ fn a_late_older_answer_does_not_overwrite_a_newer_one() {
     let phone = person(1).phone;
     bench.asked(Flow::Apply, &phone, &hubei("2020-02-20"), now());
     bench.asked(Flow::Apply, &phone, &hubei("2020-02-12"), now());
-    let outcome = bench.registrar().outcome(None, (&phone, Whom::Owner), now()).unwrap();
+    let outcome = bench.registrar().outcome(None, (&phone, Beneficiary::Owner), now()).unwrap();
     assert_eq!(outcome, Outcome::Stay(Stay { area: "hubei".to_owned(), last_day: day("2020-02-20") }));
 }
 
@@ -219,21 +221,21 @@ fn a_consent_is_one_query_of_one_phone_and_nothing_else() {
     assert_eq!(permit.days(), Days { first: day("2020-02-10"), last: day("2020-02-23") });
     assert!(registrar.start_query(consent, &phone, now()).is_err(), "used");
     assert!(
-        registrar.outcome(Some(consent), (&other, Whom::Owner), now()).is_err(),
+        registrar.outcome(Some(consent), (&other, Beneficiary::Owner), now()).is_err(),
         "another phone's answer"
     );
     assert!(
-        registrar.outcome(Some(consent), (&phone, Whom::Owner), now() + FORM_S_MAX + 1).is_err(),
+        registrar.outcome(Some(consent), (&phone, Beneficiary::Owner), now() + FORM_S_MAX + 1).is_err(),
         "an old answer"
     );
-    let waiting = registrar.outcome(Some(consent), (&phone, Whom::Owner), now()).unwrap();
+    let waiting = registrar.outcome(Some(consent), (&phone, Beneficiary::Owner), now()).unwrap();
     assert_eq!(waiting, Outcome::Unavailable(Unavailable::TimedOut), "no answer yet is no No");
 
     registrar.withdraw_consent(consent, &phone).unwrap();
     let late = registrar.finish_query(&permit, &hubei("2020-02-20"), &[], now());
     assert!(matches!(late, Err(RegistrarError::Consent)), "withdrawn in mid-query: {late:?}");
     assert_eq!(
-        registrar.outcome(None, (&phone, Whom::Owner), now()).unwrap(),
+        registrar.outcome(None, (&phone, Beneficiary::Owner), now()).unwrap(),
         Outcome::NotAsked,
         "nothing is kept"
     );
@@ -266,7 +268,7 @@ fn a_query_from_a_punch_page_changes_no_colour_now_or_later() {
     let consent = bench.asked(Flow::Scan, &phone, &hubei("2020-02-20"), now());
     assert_eq!(bench.shown(code), GREEN_DECLARED);
     assert!(
-        bench.registrar().outcome(Some(consent), (&phone, Whom::Owner), now()).is_err(),
+        bench.registrar().outcome(Some(consent), (&phone, Beneficiary::Owner), now()).is_err(),
         "used for nothing else"
     );
     bench.submit(&form(1, Some(false), None), now()).unwrap();

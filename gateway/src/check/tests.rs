@@ -313,7 +313,10 @@ fn a_registry_has_its_own_policy_and_its_own_keys() {
     let keys = layout.at("keys").display().to_string();
     layout.replace(&keys, &other);
     let said = layout.faults();
-    assert!(said.iter().any(|fault| fault.contains("is not the key that this registry was made with")), "{said:?}");
+    assert!(
+        said.iter().any(|fault| fault.contains("is not the key that this registry was made with")),
+        "{said:?}"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use simulator::{CarrierCounts, Fault, FaultKind, FaultOrder, SimulatedCarrier, demo_people};
+use simulator::{CarrierCounts, CarrierFault, FaultKind, FaultOrder, SimulatedCarrier, demo_people};
 
 use crate::config::named;
 use crate::dev::carriers::control_of;
@@ -106,7 +106,7 @@ impl Carrier {
             }
             Command::Fault { carrier, kind, ms, status, share } => {
                 let order = FaultOrder { kind, ms, status, share };
-                Fault::read(&order)?;
+                CarrierFault::read(&order)?;
                 let path = format!("/carriers/{}/fault", carrier.id());
                 let text = ask(control_of(&self.data)?, "PUT", &path, &serde_json::to_string(&order)?)?;
                 if self.json {

@@ -13,7 +13,9 @@ use actors::sms::{Asker, ProvenPhone, SessionId, Sms};
 use anyhow::{Context, bail};
 use policy::{Field, Outcome, Whose};
 use protocol::{CodeId, receipt};
-use registry::{Agreed, ConsentId, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Whom};
+use registry::{
+    Beneficiary, ConsentId, ConsentTerms, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone,
+};
 use ring::rand::{SecureRandom, SystemRandom};
 use runtime::clock;
 use serde::{Deserialize, Serialize};
@@ -130,8 +132,8 @@ impl Counter {
                 Ok(Answered::Confirmed { code })
             }
             CounterAct::Consent { session, flow, cities, ward } => {
-                let whom = if *ward { Whom::Ward(None) } else { Whom::Owner };
-                self.consent(session, (flow, whom), *cities, now_s)
+                let beneficiary = if *ward { Beneficiary::Ward(None) } else { Beneficiary::Owner };
+                self.consent(session, (flow, beneficiary), *cities, now_s)
             }
             CounterAct::Withdraw { session, consent } => {
                 let (phone, id) = (self.phone(session)?, ConsentId(*consent));
@@ -179,7 +181,7 @@ impl Counter {
     fn consent(
         &self,
         session: &str,
-        (flow, whom): (&str, Whom),
+        (flow, beneficiary): (&str, Beneficiary),
         cities: bool,
         now_s: u64,
     ) -> anyhow::Result<Answered> {
@@ -191,15 +193,15 @@ impl Counter {
         };
         let proven = self.proven(session)?;
         let detail = if cities { Detail::Cities } else { Detail::Stay };
-        let agreed = Agreed { flow, whom, detail, text: TEXT };
+        let agreed = ConsentTerms { flow, beneficiary, detail, text: TEXT };
         let id = self.registrar.act_blocking(move |registrar| registrar.consent(&proven, agreed, now_s))?;
         let outcome = match flow {
             Flow::Scan => None,
             Flow::Apply | Flow::Modify => Some(wait(self.queries.ask(id, &self.phone(session)?))??.outcome),
         };
-        let whose = match whom {
-            Whom::Owner => Whose::Owner,
-            Whom::Ward(_) => Whose::Ward { along: false },
+        let whose = match beneficiary {
+            Beneficiary::Owner => Whose::Owner,
+            Beneficiary::Ward(_) => Whose::Ward { along: false },
         };
         let field = outcome.as_ref().map(|outcome| match outcome.field(whose) {
             Field::LockedYes => "locked to yes",

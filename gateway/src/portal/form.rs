@@ -8,7 +8,7 @@ use actors::residence::{self, Districts, person_name};
 use maud::Markup;
 use policy::{Outcome, SubmitError, Whose};
 use protocol::CodeId;
-use registry::{DocumentKind, DocumentNumber, Person, Whom};
+use registry::{Beneficiary, DocumentKind, DocumentNumber, Person};
 use serde::Deserialize;
 
 use super::layout::{notice, wrong};
@@ -190,12 +190,12 @@ pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<(Outcome, Whose)>
         let rests_on = (consent, phone);
         return visitor.portal.read(|registrar| registrar.form_of(holder.code, rests_on, now_s).ok())?;
     }
-    let whom = visitor.whom(page)?;
-    let whose = if whom == Whom::Owner { Whose::Owner } else { Whose::Ward { along: false } };
+    let beneficiary = visitor.beneficiary(page)?;
+    let whose = if beneficiary == Beneficiary::Owner { Whose::Owner } else { Whose::Ward { along: false } };
     let outcome = visitor.portal.read(|registrar| {
-        let found = registrar.outcome(consent, (phone, whom), now_s);
+        let found = registrar.outcome(consent, (phone, beneficiary), now_s);
         // A consent that is no longer good is none.
-        found.or_else(|_| registrar.outcome(None, (phone, whom), now_s)).ok()
+        found.or_else(|_| registrar.outcome(None, (phone, beneficiary), now_s)).ok()
     })?;
     Some((outcome?, whose))
 }

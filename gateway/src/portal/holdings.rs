@@ -2,7 +2,7 @@
 //! session and say nothing elsewhere.
 
 use protocol::CodeId;
-use registry::{Agreed, Detail, Holder, Whom};
+use registry::{Beneficiary, ConsentTerms, Detail, Holder};
 
 use super::presses::Came;
 use super::travels::Page;
@@ -31,24 +31,24 @@ impl Visitor {
         }
     }
 
-    /// Whom a query on that page is for; `None` while that cannot be said: nothing is agreed to for somebody else.
-    pub(crate) fn whom(&self, page: Page) -> Option<Whom> {
+    /// Returns the beneficiary of a query on that page; `None` while it is not known.
+    pub(crate) fn beneficiary(&self, page: Page) -> Option<Beneficiary> {
         Some(match page {
-            Page::Apply => Whom::Owner,
-            Page::Ward => Whom::Ward(None),
+            Page::Apply => Beneficiary::Owner,
+            Page::Ward => Beneficiary::Ward(None),
             Page::Modify(_) | Page::Place(_) => match self.subject(page)? {
-                Holder { is_ward: true, code, .. } => Whom::Ward(Some(code)),
-                Holder { is_ward: false, .. } => Whom::Owner,
+                Holder { is_ward: true, code, .. } => Beneficiary::Ward(Some(code)),
+                Holder { is_ward: false, .. } => Beneficiary::Owner,
             },
         })
     }
 
     /// Says what is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
     /// `None` while it cannot be said for whom.
-    pub(crate) fn agreed(&self, page: Page) -> Option<Agreed<'static>> {
-        let whom = self.whom(page)?;
-        let text = TEXTS[usize::from(whom != Whom::Owner)];
-        Some(Agreed { flow: page.flow(), whom, detail: Detail::Stay, text })
+    pub(crate) fn agreed(&self, page: Page) -> Option<ConsentTerms<'static>> {
+        let beneficiary = self.beneficiary(page)?;
+        let text = TEXTS[usize::from(beneficiary != Beneficiary::Owner)];
+        Some(ConsentTerms { flow: page.flow(), beneficiary, detail: Detail::Stay, text })
     }
 
     /// Says what names a code in this session's paths.

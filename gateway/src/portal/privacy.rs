@@ -4,7 +4,7 @@
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use protocol::CodeId;
-use registry::{ConsentId, ConsentRow, ConsentState, Flow, Holder, Whom};
+use registry::{Beneficiary, ConsentId, ConsentRow, ConsentState, Flow, Holder};
 use serde::Deserialize;
 
 use super::layout::notice;
@@ -80,7 +80,7 @@ fn consent(visitor: &Visitor, holders: &[Holder], row: &ConsentRow) -> Markup {
     html! {
         li {
             b { (both(flow)) }
-            @if let Whom::Ward(code) = row.whom {
+            @if let Beneficiary::Ward(code) = row.beneficiary {
                 p { (both("consent-ward")) @if let Some(name) = code.and_then(name) { " " b { (name) } } }
             }
             p.hint { (both_with("consent-when", &[("when", &when::minute(row.given_s))])) (both(state)) }

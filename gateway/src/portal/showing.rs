@@ -10,7 +10,7 @@ use policy::place_names::name_zh;
 use protocol::receipt;
 use protocol::trajectory::StayAnswer;
 use registry::lookups::masked;
-use registry::{ConsentId, Phone, Whom};
+use registry::{Beneficiary, ConsentId, Phone};
 
 use super::form::Fields;
 use super::layout::wrong;
@@ -115,7 +115,11 @@ fn owner(visitor: &Visitor, page: Page) -> Markup {
     let holdings = visitor.holdings().unwrap_or_default();
     let name = holdings.first().map(|holder| masked(&holder.person.name)).unwrap_or_default();
     let phone = visitor.session.phone.as_ref().map(Phone::masked).unwrap_or_default();
-    let key = if visitor.whom(page) == Some(Whom::Owner) { "showing-owner" } else { "showing-guardian" };
+    let key = if visitor.beneficiary(page) == Some(Beneficiary::Owner) {
+        "showing-owner"
+    } else {
+        "showing-guardian"
+    };
     html! { p.who { (both_with(key, &[("name", &name), ("phone", &phone)])) } }
 }
 

@@ -8,7 +8,7 @@ use actors::registrar::RegistrarError;
 use maud::{Markup, html};
 use policy::Outcome;
 use policy::trajectory::Unavailable;
-use registry::Whom;
+use registry::Beneficiary;
 use serde::Deserialize;
 
 use super::form::{self, Fields};
@@ -101,11 +101,11 @@ pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
 }
 
 fn consent(visitor: &Visitor, page: Page) -> Markup {
-    let (what, agree) = match visitor.whom(page).unwrap_or(Whom::Owner) {
-        Whom::Owner if page.form_path().is_some() => ("travel-what", "travel-agree"),
-        Whom::Owner => ("travel-what-place", "travel-agree"),
-        Whom::Ward(_) if page.form_path().is_some() => ("travel-what-ward", "travel-agree-ward"),
-        Whom::Ward(_) => ("travel-what-ward-gate", "travel-agree-ward"),
+    let (what, agree) = match visitor.beneficiary(page).unwrap_or(Beneficiary::Owner) {
+        Beneficiary::Owner if page.form_path().is_some() => ("travel-what", "travel-agree"),
+        Beneficiary::Owner => ("travel-what-place", "travel-agree"),
+        Beneficiary::Ward(_) if page.form_path().is_some() => ("travel-what-ward", "travel-agree-ward"),
+        Beneficiary::Ward(_) => ("travel-what-ward-gate", "travel-agree-ward"),
     };
     html! {
         p.hint { (both(what)) }
@@ -146,7 +146,7 @@ fn came(visitor: &Visitor, page: Page, outcome: &Outcome) -> Markup {
         @if outcome.offers_travel_page() { (links::drawn(visitor)) }
         (button(page, "withdraw", "travel-withdraw"))
         @if matches!(outcome, Outcome::Stay(_)) && page.form_path().is_some() {
-            p.hint { (both(if visitor.whom(page) == Some(Whom::Owner) { "travel-withdraw-stay" } else { "travel-phone-only" })) }
+            p.hint { (both(if visitor.beneficiary(page) == Some(Beneficiary::Owner) { "travel-withdraw-stay" } else { "travel-phone-only" })) }
         }
     }
 }

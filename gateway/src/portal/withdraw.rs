@@ -4,7 +4,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
-use registry::Remains;
+use registry::RetainedData;
 use serde::Deserialize;
 
 use super::layout::{beside, notice, wrongs};
@@ -92,8 +92,8 @@ async fn withdraw(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
     }
 }
 
-fn done(remains: &Remains) -> Markup {
-    let Remains { decisions, accesses, causes_until_s, stay_until_s } = remains;
+fn done(remains: &RetainedData) -> Markup {
+    let RetainedData { decisions, accesses, causes_until_s, stay_until_s } = remains;
     let line = |key: &str, number: u64| both_with(key, &[("number", &number.to_string())]);
     let until = |key: &str, at_s: u64| both_with(key, &[("day", &when::day(at_s).to_string())]);
     html! {

@@ -12,7 +12,9 @@ use policy::trajectory::{
 };
 use policy::{DEVELOPMENT, Policy, PolicyInEffect};
 use registry::colours::Codes;
-use registry::{Agreed, Attempt, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Registry, Whom};
+use registry::{
+    Attempt, Beneficiary, ConsentTerms, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone, Registry,
+};
 use tests::people::prove;
 
 /// Noon of a day in 2020.
@@ -40,7 +42,8 @@ fn main() -> anyhow::Result<()> {
     for (flow, answer, declared) in [(Flow::Apply, clean(), None), (Flow::Modify, hubei(), Some(true))] {
         let proven = proven.clone();
         registrar.act_blocking(move |registrar| {
-            let agreed = Agreed { flow, whom: Whom::Owner, detail: Detail::Stay, text: "1" };
+            let agreed =
+                ConsentTerms { flow, beneficiary: Beneficiary::Owner, detail: Detail::Stay, text: "1" };
             let consent = registrar.consent(&proven, agreed, NOW_S)?;
             let permit = registrar.start_query(consent, &person().phone, NOW_S)?;
             let attempt = Attempt { carrier: "china-mobile".to_owned(), outcome: "answered", took_ms: 1 };

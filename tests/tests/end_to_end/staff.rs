@@ -6,7 +6,7 @@ use keys::Keys;
 use policy::Policy;
 use protocol::{Class, receipt};
 use registry::colours::Codes;
-use registry::{Agreed, Detail, Flow, Phone, Registry, Whom};
+use registry::{Beneficiary, ConsentTerms, Detail, Flow, Phone, Registry};
 use runtime::clock;
 use serde_json::json;
 use tests::City;
@@ -190,7 +190,8 @@ fn receipts(city: &City, given: &[(&str, Detail)]) -> Vec<String> {
     let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
     let one = |&(phone, detail): &(&str, Detail)| {
         let phone = Phone::parse(phone).expect("a phone number");
-        let agreed = Agreed { flow: Flow::Scan, whom: Whom::Owner, detail, text: "scan-1" };
+        let agreed =
+            ConsentTerms { flow: Flow::Scan, beneficiary: Beneficiary::Owner, detail, text: "scan-1" };
         let consent = registrar.consent(&prove(&keys, &phone, now_s), agreed, now_s).expect("recorded");
         match registrar.receipt(consent, &phone, now_s).expect("open") {
             AtGate::Open(receipt) => receipt::to_text(&receipt),

@@ -9,7 +9,7 @@ use protocol::receipt;
 use protocol::trajectory::TrajectoryAnswer;
 use protocol::{ErrorCode, RegionId};
 use registry::colours::Codes;
-use registry::{Agreed, Detail, Flow, Phone, Registry, Whom};
+use registry::{Beneficiary, ConsentTerms, Detail, Flow, Phone, Registry};
 use runtime::clock;
 use simulator::{Expected, demo_people};
 use tests::people::prove;
@@ -40,7 +40,8 @@ fn receipts(city: &City, given: &[Given<'_>], taken_back: impl Fn(usize) -> bool
     let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
     let one = |(index, &(phone, now_s, detail)): (usize, &Given<'_>)| {
         let phone = Phone::parse(phone).expect("a phone number");
-        let agreed = Agreed { flow: Flow::Scan, whom: Whom::Owner, detail, text: "scan-1" };
+        let agreed =
+            ConsentTerms { flow: Flow::Scan, beneficiary: Beneficiary::Owner, detail, text: "scan-1" };
         let consent = registrar.consent(&prove(&keys, &phone, now_s), agreed, now_s).expect("recorded");
         let AtGate::Open(receipt) = registrar.receipt(consent, &phone, now_s).expect("open") else {
             panic!("nobody has scanned it")

@@ -22,7 +22,7 @@ const OPEN: &str =
     WHERE cleared_s IS NULL AND open.code > ?1 AND until_s > ?2 ORDER BY open.code, open.id";
 
 /// A code with its open causes.
-struct Open {
+struct OpenCode {
     code: i64,
     /// `None` if the holder withdrew; the causes are revised all the same because a returning holder has them again.
     before: Option<CodeEntry>,
@@ -30,7 +30,7 @@ struct Open {
     causes: Vec<(i64, Cause, Option<Stay>)>,
 }
 
-impl Open {
+impl OpenCode {
     fn revised(&self, policy: &Policy, now_s: u64) -> Vec<Option<Cause>> {
         let revise =
             |(_, cause, stay): &(i64, Cause, Option<Stay>)| policy.revise(*cause, stay.as_ref(), now_s);
@@ -124,11 +124,11 @@ impl Registry {
         &self,
         after: i64,
         now_s: u64,
-        mut visit: impl FnMut(Open),
+        mut visit: impl FnMut(OpenCode),
     ) -> Result<Option<i64>, RegistryError> {
         let mut query = self.connection.prepare_cached(OPEN)?;
         let mut rows = query.query((after, stored(now_s)))?;
-        let (mut current, mut visited): (Option<Open>, usize) = (None, 0);
+        let (mut current, mut visited): (Option<OpenCode>, usize) = (None, 0);
         while let Some(row) = rows.next()? {
             let code: i64 = row.get(0)?;
             if let Some(done) = current.take_if(|open| open.code != code) {
@@ -171,7 +171,7 @@ fn open_code(
     code: i64,
     row: &rusqlite::Row<'_>,
     cause: (i64, Cause, Option<Stay>),
-) -> Result<Open, RegistryError> {
+) -> Result<OpenCode, RegistryError> {
     let tags: u32 = row.get(7)?;
     let entry = CodeEntry::from_tags(tags, row.get(8)?);
     if entry.is_none() && tags != 0 {
@@ -181,7 +181,7 @@ fn open_code(
         Some(number) => Basis::from_number(number).ok_or(RegistryError::Damaged { what: "person" })?,
         None => entry.map_or(Basis::Nothing, CodeEntry::basis),
     };
-    Ok(Open { code, before: entry, rest, causes: vec![cause] })
+    Ok(OpenCode { code, before: entry, rest, causes: vec![cause] })
 }
 
 fn code_of(number: i64) -> Result<CodeId, RegistryError> {

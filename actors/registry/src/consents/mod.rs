@@ -66,14 +66,14 @@ pub struct Attempt {
 
 /// The person that a consent is for. The phone's owner gives it in both cases; its answer counts for this person alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub enum Beneficiary {
     /// The phone's owner.
     Owner,
     /// A ward of the owner: its code, once it has one.
     Ward(Option<CodeId>),
 }
 
-impl Whom {
+impl Beneficiary {
     /// Returns the stored form.
     pub(super) fn number(self) -> Option<i64> {
         match self {
@@ -89,11 +89,11 @@ impl Whom {
 
 /// The terms that a citizen agreed to.
 #[derive(Clone, Copy, Debug)]
-pub struct Agreed<'a> {
+pub struct ConsentTerms<'a> {
     /// The purpose of the query.
     pub flow: Flow,
     /// The person that the query is for.
-    pub whom: Whom,
+    pub beneficiary: Beneficiary,
     /// The part of the answer that staff may see.
     pub detail: Detail,
     /// The version of the consent's text.
@@ -120,7 +120,7 @@ pub struct ConsentRow {
     /// The purpose of the query.
     pub flow: Flow,
     /// The person that the query is for.
-    pub whom: Whom,
+    pub beneficiary: Beneficiary,
     /// The time of the consent, Unix seconds.
     pub given_s: u64,
     /// The consent's state.
@@ -142,14 +142,15 @@ impl Registry {
     pub fn insert_consent(
         &self,
         phone: &Phone,
-        agreed: Agreed<'_>,
+        agreed: ConsentTerms<'_>,
         now_s: u64,
     ) -> Result<ConsentId, RegistryError> {
         let sql = "INSERT INTO consents (phone_hash, flow, text, given_s, state, detail, ward)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let (flow, detail) = (agreed.flow as u8, agreed.detail as u8);
         let hash = self.phone_hash(phone);
-        let parameters = params![hash, flow, agreed.text, now_s as i64, GIVEN, detail, agreed.whom.number()];
+        let parameters =
+            params![hash, flow, agreed.text, now_s as i64, GIVEN, detail, agreed.beneficiary.number()];
         let mut insert = self.connection.prepare_cached(sql)?;
         let mut id = insert.insert(parameters)?;
         while receipt::begins_with_space(id as u64) {
@@ -173,15 +174,16 @@ impl Registry {
         id: ConsentId,
         phone: &Phone,
         (from_s, now_s): (u64, u64),
-    ) -> Result<Option<(Flow, Whom)>, RegistryError> {
+    ) -> Result<Option<(Flow, Beneficiary)>, RegistryError> {
         let sql = "UPDATE consents SET state = ?4, used_s = max(?6, given_s)
             WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND state = ?5 RETURNING flow, ward";
         let parameters = params![id.0, self.phone_hash(phone), from_s as i64, USED, GIVEN, now_s as i64];
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Whom::from_number(row.get(1)?)));
-        let used: Option<(u8, Whom)> =
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Beneficiary::from_number(row.get(1)?)));
+        let used: Option<(u8, Beneficiary)> =
             self.connection.prepare_cached(sql)?.query_row(parameters, read).optional()?;
         let damaged = RegistryError::Damaged { what: "consent" };
-        used.map(|(flow, whom)| Flow::from_number(flow).map(|flow| (flow, whom)).ok_or(damaged)).transpose()
+        used.map(|(flow, beneficiary)| Flow::from_number(flow).map(|flow| (flow, beneficiary)).ok_or(damaged))
+            .transpose()
     }
 
     /// Uses the consent of a query at a gate, whose device has only the receipt. Returns the phone and the part of the answer
@@ -257,7 +259,7 @@ impl Registry {
                 flow: Flow::from_number(row.get(1)?).ok_or_else(damaged)?,
                 given_s: row.get::<_, i64>(2)? as u64,
                 state: ConsentState::from_number(row.get(3)?).ok_or_else(damaged)?,
-                whom: Whom::from_number(row.get(4)?),
+                beneficiary: Beneficiary::from_number(row.get(4)?),
             });
         }
         Ok(consents)
@@ -296,14 +298,14 @@ impl Registry {
     pub fn consent_of(
         &self,
         id: ConsentId,
-        (phone, whom): (&Phone, Whom),
+        (phone, beneficiary): (&Phone, Beneficiary),
         from_s: u64,
     ) -> Result<Option<(ConsentState, Option<Outcome>)>, RegistryError> {
         let sql = "SELECT state, outcome FROM consents
             WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND flow <> ?4
                 AND (ward IS ?5 OR ward = 0 AND ?5 IS NOT NULL)";
         let hash = self.phone_hash(phone);
-        let parameters = params![id.0, hash, from_s as i64, Flow::Scan as u8, whom.number()];
+        let parameters = params![id.0, hash, from_s as i64, Flow::Scan as u8, beneficiary.number()];
         let mut query = self.connection.prepare_cached(sql)?;
         let found: Option<(u8, Option<Vec<u8>>)> =
             query.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;

@@ -14,7 +14,7 @@ pub const CONSENT_DAYS: u64 = 14;
 const FORGOTTEN_PER_TRANSACTION: usize = 500;
 
 /// A consent that is counted and deleted.
-struct Past {
+struct PastConsent {
     id: i64,
     is_used: bool,
     is_withdrawn: bool,
@@ -37,7 +37,7 @@ impl Registry {
         let mut forget_attempts =
             self.connection.prepare_cached("DELETE FROM attempts WHERE consent = ?1")?;
         let mut forget = self.connection.prepare_cached("DELETE FROM consents WHERE id = ?1")?;
-        for Past { id, is_used, is_withdrawn, answer } in &past {
+        for PastConsent { id, is_used, is_withdrawn, answer } in &past {
             count_attempts.execute([id])?;
             forget_attempts.execute([id])?;
             forget.execute([id])?;
@@ -55,7 +55,7 @@ impl Registry {
         Ok(past.len() == FORGOTTEN_PER_TRANSACTION)
     }
 
-    fn past_consents(&self, before_s: u64) -> Result<Vec<Past>, RegistryError> {
+    fn past_consents(&self, before_s: u64) -> Result<Vec<PastConsent>, RegistryError> {
         let unsound: Vec<&str> = UNSOUND.iter().map(|(condition, _)| *condition).collect();
         let sql = format!(
             "SELECT id, used_s IS NOT NULL, state, answer FROM consents WHERE given_s < ?1
@@ -65,7 +65,7 @@ impl Registry {
         let mut query = self.connection.prepare_cached(&sql)?;
         let row = |row: &rusqlite::Row<'_>| {
             let is_withdrawn = row.get::<_, u8>(2)? == ConsentState::Withdrawn as u8;
-            Ok(Past { id: row.get(0)?, is_used: row.get(1)?, is_withdrawn, answer: row.get(3)? })
+            Ok(PastConsent { id: row.get(0)?, is_used: row.get(1)?, is_withdrawn, answer: row.get(3)? })
         };
         let rows = query.query_map(params![stored(before_s), FORGOTTEN_PER_TRANSACTION as i64], row)?;
         Ok(rows.collect::<Result<_, _>>()?)

@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension;
 use crate::devices::{missing, outside};
 use crate::{Registry, RegistryError};
 
-/// The SHA-256 under which the registry knows a token of a device or of a shift; spaces around the token do not count.
+/// Returns the SHA-256 under which the token of a device or of a shift is stored; spaces around the token are ignored.
 pub fn token_hash(token: &str) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, token.trim().as_bytes()).as_ref());

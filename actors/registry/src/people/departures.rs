@@ -11,11 +11,11 @@ use crate::{Registry, RegistryError};
 
 /// The reason of a departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum DepartureReason {
     /// The holder changed the phone.
-    Phone,
+    NewPhone,
     /// The holder withdrew.
-    City,
+    Withdrawal,
 }
 
 impl Registry {
@@ -24,7 +24,7 @@ impl Registry {
     pub fn insert_departure(
         &self,
         person: &Person,
-        left: Left,
+        reason: DepartureReason,
         (until_s, phone_until_s): (u64, u64),
     ) -> Result<(), RegistryError> {
         let (document, phone) = (self.document_hash(&person.document), self.phone_hash(&person.phone));
@@ -32,9 +32,9 @@ impl Registry {
             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET until_s = max(until_s, excluded.until_s),
                 phone_until_s = max(phone_until_s, excluded.phone_until_s), moved = excluded.moved";
         let (until, phone_until) = (until_s as i64, phone_until_s.min(until_s) as i64);
-        let parameters = params![document, phone, until, phone_until, left == Left::Phone];
+        let parameters = params![document, phone, until, phone_until, reason == DepartureReason::NewPhone];
         self.connection.prepare_cached(sql)?.execute(parameters)?;
-        if left == Left::City {
+        if reason == DepartureReason::Withdrawal {
             let sql = "UPDATE departures SET moved = 0 WHERE document_hash = ?1";
             self.connection.prepare_cached(sql)?.execute([document])?;
         }

@@ -2,10 +2,10 @@
 //! document it is said to be.
 
 pub mod departures;
-pub(crate) mod gone;
 pub(crate) mod proven;
 pub(crate) mod sign_outs;
 pub(crate) mod withdrawals;
+pub(crate) mod withdrawn_list;
 
 use protocol::CodeId;
 use rusqlite::OptionalExtension;

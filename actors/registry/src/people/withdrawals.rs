@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::consents::ConsentState;
 use crate::people::Person;
-use crate::people::departures::Left;
+use crate::people::departures::DepartureReason;
 use crate::periods::PROVEN_DAYS;
 use crate::personal::seal::Column;
 use crate::personal::{DocumentNumber, Phone};
@@ -27,7 +27,7 @@ pub const fn kept_until(now_s: u64) -> (u64, u64) {
 
 /// The data that remains after a withdrawal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Remains {
+pub struct RetainedData {
     /// Decisions, without personal data.
     pub decisions: u64,
     /// Access records, without personal data.
@@ -40,19 +40,24 @@ pub struct Remains {
 
 impl Registry {
     /// Deletes the person's data and returns what remains. Runs in the caller's transaction.
-    pub fn remove_person(&self, code: CodeId, person: &Person, now_s: u64) -> Result<Remains, RegistryError> {
+    pub fn remove_person(
+        &self,
+        code: CodeId,
+        person: &Person,
+        now_s: u64,
+    ) -> Result<RetainedData, RegistryError> {
         let Person { phone, document, .. } = person;
         let (phone_until_s, causes_until_s_max) = kept_until(now_s);
         // Without this, a holder whose form is not sent yet could return with another phone and without the locked field.
         self.tie_stay(code, person, now_s)?;
-        let remains = Remains {
+        let remains = RetainedData {
             causes_until_s: self.keep_causes(code, document, now_s, causes_until_s_max)?,
             stay_until_s: self.stay_until_of(person, now_s)?,
             decisions: self.count("SELECT count(*) FROM decisions WHERE subject = ?1", code)?,
             accesses: self.count("SELECT count(*) FROM accesses WHERE subject = ?1", code)?,
         };
         if let Some(until_s) = remains.causes_until_s.max(remains.stay_until_s) {
-            self.insert_departure(person, Left::City, (until_s, phone_until_s))?;
+            self.insert_departure(person, DepartureReason::Withdrawal, (until_s, phone_until_s))?;
         }
         let (id, subject) = (code.get() as i64, self.subject(code));
         let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
@@ -63,7 +68,7 @@ impl Registry {
         run("UPDATE consents SET ward = 0 WHERE ward = ?1 AND ward > 0", params![id])?;
         run("DELETE FROM appeals WHERE subject = ?1", params![subject])?;
         run("UPDATE units SET applicant = 0 WHERE applicant = ?1", params![id])?;
-        self.gone.note(code, now_s);
+        self.withdrawn_list.note(code, now_s);
         run("INSERT INTO withdrawals (code, at_s) VALUES (?1, ?2)", params![id, now_s as i64])?;
         // The row stays because decisions name its causes. No entry packs to zero, so the code is invalid and never issued again.
         run("UPDATE codes SET tags = 0, next_change_s = 0 WHERE id = ?1", params![id])?;
@@ -79,8 +84,8 @@ impl Registry {
         Ok(remains)
     }
 
-    /// Gives the applicant's code the causes that were in force when the document's holder withdrew, or when the holder of
-    /// `phone` did with any document. Runs in the caller's transaction; the caller settles the code afterwards.
+    /// Moves causes to the code of an applicant: those that were in force when the document's holder withdrew, and those of the
+    /// holder of `phone`, whatever the document. Runs in the caller's transaction; the caller settles the code afterwards.
     pub fn return_causes(
         &self,
         code: CodeId,

@@ -8,8 +8,8 @@ use policy::trajectory::{CarrierAnswer, Unavailable, day_of};
 use policy::{Outcome, Policy};
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use simulator::{
-    Expected, Fault, FaultKind, Latency, SimulatedCarrier, SimulatedConfig, SimulatorConfig, Simulators,
-    TlsIdentity, demo_people,
+    CarrierFault, Expected, FaultKind, Latency, SimulatedCarrier, SimulatedConfig, SimulatorConfig,
+    Simulators, TlsIdentity, demo_people,
 };
 
 use super::*;
@@ -126,25 +126,25 @@ fn no_fault_is_heard_as_an_answer() {
         AnotherNumber, AnotherRequest, Deep, Down, Garbage, Hang, Huge, OutsideWindow, Redirect, Slow,
         Status, UnknownArea, WrongName,
     };
-    let status = |status| Fault { status, ..Fault::of(Status) };
-    let held = |kind| Fault { ms: 20_000, ..Fault::of(kind) };
+    let status = |status| CarrierFault { status, ..CarrierFault::of(Status) };
+    let held = |kind| CarrierFault { ms: 20_000, ..CarrierFault::of(kind) };
     let rows = [
-        (Fault::of(Down), Unavailable::Unreachable),
-        (Fault::of(WrongName), Unavailable::Unreachable),
+        (CarrierFault::of(Down), Unavailable::Unreachable),
+        (CarrierFault::of(WrongName), Unavailable::Unreachable),
         (held(Hang), Unavailable::TimedOut),
         (held(Slow), Unavailable::TimedOut),
         (status(500), Unavailable::Refused),
         (status(403), Unavailable::Refused),
         (status(429), Unavailable::Busy),
         (status(503), Unavailable::Busy),
-        (Fault::of(Garbage), Unavailable::Garbage),
-        (Fault::of(Deep), Unavailable::Garbage),
-        (Fault::of(Huge), Unavailable::Garbage),
-        (Fault::of(AnotherNumber), Unavailable::Garbage),
-        (Fault::of(AnotherRequest), Unavailable::Garbage),
-        (Fault::of(OutsideWindow), Unavailable::Garbage),
-        (Fault::of(UnknownArea), Unavailable::Garbage),
-        (Fault::of(Redirect), Unavailable::Garbage),
+        (CarrierFault::of(Garbage), Unavailable::Garbage),
+        (CarrierFault::of(Deep), Unavailable::Garbage),
+        (CarrierFault::of(Huge), Unavailable::Garbage),
+        (CarrierFault::of(AnotherNumber), Unavailable::Garbage),
+        (CarrierFault::of(AnotherRequest), Unavailable::Garbage),
+        (CarrierFault::of(OutsideWindow), Unavailable::Garbage),
+        (CarrierFault::of(UnknownArea), Unavailable::Garbage),
+        (CarrierFault::of(Redirect), Unavailable::Garbage),
     ];
     assert!(
         FaultKind::ALL
@@ -162,7 +162,7 @@ fn no_fault_is_heard_as_an_answer() {
             simulators.set_fault(SimulatedCarrier::Mobile, fault).await.unwrap();
             let answer = carriers.ask(permit(clean.parsed_phone(), today)).await.answer;
             assert_eq!(answer, CarrierAnswer::Unavailable(why), "{} {}", fault.kind.name(), fault.status);
-            simulators.set_fault(SimulatedCarrier::Mobile, Fault::NONE).await.unwrap();
+            simulators.set_fault(SimulatedCarrier::Mobile, CarrierFault::NONE).await.unwrap();
             carriers.stop().unwrap();
         }
         let carriers = carriers(&authority, &simulators, Duration::from_secs(4));
@@ -179,7 +179,7 @@ fn simulators_end_promptly_while_a_request_hangs() {
     let simulators = authority.simulators();
     let start = clock::now();
     actix_rt::System::new().block_on(async {
-        let hang = Fault { ms: 60_000, ..Fault::of(FaultKind::Hang) };
+        let hang = CarrierFault { ms: 60_000, ..CarrierFault::of(FaultKind::Hang) };
         simulators.set_fault(SimulatedCarrier::Mobile, hang).await.unwrap();
         let carriers = carriers(&authority, &simulators, Duration::from_millis(300));
         let phone = demo_people()[0].parsed_phone();
@@ -197,7 +197,7 @@ fn a_carrier_that_takes_two_seconds_gives_permits_by_latency() {
     let authority = Authority::new();
     let simulators = authority.simulators();
     actix_rt::System::new().block_on(async {
-        let slow = Fault { ms: 2000, ..Fault::of(FaultKind::Slow) };
+        let slow = CarrierFault { ms: 2000, ..CarrierFault::of(FaultKind::Slow) };
         simulators.set_fault(SimulatedCarrier::Mobile, slow).await.unwrap();
         let carriers = carriers_with(&authority, &simulators, Duration::from_secs(4), PERMITS);
         let begun = clock::now();

@@ -27,7 +27,11 @@ impl Bench {
 }
 
 fn field(bench: &mut Bench, policy: &Policy, consent: Option<ConsentId>, now_s: u64) -> Field {
-    bench.by(policy).outcome(consent, (&person(1).phone, Whom::Owner), now_s).unwrap().field(Whose::Owner)
+    bench
+        .by(policy)
+        .outcome(consent, (&person(1).phone, Beneficiary::Owner), now_s)
+        .unwrap()
+        .field(Whose::Owner)
 }
 
 #[test]
@@ -55,7 +59,7 @@ fn an_answer_by_the_old_policy_is_no_answer_by_the_new_one() {
     assert_eq!(field(&mut bench, &old, Some(consent), now()), Field::No);
     let another = changed("wider", "[\"42\"]", "[\"42\", \"31\"]");
     bench.activate(&another, now());
-    let outcome = bench.by(&another.0).outcome(Some(consent), (&phone, Whom::Owner), now()).unwrap();
+    let outcome = bench.by(&another.0).outcome(Some(consent), (&phone, Beneficiary::Owner), now()).unwrap();
     assert_eq!((outcome.field(Whose::Owner), outcome.offers_travel_page()), (Field::Declare, true));
 }
 

@@ -115,7 +115,7 @@ fn a_declared_red_that_came_with_an_import_is_taken_back_by_its_holder() {
 fn a_guardians_word_that_a_ward_was_along_is_left_to_an_appeal() {
     let mut bench = Bench::new();
     let guardian = Some(bench.applied(1, now()));
-    let agreed = Agreed { whom: Whom::Ward(None), ..agreed(Flow::Apply) };
+    let agreed = ConsentTerms { beneficiary: Beneficiary::Ward(None), ..agreed(Flow::Apply) };
     let mut registrar = bench.registrar();
     let consent = registrar.consent(&proven(1, now()), agreed, now()).unwrap();
     let permit = registrar.start_query(consent, &number(1), now()).unwrap();

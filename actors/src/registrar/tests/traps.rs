@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use registry::lookups::{Asked, Lookup, Whom};
+use registry::lookups::{Lookup, LookupRequest, Subjects};
 use registry::periods::FORM_S_MAX;
 use ring::{digest, hmac};
 use rusqlite::types::Value;
@@ -217,8 +217,8 @@ fn each_kind_of_record_is_forgotten_by_its_own_clock() {
     let consent = bench.asked(Flow::Apply, &phone, &hubei("2020-02-20"), now());
     let code = bench.submit(&form(1, None, Some(consent)), now()).unwrap().code;
     let by = by("cdc");
-    let asked = Asked { lookup: Lookup::Why, by: &by, case: "C-1", now_s: now() };
-    asked.record(&mut bench.registry, Whom::Codes(&[code])).unwrap();
+    let asked = LookupRequest { lookup: Lookup::Why, by: &by, case: "C-1", now_s: now() };
+    asked.record(&mut bench.registry, Subjects::Codes(&[code])).unwrap();
     let ends_s = start_of(day("2020-03-06"));
     let kept = |bench: &Bench| {
         let raw = rusqlite::Connection::open(bench.directory.path().join("registry.db")).unwrap();

@@ -22,7 +22,7 @@ impl Family {
     fn asked_for_ward(&mut self, answer: &CarrierAnswer) -> ConsentId {
         let phone = person(1).phone;
         let mut registrar = self.bench.registrar();
-        let agreed = Agreed { whom: Whom::Ward(None), ..agreed(Flow::Apply) };
+        let agreed = ConsentTerms { beneficiary: Beneficiary::Ward(None), ..agreed(Flow::Apply) };
         let consent = registrar.consent(&proven(1, now()), agreed, now()).unwrap();
         let permit = registrar.start_query(consent, &phone, now()).unwrap();
         registrar.finish_query(&permit, answer, &[], now()).unwrap();
@@ -76,7 +76,8 @@ fn what_a_guardians_number_answers_is_a_wards_only_by_the_guardians_word_and_nev
             (result, _) => panic!("{name}: {result:?}"),
         }
         assert_eq!(family.bench.shown(family.guardian), GREEN_DECLARED, "{name}: asked for the ward alone");
-        let own = family.bench.registrar().outcome(None, (&person(1).phone, Whom::Owner), now()).unwrap();
+        let own =
+            family.bench.registrar().outcome(None, (&person(1).phone, Beneficiary::Owner), now()).unwrap();
         assert_eq!(own, Outcome::NotAsked, "{name}: nothing is kept of it for the phone's owner");
     }
 }
@@ -107,8 +108,8 @@ fn a_consent_is_good_for_nobody_but_whom_it_was_given_for() {
     assert!(matches!(refused, Err(RegistrarError::Consent)), "{refused:?}");
     let ward = family.send(Some(wards), false, Some(false)).unwrap().code;
     let rows = family.bench.registrar().consents_of(&proven(1, now()), now()).unwrap();
-    let whom: Vec<Whom> = rows.iter().map(|row| row.whom).collect();
-    assert_eq!(whom, [Whom::Ward(Some(ward)), Whom::Owner], "the record says for whom");
+    let beneficiary: Vec<Beneficiary> = rows.iter().map(|row| row.beneficiary).collect();
+    assert_eq!(beneficiary, [Beneficiary::Ward(Some(ward)), Beneficiary::Owner], "the record says for whom");
     let other = Form { guardian: Some(family.guardian), consent: Some(wards), ..form_at(3, 1, now()) };
     let refused = family.bench.submit(&other, now());
     assert!(matches!(refused, Err(RegistrarError::Consent)), "another ward: {refused:?}");

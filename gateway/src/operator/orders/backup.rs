@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use actors::backup;
-use registry::lookups::{Asked, Lookup, Whom};
+use registry::lookups::{Lookup, LookupRequest, Subjects};
 use registry::operator::Signed;
 use runtime::clock;
 
@@ -18,7 +18,7 @@ pub(super) fn take(admin: &OperatorContext, out: &Path, case: &str, by: &Signed)
     let out = &elsewhere(out, &admin.homes, |_| true)?;
     let now_s = clock::now_ms() / 1000;
     let reader = admin.write(|registry| {
-        Asked { lookup: Lookup::Backup, by, case, now_s }.record(registry, Whom::Everybody)?;
+        LookupRequest { lookup: Lookup::Backup, by, case, now_s }.record(registry, Subjects::Everybody)?;
         Ok(registry.reader()?)
     })?;
     let ordered = backup::Ordered { operators: &by.operators, case, now_s };

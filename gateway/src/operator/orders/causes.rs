@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use actors::registrar::Registrar;
 use anyhow::bail;
 use protocol::CodeId;
-use registry::lookups::{Asked, Lookup, Whom};
+use registry::lookups::{Lookup, LookupRequest, Subjects};
 use registry::operator::Signed;
 use runtime::clock;
 use serde::{Deserialize, Serialize};
@@ -59,8 +59,8 @@ pub(super) fn add(
             match cause.whose.code(registry) {
                 Ok(code) => {
                     // One that finds nobody counts, too: nobody tries documents.
-                    Asked { lookup: Lookup::Find, by, case, now_s }
-                        .record(registry, Whom::Codes(code.as_slice()))?;
+                    LookupRequest { lookup: Lookup::Find, by, case, now_s }
+                        .record(registry, Subjects::Codes(code.as_slice()))?;
                     match code {
                         Some(code) => found.push((cause, code)),
                         None => wrong.push((cause.line, "nobody is registered so".to_owned())),

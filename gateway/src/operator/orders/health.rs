@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use policy::{CauseKind, Policy};
 use protocol::{CodeId, Colour};
 use registry::Registry;
-use registry::lookups::{Asked, Lookup, Whom};
+use registry::lookups::{Lookup, LookupRequest, Subjects};
 use registry::operator::Signed;
 use runtime::clock;
 
@@ -111,8 +111,9 @@ pub(super) fn appeals(admin: &OperatorContext, by: &Signed) -> anyhow::Result<Or
     admin.write(|registry| {
         let open = registry.open_appeals(&by.authority)?;
         let ids: Vec<i64> = open.iter().map(|appeal| appeal.id).collect();
-        let asked = Asked { lookup: Lookup::Appeals, by, case: "appeals", now_s: clock::now_ms() / 1000 };
-        asked.record(registry, Whom::Appeals(&ids))?;
+        let asked =
+            LookupRequest { lookup: Lookup::Appeals, by, case: "appeals", now_s: clock::now_ms() / 1000 };
+        asked.record(registry, Subjects::Appeals(&ids))?;
         Ok(Ordered::Appeals(open.into_iter().map(Into::into).collect()))
     })
 }

@@ -4,7 +4,7 @@
 use actors::registrar::Registrar;
 use anyhow::{Context, bail};
 use protocol::CodeId;
-use registry::lookups::{self, Asked, Lookup, Whom};
+use registry::lookups::{self, Lookup, LookupRequest, Subjects};
 use registry::operator::Signed;
 use registry::{DocumentKind, DocumentNumber, Phone, Registry};
 use runtime::clock;
@@ -69,7 +69,8 @@ pub(super) fn find(
     admin.write(|registry| {
         let code = whose.code(registry)?;
         // One that finds nobody counts, too: nobody tries documents.
-        Asked { lookup: Lookup::Find, by, case, now_s }.record(registry, Whom::Codes(code.as_slice()))?;
+        LookupRequest { lookup: Lookup::Find, by, case, now_s }
+            .record(registry, Subjects::Codes(code.as_slice()))?;
         alarms::tell(registry, now_s)?;
         let code = code.context("nobody is registered so")?;
         let person = registry.person(code)?.context("nobody is registered so")?;
@@ -117,15 +118,16 @@ fn change(
     whose: &Whose,
     (lookup, case): (Lookup, &str),
     by: &Signed,
-    act: impl FnOnce(&mut Registry, CodeId, &Asked<'_>) -> anyhow::Result<Ordered>,
+    act: impl FnOnce(&mut Registry, CodeId, &LookupRequest<'_>) -> anyhow::Result<Ordered>,
 ) -> anyhow::Result<Ordered> {
-    let asked = Asked { lookup, by, case, now_s: clock::now_ms() / 1000 };
+    let asked = LookupRequest { lookup, by, case, now_s: clock::now_ms() / 1000 };
     admin.write(|registry| {
         asked.check(registry, 1)?;
         let code = whose.code(registry)?;
         let done = code.context("nobody is registered so").and_then(|code| act(registry, code, &asked));
         if done.is_err() {
-            Asked { lookup: Lookup::Find, ..asked }.record(registry, Whom::Codes(code.as_slice()))?;
+            LookupRequest { lookup: Lookup::Find, ..asked }
+                .record(registry, Subjects::Codes(code.as_slice()))?;
         }
         alarms::tell(registry, asked.now_s)?;
         done

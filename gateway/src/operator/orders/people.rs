@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use ledger::{self, PASSAGES_MAX, Stretch};
 use protocol::CodeId;
 use registry::Registry;
-use registry::lookups::{self, Asked, Lookup, Whom};
+use registry::lookups::{self, Lookup, LookupRequest, Subjects};
 use registry::operator::Signed;
 use runtime::clock;
 
@@ -20,8 +20,8 @@ use crate::operator::alarms;
 /// A look-up of passages spans this much at most: a place and an hour is what a case asks for, a day is the longest.
 const STRETCH_MS_MAX: u64 = 24 * 3_600_000;
 
-fn asked<'a>(lookup: Lookup, case: &'a str, by: &'a Signed) -> Asked<'a> {
-    Asked { lookup, by, case, now_s: clock::now_ms() / 1000 }
+fn asked<'a>(lookup: Lookup, case: &'a str, by: &'a Signed) -> LookupRequest<'a> {
+    LookupRequest { lookup, by, case, now_s: clock::now_ms() / 1000 }
 }
 
 /// Why a code has its colour.
@@ -29,7 +29,7 @@ pub(super) fn why(admin: &OperatorContext, code: CodeId, case: &str, by: &Signed
     let (policy, asked) = (policy(admin)?, asked(Lookup::Why, case, by));
     admin.write(|registry| {
         known(registry, code)?;
-        asked.record(registry, Whom::Codes(&[code]))?;
+        asked.record(registry, Subjects::Codes(&[code]))?;
         Ok(registry.checkpoint(admin.keys.signing_pkcs8(), asked.now_s)?)
     })?;
     let mut reader = admin.reader()?;
@@ -51,7 +51,7 @@ pub(super) fn accesses(
 ) -> anyhow::Result<Ordered> {
     admin.write(|registry| {
         known(registry, code)?;
-        asked(Lookup::Accesses, case, by).record(registry, Whom::Codes(&[code]))?;
+        asked(Lookup::Accesses, case, by).record(registry, Subjects::Codes(&[code]))?;
         Ok(Ordered::Accesses(registry.accesses(code)?.into_iter().map(Into::into).collect()))
     })
 }
@@ -98,7 +98,7 @@ pub(super) fn passages(
     codes.dedup();
     let names = admin.write(|registry| {
         by.still_good(registry)?;
-        asked.record(registry, Whom::Codes(&codes))?;
+        asked.record(registry, Subjects::Codes(&codes))?;
         alarms::tell(registry, asked.now_s)?;
         names(registry, &codes)
     })?;
@@ -120,7 +120,7 @@ pub(super) fn passages(
 
 /// Puts on record that everybody's passages are about to be told.
 pub(super) fn export(admin: &OperatorContext, case: &str, by: &Signed) -> anyhow::Result<()> {
-    admin.write(|registry| Ok(asked(Lookup::Export, case, by).record(registry, Whom::Everybody)?))
+    admin.write(|registry| Ok(asked(Lookup::Export, case, by).record(registry, Subjects::Everybody)?))
 }
 
 fn known(registry: &Registry, code: CodeId) -> anyhow::Result<()> {

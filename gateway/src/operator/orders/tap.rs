@@ -9,7 +9,7 @@ use actors::tap::{Only, Shown, TAPS_MAX, Tap};
 use anyhow::{Context, bail};
 use protocol::{Colour, RegionId};
 use registry::Registry;
-use registry::lookups::{Asked, Lookup, Whom};
+use registry::lookups::{Lookup, LookupRequest, Subjects};
 use registry::operator::Signed;
 use runtime::clock;
 use serde::{Deserialize, Serialize};
@@ -74,14 +74,14 @@ pub(super) fn run(
     let only = admin.read(|registry| only(act, registry))?;
     let taps = &admin.running()?.taps;
     let now_s = clock::now_ms() / 1000;
-    let asked = Asked { lookup: Lookup::Tap, by, case, now_s };
+    let asked = LookupRequest { lookup: Lookup::Tap, by, case, now_s };
     admin.read(|registry| Ok(asked.check(registry, 0)?))?;
     let tap = taps.open(only).with_context(|| {
         format!("{TAPS_MAX} taps are open, which is as many as there may be; wait until one ends")
     })?;
     let names = admin.write(|registry| {
         by.still_good(registry)?;
-        asked.record(registry, Whom::Everybody)?;
+        asked.record(registry, Subjects::Everybody)?;
         Names::read(registry)
     })?;
     show(admin, &tap, &names, (by, Duration::from_secs(act.seconds)), tell)

@@ -126,7 +126,7 @@ pub enum LookupError {
 
 /// The people whose data is shown.
 #[derive(Clone, Copy, Debug)]
-pub enum Whom<'a> {
+pub enum Subjects<'a> {
     /// These codes' holders.
     Codes(&'a [CodeId]),
     /// All people.
@@ -137,7 +137,7 @@ pub enum Whom<'a> {
 
 /// A look-up that an operator asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct LookupRequest<'a> {
     /// The kind of look-up.
     pub lookup: Lookup,
     /// The operators who signed.
@@ -163,7 +163,7 @@ impl std::fmt::Debug for Contact {
     }
 }
 
-impl Asked<'_> {
+impl LookupRequest<'_> {
     /// Returns an error if the case is missing, or if `people` more would exceed an operator's daily limits.
     pub fn check(&self, registry: &Registry, people: u64) -> Result<(), LookupError> {
         let case = self.case.trim();
@@ -184,15 +184,15 @@ impl Asked<'_> {
     }
 
     /// Puts the look-up on record, one access for each person. It is committed when this returns; show data only afterwards.
-    pub fn record(&self, registry: &mut Registry, whom: Whom<'_>) -> Result<(), LookupError> {
-        let subjects = match whom {
-            Whom::Codes(codes) => codes.iter().map(|&code| registry.subject(code)).collect(),
-            Whom::Everybody => vec![registry.everybody()],
-            Whom::Appeals(appeals) => registry.appellants(appeals)?,
+    pub fn record(&self, registry: &mut Registry, subjects: Subjects<'_>) -> Result<(), LookupError> {
+        let hashes = match subjects {
+            Subjects::Codes(codes) => codes.iter().map(|&code| registry.subject(code)).collect(),
+            Subjects::Everybody => vec![registry.everybody()],
+            Subjects::Appeals(appeals) => registry.appellants(appeals)?,
         };
-        let people = match whom {
-            Whom::Codes(_) | Whom::Appeals(_) => subjects.len() as u64,
-            Whom::Everybody => 0,
+        let people = match subjects {
+            Subjects::Codes(_) | Subjects::Appeals(_) => hashes.len() as u64,
+            Subjects::Everybody => 0,
         };
         self.check(registry, people)?;
         let Self { lookup, by, case, now_s } = *self;
@@ -203,7 +203,7 @@ impl Asked<'_> {
             case: case.trim().to_owned(),
         };
         registry.transaction::<_, RegistryError>(|registry| {
-            for &subject in &subjects {
+            for &subject in &hashes {
                 registry.insert_access(subject, &access)?;
             }
             by.names().try_for_each(|operator| registry.insert_lookup(operator, lookup, people, now_s))
@@ -218,7 +218,7 @@ impl Asked<'_> {
         if registry.code(code)?.is_none() {
             return Err(LookupError::NoCode(code.get()));
         }
-        self.record(registry, Whom::Codes(&[code]))?;
+        self.record(registry, Subjects::Codes(&[code]))?;
         let person = registry.person(code)?.ok_or(LookupError::NoCode(code.get()))?;
         Ok(Contact { name: person.name, phone: person.phone.reveal().to_owned() })
     }

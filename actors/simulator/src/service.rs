@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::carrier::Carrier;
 use super::control::{self, Panel, Switch};
-use super::fault::{Fault, FaultKind};
+use super::fault::{CarrierFault, FaultKind};
 use super::server::{self, Certificates};
 use super::{SimulatorError, TlsIdentity};
 
@@ -68,7 +68,7 @@ pub(super) fn certified(identity: &TlsIdentity) -> Result<Arc<CertifiedKey>, Sim
 }
 
 /// A carrier with its port, its certificates and its queue of orders.
-pub(super) struct Line {
+pub(super) struct CarrierService {
     pub(super) carrier: Arc<Carrier>,
     pub(super) port: Port,
     /// The carrier's own certificate, and another host's.
@@ -96,7 +96,7 @@ impl Running {
     }
 }
 
-impl Line {
+impl CarrierService {
     fn open(&mut self) -> std::io::Result<Running> {
         let listener = self.port.listener()?;
         let [own, other] = self.tls.clone();
@@ -145,7 +145,7 @@ impl Line {
     }
 
     /// Sets the fault. A fault of connections also closes open ones.
-    async fn switch(&mut self, running: &mut Option<Running>, fault: Fault) -> std::io::Result<()> {
+    async fn switch(&mut self, running: &mut Option<Running>, fault: CarrierFault) -> std::io::Result<()> {
         let before = self.carrier.fault();
         if (before.kind.is_of_connections() || fault.kind.is_of_connections())
             && let Some(running) = running.take()
@@ -180,7 +180,7 @@ fn open_control(mut port: Port, panel: Panel) -> std::io::Result<(Running, Port)
 
 /// Runs everything on its own thread, beside the servers' workers.
 pub(super) fn run(
-    lines: Vec<Line>,
+    services: Vec<CarrierService>,
     control: Port,
     panel: Panel,
     mut stopped: watch::Receiver<bool>,
@@ -189,8 +189,8 @@ pub(super) fn run(
     let front = front::spawn("simulators", move || async move {
         let open = || -> std::io::Result<_> {
             let mut open = Vec::new();
-            for mut line in lines {
-                open.push((line.open()?, line));
+            for mut service in services {
+                open.push((service.open()?, service));
             }
             Ok((open, open_control(control, panel)?))
         };
@@ -203,14 +203,14 @@ pub(super) fn run(
         };
         let serving: Vec<_> = open
             .into_iter()
-            .map(|(running, line)| actix_web::rt::spawn(line.serve(running, stopped.clone())))
+            .map(|(running, service)| actix_web::rt::spawn(service.serve(running, stopped.clone())))
             .collect();
         if sender.send(Ok(())).is_ok() {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }
         control.stop().await;
-        for line in serving {
-            let _ = line.await;
+        for service in serving {
+            let _ = service.await;
         }
     });
     let front = front.map_err(|source| SimulatorError::Start { source })?;

@@ -18,13 +18,13 @@ const PEOPLE_PER_TRANSACTION: usize = 1_000;
 
 /// The file, and the withdrawals of the open transaction.
 #[derive(Default)]
-pub(crate) struct Gone {
+pub(crate) struct WithdrawnList {
     /// `None` for readers.
     path: Option<PathBuf>,
     noted: RefCell<Vec<(CodeId, u64)>>,
 }
 
-impl Gone {
+impl WithdrawnList {
     pub(crate) fn at(path: PathBuf) -> Self {
         Self { path: Some(path), noted: RefCell::default() }
     }
@@ -95,11 +95,11 @@ impl Registry {
     }
 
     /// Removes the people who withdrew after this registry was copied, and adds withdrawals that the file lacks.
-    pub(crate) fn give_up_who_withdrew(&mut self) -> Result<(), RegistryError> {
-        let gone = self.gone.read()?;
+    pub(crate) fn remove_withdrawn(&mut self) -> Result<(), RegistryError> {
+        let gone = self.withdrawn_list.read()?;
         let known = self.withdrawn()?.into_iter();
         let missing: Vec<_> = known.filter(|(code, _)| !gone.contains_key(code)).collect();
-        if let Err(error) = self.gone.append(&missing) {
+        if let Err(error) = self.withdrawn_list.append(&missing) {
             tracing::error!(%error, "withdrawals cannot be added to the list beside the keys: a restored backup would contain these people");
         }
         let mut back = Vec::new();
@@ -117,7 +117,7 @@ impl Registry {
                     registry.remove_person(*code, person, *at_s)?;
                 }
                 // They are in the file already.
-                registry.gone.truncate(0);
+                registry.withdrawn_list.truncate(0);
                 Ok(())
             })?;
         }
