@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
-
-use super::desk::{Desk, show_json};
-use crate::operator::orders::{self, Ordered, OrderedAct};
-use crate::out::say;
+use super::desk::Desk;
+use crate::operator::orders::{AnswerAppeal, ListAppeals};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -35,33 +32,11 @@ pub(crate) enum Command {
 
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let (desk, act) = match self {
-            Self::List { desk } => (desk, OrderedAct::ListAppeals),
+        match self {
+            Self::List { desk } => desk.give(ListAppeals {}),
             Self::Answer { appeal, grant, refuse: _, text, desk } => {
-                (desk, OrderedAct::AnswerAppeal { appeal, granted: grant, text })
+                desk.give(AnswerAppeal { appeal, granted: grant, text })
             }
-        };
-        let Some(ordered) = desk.call(&act)? else { return Ok(ExitCode::SUCCESS) };
-        if desk.json {
-            show_json(&ordered)?
-        } else {
-            show(&ordered)?
         }
-        Ok(ExitCode::SUCCESS)
     }
-}
-
-pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
-    if let Ordered::Answered { appeal, code, colour } = ordered {
-        say!("Appeal {appeal} is answered: code {code} is now {colour}.");
-        return Ok(());
-    }
-    let Ordered::Appeals(appeals) = ordered else { bail!("that is no answer to an appeal command") };
-    say!("{} open", appeals.len());
-    for line in appeals {
-        let (made, due) = (orders::day(line.made_s), orders::day(line.due_s));
-        say!("  appeal {:<6}decision {:<6}made {made}, due {due}", line.appeal, line.decision);
-        line.text.lines().for_each(|text| say!("    {text}"));
-    }
-    Ok(())
 }

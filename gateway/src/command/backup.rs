@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use actors::backup::{self, Restored};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use keys::Keys;
 use runtime::clock;
 
-use super::desk::{Desk, show_json};
+use super::desk::Desk;
 use crate::config::RETENTION_DAYS;
 use crate::config::named::At;
 use crate::host::owner;
-use crate::operator::orders::{self, Ordered, OrderedAct};
+use crate::operator::orders;
 use crate::out::say;
 
 #[derive(clap::Args)]
@@ -49,14 +49,7 @@ impl Backup {
         }
         let (out, case) = (self.out.unwrap_or_default(), self.case.unwrap_or_default());
         let out = std::path::absolute(&out).with_context(|| format!("{} is no path", out.display()))?;
-        let ordered = self.desk.call(&OrderedAct::Backup { out, case })?;
-        let Some(ordered) = ordered else { return Ok(ExitCode::SUCCESS) };
-        if self.desk.json {
-            show_json(&ordered)?;
-        } else {
-            show(&ordered)?;
-        }
-        Ok(ExitCode::SUCCESS)
+        self.desk.give(orders::Backup { out, case })
     }
 }
 
@@ -71,18 +64,6 @@ fn verify(from: &Path, Desk { at, json, .. }: &Desk) -> anyhow::Result<ExitCode>
     say!("{} is as it was made on {}, and opens with these keys.", from.display(), orders::time(read.made_s));
     show_restored(&read);
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
-    let Ordered::Backup { out, lsn, decisions, files, bytes } = ordered else {
-        bail!("that is no answer to a backup")
-    };
-    say!(
-        "{} holds {files} files, {bytes} bytes: punches up to LSN {lsn}, {decisions} decisions.",
-        out.display()
-    );
-    say!("It opens with this gateway's keys alone, which are not in it: keep them in a safe, apart from it.");
-    Ok(())
 }
 
 fn show_restored(Restored { files, ledger, audit, forgotten, .. }: &Restored) {

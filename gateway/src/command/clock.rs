@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::bail;
 use protocol::metric;
 
-use super::desk::{Desk, show_json};
+use super::desk::Desk;
 use super::punches::moment;
 use crate::config::named::At;
 use crate::exposition;
-use crate::operator::orders::{Ordered, OrderedAct};
+use crate::operator::orders::BelieveClock;
 use crate::operator::{self, Act, Done};
 use crate::out::say;
 
@@ -47,9 +47,7 @@ impl Command {
                 show(&metrics, json);
             }
             Self::Believe { time, desk } => {
-                let ordered = desk.call(&OrderedAct::BelieveClock { time_s: moment(&time)? / 1000 })?;
-                let Some(ordered) = ordered else { return Ok(ExitCode::SUCCESS) };
-                show_believed(&ordered, desk.json)?;
+                return desk.give(BelieveClock { time_s: moment(&time)? / 1000 });
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -70,13 +68,4 @@ fn show(metrics: &str, json: bool) {
         say!("If it is right, two operators with the role admin say so:");
         say!("  changtong clock believe --time 2020-02-20T08:00 --sign KEY --sign KEY");
     }
-}
-
-pub(super) fn show_believed(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
-    if json {
-        return show_json(ordered);
-    }
-    let Ordered::Believed { step_s } = ordered else { bail!("that is no answer to this order") };
-    say!("The clock is believed; it was {step_s} s from what it could be.");
-    Ok(())
 }

@@ -1,16 +1,14 @@
 //! `changtong code`: what is known of a code, and what an office does for its holder.
 
 use std::num::ParseIntError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use protocol::given;
 
 use super::desk::Desk;
-use super::order;
-use crate::operator::orders::{self, Ordered, OrderedAct, Whose, WhyReport};
-use crate::out::say;
+use crate::operator::orders::{self, Accesses, Contact, DocumentSeen, FindCode, MovePhone, Whose, Why};
 
 /// Whose code: its number, or a document.
 #[derive(clap::Args)]
@@ -119,60 +117,26 @@ pub(crate) enum Code {
 
 impl Code {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let (code, case, receipt, desk) = match self {
-            Self::Why { code, case, receipt, desk } => (code, case, receipt, desk),
-            Self::Accesses { code, case, desk } => return desk.give(&OrderedAct::Accesses { code, case }),
-            Self::Contact { code, case, desk } => return desk.give(&OrderedAct::Contact { code, case }),
-            Self::Find { who, case, desk } => {
-                return desk.give(&OrderedAct::FindCode { whose: who.whose()?, case });
-            }
+        match self {
+            Self::Why { code, case, receipt, desk } => why(&desk, Why { code, case }, receipt.as_deref()),
+            Self::Accesses { code, case, desk } => desk.give(Accesses { code, case }),
+            Self::Contact { code, case, desk } => desk.give(Contact { code, case }),
+            Self::Find { who, case, desk } => desk.give(FindCode { whose: who.whose()?, case }),
             Self::MovePhone { who, phone, case, desk } => {
-                return desk.give(&OrderedAct::MovePhone { whose: who.whose()?, phone, case });
+                desk.give(MovePhone { whose: who.whose()?, phone, case })
             }
-            Self::DocumentSeen { who, case, desk } => {
-                return desk.give(&OrderedAct::DocumentSeen { whose: who.whose()?, case });
-            }
-        };
-        let Some(ordered) = desk.call(&OrderedAct::Why { code, case })? else { return Ok(ExitCode::SUCCESS) };
-        if let (Some(path), Ordered::Why(why)) = (receipt, &ordered) {
-            let receipt = why.receipt.as_ref().context("there is no decision about this code")?;
-            std::fs::write(&path, serde_json::to_string_pretty(receipt)?)
-                .with_context(|| format!("writing {}", path.display()))?;
+            Self::DocumentSeen { who, case, desk } => desk.give(DocumentSeen { whose: who.whose()?, case }),
         }
-        order::show(&ordered, desk.json)
     }
 }
 
-pub(super) fn show_why(why: &WhyReport) {
-    let next = why.next_change_s.map_or("never by the clock".to_owned(), orders::time);
-    say!(
-        "{}, {}; changes {next}; looked at {} time(s), this one included",
-        why.colour,
-        why.basis,
-        why.accesses
-    );
-    for cause in &why.causes {
-        let state = match cause.cleared_s {
-            Some(at_s) => format!("cleared {}", orders::time(at_s)),
-            None => format!("until {}", orders::day(cause.until_s.saturating_sub(1))),
-        };
-        say!(
-            "  cause {:<6}{:<15}{:<8}by {:<16}from {}, {state}; policy {}",
-            cause.cause,
-            cause.kind,
-            cause.colour,
-            cause.authority,
-            orders::time(cause.from_s),
-            cause.policy
-        );
+/// Shows why a code has its colour, and writes the receipt of the last decision if a file is named.
+fn why(desk: &Desk, order: Why, receipt: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let Some(why) = desk.call(order)? else { return Ok(ExitCode::SUCCESS) };
+    if let Some(path) = receipt {
+        let receipt = why.receipt.as_ref().context("there is no decision about this code")?;
+        std::fs::write(path, serde_json::to_string_pretty(receipt)?)
+            .with_context(|| format!("writing {}", path.display()))?;
     }
-    for decision in &why.decisions {
-        let by = match decision.operators.as_str() {
-            "" => decision.authority.clone(),
-            operators => format!("{} ({operators})", decision.authority),
-        };
-        let on = orders::time(decision.at_s);
-        say!("  decision {:<6}{on}  {} to {} by {by}", decision.decision, decision.from, decision.to);
-    }
-    say!("An appeal names the decision and goes to its authority.");
+    orders::print::<Why>(&why, desk.json)
 }

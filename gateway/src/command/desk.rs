@@ -2,6 +2,7 @@
 //! `--sign`; what takes two takes two files, or `--save`, after which the others sign at desks of their own.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::bail;
 use registry::OrderEntry;
@@ -10,11 +11,9 @@ use registry::operator::ORDER_S_MAX;
 use super::saved::Saved;
 use crate::config::named::{At, Named};
 use crate::dev;
-use crate::operator::orders::Progress;
-use crate::operator::orders::Tell;
-use crate::operator::orders::{self, Ordered, OrderedAct};
+use crate::operator::orders::{self, Answer, AnyOrder, Order, Progress, Tell};
 use crate::operator::{self, Act, Done};
-use crate::out::{note, say};
+use crate::out::note;
 
 /// The place where an order goes, and who signs it.
 #[derive(clap::Args)]
@@ -33,28 +32,41 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// Has an order carried out. `None` if it is saved instead.
-    pub(crate) fn call(&self, act: &OrderedAct) -> anyhow::Result<Option<Ordered>> {
-        self.call_telling(act, &mut |_| true)
+    /// Has an order carried out and prints its reply, unless it is saved instead.
+    pub(super) fn give<O: Order>(&self, order: O) -> anyhow::Result<ExitCode> {
+        match self.call(order)? {
+            Some(reply) => orders::print::<O>(&reply, self.json),
+            None => Ok(ExitCode::SUCCESS),
+        }
     }
 
-    /// Has an order carried out; `tell` hears how far a long one is, and says whether to go on listening.
-    pub(crate) fn call_telling(
+    /// Has an order carried out. `None` if it is saved instead.
+    pub(super) fn call<O: Order>(&self, order: O) -> anyhow::Result<Option<O::Reply>> {
+        self.call_telling(order, &mut |_| true)
+    }
+
+    /// Has an order carried out; `tell` takes the progress of a long one, and says whether to go on listening.
+    pub(super) fn call_telling<O: Order>(
         &self,
-        act: &OrderedAct,
+        order: O,
         tell: &mut Tell<'_>,
-    ) -> anyhow::Result<Option<Ordered>> {
+    ) -> anyhow::Result<Option<O::Reply>> {
+        let answer = self.answer(&order.into(), tell)?;
+        answer.map(Answer::reply::<O>).transpose()
+    }
+
+    fn answer(&self, act: &AnyOrder, tell: &mut Tell<'_>) -> anyhow::Result<Option<Answer>> {
         let named = self.at.find()?;
-        let asks = if let OrderedAct::AddOperator { .. } = act { Act::Begin } else { Act::Gateway };
+        // The first operator of a registry has nobody to sign for them.
+        let adds_operator = matches!(act, AnyOrder::AddOperator(_));
+        let asks = if adds_operator { Act::Begin } else { Act::Gateway };
         let done = operator::call(&named, &asks, &mut |_| true)?;
         let Done::Gateway(gateway) = done else { bail!("that is no answer about a gateway") };
         let mut saved = Saved::new(orders::order(act, gateway)?);
         for path in self.signers(&named) {
             saved.sign(&path)?;
         }
-        // The first operator of a registry has nobody to sign for them.
-        let may_be_unsigned = self.save.is_some() || matches!(act, OrderedAct::AddOperator { .. });
-        if saved.signatures.is_empty() && !may_be_unsigned {
+        if saved.signatures.is_empty() && self.save.is_none() && !adds_operator {
             bail!(
                 "nobody signs this: name your key file with --sign; `changtong operator key` makes one, and `changtong operator add` has \
                  the gateway know it"
@@ -83,7 +95,7 @@ impl Desk {
     }
 
     /// Gives an order that is signed.
-    pub(crate) fn send(&self, saved: Saved, tell: &mut Tell<'_>) -> anyhow::Result<Ordered> {
+    pub(crate) fn send(&self, saved: Saved, tell: &mut Tell<'_>) -> anyhow::Result<Answer> {
         let Saved { order, signatures } = saved;
         let act = Act::Order { order, signatures };
         let mut hear = |progress: &Progress| {
@@ -94,8 +106,8 @@ impl Desk {
             true
         };
         let done = operator::call(&self.at.find()?, &act, &mut hear)?;
-        let Done::Ordered(ordered) = done else { bail!("that is no answer to an order") };
-        Ok(ordered)
+        let Done::Ordered(answer) = done else { bail!("that is no answer to an order") };
+        Ok(answer)
     }
 
     /// Those who were named; in a development city its first operator, if nobody was. What takes two takes two that are named.
@@ -113,10 +125,4 @@ impl Desk {
 
 fn name(path: &Path) -> String {
     path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// Prints what an order came to, for programs.
-pub(crate) fn show_json(ordered: &Ordered) -> anyhow::Result<()> {
-    say!("{}", serde_json::to_string(ordered)?);
-    Ok(())
 }

@@ -8,12 +8,12 @@ use actors::words;
 use anyhow::{Context, bail};
 use protocol::given;
 
-use super::desk::{Desk, show_json};
+use super::desk::Desk;
 use super::template;
 use crate::operator::orders::{
-    self, DeviceLine, ENROLMENT_S, EnrolsAt, NewDevice, Ordered, OrderedAct, limits, twins,
+    self, EnrolDevice, EnrolDevices, EnrolledTable, ListDevices, NewDevice, RenewDevice, RevokeDevice,
+    limits, twins,
 };
-use crate::out::say;
 
 /// The columns of a table of devices.
 const FORM: Form = Form(&[
@@ -87,33 +87,24 @@ enum Command {
 
 impl Device {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let give = |act: &OrderedAct| match self.desk.call(act)? {
-            Some(ordered) => show(&ordered, self.desk.json),
-            None => Ok(()),
-        };
-        match &self.command {
-            Command::Enrol { template: Some(file), .. } => {
-                return template::write(FORM, file, self.desk.json);
-            }
-            Command::Enrol { csv: Some(csv), .. } => {
-                enrol_table(&self.desk, read_csv(csv)?)?;
-            }
+        let Self { desk, command } = self;
+        match command {
+            Command::Enrol { template: Some(file), .. } => template::write(FORM, &file, desk.json),
+            Command::Enrol { csv: Some(csv), .. } => enrol_table(&desk, read_csv(&csv)?),
             Command::Enrol { class, name, region, place, csv: None, template: None } => {
-                let places = (!place.is_empty()).then(|| place.clone());
-                let name = name.clone().unwrap_or_default();
-                let (class, regions) = (class.clone().unwrap_or_else(|| "gate".to_owned()), region.clone());
-                give(&OrderedAct::EnrolDevice { class, name, regions, places })?;
+                let places = (!place.is_empty()).then_some(place);
+                let (class, name) = (class.unwrap_or_else(|| "gate".to_owned()), name.unwrap_or_default());
+                desk.give(EnrolDevice { class, name, regions: region, places })
             }
-            Command::Renew { device } => give(&OrderedAct::RenewDevice { device: *device })?,
-            Command::Revoke { device } => give(&OrderedAct::RevokeDevice { device: *device })?,
-            Command::List => give(&OrderedAct::ListDevices)?,
+            Command::Renew { device } => desk.give(RenewDevice { device }),
+            Command::Revoke { device } => desk.give(RevokeDevice { device }),
+            Command::List => desk.give(ListDevices {}),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Orders a table's devices: in several orders, if their rows are long, of which none is given unless the gateway would take all.
-fn enrol_table(desk: &Desk, devices: Vec<NewDevice>) -> anyhow::Result<()> {
+fn enrol_table(desk: &Desk, devices: Vec<NewDevice>) -> anyhow::Result<ExitCode> {
     let orders = if desk.saves() {
         vec![limits::whole(devices, |device| device.line)?]
     } else {
@@ -121,29 +112,28 @@ fn enrol_table(desk: &Desk, devices: Vec<NewDevice>) -> anyhow::Result<()> {
     };
     if orders.len() > 1 {
         for devices in &orders {
-            desk.call(&OrderedAct::EnrolDevices { devices: devices.clone(), check: true })?;
+            desk.call(EnrolDevices { devices: devices.clone(), check: true })?;
         }
     }
-    let (mut enrolled, mut from) = (Vec::new(), None);
+    let mut enrolled = EnrolledTable { devices: Vec::new(), at: None };
     for devices in orders {
         let first = devices[0].line;
-        match desk.call(&OrderedAct::EnrolDevices { devices, check: false }) {
-            Ok(None) => return Ok(()),
-            Ok(Some(Ordered::Enrolled { devices, at })) => {
-                enrolled.extend(devices);
-                from = at;
+        match desk.call(EnrolDevices { devices, check: false }) {
+            Ok(None) => return Ok(ExitCode::SUCCESS),
+            Ok(Some(EnrolledTable { devices, at })) => {
+                enrolled.devices.extend(devices);
+                enrolled.at = at;
             }
-            Ok(Some(_)) => bail!("that is no answer to a device command"),
-            Err(error) if enrolled.is_empty() => return Err(error),
+            Err(error) if enrolled.devices.is_empty() => return Err(error),
             Err(error) => {
-                show(&Ordered::Enrolled { devices: enrolled, at: from }, desk.json)?;
+                orders::print::<EnrolDevices>(&enrolled, desk.json)?;
                 return Err(error.context(format!(
                     "the devices above are enrolled, those from line {first} on are not; the same command again goes on"
                 )));
             }
         }
     }
-    show(&Ordered::Enrolled { devices: enrolled, at: from }, desk.json)
+    orders::print::<EnrolDevices>(&enrolled, desk.json)
 }
 
 /// Every line is read, and every line that is wrong named, before anything is ordered.
@@ -172,117 +162,4 @@ where
         .filter(|part| !part.is_empty())
         .map(|part| given::number(part).parse())
         .collect::<Result<_, _>>()?)
-}
-
-pub(super) fn show(ordered: &Ordered, json: bool) -> anyhow::Result<()> {
-    if json {
-        return show_json(ordered);
-    }
-    match ordered {
-        Ordered::Devices(devices) => table(devices),
-        Ordered::Token { device, token, at, .. } => {
-            say!("device {device}: token {token}  (good once, for {} minutes)", ENROLMENT_S / 60);
-            show_next(at.as_ref());
-        }
-        Ordered::Enrolled { devices, at } => {
-            for device in devices {
-                match &device.token {
-                    Some(token) => say!("device {}: token {token}  {}", device.device, device.name),
-                    None => say!("device {}: enrolled already  {}", device.device, device.name),
-                }
-            }
-            let waiting = devices.iter().filter(|device| device.token.is_some()).count();
-            say!(
-                "{waiting} devices have a token, {} are enrolled already; a token is good once, for {} minutes; the same table again gives \
-                 new ones in place of these",
-                devices.len() - waiting,
-                ENROLMENT_S / 60
-            );
-            show_next(at.as_ref());
-        }
-        Ordered::Revoked { device } => say!("device {device} is revoked"),
-        Ordered::Operator(_)
-        | Ordered::Operators(_)
-        | Ordered::Imported(_)
-        | Ordered::Places(_)
-        | Ordered::Units(_)
-        | Ordered::Invitation(_)
-        | Ordered::Shifts(_)
-        | Ordered::Cause { .. }
-        | Ordered::Causes { .. }
-        | Ordered::Found(_)
-        | Ordered::Moved { .. }
-        | Ordered::Seen { .. }
-        | Ordered::Appeals(_)
-        | Ordered::Answered { .. }
-        | Ordered::Why(_)
-        | Ordered::Accesses(_)
-        | Ordered::Contact(_)
-        | Ordered::Passages(_)
-        | Ordered::Policy { .. }
-        | Ordered::Tapped { .. }
-        | Ordered::Cleared { .. }
-        | Ordered::Reloaded(_)
-        | Ordered::Backup { .. }
-        | Ordered::Stores { .. }
-        | Ordered::Believed { .. }
-        | Ordered::Exported { .. } => anyhow::bail!("that is no answer to a device command"),
-    }
-    Ok(())
-}
-
-/// Prints everything that a device needs beside its token.
-fn show_next(at: Option<&EnrolsAt>) {
-    match at {
-        Some(EnrolsAt { url, authority }) => {
-            say!(
-                "  the device sends its token to {url}, and trusts the authority in {}",
-                authority.display()
-            );
-        }
-        None => say!(
-            "  no gateway runs: start it before the token is over, and send the token to its port for enrolment"
-        ),
-    }
-}
-
-fn table(devices: &[DeviceLine]) {
-    say!(
-        "{:>9}  {:<13}{:<10}{:<12}{:<18}{:<12}name, regions",
-        "device",
-        "class",
-        "state",
-        "until",
-        "seen",
-        "regions"
-    );
-    for line in devices {
-        let until = match i64::try_from(line.not_after_s).ok().filter(|&seconds| seconds > 0) {
-            Some(seconds) => {
-                jiff::Timestamp::from_second(seconds).unwrap_or_default().strftime("%Y-%m-%d").to_string()
-            }
-            None => "-".to_owned(),
-        };
-        let regions = line.regions.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
-        let names = match &line.region_names[..] {
-            [one, two, rest @ ..] if !rest.is_empty() => format!("{one}, {two} and {} more", rest.len()),
-            names => names.join(", "),
-        };
-        let scanner = match line.scanner_adds {
-            0 => String::new(),
-            texts => format!("  scanner set wrong: adds to codes ({texts} since the start)"),
-        };
-        let seen = match (line.connected, line.seen_ms) {
-            (Some(true), _) => "now".to_owned(),
-            (Some(false) | None, Some(seen_ms)) => orders::time(seen_ms / 1000),
-            (Some(false) | None, None) => "-".to_owned(),
-        };
-        say!(
-            "{:>9}  {:<13}{:<10}{until:<12}{seen:<18}{regions:<12}{}, {names}{scanner}",
-            line.device,
-            line.class,
-            line.state,
-            line.name
-        );
-    }
 }

@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use actors::holders::{self, ImportReport};
 use anyhow::{Context, bail};
 
-use super::desk::{Desk, show_json};
+use super::desk::Desk;
 use super::template;
-use crate::operator::orders::Progress;
-use crate::operator::orders::{Ordered, OrderedAct};
+use crate::operator::orders::{self, ImportHolders, Progress};
 use crate::out::{self, note, say};
 
 #[derive(clap::Subcommand)]
@@ -45,7 +44,7 @@ impl Command {
         let csv = file.canonicalize().with_context(|| format!("reading {}", file.display()))?;
         let mut rejects = Rejects::new(rejects.unwrap_or_else(|| file.with_extension("rejects.csv")))?;
         let sha256 = holders::sha256(&csv)?;
-        let act = OrderedAct::ImportHolders { csv, sha256, dry_run };
+        let order = ImportHolders { csv, sha256, dry_run };
         let mut tell = |done: &Progress| {
             if let Progress::Importing(report) = done {
                 out::progress(format_args!(
@@ -59,10 +58,15 @@ impl Command {
             }
             true
         };
-        let Some(ordered) = desk.call_telling(&act, &mut tell)? else { return Ok(ExitCode::SUCCESS) };
+        let Some(report) = desk.call_telling(order, &mut tell)? else { return Ok(ExitCode::SUCCESS) };
         note!("");
         rejects.write()?;
-        show(&ordered, (&rejects.path, dry_run), desk.json)
+        if desk.json {
+            orders::show_json::<ImportHolders>(&report)?;
+        } else {
+            show(&report, &rejects.path, dry_run);
+        }
+        Ok(orders::exit_code::<ImportHolders>(&report))
     }
 }
 
@@ -104,13 +108,8 @@ fn percent(report: &ImportReport) -> u64 {
     report.bytes_done * 100 / report.bytes.max(1)
 }
 
-fn show(ordered: &Ordered, (rejects, dry_run): (&Path, bool), json: bool) -> anyhow::Result<ExitCode> {
-    let Ordered::Imported(report) = ordered else { bail!("that is no answer to an import") };
-    let code = if report.rejected + report.differing > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-    if json {
-        show_json(ordered)?;
-        return Ok(code);
-    }
+/// Prints what an import did, or would do.
+fn show(report: &ImportReport, rejects: &Path, dry_run: bool) {
     let differing = match report.differing {
         0 => String::new(),
         differing => format!(", {differing} there with other values and not changed"),
@@ -134,5 +133,4 @@ fn show(ordered: &Ordered, (rejects, dry_run): (&Path, bool), json: bool) -> any
             rejects.display()
         );
     }
-    Ok(code)
 }

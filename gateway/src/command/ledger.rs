@@ -10,8 +10,7 @@ use super::punches::moment;
 use crate::config::Settings;
 use crate::config::named::At;
 use crate::host::vouching;
-use crate::operator::orders::Progress;
-use crate::operator::orders::{Ordered, OrderedAct, PunchFormat};
+use crate::operator::orders::{ExportLedger, Progress, PunchFormat};
 use crate::out::{self, note, say};
 
 /// Of an export that stops before its end.
@@ -61,7 +60,7 @@ impl Command {
                     (None, true) => PunchFormat::Jsonl,
                     (None, false) => PunchFormat::Csv,
                 };
-                export(&OrderedAct::ExportLedger { case, format, from_ms: from, to_ms: to }, &desk)
+                export(ExportLedger { case, format, from_ms: from, to_ms: to }, &desk)
             }
         }
     }
@@ -95,7 +94,7 @@ fn verify(at: &At, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn export(act: &OrderedAct, desk: &Desk) -> anyhow::Result<ExitCode> {
+fn export(order: ExportLedger, desk: &Desk) -> anyhow::Result<ExitCode> {
     let (mut read, mut begun) = (true, false);
     let mut tell = |done: &Progress| {
         if let Progress::Exported(text) = done {
@@ -104,13 +103,12 @@ fn export(act: &OrderedAct, desk: &Desk) -> anyhow::Result<ExitCode> {
         }
         read
     };
-    let ordered = desk.call_telling(act, &mut tell);
+    let exported = desk.call_telling(order, &mut tell);
     if !read {
         return Ok(ExitCode::SUCCESS);
     }
-    let whole = if begun { ordered.context(CUT) } else { ordered };
-    let Some(ordered) = whole? else { return Ok(ExitCode::SUCCESS) };
-    let Ordered::Exported { punches } = ordered else { bail!("that is no answer to an export") };
-    note!("{punches} punches");
+    let whole = if begun { exported.context(CUT) } else { exported };
+    let Some(exported) = whole? else { return Ok(ExitCode::SUCCESS) };
+    note!("{} punches", exported.punches);
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ mod audit;
 mod authority;
 mod backup;
 mod carrier;
+mod cause;
 mod check;
 mod clock;
 mod code;
@@ -18,6 +19,7 @@ mod holders;
 mod keys;
 mod ledger;
 mod new_config;
+mod operator;
 mod order;
 mod place;
 mod policy;
@@ -71,13 +73,13 @@ pub(crate) enum Command {
     Policy(policy::Command),
     /// Adds and revokes operators: people with names, who sign.
     #[command(subcommand)]
-    Operator(order::Operator),
+    Operator(operator::Operator),
     /// Shows, signs and gives orders that were saved with `--save`: what takes two goes from one to the other.
     #[command(subcommand)]
-    Order(saved::Command),
+    Order(order::Command),
     /// Sets and clears causes of colours.
     #[command(subcommand)]
-    Cause(order::Cause),
+    Cause(cause::Cause),
     /// Shows what is known of a code: whose it is, why it has its colour, who looked, how to reach its holder; and what an office does for
     /// whoever stands there with their document.
     #[command(subcommand)]

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use protocol::place::PlaceCode;
 
-use super::desk::{Desk, show_json};
-use crate::operator::orders::{self, Ordered, OrderedAct, PlaceAct, PlaceLine};
+use super::desk::Desk;
+use crate::operator::orders::{self, AddPlace, DecideUnit, ListPlaces, ListUnits, Order, PlaceLine};
 use crate::out::{note, say};
 use crate::portal::poster;
 use crate::tls::pki::write_new;
@@ -79,33 +79,30 @@ pub(crate) enum Unit {
 
 impl Place {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let (desk, host, act) = match self {
+        match self {
             Self::Add { name, region, kind, host, desk } => {
-                (desk, host, PlaceAct::Add { region, kind, name })
+                let done = give(&desk, AddPlace { region, kind, name }, host.as_deref())?;
+                if desk.shows() {
+                    note!(
+                        "next: changtong device enrol --class gate --name NAME --region N --place N --json --sign KEY > TOKEN"
+                    );
+                    note!("      loadtest device --token TOKEN takes it to its first punch");
+                }
+                Ok(done)
             }
-            Self::List { host, desk } => (desk, host, PlaceAct::List),
-            Self::Print { place, host, out, desk } => return print(&desk, place, &host, &out),
-        };
-        let adds = matches!(act, PlaceAct::Add { .. }) && desk.shows();
-        let done = give(&desk, act, host.as_deref())?;
-        if adds {
-            note!(
-                "next: changtong device enrol --class gate --name NAME --region N --place N --json --sign KEY > TOKEN"
-            );
-            note!("      loadtest device --token TOKEN takes it to its first punch");
+            Self::List { host, desk } => give(&desk, ListPlaces, host.as_deref()),
+            Self::Print { place, host, out, desk } => print(&desk, place, &host, &out),
         }
-        Ok(done)
     }
 }
 
 impl Unit {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let (desk, act) = match self {
-            Self::List { desk } => (desk, PlaceAct::Units),
-            Self::Approve { unit, desk } => (desk, PlaceAct::DecideUnit { unit, approved: true }),
-            Self::Refuse { unit, desk } => (desk, PlaceAct::DecideUnit { unit, approved: false }),
-        };
-        give(&desk, act, None)
+        match self {
+            Self::List { desk } => desk.give(ListUnits),
+            Self::Approve { unit, desk } => desk.give(DecideUnit { unit, approved: true }),
+            Self::Refuse { unit, desk } => desk.give(DecideUnit { unit, approved: false }),
+        }
     }
 }
 
@@ -142,10 +139,7 @@ fn origin_of(host: &str) -> anyhow::Result<String> {
 
 fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<ExitCode> {
     let origin = origin_of(host)?;
-    let Some(ordered) = desk.call(&OrderedAct::Places { act: PlaceAct::List })? else {
-        return Ok(ExitCode::SUCCESS);
-    };
-    let Ordered::Places(places) = ordered else { bail!("that is no answer to a place command") };
+    let Some(places) = desk.call(ListPlaces)? else { return Ok(ExitCode::SUCCESS) };
     let line = places.into_iter().find(|line| line.place == place);
     let line = line
         .with_context(|| format!("there is no place {place}: `changtong place list` shows their numbers"))?;
@@ -161,60 +155,25 @@ fn print(desk: &Desk, place: u32, host: &str, out: &Path) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn give(desk: &Desk, act: PlaceAct, host: Option<&str>) -> anyhow::Result<ExitCode> {
+/// Gives an order whose reply is places, and prints them with whole links if a host is named.
+fn give<O: Order<Reply = Vec<PlaceLine>>>(
+    desk: &Desk,
+    order: O,
+    host: Option<&str>,
+) -> anyhow::Result<ExitCode> {
     // A host that is none is told before anything is added.
     let origin = host.map(origin_of).transpose()?;
-    let Some(mut ordered) = desk.call(&OrderedAct::Places { act })? else { return Ok(ExitCode::SUCCESS) };
-    if let (Some(origin), Ordered::Places(places)) = (origin, &mut ordered) {
+    let Some(mut places) = desk.call(order)? else { return Ok(ExitCode::SUCCESS) };
+    if let Some(origin) = origin {
         places.iter_mut().for_each(|place| lengthen(place, &origin));
     }
-    if desk.json {
-        show_json(&ordered)?;
-    } else {
-        show(&ordered)?;
-    }
-    Ok(ExitCode::SUCCESS)
+    orders::print::<O>(&places, desk.json)
 }
 
 /// Makes a whole link of what the printed code holds.
 fn lengthen(place: &mut PlaceLine, origin: &str) {
     let code = place.link.as_deref().and_then(PlaceCode::from_text);
     place.link = code.map(|code| code.at(origin));
-}
-
-pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
-    if let Ordered::Units(units) = ordered {
-        say!("{} application(s)", units.len());
-        for unit in units {
-            let applied = orders::day(unit.applied_s);
-            let by =
-                if unit.operators.is_empty() { String::new() } else { format!(" by {}", unit.operators) };
-            let (state, kind, name) = (&unit.state, &unit.kind, &unit.name);
-            say!(
-                "  unit {:<6}region {:<4}{kind:<12}applied {applied}  {state}{by}  {name}, {}",
-                unit.unit,
-                unit.region,
-                unit.region_name
-            );
-        }
-        return Ok(());
-    }
-    let Ordered::Places(places) = ordered else { bail!("that is no answer to a place command") };
-    if places.is_empty() {
-        say!("No place.");
-    }
-    for place in places {
-        let link = place.link.as_deref().unwrap_or("no code");
-        say!(
-            "  place {:<7}region {:<4}{:<12}{link}  {}, {}",
-            place.place,
-            place.region,
-            place.kind,
-            place.name,
-            place.region_name
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

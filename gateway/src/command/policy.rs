@@ -6,15 +6,14 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use keys::Keys;
 use policy::trajectory::day_of;
-use policy::{CauseKind, Policy, PolicyDiff};
-use protocol::Colour;
+use policy::{CauseKind, Policy};
 use registry::Registry;
 use runtime::clock;
 
 use super::desk::Desk;
 use crate::config::Settings;
 use crate::config::named::At;
-use crate::operator::orders::OrderedAct;
+use crate::operator::orders::{ActivatePolicy, show_policy_diff};
 use crate::operator::{self, Act, Done};
 use crate::out::{self, say};
 use crate::policies::{self, PolicyLine};
@@ -82,7 +81,7 @@ impl Command {
             Self::Activate { file, desk } => {
                 let text = policies::read(&file)?;
                 Policy::parse(&text, &file)?;
-                return desk.give(&OrderedAct::ActivatePolicy { file: file.display().to_string(), text });
+                return desk.give(ActivatePolicy { file: file.display().to_string(), text });
             }
             Self::Show { version, place } => {
                 let mut policies = place.policies()?.into_iter();
@@ -128,24 +127,12 @@ fn diff(old: &Policy, new: &Policy, place: &Place) -> anyhow::Result<()> {
         return Ok(());
     }
     say!("Policy {} instead of {}:", new.version(), old.version());
-    show_diff(&diff);
+    show_policy_diff(&diff);
     if !new.advises_like(old) {
         say!("  what staff are told changes");
     }
     say!("Activating it takes {} operator(s).", new.operators_needed(old));
     Ok(())
-}
-
-/// Prints the number of codes that change, and the changes.
-pub(super) fn show_diff(diff: &PolicyDiff) {
-    say!("  {:<32}{:>10}", "codes with open causes", diff.codes);
-    for (from, row) in Colour::ALL.iter().zip(&diff.recoloured) {
-        for (to, &codes) in Colour::ALL.iter().zip(row).filter(|(_, codes)| **codes > 0) {
-            say!("  {:<32}{codes:>10}", format!("{from} to {to}"));
-        }
-    }
-    say!("  {:<32}{:>10}", "same colour, another end", diff.moved);
-    say!("  {:<32}{:>10}", "in all", diff.changed());
 }
 
 fn show(policy: &Policy) {

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use super::desk::{Desk, show_json};
-use crate::operator::orders::{CITY, Ordered, OrderedAct, PassagesReport};
-use crate::out::say;
+use super::desk::Desk;
+use crate::operator::orders::{CITY, Passages};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -32,15 +31,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Who { place, from, to, case, desk } = self;
-        let ordered = desk.call(&OrderedAct::Passages { place, from_ms: from, to_ms: to, case })?;
-        let Some(ordered) = ordered else { return Ok(ExitCode::SUCCESS) };
-        if desk.json {
-            show_json(&ordered)?;
-        } else {
-            let Ordered::Passages(report) = &ordered else { bail!("that is no answer to a look-up") };
-            show(report);
-        }
-        Ok(ExitCode::SUCCESS)
+        desk.give(Passages { place, from_ms: from, to_ms: to, case })
     }
 }
 
@@ -55,26 +46,6 @@ pub(super) fn moment(text: &str) -> anyhow::Result<u64> {
         }
     };
     u64::try_from(timestamp.as_millisecond()).context("a time lies after 1970")
-}
-
-pub(super) fn show(report: &PassagesReport) {
-    for line in &report.passages {
-        let at = i64::try_from(line.at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        let at = at.map(|at| CITY.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string());
-        let note = if line.offline { "  device's clock" } else { "" };
-        say!(
-            "  {}  {:<4}{:<9}code {:<20}{}{note}",
-            at.unwrap_or_default(),
-            line.direction,
-            line.colour,
-            line.code,
-            line.name
-        );
-    }
-    say!("{} people, {} passages without a code", report.people, report.without_code);
-    if report.forgotten {
-        say!("Part of that time is forgotten already.");
-    }
 }
 
 #[cfg(test)]

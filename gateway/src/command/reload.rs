@@ -1,15 +1,12 @@
-//! `changtong reload`: has the running gateway read its files again, and tells what came of it. What is read, and how, is in
+//! `changtong reload`: has the running gateway read its files again, and prints the result. What is read, and how, is in
 //! `reload`.
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 
-use super::desk::{Desk, show_json};
-use crate::operator;
-use crate::operator::orders::{Ordered, OrderedAct};
-use crate::out::say;
-use crate::reload::Reloaded;
+use super::desk::Desk;
+use crate::operator::{self, orders};
 
 #[derive(clap::Args)]
 pub(crate) struct Reload {
@@ -26,26 +23,6 @@ impl Reload {
         if !operator::runs(&named) {
             bail!("no gateway runs on {}: it reads its files when it starts", named.display());
         }
-        let Some(ordered) = self.desk.call(&OrderedAct::Reload { file: named.config })? else {
-            return Ok(ExitCode::SUCCESS);
-        };
-        if self.desk.json {
-            show_json(&ordered)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let Ordered::Reloaded(told) = &ordered else { bail!("that is no answer to a reload") };
-        show(told);
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-pub(super) fn show(Reloaded { changed, same, restart, notes }: &Reloaded) {
-    let lists =
-        [("Changed", changed), ("As before", same), ("Waits for a restart", restart), ("Note", notes)];
-    for (what, lines) in lists.into_iter().filter(|(_, lines)| !lines.is_empty()) {
-        say!("{what}:");
-        for line in lines {
-            say!("  {line}");
-        }
+        self.desk.give(orders::Reload { file: named.config })
     }
 }

@@ -1,14 +1,9 @@
-//! `changtong staff`: shifts of staff who scan with a phone's browser. The invitation is a link and its QR, to be scanned from the
-//! operator's screen by the phone that will work with it.
+//! `changtong staff`: shifts of staff who scan with a phone's browser.
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
-
-use super::desk::{Desk, show_json};
-use crate::operator::orders::{Invitation, Ordered, OrderedAct, ShiftAct, ShiftLine};
-use crate::out::say;
+use super::desk::Desk;
+use crate::operator::orders::{InviteStaff, ListShifts, RevokeShift};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Staff {
@@ -39,46 +34,10 @@ pub(crate) enum Staff {
 
 impl Staff {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let (desk, act) = match self {
-            Self::Invite { place, name, desk } => (desk, ShiftAct::Invite { place, name }),
-            Self::List { desk } => (desk, ShiftAct::List),
-            Self::Revoke { shift, desk } => (desk, ShiftAct::Revoke { shift }),
-        };
-        let Some(ordered) = desk.call(&OrderedAct::Shifts { act })? else { return Ok(ExitCode::SUCCESS) };
-        if desk.json {
-            show_json(&ordered)?;
-        } else {
-            show(&ordered)?;
+        match self {
+            Self::Invite { place, name, desk } => desk.give(InviteStaff { place, name }),
+            Self::List { desk } => desk.give(ListShifts),
+            Self::Revoke { shift, desk } => desk.give(RevokeShift { shift }),
         }
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-pub(super) fn show(ordered: &Ordered) -> anyhow::Result<()> {
-    if let Ordered::Invitation(invitation) = ordered {
-        return show_invitation(invitation);
-    }
-    let Ordered::Shifts(shifts) = ordered else { bail!("that is no answer to a staff command") };
-    show_shifts(shifts);
-    Ok(())
-}
-
-fn show_invitation(invitation: &Invitation) -> anyhow::Result<()> {
-    let code = QrCode::with_error_correction_level(&invitation.link, EcLevel::L);
-    let code = code.context("drawing the link")?;
-    // Terminals write light on dark: what is drawn are the light modules and the quiet zone.
-    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
-    say!("{picture}");
-    say!("Shift {}: scan it with the phone that will work, or open", invitation.shift);
-    say!("  {}", invitation.link);
-    say!("It opens the shift once, within 15 minutes.");
-    Ok(())
-}
-
-fn show_shifts(shifts: &[ShiftLine]) {
-    say!("{} shift(s)", shifts.len());
-    for shift in shifts {
-        let ShiftLine { shift, place, place_name, name, operators, state, .. } = shift;
-        say!("  shift {shift:<6}place {place:<7}{state:<9}by {operators}  {name}, {place_name}");
     }
 }

@@ -3,11 +3,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
-
-use super::desk::{Desk, show_json};
+use super::desk::Desk;
 use crate::host::vouching;
-use crate::operator::orders::{Ordered, OrderedAct};
+use crate::operator::orders::{self, AcceptStores};
 use crate::out::say;
 
 #[derive(clap::Subcommand)]
@@ -42,14 +40,12 @@ impl Command {
                 }
             }
             Self::Accept { case, desk } => {
-                let ordered = desk.call(&OrderedAct::AcceptStores { case })?;
-                let Some(ordered) = ordered else { return Ok(ExitCode::SUCCESS) };
+                let Some(stores) = desk.call(AcceptStores { case })? else { return Ok(ExitCode::SUCCESS) };
                 if desk.json {
-                    show_json(&ordered)?;
+                    orders::show_json::<AcceptStores>(&stores)?;
                     return Ok(ExitCode::SUCCESS);
                 }
-                let Ordered::Stores { accepted } = ordered else { bail!("that is no answer to this order") };
-                match accepted {
+                match stores.accepted {
                     None => {
                         say!("The punch log and the registry belong together; nothing had to be accepted.")
                     }

@@ -3,11 +3,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
-
 use super::desk::Desk;
-use crate::operator::orders::Progress;
-use crate::operator::orders::{CITY, Ordered, OrderedAct, TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
+use crate::operator::orders::{self, CITY, Progress, TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
 use crate::out::{self, note};
 
 #[derive(clap::Args)]
@@ -39,14 +36,13 @@ impl Tap {
             }
             read
         };
-        let ordered =
-            desk.call_telling(&OrderedAct::Tap { act: TapAct { region, colour, seconds }, case }, &mut tell);
+        let order = orders::Tap { act: TapAct { region, colour, seconds }, case };
+        let end = desk.call_telling(order, &mut tell);
         if !read {
             return Ok(ExitCode::SUCCESS);
         }
-        let Some(ordered) = ordered? else { return Ok(ExitCode::SUCCESS) };
-        let Ordered::Tapped { shown, dropped } = ordered else { bail!("that is no answer to a tap") };
-        note!("{shown} verdicts shown, {dropped} dropped");
+        let Some(end) = end? else { return Ok(ExitCode::SUCCESS) };
+        note!("{} verdicts shown, {} dropped", end.shown, end.dropped);
         Ok(ExitCode::SUCCESS)
     }
 }

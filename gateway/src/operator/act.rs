@@ -11,7 +11,7 @@ use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::counter::{Answered, CounterAct};
-use super::orders::{self, Ordered, Progress, RegionLine};
+use super::orders::{self, Answer, Progress, RegionLine};
 use super::{OperatorContext, Vitals};
 use crate::ending;
 use crate::policies::PolicyLine;
@@ -55,7 +55,7 @@ pub(crate) enum Act {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Done {
-    Ordered(Ordered),
+    Ordered(Answer),
     Policies(Vec<PolicyLine>),
     Regions(Vec<RegionLine>),
     Audited(AuditReport),

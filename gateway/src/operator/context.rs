@@ -9,7 +9,7 @@ use actors::scanners::Scanners;
 use actors::tap::Taps;
 use anyhow::Context;
 use keys::Keys;
-use policy::PolicyInEffect;
+use policy::{Policy, PolicyInEffect};
 use protocol::DeviceId;
 use registry::colours::Codes;
 use registry::{PlaceRow, Registry};
@@ -80,6 +80,11 @@ impl OperatorContext {
     /// The running gateway. An error that says to start it when none runs.
     pub(crate) fn running(&self) -> anyhow::Result<&Running> {
         self.running.as_ref().context("this takes a running gateway; start it and order again")
+    }
+
+    /// The policy in effect. Fails when no gateway runs.
+    pub(crate) fn policy(&self) -> anyhow::Result<Arc<Policy>> {
+        Ok(self.running()?.policy.get())
     }
 
     /// The place where devices take their tokens; `None` when no gateway runs.

@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
     use crate::operator::Act;
-    use crate::operator::orders::{NewDevice, OrderedAct};
+    use crate::operator::orders::{AnyOrder, EnrolDevices, NewDevice};
 
     fn device(line: u64, name: &str, places: u32) -> NewDevice {
         let places = Some((1..=places).map(|place| 4_000_000_000 + place).collect());
@@ -78,7 +78,7 @@ mod tests {
 
     /// The line that carries it, signed by two with the longest names there are.
     fn line(devices: Vec<NewDevice>) -> anyhow::Result<Vec<u8>> {
-        let act = serde_json::to_string(&OrderedAct::EnrolDevices { devices, check: false }).unwrap();
+        let act = serde_json::to_string(&AnyOrder::from(EnrolDevices { devices, check: false })).unwrap();
         let order = Order { gateway: "f".repeat(32), act, at_s: u64::MAX, nonce: "f".repeat(32) };
         let signature = Signature { operator: "x".repeat(64), signature: "f".repeat(128) };
         line_of(&Act::Order { order, signatures: vec![signature; 4] })

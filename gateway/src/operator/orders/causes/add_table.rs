@@ -1,0 +1,159 @@
+//! The order that sets the causes of a table: all of them or none, twice the same is once, and a dry run that says what each line would
+//! come to.
+
+use std::collections::HashSet;
+
+use actors::registrar::Registrar;
+use anyhow::bail;
+use protocol::CodeId;
+use registry::lookups::{Lookup, LookupRequest, Subjects};
+use registry::operator::Role;
+use runtime::clock;
+use serde::{Deserialize, Serialize};
+
+use super::kind_of;
+use crate::operator::OperatorContext;
+use crate::operator::alarms;
+use crate::operator::orders::{Given, Order, Tell, codes::Whose, limits};
+use crate::out::say;
+
+/// Sets the causes of a table, or says what is wrong with each line.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddCauses {
+    pub(crate) causes: Vec<NewCause>,
+    /// Those found by their documents see it.
+    pub(crate) case: String,
+    /// Everything is read and nothing set.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+/// A cause as it is ordered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewCause {
+    /// Its line in a table, for errors.
+    pub(crate) line: u64,
+    pub(crate) whose: Whose,
+    pub(crate) kind: String,
+    /// The last day on which it counts.
+    pub(crate) until: jiff::civil::Date,
+}
+
+/// The causes of a table.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CausesSet {
+    causes: Vec<CauseSet>,
+    dry_run: bool,
+}
+
+/// The outcome of a line, or what it would be.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CauseSet {
+    line: u64,
+    /// `None` in a dry run for whoever was found by a document: nothing is done yet that needs the number, and to find codes takes
+    /// another role.
+    code: Option<u64>,
+    /// The code as it is shown: its number, or the last four digits of that.
+    shown: String,
+    before: String,
+    gives: String,
+    /// The authority has set it before, until the same day: nothing is changed.
+    is_there: bool,
+}
+
+impl Order for AddCauses {
+    const NAME: &'static str = "add-causes";
+    const REPLY: &'static str = "causes";
+    const ROLE: Role = Role::Health;
+    type Reply = CausesSet;
+
+    fn name(&self) -> &'static str {
+        if self.dry_run { "plan-causes" } else { Self::NAME }
+    }
+
+    /// Many at once: never one alone.
+    fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
+        Ok(if self.dry_run { 1 } else { 2 })
+    }
+
+    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<CausesSet> {
+        let Self { causes, case, dry_run } = self;
+        if let Some(why) = limits::too_long(causes.len()) {
+            bail!("{why}");
+        }
+        let (policy, now_s) = (context.policy()?, clock::now_ms() / 1000);
+        context.write(|registry| {
+            let (mut wrong, mut found) = (Vec::new(), Vec::new());
+            for cause in &causes {
+                match cause.whose.code(registry) {
+                    Ok(code) => {
+                        // One that finds nobody counts, too: nobody tries documents.
+                        LookupRequest { lookup: Lookup::Find, by, case: &case, now_s }
+                            .record(registry, Subjects::Codes(code.as_slice()))?;
+                        match code {
+                            Some(code) => found.push((cause, code)),
+                            None => wrong.push((cause.line, "nobody is registered so".to_owned())),
+                        }
+                    }
+                    Err(error) => wrong.push((cause.line, format!("{error:#}"))),
+                }
+            }
+            alarms::tell(registry, now_s)?;
+            let mut registrar = Registrar::new(registry, &context.codes, policy);
+            let (mut lines, mut new, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+            for (cause, code) in found {
+                let planned = kind_of(&cause.kind)
+                    .and_then(|kind| Ok(registrar.plan_cause(code, kind, by, cause.until, now_s)?));
+                let planned = match planned {
+                    Ok(planned) => planned,
+                    Err(error) => {
+                        wrong.push((cause.line, format!("{error:#}")));
+                        continue;
+                    }
+                };
+                let is_there = planned.is_there || !seen.insert((code, cause.kind.clone(), cause.until));
+                if !is_there {
+                    new.push((code, planned.cause));
+                }
+                let (before, gives) =
+                    (planned.before.name().to_owned(), planned.cause.colour.name().to_owned());
+                let is_found = matches!(cause.whose, Whose::Document { .. });
+                let known = Some(code.get()).filter(|_| !dry_run || !is_found);
+                let shown = known.map_or_else(|| masked(code), |code| code.to_string());
+                lines.push(CauseSet { line: cause.line, code: known, shown, before, gives, is_there });
+            }
+            if !wrong.is_empty() {
+                wrong.sort_unstable();
+                let lines: Vec<_> =
+                    wrong.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
+                bail!("no cause is set:\n{}", lines.join("\n"));
+            }
+            if !dry_run {
+                registrar.add_causes(&new, by)?;
+                alarms::tell(registry, now_s)?;
+            }
+            Ok(CausesSet { causes: lines, dry_run })
+        })
+    }
+
+    fn show(CausesSet { causes, dry_run }: &CausesSet) -> anyhow::Result<()> {
+        for CauseSet { line, shown, before, gives, is_there, .. } in causes {
+            let what =
+                if *is_there { "there already".to_owned() } else { format!("{before}, gives {gives}") };
+            say!("  line {line}: code {shown}, {what}");
+        }
+        let known = causes.iter().filter(|cause| cause.is_there).count();
+        let done = if *dry_run { "would be set" } else { "are set" };
+        say!("{} causes {done}, {known} there already and not changed", causes.len() - known);
+        Ok(())
+    }
+}
+
+/// A code's number without all but its last four digits: enough to tell the lines of a table apart.
+fn masked(code: CodeId) -> String {
+    let number = code.get().to_string();
+    let tail = number.len().saturating_sub(4);
+    format!("{}{}", "*".repeat(tail), &number[tail..])
+}

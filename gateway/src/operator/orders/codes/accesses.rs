@@ -1,0 +1,66 @@
+//! The order that lists who looked at a code.
+
+use registry::AccessRow;
+use registry::lookups::{Lookup, Subjects};
+use registry::operator::Role;
+use serde::{Deserialize, Serialize};
+
+use super::{asked, code_of, known};
+use crate::operator::OperatorContext;
+use crate::operator::orders::{Given, Order, Tell, time};
+use crate::out::say;
+
+/// Lists the accesses to a code, this one included.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Accesses {
+    pub(crate) code: u64,
+    pub(crate) case: String,
+}
+
+/// An access.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AccessLine {
+    at_s: u64,
+    operators: String,
+    lookup: String,
+    case: String,
+}
+
+impl Order for Accesses {
+    const NAME: &'static str = "accesses";
+    const REPLY: &'static str = "accesses";
+    const ROLE: Role = Role::Records;
+    type Reply = Vec<AccessLine>;
+
+    fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
+        Ok(1)
+    }
+
+    fn perform(
+        self,
+        Given { context, by, .. }: Given<'_>,
+        _: &mut Tell<'_>,
+    ) -> anyhow::Result<Vec<AccessLine>> {
+        let code = code_of(self.code)?;
+        context.write(|registry| {
+            known(registry, code)?;
+            asked(Lookup::Accesses, &self.case, by).record(registry, Subjects::Codes(&[code]))?;
+            Ok(registry.accesses(code)?.into_iter().map(Into::into).collect())
+        })
+    }
+
+    fn show(lines: &Vec<AccessLine>) -> anyhow::Result<()> {
+        for line in lines {
+            let on = time(line.at_s);
+            say!("  {on}  {:<12}{:<34}case {}", line.lookup, line.operators, line.case);
+        }
+        Ok(())
+    }
+}
+
+impl From<AccessRow> for AccessLine {
+    fn from(row: AccessRow) -> Self {
+        Self { at_s: row.at_s, operators: row.operators, lookup: row.act, case: row.case }
+    }
+}

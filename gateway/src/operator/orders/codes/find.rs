@@ -1,0 +1,62 @@
+//! The order that finds the code of a document's holder.
+
+use anyhow::Context;
+use registry::lookups::{self, Lookup, LookupRequest, Subjects};
+use registry::operator::Role;
+use runtime::clock;
+use serde::{Deserialize, Serialize};
+
+use super::Whose;
+use crate::operator::OperatorContext;
+use crate::operator::alarms;
+use crate::operator::orders::{Given, Order, Tell};
+use crate::out::say;
+
+/// Finds a code.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FindCode {
+    pub(crate) whose: Whose,
+    pub(crate) case: String,
+}
+
+/// The code of a document's holder.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Found {
+    code: u64,
+    /// The first character and a star.
+    name: String,
+    colour: String,
+}
+
+impl Order for FindCode {
+    const NAME: &'static str = "find-code";
+    const REPLY: &'static str = "found";
+    const ROLE: Role = Role::Records;
+    type Reply = Found;
+
+    fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
+        Ok(1)
+    }
+
+    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Found> {
+        let Self { whose, case } = self;
+        let now_s = clock::now_ms() / 1000;
+        context.write(|registry| {
+            let code = whose.code(registry)?;
+            // One that finds nobody counts, too: nobody tries documents.
+            LookupRequest { lookup: Lookup::Find, by, case: &case, now_s }
+                .record(registry, Subjects::Codes(code.as_slice()))?;
+            alarms::tell(registry, now_s)?;
+            let code = code.context("nobody is registered so")?;
+            let person = registry.person(code)?.context("nobody is registered so")?;
+            let colour = registry.code(code)?.map_or("unknown", |entry| entry.colour().name()).to_owned();
+            Ok(Found { code: code.get(), name: lookups::masked(&person.name), colour })
+        })
+    }
+
+    fn show(Found { code, name, colour }: &Found) -> anyhow::Result<()> {
+        say!("code {code}: {name}, {colour}");
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! The order that puts a policy into effect, without a restart.
+
+use actors::registrar::Registrar;
+use anyhow::{Context, bail};
+use policy::{Policy, PolicyDiff};
+use protocol::Colour;
+use registry::Registry;
+use registry::operator::{Role, Signed};
+use runtime::clock;
+use serde::{Deserialize, Serialize};
+
+use crate::operator::OperatorContext;
+use crate::operator::orders::{Given, Order, Tell};
+use crate::out::say;
+use crate::policies;
+
+/// Puts a policy into effect.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActivatePolicy {
+    /// The name in errors.
+    pub(crate) file: String,
+    pub(crate) text: String,
+}
+
+/// The policy in effect, and the codes that change by it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Activated {
+    version: String,
+    diff: PolicyDiff,
+}
+
+impl Order for ActivatePolicy {
+    const NAME: &'static str = "activate-policy";
+    const REPLY: &'static str = "policy";
+    const ROLE: Role = Role::Health;
+    type Reply = Activated;
+
+    fn operators(&self, context: &OperatorContext) -> anyhow::Result<usize> {
+        context.read(|registry| {
+            let new = policies::ordered(&self.file, &self.text, registry)?;
+            Ok(new.operators_needed(&*context.policy()?))
+        })
+    }
+
+    /// It is compared again with the registry held: meanwhile another policy may be in effect.
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Activated> {
+        let (Self { file, text }, Given { context, by, operators }) = (self, given);
+        let new = context.read(|registry| policies::ordered(&file, &text, registry))?;
+        let (version, diff) = (new.version().to_owned(), policies::diff(&new, &context.reader()?)?);
+        context.write(|registry| {
+            if new.operators_needed(&*context.policy()?) > operators {
+                bail!("another policy is in effect by now, and this takes more operators; order again");
+            }
+            activate(new, &text, by, registry, context)
+        })?;
+        follow(context)?;
+        Ok(Activated { version, diff })
+    }
+
+    fn show(Activated { version, diff }: &Activated) -> anyhow::Result<()> {
+        say!("Policy {version} is in effect.");
+        show_diff(diff);
+        Ok(())
+    }
+}
+
+/// Puts a policy into effect: durable first, then for everybody who goes by it. Codes follow with [`follow`].
+fn activate(
+    policy: Policy,
+    text: &str,
+    by: &Signed,
+    registry: &mut Registry,
+    context: &OperatorContext,
+) -> anyhow::Result<()> {
+    let in_effect = &context.running()?.policy;
+    let mut registrar = Registrar::new(registry, &context.codes, in_effect.get());
+    registrar.activate(&policy, text, &by.operators, clock::now_ms() / 1000)?;
+    tracing::info!(version = policy.version(), operators = by.operators, "another policy is in effect");
+    in_effect.set(policy);
+    Ok(())
+}
+
+/// Waits until all codes follow the policy in effect, and has it done without a pause. Others have their turn between two parts.
+fn follow(context: &OperatorContext) -> anyhow::Result<()> {
+    let registrar = &context.running()?.registrar;
+    let part = || registrar.act_blocking(|registrar| registrar.revise_some(clock::now_ms() / 1000));
+    while part().context("the policy is in effect, the codes follow within minutes")? {}
+    Ok(())
+}
+
+/// Prints the number of codes that change, and the changes.
+pub(crate) fn show_diff(diff: &PolicyDiff) {
+    say!("  {:<32}{:>10}", "codes with open causes", diff.codes);
+    for (from, row) in Colour::ALL.iter().zip(&diff.recoloured) {
+        for (to, &codes) in Colour::ALL.iter().zip(row).filter(|(_, codes)| **codes > 0) {
+            say!("  {:<32}{codes:>10}", format!("{from} to {to}"));
+        }
+    }
+    say!("  {:<32}{:>10}", "same colour, another end", diff.moved);
+    say!("  {:<32}{:>10}", "in all", diff.changed());
+}

@@ -1,0 +1,74 @@
+//! The order for a backup: on record like an export, for everybody is in it, and then taken beside the log's thread and the
+//! registry's writer. It is the only order that names a place to write to: all else that the gateway writes, it names itself.
+
+use std::path::PathBuf;
+
+use actors::backup;
+use registry::lookups::{Lookup, Subjects};
+use registry::operator::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::operator::OperatorContext;
+use crate::operator::orders::{Given, Order, Tell, codes::asked, place::elsewhere};
+use crate::out::say;
+
+/// Copies the punch log and the registry to a directory of the gateway's machine.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backup {
+    pub(crate) out: PathBuf,
+    pub(crate) case: String,
+}
+
+/// A backup that is taken.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct BackupTaken {
+    out: PathBuf,
+    lsn: u64,
+    decisions: u64,
+    files: usize,
+    bytes: u64,
+}
+
+impl Order for Backup {
+    const NAME: &'static str = "backup";
+    const REPLY: &'static str = "backup";
+    const ROLE: Role = Role::Admin;
+    type Reply = BackupTaken;
+
+    fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
+        Ok(1)
+    }
+
+    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<BackupTaken> {
+        let Self { out, case } = self;
+        let (ledger, _) = &context.log;
+        let out = elsewhere(&out, &context.homes, |_| true)?;
+        let asked = asked(Lookup::Backup, &case, by);
+        let reader = context.write(|registry| {
+            asked.record(registry, Subjects::Everybody)?;
+            Ok(registry.reader()?)
+        })?;
+        let ordered = backup::Ordered { operators: &by.operators, case: &case, now_s: asked.now_s };
+        let manifest = backup::take(ledger, &reader, &context.keys, &out, &ordered)?;
+        tracing::info!(lsn = manifest.lsn, decisions = manifest.decisions, "a backup is taken");
+        Ok(BackupTaken {
+            out,
+            lsn: manifest.lsn,
+            decisions: manifest.decisions,
+            files: manifest.files.len(),
+            bytes: manifest.files.iter().map(|file| file.bytes).sum(),
+        })
+    }
+
+    fn show(BackupTaken { out, lsn, decisions, files, bytes }: &BackupTaken) -> anyhow::Result<()> {
+        say!(
+            "{} holds {files} files, {bytes} bytes: punches up to LSN {lsn}, {decisions} decisions.",
+            out.display()
+        );
+        say!(
+            "It opens with this gateway's keys alone, which are not in it: keep them in a safe, apart from it."
+        );
+        Ok(())
+    }
+}

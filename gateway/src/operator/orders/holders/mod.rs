@@ -1,0 +1,4 @@
+//! The order for people who already hold a code.
+
+mod between;
+pub(super) mod import;

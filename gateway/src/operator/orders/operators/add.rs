@@ -1,0 +1,61 @@
+//! The order that adds an operator. The first of a registry has nobody to be signed for by; the order of every other one is signed.
+
+use anyhow::bail;
+use registry::operator::{self, Operator, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::operator::OperatorContext;
+use crate::operator::orders::{Given, Order, Tell};
+
+/// Adds an operator.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddOperator {
+    pub(crate) name: String,
+    pub(crate) authority: String,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) public_key: String,
+}
+
+impl AddOperator {
+    fn operator(self) -> Operator {
+        let Self { name, authority, roles, public_key } = self;
+        Operator { name, authority, roles, public_key, revoked: false }
+    }
+
+    /// Adds the first operator of a registry, unsigned: whoever may open the operators' socket adds them.
+    pub(in crate::operator::orders) fn first(self, context: &OperatorContext) -> anyhow::Result<Operator> {
+        let operator = self.operator();
+        context.write(|registry| Ok(operator::add_first(registry, &operator)?))?;
+        tracing::warn!(name = operator.name, "the first operator is added, unsigned");
+        Ok(operator)
+    }
+}
+
+impl Order for AddOperator {
+    const NAME: &'static str = "add-operator";
+    const REPLY: &'static str = "operator";
+    const ROLE: Role = Role::Admin;
+    type Reply = Operator;
+
+    fn operators(&self, context: &OperatorContext) -> anyhow::Result<usize> {
+        context.read(|registry| Ok(operator::to_add(registry, &self.roles)?))
+    }
+
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Operator> {
+        let operator = self.operator();
+        given.context.write(|registry| {
+            // Another admin may have come since the signatures were counted.
+            if operator::to_add(registry, &operator.roles)? > given.operators {
+                bail!("there are two admins by now, and this takes both; order again");
+            }
+            Ok(operator::add(registry, &operator)?)
+        })?;
+        Ok(operator)
+    }
+
+    fn show(operator: &Operator) -> anyhow::Result<()> {
+        super::show(operator);
+        Ok(())
+    }
+}

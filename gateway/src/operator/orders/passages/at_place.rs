@@ -1,0 +1,142 @@
+//! The order that lists who passed a place. It is on record, for each person concerned, before anything is answered; reading the punch log
+//! holds nobody else up.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, bail};
+use ledger::{self, PASSAGES_MAX, Stretch};
+use protocol::{CodeId, PlaceId};
+use registry::Registry;
+use registry::lookups::{self, Lookup, Subjects};
+use registry::operator::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::operator::OperatorContext;
+use crate::operator::alarms;
+use crate::operator::orders::{CITY, Given, Order, Tell, codes::asked};
+use crate::out::say;
+
+/// A look-up of passages spans this much at most: a place and an hour is what a case asks for, a day is the longest.
+const STRETCH_MS_MAX: u64 = 24 * 3_600_000;
+
+/// Lists the people who passed a place in a stretch of time, milliseconds since 1970 UTC.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Passages {
+    pub(crate) place: u32,
+    pub(crate) from_ms: u64,
+    pub(crate) to_ms: u64,
+    pub(crate) case: String,
+}
+
+/// The people who passed a place.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PassagesReport {
+    people: usize,
+    passages: Vec<PassageLine>,
+    without_code: u64,
+    /// Part of that time is forgotten already.
+    forgotten: bool,
+}
+
+/// A passage.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PassageLine {
+    code: u64,
+    /// The first character and a star.
+    name: String,
+    at_ms: u64,
+    direction: String,
+    colour: String,
+    offline: bool,
+}
+
+impl Order for Passages {
+    const NAME: &'static str = "passages";
+    const REPLY: &'static str = "passages";
+    const ROLE: Role = Role::Records;
+    type Reply = PassagesReport;
+
+    fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
+        Ok(1)
+    }
+
+    /// The log is read without the registry; then the look-up is put on record; then names are read.
+    fn perform(
+        self,
+        Given { context, by, .. }: Given<'_>,
+        _: &mut Tell<'_>,
+    ) -> anyhow::Result<PassagesReport> {
+        let Self { place, from_ms, to_ms, case } = self;
+        let stretch = Stretch { place: PlaceId(place), from_ms, to_ms };
+        if stretch.from_ms >= stretch.to_ms || stretch.to_ms - stretch.from_ms > STRETCH_MS_MAX {
+            bail!("the time ends after it begins, within a day");
+        }
+        let asked = asked(Lookup::Passages, &case, by);
+        context.read(|registry| {
+            let place = stretch.place;
+            registry.place(place)?.with_context(|| {
+                format!("there is no place {place}: `changtong place list` shows their numbers")
+            })?;
+            Ok(asked.check(registry, 0)?)
+        })?;
+        let found = ledger::passages(&context.log.0, &context.log.1, &stretch)?;
+        if found.cut {
+            bail!("more than {PASSAGES_MAX} passages; ask for a shorter time");
+        }
+        let mut codes: Vec<CodeId> = found.passages.iter().map(|passage| passage.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let names = context.write(|registry| {
+            by.still_good(registry)?;
+            asked.record(registry, Subjects::Codes(&codes))?;
+            alarms::tell(registry, asked.now_s)?;
+            names(registry, &codes)
+        })?;
+        let line = |passage: ledger::Passage| PassageLine {
+            code: passage.code.get(),
+            name: names.get(&passage.code).cloned().unwrap_or_else(|| lookups::masked("")),
+            at_ms: passage.at_ms,
+            direction: passage.direction.name().to_owned(),
+            colour: passage.colour.name().to_owned(),
+            offline: passage.offline,
+        };
+        Ok(PassagesReport {
+            people: codes.len(),
+            passages: found.passages.into_iter().map(line).collect(),
+            without_code: found.without_code,
+            forgotten: found.forgotten,
+        })
+    }
+
+    fn show(report: &PassagesReport) -> anyhow::Result<()> {
+        for line in &report.passages {
+            let at = i64::try_from(line.at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+            let at = at.map(|at| CITY.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string());
+            let note = if line.offline { "  device's clock" } else { "" };
+            say!(
+                "  {}  {:<4}{:<9}code {:<20}{}{note}",
+                at.unwrap_or_default(),
+                line.direction,
+                line.colour,
+                line.code,
+                line.name
+            );
+        }
+        say!("{} people, {} passages without a code", report.people, report.without_code);
+        if report.forgotten {
+            say!("Part of that time is forgotten already.");
+        }
+        Ok(())
+    }
+}
+
+fn names(registry: &Registry, codes: &[CodeId]) -> anyhow::Result<HashMap<CodeId, String>> {
+    let mut names = HashMap::new();
+    for &code in codes {
+        if let Some(person) = registry.person(code)? {
+            names.insert(code, lookups::masked(&person.name));
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,5 @@
+//! Orders that show passages: those of a place, all of the punch log, and verdicts while they are given.
+
+pub(super) mod at_place;
+pub(super) mod export;
+pub(super) mod tap;

@@ -1,0 +1,53 @@
+//! The order that adds a place.
+
+use actors::residence::visible;
+use anyhow::Context;
+use policy::PlaceKind;
+use protocol::RegionId;
+use registry::Registry;
+use registry::operator::Role;
+use serde::{Deserialize, Serialize};
+
+use super::{PlaceAct, PlaceLine, lines, show};
+use crate::operator::OperatorContext;
+use crate::operator::orders::{AnyOrder, Given, Order, Tell};
+
+/// Adds a place and gives what its printed code holds.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AddPlace {
+    pub(crate) region: u16,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+}
+
+impl From<AddPlace> for AnyOrder {
+    fn from(order: AddPlace) -> Self {
+        PlaceAct::Add(order).into()
+    }
+}
+
+impl Order for AddPlace {
+    const NAME: &'static str = "add-place";
+    const REPLY: &'static str = "places";
+    const ROLE: Role = Role::Admin;
+    type Reply = Vec<PlaceLine>;
+
+    fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
+        Ok(1)
+    }
+
+    fn perform(self, Given { context, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Vec<PlaceLine>> {
+        let Self { region, kind, name } = self;
+        let kinds = || PlaceKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+        let kind =
+            PlaceKind::from_name(&kind).with_context(|| format!("a place's kind is one of {}", kinds()))?;
+        let name = visible(&name).context("a place's name is 1 to 64 characters that can be seen")?;
+        let add = |registry: &mut Registry| Ok(Some(registry.add_place_of(RegionId(region), kind, &name)?));
+        lines(context, context.change_place(add)?)
+    }
+
+    fn show(places: &Vec<PlaceLine>) -> anyhow::Result<()> {
+        show(places);
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! The order that invites staff to a shift. The token goes to whoever ordered it and is kept by its hash alone; its link is also printed
+//! as a QR, to be scanned from the operator's screen by the phone that will work with it.
+
+use actors::residence::visible;
+use anyhow::Context;
+use protocol::PlaceId;
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
+use registry::operator::Role;
+use runtime::clock;
+use serde::{Deserialize, Serialize};
+
+use super::ShiftAct;
+use crate::operator::OperatorContext;
+use crate::operator::orders::{AnyOrder, Given, Order, Tell, devices::ENROLMENT_S, random_hex};
+use crate::out::say;
+
+/// Invites staff to a shift at a place.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct InviteStaff {
+    pub(crate) place: u32,
+    pub(crate) name: String,
+}
+
+/// An invitation. Its link opens the shift once, and is a secret until then.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Invitation {
+    shift: u64,
+    link: String,
+    expires_s: u64,
+}
+
+impl From<InviteStaff> for AnyOrder {
+    fn from(order: InviteStaff) -> Self {
+        ShiftAct::Invite(order).into()
+    }
+}
+
+impl Order for InviteStaff {
+    const NAME: &'static str = "invite-staff";
+    const REPLY: &'static str = "invitation";
+    const ROLE: Role = Role::Admin;
+    type Reply = Invitation;
+
+    fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
+        Ok(1)
+    }
+
+    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Invitation> {
+        let now_s = clock::now_ms() / 1000;
+        let name = visible(&self.name).context("a shift's name is 1 to 64 characters that can be seen")?;
+        let pages = context.running.as_ref().and_then(|running| running.pages.as_ref());
+        let pages = pages.context("this takes a running gateway with pages; start it and order again")?;
+        let token = random_hex()?;
+        let expires_s = now_s + ENROLMENT_S;
+        let id = context.write(|registry| {
+            let (hash, times) = (registry::token_hash(&token), (now_s, expires_s));
+            Ok(registry.invite_to_shift((PlaceId(self.place), &name), &by.operators, hash, times)?)
+        })?;
+        let link = format!("{pages}/staff/join/{token}");
+        Ok(Invitation { shift: id.0, link, expires_s })
+    }
+
+    fn show(Invitation { shift, link, .. }: &Invitation) -> anyhow::Result<()> {
+        let code = QrCode::with_error_correction_level(link, EcLevel::L).context("drawing the link")?;
+        // Terminals write light on dark: what is drawn are the light modules and the quiet zone.
+        let picture =
+            code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+        say!("{picture}");
+        say!("Shift {shift}: scan it with the phone that will work, or open");
+        say!("  {link}");
+        say!("It opens the shift once, within 15 minutes.");
+        Ok(())
+    }
+}
