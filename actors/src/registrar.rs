@@ -6,6 +6,7 @@ mod actor;
 pub mod appeals;
 mod by_hand;
 mod chores;
+mod context;
 mod counts;
 mod forms;
 mod handle;
@@ -26,8 +27,9 @@ use registry::{CauseRow, DecisionRow, Registry, RegistryError, inherited};
 use runtime::clock;
 
 pub use by_hand::{CLEARED_MAX, MANUAL_REDS_HOUR_MAX, Planned, is_burst_of_reds};
+pub use context::Fault;
 pub use forms::{Form, Taken};
-pub use handle::{Fault, RegistrarConfig, RegistrarFront, RegistrarHandle};
+pub use handle::{RegistrarConfig, RegistrarFront, RegistrarHandle};
 pub use leaving::Paper;
 pub use queries::QueryPermit;
 pub use receipts::{AtGate, Giver, RECEIPT_S_MAX, Receipt, Receipted};

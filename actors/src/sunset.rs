@@ -25,6 +25,10 @@ const REGISTRY: &str = "registry.db";
 const LEDGER: &str = "ledger";
 /// The log's own records of what it forgot, day by day; they hold no personal data.
 const DELETIONS: &str = "deletions.jsonl";
+/// The record of the end, beside what is left of the data.
+const RECORD: &str = "sunset.json";
+/// The same while it is written.
+const RECORD_FRESH: &str = "sunset.json.new";
 /// Whoever ends the measure has a second person who agrees.
 const OPERATORS: usize = 2;
 

@@ -4,14 +4,16 @@
 
 mod encoding;
 mod lines;
+mod survey;
 
 use std::fmt::Write as _;
 use std::io::{self, BufReader, Read};
 
 use thiserror::Error;
 
-pub use encoding::{Encoding, Surveyed, Unreadable, survey};
+pub use encoding::Encoding;
 pub use lines::{Line, Lines};
+pub use survey::{Surveyed, Unreadable, survey};
 
 /// A table that is read at once, at somebody's desk.
 pub const TABLE_BYTES_MAX: u64 = 1024 * 1024;

@@ -9,8 +9,8 @@ use jiff::civil::Date;
 use policy::Outcome;
 use policy::trajectory::{Area, Days, Unavailable};
 use protocol::ErrorCode;
+use protocol::codec::Bounded;
 use protocol::limits::AREAS_MAX;
-use protocol::message::Bounded;
 use protocol::trajectory::{Day, TrajectoryAnswer, TrajectoryReason, VisitedArea};
 use registry::Detail;
 

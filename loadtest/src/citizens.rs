@@ -14,6 +14,7 @@ use crate::fleet::Fleet;
 use crate::scenario::Kind;
 
 pub(crate) mod browser;
+mod error;
 pub(crate) mod inbox;
 pub(crate) mod line;
 mod lines;
@@ -22,7 +23,8 @@ pub(crate) mod places;
 mod prepare;
 mod receipts;
 
-use browser::{Browser, BrowserError, CODE_MARK, PLACE_MARK, Session};
+use browser::{Browser, CODE_MARK, PLACE_MARK, Session};
+use error::BrowserError;
 use inbox::Inbox;
 use line::{Line, LineError};
 use lines::Lines;

@@ -7,6 +7,8 @@ use crate::plan::Plan;
 use crate::run::Finished;
 use crate::{compare, floor, limit, one, pages, peers, quick, report, run, scenario};
 
+pub mod print;
+
 /// Simulated checkpoint devices for Changtong Gateway.
 #[derive(Parser)]
 #[command(version, about)]
@@ -64,48 +66,48 @@ impl Command {
             Self::Run(options) => return Ok(finished(&run::run(&options)?)),
             Self::Drill { name, place } => return Ok(finished(&run::drill(&name, &place)?)),
             Self::FindLimit(options) => {
-                let (limit, folder) = limit::find(&options, report::limit::step)?;
-                report::limit::print(&limit, &folder);
+                let (limit, folder) = limit::find(&options, print::limit::step)?;
+                print::limit::print(&limit, &folder);
                 return Ok(limit.exit().code());
             }
             Self::Compare(options) => {
                 let comparison = compare::run(&options)?;
-                report::compare::print(&comparison, options.json);
+                print::compare::print(&comparison, options.json);
                 return Ok(comparison.code);
             }
             Self::Plan { scenario, seed } => {
-                report::plan::print(Plan::new(&scenario::load(&scenario)?, seed))?;
+                print::plan::print(Plan::new(&scenario::load(&scenario)?, seed))?;
                 true
             }
             Self::List { json } => {
-                report::plan::list(scenario::SHIPPED, json)?;
+                print::plan::list(scenario::SHIPPED, json)?;
                 true
             }
             Self::Device(options) => {
-                report::device(&options, &one::run(&options)?);
+                print::device(&options, &one::run(&options)?);
                 true
             }
             Self::Schema => {
-                report::schema();
+                print::schema();
                 true
             }
             Self::Quick(options) => {
                 let outcome = quick::run(&options)?;
-                report::quick(&options, &outcome);
+                print::quick(&options, &outcome);
                 outcome.is_good()
             }
             Self::Floor(options) => {
                 let rounds = floor::run(&options)?;
-                report::floor(&options, &rounds);
+                print::floor(&options, &rounds);
                 true
             }
             Self::Peers(options) => {
-                report::peers(&options, &peers::run(&options)?);
+                print::peers(&options, &peers::run(&options)?);
                 true
             }
             Self::Pages(options) => {
                 let rounds = pages::run(&options)?;
-                report::pages(&options, &rounds);
+                print::pages(&options, &rounds);
                 rounds.iter().all(pages::Round::is_good)
             }
         };

@@ -25,9 +25,11 @@ use crate::wire::{self, Wire};
 pub(crate) mod line;
 pub mod server;
 mod sync;
+mod text;
 
 use line::{Line, Pace, Peer, Shape};
 use sync::Probe;
+pub use text::table;
 
 /// Connections that shake hands at a time.
 const DIALLING_MAX: usize = 64;

@@ -35,6 +35,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 mod socket;
+pub mod spread;
 pub mod state;
 pub mod tokens;
 pub mod traffic;

@@ -15,9 +15,11 @@ use crate::cpu::{self, Usage};
 use crate::fleet::Fleet;
 use crate::machine;
 use crate::outcome::Machine;
+use crate::spread::Spread;
 use crate::tokens::Tokens;
 
 mod bench;
+mod dial;
 mod gateway;
 mod lane;
 mod nats;
@@ -27,15 +29,14 @@ mod redis;
 mod scratch;
 mod server;
 mod shape;
-mod spread;
+mod text;
 mod tls;
 
 use bench::Bench;
 use scratch::Scratch;
 use server::Program;
 pub use shape::Shape;
-pub(crate) use shape::thousands;
-pub use spread::Spread;
+pub use text::{json, markdown, table};
 use tls::Tls;
 
 /// Files and sockets that this program and each server may have open: 1,000 connections and something.

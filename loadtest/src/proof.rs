@@ -6,7 +6,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use protocol::{
-    Advice, CodeId, DeviceId, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
+    Advice, CodeId, Colour, DeviceId, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
 };
 
 use crate::fleet::Fleet;
@@ -320,6 +320,15 @@ fn same(claimed: &Fact, recorded: &Fact) -> bool {
     let merged = claimed.received_ms..=claimed.received_ms.saturating_add(RECEIVED_MS_MERGED);
     let received_ms = recorded.received_ms;
     merged.contains(&received_ms) && Fact { kind, code, received_ms, ..*claimed } == *recorded
+}
+
+/// Reports an advice that no policy may give with that colour: red never passes, unknown neither passes nor stops.
+pub(crate) fn is_forbidden(verdict: Verdict) -> bool {
+    match verdict.colour {
+        Colour::Red => matches!(verdict.advice, Advice::Pass | Advice::NotAPassCode),
+        Colour::Unknown => matches!(verdict.advice, Advice::Pass | Advice::Stop),
+        Colour::Green | Colour::Yellow => verdict.advice == Advice::NotAPassCode,
+    }
 }
 
 #[cfg(test)]

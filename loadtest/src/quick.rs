@@ -18,7 +18,7 @@ use crate::out::note;
 use crate::pace::{self, Schedule};
 use crate::proof::{self, Claims, Proof};
 use crate::queries::{self, ASKING_MAX, Answers, Receipt};
-use crate::state::{DeviceState, StateError};
+use crate::state::DeviceState;
 use crate::tokens::Tokens;
 use crate::traffic::{People, Shared, Tally, Walk, Walked};
 use crate::{progress, wire};
@@ -169,12 +169,12 @@ impl Run<'_> {
                             devices.len() + connecting.len()
                         )
                     })?;
-                    let device = Device::new(endpoint, self.fleet, row, DeviceState::new(epoch))?;
+                    let mut device = Device::new(endpoint, self.fleet, row, DeviceState::new(epoch))?;
                     let (index, permits) = (rows.len(), Arc::clone(&permits));
                     rows.push(row);
                     connecting.spawn(async move {
                         let _permit = permits.acquire_owned().await;
-                        (index, connect(device).await)
+                        (index, device.connect_afresh().await.map(|_| device))
                     });
                 }
                 let Some(joined) = connecting.join_next().await else { return anyhow::Ok(()) };
@@ -256,24 +256,6 @@ impl Run<'_> {
         progress.end();
         keeping.await?.context("keeping the schedule")?;
         Ok(walked)
-    }
-}
-
-/// A device that numbered its punches in a higher epoch before, with a clock ahead of this one, goes above that.
-pub(crate) async fn connect(mut device: Device) -> Result<Device, DeviceError> {
-    loop {
-        match device.connect().await {
-            Ok(_) => return Ok(device),
-            Err(DeviceError::EpochBehind { current }) => {
-                device.state_mut().start_epoch(Epoch(current.0.saturating_add(1)));
-            }
-            // A run that began within the same second has used this epoch.
-            Err(DeviceError::State(StateError::RecordedAhead { .. })) => {
-                let next = Epoch(device.state().epoch().0.saturating_add(1));
-                device.state_mut().start_epoch(next);
-            }
-            Err(error) => return Err(error),
-        }
     }
 }
 

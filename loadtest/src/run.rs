@@ -37,7 +37,6 @@ mod ticker;
 
 pub(crate) use city::City;
 use city::Wanted;
-pub(crate) use model::is_forbidden;
 use privacy::Searched;
 use session::{Measured, Session};
 

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
+use protocol::codec::Bounded;
 use protocol::limits::BATCH_PUNCHES_MAX;
-use protocol::message::{Bounded, Busy, Error, Gap, PunchBatch, Verdicts, Welcome};
+use protocol::message::{Busy, Error, Gap, PunchBatch, Verdicts, Welcome};
 use protocol::{Epoch, ErrorCode, Punch, RegionId, RequestId, Sequence, Verdict};
 
 /// The gateway said something that cannot be true of this device. The connection is of no use any more.

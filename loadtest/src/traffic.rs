@@ -13,8 +13,7 @@ use crate::clock;
 use crate::device::{Counts, Device, DeviceError};
 use crate::fleet::Fleet;
 use crate::pace::Lane;
-use crate::proof::{Claim, Fact};
-use crate::run::is_forbidden;
+use crate::proof::{Claim, Fact, is_forbidden};
 use crate::tokens::Tokens;
 
 /// Of a hundred people: this many show an imported holder's earlier code …

@@ -9,7 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::sync_channel;
 
 use clap::Parser;
-use loadtest::{floor, quick, report};
+use loadtest::command::print;
+use loadtest::{floor, quick};
 use support::{Gateway, Nuisance, fleet, write_fleet};
 
 #[derive(Parser)]
@@ -53,7 +54,7 @@ fn the_floor_measures_both_sides_in_every_shape() {
             panic!("not the floor")
         };
         let rounds = floor::run(&options).unwrap();
-        report::floor(&options, &rounds);
+        print::floor(&options, &rounds);
         for figures in [rounds[0].echo, rounds[0].gateway] {
             assert!(figures.per_second > 100.0 && figures.latency_ms[0] > 0.0, "{shape}: {figures:?}");
         }
@@ -71,7 +72,7 @@ fn quick_is_not_good_when_the_ledger_has_nothing() {
         panic!("not quick")
     };
     let outcome = quick::run(&options).unwrap();
-    report::quick(&options, &outcome);
+    print::quick(&options, &outcome);
     assert!(!outcome.is_good());
     assert_eq!((outcome.tally.offered, outcome.tally.acknowledged, outcome.unacknowledged), (300, 300, 0));
     assert_eq!((outcome.tally.wrong, outcome.proof.lost), (0, 300));

@@ -2,6 +2,9 @@
 //! no trailing bytes.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::de::Decoder;
+use bincode::enc::Encoder;
+use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
 use crate::limits::FRAME_BODY_BYTES_MAX;
@@ -43,10 +46,48 @@ pub fn decode<T: Decode<()>>(body: &[u8]) -> Result<T, CodecError> {
     if used == body.len() { Ok(value) } else { Err(CodecError::Trailing(body.len() - used)) }
 }
 
+/// A list with a limit: its length is a u32 on the wire, checked before anything is allocated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounded<T, const MAX: usize>(pub Vec<T>);
+
+impl<T: Encode, const MAX: usize> Encode for Bounded<T, MAX> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        if self.0.len() > MAX {
+            return Err(EncodeError::Other("list too long"));
+        }
+        (self.0.len() as u32).encode(encoder)?;
+        self.0.iter().try_for_each(|item| item.encode(encoder))
+    }
+}
+
+impl<C, T: Decode<C>, const MAX: usize> Decode<C> for Bounded<T, MAX> {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let length = u32::decode(decoder)? as usize;
+        if length > MAX {
+            return Err(DecodeError::Other("list too long"));
+        }
+        decoder.claim_container_read::<T>(length)?;
+        let mut items = Vec::with_capacity(length);
+        for _ in 0..length {
+            decoder.unclaim_bytes_read(size_of::<T>());
+            items.push(T::decode(decoder)?);
+        }
+        Ok(Self(items))
+    }
+}
+
+impl<'de, C, T: Decode<C>, const MAX: usize> bincode::BorrowDecode<'de, C> for Bounded<T, MAX> {
+    fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = C>>(
+        decoder: &mut D,
+    ) -> Result<Self, DecodeError> {
+        Self::decode(decoder)
+    }
+}
+
 struct Appender<'a>(&'a mut Vec<u8>);
 
 impl bincode::enc::write::Writer for Appender<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         self.0.extend_from_slice(bytes);
         Ok(())
     }
@@ -54,8 +95,8 @@ impl bincode::enc::write::Writer for Appender<'_> {
 
 /// bincode's own texts may quote the input; these do not.
 #[allow(clippy::wildcard_enum_match_arm, reason = "bincode's error is non-exhaustive")]
-fn kind(error: &bincode::error::DecodeError) -> String {
-    use bincode::error::DecodeError::{LimitExceeded, Other, UnexpectedEnd};
+fn kind(error: &DecodeError) -> String {
+    use DecodeError::{LimitExceeded, Other, UnexpectedEnd};
     match error {
         UnexpectedEnd { .. } => "it ends too early".to_owned(),
         LimitExceeded => "a length is over its limit".to_owned(),

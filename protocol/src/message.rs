@@ -7,51 +7,13 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-use crate::codec::{self, CodecError};
+use crate::codec::{self, Bounded, CodecError};
 use crate::error::ErrorCode;
 use crate::ids::{Epoch, RegionId, Sequence};
 use crate::limits::{BATCH_PUNCHES_MAX, ERROR_TEXT_BYTES_MAX, VERDICTS_PER_FRAME_MAX};
 use crate::punch::{Punch, Scanned};
 use crate::trajectory::{TrajectoryAnswer, TrajectoryQuery};
 use crate::verdict::Verdict;
-
-/// A list with a limit: its length is a u32 on the wire, checked before anything is allocated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounded<T, const MAX: usize>(pub Vec<T>);
-
-impl<T: Encode, const MAX: usize> Encode for Bounded<T, MAX> {
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        if self.0.len() > MAX {
-            return Err(EncodeError::Other("list too long"));
-        }
-        (self.0.len() as u32).encode(encoder)?;
-        self.0.iter().try_for_each(|item| item.encode(encoder))
-    }
-}
-
-impl<C, T: Decode<C>, const MAX: usize> Decode<C> for Bounded<T, MAX> {
-    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let length = u32::decode(decoder)? as usize;
-        if length > MAX {
-            return Err(DecodeError::Other("list too long"));
-        }
-        decoder.claim_container_read::<T>(length)?;
-        let mut items = Vec::with_capacity(length);
-        for _ in 0..length {
-            decoder.unclaim_bytes_read(size_of::<T>());
-            items.push(T::decode(decoder)?);
-        }
-        Ok(Self(items))
-    }
-}
-
-impl<'de, C, T: Decode<C>, const MAX: usize> bincode::BorrowDecode<'de, C> for Bounded<T, MAX> {
-    fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = C>>(
-        decoder: &mut D,
-    ) -> Result<Self, DecodeError> {
-        Self::decode(decoder)
-    }
-}
 
 /// First frame of a connection (type 1): where the device's numbering stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]

@@ -8,9 +8,9 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
+use crate::codec::Bounded;
 use crate::ids::RegionId;
 use crate::limits::AREAS_MAX;
-use crate::message::Bounded;
 use crate::receipt::RECEIPT_BYTES;
 
 /// Was the person who shows this receipt in an epidemic area (type 5); on a stream of its own.

@@ -3,9 +3,10 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use protocol::codec::Bounded;
 use protocol::message::{
-    Answer, Bounded, Busy, BusyReason, Drain, Error, Gap, Hello, Ping, Pong, PunchBatch, Request, Verdicts,
-    Verify, Welcome,
+    Answer, Busy, BusyReason, Drain, Error, Gap, Hello, Ping, Pong, PunchBatch, Request, Verdicts, Verify,
+    Welcome,
 };
 use protocol::trajectory::{
     Day, StayAnswer, TrajectoryAnswer, TrajectoryQuery, TrajectoryReason, VisitedArea,

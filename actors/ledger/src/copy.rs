@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::deletions::{self, DELETIONS, Deletion, forgotten};
 use super::disk::{Disk, RealDisk, replace, uninterrupted};
-use super::expiry::{self, DELETIONS, Deletion, forgotten};
 use super::floor::Floor;
 use super::read;
 use super::seal::DayKeys;
@@ -70,7 +70,7 @@ pub fn forget_expired(
     if !days.is_empty() {
         let days = days.clone();
         let deletion = Deletion { deleted_ms: now_ms, days, segments: None, first_lsn_left: first_lsn };
-        expiry::record(&disk, signing_pkcs8, deletion)?;
+        deletions::record(&disk, signing_pkcs8, deletion)?;
     }
     Ok(days)
 }

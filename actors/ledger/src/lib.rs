@@ -2,6 +2,7 @@
 //! only then answers. Marks, one for each device, tell what is new, what is a repeat and what is missing.
 
 mod copy;
+mod deletions;
 mod disk;
 mod expiry;
 mod floor;
@@ -41,7 +42,7 @@ use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict, metric};
 use tokio::sync::{oneshot, watch};
 
 pub use copy::{copy, forget_expired, verify_copy};
-pub use expiry::Deletion;
+pub use deletions::Deletion;
 pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
 pub use read::{ALWAYS, ExportFormat, VerifyReport, export, newest_ms, verify, verify_newest};
 pub use record::{PunchDigest, Record, ScanKind};

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ring::digest;
 use runtime::clock::Reading;
 
+use super::deletions::Forgotten;
 use super::disk::{Disk, DiskFile, is_full, uninterrupted, write_all_at};
-use super::expiry::Forgotten;
 use super::floor::Floor;
 use super::format::{self, BatchHeader, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::marks::Marks;

@@ -6,13 +6,14 @@ use std::path::Path;
 use protocol::{CodeId, Colour, Direction, PlaceId};
 use runtime::clock::STEP_MS_MAX;
 
+use super::deletions::forgotten;
 use super::disk::{Disk, RealDisk};
-use super::expiry::forgotten;
 use super::format::{Entry, SegmentHeader};
 use super::headers::read_header;
-use super::recover::{entries, read_settled};
+use super::recover::entries;
 use super::scan::{Segment, corrupt};
 use super::seal::DayKeys;
+use super::walk::read_settled;
 use super::{LedgerError, MISSING, Record, open_for_reading, segment_numbers};
 
 /// Passages in one answer: more than pass the worst place in a day.

@@ -8,14 +8,14 @@ use std::path::Path;
 use protocol::{CodeId, DeviceId, Epoch, RegionId};
 use serde::Serialize;
 
+use super::deletions::{Forgotten, check_signatures, forgotten};
 use super::disk::Disk;
-use super::expiry::{Forgotten, check_signatures, forgotten};
 use super::format::Entry;
-use super::recover::{entries, read};
+use super::recover::entries;
 use super::scan::Segment;
 use super::seal::DayKeys;
 use super::time::is_dated;
-use super::walk::{for_each_segment, for_newest_segments};
+use super::walk::{for_each_segment, for_newest_segments, read};
 use super::{LedgerError, Record, open_for_reading, segment_numbers};
 
 /// The findings of [`verify`]; all of it is sound.

@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU64;
 use ring::digest;
 use runtime::clock::Reading;
 
+use super::deletions::{Forgotten, forgotten};
 use super::disk::{Disk, DiskFile, put_in_place, replace, uninterrupted, write_all_at};
-use super::expiry::{Forgotten, forgotten};
 use super::floor::Floor;
 use super::format::{Batch, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::log::{self, CommitError, Log, create_segment};
@@ -17,7 +17,7 @@ use super::marks::Marks;
 use super::reserve::Reserve;
 use super::scan::{Segment, Tail, corrupt};
 use super::seal::DayKeys;
-use super::walk::{for_newest_segments, left_over, none_missing};
+use super::walk::{check_digest, for_newest_segments, left_over, none_missing, read};
 use super::{LedgerConfig, LedgerError, Run, segment_name, time};
 
 /// Recovers the log, or makes an empty one.
@@ -177,27 +177,6 @@ fn marks_of_before<D: Disk>(
     Ok(marks)
 }
 
-/// Checks a closed segment against what the next one says of it.
-pub(super) fn check_digest(
-    segment: &Segment<'_>,
-    bytes: &[u8],
-    next: &SegmentHeader,
-) -> Result<(), LedgerError> {
-    let number = segment.header.number;
-    if segment.last_lsn() + 1 != next.first_lsn || segment.end as u64 != next.previous_end {
-        return Err(corrupt(number, segment.last_lsn(), "it does not end where the next one begins"));
-    }
-    let digest = digest::digest(&digest::SHA256, &bytes[..segment.end]);
-    if digest.as_ref() != next.previous_digest {
-        return Err(corrupt(
-            number,
-            segment.header.first_lsn - 1,
-            "its digest is not what the next one says",
-        ));
-    }
-    Ok(())
-}
-
 /// Says what a batch changes.
 fn fold(
     marks: &mut Marks,
@@ -230,11 +209,6 @@ pub(super) fn entries(
     };
     let damaged = |_| LedgerError::Key(format!("the batch with LSN {} does not decode", header.lsn));
     Entry::decode_all(&plain).map(Some).map_err(damaged)
-}
-
-pub(super) fn read<D: Disk>(disk: &D, number: u64) -> Result<Vec<u8>, LedgerError> {
-    let name = segment_name(number);
-    disk.read(&name).map_err(LedgerError::io("reading", &name))
 }
 
 fn set_aside<D: Disk>(disk: &D, number: u64, lsn: u64, torn: &[u8]) -> Result<(), LedgerError> {
@@ -280,33 +254,6 @@ fn write_over<D: Disk>(
 
 fn let_go<F: DiskFile>(reserve: &mut Reserve<F>) -> Result<(), LedgerError> {
     reserve.let_go().map(drop).map_err(LedgerError::io("letting go", "its reserve"))
-}
-
-/// The number of times that a segment that changes while it is read is read again.
-const READS_MAX: usize = 100;
-
-/// A segment's bytes, which read as they should. A gateway may be writing: what was read around a batch that came meanwhile looks
-/// like damage, but does not look the same twice. `None` if the segment has been forgotten meanwhile.
-pub(super) fn read_settled<D: Disk>(
-    disk: &D,
-    number: u64,
-    is_last: bool,
-) -> Result<Option<Vec<u8>>, LedgerError> {
-    let again = || match read(disk, number) {
-        Err(_) if forgotten(disk)?.segment >= number => Ok(None),
-        read => read.map(Some),
-    };
-    let mut bytes = again()?;
-    for _ in 0..READS_MAX {
-        let Some(known) = bytes.as_ref().filter(|_| is_last) else { break };
-        let sound = Segment::read(number, known).and_then(|segment| segment.check_tail(true));
-        let now = if sound.is_ok() { break } else { again()? };
-        if now == bytes {
-            break;
-        }
-        bytes = now;
-    }
-    Ok(bytes)
 }
 
 /// The last LSN of the log in a directory, out of its newest segment; `None` without a log. A gateway may be writing it.

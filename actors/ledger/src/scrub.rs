@@ -14,8 +14,8 @@ use rustix::thread::gettid;
 
 use super::disk::Disk;
 use super::headers::read_header;
-use super::recover::{check_digest, read};
 use super::scan::Segment;
+use super::walk::{check_digest, read};
 use super::{LedgerError, segment_numbers};
 
 /// Between two segments at least: leaves the disk to those who wait for a sync …

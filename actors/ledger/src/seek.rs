@@ -3,8 +3,8 @@
 
 use protocol::{DeviceId, Epoch, Sequence};
 
+use super::deletions::Forgotten;
 use super::disk::Disk;
-use super::expiry::Forgotten;
 use super::format::{BATCH_CLEAR_BYTES, Batch, Entry, Invalid, MARK_BYTES, read_marks};
 use super::headers::read_header;
 use super::recover::entries;

@@ -334,14 +334,14 @@ fn what_is_older_than_the_retention_is_forgotten_with_its_key() {
         verify(&config.directory, &config.day_keys, &public_key(&config)).expect("what is left is sound");
     // The segment in which the oldest day begins stays, sealed with a key that is gone.
     assert_eq!((report.batches, report.last_lsn, report.forgotten_batches), (16, 20, 1));
-    let deletions = std::fs::read_to_string(config.directory.join(expiry::DELETIONS)).expect("recorded");
+    let deletions = std::fs::read_to_string(config.directory.join(deletions::DELETIONS)).expect("recorded");
     assert_eq!((deletions.lines().count(), report.deletions), (5, 5));
     let forged = deletions.replacen("\"first_lsn_left\":2", "\"first_lsn_left\":3", 1);
     assert_ne!(forged, deletions);
-    std::fs::write(config.directory.join(expiry::DELETIONS), forged).expect("written");
+    std::fs::write(config.directory.join(deletions::DELETIONS), forged).expect("written");
     let error = verify(&config.directory, &config.day_keys, &public_key(&config)).expect_err("forged");
     assert!(error.to_string().contains("signature"), "{error}");
-    std::fs::write(config.directory.join(expiry::DELETIONS), deletions).expect("written");
+    std::fs::write(config.directory.join(deletions::DELETIONS), deletions).expect("written");
     with_ledger(&config, async |ledger| {
         let known = HelloOutcome::Known { recorded: Sequence(20), lost: 0 };
         assert_eq!(ledger.hello(DeviceId(1), Epoch(1), Sequence(0)).await, known);

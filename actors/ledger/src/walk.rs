@@ -1,15 +1,19 @@
-//! A walk over the log's segments, each checked against its neighbours, whether a gateway writes the log or not. What a start makes of
-//! the last one is in `recover`.
+//! A walk over the log's segments, each read and checked against its neighbours, whether a gateway writes the log or not. What a start
+//! makes of the last one is in `recover`.
 
+use ring::digest;
+
+use super::deletions::{Forgotten, forgotten};
 use super::disk::Disk;
-use super::expiry::{Forgotten, forgotten};
 use super::floor::Floor;
-use super::recover::{check_digest, read, read_settled};
+use super::format::SegmentHeader;
 use super::scan::{Segment, corrupt};
 use super::{LedgerError, MISSING, segment_name, segment_numbers};
 
 /// Segments that a start reads: the last, and the one before it.
 const AT_START: usize = 2;
+/// The number of times that a segment that changes while it is read is read again.
+const READS_MAX: usize = 100;
 
 /// Every segment in order, each checked against its neighbours; `visit` sees each.
 pub(super) fn for_each_segment<D: Disk>(
@@ -95,6 +99,57 @@ pub(super) fn none_missing(
         Some(&last) if last < floor.segment => missing(last + 1),
         None | Some(_) => Ok(()),
     }
+}
+
+/// Checks a closed segment against what the next one says of it.
+pub(super) fn check_digest(
+    segment: &Segment<'_>,
+    bytes: &[u8],
+    next: &SegmentHeader,
+) -> Result<(), LedgerError> {
+    let number = segment.header.number;
+    if segment.last_lsn() + 1 != next.first_lsn || segment.end as u64 != next.previous_end {
+        return Err(corrupt(number, segment.last_lsn(), "it does not end where the next one begins"));
+    }
+    let digest = digest::digest(&digest::SHA256, &bytes[..segment.end]);
+    if digest.as_ref() != next.previous_digest {
+        return Err(corrupt(
+            number,
+            segment.header.first_lsn - 1,
+            "its digest is not what the next one says",
+        ));
+    }
+    Ok(())
+}
+
+/// Reads the bytes of a segment, as they are on disk now.
+pub(super) fn read<D: Disk>(disk: &D, number: u64) -> Result<Vec<u8>, LedgerError> {
+    let name = segment_name(number);
+    disk.read(&name).map_err(LedgerError::io("reading", &name))
+}
+
+/// A segment's bytes, which read as they should. A gateway may be writing: what was read around a batch that came meanwhile looks
+/// like damage, but does not look the same twice. `None` if the segment has been forgotten meanwhile.
+pub(super) fn read_settled<D: Disk>(
+    disk: &D,
+    number: u64,
+    is_last: bool,
+) -> Result<Option<Vec<u8>>, LedgerError> {
+    let again = || match read(disk, number) {
+        Err(_) if forgotten(disk)?.segment >= number => Ok(None),
+        read => read.map(Some),
+    };
+    let mut bytes = again()?;
+    for _ in 0..READS_MAX {
+        let Some(known) = bytes.as_ref().filter(|_| is_last) else { break };
+        let sound = Segment::read(number, known).and_then(|segment| segment.check_tail(true));
+        let now = if sound.is_ok() { break } else { again()? };
+        if now == bytes {
+            break;
+        }
+        bytes = now;
+    }
+    Ok(bytes)
 }
 
 /// The last LSN of the segment before that one, if it is there and sound.

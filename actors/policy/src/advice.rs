@@ -5,7 +5,7 @@ use protocol::{Advice, Basis, Colour, RegionId};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::file::Wrong;
+use super::error::Wrong;
 use crate::PlaceKind;
 
 /// Rows beyond this are a table that nobody can check by eye.

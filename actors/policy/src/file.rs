@@ -8,6 +8,7 @@ use protocol::Colour;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::error::{PolicyError, Wrong};
 use super::{CauseKind, DocumentShown, EpidemicArea, Policy, Rule, advice};
 use crate::trajectory::{Country, Division};
 
@@ -23,18 +24,6 @@ const LAG_DAYS_MAX: u16 = 7;
 const CORRECTION_HOURS_MAX: u16 = 14 * 24;
 /// Names of versions and areas are shown and logged.
 const NAME_CHARS_MAX: usize = 64;
-
-/// The fault of a policy, and where.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {what}")]
-pub struct PolicyError {
-    /// The file, as it was named.
-    pub file: String,
-    /// Its line, from 1.
-    pub line: usize,
-    /// The fault, and what it has to be.
-    pub what: String,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,16 +86,10 @@ struct CauseRow {
     days: u16,
 }
 
-/// A place in the text, and what is wrong there.
-pub(super) struct Wrong(pub(super) std::ops::Range<usize>, pub(super) String);
-
 impl Policy {
     /// Reads a policy; `path` is for the error.
     pub fn parse(text: &str, path: &Path) -> Result<Self, PolicyError> {
-        let error = |Wrong(span, what): Wrong| {
-            let before = text.get(..span.start).unwrap_or_default();
-            PolicyError { file: path.display().to_string(), line: before.matches('\n').count() + 1, what }
-        };
+        let error = |wrong: Wrong| wrong.in_file(text, path);
         let file: File = toml::from_str(text)
             .map_err(|wrong| error(Wrong(wrong.span().unwrap_or_default(), wrong.message().to_owned())))?;
         read(file).map_err(error)

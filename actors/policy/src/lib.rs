@@ -4,6 +4,7 @@
 mod advice;
 mod cause;
 mod correction;
+mod error;
 mod file;
 mod in_effect;
 mod outcome;
@@ -23,7 +24,7 @@ pub use advice::harshness;
 pub use cause::severity;
 pub use cause::{Cause, CauseKind, Standing, Turn, standing, turn};
 pub use correction::Correction;
-pub use file::PolicyError;
+pub use error::PolicyError;
 pub use in_effect::PolicyInEffect;
 pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted, Whose};
 pub use place_kind::PlaceKind;

@@ -4,22 +4,24 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Supervised};
 use metrics::{Counter, Gauge, Histogram};
-use policy::PolicyInEffect;
 use protocol::{CodeId, metric};
-use registry::colours::{CodeEntry, Codes};
+use registry::colours::CodeEntry;
 use registry::{Registry, RegistryError};
 use runtime::clock::{self, Reading};
 use tokio::sync::OwnedSemaphorePermit;
-use zeroize::Zeroizing;
 
 use super::chores::Chore;
-use super::handle::Fault;
+use super::context::RegistrarContext;
 use super::{Registrar, RegistrarError};
+use crate::bounds;
+
+/// Acts that may wait: two seconds of a busy day; who comes beyond is told to try again.
+pub(super) const ACTS_MAX: usize = bounds::ACTS.entries();
 
 /// The interval at which colours whose time is over are looked for: green comes back within this.
 const CLOCK: Duration = Duration::from_secs(1);
@@ -55,18 +57,8 @@ struct Commit;
 #[rtype(result = "()")]
 struct Piece;
 
-/// The context of the actor; clones share it.
-#[derive(Clone)]
-pub(super) struct Office {
-    pub(super) registry: Arc<Mutex<Registry>>,
-    pub(super) codes: Codes,
-    pub(super) policy: PolicyInEffect,
-    pub(super) signing_pkcs8: Zeroizing<Vec<u8>>,
-    pub(super) fault: Option<Fault>,
-}
-
 pub(super) struct RegistrarActor {
-    office: Office,
+    shared: RegistrarContext,
     waiting: Vec<Act>,
     turns: u64,
     /// The chores of the clock.
@@ -107,10 +99,10 @@ struct Group {
 }
 
 impl RegistrarActor {
-    pub(super) fn new(office: Office) -> Self {
+    pub(super) fn new(shared: RegistrarContext) -> Self {
         let acts = |outcome: &'static str| metrics::counter!(metric::REGISTRAR_ACTS, "outcome" => outcome);
         Self {
-            office,
+            shared,
             waiting: Vec::new(),
             turns: 0,
             chores: VecDeque::new(),
@@ -137,20 +129,20 @@ impl RegistrarActor {
         }
         self.group.record(acts.len() as f64);
         let mut permits = Vec::with_capacity(acts.len());
-        let mut registry = self.office.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = self.shared.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let group = registry.group(|registry| {
             let mut group = Group::default();
             for Act { work, permit, .. } in acts {
                 permits.push(permit);
-                self.office.step(registry, work, &mut group);
+                self.shared.step(registry, work, &mut group);
             }
-            self.office.passed("steps of the group");
+            self.shared.passed("steps of the group");
             group
         });
-        self.office.passed("durable");
+        self.shared.passed("durable");
         // Memory follows before another writer gets its turn: of two changes of a code the later one is seen.
         if let Ok(group) = &group {
-            self.office.follow(&group.later);
+            self.shared.follow(&group.later);
         }
         drop(registry);
         self.seconds.record(clock::since(start).as_secs_f64());
@@ -182,7 +174,7 @@ impl RegistrarActor {
 
     /// The clock's work of this turn begins, unless the last one's is not done yet.
     fn turn(&mut self, context: &mut Context<Self>) {
-        if !self.office.codes.is_loaded() || !self.chores.is_empty() {
+        if !self.shared.codes.is_loaded() || !self.chores.is_empty() {
             return;
         }
         self.chores.extend(Chore::of_turn(self.turns));
@@ -194,7 +186,7 @@ impl RegistrarActor {
     fn piece(&mut self, context: &mut Context<Self>) {
         self.commit();
         let Some(chore) = self.chores.pop_front() else { return };
-        let registry = Arc::clone(&self.office.registry);
+        let registry = Arc::clone(&self.shared.registry);
         let mut registry = match registry.try_lock() {
             Ok(registry) => registry,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -238,11 +230,11 @@ impl RegistrarActor {
             Chore::Revise | Chore::Reseal | Chore::Sign => clock.now_ms / 1000,
         };
         if chore != Chore::Expire {
-            return self.office.do_piece(chore, registry, now_s);
+            return self.shared.do_piece(chore, registry, now_s);
         }
         self.note(registry, &clock);
         let waited_s = registry.longest_due_s(u32::try_from(now_s).unwrap_or(u32::MAX));
-        let done = self.office.do_piece(chore, registry, now_s);
+        let done = self.shared.do_piece(chore, registry, now_s);
         match (waited_s, &done) {
             (Ok(waited_s), Ok(more)) => {
                 self.lag.set(f64::from(waited_s));
@@ -256,13 +248,7 @@ impl RegistrarActor {
     }
 }
 
-impl Office {
-    pub(super) fn passed(&self, step: &'static str) {
-        if let Some(fault) = &self.fault {
-            fault(step);
-        }
-    }
-
+impl RegistrarContext {
     fn follow(&self, later: &[(CodeId, Option<CodeEntry>)]) {
         for &(code, entry) in later {
             match entry {
@@ -302,7 +288,7 @@ impl Actor for RegistrarActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(super::handle::ACTS_MAX);
+        context.set_mailbox_capacity(ACTS_MAX);
         context.run_interval(CLOCK, Self::turn);
     }
 }

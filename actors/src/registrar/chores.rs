@@ -3,7 +3,7 @@
 
 use registry::Registry;
 
-use super::actor::Office;
+use super::context::RegistrarContext;
 use super::{Registrar, RegistrarError};
 
 /// One kind of the clock's work.
@@ -43,7 +43,7 @@ impl Chore {
     }
 }
 
-impl Office {
+impl RegistrarContext {
     /// Does one piece of it; true while there is more.
     pub(super) fn do_piece(
         &self,

@@ -281,7 +281,7 @@ fn who_comes_when_too_many_wait_is_told_so() {
     let held = bench.registry.lock().unwrap();
     let mut waiting = Vec::new();
     let busy = run(async {
-        for n in 0..=handle::ACTS_MAX as u32 {
+        for n in 0..=actor::ACTS_MAX as u32 {
             let mut act = Box::pin(bench.handle.act(move |registrar| registrar.submit(&form(n), now_s())));
             // Once polled it is sent.
             match std::future::poll_fn(|cx| std::task::Poll::Ready(act.as_mut().poll(cx))).await {
@@ -293,7 +293,7 @@ fn who_comes_when_too_many_wait_is_told_so() {
         false
     });
     assert!(busy);
-    assert_eq!(waiting.len(), handle::ACTS_MAX);
+    assert_eq!(waiting.len(), actor::ACTS_MAX);
     drop(held);
     let done = run(async {
         let mut done = 0;
@@ -302,7 +302,7 @@ fn who_comes_when_too_many_wait_is_told_so() {
         }
         done
     });
-    assert_eq!(done, handle::ACTS_MAX);
+    assert_eq!(done, actor::ACTS_MAX);
     bench.front.stop().unwrap();
 }
 

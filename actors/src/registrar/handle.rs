@@ -13,20 +13,14 @@ use runtime::supervisor::{Post, RestartPolicy, supervise};
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
-use super::actor::{Act, Office, RegistrarActor, work};
+use super::actor::{ACTS_MAX, Act, RegistrarActor, work};
+use super::context::{Fault, RegistrarContext};
 use super::{Registrar, RegistrarError, counts};
-use crate::bounds;
-
-/// Acts that may wait: two seconds of a busy day; who comes beyond is told to try again.
-pub(super) const ACTS_MAX: usize = bounds::ACTS.entries();
 
 /// The time for which an act is tried that must not be lost: with a carrier's slowest answer before it, less than a page waits for.
 const IN_TURN: Duration = Duration::from_secs(10);
 /// Between two tries while the actor is parked or was restarted.
 const IN_TURN_PAUSE: Duration = Duration::from_millis(50);
-
-/// Called between the steps of an act with the step's name; tests panic, or let the process die, there.
-pub type Fault = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 /// The way in which the registrar is run.
 #[derive(Clone, Default)]
@@ -73,7 +67,7 @@ impl RegistrarHandle {
     ) -> std::io::Result<(Self, RegistrarFront)> {
         let RegistrarConfig { restarts, signing_pkcs8, fault } = config;
         counts::start_at_zero();
-        let office = Office { registry, codes, policy, signing_pkcs8, fault };
+        let context = RegistrarContext { registry, codes, policy, signing_pkcs8, fault };
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let front = front::spawn("registrar", move || async move {
@@ -81,7 +75,7 @@ impl RegistrarHandle {
                 "registrar".to_owned(),
                 restarts,
                 metrics::gauge!(metric::REGISTRAR_PARKED),
-                move || RegistrarActor::new(office.clone()),
+                move || RegistrarActor::new(context.clone()),
             );
             let permits = Arc::new(Semaphore::new(ACTS_MAX));
             let handle = Self { post, permits: Arc::clone(&permits) };

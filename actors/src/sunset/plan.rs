@@ -10,14 +10,14 @@ use registry::kept::{KEPT, PERSONAL};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::{DELETIONS, LEDGER, REGISTRY, SunsetError, io, record};
+use super::{DELETIONS, LEDGER, RECORD, RECORD_FRESH, REGISTRY, SunsetError, io};
 
 const VERSION: u32 = 1;
 /// Rows of these come and go with each order, also with the one that ends the measure.
 const UNCOUNTED: [&str; 2] = ["order_log", "checkpoints"];
 /// The files that a gateway leaves beside its data, and nobody misses.
 const TRIFLES: [&str; 7] =
-    ["lock", "imports", "admin.sock", "registry.db-wal", "registry.db-shm", record::NAME, record::FRESH];
+    ["lock", "imports", "admin.sock", "registry.db-wal", "registry.db-shm", RECORD, RECORD_FRESH];
 
 /// An estate to end: where it lies, and what whoever runs it knows of the rest.
 #[derive(Clone, Debug)]

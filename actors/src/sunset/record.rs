@@ -10,14 +10,9 @@ use registry::operator::{Order, Signature};
 use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, SunsetError, io, wrong};
+use super::{Plan, RECORD, RECORD_FRESH, SunsetError, io, wrong};
 
 pub(super) const VERSION: u32 = 1;
-/// Beside what is left of the data.
-pub(super) const NAME: &str = "sunset.json";
-/// While it is written.
-pub(super) const FRESH: &str = "sunset.json.new";
-
 /// The deeds, by whom, and what is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,7 +54,7 @@ pub fn order_text(digest: &str) -> String {
 
 /// Says where it is.
 pub(super) fn path(data: &Path) -> PathBuf {
-    data.join(NAME)
+    data.join(RECORD)
 }
 
 impl Record {
@@ -91,7 +86,7 @@ impl Record {
 
     /// Writes it in place of the one that is there, durably.
     pub(super) fn write(&self, data: &Path, signing_pkcs8: &[u8]) -> Result<(), SunsetError> {
-        let (path, fresh) = (path(data), data.join(FRESH));
+        let (path, fresh) = (path(data), data.join(RECORD_FRESH));
         let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8)
             .map_err(|_| wrong(&path, "the signing key is no Ed25519 key in PKCS#8"))?;
         let signature = hex::encode(key.sign(signed_text(self).as_bytes()));

@@ -2,8 +2,9 @@
 //! one wake-up one write. Pure: bytes in a buffer.
 
 use ledger::HelloOutcome;
+use protocol::codec::Bounded;
 use protocol::limits::VERDICTS_PER_FRAME_MAX;
-use protocol::message::{Answer, Bounded, Busy, BusyReason, Error, Verdicts};
+use protocol::message::{Answer, Busy, BusyReason, Error, Verdicts};
 use protocol::{ErrorCode, RequestId, Sequence, Verdict, frame};
 
 /// Runs formed within this long of each other are one: they carry the older time.

@@ -234,7 +234,7 @@ pub(crate) fn ends_connection(code: ErrorCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::message::Bounded;
+    use protocol::codec::Bounded;
     use protocol::{CodeId, DeviceId, Direction, PlaceId};
 
     fn rights() -> Rights {

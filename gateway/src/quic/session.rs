@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use actors::directory::Directory;
 use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
+use protocol::codec::Bounded;
 use protocol::message::{
-    Answer, Bounded, BusyReason, Drain, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome,
+    Answer, BusyReason, Drain, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome,
 };
 use protocol::{DeviceId, Epoch, ErrorCode, RequestId, Sequence, limits};
 use quinn::{Connection, SendStream};

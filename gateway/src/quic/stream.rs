@@ -114,7 +114,7 @@ impl Stream {
 
 #[cfg(test)]
 mod tests {
-    use protocol::message::Bounded;
+    use protocol::codec::Bounded;
     use protocol::{
         DeviceId, Direction, Epoch, FrameReader, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
     };

@@ -5,43 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use protocol::receipt;
 
+use super::error::BrowserError;
 use super::inbox::Inbox;
-use super::line::{Answer, Line, LineError};
+use super::line::{Answer, Line, LineError, encoded};
 use crate::queries::Receipt;
 
 /// The mark that stands on the page of one's own code and on no other.
 pub(crate) const CODE_MARK: &str = "id=\"passes\"";
 /// The same for a place's page.
 pub(crate) const PLACE_MARK: &str = "name=\"nonce\"";
-
-/// Why a visitor did not get a page.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BrowserError {
-    /// There was no answer.
-    #[error(transparent)]
-    Line(#[from] LineError),
-    /// Another answer than that page's.
-    #[error("{path} answers {status} and is not the page that is asked for")]
-    Status {
-        /// Of which page.
-        path: String,
-        /// Of HTTP.
-        status: u16,
-    },
-    /// An answer as expected, but with something else in it.
-    #[error("{path} answers with something else than is asked for")]
-    WrongPage {
-        /// Of which page.
-        path: String,
-    },
-}
-
-impl BrowserError {
-    /// Says whether the connection is lost: if it was a kept one the server has closed it meanwhile, which no browser shows anybody.
-    pub(super) fn is_loss(&self) -> bool {
-        matches!(self, Self::Line(LineError::Closed | LineError::Broken(_)))
-    }
-}
 
 /// The state of a browser that is signed in: another one goes on with it.
 #[derive(Clone)]
@@ -233,17 +205,4 @@ impl Page {
 
 fn wrong(path: &str) -> BrowserError {
     BrowserError::WrongPage { path: path.to_owned() }
-}
-
-/// A form's body.
-pub(super) fn encoded(fields: &[(&str, &str)]) -> String {
-    let percent = |text: &str| -> String {
-        let each = text.bytes().map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        });
-        each.collect()
-    };
-    let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
-    pairs.join("&")
 }

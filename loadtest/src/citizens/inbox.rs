@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::browser::{BrowserError, encoded};
-use super::line::Line;
+use super::error::BrowserError;
+use super::line::{Line, encoded};
 use super::lines::Lines;
 
 const PATH: &str = "/dev/sms";

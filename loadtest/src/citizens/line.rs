@@ -174,6 +174,19 @@ fn unchunked(mut rest: &[u8]) -> Result<Option<Vec<u8>>, LineError> {
     }
 }
 
+/// A form's body.
+pub(super) fn encoded(fields: &[(&str, &str)]) -> String {
+    let percent = |text: &str| -> String {
+        let each = text.bytes().map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        });
+        each.collect()
+    };
+    let pairs: Vec<_> = fields.iter().map(|(name, value)| format!("{name}={}", percent(value))).collect();
+    pairs.join("&")
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::browser::{Browser, BrowserError};
+use super::browser::Browser;
+use super::error::BrowserError;
 use super::line::Line;
 use super::{Citizens, Refusal};
 use crate::clock;

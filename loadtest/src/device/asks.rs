@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::message::{Answer, Bounded, Ping, Pong, Request, Verify};
+use protocol::codec::Bounded;
+use protocol::message::{Answer, Ping, Pong, Request, Verify};
 use protocol::{RegionId, Scanned, Verdict};
 
 use super::error::out_of_place;

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use protocol::RequestId;
 use protocol::limits::HANDSHAKE_MS_MAX;
 use protocol::message::{Answer, Hello, Request, Welcome};
+use protocol::{Epoch, RequestId};
 
 use super::error::{DeviceError, epoch_behind, refused};
 use super::{Device, Link};
 use crate::clock;
+use crate::state::StateError;
 use crate::wire::{Wire, WireError};
 
 /// Connecting and being welcomed takes at most this long. Shorter than the gateway's own deadlines: packets to a gateway
@@ -70,6 +71,20 @@ impl Call {
 }
 
 impl Device {
+    /// Steps until welcomed in an epoch that the device has not used: where it numbered its punches in a higher one before, with a clock
+    /// ahead of this one, it goes above that.
+    pub async fn connect_afresh(&mut self) -> Result<Welcome, DeviceError> {
+        loop {
+            let used = match self.connect().await {
+                Err(DeviceError::EpochBehind { current }) => current,
+                // Another run that began within the same second has used this epoch.
+                Err(DeviceError::State(StateError::RecordedAhead { .. })) => self.state.epoch(),
+                connected => return connected,
+            };
+            self.state.start_epoch(Epoch(used.0.saturating_add(1)));
+        }
+    }
+
     /// Drops the connection without a word, and gets another at once.
     pub fn disconnect(&mut self) {
         if self.is_up() {

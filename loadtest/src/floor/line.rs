@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::bail;
+use protocol::codec::Bounded;
 use protocol::frame::FrameReader;
-use protocol::message::{Answer, Bounded, PunchBatch, Request, Verify};
+use protocol::message::{Answer, PunchBatch, Request, Verify};
 use protocol::{Direction, PlaceId, Punch, RegionId, RequestId, Scanned, Sequence};
 
 use crate::clock;

@@ -10,7 +10,8 @@ use anyhow::{Context, ensure};
 use protocol::DeviceClass;
 use tokio::task::JoinSet;
 
-use super::lane::Connected;
+use super::dial::Connected;
+use super::lane::{Asker, Lane};
 use super::nats::Nats;
 use super::postgres::Postgres;
 use super::redis::Redis;
@@ -56,14 +57,23 @@ impl Running {
         })
     }
 
-    async fn connect(&self, setup: &Setup<'_>, shape: Shape) -> anyhow::Result<Connected> {
-        match self {
-            Self::Gateway(_) => gateway::connect(setup, shape, None).await,
-            Self::Echo(echo) => gateway::connect(setup, shape, Some(echo.address()?)).await,
-            Self::Redis(redis) => redis.connect(setup, shape).await,
-            Self::Nats(nats) => nats.connect(setup, shape).await,
-            Self::Postgres(postgres) => postgres.connect(setup, shape).await,
-        }
+    async fn connect(&self, setup: &Setup<'_>, shape: Shape) -> anyhow::Result<Connected<Lane>> {
+        Ok(match self {
+            Self::Gateway(_) => gateway::connect(setup, shape, None).await?,
+            Self::Echo(echo) => gateway::connect(setup, shape, Some(echo.address()?)).await?,
+            Self::Redis(redis) => {
+                let lane = |(asker, source)| Lane::Peer(Asker::Redis(asker), source);
+                redis.connect(setup, shape).await?.map(lane)
+            }
+            Self::Nats(nats) => {
+                let lane = |(asker, source)| Lane::Peer(Asker::Nats(asker), source);
+                nats.connect(setup, shape).await?.map(lane)
+            }
+            Self::Postgres(postgres) => {
+                let lane = |(asker, source)| Lane::Peer(Asker::Postgres(asker), source);
+                postgres.connect(setup, shape).await?.map(lane)
+            }
+        })
     }
 
     fn usage(&self) -> Option<Usage> {

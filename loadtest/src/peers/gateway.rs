@@ -8,7 +8,8 @@ use anyhow::ensure;
 use protocol::limits::window_punches_max;
 use protocol::{DeviceClass, Scanned};
 
-use super::lane::{Connected, Lane};
+use super::dial::Connected;
+use super::lane::Lane;
 use super::{Setup, Shape};
 use crate::clock;
 use crate::fleet::{Fleet, FleetDevice};
@@ -42,7 +43,7 @@ pub(super) async fn connect(
     setup: &Setup<'_>,
     shape: Shape,
     echo: Option<SocketAddr>,
-) -> anyhow::Result<Connected> {
+) -> anyhow::Result<Connected<Lane>> {
     let devices = devices(setup.fleet, &shape)?;
     let lines = floor::connect(setup.fleet, &devices, echo).await?;
     let (connections, frames) = (lines.len(), shape.frames());
@@ -50,7 +51,7 @@ pub(super) async fn connect(
     let (people, now_s) = (setup.tokens.people(), clock::now_s());
     let tokens: Rc<Vec<Scanned>> =
         Rc::new(people.iter().take(TOKENS_MAX).map(|person| setup.tokens.scan(person, now_s)).collect());
-    let mut connected = Connected { connections, ..Connected::default() };
+    let mut connected = Connected { connections, ..Connected::none() };
     for (number, line) in lines.into_iter().enumerate() {
         let most = share(frames, connections, number);
         connected.lanes.push(Lane::Quic { line: Box::new(line), tokens: Rc::clone(&tokens), most });

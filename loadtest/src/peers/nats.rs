@@ -9,7 +9,7 @@ use async_nats::jetstream::{self, stream};
 use bytes::Bytes;
 use rustix::process::Signal;
 
-use super::lane::{self, Connected, Lane};
+use super::dial::{Connected, dial};
 use super::punch::{Punch, Source};
 use super::server::{self, Program, Server};
 use super::{Setup, Shape, Tls};
@@ -67,9 +67,13 @@ impl Nats {
         self.server.process()
     }
 
-    pub(super) async fn connect(&self, setup: &Setup<'_>, shape: Shape) -> anyhow::Result<Connected> {
-        let mut connected = Connected::default();
-        let dialled = lane::dial(shape.devices as usize, || {
+    pub(super) async fn connect(
+        &self,
+        setup: &Setup<'_>,
+        shape: Shape,
+    ) -> anyhow::Result<Connected<(Asker, Source)>> {
+        let mut connected = Connected::none();
+        let dialled = dial(shape.devices as usize, || {
             let (config, url) = (options(setup.tls), self.url.clone());
             async move { Ok(jetstream::new(config.connect(url).await?)) }
         });
@@ -78,9 +82,7 @@ impl Nats {
             connected.connections += 1;
             for _ in 0..shape.in_flight {
                 let source = Source::new(&setup.tokens, setup.fleet, connected.lanes.len());
-                connected
-                    .lanes
-                    .push(Lane::Nats(Asker { context: context.clone(), acks: Vec::new() }, source));
+                connected.lanes.push((Asker { context: context.clone(), acks: Vec::new() }, source));
             }
         }
         Ok(connected)

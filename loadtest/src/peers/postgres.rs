@@ -10,7 +10,7 @@ use rustix::process::{Signal, geteuid};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls, Statement};
 
-use super::lane::{self, Connected, Driver, Lane, check};
+use super::dial::{Connected, Driver, dial};
 use super::punch::{Punch, Source};
 use super::server::{self, Program, Server, complete};
 use super::tls::Dialler;
@@ -112,9 +112,13 @@ impl Postgres {
         Ok(())
     }
 
-    pub(super) async fn connect(&self, setup: &Setup<'_>, shape: Shape) -> anyhow::Result<Connected> {
-        let mut connected = Connected::default();
-        let dialled = lane::dial((shape.devices as usize).min(CONNECTIONS_MAX), || {
+    pub(super) async fn connect(
+        &self,
+        setup: &Setup<'_>,
+        shape: Shape,
+    ) -> anyhow::Result<Connected<(Asker, Source)>> {
+        let mut connected = Connected::none();
+        let dialled = dial((shape.devices as usize).min(CONNECTIONS_MAX), || {
             let dialler = self.dialler.clone();
             async move { connect(&dialler).await }
         });
@@ -129,7 +133,7 @@ impl Postgres {
             let asker =
                 Asker { client: Rc::clone(&clients[number % clients.len()]), is_one: shape.batch == 1 };
             let source = Source::new(&setup.tokens, setup.fleet, number);
-            connected.lanes.push(Lane::Postgres(asker, source));
+            connected.lanes.push((asker, source));
         }
         Ok(connected)
     }
@@ -188,7 +192,7 @@ impl Asker {
         // Rows come in the order of the insert, and each says which it is.
         punches.iter().zip(rows).try_for_each(|(punch, row)| {
             ensure!(row.get::<_, i64>(0) == punch.sequence.cast_signed(), "an answer to another punch");
-            check(punch, row.get::<_, i16>(1).into())
+            punch.check(row.get::<_, i16>(1).into())
         })
     }
 

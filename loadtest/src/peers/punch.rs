@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use anyhow::ensure;
 use protocol::Colour;
 
 use crate::clock;
@@ -40,6 +41,17 @@ impl Punch {
         bytes[36..38].copy_from_slice(&self.region.to_le_bytes());
         bytes[38] = self.direction;
         bytes
+    }
+
+    /// Checks that the answered colour is the person's.
+    pub(super) fn check(&self, colour: i64) -> anyhow::Result<()> {
+        let expected = i64::from(self.colour.number());
+        ensure!(
+            colour == expected,
+            "colour {colour} was answered for code {} of colour {expected}",
+            self.code
+        );
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use redis::{AsyncConnectionConfig, RedisConnectionInfo};
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 
-use super::lane::{self, Connected, Driver, Lane, check};
+use super::dial::{Connected, Driver, dial};
 use super::punch::{Punch, Source};
 use super::server::{self, Program, Server};
 use super::tls::Dialler;
@@ -77,9 +77,13 @@ impl Redis {
         Ok(())
     }
 
-    pub(super) async fn connect(&self, setup: &Setup<'_>, shape: Shape) -> anyhow::Result<Connected> {
-        let mut connected = Connected::default();
-        let dialled = lane::dial(shape.devices as usize, || {
+    pub(super) async fn connect(
+        &self,
+        setup: &Setup<'_>,
+        shape: Shape,
+    ) -> anyhow::Result<Connected<(Asker, Source)>> {
+        let mut connected = Connected::none();
+        let dialled = dial(shape.devices as usize, || {
             let dialler = self.dialler.clone();
             async move { connect(&dialler).await }
         });
@@ -89,7 +93,7 @@ impl Redis {
             for _ in 0..shape.in_flight {
                 let asker = Asker { connection: connection.clone(), script: Rc::clone(&self.script) };
                 let source = Source::new(&setup.tokens, setup.fleet, connected.lanes.len());
-                connected.lanes.push(Lane::Redis(asker, source));
+                connected.lanes.push((asker, source));
             }
         }
         Ok(connected)
@@ -142,6 +146,6 @@ impl Asker {
         }
         let colours: Vec<i64> = pipe.query_async(&mut self.connection).await?;
         ensure!(colours.len() == punches.len(), "{} answers to {} punches", colours.len(), punches.len());
-        punches.iter().zip(colours).try_for_each(|(punch, colour)| check(punch, colour))
+        punches.iter().zip(colours).try_for_each(|(punch, colour)| punch.check(colour))
     }
 }

@@ -66,7 +66,7 @@ impl fmt::Display for Shape {
 }
 
 /// With a comma before every three digits.
-pub(crate) fn thousands(number: u64) -> String {
+pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -63,22 +63,9 @@ fn of_cell(cell: &Cell) -> KindReport {
         tries: cell.counts.tries,
         answered: cell.counts.answered,
         failed: cell.reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
-        latency: quantiles(&cell.times.latency_us),
-        service: quantiles(&cell.times.service_us),
+        latency: Quantiles::of(&cell.times.latency_us),
+        service: Quantiles::of(&cell.times.service_us),
         curve: curve(&cell.times.latency_us),
-    }
-}
-
-/// Milliseconds of a histogram of microseconds.
-pub(super) fn quantiles(histogram: &Latencies) -> Quantiles {
-    let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-    Quantiles {
-        count: histogram.len(),
-        p50_ms: at(0.5),
-        p90_ms: at(0.9),
-        p99_ms: at(0.99),
-        p999_ms: at(0.999),
-        max_ms: histogram.max() as f64 / 1000.0,
     }
 }
 
@@ -111,7 +98,7 @@ pub(super) fn proof(measured: &Measured, proof: Proof, searched: Searched) -> Pr
         unacknowledged: measured.unacknowledged,
         wrong_verdicts: measured.wrong,
         colours_changed: measured.lags.len() as u64 + measured.unseen,
-        colour_lag: quantiles(&lags),
+        colour_lag: Quantiles::of(&lags),
         stale_verdicts: measured.stale,
         searched_for: measured.needles.len() as u64,
         searched: searched.places,

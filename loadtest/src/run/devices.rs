@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::device::Device;
 use crate::fleet::{Fleet, FleetDevice};
-use crate::quick;
 use crate::scenario::{PostClass, Posts, Scenario};
 use crate::state::DeviceState;
 
@@ -63,11 +62,11 @@ pub(super) async fn connect(
     let permits = Arc::new(Semaphore::new(DIALLING_MAX));
     let mut connecting = JoinSet::new();
     for (index, row) in rows.iter().enumerate() {
-        let device = Device::new(endpoint, fleet, row, DeviceState::new(epoch))?;
+        let mut device = Device::new(endpoint, fleet, row, DeviceState::new(epoch))?;
         let permits = Arc::clone(&permits);
         connecting.spawn_local(async move {
             let _permit = permits.acquire_owned().await;
-            (index, quick::connect(device).await)
+            (index, device.connect_afresh().await.map(|_| device))
         });
     }
     let mut devices: Vec<Option<Device>> = rows.iter().map(|_| None).collect();

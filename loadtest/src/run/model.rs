@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use protocol::limits::TOKEN_GOOD_FOR_S;
-use protocol::{Advice, CodeId, Colour, Reason, Scanned, Verdict};
+use protocol::{CodeId, Colour, Reason, Scanned, Verdict};
 
 use crate::clock;
 use crate::fleet::Fleet;
 use crate::plan::Visit;
+use crate::proof::is_forbidden;
 use crate::tokens::{Person, Tokens};
 
 /// Of a hundred people: this many show an imported holder's earlier code …
@@ -87,15 +88,6 @@ pub(super) struct Model {
     changes: RefCell<HashMap<CodeId, Change>>,
     wrong: Cell<u64>,
     stale: Cell<u64>,
-}
-
-/// Reports an advice that no policy may give with that colour: red never passes, unknown neither passes nor stops.
-pub(crate) fn is_forbidden(verdict: Verdict) -> bool {
-    match verdict.colour {
-        Colour::Red => matches!(verdict.advice, Advice::Pass | Advice::NotAPassCode),
-        Colour::Unknown => matches!(verdict.advice, Advice::Pass | Advice::Stop),
-        Colour::Green | Colour::Yellow => verdict.advice == Advice::NotAPassCode,
-    }
 }
 
 impl Model {

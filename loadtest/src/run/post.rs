@@ -6,7 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use protocol::message::{Answer, Bounded, Request, Verify};
+use protocol::codec::Bounded;
+use protocol::message::{Answer, Request, Verify};
 use protocol::{Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId};
 use tokio::sync::Notify;
 

@@ -11,7 +11,6 @@ use anyhow::{Context, ensure};
 use protocol::{RegionId, metric};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
-use super::assemble;
 use super::city::City;
 use super::drive::{Drive, Driven};
 use super::events::Stage;
@@ -28,7 +27,7 @@ use crate::device::{Device, DeviceError};
 use crate::fleet::Fleet;
 use crate::impair::{Conditions, Counts, Proxy};
 use crate::out::note;
-use crate::outcome::{EventReport, GeneratorReport, ServerSeries};
+use crate::outcome::{EventReport, GeneratorReport, Quantiles, ServerSeries};
 use crate::proof::Claims;
 use crate::record::Record;
 use crate::scenario::{Kind, Scenario, What};
@@ -136,7 +135,7 @@ impl Session<'_> {
         let answered: u64 = Kind::ALL.iter().map(|kind| record.answered_ever(*kind)).sum();
         let each_us = |spent: Option<Duration>| Some(spent?.as_secs_f64() * 1e6 / answered.max(1) as f64);
         let generator = GeneratorReport {
-            late: assemble::quantiles(record.late_us()),
+            late: Quantiles::of(record.late_us()),
             busy_share: gone.busy_share,
             dropped_packets: dropped,
             welcomed,

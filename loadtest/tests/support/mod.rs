@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loadtest::Fleet;
 use loadtest::floor::server;
+use protocol::codec::Bounded;
 use protocol::message::{
-    Answer, Bounded, Busy, BusyReason, Drain, Error, Gap, Pong, PunchBatch, Request, Verdicts, Welcome,
+    Answer, Busy, BusyReason, Drain, Error, Gap, Pong, PunchBatch, Request, Verdicts, Welcome,
 };
 use protocol::{Epoch, ErrorCode, FrameReader, RequestId, Sequence, Verdict, frame, limits};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use loadtest::floor::server;
 use loadtest::{Fleet, clock};
-use protocol::message::{Answer, Bounded, Error, Pong, PunchBatch, Request, Verdicts, Verify, Welcome};
+use protocol::codec::Bounded;
+use protocol::message::{Answer, Error, Pong, PunchBatch, Request, Verdicts, Verify, Welcome};
 use protocol::token::{TokenKey, TokenKeys};
 use protocol::{
     Advice, Basis, CodeId, Colour, DeviceId, Epoch, ErrorCode, FrameReader, Reason, RequestId, Scanned,

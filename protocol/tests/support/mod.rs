@@ -2,11 +2,12 @@
 //! compares them with the files, and by the example that writes the files. 64-bit numbers are decimal strings.
 #![allow(clippy::unwrap_used, reason = "test support")]
 
+use protocol::codec::Bounded;
 use protocol::frame::{write_answer, write_request};
 use protocol::legacy::LegacyKey;
 use protocol::limits;
 use protocol::message::{
-    Bounded, Busy, BusyReason, Drain, Error, Gap, Hello, Ping, Pong, PunchBatch, Verdicts, Verify, Welcome,
+    Busy, BusyReason, Drain, Error, Gap, Hello, Ping, Pong, PunchBatch, Verdicts, Verify, Welcome,
 };
 use protocol::place::PlaceCode;
 use protocol::receipt::{self, Detail, Flow, Receipt};

@@ -1,8 +1,8 @@
 //! The load of the pages against a running city: everything it asks for is answered with a page, at whatever pace, and it leaves
 //! alone what is no development city on this machine. No figure is judged here.
 
+use loadtest::command::print;
 use loadtest::pages::{self, Options, Target};
-use loadtest::report;
 use tests::City;
 use tests::people::demo;
 
@@ -26,7 +26,7 @@ fn every_answer_under_load_is_a_page_at_any_pace() {
     for (case, rate) in [("clean", None), ("new number", Some(60))] {
         let options = options(&city, case, rate);
         let rounds = pages::run(&options).expect("a run");
-        report::pages(&options, &rounds);
+        print::pages(&options, &rounds);
         assert_eq!(rounds.len(), 1);
         assert!(rounds[0].is_good(), "{rounds:?}");
         for target in Target::ALL {

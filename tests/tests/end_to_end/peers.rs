@@ -7,7 +7,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use loadtest::peers::{self, Options, Peer};
-use loadtest::report;
 use tests::City;
 
 fn options(city: &City, scratch: &Path, only: &[Peer]) -> Options {
@@ -47,7 +46,7 @@ fn every_peer_works_and_holds_what_it_answered_and_leaves_nothing_behind() {
     let scratch = scratch();
     let options = options(&city, scratch.path(), &[]);
     let outcome = peers::run(&options).expect("a run");
-    report::peers(&options, &outcome);
+    println!("{}", peers::table(&options, &outcome));
 
     assert_eq!(outcome.shapes.len(), 2);
     for measured in &outcome.shapes {
@@ -70,9 +69,9 @@ fn every_peer_works_and_holds_what_it_answered_and_leaves_nothing_behind() {
     let recorded = city.metric("changtong_punches_total", "") as u64;
     assert!(recorded >= counted(Peer::Gateway), "{recorded} of {}", counted(Peer::Gateway));
 
-    let table = report::table(&options, &outcome);
-    let markdown = report::markdown(&options, &outcome);
-    let json = report::json(&options, &outcome).to_string();
+    let table = peers::table(&options, &outcome);
+    let markdown = peers::markdown(&options, &outcome);
+    let json = peers::json(&options, &outcome).to_string();
     for peer in Peer::ALL {
         assert!(outcome.versions[&peer].contains('.'), "{:?}", outcome.versions);
         for text in [&table, &markdown, &json] {

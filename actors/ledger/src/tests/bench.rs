@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::simulated::SimulatedDisk;
 use super::{config, flat, record, run};
-use crate::expiry::forgotten;
+use crate::deletions::forgotten;
 use crate::format::Entry;
 use crate::recover::{entries, recover};
 use crate::seal::DayKeys;

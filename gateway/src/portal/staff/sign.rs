@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_carriers_say_is_never_drawn_as_a_codes_colour() {
-        use protocol::message::Bounded;
+        use protocol::codec::Bounded;
         use protocol::trajectory::{Day, TrajectoryAnswer};
         for &reason in TrajectoryReason::ALL {
             let (day, areas) = (Day::NONE, Bounded(Vec::new()));

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use loadtest::wire::{self, Identity};
 use loadtest::{Device, DeviceError};
+use protocol::codec::Bounded;
 use protocol::limits::BATCH_PUNCHES_MAX;
-use protocol::message::{Answer, Bounded, Hello, Ping, Request, Verify};
+use protocol::message::{Answer, Hello, Ping, Request, Verify};
 use protocol::{Epoch, ErrorCode, FrameReader, Punch, RequestId, Scanned, Sequence, frame};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
 use runtime::clock;

@@ -9,8 +9,9 @@ use closes::close;
 use loadtest::state::StateError;
 use loadtest::tokens::Tokens;
 use loadtest::{Device, DeviceError, wire};
+use protocol::codec::Bounded;
 use protocol::limits::{BATCH_PUNCHES_MAX, FRAME_BODY_BYTES_MAX};
-use protocol::message::{Answer, Bounded, Hello, Ping, PunchBatch, Request, Verify};
+use protocol::message::{Answer, Hello, Ping, PunchBatch, Request, Verify};
 use protocol::{
     Class, CodeId, Colour, DeviceClass, Epoch, ErrorCode, FrameReader, PlaceId, Punch, RegionId, RequestId,
     Scanned, Sequence, frame, metric,

@@ -1,7 +1,7 @@
 //! One scan and another, and what a shift remembers.
 
 use super::*;
-use protocol::message::Bounded;
+use protocol::codec::Bounded;
 use protocol::trajectory::{Day, TrajectoryReason, VisitedArea};
 use protocol::{PlaceId, Reason, RegionId};
 

@@ -7,7 +7,7 @@ use crate::out::say;
 use crate::outcome::Exit;
 
 /// Prints one rate that was tried.
-pub fn step(step: &Step) {
+pub(crate) fn step(step: &Step) {
     let [verify, punch] = step.p99_ms;
     let busy = step.generator_busy.map_or_else(|| "-".to_owned(), |busy| format!("{:.0} %", busy * 100.0));
     let held = if step.exit == Exit::Pass { "held" } else { "broke" };
@@ -21,7 +21,7 @@ pub fn step(step: &Step) {
 }
 
 /// Prints what a search for the limit found.
-pub fn print(limit: &Limit, folder: &Path) {
+pub(crate) fn print(limit: &Limit, folder: &Path) {
     say!("");
     match (limit.holds, limit.breaks) {
         (Some(holds), Some(breaks)) => say!("{holds:.0} people a second hold, {breaks:.0} do not"),

@@ -1,12 +1,13 @@
-//! The findings of `loadtest peers`: a table for people, the README's comparison as Markdown, or everything as JSON. Figures come from
-//! [`crate::peers`]; here they are only written.
+//! The findings of `loadtest peers`: a table for people, the README's comparison as Markdown, or everything as JSON. They are made in
+//! `peers`; here they are only written.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::out::{self, say};
-use crate::peers::{Figures, Measured, Options, Outcome, Peer, Spread, thousands};
+use super::shape::thousands;
+use super::{Figures, Measured, Options, Outcome, Peer};
+use crate::spread::Spread;
 
 /// The notes under a table, so that no figure says more than it does.
 const NOTES: [&str; 4] = [
@@ -16,17 +17,6 @@ const NOTES: [&str; 4] = [
     "A development city has few devices that may send large batches: the frames of the gateway and the echo are spread over those.",
     "PostgreSQL's connections are few, as behind a pool; frames wait for one.",
 ];
-
-/// Prints what [`crate::peers::run`] found, as the options ask.
-pub fn peers(options: &Options, outcome: &Outcome) {
-    if options.json {
-        say!("{:#}", json(options, outcome));
-    } else if options.markdown {
-        out::text(&markdown(options, outcome));
-    } else {
-        out::text(&table(options, outcome));
-    }
-}
 
 /// For people.
 pub fn table(options: &Options, outcome: &Outcome) -> String {
@@ -211,9 +201,9 @@ mod tests {
 
     use clap::Parser;
 
+    use super::super::{Kept, Round};
     use super::*;
     use crate::outcome::Machine;
-    use crate::peers::{Kept, Round};
 
     #[derive(Parser)]
     struct Command {

@@ -10,7 +10,7 @@ use crate::scenario::{self, Shipped};
 ///
 /// # Errors
 /// The output cannot be written.
-pub fn print(plan: Plan) -> anyhow::Result<()> {
+pub(crate) fn print(plan: Plan) -> anyhow::Result<()> {
     match write(plan) {
         Err(error) if matches!(error.kind(), csv::ErrorKind::Io(io) if io.kind() == ErrorKind::BrokenPipe) => {
             Ok(())
@@ -36,7 +36,7 @@ fn write(plan: Plan) -> csv::Result<()> {
 ///
 /// # Errors
 /// One of them does not read.
-pub fn list(shipped: &[Shipped], json: bool) -> anyhow::Result<()> {
+pub(crate) fn list(shipped: &[Shipped], json: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for one in shipped {
         let (command, about) = (if one.drill { "drill" } else { "run" }, scenario::load(one.name)?.about);

@@ -1,0 +1,123 @@
+//! The deletion records: what was forgotten and when, each signed with the gateway's key. They are also what the log remembers of
+//! forgotten days: none of these gets another key, and what a crash has left of them is no part of the log.
+
+use std::io;
+
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+
+use super::disk::{Disk, replace};
+use super::{LedgerError, time};
+
+/// The deletion records, one JSON object on each line.
+pub(super) const DELETIONS: &str = "deletions.jsonl";
+
+/// The days forgotten at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// When, milliseconds since 1970 UTC.
+    pub deleted_ms: u64,
+    /// Days whose keys were destroyed.
+    pub days: Vec<String>,
+    /// The first and last segment that was removed.
+    pub segments: Option<(u64, u64)>,
+    /// The first log sequence number that is left.
+    pub first_lsn_left: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Signed {
+    deletion: Deletion,
+    /// Ed25519 over the deletion's JSON, hexadecimal.
+    signature: String,
+}
+
+/// Signs a deletion and adds it to the records.
+pub(super) fn record(disk: &impl Disk, signing_pkcs8: &[u8], deletion: Deletion) -> Result<(), LedgerError> {
+    let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8)
+        .map_err(|_| LedgerError::Key("the signing key is no Ed25519 key in PKCS#8".to_owned()))?;
+    let signed = serde_json::to_string(&deletion).expect("a deletion is plain data");
+    let signature = hex::encode(key.sign(signed.as_bytes()));
+    let line = serde_json::to_string(&Signed { deletion, signature }).expect("a deletion is plain data");
+    let io = |error| LedgerError::io("recording a deletion in", DELETIONS)(error);
+    let mut content = match disk.read(DELETIONS) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(io(error)),
+    };
+    content.extend_from_slice(line.as_bytes());
+    content.push(b'\n');
+    replace(disk, DELETIONS, &content).map_err(io)
+}
+
+/// Checks the deletion records against the key whose owner signs them, and gives their number.
+pub(super) fn check_signatures(disk: &impl Disk, public_key: &[u8]) -> Result<u64, LedgerError> {
+    let key = UnparsedPublicKey::new(&ED25519, public_key);
+    let mut checked = 0;
+    for Signed { deletion, signature } in read_records(disk)? {
+        let text = serde_json::to_string(&deletion).expect("a deletion is plain data");
+        let genuine = hex::decode(signature).is_ok_and(|bytes| key.verify(text.as_bytes(), &bytes).is_ok());
+        if !genuine {
+            let what = "a record's signature is not the gateway's";
+            return Err(LedgerError::Corrupt { name: DELETIONS.to_owned(), what, lsn: 0, is_newest: true });
+        }
+        checked += 1;
+    }
+    Ok(checked)
+}
+
+fn read_records(disk: &impl Disk) -> Result<Vec<Signed>, LedgerError> {
+    let content = match disk.read(DELETIONS) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(LedgerError::io("reading", DELETIONS)(error)),
+    };
+    let damaged = |_| LedgerError::Corrupt {
+        name: DELETIONS.to_owned(),
+        what: "a record does not read",
+        lsn: 0,
+        is_newest: true,
+    };
+    content
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).map_err(damaged))
+        .collect()
+}
+
+/// The days that the deletion records say have been forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forgotten {
+    /// The last segment that was removed, 0 if none.
+    pub(super) segment: u64,
+    /// The last day whose key was destroyed, in days since 1970.
+    pub(super) day: u32,
+    /// The last one of those that nobody knows.
+    pub(super) undated: u32,
+}
+
+impl Forgotten {
+    /// As if every day were, for who does not ask why a key is gone.
+    pub(super) const EVERY_DAY: Self = Self { segment: u64::MAX, day: u32::MAX, undated: u32::MAX };
+
+    /// Takes a day to be forgotten, too, and all before it.
+    pub(super) fn add(&mut self, day: u32) {
+        let last = if time::is_dated(day) { &mut self.day } else { &mut self.undated };
+        *last = day.max(*last);
+    }
+
+    /// Says whether that day's key was destroyed.
+    pub(super) const fn covers(&self, day: u32) -> bool {
+        day <= if time::is_dated(day) { self.day } else { self.undated }
+    }
+}
+
+/// Reads the deletion records.
+pub(super) fn forgotten(disk: &impl Disk) -> Result<Forgotten, LedgerError> {
+    let mut forgotten = Forgotten::default();
+    for Signed { deletion, .. } in read_records(disk)? {
+        forgotten.segment = deletion.segments.map_or(0, |(_, last)| last).max(forgotten.segment);
+        deletion.days.iter().filter_map(|day| time::day_of_name(day)).for_each(|day| forgotten.add(day));
+    }
+    Ok(forgotten)
+}
