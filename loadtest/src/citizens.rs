@@ -8,9 +8,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use device::fleet::Fleet;
 use tokio::sync::Semaphore;
 
-use crate::fleet::Fleet;
 use crate::scenario::Kind;
 
 pub(crate) mod browser;

@@ -1,11 +1,12 @@
 //! The commands of the load test, each with its exit code. What they do stands elsewhere.
 
+use bench::{floor, peers};
 use clap::Parser;
 
 use crate::outcome::Exit;
 use crate::plan::Plan;
 use crate::run::Finished;
-use crate::{compare, floor, limit, one, pages, peers, quick, report, run, scenario};
+use crate::{compare, limit, one, out, pages, quick, report, run, scenario};
 
 pub mod print;
 
@@ -97,12 +98,12 @@ impl Command {
                 outcome.is_good()
             }
             Self::Floor(options) => {
-                let rounds = floor::run(&options)?;
+                let rounds = floor::run(&options, &out::beside)?;
                 print::floor(&options, &rounds);
                 true
             }
             Self::Peers(options) => {
-                print::peers(&options, &peers::run(&options)?);
+                print::peers(&options, &peers::run(&options, &out::beside)?);
                 true
             }
             Self::Pages(options) => {

@@ -1,7 +1,7 @@
 //! Interval logs of HdrHistogram: every interval's histogram of a run, kept losslessly, in the text form that HdrHistogram's own
 //! tools read. What the intervals are is the caller's business.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,8 +10,6 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogIterator, IntervalLogWriterBuilder, LogEntry, Tag,
 };
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
-
-use crate::clock;
 
 /// The interval log's name in a run's folder.
 pub const INTERVALS_FILE: &str = "intervals.hlog";
@@ -56,7 +54,7 @@ impl Interval {
 /// The text of a log; `about` is for its readers, `started_ms` milliseconds since 1970 UTC, `unit` what maxima are divided by.
 pub fn write(about: &str, started_ms: u64, unit: f64, intervals: &[Interval]) -> Vec<u8> {
     let (mut log, mut serializer) = (Vec::new(), V2DeflateSerializer::new());
-    let started = clock::at_ms(started_ms);
+    let started = UNIX_EPOCH + Duration::from_millis(started_ms);
     let mut builder = IntervalLogWriterBuilder::new();
     builder.add_comment(about).with_start_time(started).with_base_time(started).with_max_value_divisor(unit);
     let mut writer =

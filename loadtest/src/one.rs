@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use device::Device;
+use device::clock;
+use device::state::{Acknowledged, DeviceState};
+use device::wire::{self, Identity};
 use protocol::{DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, frame};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
-
-use crate::clock;
-use crate::device::Device;
-use crate::state::{Acknowledged, DeviceState};
-use crate::wire::{self, Identity};
 
 /// Fetching a certificate, or a punch with its acknowledgement.
 const PATIENCE: Duration = Duration::from_secs(20);

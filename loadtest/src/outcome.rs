@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bench::machine::Machine;
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,20 +74,6 @@ pub struct Run {
     pub gateway: Option<String>,
     /// The machine.
     pub machine: Machine,
-}
-
-/// The machine on which both sides ran.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Machine {
-    /// The processor's name.
-    pub processor: String,
-    /// The number of cores that this program may use.
-    pub cores: u32,
-    /// Bytes of memory.
-    pub memory_bytes: u64,
-    /// The kernel's name and version.
-    pub kernel: String,
 }
 
 /// The generator itself.

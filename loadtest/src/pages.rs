@@ -7,17 +7,17 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use bench::cpu::{self, Usage};
+use bench::pace::{self, Lane, Schedule};
+use device::clock;
+use device::fleet::Fleet;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::citizens::browser::{Browser, CODE_MARK, Form, PLACE_MARK};
 use crate::citizens::inbox::Inbox;
 use crate::citizens::line::Line;
 use crate::citizens::{pages_of, places};
-use crate::clock;
-use crate::cpu::{self, Usage};
-use crate::fleet::Fleet;
 use crate::out::note;
-use crate::pace::{self, Lane, Schedule};
 
 mod load;
 

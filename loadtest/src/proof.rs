@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
+use device::fleet::Fleet;
+use device::state::Acknowledged;
 use protocol::{
     Advice, CodeId, Colour, DeviceId, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
 };
-
-use crate::fleet::Fleet;
-use crate::state::Acknowledged;
 
 /// Why nothing could be proven, either way.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use device::{Device, DeviceError};
 use protocol::receipt::{self, RECEIPT_BYTES};
 use protocol::{ErrorCode, RegionId};
 use tokio::task::JoinSet;
-
-use crate::device::{Device, DeviceError};
 
 /// Devices that ask at a time, as long as there are receipts.
 pub const ASKING_MAX: usize = 16;

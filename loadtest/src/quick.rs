@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use bench::cpu::{self, Usage};
+use bench::pace::{self, Schedule};
+use device::clock;
+use device::fleet::{Fleet, FleetDevice};
+use device::state::DeviceState;
+use device::tokens::Tokens;
+use device::wire;
+use device::{Counts, Device, DeviceError};
 use protocol::{DeviceClass, Epoch, ErrorCode, RegionId};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::clock;
-use crate::cpu::{self, Usage};
-use crate::device::{Counts, Device, DeviceError};
-use crate::fleet::{Fleet, FleetDevice};
 use crate::out::note;
-use crate::pace::{self, Schedule};
+use crate::progress;
 use crate::proof::{self, Claims, Proof};
 use crate::queries::{self, ASKING_MAX, Answers, Receipt};
-use crate::state::DeviceState;
-use crate::tokens::Tokens;
 use crate::traffic::{People, Shared, Tally, Walk, Walked};
-use crate::{progress, wire};
 
 /// The city is there, or it is not: how long connecting all devices may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);

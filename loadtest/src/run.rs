@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, anyhow, bail};
+use bench::machine;
+use device::clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
-use crate::clock;
 use crate::hlog::INTERVALS_FILE;
-use crate::machine;
 use crate::outcome::{REPORT_VERSION, Report, Run, Verdict};
 use crate::plan::Plan;
 use crate::proof::{self, Proof};

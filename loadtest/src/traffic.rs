@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bench::pace::Lane;
+use device::clock;
+use device::fleet::Fleet;
+use device::tokens::Tokens;
+use device::{Counts, Device, DeviceError};
 use hdrhistogram::Histogram;
 use protocol::limits::TOKEN_GOOD_FOR_S;
 use protocol::{CodeId, Colour, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict};
 
-use crate::clock;
-use crate::device::{Counts, Device, DeviceError};
-use crate::fleet::Fleet;
-use crate::pace::Lane;
 use crate::proof::{Claim, Fact, is_forbidden};
-use crate::tokens::Tokens;
 
 /// Of a hundred people: this many show an imported holder's earlier code …
 const LEGACY_PERCENT: u8 = 3;

@@ -6,10 +6,11 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use device::{Device, DeviceError, DeviceState, wire};
 use loadtest::impair::{Conditions, Proxy};
-use loadtest::{Device, DeviceError, DeviceState, wire};
 use protocol::limits::IDLE_MS_MAX;
 use protocol::{DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
+
 use support::{DEVICES, Gateway, Nuisance, fleet};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -26,7 +27,7 @@ fn punch(time: u64) -> Punch {
 
 struct City {
     _folder: tempfile::TempDir,
-    fleet: loadtest::Fleet,
+    fleet: device::Fleet,
     gateway: Gateway,
     server: quinn::Endpoint,
     client: quinn::Endpoint,

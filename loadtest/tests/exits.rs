@@ -8,10 +8,11 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use loadtest::clock;
+use device::clock;
 use loadtest::outcome::ProofReport;
 use loadtest::plan::Plan;
 use loadtest::scenario;
+
 use support::city::{City, Ran};
 use support::lie::Lie;
 use support::stand_in::Manner;

@@ -8,9 +8,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::sync_channel;
 
+use bench::floor;
 use clap::Parser;
 use loadtest::command::print;
-use loadtest::{floor, quick};
+use loadtest::quick;
+
 use support::{Gateway, Nuisance, fleet, write_fleet};
 
 #[derive(Parser)]
@@ -53,7 +55,7 @@ fn the_floor_measures_both_sides_in_every_shape() {
         let Command::Floor(options) = parse(&city, &format!("floor {shape} --rounds 1 --seconds 1")) else {
             panic!("not the floor")
         };
-        let rounds = floor::run(&options).unwrap();
+        let rounds = floor::run(&options, &|words| println!("{words}")).unwrap();
         print::floor(&options, &rounds);
         for figures in [rounds[0].echo, rounds[0].gateway] {
             assert!(figures.per_second > 100.0 && figures.latency_ms[0] > 0.0, "{shape}: {figures:?}");

@@ -12,12 +12,13 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use device::{Device, DeviceState, clock, wire};
 use loadtest::outcome::{Quantiles, Report};
 use loadtest::plan::{Plan, Visit};
 use loadtest::record::Both;
 use loadtest::scenario::{self, Kind, Scenario};
-use loadtest::{Device, DeviceState, clock, wire};
 use protocol::{DeviceId, Epoch, RegionId, Scanned};
+
 use support::city::{City, Ran};
 use support::stand_in::{Handled, Manner};
 

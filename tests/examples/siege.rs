@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use loadtest::{Device, DeviceState, Fleet};
+use device::{Device, DeviceState, Fleet};
 use protocol::Epoch;
 use runtime::clock;
 use tests::people::{Citizen, demo};

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use loadtest::Fleet;
+use device::Fleet;
 pub use operators::operator_key;
 use runtime::clock;
 

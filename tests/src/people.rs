@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use actors::sms::{Asker, DevelopmentSms, ProvenPhone, SessionId, Sms, SmsLimits, SmsSender};
+use device::tokens::{Person, Tokens};
 use keys::Keys;
-use loadtest::tokens::{Person, Tokens};
 use protocol::{Advice, Class, CodeId, Colour, Verdict};
 use registry::Phone;
 use runtime::clock;

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use loadtest::device::Counts;
+use device::Counts;
+use device::{Device, DeviceState, Fleet, wire};
 use loadtest::proof::{self, Claim, Claims, Fact, Proof};
-use loadtest::{Device, DeviceState, Fleet, wire};
 use protocol::message::Welcome;
 use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
 use runtime::clock;

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use device::clock;
+
 use super::line::Line;
-use crate::clock;
 
 /// Connections that nobody uses at the moment. One thread's.
 pub(crate) struct Lines {

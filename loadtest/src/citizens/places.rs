@@ -4,9 +4,8 @@
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use device::fleet::Fleet;
 use serde::Deserialize;
-
-use crate::fleet::Fleet;
 
 #[derive(Deserialize)]
 struct Places {

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use anyhow::Context;
+use device::clock;
+use device::fleet::Fleet;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -13,8 +15,6 @@ use super::inbox::Inbox;
 use super::lines::Lines;
 use super::people::People;
 use super::{Citizen, Citizens, IDLE_MAX, KEPT_MAX, UNDER_WAY_MAX, pages_of, places};
-use crate::clock;
-use crate::fleet::Fleet;
 
 /// People who are prepared beside each other.
 const PREPARING_MAX: usize = 16;

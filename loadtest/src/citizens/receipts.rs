@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use device::clock;
+
 use super::browser::Browser;
 use super::error::BrowserError;
 use super::line::Line;
 use super::{Citizens, Refusal};
-use crate::clock;
 use crate::queries::Receipt;
 
 /// The gateway gives a receipt two minutes; whoever is handed one has time left for asking.

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use bench::floor;
+use bench::peers;
+use bench::spread::Spread;
 use hdrhistogram::Histogram;
 use protocol::Colour;
 
-use crate::floor;
 use crate::one;
 use crate::out::{self, note, say};
 use crate::outcome;
 use crate::pages::{self, Target};
-use crate::peers;
 use crate::quick::{self, Outcome};
-use crate::spread::Spread;
 
 pub(super) mod compare;
 pub(super) mod limit;

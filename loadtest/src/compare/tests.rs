@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bench::machine::Machine;
+
 use super::*;
 use crate::hlog::Interval;
 use crate::outcome::{
-    GeneratorReport, IntervalReport, Machine, PointReport, ProofReport, REPORT_VERSION, Report, Run,
-    StageReport, Verdict,
+    GeneratorReport, IntervalReport, PointReport, ProofReport, REPORT_VERSION, Report, Run, StageReport,
+    Verdict,
 };
 use crate::record::Both;
 use crate::scenario;

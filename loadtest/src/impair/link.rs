@@ -133,7 +133,7 @@ mod tests {
     const PACKETS: u64 = 20_000;
 
     fn seed() -> u64 {
-        let seed = crate::clock::now_ms();
+        let seed = device::clock::now_ms();
         println!("seed {seed}");
         seed
     }

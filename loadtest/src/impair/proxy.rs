@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use device::{clock, socket};
 use fastrand::Rng;
 use protocol::limits::IDLE_MS_MAX;
 use rustix::net::SendFlags;
@@ -18,7 +19,6 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::flight::{Flight, PACKET_BYTES_MAX, Packet, Way};
 use super::link::{Fate, Link};
 use super::{Counts, Desk, Wanted};
-use crate::{clock, socket};
 
 /// Clients' addresses at a time: each takes a descriptor, of which a process often has 1,024 for everything.
 pub(super) const FLOWS_MAX: usize = 512;

@@ -32,9 +32,9 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
 
 /// Waits until the proxy has counted so.
 fn wait_for(proxy: &Proxy, counted: impl Fn(&Counts) -> bool) {
-    let end = crate::clock::now() + PATIENCE;
+    let end = device::clock::now() + PATIENCE;
     while !counted(&proxy.counts()) {
-        assert!(crate::clock::now() < end, "{:?}", proxy.counts());
+        assert!(device::clock::now() < end, "{:?}", proxy.counts());
         std::thread::yield_now();
     }
 }
@@ -169,16 +169,16 @@ fn a_delay_holds_both_ways_and_keeps_the_order() {
     let late = Conditions { delay_ms: 30, jitter_ms: 20, ..Conditions::default() };
     let (target, proxy, client) = path(late);
     for _ in 0..3 {
-        let sent = crate::clock::now();
+        let sent = device::clock::now();
         (0..20u8).for_each(|number| assert_eq!(client.send(&[number]).unwrap(), 1));
         for number in 0..20 {
             let (bytes, from) = receive(&target);
             assert_eq!(bytes, [number]);
             target.send_to(&bytes, from).unwrap();
         }
-        assert!(crate::clock::since(sent) >= Duration::from_millis(30));
+        assert!(device::clock::since(sent) >= Duration::from_millis(30));
         (0..20).for_each(|number| assert_eq!(receive(&client).0, [number]));
-        assert!(crate::clock::since(sent) >= Duration::from_millis(60));
+        assert!(device::clock::since(sent) >= Duration::from_millis(60));
     }
     assert_eq!(proxy.end().passed, 120);
 }

@@ -5,10 +5,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
+use bench::gauge::Gauge;
+use bench::pace::Lane;
+use device::clock;
+
 use crate::citizens::line::Line;
-use crate::clock;
-use crate::gauge::Gauge;
-use crate::pace::Lane;
 
 /// A header of a visitor behind a proxy, and where in it the visitor's network stands: every request is another visitor's, since one
 /// address gets a small part of what the pages can draw.

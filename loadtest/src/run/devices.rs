@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use device::Device;
+use device::clock;
+use device::fleet::{Fleet, FleetDevice};
+use device::state::DeviceState;
 use protocol::{DeviceClass, Epoch};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::clock;
-use crate::device::Device;
-use crate::fleet::{Fleet, FleetDevice};
 use crate::scenario::{PostClass, Posts, Scenario};
-use crate::state::DeviceState;
 
 /// The city is there, or it is not: how long connecting all devices may take.
 const CONNECT_MAX: Duration = Duration::from_secs(60);

@@ -4,13 +4,13 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use bench::pace::Timer;
+use device::clock;
 use tokio::task::JoinSet;
 
 use super::crowd::{self, Ended};
 use super::post::Inbox;
 use super::shared::Shared;
-use crate::clock;
-use crate::pace::Timer;
 use crate::plan::{Plan, Visit};
 use crate::record::Seat;
 use crate::scenario::Scenario;

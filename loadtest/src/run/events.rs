@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use device::clock;
+use device::fleet::Fleet;
+use device::tokens::{self, Person};
 use protocol::{Basis, Colour, metric};
 use tokio::task::spawn_blocking;
 
@@ -14,12 +17,9 @@ use super::city::City;
 use super::figures;
 use super::post::Inbox;
 use super::shared::Shared;
-use crate::clock;
-use crate::fleet::Fleet;
 use crate::impair::{Conditions, Proxy};
 use crate::outcome::EventReport;
 use crate::scenario::{Event, What};
-use crate::tokens::{self, Person};
 use crate::view::View;
 
 /// Between two looks at a gateway that is to notice something.

@@ -7,10 +7,10 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bench::cpu::{self, Usage};
+use device::clock;
 use protocol::metric;
 
-use crate::clock;
-use crate::cpu::{self, Usage};
 use crate::outcome::ServerSeries;
 
 /// Between two looks.

@@ -5,14 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use device::clock;
+use device::fleet::Fleet;
+use device::tokens::{Person, Tokens};
 use protocol::limits::TOKEN_GOOD_FOR_S;
 use protocol::{CodeId, Colour, Reason, Scanned, Verdict};
 
-use crate::clock;
-use crate::fleet::Fleet;
 use crate::plan::Visit;
 use crate::proof::is_forbidden;
-use crate::tokens::{Person, Tokens};
 
 /// Of a hundred people: this many show an imported holder's earlier code …
 const LEGACY_PERCENT: u64 = 3;
@@ -35,7 +35,7 @@ pub(super) struct People {
 
 impl People {
     pub(super) fn new(fleet: &Fleet, tokens: Tokens) -> Self {
-        let known = |sample: &crate::fleet::LegacySample| {
+        let known = |sample: &device::fleet::LegacySample| {
             Some((sample.text.clone(), Colour::from_name(&sample.colour)?))
         };
         Self { tokens, legacy: fleet.legacy_samples.iter().filter_map(known).collect() }

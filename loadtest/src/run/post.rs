@@ -6,6 +6,9 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use device::clock;
+use device::state::Acknowledged;
+use device::{Device, DeviceError};
 use protocol::codec::Bounded;
 use protocol::message::{Answer, Request, Verify};
 use protocol::{Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId};
@@ -14,12 +17,9 @@ use tokio::sync::Notify;
 use super::crowd::{Crowd, Try};
 use super::model::Scan;
 use super::shared::Shared;
-use crate::clock;
-use crate::device::{Device, DeviceError};
 use crate::plan::Visit;
 use crate::proof::{Claim, Fact};
 use crate::scenario::{Kind, Posts};
-use crate::state::Acknowledged;
 
 /// Scans in one frame: far below what a frame holds, whatever was scanned.
 const VERIFY_SCANS_MAX: usize = 128;

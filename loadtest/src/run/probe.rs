@@ -5,11 +5,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use device::clock;
+use device::{Device, DeviceError};
 use protocol::RegionId;
 
 use super::shared::Shared;
-use crate::clock;
-use crate::device::{Device, DeviceError};
 
 /// Between two looks: the resolution of the lag.
 const EVERY: Duration = Duration::from_millis(5);

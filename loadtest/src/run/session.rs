@@ -8,6 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use bench::cpu::{self, Usage};
+use device::clock;
+use device::fleet::Fleet;
+use device::tokens::Tokens;
+use device::{Device, DeviceError};
+use device::{socket, wire};
 use protocol::{RegionId, metric};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
@@ -21,19 +27,13 @@ use super::shared::Shared;
 use super::ticker::Ticker;
 use super::{devices, probe};
 use crate::citizens::Citizens;
-use crate::clock;
-use crate::cpu::{self, Usage};
-use crate::device::{Device, DeviceError};
-use crate::fleet::Fleet;
 use crate::impair::{Conditions, Counts, Proxy};
 use crate::out::note;
 use crate::outcome::{EventReport, GeneratorReport, Quantiles, ServerSeries};
 use crate::proof::Claims;
 use crate::record::Record;
 use crate::scenario::{Kind, Scenario, What};
-use crate::tokens::Tokens;
 use crate::view::View;
-use crate::{socket, wire};
 
 /// The time that the gateway is given to hear that its devices leave.
 const GOODBYE: Duration = Duration::from_secs(2);

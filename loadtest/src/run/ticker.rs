@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bench::cpu::{self, Usage};
+use device::clock;
+
 use super::shared::Shared;
-use crate::clock;
-use crate::cpu::{self, Usage};
 use crate::scenario::Scenario;
 use crate::scenario::curve::Curve;
 use crate::view::View;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bench::machine::Machine;
 use loadtest::outcome::{
-    EventReport, Exit, GeneratorReport, IntervalReport, KindReport, Machine, PointReport, ProofReport,
-    Quantiles, REPORT_VERSION, Report, Run, ServerSeries, StageReport, ThresholdReport, Verdict,
+    EventReport, Exit, GeneratorReport, IntervalReport, KindReport, PointReport, ProofReport, Quantiles,
+    REPORT_VERSION, Report, Run, ServerSeries, StageReport, ThresholdReport, Verdict,
 };
 use loadtest::scenario::{self, Figure, Kind, Scenario, Threshold};
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use device::{Fleet, clock};
 use loadtest::outcome::Report;
-use loadtest::{Fleet, clock};
 
 use super::stand_in::{Manner, PEOPLE, StandIn};
 

@@ -11,8 +11,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use loadtest::Fleet;
-use loadtest::floor::server;
+use bench::floor::server;
+use device::Fleet;
 use protocol::codec::Bounded;
 use protocol::message::{
     Answer, Busy, BusyReason, Drain, Error, Gap, Pong, PunchBatch, Request, Verdicts, Welcome,

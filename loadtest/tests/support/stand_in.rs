@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use loadtest::floor::server;
-use loadtest::{Fleet, clock};
+use bench::floor::server;
+use device::{Fleet, clock};
 use protocol::codec::Bounded;
 use protocol::message::{Answer, Error, Pong, PunchBatch, Request, Verdicts, Verify, Welcome};
 use protocol::token::{TokenKey, TokenKeys};
@@ -162,7 +162,7 @@ impl One {
     fn new(fleet: &Fleet, manner: Manner) -> Arc<Self> {
         let mut key = [0; 16];
         hex::decode_to_slice(&fleet.token_key.hex, &mut key).unwrap();
-        let certificate = |device: &loadtest::fleet::FleetDevice| {
+        let certificate = |device: &device::fleet::FleetDevice| {
             let pem = fs::read(&device.certificate).unwrap();
             (CertificateDer::from_pem_slice(&pem).unwrap(), device.id())
         };

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use actors::registrar::Registrar;
+use device::tokens::{Person, Tokens};
 use keys::Keys;
-use loadtest::tokens::{Person, Tokens};
 use policy::Policy;
 use protocol::{Basis, Class, CodeId, Colour, Direction, Punch, Scanned};
 use registry::Registry;

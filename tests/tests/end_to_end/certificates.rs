@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use loadtest::wire::Identity;
+use device::wire::Identity;
 use protocol::message::{Hello, Request};
 use protocol::{DeviceId, Epoch, ErrorCode, RequestId, Sequence, frame};
 use rcgen::string::Ia5String;
@@ -24,7 +24,7 @@ enum Refusal {
 }
 
 /// Connects, says Hello, and waits to be turned away.
-async fn refusal(fleet: &loadtest::Fleet, identity: &Identity<'_>) -> Refusal {
+async fn refusal(fleet: &device::Fleet, identity: &Identity<'_>) -> Refusal {
     let endpoint = endpoint(fleet);
     let config = identity.config().expect("a usable identity");
     let connecting = endpoint.connect_with(config, fleet.quic[0], &fleet.server_name).expect("an address");

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use loadtest::Device;
+use device::Device;
 use protocol::{DeviceClass, PlaceId, RegionId, Scanned};
 use runtime::clock;
 use serde_json::json;

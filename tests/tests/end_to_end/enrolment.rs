@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use loadtest::wire::WireError;
-use loadtest::{Device, DeviceError, Fleet};
+use device::wire::WireError;
+use device::{Device, DeviceError, Fleet};
 use protocol::{Epoch, ErrorCode};
 use rcgen::{CertificateParams, KeyPair};
 use runtime::clock;

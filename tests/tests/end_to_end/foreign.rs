@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use loadtest::Fleet;
-use loadtest::tokens::Tokens;
+use device::Fleet;
+use device::tokens::Tokens;
 use protocol::{Class, Colour, Scanned, token};
 use runtime::clock;
 use tests::City;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use loadtest::fleet::FleetDevice;
+use device::fleet::FleetDevice;
 use loadtest::impair::{Conditions, Counts, Proxy};
 use protocol::DeviceClass;
 use runtime::clock;

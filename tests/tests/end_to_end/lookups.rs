@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use loadtest::tokens::Tokens;
+use device::tokens::Tokens;
 use protocol::{Direction, Punch};
 use tests::served::{Served, operators_group};
 use tests::walk::{device, endpoint, punch};

@@ -1,7 +1,7 @@
 //! More than the disk takes: every sync is slowed down, and concentrators keep their whole windows full. What waits is bounded,
 //! verifies are answered meanwhile, and in the end everything is recorded once.
 
-use loadtest::Device;
+use device::Device;
 use protocol::{DeviceClass, RegionId, Scanned};
 use tests::walk::{device, endpoint, punch};
 use tests::{City, block_on};

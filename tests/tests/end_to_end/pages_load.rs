@@ -50,7 +50,7 @@ fn every_answer_under_load_is_a_page_at_any_pace() {
 #[test]
 fn a_city_that_is_not_on_this_machine_is_left_alone() {
     let mut city = City::start(100, 1);
-    let file = city.data().join(loadtest::fleet::FILE);
+    let file = city.data().join(device::fleet::FILE);
     let fleet = std::fs::read_to_string(&file).expect("a fleet file");
     let pages = city.fleet().pages.expect("pages").to_string();
     std::fs::write(&file, fleet.replace(&pages, "192.0.2.1:443")).expect("writing it");

@@ -2,11 +2,12 @@
 //! gone afterwards with all its files. No figure is judged here.
 
 use std::collections::BTreeSet;
+use std::fmt::Arguments;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use loadtest::peers::{self, Options, Peer};
+use bench::peers::{self, Options, Peer};
 use tests::City;
 
 fn options(city: &City, scratch: &Path, only: &[Peer]) -> Options {
@@ -22,6 +23,10 @@ fn options(city: &City, scratch: &Path, only: &[Peer]) -> Options {
         markdown: false,
         json: false,
     }
+}
+
+fn note(words: Arguments<'_>) {
+    println!("{words}");
 }
 
 /// A folder that PostgreSQL's user may pass through.
@@ -45,7 +50,7 @@ fn every_peer_works_and_holds_what_it_answered_and_leaves_nothing_behind() {
     let city = City::start(100, 4);
     let scratch = scratch();
     let options = options(&city, scratch.path(), &[]);
-    let outcome = peers::run(&options).expect("a run");
+    let outcome = peers::run(&options, &note).expect("a run");
     println!("{}", peers::table(&options, &outcome));
 
     assert_eq!(outcome.shapes.len(), 2);
@@ -92,13 +97,13 @@ fn a_peer_that_cannot_start_ends_the_run_and_leaves_nothing_behind() {
     // Redis runs already when PostgreSQL's user finds the way closed.
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o700)).expect("closing it");
     let mut options = options(&city, scratch.path(), &[Peer::Redis, Peer::Postgres]);
-    let error = format!("{:#}", peers::run(&options).expect_err("a closed folder"));
+    let error = format!("{:#}", peers::run(&options, &note).expect_err("a closed folder"));
     assert!(error.contains("starting PostgreSQL"), "{error}");
     assert_eq!(processes_of(scratch.path()), Vec::<String>::new());
     assert_eq!(fs::read_dir(scratch.path()).expect("the folder").count(), 0, "files are left");
 
     options.shapes = vec!["1000x1".parse().expect("a shape")];
-    let error = format!("{:#}", peers::run(&options).expect_err("too few gates"));
+    let error = format!("{:#}", peers::run(&options, &note).expect_err("too few gates"));
     assert!(error.contains("the city has 4 devices of class gate for 1,000 × 1"), "{error}");
 }
 
@@ -106,11 +111,12 @@ fn a_peer_that_cannot_start_ends_the_run_and_leaves_nothing_behind() {
 fn a_city_that_is_not_on_this_machine_is_left_alone() {
     let mut city = City::start(100, 1);
     let scratch = scratch();
-    let file = city.data().join(loadtest::fleet::FILE);
+    let file = city.data().join(device::fleet::FILE);
     let fleet = fs::read_to_string(&file).expect("a fleet file");
     let quic = city.fleet().quic[0].to_string();
     fs::write(&file, fleet.replace(&quic, "192.0.2.1:443")).expect("writing it");
-    let error = peers::run(&options(&city, scratch.path(), &[Peer::Redis])).expect_err("refused").to_string();
+    let error =
+        peers::run(&options(&city, scratch.path(), &[Peer::Redis]), &note).expect_err("refused").to_string();
     assert!(error.contains("only a development city on loopback"), "{error}");
     city.kill();
 }

@@ -174,10 +174,10 @@ fn the_qr_of_my_code_passes_a_gate_and_expires() {
     // Renewed in another second it is another sign, which nobody can tell to belong to the first.
     tests::wait_for("another sign", || (browser.get("/code/qr").qr() != text).then_some(()));
     // The same person's code as it was a hundred seconds ago.
-    let tokens = loadtest::tokens::Tokens::load(&city.fleet()).expect("the city's token key");
+    let tokens = device::tokens::Tokens::load(&city.fleet()).expect("the city's token key");
     let basis = protocol::Basis::Nothing;
     let code = CodeId::from_u64(taken.code).expect("a code");
-    let person = loadtest::tokens::Person { code, colour: Colour::Unknown, basis, class: Class::Person };
+    let person = device::tokens::Person { code, colour: Colour::Unknown, basis, class: Class::Person };
     let before_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106") - 100;
     let verdict = held_up(&city, tokens.scan(&person, before_s));
     assert_eq!((verdict.advice, verdict.reason), (Advice::NotAPassCode, Reason::Expired));

@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-use loadtest::wire::{self, Wire};
+use device::wire::{self, Wire};
 use protocol::limits::{QUERY_BYTES_MAX, QUERY_STREAMS};
 use protocol::message::{Answer, Hello, Ping, Request};
 use protocol::receipt::RECEIPT_BYTES;
@@ -30,12 +30,12 @@ fn hello() -> Request {
 }
 
 /// A connection of the fleet's device at `index`; nothing is said yet.
-async fn connect(endpoint: &quinn::Endpoint, fleet: &loadtest::Fleet, index: usize) -> Wire {
+async fn connect(endpoint: &quinn::Endpoint, fleet: &device::Fleet, index: usize) -> Wire {
     let config = wire::client_config(fleet, &fleet.devices[index]).expect("a good certificate");
     Wire::connect(endpoint, config, fleet.quic[0], &fleet.server_name).await.expect("connects")
 }
 
-async fn welcomed(endpoint: &quinn::Endpoint, fleet: &loadtest::Fleet, index: usize) -> Wire {
+async fn welcomed(endpoint: &quinn::Endpoint, fleet: &device::Fleet, index: usize) -> Wire {
     let mut wire = connect(endpoint, fleet, index).await;
     let (_, answer) = wire.ask(RequestId(1), &hello()).await.expect("an answer");
     assert!(matches!(answer, Answer::Welcome(_)), "{answer:?}");

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use loadtest::wire::Identity;
+use device::wire::Identity;
 use protocol::frame;
 use rcgen::date_time_ymd;
 use rustix::process::Signal;

@@ -120,9 +120,9 @@ fn only_a_development_city_or_a_marked_gateway_is_loaded() {
     city.kill();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let real = listener.local_addr().expect("an address");
-    let path = data.join(loadtest::fleet::FILE);
+    let path = data.join(device::fleet::FILE);
     let fleet = fs::read_to_string(&path).expect("a fleet file");
-    let http = loadtest::Fleet::load(&data).expect("it reads").http;
+    let http = device::Fleet::load(&data).expect("it reads").http;
     fs::write(&path, fleet.replace(&http.to_string(), &real.to_string())).expect("written");
     // It ends with this process.
     std::thread::spawn(move || {

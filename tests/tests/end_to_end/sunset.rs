@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use actors::sunset::{self, Estate, Plan};
-use loadtest::tokens::Tokens;
+use device::tokens::Tokens;
 use protocol::{Direction, Punch};
 use registry::KeptRegistry;
 use registry::operator::{OperatorKey, Order};

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use loadtest::tokens::{Person, Tokens};
-use loadtest::{Device, Fleet};
+use device::tokens::{Person, Tokens};
+use device::{Device, Fleet};
 use protocol::{Direction, PlaceId, Punch, RegionId, Scanned};
 use serde_json::Value;
 use tests::walk::{Stop, Walker, device, endpoint, prove};

@@ -2,8 +2,9 @@
 //! changes no colour.
 
 use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt, Registrar};
+use device::{DeviceError, Fleet};
 use keys::Keys;
-use loadtest::{DeviceError, Fleet, queries};
+use loadtest::queries;
 use policy::Policy;
 use protocol::receipt;
 use protocol::trajectory::TrajectoryAnswer;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use loadtest::DeviceError;
+use device::DeviceError;
 use protocol::{Advice, ErrorCode, Scanned};
 use tests::repository::read;
 use tests::walk::{device, endpoint};

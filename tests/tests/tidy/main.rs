@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use protocol::metric::{self, Kind};
 use tests::repository::{dependencies, files, files_ending, read, read_toml};
 
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 13] = [
     "protocol",
     "actors/keys",
     "actors/runtime",
@@ -18,6 +18,8 @@ const CRATES: [&str; 11] = [
     "actors/simulator",
     "actors",
     "gateway",
+    "loadtest/device",
+    "loadtest/bench",
     "loadtest",
     "tests",
 ];
@@ -72,10 +74,12 @@ fn crates_know_only_whom_they_may() {
         ("actors/registry", &["protocol", "keys", "runtime", "policy"]),
         ("actors/simulator", &["protocol", "keys", "runtime", "policy", "registry"]),
         ("actors", &below_actors),
-        // Its model test drives the load generator's device.
-        ("gateway", &[&actors[..], &["protocol", "loadtest"]].concat()),
-        ("loadtest", &["protocol"]),
-        ("tests", &[&actors[..], &["protocol", "gateway", "loadtest"]].concat()),
+        // Its model test drives the load test's device.
+        ("gateway", &[&actors[..], &["protocol", "device"]].concat()),
+        ("loadtest/device", &["protocol"]),
+        ("loadtest/bench", &["protocol", "device"]),
+        ("loadtest", &["protocol", "device", "bench"]),
+        ("tests", &[&actors[..], &["protocol", "gateway", "device", "bench", "loadtest"]].concat()),
     ];
     let names = CRATES.map(name);
     let mut findings = Vec::new();
@@ -86,15 +90,15 @@ fn crates_know_only_whom_they_may() {
         );
     }
     let product = &read_toml("gateway/Cargo.toml")["dependencies"];
-    findings.extend(product.get("loadtest").map(|_| "gateway → loadtest outside its tests".to_owned()));
+    findings.extend(product.get("device").map(|_| "gateway → device outside its tests".to_owned()));
     check("a crate knows one that it may not", &findings);
 }
 
 #[test]
 fn packages_stay_where_they_belong() {
-    let at_home: [(&str, &[&str]); 11] = [
-        ("quinn", &["gateway", "loadtest", "tests"]),
-        ("quinn-proto", &["gateway", "loadtest", "tests"]),
+    let at_home: [(&str, &[&str]); 14] = [
+        ("quinn", &["gateway", "loadtest/device", "loadtest/bench", "loadtest", "tests"]),
+        ("quinn-proto", &["gateway", "tests"]),
         ("actix", &["actors", "actors/runtime"]),
         ("actix-rt", &["actors", "actors/runtime", "actors/simulator", "gateway"]),
         ("actix-web", &["actors/runtime", "actors/simulator", "gateway"]),
@@ -104,6 +108,9 @@ fn packages_stay_where_they_belong() {
         ("sqlx", &["actors/registry"]),
         ("diesel", &["actors/registry"]),
         ("redb", &["actors/registry"]),
+        ("redis", &["loadtest/bench"]),
+        ("async-nats", &["loadtest/bench"]),
+        ("tokio-postgres", &["loadtest/bench"]),
     ];
     let mut findings = Vec::new();
     for krate in CRATES {

@@ -6,8 +6,8 @@ use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 
 use actors::region::RegionOutcome;
+use device::DeviceState;
 use ledger::Outcome;
-use loadtest::DeviceState;
 use protocol::message::{Answer, Drain, Hello, PunchBatch, Welcome};
 use protocol::{
     CodeId, DeviceClass, DeviceId, Direction, Epoch, ErrorCode, FrameReader, PlaceId, Punch, RegionId,
@@ -297,7 +297,7 @@ impl<'a> World<'a> {
     }
 
     /// A verdict is for a punch that is on disk under its number, and comes once.
-    fn acknowledge(&mut self, acknowledged: &loadtest::Acknowledged) {
+    fn acknowledge(&mut self, acknowledged: &device::Acknowledged) {
         let beyond = self.beyond.borrow();
         let recorded = beyond.recorded(self.device.epoch());
         let at = acknowledged.sequence.0 as usize - 1;

@@ -1,8 +1,9 @@
 //! People before a device with made-up time: who is scanned when, who comes again, who leaves, and by seed that everybody ends
 //! exactly once whatever happens in which order.
 
+use device::clock;
+
 use super::*;
-use crate::clock;
 
 const MS: Duration = Duration::from_millis(1);
 

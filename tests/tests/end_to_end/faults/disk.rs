@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use loadtest::{Device, DeviceState};
+use device::{Device, DeviceState};
 use protocol::{Epoch, metric};
 use tests::small_disk::SmallDisk;
 use tests::traced::Traced;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loadtest::wire::{self, Identity};
-use loadtest::{Device, DeviceError};
+use device::wire::{self, Identity};
+use device::{Device, DeviceError};
 use protocol::codec::Bounded;
 use protocol::limits::BATCH_PUNCHES_MAX;
 use protocol::message::{Answer, Hello, Ping, Request, Verify};

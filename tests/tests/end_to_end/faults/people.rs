@@ -4,8 +4,8 @@
 use std::net::Ipv6Addr;
 
 use actors::registrar::{MANUAL_REDS_HOUR_MAX, Registrar};
+use device::tokens::Tokens;
 use keys::Keys;
-use loadtest::tokens::Tokens;
 use policy::Policy;
 use policy::trajectory::{day_of, days_after};
 use protocol::{CodeId, Direction, Punch};

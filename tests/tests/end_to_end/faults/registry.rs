@@ -4,9 +4,9 @@
 use std::pin::pin;
 use std::process::Command;
 
+use device::tokens::Tokens;
 use loadtest::citizens::Citizens;
 use loadtest::scenario::Kind;
-use loadtest::tokens::Tokens;
 use policy::trajectory::{day_of, days_after, start_of};
 use runtime::clock;
 use tests::people::somebody;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use loadtest::Fleet;
+use device::Fleet;
 use runtime::clock;
 use tests::walk::{Stop, Walker, endpoint};
 use tests::watched::{Alert, Prometheus};

@@ -1,6 +1,6 @@
 //! The ends of connections: each with its own number, and after what was answered before has arrived.
 
-use loadtest::wire;
+use device::wire;
 use protocol::message::Answer;
 use protocol::{ErrorCode, FrameReader};
 use tests::walk::endpoint;

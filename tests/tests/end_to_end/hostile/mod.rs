@@ -6,9 +6,9 @@ mod crowd;
 mod handshakes;
 
 use closes::close;
-use loadtest::state::StateError;
-use loadtest::tokens::Tokens;
-use loadtest::{Device, DeviceError, wire};
+use device::state::StateError;
+use device::tokens::Tokens;
+use device::{Device, DeviceError, wire};
 use protocol::codec::Bounded;
 use protocol::limits::{BATCH_PUNCHES_MAX, FRAME_BODY_BYTES_MAX};
 use protocol::message::{Answer, Hello, Ping, PunchBatch, Request, Verify};
@@ -66,7 +66,7 @@ fn raw(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// Sends the bytes on one stream and then pings: what comes first, an error, the close, or the answer to the ping.
-async fn send(fleet: &loadtest::Fleet, index: usize, bytes: &[u8], then_ping: bool) -> End {
+async fn send(fleet: &device::Fleet, index: usize, bytes: &[u8], then_ping: bool) -> End {
     let endpoint = endpoint(fleet);
     let config = wire::client_config(fleet, &fleet.devices[index]).expect("a good certificate");
     let connecting = endpoint.connect_with(config, fleet.quic[0], &fleet.server_name).expect("an address");

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use device::fleet::Fleet;
+use device::socket;
 use protocol::{frame, limits};
 use quinn::crypto::rustls::QuicServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-
-use crate::fleet::Fleet;
-use crate::socket;
 
 /// As the gateway's own: what a peer that does not read can make it hold.
 const SEND_WINDOW_BYTES: u64 = 256 * 1024;

@@ -5,14 +5,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use device::clock;
 use rustix::fd::OwnedFd;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
-
-use crate::clock;
 
 /// Visits that a lane may be behind before the schedule waits for it; their intended times stay.
 const LANE_VISITS_MAX: usize = 4096;
@@ -67,20 +66,21 @@ async fn keep(schedule: Schedule, mut lanes: Vec<mpsc::Sender<Instant>>) -> io::
 }
 
 /// A kernel timer.
-pub(crate) struct Timer(AsyncFd<OwnedFd>);
+pub struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
+    /// A timer that is not set.
     #[allow(
         deprecated,
         reason = "sound for a descriptor that is owned and never changes; its successor is unsafe"
     )]
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         Ok(Self(AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, flags)?)?))
     }
 
     /// Sleeps until that moment; lets others run if it has passed.
-    pub(crate) async fn until(&mut self, moment: Instant) -> io::Result<()> {
+    pub async fn until(&mut self, moment: Instant) -> io::Result<()> {
         let left = moment.saturating_duration_since(clock::now());
         if left.is_zero() {
             tokio::task::yield_now().await;

@@ -89,7 +89,7 @@ impl Tokens {
 
 /// Notes in the city's data that this person's colour is another from now on, for runs to come: the city's list of codes is as
 /// old as the city.
-pub(crate) fn note(fleet: &Fleet, person: &Person) -> io::Result<()> {
+pub fn note(fleet: &Fleet, person: &Person) -> io::Result<()> {
     let path = fleet.data.join(CHANGED_FILE);
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     let head = if file.metadata()?.len() == 0 { HEAD } else { "" };

@@ -187,7 +187,7 @@ pub fn client_config(fleet: &Fleet, device: &FleetDevice) -> Result<quinn::Clien
 }
 
 /// The same limits as the gateway's side, seen from the other end.
-pub(crate) fn transport() -> quinn::TransportConfig {
+fn transport() -> quinn::TransportConfig {
     let idle = Duration::from_millis(IDLE_MS_MAX).try_into().expect("30 s fits QUIC's integer");
     let mut transport = quinn::TransportConfig::default();
     transport
@@ -276,7 +276,7 @@ impl Wire {
     }
 
     /// As [`Self::pump`], but hands over what was read instead of looking for frames in it.
-    pub(crate) async fn exchange(&mut self) -> Result<Option<quinn::Chunk>, WireError> {
+    pub async fn exchange(&mut self) -> Result<Option<quinn::Chunk>, WireError> {
         let Self { send, receive, unsent, written, connection, .. } = self;
         let waiting = *written < unsent.len();
         tokio::select! {

@@ -4,7 +4,22 @@
 use std::fs;
 use std::process::Command;
 
-use crate::outcome::Machine;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The machine on which both sides ran.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// The processor's name.
+    pub processor: String,
+    /// The number of cores that this program may use.
+    pub cores: u32,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// The kernel's name and version.
+    pub kernel: String,
+}
 
 /// This machine.
 pub fn here() -> Machine {

@@ -4,11 +4,11 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use device::clock;
 use protocol::Scanned;
 
 use super::punch::{Punch, Source};
 use super::{Shape, nats, postgres, redis};
-use crate::clock;
 use crate::floor::line::{self, Line, Pace};
 use crate::gauge::Gauge;
 

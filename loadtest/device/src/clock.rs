@@ -1,4 +1,5 @@
-//! The only place of this crate that reads a clock; everything else takes time as an argument.
+//! The only place that reads a clock, of this crate and of those that measure with its devices: a latency is the difference of two moments
+//! from one place. Everything else takes time as an argument.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,21 +14,10 @@ pub fn now_s() -> u32 {
     u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX)
 }
 
-/// That moment of the wall clock, milliseconds since 1970 UTC.
-pub fn at_ms(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(ms)
-}
-
 /// Monotonic clock, for durations.
 #[allow(clippy::disallowed_methods, reason = "this is the clock module")]
 pub fn now() -> Instant {
     Instant::now()
-}
-
-/// Between two looks at a condition of another process; never in a task.
-#[allow(clippy::disallowed_methods, reason = "this is the clock module")]
-pub(crate) fn pause(length: Duration) {
-    std::thread::sleep(length);
 }
 
 /// Time since `start`.

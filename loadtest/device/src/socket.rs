@@ -12,7 +12,7 @@ use rustix::net::sockopt;
 const BUFFER_BYTES: usize = 8 * 1024 * 1024;
 
 /// A socket bound there, not blocking.
-pub(crate) fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
+pub fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(local)?;
     socket.set_nonblocking(true)?;
     // Above the system's limit only if this process may; else as much as the limit allows.
@@ -23,7 +23,7 @@ pub(crate) fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Packets that the kernel dropped before they were read from the socket of that port, if it tells.
-pub(crate) fn dropped(local: SocketAddr) -> Option<u64> {
+pub fn dropped(local: SocketAddr) -> Option<u64> {
     let table = if local.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
     let port = format!(":{:04X}", local.port());
     let text = std::fs::read_to_string(table).ok()?;

@@ -4,11 +4,10 @@
 use std::rc::Rc;
 
 use anyhow::ensure;
+use device::clock;
+use device::fleet::Fleet;
+use device::tokens::Tokens;
 use protocol::Colour;
-
-use crate::clock;
-use crate::fleet::Fleet;
-use crate::tokens::Tokens;
 
 /// A punch without its colour: code, device, sequence, time, place, region, direction.
 pub(super) const PUNCH_BYTES: usize = 8 + 8 + 8 + 8 + 4 + 2 + 1;

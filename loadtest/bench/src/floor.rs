@@ -9,18 +9,18 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use device::clock;
+use device::fleet::{Fleet, FleetDevice};
+use device::tokens::Tokens;
+use device::wire::{self, Wire};
 use protocol::message::{Answer, Hello, Request};
 use protocol::{DeviceClass, Epoch, FrameReader, RequestId, Scanned, Sequence, limits};
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::clock;
+use crate::Note;
 use crate::cpu::{self, Usage};
-use crate::fleet::{Fleet, FleetDevice};
 use crate::gauge::Gauge;
-use crate::out::note;
 use crate::pace::{self, Schedule};
-use crate::tokens::Tokens;
-use crate::wire::{self, Wire};
 
 pub(crate) mod line;
 pub mod server;
@@ -108,15 +108,15 @@ pub struct Round {
     pub sync: Duration,
 }
 
-/// Runs all rounds, on this thread and one for the echo.
-pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
+/// Runs all rounds, on this thread and one for the echo. `note` is told of each round.
+pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<Vec<Round>> {
     let fleet = Fleet::load(&options.data)?;
     let tokens = Tokens::load(&fleet)?;
     let gateway = Usage::of_port(fleet.quic[0]).map(|usage| usage.process);
     let echo = Echo::start(&fleet, options.class())?;
     let pinned = if options.pin { pin(gateway, echo.thread)? } else { Vec::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let bench = Bench { options, fleet: &fleet, tokens: &tokens, gateway, echo: &echo };
+    let bench = Bench { options, note, fleet: &fleet, tokens: &tokens, gateway, echo: &echo };
     let rounds = runtime.block_on(LocalSet::new().run_until(bench.rounds()));
     drop(runtime);
     pinned.into_iter().for_each(cpu::Pinned::release);
@@ -187,6 +187,7 @@ impl Drop for Echo {
 
 struct Bench<'a> {
     options: &'a Options,
+    note: Note<'a>,
     fleet: &'a Fleet,
     tokens: &'a Tokens,
     gateway: Option<u32>,
@@ -211,7 +212,8 @@ impl Bench<'_> {
                 let echo = self.round(&mut echo, &tokens, || self.echo_usage()).await?;
                 Round { echo, gateway, sync }
             };
-            note!("round {}: ratio {:.2}", number + 1, round.gateway.per_second / round.echo.per_second);
+            let ratio = round.gateway.per_second / round.echo.per_second;
+            (self.note)(format_args!("round {}: ratio {ratio:.2}", number + 1));
             rounds.push(round);
         }
         Ok(rounds)

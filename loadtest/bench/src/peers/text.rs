@@ -203,7 +203,7 @@ mod tests {
 
     use super::super::{Kept, Round};
     use super::*;
-    use crate::outcome::Machine;
+    use crate::machine::Machine;
 
     #[derive(Parser)]
     struct Command {

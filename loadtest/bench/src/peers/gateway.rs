@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use anyhow::ensure;
+use device::clock;
+use device::fleet::{Fleet, FleetDevice};
 use protocol::limits::window_punches_max;
 use protocol::{DeviceClass, Scanned};
 
 use super::dial::Connected;
 use super::lane::Lane;
 use super::{Setup, Shape};
-use crate::clock;
-use crate::fleet::{Fleet, FleetDevice};
 use crate::floor;
 
 /// Tokens made for a turn.

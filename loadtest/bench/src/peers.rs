@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
+use device::fleet::Fleet;
+use device::tokens::Tokens;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::LocalSet;
 
+use crate::Note;
 use crate::cpu::{self, Usage};
-use crate::fleet::Fleet;
-use crate::machine;
-use crate::outcome::Machine;
+use crate::machine::{self, Machine};
 use crate::spread::Spread;
-use crate::tokens::Tokens;
 
 mod bench;
 mod dial;
@@ -216,12 +216,13 @@ pub struct Outcome {
     pub kept: BTreeMap<Peer, Kept>,
 }
 
-/// Runs all rounds of all shapes, on this thread and one for the echo; starts the peers and ends them, whatever comes.
+/// Runs all rounds of all shapes, on this thread and one for the echo; starts the peers and ends them, whatever comes. `note` is told
+/// of each start and each round.
 ///
 /// # Errors
 /// No development city runs there on loopback, it has too few devices, a program is not installed, or a peer fails, answers a
 /// wrong colour, or holds less than it answered.
-pub fn run(options: &Options) -> anyhow::Result<Outcome> {
+pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<Outcome> {
     let fleet = Fleet::load(&options.data)?;
     let is_here = fleet.quic.iter().chain([&fleet.http]).all(|address| address.ip().is_loopback());
     ensure!(is_here, "only a development city on loopback is put under load, not one at {}", fleet.quic[0]);
@@ -238,7 +239,7 @@ pub fn run(options: &Options) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (shapes, kept) = runtime.block_on(LocalSet::new().run_until(async {
         tokio::select! {
-            measured = measure(options, &setup, &programs) => measured,
+            measured = measure(options, &setup, &programs, note) => measured,
             _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
         }
     }))?;
@@ -265,6 +266,7 @@ async fn measure(
     options: &Options,
     setup: &Setup<'_>,
     programs: &BTreeMap<Peer, Program>,
+    note: Note<'_>,
 ) -> anyhow::Result<(Vec<Measured>, BTreeMap<Peer, Kept>)> {
     let gateway = Usage::of_port(setup.fleet.quic[0]).map(|usage| usage.process);
     let this_thread = cpu::this_thread().context("no /proc")?;
@@ -273,7 +275,7 @@ async fn measure(
     if options.pin {
         pins.put(&[this_thread], CORES[0])?;
     }
-    let mut bench = Bench::start(options, setup, programs, gateway).await?;
+    let mut bench = Bench::start((options, note), setup, programs, gateway).await?;
     if options.pin {
         let gateway = gateway.context("no process of ours has the gateway's port open")?;
         pins.put(&cpu::threads(gateway), CORES[0])?;

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use device::clock;
 use hdrhistogram::Histogram;
-
-use crate::clock;
 
 /// One write.
 const BLOCK_BYTES: usize = 4096;

@@ -6,15 +6,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::bail;
+use device::clock;
+use device::wire::Wire;
 use protocol::codec::Bounded;
 use protocol::frame::FrameReader;
 use protocol::message::{Answer, PunchBatch, Request, Verify};
 use protocol::{Direction, PlaceId, Punch, RegionId, RequestId, Scanned, Sequence};
 
-use crate::clock;
 use crate::gauge::Gauge;
 use crate::pace::Lane;
-use crate::wire::Wire;
 
 /// When the next frame goes out.
 pub(crate) enum Pace {

@@ -1,13 +1,13 @@
-//! The measures of one round of a peer: what was completed and its latency, while the gauge is on. It counts; nothing here knows
-//! what a round or a peer is.
+//! The measures of one round: what was completed and its latency, while the gauge is on. It counts; nothing here knows what a round or a
+//! peer is.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// Shared by the lines of one round, all on one thread.
-pub(crate) struct Gauge {
+/// A count of scans with a histogram of their latency, shared by the lines of one round, all on one thread. It is off until it is turned on.
+pub struct Gauge {
     on: Cell<bool>,
     scans: Cell<u64>,
     latency_us: RefCell<Histogram<u64>>,
@@ -22,12 +22,12 @@ impl Default for Gauge {
 
 impl Gauge {
     /// Counts from here on, or not any more.
-    pub(crate) fn turn(&self, on: bool) {
+    pub fn turn(&self, on: bool) {
         self.on.set(on);
     }
 
     /// A frame with that many scans is answered.
-    pub(crate) fn done(&self, scans: usize, latency: Duration) {
+    pub fn done(&self, scans: usize, latency: Duration) {
         if self.on.get() {
             self.scans.set(self.scans.get() + scans as u64);
             let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
@@ -36,12 +36,12 @@ impl Gauge {
     }
 
     /// Scans counted.
-    pub(crate) fn scans(&self) -> u64 {
+    pub fn scans(&self) -> u64 {
         self.scans.get()
     }
 
     /// Milliseconds at that quantile.
-    pub(crate) fn latency_ms(&self, quantile: f64) -> f64 {
+    pub fn latency_ms(&self, quantile: f64) -> f64 {
         self.latency_us.borrow().value_at_quantile(quantile) as f64 / 1000.0
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use device::clock;
 use protocol::DeviceClass;
 use tokio::task::JoinSet;
 
@@ -17,11 +18,10 @@ use super::postgres::Postgres;
 use super::redis::Redis;
 use super::server::Program;
 use super::{Figures, Kept, Measured, Options, Peer, Round, Setup, Shape, gateway};
-use crate::clock;
+use crate::Note;
 use crate::cpu::{self, Usage};
 use crate::floor::Echo;
 use crate::gauge::Gauge;
-use crate::out::note;
 
 /// The first part of a turn is not counted: its connections are new, and a thousand first packets at once get lost.
 const WARM_UP: Duration = Duration::from_millis(1500);
@@ -100,6 +100,7 @@ impl Running {
 /// All peers of a run. They end with it.
 pub(super) struct Bench<'a> {
     options: &'a Options,
+    note: Note<'a>,
     setup: Setup<'a>,
     running: Vec<(Peer, Running)>,
     answered: BTreeMap<Peer, u64>,
@@ -108,18 +109,18 @@ pub(super) struct Bench<'a> {
 impl<'a> Bench<'a> {
     /// Starts them one after another.
     pub(super) async fn start(
-        options: &'a Options,
+        (options, note): (&'a Options, Note<'a>),
         setup: &Setup<'a>,
         programs: &BTreeMap<Peer, Program>,
         gateway: Option<u32>,
     ) -> anyhow::Result<Self> {
         let mut running = Vec::new();
         for (&peer, program) in programs {
-            note!("starting {} {}", peer.name(), program.version);
+            note(format_args!("starting {} {}", peer.name(), program.version));
             let started = Running::start(peer, setup, program, gateway).await;
             running.push((peer, started.with_context(|| format!("starting {}", peer.name()))?));
         }
-        Ok(Self { options, setup: setup.clone(), running, answered: BTreeMap::new() })
+        Ok(Self { options, note, setup: setup.clone(), running, answered: BTreeMap::new() })
     }
 
     /// All rounds of all shapes.
@@ -129,7 +130,7 @@ impl<'a> Bench<'a> {
             let mut rounds = Vec::new();
             for number in 0..self.options.rounds as usize {
                 let round = self.round(shape, number).await?;
-                note!("{shape}, round {}: {}", number + 1, said(&round));
+                (self.note)(format_args!("{shape}, round {}: {}", number + 1, said(&round)));
                 rounds.push(round);
             }
             measured.push(Measured { shape, rounds });
