@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use device::fleet::Fleet;
+use protocol::receipt::RECEIPT_BYTES;
 use tokio::sync::Semaphore;
 
 use crate::scenario::Kind;
@@ -39,6 +40,9 @@ const KEPT_MAX: usize = 512;
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// The place where a form that was a first application leads.
 const APPLIED: &str = "/code?did=applied";
+
+/// A consent receipt, as its QR code holds it.
+pub type Receipt = [u8; RECEIPT_BYTES];
 
 /// Why a visit did not end with its page. A closed set: reports count by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,10 +4,12 @@ use bench::{floor, peers};
 use clap::Parser;
 
 use crate::outcome::Exit;
-use crate::plan::Plan;
 use crate::run::Finished;
-use crate::{compare, limit, one, out, pages, quick, report, run, scenario};
+use crate::run::limit;
+use crate::scenario::plan::Plan;
+use crate::{compare, out, pages, quick, report, run, scenario};
 
+mod first_punch;
 pub mod print;
 
 /// Simulated checkpoint devices for Changtong Gateway.
@@ -42,7 +44,7 @@ pub enum Command {
         json: bool,
     },
     /// Be one device of any gateway: fetch its certificate with a token, punch once, show the verdict
-    Device(one::Options),
+    Device(first_punch::Options),
     /// Let devices of the running development city punch for a while, then prove that nothing was lost or doubled
     Quick(quick::Options),
     /// Run raw QUIC and the running development city under the same load, in turns, and print the ratios
@@ -85,7 +87,7 @@ impl Command {
                 true
             }
             Self::Device(options) => {
-                print::device(&options, &one::run(&options)?);
+                print::device(&options, &first_punch::run(&options)?);
                 true
             }
             Self::Schema => {

@@ -18,7 +18,7 @@ mod proxy;
 
 /// Longest delay, and longest jitter on top of it: a device gives an attempt to connect up after as long, so beyond it a path
 /// is as good as cut.
-pub const DELAY_MS_MAX: u32 = 5_000;
+pub(crate) const DELAY_MS_MAX: u32 = 5_000;
 
 /// The network's effect on packets, the same in both directions and to each packet on its own. The default does nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]

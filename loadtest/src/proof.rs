@@ -236,7 +236,7 @@ impl Columns {
             number => Some(CodeId::from_u64(number.parse().ok()?)?),
         };
         let verdict = Verdict {
-            colour: protocol::Colour::from_name(colour)?,
+            colour: Colour::from_name(colour)?,
             advice: Advice::from_name(advice)?,
             basis: protocol::Basis::from_name(basis)?,
             reason: Reason::from_name(reason)?,

@@ -13,16 +13,21 @@ use device::fleet::{Fleet, FleetDevice};
 use device::state::DeviceState;
 use device::tokens::Tokens;
 use device::wire;
-use device::{Counts, Device, DeviceError};
+use device::{Counts, Device};
 use protocol::{DeviceClass, Epoch, ErrorCode, RegionId};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::citizens::Receipt;
 use crate::out::note;
-use crate::progress;
 use crate::proof::{self, Claims, Proof};
-use crate::queries::{self, ASKING_MAX, Answers, Receipt};
-use crate::traffic::{People, Shared, Tally, Walk, Walked};
+
+mod progress;
+pub mod queries;
+mod traffic;
+
+use queries::{ASKING_MAX, Answers};
+use traffic::{People, Shared, Tally, Walk, Walked};
 
 /// The city is there, or it is not: how long connecting all devices may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
@@ -271,7 +276,7 @@ fn with_regions(devices: Vec<(Device, &FleetDevice)>) -> anyhow::Result<Vec<(Dev
 }
 
 /// Says what the devices hold acknowledgements for.
-pub fn claims(walked: &[Walked]) -> Claims {
+fn claims(walked: &[Walked]) -> Claims {
     let claims = walked.iter().map(|one| ((one.device.id(), one.epoch()), one.claim.clone()));
     Claims(claims.collect())
 }

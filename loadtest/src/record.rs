@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::hlog::{self, Interval};
 use crate::scenario::{Kind, Scenario};
+
+pub mod hlog;
+
+use hlog::Interval;
 
 const KINDS: usize = Kind::ALL.len();
 
@@ -175,13 +178,13 @@ impl Record {
     }
 
     /// Everybody of that kind who was answered, in warm-ups too.
-    pub fn answered_ever(&self, kind: Kind) -> u64 {
+    pub(crate) fn answered_ever(&self, kind: Kind) -> u64 {
         self.cells.iter().map(|cells| cells[kind as usize].counts.answered).sum()
     }
 
     /// Says whether everybody who was handed over has come and is gone, answered or not; if not, in words. `handed` is how many, in
     /// warm-ups too.
-    pub fn balance(&self, handed: u64) -> Result<(), String> {
+    pub(crate) fn balance(&self, handed: u64) -> Result<(), String> {
         let (mut offered, mut ended) = (0, 0);
         for cell in self.cells.iter().flatten() {
             offered += cell.counts.offered;
@@ -198,7 +201,7 @@ impl Record {
     }
 
     /// Says how late the generator came to visits, microseconds, warm-up left out.
-    pub fn late_us(&self) -> &Latencies {
+    pub(crate) fn late_us(&self) -> &Latencies {
         &self.late_us
     }
 

@@ -10,23 +10,22 @@ use device::clock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
-use crate::hlog::INTERVALS_FILE;
 use crate::outcome::{REPORT_VERSION, Report, Run, Verdict};
-use crate::plan::Plan;
 use crate::proof::{self, Proof};
 use crate::record::Record;
+use crate::record::hlog::INTERVALS_FILE;
 use crate::report::html;
 use crate::scenario::curve::Curve;
+use crate::scenario::plan::Plan;
 use crate::scenario::{self, Figure, Kind, SHIPPED, Scenario, Threshold, What};
 
 mod assemble;
 mod city;
 mod crowd;
 mod devices;
-mod disk;
 mod drive;
 mod events;
-mod figures;
+pub mod limit;
 mod model;
 mod post;
 mod privacy;
@@ -34,9 +33,9 @@ mod probe;
 mod session;
 mod shared;
 mod ticker;
+mod view;
 
-pub(crate) use city::City;
-use city::Wanted;
+use city::{City, Wanted};
 use privacy::Searched;
 use session::{Measured, Session};
 
@@ -130,7 +129,7 @@ fn of_scenario(scenario: &Scenario, place: &Place, words: &str) -> anyhow::Resul
 }
 
 /// The city that a scenario needs: the running one that was named, or one of its own.
-pub(crate) fn city(scenario: &Scenario, place: &Place, folder: &Path) -> anyhow::Result<City> {
+fn city(scenario: &Scenario, place: &Place, folder: &Path) -> anyhow::Result<City> {
     if let Some(data) = &place.data {
         return City::running(data);
     }
@@ -149,7 +148,7 @@ pub(crate) fn city(scenario: &Scenario, place: &Place, folder: &Path) -> anyhow:
 }
 
 /// Runs a scenario in a city that stands, and gives the city back.
-pub(crate) fn in_city(
+fn in_city(
     scenario: &Scenario,
     seed: u64,
     (city, folder): (City, &Path),
@@ -269,7 +268,7 @@ fn report(
 }
 
 /// A new directory for a run's files, or the one that was named.
-pub(crate) fn folder(name: &str, place: &Place) -> anyhow::Result<PathBuf> {
+fn folder(name: &str, place: &Place) -> anyhow::Result<PathBuf> {
     let folder = match &place.out {
         Some(out) => out.clone(),
         None => Path::new(RUNS).join(format!("{name}-{}", clock::now_ms() / 1000)),

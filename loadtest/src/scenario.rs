@@ -8,6 +8,7 @@ use crate::impair::Conditions;
 
 mod check;
 pub mod curve;
+pub mod plan;
 mod read;
 mod resize;
 mod shipped;
@@ -174,7 +175,7 @@ impl Kind {
     }
 
     /// Says whether a device asks for it; the others go to the pages.
-    pub fn of_devices(self) -> bool {
+    pub(crate) fn of_devices(self) -> bool {
         match self {
             Self::Verify | Self::Punch | Self::Query => true,
             Self::Place | Self::Code | Self::Apply => false,
@@ -331,7 +332,7 @@ pub enum Figure {
 
 impl Figure {
     /// People without whom it says nothing: ten, and for a quantile as many as put one of them beyond it.
-    pub fn people_min(self) -> u64 {
+    pub(crate) fn people_min(self) -> u64 {
         match self {
             Self::P50Ms | Self::ServiceP50Ms | Self::AnsweredShare | Self::AnsweredRate => 10,
             Self::P99Ms | Self::ServiceP99Ms => 100,

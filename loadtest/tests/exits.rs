@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use device::clock;
 use loadtest::outcome::ProofReport;
-use loadtest::plan::Plan;
 use loadtest::scenario;
+use loadtest::scenario::plan::Plan;
 
 use support::city::{City, Ran};
 use support::lie::Lie;

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use loadtest::hlog::{self, Interval};
 use loadtest::outcome::{Exit, REPORT_FILE, Report, Verdict};
+use loadtest::record::hlog::{self, Interval};
 use loadtest::report::{html, scenario};
 use serde_json::Value;
 

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use device::{Device, DeviceState, clock, wire};
 use loadtest::outcome::{Quantiles, Report};
-use loadtest::plan::{Plan, Visit};
 use loadtest::record::Both;
+use loadtest::scenario::plan::{Plan, Visit};
 use loadtest::scenario::{self, Kind, Scenario};
 use protocol::{DeviceId, Epoch, RegionId, Scanned};
 

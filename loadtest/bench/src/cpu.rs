@@ -28,7 +28,7 @@ impl Usage {
     }
 
     /// Of that process and those it has started, now.
-    pub fn of_family(process: u32) -> Option<Self> {
+    pub(crate) fn of_family(process: u32) -> Option<Self> {
         let own = Self::of(process)?;
         let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
         let children = children.split_whitespace().filter_map(|child| Self::of(child.parse().ok()?));
@@ -84,7 +84,7 @@ pub fn threads(process: u32) -> Vec<u32> {
 }
 
 /// A thread that was put onto one core.
-pub struct Pinned {
+pub(crate) struct Pinned {
     thread: Option<Pid>,
     before: CpuSet,
 }
@@ -94,7 +94,7 @@ impl Pinned {
     ///
     /// # Errors
     /// There is no such core or thread, or it is another user's.
-    pub fn to(thread: u32, core: usize) -> io::Result<Self> {
+    pub(crate) fn to(thread: u32, core: usize) -> io::Result<Self> {
         let thread = Pid::from_raw(thread.cast_signed());
         let before = sched_getaffinity(thread)?;
         let mut cores = CpuSet::new();
@@ -104,7 +104,7 @@ impl Pinned {
     }
 
     /// Lets it run where it ran before; one that has ended meanwhile does not mind.
-    pub fn release(self) {
+    pub(crate) fn release(self) {
         let _ = sched_setaffinity(self.thread, &self.before);
     }
 }

@@ -8,26 +8,26 @@ const WAIT_MS_MAX: u64 = 5_000;
 
 /// Waits of one device.
 #[derive(Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     attempt: u32,
     random: fastrand::Rng,
 }
 
 impl Backoff {
     /// Nothing tried yet.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { attempt: 0, random: fastrand::Rng::with_seed(seed) }
     }
 
     /// The wait before the next attempt, at least `at_least`.
-    pub fn next_wait(&mut self, at_least: Duration) -> Duration {
+    pub(crate) fn next_wait(&mut self, at_least: Duration) -> Duration {
         let ceiling = FIRST_MS.saturating_mul(1 << self.attempt.min(16)).min(WAIT_MS_MAX);
         self.attempt = self.attempt.saturating_add(1);
         at_least + Duration::from_millis(self.random.u64(0..=ceiling))
     }
 
     /// It worked: the next failure starts anew.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.attempt = 0;
     }
 }

@@ -172,7 +172,7 @@ impl DeviceState {
     }
 
     /// The next request id of this device.
-    pub fn next_request(&mut self) -> RequestId {
+    pub(crate) fn next_request(&mut self) -> RequestId {
         self.request = self.request.wrapping_add(1);
         RequestId(self.request)
     }
@@ -217,7 +217,7 @@ impl DeviceState {
     }
 
     /// When sending goes on after `Busy`; `None` if that is not what holds it up.
-    pub fn paused_until_ms(&self, now_ms: u64) -> Option<u64> {
+    pub(crate) fn paused_until_ms(&self, now_ms: u64) -> Option<u64> {
         let has_more = self.cursor < self.next_sequence().0;
         (has_more && !self.draining && now_ms < self.paused_until_ms).then_some(self.paused_until_ms)
     }

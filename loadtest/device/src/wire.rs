@@ -250,7 +250,7 @@ impl Wire {
     }
 
     /// The next answer that has already arrived. Types that this version does not know are passed over.
-    pub fn next_answer(&mut self) -> Result<Option<(RequestId, Answer)>, WireError> {
+    pub(crate) fn next_answer(&mut self) -> Result<Option<(RequestId, Answer)>, WireError> {
         while let Some(frame) = self.reader.next_frame()? {
             if let Some(answer) = frame.answer() {
                 return Ok(Some((frame.request, answer?)));
@@ -270,7 +270,7 @@ impl Wire {
     }
 
     /// Says whether any packet has come from the peer since this was last asked, be it an acknowledgement only.
-    pub fn has_received(&mut self) -> bool {
+    pub(crate) fn has_received(&mut self) -> bool {
         let received = self.connection.stats().udp_rx.datagrams;
         std::mem::replace(&mut self.received, received) != received
     }

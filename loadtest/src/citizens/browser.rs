@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use protocol::receipt;
 
+use super::Receipt;
 use super::error::BrowserError;
 use super::inbox::Inbox;
 use super::line::{Answer, Line, LineError, encoded};
-use crate::queries::Receipt;
 
 /// The mark that stands on the page of one's own code and on no other.
 pub(crate) const CODE_MARK: &str = "id=\"passes\"";

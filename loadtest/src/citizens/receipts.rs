@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use device::clock;
 
+use super::Receipt;
 use super::browser::Browser;
 use super::error::BrowserError;
 use super::line::Line;
 use super::{Citizens, Refusal};
-use crate::queries::Receipt;
 
 /// The gateway gives a receipt two minutes; whoever is handed one has time left for asking.
 const GOOD: Duration = Duration::from_secs(100);
@@ -37,7 +37,7 @@ impl Citizens {
     }
 
     /// Draws receipts anew as they grow old; whoever runs for more than a minute runs this beside, and ends it by dropping it.
-    pub async fn keep_receipts(&self) {
+    pub(crate) async fn keep_receipts(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
             // What fails is old the next time, too.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use bench::Spread;
 use bench::floor;
 use bench::peers;
-use bench::spread::Spread;
 use hdrhistogram::Histogram;
 use protocol::Colour;
 
-use crate::one;
+use super::first_punch;
 use crate::out::{self, note, say};
 use crate::outcome;
 use crate::pages::{self, Target};
@@ -71,8 +71,8 @@ pub fn quick(options: &quick::Options, outcome: &Outcome) {
     }
 }
 
-/// Prints what [`one::run`] came to.
-pub(super) fn device(options: &one::Options, punched: &one::Punched) {
+/// Prints what [`first_punch::run`] came to.
+pub(super) fn device(options: &first_punch::Options, punched: &first_punch::Punched) {
     let (device, verdict) = (punched.device, punched.acknowledged.verdict);
     say!("device {device} has its certificate and its key in {}", options.keep.display());
     say!(

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use hdrhistogram::Histogram;
 
 use super::bootstrap::ByStage;
-use crate::hlog::{self, HlogError, INTERVALS_FILE, Interval};
 use crate::outcome::{Exit, REPORT_FILE, Report, ReportError};
+use crate::record::hlog::{self, HlogError, INTERVALS_FILE, Interval};
 use crate::scenario::Kind;
 
 /// Fewer intervals say nothing about chance.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bench::machine::Machine;
 
 use super::*;
-use crate::hlog::Interval;
 use crate::outcome::{
     GeneratorReport, IntervalReport, PointReport, ProofReport, REPORT_VERSION, Report, Run, StageReport,
     Verdict,
 };
 use crate::record::Both;
+use crate::record::hlog::Interval;
 use crate::scenario;
 
 /// A minute after ten seconds of warm-up.

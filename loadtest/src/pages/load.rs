@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use bench::gauge::Gauge;
+use bench::Gauge;
 use bench::pace::Lane;
 use device::clock;
 

@@ -15,7 +15,7 @@ mod figures;
 mod tables;
 
 /// The page's name in a run's folder.
-pub const PAGE_FILE: &str = "report.html";
+pub(crate) const PAGE_FILE: &str = "report.html";
 /// Reasons in the banner; the JSON report has all.
 const REASONS_MAX: usize = 12;
 const STYLE: &str = include_str!("html/style.css");

@@ -13,9 +13,10 @@ use device::clock;
 use device::fleet::Fleet;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::disk;
-use super::figures;
 use crate::scenario;
+
+mod disk;
+pub(super) mod figures;
 
 /// Building a city of millions takes minutes on a busy machine; starting one takes seconds.
 const BUILD_MAX: Duration = Duration::from_secs(1800);
@@ -26,7 +27,7 @@ const END_MAX: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A city to run against.
-pub(crate) struct City {
+pub(super) struct City {
     fleet: Fleet,
     own: Option<Own>,
 }

@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::plan::Visit;
-use crate::queries::Receipt;
+use crate::citizens::Receipt;
 use crate::record::Seat;
+use crate::scenario::plan::Visit;
 use crate::scenario::{Kind, Retry};
 
 /// One try of one person. Once that has come to nothing, a refusal of it means nothing any more; an answer to it still counts.

@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 use super::crowd::{self, Ended};
 use super::post::Inbox;
 use super::shared::Shared;
-use crate::plan::{Plan, Visit};
 use crate::record::Seat;
 use crate::scenario::Scenario;
+use crate::scenario::plan::{Plan, Visit};
 
 /// People who may wait at a time, over all posts: memory for more is better spent on finding out why nobody is answered.
 const WAITING_MAX: u64 = 1_000_000;

@@ -14,13 +14,13 @@ use protocol::{Basis, Colour, metric};
 use tokio::task::spawn_blocking;
 
 use super::city::City;
-use super::figures;
+use super::city::figures;
 use super::post::Inbox;
 use super::shared::Shared;
+use super::view::View;
 use crate::impair::{Conditions, Proxy};
 use crate::outcome::EventReport;
 use crate::scenario::{Event, What};
-use crate::view::View;
 
 /// Between two looks at a gateway that is to notice something.
 const LOOK: Duration = Duration::from_millis(100);

@@ -11,8 +11,8 @@ use device::tokens::{Person, Tokens};
 use protocol::limits::TOKEN_GOOD_FOR_S;
 use protocol::{CodeId, Colour, Reason, Scanned, Verdict};
 
-use crate::plan::Visit;
 use crate::proof::is_forbidden;
+use crate::scenario::plan::Visit;
 
 /// Of a hundred people: this many show an imported holder's earlier code …
 const LEGACY_PERCENT: u64 = 3;

@@ -7,8 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use device::clock;
-use device::state::Acknowledged;
-use device::{Device, DeviceError};
+use device::{Acknowledged, Device, DeviceError};
 use protocol::codec::Bounded;
 use protocol::message::{Answer, Request, Verify};
 use protocol::{Direction, ErrorCode, PlaceId, Punch, Reason, RegionId, RequestId};
@@ -17,8 +16,8 @@ use tokio::sync::Notify;
 use super::crowd::{Crowd, Try};
 use super::model::Scan;
 use super::shared::Shared;
-use crate::plan::Visit;
 use crate::proof::{Claim, Fact};
+use crate::scenario::plan::Visit;
 use crate::scenario::{Kind, Posts};
 
 /// Scans in one frame: far below what a frame holds, whatever was scanned.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::figures;
+use super::city::figures;
 
 /// A log is read in pieces of this size; a needle across two of them is found as well.
 const PIECE_BYTES: usize = 1024 * 1024;

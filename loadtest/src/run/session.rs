@@ -18,13 +18,14 @@ use protocol::{RegionId, metric};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
 use super::city::City;
+use super::city::figures::{self, Watch};
 use super::drive::{Drive, Driven};
 use super::events::Stage;
-use super::figures::{self, Watch};
 use super::model::{Model, People};
 use super::post::{Inbox, Post, Posted};
 use super::shared::Shared;
 use super::ticker::Ticker;
+use super::view::View;
 use super::{devices, probe};
 use crate::citizens::Citizens;
 use crate::impair::{Conditions, Counts, Proxy};
@@ -33,7 +34,6 @@ use crate::outcome::{EventReport, GeneratorReport, Quantiles, ServerSeries};
 use crate::proof::Claims;
 use crate::record::Record;
 use crate::scenario::{Kind, Scenario, What};
-use crate::view::View;
 
 /// The time that the gateway is given to hear that its devices leave.
 const GOODBYE: Duration = Duration::from_secs(2);

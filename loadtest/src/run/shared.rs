@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use super::crowd::Ended;
 use super::model::{Model, People};
 use crate::citizens::Citizens;
-use crate::plan::Visit;
-use crate::queries::Receipt;
+use crate::citizens::Receipt;
 use crate::record::{Record, Seat};
 use crate::scenario::Retry;
+use crate::scenario::plan::Visit;
 
 pub(super) struct Shared {
     pub(super) retry: Retry,

@@ -9,9 +9,9 @@ use bench::cpu::{self, Usage};
 use device::clock;
 
 use super::shared::Shared;
+use super::view::View;
 use crate::scenario::Scenario;
 use crate::scenario::curve::Curve;
-use crate::view::View;
 
 /// A run has at most this many intervals, so that its report and its log stay small.
 const INTERVALS_MAX: u32 = 600;

@@ -225,7 +225,7 @@ fn reported(city: &City) {
         rate: 200,
         data: city.data(),
         seed: SEED,
-        queries: loadtest::queries::Options::default(),
+        queries: quick::queries::Options::default(),
     };
     let counters = || {
         let [punches, duplicates, verifies] =

@@ -43,7 +43,7 @@ fn a_restart_holds(end: impl FnOnce(&mut City)) -> String {
         rate: RATE,
         data: city.data(),
         seed: 1,
-        queries: loadtest::queries::Options::default(),
+        queries: quick::queries::Options::default(),
     };
     let load = std::thread::spawn(move || quick::run(&options));
     wait_for("punches", || (city.metric("changtong_punches_total", "") > 500.0).then_some(()));

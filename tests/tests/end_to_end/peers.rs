@@ -26,7 +26,7 @@ fn options(city: &City, scratch: &Path, only: &[Peer]) -> Options {
 }
 
 fn note(words: Arguments<'_>) {
-    println!("{words}");
+    eprintln!("{words}");
 }
 
 /// A folder that PostgreSQL's user may pass through.

@@ -105,7 +105,7 @@ generator = { late_p99_ms_max = 60000, busy_share_max = 1.0 }
     let (code, said) =
         loadtest(&["find-limit", text(&file), "--seconds", "1", "--data", text(&data), "--out", text(&out)]);
     assert_eq!(code, 0, "{said}");
-    let limit: loadtest::limit::Limit =
+    let limit: loadtest::run::limit::Limit =
         serde_json::from_slice(&fs::read(out.join("limit.json")).expect("a file")).expect("JSON");
     let (holds, breaks) = (limit.holds.expect("some rate holds"), limit.breaks.expect("some does not"));
     assert!(holds > 100.0 && breaks < 400.0 && holds < breaks, "{limit:?}");

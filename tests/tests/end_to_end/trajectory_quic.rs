@@ -4,7 +4,7 @@
 use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt, Registrar};
 use device::{DeviceError, Fleet};
 use keys::Keys;
-use loadtest::queries;
+use loadtest::quick::queries;
 use policy::Policy;
 use protocol::receipt;
 use protocol::trajectory::TrajectoryAnswer;

@@ -2,6 +2,8 @@
 //! begin, and which words do not belong. What clippy and rustfmt check is not repeated here.
 
 mod dependencies;
+mod imports;
+mod knots;
 
 use std::collections::BTreeSet;
 

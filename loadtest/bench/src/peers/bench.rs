@@ -62,15 +62,15 @@ impl Running {
             Self::Gateway(_) => gateway::connect(setup, shape, None).await?,
             Self::Echo(echo) => gateway::connect(setup, shape, Some(echo.address()?)).await?,
             Self::Redis(redis) => {
-                let lane = |(asker, source)| Lane::Peer(Asker::Redis(asker), source);
+                let lane = |(asker, source)| Lane::Peer(Box::new(Asker::Redis(asker)), source);
                 redis.connect(setup, shape).await?.map(lane)
             }
             Self::Nats(nats) => {
-                let lane = |(asker, source)| Lane::Peer(Asker::Nats(asker), source);
+                let lane = |(asker, source)| Lane::Peer(Box::new(Asker::Nats(asker)), source);
                 nats.connect(setup, shape).await?.map(lane)
             }
             Self::Postgres(postgres) => {
-                let lane = |(asker, source)| Lane::Peer(Asker::Postgres(asker), source);
+                let lane = |(asker, source)| Lane::Peer(Box::new(Asker::Postgres(asker)), source);
                 postgres.connect(setup, shape).await?.map(lane)
             }
         })

@@ -17,7 +17,7 @@ pub(super) enum Lane {
     /// A connection of the gateway or the echo, with the frames that it has under way.
     Quic { line: Box<Line>, tokens: Rc<Vec<Scanned>>, most: usize },
     /// A client of another peer, with the punches that it asks for.
-    Peer(Asker, Source),
+    Peer(Box<Asker>, Source),
 }
 
 impl Lane {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::limit::{Limit, Step};
 use crate::out::say;
 use crate::outcome::Exit;
+use crate::run::limit::{Limit, Step};
 
 /// Prints one rate that was tried.
 pub(crate) fn step(step: &Step) {

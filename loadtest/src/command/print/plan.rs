@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use crate::out::say;
-use crate::plan::Plan;
+use crate::scenario::plan::Plan;
 use crate::scenario::{self, Shipped};
 
 /// Prints every visit of a plan, or as many as are read.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::Colour;
 
+use super::traffic::Tally;
 use crate::out::note;
-use crate::traffic::Tally;
 
 /// The interval at which [`Progress::show`] wants to be called.
 pub(crate) const EVERY: Duration = Duration::from_millis(200);

@@ -47,7 +47,7 @@ impl Held {
 }
 
 /// The files that fill the disk.
-pub(super) struct Ballast(Held);
+pub(crate) struct Ballast(Held);
 
 impl Ballast {
     /// Leaves no room at all.
@@ -64,7 +64,7 @@ impl Ballast {
     }
 
     /// Gives the room back.
-    pub(super) fn remove(self) -> io::Result<()> {
+    pub(crate) fn remove(self) -> io::Result<()> {
         fs::remove_file(self.0.path().join("ballast"))
     }
 }

@@ -14,7 +14,7 @@ use crate::scenario::{Event, Kind, Scenario, What};
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// A run under way.
-pub struct View {
+pub(super) struct View {
     bar: ProgressBar,
     words: Words,
     next_line: Duration,
@@ -22,7 +22,7 @@ pub struct View {
 
 impl View {
     /// Shows the beginning of a run.
-    pub fn start(scenario: &Scenario) -> Self {
+    pub(super) fn start(scenario: &Scenario) -> Self {
         let words = Words::new(scenario);
         let bar = ProgressBar::new(words.length.as_millis() as u64);
         let style =
@@ -37,7 +37,7 @@ impl View {
 
     /// Shows how far it is: time from the start, what is measured so far, and punches without an answer. A few times a second is
     /// enough; figures change when an interval of the record closes.
-    pub fn show(&mut self, elapsed: Duration, record: &Record, waiting: u64) {
+    pub(super) fn show(&mut self, elapsed: Duration, record: &Record, waiting: u64) {
         if self.bar.is_hidden() {
             if elapsed >= self.next_line {
                 note!("{}", self.words.line(elapsed, record, waiting));
@@ -52,17 +52,12 @@ impl View {
     }
 
     /// Says that something happened, in a line that stays.
-    pub fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         if self.bar.is_hidden() {
             note!("{text}");
         } else {
             self.bar.println(text);
         }
-    }
-
-    /// Takes the lines away; the report comes next.
-    pub fn end(self) {
-        self.bar.finish_and_clear();
     }
 }
 
@@ -271,6 +266,5 @@ count = 7
             view.show(Duration::from_secs(second), &record, 0);
         }
         view.say("every device has another address");
-        view.end();
     }
 }

@@ -21,7 +21,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 const BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// GET over plain HTTP: status and body.
-pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_MAX)?;
     stream.set_read_timeout(Some(ANSWER_MAX))?;
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
@@ -35,14 +35,14 @@ pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> 
 }
 
 /// The sum of a metric's series; `None` if there is none.
-pub(super) fn value(metrics: &str, name: &str) -> Option<f64> {
+pub(crate) fn value(metrics: &str, name: &str) -> Option<f64> {
     let own = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
     let values = metrics.lines().filter(own).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
 }
 
 /// The value of the first label of a metric's first series.
-pub(super) fn label(metrics: &str, name: &str) -> Option<String> {
+pub(crate) fn label(metrics: &str, name: &str) -> Option<String> {
     let line = metrics.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
     line.split('"').nth(1).map(str::to_owned)
 }
@@ -80,14 +80,14 @@ struct Look {
 }
 
 /// Looks until it is stopped.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     stop: SyncSender<()>,
     thread: JoinHandle<Vec<ServerSeries>>,
 }
 
 impl Watch {
     /// Starts looking; times are from `start`.
-    pub(super) fn start(http: SocketAddr, quic: SocketAddr, start: Instant) -> io::Result<Self> {
+    pub(crate) fn start(http: SocketAddr, quic: SocketAddr, start: Instant) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
         let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
             let mut seen = Seen::new(start);
@@ -100,7 +100,7 @@ impl Watch {
     }
 
     /// Says what was seen.
-    pub(super) fn end(self) -> Vec<ServerSeries> {
+    pub(crate) fn end(self) -> Vec<ServerSeries> {
         let _ = self.stop.send(());
         self.thread.join().unwrap_or_default()
     }

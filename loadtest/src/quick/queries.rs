@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use device::{Device, DeviceError};
-use protocol::receipt::{self, RECEIPT_BYTES};
+use protocol::receipt;
 use protocol::{ErrorCode, RegionId};
 use tokio::task::JoinSet;
 
+use crate::citizens::Receipt;
+
 /// Devices that ask at a time, as long as there are receipts.
-pub const ASKING_MAX: usize = 16;
+pub(crate) const ASKING_MAX: usize = 16;
 
 /// The place where the receipts are.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -24,9 +26,6 @@ pub struct Options {
 
 /// The number of times that each answer was given, by the name of its reason, or of the error.
 pub type Answers = BTreeMap<String, u64>;
-
-/// A consent receipt.
-pub type Receipt = [u8; RECEIPT_BYTES];
 
 /// Reads receipts, one text a line. Spaces belong to the text.
 pub fn load(path: &Path) -> anyhow::Result<Vec<Receipt>> {
@@ -76,6 +75,8 @@ async fn ask_all(mut device: Device, region: RegionId, share: Vec<Receipt>) -> a
 
 #[cfg(test)]
 mod tests {
+    use protocol::receipt::RECEIPT_BYTES;
+
     use super::*;
 
     #[test]

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::{City, Place};
 use crate::outcome::{Exit, Report};
-use crate::run::{self, City, Place};
+use crate::run;
 use crate::scenario::{self, Kind, Scenario, Stage, StageKind};
 
 /// The first part of a step, seconds: connections, caches, the allocator.

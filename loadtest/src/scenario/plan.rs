@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ring::digest::{Context, SHA256};
 
-use crate::scenario::curve::Curve;
-use crate::scenario::{Kind, Scenario};
+use super::curve::Curve;
+use super::{Kind, Scenario};
 
 /// One person who wants one thing.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -55,11 +55,11 @@ pub struct Options {
 }
 
 /// The outcome of it.
-pub struct Punched {
+pub(super) struct Punched {
     /// Its number.
-    pub device: DeviceId,
+    pub(super) device: DeviceId,
     /// The answer to its punch.
-    pub acknowledged: Acknowledged,
+    pub(super) acknowledged: Acknowledged,
 }
 
 /// The output of `changtong device enrol`.
@@ -86,7 +86,7 @@ struct Refusal {
 ///
 /// # Errors
 /// The token or the gateway are not there, or something is refused.
-pub fn run(options: &Options) -> anyhow::Result<Punched> {
+pub(super) fn run(options: &Options) -> anyhow::Result<Punched> {
     let text = read(&options.token)?;
     let Enrolled::Token { token } = serde_json::from_str(&text).with_context(|| {
         format!("{} is not what `changtong device enrol --json` prints", options.token.display())

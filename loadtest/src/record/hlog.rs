@@ -12,7 +12,7 @@ use hdrhistogram::serialization::interval_log::{
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
 /// The interval log's name in a run's folder.
-pub const INTERVALS_FILE: &str = "intervals.hlog";
+pub(crate) const INTERVALS_FILE: &str = "intervals.hlog";
 
 /// Why a log can't be read.
 #[derive(Debug, thiserror::Error)]

@@ -22,7 +22,7 @@ const LEGACY_PERCENT: u8 = 3;
 const NOTHING_PERCENT: u8 = 1;
 
 /// The people who walk: people with tokens, imported holders with their earlier QR texts.
-pub struct People {
+pub(super) struct People {
     tokens: Tokens,
     legacy: Vec<(String, Colour)>,
 }
@@ -36,7 +36,7 @@ struct Visit {
 
 impl People {
     /// The people of that city; legacy samples whose colour has no known name are left out.
-    pub fn new(fleet: &Fleet, tokens: Tokens) -> Self {
+    pub(super) fn new(fleet: &Fleet, tokens: Tokens) -> Self {
         let legacy = fleet
             .legacy_samples
             .iter()
@@ -45,7 +45,7 @@ impl People {
     }
 
     /// Made-up scans with the colour each must show.
-    pub fn scans(&self, random: &mut fastrand::Rng, count: usize) -> Vec<(Scanned, Colour)> {
+    pub(super) fn scans(&self, random: &mut fastrand::Rng, count: usize) -> Vec<(Scanned, Colour)> {
         (0..count).map(|_| self.visit(random)).map(|visit| (visit.scanned, visit.colour)).collect()
     }
 
@@ -120,7 +120,7 @@ fn micros(duration: Duration) -> u64 {
 
 /// One tally for all devices of a run.
 #[derive(Clone)]
-pub struct Shared(Arc<Mutex<Tally>>);
+pub(super) struct Shared(Arc<Mutex<Tally>>);
 
 impl Default for Shared {
     fn default() -> Self {
@@ -130,29 +130,29 @@ impl Default for Shared {
 
 impl Shared {
     /// Nobody holds it across an await.
-    pub fn lock(&self) -> MutexGuard<'_, Tally> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Tally> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The deeds of a device.
-pub struct Walked {
+pub(super) struct Walked {
     /// The device, still connected if it was.
-    pub device: Device,
+    pub(super) device: Device,
     /// Its claim about its epoch.
-    pub claim: Claim,
+    pub(super) claim: Claim,
     /// Why it stopped early, if it did.
-    pub error: Option<DeviceError>,
+    pub(super) error: Option<DeviceError>,
 }
 
 impl Walked {
     /// The epoch of its claim.
-    pub fn epoch(&self) -> Epoch {
+    pub(super) fn epoch(&self) -> Epoch {
         self.device.state().epoch()
     }
 
     /// Says what happened to its connections.
-    pub fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> Counts {
         self.device.counts()
     }
 }
@@ -164,7 +164,7 @@ struct Pending {
 }
 
 /// One device and the people before it.
-pub struct Walk {
+pub(super) struct Walk {
     device: Device,
     places: Vec<(PlaceId, RegionId)>,
     people: Arc<People>,
@@ -176,7 +176,7 @@ pub struct Walk {
 
 impl Walk {
     /// A device with nothing in its queue; `seed` chooses who comes and where.
-    pub fn new(
+    pub(super) fn new(
         device: Device,
         places: Vec<(PlaceId, RegionId)>,
         people: Arc<People>,
@@ -188,7 +188,7 @@ impl Walk {
     }
 
     /// Lets everybody of the lane walk, then waits this long for the last acknowledgements.
-    pub async fn run(mut self, lane: Lane, patience: Duration) -> Walked {
+    pub(super) async fn run(mut self, lane: Lane, patience: Duration) -> Walked {
         let error = self.walk(lane, patience).await.err();
         self.claim.sent = self.device.state().sent().0;
         Walked { device: self.device, claim: self.claim, error }
