@@ -1,124 +1,98 @@
 //! The operators' commands beside running the gateway.
 
-mod appeal;
-mod audit;
-mod authority;
-mod backup;
-mod carrier;
-mod cause;
-mod check;
-mod clock;
-mod code;
-mod consents;
-mod counter;
+mod data;
 mod desk;
-mod device;
-mod doctor;
-mod findings;
-mod holders;
-mod keys;
-mod ledger;
-mod new_config;
-mod operator;
-mod order;
-mod place;
-mod policy;
-mod punches;
-mod region;
-mod reload;
-mod saved;
-mod staff;
-mod status;
-mod stores;
-mod sunset;
-mod tap;
-mod template;
+mod moment;
+mod people;
+mod running;
+mod setup;
+mod sites;
 
 use std::process::ExitCode;
 
-pub(crate) use check::CheckConfig;
-pub(crate) use new_config::NewConfig;
+pub(crate) use setup::check::CheckConfig;
+pub(crate) use setup::new_config::NewConfig;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Copies the punch log and the registry while the gateway runs. An operator signs, and it is recorded as an access.
-    Backup(backup::Backup),
+    Backup(data::backup::Backup),
     /// Takes a backup back into a new data directory, after every file, the log and the decisions are checked.
-    Restore(backup::Restore),
+    Restore(data::backup::Restore),
     /// Says whether the punch log and the registry belong together, and has them accepted when one was restored.
     #[command(subcommand)]
-    Stores(stores::Command),
+    Stores(data::stores::Command),
     /// Has the running gateway read its files again: certificates, carriers, the message service, the log level. All or nothing.
-    Reload(reload::Reload),
+    Reload(running::reload::Reload),
     /// Says how the running gateway is: ready, devices, rates, what is on disk, what is wrong now.
-    Status(status::StatusOf),
+    Status(running::status::StatusOf),
     /// Looks at a gateway, whether it runs or not: 0 all is well, 1 warnings, 2 failures.
-    Doctor(doctor::Doctor),
+    Doctor(running::doctor::Doctor),
     /// Enrols, renews, revokes and lists devices.
-    Device(device::Device),
+    Device(sites::device::Device),
     /// Checks or exports the punch log.
     #[command(subcommand)]
-    Ledger(ledger::Command),
+    Ledger(data::ledger::Command),
     /// Brings in people who already hold a code.
     #[command(subcommand)]
-    Holders(holders::Command),
+    Holders(people::holders::Command),
     /// Makes, rotates and lists secret keys.
     #[command(subcommand)]
-    Keys(keys::Command),
+    Keys(setup::keys::Command),
     /// Makes the authority that devices and the gateway know each other by, and the gateway's certificate.
     #[command(subcommand)]
-    Authority(authority::Command),
+    Authority(setup::authority::Command),
     /// Checks the dated rules: where a stay counts, and what each cause gives.
     #[command(subcommand)]
-    Policy(policy::Command),
+    Policy(running::policy::Command),
     /// Adds and revokes operators: people with names, who sign.
     #[command(subcommand)]
-    Operator(operator::Operator),
+    Operator(desk::operator::Operator),
     /// Shows, signs and gives orders that were saved with `--save`: what takes two goes from one to the other.
     #[command(subcommand)]
-    Order(order::Command),
+    Order(desk::order::Command),
     /// Sets and clears causes of colours.
     #[command(subcommand)]
-    Cause(cause::Cause),
+    Cause(people::cause::Cause),
     /// Shows what is known of a code: whose it is, why it has its colour, who looked, how to reach its holder; and what an office does for
     /// whoever stands there with their document.
     #[command(subcommand)]
-    Code(code::Code),
+    Code(people::code::Code),
     /// Lists and answers appeals.
     #[command(subcommand)]
-    Appeal(appeal::Command),
+    Appeal(people::appeal::Command),
     /// Looks for who passed a place.
     #[command(subcommand)]
-    Punches(punches::Command),
+    Punches(people::punches::Command),
     /// Shows verdicts while they are given, without anybody in them. An operator signs, and it is recorded as an access.
-    Tap(tap::Tap),
+    Tap(people::tap::Tap),
     /// Ends the measure: destroys keys and personal data, and leaves a signed record. A dry run first, then two operators.
-    Sunset(sunset::Sunset),
+    Sunset(data::sunset::Sunset),
     /// Shows whether the gateway's clock is believed, and has two operators say that it is right.
     #[command(subcommand)]
-    Clock(clock::Command),
+    Clock(running::clock::Command),
     /// Adds and lists places.
     #[command(subcommand)]
-    Place(place::Place),
+    Place(sites::place::Place),
     /// Lists the regions, whose numbers other commands take.
     #[command(subcommand)]
-    Region(region::Command),
+    Region(sites::region::Command),
     /// Invites staff to a shift with a phone's browser, lists and revokes shifts.
     #[command(subcommand)]
-    Staff(staff::Staff),
+    Staff(sites::staff::Staff),
     /// Decides on units that apply for a code of their own.
     #[command(subcommand)]
-    Unit(place::Unit),
+    Unit(sites::place::Unit),
     /// Checks that decisions are on record as they were made.
     #[command(subcommand)]
-    Audit(audit::Command),
+    Audit(data::audit::Command),
     /// Proves that carriers were asked with consent only.
     #[command(subcommand)]
-    Consents(consents::Command),
+    Consents(people::consents::Command),
     /// Does what a citizen does at an office's counter: prove a phone, consent, apply.
-    Counter(counter::Counter),
+    Counter(people::counter::Counter),
     /// Shows a development city's simulated carriers and makes them fail.
-    Carrier(carrier::Carrier),
+    Carrier(setup::carrier::Carrier),
 }
 
 impl Command {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use protocol::metric;
 
-use super::desk::Desk;
-use super::punches::moment;
+use crate::command::desk::Desk;
+use crate::command::moment::moment;
 use crate::config::named::At;
 use crate::exposition;
 use crate::operator::orders::BelieveClock;

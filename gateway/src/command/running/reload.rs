@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use super::desk::Desk;
+use crate::command::desk::Desk;
 use crate::operator::{self, orders};
 
 #[derive(clap::Args)]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use registry::operator::{OperatorKey, Role};
 
-use super::desk::Desk;
+use super::Desk;
 use crate::operator::orders::{AddOperator, ListOperators, RevokeOperator};
 use crate::out::{note, say};
 

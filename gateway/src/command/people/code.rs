@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use protocol::given;
 
-use super::desk::Desk;
+use crate::command::desk::Desk;
 use crate::operator::orders::{self, Accesses, Contact, DocumentSeen, FindCode, MovePhone, Whose, Why};
 
 /// Whose code: its number, or a document.
@@ -15,17 +15,17 @@ use crate::operator::orders::{self, Accesses, Contact, DocumentSeen, FindCode, M
 pub(crate) struct Who {
     /// The code's number.
     #[arg(value_parser = code_number, required_unless_present = "document", conflicts_with = "document")]
-    pub(super) code: Option<u64>,
+    pub(crate) code: Option<u64>,
     /// The number of the holder's document.
     #[arg(long)]
-    pub(super) document: Option<String>,
+    pub(crate) document: Option<String>,
     /// id-card, hk-macau-permit, taiwan-permit, passport or foreign-pr-card.
     #[arg(long, default_value = "id-card")]
-    pub(super) document_kind: String,
+    pub(crate) document_kind: String,
 }
 
 impl Who {
-    pub(super) fn whose(self) -> anyhow::Result<Whose> {
+    pub(crate) fn whose(self) -> anyhow::Result<Whose> {
         match (self.code, self.document) {
             (Some(code), None) => Ok(Whose::Code(code)),
             (None, Some(number)) => {
@@ -37,7 +37,7 @@ impl Who {
 }
 
 /// Reads a code's number as people write it.
-pub(super) fn code_number(text: &str) -> Result<u64, ParseIntError> {
+pub(crate) fn code_number(text: &str) -> Result<u64, ParseIntError> {
     given::number(text).parse()
 }
 

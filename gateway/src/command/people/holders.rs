@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use actors::holders::{self, ImportReport};
 use anyhow::{Context, bail};
 
-use super::desk::Desk;
-use super::template;
+use crate::command::desk::Desk;
+use crate::command::desk::template;
 use crate::operator::orders::{self, ImportHolders, Progress};
 use crate::out::{self, note, say};
 

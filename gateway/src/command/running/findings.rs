@@ -8,14 +8,14 @@ use crate::out::say;
 
 /// A check with the section that says more of it.
 #[derive(Serialize)]
-pub(super) struct WithRunbook<'a> {
+pub(crate) struct WithRunbook<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
     runbook: String,
 }
 
 /// Each with its runbook, for programs.
-pub(super) fn with_runbooks(findings: &[Finding]) -> Vec<WithRunbook<'_>> {
+pub(crate) fn with_runbooks(findings: &[Finding]) -> Vec<WithRunbook<'_>> {
     findings.iter().map(|finding| WithRunbook { finding, runbook: runbook_of(finding.id) }).collect()
 }
 
@@ -26,7 +26,7 @@ fn runbook_of(id: &str) -> String {
 }
 
 /// Prints them for people: what failed first, then warnings, then what is well.
-pub(super) fn show(findings: &[Finding]) {
+pub(crate) fn show(findings: &[Finding]) {
     let width = findings.iter().map(|finding| finding.id.len()).max().unwrap_or(0) + 2;
     for (state, word) in [(State::Fail, "FAIL"), (State::Warn, "warn"), (State::Ok, "ok")] {
         for Finding { id, what, action, .. } in findings.iter().filter(|finding| finding.state == state) {

@@ -9,9 +9,9 @@ use anyhow::{Context, bail};
 use runtime::clock;
 
 use super::code::{Who, code_number};
-use super::desk::Desk;
-use super::punches::moment;
-use super::template;
+use crate::command::desk::Desk;
+use crate::command::desk::template;
+use crate::command::moment::moment;
 use crate::operator::orders::{AddCause, AddCauses, ClearCause, ClearCauses, NewCause, limits};
 
 /// The columns of a table of causes.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use registry::operator::ORDER_S_MAX;
 
-use super::desk::Desk;
+use super::Desk;
 use super::saved::Saved;
 use crate::operator::orders::{self, Progress};
 use crate::out::{self, note, say};

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use super::desk::Desk;
+use crate::command::desk::Desk;
 use crate::host::vouching;
 use crate::operator::orders::{self, AcceptStores};
 use crate::out::say;

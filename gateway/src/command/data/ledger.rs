@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use keys::Keys;
 
-use super::desk::Desk;
-use super::punches::moment;
+use crate::command::desk::Desk;
+use crate::command::moment::moment;
 use crate::config::Settings;
 use crate::config::named::At;
 use crate::host::vouching;

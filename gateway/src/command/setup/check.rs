@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::findings;
 use crate::check;
+use crate::command::running::findings;
 use crate::config::named;
 use crate::config::{Fault, Refused};
 use crate::diagnosis::probes;

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use super::desk::Desk;
+use crate::command::desk::Desk;
 use crate::operator::orders::{self, CITY, Progress, TAP_SECONDS_MAX, TapAct, TapLine, Tapped};
 use crate::out::{self, note};
 

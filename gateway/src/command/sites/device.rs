@@ -8,8 +8,8 @@ use actors::words;
 use anyhow::{Context, bail};
 use protocol::given;
 
-use super::desk::Desk;
-use super::template;
+use crate::command::desk::Desk;
+use crate::command::desk::template;
 use crate::operator::orders::{
     self, EnrolDevice, EnrolDevices, EnrolledTable, ListDevices, NewDevice, RenewDevice, RevokeDevice,
     limits, twins,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use protocol::place::PlaceCode;
 
-use super::desk::Desk;
+use crate::command::desk::Desk;
 use crate::operator::orders::{self, AddPlace, DecideUnit, ListPlaces, ListUnits, Order, PlaceLine};
 use crate::out::{note, say};
 use crate::portal::poster;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::desk::Desk;
+use crate::command::desk::Desk;
 use crate::operator::orders::{InviteStaff, ListShifts, RevokeShift};
 
 #[derive(clap::Subcommand)]

@@ -1,6 +1,11 @@
 //! The desk at which orders are given: where they go, and who signs them. Each operator signs with the file of an own key,
 //! `--sign`; what takes two takes two files, or `--save`, after which the others sign at desks of their own.
 
+pub(super) mod operator;
+pub(super) mod order;
+pub(super) mod saved;
+pub(super) mod template;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,11 +13,11 @@ use anyhow::bail;
 use registry::OrderEntry;
 use registry::operator::ORDER_S_MAX;
 
-use super::saved::Saved;
+use self::saved::Saved;
 use crate::config::named::{At, Named};
 use crate::dev;
 use crate::operator::orders::{self, Answer, AnyOrder, Order, Progress, Tell};
-use crate::operator::{self, Act, Done};
+use crate::operator::{Act, Done, call};
 use crate::out::note;
 
 /// The place where an order goes, and who signs it.
@@ -33,7 +38,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Has an order carried out and prints its reply, unless it is saved instead.
-    pub(super) fn give<O: Order>(&self, order: O) -> anyhow::Result<ExitCode> {
+    pub(crate) fn give<O: Order>(&self, order: O) -> anyhow::Result<ExitCode> {
         match self.call(order)? {
             Some(reply) => orders::print::<O>(&reply, self.json),
             None => Ok(ExitCode::SUCCESS),
@@ -41,12 +46,12 @@ impl Desk {
     }
 
     /// Has an order carried out. `None` if it is saved instead.
-    pub(super) fn call<O: Order>(&self, order: O) -> anyhow::Result<Option<O::Reply>> {
+    pub(crate) fn call<O: Order>(&self, order: O) -> anyhow::Result<Option<O::Reply>> {
         self.call_telling(order, &mut |_| true)
     }
 
     /// Has an order carried out; `tell` takes the progress of a long one, and says whether to go on listening.
-    pub(super) fn call_telling<O: Order>(
+    pub(crate) fn call_telling<O: Order>(
         &self,
         order: O,
         tell: &mut Tell<'_>,
@@ -60,7 +65,7 @@ impl Desk {
         // The first operator of a registry has nobody to sign for them.
         let adds_operator = matches!(act, AnyOrder::AddOperator(_));
         let asks = if adds_operator { Act::Begin } else { Act::Gateway };
-        let done = operator::call(&named, &asks, &mut |_| true)?;
+        let done = call(&named, &asks, &mut |_| true)?;
         let Done::Gateway(gateway) = done else { bail!("that is no answer about a gateway") };
         let mut saved = Saved::new(orders::order(act, gateway)?);
         for path in self.signers(&named) {
@@ -105,7 +110,7 @@ impl Desk {
             }
             true
         };
-        let done = operator::call(&self.at.find()?, &act, &mut hear)?;
+        let done = call(&self.at.find()?, &act, &mut hear)?;
         let Done::Ordered(answer) = done else { bail!("that is no answer to an order") };
         Ok(answer)
     }

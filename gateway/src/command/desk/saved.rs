@@ -51,7 +51,7 @@ impl Saved {
     }
 
     /// Writes it instead of what the file holds, whole or not at all.
-    pub(super) fn write_again(&self, file: &Path) -> anyhow::Result<()> {
+    pub(crate) fn write_again(&self, file: &Path) -> anyhow::Result<()> {
         let mut fresh = file.as_os_str().to_owned();
         fresh.push(".signing");
         let fresh = PathBuf::from(fresh);

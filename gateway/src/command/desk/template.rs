@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use crate::out::{self, say};
 
 /// Writes the table to a file that is not there yet.
-pub(super) fn write(form: Form, file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn write(form: Form, file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let doing = || format!("making {}", file.display());
     let mut made = std::fs::File::create_new(file).with_context(doing)?;
     made.write_all(form.template().as_bytes()).with_context(doing)?;
@@ -27,7 +27,7 @@ pub(super) fn write(form: Form, file: &Path, json: bool) -> anyhow::Result<ExitC
 }
 
 /// Reads a table that is ordered as a whole: `row` makes something of each line's fields, and an error names every line that is wrong.
-pub(super) fn read<T>(
+pub(crate) fn read<T>(
     form: Form,
     path: &Path,
     row: impl Fn(u64, &[String]) -> anyhow::Result<T>,
@@ -53,7 +53,7 @@ pub(super) fn read<T>(
 }
 
 /// Names every line that is wrong.
-pub(super) fn wrong(path: &Path, lines: &[(u64, String)]) -> anyhow::Error {
+pub(crate) fn wrong(path: &Path, lines: &[(u64, String)]) -> anyhow::Error {
     let lines: Vec<_> = lines.iter().map(|(line, why)| format!("{}:{line}: {why}", path.display())).collect();
     anyhow::anyhow!("nothing is done, because lines are wrong:\n{}", lines.join("\n"))
 }

@@ -26,7 +26,7 @@ pub(crate) struct Doctor {
 }
 
 /// The settings of the gateway that is named, and its configuration; a development city has settings alone.
-pub(super) fn configured(at: &At) -> anyhow::Result<(Settings, Option<Config>)> {
+pub(crate) fn configured(at: &At) -> anyhow::Result<(Settings, Option<Config>)> {
     match at.file()? {
         Some(file) => {
             let config = config::read_file(&file)?;

@@ -10,7 +10,7 @@ use policy::{CauseKind, Policy};
 use registry::Registry;
 use runtime::clock;
 
-use super::desk::Desk;
+use crate::command::desk::Desk;
 use crate::config::Settings;
 use crate::config::named::At;
 use crate::operator::orders::{ActivatePolicy, show_policy_diff};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::doctor::configured;
+use crate::command::running::doctor::configured;
 use crate::config::Settings;
 use crate::config::named::At;
 use crate::operator::orders;

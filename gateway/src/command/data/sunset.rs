@@ -9,7 +9,7 @@ use actors::sunset::{self, Estate, Left, Plan, Record, SunsetError, Verified};
 use anyhow::{Context, bail};
 use registry::{DirectoryLock, KeptRegistry, RegistryError};
 
-use super::saved::Saved;
+use crate::command::desk::saved::Saved;
 use crate::config::Settings;
 use crate::config::Sms;
 use crate::config::named::At;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use keys::Keys;
 use runtime::clock;
 
-use super::desk::Desk;
+use crate::command::desk::Desk;
 use crate::config::RETENTION_DAYS;
 use crate::config::named::At;
 use crate::host::owner;
