@@ -13,7 +13,7 @@ use super::{CRATES, check};
 const LEVELS: [usize; 2] = [1, 2];
 /// Crates that still have knots, with the number of modules in them at each level. A number may only become smaller, and a crate is to
 /// leave this list.
-const STILL_KNOTTED: [(&str, [usize; LEVELS.len()]); 1] = [("gateway", [0, 39])];
+const STILL_KNOTTED: [(&str, [usize; LEVELS.len()]); 1] = [("gateway", [0, 28])];
 /// A re-export of a re-export, and some.
 const REEXPORTS_MAX: usize = 8;
 
@@ -42,7 +42,9 @@ fn dependencies_between_modules_run_one_way() {
 /// The files of a crate's library or program, tests left out.
 fn sources(krate: &str) -> Vec<Source> {
     let folder = format!("{krate}/src/");
-    let all = files_ending(&[".rs"]).into_iter().filter(|path| path.starts_with(&folder));
+    // A file of tests beside the one that it tests may have a `#[path]` of its own: it goes by its name.
+    let is_product = |path: &String| path.starts_with(&folder) && !path.ends_with("_tests.rs");
+    let all = files_ending(&[".rs"]).into_iter().filter(is_product);
     let sources = all.map(|path| Source { module: module(&path[folder.len()..]), text: read(&path), path });
     sources.collect()
 }
