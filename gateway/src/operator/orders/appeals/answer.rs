@@ -11,7 +11,7 @@ use crate::operator::alarms;
 use crate::operator::orders::{Given, Order, Tell, causes::colour};
 use crate::out::say;
 
-/// Answers an appeal that went to the operators' authority. Granting clears the cause.
+/// The answer to an appeal that went to the operators' authority. Granting clears the cause.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AnswerAppeal {

@@ -10,7 +10,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell, day};
 use crate::out::say;
 
-/// Lists the open appeals that went to the operators' authority. Reading people's words is an access.
+/// The list of open appeals that went to the operators' authority. Reading people's words is an access.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListAppeals {}

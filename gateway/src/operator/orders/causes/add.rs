@@ -13,7 +13,7 @@ use crate::operator::OperatorContext;
 use crate::operator::alarms;
 use crate::operator::orders::{Given, Order, Tell, codes::code_of};
 
-/// Sets a cause until the end of a day.
+/// A cause by hand, until the end of a day.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddCause {

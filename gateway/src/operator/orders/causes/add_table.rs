@@ -17,7 +17,7 @@ use crate::operator::alarms;
 use crate::operator::orders::{Given, Order, Tell, codes::Whose, limits};
 use crate::out::say;
 
-/// Sets the causes of a table, or says what is wrong with each line.
+/// The causes of a table: all are set, or an error names each line that is wrong.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddCauses {

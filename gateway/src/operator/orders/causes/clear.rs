@@ -9,7 +9,7 @@ use super::{CauseChanged, colour, show};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 
-/// Clears a cause of the operators' own authority.
+/// The end of a cause of the operators' own authority.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClearCause {

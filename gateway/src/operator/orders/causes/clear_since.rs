@@ -10,7 +10,7 @@ use crate::operator::alarms;
 use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
-/// Clears every cause by hand that the operators' own authority set in that time. Shows nobody; every person sees it as a decision.
+/// The end of every cause by hand that the operators' own authority set in that time. Shows nobody; every person sees it as a decision.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClearCauses {

@@ -10,7 +10,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell, time};
 use crate::out::say;
 
-/// Lists the accesses to a code, this one included.
+/// The list of accesses to a code, this one included.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Accesses {

@@ -10,7 +10,7 @@ use crate::operator::alarms;
 use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
-/// Shows name and phone of a code's holder.
+/// A look-up of name and phone of a code's holder.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Contact {

@@ -10,7 +10,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
-/// Notes that the document of a code's holder was seen.
+/// The note that the document of a code's holder was seen.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DocumentSeen {

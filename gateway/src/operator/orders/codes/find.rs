@@ -12,7 +12,7 @@ use crate::operator::alarms;
 use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
-/// Finds a code.
+/// A search for a code.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FindCode {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::operator::OperatorContext;
 use crate::operator::alarms;
 
-/// Whose code an order is about: its number, or the document that an authority holds.
+/// The way to name a code: its number, or its holder's document.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Whose {
@@ -27,7 +27,7 @@ pub(crate) enum Whose {
     Document { kind: String, number: String },
 }
 
-/// It names a person: not shown.
+/// Hides its value: it names a person.
 impl std::fmt::Debug for Whose {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Whose(…)")
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Whose {
 }
 
 impl Whose {
-    /// The code; `None` for a document that nobody is registered with.
+    /// Finds the code; `None` for a document with which no holder is registered.
     pub(in crate::operator::orders) fn code(&self, registry: &Registry) -> anyhow::Result<Option<CodeId>> {
         match self {
             Self::Code(number) => {
@@ -69,8 +69,7 @@ fn known(registry: &Registry, code: CodeId) -> anyhow::Result<()> {
     registry.code(code)?.map(drop).with_context(|| format!("there is no code {}", code.get()))
 }
 
-/// Has `act` do something for whoever that is and put it on record. When it comes to nothing, all that has happened is that somebody was
-/// looked for, and that is on record instead.
+/// Runs `act` on the code that is named; `act` puts itself on record. If it fails, the search for the code is on record instead.
 fn change<T>(
     context: &OperatorContext,
     whose: &Whose,

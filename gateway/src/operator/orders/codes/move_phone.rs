@@ -12,7 +12,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
-/// Moves a code and its wards' to another phone, for a holder who has lost the old one.
+/// Another phone for a code and its wards', for a holder who has lost the old one.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MovePhone {

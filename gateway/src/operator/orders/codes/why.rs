@@ -13,7 +13,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell, day, time};
 use crate::out::say;
 
-/// Shows why a code has its colour.
+/// The question why a code has its colour.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Why {

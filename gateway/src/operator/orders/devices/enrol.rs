@@ -9,7 +9,7 @@ use super::{NewDevice, Token, show_token, token};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 
-/// Registers a device and makes the token with which it fetches its certificate.
+/// A new device; the reply is the token with which it fetches its certificate.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EnrolDevice {

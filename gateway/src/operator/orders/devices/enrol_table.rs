@@ -15,7 +15,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell, limits, random_hex};
 use crate::out::say;
 
-/// Enrols the devices of a table, or says what is wrong with each line. A device that is there as it stands gets a token again, in place of
+/// The devices of a table: all are enrolled, or an error names each line that is wrong. A device that is there as it stands gets a token again, in place of
 /// earlier ones, unless it has fetched a certificate.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

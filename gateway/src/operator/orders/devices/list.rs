@@ -9,7 +9,7 @@ use crate::operator::orders::places::name_of;
 use crate::operator::orders::{Given, Order, Tell, time};
 use crate::out::say;
 
-/// Lists every device.
+/// The list of all devices.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListDevices {}

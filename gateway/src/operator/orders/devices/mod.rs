@@ -105,7 +105,7 @@ fn token(context: &OperatorContext, device: DeviceId) -> anyhow::Result<Token> {
     Ok(Token { device: device.0, token, expires_s, at: context.enrols_at() })
 }
 
-/// The pages' own devices have no certificate that could be given or taken.
+/// Refuses the pages' own devices: they have no certificate that could be given or taken.
 fn check_outside(device: DeviceId) -> anyhow::Result<()> {
     if registry::is_own(device) {
         bail!(

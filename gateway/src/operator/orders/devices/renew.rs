@@ -8,7 +8,7 @@ use super::{Token, show_token, token};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 
-/// Makes a token with which a known device fetches another certificate; the old one is good until then.
+/// The renewal of a known device: a token for another certificate; the old one is good until then.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RenewDevice {

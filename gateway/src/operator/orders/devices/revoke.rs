@@ -10,7 +10,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
-/// Revokes a device: its certificate is good no more, and its connection is closed.
+/// The revocation of a device: its certificate is good no more, and its connection is closed.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RevokeDevice {

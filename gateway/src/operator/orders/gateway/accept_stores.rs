@@ -12,7 +12,7 @@ use crate::host::vouching;
 use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 
-/// Accepts what is there. Operators, case and difference stay on record in the registry.
+/// The acceptance of the stores as they are. Operators, case and difference stay on record in the registry.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AcceptStores {

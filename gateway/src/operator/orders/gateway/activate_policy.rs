@@ -14,7 +14,7 @@ use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 use crate::policies;
 
-/// Puts a policy into effect.
+/// A policy to put into effect.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActivatePolicy {
@@ -65,7 +65,7 @@ impl Order for ActivatePolicy {
     }
 }
 
-/// Puts a policy into effect: durable first, then for everybody who goes by it. Codes follow with [`follow`].
+/// Puts a policy into effect: in the registry first, then in the running gateway. Codes follow with [`follow`].
 fn activate(
     policy: Policy,
     text: &str,
@@ -81,7 +81,8 @@ fn activate(
     Ok(())
 }
 
-/// Waits until all codes follow the policy in effect, and has it done without a pause. Others have their turn between two parts.
+/// Revises all codes by the policy in effect, part after part without a pause, and waits for the last. Other acts of the registrar have
+/// their turn between two parts.
 fn follow(context: &OperatorContext) -> anyhow::Result<()> {
     let registrar = &context.running()?.registrar;
     let part = || registrar.act_blocking(|registrar| registrar.revise_some(clock::now_ms() / 1000));

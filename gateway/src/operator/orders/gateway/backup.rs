@@ -12,7 +12,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell, codes::asked, place::elsewhere};
 use crate::out::say;
 
-/// Copies the punch log and the registry to a directory of the gateway's machine.
+/// A copy of the punch log and the registry in a directory of the gateway's machine.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Backup {

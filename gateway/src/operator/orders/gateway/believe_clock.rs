@@ -13,7 +13,7 @@ use crate::out::say;
 /// The distance that the operators' watches may have from the clock.
 const WATCH_S_MAX: u64 = 10 * 60;
 
-/// Takes the clock's word from now on: it is that time.
+/// The statement that the clock is right: it is that time.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BelieveClock {

@@ -10,7 +10,7 @@ use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 use crate::reload::Reloaded;
 
-/// Has the gateway read its files again: the configuration that is named, if one is, has to be its own.
+/// A reload of the gateway's files: the configuration that is named, if one is, has to be its own.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Reload {

@@ -19,7 +19,7 @@ use crate::operator::orders::{Given, Order, Progress, Tell};
 /// Of rejects this much is told at once.
 const REJECTS_BYTES: usize = 32 * 1024;
 
-/// Imports people who already hold a code, from a file on the gateway's machine: the one with that digest and no other.
+/// An import of people who already hold a code, from a file on the gateway's machine: the one with that digest and no other.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImportHolders {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 
-/// Adds an operator.
+/// A new operator.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddOperator {

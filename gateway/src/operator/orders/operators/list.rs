@@ -7,7 +7,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
-/// Lists every operator.
+/// The list of all operators.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListOperators {}

@@ -19,7 +19,7 @@ use crate::out::say;
 /// A look-up of passages spans this much at most: a place and an hour is what a case asks for, a day is the longest.
 const STRETCH_MS_MAX: u64 = 24 * 3_600_000;
 
-/// Lists the people who passed a place in a stretch of time, milliseconds since 1970 UTC.
+/// The list of people who passed a place in a stretch of time, milliseconds since 1970 UTC.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Passages {

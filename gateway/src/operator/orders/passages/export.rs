@@ -15,7 +15,7 @@ use crate::operator::orders::{Given, Order, Progress, Tell, codes::asked};
 /// Of an export this much is told at once.
 const PART_BYTES: usize = 32 * 1024;
 
-/// Tells every punch that was received in that time, milliseconds since 1970 UTC, in the order of the log.
+/// An export of every punch that was received in that time, milliseconds since 1970 UTC, in the order of the log.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportLedger {

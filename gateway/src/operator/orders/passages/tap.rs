@@ -22,7 +22,7 @@ pub(crate) const SECONDS_MAX: u64 = 600;
 /// The interval at which an operator hears that the tap is still open; their going is found this fast, and so is their revocation.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// Shows verdicts until the time is over, or nobody listens, or an operator who signed is revoked.
+/// Live verdicts until the time is over, the listener has gone, or an operator who signed is revoked.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tap {
@@ -143,7 +143,7 @@ fn watch(
     }
 }
 
-/// Looked at when the registry is free: an import holds it for a while.
+/// Checks that the operators who signed may still sign; skipped while the registry is held, by an import for example.
 fn still_good(context: &OperatorContext, by: &Signed) -> anyhow::Result<()> {
     match context.registry.try_lock() {
         Ok(registry) => Ok(by.still_good(&registry)?),

@@ -12,7 +12,7 @@ use super::{PlaceAct, PlaceLine, lines, show};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{AnyOrder, Given, Order, Tell};
 
-/// Adds a place and gives what its printed code holds.
+/// A new place; the reply has the text of its printed code.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AddPlace {
     pub(crate) region: u16,

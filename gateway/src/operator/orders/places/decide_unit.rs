@@ -9,7 +9,7 @@ use super::{PlaceAct, PlaceLine, lines, show};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{AnyOrder, Given, Order, Tell};
 
-/// Makes the unit a place, or refuses it.
+/// A decision on a unit: approved, it is a place from now on.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct DecideUnit {
     pub(crate) unit: i64,

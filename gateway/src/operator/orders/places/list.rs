@@ -6,7 +6,7 @@ use super::{PlaceAct, PlaceLine, lines, show};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{AnyOrder, Given, Order, Tell};
 
-/// Lists every place.
+/// The list of all places.
 pub(crate) struct ListPlaces;
 
 impl From<ListPlaces> for AnyOrder {

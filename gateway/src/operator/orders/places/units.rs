@@ -9,7 +9,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{AnyOrder, Given, Order, Tell, day};
 use crate::out::say;
 
-/// Lists every application.
+/// The list of all applications.
 pub(crate) struct ListUnits;
 
 /// A unit's application, for people and programs.

@@ -14,7 +14,7 @@ use crate::operator::OperatorContext;
 use crate::operator::orders::{AnyOrder, Given, Order, Tell, devices::ENROLMENT_S, random_hex};
 use crate::out::say;
 
-/// Invites staff to a shift at a place.
+/// An invitation of staff to a shift at a place.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct InviteStaff {
     pub(crate) place: u32,

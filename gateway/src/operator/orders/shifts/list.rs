@@ -6,7 +6,7 @@ use super::{ShiftAct, ShiftLine, list, show};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{AnyOrder, Given, Order, Tell};
 
-/// Lists every shift.
+/// The list of all shifts.
 pub(crate) struct ListShifts;
 
 impl From<ListShifts> for AnyOrder {

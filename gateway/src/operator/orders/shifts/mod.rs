@@ -57,7 +57,7 @@ pub(crate) struct ShiftLine {
     place: u32,
     place_name: String,
     name: String,
-    /// Those who invited.
+    /// The operators who invited.
     operators: String,
     /// waiting, open, over or revoked.
     state: String,

@@ -8,7 +8,7 @@ use super::{ShiftAct, ShiftLine, list, show};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{AnyOrder, Given, Order, Tell};
 
-/// Revokes a shift; the next scan of its phone is refused.
+/// The revocation of a shift; the next scan of its phone is refused.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct RevokeShift {
     pub(crate) shift: u64,
