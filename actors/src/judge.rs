@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use ledger::{PunchDigest, Record, ScanKind};
 use policy::PlaceKind;
-use policy::{AdviceHere, PolicyInEffect, harshness};
+use policy::{PlaceAdvice, PolicyInEffect, strictness};
 use protocol::legacy::LegacyKey;
 use protocol::limits::{TOKEN_GOOD_FOR_S, TOKEN_SKEW_S};
 use protocol::scanner;
@@ -95,7 +95,7 @@ impl Judge {
         scans: impl Iterator<Item = &'a Scanned>,
         now_ms: u64,
     ) -> Vec<Judged> {
-        let policy = self.policy.glance();
+        let policy = self.policy.load();
         let here = policy.advice(region, PlaceKind::Checkpoint);
         self.judge_all(device, scans, std::iter::repeat(here), now_ms)
     }
@@ -108,7 +108,7 @@ impl Judge {
         punches: &[Punch],
         now_ms: u64,
     ) -> Vec<Record> {
-        let (policy, places) = (self.policy.glance(), self.places.0.load());
+        let (policy, places) = (self.policy.load(), self.places.0.load());
         let mut last = None;
         let here = punches.iter().map(|punch| match last {
             Some((place, here)) if place == punch.place => here,
@@ -136,7 +136,7 @@ impl Judge {
         &self,
         device: DeviceId,
         scans: impl Iterator<Item = &'a Scanned>,
-        here: impl Iterator<Item = &'b AdviceHere>,
+        here: impl Iterator<Item = &'b PlaceAdvice>,
         now_ms: u64,
     ) -> Vec<Judged> {
         let scans: Vec<&Scanned> = scans.collect();
@@ -145,7 +145,7 @@ impl Judge {
         self.scanners.note(device, added);
         let codes: Vec<CodeId> = reads.iter().filter_map(Read::code).collect();
         let mut entries = self.codes.get_many(&codes).into_iter();
-        let judged = |(read, here): (Read, &AdviceHere)| {
+        let judged = |(read, here): (Read, &PlaceAdvice)| {
             let entry = if read.code().is_some() { entries.next().flatten() } else { None };
             self.judged(read, entry, here)
         };
@@ -259,7 +259,7 @@ impl Judge {
         }
     }
 
-    fn judged(&self, read: Read, entry: Option<CodeEntry>, here: &AdviceHere) -> Judged {
+    fn judged(&self, read: Read, entry: Option<CodeEntry>, here: &PlaceAdvice) -> Judged {
         let (code, kind) = match read {
             Read::Judged(judged) => return judged,
             Read::Code { code, kind, .. } => (Some(code), kind),
@@ -341,7 +341,7 @@ const fn out_of_time(token: Token, now_ms: u64) -> Option<Reason> {
 }
 
 /// `with_document`: what was shown is not enough by itself.
-fn verdict_of(entry: CodeEntry, with_document: bool, here: &AdviceHere) -> Verdict {
+fn verdict_of(entry: CodeEntry, with_document: bool, here: &PlaceAdvice) -> Verdict {
     let (colour, basis) = (entry.colour(), entry.basis());
     let with_document = with_document || entry.is_unverified() || goes_with_a_document(entry.class());
     let reason = match colour {
@@ -352,7 +352,7 @@ fn verdict_of(entry: CodeEntry, with_document: bool, here: &AdviceHere) -> Verdi
         Colour::Unknown => Reason::ColourUnknown,
     };
     let advised = here.of(colour, basis);
-    let too_mild = with_document && harshness(advised) < harshness(Advice::CheckDocument);
+    let too_mild = with_document && strictness(advised) < strictness(Advice::CheckDocument);
     let advice = if too_mild { Advice::CheckDocument } else { advised };
     Verdict { colour, advice, basis, reason }
 }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use hashlink::LruCache;
-use policy::Outcome;
+use policy::QueryOutcome;
 use policy::trajectory::{Area, CarrierAnswer, Days, Unavailable};
 use registry::periods::FORM_S_MAX;
 use registry::{ConsentId, Detail, Flow, Phone};
+use runtime::arbiter::{self, ArbiterThread, Pulse};
 use runtime::clock;
-use runtime::front::{self, FrontHandle, Pulse};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::bounds;
@@ -60,7 +60,7 @@ impl From<RegistrarError> for QueryError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// Its meaning for the window.
-    pub outcome: Outcome,
+    pub outcome: QueryOutcome,
     /// The share of it that staff may see.
     pub detail: Detail,
     /// The place where the phone was, each area once. For showing now; kept nowhere.
@@ -107,7 +107,7 @@ struct Task {
 
 /// The thread on which queries run.
 pub struct QueriesFront {
-    front: FrontHandle,
+    front: ArbiterThread,
     stop: oneshot::Sender<()>,
 }
 
@@ -137,7 +137,7 @@ impl Queries {
         let queries = Self(Arc::new(Inner { registrar, carriers, permits, tasks, under_way, shown }));
         let (stop, stopped) = oneshot::channel();
         let mine = queries.clone();
-        let front = front::spawn("queries", move || mine.serve(receiver, stopped))?;
+        let front = arbiter::spawn("queries", move || mine.serve(receiver, stopped))?;
         Ok((queries, QueriesFront { front, stop }))
     }
 
@@ -315,7 +315,7 @@ fn finish(
     registrar: &mut Registrar<'_>,
     asked: &Asked,
     now_s: u64,
-) -> Result<Option<(Outcome, Option<Giver>)>, RegistrarError> {
+) -> Result<Option<(QueryOutcome, Option<Giver>)>, RegistrarError> {
     let Asked { permit, answer, attempts } = asked;
     match registrar.finish_query(permit, answer, attempts, now_s) {
         Err(RegistrarError::Consent) => Ok(None),

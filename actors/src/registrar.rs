@@ -20,7 +20,7 @@ mod signin;
 
 use std::sync::Arc;
 
-use policy::{Cause, Policy, SubmitError, Turn, turn};
+use policy::{Cause, ColourChange, Policy, SubmitError, next_colour_change};
 use protocol::CodeId;
 use registry::colours::{CodeEntry, Codes};
 use registry::{CauseRow, DecisionRow, Registry, RegistryError, inherited};
@@ -139,8 +139,8 @@ impl Why {
     }
 
     /// Tells when the clock ends the code's colour, and what follows; `None` for never. A change of what it rests on is none.
-    pub fn turn(&self, now_s: u64) -> Option<Turn> {
-        turn(&self.in_force(now_s), clock::certain_s(now_s))
+    pub fn next_colour_change(&self, now_s: u64) -> Option<ColourChange> {
+        next_colour_change(&self.in_force(now_s), clock::certain_s(now_s))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use protocol::given;
+use protocol::typed_text;
 use registry::RegionRow;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
@@ -16,10 +16,10 @@ pub const NAME_CHARS_MAX: usize = 64;
 const STREETS: &str = include_str!("../data/nanchang-streets.csv");
 const STREET_DIGITS: usize = 9;
 
-/// The text as [`given::name`] reads it, unless it is empty or too long or holds what cannot be seen: controls, fillers, and the mark
+/// The text as [`typed_text::name`] reads it, unless it is empty or too long or holds what cannot be seen: controls, fillers, and the mark
 /// that stands for bytes that were no text.
 pub fn visible(text: &str) -> Option<Cow<'_, str>> {
-    let text = given::name(text);
+    let text = typed_text::name(text);
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -106,7 +106,7 @@ pub fn community<'a>(district: &str, text: &'a str) -> Option<Cow<'a, str>> {
     if text.trim().is_empty() {
         return Some(Cow::Borrowed(""));
     }
-    let digits = given::digits(text);
+    let digits = typed_text::digits(text);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return streets(district).iter().any(|(code, _)| *code == digits).then_some(digits);
     }

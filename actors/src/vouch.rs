@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ledger::{LedgerError, LogFound, LogVoucher, has_day_keys};
+use ledger::{LedgerError, LogIdentity, LogVoucher, has_day_keys};
 use registry::{LogSeen, Registry, RegistryError, RegistryFound};
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -55,21 +55,21 @@ impl Stores {
     /// The difference, or why it cannot be read.
     pub fn compare(&self) -> Result<Fit, VouchError> {
         // In this order: the log is behind the registry.
-        let log = LogFound::at(&self.ledger)?;
+        let log = LogIdentity::at(&self.ledger)?;
         let registry = RegistryFound::at(&self.registry)?;
         Ok(self.fit(registry, &log, has_day_keys(&self.day_keys)?)?)
     }
 
-    fn fit(&self, registry: RegistryFound, log: &LogFound, has_day_keys: bool) -> Result<Fit, Difference> {
+    fn fit(&self, registry: RegistryFound, log: &LogIdentity, has_day_keys: bool) -> Result<Fit, Difference> {
         let (file, ledger) = (self.registry.display(), self.ledger.display());
         let known = match registry {
-            RegistryFound::Nothing if *log != LogFound::Nothing => {
+            RegistryFound::Nothing if *log != LogIdentity::Nothing => {
                 return Err(Difference(format!("there is no registry {file}, and a punch log in {ledger}")));
             }
             RegistryFound::Nothing | RegistryFound::Unnamed => None,
             RegistryFound::Named(known) => Some(known),
         };
-        if let LogFound::Named(LogVoucher { registry: Some((name, times)), seen_ms, .. }) = log {
+        if let LogIdentity::Named(LogVoucher { registry: Some((name, times)), seen_ms, .. }) = log {
             let seen = moment(*seen_ms);
             match known.as_ref().filter(|known| known.registry == *name) {
                 None => {
@@ -89,7 +89,7 @@ impl Stores {
         }
         let Some(LogSeen { log: name, lsn, at_ms }) = known.as_ref().and_then(|known| known.log.as_ref())
         else {
-            if has_day_keys && *log == LogFound::Nothing {
+            if has_day_keys && *log == LogIdentity::Nothing {
                 let keys = self.day_keys.display();
                 return Err(Difference(format!(
                     "{ledger} holds no punch log, and {keys} has keys of days with punches (is the disk of {file} mounted?)"
@@ -99,17 +99,17 @@ impl Stores {
         };
         let saw = format!("and the registry {file} saw log {name} up to LSN {lsn} on {}", moment(*at_ms));
         match log {
-            LogFound::Nothing => {
+            LogIdentity::Nothing => {
                 Err(Difference(format!("{ledger} holds no punch log (is its disk mounted?), {saw}")))
             }
-            LogFound::Unnamed => {
+            LogIdentity::Unnamed => {
                 let unnamed = "does not say which it is, as in a backup";
                 Err(Difference(format!("the punch log in {ledger} {unnamed}, {saw}")))
             }
-            LogFound::Named(found) if found.log != *name => {
+            LogIdentity::Named(found) if found.log != *name => {
                 Err(Difference(format!("the punch log in {ledger} is log {}, {saw}", found.log)))
             }
-            LogFound::Named(_) => Ok(Fit { seen: known.and_then(|known| known.log) }),
+            LogIdentity::Named(_) => Ok(Fit { seen: known.and_then(|known| known.log) }),
         }
     }
 
@@ -136,9 +136,9 @@ impl Stores {
 /// # Errors
 /// Either store's word; nothing is wrong then.
 pub fn vouch(registry: &mut Registry, ledger: &Path, lsn: u64, now_ms: u64) -> Result<(), VouchError> {
-    let known = match LogFound::at(ledger)? {
-        LogFound::Named(known) => known,
-        LogFound::Nothing | LogFound::Unnamed => name_log(ledger, now_ms)?,
+    let known = match LogIdentity::at(ledger)? {
+        LogIdentity::Named(known) => known,
+        LogIdentity::Nothing | LogIdentity::Unnamed => name_log(ledger, now_ms)?,
     };
     let seen = LogSeen { log: known.log.clone(), lsn, at_ms: now_ms };
     let said = registry.vouch(&seen)?;
@@ -158,13 +158,13 @@ pub fn accept(
     by: &str,
     now_ms: u64,
 ) -> Result<Option<Difference>, VouchError> {
-    let log = LogFound::at(&stores.ledger)?;
+    let log = LogIdentity::at(&stores.ledger)?;
     let fit = stores.fit(registry.voucher()?.into(), &log, has_day_keys(&stores.day_keys)?);
     let Err(difference) = fit.and_then(|fit| stores.reaches(&fit, lsn)) else { return Ok(None) };
     registry.accept_any_log(&format!("{now_ms} {by}: {difference}"))?;
     let known = match log {
-        LogFound::Named(known) => known,
-        LogFound::Nothing | LogFound::Unnamed => name_log(&stores.ledger, now_ms)?,
+        LogIdentity::Named(known) => known,
+        LogIdentity::Nothing | LogIdentity::Unnamed => name_log(&stores.ledger, now_ms)?,
     };
     LogVoucher { registry: None, ..known }.write(&stores.ledger)?;
     Ok(Some(difference))

@@ -2,7 +2,7 @@
 //! case and width. The columns that have them are elsewhere. Pure.
 
 use policy::CauseKind;
-use protocol::{Basis, Colour, DeviceClass, given};
+use protocol::{Basis, Colour, DeviceClass, typed_text};
 use registry::DocumentKind;
 
 /// The words for kinds of documents.
@@ -81,7 +81,7 @@ pub fn class(field: &str) -> Option<DeviceClass> {
 }
 
 fn read<T: Copy>(field: &str, chinese: &[(T, &[&str])], english: fn(&str) -> Option<T>) -> Option<T> {
-    let word = given::name(field).to_ascii_lowercase();
+    let word = typed_text::name(field).to_ascii_lowercase();
     let known = chinese.iter().find(|(_, words)| words.contains(&&word[..]));
     english(&word).or(known.map(|(value, _)| *value))
 }

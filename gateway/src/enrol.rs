@@ -10,8 +10,8 @@ use actix_web::{App, HttpRequest, HttpResponse, web};
 use actors::bounds;
 use anyhow::{anyhow, bail};
 use protocol::DeviceId;
+use runtime::arbiter::{self, ArbiterThread, Pulse};
 use runtime::clock;
-use runtime::front::{self, FrontHandle, Pulse};
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
@@ -86,20 +86,20 @@ struct Peer(CertificateDer<'static>);
 /// The running port.
 pub(crate) struct Enrolment {
     stop: watch::Sender<bool>,
-    front: Option<FrontHandle>,
+    front: Option<ArbiterThread>,
 }
 
 impl Enrolment {
     /// The handle that the watchdog pings; `None` once it has ended.
     pub(crate) fn pulse(&self) -> Option<Pulse> {
-        self.front.as_ref().map(FrontHandle::pulse)
+        self.front.as_ref().map(ArbiterThread::pulse)
     }
 }
 
 impl Drop for Enrolment {
     fn drop(&mut self) {
         self.stop.send_replace(true);
-        if let Some(Err(error)) = self.front.take().map(FrontHandle::join) {
+        if let Some(Err(error)) = self.front.take().map(ArbiterThread::join) {
             tracing::error!(error, "the enrolment port ended");
         }
     }
@@ -114,7 +114,7 @@ pub(crate) fn start(
     let tls = tls(&identities);
     let office = Arc::new(Office { identities, admin, turn: Arc::new(Semaphore::new(1)) });
     let (stop, stopped) = watch::channel(false);
-    let front = front::spawn("enrolment", move || async move {
+    let front = arbiter::spawn("enrolment", move || async move {
         let app = App::new()
             .app_data(web::Data::from(office))
             .app_data(web::JsonConfig::default().limit(BODY_BYTES_MAX))

@@ -11,7 +11,7 @@ use actors::bounds;
 use actors::sms::{DevelopmentSms, ShownSms};
 use metrics_exporter_prometheus::PrometheusHandle;
 use registry::Phone;
-use runtime::front::{self, FrontHandle, Pulse};
+use runtime::arbiter::{self, ArbiterThread, Pulse};
 use runtime::rebinding;
 use tokio::sync::watch;
 
@@ -28,7 +28,7 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// The running server.
 pub(crate) struct Http {
-    front: FrontHandle,
+    front: ArbiterThread,
     stop: watch::Sender<bool>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn start(
 ) -> anyhow::Result<Http> {
     let is_local = listener.local_addr()?.ip().is_loopback();
     let (stop, stopped) = watch::channel(false);
-    let front = front::spawn("http", move || async move {
+    let front = arbiter::spawn("http", move || async move {
         let upkeep = metrics.clone();
         let kept_up = actix_web::rt::spawn(async move {
             let mut tick = tokio::time::interval(UPKEEP);

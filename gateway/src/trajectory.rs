@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actors::query::{Answered, Queries, QueryError};
 use actors::registrar::{Giver, Receipt};
 use jiff::civil::Date;
-use policy::Outcome;
+use policy::QueryOutcome;
 use policy::trajectory::{Area, Days, Unavailable};
 use protocol::ErrorCode;
 use protocol::codec::Bounded;
@@ -47,14 +47,15 @@ fn refusal(error: QueryError) -> Refusal {
 }
 
 /// The answer to a device, and what a citizen's page shows to staff. `window` is the policy's; `visited` is in the order of time, and empty unless the citizen shows it.
-pub(crate) fn answer(outcome: &Outcome, window: Days, visited: &[Area]) -> TrajectoryAnswer {
+pub(crate) fn answer(outcome: &QueryOutcome, window: Days, visited: &[Area]) -> TrajectoryAnswer {
     let (covered, last_stay_day) = match outcome {
-        Outcome::Stay(stay) => (None, day(stay.last_day)),
-        Outcome::Clean => (Some(window), Day::NONE),
-        Outcome::Partial { covered } => (*covered, Day::NONE),
-        Outcome::NewNumber | Outcome::Unanswerable | Outcome::Unavailable(_) | Outcome::NotAsked => {
-            (None, Day::NONE)
-        }
+        QueryOutcome::Stay(stay) => (None, day(stay.last_day)),
+        QueryOutcome::Clean => (Some(window), Day::NONE),
+        QueryOutcome::Partial { covered } => (*covered, Day::NONE),
+        QueryOutcome::NewNumber
+        | QueryOutcome::Unanswerable
+        | QueryOutcome::Unavailable(_)
+        | QueryOutcome::NotAsked => (None, Day::NONE),
     };
     TrajectoryAnswer {
         reason: reason(outcome),
@@ -65,22 +66,22 @@ pub(crate) fn answer(outcome: &Outcome, window: Days, visited: &[Area]) -> Traje
     }
 }
 
-const fn reason(outcome: &Outcome) -> TrajectoryReason {
+const fn reason(outcome: &QueryOutcome) -> TrajectoryReason {
     match outcome {
-        Outcome::Stay(_) => TrajectoryReason::StayFound,
-        Outcome::Clean => TrajectoryReason::Clean,
-        Outcome::Partial { .. } => TrajectoryReason::Partial,
-        Outcome::NewNumber => TrajectoryReason::NewNumber,
-        Outcome::Unanswerable => TrajectoryReason::Unanswerable,
-        Outcome::Unavailable(Unavailable::TimedOut) => TrajectoryReason::TimedOut,
-        Outcome::Unavailable(
+        QueryOutcome::Stay(_) => TrajectoryReason::StayFound,
+        QueryOutcome::Clean => TrajectoryReason::Clean,
+        QueryOutcome::Partial { .. } => TrajectoryReason::Partial,
+        QueryOutcome::NewNumber => TrajectoryReason::NewNumber,
+        QueryOutcome::Unanswerable => TrajectoryReason::Unanswerable,
+        QueryOutcome::Unavailable(Unavailable::TimedOut) => TrajectoryReason::TimedOut,
+        QueryOutcome::Unavailable(
             Unavailable::Unreachable
             | Unavailable::Refused
             | Unavailable::Garbage
             | Unavailable::Busy
             | Unavailable::Paused,
         ) => TrajectoryReason::Unavailable,
-        Outcome::NotAsked => TrajectoryReason::NotAsked,
+        QueryOutcome::NotAsked => TrajectoryReason::NotAsked,
     }
 }
 
@@ -121,23 +122,23 @@ mod tests {
 
     #[test]
     fn no_answer_is_never_told_as_no() {
-        let unavailable = Outcome::Unavailable;
+        let unavailable = QueryOutcome::Unavailable;
         let stay = Stay { area: "湖北".to_owned(), last_day: "2020-02-20".parse().unwrap() };
-        let partial = Outcome::Partial { covered: Some(days("2020-02-15", "2020-02-23")) };
+        let partial = QueryOutcome::Partial { covered: Some(days("2020-02-15", "2020-02-23")) };
         for (outcome, reason, stay, days) in [
-            (Outcome::Stay(stay), "stay-found", StayAnswer::Yes, [0, 0, 20_200_220]),
-            (Outcome::Clean, "clean", StayAnswer::No, [20_200_210, 20_200_223, 0]),
+            (QueryOutcome::Stay(stay), "stay-found", StayAnswer::Yes, [0, 0, 20_200_220]),
+            (QueryOutcome::Clean, "clean", StayAnswer::No, [20_200_210, 20_200_223, 0]),
             (partial, "partial", StayAnswer::Unknown, [20_200_215, 20_200_223, 0]),
-            (Outcome::Partial { covered: None }, "partial", StayAnswer::Unknown, [0; 3]),
-            (Outcome::NewNumber, "new-number", StayAnswer::Unknown, [0; 3]),
-            (Outcome::Unanswerable, "unanswerable", StayAnswer::Unknown, [0; 3]),
+            (QueryOutcome::Partial { covered: None }, "partial", StayAnswer::Unknown, [0; 3]),
+            (QueryOutcome::NewNumber, "new-number", StayAnswer::Unknown, [0; 3]),
+            (QueryOutcome::Unanswerable, "unanswerable", StayAnswer::Unknown, [0; 3]),
             (unavailable(Unavailable::TimedOut), "timed-out", StayAnswer::Unknown, [0; 3]),
             (unavailable(Unavailable::Unreachable), "unavailable", StayAnswer::Unknown, [0; 3]),
             (unavailable(Unavailable::Refused), "unavailable", StayAnswer::Unknown, [0; 3]),
             (unavailable(Unavailable::Garbage), "unavailable", StayAnswer::Unknown, [0; 3]),
             (unavailable(Unavailable::Busy), "unavailable", StayAnswer::Unknown, [0; 3]),
             (unavailable(Unavailable::Paused), "unavailable", StayAnswer::Unknown, [0; 3]),
-            (Outcome::NotAsked, "not-asked", StayAnswer::Unknown, [0; 3]),
+            (QueryOutcome::NotAsked, "not-asked", StayAnswer::Unknown, [0; 3]),
         ] {
             let told = answer(&outcome, self::days("2020-02-10", "2020-02-23"), &[]);
             let said = [told.first_day, told.last_day, told.last_stay_day].map(Day::number);

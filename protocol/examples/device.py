@@ -55,7 +55,7 @@ def batch(region: int, place: int, first: int, queue: list[tuple[str, int]]) -> 
 
 
 def verdicts(body: bytes) -> tuple[int, int]:
-    """Prints a run of verdicts; the first and the last sequence in it, 0 and 0 for an answer to Verify."""
+    """Prints a run of verdicts. Returns its first and last sequence; 0 and 0 for an answer to Verify."""
     first, _as_of_ms, count = struct.unpack_from("<QQI", body)
     for index in range(count):
         colour, advice, basis, reason = body[20 + 4 * index : 24 + 4 * index]
@@ -65,7 +65,7 @@ def verdicts(body: bytes) -> tuple[int, int]:
 
 
 async def session(host, port, tls, region, place, epoch: int, queue: list[tuple[str, int]]) -> int:
-    """Sends the queue in that epoch. 0 when all of it is acknowledged, -1 if it was refused, otherwise a higher epoch to take."""
+    """Sends the queue in that epoch. Returns 0 if all of it is acknowledged, -1 if it is refused, otherwise the next epoch to use."""
     async with asyncio.timeout(20), connect(host, int(port), configuration=tls) as connection:
         reader, writer = await connection.create_stream()
         writer.write(frame(HELLO, 1, struct.pack("<IQ", epoch, 0)))
@@ -75,7 +75,7 @@ async def session(host, port, tls, region, place, epoch: int, queue: list[tuple[
         while acknowledged < len(queue):
             kind, request, body = await read_frame(reader)
             if kind == WELCOME:
-                if struct.unpack_from("<QQ", body)[1] > 0:  # it knows punches that this device never sent
+                if struct.unpack_from("<QQ", body)[1] > 0:  # the log holds punches that this device never sent
                     return epoch + 1
                 writer.write(frame(PUNCH_BATCH, 3, punches(1)))
             elif kind == VERDICTS:
@@ -103,7 +103,7 @@ async def main(host, port, name, ca, certificate, key, region, place, text) -> i
     tls.load_cert_chain(certificate, key)
     # A punch keeps the time at which it was scanned, however often it is sent.
     queue = [(shown, int(time.time() * 1000)) for shown in (text, text, "https://code.example/p/0000000000")]
-    # This device keeps nothing between runs, so each run is a new epoch: seconds since 1970 only grow.
+    # This device stores nothing between runs, so each run takes a new epoch; seconds since 1970 only increase.
     epoch = int(time.time())
     while epoch > 0:
         epoch = await session(host, port, tls, region, place, epoch, queue)

@@ -1,5 +1,5 @@
-//! Writes the golden vectors in `protocol/vectors/` anew. Run it after adding a frame or a number, and look at the change:
-//! a line that changes, rather than being added, breaks devices in the field.
+//! Regenerates the golden vectors in `protocol/vectors/`. Run it after adding a frame or a number, and review the difference:
+//! a changed line, unlike an added one, can break deployed devices.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

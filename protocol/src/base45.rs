@@ -1,8 +1,8 @@
-//! Base45 (RFC 9285): bytes as text of QR's alphanumeric mode. What the bytes mean is the callers' business.
+//! Base45 (RFC 9285): bytes as text of QR's alphanumeric mode.
 
 const ALPHABET: &[u8; 45] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
 
-/// Two bytes become three characters, a last single one two.
+/// Encodes bytes: two bytes as three characters, a last single byte as two.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(2) * 3);
     for pair in bytes.chunks(2) {
@@ -18,12 +18,12 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// Reports two first bytes whose text begins with a space, which scanners and keyboards lose.
+/// Reports first bytes whose text begins with a space. Scanners and keyboards drop a leading space.
 pub(crate) const fn begins_with_space(first: u8, second: u8) -> bool {
     ALPHABET[(first as usize * 256 + second as usize) % 45] == b' '
 }
 
-/// Reads [`encode`] back; `None` for any other text.
+/// Decodes the text of exactly `N` bytes; `None` for any other text.
 pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != N / 2 * 3 + N % 2 * 2 {
         return None;

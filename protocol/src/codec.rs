@@ -1,5 +1,5 @@
-//! The one place that knows how bodies are laid out: bincode 2, fixed-width little-endian integers, a size limit, and
-//! no trailing bytes.
+//! The layout of bodies: bincode 2, fixed-width little-endian integers, a size limit, no trailing bytes. No other module
+//! depends on it.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::de::Decoder;
@@ -14,21 +14,21 @@ const CONFIG: Configuration<LittleEndian, Fixint, Limit<FRAME_BODY_BYTES_MAX>> =
     .with_fixed_int_encoding()
     .with_limit::<FRAME_BODY_BYTES_MAX>();
 
-/// A body that could not be read or written. The text names the kind of fault, never the content.
+/// The error of a body that does not decode or encode. Its text names the kind of error, never the content.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// Truncated, an unknown number, a length over its limit, or text that is not UTF-8.
     #[error("body does not decode: {0}")]
     Malformed(String),
-    /// The value ended before the body did.
+    /// Bytes are left after the value.
     #[error("{0} trailing bytes after the body")]
     Trailing(usize),
-    /// The value does not fit a body.
+    /// The value is too large for a body.
     #[error("body does not encode: {0}")]
     TooLarge(String),
 }
 
-/// Appends the body to `out`; at most [`FRAME_BODY_BYTES_MAX`] bytes.
+/// Appends the encoded value to `out`, at most [`FRAME_BODY_BYTES_MAX`] bytes. After an error `out` may hold a part of it.
 pub fn encode<T: Encode>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
     let start = out.len();
     let result = bincode::encode_into_writer(value, Appender(out), CONFIG);
@@ -39,14 +39,14 @@ pub fn encode<T: Encode>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError>
     }
 }
 
-/// Reads exactly one value that fills `body`.
+/// Decodes one value, which must use up `body`.
 pub fn decode<T: Decode<()>>(body: &[u8]) -> Result<T, CodecError> {
     let (value, used) =
         bincode::decode_from_slice(body, CONFIG).map_err(|error| CodecError::Malformed(kind(&error)))?;
     if used == body.len() { Ok(value) } else { Err(CodecError::Trailing(body.len() - used)) }
 }
 
-/// A list with a limit: its length is a u32 on the wire, checked before anything is allocated.
+/// A list of at most `MAX` items. On the wire: the length as `u32`, checked before any allocation, then the items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounded<T, const MAX: usize>(pub Vec<T>);
 
@@ -93,7 +93,7 @@ impl bincode::enc::write::Writer for Appender<'_> {
     }
 }
 
-/// bincode's own texts may quote the input; these do not.
+/// Describes the error without quoting the input, as bincode's own texts may do.
 #[allow(clippy::wildcard_enum_match_arm, reason = "bincode's error is non-exhaustive")]
 fn kind(error: &DecodeError) -> String {
     use DecodeError::{LimitExceeded, Other, UnexpectedEnd};

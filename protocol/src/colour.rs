@@ -1,41 +1,41 @@
-//! Colours, what they rest on, and what kind of code carries them.
+//! Colours, their bases, and the classes of codes.
 
-numbered! {
-    /// A code's colour: the worst of its active causes. There is no default, and unknown is a value of its own.
+wire_numbered! {
+    /// A code's colour: the most severe of its active causes. There is no default; unknown is a value of its own.
     pub enum Colour {
         /// No active cause.
         Green = 1 => "green",
-        /// A cause for care, as the policy says.
+        /// An active cause for caution, as the policy defines it.
         Yellow = 2 => "yellow",
         /// An active cause to stop the person.
         Red = 3 => "red",
-        /// The gateway does not know: never drawn as green, never as red.
+        /// Not known to the gateway. Never displayed as green or red.
         Unknown = 4 => "unknown",
     }
 }
 
-numbered! {
-    /// The basis of a colour. Nobody is stopped only because their basis is `declared`.
+wire_numbered! {
+    /// The evidence that a colour is based on. `Declared` alone is never a reason to stop a person.
     pub enum Basis {
-        /// An answer of a carrier, or an authority's decision.
+        /// A carrier's answer, or an authority's decision.
         Verified = 1 => "verified",
         /// The person's own declaration.
         Declared = 2 => "declared",
-        /// There is no colour to rest on anything.
+        /// No basis, because there is no colour.
         Nothing = 3 => "nothing",
     }
 }
 
-numbered! {
-    /// The kind of code was shown.
+wire_numbered! {
+    /// The class of a code.
     pub enum Class {
-        /// A phone's own rotating code.
+        /// A rotating code on the person's phone.
         Person = 1 => "person",
-        /// A printed code: the document is to be checked.
+        /// A printed code; requires a document.
         Paper = 2 => "paper",
-        /// A ward's code on a guardian's phone: the document is to be checked.
+        /// A ward's code on a guardian's phone; requires a document.
         Ward = 3 => "ward",
-        /// A holder of the earlier electronic access code, whose existing QR text keeps working.
+        /// The existing QR text of a holder of the earlier electronic access code.
         Imported = 4 => "imported",
     }
 }

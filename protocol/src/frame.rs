@@ -1,7 +1,7 @@
 //! Frames: the envelope of every message on a stream.
 //!
 //! `version u8 · type u8 · request u32 · length u32 · body · crc u32`, little-endian; the CRC-32C covers everything before
-//! it. [`FrameReader`] cuts frames out of what has arrived; it never holds more than one frame's worth of unread bytes.
+//! it. [`FrameReader`] splits received bytes into frames.
 
 use crate::codec::CodecError;
 use crate::error::ErrorCode;
@@ -9,33 +9,33 @@ use crate::ids::RequestId;
 use crate::limits::FRAME_BODY_BYTES_MAX;
 use crate::message::{Answer, Request};
 
-/// The version this crate speaks.
+/// The supported version.
 pub const VERSION: u8 = 1;
-/// The protocol's name in the TLS handshake.
+/// The protocol's ALPN name in the TLS handshake.
 pub const ALPN: &[u8] = b"changtong/1";
-/// Bytes before the body.
+/// The number of bytes before the body.
 pub const HEADER_BYTES: usize = 10;
-/// Bytes after the body.
+/// The number of bytes after the body.
 pub const TRAILER_BYTES: usize = 4;
-/// The longest frame.
+/// The length of the longest frame.
 pub const FRAME_BYTES_MAX: usize = HEADER_BYTES + FRAME_BODY_BYTES_MAX + TRAILER_BYTES;
 
-/// A frame whose envelope is sound; its body is not decoded yet.
+/// A frame with a valid envelope and a body that is not decoded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// Type number.
+    /// The type number.
     pub kind: u8,
-    /// Chosen by the device, repeated in answers.
+    /// The request id, chosen by the device and repeated in answers.
     pub request: RequestId,
     /// The body.
     pub body: &'a [u8],
 }
 
-/// Why bytes are no frame. All of them end the connection: there is no way to find the next frame.
+/// The reason why bytes are no frame. Each ends the connection, because the start of the next frame is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Another version.
-    #[error("frame version {0} is not spoken here")]
+    /// An unsupported version.
+    #[error("frame version {0} is not supported")]
     Version(u8),
     /// A length over [`FRAME_BODY_BYTES_MAX`].
     #[error("frame body of {0} bytes is over the limit")]
@@ -46,7 +46,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// The error table's word for it.
+    /// Returns the error of the error table.
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::Version(_) => ErrorCode::UnsupportedVersion,
@@ -57,7 +57,7 @@ impl FrameError {
 }
 
 impl<'a> Frame<'a> {
-    /// Cuts the first frame off `bytes`: the frame and its length, or `None` if more has to arrive first.
+    /// Reads the first frame in `bytes` and returns it with its length; `None` if it is incomplete.
     pub fn cut(bytes: &'a [u8]) -> Result<Option<(Self, usize)>, FrameError> {
         let Some(&version) = bytes.first() else { return Ok(None) };
         if version != VERSION {
@@ -81,7 +81,7 @@ impl<'a> Frame<'a> {
         Ok(Some((frame, end + TRAILER_BYTES)))
     }
 
-    /// The request in it. The error is what to answer.
+    /// Decodes the request. The error is the answer to the device.
     pub fn request(&self) -> Result<Request, ErrorCode> {
         match Request::decode_body(self.kind, self.body) {
             Some(Ok(request)) => Ok(request),
@@ -90,7 +90,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The answer in it; `None` for a type that this version does not know, which a device ignores.
+    /// Decodes the answer; `None` for an unknown type, which a device ignores.
     pub fn answer(&self) -> Option<Result<Answer, CodecError>> {
         Answer::decode_body(self.kind, self.body)
     }
@@ -100,12 +100,12 @@ fn le_u32(bytes: &[u8]) -> u32 {
     u32::from_le_bytes(bytes.try_into().expect("callers pass four bytes"))
 }
 
-/// Appends a request's frame.
+/// Appends a request's frame to `out`, which stays as it was after an error.
 pub fn write_request(id: RequestId, request: &Request, out: &mut Vec<u8>) -> Result<(), CodecError> {
     write(request.type_number(), id, out, |out| request.encode_body(out))
 }
 
-/// Appends an answer's frame.
+/// Appends an answer's frame to `out`, which stays as it was after an error.
 pub fn write_answer(id: RequestId, answer: &Answer, out: &mut Vec<u8>) -> Result<(), CodecError> {
     write(answer.type_number(), id, out, |out| answer.encode_body(out))
 }
@@ -131,7 +131,7 @@ fn write(
     Ok(())
 }
 
-/// Collects a stream's bytes and cuts frames out of them.
+/// A buffer that collects a stream's bytes and splits them into frames.
 #[derive(Debug, Default)]
 pub struct FrameReader {
     bytes: Vec<u8>,
@@ -139,7 +139,7 @@ pub struct FrameReader {
 }
 
 impl FrameReader {
-    /// Adds what has arrived.
+    /// Appends received bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.read > 0 {
             self.bytes.drain(..self.read);
@@ -148,19 +148,19 @@ impl FrameReader {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next whole frame, if it has arrived.
+    /// Returns the next frame; `None` until it is complete.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         let Some((frame, used)) = Frame::cut(&self.bytes[self.read..])? else { return Ok(None) };
         self.read += used;
         Ok(Some(frame))
     }
 
-    /// Says whether a frame has begun and not ended.
+    /// Reports an incomplete frame at the end of the buffer.
     pub fn is_mid_frame(&self) -> bool {
         self.read < self.bytes.len()
     }
 
-    /// Gives back memory that one large frame made us take.
+    /// Frees the memory that a large frame required.
     pub fn shrink(&mut self) {
         self.bytes.drain(..self.read);
         self.read = 0;

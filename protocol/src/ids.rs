@@ -1,6 +1,6 @@
-//! The names of things: codes, devices, regions, places, and a device's numbering of its punches.
+//! Ids of codes, devices, regions and places, and a device's numbering of its punches.
 //!
-//! Ids are plain numbers that cannot be mixed up. None of them is a secret, and none opens anything.
+//! Each id has a type of its own. No id is a secret, and none grants access.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -10,17 +10,18 @@ use bincode::enc::Encoder;
 use bincode::error::{DecodeError, EncodeError};
 use bincode::{Decode, Encode};
 
-/// A person's code: 63 bits, the issuing gateway in the upper 10, random below. Never zero, never shown to people.
+/// The id of a person's code: 63 bits, of which the upper 10 are the issuing gateway and the rest is random. Never zero, never
+/// displayed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CodeId(NonZeroU64);
 
 impl CodeId {
-    /// Bits below the issuing gateway's.
+    /// The number of random bits, which are the lower ones.
     pub const RANDOM_BITS: u32 = 53;
-    /// Highest issuing gateway (10 bits).
+    /// The highest issuing gateway (10 bits).
     pub const GATEWAY_MAX: u16 = 1023;
 
-    /// The code that `gateway` issues for these random bits; bits above [`Self::RANDOM_BITS`] are dropped.
+    /// Builds the id that `gateway` issues for these random bits; bits above [`Self::RANDOM_BITS`] are dropped.
     /// `None` for the one combination that would be zero, or a gateway above [`Self::GATEWAY_MAX`].
     pub fn issue(gateway: u16, random: u64) -> Option<Self> {
         if gateway > Self::GATEWAY_MAX {
@@ -29,7 +30,7 @@ impl CodeId {
         Self::from_u64(u64::from(gateway) << Self::RANDOM_BITS | random & ((1 << Self::RANDOM_BITS) - 1))
     }
 
-    /// Reads the number back; `None` for zero and for anything above 63 bits.
+    /// Checks a number; `None` for zero and for more than 63 bits.
     pub fn from_u64(number: u64) -> Option<Self> {
         if number >> 63 != 0 {
             return None;
@@ -37,18 +38,18 @@ impl CodeId {
         NonZeroU64::new(number).map(Self)
     }
 
-    /// The number, 1 ..= 2^63 − 1.
+    /// Returns the number, 1 ..= 2^63 − 1.
     pub fn get(self) -> u64 {
         self.0.get()
     }
 
-    /// The gateway that issued it.
+    /// Returns the issuing gateway.
     pub fn gateway(self) -> u16 {
         (self.get() >> Self::RANDOM_BITS) as u16
     }
 }
 
-/// Shows only the issuing gateway: a code's number is personal.
+/// Shows the issuing gateway only: a code's number is personal data.
 impl fmt::Debug for CodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CodeId(gateway {}, …)", self.gateway())
@@ -86,15 +87,15 @@ id! {
     DeviceId(u64)
 }
 id! {
-    /// A row of the region table.
+    /// A region of the city.
     RegionId(u16)
 }
 id! {
-    /// A place where people pass: a gate, a bus, a market's door. Belongs to one region.
+    /// A place that people pass: a gate, a bus, a market's door. Belongs to one region.
     PlaceId(u32)
 }
 id! {
-    /// A device's numbering of its punches starts anew, at 1, in each epoch. A device that lost its queue takes a higher epoch.
+    /// An epoch of a device, from 1, in which it numbers its punches from 1. A device that lost its queue takes a higher epoch.
     Epoch(u32)
 }
 id! {
@@ -102,19 +103,19 @@ id! {
     Sequence(u64)
 }
 id! {
-    /// Chosen by the device, repeated in the answer.
+    /// The id of a request, chosen by the device and repeated in the answer.
     RequestId(u32)
 }
 
 impl DeviceId {
     const URI_PREFIX: &str = "urn:changtong:device:";
 
-    /// The subject alternative name (URI) that a device's certificate carries.
+    /// Returns the subject alternative name (URI) of the device's certificate.
     pub fn to_uri(self) -> String {
         format!("{}{}", Self::URI_PREFIX, self.0)
     }
 
-    /// Reads [`Self::to_uri`] back. Only the canonical decimal form is accepted.
+    /// Reads a subject alternative name; `None` unless it is in the form of [`Self::to_uri`].
     pub fn from_uri(uri: &str) -> Option<Self> {
         let digits = uri.strip_prefix(Self::URI_PREFIX)?;
         let id = Self(digits.parse().ok()?);
@@ -122,8 +123,8 @@ impl DeviceId {
     }
 }
 
-numbered! {
-    /// The kind of device it is; the registry says so, and the limits of [`crate::limits`] follow from it.
+wire_numbered! {
+    /// The class of a device, set in the registry. Limits of [`crate::limits`] depend on it.
     pub enum DeviceClass {
         /// A gate or turnstile: one person at a time.
         Gate = 1 => "gate",
@@ -131,7 +132,7 @@ numbered! {
         Handheld = 2 => "handheld",
         /// Many gates behind one connection.
         Concentrator = 3 => "concentrator",
-        /// The gateway's own citizen pages: the only class that may send [`crate::Scanned::SignedIn`].
+        /// The gateway's own pages: the only class that may send [`crate::Scanned::SignedIn`].
         Portal = 4 => "portal",
     }
 }

@@ -1,8 +1,8 @@
-//! The wire and the words of Changtong Gateway.
+//! The device protocol and the shared vocabulary of Changtong Gateway.
 //!
-//! The messages of a device and a gateway, and the terms everything else is written in: ids, colours,
+//! The messages between devices and the gateway, and the types that every other crate uses: ids, colours,
 //! punches, verdicts, frames, tokens, limits, error codes and metric names. No IO, no clock, no async.
-//! `SPEC.md` beside this crate says the same for people who write a device in another language.
+//! `SPEC.md` beside this crate is the specification for device vendors.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -14,7 +14,6 @@ pub mod codec;
 pub mod colour;
 pub mod error;
 pub mod frame;
-pub mod given;
 pub mod ids;
 pub mod legacy;
 pub mod limits;
@@ -26,6 +25,7 @@ pub mod receipt;
 pub mod scanner;
 pub mod token;
 pub mod trajectory;
+pub mod typed_text;
 pub mod verdict;
 
 pub use colour::{Basis, Class, Colour};

@@ -1,5 +1,5 @@
-//! The requests and answers. Type numbers below 128 are requests, from 128 on answers; a number is given once, and
-//! a shipped body never changes: what is new gets a new number. 6 and 137 are kept for colour deltas. Trajectory queries
+//! The requests and answers. Type numbers below 128 are requests, from 128 on answers. A number is never reused, and a
+//! released body never changes: a new body gets a new number. 6 and 137 are reserved for colour deltas. Trajectory queries
 //! and their answers are in `trajectory`.
 
 use bincode::de::Decoder;
@@ -15,25 +15,25 @@ use crate::punch::{Punch, Scanned};
 use crate::trajectory::{TrajectoryAnswer, TrajectoryQuery};
 use crate::verdict::Verdict;
 
-/// First frame of a connection (type 1): where the device's numbering stands.
+/// The first frame of a connection (type 1): the state of the device's numbering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Hello {
     /// The device's current epoch, from 1.
     pub epoch: Epoch,
-    /// The highest sequence of this epoch that the device holds an acknowledgement for; 0 if none.
+    /// The highest sequence of this epoch up to which the device holds every acknowledgement; 0 if none.
     pub acknowledged: Sequence,
 }
 
-/// Which colours, without recording anything (type 2). May overtake punches.
+/// A request for verdicts that records nothing (type 2). Its answer may overtake those of punches.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Verify {
-    /// The region whose policy answers.
+    /// The region whose policy applies.
     pub region: RegionId,
-    /// The scanned thing.
+    /// The scans.
     pub scanned: Bounded<Scanned, BATCH_PUNCHES_MAX>,
 }
 
-/// Punches of consecutive sequences (type 3).
+/// Punches with consecutive sequences (type 3).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct PunchBatch {
     /// The region of all their places.
@@ -44,7 +44,7 @@ pub struct PunchBatch {
     pub punches: Bounded<Punch, BATCH_PUNCHES_MAX>,
 }
 
-/// Is anybody there, and what time is it (type 4).
+/// A liveness check and a request for the gateway's time (type 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Ping {
     /// The device's clock, milliseconds since 1970 UTC.
@@ -56,74 +56,74 @@ pub struct Ping {
 pub struct Welcome {
     /// The gateway's clock, milliseconds since 1970 UTC.
     pub gateway_time_ms: u64,
-    /// The highest sequence of the device's epoch that is on disk; 0 if none. The device goes on after its own highest
-    /// acknowledged one; what it sends again is answered as recorded.
+    /// The highest sequence of the device's epoch that is on disk; 0 if none. The device continues after its own highest
+    /// acknowledged sequence; repeats are answered with the recorded verdicts.
     pub recorded: Sequence,
-    /// Punches that may be unacknowledged at any time.
+    /// The maximum number of unacknowledged punches.
     pub window_punches: u32,
-    /// Punches in one batch.
+    /// The maximum number of punches in one batch.
     pub batch_punches_max: u32,
-    /// The connection closes after this long without a frame; ping three times as often.
+    /// The idle timeout of the connection, milliseconds; devices ping three times as often.
     pub idle_ms: u32,
 }
 
-/// Verdicts (type 130). For punches: one run of consecutive sequences, each of which is durable now; the request id is
-/// that of the last batch it answers. For `Verify`: `first` is 0, and verdicts stand in the order asked.
+/// Verdicts (type 130). For punches: one run of consecutive sequences, all of them durable; the request id is that of the
+/// last batch that the run answers. For `Verify`: `first` is 0, and the verdicts are in the order of the scans.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Verdicts {
     /// The first verdict's sequence, 0 for `Verify`.
     pub first: Sequence,
-    /// When the gateway formed them, milliseconds since 1970 UTC.
+    /// The time at which the gateway formed them, milliseconds since 1970 UTC.
     pub as_of_ms: u64,
     /// The verdicts.
     pub verdicts: Bounded<Verdict, VERDICTS_PER_FRAME_MAX>,
 }
 
-numbered! {
-    /// The resource that is used up.
+wire_numbered! {
+    /// The resource that is exhausted.
     pub enum BusyReason {
-        /// The region holds as many punches as it may.
+        /// The region holds its maximum of punches.
         Region = 1 => "region",
         /// The region is parked after repeated failures.
         Parked = 2 => "parked",
-        /// The log holds as much as it may, or its disk is full.
+        /// The log's queue or its disk is full.
         Ledger = 3 => "ledger",
         /// The region's actor failed on this batch.
         Failed = 4 => "failed",
-        /// As many trajectory queries are under way as may be.
+        /// The maximum number of trajectory queries is in progress.
         Queries = 5 => "queries",
     }
 }
 
-/// Not now (type 131). This request and every punch after it is to be sent again.
+/// A temporary refusal (type 131). The device sends this request and every punch after it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Busy {
-    /// Wait at least this long.
+    /// The minimum delay before the retry, milliseconds.
     pub retry_after_ms: u32,
-    /// Why.
+    /// The cause.
     pub reason: BusyReason,
 }
 
-/// Punches are missing (type 132): everything from `expected` on is to be sent again.
+/// A report of missing punches (type 132). The device sends everything from `expected` on again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Gap {
-    /// The sequence the gateway needs next.
+    /// The next sequence that the gateway accepts.
     pub expected: Sequence,
 }
 
-/// Refused (type 133). A connection-level refusal closes the connection with the same number.
+/// A refusal (type 133). A connection-level refusal also closes the connection, with the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// A number of the error table; one that the device does not know is not retryable.
+    /// A number of the error table. A device treats an unknown number as not retryable.
     pub code: u16,
-    /// Further detail as the table says; 0 if none.
+    /// The detail that the specification defines for the code; 0 if none.
     pub detail: u64,
-    /// For the device's log, at most [`ERROR_TEXT_BYTES_MAX`] bytes.
+    /// A text for the device's log, at most [`ERROR_TEXT_BYTES_MAX`] bytes.
     pub text: String,
 }
 
 impl Error {
-    /// The error as the table words it.
+    /// Builds the error with the text of the error table.
     pub fn new(code: ErrorCode, detail: u64) -> Self {
         Self { code: code.number(), detail, text: code.text().to_owned() }
     }
@@ -146,17 +146,17 @@ impl<C> Decode<C> for Error {
     }
 }
 
-/// The gateway shuts down (type 134): send nothing new, take the answers that still come, connect again later.
+/// A shutdown notice (type 134): the device sends nothing new, reads the remaining answers, and reconnects later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Drain {
-    /// Connect again after this long, with jitter.
+    /// The delay before the reconnect, milliseconds, to which the device adds jitter.
     pub reconnect_after_ms: u32,
 }
 
 /// The answer to `Ping` (type 135).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Pong {
-    /// As sent.
+    /// The device's time from the `Ping`.
     pub device_time_ms: u64,
     /// The gateway's clock, milliseconds since 1970 UTC.
     pub gateway_time_ms: u64,
@@ -172,17 +172,17 @@ macro_rules! messages {
             /// Every type number with its name.
             pub const TYPES: &'static [(u8, &'static str)] = &[$(($number, stringify!($variant))),+];
 
-            /// The frame's type number.
+            /// Returns the frame's type number.
             pub const fn type_number(&self) -> u8 {
                 match self { $(Self::$variant(_) => $number),+ }
             }
 
-            /// Appends the body.
+            /// Appends the body to `out`.
             pub fn encode_body(&self, out: &mut Vec<u8>) -> Result<(), CodecError> {
                 match self { $(Self::$variant(body) => codec::encode(body, out)),+ }
             }
 
-            /// Reads a body of that type; `None` if the number is not one of these.
+            /// Decodes a body of that type; `None` for an unknown type number.
             pub fn decode_body(type_number: u8, body: &[u8]) -> Option<Result<Self, CodecError>> {
                 match type_number { $($number => Some(codec::decode(body).map(Self::$variant)),)+ _ => None }
             }
@@ -191,7 +191,7 @@ macro_rules! messages {
 }
 
 messages! {
-    /// From a device.
+    /// A message from a device.
     pub enum Request {
         Hello = 1,
         Verify = 2,
@@ -202,7 +202,7 @@ messages! {
 }
 
 messages! {
-    /// From the gateway.
+    /// A message from the gateway.
     pub enum Answer {
         Welcome = 129,
         Verdicts = 130,

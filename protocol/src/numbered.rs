@@ -1,35 +1,43 @@
-//! Closed enums with explicit wire numbers. Zero is never a value, so that cleared memory means nothing, and a
-//! number, once given, is never given again.
+//! Closed enums with explicit numbers from 1. Zero is never a value, so that zeroed memory decodes to nothing. A number is
+//! never reused.
 
-/// Declares a one-byte wire enum: its numbers, its names, and its codec.
+/// Declares a one-byte enum: its numbers, its names and conversions from both. Each variant is `Name = number => "name"`, with
+/// numbers in ascending order.
+#[macro_export]
 macro_rules! numbered {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $number:literal => $text:literal,)+ }) => {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $number:literal => $text:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
-        pub enum $name { $($(#[$vmeta])* $variant = $number,)+ }
+        $vis enum $name { $($(#[$vmeta])* $variant = $number,)+ }
 
         impl $name {
             /// Every value, in the order of its number.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            $vis const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The number on the wire.
-            pub const fn number(self) -> u8 {
+            /// Returns the number on the wire and on disk.
+            $vis const fn number(self) -> u8 {
                 self as u8
             }
 
-            /// The value with that wire number, if there is one.
-            pub const fn from_number(number: u8) -> Option<Self> {
+            /// Returns the position in [`Self::ALL`], from 0: an index for arrays with one element per value.
+            $vis const fn index(self) -> usize {
+                enum Position { $($variant,)+ }
+                match self { $(Self::$variant => Position::$variant as usize,)+ }
+            }
+
+            /// Returns the value with that number; `None` for an unknown number.
+            $vis const fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$variant),)+ _ => None }
             }
 
-            /// The name used in exports, metric labels and on the command line.
-            pub const fn name(self) -> &'static str {
+            /// Returns the name used in exports, metric labels and on the command line.
+            $vis const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// The value with that name, if there is one.
-            pub fn from_name(name: &str) -> Option<Self> {
+            /// Returns the value with that name; `None` for an unknown name.
+            $vis fn from_name(name: &str) -> Option<Self> {
                 match name { $($text => Some(Self::$variant),)+ _ => None }
             }
         }
@@ -38,6 +46,16 @@ macro_rules! numbered {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.name())
             }
+        }
+    };
+}
+
+/// Declares a [`numbered!`] enum with its wire codec: one byte, and an unknown number is an error.
+macro_rules! wire_numbered {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $number:literal => $text:literal,)+ }) => {
+        numbered! {
+            $(#[$meta])*
+            pub enum $name { $($(#[$vmeta])* $variant = $number => $text,)+ }
         }
 
         impl bincode::Encode for $name {

@@ -1,7 +1,7 @@
-//! Place codes: what the QR at a place's door holds, a plain https link that any scanner app opens.
+//! Place codes: the content of the QR code at a place's door, an https link that any scanner app opens.
 //!
-//! `https://HOST/p/XXXXXXXXXX`: ten characters of Crockford's base32, 50 random bits. It proves no presence and opens
-//! nothing; it is not the place's id.
+//! `https://HOST/p/XXXXXXXXXX`: ten characters of Crockford's base32, 50 random bits. It proves no presence, grants no access,
+//! and is not the place's id.
 
 /// The random part of a place's link, 50 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,17 +12,17 @@ const CHARS: usize = 10;
 const PATH: &str = "/p/";
 
 impl PlaceCode {
-    /// From random bits; those above 50 are dropped.
+    /// Takes the lower 50 of these random bits.
     pub const fn from_random(random: u64) -> Self {
         Self(random & ((1 << 50) - 1))
     }
 
-    /// The number, below 2^50.
+    /// Returns the number, below 2^50.
     pub const fn get(self) -> u64 {
         self.0
     }
 
-    /// The ten characters.
+    /// Returns the ten characters.
     pub fn to_text(self) -> String {
         (0..CHARS)
             .rev()
@@ -30,7 +30,7 @@ impl PlaceCode {
             .collect()
     }
 
-    /// Reads the ten characters; upper or lower case, with O for 0 and I or L for 1.
+    /// Reads the ten characters in any case, with O for 0 and I or L for 1.
     pub fn from_text(text: &str) -> Option<Self> {
         if text.len() != CHARS {
             return None;
@@ -47,17 +47,17 @@ impl PlaceCode {
         Some(Self(number))
     }
 
-    /// The link, for a host such as `code.example`.
+    /// Returns the link for a host such as `code.example`.
     pub fn to_link(self, host: &str) -> String {
         self.at(&format!("https://{host}"))
     }
 
-    /// The link, for pages that begin with `origin`, such as `https://code.example`.
+    /// Returns the link for an origin such as `https://code.example`.
     pub fn at(self, origin: &str) -> String {
         format!("{origin}{PATH}{}", self.to_text())
     }
 
-    /// The place code in a link to any host, over `https` or `http` or without a scheme, in any case.
+    /// Reads a link to any host, with `https`, `http` or no scheme, in any case.
     pub fn from_link(link: &str) -> Option<Self> {
         let link = link.trim().to_ascii_lowercase();
         let rest = match link.split_once("://") {

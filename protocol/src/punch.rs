@@ -1,4 +1,4 @@
-//! The report of a device: somebody passed, or wants to.
+//! Punches: a device's reports of people who pass, or want to pass, a place.
 
 use bincode::de::Decoder;
 use bincode::enc::Encoder;
@@ -11,21 +11,21 @@ use crate::limits::SCANNED_TEXT_BYTES_MAX;
 use crate::token::TOKEN_BYTES;
 use crate::verdict::Advice;
 
-/// The thing that was held before the scanner.
+/// The scanned content.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Scanned {
     /// A person or paper token in its 18 bytes (wire number 1).
     Token([u8; TOKEN_BYTES]),
-    /// Any other text, at most [`SCANNED_TEXT_BYTES_MAX`] bytes: an imported holder's QR, or something that is no pass
-    /// code at all (2). A device that does not want to tell them apart sends everything as text.
+    /// Any other text, at most [`SCANNED_TEXT_BYTES_MAX`] bytes: an imported holder's QR text, or no pass code at all (2).
+    /// A device may send tokens as text too.
     Text(String),
-    /// A signed-in citizen scanned the place's code (3). Only a portal may say so.
+    /// A signed-in citizen who scanned the place's code (3). Accepted from portals only.
     SignedIn(CodeId),
     /// A person without phone or paper (4).
     Nothing,
 }
 
-/// Shows the kind only: what a person showed is personal.
+/// Shows the kind only: the content is personal data.
 impl std::fmt::Debug for Scanned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -91,8 +91,8 @@ fn decode_text<D: Decoder>(decoder: &mut D) -> Result<String, DecodeError> {
     String::from_utf8(bytes).map_err(|_| DecodeError::Other("scanned text is not UTF-8"))
 }
 
-numbered! {
-    /// Which way the person goes through the place.
+wire_numbered! {
+    /// The direction in which the person passes the place.
     pub enum Direction {
         /// Into the place.
         In = 1 => "in",
@@ -103,26 +103,27 @@ numbered! {
     }
 }
 
-/// A decision of a device by itself while it had no gateway. It is recorded as made, never judged again.
+/// A decision that a device made without the gateway. It is recorded as made and never judged again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct OfflineDecision {
-    /// The colour the device showed.
+    /// The colour that the device showed.
     pub colour: Colour,
-    /// The advice the device gave.
+    /// The advice that the device gave.
     pub advice: Advice,
 }
 
-/// One person at one place, at a device's time. Its sequence follows from its position in the batch.
+/// One person at one place at one time. Its sequence follows from its position in the batch.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Punch {
-    /// The scanned thing.
+    /// The scanned content.
     pub scanned: Scanned,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// Where; the device must be allowed to speak for it, and it must lie in the batch's region.
+    /// The place. The device must have a right to it, and it must lie in the batch's region.
     pub place: PlaceId,
-    /// The device's clock, milliseconds since 1970 UTC. Kept beside the gateway's time, trusted for nothing else.
+    /// The time of the scan by the device's clock, milliseconds since 1970 UTC. Recorded beside the gateway's time, otherwise
+    /// not trusted.
     pub device_time_ms: u64,
-    /// The decision, if the person was let in or stopped before the gateway could be asked.
+    /// The decision, if the device had to decide without the gateway.
     pub offline: Option<OfflineDecision>,
 }

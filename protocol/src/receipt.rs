@@ -1,62 +1,62 @@
-//! Consent receipts: what a citizen's page shows so that one device may ask once. Only the layout is here; the seal is made
-//! and checked by the gateway, whose key nobody else has.
+//! Consent receipts: QR codes on a citizen's page that permit one device one query. This module has the layout only; the gateway
+//! makes and verifies the seal with a key of its own.
 //!
-//! 31 bytes: version, consent (u64), expiry (u32), flow, detail, and a seal of 16 bytes over everything before it;
+//! 31 bytes: version, consent (u64), expiry (u32), flow, detail, and a seal of 16 bytes over the bytes before it;
 //! little-endian. As text: base45, 47 characters of QR's alphanumeric mode. No phone, no name, no code.
 
 use crate::base45;
 
-/// A receipt's length.
+/// The length of a receipt.
 pub const RECEIPT_BYTES: usize = 31;
-/// The bytes that the seal covers.
+/// The number of bytes that the seal covers.
 pub const RECEIPT_SEALED_BYTES: usize = 15;
-/// The seal's length.
+/// The length of the seal.
 pub const RECEIPT_SEAL_BYTES: usize = 16;
-/// A receipt's length as text.
+/// The length of a receipt as text.
 pub const RECEIPT_TEXT_CHARS: usize = 47;
-/// The version this crate lays out and reads.
+/// The version that this crate writes and reads.
 pub const RECEIPT_VERSION: u8 = 1;
 
 const _: () = assert!(RECEIPT_SEALED_BYTES + RECEIPT_SEAL_BYTES == RECEIPT_BYTES);
 
-numbered! {
-    /// The purpose that the citizen consented to a query for.
+wire_numbered! {
+    /// The purpose of a consent.
     pub enum Flow {
         /// A first application.
         Apply = 1 => "apply",
         /// A modification.
         Modify = 2 => "modify",
-        /// A punch page, or staff at a checkpoint: it is shown, and changes no colour.
+        /// A punch page, or staff at a checkpoint: the answer is displayed and changes no colour.
         Scan = 3 => "scan",
     }
 }
 
-numbered! {
-    /// The share of the answer that the citizen shows to staff.
+wire_numbered! {
+    /// The part of the answer that the citizen discloses to staff.
     pub enum Detail {
-        /// Yes, no or unknown, and why.
+        /// Yes, no or unknown, with the reason.
         Stay = 1 => "stay",
-        /// The cities and countries too.
+        /// The same, with the cities and countries.
         Cities = 2 => "cities",
     }
 }
 
-/// The content of a receipt. Whether it is genuine, still good and not used yet is for the gateway to find.
+/// The content of a receipt. The gateway checks its seal, its expiry and whether it was used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which consent.
+    /// The number of the consent.
     pub consent: u64,
-    /// It is good until then, seconds since 1970 UTC.
+    /// The time of expiry, seconds since 1970 UTC.
     pub expires_s: u32,
     /// The purpose.
     pub flow: Flow,
-    /// The share that is shown.
+    /// The disclosed part of the answer.
     pub detail: Detail,
     /// The gateway's seal over the rest.
     pub seal: [u8; RECEIPT_SEAL_BYTES],
 }
 
-/// Whoever has a receipt can use it: not shown.
+/// Hides the receipt: its bytes are enough to use it.
 impl std::fmt::Debug for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Receipt(…)")
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Receipt {
 }
 
 impl Receipt {
-    /// Says what the seal is made over.
+    /// Returns the bytes that the seal covers.
     pub fn sealed_bytes(&self) -> [u8; RECEIPT_SEALED_BYTES] {
         let mut bytes = [0; RECEIPT_SEALED_BYTES];
         bytes[0] = RECEIPT_VERSION;
@@ -75,7 +75,7 @@ impl Receipt {
         bytes
     }
 
-    /// The whole receipt.
+    /// Encodes the receipt with its seal.
     pub fn pack(&self) -> [u8; RECEIPT_BYTES] {
         let mut bytes = [0; RECEIPT_BYTES];
         bytes[..RECEIPT_SEALED_BYTES].copy_from_slice(&self.sealed_bytes());
@@ -83,7 +83,7 @@ impl Receipt {
         bytes
     }
 
-    /// Reads [`Self::pack`] back; `None` for another version, flow or detail.
+    /// Decodes a receipt; `None` for an unknown version, flow or detail. Does not verify the seal.
     pub fn unpack(bytes: &[u8; RECEIPT_BYTES]) -> Option<Self> {
         let (&[version, rest @ ..], seal) = bytes.split_first_chunk::<RECEIPT_SEALED_BYTES>()?;
         let (consent, rest) = rest.split_first_chunk::<8>()?;
@@ -102,17 +102,17 @@ impl Receipt {
     }
 }
 
-/// Reports a consent whose receipt's text begins with a space: such a number is not given.
+/// Reports a consent number whose receipt text begins with a space. Such numbers are not assigned.
 pub const fn begins_with_space(consent: u64) -> bool {
     base45::begins_with_space(RECEIPT_VERSION, consent as u8)
 }
 
-/// A receipt as the text of its QR code (RFC 9285).
+/// Returns a receipt as the text of its QR code (base45, RFC 9285).
 pub fn to_text(receipt: &[u8; RECEIPT_BYTES]) -> String {
     base45::encode(receipt)
 }
 
-/// Reads [`to_text`] back; `None` for any other text, a pass code's for example.
+/// Reads the text of a receipt; `None` for any other text, such as a pass code's.
 pub fn from_text(text: &str) -> Option<[u8; RECEIPT_BYTES]> {
     base45::decode(text)
 }

@@ -1,28 +1,27 @@
-//! Texts as scanners give them. A scanner, or the keyboard that it plays, may add an AIM identifier, an ECI mark, a scheme, control
-//! and invisible characters, white space and line ends, may give a text twice, and may change letters to lower case or full width.
-//! [`plain`] takes away what no code of this city begins, ends or is broken with, [`bare`] what only most codes are without; the
-//! letters of a text are changed only where a code's alphabet has one case. Pure; the one place that says what of a scan may be
-//! changed and what never. What people type is `given`'s.
+//! Normalisation of scanned texts. A scanner, or the keyboard that it emulates, may add an AIM identifier, an ECI mark, a URL scheme,
+//! control and invisible characters, white space and line ends, may send a text twice, and may change letters to lower case or full
+//! width. [`plain`] removes additions that no code of this city can contain; [`bare`] removes a scheme and a repetition, which some
+//! legacy codes could contain. Letter case changes only where a code's alphabet has one case. Pure. Typed text is in `typed_text`.
 
 use std::borrow::Cow;
 
-use crate::given::{self, half_width, is_mark};
 use crate::place::PlaceCode;
 use crate::receipt::{self, RECEIPT_BYTES};
 use crate::token::{self, TOKEN_BYTES};
+use crate::typed_text::{self, half_width, is_mark};
 
-/// Digits of an ECI mark behind its backslash.
+/// The number of digits after the backslash of an ECI mark.
 const ECI_DIGITS: usize = 6;
-/// The schemes that scanner apps and configured hosts put in front of what they take for a link.
+/// The schemes that scanner apps prepend to texts that they take for links.
 const SCHEMES: [&str; 3] = ["https://", "http://", "url:"];
-/// A shorter text that repeats itself is its own.
+/// The minimum length of one half of a doubled text: a shorter repetition can be a code of its own.
 const DOUBLED_BYTES_MIN: usize = 4;
-/// Between the two of a text that was read twice: a separator, an AIM identifier, an ECI mark, a scheme.
+/// The maximum length between the halves of a doubled text: a separator, an AIM identifier, an ECI mark and a scheme.
 const GAP_BYTES_MAX: usize = 24;
 
-/// Removes what scanners add: control characters (line ends, tabs, GS, STX, NUL, …), invisible marks (a byte order mark, marks of
-/// direction, zero-width characters), and in front of the rest one AIM identifier (`]Q1`) and ECI marks (`\000026`). Spaces stay:
-/// one of them may belong to the code. Borrowed if there was nothing to remove.
+/// Removes control characters (line ends, tabs, GS, STX, NUL, …), invisible characters (byte order mark, direction marks, zero-width
+/// characters), and at the start one AIM identifier (`]Q1`) and ECI marks (`\000026`). Keeps spaces, which may belong to the code.
+/// Borrowed if nothing was removed.
 pub fn plain(text: &str) -> Cow<'_, str> {
     let visible = if text.chars().any(is_added) {
         Cow::Owned(text.chars().filter(|&character| !is_added(character)).collect())
@@ -39,37 +38,36 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Reports a text from which [`plain`] or a trim of white space takes something: a scanner that is set wrong, if it does so again
-/// and again.
+/// Reports a text that [`plain`] or trimming white space would change. Many such texts indicate a wrongly configured scanner.
 pub fn has_additions(text: &str) -> bool {
     let plain = plain(text);
     plain.len() != text.len() || (plain.trim().len() != plain.len() && token_of(&plain).is_none())
 }
 
-/// Shortens a [`plain`] text to what may be all of it: without schemes in front of it, and the one text that was read twice. A text
-/// that is a code as it stands may not be shortened: ask for that one first.
+/// Removes leading schemes and a repetition from a [`plain`] text. The caller looks up the unshortened text first, because a legacy
+/// code may contain either.
 pub fn bare(plain: &str) -> &str {
     once(without_schemes(plain.trim()))
 }
 
-/// Reads a token from a text as scanned: [`token::from_text`], and the same behind whatever a scanner added or changed.
+/// Reads a token from a scanned text: as it is, else after removing and reversing what scanners add and change.
 pub fn token_of(text: &str) -> Option<[u8; TOKEN_BYTES]> {
     base45_of(text, token::from_text)
 }
 
-/// Reads a token as [`token_of`] does; true if something that a scanner added or changed had to be put right. A text that reads as it
-/// stands costs no more than there.
+/// Reads a token as [`token_of`] does, and reports whether the text had to be normalised.
 pub fn read_token(text: &str) -> Option<([u8; TOKEN_BYTES], bool)> {
     let as_it_stands = token::from_text(text).map(|bytes| (bytes, false));
     as_it_stands.or_else(|| put_right(text, token::from_text).map(|bytes| (bytes, true)))
 }
 
-/// Reads a consent receipt from a text as scanned, as [`token_of`] does a token.
+/// Reads a consent receipt from a scanned text, as [`token_of`] reads a token.
 pub fn receipt_of(text: &str) -> Option<[u8; RECEIPT_BYTES]> {
     base45_of(text, receipt::from_text)
 }
 
-/// Reads a place's link as scanned or typed: any case of the scheme, `http`, none or two, a query, a slash or a full stop behind it.
+/// Reads a place's link as scanned or typed: in any case, with `https`, `http`, no or two schemes, and followed by a query, a
+/// fragment, slashes or punctuation.
 pub fn place_of(text: &str) -> Option<PlaceCode> {
     let plain = plain(text);
     if !plain.contains(['/', '\u{ff0f}']) {
@@ -80,17 +78,17 @@ pub fn place_of(text: &str) -> Option<PlaceCode> {
     PlaceCode::from_link(link.trim_end_matches(is_link_end))
 }
 
-/// Reads the ten characters of a place as a path or a form gives them: any case and width, spaces and hyphens between them, behind
-/// them what a link's end may have.
+/// Reads the ten characters of a place code from a path or a form: any case and width, with spaces and hyphens between them and
+/// slashes or punctuation after them.
 pub fn place_code_of(text: &str) -> Option<PlaceCode> {
-    PlaceCode::from_text(given::digits(text).trim_end_matches(is_link_end))
+    PlaceCode::from_text(typed_text::digits(text).trim_end_matches(is_link_end))
 }
 
 fn base45_of<const N: usize>(text: &str, read: fn(&str) -> Option<[u8; N]>) -> Option<[u8; N]> {
     read(text).or_else(|| put_right(text, read))
 }
 
-/// Tries a text that is nothing as it stands: plain, then bare.
+/// Tries the plain text, then the bare one.
 fn put_right<const N: usize>(text: &str, read: fn(&str) -> Option<[u8; N]>) -> Option<[u8; N]> {
     let plain = plain(text);
     let bare = bare(&plain);
@@ -98,11 +96,11 @@ fn put_right<const N: usize>(text: &str, read: fn(&str) -> Option<[u8; N]>) -> O
     spaced(&plain, read).or_else(shortened)
 }
 
-/// Tries the text in one case, without spaces around it, and with the one space that a code's text may begin with: some scanners trim
-/// it. No code's text begins with two or ends with one.
+/// Tries the text in upper case as it is, trimmed, and with one leading space, which a code's text may have and some scanners trim.
+/// No code's text begins with two spaces or ends with one.
 fn spaced<const N: usize>(plain: &str, read: fn(&str) -> Option<[u8; N]>) -> Option<[u8; N]> {
     let len = N / 2 * 3 + N % 2 * 2;
-    // Most texts are no such code whatever is trimmed: they are told by their length, and none of them is copied.
+    // The length excludes most texts without a copy.
     let visible = plain.chars().filter(|&character| character != ' ' && character != '\u{3000}').count();
     if plain.chars().count() + 1 < len || visible > len {
         return None;
@@ -116,14 +114,14 @@ fn narrow(text: &str) -> String {
     text.chars().map(half_width).collect()
 }
 
-/// Characters that no code's text holds.
+/// Reports a character that no code's text contains.
 fn is_added(character: char) -> bool {
     character.is_control() || is_mark(character)
 }
 
 fn without_marks(text: &str) -> &str {
     let mut rest = without_eci(text);
-    // `]` with a letter and a digit: how a scanner names the symbology (ISO/IEC 15424).
+    // `]`, a letter and a digit: the AIM symbology identifier (ISO/IEC 15424).
     if let [b']', letter, digit, ..] = rest.as_bytes()
         && letter.is_ascii_alphabetic()
         && digit.is_ascii_digit()
@@ -143,7 +141,7 @@ fn without_schemes(mut text: &str) -> &str {
     text
 }
 
-/// The one text of two that are the same and have at most what separates them in between; any other text as it is.
+/// Returns the first half of a text whose halves are equal and have only separators between them; any other text unchanged.
 fn once(text: &str) -> &str {
     let separated = |gap: usize| {
         let half = text.len().checked_sub(gap).filter(|both| both % 2 == 0)? / 2;
@@ -158,7 +156,7 @@ fn is_gap(between: &str) -> bool {
     without_schemes(without_marks(between.trim_matches(separates))).trim_matches(separates).is_empty()
 }
 
-/// Says what a link has behind it when it was copied out of a sentence, or a scanner closes it.
+/// Reports a character that may follow a link: punctuation of a sentence, a closing slash, white space.
 fn is_link_end(character: char) -> bool {
     matches!(character, '/' | '.' | ',' | ';' | '\u{3002}' | '\u{ff61}') || character.is_whitespace()
 }

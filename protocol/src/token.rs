@@ -1,8 +1,8 @@
-//! Person and paper tokens: what a pass code's QR holds.
+//! Person and paper tokens: the content of a pass code's QR code.
 //!
-//! 18 bytes: version, key id, and one AES-128 block under that key which holds the code id (63 bits), the time of issue
-//! (32 bits), the class (8 bits) and 25 zero bits as check. No phone, no name, no colour; two tokens of one code cannot be
-//! told to belong together without the key. As text: base45, 27 characters of QR's alphanumeric mode.
+//! 18 bytes: version, key id, and one AES-128 block under that key with the code id (63 bits), the time of issue (32 bits), the
+//! class (8 bits) and 25 zero bits as a check. No phone, no name, no colour. Without the key, two tokens of one code cannot be
+//! linked. As text: base45, 27 characters of QR's alphanumeric mode.
 
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 use aes::{Aes128, Block};
@@ -12,18 +12,18 @@ use crate::base45;
 use crate::colour::Class;
 use crate::ids::CodeId;
 
-/// A token's length.
+/// The length of a token.
 pub const TOKEN_BYTES: usize = 18;
-/// A token's length as text.
+/// The length of a token as text.
 pub const TOKEN_TEXT_CHARS: usize = 27;
-/// A token key's length.
+/// The length of a token key.
 pub const TOKEN_KEY_BYTES: usize = 16;
-/// The version this crate issues and reads.
+/// The version that this crate issues and reads.
 pub const TOKEN_VERSION: u8 = 1;
-/// Key ids from here on are long-lived and seal paper tokens only.
+/// The lowest id of paper keys, which are long-lived and seal paper tokens only.
 pub const PAPER_KEY_ID_MIN: u8 = 128;
 
-/// Reports an id of a key whose tokens' texts begin with a space: such a key is not made.
+/// Reports a key id whose tokens' texts begin with a space. Such keys are not made.
 pub const fn begins_with_space(id: u8) -> bool {
     base45::begins_with_space(TOKEN_VERSION, id)
 }
@@ -32,27 +32,27 @@ const CHECK_BITS: u32 = 25;
 const CLASS_BITS: u32 = 8;
 const ISSUED_BITS: u32 = 32;
 
-/// The content of a genuine token. Whether it is still good is for the reader to decide.
+/// The content of a genuine token. The caller checks its age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Whose.
+    /// The code.
     pub code: CodeId,
-    /// When it was made, seconds since 1970 UTC.
+    /// The time of issue, seconds since 1970 UTC.
     pub issued_at_s: u32,
-    /// The kind of code it stands for.
+    /// The class of the code.
     pub class: Class,
 }
 
-/// Why 18 bytes are no token of this city.
+/// The reason why 18 bytes are no token of this city.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Another version of tokens, or no token.
+    /// An unknown version, or no token.
     #[error("not a token of a known version")]
     Version,
-    /// Sealed with a key that is not in the set: another city's, or one long retired.
+    /// A key id that is not in the set: another city's key, or a retired one.
     #[error("sealed with an unknown key")]
     Key,
-    /// The check bits or a field are wrong: forged, damaged, or the wrong key under a known id.
+    /// Wrong check bits or an invalid field: forged, damaged, or sealed with another key of the same id.
     #[error("the seal is broken")]
     Seal,
 }
@@ -64,12 +64,12 @@ pub struct TokenKey {
 }
 
 impl TokenKey {
-    /// The key with that id; ids from [`PAPER_KEY_ID_MIN`] on are for paper.
+    /// Makes the key with that id; ids from [`PAPER_KEY_ID_MIN`] on are for paper.
     pub fn new(id: u8, key: &Zeroizing<[u8; TOKEN_KEY_BYTES]>) -> Self {
         Self { id, cipher: Aes128::new(&(**key).into()) }
     }
 
-    /// Its id, which stands in the clear in every token.
+    /// Returns the id, which every token carries in the clear.
     pub const fn id(&self) -> u8 {
         self.id
     }
@@ -95,14 +95,14 @@ impl std::fmt::Debug for TokenKey {
     }
 }
 
-/// The keys whose tokens are read: usually the current one, the previous one and the paper key.
+/// The keys whose tokens are accepted: usually the current one, the previous one and the paper key.
 #[derive(Debug)]
 pub struct TokenKeys {
     by_id: Box<[Option<TokenKey>; 256]>,
 }
 
 impl TokenKeys {
-    /// The set of these keys; a later key replaces an earlier one of the same id.
+    /// Makes the set; a later key replaces an earlier one of the same id.
     pub fn new(keys: impl IntoIterator<Item = TokenKey>) -> Self {
         let mut by_id = Box::new([const { None }; 256]);
         for key in keys {
@@ -112,7 +112,7 @@ impl TokenKeys {
         Self { by_id }
     }
 
-    /// The key with that id.
+    /// Returns the key with that id.
     pub fn get(&self, id: u8) -> Option<&TokenKey> {
         self.by_id[usize::from(id)].as_ref()
     }
@@ -125,8 +125,8 @@ impl TokenKeys {
         unpack(key.id, block)
     }
 
-    /// Opens tokens, in their order. Those of one key that stand side by side are decrypted together, which costs a fraction of
-    /// one by one.
+    /// Opens tokens, with results in their order. Neighbouring tokens of one key are decrypted together, which is several times
+    /// faster than one by one.
     pub fn open_all(&self, tokens: &[[u8; TOKEN_BYTES]]) -> Vec<Result<Token, TokenError>> {
         let mut blocks: Vec<Block> = tokens.iter().map(block_of).collect();
         let mut start = 0;
@@ -173,12 +173,12 @@ fn unpack(id: u8, block: Block) -> Result<Token, TokenError> {
     Ok(Token { code, issued_at_s, class })
 }
 
-/// A token as the text of its QR code (RFC 9285).
+/// Returns a token as the text of its QR code (base45, RFC 9285).
 pub fn to_text(token: &[u8; TOKEN_BYTES]) -> String {
     base45::encode(token)
 }
 
-/// Reads [`to_text`] back; `None` for any other text.
+/// Reads the text of a token; `None` for any other text.
 pub fn from_text(text: &str) -> Option<[u8; TOKEN_BYTES]> {
     base45::decode(text)
 }

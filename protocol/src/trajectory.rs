@@ -1,5 +1,5 @@
-//! A trajectory query of a device and its answer: the least that staff need. An answer that is unknown is never a "no", and a
-//! query changes no colour. Whether a receipt is genuine and what carriers say is the gateway's business.
+//! A device's trajectory query and its answer, reduced to what staff need. An unknown answer is never a "no", and a query changes
+//! no colour. Receipts are verified, and carriers asked, by the gateway.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::ids::RegionId;
 use crate::limits::AREAS_MAX;
 use crate::receipt::RECEIPT_BYTES;
 
-/// Was the person who shows this receipt in an epidemic area (type 5); on a stream of its own.
+/// A query whether the phone of this receipt was in an epidemic area (type 5); sent on a stream of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct TrajectoryQuery {
     /// The region that asks.
@@ -22,49 +22,49 @@ pub struct TrajectoryQuery {
     pub receipt: [u8; RECEIPT_BYTES],
 }
 
-/// Whoever has a receipt can use it: not shown.
+/// Hides the receipt: its bytes are enough to use it.
 impl fmt::Debug for TrajectoryQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TrajectoryQuery {{ region: {}, .. }}", self.region)
     }
 }
 
-numbered! {
-    /// The answer to whether there was a stay in an epidemic area, as far as carriers know.
+wire_numbered! {
+    /// The carriers' answer about a stay in an epidemic area.
     pub enum StayAnswer {
-        /// There was.
+        /// A stay was found.
         Yes = 1 => "yes",
-        /// There was none, and the whole window is covered.
+        /// No stay was found, and the whole window is covered.
         No = 2 => "no",
-        /// Nobody knows. Never drawn as "no".
+        /// Not known. Never displayed as "no".
         Unknown = 3 => "unknown",
     }
 }
 
-numbered! {
-    /// Why the answer is what it is.
+wire_numbered! {
+    /// The reason for the answer.
     pub enum TrajectoryReason {
         /// Yes: a stay in an epidemic area was found.
         StayFound = 1 => "stay-found",
         /// No: none was found, and the whole window is covered.
         Clean = 2 => "clean",
-        /// Unknown: none was found in what is covered, and days are missing.
+        /// Unknown: none was found in the covered days, and days of the window are missing.
         Partial = 3 => "partial",
         /// Unknown: the number is too new.
         NewNumber = 4 => "new-number",
         /// Unknown: the number cannot have an answer.
         Unanswerable = 5 => "unanswerable",
-        /// Unknown: the carrier cannot be reached, refuses, or says what cannot be right.
+        /// Unknown: the carrier is unreachable, refuses, or sends an invalid answer.
         Unavailable = 6 => "unavailable",
         /// Unknown: the carrier did not answer in time.
         TimedOut = 7 => "timed-out",
-        /// Unknown: the citizen took the consent back while the carrier was asked.
+        /// Unknown: the citizen withdrew the consent before the carrier was asked.
         NotAsked = 8 => "not-asked",
     }
 }
 
 impl TrajectoryReason {
-    /// The answer that goes with it: each reason has one.
+    /// Returns the answer that this reason implies.
     pub const fn stay(self) -> StayAnswer {
         match self {
             Self::StayFound => StayAnswer::Yes,
@@ -79,7 +79,7 @@ impl TrajectoryReason {
     }
 }
 
-/// A calendar day of China as a number, 20200223 for the 23rd of February 2020; 0 where there is none.
+/// A calendar day in China as a number, 20200223 for 23 February 2020; 0 for no day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Day(u32);
 
@@ -87,14 +87,14 @@ impl Day {
     /// No day.
     pub const NONE: Self = Self(0);
 
-    /// Reads the number; `None` if it is no day and not 0.
+    /// Checks the number; `None` unless it is a day or 0.
     pub const fn from_number(number: u32) -> Option<Self> {
         let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100);
         let is_day = year >= 1970 && year <= 9999 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
         if number == 0 || is_day { Some(Self(number)) } else { None }
     }
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub const fn number(self) -> u32 {
         self.0
     }
@@ -121,17 +121,17 @@ impl<C> Decode<C> for Day {
     }
 }
 
-/// The place where somebody was, as coarsely as carriers can tell.
+/// A visited area, in the resolution that carriers have.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VisitedArea {
     /// A prefecture-level city by its division code, four digits (wire number 1).
     City(u16),
-    /// A country or area of ISO 3166-1 by its two capitals (2).
+    /// A country or area by its two ISO 3166-1 letters, upper case (2).
     Country([u8; 2]),
 }
 
 impl VisitedArea {
-    /// Reads a division code of four digits, or two capitals.
+    /// Reads a division code of four digits, or two upper-case letters.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         if let Ok(capitals) = <[u8; 2]>::try_from(bytes)
@@ -153,7 +153,7 @@ impl fmt::Display for VisitedArea {
     }
 }
 
-/// Shows the kind only: where somebody was is personal.
+/// Shows the kind only: a person's location is personal data.
 impl fmt::Debug for VisitedArea {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -194,22 +194,22 @@ impl<C> Decode<C> for VisitedArea {
     }
 }
 
-/// The answer to `TrajectoryQuery` (type 136). It is preliminary: what carriers know of a phone, not what is true of a person.
+/// The answer to `TrajectoryQuery` (type 136). It is preliminary: it describes a phone, not a person.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TrajectoryAnswer {
-    /// Why; the answer itself follows from it.
+    /// The reason, which implies the answer.
     pub reason: TrajectoryReason,
-    /// The first day that is covered, [`Day::NONE`] if none is.
+    /// The first covered day; [`Day::NONE`] if none is covered.
     pub first_day: Day,
-    /// The last day that is covered.
+    /// The last covered day.
     pub last_day: Day,
-    /// The last day of a stay that was found.
+    /// The last day of the stay that was found.
     pub last_stay_day: Day,
-    /// The place where the person was, if the receipt says that staff may see it; the latest if there are more.
+    /// The visited areas, if the receipt lets staff see them; the latest ones if there are more.
     pub areas: Bounded<VisitedArea, AREAS_MAX>,
 }
 
-/// An answer about a person: not shown but for its reason.
+/// Shows the reason only: the rest is personal data.
 impl fmt::Debug for TrajectoryAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TrajectoryAnswer {{ reason: {}, .. }}", self.reason)
@@ -217,13 +217,13 @@ impl fmt::Debug for TrajectoryAnswer {
 }
 
 impl TrajectoryAnswer {
-    /// An answer without days and areas.
+    /// Builds an answer without days and areas.
     pub const fn without_days(reason: TrajectoryReason) -> Self {
         let (first_day, last_day, last_stay_day) = (Day::NONE, Day::NONE, Day::NONE);
         Self { reason, first_day, last_day, last_stay_day, areas: Bounded(Vec::new()) }
     }
 
-    /// Yes, no or unknown.
+    /// Returns yes, no or unknown.
     pub const fn stay(&self) -> StayAnswer {
         self.reason.stay()
     }
@@ -244,7 +244,7 @@ impl<C> Decode<C> for TrajectoryAnswer {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let (stay, reason) = (StayAnswer::decode(decoder)?, TrajectoryReason::decode(decoder)?);
         if stay != reason.stay() {
-            return Err(DecodeError::Other("an answer that its reason does not give"));
+            return Err(DecodeError::Other("the answer does not match its reason"));
         }
         let (first_day, last_day, last_stay_day) =
             (Day::decode(decoder)?, Day::decode(decoder)?, Day::decode(decoder)?);

@@ -1,5 +1,5 @@
-//! The decoder meets anything: generated values come back as they were, and what was cut, flipped or made up is refused without a
-//! panic.
+//! The decoder with generated values, which decode to themselves, and with cut, flipped and random bytes, which are refused without
+//! a panic.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -135,7 +135,7 @@ fn bytes_of(id: u32, request: &Request) -> Vec<u8> {
     bytes
 }
 
-/// Every whole frame that reads, as requests; reading ends at the first fault.
+/// Decodes all complete frames as requests, up to the first error.
 fn read_all(reader: &mut FrameReader) -> Vec<(u32, Result<Request, protocol::ErrorCode>)> {
     let mut read = Vec::new();
     while let Ok(Some(frame)) = reader.next_frame() {
@@ -186,7 +186,7 @@ proptest! {
         flipped[bit / 8] ^= 1 << (bit % 8);
         let mut reader = FrameReader::default();
         reader.push(&flipped);
-        // A flip in the length may make it wait for more; nothing makes it a good frame.
+        // A flip in the length may make the reader wait for more bytes; no flip gives a valid frame.
         prop_assert!(!matches!(reader.next_frame(), Ok(Some(_))), "bit {}", bit);
     }
 
@@ -235,7 +235,7 @@ proptest! {
     }
 }
 
-/// Cleared memory means nothing: zero is no value, none is named by two numbers, and a byte of zero does not decode.
+/// Zero is no value of any enum, numbers and names are unique, and a zero byte does not decode.
 #[test]
 fn zero_is_no_value_of_any_number_on_the_wire() {
     macro_rules! check {

@@ -1,4 +1,4 @@
-//! The golden vectors in `vectors/` say what the code says; `cargo run -p protocol --example vectors` writes them anew.
+//! The golden vectors in `vectors/` match the code; `cargo run -p protocol --example vectors` regenerates them.
 
 mod support;
 

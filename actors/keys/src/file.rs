@@ -1,4 +1,4 @@
-//! Key files: written whole, synced, with mode 0600; refused when others may read them.
+//! Key files: written completely, synced, with mode 0600; refused if other users have access.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -6,12 +6,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-use super::{KeyError, Secret};
+use super::{KeyError, Secret, random};
 
-/// No key file is longer.
+/// The maximum length of a key file.
 const FILE_BYTES_MAX: u64 = 4096;
 const OTHERS: u32 = 0o077;
 const FILE_MODE: u32 = 0o600;
@@ -30,20 +29,21 @@ fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> KeyErr
     }
 }
 
-pub(super) fn random<const N: usize>() -> Result<Secret<N>, KeyError> {
+/// Returns a random secret, wiped on drop.
+pub(super) fn random_secret<const N: usize>() -> Result<Secret<N>, KeyError> {
     let mut bytes = Zeroizing::new([0; N]);
-    SystemRandom::new().fill(&mut *bytes).map_err(|_| KeyError::Random)?;
+    random::fill(&mut *bytes)?;
     Ok(bytes)
 }
 
 pub(super) fn make_directory(path: &Path) -> Result<(), KeyError> {
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(DIRECTORY_MODE).create(path).map_err(io("making", path))
+    builder.recursive(true).mode(DIRECTORY_MODE).create(path).map_err(io("creating", path))
 }
 
-/// Refuses a directory that others than its owner may look into.
+/// Refuses a directory to which other users have access.
 pub(super) fn check_directory(path: &Path) -> Result<(), KeyError> {
-    let mode = std::fs::metadata(path).map_err(io("looking at", path))?.permissions().mode() & 0o7777;
+    let mode = std::fs::metadata(path).map_err(io("inspecting", path))?.permissions().mode() & 0o7777;
     if mode & OTHERS == 0 {
         return Ok(());
     }
@@ -71,7 +71,7 @@ pub(super) fn destroy(path: &Path) -> Result<(), KeyError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(io("opening", path)(error)),
     };
-    let bytes = file.metadata().map_err(io("looking at", path))?.len();
+    let bytes = file.metadata().map_err(io("inspecting", path))?.len();
     let overwritten = std::io::copy(&mut std::io::repeat(b'0').take(bytes), &mut file);
     overwritten.and_then(|_| file.sync_all()).map_err(io("overwriting", path))?;
     remove(path)?;
@@ -83,10 +83,10 @@ pub(super) fn made_s(path: &Path) -> Option<u64> {
     modified.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 
-/// Writes a file that does not exist yet.
+/// Creates a file and syncs it; refuses to overwrite.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     let open = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
-    let mut file = open.map_err(io("making", path))?;
+    let mut file = open.map_err(io("creating", path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("writing", path))
 }
 
@@ -96,10 +96,10 @@ pub(super) fn write_hex(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     write(path, text.as_bytes())
 }
 
-/// Reads a file that only its owner may read; what is checked is the file that is read.
+/// Reads a file; refuses one to which other users have access. Checks the opened file, not the path.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let file = File::open(path).map_err(io("opening", path))?;
-    let mode = file.metadata().map_err(io("looking at", path))?.permissions().mode() & 0o7777;
+    let mode = file.metadata().map_err(io("inspecting", path))?.permissions().mode() & 0o7777;
     if mode & OTHERS != 0 {
         return Err(KeyError::Open { path: path.to_owned(), mode, right: FILE_MODE });
     }

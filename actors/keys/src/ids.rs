@@ -1,5 +1,5 @@
-//! Ids of keys, which say nothing about them. The stores note the ids of the keys that they were made
-//! with, so that another file of the same name is known at once, by its name. Pure.
+//! Ids of keys: short hashes that reveal nothing about the keys. The stores record the ids of the keys that they were made with, so
+//! that a replaced key file is detected and reported by its name. Pure.
 
 use ring::digest::{Context, SHA256};
 
@@ -7,32 +7,32 @@ use super::{
     FIELD, Keys, LEGACY, PEPPER, SIGNING, TOKEN_ID_MAX, TOKEN_ID_MIN, TOKEN_KEYS_MAX, is_paper, token_name,
 };
 
-/// Of the hash this much is kept: keys are random, and this is for mistakes.
+/// The length of an id: enough to detect a mistake, since keys are random.
 const ID_BYTES: usize = 8;
-/// Newer keys than one that is gone are looked for among this many ids: ids go round, and half way round the newer is the older.
+/// The number of ids after a missing key's that count as newer. Ids wrap around, so half of the range is newer and half is older.
 const NEWER_IDS_MAX: usize = 64;
 
-/// A key by its file's name.
+/// The id of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyId {
-    /// The file's name in the directory of the keys.
+    /// The file's name in the key directory.
     pub file: String,
-    /// Hexadecimal.
+    /// The id, hexadecimal.
     pub id: String,
 }
 
-/// A fault of a directory of keys, for a store that knows others.
+/// A difference between a key directory and the ids that a store recorded, with the file's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Strange {
+pub enum KeyMismatch {
     /// The file holds another key.
-    Other(String),
-    /// The key is gone, and no rotation explains it.
-    Gone(String),
+    Replaced(String),
+    /// The file is missing, and no rotation has removed it.
+    Missing(String),
 }
 
 impl Keys {
-    /// The ids of those without which something that was stored or issued cannot be read or checked. The key of QUIC is not among
-    /// them: with another one devices connect again.
+    /// Returns the ids of the keys that stored or issued data depends on. The QUIC key is not among them: with another one devices
+    /// only have to reconnect.
     pub fn ids(&self) -> Vec<KeyId> {
         let fixed = [
             (LEGACY.to_owned(), &self.legacy[..]),
@@ -44,23 +44,23 @@ impl Keys {
         fixed.into_iter().chain(tokens).map(|(file, key)| KeyId { id: id_of(&file, key), file }).collect()
     }
 
-    /// The first of the known keys that is not here as it was.
-    pub fn strange(&self, known: &[KeyId]) -> Option<Strange> {
+    /// Returns the first difference from the recorded ids; `None` if all of those keys are unchanged or rotated out.
+    pub fn mismatch(&self, known: &[KeyId]) -> Option<KeyMismatch> {
         let here = self.ids();
         known.iter().find_map(|known| match here.iter().find(|key| key.file == known.file) {
             Some(key) if key.id == known.id => None,
-            Some(_) => Some(Strange::Other(known.file.clone())),
+            Some(_) => Some(KeyMismatch::Replaced(known.file.clone())),
             None if self.is_rotated_out(&known.file) => None,
-            None => Some(Strange::Gone(known.file.clone())),
+            None => Some(KeyMismatch::Missing(known.file.clone())),
         })
     }
 
-    /// Says whether that file is a phones' key which as many newer ones have replaced as are kept.
+    /// Reports a token key of phones that enough newer ones have replaced.
     fn is_rotated_out(&self, file: &str) -> bool {
         let ids: Vec<u8> = self.tokens.iter().map(|(id, _)| *id).filter(|&id| !is_paper(id)).collect();
         let gone = (1..=u8::MAX).filter(|&id| !is_paper(id)).find(|&id| token_name(id) == file);
         let Some(gone) = gone else { return false };
-        // Also over ids that are left out now: earlier releases gave them.
+        // Includes ids that are skipped today, because earlier releases used them.
         let after = |id: u8| if id == TOKEN_ID_MAX { TOKEN_ID_MIN } else { id + 1 };
         let newer = std::iter::successors(Some(after(gone)), |&id| Some(after(id)));
         newer.take(NEWER_IDS_MAX).filter(|id| ids.contains(id)).count() >= TOKEN_KEYS_MAX

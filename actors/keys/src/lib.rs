@@ -1,8 +1,9 @@
-//! The key directory: made once, outside the data, readable by its owner alone. Read at start and handed out in pieces; only
-//! `rotate_token` changes it. The punch log's day keys have a directory of their own in it, which the log keeps.
+//! The key directory: created once, outside the data directory, readable only by its owner. The keys are read at the start; only
+//! [`Keys::rotate_token`] changes the directory. The punch log manages its day keys in a subdirectory.
 
 mod file;
 pub mod ids;
+pub mod random;
 
 use std::path::{Path, PathBuf};
 
@@ -11,80 +12,82 @@ use protocol::token::{PAPER_KEY_ID_MIN, TOKEN_KEY_BYTES, TokenKey, TokenKeys, be
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use zeroize::Zeroizing;
 
+use crate::random::NoRandom;
+
 const LEGACY: &str = "legacy.key";
 const PEPPER: &str = "pepper.key";
 const FIELD: &str = "field.key";
 const QUIC: &str = "quic.key";
 const SIGNING: &str = "signing.pk8";
 const DAYS: &str = "days";
-/// No key: codes whose holders have withdrawn. It outlives the registry's backups as the keys do.
+/// The list of withdrawn codes. It is no key, but lies here so that it outlives backups of the registry.
 const WITHDRAWN: &str = "withdrawn";
 
-/// Token key ids run from here to [`TOKEN_ID_MAX`] and then start again.
+/// The lowest token key id; after [`TOKEN_ID_MAX`] ids start again here.
 const TOKEN_ID_MIN: u8 = 1;
 const TOKEN_ID_MAX: u8 = PAPER_KEY_ID_MIN - 1;
-/// The current key and the one before it: a token outlives its key by a minute and a half.
+/// The number of token keys that are kept: the current and the previous one, since a token outlives a rotation by up to 90 seconds.
 const TOKEN_KEYS_MAX: usize = 2;
 
-/// Why the keys are not as they should be.
+/// An error of the key directory.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// `init` where keys are already.
+    /// A key exists where `init` would create one.
     #[error("{path} exists already: keys are never overwritten")]
     Exists {
-        /// The first that exists.
+        /// The first existing file.
         path: PathBuf,
     },
-    /// Not there.
+    /// A file or directory is missing.
     #[error(
-        "{path} is missing: restore it from the safe, or name the directory of the keys with --keys; only a gateway that has no \
-         data yet begins with `changtong keys init`"
+        "{path} is missing: restore it from the safe, or name the key directory with --keys; run `changtong keys init` only for a \
+         new gateway without data"
     )]
     Missing {
-        /// The missing thing.
+        /// The missing file or directory.
         path: PathBuf,
     },
-    /// Others than its owner may read or write it.
-    #[error("{path} has mode {mode:04o}: others may get at it; `chmod {right:04o} {path}` shuts it")]
+    /// Other users have access.
+    #[error("{path} has mode {mode:04o}: other users have access; run `chmod {right:04o} {path}`")]
     Open {
         /// The file or directory.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
-        /// Those that it has to have.
+        /// The required permission bits.
         right: u32,
     },
-    /// Its content is no key.
+    /// The content is no key.
     #[error("{path} does not hold {expected}")]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// The right content.
+        /// The expected content.
         expected: String,
     },
-    /// The operating system says no.
+    /// A call to the operating system failed.
     #[error("{doing} {path}")]
     Io {
-        /// The attempt.
+        /// The attempted operation.
         doing: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// Why it failed.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// No random bytes.
-    #[error("the system gives no random bytes")]
-    Random,
+    /// No random bytes are available.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
 }
 
-/// The outcome of a rotation of the phones' keys.
+/// The result of a rotation of the token keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rotated {
-    /// The key under which tokens are issued from the next start on.
+pub struct Rotation {
+    /// The id of the new key, which seals tokens from the gateway's next start on.
     pub made: u8,
-    /// The one before it, which opens tokens until the next rotation.
+    /// The id of the previous key, which opens tokens until the next rotation.
     pub kept: u8,
-    /// Those that are gone, and with them what they sealed.
+    /// The ids of the removed keys, whose tokens can no longer be opened.
     pub dropped: Vec<u8>,
 }
 
@@ -93,17 +96,17 @@ pub struct Rotated {
 pub struct KeyStatus {
     /// The file's name.
     pub file: String,
-    /// Its purpose.
+    /// The purpose of the key.
     pub purpose: &'static str,
-    /// When it was written, seconds since 1970 UTC.
+    /// The time of its creation, seconds since 1970 UTC.
     pub made_s: Option<u64>,
-    /// The fault.
+    /// The error, if the file is unusable.
     pub problem: Option<String>,
 }
 
 type Secret<const N: usize> = Zeroizing<[u8; N]>;
 
-/// Every key, in memory.
+/// The keys, in memory.
 pub struct Keys {
     tokens: Vec<(u8, Secret<TOKEN_KEY_BYTES>)>,
     legacy: Secret<32>,
@@ -115,7 +118,10 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Makes a new set of keys in a directory that holds none.
+    /// Creates a new set of keys.
+    ///
+    /// # Errors
+    /// The directory already holds a key, or a call to the operating system failed.
     pub fn init(directory: &Path) -> Result<(), KeyError> {
         file::make_directory(directory)?;
         file::check_directory(directory)?;
@@ -129,20 +135,23 @@ impl Keys {
             }
         }
         for name in [&token, &paper] {
-            file::write_hex(&directory.join(name), &*file::random::<TOKEN_KEY_BYTES>()?)?;
+            file::write_hex(&directory.join(name), &*file::random_secret::<TOKEN_KEY_BYTES>()?)?;
         }
         for name in [LEGACY, PEPPER, FIELD] {
-            file::write_hex(&directory.join(name), &*file::random::<32>()?)?;
+            file::write_hex(&directory.join(name), &*file::random_secret::<32>()?)?;
         }
-        file::write_hex(&directory.join(QUIC), &*file::random::<64>()?)?;
+        file::write_hex(&directory.join(QUIC), &*file::random_secret::<64>()?)?;
         let random = ring::rand::SystemRandom::new();
-        let signing = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| KeyError::Random)?;
+        let signing = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| NoRandom)?;
         file::write(&directory.join(SIGNING), signing.as_ref())?;
         file::make_directory(&Self::days(directory))?;
         file::sync_directory(directory)
     }
 
-    /// Reads every key. Refuses files and directories that others may get at.
+    /// Reads all keys.
+    ///
+    /// # Errors
+    /// A key is missing or malformed, or other users have access to a file or directory.
     pub fn load(directory: &Path) -> Result<Self, KeyError> {
         file::check_directory(directory)?;
         let days = Self::days(directory);
@@ -169,26 +178,26 @@ impl Keys {
         })
     }
 
-    /// Makes the next token key and drops all but the one before it, which stays for the tokens that it sealed. A running gateway
-    /// reads it at its next start.
-    pub fn rotate_token(directory: &Path) -> Result<Rotated, KeyError> {
+    /// Creates the next token key and removes all older ones except the previous. A running gateway reads the new key at its next
+    /// start.
+    pub fn rotate_token(directory: &Path) -> Result<Rotation, KeyError> {
         let mut ids: Vec<u8> = token_ids(directory)?.into_iter().filter(|&id| !is_paper(id)).collect();
         let Some(current) = current_of(&ids) else {
             return Err(KeyError::Missing { path: directory.join(token_name(TOKEN_ID_MIN)) });
         };
         let next = next_id(current);
-        file::write_hex(&directory.join(token_name(next)), &*file::random::<TOKEN_KEY_BYTES>()?)?;
+        file::write_hex(&directory.join(token_name(next)), &*file::random_secret::<TOKEN_KEY_BYTES>()?)?;
         file::sync_directory(directory)?;
-        // From the oldest: the one after the newest, going round.
+        // From the oldest, which is the first after the newest, with wrap-around.
         ids.sort_by_key(|&id| (id.wrapping_sub(next)) & TOKEN_ID_MAX);
         let superfluous = (ids.len() + 1).saturating_sub(TOKEN_KEYS_MAX);
         for &id in &ids[..superfluous] {
             file::remove(&directory.join(token_name(id)))?;
         }
-        Ok(Rotated { made: next, kept: current, dropped: ids[..superfluous].to_vec() })
+        Ok(Rotation { made: next, kept: current, dropped: ids[..superfluous].to_vec() })
     }
 
-    /// Refuses day keys that others may read.
+    /// Refuses day keys to which other users have access.
     pub fn check_days(directory: &Path) -> Result<(), KeyError> {
         let days = Self::days(directory);
         let names = if days.exists() { file::names(&days)? } else { Vec::new() };
@@ -196,7 +205,7 @@ impl Keys {
         keys.map(|name| days.join(name)).try_for_each(|path| file::read(&path).map(drop))
     }
 
-    /// Says what is in the directory, and what is wrong with it. Shows no key.
+    /// Lists the key files with their problems. Reveals no key.
     pub fn status(directory: &Path) -> Result<Vec<KeyStatus>, KeyError> {
         let mut all = Vec::new();
         for id in token_ids(directory)? {
@@ -224,8 +233,8 @@ impl Keys {
         Ok(all.into_iter().map(status).collect())
     }
 
-    /// Every key file that is there, by its name in the directory: day keys first, and the one that signs last. In that order they are
-    /// destroyed when the measure ends.
+    /// Lists the existing key files by their names in the directory, in the order in which a sunset destroys them: day keys first,
+    /// the signing key last.
     pub fn files(directory: &Path) -> Result<Vec<String>, KeyError> {
         let mut days: Vec<String> = match file::names(&Self::days(directory)) {
             Ok(names) => names.into_iter().map(|name| format!("{DAYS}/{name}")).collect(),
@@ -239,72 +248,74 @@ impl Keys {
         Ok(days.into_iter().chain(tokens).chain(fixed).filter(is_file).collect())
     }
 
-    /// The Ed25519 key that signs, in PKCS#8, when the others are gone already.
+    /// Reads the Ed25519 signing key (PKCS#8) alone, for a directory whose other keys are destroyed.
     pub fn read_signing(directory: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         read_signing(&directory.join(SIGNING))
     }
 
-    /// Says whether that file is the key that signs.
+    /// Reports the file name of the signing key.
     pub fn is_signing(name: &str) -> bool {
         name == SIGNING
     }
 
-    /// Says where the punch log keeps its day keys.
+    /// Returns the directory of the punch log's day keys.
     pub fn days(directory: &Path) -> PathBuf {
         directory.join(DAYS)
     }
 
-    /// The keys that open tokens.
+    /// Returns the keys that open tokens.
     pub fn token_keys(&self) -> TokenKeys {
         TokenKeys::new(self.tokens.iter().map(|(id, key)| TokenKey::new(*id, key)))
     }
 
-    /// The key that seals a phone's tokens now.
+    /// Returns the id of the key that seals tokens of phones.
     pub fn current_token(&self) -> u8 {
         let ids: Vec<u8> = self.tokens.iter().map(|(id, _)| *id).filter(|&id| !is_paper(id)).collect();
         current_of(&ids).expect("load has found one")
     }
 
-    /// The key that seals printed tokens now.
+    /// Returns the id of the key that seals printed tokens.
     pub fn current_paper(&self) -> u8 {
         self.tokens.iter().map(|(id, _)| *id).filter(|&id| is_paper(id)).max().expect("load has found one")
     }
 
-    /// A token key's bytes, for a development fleet's devices that make their own tokens.
+    /// Returns a token key's bytes, for the devices of a development city, which make their own tokens.
     pub fn token_key_bytes(&self, id: u8) -> Option<&[u8; TOKEN_KEY_BYTES]> {
         self.tokens.iter().find(|(known, _)| *known == id).map(|(_, key)| &**key)
     }
 
-    /// The key of the imported holders' texts.
+    /// Returns the key of the imported holders' texts.
     pub fn legacy(&self) -> LegacyKey {
         LegacyKey::new(&self.legacy)
     }
 
-    /// For QUIC's reset and address tokens and connection ids.
+    /// Returns the key of QUIC's stateless resets, address tokens and connection ids.
     pub fn quic(&self) -> &[u8; 64] {
         &self.quic
     }
 
-    /// The Ed25519 key that signs deletion records.
+    /// Returns the Ed25519 key that signs deletion records, PKCS#8.
     pub fn signing_pkcs8(&self) -> &[u8] {
         &self.signing
     }
 
-    /// Says what checks those signatures: Ed25519, 32 bytes.
+    /// Returns the public key of those signatures: Ed25519, 32 bytes.
     pub fn signing_public(&self) -> Vec<u8> {
         let pair = Ed25519KeyPair::from_pkcs8(&self.signing).expect("load has read it");
         pair.public_key().as_ref().to_vec()
     }
 
-    /// Says where it is noted whose codes are gone.
+    /// Returns the path of the list of withdrawn codes.
     pub fn withdrawn(&self) -> &Path {
         &self.withdrawn
     }
 
+    /// Returns the key of the look-up hashes of phones and documents.
     pub fn pepper(&self) -> &[u8; 32] {
         &self.pepper
     }
 
+    /// Returns the key of the registry's personal fields.
     pub fn field(&self) -> &[u8; 32] {
         &self.field
     }
@@ -316,12 +327,12 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-/// Destroys a file with a secret: overwritten, removed, and the removal made durable. One that is gone is destroyed.
+/// Destroys a secret file: overwrites it, removes it, and syncs the directory. A missing file is no error.
 pub fn destroy(path: &Path) -> Result<(), KeyError> {
     file::destroy(path)
 }
 
-/// A secret that is text, such as a private key in PEM. Refuses a file that others may read.
+/// Reads a secret text, such as a private key in PEM. Refuses a file to which other users have access.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, KeyError> {
     let bytes = file::read(path)?;
     String::from_utf8(bytes.to_vec()).map(Zeroizing::new).map_err(|_| KeyError::Io {
@@ -362,13 +373,13 @@ fn token_ids(directory: &Path) -> Result<Vec<u8>, KeyError> {
     Ok(ids)
 }
 
-/// The id after that one, round and round. Ids whose tokens' texts begin with a space are left out.
+/// Returns the next id, with wrap-around. Skips ids whose tokens' texts begin with a space.
 const fn next_id(id: u8) -> u8 {
     let next = if id == TOKEN_ID_MAX { TOKEN_ID_MIN } else { id + 1 };
     if begins_with_space(next) { next_id(next) } else { next }
 }
 
-/// Ids are given one after the other and go round, so the newest is the one whose successor is not there.
+/// Returns the newest id. Ids are consecutive with wrap-around, so it is the one without a successor.
 fn current_of(ids: &[u8]) -> Option<u8> {
     ids.iter().copied().filter(|&id| !ids.contains(&next_id(id))).max()
 }

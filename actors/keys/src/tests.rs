@@ -1,4 +1,4 @@
-//! The key directory: what it refuses, and that rotation keeps the previous key.
+//! The key directory: its refusals, and the rotation, which keeps the previous key.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -64,7 +64,7 @@ fn rotation_keeps_the_previous_key_and_goes_round() {
     let directory = fresh();
     let mut before = Keys::load(directory.path()).unwrap();
     for _ in 0..300 {
-        let Rotated { made: id, kept, dropped } = Keys::rotate_token(directory.path()).unwrap();
+        let Rotation { made: id, kept, dropped } = Keys::rotate_token(directory.path()).unwrap();
         assert_eq!((kept, dropped.len()), (before.current_token(), before.tokens.len() - 2));
         let after = Keys::load(directory.path()).unwrap();
         assert_eq!(after.current_token(), id);

@@ -1,30 +1,30 @@
-//! A copy of the log for a backup, taken beside the thread that writes it, and what a restored copy has to forget. Day keys are
-//! never copied: what their owner destroys is forgotten in every copy.
+//! Copies of the log for backups, taken while the log is written, and the deletion records that a restored copy needs. Day keys are
+//! never copied, so destroying them makes the punches unreadable in all copies.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::deletions::{self, DELETIONS, Deletion, forgotten};
 use super::disk::{Disk, RealDisk, replace, uninterrupted};
-use super::floor::Floor;
+use super::min_lsn::MinLsn;
 use super::read;
 use super::seal::DayKeys;
 use super::walk::for_each_segment;
 use super::{LedgerError, VerifyReport, open_for_reading, segment_name, time};
 
-/// Copies the log to a new directory, up to its last whole batch, whose LSN it gives: everything up to there is durable, here and in
-/// the copy. Digests, order and checksums are checked on the way.
+/// Copies the log to a new directory, up to its last complete batch, and returns that batch's LSN. All batches up to it are durable in
+/// the log and in the copy. Checks digests, order and checksums.
 ///
 /// # Errors
-/// Damage in the log, or the operating system's word.
+/// Damage in the log, or an error of the operating system.
 pub fn copy(from: &Path, to: &Path) -> Result<u64, LedgerError> {
     let (disk, copy) = (open_for_reading(from)?, new_directory(to)?);
-    let mut reached = Floor::default();
+    let mut reached = MinLsn::default();
     let mut first = None;
     for_each_segment(&disk, |segment| {
         let number = segment.header.number;
         if reached.segment > 0 && number != reached.segment + 1 {
-            // Forgotten while it was copied, and what is before it, too.
+            // The earlier segments have expired during the copy.
             for earlier in first.unwrap_or(number)..=reached.segment {
                 let name = segment_name(earlier);
                 copy.remove(&name).map_err(LedgerError::io("removing", &name))?;
@@ -34,29 +34,29 @@ pub fn copy(from: &Path, to: &Path) -> Result<u64, LedgerError> {
         let name = segment_name(number);
         replace(&copy, &name, &segment.bytes[..segment.end]).map_err(LedgerError::io("copying", &name))?;
         first.get_or_insert(number);
-        reached = Floor { segment: number, lsn: segment.last_lsn() };
+        reached = MinLsn { segment: number, lsn: segment.last_lsn() };
         Ok(())
     })?;
     if reached.segment > 0 {
-        // What was read may not have been synced yet; from here on it is durable where it came from as well.
+        // The last batch that was read may not be synced yet.
         let name = segment_name(reached.segment);
         uninterrupted(|| disk.sync_file(&name)).map_err(LedgerError::io("syncing", &name))?;
     }
-    // After the segments: what is deleted meanwhile is on record here.
+    // After the segments, so that deletions during the copy are included.
     match disk.read(DELETIONS) {
         Ok(records) => replace(&copy, DELETIONS, &records).map_err(LedgerError::io("copying", DELETIONS))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(LedgerError::io("reading", DELETIONS)(error)),
     }
-    reached.write(&copy).map_err(LedgerError::io("writing", "its floor"))?;
+    reached.write(&copy).map_err(LedgerError::io("writing", "its minimum LSN"))?;
     Ok(reached.lsn)
 }
 
-/// Puts on record that days of a restored copy are forgotten: those that are over the retention and whose keys were destroyed since
-/// the copy was made. A key of a younger day that is missing is a missing key. Gives the days.
+/// Records the deletion of days in a restored copy: of those past the retention whose keys were destroyed since the copy was made.
+/// Returns their names. Younger days without a key are an error when the log is read.
 ///
 /// # Errors
-/// Damage in the log, or the operating system's word.
+/// Damage in the log, or an error of the operating system.
 pub fn forget_expired(
     directory: &Path,
     day_keys: &Path,
@@ -75,8 +75,7 @@ pub fn forget_expired(
     Ok(days)
 }
 
-/// Verifies a copy where it lies, as [`super::verify`] does once [`forget_expired`] has put on record what is forgotten of it; nothing
-/// is written. Gives those days, too.
+/// Verifies a copy as [`super::verify`] does after [`forget_expired`], but writes nothing. Also returns the days that would be recorded.
 ///
 /// # Errors
 /// The first damage found, with the last sound LSN before it.
@@ -95,7 +94,7 @@ pub fn verify_copy(
     Ok((report, named.into_iter().map(time::day_name).collect()))
 }
 
-/// The days whose keys were destroyed since a copy was made, and the first LSN that is there.
+/// Returns the days whose keys were destroyed since the copy was made, and the first LSN of the copy.
 fn expired(
     disk: &RealDisk,
     keys: &DayKeys,
@@ -103,7 +102,7 @@ fn expired(
     now_ms: u64,
 ) -> Result<(Vec<u32>, u64), LedgerError> {
     let (known, oldest) = (forgotten(disk)?, time::day(now_ms).saturating_sub(retention_days));
-    // Keys are destroyed in the order of their days: whatever a clock says, one that is missing among those that are left is missing.
+    // Keys are destroyed in the order of their days, so a key missing after the oldest existing one was not destroyed by expiry.
     let oldest = keys.days_before(oldest)?.first().copied().unwrap_or(oldest);
     let (mut days, mut undated, mut first_lsn) = (BTreeSet::new(), BTreeSet::new(), None);
     for_each_segment(disk, |segment| {
@@ -112,9 +111,10 @@ fn expired(
             days.append(&mut undated);
         }
         for day in segment.batches.iter().map(|batch| batch.header.day) {
-            match time::is_dated(day) {
-                true => days.extend((day < oldest).then_some(day)),
-                false => undated.extend([day]),
+            if !time::is_dated(day) {
+                undated.insert(day);
+            } else if day < oldest {
+                days.insert(day);
             }
         }
         Ok(())
@@ -124,5 +124,5 @@ fn expired(
 }
 
 fn new_directory(path: &Path) -> Result<RealDisk, LedgerError> {
-    RealDisk::open(path).map_err(LedgerError::io("making", &path.display().to_string()))
+    RealDisk::open(path).map_err(LedgerError::io("creating", &path.display().to_string()))
 }

@@ -1,5 +1,5 @@
-//! The deletion records: what was forgotten and when, each signed with the gateway's key. They are also what the log remembers of
-//! forgotten days: none of these gets another key, and what a crash has left of them is no part of the log.
+//! The deletion records: each lists the days and segments of one deletion and is signed with the gateway's key. Days and segments up to
+//! the recorded ones are forgotten: such a day never gets another key, and a segment that a crash restores is ignored.
 
 use std::io;
 
@@ -12,16 +12,16 @@ use super::{LedgerError, time};
 /// The deletion records, one JSON object on each line.
 pub(super) const DELETIONS: &str = "deletions.jsonl";
 
-/// The days forgotten at one time.
+/// One deletion record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
-    /// When, milliseconds since 1970 UTC.
+    /// The time of the deletion, milliseconds since 1970 UTC.
     pub deleted_ms: u64,
-    /// Days whose keys were destroyed.
+    /// The days whose keys are destroyed.
     pub days: Vec<String>,
-    /// The first and last segment that was removed.
+    /// The first and the last removed segment.
     pub segments: Option<(u64, u64)>,
-    /// The first log sequence number that is left.
+    /// The first remaining log sequence number.
     pub first_lsn_left: u64,
 }
 
@@ -32,7 +32,7 @@ struct Signed {
     signature: String,
 }
 
-/// Signs a deletion and adds it to the records.
+/// Signs a deletion and appends it to the records.
 pub(super) fn record(disk: &impl Disk, signing_pkcs8: &[u8], deletion: Deletion) -> Result<(), LedgerError> {
     let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8)
         .map_err(|_| LedgerError::Key("the signing key is no Ed25519 key in PKCS#8".to_owned()))?;
@@ -50,7 +50,7 @@ pub(super) fn record(disk: &impl Disk, signing_pkcs8: &[u8], deletion: Deletion)
     replace(disk, DELETIONS, &content).map_err(io)
 }
 
-/// Checks the deletion records against the key whose owner signs them, and gives their number.
+/// Verifies the signatures of the deletion records and returns their number.
 pub(super) fn check_signatures(disk: &impl Disk, public_key: &[u8]) -> Result<u64, LedgerError> {
     let key = UnparsedPublicKey::new(&ED25519, public_key);
     let mut checked = 0;
@@ -58,7 +58,7 @@ pub(super) fn check_signatures(disk: &impl Disk, public_key: &[u8]) -> Result<u6
         let text = serde_json::to_string(&deletion).expect("a deletion is plain data");
         let genuine = hex::decode(signature).is_ok_and(|bytes| key.verify(text.as_bytes(), &bytes).is_ok());
         if !genuine {
-            let what = "a record's signature is not the gateway's";
+            let what = "the signature of a record is not valid";
             return Err(LedgerError::Corrupt { name: DELETIONS.to_owned(), what, lsn: 0, is_newest: true });
         }
         checked += 1;
@@ -74,7 +74,7 @@ fn read_records(disk: &impl Disk) -> Result<Vec<Signed>, LedgerError> {
     };
     let damaged = |_| LedgerError::Corrupt {
         name: DELETIONS.to_owned(),
-        what: "a record does not read",
+        what: "a record is not valid",
         lsn: 0,
         is_newest: true,
     };
@@ -85,34 +85,34 @@ fn read_records(disk: &impl Disk) -> Result<Vec<Signed>, LedgerError> {
         .collect()
 }
 
-/// The days that the deletion records say have been forgotten.
+/// The recorded deletions: segments and days up to these are forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forgotten {
-    /// The last segment that was removed, 0 if none.
+    /// The last removed segment, 0 if none.
     pub(super) segment: u64,
     /// The last day whose key was destroyed, in days since 1970.
     pub(super) day: u32,
-    /// The last one of those that nobody knows.
+    /// The last undated day whose key was destroyed.
     pub(super) undated: u32,
 }
 
 impl Forgotten {
-    /// As if every day were, for who does not ask why a key is gone.
+    /// Every day, for readers to whom the reason for a missing key does not matter.
     pub(super) const EVERY_DAY: Self = Self { segment: u64::MAX, day: u32::MAX, undated: u32::MAX };
 
-    /// Takes a day to be forgotten, too, and all before it.
+    /// Adds a day and all days before it.
     pub(super) fn add(&mut self, day: u32) {
         let last = if time::is_dated(day) { &mut self.day } else { &mut self.undated };
         *last = day.max(*last);
     }
 
-    /// Says whether that day's key was destroyed.
+    /// Reports whether that day's key was destroyed.
     pub(super) const fn covers(&self, day: u32) -> bool {
         day <= if time::is_dated(day) { self.day } else { self.undated }
     }
 }
 
-/// Reads the deletion records.
+/// Reads the deletion records and returns the deletions.
 pub(super) fn forgotten(disk: &impl Disk) -> Result<Forgotten, LedgerError> {
     let mut forgotten = Forgotten::default();
     for Signed { deletion, .. } in read_records(disk)? {

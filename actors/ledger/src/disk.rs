@@ -1,5 +1,5 @@
-//! The operations that the log needs of a disk, and the real one. Tests put a simulated disk in its place, so that the same code meets
-//! power cuts, torn sectors and failing calls.
+//! The disk operations of the log, and their implementation on a real disk. Tests use a simulated disk instead, with power cuts, torn
+//! sectors and failing calls.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,21 +10,21 @@ use std::path::{Path, PathBuf};
 pub(super) trait Disk: Send + 'static {
     type File: DiskFile;
 
-    /// Names of all files.
+    /// Lists the names of all files.
     fn list(&self) -> io::Result<Vec<String>>;
-    /// A file's whole content.
+    /// Reads a whole file.
     fn read(&self, name: &str) -> io::Result<Vec<u8>>;
-    /// A file's first bytes; less if it is shorter.
+    /// Reads the first `len` bytes of a file, or fewer if it is shorter.
     fn read_start(&self, name: &str, len: usize) -> io::Result<Vec<u8>> {
         self.read_at(name, 0, len)
     }
-    /// A file that is there, to write to it, and its length.
+    /// Opens an existing file for writing and returns its length too.
     fn open_file(&self, name: &str) -> io::Result<(Self::File, u64)>;
-    /// So many bytes of a file from there on; less at its end.
+    /// Reads `len` bytes from `offset` on, or fewer at the end of the file.
     fn read_at(&self, name: &str, offset: u64, len: usize) -> io::Result<Vec<u8>>;
-    /// Makes an empty file; what had the name is gone.
+    /// Creates an empty file in place of any file of that name.
     fn create(&self, name: &str) -> io::Result<Self::File>;
-    /// Gives a file another name; what had that name is gone.
+    /// Renames a file in place of any file of the new name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes creations, renames and removals durable.
@@ -33,15 +33,15 @@ pub(super) trait Disk: Send + 'static {
 
 /// An open file.
 pub(super) trait DiskFile: Send + 'static {
-    /// May write less than all, as the operating system may.
+    /// Writes at `offset` and returns the number of bytes written, which may be less than all.
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Makes everything written durable.
     fn sync(&mut self) -> io::Result<()>;
-    /// Cuts the file.
+    /// Truncates or extends the file.
     fn set_len(&mut self, len: u64) -> io::Result<()>;
 }
 
-/// Writes all of it; interrupted and short writes go on.
+/// Writes all bytes; retries interrupted and short writes.
 pub(super) fn write_all_at(file: &mut impl DiskFile, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write_at(bytes, offset) {
@@ -57,7 +57,7 @@ pub(super) fn write_all_at(file: &mut impl DiskFile, mut bytes: &[u8], mut offse
     Ok(())
 }
 
-/// Calls until it is not interrupted.
+/// Retries a call while it is interrupted.
 pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -67,19 +67,19 @@ pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::R
     }
 }
 
-/// Puts a whole file in place: whatever happens there is the old one or the new one, never a part.
+/// Replaces a file atomically and durably: after a crash it is the old one or the new one.
 pub(super) fn replace(disk: &impl Disk, name: &str, content: &[u8]) -> io::Result<()> {
     put_in_place(disk, name, content).map(drop)
 }
 
-/// The same, and gives the file.
+/// Replaces a file as [`replace`] does, and returns the open file.
 pub(super) fn put_in_place<D: Disk>(disk: &D, name: &str, content: &[u8]) -> io::Result<D::File> {
     let fresh = format!("{name}.new");
     let mut file = uninterrupted(|| disk.create(&fresh))?;
     let written = write_all_at(&mut file, content, 0).and_then(|()| uninterrupted(|| file.sync()));
     if let Err(error) = written {
         drop(file);
-        // A part of it only takes room.
+        // The part that was written only occupies space.
         let _ = disk.remove(&fresh);
         return Err(error);
     }
@@ -88,7 +88,7 @@ pub(super) fn put_in_place<D: Disk>(disk: &D, name: &str, content: &[u8]) -> io:
     Ok(file)
 }
 
-/// Says whether the error says that there is no room, which may change.
+/// Reports a full disk or quota, on which the operation can be retried.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -98,14 +98,14 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 pub(super) struct RealDisk(PathBuf);
 
 impl RealDisk {
-    /// Makes the directory if it is not there; only its owner may look into it.
+    /// Opens the directory; creates it with access for its owner only if it does not exist.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         Ok(Self(directory.to_owned()))
     }
 
-    /// Makes a file durable that somebody else writes, as far as it is written.
+    /// Syncs a file that another thread or process writes.
     pub(super) fn sync_file(&self, name: &str) -> io::Result<()> {
         OpenOptions::new().write(true).open(self.0.join(name))?.sync_data()
     }

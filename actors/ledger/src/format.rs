@@ -1,22 +1,22 @@
-//! The bytes of a segment: a header with all high-water marks, then batches. A batch is a header in the clear, the marks it
-//! moves, and a body sealed with the day's key; one CRC-32C covers all three. Little-endian throughout. Pure.
+//! The format of a segment: a header with all devices' marks, then batches. A batch is a header in the clear, the marks that it moves,
+//! and a body sealed with the day's key; one CRC-32C covers all three. Little-endian. Pure.
 
 mod records;
 
 use protocol::{DeviceId, Epoch, RegionId, Sequence};
-use records::{put_record, record};
+use records::{record, write_record};
 
 use super::Record;
 
-/// The newest that is read.
+/// The newest supported version.
 pub(super) const VERSION: u16 = 3;
-/// A segment while the clock is believed, as it always was …
+/// The version of segments begun on a known day …
 const VERSION_PLAIN: u16 = 1;
-/// … and while it is not: the flags are used, and a body may begin with what the clock said.
+/// … and on an unknown day. Uses flags; a body may begin with the wall clock's time.
 const VERSION_DOUBTED: u16 = 2;
-/// A batch whose records have digests, its flags are used.
+/// The version of batches with digests in their records. Uses flags.
 const VERSION_DIGESTS: u16 = 3;
-/// In the flags of a segment: nobody knows the day on which it was begun. In those of a batch: the clock was not believed.
+/// The flag of a segment begun on an unknown day, and of a batch written while the clock was not believed.
 const DOUBTED: u16 = 1;
 const SEGMENT_MAGIC: [u8; 8] = *b"CTLEDGER";
 const BATCH_MAGIC: [u8; 4] = *b"CTb1";
@@ -24,24 +24,24 @@ const SEGMENT_FIXED_BYTES: usize = 92;
 const BATCH_FIXED_BYTES: usize = 56;
 const CRC_BYTES: usize = 4;
 pub(super) const MARK_BYTES: usize = 20;
-/// The bytes that come before a batch's marks.
+/// The length of a batch before its marks.
 pub(super) const BATCH_CLEAR_BYTES: usize = BATCH_FIXED_BYTES + CRC_BYTES;
 pub(super) const NONCE_BYTES: usize = 12;
-/// The bytes that sealing adds to a body.
+/// The length that sealing adds to a body.
 pub(super) const TAG_BYTES: usize = 16;
-/// One record in a body …
+/// The length of a record …
 pub(super) const RECORD_BYTES: usize = RECORD_BYTES_V1 + 4;
-/// … and without its digest.
+/// … and of one without a digest.
 const RECORD_BYTES_V1: usize = 27;
-/// A run's own fields in a body.
+/// The length of a run without its records.
 pub(super) const RUN_BYTES: usize = 39;
-/// The word of the clock, in a body.
+/// The length of a clock entry.
 const CLOCK_BYTES: usize = 9;
 pub(super) const DIGEST_BYTES: usize = 32;
-/// No log comes near it; a number above it is damage, and sums of those below it do not overflow.
+/// The highest valid LSN. Higher ones are damage; sums of valid ones do not overflow.
 const LSN_MAX: u64 = u64::MAX / 2;
 
-/// The point up to which a device's punches are recorded.
+/// The high-water mark of one device: its epoch and its highest recorded sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) device: DeviceId,
@@ -56,20 +56,20 @@ pub(super) struct SegmentHeader {
     pub(super) hour: u32,
     pub(super) first_lsn: u64,
     pub(super) created_ms: u64,
-    /// True if that may be any time: the clock was not believed since the process began.
+    /// True if the day of `created_ms` is unknown.
     pub(super) is_undated: bool,
-    /// The place where the segment before ends, and the SHA-256 of its bytes up to there; zero in the very first.
+    /// The end of the segment before, and the SHA-256 of its bytes up to there; zero in the first segment.
     pub(super) previous_end: u64,
     pub(super) previous_digest: [u8; DIGEST_BYTES],
     pub(super) marks: Vec<Mark>,
 }
 
-/// Why bytes are not what they should be.
+/// The reason why bytes do not decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Invalid {
-    /// Cut, flipped, or something else altogether.
+    /// The bytes are damaged or something else.
     Bytes,
-    /// Sound, but of a version that this code does not know.
+    /// The bytes are sound and of a newer version.
     Newer,
 }
 
@@ -103,28 +103,28 @@ impl Cursor<'_> {
     }
 }
 
-/// The marks that these bytes are, one after another.
+/// Decodes consecutive marks.
 pub(super) fn read_marks(bytes: &[u8]) -> impl Iterator<Item = Mark> {
     bytes.chunks_exact(MARK_BYTES).filter_map(|bytes| Cursor(bytes).mark().ok())
 }
 
-fn put_mark(mark: &Mark, out: &mut Vec<u8>) {
+fn write_mark(mark: &Mark, out: &mut Vec<u8>) {
     out.extend_from_slice(&mark.device.0.to_le_bytes());
     out.extend_from_slice(&mark.epoch.0.to_le_bytes());
     out.extend_from_slice(&mark.recorded.0.to_le_bytes());
 }
 
 impl SegmentHeader {
-    /// The least that has to be read to know how long a header is.
+    /// The length of the part that is needed to know the header's length.
     pub(super) const FIXED_BYTES: usize = SEGMENT_FIXED_BYTES;
 
-    /// Says how long the header at the start of these bytes says it is; not checked.
+    /// Returns the length of the header at the start of these bytes, from its fields, without checks.
     pub(super) fn len_of(bytes: &[u8]) -> Option<usize> {
         let marks = u32::from_le_bytes(bytes.get(12..16)?.first_chunk().copied()?) as usize;
         (bytes.len() >= SEGMENT_FIXED_BYTES).then_some(SEGMENT_FIXED_BYTES + marks * MARK_BYTES + CRC_BYTES)
     }
 
-    /// Says how long it is on disk.
+    /// Returns the length on disk.
     pub(super) fn encoded_len(&self) -> usize {
         SEGMENT_FIXED_BYTES + self.marks.len() * MARK_BYTES + CRC_BYTES
     }
@@ -133,7 +133,7 @@ impl SegmentHeader {
         let mut out = Vec::with_capacity(self.encoded_len());
         out.extend_from_slice(&SEGMENT_MAGIC);
         let version = if self.is_undated { VERSION_DOUBTED } else { VERSION_PLAIN };
-        put_version(version, self.is_undated, &mut out);
+        write_version(version, self.is_undated, &mut out);
         out.extend_from_slice(&(self.marks.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.hour.to_le_bytes());
@@ -142,13 +142,13 @@ impl SegmentHeader {
         out.extend_from_slice(&self.previous_end.to_le_bytes());
         out.extend_from_slice(&self.previous_digest);
         out.extend_from_slice(&[0; 8]);
-        self.marks.iter().for_each(|mark| put_mark(mark, &mut out));
+        self.marks.iter().for_each(|mark| write_mark(mark, &mut out));
         let crc = crc32c::crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
         out
     }
 
-    /// The header at the start of a segment, and where it ends.
+    /// Decodes the header at the start of a segment, and returns its length too.
     pub(super) fn decode(bytes: &[u8]) -> Result<(Self, usize), Invalid> {
         let mut cursor = Cursor(bytes);
         if cursor.take()? != SEGMENT_MAGIC {
@@ -182,7 +182,7 @@ impl SegmentHeader {
     }
 }
 
-fn put_version(version: u16, is_doubted: bool, out: &mut Vec<u8>) {
+fn write_version(version: u16, is_doubted: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(&version.to_le_bytes());
     out.extend_from_slice(&(if is_doubted { DOUBTED } else { 0 }).to_le_bytes());
 }
@@ -201,39 +201,39 @@ fn check_crc(bytes: &[u8], parts: &[(usize, usize)], crc_at: usize) -> Result<()
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BatchHeader {
     pub(super) lsn: u64,
-    /// The last LSN that was known to be durable when this one was written.
+    /// The last durable LSN at the time of writing.
     pub(super) durable_up_to: u64,
     pub(super) written_ms: u64,
-    /// True if the clock was not believed then; the body begins with what it said.
+    /// True if the clock was not believed at the time of writing; the body then begins with the wall clock's time.
     pub(super) is_doubted: bool,
-    /// Days since 1970 in UTC+8, or a day that nobody knows: whose key seals the body.
+    /// The day whose key seals the body: days since 1970 in UTC+8, or an undated day.
     pub(super) day: u32,
     pub(super) nonce: [u8; NONCE_BYTES],
 }
 
-/// A sound batch inside a segment's bytes.
+/// A sound batch in a segment's bytes.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
     pub(super) header: BatchHeader,
     pub(super) marks: Vec<Mark>,
-    /// The bytes that sealing authenticates beside the body.
+    /// The clear part, which the seal authenticates.
     pub(super) associated: Vec<u8>,
-    /// Sealed.
+    /// The sealed body.
     pub(super) body: &'a [u8],
-    /// Its whole length.
+    /// The length of the batch.
     pub(super) len: usize,
 }
 
-/// The longest batch with so many marks and so long a plain body.
+/// Returns the maximum length of a batch with so many marks and a plain body of that length.
 pub(super) const fn batch_bytes(marks: usize, plain: usize) -> usize {
     BATCH_FIXED_BYTES + CRC_BYTES + marks * MARK_BYTES + CLOCK_BYTES + plain + TAG_BYTES
 }
 
-/// The clear part of a batch, which sealing authenticates: fixed fields and marks.
+/// Encodes the clear part of a batch, which the seal authenticates: fixed fields and marks.
 pub(super) fn batch_associated(header: &BatchHeader, marks: &[Mark], plain: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(BATCH_FIXED_BYTES + marks.len() * MARK_BYTES);
     out.extend_from_slice(&BATCH_MAGIC);
-    put_version(VERSION_DIGESTS, header.is_doubted, &mut out);
+    write_version(VERSION_DIGESTS, header.is_doubted, &mut out);
     out.extend_from_slice(&header.lsn.to_le_bytes());
     out.extend_from_slice(&header.durable_up_to.to_le_bytes());
     out.extend_from_slice(&header.written_ms.to_le_bytes());
@@ -241,12 +241,12 @@ pub(super) fn batch_associated(header: &BatchHeader, marks: &[Mark], plain: usiz
     out.extend_from_slice(&(marks.len() as u32).to_le_bytes());
     out.extend_from_slice(&((plain + TAG_BYTES) as u32).to_le_bytes());
     out.extend_from_slice(&header.nonce);
-    marks.iter().for_each(|mark| put_mark(mark, &mut out));
+    marks.iter().for_each(|mark| write_mark(mark, &mut out));
     out
 }
 
-/// Puts a batch together from its clear part and its sealed body.
-pub(super) fn batch_bytes_of(associated: &[u8], sealed: &[u8], out: &mut Vec<u8>) {
+/// Appends a batch made of its clear part and its sealed body.
+pub(super) fn assemble_batch(associated: &[u8], sealed: &[u8], out: &mut Vec<u8>) {
     let crc = crc32c::crc32c_append(crc32c::crc32c(associated), sealed);
     let (fixed, marks) = associated.split_at(BATCH_FIXED_BYTES);
     out.extend_from_slice(fixed);
@@ -256,7 +256,7 @@ pub(super) fn batch_bytes_of(associated: &[u8], sealed: &[u8], out: &mut Vec<u8>
 }
 
 impl<'a> Batch<'a> {
-    /// The batch at the start of `bytes`.
+    /// Decodes the batch at the start of `bytes`.
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Invalid> {
         let mut cursor = Cursor(bytes);
         if cursor.take()? != BATCH_MAGIC {
@@ -281,8 +281,8 @@ impl<'a> Batch<'a> {
         Ok(Self { header, marks, associated, body: &bytes[body_at..len], len })
     }
 
-    /// Says how many marks the batch has that begins with these [`BATCH_CLEAR_BYTES`], and how long it is; not checked. `None` if none
-    /// begins here.
+    /// Returns the number of marks and the length of the batch that begins with these [`BATCH_CLEAR_BYTES`], without checks; `None` if
+    /// no batch begins here.
     pub(super) fn lengths(clear: &[u8]) -> Option<(usize, usize)> {
         let clear: &[u8; BATCH_CLEAR_BYTES] = clear.first_chunk()?;
         if !clear.starts_with(&BATCH_MAGIC) {
@@ -293,17 +293,17 @@ impl<'a> Batch<'a> {
         Some((marks, BATCH_CLEAR_BYTES + marks * MARK_BYTES + body))
     }
 
-    /// Says where a batch might begin in `bytes`, from `from` on.
+    /// Returns the next offset from `from` on at which a batch may begin.
     pub(super) fn find(bytes: &[u8], from: usize) -> Option<usize> {
         let rest = bytes.get(from..)?;
         rest.windows(BATCH_MAGIC.len()).position(|window| window == BATCH_MAGIC).map(|at| from + at)
     }
 }
 
-/// One thing in a body.
+/// One entry of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// Punches of one device.
+    /// Consecutive punches of one device.
     Run {
         device: DeviceId,
         epoch: Epoch,
@@ -313,10 +313,10 @@ pub(super) enum Entry {
         window_punches: u32,
         records: Vec<Record>,
     },
-    /// The device holds acknowledgements for punches that the log does not have.
+    /// Punches that were acknowledged to the device and are missing in the log.
     Lost { device: DeviceId, epoch: Epoch, from: Sequence, to: Sequence, noticed_ms: u64 },
-    /// The wall clock's time when the batch was written, which nobody believed.
-    Clock { said_ms: u64 },
+    /// The wall clock's time at the writing of the batch, which was not believed.
+    Clock { wall_ms: u64 },
 }
 
 const RUN_V1: u8 = 1;
@@ -336,7 +336,7 @@ impl Entry {
                 out.extend_from_slice(&received_ms.to_le_bytes());
                 out.extend_from_slice(&window_punches.to_le_bytes());
                 out.extend_from_slice(&(records.len() as u32).to_le_bytes());
-                records.iter().for_each(|record| put_record(record, out));
+                records.iter().for_each(|record| write_record(record, out));
             }
             Self::Lost { device, epoch, from, to, noticed_ms } => {
                 out.push(LOST);
@@ -346,14 +346,14 @@ impl Entry {
                 out.extend_from_slice(&to.0.to_le_bytes());
                 out.extend_from_slice(&noticed_ms.to_le_bytes());
             }
-            Self::Clock { said_ms } => {
+            Self::Clock { wall_ms } => {
                 out.push(CLOCK);
-                out.extend_from_slice(&said_ms.to_le_bytes());
+                out.extend_from_slice(&wall_ms.to_le_bytes());
             }
         }
     }
 
-    /// All entries of a plain body.
+    /// Decodes all entries of a plain body.
     pub(super) fn decode_all(plain: &[u8]) -> Result<Vec<Self>, Invalid> {
         let mut cursor = Cursor(plain);
         let mut entries = Vec::new();
@@ -366,7 +366,7 @@ impl Entry {
     fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Invalid> {
         let kind = cursor.u8()?;
         if kind == CLOCK {
-            return Ok(Self::Clock { said_ms: cursor.u64()? });
+            return Ok(Self::Clock { wall_ms: cursor.u64()? });
         }
         let (device, epoch) = (DeviceId(cursor.u64()?), Epoch(cursor.u32()?));
         match kind {

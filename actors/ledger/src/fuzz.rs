@@ -1,12 +1,12 @@
-//! Any bytes as a segment of the punch log, for the fuzzer: damage is named, and what is read encodes to the same bytes.
+//! The fuzz target of the segment reader: any bytes are decoded or refused, and decoded values encode to the same values.
 
 use protocol::{DeviceId, Direction, Epoch, PlaceId, RegionId, Sequence, Verdict};
 
-use super::format::{Batch, BatchHeader, Entry, Mark, SegmentHeader, batch_associated, batch_bytes_of};
+use super::format::{Batch, BatchHeader, Entry, Mark, SegmentHeader, assemble_batch, batch_associated};
 use super::scan::Segment;
 use super::{Record, ScanKind};
 
-/// Reads a segment, a header and a batch whose checksums are made right, and a plain body.
+/// Reads the bytes as a segment, as a header and a batch with corrected checksums, and as a plain body.
 pub fn segment(bytes: &[u8]) {
     read(bytes);
     let mut sound = bytes.to_vec();
@@ -14,12 +14,12 @@ pub fn segment(bytes: &[u8]) {
         let crc = crc32c::crc32c(&bytes[..end - 4]);
         sound[end - 4..end].copy_from_slice(&crc.to_le_bytes());
         if let Ok((header, _)) = SegmentHeader::decode(&sound) {
-            // The bytes that no field has are not kept.
+            // Reserved bytes are not kept.
             let again = SegmentHeader::decode(&header.encode()).map(|(header, _)| header);
             assert_eq!(again.as_ref(), Ok(&header));
         }
         let batch = end..sound.len();
-        mend_batch(&mut sound[batch]);
+        fix_batch_checksum(&mut sound[batch]);
         read(&sound);
     }
     if let Ok(entries) = Entry::decode_all(bytes) {
@@ -35,8 +35,8 @@ fn read(bytes: &[u8]) {
     assert!(segment.end <= bytes.len() && segment.last_lsn() + 1 >= segment.header.first_lsn);
 }
 
-/// Puts a checksum that fits over the batch at the start, if its lengths do.
-fn mend_batch(bytes: &mut [u8]) {
+/// Corrects the checksum of the batch at the start, if its lengths fit.
+fn fix_batch_checksum(bytes: &mut [u8]) {
     let number =
         |at: usize| bytes.get(at..at + 4).map(|four| u32::from_le_bytes(four.try_into().unwrap_or_default()));
     let (Some(marks), Some(body)) = (number(36), number(40)) else { return };
@@ -49,7 +49,7 @@ fn mend_batch(bytes: &mut [u8]) {
     bytes[fixed..rest].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// A segment of two batches, one that holds nothing, and a plain body.
+/// Returns the seeds: a segment of two batches, an empty segment, and a plain body.
 pub fn seeds() -> Vec<Vec<u8>> {
     let mark = Mark { device: DeviceId(17), epoch: Epoch(1), recorded: Sequence(2) };
     let header = SegmentHeader {
@@ -71,7 +71,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             BatchHeader { lsn, durable_up_to, written_ms: 7, is_doubted, day: 18_300, nonce: [1; 12] };
         let sealed = [&body[..], &[0; 16]].concat();
         let associated = batch_associated(&header, &[mark], body.len());
-        batch_bytes_of(&associated, &sealed, &mut whole);
+        assemble_batch(&associated, &sealed, &mut whole);
     }
     assert_eq!(Segment::read(1, &whole).map(|segment| segment.batches.len()).ok(), Some(2));
     assert!(Batch::find(&whole, 0).is_some());
@@ -105,14 +105,14 @@ fn entries() -> [Entry; 3] {
         to: Sequence(4),
         noticed_ms: 1_580_000_000_200,
     };
-    [Entry::Clock { said_ms: 7 }, run, lost]
+    [Entry::Clock { wall_ms: 7 }, run, lost]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Cases; the long run's are set when the tests are built.
+    /// Returns the number of cases, which a long run sets at build time.
     fn cases() -> usize {
         option_env!("CHANGTONG_FUZZ_CASES").and_then(|cases| cases.parse().ok()).unwrap_or(20_000)
     }
@@ -131,7 +131,7 @@ mod tests {
                     let part = bytes[at..random.usize(at..=len)].to_vec();
                     bytes.splice(at..at, part);
                 }
-                // Lengths and times at their ends.
+                // Extreme lengths and times.
                 _ => {
                     let extreme =
                         [[0; 8], [0xff; 8], u64::MAX.rotate_right(1).to_le_bytes()][random.usize(..3)];

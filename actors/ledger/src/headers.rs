@@ -1,4 +1,4 @@
-//! Headers of segments, read from a disk without the segment: what has to look at many segments reads no more than that of each.
+//! Reading of segment headers without the rest of the segment.
 
 use super::LedgerError;
 use super::disk::Disk;
@@ -6,10 +6,10 @@ use super::format::SegmentHeader;
 use super::scan::corrupt;
 use super::segment_name;
 
-/// A segment's header; `None` if the segment is not there. Two short reads at most.
+/// Reads a segment's header, with at most two short reads; `None` if the segment does not exist.
 ///
 /// # Errors
-/// A header that does not read, or the operating system's word.
+/// A damaged header, or an error of the operating system.
 pub(super) fn read_header(disk: &impl Disk, number: u64) -> Result<Option<SegmentHeader>, LedgerError> {
     let name = segment_name(number);
     let mut want = SegmentHeader::FIXED_BYTES;
@@ -24,7 +24,7 @@ pub(super) fn read_header(disk: &impl Disk, number: u64) -> Result<Option<Segmen
         }
         match SegmentHeader::len_of(&bytes).filter(|&len| len > want) {
             Some(len) => want = len,
-            None => return Err(corrupt(number, 0, "its header does not read")),
+            None => return Err(corrupt(number, 0, "its header is not valid")),
         }
     }
 }

@@ -1,31 +1,31 @@
-//! The punch log: what an acknowledgement stands on. One thread owns it; it writes whatever waits as one batch, syncs once, and
-//! only then answers. Marks, one for each device, tell what is new, what is a repeat and what is missing.
+//! The punch log, which makes acknowledged punches durable. One thread owns it: it writes all queued runs as one batch, syncs once,
+//! and only then answers. One mark per device tells new punches, repeats and gaps apart.
 
 mod copy;
 mod deletions;
 mod disk;
 mod expiry;
-mod floor;
+mod expiry_plan;
 mod format;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod headers;
-mod life;
+mod heartbeat;
 mod log;
 mod lookup;
 mod marks;
-mod overdue;
+mod min_lsn;
 mod passages;
+mod preallocation;
 mod read;
 mod record;
 mod recover;
 mod reserve;
-mod room;
+mod round;
 mod scan;
 mod scrub;
 mod seal;
 mod seek;
-mod take;
 mod time;
 mod voucher;
 mod walk;
@@ -35,43 +35,45 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict, metric};
+use runtime::thread::{self, StopOnDrop, Thread};
 use tokio::sync::{oneshot, watch};
+
+use heartbeat::Heartbeat;
 
 pub use copy::{copy, forget_expired, verify_copy};
 pub use deletions::Deletion;
-pub use passages::{PASSAGES_MAX, Passage, Passages, Stretch, passages};
-pub use read::{ALWAYS, ExportFormat, VerifyReport, export, newest_ms, verify, verify_newest};
+pub use passages::{PASSAGES_MAX, Passage, Passages, TimeRange, passages};
+pub use read::{ALL_TIME, ExportFormat, VerifyReport, export, newest_ms, verify, verify_newest};
 pub use record::{PunchDigest, Record, ScanKind};
 pub use recover::last_lsn;
-pub use reserve::make_way;
+pub use reserve::release_reserve_if_low;
 pub use seal::has_day_keys;
-pub use voucher::{LogFound, LogVoucher};
+pub use voucher::{LogIdentity, LogVoucher};
 
-/// The place where the log lives and what it may take.
+/// The configuration of the log.
 #[derive(Clone, Debug)]
 pub struct LedgerConfig {
-    /// The segments' directory.
+    /// The directory of the segments.
     pub directory: PathBuf,
-    /// The day keys' directory.
+    /// The directory of the day keys.
     pub day_keys: PathBuf,
-    /// Signs deletion records: Ed25519, PKCS#8.
+    /// The key that signs deletion records: Ed25519, PKCS#8.
     pub signing_pkcs8: Vec<u8>,
-    /// A segment is closed at this size, or at the hour.
+    /// The maximum size of a segment, which otherwise ends with the hour.
     pub segment_bytes_max: u64,
-    /// Days that punches are kept.
+    /// The retention of punches, in days.
     pub retention_days: u32,
-    /// Punches that may wait for a sync; what comes beyond is answered `Busy`.
+    /// The maximum number of punches waiting for a sync; more are answered `Busy`.
     pub queue_punches_max: usize,
 }
 
-/// Consecutive punches of one device, judged.
+/// Consecutive judged punches of one device.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// The one who sent them.
+    /// The device that sent them.
     pub device: DeviceId,
     /// The device's epoch.
     pub epoch: Epoch,
@@ -79,111 +81,111 @@ pub struct Run {
     pub region: RegionId,
     /// The first record's sequence.
     pub first: Sequence,
-    /// When they arrived, milliseconds since 1970 UTC.
+    /// The time of arrival, milliseconds since 1970 UTC.
     pub received_ms: u64,
-    /// Verdicts of this device to keep in memory for repeats.
+    /// The number of this device's verdicts to keep in memory for repeats.
     pub window_punches: u32,
     /// The records.
     pub records: Vec<Record>,
 }
 
-/// Verdicts as they are recorded.
+/// Recorded verdicts with consecutive sequences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedRun {
     /// The first verdict's sequence.
     pub first: Sequence,
-    /// When they were formed, milliseconds since 1970 UTC.
+    /// The time at which they were formed, milliseconds since 1970 UTC.
     pub as_of_ms: u64,
     /// The verdicts.
     pub verdicts: Vec<Verdict>,
 }
 
-/// The outcome of a run.
+/// The outcome of appending a run.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Durable. Runs in ascending order that cover exactly what was sent; repeats have the verdict that was recorded.
+pub enum AppendOutcome {
+    /// All punches are durable. Runs in ascending order that cover exactly the punches sent; repeats have their recorded verdicts.
     Recorded(Vec<RecordedRun>),
-    /// A number in it stands for another punch, or for one that the log no longer knows. Nothing of it is recorded.
+    /// A number in the run was already used for another punch, or for one that the log no longer holds. Nothing is recorded.
     NumberUsed {
         /// The first such number.
         sequence: Sequence,
     },
-    /// Punches before it are missing.
+    /// Punches before the run are missing. Nothing is recorded.
     Gap {
         /// The next expected number.
         expected: Sequence,
     },
-    /// The device has used a higher epoch.
+    /// The device has already used a higher epoch. Nothing is recorded.
     EpochBehind {
-        /// The highest.
+        /// The highest used epoch.
         current: Epoch,
     },
-    /// The queue or the disk is full.
+    /// The queue or the disk is full. Nothing is recorded.
     Busy,
-    /// A write or sync failed; the process is about to end.
+    /// A write or sync failed, and the process is about to end.
     Down,
 }
 
-/// The place where an outcome goes.
-pub type Reply = oneshot::Sender<Outcome>;
+/// The channel for the outcome of a run.
+pub type AppendReply = oneshot::Sender<AppendOutcome>;
 
-/// Everything that the log knows of a device that says hello.
+/// The outcome of a device's hello.
 #[derive(Debug, PartialEq, Eq)]
 pub enum HelloOutcome {
-    /// The highest durable sequence of the epoch, and how many acknowledged punches the log does not have.
+    /// The state of the device's epoch.
     Known {
-        /// Highest sequence, 0 if none.
+        /// The highest durable sequence, 0 if none.
         recorded: Sequence,
-        /// Punches that the device holds an acknowledgement for and that are not in the log. This is on record now.
+        /// The number of punches that were acknowledged to the device and are missing in the log. The loss is recorded.
         lost: u64,
     },
-    /// The device has used a higher epoch.
+    /// The device has already used a higher epoch.
     EpochBehind {
-        /// The highest.
+        /// The highest used epoch.
         current: Epoch,
     },
-    /// The epoch is further ahead than any clock is wrong.
+    /// The epoch is too far ahead of the clock.
     EpochAhead {
-        /// The highest that may be taken now.
+        /// The highest accepted epoch.
         highest: Epoch,
     },
-    /// More is acknowledged than any device can have punched.
+    /// The acknowledged sequence is too far above the recorded one.
     AcknowledgedAhead {
-        /// The highest that can be.
+        /// The highest accepted sequence.
         highest: Sequence,
     },
     /// The queue or the disk is full.
     Busy,
-    /// A write or sync failed; the process is about to end.
+    /// A write or sync failed, and the process is about to end.
     Down,
 }
 
-/// Why the log cannot be opened or read.
+/// An error of opening or reading the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// The operating system refused.
+    /// A call to the operating system failed.
     #[error("punch log: {action} {name}: {error}")]
     Io {
-        /// The attempt.
+        /// The attempted operation.
         action: &'static str,
         /// The file.
         name: String,
-        /// Why not.
+        /// The operating system's error.
         error: std::io::Error,
     },
-    /// The log is damaged where damage cannot come from a power cut. Nothing was changed.
-    #[error("punch log is damaged: {name}: {what}{}; {}", after(*lsn), mend(what, *is_newest))]
+    /// Damage that no power cut can cause. Nothing was changed.
+    #[error("punch log is damaged: {name}: {what}{}; {}", after(*lsn), advice(what, *is_newest))]
     Corrupt {
-        /// The segment's file.
+        /// The damaged file.
         name: String,
-        /// The fault.
+        /// The damage.
         what: &'static str,
         /// The last sound batch before the damage; 0 if none is known.
         lsn: u64,
-        /// True if a start reads it: the newest or the one before.
+        /// True for a file that a start reads: the newest segment or the one before.
         is_newest: bool,
     },
-    /// Written by a later version of the gateway.
+    /// The file was written by a newer version of the gateway.
     #[error("punch log: {name} was written by a newer version; start that version")]
     Newer {
         /// The segment's file.
@@ -194,29 +196,29 @@ pub enum LedgerError {
     Key(String),
 }
 
-/// The fault of a segment that is not there.
+/// The damage of a missing segment.
 const MISSING: &str = "it is missing";
 
 fn after(lsn: u64) -> String {
     if lsn == 0 { String::new() } else { format!(" after LSN {lsn}") }
 }
 
-/// Says what to do about damage.
-fn mend(what: &str, is_newest: bool) -> &'static str {
+/// Returns the action to take about damage.
+fn advice(what: &str, is_newest: bool) -> &'static str {
     match (what, is_newest) {
         (MISSING, _) => "put it back from a backup: the gateway does not start without it",
         (_, true) => {
-            "the gateway does not start on it, and no copy holds its end: keep the directory as it is, and restore the newest backup \
-             into another"
+            "the gateway does not start with it, and no copy holds its end: keep the directory as it is, and restore the newest \
+             backup into another directory"
         }
         (_, false) => {
-            "put it back from a backup that was made after it was closed; the gateway starts meanwhile"
+            "put it back from a backup that was made after it was closed; the gateway can start meanwhile"
         }
     }
 }
 
 impl LedgerError {
-    /// Says that a start reads what is damaged.
+    /// Marks damage as being in a file that a start reads.
     fn at_start(self) -> Self {
         match self {
             Self::Corrupt { name, what, lsn, .. } => Self::Corrupt { name, what, lsn, is_newest: true },
@@ -229,46 +231,45 @@ impl LedgerError {
         move |error| Self::Io { action, name, error }
     }
 
-    /// Says whether the disk has no room, which may change.
+    /// Reports a full disk, on which the operation can be retried.
     fn is_full(&self) -> bool {
         matches!(self, Self::Io { error, .. } if disk::is_full(error))
     }
 }
 
 pub(crate) enum Message {
-    Append { run: Run, reply: Reply, sent: Instant },
+    Append { run: Run, reply: AppendReply, sent: Instant },
     Hello { device: DeviceId, epoch: Epoch, acknowledged: Sequence, reply: oneshot::Sender<HelloOutcome> },
 }
 
-/// Runs that may wait, whatever their size: bounds the queue's own memory.
+/// The maximum number of queued messages, which bounds the queue's own memory.
 const QUEUE_RUNS_MAX: usize = 64 * 1024;
 
-/// Owns the log's thread.
+/// The owner of the log's thread.
 pub struct Ledger {
-    thread: JoinHandle<()>,
-    life: Arc<life::Life>,
-    scrub: scrub::Scrub,
+    thread: Thread<()>,
+    scrub: StopOnDrop,
 }
 
-/// Speaks to the log; clones share it. The log ends when the last one is dropped.
+/// A handle of the log; clones share it. The log's thread ends when the last one is dropped.
 #[derive(Clone)]
 pub struct LedgerHandle {
     queue: SyncSender<Message>,
     queued_punches: Arc<AtomicUsize>,
     queue_punches_max: usize,
     poisoned: watch::Receiver<bool>,
-    life: Arc<life::Life>,
+    heartbeat: Arc<Heartbeat>,
     durable: Arc<AtomicU64>,
 }
 
 impl Ledger {
-    /// Recovers the log in its directory, making its tail durable anew, and starts the thread that owns it.
+    /// Recovers the log in its directory, rewrites and syncs its last segment, and starts the log's thread.
     ///
     /// # Errors
-    /// Damage that no power cut leaves behind, files of a newer version, a missing key, or the operating system's word.
+    /// Damage that no power cut can cause, files of a newer version, a missing key, or an error of the operating system.
     pub fn open(config: &LedgerConfig) -> Result<(Self, LedgerHandle), LedgerError> {
         let name = config.directory.display().to_string();
-        let disk = disk::RealDisk::open(&config.directory).map_err(LedgerError::io("making", &name))?;
+        let disk = disk::RealDisk::open(&config.directory).map_err(LedgerError::io("creating", &name))?;
         let keys = seal::DayKeys::open(&config.day_keys)?;
         let start = runtime::clock::now();
         let log = recover::recover(disk.clone(), keys, config, &runtime::clock::look())
@@ -277,42 +278,36 @@ impl Ledger {
         let (queue, messages) = std::sync::mpsc::sync_channel(QUEUE_RUNS_MAX);
         let (poison, poisoned) = watch::channel(false);
         let queued_punches = Arc::<AtomicUsize>::default();
-        let (life, durable) = (Arc::new(life::Life::new()), Arc::clone(&log.durable));
+        let (heartbeat, durable) = (Arc::new(Heartbeat::new()), Arc::clone(&log.durable));
         let writer = writer::Writer::new(log, messages, Arc::clone(&queued_punches), poison);
-        let thread = std::thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn({
-                let life = Arc::clone(&life);
-                move || writer.run(&life)
-            })
+        let beats = Arc::clone(&heartbeat);
+        let thread = thread::spawn("ledger", move |stop| writer.run(stop, &beats))
             .map_err(LedgerError::io("starting the thread of", &name))?;
-        let scrub = scrub::Scrub::start(disk).map_err(LedgerError::io("starting the scrub of", &name))?;
+        let scrub = scrub::start(disk).map_err(LedgerError::io("starting the scrub of", &name))?;
         let queue_punches_max = config.queue_punches_max;
         metrics::gauge!(metric::LEDGER_QUEUE_MAX).set(queue_punches_max as f64);
         Ok((
-            Self { thread, life: Arc::clone(&life), scrub },
-            LedgerHandle { queue, queued_punches, queue_punches_max, poisoned, life, durable },
+            Self { thread, scrub },
+            LedgerHandle { queue, queued_punches, queue_punches_max, poisoned, heartbeat, durable },
         ))
     }
 
-    /// Waits until everything queued is written and synced. Handles that are left over are answered `Down` afterwards.
+    /// Waits until all queued runs are written and synced, and ends the thread. Remaining handles are answered `Down` afterwards.
     pub fn shutdown(self) {
-        self.life.stop();
-        if self.thread.join().is_err() {
-            tracing::error!("the ledger's thread panicked");
+        if let Err(error) = self.thread.stop() {
+            tracing::error!(%error, "the punch log ended with a panic");
         }
         drop(self.scrub);
     }
 }
 
 impl LedgerHandle {
-    /// Hands over a run; never blocks. The outcome comes through `reply` when the records are durable, or at once if the
-    /// queue is full.
-    pub fn append(&self, run: Run, reply: Reply) {
+    /// Queues a run; never blocks. `reply` receives the outcome when the records are durable, or at once if the queue is full.
+    pub fn append(&self, run: Run, reply: AppendReply) {
         let punches = run.records.len();
         if self.queued_punches.fetch_add(punches, Ordering::Relaxed) + punches > self.queue_punches_max {
             self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
-            let _ = reply.send(Outcome::Busy);
+            let _ = reply.send(AppendOutcome::Busy);
             return;
         }
         let Err(error) = self.queue.try_send(Message::Append { run, reply, sent: runtime::clock::now() })
@@ -321,16 +316,16 @@ impl LedgerHandle {
         };
         self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
         let (message, outcome) = match error {
-            TrySendError::Full(message) => (message, Outcome::Busy),
-            TrySendError::Disconnected(message) => (message, Outcome::Down),
+            TrySendError::Full(message) => (message, AppendOutcome::Busy),
+            TrySendError::Disconnected(message) => (message, AppendOutcome::Down),
         };
         if let Message::Append { reply, .. } = message {
             let _ = reply.send(outcome);
         }
     }
 
-    /// Says where the device's numbering stands. A device that holds an acknowledgement for more than the log has is a loss: it is
-    /// recorded, counted, and the numbering goes on above it.
+    /// Returns the state of the device's numbering. If the device holds acknowledgements above the log's highest sequence, the loss
+    /// is recorded and counted, and the numbering continues above it.
     pub async fn hello(&self, device: DeviceId, epoch: Epoch, acknowledged: Sequence) -> HelloOutcome {
         let (reply, outcome) = oneshot::channel();
         match self.queue.try_send(Message::Hello { device, epoch, acknowledged, reply }) {
@@ -340,22 +335,22 @@ impl LedgerHandle {
         }
     }
 
-    /// The last LSN, which is durable.
+    /// Returns the last durable LSN.
     pub fn durable_lsn(&self) -> u64 {
         self.durable.load(Ordering::Acquire)
     }
 
-    /// Says whether a write or sync has failed.
+    /// Reports a failed write or sync.
     pub fn is_poisoned(&self) -> bool {
         *self.poisoned.borrow()
     }
 
-    /// Says whether the log's thread still comes around to its queue; false while it hangs in a write or a sync.
-    pub fn comes_around(&self) -> bool {
-        self.life.comes_around()
+    /// Reports whether the log's thread has checked its queue recently; false while it hangs in a write or a sync.
+    pub fn is_responsive(&self) -> bool {
+        self.heartbeat.is_responsive()
     }
 
-    /// Resolves when a write or sync has failed: the process has to end and recover.
+    /// Resolves when a write or sync has failed. The process must then end and recover at its next start.
     pub async fn poisoned(&self) {
         let mut poisoned = self.poisoned.clone();
         if poisoned.wait_for(|&poisoned| poisoned).await.is_err() && !*poisoned.borrow() {
@@ -364,12 +359,12 @@ impl LedgerHandle {
     }
 }
 
-/// The name of a segment's file.
+/// Returns the name of a segment's file.
 fn segment_name(number: u64) -> String {
     format!("{number:012}.segment")
 }
 
-/// The segments' numbers, ascending.
+/// Returns the numbers of the segments among these files, ascending.
 fn segment_numbers(names: &[String]) -> Vec<u64> {
     let mut numbers: Vec<u64> =
         names.iter().filter_map(|name| name.strip_suffix(".segment")?.parse().ok()).collect();
@@ -377,7 +372,7 @@ fn segment_numbers(names: &[String]) -> Vec<u64> {
     numbers
 }
 
-/// The directory's files, for reading only.
+/// Opens the directory for reading; does not create it.
 fn open_for_reading(directory: &Path) -> Result<disk::RealDisk, LedgerError> {
     let name = directory.display().to_string();
     if !directory.is_dir() {

@@ -1,4 +1,4 @@
-//! The open log: appends one batch at a time and syncs it, rolls segments by the hour, sets room aside before it writes.
+//! The open log: preallocates space, appends and syncs one batch at a time, and starts a new segment each hour.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,16 +8,16 @@ use runtime::clock::Reading;
 
 use super::deletions::Forgotten;
 use super::disk::{Disk, DiskFile, is_full, uninterrupted, write_all_at};
-use super::floor::Floor;
+use super::expiry_plan::ExpiryPlan;
 use super::format::{self, BatchHeader, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::marks::Marks;
-use super::overdue::Overdue;
+use super::min_lsn::MinLsn;
 use super::reserve::Reserve;
 use super::seal::DayKeys;
 use super::{LedgerError, segment_name, time};
 
-/// Room is set aside in steps of this: the length changes, and with it the file's metadata, only once a step. Tests take
-/// small steps, so that tens of thousands of power cuts meet many of them.
+/// The step of preallocation. The file's length, and with it its metadata, changes once per step only. Small in tests, so that power
+/// cuts fall into many steps.
 pub(super) const ALLOCATION_BYTES: u64 = if cfg!(test) { 4 * 1024 } else { 1024 * 1024 };
 
 /// The segment that is being written.
@@ -25,11 +25,11 @@ pub(super) struct Segment<F> {
     pub(super) number: u64,
     pub(super) hour: u32,
     pub(super) file: F,
-    /// The place where the next batch goes.
+    /// The offset of the next batch.
     pub(super) end: u64,
-    /// Up to here the file holds zeros.
+    /// The end of the preallocated zeros.
     pub(super) allocated: u64,
-    /// Over everything up to `end`.
+    /// The digest of all bytes up to `end`.
     pub(super) digest: digest::Context,
 }
 
@@ -39,33 +39,33 @@ pub(super) struct Log<D: Disk> {
     pub(super) keys: DayKeys,
     pub(super) marks: Marks,
     pub(super) segment: Segment<D::File>,
-    /// The last LSN that was written, and is durable.
+    /// The last LSN, which is durable.
     pub(super) lsn: u64,
-    /// The same, for others to read.
+    /// The last LSN, for readers on other threads.
     pub(super) durable: Arc<AtomicU64>,
-    /// Up to which LSN a later batch says so.
-    pub(super) said_durable: u64,
+    /// The highest LSN that a later batch on disk confirms as durable.
+    pub(super) confirmed_lsn: u64,
     pub(super) segment_bytes_max: u64,
     pub(super) retention_days: u32,
     pub(super) signing_pkcs8: Vec<u8>,
-    /// The day on which expiry was last looked at.
+    /// The day of the last completed expiry.
     pub(super) expired_on: Option<u32>,
-    /// A day's forgetting, until its last step.
-    pub(super) overdue: Option<Overdue>,
-    /// Room that punches do not get.
-    pub(super) kept: Reserve<D::File>,
-    /// The days on record as forgotten: none of these days gets another key.
+    /// The expiry in progress.
+    pub(super) expiry_plan: Option<ExpiryPlan>,
+    /// Disk space that punches may not use.
+    pub(super) reserve: Reserve<D::File>,
+    /// The recorded deletions. A deleted day never gets another key.
     pub(super) forgotten: Forgotten,
-    /// The day that nobody knows, whose key seals what is written now.
+    /// The undated day whose key seals new batches; `None` while the day is known.
     pub(super) undated: Option<u32>,
 }
 
-/// Why a batch was not written.
+/// The reason why a batch was not written.
 #[derive(Debug)]
 pub(super) enum CommitError {
-    /// The disk has no room; nothing has changed, and it may have later.
+    /// The disk is full. Nothing has changed, and a retry may succeed.
     Full,
-    /// Nobody knows what is on disk now. There is no retry: after a failed sync the kernel calls pages clean that are not.
+    /// The content of the disk is unknown. No retry, because after a failed sync the kernel marks pages as clean that are not on disk.
     Poison(LedgerError),
 }
 
@@ -74,39 +74,39 @@ impl CommitError {
         if is_full(&error) { Self::Full } else { Self::Poison(LedgerError::io("allocating", name)(error)) }
     }
 
-    /// Of what can be done again when there is room.
+    /// Classifies the error of an operation that can be retried on a full disk.
     pub(super) fn of(error: LedgerError) -> Self {
         if error.is_full() { Self::Full } else { Self::Poison(error) }
     }
 }
 
 impl<D: Disk> Log<D> {
-    /// Takes what is missing of the room that is kept back for what must go on when the disk is full.
-    pub(super) fn keep_back(&mut self) -> Result<(), CommitError> {
-        match self.kept.keep(&self.disk) {
+    /// Grows the reserve to its full size.
+    pub(super) fn refill_reserve(&mut self) -> Result<(), CommitError> {
+        match self.reserve.refill(&self.disk) {
             Ok(true) => Ok(()),
             Ok(false) => Err(CommitError::Full),
             Err(error) => {
-                Err(CommitError::Poison(LedgerError::io("keeping room back on", "its disk")(error)))
+                Err(CommitError::Poison(LedgerError::io("refilling the reserve on", "its disk")(error)))
             }
         }
     }
 
-    /// Lets what must go on have that room; `false` if it was gone already.
-    pub(super) fn let_go(&mut self) -> Result<bool, CommitError> {
-        let failed = |error| CommitError::Poison(LedgerError::io("letting room go on", "its disk")(error));
-        self.kept.let_go().map_err(failed)
+    /// Releases the reserve for critical writes; `false` if it was empty.
+    pub(super) fn release_reserve(&mut self) -> Result<bool, CommitError> {
+        let failed =
+            |error| CommitError::Poison(LedgerError::io("releasing the reserve on", "its disk")(error));
+        self.reserve.release().map_err(failed)
     }
 
-    /// Makes room for a batch of this size at this time: a new segment at the hour or when this one is full, zeros ahead of the
-    /// batch. What can fail for lack of space fails here, before anything has changed.
-    pub(super) fn reserve(&mut self, batch_bytes: u64, at: &Reading) -> Result<(), CommitError> {
+    /// Prepares a batch of this size at this time: makes the day's key, starts a new segment at the hour or when the present one is
+    /// full, and writes zeros ahead of the batch. A full disk is noticed here, before anything has changed.
+    pub(super) fn preallocate(&mut self, batch_bytes: u64, at: &Reading) -> Result<(), CommitError> {
         let full = self.segment.end + batch_bytes > self.segment_bytes_max;
-        // The day's first batch needs a key, for which there may be no room either.
         let day = self.day(at);
         self.keys.make(day).map_err(CommitError::of)?;
         let hour = time::hour(at.now_ms);
-        // A clock that was set back within the hour, or over its begin, is no other hour.
+        // A clock that was set back, even over the beginning of the hour, starts no new segment.
         if hour > self.segment.hour || self.segment.hour.saturating_sub(hour) > 1 || full {
             self.roll(at)?;
         }
@@ -123,7 +123,7 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Writes one batch and syncs it; [`Self::reserve`] has made room.
+    /// Writes one batch and syncs it, after [`Self::preallocate`]. Returns its length in bytes.
     pub(super) fn commit(
         &mut self,
         entries: &[Entry],
@@ -140,31 +140,30 @@ impl<D: Disk> Log<D> {
         segment.digest.update(&bytes);
         segment.end += bytes.len() as u64;
         segment.allocated = segment.allocated.max(segment.end);
-        self.said_durable = self.lsn;
+        self.confirmed_lsn = self.lsn;
         self.lsn += 1;
         self.durable.store(self.lsn, Ordering::Release);
         Ok(bytes.len() as u64)
     }
 
-    /// When nothing waits: a batch with nothing in it that says that the last one is durable. From then on damage to that one
-    /// cannot be taken for a torn tail.
-    pub(super) fn say_durable(&mut self, at: &Reading) -> Result<(), CommitError> {
-        if self.said_durable >= self.lsn {
+    /// Appends an empty batch that confirms the last batch as durable, unless one has done so. Damage to the confirmed batch is then
+    /// not mistaken for a torn tail. Called when no message waits.
+    pub(super) fn append_commit_marker(&mut self, at: &Reading) -> Result<(), CommitError> {
+        if self.confirmed_lsn >= self.lsn {
             return Ok(());
         }
-        self.reserve(format::batch_bytes(0, 0) as u64, at)?;
+        self.preallocate(format::batch_bytes(0, 0) as u64, at)?;
         self.commit(&[], &[], at)?;
-        // The empty batch itself needs nobody to vouch for it.
-        self.said_durable = self.lsn;
+        // The marker itself needs no confirmation.
+        self.confirmed_lsn = self.lsn;
         Ok(())
     }
 
-    /// Says on disk how far the log reaches at least, so that a log that has lost its end does not look whole. A full disk is
-    /// no reason to stop: the floor is raised the next time.
-    pub(super) fn raise_floor(&self) -> Result<(), CommitError> {
-        match (Floor { segment: self.segment.number, lsn: self.lsn }).write(&self.disk) {
+    /// Writes the present end of the log as its minimum LSN. Does nothing on a full disk; the next call updates it.
+    pub(super) fn write_min_lsn(&self) -> Result<(), CommitError> {
+        match (MinLsn { segment: self.segment.number, lsn: self.lsn }).write(&self.disk) {
             Err(error) if !is_full(&error) => {
-                Err(CommitError::Poison(LedgerError::io("raising", "its floor")(error)))
+                Err(CommitError::Poison(LedgerError::io("writing", "its minimum LSN")(error)))
             }
             Ok(()) | Err(_) => Ok(()),
         }
@@ -173,7 +172,7 @@ impl<D: Disk> Log<D> {
     fn encode(&mut self, entries: &[Entry], marks: &[Mark], at: &Reading) -> Result<Vec<u8>, LedgerError> {
         let mut body = Vec::new();
         if at.doubt.is_some() {
-            Entry::Clock { said_ms: at.said_ms }.encode(&mut body);
+            Entry::Clock { wall_ms: at.wall_ms }.encode(&mut body);
         }
         entries.iter().for_each(|entry| entry.encode(&mut body));
         let header = BatchHeader {
@@ -182,17 +181,17 @@ impl<D: Disk> Log<D> {
             written_ms: at.now_ms,
             is_doubted: at.doubt.is_some(),
             day: self.day(at),
-            nonce: self.keys.nonce()?,
+            nonce: DayKeys::nonce()?,
         };
         let associated = format::batch_associated(&header, marks, body.len());
         self.keys.seal(header.day, header.nonce, &associated, &mut body)?;
         let mut bytes = Vec::with_capacity(format::batch_bytes(marks.len(), body.len()));
-        format::batch_bytes_of(&associated, &body, &mut bytes);
+        format::assemble_batch(&associated, &body, &mut bytes);
         Ok(bytes)
     }
 
-    /// The day whose key seals what is written at that moment. Nobody knows it while the clock has not been believed since the
-    /// process began; nor if the key of the day that it is said to be was destroyed.
+    /// Returns the day whose key seals a batch written at that time. It is an undated day while the clock has not been believed in this
+    /// process, and if the key of the clock's day is already destroyed.
     fn day(&mut self, at: &Reading) -> u32 {
         let day = time::day(at.now_ms);
         if at.is_dated && !self.forgotten.covers(day) {
@@ -214,28 +213,34 @@ impl<D: Disk> Log<D> {
             previous_digest,
             marks: self.marks.all(),
         };
-        let next = create_segment(&self.disk, &header).map_err(|(error, named)| match named {
-            false => CommitError::reserving(error, &segment_name(header.number)),
-            true => CommitError::Poison(LedgerError::io("making", &segment_name(header.number))(error)),
+        let next = create_segment(&self.disk, &header).map_err(|(error, is_named)| {
+            let name = segment_name(header.number);
+            if is_named {
+                CommitError::Poison(LedgerError::io("creating", &name)(error))
+            } else {
+                CommitError::reserving(error, &name)
+            }
         })?;
         let mut closed = std::mem::replace(&mut self.segment, next);
-        // Gives back the room that was set aside; the content was synced batch by batch, and zeros at the end are allowed.
+        // Frees the rest of the preallocation. Every batch is synced already, and zeros at the end are valid.
         uninterrupted(|| closed.file.set_len(closed.end)).map_err(|error| {
             CommitError::Poison(LedgerError::io("closing", &segment_name(closed.number))(error))
         })?;
-        self.raise_floor()
+        self.write_min_lsn()
     }
 }
 
-/// A digest over what was fed so far.
+/// Returns the digest of the bytes so far.
 pub(super) fn digest_of(context: &digest::Context) -> [u8; DIGEST_BYTES] {
     let mut bytes = [0; DIGEST_BYTES];
     bytes.copy_from_slice(context.clone().finish().as_ref());
     bytes
 }
 
-/// Makes a segment with its header. It has its name only once its header is durable. An error says whether it may have its
-/// name already.
+/// Creates a segment. It gets its name after its header is durable.
+///
+/// # Errors
+/// An error of the operating system, and whether the segment may have its name already.
 pub(super) fn create_segment<D: Disk>(
     disk: &D,
     header: &SegmentHeader,

@@ -1,5 +1,5 @@
-//! The marks of each device's punches, and what is remembered of its last ones: verdict, time and digest. Pure: decides what
-//! of a run is new, what repeats a punch, and what is neither. What lies further back is looked for on disk, elsewhere.
+//! The marks of all devices, and for each device its last punches: verdict, time and digest. Pure: decides which punches of a run are
+//! new, which are repeats, and which are refused. Older repeats are looked up on disk (`lookup`).
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,35 +10,35 @@ use super::format::Mark;
 use super::{RecordedRun, Run};
 use crate::record::PunchDigest;
 
-/// The memory of a punch that is on record.
+/// A recorded punch, in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct RememberedPunch {
     pub(super) as_of_ms: u64,
     pub(super) verdict: Verdict,
     pub(super) digest: PunchDigest,
 }
 
-/// A window of 64 is a kilobyte: a hundred thousand gates are a hundred megabytes.
-const _: () = assert!(size_of::<Known>() == 16);
+/// A window of 64 takes a kilobyte, and a hundred thousand gates a hundred megabytes.
+const _: () = assert!(size_of::<RememberedPunch>() == 16);
 
 #[derive(Default)]
 struct Device {
     epoch: u32,
     recorded: u64,
-    /// The last punches of this epoch, without gaps; the newest is the one at `recorded`.
-    recent: VecDeque<Known>,
+    /// The last punches of this epoch, without gaps; the newest has the sequence `recorded`.
+    recent: VecDeque<RememberedPunch>,
 }
 
-/// A run, seen from the marks.
+/// The result of checking a run against the marks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// The first `repeats` punches are on record, the rest is new. The first `forgotten` of the repeats are not remembered; the
-    /// others say what is on record.
+pub(super) enum RunCheck {
+    /// The first `repeats` punches are recorded, the others are new. The first `forgotten` repeats are not in memory and still have to be
+    /// compared; the other repeats are the same as recorded.
     Accepted {
         repeats: usize,
         forgotten: usize,
     },
-    /// The number stands for another punch.
+    /// The number was used for another punch.
     NumberUsed {
         sequence: Sequence,
     },
@@ -50,26 +50,26 @@ pub(super) enum Seen {
     },
 }
 
-/// Why a device is not welcome.
+/// The reason for refusing a hello.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unwelcome {
+pub(super) enum HelloRefusal {
     EpochBehind { current: Epoch },
     EpochAhead { highest: Epoch },
     AcknowledgedAhead { highest: Sequence },
 }
 
-/// All devices.
+/// The marks of all devices.
 #[derive(Default)]
 pub(super) struct Marks(HashMap<DeviceId, Device, foldhash::fast::RandomState>);
 
 impl Device {
-    /// The highest sequence that is recorded and not remembered.
+    /// Returns the highest recorded sequence that is not in memory.
     fn forgotten(&self) -> u64 {
         self.recorded - self.recent.len() as u64
     }
 
-    /// From `first` on, `count` punches at most, as far as they are remembered: the first one's sequence, and them.
-    fn remembered(&self, first: Sequence, count: usize) -> (u64, impl Iterator<Item = &Known>) {
+    /// Returns those of `count` punches from `first` on that are in memory, with the first one's sequence.
+    fn remembered(&self, first: Sequence, count: usize) -> (u64, impl Iterator<Item = &RememberedPunch>) {
         let from = first.0.max(self.forgotten().saturating_add(1));
         let offset = usize::try_from((from - 1).saturating_sub(self.forgotten())).unwrap_or(usize::MAX);
         let left = count.saturating_sub(usize::try_from(from - first.0).unwrap_or(usize::MAX));
@@ -84,7 +84,7 @@ impl Marks {
         all
     }
 
-    /// Every mark.
+    /// Returns every mark.
     pub(super) fn all(&self) -> Vec<Mark> {
         self.0
             .iter()
@@ -104,7 +104,7 @@ impl Marks {
         self.0.get(&device).map(|known| (Epoch(known.epoch), Sequence(known.recorded)))
     }
 
-    /// Sets a mark. What is remembered stays only if the mark was there already: it ends at the mark.
+    /// Sets a mark. Drops the device's punches in memory unless they end at this mark.
     pub(super) fn set(&mut self, mark: Mark) {
         let known = self.0.entry(mark.device).or_default();
         if (known.epoch, known.recorded) != (mark.epoch.0, mark.recorded.0) {
@@ -112,57 +112,60 @@ impl Marks {
         }
     }
 
-    /// Says how far the epoch of a device that says hello is recorded, if what it says can be.
-    pub(super) fn greet(
+    /// Checks a hello and returns the highest recorded sequence of its epoch.
+    ///
+    /// # Errors
+    /// The epoch or the acknowledged sequence is out of range.
+    pub(super) fn check_hello(
         &self,
         device: DeviceId,
         epoch: Epoch,
         acknowledged: Sequence,
         now_ms: u64,
-    ) -> Result<Sequence, Unwelcome> {
+    ) -> Result<Sequence, HelloRefusal> {
         let (current, recorded) = self.get(device).unwrap_or((Epoch(0), Sequence(0)));
         if epoch < current {
-            return Err(Unwelcome::EpochBehind { current });
+            return Err(HelloRefusal::EpochBehind { current });
         }
         let by_clock = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX).saturating_add(EPOCH_AHEAD_S_MAX);
         let highest = Epoch(by_clock.max(current.0.saturating_add(1)));
         if epoch > highest {
-            return Err(Unwelcome::EpochAhead { highest });
+            return Err(HelloRefusal::EpochAhead { highest });
         }
         let recorded = if epoch == current { recorded } else { Sequence(0) };
         let highest = Sequence(recorded.0.saturating_add(ACKNOWLEDGED_AHEAD_MAX));
         if acknowledged > highest {
-            return Err(Unwelcome::AcknowledgedAhead { highest });
+            return Err(HelloRefusal::AcknowledgedAhead { highest });
         }
         Ok(recorded)
     }
 
-    /// Says where the run stands; nothing changes.
-    pub(super) fn see(&self, run: &Run) -> Seen {
+    /// Checks a run; changes nothing.
+    pub(super) fn check_run(&self, run: &Run) -> RunCheck {
         let none = Device::default();
         let known = self.0.get(&run.device).unwrap_or(&none);
         if run.epoch.0 < known.epoch {
-            return Seen::EpochBehind { current: Epoch(known.epoch) };
+            return RunCheck::EpochBehind { current: Epoch(known.epoch) };
         }
         let known = if run.epoch.0 == known.epoch { known } else { &none };
         let (expected, count) = (known.recorded.saturating_add(1), run.records.len());
         let fits = run.first.0 > 0 && run.first.0.checked_add(count as u64).is_some();
         if !fits || run.first.0 > expected {
-            return Seen::Gap { expected: Sequence(expected) };
+            return RunCheck::Gap { expected: Sequence(expected) };
         }
         let repeats = usize::try_from(expected - run.first.0).unwrap_or(usize::MAX).min(count);
         let (from, remembered) = known.remembered(run.first, repeats);
         let forgotten = usize::try_from(from - run.first.0).unwrap_or(usize::MAX).min(repeats);
-        let said = run.records[forgotten..].iter().map(|record| record.digest);
-        for ((known, said), sequence) in remembered.zip(said).zip(from..) {
-            if said != Some(known.digest) {
-                return Seen::NumberUsed { sequence: Sequence(sequence) };
+        let sent = run.records[forgotten..].iter().map(|record| record.digest);
+        for ((known, sent), sequence) in remembered.zip(sent).zip(from..) {
+            if sent != Some(known.digest) {
+                return RunCheck::NumberUsed { sequence: Sequence(sequence) };
             }
         }
-        Seen::Accepted { repeats, forgotten }
+        RunCheck::Accepted { repeats, forgotten }
     }
 
-    /// Takes a run as recorded: the mark is at its end, and the last `window_punches` of the device are remembered.
+    /// Records a run: moves the mark to its end, and keeps the device's last `window_punches` punches in memory.
     pub(super) fn record(&mut self, run: &Run) {
         let Some(end) =
             (run.records.len() as u64).checked_sub(1).map(|last| run.first.0.saturating_add(last))
@@ -177,7 +180,7 @@ impl Marks {
         let window = run.window_punches as usize;
         let newest = &run.records[run.records.len().saturating_sub(window)..];
         if newest.iter().any(|record| record.digest.is_none()) {
-            // Of a version that kept none: only the record on disk says enough.
+            // Written by a release without digests: only the records on disk can be compared.
             known.recent.clear();
             return;
         }
@@ -185,20 +188,25 @@ impl Marks {
         known.recent.drain(..too_many.min(known.recent.len()));
         let as_of_ms = run.received_ms;
         known.recent.extend(newest.iter().filter_map(|record| {
-            record.digest.map(|digest| Known { as_of_ms, verdict: record.verdict, digest })
+            record.digest.map(|digest| RememberedPunch { as_of_ms, verdict: record.verdict, digest })
         }));
     }
 
-    /// Remembers what was found on disk, if what is remembered begins right behind it.
-    pub(super) fn found(&mut self, device: DeviceId, epoch: Epoch, first: Sequence, found: &[Known]) {
+    /// Adds punches found on disk to memory, if they end right before those in memory.
+    pub(super) fn remember(
+        &mut self,
+        device: DeviceId,
+        epoch: Epoch,
+        first: Sequence,
+        found: &[RememberedPunch],
+    ) {
         let Some(known) = self.0.get_mut(&device).filter(|known| known.epoch == epoch.0) else { return };
         if first.0.saturating_add(found.len() as u64) == known.forgotten().saturating_add(1) {
             found.iter().rev().for_each(|found| known.recent.push_front(*found));
         }
     }
 
-    /// The recorded verdicts of `count` punches from `first` on, as far as they are remembered: runs in ascending order, each
-    /// inside the range.
+    /// Returns the recorded verdicts of `count` punches from `first` on that are in memory, as runs in ascending order.
     pub(super) fn recall(&self, device: DeviceId, first: Sequence, count: usize) -> Vec<RecordedRun> {
         let Some(known) = self.0.get(&device) else { return Vec::new() };
         let (from, remembered) = known.remembered(first, count);
@@ -206,7 +214,7 @@ impl Marks {
     }
 }
 
-/// Consecutive verdicts as runs of one time each.
+/// Groups consecutive verdicts into runs of the same time.
 pub(super) fn runs(first: u64, verdicts: impl IntoIterator<Item = (u64, Verdict)>) -> Vec<RecordedRun> {
     let mut runs: Vec<RecordedRun> = Vec::new();
     for ((as_of_ms, verdict), sequence) in verdicts.into_iter().zip(first..) {

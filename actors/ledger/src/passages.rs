@@ -1,5 +1,5 @@
-//! The people who passed a place in a stretch of time: reads the segments of that time from disk, beside a running gateway, and asks nothing
-//! of the log's own thread. What it finds is handed back and not kept; whom to tell is decided in `lookups`.
+//! Look-ups of the people who passed a place in a time range. They read the segments of that time from disk, while a gateway may be
+//! running, without the log's thread. Nothing is stored; permissions are checked by the caller.
 
 use std::path::Path;
 
@@ -13,70 +13,70 @@ use super::headers::read_header;
 use super::recover::entries;
 use super::scan::{Segment, corrupt};
 use super::seal::DayKeys;
-use super::walk::read_settled;
+use super::walk::read_stable;
 use super::{LedgerError, MISSING, Record, open_for_reading, segment_numbers};
 
-/// Passages in one answer: more than pass the worst place in a day.
+/// The maximum number of passages in one answer: more than at the busiest place in a day.
 pub const PASSAGES_MAX: usize = 200_000;
-/// Decisions of a device by itself come later, but hardly later than this: it is looked for in this much more of the log.
+/// The part of the log after the range that is searched for offline decisions, which are recorded later.
 const LATE_MS: u64 = 24 * 3_600_000;
-/// Clocks are put right while a gateway runs.
+/// The tolerance for steps of the gateway's clock.
 const SLACK_MS: u64 = STEP_MS_MAX;
 
-/// A place and a stretch of time.
+/// A time range at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
-    /// Where.
+pub struct TimeRange {
+    /// The place.
     pub place: PlaceId,
-    /// From when on, milliseconds since 1970 UTC.
+    /// The beginning, milliseconds since 1970 UTC.
     pub from_ms: u64,
-    /// Until when, that moment excluded.
+    /// The end, exclusive, milliseconds since 1970 UTC.
     pub to_ms: u64,
 }
 
-/// Somebody passed.
+/// The passage of one person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passage {
-    /// Whose code was scanned.
+    /// The scanned code.
     pub code: CodeId,
-    /// When, milliseconds since 1970 UTC: the gateway's clock, or the device's if it had no connection.
+    /// The time, milliseconds since 1970 UTC: by the gateway's clock, or by the device's if it decided offline.
     pub at_ms: u64,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// The colour that was shown.
+    /// The colour in the verdict.
     pub colour: Colour,
-    /// True if the device had no connection.
+    /// True if the device decided offline.
     pub offline: bool,
 }
 
-/// The findings.
+/// The result of a look-up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passages {
-    /// In the order of the log.
+    /// The passages, in the order of the log.
     pub passages: Vec<Passage>,
-    /// The one who passed without a code.
+    /// The number of passages without a code.
     pub without_code: u64,
-    /// True if part of that time is forgotten already.
+    /// True if a part of the range is forgotten.
     pub forgotten: bool,
-    /// True if there were more than [`PASSAGES_MAX`], and the rest was left out.
-    pub cut: bool,
-    /// Segments read.
+    /// True if there were more than [`PASSAGES_MAX`] passages; the result has the first ones.
+    pub truncated: bool,
+    /// The number of segments read.
     pub segments: u64,
 }
 
-/// Looks for everybody who passed there then.
+/// Looks up all passages in the range.
 ///
 /// # Errors
 /// Damage in the segments of that time.
-pub fn passages(directory: &Path, day_keys: &Path, stretch: &Stretch) -> Result<Passages, LedgerError> {
+pub fn passages(directory: &Path, day_keys: &Path, range: &TimeRange) -> Result<Passages, LedgerError> {
     let (disk, mut keys) = (open_for_reading(directory)?, DayKeys::at(day_keys));
     let mut found = Passages::default();
     let forgotten = forgotten(&disk)?;
-    let (first_ms, last_ms) = (stretch.from_ms.saturating_sub(SLACK_MS), stretch.to_ms + LATE_MS);
+    let (first_ms, last_ms) = (range.from_ms.saturating_sub(SLACK_MS), range.to_ms + LATE_MS);
     let numbers = numbers_of(&disk, first_ms, last_ms)?;
-    found.forgotten = forgotten.day >= super::time::day(stretch.from_ms);
+    found.forgotten = forgotten.day >= super::time::day(range.from_ms);
     for (number, is_last) in numbers {
-        let Some(bytes) = read_settled(&disk, number, is_last)? else {
+        let Some(bytes) = read_stable(&disk, number, is_last)? else {
             found.forgotten = true;
             continue;
         };
@@ -89,7 +89,7 @@ pub fn passages(directory: &Path, day_keys: &Path, stretch: &Stretch) -> Result<
             }
             match entries(&mut keys, batch, &forgotten)? {
                 None => found.forgotten = true,
-                Some(entries) => entries.iter().for_each(|entry| found.take(entry, stretch)),
+                Some(entries) => entries.iter().for_each(|entry| found.add(entry, range)),
             }
         }
     }
@@ -97,11 +97,11 @@ pub fn passages(directory: &Path, day_keys: &Path, stretch: &Stretch) -> Result<
 }
 
 impl Passages {
-    fn take(&mut self, entry: &Entry, stretch: &Stretch) {
+    fn add(&mut self, entry: &Entry, range: &TimeRange) {
         let Entry::Run { received_ms, records, .. } = entry else { return };
-        for record in records.iter().filter(|record| record.place == stretch.place) {
-            let at_ms = when(record, *received_ms);
-            if !(stretch.from_ms..stretch.to_ms).contains(&at_ms) {
+        for record in records.iter().filter(|record| record.place == range.place) {
+            let at_ms = passed_ms(record, *received_ms);
+            if !(range.from_ms..range.to_ms).contains(&at_ms) {
                 continue;
             }
             let Some(code) = record.code else {
@@ -109,7 +109,7 @@ impl Passages {
                 continue;
             };
             if self.passages.len() == PASSAGES_MAX {
-                self.cut = true;
+                self.truncated = true;
                 return;
             }
             let Record { direction, offline, verdict, .. } = *record;
@@ -118,21 +118,20 @@ impl Passages {
     }
 }
 
-/// A punch that waited on its device happened when the device says.
-fn when(record: &Record, received_ms: u64) -> u64 {
+/// Returns the time of a passage: the device's time for an offline decision, which reached the gateway later.
+fn passed_ms(record: &Record, received_ms: u64) -> u64 {
     if record.offline { record.device_time_ms } else { received_ms }
 }
 
-/// The segments that were written to in that time, by their headers, and whether each is the last there is.
+/// Returns the segments written in that time, found by their headers; true for the last segment of the log.
 fn numbers_of(disk: &RealDisk, first_ms: u64, last_ms: u64) -> Result<Vec<(u64, bool)>, LedgerError> {
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
     let numbers = segment_numbers(&names);
     let mut begun = Vec::with_capacity(numbers.len());
     for &number in &numbers {
-        // One that was forgotten since it was listed ends before any that is asked for.
-        let begun_ms = |header: SegmentHeader| match header.is_undated {
-            true => (0, u64::MAX),
-            false => (header.created_ms, header.created_ms),
+        // A segment that has expired since it was listed ends before the range.
+        let begun_ms = |header: SegmentHeader| {
+            if header.is_undated { (0, u64::MAX) } else { (header.created_ms, header.created_ms) }
         };
         begun.push(read_header(disk, number)?.map_or((0, 0), begun_ms));
     }

@@ -1,5 +1,4 @@
-//! Reads the log without changing it, whether a gateway runs on it or not: verification and exports. What a device asks for again is
-//! looked for elsewhere, by reading less.
+//! Verification and exports. They read the log without changing it, whether a gateway is running or not.
 
 use std::io::Write;
 use std::ops::RangeInclusive;
@@ -18,31 +17,31 @@ use super::time::is_dated;
 use super::walk::{for_each_segment, for_newest_segments, read};
 use super::{LedgerError, Record, open_for_reading, segment_numbers};
 
-/// The findings of [`verify`]; all of it is sound.
+/// The report of a verification that found no damage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
-    /// Segments read.
+    /// The number of segments read.
     pub segments: u64,
-    /// Batches read.
+    /// The number of batches read.
     pub batches: u64,
     /// The last log sequence number.
     pub last_lsn: u64,
-    /// When the last batch was written, milliseconds since 1970 UTC; 0 without one.
+    /// The time of the last batch, milliseconds since 1970 UTC; 0 without one.
     pub written_ms: u64,
-    /// Punches whose day key is there.
+    /// The number of punches whose day key exists.
     pub punches: u64,
-    /// Punches that devices hold acknowledgements for and the log does not have.
+    /// The number of punches that were acknowledged to devices and are missing in the log.
     pub lost: u64,
-    /// Batches of days that are forgotten.
+    /// The number of batches of days whose keys are destroyed.
     pub forgotten_batches: u64,
-    /// Batches that were written while the clock was not believed.
+    /// The number of batches written while the clock was not believed.
     pub doubted_batches: u64,
-    /// Deletion records, signatures checked.
+    /// The number of deletion records, all with valid signatures.
     pub deletions: u64,
 }
 
-/// Reads everything and checks checksums, digests, seals, order and marks, and the deletion records' signatures. `public_key`:
-/// Ed25519, 32 bytes.
+/// Reads the whole log and checks checksums, digests, seals, order and marks, and the signatures of the deletion records.
+/// `public_key`: Ed25519, 32 bytes.
 ///
 /// # Errors
 /// The first damage found, with the last sound LSN before it.
@@ -50,7 +49,7 @@ pub fn verify(directory: &Path, day_keys: &Path, public_key: &[u8]) -> Result<Ve
     verify_newest(directory, day_keys, public_key, usize::MAX)
 }
 
-/// The same for the newest `segments` alone: what a start reads takes two.
+/// Verifies the newest `segments` only. A start reads two.
 ///
 /// # Errors
 /// The first damage found, with the last sound LSN before it.
@@ -65,7 +64,7 @@ pub fn verify_newest(
     verify_on(&disk, &mut keys, public_key, segments, &forgotten)
 }
 
-/// The same where it is known what is forgotten.
+/// Verifies with a given state of what is forgotten.
 pub(super) fn verify_on<D: Disk>(
     disk: &D,
     keys: &mut DayKeys,
@@ -87,7 +86,7 @@ pub(super) fn verify_on<D: Disk>(
                 Some(entries) => entries.iter().for_each(|entry| match entry {
                     Entry::Run { records, .. } => report.punches += records.len() as u64,
                     Entry::Lost { from, to, .. } => {
-                        // What devices say; logs of before it was bounded hold anything.
+                        // Logs of releases without a limit can hold any numbers from devices.
                         let lost = to.0.saturating_sub(from.0).saturating_add(1);
                         report.lost = report.lost.saturating_add(lost);
                     }
@@ -100,10 +99,10 @@ pub(super) fn verify_on<D: Disk>(
     Ok(report)
 }
 
-/// When the last batch was written of which that is known, milliseconds since 1970 UTC; `None` if no batch is. Takes no key.
+/// Returns the time of the last batch or segment of a known day, milliseconds since 1970 UTC; `None` if there is none. Uses no key.
 ///
 /// # Errors
-/// Damage in the newest segments, or the operating system's word.
+/// Damage in the newest segments, or an error of the operating system.
 pub fn newest_ms(directory: &Path) -> Result<Option<u64>, LedgerError> {
     if !directory.is_dir() {
         return Ok(None);
@@ -125,7 +124,7 @@ pub(super) fn newest_in<D: Disk>(disk: &D) -> Result<Option<u64>, LedgerError> {
     Ok(None)
 }
 
-/// The way in which an export is written.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportFormat {
     /// Comma-separated, with a header line.
@@ -179,15 +178,15 @@ impl Rows<'_> {
     }
 }
 
-/// All of the log, for an export.
-pub const ALWAYS: RangeInclusive<u64> = 0..=u64::MAX;
+/// The whole log, for an export.
+pub const ALL_TIME: RangeInclusive<u64> = 0..=u64::MAX;
 
-/// Writes every punch that was received in that time, milliseconds since 1970 UTC, in the order of the log; how many there were. Columns: lsn, device, epoch, sequence, region, place,
-/// direction, kind, code, device_time_ms, received_ms, offline, colour, advice, basis, reason, clock_said_ms: what the wall clock said
-/// when it was recorded, if that was not believed.
+/// Writes the punches received in `received_ms` (milliseconds since 1970 UTC) in the order of the log, and returns their number.
+/// Columns: lsn, device, epoch, sequence, region, place, direction, kind, code, device_time_ms, received_ms, offline, colour, advice,
+/// basis, reason, and clock_said_ms, the wall clock's time at the recording if it was not believed.
 ///
 /// # Errors
-/// Damage in the log, or the output's own.
+/// Damage in the log, or an error of the output.
 pub fn export(
     directory: &Path,
     day_keys: &Path,
@@ -205,7 +204,7 @@ pub fn export(
         for batch in &segment.batches {
             let entries = entries(&mut keys, batch, &forgotten)?.unwrap_or_default();
             let clock = entries.iter().find_map(|entry| match entry {
-                Entry::Clock { said_ms } => Some(*said_ms),
+                Entry::Clock { wall_ms } => Some(*wall_ms),
                 Entry::Run { .. } | Entry::Lost { .. } => None,
             });
             let meant = |entry: &Entry| match entry {

@@ -1,83 +1,58 @@
-//! The record that the ledger keeps of one punch, and the digest that tells one punch from another. How it lies on disk is the ledger's.
+//! The record of one punch, and the digest that identifies a punch. The layout on disk is in `format`.
 
 use std::num::NonZeroU32;
 
 use protocol::{CodeId, Direction, PlaceId, Punch, Scanned, Verdict};
 
-/// The scanned things, as far as the record says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ScanKind {
-    /// A person or paper token.
-    Token = 1,
-    /// The existing QR text of an imported holder.
-    Legacy = 2,
-    /// A signed-in citizen scanned the place's code.
-    SignedIn = 3,
-    /// A person without phone or paper.
-    Nothing = 4,
-    /// Something that is no pass code.
-    NotACode = 5,
-}
-
-impl ScanKind {
-    /// The kind with that number on disk, if there is one.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::Token),
-            2 => Some(Self::Legacy),
-            3 => Some(Self::SignedIn),
-            4 => Some(Self::Nothing),
-            5 => Some(Self::NotACode),
-            _ => None,
-        }
-    }
-
-    /// The name in exports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Legacy => "legacy",
-            Self::SignedIn => "signed-in",
-            Self::Nothing => "nothing",
-            Self::NotACode => "not-a-code",
-        }
+protocol::numbered! {
+    /// The kind of scan, as recorded.
+    pub enum ScanKind {
+        /// A person or paper token.
+        Token = 1 => "token",
+        /// The existing QR text of an imported holder.
+        Legacy = 2 => "legacy",
+        /// A signed-in citizen who scanned the place's code.
+        SignedIn = 3 => "signed-in",
+        /// A person without phone or paper.
+        Nothing = 4 => "nothing",
+        /// Anything that is no pass code.
+        NotACode = 5 => "not-a-code",
     }
 }
 
-/// One punch with its verdict. Device, sequence and region stand once for a run of them.
+/// One punch with its verdict. Device, sequence and region are stored once per run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Whose code, if it is one.
+    /// The scanned code; `None` if no code was scanned.
     pub code: Option<CodeId>,
-    /// The scanned thing.
+    /// The kind of scan.
     pub kind: ScanKind,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
-    /// Where.
+    /// The place.
     pub place: PlaceId,
-    /// The device's clock, milliseconds since 1970 UTC.
+    /// The time by the device's clock, milliseconds since 1970 UTC.
     pub device_time_ms: u64,
-    /// True if the device decided by itself.
+    /// True if the device decided offline.
     pub offline: bool,
-    /// The answer.
+    /// The verdict.
     pub verdict: Verdict,
-    /// The device's words; `None` in logs of before it was kept.
+    /// The digest of the punch as sent; `None` in logs of releases without digests.
     pub digest: Option<PunchDigest>,
 }
 
-/// A digest of what a device has to repeat exactly when it sends a punch again: scan, direction, place and its own time. Not its
-/// offline decision, which it may have made after it had sent the punch in vain; and not the region, which follows from the place.
+/// A digest of the fields that a device must repeat exactly when it sends a punch again: scan, direction, place and device time. Not of
+/// the offline decision, which the device may add later, and not of the region, which follows from the place.
 ///
-/// CRC-32C: two punches that differ in one of place, direction or time always differ in it, others with all but 2⁻³² of them. It needs
-/// no key. Only the one punch that is on record under the same number is compared, so that chance has one try for each device that is
-/// restored from an image; and whoever would make a collision has to know what was scanned there, and its millisecond, on a device
-/// that repeats numbers. Whoever has such a device in hand needs no collision: it draws what it likes.
+/// CRC-32C: punches that differ only in place, direction or time always have different digests; any others with probability 1 − 2⁻³².
+/// It needs no key. A punch is compared only with the one recorded under the same number, so there is one chance of an accidental
+/// collision per device restored from an image. A deliberate collision needs the recorded scan and its millisecond and control over the
+/// device, with which an attacker could send any punch anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PunchDigest(NonZeroU32);
 
 impl PunchDigest {
-    /// The digest of a punch.
+    /// Computes the digest of a punch.
     pub fn of(punch: &Punch) -> Self {
         let (kind, scanned) = match &punch.scanned {
             Scanned::Token(token) => (1, crc32c::crc32c(token)),
@@ -93,7 +68,7 @@ impl PunchDigest {
         Self::from_number(crc32c::crc32c_append(scanned, &rest)).unwrap_or(Self(NonZeroU32::MIN))
     }
 
-    /// The digest with that number on disk; 0 is none.
+    /// Returns the digest with that number on disk; `None` for 0.
     pub const fn from_number(number: u32) -> Option<Self> {
         match NonZeroU32::new(number) {
             Some(number) => Some(Self(number)),
@@ -101,7 +76,7 @@ impl PunchDigest {
         }
     }
 
-    /// The number on disk.
+    /// Returns the number on disk.
     pub const fn number(self) -> u32 {
         self.0.get()
     }

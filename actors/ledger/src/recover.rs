@@ -1,5 +1,5 @@
-//! Opens the log after whatever happened. Only the last batch may be torn; it is set aside and cut. The last segment is written
-//! anew and synced before anything is acknowledged, since a failed sync may have left pages that read back and are not on disk.
+//! Recovery at a start. Only the last batch may be torn; it is saved to a file of its own and cut off. The last segment is rewritten
+//! and synced before anything is acknowledged, because a failed sync may leave pages that can be read and are not on disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use runtime::clock::Reading;
 
 use super::deletions::{Forgotten, forgotten};
 use super::disk::{Disk, DiskFile, put_in_place, replace, uninterrupted, write_all_at};
-use super::floor::Floor;
 use super::format::{Batch, DIGEST_BYTES, Entry, Mark, SegmentHeader};
 use super::log::{self, CommitError, Log, create_segment};
 use super::marks::Marks;
+use super::min_lsn::MinLsn;
 use super::reserve::Reserve;
 use super::scan::{Segment, Tail, corrupt};
 use super::seal::DayKeys;
-use super::walk::{check_digest, for_newest_segments, left_over, none_missing, read};
+use super::walk::{check_digest, check_no_gap, for_newest_segments, read, remaining_segments};
 use super::{LedgerConfig, LedgerError, Run, segment_name, time};
 
-/// Recovers the log, or makes an empty one.
+/// Recovers the log, or creates an empty one.
 pub(super) fn recover<D: Disk>(
     disk: D,
     mut keys: DayKeys,
@@ -34,22 +34,22 @@ pub(super) fn recover<D: Disk>(
         uninterrupted(|| disk.remove(name)).map_err(LedgerError::io("removing", name))?;
     }
     if removes {
-        // Else a power cut may give a name what an unfinished file of that name held before.
+        // Without this, a power cut could rename an unfinished file that a later one of the same name replaced.
         uninterrupted(|| disk.sync_directory()).map_err(LedgerError::io("syncing", "the directory"))?;
     }
-    let floor = Floor::read(&disk)?;
+    let min_lsn = MinLsn::read(&disk)?;
     let forgotten = forgotten(&disk)?;
-    let numbers = left_over(&names, &forgotten);
-    none_missing(&disk, &numbers, floor, &forgotten)?;
-    let mut kept = Reserve::find(&disk).map_err(LedgerError::io("opening", "its reserve"))?;
+    let numbers = remaining_segments(&names, &forgotten);
+    check_no_gap(&disk, &numbers, min_lsn, &forgotten)?;
+    let mut reserve = Reserve::open(&disk).map_err(LedgerError::io("opening", "its reserve"))?;
     let opened = match numbers.last() {
         None => create_first(&disk, at)?,
         Some(&last) => {
             let before = numbers.len() > 1;
-            open_last(&disk, &mut keys, last, before, &forgotten, &mut kept)?
+            open_last(&disk, &mut keys, last, before, &forgotten, &mut reserve)?
         }
     };
-    floor.check(opened.segment.number, opened.lsn)?;
+    min_lsn.check(opened.segment.number, opened.lsn)?;
     let mut log = Log {
         disk,
         keys,
@@ -57,17 +57,17 @@ pub(super) fn recover<D: Disk>(
         segment: opened.segment,
         lsn: opened.lsn,
         durable: Arc::new(AtomicU64::new(opened.lsn)),
-        said_durable: opened.said_durable,
+        confirmed_lsn: opened.confirmed_lsn,
         segment_bytes_max: config.segment_bytes_max,
         retention_days: config.retention_days,
         signing_pkcs8: config.signing_pkcs8.clone(),
         expired_on: None,
-        overdue: None,
-        kept,
+        expiry_plan: None,
+        reserve,
         forgotten,
         undated: None,
     };
-    for made in [log.raise_floor(), log.keep_back()] {
+    for made in [log.write_min_lsn(), log.refill_reserve()] {
         match made {
             Ok(()) | Err(CommitError::Full) => {}
             Err(CommitError::Poison(error)) => return Err(error),
@@ -80,7 +80,7 @@ struct Opened<F> {
     segment: log::Segment<F>,
     marks: Marks,
     lsn: u64,
-    said_durable: u64,
+    confirmed_lsn: u64,
 }
 
 fn create_first<D: Disk>(disk: &D, at: &Reading) -> Result<Opened<D::File>, LedgerError> {
@@ -95,8 +95,8 @@ fn create_first<D: Disk>(disk: &D, at: &Reading) -> Result<Opened<D::File>, Ledg
         marks: Vec::new(),
     };
     let segment = create_segment(disk, &header)
-        .map_err(|(error, _)| LedgerError::io("making", &segment_name(1))(error))?;
-    Ok(Opened { segment, marks: Marks::default(), lsn: 0, said_durable: 0 })
+        .map_err(|(error, _)| LedgerError::io("creating", &segment_name(1))(error))?;
+    Ok(Opened { segment, marks: Marks::default(), lsn: 0, confirmed_lsn: 0 })
 }
 
 fn open_last<D: Disk>(
@@ -105,7 +105,7 @@ fn open_last<D: Disk>(
     number: u64,
     has_before: bool,
     forgotten: &Forgotten,
-    kept: &mut Reserve<D::File>,
+    reserve: &mut Reserve<D::File>,
 ) -> Result<Opened<D::File>, LedgerError> {
     let bytes = read(disk, number)?;
     let last = Segment::read(number, &bytes)?;
@@ -116,29 +116,29 @@ fn open_last<D: Disk>(
         Marks::from_all(last.header.marks.iter().copied())
     };
     for batch in &last.batches {
-        fold(&mut marks, keys, batch, forgotten)?;
+        apply(&mut marks, keys, batch, forgotten)?;
     }
-    let said_durable = last.batches.last().map_or(last.last_lsn(), |batch| match batch.marks.is_empty() {
-        true => batch.header.lsn,
-        false => batch.header.durable_up_to,
+    let confirmed_lsn = last.batches.last().map_or(last.last_lsn(), |batch| {
+        let is_marker = batch.marks.is_empty();
+        if is_marker { batch.header.lsn } else { batch.header.durable_up_to }
     });
     let (lsn, end, hour) = (last.last_lsn(), last.end, last.header.hour);
     if last.tail == Tail::Torn {
         let torn = &bytes[end..];
-        match set_aside(disk, number, lsn, torn) {
+        match save_torn_tail(disk, number, lsn, torn) {
             Err(error) if error.is_full() => {
-                let_go(kept)?;
-                let again = set_aside(disk, number, lsn, torn);
+                release(reserve)?;
+                let again = save_torn_tail(disk, number, lsn, torn);
                 again.or_else(|error| if error.is_full() { Ok(()) } else { Err(error) })?;
             }
             other => other?,
         }
     }
     let last_batch = end - last.batches.last().map_or(0, |batch| batch.len);
-    let file = match write_anew(disk, number, &bytes[..end]) {
+    let file = match rewrite_segment(disk, number, &bytes[..end]) {
         Err(error) if error.is_full() => {
-            let_go(kept)?;
-            write_over(disk, number, &bytes[..end], last_batch)?
+            release(reserve)?;
+            rewrite_last_batch(disk, number, &bytes[..end], last_batch)?
         }
         other => other?,
     };
@@ -146,11 +146,11 @@ fn open_last<D: Disk>(
     digest.update(&bytes[..end]);
     let end = end as u64;
     let segment = log::Segment { number, hour, file, end, allocated: end, digest };
-    Ok(Opened { segment, marks, lsn, said_durable })
+    Ok(Opened { segment, marks, lsn, confirmed_lsn })
 }
 
-/// The segment before the last one: checked against the digest that the last one holds of it, and read for its devices' last
-/// verdicts, which a device may ask for again.
+/// Reads the segment before the last one for the last verdicts of its devices, which may be requested again, and checks it against the
+/// digest and the marks in the last segment's header.
 fn marks_of_before<D: Disk>(
     disk: &D,
     keys: &mut DayKeys,
@@ -164,21 +164,21 @@ fn marks_of_before<D: Disk>(
     check_digest(&before, &bytes, last)?;
     let mut marks = Marks::from_all(before.header.marks.iter().copied());
     for batch in &before.batches {
-        fold(&mut marks, keys, batch, forgotten)?;
+        apply(&mut marks, keys, batch, forgotten)?;
     }
     let agrees = |mark: &Mark| marks.get(mark.device) == Some((mark.epoch, mark.recorded));
     if marks.len() != last.marks.len() || !last.marks.iter().all(agrees) {
         return Err(corrupt(
             last.number,
             last.first_lsn - 1,
-            "its marks are not those of the segment before",
+            "its marks differ from those of the segment before",
         ));
     }
     Ok(marks)
 }
 
-/// Says what a batch changes.
-fn fold(
+/// Applies a batch to the marks.
+fn apply(
     marks: &mut Marks,
     keys: &mut DayKeys,
     batch: &Batch<'_>,
@@ -193,7 +193,10 @@ fn fold(
     Ok(())
 }
 
-/// A batch's entries; `None` if its day is on record as forgotten.
+/// Opens a batch and returns its entries; `None` if its day is forgotten.
+///
+/// # Errors
+/// The day's key is missing although the day is not forgotten, or the batch does not decode.
 pub(super) fn entries(
     keys: &mut DayKeys,
     batch: &Batch<'_>,
@@ -211,26 +214,26 @@ pub(super) fn entries(
     Entry::decode_all(&plain).map(Some).map_err(damaged)
 }
 
-fn set_aside<D: Disk>(disk: &D, number: u64, lsn: u64, torn: &[u8]) -> Result<(), LedgerError> {
+fn save_torn_tail<D: Disk>(disk: &D, number: u64, lsn: u64, torn: &[u8]) -> Result<(), LedgerError> {
     let used = torn.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let name = format!("{}.torn-after-{lsn}", segment_name(number));
     tracing::warn!(
         name,
         bytes = used,
         lsn,
-        "the last batch was torn by a crash; it was never acknowledged and is set aside"
+        "the last batch was torn by a crash; it was never acknowledged and is saved to a file of its own"
     );
     replace(disk, &name, &torn[..used]).map_err(LedgerError::io("writing", &name))
 }
 
-fn write_anew<D: Disk>(disk: &D, number: u64, content: &[u8]) -> Result<D::File, LedgerError> {
+fn rewrite_segment<D: Disk>(disk: &D, number: u64, content: &[u8]) -> Result<D::File, LedgerError> {
     let name = segment_name(number);
-    put_in_place(disk, &name, content).map_err(LedgerError::io("writing anew", &name))
+    put_in_place(disk, &name, content).map_err(LedgerError::io("rewriting", &name))
 }
 
-/// Without room for another copy: the last batch is written over itself, and what follows is cut. Every batch before it was synced
-/// before this one was written, so the last is all that a failed sync may have left in the cache alone.
-fn write_over<D: Disk>(
+/// Writes the last batch over itself and cuts off the rest, for a disk without space for a second copy of the segment. All earlier
+/// batches were synced before the last one was written, so only the last one can be missing on disk after a failed sync.
+fn rewrite_last_batch<D: Disk>(
     disk: &D,
     number: u64,
     content: &[u8],
@@ -247,19 +250,19 @@ fn write_over<D: Disk>(
     };
     tracing::warn!(
         name,
-        "the disk has no room for a second copy of the last segment; its last batch is written over"
+        "the disk has no space for a second copy of the last segment; only its last batch is rewritten"
     );
-    written().map_err(LedgerError::io("writing over", &name))
+    written().map_err(LedgerError::io("rewriting the end of", &name))
 }
 
-fn let_go<F: DiskFile>(reserve: &mut Reserve<F>) -> Result<(), LedgerError> {
-    reserve.let_go().map(drop).map_err(LedgerError::io("letting go", "its reserve"))
+fn release<F: DiskFile>(reserve: &mut Reserve<F>) -> Result<(), LedgerError> {
+    reserve.release().map(drop).map_err(LedgerError::io("releasing", "its reserve"))
 }
 
-/// The last LSN of the log in a directory, out of its newest segment; `None` without a log. A gateway may be writing it.
+/// Reads the last LSN of the log in a directory from its newest segment; `None` without a log. A gateway may be running.
 ///
 /// # Errors
-/// Damage in the newest segment, or a segment that is missing: a log of which it is known is not taken for a shorter one.
+/// Damage in the newest segment, or a missing segment.
 pub fn last_lsn(directory: &Path) -> Result<Option<u64>, LedgerError> {
     if !directory.exists() {
         return Ok(None);

@@ -1,38 +1,41 @@
-//! Reads a segment's bytes: which batches are sound, where they end, and whether what follows is nothing, a torn tail, or
-//! damage. Pure.
+//! The scan of a segment's bytes: the sound batches, their end, and what follows them: nothing, a torn tail, or damage. Pure.
 
 use super::format::{Batch, Invalid, SegmentHeader};
 use super::{LedgerError, segment_name};
 
-/// The bytes that follow the last sound batch.
+/// The bytes after the last sound batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     /// Zeros, or the end of the file.
     Clean,
-    /// Something, and nothing sound after it: what a power cut leaves of the last batch.
+    /// Other bytes without a sound batch: the rest of a batch that a power cut has torn.
     Torn,
-    /// Something, and a sound batch after it: no power cut does that.
+    /// Other bytes and a later sound batch, which no power cut can cause.
     Damaged,
 }
 
 /// A segment's content.
 pub(super) struct Segment<'a> {
-    /// The whole file, with what follows the last batch.
+    /// The whole file.
     pub(super) bytes: &'a [u8],
     pub(super) header: SegmentHeader,
     pub(super) batches: Vec<Batch<'a>>,
-    /// The place where the last sound batch ends.
+    /// The end of the last sound batch.
     pub(super) end: usize,
     pub(super) tail: Tail,
 }
 
 impl<'a> Segment<'a> {
-    /// Reads a segment that is expected to have this number.
+    /// Scans a segment that must have this number.
     pub(super) fn read(number: u64, bytes: &'a [u8]) -> Result<Self, LedgerError> {
         let (header, header_end) = SegmentHeader::decode(bytes)
-            .map_err(|invalid| refuse(invalid, number, 0, "its header does not read"))?;
+            .map_err(|invalid| refuse(invalid, number, 0, "its header is not valid"))?;
         if header.number != number {
-            return Err(corrupt(number, header.first_lsn.saturating_sub(1), "it is another segment"));
+            return Err(corrupt(
+                number,
+                header.first_lsn.saturating_sub(1),
+                "it has the number of another segment",
+            ));
         }
         let mut segment = Self { bytes, header, batches: Vec::new(), end: header_end, tail: Tail::Clean };
         loop {
@@ -54,18 +57,18 @@ impl<'a> Segment<'a> {
         }
     }
 
-    /// The last sound batch's LSN; that of the segment before, if there is none.
+    /// Returns the LSN of the last sound batch, or of the segment before if there is none.
     pub(super) fn last_lsn(&self) -> u64 {
         self.header.first_lsn - 1 + self.batches.len() as u64
     }
 
-    /// Refuses a segment that does not end where it should: at nothing, or, if it is the last, at a torn batch.
+    /// Refuses a tail that is not clean; of the last segment it may be torn.
     pub(super) fn check_tail(&self, is_last: bool) -> Result<(), LedgerError> {
         match self.tail {
             Tail::Clean => Ok(()),
             Tail::Torn if is_last => Ok(()),
-            Tail::Torn => Err(corrupt(self.header.number, self.last_lsn(), "it is cut short")),
-            Tail::Damaged => Err(corrupt(self.header.number, self.last_lsn(), "a batch does not read")),
+            Tail::Torn => Err(corrupt(self.header.number, self.last_lsn(), "it is truncated")),
+            Tail::Damaged => Err(corrupt(self.header.number, self.last_lsn(), "a batch is not valid")),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Day keys: each day's punches are sealed with a key of their own, which is destroyed when they expire; that forgets them in
-//! every copy of the log as well. AES-256-GCM.
+//! Day keys: the punches of each day are sealed with the day's key (AES-256-GCM). Destroying the key when they expire makes them
+//! unreadable in all copies of the log.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -7,19 +7,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use keys::{KeyError, read_secret};
+use keys::{KeyError, random, read_secret};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::LedgerError;
 use super::format::NONCE_BYTES;
 use super::time::{day_name, day_of_name};
 
-/// Says whether there are keys of days in that directory: then there were punches. Makes nothing.
+/// Reports whether the directory contains day keys, which shows that there were punches. Creates nothing.
 ///
 /// # Errors
-/// The operating system's word.
+/// An error of the operating system.
 pub fn has_day_keys(directory: &Path) -> Result<bool, LedgerError> {
     if !directory.exists() {
         return Ok(false);
@@ -29,29 +28,29 @@ pub fn has_day_keys(directory: &Path) -> Result<bool, LedgerError> {
     Ok(entries.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "key"))))
 }
 
-/// The day keys in their directory.
+/// The day keys in a directory, read on demand.
 pub(super) struct DayKeys {
     directory: PathBuf,
     known: HashMap<u32, LessSafeKey>,
-    random: SystemRandom,
 }
 
 impl DayKeys {
+    /// Opens the directory; creates it if it does not exist.
     pub(super) fn open(directory: &Path) -> Result<Self, LedgerError> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(directory)
-            .map_err(LedgerError::io("making", &directory.display().to_string()))?;
+            .map_err(LedgerError::io("creating", &directory.display().to_string()))?;
         Ok(Self::at(directory))
     }
 
-    /// The same for a reader, who makes no directory.
+    /// Opens the directory for reading; does not create it.
     pub(super) fn at(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), known: HashMap::new(), random: SystemRandom::new() }
+        Self { directory: directory.to_owned(), known: HashMap::new() }
     }
 
-    /// Says where they are.
+    /// Returns the directory.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
@@ -60,7 +59,7 @@ impl DayKeys {
         self.directory.join(format!("{}.key", day_name(day)))
     }
 
-    /// Seals a body in place, for that day; the nonce is what [`Self::nonce`] gave.
+    /// Seals a body in place with the day's key, which is made if necessary. `nonce` comes from [`Self::nonce`].
     pub(super) fn seal(
         &mut self,
         day: u32,
@@ -74,16 +73,12 @@ impl DayKeys {
             .map_err(|_| LedgerError::Key("a batch is too long to seal".to_owned()))
     }
 
-    /// A nonce that no batch has had.
-    pub(super) fn nonce(&self) -> Result<[u8; NONCE_BYTES], LedgerError> {
-        let mut nonce = [0; NONCE_BYTES];
-        self.random
-            .fill(&mut nonce)
-            .map_err(|_| LedgerError::Key("the system gives no random bytes".to_owned()))?;
-        Ok(nonce)
+    /// Returns a random nonce.
+    pub(super) fn nonce() -> Result<[u8; NONCE_BYTES], LedgerError> {
+        random::bytes().map_err(|error| LedgerError::Key(error.to_string()))
     }
 
-    /// Opens a body. `None` when the day's key is gone: its punches are forgotten.
+    /// Opens a body; `None` if the day's key does not exist.
     pub(super) fn open_body(
         &mut self,
         day: u32,
@@ -106,7 +101,7 @@ impl DayKeys {
         Ok(Some(body))
     }
 
-    /// Destroys the key of a day: overwritten, then removed, and the removal made durable.
+    /// Destroys a day's key: overwrites it, removes it, and syncs the directory.
     pub(super) fn destroy(&mut self, day: u32) -> Result<(), LedgerError> {
         self.known.remove(&day);
         let path = self.path(day);
@@ -123,7 +118,7 @@ impl DayKeys {
         }
     }
 
-    /// Days that have a key.
+    /// Returns the days before `day` that have a key, in order.
     pub(super) fn days_before(&self, day: u32) -> Result<Vec<u32>, LedgerError> {
         let io = LedgerError::io("listing", &self.directory.display().to_string());
         if !self.directory.exists() {
@@ -141,7 +136,7 @@ impl DayKeys {
         Ok(days)
     }
 
-    /// Says whether the day has a key.
+    /// Reports whether the day has a key.
     pub(super) fn has(&self, day: u32) -> bool {
         self.known.contains_key(&day) || self.path(day).exists()
     }
@@ -171,15 +166,13 @@ impl DayKeys {
         self.known.insert(day, LessSafeKey::new(key));
     }
 
-    /// Makes the day's key if it has none.
+    /// Makes the day's key if it does not exist.
     pub(super) fn make(&mut self, day: u32) -> Result<(), LedgerError> {
         if self.load(day)? {
             return Ok(());
         }
         let mut bytes = Zeroizing::new([0; 32]);
-        self.random
-            .fill(&mut *bytes)
-            .map_err(|_| LedgerError::Key("the system gives no random bytes".to_owned()))?;
+        random::fill(&mut *bytes).map_err(|error| LedgerError::Key(error.to_string()))?;
         let path = self.path(day);
         let fresh = path.with_extension("new");
         (|| {

@@ -1,5 +1,5 @@
-//! Finds one device's punches of long ago and reads little else: by the headers it knows the segment, by the clear parts of batches
-//! the batch, and opens that one alone. It holds a header, or a batch, at a time. Which of them a device may be told is not decided here.
+//! Search for old punches of one device. The segment is found by the marks in headers, the batch by the marks in its clear part, and
+//! only that batch is opened. At most one header or one batch is in memory. The caller decides what the device is told.
 
 use protocol::{DeviceId, Epoch, Sequence};
 
@@ -12,10 +12,10 @@ use super::scan::corrupt;
 use super::seal::DayKeys;
 use super::{LedgerError, Record, segment_name, segment_numbers};
 
-/// Read at once: the clear parts of many small batches, or most of a header.
+/// The size of one read: the clear parts of many small batches, or most of a header.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Punches that are no longer remembered: `count` of a device from `first` on.
+/// The punches to be found: `count` punches of a device from `first` on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) device: DeviceId,
@@ -24,7 +24,7 @@ pub(super) struct Wanted {
     pub(super) count: usize,
 }
 
-/// The point up to which a device was recorded at some point of the log; it only grows.
+/// A device's mark at some position of the log; it only increases.
 type Reached = (Epoch, Sequence);
 
 impl Wanted {
@@ -32,18 +32,18 @@ impl Wanted {
         Sequence(self.first.0.saturating_add(self.count as u64))
     }
 
-    /// Says whether whatever is wanted lies before this point.
+    /// Reports whether all wanted punches are at or below this mark.
     fn is_before(&self, reached: Reached) -> bool {
         reached >= (self.epoch, Sequence(self.end().0.saturating_sub(1)))
     }
 
-    /// Says whether some of it may lie before this point.
+    /// Reports whether the first wanted punch is at or below this mark.
     fn begins_before(&self, reached: Reached) -> bool {
         reached >= (self.epoch, self.first)
     }
 }
 
-/// A punch as it is on record.
+/// A recorded punch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) sequence: Sequence,
@@ -51,10 +51,10 @@ pub(super) struct Found {
     pub(super) record: Record,
 }
 
-/// Says what is wanted as far as the log still has it, in ascending order.
+/// Returns the wanted punches that the log still holds, in ascending order.
 ///
 /// # Errors
-/// Damage where it has to read, or the operating system's word.
+/// Damage in the parts that are read, or an error of the operating system.
 pub(super) fn find<D: Disk>(
     disk: &D,
     keys: &mut DayKeys,
@@ -63,14 +63,15 @@ pub(super) fn find<D: Disk>(
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
     let numbers = segment_numbers(&names);
     let mut found = Vec::new();
-    // A segment that is forgotten meanwhile is as good as one before all that is wanted.
+    // A segment that expires meanwhile counts as one before all wanted punches.
     let (mut low, mut high) = (0, numbers.len());
     while low < high {
         let middle = low.midpoint(high);
         let begins = begin(disk, numbers[middle], wanted.device)?;
-        match begins.is_some_and(|(reached, _)| wanted.begins_before(reached)) {
-            true => high = middle,
-            false => low = middle + 1,
+        if begins.is_some_and(|(reached, _)| wanted.begins_before(reached)) {
+            high = middle;
+        } else {
+            low = middle + 1;
         }
     }
     for &number in &numbers[low.saturating_sub(1)..] {
@@ -84,14 +85,14 @@ pub(super) fn find<D: Disk>(
     Ok(found)
 }
 
-/// Says how far the device was recorded when the segment was begun, and where its batches begin; `None` if it is gone.
+/// Returns the device's mark at the start of the segment, and the offset of the first batch; `None` if the segment does not exist.
 fn begin<D: Disk>(disk: &D, number: u64, device: DeviceId) -> Result<Option<(Reached, usize)>, LedgerError> {
     let Some(header) = read_header(disk, number)? else { return Ok(None) };
     let mark = header.marks.iter().find(|mark| mark.device == device);
     Ok(Some((mark.map_or((Epoch(0), Sequence(0)), |mark| (mark.epoch, mark.recorded)), header.encoded_len())))
 }
 
-/// A file, read in pieces: one at a time is in memory.
+/// A file that is read in chunks, with one chunk in memory.
 struct Pages<'a, D> {
     disk: &'a D,
     name: String,
@@ -104,7 +105,7 @@ impl<'a, D: Disk> Pages<'a, D> {
         Self { disk, name: segment_name(number), from: 0, bytes: Vec::new() }
     }
 
-    /// So many bytes from there on; less at the end of the file.
+    /// Returns `len` bytes from `at` on, or fewer at the end of the file.
     fn get(&mut self, at: usize, len: usize) -> Result<&[u8], LedgerError> {
         let held = self.from..=self.from + self.bytes.len();
         if !(held.contains(&at) && held.contains(&at.saturating_add(len))) {
@@ -117,7 +118,7 @@ impl<'a, D: Disk> Pages<'a, D> {
     }
 }
 
-/// One segment's batches.
+/// The scan of one segment's batches.
 struct Scan<'a, D> {
     number: u64,
     pages: Pages<'a, D>,
@@ -145,7 +146,7 @@ impl<D: Disk> Scan<'_, D> {
         Ok(Batch::lengths(self.pages.get(at, BATCH_CLEAR_BYTES)?))
     }
 
-    /// Says how far the batch brings the device, if it does.
+    /// Returns the device's mark after the batch; `None` if the batch does not move it.
     fn reaches(&mut self, at: usize, marks: usize) -> Result<Option<Reached>, LedgerError> {
         let device = self.wanted.device;
         let bytes = self.pages.get(at + BATCH_CLEAR_BYTES, marks.saturating_mul(MARK_BYTES))?;
@@ -162,7 +163,7 @@ impl<D: Disk> Scan<'_, D> {
     ) -> Result<(), LedgerError> {
         let number = self.number;
         let batch = Batch::decode(self.pages.get(at, len)?).map_err(|invalid| match invalid {
-            Invalid::Bytes => corrupt(number, 0, "a batch does not read"),
+            Invalid::Bytes => corrupt(number, 0, "a batch is not valid"),
             Invalid::Newer => LedgerError::Newer { name: segment_name(number) },
         })?;
         let entries = entries(keys, &batch, &Forgotten::EVERY_DAY)?.unwrap_or_default();

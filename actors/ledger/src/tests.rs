@@ -1,4 +1,4 @@
-//! The log on a real disk, from outside.
+//! The log on a real disk, through its public interface.
 
 mod bench;
 mod clock_jumps;
@@ -50,7 +50,7 @@ pub(super) fn record(number: u64) -> Record {
     }
 }
 
-/// A run whose records follow from their sequences, so that a verdict tells which punch it is for.
+/// Returns a run whose records depend on their sequences, so that each verdict identifies its punch.
 pub(super) fn run(device: u64, epoch: u32, first: u64, count: u64) -> Run {
     Run {
         device: DeviceId(device),
@@ -63,15 +63,15 @@ pub(super) fn run(device: u64, epoch: u32, first: u64, count: u64) -> Run {
     }
 }
 
-async fn append(handle: &LedgerHandle, run: Run) -> Outcome {
+async fn append(handle: &LedgerHandle, run: Run) -> AppendOutcome {
     let (reply, outcome) = oneshot::channel();
     handle.append(run, reply);
     outcome.await.expect("every run is answered")
 }
 
-/// Sequences and verdicts, when recorded.
-pub(super) fn flat(outcome: &Outcome) -> Vec<(u64, Verdict)> {
-    let Outcome::Recorded(runs) = outcome else { panic!("not recorded: {outcome:?}") };
+/// Returns the sequences and verdicts of a recorded run.
+pub(super) fn flat(outcome: &AppendOutcome) -> Vec<(u64, Verdict)> {
+    let AppendOutcome::Recorded(runs) = outcome else { panic!("not recorded: {outcome:?}") };
     runs.iter().flat_map(|run| (run.first.0..).zip(run.verdicts.iter().copied())).collect()
 }
 
@@ -95,11 +95,11 @@ fn repeats_are_answered_as_recorded_and_gaps_name_what_is_missing() {
     with_ledger(&config, async |ledger| {
         assert_eq!(flat(&append(ledger, run(1, 1, 1, 5)).await), expected(1, 5));
         assert_eq!(flat(&append(ledger, run(1, 1, 3, 5)).await), expected(3, 7));
-        assert_eq!(append(ledger, run(1, 1, 9, 1)).await, Outcome::Gap { expected: Sequence(8) });
-        assert_eq!(append(ledger, run(1, 2, 2, 1)).await, Outcome::Gap { expected: Sequence(1) });
+        assert_eq!(append(ledger, run(1, 1, 9, 1)).await, AppendOutcome::Gap { expected: Sequence(8) });
+        assert_eq!(append(ledger, run(1, 2, 2, 1)).await, AppendOutcome::Gap { expected: Sequence(1) });
         assert_eq!(flat(&append(ledger, run(1, 2, 1, 1)).await), expected(1, 1));
-        assert_eq!(append(ledger, run(1, 1, 8, 1)).await, Outcome::EpochBehind { current: Epoch(2) });
-        assert_eq!(append(ledger, run(2, 1, 0, 1)).await, Outcome::Gap { expected: Sequence(1) });
+        assert_eq!(append(ledger, run(1, 1, 8, 1)).await, AppendOutcome::EpochBehind { current: Epoch(2) });
+        assert_eq!(append(ledger, run(2, 1, 0, 1)).await, AppendOutcome::Gap { expected: Sequence(1) });
     });
     let report = verify(&config.directory, &config.day_keys, &public_key(&config)).expect("sound");
     assert_eq!((report.punches, report.lost), (8, 0));
@@ -120,7 +120,7 @@ fn a_restart_remembers_marks_and_verdicts() {
             assert_eq!(flat(&outcome), expected(first, last));
         });
     }
-    // Repeats from far before what is kept in memory are found on disk.
+    // Repeats that are no longer in memory are found on disk.
     let outcome = with_ledger(&config, async |ledger| append(ledger, run(1, 1, 1, 1000)).await);
     assert_eq!(flat(&outcome), expected(1, 1000));
     let report = verify(&config.directory, &config.day_keys, &public_key(&config)).expect("sound");
@@ -152,7 +152,7 @@ fn no_number_of_a_device_stops_the_log() {
     let config = config(directory.path());
     with_ledger(&config, async |ledger| {
         let end = Sequence(u64::MAX);
-        assert_eq!(append(ledger, run(1, 9, 1, 0)).await, Outcome::Recorded(Vec::new()));
+        assert_eq!(append(ledger, run(1, 9, 1, 0)).await, AppendOutcome::Recorded(Vec::new()));
         let refused = ledger.hello(DeviceId(1), Epoch(1), end).await;
         assert!(matches!(refused, HelloOutcome::AcknowledgedAhead { .. }), "{refused:?}");
         let refused = ledger.hello(DeviceId(1), Epoch(u32::MAX), Sequence(0)).await;
@@ -161,7 +161,7 @@ fn no_number_of_a_device_stops_the_log() {
         for first in [1, u64::MAX - 2, u64::MAX - 1, u64::MAX] {
             let run = Run { first: Sequence(first), records: records.clone(), ..run(1, 1, 1, 0) };
             assert!(
-                matches!(append(ledger, run).await, Outcome::Gap { .. } | Outcome::Recorded(_)),
+                matches!(append(ledger, run).await, AppendOutcome::Gap { .. } | AppendOutcome::Recorded(_)),
                 "{first}"
             );
         }
@@ -178,7 +178,7 @@ fn a_shutdown_does_not_wait_for_handles() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     assert_eq!(flat(&runtime.block_on(append(&handle, run(1, 1, 1, 2)))), expected(1, 2));
     ledger.shutdown();
-    assert_eq!(runtime.block_on(append(&handle, run(1, 1, 3, 2))), Outcome::Down);
+    assert_eq!(runtime.block_on(append(&handle, run(1, 1, 3, 2))), AppendOutcome::Down);
     assert!(!handle.is_poisoned());
 }
 
@@ -187,7 +187,7 @@ fn a_full_queue_is_busy() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = LedgerConfig { queue_punches_max: 10, ..config(directory.path()) };
     with_ledger(&config, async |ledger| {
-        assert_eq!(append(ledger, run(1, 1, 1, 11)).await, Outcome::Busy);
+        assert_eq!(append(ledger, run(1, 1, 1, 11)).await, AppendOutcome::Busy);
         assert_eq!(flat(&append(ledger, run(1, 1, 1, 10)).await), expected(1, 10));
     });
 }
@@ -204,7 +204,7 @@ fn an_export_has_every_punch_once_in_both_formats() {
     });
     let mut csv = Vec::new();
     assert_eq!(
-        export(&config.directory, &config.day_keys, (ExportFormat::Csv, &ALWAYS), &mut csv).expect("sound"),
+        export(&config.directory, &config.day_keys, (ExportFormat::Csv, &ALL_TIME), &mut csv).expect("sound"),
         18
     );
     let csv = String::from_utf8(csv).expect("text");
@@ -224,13 +224,13 @@ fn an_export_has_every_punch_once_in_both_formats() {
     seen.dedup();
     assert_eq!(seen.len(), 18);
     let mut json = Vec::new();
-    export(&config.directory, &config.day_keys, (ExportFormat::JsonLines, &ALWAYS), &mut json)
+    export(&config.directory, &config.day_keys, (ExportFormat::JsonLines, &ALL_TIME), &mut json)
         .expect("sound");
     assert_eq!(json.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count(), 18);
 }
 
-/// A disk under a gateway that writes: the first reading of a segment is from before its last but one batch and from after its
-/// last, as a long reading may be.
+/// A disk under a running gateway: the first read of a segment mixes the state before its last but one batch with that after its last
+/// batch, as a slow read may do.
 struct BeingWritten {
     disk: disk::RealDisk,
     reads: AtomicUsize,
@@ -299,7 +299,7 @@ fn a_log_that_is_being_written_is_read_again_and_not_taken_for_damaged() {
     assert!(batches >= 3 && disk.reads.load(Ordering::Relaxed) == 2, "{batches}");
 }
 
-/// All steps of a day's forgetting.
+/// Does all steps of a day's expiry.
 pub(super) fn forget<D: disk::Disk>(
     log: &mut log::Log<D>,
     at: &clock::Reading,
@@ -322,7 +322,7 @@ fn what_is_older_than_the_retention_is_forgotten_with_its_key() {
     for day in 0..20 {
         let at = clock::Reading::plain(start + day * DAY_MS);
         forget(&mut log, &at).expect("expires");
-        log.reserve(100, &at).expect("has room");
+        log.preallocate(100, &at).expect("has room");
         let mark = format::Mark { device: DeviceId(1), epoch: Epoch(1), recorded: Sequence(day + 1) };
         log.marks.set(mark);
         log.commit(&[], &[mark], &at).expect("writes");
@@ -332,7 +332,7 @@ fn what_is_older_than_the_retention_is_forgotten_with_its_key() {
     assert_eq!(keys_left, 15, "today and the fourteen days before");
     let report =
         verify(&config.directory, &config.day_keys, &public_key(&config)).expect("what is left is sound");
-    // The segment in which the oldest day begins stays, sealed with a key that is gone.
+    // The segment in which the oldest day begins stays, with a batch whose key is destroyed.
     assert_eq!((report.batches, report.last_lsn, report.forgotten_batches), (16, 20, 1));
     let deletions = std::fs::read_to_string(config.directory.join(deletions::DELETIONS)).expect("recorded");
     assert_eq!((deletions.lines().count(), report.deletions), (5, 5));

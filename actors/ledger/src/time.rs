@@ -1,36 +1,36 @@
-//! Hours and days as the log counts them: Beijing time, UTC+8, all year. Days that nobody knows are numbered, too.
+//! The log's hours and days: Beijing time, UTC+8 all year. Undated days stand for unknown days and have numbers of their own.
 
 const OFFSET_MS: u64 = 8 * 3_600_000;
 
-/// Hours since 1970 in UTC+8.
+/// Returns the hours since 1970 in UTC+8.
 pub(super) fn hour(now_ms: u64) -> u32 {
     u32::try_from((now_ms + OFFSET_MS) / 3_600_000).unwrap_or(u32::MAX)
 }
 
-/// Days since 1970 in UTC+8.
+/// Returns the days since 1970 in UTC+8.
 pub(super) fn day(now_ms: u64) -> u32 {
     hour(now_ms) / 24
 }
 
-/// When a day began, milliseconds since 1970 UTC.
+/// Returns the beginning of a day, milliseconds since 1970 UTC.
 pub(super) fn start_ms(day: u32) -> u64 {
     (u64::from(day) * 24 * 3_600_000).saturating_sub(OFFSET_MS)
 }
 
-/// From here on days are those that nobody knows: the clock was not believed since the process began.
+/// The lowest undated day, for batches of a process in which the clock has not been believed yet.
 pub(super) const UNDATED: u32 = 1 << 31;
 
-/// The day that nobody knows, of what was written from that segment on.
+/// Returns the undated day of batches written from that segment on.
 pub(super) fn undated(segment: u64) -> u32 {
     UNDATED | u32::try_from(segment).unwrap_or(u32::MAX)
 }
 
-/// Says whether it is known which day that is.
+/// Reports whether the day is a known one.
 pub(super) const fn is_dated(day: u32) -> bool {
     day < UNDATED
 }
 
-/// The day as `YYYY-MM-DD`; `undated-` and its segment, if nobody knows it.
+/// Returns the day as `YYYY-MM-DD`; an undated one as `undated-` and its segment.
 pub(super) fn day_name(day: u32) -> String {
     if !is_dated(day) {
         return format!("{UNDATED_NAME}{}", day - UNDATED);
@@ -43,7 +43,7 @@ pub(super) fn day_name(day: u32) -> String {
 
 const UNDATED_NAME: &str = "undated-";
 
-/// Reads [`day_name`] back.
+/// Reads a name that [`day_name`] returned; `None` for any other.
 pub(super) fn day_of_name(name: &str) -> Option<u32> {
     if let Some(segment) = name.strip_prefix(UNDATED_NAME) {
         let segment: Option<u32> = segment.parse().ok();

@@ -1,5 +1,5 @@
-//! The punch log's word of itself and of the registry beside it, in a file beside the segments: its name, which never changes,
-//! and how far it has seen the registry, which is behind what is durable there. What the two make of each other is in `vouch`.
+//! The log's voucher, in a file beside the segments: the log's identity, which never changes, and a lower bound of the registry's
+//! progress. The registry has one of the log; `vouch` in `actors` compares them, so that a replaced or missing store is detected.
 
 use std::io;
 use std::path::Path;
@@ -9,35 +9,35 @@ use super::{LedgerError, segment_numbers};
 
 const NAME: &str = "voucher";
 
-/// A log's name and what it has seen.
+/// The log's identity and a lower bound of the registry's progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogVoucher {
-    /// The log's own name, 16 hexadecimal digits.
+    /// The log's id, 16 hexadecimal digits.
     pub log: String,
-    /// Since when it has it, milliseconds since 1970 UTC.
+    /// The time at which the id was made, milliseconds since 1970 UTC.
     pub since_ms: u64,
-    /// The registry beside it and how often that has vouched for the log at least; `None` until the first time.
+    /// The registry's id and a lower bound of the number of its vouchers; `None` before the first one.
     pub registry: Option<(String, u64)>,
-    /// When it last saw the registry.
+    /// The time of this voucher, milliseconds since 1970 UTC.
     pub seen_ms: u64,
 }
 
-/// The content of a punch log's directory.
+/// The identity of the log in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogFound {
-    /// No log.
+pub enum LogIdentity {
+    /// The directory contains no log.
     Nothing,
-    /// Segments, and no word of which log they are.
+    /// The log has no voucher.
     Unnamed,
-    /// A log with a name.
+    /// The log has this voucher.
     Named(LogVoucher),
 }
 
-impl LogFound {
-    /// Looks into the directory and makes nothing there.
+impl LogIdentity {
+    /// Reads the directory's identity; creates nothing.
     ///
     /// # Errors
-    /// A voucher that does not read, or the operating system's word.
+    /// A damaged voucher, or an error of the operating system.
     pub fn at(directory: &Path) -> Result<Self, LedgerError> {
         if !directory.exists() {
             return Ok(Self::Nothing);
@@ -53,22 +53,26 @@ impl LogFound {
             Err(error) => return Err(LedgerError::io("reading", NAME)(error)),
         };
         let read = str::from_utf8(&text).ok().and_then(LogVoucher::parse);
-        let damaged =
-            LedgerError::Corrupt { name: NAME.to_owned(), what: "it does not read", lsn: 0, is_newest: true };
+        let damaged = LedgerError::Corrupt {
+            name: NAME.to_owned(),
+            what: "its content is not valid",
+            lsn: 0,
+            is_newest: true,
+        };
         let known = read.ok_or(damaged)?;
-        // It had a segment when it saw the registry.
+        // A voucher that names a registry was written beside segments, so the log is missing.
         Ok(if known.registry.is_some() && !begun { Self::Nothing } else { Self::Named(known) })
     }
 }
 
 impl LogVoucher {
-    /// Puts it in the place of the one before, durably. Nobody else writes it.
+    /// Replaces the voucher durably. Called by one thread at a time.
     ///
     /// # Errors
-    /// The operating system's word; the one before is in place then.
+    /// An error of the operating system; the previous voucher stays.
     pub fn write(&self, directory: &Path) -> Result<(), LedgerError> {
         let name = directory.display().to_string();
-        let disk = RealDisk::open(directory).map_err(LedgerError::io("making", &name))?;
+        let disk = RealDisk::open(directory).map_err(LedgerError::io("creating", &name))?;
         replace(&disk, NAME, self.text().as_bytes()).map_err(LedgerError::io("writing", NAME))
     }
 
@@ -103,7 +107,7 @@ mod tests {
     fn a_voucher_is_read_as_written_and_in_no_other_way() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("ledger");
-        assert_eq!(LogFound::at(&path).expect("looked"), LogFound::Nothing);
+        assert_eq!(LogIdentity::at(&path).expect("looked"), LogIdentity::Nothing);
         assert!(!path.exists(), "looking makes nothing");
         for registry in [None, Some(("00aa00aa00aa00aa".to_owned(), 7))] {
             std::fs::create_dir_all(&path).expect("made");
@@ -111,7 +115,7 @@ mod tests {
             let voucher =
                 LogVoucher { log: "0123456789abcdef".to_owned(), since_ms: 5, registry, seen_ms: 9 };
             voucher.write(&path).expect("written");
-            assert_eq!(LogFound::at(&path).expect("read"), LogFound::Named(voucher));
+            assert_eq!(LogIdentity::at(&path).expect("read"), LogIdentity::Named(voucher));
         }
         let file = path.join(NAME);
         let text = std::fs::read(&file).expect("read");
@@ -119,14 +123,14 @@ mod tests {
             let mut flipped = text.clone();
             flipped[at] ^= 1;
             std::fs::write(&file, flipped).expect("written");
-            assert!(LogFound::at(&path).is_err(), "byte {at}");
+            assert!(LogIdentity::at(&path).is_err(), "byte {at}");
         }
         let floor = path.join("floor");
         std::fs::write(&file, text).expect("written");
         std::fs::remove_file(&floor).expect("removed");
-        assert_eq!(LogFound::at(&path).expect("looked"), LogFound::Nothing, "a voucher is no log");
+        assert_eq!(LogIdentity::at(&path).expect("looked"), LogIdentity::Nothing, "a voucher is no log");
         std::fs::remove_file(&file).expect("removed");
         std::fs::write(path.join("000000000001.segment"), []).expect("written");
-        assert_eq!(LogFound::at(&path).expect("looked"), LogFound::Unnamed);
+        assert_eq!(LogIdentity::at(&path).expect("looked"), LogIdentity::Unnamed);
     }
 }

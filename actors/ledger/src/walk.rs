@@ -1,21 +1,21 @@
-//! A walk over the log's segments, each read and checked against its neighbours, whether a gateway writes the log or not. What a start
-//! makes of the last one is in `recover`.
+//! Iteration over the log's segments, each checked against its neighbours. A gateway may be running. Recovery at a start is in
+//! `recover`.
 
 use ring::digest;
 
 use super::deletions::{Forgotten, forgotten};
 use super::disk::Disk;
-use super::floor::Floor;
 use super::format::SegmentHeader;
+use super::min_lsn::MinLsn;
 use super::scan::{Segment, corrupt};
 use super::{LedgerError, MISSING, segment_name, segment_numbers};
 
-/// Segments that a start reads: the last, and the one before it.
+/// The number of segments that a start reads: the last one and the one before it.
 const AT_START: usize = 2;
-/// The number of times that a segment that changes while it is read is read again.
+/// The maximum number of reads of a segment that changes while it is read.
 const READS_MAX: usize = 100;
 
-/// Every segment in order, each checked against its neighbours; `visit` sees each.
+/// Calls `visit` with every segment in order, each checked against its neighbours.
 pub(super) fn for_each_segment<D: Disk>(
     disk: &D,
     visit: impl FnMut(&Segment<'_>) -> Result<(), LedgerError>,
@@ -23,7 +23,7 @@ pub(super) fn for_each_segment<D: Disk>(
     for_newest_segments(disk, usize::MAX, visit)
 }
 
-/// The same for the newest so many; that none of the others is missing is checked as well.
+/// Calls `visit` with the newest segments only; checks that no other segment is missing.
 pub(super) fn for_newest_segments<D: Disk>(
     disk: &D,
     newest: usize,
@@ -43,24 +43,24 @@ fn visit_newest<D: Disk>(
     newest: usize,
     mut visit: impl FnMut(&Segment<'_>) -> Result<(), LedgerError>,
 ) -> Result<(), LedgerError> {
-    // In this order: what the log adds or deletes meanwhile can only make both easier to meet.
-    let floor = Floor::read(disk)?;
+    // In this order, changes by a running gateway cannot make the checks fail.
+    let min_lsn = MinLsn::read(disk)?;
     let names = disk.list().map_err(LedgerError::io("listing", "its segments"))?;
     let forgotten = forgotten(disk)?;
-    let numbers = left_over(&names, &forgotten);
-    none_missing(disk, &numbers, floor, &forgotten)?;
+    let numbers = remaining_segments(&names, &forgotten);
+    check_no_gap(disk, &numbers, min_lsn, &forgotten)?;
     let mut before: Option<(u64, Vec<u8>)> = None;
     for &number in &numbers[numbers.len().saturating_sub(newest)..] {
         let is_last = Some(&number) == numbers.last();
-        let Some(bytes) = read_settled(disk, number, is_last)? else {
-            // Forgotten since it was listed; what remembers it is forgotten with it.
+        let Some(bytes) = read_stable(disk, number, is_last)? else {
+            // It has expired since it was listed.
             before = None;
             continue;
         };
         let segment = Segment::read(number, &bytes)?;
         segment.check_tail(is_last)?;
         if is_last {
-            floor.check(number, segment.last_lsn())?;
+            min_lsn.check(number, segment.last_lsn())?;
         }
         if let Some((number_before, bytes_before)) = &before {
             let segment_before = Segment::read(*number_before, bytes_before)?;
@@ -72,23 +72,23 @@ fn visit_newest<D: Disk>(
     Ok(())
 }
 
-/// The segments that are there, without those that are forgotten and whose removal a crash has undone, in part or whole.
-pub(super) fn left_over(names: &[String], forgotten: &Forgotten) -> Vec<u64> {
+/// Returns the numbers of the segments without forgotten ones, whose removal a crash may have undone.
+pub(super) fn remaining_segments(names: &[String], forgotten: &Forgotten) -> Vec<u64> {
     let mut numbers = segment_numbers(names);
     numbers.retain(|&number| number > forgotten.segment);
     numbers
 }
 
-/// Segments follow one another without a gap, from what was deleted up to the floor at least.
-pub(super) fn none_missing(
+/// Checks that the segments are consecutive, from the first one not deleted to at least the segment of the minimum LSN.
+pub(super) fn check_no_gap(
     disk: &impl Disk,
     numbers: &[u64],
-    floor: Floor,
+    min_lsn: MinLsn,
     forgotten: &Forgotten,
 ) -> Result<(), LedgerError> {
     let missing = |number: u64| Err(corrupt(number, last_before(disk, number), MISSING));
     match numbers.first() {
-        None if floor.segment > 0 => return missing(floor.segment),
+        None if min_lsn.segment > 0 => return missing(min_lsn.segment),
         Some(&first) if first > forgotten.segment + 1 => return missing(first - 1),
         None | Some(_) => {}
     }
@@ -96,12 +96,12 @@ pub(super) fn none_missing(
         return missing(pair[0] + 1);
     }
     match numbers.last() {
-        Some(&last) if last < floor.segment => missing(last + 1),
+        Some(&last) if last < min_lsn.segment => missing(last + 1),
         None | Some(_) => Ok(()),
     }
 }
 
-/// Checks a closed segment against what the next one says of it.
+/// Checks a closed segment against the next segment's header.
 pub(super) fn check_digest(
     segment: &Segment<'_>,
     bytes: &[u8],
@@ -109,28 +109,28 @@ pub(super) fn check_digest(
 ) -> Result<(), LedgerError> {
     let number = segment.header.number;
     if segment.last_lsn() + 1 != next.first_lsn || segment.end as u64 != next.previous_end {
-        return Err(corrupt(number, segment.last_lsn(), "it does not end where the next one begins"));
+        return Err(corrupt(number, segment.last_lsn(), "its end is not where the next segment begins"));
     }
     let digest = digest::digest(&digest::SHA256, &bytes[..segment.end]);
     if digest.as_ref() != next.previous_digest {
         return Err(corrupt(
             number,
             segment.header.first_lsn - 1,
-            "its digest is not what the next one says",
+            "its digest differs from the one in the next segment",
         ));
     }
     Ok(())
 }
 
-/// Reads the bytes of a segment, as they are on disk now.
+/// Reads the present bytes of a segment.
 pub(super) fn read<D: Disk>(disk: &D, number: u64) -> Result<Vec<u8>, LedgerError> {
     let name = segment_name(number);
     disk.read(&name).map_err(LedgerError::io("reading", &name))
 }
 
-/// A segment's bytes, which read as they should. A gateway may be writing: what was read around a batch that came meanwhile looks
-/// like damage, but does not look the same twice. `None` if the segment has been forgotten meanwhile.
-pub(super) fn read_settled<D: Disk>(
+/// Reads a segment that a running gateway may be writing. A batch written during the read looks like damage, so the last segment is read
+/// again until it is sound or unchanged. `None` if the segment has expired meanwhile.
+pub(super) fn read_stable<D: Disk>(
     disk: &D,
     number: u64,
     is_last: bool,
@@ -152,7 +152,7 @@ pub(super) fn read_settled<D: Disk>(
     Ok(bytes)
 }
 
-/// The last LSN of the segment before that one, if it is there and sound.
+/// Returns the last LSN of the segment before that one; 0 if it is missing or damaged.
 fn last_before(disk: &impl Disk, number: u64) -> u64 {
     let before = number.saturating_sub(1);
     let Ok(bytes) = read(disk, before) else { return 0 };

@@ -1,5 +1,5 @@
-//! The thread that owns the log: takes everything that waits, writes it as one batch, syncs, answers. While it syncs, the next
-//! batch collects in the queue.
+//! The log's thread: takes all queued messages, writes them as one batch, syncs, and answers. During a sync the next batch collects
+//! in the queue.
 
 mod full;
 
@@ -11,20 +11,21 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Gauge, Histogram};
 use protocol::metric;
 use runtime::clock::{self, Reading};
+use runtime::thread::StopToken;
 use tokio::sync::watch;
 
 use super::disk::Disk;
 use super::format::{self, RECORD_BYTES, RUN_BYTES};
-use super::life::Life;
+use super::heartbeat::Heartbeat;
 use super::log::{CommitError, Log};
 use super::lookup::{Lookup, Lookups};
-use super::room::Room;
-use super::take::{Answer, Counts, Round};
-use super::{HelloOutcome, Message, Outcome};
+use super::preallocation::Preallocation;
+use super::round::{Answer, Counts, Round};
+use super::{AppendOutcome, HelloOutcome, Message};
 
-/// Punches in one batch at most: bounds what one sync makes others wait for.
+/// The maximum number of punches in one batch, which bounds the time of one sync.
 const BATCH_PUNCHES_MAX: usize = 64 * 1024;
-/// After this long without work the last batch is vouched for, and expiry is looked at.
+/// The time without messages after which a commit marker is appended and expiry is checked.
 const IDLE: Duration = Duration::from_millis(100);
 
 struct LedgerMetrics {
@@ -39,7 +40,7 @@ struct LedgerMetrics {
 
 impl LedgerMetrics {
     fn new() -> Self {
-        // These are counted on other threads as well; an alert needs the zero before the first one.
+        // Registered at zero, because alerts need a value before the first increment.
         metrics::counter!(metric::SCRUB_FAILURES).increment(0);
         metrics::counter!(metric::NUMBERS_USED).increment(0);
         Self {
@@ -62,7 +63,7 @@ pub(super) struct Writer<D: Disk> {
     lookups: Option<Lookups>,
     metrics: LedgerMetrics,
     counts: Counts,
-    room: Room,
+    preallocation: Preallocation,
     poisoned: bool,
 }
 
@@ -85,16 +86,17 @@ impl<D: Disk + Clone> Writer<D> {
             lookups: None,
             metrics,
             counts: Counts::new(),
-            room: Room::new(),
+            preallocation: Preallocation::new(),
             poisoned: false,
         }
     }
 
-    /// Works until it is asked to stop and nothing waits, or every handle is gone.
-    pub(super) fn run(mut self, life: &Life) {
+    /// Runs until a stop is requested and no message waits, or until all handles are dropped.
+    pub(super) fn run(mut self, stop: &StopToken, heartbeat: &Heartbeat) {
         self.start_lookups();
         loop {
-            let stopping = life.turn();
+            heartbeat.beat();
+            let stopping = stop.is_stop_requested();
             match self.messages.recv_timeout(if stopping { Duration::ZERO } else { IDLE }) {
                 Ok(first) => {
                     let messages = self.collect(first);
@@ -108,11 +110,11 @@ impl<D: Disk + Clone> Writer<D> {
         self.close(&clock::look());
     }
 
-    /// In good order: the last batch is vouched for, and the floor says how far the log reaches.
+    /// Ends the log in good order: appends a commit marker and updates the minimum LSN.
     pub(super) fn close(&mut self, at: &Reading) {
         self.idle(at);
         if !self.poisoned
-            && let Err(error) = self.log.raise_floor()
+            && let Err(error) = self.log.write_min_lsn()
         {
             self.refuse(Vec::new(), error);
         }
@@ -134,28 +136,28 @@ impl<D: Disk + Clone> Writer<D> {
         messages
     }
 
-    /// When nothing waits.
+    /// Called when no message waits.
     pub(super) fn idle(&mut self, at: &Reading) {
         if self.poisoned {
             return;
         }
-        if let Err(error) = self.room.idle(&mut self.log, at) {
+        if let Err(error) = self.preallocation.idle(&mut self.log, at) {
             self.refuse(Vec::new(), error);
         }
         self.expire(at);
         self.metrics.queued.set(self.queued_punches.load(Ordering::Relaxed) as f64);
     }
 
-    /// Also after a batch: a city may never pause, and still has to forget.
+    /// Does one step of expiry. Called after each batch too, because a busy log is never idle.
     fn expire(&mut self, at: &Reading) {
         if !self.poisoned
-            && let Err(error) = self.room.expire(&mut self.log, at)
+            && let Err(error) = self.preallocation.expire(&mut self.log, at)
         {
             self.refuse(Vec::new(), error);
         }
     }
 
-    /// Writes and answers what came in one go.
+    /// Writes and answers the messages of one round.
     pub(super) fn round(&mut self, messages: Vec<Message>, at: &Reading) {
         if let Some(oldest) = messages.iter().filter_map(Message::sent).min() {
             self.metrics.waited.record(clock::since(oldest));
@@ -164,20 +166,20 @@ impl<D: Disk + Clone> Writer<D> {
         let left = self.queued_punches.fetch_sub(queued, Ordering::Relaxed) - queued;
         self.metrics.queued.set(left as f64);
         if self.poisoned {
-            messages.into_iter().for_each(|message| message.refuse(Outcome::Down, HelloOutcome::Down));
+            messages.into_iter().for_each(|message| message.refuse(AppendOutcome::Down, HelloOutcome::Down));
             return;
         }
         let plain: usize = messages.iter().map(|message| RUN_BYTES + message.punches() * RECORD_BYTES).sum();
         let bytes = format::batch_bytes(messages.len(), plain) as u64;
-        let messages = match self.room.make(&mut self.log, bytes, at) {
+        let messages = match self.preallocation.prepare(&mut self.log, bytes, at) {
             Ok(()) => messages,
-            Err(CommitError::Full) => self.without_room(messages, at),
+            Err(CommitError::Full) => self.handle_disk_full(messages, at),
             Err(poison @ CommitError::Poison(_)) => return self.refuse(messages, poison),
         };
         self.remember_found();
         let mut round = Round::default();
         for message in messages {
-            round.take(message, &mut self.log.marks, &self.counts, at.now_ms);
+            round.add(message, &mut self.log.marks, &self.counts, at.now_ms);
         }
         self.commit(round, at);
         self.expire(at);
@@ -202,7 +204,7 @@ impl<D: Disk + Clone> Writer<D> {
         }
         for answer in round.answers {
             match answer {
-                Answer::Run { reply, runs } => drop(reply.send(Outcome::Recorded(runs))),
+                Answer::Run { reply, runs } => drop(reply.send(AppendOutcome::Recorded(runs))),
                 Answer::Hello { reply, outcome } => drop(reply.send(outcome)),
                 Answer::Lookup(lookup) => self.send_lookup(lookup),
             }
@@ -212,14 +214,14 @@ impl<D: Disk + Clone> Writer<D> {
     fn send_lookup(&mut self, lookup: Lookup) {
         match &mut self.lookups {
             Some(lookups) => lookups.send(lookup),
-            None => drop(lookup.reply.send(Outcome::Busy)),
+            None => drop(lookup.reply.send(AppendOutcome::Busy)),
         }
     }
 
-    /// Remembers the runs that were looked for, for the runs that come again.
+    /// Stores the results of finished look-ups, for the runs that are sent again.
     fn remember_found(&mut self) {
-        while let Some(found) = self.lookups.as_mut().and_then(Lookups::ended) {
-            self.log.marks.found(found.device, found.epoch, found.first, &found.known);
+        while let Some(found) = self.lookups.as_mut().and_then(Lookups::next_found) {
+            self.log.marks.remember(found.device, found.epoch, found.first, &found.known);
         }
     }
 
@@ -233,14 +235,16 @@ impl<D: Disk + Clone> Writer<D> {
                 self.poison.send_replace(true);
             }
         }
-        messages.into_iter().for_each(|message| message.refuse(Outcome::Down, HelloOutcome::Down));
+        messages.into_iter().for_each(|message| message.refuse(AppendOutcome::Down, HelloOutcome::Down));
     }
 }
 
 impl Answer {
     fn down(self) {
         match self {
-            Self::Run { reply, .. } | Self::Lookup(Lookup { reply, .. }) => drop(reply.send(Outcome::Down)),
+            Self::Run { reply, .. } | Self::Lookup(Lookup { reply, .. }) => {
+                drop(reply.send(AppendOutcome::Down))
+            }
             Self::Hello { reply, .. } => drop(reply.send(HelloOutcome::Down)),
         }
     }
@@ -261,7 +265,7 @@ impl Message {
         }
     }
 
-    fn refuse(self, run: Outcome, hello: HelloOutcome) {
+    fn refuse(self, run: AppendOutcome, hello: HelloOutcome) {
         match self {
             Self::Append { reply, .. } => drop(reply.send(run)),
             Self::Hello { reply, .. } => drop(reply.send(hello)),
@@ -269,7 +273,7 @@ impl Message {
     }
 }
 
-/// A thread that ends by a panic leaves nobody to acknowledge anything: the same as a poisoned log.
+/// Treats a panic of the thread as a poisoned log, since no more punches can be acknowledged.
 impl<D: Disk> Drop for Writer<D> {
     fn drop(&mut self) {
         if std::thread::panicking() {

@@ -1,5 +1,5 @@
-//! The advice to staff, by region, kind of place, colour and what the colour rests on. A dense table, made when the
-//! policy is read: a gate asks it once for each run of punches of one place. What it may not say is refused in [`read`].
+//! The advice to staff by region, kind of place, colour and basis, as a dense table that is built when the policy is read. The judge
+//! looks it up once per run of punches at one place. [`read`] refuses advice that no policy may give.
 
 use protocol::{Advice, Basis, Colour, RegionId};
 use serde::Deserialize;
@@ -8,28 +8,28 @@ use toml::Spanned;
 use super::error::Wrong;
 use crate::PlaceKind;
 
-/// Rows beyond this are a table that nobody can check by eye.
+/// The maximum number of exceptions: more cannot be reviewed by a person.
 const EXCEPTIONS_MAX: usize = 256;
 const KINDS: usize = PlaceKind::ALL.len();
 
-/// The advice at one kind of place of one region.
+/// The advice at one kind of place in one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AdviceHere([[Advice; Basis::ALL.len()]; Colour::ALL.len()]);
+pub struct PlaceAdvice([[Advice; Basis::ALL.len()]; Colour::ALL.len()]);
 
-impl AdviceHere {
-    /// Says what to do with a person whose code has that colour.
+impl PlaceAdvice {
+    /// Returns the advice for a code with that colour and basis.
     pub const fn of(&self, colour: Colour, basis: Basis) -> Advice {
-        self.0[colour.number() as usize - 1][basis.number() as usize - 1]
+        self.0[colour.index()][basis.index()]
     }
 }
 
-/// The advice everywhere.
+/// The advice for all regions and kinds of places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AdviceTable {
-    /// The regions that a row names, in order.
+    /// The regions that exceptions name, in order.
     regions: Vec<RegionId>,
-    /// For all other regions first, then for each of `regions`: every kind of place.
-    rows: Vec<[AdviceHere; KINDS]>,
+    /// The advice by kind of place: first for all other regions, then for each of `regions`.
+    rows: Vec<[PlaceAdvice; KINDS]>,
 }
 
 impl AdviceTable {
@@ -37,13 +37,13 @@ impl AdviceTable {
         &self.regions
     }
 
-    pub(super) fn here(&self, region: RegionId, kind: PlaceKind) -> &AdviceHere {
+    pub(super) fn here(&self, region: RegionId, kind: PlaceKind) -> &PlaceAdvice {
         let row = self.regions.binary_search(&region).map_or(0, |index| index + 1);
-        &self.rows[row][usize::from(kind.number()) - 1]
+        &self.rows[row][kind.index()]
     }
 }
 
-/// The section of the file: for each colour what to do, and the exceptions from it.
+/// The section of the file: the advice for each colour, and exceptions.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Section {
@@ -55,7 +55,7 @@ pub(super) struct Section {
     exception: Vec<Spanned<Exception>>,
 }
 
-/// A list that is left out means all.
+/// An exception. A missing list means all.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Exception {
@@ -66,15 +66,15 @@ struct Exception {
     advice: Spanned<String>,
 }
 
-/// Reads the table. Exceptions apply in their order, a later one over an earlier one.
+/// Builds the table. A later exception overrides an earlier one.
 pub(super) fn read(section: &Section) -> Result<AdviceTable, Wrong> {
-    let mut base = AdviceHere([[Advice::AskStaff; Basis::ALL.len()]; Colour::ALL.len()]);
+    let mut base = PlaceAdvice([[Advice::AskStaff; Basis::ALL.len()]; Colour::ALL.len()]);
     let texts = [&section.green, &section.yellow, &section.red, &section.unknown];
     for (&colour, text) in Colour::ALL.iter().zip(texts) {
-        base.0[index(colour)] = [advice(colour, text)?; Basis::ALL.len()];
+        base.0[colour.index()] = [advice(colour, text)?; Basis::ALL.len()];
     }
     if section.exception.len() > EXCEPTIONS_MAX {
-        let what = format!("more than {EXCEPTIONS_MAX} exceptions are more than anybody can check");
+        let what = format!("more than {EXCEPTIONS_MAX} exceptions cannot be reviewed by a person");
         return Err(Wrong(section.exception[EXCEPTIONS_MAX].span(), what));
     }
     let named = section.exception.iter().filter_map(|row| row.get_ref().regions.as_ref()).flatten();
@@ -115,24 +115,20 @@ fn apply(table: &mut AdviceTable, row: &Spanned<Exception>) -> Result<(), Wrong>
         for &kind in
             PlaceKind::ALL.iter().filter(|kind| kinds.as_ref().is_none_or(|kinds| kinds.contains(kind)))
         {
-            let here = &mut table.rows[index_of_region][usize::from(kind.number()) - 1];
+            let here = &mut table.rows[index_of_region][kind.index()];
             for basis in bases {
-                here.0[index(colour)][usize::from(basis.number()) - 1] = advice;
+                here.0[colour.index()][basis.index()] = advice;
             }
             let (verified, declared) = (here.of(colour, Basis::Verified), here.of(colour, Basis::Declared));
-            if harshness(declared) > harshness(verified) {
+            if strictness(declared) > strictness(verified) {
                 let what = format!(
-                    "{colour}, declared, would be told {declared} where verified is told {verified}: consent would not be free"
+                    "{colour}, declared, would get {declared} where verified gets {verified}: consent would not be free"
                 );
                 return Err(Wrong(row.span(), what));
             }
         }
     }
     Ok(())
-}
-
-const fn index(colour: Colour) -> usize {
-    colour.number() as usize - 1
 }
 
 fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> String {
@@ -158,14 +154,14 @@ fn kinds(texts: &[Spanned<String>]) -> Result<Vec<PlaceKind>, Wrong> {
     texts.iter().map(kind).collect()
 }
 
-/// Says what may be advised for that colour.
+/// Reads the advice for a colour; refuses advice that the colour may not have.
 fn advice(colour: Colour, text: &Spanned<String>) -> Result<Advice, Wrong> {
     let allowed: &[Advice] = match colour {
-        // Somebody without a cause is not sent away by a table.
+        // No policy may stop a person without a cause.
         Colour::Green => &[Advice::Pass, Advice::CheckDocument, Advice::AskStaff],
         Colour::Yellow => &[Advice::Pass, Advice::CheckDocument, Advice::AskStaff, Advice::Stop],
         Colour::Red => &[Advice::CheckDocument, Advice::AskStaff, Advice::Stop],
-        // Never like green, never like red.
+        // Never treated as green or as red.
         Colour::Unknown => &[Advice::CheckDocument, Advice::AskStaff],
     };
     let found = Advice::from_name(text.get_ref()).filter(|advice| allowed.contains(advice));
@@ -173,8 +169,8 @@ fn advice(colour: Colour, text: &Spanned<String>) -> Result<Advice, Wrong> {
     found.ok_or_else(|| Wrong(text.span(), what()))
 }
 
-/// In the order of what it costs the person.
-pub const fn harshness(advice: Advice) -> u8 {
+/// Returns the rank of an advice, from pass as the lowest to stop.
+pub const fn strictness(advice: Advice) -> u8 {
     match advice {
         Advice::Pass => 0,
         Advice::CheckDocument => 1,

@@ -1,51 +1,56 @@
-//! Causes, and the colour that a code has by them: the worst of those in force. Clearing one never clears another.
+//! Causes, and the colour of a code: that of the most severe cause in force. Clearing one cause never clears another.
 
 use jiff::civil::Date;
 use protocol::{Basis, Colour};
 
 use crate::trajectory::{days_after, start_of};
 
-/// The kind of cause. The number is what the registry and the decisions keep.
+/// The kind of a cause. The registry and the decisions store the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum CauseKind {
-    /// A carrier's answer shows a stay in an epidemic area.
+    /// A stay in an epidemic area, found by a carrier.
     Trajectory = 1,
-    /// The citizen declares one.
+    /// A stay in an epidemic area, declared by the citizen.
     Declaration = 2,
-    /// An authority: was close to somebody who is ill.
+    /// Close contact with an infected person, set by an authority.
     CloseContact = 3,
-    /// An authority: is ill.
+    /// An infection, set by an authority.
     Diagnosis = 4,
-    /// An authority: is to stay apart.
+    /// A quarantine, set by an authority.
     Quarantine = 5,
-    /// A colour that came with an import.
+    /// A verified colour of an imported code.
     Inherited = 6,
-    /// The same, resting on a declaration.
+    /// A declared colour of an imported code.
     InheritedDeclared = 7,
-    /// A carrier's answer shows a stay of the guardian's phone, and the guardian says that the ward was with it.
+    /// A stay of the guardian's phone, found by a carrier, with the guardian's statement that the ward was with it.
     Accompanied = 8,
-    /// A declaration that whoever made it has taken back: it ends after the wait that the policy asks for.
+    /// A declaration that its declarer has corrected: it ends after the policy's wait.
     Corrected = 9,
 }
 
 impl CauseKind {
-    /// Every kind that a policy has a rule for, in the order of their numbers.
+    /// The kinds that a policy has rules for, in the order of their numbers, which begin at 1.
     pub const ALL: &[Self] =
         &[Self::Trajectory, Self::Declaration, Self::CloseContact, Self::Diagnosis, Self::Quarantine];
 
-    /// Its number.
+    /// Returns the number.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The kind with that number.
+    /// Returns the position in [`Self::ALL`], from 0; at least its length for a kind without a rule.
+    pub const fn index(self) -> usize {
+        self as usize - 1
+    }
+
+    /// Returns the kind with that number; `None` for an unknown number.
     pub fn from_number(number: u8) -> Option<Self> {
         let others = [Self::Inherited, Self::InheritedDeclared, Self::Accompanied, Self::Corrected];
         Self::ALL.iter().copied().chain(others).find(|kind| kind.number() == number)
     }
 
-    /// Its name in files and commands.
+    /// Returns the name used in files and commands. Several kinds share a name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Trajectory => "trajectory",
@@ -57,12 +62,12 @@ impl CauseKind {
         }
     }
 
-    /// The kind of that name.
+    /// Returns the kind of [`Self::ALL`] with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
-    /// Says whether an authority sets it by hand, and not the policy by itself.
+    /// Reports a kind that authorities set by hand.
     pub const fn is_manual(self) -> bool {
         match self {
             Self::Trajectory
@@ -75,7 +80,7 @@ impl CauseKind {
         }
     }
 
-    /// Says what a colour by this cause rests on.
+    /// Returns the basis of a colour from this kind of cause.
     pub const fn basis(self) -> Basis {
         match self {
             Self::Declaration | Self::InheritedDeclared | Self::Accompanied | Self::Corrected => {
@@ -88,44 +93,44 @@ impl CauseKind {
     }
 }
 
-/// A cause of a code. In force from its begin to its end, or until its authority clears it.
+/// A cause of a code, in force from its beginning until its end or until its authority clears it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cause {
     /// The kind.
     pub kind: CauseKind,
-    /// Its effect.
+    /// The colour that it gives.
     pub colour: Colour,
-    /// Its begin, seconds since 1970 UTC.
+    /// The beginning, seconds since 1970 UTC.
     pub from_s: u64,
-    /// Its end, not part of it, seconds since 1970 UTC.
+    /// The end, exclusive, seconds since 1970 UTC.
     pub until_s: u64,
 }
 
 impl Cause {
-    /// A cause from that moment to the end of a day, so many days after `day`.
+    /// Returns a cause from `from_s` to the end of the day that lies the rule's days after `day`.
     pub(super) fn through(kind: CauseKind, rule: super::Rule, from_s: u64, day: Date) -> Self {
         let until_s = start_of(days_after(day, i32::from(rule.days) + 1));
         Self { kind, colour: rule.colour, from_s, until_s }
     }
 
-    /// Says whether it counts at that moment.
+    /// Reports whether the cause is in force at that time.
     pub const fn is_in_force(self, now_s: u64) -> bool {
         self.from_s <= now_s && now_s < self.until_s
     }
 }
 
-/// The state of a code at a moment.
+/// The state of a code at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// The worst of the causes in force.
+    /// The colour of the most severe cause in force.
     pub colour: Colour,
-    /// Its basis.
+    /// The basis of the colour.
     pub basis: Basis,
-    /// When it changes by the clock, seconds since 1970 UTC; `None` for never.
+    /// The time of the next change of colour or basis by the clock, seconds since 1970 UTC; `None` for never.
     pub next_change_s: Option<u64>,
 }
 
-/// Says how a code stands with these causes, none of which was cleared. `green_basis` is what it rests on when none is in force.
+/// Returns the state of a code with these causes, none of which is cleared. `green_basis` is its basis while none is in force.
 pub fn standing(causes: &[Cause], green_basis: Basis, now_s: u64) -> Standing {
     let (colour, basis) = worst(causes, green_basis, now_s);
     let mut bounds: Vec<u64> = causes
@@ -139,27 +144,27 @@ pub fn standing(causes: &[Cause], green_basis: Basis, now_s: u64) -> Standing {
     Standing { colour, basis, next_change_s }
 }
 
-/// The next other colour that the clock brings a code to.
+/// A change of a code's colour by the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// From when on, seconds since 1970 UTC.
+pub struct ColourChange {
+    /// The time of the change, seconds since 1970 UTC.
     pub at_s: u64,
-    /// The colour from then on.
+    /// The new colour.
     pub to: Colour,
-    /// It is worse than the one before.
+    /// True if the new colour is more severe.
     pub is_worse: bool,
 }
 
-/// Finds when the clock ends the colour that these causes give, if nothing else happens, and what follows; `None` for never. Causes of the same
-/// colour that overlap are one stretch of it, whatever each rests on.
-pub fn turn(causes: &[Cause], now_s: u64) -> Option<Turn> {
+/// Returns the next change of the colour that these causes give, if nothing else happens; `None` for never. A change of the basis alone
+/// does not count.
+pub fn next_colour_change(causes: &[Cause], now_s: u64) -> Option<ColourChange> {
     let colour_at = |at_s| worst(causes, Basis::Verified, at_s).0;
     let colour = colour_at(now_s);
     let bounds = causes.iter().filter(|cause| cause.from_s < cause.until_s);
     let bounds = bounds.flat_map(|cause| [cause.from_s, cause.until_s]).filter(|&at_s| at_s > now_s);
     let at_s = bounds.filter(|&at_s| colour_at(at_s) != colour).min()?;
     let to = colour_at(at_s);
-    Some(Turn { at_s, to, is_worse: severity(to) > severity(colour) })
+    Some(ColourChange { at_s, to, is_worse: severity(to) > severity(colour) })
 }
 
 fn worst(causes: &[Cause], green_basis: Basis, now_s: u64) -> (Colour, Basis) {
@@ -168,7 +173,7 @@ fn worst(causes: &[Cause], green_basis: Basis, now_s: u64) -> (Colour, Basis) {
     worst.map_or((Colour::Green, green_basis), |cause| (cause.colour, cause.kind.basis()))
 }
 
-/// The worse, the more.
+/// Returns the rank of a colour, from green as the lowest to red.
 pub const fn severity(colour: Colour) -> u8 {
     match colour {
         Colour::Green => 0,
@@ -207,7 +212,7 @@ mod tests {
             ),
             ("over", vec![found], 200, None),
         ] {
-            let turn = turn(&causes, now_s).map(|turn| (turn.at_s, turn.to, turn.is_worse));
+            let turn = next_colour_change(&causes, now_s).map(|turn| (turn.at_s, turn.to, turn.is_worse));
             assert_eq!(turn, expected, "{name}");
         }
     }

@@ -1,30 +1,30 @@
-//! Taking back what was declared: what a form that says no makes of each declared cause. The form does so, and the pages offer exactly
-//! that. Pure.
+//! Corrections of declarations: the effect of a form that says no on each declared cause. The pages offer exactly what the form does.
+//! Pure.
 
-use super::{Cause, CauseKind, Field, Policy};
+use super::{Cause, CauseKind, Policy, StayField};
 
-/// The effect of a form that says no on a declared cause. The later ones are the ones to tell of first.
+/// The effect of a form that says no on a declared cause, in ascending order of importance for the citizen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Correction {
-    /// Nothing: it is over before the wait would be.
+    /// No effect: the cause ends before the policy's wait would be over.
     EndsSooner,
-    /// Nothing more: it was taken back, and its wait is left.
+    /// No further effect: the cause is already corrected and its wait is running.
     Waits,
-    /// Nothing: only an appeal ends it.
+    /// No effect: only an appeal ends the cause.
     Appeal,
-    /// No such form is taken: a stay that a carrier found locks the field.
+    /// The form is refused: a stay that a carrier found locks the field.
     Locked,
-    /// It ends after the wait that the policy asks for.
+    /// The cause ends after the policy's wait.
     EndsLater {
         /// Its new end, seconds since 1970 UTC.
         until_s: u64,
     },
-    /// It ends at once: a carrier's answer shows the whole window clean.
+    /// The cause ends at once: a carrier's answer shows no stay in the whole window.
     Ends,
 }
 
 impl Correction {
-    /// True if a form that says no changes something.
+    /// Reports whether a form that says no changes something.
     pub const fn is_by_form(self) -> bool {
         match self {
             Self::EndsLater { .. } | Self::Ends => true,
@@ -34,9 +34,10 @@ impl Correction {
 }
 
 impl Policy {
-    /// Says what a form that says no makes of a cause in force, where its field stands so; `None` for a cause that nobody declared. No query
-    /// is needed to take a declaration back, or consent would not be free. A guardian's word about a stay that was found is none of these.
-    pub fn correction(&self, cause: Cause, field: Field, now_s: u64) -> Option<Correction> {
+    /// Returns the effect of a form that says no on a cause in force, for the field's state; `None` for a cause that was not declared.
+    /// A correction needs no query, since consent would not be free otherwise. It does not apply to a guardian's statement about a stay
+    /// that a carrier found, which takes an appeal.
+    pub fn correction(&self, cause: Cause, field: StayField, now_s: u64) -> Option<Correction> {
         let is_own = match cause.kind {
             CauseKind::Declaration | CauseKind::InheritedDeclared | CauseKind::Corrected => true,
             CauseKind::Accompanied => false,
@@ -48,20 +49,20 @@ impl Policy {
         };
         let wait_s = self.correction_wait_hours().map(|hours| u64::from(hours) * 3600);
         Some(match (field, wait_s) {
-            (Field::No, _) if is_own => Correction::Ends,
+            (StayField::No, _) if is_own => Correction::Ends,
             _ if cause.kind == CauseKind::Corrected => Correction::Waits,
-            (Field::LockedYes, _) => Correction::Locked,
-            (Field::No | Field::Declare, _) if !is_own => Correction::Appeal,
-            (Field::No | Field::Declare, None) => Correction::Appeal,
-            (Field::No | Field::Declare, Some(wait_s)) if cause.until_s > now_s + wait_s => {
+            (StayField::LockedYes, _) => Correction::Locked,
+            (StayField::No | StayField::Declare, _) if !is_own => Correction::Appeal,
+            (StayField::No | StayField::Declare, None) => Correction::Appeal,
+            (StayField::No | StayField::Declare, Some(wait_s)) if cause.until_s > now_s + wait_s => {
                 Correction::EndsLater { until_s: now_s + wait_s }
             }
-            (Field::No | Field::Declare, Some(_)) => Correction::EndsSooner,
+            (StayField::No | StayField::Declare, Some(_)) => Correction::EndsSooner,
         })
     }
 
-    /// Says the same of a code with these causes in force: the most that such a form does for any of them.
-    pub fn correction_of(&self, causes: &[Cause], field: Field, now_s: u64) -> Option<Correction> {
+    /// Returns the most important effect of such a form on any of a code's causes in force.
+    pub fn correction_of(&self, causes: &[Cause], field: StayField, now_s: u64) -> Option<Correction> {
         causes.iter().filter_map(|&cause| self.correction(cause, field, now_s)).max()
     }
 }

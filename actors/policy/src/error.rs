@@ -1,24 +1,24 @@
-//! What is wrong with a policy's file, and on which line.
+//! Errors of a policy file, with their lines.
 
 use std::path::Path;
 
-/// The fault of a policy, and where.
+/// An error in a policy file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
 pub struct PolicyError {
-    /// The file, as it was named.
+    /// The path of the file, as given.
     pub file: String,
-    /// Its line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// The fault, and what it has to be.
+    /// The error, and the permitted values.
     pub what: String,
 }
 
-/// A place in the text, and what is wrong there.
+/// An error with its position in the text.
 pub(super) struct Wrong(pub(super) std::ops::Range<usize>, pub(super) String);
 
 impl Wrong {
-    /// The error of a policy with that text, which was read from `path`.
+    /// Returns the error for a policy with that text, read from `path`.
     pub(super) fn in_file(self, text: &str, path: &Path) -> PolicyError {
         let Self(span, what) = self;
         let before = text.get(..span.start).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The policy's file: TOML. An unknown key, a wrong type, or what no policy may say is refused with its line.
+//! The policy file (TOML). Unknown keys, wrong types and values that no policy may have are refused with their line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,17 +12,17 @@ use super::error::{PolicyError, Wrong};
 use super::{CauseKind, DocumentShown, EpidemicArea, Policy, Rule, advice};
 use crate::trajectory::{Country, Division};
 
-/// A window is bounded by what carriers keep.
+/// The maximum window, limited by what carriers store.
 const WINDOW_DAYS_MAX: u16 = 90;
-/// Longer presences would be no border cell's doing.
+/// The maximum of the shortest stay that counts. A presence caused by a border cell is shorter.
 const STAY_HOURS_MAX: u16 = 24;
-/// No cause outlives a year without being set again.
+/// The maximum duration of a cause: a year.
 const CAUSE_DAYS_MAX: u16 = 366;
-/// A day's delay is what carriers need; more than a week would be another window.
+/// The maximum lag. Carriers need a day; with more than a week the window would mean something else.
 const LAG_DAYS_MAX: u16 = 7;
-/// A longer wait than a stay's own two weeks would be none.
+/// The maximum wait of a correction: the usual duration of a stay's cause.
 const CORRECTION_HOURS_MAX: u16 = 14 * 24;
-/// Names of versions and areas are shown and logged.
+/// The maximum length of the names of versions and areas, which are displayed and logged.
 const NAME_CHARS_MAX: usize = 64;
 
 #[derive(Deserialize)]
@@ -40,7 +40,7 @@ struct File {
     staff: Staff,
 }
 
-/// The rule for taking back a declared stay without a query.
+/// The rule for correcting a declared stay without a query.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Correction {
@@ -87,7 +87,7 @@ struct CauseRow {
 }
 
 impl Policy {
-    /// Reads a policy; `path` is for the error.
+    /// Reads and validates a policy. `path` is used in errors only.
     pub fn parse(text: &str, path: &Path) -> Result<Self, PolicyError> {
         let error = |wrong: Wrong| wrong.in_file(text, path);
         let file: File = toml::from_str(text)
@@ -107,7 +107,7 @@ fn read(file: File) -> Result<Policy, Wrong> {
     }
     Ok(Policy {
         window_days: within(days, 1..=WINDOW_DAYS_MAX, "days of the window")?,
-        // A window that includes today would call a day clean that is not over.
+        // A window that includes today would count an unfinished day as clean.
         lag_days: within(lag_days, 1..=LAG_DAYS_MAX, "days of lag")?,
         stay_s_min: u64::from(within(stay_hours_min, 1..=STAY_HOURS_MAX, "hours of a stay")?) * 3600,
         areas,
@@ -128,7 +128,7 @@ fn document_shown(Staff { document }: &Staff) -> Result<DocumentShown, Wrong> {
     let Some(text) = document else { return Ok(DocumentShown::WhenAsked) };
     let found = DocumentShown::ALL.into_iter().find(|shown| shown.name() == text.get_ref());
     let known = DocumentShown::ALL.map(DocumentShown::name).join(", ");
-    let what = || format!("staff see the document's end {known}, not {:?}", text.get_ref());
+    let what = || format!("`document` is one of {known}, not {:?}", text.get_ref());
     found.ok_or_else(|| Wrong(text.span(), what()))
 }
 
@@ -179,7 +179,7 @@ fn area(row: &Spanned<AreaRow>) -> Result<EpidemicArea, Wrong> {
     let country = |text: &Spanned<String>| {
         let what = || format!("{:?} is not two capitals of ISO 3166-1", text.get_ref());
         match Country::parse(text.get_ref()) {
-            // The mainland is known by its divisions.
+            // The mainland is named by its divisions.
             Some(country) if text.get_ref() != "CN" => Ok(country),
             Some(_) | None => Err(Wrong(text.span(), what())),
         }
@@ -208,7 +208,7 @@ fn rules(rows: &CauseRows) -> Result<[Rule; CauseKind::ALL.len()], Wrong> {
     for name in rows.keys() {
         if CauseKind::from_name(name.get_ref()).is_none() {
             let known: Vec<&str> = CauseKind::ALL.iter().map(|kind| kind.name()).collect();
-            let what = format!("no cause is called {:?}; there are {}", name.get_ref(), known.join(", "));
+            let what = format!("unknown cause {:?}; known are {}", name.get_ref(), known.join(", "));
             return Err(Wrong(name.span(), what));
         }
     }
@@ -220,10 +220,10 @@ fn rules(rows: &CauseRows) -> Result<[Rule; CauseKind::ALL.len()], Wrong> {
         };
         rules.push((rule(row)?, row.span()));
     }
-    let of = |kind: CauseKind| &rules[kind.number() as usize - 1];
+    let of = |kind: CauseKind| &rules[kind.index()];
     let ((found, _), (declared, span)) = (of(CauseKind::Trajectory), of(CauseKind::Declaration));
     if declared != found {
-        let what = "a declared stay gives what a found one gives: consent would not be free otherwise";
+        let what = "the rules for a declared and for a found stay must be the same: consent would not be free otherwise";
         return Err(Wrong(span.clone(), what.to_owned()));
     }
     Ok(std::array::from_fn(|index| rules[index].0))

@@ -1,5 +1,5 @@
-//! The policy that is in effect, for all who go by it: the registrar, the judge and the orders share one. Which one it is stands in
-//! the registry; this is swapped after it is durable there, so nobody ever waits for it.
+//! The policy in effect, shared by the registrar, the judge and the operators' orders. The registry stores which one it is; the value
+//! here is swapped after the registry's commit, and readers never wait.
 
 use std::sync::Arc;
 
@@ -12,22 +12,22 @@ use super::Policy;
 pub struct PolicyInEffect(Arc<ArcSwap<Policy>>);
 
 impl PolicyInEffect {
-    /// Starts with that one.
+    /// Starts with this policy.
     pub fn new(policy: Policy) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(policy)))
     }
 
-    /// It, for as long as an act takes.
+    /// Returns the policy, for the duration of one act.
     pub fn get(&self) -> Arc<Policy> {
         self.0.load_full()
     }
 
-    /// It, for a batch: costs next to nothing.
-    pub fn glance(&self) -> Guard<Arc<Policy>> {
+    /// Returns a guard of the policy, for one batch; cheaper than [`Self::get`].
+    pub fn load(&self) -> Guard<Arc<Policy>> {
         self.0.load()
     }
 
-    /// From now on everybody goes by that one.
+    /// Replaces the policy for all holders.
     pub fn set(&self, policy: Policy) {
         self.0.store(Arc::new(policy));
     }

@@ -1,5 +1,5 @@
-//! The effect of a stay, a declaration or an authority's word on a code. Pure: evidence, policy and day go in, causes and colour
-//! come out; nobody is asked and nothing is stored here. The policy is dated data, read by [`Policy::parse`].
+//! The policy: the effect of stays, declarations and authorities' decisions on codes. Pure: evidence, policy and day are the input,
+//! causes and a colour the output; nothing is queried or stored. A policy is dated data, read by [`Policy::parse`].
 
 mod advice;
 mod cause;
@@ -19,17 +19,17 @@ use protocol::{Advice, Colour, RegionId};
 
 use crate::trajectory::{Area, Country, Days, Division, days_after};
 
-pub use advice::AdviceHere;
-pub use advice::harshness;
+pub use advice::PlaceAdvice;
+pub use advice::strictness;
 pub use cause::severity;
-pub use cause::{Cause, CauseKind, Standing, Turn, standing, turn};
+pub use cause::{Cause, CauseKind, ColourChange, Standing, next_colour_change, standing};
 pub use correction::Correction;
 pub use error::PolicyError;
 pub use in_effect::PolicyInEffect;
-pub use outcome::{Field, Outcome, Stay, SubmitError, Submitted, Whose};
+pub use outcome::{Applicant, QueryOutcome, Stay, StayField, SubmitError, Submitted};
 pub use place_kind::PlaceKind;
 pub use revision::PolicyDiff;
-pub use revision::stand;
+pub use revision::standing_or_unknown;
 
 /// The policy of a new development city.
 pub const DEVELOPMENT: &str = include_str!("../../data/policy.toml");
@@ -49,12 +49,12 @@ pub struct Policy {
     document_shown: DocumentShown,
 }
 
-/// When staff with a phone see the end of the holder's document, to compare the document with it.
+/// The rule for displaying the last characters of the holder's document number to staff, for comparison with the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentShown {
-    /// Never: the first character of the name has to do.
+    /// Never: staff see the first character of the name only.
     Never,
-    /// When they are told anything but to let the person pass.
+    /// With any advice except pass.
     WhenAsked,
     /// With every pass code.
     Always,
@@ -71,7 +71,7 @@ impl DocumentShown {
         }
     }
 
-    /// True if it is shown to staff who are told this.
+    /// Reports whether the characters are displayed with this advice.
     pub fn goes_with(self, advice: Advice) -> bool {
         match self {
             Self::Never => false,
@@ -81,7 +81,7 @@ impl DocumentShown {
     }
 }
 
-/// The place where a stay counts, and when.
+/// An epidemic area with the days on which a stay in it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct EpidemicArea {
     name: String,
@@ -104,65 +104,65 @@ impl EpidemicArea {
     }
 }
 
-/// The effect of a cause.
+/// The effect of a kind of cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Never green, never unknown.
+    /// The colour, yellow or red.
     pub colour: Colour,
-    /// The time, in days.
+    /// The duration, in days after the day of the evidence.
     pub days: u16,
 }
 
 impl Policy {
-    /// The policy of a new development city.
+    /// Returns the policy of a new development city.
     pub fn development() -> Self {
         Self::parse(DEVELOPMENT, std::path::Path::new("policy.toml")).expect("the shipped policy is valid")
     }
 
-    /// Its name, which every decision carries.
+    /// Returns the version's name, which every decision records.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Says what a cause of that kind gives; `None` for a kind that no policy sets.
+    /// Returns the rule for a kind of cause; `None` for a kind that policies have no rule for.
     pub fn rule(&self, kind: CauseKind) -> Option<Rule> {
-        // A guardian's word that a ward was along gives what the stay gives.
+        // A guardian's statement that a ward was along has the effect of the stay.
         let kind = if kind == CauseKind::Accompanied { CauseKind::Trajectory } else { kind };
-        self.rules.get(usize::from(kind.number()) - 1).copied()
+        self.rules.get(kind.index()).copied()
     }
 
-    /// After how many hours a declared stay ends that its declarer takes back; `None` if that takes an appeal.
+    /// Returns the hours after which a declared stay ends that its declarer corrects; `None` if only an appeal ends it.
     pub const fn correction_wait_hours(&self) -> Option<u16> {
         self.correction_wait_hours
     }
 
-    /// The telephone number for people who are stopped.
+    /// Returns the telephone number for people who are stopped.
     pub fn help_phone(&self) -> Option<&str> {
         self.help_phone.as_deref()
     }
 
-    /// Says what the staff of that kind of place in that region are told.
-    pub fn advice(&self, region: RegionId, kind: PlaceKind) -> &AdviceHere {
+    /// Returns the advice to staff at a kind of place in a region.
+    pub fn advice(&self, region: RegionId, kind: PlaceKind) -> &PlaceAdvice {
         self.advice.here(region, kind)
     }
 
-    /// When staff see the end of a document's number.
+    /// Returns the rule for displaying the end of a document number.
     pub const fn document_shown(&self) -> DocumentShown {
         self.document_shown
     }
 
-    /// The regions for which an exception is made.
+    /// Returns the regions that exceptions name.
     pub fn advised_regions(&self) -> &[RegionId] {
         self.advice.regions()
     }
 
-    /// The days that carriers are asked for on that day.
+    /// Returns the days for which carriers are queried on the day `today`.
     pub fn window(&self, today: Date) -> Days {
         let last = days_after(today, -i32::from(self.lag_days));
         Days { first: days_after(last, 1 - i32::from(self.window_days)), last }
     }
 
-    /// The areas that count on that day, by name.
+    /// Returns the names of the areas in effect on that day.
     pub fn areas_in_effect(&self, day: Date) -> impl Iterator<Item = &str> {
         self.areas.iter().filter(move |area| area.is_in_effect(day)).map(|area| area.name.as_str())
     }

@@ -1,4 +1,5 @@
-//! From a carrier's answer to the field of the form, and from the submitted form to causes. No answer is never a "no".
+//! Outcomes of queries: from a carrier's answer to the form's field, and from the submitted form to a cause. A missing answer is never
+//! a "no".
 
 use jiff::civil::Date;
 use protocol::{Basis, Colour};
@@ -7,26 +8,26 @@ use serde::{Deserialize, Serialize};
 use super::{Cause, CauseKind, Policy};
 use crate::trajectory::{Area, CarrierAnswer, Days, Trajectory, Unavailable, Visit, day_of, days_after};
 
-/// A stay in an epidemic area: all that is kept of a trajectory.
+/// A stay in an epidemic area: the only part of a trajectory that is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stay {
     /// The area's name in the policy.
     pub area: String,
-    /// The last day of the window on which the person was there.
+    /// The last day of the stay within the window.
     pub last_day: Date,
 }
 
-/// The meaning of a query, or of its absence, for the window.
+/// The outcome of a query for the window, or of having none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// The person was in an epidemic area.
+pub enum QueryOutcome {
+    /// A stay in an epidemic area was found.
     Stay(Stay),
-    /// Was not, and the whole window is covered.
+    /// No stay was found, and the whole window is covered.
     Clean,
-    /// Was not in what is covered, and something is not.
+    /// No stay was found in the covered days, and days of the window are missing.
     Partial {
-        /// The part that is covered.
+        /// The covered days.
         covered: Option<Days>,
     },
     /// The number is too new.
@@ -39,36 +40,36 @@ pub enum Outcome {
     NotAsked,
 }
 
-/// Whose form it is. A number answers for its phone, and no carrier knows where a ward was.
+/// The person that a form is about. A query is about a phone, so a ward's form needs the guardian's statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum Applicant {
     /// The phone's owner.
     Owner,
     /// A ward, registered with the guardian's phone.
     Ward {
-        /// The guardian says that the ward was with the phone on its way.
+        /// The guardian's statement that the ward was with the phone.
         along: bool,
     },
 }
 
-/// The form's field "history of living in epidemic areas".
+/// The state of the form's field "history of living in epidemic areas".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// Yes, and it cannot be changed.
+pub enum StayField {
+    /// Yes, which cannot be changed.
     LockedYes,
-    /// No, which the citizen may raise to yes.
+    /// No, which the citizen may change to yes.
     No,
-    /// The citizen says.
+    /// Open: the citizen declares yes or no.
     Declare,
 }
 
-impl Outcome {
-    /// Says what the form shows.
-    pub const fn field(&self, whose: Whose) -> Field {
+impl QueryOutcome {
+    /// Returns the state of the form's field.
+    pub const fn field(&self, whose: Applicant) -> StayField {
         match (self, whose) {
-            (Self::Stay(_), Whose::Owner | Whose::Ward { along: true }) => Field::LockedYes,
-            (Self::Clean, Whose::Owner) => Field::No,
-            (Self::Stay(_) | Self::Clean, Whose::Ward { .. })
+            (Self::Stay(_), Applicant::Owner | Applicant::Ward { along: true }) => StayField::LockedYes,
+            (Self::Clean, Applicant::Owner) => StayField::No,
+            (Self::Stay(_) | Self::Clean, Applicant::Ward { .. })
             | (
                 Self::Partial { .. }
                 | Self::NewNumber
@@ -76,11 +77,11 @@ impl Outcome {
                 | Self::Unavailable(_)
                 | Self::NotAsked,
                 _,
-            ) => Field::Declare,
+            ) => StayField::Declare,
         }
     }
 
-    /// Says whether the page offers the carriers' own travel page.
+    /// Reports whether the page links to the carriers' own travel page.
     pub const fn offers_travel_page(&self) -> bool {
         match self {
             Self::Partial { .. } | Self::NewNumber | Self::Unanswerable | Self::Unavailable(_) => true,
@@ -89,92 +90,95 @@ impl Outcome {
     }
 }
 
-/// Why a form is not taken.
+/// The reason for refusing a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// The stored answer shows a stay.
+    /// The form says no, and the stored answer shows a stay.
     #[error("the carrier's answer shows a stay in an epidemic area; the field cannot be No")]
     Locked,
-    /// Without an answer the citizen has to say.
+    /// The field is open, and the citizen declared nothing.
     #[error("say whether you have been in an epidemic area")]
     DeclarationMissing,
 }
 
-/// The outcome of a submitted form.
+/// The effect of a submitted form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted {
-    /// The cause that it sets, if any.
+    /// The new cause, if any.
     pub cause: Option<Cause>,
-    /// The code's basis when no cause is in force.
+    /// The code's basis while no cause is in force.
     pub rest_basis: Basis,
 }
 
 impl Policy {
-    /// Says what a carrier's answer means on that day.
-    pub fn outcome(&self, answer: &CarrierAnswer, today: Date) -> Outcome {
+    /// Evaluates a carrier's answer on that day.
+    pub fn outcome(&self, answer: &CarrierAnswer, today: Date) -> QueryOutcome {
         match answer {
             CarrierAnswer::Trajectory(trajectory) => self.find(trajectory, today),
-            CarrierAnswer::NewNumber => Outcome::NewNumber,
-            // Nobody's subscriber has no answer anywhere.
-            CarrierAnswer::NotSubscriber | CarrierAnswer::Unanswerable => Outcome::Unanswerable,
-            CarrierAnswer::Unavailable(why) => Outcome::Unavailable(*why),
+            CarrierAnswer::NewNumber => QueryOutcome::NewNumber,
+            // A number that is no carrier's subscriber has no answer.
+            CarrierAnswer::NotSubscriber | CarrierAnswer::Unanswerable => QueryOutcome::Unanswerable,
+            CarrierAnswer::Unavailable(why) => QueryOutcome::Unavailable(*why),
         }
     }
 
-    /// Says what the form comes to on that day at that moment. `declared` is what the citizen says: yes, no, or nothing. The outcome
-    /// is the stored one, whatever the client sends. What is said of a ward is never more than declared.
+    /// Evaluates a form at the time `now_s`. `outcome` is the stored one, never the client's. `declared` is the citizen's declaration:
+    /// yes, no, or none. The basis of a ward's form is never more than declared.
+    ///
+    /// # Errors
+    /// The declaration contradicts a found stay, or is missing.
     pub fn submit(
         &self,
-        outcome: &Outcome,
-        (whose, declared): (Whose, Option<bool>),
+        outcome: &QueryOutcome,
+        (whose, declared): (Applicant, Option<bool>),
         now_s: u64,
     ) -> Result<Submitted, SubmitError> {
         let today = day_of(now_s);
         let cause = |kind, day| self.rule(kind).map(|rule| Cause::through(kind, rule, now_s, day));
         let submitted = |cause, rest_basis| Ok(Submitted { cause, rest_basis });
         match (outcome.field(whose), declared) {
-            (Field::LockedYes, Some(false)) => Err(SubmitError::Locked),
-            (Field::LockedYes, None | Some(true)) => {
-                let Outcome::Stay(stay) = outcome else { return Err(SubmitError::DeclarationMissing) };
+            (StayField::LockedYes, Some(false)) => Err(SubmitError::Locked),
+            (StayField::LockedYes, None | Some(true)) => {
+                let QueryOutcome::Stay(stay) = outcome else { return Err(SubmitError::DeclarationMissing) };
                 let (kind, basis) = match whose {
-                    Whose::Owner => (CauseKind::Trajectory, Basis::Verified),
-                    Whose::Ward { .. } => (CauseKind::Accompanied, Basis::Declared),
+                    Applicant::Owner => (CauseKind::Trajectory, Basis::Verified),
+                    Applicant::Ward { .. } => (CauseKind::Accompanied, Basis::Declared),
                 };
                 submitted(cause(kind, stay.last_day), basis)
             }
-            (Field::No, None | Some(false)) => submitted(None, Basis::Verified),
-            (Field::Declare, Some(false)) => submitted(None, Basis::Declared),
-            (Field::No | Field::Declare, Some(true)) => {
+            (StayField::No, None | Some(false)) => submitted(None, Basis::Verified),
+            (StayField::Declare, Some(false)) => submitted(None, Basis::Declared),
+            (StayField::No | StayField::Declare, Some(true)) => {
                 submitted(cause(CauseKind::Declaration, today), Basis::Declared)
             }
-            (Field::Declare, None) => Err(SubmitError::DeclarationMissing),
+            (StayField::Declare, None) => Err(SubmitError::DeclarationMissing),
         }
     }
 
-    /// The colour that a form gives whose field says yes, and the last day on which it is so: after a stay that was found, else
-    /// after a declaration of that day. People are told before they send it.
+    /// Returns the colour that a form with yes would give, and its last day: from the found stay, else from a declaration on that day.
+    /// The pages display it before the form is sent.
     pub fn foreseen(&self, found: Option<&Stay>, today: Date) -> Option<(Colour, Date)> {
         let (kind, day) =
             found.map_or((CauseKind::Declaration, today), |stay| (CauseKind::Trajectory, stay.last_day));
         self.rule(kind).map(|rule| (rule.colour, days_after(day, i32::from(rule.days))))
     }
 
-    fn find(&self, trajectory: &Trajectory, today: Date) -> Outcome {
+    fn find(&self, trajectory: &Trajectory, today: Date) -> QueryOutcome {
         let window = self.window(today);
         let visits = joined(&trajectory.visits);
         let stays = visits.iter().filter_map(|visit| self.stay(visit, window));
         if let Some(stay) = stays.max_by_key(|stay| stay.last_day) {
-            return Outcome::Stay(stay);
+            return QueryOutcome::Stay(stay);
         }
         if trajectory.covered.covers(window) {
-            return Outcome::Clean;
+            return QueryOutcome::Clean;
         }
         let first = trajectory.covered.first.max(window.first);
         let last = trajectory.covered.last.min(window.last);
-        Outcome::Partial { covered: (first <= last).then_some(Days { first, last }) }
+        QueryOutcome::Partial { covered: (first <= last).then_some(Days { first, last }) }
     }
 
-    /// The last day of the window on which the visit was in an area that counted on that day.
+    /// Returns the last day of the window on which the visit was in an area in effect on that day.
     fn stay(&self, visit: &Visit, window: Days) -> Option<Stay> {
         let long_enough = match visit.area {
             Area::City(_) => visit.until_s.saturating_sub(visit.from_s) >= self.stay_s_min,
@@ -196,7 +200,7 @@ impl Policy {
     }
 }
 
-/// Says what a carrier cuts at midnight, or at another cell of the same city, is one presence.
+/// Joins adjacent visits to the same area, which carriers split at midnight and between cells.
 fn joined(visits: &[Visit]) -> Vec<Visit> {
     let mut joined: Vec<Visit> = Vec::with_capacity(visits.len());
     for visit in visits {

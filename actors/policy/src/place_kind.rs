@@ -1,82 +1,37 @@
-//! The kinds of places, by which the policy advises.
+//! The kinds of places, on which the policy's advice depends.
 
-/// The kind of place, and of unit that has applied for a code of its own. The number is what the registry keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum PlaceKind {
-    /// A checkpoint of the city: what a place is unless it was said otherwise.
-    Checkpoint = 1,
-    /// The place where people work.
-    Workplace = 2,
-    /// A residential compound.
-    Compound = 3,
-    /// A village.
-    Village = 4,
-    /// A building.
-    Building = 5,
-    /// A bus, a taxi, a train.
-    Vehicle = 6,
-    /// A school.
-    School = 7,
-    /// A hospital.
-    Hospital = 8,
-    /// A railway or bus station, a port, an airport.
-    Station = 9,
-    /// A market or a shop.
-    Market = 10,
+protocol::numbered! {
+    /// The kind of a place or of a unit with a code of its own. The registry stores the number.
+    pub enum PlaceKind {
+        /// A checkpoint of the city: the default.
+        Checkpoint = 1 => "checkpoint",
+        /// A workplace.
+        Workplace = 2 => "workplace",
+        /// A residential compound.
+        Compound = 3 => "compound",
+        /// A village.
+        Village = 4 => "village",
+        /// A building.
+        Building = 5 => "building",
+        /// A bus, a taxi, a train.
+        Vehicle = 6 => "vehicle",
+        /// A school.
+        School = 7 => "school",
+        /// A hospital.
+        Hospital = 8 => "hospital",
+        /// A railway or bus station, a port, an airport.
+        Station = 9 => "station",
+        /// A market or a shop.
+        Market = 10 => "market",
+    }
 }
 
 impl PlaceKind {
-    /// Every kind, in the order of their numbers.
-    pub const ALL: &[Self] = &[
-        Self::Checkpoint,
-        Self::Workplace,
-        Self::Compound,
-        Self::Village,
-        Self::Building,
-        Self::Vehicle,
-        Self::School,
-        Self::Hospital,
-        Self::Station,
-        Self::Market,
-    ];
-
-    /// Says whether those who run such a place apply for its code; all others an operator adds.
+    /// Reports whether the unit itself applies for the code of such a place; operators add the others.
     pub const fn is_unit(self) -> bool {
         match self {
             Self::Workplace | Self::Compound | Self::Village | Self::Building | Self::Vehicle => true,
             Self::Checkpoint | Self::School | Self::Hospital | Self::Station | Self::Market => false,
         }
-    }
-
-    /// Its number.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The kind with that number.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.number() == number)
-    }
-
-    /// Its name in files and commands.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Checkpoint => "checkpoint",
-            Self::Workplace => "workplace",
-            Self::Compound => "compound",
-            Self::Village => "village",
-            Self::Building => "building",
-            Self::Vehicle => "vehicle",
-            Self::School => "school",
-            Self::Hospital => "hospital",
-            Self::Station => "station",
-            Self::Market => "market",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }

@@ -1,19 +1,18 @@
-//! The names of the areas that carriers tell apart. From the tables of divisions; a country stands by its ISO code, as carriers
-//! say it.
+//! The Chinese names of areas, from the tables of divisions. A country is named by its ISO code, as in carriers' answers.
 
 use crate::trajectory::{Area, Country, Division};
 
 const CITIES: &str = include_str!("../../data/cities.csv");
 const PROVINCES: &str = include_str!("../../data/provinces.csv");
 
-/// The area's name in Chinese; its code if the tables do not have it.
+/// Returns the area's name; its code if the tables do not contain it.
 pub fn name_zh(area: Area) -> String {
     match area {
         Area::Country(country) => format!("境外（{country}）"),
         Area::City(division) => {
             let code = division.to_string();
             match (find(CITIES, &code), code.get(..2).and_then(|province| find(PROVINCES, province))) {
-                // Municipalities stand under their province as districts or counties of it.
+                // The tables list municipalities as districts or counties of their province.
                 (Some("市辖区" | "县") | None, Some(province)) => province.to_owned(),
                 (Some(city), _) => city.to_owned(),
                 (None, None) => code,
@@ -22,7 +21,7 @@ pub fn name_zh(area: Area) -> String {
     }
 }
 
-/// The same for an area as it stands on the wire.
+/// Returns the name of an area in its wire form; the text itself if it is none.
 pub fn name_zh_of(text: &str) -> String {
     let city = Division::parse(text).map(Area::City);
     let area = city.or_else(|| Country::parse(text).map(Area::Country));

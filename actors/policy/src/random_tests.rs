@@ -1,4 +1,4 @@
-//! Policies made up at random: whatever is taken, advice keeps its promises.
+//! Random policies: the advice of every accepted one keeps the rules.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use protocol::Basis;
 
 use super::*;
 
-/// Whatever rows there are, of what is taken nothing breaks the rules.
+/// Checks that a policy with any exceptions either keeps the rules or is refused.
 #[test]
 fn no_policy_that_is_taken_treats_declared_worse_or_lets_red_pass() {
     use protocol::Advice;
@@ -31,7 +31,7 @@ fn no_policy_that_is_taken_treats_declared_worse_or_lets_red_pass() {
                 for &colour in Colour::ALL {
                     let (declared, verified) =
                         (here.of(colour, Basis::Declared), here.of(colour, Basis::Verified));
-                    assert!(harshness(declared) <= harshness(verified), "{text}");
+                    assert!(strictness(declared) <= strictness(verified), "{text}");
                 }
                 for &basis in Basis::ALL {
                     assert_ne!(here.of(Colour::Red, basis), Advice::Pass, "{text}");

@@ -1,5 +1,5 @@
-//! The effect of another version of the policy on the causes that are open, and how many codes that changes. Pure: the causes with
-//! their evidence come from the registry, which also applies what is found here.
+//! The effect of another version of the policy on open causes, and the number of codes that it changes. Pure: the registry supplies
+//! the causes with their evidence and applies the result.
 
 use protocol::{Basis, Colour};
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,8 @@ use super::{Cause, CauseKind, Policy, Standing, Stay, standing};
 use crate::trajectory::{day_of, days_after, start_of};
 
 impl Policy {
-    /// Says what an open cause is by this policy; `None` if there is nothing left of it. What an authority set keeps its end, what was
-    /// inherited stays as it is.
+    /// Returns an open cause as this policy defines it; `None` if it no longer applies. A cause set by an authority keeps its end; an
+    /// inherited one stays unchanged.
     pub fn revise(&self, cause: Cause, evidence: Option<&Stay>, now_s: u64) -> Option<Cause> {
         let Some(rule) = self.rule(cause.kind) else { return Some(cause) };
         let through = |day| Cause::through(cause.kind, rule, cause.from_s, day);
@@ -28,32 +28,32 @@ impl Policy {
         Some(revised).filter(|cause| cause.until_s > now_s)
     }
 
-    /// Says whether an area of that name is in effect on the stay's last day.
+    /// Reports whether an area of that name is in effect on the stay's last day.
     pub fn counts(&self, stay: &Stay) -> bool {
         self.areas_in_effect(stay.last_day).any(|name| name == stay.area)
     }
 
-    /// Says whether the stay still gives a cause at that moment.
+    /// Reports whether the stay still gives a cause at that time.
     pub fn still_counts(&self, stay: &Stay, now_s: u64) -> bool {
         let days = self.rule(CauseKind::Trajectory).map_or(0, |rule| i32::from(rule.days));
         self.counts(stay) && start_of(days_after(stay.last_day, days + 1)) > now_s
     }
 
-    /// Says how many operators it takes to put this one into effect instead of `old`: two if it says anything else. A rule that turns
-    /// nobody red today turns people red tomorrow.
+    /// Returns the number of operators needed to replace `old` by this policy: two if more than the version's name differs, even if no
+    /// code changes today.
     pub fn operators_needed(&self, old: &Self) -> usize {
         let alone = Self { version: old.version.clone(), ..self.clone() } == *old;
         if alone { 1 } else { 2 }
     }
 
-    /// Says whether staff are told the same by both.
+    /// Reports whether both policies give the same advice.
     pub fn advises_like(&self, other: &Self) -> bool {
         self.advice == other.advice
     }
 }
 
-/// Says how a code stands; what nothing is known of is not green.
-pub fn stand(causes: &[Cause], rest: Basis, now_s: u64) -> Standing {
+/// Returns the state of a code as [`standing`] does, with unknown instead of green if there is no basis.
+pub fn standing_or_unknown(causes: &[Cause], rest: Basis, now_s: u64) -> Standing {
     let mut standing = standing(causes, rest, now_s);
     if standing.colour == Colour::Green && standing.basis == Basis::Nothing {
         standing.colour = Colour::Unknown;
@@ -61,28 +61,27 @@ pub fn stand(causes: &[Cause], rest: Basis, now_s: u64) -> Standing {
     standing
 }
 
-/// The changes by another policy.
+/// The number of codes that another policy changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyDiff {
-    /// Codes with open causes; no other can change.
+    /// Codes with open causes. Other codes cannot change.
     pub codes: u64,
-    /// Codes with a colour (row) that get another one (column), in the order of [`Colour::ALL`]; the diagonal is empty.
+    /// Codes by present colour (row) and new colour (column), in the order of [`Colour::ALL`]; the diagonal is zero.
     pub recoloured: [[u64; Colour::ALL.len()]; Colour::ALL.len()],
-    /// Codes that keep their colour for a longer or a shorter time.
+    /// Codes with the same colour and another time of the next change.
     pub moved: u64,
 }
 
 impl PolicyDiff {
-    /// Codes that change in any way.
+    /// Returns the number of codes that change in any way.
     pub fn changed(&self) -> u64 {
         self.recoloured.iter().flatten().sum::<u64>() + self.moved
     }
 
-    /// Counts a code that stood and will stand so.
+    /// Counts one code, with its present colour and time of the next change, and its new state.
     pub fn count(&mut self, (before, old): (Colour, Option<u64>), new: Standing) {
-        let index = |colour: Colour| usize::from(colour.number()) - 1;
         if before != new.colour {
-            self.recoloured[index(before)][index(new.colour)] += 1;
+            self.recoloured[before.index()][new.colour.index()] += 1;
         } else if old != new.next_change_s {
             self.moved += 1;
         }

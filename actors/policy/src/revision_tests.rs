@@ -1,4 +1,4 @@
-//! The effect of another version on each kind of cause, row by row.
+//! The effect of another policy version on each kind of cause.
 
 use std::path::Path;
 
@@ -22,12 +22,12 @@ fn changed(from: &str, to: &str) -> Policy {
     Policy::parse(&DEVELOPMENT.replacen(from, to, 1), Path::new("policy.toml")).unwrap()
 }
 
-/// A cause from 2020-02-24, nine o'clock, through the day `through`.
+/// Returns a cause from nine o'clock on 2020-02-24 through the day `through`.
 fn cause(kind: CauseKind, colour: Colour, through: &str) -> Cause {
     Cause { kind, colour, from_s: at("2020-02-24"), until_s: start_of(days_after(day(through), 1)) }
 }
 
-/// What, by which policy, which cause with its evidence, and what it becomes: colour and last day.
+/// A case: its name, the policy, the cause with its evidence, and the expected colour and last day.
 type Row =
     (&'static str, Policy, (CauseKind, Colour, &'static str, Option<Stay>), Option<(Colour, &'static str)>);
 
@@ -50,7 +50,7 @@ fn until(through: &'static str) -> Option<(Colour, &'static str)> {
     Some((Colour::Red, through))
 }
 
-/// Says what a stay and a declaration give, which is the same.
+/// Returns a policy with this rule for stays and declarations, which must have the same.
 fn rules(colour: &str, days: u16) -> Policy {
     let both = |row: &str| format!("[cause.trajectory]\n{row}\n\n[cause.declaration]\n{row}");
     changed(&both("colour = \"red\"\ndays = 14"), &both(&format!("colour = \"{colour}\"\ndays = {days}")))

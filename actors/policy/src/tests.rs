@@ -1,4 +1,4 @@
-//! Every edge of the policy, as tables.
+//! Tables of the policy's edge cases.
 
 use std::path::Path;
 
@@ -26,15 +26,15 @@ fn visit(area: Area, from: &str, from_hour: u64, minutes: u64) -> Visit {
     Visit { area, from_s, until_s: from_s + minutes * 60 }
 }
 
-/// The outcome of one visit, if the whole window of `today` is covered.
-fn outcome_of(policy: &Policy, visit: Visit, today: &str) -> Outcome {
+/// Returns the outcome of one visit with the whole window of `today` covered.
+fn outcome_of(policy: &Policy, visit: Visit, today: &str) -> QueryOutcome {
     let covered = policy.window(day(today));
     let trajectory = Trajectory { covered, visits: vec![visit] };
     policy.outcome(&CarrierAnswer::Trajectory(trajectory), day(today))
 }
 
-fn stay(area: &str, last_day: &str) -> Outcome {
-    Outcome::Stay(Stay { area: area.to_owned(), last_day: day(last_day) })
+fn stay(area: &str, last_day: &str) -> QueryOutcome {
+    QueryOutcome::Stay(Stay { area: area.to_owned(), last_day: day(last_day) })
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn the_window_is_fourteen_days_that_end_yesterday() {
 fn a_stay_counts_from_four_hours_on_days_of_the_window() {
     let abroad = |text| Area::Country(Country::parse(text).unwrap());
     let shanghai = Area::City(Division::parse("3101").unwrap());
-    let clean = Outcome::Clean;
+    let clean = QueryOutcome::Clean;
     for (name, visit, expected) in [
         ("four hours exactly", visit(wuhan(), "2020-02-20", 8, 240), stay("hubei", "2020-02-20")),
         ("a border cell's minutes", visit(wuhan(), "2020-02-20", 8, 239), clean.clone()),
@@ -85,7 +85,7 @@ fn a_stay_that_a_carrier_cuts_into_pieces_is_one_stay() {
     let cut_at_midnight = [("2020-02-20", 22, 120), ("2020-02-21", 0, 120)];
     assert_eq!(answer(&cut_at_midnight), stay("hubei", "2020-02-21"));
     let with_a_gap = [("2020-02-20", 20, 120), ("2020-02-21", 0, 120)];
-    assert_eq!(answer(&with_a_gap), Outcome::Clean, "two border cells' minutes are no stay");
+    assert_eq!(answer(&with_a_gap), QueryOutcome::Clean, "two border cells' minutes are no stay");
 }
 
 #[test]
@@ -93,10 +93,10 @@ fn an_area_counts_on_the_days_on_which_it_is_in_effect() {
     let text = DEVELOPMENT.replace("from = 2020-01-01", "from = 2020-02-15\nuntil = 2020-02-18");
     let policy = Policy::parse(&text, Path::new("p")).unwrap();
     for (name, visit, expected) in [
-        ("before it was added", visit(wuhan(), "2020-02-14", 0, 600), Outcome::Clean),
+        ("before it was added", visit(wuhan(), "2020-02-14", 0, 600), QueryOutcome::Clean),
         ("on its first day", visit(wuhan(), "2020-02-15", 0, 600), stay("hubei", "2020-02-15")),
         ("on its last day", visit(wuhan(), "2020-02-18", 0, 600), stay("hubei", "2020-02-18")),
-        ("after it was removed", visit(wuhan(), "2020-02-19", 0, 600), Outcome::Clean),
+        ("after it was removed", visit(wuhan(), "2020-02-19", 0, 600), QueryOutcome::Clean),
         ("all through it", visit(wuhan(), "2020-02-12", 0, 14_400), stay("hubei", "2020-02-18")),
     ] {
         assert_eq!(outcome_of(&policy, visit, "2020-02-24"), expected, "{name}");
@@ -120,12 +120,12 @@ fn the_latest_stay_counts_whatever_the_order() {
 #[test]
 fn a_gap_is_partial_and_never_clean() {
     for (first, last, expected) in [
-        ("2020-02-10", "2020-02-23", Outcome::Clean),
-        ("2020-01-01", "2020-03-01", Outcome::Clean),
+        ("2020-02-10", "2020-02-23", QueryOutcome::Clean),
+        ("2020-01-01", "2020-03-01", QueryOutcome::Clean),
         ("2020-02-11", "2020-02-23", covered("2020-02-11", "2020-02-23")),
         ("2020-02-10", "2020-02-22", covered("2020-02-10", "2020-02-22")),
         ("2020-02-20", "2020-03-23", covered("2020-02-20", "2020-02-23")),
-        ("2020-01-01", "2020-01-10", Outcome::Partial { covered: None }),
+        ("2020-01-01", "2020-01-10", QueryOutcome::Partial { covered: None }),
     ] {
         let covered = Days { first: day(first), last: day(last) };
         let answer = CarrierAnswer::Trajectory(Trajectory { covered, visits: Vec::new() });
@@ -133,11 +133,11 @@ fn a_gap_is_partial_and_never_clean() {
     }
 }
 
-fn covered(first: &str, last: &str) -> Outcome {
-    Outcome::Partial { covered: Some(Days { first: day(first), last: day(last) }) }
+fn covered(first: &str, last: &str) -> QueryOutcome {
+    QueryOutcome::Partial { covered: Some(Days { first: day(first), last: day(last) }) }
 }
 
-/// The table of outcomes: field, and what yes, no and nothing come to: a cause's kind or none, and what green rests on.
+/// The table of outcomes: the field's state, and for yes, no and no declaration the kind of the cause, if any, and the basis of green.
 #[test]
 fn every_row_of_the_outcome_table() {
     use CauseKind::{Declaration, Trajectory as Found};
@@ -148,26 +148,30 @@ fn every_row_of_the_outcome_table() {
     let declares = || [red(Declaration, Basis::Declared), green(Basis::Declared), missing()];
     let locked = [red(Found, Basis::Verified), Err(SubmitError::Locked), red(Found, Basis::Verified)];
     let clean = [red(Declaration, Basis::Declared), green(Basis::Verified), green(Basis::Verified)];
-    let unavailable = |why| (Outcome::Unavailable(why), Field::Declare, true, declares());
+    let unavailable = |why| (QueryOutcome::Unavailable(why), StayField::Declare, true, declares());
     let now_s = start_of(day("2020-02-24")) + 9 * HOUR_S;
     for (outcome, field, link, expected) in [
-        (stay("hubei", "2020-02-20"), Field::LockedYes, false, locked),
-        (Outcome::Clean, Field::No, false, clean),
-        (Outcome::Partial { covered: None }, Field::Declare, true, declares()),
-        (covered("2020-02-11", "2020-02-23"), Field::Declare, true, declares()),
-        (Outcome::NewNumber, Field::Declare, true, declares()),
-        (Outcome::Unanswerable, Field::Declare, true, declares()),
+        (stay("hubei", "2020-02-20"), StayField::LockedYes, false, locked),
+        (QueryOutcome::Clean, StayField::No, false, clean),
+        (QueryOutcome::Partial { covered: None }, StayField::Declare, true, declares()),
+        (covered("2020-02-11", "2020-02-23"), StayField::Declare, true, declares()),
+        (QueryOutcome::NewNumber, StayField::Declare, true, declares()),
+        (QueryOutcome::Unanswerable, StayField::Declare, true, declares()),
         unavailable(Unavailable::TimedOut),
         unavailable(Unavailable::Unreachable),
         unavailable(Unavailable::Refused),
         unavailable(Unavailable::Garbage),
         unavailable(Unavailable::Busy),
         unavailable(Unavailable::Paused),
-        (Outcome::NotAsked, Field::Declare, false, declares()),
+        (QueryOutcome::NotAsked, StayField::Declare, false, declares()),
     ] {
-        assert_eq!((outcome.field(Whose::Owner), outcome.offers_travel_page()), (field, link), "{outcome:?}");
+        assert_eq!(
+            (outcome.field(Applicant::Owner), outcome.offers_travel_page()),
+            (field, link),
+            "{outcome:?}"
+        );
         for (declared, expected) in [Some(true), Some(false), None].into_iter().zip(expected) {
-            let submitted = policy().submit(&outcome, (Whose::Owner, declared), now_s);
+            let submitted = policy().submit(&outcome, (Applicant::Owner, declared), now_s);
             let row = submitted.map(|done| (done.cause.map(|cause| cause.kind), done.rest_basis));
             assert_eq!(row, expected, "{outcome:?} declared {declared:?}");
         }
@@ -177,11 +181,12 @@ fn every_row_of_the_outcome_table() {
 #[test]
 fn of_a_ward_the_guardian_says_it_and_it_is_never_verified() {
     let now_s = start_of(day("2020-02-24")) + 9 * HOUR_S;
-    let outcomes = [stay("hubei", "2020-02-20"), Outcome::Clean, Outcome::NotAsked, Outcome::NewNumber];
+    let outcomes =
+        [stay("hubei", "2020-02-20"), QueryOutcome::Clean, QueryOutcome::NotAsked, QueryOutcome::NewNumber];
     for outcome in outcomes {
         for along in [true, false] {
-            let (whose, is_stay) = (Whose::Ward { along }, matches!(outcome, Outcome::Stay(_)));
-            let field = if is_stay && along { Field::LockedYes } else { Field::Declare };
+            let (whose, is_stay) = (Applicant::Ward { along }, matches!(outcome, QueryOutcome::Stay(_)));
+            let field = if is_stay && along { StayField::LockedYes } else { StayField::Declare };
             assert_eq!(outcome.field(whose), field, "{outcome:?} along {along}");
             for declared in [Some(true), Some(false), None] {
                 let submitted = policy().submit(&outcome, (whose, declared), now_s);
@@ -196,9 +201,9 @@ fn of_a_ward_the_guardian_says_it_and_it_is_never_verified() {
 #[test]
 fn what_a_form_gives_is_told_before_it_is_sent() {
     let (policy, now_s) = (policy(), start_of(day("2020-02-24")) + 9 * HOUR_S);
-    let Outcome::Stay(found) = stay("hubei", "2020-02-20") else { panic!("a stay") };
-    for (found, outcome) in [(Some(&found), stay("hubei", "2020-02-20")), (None, Outcome::NotAsked)] {
-        let cause = policy.submit(&outcome, (Whose::Owner, Some(true)), now_s).unwrap().cause.unwrap();
+    let QueryOutcome::Stay(found) = stay("hubei", "2020-02-20") else { panic!("a stay") };
+    for (found, outcome) in [(Some(&found), stay("hubei", "2020-02-20")), (None, QueryOutcome::NotAsked)] {
+        let cause = policy.submit(&outcome, (Applicant::Owner, Some(true)), now_s).unwrap().cause.unwrap();
         let (colour, last) = policy.foreseen(found, day("2020-02-24")).unwrap();
         assert_eq!((colour, start_of(days_after(last, 1))), (cause.colour, cause.until_s), "{outcome:?}");
     }
@@ -209,28 +214,34 @@ fn no_answer_is_never_a_no() {
     let today = day("2020-02-24");
     for why in [Unavailable::TimedOut, Unavailable::Garbage, Unavailable::Busy, Unavailable::Refused] {
         assert_eq!(
-            policy().outcome(&CarrierAnswer::Unavailable(why), today).field(Whose::Owner),
-            Field::Declare
+            policy().outcome(&CarrierAnswer::Unavailable(why), today).field(Applicant::Owner),
+            StayField::Declare
         );
     }
     for answer in [CarrierAnswer::NewNumber, CarrierAnswer::NotSubscriber, CarrierAnswer::Unanswerable] {
-        assert_eq!(policy().outcome(&answer, today).field(Whose::Owner), Field::Declare, "{answer:?}");
+        assert_eq!(
+            policy().outcome(&answer, today).field(Applicant::Owner),
+            StayField::Declare,
+            "{answer:?}"
+        );
     }
 }
 
 #[test]
 fn a_cause_ends_by_the_clock_at_midnight_in_china() {
     let now_s = start_of(day("2020-02-24")) + 9 * HOUR_S;
-    let until = |outcome: &Outcome, declared| {
-        day_of(policy().submit(outcome, (Whose::Owner, declared), now_s).unwrap().cause.unwrap().until_s - 1)
-            .to_string()
+    let until = |outcome: &QueryOutcome, declared| {
+        day_of(
+            policy().submit(outcome, (Applicant::Owner, declared), now_s).unwrap().cause.unwrap().until_s - 1,
+        )
+        .to_string()
     };
     assert_eq!(until(&stay("hubei", "2020-02-20"), None), "2020-03-05", "over a leap day");
-    assert_eq!(until(&Outcome::NotAsked, Some(true)), "2020-03-09");
+    assert_eq!(until(&QueryOutcome::NotAsked, Some(true)), "2020-03-09");
     // On its last day the window still shows the stay, and on the next it does not.
     let visit = visit(wuhan(), "2020-02-20", 0, 600);
     assert_eq!(outcome_of(&policy(), visit, "2020-03-05"), stay("hubei", "2020-02-20"));
-    assert_eq!(outcome_of(&policy(), visit, "2020-03-06"), Outcome::Clean);
+    assert_eq!(outcome_of(&policy(), visit, "2020-03-06"), QueryOutcome::Clean);
 }
 
 #[test]
@@ -308,7 +319,7 @@ fn what_no_policy_may_say_is_refused_with_its_line() {
         ("colour = \"yellow\"", "colour = \"green\"", "a cause gives red or yellow, not \"green\""),
         ("colour = \"yellow\"", "colour = \"unknown\"", "a cause gives red or yellow"),
         ("days = 60", "days = 0", "every cause ends"),
-        ("[cause.quarantine]", "[cause.isolation]", "no cause is called \"isolation\"; there are trajectory"),
+        ("[cause.quarantine]", "[cause.isolation]", "unknown cause \"isolation\"; known are trajectory"),
         ("[cause.diagnosis]\ncolour = \"red\"\ndays = 60\n", "", "[cause.diagnosis] is missing"),
         ("\"when-asked\"", "\"sometimes\"", "never, when-asked, always, not \"sometimes\""),
         ("version = \"2020-02-24\"", "version = \"\"", "policy.toml:4: a version has"),
@@ -357,15 +368,15 @@ fn advice_that_no_policy_may_give_is_refused_with_its_line() {
         (row("kinds = []\ncolour = \"yellow\"\nadvice = \"stop\""), at(line + 1, "unknown field `kinds`")),
         (
             row("places = [\"school\"]\ncolour = \"green\"\nbasis = \"declared\"\nadvice = \"ask-staff\""),
-            at(line, "green, declared, would be told ask-staff where verified is told pass"),
+            at(line, "green, declared, would get ask-staff where verified gets pass"),
         ),
         (
             row("regions = [3]\ncolour = \"yellow\"\nbasis = \"declared\"\nadvice = \"stop\""),
-            at(line, "yellow, declared, would be told stop"),
+            at(line, "yellow, declared, would get stop"),
         ),
         (
             row("colour = \"red\"\nbasis = \"verified\"\nadvice = \"ask-staff\""),
-            at(line, "red, declared, would be told stop where verified is told ask-staff"),
+            at(line, "red, declared, would get stop where verified gets ask-staff"),
         ),
     ] {
         let error = Policy::parse(&text, Path::new("policy.toml")).expect_err(&expected).to_string();

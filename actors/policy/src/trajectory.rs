@@ -1,5 +1,5 @@
-//! The place where a phone was in the window, as a carrier says it, and the calendar it is counted in. What it means is the policy's. A
-//! trajectory is never stored.
+//! Trajectories: the areas where a phone was during the window, as carriers report them, and the calendar of China. Trajectories are
+//! never stored.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
 
-/// China has one time, UTC+8, all year.
+/// The time zone of China: UTC+8 all year.
 const OFFSET: Offset = Offset::constant(8);
 
-/// The calendar day of a moment, seconds since 1970 UTC.
+/// Returns the calendar day in China of a time in seconds since 1970 UTC.
 pub fn day_of(at_s: u64) -> Date {
     let seconds = i64::try_from(at_s).unwrap_or(i64::MAX);
     let at = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
     OFFSET.to_datetime(at).date()
 }
 
-/// The moment at which a day begins, seconds since 1970 UTC; 0 for a day before 1970.
+/// Returns the beginning of a day in China, seconds since 1970 UTC; 0 for a day before 1970.
 pub fn start_of(day: Date) -> u64 {
     let start = OFFSET.to_timestamp(day.at(0, 0, 0, 0)).map_or(0, Timestamp::as_second);
     u64::try_from(start).unwrap_or(0)
 }
 
-/// The day so many days later, or earlier; the calendar's end stays its end.
+/// Returns the day `days` later, or earlier if negative; saturates at the ends of the calendar.
 pub fn days_after(day: Date, days: i32) -> Date {
     day.saturating_add(days.days())
 }
 
-/// A prefix of a division code (GB/T 2260): two digits are a province, four a prefecture-level city.
+/// A prefix of a division code (GB/T 2260): two digits for a province, four for a prefecture-level city.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Division {
     digits: u32,
@@ -36,19 +36,19 @@ pub struct Division {
 }
 
 impl Division {
-    /// Reads two or four digits; no division begins with 0.
+    /// Reads two or four digits, of which the first is not 0.
     pub fn parse(text: &str) -> Option<Self> {
         let good = matches!(text.len(), 2 | 4) && text.bytes().all(|byte| byte.is_ascii_digit());
         let digits = if good && !text.starts_with('0') { text.parse().ok()? } else { return None };
         Some(Self { digits, len: text.len() as u8 })
     }
 
-    /// Says whether it is a prefecture-level city.
+    /// Reports a prefecture-level city.
     pub const fn is_city(self) -> bool {
         self.len == 4
     }
 
-    /// Says whether `other` lies in it, or is it.
+    /// Reports whether `other` is this division or lies in it.
     pub const fn contains(self, other: Self) -> bool {
         match (self.len, other.len) {
             (2, 4) => self.digits == other.digits / 100,
@@ -69,12 +69,12 @@ impl fmt::Debug for Division {
     }
 }
 
-/// A country or area of ISO 3166-1, two capitals. Hong Kong, Macau and Taiwan are rows of their own there: HK, MO, TW.
+/// A country or area by its ISO 3166-1 code of two upper-case letters. Hong Kong, Macau and Taiwan have codes of their own: HK, MO, TW.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// Reads two capitals.
+    /// Reads two upper-case letters.
     pub fn parse(text: &str) -> Option<Self> {
         let letters: [u8; 2] = text.as_bytes().try_into().ok()?;
         letters.iter().all(u8::is_ascii_uppercase).then_some(Self(letters))
@@ -93,7 +93,7 @@ impl fmt::Debug for Country {
     }
 }
 
-/// The areas that carriers can tell apart: cities of the mainland, and abroad only the country.
+/// An area in the resolution that carriers have: a city of the mainland, or a country.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Area {
     /// A prefecture-level city.
@@ -102,28 +102,28 @@ pub enum Area {
     Country(Country),
 }
 
-/// An unbroken presence in one area. `until_s` is its end, not part of it.
+/// A continuous presence in one area, from `from_s` until before `until_s`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Visit {
-    /// Where.
+    /// The area.
     pub area: Area,
-    /// Its begin, seconds since 1970 UTC.
+    /// The beginning, seconds since 1970 UTC.
     pub from_s: u64,
-    /// Its end, seconds since 1970 UTC; after its begin.
+    /// The end, exclusive, seconds since 1970 UTC; after the beginning.
     pub until_s: u64,
 }
 
-/// Days, both included.
+/// An inclusive range of days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Days {
-    /// The first.
+    /// The first day.
     pub first: Date,
-    /// The last, not before the first.
+    /// The last day, not before the first.
     pub last: Date,
 }
 
 impl Days {
-    /// Says whether all of `other` lies in it.
+    /// Reports whether `other` lies within this range.
     pub fn covers(self, other: Self) -> bool {
         self.first <= other.first && self.last >= other.last
     }
@@ -132,54 +132,54 @@ impl Days {
 /// A carrier's answer about one number.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Trajectory {
-    /// The days that the carrier knows of: fewer than were asked after a port, or for a new number.
+    /// The covered days: fewer than requested for a ported or a new number.
     pub covered: Days,
-    /// The place where the phone was, in the order of time.
+    /// The visits, in order of time.
     pub visits: Vec<Visit>,
 }
 
-/// Personal data: not shown.
+/// Hides the content: it is personal data.
 impl fmt::Debug for Trajectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Trajectory(…)")
     }
 }
 
-/// Personal data: not shown.
+/// Hides the content: it is personal data.
 impl fmt::Debug for Visit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Visit(…)")
     }
 }
 
-/// Why a carrier gave no answer.
+/// The reason why a carrier gave no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unavailable {
-    /// Nothing came in time.
+    /// No answer arrived in time.
     TimedOut,
-    /// It could not be reached.
+    /// The carrier could not be reached.
     Unreachable,
-    /// It answered that it cannot.
+    /// The carrier refused to answer.
     Refused,
-    /// An answer that cannot be right.
+    /// The answer was invalid.
     Garbage,
-    /// Too many queries are under way, or it says so itself.
+    /// Too many queries are in progress here or at the carrier.
     Busy,
-    /// It failed lately and is not asked for a while: its breaker is open, or its actor rests.
+    /// The carrier failed recently and is not asked for a while: its breaker is open, or its actor is parked.
     Paused,
 }
 
-/// The outcome of a query of one number. Only a trajectory says anything about where somebody was: none of the others is a "no".
+/// The answer to a query about one number. Only a trajectory has information about the phone's whereabouts; no other answer is a "no".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CarrierAnswer {
-    /// The place where the phone was.
+    /// The trajectory of the phone.
     Trajectory(Trajectory),
-    /// Its subscriber, but too new to have been anywhere.
+    /// The carrier's subscriber, with a number too new for a trajectory.
     NewNumber,
-    /// Another carrier's subscriber: ask that one.
+    /// Another carrier's subscriber, which has to be asked instead.
     NotSubscriber,
-    /// A number that cannot have an answer: things, satellites, some resale, foreign ones.
+    /// A number for which no answer is possible: of machines, satellites, some resellers, or a foreign one.
     Unanswerable,
     /// No answer.
     Unavailable(Unavailable),

@@ -1,7 +1,9 @@
-//! The time that is believed, threads that hold actors, their supervision, and the watchdog over them.
+//! The clock, threads, locks, supervision of actors, and the watchdog.
 
+pub mod arbiter;
 pub mod clock;
-pub mod front;
+pub mod lock;
 pub mod rebinding;
 pub mod supervisor;
+pub mod thread;
 pub mod watchdog;

@@ -1,5 +1,5 @@
-//! Those who may ask what listens on this machine alone: a page of another site, whose name was made to lead here, says that name in `Host`
-//! and is turned away. What listens on other addresses is guarded by its network, not here.
+//! Protection of loopback ports against DNS rebinding: a page of another site, whose name resolves to this machine, sends that name
+//! in `Host` and is refused. Ports on other addresses are protected by their network.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -7,8 +7,8 @@ use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
-/// Says whether a request with that Host was meant for this machine: for an address, which no other site can make lead elsewhere, or for
-/// `localhost`. One without a Host comes from no browser.
+/// Reports whether a request with this `Host` is addressed to this machine: to an IP address, which needs no DNS, or to `localhost`.
+/// True without a `Host`, since browsers always send one.
 pub fn is_local(host: Option<&str>) -> bool {
     let Some(host) = host else { return true };
     let name = match host.strip_prefix('[') {
@@ -19,10 +19,10 @@ pub fn is_local(host: Option<&str>) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// Lets a request through if it was meant for this machine.
+/// Passes on requests that [`is_local`] accepts; answers others with 421.
 ///
 /// # Errors
-/// What the service behind it fails with.
+/// The error of the next service.
 pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -32,7 +32,7 @@ pub async fn guard(
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let refused = HttpResponse::build(StatusCode::MISDIRECTED_REQUEST)
-        .body("ask for this port by its address or as localhost\n");
+        .body("use this port's IP address or localhost in the URL\n");
     Ok(request.into_response(refused).map_into_right_body())
 }
 

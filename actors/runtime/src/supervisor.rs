@@ -1,38 +1,38 @@
-//! Keeps an actor alive. actix restarts an actor that stops; one that panics is gone for good, with its address and all
-//! that waits in its mailbox. Here the actor is polled behind `catch_unwind`, and after a panic restarted in place: mailbox
-//! and address survive. An actor that keeps failing is parked for a while; what waits for it is answered, not kept.
+//! Supervision of actors. actix restarts an actor that stops, but loses one that panics, with its address and its mailbox. Here the
+//! actor is polled behind `catch_unwind` and restarted in place after a panic, so that mailbox and address survive. An actor that
+//! keeps failing is parked for a while: its mailbox is dropped, and senders learn it at once.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use actix::dev::ContextFut;
 use actix::{Actor, Addr, AsyncContext, Context, Supervised};
 use protocol::metric;
 
-use crate::clock;
+use crate::{clock, lock};
 
-/// The limit of an actor's failures.
+/// The back-off and the limit of an actor's restarts.
 #[derive(Clone, Copy, Debug)]
 pub struct RestartPolicy {
-    /// The first restart in `period` is at once, the second waits this long, each further one twice as long …
+    /// The delay of the second restart in `period`. The first has none; each further one waits twice as long …
     pub backoff_first: Duration,
-    /// … up to this.
+    /// … up to this delay.
     pub backoff_max: Duration,
-    /// With more restarts than this …
+    /// The maximum number of restarts …
     pub intensity: usize,
-    /// … within this time the actor is parked …
+    /// … in this time; more of them park the actor …
     pub period: Duration,
-    /// … for this long; then it is tried again.
+    /// … for this time, after which it is started again.
     pub parked_for: Duration,
 }
 
 impl Default for RestartPolicy {
-    /// Ten restarts a minute: a poison batch causes three, so several at once do not park a region, a bug does.
+    /// Allows ten restarts a minute. A poison batch causes three, so several of them at once do not park a region; a bug does.
     fn default() -> Self {
         Self {
             backoff_first: Duration::from_millis(20),
@@ -44,14 +44,14 @@ impl Default for RestartPolicy {
     }
 }
 
-/// The step after a failure.
+/// The action after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Restart { after: Duration },
     Park,
 }
 
-/// The failures of the last `period`. Pure: time is an argument.
+/// The times of the failures in the last `period`. Pure: time is an argument.
 #[derive(Default)]
 struct History(VecDeque<Instant>);
 
@@ -83,46 +83,47 @@ struct Shared<A: Actor<Context = Context<A>>> {
     parked_gauge: metrics::Gauge,
 }
 
-/// The place where a supervised actor is reached. The actor ends when the last of these is dropped.
-pub struct Post<A: Actor<Context = Context<A>>>(Arc<Shared<A>>);
+/// A reference to a supervised actor that stays valid over restarts. The actor ends when the last reference is dropped.
+pub struct ActorRef<A: Actor<Context = Context<A>>>(Arc<Shared<A>>);
 
-impl<A: Actor<Context = Context<A>>> Clone for Post<A> {
+impl<A: Actor<Context = Context<A>>> Clone for ActorRef<A> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<A: Actor<Context = Context<A>>> Post<A> {
-    /// The actor's present address; `None` while it is parked.
+impl<A: Actor<Context = Context<A>>> ActorRef<A> {
+    /// Returns the actor's current address; `None` while it is parked.
     pub fn addr(&self) -> Option<Addr<A>> {
         if self.is_parked() {
             return None;
         }
-        Some(self.0.addr.read().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(lock::read(&self.0.addr).clone())
     }
 
+    /// Reports whether the actor is parked.
     pub fn is_parked(&self) -> bool {
         self.0.parked.load(Ordering::Acquire)
     }
 
-    /// Restarts so far, unparkings included.
+    /// Returns the number of restarts, including those after parking.
     pub fn restarts(&self) -> u64 {
         self.0.restarts.load(Ordering::Relaxed)
     }
 }
 
-/// Starts an actor on the current arbiter and keeps it alive. `make` makes it at first and after parking; its own
-/// `restarting` has to bring it back to a fresh state in between. `parked_gauge` is 1 while it is parked.
+/// Starts an actor on the current arbiter and supervises it. `make` creates it at the start and after parking; on other restarts the
+/// actor's `restarting` has to reset its state. `parked_gauge` is 1 while the actor is parked.
 pub fn supervise<A>(
     name: String,
     policy: RestartPolicy,
     parked_gauge: metrics::Gauge,
     make: impl Fn() -> A + 'static,
-) -> Post<A>
+) -> ActorRef<A>
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
-    let (addr, life) = give_life(&make);
+    let (addr, future) = start_actor(&make);
     let shared = Shared {
         restarts_total: metrics::counter!(metric::RESTARTS, "actor" => name.clone()),
         parked_gauge,
@@ -132,14 +133,14 @@ where
         restarts: AtomicU64::new(0),
     };
     shared.parked_gauge.set(0.0);
-    let post = Post(Arc::new(shared));
-    actix_rt::spawn(keep_alive(Arc::downgrade(&post.0), policy, make, life));
-    post
+    let actor = ActorRef(Arc::new(shared));
+    actix_rt::spawn(keep_alive(Arc::downgrade(&actor.0), policy, make, future));
+    actor
 }
 
-type Life<A> = ContextFut<A, Context<A>>;
+type ActorFuture<A> = ContextFut<A, Context<A>>;
 
-fn give_life<A>(make: &impl Fn() -> A) -> (Addr<A>, Life<A>)
+fn start_actor<A>(make: &impl Fn() -> A) -> (Addr<A>, ActorFuture<A>)
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
@@ -151,13 +152,13 @@ async fn keep_alive<A>(
     shared: Weak<Shared<A>>,
     policy: RestartPolicy,
     make: impl Fn() -> A,
-    mut life: Life<A>,
+    mut future: ActorFuture<A>,
 ) where
     A: Actor<Context = Context<A>> + Supervised,
 {
     let mut history = History::default();
     loop {
-        let panicked = until_failure(&mut life).await;
+        let panicked = until_failure(&mut future).await;
         let Some(next) = shared.upgrade().map(|shared| shared.failed(&mut history, &policy, panicked)) else {
             return;
         };
@@ -166,15 +167,15 @@ async fn keep_alive<A>(
                 if !after.is_zero() {
                     tokio::time::sleep(after).await;
                 }
-                // A panic in `restarting` shows again when the actor is polled, and is counted there.
-                let _ = catch_unwind(AssertUnwindSafe(|| life.restart()));
+                // A panic in `restarting` is raised again at the next poll and counted there.
+                let _ = catch_unwind(AssertUnwindSafe(|| future.restart()));
             }
             Next::Park => {
-                // Whatever waits in the mailbox is dropped here, and with it the senders of its answers.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(life)));
+                // Drops the mailbox, and with it the senders of the replies.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
                 tokio::time::sleep(policy.parked_for).await;
-                let (addr, fresh) = give_life(&make);
-                life = fresh;
+                let (addr, fresh) = start_actor(&make);
+                future = fresh;
                 let Some(shared) = shared.upgrade() else { return };
                 shared.unpark(addr);
             }
@@ -183,12 +184,12 @@ async fn keep_alive<A>(
 }
 
 /// Polls the actor until it stops (false) or panics (true).
-async fn until_failure<A>(life: &mut Life<A>) -> bool
+async fn until_failure<A>(future: &mut ActorFuture<A>) -> bool
 where
     A: Actor<Context = Context<A>> + Supervised,
 {
-    let mut life = pin!(life);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| life.as_mut().poll(cx))) {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(poll) => poll.map(|()| false),
         Err(_) => std::task::Poll::Ready(true),
     })
@@ -214,8 +215,8 @@ impl<A: Actor<Context = Context<A>>> Shared<A> {
     }
 
     fn unpark(&self, addr: Addr<A>) {
-        *self.addr.write().unwrap_or_else(PoisonError::into_inner) = addr;
-        tracing::warn!(actor = self.name, "actor is tried again");
+        *lock::write(&self.addr) = addr;
+        tracing::warn!(actor = self.name, "actor is started again after parking");
         self.set_parked(false);
     }
 

@@ -1,164 +1,154 @@
-//! Ends the process when an arbiter is blocked: a thread that never returns to its queue answers nobody, and only a restart
-//! helps. The devices keep what was not acknowledged. While all of them answer, somebody outside may hear a beat.
+//! The watchdog ends the process when an arbiter is blocked: a thread that no longer returns to its queue answers no request, and
+//! only a restart helps. The devices keep unacknowledged punches. While all arbiters answer, it sends keep-alives to the service
+//! manager.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use crate::arbiter::Pulse;
 use crate::clock;
-use crate::front::Pulse;
+use crate::lock::lock;
+use crate::thread::{self, StopOnDrop};
 
 /// The exit code of a process that the watchdog ended.
 pub const EXIT_BLOCKED: i32 = 70;
-/// An arbiter that runs nothing for this long is blocked: a thousand times the longest handler.
+/// The time after which an arbiter that runs nothing counts as blocked: a thousand times the longest handler.
 pub const BLOCKED_AFTER: Duration = Duration::from_secs(10);
 
-/// Somebody outside who waits to hear that every arbiter answers.
-pub struct Beat {
-    /// The interval at which it is said; it comes later by up to half of this.
+/// A keep-alive message to the service manager.
+pub struct KeepAlive {
+    /// The interval between messages; the watchdog may be late by half of it.
     pub every: Duration,
-    /// Says it. It must not block.
-    pub tell: Box<dyn FnMut() + Send>,
-    /// True if what is no arbiter does its work, too: it is not said otherwise. It must not block.
-    pub is_well: Box<dyn Fn() -> bool + Send>,
+    /// Sends the message. Must not block.
+    pub send: Box<dyn FnMut() + Send>,
+    /// Checks threads without an arbiter; while false, no message is sent. Must not block.
+    pub is_healthy: Box<dyn Fn() -> bool + Send>,
 }
 
-/// The running watchdog; it ends when this is dropped.
+/// The running watchdog; it stops when this is dropped.
 pub struct Watchdog {
-    stop: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
     watched: Arc<Mutex<Vec<Watched>>>,
+    _thread: StopOnDrop,
 }
 
 impl Watchdog {
-    /// Watches these as well. Those that have ended are forgotten by themselves.
+    /// Adds arbiters. One that has ended is removed by the watchdog.
     pub fn watch(&self, pulses: Vec<Pulse>) {
         lock(&self.watched).extend(pulses.into_iter().map(Watched::new));
     }
 }
 
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 struct Watched {
     pulse: Pulse,
-    asked: u64,
-    heard: Arc<AtomicU64>,
-    quiet_since: std::time::Instant,
+    /// The number of the last ping, from 1.
+    pinged: u64,
+    /// The number of the last answered ping.
+    answered: Arc<AtomicU64>,
+    pinged_at: Instant,
 }
 
 impl Watched {
     fn new(pulse: Pulse) -> Self {
-        Self { pulse, asked: 0, heard: Arc::default(), quiet_since: clock::now() }
+        Self { pulse, pinged: 0, answered: Arc::default(), pinged_at: clock::now() }
     }
 
-    /// Says whether the last question was answered; at first there was none.
+    /// Reports an answered last ping; false before the first one.
     fn has_answered(&self) -> bool {
-        self.asked > 0 && self.heard.load(Ordering::Acquire) == self.asked
+        self.pinged > 0 && self.answered.load(Ordering::Acquire) == self.pinged
     }
 
-    /// Asks again if the last question was answered; the time since it has been open, `None` if the arbiter has ended in good
-    /// order. A question that was still in its queue then is answered by nobody, and is no sign of a blocked one.
+    /// Pings again if the last ping was answered. Returns the age of the open ping; `None` if the arbiter has ended in good order,
+    /// which leaves its last ping unanswered.
     fn check(&mut self) -> Option<Duration> {
-        if self.heard.load(Ordering::Acquire) == self.asked {
-            self.asked += 1;
-            self.quiet_since = clock::now();
-            let (heard, asked) = (Arc::clone(&self.heard), self.asked);
+        if self.answered.load(Ordering::Acquire) == self.pinged {
+            self.pinged += 1;
+            self.pinged_at = clock::now();
+            let (answered, pinged) = (Arc::clone(&self.answered), self.pinged);
             self.pulse
-                .ask(move || heard.store(asked, Ordering::Release))
-                .then(|| clock::since(self.quiet_since))
+                .ping(move || answered.store(pinged, Ordering::Release))
+                .then(|| clock::since(self.pinged_at))
         } else {
-            self.pulse.ask(|| ()).then(|| clock::since(self.quiet_since))
+            self.pulse.ping(|| ()).then(|| clock::since(self.pinged_at))
         }
     }
 }
 
-fn lock(watched: &Mutex<Vec<Watched>>) -> std::sync::MutexGuard<'_, Vec<Watched>> {
-    watched.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Says whether all had answered, and the name of the first that is blocked.
-fn look(watched: &Mutex<Vec<Watched>>, limit: Duration) -> (bool, Option<String>) {
+/// Checks all once: whether every last ping had been answered, and the name of the first blocked arbiter.
+fn check_all(watched: &Mutex<Vec<Watched>>, limit: Duration) -> (bool, Option<String>) {
     let mut watched = lock(watched);
     (watched.iter().all(Watched::has_answered), blocked(&mut watched, limit))
 }
 
-/// Looks at each once; the name of the first that is blocked.
+/// Pings each arbiter, removes those that have ended, and returns the name of the first blocked one.
 fn blocked(watched: &mut Vec<Watched>, limit: Duration) -> Option<String> {
     let mut named = None;
     watched.retain_mut(|one| {
-        let quiet = one.check();
-        if quiet.is_some_and(|quiet| quiet >= limit) && named.is_none() {
+        let waiting = one.check();
+        if waiting.is_some_and(|waiting| waiting >= limit) && named.is_none() {
             named = Some(one.pulse.name().to_owned());
         }
-        quiet.is_some()
+        waiting.is_some()
     });
     named
 }
 
-/// Watches arbiters. `end` is called with the name of the first that is blocked for `limit`; it is expected to end the
-/// process with [`EXIT_BLOCKED`]. `beat` is told only when every arbiter has answered the last question and the rest is well.
+/// Watches arbiters. Calls `end` with the name of the first arbiter that is blocked for `limit`; `end` is expected to end the
+/// process with [`EXIT_BLOCKED`]. Sends a keep-alive only while every arbiter has answered its last ping and the rest is healthy.
 ///
 /// # Errors
-/// When the operating system gives no thread.
+/// The operating system gives no thread.
 pub fn start(
     pulses: Vec<Pulse>,
     limit: Duration,
-    mut beat: Option<Beat>,
+    mut keep_alive: Option<KeepAlive>,
     end: impl FnOnce(&str) + Send + 'static,
-) -> std::io::Result<Watchdog> {
-    let (stop, stopped) = sync_channel::<()>(0);
+) -> io::Result<Watchdog> {
     let watched = Arc::new(Mutex::new(pulses.into_iter().map(Watched::new).collect::<Vec<_>>()));
     let mine = Arc::clone(&watched);
-    let tick = beat.as_ref().map_or(limit / 10, |beat| (beat.every / 2).min(limit / 10));
-    let mut told = clock::now();
-    let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
-        while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-            let (answered, blocked) = look(&mine, limit);
+    let tick = keep_alive.as_ref().map_or(limit / 10, |message| (message.every / 2).min(limit / 10));
+    let mut sent = clock::now();
+    let thread = thread::spawn("watchdog", move |stop| {
+        while !stop.wait(tick) {
+            let (answered, blocked) = check_all(&mine, limit);
             if let Some(name) = blocked {
                 return end(&name);
             }
-            if let Some(beat) = &mut beat
+            if let Some(message) = &mut keep_alive
                 && answered
-                && (beat.is_well)()
-                && clock::since(told) >= beat.every
+                && (message.is_healthy)()
+                && clock::since(sent) >= message.every
             {
-                told = clock::now();
-                (beat.tell)();
+                sent = clock::now();
+                (message.send)();
             }
         }
     })?;
-    Ok(Watchdog { stop: Some(stop), thread: Some(thread), watched })
+    Ok(Watchdog { watched, _thread: thread.stop_on_drop() })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
 
     use super::*;
-    use crate::front;
+    use crate::arbiter;
 
-    /// A beat that fills a queue of that length.
-    fn beat(every: Duration, queue: usize) -> (Option<Beat>, std::sync::mpsc::Receiver<()>) {
-        let (told, beats) = sync_channel(queue);
-        let tell = move || {
-            let _ = told.try_send(());
+    /// Returns a keep-alive whose messages fill a queue of that length.
+    fn beat(every: Duration, queue: usize) -> (Option<KeepAlive>, std::sync::mpsc::Receiver<()>) {
+        let (sender, beats) = sync_channel(queue);
+        let send = move || {
+            let _ = sender.try_send(());
         };
-        (Some(Beat { every, tell: Box::new(tell), is_well: Box::new(|| true) }), beats)
+        (Some(KeepAlive { every, send: Box::new(send), is_healthy: Box::new(|| true) }), beats)
     }
 
     #[test]
     fn it_beats_while_every_arbiter_answers_and_not_before_a_blocked_one_does() {
         let (release, released) = sync_channel::<()>(0);
         let (done, until_done) = tokio::sync::oneshot::channel::<()>();
-        let healthy = front::spawn("healthy", || async { drop(until_done.await) }).expect("a thread");
+        let healthy = arbiter::spawn("healthy", || async { drop(until_done.await) }).expect("a thread");
         let (every, limit) = (Duration::from_millis(10), Duration::from_secs(3600));
         let (tell, beats) = beat(every, 3);
         let watchdog = start(vec![healthy.pulse()], limit, tell, |_| {}).expect("a thread");
@@ -167,7 +157,7 @@ mod tests {
         }
         drop(watchdog);
         let (entered, inside) = sync_channel(1);
-        let blocked = front::spawn("blocked", move || async move {
+        let blocked = arbiter::spawn("blocked", move || async move {
             let _ = entered.send(());
             let _ = released.recv();
         })
@@ -190,8 +180,8 @@ mod tests {
         let every = Duration::from_millis(10);
         let (tell, beats) = beat(every, 1);
         let asked = Arc::clone(&well);
-        let is_well = Box::new(move || asked.load(Ordering::Acquire) == 1);
-        let tell = tell.map(|beat| Beat { is_well, ..beat });
+        let is_healthy = Box::new(move || asked.load(Ordering::Acquire) == 1);
+        let tell = tell.map(|beat| KeepAlive { is_healthy, ..beat });
         let watchdog = start(Vec::new(), Duration::from_secs(3600), tell, |_| {}).expect("a thread");
         assert!(beats.recv_timeout(20 * every).is_err(), "no beat while it is not well");
         well.store(1, Ordering::Release);
@@ -203,8 +193,8 @@ mod tests {
     fn a_blocked_arbiter_is_named_and_a_busy_one_is_not() {
         let (release, released) = sync_channel::<()>(0);
         let (done, until_done) = tokio::sync::oneshot::channel::<()>();
-        let healthy = front::spawn("healthy", || async { drop(until_done.await) }).expect("a thread");
-        let blocked = front::spawn("blocked", move || async move {
+        let healthy = arbiter::spawn("healthy", || async { drop(until_done.await) }).expect("a thread");
+        let blocked = arbiter::spawn("blocked", move || async move {
             let _ = released.recv();
         })
         .expect("a thread");
@@ -223,7 +213,7 @@ mod tests {
     #[test]
     fn one_that_ended_with_a_question_in_its_queue_is_forgotten_and_one_that_came_later_is_watched() {
         let (release, released) = sync_channel::<()>(0);
-        let ending = front::spawn("ending", move || async move {
+        let ending = arbiter::spawn("ending", move || async move {
             let _ = released.recv();
         })
         .expect("a thread");
@@ -231,7 +221,7 @@ mod tests {
         assert_eq!(blocked(&mut watched, BLOCKED_AFTER), None, "it was asked just now");
         drop(release);
         ending.join().expect("ends well");
-        // However long ago the question was.
+        // Even with an open ping.
         assert_eq!(blocked(&mut watched, Duration::ZERO), None);
         assert!(watched.is_empty());
 
@@ -241,7 +231,7 @@ mod tests {
         })
         .expect("a thread");
         let (release, released) = sync_channel::<()>(0);
-        let late = front::spawn("late", move || async move {
+        let late = arbiter::spawn("late", move || async move {
             let _ = released.recv();
         })
         .expect("a thread");

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use carrier::{Carrier, Consents};
 use control::{ControlledCarrier, Panel};
-use runtime::front::FrontHandle;
+use runtime::arbiter::ArbiterThread;
 use service::{CarrierService, Port};
 use subscriber::World;
 use tokio::sync::{mpsc, watch};
@@ -115,7 +115,7 @@ pub enum SimulatorError {
 
 /// The running simulators; dropping the value stops them.
 pub struct Simulators {
-    front: Option<FrontHandle>,
+    front: Option<ArbiterThread>,
     stop: watch::Sender<bool>,
     panel: Panel,
     control: SocketAddr,
@@ -182,7 +182,7 @@ impl Simulators {
 
     fn end(&mut self) {
         self.stop.send_replace(true);
-        if let Some(Err(error)) = self.front.take().map(FrontHandle::join) {
+        if let Some(Err(error)) = self.front.take().map(ArbiterThread::join) {
             tracing::error!(error, "the simulated carriers ended");
         }
     }

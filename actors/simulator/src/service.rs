@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use runtime::front::{self, FrontHandle};
+use runtime::arbiter::{self, ArbiterThread};
 use runtime::rebinding;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -184,9 +184,9 @@ pub(super) fn run(
     control: Port,
     panel: Panel,
     mut stopped: watch::Receiver<bool>,
-) -> Result<FrontHandle, SimulatorError> {
+) -> Result<ArbiterThread, SimulatorError> {
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    let front = front::spawn("simulators", move || async move {
+    let front = arbiter::spawn("simulators", move || async move {
         let open = || -> std::io::Result<_> {
             let mut open = Vec::new();
             for mut service in services {

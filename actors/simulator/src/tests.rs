@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use policy::trajectory::{Area, CarrierAnswer, Days, days_after, start_of};
-use policy::{Outcome, Policy};
+use policy::{Policy, QueryOutcome};
 
 use super::numbers::{Holder, MadeUpNumber};
 use super::*;
@@ -34,15 +34,17 @@ fn ask_all(world: &World, text: &str, asked: Days, today: Date) -> (Option<Simul
     (None, CarrierAnswer::NotSubscriber)
 }
 
-fn expected_of(outcome: &Outcome, answer: &CarrierAnswer) -> Expected {
+fn expected_of(outcome: &QueryOutcome, answer: &CarrierAnswer) -> Expected {
     match outcome {
-        Outcome::Stay(_) => Expected::Stay,
-        Outcome::Clean => Expected::Clean,
-        Outcome::Partial { .. } => Expected::Partial,
-        Outcome::NewNumber => Expected::NewNumber,
-        Outcome::Unanswerable if *answer == CarrierAnswer::NotSubscriber => Expected::NotSubscriber,
-        Outcome::Unanswerable => Expected::Unanswerable,
-        Outcome::Unavailable(_) | Outcome::NotAsked => panic!("a simulated carrier always has an answer"),
+        QueryOutcome::Stay(_) => Expected::Stay,
+        QueryOutcome::Clean => Expected::Clean,
+        QueryOutcome::Partial { .. } => Expected::Partial,
+        QueryOutcome::NewNumber => Expected::NewNumber,
+        QueryOutcome::Unanswerable if *answer == CarrierAnswer::NotSubscriber => Expected::NotSubscriber,
+        QueryOutcome::Unanswerable => Expected::Unanswerable,
+        QueryOutcome::Unavailable(_) | QueryOutcome::NotAsked => {
+            panic!("a simulated carrier always has an answer")
+        }
     }
 }
 
@@ -121,7 +123,7 @@ fn answers_hold_no_day_that_was_not_asked_for_and_visits_are_in_order() {
     // Today is not covered yet: it counts with a day's delay.
     let asked = Days { first: days_after(TODAY, -13), last: TODAY };
     let (_, answer) = ask_all(&world, "16399990001", asked, TODAY);
-    assert!(matches!(policy.outcome(&answer, days_after(TODAY, 1)), Outcome::Partial { .. }));
+    assert!(matches!(policy.outcome(&answer, days_after(TODAY, 1)), QueryOutcome::Partial { .. }));
 }
 
 #[test]

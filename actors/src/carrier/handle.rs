@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use policy::trajectory::{CarrierAnswer, Unavailable};
 use protocol::metric;
+use runtime::arbiter::{self, ArbiterThread};
 use runtime::clock;
-use runtime::front::{self, FrontHandle};
-use runtime::supervisor::{Post, supervise};
+use runtime::supervisor::{ActorRef, supervise};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::actor::{Ask, Asker, CarrierActor, Line, Query};
@@ -28,13 +28,13 @@ pub struct CarrierHandle(Arc<Inner>);
 
 struct Inner {
     config: CarrierConfig,
-    post: Post<CarrierActor>,
+    actor: ActorRef<CarrierActor>,
     line: Arc<Line>,
     running: Mutex<Option<Running>>,
 }
 
 struct Running {
-    front: FrontHandle,
+    front: ArbiterThread,
     /// Dropped to end it.
     stop: oneshot::Sender<()>,
 }
@@ -55,24 +55,24 @@ impl CarrierHandle {
         });
         let name = format!("carrier-{}", config.id);
         let parked = metrics::gauge!(metric::CARRIER_PARKED, "carrier" => config.id.clone());
-        let (send_post, post) = sync_channel(1);
+        let (send_actor, actor) = sync_channel(1);
         let (stop, stopped) = oneshot::channel::<()>();
         let (line_there, restarts) = (Arc::clone(&line), settings.restarts);
-        let front = front::spawn(&name.clone(), move || async move {
+        let front = arbiter::spawn(&name.clone(), move || async move {
             let line = line_there;
             let (all, longest) = (line.permits_max as u32, line.deadline + LATE);
             let actor_line = Arc::clone(&line);
-            let post = supervise(name, restarts, parked, move || CarrierActor::new(Arc::clone(&actor_line)));
-            if send_post.send(post).is_ok() {
+            let actor = supervise(name, restarts, parked, move || CarrierActor::new(Arc::clone(&actor_line)));
+            if send_actor.send(actor).is_ok() {
                 let _ = stopped.await;
                 // Whoever asks from here on finds no permit; what is under way is let finish.
                 let _ = tokio::time::timeout(longest, line.permits.acquire_many(all)).await;
                 line.permits.close();
             }
         })?;
-        let post = post.recv().map_err(|_| std::io::Error::other("no runtime for the carrier's thread"))?;
+        let actor = actor.recv().map_err(|_| std::io::Error::other("no runtime for the carrier's thread"))?;
         let running = Mutex::new(Some(Running { front, stop }));
-        Ok(Self(Arc::new(Inner { config: config.clone(), post, line, running })))
+        Ok(Self(Arc::new(Inner { config: config.clone(), actor, line, running })))
     }
 
     /// Its name in metrics and configuration.
@@ -97,12 +97,12 @@ impl CarrierHandle {
 
     /// Says whether its actor keeps failing and is left alone for a while.
     pub fn is_parked(&self) -> bool {
-        self.0.post.is_parked()
+        self.0.actor.is_parked()
     }
 
     #[cfg(test)]
     pub(super) fn restarts(&self) -> u64 {
-        self.0.post.restarts()
+        self.0.actor.restarts()
     }
 
     #[cfg(test)]
@@ -152,7 +152,7 @@ impl CarrierHandle {
         begun: Instant,
         deadline: Instant,
     ) -> Option<oneshot::Receiver<CarrierAnswer>> {
-        let addr = self.0.post.addr()?;
+        let addr = self.0.actor.addr()?;
         let question = Question {
             phone: permit.phone().clone(),
             days: permit.days(),
@@ -166,12 +166,12 @@ impl CarrierHandle {
         Some(answer)
     }
 
-    pub(super) fn pulse(&self) -> Option<front::Pulse> {
+    pub(super) fn pulse(&self) -> Option<arbiter::Pulse> {
         self.running().as_ref().map(|running| running.front.pulse())
     }
 
     /// Ends the thread once what is under way is answered, within the carrier's deadline.
-    pub(super) fn stop(&self) -> Option<FrontHandle> {
+    pub(super) fn stop(&self) -> Option<ArbiterThread> {
         let Running { front, stop } = self.running().take()?;
         drop(stop);
         Some(front)

@@ -31,8 +31,8 @@ use crate::registrar::QueryPermit;
 use policy::trajectory::{CarrierAnswer, Unavailable};
 use registry::Phone;
 use route::{Learned, NumberKey, Plan};
+use runtime::arbiter::Pulse;
 use runtime::clock;
-use runtime::front::Pulse;
 use runtime::supervisor::RestartPolicy;
 
 /// All carriers together have this long for one query. The page offers the carriers' own travel page after 5 s; an answer that comes
@@ -303,7 +303,7 @@ impl Carriers {
     /// Names a thread that panicked.
     pub fn stop(self) -> Result<(), String> {
         let fronts: Vec<_> = self.0.carriers.iter().filter_map(CarrierHandle::stop).collect();
-        fronts.into_iter().try_for_each(runtime::front::FrontHandle::join)
+        fronts.into_iter().try_for_each(runtime::arbiter::ArbiterThread::join)
     }
 
     /// The carrier that ought to know the number, by its place in the configuration.

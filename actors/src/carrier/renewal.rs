@@ -5,7 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use runtime::front::{FrontHandle, Pulse};
+use runtime::arbiter::{ArbiterThread, Pulse};
 
 use super::route::Plan;
 use super::{CarrierConfig, CarrierError, CarrierHandle, Carriers, Inner, counts, ids};
@@ -113,5 +113,5 @@ impl Carriers {
 
 fn end(carriers: &[CarrierHandle]) -> Result<(), String> {
     let fronts: Vec<_> = carriers.iter().filter_map(CarrierHandle::stop).collect();
-    fronts.into_iter().try_for_each(FrontHandle::join)
+    fronts.into_iter().try_for_each(ArbiterThread::join)
 }

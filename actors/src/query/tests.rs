@@ -72,7 +72,7 @@ fn a_query_that_was_shed_may_be_asked_again() {
         assert_eq!(queries.ask(consent, &phone()).await, Err(QueryError::Busy));
         drop(all);
         let answered = queries.ask(consent, &phone()).await.expect("the consent was not used");
-        assert_eq!(answered.outcome, Outcome::Unavailable(Unavailable::Unreachable));
+        assert_eq!(answered.outcome, QueryOutcome::Unavailable(Unavailable::Unreachable));
     });
     front.stop().unwrap();
     assert!(queries.under_way().is_empty());
@@ -126,12 +126,12 @@ fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() 
         let mut kept = Box::pin(bench.registrar.act_in_turn(once(&asked)));
         assert!(kept.as_mut().poll(&mut context).is_pending());
         drop(held);
-        assert_eq!(kept.await.unwrap().map(|(outcome, _)| outcome), Some(Outcome::NewNumber));
+        assert_eq!(kept.await.unwrap().map(|(outcome, _)| outcome), Some(QueryOutcome::NewNumber));
     });
     let outcome = move |registrar: &mut Registrar<'_>| {
         registrar.outcome(Some(consent), (&phone(), Beneficiary::Owner), now_s())
     };
-    assert_eq!(bench.registrar.act_blocking(outcome).unwrap(), Outcome::NewNumber);
+    assert_eq!(bench.registrar.act_blocking(outcome).unwrap(), QueryOutcome::NewNumber);
     bench.front.stop().unwrap();
 }
 
@@ -153,7 +153,7 @@ fn an_answer_whose_registrar_dies_after_it_is_durable_is_kept_once() {
     dies.store(true, Ordering::Relaxed);
     let act = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);
     let came = run(bench.registrar.act_in_turn(act)).unwrap();
-    assert_eq!(came.map(|(outcome, _)| outcome), Some(Outcome::NewNumber));
+    assert_eq!(came.map(|(outcome, _)| outcome), Some(QueryOutcome::NewNumber));
     assert!(!dies.load(Ordering::Relaxed) && bench.registrar.restarts() == 1, "it was done twice");
     let report = bench.registry.lock().unwrap_or_else(PoisonError::into_inner).verify_consents().unwrap();
     assert_eq!(report.attempts, [("mobile".to_owned(), 2)], "and is on record once");

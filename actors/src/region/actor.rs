@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, Context, Handler, Message, Supervised};
-use ledger::{LedgerHandle, Reply};
+use ledger::{AppendReply, LedgerHandle};
 use metrics::Histogram;
 use protocol::RegionId;
 use runtime::clock;
@@ -18,7 +18,7 @@ use crate::judge::Judge;
 #[rtype(result = "()")]
 pub(super) struct Punches {
     pub(super) request: RegionRequest,
-    pub(super) reply: Reply,
+    pub(super) reply: AppendReply,
     pub(super) permit: OwnedSemaphorePermit,
     /// When it was put into the mailbox.
     pub(super) sent: Instant,

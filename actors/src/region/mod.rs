@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actor::{Punches, RegionActor};
 use ledger::PunchDigest;
-use ledger::{LedgerHandle, Outcome, Record, RecordedRun, Run, ScanKind};
+use ledger::{AppendOutcome, LedgerHandle, Record, RecordedRun, Run, ScanKind};
 use metrics::{Counter, Gauge};
 use protocol::message::BusyReason;
 use protocol::{Colour, DeviceId, Epoch, Punch, Reason, RegionId, Sequence, Verdict, metric};
 use runtime::clock;
-use runtime::supervisor::{Post, RestartPolicy, supervise};
+use runtime::supervisor::{ActorRef, RestartPolicy, supervise};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::judge::Judge;
@@ -75,7 +75,7 @@ pub struct RegionRequest {
 #[derive(Debug)]
 pub enum RegionOutcome {
     /// The ledger's word.
-    Ledger(Outcome),
+    Ledger(AppendOutcome),
     /// Not taken; to be sent again later.
     Busy(BusyReason),
 }
@@ -86,7 +86,7 @@ pub struct RegionHandle(Arc<Inner>);
 
 struct Inner {
     id: RegionId,
-    post: Post<RegionActor>,
+    actor: ActorRef<RegionActor>,
     permits: Arc<Semaphore>,
     permits_max: usize,
     judge: Arc<Judge>,
@@ -123,13 +123,13 @@ impl RegionMetrics {
     fn refused(&self, outcome: &RegionOutcome, punches: usize) {
         let reason = match outcome {
             RegionOutcome::Busy(reason) => *reason,
-            RegionOutcome::Ledger(Outcome::Busy) => BusyReason::Ledger,
+            RegionOutcome::Ledger(AppendOutcome::Busy) => BusyReason::Ledger,
             RegionOutcome::Ledger(
-                Outcome::Recorded(_)
-                | Outcome::NumberUsed { .. }
-                | Outcome::Gap { .. }
-                | Outcome::EpochBehind { .. }
-                | Outcome::Down,
+                AppendOutcome::Recorded(_)
+                | AppendOutcome::NumberUsed { .. }
+                | AppendOutcome::Gap { .. }
+                | AppendOutcome::EpochBehind { .. }
+                | AppendOutcome::Down,
             ) => return,
         };
         self.refused[usize::from(reason.number()) - 1].increment(punches as u64);
@@ -159,7 +159,7 @@ impl RegionHandle {
         let (fault, actor_judge, actor_ledger) = (config.fault.clone(), Arc::clone(&judge), ledger.clone());
         let parked = metrics::gauge!(metric::REGION_PARKED, "region" => id.to_string());
         let waited = metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "region");
-        let post = supervise(format!("region-{id}"), config.restarts, parked, move || {
+        let actor = supervise(format!("region-{id}"), config.restarts, parked, move || {
             RegionActor::new(
                 id,
                 Arc::clone(&actor_judge),
@@ -170,7 +170,7 @@ impl RegionHandle {
         });
         Self(Arc::new(Inner {
             id,
-            post,
+            actor,
             permits: Arc::new(Semaphore::new(config.punches_max)),
             permits_max: config.punches_max,
             judge,
@@ -189,7 +189,7 @@ impl RegionHandle {
 
     /// Says whether the region's actor keeps failing and is left alone for a while.
     pub fn is_parked(&self) -> bool {
-        self.0.post.is_parked()
+        self.0.actor.is_parked()
     }
 
     /// Judges and records. Resolves when the punches are durable, or were refused; never later than the ledger answers.
@@ -197,7 +197,7 @@ impl RegionHandle {
         let (device, punches) = (request.device, request.punches.len());
         let passing = self.0.taps.passing(&request.punches);
         let outcome = self.take(request).await;
-        if let (Some(passing), RegionOutcome::Ledger(Outcome::Recorded(runs))) = (&passing, &outcome) {
+        if let (Some(passing), RegionOutcome::Ledger(AppendOutcome::Recorded(runs))) = (&passing, &outcome) {
             self.0.taps.punches(self.0.id, device, passing, runs);
         }
         self.0.metrics.refused(&outcome, punches);
@@ -227,8 +227,8 @@ impl RegionHandle {
         }
     }
 
-    fn send(&self, request: RegionRequest) -> Result<oneshot::Receiver<Outcome>, BusyReason> {
-        let addr = self.0.post.addr().ok_or(BusyReason::Parked)?;
+    fn send(&self, request: RegionRequest) -> Result<oneshot::Receiver<AppendOutcome>, BusyReason> {
+        let addr = self.0.actor.addr().ok_or(BusyReason::Parked)?;
         let punches = u32::try_from(request.punches.len()).map_err(|_| BusyReason::Region)?;
         let permit =
             Arc::clone(&self.0.permits).try_acquire_many_owned(punches).map_err(|_| BusyReason::Region)?;
@@ -243,8 +243,8 @@ impl RegionHandle {
         self.0.permits_max - self.0.permits.available_permits()
     }
 
-    fn recorded(&self, outcome: Outcome) -> RegionOutcome {
-        if let Outcome::Recorded(runs) = &outcome {
+    fn recorded(&self, outcome: AppendOutcome) -> RegionOutcome {
+        if let AppendOutcome::Recorded(runs) = &outcome {
             self.0.metrics.count(runs);
         }
         RegionOutcome::Ledger(outcome)
@@ -263,8 +263,8 @@ impl RegionHandle {
         self.0.metrics.poison.increment(1);
         let (reply, answer) = oneshot::channel();
         self.0.ledger.append(run(self.0.id, &request, records), reply);
-        let outcome = answer.await.unwrap_or(Outcome::Down);
-        if matches!(outcome, Outcome::Recorded(_)) {
+        let outcome = answer.await.unwrap_or(AppendOutcome::Down);
+        if matches!(outcome, AppendOutcome::Recorded(_)) {
             self.succeeded(key);
         }
         self.recorded(outcome)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use keys::Keys;
-use ledger::{ALWAYS, ExportFormat, Ledger, LedgerConfig, export};
+use ledger::{ALL_TIME, ExportFormat, Ledger, LedgerConfig, export};
 use policy::{Policy, PolicyInEffect};
 use protocol::legacy::LegacyKey;
 use protocol::token::TokenKeys;
@@ -70,7 +70,7 @@ fn run(config: RegionConfig, test: impl AsyncFnOnce(Directory)) -> Vec<(u64, u64
     drop((system, handle));
     ledger.shutdown();
     let mut csv = Vec::new();
-    export(&ledger_config.directory, &ledger_config.day_keys, (ExportFormat::Csv, &ALWAYS), &mut csv)
+    export(&ledger_config.directory, &ledger_config.day_keys, (ExportFormat::Csv, &ALL_TIME), &mut csv)
         .expect("sound");
     let text = String::from_utf8(csv).expect("text");
     let pair = |line: &str| {
@@ -95,7 +95,7 @@ async fn push(region: &RegionHandle, device: u64, batches: u64) -> (u64, bool) {
     for batch in 0..batches {
         loop {
             match region.punch(request(device, batch * 3 + 1, 3)).await {
-                RegionOutcome::Ledger(Outcome::Recorded(runs)) => {
+                RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
                     let mut verdicts = runs.iter().flat_map(|run| &run.verdicts);
                     unjudged |= verdicts.any(|verdict| verdict.reason == Reason::NotJudged);
                     break;
@@ -207,7 +207,7 @@ fn only_the_punch_of_a_poison_batch_that_cannot_be_judged_is_recorded_without_a_
         let region = directory.region(RegionId(1)).expect("there is");
         let verdicts = loop {
             match region.punch(request(1, 1, 20)).await {
-                RegionOutcome::Ledger(Outcome::Recorded(runs)) => {
+                RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
                     break runs.into_iter().flat_map(|run| run.verdicts).collect::<Vec<_>>();
                 }
                 RegionOutcome::Busy(BusyReason::Failed | BusyReason::Parked) => {
@@ -265,7 +265,7 @@ fn what_is_beyond_the_permits_is_busy_and_permits_come_back() {
         let region = Rc::new(directory.region(RegionId(3)).expect("there is").clone());
         for round in 0..100 {
             let fits = region.punch(request(1, round * 10 + 1, 10)).await;
-            assert!(matches!(fits, RegionOutcome::Ledger(Outcome::Recorded(_))), "{fits:?}");
+            assert!(matches!(fits, RegionOutcome::Ledger(AppendOutcome::Recorded(_))), "{fits:?}");
             let over = region.punch(request(2, 1, 11)).await;
             assert!(matches!(over, RegionOutcome::Busy(BusyReason::Region)), "{over:?}");
         }

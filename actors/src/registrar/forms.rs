@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use policy::trajectory::{day_of, start_of};
-use policy::{Cause, CauseKind, Correction, Field, Outcome, Policy, Whose, severity};
+use policy::{Applicant, Cause, CauseKind, Correction, Policy, QueryOutcome, StayField, severity};
 use protocol::{Class, CodeId, metric};
 use registry::colours::CodeEntry;
 use registry::people::Added;
@@ -127,8 +127,8 @@ impl Registrar<'_> {
 
 /// The ground of a form's field.
 struct Found {
-    outcome: Outcome,
-    whose: Whose,
+    outcome: QueryOutcome,
+    whose: Applicant,
     /// The stay, if there is one and it gives a cause.
     evidence: Option<Evidence>,
 }
@@ -152,8 +152,8 @@ impl Registrar<'_> {
         let found = self.found_with(form, is_ward.then_some(known), now_s)?;
         let tied = self.tied((&found.outcome, found.whose), &person.document, now_s)?;
         Ok(tied.map_or(found, |tied| Found {
-            outcome: Outcome::Stay(tied.stay.clone()),
-            whose: Whose::Owner,
+            outcome: QueryOutcome::Stay(tied.stay.clone()),
+            whose: Applicant::Owner,
             evidence: Some(tied),
         }))
     }
@@ -161,11 +161,11 @@ impl Registrar<'_> {
     /// Finds the stay that locks a form beyond what was found for it: with a phone that the document's holder had before.
     fn tied(
         &self,
-        found: (&Outcome, Whose),
+        found: (&QueryOutcome, Applicant),
         document: &DocumentNumber,
         now_s: u64,
     ) -> Result<Option<Evidence>, RegistrarError> {
-        if let (Outcome::Stay(_), Whose::Owner) = found {
+        if let (QueryOutcome::Stay(_), Applicant::Owner) = found {
             return Ok(None);
         }
         let tied = self.registry.stay_tied_to(document, now_s)?;
@@ -179,12 +179,12 @@ impl Registrar<'_> {
         code: CodeId,
         (consent, phone): (Option<ConsentId>, &Phone),
         now_s: u64,
-    ) -> Result<(Outcome, Whose), RegistrarError> {
+    ) -> Result<(QueryOutcome, Applicant), RegistrarError> {
         let is_ward = self.registry.guardian_of(code)?.is_some();
         let (beneficiary, whose) = if is_ward {
-            (Beneficiary::Ward(Some(code)), Whose::Ward { along: false })
+            (Beneficiary::Ward(Some(code)), Applicant::Ward { along: false })
         } else {
-            (Beneficiary::Owner, Whose::Owner)
+            (Beneficiary::Owner, Applicant::Owner)
         };
         let outcome = match self.outcome(consent, (phone, beneficiary), now_s) {
             Err(RegistrarError::Consent) => self.outcome(None, (phone, beneficiary), now_s)?,
@@ -192,7 +192,7 @@ impl Registrar<'_> {
         };
         let Some(person) = self.registry.person(code)? else { return Ok((outcome, whose)) };
         let tied = self.tied((&outcome, whose), &person.document, now_s)?;
-        Ok(tied.map_or((outcome, whose), |tied| (Outcome::Stay(tied.stay), Whose::Owner)))
+        Ok(tied.map_or((outcome, whose), |tied| (QueryOutcome::Stay(tied.stay), Applicant::Owner)))
     }
 
     /// The same without a look at the document; `ward` is a ward, by its code if it has one.
@@ -205,17 +205,17 @@ impl Registrar<'_> {
         let phone = &form.person.phone;
         let beneficiary = ward.map_or(Beneficiary::Owner, Beneficiary::Ward);
         let outcome = self.outcome(form.consent, (phone, beneficiary), now_s)?;
-        let whose = ward.map_or(Whose::Owner, |_| Whose::Ward { along: form.along });
-        let is_locked = outcome.field(whose) == Field::LockedYes;
+        let whose = ward.map_or(Applicant::Owner, |_| Applicant::Ward { along: form.along });
+        let is_locked = outcome.field(whose) == StayField::LockedYes;
         let evidence = match &outcome {
-            Outcome::Stay(stay) if is_locked => Some(self.registry.evidence(phone, stay.clone())),
-            Outcome::Stay(_)
-            | Outcome::Clean
-            | Outcome::Partial { .. }
-            | Outcome::NewNumber
-            | Outcome::Unanswerable
-            | Outcome::Unavailable(_)
-            | Outcome::NotAsked => None,
+            QueryOutcome::Stay(stay) if is_locked => Some(self.registry.evidence(phone, stay.clone())),
+            QueryOutcome::Stay(_)
+            | QueryOutcome::Clean
+            | QueryOutcome::Partial { .. }
+            | QueryOutcome::NewNumber
+            | QueryOutcome::Unanswerable
+            | QueryOutcome::Unavailable(_)
+            | QueryOutcome::NotAsked => None,
         };
         Ok(Found { outcome, whose, evidence })
     }

@@ -7,9 +7,9 @@ use policy::PolicyInEffect;
 use protocol::metric;
 use registry::Registry;
 use registry::colours::Codes;
+use runtime::arbiter::{self, ArbiterThread};
 use runtime::clock;
-use runtime::front::{self, FrontHandle};
-use runtime::supervisor::{Post, RestartPolicy, supervise};
+use runtime::supervisor::{ActorRef, RestartPolicy, supervise};
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
@@ -36,13 +36,13 @@ pub struct RegistrarConfig {
 /// Speaks for the registrar; clones share one actor.
 #[derive(Clone)]
 pub struct RegistrarHandle {
-    post: Post<RegistrarActor>,
+    actor: ActorRef<RegistrarActor>,
     permits: Arc<Semaphore>,
 }
 
 /// The registrar's thread.
 pub struct RegistrarFront {
-    front: FrontHandle,
+    front: ArbiterThread,
     stop: oneshot::Sender<()>,
 }
 
@@ -70,15 +70,15 @@ impl RegistrarHandle {
         let context = RegistrarContext { registry, codes, policy, signing_pkcs8, fault };
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
-        let front = front::spawn("registrar", move || async move {
-            let post = supervise(
+        let front = arbiter::spawn("registrar", move || async move {
+            let actor = supervise(
                 "registrar".to_owned(),
                 restarts,
                 metrics::gauge!(metric::REGISTRAR_PARKED),
                 move || RegistrarActor::new(context.clone()),
             );
             let permits = Arc::new(Semaphore::new(ACTS_MAX));
-            let handle = Self { post, permits: Arc::clone(&permits) };
+            let handle = Self { actor, permits: Arc::clone(&permits) };
             if sender.send(handle).is_err() {
                 return;
             }
@@ -94,7 +94,7 @@ impl RegistrarHandle {
     /// Says how often the actor has been started anew.
     #[cfg(test)]
     pub(crate) fn restarts(&self) -> u64 {
-        self.post.restarts()
+        self.actor.restarts()
     }
 
     /// Has an act done. Resolves when it is durable and memory has followed, or when nothing of it has happened; a registrar that
@@ -140,7 +140,7 @@ impl RegistrarHandle {
         &self,
         act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, RegistrarError>>, RegistrarError> {
-        let addr = self.post.addr().ok_or(RegistrarError::Busy)?;
+        let addr = self.actor.addr().ok_or(RegistrarError::Busy)?;
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| RegistrarError::Busy)?;
         let (caller, answer) = oneshot::channel();
         let sent = clock::now();

@@ -3,7 +3,7 @@
 
 use jiff::civil::Date;
 use policy::trajectory::{CarrierAnswer, Days, Unavailable, day_of, days_after, start_of};
-use policy::{CauseKind, Outcome};
+use policy::{CauseKind, QueryOutcome};
 use registry::periods::FORM_S_MAX;
 use registry::{
     Attempt, Beneficiary, ConsentId, ConsentRow, ConsentState, ConsentTerms, Detail, Flow, Phone,
@@ -122,9 +122,9 @@ impl Registrar<'_> {
         answer: &CarrierAnswer,
         attempts: &[Attempt],
         now_s: u64,
-    ) -> Result<Outcome, RegistrarError> {
+    ) -> Result<QueryOutcome, RegistrarError> {
         let outcome = self.policy.outcome(answer, permit.asked);
-        let came = if matches!(outcome, Outcome::Unavailable(_)) { "unavailable" } else { "answered" };
+        let came = if matches!(outcome, QueryOutcome::Unavailable(_)) { "unavailable" } else { "answered" };
         let days = self.policy.rule(CauseKind::Trajectory).map_or(0, |rule| i32::from(rule.days));
         let kept = self.registry.transaction::<_, RegistrarError>(|registry| {
             if !registry.answered(permit.consent, came, attempts, now_s)? {
@@ -134,7 +134,7 @@ impl Registrar<'_> {
                 return Ok(true);
             }
             registry.set_outcome(permit.consent, &outcome)?;
-            if let (Outcome::Stay(stay), Beneficiary::Owner) = (&outcome, permit.beneficiary) {
+            if let (QueryOutcome::Stay(stay), Beneficiary::Owner) = (&outcome, permit.beneficiary) {
                 registry.keep_stay(&permit.phone, stay, start_of(days_after(stay.last_day, days + 1)))?;
             }
             Ok(true)
@@ -163,20 +163,20 @@ impl Registrar<'_> {
         consent: Option<ConsentId>,
         (phone, beneficiary): (&Phone, Beneficiary),
         now_s: u64,
-    ) -> Result<Outcome, RegistrarError> {
+    ) -> Result<QueryOutcome, RegistrarError> {
         let kept =
             if beneficiary == Beneficiary::Owner { self.registry.stay_of(phone, now_s)? } else { None };
         if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, clock::certain_s(now_s))) {
-            return Ok(Outcome::Stay(stay));
+            return Ok(QueryOutcome::Stay(stay));
         }
-        let Some(consent) = consent else { return Ok(Outcome::NotAsked) };
+        let Some(consent) = consent else { return Ok(QueryOutcome::NotAsked) };
         let found =
             self.registry.consent_of(consent, (phone, beneficiary), now_s.saturating_sub(FORM_S_MAX))?;
         match found.ok_or(RegistrarError::Consent)? {
             (ConsentState::Used, Some(outcome)) => Ok(outcome),
             // The citizen did not wait for the answer, or it never came.
-            (ConsentState::Used, None) => Ok(Outcome::Unavailable(Unavailable::TimedOut)),
-            (ConsentState::Given | ConsentState::Withdrawn, _) => Ok(Outcome::NotAsked),
+            (ConsentState::Used, None) => Ok(QueryOutcome::Unavailable(Unavailable::TimedOut)),
+            (ConsentState::Given | ConsentState::Withdrawn, _) => Ok(QueryOutcome::NotAsked),
         }
     }
 }

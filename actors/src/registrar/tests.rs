@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::civil::Date;
 use keys::Keys;
 use policy::trajectory::{Area, CarrierAnswer, Days, Division, Trajectory, Unavailable, Visit, start_of};
-use policy::{CauseKind, DEVELOPMENT, Outcome, Stay, Whose};
+use policy::{Applicant, CauseKind, DEVELOPMENT, QueryOutcome, Stay};
 use protocol::{Basis, Class, Colour};
 use registry::operator::Signed;
 use registry::periods::FORM_S_MAX;
@@ -184,7 +184,7 @@ fn a_late_older_answer_does_not_overwrite_a_newer_one() {
     bench.asked(Flow::Apply, &phone, &hubei("2020-02-20"), now());
     bench.asked(Flow::Apply, &phone, &hubei("2020-02-12"), now());
     let outcome = bench.registrar().outcome(None, (&phone, Beneficiary::Owner), now()).unwrap();
-    assert_eq!(outcome, Outcome::Stay(Stay { area: "hubei".to_owned(), last_day: day("2020-02-20") }));
+    assert_eq!(outcome, QueryOutcome::Stay(Stay { area: "hubei".to_owned(), last_day: day("2020-02-20") }));
 }
 
 #[test]
@@ -229,14 +229,14 @@ fn a_consent_is_one_query_of_one_phone_and_nothing_else() {
         "an old answer"
     );
     let waiting = registrar.outcome(Some(consent), (&phone, Beneficiary::Owner), now()).unwrap();
-    assert_eq!(waiting, Outcome::Unavailable(Unavailable::TimedOut), "no answer yet is no No");
+    assert_eq!(waiting, QueryOutcome::Unavailable(Unavailable::TimedOut), "no answer yet is no No");
 
     registrar.withdraw_consent(consent, &phone).unwrap();
     let late = registrar.finish_query(&permit, &hubei("2020-02-20"), &[], now());
     assert!(matches!(late, Err(RegistrarError::Consent)), "withdrawn in mid-query: {late:?}");
     assert_eq!(
         registrar.outcome(None, (&phone, Beneficiary::Owner), now()).unwrap(),
-        Outcome::NotAsked,
+        QueryOutcome::NotAsked,
         "nothing is kept"
     );
     assert!(registrar.withdraw_consent(consent, &other).is_err());

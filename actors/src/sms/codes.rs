@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use hashlink::LruCache;
 use keys::Keys;
-use protocol::given;
+use protocol::typed_text;
 use registry::periods::PROVEN_S_MAX;
 use registry::{Hash, Hasher, Phone};
 use ring::hmac;
@@ -331,7 +331,7 @@ impl SmsCodes {
     ) -> Result<ProvenPhone, SmsError> {
         let (at_s, now_s) = (now_s, seconds(now_s));
         let (hash, known) = (self.hasher.phone(phone), asker.known);
-        let typed = given::digits(typed);
+        let typed = typed_text::digits(typed);
         let session = self.session_mark(&asker.session);
         // Whoever has not asked has no try, and takes none away.
         let codes = self.out.peek_mut(&hash).ok_or(SmsError::Gone)?;

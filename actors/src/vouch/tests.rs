@@ -164,7 +164,9 @@ fn an_end_between_any_two_steps_is_no_difference() {
                 name_log(ledger, 1).expect("named");
             }
             if steps > 1 {
-                let LogFound::Named(known) = LogFound::at(ledger).expect("read") else { panic!("named") };
+                let LogIdentity::Named(known) = LogIdentity::at(ledger).expect("read") else {
+                    panic!("named")
+                };
                 registry.vouch(&LogSeen { log: known.log, lsn: 20, at_ms: 2 }).expect("vouched");
             }
             drop(registry);

@@ -160,7 +160,7 @@ fn each_file_and_address_that_is_named_is_looked_at() {
             l.replace("/keys\"", "/data/keys\"");
         }),
         ("keys = ", "is missing", |l| std::fs::remove_file(l.at("keys/pepper.key")).unwrap()),
-        ("keys = ", "others may get at it", |l| open_up(&l.at("keys/field.key"))),
+        ("keys = ", "other users have access", |l| open_up(&l.at("keys/field.key"))),
         ("keys = ", "0700", |l| let_in(&l.at("keys"))),
         ("keys = ", "0700", |l| let_in(&l.at("keys/days"))),
         ("keys = ", "2020-02-20.key", |l| {
@@ -181,7 +181,7 @@ fn each_file_and_address_that_is_named_is_looked_at() {
         ("policy = ", "policy.toml:", |l| std::fs::write(l.at("policy.toml"), "version = 1\n").unwrap()),
         ("certificate = ", "server.pem", |l| std::fs::remove_file(l.at("server.pem")).unwrap()),
         ("certificate = ", "holds no certificate", |l| std::fs::write(l.at("server.pem"), "").unwrap()),
-        ("key = ", "others may get at it", |l| open_up(&l.at("server.key"))),
+        ("key = ", "other users have access", |l| open_up(&l.at("server.key"))),
         ("key = ", "is not the key of", |l| {
             std::fs::copy(l.at("other.key"), l.at("server.key")).map(drop).unwrap();
         }),

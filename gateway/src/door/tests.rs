@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use actix_web::{App, web};
 use actors::bounds::{PAGES_CLIENT, PAGES_CONNECTIONS, PAGES_NETWORK};
-use runtime::front::{self, FrontHandle};
+use runtime::arbiter::{self, ArbiterThread};
 
 use super::*;
 
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Port {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    front: Option<FrontHandle>,
+    front: Option<ArbiterThread>,
 }
 
 impl Port {
@@ -31,7 +31,7 @@ impl Port {
             network: bound(PAGES_NETWORK, all),
         };
         let (stop, stopped) = watch::channel(false);
-        let front = front::spawn("door", move || async move {
+        let front = arbiter::spawn("door", move || async move {
             let app = App::new().route("/", web::get().to(async || "here"));
             let (tls, arrivals, proxies) = (None, None, Vec::new());
             let door =

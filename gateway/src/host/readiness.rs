@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use protocol::metric;
-use runtime::watchdog::Beat;
+use runtime::watchdog::KeepAlive;
 
 use super::service::Notify;
 
@@ -74,7 +74,7 @@ impl Readiness {
     }
 
     /// Says what the service manager's watchdog waits for.
-    pub(crate) fn beat(&self) -> Option<Beat> {
+    pub(crate) fn beat(&self) -> Option<KeepAlive> {
         self.notify.beat()
     }
 

@@ -31,7 +31,7 @@ impl Settings {
 pub(crate) fn before(settings: &Settings) -> anyhow::Result<Stores> {
     let stores = Settings::stores(&settings.data, &settings.keys);
     // A full disk may have no room for what the registry's store makes when it is opened.
-    ledger::make_way(&stores.ledger)?;
+    ledger::release_reserve_if_low(&stores.ledger)?;
     compare(&stores)?;
     Ok(stores)
 }

@@ -11,7 +11,7 @@ use actors::registrar::{AtGate, Confirmed, Form, RegistrarHandle};
 use actors::residence::person_name;
 use actors::sms::{Asker, ProvenPhone, SessionId, Sms};
 use anyhow::{Context, bail};
-use policy::{Field, Outcome, Whose};
+use policy::{Applicant, QueryOutcome, StayField};
 use protocol::{CodeId, receipt};
 use registry::{
     Beneficiary, ConsentId, ConsentTerms, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone,
@@ -82,7 +82,7 @@ pub(crate) enum Answered {
     Begun { session: String },
     Proven { codes: Vec<u64> },
     Confirmed { code: Option<u64> },
-    Consented { consent: i64, outcome: Option<Outcome>, field: Option<String> },
+    Consented { consent: i64, outcome: Option<QueryOutcome>, field: Option<String> },
     Withdrawn { consent: i64 },
     Taken { code: u64, colour: String, basis: String, is_new: bool },
     Receipt { text: String },
@@ -200,13 +200,13 @@ impl Counter {
             Flow::Apply | Flow::Modify => Some(wait(self.queries.ask(id, &self.phone(session)?))??.outcome),
         };
         let whose = match beneficiary {
-            Beneficiary::Owner => Whose::Owner,
-            Beneficiary::Ward(_) => Whose::Ward { along: false },
+            Beneficiary::Owner => Applicant::Owner,
+            Beneficiary::Ward(_) => Applicant::Ward { along: false },
         };
         let field = outcome.as_ref().map(|outcome| match outcome.field(whose) {
-            Field::LockedYes => "locked to yes",
-            Field::No => "no",
-            Field::Declare => "the citizen says",
+            StayField::LockedYes => "locked to yes",
+            StayField::No => "no",
+            StayField::Declare => "the citizen says",
         });
         Ok(Answered::Consented { consent: id.0, field: field.map(str::to_owned), outcome })
     }

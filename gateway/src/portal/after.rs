@@ -59,7 +59,7 @@ pub(super) fn what_now(visitor: &Visitor, one: &Mine, why: &Why, appeals: &[Appe
 
 /// Says when the colour ends by itself, and what follows if that is not green.
 fn until(why: &Why, now_s: u64) -> Markup {
-    let Some(turn) = why.turn(now_s).filter(|turn| turn.at_s < NEVER_S) else {
+    let Some(turn) = why.next_colour_change(now_s).filter(|turn| turn.at_s < NEVER_S) else {
         return html! { p { (both("after-no-end")) } };
     };
     let (when, colour) = (when::minute(turn.at_s), turn.to.name());

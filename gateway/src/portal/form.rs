@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actors::registrar::{Form, RegistrarError};
 use actors::residence::{self, Districts, person_name};
 use maud::Markup;
-use policy::{Outcome, SubmitError, Whose};
+use policy::{Applicant, QueryOutcome, SubmitError};
 use protocol::CodeId;
 use registry::{Beneficiary, DocumentKind, DocumentNumber, Person};
 use serde::Deserialize;
@@ -183,7 +183,7 @@ fn is_old_id_card(text: &str) -> bool {
 }
 
 /// Reads what the field "history" of that page rests on, and whose form it is; `None` while too many read the registry.
-pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<(Outcome, Whose)> {
+pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<(QueryOutcome, Applicant)> {
     let (now_s, phone) = (visitor.now_s, visitor.session.phone.as_ref()?);
     let consent = visitor.portal.travels.consent(visitor.session.id(), page, now_s);
     if let Some(holder) = visitor.subject(page) {
@@ -191,7 +191,8 @@ pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<(Outcome, Whose)>
         return visitor.portal.read(|registrar| registrar.form_of(holder.code, rests_on, now_s).ok())?;
     }
     let beneficiary = visitor.beneficiary(page)?;
-    let whose = if beneficiary == Beneficiary::Owner { Whose::Owner } else { Whose::Ward { along: false } };
+    let whose =
+        if beneficiary == Beneficiary::Owner { Applicant::Owner } else { Applicant::Ward { along: false } };
     let outcome = visitor.portal.read(|registrar| {
         let found = registrar.outcome(consent, (phone, beneficiary), now_s);
         // A consent that is no longer good is none.
@@ -204,7 +205,7 @@ pub(crate) fn outcome(visitor: &Visitor, page: Page) -> Option<(Outcome, Whose)>
 pub(crate) fn history(visitor: &Visitor, page: Page) -> Markup {
     let typed = visitor.portal.travels.draft(visitor.session.id(), page, visitor.now_s);
     let declared = typed.map(|typed| typed.declared).unwrap_or_default();
-    let rests_on = outcome(visitor, page).unwrap_or((Outcome::NotAsked, Whose::Owner));
+    let rests_on = outcome(visitor, page).unwrap_or((QueryOutcome::NotAsked, Applicant::Owner));
     sheet::history(visitor, page, &rests_on, &declared)
 }
 

@@ -56,7 +56,7 @@ use presses::Presses;
 use punches::{Idle, Punches};
 use registry::colours::Codes;
 use registry::{Registry, RegistryError};
-use runtime::front::{self, FrontHandle, Pulse};
+use runtime::arbiter::{self, ArbiterThread, Pulse};
 use shares::VisitorShares;
 use tokio::sync::watch;
 
@@ -167,7 +167,7 @@ impl Portal {
 /// The running pages.
 pub(crate) struct Pages {
     stop: watch::Sender<bool>,
-    front: FrontHandle,
+    front: ArbiterThread,
 }
 
 impl Pages {
@@ -214,7 +214,7 @@ pub(crate) fn start(
     let proxies = portal.shares.proxies().to_vec();
     let portal = web::Data::new(portal);
     let (stop, stopped) = watch::channel(false);
-    let front = front::spawn("pages", move || async move {
+    let front = arbiter::spawn("pages", move || async move {
         let app = App::new()
             .app_data(portal.clone())
             .app_data(guard::forms())

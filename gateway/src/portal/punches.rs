@@ -9,7 +9,7 @@ use std::time::Duration;
 use actors::bounds;
 use actors::directory::Directory;
 use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
-use ledger::{HelloOutcome, LedgerHandle, Outcome, RecordedRun};
+use ledger::{AppendOutcome, HelloOutcome, LedgerHandle, RecordedRun};
 use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence, Verdict};
 use registry::portal_of;
 use runtime::clock;
@@ -195,18 +195,19 @@ impl Writer {
         loop {
             if let Some(numbering) = self.numbering().await {
                 match self.region.punch(self.request(numbering, batch)).await {
-                    RegionOutcome::Ledger(Outcome::Recorded(runs)) => {
+                    RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
                         let next = numbering.next + batch.len() as u64;
                         self.numbering = Some(Numbering { next, ..numbering });
                         return recorded(batch, &runs);
                     }
-                    RegionOutcome::Ledger(Outcome::Gap { .. } | Outcome::NumberUsed { .. }) => {
+                    RegionOutcome::Ledger(AppendOutcome::Gap { .. } | AppendOutcome::NumberUsed { .. }) => {
                         self.numbering = Some(Numbering::after(numbering.epoch));
                     }
-                    RegionOutcome::Ledger(Outcome::EpochBehind { current }) => {
+                    RegionOutcome::Ledger(AppendOutcome::EpochBehind { current }) => {
                         self.numbering = Some(Numbering::after(current));
                     }
-                    RegionOutcome::Ledger(Outcome::Busy | Outcome::Down) | RegionOutcome::Busy(_) => {}
+                    RegionOutcome::Ledger(AppendOutcome::Busy | AppendOutcome::Down)
+                    | RegionOutcome::Busy(_) => {}
                 }
             }
             if clock::now() + wait > end {

@@ -4,7 +4,7 @@
 use actors::residence::{self, Districts, NAME_CHARS_MAX};
 use maud::{Markup, html};
 use policy::trajectory::day_of;
-use policy::{Field, Outcome, Stay, Whose};
+use policy::{Applicant, QueryOutcome, Stay, StayField};
 use registry::DocumentKind;
 
 use super::after;
@@ -202,7 +202,7 @@ pub(crate) fn streets(district: &str, chosen: &str) -> Markup {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
     /// As the policy has it for the phone's owner, or for a ward of whose guardian's phone nothing was found.
-    Field(Field),
+    Field(StayField),
     /// The guardian's phone was in an epidemic area: was the ward with it?
     Along,
 }
@@ -211,24 +211,24 @@ enum Asked {
 pub(crate) fn history(
     visitor: &Visitor,
     page: Page,
-    (outcome, whose): &(Outcome, Whose),
+    (outcome, whose): &(QueryOutcome, Applicant),
     declared: &str,
 ) -> Markup {
-    let is_ward = *whose != Whose::Owner;
+    let is_ward = *whose != Applicant::Owner;
     let (asked, found) = match outcome {
-        Outcome::Stay(stay) if is_ward => (Asked::Along, Some(stay)),
-        Outcome::Stay(stay) => (Asked::Field(Field::LockedYes), Some(stay)),
-        Outcome::Clean if !is_ward => (Asked::Field(Field::No), None),
-        Outcome::Clean
-        | Outcome::Partial { .. }
-        | Outcome::NewNumber
-        | Outcome::Unanswerable
-        | Outcome::Unavailable(_)
-        | Outcome::NotAsked => (Asked::Field(Field::Declare), None),
+        QueryOutcome::Stay(stay) if is_ward => (Asked::Along, Some(stay)),
+        QueryOutcome::Stay(stay) => (Asked::Field(StayField::LockedYes), Some(stay)),
+        QueryOutcome::Clean if !is_ward => (Asked::Field(StayField::No), None),
+        QueryOutcome::Clean
+        | QueryOutcome::Partial { .. }
+        | QueryOutcome::NewNumber
+        | QueryOutcome::Unanswerable
+        | QueryOutcome::Unavailable(_)
+        | QueryOutcome::NotAsked => (Asked::Field(StayField::Declare), None),
     };
-    let locked = asked == Asked::Field(Field::LockedYes);
+    let locked = asked == Asked::Field(StayField::LockedYes);
     let yes = locked || declared == "yes";
-    let no = !yes && (asked == Asked::Field(Field::No) || declared == "no");
+    let no = !yes && (asked == Asked::Field(StayField::No) || declared == "no");
     let choice = |value: &str, key: &str, checked: bool, then: Markup| {
         html! {
             label.choice {
@@ -243,10 +243,10 @@ pub(crate) fn history(
         fieldset.history.until data-field=(name(asked)) {
             legend { (both("form-history")) }
             @match (asked, found) {
-                (Asked::Field(Field::LockedYes), Some(stay)) => p.notice #history-why {
+                (Asked::Field(StayField::LockedYes), Some(stay)) => p.notice #history-why {
                     (both_with("form-history-locked", &[("area", &stay.area), ("day", &stay.last_day.to_string())]))
                 },
-                (Asked::Field(Field::No), _) => p.hint #history-why { (both("form-history-no")) },
+                (Asked::Field(StayField::No), _) => p.hint #history-why { (both("form-history-no")) },
                 (Asked::Along, _) => p.notice #history-why { (both("form-history-along")) },
                 _ => p.hint #history-why { (both(if is_ward { "form-history-ward" } else { "form-history-say" })) },
             }
@@ -295,9 +295,9 @@ fn areas(visitor: &Visitor) -> Markup {
 
 const fn name(asked: Asked) -> &'static str {
     match asked {
-        Asked::Field(Field::LockedYes) => "locked",
-        Asked::Field(Field::No) => "no",
-        Asked::Field(Field::Declare) => "declare",
+        Asked::Field(StayField::LockedYes) => "locked",
+        Asked::Field(StayField::No) => "no",
+        Asked::Field(StayField::Declare) => "declare",
         Asked::Along => "along",
     }
 }

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use actors::sms::{SmsError, Standing};
 use maud::{Markup, html};
-use protocol::given;
+use protocol::typed_text;
 use registry::Phone;
 use serde::Deserialize;
 
@@ -145,7 +145,7 @@ async fn send_code(mut visitor: Visitor, form: web::Form<PhoneForm>) -> HttpResp
 
 /// Says why that is no number to which a code can be sent.
 fn phone_problem(typed: &str) -> &'static str {
-    let number = given::phone(typed);
+    let number = typed_text::phone(typed);
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
     match &*number {
         "" => "in-phone-missing",

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use actors::query::QueryError;
 use actors::registrar::RegistrarError;
 use maud::{Markup, html};
-use policy::Outcome;
+use policy::QueryOutcome;
 use policy::trajectory::Unavailable;
 use registry::Beneficiary;
 use serde::Deserialize;
@@ -140,52 +140,52 @@ fn is_long(visitor: &Visitor, since_s: u64) -> bool {
     visitor.now_s.saturating_sub(since_s) >= LINK_AFTER_S
 }
 
-fn came(visitor: &Visitor, page: Page, outcome: &Outcome) -> Markup {
+fn came(visitor: &Visitor, page: Page, outcome: &QueryOutcome) -> Markup {
     html! {
         p.notice data-said data-outcome=(name(outcome)) { (said(outcome)) }
         @if outcome.offers_travel_page() { (links::drawn(visitor)) }
         (button(page, "withdraw", "travel-withdraw"))
-        @if matches!(outcome, Outcome::Stay(_)) && page.form_path().is_some() {
+        @if matches!(outcome, QueryOutcome::Stay(_)) && page.form_path().is_some() {
             p.hint { (both(if visitor.beneficiary(page) == Some(Beneficiary::Owner) { "travel-withdraw-stay" } else { "travel-phone-only" })) }
         }
     }
 }
 
 /// Says what came, in words for people: always a preliminary result.
-pub(crate) fn said(outcome: &Outcome) -> Markup {
+pub(crate) fn said(outcome: &QueryOutcome) -> Markup {
     match outcome {
-        Outcome::Stay(stay) => {
+        QueryOutcome::Stay(stay) => {
             let day = stay.last_day.to_string();
             both_with("travel-stay", &[("area", &stay.area), ("day", &day)])
         }
-        Outcome::Clean => both("travel-clean"),
-        Outcome::Partial { covered: Some(days) } => {
+        QueryOutcome::Clean => both("travel-clean"),
+        QueryOutcome::Partial { covered: Some(days) } => {
             let (first, last) = (days.first.to_string(), days.last.to_string());
             both_with("travel-partial", &[("first", &first), ("last", &last)])
         }
-        Outcome::Partial { covered: None } => both("travel-partial-nothing"),
-        Outcome::NewNumber => both("travel-new-number"),
-        Outcome::Unanswerable => both("travel-unanswerable"),
-        Outcome::Unavailable(Unavailable::TimedOut) => both("travel-timed-out"),
-        Outcome::Unavailable(Unavailable::Refused) => both("travel-refused"),
-        Outcome::Unavailable(Unavailable::Busy) => both("travel-busy"),
-        Outcome::Unavailable(Unavailable::Unreachable) => both("travel-unreachable"),
-        Outcome::Unavailable(Unavailable::Garbage) => both("travel-garbage"),
-        Outcome::Unavailable(Unavailable::Paused) => both("travel-paused"),
-        Outcome::NotAsked => both("travel-not-asked"),
+        QueryOutcome::Partial { covered: None } => both("travel-partial-nothing"),
+        QueryOutcome::NewNumber => both("travel-new-number"),
+        QueryOutcome::Unanswerable => both("travel-unanswerable"),
+        QueryOutcome::Unavailable(Unavailable::TimedOut) => both("travel-timed-out"),
+        QueryOutcome::Unavailable(Unavailable::Refused) => both("travel-refused"),
+        QueryOutcome::Unavailable(Unavailable::Busy) => both("travel-busy"),
+        QueryOutcome::Unavailable(Unavailable::Unreachable) => both("travel-unreachable"),
+        QueryOutcome::Unavailable(Unavailable::Garbage) => both("travel-garbage"),
+        QueryOutcome::Unavailable(Unavailable::Paused) => both("travel-paused"),
+        QueryOutcome::NotAsked => both("travel-not-asked"),
     }
 }
 
 /// For scripts and tests.
-const fn name(outcome: &Outcome) -> &'static str {
+const fn name(outcome: &QueryOutcome) -> &'static str {
     match outcome {
-        Outcome::Stay(_) => "stay",
-        Outcome::Clean => "clean",
-        Outcome::Partial { .. } => "partial",
-        Outcome::NewNumber => "new-number",
-        Outcome::Unanswerable => "unanswerable",
-        Outcome::Unavailable(_) => "unavailable",
-        Outcome::NotAsked => "not-asked",
+        QueryOutcome::Stay(_) => "stay",
+        QueryOutcome::Clean => "clean",
+        QueryOutcome::Partial { .. } => "partial",
+        QueryOutcome::NewNumber => "new-number",
+        QueryOutcome::Unanswerable => "unanswerable",
+        QueryOutcome::Unavailable(_) => "unavailable",
+        QueryOutcome::NotAsked => "not-asked",
     }
 }
 

@@ -94,7 +94,7 @@ fn nothing_in_force(why: &Why) -> &'static str {
 /// Says what it rests on, since when, and when it changes by itself.
 fn in_short(why: &Why, basis: Basis, now_s: u64) -> Markup {
     let since = why.decisions.last().map(|row| when::minute(row.at_s));
-    let next = why.turn(now_s).map(|turn| turn.at_s).filter(|&at_s| at_s < NEVER_S);
+    let next = why.next_colour_change(now_s).map(|turn| turn.at_s).filter(|&at_s| at_s < NEVER_S);
     let basis = match basis {
         Basis::Verified => "basis-verified",
         Basis::Declared => "basis-declared",

@@ -20,8 +20,8 @@ use policy::PolicyInEffect;
 use protocol::{RegionId, metric};
 use registry::Registry;
 use registry::colours::Codes;
+use runtime::arbiter::{self, ArbiterThread, Pulse};
 use runtime::clock;
-use runtime::front::{self, FrontHandle, Pulse};
 use runtime::watchdog;
 use tokio::sync::{oneshot, watch};
 
@@ -44,7 +44,7 @@ use crate::{config, policies, trajectory};
 
 /// The gateway that runs.
 pub(crate) struct Gateway {
-    pub(crate) front: FrontHandle,
+    pub(crate) front: ArbiterThread,
     drain: watch::Sender<bool>,
     codes: Codes,
     admin: OperatorContext,
@@ -279,10 +279,11 @@ fn open_identities(
 /// the punch log's only silences the beat, and the registrar, which waits for imports and audits, is not asked at all.
 fn watch(
     (pulses, pages, carriers): ([Pulse; 3], Option<&Pages>, &Carriers),
-    beat: Option<watchdog::Beat>,
+    beat: Option<watchdog::KeepAlive>,
     ledger: LedgerHandle,
 ) -> std::io::Result<watchdog::Watchdog> {
-    let beat = beat.map(|beat| watchdog::Beat { is_well: Box::new(move || ledger.comes_around()), ..beat });
+    let beat =
+        beat.map(|beat| watchdog::KeepAlive { is_healthy: Box::new(move || ledger.is_responsive()), ..beat });
     let pulses = pulses.into_iter().chain(pages.map(Pages::pulse)).chain(carriers.pulses()).collect();
     watchdog::start(pulses, watchdog::BLOCKED_AFTER, beat, |name| {
         tracing::error!(name, "a thread is blocked; the process ends");
@@ -324,11 +325,11 @@ impl Fronted {
         socket: UdpSocket,
         quic: (quinn::EndpointConfig, quinn::ServerConfig),
         regions: Vec<RegionId>,
-    ) -> anyhow::Result<(FrontHandle, (Directory, quinn::Endpoint), oneshot::Sender<()>)> {
+    ) -> anyhow::Result<(ArbiterThread, (Directory, quinn::Endpoint), oneshot::Sender<()>)> {
         let (sender, started) = std::sync::mpsc::sync_channel(1);
         let (pages, pages_gone) = oneshot::channel::<()>();
         let Self { fleet, judge, ledger, taps, ask, drain } = self;
-        let front = front::spawn("front", move || async move {
+        let front = arbiter::spawn("front", move || async move {
             let config = RegionConfig { taps: taps.clone(), ..RegionConfig::default() };
             let directory = Directory::start(&regions, &judge, &ledger, &config);
             let opened = endpoint::open(socket, quic);

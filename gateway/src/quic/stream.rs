@@ -2,7 +2,7 @@
 //! who judges are the session's. Pure apart from counters, so that a model of the protocol drives what devices meet.
 
 use actors::region::RegionOutcome;
-use ledger::{Outcome, RecordedRun};
+use ledger::{AppendOutcome, RecordedRun};
 use protocol::message::{Answer, BusyReason, Gap, Hello, PunchBatch};
 use protocol::{DeviceClass, ErrorCode, RequestId, Sequence};
 
@@ -69,21 +69,21 @@ impl Stream {
     pub(super) fn land(&mut self, landed: Landed, metrics: &QuicMetrics) -> Result<(), ErrorCode> {
         let Landed { batch, outcome } = landed;
         let (shed, from) = match outcome {
-            RegionOutcome::Ledger(Outcome::Recorded(runs)) => {
+            RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
                 self.recorded(batch, runs, metrics);
                 return Ok(());
             }
-            RegionOutcome::Ledger(Outcome::NumberUsed { sequence }) => {
+            RegionOutcome::Ledger(AppendOutcome::NumberUsed { sequence }) => {
                 self.answers.refuse(batch.first_request, ErrorCode::NumberUsed, sequence.0);
                 return Err(ErrorCode::NumberUsed);
             }
-            RegionOutcome::Ledger(Outcome::Gap { expected }) => (None, expected),
-            RegionOutcome::Ledger(Outcome::EpochBehind { .. }) => return Err(ErrorCode::EpochBehind),
-            RegionOutcome::Ledger(Outcome::Down) => {
+            RegionOutcome::Ledger(AppendOutcome::Gap { expected }) => (None, expected),
+            RegionOutcome::Ledger(AppendOutcome::EpochBehind { .. }) => return Err(ErrorCode::EpochBehind),
+            RegionOutcome::Ledger(AppendOutcome::Down) => {
                 metrics.served(Scans::Punch, Served::Failed, batch.frames);
                 return Err(ErrorCode::LedgerDown);
             }
-            RegionOutcome::Ledger(Outcome::Busy) => (Some(BusyReason::Ledger), batch.first),
+            RegionOutcome::Ledger(AppendOutcome::Busy) => (Some(BusyReason::Ledger), batch.first),
             RegionOutcome::Busy(reason) => (Some(reason), batch.first),
         };
         self.intake.resolved(batch.punches, None);
@@ -176,7 +176,7 @@ mod tests {
         fn recorded(&mut self, first: u64) {
             let verdicts = vec![Verdict::ask_staff(Reason::NotLoaded)];
             let run = RecordedRun { first: Sequence(first), as_of_ms: 100 * first, verdicts };
-            self.land(first, RegionOutcome::Ledger(Outcome::Recorded(vec![run])));
+            self.land(first, RegionOutcome::Ledger(AppendOutcome::Recorded(vec![run])));
         }
 
         /// The answers since the last call: the request and the type, with what a gap expects.
@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn gap(expected: u64) -> RegionOutcome {
-        RegionOutcome::Ledger(Outcome::Gap { expected: Sequence(expected) })
+        RegionOutcome::Ledger(AppendOutcome::Gap { expected: Sequence(expected) })
     }
 
     #[test]

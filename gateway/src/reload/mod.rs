@@ -19,7 +19,7 @@ use anyhow::{Context, bail};
 use keys::Keys;
 use protocol::metric;
 use registry::Registry;
-use runtime::front::Pulse;
+use runtime::arbiter::Pulse;
 use runtime::watchdog::Watchdog;
 
 use crate::check;

@@ -273,7 +273,7 @@ mod tests {
             ("one.pem", "other.key", "other.key is not the key of"),
             ("none.pem", "one.key", "none.pem"),
             ("one.key", "one.key", "holds no certificate"),
-            ("one.pem", "one.pem", "others may get at it"),
+            ("one.pem", "one.pem", "other users have access"),
         ] {
             let error = Pair::read(&at(certificate), &at(key)).err().expect(expected);
             assert!(format!("{error:#}").contains(expected), "{expected}: {error:#}");

@@ -5,7 +5,7 @@ use protocol::message::Ping;
 use protocol::{ErrorCode, Request, RequestId};
 use serde_json::{Value, json};
 
-/// A frame of any type and body, with a right length and checksum.
+/// Builds a frame of any type and body with a correct length and checksum.
 pub(crate) fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![1, kind, 1, 0, 0, 0];
     bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
@@ -15,7 +15,7 @@ pub(crate) fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Name, bytes, and what is answered.
+/// Returns the refused frames: name, bytes, and the error of the answer.
 pub(crate) fn cases() -> Vec<(&'static str, Vec<u8>, ErrorCode)> {
     let mut good = Vec::new();
     write_request(RequestId(1), &Request::Ping(Ping { device_time_ms: 1 }), &mut good).unwrap();
@@ -60,7 +60,7 @@ pub(crate) fn cases() -> Vec<(&'static str, Vec<u8>, ErrorCode)> {
     ]
 }
 
-/// The file.
+/// Returns the content of the vector file.
 pub(crate) fn vectors() -> Value {
     let one = |(name, bytes, code): &(&str, Vec<u8>, ErrorCode)| json!({"name": name, "error": code.number(), "hex": hex::encode(bytes)});
     json!({"vectors": cases().iter().map(one).collect::<Vec<_>>()})

@@ -25,7 +25,7 @@ pub(crate) mod invalid;
 
 const TIME: u64 = 1_582_000_000_000;
 
-/// A request with the name it has in the files.
+/// Returns the requests, each with its name in the files and its request id.
 pub(crate) fn requests() -> Vec<(&'static str, u32, Request)> {
     let token = Scanned::Token(std::array::from_fn(|i| i as u8));
     let kinds = || {
@@ -78,7 +78,7 @@ pub(crate) fn requests() -> Vec<(&'static str, u32, Request)> {
     ]
 }
 
-/// An answer with the name it has in the files.
+/// Returns the answers, each with its name in the files and its request id.
 pub(crate) fn answers() -> Vec<(&'static str, u32, Answer)> {
     let pass = Verdict {
         colour: Colour::Green,
@@ -133,7 +133,7 @@ fn punch(scanned: Scanned, direction: Direction, offline: Option<OfflineDecision
     Punch { scanned, direction, place: PlaceId(70_000), device_time_ms: TIME, offline }
 }
 
-/// Sealed with nobody's key.
+/// Returns a receipt with an arbitrary seal.
 fn a_receipt() -> Receipt {
     Receipt {
         consent: 77,
@@ -161,7 +161,7 @@ fn trajectory(reason: TrajectoryReason, areas: usize) -> Answer {
     Answer::TrajectoryAnswer(TrajectoryAnswer { reason, first_day, last_day, last_stay_day, areas })
 }
 
-/// Every file: its name and what it holds.
+/// Returns every file: name and content.
 pub(crate) fn files() -> Vec<(String, Value)> {
     let mut files: Vec<(String, Value)> = Vec::new();
     for (number, name) in Request::TYPES.iter().chain(Answer::TYPES) {
@@ -209,7 +209,7 @@ fn scanned(value: &Scanned) -> Value {
     }
 }
 
-/// A list of equal items is written once, with `times`.
+/// Encodes a list; equal items as one item with `times`.
 fn list<T: PartialEq>(items: &[T], one: impl Fn(&T) -> Value) -> Value {
     if items.len() > 1 && items.iter().all(|item| *item == items[0]) {
         let mut value = one(&items[0]);
@@ -262,7 +262,7 @@ fn answer_fields(answer: &Answer) -> Value {
     }
 }
 
-/// The key of the token vectors with that id: the id sixteen times.
+/// Returns the key of the token vectors with that id: the id sixteen times.
 pub(crate) fn token_key(id: u8) -> TokenKey {
     TokenKey::new(id, &[id; 16].into())
 }

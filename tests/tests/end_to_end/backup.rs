@@ -32,7 +32,7 @@ fn plain(path: &Path) -> &str {
 /// Every punch of a log, a line for each, with its LSN.
 fn punches(ledger: &Path, days: &Path) -> Result<Vec<(u64, String)>, LedgerError> {
     let mut out = Vec::new();
-    ledger::export(ledger, days, (ExportFormat::JsonLines, &ledger::ALWAYS), &mut out)?;
+    ledger::export(ledger, days, (ExportFormat::JsonLines, &ledger::ALL_TIME), &mut out)?;
     let text = String::from_utf8(out).expect("JSON");
     let lsn =
         |line: &str| serde_json::from_str::<Value>(line).expect("JSON")["lsn"].as_u64().expect("an LSN");

@@ -1,4 +1,4 @@
-//! One punch's bytes in a body, with its digest and, in logs of before, without. Everything around them is `format`'s.
+//! The bytes of one punch in a body, with its digest, or without it in logs of earlier releases.
 
 use protocol::{CodeId, Direction, PlaceId, Verdict};
 
@@ -7,10 +7,10 @@ use crate::record::PunchDigest;
 use crate::{Record, ScanKind};
 
 /// Appends a record.
-pub(super) fn put_record(record: &Record, out: &mut Vec<u8>) {
+pub(super) fn write_record(record: &Record, out: &mut Vec<u8>) {
     let mut bytes = [0; RECORD_BYTES];
     bytes[..8].copy_from_slice(&record.code.map_or(0, CodeId::get).to_le_bytes());
-    bytes[8] = record.kind as u8;
+    bytes[8] = record.kind.number();
     bytes[9] = record.direction.number();
     bytes[10..14].copy_from_slice(&record.place.0.to_le_bytes());
     bytes[14..22].copy_from_slice(&record.device_time_ms.to_le_bytes());
@@ -20,7 +20,7 @@ pub(super) fn put_record(record: &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(&bytes);
 }
 
-/// The record at the cursor.
+/// Decodes the record at the cursor.
 pub(super) fn record(cursor: &mut Cursor<'_>, has_digest: bool) -> Result<Record, Invalid> {
     Ok(Record {
         code: CodeId::from_u64(cursor.u64()?),

@@ -1,5 +1,5 @@
-//! A log on a simulated disk with a few devices that remember what was acknowledged. Drives the writer's steps without its
-//! thread, and compares what is on disk with what was promised.
+//! A log on a simulated disk with a few devices that remember their acknowledgements. Drives the writer's steps without its thread,
+//! and compares the disk with the acknowledgements.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use crate::recover::{entries, recover};
 use crate::seal::DayKeys;
 use crate::walk::for_each_segment;
 use crate::writer::Writer;
-use crate::{HelloOutcome, LedgerConfig, LedgerError, Message, Outcome};
+use crate::{AppendOutcome, HelloOutcome, LedgerConfig, LedgerError, Message};
 
 pub(super) const DEVICES: u64 = 3;
 pub(super) const START_MS: u64 = 1_700_000_000_000;
 
-/// A device's knowledge.
+/// The state of a device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Device {
     pub(super) epoch: u32,
     pub(super) acknowledged: u64,
-    /// The highest sequence it has ever sent in this epoch.
+    /// The highest sequence sent in this epoch.
     pub(super) sent: u64,
 }
 
-/// Sequences and verdicts of each device and epoch, in the order of the log.
+/// The sequences and verdicts of each device and epoch, in the order of the log.
 pub(super) type Stored = BTreeMap<(u64, u32), Vec<(u64, Verdict)>>;
 
 /// An open log.
@@ -41,15 +41,15 @@ pub(super) struct Open {
     poisoned: watch::Receiver<bool>,
 }
 
-/// The disk, the devices, and what they were promised.
+/// The disk, the devices, and their acknowledgements.
 pub(super) struct Bench {
     pub(super) disk: SimulatedDisk,
     pub(super) config: LedgerConfig,
     pub(super) devices: Vec<Device>,
-    /// The acknowledged punches of epochs that are over.
+    /// The acknowledged punches of earlier epochs.
     over: BTreeMap<(u64, u32), u64>,
     pub(super) now_ms: u64,
-    /// The time of a clock that is not believed; else everybody goes by `now_ms`.
+    /// The reading of a clock that is not believed; otherwise `now_ms` is the time.
     pub(super) reading: Option<Reading>,
 }
 
@@ -67,7 +67,7 @@ impl Bench {
         Self { disk, config, devices, over, now_ms: *now_ms, reading: *reading }
     }
 
-    /// Says what time it is.
+    /// Returns the reading of the clock.
     pub(super) fn at(&self) -> Reading {
         self.reading.unwrap_or(Reading::plain(self.now_ms))
     }
@@ -83,8 +83,8 @@ impl Bench {
         Ok(Open { writer, queued, poisoned })
     }
 
-    /// Sends runs `(device, first, count)` in one round; says how each was answered.
-    pub(super) fn send(&mut self, open: &mut Open, runs: &[(u64, u64, u64)]) -> Vec<Outcome> {
+    /// Sends runs `(device, first, count)` in one round and returns their outcomes.
+    pub(super) fn send(&mut self, open: &mut Open, runs: &[(u64, u64, u64)]) -> Vec<AppendOutcome> {
         let mut messages = Vec::new();
         let mut answers = Vec::new();
         for &(device, first, count) in runs {
@@ -100,7 +100,7 @@ impl Bench {
         let mut outcomes = Vec::new();
         for (answer, &(device, first, count)) in answers.into_iter().zip(runs) {
             let outcome = answer.blocking_recv().expect("every run is answered");
-            if let Outcome::Recorded(_) = &outcome {
+            if let AppendOutcome::Recorded(_) = &outcome {
                 let expected: Vec<_> =
                     (first..first + count).map(|sequence| (sequence, record(sequence).verdict)).collect();
                 assert_eq!(flat(&outcome), expected, "a run is answered with what it recorded");
@@ -112,7 +112,7 @@ impl Bench {
         outcomes
     }
 
-    /// Every device says hello. Nothing that was acknowledged may be unknown.
+    /// Sends a hello of every device. The log must know every acknowledged punch.
     pub(super) fn greet(&self, open: &mut Open) {
         for (device, state) in self.devices.iter().enumerate() {
             let acknowledged = Sequence(state.acknowledged);
@@ -132,7 +132,7 @@ impl Bench {
         }
     }
 
-    /// One device says hello, with so many acknowledgements.
+    /// Sends a hello of one device with this acknowledged sequence.
     pub(super) fn hello(&self, open: &mut Open, device: u64, acknowledged: u64) -> HelloOutcome {
         let (reply, mut answer) = oneshot::channel();
         let epoch = self.devices.get(device as usize).map_or(1, |state| state.epoch);
@@ -141,14 +141,14 @@ impl Bench {
         answer.try_recv().expect("answered")
     }
 
-    /// The device forgets its queue.
+    /// Makes the device lose its queue.
     pub(super) fn next_epoch(&mut self, device: u64) {
         let state = &mut self.devices[device as usize];
         self.over.insert((device, state.epoch), state.acknowledged);
         *state = Device { epoch: state.epoch + 1, acknowledged: 0, sent: 0 };
     }
 
-    /// Reads everything that is on disk.
+    /// Reads all punches on disk.
     pub(super) fn stored(&self) -> Result<Stored, LedgerError> {
         let mut keys = DayKeys::open(&self.config.day_keys)?;
         let mut stored = Stored::new();
@@ -170,7 +170,7 @@ impl Bench {
         Ok(stored)
     }
 
-    /// Checks that all that was acknowledged is there, each once, in order, without a gap, with its verdict; nothing is there that was not sent.
+    /// Checks that every acknowledged punch is on disk once, in order, without a gap, with its verdict, and that nothing else is.
     pub(super) fn check(&self) {
         let stored = self.stored().unwrap_or_else(|error| panic!("what is left is sound: {error}"));
         for ((device, epoch), punches) in &stored {

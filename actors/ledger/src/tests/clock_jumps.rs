@@ -1,11 +1,11 @@
-//! Wall clocks that jump, stand at 1970 or go back a year, and machines that were off for weeks: nothing is destroyed by it, punches go
-//! on, and the log opens afterwards.
+//! Wall clocks that jump, stand at 1970 or go back a year, and machines that were off for weeks: no data is destroyed, punches are
+//! recorded, and the log opens afterwards.
 
 use runtime::clock::{Belief, Reading};
 
 use super::bench::{Bench, DEVICES, Open, START_MS};
 use super::simulated::SimulatedDisk;
-use crate::Outcome;
+use crate::AppendOutcome;
 use crate::deletions::{DELETIONS, forgotten};
 use crate::disk::Disk;
 use crate::read::newest_in;
@@ -14,9 +14,9 @@ use crate::walk::for_each_segment;
 
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
-/// As many as any day's forgetting takes here.
+/// The maximum number of steps of a day's expiry in these tests.
 const STEPS: usize = 150;
-/// The errors of the clocks: 1970 is further back than any time.
+/// The errors of the clocks, in milliseconds; the last one goes back to 1970.
 const WRONG_MS: [i64; 7] = [
     16 * DAY_MS as i64,
     1_000 * DAY_MS as i64,
@@ -39,7 +39,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// With three days of punches.
+    /// Starts with three days of punches.
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let bench = Bench::new(SimulatedDisk::new(1), directory.path(), 64 * 1024);
@@ -79,8 +79,8 @@ impl Machine {
 
     fn pass(&mut self, ms: u64) {
         (self.truth_ms, self.elapsed_ms) = (self.truth_ms + ms, self.elapsed_ms + ms);
-        let said_ms = self.truth_ms.saturating_add_signed(self.wrong_ms);
-        self.bench.reading = Some(self.belief.read(said_ms, self.elapsed_ms));
+        let wall_ms = self.truth_ms.saturating_add_signed(self.wrong_ms);
+        self.bench.reading = Some(self.belief.read(wall_ms, self.elapsed_ms));
         self.idle();
     }
 
@@ -91,30 +91,30 @@ impl Machine {
     fn idle(&mut self) {
         let at = self.at();
         if let Some(open) = &mut self.open {
-            // A day is forgotten in steps.
+            // A day expires in steps.
             (0..STEPS).for_each(|_| open.idle(&at));
             assert!(!open.is_poisoned());
         }
     }
 
-    /// The clock is wrong by that much from now on.
+    /// Sets the clock wrong by that much.
     fn set_wrong(&mut self, ms: i64) {
         self.wrong_ms = ms;
         self.pass(1_000);
     }
 
-    /// Every device punches.
+    /// Sends a punch of every device.
     fn punch(&mut self) {
         let next = |device: u64| self.bench.devices[device as usize].acknowledged + 1;
         let runs: Vec<_> = (0..DEVICES).map(|device| (device, next(device), 3)).collect();
         let outcomes = self.bench.send(self.open.as_mut().expect("open"), &runs);
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Recorded(_))), "{outcomes:?}");
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, AppendOutcome::Recorded(_))), "{outcomes:?}");
         self.idle();
     }
 
     fn order(&mut self) {
-        let said_ms = self.truth_ms.saturating_add_signed(self.wrong_ms);
-        self.bench.reading = Some(self.belief.believe(said_ms, self.elapsed_ms));
+        let wall_ms = self.truth_ms.saturating_add_signed(self.wrong_ms);
+        self.bench.reading = Some(self.belief.believe(wall_ms, self.elapsed_ms));
         self.idle();
     }
 
@@ -150,7 +150,7 @@ fn no_step_of_a_clock_destroys_anything_and_punches_go_on() {
                 machine.start();
             }
             let is_small = wrong_ms.unsigned_abs() == 2 * HOUR_MS;
-            // At a start a clock that is two hours ahead is that of a machine that was off for two hours.
+            // At a start, a clock two hours ahead cannot be distinguished from two hours of downtime.
             let is_believed = restarts_wrong && is_small && wrong_ms > 0;
             for _ in 0..3 {
                 machine.punch();
@@ -229,7 +229,7 @@ fn what_was_written_on_a_day_that_nobody_knows_is_kept_from_when_it_is_known() {
     machine.punch();
     machine.pass(HOUR_MS);
     machine.punch();
-    // The clock is right again, ten days after the newest record: two operators say so.
+    // Two operators confirm the clock, which is right ten days after the newest record.
     machine.set_wrong(0);
     machine.order();
     machine.punch();
@@ -258,7 +258,7 @@ fn a_day_whose_key_was_destroyed_gets_no_other_key() {
     }
     let forgotten_days = forgotten(&machine.bench.disk).expect("reads").day;
     let last = machine.stored();
-    // Two operators are wrong about the clock, too.
+    // Two operators confirm a wrong clock.
     machine.set_wrong(-(18 * DAY_MS as i64));
     machine.order();
     assert!(time::day(machine.at().now_ms) <= forgotten_days);

@@ -1,4 +1,4 @@
-//! Copies of the log: whole up to their LSN, and forgotten with the keys of their days.
+//! Copies of the log: complete up to their LSN, and unreadable once the keys of their days are destroyed.
 
 use super::*;
 use crate::recover::recover;
@@ -7,7 +7,7 @@ use crate::seal::DayKeys;
 const DAY_MS: u64 = 86_400_000;
 
 fn punches(directory: &Path, config: &LedgerConfig) -> Result<u64, LedgerError> {
-    export(directory, &config.day_keys, (ExportFormat::JsonLines, &ALWAYS), &mut std::io::sink())
+    export(directory, &config.day_keys, (ExportFormat::JsonLines, &ALL_TIME), &mut std::io::sink())
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn a_copy_of_a_log_that_is_written_holds_all_up_to_its_lsn() {
             assert_eq!((report.last_lsn, report.punches), (lsn, (round + 1) * 50));
         }
     });
-    // A gateway goes on where the copy ends, and knows what it acknowledged.
+    // A gateway continues at the end of the copy and knows its acknowledgements.
     let restored = LedgerConfig { directory: directory.path().join("copy-7"), ..config.clone() };
     with_ledger(&restored, async |ledger| {
         let known = HelloOutcome::Known { recorded: Sequence(400), lost: 0 };
@@ -49,7 +49,7 @@ fn a_day_whose_key_is_destroyed_is_forgotten_in_a_copy_as_well() {
     };
     assert_eq!(restored(clock::now_ms() + 20 * DAY_MS), [""; 0], "the key is there still");
 
-    // The log itself forgets the day, three weeks later.
+    // The day expires in the log itself, three weeks later.
     let later = clock::now_ms() + 21 * DAY_MS;
     let at = clock::Reading::plain(later);
     let disk = open_for_reading(&config.directory).expect("opens");

@@ -1,12 +1,12 @@
-//! Damage that no power cut leaves: flipped bits, cut, missing, swapped and repeated files. It is refused by name, or changes
-//! nothing; it never panics, and the log never looks whole and shorter.
+//! Damage that no power cut can cause: flipped bits; cut, missing, swapped and repeated files. It is reported with the file's name or
+//! has no effect; it causes no panic, and the log never looks complete and shorter.
 
 use super::bench::{Bench, Stored};
 use super::simulated::SimulatedDisk;
 use crate::disk::Disk;
 use crate::{LedgerError, scrub, segment_name, segment_numbers};
 
-/// A log of several segments, ended in good order.
+/// Makes a log of several segments, ended in good order.
 fn sound_log(directory: &std::path::Path, vouched: bool) -> (Bench, Stored) {
     let mut bench = Bench::new(SimulatedDisk::new(5), directory, 2048);
     for _ in 0..2 {
@@ -50,7 +50,7 @@ fn names(bench: &Bench) -> Vec<String> {
     segment_numbers(&names).into_iter().map(segment_name).collect()
 }
 
-/// Reads the whole log, and opens it: each refuses, or finds everything.
+/// Reads the whole log and opens it; both either refuse it or find every punch.
 fn check(bench: &Bench, stored: &Stored, seed: u64, what: &str, damage: impl Fn(&SimulatedDisk)) -> bool {
     let copy = bench.disk.copy(seed);
     damage(&copy);
@@ -66,7 +66,7 @@ fn check(bench: &Bench, stored: &Stored, seed: u64, what: &str, damage: impl Fn(
         assert!(named, "{what}: {error}");
     }
     if opened.is_ok() {
-        // Opening reads the newest segments; whatever it accepts must not hide what the others hold.
+        // Opening reads the newest segments only, and must not hide the content of the others.
         drop(opened);
         if let Ok(after) = damaged.stored() {
             assert!(&after == stored, "{what}: opened as whole and is not");
@@ -141,7 +141,7 @@ fn only_the_last_batch_may_be_cut_for_looking_torn() {
         copy.damage(&last, |bytes| bytes[at] ^= 1);
         let damaged = bench.on(copy);
         if let Ok(left) = damaged.stored() {
-            // the last round of `sound_log` sends at most four and two
+            // The last round of `sound_log` sends at most four and two.
             assert!(total(&left) + 6 >= total(&stored), "byte {at}: more than one batch is gone");
         }
     }

@@ -1,5 +1,5 @@
-//! One fault at each call of a fixed course, in turn: errors end the log without a false acknowledgement, a full disk is busy
-//! and heals, interruptions and short writes are not noticed.
+//! One fault at each disk call of a fixed course, in turn: errors end the log without a false acknowledgement, a full disk answers
+//! `Busy` and recovers, and interruptions and short writes have no effect.
 
 use runtime::clock::{self, Reading};
 
@@ -8,7 +8,7 @@ use super::simulated::{Fault, SimulatedDisk};
 use crate::log::CommitError;
 use crate::seal::DayKeys;
 use crate::tests::{config, forget};
-use crate::{Outcome, recover};
+use crate::{AppendOutcome, recover};
 
 const ROUNDS: u64 = 60;
 const MINUTES_7: u64 = 420_000;
@@ -22,7 +22,7 @@ struct Course {
     down: u64,
 }
 
-/// Opens the log and sends what is not acknowledged yet, until `ROUNDS` rounds are over or the log is poisoned.
+/// Opens the log and sends unacknowledged punches until `ROUNDS` rounds are over or the log is poisoned.
 fn course(bench: &mut Bench) -> Course {
     let mut course = Course::default();
     let Ok(mut open) = bench.open() else { return course };
@@ -32,12 +32,14 @@ fn course(bench: &mut Bench) -> Course {
         bench.now_ms += MINUTES_7;
         for outcome in one_round(bench, &mut open, round) {
             match outcome {
-                Outcome::Recorded(_) => {
+                AppendOutcome::Recorded(_) => {
                     assert!(!course.poisoned, "nothing is acknowledged by a poisoned log")
                 }
-                Outcome::Busy => course.busy += 1,
-                Outcome::Down => course.down += 1,
-                other @ (Outcome::Gap { .. } | Outcome::NumberUsed { .. } | Outcome::EpochBehind { .. }) => {
+                AppendOutcome::Busy => course.busy += 1,
+                AppendOutcome::Down => course.down += 1,
+                other @ (AppendOutcome::Gap { .. }
+                | AppendOutcome::NumberUsed { .. }
+                | AppendOutcome::EpochBehind { .. }) => {
                     panic!("{other:?}")
                 }
             }
@@ -50,7 +52,7 @@ fn course(bench: &mut Bench) -> Course {
     course
 }
 
-fn one_round(bench: &mut Bench, open: &mut Open, round: u64) -> Vec<Outcome> {
+fn one_round(bench: &mut Bench, open: &mut Open, round: u64) -> Vec<AppendOutcome> {
     let runs: Vec<_> = (0..DEVICES)
         .filter(|device| !(round + device).is_multiple_of(3))
         .map(|device| {
@@ -61,20 +63,20 @@ fn one_round(bench: &mut Bench, open: &mut Open, round: u64) -> Vec<Outcome> {
     bench.send(open, &runs)
 }
 
-/// Runs the course once for each call that it makes, with the fault at that call. Says at how many calls.
+/// Runs the course once for each disk call, with the fault at that call. Returns the number of calls.
 fn at_every_call(fault: Fault, check: impl Fn(&Bench, &Course, &'static str)) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut calls = 0;
     for call in 0.. {
         let mut bench = Bench::new(SimulatedDisk::new(call), directory.path(), 4096);
-        // half of the course before, so that recovery has something to do
+        // Half of the course comes before, so that recovery has something to do.
         assert!(course(&mut bench).opened);
         bench.disk.plan(call, fault);
         let went = course(&mut bench);
         let Some(kind) = bench.disk.fault_came() else { break };
         check(&bench, &went, kind);
         let call = format!("{fault:?} at call {call} ({kind}): {went:?}");
-        // The process starts anew on what the cache holds, which may not be on disk; then the power goes.
+        // The process restarts with the cache, which may not be on disk; then the power is cut.
         bench.disk.process_restarts();
         assert!(course(&mut bench).opened, "{call}");
         bench.check();
@@ -131,13 +133,13 @@ fn a_disk_without_room_for_the_record_of_it_puts_forgetting_off() {
         let mut log = recover::recover(disk.clone(), keys, &config, &Reading::plain(now_ms)).expect("opens");
         for _ in 0..20 {
             now_ms += DAY_MS;
-            log.reserve(100, &Reading::plain(now_ms)).expect("has room");
+            log.preallocate(100, &Reading::plain(now_ms)).expect("has room");
             log.commit(&[], &[], &Reading::plain(now_ms)).expect("writes");
         }
         disk.plan(call, Fault::Full);
         let went = forget(&mut log, &Reading::plain(now_ms));
         let Some(kind) = disk.fault_came() else { break };
-        // Removing asks for no room, and the directory's last sync is not the record's any more.
+        // Removals need no space, and the last sync of the directory is not that of the record.
         if matches!(kind, "create" | "allocate" | "write") {
             assert!(matches!(went, Err(CommitError::Full)), "{kind}: {went:?}");
             forget(&mut log, &Reading::plain(now_ms)).expect("there is room now");

@@ -1,4 +1,4 @@
-//! Forgetting a day beside punches: in steps of which each reads little and does little, whenever the process ends between them.
+//! Expiry of a day while punches are recorded: each step reads and does little, and the process may end between any two steps.
 
 use runtime::clock::Reading;
 
@@ -13,13 +13,13 @@ const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
 const BATCH_BYTES: usize = 20_000;
 
-/// A log of an old day: a segment for each of its hours, each a good deal longer than its header.
+/// Makes a log of an old day: a segment for each hour, each much longer than its header.
 fn old_day(disk: &SimulatedDisk, config: &LedgerConfig, start_ms: u64) -> log::Log<SimulatedDisk> {
     let keys = DayKeys::open(&config.day_keys).expect("a directory");
     let mut log = recover(disk.clone(), keys, config, &Reading::plain(start_ms)).expect("opens");
     for hour in 0..24 {
         let now_ms = start_ms + hour * HOUR_MS;
-        log.reserve(2 * BATCH_BYTES as u64, &Reading::plain(now_ms)).expect("has room");
+        log.preallocate(2 * BATCH_BYTES as u64, &Reading::plain(now_ms)).expect("has room");
         let mark =
             format::Mark { device: DeviceId(1), epoch: Epoch(1), recorded: Sequence(hour * 700 + 700) };
         log.marks.set(mark);
@@ -48,7 +48,7 @@ fn a_step_of_forgetting_reads_a_header_and_removes_one_segment_at_most() {
     let start_ms = bench::START_MS;
     let mut log = old_day(&disk, &config, start_ms);
     let now_ms = start_ms + 16 * DAY_MS;
-    log.reserve(100, &Reading::plain(now_ms)).expect("has room");
+    log.preallocate(100, &Reading::plain(now_ms)).expect("has room");
     log.commit(&[], &[], &Reading::plain(now_ms)).expect("writes");
     let before = segments(&disk);
     let mut steps = 0;
@@ -61,12 +61,12 @@ fn a_step_of_forgetting_reads_a_header_and_removes_one_segment_at_most() {
         assert!(segments(&disk) + 1 >= left, "step {steps}");
         steps += 1;
     }
-    // The day's last one ends where today's begins.
+    // The day's last segment ends where today's begins.
     assert!(before > 20 && segments(&disk) == 2, "{before} before, {} after", segments(&disk));
     println!("{steps} steps for {before} segments");
 }
 
-/// The process ends, or the power goes, after each number of steps and at each call of the disk within.
+/// Ends the process, or cuts the power, after each number of steps and at each disk call within a step.
 #[test]
 fn an_end_between_two_steps_of_forgetting_harms_nothing() {
     let start_ms = bench::START_MS;

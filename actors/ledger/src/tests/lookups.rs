@@ -1,15 +1,15 @@
-//! Looking for what is no longer remembered: how much is read for it, who waits for whom, and which keys stay in memory.
+//! Look-ups of old punches: the bytes read, the order of waiting devices, and the keys in memory.
 
 use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 
 use super::*;
 use crate::disk::{Disk, RealDisk};
-use crate::lookup::{Lookup, Lookups, Then};
+use crate::lookup::{AfterLookup, Lookup, Lookups};
 use crate::seal::DayKeys;
 use crate::seek::{Wanted, find};
 
-/// A disk that counts what is read of it, and lists its files only when it is told to.
+/// A disk that counts the bytes read, and lists its files only when the test permits it.
 #[derive(Clone)]
 struct Watched {
     disk: RealDisk,
@@ -72,10 +72,10 @@ fn wanted(device: u64, first: u64, count: usize) -> Wanted {
     Wanted { device: DeviceId(device), epoch: Epoch(1), first: Sequence(first), count }
 }
 
-fn lookup(device: u64, first: u64, count: u64) -> (Lookup, oneshot::Receiver<Outcome>) {
+fn lookup(device: u64, first: u64, count: u64) -> (Lookup, oneshot::Receiver<AppendOutcome>) {
     let (reply, outcome) = oneshot::channel();
-    let (wanted, said) = (wanted(device, first, count as usize), run(device, 1, first, count).records);
-    (Lookup { wanted, said, then: Then::Answer(Vec::new()), reply }, outcome)
+    let (wanted, sent) = (wanted(device, first, count as usize), run(device, 1, first, count).records);
+    (Lookup { wanted, sent, then: AfterLookup::Answer(Vec::new()), reply }, outcome)
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_look_up_reads_a_few_headers_and_its_own_batches_whatever_the_log_holds() {
         assert_eq!(sequences, [first, first + 1]);
         assert!(found.iter().all(|found| found.record == record(found.sequence.0)));
         let read = disk.read_bytes.load(Ordering::Relaxed);
-        // Some seven headers, each by itself, and the clear parts of at most two segments' few batches, in pieces of 64 KiB.
+        // About seven headers, and the clear parts of the batches of at most two segments, in chunks of 64 KiB.
         assert!(read < 20 * 64 * 1024, "{read} of {total} for {first}");
     }
 }
@@ -123,14 +123,14 @@ fn a_device_that_asks_again_waits_for_itself_and_not_others_for_it() {
     for _ in 0..100 {
         let (again, refused) = lookup(1, 1, 5);
         lookups.send(again);
-        assert_eq!(refused.blocking_recv(), Ok(Outcome::Busy));
+        assert_eq!(refused.blocking_recv(), Ok(AppendOutcome::Busy));
     }
     let (other, other_answered) = lookup(2, 1, 5);
     lookups.send(other);
     (0..2).for_each(|_| go.send(()).expect("the thread waits"));
     assert_eq!(flat(&answered.blocking_recv().expect("answered")), expected(1, 5));
     assert_eq!(flat(&other_answered.blocking_recv().expect("answered")), expected(1, 5));
-    assert!(lookups.ended().is_none());
+    assert!(lookups.next_found().is_none());
     let (again, answered) = lookup(1, 2, 2);
     go.send(()).expect("the thread waits");
     lookups.send(again);
@@ -153,8 +153,8 @@ fn a_day_key_that_is_destroyed_opens_no_look_up_any_more() {
     for day in keys.days_before(u32::MAX).expect("listed") {
         keys.destroy(day).expect("destroyed");
     }
-    assert!(lookups.ended().is_none());
+    assert!(lookups.next_found().is_none());
     let (after, answered) = lookup(1, 1, 5);
     lookups.send(after);
-    assert_eq!(answered.blocking_recv(), Ok(Outcome::NumberUsed { sequence: Sequence(1) }));
+    assert_eq!(answered.blocking_recv(), Ok(AppendOutcome::NumberUsed { sequence: Sequence(1) }));
 }

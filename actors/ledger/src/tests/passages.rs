@@ -1,4 +1,4 @@
-//! The people who passed a place: by place and time, from the segments of that time alone, beside a log that is being written.
+//! Passages by place and time, from the segments of that time only, while the log is being written.
 
 use protocol::Colour;
 
@@ -37,7 +37,7 @@ fn who_passed_a_place_is_found_by_when_they_passed() {
             flat(&append(ledger, Run { device: DeviceId(device as u64 + 1), ..run }).await);
         }
         let look = |place, from_ms, to_ms| {
-            let stretch = Stretch { place: PlaceId(place), from_ms, to_ms };
+            let stretch = TimeRange { place: PlaceId(place), from_ms, to_ms };
             let found = passages(&config.directory, &config.day_keys, &stretch).expect("sound");
             let codes = found.passages.iter().map(|passage| passage.code.get()).collect::<Vec<_>>();
             (codes, found.without_code)
@@ -52,11 +52,11 @@ fn who_passed_a_place_is_found_by_when_they_passed() {
         assert_eq!(look(7, earlier_ms + 1, now_ms - 1), (vec![], 0), "the end is not in it");
         assert_eq!(look(9, 0, now_ms + 1000), (vec![], 0));
     });
-    let stretch = Stretch { place: PlaceId(7), from_ms: now_ms, to_ms: now_ms + 1 };
+    let stretch = TimeRange { place: PlaceId(7), from_ms: now_ms, to_ms: now_ms + 1 };
     let found = passages(&config.directory, &config.day_keys, &stretch).expect("sound");
     let [passage] = found.passages[..] else { panic!("{found:?}") };
     assert_eq!((passage.at_ms, passage.direction, passage.colour), (now_ms, Direction::In, Colour::Unknown));
-    assert!(!found.forgotten && !found.cut);
+    assert!(!found.forgotten && !found.truncated);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn only_the_segments_of_that_time_are_read() {
         }
     });
     let look = |from_ms, to_ms| {
-        let stretch = Stretch { place: PlaceId(7), from_ms, to_ms };
+        let stretch = TimeRange { place: PlaceId(7), from_ms, to_ms };
         passages(&config.directory, &config.day_keys, &stretch).expect("sound")
     };
     let now_ms = clock::now_ms();
@@ -81,7 +81,7 @@ fn only_the_segments_of_that_time_are_read() {
     assert_eq!((later.segments, later.passages.len()), (1, 0), "the last one alone may still grow");
     let missing = config.directory.join(segment_name(5));
     std::fs::remove_file(missing).expect("removed");
-    let stretch = Stretch { place: PlaceId(7), from_ms: now_ms - HOUR_MS, to_ms: now_ms + 1 };
+    let stretch = TimeRange { place: PlaceId(7), from_ms: now_ms - HOUR_MS, to_ms: now_ms + 1 };
     let error = passages(&config.directory, &config.day_keys, &stretch).expect_err("a gap is not silence");
     assert!(matches!(error, LedgerError::Corrupt { what: "it is missing", .. }), "{error}");
 }

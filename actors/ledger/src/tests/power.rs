@@ -1,14 +1,13 @@
-//! Ten thousand power cuts, each at a seeded call of the disk, also in the middle of a recovery: whatever was acknowledged is
-//! there afterwards, each once.
+//! Ten thousand power cuts at seeded disk calls, also during a recovery: every acknowledged punch is on disk afterwards, once.
 
 use super::bench::{Bench, DEVICES};
 use super::simulated::{Fault, SimulatedDisk};
-use crate::Outcome;
+use crate::AppendOutcome;
 
 const CUTS: u64 = 20;
 const ROUNDS_MAX: usize = 200;
 
-/// 500 logs, or as many as the runner of long tests says.
+/// Returns the number of logs: 500, or more in a long run.
 fn seeds() -> u64 {
     option_env!("CHANGTONG_POWER_SEEDS").and_then(|seeds| seeds.parse().ok()).unwrap_or(500)
 }
@@ -30,7 +29,7 @@ fn ten_thousand_power_cuts_lose_and_double_nothing() {
     println!("{cuts} power cuts, {acknowledged} punches acknowledged, {:?}", runtime::clock::since(started));
 }
 
-/// One log that loses power again and again.
+/// Cuts the power of one log repeatedly.
 fn one_log(seed: u64, directory: &std::path::Path) -> (u64, u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let segment_bytes_max = random.u64(1024..16 * 1024);
@@ -73,7 +72,7 @@ fn one_round(bench: &mut Bench, open: &mut super::bench::Open, random: &mut fast
     let mut runs = Vec::new();
     for device in 0..DEVICES {
         if random.bool() {
-            // From what may be on record already up to right behind what is acknowledged.
+            // From punches that may be recorded already to right after the acknowledged ones.
             let next = bench.devices[device as usize].acknowledged + 1;
             let first = next.saturating_sub(random.u64(0..4)).max(1);
             let new = random.u64(0..6);
@@ -81,19 +80,19 @@ fn one_round(bench: &mut Bench, open: &mut super::bench::Open, random: &mut fast
         }
     }
     let mut outcomes = bench.send(open, &runs);
-    // Repeats of long ago with new punches behind them are told to come again.
+    // Old repeats with new punches after them are answered `Busy` and sent again.
     let again: Vec<_> = runs
         .iter()
         .zip(&outcomes)
-        .filter(|(_, outcome)| **outcome == Outcome::Busy)
+        .filter(|(_, outcome)| **outcome == AppendOutcome::Busy)
         .map(|(run, _)| *run)
         .collect();
     if !again.is_empty() {
-        outcomes.retain(|outcome| *outcome != Outcome::Busy);
+        outcomes.retain(|outcome| *outcome != AppendOutcome::Busy);
         outcomes.extend(bench.send(open, &again));
     }
     if bench.disk.fault_came().is_none() {
-        let recorded = |outcome: &Outcome| matches!(outcome, Outcome::Recorded(_));
+        let recorded = |outcome: &AppendOutcome| matches!(outcome, AppendOutcome::Recorded(_));
         assert!(outcomes.iter().all(recorded), "{runs:?}: {outcomes:?}");
     }
 }

@@ -1,35 +1,36 @@
-//! Numbers that are used again: for the same punch, for another one, and for one that the log no longer knows. In memory, after a
-//! restart, from long ago, and in a log of before digests were kept.
+//! Reused numbers: for the same punch, for another one, and for one that the log no longer holds; in memory, after a restart, for old
+//! punches, and in a log without digests.
 
 use super::*;
-use crate::format::{BatchHeader, Entry, Mark, RECORD_BYTES, RUN_BYTES, batch_associated, batch_bytes_of};
-use crate::marks::{Marks, Unwelcome};
+use crate::format::{BatchHeader, Entry, Mark, RECORD_BYTES, RUN_BYTES, assemble_batch, batch_associated};
+use crate::marks::{HelloRefusal, Marks};
 use crate::record::PunchDigest;
+use crate::seal::DayKeys;
 
 const YEAR_S: u64 = 365 * 86_400;
 
-/// The same punches, but for one number, under which the device now sends another.
+/// Returns the same run with another punch under one number.
 fn with_another_at(mut run: Run, sequence: u64) -> Run {
     let at = usize::try_from(sequence - run.first.0).expect("within the run");
     run.records[at].digest = PunchDigest::from_number(u32::MAX);
     run
 }
 
-fn used(sequence: u64) -> Outcome {
-    Outcome::NumberUsed { sequence: Sequence(sequence) }
+fn used(sequence: u64) -> AppendOutcome {
+    AppendOutcome::NumberUsed { sequence: Sequence(sequence) }
 }
 
-/// Says what a device does: sends until it is not told to wait.
-async fn send(ledger: &LedgerHandle, run: Run) -> (Outcome, usize) {
+/// Sends a run until the answer is not `Busy`.
+async fn send(ledger: &LedgerHandle, run: Run) -> (AppendOutcome, usize) {
     let mut busy = 0;
     loop {
         match append(ledger, run.clone()).await {
-            Outcome::Busy => busy += 1,
-            other @ (Outcome::Recorded(_)
-            | Outcome::NumberUsed { .. }
-            | Outcome::Gap { .. }
-            | Outcome::EpochBehind { .. }
-            | Outcome::Down) => return (other, busy),
+            AppendOutcome::Busy => busy += 1,
+            other @ (AppendOutcome::Recorded(_)
+            | AppendOutcome::NumberUsed { .. }
+            | AppendOutcome::Gap { .. }
+            | AppendOutcome::EpochBehind { .. }
+            | AppendOutcome::Down) => return (other, busy),
         }
     }
 }
@@ -88,7 +89,7 @@ fn new_punches_behind_old_repeats_are_recorded_only_when_the_repeats_are_true() 
         assert_eq!(send(ledger, with_another_at(run(1, 1, 11, 20), 15)).await.0, used(15));
         let (outcome, busy) = send(ledger, run(1, 1, 11, 20)).await;
         assert_eq!((flat(&outcome), busy), (expected(11, 30), 1), "it is told once to come again");
-        // Three more are in memory, the rest of them is not.
+        // The last three are in memory, the others are not.
         append(ledger, run(3, 1, 21, 3)).await;
         let (outcome, _) = send(ledger, run(3, 1, 15, 20)).await;
         assert_eq!(flat(&outcome), expected(15, 34));
@@ -120,15 +121,15 @@ fn a_hello_that_cannot_be_is_refused_by_name() {
         marks.set(Mark { device: DeviceId(device), epoch: Epoch(epoch), recorded: Sequence(recorded) });
     }
     let decade = u32::try_from(now_ms / 1000 + 10 * YEAR_S).expect("an epoch");
-    let ahead = |highest| Err(Unwelcome::EpochAhead { highest: Epoch(highest) });
-    let too_many = |highest| Err(Unwelcome::AcknowledgedAhead { highest: Sequence(highest) });
+    let ahead = |highest| Err(HelloRefusal::EpochAhead { highest: Epoch(highest) });
+    let too_many = |highest| Err(HelloRefusal::AcknowledgedAhead { highest: Sequence(highest) });
     let most = protocol::limits::ACKNOWLEDGED_AHEAD_MAX;
     for (device, epoch, acknowledged, outcome) in [
         (1, 7, 100, Ok(Sequence(100))),
         (1, 7, 100 + most, Ok(Sequence(100))),
         (1, 7, 101 + most, too_many(100 + most)),
         (1, 8, most + 1, too_many(most)),
-        (1, 6, 0, Err(Unwelcome::EpochBehind { current: Epoch(7) })),
+        (1, 6, 0, Err(HelloRefusal::EpochBehind { current: Epoch(7) })),
         (1, decade, 0, Ok(Sequence(0))),
         (1, decade + 1, 0, ahead(decade)),
         (1, u32::MAX, 0, ahead(decade)),
@@ -136,13 +137,13 @@ fn a_hello_that_cannot_be_is_refused_by_name() {
         (3, u32::MAX, u64::MAX, ahead(decade)),
         (3, 1, u64::MAX, too_many(most)),
     ] {
-        let greeted = marks.greet(DeviceId(device), Epoch(epoch), Sequence(acknowledged), now_ms);
+        let greeted = marks.check_hello(DeviceId(device), Epoch(epoch), Sequence(acknowledged), now_ms);
         assert_eq!(greeted, outcome, "device {device} epoch {epoch} acknowledged {acknowledged}");
     }
-    // A gateway whose clock says 1970 still lets every device go on above its last epoch.
+    // With a clock at 1970, every device can still take an epoch above its last one.
     let device = DeviceId(4);
     marks.set(Mark { device, epoch: Epoch(decade), recorded: Sequence(1) });
-    assert_eq!(marks.greet(device, Epoch(decade + 1), Sequence(0), 0), Ok(Sequence(0)));
+    assert_eq!(marks.check_hello(device, Epoch(decade + 1), Sequence(0), 0), Ok(Sequence(0)));
 }
 
 #[test]
@@ -151,14 +152,14 @@ fn a_log_that_holds_losses_beyond_all_numbers_is_still_verified_copied_and_opene
     let config = config(directory.path());
     let now_ms = clock::now_ms();
     let disk = disk::RealDisk::open(&config.directory).expect("a directory");
-    let keys = seal::DayKeys::open(&config.day_keys).expect("a directory");
+    let keys = DayKeys::open(&config.day_keys).expect("a directory");
     let mut log = recover::recover(disk, keys, &config, &clock::Reading::plain(now_ms)).expect("opens");
     for (epoch, first, to) in [(1, 1, u64::MAX), (2, 1, u64::MAX), (3, 0, u64::MAX)] {
         let (device, epoch) = (DeviceId(1), Epoch(epoch));
         let lost = Entry::Lost { device, epoch, from: Sequence(first), to: Sequence(to), noticed_ms: now_ms };
         let mark = Mark { device, epoch, recorded: Sequence(to) };
         log.marks.set(mark);
-        log.reserve(1000, &clock::Reading::plain(now_ms)).expect("has room");
+        log.preallocate(1000, &clock::Reading::plain(now_ms)).expect("has room");
         log.commit(&[lost], &[mark], &clock::Reading::plain(now_ms)).expect("writes");
     }
     drop(log);
@@ -176,15 +177,15 @@ fn a_log_that_holds_losses_beyond_all_numbers_is_still_verified_copied_and_opene
         for first in [1, u64::MAX - 2, u64::MAX - 1, u64::MAX] {
             let run = Run { first: Sequence(first), ..run(1, 3, 1, 3) };
             let outcome = append(ledger, run).await;
-            let refused =
-                matches!(outcome, Outcome::Gap { expected } if expected == end) || outcome == used(first);
+            let refused = matches!(outcome, AppendOutcome::Gap { expected } if expected == end)
+                || outcome == used(first);
             assert!(refused, "{first}: {outcome:?}");
         }
         assert_eq!(flat(&append(ledger, run(1, 4, 1, 2)).await), expected(1, 2));
     });
 }
 
-/// Writes as a gateway of before digests did: the same batch, its body without them.
+/// Writes a batch without digests, as earlier releases did.
 fn commit_version_1(log: &mut log::Log<disk::RealDisk>, run: &Run) {
     let Run { device, epoch, region, first, received_ms, window_punches, records } = run.clone();
     let end = Sequence(first.0 + records.len() as u64 - 1);
@@ -195,7 +196,7 @@ fn commit_version_1(log: &mut log::Log<disk::RealDisk>, run: &Run) {
     let records = records.chunks(RECORD_BYTES).flat_map(|record| &record[..RECORD_BYTES - 4]);
     let mut body: Vec<u8> = fields.iter().chain(records).copied().collect();
     body[0] = 1;
-    let nonce = log.keys.nonce().expect("random bytes");
+    let nonce = DayKeys::nonce().expect("random bytes");
     let header = BatchHeader {
         lsn: log.lsn + 1,
         durable_up_to: log.lsn,
@@ -208,8 +209,8 @@ fn commit_version_1(log: &mut log::Log<disk::RealDisk>, run: &Run) {
     clear[4..6].copy_from_slice(&1u16.to_le_bytes());
     log.keys.seal(header.day, nonce, &clear, &mut body).expect("seals");
     let mut bytes = Vec::new();
-    batch_bytes_of(&clear, &body, &mut bytes);
-    log.reserve(bytes.len() as u64, &clock::Reading::plain(received_ms)).expect("has room");
+    assemble_batch(&clear, &body, &mut bytes);
+    log.preallocate(bytes.len() as u64, &clock::Reading::plain(received_ms)).expect("has room");
     disk::write_all_at(&mut log.segment.file, &bytes, log.segment.end).expect("writes");
     log.segment.end += bytes.len() as u64;
     log.segment.digest.update(&bytes);
@@ -222,7 +223,7 @@ fn a_log_of_before_digests_is_read_and_its_repeats_compared_by_what_it_holds() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = config(directory.path());
     let disk = disk::RealDisk::open(&config.directory).expect("a directory");
-    let keys = seal::DayKeys::open(&config.day_keys).expect("a directory");
+    let keys = DayKeys::open(&config.day_keys).expect("a directory");
     let mut log =
         recover::recover(disk, keys, &config, &clock::Reading::plain(clock::now_ms())).expect("opens");
     commit_version_1(&mut log, &run(1, 1, 1, 5));

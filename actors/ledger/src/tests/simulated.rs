@@ -1,28 +1,29 @@
-//! A simulated disk: what is written lies in a cache until it is synced, names until the directory is. A power cut keeps any
-//! part of what was not synced, by 512-byte sectors; any call can be made to fail. Everything follows from a seed.
+//! A simulated disk: written bytes stay in a cache until the file is synced, and names until the directory is. A power cut keeps an
+//! arbitrary part of the unsynced data, by 512-byte sectors. Any call can be made to fail. Deterministic by its seed.
 
 mod content;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use content::Content;
+use runtime::lock::lock;
 
 use crate::disk::{Disk, DiskFile};
 
-/// The fault that happens at a chosen call.
+/// A fault at a chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The power goes; every later call fails until [`SimulatedDisk::power_on`].
+    /// The power is cut; every later call fails until [`SimulatedDisk::power_on`].
     PowerCut,
-    /// The call fails, and so does nothing after it. A failed sync calls pages clean that are not on disk.
+    /// The call fails, later ones do not. A failed sync marks pages as clean that are not on disk.
     Io,
-    /// There is no room.
+    /// The disk is full.
     Full,
     /// The call is interrupted.
     Interrupted,
-    /// A write takes only a part; other calls are not touched.
+    /// A write is short; other calls are not affected.
     Short,
 }
 
@@ -41,20 +42,20 @@ struct State {
     unsynced_names: Vec<NameChange>,
     calls: u64,
     fault: Option<(u64, Fault)>,
-    /// The fault that has come, and at which kind of call.
+    /// The kind of call at which the fault happened.
     came: Option<(Fault, &'static str)>,
     off: bool,
-    /// The room for all its files together.
+    /// The space for all files together.
     capacity: usize,
-    /// Bytes that were read.
+    /// The number of bytes read.
     read: usize,
 }
 
-/// Clones share the disk.
+/// The simulated disk; clones share it.
 #[derive(Clone)]
 pub(super) struct SimulatedDisk(Arc<Mutex<State>>);
 
-/// An open file of it.
+/// An open file of the disk.
 pub(super) struct SimulatedFile {
     disk: SimulatedDisk,
     content: usize,
@@ -78,22 +79,22 @@ impl SimulatedDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
-    /// Lets `fault` happen at the `after`-th changing call from now on (0: the next).
+    /// Plans `fault` for the `after`-th changing call from now on (0: the next).
     pub(super) fn plan(&self, after: u64, fault: Fault) {
         let mut state = self.state();
         state.came = None;
         state.fault = Some((state.calls + after, fault));
     }
 
-    /// The kind of call at which the planned fault has come.
+    /// Returns the kind of call at which the planned fault happened.
     pub(super) fn fault_came(&self) -> Option<&'static str> {
         self.state().came.map(|(_, call)| call)
     }
 
-    /// Cuts the power if it is not cut yet, decides what of the unsynced has reached the disk, and turns it on again.
+    /// Cuts the power if it is on, decides which unsynced data reaches the disk, and turns the power on.
     pub(super) fn power_on(&self) {
         let mut state = self.state();
         let state = &mut *state;
@@ -113,13 +114,13 @@ impl SimulatedDisk {
         (state.off, state.fault) = (false, None);
     }
 
-    /// The process dies and the machine goes on: the cache is still there, clean where a failed sync called it clean.
+    /// Restarts the process but not the machine: the cache stays, with the pages clean that a failed sync marked as clean.
     pub(super) fn process_restarts(&self) {
         let mut state = self.state();
         (state.off, state.fault) = (false, None);
     }
 
-    /// Changes a file behind the log's back, on disk and in the cache.
+    /// Changes a file on disk and in the cache without the log's knowledge.
     pub(super) fn damage(&self, name: &str, change: impl Fn(&mut Vec<u8>)) {
         let mut state = self.state();
         let content = state.names[name];
@@ -130,7 +131,7 @@ impl SimulatedDisk {
         file.resized = false;
     }
 
-    /// A copy that shares nothing, as it is now.
+    /// Returns an independent copy.
     pub(super) fn copy(&self, seed: u64) -> Self {
         let state = self.state();
         Self(Arc::new(Mutex::new(State {
@@ -148,13 +149,13 @@ impl SimulatedDisk {
         })))
     }
 
-    /// Makes it so small that it has so many bytes left, or large again.
+    /// Limits the free space to this number of bytes, or removes the limit.
     pub(super) fn leave(&self, free: usize) {
         let mut state = self.state();
         state.capacity = state.used().saturating_add(free);
     }
 
-    /// Gives the number of bytes read since it was last called.
+    /// Returns the number of bytes read since the last call.
     pub(super) fn bytes_read(&self) -> usize {
         std::mem::take(&mut self.state().read)
     }
@@ -173,7 +174,7 @@ fn apply(names: &mut BTreeMap<String, usize>, change: &NameChange) {
 }
 
 impl State {
-    /// Counts a changing call and lets the planned fault happen. `Ok(true)`: only a part is done.
+    /// Counts a changing call and applies the planned fault. `Ok(true)`: the write is short.
     fn call(&mut self, kind: &'static str) -> io::Result<bool> {
         if self.off {
             return Err(io::Error::other("the power is off"));
@@ -202,13 +203,11 @@ impl State {
         self.names.values().map(|&content| self.files[content].cache.len()).sum()
     }
 
-    /// Refuses what would make a file longer than there is room.
+    /// Refuses a call that needs more space than the disk has.
     fn has_room(&self, content: usize, end: usize) -> io::Result<()> {
         let more = end.saturating_sub(self.files[content].cache.len());
-        match self.capacity == usize::MAX || more == 0 || self.used() + more <= self.capacity {
-            true => Ok(()),
-            false => Err(io::ErrorKind::StorageFull.into()),
-        }
+        let fits = self.capacity == usize::MAX || more == 0 || self.used() + more <= self.capacity;
+        if fits { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
 
     fn on(&self) -> io::Result<()> {
@@ -298,7 +297,7 @@ impl DiskFile for SimulatedFile {
             Ok(false) => bytes.len(),
             Ok(true) => bytes.len().div_ceil(2),
             Err(error) => {
-                // A write that fails may have put any part of itself into the cache.
+                // A failing write may have put any part of its bytes into the cache.
                 let part = state.random.usize(0..=bytes.len());
                 if part > 0 && error.kind() == io::ErrorKind::Other {
                     state.files[self.content].write(&bytes[..part], offset as usize);

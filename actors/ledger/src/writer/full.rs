@@ -1,4 +1,4 @@
-//! A round on a disk without room: punches are turned away, and nothing else. How room is found is in `room`.
+//! A round on a full disk: only punches are refused. The disk's state is in `preallocation`.
 
 use protocol::{Epoch, Sequence};
 use runtime::clock::Reading;
@@ -7,26 +7,26 @@ use super::Writer;
 use crate::disk::Disk;
 use crate::format::{self, RUN_BYTES};
 use crate::log::CommitError;
-use crate::{HelloOutcome, Message, Outcome};
+use crate::{AppendOutcome, HelloOutcome, Message};
 
 impl<D: Disk + Clone> Writer<D> {
-    /// Answers punches `Busy`, and gives the hellos that can be answered all the same: one that only reads asks for no room. A
-    /// loss has to be on record before the numbering goes on above it, in room that is kept back for it.
-    pub(super) fn without_room(&mut self, messages: Vec<Message>, at: &Reading) -> Vec<Message> {
+    /// Answers punches `Busy` and returns the hellos that can be answered. A hello that reports a loss needs space, from the reserve,
+    /// because the loss has to be recorded before the numbering continues above it; other hellos need none.
+    pub(super) fn handle_disk_full(&mut self, messages: Vec<Message>, at: &Reading) -> Vec<Message> {
         let (hellos, punches): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| matches!(message, Message::Hello { .. }));
-        punches.into_iter().for_each(|message| message.refuse(Outcome::Busy, HelloOutcome::Busy));
-        let losses = hellos.iter().filter(|hello| self.tells_a_loss(hello)).count();
+        punches.into_iter().for_each(|message| message.refuse(AppendOutcome::Busy, HelloOutcome::Busy));
+        let losses = hellos.iter().filter(|hello| self.reports_a_loss(hello)).count();
         if losses == 0 {
             return hellos;
         }
         let bytes = format::batch_bytes(losses, losses * RUN_BYTES) as u64;
-        match self.room.make_in_need(&mut self.log, bytes, at) {
+        match self.preallocation.prepare_critical(&mut self.log, bytes, at) {
             Ok(()) => hellos,
             Err(CommitError::Full) => {
-                let (losses, hellos) = hellos.into_iter().partition(|hello| self.tells_a_loss(hello));
+                let (losses, hellos) = hellos.into_iter().partition(|hello| self.reports_a_loss(hello));
                 let losses: Vec<Message> = losses;
-                losses.into_iter().for_each(|hello| hello.refuse(Outcome::Busy, HelloOutcome::Busy));
+                losses.into_iter().for_each(|hello| hello.refuse(AppendOutcome::Busy, HelloOutcome::Busy));
                 hellos
             }
             Err(poison @ CommitError::Poison(_)) => {
@@ -36,8 +36,8 @@ impl<D: Disk + Clone> Writer<D> {
         }
     }
 
-    /// Says whether it would put something on record.
-    fn tells_a_loss(&self, message: &Message) -> bool {
+    /// Reports a hello that leads to the record of a loss.
+    fn reports_a_loss(&self, message: &Message) -> bool {
         let Message::Hello { device, epoch, acknowledged, reply: _ } = message else { return false };
         let known = self.log.marks.get(*device).unwrap_or((Epoch(0), Sequence(0)));
         match epoch.cmp(&known.0) {

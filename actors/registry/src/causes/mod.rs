@@ -5,7 +5,7 @@ pub(crate) mod evidence;
 pub(crate) mod policies;
 mod revisions;
 
-use policy::{Cause, CauseKind, Standing, Stay, stand};
+use policy::{Cause, CauseKind, Standing, Stay, standing_or_unknown};
 use protocol::{Basis, CodeId, Colour};
 use runtime::clock;
 use rusqlite::params;
@@ -223,7 +223,7 @@ impl Registry {
             .map(|row| Cause { from_s: row.cause.from_s.min(now_s), ..row.cause })
             .collect();
         let rest = self.rest_basis(code)?.unwrap_or(before.basis());
-        Ok(stand(&causes, rest, now_s))
+        Ok(standing_or_unknown(&causes, rest, now_s))
     }
 
     /// Returns the basis that applies while no cause is in force; `None` until the holder has submitted a form.

@@ -1,7 +1,7 @@
 //! The effect of another policy on codes with open causes. The codes are read in order, with one join, and revised in parts.
 //! Codes without open causes cannot change and are not read.
 
-use policy::{Cause, CauseKind, Policy, PolicyDiff, Standing, Stay, stand};
+use policy::{Cause, CauseKind, Policy, PolicyDiff, Standing, Stay, standing_or_unknown};
 use protocol::{Basis, CodeId, Colour};
 use rusqlite::params;
 
@@ -43,7 +43,7 @@ impl OpenCode {
 
     fn stand(&self, causes: &[Option<Cause>], now_s: u64) -> Standing {
         let causes: Vec<Cause> = causes.iter().copied().flatten().collect();
-        stand(&causes, self.rest, now_s)
+        standing_or_unknown(&causes, self.rest, now_s)
     }
 }
 

@@ -5,7 +5,7 @@
 pub(crate) mod past;
 pub(crate) mod proof;
 
-use policy::Outcome;
+use policy::QueryOutcome;
 use protocol::{CodeId, receipt};
 use rusqlite::{OptionalExtension, params};
 use zeroize::Zeroizing;
@@ -285,7 +285,7 @@ impl Registry {
     }
 
     /// Stores the outcome of the query, sealed.
-    pub fn set_outcome(&self, id: ConsentId, outcome: &Outcome) -> Result<(), RegistryError> {
+    pub fn set_outcome(&self, id: ConsentId, outcome: &QueryOutcome) -> Result<(), RegistryError> {
         let plain = Zeroizing::new(serde_json::to_vec(outcome).expect("an outcome is plain data"));
         let sealed = self.sealer.seal(Column::Outcome, id.0 as u64, &plain)?;
         let sql = "UPDATE consents SET outcome = ?2 WHERE id = ?1";
@@ -300,7 +300,7 @@ impl Registry {
         id: ConsentId,
         (phone, beneficiary): (&Phone, Beneficiary),
         from_s: u64,
-    ) -> Result<Option<(ConsentState, Option<Outcome>)>, RegistryError> {
+    ) -> Result<Option<(ConsentState, Option<QueryOutcome>)>, RegistryError> {
         let sql = "SELECT state, outcome FROM consents
             WHERE id = ?1 AND phone_hash = ?2 AND given_s >= ?3 AND flow <> ?4
                 AND (ward IS ?5 OR ward = 0 AND ?5 IS NOT NULL)";

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
+use keys::random::NoRandom;
 use keys::{KeyError, read_secret};
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -29,8 +30,8 @@ struct KeyFile {
 impl OperatorKey {
     /// Creates a key for this operator; returns it with the text of its file.
     pub fn generate(name: &str) -> Result<(Self, Zeroizing<String>), KeyError> {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
-        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyError::Random)?;
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| NoRandom)?;
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| NoRandom)?;
         let file = KeyFile { operator: name.to_owned(), key: hex::encode(pkcs8.as_ref()) };
         let text = serde_json::to_string(&file).expect("two texts");
         Ok((Self { name: name.to_owned(), pair }, Zeroizing::new(text + "\n")))

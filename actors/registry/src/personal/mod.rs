@@ -4,7 +4,7 @@ pub(crate) mod seal;
 
 use std::fmt;
 
-use protocol::given;
+use protocol::typed_text;
 
 /// Number ranges that belong to no subscriber, and other made-up data.
 const MADE_UP: &str = include_str!("../../../data/made-up.csv");
@@ -14,9 +14,9 @@ const MADE_UP: &str = include_str!("../../../data/made-up.csv");
 pub struct Phone(String);
 
 impl Phone {
-    /// Parses a number as people write it: [`given::phone`].
+    /// Parses a number as people write it: [`typed_text::phone`].
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = given::phone(text);
+        let digits = typed_text::phone(text);
         let [b'1', b'3'..=b'9', rest @ ..] = digits.as_bytes() else { return None };
         (rest.len() == 9 && rest.iter().all(u8::is_ascii_digit)).then(|| Self(digits.clone().into_owned()))
     }
@@ -88,9 +88,9 @@ pub struct DocumentNumber {
 }
 
 impl DocumentNumber {
-    /// Parses a number of this kind as people write it, [`given::document`], and checks it as far as the kind allows.
+    /// Parses a number of this kind as people write it, [`typed_text::document`], and checks it as far as the kind allows.
     pub fn parse(kind: DocumentKind, text: &str) -> Option<Self> {
-        let number = given::document(text).into_owned();
+        let number = typed_text::document(text).into_owned();
         let valid = match kind {
             DocumentKind::IdCard => is_id_card(&number),
             DocumentKind::HkMacauPermit => {

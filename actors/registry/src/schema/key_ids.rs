@@ -2,7 +2,7 @@
 //! is refused by name before anything is issued or signed.
 
 use keys::Keys;
-use keys::ids::{KeyId, Strange};
+use keys::ids::{KeyId, KeyMismatch};
 
 use crate::{Registry, RegistryError};
 
@@ -27,10 +27,10 @@ impl Registry {
 
     /// Returns an error if a key differs from the known ones or is missing.
     pub(crate) fn check_key_ids(&self, keys: &Keys) -> Result<(), RegistryError> {
-        match keys.strange(&self.key_ids()?) {
+        match keys.mismatch(&self.key_ids()?) {
             None => Ok(()),
-            Some(Strange::Other(file)) => Err(RegistryError::WrongKey { file }),
-            Some(Strange::Gone(file)) => Err(RegistryError::KeyGone { file }),
+            Some(KeyMismatch::Replaced(file)) => Err(RegistryError::WrongKey { file }),
+            Some(KeyMismatch::Missing(file)) => Err(RegistryError::KeyGone { file }),
         }
     }
 

@@ -1,29 +1,29 @@
-//! Judges what the wall clock says, by a clock that only goes forward and by the newest time on record. Pure: both clocks are
-//! arguments. Who reads them is in the parent module; what may not be done meanwhile is with those who would do it.
+//! The judgement of the wall clock by a monotonic clock and the newest time on record. Pure: both clocks are arguments, read by the
+//! parent module.
 
-/// The step by which a clock may be set while a process runs: an hour is what a wrong summer time or a hand sets it by, and at most this much
-/// too early a day's key is destroyed, or a red ends.
+/// The maximum step of a believed wall clock while the process runs: an hour, as by a wrong daylight-saving setting or an operator. A
+/// day's key is destroyed, and a red ends, at most this much too early.
 pub const STEP_MS_MAX: u64 = 3_600_000;
-/// The time after the newest time on record at which a start may be: a night's maintenance. A clock that is wrong by less than that is not
-/// told from a gateway that was down, and ends things by that much too early.
+/// The maximum time between the newest record and a start at which the wall clock is believed: a night's maintenance. A clock that is
+/// ahead by less cannot be distinguished from downtime, and expires things that much too early.
 pub const DOWN_MS_MAX: u64 = 24 * 3_600_000;
-/// The interval at which the time that was seen follows upwards: a clock that is set on by an hour again and again gains an hour a day at most.
+/// The interval at which the reference point follows a clock that is ahead. A clock that is repeatedly set forward by an hour gains at
+/// most an hour a day.
 const FOLLOWED_EVERY_MS: u64 = 24 * 3_600_000;
-/// No clock is believed that says less where nothing is on record: 2025-01-01, before which this program did not exist. To be raised
-/// with releases.
+/// The earliest believed time if nothing is on record: 2025-01-01, before the first release. Raise it with releases.
 pub const RELEASED_MS: u64 = 1_735_689_600_000;
 
-/// The difference of the wall clock from the time that can be.
+/// The difference of a wall clock from the plausible time, for which it is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// It is that many milliseconds ahead.
+    /// The clock is ahead by that many milliseconds.
     Ahead(u64),
-    /// It is that many milliseconds behind.
+    /// The clock is behind by that many milliseconds.
     Behind(u64),
 }
 
 impl Doubt {
-    /// The step, milliseconds, positive if the clock is ahead.
+    /// Returns the difference in milliseconds, positive if the clock is ahead.
     pub fn step_ms(self) -> i64 {
         let signed = |ms| i64::try_from(ms).unwrap_or(i64::MAX);
         match self {
@@ -33,29 +33,29 @@ impl Doubt {
     }
 }
 
-/// A time, and how far that can be relied upon. All milliseconds since 1970 UTC.
+/// A reading of the clocks with its reliability. Times are milliseconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// The time to go by: what the wall clock says while it is believed.
+    /// The believed time: the wall clock's while it is believed.
     pub now_ms: u64,
-    /// The latest time that has certainly been reached: what cannot be undone goes by this one.
+    /// The latest time that has certainly been reached. Irreversible actions use it.
     pub certain_ms: u64,
     /// The wall clock's time.
-    pub said_ms: u64,
-    /// Why the wall clock is not believed; `None` if it is.
+    pub wall_ms: u64,
+    /// The reason for not believing the wall clock; `None` if it is believed.
     pub doubt: Option<Doubt>,
-    /// True if the day is known. It is not when the clock has not been believed since the process began.
+    /// True once the wall clock has been believed in this process, so that the day is known.
     pub is_dated: bool,
 }
 
 impl Reading {
-    /// A clock that nobody doubts.
-    pub const fn plain(said_ms: u64) -> Self {
-        Self { now_ms: said_ms, certain_ms: said_ms, said_ms, doubt: None, is_dated: true }
+    /// Returns the reading of a believed wall clock.
+    pub const fn plain(wall_ms: u64) -> Self {
+        Self { now_ms: wall_ms, certain_ms: wall_ms, wall_ms, doubt: None, is_dated: true }
     }
 }
 
-/// A wall time, and what the monotonic clock said then.
+/// A wall-clock time with the monotonic time of the same moment.
 #[derive(Clone, Copy, Debug)]
 struct Point {
     wall_ms: u64,
@@ -63,32 +63,32 @@ struct Point {
 }
 
 impl Point {
-    /// Says what the wall clock should say by now.
+    /// Returns the wall-clock time that corresponds to `elapsed_ms`.
     fn reached(self, elapsed_ms: u64) -> u64 {
         self.wall_ms.saturating_add(elapsed_ms.saturating_sub(self.elapsed_ms))
     }
 }
 
-/// Everything known of the time in one process's life.
+/// The state of the judgement during one process.
 #[derive(Clone, Copy, Debug)]
 pub struct Belief {
-    /// Not before this: the newest time on record, and when the process began.
+    /// The lower bound: the newest time on record, at the start of the process.
     least: Point,
-    /// True if anything is on record: with nothing, every time since the release may be right.
+    /// True if a time is on record. Without one, every time after [`RELEASED_MS`] is plausible.
     is_recorded: bool,
-    /// The wall clock when it was believed, which it has not been since the process began if there is none.
+    /// The reference point of the believed wall clock; `None` until it is first believed.
     seen: Option<Point>,
 }
 
 impl Belief {
-    /// At the start of a process, with the newest time on record, if any.
+    /// Starts with the newest time on record, if any.
     pub fn new(on_record_ms: Option<u64>, elapsed_ms: u64) -> Self {
         let wall_ms = on_record_ms.unwrap_or(RELEASED_MS);
         Self { least: Point { wall_ms, elapsed_ms }, is_recorded: on_record_ms.is_some(), seen: None }
     }
 
-    /// Judges what the wall clock says at that moment of the monotonic one.
-    pub fn read(&mut self, said_ms: u64, elapsed_ms: u64) -> Reading {
+    /// Judges the wall clock's time at the monotonic time `elapsed_ms`.
+    pub fn read(&mut self, wall_ms: u64, elapsed_ms: u64) -> Reading {
         let least_ms = self.least.reached(elapsed_ms);
         let reached_ms = self.seen.map_or(least_ms, |seen| seen.reached(elapsed_ms));
         let most_ms = match self.seen {
@@ -96,36 +96,36 @@ impl Belief {
             None if self.is_recorded => least_ms.saturating_add(DOWN_MS_MAX),
             None => u64::MAX,
         };
-        if said_ms > most_ms {
-            // Before the first belief the later time is the likelier one to go by: gateways are down more often than clocks run ahead.
-            let now_ms = if self.seen.is_some() { reached_ms } else { said_ms };
-            return self.doubted(Doubt::Ahead(said_ms - reached_ms), (now_ms, reached_ms), said_ms);
+        if wall_ms > most_ms {
+            // Until the clock is first believed its later time is used: downtime is more likely than a clock that is ahead.
+            let now_ms = if self.seen.is_some() { reached_ms } else { wall_ms };
+            return self.doubted(Doubt::Ahead(wall_ms - reached_ms), (now_ms, reached_ms), wall_ms);
         }
-        if said_ms.saturating_add(STEP_MS_MAX) < least_ms {
-            return self.doubted(Doubt::Behind(reached_ms - said_ms), (reached_ms, reached_ms), said_ms);
+        if wall_ms.saturating_add(STEP_MS_MAX) < least_ms {
+            return self.doubted(Doubt::Behind(reached_ms - wall_ms), (reached_ms, reached_ms), wall_ms);
         }
         if !self.is_recorded {
-            // From here on there is: a clock that is put right in the first hours may have been as wrong as at any start.
+            // The lower bound allows for a first clock that was ahead as much as one at a start may be.
             (self.least, self.is_recorded) =
-                (Point { wall_ms: said_ms.saturating_sub(DOWN_MS_MAX), elapsed_ms }, true);
+                (Point { wall_ms: wall_ms.saturating_sub(DOWN_MS_MAX), elapsed_ms }, true);
         }
         let is_later =
             self.seen.is_some_and(|seen| elapsed_ms.saturating_sub(seen.elapsed_ms) < FOLLOWED_EVERY_MS);
-        if !is_later || said_ms < reached_ms {
-            self.seen = Some(Point { wall_ms: said_ms, elapsed_ms });
+        if !is_later || wall_ms < reached_ms {
+            self.seen = Some(Point { wall_ms: wall_ms, elapsed_ms });
         }
-        Reading::plain(said_ms)
+        Reading::plain(wall_ms)
     }
 
-    /// Takes the wall clock's word: somebody who may has said that it is right.
-    pub fn believe(&mut self, said_ms: u64, elapsed_ms: u64) -> Reading {
-        let point = Point { wall_ms: said_ms, elapsed_ms };
+    /// Accepts the wall clock's time, on the order of operators.
+    pub fn believe(&mut self, wall_ms: u64, elapsed_ms: u64) -> Reading {
+        let point = Point { wall_ms: wall_ms, elapsed_ms };
         *self = Self { least: point, is_recorded: true, seen: Some(point) };
-        Reading::plain(said_ms)
+        Reading::plain(wall_ms)
     }
 
-    fn doubted(&self, doubt: Doubt, (now_ms, certain_ms): (u64, u64), said_ms: u64) -> Reading {
-        Reading { now_ms, certain_ms, said_ms, doubt: Some(doubt), is_dated: self.seen.is_some() }
+    fn doubted(&self, doubt: Doubt, (now_ms, certain_ms): (u64, u64), wall_ms: u64) -> Reading {
+        Reading { now_ms, certain_ms, wall_ms, doubt: Some(doubt), is_dated: self.seen.is_some() }
     }
 }
 

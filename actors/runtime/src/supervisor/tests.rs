@@ -1,4 +1,4 @@
-//! An actor that panics wherever it is told to: in its handler, a future, a timer, `started`, `restarting`, `stopping`.
+//! An actor that panics on request: in its handler, a future, a timer, `started` or `stopping`.
 
 use std::sync::atomic::AtomicUsize;
 
@@ -20,7 +20,7 @@ enum Fault {
 #[rtype(result = "()")]
 struct Job(Fault, oneshot::Sender<u32>);
 
-/// The number of of the next `started` and `stopping` calls panic.
+/// The numbers of further calls of `started` and `stopping` that panic, and of all calls of `started`.
 #[derive(Clone, Default)]
 struct Plan {
     started: Arc<AtomicUsize>,
@@ -84,13 +84,13 @@ const FAST: RestartPolicy = RestartPolicy {
     parked_for: Duration::from_millis(20),
 };
 
-fn send(post: &Post<Worker>, fault: Fault) -> Option<oneshot::Receiver<u32>> {
+fn send(actor: &ActorRef<Worker>, fault: Fault) -> Option<oneshot::Receiver<u32>> {
     let (reply, answer) = oneshot::channel();
-    post.addr()?.try_send(Job(fault, reply)).ok()?;
+    actor.addr()?.try_send(Job(fault, reply)).ok()?;
     Some(answer)
 }
 
-fn start(policy: RestartPolicy, plan: &Plan) -> Post<Worker> {
+fn start(policy: RestartPolicy, plan: &Plan) -> ActorRef<Worker> {
     let plan = plan.clone();
     supervise("worker".to_owned(), policy, metrics::Gauge::noop(), move || Worker {
         plan: plan.clone(),
@@ -114,15 +114,15 @@ fn run(test: impl Future<Output = ()>) {
 fn a_panic_costs_its_own_message_and_nothing_else() {
     for fault in [Fault::Handler, Fault::Future, Fault::Timer, Fault::Stop] {
         run(async {
-            let post = start(FAST, &Plan::default());
+            let actor = start(FAST, &Plan::default());
             for round in 1..=20 {
-                let failed = send(&post, fault).expect("accepted");
-                let queued: Vec<_> = (0..10).map(|_| send(&post, Fault::None).expect("accepted")).collect();
+                let failed = send(&actor, fault).expect("accepted");
+                let queued: Vec<_> = (0..10).map(|_| send(&actor, Fault::None).expect("accepted")).collect();
                 for answer in queued {
                     answer.await.expect("what waits behind a failure is answered");
                 }
                 assert!(failed.await.is_err(), "{fault:?}: the failed message has no answer");
-                until(|| post.restarts() == round).await;
+                until(|| actor.restarts() == round).await;
             }
         });
     }
@@ -131,11 +131,11 @@ fn a_panic_costs_its_own_message_and_nothing_else() {
 #[test]
 fn a_restarted_actor_is_fresh() {
     run(async {
-        let post = start(FAST, &Plan::default());
-        assert_eq!(send(&post, Fault::None).expect("accepted").await, Ok(1));
-        assert_eq!(send(&post, Fault::None).expect("accepted").await, Ok(2));
-        let _ = send(&post, Fault::Handler).expect("accepted").await;
-        assert_eq!(send(&post, Fault::None).expect("accepted").await, Ok(1));
+        let actor = start(FAST, &Plan::default());
+        assert_eq!(send(&actor, Fault::None).expect("accepted").await, Ok(1));
+        assert_eq!(send(&actor, Fault::None).expect("accepted").await, Ok(2));
+        let _ = send(&actor, Fault::Handler).expect("accepted").await;
+        assert_eq!(send(&actor, Fault::None).expect("accepted").await, Ok(1));
     });
 }
 
@@ -144,9 +144,9 @@ fn a_panic_in_started_is_survived() {
     run(async {
         let plan = Plan::default();
         plan.started.store(3, Ordering::Relaxed);
-        let post = start(FAST, &plan);
-        assert_eq!(send(&post, Fault::None).expect("accepted").await, Ok(1));
-        assert_eq!((post.restarts(), plan.lives.load(Ordering::Relaxed)), (3, 4));
+        let actor = start(FAST, &plan);
+        assert_eq!(send(&actor, Fault::None).expect("accepted").await, Ok(1));
+        assert_eq!((actor.restarts(), plan.lives.load(Ordering::Relaxed)), (3, 4));
     });
 }
 
@@ -155,16 +155,16 @@ fn an_actor_that_keeps_failing_is_parked_and_tried_again() {
     run(async {
         let plan = Plan::default();
         plan.stopping.store(1, Ordering::Relaxed);
-        let post = start(RestartPolicy { intensity: 3, ..FAST }, &plan);
-        let failing: Vec<_> = (0..4).map(|_| send(&post, Fault::Handler).expect("accepted")).collect();
-        let waiting = send(&post, Fault::None).expect("accepted");
+        let actor = start(RestartPolicy { intensity: 3, ..FAST }, &plan);
+        let failing: Vec<_> = (0..4).map(|_| send(&actor, Fault::Handler).expect("accepted")).collect();
+        let waiting = send(&actor, Fault::None).expect("accepted");
         for answer in failing {
             assert!(answer.await.is_err());
         }
         assert!(waiting.await.is_err(), "what waits for a parked actor is let go");
-        assert!(post.is_parked() && send(&post, Fault::None).is_none());
-        until(|| !post.is_parked()).await;
-        assert_eq!(send(&post, Fault::None).expect("accepted").await, Ok(1));
+        assert!(actor.is_parked() && send(&actor, Fault::None).is_none());
+        until(|| !actor.is_parked()).await;
+        assert_eq!(send(&actor, Fault::None).expect("accepted").await, Ok(1));
     });
 }
 
@@ -172,9 +172,9 @@ fn an_actor_that_keeps_failing_is_parked_and_tried_again() {
 fn the_actor_ends_with_its_last_post() {
     run(async {
         let plan = Plan::default();
-        let post = start(FAST, &plan);
-        assert_eq!(send(&post, Fault::None).expect("accepted").await, Ok(1));
-        drop(post);
+        let actor = start(FAST, &plan);
+        assert_eq!(send(&actor, Fault::None).expect("accepted").await, Ok(1));
+        drop(actor);
         until(|| Arc::strong_count(&plan.lives) == 1).await;
     });
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use jiff::civil::Date;
 use policy::trajectory::{CarrierAnswer, Unavailable, day_of};
-use policy::{Outcome, Policy};
+use policy::{Policy, QueryOutcome};
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use simulator::{
     CarrierFault, Expected, FaultKind, Latency, SimulatedCarrier, SimulatedConfig, SimulatorConfig,
@@ -56,15 +56,17 @@ fn policy() -> Policy {
     Policy::development()
 }
 
-fn expected_of(outcome: &Outcome, answer: &CarrierAnswer) -> Expected {
+fn expected_of(outcome: &QueryOutcome, answer: &CarrierAnswer) -> Expected {
     match outcome {
-        Outcome::Stay(_) => Expected::Stay,
-        Outcome::Clean => Expected::Clean,
-        Outcome::Partial { .. } => Expected::Partial,
-        Outcome::NewNumber => Expected::NewNumber,
-        Outcome::Unanswerable if *answer == CarrierAnswer::NotSubscriber => Expected::NotSubscriber,
-        Outcome::Unanswerable => Expected::Unanswerable,
-        Outcome::Unavailable(_) | Outcome::NotAsked => panic!("a simulated carrier always has an answer"),
+        QueryOutcome::Stay(_) => Expected::Stay,
+        QueryOutcome::Clean => Expected::Clean,
+        QueryOutcome::Partial { .. } => Expected::Partial,
+        QueryOutcome::NewNumber => Expected::NewNumber,
+        QueryOutcome::Unanswerable if *answer == CarrierAnswer::NotSubscriber => Expected::NotSubscriber,
+        QueryOutcome::Unanswerable => Expected::Unanswerable,
+        QueryOutcome::Unavailable(_) | QueryOutcome::NotAsked => {
+            panic!("a simulated carrier always has an answer")
+        }
     }
 }
 
@@ -167,7 +169,7 @@ fn no_fault_is_heard_as_an_answer() {
         }
         let carriers = carriers(&authority, &simulators, Duration::from_secs(4));
         let answer = carriers.ask(permit(clean.parsed_phone(), today)).await.answer;
-        assert_eq!(policy().outcome(&answer, today), Outcome::Clean);
+        assert_eq!(policy().outcome(&answer, today), QueryOutcome::Clean);
         carriers.stop().unwrap();
     });
     assert_eq!(simulators.counts(SimulatedCarrier::Mobile).followed, 0, "no redirect was followed");

@@ -1,6 +1,6 @@
 //! Forms and stays when another policy takes effect: what was answered by the old one does not decide by the new one.
 
-use policy::Field;
+use policy::StayField;
 use policy::trajectory::days_after;
 
 use super::signin::{form_at, proven};
@@ -26,12 +26,12 @@ impl Bench {
     }
 }
 
-fn field(bench: &mut Bench, policy: &Policy, consent: Option<ConsentId>, now_s: u64) -> Field {
+fn field(bench: &mut Bench, policy: &Policy, consent: Option<ConsentId>, now_s: u64) -> StayField {
     bench
         .by(policy)
         .outcome(consent, (&person(1).phone, Beneficiary::Owner), now_s)
         .unwrap()
-        .field(Whose::Owner)
+        .field(Applicant::Owner)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_stay_in_an_area_that_counts_no_more_locks_nobody_and_colours_nobody() {
     let another = changed("milder", "from = 2020-01-01", "from = 2020-01-01\nuntil = 2020-02-19");
     bench.activate(&another, now());
     assert_eq!(bench.shown(taken.code).0, Colour::Green);
-    assert_eq!(field(&mut bench, &another.0, None, now()), Field::Declare, "neither yes nor no");
+    assert_eq!(field(&mut bench, &another.0, None, now()), StayField::Declare, "neither yes nor no");
     let cause = &bench.registry.causes(taken.code).unwrap()[0];
     assert_eq!(cause.cleared_s, Some(now()), "it is on record when it ended");
     assert!(bench.registrar().clear_cause(cause.id, &by("cdc"), now()).is_err());
@@ -56,11 +56,11 @@ fn an_answer_by_the_old_policy_is_no_answer_by_the_new_one() {
     let phone = person(1).phone;
     let consent = bench.asked(Flow::Apply, &phone, &clean(), now());
     let old = Policy::development();
-    assert_eq!(field(&mut bench, &old, Some(consent), now()), Field::No);
+    assert_eq!(field(&mut bench, &old, Some(consent), now()), StayField::No);
     let another = changed("wider", "[\"42\"]", "[\"42\", \"31\"]");
     bench.activate(&another, now());
     let outcome = bench.by(&another.0).outcome(Some(consent), (&phone, Beneficiary::Owner), now()).unwrap();
-    assert_eq!((outcome.field(Whose::Owner), outcome.offers_travel_page()), (Field::Declare, true));
+    assert_eq!((outcome.field(Applicant::Owner), outcome.offers_travel_page()), (StayField::Declare, true));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_stay_is_kept_for_as_long_as_the_policy_in_effect_says() {
         let another = changed("another", both, &both.replace("14", &days.to_string()));
         bench.activate(&another, now());
         let end_s = start_of(days_after(day(last_locked), 1));
-        for (now_s, expected) in [(end_s - 1, Field::LockedYes), (end_s, Field::Declare)] {
+        for (now_s, expected) in [(end_s - 1, StayField::LockedYes), (end_s, StayField::Declare)] {
             bench.registry.forget_some(now_s).unwrap();
             assert_eq!(field(&mut bench, &another.0, None, now_s), expected, "{days} days at {now_s}");
         }

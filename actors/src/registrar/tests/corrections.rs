@@ -67,7 +67,7 @@ fn a_declared_yes_is_taken_back_and_so_is_one_that_is_said_again_afterwards() {
         later(again_s + HOUR_S),
         "the second Yes has its own way back"
     );
-    let turn = bench.registrar().why(code).unwrap().unwrap().turn(again_s + HOUR_S).unwrap();
+    let turn = bench.registrar().why(code).unwrap().unwrap().next_colour_change(again_s + HOUR_S).unwrap();
     assert_eq!(
         (turn.at_s, turn.to),
         (again_s + HOUR_S + WAIT_S, Colour::Green),

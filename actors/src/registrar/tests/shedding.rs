@@ -229,10 +229,10 @@ fn a_query_that_crosses_midnight_is_judged_with_the_window_that_was_asked_for() 
     };
     // The first day of the window that was asked for is not one of the next day's.
     let outcome = registrar.finish_query(&permit, &stay("2020-02-10"), &[], late_s + 5).unwrap();
-    assert!(matches!(outcome, Outcome::Stay(_)), "{outcome:?}");
+    assert!(matches!(outcome, QueryOutcome::Stay(_)), "{outcome:?}");
     let clean = CarrierAnswer::Trajectory(Trajectory { covered, visits: Vec::new() });
     let consent =
         registrar.consent(&ProvenPhone::for_tests(&number(2), late_s), agreed(Flow::Apply), late_s).unwrap();
     let permit = registrar.start_query(consent, &number(2), late_s).unwrap();
-    assert_eq!(registrar.finish_query(&permit, &clean, &[], late_s + 5).unwrap(), Outcome::Clean);
+    assert_eq!(registrar.finish_query(&permit, &clean, &[], late_s + 5).unwrap(), QueryOutcome::Clean);
 }

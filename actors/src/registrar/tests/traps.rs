@@ -46,7 +46,7 @@ fn the_window_follows_the_citys_days_not_utcs_and_never_holds_today() {
         // A stay on the day itself is not one yet, however long.
         let today = in_wuhan(&[start_of(policy::trajectory::day_of(now_s))], 24 * 60);
         let outcome = registrar.finish_query(&permit, &today, &[], now_s).unwrap();
-        assert_eq!(outcome, Outcome::Clean, "{name}");
+        assert_eq!(outcome, QueryOutcome::Clean, "{name}");
     }
 }
 

@@ -78,7 +78,7 @@ fn what_a_guardians_number_answers_is_a_wards_only_by_the_guardians_word_and_nev
         assert_eq!(family.bench.shown(family.guardian), GREEN_DECLARED, "{name}: asked for the ward alone");
         let own =
             family.bench.registrar().outcome(None, (&person(1).phone, Beneficiary::Owner), now()).unwrap();
-        assert_eq!(own, Outcome::NotAsked, "{name}: nothing is kept of it for the phone's owner");
+        assert_eq!(own, QueryOutcome::NotAsked, "{name}: nothing is kept of it for the phone's owner");
     }
 }
 

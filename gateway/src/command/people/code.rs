@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use protocol::given;
+use protocol::typed_text;
 
 use crate::command::desk::Desk;
 use crate::operator::orders::{self, Accesses, Contact, DocumentSeen, FindCode, MovePhone, Whose, Why};
@@ -38,7 +38,7 @@ impl Who {
 
 /// Reads a code's number as people write it.
 pub(crate) fn code_number(text: &str) -> Result<u64, ParseIntError> {
-    given::number(text).parse()
+    typed_text::number(text).parse()
 }
 
 #[derive(clap::Subcommand)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use keys::{Keys, Rotated};
+use keys::{Keys, Rotation};
 
 use crate::config::Settings;
 use crate::config::named::{self, At};
@@ -95,7 +95,7 @@ fn lacks_keys(data: &Path, keys: &Path) -> bool {
     own == keys || Keys::files(&own).map_or(true, |files| files.is_empty())
 }
 
-fn show_rotated(Rotated { made, kept, dropped }: &Rotated) {
+fn show_rotated(Rotation { made, kept, dropped }: &Rotation) {
     say!("Token key {made} is made; restart the gateway to issue tokens under it.");
     say!("Token key {kept} opens what it sealed until the next rotation.");
     for id in dropped {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use actors::table::{Column, Form};
 use actors::words;
 use anyhow::{Context, bail};
-use protocol::given;
+use protocol::typed_text;
 
 use crate::command::desk::Desk;
 use crate::command::desk::template;
@@ -160,6 +160,6 @@ where
         .split(|character: char| character.is_whitespace() || matches!(character, ',' | '、' | '，' | ';'));
     Ok(parts
         .filter(|part| !part.is_empty())
-        .map(|part| given::number(part).parse())
+        .map(|part| typed_text::number(part).parse())
         .collect::<Result<_, _>>()?)
 }

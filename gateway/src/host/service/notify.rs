@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use runtime::clock;
-use runtime::watchdog::Beat;
+use runtime::watchdog::KeepAlive;
 
 /// The receiver reads at once; if it does not, the process does not wait for it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -68,11 +68,15 @@ impl Notify {
     }
 
     /// Says what the watchdog has to say, and how often; `None` if nobody waits for it.
-    pub(crate) fn beat(&self) -> Option<Beat> {
+    pub(crate) fn beat(&self) -> Option<KeepAlive> {
         // Half of what is waited for, as systemd recommends.
         let every = self.0.as_ref()?.watchdog? / 2;
         let notify = self.clone();
-        Some(Beat { every, tell: Box::new(move || notify.send("WATCHDOG=1")), is_well: Box::new(|| true) })
+        Some(KeepAlive {
+            every,
+            send: Box::new(move || notify.send("WATCHDOG=1")),
+            is_healthy: Box::new(|| true),
+        })
     }
 
     fn send(&self, message: &str) {
@@ -126,7 +130,7 @@ mod tests {
         assert!((before..=clock::monotonic_us()).contains(&us), "{us} after {before}");
         let mut beat = notify.beat().expect("a watchdog waits");
         assert_eq!(beat.every, Duration::from_secs(15));
-        (beat.tell)();
+        (beat.send)();
         assert_eq!(heard(socket), "WATCHDOG=1");
         notify.stopping("draining");
         assert_eq!(heard(socket), "STOPPING=1\nSTATUS=draining");

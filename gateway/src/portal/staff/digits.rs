@@ -10,7 +10,7 @@ use actors::bounds;
 use maud::html;
 use metrics::{Counter, Gauge};
 use protocol::token::{Token, to_text};
-use protocol::{CodeId, given};
+use protocol::{CodeId, typed_text};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 
@@ -130,7 +130,7 @@ impl Digits {
 
 /// The eight digits that were typed, however they are grouped.
 fn number(typed: &str) -> Option<u32> {
-    let digits = given::digits(typed);
+    let digits = typed_text::digits(typed);
     let plain = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| plain)
 }

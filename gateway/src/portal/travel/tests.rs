@@ -19,21 +19,21 @@ fn every_outcome_is_said_and_no_answer_is_never_a_no() {
         Unavailable::Paused,
     ];
     let mut outcomes = vec![
-        Outcome::Stay(stay),
-        Outcome::Clean,
-        Outcome::Partial { covered: Some(days) },
-        Outcome::Partial { covered: None },
-        Outcome::NewNumber,
-        Outcome::Unanswerable,
+        QueryOutcome::Stay(stay),
+        QueryOutcome::Clean,
+        QueryOutcome::Partial { covered: Some(days) },
+        QueryOutcome::Partial { covered: None },
+        QueryOutcome::NewNumber,
+        QueryOutcome::Unanswerable,
     ];
-    outcomes.extend(unavailable.map(Outcome::Unavailable));
+    outcomes.extend(unavailable.map(QueryOutcome::Unavailable));
     let mut known = std::collections::BTreeSet::new();
     for outcome in outcomes {
         let text = said(&outcome).into_string();
         assert!(known.insert(text.clone()), "{outcome:?} has words of its own: {text}");
         assert!(text.contains("初步") && text.contains("reliminary"), "{outcome:?} {text}");
         let says_no = text.contains("未发现") || text.contains("No stay");
-        assert_eq!(says_no, matches!(outcome, Outcome::Clean), "{outcome:?} {text}");
+        assert_eq!(says_no, matches!(outcome, QueryOutcome::Clean), "{outcome:?} {text}");
     }
     assert!(zh("travel-agree").contains("授权") && en("travel-agree").contains("agree"));
 }
@@ -46,7 +46,7 @@ fn a_carrier_that_is_not_asked_is_said_plainly_and_when_to_try_again() {
             assert!(!zh(key).contains(ours) && !en(key).contains(ours), "{key}: {} {}", zh(key), en(key));
         }
     }
-    let said = said(&Outcome::Unavailable(Unavailable::Paused)).into_string();
+    let said = said(&QueryOutcome::Unavailable(Unavailable::Paused)).into_string();
     assert!(
         said.contains("暂时不能向运营商查询") && said.contains("cannot be asked at the moment"),
         "{said}"

@@ -1,6 +1,6 @@
 //! Whose visit is whose, what it keeps, and for how long.
 
-use policy::Outcome;
+use policy::QueryOutcome;
 use policy::trajectory::Days;
 use registry::Detail;
 
@@ -15,7 +15,7 @@ fn punch(number: u128) -> Page {
 
 fn clean() -> Result<Answered, QueryError> {
     let days = Days { first: "2020-02-10".parse().unwrap(), last: "2020-02-23".parse().unwrap() };
-    let (outcome, detail) = (Outcome::Clean, Detail::Stay);
+    let (outcome, detail) = (QueryOutcome::Clean, Detail::Stay);
     Ok(Answered { outcome, detail, areas: Vec::new(), days, giver: None })
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 use actors::region::RegionOutcome;
-use ledger::{Outcome, RecordedRun};
+use ledger::{AppendOutcome, RecordedRun};
 use protocol::message::BusyReason;
 use protocol::{Epoch, Reason, Sequence, Verdict};
 use tokio::sync::oneshot;
@@ -22,7 +22,7 @@ struct Parcel {
     epoch: u32,
     first: u64,
     tags: Vec<u64>,
-    reply: oneshot::Sender<Outcome>,
+    reply: oneshot::Sender<AppendOutcome>,
 }
 
 #[derive(Default)]
@@ -42,7 +42,7 @@ struct Log {
     full: bool,
     /// Repeats are looked for on disk.
     forgets: bool,
-    lookups: VecDeque<(oneshot::Sender<Outcome>, Vec<RecordedRun>)>,
+    lookups: VecDeque<(oneshot::Sender<AppendOutcome>, Vec<RecordedRun>)>,
 }
 
 /// The regions and the log.
@@ -89,7 +89,7 @@ impl Beyond {
         region: usize,
         key: (u32, u64),
         tags: Vec<u64>,
-    ) -> Result<oneshot::Receiver<Outcome>, BusyReason> {
+    ) -> Result<oneshot::Receiver<AppendOutcome>, BusyReason> {
         let (reply, answer) = oneshot::channel();
         let parcel = Parcel { epoch: key.0, first: key.1, tags, reply };
         let region = &mut self.regions[region];
@@ -149,7 +149,7 @@ impl Beyond {
     /// Says what was looked for is found, or cannot be read now. False if nothing is looked for.
     pub(super) fn find(&mut self, found: bool) -> bool {
         let Some((reply, runs)) = self.log.lookups.pop_front() else { return false };
-        let _ = reply.send(if found { Outcome::Recorded(runs) } else { Outcome::Busy });
+        let _ = reply.send(if found { AppendOutcome::Recorded(runs) } else { AppendOutcome::Busy });
         true
     }
 
@@ -177,7 +177,7 @@ impl Beyond {
 impl Log {
     fn append(&mut self, parcel: Parcel) {
         if self.full {
-            let _ = parcel.reply.send(Outcome::Busy);
+            let _ = parcel.reply.send(AppendOutcome::Busy);
         } else {
             self.queue.push_back(parcel);
         }
@@ -186,13 +186,13 @@ impl Log {
     fn write(&mut self) -> bool {
         let Some(Parcel { epoch, first, tags, reply }) = self.queue.pop_front() else { return false };
         if epoch < self.epoch {
-            let _ = reply.send(Outcome::EpochBehind { current: Epoch(self.epoch) });
+            let _ = reply.send(AppendOutcome::EpochBehind { current: Epoch(self.epoch) });
             return true;
         }
         let recorded = self.recorded.entry(epoch).or_default();
         let expected = recorded.len() as u64 + 1;
         if first > expected {
-            let _ = reply.send(Outcome::Gap { expected: Sequence(expected) });
+            let _ = reply.send(AppendOutcome::Gap { expected: Sequence(expected) });
             return true;
         }
         let (repeats, new) = tags.split_at(tags.len().min((expected - first) as usize));
@@ -210,7 +210,7 @@ impl Log {
         if self.forgets && !repeats.is_empty() {
             self.lookups.push_back((reply, runs));
         } else {
-            let _ = reply.send(Outcome::Recorded(runs));
+            let _ = reply.send(AppendOutcome::Recorded(runs));
         }
         true
     }

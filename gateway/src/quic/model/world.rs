@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use actors::region::RegionOutcome;
 use device::DeviceState;
-use ledger::Outcome;
+use ledger::AppendOutcome;
 use protocol::message::{Answer, Drain, Hello, PunchBatch, Welcome};
 use protocol::{
     CodeId, DeviceClass, DeviceId, Direction, Epoch, ErrorCode, FrameReader, PlaceId, Punch, RegionId,
@@ -242,7 +242,7 @@ impl<'a> World<'a> {
     fn turn(&mut self) {
         let Some(link) = self.link.as_mut() else { return };
         while let Some(landed) = link.stream.flight.landed_now() {
-            if let RegionOutcome::Ledger(Outcome::Gap { expected }) = landed.outcome {
+            if let RegionOutcome::Ledger(AppendOutcome::Gap { expected }) = landed.outcome {
                 self.seen.gap(expected.0, link.rules.told());
             }
             link.stream.land(landed, self.metrics).expect("nothing here closes a connection");

@@ -1,4 +1,4 @@
-//! A simulated file's bytes: those that are on disk, those in the cache, and what a sync, a failed sync and a power cut make of them.
+//! The bytes of a simulated file on disk and in the cache, and the effects of a sync, a failed sync and a power cut.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ const SECTOR_BYTES: usize = 512;
 pub(super) struct Content {
     pub(super) durable: Vec<u8>,
     pub(super) cache: Vec<u8>,
-    /// Sectors whose cached bytes are not on disk as far as the kernel knows.
+    /// The sectors that the kernel knows to be unsynced.
     pub(super) dirty: BTreeSet<usize>,
-    /// The length has changed since the last sync.
+    /// True if the length has changed since the last sync.
     pub(super) resized: bool,
 }
 
 impl Content {
-    /// Leaves what a power cut leaves: each unsynced sector is old or new; the length is old, new or between.
+    /// Applies a power cut: each unsynced sector is old or new; the length is old, new or between.
     pub(super) fn lose(&mut self, random: &mut fastrand::Rng) {
         let (old, new) = (self.durable.len(), self.cache.len());
         if self.resized {
@@ -62,8 +62,8 @@ impl Content {
         self.dirty.extend(offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
     }
 
-    /// The kernel drops what it could not write from its list: the cache reads back, the disk does not have it, and a second
-    /// sync would say that all is well.
+    /// Applies a failed sync: the kernel marks the pages as clean, so the cache can be read, the disk lacks the data, and a second sync
+    /// succeeds.
     pub(super) fn fail_sync(&mut self, random: &mut fastrand::Rng) {
         let written: Vec<usize> = self.dirty.iter().copied().filter(|_| random.bool()).collect();
         self.dirty = written.into_iter().collect();

@@ -1,4 +1,4 @@
-//! Jumps, restarts and orders, by numbers.
+//! Jumps of the wall clock, restarts, and orders to believe it.
 
 use super::*;
 
@@ -8,19 +8,19 @@ const DAY: i64 = 24 * HOUR;
 const NOON: u64 = 1_795_924_800_000;
 const BOOT: u64 = 5_000;
 
-/// The time `ms` after noon.
+/// Returns the time `ms` after noon.
 fn at(ms: i64) -> u64 {
     NOON.saturating_add_signed(ms)
 }
 
-/// The clock's word so long after the process began: whether it is believed, the time to go by, the certain one; as differences from noon.
+/// A reading: milliseconds after the start, wall clock, whether it is believed, believed time, certain time; times relative to noon.
 type Row = (i64, i64, bool, i64, i64);
 
 fn check(name: &str, on_record: Option<i64>, rows: &[Row]) {
     let mut belief = Belief::new(on_record.map(at), BOOT);
     for &(after, said, is_believed, now, certain) in rows {
         let reading = belief.read(at(said), BOOT + after as u64);
-        let found = (reading.doubt.is_none(), reading.now_ms, reading.certain_ms, reading.said_ms);
+        let found = (reading.doubt.is_none(), reading.now_ms, reading.certain_ms, reading.wall_ms);
         assert_eq!(
             found,
             (is_believed, at(now), at(certain), at(said)),
@@ -84,7 +84,7 @@ fn a_start_long_after_the_newest_record_goes_by_the_clock_and_relies_on_nothing(
         &[
             (0, 0, false, 0, -21 * DAY),
             (60_000, 60_000, false, 60_000, -21 * DAY + 60_000),
-            // Time alone proves nothing: a wrong clock runs as evenly as a right one.
+            // An even run proves nothing: a wrong clock runs as evenly as a right one.
             (30 * DAY, 30 * DAY, false, 30 * DAY, 9 * DAY),
         ],
     );
@@ -113,7 +113,7 @@ fn with_nothing_on_record_a_clock_before_the_release_is_not_believed() {
     assert_eq!((reading.now_ms, reading.certain_ms), (RELEASED_MS, RELEASED_MS));
     let reading = belief.read(NOON, BOOT + 20_000);
     assert_eq!(reading, Reading::plain(NOON));
-    // Once it was believed, it does not go back to when nothing was on record.
+    // Once believed, it is not judged as without a record again.
     let reading = belief.read(at(-2 * DAY), BOOT + 20_000);
     assert_eq!((reading.doubt, reading.now_ms), (Some(Doubt::Behind(2 * DAY as u64)), NOON));
 }

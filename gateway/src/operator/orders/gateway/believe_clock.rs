@@ -40,19 +40,19 @@ impl Order for BelieveClock {
 
     /// Who says that the clock is right gives the order by it.
     fn fresh_at_s(&self) -> u64 {
-        clock::said_ms() / 1000
+        clock::wall_ms() / 1000
     }
 
     fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Believed> {
         let reading = clock::look();
-        let differs_s = (reading.said_ms / 1000).abs_diff(self.time_s);
+        let differs_s = (reading.wall_ms / 1000).abs_diff(self.time_s);
         if differs_s > WATCH_S_MAX {
             bail!(
                 "the clock does not say what you say: they are {differs_s} s apart; put the clock right instead"
             );
         }
         // Before it is believed: what is destroyed by it is destroyed with the order on record.
-        context.read(|registry| Ok(registry.note_ms(reading.said_ms)?))?;
+        context.read(|registry| Ok(registry.note_ms(reading.wall_ms)?))?;
         clock::believe();
         let step_s = reading.doubt.map_or(0, Doubt::step_ms) / 1000;
         tracing::warn!(operators = by.operators, step_s, "operators say that the clock is right");

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, bail};
-use ledger::{self, PASSAGES_MAX, Stretch};
+use ledger::{self, PASSAGES_MAX, TimeRange};
 use protocol::{CodeId, PlaceId};
 use registry::Registry;
 use registry::lookups::{self, Lookup, Subjects};
@@ -68,7 +68,7 @@ impl Order for Passages {
         _: &mut Tell<'_>,
     ) -> anyhow::Result<PassagesReport> {
         let Self { place, from_ms, to_ms, case } = self;
-        let stretch = Stretch { place: PlaceId(place), from_ms, to_ms };
+        let stretch = TimeRange { place: PlaceId(place), from_ms, to_ms };
         if stretch.from_ms >= stretch.to_ms || stretch.to_ms - stretch.from_ms > STRETCH_MS_MAX {
             bail!("the time ends after it begins, within a day");
         }
@@ -81,7 +81,7 @@ impl Order for Passages {
             Ok(asked.check(registry, 0)?)
         })?;
         let found = ledger::passages(&context.log.0, &context.log.1, &stretch)?;
-        if found.cut {
+        if found.truncated {
             bail!("more than {PASSAGES_MAX} passages; ask for a shorter time");
         }
         let mut codes: Vec<CodeId> = found.passages.iter().map(|passage| passage.code).collect();

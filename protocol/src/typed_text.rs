@@ -1,25 +1,25 @@
-//! The texts that people write, paste and have in spreadsheets, before anything counts or judges it: numbers grouped with spaces, hyphens and
-//! dots, full-width forms, marks of direction from an address book, a country's prefix. Each function takes away what such a text
-//! cannot be made of and leaves everything else as it is, so that what is wrong stays wrong. Pure. Scanned texts are `scanner`'s.
+//! Normalisation of typed and pasted texts: numbers grouped with spaces, hyphens and dots, full-width forms, direction marks from
+//! an address book, a country prefix. Each function removes only characters that have no meaning in its kind of text, so that an
+//! invalid text stays invalid. Digits and letters are never lost, added or moved. Pure. Scanned texts are in `scanner`.
 
 use std::borrow::Cow;
 
-/// Digits of a mainland mobile number.
+/// The number of digits of a mainland mobile number.
 const MOBILE_DIGITS: usize = 11;
 
-/// Narrows full-width forms and removes what groups digits: white space, hyphens and dashes, dots, invisible marks and control
-/// characters. For one-time codes and the eight digits of a screen.
+/// Converts full-width forms to ASCII and removes separators: white space, hyphens and dashes, dots, invisible and control
+/// characters. For one-time codes and the eight digits on a screen.
 pub fn digits(text: &str) -> Cow<'_, str> {
     kept(text, |character| !groups(character))
 }
 
-/// Narrows full-width forms and removes white space, invisible marks and control characters. For numbers that name something, of codes,
-/// regions and places: `1-4` is two of them and `17.0` is a spreadsheet's, so hyphens and dots stay and are refused.
+/// Converts full-width forms to ASCII and removes white space, invisible and control characters. For numbers of codes, regions and
+/// places. Hyphens and dots stay, so that the caller refuses `1-4` and `17.0`.
 pub fn number(text: &str) -> Cow<'_, str> {
     kept(text, |character| !is_mark(character) && !character.is_control() && !character.is_whitespace())
 }
 
-/// As [`digits`], without parentheses, and without the `+86`, `0086` or `86` in front of a mobile number of the mainland.
+/// Normalises like [`digits`] and removes parentheses, and `+86`, `0086` or `86` before a mainland mobile number.
 pub fn phone(text: &str) -> Cow<'_, str> {
     let mut number = kept(text, |character| !groups(character) && !matches!(character, '(' | ')'));
     for prefix in ["+86", "0086", "86"] {
@@ -34,7 +34,7 @@ pub fn phone(text: &str) -> Cow<'_, str> {
     number
 }
 
-/// As [`digits`], with letters in upper case. For numbers of documents.
+/// Normalises like [`digits`] and converts letters to upper case. For document numbers.
 pub fn document(text: &str) -> Cow<'_, str> {
     let number = digits(text);
     if number.bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -43,7 +43,8 @@ pub fn document(text: &str) -> Cow<'_, str> {
     number
 }
 
-/// Removes invisible marks, narrows full-width Latin letters and digits, makes each run of white space one space, and trims.
+/// Removes invisible characters, converts full-width Latin letters and digits to ASCII, replaces each run of white space by one
+/// space, and trims.
 pub fn name(text: &str) -> Cow<'_, str> {
     let is_plain = |text: &str| {
         let mut before = ' ';
@@ -65,7 +66,7 @@ pub fn name(text: &str) -> Cow<'_, str> {
     Cow::Owned(visible.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// A full-width form as the ASCII character that it stands for; every other character as it is.
+/// Returns the ASCII character of a full-width form; any other character unchanged.
 pub(crate) fn half_width(character: char) -> char {
     match character {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xff01 + 0x21).unwrap_or(character),
@@ -74,7 +75,7 @@ pub(crate) fn half_width(character: char) -> char {
     }
 }
 
-/// Reports an invisible mark: of direction, of zero width, a soft hyphen, a byte order mark.
+/// Reports an invisible character: a direction mark, a zero-width character, a soft hyphen, a byte order mark.
 pub(crate) const fn is_mark(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -87,7 +88,7 @@ fn kept(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(half_width).filter(|&character| is_kept(character)).collect())
 }
 
-/// Characters that stand between digits and mean nothing.
+/// Reports a separator, which has no meaning between digits.
 fn groups(character: char) -> bool {
     is_mark(character)
         || character.is_control()
@@ -115,10 +116,10 @@ mod tests {
 
     use super::*;
 
-    /// Digits, letters and what people and programs put around and between them.
+    /// Digits, letters, and characters that people and programs put around and between them.
     const GIVEN: &str = "[0-9A-Za-z０-９Ａ-Ｚａ-ｚ王伟· \u{3000}\u{a0}()（）+＋.。\u{2010}-\u{2015}\u{200e}\u{202c}\u{2068}\u{feff}\t\r\n\u{0}×·/-]{0,24}";
 
-    /// Says what nobody may lose, gain or find elsewhere.
+    /// Returns the digits and letters, which have to stay the same.
     fn essence(text: &str) -> String {
         text.chars().map(half_width).filter(|character| character.is_alphanumeric()).collect()
     }

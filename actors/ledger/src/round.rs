@@ -1,23 +1,23 @@
-//! The outcome of messages: which punches of a run are new, which are repeats and are answered as recorded, and whether a device that
-//! says hello is welcome. Nothing is written here; the writer does that for all that came in one go.
+//! The processing of one round of messages: separates new punches from repeats, and decides hellos. It collects the entries, marks
+//! and answers; the writer writes them.
 
 use metrics::Counter;
 use protocol::{DeviceId, Epoch, Sequence, metric};
 use tokio::sync::oneshot;
 
 use super::format::{Entry, Mark};
-use super::lookup::{Lookup, Then, number_used};
-use super::marks::{Marks, Seen, Unwelcome};
+use super::lookup::{AfterLookup, Lookup, number_used};
+use super::marks::{HelloRefusal, Marks, RunCheck};
 use super::seek::Wanted;
-use super::{HelloOutcome, Message, Outcome, RecordedRun, Reply, Run};
+use super::{AppendOutcome, AppendReply, HelloOutcome, Message, RecordedRun, Run};
 
 /// An answer that waits for the sync.
 pub(super) enum Answer {
     Run {
-        reply: Reply,
+        reply: AppendReply,
         runs: Vec<RecordedRun>,
     },
-    /// Part of it has to be looked for on disk.
+    /// A run with repeats that have to be looked up on disk.
     Lookup(Lookup),
     Hello {
         reply: oneshot::Sender<HelloOutcome>,
@@ -25,7 +25,7 @@ pub(super) enum Answer {
     },
 }
 
-/// The outcome of the messages of one round.
+/// The entries, marks and answers of one round.
 #[derive(Default)]
 pub(super) struct Round {
     pub(super) entries: Vec<Entry>,
@@ -34,7 +34,7 @@ pub(super) struct Round {
     pub(super) punches: usize,
 }
 
-/// The counts on the way.
+/// The counters of a round.
 pub(super) struct Counts {
     duplicates: Counter,
     gaps: Counter,
@@ -52,42 +52,42 @@ impl Counts {
 }
 
 impl Round {
-    /// Takes one message; the marks move over what is new.
-    pub(super) fn take(&mut self, message: Message, marks: &mut Marks, counts: &Counts, now_ms: u64) {
+    /// Adds one message; marks advance over new punches.
+    pub(super) fn add(&mut self, message: Message, marks: &mut Marks, counts: &Counts, now_ms: u64) {
         match message {
-            Message::Append { run, reply, sent: _ } => self.take_run(run, reply, marks, counts),
+            Message::Append { run, reply, sent: _ } => self.add_run(run, reply, marks, counts),
             Message::Hello { device, epoch, acknowledged, reply } => {
-                match self.greet((device, epoch, acknowledged), marks, counts, now_ms) {
+                match self.add_hello((device, epoch, acknowledged), marks, counts, now_ms) {
                     Ok(outcome) => self.answers.push(Answer::Hello { reply, outcome }),
-                    Err(unwelcome) => drop(reply.send(unwelcome.into())),
+                    Err(refusal) => drop(reply.send(refusal.into())),
                 }
             }
         }
     }
 
-    fn take_run(&mut self, run: Run, reply: Reply, marks: &mut Marks, counts: &Counts) {
-        let refused = match marks.see(&run) {
-            Seen::Accepted { repeats, forgotten: 0 } => {
+    fn add_run(&mut self, run: Run, reply: AppendReply, marks: &mut Marks, counts: &Counts) {
+        let refused = match marks.check_run(&run) {
+            RunCheck::Accepted { repeats, forgotten: 0 } => {
                 if repeats > 0 {
                     counts.duplicates.increment(repeats as u64);
                 }
-                let runs = self.take_whole(run, repeats, marks);
+                let runs = self.add_whole(run, repeats, marks);
                 return self.answers.push(Answer::Run { reply, runs });
             }
-            Seen::Accepted { repeats, forgotten } => {
+            RunCheck::Accepted { repeats, forgotten } => {
                 return self.answers.push(Answer::Lookup(lookup(run, repeats, forgotten, reply, marks)));
             }
-            Seen::NumberUsed { sequence } => number_used(run.device, sequence),
-            Seen::Gap { expected } => {
+            RunCheck::NumberUsed { sequence } => number_used(run.device, sequence),
+            RunCheck::Gap { expected } => {
                 counts.gaps.increment(1);
-                Outcome::Gap { expected }
+                AppendOutcome::Gap { expected }
             }
-            Seen::EpochBehind { current } => Outcome::EpochBehind { current },
+            RunCheck::EpochBehind { current } => AppendOutcome::EpochBehind { current },
         };
         let _ = reply.send(refused);
     }
 
-    fn take_whole(&mut self, mut run: Run, repeats: usize, marks: &mut Marks) -> Vec<RecordedRun> {
+    fn add_whole(&mut self, mut run: Run, repeats: usize, marks: &mut Marks) -> Vec<RecordedRun> {
         let mut runs = Vec::new();
         if repeats > 0 {
             runs = marks.recall(run.device, run.first, repeats);
@@ -96,12 +96,12 @@ impl Round {
         }
         if !run.records.is_empty() {
             marks.record(&run);
-            runs.push(self.take_new(run));
+            runs.push(self.add_new(run));
         }
         runs
     }
 
-    fn take_new(&mut self, run: Run) -> RecordedRun {
+    fn add_new(&mut self, run: Run) -> RecordedRun {
         let Run { device, epoch, region, first, received_ms, window_punches, records } = run;
         let verdicts = records.iter().map(|record| record.verdict).collect();
         self.punches += records.len();
@@ -111,20 +111,20 @@ impl Round {
         RecordedRun { first, as_of_ms: received_ms, verdicts }
     }
 
-    fn greet(
+    fn add_hello(
         &mut self,
         (device, epoch, acknowledged): (DeviceId, Epoch, Sequence),
         marks: &mut Marks,
         counts: &Counts,
         now_ms: u64,
-    ) -> Result<HelloOutcome, Unwelcome> {
-        let recorded = marks.greet(device, epoch, acknowledged, now_ms)?;
+    ) -> Result<HelloOutcome, HelloRefusal> {
+        let recorded = marks.check_hello(device, epoch, acknowledged, now_ms)?;
         if acknowledged <= recorded {
             return Ok(HelloOutcome::Known { recorded, lost: 0 });
         }
         let lost = acknowledged.0 - recorded.0;
         tracing::error!(%device, from = recorded.0 + 1, to = acknowledged.0,
-            "a device holds acknowledgements for punches that the log does not have");
+            "punches that were acknowledged to a device are missing in the log");
         counts.lost.increment(lost);
         let mark = Mark { device, epoch, recorded: acknowledged };
         marks.set(mark);
@@ -135,23 +135,25 @@ impl Round {
     }
 }
 
-/// New punches are never recorded before what is said of those before them is known to be true.
-fn lookup(mut run: Run, repeats: usize, forgotten: usize, reply: Reply, marks: &Marks) -> Lookup {
+/// Builds the look-up of a run's oldest `forgotten` punches. New punches in the run are recorded only after the repeats before them
+/// are confirmed.
+fn lookup(mut run: Run, repeats: usize, forgotten: usize, reply: AppendReply, marks: &Marks) -> Lookup {
     let Run { device, epoch, first, .. } = run;
-    let then = match repeats < run.records.len() {
-        true => Then::Remember,
-        false => Then::Answer(marks.recall(device, first, repeats)),
+    let then = if repeats < run.records.len() {
+        AfterLookup::Remember
+    } else {
+        AfterLookup::Answer(marks.recall(device, first, repeats))
     };
     run.records.truncate(forgotten);
-    Lookup { wanted: Wanted { device, epoch, first, count: forgotten }, said: run.records, then, reply }
+    Lookup { wanted: Wanted { device, epoch, first, count: forgotten }, sent: run.records, then, reply }
 }
 
-impl From<Unwelcome> for HelloOutcome {
-    fn from(unwelcome: Unwelcome) -> Self {
-        match unwelcome {
-            Unwelcome::EpochBehind { current } => Self::EpochBehind { current },
-            Unwelcome::EpochAhead { highest } => Self::EpochAhead { highest },
-            Unwelcome::AcknowledgedAhead { highest } => Self::AcknowledgedAhead { highest },
+impl From<HelloRefusal> for HelloOutcome {
+    fn from(refusal: HelloRefusal) -> Self {
+        match refusal {
+            HelloRefusal::EpochBehind { current } => Self::EpochBehind { current },
+            HelloRefusal::EpochAhead { highest } => Self::EpochAhead { highest },
+            HelloRefusal::AcknowledgedAhead { highest } => Self::AcknowledgedAhead { highest },
         }
     }
 }
