@@ -124,8 +124,8 @@ mod tests {
 
     #[test]
     fn a_stop_request_ends_a_wait_and_a_join_requests_none() {
-        let waiting = spawn("waiting", |stop| (stop.is_stop_requested(), stop.wait(LONG))).expect("a thread");
-        assert_eq!(waiting.stop(), Ok((false, true)));
+        let waiting = spawn("waiting", |stop| stop.wait(LONG)).expect("a thread");
+        assert_eq!(waiting.stop(), Ok(true));
         let (release, released) = sync_channel::<()>(0);
         let asked = spawn("asked", move |stop| {
             let _ = released.recv();
