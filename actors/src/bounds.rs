@@ -33,7 +33,7 @@ pub struct Bound {
     pub within_s: u64,
     /// Of how many of those who share it the count is kept; beyond, the one who came longest ago is forgotten. 0 where nothing is.
     pub kept_max: usize,
-    /// The consequence of more.
+    /// The fate of whoever, or whatever, is one too many.
     pub beyond: &'static str,
     /// The reason for the number.
     pub why: &'static str,

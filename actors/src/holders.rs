@@ -1,7 +1,8 @@
 //! The import of people who already hold a code: a CSV file of any length, checked line by line. What is wrong with a line
 //! goes into a reject file that names the line and the reason and nothing else. An import that was cut goes on where it
-//! stopped when it is started again with the same file; a file that is imported again changes nothing. A line about somebody who is
-//! there already changes nothing either, and is named there if it says something else than the record.
+//! stopped when it is started again with the same file; a file that is imported again brings in whom it rejected, if the reason is gone,
+//! and changes nothing else. A line about somebody who is there already changes nothing, and is named there if it says something else than
+//! the record, with the columns and never with what the record says.
 
 mod difference;
 mod error;
@@ -156,6 +157,8 @@ struct Run<R> {
     lines: Lines<R>,
     rejects: Rejects,
     mode: Mode,
+    /// The file was imported to its end before. Who has withdrawn since is not brought in again, and not told of.
+    is_known: bool,
     /// Added in this transaction.
     added: Vec<(CodeId, CodeEntry)>,
     /// Those whom an import would add, where nothing is written.
@@ -168,8 +171,8 @@ struct Run<R> {
 enum Mode {
     Import,
     DryRun,
-    /// The same file was imported to its end before: it is compared with the record once more. Who has withdrawn since is not brought in
-    /// again, and not told of.
+    /// The same file was imported to its end before: it is compared with the record once more, and whoever it rejected then and no more is
+    /// brought in.
     Again,
 }
 
@@ -198,13 +201,17 @@ impl Import<'_> {
         let (reading, known) = registry.turn(|registry| {
             let districts = Districts::new(registry.regions()?);
             let reading = Reading { digest, titles, districts, gateway: registry.gateway()? };
-            let known = registry.import_progress(&reading.digest)?.filter(|_| !self.allowed.dry_run);
+            let known = registry.import_progress(&reading.digest)?;
             Ok::<_, RegistryError>((reading, known))
         })?;
-        let mode = match known {
-            _ if self.allowed.dry_run => Mode::DryRun,
-            Some(Progress { complete: true, .. }) => Mode::Again,
-            Some(_) | None => Mode::Import,
+        let is_known = known.is_some_and(|known| known.complete);
+        let known = known.filter(|_| !self.allowed.dry_run);
+        let mode = if self.allowed.dry_run {
+            Mode::DryRun
+        } else if is_known {
+            Mode::Again
+        } else {
+            Mode::Import
         };
         let report = |done: &Progress| ImportReport {
             bytes,
@@ -222,6 +229,7 @@ impl Import<'_> {
             lines: Lines::new(BufReader::new(&file), encoding, done.bytes_done),
             rejects: Rejects::open(self.rejects, done.rejects_bytes)?,
             mode,
+            is_known,
             added: Vec::new(),
             seen: HashSet::new(),
             documents: HashMap::new(),
@@ -261,7 +269,6 @@ impl Import<'_> {
                 Err(reject) => Outcome::Rejected(reject),
             };
             match outcome {
-                Outcome::New(..) if run.mode == Mode::Again => done.known += 1,
                 Outcome::New(code, entry) => {
                     run.added.push((code, entry));
                     done.people += 1;
@@ -279,10 +286,10 @@ impl Import<'_> {
         }
         done.bytes_done = run.lines.bytes();
         done.rejects_bytes = run.rejects.sync().map_err(io("writing", self.rejects))?;
-        if run.mode == Mode::Import {
-            registry.set_import_progress(&reading.digest, &done)?;
-        } else {
-            run.added.clear();
+        match run.mode {
+            Mode::Import => registry.set_import_progress(&reading.digest, &done)?,
+            Mode::DryRun => run.added.clear(),
+            Mode::Again => {}
         }
         Ok(done)
     }
@@ -300,11 +307,14 @@ impl Import<'_> {
         let Some(code) = self.keys.code(reading.gateway, &holder.text) else {
             return Ok(Outcome::Rejected(Reject::QrText));
         };
+        if run.is_known && registry.has_withdrawn(code)? {
+            return Ok(Outcome::Known);
+        }
         let document = &holder.person.document;
         let facts = Facts::of(&holder.person, holder.entry);
         let added = match run.mode {
-            Mode::Import => registry.add_person(&holder.person, code, holder.entry)?,
-            Mode::DryRun | Mode::Again => run.would_add(registry, code, document, facts)?,
+            Mode::Import | Mode::Again => registry.add_person(&holder.person, code, holder.entry)?,
+            Mode::DryRun => run.would_add(registry, code, document, facts)?,
         };
         Ok(match added {
             Added::New => Outcome::New(code, holder.entry),
@@ -329,7 +339,7 @@ impl<R> Run<R> {
         if self.documents.contains_key(document) || registry.code_of_document(document)?.is_some() {
             return Ok(Added::SameDocument);
         }
-        if !self.seen.insert(code) || registry.code(code)?.is_some() {
+        if !self.seen.insert(code) || registry.code(code)?.is_some() || registry.has_withdrawn(code)? {
             return Ok(Added::SameCode);
         }
         self.documents.insert(document.clone(), (code, facts));

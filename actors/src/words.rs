@@ -19,7 +19,7 @@ pub const DOCUMENT_KINDS_OR_EMPTY: &str = concat!(document_kinds!(), "; id-card 
 /// The words for colours.
 pub const COLOURS: &str = "green 绿, yellow 黄, red 红 or unknown 未知";
 /// The words for what a colour rests on.
-pub const BASES: &str = "verified 已核验 or declared 本人申报; nothing 无, or empty, for unknown";
+pub const BASES: &str = "verified 已核验 or declared 本人申报, which the holder can end by a No; nothing 无, or empty, for unknown";
 /// The words for causes by hand.
 pub const CAUSES: &str = "close-contact 密切接触者, diagnosis 确诊 or quarantine 隔离";
 /// The words for classes of devices.

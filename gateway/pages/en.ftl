@@ -142,13 +142,27 @@ after-no-end = No end of this colour is set yet.
 after-do = Checkpoints may not let you pass. Please stay where you live if you can; to see a doctor, or if it is urgent, call first.
 after-call = Call { $phone }
 after-why = See why, or appeal
-after-correct = The Yes was declared. If that was a mistake, change it to No under "Change my information": it ends { $hours } hours later, and no consent to a query is needed.
-after-correct-now = The Yes was declared, and the preliminary result shows no stay. Change it to No under "Change my information": it ends at once.
+after-correct = { $by ->
+    [record] The former system's record says that the Yes was declared.
+   *[holder] The Yes was declared.
+ } If that is a mistake, change it to No under "Change my information": this cause ends { $hours } hours later, and no consent to a query is needed.
+after-correct-now = { $by ->
+    [record] The former system's record says that the Yes was declared, and
+   *[holder] The Yes was declared, and
+ } the preliminary result shows no stay. Change it to No under "Change my information": this cause ends at once.
 after-correct-locked = The Yes cannot be changed to No: a preliminary result shows a stay in an epidemic area. If that is wrong, appeal or call.
-after-correct-sooner = The Yes was declared. It ends by itself sooner than by changing it to No; nothing is to be sent.
+after-correct-sooner = { $by ->
+    [record] The former system's record says that the Yes was declared.
+   *[holder] The Yes was declared.
+ } This cause ends by itself sooner than by changing it to No; nothing is to be sent.
 after-correct-go = Change it to No
-after-correct-appeal = The Yes was declared. If that was a mistake, appeal or call; no consent to a query is needed.
-after-corrected = You have changed it to No; it ends by itself, and nothing more is to be sent.
+after-correct-appeal = { $by ->
+    [record] The former system's record says that the Yes was declared.
+   *[holder] The Yes was declared.
+ } If that is a mistake, appeal or call; no consent to a query is needed.
+after-corrected = You have changed it to No; this cause ends by itself, and nothing more is to be sent.
+after-outlasted = Other causes last until { $when }: the code does not turn green before.
+after-outlasted-open = Other causes have no end yet: the code does not turn green when this one ends.
 why-appeal = Appeal against this
 why-no-appeal = That cannot be appealed against: it is under appeal, was so as often as it can be, or does not restrict you.
 why-receipt = Download the receipt of the last change
@@ -166,6 +180,7 @@ evidence-carrier = A carrier's answer (verified)
 evidence-declared = Declared by the holder
 evidence-authority = Found by the authority (verified)
 evidence-inherited = Record of the former system
+evidence-inherited-declared = Record of the former system (as declared by the holder)
 evidence-accompanied = The result of the guardian's phone, and the guardian's word
 authority-carrier = Mobile carrier (the CDC answers)
 authority-citizen = The holder (the CDC answers)
@@ -186,7 +201,7 @@ appeal-refused = Refused
 appeal-by = Answered by { $who }, { $when } (appeal { $number })
 ## who looked
 looked-title = Who looked at my information
-looked-what = Each look of the staff at your information is recorded, with name and case.
+looked-what = Each look of the staff at your information is recorded, with name and case; a look at the end of your document's number after a scan at a checkpoint with its day alone.
 looked-nobody = Nobody has looked.
 looked-by = { $who }, { $when }, case { $case }
 looked-why = Looked at why your code has its colour
@@ -307,8 +322,8 @@ form-other-phone = This document cannot be registered with this phone. Sign in w
 form-not-proven = The proof of your phone is too old. Please sign in again.
 form-not-yours = This phone does not open that code. Please sign in again.
 form-phone-full = This phone has as many codes as one may. Please use another phone.
-form-own-code = A code of its own is registered with this number already; further ones are wards'. Show the document that it was registered with. For a member of the family, apply for a ward. If the number is new to you, ask at an office.
-form-ward = A ward has one guardian, who is nobody's ward. For a member of the family, begin at My code.
+form-own-code = Somebody's own code is registered with this number already; further ones are for family members. Show the document that it was registered with. For a member of the family, choose "A code for somebody in my family". If the number is new to you, ask at an office.
+form-ward = A family member's code is kept by one person, whose own code nobody else keeps. For a member of the family, begin at My code.
 form-person = Something that was entered cannot be so. Please check each field.
 form-applied = Done. This is your code.
 form-modified = Your information is updated.
@@ -406,7 +421,7 @@ staff-by-hand = No connection: check by hand
 staff-busy-by-hand = The system is busy and nothing was recorded: check by hand
 staff-gone = No connection: perhaps not recorded; to be checked by hand
 staff-full = Too many wait; not recorded: check by hand
-staff-unsure = The system has restarted; perhaps not recorded: check by hand
+staff-unsure = The system failed or has restarted; perhaps not recorded: check by hand
 staff-number = No. { $n }
 staff-digits-over = Digits are over
 staff-why-digits-over = These 8 digits were used or are too old; the person makes new ones
@@ -490,6 +505,8 @@ place-busy = Too many people at once; nothing could be read. Please wait a momen
 place-again = Try again
 place-open-again = Open the check-in page again
 place-not-recorded = This check-in was not recorded. Please press again.
+place-unsure-title = Perhaps not recorded
+place-unsure = The system failed, and nobody knows whether this check-in was recorded. Please do not press again: tell the staff, and show your pass code.
 place-late = This page was open for too long; no new check-in was recorded. Please open it again.
 place-restarted = The system has just restarted and this page is void; no new check-in was recorded. Please open it again.
 place-foreign = This button does not belong to your present sign-in; nothing was recorded. Please open it again.

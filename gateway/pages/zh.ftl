@@ -147,13 +147,27 @@ after-no-end = 这个颜色还没有确定的结束时间。
 after-do = 检查点可能不让您通过。请尽量留在住处；要就医或有急事，请先打电话。
 after-call = 打电话 { $phone }
 after-why = 查看原因、提出申诉
-after-correct = “有”是申报的。填错了可以改为“无”：在修改信息里提交，{ $hours } 小时后恢复，不需要授权查询。
-after-correct-now = “有”是申报的，初步查询没有发现疫区停留。填错了可以改为“无”：在修改信息里提交，立即恢复。
+after-correct = { $by ->
+    [record] 原系统的记录写着申报过“有”。
+   *[holder] “有”是申报的。
+ }填错了可以改为“无”：在修改信息里提交，这一项 { $hours } 小时后结束，不需要授权查询。
+after-correct-now = { $by ->
+    [record] 原系统的记录写着申报过“有”，
+   *[holder] “有”是申报的，
+ }初步查询没有发现疫区停留。填错了可以改为“无”：在修改信息里提交，这一项立即结束。
 after-correct-locked = 初步查询显示您到过疫区，不能改为“无”。如有不对，请提出申诉或打电话说明。
-after-correct-sooner = “有”是申报的，很快就自动结束，比改为“无”还早，不用提交。
+after-correct-sooner = { $by ->
+    [record] 原系统的记录写着申报过“有”，
+   *[holder] “有”是申报的，
+ }这一项很快就自动结束，比改为“无”还早，不用提交。
 after-correct-go = 改为“无”
-after-correct-appeal = “有”是申报的。填错了请提出申诉或打电话说明，不需要授权查询。
-after-corrected = 您已改为“无”，到时间自动恢复，不用再提交。
+after-correct-appeal = { $by ->
+    [record] 原系统的记录写着申报过“有”。
+   *[holder] “有”是申报的。
+ }填错了请提出申诉或打电话说明，不需要授权查询。
+after-corrected = 您已改为“无”，这一项到时间自动结束，不用再提交。
+after-outlasted = 还有其他原因持续到 { $when }，在那以前码不会变绿。
+after-outlasted-open = 还有其他原因没有确定的结束时间，这一项结束后码也不会变绿。
 why-appeal = 对此提出申诉
 why-no-appeal = 不能对这条记录提出申诉：可能已在申诉中、申诉次数已满，或它没有限制您。
 why-receipt = 下载最近一次变化的凭证
@@ -171,6 +185,7 @@ evidence-carrier = 运营商行程查询结果（已核验）
 evidence-declared = 本人申报
 evidence-authority = 主管部门认定（已核验）
 evidence-inherited = 原系统记录
+evidence-inherited-declared = 原系统记录（记为本人申报）
 evidence-accompanied = 监护人手机的查询结果和监护人的说明
 authority-carrier = 通信运营商（由疾控中心答复）
 authority-citizen = 本人（由疾控中心答复）
@@ -191,7 +206,7 @@ appeal-refused = 申诉未获支持
 appeal-by = 答复人：{ $who }，{ $when }（申诉 { $number } 号）
 ## who looked
 looked-title = 谁查看过我的信息
-looked-what = 工作人员每次查看您的信息，都会记录姓名和事由。
+looked-what = 工作人员每次查看您的信息都有记录，写明姓名和事由；查验岗位扫码后查看证件尾号的，只记日期，不记人员、地点和事由编号。
 looked-nobody = 还没有人查看过。
 looked-by = { $who }，{ $when }，事由编号 { $case }
 looked-why = 查看颜色的原因
@@ -316,8 +331,8 @@ form-other-phone = 这个证件无法用当前手机号登记。请用原登记�
 form-not-proven = 手机验证已过期，请重新登录。
 form-not-yours = 当前手机号不能操作这个码，请重新登录。
 form-phone-full = 这个手机号名下的码已达上限，请换用其他手机号。
-form-own-code = 这个手机号已登记过一个本人通行码，其余只能作为被监护人的码。请先核对原登记的证件；为家人申领请选“为被监护人申领”；号码是新换的，请到服务窗口办理。
-form-ward = 被监护人只能有一位监护人，监护人自己不能是被监护人。为家人办理，请从“我的码”进入。
+form-own-code = 这个手机号已登记过一个本人通行码，其余只能是家人的码。请先核对原登记的证件；为家人申领请选“为家人办码”；号码是新换的，请到服务窗口办理。
+form-ward = 家人的码只能由一个人保管，保管人自己的码不能由别人保管。为家人办理，请从“我的码”进入。
 form-person = 填写的内容有误，请逐项核对。
 form-applied = 申领成功，这是您的码。
 form-modified = 信息已更新。
@@ -415,7 +430,7 @@ staff-by-hand = 无连接，请人工查验
 staff-busy-by-hand = 系统繁忙，没有记录，请人工查验
 staff-gone = 无连接，可能未记录，已请人工查验
 staff-full = 等待的太多，未记录，请人工查验
-staff-unsure = 系统刚重启，不知是否已记录，请人工查验
+staff-unsure = 系统出错或刚重启，不知是否已记录，请人工查验
 staff-number = 第{ $n }位
 staff-digits-over = 数字无效
 staff-why-digits-over = 这8位数字已用过或已过期，请对方重新生成
@@ -499,6 +514,8 @@ place-busy = 现在人多，没有读取成功。请稍等片刻再试。
 place-again = 再试一次
 place-open-again = 重新打开打卡页
 place-not-recorded = 这次打卡没有记录成功。请再按一次。
+place-unsure-title = 不知是否已记录
+place-unsure = 系统出错，不知道这次打卡是否已记录，请不要再按。请向现场工作人员说明，并出示通行码。
 place-late = 这个页面打开太久了，没有记录新的打卡。请重新打开。
 place-restarted = 系统刚刚重启，这个页面已失效，没有记录新的打卡。请重新打开。
 place-foreign = 这个按钮不属于您现在的登录，没有记录打卡。请重新打开。

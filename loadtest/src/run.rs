@@ -192,7 +192,7 @@ async fn interrupted() -> anyhow::Error {
     anyhow!("interrupted: nothing was proven")
 }
 
-/// Says what went wrong after people had come makes a run invalid, and what was measured is still told.
+/// Notes what went wrong after people had come: it makes a run invalid, and what was measured is still told.
 fn noted<T: Default>(result: anyhow::Result<T>, unfinished: &mut Option<String>) -> T {
     result.unwrap_or_else(|error| {
         let before = unfinished.take().map(|before| format!("{before}; ")).unwrap_or_default();

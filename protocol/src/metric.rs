@@ -51,7 +51,7 @@ metrics! {
     PERMITS_MAX = Gauge "changtong_permits_max" ["region"] "Maximum of punches inside a region.";
     QUEUE_SECONDS = Histogram "changtong_queue_seconds" ["queue"] "Time in a queue: of a batch before its region, of the oldest act before the registrar, of the oldest batch before the log.";
     REGION_PARKED = Gauge "changtong_region_parked" ["region"] "1 while a region is parked after repeated failures.";
-    RESTARTS = Counter "changtong_actor_restarts_total" ["actor"] "Actors restarted after a panic or a stop.";
+    RESTARTS = Counter "changtong_actor_restarts_total" ["actor"] "Actors restarted after a panic or a stop, and chores of the registrar's clock that panicked and are tried again.";
     POISON_BATCHES = Counter "changtong_poison_batches_total" [] "Batches that made their region's actor fail repeatedly and were then judged punch by punch.";
     CODES = Gauge "changtong_codes" ["colour"] "Codes in memory, by colour.";
     CONNECTIONS = Gauge "changtong_connections" [] "Device connections open.";

@@ -65,4 +65,18 @@ impl Policy {
     pub fn correction_of(&self, causes: &[Cause], field: StayField, now_s: u64) -> Option<Correction> {
         causes.iter().filter_map(|&cause| self.correction(cause, field, now_s)).max()
     }
+
+    /// Says until when other causes in force outlast what was declared, once a form says no; `None` if none of them does. The code keeps a
+    /// colour until then, whatever becomes of the declaration.
+    pub fn outlasting(&self, causes: &[Cause], field: Field, now_s: u64) -> Option<u64> {
+        let end_of = |cause: &Cause| match self.correction(*cause, field, now_s)? {
+            Correction::Ends => Some(now_s),
+            Correction::EndsLater { until_s } => Some(until_s),
+            Correction::Waits | Correction::EndsSooner => Some(cause.until_s),
+            Correction::Appeal | Correction::Locked => None,
+        };
+        let declared_until_s = causes.iter().filter_map(end_of).max()?;
+        let others = causes.iter().filter(|cause| end_of(cause).is_none()).map(|cause| cause.until_s);
+        others.max().filter(|&until_s| until_s > declared_until_s)
+    }
 }

@@ -1,11 +1,9 @@
-//! The columns in which a line of a table is not as its person is on record. Colours, their basis and end, and kinds of documents are
-//! told as they are; of names, phones and districts it is told only that they differ. Pure.
+//! The columns in which a line of a table is not as its person is on record. That they differ is told, and never what is there: whoever
+//! compares a table looks at everybody in it, and no look is on record. Pure.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use policy::trajectory::day_of;
-use protocol::{Basis, Colour};
 use registry::colours::CodeEntry;
 use registry::{DocumentKind, Person};
 
@@ -37,17 +35,14 @@ fn digest(own: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// A value on record and another one in the table.
-type Pair<T> = Option<(T, T)>;
-
 /// The columns that differ; one at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
-    kind: Pair<DocumentKind>,
-    colour: Pair<Colour>,
-    basis: Pair<Basis>,
-    /// Seconds since 1970 UTC, 0 for never; of one colour alone, because another has another end.
-    until: Pair<u32>,
+    colour: bool,
+    basis: bool,
+    /// Of one colour alone, because another has another end.
+    until: bool,
+    kind: bool,
     name: bool,
     phone: bool,
     district: bool,
@@ -56,47 +51,39 @@ pub(super) struct Difference {
 impl Difference {
     /// Compares the record with a line; `None` if they say the same.
     pub(super) fn between(there: Facts, line: Facts) -> Option<Self> {
-        let colours = (there.entry.colour(), line.entry.colour());
+        let colour = there.entry.colour() != line.entry.colour();
         let difference = Self {
-            kind: pair(there.kind, line.kind),
-            colour: pair(colours.0, colours.1),
-            basis: pair(there.entry.basis(), line.entry.basis()),
-            until: pair(there.entry.next_change_s(), line.entry.next_change_s())
-                .filter(|_| colours.0 == colours.1),
+            colour,
+            basis: there.entry.basis() != line.entry.basis(),
+            until: !colour && there.entry.next_change_s() != line.entry.next_change_s(),
+            kind: there.kind != line.kind,
             name: there.name != line.name,
             phone: there.phone != line.phone,
             district: there.district != line.district,
         };
-        let Self { kind, colour, basis, until, name, phone, district } = &difference;
-        let values = kind.is_some() || colour.is_some() || basis.is_some() || until.is_some();
-        (values || *name || *phone || *district).then_some(difference)
+        difference.columns().iter().any(|(_, differs)| *differs).then_some(difference)
     }
-}
 
-fn pair<T: PartialEq>(there: T, line: T) -> Pair<T> {
-    (there != line).then_some((there, line))
+    const fn columns(self) -> [(&'static str, bool); 7] {
+        [
+            ("colour", self.colour),
+            ("basis", self.basis),
+            ("until", self.until),
+            ("document_kind", self.kind),
+            ("name", self.name),
+            ("phone", self.phone),
+            ("district", self.district),
+        ]
+    }
 }
 
 impl fmt::Display for Difference {
     /// As the reject file says it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("there already and not changed")?;
-        told(f, "colour", self.colour.map(|(there, line)| (there.name(), line.name())))?;
-        told(f, "basis", self.basis.map(|(there, line)| (there.name(), line.name())))?;
-        told(f, "until", self.until.map(|(there, line)| (last_day(there), last_day(line))))?;
-        told(f, "document_kind", self.kind.map(|(there, line)| (there.name(), line.name())))?;
-        let own = [("name", self.name), ("phone", self.phone), ("district", self.district)];
-        own.iter()
-            .filter(|(_, differs)| *differs)
-            .try_for_each(|(column, _)| write!(f, "; {column} is another on record"))
+        let differing = self.columns().into_iter().filter(|(_, differs)| *differs);
+        differing
+            .map(|(column, _)| column)
+            .try_for_each(|column| write!(f, "; {column} is another on record"))
     }
-}
-
-fn told<T: fmt::Display>(f: &mut fmt::Formatter<'_>, column: &str, pair: Pair<T>) -> fmt::Result {
-    pair.map_or(Ok(()), |(there, line)| write!(f, "; {column} is {there} on record and {line} in the table"))
-}
-
-/// The last day that ends at that moment.
-fn last_day(until_s: u32) -> String {
-    if until_s == 0 { "without an end".to_owned() } else { day_of(u64::from(until_s) - 1).to_string() }
 }

@@ -13,7 +13,11 @@ use crate::words;
 
 /// The columns of a file.
 pub const FORM: Form = Form(&[
-    column("name", "姓名", "1 to 64 letters of any script, with spaces and the signs between its parts"),
+    column(
+        "name",
+        "姓名",
+        "1 to 64 letters of any script, with spaces and the signs between its parts; digits behind the first letter stay",
+    ),
     column("document_kind", "证件类型", words::DOCUMENT_KINDS),
     column("document", "证件号码", "the document's number; format the column as Text"),
     column("phone", "手机号码", "a mainland mobile number, eleven digits; format the column as Text"),
@@ -60,7 +64,7 @@ impl fmt::Display for Reject {
                 return write!(f, "{column} {SHORTENED}");
             }
             Self::Row(bad) => bad.name(),
-            Self::Name => "name empty or too long or with something that is no letter of a name",
+            Self::Name => "name empty or too long, or with digits before its first letter, or with a sign that no name has",
             Self::DocumentKind => "document_kind unknown",
             Self::Document => "document number invalid or its checksum wrong",
             Self::DocumentRounded => {

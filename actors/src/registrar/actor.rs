@@ -31,6 +31,8 @@ const NOTED_EVERY_MS: u64 = 60_000;
 const PAUSE: Duration = Duration::from_millis(1);
 /// Before a piece is tried again that found the registry held, by an import or an operator.
 const HELD: Duration = Duration::from_millis(20);
+/// A chore that panicked rests for this long: it would most likely panic at the next turn, too, and nobody is to wait for that.
+pub(super) const CHORE_RESTS: Duration = Duration::from_secs(60);
 
 /// Tells the caller; true if what was done is durable.
 pub(super) type Tell = Box<dyn FnOnce(bool) + Send>;
@@ -63,6 +65,8 @@ pub(super) struct RegistrarActor {
     turns: u64,
     /// The chores of the clock.
     chores: VecDeque<Chore>,
+    /// Those that panicked, and until when they rest.
+    resting: Vec<(Chore, Instant)>,
     done: Counter,
     refused: Counter,
     failed: Counter,
@@ -106,6 +110,7 @@ impl RegistrarActor {
             waiting: Vec::new(),
             turns: 0,
             chores: VecDeque::new(),
+            resting: Vec::new(),
             done: acts("done"),
             refused: acts("refused"),
             failed: acts("failed"),
@@ -177,7 +182,13 @@ impl RegistrarActor {
         if !self.shared.codes.is_loaded() || !self.chores.is_empty() {
             return;
         }
-        self.chores.extend(Chore::of_turn(self.turns));
+        let now = clock::now();
+        self.resting.retain(|&(_, until)| until > now);
+        let rests = |chore: &Chore| self.resting.iter().any(|(resting, _)| resting == chore);
+        if rests(&Chore::Expire) {
+            self.lag.set(clock::since(self.settled));
+        }
+        self.chores.extend(Chore::of_turn(self.turns).filter(|chore| !rests(chore)));
         self.turns += 1;
         self.piece(context);
     }
@@ -198,13 +209,29 @@ impl RegistrarActor {
                 return;
             }
         };
-        match self.do_piece(chore, &mut registry) {
-            Ok(true) => self.chores.push_back(chore),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "{}", chore.failed()),
+        match catch_unwind(AssertUnwindSafe(|| self.do_piece(chore, &mut registry))) {
+            Ok(Ok(true)) => self.chores.push_back(chore),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "{}", chore.failed()),
+            Err(_) => self.rest(chore, &mut registry),
         }
         if !self.chores.is_empty() {
             context.notify_later(Piece, PAUSE);
+        }
+    }
+
+    /// A chore has panicked: it is left alone for a while, and all others go on. Where it was, the panic's own line says.
+    fn rest(&mut self, chore: Chore, registry: &mut Registry) {
+        let rests_s = self.shared.chore_rests.as_secs();
+        tracing::error!(rests_s, "{}: the program failed, and tries again later", chore.failed());
+        chore.count_restarts(1);
+        self.resting.push((chore, clock::now() + self.shared.chore_rests));
+        if chore == Chore::Expire {
+            self.lag.set(clock::since(self.settled));
+        }
+        // What the panic has left of its transaction is rolled back where another one begins.
+        if let Err(error) = registry.transaction::<_, RegistryError>(|_| Ok(())) {
+            tracing::error!(%error, "what a failed piece of the clock's work left cannot be rolled back");
         }
     }
 
@@ -294,7 +321,7 @@ impl Actor for RegistrarActor {
 }
 
 /// Whatever waited is with the callers again: their senders are dropped. The clock's work begins anew with its next turn; what was left of
-/// the one that failed would keep every later turn from beginning.
+/// a turn during which an act failed would keep every later one from beginning.
 impl Supervised for RegistrarActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.waiting.clear();

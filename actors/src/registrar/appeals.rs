@@ -133,7 +133,7 @@ impl Registrar<'_> {
                 return Ok((code, Vec::new()));
             }
             let mut settled = Vec::new();
-            for (code, row) in registry.refute(code, &row)?.into_iter().chain([(code, row)]) {
+            for (code, row) in registry.refute(code, &row, now_s)?.into_iter().chain([(code, row)]) {
                 registry.clear_cause(row.id, now_s)?;
                 // Of who withdrew the cause does not come back.
                 if registry.code(code)?.is_some() {

@@ -1,6 +1,7 @@
 //! The chores of the clock, in pieces: each is one transaction of bounded size. Between two of them the registry is free, and acts that came
 //! meanwhile are done, so that a form at midnight waits for one piece and not for the day's.
 
+use protocol::metric;
 use registry::Registry;
 
 use super::context::RegistrarContext;
@@ -25,13 +26,48 @@ pub(super) enum Chore {
 const TURNS_PER_CHECKPOINT: u64 = 60;
 
 impl Chore {
+    /// All of them.
+    const ALL: [Self; 5] = [Self::Expire, Self::Revise, Self::Reseal, Self::Forget, Self::Sign];
+
+    /// Has the counts of those that were restarted there before the first is.
+    pub(super) fn start_at_zero() {
+        Self::ALL.iter().for_each(|chore| chore.count_restarts(0));
+    }
+
+    /// Counts it among what panicked and is tried again.
+    pub(super) fn count_restarts(self, count: u64) {
+        metrics::counter!(metric::RESTARTS, "actor" => self.name()).increment(count);
+    }
+
     /// Those of that turn of the clock, the most urgent first.
     pub(super) fn of_turn(turn: u64) -> impl Iterator<Item = Self> {
         let signs = turn.is_multiple_of(TURNS_PER_CHECKPOINT).then_some(Self::Sign);
         [Self::Expire, Self::Revise, Self::Reseal, Self::Forget].into_iter().chain(signs)
     }
 
-    /// Says what is said when it cannot be done.
+    /// Its name among those that are restarted.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Expire => "chore-expire",
+            Self::Revise => "chore-revise",
+            Self::Reseal => "chore-reseal",
+            Self::Forget => "chore-forget",
+            Self::Sign => "chore-sign",
+        }
+    }
+
+    /// Names a piece of it, for faults of tests.
+    const fn piece(self) -> &'static str {
+        match self {
+            Self::Expire => "a piece of the clock's work: expire",
+            Self::Revise => "a piece of the clock's work: revise",
+            Self::Reseal => "a piece of the clock's work: reseal",
+            Self::Forget => "a piece of the clock's work: forget",
+            Self::Sign => "a piece of the clock's work: sign",
+        }
+    }
+
+    /// Tells the log what cannot be done.
     pub(super) const fn failed(self) -> &'static str {
         match self {
             Self::Expire => "colours whose time is over cannot be ended",
@@ -58,7 +94,7 @@ impl RegistrarContext {
             Chore::Forget => Ok(registry.forget_some(now_s)?),
             Chore::Sign => Ok(registry.checkpoint(&self.signing_pkcs8, now_s).map(|_| false)?),
         };
-        self.passed("a piece of the clock's work");
+        self.passed(chore.piece());
         done
     }
 }

@@ -1,6 +1,7 @@
 //! What the registrar's actor and its chores work with, and where tests let it fail.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use policy::PolicyInEffect;
 use registry::Registry;
@@ -17,6 +18,8 @@ pub(super) struct RegistrarContext {
     pub(super) codes: Codes,
     pub(super) policy: PolicyInEffect,
     pub(super) signing_pkcs8: Zeroizing<Vec<u8>>,
+    /// The rest of a chore that panicked.
+    pub(super) chore_rests: Duration,
     pub(super) fault: Option<Fault>,
 }
 

@@ -4,6 +4,8 @@ use policy::CauseKind;
 use protocol::metric;
 use registry::lookups::Lookup;
 
+use super::chores::Chore;
+
 /// The outcome of an appeal; the names are labels.
 #[derive(Clone, Copy)]
 pub(super) enum Appealed {
@@ -44,4 +46,5 @@ pub(super) fn start_at_zero() {
     }
     metrics::counter!(metric::LOOKUP_PEOPLE).increment(0);
     Appealed::ALL.iter().for_each(|appealed| appealed.add(0));
+    Chore::start_at_zero();
 }

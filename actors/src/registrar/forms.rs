@@ -19,7 +19,7 @@ use super::signin::{
     CODES_PER_PHONE_MAX, DOCUMENT_TRIES_MAX, check_guardian, check_own, phone_of, proven_after, take_ward,
 };
 use super::{Registrar, RegistrarError};
-use crate::residence::{Districts, NAME_RULE, community, person_name};
+use crate::residence::{Districts, NAME_RULE, community, person_name, visible};
 use crate::sms::ProvenPhone;
 
 /// The one who sets and clears what follows from the citizen's own form.
@@ -69,8 +69,8 @@ impl Registrar<'_> {
         if *phone != form.person.phone {
             return Err(RegistrarError::NotProven);
         }
-        let person = checked(self.registry, &form.person)?;
-        let goes_with = goes_with(self.registry, &person, now_s)?;
+        let goes_with = goes_with(self.registry, &form.person, now_s)?;
+        let person = checked(self.registry, &form.person, goes_with == Some(true))?;
         if goes_with != Some(true) {
             // Whatever is wrong with the rest is said before anything is said of the document.
             let found = self.found_with(form, form.guardian.is_some().then_some(None), now_s)?;
@@ -255,9 +255,13 @@ fn authority_of(kind: CauseKind) -> &'static str {
     if kind == CauseKind::Trajectory { CARRIER } else { CITIZEN }
 }
 
-/// Says what was written, if it can be so; the district as its code.
-fn checked(registry: &Registry, person: &Person) -> Result<Person, RegistrarError> {
-    let name = person_name(&person.name).ok_or(RegistrarError::Person(NAME_RULE))?.into_owned();
+/// Gives what was written, if it can be so; the district as its code. `is_holders` says that it comes from whoever holds the document here.
+fn checked(registry: &Registry, person: &Person, is_holders: bool) -> Result<Person, RegistrarError> {
+    let name = match person_name(&person.name) {
+        Some(name) => name.into_owned(),
+        None if is_holders => recorded(registry, person)?.ok_or(RegistrarError::Person(NAME_RULE))?,
+        None => return Err(RegistrarError::Person(NAME_RULE)),
+    };
     let districts = Districts::new(registry.regions()?);
     let district = districts.find(&person.district);
     let district = district.ok_or(RegistrarError::Person("that is no district of this city"))?.to_owned();
@@ -265,6 +269,13 @@ fn checked(registry: &Registry, person: &Person) -> Result<Person, RegistrarErro
         .ok_or(RegistrarError::Person("a community is a street of the district, or up to 64 characters"))?
         .into_owned();
     Ok(Person { name, district, community, ..person.clone() })
+}
+
+/// Finds the name that was written, where it is the one on record: one that came with an import may have digits, and stays.
+fn recorded(registry: &Registry, person: &Person) -> Result<Option<String>, RegistrarError> {
+    let Some(code) = registry.code_of_document(&person.document)? else { return Ok(None) };
+    let known = registry.person(code)?.map(|known| known.name);
+    Ok(known.filter(|known| visible(&person.name).as_deref() == Some(known)))
 }
 
 /// One person, one code: whoever has the document already modifies.

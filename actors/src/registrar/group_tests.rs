@@ -15,6 +15,9 @@ use super::*;
 use crate::holders::{Allowed, ImportReport, Turns, import};
 use crate::sms::ProvenPhone;
 
+/// The first words of every step of the clock's work.
+const PIECE: &str = "a piece of the clock's work";
+
 struct Bench {
     directory: tempfile::TempDir,
     keys: Keys,
@@ -25,6 +28,12 @@ struct Bench {
 }
 
 fn bench(fault: Option<Fault>) -> Bench {
+    let restarts = RestartPolicy { intensity: usize::MAX, backoff_max: Duration::ZERO, ..Default::default() };
+    bench_as(RegistrarConfig { fault, restarts, ..Default::default() })
+}
+
+/// A bench whose registrar is run so, with keys of its own.
+fn bench_as(config: RegistrarConfig) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     Keys::init(&directory.path().join("keys")).unwrap();
     let keys = Keys::load(&directory.path().join("keys")).unwrap();
@@ -32,8 +41,7 @@ fn bench(fault: Option<Fault>) -> Bench {
     let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(0));
     codes.set_loaded();
     let policy = PolicyInEffect::new(Policy::development());
-    let restarts = RestartPolicy { intensity: usize::MAX, backoff_max: Duration::ZERO, ..Default::default() };
-    let config = RegistrarConfig { fault, restarts, signing_pkcs8: keys.signing_pkcs8().to_vec().into() };
+    let config = RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..config };
     let (handle, front) =
         RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy, config).unwrap();
     Bench { directory, keys, registry, codes, handle, front }
@@ -139,8 +147,8 @@ fn a_panic_between_the_steps_of_a_form_undoes_all_of_them() {
     let left = Arc::new(AtomicUsize::new(usize::MAX));
     let steps = Arc::clone(&left);
     let fault: Fault = Arc::new(move |step| {
-        // Those two are the group's: what is done by then is done.
-        let is_of_the_form = !["steps of the group", "durable"].contains(&step);
+        // Those two are the group's: what is done by then is done. The clock's work has nothing to do with it.
+        let is_of_the_form = !["steps of the group", "durable"].contains(&step) && !step.starts_with(PIECE);
         if is_of_the_form && steps.fetch_sub(1, Ordering::Relaxed) == 0 {
             panic!("told to");
         }

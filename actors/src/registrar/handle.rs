@@ -13,7 +13,7 @@ use runtime::supervisor::{ActorRef, RestartPolicy, supervise};
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
-use super::actor::{ACTS_MAX, Act, RegistrarActor, work};
+use super::actor::{ACTS_MAX, Act, CHORE_RESTS, RegistrarActor, work};
 use super::context::{Fault, RegistrarContext};
 use super::{Registrar, RegistrarError, counts};
 
@@ -23,14 +23,23 @@ const IN_TURN: Duration = Duration::from_secs(10);
 const IN_TURN_PAUSE: Duration = Duration::from_millis(50);
 
 /// The way in which the registrar is run.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct RegistrarConfig {
     /// The limit of the actor's failures.
     pub restarts: RestartPolicy,
+    /// The rest of a chore of the clock that panicked, before it is tried again.
+    pub chore_rests: Duration,
     /// The Ed25519 key that signs how far the decisions reach, PKCS#8.
     pub signing_pkcs8: Zeroizing<Vec<u8>>,
     /// For tests only.
     pub fault: Option<Fault>,
+}
+
+impl Default for RegistrarConfig {
+    fn default() -> Self {
+        let (restarts, signing_pkcs8) = (RestartPolicy::default(), Zeroizing::default());
+        Self { restarts, chore_rests: CHORE_RESTS, signing_pkcs8, fault: None }
+    }
 }
 
 /// Speaks for the registrar; clones share one actor.
@@ -65,9 +74,9 @@ impl RegistrarHandle {
         policy: PolicyInEffect,
         config: RegistrarConfig,
     ) -> std::io::Result<(Self, RegistrarFront)> {
-        let RegistrarConfig { restarts, signing_pkcs8, fault } = config;
+        let RegistrarConfig { restarts, chore_rests, signing_pkcs8, fault } = config;
         counts::start_at_zero();
-        let context = RegistrarContext { registry, codes, policy, signing_pkcs8, fault };
+        let context = RegistrarContext { registry, codes, policy, signing_pkcs8, chore_rests, fault };
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let front = arbiter::spawn("registrar", move || async move {

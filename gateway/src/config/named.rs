@@ -166,7 +166,7 @@ impl Named {
         Ok(Self { data, keys, socket, config: Some(file) })
     }
 
-    /// Says what is named may be the socket itself.
+    /// A gateway by its data; the socket itself may be named instead.
     fn by_data(data: &Path) -> Self {
         let socket = if is_socket(data) { data.to_owned() } else { data.join(SOCKET) };
         let keys = Some(data.join("keys")).filter(|keys| keys.is_dir());

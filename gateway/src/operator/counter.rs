@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actors::bounds;
 use actors::query::Queries;
 use actors::registrar::{AtGate, Confirmed, Form, RegistrarHandle};
-use actors::residence::person_name;
 use actors::sms::{Asker, ProvenPhone, SessionId, Sms};
 use anyhow::{Context, bail};
 use policy::{Applicant, QueryOutcome, StayField};
@@ -214,9 +213,8 @@ impl Counter {
     fn apply(&self, session: &str, paper: &Paper, now_s: u64) -> anyhow::Result<Answered> {
         let proven = self.proven(session)?;
         let person = Person {
-            name: person_name(&paper.name)
-                .context("a name has letters, spaces and · ' - . only, as in the document")?
-                .into_owned(),
+            // The registrar reads it: one on record stays, though it has digits.
+            name: paper.name.clone(),
             document: document_of(&paper.kind, &paper.document)?,
             phone: self.phone(session)?,
             district: paper.district.clone(),

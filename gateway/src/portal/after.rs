@@ -3,7 +3,7 @@
 
 use actors::registrar::Why;
 use maud::{Markup, html};
-use policy::Correction;
+use policy::{CauseKind, Correction};
 use protocol::Colour;
 use registry::AppealRow;
 
@@ -34,7 +34,7 @@ pub(super) fn card(visitor: &Visitor, one: &Mine) -> Markup {
 pub(super) fn what_now(visitor: &Visitor, one: &Mine, why: &Why, appeals: &[AppealRow]) -> Markup {
     let policy = visitor.portal.policy.get();
     let page = Page::Modify(visitor.number_of(one.holder.code));
-    let correction = correction(visitor, page, why);
+    let offer = Offer::of(visitor, page, why);
     html! {
         @match why.entry.colour() {
             Colour::Green => {},
@@ -44,9 +44,9 @@ pub(super) fn what_now(visitor: &Visitor, one: &Mine, why: &Why, appeals: &[Appe
         @if let Some(phone) = policy.help_phone() {
             a.button.call href={ "tel:" (phone.replace(' ', "")) } { (both_with("after-call", &[("phone", phone)])) }
         }
-        @if let Some(correction) = correction {
-            (said(visitor, correction))
-            @if correction.is_by_form() {
+        @if let Some(offer) = offer {
+            (offer.said(visitor))
+            @if offer.correction.is_by_form() {
                 a.button.quiet href=(modify::path(visitor, &one.holder)) { (both("after-correct-go")) }
             }
         }
@@ -74,25 +74,51 @@ fn until(why: &Why, now_s: u64) -> Markup {
 pub(super) fn on_form(visitor: &Visitor, page: Page) -> Option<Markup> {
     let code = visitor.subject(page)?.code;
     let why = visitor.portal.read(|registrar| registrar.why(code))?.ok()??;
-    correction(visitor, page, &why).map(|correction| said(visitor, correction))
+    Offer::of(visitor, page, &why).map(|offer| offer.said(visitor))
 }
 
-/// Tells what that form would make of a declared stay if it said no now; `None` if none is in force. The form itself goes by the same.
-fn correction(visitor: &Visitor, page: Page, why: &Why) -> Option<Correction> {
-    let (outcome, whose) = form::outcome(visitor, page)?;
-    let (policy, now_s) = (visitor.portal.policy.get(), visitor.now_s);
-    policy.correction_of(&why.in_force(now_s), outcome.field(whose), now_s)
+/// What a form that says no would make of a declared stay, as it is told beforehand. The form itself goes by the same.
+struct Offer {
+    correction: Correction,
+    /// All that was declared came from an earlier system: its record says so, and nobody has here.
+    is_inherited: bool,
+    /// Until when other causes keep the colour all the same, seconds since 1970 UTC.
+    outlasted_until_s: Option<u64>,
 }
 
-fn said(visitor: &Visitor, correction: Correction) -> Markup {
-    let hours = visitor.portal.policy.get().correction_wait_hours().unwrap_or_default().to_string();
-    let (name, words) = match correction {
-        Correction::Ends => ("at-once", both("after-correct-now")),
-        Correction::EndsLater { .. } => ("wait", both_with("after-correct", &[("hours", &hours)])),
-        Correction::Locked => ("locked", both("after-correct-locked")),
-        Correction::Appeal => ("appeal", both("after-correct-appeal")),
-        Correction::Waits => ("waits", both("after-corrected")),
-        Correction::EndsSooner => ("sooner", both("after-correct-sooner")),
-    };
-    html! { p.notice.correct data-correction=(name) { (words) } }
+impl Offer {
+    /// `None` if no declared stay is in force.
+    fn of(visitor: &Visitor, page: Page, why: &Why) -> Option<Self> {
+        let (outcome, whose) = form::outcome(visitor, page)?;
+        let (policy, now_s, field) = (visitor.portal.policy.get(), visitor.now_s, outcome.field(whose));
+        let causes = why.in_force(now_s);
+        let declared = causes.iter().filter(|&&cause| policy.correction(cause, field, now_s).is_some());
+        Some(Self {
+            correction: policy.correction_of(&causes, field, now_s)?,
+            is_inherited: declared.into_iter().all(|cause| cause.kind == CauseKind::InheritedDeclared),
+            outlasted_until_s: policy.outlasting(&causes, field, now_s),
+        })
+    }
+
+    fn said(&self, visitor: &Visitor) -> Markup {
+        let hours = visitor.portal.policy.get().correction_wait_hours().unwrap_or_default().to_string();
+        let by = ("by", if self.is_inherited { "record" } else { "holder" });
+        let (name, words) = match self.correction {
+            Correction::Ends => ("at-once", both_with("after-correct-now", &[by])),
+            Correction::EndsLater { .. } => ("wait", both_with("after-correct", &[by, ("hours", &hours)])),
+            Correction::Locked => ("locked", both("after-correct-locked")),
+            Correction::Appeal => ("appeal", both_with("after-correct-appeal", &[by])),
+            Correction::Waits => ("waits", both("after-corrected")),
+            Correction::EndsSooner => ("sooner", both_with("after-correct-sooner", &[by])),
+        };
+        html! {
+            p.notice.correct data-correction=(name) { (words) }
+            @if let Some(until_s) = self.outlasted_until_s {
+                p.notice.correct data-outlasts {
+                    @if until_s < NEVER_S { (both_with("after-outlasted", &[("when", &when::minute(until_s))])) }
+                    @else { (both("after-outlasted-open")) }
+                }
+            }
+        }
+    }
 }

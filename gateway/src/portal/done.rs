@@ -46,6 +46,7 @@ async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> HttpRespon
             Ok(holders) => place::not_recorded(&visitor, &place, &holders, &path),
             Err(answer) => answer,
         },
+        Some((_, Came::Unsure)) => place::unsure(&visitor, &place),
         Some((_, Came::Recorded(_))) | None => {
             let body =
                 html! { (wrong("place-done-gone")) a.button href=(path) { (both("place-open-again")) } };

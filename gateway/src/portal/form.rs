@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actors::registrar::{Form, RegistrarError};
-use actors::residence::{self, Districts, person_name};
+use actors::residence::{self, Districts, person_name, visible};
 use maud::Markup;
 use policy::{Applicant, QueryOutcome, SubmitError};
 use protocol::CodeId;
@@ -104,19 +104,21 @@ struct Read {
     along: bool,
 }
 
-/// Reads the fields. `known` is the document of somebody who is registered: then none is asked for.
+/// Reads the fields. `known` is the document of somebody who is registered, and their name: then no document is asked for, and the name is
+/// good as it stands, though an earlier system has put digits into it.
 fn read(
     fields: &Fields,
-    known: Option<&DocumentNumber>,
+    known: Option<(&DocumentNumber, &str)>,
     districts: &Districts,
 ) -> Result<Read, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut wrong = |field, key| problems.push(Problem { field, key });
-    let name = person_name(&fields.name);
+    let is_known = |name: &str| known.is_some_and(|(_, known)| known == name);
+    let name = person_name(&fields.name).or_else(|| visible(&fields.name).filter(|name| is_known(name)));
     if name.is_none() {
         wrong("name", if fields.name.trim().is_empty() { "form-name-missing" } else { "form-name-wrong" });
     }
-    let document = known.cloned().or_else(|| document(fields));
+    let document = known.map(|(document, _)| document.clone()).or_else(|| document(fields));
     if document.is_none() {
         wrong("number", number_problem(fields));
     }
@@ -244,7 +246,8 @@ pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) ->
         return busy(&visitor, &subject);
     };
     let Ok(districts) = districts else { return busy(&visitor, &subject) };
-    let read = match read(fields, subject.document.as_ref(), &districts) {
+    let known = subject.document.as_ref().map(|document| (document, &subject.sheet.registered.name[..]));
+    let read = match read(fields, known, &districts) {
         Ok(read) => read,
         Err(problems) => return again(StatusCode::UNPROCESSABLE_ENTITY, &problems),
     };

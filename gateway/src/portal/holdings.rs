@@ -26,7 +26,7 @@ impl Visitor {
             Page::Modify(number) => holders.find(|holder| self.number_of(holder.code) == number),
             Page::Place(press) => match self.portal.presses.came(press, self.session.id())? {
                 Came::Recorded(recorded) => holders.find(|holder| holder.code == recorded.code),
-                Came::Waiting | Came::Refused => None,
+                Came::Waiting | Came::Refused | Came::Unsure => None,
             },
         }
     }

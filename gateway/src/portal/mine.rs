@@ -122,7 +122,7 @@ pub(super) fn busy(visitor: &Visitor) -> HttpResponse {
     visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "card-busy-title", &body)
 }
 
-/// Says what was asked for is not done.
+/// The answer to what was not done, by what went wrong.
 pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> HttpResponse {
     let (status, key) = match error {
         RegistrarError::NotProven => return sign_in::first(visitor, "/code"),

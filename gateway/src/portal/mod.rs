@@ -39,6 +39,7 @@ mod withdraw;
 mod words;
 
 use std::net::{IpAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -151,12 +152,14 @@ impl Portal {
         Ok((portal, idle))
     }
 
-    /// Reads the registry as the registrar sees it; what would write fails. Short: it runs on the pages' own thread.
+    /// Reads the registry as the registrar sees it; what would write fails. Short: it runs on the pages' own thread. A panic costs its own
+    /// page, and no reader: without one no page could be read any more.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Registrar<'_>) -> T) -> Option<T> {
         let mut registry = self.lock().pop()?;
-        let result = work(&Registrar::new(&mut registry, &self.codes, self.policy.get()));
+        let work = || work(&Registrar::new(&mut registry, &self.codes, self.policy.get()));
+        let result = catch_unwind(AssertUnwindSafe(work));
         self.lock().push(registry);
-        Some(result)
+        Some(result.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Registry>> {

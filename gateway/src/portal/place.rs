@@ -155,7 +155,7 @@ async fn press(visitor: Visitor, link: web::Path<String>, form: web::Form<PressF
     let came = tokio::time::timeout(WAIT, came.wait_for(|&came| came != Came::Waiting)).await;
     match came.map(|came| came.map(|came| *came)) {
         Ok(Ok(Came::Refused) | Err(_)) => not_recorded(&visitor, &place, &holders, &path),
-        Ok(Ok(Came::Recorded(_) | Came::Waiting)) | Err(_) => {
+        Ok(Ok(Came::Recorded(_) | Came::Unsure | Came::Waiting)) | Err(_) => {
             visitor.go(&format!("{path}/done/{}", press.to_text()))
         }
     }
@@ -169,6 +169,15 @@ fn worthless(visitor: &Visitor, stale: Stale, path: &str) -> HttpResponse {
     };
     let body = html! { (wrong(key)) a.button href=(path) { (both("place-open-again")) } };
     visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "stale-title", &body)
+}
+
+/// Nobody knows whether it is recorded: it is not said to be, and there is no button that would record it twice.
+pub(super) fn unsure(visitor: &Visitor, place: &PlaceRow) -> HttpResponse {
+    let body = html! {
+        (wrong("place-unsure")) (head(place))
+        a.button.quiet href="/code" { (both("card-back")) }
+    };
+    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "place-unsure-title", &body)
 }
 
 pub(super) fn not_recorded(

@@ -58,6 +58,8 @@ pub(crate) enum Came {
     Recorded(Recorded),
     /// It is not, and may be pressed again.
     Refused,
+    /// The punch log failed meanwhile: it may be found there by the next process, or not.
+    Unsure,
 }
 
 /// Why a nonce is not good.

@@ -38,8 +38,17 @@ pub(crate) struct Ask {
 pub(crate) enum Whose {
     /// A signed-in citizen's, who may load the page again and see the same.
     Citizen { press: PressId, code: CodeId },
-    /// A scan of staff; who asked waits, and hears nothing if nothing was recorded.
-    Scan { scanned: Scanned, came: oneshot::Sender<Verdict> },
+    /// A scan of staff; who asked waits.
+    Scan { scanned: Scanned, came: oneshot::Sender<Result<Verdict, NotRecorded>> },
+}
+
+/// Why no verdict comes of an ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotRecorded {
+    /// Nothing of it is in the log or ever will be: it may be made again.
+    Busy,
+    /// A write or a sync of the log failed while it was under way: the next process may find it there, or not.
+    Unsure,
 }
 
 impl Whose {
@@ -89,17 +98,21 @@ impl Punches {
         (Self(queues), Idle(idle))
     }
 
-    /// Records what staff have scanned at a place of the region. Resolves when it is durable; `None` if nothing is recorded.
+    /// Records what staff have scanned at a place of the region. Resolves when it is durable, or is not.
     pub(crate) async fn scan(
         &self,
         region: RegionId,
         place: PlaceId,
         scanned: Scanned,
         now_ms: u64,
-    ) -> Option<Verdict> {
+    ) -> Result<Verdict, NotRecorded> {
         let (came, verdict) = oneshot::channel();
         let ask = Ask { whose: Whose::Scan { scanned, came }, place, pressed_ms: now_ms };
-        if self.send(region, ask) { verdict.await.ok() } else { None }
+        if !self.send(region, ask) {
+            return Err(NotRecorded::Busy);
+        }
+        // A writer that is gone says no more what became of it.
+        verdict.await.unwrap_or(Err(NotRecorded::Unsure))
     }
 
     /// Hands an ask over. False if nothing of it will be recorded.
@@ -167,30 +180,33 @@ impl Writer {
             if taken == 0 {
                 return;
             }
-            let recorded = self.record(&batch).await;
-            for (index, ask) in batch.drain(..).enumerate() {
-                self.land(ask, recorded.as_ref().and_then(|all| all.get(index)).copied());
+            let mut recorded = self.record(&batch).await.map(Vec::into_iter);
+            for ask in batch.drain(..) {
+                let mine = recorded.as_mut().map_err(|why| *why);
+                self.land(ask, mine.and_then(|all| all.next().ok_or(NotRecorded::Unsure)));
             }
         }
     }
 
     /// Says what came of an ask: the moment and the verdict.
-    fn land(&self, ask: Ask, recorded: Option<(u64, Verdict)>) {
+    fn land(&self, ask: Ask, recorded: Result<(u64, Verdict), NotRecorded>) {
         let place = ask.place;
-        match (ask.whose, recorded) {
-            (Whose::Citizen { press, code }, Some((at_ms, verdict))) => {
-                let recorded = Recorded { code, place, at_ms, verdict };
-                self.presses.land(press, Came::Recorded(recorded));
+        match ask.whose {
+            Whose::Citizen { press, code } => {
+                let came = match recorded {
+                    Ok((at_ms, verdict)) => Came::Recorded(Recorded { code, place, at_ms, verdict }),
+                    Err(NotRecorded::Busy) => Came::Refused,
+                    Err(NotRecorded::Unsure) => Came::Unsure,
+                };
+                self.presses.land(press, came);
             }
-            (Whose::Citizen { press, .. }, None) => self.presses.land(press, Came::Refused),
-            // Whoever no longer waits has closed the page; it is recorded all the same.
-            (Whose::Scan { came, .. }, Some((_, verdict))) => drop(came.send(verdict)),
-            (Whose::Scan { came, .. }, None) => drop(came),
+            // Whoever no longer waits has closed the page; what is recorded stays.
+            Whose::Scan { came, .. } => drop(came.send(recorded.map(|(_, verdict)| verdict))),
         }
     }
 
-    /// Resolves when all of it is durable. `None` says that nothing of it is, as far as anybody knows; its numbers are not used again.
-    async fn record(&mut self, batch: &[Ask]) -> Option<Vec<(u64, Verdict)>> {
+    /// Resolves when all of it is durable, or is not; its numbers are not used again then.
+    async fn record(&mut self, batch: &[Ask]) -> Result<Vec<(u64, Verdict)>, NotRecorded> {
         let (end, mut wait) = (clock::now() + TRY_FOR, FIRST_WAIT);
         loop {
             if let Some(numbering) = self.numbering().await {
@@ -198,7 +214,7 @@ impl Writer {
                     RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
                         let next = numbering.next + batch.len() as u64;
                         self.numbering = Some(Numbering { next, ..numbering });
-                        return recorded(batch, &runs);
+                        return Ok(recorded(&runs));
                     }
                     RegionOutcome::Ledger(AppendOutcome::Gap { .. } | AppendOutcome::NumberUsed { .. }) => {
                         self.numbering = Some(Numbering::after(numbering.epoch));
@@ -206,14 +222,15 @@ impl Writer {
                     RegionOutcome::Ledger(AppendOutcome::EpochBehind { current }) => {
                         self.numbering = Some(Numbering::after(current));
                     }
-                    RegionOutcome::Ledger(AppendOutcome::Busy | AppendOutcome::Down)
-                    | RegionOutcome::Busy(_) => {}
+                    // The process ends: a batch whose sync failed may be in what the next one finds.
+                    RegionOutcome::Ledger(AppendOutcome::Down) => return Err(NotRecorded::Unsure),
+                    RegionOutcome::Ledger(AppendOutcome::Busy) | RegionOutcome::Busy(_) => {}
                 }
             }
             if clock::now() + wait > end {
                 // Should a part of it be found in the log after all, other people's punches are not taken for it.
                 self.numbering = self.numbering.map(|numbering| Numbering::after(numbering.epoch));
-                return None;
+                return Err(NotRecorded::Busy);
             }
             tokio::time::sleep(wait).await;
             wait *= 2;
@@ -256,9 +273,7 @@ impl Writer {
     }
 }
 
-/// The verdicts of a batch, which the ledger's runs cover in order.
-fn recorded(batch: &[Ask], runs: &[RecordedRun]) -> Option<Vec<(u64, Verdict)>> {
-    let verdicts = runs.iter().flat_map(|run| run.verdicts.iter().map(|&verdict| (run.as_of_ms, verdict)));
-    let all: Vec<_> = verdicts.take(batch.len()).collect();
-    (all.len() == batch.len()).then_some(all)
+/// The verdicts of a batch, each with its moment: the ledger's runs cover it in order.
+fn recorded(runs: &[RecordedRun]) -> Vec<(u64, Verdict)> {
+    runs.iter().flat_map(|run| run.verdicts.iter().map(|&verdict| (run.as_of_ms, verdict))).collect()
 }

@@ -130,9 +130,8 @@ async fn offer(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fiel
         Err(answer) => return answer,
     };
     let (portal, session, now_s) = (&visitor.portal, visitor.session.id(), visitor.now_s);
-    match travel::state(&visitor, page) {
-        State::Waiting { .. } | State::Came(_) | State::Offered(_) => return visitor.go(&path),
-        State::NotAsked | State::NotTicked | State::Failed(_) | State::Withdrawn => {}
+    if !travel::state(&visitor, page).may_ask() {
+        return visitor.go(&path);
     }
     // A form rests on what this page asks itself.
     if fields.agree != "yes" || page.form_path().is_some() {

@@ -124,6 +124,10 @@ async fn last(visitor: Visitor, sought: web::Query<Sought>) -> HttpResponse {
         Known::UnderWay => {
             shown(&visitor, &shift, StatusCode::OK, Last::UnderWay(&sign::trouble("staff-last-waiting")))
         }
+        Known::Unsure => {
+            let sign = sign::trouble("staff-unsure");
+            shown(&visitor, &shift, StatusCode::SERVICE_UNAVAILABLE, Last::Sign(&sign))
+        }
         Known::No => {
             let sign = sign::trouble("staff-last-unknown");
             shown(&visitor, &shift, StatusCode::NOT_FOUND, Last::Sign(&sign))

@@ -75,6 +75,8 @@ pub(crate) fn module(visitor: &Visitor, page: Page, back: &str) -> Markup {
             State::Came(answered) => {
                 @if page.form_path().is_some() { (came(visitor, page, &answered.outcome)) }
                 @else { (showing::came(visitor, page, answered, back)) }
+                // Who had no answer is told to try again, and can.
+                @if state.may_ask() { (consent(visitor, page)) }
             },
             State::Failed(error) => {
                 (problem(problem_of(page, *error)))
@@ -271,10 +273,9 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
     // Looking again at a path with a fragment would only scroll, and while carriers are asked the module stands first.
     let waiting = path.trim_end_matches("#travel").to_owned();
     let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
-    match state(&visitor, page) {
-        // Sent twice: one consent is one query.
-        State::Waiting { .. } | State::Came(_) | State::Offered(_) => return visitor.go(&waiting),
-        State::NotAsked | State::NotTicked | State::Failed(_) | State::Withdrawn => {}
+    // Sent twice: one consent is one query.
+    if !state(&visitor, page).may_ask() {
+        return visitor.go(&waiting);
     }
     if fields.agree != "yes" {
         portal.travels.is_now(session, page, State::NotTicked, now_s);

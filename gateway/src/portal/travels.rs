@@ -8,6 +8,7 @@ use actors::query::{Answered, QueryError};
 use actors::sms::SessionId;
 use hashlink::LruCache;
 use metrics::{Counter, Gauge};
+use policy::Outcome;
 use registry::periods::FORM_S_MAX;
 use registry::{ConsentId, Flow};
 
@@ -96,6 +97,17 @@ pub(crate) enum State {
     Withdrawn,
 }
 
+impl State {
+    /// Says whether the visitor may agree to a query now: nothing is under way, and nothing was answered.
+    pub(crate) const fn may_ask(&self) -> bool {
+        match self {
+            Self::NotAsked | Self::NotTicked | Self::Failed(_) | Self::Withdrawn => true,
+            Self::Came(answered) => matches!(answered.outcome, Outcome::Unavailable(_)),
+            Self::Waiting { .. } | Self::Offered(_) => false,
+        }
+    }
+}
+
 struct Visit {
     page: Page,
     begun_s: u64,
@@ -144,11 +156,8 @@ impl Travels {
     pub(crate) fn claim(&self, session: SessionId, page: Page, now_s: u64) -> bool {
         let mut claimed = false;
         self.begin(session, page, now_s, |visit| {
-            claimed = match visit.state {
-                State::NotAsked | State::NotTicked | State::Failed(_) | State::Withdrawn => true,
-                State::Waiting { since_s } => now_s.saturating_sub(since_s) > SILENT_S_MAX,
-                State::Offered(_) | State::Came(_) => false,
-            };
+            let is_silent = matches!(visit.state, State::Waiting { since_s } if now_s.saturating_sub(since_s) > SILENT_S_MAX);
+            claimed = visit.state.may_ask() || is_silent;
             if claimed {
                 visit.consent = None;
                 visit.state = State::Waiting { since_s: now_s };

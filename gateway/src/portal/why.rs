@@ -143,7 +143,7 @@ const fn words(kind: CauseKind) -> (&'static str, &'static str) {
         CauseKind::Diagnosis => ("cause-diagnosis", "evidence-authority"),
         CauseKind::Quarantine => ("cause-quarantine", "evidence-authority"),
         CauseKind::Inherited => ("cause-inherited", "evidence-inherited"),
-        CauseKind::InheritedDeclared => ("cause-inherited", "evidence-declared"),
+        CauseKind::InheritedDeclared => ("cause-inherited", "evidence-inherited-declared"),
         CauseKind::Accompanied => ("cause-accompanied", "evidence-accompanied"),
         CauseKind::Corrected => ("cause-corrected", "evidence-declared"),
     }

@@ -220,7 +220,7 @@ impl Session {
         Ok(())
     }
 
-    /// Says what was answered arrives before the connection is closed, if the device takes it.
+    /// Writes the answers that are left before the connection is closed, if the device takes them.
     async fn part(&mut self, code: ErrorCode) -> End {
         if !self.stream.answers.bytes().is_empty() {
             let last = async {

@@ -39,8 +39,8 @@ fn values(metric: &Metric, label: &str) -> usize {
         // Citizen, carrier, clock, policy, the former system, operators.
         ("authority", _) => 6,
         ("lookup", _) => Lookup::ALL.len(),
-        // Regions, carriers, the registrar.
-        ("actor", _) => REGIONS + CARRIERS + 1,
+        // Regions, carriers, the registrar, and the chores of its clock.
+        ("actor", _) => REGIONS + CARRIERS + 1 + 5,
         ("reason", metric::NOT_A_PASS_CODE) => Reason::ALL.len(),
         ("reason", metric::SHED | metric::REFUSED) => BusyReason::ALL.len(),
         ("reason", metric::CLOSED | metric::REQUEST_ERRORS) => ErrorCode::ALL.len(),

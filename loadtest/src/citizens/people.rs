@@ -99,7 +99,7 @@ impl Person {
         Ipv4Addr::from_bits(ADDRESS_FIRST + (self.number % ADDRESSES) as u32)
     }
 
-    /// Says what nobody else may ever read.
+    /// The texts that nobody else may ever read: phone, document and name.
     pub(crate) fn secrets(self) -> [String; 3] {
         [self.phone, self.document, self.name]
     }

@@ -2,6 +2,7 @@
 
 use protocol::{Advice, Colour, Scanned};
 use tests::walk::{device, endpoint};
+use tests::web::Browser;
 use tests::{City, block_on};
 
 const HOLDERS: &str = "\
@@ -105,7 +106,7 @@ Made Up,ID-Card,39990219850102702X,16300000002,Xihu,Green,Verified,,NEAC-0002
         let told = std::fs::read_to_string(&rejects).expect("what differs");
         let expected = "\
 line,reason
-2,there already and not changed; colour is green on record and red in the table
+2,there already and not changed; colour is another on record
 3,there already and not changed; phone is another on record
 ";
         assert_eq!(told, expected);
@@ -113,4 +114,26 @@ line,reason
     let words = ["code", "find", "--document", "X00000001", "--document-kind", "passport", "--case", "C-1"];
     let (status, out, err) = city.signed(1, &words);
     assert!(status.success() && out.contains("green"), "{out}{err}");
+}
+
+/// Earlier systems tell people of one name apart by digits: such a name is good on the form that shows it, and no other is.
+#[test]
+fn who_came_with_digits_in_the_name_sends_the_form_as_it_stands() {
+    let city = City::start(50, 1);
+    let file = city.data().join("digits.csv");
+    let titles = HOLDERS.lines().next().expect("titles");
+    let line = "王伟2,passport,X00000007,16300000007,Donghu,green,verified,,NEAC-0007";
+    std::fs::write(&file, format!("{titles}\n{line}\n")).expect("written");
+    let (status, out, err) = city.signed(1, &["holders", "import", file.to_str().expect("a plain path")]);
+    assert!(status.success(), "{out}{err}");
+    let mut browser = Browser::signed_in(&city, "16300000007");
+    let confirmed = browser.submit("/confirm", &[("kind", "passport"), ("number", "X00000007")]);
+    assert_eq!(confirmed.status, 303, "{}", confirmed.body);
+    let path = browser.get("/modify").location().to_owned();
+    assert!(browser.get(&path).body.contains("value=\"王伟2\""));
+    for (name, status) in [("王伟3", 422), ("王伟2", 303), ("王伟2", 303), ("王伟", 303), ("王伟2", 422)]
+    {
+        let sent = browser.submit(&path, &[("name", name), ("district", "360102"), ("declared", "no")]);
+        assert_eq!(sent.status, status, "{name}: {}", sent.body);
+    }
 }

@@ -284,4 +284,11 @@ fn what_is_printed_for_programs_is_json_whatever_it_is() {
     assert!(std::fs::read_to_string(&poster).expect("a poster").contains("<svg"));
     let (status, _, err) = city.command(&["ledger", "export", "--case", "C-1", "--json", "--format", "csv"]);
     assert!(status.code() == Some(2) && err.contains("two formats"), "{err}");
+    let saved = at("export.order");
+    let (status, _, err) = city.command(&["ledger", "export", "--case", "C-1", "--save", &saved]);
+    assert!(status.success(), "{err}");
+    let (status, out, err) = city.command(&["order", "send", &saved, "--json"]);
+    assert!(status.code() == Some(2) && out.is_empty() && err.contains("saved as CSV"), "{out}{err}");
+    let (status, _, err) = city.command(&["order", "send", &saved]);
+    assert!(status.success(), "nothing was given before: {err}");
 }

@@ -129,6 +129,74 @@ fn the_card_offers_what_the_form_takes_and_says_when_the_colour_really_ends() {
     }
 }
 
+/// A No ends what was declared and nothing else: beside a quarantine no page says that the colour is over then.
+#[test]
+fn a_page_says_what_a_no_ends_and_what_outlasts_it() {
+    let city = City::start(100, 1);
+    let person = demo("clean");
+    let mut browser = Browser::signed_in(&city, person.phone);
+    assert_eq!(browser.submit("/apply", &form("周来", person.document, "yes")).status, 303);
+    let path = browser.get("/modify").location().to_owned();
+    for here in ["/code", "/why/0", &path] {
+        let shown = browser.get(here).body;
+        assert!(
+            shown.contains("这一项 24 小时后结束") && !shown.contains("data-outlasts"),
+            "{here}: {shown}"
+        );
+    }
+    let words = ["code", "find", "--document", person.document, "--document-kind", "id-card"];
+    let (status, out, err) = city.signed(1, &[&words[..], &["--case", "C-1", "--json"]].concat());
+    assert!(status.success(), "{err}");
+    let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let code = found["found"]["code"].to_string();
+    let until = days_after(day_of(clock::now_ms() / 1000), 10);
+    let cause = ["cause", "add", "--code", &code, "--kind", "quarantine", "--until", &until.to_string()];
+    let (status, out, err) = city.signed(2, &cause);
+    assert!(status.success(), "{out}{err}");
+    let ends = format!("{} 00:00", days_after(until, 1));
+    let outlasts = |shown: &str| {
+        let (_, rest) = shown.split_once(" data-outlasts").unwrap_or_else(|| panic!("{shown}"));
+        rest.split("</p>").next().expect("its words").to_owned()
+    };
+    for here in ["/code", "/why/0", &path] {
+        let said = outlasts(&browser.get(here).body);
+        assert!(said.contains("其他原因") && said.contains(&ends), "{here}: {ends}, not {said}");
+    }
+    assert_eq!(browser.submit(&path, &form("周来", person.document, "no")).status, 303);
+    let shown = browser.get("/code").body;
+    assert!(shown.contains("data-correction=\"waits\"") && outlasts(&shown).contains(&ends), "{shown}");
+    assert!(!shown.contains("恢复"), "nothing says that the colour is green then: {shown}");
+}
+
+/// An earlier system's record says that its holder declared a stay. The holder can take that back as well, and is not told to have said so
+/// here.
+#[test]
+fn what_an_earlier_system_has_as_declared_is_told_as_its_record_and_taken_back() {
+    let city = City::start(100, 1);
+    let file = city.data().join("holders.csv");
+    let titles = "name,document_kind,document,phone,district,colour,basis,until,qr_text";
+    let until = days_after(day_of(clock::now_ms() / 1000), 10);
+    let line = format!("王芳,passport,X00000005,16300000005,Donghu,red,declared,{until},NEAC-0005");
+    std::fs::write(&file, format!("{titles}\n{line}\n")).expect("written");
+    let (status, out, err) = city.signed(2, &["holders", "import", file.to_str().expect("a plain path")]);
+    assert!(status.success(), "{out}{err}");
+    let mut browser = Browser::signed_in(&city, "16300000005");
+    let shown = browser.submit("/confirm", &[("kind", "passport"), ("number", "X00000005")]);
+    assert_eq!(shown.status, 303, "{}", shown.body);
+    let path = browser.get("/modify").location().to_owned();
+    for here in ["/code", "/why/0", &path] {
+        let shown = browser.get(here).body;
+        let said = shown.split("data-correction=\"wait\"").nth(1).and_then(|rest| rest.split("</p>").next());
+        let said = said.unwrap_or_else(|| panic!("{here}: {shown}"));
+        assert!(said.contains("原系统的记录") && said.contains("24 小时后结束"), "{here}: {said}");
+        assert!(!said.contains("“有”是申报的"), "who said it is not known: {here}: {said}");
+    }
+    let form = [("name", "王芳"), ("district", "360102"), ("declared", "no")];
+    assert_eq!(browser.submit(&path, &form).status, 303);
+    let shown = browser.get("/why/0").body;
+    assert!(shown.contains("data-correction=\"waits\""), "{shown}");
+}
+
 #[test]
 fn a_consent_that_is_taken_back_on_the_privacy_page_leaves_no_answer_anywhere() {
     let city = City::start(100, 1);

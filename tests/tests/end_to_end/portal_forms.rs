@@ -168,6 +168,13 @@ fn a_carrier_that_is_down_or_slow_leaves_the_form_to_the_citizen() {
     let page = ask(&mut browser, "/apply", "apply");
     assert_eq!(page.attribute("data-outcome"), Some("unavailable"));
     assert!(page.body.contains("rel=\"noreferrer noopener\""), "at once");
+    for asks in ["name=\"agree\"", "/travel/apply/ask\""] {
+        assert!(page.body.contains(asks), "who may try again has the box and the button: {}", page.body);
+    }
+    fault(&["none"]);
+    let page = ask(&mut browser, "/apply", "apply");
+    assert_eq!(page.attribute("data-outcome"), Some("stay"), "asked again, and answered");
+    assert!(!page.body.contains("/travel/apply/ask\""), "once");
 }
 
 #[test]

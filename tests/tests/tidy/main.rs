@@ -269,7 +269,7 @@ fn name(krate: &str) -> &str {
     krate.rsplit('/').next().expect("rsplit has a first part")
 }
 
-/// Whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
+/// Says whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
 fn is_series(name: &str) -> bool {
     metric::ALL.iter().any(|metric| match metric.kind {
         Kind::Counter | Kind::Gauge => metric.name == name,

@@ -48,20 +48,57 @@ impl Registry {
         }
     }
 
-    /// Deletes the stays that are the refuted evidence; other stays of the same phone or document are kept. Runs in the caller's
-    /// transaction.
-    fn forget_refuted(&self, refuted: &Ground, person: Option<&Person>) -> Result<(), RegistryError> {
+    /// Deletes the stays that are the refuted evidence, and returns the hashes by which they were found; other stays of the same
+    /// phone or document are kept. Runs in the caller's transaction.
+    fn forget_refuted(&self, refuted: &Ground, person: Option<&Person>) -> Result<Vec<Hash>, RegistryError> {
+        let mut freed = Vec::new();
         if let Some(mark) = refuted.mark {
-            self.connection.prepare_cached("DELETE FROM stays WHERE rests_on = ?1")?.execute([mark])?;
+            let sql = "DELETE FROM stays WHERE rests_on = ?1 RETURNING phone_hash";
+            let mut delete = self.connection.prepare_cached(sql)?;
+            for hash in delete.query_map([mark], |row| row.get(0))? {
+                freed.push(hash?);
+            }
         }
         // Stays of earlier releases have no mark and are found by phone and document.
-        let Some(person) = person else { return Ok(()) };
+        let Some(person) = person else { return Ok(freed) };
         let mut delete = self.connection.prepare_cached("DELETE FROM stays WHERE phone_hash = ?1")?;
         for hash in self.document_hashes(&person.document).into_iter().chain([self.phone_hash(&person.phone)])
         {
             let kept = self.stay_by(hash, 0)?;
             if kept.is_some_and(|(kept, _)| refuted.is_same(&Ground::from(kept))) {
                 delete.execute([hash])?;
+                freed.push(hash);
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Keeps the latest stay that is left of the owner, where the refuted one stood: of causes in force that rest on another one. For the
+    /// phone only what was found with it, or whoever has its number next would be locked. Part of the caller's transaction.
+    fn keep_what_stands(
+        &self,
+        (code, person): (CodeId, &Person),
+        refuted: &Ground,
+        freed: &[Hash],
+        now_s: u64,
+    ) -> Result<(), RegistryError> {
+        if self.guardian_of(code)?.is_some() {
+            return Ok(());
+        }
+        let (phone, documents) = (self.phone_hash(&person.phone), self.document_hashes(&person.document));
+        for row in self.causes(code)? {
+            let stands = row.cause.kind == CauseKind::Trajectory && row.is_in_force(now_s);
+            let ground = self.ground_of(code, row.id)?;
+            let Ground { stay: Some(stay), mark } = &ground else { continue };
+            if !stands || refuted.is_same(&ground) {
+                continue;
+            }
+            let is_of_phone = mark.is_none() || self.evidence(&person.phone, stay.clone()).mark == *mark;
+            let evidence = Evidence { stay: stay.clone(), mark: *mark };
+            for hash in freed {
+                if documents.contains(hash) || (*hash == phone && is_of_phone) {
+                    self.keep_stay_by(*hash, &evidence, row.cause.until_s)?;
+                }
             }
         }
         Ok(())
@@ -97,16 +134,21 @@ impl Registry {
         Ok(Some((Evidence { stay, mark }, until_s as u64)))
     }
 
-    /// Returns the other uncleared causes, with their codes, that are based on the same evidence as this cause, and deletes the
-    /// stays that are this evidence. Returns nothing unless the cause comes from a carrier's answer about the holder's own phone.
-    /// Runs in the caller's transaction.
-    pub fn refute(&self, code: CodeId, row: &CauseRow) -> Result<Vec<(CodeId, CauseRow)>, RegistryError> {
+    /// Returns the other uncleared causes, with their codes, that are based on the same evidence as this cause. Deletes the stays
+    /// that are this evidence; an earlier stay of theirs that stands takes its place. Returns nothing unless the cause comes from
+    /// a carrier's answer about the holder's own phone. Runs in the caller's transaction.
+    pub fn refute(
+        &self,
+        code: CodeId,
+        row: &CauseRow,
+        now_s: u64,
+    ) -> Result<Vec<(CodeId, CauseRow)>, RegistryError> {
         if row.cause.kind != CauseKind::Trajectory {
             return Ok(Vec::new());
         }
         let refuted = self.ground_of(code, row.id)?;
         let person = self.person(code)?;
-        self.forget_refuted(&refuted, person.as_ref())?;
+        let freed = self.forget_refuted(&refuted, person.as_ref())?;
         let mut codes = Vec::new();
         if let Some(mark) = refuted.mark {
             codes = self.codes_by("SELECT DISTINCT code FROM causes WHERE rests_on = ?1", [mark])?;
@@ -119,6 +161,9 @@ impl Registry {
         codes.dedup();
         let mut found = Vec::new();
         for other in codes {
+            if let Some(person) = self.person(other)? {
+                self.keep_what_stands((other, &person), &refuted, &freed, now_s)?;
+            }
             for cause in self.causes(other)? {
                 let rests = matches!(cause.cause.kind, CauseKind::Trajectory | CauseKind::Accompanied);
                 if cause.id != row.id

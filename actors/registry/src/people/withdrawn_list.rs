@@ -94,6 +94,12 @@ impl Registry {
         rows.map(|row| row.map_err(Into::into).and_then(|(id, at_s)| Ok((code(id)?, at_s as u64)))).collect()
     }
 
+    /// Returns true if the code was a person's who has withdrawn. It is issued to no one again.
+    pub fn has_withdrawn(&self, code: CodeId) -> Result<bool, RegistryError> {
+        let sql = "SELECT 1 FROM codes WHERE id = ?1 AND tags = 0";
+        Ok(self.connection.prepare_cached(sql)?.exists([code.get() as i64])?)
+    }
+
     /// Removes the people who withdrew after this registry was copied, and adds withdrawals that the file lacks.
     pub(crate) fn remove_withdrawn(&mut self) -> Result<(), RegistryError> {
         let gone = self.withdrawn_list.read()?;

@@ -14,7 +14,8 @@ use crate::table::BadRow;
 
 const ROWS: usize = 3_000;
 const SEED: u64 = 20_200_220;
-const DIFFERS: &str = "there already and not changed; colour is red on record and green in the table; basis is declared on record and verified in the table";
+const DIFFERS: &str =
+    "there already and not changed; colour is another on record; basis is another on record";
 const NAMES: [&str; 8] = ["王伟", "李芳", "欧阳娜娜", "阿卜杜拉·买买提", "张三丰", "Anna Lee", "赵喆", "一"];
 
 /// The outcome of a line.

@@ -12,7 +12,7 @@ fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them(
     let (sent, go_on) = std::sync::mpsc::sync_channel::<()>(1);
     let (is_armed, count, go_on) = (Arc::clone(&armed), Arc::clone(&pieces), Mutex::new(go_on));
     let fault: Fault = Arc::new(move |step| {
-        let is_piece = step == "a piece of the clock's work" && is_armed.load(Ordering::Acquire);
+        let is_piece = step.starts_with(PIECE) && is_armed.load(Ordering::Acquire);
         if is_piece && count.fetch_add(1, Ordering::AcqRel) == 0 {
             // The form comes while the first piece is under way.
             under_way.send(()).unwrap();
@@ -45,24 +45,66 @@ fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them(
     bench.front.stop().unwrap();
 }
 
-#[test]
-fn the_clocks_work_goes_on_after_one_piece_of_it_panicked() {
-    let armed = Arc::new(AtomicBool::new(false));
-    let (is_armed, (panicked, seen)) = (Arc::clone(&armed), std::sync::mpsc::sync_channel(1));
-    let fault: Fault = Arc::new(move |step| {
-        if step == "a piece of the clock's work" && is_armed.swap(false, Ordering::AcqRel) {
-            panicked.send(()).unwrap();
-            panic!("a piece that fails once");
-        }
-    });
-    let bench = bench(Some(fault));
-    armed.store(true, Ordering::Release);
-    seen.recv().unwrap();
-    bench.registry.lock().unwrap_or_else(PoisonError::into_inner).insert_due(1, 100).unwrap();
+/// Waits until nothing is due any more.
+fn wait_until_settled(bench: &Bench) {
     let end = clock::now() + Duration::from_secs(60);
-    while bench.registry.lock().unwrap_or_else(PoisonError::into_inner).longest_due_s(u32::MAX).unwrap() > 0 {
+    let registry = || bench.registry.lock().unwrap_or_else(PoisonError::into_inner);
+    while registry().longest_due_s(u32::MAX).unwrap() > 0 {
         assert!(clock::now() < end, "nothing ends by the clock any more");
         std::thread::yield_now();
     }
+}
+
+/// Has `count` codes be due, those included that were before.
+fn insert_due(bench: &Bench, count: u32) {
+    let mut registry = bench.registry.lock().unwrap_or_else(PoisonError::into_inner);
+    registry.insert_due(count.into(), 100).unwrap();
+}
+
+/// The first chore of a turn panics: all others of that turn wait behind it.
+#[test]
+fn the_clocks_work_goes_on_after_one_piece_of_it_panicked() {
+    let armed = AtomicBool::new(true);
+    let (panicked, seen) = std::sync::mpsc::sync_channel(1);
+    let fault: Fault = Arc::new(move |step| {
+        if step.starts_with(PIECE) && armed.swap(false, Ordering::AcqRel) {
+            panicked.send(step).unwrap();
+            panic!("a piece that fails once");
+        }
+    });
+    // Tried again at the next turn: the test does not wait for the rest.
+    let chore_rests = Duration::ZERO;
+    let bench = bench_as(RegistrarConfig { fault: Some(fault), chore_rests, ..Default::default() });
+    assert!(seen.recv().unwrap().ends_with(": expire"), "the first of its turn");
+    insert_due(&bench, 1);
+    wait_until_settled(&bench);
+    bench.front.stop().unwrap();
+}
+
+/// It is tried again after a while; forms are taken, and what is due ends, however often it fails.
+#[test]
+fn a_chore_that_panics_each_time_rests_and_holds_up_nobody_else() {
+    let panics = Arc::new(AtomicUsize::new(0));
+    let (count, (panicked, seen)) = (Arc::clone(&panics), std::sync::mpsc::sync_channel(1));
+    let fault: Fault = Arc::new(move |step| {
+        if step.starts_with(PIECE) && step.ends_with(": revise") {
+            count.fetch_add(1, Ordering::AcqRel);
+            let _ = panicked.try_send(());
+            panic!("a chore that fails each time");
+        }
+    });
+    // One failure of the actor would park it.
+    let restarts = RestartPolicy { intensity: 0, ..Default::default() };
+    let bench = bench_as(RegistrarConfig { fault: Some(fault), restarts, ..Default::default() });
+    seen.recv().unwrap();
+    for n in [1, 3] {
+        let form = move |registrar: &mut Registrar<'_>| registrar.submit(&form(n), now_s());
+        run(bench.handle.act(form)).expect("forms are taken");
+        // A turn of the clock, and another one after it.
+        insert_due(&bench, n);
+        wait_until_settled(&bench);
+    }
+    assert_eq!(panics.load(Ordering::Acquire), 1, "it rests");
+    assert_eq!(bench.handle.restarts(), 0, "and the actor has not failed");
     bench.front.stop().unwrap();
 }

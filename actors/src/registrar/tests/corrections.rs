@@ -50,6 +50,17 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Says until when what the holder is told outlasts what they declared.
+    fn outlasting(&mut self, code: CodeId, now_s: u64) -> Option<u64> {
+        let registrar = self.registrar();
+        let phone = registrar.registry.person(code).unwrap().unwrap().phone;
+        let (outcome, whose) = registrar.form_of(code, (None, &phone), now_s).unwrap();
+        let why = registrar.why(code).unwrap().unwrap();
+        registrar.policy.outlasting(&why.in_force(now_s), outcome.field(whose), now_s)
+    }
+}
+
 fn later(now_s: u64) -> Option<Correction> {
     Some(Correction::EndsLater { until_s: now_s + WAIT_S })
 }
@@ -73,6 +84,32 @@ fn a_declared_yes_is_taken_back_and_so_is_one_that_is_said_again_afterwards() {
         (again_s + HOUR_S + WAIT_S, Colour::Green),
         "and the colour ends with it, not before"
     );
+}
+
+#[test]
+fn a_no_ends_what_was_declared_and_nobody_is_told_that_the_colour_ends_with_it() {
+    // The last day of a quarantine that the CDC set, and what the code is when the declaration has ended.
+    for (last, outlasts, then) in [("2020-03-20", true, Colour::Yellow), ("2020-02-24", false, Colour::Green)]
+    {
+        let mut bench = Bench::new();
+        let code = bench.submit(&form(1, Some(true), None), now()).unwrap().code;
+        assert_eq!(bench.outlasting(code, now()), None, "nothing is beside it");
+        let by = by("cdc");
+        bench.registrar().add_cause(code, CauseKind::Quarantine, &by, day(last), now()).unwrap();
+        let until_s = bench.registry.causes(code).unwrap().pop().unwrap().cause.until_s;
+        let expected = outlasts.then_some(until_s);
+        // Without the No the declaration is what lasts longest: it is of what the No leaves that is told.
+        assert_eq!(bench.outlasting(code, now()), expected, "{last}");
+        assert_eq!(bench.says_no(1, 1, None, now()), later(now()), "{last}");
+        assert_eq!(bench.outlasting(code, now() + HOUR_S), expected, "{last}");
+        let codes = bench.restarted(now() + WAIT_S);
+        assert_eq!(codes.get(code).unwrap().colour(), then, "{last}");
+    }
+    let mut bench = Bench::new();
+    let code = bench.applied(1, now());
+    let by = by("cdc");
+    bench.registrar().add_cause(code, CauseKind::Quarantine, &by, day("2020-03-20"), now()).unwrap();
+    assert_eq!(bench.outlasting(code, now()), None, "nothing was declared");
 }
 
 #[test]

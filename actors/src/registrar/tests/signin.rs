@@ -288,3 +288,33 @@ fn a_form_is_no_way_around_the_tries_of_documents() {
     bench.registrar().confirm_document(&proven(1, now()), &person(1).document, now()).unwrap();
     assert_eq!(bench.submit(&form_at(1, 1, now()), now()).unwrap().code, code);
 }
+
+/// A name that came with an import may have digits. It is good on its holder's own form, and who is a stranger learns nothing by it.
+#[test]
+fn a_name_on_record_is_good_on_its_holders_form_and_tells_strangers_nothing() {
+    let mut bench = Bench::new();
+    let named = |n, phone, name: &str| {
+        let form = form_at(n, phone, now());
+        Form { person: Person { name: name.to_owned(), ..form.person }, ..form }
+    };
+    let imported = Person { name: "王伟2".to_owned(), ..person(1) };
+    let entry = CodeEntry::new(Colour::Green, Basis::Verified, Class::Imported, 0, 1);
+    let code = CodeId::issue(1, 7).unwrap();
+    let add = |registry: &mut Registry| registry.add_person(&imported, code, entry);
+    bench.registry.transaction::<_, RegistryError>(add).unwrap();
+    bench.codes.put(code, entry);
+    for name in ["王伟2", "王伟3"] {
+        for phone in [1, 5] {
+            let refused = bench.submit(&named(1, phone, name), now());
+            assert!(matches!(refused, Err(RegistrarError::Person(_))), "{name} {phone}: {refused:?}");
+        }
+    }
+    bench.registrar().confirm_document(&proven(1, now()), &imported.document, now()).unwrap();
+    let refused = bench.submit(&named(1, 1, "王伟3"), now());
+    assert!(matches!(refused, Err(RegistrarError::Person(_))), "{refused:?}");
+    let taken = bench.submit(&named(1, 1, "王伟2"), now()).expect("as it stands");
+    assert_eq!(taken.code, code);
+    assert_eq!(bench.registry.person(code).unwrap().unwrap().name, "王伟2");
+    let refused = bench.submit(&named(1, 5, "王伟2"), now());
+    assert!(matches!(refused, Err(RegistrarError::Person(_))), "another phone: {refused:?}");
+}

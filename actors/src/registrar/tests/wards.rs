@@ -156,6 +156,43 @@ fn evidence_is_followed_to_who_left_the_phone_and_other_evidence_stays() {
     assert_eq!(family.bench.shown(other), RED, "the same days in the same place, another phone");
 }
 
+/// Two stays of one phone, each of which gave its owner a cause: the one that stands keeps the form locked, whichever is refuted first,
+/// with the phone or with another one.
+#[test]
+fn a_stay_that_was_not_refuted_keeps_the_form_locked() {
+    for (later_first, phone) in [(true, 1), (false, 1), (true, 9), (false, 9)] {
+        let mut bench = Bench::new();
+        let code = bench.applied(1, now());
+        for on in ["2020-02-18", "2020-02-20"] {
+            let consent = bench.asked(Flow::Modify, &person(1).phone, &hubei(on), now());
+            let form = Form { declared: None, consent: Some(consent), ..form_at(1, 1, now()) };
+            bench.submit(&form, now()).unwrap();
+        }
+        if phone != 1 {
+            let (me, new) = (proven(1, now()), proven(phone, now()));
+            bench.registrar().change_phone(code, &me, &new, now()).unwrap();
+        }
+        let decisions = bench.registry.decisions(code).unwrap().into_iter();
+        let mut decisions: Vec<_> = decisions.filter(|row| row.cause.is_some()).map(|row| row.id).collect();
+        assert_eq!(decisions.len(), 2);
+        if later_first {
+            decisions.reverse();
+        }
+        let mut grant = |decision| {
+            let mut registrar = bench.registrar();
+            let appeal = registrar.appeal(code, decision, "I was not there", now()).unwrap();
+            registrar.answer_appeal(appeal, GRANT, &by("cdc"), now()).unwrap();
+            let colour = bench.shown(code).0;
+            (colour, bench.submit(&form_at(1, phone, now()), now()).map(|_| ()))
+        };
+        let (colour, taken) = grant(decisions[0]);
+        let case = (later_first, phone);
+        assert!(colour == Colour::Red && matches!(taken, Err(RegistrarError::Form(_))), "{case:?} {taken:?}");
+        let (colour, taken) = grant(decisions[1]);
+        assert!(colour == Colour::Green && taken.is_ok(), "nothing is left of either: {case:?} {taken:?}");
+    }
+}
+
 #[test]
 fn a_wards_appeal_ends_the_wards_cause_alone() {
     let mut family = Family::new();

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use registry::operator::ORDER_S_MAX;
 
 use super::Desk;
@@ -50,6 +50,13 @@ impl Command {
             }
             Self::Send { file, desk } => {
                 let saved = Saved::read(&file)?;
+                if desk.json && saved.is_csv() {
+                    bail!(
+                        "{} is an export that was saved as CSV, which --json cannot print: leave --json out, or save another one with \
+                         `changtong ledger export --json --save FILE`",
+                        file.display()
+                    );
+                }
                 let act = saved.order.act.clone();
                 return orders::print_answer(&act, desk.send(saved, &mut told)?, desk.json);
             }

@@ -8,6 +8,8 @@ use anyhow::{Context, bail};
 use registry::operator::{OperatorKey, Order, Signature};
 use serde::{Deserialize, Serialize};
 
+use crate::operator::orders::{AnyOrder, ExportLedger, PunchFormat};
+
 /// More than the admin socket takes in one line.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
@@ -39,6 +41,12 @@ impl Saved {
         self.signatures.retain(|other| other.operator != signature.operator);
         self.signatures.push(signature);
         Ok(())
+    }
+
+    /// True for an export whose punches come as CSV.
+    pub(super) fn is_csv(&self) -> bool {
+        let order = serde_json::from_str(&self.order.act);
+        matches!(order, Ok(AnyOrder::ExportLedger(ExportLedger { format: PunchFormat::Csv, .. })))
     }
 
     /// Writes it to a file that is not there yet, for its owner alone: it may name people.

@@ -16,8 +16,9 @@ use crate::out::{self, note, say};
 pub(crate) enum Command {
     /// Imports a CSV file of people, as a spreadsheet saves it; `--template` makes one and says what its columns hold. The QR text that a
     /// person has keeps working. A file that sets yellow or red takes two operators. An import that was cut goes on when it is started
-    /// again with the same file; who is there already is counted and not changed, and named by the line where it says something else
-    /// than the record. Exits with 1 when there are such lines, or rejected ones.
+    /// again with the same file; one that is over brings in whom it rejected, if the reason is gone. Who is there already is counted and
+    /// not changed; a line that says something else than the record is named with the columns that differ, and not with what is on
+    /// record. Exits with 1 when there are such lines, or rejected ones.
     Import {
         /// The file, on the gateway's machine, where the gateway's user may read it.
         file: PathBuf,

@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use actix_web::web;
+use actors::registrar::Receipt;
 use protocol::limits::SCANNED_TEXT_BYTES_MAX;
 use protocol::{Advice, Class, CodeId, Scanned, Verdict, scanner};
-use registry::Shift;
+use registry::{Shift, ShiftId};
 use runtime::clock;
 
 use super::super::Portal;
+use super::super::punches::NotRecorded;
 use super::digits::Taken;
-use super::shift::{Begun, Came, HeldUp, Holder, Key, Scan, Travel, Whose};
+use super::shift::{Begun, Came, HeldUp, Holder, Key, Scan, Shifts, Travel, Turn, Whose};
 use crate::trajectory;
 
 /// Longer ago a page has given a scan up.
@@ -47,8 +49,18 @@ pub(super) enum Trouble {
     NotAText,
     /// It is not in the log, and may be made again.
     NotRecorded,
-    /// It was sent before, to a process that is no more: it may be in the log or not.
+    /// It may be in the log or not: the log failed while it was under way, its making panicked, or it was sent to a process that is no
+    /// more.
     Unsure,
+}
+
+impl From<NotRecorded> for Trouble {
+    fn from(why: NotRecorded) -> Self {
+        match why {
+            NotRecorded::Busy => Self::NotRecorded,
+            NotRecorded::Unsure => Self::Unsure,
+        }
+    }
 }
 
 /// Makes a scan in a task of its own: whoever sent it may be gone before it is recorded, and asks again.
@@ -66,7 +78,7 @@ pub(super) async fn scan(
     let made = actix_web::rt::spawn(async move { once(&portal, &shift, &sent).await }).await;
     made.unwrap_or_else(|error| {
         tracing::error!(%error, "a scan panicked");
-        Err(Trouble::NotRecorded)
+        Err(Trouble::Unsure)
     })
 }
 
@@ -84,47 +96,79 @@ async fn once(portal: &Portal, shift: &Shift, sent: &Sent) -> Result<Made, Troub
         Begun::UnderWay => return Err(Trouble::UnderWay),
         Begun::Unsure => return Err(Trouble::Unsure),
     };
-    let blank = |came| Scan { n: turn.n, at_ms, came, holder: None, old_digits: false };
+    let turn = UnderWay { shifts, shift: shift.id, turn };
     let made = match scanner::receipt_of(text) {
-        Some(receipt) => {
-            let last = shifts.last_code(shift.id, turn, now_ms);
-            Some(blank(match trajectory::ask(&portal.queries, &receipt).await {
-                Ok((answer, giver)) => {
-                    let whose = Whose::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
-                    let giver = giver.map(|giver| giver.name);
-                    Came::Travel(Box::new(Travel { answer, giver, whose }))
-                }
-                Err(error) => Came::NoTravel(error),
-            }))
-        }
-        None => {
-            let taken = portal.staff.digits.take(text, now_ms / 1000);
-            let (shown, whose) = match &taken {
-                Taken::Code(sealed) => (sealed.as_str(), portal.staff.judge.holder_of(sealed, now_ms)),
-                Taken::Over | Taken::None => (text, whose),
-            };
-            let verdict = punch(portal, shift, shown, at_ms).await;
-            if verdict.is_none() && taken != Taken::None {
-                portal.staff.digits.give_back(text);
-            }
-            let scan = verdict.map(|verdict| (blank(Came::Punch(verdict)), verdict));
-            match scan {
-                Some((scan, verdict)) => {
-                    let holder = holder(portal, whose, verdict).await;
-                    Some(Scan { holder, old_digits: taken == Taken::Over, ..scan })
-                }
-                None => None,
-            }
-        }
+        Some(receipt) => Ok(travel(portal, &turn, &receipt, at_ms).await),
+        None => person(portal, shift, &turn, (text, whose), at_ms).await,
     };
-    shifts.end(shift.id, turn, made.as_ref());
-    made.map(|scan| Made { scan, again: false }).ok_or(Trouble::NotRecorded)
+    turn.end(made)
 }
 
-/// A punch at the shift's place; `None` if nothing was recorded.
-async fn punch(portal: &Portal, shift: &Shift, text: &str, at_ms: u64) -> Option<Verdict> {
-    let scanned = if text.is_empty() { Scanned::Nothing } else { Scanned::Text(text.to_owned()) };
-    portal.punches.scan(shift.region, shift.place, scanned, at_ms).await
+/// A scan that is being made. One that panics is remembered as unsure: else it would be under way for the rest of the shift.
+struct UnderWay<'a> {
+    shifts: &'a Shifts,
+    shift: ShiftId,
+    turn: Turn,
+}
+
+impl UnderWay<'_> {
+    /// What it came to is remembered; of what was not recorded nothing is, so that it may be made again.
+    fn end(self, made: Result<Scan, Trouble>) -> Result<Made, Trouble> {
+        if !matches!(made, Err(Trouble::Unsure)) {
+            self.shifts.end(self.shift, self.turn, made.as_ref().ok());
+        }
+        made.map(|scan| Made { scan, again: false })
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.shifts.unsure(self.shift, self.turn);
+    }
+}
+
+fn blank(turn: &UnderWay<'_>, at_ms: u64, came: Came) -> Scan {
+    Scan { n: turn.turn.n, at_ms, came, holder: None, old_digits: false }
+}
+
+/// A citizen's receipt: what the carriers say, and whom it is about. No punch.
+async fn travel(portal: &Portal, turn: &UnderWay<'_>, receipt: &Receipt, at_ms: u64) -> Scan {
+    let last = turn.shifts.last_code(turn.shift, turn.turn, clock::now_ms());
+    let came = match trajectory::ask(&portal.queries, receipt).await {
+        Ok((answer, giver)) => {
+            let whose = Whose::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
+            let giver = giver.map(|giver| giver.name);
+            Came::Travel(Box::new(Travel { answer, giver, whose }))
+        }
+        Err(error) => Came::NoTravel(error),
+    };
+    blank(turn, at_ms, came)
+}
+
+/// A code, eight digits, or nothing that was shown: a punch at the shift's place, then what staff see of its holder.
+async fn person(
+    portal: &Portal,
+    shift: &Shift,
+    turn: &UnderWay<'_>,
+    (text, whose): (&str, Option<(CodeId, Class)>),
+    at_ms: u64,
+) -> Result<Scan, Trouble> {
+    let now_ms = clock::now_ms();
+    let taken = portal.staff.digits.take(text, now_ms / 1000);
+    let (shown, whose) = match &taken {
+        Taken::Code(sealed) => (sealed.as_str(), portal.staff.judge.holder_of(sealed, now_ms)),
+        Taken::Over | Taken::None => (text, whose),
+    };
+    let scanned = if shown.is_empty() { Scanned::Nothing } else { Scanned::Text(shown.to_owned()) };
+    let verdict =
+        portal.punches.scan(shift.region, shift.place, scanned, at_ms).await.inspect_err(|why| {
+            if *why == NotRecorded::Busy && taken != Taken::None {
+                portal.staff.digits.give_back(text);
+            }
+        })?;
+    let holder = holder(portal, whose, verdict).await;
+    let old_digits = taken == Taken::Over;
+    Ok(Scan { holder, old_digits, ..blank(turn, at_ms, Came::Punch(verdict)) })
 }
 
 /// Says what staff see of whom they have scanned. The end of the document is shown if the policy says so, once the look is on record.

@@ -119,6 +119,34 @@ pub(super) struct HeldUp<'a> {
     pub(super) follows: bool,
 }
 
+/// The fate of a scan that was begun.
+enum Fate {
+    /// It is being made.
+    UnderWay,
+    /// It was made.
+    Made(Scan),
+    /// It ended without a word of what it came to: it may be in the log or not.
+    Unsure,
+}
+
+impl Fate {
+    const fn made(&self) -> Option<&Scan> {
+        match self {
+            Self::Made(scan) => Some(scan),
+            Self::UnderWay | Self::Unsure => None,
+        }
+    }
+
+    /// The answer to whoever asks for it once more; `told` says how it was made.
+    fn begun(&self, told: fn(Scan) -> Begun) -> Begun {
+        match self {
+            Self::UnderWay => Begun::UnderWay,
+            Self::Made(scan) => told(scan.clone()),
+            Self::Unsure => Begun::Unsure,
+        }
+    }
+}
+
 /// The answer to a scan that is asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begun {
@@ -130,7 +158,7 @@ pub(super) enum Begun {
     Again(Scan),
     /// It is being made.
     UnderWay,
-    /// It was sent before, and what came of it is no more remembered.
+    /// It was sent before, and what came of it is not known, or no more.
     Unsure,
 }
 
@@ -148,6 +176,8 @@ pub(super) enum Known {
     Made(Scan),
     /// It is being made.
     UnderWay,
+    /// It may be in the log or not.
+    Unsure,
     /// Nothing was recorded under that number, or it is no more remembered.
     No,
 }
@@ -158,7 +188,7 @@ struct Remembered {
     mark: [u8; 32],
     whose: Option<(CodeId, Class)>,
     at_ms: u64,
-    scan: Option<Scan>,
+    fate: Fate,
 }
 
 impl Remembered {
@@ -186,13 +216,15 @@ struct Memory {
 impl Memory {
     /// Forgets cities: they are shown with the last scan alone, and for a moment.
     fn forget_cities(&mut self, now_ms: u64) {
-        let scans = self.scans.iter_mut().filter_map(|known| known.scan.as_mut());
-        for (position, scan) in scans.enumerate() {
+        let mut is_last = true;
+        for known in &mut self.scans {
+            let Fate::Made(scan) = &mut known.fate else { continue };
             if let Came::Travel(travel) = &mut scan.came
-                && (position > 0 || now_ms > scan.at_ms + CITIES_MS)
+                && (!is_last || now_ms > scan.at_ms + CITIES_MS)
             {
                 travel.answer.areas.0.clear();
             }
+            is_last = false;
         }
     }
 }
@@ -234,17 +266,16 @@ impl Shifts {
             numbered: 0,
         });
         let key = held.key.map(|key| (key.page, key.n));
-        let made = |scan: &Option<Scan>, told: fn(Scan) -> Begun| scan.clone().map_or(Begun::UnderWay, told);
         let mut scans = memory.scans.iter();
         if let Some(known) = scans.find(|scan| key.is_some() && scan.key == key && scan.mark == mark) {
-            return made(&known.scan, Begun::Before);
+            return known.fate.begun(Begun::Before);
         }
         if sent_to.is_some_and(|run| run != self.run) {
             return Begun::Unsure;
         }
         let mut scans = memory.scans.iter().enumerate();
         if let Some((_, known)) = scans.find(|(at, scan)| scan.is_held_up(held, &mark, *at == 0, at_ms)) {
-            let (turn, begun) = (known.turn, made(&known.scan, Begun::Again));
+            let (turn, begun) = (known.turn, known.fate.begun(Begun::Again));
             if let Some(key) = key {
                 memory.held_up.truncate(REMEMBERED_MAX - 1);
                 memory.held_up.push_front((key, turn));
@@ -256,7 +287,7 @@ impl Shifts {
         let n = held.key.map_or(memory.numbered + 1, |key| key.n);
         memory.numbered = memory.numbered.max(n);
         memory.scans.truncate(REMEMBERED_MAX - 1);
-        memory.scans.push_front(Remembered { turn, key, mark, whose, at_ms, scan: None });
+        memory.scans.push_front(Remembered { turn, key, mark, whose, at_ms, fate: Fate::UnderWay });
         Begun::Now(Turn { n, at: Some(turn) })
     }
 
@@ -267,8 +298,19 @@ impl Shifts {
         let is_it = |known: &Remembered| Some(known.turn) == turn.at;
         let Some(at) = memory.scans.iter().position(is_it) else { return };
         match scan {
-            Some(scan) => memory.scans[at].scan = Some(scan.clone()),
+            Some(scan) => memory.scans[at].fate = Fate::Made(scan.clone()),
             None => drop(memory.scans.remove(at)),
+        }
+    }
+
+    /// Notes that nobody says any more what a scan came to, unless it has come to its end: it is not made once more.
+    pub(super) fn unsure(&self, shift: ShiftId, turn: Turn) {
+        let mut shifts = self.lock();
+        let Some(memory) = shifts.get_mut(&shift) else { return };
+        let is_it =
+            |known: &&mut Remembered| Some(known.turn) == turn.at && matches!(known.fate, Fate::UnderWay);
+        if let Some(known) = memory.scans.iter_mut().find(is_it) {
+            known.fate = Fate::Unsure;
         }
     }
 
@@ -279,9 +321,10 @@ impl Shifts {
         memory.forget_cities(now_ms);
         let held_up = memory.held_up.iter().find(|(held_up, _)| *held_up == key).map(|(_, turn)| *turn);
         let is_it = |known: &&Remembered| known.key == Some(key) || Some(known.turn) == held_up;
-        match memory.scans.iter().find(is_it).map(|known| &known.scan) {
-            Some(Some(scan)) => Known::Made(scan.clone()),
-            Some(None) => Known::UnderWay,
+        match memory.scans.iter().find(is_it).map(|known| &known.fate) {
+            Some(Fate::Made(scan)) => Known::Made(scan.clone()),
+            Some(Fate::UnderWay) => Known::UnderWay,
+            Some(Fate::Unsure) => Known::Unsure,
             None => Known::No,
         }
     }
@@ -291,7 +334,7 @@ impl Shifts {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return Vec::new() };
         memory.forget_cities(now_ms);
-        memory.scans.iter().filter_map(|known| known.scan.clone()).take(SCANS_MAX).collect()
+        memory.scans.iter().filter_map(|known| known.fate.made().cloned()).take(SCANS_MAX).collect()
     }
 
     /// The number of the next scan.
@@ -299,17 +342,19 @@ impl Shifts {
         self.lock().get(&shift).map_or(1, |memory| memory.numbered + 1)
     }
 
-    /// The code that was scanned last before that scan, as long ago at most as a receipt is good; also one that is still under way, so
-    /// that nobody's receipt is taken for the one of the person before.
+    /// The code that was scanned last before that scan, as long ago at most as a receipt is good; also one that is still under way or
+    /// unsure, so that nobody's receipt is taken for the one of the person before.
     pub(super) fn last_code(&self, shift: ShiftId, before: Turn, now_ms: u64) -> Option<CodeId> {
         let shifts = self.lock();
         let scans = shifts.get(&shift)?.scans.iter().filter(|known| Some(known.turn) != before.at);
-        let is_travel =
-            |scan: &Option<Scan>| scan.as_ref().is_some_and(|scan| !matches!(scan.came, Came::Punch(_)));
-        let last = scans.into_iter().find(|known| !is_travel(&known.scan))?;
-        let Some(scan) = &last.scan else { return last.whose.map(|(code, _)| code) };
-        let recent = now_ms <= scan.at_ms + RECEIPT_S_MAX * 1000;
-        scan.holder.as_ref().filter(|_| recent).map(|holder| holder.code)
+        let is_travel = |fate: &Fate| fate.made().is_some_and(|scan| !matches!(scan.came, Came::Punch(_)));
+        let last = scans.into_iter().find(|known| !is_travel(&known.fate))?;
+        let recent = now_ms <= last.at_ms + RECEIPT_S_MAX * 1000;
+        let code = match &last.fate {
+            Fate::Made(scan) => scan.holder.as_ref().map(|holder| holder.code),
+            Fate::UnderWay | Fate::Unsure => last.whose.map(|(code, _)| code),
+        };
+        code.filter(|_| recent)
     }
 
     /// The shift is over: what was seen in it is gone.
@@ -322,7 +367,7 @@ impl Shifts {
     }
 }
 
-/// Says what was held up is not kept, only that it was the same.
+/// The digest of what was held up: that it was the same is remembered, and what it was is not.
 fn mark(text: &str) -> [u8; 32] {
     let digest = digest::digest(&digest::SHA256, text.as_bytes());
     *digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes")

@@ -1,7 +1,7 @@
 //! Whose visit is whose, what it keeps, and for how long.
 
 use policy::QueryOutcome;
-use policy::trajectory::Days;
+use policy::trajectory::{Days, Unavailable};
 use registry::Detail;
 
 use super::*;
@@ -13,10 +13,13 @@ fn punch(number: u128) -> Page {
     Page::Place(PressId::from_text(&format!("{number:032x}")).unwrap())
 }
 
-fn clean() -> Result<Answered, QueryError> {
+fn answered(outcome: QueryOutcome) -> Result<Answered, QueryError> {
     let days = Days { first: "2020-02-10".parse().unwrap(), last: "2020-02-23".parse().unwrap() };
-    let (outcome, detail) = (QueryOutcome::Clean, Detail::Stay);
-    Ok(Answered { outcome, detail, areas: Vec::new(), days, giver: None })
+    Ok(Answered { outcome, detail: Detail::Stay, areas: Vec::new(), days, giver: None })
+}
+
+fn clean() -> Result<Answered, QueryError> {
+    answered(QueryOutcome::Clean)
 }
 
 #[test]
@@ -32,6 +35,24 @@ fn a_consent_that_is_sent_twice_at_once_is_recorded_once() {
     travels.is_now(ME, Page::Apply, State::Withdrawn, 103);
     assert!(travels.claim(ME, Page::Apply, 104), "and another one is given");
     assert!(travels.claim(ME, Page::Apply, 105 + SILENT_S_MAX), "one that was never recorded is over");
+}
+
+#[test]
+fn who_had_no_answer_may_agree_again_and_an_answer_is_asked_for_once() {
+    for page in [Page::Apply, punch(1)] {
+        for no_answer in [Unavailable::Paused, Unavailable::Busy, Unavailable::Unreachable] {
+            let travels = Travels::default();
+            travels.asked(ME, page, ConsentId(1), 100);
+            travels.came(ME, page, ConsentId(1), answered(QueryOutcome::Unavailable(no_answer)));
+            assert!(travels.claim(ME, page, 160), "{no_answer:?}: it says that one may try again");
+            assert!(!travels.claim(ME, page, 160), "and that is one query");
+            assert_eq!(travels.consent(ME, page, 160), None, "no form rests on the first any more");
+            travels.asked(ME, page, ConsentId(2), 160);
+            travels.came(ME, page, ConsentId(1), answered(QueryOutcome::NewNumber));
+            travels.came(ME, page, ConsentId(2), clean());
+            assert!(!travels.claim(ME, page, 161), "it was answered");
+        }
+    }
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl Beyond {
         self.log.write()
     }
 
-    /// Says what was looked for is found, or cannot be read now. False if nothing is looked for.
+    /// Answers the oldest look-up: its repeats are found, or cannot be read now. False if nothing is looked for.
     pub(super) fn find(&mut self, found: bool) -> bool {
         let Some((reply, runs)) = self.log.lookups.pop_front() else { return false };
         let _ = reply.send(if found { AppendOutcome::Recorded(runs) } else { AppendOutcome::Busy });

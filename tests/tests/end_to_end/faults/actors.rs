@@ -35,7 +35,13 @@ pub(crate) const GROUPS: &[Group] = &[Group {
             make: carrier,
         },
         Row {
-            fault: "a registrar that panics whenever it looks for what is due",
+            fault: "a chore of the clock that panics whenever it looks for what is due",
+            alerts: &[("ActorRestarts/ticket", "actor=chore-expire")],
+            always: false,
+            make: chore,
+        },
+        Row {
+            fault: "a registrar that panics at each act",
             alerts: &[("RegistrarParked/page", "")],
             always: false,
             make: registrar,
@@ -65,11 +71,19 @@ fn region(scene: &mut Scene, watch: &Watch) {
     });
 }
 
-/// As many at once as there are: who has asked an actor that fails waits for the deadline.
 fn carrier(scene: &mut Scene, watch: &Watch) {
+    asked(scene, watch, &["CarrierActor", "Handler", "Ask$GT$", "6handle"]);
+}
+
+fn registrar(scene: &mut Scene, watch: &Watch) {
+    asked(scene, watch, &["RegistrarActor", "Handler", "Act$GT$", "6handle"]);
+}
+
+/// Has a function panic of an actor that citizens' consents come to. As many at once as there are: who has asked an actor that fails waits
+/// for the deadline.
+fn asked(scene: &mut Scene, watch: &Watch, function: &[&str]) {
     let citizen = Citizen::new(&scene.city, demo(SUBSCRIBER).phone);
-    let _panicking =
-        Panicking::function(scene.city.pid(), &["CarrierActor", "Handler", "Ask$GT$", "6handle"]);
+    let _panicking = Panicking::function(scene.city.pid(), function);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| watch.come_true());
         // Parked once is not told: as often as it is tried again somebody asks again.
@@ -83,8 +97,8 @@ fn carrier(scene: &mut Scene, watch: &Watch) {
     });
 }
 
-/// It looks for what is due each second.
-fn registrar(scene: &mut Scene, watch: &Watch) {
+/// It looks for what is due each second, and rests after each panic.
+fn chore(scene: &mut Scene, watch: &Watch) {
     let _panicking = Panicking::function(scene.city.pid(), &["Registry", "13longest_due_s"]);
     watch.come_true();
 }

@@ -21,6 +21,7 @@ pub(crate) struct Accesses {
 /// An access.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AccessLine {
+    /// Seconds since 1970 UTC; of a look at a checkpoint the begin of its day, which alone is kept.
     at_s: u64,
     operators: String,
     lookup: String,
@@ -52,8 +53,11 @@ impl Order for Accesses {
 
     fn show(lines: &Vec<AccessLine>) -> anyhow::Result<()> {
         for line in lines {
-            let on = time(line.at_s);
-            say!("  {on}  {:<12}{:<34}case {}", line.lookup, line.operators, line.case);
+            let at = time(line.at_s);
+            // Of a look at a checkpoint the day alone is kept.
+            let day = at.split(' ').next().filter(|_| line.lookup == Lookup::Document.name());
+            let on = day.unwrap_or(&at);
+            say!("  {on:<16}  {:<12}{:<34}case {}", line.lookup, line.operators, line.case);
         }
         Ok(())
     }

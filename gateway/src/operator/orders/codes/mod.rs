@@ -1,5 +1,5 @@
-//! Orders about one code: what is known of it, and what an office does for its holder, who stands there with their document. Each is on
-//! record for the person before anything is shown or done, and they see it on their page.
+//! Orders about one code: what is known of it, and what an office does for its holder, who stands there with their document. A look
+//! is on record before it is shown; an act and its record are one transaction. The person sees either on their page.
 
 pub(super) mod accesses;
 pub(super) mod contact;

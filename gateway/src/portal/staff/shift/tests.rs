@@ -61,6 +61,28 @@ fn a_code_held_up_for_a_while_is_one_scan() {
 }
 
 #[test]
+fn a_scan_that_ends_without_a_word_is_unsure_and_is_not_made_again_under_its_number() {
+    let (shifts, mine) = (shifts(), shift(1));
+    let begun = turn(shifts.begin(&mine, &keyed("a", 5, None), 1_000));
+    assert_eq!(shifts.known(mine.id, (1, 5), 1_000), Known::UnderWay);
+    shifts.unsure(mine.id, begun);
+    for sent_to in [None, Some(RUN)] {
+        assert_eq!(shifts.begin(&mine, &keyed("a", 5, sent_to), 60_000), Begun::Unsure);
+    }
+    assert_eq!(shifts.known(mine.id, (1, 5), 60_000), Known::Unsure);
+    assert_eq!(shifts.begin(&mine, &keyed("a", 6, None), 1_100), Begun::Unsure, "held up still");
+    assert_eq!(shifts.scans(mine.id, 2_000), [], "no line says that it was made");
+    let later = turn(shifts.begin(&mine, &keyed("a", 7, None), 1_000 + AGAIN_MS));
+    shifts.end(mine.id, later, Some(&scan(4_000)));
+    shifts.unsure(mine.id, later);
+    assert_eq!(shifts.known(mine.id, (1, 7), 4_000), Known::Made(scan(4_000)), "its end is known");
+    let refused = turn(shifts.begin(&mine, &keyed("b", 8, None), 4_000));
+    shifts.end(mine.id, refused, None);
+    shifts.unsure(mine.id, refused);
+    turn(shifts.begin(&mine, &keyed("b", 8, None), 4_001));
+}
+
+#[test]
 fn a_code_that_is_renewed_in_a_persons_hand_is_the_same_persons() {
     let (shifts, mine) = (shifts(), shift(1));
     let phone = Some((code(7), Class::Person));
