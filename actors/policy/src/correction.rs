@@ -68,7 +68,7 @@ impl Policy {
 
     /// Says until when other causes in force outlast what was declared, once a form says no; `None` if none of them does. The code keeps a
     /// colour until then, whatever becomes of the declaration.
-    pub fn outlasting(&self, causes: &[Cause], field: Field, now_s: u64) -> Option<u64> {
+    pub fn outlasting(&self, causes: &[Cause], field: StayField, now_s: u64) -> Option<u64> {
         let end_of = |cause: &Cause| match self.correction(*cause, field, now_s)? {
             Correction::Ends => Some(now_s),
             Correction::EndsLater { until_s } => Some(until_s),

@@ -8,7 +8,7 @@ use actors::query::{Answered, QueryError};
 use actors::sms::SessionId;
 use hashlink::LruCache;
 use metrics::{Counter, Gauge};
-use policy::Outcome;
+use policy::QueryOutcome;
 use registry::periods::FORM_S_MAX;
 use registry::{ConsentId, Flow};
 
@@ -102,7 +102,7 @@ impl State {
     pub(crate) const fn may_ask(&self) -> bool {
         match self {
             Self::NotAsked | Self::NotTicked | Self::Failed(_) | Self::Withdrawn => true,
-            Self::Came(answered) => matches!(answered.outcome, Outcome::Unavailable(_)),
+            Self::Came(answered) => matches!(answered.outcome, QueryOutcome::Unavailable(_)),
             Self::Waiting { .. } | Self::Offered(_) => false,
         }
     }

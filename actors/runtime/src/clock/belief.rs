@@ -112,14 +112,14 @@ impl Belief {
         let is_later =
             self.seen.is_some_and(|seen| elapsed_ms.saturating_sub(seen.elapsed_ms) < FOLLOWED_EVERY_MS);
         if !is_later || wall_ms < reached_ms {
-            self.seen = Some(Point { wall_ms: wall_ms, elapsed_ms });
+            self.seen = Some(Point { wall_ms, elapsed_ms });
         }
         Reading::plain(wall_ms)
     }
 
     /// Accepts the wall clock's time, on the order of operators.
     pub fn believe(&mut self, wall_ms: u64, elapsed_ms: u64) -> Reading {
-        let point = Point { wall_ms: wall_ms, elapsed_ms };
+        let point = Point { wall_ms, elapsed_ms };
         *self = Self { least: point, is_recorded: true, seen: Some(point) };
         Reading::plain(wall_ms)
     }
