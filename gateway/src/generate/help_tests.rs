@@ -1,3 +1,5 @@
+//! Every command and argument has a help text, and each command a manual page.
+
 use std::collections::BTreeSet;
 
 use clap::CommandFactory;

@@ -1,3 +1,5 @@
+//! Root acts only where the data are its own.
+
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use keys::Keys;
