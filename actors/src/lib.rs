@@ -3,7 +3,7 @@
 pub mod backup;
 pub mod bounds;
 pub mod carrier;
-pub mod directory;
+pub mod fault;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod holders;
@@ -12,7 +12,6 @@ pub mod query;
 pub mod region;
 pub mod registrar;
 pub mod residence;
-pub mod scanners;
 pub mod session;
 pub mod sms;
 pub mod sunset;
@@ -21,4 +20,3 @@ pub mod tap;
 #[cfg(test)]
 mod test_registry;
 pub mod vouch;
-pub mod words;

@@ -1,5 +1,5 @@
-//! The words of people about themselves, checked once: names that can be read, districts that exist, and the community or street within.
-//! Who they are is not checked here; documents and phones are in the registry.
+//! Checks of what people write about themselves: names, districts, and the community or street within. Documents and phones are checked in
+//! the registry.
 
 use std::borrow::Cow;
 
@@ -7,17 +7,17 @@ use protocol::typed_text;
 use registry::RegionRow;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// The rule of a person's name, in words for whoever has given something else.
+/// The rule for a person's name, as an error tells it.
 pub const NAME_RULE: &str =
     "a name is 1 to 64 letters of any script, with spaces and the signs between its parts";
-/// A name, or a community's name.
+/// The longest name of a person or a community.
 pub const NAME_CHARS_MAX: usize = 64;
-/// Streets, towns and townships with their nine digits (GB/T 2260 and after it), the district's six first.
+/// Streets, towns and townships with their nine digits (GB/T 2260 and later), of which the first six are the district's.
 const STREETS: &str = include_str!("../data/nanchang-streets.csv");
 const STREET_DIGITS: usize = 9;
 
-/// The text as [`typed_text::name`] reads it, unless it is empty or too long or holds what cannot be seen: controls, fillers, and the mark
-/// that stands for bytes that were no text.
+/// Reads a text as [`typed_text::name`] does; `None` if it is empty, too long, or holds a character that cannot be seen: a control, a filler,
+/// or the replacement for bytes that were no text.
 pub fn visible(text: &str) -> Option<Cow<'_, str>> {
     let text = typed_text::name(text);
     let hidden = |c: char| {
@@ -32,8 +32,8 @@ pub fn visible(text: &str) -> Option<Cow<'_, str>> {
     ((1..=NAME_CHARS_MAX).contains(&chars) && readable).then_some(text)
 }
 
-/// Reads a person's name: letters of any script with their marks, spaces, and the signs that stand between parts of a name. Digits and markup
-/// are no name, nor are signs alone.
+/// Reads a person's name: letters of any script with their marks, spaces, and the signs between the parts of a name, with one letter at
+/// least. `None` for a text with digits or markup.
 pub fn person_name(text: &str) -> Option<Cow<'_, str>> {
     let group = |c: char| c.general_category_group();
     let joins = |c: char| {
@@ -59,8 +59,8 @@ pub fn person_name(text: &str) -> Option<Cow<'_, str>> {
     (has_letter && name.chars().all(of_names)).then_some(name)
 }
 
-/// Reads a person's name from another system's record: [`person_name`], or one with digits behind its first letter, which such systems add
-/// to tell people of one name apart. Whoever has such a name would otherwise lose the code with it.
+/// Reads a person's name from another system's record: as [`person_name`], but with digits allowed behind the first letter, which such
+/// systems add to tell people of the same name apart. Without it these people would lose their codes.
 pub fn recorded_name(text: &str) -> Option<Cow<'_, str>> {
     let name = visible(text)?;
     let letters: String = name.chars().filter(|c| !c.is_ascii_digit()).collect();
@@ -72,17 +72,17 @@ pub fn recorded_name(text: &str) -> Option<Cow<'_, str>> {
 pub struct Districts(Vec<RegionRow>);
 
 impl Districts {
-    /// Of these regions.
+    /// The districts of these regions.
     pub const fn new(regions: Vec<RegionRow>) -> Self {
         Self(regions)
     }
 
-    /// Each with its code, or its name if it has none, its name, and its name in English.
+    /// Each district: its code, or its name if it has none; its name; its name in English.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.0.iter().map(|row| (row.code.as_deref().unwrap_or(&row.name), &row.name[..], &row.name_en[..]))
     }
 
-    /// A district by its code, its name, or its name in English; given as its code, or as its name if it has none.
+    /// Finds a district by its code, its name, or its name in English; returns its code, or its name if it has none.
     pub fn find(&self, text: &str) -> Option<&str> {
         let row = self.0.iter().find(|row| {
             row.code.as_deref() == Some(text) || row.name == text || row.name_en.eq_ignore_ascii_case(text)
@@ -91,7 +91,7 @@ impl Districts {
     }
 }
 
-/// The streets of a district, each with its nine digits and its name. A development zone has none of its own.
+/// The streets of a district, each with its nine digits and its name; empty for a development zone.
 pub fn streets(district: &str) -> Vec<(&'static str, &'static str)> {
     let street = |line: &'static str| {
         let (code, rest) = line.split_once(',')?;
@@ -101,7 +101,7 @@ pub fn streets(district: &str) -> Vec<(&'static str, &'static str)> {
     if district.len() == 6 { STREETS.lines().skip(1).filter_map(street).collect() } else { Vec::new() }
 }
 
-/// Says what stands beside the district: nothing, a street of that district by its nine digits, or a community by its name.
+/// Reads the part of an address after the district: empty, the nine digits of one of the district's streets, or a community's name.
 pub fn community<'a>(district: &str, text: &'a str) -> Option<Cow<'a, str>> {
     if text.trim().is_empty() {
         return Some(Cow::Borrowed(""));

@@ -1,6 +1,6 @@
-//! A visitor's session on the pages: one sealed cookie, so that a restart of the gateway signs nobody out and no table of sessions
-//! grows. It holds the session's number, the phone with the moment of its proof or the shift that staff work in, and the view; whoever
-//! has no key reads nothing of it. What a sign-out has ended is kept in the registry and, to be asked at each page, in memory.
+//! Sessions of visitors on the pages. A session is one sealed cookie, so that a restart of the gateway signs out no visitor and no table of
+//! sessions grows. The cookie holds the session's number, the phone with the time of its proof or the shift that staff work in, and the
+//! view; without the key it cannot be read. Sign-outs are kept in the registry, and in memory for each page to check.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -16,24 +16,24 @@ use zeroize::Zeroizing;
 
 use crate::sms::{ProvenPhone, SessionId};
 
-/// A session without a proven phone: long enough to wait for a message and to fill in a form.
+/// The lifetime of a session without a proven phone: long enough to wait for a message and to fill in a form.
 const UNPROVEN_S_MAX: u64 = 24 * 3600;
-/// The token that a page's form brings back to show that it is ours.
+/// The length of the token by which a form shows that it comes from a page of this gateway.
 const FORM_TOKEN_BYTES: usize = 16;
 const VERSION: u8 = 2;
 const PHONE_DIGITS: usize = 11;
 const PLAIN_BYTES: usize = 1 + 16 + 8 + 8 + 8 + 1 + PHONE_DIGITS;
 
-/// The one who visits.
+/// The session of one visitor.
 #[derive(Clone)]
 pub struct Session {
     id: SessionId,
     made_s: u64,
-    /// The phone that a code was asked for; whether it was proven is another matter.
+    /// The phone that a code was asked for, proven or not.
     pub phone: Option<Phone>,
-    /// The proof, once the code was typed.
+    /// The proof, from the time when the code was typed.
     pub proven: Option<ProvenPhone>,
-    /// The shift that staff have joined; whether it is still good only the registry knows. A citizen has none.
+    /// The shift that staff have joined, which may have ended since: the registry knows. `None` for a citizen.
     pub staff: Option<ShiftId>,
     /// Larger text and targets.
     pub elder: bool,
@@ -46,22 +46,23 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Its number, to which a code by SMS is bound.
+    /// The session's number, to which codes by SMS are bound.
     pub const fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The same visitor, signed in, under a new number: what was planted before the sign-in is worth nothing after it.
+    /// The session of the same visitor, signed in, under a new number: a cookie that was planted before the sign-in opens nothing after
+    /// it.
     pub fn signed_in(self, before: &Self, phone: Phone, proven: ProvenPhone) -> Self {
         Self { phone: Some(phone), proven: Some(proven), elder: before.elder, ..self }
     }
 
-    /// Staff at work, under a new number: whoever was signed in before is so no more.
+    /// The session of staff at work, under a new number: a citizen who was signed in before is so no more.
     pub fn on_shift(self, before: &Self, shift: ShiftId) -> Self {
         Self { staff: Some(shift), elder: before.elder, ..self }
     }
 
-    /// The proof, if it is good at that moment.
+    /// The proof, if it is good at `now_s`, seconds since 1970 UTC.
     pub fn proven(&self, now_s: u64) -> Option<&ProvenPhone> {
         self.proven.as_ref().filter(|proven| proven.phone(now_s).is_some())
     }
@@ -72,12 +73,12 @@ pub struct Sessions {
     cookie: LessSafeKey,
     forms: hmac::Key,
     random: SystemRandom,
-    /// The sign-outs, as in the registry; no longer than a proof is good.
+    /// The sign-outs, as in the registry, by mark: proofs before that time are no longer good. Kept as long as a proof is good.
     ended: RwLock<HashMap<[u8; FORM_TOKEN_BYTES], u64>>,
 }
 
 impl Sessions {
-    /// With keys of their own, made from the gateway's.
+    /// Derives the sessions' keys from the gateway's.
     pub fn new(keys: &Keys) -> Self {
         let made = |purpose: &[u8]| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, keys.field());
@@ -89,16 +90,16 @@ impl Sessions {
         Self { cookie, forms, random: SystemRandom::new(), ended }
     }
 
-    /// Takes over what was signed out before this process began.
+    /// Loads the sign-outs of before this process began.
     pub fn load(&self, registry: &Registry) -> Result<(), RegistryError> {
         registry.for_each_sign_out(|out| self.end(&out, 0))
     }
 
-    /// A sign-out of this session, wherever its cookie was copied to; or of every session that has proven its phone until now. It is for
-    /// the registry; [`Self::end`] has it taken into account here.
+    /// Makes a sign-out of this session and all copies of its cookie; `everywhere` of all sessions that have proven its phone until now.
+    /// The caller records it in the registry and then calls [`Self::end`].
     pub fn sign_out(&self, session: &Session, everywhere: bool, now_s: u64) -> SignOut {
         match &session.phone {
-            // Of the session itself, which may have been made in this second.
+            // The session itself may have been proven in this second.
             Some(phone) if everywhere => {
                 let proven_s = session.proven.as_ref().map_or(0, ProvenPhone::at_s);
                 SignOut { mark: self.mark_of_phone(phone), good_from_s: now_s.max(proven_s + 1) }
@@ -107,7 +108,7 @@ impl Sessions {
         }
     }
 
-    /// From now on what was signed out opens nothing. What is so old that its proof is over is forgotten.
+    /// Ends the sessions that were signed out. Forgets sign-outs that are older than any proof that is still good.
     pub fn end(&self, out: &SignOut, now_s: u64) {
         let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
         if ended.len() == ended.capacity() {
@@ -142,20 +143,20 @@ impl Sessions {
         *tag.as_ref().first_chunk().expect("the mark is shorter")
     }
 
-    /// A new visitor's.
+    /// Makes the session of a new visitor.
     ///
     /// # Panics
-    /// When the system gives no random bytes: nothing may be opened with guessable ones.
+    /// The system gives no random bytes: a guessable number must not open anything.
     pub fn fresh(&self, now_s: u64) -> Session {
         let mut id = [0; 16];
         self.random.fill(&mut id).expect("the system gives random bytes");
         Session { id: SessionId(id), made_s: now_s, phone: None, proven: None, staff: None, elder: false }
     }
 
-    /// The cookie's value: hexadecimal.
+    /// Seals a session as a cookie's value, hexadecimal.
     ///
     /// # Panics
-    /// When the system gives no random bytes.
+    /// The system gives no random bytes.
     pub fn seal(&self, session: &Session) -> String {
         let mut plain = Zeroizing::new(Vec::with_capacity(PLAIN_BYTES));
         plain.push(VERSION);
@@ -174,7 +175,7 @@ impl Sessions {
         hex::encode([&nonce[..], plain.as_slice(), tag.as_ref()].concat())
     }
 
-    /// Reads a cookie; `None` for one that is not ours, damaged, or over.
+    /// Opens a cookie's value at `now_s`; `None` if it was not sealed here, is damaged, or has ended.
     pub fn open(&self, value: &str, now_s: u64) -> Option<Session> {
         let bytes = hex::decode(value).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
@@ -199,23 +200,23 @@ impl Sessions {
         (!over && !self.is_ended(&session)).then_some(session)
     }
 
-    /// Says what the session's forms carry: another site cannot know it. Hexadecimal.
+    /// The token in the session's forms, hexadecimal: another site cannot know it.
     pub fn form_token(&self, session: &Session) -> String {
         hex::encode(&hmac::sign(&self.forms, &session.id.0).as_ref()[..FORM_TOKEN_BYTES])
     }
 
-    /// Says what stands in the session's forms for something whose number nobody may see. Hexadecimal; worth nothing elsewhere.
+    /// The mark that stands in the session's forms for a number that must not be seen; hexadecimal, without use in another session.
     pub fn mark(&self, session: &Session, of: u64) -> String {
         let named = [&session.id.0[..], b"mark", &of.to_le_bytes()].concat();
         hex::encode(&hmac::sign(&self.forms, &named).as_ref()[..FORM_TOKEN_BYTES])
     }
 
-    /// Says whether that mark is the session's for it.
+    /// True if `mark` is the session's mark for that number.
     pub fn is_mark_of(&self, session: &Session, of: u64, mark: &str) -> bool {
         self.mark(session, of).as_bytes().ct_eq(mark.as_bytes()).into()
     }
 
-    /// Says whether a form came from a page of that session.
+    /// True if `token` is that of the session's forms.
     pub fn is_form_of(&self, session: &Session, token: &str) -> bool {
         self.form_token(session).as_bytes().ct_eq(token.as_bytes()).into()
     }

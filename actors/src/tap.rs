@@ -1,5 +1,5 @@
-//! Verdicts shown to an operator while they are given. Nobody is in them: no code, no token, nothing that two lines of one person
-//! share but time and place. Who may look, and that it is on record, is decided by whoever opens a tap.
+//! Taps: verdicts shown to an operator while they are given. They hold no personal data: no code, no token, nothing but time and place
+//! that two lines of one person share. The caller that opens a tap checks the operator's right and records the look.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -9,28 +9,28 @@ use std::time::Duration;
 use ledger::RecordedRun;
 use protocol::{Colour, DeviceId, Direction, PlaceId, Punch, RegionId, Scanned, Verdict, metric};
 
-/// Taps at one time: a tap is for the one case that somebody looks into, and each costs devices' threads a little.
+/// Taps at one time: a tap is for one case that is looked into, and each costs the devices' threads a little.
 pub const TAPS_MAX: usize = 2;
-/// Batches that wait for a tap to be read: a second of a busy front.
+/// Batches that wait for a tap to be read: one second of a busy front.
 const BATCHES_WAITING_MAX: usize = 64;
-/// Lines of one batch; with the batches that wait this bounds a tap's memory to half a megabyte.
+/// Lines of one batch. With the number of batches that wait, it bounds a tap's memory to half a megabyte.
 const LINES_PER_BATCH_MAX: usize = 256;
 
-/// The thing that was held before the scanner, as the device sent it.
+/// The kind of a scan, as the device sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanShown {
     /// A token of a phone or of paper.
     Token,
     /// Any other text.
     Text,
-    /// A signed-in citizen scanned the place's code.
+    /// A signed-in citizen, who scanned the place's code.
     SignedIn,
     /// A person without phone or paper.
     Nothing,
 }
 
 impl ScanShown {
-    /// Its name in commands.
+    /// The kind's name in commands.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -52,29 +52,29 @@ impl From<&Scanned> for ScanShown {
     }
 }
 
-/// One verdict as it is shown.
+/// One line of a tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// When it was formed, seconds since 1970 UTC: finer times would tell more of who than of what.
+    /// The time of the verdict, seconds since 1970 UTC: a finer time would help to recognise a person.
     pub at_s: u64,
     /// The region.
     pub region: RegionId,
-    /// Place and direction of a punch; `None` for a scan that was verified without a record.
+    /// The place and direction of a punch; `None` for a scan that was verified without a record.
     pub passage: Option<(PlaceId, Direction)>,
-    /// Whom it was given to.
+    /// The device that got the verdict.
     pub device: DeviceId,
-    /// The scanned thing.
+    /// The kind of the scan.
     pub scan: ScanShown,
-    /// The answer.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// Which verdicts a tap is for; all of them unless it is said otherwise.
+/// The filter of a tap; the default lets every verdict through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Only {
-    /// Of this region.
+    /// The only region; `None` for all.
     pub region: Option<RegionId>,
-    /// Of this colour.
+    /// The only colour; `None` for all.
     pub colour: Option<Colour>,
 }
 
@@ -85,12 +85,12 @@ impl Only {
     }
 }
 
-/// The place where verdicts are handed in and taps are opened; clones share it.
+/// The open taps; clones share them.
 #[derive(Clone)]
 pub struct Taps(Arc<Inner>);
 
 struct Inner {
-    /// The number of open ones. Written under `taps`; read by itself for each batch.
+    /// The number of open taps. Written while `taps` is locked, read without the lock for each batch.
     open: AtomicUsize,
     taps: Mutex<Vec<Open>>,
     opened: AtomicU64,
@@ -104,7 +104,7 @@ struct Open {
 }
 
 impl Default for Taps {
-    /// Nobody taps.
+    /// No open tap.
     fn default() -> Self {
         metrics::gauge!(metric::TAPS).set(0.0);
         Self(Arc::new(Inner { open: AtomicUsize::new(0), taps: Mutex::default(), opened: AtomicU64::new(0) }))
@@ -112,7 +112,7 @@ impl Default for Taps {
 }
 
 impl Taps {
-    /// Opens a tap; `None` while there are [`TAPS_MAX`]. Verdicts are kept for it from now on.
+    /// Opens a tap; `None` while [`TAPS_MAX`] are open. Verdicts are queued for it from now on.
     pub fn open(&self, only: Only) -> Option<Tap> {
         let mut taps = self.taps();
         if taps.len() >= TAPS_MAX {
@@ -126,18 +126,18 @@ impl Taps {
         Some(Tap { taps: self.clone(), number, receiver, dropped })
     }
 
-    /// Says whether anybody taps: all that a batch costs while nobody does.
+    /// True while a tap is open. Without one this is all that a batch costs.
     pub fn are_open(&self) -> bool {
         self.0.open.load(Ordering::Relaxed) > 0
     }
 
-    /// Says what is shown of punches beside their verdicts, kept while they are on their way; `None` while nobody taps.
+    /// Keeps what is shown of punches beside their verdicts, until the verdicts are there; `None` while no tap is open.
     pub(crate) fn passing(&self, punches: &[Punch]) -> Option<Passing> {
         let passing = |punch: &Punch| (punch.place, punch.direction, ScanShown::from(&punch.scanned));
         self.are_open().then(|| Passing(punches.iter().map(passing).collect()))
     }
 
-    /// Shows punches that were recorded, with the verdicts that go to their device.
+    /// Shows recorded punches with the verdicts that go to their device.
     pub(crate) fn punches(
         &self,
         region: RegionId,
@@ -153,7 +153,7 @@ impl Taps {
         }));
     }
 
-    /// Shows scans that were verified without a record. Called while [`Self::are_open`].
+    /// Shows scans that were verified without a record. To be called only while [`Self::are_open`].
     pub fn verified<'a>(
         &self,
         region: RegionId,
@@ -171,7 +171,8 @@ impl Taps {
         }));
     }
 
-    /// Hands lines to each tap that wants them. What does not fit is dropped and counted: no device waits for an operator.
+    /// Queues lines for each tap whose filter lets them through. Lines that do not fit are dropped and counted: no device waits for an
+    /// operator.
     fn show(&self, lines: impl Iterator<Item = Shown> + Clone) {
         for tap in self.taps().iter() {
             let mut wanted = lines.clone().filter(|line| tap.only.wants(line));
@@ -197,10 +198,10 @@ impl Taps {
     }
 }
 
-/// Data kept of punches that are on their way, for as long as that takes.
+/// The part of punches that a tap shows beside their verdicts: place, direction and kind of each.
 pub(crate) struct Passing(Vec<(PlaceId, Direction, ScanShown)>);
 
-/// An open tap; it ends with the value.
+/// An open tap; dropping it closes the tap.
 pub struct Tap {
     taps: Taps,
     number: u64,
@@ -209,12 +210,12 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// The next lines; none if there were none for that long.
+    /// Waits up to `wait` for the next lines; empty if none came.
     pub fn next(&self, wait: Duration) -> Vec<Shown> {
         self.receiver.recv_timeout(wait).unwrap_or_default()
     }
 
-    /// Lines that were not shown so far, because what is read here was not read fast enough.
+    /// The number of lines that were dropped so far because they were not read fast enough.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! A registry in tests: acts that no gateway does.
+//! Calls of a registry that tests need and a gateway never makes.
 
 use protocol::{Basis, Class, CodeId, Colour};
 use registry::colours::{CodeEntry, Codes};
@@ -6,11 +6,11 @@ use registry::{Registry, RegistryError};
 
 /// A registry in a test.
 pub(crate) trait TestRegistry {
-    /// Does all of the clock's work at that moment, seconds since 1970 UTC: colours whose time is over, and what is forgotten. Gives
-    /// how many decisions were made.
+    /// Does all chores of the clock at `now_s`, seconds since 1970 UTC: ends colours and forgets data. Returns the number of decisions
+    /// that were made.
     fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError>;
 
-    /// Adds so many red codes of nobody, whose time is over at that moment.
+    /// Adds so many red codes without a holder whose colour ends at `at_s`, seconds since 1970 UTC.
     fn insert_due(&mut self, count: u64, at_s: u32) -> Result<(), RegistryError>;
 }
 

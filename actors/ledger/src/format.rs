@@ -6,7 +6,7 @@ mod records;
 use protocol::{DeviceId, Epoch, RegionId, Sequence};
 use records::{record, write_record};
 
-use super::Record;
+use super::Run;
 
 /// The newest supported version.
 pub(super) const VERSION: u16 = 3;
@@ -304,15 +304,7 @@ impl<'a> Batch<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     /// Consecutive punches of one device.
-    Run {
-        device: DeviceId,
-        epoch: Epoch,
-        region: RegionId,
-        first: Sequence,
-        received_ms: u64,
-        window_punches: u32,
-        records: Vec<Record>,
-    },
+    Run(Run),
     /// Punches that were acknowledged to the device and are missing in the log.
     Lost { device: DeviceId, epoch: Epoch, from: Sequence, to: Sequence, noticed_ms: u64 },
     /// The wall clock's time at the writing of the batch, which was not believed.
@@ -327,16 +319,16 @@ const RUN: u8 = 4;
 impl Entry {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Run { device, epoch, region, first, received_ms, window_punches, records } => {
+            Self::Run(run) => {
                 out.push(RUN);
-                out.extend_from_slice(&device.0.to_le_bytes());
-                out.extend_from_slice(&epoch.0.to_le_bytes());
-                out.extend_from_slice(&region.0.to_le_bytes());
-                out.extend_from_slice(&first.0.to_le_bytes());
-                out.extend_from_slice(&received_ms.to_le_bytes());
-                out.extend_from_slice(&window_punches.to_le_bytes());
-                out.extend_from_slice(&(records.len() as u32).to_le_bytes());
-                records.iter().for_each(|record| write_record(record, out));
+                out.extend_from_slice(&run.device.0.to_le_bytes());
+                out.extend_from_slice(&run.epoch.0.to_le_bytes());
+                out.extend_from_slice(&run.region.0.to_le_bytes());
+                out.extend_from_slice(&run.first.0.to_le_bytes());
+                out.extend_from_slice(&run.received_ms.to_le_bytes());
+                out.extend_from_slice(&run.window_punches.to_le_bytes());
+                out.extend_from_slice(&(run.punches.len() as u32).to_le_bytes());
+                run.punches.iter().for_each(|record| write_record(record, out));
             }
             Self::Lost { device, epoch, from, to, noticed_ms } => {
                 out.push(LOST);
@@ -378,8 +370,8 @@ impl Entry {
                 if cursor.0.len() / record_bytes < count {
                     return Err(Invalid::Bytes);
                 }
-                let records = (0..count).map(|_| record(cursor, kind == RUN)).collect::<Result<_, _>>()?;
-                Ok(Self::Run { device, epoch, region, first, received_ms, window_punches, records })
+                let punches = (0..count).map(|_| record(cursor, kind == RUN)).collect::<Result<_, _>>()?;
+                Ok(Self::Run(Run { device, epoch, region, first, received_ms, window_punches, punches }))
             }
             LOST => Ok(Self::Lost {
                 device,

@@ -4,7 +4,7 @@ use protocol::{DeviceId, Direction, Epoch, PlaceId, RegionId, Sequence, Verdict}
 
 use super::format::{Batch, BatchHeader, Entry, Mark, SegmentHeader, assemble_batch, batch_associated};
 use super::scan::Segment;
-use super::{Record, ScanKind};
+use super::{Record, Run, ScanKind};
 
 /// Reads the bytes as a segment, as a header and a batch with corrected checksums, and as a plain body.
 pub fn segment(bytes: &[u8]) {
@@ -89,15 +89,15 @@ fn entries() -> [Entry; 3] {
         verdict: Verdict::ask_staff(protocol::Reason::NothingShown),
         digest: crate::record::PunchDigest::from_number(9),
     };
-    let run = Entry::Run {
+    let run = Entry::Run(Run {
         device: DeviceId(17),
         epoch: Epoch(1),
         region: RegionId(1),
         first: Sequence(1),
         received_ms: 1_580_000_000_100,
         window_punches: 64,
-        records: vec![record; 2],
-    };
+        punches: vec![record; 2],
+    });
     let lost = Entry::Lost {
         device: DeviceId(18),
         epoch: Epoch(1),

@@ -22,6 +22,7 @@ mod record;
 mod recover;
 mod reserve;
 mod round;
+mod run;
 mod scan;
 mod scrub;
 mod seal;
@@ -37,7 +38,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Instant;
 
-use protocol::{DeviceId, Epoch, RegionId, Sequence, Verdict, metric};
+use protocol::{DeviceId, Epoch, Sequence, Verdict, metric};
 use runtime::thread::{self, StopOnDrop, Thread};
 use tokio::sync::{oneshot, watch};
 
@@ -50,6 +51,7 @@ pub use read::{ALL_TIME, ExportFormat, VerifyReport, export, newest_ms, verify, 
 pub use record::{PunchDigest, Record, ScanKind};
 pub use recover::last_lsn;
 pub use reserve::release_reserve_if_low;
+pub use run::Run;
 pub use seal::has_day_keys;
 pub use voucher::{LogIdentity, LogVoucher};
 
@@ -68,25 +70,6 @@ pub struct LedgerConfig {
     pub retention_days: u32,
     /// The maximum number of punches waiting for a sync; more are answered `Busy`.
     pub queue_punches_max: usize,
-}
-
-/// Consecutive judged punches of one device.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// The device that sent them.
-    pub device: DeviceId,
-    /// The device's epoch.
-    pub epoch: Epoch,
-    /// The region of their places.
-    pub region: RegionId,
-    /// The first record's sequence.
-    pub first: Sequence,
-    /// The time of arrival, milliseconds since 1970 UTC.
-    pub received_ms: u64,
-    /// The number of this device's verdicts to keep in memory for repeats.
-    pub window_punches: u32,
-    /// The records.
-    pub records: Vec<Record>,
 }
 
 /// Recorded verdicts with consecutive sequences.
@@ -304,7 +287,7 @@ impl Ledger {
 impl LedgerHandle {
     /// Queues a run; never blocks. `reply` receives the outcome when the records are durable, or at once if the queue is full.
     pub fn append(&self, run: Run, reply: AppendReply) {
-        let punches = run.records.len();
+        let punches = run.punches.len();
         if self.queued_punches.fetch_add(punches, Ordering::Relaxed) + punches > self.queue_punches_max {
             self.queued_punches.fetch_sub(punches, Ordering::Relaxed);
             let _ = reply.send(AppendOutcome::Busy);

@@ -148,7 +148,7 @@ impl Marks {
             return RunCheck::EpochBehind { current: Epoch(known.epoch) };
         }
         let known = if run.epoch.0 == known.epoch { known } else { &none };
-        let (expected, count) = (known.recorded.saturating_add(1), run.records.len());
+        let (expected, count) = (known.recorded.saturating_add(1), run.punches.len());
         let fits = run.first.0 > 0 && run.first.0.checked_add(count as u64).is_some();
         if !fits || run.first.0 > expected {
             return RunCheck::Gap { expected: Sequence(expected) };
@@ -156,7 +156,7 @@ impl Marks {
         let repeats = usize::try_from(expected - run.first.0).unwrap_or(usize::MAX).min(count);
         let (from, remembered) = known.remembered(run.first, repeats);
         let forgotten = usize::try_from(from - run.first.0).unwrap_or(usize::MAX).min(repeats);
-        let sent = run.records[forgotten..].iter().map(|record| record.digest);
+        let sent = run.punches[forgotten..].iter().map(|record| record.digest);
         for ((known, sent), sequence) in remembered.zip(sent).zip(from..) {
             if sent != Some(known.digest) {
                 return RunCheck::NumberUsed { sequence: Sequence(sequence) };
@@ -168,7 +168,7 @@ impl Marks {
     /// Records a run: moves the mark to its end, and keeps the device's last `window_punches` punches in memory.
     pub(super) fn record(&mut self, run: &Run) {
         let Some(end) =
-            (run.records.len() as u64).checked_sub(1).map(|last| run.first.0.saturating_add(last))
+            (run.punches.len() as u64).checked_sub(1).map(|last| run.first.0.saturating_add(last))
         else {
             return;
         };
@@ -178,7 +178,7 @@ impl Marks {
         }
         (known.epoch, known.recorded) = (run.epoch.0, end);
         let window = run.window_punches as usize;
-        let newest = &run.records[run.records.len().saturating_sub(window)..];
+        let newest = &run.punches[run.punches.len().saturating_sub(window)..];
         if newest.iter().any(|record| record.digest.is_none()) {
             // Written by a release without digests: only the records on disk can be compared.
             known.recent.clear();

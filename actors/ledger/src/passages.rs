@@ -98,9 +98,9 @@ pub fn passages(directory: &Path, day_keys: &Path, range: &TimeRange) -> Result<
 
 impl Passages {
     fn add(&mut self, entry: &Entry, range: &TimeRange) {
-        let Entry::Run { received_ms, records, .. } = entry else { return };
-        for record in records.iter().filter(|record| record.place == range.place) {
-            let at_ms = passed_ms(record, *received_ms);
+        let Entry::Run(run) = entry else { return };
+        for record in run.punches.iter().filter(|record| record.place == range.place) {
+            let at_ms = passed_ms(record, run.received_ms);
             if !(range.from_ms..range.to_ms).contains(&at_ms) {
                 continue;
             }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use protocol::{CodeId, DeviceId, Epoch, RegionId};
+use protocol::CodeId;
 use serde::Serialize;
 
 use super::deletions::{Forgotten, check_signatures, forgotten};
@@ -15,7 +15,7 @@ use super::scan::Segment;
 use super::seal::DayKeys;
 use super::time::is_dated;
 use super::walk::{for_each_segment, for_newest_segments, read};
-use super::{LedgerError, Record, open_for_reading, segment_numbers};
+use super::{LedgerError, Record, Run, open_for_reading, segment_numbers};
 
 /// The report of a verification that found no damage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -84,7 +84,7 @@ pub(super) fn verify_on<D: Disk>(
             match entries(keys, batch, forgotten)? {
                 None => report.forgotten_batches += 1,
                 Some(entries) => entries.iter().for_each(|entry| match entry {
-                    Entry::Run { records, .. } => report.punches += records.len() as u64,
+                    Entry::Run(run) => report.punches += run.punches.len() as u64,
                     Entry::Lost { from, to, .. } => {
                         // Logs of releases without a limit can hold any numbers from devices.
                         let lost = to.0.saturating_sub(from.0).saturating_add(1);
@@ -205,10 +205,10 @@ pub fn export(
             let entries = entries(&mut keys, batch, &forgotten)?.unwrap_or_default();
             let clock = entries.iter().find_map(|entry| match entry {
                 Entry::Clock { wall_ms } => Some(*wall_ms),
-                Entry::Run { .. } | Entry::Lost { .. } => None,
+                Entry::Run(_) | Entry::Lost { .. } => None,
             });
             let meant = |entry: &Entry| match entry {
-                Entry::Run { received_ms: at_ms, .. } => received_ms.contains(at_ms),
+                Entry::Run(run) => received_ms.contains(&run.received_ms),
                 Entry::Lost { .. } | Entry::Clock { .. } => false,
             };
             for entry in entries.into_iter().filter(meant) {
@@ -223,32 +223,26 @@ pub fn export(
 }
 
 fn export_entry(batch: (u64, Option<u64>), entry: &Entry, rows: &mut Rows<'_>) -> std::io::Result<u64> {
-    let Entry::Run { device, epoch, region, first, received_ms, records, .. } = entry else { return Ok(0) };
-    for (record, sequence) in records.iter().zip(first.0..) {
-        rows.write(&row(batch, (*device, *epoch, *region), sequence, *received_ms, record))?;
+    let Entry::Run(run) = entry else { return Ok(0) };
+    for (record, sequence) in run.punches.iter().zip(run.first.0..) {
+        rows.write(&row(batch, run, sequence, record))?;
     }
-    Ok(records.len() as u64)
+    Ok(run.punches.len() as u64)
 }
 
-fn row(
-    (lsn, clock_said_ms): (u64, Option<u64>),
-    (device, epoch, region): (DeviceId, Epoch, RegionId),
-    sequence: u64,
-    received_ms: u64,
-    record: &Record,
-) -> Row {
+fn row((lsn, clock_said_ms): (u64, Option<u64>), run: &Run, sequence: u64, record: &Record) -> Row {
     Row {
         lsn,
-        device: device.0,
-        epoch: epoch.0,
+        device: run.device.0,
+        epoch: run.epoch.0,
         sequence,
-        region: region.0,
+        region: run.region.0,
         place: record.place.0,
         direction: record.direction.name(),
         kind: record.kind.name(),
         code: record.code.map(CodeId::get),
         device_time_ms: record.device_time_ms,
-        received_ms,
+        received_ms: run.received_ms,
         offline: record.offline,
         colour: record.verdict.colour.name(),
         advice: record.verdict.advice.name(),

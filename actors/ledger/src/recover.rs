@@ -18,7 +18,7 @@ use super::reserve::Reserve;
 use super::scan::{Segment, Tail, corrupt};
 use super::seal::DayKeys;
 use super::walk::{check_digest, check_no_gap, for_newest_segments, read, remaining_segments};
-use super::{LedgerConfig, LedgerError, Run, segment_name, time};
+use super::{LedgerConfig, LedgerError, segment_name, time};
 
 /// Recovers the log, or creates an empty one.
 pub(super) fn recover<D: Disk>(
@@ -185,8 +185,8 @@ fn apply(
     forgotten: &Forgotten,
 ) -> Result<(), LedgerError> {
     for entry in entries(keys, batch, forgotten)?.unwrap_or_default() {
-        if let Entry::Run { device, epoch, region, first, received_ms, window_punches, records } = entry {
-            marks.record(&Run { device, epoch, region, first, received_ms, window_punches, records });
+        if let Entry::Run(run) = entry {
+            marks.record(&run);
         }
     }
     batch.marks.iter().for_each(|&mark| marks.set(mark));

@@ -91,10 +91,10 @@ impl Round {
         let mut runs = Vec::new();
         if repeats > 0 {
             runs = marks.recall(run.device, run.first, repeats);
-            run.records.drain(..repeats);
+            run.punches.drain(..repeats);
             run.first.0 += repeats as u64;
         }
-        if !run.records.is_empty() {
+        if !run.punches.is_empty() {
             marks.record(&run);
             runs.push(self.add_new(run));
         }
@@ -102,13 +102,13 @@ impl Round {
     }
 
     fn add_new(&mut self, run: Run) -> RecordedRun {
-        let Run { device, epoch, region, first, received_ms, window_punches, records } = run;
-        let verdicts = records.iter().map(|record| record.verdict).collect();
-        self.punches += records.len();
-        let recorded = Sequence(first.0 + records.len() as u64 - 1);
+        let verdicts = run.punches.iter().map(|record| record.verdict).collect();
+        self.punches += run.punches.len();
+        let (device, epoch, recorded) = (run.device, run.epoch, Sequence(run.end().0 - 1));
         self.marks.push(Mark { device, epoch, recorded });
-        self.entries.push(Entry::Run { device, epoch, region, first, received_ms, window_punches, records });
-        RecordedRun { first, as_of_ms: received_ms, verdicts }
+        let recorded = RecordedRun { first: run.first, as_of_ms: run.received_ms, verdicts };
+        self.entries.push(Entry::Run(run));
+        recorded
     }
 
     fn add_hello(
@@ -139,13 +139,13 @@ impl Round {
 /// are confirmed.
 fn lookup(mut run: Run, repeats: usize, forgotten: usize, reply: AppendReply, marks: &Marks) -> Lookup {
     let Run { device, epoch, first, .. } = run;
-    let then = if repeats < run.records.len() {
+    let then = if repeats < run.punches.len() {
         AfterLookup::Remember
     } else {
         AfterLookup::Answer(marks.recall(device, first, repeats))
     };
-    run.records.truncate(forgotten);
-    Lookup { wanted: Wanted { device, epoch, first, count: forgotten }, sent: run.records, then, reply }
+    run.punches.truncate(forgotten);
+    Lookup { wanted: Wanted { device, epoch, first, count: forgotten }, sent: run.punches, then, reply }
 }
 
 impl From<HelloRefusal> for HelloOutcome {

@@ -169,15 +169,15 @@ impl<D: Disk> Scan<'_, D> {
         let entries = entries(keys, &batch, &Forgotten::EVERY_DAY)?.unwrap_or_default();
         let wanted = self.wanted;
         for entry in entries {
-            if let Entry::Run { device, epoch, first, received_ms, records, .. } = entry
-                && (device, epoch) == (wanted.device, wanted.epoch)
+            if let Entry::Run(run) = entry
+                && (run.device, run.epoch) == (wanted.device, wanted.epoch)
             {
-                let all = records.into_iter().zip(first.0..);
+                let all = run.punches.into_iter().zip(run.first.0..);
                 found.extend(
                     all.filter(|(_, sequence)| (wanted.first.0..wanted.end().0).contains(sequence)).map(
                         |(record, sequence)| Found {
                             sequence: Sequence(sequence),
-                            as_of_ms: received_ms,
+                            as_of_ms: run.received_ms,
                             record,
                         },
                     ),

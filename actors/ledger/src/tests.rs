@@ -13,7 +13,7 @@ mod power;
 mod repeats;
 mod simulated;
 
-use protocol::{Direction, PlaceId, Reason};
+use protocol::{Direction, PlaceId, Reason, RegionId};
 use runtime::clock;
 
 use super::*;
@@ -59,7 +59,7 @@ pub(super) fn run(device: u64, epoch: u32, first: u64, count: u64) -> Run {
         first: Sequence(first),
         received_ms: clock::now_ms(),
         window_punches: 64,
-        records: (first..first + count).map(record).collect(),
+        punches: (first..first + count).map(record).collect(),
     }
 }
 
@@ -159,7 +159,7 @@ fn no_number_of_a_device_stops_the_log() {
         assert!(matches!(refused, HelloOutcome::EpochAhead { .. }), "{refused:?}");
         let records = vec![record(1); 3];
         for first in [1, u64::MAX - 2, u64::MAX - 1, u64::MAX] {
-            let run = Run { first: Sequence(first), records: records.clone(), ..run(1, 1, 1, 0) };
+            let run = Run { first: Sequence(first), punches: records.clone(), ..run(1, 1, 1, 0) };
             assert!(
                 matches!(append(ledger, run).await, AppendOutcome::Gap { .. } | AppendOutcome::Recorded(_)),
                 "{first}"

@@ -253,7 +253,7 @@ impl Answer {
 impl Message {
     pub(super) fn punches(&self) -> usize {
         match self {
-            Self::Append { run, .. } => run.records.len(),
+            Self::Append { run, .. } => run.punches.len(),
             Self::Hello { .. } => 0,
         }
     }

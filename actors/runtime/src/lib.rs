@@ -2,6 +2,7 @@
 
 pub mod arbiter;
 pub mod clock;
+pub mod host;
 pub mod lock;
 pub mod rebinding;
 pub mod supervisor;

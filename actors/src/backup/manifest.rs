@@ -1,4 +1,5 @@
-//! The content of a backup, file by file, signed with the gateway's key: one that is cut, altered or exchanged is known by its name.
+//! The manifest of a backup: its files with their digests, signed with the gateway's key. A file that was cut, altered or exchanged is found
+//! by its digest, and named.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -13,7 +14,7 @@ use super::{BackupError, LEDGER, REGISTRY, io, sync_directory};
 
 pub(super) const VERSION: u32 = 1;
 const NAME: &str = "manifest.json";
-/// A fortnight has 336 hours, each with a line; a hundred times that is no manifest.
+/// The longest manifest that is read: a hundred times that of a fortnight, which has 336 segments, a line each.
 const MANIFEST_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -21,23 +22,23 @@ const BUFFER_BYTES: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Of the manifest's own form.
+    /// The version of the manifest's format.
     pub version: u32,
-    /// When it was made, seconds since 1970 UTC.
+    /// The time when it was made, seconds since 1970 UTC.
     pub made_s: u64,
     /// The number under which the gateway issues codes.
     pub gateway: u16,
-    /// Those who ordered it.
+    /// The operators who ordered it.
     pub operators: String,
-    /// For which case.
+    /// The case for which it was ordered.
     pub case: String,
-    /// The punch log's last LSN in it: all before it is there.
+    /// The last LSN of the punch log in it.
     pub lsn: u64,
-    /// Decisions in the registry.
+    /// The number of decisions in the registry.
     pub decisions: u64,
-    /// The root of the tree over them, hexadecimal.
+    /// The root of the tree over the decisions, hexadecimal.
     pub root: String,
-    /// Every file but this one.
+    /// Every file but the manifest.
     pub files: Vec<BackupFile>,
 }
 
@@ -62,7 +63,7 @@ struct Signed {
 }
 
 impl Manifest {
-    /// Writes it where the files are, durably.
+    /// Writes the manifest beside the files, signed, and makes all of them durable.
     pub(super) fn write(&self, directory: &Path, signing_pkcs8: &[u8]) -> Result<(), BackupError> {
         let path = directory.join(NAME);
         let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8);
@@ -78,14 +79,17 @@ impl Manifest {
         sync_directory(directory)
     }
 
-    /// Reads it, if that gateway signed it. `public_key`: Ed25519, 32 bytes.
+    /// Reads a manifest that was signed by the gateway with that public key (Ed25519, 32 bytes).
     pub(super) fn read(directory: &Path, public_key: &[u8]) -> Result<Self, BackupError> {
         let path = directory.join(NAME);
         let mut text = Vec::new();
         match File::open(&path).and_then(|file| file.take(MANIFEST_BYTES_MAX).read_to_end(&mut text)) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(wrong(&path, "it is missing; the backup was not finished, or is none"));
+                return Err(wrong(
+                    &path,
+                    "it is missing; the backup was not finished, or this is not a backup",
+                ));
             }
             Err(error) => return Err(io("reading", &path)(error)),
         }
@@ -96,19 +100,22 @@ impl Manifest {
         if key.verify(signed_text(&manifest).as_bytes(), &signature).is_err() {
             return Err(wrong(
                 &path,
-                "it is altered, or the backup is of a gateway with other keys: name the directory of those with --keys",
+                "it is altered, or the backup is of a gateway with other keys: name their directory with --keys",
             ));
         }
         if manifest.version != VERSION {
             return Err(wrong(&path, "a newer release made the backup; restore it with that one"));
         }
         if !manifest.files.iter().all(|file| is_name(&file.name)) {
-            return Err(wrong(&path, "it names a file that no backup has"));
+            return Err(wrong(&path, "it names a file that no backup contains"));
         }
         Ok(manifest)
     }
 
-    /// Refuses files that are not as they are named here; all of them are named.
+    /// Compares the files with the manifest.
+    ///
+    /// # Errors
+    /// Names all files that differ or are missing.
     pub(super) fn check(&self, directory: &Path) -> Result<(), BackupError> {
         let mut altered = Vec::new();
         for file in &self.files {
@@ -128,7 +135,7 @@ impl Manifest {
     }
 }
 
-/// The files of a backup that is being made.
+/// Lists and digests the files of a backup that is being made.
 pub(super) fn files(directory: &Path) -> Result<Vec<BackupFile>, BackupError> {
     let ledger = directory.join(LEDGER);
     let mut names = vec![REGISTRY.to_owned()];
@@ -140,7 +147,7 @@ pub(super) fn files(directory: &Path) -> Result<Vec<BackupFile>, BackupError> {
     names.iter().map(|name| describe(directory, name)).collect()
 }
 
-/// A plain file beside the manifest, or in the log's directory.
+/// True for the name of a plain file beside the manifest or in the log's directory.
 fn is_name(name: &str) -> bool {
     let inside = name.strip_prefix(LEDGER).and_then(|name| name.strip_prefix('/'));
     name == REGISTRY

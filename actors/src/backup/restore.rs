@@ -1,5 +1,5 @@
-//! Takes a backup back into a new data directory: every digest first, then the log and the decisions as `ledger verify` and
-//! `audit verify` read them. The directory has its name only when all of that has held.
+//! Restores a backup into a new data directory: checks every digest first, then the log and the decisions as `ledger verify` and `audit
+//! verify` do. The directory gets its name only when all checks have passed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,25 @@ use serde::Serialize;
 
 use super::{BackupError, LEDGER, Manifest, REGISTRY, empty, io, make_empty, sync_directory};
 
-/// The restored data; all of it is sound.
+/// The findings of a restoration; all of it is sound.
 #[derive(Clone, Debug, Serialize)]
 pub struct Restored {
-    /// When the backup was made, seconds since 1970 UTC.
+    /// The time when the backup was made, seconds since 1970 UTC.
     pub made_s: u64,
-    /// Files.
+    /// The number of files.
     pub files: usize,
-    /// The punch log.
+    /// The verification of the punch log.
     pub ledger: VerifyReport,
-    /// The decisions.
+    /// The verification of the decisions.
     pub audit: AuditReport,
-    /// Days whose keys were destroyed since: their punches are forgotten.
+    /// The days whose keys were destroyed since the backup: their punches are forgotten.
     pub forgotten: Vec<String>,
 }
 
-/// Restores into `data`, which is not there yet or empty, with the gateway's keys. Nothing is left there if it fails.
+/// Restores into `data`, which does not exist yet or is empty, with the gateway's keys. A failure leaves nothing there.
 ///
 /// # Errors
-/// Names every file that is not as it was when the backup was made, or what is wrong with what is in them.
+/// Names every file that has changed since the backup was made, or the fault of its content.
 pub fn restore(
     from: &Path,
     data: &Path,
@@ -47,23 +47,23 @@ pub fn restore(
     let restored = fill(from, &fresh, &manifest, (keys, keys_directory), retention_days, now_ms);
     let placed = restored.and_then(|restored| {
         std::fs::rename(&fresh, data).map_err(io("naming", data))?;
-        // Else a power cut gives the old name back, and with it the next restore is refused.
+        // Without this a power cut may undo the rename.
         let parent = data.parent().filter(|parent| !parent.as_os_str().is_empty());
         sync_directory(parent.unwrap_or(Path::new(".")))?;
         Ok(restored)
     });
     if placed.is_err() {
-        // It is ours, and nothing rests on it.
+        // It was made here, and nothing uses it.
         let _ = std::fs::remove_dir_all(&fresh);
     }
     placed
 }
 
-/// Reads a backup where it lies as a restore would, with the gateway's keys: every digest, the whole log, every decision and order.
-/// Nothing is written.
+/// Verifies a backup in place as a restoration would, with the gateway's keys: every digest, the whole log, every decision and order.
+/// Writes nothing.
 ///
 /// # Errors
-/// The reasons for which a restore would be refused.
+/// The errors with which a restoration would fail.
 pub fn verify(
     from: &Path,
     (keys, keys_directory): (&Keys, &Path),
@@ -81,7 +81,7 @@ pub fn verify(
     Ok(Restored { made_s: manifest.made_s, files: manifest.files.len(), ledger, audit, forgotten })
 }
 
-/// Checks that the log ends, and the decisions are, as the manifest says.
+/// Checks that the end of the log and the decisions are those of the manifest.
 fn fits(
     manifest: &Manifest,
     ledger: &VerifyReport,
@@ -89,13 +89,13 @@ fn fits(
     public: &[u8],
 ) -> Result<AuditReport, BackupError> {
     if ledger.last_lsn != manifest.lsn {
-        return Err(BackupError::Different("the punch log ends elsewhere"));
+        return Err(BackupError::Different("the punch log ends at another LSN"));
     }
     registry.quick_check()?;
     let audit = registry.verify_decisions(public)?;
     let head = registry.tree_head()?;
     if (head.decisions, &head.root) != (manifest.decisions, &manifest.root) {
-        return Err(BackupError::Different("its decisions are others"));
+        return Err(BackupError::Different("the decisions are others"));
     }
     registry.verify_orders(public)?;
     Ok(audit)
@@ -115,7 +115,7 @@ fn fill(
         std::fs::copy(&source, &target).map_err(io("copying", &source))?;
         File::open(&target).and_then(|file| file.sync_all()).map_err(io("syncing", &target))?;
     }
-    // Read back: a disk that writes something else is found now.
+    // Read back, to find a disk that has written something else.
     manifest.check(fresh)?;
     sync_directory(&fresh.join(LEDGER))?;
     sync_directory(fresh)?;
@@ -129,9 +129,9 @@ fn fill(
     Ok(Restored { made_s: manifest.made_s, files: manifest.files.len(), ledger, audit, forgotten })
 }
 
-/// Says where it is put together.
+/// The directory in which the data are put together.
 fn beside(data: &Path) -> PathBuf {
-    // Without a slash at its end.
+    // The components have no slash at the end.
     let mut name = data.components().collect::<PathBuf>().into_os_string();
     name.push(".new");
     name.into()

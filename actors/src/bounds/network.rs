@@ -1,22 +1,22 @@
-//! Addresses that one customer of a provider has together: whoever has one has all of them. Pure.
+//! Networks: the addresses that one customer of a provider has together and can use in turn. Pure.
 
 use std::net::IpAddr;
 
-/// A network, as a key of counts.
+/// A network, as the key of a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Net(u128);
 
-/// An address, or of IPv6 its /64: a home or a firm has a whole one, and may ask from any address of it.
+/// The address, or for IPv6 its /64: one home or firm has a whole /64 and can use any address of it.
 pub fn near(address: IpAddr) -> Net {
     joined(address, 32, 64)
 }
 
-/// The /24, or of IPv6 the /48: what one customer easily has.
+/// The address's /24, or for IPv6 its /48: what one customer easily gets.
 pub fn wide(address: IpAddr) -> Net {
     joined(address, 24, 48)
 }
 
-/// IPv4 keeps clear of IPv6 by its mapped form.
+/// Keeps the leading bits of the address. IPv4 takes its mapped form, which no other IPv6 address has.
 fn joined(address: IpAddr, of_v4: u32, of_v6: u32) -> Net {
     let (bits, kept) = match address.to_canonical() {
         IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), 96 + of_v4),

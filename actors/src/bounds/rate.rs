@@ -1,5 +1,6 @@
-//! So many within a time for each key, by `governor`: a full allowance at once, and one more back each part of the time. Time is an
-//! argument. Of so many keys the count is kept; beyond, the key that came longest ago begins anew, and nobody is refused for that.
+//! Rates by key, with `governor`: each key has its full allowance at once, and gets it back one by one, evenly over the bound's time. Time
+//! is an argument. The number of keys is bounded: with more, the key that came longest ago gets its full allowance again, and no key is
+//! refused for that.
 
 use std::cell::{Cell, RefCell};
 use std::hash::{Hash, RandomState};
@@ -17,7 +18,7 @@ use metrics::{Counter, Gauge};
 
 use super::Bound;
 
-/// The moment of the caller.
+/// The caller's time, as `governor`'s clock.
 #[derive(Default)]
 struct Moment(Cell<u64>);
 
@@ -29,11 +30,11 @@ impl Clock for Moment {
     }
 }
 
-/// When each key has all of its allowance again.
+/// The time at which each key has its full allowance again.
 struct Kept<K>(RefCell<LruCache<K, Nanos, RandomState>>);
 
 impl<K: Clone + Eq + Hash> Kept<K> {
-    /// Attackers choose the keys: their places in the table are not theirs to know.
+    /// Attackers choose the keys: a random hasher keeps them from choosing places in the table.
     fn of(bound: &Bound) -> Self {
         Self(RefCell::new(LruCache::with_hasher(bound.kept_max, RandomState::new())))
     }
@@ -47,7 +48,7 @@ impl<K: Clone + Eq + Hash> StateStore for Kept<K> {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let mut kept = self.0.borrow_mut();
-        // Who is refused stays as well: a key that goes on asking is not the one that came longest ago.
+        // A refused key is kept, too: one that goes on asking is not the one that came longest ago.
         let (answer, full) = measure(kept.get(key).copied())?;
         kept.insert(key.clone(), full);
         Ok(answer)
@@ -70,11 +71,11 @@ impl<K: Clone + Eq + Hash> ShrinkableKeyedStateStore<K> for Kept<K> {
 
 type Limiter<K> = RateLimiter<K, Kept<K>, Moment, NoOpMiddleware<Nanos>>;
 
-/// The counts of one bound.
+/// The rate of one bound.
 pub struct Rate<K: Clone + Eq + Hash> {
     limiter: Limiter<K>,
     quota: Quota,
-    /// The sum by which the caller's clock has gone back so far, nanoseconds: here time only goes forward.
+    /// The sum by which the caller's clock has gone back so far, nanoseconds; added to its time, so that time only goes forward here.
     back: u64,
     bound: Bound,
     limited: Counter,
@@ -82,7 +83,7 @@ pub struct Rate<K: Clone + Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> Rate<K> {
-    /// The bound as the table has it.
+    /// The rate with the number of the table.
     ///
     /// # Panics
     /// When the bound is a number at one time.
@@ -90,7 +91,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         Self::of(bound, bound.max)
     }
 
-    /// With another number, of the configuration.
+    /// The rate with a configured number.
     ///
     /// # Panics
     /// When the bound is a number at one time.
@@ -101,7 +102,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         Self { limiter, quota, back: 0, bound: *bound, limited: bound.limited(), used: bound.used() }
     }
 
-    /// Another number from now on. What was taken before is as much of the new allowance.
+    /// Changes the number. What a key has taken before counts against the new number.
     pub fn renew(&mut self, max: u32) {
         let (before, now) = (self.quota.replenish_interval(), self.limiter.clock().now());
         self.quota = quota(max, self.bound.within_s);
@@ -117,12 +118,18 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         self.limiter.clock().0.set(now.as_u64());
     }
 
-    /// Takes one of the key's allowance. The error is after how many seconds there is another, one at least.
+    /// Takes one from the key's allowance at `now_s`, seconds since 1970 UTC.
+    ///
+    /// # Errors
+    /// The seconds until the key may take another, 1 at least.
     pub fn take(&mut self, key: &K, now_s: u64) -> Result<(), u32> {
         self.take_at(key, now_s.saturating_mul(1_000))
     }
 
-    /// The same at a moment in milliseconds.
+    /// The same as [`Self::take`] at a time in milliseconds.
+    ///
+    /// # Errors
+    /// The seconds until the key may take another, 1 at least.
     pub fn take_at(&mut self, key: &K, now_ms: u64) -> Result<(), u32> {
         let before = self.limiter.clock().0.get();
         let now = now_ms.saturating_mul(1_000_000).saturating_add(self.back);

@@ -1,5 +1,5 @@
-//! The questions to a carrier and its answers: the bodies of the carrier interface, version 1, and what each kind of reply
-//! means. Pure: what cannot be right is an error here, and no error is ever "no history".
+//! Questions to a carrier and the meaning of its replies: the bodies of the carrier interface, version 1. Pure. A reply that cannot be right
+//! is an error, and an error never means "no history".
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use policy::trajectory::{
 use registry::{Flow, Phone};
 use serde::{Deserialize, Serialize};
 
-/// Longer answers are not read: a fortnight of visits, one every quarter of an hour, is longer than any that can be right.
+/// The longest answer that is read: a fortnight of visits, one every quarter of an hour, is longer than any right one.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// The purpose of a query.
+/// The purpose of a query, as the interface names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Purpose {
@@ -36,7 +36,7 @@ impl From<Flow> for Purpose {
     }
 }
 
-/// A question to one carrier. The consent goes by a name that says nothing to anybody else.
+/// A question to one carrier. The consent has a name that means nothing outside this process.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
     pub(super) phone: Phone,
@@ -45,8 +45,9 @@ pub(super) struct Question {
     pub(super) consent: [u8; 16],
 }
 
+/// The body of a request.
 #[derive(Serialize)]
-struct Asked<'a> {
+struct QuestionBody<'a> {
     msisdn: &'a str,
     first_day: Date,
     last_day: Date,
@@ -55,7 +56,7 @@ struct Asked<'a> {
 }
 
 impl Question {
-    /// Says what the probe asks: where nobody's number was yesterday.
+    /// The probe's question: where the reserved number was yesterday.
     pub(super) fn probe(reserved: &Phone, now_s: u64) -> Self {
         let yesterday = days_after(day_of(now_s), -1);
         let days = Days { first: yesterday, last: yesterday };
@@ -64,30 +65,30 @@ impl Question {
 
     /// The request's body.
     pub(super) fn body(&self) -> String {
-        let asked = Asked {
+        let body = QuestionBody {
             msisdn: self.phone.reveal(),
             first_day: self.days.first,
             last_day: self.days.last,
             purpose: self.purpose,
             consent: hex::encode(self.consent),
         };
-        serde_json::to_string(&asked).expect("plain text and days")
+        serde_json::to_string(&body).expect("plain text and days")
     }
 }
 
-/// The answer that came back over the wire.
+/// The reply of a carrier as it came over the wire.
 pub(super) enum Heard {
-    /// The request did not leave: no connection, no TLS, or a connection that was closed before.
+    /// The request was not sent: no connection, no TLS, or a connection that was closed before.
     NotSent,
-    /// The connection was lost after the request had left.
+    /// The connection was lost after the request was sent.
     Lost,
-    /// Nothing in time.
+    /// Nothing came in time.
     TimedOut,
-    /// Not HTTP, or more of it than can be right.
+    /// Bytes that are not HTTP, or more than can be right.
     NotHttp,
-    /// A status other than 200; its body is not read.
+    /// A status other than 200, whose body is not read.
     Status(u16),
-    /// A body with 200.
+    /// The body of a 200.
     Body(Vec<u8>),
 }
 
@@ -98,13 +99,13 @@ impl std::fmt::Debug for Heard {
     }
 }
 
-/// The outcome of a reply.
+/// The meaning of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Read {
     pub(super) answer: CarrierAnswer,
-    /// True if the carrier works: a refusal of this query is no failure of the carrier.
+    /// True if the carrier works: to refuse this query is no failure of the carrier.
     pub(super) healthy: bool,
-    /// True if asking once more can do no harm and may help.
+    /// True if a second attempt does no harm and may help.
     pub(super) again: bool,
 }
 
@@ -118,7 +119,7 @@ impl Read {
     }
 }
 
-/// Says what the reply to that question, sent under that request id, means.
+/// Reads the reply to that question, which was sent under that request id.
 pub(super) fn read(heard: &Heard, question: &Question, request: &str, areas: &Areas) -> Read {
     match heard {
         Heard::NotSent => Read::failed(Unavailable::Unreachable, true),
@@ -129,7 +130,7 @@ pub(super) fn read(heard: &Heard, question: &Question, request: &str, areas: &Ar
         Heard::Status(429) => Read::failed(Unavailable::Busy, false),
         Heard::Status(400..=499) => Read::healthy(CarrierAnswer::Unavailable(Unavailable::Refused)),
         Heard::Status(500..=599) => Read::failed(Unavailable::Refused, false),
-        // Redirects are not followed: whoever is behind one is not the carrier that was configured.
+        // Redirects are not followed: they lead to another host than the configured carrier.
         Heard::Status(_) => Read::failed(Unavailable::Garbage, false),
         Heard::Body(body) => match parse(body, question, request, areas) {
             Some(answer) => Read::healthy(answer),
@@ -138,7 +139,7 @@ pub(super) fn read(heard: &Heard, question: &Question, request: &str, areas: &Ar
     }
 }
 
-/// The carrier's own time of processing, from its header.
+/// The carrier's own processing time, from its header.
 pub(super) fn own_time(header: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(header).ok()?;
     text.trim().parse().ok().map(|ms: u32| Duration::from_millis(u64::from(ms)))
@@ -179,9 +180,9 @@ struct Presence {
     until: Timestamp,
 }
 
-/// `None` for whatever does not fit in the least.
+/// Reads a body; `None` if anything in it does not fit the question or the interface.
 fn parse(body: &[u8], question: &Question, request: &str, areas: &Areas) -> Option<CarrierAnswer> {
-    // The parser has a limit of depth of its own, and the body's length is limited before.
+    // The parser limits the depth, and the body's length was limited before.
     let body: Body = serde_json::from_slice(body).ok()?;
     if body.request != request || body.msisdn != question.phone.reveal() {
         return None;
@@ -225,11 +226,11 @@ fn seconds(at: Timestamp) -> Option<u64> {
     u64::try_from(at.as_second()).ok()
 }
 
-/// The areas that there are.
+/// The areas that an answer may name.
 pub(super) struct Areas {
-    /// Prefecture-level cities of GB/T 2260, and what stands beside them.
+    /// Prefecture-level cities of GB/T 2260, and divisions of the same level.
     cities: HashSet<&'static str>,
-    /// ISO 3166-1 without CN: the mainland is told by division, and a country would hide which.
+    /// ISO 3166-1 without CN: for the mainland a division is named, which a country would hide.
     countries: HashSet<&'static str>,
 }
 

@@ -1,28 +1,28 @@
-//! Two counts that protect a carrier, and us from it: the breaker, which stops asking a carrier that fails, and the budget of
-//! retries. Pure: time and jitter are arguments. What counts as a failure is said elsewhere.
+//! Two counts that protect a carrier, and the gateway from it: the breaker, which stops asking a carrier that fails, and the budget of second
+//! attempts. Pure: time and jitter are arguments. What counts as a failure is decided in `answer`.
 
 use std::time::{Duration, Instant};
 
-/// When a breaker opens and for how long.
+/// The failures that open a breaker, and the time for which it is open.
 #[derive(Clone, Copy, Debug)]
 pub struct BreakerPolicy {
-    /// So many failures in a row open it …
+    /// The failures in a row that open it.
     pub in_a_row_max: u32,
-    /// … or more failures than this among the last [`RECENT`] queries.
+    /// The failures among the last [`RECENT`] queries above which it opens.
     pub recent_max: u32,
-    /// It is open for this long at first, twice as long after each trial that fails …
+    /// The time for which it is open at first; each trial that fails doubles it.
     pub open_first: Duration,
-    /// … up to this.
+    /// The longest time for which it is open.
     pub open_max: Duration,
-    /// A trial of which nothing is heard for so long is lost, and another is let through.
+    /// The time after which a trial without a report is lost and another is let through.
     pub trial_max: Duration,
 }
 
-/// Queries that are remembered: one bit each.
+/// The number of queries that are remembered, one bit each.
 pub const RECENT: u32 = u64::BITS;
 
 impl Default for BreakerPolicy {
-    /// A carrier that fails half of its queries makes people wait for nothing as often as for something.
+    /// A carrier that fails half of its queries is not worth waiting for.
     fn default() -> Self {
         Self {
             in_a_row_max: 5,
@@ -34,7 +34,7 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// The state of a breaker, with the metric's value.
+/// The state of a breaker; its number is the metric's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Closed = 0,
@@ -42,11 +42,11 @@ pub(super) enum Standing {
     Open = 2,
 }
 
-/// The admission of a query.
+/// The decision about a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
     Go,
-    /// The one that finds out whether the carrier works again.
+    /// It may go, and tells whether the carrier works again.
     Trial,
     No,
 }
@@ -78,7 +78,7 @@ impl Breaker {
         }
     }
 
-    /// Asks for one query at that time.
+    /// Decides about one query at that time.
     pub(super) fn admit(&mut self, now: Instant) -> Admission {
         let (due, lasted) = match self.state {
             State::Closed { .. } => return Admission::Go,
@@ -92,8 +92,8 @@ impl Breaker {
         Admission::Trial
     }
 
-    /// Takes in the outcome of a query. `jitter` is a random number from 0 to 1: gateways that saw the same failure do not come back at
-    /// the same moment. Of queries that went before it opened nothing more is learned.
+    /// Takes in the outcome of a query. `jitter` is a random number from 0 to 1, so that gateways that saw the same failure do not come back
+    /// at the same moment. Reports of queries that were sent before the breaker opened change nothing.
     pub(super) fn record(&mut self, healthy: bool, was_trial: bool, now: Instant, jitter: f64) {
         self.state = match (self.state, healthy) {
             (State::Closed { failures, .. }, true) => State::Closed { in_a_row: 0, failures: failures << 1 },
@@ -114,28 +114,28 @@ impl Breaker {
     }
 }
 
-/// Up to a quarter longer than `lasts`, by the jitter.
+/// An open state that lasts up to a quarter longer than `lasts`, by the jitter.
 fn open(now: Instant, lasts: Duration, jitter: f64) -> State {
     let until = now + lasts.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 4.0);
     State::Open { until, lasted: lasts }
 }
 
-/// The cost of a retry, in what a query earns: one retry for ten queries.
+/// The cost of a second attempt, in queries: one for ten queries.
 const RETRY_COST: u32 = 10;
-/// Retries that can be saved up.
+/// Second attempts that can be saved up.
 const SAVED_RETRIES_MAX: u32 = 10;
 
-/// Retries that are allowed: at most one for ten queries, also at the beginning.
+/// The budget of second attempts: one for ten queries at most, also at the beginning.
 #[derive(Default)]
 pub(super) struct RetryBudget(u32);
 
 impl RetryBudget {
-    /// A query is asked.
+    /// Adds what one query earns.
     pub(super) fn earn(&mut self) {
         self.0 = (self.0 + 1).min(RETRY_COST * SAVED_RETRIES_MAX);
     }
 
-    /// Takes a retry, if there is one.
+    /// Takes a second attempt from the budget; false if there is none.
     pub(super) fn take(&mut self) -> bool {
         let left = self.0.checked_sub(RETRY_COST);
         self.0 = left.unwrap_or(self.0);

@@ -1,5 +1,5 @@
-//! The HTTP client of one carrier: connects, signs, sends, reads at most so much. One connection for one query, HTTP/1.1, TLS under
-//! the configured authority alone; no redirects, no proxy. Deadlines and retries are the actor's.
+//! The HTTP client of one carrier: connects, signs, sends, and reads up to a limit. One connection for each query, HTTP/1.1, TLS under the
+//! configured authority alone; no redirects, no proxy. Deadlines and second attempts are the actor's.
 
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -25,9 +25,9 @@ use super::answer::{self, ANSWER_BYTES_MAX, Heard, Question};
 use super::{CarrierConfig, CarrierError};
 
 const PATH: &str = "/v1/trajectory";
-/// Enough for an answer's headers; hyper's own limit is six times that.
+/// The buffer for an answer's headers; hyper's own limit is six times that.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
-/// A shorter key could be tried out.
+/// The shortest key that cannot be guessed by trying.
 const SECRET_BYTES_MIN: usize = 16;
 
 pub(super) struct Client {
@@ -41,7 +41,7 @@ pub(super) struct Client {
     random: SystemRandom,
 }
 
-/// One exchange: what was heard, and what the carrier says of its own time.
+/// The result of one exchange: what was heard, and the carrier's own time as it reports it.
 pub(super) struct Exchanged {
     pub(super) heard: Heard,
     pub(super) own: Option<Duration>,
@@ -86,14 +86,14 @@ impl Client {
         })
     }
 
-    /// A fresh request id: the carrier refuses one that it has seen.
+    /// Makes a request id; the carrier refuses one that it has seen. `None` if the system gives no random bytes.
     pub(super) fn request_id(&self) -> Option<String> {
         let mut id = [0; 16];
         self.random.fill(&mut id).ok()?;
         Some(hex::encode(id))
     }
 
-    /// Asks once. Dropping it ends the connection.
+    /// Asks once. Dropping the future ends the connection.
     pub(super) async fn exchange(&self, question: &Question, request_id: &str) -> Exchanged {
         let Ok(stream) = TcpStream::connect((self.host.as_str(), self.port)).await else {
             return Heard::NotSent.into();
@@ -127,7 +127,7 @@ impl Client {
     }
 }
 
-/// HTTP over a connection that is there. The connection is driven here, beside the exchange: nothing outlives it.
+/// Sends a request over an open connection and reads the answer. The connection is driven here: nothing outlives the call.
 async fn speak<S>(stream: S, request: Request<String>) -> Exchanged
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -145,7 +145,7 @@ where
             },
         }
     };
-    // The exchange hears of the connection's end by itself.
+    // The exchange notices the connection's end by itself.
     let driver = async {
         let _ = pin!(connection).await;
         pending::<std::convert::Infallible>().await
@@ -171,14 +171,14 @@ fn is_too_long(response: &Response<Incoming>) -> bool {
     length.is_some_and(|length: u64| length > ANSWER_BYTES_MAX as u64)
 }
 
-/// Reads up to the limit and no further.
+/// Reads a body up to the limit.
 async fn read_body(mut body: Incoming) -> Heard {
     let mut read = Vec::new();
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         match frame.map(hyper::body::Frame::into_data) {
             Ok(Ok(bytes)) if read.len() + bytes.len() <= ANSWER_BYTES_MAX => read.extend_from_slice(&bytes),
             Ok(Ok(_)) => return Heard::NotHttp,
-            // Trailers say nothing here.
+            // Trailers mean nothing here.
             Ok(Err(_)) => {}
             Err(error) if error.is_parse() => return Heard::NotHttp,
             Err(_) => return Heard::Lost,
@@ -195,14 +195,14 @@ fn server_name(config: &CarrierConfig, host: &str) -> Result<ServerName<'static>
     ServerName::try_from(host.to_owned()).map_err(|_| config.wrong("the url's host is no name for TLS"))
 }
 
-/// TLS that trusts the configured authority and nobody else.
+/// The TLS connector, which trusts the configured authority alone.
 fn connector(config: &CarrierConfig) -> Result<TlsConnector, CarrierError> {
     let pem = config.authority_pem.as_deref().ok_or_else(|| config.wrong("https needs an authority"))?;
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let added = certificate.ok().map(|certificate| roots.add(certificate));
         if !matches!(added, Some(Ok(()))) {
-            return Err(config.wrong("the authority holds what is no certificate"));
+            return Err(config.wrong("the authority holds something that is no certificate"));
         }
     }
     if roots.is_empty() {

@@ -1,5 +1,5 @@
-//! The counts of one carrier: handles made once. Their time is told from ours: what a query waited here, what it was on the
-//! wire, and what the carrier says it needed itself.
+//! Counters of one carrier, registered once at its start. A query's time is counted in three parts: waiting here, on the wire, and the
+//! carrier's own processing as it reports it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use protocol::metric;
 
 use super::breaker::Standing;
 
-/// The outcome of a query of one carrier; the names are labels.
+/// The outcome of one carrier's query; its name is a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum CarrierOutcome {
     Trajectory,
     NewNumber,
     NotSubscriber,
@@ -27,7 +27,7 @@ pub(super) enum Outcome {
     Failed,
 }
 
-impl Outcome {
+impl CarrierOutcome {
     const ALL: [Self; 11] = [
         Self::Trajectory,
         Self::NewNumber,
@@ -75,25 +75,25 @@ impl Outcome {
 }
 
 pub(super) struct CarrierMetrics {
-    queries: [Counter; Outcome::ALL.len()],
-    /// Of queries that brought the carrier's own time along.
+    queries: [Counter; CarrierOutcome::ALL.len()],
+    /// The wire time of answers that report the carrier's own time.
     wire_with_own: Histogram,
-    /// Of the others: no answer, or one that does not say.
+    /// The wire time of all others.
     wire_without: Histogram,
     own: Histogram,
     wait: Histogram,
     retries: Counter,
-    /// Moved by each slot.
+    /// Moved by each permit.
     pub(super) permits: Gauge,
     breaker: Gauge,
     probe_up: Gauge,
     probe_seconds: Gauge,
     probe_own_seconds: Gauge,
-    /// Set once another actor of the same carrier tells how it stands; queries are counted to the end.
+    /// Set once another actor of the same carrier sets the gauges; queries are counted to the end.
     silent: AtomicBool,
 }
 
-/// Nobody asks that carrier any more: nothing is wrong with it, and nothing is known of it.
+/// Resets the gauges of a carrier that is no longer configured: nothing is wrong with it, and nothing is known of it.
 pub(super) fn forget(id: &str) {
     let gauge = |name: &'static str, value: f64| metrics::gauge!(name, "carrier" => id.to_owned()).set(value);
     for name in [metric::CARRIER_BREAKER, metric::CARRIER_PARKED, metric::CARRIER_PERMITS_MAX] {
@@ -108,10 +108,10 @@ impl CarrierMetrics {
     pub(super) fn new(id: &str, permits_max: usize) -> Self {
         let carrier = || id.to_owned();
         metrics::gauge!(metric::CARRIER_PERMITS_MAX, "carrier" => carrier()).set(permits_max as f64);
-        let queries = |outcome: Outcome| metrics::counter!(metric::CARRIER_QUERIES, "carrier" => carrier(), "outcome" => outcome.name());
+        let queries = |outcome: CarrierOutcome| metrics::counter!(metric::CARRIER_QUERIES, "carrier" => carrier(), "outcome" => outcome.name());
         let wire = |own: &'static str| metrics::histogram!(metric::CARRIER_SECONDS, "carrier" => carrier(), "own" => own);
         Self {
-            queries: Outcome::ALL.map(queries),
+            queries: CarrierOutcome::ALL.map(queries),
             wire_with_own: wire("yes"),
             wire_without: wire("no"),
             own: metrics::histogram!(metric::CARRIER_OWN_SECONDS, "carrier" => carrier()),
@@ -126,11 +126,11 @@ impl CarrierMetrics {
         }
     }
 
-    pub(super) fn asked(&self, outcome: Outcome) {
+    pub(super) fn asked(&self, outcome: CarrierOutcome) {
         self.queries[outcome as usize].increment(1);
     }
 
-    /// A citizen's query was on the wire; `wait` is its time here before that, of its first attempt.
+    /// Records the times of a citizen's query; `wait` is the time before its first attempt, `None` for a second one.
     pub(super) fn was_on_the_wire(&self, wait: Option<Duration>, wire: Duration, own: Option<Duration>) {
         if let Some(wait) = wait {
             self.wait.record(wait.as_secs_f64());
@@ -155,7 +155,7 @@ impl CarrierMetrics {
         }
     }
 
-    /// A probe could not be sent: the breaker is open.
+    /// Shows a probe that the open breaker held back as failed.
     pub(super) fn not_probed(&self) {
         if !self.is_silent() {
             self.probe_up.set(0.0);

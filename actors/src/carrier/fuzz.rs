@@ -1,4 +1,4 @@
-//! Any bytes as a carrier's answer, for the fuzzer: no answer is made of what does not fit the question.
+//! Any bytes as a carrier's answer, for the fuzzer: an answer is read only from bytes that fit the question.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ fn days() -> Days {
     Days { first: "2020-02-10".parse().expect("a day"), last: "2020-02-23".parse().expect("a day") }
 }
 
-/// Reads a body that came with 200.
+/// Reads the body of a 200.
 pub(crate) fn answer(bytes: &[u8]) {
     let phone = Phone::parse(NUMBER).expect("a number");
     let question = Question { phone, days: days(), purpose: Purpose::Apply, consent: [0xab; 16] };

@@ -1,5 +1,5 @@
-//! Asks a carrier once for its reserved number, as the running gateway's probe does, for whoever looks at a configuration before a
-//! gateway runs on it. No breaker, no retry, no actor.
+//! A single probe of a carrier, as the running gateway's, for a check of a configuration before a gateway runs on it: no breaker, no second
+//! attempt, no actor.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use super::{CarrierConfig, CarrierError};
 /// The outcome of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probed {
-    /// From connecting to the answer.
+    /// The time from connecting to the answer.
     pub took: Duration,
-    /// Why the carrier is of no use, if it is not.
+    /// The reason for which the carrier cannot be used; `None` if it can.
     pub failed: Option<Unavailable>,
 }
 
-/// Asks within the carrier's own deadline; TLS is under the configured authority alone.
+/// Asks for the carrier's reserved number within its deadline.
 ///
 /// # Errors
-/// A configuration that cannot be used.
+/// A configuration that cannot be used, or no random bytes from the operating system.
 pub async fn probe(config: &CarrierConfig) -> Result<Probed, CarrierError> {
     let client = Client::new(config)?;
     let request = client.request_id().ok_or(CarrierError::Random)?;

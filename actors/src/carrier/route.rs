@@ -1,5 +1,5 @@
-//! Which carrier is asked first: the numbering plan's guess, or what was learned of a number that was ported. Pure: time is an
-//! argument. Numbers are not kept, only a hash under a key that this process drew.
+//! The carrier that is asked first for a number: the one of the numbering plan, or the one that was learned for a ported number. Pure: time
+//! is an argument. Numbers are not kept, only hashes of them under a key of this process.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -9,19 +9,22 @@ use registry::Phone;
 
 use super::{CarrierConfig, CarrierError};
 
-/// A number may be ported again, or back.
+/// The time for which a route is kept: a number may be ported again, or back.
 pub(super) const LEARNED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
-/// More ported numbers than a city of six millions asks about in a week; the oldest gives way.
+/// The routes that are kept: more ported numbers than a city of six million asks for in a week. The oldest gives way.
 pub(super) const LEARNED_MAX: usize = 200_000;
 
-/// A prefix's digits: the longest is a whole number.
+/// The longest prefix: a whole number.
 const PREFIX_DIGITS_MAX: usize = 11;
 
-/// The numbering plan: which carrier each range was given to. `None`: to one that is not configured.
+/// The numbering plan: the carrier of each prefix, by its place in the configuration; `None` for a carrier that is not configured.
 pub(super) struct Plan(HashMap<String, Option<usize>>);
 
 impl Plan {
-    /// The plan of the country with the carriers' own additions; carriers are known by their place in `configs`.
+    /// The country's plan with the prefixes of `configs`.
+    ///
+    /// # Errors
+    /// A prefix that is not digits, or that two carriers have.
     pub(super) fn new(configs: &[CarrierConfig]) -> Result<Self, CarrierError> {
         let rows = include_str!("../../data/mobile-prefixes.csv").lines().skip(1);
         let mut plan: HashMap<String, Option<usize>> = rows
@@ -45,14 +48,14 @@ impl Plan {
         Ok(Self(plan))
     }
 
-    /// Whose number it is by its longest known prefix.
+    /// The carrier of a number's longest known prefix.
     pub(super) fn carrier(&self, phone: &Phone) -> Option<usize> {
         let digits = phone.reveal();
         (1..=digits.len()).rev().find_map(|len| self.0.get(&digits[..len])).copied().flatten()
     }
 }
 
-/// A number without the number.
+/// The hash of a number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct NumberKey(u64);
 
@@ -61,11 +64,11 @@ struct Route {
     until: Instant,
 }
 
-/// Ported numbers and where they went. Empty after a restart: it is learned again.
+/// The carriers of ported numbers. Empty after a restart; learned again.
 pub(super) struct Learned {
     key: RandomState,
     routes: HashMap<NumberKey, Route>,
-    /// In the order in which they end; a route that was forgotten leaves its row here until then.
+    /// The ends of the routes, in order; a route that was forgotten leaves its row here until its end.
     ends: VecDeque<(Instant, NumberKey)>,
     routes_max: usize,
 }
@@ -79,12 +82,13 @@ impl Learned {
         NumberKey(self.key.hash_one(phone.reveal()))
     }
 
-    /// The carrier that last answered for it, if that is not too long ago.
+    /// The carrier that last answered for the number; `None` if that was too long ago.
     pub(super) fn carrier(&self, key: NumberKey, now: Instant) -> Option<usize> {
         self.routes.get(&key).filter(|route| now < route.until).map(|route| route.carrier)
     }
 
-    /// That carrier answered for it. Being told again does not prolong it, so that it is looked at anew once in a while.
+    /// Learns that the carrier answered for the number. Learning it again does not prolong the route, so that it is checked from time to
+    /// time.
     pub(super) fn learn(&mut self, key: NumberKey, carrier: usize, now: Instant) {
         self.expire(now);
         if let Some(route) = self.routes.get_mut(&key) {
@@ -99,7 +103,7 @@ impl Learned {
         self.ends.push_back((until, key));
     }
 
-    /// The same with other numbers for carriers; what was learned of one without a number is forgotten.
+    /// The same routes with other places for carriers; routes to a carrier without a place are dropped.
     pub(super) fn renumbered(&self, number: impl Fn(usize) -> Option<usize>) -> Self {
         let renumber = |(&key, route): (&NumberKey, &Route)| {
             Some((key, Route { carrier: number(route.carrier)?, until: route.until }))
@@ -108,7 +112,7 @@ impl Learned {
         Self { key: self.key.clone(), routes, ends: self.ends.clone(), routes_max: self.routes_max }
     }
 
-    /// That carrier says it is not its subscriber (any more).
+    /// Forgets the route if it leads to that carrier, which does not know the number.
     pub(super) fn forget(&mut self, key: NumberKey, carrier: usize) {
         if self.routes.get(&key).is_some_and(|route| route.carrier == carrier) {
             self.routes.remove(&key);
@@ -130,7 +134,7 @@ impl Learned {
     }
 }
 
-/// Every carrier once: the likely ones first, then the others in the order of the configuration.
+/// Every carrier once: the learned one, the planned one, then the others in the order of the configuration.
 pub(super) fn order(learned: Option<usize>, planned: Option<usize>, carriers: usize) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::with_capacity(carriers);
     for carrier in learned.into_iter().chain(planned).chain(0..carriers) {

@@ -1,8 +1,8 @@
-//! A short run of every fuzz target without a fuzzer: sound inputs, then sound inputs with a few of their bytes changed.
+//! A short run of every fuzz target without a fuzzer: sound inputs, then sound inputs with a few bytes changed.
 
 use super::TARGETS;
 
-/// Inputs for each target; the long run's are set when the tests are built.
+/// The inputs for each target; a long run sets them when the tests are built.
 fn cases() -> usize {
     option_env!("CHANGTONG_FUZZ_CASES").and_then(|cases| cases.parse().ok()).unwrap_or(20_000)
 }

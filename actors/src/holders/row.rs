@@ -8,8 +8,8 @@ use registry::colours::CodeEntry;
 use registry::{DocumentNumber, Person, Phone};
 
 use crate::residence::{Districts, recorded_name};
+use crate::table::words;
 use crate::table::{self, BadRow, Column, Form, Line, SHORTENED, Titles, is_scientific};
-use crate::words;
 
 /// The columns of a file.
 pub const FORM: Form = Form(&[

@@ -1,4 +1,4 @@
-//! Every kind of scan and what it must be answered, row by row.
+//! Every kind of scan with its verdict, row by row.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn key(id: u8, byte: u8) -> TokenKey {
     TokenKey::new(id, &Zeroizing::new([byte; 16]))
 }
 
-/// Reads as a token of this version, and is an imported holder's text all the same.
+/// An imported holder's text that reads as a token of this version.
 fn holder_text_like_a_token() -> String {
     to_text(&sealed(&key(44, 44), 1, 0, Class::Person))
 }
@@ -34,7 +34,7 @@ fn code(n: u64) -> CodeId {
     CodeId::issue(GATEWAY, n).unwrap()
 }
 
-/// Codes 1 to 4 have the four colours, 5 is a ward's, 6 printed.
+/// Codes 1 to 4 have the four colours, 5 is a ward's, 6 is printed.
 fn codes() -> Codes {
     let codes = Codes::new(16);
     let put = |code, colour, class| codes.put(code, CodeEntry::new(colour, Basis::Declared, class, 0, 1));
@@ -69,7 +69,7 @@ fn policy() -> PolicyInEffect {
     PolicyInEffect::new(Policy::development())
 }
 
-/// One scan, by itself.
+/// Judges one scan alone.
 fn one(judge: &Judge, scanned: &Scanned) -> Judged {
     judge.judge((RegionId(1), GATE), std::iter::once(scanned), NOW_MS).remove(0)
 }
@@ -93,7 +93,7 @@ fn text(text: impl Into<String>) -> Scanned {
     Scanned::Text(text.into())
 }
 
-/// A scan, and the colour, advice, reason, kind and whether the record knows whose code it was.
+/// A scan with its colour, advice, reason and kind, and whether the record has its code.
 type Row = (&'static str, Scanned, (Colour, Advice, Reason, ScanKind, bool));
 
 fn check(judge: &Judge, rows: Vec<Row>) {
@@ -137,7 +137,7 @@ fn a_valid_code_is_answered_by_its_colour_and_class() {
     check(&judge(), rows);
 }
 
-/// Whatever is no valid pass code is answered so: never green, and above all never like a red person.
+/// A scan that is no valid pass code is answered as one: never green, and above all never like a red person.
 #[test]
 fn what_is_no_pass_code_is_never_green_and_never_red() {
     use ScanKind::{NotACode, SignedIn, Token};
@@ -193,7 +193,7 @@ fn what_is_no_pass_code_is_never_green_and_never_red() {
     check(&judge(), rows);
 }
 
-/// With what scanners, keyboards and their settings put around and into a text.
+/// A text with all that scanners, keyboards and their settings add around and into it.
 fn as_scanned(text: &str) -> Vec<String> {
     let around = [("]Q1", ""), ("]Q1\\000026", ""), ("\u{1d}", ""), ("\u{2}", "\u{3}"), ("\u{feff}", "")];
     let behind = ["\r", "\n", "\r\n", "\t", " ", "\0"].map(|after| ("", after));

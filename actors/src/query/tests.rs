@@ -1,29 +1,36 @@
-//! Queries on a real registrar, without carriers: what happens around them.
+//! Queries on a real registrar, without carriers: shedding, withdrawal, and a registrar that is busy or fails.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keys::Keys;
+use policy::trajectory::{CarrierAnswer, Unavailable};
 use policy::{Policy, PolicyInEffect};
 use registry::colours::Codes;
-use registry::{Attempt, Beneficiary, ConsentTerms, Registry};
+use registry::{Attempt, Beneficiary, ConsentId, ConsentTerms, Flow, Phone, Registry};
+use runtime::clock;
+use runtime::host::HostedThread;
 
+use super::actor::finish;
 use super::*;
-use crate::registrar::{AtGate, Fault, RegistrarConfig, RegistrarFront};
+use crate::carrier::{Carriers, CarriersAnswer};
+use crate::fault::FaultHook;
+use crate::registrar::{AtGate, Registrar, RegistrarConfig, RegistrarHandle};
 use crate::sms::ProvenPhone;
 
 struct Bench {
     _directory: tempfile::TempDir,
     registry: Arc<Mutex<Registry>>,
     registrar: RegistrarHandle,
-    front: RegistrarFront,
+    front: HostedThread,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self::with(None)
+        Self::with(FaultHook::none())
     }
 
-    fn with(fault: Option<Fault>) -> Self {
+    fn with(faults: FaultHook<str>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         Keys::init(&directory.path().join("keys")).unwrap();
         let keys = Keys::load(&directory.path().join("keys")).unwrap();
@@ -32,11 +39,10 @@ impl Bench {
         let policy = PolicyInEffect::new(Policy::development());
         let config = RegistrarConfig {
             signing_pkcs8: keys.signing_pkcs8().to_vec().into(),
-            fault,
             ..RegistrarConfig::default()
         };
         let (registrar, front) =
-            RegistrarHandle::start(Arc::clone(&registry), codes, policy, config).unwrap();
+            RegistrarHandle::start_with(Arc::clone(&registry), codes, policy, config, faults).unwrap();
         Self { _directory: directory, registry, registrar, front }
     }
 
@@ -67,7 +73,7 @@ fn a_query_that_was_shed_may_be_asked_again() {
     let carriers = Carriers::start(&[]).unwrap();
     let (queries, front) = Queries::start(bench.registrar.clone(), carriers).unwrap();
     run(async {
-        let permits = Arc::clone(&queries.0.permits);
+        let permits = Arc::clone(&queries.context.permits);
         let all = permits.acquire_many_owned(QUERIES_MAX as u32).await.unwrap();
         assert_eq!(queries.ask(consent, &phone()).await, Err(QueryError::Busy));
         drop(all);
@@ -75,7 +81,7 @@ fn a_query_that_was_shed_may_be_asked_again() {
         assert_eq!(answered.outcome, QueryOutcome::Unavailable(Unavailable::Unreachable));
     });
     front.stop().unwrap();
-    assert!(queries.under_way().is_empty());
+    assert!(queries.context.under_way().is_empty());
     bench.front.stop().unwrap();
 }
 
@@ -87,7 +93,7 @@ fn who_was_asked_stays_on_record_when_the_consent_is_taken_back_meanwhile() {
     let permit = bench.registrar.act_blocking(act).unwrap();
     bench.registrar.act_blocking(move |registrar| registrar.withdraw_consent(consent, &phone())).unwrap();
     let attempts = vec![Attempt { carrier: "mobile".to_owned(), outcome: "new-number", took_ms: 5 }];
-    let asked = Asked { permit, answer: CarrierAnswer::NewNumber, attempts };
+    let asked = CarriersAnswer { permit, answer: CarrierAnswer::NewNumber, attempts };
     let finished = bench.registrar.act_blocking(move |registrar| finish(registrar, &asked, now_s())).unwrap();
     assert_eq!(finished, None, "nothing of the answer is kept");
     let report = bench.registry.lock().unwrap().verify_consents().unwrap();
@@ -102,8 +108,8 @@ fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() 
     let consent = bench.consent(Flow::Apply);
     let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
     let permit = bench.registrar.act_blocking(act).unwrap();
-    let asked = Arc::new(Asked { permit, answer: CarrierAnswer::NewNumber, attempts: Vec::new() });
-    let once = |asked: &Arc<Asked>| {
+    let asked = Arc::new(CarriersAnswer { permit, answer: CarrierAnswer::NewNumber, attempts: Vec::new() });
+    let once = |asked: &Arc<CarriersAnswer>| {
         let asked = Arc::clone(asked);
         move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s())
     };
@@ -138,17 +144,19 @@ fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() 
 #[test]
 fn an_answer_whose_registrar_dies_after_it_is_durable_is_kept_once() {
     let dies = Arc::new(AtomicBool::new(false));
-    let fault: Fault = {
+    let faults = {
         let dies = Arc::clone(&dies);
-        Arc::new(move |step| assert!(step != "durable" || !dies.swap(false, Ordering::Relaxed), "a bug"))
+        FaultHook::new(move |step: &str| {
+            assert!(step != "durable" || !dies.swap(false, Ordering::Relaxed), "a bug");
+        })
     };
-    let bench = Bench::with(Some(fault));
+    let bench = Bench::with(faults);
     let consent = bench.consent(Flow::Apply);
     let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
     let permit = bench.registrar.act_blocking(act).unwrap();
     let attempt = |outcome| Attempt { carrier: "mobile".to_owned(), outcome, took_ms: 5 };
     let attempts = vec![attempt("timed-out"), attempt("new-number")];
-    let asked = Arc::new(Asked { permit, answer: CarrierAnswer::NewNumber, attempts });
+    let asked = Arc::new(CarriersAnswer { permit, answer: CarrierAnswer::NewNumber, attempts });
     let now_s = now_s();
     dies.store(true, Ordering::Relaxed);
     let act = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);

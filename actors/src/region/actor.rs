@@ -1,51 +1,38 @@
-//! The actor behind a region's handle: one message, one pass over its punches, one hand-over to the ledger. Nothing awaits here.
+//! The actix actor of a region: one message, one pass over its punches, one hand-over to the punch log. Nothing awaits here.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Actor, Context, Handler, Message, Supervised};
-use ledger::{AppendReply, LedgerHandle};
-use metrics::Histogram;
-use protocol::RegionId;
+use ledger::{AppendReply, Run};
+use protocol::Punch;
 use runtime::clock;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Fault, RegionRequest, run};
-use crate::judge::Judge;
+use super::state::RegionState;
 
-/// A request, where its outcome goes, and the permit that bounds what waits here.
+/// A request to judge a run of punches and have it recorded.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Punches {
-    pub(super) request: RegionRequest,
+pub(super) struct JudgePunches {
+    pub(super) run: Run<Punch>,
+    /// The receiver of the punch log's outcome.
     pub(super) reply: AppendReply,
+    /// Bounds what waits in the mailbox.
     pub(super) permit: OwnedSemaphorePermit,
-    /// When it was put into the mailbox.
+    /// The time when it was put into the mailbox.
     pub(super) sent: Instant,
 }
 
-pub(super) struct RegionActor {
-    id: RegionId,
-    judge: Arc<Judge>,
-    ledger: LedgerHandle,
-    /// The time that requests waited in the mailbox.
-    waited: Histogram,
-    fault: Option<Fault>,
-}
+pub(super) struct RegionActor(Arc<RegionState>);
 
 impl RegionActor {
-    pub(super) fn new(
-        id: RegionId,
-        judge: Arc<Judge>,
-        ledger: LedgerHandle,
-        waited: Histogram,
-        fault: Option<Fault>,
-    ) -> Self {
-        Self { id, judge, ledger, waited, fault }
+    pub(super) const fn new(state: Arc<RegionState>) -> Self {
+        Self(state)
     }
 }
 
-/// Messages are bounded by permits; this only keeps actix's own bound out of the way.
+/// Permits bound the messages; this only keeps actix's own bound above theirs.
 const MAILBOX_MESSAGES: usize = 1 << 20;
 
 impl Actor for RegionActor {
@@ -56,24 +43,22 @@ impl Actor for RegionActor {
     }
 }
 
-/// There is nothing to bring back: what the actor holds are handles.
+/// A restart has nothing to bring back: the actor holds only the shared state.
 impl Supervised for RegionActor {}
 
-impl Handler<Punches> for RegionActor {
+impl Handler<JudgePunches> for RegionActor {
     type Result = ();
 
-    fn handle(&mut self, message: Punches, _: &mut Self::Context) {
-        let Punches { request, reply, permit, sent } = message;
-        self.waited.record(clock::since(sent));
-        // Its connection is gone, or has dropped it: it is sent again, and perhaps with other punches under the same numbers.
+    fn handle(&mut self, message: JudgePunches, _: &mut Self::Context) {
+        let JudgePunches { run, reply, permit, sent } = message;
+        let Self(state) = self;
+        state.metrics.waited.record(clock::since(sent));
+        // Its connection is gone or has dropped it: the device sends it again, perhaps with other punches under the same numbers.
         if reply.is_closed() {
             return;
         }
-        if let Some(fault) = &self.fault {
-            fault(&request);
-        }
-        let records = self.judge.records((self.id, request.device), &request.punches, request.received_ms);
-        self.ledger.append(run(self.id, &request, records), reply);
+        state.faults.reached(&run);
+        state.ledger.append(state.judged(run), reply);
         drop(permit);
     }
 }

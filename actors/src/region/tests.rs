@@ -1,23 +1,24 @@
-//! Regions over a real ledger, with an actor that panics when it is told to.
+//! Regions over a real punch log, with actors that panic when the test tells them to.
 
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keys::Keys;
-use ledger::{ALL_TIME, ExportFormat, Ledger, LedgerConfig, export};
+use ledger::{ALL_TIME, ExportFormat, Ledger, LedgerConfig, Run, export};
 use policy::{Policy, PolicyInEffect};
 use protocol::legacy::LegacyKey;
 use protocol::token::TokenKeys;
-use protocol::{Direction, PlaceId, Scanned};
+use protocol::{DeviceId, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Sequence};
 use registry::Registry;
 use registry::colours::Codes;
 use runtime::clock;
 
 use super::*;
-use crate::directory::Directory;
-use crate::judge::PlaceKinds;
+use crate::fault::FaultHook;
+use crate::judge::{Judge, PlaceKinds};
 use crate::registrar::{Registrar, RegistrarConfig, RegistrarError, RegistrarHandle};
 
 fn ledger_config(directory: &Path) -> LedgerConfig {
@@ -39,7 +40,7 @@ fn judge() -> Arc<Judge> {
     Arc::new(Judge::new(codes, TokenKeys::new([]), legacy, 1, policy, PlaceKinds::default()))
 }
 
-fn request(device: u64, first: u64, count: u64) -> RegionRequest {
+fn punches(region: RegionId, device: u64, first: u64, count: u64) -> Run<Punch> {
     let punch = |number| Punch {
         scanned: Scanned::Nothing,
         direction: Direction::Through,
@@ -47,25 +48,34 @@ fn request(device: u64, first: u64, count: u64) -> RegionRequest {
         device_time_ms: number,
         offline: None,
     };
-    RegionRequest {
+    Run {
         device: DeviceId(device),
         epoch: Epoch(1),
+        region,
         first: Sequence(first),
-        window_punches: 64,
         received_ms: clock::now_ms(),
+        window_punches: 64,
         punches: (first..first + count).map(punch).collect(),
     }
 }
 
-/// Runs a test on an arbiter with regions 1, 2 and 3; afterwards the export's (device, sequence) pairs in the log's order.
+/// Runs a test on an arbiter with regions 1, 2 and 3; returns the (device, sequence) pairs of the log, in its order.
 fn run(config: RegionConfig, test: impl AsyncFnOnce(Directory)) -> Vec<(u64, u64)> {
+    run_with(config, FaultHook::none(), test)
+}
+
+fn run_with(
+    config: RegionConfig,
+    faults: FaultHook<Run<Punch>>,
+    test: impl AsyncFnOnce(Directory),
+) -> Vec<(u64, u64)> {
     let directory = tempfile::tempdir().expect("a directory");
     let ledger_config = ledger_config(directory.path());
     let (ledger, handle) = Ledger::open(&ledger_config).expect("opens");
     let system = actix_rt::System::new();
     system.block_on(async {
         let regions = [1, 2, 3].map(RegionId);
-        test(Directory::start(&regions, &judge(), &handle, &config)).await;
+        test(Directory::start_with(&regions, &judge(), &handle, &config, &faults)).await;
     });
     drop((system, handle));
     ledger.shutdown();
@@ -89,12 +99,12 @@ fn fast() -> RestartPolicy {
     }
 }
 
-/// Says what a device does: sends until it is recorded. How often it was told to wait, and whether any verdict was not formed.
+/// Sends batches as a device does, each until it is recorded. Returns how often it was told to wait, and whether a verdict was missing.
 async fn push(region: &RegionHandle, device: u64, batches: u64) -> (u64, bool) {
     let (mut busy, mut unjudged) = (0, false);
     for batch in 0..batches {
         loop {
-            match region.punch(request(device, batch * 3 + 1, 3)).await {
+            match region.punch(punches(region.id(), device, batch * 3 + 1, 3)).await {
                 RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
                     let mut verdicts = runs.iter().flat_map(|run| &run.verdicts);
                     unjudged |= verdicts.any(|verdict| verdict.reason == Reason::NotJudged);
@@ -114,12 +124,12 @@ fn panics_under_load_lose_nothing_double_nothing_and_leave_siblings_alone() {
     let seed = clock::now_ms();
     println!("seed {seed}");
     let random = Mutex::new(fastrand::Rng::with_seed(seed));
-    let fault: Fault = Arc::new(move |request| {
+    let faults = FaultHook::new(move |run: &Run<Punch>| {
         let one_in_five = random.lock().unwrap_or_else(PoisonError::into_inner).u8(..5) == 0;
-        assert!(!(request.device.0 < 10 && one_in_five), "told to panic");
+        assert!(!(run.device.0 < 10 && one_in_five), "told to panic");
     });
-    let config = RegionConfig { restarts: fast(), fault: Some(fault), ..RegionConfig::default() };
-    let pairs = run(config, async |directory| {
+    let config = RegionConfig { restarts: fast(), ..RegionConfig::default() };
+    let pairs = run_with(config, faults, async |directory| {
         let mut tasks = Vec::new();
         for device in (1..4).chain(11..14) {
             let region = if device < 10 { RegionId(1) } else { RegionId(2) };
@@ -138,8 +148,8 @@ fn panics_under_load_lose_nothing_double_nothing_and_leave_siblings_alone() {
     }
 }
 
-/// No punch waits for the registrar: its thread is held up in the middle of a form, with the registry in its hands, until every
-/// region has answered.
+/// No punch waits for the registrar: its thread is blocked in the middle of a form, with the registry locked, until every region has
+/// answered.
 #[test]
 fn regions_answer_while_the_registrars_thread_is_blocked() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -175,21 +185,21 @@ fn regions_answer_while_the_registrars_thread_is_blocked() {
 
 #[test]
 fn a_poison_batch_is_recorded_without_a_judgement_after_three_panics() {
-    let fault: Fault = Arc::new(|request| assert_ne!(request.first.0, 4, "told to panic"));
-    let config = RegionConfig { restarts: fast(), fault: Some(fault), ..RegionConfig::default() };
-    let pairs = run(config, async |directory| {
+    let faults = FaultHook::new(|run: &Run<Punch>| assert_ne!(run.first.0, 4, "told to panic"));
+    let config = RegionConfig { restarts: fast(), ..RegionConfig::default() };
+    let pairs = run_with(config, faults, async |directory| {
         let region = directory.region(RegionId(1)).expect("there is");
         assert_eq!(push(region, 1, 3).await, (3, true));
     });
     assert_eq!(pairs, (1..=9).map(|sequence| (1, sequence)).collect::<Vec<_>>());
 }
 
-/// A lost connection, or what follows a refused punch: the device sends it again, perhaps with other punches under its numbers.
+/// After a lost connection or behind a refused punch the device sends it again, perhaps with other punches under its numbers.
 #[test]
 fn what_nobody_waits_for_any_more_is_not_recorded() {
     let pairs = run(RegionConfig::default(), async |directory| {
         let region = directory.region(RegionId(1)).expect("there is");
-        let mut gone = Box::pin(region.punch(request(1, 1, 3)));
+        let mut gone = Box::pin(region.punch(punches(region.id(), 1, 1, 3)));
         let polled = gone.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         assert!(polled.is_pending(), "it is in the mailbox");
         drop(gone);
@@ -201,12 +211,14 @@ fn what_nobody_waits_for_any_more_is_not_recorded() {
 #[test]
 fn only_the_punch_of_a_poison_batch_that_cannot_be_judged_is_recorded_without_a_judgement() {
     let bad = |punch: &Punch| punch.device_time_ms == 5;
-    let fault: Fault = Arc::new(move |request| assert!(!request.punches.iter().any(bad), "told to panic"));
-    let config = RegionConfig { restarts: fast(), fault: Some(fault), ..RegionConfig::default() };
-    let pairs = run(config, async |directory| {
+    let faults = FaultHook::new(move |run: &Run<Punch>| {
+        assert!(!run.punches.iter().any(bad), "told to panic");
+    });
+    let config = RegionConfig { restarts: fast(), ..RegionConfig::default() };
+    let pairs = run_with(config, faults, async |directory| {
         let region = directory.region(RegionId(1)).expect("there is");
         let verdicts = loop {
-            match region.punch(request(1, 1, 20)).await {
+            match region.punch(punches(region.id(), 1, 1, 20)).await {
                 RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
                     break runs.into_iter().flat_map(|run| run.verdicts).collect::<Vec<_>>();
                 }
@@ -228,22 +240,22 @@ fn only_the_punch_of_a_poison_batch_that_cannot_be_judged_is_recorded_without_a_
 fn a_region_that_keeps_failing_is_parked_and_the_others_go_on() {
     let broken = Arc::new(AtomicBool::new(true));
     let hook = Arc::clone(&broken);
-    let fault: Fault = Arc::new(move |request| {
-        assert!(!(hook.load(Ordering::Relaxed) && request.device.0 < 10), "told to panic");
+    let faults = FaultHook::new(move |run: &Run<Punch>| {
+        assert!(!(hook.load(Ordering::Relaxed) && run.device.0 < 10), "told to panic");
     });
     let restarts = RestartPolicy { intensity: 5, parked_for: Duration::from_millis(50), ..fast() };
-    let config = RegionConfig { restarts, fault: Some(fault), ..RegionConfig::default() };
-    run(config, async |directory| {
+    let config = RegionConfig { restarts, ..RegionConfig::default() };
+    run_with(config, faults, async |directory| {
         let region = directory.region(RegionId(1)).expect("there is");
         let mut reasons = Vec::new();
         for device in 1..=8 {
-            match region.punch(request(device, 1, 1)).await {
+            match region.punch(punches(region.id(), device, 1, 1)).await {
                 RegionOutcome::Busy(reason) => reasons.push(reason),
                 RegionOutcome::Ledger(outcome) => panic!("{outcome:?}"),
             }
         }
         let (failed, parked) = (BusyReason::Failed, BusyReason::Parked);
-        // The sixth failure parks the region: whoever waits from then on is told so.
+        // The sixth failure parks the region: those that wait from then on are told so.
         assert_eq!(reasons, [failed, failed, failed, failed, failed, parked, parked, parked]);
         assert!(region.is_parked());
         let sibling = directory.region(RegionId(2)).expect("there is");
@@ -264,9 +276,9 @@ fn what_is_beyond_the_permits_is_busy_and_permits_come_back() {
     run(config, async |directory| {
         let region = Rc::new(directory.region(RegionId(3)).expect("there is").clone());
         for round in 0..100 {
-            let fits = region.punch(request(1, round * 10 + 1, 10)).await;
+            let fits = region.punch(punches(region.id(), 1, round * 10 + 1, 10)).await;
             assert!(matches!(fits, RegionOutcome::Ledger(AppendOutcome::Recorded(_))), "{fits:?}");
-            let over = region.punch(request(2, 1, 11)).await;
+            let over = region.punch(punches(region.id(), 2, 1, 11)).await;
             assert!(matches!(over, RegionOutcome::Busy(BusyReason::Region)), "{over:?}");
         }
     });

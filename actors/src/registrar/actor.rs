@@ -1,5 +1,5 @@
-//! The actor behind [`super::RegistrarHandle`]. Acts that wait are done in one transaction, each a step of it that happens whole or
-//! not at all; one sync makes all of them durable, then memory follows, then the callers are told.
+//! The actix actor of the registrar. Jobs that wait are done in one transaction; one sync makes all of them durable, then memory follows,
+//! then the callers are told. Between groups it does the chores of the clock.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -9,63 +9,52 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Supervised};
 use metrics::{Counter, Gauge, Histogram};
-use protocol::{CodeId, metric};
-use registry::colours::CodeEntry;
+use protocol::metric;
 use registry::{Registry, RegistryError};
 use runtime::clock::{self, Reading};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::chores::Chore;
-use super::context::RegistrarContext;
-use super::{Registrar, RegistrarError};
-use crate::bounds;
+use super::state::{Group, Job, RegistrarContext};
+use super::{JOBS_MAX, RegistrarError};
 
-/// Acts that may wait: two seconds of a busy day; who comes beyond is told to try again.
-pub(super) const ACTS_MAX: usize = bounds::ACTS.entries();
-
-/// The interval at which colours whose time is over are looked for: green comes back within this.
-const CLOCK: Duration = Duration::from_secs(1);
-/// The interval at which the time is noted: far more often than a start may be late.
+/// The interval of the clock's turns, at which expired colours are looked for: green comes back within this.
+const TURN: Duration = Duration::from_secs(1);
+/// The interval at which the time is recorded: far more often than a start may be late.
 const NOTED_EVERY_MS: u64 = 60_000;
-/// Between two pieces of the clock's work: an operator who waits for the registry gets it.
+/// The pause between two pieces of the chores: an operator who waits for the registry gets it.
 const PAUSE: Duration = Duration::from_millis(1);
-/// Before a piece is tried again that found the registry held, by an import or an operator.
+/// The pause before a piece is tried again that found the registry locked, by an import or an operator.
 const HELD: Duration = Duration::from_millis(20);
-/// A chore that panicked rests for this long: it would most likely panic at the next turn, too, and nobody is to wait for that.
-pub(super) const CHORE_RESTS: Duration = Duration::from_secs(60);
 
-/// Tells the caller; true if what was done is durable.
-pub(super) type Tell = Box<dyn FnOnce(bool) + Send>;
-/// Does the act; true if it, or the try of one that is refused, is to stay.
-pub(super) type Work = Box<dyn FnOnce(&mut Registrar<'_>) -> (bool, Tell) + Send>;
-
-/// An act, and the permit that bounds what waits.
+/// A request to do a job with the next group.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Act {
-    pub(super) work: Work,
+pub(super) struct Enqueue {
+    pub(super) job: Job,
+    /// Bounds what waits.
     pub(super) permit: OwnedSemaphorePermit,
-    /// When it was put into the mailbox.
+    /// The time when it was put into the mailbox.
     pub(super) sent: Instant,
 }
 
-/// An order to do now whatever waits.
+/// A request to do now the jobs that wait.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Commit;
 
-/// The next piece of the clock's work is done now.
+/// A request to do now the next piece of the chores.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Piece;
 
 pub(super) struct RegistrarActor {
-    shared: RegistrarContext,
-    waiting: Vec<Act>,
+    context: RegistrarContext,
+    waiting: Vec<Enqueue>,
     turns: u64,
-    /// The chores of the clock.
+    /// The chores of this turn that are left.
     chores: VecDeque<Chore>,
-    /// Those that panicked, and until when they rest.
+    /// The chores that panicked, with the end of their pause.
     resting: Vec<(Chore, Instant)>,
     done: Counter,
     refused: Counter,
@@ -74,46 +63,24 @@ pub(super) struct RegistrarActor {
     seconds: Histogram,
     waited: Histogram,
     lag: Gauge,
-    /// Until when every colour change that was due was made.
+    /// The time until which every colour change that was due was made.
     settled: Instant,
-    /// The time that was noted last.
+    /// The time that was recorded last.
     noted_ms: u64,
 }
 
-/// Why a step of the group is rolled back.
-enum Undone {
-    Refused(Tell),
-    Panicked(Box<dyn Any + Send>),
-    Lost,
-}
-
-impl From<RegistryError> for Undone {
-    fn from(error: RegistryError) -> Self {
-        tracing::error!(%error, "an act could not be begun or ended");
-        Self::Lost
-    }
-}
-
-/// The outcome of a group, before it is durable.
-#[derive(Default)]
-struct Group {
-    tells: Vec<(bool, Tell)>,
-    later: Vec<(CodeId, Option<CodeEntry>)>,
-    panic: Option<Box<dyn Any + Send>>,
-}
-
 impl RegistrarActor {
-    pub(super) fn new(shared: RegistrarContext) -> Self {
-        let acts = |outcome: &'static str| metrics::counter!(metric::REGISTRAR_ACTS, "outcome" => outcome);
+    pub(super) fn new(context: RegistrarContext) -> Self {
+        let jobs = |outcome: &'static str| metrics::counter!(metric::REGISTRAR_ACTS, "outcome" => outcome);
         Self {
-            shared,
+            context,
             waiting: Vec::new(),
             turns: 0,
             chores: VecDeque::new(),
             resting: Vec::new(),
-            done: acts("done"),
-            refused: acts("refused"),
-            failed: acts("failed"),
+            done: jobs("done"),
+            refused: jobs("refused"),
+            failed: jobs("failed"),
             group: metrics::histogram!(metric::REGISTRAR_GROUP_ACTS),
             seconds: metrics::histogram!(metric::REGISTRAR_COMMIT_SECONDS),
             waited: metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "registrar"),
@@ -124,35 +91,35 @@ impl RegistrarActor {
     }
 
     fn commit(&mut self) {
-        let acts = std::mem::take(&mut self.waiting);
-        if acts.is_empty() {
+        let jobs = std::mem::take(&mut self.waiting);
+        if jobs.is_empty() {
             return;
         }
         let start = clock::now();
-        if let Some(oldest) = acts.first() {
+        if let Some(oldest) = jobs.first() {
             self.waited.record(start.saturating_duration_since(oldest.sent));
         }
-        self.group.record(acts.len() as f64);
-        let mut permits = Vec::with_capacity(acts.len());
-        let mut registry = self.shared.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.group.record(jobs.len() as f64);
+        let mut permits = Vec::with_capacity(jobs.len());
+        let mut registry = self.context.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let group = registry.group(|registry| {
             let mut group = Group::default();
-            for Act { work, permit, .. } in acts {
+            for Enqueue { job, permit, .. } in jobs {
                 permits.push(permit);
-                self.shared.step(registry, work, &mut group);
+                self.context.step(registry, job, &mut group);
             }
-            self.shared.passed("steps of the group");
+            self.context.faults.reached("steps of the group");
             group
         });
-        self.shared.passed("durable");
+        self.context.faults.reached("durable");
         // Memory follows before another writer gets its turn: of two changes of a code the later one is seen.
         if let Ok(group) = &group {
-            self.shared.follow(&group.later);
+            self.context.follow(&group.later);
         }
         drop(registry);
         self.seconds.record(clock::since(start).as_secs_f64());
         let panic = match group {
-            Ok(group) => self.tell(group),
+            Ok(group) => self.reply(group),
             Err(error) => {
                 self.failed.increment(permits.len() as u64);
                 tracing::error!(%error, acts = permits.len(), "a group of acts is not durable");
@@ -161,25 +128,25 @@ impl RegistrarActor {
         };
         drop(permits);
         if let Some(panic) = panic {
-            // The supervisor counts it; everybody else's act is done.
+            // The supervisor counts it; all other jobs are done.
             self.failed.increment(1);
             resume_unwind(panic);
         }
     }
 
-    /// The group is durable and memory has followed.
-    fn tell(&self, group: Group) -> Option<Box<dyn Any + Send>> {
-        let Group { tells, later: _, panic } = group;
-        for (good, tell) in tells {
-            if good { &self.done } else { &self.refused }.increment(1);
-            tell(true);
+    /// Answers the callers of a group that is durable and that memory has followed; returns the panic of one of its jobs.
+    fn reply(&self, group: Group) -> Option<Box<dyn Any + Send>> {
+        let Group { replies, later: _, panic } = group;
+        for (stays, reply) in replies {
+            if stays { &self.done } else { &self.refused }.increment(1);
+            reply(true);
         }
         panic
     }
 
-    /// The clock's work of this turn begins, unless the last one's is not done yet.
+    /// Begins the chores of this turn of the clock, unless those of the last one are not done yet.
     fn turn(&mut self, context: &mut Context<Self>) {
-        if !self.shared.codes.is_loaded() || !self.chores.is_empty() {
+        if !self.context.codes.is_loaded() || !self.chores.is_empty() {
             return;
         }
         let now = clock::now();
@@ -193,15 +160,15 @@ impl RegistrarActor {
         self.piece(context);
     }
 
-    /// One piece of the clock's work, after the acts that came before it.
+    /// Does one piece of the chores, after the jobs that came before it.
     fn piece(&mut self, context: &mut Context<Self>) {
         self.commit();
         let Some(chore) = self.chores.pop_front() else { return };
-        let registry = Arc::clone(&self.shared.registry);
+        let registry = Arc::clone(&self.context.registry);
         let mut registry = match registry.try_lock() {
             Ok(registry) => registry,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Whatever has fallen due meanwhile has waited no longer than this.
+            // What has fallen due meanwhile has waited no longer than this.
             Err(TryLockError::WouldBlock) => {
                 self.lag.set(clock::since(self.settled));
                 self.chores.push_front(chore);
@@ -220,22 +187,22 @@ impl RegistrarActor {
         }
     }
 
-    /// A chore has panicked: it is left alone for a while, and all others go on. Where it was, the panic's own line says.
+    /// Leaves a chore that panicked alone for a while; all others go on. The panic's own line tells where it was.
     fn rest(&mut self, chore: Chore, registry: &mut Registry) {
-        let rests_s = self.shared.chore_rests.as_secs();
+        let rests_s = self.context.chore_rests.as_secs();
         tracing::error!(rests_s, "{}: the program failed, and tries again later", chore.failed());
         chore.count_restarts(1);
-        self.resting.push((chore, clock::now() + self.shared.chore_rests));
+        self.resting.push((chore, clock::now() + self.context.chore_rests));
         if chore == Chore::Expire {
             self.lag.set(clock::since(self.settled));
         }
-        // What the panic has left of its transaction is rolled back where another one begins.
+        // Another transaction rolls back what the panic has left of its own.
         if let Err(error) = registry.transaction::<_, RegistryError>(|_| Ok(())) {
             tracing::error!(%error, "what a failed piece of the clock's work left cannot be rolled back");
         }
     }
 
-    /// Notes the time for the next start: every minute, and at once if a clock that was ahead has been put right.
+    /// Records the time for the next start: every minute, and at once if a clock that was ahead has been set right.
     fn note(&mut self, registry: &Registry, clock: &Reading) {
         let since_noted = clock.certain_ms.checked_sub(self.noted_ms);
         if !clock.is_dated || since_noted.is_some_and(|since_ms| since_ms < NOTED_EVERY_MS) {
@@ -252,16 +219,16 @@ impl RegistrarActor {
     fn do_piece(&mut self, chore: Chore, registry: &mut Registry) -> Result<bool, RegistrarError> {
         let clock = clock::look();
         let now_s = match chore {
-            // What ends by the clock ends by the time that has certainly been reached.
+            // What ends by the clock ends by the time that is certainly past.
             Chore::Expire | Chore::Forget => clock.certain_ms / 1000,
             Chore::Revise | Chore::Reseal | Chore::Sign => clock.now_ms / 1000,
         };
         if chore != Chore::Expire {
-            return self.shared.do_piece(chore, registry, now_s);
+            return self.context.do_piece(chore, registry, now_s);
         }
         self.note(registry, &clock);
         let waited_s = registry.longest_due_s(u32::try_from(now_s).unwrap_or(u32::MAX));
-        let done = self.shared.do_piece(chore, registry, now_s);
+        let done = self.context.do_piece(chore, registry, now_s);
         match (waited_s, &done) {
             (Ok(waited_s), Ok(more)) => {
                 self.lag.set(f64::from(waited_s));
@@ -275,53 +242,17 @@ impl RegistrarActor {
     }
 }
 
-impl RegistrarContext {
-    fn follow(&self, later: &[(CodeId, Option<CodeEntry>)]) {
-        for &(code, entry) in later {
-            match entry {
-                Some(entry) => self.codes.put(code, entry),
-                None => self.codes.remove(code),
-            }
-        }
-    }
-
-    fn step(&self, registry: &mut Registry, work: Work, group: &mut Group) {
-        let done = registry.step::<_, Undone>("act", |registry| {
-            let mut registrar = Registrar {
-                registry,
-                codes: &self.codes,
-                policy: self.policy.get(),
-                later: Some(Vec::new()),
-                fault: self.fault.clone(),
-            };
-            let (good, tell) =
-                catch_unwind(AssertUnwindSafe(|| work(&mut registrar))).map_err(Undone::Panicked)?;
-            if good { Ok((tell, registrar.later.unwrap_or_default())) } else { Err(Undone::Refused(tell)) }
-        });
-        match done {
-            Ok((tell, later)) => {
-                group.tells.push((true, tell));
-                group.later.extend(later);
-            }
-            Err(Undone::Refused(tell)) => group.tells.push((false, tell)),
-            Err(Undone::Panicked(panic)) => group.panic = Some(panic),
-            // Whoever waits sees that nobody answers any more.
-            Err(Undone::Lost) => {}
-        }
-    }
-}
-
 impl Actor for RegistrarActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(ACTS_MAX);
-        context.run_interval(CLOCK, Self::turn);
+        context.set_mailbox_capacity(JOBS_MAX);
+        context.run_interval(TURN, Self::turn);
     }
 }
 
-/// Whatever waited is with the callers again: their senders are dropped. The clock's work begins anew with its next turn; what was left of
-/// a turn during which an act failed would keep every later one from beginning.
+/// A restart drops the jobs that waited, which tells their callers, and the chores of a turn during which a job failed, which would keep
+/// every later turn from beginning.
 impl Supervised for RegistrarActor {
     fn restarting(&mut self, _: &mut Self::Context) {
         self.waiting.clear();
@@ -329,15 +260,15 @@ impl Supervised for RegistrarActor {
     }
 }
 
-impl Handler<Act> for RegistrarActor {
+impl Handler<Enqueue> for RegistrarActor {
     type Result = ();
 
-    fn handle(&mut self, act: Act, context: &mut Self::Context) {
+    fn handle(&mut self, job: Enqueue, context: &mut Self::Context) {
         // Comes after everything that waits in the mailbox now: that is the group.
         if self.waiting.is_empty() {
             context.notify(Commit);
         }
-        self.waiting.push(act);
+        self.waiting.push(job);
     }
 }
 
@@ -355,19 +286,4 @@ impl Handler<Commit> for RegistrarActor {
     fn handle(&mut self, _: Commit, _: &mut Self::Context) {
         self.commit();
     }
-}
-
-/// Says what a caller is told when nothing has happened.
-pub(super) fn work<T: Send + 'static>(
-    act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
-    caller: tokio::sync::oneshot::Sender<Result<T, RegistrarError>>,
-) -> Work {
-    Box::new(move |registrar| {
-        let result = act(registrar);
-        let good = result.as_ref().map_or_else(RegistrarError::leaves_a_try, |_| true);
-        let tell: Tell = Box::new(move |durable| {
-            let _ = caller.send(if durable { result } else { Err(RegistrarError::Failed) });
-        });
-        (good, tell)
-    })
 }

@@ -1,24 +1,24 @@
-//! The chores of the clock, in pieces: each is one transaction of bounded size. Between two of them the registry is free, and acts that came
-//! meanwhile are done, so that a form at midnight waits for one piece and not for the day's.
+//! The chores of the clock, in pieces: each is one transaction of bounded size. Between two pieces the registry is free, and jobs that came
+//! meanwhile are done, so that a form at midnight waits for one piece and not for all of the day's.
 
 use protocol::metric;
 use registry::Registry;
 
-use super::context::RegistrarContext;
+use super::state::RegistrarContext;
 use super::{Registrar, RegistrarError};
 
-/// One kind of the clock's work.
+/// A chore of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chore {
-    /// Colours whose time is over.
+    /// To end colours whose time is over.
     Expire,
-    /// Codes that have to follow another policy.
+    /// To have codes follow another policy.
     Revise,
-    /// The fields that an earlier release sealed in another way.
+    /// To seal anew the fields that an earlier release sealed in another way.
     Reseal,
-    /// Data that are forgotten because their time is over.
+    /// To forget data whose time is over.
     Forget,
-    /// The signature over the decisions.
+    /// To sign the decisions.
     Sign,
 }
 
@@ -26,26 +26,25 @@ pub(super) enum Chore {
 const TURNS_PER_CHECKPOINT: u64 = 60;
 
 impl Chore {
-    /// All of them.
     const ALL: [Self; 5] = [Self::Expire, Self::Revise, Self::Reseal, Self::Forget, Self::Sign];
 
-    /// Has the counts of those that were restarted there before the first is.
+    /// Registers the counters of restarts before the first one.
     pub(super) fn start_at_zero() {
         Self::ALL.iter().for_each(|chore| chore.count_restarts(0));
     }
 
-    /// Counts it among what panicked and is tried again.
+    /// Counts restarts of the chore after a panic.
     pub(super) fn count_restarts(self, count: u64) {
         metrics::counter!(metric::RESTARTS, "actor" => self.name()).increment(count);
     }
 
-    /// Those of that turn of the clock, the most urgent first.
+    /// The chores of that turn of the clock, the most urgent first.
     pub(super) fn of_turn(turn: u64) -> impl Iterator<Item = Self> {
         let signs = turn.is_multiple_of(TURNS_PER_CHECKPOINT).then_some(Self::Sign);
         [Self::Expire, Self::Revise, Self::Reseal, Self::Forget].into_iter().chain(signs)
     }
 
-    /// Its name among those that are restarted.
+    /// The chore's name in the metric of restarts.
     const fn name(self) -> &'static str {
         match self {
             Self::Expire => "chore-expire",
@@ -56,7 +55,7 @@ impl Chore {
         }
     }
 
-    /// Names a piece of it, for faults of tests.
+    /// The step after a piece of the chore, for the tests' hook.
     const fn piece(self) -> &'static str {
         match self {
             Self::Expire => "a piece of the clock's work: expire",
@@ -67,7 +66,7 @@ impl Chore {
         }
     }
 
-    /// Tells the log what cannot be done.
+    /// The log's message when the chore fails.
     pub(super) const fn failed(self) -> &'static str {
         match self {
             Self::Expire => "colours whose time is over cannot be ended",
@@ -80,7 +79,7 @@ impl Chore {
 }
 
 impl RegistrarContext {
-    /// Does one piece of it; true while there is more.
+    /// Does one piece of a chore; true while there is more.
     pub(super) fn do_piece(
         &self,
         chore: Chore,
@@ -94,7 +93,7 @@ impl RegistrarContext {
             Chore::Forget => Ok(registry.forget_some(now_s)?),
             Chore::Sign => Ok(registry.checkpoint(&self.signing_pkcs8, now_s).map(|_| false)?),
         };
-        self.passed(chore.piece());
+        self.faults.reached(chore.piece());
         done
     }
 }

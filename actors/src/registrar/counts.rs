@@ -1,4 +1,4 @@
-//! Counters of what happens to people, there from the start: an alert, and whoever looks, needs the zero before the first event.
+//! Counters of what happens to people, registered at the start: alerts and dashboards need the zero before the first event.
 
 use policy::CauseKind;
 use protocol::metric;
@@ -6,7 +6,7 @@ use registry::lookups::Lookup;
 
 use super::chores::Chore;
 
-/// The outcome of an appeal; the names are labels.
+/// An event of an appeal; the names are labels.
 #[derive(Clone, Copy)]
 pub(super) enum Appealed {
     Made,
@@ -34,7 +34,7 @@ impl Appealed {
     }
 }
 
-/// Has every counter there before its first event.
+/// Registers every counter before its first event.
 pub(super) fn start_at_zero() {
     registry::start_at_zero();
     for kind in CauseKind::ALL {

@@ -1,15 +1,17 @@
-//! Another policy takes effect on a real registry: what is foretold is what happens, also when the process dies between. The size of
-//! the timed run is taken from `CHANGTONG_POLICY_CODES` when the tests are built.
+//! The activation of another policy on a real registry: it does what the diff foretold, also if the process dies between. The number of codes
+//! in the timed run is taken from `CHANGTONG_POLICY_CODES` when the tests are built.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use keys::Keys;
 use policy::trajectory::{day_of, days_after, start_of};
-use policy::{Cause, CauseKind, DEVELOPMENT, Stay};
+use policy::{Cause, CauseKind, DEVELOPMENT, Policy, Stay};
 use protocol::{Basis, CodeId, Colour};
-use registry::{Change, Phone};
+use registry::colours::Codes;
+use registry::{Change, Phone, Registry};
 use runtime::clock;
 use tempfile::TempDir;
 
@@ -26,7 +28,7 @@ fn parse(text: &str) -> Policy {
     Policy::parse(text, Path::new("policy.toml")).unwrap()
 }
 
-/// The development city's policy with another version, changed.
+/// The development city's policy with changes and another version.
 fn text(version: &str, changes: &[(&str, &str)]) -> String {
     let mut text = DEVELOPMENT.replace("version = \"2020-02-24\"", &format!("version = \"{version}\""));
     for (from, to) in changes {
@@ -61,7 +63,7 @@ impl Bench {
         Registrar::new(&mut self.registry, &self.codes, Arc::clone(&self.policy))
     }
 
-    /// The process dies and starts again.
+    /// Restarts the process after a crash.
     fn restarted(self) -> Self {
         let Self { directory, keys, registry, .. } = self;
         drop(registry);
@@ -82,7 +84,7 @@ impl Bench {
         all
     }
 
-    /// Gives causes to codes, one transaction for all. Without rest basis, as imported.
+    /// Sets causes on codes, one transaction for all. Without rest basis, as imported.
     fn cause(&mut self, causes: &[(CodeId, Cause, Option<Stay>)]) {
         let (codes, policy) = (&self.codes, &self.policy);
         let entries = self
@@ -218,7 +220,7 @@ fn what_a_diff_foretells_is_what_an_activation_does() {
     assert!(recoloured > 100 && moved > 100, "{recoloured} recoloured, {moved} moved: nothing was tried");
 }
 
-/// So many codes with a stay in Hubei.
+/// Adds so many codes with a stay in Hubei.
 fn with_stays(bench: &mut Bench, count: usize) -> Vec<CodeId> {
     let stay = Stay { area: "hubei".to_owned(), last_day: "2020-02-20".parse().unwrap() };
     let cause = through(CauseKind::Trajectory, &bench.policy, now_s() - DAY_S, stay.last_day);

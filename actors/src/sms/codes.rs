@@ -1,5 +1,5 @@
-//! The rules of one-time codes: how long one is good, how often it may be tried, who may ask how often. Pure: time and randomness
-//! are arguments. A phone stands here by its keyed hash only, a code by a keyed hash that is compared in constant time.
+//! The rules of one-time codes: how long a code is good, how often it may be tried, and how many may be asked for. Pure: time and
+//! randomness are arguments. A phone is kept as a keyed hash, a code as a keyed hash that is compared in constant time.
 
 use std::net::IpAddr;
 
@@ -13,33 +13,33 @@ use ring::hmac;
 use super::SmsError;
 use crate::bounds::{self, Net, Rate, near, wide};
 
-/// A code is good for five minutes …
+/// The seconds for which a code is good.
 pub const CODE_S_MAX: u32 = 5 * 60;
-/// … and for five tries.
+/// The tries for which a code is good.
 pub const TRIES_MAX: u8 = 5;
-/// Between two codes that one network asks for one phone.
+/// The seconds between two codes that one network asks for one phone.
 const APART_S: u32 = 60;
-/// Codes of one network for one phone that are good at once: the newest, and the one before it, whose message may be the late one.
+/// Codes of one network for one phone that are good at once: the newest, and the one before it, whose message may have come late.
 const KEPT: usize = 2;
 const CODE_DIGITS: usize = 6;
-/// Of the keyed hash of a session this much is kept; of that of a code all, as its comparison in constant time needs it.
+/// The part of a session's keyed hash that is kept. Of a code's keyed hash all is kept, for the comparison in constant time.
 const SESSION_MARK_BYTES: usize = 8;
 const CODE_MARK_BYTES: usize = 32;
 
 const _: () = assert!(APART_S < CODE_S_MAX);
-// Whatever strangers ask for, no code that is good is pushed out before its time.
+// However much strangers ask for, no good code is pushed out before its time.
 const _: () = assert!(
     bounds::SMS_OUT.max as u64
         > bounds::SMS_ALL.max as u64 * (1 + CODE_S_MAX as u64 / bounds::SMS_ALL.within_s)
 );
 
-/// Those who may ask how often; the other bounds stand to these as in their table.
+/// The configured limits; the other bounds keep their proportion to these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SmsLimits {
-    /// Codes for one phone in a day, for browsers that never proved it.
+    /// Codes for one phone in a day, for browsers that have never proven it.
     pub per_phone_day_max: u16,
-    /// Codes for one client address in an hour; of IPv6 for one /64. Carriers put many phones behind one address: a gateway whose
-    /// citizens come through such takes more.
+    /// Codes for one client address in an hour; for IPv6, for one /64. Carriers put many phones behind one address: a gateway whose
+    /// citizens come from such addresses needs a higher number.
     pub per_client_hour_max: u16,
 }
 
@@ -50,30 +50,29 @@ impl Default for SmsLimits {
     }
 }
 
-/// The browser session that asks: random, chosen by the pages.
+/// The number of a browser session: random, chosen by the pages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionId(pub [u8; 16]);
 
-/// A session's id opens the session.
+/// Hidden: the number opens the session.
 impl std::fmt::Debug for SessionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SessionId(…)")
     }
 }
 
-/// The visitor who asks for a code, or types one.
+/// The visitor who asks for a code or types one.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker {
     /// The browser session.
     pub session: SessionId,
-    /// The place where it comes from.
+    /// The address that the visitor comes from.
     pub client: IpAddr,
-    /// True if this browser has proven this phone before: what strangers do is no reason to refuse it.
+    /// True if this browser has proven this phone before; it is then not refused for what strangers ask for.
     pub known: bool,
 }
 
-/// A phone of which a code has shown that it is in the hand of whoever is there. Only [`SmsCodes::check`] makes one, and a session's
-/// seal keeps it.
+/// The proof that a phone is in the caller's hand. Only [`SmsCodes::check`] makes one; a session's seal keeps it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProvenPhone {
     phone: Phone,
@@ -81,22 +80,22 @@ pub struct ProvenPhone {
 }
 
 impl ProvenPhone {
-    /// The phone, while the proof is fresh enough.
+    /// The phone; `None` if the proof is too old at `now_s`.
     pub fn phone(&self, now_s: u64) -> Option<&Phone> {
         (now_s.saturating_sub(self.at_s) <= PROVEN_S_MAX).then_some(&self.phone)
     }
 
-    /// When it was proven, seconds since 1970 UTC.
+    /// The time of the proof, seconds since 1970 UTC.
     pub const fn at_s(&self) -> u64 {
         self.at_s
     }
 
-    /// Out of a sealed session, which got it from a code.
+    /// The proof that a sealed session keeps, which was made from a code.
     pub(crate) fn from_session(phone: &Phone, at_s: u64) -> Self {
         Self { phone: phone.clone(), at_s }
     }
 
-    /// As if a code had been typed.
+    /// A proof as if a code had been typed.
     #[cfg(test)]
     pub(crate) fn for_tests(phone: &Phone, at_s: u64) -> Self {
         Self { phone: phone.clone(), at_s }
@@ -109,14 +108,14 @@ impl std::fmt::Debug for ProvenPhone {
     }
 }
 
-/// A message that has to go out now.
+/// A code that has to be sent now.
 pub struct CodeToSend {
     phone: Phone,
     digits: String,
 }
 
 impl CodeToSend {
-    /// Says where it goes.
+    /// The phone that it goes to.
     pub const fn phone(&self) -> &Phone {
         &self.phone
     }
@@ -133,12 +132,12 @@ impl std::fmt::Debug for CodeToSend {
     }
 }
 
-/// Whose code it is among those of a phone: each has at most two at a time.
+/// The origin of a code among those of one phone; each origin has two at a time at most.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum From {
-    /// A browser that proved the phone before.
+    /// A browser that has proven the phone before.
     Known,
-    /// Any other.
+    /// Any other browser, by its network.
     Stranger(Net),
 }
 
@@ -166,13 +165,13 @@ impl Outstanding {
 /// The standing of one session's codes for one phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// One of them is good.
+    /// True if one of them is good.
     pub is_out: bool,
-    /// Seconds until another may be asked for.
+    /// The seconds until another may be asked for.
     pub wait_s: u32,
 }
 
-/// The counts of those who ask and type.
+/// The rates at which codes are asked for and typed.
 struct Rates {
     client: Rate<Net>,
     network: Rate<Net>,
@@ -212,7 +211,7 @@ impl Rates {
         self.typed_network.renew(bounds::TYPED_NETWORK.beside(&bounds::SMS_CLIENT, client));
     }
 
-    /// A message for a stranger: what is its own first, so that whoever has had enough takes nothing from others.
+    /// Takes a code for a stranger from the rates: its own first, so that a stranger above its share takes nothing from others.
     fn stranger_asks(&mut self, phone: Hash, network: Net, now_s: u64) -> Result<(), SmsError> {
         self.phone_network.take(&(phone, network), now_s).map_err(too_many)?;
         self.phone.take(&phone, now_s).map_err(too_many)?;
@@ -224,17 +223,17 @@ fn too_many(retry_after_s: u32) -> SmsError {
     SmsError::TooMany { retry_after_s }
 }
 
-/// The codes that are out, and who has asked.
+/// The codes that were sent, and the rates of those who asked.
 pub struct SmsCodes {
     hasher: Hasher,
     key: hmac::Key,
     rates: Rates,
-    /// By the phone's hash; the one that was asked for longest ago first.
+    /// The codes by the phone's hash, the phone that was asked for longest ago first.
     out: LruCache<Hash, Vec<Outstanding>>,
 }
 
 impl SmsCodes {
-    /// None are out yet.
+    /// No codes yet.
     pub fn new(keys: &Keys, limits: SmsLimits) -> Self {
         Self {
             hasher: Hasher::new(keys.pepper()),
@@ -244,13 +243,13 @@ impl SmsCodes {
         }
     }
 
-    /// Other limits from now on; what was asked before counts against them.
+    /// Changes the limits; what was asked before counts against them.
     pub(super) fn limit_by(&mut self, limits: SmsLimits) {
         self.rates.limit_by(limits);
     }
 
-    /// A new code for the phone, good in this session only. The one before it, for a browser of the same network, stays good until one
-    /// of the two is used; those of others are as before, so that nobody takes a code from its owner by asking for another.
+    /// Makes a new code for the phone, good in this session only. The one before it from the same network stays good until one of the two
+    /// is used. Codes from other networks stay as they are, so that asking for a code takes none from its owner.
     pub fn request(
         &mut self,
         asker: Asker,
@@ -297,14 +296,14 @@ impl SmsCodes {
         self.out.insert(phone, codes);
     }
 
-    /// Gives the seconds until the next code may be asked for.
+    /// The seconds until the next code may be asked for.
     fn wait_s(&self, phone: &Hash, from: From, now_s: u32) -> u32 {
         let codes = self.out.peek(phone).map_or(&[][..], Vec::as_slice);
         let last = codes.iter().rev().find(|code| code.from == from);
         last.map_or(0, |code| APART_S.saturating_sub(now_s.saturating_sub(code.sent_s)))
     }
 
-    /// Tells how the codes of this session for the phone stand.
+    /// The standing of this session's codes for the phone.
     pub fn standing(&self, asker: Asker, phone: &Phone, now_s: u64) -> Standing {
         let (hash, session, now_s) =
             (self.hasher.phone(phone), self.session_mark(&asker.session), seconds(now_s));
@@ -313,7 +312,7 @@ impl SmsCodes {
         Standing { is_out, wait_s: self.wait_s(&hash, From::of(asker), now_s) }
     }
 
-    /// Removes everything that nobody can use any more.
+    /// Removes the codes of phones that have no good one left.
     fn forget(&mut self, now_s: u32) {
         let is_over = |codes: &[Outstanding]| codes.iter().all(|code| !code.is_good(now_s));
         while self.out.iter().next().is_some_and(|(_, codes)| is_over(codes)) {
@@ -321,7 +320,7 @@ impl SmsCodes {
         }
     }
 
-    /// Compares what was typed with the session's codes. A right one uses them up; what is no whole code costs no try.
+    /// Compares what was typed with the session's codes. The right code uses all of them up; an incomplete one costs no try.
     pub fn check(
         &mut self,
         asker: Asker,
@@ -333,7 +332,7 @@ impl SmsCodes {
         let (hash, known) = (self.hasher.phone(phone), asker.known);
         let typed = typed_text::digits(typed);
         let session = self.session_mark(&asker.session);
-        // Whoever has not asked has no try, and takes none away.
+        // A session that has not asked has no try, and takes none from others.
         let codes = self.out.peek_mut(&hash).ok_or(SmsError::Gone)?;
         let is_mine = |code: &Outstanding| code.session == session && code.is_good(now_s);
         if !codes.iter().any(is_mine) {
@@ -352,9 +351,9 @@ impl SmsCodes {
             codes.retain(|code| code.session != session);
             return Ok(ProvenPhone { phone: phone.clone(), at_s });
         }
-        // While more is guessed than a city mistypes, a stranger's wrong try is its last.
+        // While more wrong codes come than a city mistypes, a stranger's first wrong try ends its code.
         let braked = !known && self.rates.wrong_all.take(&(), at_s).is_err();
-        // Compared with each, it is a try of each.
+        // It was compared with each of them, so it is a try of each.
         for code in codes.iter_mut().filter(|code| is_mine(code)) {
             code.tries_left = if braked { 0 } else { code.tries_left - 1 };
         }

@@ -1,13 +1,13 @@
-//! The counts of codes by SMS: handles made once. Nothing of a phone or a code is in it.
+//! Counters of codes by SMS, registered once. They hold nothing of a phone or a code.
 
 use metrics::Counter;
 use protocol::metric;
 
 use super::SmsError;
 
-/// The outcome of a message, or of what was typed of it; the names are labels.
+/// The outcome of a code that was asked for or typed; the names are labels.
 #[derive(Clone, Copy)]
-enum Outcome {
+enum SmsOutcome {
     Done,
     TooMany,
     Wrong,
@@ -18,7 +18,7 @@ enum Outcome {
     Unavailable,
 }
 
-impl Outcome {
+impl SmsOutcome {
     const fn of<T>(result: &Result<T, SmsError>) -> Self {
         match result {
             Ok(_) => Self::Done,
@@ -51,13 +51,13 @@ impl SmsMetrics {
         }
     }
 
-    /// A code was asked for.
+    /// Counts a code that was asked for.
     pub(super) fn asked(&self, result: &Result<(), SmsError>) {
-        self.asked[Outcome::of(result) as usize].increment(1);
+        self.asked[SmsOutcome::of(result) as usize].increment(1);
     }
 
-    /// A code was typed.
+    /// Counts a code that was typed.
     pub(super) fn typed<T>(&self, result: &Result<T, SmsError>) {
-        self.typed[Outcome::of(result) as usize].increment(1);
+        self.typed[SmsOutcome::of(result) as usize].increment(1);
     }
 }

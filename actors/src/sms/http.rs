@@ -1,5 +1,5 @@
-//! The message service over HTTP: one signed POST for one message, TLS under the configured authority alone, no redirects, and never
-//! sent twice: who gets no message asks for another code. What the service answers beside its status is not read.
+//! The message service over HTTP: one signed POST for each message, TLS under the configured authority alone, no redirects. A message is
+//! never sent twice: a citizen who gets none asks for another code. Of the answer only the status is read.
 
 use std::future::pending;
 use std::pin::pin;
@@ -22,24 +22,24 @@ use zeroize::Zeroizing;
 
 use super::{CODE_S_MAX, CodeToSend, SmsError};
 
-/// A shorter key could be tried out.
+/// The shortest key that cannot be guessed by trying.
 const SECRET_BYTES_MIN: usize = 16;
-/// A citizen who waits for longer asks again.
+/// The longest deadline: a citizen who waits longer asks again.
 const DEADLINE_MAX: Duration = Duration::from_secs(30);
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
-/// The place where messages go, and how they are signed.
+/// The configuration of a message service.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpSmsConfig {
-    /// `https://HOST/PATH`; plain http only on this machine.
+    /// The address: `https://HOST/PATH`, or plain http on this machine.
     pub url: String,
-    /// The authority of the service's certificate, PEM.
+    /// The authority that issues the service's certificate, PEM.
     pub authority_pem: Option<Vec<u8>>,
-    /// By which the service knows the key.
+    /// The id by which the service knows the key.
     pub key_id: String,
-    /// The key, 16 bytes at least.
+    /// The key that signs, 16 bytes at least.
     pub secret: Zeroizing<Vec<u8>>,
-    /// From connecting to the answer.
+    /// The time from connecting to the answer, 30 s at most.
     pub deadline: Duration,
 }
 
@@ -49,7 +49,7 @@ impl std::fmt::Debug for HttpSmsConfig {
     }
 }
 
-/// The configuration of the message service cannot be used.
+/// A configuration of the message service that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the message service: {0}")]
 pub struct SmsConfigError(&'static str);
@@ -68,7 +68,7 @@ pub struct HttpSms {
 }
 
 impl HttpSms {
-    /// A client by that configuration.
+    /// Makes a client.
     ///
     /// # Errors
     /// Names what in the configuration cannot be used.
@@ -108,10 +108,10 @@ impl HttpSms {
         })
     }
 
-    /// Says whether the service takes connections under the configured authority; no message is sent.
+    /// Connects to the service under the configured authority and sends no message.
     ///
     /// # Errors
-    /// [`SmsError::Unavailable`] when it does not within its deadline.
+    /// [`SmsError::Unavailable`] if the service takes no connection within the deadline.
     pub async fn reach(&self) -> Result<(), SmsError> {
         let connect = async {
             let stream = TcpStream::connect((self.host.as_str(), self.port)).await.ok()?;
@@ -153,7 +153,7 @@ impl HttpSms {
         Ok(request.body(body).expect("the parts were checked when the client was made"))
     }
 
-    /// As the carrier interface signs, under a name of its own.
+    /// The signature of a request, made as in the carrier interface but under a name of its own.
     fn signature(&self, body: &str, id: &str, now_s: u64) -> String {
         let body = hex::encode(digest::digest(&digest::SHA256, body.as_bytes()));
         let signed = format!("changtong-sms 1\nPOST\n{}\n{now_s}\n{id}\n{body}", self.path);
@@ -171,7 +171,7 @@ impl HttpSms {
     }
 }
 
-/// HTTP over a connection that is there, which is driven here, beside the exchange: nothing outlives it.
+/// Sends a request over an open connection and returns the status. The connection is driven here: nothing outlives the call.
 async fn speak<S>(stream: S, request: Request<String>) -> Option<u16>
 where
     S: AsyncRead + AsyncWrite + Unpin,

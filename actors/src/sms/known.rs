@@ -1,17 +1,17 @@
-//! The phones that a browser has proven, as the browser keeps them: seals that open nothing and name nobody. They only give the
-//! browser an allowance of messages that strangers do not use up. What a phone's proof opens is the session's business.
+//! The phones that a browser has proven, as the browser keeps them: seals that open nothing and name no phone. They only give the browser an
+//! allowance of messages that strangers cannot use up.
 
 use keys::Keys;
 use registry::Phone;
 use ring::hmac;
 
-/// Somebody who has not signed in for half a year is a stranger.
+/// The age up to which a seal is good; after it the browser is a stranger's.
 pub const KNOWN_S_MAX: u64 = 180 * 24 * 3_600;
-/// A family's.
+/// The phones that one browser keeps: those of a family.
 const PHONES_MAX: usize = 4;
 const SEAL_BYTES: usize = 16;
 
-/// Makes and reads what browsers keep.
+/// The key that makes and checks the seals.
 pub(super) struct Known(hmac::Key);
 
 impl Known {
@@ -19,7 +19,7 @@ impl Known {
         Self(hmac::Key::new(hmac::HMAC_SHA256, keys.pepper()))
     }
 
-    /// Says whether the browser that keeps this has proven the phone.
+    /// True if the browser that keeps `kept` has proven the phone.
     pub(super) fn holds(&self, kept: &str, phone: &Phone, now_s: u64) -> bool {
         let is_it = |at_s: u64, seal: &str| {
             let seal = hex::decode(seal).ok().filter(|seal| seal.len() == SEAL_BYTES);
@@ -29,7 +29,7 @@ impl Known {
         good(kept, now_s).any(|(_, at_s, seal)| is_it(at_s, seal))
     }
 
-    /// Says what the browser keeps once it has proven the phone, too.
+    /// The value that the browser keeps instead of `kept` once it has proven this phone, too.
     pub(super) fn with(&self, kept: &str, phone: &Phone, now_s: u64) -> String {
         let newest = format!("{now_s:x}-{}", hex::encode(self.seal(phone, now_s)));
         let others =
@@ -43,7 +43,7 @@ impl Known {
     }
 }
 
-/// Each phone's part, its time and its seal, as far as they are not too old.
+/// The parts of `kept` that are not too old: each phone's whole part, its time and its seal.
 fn good(kept: &str, now_s: u64) -> impl Iterator<Item = (&str, u64, &str)> {
     let parts = kept.split('.').take(PHONES_MAX).filter_map(|one| {
         let (at, seal) = one.split_once('-')?;

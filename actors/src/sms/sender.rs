@@ -1,5 +1,5 @@
-//! The one who delivers a code: a message service over HTTP, or, in development, the terminal and a page. Neither does the other's work:
-//! production sends nothing to made-up numbers, development nothing to numbers that somebody may have.
+//! Delivery of a code: by a message service over HTTP or, in development, by the terminal and a page. Production sends nothing to made-up
+//! numbers, development nothing to numbers that a person may have.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::{CodeToSend, HttpSms, SmsError};
 
 /// Messages that the development page shows.
 const SHOWN_MAX: usize = 50;
-/// Messages that are kept for whoever asks for one number's: those of the last seconds of a load test. Some 500 kB when full.
+/// Messages that are kept for look-ups by number: those of the last seconds of a load test, about 500 kB when full.
 const KEPT_MAX: usize = 4_096;
 
 const _: () = assert!(SHOWN_MAX <= KEPT_MAX);
@@ -22,27 +22,27 @@ pub struct ShownSms {
     pub phone: String,
     /// The six digits.
     pub code: String,
-    /// When it was sent, seconds since 1970 UTC.
+    /// The time when it was sent, seconds since 1970 UTC.
     pub at_s: u64,
 }
 
-/// A code in a log would be worth a phone.
+/// Hidden: with a code from a log its reader could prove the phone.
 impl std::fmt::Debug for ShownSms {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ShownSms(…)")
     }
 }
 
-/// Shows messages instead of sending them; clones share them.
+/// A sender that shows messages instead of sending them; clones share the messages.
 #[derive(Clone)]
 pub struct DevelopmentSms {
-    /// The oldest first.
+    /// The messages, the oldest first.
     kept: Arc<Mutex<VecDeque<(Phone, ShownSms)>>>,
     show: Arc<dyn Fn(&ShownSms) + Send + Sync>,
 }
 
 impl DevelopmentSms {
-    /// `show` is called for each message; it must not log it.
+    /// Calls `show` for each message; it must not log the message.
     pub fn new(show: impl Fn(&ShownSms) + Send + Sync + 'static) -> Self {
         Self { kept: Arc::default(), show: Arc::new(show) }
     }
@@ -52,7 +52,7 @@ impl DevelopmentSms {
         self.lock().iter().rev().take(SHOWN_MAX).map(|(_, message)| message.clone()).collect()
     }
 
-    /// The last message to that number, if it is still kept. Masked numbers are the same for many when many sign in.
+    /// The last message to that number, if it is still kept. The masked numbers of [`Self::shown`] do not tell many numbers apart.
     pub fn last_to(&self, phone: &Phone) -> Option<ShownSms> {
         let kept = self.lock();
         kept.iter().rev().find(|(to, _)| to == phone).map(|(_, message)| message.clone())
@@ -73,11 +73,11 @@ impl DevelopmentSms {
     }
 }
 
-/// The ways by which a message leaves.
+/// The sender of messages.
 pub enum SmsSender {
     /// A message service.
     Http(Box<HttpSms>),
-    /// Shown, not sent.
+    /// The terminal and the page of a development city.
     Development(DevelopmentSms),
 }
 

@@ -1,4 +1,4 @@
-//! The table of what must hold for one-time codes, by the pure core. What becomes of a message is in `delivery`.
+//! The rules of one-time codes, on the pure core. Messages are in `delivery`.
 
 mod delivery;
 use std::net::IpAddr;
@@ -136,7 +136,7 @@ fn the_code_before_the_newest_is_good_until_one_of_them_is_used() {
     assert!(desk.check(1, 7, &codes[1], later_s).is_ok());
 }
 
-/// The trap: with each message five more tries of the code before it.
+/// The trap: each message gives five more tries of the code before it.
 #[test]
 fn a_new_code_gives_the_earlier_no_new_tries() {
     let mut desk = Desk::new();
@@ -203,7 +203,7 @@ fn parallel_guessing_over_many_sessions_of_a_phone_is_bounded() {
             assert!(compared <= 50, "{compared} guesses in minute {minute}");
         }
     }
-    // All of a day's codes at once, and a day's as they come back.
+    // A day's codes at once, and the ones that come back within a day.
     assert!((50..=100).contains(&compared), "{compared} guesses among a million in a day");
 }
 
@@ -225,7 +225,7 @@ fn a_phone_gets_ten_codes_a_day_and_two_fifths_of_them_for_one_network() {
     desk.ask(1, 7, 5, at_s + DAY_S).expect("the next day");
 }
 
-/// The trap: whoever knows a number asks for its codes all day, and its owner is told to come back tomorrow.
+/// The trap: a stranger who knows a number asks for its codes all day, and its owner is told to come back tomorrow.
 #[test]
 fn strangers_do_not_lock_a_browser_out_that_proved_the_phone_before() {
     let mut desk = Desk::new();
@@ -278,7 +278,7 @@ fn a_whole_48_and_a_whole_24_get_what_ten_addresses_get() {
     }
 }
 
-/// The trap: the table of addresses is full, and from then on nobody signs in.
+/// The trap: the table of addresses is full, and from then on no visitor can sign in.
 #[test]
 fn newcomers_get_their_code_however_many_came_before() {
     let mut desk = Desk::new();
@@ -362,7 +362,7 @@ fn a_browser_keeps_that_it_proved_a_phone_and_nothing_of_it_opens_or_names_anyth
     kept = sms.known(&kept, &proven(5, NOW_S), NOW_S + 1);
     let held: Vec<u32> = (1..=6).filter(|&n| sms.is_known(&kept, &number(n), NOW_S)).collect();
     assert_eq!(held, [2, 3, 4, 5], "the last four");
-    // The whole number: three of its digits stand in random ones now and then.
+    // The whole number: three of its digits occur by chance in random ones.
     assert!(
         !kept.contains("16300000005")
             && kept.bytes().all(|byte| byte.is_ascii_hexdigit() || b"-.".contains(&byte))

@@ -1,5 +1,4 @@
-//! The remains of a plan: files and rows that an end which was begun has yet to take away. Only looked at; whoever verifies an
-//! end finds none of it.
+//! The files and rows of a sunset's plan that are still there. After a sunset that has ended none are left. Nothing is changed here.
 
 use std::path::{Path, PathBuf};
 
@@ -10,20 +9,20 @@ use serde::Serialize;
 
 use super::{Count, LEDGER, REGISTRY, Record, SunsetError, plan};
 
-/// The rest that is there.
+/// The files and rows of a plan that are still there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Left {
-    /// Keys, punches, made-up people.
+    /// The files with keys, punches and made-up people.
     pub files: Vec<PathBuf>,
-    /// Tables that are not empty.
+    /// The tables that are not empty.
     pub rows: Vec<Count>,
 }
 
 impl Left {
-    /// Looks for what the record's plan was to take away.
+    /// Looks for what the record's plan is to take away.
     ///
     /// # Errors
-    /// A registry that does not read, or the operating system's word.
+    /// A registry that cannot be read, or an error of the operating system.
     pub fn of(data: &Path, record: &Record) -> Result<Self, SunsetError> {
         let registry = KeptRegistry::open(&data.join(REGISTRY))?;
         let mut rows = Vec::new();
@@ -34,7 +33,7 @@ impl Left {
         Ok(Self { files: files(data, record)?, rows })
     }
 
-    /// Nothing.
+    /// True if nothing is left.
     pub fn is_none(&self) -> bool {
         self.files.is_empty() && self.rows.is_empty()
     }

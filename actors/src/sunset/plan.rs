@@ -1,5 +1,5 @@
-//! The plan of what would be ended and destroyed, and what is kept: looked at without a key, and without changing anything. Its digest is what
-//! operators sign.
+//! The plan of a sunset: what would be ended and destroyed, and what is kept. Made without a key and without changing anything. Operators
+//! sign its digest.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,72 +13,72 @@ use serde::{Deserialize, Serialize};
 use super::{DELETIONS, LEDGER, RECORD, RECORD_FRESH, REGISTRY, SunsetError, io};
 
 const VERSION: u32 = 1;
-/// Rows of these come and go with each order, also with the one that ends the measure.
+/// Tables whose rows are not counted: each order changes them, also the one that ends the measure.
 const UNCOUNTED: [&str; 2] = ["order_log", "checkpoints"];
-/// The files that a gateway leaves beside its data, and nobody misses.
+/// Files of a gateway beside its data that hold nothing to keep or destroy.
 const TRIFLES: [&str; 7] =
     ["lock", "imports", "admin.sock", "registry.db-wal", "registry.db-shm", RECORD, RECORD_FRESH];
 
-/// An estate to end: where it lies, and what whoever runs it knows of the rest.
+/// The gateway that a sunset ends: the paths of its data and keys, and what the caller knows of the rest.
 #[derive(Clone, Debug)]
 pub struct Estate {
-    /// The gateway's data.
+    /// The gateway's data directory.
     pub data: PathBuf,
-    /// Its keys.
+    /// The gateway's keys directory.
     pub keys: PathBuf,
-    /// Files and directories in the data that hold made-up people or secrets of a development city.
+    /// Names in the data directory that hold made-up people or secrets of a development city.
     pub made_up: Vec<&'static str>,
-    /// Those in the data that stay and tell nothing of anybody.
+    /// Names in the data directory that stay and hold no personal data.
     pub plain: Vec<&'static str>,
-    /// Carriers that were asked.
+    /// The carriers that were asked.
     pub carriers: Vec<String>,
-    /// Secrets that lie elsewhere and are their owner's to revoke.
+    /// Secrets in other places, which their owners have to revoke.
     pub yours: Vec<String>,
 }
 
-/// The number of rows a table has.
+/// The number of rows of one table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Count {
-    /// The table.
+    /// The table's name.
     pub of: String,
-    /// Its rows.
+    /// The number of its rows.
     pub rows: u64,
 }
 
-/// The plan of all that would be ended and destroyed. Names and numbers, nothing of anybody.
+/// The plan of a sunset: names and numbers of all that would be destroyed or kept, no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Of the plan's own form.
+    /// The version of the plan's format.
     pub version: u32,
     /// The number under which the gateway issued codes.
     pub gateway: u16,
-    /// The place where the keys lie.
+    /// The keys directory.
     pub keys_directory: PathBuf,
-    /// Key files in it, in the order in which they are destroyed; the day keys among them are the days that punches are kept of.
+    /// The key files in it, in the order of their destruction; its day keys are those of the days whose punches are kept.
     pub keys: Vec<String>,
-    /// Files of the punch log that are removed.
+    /// The files of the punch log, which are removed.
     pub punches: Vec<String>,
-    /// Tables of the registry that are emptied.
+    /// The tables of the registry that are emptied.
     pub emptied: Vec<Count>,
-    /// Tables of the registry that are kept.
+    /// The tables of the registry that are kept.
     pub kept: Vec<Count>,
-    /// Files of a development city that are destroyed.
+    /// The files of a development city, which are destroyed.
     pub made_up: Vec<String>,
-    /// Carriers that are not asked any more.
+    /// The carriers, which are no longer asked.
     pub carriers: Vec<String>,
-    /// Secrets elsewhere, which their owner revokes.
+    /// Secrets in other places, which their owners have to revoke.
     pub yours: Vec<String>,
-    /// Files that are not the gateway's, in the data by its name and among the keys by its path; whoever put it there looks at it.
+    /// Files that are not the gateway's, by name in the data directory and by path among the keys; a person has to look at them.
     pub others: Vec<String>,
 }
 
 impl Plan {
-    /// Looks at what there is.
+    /// Makes the plan of what is there.
     ///
     /// # Errors
-    /// A registry that does not read, or the operating system's word.
+    /// A registry that cannot be read, or an error of the operating system.
     pub fn make(estate: &Estate) -> Result<Self, SunsetError> {
         let registry = KeptRegistry::open(&estate.data.join(REGISTRY))?;
         let count = |tables: &[&'static str]| -> Result<Vec<Count>, SunsetError> {
@@ -104,14 +104,14 @@ impl Plan {
         })
     }
 
-    /// SHA-256, hexadecimal.
+    /// The plan's SHA-256, hexadecimal.
     pub fn digest(&self) -> String {
         let text = serde_json::to_string(self).expect("texts and numbers");
         hex::encode(digest(&SHA256, format!("changtong sunset plan 1\n{text}").as_bytes()))
     }
 }
 
-/// Files of the punch log. Directories among them are somebody else's.
+/// The files of the punch log. Directories among them are not the gateway's.
 pub(super) fn punches(data: &Path) -> Result<Vec<String>, SunsetError> {
     let ledger = data.join(LEDGER);
     let mut punches = names(&ledger)?;
@@ -119,7 +119,7 @@ pub(super) fn punches(data: &Path) -> Result<Vec<String>, SunsetError> {
     Ok(punches)
 }
 
-/// Names in a directory, in order; none if it is not there.
+/// The names in a directory, sorted; empty if it does not exist.
 pub(super) fn names(directory: &Path) -> Result<Vec<String>, SunsetError> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -133,7 +133,7 @@ pub(super) fn names(directory: &Path) -> Result<Vec<String>, SunsetError> {
     Ok(names)
 }
 
-/// Every file under that name.
+/// Collects every file under that name.
 fn walk(data: &Path, name: &str, files: &mut Vec<String>) -> Result<(), SunsetError> {
     let path = data.join(name);
     if path.is_dir() {
@@ -161,7 +161,7 @@ fn others(estate: &Estate) -> Result<Vec<String>, SunsetError> {
     Ok(others)
 }
 
-/// Says what lies among the keys and is none that the gateway knows: copies, and whatever an editor left.
+/// The files among the keys that are not the gateway's, such as copies, and what an editor left.
 pub(super) fn strays(keys: &Path) -> Result<Vec<PathBuf>, SunsetError> {
     if !keys.exists() {
         return Ok(Vec::new());

@@ -1,5 +1,5 @@
-//! The record of the end: who ordered it, what was destroyed, what the decisions amount to; signed with the gateway's key while there
-//! still is one. It is written twice: when it begins, and when everything else is done.
+//! The record of a sunset: who ordered it, what was destroyed, and the root over the decisions; signed with the gateway's key while it
+//! exists. It is written twice: at the beginning, and when everything but the signing key is destroyed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -13,29 +13,29 @@ use serde::{Deserialize, Serialize};
 use super::{Plan, RECORD, RECORD_FRESH, SunsetError, io, wrong};
 
 pub(super) const VERSION: u32 = 1;
-/// The deeds, by whom, and what is left.
+/// The destruction of a sunset, its order, and what is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Of the record's own form.
+    /// The version of the record's format.
     pub version: u32,
-    /// When it began, seconds since 1970 UTC.
+    /// The time when it began, seconds since 1970 UTC.
     pub begun_s: u64,
-    /// When everything but the signing key was destroyed; `None` until then.
+    /// The time when everything but the signing key was destroyed, seconds since 1970 UTC; `None` before.
     pub ended_s: Option<u64>,
     /// The digest of the plan, which operators signed.
     pub digest: String,
-    /// The plan that was to be destroyed, and was.
+    /// The plan that was carried out.
     pub plan: Plan,
     /// The order over the digest.
     pub order: Order,
-    /// Those who signed it.
+    /// The signatures under the order.
     pub signatures: Vec<Signature>,
-    /// The gateway's public key, Ed25519, hexadecimal: it checks this record, the decisions, and citizens' receipts.
+    /// The gateway's public key, Ed25519, hexadecimal, with which this record, the decisions and citizens' receipts are checked.
     pub public_key: String,
-    /// Decisions that are kept.
+    /// The number of decisions that are kept.
     pub decisions: u64,
-    /// The root of the tree over them, hexadecimal.
+    /// The root of the tree over the decisions, hexadecimal.
     pub root: String,
 }
 
@@ -47,21 +47,21 @@ struct Signed {
     signature: String,
 }
 
-/// The act that operators sign.
+/// The text of the order that operators sign.
 pub fn order_text(digest: &str) -> String {
     format!("{{\"order\":\"sunset\",\"plan\":\"{digest}\"}}")
 }
 
-/// Says where it is.
+/// The record's path.
 pub(super) fn path(data: &Path) -> PathBuf {
     data.join(RECORD)
 }
 
 impl Record {
-    /// Reads it, if the gateway whose public key it names signed it.
+    /// Reads a record that was signed with the key that it names.
     ///
     /// # Errors
-    /// None there, or one that is cut or altered.
+    /// No record, or one that was cut or altered.
     pub fn read(data: &Path) -> Result<Self, SunsetError> {
         let path = path(data);
         let text = match std::fs::read(&path) {
@@ -84,7 +84,7 @@ impl Record {
         }
     }
 
-    /// Writes it in place of the one that is there, durably.
+    /// Writes the record, durably, in place of an earlier one.
     pub(super) fn write(&self, data: &Path, signing_pkcs8: &[u8]) -> Result<(), SunsetError> {
         let (path, fresh) = (path(data), data.join(RECORD_FRESH));
         let key = Ed25519KeyPair::from_pkcs8(signing_pkcs8)

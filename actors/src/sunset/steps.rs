@@ -1,5 +1,5 @@
-//! The destruction, step by step. Each step rests on the record alone and can be done again: a crash anywhere leaves a beginning,
-//! which the next run carries to its end.
+//! The steps of a sunset's destruction. Each step needs the record alone and can be done again, so that the next run finishes what a crash
+//! has cut.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,10 +11,10 @@ use runtime::clock;
 use super::record::sync_directory;
 use super::{LEDGER, REGISTRY, Record, SunsetError, io, plan};
 
-/// A step on the data, with the record as it stands.
+/// A step: it gets the data directory and the record as it is then.
 type Step = fn(&Path, &Record) -> Result<(), SunsetError>;
 
-/// The steps in their order. Day keys come first: from then on no copy of a punch can be read, wherever it lies.
+/// The steps in their order. Day keys come first: after them no copy of a punch can be read anywhere.
 pub const STEPS: [(&str, Step); 7] = [
     ("day keys", day_keys),
     ("punches", punches),
@@ -33,7 +33,7 @@ fn day_keys(_: &Path, record: &Record) -> Result<(), SunsetError> {
     destroy_keys(record, is_day)
 }
 
-/// Segments are not overwritten: without their day's key they are noise. The log's own records of deletions stay.
+/// Removes the segments. They are not overwritten: without their day's key they are noise. The log's records of deletions stay.
 fn punches(data: &Path, _: &Record) -> Result<(), SunsetError> {
     let ledger = data.join(LEDGER);
     for name in plan::punches(data)? {
@@ -51,7 +51,7 @@ fn made_up(data: &Path, record: &Record) -> Result<(), SunsetError> {
     for name in &record.plan.made_up {
         destroy(&data.join(name))?;
     }
-    // The directories, those below first.
+    // The directories, the deepest first.
     let parents =
         record.plan.made_up.iter().filter_map(|name| name.rsplit_once('/')).map(|(parent, _)| parent);
     let mut parents: Vec<&str> = parents.collect();
@@ -67,7 +67,7 @@ fn keys(_: &Path, record: &Record) -> Result<(), SunsetError> {
     destroy_keys(record, |name| !is_day(name) && !Keys::is_signing(name))
 }
 
-/// The last thing that is signed. Done again it is not signed again.
+/// Signs the record a second time, now with the time of the end; nothing is signed after it. Done again this changes nothing.
 fn record(data: &Path, record: &Record) -> Result<(), SunsetError> {
     if record.ended_s.is_some() {
         return Ok(());
@@ -92,7 +92,7 @@ fn destroy_keys(record: &Record, which: impl Fn(&str) -> bool) -> Result<(), Sun
     Ok(())
 }
 
-/// One that holds something else stays, and so does one whose place is not ours to change, or is a disk of its own.
+/// Removes an empty directory. One that holds something, is a mount point, or is in a place that may not be changed stays.
 fn remove_empty(directory: &Path) -> Result<(), SunsetError> {
     match std::fs::remove_dir(directory) {
         Ok(()) => Ok(()),

@@ -1,4 +1,4 @@
-//! The end of a measure: what is refused, that a crash between any two steps is finished, and that a record which is not true is known.
+//! Sunsets: the ones that are refused, the finishing after a crash between any two steps, and the detection of a false record.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use simulator::city;
 
 use super::*;
 
-/// A gateway's data and keys with 40 people, two admins and one who may only look.
+/// A gateway's data and keys with 40 people, two admins, and an operator who may only look.
 struct Place {
     _directory: tempfile::TempDir,
     estate: Estate,
@@ -275,7 +275,7 @@ fn a_record_that_is_not_true_is_known() {
     std::fs::write(&path, &good).unwrap();
     assert!(verify(data, Some(&"0".repeat(64))).unwrap_err().to_string().contains("another gateway"));
 
-    // Put back what was destroyed, one after the other.
+    // Destroyed files put back, one after the other.
     std::fs::create_dir_all(keys.join("days")).unwrap();
     for back in [keys.join("field.key"), keys.join("days/2020-02-20.key"), keys.join("token-7.key")]
         .into_iter()

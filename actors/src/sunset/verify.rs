@@ -1,5 +1,5 @@
-//! The truth of the record: signatures, and what is left and what is not. Needs no key; whoever kept the gateway's public key
-//! can say that it is the one.
+//! Verification of a sunset's record: its signatures, and that what it lists is gone. It needs no key; a caller that kept the gateway's
+//! public key can check that the record is that gateway's.
 
 use std::path::{Path, PathBuf};
 
@@ -9,30 +9,30 @@ use serde::{Deserialize, Serialize};
 
 use super::{Left, OPERATORS, REGISTRY, Record, SunsetError, order_text, plan, record, wrong};
 
-/// The findings of [`verify`]: all of it is as the record says.
+/// The findings of [`verify`]; all of it is as the record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
-    /// When it ended, seconds since 1970 UTC.
+    /// The time when it ended, seconds since 1970 UTC.
     pub ended_s: u64,
-    /// Those who ordered it.
+    /// The operators who ordered it.
     pub operators: Vec<String>,
-    /// Keys that are gone.
+    /// The keys that are gone.
     pub keys: Vec<String>,
-    /// Decisions that are as they were made.
+    /// The number of decisions, which are as they were made.
     pub decisions: u64,
     /// The gateway's public key, hexadecimal.
     pub public_key: String,
 }
 
-/// Checks the record and what is left. `public_key`: the gateway's, hexadecimal, from wherever it was kept; without one the record's
-/// own is believed.
+/// Checks the record and what is left. `public_key` is the gateway's, hexadecimal, as the caller kept it; without it the record's own is
+/// trusted.
 ///
 /// # Errors
-/// The first thing that is not as the record says.
+/// The first finding that is not as the record says.
 pub fn verify(data: &Path, public_key: Option<&str>) -> Result<Verified, SunsetError> {
     let (record, path) = (Record::read(data)?, record::path(data));
     if public_key.is_some_and(|key| !key.trim().eq_ignore_ascii_case(&record.public_key)) {
-        return Err(wrong(&path, "another gateway signed it than the one with that public key"));
+        return Err(wrong(&path, "it was not signed by the gateway with that public key"));
     }
     let Some(ended_s) = record.ended_s else {
         return Err(wrong(&path, "it was begun and not finished; `changtong sunset --finish` finishes it"));
@@ -57,7 +57,7 @@ pub fn verify(data: &Path, public_key: Option<&str>) -> Result<Verified, SunsetE
     })
 }
 
-/// Admins who signed the order over the plan, each person once.
+/// The admins who signed the order over the plan, each once.
 fn signed_by(record: &Record, known: &[Operator]) -> Vec<String> {
     let digest = record.plan.digest();
     if digest != record.digest || record.order.act != order_text(&digest) {
@@ -92,7 +92,7 @@ fn nothing_left(data: &Path, record: &Record) -> Result<(), SunsetError> {
     }
 }
 
-/// The path, if it is no directory, or the first file below.
+/// The path itself if it is no directory, otherwise the first file below it.
 fn first_file(path: &Path) -> Result<Option<PathBuf>, SunsetError> {
     if path.is_symlink() || !path.is_dir() {
         return Ok(Some(path.to_owned()));

@@ -1,24 +1,24 @@
-//! The encodings that a table may be in, and how a line of each is read. Which one a file is in is `survey`'s.
+//! The encodings that a table may be in, and the decoding of a line. `survey` finds the encoding of a file.
 
 use std::borrow::Cow;
 
 /// The encoding of a table's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// UTF-8 without its mark.
+    /// UTF-8 without a byte order mark.
     Utf8,
-    /// UTF-8 with its mark.
+    /// UTF-8 with a byte order mark.
     Utf8Marked,
-    /// UTF-16, little end first, with its mark.
+    /// UTF-16, little-endian, with a byte order mark.
     Utf16Le,
-    /// UTF-16, big end first, with its mark.
+    /// UTF-16, big-endian, with a byte order mark.
     Utf16Be,
-    /// The encoding that Chinese systems take for text without a mark.
+    /// The encoding that Chinese systems use for text without a byte order mark.
     Gb18030,
 }
 
 impl Encoding {
-    /// Bytes of the mark in front.
+    /// The length of the byte order mark at the file's start.
     pub const fn begin(self) -> usize {
         match self {
             Self::Utf8 | Self::Gb18030 => 0,
@@ -27,7 +27,7 @@ impl Encoding {
         }
     }
 
-    /// Bytes of the smallest part of a text.
+    /// The length of a code unit.
     pub(super) const fn unit_bytes(self) -> usize {
         match self {
             Self::Utf8 | Self::Utf8Marked | Self::Gb18030 => 1,
@@ -35,7 +35,7 @@ impl Encoding {
         }
     }
 
-    /// Reads a line; of UTF-16 its units come with the little end first.
+    /// Decodes a line; the units of UTF-16 are given little-endian in both of its encodings.
     pub(super) fn text(self, line: &[u8]) -> Option<Cow<'_, str>> {
         match self {
             Self::Utf8 | Self::Utf8Marked => std::str::from_utf8(line).ok().map(Cow::Borrowed),

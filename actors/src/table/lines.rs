@@ -1,17 +1,17 @@
-//! Lines of bounded length with their place in the file. A field cannot hold a line break, so that one stray quote spoils
-//! one line and not the rest of the file. A line ends with CR, LF or both.
+//! The lines of a file, of bounded length, with their position. A field cannot hold a line break, so that one stray quote spoils one line
+//! and not the rest of the file. A line ends with CR, LF or both.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::{BadRow, Encoding};
 
-/// The longest QR text and room for the other fields.
+/// The longest line: the longest QR text, and room for the other fields.
 const LINE_BYTES_MAX: usize = 8192;
 const LF: u16 = b'\n' as u16;
 const CR: u16 = b'\r' as u16;
 
-/// A line without its end.
+/// A line without its line break.
 #[derive(Debug)]
 pub struct Line<'a> {
     bytes: &'a [u8],
@@ -20,7 +20,7 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The line as text.
+    /// The line, decoded.
     pub fn text(&self) -> Result<Cow<'_, str>, BadRow> {
         if self.is_too_long {
             return Err(BadRow::TooLong);
@@ -28,12 +28,12 @@ impl Line<'_> {
         self.encoding.text(self.bytes).ok_or(BadRow::NotText)
     }
 
-    /// The line as it stands in the file; the begin of one that is too long.
+    /// The line's bytes as they are in the file; of a line that is too long its start.
     pub(super) const fn bytes(&self) -> &[u8] {
         self.bytes
     }
 
-    /// Reports a line that is longer than any may be.
+    /// True for a line that is longer than the limit.
     pub const fn is_too_long(&self) -> bool {
         self.is_too_long
     }
@@ -46,22 +46,22 @@ pub struct Lines<R> {
     encoding: Encoding,
     line: Vec<u8>,
     bytes: u64,
-    /// Read already, and not yet part of a line.
+    /// A unit that was read and belongs to the next line.
     ahead: Option<u16>,
 }
 
 impl<R: Read> Lines<R> {
-    /// `bytes`: where in the file the reader stands.
+    /// The lines from the reader's position on, which is `bytes` behind the file's start.
     pub const fn new(reader: BufReader<R>, encoding: Encoding, bytes: u64) -> Self {
         Self { reader, encoding, line: Vec::new(), bytes, ahead: None }
     }
 
-    /// Says where in the file the next line begins.
+    /// The position of the next line, in bytes from the file's start.
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The next line, if there is one.
+    /// Reads the next line; `None` at the file's end.
     #[allow(clippy::should_implement_trait, reason = "a line borrows what the next one is read into")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
@@ -73,7 +73,7 @@ impl<R: Read> Lines<R> {
             }
             if unit == CR {
                 if let Some(next) = self.unit()?.filter(|&next| next != LF) {
-                    // It counts when it is taken.
+                    // It is counted when it is taken.
                     self.bytes -= self.encoding.unit_bytes() as u64;
                     self.ahead = Some(next);
                 }
@@ -87,7 +87,7 @@ impl<R: Read> Lines<R> {
         Ok(any.then_some(Line { bytes: &self.line, encoding: self.encoding, is_too_long }))
     }
 
-    /// The next byte, or two in the order of little ends.
+    /// The next code unit.
     fn unit(&mut self) -> io::Result<Option<u16>> {
         let width = self.encoding.unit_bytes();
         if let Some(unit) = self.ahead.take() {
@@ -98,7 +98,7 @@ impl<R: Read> Lines<R> {
         if width == 1 {
             return Ok(Some(u16::from(first)));
         }
-        // Half a unit at the end is no text, either.
+        // Half a unit at the end becomes one that is no text.
         let pair = self.byte()?.map_or([0, 0xdc], |second| [first, second]);
         Ok(Some(if self.encoding == Encoding::Utf16Be {
             u16::from_be_bytes(pair)

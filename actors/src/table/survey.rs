@@ -1,5 +1,5 @@
-//! Which encoding a table is in. Chinese Excel's plain CSV is GBK, which GB18030 contains, and says so nowhere: a file is read as what
-//! only it can be, and refused when it could be two things, or is two things.
+//! The encoding of a table. Chinese Excel's plain CSV is GBK, which GB18030 contains, and nothing in the file says so: a file is read in the
+//! only encoding that it can be in, and refused if it could be in two, or is in two.
 
 use std::io::{self, BufReader, Read};
 
@@ -10,32 +10,32 @@ use super::MEND;
 use super::encoding::Encoding;
 use super::lines::Lines;
 
-/// Why a table's text cannot be read.
+/// A reason for which a table's text cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Unreadable {
-    /// A spreadsheet's own file.
+    /// A spreadsheet's own file format.
     #[error("it is a workbook and no CSV; save it as one: {MEND}")]
     Workbook,
-    /// Zero bytes: UTF-16 without its mark, or no text.
+    /// Zero bytes: UTF-16 without a byte order mark, or no text.
     #[error("line {line} holds zero bytes: it is UTF-16 without its mark, or no text; save it again: {MEND}")]
     Zeros {
         /// The first such line.
         line: u64,
     },
-    /// Some lines can only be UTF-8, others only something else.
+    /// Lines that can only be UTF-8, and lines that cannot be.
     #[error(
         "line {utf8} is UTF-8 and line {other} is not: it was put together of two files; save it again: {MEND}"
     )]
     Mixed {
-        /// The first line that is.
+        /// The first line that can only be UTF-8.
         utf8: u64,
-        /// The first line that is not.
+        /// The first line that cannot be UTF-8.
         other: u64,
     },
-    /// Every line reads in both encodings.
+    /// Every line can be read in both encodings.
     #[error("it could be UTF-8 and GBK, and names differ; save it again with its mark: {MEND}")]
     Ambiguous,
-    /// Neither of them.
+    /// A line that is in neither encoding.
     #[error("line {line} is neither UTF-8 nor GB18030 (GBK); save it again: {MEND}")]
     Unknown {
         /// The first such line.
@@ -46,15 +46,15 @@ pub enum Unreadable {
 /// The findings of one reading of a whole file.
 #[derive(Debug)]
 pub struct Surveyed {
-    /// Its SHA-256.
+    /// The file's SHA-256.
     pub digest: Vec<u8>,
-    /// Its length.
+    /// The file's length.
     pub bytes: u64,
-    /// Its encoding.
+    /// The file's encoding.
     pub encoding: Result<Encoding, Unreadable>,
 }
 
-/// Reads a whole file once, from its start.
+/// Reads a whole file once, from its start, to find its digest and its encoding.
 pub fn survey(reader: impl Read) -> io::Result<Surveyed> {
     let mut digesting = Digesting { reader, context: Context::new(&SHA256), bytes: 0 };
     let mut start = Vec::new();
@@ -71,7 +71,7 @@ pub fn survey(reader: impl Read) -> io::Result<Surveyed> {
     Ok(Surveyed { digest: context.finish().as_ref().to_vec(), bytes, encoding })
 }
 
-/// Counts and digests what is read through it.
+/// A reader that counts and digests what is read through it.
 struct Digesting<R> {
     reader: R,
     context: Context,
@@ -87,14 +87,14 @@ impl<R: Read> Read for Digesting<R> {
     }
 }
 
-/// The evidence of the lines that are not ASCII.
+/// The evidence for an encoding in the lines that are not ASCII.
 #[derive(Default)]
 struct Lineup {
-    /// The first that can only be UTF-8.
+    /// The first line that can only be UTF-8.
     utf8: Option<u64>,
-    /// The first that cannot be UTF-8.
+    /// The first line that cannot be UTF-8.
     other: Option<u64>,
-    /// The first that cannot be GB18030.
+    /// The first line that cannot be GB18030.
     not_gb: Option<u64>,
     hanzi: Hanzi,
 }
@@ -126,7 +126,7 @@ impl Lineup {
             Err(_) => {
                 self.other.get_or_insert(number);
             }
-            // Two bytes of UTF-8 may be one of GBK's; three for a character are by chance only two that are seldom seen.
+            // Two bytes of UTF-8 may be a character of GBK; three bytes are, by chance, only characters that are seldom used.
             Ok(text) if !(is_gb && hanzi.are_likely()) && text.chars().all(is_east_asian) => {
                 self.utf8.get_or_insert(number);
             }
@@ -150,7 +150,7 @@ const fn is_east_asian(character: char) -> bool {
     character.is_ascii() || character == '\u{b7}' || character >= '\u{800}'
 }
 
-/// Characters of a line as GBK: those of everyday names and punctuation, and all others.
+/// The number of a line's characters as GBK: those of everyday names and punctuation, and all others.
 #[derive(Default)]
 struct Hanzi {
     everyday: u64,
@@ -181,7 +181,7 @@ impl Hanzi {
         self.others += line.others;
     }
 
-    /// Nobody's file is mostly of characters that hardly anybody writes; text of another encoding is.
+    /// True if most characters are everyday ones, as in any real text; text in another encoding reads as rare characters.
     const fn are_likely(&self) -> bool {
         self.everyday > 0 && self.everyday >= 3 * self.others
     }

@@ -1,4 +1,4 @@
-//! Tables in every encoding, with every separator and line end, and what is refused of them.
+//! Tables in every encoding, with every separator and line end, and the tables and rows that are refused.
 
 use super::*;
 

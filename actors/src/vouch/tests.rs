@@ -1,4 +1,4 @@
-//! Each way in which a store vanishes is named, and no crash looks like one.
+//! Each way in which a store can be missing or exchanged is named, and no crash looks like one.
 
 use keys::Keys;
 
@@ -24,7 +24,7 @@ impl Place {
         Registry::open(&self.stores.registry, &self.keys).expect("opens")
     }
 
-    /// A start, whose log has so many batches.
+    /// Starts a gateway whose log has so many batches.
     fn start(&self, lsn: u64) -> Result<(), VouchError> {
         let fit = self.stores.compare()?;
         let mut registry = self.registry();
@@ -148,7 +148,7 @@ fn keys_of_days_without_a_log_are_a_disk_that_is_not_mounted() {
     new.accept(0);
 }
 
-/// Vouching is three steps, each durable before the next. Any of them may be the last, and the log goes on meanwhile.
+/// Vouching has three steps, each durable before the next. A crash may follow any of them, and the log goes on meanwhile.
 #[test]
 fn an_end_between_any_two_steps_is_no_difference() {
     for steps in 0..3 {

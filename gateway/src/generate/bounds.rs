@@ -4,7 +4,7 @@ use actors::bounds::{ALL, Bound};
 
 const HEAD: &str = "# Bounds
 
-Written by `changtong generate bounds` from `actors/src/bounds.rs`: change it there. What one citizen, one phone, one address may have of what all share. A number in
+Written by `changtong generate bounds` from `actors/src/bounds/mod.rs`: change it there. What one citizen, one phone, one address may have of what all share. A number in
 a time is an allowance that is whole at first and comes back evenly; a number at once is how many there may be. `changtong_limited_total` counts by name what was asked for beyond,
 `changtong_bound_entries` how many entries a table has.
 

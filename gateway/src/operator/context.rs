@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actors::judge::PlaceKinds;
+use actors::judge::{PlaceKinds, Scanners};
 use actors::registrar::RegistrarHandle;
-use actors::scanners::Scanners;
 use actors::tap::Taps;
 use anyhow::Context;
 use keys::Keys;

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::bounds;
-use actors::directory::Directory;
-use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
-use ledger::{AppendOutcome, HelloOutcome, LedgerHandle, RecordedRun};
+use actors::region::{Directory, RegionHandle, RegionOutcome};
+use ledger::{AppendOutcome, HelloOutcome, LedgerHandle, RecordedRun, Run};
 use protocol::{CodeId, DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence, Verdict};
 use registry::portal_of;
 use runtime::clock;
@@ -210,7 +209,7 @@ impl Writer {
         let (end, mut wait) = (clock::now() + TRY_FOR, FIRST_WAIT);
         loop {
             if let Some(numbering) = self.numbering().await {
-                match self.region.punch(self.request(numbering, batch)).await {
+                match self.region.punch(self.run_of(numbering, batch)).await {
                     RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
                         let next = numbering.next + batch.len() as u64;
                         self.numbering = Some(Numbering { next, ..numbering });
@@ -254,7 +253,7 @@ impl Writer {
         self.numbering
     }
 
-    fn request(&self, numbering: Numbering, batch: &[Ask]) -> RegionRequest {
+    fn run_of(&self, numbering: Numbering, batch: &[Ask]) -> Run<Punch> {
         let punch = |ask: &Ask| Punch {
             scanned: ask.whose.scanned(),
             direction: Direction::Through,
@@ -262,9 +261,10 @@ impl Writer {
             device_time_ms: ask.pressed_ms,
             offline: None,
         };
-        RegionRequest {
+        Run {
             device: self.device,
             epoch: numbering.epoch,
+            region: self.region.id(),
             first: Sequence(numbering.next),
             window_punches: BATCH_MAX as u32,
             received_ms: clock::now_ms(),

@@ -4,12 +4,10 @@ use std::net::{TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::carrier::{CarrierConfig, Carriers};
-use actors::directory::Directory;
-use actors::judge::{Judge, PlaceKinds};
-use actors::query::{Queries, QueriesFront};
-use actors::region::RegionConfig;
-use actors::registrar::{RegistrarConfig, RegistrarFront, RegistrarHandle};
-use actors::scanners::Scanners;
+use actors::judge::{Judge, PlaceKinds, Scanners};
+use actors::query::Queries;
+use actors::region::{Directory, RegionConfig};
+use actors::registrar::{RegistrarConfig, RegistrarHandle};
 use actors::sms::Sms;
 use actors::tap::Taps;
 use anyhow::Context;
@@ -22,6 +20,7 @@ use registry::Registry;
 use registry::colours::Codes;
 use runtime::arbiter::{self, ArbiterThread, Pulse};
 use runtime::clock;
+use runtime::host::HostedThread;
 use runtime::watchdog;
 use tokio::sync::{oneshot, watch};
 
@@ -48,8 +47,8 @@ pub(crate) struct Gateway {
     drain: watch::Sender<bool>,
     codes: Codes,
     admin: OperatorContext,
-    registrar: RegistrarFront,
-    queries: QueriesFront,
+    registrar: HostedThread,
+    queries: HostedThread,
     reload: Arc<Reload>,
     at_signal: AtSignal,
     pages: Option<Pages>,
@@ -258,7 +257,7 @@ fn start_registrar(
     registry: &Arc<Mutex<Registry>>,
     codes: &Codes,
     policy: &PolicyInEffect,
-) -> anyhow::Result<(RegistrarHandle, RegistrarFront)> {
+) -> anyhow::Result<(RegistrarHandle, HostedThread)> {
     let signing_pkcs8 = keys.signing_pkcs8().to_vec().into();
     let config = RegistrarConfig { signing_pkcs8, ..RegistrarConfig::default() };
     Ok(RegistrarHandle::start(Arc::clone(registry), codes.clone(), policy.clone(), config)?)

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::bounds;
-use actors::directory::Directory;
 use actors::judge::Judge;
+use actors::region::Directory;
 use actors::tap::Taps;
 use anyhow::Context;
 use ledger::LedgerHandle;

@@ -1,13 +1,14 @@
-//! The rules for a device's next messages, and how its punches become batches for the regions. Pure: no sockets, no clock. Durable
-//! state is the ledger's; this only bounds what one connection may have in flight.
+//! The rules for a device's next messages, and how its batches become runs for the regions. Pure: no sockets, no clock. Durable state is
+//! the punch log's; this only bounds what one connection may have in flight.
 
+use ledger::Run;
 use protocol::limits::{self, BATCH_PUNCHES_MAX};
 use protocol::message::PunchBatch;
 use protocol::{DeviceClass, Epoch, ErrorCode, Punch, RegionId, RequestId, Scanned, Sequence};
 
 use crate::fleet::{Places, Rights};
 
-/// Punches that one region request carries at most.
+/// Punches that one run has at most.
 const MERGED_PUNCHES_MAX: usize = 8 * BATCH_PUNCHES_MAX;
 /// Requests in a row that carry nothing.
 const EMPTY_REQUESTS_MAX: u32 = 64;
@@ -27,18 +28,15 @@ impl From<ErrorCode> for Refusal {
     }
 }
 
-/// Consecutive punches of one region, from one or more requests.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Batch {
-    pub(crate) region: RegionId,
-    pub(crate) first: Sequence,
-    pub(crate) punches: Vec<Punch>,
-    /// The first request in it: what `Busy` and `Gap` name.
-    pub(crate) first_request: RequestId,
-    /// The last request in it: what verdicts name.
-    pub(crate) last_request: RequestId,
-    /// The number of requests that it is made of.
-    pub(crate) frames: u32,
+/// The requests that a run is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frames {
+    /// The first one: what `Busy` and `Gap` name.
+    pub(crate) first: RequestId,
+    /// The last one: what verdicts name.
+    pub(crate) last: RequestId,
+    /// Their number.
+    pub(crate) count: u32,
 }
 
 /// Bookkeeping of one connection after `Hello`.
@@ -49,7 +47,7 @@ pub(crate) struct Intake {
     in_flight: usize,
     empty_requests: u32,
     refusals: u32,
-    batches: Vec<Batch>,
+    runs: Vec<(Run<Punch>, Frames)>,
 }
 
 impl Intake {
@@ -62,7 +60,7 @@ impl Intake {
             in_flight: 0,
             empty_requests: 0,
             refusals: 0,
-            batches: Vec::new(),
+            runs: Vec::new(),
         }
     }
 
@@ -92,13 +90,13 @@ impl Intake {
         self.refusals = 0;
     }
 
-    /// Takes one request's punches, checked against the device's rights and the window.
+    /// Takes one request's punches, which arrived at `received_ms`, if the device's rights and the window allow them.
     pub(crate) fn punches(
         &mut self,
         request: RequestId,
         batch: PunchBatch,
-        rights: &Rights,
-        places: &Places,
+        (rights, places): (&Rights, &Places),
+        received_ms: u64,
     ) -> Result<(), Refusal> {
         let PunchBatch { region, first, punches } = batch;
         let count = punches.0.len() as u64;
@@ -114,40 +112,44 @@ impl Intake {
         check_rights(region, &punches.0, repeats, rights, places)?;
         self.taken();
         self.in_flight += punches.0.len();
-        self.merge(Batch {
-            region,
-            first,
-            punches: punches.0,
-            first_request: request,
-            last_request: request,
-            frames: 1,
-        });
+        self.merge(
+            Run {
+                device: rights.device,
+                epoch: self.epoch,
+                region,
+                first,
+                received_ms,
+                window_punches: self.window_punches,
+                punches: punches.0,
+            },
+            request,
+        );
         Ok(())
     }
 
-    /// The batches so far, each to go to its region.
-    pub(crate) fn take_batches(&mut self) -> Vec<Batch> {
-        std::mem::take(&mut self.batches)
+    /// The runs so far, each to go to its region.
+    pub(crate) fn take_runs(&mut self) -> Vec<(Run<Punch>, Frames)> {
+        std::mem::take(&mut self.runs)
     }
 
-    /// A region request has its outcome; verdicts up to `acknowledged`, if it was recorded.
+    /// A run has its outcome; verdicts up to `acknowledged`, if it was recorded.
     pub(crate) fn resolved(&mut self, punches: usize, acknowledged: Option<u64>) {
         self.in_flight = self.in_flight.saturating_sub(punches);
         self.acknowledged = self.acknowledged.max(acknowledged.unwrap_or(0));
     }
 
-    fn merge(&mut self, batch: Batch) {
-        match self.batches.last_mut() {
-            Some(last)
-                if last.region == batch.region
-                    && last.first.0 + last.punches.len() as u64 == batch.first.0
-                    && last.punches.len() + batch.punches.len() <= MERGED_PUNCHES_MAX =>
+    fn merge(&mut self, run: Run<Punch>, request: RequestId) {
+        match self.runs.last_mut() {
+            Some((last, frames))
+                if last.region == run.region
+                    && last.end() == run.first
+                    && last.punches.len() + run.punches.len() <= MERGED_PUNCHES_MAX =>
             {
-                last.punches.extend(batch.punches);
-                last.last_request = batch.last_request;
-                last.frames += batch.frames;
+                last.punches.extend(run.punches);
+                frames.last = request;
+                frames.count += 1;
             }
-            Some(_) | None => self.batches.push(batch),
+            Some(_) | None => self.runs.push((run, Frames { first: request, last: request, count: 1 })),
         }
     }
 }
@@ -281,18 +283,14 @@ mod tests {
             (1, 10, 1, 1, &signed_in, Err(ErrorCode::ScanDenied)),
         ] {
             let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(0));
-            let got = intake.punches(
-                RequestId(1),
-                batch(region, place, first, count, scanned),
-                &rights(),
-                &places(),
-            );
+            let sent = batch(region, place, first, count, scanned);
+            let got = intake.punches(RequestId(1), sent, (&rights(), &places()), 1);
             assert_eq!(
                 got,
                 expected.map_err(Refusal::from),
                 "region {region} place {place} first {first} count {count}"
             );
-            assert_eq!(intake.take_batches().len(), usize::from(expected.is_ok()));
+            assert_eq!(intake.take_runs().len(), usize::from(expected.is_ok()));
         }
     }
 
@@ -308,7 +306,7 @@ mod tests {
                 (punch.place, punch.scanned) = (PlaceId(place), scanned.clone());
             }
             let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(0));
-            let refused = intake.punches(RequestId(1), sent, &rights(), &places());
+            let refused = intake.punches(RequestId(1), sent, (&rights(), &places()), 1);
             assert_eq!(refused, Err(Refusal { code, detail: 2 }));
         }
     }
@@ -317,7 +315,12 @@ mod tests {
     fn what_is_on_record_is_taken_again_after_the_rights_are_gone() {
         let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(5));
         let mut send = |first, count| {
-            intake.punches(RequestId(1), batch(3, 30, first, count, &Scanned::Nothing), &rights(), &places())
+            intake.punches(
+                RequestId(1),
+                batch(3, 30, first, count, &Scanned::Nothing),
+                (&rights(), &places()),
+                1,
+            )
         };
         assert_eq!(send(1, 5), Ok(()));
         assert_eq!(send(3, 4), Err(Refusal { code: ErrorCode::RegionDenied, detail: 3 }));
@@ -327,7 +330,7 @@ mod tests {
     fn where_numbers_end_nothing_overflows() {
         let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(u64::MAX));
         let repeat = batch(1, 10, 1, 1, &Scanned::Nothing);
-        assert_eq!(intake.punches(RequestId(1), repeat, &rights(), &places()), Ok(()));
+        assert_eq!(intake.punches(RequestId(1), repeat, (&rights(), &places()), 1), Ok(()));
     }
 
     #[test]
@@ -338,7 +341,7 @@ mod tests {
                 assert_eq!(intake.refused(), Ok(()));
             }
             let good = batch(1, 10, 1, 1, &Scanned::Nothing);
-            intake.punches(RequestId(1), good, &rights(), &places()).unwrap();
+            intake.punches(RequestId(1), good, (&rights(), &places()), 1).unwrap();
         }
         for _ in 0..REFUSALS_MAX {
             assert_eq!(intake.refused(), Ok(()));
@@ -353,19 +356,13 @@ mod tests {
             [(1, 1, 10, 1, 2), (2, 1, 10, 3, 1), (3, 2, 20, 4, 1), (4, 1, 10, 5, 1), (5, 1, 10, 7, 1)]
         {
             let batch = batch(region, place, first, count, &Scanned::Nothing);
-            intake.punches(RequestId(request), batch, &rights(), &places()).unwrap();
+            intake.punches(RequestId(request), batch, (&rights(), &places()), 1).unwrap();
         }
         let merged: Vec<_> = intake
-            .take_batches()
+            .take_runs()
             .iter()
-            .map(|batch| {
-                (
-                    batch.region.0,
-                    batch.first.0,
-                    batch.punches.len(),
-                    batch.first_request.0,
-                    batch.last_request.0,
-                )
+            .map(|(run, frames)| {
+                (run.region.0, run.first.0, run.punches.len(), frames.first.0, frames.last.0)
             })
             .collect();
         assert_eq!(merged, [(1, 1, 3, 1, 2), (2, 4, 1, 3, 3), (1, 5, 1, 4, 4), (1, 7, 1, 5, 5)]);
@@ -375,7 +372,12 @@ mod tests {
     fn the_window_moves_with_acknowledgements_only() {
         let mut intake = Intake::new(DeviceClass::Gate, Epoch(1), Sequence(100));
         let send = |intake: &mut Intake, first, count| {
-            intake.punches(RequestId(1), batch(1, 10, first, count, &Scanned::Nothing), &rights(), &places())
+            intake.punches(
+                RequestId(1),
+                batch(1, 10, first, count, &Scanned::Nothing),
+                (&rights(), &places()),
+                1,
+            )
         };
         assert_eq!(send(&mut intake, 101, 64), Ok(()));
         intake.resolved(64, None);

@@ -4,7 +4,6 @@ pub(crate) mod admission;
 mod answers;
 mod end;
 pub(crate) mod endpoint;
-mod flight;
 mod intake;
 mod metrics;
 #[cfg(test)]

@@ -5,13 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::directory::Directory;
-use actors::region::{RegionHandle, RegionOutcome, RegionRequest};
+use actors::region::{PendingRun, RegionHandle};
 use protocol::codec::Bounded;
-use protocol::message::{
-    Answer, BusyReason, Drain, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome,
-};
-use protocol::{DeviceId, Epoch, ErrorCode, RequestId, Sequence, limits};
+use protocol::message::{Answer, Drain, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome};
+use protocol::{DeviceId, ErrorCode, RequestId, Sequence, limits};
 use quinn::{Connection, SendStream};
 use runtime::clock;
 use tokio::sync::watch;
@@ -20,12 +17,11 @@ use tokio::task::JoinSet;
 use super::answers::{Answers, numbering};
 use super::end::End;
 use super::endpoint::Front;
-use super::flight::{Departure, Landed, Read};
-use super::intake::{Batch, Refusal, check_scans};
+use super::intake::{Refusal, check_scans};
 use super::metrics::QuicMetrics;
 use super::queries::{self, Queries};
 use super::reading::Reading;
-use super::stream::Stream;
+use super::stream::{Landed, Read, Stream};
 use crate::fleet::Entry;
 
 /// A device that does not take its answers for this long is gone.
@@ -75,7 +71,7 @@ struct Session {
     device: DeviceId,
     reading: Reading,
     send: SendStream,
-    stream: Stream,
+    stream: Stream<PendingRun>,
     drain: watch::Receiver<bool>,
     draining: bool,
     /// The device has ended its side of the stream.
@@ -268,7 +264,7 @@ impl Session {
             }
         }
         self.reading.note_begun();
-        self.stream.read(read);
+        self.stream.read(read.at);
         Ok(())
     }
 
@@ -277,7 +273,7 @@ impl Session {
             Request::Hello(_) => Err(ErrorCode::HelloTwice.into()),
             Request::TrajectoryQuery(_) => Err(ErrorCode::WrongStream.into()),
             Request::Verify(verify) => self.verify(id, &verify, entry, read),
-            Request::PunchBatch(batch) => self.punches(id, batch, entry),
+            Request::PunchBatch(batch) => self.punches(id, batch, entry, read),
             Request::Ping(ping) => {
                 self.stream.intake.carries(1)?;
                 self.shared.metrics.skew(read.ms.abs_diff(ping.device_time_ms));
@@ -312,16 +308,20 @@ impl Session {
         Ok(())
     }
 
-    fn punches(&mut self, id: RequestId, batch: PunchBatch, entry: &Entry) -> Result<(), Refusal> {
+    fn punches(
+        &mut self,
+        id: RequestId,
+        batch: PunchBatch,
+        entry: &Entry,
+        read: Read,
+    ) -> Result<(), Refusal> {
         let (rights, places) = (entry.rights()?, self.shared.front.fleet.places());
-        self.stream.punches(id, batch, &rights, &places)
+        self.stream.punches(id, batch, (&rights, &places), read.ms)
     }
 
     fn launch(&mut self) {
-        let (device, intake) = (self.device, &self.stream.intake);
-        let (epoch, window) = (intake.epoch, intake.window_punches());
         let directory = &self.shared.front.directory;
-        self.stream.launch(|batch, read| depart(directory, device, epoch, window, batch, read));
+        self.stream.launch(|run| directory.punch(run));
     }
 
     fn begin_drain(&mut self) {
@@ -344,25 +344,4 @@ impl Session {
         self.ended = true;
         if self.reading.frames.is_mid_frame() { Err(ErrorCode::BadFrame) } else { Ok(()) }
     }
-}
-
-/// Sends a batch to its region, with the first poll.
-fn depart(
-    directory: &Directory,
-    device: DeviceId,
-    epoch: Epoch,
-    window_punches: u32,
-    batch: Batch,
-    read: Read,
-) -> Departure {
-    let Batch { region, first, punches, .. } = batch;
-    let handle = directory.region(region).cloned();
-    let request = RegionRequest { device, epoch, first, window_punches, received_ms: read.ms, punches };
-    Box::pin(async move {
-        match handle {
-            Some(handle) => handle.punch(request).await,
-            // The registry names a region that was added after this process started.
-            None => RegionOutcome::Busy(BusyReason::Parked),
-        }
-    })
 }

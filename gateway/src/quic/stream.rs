@@ -1,27 +1,169 @@
-//! The answers to a device's punches on its first stream: verdicts, refusals, and what follows a refusal. Sockets, clocks and
-//! who judges are the session's. Pure apart from counters, so that a model of the protocol drives what devices meet.
+//! A device's punches on its first stream: the order in which runs go to their regions, what a refusal drops, and the answer that each
+//! run gets. Sockets, clocks and regions are the session's. Pure apart from counters, so that a model of the protocol drives what devices
+//! meet.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use actors::region::RegionOutcome;
-use ledger::{AppendOutcome, RecordedRun};
+use ledger::{AppendOutcome, RecordedRun, Run};
 use protocol::message::{Answer, BusyReason, Gap, Hello, PunchBatch};
-use protocol::{DeviceClass, ErrorCode, RequestId, Sequence};
+use protocol::{DeviceClass, ErrorCode, Punch, RegionId, RequestId, Sequence};
 
 use super::answers::{Answers, busy};
-use super::flight::{Departure, Flight, Landed, Read, Sent};
-use super::intake::{Batch, Intake, Refusal, ends_connection};
+use super::intake::{Frames, Intake, Refusal, ends_connection};
 use super::metrics::{Owed, QuicMetrics, Scans, Served};
 use crate::fleet::{Places, Rights};
 
-/// One connection after `Hello`.
-pub(super) struct Stream {
+/// The time at which something was read, by both clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Read {
+    pub(super) ms: u64,
+    pub(super) at: Instant,
+}
+
+/// What is needed of a run to answer its outcome.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    first: Sequence,
+    punches: usize,
+    frames: Frames,
+    read: Instant,
+}
+
+/// A run with its outcome.
+pub(super) struct Landed {
+    sent: Sent,
+    pub(super) outcome: RegionOutcome,
+}
+
+/// A run that was sent to its region.
+struct Flying<A> {
+    sent: Sent,
+    region: RegionId,
+    answer: A,
+    /// Set if the outcome was there before the run's turn came.
+    known: Option<RegionOutcome>,
+}
+
+/// The runs of one connection that are under way, in order. Consecutive runs of one region fly together; a change of region waits until
+/// the last has landed, so that they cannot overtake each other. A refusal drops what the device had sent behind it, up to where it sends
+/// from there again: that alone is refused, or answered, anew. `A` is the future of an outcome.
+pub(super) struct Flight<A> {
+    waiting: VecDeque<(Run<Punch>, Frames, Instant)>,
+    flying: VecDeque<Flying<A>>,
+    /// The highest sequence that the device has a verdict for, as far as this connection knows.
+    answered: Sequence,
+    /// The first punch that was refused and not sent again yet. While it is set, nothing is under way.
+    refused: Option<Sequence>,
+}
+
+impl<A: Future<Output = RegionOutcome> + Unpin> Flight<A> {
+    /// The flight of a device that has verdicts up to `acknowledged`.
+    fn new(acknowledged: Sequence) -> Self {
+        Self { waiting: VecDeque::new(), flying: VecDeque::new(), answered: acknowledged, refused: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.flying.is_empty()
+    }
+
+    /// True if a batch that begins here follows a refused punch. One that begins at or before it ends the refusal.
+    fn is_refused(&mut self, first: Sequence) -> bool {
+        match self.refused {
+            Some(refused) if first > refused => true,
+            Some(_) => {
+                self.refused = None;
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Refuses `from`, or what has no verdict yet above it, for the run that landed last. What was sent behind that is dropped, up to where
+    /// the device sends from there again: it is answered when it is sent again. The outcomes of what was sent to regions are of no use any
+    /// more: a region passes over a run that nobody waits for, and what is in the log already is a repeat then.
+    ///
+    /// Returns from where it is refused, and how many punches were dropped.
+    fn refuse(&mut self, from: Sequence) -> (Sequence, usize) {
+        let from = from.max(Sequence(self.answered.0.saturating_add(1)));
+        let mut dropped = 0;
+        while let Some(flying) = self.flying.front() {
+            if flying.sent.first <= from {
+                return (from, dropped);
+            }
+            dropped += flying.sent.punches;
+            self.flying.pop_front();
+        }
+        while let Some((run, ..)) = self.waiting.front() {
+            if run.first <= from {
+                return (from, dropped);
+            }
+            dropped += run.punches.len();
+            self.waiting.pop_front();
+        }
+        self.refused = Some(from);
+        (from, dropped)
+    }
+
+    /// The first run's outcome.
+    pub(super) async fn next(&mut self) -> Landed {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The first run's outcome, if it is there.
+    pub(super) fn landed_now(&mut self) -> Option<Landed> {
+        match self.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(landed) => Some(landed),
+            Poll::Pending => None,
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Landed> {
+        let Some(first) = self.flying.front_mut() else { return Poll::Pending };
+        let outcome = match first.known.take() {
+            Some(outcome) => outcome,
+            None => match Pin::new(&mut first.answer).poll(cx) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        let sent = first.sent;
+        self.flying.pop_front();
+        Poll::Ready(Landed { sent, outcome })
+    }
+
+    fn launch(&mut self, mut depart: impl FnMut(Run<Punch>) -> A) {
+        while let Some((run, ..)) = self.waiting.front() {
+            if self.flying.back().is_some_and(|flying| flying.region != run.region) {
+                break;
+            }
+            let Some((run, frames, read)) = self.waiting.pop_front() else { break };
+            let sent = Sent { first: run.first, punches: run.punches.len(), frames, read };
+            let (region, mut answer) = (run.region, depart(run));
+            // Who waits for the answer is registered when its turn comes.
+            let known = match Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending => None,
+            };
+            self.flying.push_back(Flying { sent, region, answer, known });
+        }
+    }
+}
+
+/// One connection's punches after `Hello`; `A` is the future of a run's outcome.
+pub(super) struct Stream<A> {
     pub(super) intake: Intake,
-    pub(super) flight: Flight,
+    pub(super) flight: Flight<A>,
     pub(super) answers: Answers,
     pub(super) owed: Owed,
 }
 
-impl Stream {
-    /// Of a device that said `hello`, with punches up to `recorded` on disk.
+impl<A: Future<Output = RegionOutcome> + Unpin> Stream<A> {
+    /// The stream of a device that said `hello`, with punches up to `recorded` on disk.
     pub(super) fn new(class: DeviceClass, hello: Hello, recorded: Sequence) -> Self {
         Self {
             intake: Intake::new(class, hello.epoch, recorded),
@@ -31,19 +173,19 @@ impl Stream {
         }
     }
 
-    /// Takes a batch, unless it is empty or follows a refused punch.
+    /// Takes a batch that was read at `read_ms`, unless it is empty or follows a refused punch.
     pub(super) fn punches(
         &mut self,
         id: RequestId,
         batch: PunchBatch,
-        rights: &Rights,
-        places: &Places,
+        (rights, places): (&Rights, &Places),
+        read_ms: u64,
     ) -> Result<(), Refusal> {
         self.intake.carries(batch.punches.0.len())?;
         if batch.punches.0.is_empty() || self.flight.is_refused(batch.first) {
             return Ok(());
         }
-        self.intake.punches(id, batch, rights, places)
+        self.intake.punches(id, batch, (rights, places), read_ms)
     }
 
     /// Answers a request that is refused. The error is what to close the connection with.
@@ -55,202 +197,63 @@ impl Stream {
         self.intake.refused()
     }
 
-    /// Notes when all that was taken so far was read; it may fly.
-    pub(super) fn read(&mut self, read: Read) {
-        self.flight.push(self.intake.take_batches(), read);
+    /// Has all that was taken so far, at that time, wait to be launched.
+    pub(super) fn read(&mut self, read: Instant) {
+        let runs = self.intake.take_runs().into_iter();
+        self.flight.waiting.extend(runs.map(|(run, frames)| (run, frames, read)));
     }
 
-    /// Lets fly what may.
-    pub(super) fn launch(&mut self, depart: impl FnMut(Batch, Read) -> Departure) {
+    /// Sends the runs that may go to their regions now.
+    pub(super) fn launch(&mut self, depart: impl FnMut(Run<Punch>) -> A) {
         self.flight.launch(depart);
     }
 
-    /// Answers a batch. The error is what to close the connection with.
+    /// Answers a run. The error is what to close the connection with.
     pub(super) fn land(&mut self, landed: Landed, metrics: &QuicMetrics) -> Result<(), ErrorCode> {
-        let Landed { batch, outcome } = landed;
+        let Landed { sent, outcome } = landed;
         let (shed, from) = match outcome {
             RegionOutcome::Ledger(AppendOutcome::Recorded(runs)) => {
-                self.recorded(batch, runs, metrics);
+                self.recorded(sent, runs, metrics);
                 return Ok(());
             }
             RegionOutcome::Ledger(AppendOutcome::NumberUsed { sequence }) => {
-                self.answers.refuse(batch.first_request, ErrorCode::NumberUsed, sequence.0);
+                self.answers.refuse(sent.frames.first, ErrorCode::NumberUsed, sequence.0);
                 return Err(ErrorCode::NumberUsed);
             }
             RegionOutcome::Ledger(AppendOutcome::Gap { expected }) => (None, expected),
             RegionOutcome::Ledger(AppendOutcome::EpochBehind { .. }) => return Err(ErrorCode::EpochBehind),
             RegionOutcome::Ledger(AppendOutcome::Down) => {
-                metrics.served(Scans::Punch, Served::Failed, batch.frames);
+                metrics.served(Scans::Punch, Served::Failed, sent.frames.count);
                 return Err(ErrorCode::LedgerDown);
             }
-            RegionOutcome::Ledger(AppendOutcome::Busy) => (Some(BusyReason::Ledger), batch.first),
-            RegionOutcome::Busy(reason) => (Some(reason), batch.first),
+            RegionOutcome::Ledger(AppendOutcome::Busy) => (Some(BusyReason::Ledger), sent.first),
+            RegionOutcome::Busy(reason) => (Some(reason), sent.first),
         };
-        self.intake.resolved(batch.punches, None);
+        self.intake.resolved(sent.punches, None);
         if let Some(reason) = shed {
             metrics.shed(reason);
-            metrics.served(Scans::Punch, Served::Busy, batch.frames);
+            metrics.served(Scans::Punch, Served::Busy, sent.frames.count);
         }
-        // What was sent behind a refused batch is refused with it: one answer, not one for each.
+        // What was sent behind a refused run is refused with it: one answer, not one for each.
         let (expected, dropped) = self.flight.refuse(from);
         self.intake.resolved(dropped, None);
         let answer = shed.map_or(Answer::Gap(Gap { expected }), busy);
-        self.answers.push(batch.first_request, &answer);
+        self.answers.push(sent.frames.first, &answer);
         Ok(())
     }
 
-    fn recorded(&mut self, batch: Sent, runs: Vec<RecordedRun>, metrics: &QuicMetrics) {
-        let end = batch.first.0 + batch.punches as u64 - 1;
-        self.intake.resolved(batch.punches, Some(end));
-        self.flight.answered(Sequence(end));
-        metrics.served(Scans::Punch, Served::Answered, batch.frames);
-        self.owed.punches(batch.read.at, batch.frames);
+    fn recorded(&mut self, sent: Sent, runs: Vec<RecordedRun>, metrics: &QuicMetrics) {
+        let end = sent.first.0 + sent.punches as u64 - 1;
+        self.intake.resolved(sent.punches, Some(end));
+        self.flight.answered = self.flight.answered.max(Sequence(end));
+        metrics.served(Scans::Punch, Served::Answered, sent.frames.count);
+        self.owed.punches(sent.read, sent.frames.count);
         for run in runs {
             metrics.rejected(&run.verdicts);
-            self.answers.punches(batch.last_request, run.first, run.as_of_ms, run.verdicts);
+            self.answers.punches(sent.frames.last, run.first, run.as_of_ms, run.verdicts);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use protocol::codec::Bounded;
-    use protocol::{
-        DeviceId, Direction, Epoch, FrameReader, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
-    };
-    use runtime::clock;
-    use tokio::sync::oneshot;
-
-    use super::*;
-
-    /// A gate, with what becomes of its batches in the test's hands.
-    struct Gate {
-        stream: Stream,
-        metrics: QuicMetrics,
-        departed: Vec<(u64, oneshot::Sender<RegionOutcome>)>,
-    }
-
-    impl Gate {
-        fn new() -> Self {
-            let hello = Hello { epoch: Epoch(1), acknowledged: Sequence(0) };
-            let stream = Stream::new(DeviceClass::Gate, hello, Sequence(0));
-            Self { stream, metrics: QuicMetrics::new(std::iter::empty()), departed: Vec::new() }
-        }
-
-        /// Sends one punch in a batch of its own.
-        fn send(&mut self, request: u32, first: u64) {
-            let rights = Rights {
-                device: DeviceId(1),
-                class: DeviceClass::Gate,
-                regions: vec![RegionId(1)],
-                places: None,
-                certificates: Vec::new(),
-                revoked: false,
-            };
-            let (place, direction, scanned) = (PlaceId(1), Direction::In, Scanned::Nothing);
-            let punch = Punch { scanned, direction, place, device_time_ms: 1, offline: None };
-            let batch =
-                PunchBatch { region: RegionId(1), first: Sequence(first), punches: Bounded(vec![punch]) };
-            let places = Places::from_iter([(place, RegionId(1))]);
-            self.stream.punches(RequestId(request), batch, &rights, &places).expect("a good batch");
-            self.stream.read(Read { ms: 1, at: clock::now() });
-            let departed = &mut self.departed;
-            self.stream.launch(|batch, _| {
-                let (outcome, landed) = oneshot::channel();
-                departed.push((batch.first.0, outcome));
-                Box::pin(async move { landed.await.expect("the test says what becomes of it") })
-            });
-        }
-
-        /// The first batch that departed comes to this.
-        fn land(&mut self, first: u64, outcome: RegionOutcome) {
-            let (departed, landing) = self.departed.remove(0);
-            assert_eq!(departed, first);
-            // What was dropped is waited for by nobody.
-            let _ = landing.send(outcome);
-            while let Some(landed) = self.stream.flight.landed_now() {
-                self.stream.land(landed, &self.metrics).expect("nothing that closes");
-            }
-        }
-
-        fn recorded(&mut self, first: u64) {
-            let verdicts = vec![Verdict::ask_staff(Reason::NotLoaded)];
-            let run = RecordedRun { first: Sequence(first), as_of_ms: 100 * first, verdicts };
-            self.land(first, RegionOutcome::Ledger(AppendOutcome::Recorded(vec![run])));
-        }
-
-        /// The answers since the last call: the request and the type, with what a gap expects.
-        fn heard(&mut self) -> Vec<(u32, &'static str, u64)> {
-            let mut frames = FrameReader::default();
-            frames.push(self.stream.answers.bytes());
-            self.stream.answers.clear();
-            let mut heard = Vec::new();
-            while let Some(frame) = frames.next_frame().expect("frames") {
-                heard.push(match frame.answer().expect("known").expect("sound") {
-                    Answer::Verdicts(run) => (frame.request.0, "verdicts", run.first.0),
-                    Answer::Busy(_) => (frame.request.0, "busy", 0),
-                    Answer::Gap(gap) => (frame.request.0, "gap", gap.expected.0),
-                    other @ (Answer::Welcome(_)
-                    | Answer::Error(_)
-                    | Answer::Drain(_)
-                    | Answer::Pong(_)
-                    | Answer::TrajectoryAnswer(_)) => panic!("{other:?}"),
-                });
-            }
-            heard
-        }
-    }
-
-    fn gap(expected: u64) -> RegionOutcome {
-        RegionOutcome::Ledger(AppendOutcome::Gap { expected: Sequence(expected) })
-    }
-
-    #[test]
-    fn a_gap_that_the_device_has_answered_already_silences_nobody() {
-        let mut gate = Gate::new();
-        gate.send(1, 1);
-        gate.send(2, 2);
-        gate.land(1, RegionOutcome::Busy(BusyReason::Failed));
-        assert_eq!(gate.heard(), [(1, "busy", 0)]);
-        gate.send(3, 1);
-        gate.send(4, 2);
-        gate.land(2, gap(1));
-        assert!(gate.heard().is_empty(), "it was refused with the first");
-        gate.recorded(1);
-        gate.recorded(2);
-        gate.send(5, 3);
-        gate.recorded(3);
-        assert_eq!(gate.heard(), [(3, "verdicts", 1), (4, "verdicts", 2), (5, "verdicts", 3)]);
-    }
-
-    #[test]
-    fn a_busy_for_what_was_sent_again_is_answered_again() {
-        let mut gate = Gate::new();
-        for request in [1, 3, 5] {
-            gate.send(request, 1);
-            gate.send(request + 1, 2);
-            gate.land(1, RegionOutcome::Busy(BusyReason::Failed));
-            assert_eq!(gate.heard(), [(request, "busy", 0)]);
-            gate.land(2, gap(1));
-        }
-        gate.send(7, 2);
-        assert!(gate.departed.is_empty(), "it follows what was refused");
-        gate.send(8, 1);
-        gate.recorded(1);
-        assert_eq!(gate.heard(), [(8, "verdicts", 1)]);
-    }
-
-    #[test]
-    fn a_gap_is_said_of_what_has_no_verdict_yet() {
-        let mut gate = Gate::new();
-        gate.send(1, 1);
-        gate.send(2, 2);
-        // The second reached the log first; the first is recorded by now.
-        gate.recorded(1);
-        gate.land(2, gap(1));
-        assert_eq!(gate.heard(), [(1, "verdicts", 1), (2, "gap", 2)]);
-        gate.send(3, 2);
-        gate.recorded(2);
-        assert_eq!(gate.heard(), [(3, "verdicts", 2)]);
-    }
-}
+mod tests;

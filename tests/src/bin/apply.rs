@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use actors::registrar::{Fault, Form, RegistrarConfig, RegistrarHandle};
+use actors::fault::FaultHook;
+use actors::registrar::{Form, RegistrarConfig, RegistrarHandle};
 use keys::Keys;
 use policy::trajectory::{
     Area, CarrierAnswer, Days, Division, Trajectory, Visit, day_of, days_after, start_of,
@@ -24,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     let mut words = std::env::args().skip(1);
     let directory = words.next().expect("a directory");
     let left = AtomicU64::new(words.next().expect("a number of steps").parse()?);
-    let fault: Fault = Arc::new(move |_| {
+    let faults = FaultHook::new(move |_: &str| {
         if left.fetch_sub(1, Ordering::Relaxed) == 0 {
             let this = rustix::process::getpid();
             rustix::process::kill_process(this, rustix::process::Signal::KILL).expect("one may kill oneself");
@@ -37,8 +38,8 @@ fn main() -> anyhow::Result<()> {
     registry.load_codes(&codes)?;
     let proven = prove(&keys, &person().phone, NOW_S);
     let policy = PolicyInEffect::new(Policy::parse(DEVELOPMENT, Path::new("policy.toml"))?);
-    let config = RegistrarConfig { fault: Some(fault), ..RegistrarConfig::default() };
-    let (registrar, front) = RegistrarHandle::start(Arc::new(Mutex::new(registry)), codes, policy, config)?;
+    let (registry, config) = (Arc::new(Mutex::new(registry)), RegistrarConfig::default());
+    let (registrar, front) = RegistrarHandle::start_with(registry, codes, policy, config, faults)?;
     for (flow, answer, declared) in [(Flow::Apply, clean(), None), (Flow::Modify, hubei(), Some(true))] {
         let proven = proven.clone();
         registrar.act_blocking(move |registrar| {

@@ -13,10 +13,10 @@ use tests::{City, block_on};
 type Trap = (&'static str, &'static [(&'static str, &'static str)]);
 
 const POLICY: &str = "actors/policy/src/tests.rs";
-const REGISTRAR: &str = "actors/src/registrar/tests.rs";
+const REGISTRAR: &str = "actors/src/registrar/tests/mod.rs";
 const TRAPS: &str = "actors/src/registrar/tests/traps.rs";
 const SIGN_IN: &str = "actors/src/registrar/tests/signin.rs";
-const GROUPS: &str = "actors/src/registrar/group_tests.rs";
+const GROUPS: &str = "actors/src/registrar/group_tests/mod.rs";
 const ANSWERS: &str = "actors/src/carrier/answer/tests.rs";
 const FLOWS: &str = "tests/tests/end_to_end/flows.rs";
 const CANARY: &str = "tests/tests/end_to_end/canary.rs";

@@ -156,9 +156,10 @@ impl Bench {
             for batch in &segment.batches {
                 for entry in entries(&mut keys, batch, &forgotten(&self.disk)?)?.unwrap_or_default() {
                     match entry {
-                        Entry::Run { device, epoch, first, records, .. } => {
-                            let punches = (first.0..).zip(records.iter().map(|record| record.verdict));
-                            stored.entry((device.0, epoch.0)).or_default().extend(punches);
+                        Entry::Run(run) => {
+                            let verdicts = run.punches.iter().map(|record| record.verdict);
+                            let punches = (run.first.0..).zip(verdicts);
+                            stored.entry((run.device.0, run.epoch.0)).or_default().extend(punches);
                         }
                         Entry::Lost { .. } => panic!("nothing is lost"),
                         Entry::Clock { .. } => {}

@@ -23,15 +23,15 @@ fn old_day(disk: &SimulatedDisk, config: &LedgerConfig, start_ms: u64) -> log::L
         let mark =
             format::Mark { device: DeviceId(1), epoch: Epoch(1), recorded: Sequence(hour * 700 + 700) };
         log.marks.set(mark);
-        let entry = format::Entry::Run {
+        let entry = format::Entry::Run(Run {
             device: mark.device,
             epoch: mark.epoch,
             region: RegionId(1),
             first: Sequence(hour * 700 + 1),
             received_ms: now_ms,
             window_punches: 64,
-            records: (0..700).map(record).collect(),
-        };
+            punches: (0..700).map(record).collect(),
+        });
         log.commit(&[entry], &[mark], &Reading::plain(now_ms)).expect("writes");
     }
     log

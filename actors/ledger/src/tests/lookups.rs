@@ -74,7 +74,7 @@ fn wanted(device: u64, first: u64, count: usize) -> Wanted {
 
 fn lookup(device: u64, first: u64, count: u64) -> (Lookup, oneshot::Receiver<AppendOutcome>) {
     let (reply, outcome) = oneshot::channel();
-    let (wanted, sent) = (wanted(device, first, count as usize), run(device, 1, first, count).records);
+    let (wanted, sent) = (wanted(device, first, count as usize), run(device, 1, first, count).punches);
     (Lookup { wanted, sent, then: AfterLookup::Answer(Vec::new()), reply }, outcome)
 }
 

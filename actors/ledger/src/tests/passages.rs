@@ -14,7 +14,7 @@ fn at(device: u64, received_ms: u64, place: u32, code: u64, offline_ms: Option<u
         offline: offline_ms.is_some(),
         ..record(code)
     };
-    Run { received_ms, records: vec![record], ..run(device, 1, 1, 1) }
+    Run { received_ms, punches: vec![record], ..run(device, 1, 1, 1) }
 }
 
 #[test]

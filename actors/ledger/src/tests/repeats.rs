@@ -12,7 +12,7 @@ const YEAR_S: u64 = 365 * 86_400;
 /// Returns the same run with another punch under one number.
 fn with_another_at(mut run: Run, sequence: u64) -> Run {
     let at = usize::try_from(sequence - run.first.0).expect("within the run");
-    run.records[at].digest = PunchDigest::from_number(u32::MAX);
+    run.punches[at].digest = PunchDigest::from_number(u32::MAX);
     run
 }
 
@@ -187,11 +187,9 @@ fn a_log_that_holds_losses_beyond_all_numbers_is_still_verified_copied_and_opene
 
 /// Writes a batch without digests, as earlier releases did.
 fn commit_version_1(log: &mut log::Log<disk::RealDisk>, run: &Run) {
-    let Run { device, epoch, region, first, received_ms, window_punches, records } = run.clone();
-    let end = Sequence(first.0 + records.len() as u64 - 1);
-    let mark = Mark { device, epoch, recorded: end };
+    let mark = Mark { device: run.device, epoch: run.epoch, recorded: Sequence(run.end().0 - 1) };
     let mut body = Vec::new();
-    Entry::Run { device, epoch, region, first, received_ms, window_punches, records }.encode(&mut body);
+    Entry::Run(run.clone()).encode(&mut body);
     let (fields, records) = body.split_at(RUN_BYTES);
     let records = records.chunks(RECORD_BYTES).flat_map(|record| &record[..RECORD_BYTES - 4]);
     let mut body: Vec<u8> = fields.iter().chain(records).copied().collect();
@@ -200,8 +198,8 @@ fn commit_version_1(log: &mut log::Log<disk::RealDisk>, run: &Run) {
     let header = BatchHeader {
         lsn: log.lsn + 1,
         durable_up_to: log.lsn,
-        written_ms: received_ms,
-        day: time::day(received_ms),
+        written_ms: run.received_ms,
+        day: time::day(run.received_ms),
         nonce,
         is_doubted: false,
     };
@@ -210,7 +208,7 @@ fn commit_version_1(log: &mut log::Log<disk::RealDisk>, run: &Run) {
     log.keys.seal(header.day, nonce, &clear, &mut body).expect("seals");
     let mut bytes = Vec::new();
     assemble_batch(&clear, &body, &mut bytes);
-    log.preallocate(bytes.len() as u64, &clock::Reading::plain(received_ms)).expect("has room");
+    log.preallocate(bytes.len() as u64, &clock::Reading::plain(run.received_ms)).expect("has room");
     disk::write_all_at(&mut log.segment.file, &bytes, log.segment.end).expect("writes");
     log.segment.end += bytes.len() as u64;
     log.segment.digest.update(&bytes);
@@ -233,7 +231,7 @@ fn a_log_of_before_digests_is_read_and_its_repeats_compared_by_what_it_holds() {
     assert_eq!(punches(&config), 10);
     with_ledger(&config, async |ledger| {
         let mut other = run(1, 1, 4, 5);
-        other.records[2].device_time_ms += 1;
+        other.punches[2].device_time_ms += 1;
         assert_eq!(append(ledger, other).await, used(6));
         assert_eq!(flat(&append(ledger, run(1, 1, 4, 5)).await), expected(4, 8));
         let (outcome, _) = send(ledger, run(1, 1, 8, 10)).await;

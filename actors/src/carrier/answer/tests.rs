@@ -1,4 +1,4 @@
-//! Answers, good and bad, read without a carrier.
+//! Good and bad answers, read without a carrier.
 
 use super::*;
 
@@ -161,8 +161,8 @@ fn an_answer_that_cannot_be_right_is_an_error_and_never_no_history() {
     assert!(!read(&invalid, &question(), REQUEST, &Areas::new()).healthy, "bad UTF-8");
 }
 
-/// The trap: the carriers' travel card has a colour of its own, which says something else. An answer that brings one along is no
-/// answer, wherever it stands and whatever it is called.
+/// The trap: the carriers' travel card has a colour of its own, which means something else. An answer with a colour is no answer, wherever
+/// the colour is and whatever its name.
 #[test]
 fn the_carrier_cards_own_colour_is_not_the_codes_colour() {
     let fine = whole(&visit(WUHAN, "2020-02-20T08:00:00+08:00", "2020-02-20T12:00:00+08:00"));

@@ -1,4 +1,4 @@
-//! Prefixes and learned routes; nothing here is asked.
+//! Prefixes and learned routes, without a carrier.
 
 use runtime::clock;
 
@@ -33,11 +33,11 @@ fn the_longest_prefix_guesses_the_carrier() {
         ("15300000000", Some(2)),
         ("17050000000", Some(0)),
         ("17040000000", Some(1)),
-        // Configured beyond the plan, one inside the other.
+        // Prefixes of the configuration, one inside the other.
         ("16310000000", Some(0)),
         ("16300000000", Some(2)),
         ("16400000000", Some(1)),
-        // Given to a carrier that is not configured, and to nobody.
+        // A prefix of a carrier that is not configured, and one of no carrier.
         ("19200000000", None),
         ("14900000000", None),
     ] {

@@ -1,6 +1,7 @@
-//! The metrics: outcomes, whose time it was, and that a probe is no citizen's query.
+//! The metrics of carriers: outcomes, the parts of a query's time, and that a probe is no citizen's query.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -8,7 +9,7 @@ use protocol::metric;
 
 use super::*;
 
-/// Values by "name carrier outcome"; a histogram has its last value.
+/// A recorder with the values by "name carrier outcome"; of a histogram the last value.
 #[derive(Clone, Default)]
 struct Values(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 
@@ -56,9 +57,17 @@ impl Recorder for Values {
 }
 
 fn start_counted(servers: &[&Server], settings: &CarrierSettings) -> (Carriers, Values) {
+    start_failing(servers, settings, &FaultHook::none())
+}
+
+fn start_failing(
+    servers: &[&Server],
+    settings: &CarrierSettings,
+    faults: &FaultHook<Step>,
+) -> (Carriers, Values) {
     let values = Values::default();
     let carriers =
-        metrics::with_local_recorder(&values, || Carriers::start_with(&configs(servers), settings));
+        metrics::with_local_recorder(&values, || Carriers::start_with(&configs(servers), settings, faults));
     (carriers.expect("starts"), values)
 }
 
@@ -104,7 +113,7 @@ fn the_time_of_a_carrier_that_only_hangs_is_told_apart() {
         let hanging: Vec<_> =
             configs(&[&server]).into_iter().map(|config| CarrierConfig { deadline, ..config }).collect();
         let values = Values::default();
-        let carriers = metrics::with_local_recorder(&values, || Carriers::start_with(&hanging, &settings()));
+        let carriers = metrics::with_local_recorder(&values, || start_with(&hanging, &settings()));
         let carriers = carriers.expect("starts");
         assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::TimedOut));
         let wire = |own| values.number(&format!("{} china-mobile {own}", metric::CARRIER_SECONDS));
@@ -119,12 +128,11 @@ fn shed_lost_and_retried_queries_and_the_breaker_are_seen() {
     run(async {
         let told = Arc::new(AtomicBool::new(true));
         let fault_told = Arc::clone(&told);
-        let fault: Fault = Arc::new(move |at| {
-            assert!(at != Point::Handler || !fault_told.swap(false, Ordering::Relaxed), "told to panic");
+        let faults = FaultHook::new(move |&at: &Step| {
+            assert!(at != Step::Handler || !fault_told.swap(false, Ordering::Relaxed), "told to panic");
         });
         let server = Server::start(|_| Act::Clean).await;
-        let settings = CarrierSettings { fault: Some(fault), ..settings() };
-        let (carriers, values) = start_counted(&[&server], &settings);
+        let (carriers, values) = start_failing(&[&server], &settings(), &faults);
         for _ in 0..11 {
             answer(&carriers, "16300000001").await;
         }
@@ -194,12 +202,11 @@ fn a_panic_in_a_timer_restarts_the_actor_and_costs_no_query() {
         let server = Server::start(|_| Act::Clean).await;
         let told = Arc::new(AtomicBool::new(true));
         let fault_told = Arc::clone(&told);
-        let fault: Fault = Arc::new(move |at| {
-            assert!(at != Point::Timer || !fault_told.swap(false, Ordering::Relaxed), "told to panic");
+        let faults = FaultHook::new(move |&at: &Step| {
+            assert!(at != Step::Timer || !fault_told.swap(false, Ordering::Relaxed), "told to panic");
         });
-        let settings =
-            CarrierSettings { probe_every: Duration::from_millis(5), fault: Some(fault), ..settings() };
-        let (carriers, _) = start_counted(&[&server], &settings);
+        let settings = CarrierSettings { probe_every: Duration::from_millis(5), ..settings() };
+        let (carriers, _) = start_failing(&[&server], &settings, &faults);
         until("it is restarted", || carriers.handles()[0].restarts() == 1).await;
         assert!(is_trajectory(&answer(&carriers, "16300000001").await));
         let before = server.count();

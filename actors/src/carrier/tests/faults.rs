@@ -1,6 +1,7 @@
-//! Carriers that are slow, down, or send what they should not, and actors that panic: what it costs, and whom.
+//! Carriers that are slow, down, or answer wrongly, and actors that panic: the queries that this costs.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::server::status;
 use super::*;
@@ -8,7 +9,7 @@ use super::*;
 const CHUNKED: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// A breaker that stays out of the way.
+/// Settings whose breaker never opens.
 fn without_breaker() -> CarrierSettings {
     let breaker = BreakerPolicy { in_a_row_max: u32::MAX, recent_max: RECENT, ..BreakerPolicy::default() };
     CarrierSettings { breaker, ..settings() }
@@ -66,7 +67,7 @@ fn a_failing_carrier_is_left_alone_and_tried_by_one_query() {
             ..BreakerPolicy::default()
         };
         let settings = CarrierSettings { breaker, ..settings() };
-        let carriers = Carriers::start_with(&configs(&[&server]), &settings).expect("starts");
+        let carriers = start_with(&configs(&[&server]), &settings).expect("starts");
         for _ in 0..5 {
             assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Unreachable));
         }
@@ -131,7 +132,7 @@ fn garbage_opens_the_breaker() {
 fn only_what_did_no_harm_is_asked_again_once_and_within_the_budget() {
     run(async {
         let server = Server::start(|_| Act::Clean).await;
-        let carriers = Carriers::start_with(&configs(&[&server]), &without_breaker()).expect("starts");
+        let carriers = start_with(&configs(&[&server]), &without_breaker()).expect("starts");
         for _ in 0..9 {
             answer(&carriers, "16300000001").await;
         }
@@ -170,7 +171,7 @@ fn a_carrier_that_is_down_is_unreachable() {
         let url = format!("http://{}", port.local_addr().expect("bound"));
         drop(port);
         let down = CarrierConfig { prefixes: vec!["163".to_owned()], ..config("down", "down", &url) };
-        let carriers = Carriers::start_with(&[down], &settings()).expect("starts");
+        let carriers = start_with(&[down], &settings()).expect("starts");
         assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Unreachable));
     });
 }
@@ -200,7 +201,7 @@ fn a_body_of_a_hundred_megabytes_is_cut_off() {
             let carriers = start(&[&server]);
             assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Garbage));
             until("the connection is cut", || server.flooded().is_some()).await;
-            // The kernels' buffers of both ends hold some megabytes that nobody reads.
+            // The kernels' buffers of both ends hold some megabytes that are never read.
             assert!(server.flooded().is_some_and(|bytes| bytes < 20_000_000), "{:?}", server.flooded());
         }
     });
@@ -211,7 +212,7 @@ fn what_is_not_http_is_garbage() {
     run(async {
         let many = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "x".repeat(200_000));
         let server = Server::start(|_| Act::Hang).await;
-        let carriers = Carriers::start_with(&configs(&[&server]), &without_breaker()).expect("starts");
+        let carriers = start_with(&configs(&[&server]), &without_breaker()).expect("starts");
         let texts = ["SSH-2.0-OpenSSH_8.9\r\n\r\n".to_owned(), "HTTP/1.1 abc\r\n\r\n".to_owned(), many];
         for text in texts {
             let sent = text.clone();
@@ -226,36 +227,35 @@ fn what_is_not_http_is_garbage() {
 
 #[test]
 fn a_panic_costs_its_own_query_and_nothing_else() {
-    for (point, restarts) in [(Point::Handler, 1), (Point::Task, 0), (Point::Report, 1)] {
+    for (step, restarts) in [(Step::Handler, 1), (Step::Task, 0), (Step::Report, 1)] {
         run(async move {
             let told = Arc::new(AtomicBool::new(false));
             let fault_told = Arc::clone(&told);
-            let fault: Fault = Arc::new(move |at| {
-                assert!(at != point || !fault_told.swap(false, Ordering::Relaxed), "told to panic");
+            let faults = FaultHook::new(move |&at: &Step| {
+                assert!(at != step || !fault_told.swap(false, Ordering::Relaxed), "told to panic");
             });
             let server = Server::start(|_| Act::Clean).await;
-            let settings = CarrierSettings { fault: Some(fault), ..settings() };
-            let carriers = Carriers::start_with(&configs(&[&server]), &settings).expect("starts");
+            let carriers = Carriers::start_with(&configs(&[&server]), &settings(), &faults).expect("starts");
             for round in 1..=20 {
                 told.store(true, Ordering::Relaxed);
                 let failed = carriers.ask(permit("16300000001")).await;
-                match point {
+                match step {
                     // The answer was there before the report of it failed.
-                    Point::Report => assert!(is_trajectory(&failed.answer)),
-                    Point::Handler | Point::Task | Point::Timer => {
+                    Step::Report => assert!(is_trajectory(&failed.answer)),
+                    Step::Handler | Step::Task | Step::Timer => {
                         assert_eq!(failed.answer, unavailable(Unavailable::Refused));
                         assert_eq!(failed.attempts[0].outcome, "failed");
                     }
                 }
                 assert!(is_trajectory(&answer(&carriers, "16300000001").await), "the next is answered");
-                assert_eq!(carriers.handles()[0].restarts(), round * restarts, "{point:?}");
+                assert_eq!(carriers.handles()[0].restarts(), round * restarts, "{step:?}");
             }
             until("every permit is back", || carriers.handles()[0].permits_in_use() == 0).await;
         });
     }
 }
 
-/// Panics at one carrier, at every point, while both are asked all the time.
+/// Panics at one carrier, at every step, while both are asked all the time.
 #[test]
 fn panics_under_load_cost_their_own_queries_and_another_carrier_nothing() {
     run(async {
@@ -264,17 +264,17 @@ fn panics_under_load_cost_their_own_queries_and_another_carrier_nothing() {
         let random = Mutex::new(fastrand::Rng::with_seed(seed));
         let panics = Arc::new([const { AtomicUsize::new(0) }; 2]);
         let told = Arc::clone(&panics);
-        let fault: Fault = Arc::new(move |at| {
+        let faults = FaultHook::new(move |&at: &Step| {
             let is_mobile = std::thread::current().name() == Some("carrier-china-mobile");
             if is_mobile && random.lock().unwrap_or_else(PoisonError::into_inner).u8(..8) == 0 {
-                told[usize::from(at == Point::Report)].fetch_add(1, Ordering::Relaxed);
+                told[usize::from(at == Step::Report)].fetch_add(1, Ordering::Relaxed);
                 panic!("told to");
             }
         });
         let server = Server::start(|_| Act::Clean).await;
         let other = Server::start(|_| Act::Clean).await;
-        let settings = CarrierSettings { fault: Some(fault), ..settings() };
-        let carriers = Carriers::start_with(&configs(&[&server, &other]), &settings).expect("starts");
+        let both = configs(&[&server, &other]);
+        let carriers = Carriers::start_with(&both, &settings(), &faults).expect("starts");
         let tasks = ["163", "163", "163", "164", "164", "164"].map(|prefix| {
             let carriers = carriers.clone();
             actix_rt::spawn(async move {
@@ -310,14 +310,14 @@ fn an_actor_that_keeps_failing_is_parked_answers_busy_and_is_tried_again() {
     run(async {
         let told = Arc::new(AtomicBool::new(true));
         let fault_told = Arc::clone(&told);
-        let fault: Fault = Arc::new(move |at| {
-            assert!(at != Point::Handler || !fault_told.load(Ordering::Relaxed), "told to panic");
+        let faults = FaultHook::new(move |&at: &Step| {
+            assert!(at != Step::Handler || !fault_told.load(Ordering::Relaxed), "told to panic");
         });
         let restarts =
             RestartPolicy { intensity: 2, parked_for: Duration::from_secs(1), ..settings().restarts };
         let server = Server::start(|_| Act::Clean).await;
-        let settings = CarrierSettings { restarts, fault: Some(fault), ..settings() };
-        let carriers = Carriers::start_with(&configs(&[&server]), &settings).expect("starts");
+        let settings = CarrierSettings { restarts, ..settings() };
+        let carriers = Carriers::start_with(&configs(&[&server]), &settings, &faults).expect("starts");
         for _ in 0..2 {
             assert_eq!(answer(&carriers, "16300000001").await, unavailable(Unavailable::Refused));
         }

@@ -121,8 +121,7 @@ fn one_deadline_holds_for_all_carriers_and_a_late_turn_is_not_held_against_a_car
         let unicom = Server::start(|_| Act::Hang).await;
         let telecom = Server::start(|_| Act::Clean).await;
         let settings = CarrierSettings { query_max: Duration::from_millis(400), ..settings() };
-        let carriers =
-            Carriers::start_with(&configs(&[&mobile, &unicom, &telecom]), &settings).expect("starts");
+        let carriers = start_with(&configs(&[&mobile, &unicom, &telecom]), &settings).expect("starts");
         for _ in 0..6 {
             let begun = clock::now();
             let asked = carriers.ask(permit("16300000001")).await;

@@ -1,4 +1,4 @@
-//! Carriers over real sockets, against a small server that does what it is told.
+//! Carriers over real sockets, against a small server that does what the test tells it.
 
 mod counted;
 mod faults;
@@ -8,10 +8,15 @@ mod server;
 mod simulated;
 mod tls;
 
-use policy::trajectory::Days;
+use std::sync::Arc;
+
+use policy::trajectory::{CarrierAnswer, Days, Unavailable};
 use registry::{ConsentId, Flow};
+use runtime::clock;
 
 use super::*;
+use crate::fault::FaultHook;
+use crate::registrar::QueryPermit;
 
 pub(super) use server::{Act, Server};
 
@@ -44,7 +49,7 @@ pub(super) fn configs(servers: &[&Server]) -> Vec<CarrierConfig> {
     servers.iter().zip(rows).map(config).collect()
 }
 
-/// Without probes; nothing is parked.
+/// Settings without probes, in which no actor is parked.
 pub(super) fn settings() -> CarrierSettings {
     let restarts = RestartPolicy {
         backoff_first: Duration::from_micros(10),
@@ -55,8 +60,16 @@ pub(super) fn settings() -> CarrierSettings {
     CarrierSettings { restarts, probe_every: Duration::from_secs(3600), ..CarrierSettings::default() }
 }
 
+/// Carriers that no test makes fail from within.
+pub(super) fn start_with(
+    configs: &[CarrierConfig],
+    settings: &CarrierSettings,
+) -> Result<Carriers, CarrierError> {
+    Carriers::start_with(configs, settings, &FaultHook::none())
+}
+
 pub(super) fn start(servers: &[&Server]) -> Carriers {
-    Carriers::start_with(&configs(servers), &settings()).expect("carriers start")
+    start_with(&configs(servers), &settings()).expect("carriers start")
 }
 
 pub(super) fn permit(number: &str) -> QueryPermit {
@@ -66,7 +79,7 @@ pub(super) fn permit(number: &str) -> QueryPermit {
 }
 
 /// Asks in a task of its own.
-pub(super) fn ask(carriers: &Carriers, number: &str) -> tokio::task::JoinHandle<Asked> {
+pub(super) fn ask(carriers: &Carriers, number: &str) -> tokio::task::JoinHandle<CarriersAnswer> {
     let (carriers, permit) = (carriers.clone(), permit(number));
     actix_rt::spawn(async move { carriers.ask(permit).await })
 }

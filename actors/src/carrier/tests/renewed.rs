@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Retires on a thread that may block.
+/// Retires a set of carriers on a thread that may block.
 fn retire(old: Carriers, next: &Carriers) -> tokio::task::JoinHandle<Result<(), String>> {
     let next = next.clone();
     tokio::task::spawn_blocking(move || old.retire(&next))

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// A request as it came.
+/// A request as it was received.
 #[derive(Clone)]
 pub(crate) struct Seen {
     pub(crate) head: String,
@@ -25,17 +25,17 @@ impl Seen {
     }
 }
 
-/// The server's act upon a request.
+/// The server's reaction to a request.
 pub(crate) enum Act {
-    /// Everywhere at home, all fourteen days.
+    /// Answers with a trajectory without visits, all fourteen days.
     Clean,
-    /// A status of the interface without a trajectory.
+    /// Answers with a status of the interface that has no trajectory.
     Say(&'static str),
-    /// The head and the body as they are.
+    /// Sends this head and body.
     Raw(String),
     /// Answers once the test opens the gate.
     Gate,
-    /// The same with a status without a trajectory.
+    /// Answers with such a status once the test opens the gate.
     GatedSay(&'static str),
     /// Never answers.
     Hang,
@@ -60,12 +60,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves on the current runtime until that ends.
+    /// Starts a server on the current runtime.
     pub(crate) async fn start(rule: impl Fn(&Seen) -> Act + Send + 'static) -> Self {
         Self::serve(rule, None).await
     }
 
-    /// The same under TLS.
+    /// Starts a server under TLS.
     pub(crate) async fn start_tls(
         rule: impl Fn(&Seen) -> Act + Send + 'static,
         tls: Arc<rustls::ServerConfig>,
@@ -127,7 +127,7 @@ impl Server {
         lock(&self.seen).len()
     }
 
-    /// Bytes of a flood that was cut off.
+    /// The bytes of a flood that were sent before it was cut off.
     pub(crate) fn flooded(&self) -> Option<usize> {
         *lock(&self.flooded)
     }
@@ -170,7 +170,7 @@ impl Each {
         let _ = stream.shutdown().await;
     }
 
-    /// One chunk after the other, up to 100 MB.
+    /// Sends one chunk after the other, up to 100 MB.
     async fn flood(&self, mut stream: impl AsyncWrite + Unpin, head: &str) {
         let chunk = format!("4000\r\n{}\r\n", " ".repeat(0x4000));
         let mut sent = 0;

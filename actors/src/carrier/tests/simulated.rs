@@ -1,5 +1,5 @@
-//! The gateway's own carrier actors ask the simulated carriers: every person with a story gives what it says, and every fault is
-//! an answer that is missing, never a "no".
+//! The gateway's carrier actors against the simulated carriers: each made-up person gets the answer of their story, and every fault is a
+//! missing answer, never a "no".
 
 use std::net::SocketAddr;
 
@@ -95,7 +95,7 @@ fn carriers_with(
         prefixes: carrier.prefixes().iter().map(|&prefix| prefix.to_owned()).collect(),
     };
     let settings = CarrierSettings { probe_every: Duration::from_secs(3600), ..CarrierSettings::default() };
-    Carriers::start_with(&SimulatedCarrier::ALL.map(config), &settings).expect("carriers start")
+    start_with(&SimulatedCarrier::ALL.map(config), &settings).expect("carriers start")
 }
 
 fn permit(phone: Phone, today: Date) -> QueryPermit {
@@ -116,7 +116,7 @@ fn the_gateway_hears_of_every_demo_person_what_it_says() {
         }
         carriers.stop().unwrap();
     });
-    // One of the three that nobody's number was asked at.
+    // The number of no subscriber was asked for at all three.
     assert!(SimulatedCarrier::ALL.iter().all(|&carrier| simulators.counts(carrier).queries > 0));
     assert_eq!(simulators.state().consents, 1, "all of them under the same consent");
     assert!(SimulatedCarrier::ALL.iter().all(|&carrier| simulators.counts(carrier).refused_signatures == 0));

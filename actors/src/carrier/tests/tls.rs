@@ -1,4 +1,4 @@
-//! Belief and disbelief: certificates, and configurations that are refused before anything is asked.
+//! Certificates that are trusted and not, and configurations that are refused before a query.
 
 use rcgen::{CertificateParams, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -45,7 +45,7 @@ fn only_the_configured_authoritys_certificate_for_this_host_is_believed() {
             let server = Server::start_tls(|_| Act::Clean, issuer.server(name)).await;
             let mut configs = configs(&[&server]);
             configs[0].authority_pem = Some(ours.pem.clone());
-            let carriers = Carriers::start_with(&configs, &settings()).expect("starts");
+            let carriers = start_with(&configs, &settings()).expect("starts");
             let answer = answer(&carriers, "16300000001").await;
             if believed {
                 assert!(is_trajectory(&answer));
@@ -60,7 +60,7 @@ fn only_the_configured_authoritys_certificate_for_this_host_is_believed() {
 #[test]
 fn a_configuration_that_cannot_work_is_refused_with_the_reason() {
     let good = || config("china-mobile", "China Mobile", "http://127.0.0.1:1");
-    assert!(Carriers::start_with(&[good()], &settings()).is_ok());
+    assert!(start_with(&[good()], &settings()).is_ok());
     let https = |authority: Option<&[u8]>| CarrierConfig {
         url: "https://carrier.example".to_owned(),
         authority_pem: authority.map(<[u8]>::to_vec),
@@ -68,7 +68,7 @@ fn a_configuration_that_cannot_work_is_refused_with_the_reason() {
     };
     let url = |url: &str| CarrierConfig { url: url.to_owned(), ..good() };
     let ours = authority();
-    assert!(Carriers::start_with(&[https(Some(&ours.pem))], &settings()).is_ok());
+    assert!(start_with(&[https(Some(&ours.pem))], &settings()).is_ok());
     let id = |id: &str| CarrierConfig { id: id.to_owned(), ..good() };
     for (config, expected) in [
         (https(None), "https needs an authority"),
@@ -96,9 +96,9 @@ fn a_configuration_that_cannot_work_is_refused_with_the_reason() {
         (CarrierConfig { secret: Zeroizing::new(b"short".to_vec()), ..good() }, "signing"),
         (CarrierConfig { prefixes: vec!["16x".to_owned()], ..good() }, "prefix"),
     ] {
-        let error = Carriers::start_with(&[config], &settings()).err().expect(expected).to_string();
+        let error = start_with(&[config], &settings()).err().expect(expected).to_string();
         assert!(error.contains(expected) && !error.contains("secret@"), "{expected}: {error}");
     }
-    let twice = Carriers::start_with(&[good(), good()], &settings()).err().expect("refused");
+    let twice = start_with(&[good(), good()], &settings()).err().expect("refused");
     assert!(twice.to_string().contains("two with this id"));
 }

@@ -1,4 +1,4 @@
-//! Midnight: many colours end at once, and nobody waits for all of them.
+//! Midnight: many colours end at once, and no job waits for all of them.
 
 use std::sync::atomic::AtomicBool;
 
@@ -11,7 +11,7 @@ fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them(
     let (under_way, seen) = std::sync::mpsc::sync_channel(1);
     let (sent, go_on) = std::sync::mpsc::sync_channel::<()>(1);
     let (is_armed, count, go_on) = (Arc::clone(&armed), Arc::clone(&pieces), Mutex::new(go_on));
-    let fault: Fault = Arc::new(move |step| {
+    let faults = FaultHook::new(move |step: &str| {
         let is_piece = step.starts_with(PIECE) && is_armed.load(Ordering::Acquire);
         if is_piece && count.fetch_add(1, Ordering::AcqRel) == 0 {
             // The form comes while the first piece is under way.
@@ -19,7 +19,7 @@ fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them(
             go_on.lock().unwrap().recv().unwrap();
         }
     });
-    let bench = bench(Some(fault));
+    let bench = bench_with(faults);
     {
         let mut registry = bench.registry.lock().unwrap();
         registry.insert_due(50_000, 100).unwrap();
@@ -66,15 +66,15 @@ fn insert_due(bench: &Bench, count: u32) {
 fn the_clocks_work_goes_on_after_one_piece_of_it_panicked() {
     let armed = AtomicBool::new(true);
     let (panicked, seen) = std::sync::mpsc::sync_channel(1);
-    let fault: Fault = Arc::new(move |step| {
+    let faults = FaultHook::new(move |step: &str| {
         if step.starts_with(PIECE) && armed.swap(false, Ordering::AcqRel) {
-            panicked.send(step).unwrap();
+            panicked.send(step.to_owned()).unwrap();
             panic!("a piece that fails once");
         }
     });
     // Tried again at the next turn: the test does not wait for the rest.
     let chore_rests = Duration::ZERO;
-    let bench = bench_as(RegistrarConfig { fault: Some(fault), chore_rests, ..Default::default() });
+    let bench = bench_as(RegistrarConfig { chore_rests, ..Default::default() }, faults);
     assert!(seen.recv().unwrap().ends_with(": expire"), "the first of its turn");
     insert_due(&bench, 1);
     wait_until_settled(&bench);
@@ -86,7 +86,7 @@ fn the_clocks_work_goes_on_after_one_piece_of_it_panicked() {
 fn a_chore_that_panics_each_time_rests_and_holds_up_nobody_else() {
     let panics = Arc::new(AtomicUsize::new(0));
     let (count, (panicked, seen)) = (Arc::clone(&panics), std::sync::mpsc::sync_channel(1));
-    let fault: Fault = Arc::new(move |step| {
+    let faults = FaultHook::new(move |step: &str| {
         if step.starts_with(PIECE) && step.ends_with(": revise") {
             count.fetch_add(1, Ordering::AcqRel);
             let _ = panicked.try_send(());
@@ -95,7 +95,7 @@ fn a_chore_that_panics_each_time_rests_and_holds_up_nobody_else() {
     });
     // One failure of the actor would park it.
     let restarts = RestartPolicy { intensity: 0, ..Default::default() };
-    let bench = bench_as(RegistrarConfig { fault: Some(fault), restarts, ..Default::default() });
+    let bench = bench_as(RegistrarConfig { restarts, ..Default::default() }, faults);
     seen.recv().unwrap();
     for n in [1, 3] {
         let form = move |registrar: &mut Registrar<'_>| registrar.submit(&form(n), now_s());

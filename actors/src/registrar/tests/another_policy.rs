@@ -1,4 +1,4 @@
-//! Forms and stays when another policy takes effect: what was answered by the old one does not decide by the new one.
+//! Forms and stays when another policy takes effect: answers that were judged by the old policy do not decide under the new one.
 
 use policy::StayField;
 use policy::trajectory::days_after;
@@ -19,7 +19,7 @@ impl Bench {
         Registrar::new(&mut self.registry, &self.codes, Arc::new(policy.clone()))
     }
 
-    /// By the shipped policy that one takes effect, and all codes follow.
+    /// Activates the shipped policy with changes, and has all codes follow.
     fn activate(&mut self, (policy, text): &(Policy, String), now_s: u64) {
         self.registrar().activate(policy, text, "li-na", now_s).unwrap();
         while self.by(policy).revise_some(now_s).unwrap() {}
@@ -98,7 +98,7 @@ fn the_causes_of_who_withdrew_follow_another_policy_and_come_back_by_it() {
         let form = Form { declared, ..form_at(1, 1, now()) };
         let again = bench.by(&another.0).submit(&form, now()).unwrap().code;
         assert_eq!(bench.shown(again), expected, "{name}");
-        // What came back can be read under its new code.
+        // The cause that came back can be read under its new code.
         let milder = changed("mildest", "from = 2020-01-01", "from = 2020-01-01\nuntil = 2020-02-18");
         let diff = bench.registry.diff_policies(None, &milder.0, now()).unwrap();
         assert_eq!(diff.changed(), u64::from(expected == RED), "{name}");

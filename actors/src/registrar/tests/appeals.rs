@@ -1,4 +1,4 @@
-//! Appeals: whose they are, who answers, and what granting one does.
+//! Appeals: who may make and answer them, and what a granted one does.
 
 use super::*;
 use crate::registrar::appeals::{APPEAL_DAYS, Verdict};

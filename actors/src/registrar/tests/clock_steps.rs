@@ -1,4 +1,4 @@
-//! A clock that is set back by less than an hour, which is believed: what was done before has been done.
+//! A clock that is set back by less than an hour, which is believed: what was done before stays done.
 
 use registry::Attempt;
 
@@ -14,7 +14,7 @@ fn a_cause_that_is_set_is_in_force_and_one_that_is_cleared_is_not_when_the_clock
     let red = bench.registrar().add_cause(code, CauseKind::CloseContact, &cdc, until, now()).unwrap();
     assert_eq!(bench.shown(code), RED);
 
-    // Another act, the clock's own look and a restart, all before the cause was set.
+    // Another job, a turn of the clock and a restart, all at times before the cause was set.
     let before = now() - BACK_S;
     let other = bench.registrar().add_cause(code, CauseKind::Quarantine, &cdc, until, before).unwrap();
     assert_eq!(bench.shown(code), RED);

@@ -1,4 +1,4 @@
-//! Taking back what was declared: what the pages offer is what the form does, and nothing else; and until when a colour lasts.
+//! Taking back what was declared: the form does exactly what the pages offer; and the end of a colour.
 
 use policy::Correction;
 
@@ -9,7 +9,7 @@ const HOUR_S: u64 = 3600;
 const WAIT_S: u64 = 24 * HOUR_S;
 
 impl Bench {
-    /// Says what is offered to the holder of the code, by a policy.
+    /// The correction that a policy offers to the holder of the code.
     fn offered(&mut self, code: CodeId, consent: Option<ConsentId>, now_s: u64) -> Option<Correction> {
         let registrar = self.registrar();
         let phone = registrar.registry.person(code).unwrap().unwrap().phone;
@@ -18,14 +18,14 @@ impl Bench {
         registrar.policy.correction_of(&why.in_force(now_s), outcome.field(whose), now_s)
     }
 
-    /// The ends of what is in force and was declared.
+    /// The ends of the declared causes in force.
     fn declared(&self, code: CodeId, now_s: u64) -> Vec<u64> {
         let rows = self.registry.causes(code).unwrap().into_iter();
         let mine = rows.filter(|row| row.is_in_force(now_s) && row.cause.kind.basis() == Basis::Declared);
         mine.map(|row| row.cause.until_s).collect()
     }
 
-    /// Sends the No of somebody who modifies, and says what became of it; the offer before has to have been just that.
+    /// Sends a modification that says no, checks that it comes to what was offered before, and returns the offer.
     fn says_no(&mut self, n: u32, phone: u32, consent: Option<ConsentId>, now_s: u64) -> Option<Correction> {
         let code = self.registry.code_of_document(&person(n).document).unwrap().unwrap();
         let (offered, before) = (self.offered(code, consent, now_s), self.declared(code, now_s));

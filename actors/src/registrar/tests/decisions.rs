@@ -1,4 +1,4 @@
-//! Decisions on record: proven by a receipt, and named when they were changed.
+//! Decisions on record: a receipt proves one, and a changed one is named.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The forgetting of the clock, a part at a time, and what is still counted afterwards.
+//! Forgetting by the clock, a part at a time, and the counts that stay.
 
 use registry::{Attempt, CONSENT_DAYS, ConsentReport};
 

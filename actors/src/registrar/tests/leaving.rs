@@ -1,4 +1,4 @@
-//! Printed codes, units, and people who take their data back.
+//! Printed codes, units, and people who withdraw their data.
 
 use policy::PlaceKind;
 use policy::PolicyInEffect;

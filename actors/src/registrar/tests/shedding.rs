@@ -1,5 +1,5 @@
-//! Causes stay with people: they are not got rid of by another document, another kind, another phone, or leaving and coming back; and
-//! strangers are not told whether somebody else is registered, or was.
+//! Causes stay with people: another document, another kind, another phone, or leaving and coming back does not get rid of them; and
+//! strangers are not told whether another person is or was registered.
 
 use policy::PolicyInEffect;
 use protocol::{Advice, Reason, RegionId, Scanned};
@@ -92,7 +92,7 @@ fn leaving_and_coming_back_with_another_document_brings_the_causes_back() {
     assert_eq!(bench.shown(back), RED);
     bench.registrar().clear_cause(cause, &by("cdc"), now()).unwrap();
     assert_eq!(bench.shown(back), GREEN_DECLARED);
-    // When all of it has ended, the phone and the document are anybody's again.
+    // When all of it has ended, the phone and the document are free again.
     let over_s = start_of(day("2020-03-02"));
     bench.restarted(over_s);
     bench.submit(&form_at(2, 4, over_s), over_s).unwrap();

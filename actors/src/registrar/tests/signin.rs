@@ -1,4 +1,4 @@
-//! Those who may open which code: imported holders, recycled numbers, guardians and wards, another phone.
+//! The codes that a phone opens: imported holders, recycled numbers, guardians and wards, another phone.
 
 use registry::people::Added;
 
@@ -10,7 +10,7 @@ pub(super) fn number(n: u32) -> Phone {
     person(n).phone
 }
 
-/// As if the phone's owner had just typed the code of an SMS.
+/// A proof as if the phone's owner had just typed the code of an SMS.
 pub(super) fn proven(n: u32, at_s: u64) -> ProvenPhone {
     ProvenPhone::for_tests(&number(n), at_s)
 }
@@ -32,7 +32,7 @@ impl Bench {
         self.submit(&form_at(n, n, now_s), now_s).unwrap().code
     }
 
-    /// A holder who came with an import, with that phone.
+    /// Adds a holder of an import, with that phone.
     pub(super) fn imported(&mut self, n: u32, phone: u32) -> CodeId {
         self.imported_as(n, phone, (Colour::Green, Basis::Verified))
     }
@@ -78,7 +78,7 @@ fn a_recycled_number_never_opens_another_persons_code() {
     assert_eq!(bench.opens(1, now() + RECYCLED_S - 1), [code], "each sign-in renews");
     let given_up_s = now() + RECYCLED_S - 1;
     let later_s = given_up_s + RECYCLED_S;
-    // Somebody else has the number now, signs in, applies, and signs in again and again.
+    // Another person has the number now, signs in, applies, and signs in again and again.
     assert_eq!(bench.opens(1, later_s), []);
     let refused = bench.registrar().person_of(code, &proven(1, later_s), later_s);
     assert!(matches!(refused, Err(RegistrarError::NotYours)), "{refused:?}");
@@ -125,7 +125,7 @@ fn a_number_and_a_document_that_are_not_registered_get_the_same_answer_as_those_
     assert_eq!(bench.opens(1, now()), bench.opens(8, now()));
 }
 
-/// The trap: a page that takes a name and an ID number and shows whose they are. Whoever knows all of somebody's data but does not
+/// The trap: a page that takes a name and an ID number and shows whose they are. A caller that knows all data of another person but does not
 /// hold the phone is shown nothing and changes nothing.
 #[test]
 fn a_name_and_a_document_show_nobody_elses_data() {

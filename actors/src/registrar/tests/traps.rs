@@ -43,7 +43,7 @@ fn the_window_follows_the_citys_days_not_utcs_and_never_holds_today() {
         let consent = registrar.consent(&proven, agreed(Flow::Apply), now_s).unwrap();
         let permit = registrar.start_query(consent, &phone, now_s).unwrap();
         assert_eq!(permit.days(), expected, "{name}");
-        // A stay on the day itself is not one yet, however long.
+        // A stay on the day of the query does not count yet, however long.
         let today = in_wuhan(&[start_of(policy::trajectory::day_of(now_s))], 24 * 60);
         let outcome = registrar.finish_query(&permit, &today, &[], now_s).unwrap();
         assert_eq!(outcome, QueryOutcome::Clean, "{name}");
@@ -90,7 +90,7 @@ fn the_last_write_does_not_win_on_colour() {
             worst = if worst == Colour::Red { worst } else { set };
             assert_eq!(bench.shown(code).0, worst, "{order:?}: a milder one after a worse one");
         }
-        // What the citizen writes last is no authority's word.
+        // What the citizen writes last changes no authority's cause.
         let consent = bench.asked(Flow::Modify, &person(1).phone, &clean(), now());
         bench.submit(&form(1, Some(false), Some(consent)), now()).unwrap();
         assert_eq!(bench.shown(code).0, Colour::Red, "{order:?}: a clean answer clears nobody else's cause");
@@ -119,7 +119,7 @@ fn late_older_evidence_never_overwrites_newer() {
         let newer = bench.asked(Flow::Apply, &phone, &hubei("2020-02-20"), now() + 60);
         let taken = bench.submit(&form(1, None, Some(newer)), now() + 60).unwrap();
         assert_eq!(bench.shown(taken.code), RED);
-        // The older query's answer comes only now, and somebody sends the form with it.
+        // The older query's answer comes only now, and a form is sent with it.
         bench.registrar().finish_query(&permit, &answer, &[], now() + 120).unwrap();
         let refused = bench.submit(&form(1, Some(false), Some(older)), now() + 120);
         assert!(matches!(refused, Err(RegistrarError::Form(SubmitError::Locked))), "{name}: {refused:?}");
@@ -149,7 +149,7 @@ fn a_zero_is_never_a_colour_and_opens_no_gate() {
     }
 }
 
-/// Every value in the tables: what whoever steals the files has for salt, and what a hash would be found in.
+/// Every value in the tables: all that a thief of the files could use as a salt, and all in which a hash would be found.
 fn stored(bench: &Bench) -> BTreeSet<Vec<u8>> {
     let raw = rusqlite::Connection::open(bench.directory.path().join("registry.db")).unwrap();
     let mut names = raw.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
@@ -173,7 +173,7 @@ fn stored(bench: &Bench) -> BTreeSet<Vec<u8>> {
     all
 }
 
-/// The trap: eleven digits are counted through in a minute, so a hash that can be made from what lies beside it is the number.
+/// The trap: all numbers of eleven digits are tried in a minute, so that a hash without a secret key reveals the number.
 #[test]
 fn no_hash_in_the_files_can_be_made_without_the_key() {
     let (number, document) = (format!("163{:08}", 1), "CANARY1");
@@ -208,8 +208,8 @@ fn no_hash_in_the_files_can_be_made_without_the_key() {
     assert_ne!(hashes[0], hashes[1], "another city's key makes another hash of the same number");
 }
 
-/// The trap: one date after which everything goes, or nothing. An answer lasts as long as a form, a stay as long as its cause, the
-/// decision and who looked longer than both; the passages' own clock is the punch log's.
+/// The trap: one date after which everything goes, or nothing. An answer lasts as long as a form, a stay as long as its cause; the decision
+/// and the record of looks last longer than both. Passages end with the punch log's days.
 #[test]
 fn each_kind_of_record_is_forgotten_by_its_own_clock() {
     let mut bench = Bench::new();

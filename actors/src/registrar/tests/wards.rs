@@ -1,4 +1,4 @@
-//! Wards on their guardian's number: a number answers for its phone, and not for them; and what is refuted ends wherever it is.
+//! Wards on their guardian's number: the number's answer is about its phone and not about them; and a refuted stay ends on every code.
 
 use super::signin::{form_at, proven};
 use super::*;
@@ -11,7 +11,7 @@ struct Family {
     guardian: CodeId,
 }
 
-/// A guardian with an own code, and how their ward's form is sent.
+/// A guardian with an own code, and the form of their ward.
 impl Family {
     fn new() -> Self {
         let mut bench = Bench::new();
@@ -39,7 +39,7 @@ impl Family {
         self.bench.submit(&Form { guardian, consent, along, declared, ..form_at(2, 1, now()) }, now())
     }
 
-    /// The guardian turned red by a stay of the phone.
+    /// Turns the guardian red by a stay of the phone.
     fn redden_guardian(&mut self) {
         let consent = self.bench.asked(Flow::Modify, &person(1).phone, &hubei("2020-02-20"), now());
         let form = Form { declared: None, consent: Some(consent), ..form_at(1, 1, now()) };

@@ -1,5 +1,4 @@
-//! The way of a code to its phone: in development on a page, in production by a signed request; and which services are refused. The
-//! rules of the codes themselves are not looked at here.
+//! The delivery of a code: in development on a page, in production by a signed request; and configurations of services that are refused.
 
 use super::super::http::HttpSmsConfig;
 use super::*;
@@ -28,7 +27,7 @@ async fn in_development_a_made_up_number_gets_its_code_on_the_page_and_a_real_on
         sms.request(from(1, [10, 0, 0, n as u8].into()), &number(n), NOW_S).await.unwrap();
     }
     assert_eq!(terminal.shown().len(), 50, "the last of them");
-    // Whoever knows a number gets its message, however many came after it; the next one replaces it.
+    // A look-up by number finds its last message, however many came after it.
     for n in [7, 100, 199] {
         let message = terminal.last_to(&number(n)).unwrap();
         assert!(message.phone.ends_with(&format!("{n:04}")), "{n}");
@@ -60,7 +59,7 @@ async fn other_limits_and_another_sender_hold_from_the_next_code_on() {
     assert!(matches!(refused, Err(SmsError::TooMany { .. })), "what was asked before counts: {refused:?}");
 }
 
-/// A message service that reads one request from each connection and answers with these bytes; none: never.
+/// Starts a message service that reads one request from each connection and answers with these bytes; with `None` never.
 async fn service(answers: &'static [&'static str]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

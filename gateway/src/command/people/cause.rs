@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use actors::table::words;
 use actors::table::{self, Column, Form, SHORTENED, is_scientific};
-use actors::words;
 use anyhow::{Context, bail};
 use runtime::clock;
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use actors::table::words;
 use actors::table::{Column, Form};
-use actors::words;
 use anyhow::{Context, bail};
 use protocol::typed_text;
 

@@ -3,16 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::pin::Pin;
 use std::rc::Rc;
 
 use actors::region::RegionOutcome;
-use ledger::{AppendOutcome, RecordedRun};
+use ledger::{AppendOutcome, RecordedRun, Run};
 use protocol::message::BusyReason;
-use protocol::{Epoch, Reason, Sequence, Verdict};
+use protocol::{Epoch, Punch, Reason, Sequence, Verdict};
 use tokio::sync::oneshot;
-
-use crate::quic::flight::Departure;
-use crate::quic::intake::Batch;
 
 /// A batch that fails its region this often goes to the log without it.
 const FAILURES_MAX: u8 = 3;
@@ -57,11 +55,14 @@ pub(super) fn verdict_of(tag: u64) -> Verdict {
     Verdict::ask_staff(Reason::ALL[tag as usize % Reason::ALL.len()])
 }
 
-/// Sends a batch to its region, as a handle of a region does.
-pub(super) fn depart(beyond: &Rc<RefCell<Beyond>>, Epoch(epoch): Epoch, batch: Batch) -> Departure {
-    let (beyond, region) = (Rc::clone(beyond), usize::from(batch.region.0 - 1));
-    let key = (epoch, batch.first.0);
-    let tags: Vec<u64> = batch.punches.iter().map(|punch| punch.device_time_ms).collect();
+/// The outcome of a run; its first poll is what sends it.
+pub(super) type Departure = Pin<Box<dyn Future<Output = RegionOutcome>>>;
+
+/// Sends a run to its region, as a handle of a region does.
+pub(super) fn depart(beyond: &Rc<RefCell<Beyond>>, run: Run<Punch>) -> Departure {
+    let (beyond, region) = (Rc::clone(beyond), usize::from(run.region.0 - 1));
+    let key = (run.epoch.0, run.first.0);
+    let tags: Vec<u64> = run.punches.iter().map(|punch| punch.device_time_ms).collect();
     Box::pin(async move {
         let taken = beyond.borrow_mut().take(region, key, tags);
         let outcome = match taken {

@@ -15,11 +15,10 @@ use protocol::{
 };
 use runtime::clock;
 
-use super::beyond::{Beyond, depart, verdict_of};
+use super::beyond::{Beyond, Departure, depart, verdict_of};
 use super::rules::Rules;
 use super::{Op, What};
 use crate::fleet::{Places, Rights};
-use crate::quic::flight::Read;
 use crate::quic::metrics::QuicMetrics;
 use crate::quic::stream::Stream;
 
@@ -31,7 +30,7 @@ const ROUNDS_MAX: usize = 400;
 const ROUND_MS: u64 = 5_000;
 
 struct Link {
-    stream: Stream,
+    stream: Stream<Departure>,
     requests: VecDeque<(RequestId, PunchBatch)>,
     answers: VecDeque<(RequestId, Answer)>,
     rules: Rules,
@@ -229,12 +228,12 @@ impl<'a> World<'a> {
         for _ in 0..frames {
             let Some((id, batch)) = link.requests.pop_front() else { break };
             link.rules.read(id, &batch);
-            let taken = link.stream.punches(id, batch, &self.rights, &self.places);
+            let taken = link.stream.punches(id, batch, (&self.rights, &self.places), self.now_ms);
             let refused = taken.or_else(|refusal| link.stream.refuse(id, refusal));
             refused.expect("no device here does what closes a connection");
             self.moves += 1;
         }
-        link.stream.read(Read { ms: self.now_ms, at: clock::now() });
+        link.stream.read(clock::now());
         self.turn();
     }
 
@@ -248,8 +247,7 @@ impl<'a> World<'a> {
             link.stream.land(landed, self.metrics).expect("nothing here closes a connection");
             self.moves += 1 + link.hear_gateway();
         }
-        let epoch = link.stream.intake.epoch;
-        link.stream.launch(|batch, _| depart(&self.beyond, epoch, batch));
+        link.stream.launch(|run| depart(&self.beyond, run));
         self.moves += link.hear_gateway();
         link.closed = link.draining && link.stream.flight.is_empty();
     }

@@ -1,0 +1,64 @@
+//! Counters of one region, registered once at its start.
+
+use ledger::{AppendOutcome, RecordedRun};
+use metrics::{Counter, Gauge, Histogram};
+use protocol::message::BusyReason;
+use protocol::{Colour, RegionId, metric};
+
+use super::RegionOutcome;
+
+pub(super) struct RegionMetrics {
+    punches: [Counter; 4],
+    /// Punches that were answered `Busy`, by reason.
+    refused: Vec<Counter>,
+    pub(super) permits: Gauge,
+    /// Runs that were judged punch by punch.
+    pub(super) poison: Counter,
+    /// The time that runs waited in the mailbox.
+    pub(super) waited: Histogram,
+}
+
+impl RegionMetrics {
+    pub(super) fn new(id: RegionId, permits_max: usize) -> Self {
+        let region = id.to_string();
+        metrics::gauge!(metric::PERMITS_MAX, "region" => region.clone()).set(permits_max as f64);
+        let refused = |reason: &BusyReason| metrics::counter!(metric::REFUSED, "region" => region.clone(), "reason" => reason.name());
+        let colour = |colour: Colour| metrics::counter!(metric::PUNCHES, "region" => region.clone(), "colour" => colour.name());
+        Self {
+            punches: [Colour::Green, Colour::Yellow, Colour::Red, Colour::Unknown].map(colour),
+            refused: BusyReason::ALL.iter().map(refused).collect(),
+            permits: metrics::gauge!(metric::PERMITS_IN_USE, "region" => region.clone()),
+            poison: metrics::counter!(metric::POISON_BATCHES),
+            waited: metrics::histogram!(metric::QUEUE_SECONDS, "queue" => "region"),
+        }
+    }
+
+    /// Counts punches that were answered `Busy`.
+    pub(super) fn refused(&self, outcome: &RegionOutcome, punches: usize) {
+        let reason = match outcome {
+            RegionOutcome::Busy(reason) => *reason,
+            RegionOutcome::Ledger(AppendOutcome::Busy) => BusyReason::Ledger,
+            RegionOutcome::Ledger(
+                AppendOutcome::Recorded(_)
+                | AppendOutcome::NumberUsed { .. }
+                | AppendOutcome::Gap { .. }
+                | AppendOutcome::EpochBehind { .. }
+                | AppendOutcome::Down,
+            ) => return,
+        };
+        self.refused[usize::from(reason.number()) - 1].increment(punches as u64);
+    }
+
+    /// Counts recorded verdicts by colour.
+    pub(super) fn recorded(&self, runs: &[RecordedRun]) {
+        let mut by_colour = [0u64; 4];
+        for verdict in runs.iter().flat_map(|run| &run.verdicts) {
+            by_colour[usize::from(verdict.colour.number()) - 1] += 1;
+        }
+        for (counter, count) in self.punches.iter().zip(by_colour) {
+            if count > 0 {
+                counter.increment(count);
+            }
+        }
+    }
+}

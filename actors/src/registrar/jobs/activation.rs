@@ -1,0 +1,66 @@
+//! The activation of a policy: one transaction puts it into effect, then the codes with open causes follow, a part at a time. After a crash
+//! the registrar goes on where it was: how far the codes follow is durable with them.
+
+use std::path::Path;
+
+use policy::{CauseKind, Policy, PolicyError};
+use registry::RegistryError;
+use runtime::clock;
+
+use super::{Registrar, RegistrarError};
+
+impl Registrar<'_> {
+    /// Puts `policy` into effect, whose text is `text`. The caller replaces the policy in memory once this is durable; the codes follow by
+    /// [`Self::revise_some`].
+    pub fn activate(
+        &mut self,
+        policy: &Policy,
+        text: &str,
+        operators: &str,
+        now_s: u64,
+    ) -> Result<(), RegistrarError> {
+        let days =
+            |policy: &Policy| policy.rule(CauseKind::Trajectory).map_or(0, |rule| i64::from(rule.days));
+        let more_days = days(policy) - days(&self.policy);
+        let version = policy.version();
+        self.registry.transaction(|registry| {
+            if registry.policy_cursor()?.is_some() {
+                return Err(RegistrarError::PolicyUnderWay);
+            }
+            match registry.insert_policy(version, text, operators, now_s) {
+                Err(RegistryError::Exists { .. }) => {
+                    return Err(RegistrarError::PolicyVersion { version: version.to_owned() });
+                }
+                result => result?,
+            }
+            registry.outdate_answers(more_days)?;
+            Ok(registry.set_policy_cursor(Some(i64::MIN))?)
+        })
+    }
+
+    /// Has some codes follow the newest policy; true until all do.
+    pub fn revise_some(&mut self, now_s: u64) -> Result<bool, RegistrarError> {
+        if self.registry.policy_cursor()?.is_none() {
+            return Ok(false);
+        }
+        let Some(newest) = self.registry.newest_policy()? else { return Ok(false) };
+        let policy = stored(&newest.version, &newest.text)?;
+        // A stay is not too old by a clock that is not believed.
+        let now_s = clock::certain_s(now_s);
+        let revised = self.registry.transaction::<_, RegistrarError>(|registry| {
+            Ok(registry.revise_some(&policy, &newest.operators, now_s)?)
+        })?;
+        let Some(revised) = revised else { return Ok(false) };
+        for (code, entry) in revised {
+            self.put(code, entry);
+        }
+        Ok(true)
+    }
+}
+
+/// Parses a policy of the registry.
+fn stored(version: &str, text: &str) -> Result<Policy, RegistryError> {
+    let name = format!("policy {version} in the registry");
+    let damaged = |_: PolicyError| RegistryError::Damaged { what: "policy" };
+    Policy::parse(text, Path::new(&name)).map_err(damaged)
+}
