@@ -273,7 +273,12 @@ fn a_record_that_is_not_true_is_known() {
         assert!(error.contains("signature is not good"), "{from}: {error}");
     }
     std::fs::write(&path, &good).unwrap();
-    assert!(verify(data, Some(&"0".repeat(64))).unwrap_err().to_string().contains("another gateway"));
+    assert!(
+        verify(data, Some(&"0".repeat(64)))
+            .unwrap_err()
+            .to_string()
+            .contains("not signed by the gateway with that public key")
+    );
 
     // Destroyed files put back, one after the other.
     std::fs::create_dir_all(keys.join("days")).unwrap();

@@ -208,7 +208,7 @@ mod tests {
         std::panic::set_hook(before);
         assert!(panicked.is_err());
         let text = lines.text();
-        assert!(text.contains("panic") && text.contains("telemetry.rs"), "{text}");
+        assert!(text.contains("panic") && text.contains("telemetry/mod.rs"), "{text}");
         assert!(!text.contains(number), "{text}");
     }
 }

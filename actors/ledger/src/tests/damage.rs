@@ -159,9 +159,9 @@ fn what_to_do_about_damage_depends_on_where_it_is() {
     };
     let flip = |name: &String| said(&|disk: &SimulatedDisk| disk.damage(name, |bytes| bytes[20] ^= 1));
     let closed = flip(&names[0]);
-    assert!(closed.contains(&names[0]) && closed.contains("the gateway starts meanwhile"), "{closed}");
+    assert!(closed.contains(&names[0]) && closed.contains("the gateway can start meanwhile"), "{closed}");
     let newest = flip(names.last().expect("segments"));
-    assert!(newest.contains("the gateway does not start on it, and no copy holds its end"), "{newest}");
+    assert!(newest.contains("the gateway does not start with it, and no copy holds its end"), "{newest}");
     let missing = said(&|disk: &SimulatedDisk| disk.remove(&names[2]).expect("removed"));
     let expected = format!("{}: it is missing after LSN ", names[2]);
     assert!(missing.contains(&expected) && !missing.contains("LSN 0"), "{missing}");

@@ -75,7 +75,7 @@ fn a_configuration_that_cannot_work_is_refused_with_the_reason() {
         (https(Some(b"")), "holds no certificate"),
         (
             https(Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")),
-            "what is no certificate",
+            "something that is no certificate",
         ),
         (url("http://carrier.example"), "plain http"),
         (url("http://192.0.2.1"), "plain http"),

@@ -75,12 +75,12 @@ fn an_order_that_is_changed_or_removed_is_found() {
         (
             "one removed, the others renumbered",
             "DELETE FROM order_log WHERE id = 2; UPDATE order_log SET id = 2 WHERE id = 3",
-            "entry 2 of the order log: it, or the one before it",
+            "entry 2 of the order log: it, or the entry before it",
         ),
         (
             "another operator",
             "UPDATE order_log SET entry = replace(entry, 'wang-wei', 'sun-li-1') WHERE id = 1",
-            "entry 1 of the order log: it, or the one before it",
+            "entry 1 of the order log: it, or the entry before it",
         ),
         (
             "another key",
@@ -136,7 +136,7 @@ fn an_order_log_without_its_end_is_sound_but_for_whoever_holds_a_checkpoint() {
     }
     let changed = OrdersUpTo { head: early.head.clone(), ..late.clone() };
     let found = kept().orders_begin_with(&changed).unwrap_err().to_string();
-    assert!(found.contains("entry 3 of the order log: it, or one before it"), "{found}");
+    assert!(found.contains("entry 3 of the order log: it, or an earlier entry"), "{found}");
     bench.damage("DELETE FROM order_log WHERE id >= 2");
     assert_eq!(bench.verified(), Ok((1, 0, 1)), "nothing in it shows the cut");
     kept().orders_begin_with(&early).unwrap();
