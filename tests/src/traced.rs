@@ -104,15 +104,20 @@ fn jump(from: u64, to: u64) -> Vec<u8> {
     }
 }
 
-/// Says where the one function lies in the program whose mangled name has these parts, in this order.
+/// Returns the address of the one function in the program whose mangled name has these parts, in this order.
 fn address(program: &Path, parts: &[&str]) -> u64 {
     let output = Command::new("nm").arg(program).output().expect("nm: install the Debian package binutils");
     let text = String::from_utf8_lossy(&output.stdout);
     let has_all = |name: &str| {
         parts.iter().try_fold(name, |rest, part| rest.split_once(part).map(|(_, rest)| rest)).is_some()
     };
-    let functions = text.lines().filter_map(|line| line.split_once(" T "));
-    let found: Vec<(&str, &str)> = functions.filter(|(_, name)| has_all(name)).collect();
+    // A public function if there is one, else one that is private to its crate.
+    let of_kind = |kind: &str| -> Vec<(&str, &str)> {
+        let functions = text.lines().filter_map(|line| line.split_once(kind));
+        functions.filter(|(_, name)| has_all(name)).collect()
+    };
+    let public = of_kind(" T ");
+    let found = if public.is_empty() { of_kind(" t ") } else { public };
     let [(address, _)] = found[..] else { panic!("{parts:?} names {found:?}") };
     u64::from_str_radix(address, 16).expect("an address")
 }

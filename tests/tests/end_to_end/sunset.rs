@@ -179,7 +179,7 @@ fn after(data: &Path, public_key: &str, traces: &[String]) {
     assert!(good(&verify).contains("li-na and wang-wei"));
     refused(
         &[&["sunset", "--verify", "--public-key", &"0".repeat(64)][..], &place].concat(),
-        "another gateway",
+        "not signed by the gateway with that public key",
     );
     refused(&[&["dev", "--http", "127.0.0.1:0"][..], &place].concat(), "sunset.json");
     refused(&[&["policy", "list"][..], &place].concat(), "sunset.json");
