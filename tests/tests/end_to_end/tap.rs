@@ -247,9 +247,9 @@ fn a_tap_takes_a_case_a_role_and_an_operator_who_is_in_office() {
     }
     for tapping in open {
         let (done, _, said) = tapping.end();
-        assert!(!done && said.contains("li-na is not good"), "{said}");
+        assert!(!done && said.contains("the signature of li-na is not valid"), "{said}");
     }
-    refused(&city, &["--case", "T-4"], "li-na is not good");
+    refused(&city, &["--case", "T-4"], "the signature of li-na is not valid");
     assert!(city.terminate().success());
     refused(&city, &["--case", "T-5", "--sign", &second], "takes a running gateway");
 }
