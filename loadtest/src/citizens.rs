@@ -110,7 +110,7 @@ impl Citizens {
     /// page to the one that shows the new code; of the others the person is one of those who are signed in.
     ///
     /// # Errors
-    /// How it failed; nothing is tried twice.
+    /// The failure; nothing is tried twice.
     ///
     /// # Panics
     /// On kinds that are devices' business.

@@ -90,7 +90,7 @@ pub struct Finished {
 /// Runs a scenario to its end.
 ///
 /// # Errors
-/// What is asked cannot be run: nothing can be said about the gateway.
+/// The run cannot be made as asked: nothing can be said about the gateway.
 pub fn run(options: &Options) -> anyhow::Result<Finished> {
     let mut scenario = scenario::load(&options.scenario)?;
     let mut words = format!("run {}", options.scenario);

@@ -175,7 +175,7 @@ fn an_old_colour_after_a_change_is_found() {
     }
 }
 
-/// Whoever has left, or asked again meanwhile, is told what was true when the request came. That is no old colour.
+/// A person who has left, or asked again meanwhile, is told what was true when the request came. That is no old colour.
 #[test]
 fn an_answer_that_comes_late_is_judged_by_when_it_was_asked_for() {
     let manner = Manner { delay: Duration::from_secs(1), ..Manner::default() };

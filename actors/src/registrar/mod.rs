@@ -133,7 +133,7 @@ impl RegistrarError {
     }
 }
 
-/// What explains a code's colour.
+/// The explanation of a code's colour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
     /// The code's state.

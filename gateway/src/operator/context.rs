@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::reload::Reload;
 
-/// What operators' acts work on: the registry and what follows it, and the gateway around it if one runs.
+/// The context of operators' acts: the registry and what follows it, and the gateway around it if one runs.
 #[derive(Clone)]
 pub(crate) struct OperatorContext {
     pub(crate) registry: Arc<Mutex<Registry>>,

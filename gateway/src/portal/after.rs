@@ -77,7 +77,7 @@ pub(super) fn on_form(visitor: &Visitor, page: Page) -> Option<Markup> {
     Offer::of(visitor, page, &why).map(|offer| offer.said(visitor))
 }
 
-/// What a form that says no would make of a declared stay, as it is told beforehand. The form itself goes by the same.
+/// The effect that a form with No would have on a declared stay, told beforehand. The form itself goes by the same.
 struct Offer {
     correction: Correction,
     /// All that was declared came from an earlier system: its record says so, and nobody has here.

@@ -25,7 +25,7 @@ pub(super) struct Read {
     pub(super) at: Instant,
 }
 
-/// What is needed of a run to answer its outcome.
+/// The part of a run that its answer needs.
 #[derive(Clone, Copy)]
 pub(super) struct Sent {
     first: Sequence,

@@ -48,7 +48,7 @@ impl Citizens {
     /// Draws those anew that are older. A receipt whose consent is over gets another consent.
     ///
     /// # Errors
-    /// How the first that failed did; it stays as it is, and so do those after it.
+    /// The failure of the first receipt that failed; it stays as it is, and so do those after it.
     pub async fn renew_receipts(&self, age_max: Duration) -> Result<(), Refusal> {
         let count = self.receipts.borrow().len();
         for _ in 0..count {

@@ -1,4 +1,4 @@
-//! What commands print at their end, for people. A run's own report is made in `report`, tables of the floor and its peers in `bench`.
+//! The output of commands at their end, for people. A run's own report is made in `report`, tables of the floor and its peers in `bench`.
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ const STYLE: &str = include_str!("html/style.css");
 /// Writes [`PAGE_FILE`] into the folder, which is there.
 ///
 /// # Errors
-/// What the file system says.
+/// An error of the file system.
 pub fn write(report: &Report, folder: &Path) -> io::Result<()> {
     fs::write(folder.join(PAGE_FILE), page(report))
 }

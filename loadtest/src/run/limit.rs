@@ -113,7 +113,7 @@ impl Limit {
 /// Searches, saying each step through `say`.
 ///
 /// # Errors
-/// What is asked cannot be run.
+/// The run cannot be made as asked.
 pub fn find(options: &Options, say: impl Fn(&Step)) -> anyhow::Result<(Limit, PathBuf)> {
     let sound = |value: f64, most: f64| value > 0.0 && value <= most;
     ensure!(sound(options.seconds, SECONDS_MAX), "--seconds is above 0, {SECONDS_MAX} at most");

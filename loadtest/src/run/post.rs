@@ -63,7 +63,7 @@ impl Inbox {
     }
 }
 
-/// What a post leaves at its end: its device, what that was acknowledged, and why it ended, if it failed.
+/// The end of a post: its device, what that was acknowledged, and why it ended, if it failed.
 pub(super) struct Posted {
     pub(super) device: Device,
     pub(super) claim: Claim,

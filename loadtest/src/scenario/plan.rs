@@ -19,7 +19,7 @@ pub struct Visit {
     pub kind: Kind,
     /// At which of the scenario's devices, in the order of its fleet.
     pub post: u32,
-    /// Who: the rank by how often people come, from 0.
+    /// The person, as a rank by how often people come, from 0.
     pub person: u32,
     /// Everything else left to chance in it: direction, place, and so on.
     pub luck: u64,

@@ -28,7 +28,7 @@ pub(crate) struct Import {
     pub(crate) line: usize,
 }
 
-/// What a source says of its crate.
+/// The modules and imports of one source.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Read {
     /// The paths, in their order.

@@ -18,7 +18,7 @@ pub const MANUAL_REDS_HOUR_MAX: u64 = 100;
 /// The causes that one order clears: each is durable by itself, and the registry is locked meanwhile, for a second or two.
 pub const CLEARED_MAX: usize = 500;
 
-/// What a cause by hand would come to.
+/// The outcome that a cause by hand would have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// The code's present colour.

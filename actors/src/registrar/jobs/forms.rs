@@ -125,7 +125,7 @@ impl Registrar<'_> {
     }
 }
 
-/// What a form's field rests on.
+/// The basis of a form's field.
 struct Found {
     outcome: QueryOutcome,
     whose: Applicant,

@@ -1,4 +1,4 @@
-//! What jobs do with the registry, as methods of [`Registrar`], by subject. Each is one transaction, or a part of its group's.
+//! The jobs' work on the registry, as methods of [`Registrar`], by subject. Each is one transaction, or a part of its group's.
 
 mod activation;
 pub mod appeals;

@@ -1,4 +1,4 @@
-//! What an office does for a person who stands there with their document. It is put on record for that person and their wards in the
+//! The acts of an office for a person who stands there with their document. Each is put on record for that person and their wards in the
 //! transaction that does it: what has not happened is not on record.
 
 use protocol::CodeId;

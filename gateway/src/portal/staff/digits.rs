@@ -25,7 +25,7 @@ const GOOD_S: u64 = protocol::limits::TOKEN_GOOD_FOR_S as u64;
 const GIVEN_MAX: usize = bounds::DIGITS.entries();
 const DIGITS: usize = 8;
 const NUMBERS: u32 = 10_u32.pow(DIGITS as u32);
-/// Whoever types digits that are over is told so for this long.
+/// The time for which digits that have expired are still answered as expired.
 const TOLD_S: u64 = 600;
 /// Numbers that are tried before the random source is suspected.
 const TRIES_MAX: usize = 16;

@@ -35,7 +35,7 @@ impl Order for MovePhone {
     const ROLE: Role = Role::Health;
     type Reply = Moved;
 
-    /// Whoever has somebody's code on their own phone is that person at every gate: never one alone.
+    /// Two: at a gate, the phone that shows a code stands for its person, so no operator moves a code alone.
     fn operators(&self, _: &OperatorContext) -> anyhow::Result<usize> {
         Ok(2)
     }

@@ -38,7 +38,7 @@ impl Order for BelieveClock {
         Ok(2)
     }
 
-    /// Who says that the clock is right gives the order by it.
+    /// The time of the wall clock: operators who order that it is right date their order by it.
     fn fresh_at_s(&self) -> u64 {
         clock::wall_ms() / 1000
     }
