@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 const need = (name) => {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set; these tests are started by tests/tests/end_to_end/browser.rs`);
+  if (!value) throw new Error(`${name} is not set; these tests are started by tests/tests/end_to_end/pages/browser.rs`);
   return value;
 };
 

@@ -1,4 +1,4 @@
-// The gateway's live overview on a wall, a laptop and a phone. It is started by tests/tests/end_to_end/overview.rs, which also takes orders: to
+// The gateway's live overview on a wall, a laptop and a phone. It is started by tests/tests/end_to_end/monitoring/overview.rs, which also takes orders: to
 // have people walk, to kill the gateway, to start it again.
 
 import assert from "node:assert/strict";

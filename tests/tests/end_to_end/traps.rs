@@ -18,7 +18,7 @@ const TRAPS: &str = "actors/src/registrar/tests/traps.rs";
 const SIGN_IN: &str = "actors/src/registrar/tests/signin.rs";
 const GROUPS: &str = "actors/src/registrar/group_tests/mod.rs";
 const ANSWERS: &str = "actors/src/carrier/answer/tests.rs";
-const FLOWS: &str = "tests/tests/end_to_end/flows.rs";
+const FLOWS: &str = "tests/tests/end_to_end/devices/flows.rs";
 const CANARY: &str = "tests/tests/end_to_end/canary.rs";
 
 const MEANING: [Trap; 9] = [
@@ -133,7 +133,7 @@ const PRIVACY: [Trap; 6] = [
             (REGISTRAR, "a_consent_is_one_query_of_one_phone_and_nothing_else"),
             (REGISTRAR, "a_query_from_a_punch_page_changes_no_colour_now_or_later"),
             (
-                "tests/tests/end_to_end/trajectory_quic.rs",
+                "tests/tests/end_to_end/devices/trajectory_quic.rs",
                 "a_receipt_is_good_once_in_its_time_and_in_the_devices_region",
             ),
         ],

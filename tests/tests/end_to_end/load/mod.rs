@@ -1,0 +1,7 @@
+//! The load test itself against a running city: its citizens, drills, scenarios and comparisons. No speed is judged.
+
+mod citizens;
+mod drills;
+mod pages;
+mod peers;
+mod scenario;

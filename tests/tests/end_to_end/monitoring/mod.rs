@@ -1,0 +1,6 @@
+//! The dashboards, the alerts and the faults that make them fire, and the live overview.
+
+mod alerts;
+mod dashboards;
+mod faults;
+mod overview;
