@@ -1,42 +1,12 @@
 //! The citizens' pages and what staff see: actix-web over rustls, templates compiled in, no script needed but for the rotation of a
 //! code and the camera. Pages call the same handles as devices; nothing here decides anything.
 
-mod after;
-mod appeal;
-mod apply;
-mod card;
-mod confirm;
-mod counts;
-mod done;
-mod form;
-mod guard;
-mod holdings;
-mod layout;
-mod links;
-mod looked;
-mod mine;
-mod modify;
-mod paper;
+mod citizen;
+mod http;
 mod place;
-pub(crate) mod poster;
-mod presses;
-mod privacy;
-mod punches;
-mod qr;
-mod shares;
-mod sheet;
-mod showing;
-mod sign_in;
+mod punch;
 mod staff;
-mod statics;
 mod travel;
-mod travels;
-mod units;
-mod visitor;
-mod when;
-mod why;
-mod withdraw;
-mod words;
 
 use std::net::{IpAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -53,20 +23,25 @@ use actors::sms::Sms;
 use arc_swap::ArcSwap;
 use keys::Keys;
 use policy::PolicyInEffect;
-use presses::Presses;
-use punches::{Idle, Punches};
 use registry::colours::Codes;
 use registry::{Registry, RegistryError};
 use runtime::arbiter::{self, ArbiterThread, Pulse};
-use shares::VisitorShares;
 use tokio::sync::watch;
 
+use self::http::counts::{self, PageCounts};
+use self::http::guard;
+use self::http::shares::VisitorShares;
+use self::http::statics;
+use self::punch::presses::Presses;
+use self::punch::punches::{Idle, Punches};
+use self::travel::visits::Travels;
 use crate::door::{self, Door};
 use crate::tls::identities::Shown;
 
-pub(crate) use layout::mark;
-pub(crate) use punches::Records;
-pub(crate) use statics::tagged;
+pub(crate) use http::layout::mark;
+pub(crate) use http::statics::tagged;
+pub(crate) use place::poster;
+pub(crate) use punch::punches::Records;
 
 /// Readers of the registry beside its writer: as many as pages are rendered at once.
 const READERS_MAX: usize = 4;
@@ -91,11 +66,11 @@ pub(crate) struct Portal {
     /// `https://HOST`, as printed on places' codes.
     pub(crate) origin: String,
     /// The queries that visitors have asked carriers for, on which page.
-    travels: travels::Travels,
+    travels: Travels,
     pub(crate) presses: Arc<Presses>,
     pub(crate) punches: Punches,
     pub(crate) staff: staff::Staff,
-    counts: counts::PageCounts,
+    counts: PageCounts,
     shares: VisitorShares,
     readers: Mutex<Vec<Registry>>,
 }
@@ -128,7 +103,7 @@ impl Portal {
             (Sessions::new(&keys), staff::Staff::new(&keys, (&codes, &policy), registry)?);
         sessions.load(registry)?;
         let readers = Mutex::new(readers);
-        let travels = travels::Travels::default();
+        let travels = Travels::default();
         let presses = Arc::new(Presses::new());
         let (punches, idle) = Punches::new(&records, &presses);
         let portal = Self {
@@ -145,7 +120,7 @@ impl Portal {
             presses,
             punches,
             staff,
-            counts: counts::PageCounts::new(),
+            counts: PageCounts::new(),
             shares: VisitorShares::new(proxies),
             readers,
         };
@@ -188,20 +163,10 @@ impl Pages {
 
 /// Every page's path. What is not here does not exist.
 fn routes(config: &mut web::ServiceConfig) {
-    // One's own code and what belongs to it.
-    config.configure(card::routes).configure(paper::routes).configure(why::routes).configure(appeal::routes);
-    config.configure(looked::routes).configure(privacy::routes).configure(withdraw::routes);
     config
-        .configure(sign_in::routes)
+        .configure(citizen::routes)
         .configure(travel::routes)
-        .configure(apply::routes)
-        .configure(modify::routes)
-        .configure(confirm::routes)
         .configure(place::routes)
-        .configure(done::routes)
-        .configure(showing::routes)
-        .configure(units::routes)
-        .configure(poster::routes)
         .configure(staff::routes)
         .configure(statics::routes);
 }

@@ -4,20 +4,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
 use actors::bounds;
-use maud::html;
 use metrics::{Counter, Gauge};
-use protocol::token::{Token, to_text};
 use protocol::{CodeId, typed_text};
 use ring::rand::{SecureRandom, SystemRandom};
-use serde::Deserialize;
-
-use super::super::layout::wrong;
-use super::super::mine;
-use super::super::visitor::Visitor;
-use super::super::words::both;
 
 /// As long as the sealed text that they stand for.
 const GOOD_S: u64 = protocol::limits::TOKEN_GOOD_FOR_S as u64;
@@ -57,7 +47,7 @@ struct Given {
 }
 
 /// Which digits stand for what, until when; a code has one at a time.
-pub(super) struct Digits {
+pub(crate) struct Digits {
     given: Mutex<Given>,
     random: SystemRandom,
     limited: Counter,
@@ -71,7 +61,7 @@ impl Digits {
     }
 
     /// Digits for a sealed text of that code; those it had are good no more. `None` when as many are good as may be.
-    fn give(&self, code: CodeId, sealed: String, now_s: u64) -> Option<String> {
+    pub(in crate::portal) fn give(&self, code: CodeId, sealed: String, now_s: u64) -> Option<String> {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let Given { texts, of } = &mut *given;
         if let Some(before) = of.remove(&code)
@@ -133,38 +123,6 @@ fn number(typed: &str) -> Option<u32> {
     let digits = typed_text::digits(typed);
     let plain = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| plain)
-}
-
-#[derive(Deserialize)]
-pub(super) struct Wanted {
-    token: String,
-    /// The mark of one of the visitor's codes.
-    which: String,
-}
-
-/// Digits for one of the visitor's codes. Nothing is recorded: whoever loads the page again gets others.
-pub(super) async fn show(visitor: Visitor, wanted: web::Form<Wanted>) -> HttpResponse {
-    let one = match mine::sent(&visitor, &wanted.token, &wanted.which) {
-        Ok(one) => one,
-        Err(answer) => return *answer,
-    };
-    let portal = &visitor.portal;
-    let digits = one.entry.and_then(|entry| {
-        let issued_at_s = u32::try_from(visitor.now_s).ok()?;
-        let token = Token { code: one.holder.code, issued_at_s, class: entry.class() };
-        let keys = portal.keys.token_keys();
-        let sealed = to_text(&keys.get(portal.keys.current_token())?.seal(token));
-        portal.staff.digits.give(one.holder.code, sealed, visitor.now_s)
-    });
-    let Some(digits) = digits else {
-        let body = html! { (wrong("digits-none")) a.button href="/code" { (both("digits-back")) } };
-        return visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "digits-title", &body);
-    };
-    let body = html! {
-        section.card { p { (both("digits-what")) } output.clock #digits { (digits) } p.hint { (both("digits-good")) } }
-        a.button href="/code" { (both("digits-back")) }
-    };
-    visitor.page(visitor.frame(), "digits-title", &body)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use actix_web::{HttpResponse, web};
 use maud::html;
 use serde::Deserialize;
 
-use super::super::layout::{notice, wrong};
-use super::super::visitor::Visitor;
-use super::super::words::both;
+use crate::portal::http::layout::{notice, wrong};
+use crate::portal::http::visitor::Visitor;
+use crate::portal::http::words::both;
 
 pub(super) async fn ask(visitor: Visitor, token: web::Path<String>) -> HttpResponse {
     let body = html! {

@@ -7,11 +7,11 @@ use maud::{Markup, html};
 use registry::Shift;
 use runtime::clock;
 
-use super::super::layout::Frame;
-use super::super::visitor::Visitor;
-use super::super::when;
-use super::super::words::{both, both_with, en, zh};
 use super::{number_of_its_own, sign};
+use crate::portal::http::layout::Frame;
+use crate::portal::http::visitor::Visitor;
+use crate::portal::http::when;
+use crate::portal::http::words::{both, both_with, en, zh};
 
 /// The script's words for a scan without an answer: its own name for it, and the words.
 const SAID_BY_SCRIPT: [(&str, &str); 5] = [

@@ -10,10 +10,10 @@ use protocol::{Advice, Class, CodeId, Scanned, Verdict, scanner};
 use registry::{Shift, ShiftId};
 use runtime::clock;
 
-use super::super::Portal;
-use super::super::punches::NotRecorded;
 use super::digits::Taken;
 use super::shift::{Begun, Came, HeldUp, Holder, Key, Scan, Shifts, Travel, Turn, Whose};
+use crate::portal::Portal;
+use crate::portal::punch::punches::NotRecorded;
 use crate::trajectory;
 
 /// Longer ago a page has given a scan up.

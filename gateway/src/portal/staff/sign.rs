@@ -4,13 +4,13 @@
 use actors::query::QueryError;
 use maud::{Markup, PreEscaped, html};
 use policy::place_names::name_zh_of;
-use protocol::trajectory::{StayAnswer, TrajectoryReason};
-use protocol::{Advice, Basis, Class, Colour, Reason, Verdict};
+use protocol::trajectory::StayAnswer;
+use protocol::{Advice, Class, Colour, Reason, Verdict};
 
-use super::super::sheet::end_of;
-use super::super::when;
-use super::super::words::{both, both_with, en, zh};
 use super::shift::{Came, Holder, Scan, Travel, Whose};
+use crate::portal::http::terms::{basis_key, colour_key, end_of, travel_key};
+use crate::portal::http::when;
+use crate::portal::http::words::{both, both_with, en, zh};
 
 /// Says what a phone sounds and shakes like.
 pub(super) const fn sound(scan: &Scan) -> &'static str {
@@ -225,23 +225,6 @@ const fn advice_key(advice: Advice) -> &'static str {
     }
 }
 
-const fn colour_key(colour: Colour) -> &'static str {
-    match colour {
-        Colour::Green => "colour-green",
-        Colour::Yellow => "colour-yellow",
-        Colour::Red => "colour-red",
-        Colour::Unknown => "colour-unknown",
-    }
-}
-
-const fn basis_key(basis: Basis) -> Option<&'static str> {
-    match basis {
-        Basis::Verified => Some("basis-verified"),
-        Basis::Declared => Some("basis-declared"),
-        Basis::Nothing => None,
-    }
-}
-
 const fn class_key(class: Class) -> &'static str {
     match class {
         Class::Person => "staff-class-person",
@@ -272,21 +255,11 @@ const fn reason_key(reason: Reason) -> &'static str {
     }
 }
 
-pub(in crate::portal) const fn travel_key(reason: TrajectoryReason) -> &'static str {
-    match reason {
-        TrajectoryReason::StayFound => "staff-travel-stay-found",
-        TrajectoryReason::Clean => "staff-travel-clean",
-        TrajectoryReason::Partial => "staff-travel-partial",
-        TrajectoryReason::NewNumber => "staff-travel-new-number",
-        TrajectoryReason::Unanswerable => "staff-travel-unanswerable",
-        TrajectoryReason::Unavailable => "staff-travel-unavailable",
-        TrajectoryReason::TimedOut => "staff-travel-timed-out",
-        TrajectoryReason::NotAsked => "staff-travel-not-asked",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use protocol::Basis;
+    use protocol::trajectory::TrajectoryReason;
+
     use super::*;
 
     fn scan(came: Came) -> Scan {

@@ -4,7 +4,7 @@ use policy::Stay;
 use policy::trajectory::Days;
 
 use super::*;
-use crate::portal::words::{en, zh};
+use crate::portal::http::words::{en, zh};
 
 #[test]
 fn every_outcome_is_said_and_no_answer_is_never_a_no() {

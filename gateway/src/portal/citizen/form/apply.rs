@@ -1,0 +1,111 @@
+//! The first application, and the one for a ward. What the form holds and how it is taken stands in the form; what differs is here.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, web};
+use maud::{Markup, html};
+
+use super::sheet::{self, Sheet};
+use super::{Subject, busy_page};
+use crate::portal::http::layout::wrong;
+use crate::portal::http::paths::Next;
+use crate::portal::http::paths::Page;
+use crate::portal::http::visitor::Visitor;
+use crate::portal::http::words::both;
+use crate::portal::travel::Fields;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/apply", web::get().to(show))
+        .route("/apply", web::post().to(send))
+        .route("/streets/{district}", web::get().to(streets))
+        .route("/apply/ward", web::get().to(show_ward))
+        .route("/apply/ward", web::post().to(send_ward));
+}
+
+async fn show(visitor: Visitor, next: web::Query<Next>) -> HttpResponse {
+    if visitor.proven().is_none() {
+        return visitor.sign_in_first("/apply");
+    }
+    super::show(&visitor, &own(&visitor, next.path()), StatusCode::OK, &[])
+}
+
+async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
+    if !visitor.sent(&fields.token) {
+        return visitor.stale();
+    }
+    if visitor.proven().is_none() {
+        return visitor.sign_in_first("/apply");
+    }
+    let subject = own(&visitor, &fields.back());
+    super::send(visitor, subject, &fields).await
+}
+
+fn own(visitor: &Visitor, back: &str) -> Subject {
+    let codes = visitor.holdings().map(|holdings| holdings.len()).unwrap_or_default();
+    let above = if codes == 0 { above("apply-what") } else { have_one() };
+    let sheet = Sheet { title: "apply-title", above, send: "apply-send", registered: Fields::default() };
+    Subject { page: Page::Apply, document: None, guardian: None, back: back.to_owned(), sheet }
+}
+
+fn above(key: &str) -> Markup {
+    html! { p.hint { (both(key)) } p.hint { (both("apply-privacy")) } }
+}
+
+/// Whoever has a code need not apply: the same document again would only change what is registered.
+fn have_one() -> Markup {
+    html! {
+        div.notice role="status" {
+            (both("apply-have-one"))
+            div.row { a.button.quiet href="/modify" { (both("modify-title")) } a.button.quiet href="/apply/ward" { (both("ward-title")) } }
+        }
+    }
+}
+
+async fn show_ward(visitor: Visitor) -> HttpResponse {
+    if visitor.proven().is_none() {
+        return visitor.sign_in_first("/apply/ward");
+    }
+    match ward(&visitor) {
+        Ok(subject) => super::show(&visitor, &subject, StatusCode::OK, &[]),
+        Err(answer) => answer,
+    }
+}
+
+async fn send_ward(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
+    if !visitor.sent(&fields.token) {
+        return visitor.stale();
+    }
+    if visitor.proven().is_none() {
+        return visitor.sign_in_first("/apply/ward");
+    }
+    match ward(&visitor) {
+        Ok(subject) => super::send(visitor, subject, &fields).await,
+        Err(answer) => answer,
+    }
+}
+
+/// Gives the streets of a district to the script that puts them into the form. They are the same for everybody.
+async fn streets(district: web::Path<String>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
+        .content_type("text/html; charset=utf-8")
+        .body(sheet::streets(&district, "").into_string())
+}
+
+/// A guardian has an own code first.
+fn ward(visitor: &Visitor) -> Result<Subject, HttpResponse> {
+    let Some(holdings) = visitor.holdings() else { return Err(busy_page(visitor, "ward-title")) };
+    let Some(guardian) = holdings.iter().find(|holder| !holder.is_ward) else {
+        let body = html! { (wrong("ward-first")) a.button href="/apply" { (both("apply-title")) } };
+        return Err(visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "ward-title", &body));
+    };
+    let above = above("ward-what");
+    let sheet = Sheet { title: "ward-title", above, send: "apply-send", registered: Fields::default() };
+    Ok(Subject {
+        page: Page::Ward,
+        document: None,
+        guardian: Some(guardian.code),
+        back: "/".to_owned(),
+        sheet,
+    })
+}

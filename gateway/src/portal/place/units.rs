@@ -1,0 +1,199 @@
+//! A unit applies for a code of its own: somebody who is signed in says what it is and where, an operator decides elsewhere, and here
+//! the applicant sees how it stands. Sent twice, a form is one application.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use actors::registrar::{Registrar, RegistrarError};
+use actors::residence::{NAME_CHARS_MAX, visible};
+use actors::sms::ProvenPhone;
+use maud::{Markup, html};
+use policy::PlaceKind;
+use protocol::RegionId;
+use registry::{Holder, PlaceRow, RegionRow, UnitRow, UnitState};
+use serde::Deserialize;
+
+use crate::portal::http::layout::{beside, notice, wrongs};
+use crate::portal::http::visitor::Visitor;
+use crate::portal::http::when;
+use crate::portal::http::words::{both, line};
+use crate::portal::place;
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.route("/unit", web::get().to(show)).route("/unit", web::post().to(send));
+}
+
+/// The data of the page.
+struct Known {
+    regions: Vec<RegionRow>,
+    units: Vec<(UnitRow, Option<PlaceRow>)>,
+}
+
+fn know(
+    registrar: &Registrar<'_>,
+    holder: &Holder,
+    proven: &ProvenPhone,
+    now_s: u64,
+) -> Result<Known, RegistrarError> {
+    let with_place = |unit: UnitRow| {
+        let place = unit.place.map(|place| registrar.place(place)).transpose()?.flatten();
+        Ok::<_, RegistrarError>((unit, place))
+    };
+    let units = registrar.units_of(holder.code, proven, now_s)?.into_iter().map(with_place);
+    Ok(Known { regions: registrar.regions()?, units: units.collect::<Result<_, _>>()? })
+}
+
+/// The applicant, with an own code.
+fn applicant(visitor: &Visitor) -> Result<(Holder, ProvenPhone), HttpResponse> {
+    let holders = place::holders(visitor, "/unit")?;
+    let own = holders.into_iter().find(|holder| !holder.is_ward).zip(visitor.proven().cloned());
+    own.ok_or_else(|| {
+        let body =
+            html! { (notice("unit-no-code")) a.button href="/apply" { (both("place-no-code-apply")) } };
+        visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "unit-title", &body)
+    })
+}
+
+async fn show(visitor: Visitor) -> HttpResponse {
+    draw(&visitor, &UnitForm::default(), None)
+}
+
+fn draw(visitor: &Visitor, typed: &UnitForm, problem: Option<(StatusCode, &'static str)>) -> HttpResponse {
+    let (holder, proven) = match applicant(visitor) {
+        Ok(applicant) => applicant,
+        Err(answer) => return answer,
+    };
+    let known = visitor.portal.read(|registrar| know(registrar, &holder, &proven, visitor.now_s));
+    let Some(Ok(known)) = known else { return place::busy(visitor, "/unit") };
+    let body = html! {
+        p { (both("unit-what")) }
+        @if let Some((_, key)) = problem { (wrongs(&[(field_of(key), both(key))])) }
+        @if !known.units.is_empty() { (list(&known)) }
+        (form(visitor, &known.regions, typed, problem.map(|(_, key)| key)))
+    };
+    let status = problem.map_or(StatusCode::OK, |(status, _)| status);
+    visitor.page_with(status, visitor.frame(), "unit-title", &body)
+}
+
+fn list(known: &Known) -> Markup {
+    html! {
+        section.card {
+            h2 { (both("unit-mine")) }
+            ul.list {
+                @for (unit, place) in &known.units {
+                    li data-state=(unit.state.name()) {
+                        b translate="no" { (unit.name) } " " span.tag { (line(state_key(unit.state))) }
+                        p.hint { (line(kind_key(unit.kind))) " · " (when::minute(unit.applied_s)) }
+                        @if let Some(link) = place.as_ref().and_then(|place| place.link) {
+                            a.button.quiet href={ "/place/" (link.to_text()) "/poster" } { (both("unit-poster")) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn form(visitor: &Visitor, regions: &[RegionRow], typed: &UnitForm, problem: Option<&str>) -> Markup {
+    let kinds = PlaceKind::ALL.iter().filter(|kind| kind.is_unit());
+    let wrong_name = problem.filter(|key| field_of(key) == "name").map(both);
+    html! {
+        form.card method="post" action="/unit" novalidate {
+            (visitor.field())
+            label for="name" { (both("unit-name")) }
+            input #name type="text" name="name" value=(typed.name) maxlength=(NAME_CHARS_MAX) required
+                aria-describedby=[wrong_name.as_ref().map(|_| "name-wrong")] aria-invalid=[wrong_name.as_ref().map(|_| "true")];
+            (beside("name", wrong_name.as_ref()))
+            label for="kind" { (both("unit-kind")) }
+            select #kind name="kind" required {
+                @for kind in kinds { option value=(kind.name()) selected[kind.name() == typed.kind] { (line(kind_key(*kind))) } }
+            }
+            label for="region" { (both("unit-region")) }
+            select #region name="region" required {
+                @for region in regions {
+                    option value=(region.id) selected[region.id.to_string() == typed.region] { (region.name) " " (region.name_en) }
+                }
+            }
+            button type="submit" { (both("unit-send")) }
+        }
+    }
+}
+
+/// Names the field that a problem is about.
+fn field_of(key: &str) -> &'static str {
+    match key {
+        "unit-name-wrong" => "name",
+        "unit-choice-wrong" => "kind",
+        _ => "",
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct UnitForm {
+    token: String,
+    name: String,
+    kind: String,
+    region: String,
+}
+
+async fn send(visitor: Visitor, form: web::Form<UnitForm>) -> HttpResponse {
+    if !visitor.sent(&form.token) {
+        return visitor.stale();
+    }
+    let (holder, proven) = match applicant(&visitor) {
+        Ok(applicant) => applicant,
+        Err(answer) => return answer,
+    };
+    let again = |key| draw(&visitor, &form, Some((StatusCode::UNPROCESSABLE_ENTITY, key)));
+    let Some(name) = visible(&form.name).map(Cow::into_owned) else {
+        return again("unit-name-wrong");
+    };
+    let kind = PlaceKind::from_name(&form.kind).filter(|kind| kind.is_unit());
+    let (Some(kind), Ok(region)) = (kind, form.region.parse().map(RegionId)) else {
+        return again("unit-choice-wrong");
+    };
+    let now_s = visitor.now_s;
+    let apply = move |registrar: &mut Registrar<'_>| {
+        let is_it = |unit: &UnitRow| {
+            unit.state == UnitState::Open
+                && (unit.region, unit.kind, &unit.name[..]) == (region, kind, &name[..])
+        };
+        if registrar.units_of(holder.code, &proven, now_s)?.iter().any(is_it) {
+            return Ok(());
+        }
+        registrar.apply_for_unit(holder.code, &proven, (region, kind, &name), now_s).map(|_| ())
+    };
+    match visitor.portal.registrar.act(apply).await {
+        Ok(()) => visitor.go("/unit"),
+        Err(RegistrarError::Person(_)) => again("unit-too-many"),
+        Err(error) => {
+            tracing::warn!(%error, "a unit's application was not taken");
+            place::busy(&visitor, "/unit")
+        }
+    }
+}
+
+const fn state_key(state: UnitState) -> &'static str {
+    match state {
+        UnitState::Open => "unit-open",
+        UnitState::Approved => "unit-approved",
+        UnitState::Refused => "unit-refused",
+    }
+}
+
+const fn kind_key(kind: PlaceKind) -> &'static str {
+    match kind {
+        PlaceKind::Checkpoint => "kind-checkpoint",
+        PlaceKind::Workplace => "kind-workplace",
+        PlaceKind::Compound => "kind-compound",
+        PlaceKind::Village => "kind-village",
+        PlaceKind::Building => "kind-building",
+        PlaceKind::Vehicle => "kind-vehicle",
+        PlaceKind::School => "kind-school",
+        PlaceKind::Hospital => "kind-hospital",
+        PlaceKind::Station => "kind-station",
+        PlaceKind::Market => "kind-market",
+    }
+}
