@@ -1,32 +1,18 @@
-//! A checkpoint's share of a query: the least that its staff need, in the words of the wire. Who may ask is the session's
-//! business, what an answer means the policy's.
-
-use std::sync::Arc;
+//! A checkpoint's share of a query: the least that its staff need, as the wire's types. The right to ask is checked by the caller; the
+//! meaning of an answer is the policy's.
 
 use actors::query::{Answered, Queries, QueryError};
 use actors::registrar::{Giver, Receipt};
 use jiff::civil::Date;
 use policy::QueryOutcome;
 use policy::trajectory::{Area, Days, Unavailable};
-use protocol::ErrorCode;
 use protocol::codec::Bounded;
 use protocol::limits::AREAS_MAX;
 use protocol::trajectory::{Day, TrajectoryAnswer, TrajectoryReason, VisitedArea};
 use registry::Detail;
 
-use crate::quic::queries::{Ask, Refusal};
-
-/// Asks for devices.
-pub(crate) fn asking(queries: Queries) -> Ask {
-    Arc::new(move |receipt| {
-        let queries = queries.clone();
-        // Whose receipt it was has no place in the answer's body.
-        Box::pin(async move { ask(&queries, &receipt).await.map(|(answer, _)| answer).map_err(refusal) })
-    })
-}
-
-/// Asks with a citizen's receipt, for a device or for staff with a phone; neither is told more than the citizen allows. Gives whose
-/// receipt it was as well, if somebody is registered with that phone.
+/// Asks with a citizen's receipt, for a device or for staff with a phone: the answer has no more than the citizen allows. Also returns
+/// the owner of the receipt, if a person is registered with that phone. Dropping the future stops the wait, not the query.
 pub(crate) async fn ask(
     queries: &Queries,
     receipt: &Receipt,
@@ -36,17 +22,8 @@ pub(crate) async fn ask(
     Ok((answer(&outcome, days, visited), giver))
 }
 
-fn refusal(error: QueryError) -> Refusal {
-    match error {
-        QueryError::Receipt => Refusal::Error(ErrorCode::ReceiptBad),
-        QueryError::ReceiptExpired => Refusal::Error(ErrorCode::ReceiptExpired),
-        QueryError::Consent => Refusal::Error(ErrorCode::ReceiptUsed),
-        QueryError::Busy => Refusal::Busy,
-        QueryError::Failed => Refusal::Error(ErrorCode::Internal),
-    }
-}
-
-/// The answer to a device, and what a citizen's page shows to staff. `window` is the policy's; `visited` is in the order of time, and empty unless the citizen shows it.
+/// Converts an outcome to the answer for a device and for the page that staff look at. `window` is the policy's; `visited` is in the order
+/// of time, and empty unless the citizen allows cities to be shown.
 pub(crate) fn answer(outcome: &QueryOutcome, window: Days, visited: &[Area]) -> TrajectoryAnswer {
     let (covered, last_stay_day) = match outcome {
         QueryOutcome::Stay(stay) => (None, day(stay.last_day)),
@@ -85,7 +62,7 @@ const fn reason(outcome: &QueryOutcome) -> TrajectoryReason {
     }
 }
 
-/// Each area once, those visited last if there are more than an answer holds.
+/// Returns each area once, and the last visited ones if there are more than an answer holds.
 fn latest(visited: &[Area]) -> Vec<VisitedArea> {
     let mut areas = Vec::new();
     for area in visited.iter().rev() {

@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use keys::read_secret;
 use ring::rand::{SecureRandom, SystemRandom};
-use serde::{Deserialize, Serialize};
 use simulator::{Latency, SimulatedCarrier, SimulatedConfig, SimulatorConfig, Simulators, TlsIdentity};
 use zeroize::Zeroizing;
 
-use super::{FLEET, Fleet};
+use super::FLEET;
+use super::file::{Fleet, Running, Simulated};
 use crate::config;
 use crate::tls::pki::{Authority, Identity, write_new};
 
@@ -23,19 +23,6 @@ const PERMITS: usize = 32;
 pub(crate) const KEY_ID: &str = "development";
 /// No host is called so: what a carrier shows when it is told to have another host's certificate.
 const OTHER_HOST: &str = "another-host.invalid";
-
-/// The simulated carriers of a running city.
-#[derive(Default, Serialize, Deserialize)]
-pub(super) struct Running {
-    pub(super) control: Option<SocketAddr>,
-    simulated: Vec<Simulated>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Simulated {
-    id: String,
-    url: String,
-}
 
 /// Made up, and plausible: well under a second most of the time, seconds now and then.
 const fn latency(carrier: SimulatedCarrier) -> Latency {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{SEED, carriers};
+use super::SEED;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Fleet {
@@ -32,7 +32,20 @@ pub(super) struct Fleet {
     #[serde(default = "first_seed")]
     pub(super) seed: u64,
     #[serde(default)]
-    pub(super) carriers: carriers::Running,
+    pub(super) carriers: Running,
+}
+
+/// The simulated carriers of a running city.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Running {
+    pub(super) control: Option<SocketAddr>,
+    pub(super) simulated: Vec<Simulated>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Simulated {
+    pub(super) id: String,
+    pub(super) url: String,
 }
 
 const fn first_seed() -> u64 {

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use actors::sms::DevelopmentSms;
 use actors::sunset;
 use anyhow::{Context, anyhow, bail};
-use file::{Device, Fleet, LegacySample, Place, TokenKey};
+use file::{Device, Fleet, LegacySample, Place, Running, TokenKey};
 use keys::Keys;
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use registry::{DeviceRow, DirectoryLock, Registry};
@@ -241,7 +241,7 @@ impl Dev {
             operators: staff::employ(&mut registry, fresh, target)?,
             devices,
             seed: self.seed.unwrap_or(SEED),
-            carriers: carriers::Running::default(),
+            carriers: Running::default(),
         };
         carriers::make_keys(fresh)?;
         fleet.write(&fresh.join(FLEET))

@@ -10,9 +10,8 @@ use std::time::Instant;
 
 use actors::bounds::{Bound, Net, near, wide};
 use metrics::{Counter, Gauge};
-use tokio::sync::Notify;
 
-use super::watched::Watch;
+use super::watched::Connection;
 
 /// The bounds of one port; those of addresses and networks hold for everybody but trusted proxies.
 #[derive(Clone, Copy)]
@@ -20,14 +19,6 @@ pub(crate) struct Shares {
     pub(crate) all: Bound,
     pub(crate) client: Bound,
     pub(crate) network: Bound,
-}
-
-/// One connection.
-pub(super) struct Connection {
-    whose: Option<(Net, Net)>,
-    pub(super) watch: Watch,
-    /// Told when it has to go.
-    pub(super) cut: Notify,
 }
 
 struct Limited {
@@ -68,7 +59,7 @@ impl Held {
             return None;
         }
         self.begun += 1;
-        let connection = Rc::new(Connection { whose, watch: Watch::new(now), cut: Notify::new() });
+        let connection = Rc::new(Connection::new(whose, now));
         self.connections.insert(self.begun, Rc::clone(&connection));
         if let Some((client, network)) = whose {
             *self.clients.entry(client).or_default() += 1;
@@ -78,7 +69,7 @@ impl Held {
         Some((self.begun, connection))
     }
 
-    /// A connection has ended.
+    /// Removes a connection that has ended.
     pub(super) fn ended(&mut self, number: u64) {
         let Some(connection) = self.connections.remove(&number) else { return };
         if let Some((client, network)) = connection.whose {

@@ -25,10 +25,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use held::Held;
 pub(crate) use held::Shares;
-use held::{Connection, Held};
 pub(crate) use watched::Stream;
-use watched::Watched;
+use watched::{Connection, Watched};
 
 /// A browser's handshake takes two round trips.
 const HANDSHAKE: Duration = Duration::from_secs(5);

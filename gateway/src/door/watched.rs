@@ -1,5 +1,5 @@
-//! A connection's stream, and a note of when something last came in or went out on it. From the first byte of a request until its
-//! answer begins a connection is at work, else idle; how long it may be either is decided elsewhere.
+//! A connection, its stream, and the time of the last byte in or out. From the first byte of a request until its answer begins a
+//! connection is at work, else idle; the limits of both are the port's.
 
 use std::cell::Cell;
 use std::io;
@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actors::bounds::Net;
 use runtime::clock;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
-
-use super::held::Connection;
 
 /// The activity of a connection, and since when.
 pub(super) struct Watch {
@@ -48,6 +48,21 @@ impl Watch {
     /// When it has been at work, or idle, for too long.
     pub(super) fn due(&self, request: Duration, idle: Duration) -> Instant {
         self.since.get() + if self.at_work.get() { request } else { idle }
+    }
+}
+
+/// One connection.
+pub(super) struct Connection {
+    /// The address and network whose shares it counts towards; `None` for a trusted proxy.
+    pub(super) whose: Option<(Net, Net)>,
+    pub(super) watch: Watch,
+    /// Notified when the connection has to end.
+    pub(super) cut: Notify,
+}
+
+impl Connection {
+    pub(super) fn new(whose: Option<(Net, Net)>, now: Instant) -> Self {
+        Self { whose, watch: Watch::new(now), cut: Notify::new() }
     }
 }
 

@@ -34,12 +34,12 @@ use crate::operator::orders::EnrolsAt;
 use crate::operator::orders::place;
 use crate::operator::{OperatorContext, Running, Vitals};
 use crate::portal::{self, Pages, Portal, Records, TravelPages};
-use crate::quic::endpoint::{self, Front};
-use crate::quic::queries::Ask;
+use crate::quic::endpoint;
+use crate::quic::front::Front;
 use crate::reload::{self, AtSignal, Behind, Ended, InEffect, Parts, Reload};
 use crate::tls::identities::{InForce, Opened, Shown};
 use crate::tls::transport;
-use crate::{config, policies, trajectory};
+use crate::{config, policies};
 
 /// The gateway that runs.
 pub(crate) struct Gateway {
@@ -96,8 +96,8 @@ impl Gateway {
         let judged = (place_kinds, judge.scanners().clone());
         let admin = context(settings, keys, &registry, &codes, &fleet, judged);
         let operators_taps = taps.clone();
-        let (ask, endpoint) = (trajectory::asking(queries.clone()), transport::endpoint_config(keys.quic()));
-        let front = Fronted { fleet, judge, ledger, taps, ask, drain: draining };
+        let (asked, endpoint) = (queries.clone(), transport::endpoint_config(keys.quic()));
+        let front = Fronted { fleet, judge, ledger, taps, queries: asked, drain: draining };
         let (listening, quic) = ((pages, identities.pages.clone()), (endpoint, opened.quic.clone()));
         let (front, (directory, endpoint), pages_gone) = front.serve(socket, quic, regions)?;
         let parts = Parts {
@@ -313,7 +313,7 @@ struct Fronted {
     judge: Arc<Judge>,
     ledger: LedgerHandle,
     taps: Taps,
-    ask: Ask,
+    queries: Queries,
     drain: watch::Receiver<bool>,
 }
 
@@ -327,7 +327,7 @@ impl Fronted {
     ) -> anyhow::Result<(ArbiterThread, (Directory, quinn::Endpoint), oneshot::Sender<()>)> {
         let (sender, started) = std::sync::mpsc::sync_channel(1);
         let (pages, pages_gone) = oneshot::channel::<()>();
-        let Self { fleet, judge, ledger, taps, ask, drain } = self;
+        let Self { fleet, judge, ledger, taps, queries, drain } = self;
         let front = arbiter::spawn("front", move || async move {
             let config = RegionConfig { taps: taps.clone(), ..RegionConfig::default() };
             let directory = Directory::start(&regions, &judge, &ledger, &config);
@@ -335,7 +335,7 @@ impl Fronted {
             let endpoint = opened.as_ref().ok().cloned();
             let told = opened.map(|endpoint| (directory.clone(), endpoint));
             let (Ok(()), Some(endpoint)) = (sender.send(told), endpoint) else { return };
-            endpoint::serve(endpoint, Front { fleet, directory, judge, ledger, taps, ask, drain }).await;
+            endpoint::serve(endpoint, Front { fleet, directory, judge, ledger, taps, queries, drain }).await;
             drop(pages_gone.await);
         })?;
         let started = started.recv().context("starting the regions")?;

@@ -7,22 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::bounds;
-use actors::judge::Judge;
-use actors::region::Directory;
-use actors::tap::Taps;
 use anyhow::Context;
-use ledger::LedgerHandle;
 use protocol::{DeviceId, ErrorCode, limits, metric};
 use runtime::clock;
 use rustls::pki_types::CertificateDer;
-use tokio::sync::watch;
 
 use super::admission::{Admission, HANDSHAKES_MAX, Handshakes, Permit};
 use super::end::End;
+use super::front::{Front, Shared};
 use super::metrics::Handshake;
-use super::queries::Ask;
-use super::session::{self, Shared};
-use crate::fleet::{Entry, Fleet};
+use super::session;
+use crate::fleet::Entry;
 use crate::tls::pki;
 
 /// The kernel's buffers of the socket: a burst of all gates at once has to fit.
@@ -33,20 +28,6 @@ const CONNECTIONS_MAX: usize = bounds::DEVICES.entries();
 const SERVED: &[u8] = b"served";
 /// The time that sessions may take to end after a drain has begun.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// The context of a front's sessions.
-pub(crate) struct Front {
-    pub(crate) fleet: Fleet,
-    pub(crate) directory: Directory,
-    pub(crate) judge: Arc<Judge>,
-    pub(crate) ledger: LedgerHandle,
-    /// The one who is shown verdicts while they are given.
-    pub(crate) taps: Taps,
-    /// Asks carriers for a device.
-    pub(crate) ask: Ask,
-    /// Turns true when the process is to end.
-    pub(crate) drain: watch::Receiver<bool>,
-}
 
 /// Binds the socket, before anything else is started: a port in use is found at once.
 pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<UdpSocket> {

@@ -4,11 +4,12 @@ pub(crate) mod admission;
 mod answers;
 mod end;
 pub(crate) mod endpoint;
+pub(crate) mod front;
 mod intake;
 mod metrics;
 #[cfg(test)]
 mod model;
-pub(crate) mod queries;
+mod queries;
 mod reading;
 mod session;
 mod stream;

@@ -1,62 +1,57 @@
-//! A device's trajectory queries, each on a stream of its own beside the punches: one frame in, one frame out. Who may ask
-//! and how many at a time is decided here; receipts and carriers are other threads' business, awaited under a deadline.
+//! A device's trajectory queries, each on a stream of its own beside the punches: one frame in, one frame out. The device's rights
+//! and the number of queries at a time are checked here; receipts and carriers are other threads' business, awaited under a deadline.
 
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actors::query::QueryError;
 use protocol::message::{Answer, Busy, BusyReason, Error, Request};
-use protocol::receipt::RECEIPT_BYTES;
 use protocol::trajectory::{TrajectoryAnswer, TrajectoryQuery, TrajectoryReason};
 use protocol::{DeviceClass, DeviceId, ErrorCode, Frame, RequestId, frame, limits};
 use quinn::{Connection, ReadToEndError, RecvStream, SendStream};
 use runtime::clock;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::front::Shared;
 use super::metrics::Answered;
-use super::session::Shared;
+use crate::trajectory;
 
-/// Queries of a front that wait for a carrier: more than carriers answer in the time that one may take. They shed first.
-const QUERIES_MAX: usize = 256;
-/// The time that a device waits when there are as many: carriers are slow.
+/// The time after which a device asks again when too many queries wait: carriers are slow.
 const RETRY_AFTER_MS: u32 = 2_000;
-/// A refusal that has cost other threads something comes after this long: who tries receipts gets few a second.
+/// The delay of a refusal that has cost other threads something: a device that tries receipts gets few answers a second.
 const REFUSAL_DELAY: Duration = Duration::from_millis(100);
 /// A device that does not take an answer of a few bytes for this long gets none.
 const WRITE: Duration = Duration::from_secs(5);
 
-/// The outcome of a query.
-pub(crate) type Outcome = Result<TrajectoryAnswer, Refusal>;
-/// Asks with a receipt. Receipts are checked and carriers asked on threads of their own; to drop the future is to give up
-/// waiting.
-pub(crate) type Ask =
-    Arc<dyn Fn([u8; RECEIPT_BYTES]) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
-
-/// Why there is no answer.
+/// The reason why a query has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// As the error table says.
+enum Refusal {
+    /// An error of the error table.
     Error(ErrorCode),
     /// Too many are under way; the receipt is still good.
     Busy,
 }
 
-/// The queries of all of a front's devices.
-pub(super) struct Queries {
-    ask: Ask,
-    permits: Semaphore,
-}
-
-impl Queries {
-    pub(super) fn new(ask: Ask) -> Self {
-        Self { ask, permits: Semaphore::new(QUERIES_MAX) }
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Self {
+        Self::Error(code)
     }
 }
 
-/// Serves the streams that a welcomed device opens beside its first, until its connection ends. Dropped, it gives up what
-/// is under way.
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Receipt => Self::Error(ErrorCode::ReceiptBad),
+            QueryError::ReceiptExpired => Self::Error(ErrorCode::ReceiptExpired),
+            QueryError::Consent => Self::Error(ErrorCode::ReceiptUsed),
+            QueryError::Busy => Self::Busy,
+            QueryError::Failed => Self::Error(ErrorCode::Internal),
+        }
+    }
+}
+
+/// Serves the streams that a welcomed device opens beside its first, until its connection ends. Dropping the future gives up the
+/// queries under way.
 pub(super) async fn serve(shared: Rc<Shared>, connection: Connection, device: DeviceId) {
     let mut streams = JoinSet::new();
     loop {
@@ -102,28 +97,31 @@ impl Query {
         }
     }
 
-    async fn ask(&self, query: TrajectoryQuery) -> Outcome {
+    /// Checks the device's rights and takes a permit, then asks with the receipt. The answer does not tell the owner of the receipt.
+    async fn ask(&self, query: TrajectoryQuery) -> Result<TrajectoryAnswer, Refusal> {
         let front = &self.shared.front;
         let rights = front.fleet.rights(self.device).filter(|rights| !rights.revoked);
-        let rights = rights.ok_or(Refusal::Error(ErrorCode::DeviceRevoked))?;
+        let rights = rights.ok_or(ErrorCode::DeviceRevoked)?;
         if !may_query(rights.class) {
-            return Err(Refusal::Error(ErrorCode::QueryDenied));
+            return Err(ErrorCode::QueryDenied.into());
         }
         if !rights.allows_region(query.region) {
-            return Err(Refusal::Error(ErrorCode::RegionDenied));
+            return Err(ErrorCode::RegionDenied.into());
         }
-        let queries = &self.shared.queries;
-        let Ok(_permit) = queries.permits.try_acquire() else { return Err(Refusal::Busy) };
+        let Ok(_permit) = self.shared.query_permits.try_acquire() else { return Err(Refusal::Busy) };
         let _under_way = self.shared.metrics.query_begins();
-        let limit = Duration::from_millis(limits::QUERY_MS_MAX);
-        let asked = tokio::time::timeout(limit, (queries.ask)(query.receipt)).await;
-        if let Ok(Err(_)) = asked {
-            tokio::time::sleep(REFUSAL_DELAY).await;
+        let asked = trajectory::ask(&front.queries, &query.receipt);
+        match tokio::time::timeout(Duration::from_millis(limits::QUERY_MS_MAX), asked).await {
+            Ok(Ok((answer, _))) => Ok(answer),
+            Ok(Err(error)) => {
+                tokio::time::sleep(REFUSAL_DELAY).await;
+                Err(error.into())
+            }
+            Err(_) => Ok(TrajectoryAnswer::without_days(TrajectoryReason::TimedOut)),
         }
-        asked.unwrap_or_else(|_| Ok(TrajectoryAnswer::without_days(TrajectoryReason::TimedOut)))
     }
 
-    fn count(&self, outcome: &Outcome) {
+    fn count(&self, outcome: &Result<TrajectoryAnswer, Refusal>) {
         let metrics = &self.shared.metrics;
         let answered = match outcome {
             Ok(answer) => Answered::Reason(answer.reason),
@@ -140,7 +138,7 @@ impl Query {
     }
 }
 
-/// Portals ask for who is signed in on their own pages; everything else stands before staff.
+/// Returns true for the classes that stand before staff. Portals ask for the signed-in citizen on their own pages.
 const fn may_query(class: DeviceClass) -> bool {
     match class {
         DeviceClass::Gate | DeviceClass::Handheld | DeviceClass::Concentrator => true,
@@ -148,7 +146,7 @@ const fn may_query(class: DeviceClass) -> bool {
     }
 }
 
-/// The one frame of a query's stream. The error is what to answer, to request 0 if there is no frame to name.
+/// Reads the one frame of a query's stream. The error goes to the request that it names: request 0 if there is no frame.
 async fn read(mut receive: RecvStream) -> Result<(RequestId, TrajectoryQuery), (RequestId, ErrorCode)> {
     let whole = receive.read_to_end(limits::QUERY_BYTES_MAX);
     let refused = |code| (RequestId(0), code);
@@ -180,6 +178,7 @@ mod tests {
     use super::*;
     use protocol::RegionId;
     use protocol::message::Ping;
+    use protocol::receipt::RECEIPT_BYTES;
 
     fn bytes_of(request: &Request) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -2,10 +2,9 @@
 //! writes what is durable. What the device may do is checked at every batch; what waits is bounded by its window.
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use actors::region::{PendingRun, RegionHandle};
+use actors::region::PendingRun;
 use protocol::codec::Bounded;
 use protocol::message::{Answer, Drain, Hello, Pong, PunchBatch, Request, Verdicts, Verify, Welcome};
 use protocol::{DeviceId, ErrorCode, RequestId, Sequence, limits};
@@ -16,10 +15,9 @@ use tokio::task::JoinSet;
 
 use super::answers::{Answers, numbering};
 use super::end::End;
-use super::endpoint::Front;
+use super::front::Shared;
 use super::intake::{Refusal, check_scans};
-use super::metrics::QuicMetrics;
-use super::queries::{self, Queries};
+use super::queries;
 use super::reading::Reading;
 use super::stream::{Landed, Read, Stream};
 use crate::fleet::Entry;
@@ -30,21 +28,6 @@ const WRITE: Duration = Duration::from_secs(10);
 const FINISH: Duration = Duration::from_secs(2);
 /// The time that a device waits before it connects again to a gateway that drains; it adds jitter.
 const RECONNECT_AFTER_MS: u32 = 1_000;
-
-/// The state of a front's sessions.
-pub(super) struct Shared {
-    pub(super) front: Front,
-    pub(super) metrics: QuicMetrics,
-    pub(super) queries: Queries,
-}
-
-impl Shared {
-    pub(super) fn new(front: Front) -> Rc<Self> {
-        let queries = Queries::new(Arc::clone(&front.ask));
-        let metrics = QuicMetrics::new(front.directory.regions().map(RegionHandle::id));
-        Rc::new(Self { front, metrics, queries })
-    }
-}
 
 /// Runs a session to its end: why it ended.
 pub(super) async fn run(

@@ -4,6 +4,7 @@
 mod dependencies;
 mod imports;
 mod knots;
+mod traces;
 
 use std::collections::BTreeSet;
 
