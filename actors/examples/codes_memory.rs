@@ -66,7 +66,7 @@ fn measure_registry(people: u32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// From the second field of /proc/self/statm, in pages of 4 KiB.
+/// Reads the memory in use from the second field of /proc/self/statm, in pages of 4 KiB.
 fn resident_bytes() -> Result<u64, Box<dyn Error>> {
     let text = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = text.split_whitespace().nth(1).ok_or("statm has a second field")?.parse()?;

@@ -13,7 +13,7 @@ use registry::colours::Codes;
 use registry::{DocumentKind, DocumentNumber, Person, Phone, Registry};
 use runtime::clock;
 
-/// As a citizen does it: a code is sent to the made-up number, and typed.
+/// Proves a phone as a citizen does: a code is sent to the made-up number, and typed.
 fn prove(codes: &mut SmsCodes, phone: &Phone, n: u32, now_s: u64) -> ProvenPhone {
     let asker = Asker { session: SessionId([7; 16]), client: n.to_be_bytes().into(), known: true };
     let sent = codes.request(asker, phone, u64::from(n), now_s).expect("sent");
@@ -64,7 +64,7 @@ fn main() {
             tokio::spawn(async move {
                 let mut took = Vec::new();
                 for n in (caller..applications).step_by(callers as usize) {
-                    let now_s = clock::now_ms() / 1000;
+                    let now_s = clock::now_s();
                     let form = form(n, &mut sms.lock().expect("no panic"), now_s);
                     let begun = clock::now();
                     handle.act(move |registrar| registrar.submit(&form, now_s)).await.expect("taken");

@@ -39,7 +39,7 @@ fn policy() -> Policy {
     Policy::development()
 }
 
-/// Made-up decisions behind those that are there, without their tree.
+/// Adds made-up decisions behind the existing ones, without their tree.
 fn fill(path: &Path, decisions: u64) {
     let store = Connection::open(path).expect("the registry");
     let sql = format!(
@@ -51,7 +51,7 @@ fn fill(path: &Path, decisions: u64) {
     store.execute_batch(&sql).expect("made-up decisions");
 }
 
-/// The receipt of before the tree was kept, which reads every leaf from the first.
+/// Makes the receipt of before the tree was kept, which reads every leaf from the first.
 fn by_every_leaf(store: &Connection) -> usize {
     let mut query = store.prepare("SELECT leaf FROM decisions ORDER BY id").expect("a statement");
     let leaves = query.query_map([], |row| row.get::<_, Hash>(0)).expect("rows");
@@ -68,7 +68,7 @@ fn at(sorted_ms: &[f64], share: f64) -> f64 {
     sorted_ms[((sorted_ms.len() - 1) as f64 * share) as usize]
 }
 
-/// Four at once ask for receipts; beside them a page is read every 2 ms.
+/// Makes receipts on four threads; beside them a page is read every 2 ms.
 fn beside(name: &str, registry: &Registry, code: CodeId, click: &(impl Fn(&Registry) + Sync)) {
     let (over, clicks) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut pages_ms = Vec::new();
@@ -110,7 +110,7 @@ fn receipts(path: &Path, keys: &Keys, decisions: u64, code: CodeId) -> Registry 
         "{decisions} decisions; their tree is added once, in {:.1} s",
         clock::since(begun).as_secs_f64()
     );
-    registry.checkpoint(keys.signing_pkcs8(), clock::now_ms() / 1000).expect("signed");
+    registry.checkpoint(keys.signing_pkcs8(), clock::now_s()).expect("signed");
     let steps = registry.signed_receipt(code).expect("read").expect("a receipt").path.len();
     println!("  a receipt's path has {steps} steps");
     beside("nothing", &registry, code, &|_: &Registry| std::thread::park_timeout(Duration::from_millis(2)));
@@ -156,7 +156,7 @@ fn midnight(registry: Registry, path: &Path, keys: &Keys, due: u64, sms: &mut Sm
         RegistrarHandle::start(Arc::clone(&registry), codes.clone(), in_effect, config).expect("a thread");
     let (mut waits_ms, mut n) = (Vec::new(), 100);
     while (codes.len() as u64) < due {
-        let now_s = clock::now_ms() / 1000;
+        let now_s = clock::now_s();
         let (form, sent) = (form(n, sms, now_s), clock::now());
         handle.act_blocking(move |registrar| registrar.submit(&form, now_s)).expect("taken");
         waits_ms.push(clock::since(sent).as_secs_f64() * 1000.0);
@@ -187,7 +187,7 @@ fn main() {
     let keys = Keys::load(&directory.path().join("keys")).expect("keys");
     let path = directory.path().join("registry.db");
     let mut sms = SmsCodes::new(&keys, SmsLimits::default());
-    let (now_s, codes) = (clock::now_ms() / 1000, Codes::new(1));
+    let (now_s, codes) = (clock::now_s(), Codes::new(1));
     let mut registry = Registry::open(&path, &keys).expect("a registry");
     let first = form(1, &mut sms, now_s);
     let taken =

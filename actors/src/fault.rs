@@ -9,12 +9,12 @@ pub struct FaultHook<Step: ?Sized + 'static>(Option<Arc<Call<Step>>>);
 type Call<Step> = dyn Fn(&Step) + Send + Sync;
 
 impl<Step: ?Sized> FaultHook<Step> {
-    /// A hook that does nothing.
+    /// Makes a hook that does nothing.
     pub(crate) const fn none() -> Self {
         Self(None)
     }
 
-    /// A hook that calls `at` with each step.
+    /// Makes a hook that calls `at` with each step.
     pub fn new(at: impl Fn(&Step) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(at)))
     }

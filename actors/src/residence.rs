@@ -8,7 +8,7 @@ use registry::RegionRow;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// The rule for a person's name, as an error tells it.
-pub const NAME_RULE: &str =
+pub(crate) const NAME_RULE: &str =
     "a name is 1 to 64 letters of any script, with spaces and the signs between its parts";
 /// The longest name of a person or a community.
 pub const NAME_CHARS_MAX: usize = 64;
@@ -61,7 +61,7 @@ pub fn person_name(text: &str) -> Option<Cow<'_, str>> {
 
 /// Reads a person's name from another system's record: as [`person_name`], but with digits allowed behind the first letter, which such
 /// systems add to tell people of the same name apart. Without it these people would lose their codes.
-pub fn recorded_name(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn recorded_name(text: &str) -> Option<Cow<'_, str>> {
     let name = visible(text)?;
     let letters: String = name.chars().filter(|c| !c.is_ascii_digit()).collect();
     let begins = name.chars().find(|c| c.is_alphanumeric()).is_some_and(char::is_alphabetic);
@@ -72,12 +72,12 @@ pub fn recorded_name(text: &str) -> Option<Cow<'_, str>> {
 pub struct Districts(Vec<RegionRow>);
 
 impl Districts {
-    /// The districts of these regions.
+    /// Returns the districts of these regions.
     pub const fn new(regions: Vec<RegionRow>) -> Self {
         Self(regions)
     }
 
-    /// Each district: its code, or its name if it has none; its name; its name in English.
+    /// Returns each district: its code, or its name if it has none; its name; its name in English.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.0.iter().map(|row| (row.code.as_deref().unwrap_or(&row.name), &row.name[..], &row.name_en[..]))
     }
@@ -91,7 +91,7 @@ impl Districts {
     }
 }
 
-/// The streets of a district, each with its nine digits and its name; empty for a development zone.
+/// Returns the streets of a district, each with its nine digits and its name; empty for a development zone.
 pub fn streets(district: &str) -> Vec<(&'static str, &'static str)> {
     let street = |line: &'static str| {
         let (code, rest) = line.split_once(',')?;

@@ -3,14 +3,14 @@
 //! view; without the key it cannot be read. Sign-outs are kept in the registry, and in memory for each page to check.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::RwLock;
 
-use keys::Keys;
+use keys::{Keys, random};
 use registry::periods::PROVEN_S_MAX;
 use registry::{Phone, Registry, RegistryError, ShiftId, SignOut};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
+use runtime::lock::{read, write};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -46,23 +46,23 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// The session's number, to which codes by SMS are bound.
+    /// Returns the session's number, to which codes by SMS are bound.
     pub const fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The session of the same visitor, signed in, under a new number: a cookie that was planted before the sign-in opens nothing after
-    /// it.
+    /// Returns the session of the same visitor, signed in, under a new number: a cookie that was planted before the sign-in opens nothing
+    /// after it.
     pub fn signed_in(self, before: &Self, phone: Phone, proven: ProvenPhone) -> Self {
         Self { phone: Some(phone), proven: Some(proven), elder: before.elder, ..self }
     }
 
-    /// The session of staff at work, under a new number: a citizen who was signed in before is so no more.
+    /// Returns the session of staff at work, under a new number: a citizen who was signed in before is so no more.
     pub fn on_shift(self, before: &Self, shift: ShiftId) -> Self {
         Self { staff: Some(shift), elder: before.elder, ..self }
     }
 
-    /// The proof, if it is good at `now_s`, seconds since 1970 UTC.
+    /// Returns the proof, if it is good at `now_s`, seconds since 1970 UTC.
     pub fn proven(&self, now_s: u64) -> Option<&ProvenPhone> {
         self.proven.as_ref().filter(|proven| proven.phone(now_s).is_some())
     }
@@ -72,7 +72,6 @@ impl Session {
 pub struct Sessions {
     cookie: LessSafeKey,
     forms: hmac::Key,
-    random: SystemRandom,
     /// The sign-outs, as in the registry, by mark: proofs before that time are no longer good. Kept as long as a proof is good.
     ended: RwLock<HashMap<[u8; FORM_TOKEN_BYTES], u64>>,
 }
@@ -87,7 +86,7 @@ impl Sessions {
         let cookie = UnboundKey::new(&AES_256_GCM, &*made(b"session cookies")).expect("32 bytes are a key");
         let forms = hmac::Key::new(hmac::HMAC_SHA256, &*made(b"form tokens"));
         let (cookie, ended) = (LessSafeKey::new(cookie), RwLock::default());
-        Self { cookie, forms, random: SystemRandom::new(), ended }
+        Self { cookie, forms, ended }
     }
 
     /// Loads the sign-outs of before this process began.
@@ -110,7 +109,7 @@ impl Sessions {
 
     /// Ends the sessions that were signed out. Forgets sign-outs that are older than any proof that is still good.
     pub fn end(&self, out: &SignOut, now_s: u64) {
-        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ended = write(&self.ended);
         if ended.len() == ended.capacity() {
             ended.retain(|_, good_from_s| *good_from_s + PROVEN_S_MAX >= now_s);
         }
@@ -119,7 +118,7 @@ impl Sessions {
     }
 
     fn is_ended(&self, session: &Session) -> bool {
-        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+        let ended = read(&self.ended);
         if ended.is_empty() {
             return false;
         }
@@ -148,8 +147,7 @@ impl Sessions {
     /// # Panics
     /// The system gives no random bytes: a guessable number must not open anything.
     pub fn fresh(&self, now_s: u64) -> Session {
-        let mut id = [0; 16];
-        self.random.fill(&mut id).expect("the system gives random bytes");
+        let id = random::bytes().expect("the system gives random bytes");
         Session { id: SessionId(id), made_s: now_s, phone: None, proven: None, staff: None, elder: false }
     }
 
@@ -167,8 +165,7 @@ impl Sessions {
         plain.push(u8::from(session.elder));
         let phone = session.phone.as_ref().map_or("-----------", Phone::reveal);
         plain.extend_from_slice(phone.as_bytes());
-        let mut nonce = [0; NONCE_LEN];
-        self.random.fill(&mut nonce).expect("the system gives random bytes");
+        let nonce = random::bytes::<NONCE_LEN>().expect("the system gives random bytes");
         let sealed = Nonce::assume_unique_for_key(nonce);
         let tag = self.cookie.seal_in_place_separate_tag(sealed, Aad::empty(), &mut plain);
         let tag = tag.expect("a session is short enough to be sealed");
@@ -200,23 +197,23 @@ impl Sessions {
         (!over && !self.is_ended(&session)).then_some(session)
     }
 
-    /// The token in the session's forms, hexadecimal: another site cannot know it.
+    /// Returns the token in the session's forms, hexadecimal: another site cannot know it.
     pub fn form_token(&self, session: &Session) -> String {
         hex::encode(&hmac::sign(&self.forms, &session.id.0).as_ref()[..FORM_TOKEN_BYTES])
     }
 
-    /// The mark that stands in the session's forms for a number that must not be seen; hexadecimal, without use in another session.
+    /// Returns the mark that stands in the session's forms for a number that must not be seen; hexadecimal, without use in another session.
     pub fn mark(&self, session: &Session, of: u64) -> String {
         let named = [&session.id.0[..], b"mark", &of.to_le_bytes()].concat();
         hex::encode(&hmac::sign(&self.forms, &named).as_ref()[..FORM_TOKEN_BYTES])
     }
 
-    /// True if `mark` is the session's mark for that number.
+    /// Returns true if `mark` is the session's mark for that number.
     pub fn is_mark_of(&self, session: &Session, of: u64, mark: &str) -> bool {
         self.mark(session, of).as_bytes().ct_eq(mark.as_bytes()).into()
     }
 
-    /// True if `token` is that of the session's forms.
+    /// Returns true if `token` is that of the session's forms.
     pub fn is_form_of(&self, session: &Session, token: &str) -> bool {
         self.form_token(session).as_bytes().ct_eq(token.as_bytes()).into()
     }

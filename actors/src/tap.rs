@@ -3,11 +3,12 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ledger::RecordedRun;
 use protocol::{Colour, DeviceId, Direction, PlaceId, Punch, RegionId, Scanned, Verdict, metric};
+use runtime::lock::lock;
 
 /// Taps at one time: a tap is for one case that is looked into, and each costs the devices' threads a little.
 pub const TAPS_MAX: usize = 2;
@@ -16,28 +17,17 @@ const BATCHES_WAITING_MAX: usize = 64;
 /// Lines of one batch. With the number of batches that wait, it bounds a tap's memory to half a megabyte.
 const LINES_PER_BATCH_MAX: usize = 256;
 
-/// The kind of a scan, as the device sent it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScanShown {
-    /// A token of a phone or of paper.
-    Token,
-    /// Any other text.
-    Text,
-    /// A signed-in citizen, who scanned the place's code.
-    SignedIn,
-    /// A person without phone or paper.
-    Nothing,
-}
-
-impl ScanShown {
-    /// The kind's name in commands.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Text => "text",
-            Self::SignedIn => "signed-in",
-            Self::Nothing => "nothing",
-        }
+protocol::numbered! {
+    /// The kind of a scan, as the device sent it.
+    pub enum ScanShown {
+        /// A token of a phone or of paper.
+        Token = 1 => "token",
+        /// Any other text.
+        Text = 2 => "text",
+        /// A signed-in citizen, who scanned the place's code.
+        SignedIn = 3 => "signed-in",
+        /// A person without phone or paper.
+        Nothing = 4 => "nothing",
     }
 }
 
@@ -104,7 +94,7 @@ struct Open {
 }
 
 impl Default for Taps {
-    /// No open tap.
+    /// Starts without an open tap.
     fn default() -> Self {
         metrics::gauge!(metric::TAPS).set(0.0);
         Self(Arc::new(Inner { open: AtomicUsize::new(0), taps: Mutex::default(), opened: AtomicU64::new(0) }))
@@ -126,7 +116,7 @@ impl Taps {
         Some(Tap { taps: self.clone(), number, receiver, dropped })
     }
 
-    /// True while a tap is open. Without one this is all that a batch costs.
+    /// Returns true while a tap is open. Without one this is all that a batch costs.
     pub fn are_open(&self) -> bool {
         self.0.open.load(Ordering::Relaxed) > 0
     }
@@ -194,7 +184,7 @@ impl Taps {
     }
 
     fn taps(&self) -> MutexGuard<'_, Vec<Open>> {
-        self.0.taps.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.taps)
     }
 }
 
@@ -215,7 +205,7 @@ impl Tap {
         self.receiver.recv_timeout(wait).unwrap_or_default()
     }
 
-    /// The number of lines that were dropped so far because they were not read fast enough.
+    /// Returns the number of lines that were dropped so far because they were not read fast enough.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

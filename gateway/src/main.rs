@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing installed a provider before main");
-    // Asked for before it is known whether the rest of the line can be read.
+    // Set before the rest of the line is parsed, which may fail.
     let json = std::env::args_os().any(|word| word == "--json");
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,

@@ -1,7 +1,7 @@
 //! A checkpoint's share of a query: the least that its staff need, as the wire's types. The right to ask is checked by the caller; the
 //! meaning of an answer is the policy's.
 
-use actors::query::{Answered, Queries, QueryError};
+use actors::query::{Queries, QueryAnswer, QueryError};
 use actors::registrar::{Giver, Receipt};
 use jiff::civil::Date;
 use policy::QueryOutcome;
@@ -17,7 +17,7 @@ pub(crate) async fn ask(
     queries: &Queries,
     receipt: &Receipt,
 ) -> Result<(TrajectoryAnswer, Option<Giver>), QueryError> {
-    let Answered { outcome, detail, areas, days, giver } = queries.ask_with_receipt(receipt).await?;
+    let QueryAnswer { outcome, detail, areas, days, giver } = queries.ask_with_receipt(receipt).await?;
     let visited = if detail == Detail::Cities { &areas[..] } else { &[] };
     Ok((answer(&outcome, days, visited), giver))
 }

@@ -17,8 +17,6 @@ pub const ALPN: &[u8] = b"changtong/1";
 pub const HEADER_BYTES: usize = 10;
 /// The number of bytes after the body.
 pub const TRAILER_BYTES: usize = 4;
-/// The length of the longest frame.
-pub const FRAME_BYTES_MAX: usize = HEADER_BYTES + FRAME_BODY_BYTES_MAX + TRAILER_BYTES;
 
 /// A frame with a valid envelope and a body that is not decoded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,9 +17,9 @@ pub struct CodeId(NonZeroU64);
 
 impl CodeId {
     /// The number of random bits, which are the lower ones.
-    pub const RANDOM_BITS: u32 = 53;
+    const RANDOM_BITS: u32 = 53;
     /// The highest issuing gateway (10 bits).
-    pub const GATEWAY_MAX: u16 = 1023;
+    const GATEWAY_MAX: u16 = 1023;
 
     /// Builds the id that `gateway` issues for these random bits; bits above [`Self::RANDOM_BITS`] are dropped.
     /// `None` for the one combination that would be zero, or a gateway above [`Self::GATEWAY_MAX`].

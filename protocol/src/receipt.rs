@@ -9,13 +9,11 @@ use crate::base45;
 /// The length of a receipt.
 pub const RECEIPT_BYTES: usize = 31;
 /// The number of bytes that the seal covers.
-pub const RECEIPT_SEALED_BYTES: usize = 15;
+const RECEIPT_SEALED_BYTES: usize = 15;
 /// The length of the seal.
 pub const RECEIPT_SEAL_BYTES: usize = 16;
-/// The length of a receipt as text.
-pub const RECEIPT_TEXT_CHARS: usize = 47;
 /// The version that this crate writes and reads.
-pub const RECEIPT_VERSION: u8 = 1;
+pub(crate) const RECEIPT_VERSION: u8 = 1;
 
 const _: () = assert!(RECEIPT_SEALED_BYTES + RECEIPT_SEAL_BYTES == RECEIPT_BYTES);
 
@@ -134,7 +132,7 @@ mod tests {
             let bytes = receipt.pack();
             prop_assert_eq!(Receipt::unpack(&bytes), Some(receipt));
             let text = to_text(&bytes);
-            prop_assert_eq!(text.len(), RECEIPT_TEXT_CHARS);
+            prop_assert_eq!(text.len(), 47);
             prop_assert_eq!(text.starts_with(' '), begins_with_space(consent));
             prop_assert!(!text.ends_with(' '));
             prop_assert_eq!(from_text(&text), Some(bytes));

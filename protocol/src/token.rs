@@ -14,12 +14,10 @@ use crate::ids::CodeId;
 
 /// The length of a token.
 pub const TOKEN_BYTES: usize = 18;
-/// The length of a token as text.
-pub const TOKEN_TEXT_CHARS: usize = 27;
 /// The length of a token key.
 pub const TOKEN_KEY_BYTES: usize = 16;
 /// The version that this crate issues and reads.
-pub const TOKEN_VERSION: u8 = 1;
+pub(crate) const TOKEN_VERSION: u8 = 1;
 /// The lowest id of paper keys, which are long-lived and seal paper tokens only.
 pub const PAPER_KEY_ID_MIN: u8 = 128;
 

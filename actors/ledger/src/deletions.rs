@@ -16,13 +16,13 @@ pub(super) const DELETIONS: &str = "deletions.jsonl";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
     /// The time of the deletion, milliseconds since 1970 UTC.
-    pub deleted_ms: u64,
+    pub(super) deleted_ms: u64,
     /// The days whose keys are destroyed.
     pub days: Vec<String>,
     /// The first and the last removed segment.
     pub segments: Option<(u64, u64)>,
     /// The first remaining log sequence number.
-    pub first_lsn_left: u64,
+    pub(super) first_lsn_left: u64,
 }
 
 #[derive(Serialize, Deserialize)]

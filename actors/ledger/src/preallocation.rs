@@ -50,7 +50,7 @@ impl Preallocation {
         self.note(result, batch_bytes)
     }
 
-    /// Called when no message waits: checks whether a full disk has space again, and appends a commit marker.
+    /// Checks whether a full disk has space again, and appends a commit marker. Called when no message waits.
     pub(super) fn idle<D: Disk>(&mut self, log: &mut Log<D>, at: &Reading) -> Result<(), CommitError> {
         let empty = format::batch_bytes(0, 0) as u64;
         if self.needed_bytes.is_some() || !log.reserve.is_whole() {

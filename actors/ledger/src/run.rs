@@ -24,14 +24,14 @@ pub struct Run<P = Record> {
 }
 
 impl<P> Run<P> {
-    /// The sequence behind the last punch; the highest there is if the numbers end before.
+    /// Returns the sequence behind the last punch; the highest there is if the numbers end before.
     pub fn end(&self) -> Sequence {
         Sequence(self.first.0.saturating_add(self.punches.len() as u64))
     }
 }
 
 impl Run<Punch> {
-    /// The same run with a record in place of each punch, in order.
+    /// Returns the same run with a record in place of each punch, in order.
     pub fn judged(self, records: Vec<Record>) -> Run {
         let Self { device, epoch, region, first, received_ms, window_punches, punches } = self;
         debug_assert_eq!(punches.len(), records.len(), "each punch has one record");

@@ -136,7 +136,7 @@ impl<D: Disk + Clone> Writer<D> {
         messages
     }
 
-    /// Called when no message waits.
+    /// Checks the preallocation, expires a step and sets the gauge of the queue. Called when no message waits.
     pub(super) fn idle(&mut self, at: &Reading) {
         if self.poisoned {
             return;

@@ -66,8 +66,8 @@ impl Policy {
         causes.iter().filter_map(|&cause| self.correction(cause, field, now_s)).max()
     }
 
-    /// Says until when other causes in force outlast what was declared, once a form says no; `None` if none of them does. The code keeps a
-    /// colour until then, whatever becomes of the declaration.
+    /// Returns the time until which other causes in force outlast the declaration once a form says no, seconds since 1970 UTC; `None` if none
+    /// does. The code keeps a colour until then, also without the declaration.
     pub fn outlasting(&self, causes: &[Cause], field: StayField, now_s: u64) -> Option<u64> {
         let end_of = |cause: &Cause| match self.correction(*cause, field, now_s)? {
             Correction::Ends => Some(now_s),

@@ -126,8 +126,9 @@ fn read(file: File) -> Result<Policy, Wrong> {
 
 fn document_shown(Staff { document }: &Staff) -> Result<DocumentShown, Wrong> {
     let Some(text) = document else { return Ok(DocumentShown::WhenAsked) };
-    let found = DocumentShown::ALL.into_iter().find(|shown| shown.name() == text.get_ref());
-    let known = DocumentShown::ALL.map(DocumentShown::name).join(", ");
+    let found = DocumentShown::from_name(text.get_ref());
+    let known: Vec<&str> = DocumentShown::ALL.iter().map(|shown| shown.name()).collect();
+    let known = known.join(", ");
     let what = || format!("`document` is one of {known}, not {:?}", text.get_ref());
     found.ok_or_else(|| Wrong(text.span(), what()))
 }

@@ -49,28 +49,19 @@ pub struct Policy {
     document_shown: DocumentShown,
 }
 
-/// The rule for displaying the last characters of the holder's document number to staff, for comparison with the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DocumentShown {
-    /// Never: staff see the first character of the name only.
-    Never,
-    /// With any advice except pass.
-    WhenAsked,
-    /// With every pass code.
-    Always,
+protocol::numbered! {
+    /// The rule for displaying the last characters of the holder's document number to staff, for comparison with the document.
+    pub enum DocumentShown {
+        /// Never: staff see the first character of the name only.
+        Never = 1 => "never",
+        /// With any advice except pass.
+        WhenAsked = 2 => "when-asked",
+        /// With every pass code.
+        Always = 3 => "always",
+    }
 }
 
 impl DocumentShown {
-    const ALL: [Self; 3] = [Self::Never, Self::WhenAsked, Self::Always];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Never => "never",
-            Self::WhenAsked => "when-asked",
-            Self::Always => "always",
-        }
-    }
-
     /// Reports whether the characters are displayed with this advice.
     pub fn goes_with(self, advice: Advice) -> bool {
         match self {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-pub use belief::{Belief, DOWN_MS_MAX, Doubt, RELEASED_MS, Reading, STEP_MS_MAX};
+pub use belief::{Belief, Doubt, Reading, STEP_MS_MAX};
 
 use crate::lock::lock;
 

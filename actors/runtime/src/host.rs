@@ -18,7 +18,7 @@ pub struct HostedThread {
 }
 
 impl HostedThread {
-    /// The handle that the watchdog pings.
+    /// Returns the handle that the watchdog pings.
     pub fn pulse(&self) -> Pulse {
         self.front.pulse()
     }

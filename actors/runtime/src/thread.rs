@@ -69,7 +69,7 @@ pub fn spawn<T: Send + 'static>(
 
 impl<T> Thread<T> {
     /// Asks the thread to stop; does not wait.
-    pub fn request_stop(&self) {
+    fn request_stop(&self) {
         self.stop.request();
     }
 

@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actix_web::HttpRequest;
+use runtime::lock::lock;
 use serde::Serialize;
 
 use super::fault::{CarrierFault, Latency};
@@ -22,14 +23,14 @@ pub(super) struct Consents(Mutex<HashSet<String>>);
 
 impl Consents {
     pub(super) fn note(&self, consent: &str) {
-        let mut consents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut consents = lock(&self.0);
         if consents.len() < CONSENTS_MAX && !consents.contains(consent) {
             consents.insert(consent.to_owned());
         }
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+        lock(&self.0).len() as u64
     }
 }
 
@@ -88,11 +89,11 @@ impl Carrier {
     }
 
     pub(super) fn fault(&self) -> CarrierFault {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.fault)
     }
 
     pub(super) fn set_fault(&self, fault: CarrierFault) {
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        *lock(&self.fault) = fault;
     }
 
     pub(super) fn counts(&self) -> CarrierCounts {
@@ -116,7 +117,7 @@ impl Carrier {
             request: header(wire::REQUEST),
             signature: header(wire::SIGNATURE),
         };
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gate = lock(&self.gate);
         gate.admit(&signed, body, now_s).map(|()| signed.request.to_owned())
     }
 }

@@ -14,7 +14,7 @@ use registry::{Registry, RegistryError};
 /// The most texts of imported holders in a report, for trying them out.
 const LEGACY_SAMPLES_MAX: usize = 20;
 /// The most people: beyond this, phone numbers and dates of birth would repeat.
-pub const PEOPLE_MAX: u32 = 30_000_000;
+const PEOPLE_MAX: u32 = 30_000_000;
 
 /// Errors of [`build`].
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +97,7 @@ impl Builder {
             let (code, text) = self.code(n, entry.class());
             match registry.add_person(&person, code, entry)? {
                 Added::New => {
-                    report.by_colour[usize::from(entry.colour().number()) - 1] += 1;
+                    report.by_colour[entry.colour().index()] += 1;
                     if let Some(text) = text.filter(|_| report.legacy_samples.len() < LEGACY_SAMPLES_MAX) {
                         report.legacy_samples.push((text, entry.colour().name().to_owned()));
                     }

@@ -84,7 +84,7 @@ struct Problem {
     error: String,
 }
 
-/// The routes of the control interface.
+/// Adds the routes of the control interface.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/carriers", web::get().to(list)).route("/carriers/{id}/fault", web::put().to(put_fault));
 }

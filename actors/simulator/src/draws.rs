@@ -14,7 +14,7 @@ pub(super) fn mix(seed: u64, number: u64, salt: Salt) -> u64 {
     scramble(scramble(seed ^ salt as u64) ^ number)
 }
 
-/// The finalizer of SplitMix64: neighbouring inputs give unrelated values.
+/// Applies the finalizer of SplitMix64: neighbouring inputs give unrelated values.
 pub(super) const fn scramble(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

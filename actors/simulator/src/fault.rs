@@ -14,83 +14,43 @@ const HANG_MS: u64 = 60_000;
 const STATUS: u16 = 503;
 const RETRY_AFTER_S: u32 = 2;
 
-/// The kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// No fault.
-    None,
-    /// Connections are refused.
-    Down,
-    /// No answer for `ms`, then 504.
-    Hang,
-    /// The right answer, after `ms` more.
-    Slow,
-    /// An error with `status`, and `Retry-After` with 429 and 503.
-    Status,
-    /// An HTML page with status 200.
-    Garbage,
-    /// Deeply nested JSON.
-    Deep,
-    /// A body of 100 MB.
-    Huge,
-    /// An answer about another number.
-    AnotherNumber,
-    /// An answer with another request's id.
-    AnotherRequest,
-    /// Days outside the requested window.
-    OutsideWindow,
-    /// A division code that does not exist.
-    UnknownArea,
-    /// A redirect.
-    Redirect,
-    /// A certificate for another host.
-    WrongName,
+protocol::numbered! {
+    /// The kinds of faults.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum FaultKind {
+        /// No fault.
+        None = 1 => "none",
+        /// Connections are refused.
+        Down = 2 => "down",
+        /// No answer for `ms`, then 504.
+        Hang = 3 => "hang",
+        /// The right answer, after `ms` more.
+        Slow = 4 => "slow",
+        /// An error with `status`, and `Retry-After` with 429 and 503.
+        Status = 5 => "status",
+        /// An HTML page with status 200.
+        Garbage = 6 => "garbage",
+        /// Deeply nested JSON.
+        Deep = 7 => "deep",
+        /// A body of 100 MB.
+        Huge = 8 => "huge",
+        /// An answer about another number.
+        AnotherNumber = 9 => "another-number",
+        /// An answer with another request's id.
+        AnotherRequest = 10 => "another-request",
+        /// Days outside the requested window.
+        OutsideWindow = 11 => "outside-window",
+        /// A division code that does not exist.
+        UnknownArea = 12 => "unknown-area",
+        /// A redirect.
+        Redirect = 13 => "redirect",
+        /// A certificate for another host.
+        WrongName = 14 => "wrong-name",
+    }
 }
 
 impl FaultKind {
-    pub const ALL: [Self; 14] = [
-        Self::None,
-        Self::Down,
-        Self::Hang,
-        Self::Slow,
-        Self::Status,
-        Self::Garbage,
-        Self::Deep,
-        Self::Huge,
-        Self::AnotherNumber,
-        Self::AnotherRequest,
-        Self::OutsideWindow,
-        Self::UnknownArea,
-        Self::Redirect,
-        Self::WrongName,
-    ];
-
-    /// Returns the name in orders.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Down => "down",
-            Self::Hang => "hang",
-            Self::Slow => "slow",
-            Self::Status => "status",
-            Self::Garbage => "garbage",
-            Self::Deep => "deep",
-            Self::Huge => "huge",
-            Self::AnotherNumber => "another-number",
-            Self::AnotherRequest => "another-request",
-            Self::OutsideWindow => "outside-window",
-            Self::UnknownArea => "unknown-area",
-            Self::Redirect => "redirect",
-            Self::WrongName => "wrong-name",
-        }
-    }
-
-    /// Returns the kind with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
     /// Returns whether the fault hits connections rather than requests.
     pub(super) const fn is_of_connections(self) -> bool {
         match self {
@@ -252,7 +212,7 @@ mod tests {
 
     #[test]
     fn names_of_faults_are_those_of_their_json() {
-        for kind in FaultKind::ALL {
+        for &kind in FaultKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
             assert_eq!(FaultKind::from_name(kind.name()), Some(kind));
         }

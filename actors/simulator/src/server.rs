@@ -44,7 +44,7 @@ fn refuse(status: StatusCode, error: &str) -> HttpResponse {
     HttpResponse::build(status).json(Refusal { error })
 }
 
-/// The routes of a carrier.
+/// Adds the routes of a carrier.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route(wire::PATH, web::post().to(answer))
@@ -58,7 +58,7 @@ async fn moved(carrier: web::Data<Carrier>) -> HttpResponse {
 }
 
 async fn answer(carrier: web::Data<Carrier>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let id = match carrier.admit(&request, &body, now_s) {
         Ok(id) => id,
         Err(error) => {

@@ -35,7 +35,7 @@ async fn ask(carrier: web::Data<Carrier>) -> HttpResponse {
 }
 
 async fn sent(carrier: web::Data<Carrier>, sent: web::Form<TravelForm>) -> HttpResponse {
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let phone = sent.phone.trim();
     let Some(number) = MadeUpNumber::parse(phone) else {
         let body = phone_form(

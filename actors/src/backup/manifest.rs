@@ -51,7 +51,7 @@ pub struct BackupFile {
     /// Its length.
     pub bytes: u64,
     /// Its SHA-256, hexadecimal.
-    pub sha256: String,
+    pub(super) sha256: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -147,7 +147,7 @@ pub(super) fn files(directory: &Path) -> Result<Vec<BackupFile>, BackupError> {
     names.iter().map(|name| describe(directory, name)).collect()
 }
 
-/// True for the name of a plain file beside the manifest or in the log's directory.
+/// Returns true for the name of a plain file beside the manifest or in the log's directory.
 fn is_name(name: &str) -> bool {
     let inside = name.strip_prefix(LEDGER).and_then(|name| name.strip_prefix('/'));
     name == REGISTRY

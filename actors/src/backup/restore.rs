@@ -129,7 +129,7 @@ fn fill(
     Ok(Restored { made_s: manifest.made_s, files: manifest.files.len(), ledger, audit, forgotten })
 }
 
-/// The directory in which the data are put together.
+/// Returns the directory in which the data are put together.
 fn beside(data: &Path) -> PathBuf {
     // The components have no slash at the end.
     let mut name = data.components().collect::<PathBuf>().into_os_string();

@@ -40,7 +40,7 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// The number as a length.
+    /// Returns the number as a length.
     pub const fn entries(&self) -> usize {
         self.max as usize
     }
@@ -51,12 +51,12 @@ impl Bound {
         if max > u32::MAX as u64 { u32::MAX } else { max as u32 }
     }
 
-    /// The counter of refusals by this bound.
+    /// Returns the counter of refusals by this bound.
     pub fn limited(&self) -> Counter {
         metrics::counter!(metric::LIMITED, "bound" => self.name)
     }
 
-    /// The gauge of entries in this bound's table.
+    /// Returns the gauge of entries in this bound's table.
     pub fn used(&self) -> Gauge {
         metrics::gauge!(metric::BOUND_ENTRIES, "bound" => self.name)
     }

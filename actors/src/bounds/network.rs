@@ -6,12 +6,12 @@ use std::net::IpAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Net(u128);
 
-/// The address, or for IPv6 its /64: one home or firm has a whole /64 and can use any address of it.
+/// Returns the address, or for IPv6 its /64: one home or firm has a whole /64 and can use any address of it.
 pub fn near(address: IpAddr) -> Net {
     joined(address, 32, 64)
 }
 
-/// The address's /24, or for IPv6 its /48: what one customer easily gets.
+/// Returns the address's /24, or for IPv6 its /48: what one customer easily gets.
 pub fn wide(address: IpAddr) -> Net {
     joined(address, 24, 48)
 }

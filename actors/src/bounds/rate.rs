@@ -83,7 +83,7 @@ pub struct Rate<K: Clone + Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> Rate<K> {
-    /// The rate with the number of the table.
+    /// Starts a rate with the number of the table.
     ///
     /// # Panics
     /// When the bound is a number at one time.
@@ -91,7 +91,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         Self::of(bound, bound.max)
     }
 
-    /// The rate with a configured number.
+    /// Starts a rate with a configured number.
     ///
     /// # Panics
     /// When the bound is a number at one time.
@@ -126,7 +126,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
         self.take_at(key, now_s.saturating_mul(1_000))
     }
 
-    /// The same as [`Self::take`] at a time in milliseconds.
+    /// Does the same as [`Self::take`] at a time in milliseconds.
     ///
     /// # Errors
     /// The seconds until the key may take another, 1 at least.

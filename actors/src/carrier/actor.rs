@@ -11,7 +11,7 @@ use runtime::clock;
 use super::Step;
 use super::answer::{self, Heard, Question};
 use super::breaker::Admission;
-use super::client::Exchanged;
+use super::client::{Exchanged, request_id};
 use super::state::{Caller, CarrierContext, CarrierState, Permit, Query};
 
 /// Permits bound the messages; this only keeps actix's own bound above theirs.
@@ -89,7 +89,7 @@ impl CarrierActor {
         // Without a free permit, enough citizens are asking to know how the carrier is.
         let Some(permit) = self.context.permit() else { return };
         let begun = clock::now();
-        let question = Question::probe(&self.context.reserved, clock::now_ms() / 1000);
+        let question = Question::probe(&self.context.reserved, clock::now_s());
         let deadline = begun + self.context.deadline;
         self.admit(Query { question, begun, deadline, caller: Caller::Probe, permit }, actor);
     }
@@ -158,7 +158,7 @@ async fn run(
     if !after.is_zero() {
         tokio::time::sleep(after).await;
     }
-    let Some(request) = context.client.request_id() else { return };
+    let Ok(request) = request_id() else { return };
     let begun = clock::now();
     let exchange = context.client.exchange(&query.question, &request);
     let exchanged = tokio::time::timeout_at(query.deadline.into(), exchange).await;
@@ -184,7 +184,7 @@ async fn run(
     context.answer(caller, read.answer);
 }
 
-/// The time that a query waited before its first attempt.
+/// Returns the time that a query waited before its first attempt.
 fn wait(attempt: Attempt, begun: Instant, query: &Query) -> Option<Duration> {
     match attempt {
         Attempt::First | Attempt::Trial => Some(begun.saturating_duration_since(query.begun)),

@@ -56,14 +56,14 @@ struct QuestionBody<'a> {
 }
 
 impl Question {
-    /// The probe's question: where the reserved number was yesterday.
+    /// Makes the probe's question: where the reserved number was yesterday.
     pub(super) fn probe(reserved: &Phone, now_s: u64) -> Self {
         let yesterday = days_after(day_of(now_s), -1);
         let days = Days { first: yesterday, last: yesterday };
         Self { phone: reserved.clone(), days, purpose: Purpose::Probe, consent: [0; 16] }
     }
 
-    /// The request's body.
+    /// Returns the request's body.
     pub(super) fn body(&self) -> String {
         let body = QuestionBody {
             msisdn: self.phone.reveal(),
@@ -139,7 +139,7 @@ pub(super) fn read(heard: &Heard, question: &Question, request: &str, areas: &Ar
     }
 }
 
-/// The carrier's own processing time, from its header.
+/// Returns the carrier's own processing time, from its header.
 pub(super) fn own_time(header: &[u8]) -> Option<Duration> {
     let text = std::str::from_utf8(header).ok()?;
     text.trim().parse().ok().map(|ms: u32| Duration::from_millis(u64::from(ms)))

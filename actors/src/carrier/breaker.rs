@@ -5,24 +5,24 @@ use std::time::{Duration, Instant};
 
 /// The failures that open a breaker, and the time for which it is open.
 #[derive(Clone, Copy, Debug)]
-pub struct BreakerPolicy {
+pub(crate) struct BreakerPolicy {
     /// The failures in a row that open it.
-    pub in_a_row_max: u32,
+    pub(crate) in_a_row_max: u32,
     /// The failures among the last [`RECENT`] queries above which it opens.
-    pub recent_max: u32,
+    pub(crate) recent_max: u32,
     /// The time for which it is open at first; each trial that fails doubles it.
-    pub open_first: Duration,
+    pub(crate) open_first: Duration,
     /// The longest time for which it is open.
-    pub open_max: Duration,
+    pub(crate) open_max: Duration,
     /// The time after which a trial without a report is lost and another is let through.
-    pub trial_max: Duration,
+    pub(crate) trial_max: Duration,
 }
 
 /// The number of queries that are remembered, one bit each.
-pub const RECENT: u32 = u64::BITS;
+pub(crate) const RECENT: u32 = u64::BITS;
 
 impl Default for BreakerPolicy {
-    /// A carrier that fails half of its queries is not worth waiting for.
+    /// Opens for a carrier that fails half of its queries: it is not worth waiting for.
     fn default() -> Self {
         Self {
             in_a_row_max: 5,
@@ -114,7 +114,7 @@ impl Breaker {
     }
 }
 
-/// An open state that lasts up to a quarter longer than `lasts`, by the jitter.
+/// Makes an open state that lasts up to a quarter longer than `lasts`, by the jitter.
 fn open(now: Instant, lasts: Duration, jitter: f64) -> State {
     let until = now + lasts.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 4.0);
     State::Open { until, lasted: lasts }

@@ -2,15 +2,16 @@
 //! answers amount to.
 
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
+use keys::random;
 use policy::trajectory::{CarrierAnswer, Unavailable};
 use registry::Phone;
 use ring::hmac;
-use ring::rand::SystemRandom;
 use runtime::arbiter::{ArbiterThread, Pulse};
 use runtime::clock;
+use runtime::lock::lock;
 
 use super::client::Client;
 use super::route::{self, Learned, NumberKey, Plan};
@@ -23,13 +24,13 @@ const NEXT_LEFT_MIN: Duration = Duration::from_millis(250);
 
 /// The answer that the carriers amount to, with the permit that was used up for it.
 #[derive(Debug)]
-pub struct CarriersAnswer {
+pub(crate) struct CarriersAnswer {
     /// The permit; what is recorded of the query is recorded with it.
-    pub permit: QueryPermit,
+    pub(crate) permit: QueryPermit,
     /// The answer.
-    pub answer: CarrierAnswer,
+    pub(crate) answer: CarrierAnswer,
     /// The carriers that were asked, in order.
-    pub attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
 /// Every configured carrier; clones share them.
@@ -61,7 +62,7 @@ struct Route {
     order: Vec<usize>,
 }
 
-/// The carriers' ids, in the order of the configuration.
+/// Returns the carriers' ids, in the order of the configuration.
 pub(super) fn ids(configs: &[CarrierConfig]) -> Vec<String> {
     configs.iter().map(|config| config.id.clone()).collect()
 }
@@ -75,7 +76,7 @@ impl Carriers {
         Self::start_with(configs, &CarrierSettings::default(), &FaultHook::none())
     }
 
-    /// The same as [`Self::start`] with other settings, and with a hook by which a test makes the actors fail.
+    /// Does the same as [`Self::start`] with other settings, and with a hook by which a test makes the actors fail.
     pub(crate) fn start_with(
         configs: &[CarrierConfig],
         settings: &CarrierSettings,
@@ -86,8 +87,7 @@ impl Carriers {
         let start = |config| CarrierHandle::start(config, settings, faults);
         let carriers = configs.iter().map(start).collect::<Result<_, _>>()?;
         let learned = Mutex::new(Learned::new(route::LEARNED_MAX));
-        let consent_key =
-            hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|_| CarrierError::Random)?;
+        let consent_key = hmac::Key::new(hmac::HMAC_SHA256, &random::bytes::<32>()?);
         let (settings, faults, last) = (settings.clone(), faults.clone(), OnceLock::new());
         let newest = Arc::new(Mutex::new(ids(configs)));
         Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, settings, faults, newest, last })))
@@ -116,12 +116,13 @@ impl Carriers {
         faults
     }
 
-    /// The carriers, in the order of the configuration.
-    pub fn handles(&self) -> &[CarrierHandle] {
+    /// Returns the carriers, in the order of the configuration.
+    #[cfg(test)]
+    pub(super) fn handles(&self) -> &[CarrierHandle] {
         &self.0.carriers
     }
 
-    /// The handles by which the watchdog pings the carriers' threads.
+    /// Returns the handles by which the watchdog pings the carriers' threads.
     pub fn pulses(&self) -> Vec<Pulse> {
         self.0.carriers.iter().filter_map(CarrierHandle::pulse).collect()
     }
@@ -129,7 +130,7 @@ impl Carriers {
     /// Asks for the permit's number. A carrier that does not know the number is followed by the next one. If the carrier that should
     /// know it gives no answer, the others are not asked: they could only say that they do not know it, and one carrier's outage would
     /// become the load of all. Unless each of them has answered, the answer is never [`CarrierAnswer::NotSubscriber`].
-    pub async fn ask(&self, permit: QueryPermit) -> CarriersAnswer {
+    pub(crate) async fn ask(&self, permit: QueryPermit) -> CarriersAnswer {
         let deadline = clock::now() + self.0.settings.query_max;
         let (route, consent) = (self.route(permit.phone()), self.consent_name(&permit));
         let mut attempts = Vec::new();
@@ -169,7 +170,7 @@ impl Carriers {
         end(&self.0.carriers)
     }
 
-    /// The carrier that should know the number, by its place in the configuration; `None` if the numbering plan does not name one.
+    /// Returns the carrier that should know the number, by its place in the configuration; `None` if the numbering plan does not name one.
     pub fn likely(&self, phone: &Phone) -> Option<usize> {
         self.route(phone).expected
     }
@@ -185,7 +186,7 @@ impl Carriers {
         Route { key, planned, expected: learned.or(planned), order }
     }
 
-    /// The consent's name towards carriers: the same for every attempt of one query, and not a number that can be counted up.
+    /// Returns the consent's name towards carriers: the same for every attempt of one query, and not a number that can be counted up.
     fn consent_name(&self, permit: &QueryPermit) -> [u8; 16] {
         let tag = hmac::sign(&self.0.consent_key, &permit.consent().0.to_be_bytes());
         *tag.as_ref().first_chunk().expect("a tag is longer")
@@ -198,7 +199,7 @@ impl Carriers {
     }
 
     pub(super) fn learned(&self) -> MutexGuard<'_, Learned> {
-        self.0.learned.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.learned)
     }
 }
 

@@ -11,9 +11,9 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
+use keys::random::{self, NoRandom};
 use ring::digest;
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use runtime::clock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -38,7 +38,11 @@ pub(super) struct Client {
     path: String,
     key_id: String,
     key: hmac::Key,
-    random: SystemRandom,
+}
+
+/// Makes a request id; the carrier refuses one that it has seen.
+pub(super) fn request_id() -> Result<String, NoRandom> {
+    random::bytes::<16>().map(hex::encode)
 }
 
 /// The result of one exchange: what was heard, and the carrier's own time as it reports it.
@@ -82,15 +86,7 @@ impl Client {
             path: format!("{}{PATH}", uri.path().trim_end_matches('/')),
             key_id: config.key_id.clone(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &config.secret),
-            random: SystemRandom::new(),
         })
-    }
-
-    /// Makes a request id; the carrier refuses one that it has seen. `None` if the system gives no random bytes.
-    pub(super) fn request_id(&self) -> Option<String> {
-        let mut id = [0; 16];
-        self.random.fill(&mut id).ok()?;
-        Some(hex::encode(id))
     }
 
     /// Asks once. Dropping the future ends the connection.
@@ -98,7 +94,7 @@ impl Client {
         let Ok(stream) = TcpStream::connect((self.host.as_str(), self.port)).await else {
             return Heard::NotSent.into();
         };
-        let request = self.request(question, request_id, clock::now_ms() / 1000);
+        let request = self.request(question, request_id, clock::now_s());
         match &self.tls {
             None => speak(stream, request).await,
             Some((connector, name)) => match connector.connect(name.clone(), stream).await {
@@ -195,7 +191,7 @@ fn server_name(config: &CarrierConfig, host: &str) -> Result<ServerName<'static>
     ServerName::try_from(host.to_owned()).map_err(|_| config.wrong("the url's host is no name for TLS"))
 }
 
-/// The TLS connector, which trusts the configured authority alone.
+/// Makes the TLS connector, which trusts the configured authority alone.
 fn connector(config: &CarrierConfig) -> Result<TlsConnector, CarrierError> {
     let pem = config.authority_pem.as_deref().ok_or_else(|| config.wrong("https needs an authority"))?;
     let mut roots = rustls::RootCertStore::empty();

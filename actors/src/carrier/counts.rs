@@ -10,38 +10,25 @@ use protocol::metric;
 
 use super::breaker::Standing;
 
-/// The outcome of one carrier's query; its name is a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CarrierOutcome {
-    Trajectory,
-    NewNumber,
-    NotSubscriber,
-    Unanswerable,
-    TimedOut,
-    Unreachable,
-    Refused,
-    Garbage,
-    Busy,
-    Paused,
-    /// Lost in a panic of ours.
-    Failed,
+protocol::numbered! {
+    /// The outcome of one carrier's query; its name is a label.
+    pub(super) enum CarrierOutcome {
+        Trajectory = 1 => "trajectory",
+        NewNumber = 2 => "new-number",
+        NotSubscriber = 3 => "not-subscriber",
+        Unanswerable = 4 => "unanswerable",
+        TimedOut = 5 => "timed-out",
+        Unreachable = 6 => "unreachable",
+        Refused = 7 => "refused",
+        Garbage = 8 => "garbage",
+        Busy = 9 => "busy",
+        Paused = 10 => "paused",
+        /// Lost in a panic of ours.
+        Failed = 11 => "failed",
+    }
 }
 
 impl CarrierOutcome {
-    const ALL: [Self; 11] = [
-        Self::Trajectory,
-        Self::NewNumber,
-        Self::NotSubscriber,
-        Self::Unanswerable,
-        Self::TimedOut,
-        Self::Unreachable,
-        Self::Refused,
-        Self::Garbage,
-        Self::Busy,
-        Self::Paused,
-        Self::Failed,
-    ];
-
     pub(super) const fn of(answer: &CarrierAnswer) -> Self {
         match answer {
             CarrierAnswer::Trajectory(_) => Self::Trajectory,
@@ -54,22 +41,6 @@ impl CarrierOutcome {
             CarrierAnswer::Unavailable(Unavailable::Garbage) => Self::Garbage,
             CarrierAnswer::Unavailable(Unavailable::Busy) => Self::Busy,
             CarrierAnswer::Unavailable(Unavailable::Paused) => Self::Paused,
-        }
-    }
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Trajectory => "trajectory",
-            Self::NewNumber => "new-number",
-            Self::NotSubscriber => "not-subscriber",
-            Self::Unanswerable => "unanswerable",
-            Self::TimedOut => "timed-out",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-            Self::Garbage => "garbage",
-            Self::Busy => "busy",
-            Self::Paused => "paused",
-            Self::Failed => "failed",
         }
     }
 }
@@ -108,10 +79,10 @@ impl CarrierMetrics {
     pub(super) fn new(id: &str, permits_max: usize) -> Self {
         let carrier = || id.to_owned();
         metrics::gauge!(metric::CARRIER_PERMITS_MAX, "carrier" => carrier()).set(permits_max as f64);
-        let queries = |outcome: CarrierOutcome| metrics::counter!(metric::CARRIER_QUERIES, "carrier" => carrier(), "outcome" => outcome.name());
+        let queries = |at: usize| metrics::counter!(metric::CARRIER_QUERIES, "carrier" => carrier(), "outcome" => CarrierOutcome::ALL[at].name());
         let wire = |own: &'static str| metrics::histogram!(metric::CARRIER_SECONDS, "carrier" => carrier(), "own" => own);
         Self {
-            queries: CarrierOutcome::ALL.map(queries),
+            queries: std::array::from_fn(queries),
             wire_with_own: wire("yes"),
             wire_without: wire("no"),
             own: metrics::histogram!(metric::CARRIER_OWN_SECONDS, "carrier" => carrier()),
@@ -127,7 +98,7 @@ impl CarrierMetrics {
     }
 
     pub(super) fn asked(&self, outcome: CarrierOutcome) {
-        self.queries[outcome as usize].increment(1);
+        self.queries[outcome.index()].increment(1);
     }
 
     /// Records the times of a citizen's query; `wait` is the time before its first attempt, `None` for a second one.

@@ -30,7 +30,7 @@ pub(crate) fn answer(bytes: &[u8]) {
     assert!(named, "the answer to another question is taken");
 }
 
-/// Sound answers.
+/// Returns sound answers.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let body = |status: &str, rest: &str| {
         format!(r#"{{"request":"{REQUEST}","msisdn":"{NUMBER}","status":"{status}"{rest}}}"#).into_bytes()

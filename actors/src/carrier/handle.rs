@@ -1,7 +1,7 @@
 //! A carrier as its callers hold it: takes a permit, sends a query, and resolves within the deadline, whatever happens to the actor. The
 //! carrier's thread is started and ended here.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use policy::trajectory::{CarrierAnswer, Unavailable};
@@ -9,6 +9,7 @@ use protocol::metric;
 use runtime::arbiter::{ArbiterThread, Pulse};
 use runtime::clock;
 use runtime::host::{HostedThread, host};
+use runtime::lock::lock;
 use runtime::supervisor::{ActorRef, supervise};
 use tokio::sync::oneshot;
 
@@ -25,7 +26,7 @@ const LATE: Duration = Duration::from_millis(200);
 
 /// A handle of a carrier; clones share one actor.
 #[derive(Clone)]
-pub struct CarrierHandle(Arc<Inner>);
+pub(super) struct CarrierHandle(Arc<Inner>);
 
 struct Inner {
     config: CarrierConfig,
@@ -62,16 +63,16 @@ impl CarrierHandle {
     }
 
     /// Its name in metrics and configuration.
-    pub fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.0.config.id
     }
 
-    /// The configuration that it was started with.
+    /// Returns the configuration that it was started with.
     pub(super) fn config(&self) -> &CarrierConfig {
         &self.0.config
     }
 
-    /// True if both are handles of one actor.
+    /// Returns true if both are handles of one actor.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -81,8 +82,8 @@ impl CarrierHandle {
         self.0.context.metrics.fall_silent();
     }
 
-    /// True while its actor is parked because it kept failing.
-    pub fn is_parked(&self) -> bool {
+    /// Returns true while its actor is parked because it kept failing.
+    pub(super) fn is_parked(&self) -> bool {
         self.0.actor.is_parked()
     }
 
@@ -162,6 +163,6 @@ impl CarrierHandle {
     }
 
     fn thread(&self) -> MutexGuard<'_, Option<HostedThread>> {
-        self.0.thread.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.thread)
     }
 }

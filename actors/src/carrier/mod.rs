@@ -1,8 +1,8 @@
 //! Trajectory queries to carriers: one supervised actor for each configured carrier, on a thread of its own, so that a slow or lying
 //! carrier costs its own queries, and no other carrier's or punch's. What an answer means for a code is decided in `policy`.
 //!
-//! [`Carriers`] (`carriers`) is every carrier and the choice among them. Of one carrier, [`CarrierHandle`] (`handle`) is what callers
-//! hold, `actor` the actix actor behind it, `state` what the two share and what the actor decides by.
+//! [`Carriers`] (`carriers`) is every carrier and the choice among them. Of one carrier, `handle` is what `Carriers` holds, `actor` the actix
+//! actor behind it, `state` what the two share and what the actor decides by.
 
 mod actor;
 mod answer;
@@ -21,13 +21,15 @@ mod state;
 use std::fmt;
 use std::time::Duration;
 
+use keys::random::NoRandom;
 use registry::Phone;
 use runtime::supervisor::RestartPolicy;
 use zeroize::Zeroizing;
 
-pub use breaker::{BreakerPolicy, RECENT};
-pub use carriers::{Carriers, CarriersAnswer};
-pub use handle::CarrierHandle;
+use breaker::BreakerPolicy;
+pub use carriers::Carriers;
+pub(crate) use carriers::CarriersAnswer;
+use handle::CarrierHandle;
 pub use probe::{Probed, probe};
 pub use registry::Attempt;
 
@@ -39,7 +41,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(30);
 /// The longest id: it is a label in metrics.
 const ID_CHARS_MAX: usize = 32;
 /// Queries under way at one carrier: more connections than any carrier grants.
-pub const PERMITS_MAX: usize = 1024;
+const PERMITS_MAX: usize = 1024;
 
 /// One carrier as it is configured.
 #[derive(Clone, PartialEq)]
@@ -113,8 +115,8 @@ pub enum CarrierError {
     #[error("starting a carrier's thread")]
     Thread(#[from] std::io::Error),
     /// No random bytes from the operating system.
-    #[error("the system gives no random bytes")]
-    Random,
+    #[error(transparent)]
+    Random(#[from] NoRandom),
 }
 
 /// A step of a carrier's actor, at which a test may make it fail.

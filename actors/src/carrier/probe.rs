@@ -7,7 +7,7 @@ use policy::trajectory::{CarrierAnswer, Unavailable};
 use runtime::clock;
 
 use super::answer::{self, Areas, Question};
-use super::client::Client;
+use super::client::{Client, request_id};
 use super::{CarrierConfig, CarrierError};
 
 /// The outcome of a probe.
@@ -25,8 +25,8 @@ pub struct Probed {
 /// A configuration that cannot be used, or no random bytes from the operating system.
 pub async fn probe(config: &CarrierConfig) -> Result<Probed, CarrierError> {
     let client = Client::new(config)?;
-    let request = client.request_id().ok_or(CarrierError::Random)?;
-    let question = Question::probe(&config.reserved, clock::now_ms() / 1000);
+    let request = request_id()?;
+    let question = Question::probe(&config.reserved, clock::now_s());
     let start = clock::now();
     let exchanged = tokio::time::timeout(config.deadline, client.exchange(&question, &request)).await;
     let heard = exchanged.map_or(answer::Heard::TimedOut, |exchanged| exchanged.heard);

@@ -3,10 +3,11 @@
 //! here.
 
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use runtime::arbiter::Pulse;
+use runtime::lock::lock;
 
 use super::carriers::{Inner, end, ids};
 use super::route::Plan;
@@ -16,7 +17,7 @@ use super::{CarrierConfig, CarrierError, CarrierHandle, Carriers, counts};
 const LAST_QUERY_LATE: Duration = Duration::from_secs(30);
 
 impl CarrierConfig {
-    /// True if an actor that was started with the other configuration does the same.
+    /// Returns true if an actor that was started with the other configuration does the same.
     fn is_served_like(&self, other: &Self) -> bool {
         // The actor uses no name, page or prefix: they are read anew with each set.
         let Self { name, name_zh, travel_page, prefixes, .. } = self;
@@ -42,7 +43,7 @@ impl Carriers {
         let plan = Plan::new(configs)?;
         // An older set that is retired meanwhile must not reset the gauges of what is begun here.
         let newest = Arc::clone(&self.0.newest);
-        let mut in_effect = newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_effect = lock(&newest);
         let mut begun = Vec::new();
         let mut carriers = Vec::new();
         for config in configs {
@@ -74,7 +75,7 @@ impl Carriers {
         Ok(Self(Arc::new(Inner { carriers, plan, learned, consent_key, settings, faults, newest, last })))
     }
 
-    /// The handles by which the watchdog pings those that are not in the other set.
+    /// Returns the handles by which the watchdog pings those that are not in the other set.
     pub fn pulses_beside(&self, others: &Self) -> Vec<Pulse> {
         self.not_in(others).filter_map(CarrierHandle::pulse).collect()
     }
@@ -106,7 +107,7 @@ impl Carriers {
         }
         let ended = end(&leaving);
         // Not `next`: a carrier that was removed may have come back since.
-        let in_effect = newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_effect = lock(&newest);
         for gone in leaving.iter().filter(|gone| !in_effect.iter().any(|id| id == gone.id())) {
             counts::forget(gone.id());
         }

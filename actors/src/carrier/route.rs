@@ -21,7 +21,7 @@ const PREFIX_DIGITS_MAX: usize = 11;
 pub(super) struct Plan(HashMap<String, Option<usize>>);
 
 impl Plan {
-    /// The country's plan with the prefixes of `configs`.
+    /// Returns the country's plan with the prefixes of `configs`.
     ///
     /// # Errors
     /// A prefix that is not digits, or that two carriers have.
@@ -48,7 +48,7 @@ impl Plan {
         Ok(Self(plan))
     }
 
-    /// The carrier of a number's longest known prefix.
+    /// Returns the carrier of a number's longest known prefix.
     pub(super) fn carrier(&self, phone: &Phone) -> Option<usize> {
         let digits = phone.reveal();
         (1..=digits.len()).rev().find_map(|len| self.0.get(&digits[..len])).copied().flatten()
@@ -82,7 +82,7 @@ impl Learned {
         NumberKey(self.key.hash_one(phone.reveal()))
     }
 
-    /// The carrier that last answered for the number; `None` if that was too long ago.
+    /// Returns the carrier that last answered for the number; `None` if that was too long ago.
     pub(super) fn carrier(&self, key: NumberKey, now: Instant) -> Option<usize> {
         self.routes.get(&key).filter(|route| now < route.until).map(|route| route.carrier)
     }
@@ -103,7 +103,7 @@ impl Learned {
         self.ends.push_back((until, key));
     }
 
-    /// The same routes with other places for carriers; routes to a carrier without a place are dropped.
+    /// Returns the same routes with other places for carriers; routes to a carrier without a place are dropped.
     pub(super) fn renumbered(&self, number: impl Fn(usize) -> Option<usize>) -> Self {
         let renumber = |(&key, route): (&NumberKey, &Route)| {
             Some((key, Route { carrier: number(route.carrier)?, until: route.until }))
@@ -134,7 +134,7 @@ impl Learned {
     }
 }
 
-/// Every carrier once: the learned one, the planned one, then the others in the order of the configuration.
+/// Returns every carrier once: the learned one, the planned one, then the others in the order of the configuration.
 pub(super) fn order(learned: Option<usize>, planned: Option<usize>, carriers: usize) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::with_capacity(carriers);
     for carrier in learned.into_iter().chain(planned).chain(0..carriers) {

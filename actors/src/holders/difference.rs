@@ -1,5 +1,5 @@
-//! The columns in which a line of a table is not as its person is on record. That they differ is told, and never what is there: whoever
-//! compares a table looks at everybody in it, and no look is on record. Pure.
+//! The columns in which a line differs from the record of its person. Only their names are told, never the recorded values: to compare a
+//! table is to look up all people in it, and no such look-up is recorded. Pure.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use registry::colours::CodeEntry;
 use registry::{DocumentKind, Person};
 
-/// Whatever is compared of a person. Their own words are there as digests: a dry run keeps these of everybody in its file.
+/// The compared values of a person. Personal data are digests, because a dry run keeps the facts of all people in its file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     name: u64,
@@ -35,12 +35,12 @@ fn digest(own: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// The columns that differ; one at least.
+/// The columns that differ, at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
     colour: bool,
     basis: bool,
-    /// Of one colour alone, because another has another end.
+    /// False with another colour, which has another end.
     until: bool,
     kind: bool,
     name: bool,
@@ -49,7 +49,7 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    /// Compares the record with a line; `None` if they say the same.
+    /// Compares the record with a line; `None` if they are equal.
     pub(super) fn between(there: Facts, line: Facts) -> Option<Self> {
         let colour = there.entry.colour() != line.entry.colour();
         let difference = Self {
@@ -78,7 +78,7 @@ impl Difference {
 }
 
 impl fmt::Display for Difference {
-    /// As the reject file says it.
+    /// Writes the reason for the reject file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("there already and not changed")?;
         let differing = self.columns().into_iter().filter(|(_, differs)| *differs);

@@ -33,7 +33,7 @@ pub(crate) fn file(bytes: &[u8]) {
     assert_eq!(lines.bytes(), bytes.len() as u64, "bytes that belong to no line");
 }
 
-/// A sound file, and one whose columns stand in another order.
+/// Makes a sound file, and one whose columns stand in another order.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let people = "王一,id-card,39990219900101901X,16399990001,360102,green,verified,,NC-1\n\
                   李二,passport,X39990001,16499990002,Xihu,red,declared,2030-01-31,\"NC,2\"\n";

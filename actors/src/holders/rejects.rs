@@ -1,5 +1,4 @@
-//! The reject file: `line,reason`, and of the line itself nothing that is somebody's own. Lines that differ from the record stand in it,
-//! too.
+//! The reject file: rows of `line,reason`, without personal data of the line. It also lists the lines that differ from the record.
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
@@ -18,8 +17,8 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Opens the file for an import of which `bytes` are known to be good; what stands behind them came from a transaction
-    /// that was cut, and is written again.
+    /// Opens the file of an import whose last complete transaction left `bytes` in it; rows behind them came from an interrupted
+    /// transaction and are written again.
     pub(super) fn open(path: &Path, bytes: u64) -> Result<Self, ImportError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -40,13 +39,14 @@ impl Rejects {
         Ok(Self { file, waiting, bytes })
     }
 
+    /// Adds a row; it is durable after the next [`Self::sync`].
     pub(super) fn add(&mut self, line: u64, reason: impl Display) {
         use std::fmt::Write;
         let reason = reason.to_string().replace(',', ";");
         writeln!(self.waiting, "{line},{reason}").expect("a string takes whatever is written");
     }
 
-    /// Makes all of it durable and gives the file's length.
+    /// Makes all rows durable and returns the file's length.
     pub(super) fn sync(&mut self) -> io::Result<u64> {
         if !self.waiting.is_empty() {
             self.file.write_all(self.waiting.as_bytes())?;

@@ -1,4 +1,4 @@
-//! One line of a holders' file: parsed and checked, or rejected for one named reason. Pure.
+//! One line of a holders' file: parsed and checked, or rejected for one reason. Pure.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use registry::{DocumentNumber, Person, Phone};
 
 use crate::residence::{Districts, recorded_name};
 use crate::table::words;
-use crate::table::{self, BadRow, Column, Form, Line, SHORTENED, Titles, is_scientific};
+use crate::table::{self, BadRow, Column, Form, SHORTENED, TableLine, Titles, is_scientific};
 
 /// The columns of a file.
 pub const FORM: Form = Form(&[
@@ -35,7 +35,7 @@ const fn column(name: &'static str, chinese: &'static str, holds: &'static str) 
 /// The city's time: UTC+8, no daylight saving.
 const CITY: jiff::tz::Offset = jiff::tz::offset(8);
 
-/// Why a line is rejected.
+/// The reason for which a line is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reject {
     Row(BadRow),
@@ -57,7 +57,7 @@ pub(super) enum Reject {
 }
 
 impl fmt::Display for Reject {
-    /// As the reject file says it.
+    /// Writes the reason for the reject file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Shortened(column) => {
@@ -90,10 +90,10 @@ pub(super) struct Holder {
     pub(super) text: String,
 }
 
-/// Reads a line of people; `None` if nothing stands in it.
+/// Reads a line; `None` if it is empty.
 pub(super) fn holder(
     titles: &Titles,
-    line: &Line<'_>,
+    line: &TableLine<'_>,
     districts: &Districts,
     now_s: u32,
 ) -> Result<Option<Holder>, Reject> {
@@ -131,7 +131,7 @@ pub(super) fn holder(
     Ok(Some(Holder { person, entry, text: text.trim().to_owned() }))
 }
 
-/// A cause that has ended by now does not colour the code any more.
+/// Reads a line's colour; a cause that has ended by `now_s` gives green.
 fn entry(colour: &str, basis: &str, until: &str, now_s: u32) -> Result<CodeEntry, Reject> {
     let colour = words::colour(colour).ok_or(Reject::Colour)?;
     let basis = words::basis(basis).ok_or(Reject::Basis)?;
@@ -148,7 +148,7 @@ fn entry(colour: &str, basis: &str, until: &str, now_s: u32) -> Result<CodeEntry
     Ok(CodeEntry::new(colour, basis, Class::Imported, until_s, 1))
 }
 
-/// When the day after that date begins in the city.
+/// Returns the start of the day after that date in the city, seconds since 1970 UTC.
 fn end_of_day_s(date: &str) -> Option<u32> {
     let next = table::date(date)?.tomorrow().ok()?;
     let start = CITY.to_timestamp(next.at(0, 0, 0, 0)).ok()?;

@@ -80,12 +80,12 @@ impl Judge {
         Self { codes, tokens, legacy, gateway, policy, places, scanners: Scanners::default() }
     }
 
-    /// The devices whose scanners change what they read.
+    /// Returns the devices whose scanners change what they read.
     pub const fn scanners(&self) -> &Scanners {
         &self.scanners
     }
 
-    /// The codes in memory.
+    /// Returns the codes in memory.
     pub const fn codes(&self) -> &Codes {
         &self.codes
     }
@@ -329,8 +329,8 @@ const fn reason_of(error: TokenError) -> Reason {
     }
 }
 
-/// The reason for which a token is not good at that time. A printed token is good until its key or its code is withdrawn; no token is good
-/// before it was made.
+/// Returns the reason for which a token is not good at that time. A printed token is good until its key or its code is withdrawn; no token
+/// is good before it was made.
 const fn out_of_time(token: Token, now_ms: u64) -> Option<Reason> {
     let now_s = now_ms / 1000;
     let issued_s = token.issued_at_s as u64;
@@ -344,7 +344,7 @@ const fn out_of_time(token: Token, now_ms: u64) -> Option<Reason> {
     if now_s > good_until_s { Some(Reason::Expired) } else { None }
 }
 
-/// The verdict on a registered code; `with_document` if what was shown proves the holder only together with a document.
+/// Returns the verdict on a registered code; `with_document` if what was shown proves the holder only together with a document.
 fn verdict_of(entry: CodeEntry, with_document: bool, here: &PlaceAdvice) -> Verdict {
     let (colour, basis) = (entry.colour(), entry.basis());
     let with_document = with_document || entry.is_unverified() || goes_with_a_document(entry.class());

@@ -2,10 +2,11 @@
 //! judged all the same; the numbers tell operators which scanners to set up again. `protocol::scanner` knows what scanners add.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use foldhash::fast::RandomState;
 use protocol::DeviceId;
+use runtime::lock::lock;
 
 /// The number of such texts by device; clones share it. It has one entry for each device at most.
 #[derive(Clone, Default)]
@@ -30,12 +31,12 @@ impl Scanners {
         }
     }
 
-    /// The number of the device's texts that its scanner changed.
+    /// Returns the number of the device's texts that its scanner changed.
     pub fn texts_of(&self, device: DeviceId) -> u64 {
         self.counts().get(&device).copied().unwrap_or_default()
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<DeviceId, u64, RandomState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }

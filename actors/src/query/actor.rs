@@ -10,7 +10,7 @@ use runtime::host::Stop;
 use tokio::sync::{mpsc, watch};
 
 use super::state::{Ended, QueryContext, end_of};
-use super::{Answered, QUERIES_MAX, QueryError};
+use super::{QUERIES_MAX, QueryAnswer, QueryError};
 use crate::carrier::CarriersAnswer;
 use crate::registrar::{Giver, QueryPermit, Receipt, Receipted, Registrar, RegistrarError};
 
@@ -58,9 +58,9 @@ async fn run(context: &QueryContext, Task { start, ended }: Task) {
     ended.send_replace(Some(result));
 }
 
-async fn query(context: &QueryContext, start: Start) -> Result<Answered, QueryError> {
+async fn query(context: &QueryContext, start: Start) -> Result<QueryAnswer, QueryError> {
     let registrar = &context.registrar;
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let permit: QueryPermit = match start {
         Start::Consent(consent, phone) => {
             registrar.act(move |registrar| registrar.start_query(consent, &phone, now_s)).await?
@@ -80,11 +80,11 @@ async fn query(context: &QueryContext, start: Start) -> Result<Answered, QueryEr
     let asked = carriers.ask(permit).await;
     drop(carriers);
     let (detail, days, areas) = (asked.permit.detail(), asked.permit.days(), areas_of(&asked.answer));
-    let (now_s, asked) = (clock::now_ms() / 1000, Arc::new(asked));
+    let (now_s, asked) = (clock::now_s(), Arc::new(asked));
     let finish = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);
     // The consent is used up, so the answer must not be lost: to ask again takes another consent.
     let kept = registrar.act_in_turn(finish).await.map_err(|_| QueryError::Failed)?;
-    let answered = |(outcome, giver)| Answered { outcome, detail, areas, days, giver };
+    let answered = |(outcome, giver)| QueryAnswer { outcome, detail, areas, days, giver };
     let answered = kept.map(answered).ok_or(QueryError::Consent)?;
     if flow == Flow::Scan {
         context.show(consent, &answered, now_s);
@@ -92,8 +92,8 @@ async fn query(context: &QueryContext, start: Start) -> Result<Answered, QueryEr
     Ok(answered)
 }
 
-/// The answer that the citizen's page has, or waits for. After a restart it is lost.
-async fn answer_of_page(context: &QueryContext, consent: ConsentId) -> Result<Answered, QueryError> {
+/// Returns the answer that the citizen's page has, or waits for. After a restart it is lost.
+async fn answer_of_page(context: &QueryContext, consent: ConsentId) -> Result<QueryAnswer, QueryError> {
     let under_way = context.under_way().get(&consent).map(|under_way| under_way.ended.clone());
     match under_way {
         Some(ended) => end_of(ended).await,
@@ -136,7 +136,7 @@ pub(super) fn finish(
     }
 }
 
-/// The areas of an answer, each once.
+/// Returns the areas of an answer, each once.
 fn areas_of(answer: &CarrierAnswer) -> Vec<Area> {
     match answer {
         CarrierAnswer::Trajectory(trajectory) => {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::actor::{Start, Task, serve};
 use super::state::{Ended, QueryContext, UnderWay, end_of};
-use super::{Answered, QUERIES_MAX, QueryError};
+use super::{QUERIES_MAX, QueryAnswer, QueryError};
 use crate::carrier::Carriers;
 use crate::registrar::{Receipt, RegistrarHandle};
 
@@ -37,26 +37,26 @@ impl Queries {
         self.context.carriers.store(Arc::new(carriers));
     }
 
-    /// The carrier that should know the number, by its place in the configuration.
+    /// Returns the carrier that should know the number, by its place in the configuration.
     pub fn likely(&self, phone: &Phone) -> Option<usize> {
         self.context.carriers.load().likely(phone)
     }
 
     /// Asks with a consent of that phone. A caller with the same consent meanwhile gets the same answer.
-    pub async fn ask(&self, consent: ConsentId, phone: &Phone) -> Result<Answered, QueryError> {
+    pub async fn ask(&self, consent: ConsentId, phone: &Phone) -> Result<QueryAnswer, QueryError> {
         let ended = self.join_or_send(consent, phone)?;
         end_of(ended).await
     }
 
     /// Asks with a receipt that a device has read from the citizen's screen. What the citizen's page has asked is not asked again.
-    pub async fn ask_with_receipt(&self, receipt: &Receipt) -> Result<Answered, QueryError> {
+    pub async fn ask_with_receipt(&self, receipt: &Receipt) -> Result<QueryAnswer, QueryError> {
         let (sender, ended) = watch::channel(None);
         self.send(Start::Receipt(*receipt), sender)?;
         end_of(ended).await
     }
 
-    /// The answer to a consent at a gate, while the citizen's page shows it.
-    pub fn answer(&self, consent: ConsentId) -> Option<Answered> {
+    /// Returns the answer to a consent at a gate, while the citizen's page shows it.
+    pub fn answer(&self, consent: ConsentId) -> Option<QueryAnswer> {
         self.context.answer(consent)
     }
 

@@ -69,7 +69,7 @@ impl From<RegistrarError> for QueryError {
 
 /// The answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
+pub struct QueryAnswer {
     /// Its meaning for the window.
     pub outcome: QueryOutcome,
     /// The share of it that staff may see.

@@ -2,15 +2,16 @@
 //! citizens' pages show. The last two are in memory alone and start empty.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 use hashlink::LruCache;
 use registry::periods::FORM_S_MAX;
 use registry::{ConsentId, Phone};
+use runtime::lock::lock;
 use tokio::sync::{Semaphore, watch};
 
-use super::{Answered, QUERIES_MAX, QueryError};
+use super::{QUERIES_MAX, QueryAnswer, QueryError};
 use crate::bounds;
 use crate::carrier::Carriers;
 use crate::registrar::RegistrarHandle;
@@ -19,7 +20,7 @@ use crate::registrar::RegistrarHandle;
 const SHOWN_MAX: usize = bounds::ANSWERS.entries();
 
 /// The result of a query; `None` until it has ended.
-pub(super) type Ended = Option<Result<Answered, QueryError>>;
+pub(super) type Ended = Option<Result<QueryAnswer, QueryError>>;
 
 /// A query under way.
 pub(super) struct UnderWay {
@@ -36,7 +37,7 @@ pub(super) struct QueryContext {
     under_way: Mutex<HashMap<ConsentId, UnderWay>>,
     /// The answers on citizens' pages at a gate, with the time since when, seconds since 1970 UTC: staff who scan the page's receipt get
     /// the same answer.
-    shown: Mutex<LruCache<ConsentId, (u64, Answered)>>,
+    shown: Mutex<LruCache<ConsentId, (u64, QueryAnswer)>>,
 }
 
 impl QueryContext {
@@ -50,13 +51,13 @@ impl QueryContext {
         }
     }
 
-    /// The queries under way, by consent.
+    /// Returns the queries under way, by consent.
     pub(super) fn under_way(&self) -> MutexGuard<'_, HashMap<ConsentId, UnderWay>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.under_way)
     }
 
-    /// The answer that the citizen's page shows.
-    pub(super) fn answer(&self, consent: ConsentId) -> Option<Answered> {
+    /// Returns the answer that the citizen's page shows.
+    pub(super) fn answer(&self, consent: ConsentId) -> Option<QueryAnswer> {
         self.shown().peek(&consent).map(|(_, answered)| answered.clone())
     }
 
@@ -66,7 +67,7 @@ impl QueryContext {
     }
 
     /// Shows an answer from now on, and forgets those that are older than a form may be.
-    pub(super) fn show(&self, consent: ConsentId, answered: &Answered, now_s: u64) {
+    pub(super) fn show(&self, consent: ConsentId, answered: &QueryAnswer, now_s: u64) {
         let mut shown = self.shown();
         while let Some((_, (since_s, _))) = shown.iter().next()
             && since_s + FORM_S_MAX < now_s
@@ -80,13 +81,13 @@ impl QueryContext {
         bounds::ANSWERS.used().set(shown.len() as f64);
     }
 
-    fn shown(&self) -> MutexGuard<'_, LruCache<ConsentId, (u64, Answered)>> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shown(&self) -> MutexGuard<'_, LruCache<ConsentId, (u64, QueryAnswer)>> {
+        lock(&self.shown)
     }
 }
 
 /// Waits for the end of a query. A query whose task panicked, or that the gateway's end cut off, has failed.
-pub(super) async fn end_of(mut ended: watch::Receiver<Ended>) -> Result<Answered, QueryError> {
+pub(super) async fn end_of(mut ended: watch::Receiver<Ended>) -> Result<QueryAnswer, QueryError> {
     match ended.wait_for(Option::is_some).await {
         Ok(ended) => ended.clone().unwrap_or(Err(QueryError::Failed)),
         Err(_) => Err(QueryError::Failed),

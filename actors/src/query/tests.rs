@@ -1,7 +1,7 @@
 //! Queries on a real registrar, without carriers: shedding, withdrawal, and a registrar that is busy or fails.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use keys::Keys;
 use policy::trajectory::{CarrierAnswer, Unavailable};
@@ -10,6 +10,7 @@ use registry::colours::Codes;
 use registry::{Attempt, Beneficiary, ConsentId, ConsentTerms, Flow, Phone, Registry};
 use runtime::clock;
 use runtime::host::HostedThread;
+use runtime::lock::lock;
 
 use super::actor::finish;
 use super::*;
@@ -59,7 +60,7 @@ fn phone() -> Phone {
 }
 
 fn now_s() -> u64 {
-    clock::now_ms() / 1000
+    clock::now_s()
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -163,7 +164,7 @@ fn an_answer_whose_registrar_dies_after_it_is_durable_is_kept_once() {
     let came = run(bench.registrar.act_in_turn(act)).unwrap();
     assert_eq!(came.map(|(outcome, _)| outcome), Some(QueryOutcome::NewNumber));
     assert!(!dies.load(Ordering::Relaxed) && bench.registrar.restarts() == 1, "it was done twice");
-    let report = bench.registry.lock().unwrap_or_else(PoisonError::into_inner).verify_consents().unwrap();
+    let report = lock(&bench.registry).verify_consents().unwrap();
     assert_eq!(report.attempts, [("mobile".to_owned(), 2)], "and is on record once");
     bench.front.stop().unwrap();
 }

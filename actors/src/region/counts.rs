@@ -8,7 +8,7 @@ use protocol::{Colour, RegionId, metric};
 use super::RegionOutcome;
 
 pub(super) struct RegionMetrics {
-    punches: [Counter; 4],
+    punches: [Counter; Colour::ALL.len()],
     /// Punches that were answered `Busy`, by reason.
     refused: Vec<Counter>,
     pub(super) permits: Gauge,
@@ -23,9 +23,9 @@ impl RegionMetrics {
         let region = id.to_string();
         metrics::gauge!(metric::PERMITS_MAX, "region" => region.clone()).set(permits_max as f64);
         let refused = |reason: &BusyReason| metrics::counter!(metric::REFUSED, "region" => region.clone(), "reason" => reason.name());
-        let colour = |colour: Colour| metrics::counter!(metric::PUNCHES, "region" => region.clone(), "colour" => colour.name());
+        let colour = |at: usize| metrics::counter!(metric::PUNCHES, "region" => region.clone(), "colour" => Colour::ALL[at].name());
         Self {
-            punches: [Colour::Green, Colour::Yellow, Colour::Red, Colour::Unknown].map(colour),
+            punches: std::array::from_fn(colour),
             refused: BusyReason::ALL.iter().map(refused).collect(),
             permits: metrics::gauge!(metric::PERMITS_IN_USE, "region" => region.clone()),
             poison: metrics::counter!(metric::POISON_BATCHES),
@@ -46,14 +46,14 @@ impl RegionMetrics {
                 | AppendOutcome::Down,
             ) => return,
         };
-        self.refused[usize::from(reason.number()) - 1].increment(punches as u64);
+        self.refused[reason.index()].increment(punches as u64);
     }
 
     /// Counts recorded verdicts by colour.
     pub(super) fn recorded(&self, runs: &[RecordedRun]) {
-        let mut by_colour = [0u64; 4];
+        let mut by_colour = [0u64; Colour::ALL.len()];
         for verdict in runs.iter().flat_map(|run| &run.verdicts) {
-            by_colour[usize::from(verdict.colour.number()) - 1] += 1;
+            by_colour[verdict.colour.index()] += 1;
         }
         for (counter, count) in self.punches.iter().zip(by_colour) {
             if count > 0 {

@@ -29,7 +29,7 @@ impl Directory {
         Self::start_with(regions, judge, ledger, config, &FaultHook::none())
     }
 
-    /// The same as [`Self::start`] with a hook in each actor, by which a test makes them fail.
+    /// Does the same as [`Self::start`] with a hook in each actor, by which a test makes them fail.
     pub(crate) fn start_with(
         regions: &[RegionId],
         judge: &Arc<Judge>,
@@ -51,12 +51,12 @@ impl Directory {
         }
     }
 
-    /// The region's handle, if there is such a region.
+    /// Returns the region's handle, if there is such a region.
     pub fn region(&self, id: RegionId) -> Option<&RegionHandle> {
         self.0.get(&id)
     }
 
-    /// The handles of every region, in no order.
+    /// Returns the handles of every region, in no order.
     pub fn regions(&self) -> impl Iterator<Item = &RegionHandle> {
         self.0.values()
     }

@@ -53,7 +53,7 @@ struct Sent {
 }
 
 impl PendingRun {
-    /// A run that is not taken; the device sends it again later.
+    /// Makes a run that is not taken; the device sends it again later.
     pub(crate) const fn refused(reason: BusyReason) -> Self {
         Self(Pending::Refused(reason))
     }
@@ -88,12 +88,12 @@ impl RegionHandle {
         Self(Arc::new(Inner { actor, state }))
     }
 
-    /// The region's number.
+    /// Returns the region's number.
     pub fn id(&self) -> RegionId {
         self.0.state.id
     }
 
-    /// True while the region's actor is parked because it kept failing.
+    /// Returns true while the region's actor is parked because it kept failing.
     pub fn is_parked(&self) -> bool {
         self.0.actor.is_parked()
     }

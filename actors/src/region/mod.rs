@@ -23,17 +23,17 @@ pub use handle::{PendingRun, RegionHandle};
 #[derive(Clone)]
 pub struct RegionConfig {
     /// Punches in the actor and its mailbox together; a run above this number is answered `Busy`.
-    pub punches_max: usize,
+    pub(super) punches_max: usize,
     /// The restarts that the actor is given before it is parked.
-    pub restarts: RestartPolicy,
+    pub(super) restarts: RestartPolicy,
     /// The operators' taps, which are shown each recorded verdict.
-    pub taps: Taps,
+    pub(super) taps: Taps,
 }
 
-impl Default for RegionConfig {
-    /// Four of the largest windows.
-    fn default() -> Self {
-        Self { punches_max: 64 * 1024, restarts: RestartPolicy::default(), taps: Taps::default() }
+impl RegionConfig {
+    /// Makes settings with room for four of the largest windows.
+    pub fn new(taps: Taps) -> Self {
+        Self { punches_max: 64 * 1024, restarts: RestartPolicy::default(), taps }
     }
 }
 

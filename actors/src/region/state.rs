@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use ledger::{LedgerHandle, PunchDigest, Record, Run, ScanKind};
 use protocol::{DeviceId, Epoch, Punch, Reason, RegionId, Sequence, Verdict};
+use runtime::lock::lock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::RegionConfig;
@@ -101,7 +102,7 @@ impl RegionState {
         judged.ok().flatten().unwrap_or_else(|| unjudged(punch))
     }
 
-    /// True if the run has failed [`FAILURES_MAX`] times.
+    /// Returns true if the run has failed [`FAILURES_MAX`] times.
     pub(super) fn has_failed_too_often(&self, key: RunKey) -> bool {
         self.failing().get(&key).is_some_and(|&failures| failures >= FAILURES_MAX)
     }
@@ -123,11 +124,11 @@ impl RegionState {
     }
 
     fn failing(&self) -> MutexGuard<'_, HashMap<RunKey, u8>> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.failing)
     }
 }
 
-/// The record of a punch whose judgement panics.
+/// Returns the record of a punch whose judgement panics.
 fn unjudged(punch: &Punch) -> Record {
     Record {
         code: None,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keys::Keys;
@@ -15,6 +15,7 @@ use protocol::{DeviceId, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Sca
 use registry::Registry;
 use registry::colours::Codes;
 use runtime::clock;
+use runtime::lock::lock;
 
 use super::*;
 use crate::fault::FaultHook;
@@ -125,10 +126,10 @@ fn panics_under_load_lose_nothing_double_nothing_and_leave_siblings_alone() {
     println!("seed {seed}");
     let random = Mutex::new(fastrand::Rng::with_seed(seed));
     let faults = FaultHook::new(move |run: &Run<Punch>| {
-        let one_in_five = random.lock().unwrap_or_else(PoisonError::into_inner).u8(..5) == 0;
+        let one_in_five = lock(&random).u8(..5) == 0;
         assert!(!(run.device.0 < 10 && one_in_five), "told to panic");
     });
-    let config = RegionConfig { restarts: fast(), ..RegionConfig::default() };
+    let config = RegionConfig { restarts: fast(), ..RegionConfig::new(Taps::default()) };
     let pairs = run_with(config, faults, async |directory| {
         let mut tasks = Vec::new();
         for device in (1..4).chain(11..14) {
@@ -170,7 +171,7 @@ fn regions_answer_while_the_registrars_thread_is_blocked() {
             .expect("starts");
     let blocked = std::thread::spawn(move || handle.act_blocking(act));
     is_stuck.recv().expect("the registrar has begun");
-    let pairs = run(RegionConfig::default(), async |directory| {
+    let pairs = run(RegionConfig::new(Taps::default()), async |directory| {
         for (device, region) in [(1, 1), (2, 2), (3, 3)] {
             let region = directory.region(RegionId(region)).expect("there is");
             assert_eq!(push(region, device, 50).await, (0, false), "device {device} never waits");
@@ -186,7 +187,7 @@ fn regions_answer_while_the_registrars_thread_is_blocked() {
 #[test]
 fn a_poison_batch_is_recorded_without_a_judgement_after_three_panics() {
     let faults = FaultHook::new(|run: &Run<Punch>| assert_ne!(run.first.0, 4, "told to panic"));
-    let config = RegionConfig { restarts: fast(), ..RegionConfig::default() };
+    let config = RegionConfig { restarts: fast(), ..RegionConfig::new(Taps::default()) };
     let pairs = run_with(config, faults, async |directory| {
         let region = directory.region(RegionId(1)).expect("there is");
         assert_eq!(push(region, 1, 3).await, (3, true));
@@ -197,7 +198,7 @@ fn a_poison_batch_is_recorded_without_a_judgement_after_three_panics() {
 /// After a lost connection or behind a refused punch the device sends it again, perhaps with other punches under its numbers.
 #[test]
 fn what_nobody_waits_for_any_more_is_not_recorded() {
-    let pairs = run(RegionConfig::default(), async |directory| {
+    let pairs = run(RegionConfig::new(Taps::default()), async |directory| {
         let region = directory.region(RegionId(1)).expect("there is");
         let mut gone = Box::pin(region.punch(punches(region.id(), 1, 1, 3)));
         let polled = gone.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
@@ -214,7 +215,7 @@ fn only_the_punch_of_a_poison_batch_that_cannot_be_judged_is_recorded_without_a_
     let faults = FaultHook::new(move |run: &Run<Punch>| {
         assert!(!run.punches.iter().any(bad), "told to panic");
     });
-    let config = RegionConfig { restarts: fast(), ..RegionConfig::default() };
+    let config = RegionConfig { restarts: fast(), ..RegionConfig::new(Taps::default()) };
     let pairs = run_with(config, faults, async |directory| {
         let region = directory.region(RegionId(1)).expect("there is");
         let verdicts = loop {
@@ -244,7 +245,7 @@ fn a_region_that_keeps_failing_is_parked_and_the_others_go_on() {
         assert!(!(hook.load(Ordering::Relaxed) && run.device.0 < 10), "told to panic");
     });
     let restarts = RestartPolicy { intensity: 5, parked_for: Duration::from_millis(50), ..fast() };
-    let config = RegionConfig { restarts, ..RegionConfig::default() };
+    let config = RegionConfig { restarts, ..RegionConfig::new(Taps::default()) };
     run_with(config, faults, async |directory| {
         let region = directory.region(RegionId(1)).expect("there is");
         let mut reasons = Vec::new();
@@ -272,7 +273,7 @@ fn a_region_that_keeps_failing_is_parked_and_the_others_go_on() {
 
 #[test]
 fn what_is_beyond_the_permits_is_busy_and_permits_come_back() {
-    let config = RegionConfig { punches_max: 10, ..RegionConfig::default() };
+    let config = RegionConfig { punches_max: 10, ..RegionConfig::new(Taps::default()) };
     run(config, async |directory| {
         let region = Rc::new(directory.region(RegionId(3)).expect("there is").clone());
         for round in 0..100 {

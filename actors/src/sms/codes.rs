@@ -14,7 +14,7 @@ use super::SmsError;
 use crate::bounds::{self, Net, Rate, near, wide};
 
 /// The seconds for which a code is good.
-pub const CODE_S_MAX: u32 = 5 * 60;
+pub(super) const CODE_S_MAX: u32 = 5 * 60;
 /// The tries for which a code is good.
 pub const TRIES_MAX: u8 = 5;
 /// The seconds between two codes that one network asks for one phone.
@@ -80,22 +80,22 @@ pub struct ProvenPhone {
 }
 
 impl ProvenPhone {
-    /// The phone; `None` if the proof is too old at `now_s`.
+    /// Returns the phone; `None` if the proof is too old at `now_s`.
     pub fn phone(&self, now_s: u64) -> Option<&Phone> {
         (now_s.saturating_sub(self.at_s) <= PROVEN_S_MAX).then_some(&self.phone)
     }
 
-    /// The time of the proof, seconds since 1970 UTC.
+    /// Returns the time of the proof, seconds since 1970 UTC.
     pub const fn at_s(&self) -> u64 {
         self.at_s
     }
 
-    /// The proof that a sealed session keeps, which was made from a code.
+    /// Restores the proof of a sealed session, which was made from a code.
     pub(crate) fn from_session(phone: &Phone, at_s: u64) -> Self {
         Self { phone: phone.clone(), at_s }
     }
 
-    /// A proof as if a code had been typed.
+    /// Makes a proof as if a code had been typed.
     #[cfg(test)]
     pub(crate) fn for_tests(phone: &Phone, at_s: u64) -> Self {
         Self { phone: phone.clone(), at_s }
@@ -115,12 +115,12 @@ pub struct CodeToSend {
 }
 
 impl CodeToSend {
-    /// The phone that it goes to.
+    /// Returns the phone that it goes to.
     pub const fn phone(&self) -> &Phone {
         &self.phone
     }
 
-    /// The six digits, for the message and nothing else.
+    /// Returns the six digits, for the message and nothing else.
     pub fn digits(&self) -> &str {
         &self.digits
     }
@@ -233,7 +233,7 @@ pub struct SmsCodes {
 }
 
 impl SmsCodes {
-    /// No codes yet.
+    /// Starts without codes.
     pub fn new(keys: &Keys, limits: SmsLimits) -> Self {
         Self {
             hasher: Hasher::new(keys.pepper()),
@@ -296,14 +296,14 @@ impl SmsCodes {
         self.out.insert(phone, codes);
     }
 
-    /// The seconds until the next code may be asked for.
+    /// Returns the seconds until the next code may be asked for.
     fn wait_s(&self, phone: &Hash, from: From, now_s: u32) -> u32 {
         let codes = self.out.peek(phone).map_or(&[][..], Vec::as_slice);
         let last = codes.iter().rev().find(|code| code.from == from);
         last.map_or(0, |code| APART_S.saturating_sub(now_s.saturating_sub(code.sent_s)))
     }
 
-    /// The standing of this session's codes for the phone.
+    /// Returns the standing of this session's codes for the phone.
     pub fn standing(&self, asker: Asker, phone: &Phone, now_s: u64) -> Standing {
         let (hash, session, now_s) =
             (self.hasher.phone(phone), self.session_mark(&asker.session), seconds(now_s));

@@ -5,17 +5,18 @@ use protocol::metric;
 
 use super::SmsError;
 
-/// The outcome of a code that was asked for or typed; the names are labels.
-#[derive(Clone, Copy)]
-enum SmsOutcome {
-    Done,
-    TooMany,
-    Wrong,
-    Incomplete,
-    Gone,
-    Refused,
-    Busy,
-    Unavailable,
+protocol::numbered! {
+    /// The outcome of a code that was asked for or typed; the names are labels.
+    enum SmsOutcome {
+        Done = 1 => "sent",
+        TooMany = 2 => "too-many",
+        Wrong = 3 => "wrong",
+        Incomplete = 4 => "incomplete",
+        Gone = 5 => "gone",
+        Refused = 6 => "refused",
+        Busy = 7 => "busy",
+        Unavailable = 8 => "unavailable",
+    }
 }
 
 impl SmsOutcome {
@@ -33,31 +34,34 @@ impl SmsOutcome {
     }
 }
 
-const ASKED: [&str; 8] =
-    ["sent", "too-many", "wrong", "incomplete", "gone", "refused", "busy", "unavailable"];
-const TYPED: [&str; 8] =
-    ["right", "too-many", "wrong", "incomplete", "gone", "refused", "busy", "unavailable"];
+/// The label of [`SmsOutcome::Done`] for a code that was typed.
+const RIGHT: &str = "right";
 
 pub(super) struct SmsMetrics {
-    asked: [Counter; 8],
-    typed: [Counter; 8],
+    asked: Vec<Counter>,
+    typed: Vec<Counter>,
 }
 
 impl SmsMetrics {
     pub(super) fn new() -> Self {
+        let asked = |outcome: &SmsOutcome| metrics::counter!(metric::SMS, "outcome" => outcome.name());
+        let typed = |outcome: &SmsOutcome| {
+            let name = if *outcome == SmsOutcome::Done { RIGHT } else { outcome.name() };
+            metrics::counter!(metric::SMS_CHECKS, "outcome" => name)
+        };
         Self {
-            asked: ASKED.map(|outcome| metrics::counter!(metric::SMS, "outcome" => outcome)),
-            typed: TYPED.map(|outcome| metrics::counter!(metric::SMS_CHECKS, "outcome" => outcome)),
+            asked: SmsOutcome::ALL.iter().map(asked).collect(),
+            typed: SmsOutcome::ALL.iter().map(typed).collect(),
         }
     }
 
     /// Counts a code that was asked for.
     pub(super) fn asked(&self, result: &Result<(), SmsError>) {
-        self.asked[SmsOutcome::of(result) as usize].increment(1);
+        self.asked[SmsOutcome::of(result).index()].increment(1);
     }
 
     /// Counts a code that was typed.
     pub(super) fn typed<T>(&self, result: &Result<T, SmsError>) {
-        self.typed[SmsOutcome::of(result) as usize].increment(1);
+        self.typed[SmsOutcome::of(result).index()].increment(1);
     }
 }

@@ -11,7 +11,6 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use registry::Phone;
-use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -64,7 +63,6 @@ pub struct HttpSms {
     key_id: String,
     key: hmac::Key,
     deadline: Duration,
-    random: SystemRandom,
 }
 
 impl HttpSms {
@@ -104,7 +102,6 @@ impl HttpSms {
             key_id: config.key_id.clone(),
             key: hmac::Key::new(hmac::HMAC_SHA256, &config.secret),
             deadline: config.deadline,
-            random: SystemRandom::new(),
         })
     }
 
@@ -134,9 +131,7 @@ impl HttpSms {
     }
 
     fn request(&self, phone: &Phone, digits: &str, now_s: u64) -> Result<Request<String>, SmsError> {
-        let mut id = [0; 16];
-        self.random.fill(&mut id).map_err(|_| SmsError::Unavailable)?;
-        let id = hex::encode(id);
+        let id = keys::random::bytes::<16>().map(hex::encode).map_err(|_| SmsError::Unavailable)?;
         let body = serde_json::json!({
             "msisdn": phone.reveal(),
             "code": digits,
@@ -153,7 +148,7 @@ impl HttpSms {
         Ok(request.body(body).expect("the parts were checked when the client was made"))
     }
 
-    /// The signature of a request, made as in the carrier interface but under a name of its own.
+    /// Returns the signature of a request, made as in the carrier interface but under a name of its own.
     fn signature(&self, body: &str, id: &str, now_s: u64) -> String {
         let body = hex::encode(digest::digest(&digest::SHA256, body.as_bytes()));
         let signed = format!("changtong-sms 1\nPOST\n{}\n{now_s}\n{id}\n{body}", self.path);

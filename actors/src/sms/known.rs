@@ -19,7 +19,7 @@ impl Known {
         Self(hmac::Key::new(hmac::HMAC_SHA256, keys.pepper()))
     }
 
-    /// True if the browser that keeps `kept` has proven the phone.
+    /// Returns true if the browser that keeps `kept` has proven the phone.
     pub(super) fn holds(&self, kept: &str, phone: &Phone, now_s: u64) -> bool {
         let is_it = |at_s: u64, seal: &str| {
             let seal = hex::decode(seal).ok().filter(|seal| seal.len() == SEAL_BYTES);
@@ -29,7 +29,7 @@ impl Known {
         good(kept, now_s).any(|(_, at_s, seal)| is_it(at_s, seal))
     }
 
-    /// The value that the browser keeps instead of `kept` once it has proven this phone, too.
+    /// Returns the value that the browser keeps instead of `kept` once it has proven this phone, too.
     pub(super) fn with(&self, kept: &str, phone: &Phone, now_s: u64) -> String {
         let newest = format!("{now_s:x}-{}", hex::encode(self.seal(phone, now_s)));
         let others =
@@ -43,7 +43,7 @@ impl Known {
     }
 }
 
-/// The parts of `kept` that are not too old: each phone's whole part, its time and its seal.
+/// Returns the parts of `kept` that are not too old: each phone's whole part, its time and its seal.
 fn good(kept: &str, now_s: u64) -> impl Iterator<Item = (&str, u64, &str)> {
     let parts = kept.split('.').take(PHONES_MAX).filter_map(|one| {
         let (at, seal) = one.split_once('-')?;

@@ -7,17 +7,15 @@ mod http;
 mod known;
 mod sender;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use counts::SmsMetrics;
-use keys::Keys;
+use keys::{Keys, random};
 use registry::Phone;
-use ring::rand::{SecureRandom, SystemRandom};
+use runtime::lock::lock;
 
-pub use codes::{
-    Asker, CODE_S_MAX, CodeToSend, ProvenPhone, SessionId, SmsCodes, SmsLimits, Standing, TRIES_MAX,
-};
+pub use codes::{Asker, CodeToSend, ProvenPhone, SessionId, SmsCodes, SmsLimits, Standing, TRIES_MAX};
 pub use http::{HttpSms, HttpSmsConfig, SmsConfigError};
 pub use known::KNOWN_S_MAX;
 pub use sender::{DevelopmentSms, ShownSms, SmsSender};
@@ -62,7 +60,6 @@ pub struct Sms {
     sender: Arc<ArcSwap<SmsSender>>,
     known: Arc<known::Known>,
     metrics: Arc<SmsMetrics>,
-    random: SystemRandom,
 }
 
 impl Sms {
@@ -71,7 +68,7 @@ impl Sms {
         let codes = Arc::new(Mutex::new(SmsCodes::new(keys, limits)));
         let (known, metrics) = (Arc::new(known::Known::new(keys)), Arc::new(SmsMetrics::new()));
         let sender = Arc::new(ArcSwap::from_pointee(sender));
-        Self { codes, sender, known, metrics, random: SystemRandom::new() }
+        Self { codes, sender, known, metrics }
     }
 
     /// Changes limits and sender for later codes; codes that were sent stay as good as they were.
@@ -92,9 +89,7 @@ impl Sms {
         if !sender.may_send_to(phone) {
             return Err(SmsError::Refused);
         }
-        let mut random = [0; 8];
-        self.random.fill(&mut random).map_err(|_| SmsError::Unavailable)?;
-        let random = u64::from_le_bytes(random);
+        let random = random::bytes().map(u64::from_le_bytes).map_err(|_| SmsError::Unavailable)?;
         let code = self.with(|codes| codes.request(asker, phone, random, now_s))?;
         sender.send(&code, now_s).await
     }
@@ -112,24 +107,25 @@ impl Sms {
         result
     }
 
-    /// The standing of this session's codes for the phone.
+    /// Returns the standing of this session's codes for the phone.
     pub fn standing(&self, asker: Asker, phone: &Phone, now_s: u64) -> Standing {
         self.with(|codes| codes.standing(asker, phone, now_s))
     }
 
-    /// True if the browser that keeps `kept` has proven the phone before.
+    /// Returns true if the browser that keeps `kept` has proven the phone before.
     pub fn is_known(&self, kept: &str, phone: &Phone, now_s: u64) -> bool {
         self.known.holds(kept, phone, now_s)
     }
 
-    /// The value that a browser keeps instead of `kept` once it has proven the phone. It opens nothing, and names no phone without the key.
+    /// Returns the value that a browser keeps instead of `kept` once it has proven the phone. It opens nothing, and names no phone without
+    /// the key.
     pub fn known(&self, kept: &str, proven: &ProvenPhone, now_s: u64) -> String {
         proven.phone(now_s).map_or_else(|| kept.to_owned(), |phone| self.known.with(kept, phone, now_s))
     }
 
     /// Locks the codes for `work`. A panic of another holder leaves counters that are still valid.
     fn with<T>(&self, work: impl FnOnce(&mut SmsCodes) -> T) -> T {
-        work(&mut self.codes.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut lock(&self.codes))
     }
 }
 

@@ -2,9 +2,10 @@
 //! numbers, development nothing to numbers that a person may have.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use registry::Phone;
+use runtime::lock::lock;
 
 use super::{CodeToSend, HttpSms, SmsError};
 
@@ -47,12 +48,12 @@ impl DevelopmentSms {
         Self { kept: Arc::default(), show: Arc::new(show) }
     }
 
-    /// The last messages, the newest first.
+    /// Returns the last messages, the newest first.
     pub fn shown(&self) -> Vec<ShownSms> {
         self.lock().iter().rev().take(SHOWN_MAX).map(|(_, message)| message.clone()).collect()
     }
 
-    /// The last message to that number, if it is still kept. The masked numbers of [`Self::shown`] do not tell many numbers apart.
+    /// Returns the last message to that number, if it is still kept. The masked numbers of [`Self::shown`] do not tell many numbers apart.
     pub fn last_to(&self, phone: &Phone) -> Option<ShownSms> {
         let kept = self.lock();
         kept.iter().rev().find(|(to, _)| to == phone).map(|(_, message)| message.clone())
@@ -69,7 +70,7 @@ impl DevelopmentSms {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(Phone, ShownSms)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 }
 

@@ -33,7 +33,7 @@ impl Left {
         Ok(Self { files: files(data, record)?, rows })
     }
 
-    /// True if nothing is left.
+    /// Returns true if nothing is left.
     pub fn is_none(&self) -> bool {
         self.files.is_empty() && self.rows.is_empty()
     }

@@ -18,7 +18,7 @@ use runtime::clock;
 pub use left::Left;
 pub use plan::{Count, Estate, Plan};
 pub use record::{Record, order_text};
-pub use steps::STEPS;
+use steps::STEPS;
 pub use verify::{Verified, verify};
 
 const REGISTRY: &str = "registry.db";
@@ -130,7 +130,7 @@ pub fn begin(
     }
     let keys = Keys::load(&estate.keys)?;
     let mut registry = Registry::open(&estate.data.join(REGISTRY), &keys)?;
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let takes = Takes { act: "sunset", role: Role::Admin, operators: OPERATORS };
     operator::accept(&mut registry, order, signatures, takes, (now_s, keys.signing_pkcs8()))?;
     registry.checkpoint(keys.signing_pkcs8(), now_s)?;

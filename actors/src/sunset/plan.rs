@@ -104,14 +104,14 @@ impl Plan {
         })
     }
 
-    /// The plan's SHA-256, hexadecimal.
+    /// Returns the plan's SHA-256, hexadecimal.
     pub fn digest(&self) -> String {
         let text = serde_json::to_string(self).expect("texts and numbers");
         hex::encode(digest(&SHA256, format!("changtong sunset plan 1\n{text}").as_bytes()))
     }
 }
 
-/// The files of the punch log. Directories among them are not the gateway's.
+/// Returns the files of the punch log. Directories among them are not the gateway's.
 pub(super) fn punches(data: &Path) -> Result<Vec<String>, SunsetError> {
     let ledger = data.join(LEDGER);
     let mut punches = names(&ledger)?;
@@ -119,7 +119,7 @@ pub(super) fn punches(data: &Path) -> Result<Vec<String>, SunsetError> {
     Ok(punches)
 }
 
-/// The names in a directory, sorted; empty if it does not exist.
+/// Returns the names in a directory, sorted; empty if it does not exist.
 pub(super) fn names(directory: &Path) -> Result<Vec<String>, SunsetError> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -161,7 +161,7 @@ fn others(estate: &Estate) -> Result<Vec<String>, SunsetError> {
     Ok(others)
 }
 
-/// The files among the keys that are not the gateway's, such as copies, and what an editor left.
+/// Returns the files among the keys that are not the gateway's, such as copies, and what an editor left.
 pub(super) fn strays(keys: &Path) -> Result<Vec<PathBuf>, SunsetError> {
     if !keys.exists() {
         return Ok(Vec::new());

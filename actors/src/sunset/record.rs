@@ -47,12 +47,12 @@ struct Signed {
     signature: String,
 }
 
-/// The text of the order that operators sign.
+/// Returns the text of the order that operators sign.
 pub fn order_text(digest: &str) -> String {
     format!("{{\"order\":\"sunset\",\"plan\":\"{digest}\"}}")
 }
 
-/// The record's path.
+/// Returns the record's path.
 pub(super) fn path(data: &Path) -> PathBuf {
     data.join(RECORD)
 }

@@ -15,7 +15,7 @@ use super::{LEDGER, REGISTRY, Record, SunsetError, io, plan};
 type Step = fn(&Path, &Record) -> Result<(), SunsetError>;
 
 /// The steps in their order. Day keys come first: after them no copy of a punch can be read anywhere.
-pub const STEPS: [(&str, Step); 7] = [
+pub(super) const STEPS: [(&str, Step); 7] = [
     ("day keys", day_keys),
     ("punches", punches),
     ("people", people),
@@ -73,7 +73,7 @@ fn record(data: &Path, record: &Record) -> Result<(), SunsetError> {
         return Ok(());
     }
     let signing = Keys::read_signing(&record.plan.keys_directory)?;
-    let ended = Record { ended_s: Some(clock::now_ms() / 1000), ..record.clone() };
+    let ended = Record { ended_s: Some(clock::now_s()), ..record.clone() };
     ended.write(data, &signing)
 }
 

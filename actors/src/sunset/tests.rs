@@ -57,7 +57,7 @@ impl Place {
 
     fn order(&self, digest: &str, who: &[usize]) -> (Order, Vec<Signature>) {
         let gateway = KeptRegistry::open(&self.estate.data.join(REGISTRY)).unwrap().gateway_id().unwrap();
-        let (act, at_s) = (order_text(digest), clock::now_ms() / 1000);
+        let (act, at_s) = (order_text(digest), clock::now_s());
         let order = Order { gateway, act, at_s, nonce: "5".to_owned() };
         let signatures = who.iter().map(|&index| self.operators[index].sign(&order)).collect();
         (order, signatures)

@@ -57,7 +57,7 @@ pub fn verify(data: &Path, public_key: Option<&str>) -> Result<Verified, SunsetE
     })
 }
 
-/// The admins who signed the order over the plan, each once.
+/// Returns the admins who signed the order over the plan, each once.
 fn signed_by(record: &Record, known: &[Operator]) -> Vec<String> {
     let digest = record.plan.digest();
     if digest != record.digest || record.order.act != order_text(&digest) {
@@ -92,7 +92,7 @@ fn nothing_left(data: &Path, record: &Record) -> Result<(), SunsetError> {
     }
 }
 
-/// The path itself if it is no directory, otherwise the first file below it.
+/// Returns the path itself if it is no directory, otherwise the first file below it.
 fn first_file(path: &Path) -> Result<Option<PathBuf>, SunsetError> {
     if path.is_symlink() || !path.is_dir() {
         return Ok(Some(path.to_owned()));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The encoding of a table's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// UTF-8 without a byte order mark.
     Utf8,
     /// UTF-8 with a byte order mark.
@@ -18,8 +18,8 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The length of the byte order mark at the file's start.
-    pub const fn begin(self) -> usize {
+    /// Returns the length of the byte order mark at the file's start.
+    pub(crate) const fn begin(self) -> usize {
         match self {
             Self::Utf8 | Self::Gb18030 => 0,
             Self::Utf8Marked => 3,
@@ -27,7 +27,7 @@ impl Encoding {
         }
     }
 
-    /// The length of a code unit.
+    /// Returns the length of a code unit.
     pub(super) const fn unit_bytes(self) -> usize {
         match self {
             Self::Utf8 | Self::Utf8Marked | Self::Gb18030 => 1,

@@ -13,35 +13,35 @@ const CR: u16 = b'\r' as u16;
 
 /// A line without its line break.
 #[derive(Debug)]
-pub struct Line<'a> {
+pub(crate) struct TableLine<'a> {
     bytes: &'a [u8],
     encoding: Encoding,
     is_too_long: bool,
 }
 
-impl Line<'_> {
-    /// The line, decoded.
-    pub fn text(&self) -> Result<Cow<'_, str>, BadRow> {
+impl TableLine<'_> {
+    /// Decodes the line.
+    pub(crate) fn text(&self) -> Result<Cow<'_, str>, BadRow> {
         if self.is_too_long {
             return Err(BadRow::TooLong);
         }
         self.encoding.text(self.bytes).ok_or(BadRow::NotText)
     }
 
-    /// The line's bytes as they are in the file; of a line that is too long its start.
+    /// Returns the line's bytes as they are in the file; of a line that is too long its start.
     pub(super) const fn bytes(&self) -> &[u8] {
         self.bytes
     }
 
-    /// True for a line that is longer than the limit.
-    pub const fn is_too_long(&self) -> bool {
+    /// Returns true for a line that is longer than the limit.
+    pub(super) const fn is_too_long(&self) -> bool {
         self.is_too_long
     }
 }
 
 /// The lines of a file.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub(crate) struct Lines<R> {
     reader: BufReader<R>,
     encoding: Encoding,
     line: Vec<u8>,
@@ -51,19 +51,19 @@ pub struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    /// The lines from the reader's position on, which is `bytes` behind the file's start.
-    pub const fn new(reader: BufReader<R>, encoding: Encoding, bytes: u64) -> Self {
+    /// Starts at the reader's position, which is `bytes` behind the file's start.
+    pub(crate) const fn new(reader: BufReader<R>, encoding: Encoding, bytes: u64) -> Self {
         Self { reader, encoding, line: Vec::new(), bytes, ahead: None }
     }
 
-    /// The position of the next line, in bytes from the file's start.
-    pub const fn bytes(&self) -> u64 {
+    /// Returns the position of the next line, in bytes from the file's start.
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Reads the next line; `None` at the file's end.
     #[allow(clippy::should_implement_trait, reason = "a line borrows what the next one is read into")]
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<TableLine<'_>>> {
         self.line.clear();
         let (mut is_too_long, mut any) = (false, false);
         while let Some(unit) = self.unit()? {
@@ -84,10 +84,10 @@ impl<R: Read> Lines<R> {
                 self.line.extend_from_slice(&unit.to_le_bytes()[..self.encoding.unit_bytes()]);
             }
         }
-        Ok(any.then_some(Line { bytes: &self.line, encoding: self.encoding, is_too_long }))
+        Ok(any.then_some(TableLine { bytes: &self.line, encoding: self.encoding, is_too_long }))
     }
 
-    /// The next code unit.
+    /// Reads the next code unit.
     fn unit(&mut self) -> io::Result<Option<u16>> {
         let width = self.encoding.unit_bytes();
         if let Some(unit) = self.ahead.take() {

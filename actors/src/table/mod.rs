@@ -12,12 +12,13 @@ use std::io::{self, BufReader, Read};
 
 use thiserror::Error;
 
-pub use encoding::Encoding;
-pub use lines::{Line, Lines};
-pub use survey::{Surveyed, Unreadable, survey};
+pub(crate) use encoding::Encoding;
+pub(crate) use lines::{Lines, TableLine};
+pub use survey::Unreadable;
+pub(crate) use survey::{Surveyed, survey};
 
 /// The longest table that is read as a whole.
-pub const TABLE_BYTES_MAX: u64 = 1024 * 1024;
+const TABLE_BYTES_MAX: u64 = 1024 * 1024;
 /// The advice in the errors for a table whose text cannot be read.
 const MEND: &str = "in Excel: Save As, \"CSV UTF-8 (Comma delimited)\" (CSV UTF-8 逗号分隔)";
 /// The fault of a number that [`is_scientific`].
@@ -78,7 +79,7 @@ pub enum BadRow {
 }
 
 impl BadRow {
-    /// The fault, for people.
+    /// Returns the fault, for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::TooLong => "line too long",
@@ -91,20 +92,20 @@ impl BadRow {
 
 /// The positions of a form's columns in one table.
 #[derive(Debug)]
-pub struct Titles {
+pub(crate) struct Titles {
     positions: Vec<Option<usize>>,
     titled: Vec<bool>,
     separator: u8,
 }
 
 impl Form {
-    /// A table with titles and no rows, as spreadsheets open it: UTF-8 with its byte order mark.
+    /// Makes a table with titles and no rows, as spreadsheets open it: UTF-8 with its byte order mark.
     pub fn template(self) -> String {
         let titles: Vec<String> = self.0.iter().map(Column::title).collect();
         format!("\u{feff}{}\r\n", titles.join(","))
     }
 
-    /// The description of the columns, one line each.
+    /// Returns the description of the columns, one line each.
     pub fn explained(self) -> String {
         let mut text = String::new();
         for column in self.0 {
@@ -118,7 +119,7 @@ impl Form {
     ///
     /// # Errors
     /// A missing column, otherwise the first title that belongs to none.
-    pub fn titles(self, line: &str) -> Result<Titles, BadTitles> {
+    fn titles(self, line: &str) -> Result<Titles, BadTitles> {
         let count = |separator: u8| line.bytes().filter(|&byte| byte == separator).count();
         let separator =
             SEPARATORS.into_iter().rev().max_by_key(|&separator| count(separator)).unwrap_or(b',');
@@ -157,7 +158,7 @@ impl Column {
 
 impl Titles {
     /// Reads a row: the fields of the form's columns, in the form's order; `None` for an empty row.
-    pub fn row(&self, line: &str) -> Result<Option<Vec<String>>, BadRow> {
+    pub(crate) fn row(&self, line: &str) -> Result<Option<Vec<String>>, BadRow> {
         let fields = split(line, self.separator)?;
         if fields.iter().all(String::is_empty) {
             return Ok(None);
@@ -219,7 +220,7 @@ pub fn read(form: Form, reader: impl Read) -> Result<Table, TableError> {
 }
 
 /// Reads the titles from the first line that is not empty; returns them and the number of lines that were read.
-pub fn titles(form: Form, lines: &mut Lines<impl Read>) -> Result<(Titles, u64), TableError> {
+pub(crate) fn titles(form: Form, lines: &mut Lines<impl Read>) -> Result<(Titles, u64), TableError> {
     let mut number = 0;
     while let Some(line) = lines.next()? {
         number += 1;
@@ -234,8 +235,8 @@ pub fn titles(form: Form, lines: &mut Lines<impl Read>) -> Result<(Titles, u64),
     Err(BadTitles::Empty.into())
 }
 
-/// True for a number as spreadsheets show a long one, whose last digits are lost (`1.76404E+16`), or a number in a column with gaps, as a
-/// fraction (`17.0`). A text that only contains an E is no such number: spreadsheets write the sign of the exponent.
+/// Returns true for a number as spreadsheets show a long one, whose last digits are lost (`1.76404E+16`), or a number in a column with
+/// gaps, as a fraction (`17.0`). A text that only contains an E is no such number: spreadsheets write the sign of the exponent.
 pub fn is_scientific(field: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_number = |number: &str| match number.split_once('.') {
@@ -275,7 +276,7 @@ fn split(line: &str, separator: u8) -> Result<Vec<String>, BadRow> {
     }
 }
 
-/// A field without the white space around it, and without the marks by which spreadsheets keep digits as text: `'0123` and `="0123"`.
+/// Returns the field without white space around it, and without the marks by which spreadsheets keep digits as text: `'0123` and `="0123"`.
 fn unquoted(field: &str) -> &str {
     let field = field.trim_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
     if let Some(inner) = field.strip_prefix("=\"").and_then(|field| field.strip_suffix('"')) {

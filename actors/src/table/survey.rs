@@ -45,17 +45,17 @@ pub enum Unreadable {
 
 /// The findings of one reading of a whole file.
 #[derive(Debug)]
-pub struct Surveyed {
+pub(crate) struct Surveyed {
     /// The file's SHA-256.
-    pub digest: Vec<u8>,
+    pub(crate) digest: Vec<u8>,
     /// The file's length.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// The file's encoding.
-    pub encoding: Result<Encoding, Unreadable>,
+    pub(crate) encoding: Result<Encoding, Unreadable>,
 }
 
 /// Reads a whole file once, from its start, to find its digest and its encoding.
-pub fn survey(reader: impl Read) -> io::Result<Surveyed> {
+pub(crate) fn survey(reader: impl Read) -> io::Result<Surveyed> {
     let mut digesting = Digesting { reader, context: Context::new(&SHA256), bytes: 0 };
     let mut start = Vec::new();
     digesting.by_ref().take(8).read_to_end(&mut start)?;
@@ -181,7 +181,7 @@ impl Hanzi {
         self.others += line.others;
     }
 
-    /// True if most characters are everyday ones, as in any real text; text in another encoding reads as rare characters.
+    /// Returns true if most characters are everyday ones, as in any real text; text in another encoding reads as rare characters.
     const fn are_likely(&self) -> bool {
         self.everyday > 0 && self.everyday >= 3 * self.others
     }

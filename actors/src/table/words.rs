@@ -13,13 +13,13 @@ macro_rules! document_kinds {
 }
 
 /// The words for kinds of documents, for the templates.
-pub const DOCUMENT_KINDS: &str = document_kinds!();
+pub(crate) const DOCUMENT_KINDS: &str = document_kinds!();
 /// The words for kinds of documents, where the field may be empty.
 pub const DOCUMENT_KINDS_OR_EMPTY: &str = concat!(document_kinds!(), "; id-card if empty");
 /// The words for colours.
-pub const COLOURS: &str = "green 绿, yellow 黄, red 红 or unknown 未知";
+pub(crate) const COLOURS: &str = "green 绿, yellow 黄, red 红 or unknown 未知";
 /// The words for the basis of a colour.
-pub const BASES: &str = "verified 已核验 or declared 本人申报, which the holder can end by a No; nothing 无, or empty, for unknown";
+pub(crate) const BASES: &str = "verified 已核验 or declared 本人申报, which the holder can end by a No; nothing 无, or empty, for unknown";
 /// The words for causes that operators set.
 pub const CAUSES: &str = "close-contact 密切接触者, diagnosis 确诊 or quarantine 隔离";
 /// The words for classes of devices.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use ledger::{LedgerError, LogIdentity, LogVoucher, has_day_keys};
 use registry::{LogSeen, Registry, RegistryError, RegistryFound};
-use ring::rand::{SecureRandom, SystemRandom};
 
 /// A difference that shows that the two stores of a data directory do not belong together, in words that name both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -173,15 +172,13 @@ pub fn accept(
 }
 
 fn name_log(ledger: &Path, now_ms: u64) -> Result<LogVoucher, VouchError> {
-    let mut bytes = [0; 8];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| VouchError::Random)?;
-    let log = hex::encode(bytes);
+    let log = keys::random::bytes::<8>().map(hex::encode).map_err(|_| VouchError::Random)?;
     let voucher = LogVoucher { log, since_ms: now_ms, registry: None, seen_ms: now_ms };
     voucher.write(ledger)?;
     Ok(voucher)
 }
 
-/// The date and time of a moment in the city, for people.
+/// Returns the date and time of a moment in the city, for people.
 fn moment(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let text = at.map(|at| jiff::tz::offset(8).to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string());

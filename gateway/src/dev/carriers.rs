@@ -1,12 +1,11 @@
-//! The development city's simulated carriers: the keys that requests to them are signed with, their certificates, and how they
-//! are started. How a gateway asks them is not here.
+//! The development city's simulated carriers: the keys that requests to them are signed with, their certificates, and their start. The
+//! client that asks them is in `actors`.
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use keys::read_secret;
-use ring::rand::{SecureRandom, SystemRandom};
+use keys::{random, read_secret};
 use simulator::{Latency, SimulatedCarrier, SimulatedConfig, SimulatorConfig, Simulators, TlsIdentity};
 use zeroize::Zeroizing;
 
@@ -17,14 +16,14 @@ use crate::tls::pki::{Authority, Identity, write_new};
 
 pub(super) const DIRECTORY: &str = "carriers";
 const SECRET_BYTES: usize = 32;
-/// Queries under way at one of them: four times what a busy day asks for.
+/// The queries under way at one of them: four times those of a busy day.
 const PERMITS: usize = 32;
 /// The name under which the carriers know this gateway's key.
 pub(crate) const KEY_ID: &str = "development";
-/// No host is called so: what a carrier shows when it is told to have another host's certificate.
+/// The name in the certificate for the fault `wrong-name`; no host has it.
 const OTHER_HOST: &str = "another-host.invalid";
 
-/// Made up, and plausible: well under a second most of the time, seconds now and then.
+/// Returns a made-up latency: well under a second most of the time, seconds now and then.
 const fn latency(carrier: SimulatedCarrier) -> Latency {
     let median_ms = match carrier {
         SimulatedCarrier::Mobile => 300,
@@ -34,7 +33,7 @@ const fn latency(carrier: SimulatedCarrier) -> Latency {
     Latency { median_ms, sigma: 0.5, max_ms: 4_000 }
 }
 
-/// Makes the keys that are not there: all of a new city's, and those of a city that an older release built.
+/// Makes the missing keys: all of a new city's, and those of a city that an older release built.
 pub(super) fn make_keys(data: &Path) -> anyhow::Result<()> {
     let directory = data.join(DIRECTORY);
     std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
@@ -44,9 +43,7 @@ pub(super) fn make_keys(data: &Path) -> anyhow::Result<()> {
             continue;
         }
         let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-        SystemRandom::new()
-            .fill(&mut *secret)
-            .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+        random::fill(&mut *secret)?;
         let mut text = Zeroizing::new(hex::encode(secret.as_slice()));
         text.push('\n');
         // Whole or not at all: it is written beside its place first.
@@ -60,7 +57,7 @@ pub(super) fn make_keys(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The secret that requests to that carrier are signed with, under [`KEY_ID`].
+/// Reads the secret that requests to that carrier are signed with, under [`KEY_ID`].
 pub(crate) fn secret(data: &Path, carrier: SimulatedCarrier) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let path = data.join(DIRECTORY).join(format!("{}.key", carrier.id()));
     let text = read_secret(&path)?;
@@ -94,7 +91,7 @@ pub(super) fn start(data: &Path, control: SocketAddr, seed: u64) -> anyhow::Resu
     Ok(simulators)
 }
 
-/// Says how the gateway asks them: as it would ask real ones, over TLS, with the city's authority.
+/// Returns the gateway's configuration of the carriers: as for real ones, over TLS, with the city's authority.
 pub(super) fn entries(data: &Path, simulators: &Simulators) -> Vec<config::Carrier> {
     let entry = |carrier: SimulatedCarrier| config::Carrier {
         id: carrier.id().to_owned(),
@@ -113,7 +110,7 @@ pub(super) fn entries(data: &Path, simulators: &Simulators) -> Vec<config::Carri
     SimulatedCarrier::ALL.map(entry).into()
 }
 
-/// Says what the fleet file says of them.
+/// Returns the fleet file's entry of the carriers.
 pub(super) fn running(simulators: &Simulators) -> Running {
     let simulated = |carrier: SimulatedCarrier| Simulated {
         id: carrier.id().to_owned(),
@@ -122,7 +119,7 @@ pub(super) fn running(simulators: &Simulators) -> Running {
     Running { control: Some(simulators.control()), simulated: SimulatedCarrier::ALL.map(simulated).into() }
 }
 
-/// Says where a running city's simulated carriers are told what to do.
+/// Reads the control address of a running city's simulated carriers from the fleet file.
 pub(crate) fn control_of(data: &Path) -> anyhow::Result<SocketAddr> {
     let path = data.join(FLEET);
     let text = std::fs::read(&path).with_context(|| {

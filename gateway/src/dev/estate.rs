@@ -1,5 +1,5 @@
-//! The places of a development city, for those who look at it from outside, and what of it ends with the measure. Nothing is
-//! made or removed here.
+//! The paths of a development city, for commands that look at it from outside, and the files that a sunset of it destroys. Nothing is made
+//! or removed here.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::config::Settings;
 const MADE_UP: [&str; 8] =
     [FLEET, CODES, "devices", "operators", carriers::DIRECTORY, "authority", "server.key", "server.pem"];
 
-/// Says where the development city of that directory has everything; the addresses are those of its defaults.
+/// Returns the settings of the development city in that directory, with the default addresses.
 pub(crate) fn settings_of(data: &Path) -> Option<Settings> {
     data.join(FLEET).exists().then(|| Dev::default().settings(data))
 }
 
-/// Says what there is to end of the development city of that directory.
+/// Returns the estate that a sunset of the development city in that directory ends.
 pub(crate) fn estate_of(data: &Path) -> Option<Estate> {
     let settings = settings_of(data)?;
     Some(Estate {

@@ -1,4 +1,4 @@
-//! The fleet file of a development city: it tells devices and load tests where everything is. What is in a city is made elsewhere.
+//! The fleet file of a development city, in which devices and load tests find its addresses, keys and codes.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) struct Fleet {
     #[serde(default)]
     pub(super) operators: Vec<PathBuf>,
     pub(super) devices: Vec<Device>,
-    /// The seed that the simulated carriers are made from, too; a city of an older release had no carriers.
+    /// The seed, from which the simulated carriers are made, too; a city of an older release has none in its file.
     #[serde(default = "first_seed")]
     pub(super) seed: u64,
     #[serde(default)]
@@ -80,7 +80,7 @@ pub(super) struct Place {
 }
 
 impl Fleet {
-    /// Writes it as a whole.
+    /// Writes the file as a whole.
     pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let fresh = path.with_extension("json.new");
         std::fs::write(&fresh, serde_json::to_vec_pretty(self)?)?;
@@ -88,7 +88,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Has the file of a city that was moved or copied follow its data.
+    /// Changes the paths of a city that was moved or copied.
     pub(super) fn lie_in(&mut self, data: &Path) {
         let before = std::mem::replace(&mut self.data, data.to_owned());
         let own = [&mut self.ca, &mut self.server_certificate, &mut self.server_key, &mut self.codes];

@@ -1,5 +1,5 @@
-//! The development city: everything a gateway needs, made up, in one directory, with nothing to prepare. `fleet.json` tells
-//! devices and load tests where everything is.
+//! The development city: all that a gateway needs, made up, in one directory, with nothing to prepare. Devices and load tests find it by
+//! `fleet.json`.
 
 pub(crate) mod carriers;
 mod estate;
@@ -135,7 +135,7 @@ impl Dev {
         Ok(code)
     }
 
-    /// A city is as it was built: what a new one would be made with counts for nothing.
+    /// Tells which flags for a new city are ignored, because the city exists.
     fn say_what_is_not_taken(&self) {
         let data = self.data.display();
         for (flag, given) in [
@@ -288,7 +288,7 @@ impl Dev {
     }
 }
 
-/// A gate or handheld stands at one place; a concentrator speaks for all places of a region, the last of them for two.
+/// Returns a device's places: one for a gate or handheld, all of a region for a concentrator, of two regions for the last of them.
 fn own_places(class: DeviceClass, number: usize, places: &[Place]) -> Vec<Place> {
     match class {
         DeviceClass::Concentrator => {

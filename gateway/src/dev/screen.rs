@@ -1,4 +1,4 @@
-//! The terminal of the development city: where everything is, what to do next, and the messages that phones would get.
+//! The terminal of the development city: its addresses and files, the next commands, and the messages that phones would get.
 
 use std::path::Path;
 

@@ -12,7 +12,7 @@ use super::FLEET;
 use crate::config::Settings;
 use crate::tls::pki::write_new;
 
-/// Two, because what turns somebody red takes two.
+/// Two, because an order that turns a person red takes two.
 const NAMES: [&str; 2] = ["li-na", "wang-wei"];
 const AUTHORITY: &str = "cdc";
 
@@ -22,20 +22,20 @@ struct Operators {
     operators: Vec<PathBuf>,
 }
 
-/// The key file of the first operator, if there is a development city in that directory.
+/// Returns the key file of the first operator, if there is a development city in that directory.
 pub(crate) fn first_operator(data: &Path) -> Option<PathBuf> {
     let fleet = std::fs::read(data.join(FLEET)).ok()?;
     serde_json::from_slice::<Operators>(&fleet).ok()?.operators.into_iter().next()
 }
 
-/// Makes the operators of a city that was built before there were any; the paths of their keys.
+/// Makes the operators of a city that was built before there were any; returns the paths of their keys.
 pub(super) fn employ_late(data: &Path, settings: &Settings) -> anyhow::Result<Vec<PathBuf>> {
     let _lock = DirectoryLock::take(data)?;
     let keys = Keys::load(&settings.keys)?;
     employ(&mut Registry::open(&Settings::registry_path(data), &keys)?, data, data)
 }
 
-/// Makes the operators that are missing, with keys in `fresh`; the paths of their keys once that directory is `target`.
+/// Makes the missing operators, with keys in `fresh`; returns the paths of their keys once that directory is `target`.
 pub(super) fn employ(registry: &mut Registry, fresh: &Path, target: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let directory = fresh.join("operators");
     std::fs::create_dir_all(&directory)?;
@@ -51,7 +51,7 @@ pub(super) fn employ(registry: &mut Registry, fresh: &Path, target: &Path) -> an
         };
         match registry.operator(name)? {
             Some(known) if known.public_key == key.public_key() => {}
-            // Somebody of that name came with `operator add`, and keeps their key elsewhere.
+            // An operator of that name was added with `operator add`, and keeps the key elsewhere.
             Some(_) => {
                 std::fs::remove_file(&path)?;
                 continue;

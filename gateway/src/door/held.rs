@@ -1,6 +1,6 @@
-//! The holders of a port's connections, and which has to go for a newcomer: the longest idle one of the address or network that
-//! has its share, or, when the port is full, of the network that holds the most. A trusted proxy gives way to nobody but itself. Pure: time
-//! is an argument; sockets are elsewhere.
+//! The connections of a port by address and network, and the choice of the one that ends for a new one: the longest idle one of the address
+//! or network that has its share, or, when the port is full, of the network with the most. A trusted proxy's connection ends only for the
+//! proxy's own. Pure: time is an argument.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,7 +13,7 @@ use metrics::{Counter, Gauge};
 
 use super::watched::Connection;
 
-/// The bounds of one port; those of addresses and networks hold for everybody but trusted proxies.
+/// The bounds of one port; those of addresses and networks do not hold for trusted proxies.
 #[derive(Clone, Copy)]
 pub(crate) struct Shares {
     pub(crate) all: Bound,
@@ -46,8 +46,8 @@ impl Held {
         Self { shares, limited, used: all.used(), begun: 0, connections, clients, networks }
     }
 
-    /// Takes a connection in, if there is room or can be made; its number is for [`Held::ended`]. Of a trusted proxy, behind which
-    /// everybody may be, only the port's own bound counts, and it is no network that could hold the most.
+    /// Admits a connection if there is room or room can be made; the number is for [`Held::ended`]. A trusted proxy serves many people: only
+    /// the port's own bound counts for it, and it is never the network with the most connections.
     pub(super) fn begin(
         &mut self,
         peer: IpAddr,
@@ -100,7 +100,7 @@ impl Held {
         of_fullest || (whose.is_none() && self.cut_idle(|one| one.whose.is_none()))
     }
 
-    /// Ends the one of them that has been idle for longest. False if all of them are at work.
+    /// Ends the longest idle one of those connections; false if all of them are at work.
     fn cut_idle(&mut self, is_one: impl Fn(&Connection) -> bool) -> bool {
         let idle = self.connections.iter().filter(|(_, one)| is_one(one));
         let idle = idle.filter_map(|(number, one)| Some((one.watch.idle_since()?, *number)));
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// Says whether it was told to go.
+    /// Returns true if the connection was notified to end.
     fn is_cut(connection: &Connection) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         pin!(connection.cut.notified()).poll(&mut context).is_ready()

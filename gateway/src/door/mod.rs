@@ -1,5 +1,5 @@
-//! The entrance of TCP connections: each address and network has its share of a port, every request has a deadline from its first byte to
-//! its answer, and what is idle for too long, or has to make room, is closed. What is served is the ports' own business.
+//! The admission of TCP connections: each address and network has its share of a port, every request has a deadline from its first byte to
+//! its answer, and a connection that is idle for too long, or has to make room, is closed. Each port brings the service behind it.
 
 mod held;
 #[cfg(test)]
@@ -30,13 +30,13 @@ pub(crate) use held::Shares;
 pub(crate) use watched::Stream;
 use watched::{Connection, Watched};
 
-/// A browser's handshake takes two round trips.
+/// The time for a TLS handshake; a browser's takes two round trips.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Requests under way have that long to end when the port closes.
+/// The time that requests under way have to end when the port closes.
 const DRAIN: Duration = Duration::from_secs(2);
-/// The last answer goes out within that time, or not at all.
+/// The time for the last answer of a connection.
 const DISCONNECT: Duration = Duration::from_secs(1);
-/// Out of files: nothing is accepted, and trying at once would only burn a core.
+/// The pause when the process is out of file descriptors: to try again at once would only use a core.
 const NO_FILES: Duration = Duration::from_millis(50);
 
 /// One port.
@@ -45,26 +45,26 @@ pub(crate) struct Door {
     /// `None` for plain HTTP.
     pub(crate) tls: Option<rustls::ServerConfig>,
     pub(crate) shares: Shares,
-    /// The arrivals of an address.
+    /// The bound of an address's arrivals; `None` for no bound.
     pub(crate) arrivals: Option<Bound>,
-    /// From a request's first byte until its answer begins; also between two parts of an answer that nobody reads.
+    /// The time from a request's first byte to the beginning of its answer; also between two parts of an answer that the client does not read.
     pub(crate) request: Duration,
-    /// Between two requests.
+    /// The time between two requests.
     pub(crate) idle: Duration,
-    /// Whose connections are many people's.
+    /// The trusted proxies, whose connections are many people's.
     pub(crate) proxies: Vec<IpAddr>,
-    /// Notes what is to be known of a connection.
+    /// Records data of a new connection for its requests.
     pub(crate) on_connect: fn(&Stream, &mut Extensions),
 }
 
-/// Binds before anything is started.
+/// Binds the address, before anything is started.
 pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| {
         format!("binding TCP {address}; if a gateway runs there, choose another address or end it")
     })
 }
 
-/// Serves the port on this thread until told to stop; requests under way come to their end, within two seconds.
+/// Serves the port on this thread until `stop` is true; requests under way get two seconds to end.
 pub(crate) async fn serve<I, S, B>(door: Door, app: I, mut stop: watch::Receiver<bool>) -> anyhow::Result<()>
 where
     I: IntoServiceFactory<S, Request>,
@@ -87,7 +87,7 @@ where
         .on_connect_ext(on_connect)
         .graceful_shutdown_signal(move || {
             let mut stopping = stopping.clone();
-            // Whoever would stop it is gone: that is the same.
+            // A dropped sender also stops the port.
             async move { drop(stopping.wait_for(|&stop| stop).await) }
         })
         .h1(app);
@@ -133,14 +133,14 @@ where
     Ok(())
 }
 
-/// The arrivals of addresses.
+/// The rate of new connections for each address.
 struct Arrivals {
     rate: Option<Rate<Net>>,
     proxies: Vec<IpAddr>,
 }
 
 impl Arrivals {
-    /// Says whether the peer is a proxy; `None` if it comes too often.
+    /// Returns true for a trusted proxy; `None` for a peer that comes too often.
     fn take(&mut self, peer: IpAddr) -> Option<bool> {
         if self.proxies.contains(&peer.to_canonical()) {
             return Some(true);
@@ -150,7 +150,7 @@ impl Arrivals {
     }
 }
 
-/// The hold of a port, and for how long.
+/// The connections of a port and their deadlines.
 struct Entrance {
     held: RefCell<Held>,
     request: Duration,
@@ -172,9 +172,9 @@ struct Guest {
 }
 
 impl Guest {
-    /// Says what requests are read from; `None` if the handshake fails or takes too long.
+    /// Returns the stream of requests, after the TLS handshake if there is one; `None` if that fails or takes too long.
     async fn open(&self, stream: TcpStream, acceptor: Option<&TlsAcceptor>) -> Option<Stream> {
-        // A page in two parts does not wait for the first one's acknowledgement; who cannot be told so is slower.
+        // A page in two parts does not wait for the first one's acknowledgement. Without the option it is only slower.
         let _ = stream.set_nodelay(true);
         let watched = Watched { stream, connection: Rc::clone(&self.connection) };
         let Some(acceptor) = acceptor else { return Some(Stream::Plain(watched)) };

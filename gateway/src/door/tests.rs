@@ -10,10 +10,10 @@ use runtime::arbiter::{self, ArbiterThread};
 use super::*;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/// Somebody who waits for longer has found a fault.
+/// The time after which a wait is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A port that says `here`.
+/// A port that answers `here`.
 struct Port {
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -55,7 +55,7 @@ impl Drop for Port {
     }
 }
 
-/// Asks, and reads until the answer has come; false if the connection is closed instead.
+/// Sends a request and reads its answer; false if the connection is closed instead.
 fn is_served(stream: &mut TcpStream) -> bool {
     let mut answer = Vec::new();
     let mut buffer = [0; 1024];
@@ -116,7 +116,7 @@ fn who_says_nothing_is_closed_and_who_comes_back_in_time_is_served() {
     assert!(is_closed(silent) && is_closed(stream));
 }
 
-/// The trap: as many idle sockets as the port takes, from one machine, and nobody else gets in.
+/// The trap: as many idle sockets as the port takes, from one machine, and no other machine gets in.
 #[test]
 fn idle_sockets_of_one_host_shut_the_port_for_nobody() {
     let port = Port::open((8, 4), PATIENCE, PATIENCE);

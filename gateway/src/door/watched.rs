@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
 
-/// The activity of a connection, and since when.
+/// The activity of a connection, with its beginning.
 pub(super) struct Watch {
     at_work: Cell<bool>,
     since: Cell<Instant>,
@@ -27,25 +27,25 @@ impl Watch {
         Self { at_work: Cell::new(false), since: Cell::new(now) }
     }
 
-    /// Something came. The moment of the first byte counts, so that one byte after the other buys no time.
+    /// Notes received bytes. The first byte's time counts, so that single bytes buy no time.
     pub(super) fn came(&self, now: Instant) {
         if !self.at_work.replace(true) {
             self.since.set(now);
         }
     }
 
-    /// Something went out.
+    /// Notes sent bytes.
     pub(super) fn went(&self, now: Instant) {
         self.at_work.set(false);
         self.since.set(now);
     }
 
-    /// `None` while it is at work.
+    /// Returns the beginning of the idle time; `None` while it is at work.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         (!self.at_work.get()).then(|| self.since.get())
     }
 
-    /// When it has been at work, or idle, for too long.
+    /// Returns the time at which it will have been at work, or idle, for too long.
     pub(super) fn due(&self, request: Duration, idle: Duration) -> Instant {
         self.since.get() + if self.at_work.get() { request } else { idle }
     }
@@ -112,7 +112,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Says what the client showed in the handshake, verified.
+    /// Returns the client's verified certificates; `None` without TLS or certificates.
     pub(crate) fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         match self {
             Self::Plain(_) => None,

@@ -329,7 +329,7 @@ impl Fronted {
         let (pages, pages_gone) = oneshot::channel::<()>();
         let Self { fleet, judge, ledger, taps, queries, drain } = self;
         let front = arbiter::spawn("front", move || async move {
-            let config = RegionConfig { taps: taps.clone(), ..RegionConfig::default() };
+            let config = RegionConfig::new(taps.clone());
             let directory = Directory::start(&regions, &judge, &ledger, &config);
             let opened = endpoint::open(socket, quic);
             let endpoint = opened.as_ref().ok().cloned();

@@ -1,5 +1,5 @@
-//! Those who may begin a handshake: below half of the permits anybody, above half only an address that answered a Retry and whose network
-//! has less than its share, when all are taken nobody. A handshake costs a signature, so this is what a flood meets first.
+//! The admission of handshakes. Below half of the permits every address is admitted; above half only an address that answered a Retry and
+//! whose network has less than its share; with all permits taken none. A handshake costs a signature, so a flood meets this first.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,16 +9,16 @@ use std::rc::Rc;
 use actors::bounds::{self, Net, wide};
 use metrics::Counter;
 
-/// Handshakes at a time on one front.
+/// The handshakes at a time on one front.
 pub(crate) const HANDSHAKES_MAX: usize = bounds::HANDSHAKES.entries();
 
 /// The answer to a connection attempt.
 pub(crate) enum Admission {
-    /// Go on; the permit is held until the handshake ends.
+    /// The handshake begins; the permit is held until it ends.
     Accept(Permit),
-    /// Have it prove its address first.
+    /// The client has to prove its address first.
     Retry,
-    /// Say nothing: an answer would cost more than it is worth.
+    /// No answer: it would cost more than it is worth.
     Ignore,
 }
 
@@ -42,7 +42,7 @@ impl Handshakes {
         Self { held: Rc::default(), max, network_max, limited }
     }
 
-    /// Decides about one attempt from an address that is, or is not, validated.
+    /// Decides about an attempt from an address that is validated or not.
     pub(crate) fn admit(&self, from: IpAddr, validated: bool) -> Admission {
         let mut held = self.held.borrow_mut();
         let (network, is_half_taken) = (wide(from), held.all >= self.max / 2);

@@ -1,5 +1,5 @@
-//! The answers to a device, as few frames as possible: verdicts of consecutive punches become one run, everything of
-//! one wake-up one write. Pure: bytes in a buffer.
+//! The answers to a device, in as few frames as possible: verdicts of consecutive punches become one run, all answers of one wake-up
+//! one write. Pure: bytes in a buffer.
 
 use ledger::HelloOutcome;
 use protocol::codec::Bounded;
@@ -7,16 +7,16 @@ use protocol::limits::VERDICTS_PER_FRAME_MAX;
 use protocol::message::{Answer, Busy, BusyReason, Error, Verdicts};
 use protocol::{ErrorCode, RequestId, Sequence, Verdict, frame};
 
-/// Runs formed within this long of each other are one: they carry the older time.
+/// The time within which runs are joined into one, which has the older time.
 const AS_OF_MS_MERGED: u64 = 10;
 
 /// The time that a device waits after `Busy`: a few syncs.
 const RETRY_AFTER_MS: u32 = 50;
-/// … and when its region is parked: there is no hurry.
+/// The time that it waits when its region is parked, which lasts longer.
 const RETRY_PARKED_MS: u32 = 2_000;
 
-/// Says where the numbering of a device that said hello stands; otherwise why it is refused, and the number that it has to know,
-/// which no close code can carry.
+/// Returns the highest recorded sequence of a device that said hello, or the refusal, with a number that the device needs and no close
+/// code can carry.
 pub(crate) fn numbering(outcome: HelloOutcome) -> Result<Sequence, (ErrorCode, Option<u64>)> {
     match outcome {
         HelloOutcome::Known { recorded, .. } => Ok(recorded),
@@ -27,7 +27,7 @@ pub(crate) fn numbering(outcome: HelloOutcome) -> Result<Sequence, (ErrorCode, O
     }
 }
 
-/// "Not now", and when to come again.
+/// Builds a `Busy` with the time after which the device sends again.
 pub(crate) fn busy(reason: BusyReason) -> Answer {
     let retry_after_ms = match reason {
         BusyReason::Parked => RETRY_PARKED_MS,
@@ -36,7 +36,7 @@ pub(crate) fn busy(reason: BusyReason) -> Answer {
     Answer::Busy(Busy { retry_after_ms, reason })
 }
 
-/// Answers of one wake-up.
+/// The answers of one wake-up.
 #[derive(Default)]
 pub(crate) struct Answers {
     bytes: Vec<u8>,
@@ -44,7 +44,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// Durable verdicts from `first` on; `request` is that of the last batch they answer.
+    /// Adds durable verdicts from `first` on; `request` is the last batch that they answer.
     pub(crate) fn punches(
         &mut self,
         request: RequestId,
@@ -65,29 +65,29 @@ impl Answers {
         }
     }
 
-    /// Any other answer; it comes after the verdicts so far.
+    /// Adds another answer, after the verdicts so far.
     pub(crate) fn push(&mut self, request: RequestId, answer: &Answer) {
         self.end_run();
         self.write(request, answer);
     }
 
-    /// An answer that may overtake the verdicts of punches.
+    /// Adds an answer that may overtake the verdicts of punches.
     pub(crate) fn overtake(&mut self, request: RequestId, answer: &Answer) {
         self.write(request, answer);
     }
 
-    /// A refusal as the table words it.
+    /// Adds an error of the error table.
     pub(crate) fn refuse(&mut self, request: RequestId, code: ErrorCode, detail: u64) {
         self.push(request, &Answer::Error(Error::new(code, detail)));
     }
 
-    /// Everything so far, to be written at once.
+    /// Returns all answers so far, to be written at once.
     pub(crate) fn bytes(&mut self) -> &[u8] {
         self.end_run();
         &self.bytes
     }
 
-    /// Forgets what was written; a buffer that one large answer made us take is given back.
+    /// Clears the buffer after the write; a buffer that grew for one large answer is given back.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(4096);

@@ -1,8 +1,8 @@
-//! Why a session ends, and what of it the device is told. The numbers are the error table's.
+//! The end of a session, and the close code that the device gets. The numbers are the error table's.
 
 use protocol::ErrorCode;
 
-/// Why a session ends.
+/// The reason for which a session ends.
 pub(super) enum End {
     /// The device closed its connection, or the network did.
     Gone,

@@ -1,4 +1,4 @@
-//! One socket with its endpoint: admits connections, verifies who they are, and hands each to its session. Runs on one front.
+//! One socket with its endpoint: admits connections, identifies their devices, and gives each to its session. Runs on one front.
 
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
@@ -20,9 +20,9 @@ use super::session;
 use crate::fleet::Entry;
 use crate::tls::pki;
 
-/// The kernel's buffers of the socket: a burst of all gates at once has to fit.
+/// The size of the socket's buffers in the kernel: a burst of all gates at once has to fit.
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024 * 1024;
-/// Connections of one front; more devices need another front.
+/// The connections of one front; more devices need another front.
 const CONNECTIONS_MAX: usize = bounds::DEVICES.entries();
 /// The reason that goes with close code 0, which is no error: the device has ended its stream and has all its answers.
 const SERVED: &[u8] = b"served";
@@ -32,7 +32,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Binds the socket, before anything else is started: a port in use is found at once.
 pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<UdpSocket> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
-    // The kernel caps these silently at its own limits, which is all there is to get.
+    // The kernel caps these silently at its own limits.
     let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
     socket.bind(&address.into()).with_context(|| {
@@ -52,7 +52,7 @@ pub(crate) fn open(
     Ok(quinn::Endpoint::new(endpoint_config, Some(server_config), socket, runtime)?)
 }
 
-/// Serves the endpoint until drained; every acknowledgement that was due is out by then.
+/// Serves the endpoint until it is drained; by then every acknowledgement that was due is sent.
 pub(crate) async fn serve(endpoint: quinn::Endpoint, front: Front) {
     metrics::gauge!(metric::CONNECTIONS_MAX).set(CONNECTIONS_MAX as f64);
     metrics::gauge!(metric::HANDSHAKES_MAX).set(HANDSHAKES_MAX as f64);
@@ -139,7 +139,7 @@ impl Server {
         }
     }
 
-    /// Says who it is, by its verified certificate and the registry.
+    /// Identifies the device by its verified certificate and enters it in the fleet.
     fn enter(&self, connection: &quinn::Connection) -> Result<(DeviceId, Entry), ErrorCode> {
         if self.connections.get() > CONNECTIONS_MAX {
             return Err(ErrorCode::TooManyConnections);
@@ -150,13 +150,13 @@ impl Server {
             .ok_or(ErrorCode::CertificateWrong)?;
         let own = chain.first().ok_or(ErrorCode::CertificateWrong)?;
         let (device, serial) = pki::device_of(own)?;
-        let good_for = Duration::from_secs(pki::ends_s(own).saturating_sub(clock::now_ms() / 1000));
+        let good_for = Duration::from_secs(pki::ends_s(own).saturating_sub(clock::now_s()));
         let entry = self.shared.front.fleet.enter(device, &serial, (*chain, good_for))?;
         Ok((device, entry))
     }
 }
 
-/// Counts a connection while it is open.
+/// A guard that counts a connection while it is open.
 struct Open(Rc<Server>);
 
 impl Open {

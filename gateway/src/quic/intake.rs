@@ -1,5 +1,5 @@
-//! The rules for a device's next messages, and how its batches become runs for the regions. Pure: no sockets, no clock. Durable state is
-//! the punch log's; this only bounds what one connection may have in flight.
+//! The rules for a device's next messages, and the joining of its batches into runs for the regions. Pure: no sockets, no clock. Durable
+//! state is the punch log's; here is only bounded what one connection may have in flight.
 
 use ledger::Run;
 use protocol::limits::{self, BATCH_PUNCHES_MAX};
@@ -8,14 +8,15 @@ use protocol::{DeviceClass, Epoch, ErrorCode, Punch, RegionId, RequestId, Scanne
 
 use crate::fleet::{Places, Rights};
 
-/// Punches that one run has at most.
+/// The most punches of a run.
 const MERGED_PUNCHES_MAX: usize = 8 * BATCH_PUNCHES_MAX;
-/// Requests in a row that carry nothing.
+/// The most requests in a row that carry nothing.
 const EMPTY_REQUESTS_MAX: u32 = 64;
-/// Requests in a row that are refused: four windows of single punches of a gate that has lost its rights. Who goes on heeds no error.
+/// The most requests in a row that are refused: four windows of single punches of a gate that has lost its rights. A device that goes on
+/// ignores errors.
 const REFUSALS_MAX: u32 = 256;
 
-/// Why one request is refused, and what the error's `detail` says: the index of the first scan that it is about.
+/// The refusal of a request. The error's `detail` is the index of the first scan that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) code: ErrorCode,
@@ -31,15 +32,15 @@ impl From<ErrorCode> for Refusal {
 /// The requests that a run is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frames {
-    /// The first one: what `Busy` and `Gap` name.
+    /// The first one, which `Busy` and `Gap` name.
     pub(crate) first: RequestId,
-    /// The last one: what verdicts name.
+    /// The last one, which verdicts name.
     pub(crate) last: RequestId,
     /// Their number.
     pub(crate) count: u32,
 }
 
-/// Bookkeeping of one connection after `Hello`.
+/// The numbering and window of one connection after `Hello`.
 pub(crate) struct Intake {
     pub(crate) epoch: Epoch,
     window_punches: u32,
@@ -51,7 +52,7 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// After `Welcome`: `recorded` is the highest sequence that is on disk.
+    /// Starts after `Welcome`; `recorded` is the highest sequence that is on disk.
     pub(crate) fn new(class: DeviceClass, epoch: Epoch, recorded: Sequence) -> Self {
         Self {
             epoch,
@@ -68,24 +69,24 @@ impl Intake {
         self.window_punches
     }
 
-    /// Says whether more may be read: what is sent again while its first copy is still in flight counts twice.
+    /// Returns true while more may be read. A punch that is sent again while its first copy is in flight counts twice.
     pub(crate) fn has_room(&self) -> bool {
         self.in_flight <= 2 * self.window_punches as usize
     }
 
-    /// Counts requests that carry nothing.
+    /// Counts a request with that many scans; an error after too many in a row that carry nothing.
     pub(crate) fn carries(&mut self, scans: usize) -> Result<(), ErrorCode> {
         self.empty_requests = if scans == 0 { self.empty_requests + 1 } else { 0 };
         if self.empty_requests > EMPTY_REQUESTS_MAX { Err(ErrorCode::EmptyFlood) } else { Ok(()) }
     }
 
-    /// Counts requests that are refused.
+    /// Counts a refused request; an error after too many in a row.
     pub(crate) fn refused(&mut self) -> Result<(), ErrorCode> {
         self.refusals += 1;
         if self.refusals > REFUSALS_MAX { Err(ErrorCode::RefusalFlood) } else { Ok(()) }
     }
 
-    /// A request with scans was taken: errors are counted anew.
+    /// Starts the count of refusals again after a request with scans that was taken.
     pub(crate) fn taken(&mut self) {
         self.refusals = 0;
     }
@@ -107,7 +108,7 @@ impl Intake {
         if end - 1 > self.acknowledged.saturating_add(u64::from(self.window_punches)) {
             return Err(ErrorCode::WindowExceeded.into());
         }
-        // What is on record is answered as it was recorded, whatever the device may do now.
+        // A recorded punch is answered as it was recorded, also when the device has lost its rights.
         let repeats = end.min(self.acknowledged.saturating_add(1)).saturating_sub(first.0) as usize;
         check_rights(region, &punches.0, repeats, rights, places)?;
         self.taken();
@@ -127,12 +128,12 @@ impl Intake {
         Ok(())
     }
 
-    /// The runs so far, each to go to its region.
+    /// Takes the runs so far, each for its region.
     pub(crate) fn take_runs(&mut self) -> Vec<(Run<Punch>, Frames)> {
         std::mem::take(&mut self.runs)
     }
 
-    /// A run has its outcome; verdicts up to `acknowledged`, if it was recorded.
+    /// Takes a run out of the window; `acknowledged` is its last sequence if it was recorded.
     pub(crate) fn resolved(&mut self, punches: usize, acknowledged: Option<u64>) {
         self.in_flight = self.in_flight.saturating_sub(punches);
         self.acknowledged = self.acknowledged.max(acknowledged.unwrap_or(0));
@@ -177,7 +178,7 @@ fn check_rights(
     check_scans(scans, rights).map_err(|Refusal { code, detail }| refused(code, detail as usize))
 }
 
-/// Only a portal vouches for who is signed in.
+/// Refuses a signed-in citizen from any class but a portal.
 pub(crate) fn check_scans<'a>(
     mut scans: impl Iterator<Item = &'a Scanned>,
     rights: &Rights,
@@ -191,7 +192,7 @@ pub(crate) fn check_scans<'a>(
     }
 }
 
-/// Says whether this refusal ends the connection: after it the two sides no longer agree on where they stand.
+/// Returns true for a refusal that ends the connection: after it the two sides disagree about the numbering.
 pub(crate) fn ends_connection(code: ErrorCode) -> bool {
     match code {
         ErrorCode::UnknownType

@@ -1,5 +1,6 @@
-//! Handles of the QUIC side's metrics, registered once; and how long devices wait for an answer, one sample a frame.
+//! The metrics of the QUIC side, registered once, and the time that devices wait for an answer, one sample for each frame.
 
+use std::array::from_fn;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -9,42 +10,40 @@ use protocol::trajectory::TrajectoryReason;
 use protocol::{Advice, Colour, ErrorCode, Reason, RegionId, Verdict, metric};
 use runtime::clock;
 
-/// The way in which a handshake ended.
-#[derive(Clone, Copy)]
-pub(super) enum Handshake {
-    Accepted,
-    Retried,
-    Ignored,
-    Failed,
-    TooSlow,
+protocol::numbered! {
+    /// The end of a handshake.
+    pub(super) enum Handshake {
+        Accepted = 1 => "accepted",
+        Retried = 2 => "retried",
+        Ignored = 3 => "ignored",
+        Failed = 4 => "failed",
+        TooSlow = 5 => "too-slow",
+    }
 }
 
-const HANDSHAKES: [&str; 5] = ["accepted", "retried", "ignored", "failed", "too-slow"];
-
-/// Which frames with scans there are.
-#[derive(Clone, Copy)]
-pub(super) enum Scans {
-    Verify,
-    Punch,
+protocol::numbered! {
+    /// The kinds of frames with scans.
+    pub(super) enum Scans {
+        Verify = 1 => "verify",
+        Punch = 2 => "punch",
+    }
 }
 
-/// The outcome of one; a device's own mistakes are not in it.
-#[derive(Clone, Copy)]
-pub(super) enum Served {
-    Answered,
-    Busy,
-    /// The gateway could not do its work.
-    Failed,
+protocol::numbered! {
+    /// The outcome of a frame with scans. A device's own mistakes are not counted here.
+    pub(super) enum Served {
+        Answered = 1 => "answered",
+        Busy = 2 => "busy",
+        /// A failure of the gateway.
+        Failed = 3 => "failed",
+    }
 }
 
-const REQUESTS: [&str; 2] = ["verify", "punch"];
-const SERVED: [&str; 3] = ["answered", "busy", "failed"];
-
-/// Frames that are answered with the next write.
+/// The frames whose answers go out with the next write.
 #[derive(Default)]
 pub(super) struct Owed {
     verifies: Vec<Instant>,
-    /// When they were read, and how many they are.
+    /// The times at which they were read, with their numbers.
     punches: Vec<(Instant, u32)>,
 }
 
@@ -58,15 +57,15 @@ impl Owed {
     }
 }
 
-/// The answer to a trajectory query.
+/// The end of a trajectory query.
 #[derive(Clone, Copy)]
-pub(super) enum Answered {
-    Reason(TrajectoryReason),
+pub(super) enum QueryEnd {
+    Answered(TrajectoryReason),
     Busy,
     Refused,
 }
 
-/// Counts a query while it waits for its answer, or a handshake until it ends.
+/// A guard that counts a query while it waits for its answer, or a handshake until it ends.
 pub(super) struct UnderWay(Gauge);
 
 impl UnderWay {
@@ -82,16 +81,19 @@ impl Drop for UnderWay {
     }
 }
 
-/// One front's; the exporter adds fronts up.
+/// A counter for each colour.
+type ByColour = [Counter; Colour::ALL.len()];
+
+/// The metrics of one front; the exporter adds fronts up.
 pub(super) struct QuicMetrics {
-    handshakes: [Counter; 5],
+    handshakes: [Counter; Handshake::ALL.len()],
     handshake_seconds: Histogram,
     handshakes_under_way: Gauge,
     pub(super) connections: Gauge,
-    verifies: HashMap<RegionId, [Counter; 4]>,
-    /// Of a region that the process did not start with.
-    verifies_elsewhere: [Counter; 4],
-    requests: [[Counter; 3]; 2],
+    verifies: HashMap<RegionId, ByColour>,
+    /// The verifies in a region that the process did not start with.
+    verifies_elsewhere: ByColour,
+    requests: [[Counter; Served::ALL.len()]; Scans::ALL.len()],
     verify_seconds: Histogram,
     punch_seconds: Histogram,
     skew: Histogram,
@@ -113,13 +115,15 @@ impl QuicMetrics {
         };
         let queries = |outcome: &'static str| metrics::counter!(metric::QUERIES, "outcome" => outcome);
         Self {
-            handshakes: HANDSHAKES.map(|outcome| metrics::counter!(metric::HANDSHAKES, "outcome" => outcome)),
+            handshakes: from_fn(
+                |at| metrics::counter!(metric::HANDSHAKES, "outcome" => Handshake::ALL[at].name()),
+            ),
             handshake_seconds: metrics::histogram!(metric::HANDSHAKE_SECONDS),
             handshakes_under_way: metrics::gauge!(metric::HANDSHAKES_UNDER_WAY),
             connections: metrics::gauge!(metric::CONNECTIONS),
             verifies: regions.map(|region| (region, verifies(&region.to_string()))).collect(),
             verifies_elsewhere: verifies(metric::OTHER),
-            requests: REQUESTS.map(requests),
+            requests: from_fn(|at| requests(Scans::ALL[at])),
             verify_seconds: metrics::histogram!(metric::VERIFY_SECONDS),
             punch_seconds: metrics::histogram!(metric::PUNCH_SECONDS),
             skew: metrics::histogram!(metric::CLOCK_SKEW_SECONDS),
@@ -142,10 +146,10 @@ impl QuicMetrics {
     }
 
     pub(super) fn handshake(&self, outcome: Handshake) {
-        self.handshakes[outcome as usize].increment(1);
+        self.handshakes[outcome.index()].increment(1);
     }
 
-    /// One that came to its end in good order took this long.
+    /// Records the time of a handshake that succeeded.
     pub(super) fn handshake_took(&self, took: Duration) {
         self.handshake_seconds.record(took);
     }
@@ -169,74 +173,73 @@ impl QuicMetrics {
     }
 
     pub(super) fn served(&self, request: Scans, served: Served, frames: u32) {
-        self.requests[request as usize][served as usize].increment(frames.into());
+        self.requests[request.index()][served.index()].increment(frames.into());
     }
 
-    /// Notes the distance of a device's clock from ours, either way.
+    /// Records the difference of a device's clock from the gateway's, either way.
     pub(super) fn skew(&self, ms: u64) {
         self.skew.record(Duration::from_millis(ms));
     }
 
     pub(super) fn verified(&self, region: RegionId, verdicts: &[Verdict]) {
-        let mut by_colour = [0; 4];
+        let mut by_colour = [0; Colour::ALL.len()];
         for verdict in verdicts {
-            by_colour[usize::from(verdict.colour.number()) - 1] += 1;
+            by_colour[verdict.colour.index()] += 1;
         }
         let counters = self.verifies.get(&region).unwrap_or(&self.verifies_elsewhere);
         for (counter, count) in counters.iter().zip(by_colour).filter(|(_, count)| *count > 0) {
             counter.increment(count);
         }
         self.rejected(verdicts);
-        // A colour that is unknown because nobody has loaded it is no answer.
-        let served = match verdicts.iter().any(|verdict| verdict.reason == Reason::NotLoaded) {
-            true => Served::Failed,
-            false => Served::Answered,
-        };
-        self.served(Scans::Verify, served, 1);
+        // A colour that is unknown because colours are not loaded yet is no answer.
+        let not_loaded = verdicts.iter().any(|verdict| verdict.reason == Reason::NotLoaded);
+        self.served(Scans::Verify, if not_loaded { Served::Failed } else { Served::Answered }, 1);
     }
 
-    /// Scans that were no valid pass code.
+    /// Counts the scans that were no valid pass code.
     pub(super) fn rejected(&self, verdicts: &[Verdict]) {
         for verdict in verdicts.iter().filter(|verdict| verdict.advice == Advice::NotAPassCode) {
-            self.rejected[usize::from(verdict.reason.number()) - 1].increment(1);
+            self.rejected[verdict.reason.index()].increment(1);
         }
     }
 
     pub(super) fn shed(&self, reason: BusyReason) {
-        self.shed[usize::from(reason.number()) - 1].increment(1);
+        self.shed[reason.index()].increment(1);
     }
 
     pub(super) fn closed(&self, code: ErrorCode) {
-        self.closed[usize::from(code.number()) - 1].increment(1);
+        self.closed[code.index()].increment(1);
     }
 
     pub(super) fn refused(&self, code: ErrorCode) {
-        self.refused[usize::from(code.number()) - 1].increment(1);
+        self.refused[code.index()].increment(1);
     }
 
     pub(super) fn query_begins(&self) -> UnderWay {
         UnderWay::new(&self.queries_under_way)
     }
 
-    /// Only what carriers had to do with is timed: a refusal says nothing about them.
-    pub(super) fn query_ends(&self, answered: Answered, took: Duration) {
-        match answered {
-            Answered::Reason(reason) => {
-                self.queries[usize::from(reason.number()) - 1].increment(1);
+    /// Counts the end of a query. Only answered ones are timed: a refusal tells nothing about carriers.
+    pub(super) fn query_ends(&self, end: QueryEnd, took: Duration) {
+        match end {
+            QueryEnd::Answered(reason) => {
+                self.queries[reason.index()].increment(1);
                 self.query_seconds.record(took.as_secs_f64());
             }
-            Answered::Busy => self.queries_busy.increment(1),
-            Answered::Refused => self.queries_refused.increment(1),
+            QueryEnd::Busy => self.queries_busy.increment(1),
+            QueryEnd::Refused => self.queries_refused.increment(1),
         }
     }
 }
 
-fn verifies(region: &str) -> [Counter; 4] {
-    [Colour::Green, Colour::Yellow, Colour::Red, Colour::Unknown].map(
-        |colour| metrics::counter!(metric::VERIFIES, "region" => region.to_owned(), "colour" => colour.name()),
+fn verifies(region: &str) -> ByColour {
+    from_fn(
+        |at| metrics::counter!(metric::VERIFIES, "region" => region.to_owned(), "colour" => Colour::ALL[at].name()),
     )
 }
 
-fn requests(request: &'static str) -> [Counter; 3] {
-    SERVED.map(|outcome| metrics::counter!(metric::REQUESTS, "request" => request, "outcome" => outcome))
+fn requests(request: Scans) -> [Counter; Served::ALL.len()] {
+    from_fn(
+        |at| metrics::counter!(metric::REQUESTS, "request" => request.name(), "outcome" => Served::ALL[at].name()),
+    )
 }

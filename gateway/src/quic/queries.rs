@@ -13,14 +13,14 @@ use runtime::clock;
 use tokio::task::JoinSet;
 
 use super::front::Shared;
-use super::metrics::Answered;
+use super::metrics::QueryEnd;
 use crate::trajectory;
 
 /// The time after which a device asks again when too many queries wait: carriers are slow.
 const RETRY_AFTER_MS: u32 = 2_000;
 /// The delay of a refusal that has cost other threads something: a device that tries receipts gets few answers a second.
 const REFUSAL_DELAY: Duration = Duration::from_millis(100);
-/// A device that does not take an answer of a few bytes for this long gets none.
+/// The time after which a device that does not take an answer of a few bytes gets none.
 const WRITE: Duration = Duration::from_secs(5);
 
 /// The reason why a query has no answer.
@@ -123,18 +123,18 @@ impl Query {
 
     fn count(&self, outcome: &Result<TrajectoryAnswer, Refusal>) {
         let metrics = &self.shared.metrics;
-        let answered = match outcome {
-            Ok(answer) => Answered::Reason(answer.reason),
+        let end = match outcome {
+            Ok(answer) => QueryEnd::Answered(answer.reason),
             Err(Refusal::Busy) => {
                 metrics.shed(BusyReason::Queries);
-                Answered::Busy
+                QueryEnd::Busy
             }
             Err(Refusal::Error(code)) => {
                 metrics.refused(*code);
-                Answered::Refused
+                QueryEnd::Refused
             }
         };
-        metrics.query_ends(answered, clock::since(self.begun));
+        metrics.query_ends(end, clock::since(self.begun));
     }
 }
 

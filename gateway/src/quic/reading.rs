@@ -1,4 +1,4 @@
-//! A device's stream, read as whole frames: everything that has arrived in one go, and since when a frame is incomplete.
+//! A device's stream, read as whole frames: all bytes that have arrived at a time, and the age of an incomplete frame.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ use protocol::{FrameReader, limits};
 use quinn::{ReadError, RecvStream};
 use runtime::clock;
 
-/// Chunks taken off a stream in one go: a whole receive window of full packets.
+/// The chunks taken off a stream at a time: a whole receive window of full packets.
 const CHUNKS: usize = 64;
 
 /// The stream, read as whole frames.
 pub(super) struct Reading {
     receive: RecvStream,
     pub(super) frames: FrameReader,
-    /// When the frame began that has not ended yet.
+    /// The time at which the incomplete frame began.
     begun: Option<Instant>,
 }
 
@@ -23,7 +23,7 @@ impl Reading {
         Self { receive, frames: FrameReader::default(), begun: None }
     }
 
-    /// Waits for more and takes everything that has arrived; false at the stream's end.
+    /// Waits for more bytes and takes all that have arrived; false at the stream's end.
     pub(super) async fn more(&mut self) -> Result<bool, ReadError> {
         let mut chunks: [Bytes; CHUNKS] = std::array::from_fn(|_| Bytes::new());
         let arrived = self.receive.read_chunks(&mut chunks).await?;
@@ -32,7 +32,7 @@ impl Reading {
         Ok(true)
     }
 
-    /// To be called when every whole frame was taken out.
+    /// Notes the age of the incomplete frame. To be called when every whole frame was taken out.
     pub(super) fn note_begun(&mut self) {
         if self.frames.is_mid_frame() {
             self.begun.get_or_insert_with(clock::now);
@@ -42,7 +42,7 @@ impl Reading {
         }
     }
 
-    /// When the frame that has begun has to be whole.
+    /// Returns the time by which the incomplete frame has to be whole.
     pub(super) fn deadline(&self) -> Option<tokio::time::Instant> {
         self.begun.map(|begun| (begun + Duration::from_millis(limits::FRAME_MS_MAX)).into())
     }

@@ -1,5 +1,5 @@
-//! One device's connection: takes everything that has arrived, answers verifies at once, sends punches to their regions, and
-//! writes what is durable. What the device may do is checked at every batch; what waits is bounded by its window.
+//! One device's connection: takes the frames that have arrived, answers verifies at once, sends punches to their regions, and writes
+//! verdicts that are durable. The device's rights are checked at every batch; its window bounds the punches that wait.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,14 +22,14 @@ use super::reading::Reading;
 use super::stream::{Landed, Read, Stream};
 use crate::fleet::Entry;
 
-/// A device that does not take its answers for this long is gone.
+/// The time after which a device that does not take its answers is gone.
 const WRITE: Duration = Duration::from_secs(10);
 /// The time that the last answers may take to arrive.
 const FINISH: Duration = Duration::from_secs(2);
 /// The time that a device waits before it connects again to a gateway that drains; it adds jitter.
 const RECONNECT_AFTER_MS: u32 = 1_000;
 
-/// Runs a session to its end: why it ended.
+/// Runs a session and returns the reason of its end.
 pub(super) async fn run(
     shared: &Rc<Shared>,
     connection: &Connection,
@@ -38,7 +38,7 @@ pub(super) async fn run(
 ) -> End {
     match start(shared, connection, device, &mut entry).await {
         Ok(mut session) => {
-            // A task of its own: what happens there does not wake the punches.
+            // A task of its own: its events do not wake the punches.
             let mut beside = JoinSet::new();
             beside.spawn_local(queries::serve(Rc::clone(shared), connection.clone(), device));
             let served = session.serve(&mut entry).await;
@@ -57,7 +57,7 @@ struct Session {
     stream: Stream<PendingRun>,
     drain: watch::Receiver<bool>,
     draining: bool,
-    /// The device has ended its side of the stream.
+    /// True once the device has ended its side of the stream.
     ended: bool,
 }
 
@@ -145,7 +145,7 @@ async fn greet(
     Err(code.into())
 }
 
-/// Waits until all that was written has arrived, before the connection is closed.
+/// Waits until all written bytes have arrived, before the connection is closed.
 async fn finish(send: &mut SendStream) {
     let _ = send.finish();
     let _ = tokio::time::timeout(FINISH, send.stopped()).await;
@@ -162,7 +162,7 @@ enum Event {
 impl Session {
     /// Returns when the device has ended its side of the stream and has all its answers.
     async fn serve(&mut self, entry: &mut Entry) -> Result<(), End> {
-        // What has arrived with `Hello`.
+        // Frames that have arrived with `Hello`.
         let mut event = Event::More(true);
         loop {
             if let Err(code) = self.handle(event, entry) {
@@ -232,7 +232,7 @@ impl Session {
         }
     }
 
-    /// Every whole frame that has arrived.
+    /// Takes every whole frame that has arrived.
     fn take_frames(&mut self, entry: &Entry) -> Result<(), ErrorCode> {
         let read = Read { ms: clock::now_ms(), at: clock::now() };
         loop {
@@ -267,7 +267,7 @@ impl Session {
         }
     }
 
-    /// Answered from memory, before any punch that waits for its sync.
+    /// Answers from memory, before any punch that waits for its sync.
     fn verify(&mut self, id: RequestId, verify: &Verify, entry: &Entry, read: Read) -> Result<(), Refusal> {
         let rights = entry.rights()?;
         self.stream.intake.carries(verify.scanned.0.len())?;
@@ -322,7 +322,7 @@ impl Session {
         Ok(())
     }
 
-    /// The device sends nothing more; what it sent is still answered.
+    /// Notes the end of the device's side; the requests that it sent are still answered.
     fn end_of_stream(&mut self) -> Result<(), ErrorCode> {
         self.ended = true;
         if self.reading.frames.is_mid_frame() { Err(ErrorCode::BadFrame) } else { Ok(()) }

@@ -1,6 +1,6 @@
-//! A device's punches on its first stream: the order in which runs go to their regions, what a refusal drops, and the answer that each
-//! run gets. Sockets, clocks and regions are the session's. Pure apart from counters, so that a model of the protocol drives what devices
-//! meet.
+//! A device's punches on its first stream: the order in which runs go to their regions, the punches that a refusal drops, and the answer to
+//! each run. Sockets, clocks and regions are the session's. Pure apart from counters, so that a model of the protocol can drive the code
+//! that serves devices.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -45,13 +45,13 @@ struct Flying<A> {
     sent: Sent,
     region: RegionId,
     answer: A,
-    /// Set if the outcome was there before the run's turn came.
+    /// The outcome, if it was there before the run's turn.
     known: Option<RegionOutcome>,
 }
 
-/// The runs of one connection that are under way, in order. Consecutive runs of one region fly together; a change of region waits until
-/// the last has landed, so that they cannot overtake each other. A refusal drops what the device had sent behind it, up to where it sends
-/// from there again: that alone is refused, or answered, anew. `A` is the future of an outcome.
+/// The runs of one connection that are under way, in order. Consecutive runs of one region are under way together; a change of region waits
+/// until the last has its outcome, so that they cannot overtake each other. A refusal drops the punches that the device had sent behind it,
+/// until the device sends the refused one again. `A` is the future of an outcome.
 pub(super) struct Flight<A> {
     waiting: VecDeque<(Run<Punch>, Frames, Instant)>,
     flying: VecDeque<Flying<A>>,
@@ -62,7 +62,7 @@ pub(super) struct Flight<A> {
 }
 
 impl<A: Future<Output = RegionOutcome> + Unpin> Flight<A> {
-    /// The flight of a device that has verdicts up to `acknowledged`.
+    /// Starts with a device that has verdicts up to `acknowledged`.
     fn new(acknowledged: Sequence) -> Self {
         Self { waiting: VecDeque::new(), flying: VecDeque::new(), answered: acknowledged, refused: None }
     }
@@ -71,7 +71,7 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Flight<A> {
         self.waiting.is_empty() && self.flying.is_empty()
     }
 
-    /// True if a batch that begins here follows a refused punch. One that begins at or before it ends the refusal.
+    /// Returns true if a batch that begins here follows a refused punch. One that begins at or before it ends the refusal.
     fn is_refused(&mut self, first: Sequence) -> bool {
         match self.refused {
             Some(refused) if first > refused => true,
@@ -83,11 +83,11 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Flight<A> {
         }
     }
 
-    /// Refuses `from`, or what has no verdict yet above it, for the run that landed last. What was sent behind that is dropped, up to where
-    /// the device sends from there again: it is answered when it is sent again. The outcomes of what was sent to regions are of no use any
-    /// more: a region passes over a run that nobody waits for, and what is in the log already is a repeat then.
+    /// Refuses the punches from `from` on that have no verdict yet, for the run that landed last. The punches behind them are dropped until the
+    /// device sends `from` again. The outcomes of runs under way are given up: a region passes over a run without a caller, and a punch that is
+    /// in the log already is a repeat when it comes again.
     ///
-    /// Returns from where it is refused, and how many punches were dropped.
+    /// Returns the first refused sequence and the number of dropped punches.
     fn refuse(&mut self, from: Sequence) -> (Sequence, usize) {
         let from = from.max(Sequence(self.answered.0.saturating_add(1)));
         let mut dropped = 0;
@@ -109,12 +109,12 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Flight<A> {
         (from, dropped)
     }
 
-    /// The first run's outcome.
+    /// Waits for the first run's outcome.
     pub(super) async fn next(&mut self) -> Landed {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// The first run's outcome, if it is there.
+    /// Returns the first run's outcome, if it is there.
     pub(super) fn landed_now(&mut self) -> Option<Landed> {
         match self.poll_next(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(landed) => Some(landed),
@@ -144,7 +144,7 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Flight<A> {
             let Some((run, frames, read)) = self.waiting.pop_front() else { break };
             let sent = Sent { first: run.first, punches: run.punches.len(), frames, read };
             let (region, mut answer) = (run.region, depart(run));
-            // Who waits for the answer is registered when its turn comes.
+            // The waker is registered when the run's turn comes.
             let known = match Pin::new(&mut answer).poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(outcome) => Some(outcome),
                 Poll::Pending => None,
@@ -163,7 +163,7 @@ pub(super) struct Stream<A> {
 }
 
 impl<A: Future<Output = RegionOutcome> + Unpin> Stream<A> {
-    /// The stream of a device that said `hello`, with punches up to `recorded` on disk.
+    /// Starts the stream of a device that said `hello`, with punches up to `recorded` on disk.
     pub(super) fn new(class: DeviceClass, hello: Hello, recorded: Sequence) -> Self {
         Self {
             intake: Intake::new(class, hello.epoch, recorded),
@@ -188,7 +188,7 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Stream<A> {
         self.intake.punches(id, batch, (rights, places), read_ms)
     }
 
-    /// Answers a request that is refused. The error is what to close the connection with.
+    /// Answers a refused request. The error closes the connection.
     pub(super) fn refuse(&mut self, id: RequestId, refusal: Refusal) -> Result<(), ErrorCode> {
         if ends_connection(refusal.code) {
             return Err(refusal.code);
@@ -197,7 +197,7 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Stream<A> {
         self.intake.refused()
     }
 
-    /// Has all that was taken so far, at that time, wait to be launched.
+    /// Queues the runs taken so far, read at `at`, for their launch.
     pub(super) fn read(&mut self, read: Instant) {
         let runs = self.intake.take_runs().into_iter();
         self.flight.waiting.extend(runs.map(|(run, frames)| (run, frames, read)));
@@ -208,7 +208,7 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Stream<A> {
         self.flight.launch(depart);
     }
 
-    /// Answers a run. The error is what to close the connection with.
+    /// Answers a run. The error closes the connection.
     pub(super) fn land(&mut self, landed: Landed, metrics: &QuicMetrics) -> Result<(), ErrorCode> {
         let Landed { sent, outcome } = landed;
         let (shed, from) = match outcome {
@@ -234,7 +234,7 @@ impl<A: Future<Output = RegionOutcome> + Unpin> Stream<A> {
             metrics.shed(reason);
             metrics.served(Scans::Punch, Served::Busy, sent.frames.count);
         }
-        // What was sent behind a refused run is refused with it: one answer, not one for each.
+        // The punches behind a refused run are refused with it: one answer, not one for each.
         let (expected, dropped) = self.flight.refuse(from);
         self.intake.resolved(dropped, None);
         let answer = shed.map_or(Answer::Gap(Gap { expected }), busy);

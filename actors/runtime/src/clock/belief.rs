@@ -6,12 +6,12 @@
 pub const STEP_MS_MAX: u64 = 3_600_000;
 /// The maximum time between the newest record and a start at which the wall clock is believed: a night's maintenance. A clock that is
 /// ahead by less cannot be distinguished from downtime, and expires things that much too early.
-pub const DOWN_MS_MAX: u64 = 24 * 3_600_000;
+const DOWN_MS_MAX: u64 = 24 * 3_600_000;
 /// The interval at which the reference point follows a clock that is ahead. A clock that is repeatedly set forward by an hour gains at
 /// most an hour a day.
 const FOLLOWED_EVERY_MS: u64 = 24 * 3_600_000;
 /// The earliest believed time if nothing is on record: 2025-01-01, before the first release. Raise it with releases.
-pub const RELEASED_MS: u64 = 1_735_689_600_000;
+const RELEASED_MS: u64 = 1_735_689_600_000;
 
 /// The difference of a wall clock from the plausible time, for which it is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

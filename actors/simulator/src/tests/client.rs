@@ -84,7 +84,7 @@ pub(super) struct Query {
 
 impl Query {
     pub(super) fn about(msisdn: &str) -> Self {
-        let now_s = clock::now_ms() / 1000;
+        let now_s = clock::now_s();
         let asked = policy().window(policy::trajectory::day_of(now_s));
         let body = serde_json::json!({
             "msisdn": msisdn, "first_day": asked.first, "last_day": asked.last, "purpose": "apply", "consent": CONSENT

@@ -76,7 +76,7 @@ fn wrong_old_and_repeated_signatures_are_refused() {
     let good = Query::about(CLEAN);
     assert_eq!(served.status(&good), 200);
     let fresh = || Query::about(CLEAN);
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let mut other_body = fresh();
     other_body.forged = Some(other_body.body.to_string().replace("apply", "scan "));
     let refused = [

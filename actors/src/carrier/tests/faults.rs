@@ -1,7 +1,9 @@
 //! Carriers that are slow, down, or answer wrongly, and actors that panic: the queries that this costs.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use runtime::lock::lock;
 
 use super::server::status;
 use super::*;
@@ -266,7 +268,7 @@ fn panics_under_load_cost_their_own_queries_and_another_carrier_nothing() {
         let told = Arc::clone(&panics);
         let faults = FaultHook::new(move |&at: &Step| {
             let is_mobile = std::thread::current().name() == Some("carrier-china-mobile");
-            if is_mobile && random.lock().unwrap_or_else(PoisonError::into_inner).u8(..8) == 0 {
+            if is_mobile && lock(&random).u8(..8) == 0 {
                 told[usize::from(at == Step::Report)].fetch_add(1, Ordering::Relaxed);
                 panic!("told to");
             }

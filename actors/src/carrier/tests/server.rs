@@ -1,7 +1,8 @@
 //! A carrier's server for tests, written by hand: it reads one request from each connection and does what the test says.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use runtime::lock::lock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -131,10 +132,6 @@ impl Server {
     pub(crate) fn flooded(&self) -> Option<usize> {
         *lock(&self.flooded)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone)]

@@ -108,7 +108,7 @@ fn the_gateway_hears_of_every_demo_person_what_it_says() {
     let simulators = authority.simulators();
     actix_rt::System::new().block_on(async {
         let carriers = carriers(&authority, &simulators, Duration::from_secs(4));
-        let today = day_of(clock::now_ms() / 1000);
+        let today = day_of(clock::now_s());
         for person in demo_people() {
             let answer = carriers.ask(permit(person.parsed_phone(), today)).await.answer;
             let outcome = policy().outcome(&answer, today);
@@ -156,7 +156,7 @@ fn no_fault_is_heard_as_an_answer() {
     let authority = Authority::new();
     let simulators = authority.simulators();
     actix_rt::System::new().block_on(async {
-        let today = day_of(clock::now_ms() / 1000);
+        let today = day_of(clock::now_s());
         let clean = demo_people()[0];
         for (fault, why) in rows {
             // Actors of their own: a breaker that is open would answer in the carrier's place.
@@ -185,7 +185,7 @@ fn simulators_end_promptly_while_a_request_hangs() {
         simulators.set_fault(SimulatedCarrier::Mobile, hang).await.unwrap();
         let carriers = carriers(&authority, &simulators, Duration::from_millis(300));
         let phone = demo_people()[0].parsed_phone();
-        let answer = carriers.ask(permit(phone, day_of(clock::now_ms() / 1000))).await.answer;
+        let answer = carriers.ask(permit(phone, day_of(clock::now_s()))).await.answer;
         assert_eq!(answer, CarrierAnswer::Unavailable(Unavailable::TimedOut));
         simulators.stop();
         carriers.stop().unwrap();
@@ -211,7 +211,7 @@ fn a_carrier_that_takes_two_seconds_gives_permits_by_latency() {
                     let mut answered = 0;
                     while answered < 2 {
                         assert!(clock::since(begun) < Duration::from_secs(60), "busy for a minute");
-                        let asked = carriers.ask(permit(phone.clone(), day_of(clock::now_ms() / 1000))).await;
+                        let asked = carriers.ask(permit(phone.clone(), day_of(clock::now_s()))).await;
                         // A permit comes back just after its answer.
                         if asked.answer == CarrierAnswer::Unavailable(Unavailable::Busy) {
                             tokio::task::yield_now().await;

@@ -3,7 +3,7 @@
 //! ask. Nothing of either is kept, and no colour follows from it.
 
 use actix_web::{HttpResponse, web};
-use actors::query::{Answered, QueryError};
+use actors::query::{QueryAnswer, QueryError};
 use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt};
 use maud::{Markup, html};
 use policy::place_names::name_zh;
@@ -29,7 +29,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 /// Shows the answer to staff: the answer, whose phone it is about, and the receipt by which their device has the same answer from the gateway.
 /// The cities stand behind a tap of the citizen's.
-pub(super) fn came(visitor: &Visitor, page: Page, answered: &Answered, back: &str) -> Markup {
+pub(super) fn came(visitor: &Visitor, page: Page, answered: &QueryAnswer, back: &str) -> Markup {
     let consent = visitor.portal.travels.consent(visitor.session.id(), page, visitor.now_s);
     html! {
         (shown(visitor, page, Some(answered), consent.and_then(|consent| at_gate(visitor, consent)), back))
@@ -62,7 +62,7 @@ fn at_gate(visitor: &Visitor, consent: ConsentId) -> Option<AtGate> {
 fn shown(
     visitor: &Visitor,
     page: Page,
-    answered: Option<&Answered>,
+    answered: Option<&QueryAnswer>,
     at_gate: Option<AtGate>,
     back: &str,
 ) -> Markup {

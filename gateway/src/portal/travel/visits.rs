@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actors::bounds;
-use actors::query::{Answered, QueryError};
+use actors::query::{QueryAnswer, QueryError};
 use actors::sms::SessionId;
 use hashlink::LruCache;
 use metrics::{Counter, Gauge};
@@ -33,7 +33,7 @@ pub(crate) enum State {
     /// The consent is given, and a checkpoint's device may ask with it instead of this page.
     Offered(ConsentId),
     /// The answer.
-    Came(Answered),
+    Came(QueryAnswer),
     /// There is no outcome.
     Failed(QueryError),
     /// The visitor has taken the consent back.
@@ -150,7 +150,7 @@ impl Travels {
         session: SessionId,
         page: Page,
         consent: ConsentId,
-        came: Result<Answered, QueryError>,
+        came: Result<QueryAnswer, QueryError>,
     ) {
         let mut visits = self.lock();
         let mine =

@@ -1,5 +1,5 @@
-//! The world behind a session in the model: two regions whose actors fail, are full and are parked, and the log, which decides what
-//! is new, what is a repeat and what is missing. It does what the real ones promise, one step at a time.
+//! The world behind a session in the model: two regions whose actors fail, are full and are parked, and the log, which tells new punches,
+//! repeats and gaps apart. It keeps the promises of the real ones, one step at a time.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -1,5 +1,5 @@
-//! The specification's promises of one connection's batches, kept by who sees both directions: which are owed an answer, which are
-//! dropped behind a refusal, and up to where verdicts were given.
+//! The specification's promises for one connection's batches, checked by an observer of both directions: batches that are owed an answer,
+//! batches that are dropped behind a refusal, and the highest sequence with a verdict.
 
 use protocol::RequestId;
 use protocol::message::{Answer, PunchBatch};
@@ -82,12 +82,12 @@ impl Rules {
         }
     }
 
-    /// Up to where verdicts were given.
+    /// Returns the highest sequence with a verdict.
     pub(super) fn told(&self) -> u64 {
         self.told
     }
 
-    /// Batches without an answer.
+    /// Returns the number of batches without an answer.
     pub(super) fn owing(&self) -> usize {
         self.sent.iter().filter(|sent| sent.fate == Fate::Owed).count()
     }

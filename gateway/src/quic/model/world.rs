@@ -40,7 +40,7 @@ struct Link {
 }
 
 impl Link {
-    /// Says what the gateway has answered is on its way, and the observer has seen it; how many answers.
+    /// Sends the gateway's answers on their way, past the observer; returns their number.
     fn hear_gateway(&mut self) -> u64 {
         let mut frames = FrameReader::default();
         frames.push(self.stream.answers.bytes());
@@ -59,7 +59,7 @@ impl Link {
 /// The counts of events in a run that is rare in itself.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// Gaps that the log named, to batches that somebody waited for.
+    /// The gaps that the log named to batches that a caller waited for.
     pub(super) gaps: Cell<u32>,
     /// Of these, after verdicts of the same connection.
     pub(super) behind_verdicts: Cell<u32>,
@@ -89,7 +89,7 @@ pub(super) struct World<'a> {
     pushed: u64,
     acknowledged: HashSet<u64>,
     set_aside: HashSet<u64>,
-    /// Whatever has happened, to see when nothing does.
+    /// The number of events so far; while it stays the same, nothing happens.
     moves: u64,
 }
 
@@ -314,7 +314,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Everything heals: whatever the device still has is acknowledged or refused, without another connection if it has one.
+    /// Heals everything: all punches that the device still has are acknowledged or refused, without another connection if it has one.
     pub(super) fn settle(mut self) {
         for region in [0, 1] {
             let mut beyond = self.beyond.borrow_mut();

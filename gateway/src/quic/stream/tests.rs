@@ -46,11 +46,11 @@ impl Gate {
         });
     }
 
-    /// The first batch that departed comes to this.
+    /// Gives the first batch under way this outcome.
     fn land(&mut self, first: u64, outcome: RegionOutcome) {
         let (departed, landing) = self.departed.remove(0);
         assert_eq!(departed, first);
-        // What was dropped is waited for by nobody.
+        // A dropped run has no caller.
         let _ = landing.send(outcome);
         while let Some(landed) = self.stream.flight.landed_now() {
             self.stream.land(landed, &self.metrics).expect("nothing that closes");
@@ -63,7 +63,7 @@ impl Gate {
         self.land(first, RegionOutcome::Ledger(AppendOutcome::Recorded(vec![run])));
     }
 
-    /// The answers since the last call: the request and the type, with what a gap expects.
+    /// Returns the answers since the last call: the request and the type, with the sequence that a gap expects.
     fn heard(&mut self) -> Vec<(u32, &'static str, u64)> {
         let mut frames = FrameReader::default();
         frames.push(self.stream.answers.bytes());

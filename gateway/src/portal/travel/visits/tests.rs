@@ -14,12 +14,12 @@ fn punch(number: u128) -> Page {
     Page::Place(PressId::from_text(&format!("{number:032x}")).unwrap())
 }
 
-fn answered(outcome: QueryOutcome) -> Result<Answered, QueryError> {
+fn answered(outcome: QueryOutcome) -> Result<QueryAnswer, QueryError> {
     let days = Days { first: "2020-02-10".parse().unwrap(), last: "2020-02-23".parse().unwrap() };
-    Ok(Answered { outcome, detail: Detail::Stay, areas: Vec::new(), days, giver: None })
+    Ok(QueryAnswer { outcome, detail: Detail::Stay, areas: Vec::new(), days, giver: None })
 }
 
-fn clean() -> Result<Answered, QueryError> {
+fn clean() -> Result<QueryAnswer, QueryError> {
     answered(QueryOutcome::Clean)
 }
 
