@@ -3,7 +3,7 @@
 
 use jiff::civil::Date;
 use policy::trajectory::{Area, Days, Visit, days_after, start_of};
-use registry::{DocumentKind, DocumentNumber, Phone};
+use registry::Phone;
 
 use super::numbers::{Holder, SimulatedCarrier, other};
 use super::trajectory::{city, clip, country, home};
@@ -53,11 +53,6 @@ impl DemoPerson {
     /// Returns the phone, parsed.
     pub fn parsed_phone(&self) -> Phone {
         Phone::parse(self.phone).expect("a constant number")
-    }
-
-    /// Returns the document, parsed.
-    pub fn parsed_document(&self) -> DocumentNumber {
-        DocumentNumber::parse(DocumentKind::IdCard, self.document).expect("a constant number")
     }
 }
 
