@@ -10,6 +10,7 @@ mod sender;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use codes::CODE_S_MAX;
 use counts::SmsMetrics;
 use keys::{Keys, random};
 use registry::Phone;

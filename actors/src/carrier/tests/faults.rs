@@ -7,6 +7,7 @@ use runtime::lock::lock;
 
 use super::server::status;
 use super::*;
+use crate::carrier::breaker::RECENT;
 
 const CHUNKED: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
