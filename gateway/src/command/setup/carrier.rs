@@ -93,7 +93,8 @@ fn carrier(id: &str) -> Result<SimulatedCarrier, String> {
 }
 
 fn kind(name: &str) -> Result<FaultKind, String> {
-    let all = FaultKind::ALL.map(FaultKind::name).join(", ");
+    let all: Vec<&str> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
+    let all = all.join(", ");
     FaultKind::from_name(name).ok_or_else(|| format!("faults are {all}"))
 }
 
