@@ -12,8 +12,7 @@ use crate::fleet::{Places, Rights};
 const MERGED_PUNCHES_MAX: usize = 8 * BATCH_PUNCHES_MAX;
 /// The most requests in a row that carry nothing.
 const EMPTY_REQUESTS_MAX: u32 = 64;
-/// The most requests in a row that are refused: four windows of single punches of a gate that has lost its rights. A device that goes on
-/// ignores errors.
+/// The most refused requests in a row: four windows of single punches of a gate without rights. A device that goes on ignores errors.
 const REFUSALS_MAX: u32 = 256;
 
 /// The refusal of a request. The error's `detail` is the index of the first scan that it is about.

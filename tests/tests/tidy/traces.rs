@@ -31,7 +31,8 @@ fn the_architecture_names_paths_that_exist() {
     let is_there =
         |name: &str| files.iter().any(|path| path == name || path.starts_with(&format!("{name}/")));
     let named = code_spans(&text).filter(|span| top(span).is_some_and(|top| tops.contains(top)));
-    let missing = named.map(|span| span.trim_end_matches('/')).filter(|span| !is_there(span));
+    let paths = named.filter_map(|span| span.split_whitespace().next());
+    let missing = paths.map(|path| path.trim_end_matches('/')).filter(|path| !is_there(path));
     check("ARCHITECTURE.md names no such file", &missing.map(str::to_owned).collect::<Vec<_>>());
 }
 
