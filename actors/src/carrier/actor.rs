@@ -9,7 +9,7 @@ use policy::trajectory::{CarrierAnswer, Unavailable};
 use runtime::clock;
 
 use super::Step;
-use super::answer::{self, Heard, Question};
+use super::answer::{self, Question, RawReply};
 use super::breaker::Admission;
 use super::client::{Exchanged, request_id};
 use super::state::{Caller, CarrierContext, CarrierState, Permit, Query};
@@ -162,16 +162,17 @@ async fn run(
     let begun = clock::now();
     let exchange = context.client.exchange(&query.question, &request);
     let exchanged = tokio::time::timeout_at(query.deadline.into(), exchange).await;
-    let Exchanged { heard, own } = exchanged.unwrap_or_else(|_| Heard::TimedOut.into());
+    let Exchanged { reply, own } = exchanged.unwrap_or_else(|_| RawReply::TimedOut.into());
     let wire = clock::since(begun);
-    let read = answer::read(&heard, &query.question, &request, &context.areas);
+    let read = answer::read(&reply, &query.question, &request, &context.areas);
     match query.caller {
         Caller::Citizen(_) => context.metrics.was_on_the_wire(wait(attempt, begun, &query), wire, own),
         Caller::Probe => context.metrics.probed(read.healthy, wire, own),
     }
     let was_trial = matches!(attempt, Attempt::Trial);
     // Another carrier's slowness may have left this one too little time; that does not count against it.
-    let was_cut_short = matches!(heard, Heard::TimedOut) && query.deadline < query.begun + context.deadline;
+    let was_cut_short =
+        matches!(reply, RawReply::TimedOut) && query.deadline < query.begun + context.deadline;
     let healthy = (!was_cut_short).then_some(read.healthy);
     if read.again && matches!(attempt, Attempt::First) {
         let rest = Rest::Again(query, read.answer);

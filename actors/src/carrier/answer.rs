@@ -77,7 +77,7 @@ impl Question {
 }
 
 /// The reply of a carrier as it came over the wire.
-pub(super) enum Heard {
+pub(super) enum RawReply {
     /// The request was not sent: no connection, no TLS, or a connection that was closed before.
     NotSent,
     /// The connection was lost after the request was sent.
@@ -93,15 +93,15 @@ pub(super) enum Heard {
 }
 
 /// Hidden: a body is personal data.
-impl std::fmt::Debug for Heard {
+impl std::fmt::Debug for RawReply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Heard(…)")
+        f.write_str("RawReply(…)")
     }
 }
 
 /// The meaning of a reply.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Read {
+pub(super) struct ReplyMeaning {
     pub(super) answer: CarrierAnswer,
     /// True if the carrier works: to refuse this query is no failure of the carrier.
     pub(super) healthy: bool,
@@ -109,7 +109,7 @@ pub(super) struct Read {
     pub(super) again: bool,
 }
 
-impl Read {
+impl ReplyMeaning {
     const fn healthy(answer: CarrierAnswer) -> Self {
         Self { answer, healthy: true, again: false }
     }
@@ -120,21 +120,23 @@ impl Read {
 }
 
 /// Reads the reply to that question, which was sent under that request id.
-pub(super) fn read(heard: &Heard, question: &Question, request: &str, areas: &Areas) -> Read {
-    match heard {
-        Heard::NotSent => Read::failed(Unavailable::Unreachable, true),
-        Heard::Lost => Read::failed(Unavailable::Unreachable, false),
-        Heard::TimedOut => Read::failed(Unavailable::TimedOut, false),
-        Heard::NotHttp => Read::failed(Unavailable::Garbage, false),
-        Heard::Status(503) => Read::failed(Unavailable::Busy, true),
-        Heard::Status(429) => Read::failed(Unavailable::Busy, false),
-        Heard::Status(400..=499) => Read::healthy(CarrierAnswer::Unavailable(Unavailable::Refused)),
-        Heard::Status(500..=599) => Read::failed(Unavailable::Refused, false),
+pub(super) fn read(reply: &RawReply, question: &Question, request: &str, areas: &Areas) -> ReplyMeaning {
+    match reply {
+        RawReply::NotSent => ReplyMeaning::failed(Unavailable::Unreachable, true),
+        RawReply::Lost => ReplyMeaning::failed(Unavailable::Unreachable, false),
+        RawReply::TimedOut => ReplyMeaning::failed(Unavailable::TimedOut, false),
+        RawReply::NotHttp => ReplyMeaning::failed(Unavailable::Garbage, false),
+        RawReply::Status(503) => ReplyMeaning::failed(Unavailable::Busy, true),
+        RawReply::Status(429) => ReplyMeaning::failed(Unavailable::Busy, false),
+        RawReply::Status(400..=499) => {
+            ReplyMeaning::healthy(CarrierAnswer::Unavailable(Unavailable::Refused))
+        }
+        RawReply::Status(500..=599) => ReplyMeaning::failed(Unavailable::Refused, false),
         // Redirects are not followed: they lead to another host than the configured carrier.
-        Heard::Status(_) => Read::failed(Unavailable::Garbage, false),
-        Heard::Body(body) => match parse(body, question, request, areas) {
-            Some(answer) => Read::healthy(answer),
-            None => Read::failed(Unavailable::Garbage, false),
+        RawReply::Status(_) => ReplyMeaning::failed(Unavailable::Garbage, false),
+        RawReply::Body(body) => match parse(body, question, request, areas) {
+            Some(answer) => ReplyMeaning::healthy(answer),
+            None => ReplyMeaning::failed(Unavailable::Garbage, false),
         },
     }
 }

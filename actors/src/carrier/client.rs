@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::answer::{self, ANSWER_BYTES_MAX, Heard, Question};
+use super::answer::{self, ANSWER_BYTES_MAX, Question, RawReply};
 use super::{CarrierConfig, CarrierError};
 
 const PATH: &str = "/v1/trajectory";
@@ -45,15 +45,15 @@ pub(super) fn request_id() -> Result<String, NoRandom> {
     random::bytes::<16>().map(hex::encode)
 }
 
-/// The result of one exchange: what was heard, and the carrier's own time as it reports it.
+/// The result of one exchange: the reply, and the processing time that the carrier reports.
 pub(super) struct Exchanged {
-    pub(super) heard: Heard,
+    pub(super) reply: RawReply,
     pub(super) own: Option<Duration>,
 }
 
-impl From<Heard> for Exchanged {
-    fn from(heard: Heard) -> Self {
-        Self { heard, own: None }
+impl From<RawReply> for Exchanged {
+    fn from(reply: RawReply) -> Self {
+        Self { reply, own: None }
     }
 }
 
@@ -92,14 +92,14 @@ impl Client {
     /// Asks once. Dropping the future ends the connection.
     pub(super) async fn exchange(&self, question: &Question, request_id: &str) -> Exchanged {
         let Ok(stream) = TcpStream::connect((self.host.as_str(), self.port)).await else {
-            return Heard::NotSent.into();
+            return RawReply::NotSent.into();
         };
         let request = self.request(question, request_id, clock::now_s());
         match &self.tls {
             None => speak(stream, request).await,
             Some((connector, name)) => match connector.connect(name.clone(), stream).await {
                 Ok(stream) => speak(stream, request).await,
-                Err(_) => Heard::NotSent.into(),
+                Err(_) => RawReply::NotSent.into(),
             },
         }
     }
@@ -130,14 +130,14 @@ where
 {
     let handshake =
         http1::Builder::new().max_buf_size(READ_BUFFER_BYTES).handshake(TokioIo::new(stream)).await;
-    let Ok((mut sender, connection)) = handshake else { return Heard::NotSent.into() };
+    let Ok((mut sender, connection)) = handshake else { return RawReply::NotSent.into() };
     let exchange = async {
         match sender.try_send_request(request).await {
             Ok(response) => hear(response).await,
             Err(mut error) => match error.take_message() {
-                Some(_) => Heard::NotSent.into(),
-                None if error.error().is_parse() => Heard::NotHttp.into(),
-                None => Heard::Lost.into(),
+                Some(_) => RawReply::NotSent.into(),
+                None if error.error().is_parse() => RawReply::NotHttp.into(),
+                None => RawReply::Lost.into(),
             },
         }
     };
@@ -154,12 +154,12 @@ where
 
 async fn hear(response: Response<Incoming>) -> Exchanged {
     let own = response.headers().get("carrier-time-ms").and_then(|value| answer::own_time(value.as_bytes()));
-    let heard = match response.status().as_u16() {
-        200 if is_too_long(&response) => Heard::NotHttp,
+    let reply = match response.status().as_u16() {
+        200 if is_too_long(&response) => RawReply::NotHttp,
         200 => read_body(response.into_body()).await,
-        other => Heard::Status(other),
+        other => RawReply::Status(other),
     };
-    Exchanged { heard, own }
+    Exchanged { reply, own }
 }
 
 fn is_too_long(response: &Response<Incoming>) -> bool {
@@ -168,19 +168,19 @@ fn is_too_long(response: &Response<Incoming>) -> bool {
 }
 
 /// Reads a body up to the limit.
-async fn read_body(mut body: Incoming) -> Heard {
+async fn read_body(mut body: Incoming) -> RawReply {
     let mut read = Vec::new();
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         match frame.map(hyper::body::Frame::into_data) {
             Ok(Ok(bytes)) if read.len() + bytes.len() <= ANSWER_BYTES_MAX => read.extend_from_slice(&bytes),
-            Ok(Ok(_)) => return Heard::NotHttp,
+            Ok(Ok(_)) => return RawReply::NotHttp,
             // Trailers mean nothing here.
             Ok(Err(_)) => {}
-            Err(error) if error.is_parse() => return Heard::NotHttp,
-            Err(_) => return Heard::Lost,
+            Err(error) if error.is_parse() => return RawReply::NotHttp,
+            Err(_) => return RawReply::Lost,
         }
     }
-    Heard::Body(read)
+    RawReply::Body(read)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use policy::trajectory::{CarrierAnswer, Days};
 use registry::Phone;
 
-use super::answer::{Areas, Heard, Purpose, Question, read};
+use super::answer::{Areas, Purpose, Question, RawReply, read};
 
 const REQUEST: &str = "0123456789abcdef0123456789abcdef";
 const NUMBER: &str = "16300000001";
@@ -20,7 +20,7 @@ fn days() -> Days {
 pub(crate) fn answer(bytes: &[u8]) {
     let phone = Phone::parse(NUMBER).expect("a number");
     let question = Question { phone, days: days(), purpose: Purpose::Apply, consent: [0xab; 16] };
-    let read = read(&Heard::Body(bytes.to_vec()), &question, REQUEST, &AREAS);
+    let read = read(&RawReply::Body(bytes.to_vec()), &question, REQUEST, &AREAS);
     assert!(!read.again, "what was answered is asked again");
     let CarrierAnswer::Trajectory(trajectory) = read.answer else { return };
     assert!(read.healthy && days().covers(trajectory.covered), "days that were not asked for");

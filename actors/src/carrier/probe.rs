@@ -29,8 +29,8 @@ pub async fn probe(config: &CarrierConfig) -> Result<Probed, CarrierError> {
     let question = Question::probe(&config.reserved, clock::now_s());
     let start = clock::now();
     let exchanged = tokio::time::timeout(config.deadline, client.exchange(&question, &request)).await;
-    let heard = exchanged.map_or(answer::Heard::TimedOut, |exchanged| exchanged.heard);
-    let read = answer::read(&heard, &question, &request, &Areas::new());
+    let reply = exchanged.map_or(answer::RawReply::TimedOut, |exchanged| exchanged.reply);
+    let read = answer::read(&reply, &question, &request, &Areas::new());
     let failed = match read.answer {
         CarrierAnswer::Unavailable(why) => Some(why),
         CarrierAnswer::Trajectory(_)

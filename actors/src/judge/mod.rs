@@ -146,9 +146,9 @@ impl Judge {
         let mut added = 0;
         let reads = self.read_all(&scans, now_ms, &mut added);
         self.scanners.note(device, added);
-        let codes: Vec<CodeId> = reads.iter().filter_map(Read::code).collect();
+        let codes: Vec<CodeId> = reads.iter().filter_map(ReadScan::code).collect();
         let mut entries = self.codes.get_many(&codes).into_iter();
-        let judged = |(read, here): (Read, &PlaceAdvice)| {
+        let judged = |(read, here): (ReadScan, &PlaceAdvice)| {
             let entry = if read.code().is_some() { entries.next().flatten() } else { None };
             self.judged(read, entry, here)
         };
@@ -156,7 +156,7 @@ impl Judge {
     }
 
     /// Reads scans; `added` counts the texts that a scanner changed.
-    fn read_all(&self, scans: &[&Scanned], now_ms: u64, added: &mut u64) -> Vec<Read> {
+    fn read_all(&self, scans: &[&Scanned], now_ms: u64, added: &mut u64) -> Vec<ReadScan> {
         let token =
             |scanned: &&Scanned| if let Scanned::Token(bytes) = scanned { Some(*bytes) } else { None };
         let tokens: Vec<[u8; TOKEN_BYTES]> = scans.iter().filter_map(token).collect();
@@ -168,7 +168,7 @@ impl Judge {
         scans.iter().map(&mut read).collect()
     }
 
-    fn read(&self, scanned: &Scanned, now_ms: u64, added: &mut u64) -> Read {
+    fn read(&self, scanned: &Scanned, now_ms: u64, added: &mut u64) -> ReadScan {
         match scanned {
             Scanned::Token(bytes) => self.read_opened(self.tokens.open(bytes), now_ms),
             Scanned::Text(text) => {
@@ -177,10 +177,10 @@ impl Judge {
                 read
             }
             Scanned::SignedIn(code) => {
-                Read::Code { code: *code, kind: ScanKind::SignedIn, shown_as: Class::Person }
+                ReadScan::Code { code: *code, kind: ScanKind::SignedIn, shown_as: Class::Person }
             }
             Scanned::Nothing => {
-                Read::Judged(Judged { verdict: NOTHING_SHOWN, code: None, kind: ScanKind::Nothing })
+                ReadScan::Judged(Judged { verdict: NOTHING_SHOWN, code: None, kind: ScanKind::Nothing })
             }
         }
     }
@@ -188,14 +188,14 @@ impl Judge {
     /// Reads a text; true if a scanner changed it. A text that opens as a token is one. An imported holder's text may look like a token by
     /// chance, so a token that does not open is looked up as a text, too. What scanners add is removed only from a text that is nothing
     /// as it is.
-    fn read_text(&self, text: &str, now_ms: u64) -> (Read, bool) {
+    fn read_text(&self, text: &str, now_ms: u64) -> (ReadScan, bool) {
         let token = scanner::read_token(text);
         let mut is_added_to = token.is_some_and(|(_, put_right)| put_right);
         let reason = match token.map(|(bytes, _)| self.tokens.open(&bytes)) {
             Some(Ok(token)) => return (self.read_token(token, now_ms), is_added_to),
             Some(Err(error)) => reason_of(error),
             None if scanner::place_of(text).is_some() => {
-                return (Read::Judged(rejected(Reason::PlaceCode)), false);
+                return (ReadScan::Judged(rejected(Reason::PlaceCode)), false);
             }
             None if scanner::has_additions(text) => Reason::ScannerAdds,
             None => Reason::NotACode,
@@ -203,9 +203,9 @@ impl Judge {
         is_added_to |= reason == Reason::ScannerAdds;
         match self.legacy_code(text) {
             Some((code, is_its_own)) => {
-                (Read::Legacy { code, otherwise: reason }, is_added_to && !is_its_own)
+                (ReadScan::Legacy { code, otherwise: reason }, is_added_to && !is_its_own)
             }
-            None => (Read::Judged(rejected(reason)), is_added_to),
+            None => (ReadScan::Judged(rejected(reason)), is_added_to),
         }
     }
 
@@ -233,54 +233,56 @@ impl Judge {
     pub fn holder_of(&self, text: &str, now_ms: u64) -> Option<(CodeId, Class)> {
         let class = |code| self.codes.get(code).map(CodeEntry::class);
         match self.read_text(text, now_ms).0 {
-            Read::Judged(_) => None,
-            Read::Code { code, shown_as: Class::Paper, .. } => class(code).map(|_| (code, Class::Paper)),
-            Read::Code { code, .. } => class(code).map(|class| (code, class)),
-            Read::Legacy { code, .. } => {
+            ReadScan::Judged(_) => None,
+            ReadScan::Code { code, shown_as: Class::Paper, .. } => class(code).map(|_| (code, Class::Paper)),
+            ReadScan::Code { code, .. } => class(code).map(|class| (code, class)),
+            ReadScan::Legacy { code, .. } => {
                 class(code).filter(|&class| class == Class::Imported).map(|class| (code, class))
             }
         }
     }
 
-    fn read_opened(&self, opened: Result<Token, TokenError>, now_ms: u64) -> Read {
+    fn read_opened(&self, opened: Result<Token, TokenError>, now_ms: u64) -> ReadScan {
         match opened {
             Ok(token) => self.read_token(token, now_ms),
-            Err(error) => Read::Judged(rejected(reason_of(error))),
+            Err(error) => ReadScan::Judged(rejected(reason_of(error))),
         }
     }
 
-    fn read_token(&self, token: Token, now_ms: u64) -> Read {
+    fn read_token(&self, token: Token, now_ms: u64) -> ReadScan {
         let withdrawn =
             || token.class == Class::Paper && self.codes.is_paper_withdrawn(token.code, token.issued_at_s);
         match out_of_time(token, now_ms).or_else(|| withdrawn().then_some(Reason::Expired)) {
-            Some(reason) => Read::Judged(Judged {
+            Some(reason) => ReadScan::Judged(Judged {
                 verdict: Verdict::not_a_pass_code(reason),
                 code: Some(token.code),
                 kind: ScanKind::Token,
             }),
-            None => Read::Code { code: token.code, kind: ScanKind::Token, shown_as: token.class },
+            None => ReadScan::Code { code: token.code, kind: ScanKind::Token, shown_as: token.class },
         }
     }
 
-    fn judged(&self, read: Read, entry: Option<CodeEntry>, here: &PlaceAdvice) -> Judged {
+    fn judged(&self, read: ReadScan, entry: Option<CodeEntry>, here: &PlaceAdvice) -> Judged {
         let (code, kind) = match read {
-            Read::Judged(judged) => return judged,
-            Read::Code { code, kind, .. } => (Some(code), kind),
-            Read::Legacy { code, .. } => (Some(code), ScanKind::Legacy),
+            ReadScan::Judged(judged) => return judged,
+            ReadScan::Code { code, kind, .. } => (Some(code), kind),
+            ReadScan::Legacy { code, .. } => (Some(code), ScanKind::Legacy),
         };
         if !self.codes.is_loaded() {
             return Judged { verdict: Verdict::ask_staff(Reason::NotLoaded), code, kind };
         }
         let verdict = match (read, entry) {
-            (Read::Code { shown_as, .. }, Some(entry)) => {
+            (ReadScan::Code { shown_as, .. }, Some(entry)) => {
                 verdict_of(entry, goes_with_a_document(shown_as), here)
             }
             // A text that never changes does not prove who shows it.
-            (Read::Legacy { .. }, Some(entry)) if entry.class() == Class::Imported => {
+            (ReadScan::Legacy { .. }, Some(entry)) if entry.class() == Class::Imported => {
                 verdict_of(entry, true, here)
             }
-            (Read::Legacy { otherwise, .. }, _) => return rejected(otherwise),
-            (Read::Code { .. } | Read::Judged(_), _) => Verdict::not_a_pass_code(Reason::NotRegistered),
+            (ReadScan::Legacy { otherwise, .. }, _) => return rejected(otherwise),
+            (ReadScan::Code { .. } | ReadScan::Judged(_), _) => {
+                Verdict::not_a_pass_code(Reason::NotRegistered)
+            }
         };
         Judged { verdict, code, kind }
     }
@@ -288,7 +290,7 @@ impl Judge {
 
 /// A scan as far as it can be judged without its code's entry.
 #[derive(Clone, Copy)]
-enum Read {
+enum ReadScan {
     Judged(Judged),
     Code {
         code: CodeId,
@@ -302,7 +304,7 @@ enum Read {
     },
 }
 
-impl Read {
+impl ReadScan {
     const fn code(&self) -> Option<CodeId> {
         match self {
             Self::Judged(_) => None,

@@ -4,12 +4,12 @@ pub(crate) mod admission;
 mod answers;
 mod end;
 pub(crate) mod endpoint;
+mod frame_stream;
 pub(crate) mod front;
 mod intake;
 mod metrics;
 #[cfg(test)]
 mod model;
 mod queries;
-mod reading;
 mod session;
 mod stream;

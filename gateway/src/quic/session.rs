@@ -15,11 +15,11 @@ use tokio::task::JoinSet;
 
 use super::answers::{Answers, numbering};
 use super::end::End;
+use super::frame_stream::FrameStream;
 use super::front::Shared;
 use super::intake::{Refusal, check_scans};
 use super::queries;
-use super::reading::Reading;
-use super::stream::{Landed, Read, Stream};
+use super::stream::{Landed, ReadTime, Stream};
 use crate::fleet::Entry;
 
 /// The time after which a device that does not take its answers is gone.
@@ -52,7 +52,7 @@ pub(super) async fn run(
 struct Session {
     shared: Rc<Shared>,
     device: DeviceId,
-    reading: Reading,
+    reading: FrameStream,
     send: SendStream,
     stream: Stream<PendingRun>,
     drain: watch::Receiver<bool>,
@@ -72,7 +72,7 @@ async fn start(
     connection.set_receive_window(limits::receive_window_bytes(class).into());
     let begin = async {
         let (send, receive) = connection.accept_bi().await.map_err(|_| End::Gone)?;
-        let mut reading = Reading::new(receive);
+        let mut reading = FrameStream::new(receive);
         let (request, hello) = read_hello(&mut reading).await?;
         Ok::<_, End>((send, reading, request, hello))
     };
@@ -106,7 +106,7 @@ async fn start(
     Ok(session)
 }
 
-async fn read_hello(reading: &mut Reading) -> Result<(RequestId, Hello), End> {
+async fn read_hello(reading: &mut FrameStream) -> Result<(RequestId, Hello), End> {
     loop {
         if let Some(frame) = reading.frames.next_frame().map_err(|error| error.code())? {
             let Request::Hello(hello) = frame.request()? else {
@@ -234,7 +234,7 @@ impl Session {
 
     /// Takes every whole frame that has arrived.
     fn take_frames(&mut self, entry: &Entry) -> Result<(), ErrorCode> {
-        let read = Read { ms: clock::now_ms(), at: clock::now() };
+        let read = ReadTime { ms: clock::now_ms(), at: clock::now() };
         loop {
             let frame = self.reading.frames.next_frame().map_err(|error| error.code())?;
             let Some(frame) = frame else { break };
@@ -251,7 +251,13 @@ impl Session {
         Ok(())
     }
 
-    fn take(&mut self, id: RequestId, request: Request, entry: &Entry, read: Read) -> Result<(), Refusal> {
+    fn take(
+        &mut self,
+        id: RequestId,
+        request: Request,
+        entry: &Entry,
+        read: ReadTime,
+    ) -> Result<(), Refusal> {
         match request {
             Request::Hello(_) => Err(ErrorCode::HelloTwice.into()),
             Request::TrajectoryQuery(_) => Err(ErrorCode::WrongStream.into()),
@@ -268,7 +274,13 @@ impl Session {
     }
 
     /// Answers from memory, before any punch that waits for its sync.
-    fn verify(&mut self, id: RequestId, verify: &Verify, entry: &Entry, read: Read) -> Result<(), Refusal> {
+    fn verify(
+        &mut self,
+        id: RequestId,
+        verify: &Verify,
+        entry: &Entry,
+        read: ReadTime,
+    ) -> Result<(), Refusal> {
         let rights = entry.rights()?;
         self.stream.intake.carries(verify.scanned.0.len())?;
         if !rights.allows_region(verify.region) {
@@ -296,7 +308,7 @@ impl Session {
         id: RequestId,
         batch: PunchBatch,
         entry: &Entry,
-        read: Read,
+        read: ReadTime,
     ) -> Result<(), Refusal> {
         let (rights, places) = (entry.rights()?, self.shared.front.fleet.places());
         self.stream.punches(id, batch, (&rights, &places), read.ms)

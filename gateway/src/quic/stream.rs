@@ -20,7 +20,7 @@ use crate::fleet::{Places, Rights};
 
 /// The time at which something was read, by both clocks.
 #[derive(Clone, Copy)]
-pub(super) struct Read {
+pub(super) struct ReadTime {
     pub(super) ms: u64,
     pub(super) at: Instant,
 }

@@ -17,8 +17,8 @@ fn question() -> Question {
     }
 }
 
-fn read_body(body: &str) -> Read {
-    read(&Heard::Body(body.as_bytes().to_vec()), &question(), REQUEST, &Areas::new())
+fn read_body(body: &str) -> ReplyMeaning {
+    read(&RawReply::Body(body.as_bytes().to_vec()), &question(), REQUEST, &Areas::new())
 }
 
 fn body(status: &str, rest: &str) -> String {
@@ -55,7 +55,10 @@ fn an_answer_without_a_trajectory_is_what_it_says() {
         ("not-subscriber", CarrierAnswer::NotSubscriber),
         ("unanswerable", CarrierAnswer::Unanswerable),
     ] {
-        assert_eq!(read_body(&body(status, "")), Read { answer: expected, healthy: true, again: false });
+        assert_eq!(
+            read_body(&body(status, "")),
+            ReplyMeaning { answer: expected, healthy: true, again: false }
+        );
     }
 }
 
@@ -155,9 +158,13 @@ fn an_answer_that_cannot_be_right_is_an_error_and_never_no_history() {
     ];
     for (what, body) in bad {
         let expected = CarrierAnswer::Unavailable(Unavailable::Garbage);
-        assert_eq!(read_body(&body), Read { answer: expected, healthy: false, again: false }, "{what}");
+        assert_eq!(
+            read_body(&body),
+            ReplyMeaning { answer: expected, healthy: false, again: false },
+            "{what}"
+        );
     }
-    let invalid = Heard::Body(b"{\"request\":\"\xff\"}".to_vec());
+    let invalid = RawReply::Body(b"{\"request\":\"\xff\"}".to_vec());
     assert!(!read(&invalid, &question(), REQUEST, &Areas::new()).healthy, "bad UTF-8");
 }
 
@@ -183,33 +190,37 @@ fn the_carrier_cards_own_colour_is_not_the_codes_colour() {
 #[test]
 fn a_reply_without_an_answer_says_why_and_what_may_be_tried_again() {
     use Unavailable::{Busy, Garbage, Refused, TimedOut, Unreachable};
-    for (heard, why, healthy, again) in [
-        (Heard::NotSent, Unreachable, false, true),
-        (Heard::Lost, Unreachable, false, false),
-        (Heard::TimedOut, TimedOut, false, false),
-        (Heard::NotHttp, Garbage, false, false),
-        (Heard::Status(503), Busy, false, true),
-        (Heard::Status(429), Busy, false, false),
-        (Heard::Status(400), Refused, true, false),
-        (Heard::Status(401), Refused, true, false),
-        (Heard::Status(403), Refused, true, false),
-        (Heard::Status(404), Refused, true, false),
-        (Heard::Status(500), Refused, false, false),
-        (Heard::Status(502), Refused, false, false),
-        (Heard::Status(301), Garbage, false, false),
-        (Heard::Status(302), Garbage, false, false),
-        (Heard::Status(308), Garbage, false, false),
-        (Heard::Status(204), Garbage, false, false),
-        (Heard::Status(206), Garbage, false, false),
-        (Heard::Status(101), Garbage, false, false),
-        (Heard::Status(999), Garbage, false, false),
+    for (reply, why, healthy, again) in [
+        (RawReply::NotSent, Unreachable, false, true),
+        (RawReply::Lost, Unreachable, false, false),
+        (RawReply::TimedOut, TimedOut, false, false),
+        (RawReply::NotHttp, Garbage, false, false),
+        (RawReply::Status(503), Busy, false, true),
+        (RawReply::Status(429), Busy, false, false),
+        (RawReply::Status(400), Refused, true, false),
+        (RawReply::Status(401), Refused, true, false),
+        (RawReply::Status(403), Refused, true, false),
+        (RawReply::Status(404), Refused, true, false),
+        (RawReply::Status(500), Refused, false, false),
+        (RawReply::Status(502), Refused, false, false),
+        (RawReply::Status(301), Garbage, false, false),
+        (RawReply::Status(302), Garbage, false, false),
+        (RawReply::Status(308), Garbage, false, false),
+        (RawReply::Status(204), Garbage, false, false),
+        (RawReply::Status(206), Garbage, false, false),
+        (RawReply::Status(101), Garbage, false, false),
+        (RawReply::Status(999), Garbage, false, false),
     ] {
-        let what = match heard {
-            Heard::Status(status) => status,
-            Heard::NotSent | Heard::Lost | Heard::TimedOut | Heard::NotHttp | Heard::Body(_) => 0,
+        let what = match reply {
+            RawReply::Status(status) => status,
+            RawReply::NotSent
+            | RawReply::Lost
+            | RawReply::TimedOut
+            | RawReply::NotHttp
+            | RawReply::Body(_) => 0,
         };
-        let expected = Read { answer: CarrierAnswer::Unavailable(why), healthy, again };
-        assert_eq!(read(&heard, &question(), REQUEST, &Areas::new()), expected, "{what}");
+        let expected = ReplyMeaning { answer: CarrierAnswer::Unavailable(why), healthy, again };
+        assert_eq!(read(&reply, &question(), REQUEST, &Areas::new()), expected, "{what}");
     }
 }
 
@@ -245,6 +256,6 @@ fn the_carriers_own_time_is_a_number_of_milliseconds_or_nothing() {
 
 #[test]
 fn neither_question_nor_answer_is_shown() {
-    let shown = format!("{:?} {:?}", question(), Heard::Body(NUMBER.as_bytes().to_vec()));
+    let shown = format!("{:?} {:?}", question(), RawReply::Body(NUMBER.as_bytes().to_vec()));
     assert!(!shown.contains(NUMBER), "{shown}");
 }

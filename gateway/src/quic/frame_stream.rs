@@ -11,14 +11,14 @@ use runtime::clock;
 const CHUNKS: usize = 64;
 
 /// The stream, read as whole frames.
-pub(super) struct Reading {
+pub(super) struct FrameStream {
     receive: RecvStream,
     pub(super) frames: FrameReader,
     /// The time at which the incomplete frame began.
     begun: Option<Instant>,
 }
 
-impl Reading {
+impl FrameStream {
     pub(super) fn new(receive: RecvStream) -> Self {
         Self { receive, frames: FrameReader::default(), begun: None }
     }
