@@ -7,15 +7,15 @@ use std::net::IpAddr;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
-use actix_web::error::InternalError;
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use actors::session::Session;
 use actors::sms::{Asker, KNOWN_S_MAX, ProvenPhone};
 use maud::Markup;
 use registry::Phone;
 use runtime::clock;
 
+use super::extract::early;
 use super::guard;
 use super::layout::{self, Frame};
 use super::paths::Page;
@@ -47,6 +47,8 @@ pub(crate) struct Visitor {
     pub(crate) client: IpAddr,
     /// The address of the page, for a way back to it.
     here: String,
+    /// The page to which a sign-in leads back.
+    pub(crate) way_back: String,
     /// True if the browser has the session as it is now.
     kept: bool,
     /// The browser's memory of phones that it has proven, and whether it has to be told.
@@ -72,11 +74,27 @@ fn here(request: &HttpRequest) -> String {
     page.unwrap_or_else(|| form.map_or(path, |(_, stands_at)| stands_at).to_owned())
 }
 
+/// Gives the page to which a sign-in leads back, without what names one of its subjects.
+fn way_back(request: &HttpRequest) -> String {
+    let form =
+        FORMS.iter().find(|(sent_to, _)| *request.method() == Method::POST && request.path() == *sent_to);
+    let pattern = request.match_pattern().unwrap_or_default();
+    let page = pattern.split("/{").next().unwrap_or_default();
+    form.map_or(page, |(_, stands_at)| stands_at).to_owned()
+}
+
 impl FromRequest for Visitor {
-    type Error = actix_web::Error;
+    type Error = Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::open(request))
+    }
+}
+
+impl Visitor {
+    /// Opens the visitor's session, and counts a form for the phone that it has proven; the error is the answer to one too many.
+    pub(crate) fn open(request: &HttpRequest) -> Result<Self, Error> {
         let portal = request.app_data::<web::Data<Portal>>().expect("every page has the portal").clone();
         let now_s = clock::now_ms() / 1000;
         let cookie = request.cookie(COOKIE);
@@ -87,17 +105,13 @@ impl FromRequest for Visitor {
         if let Some(phone) = phone.filter(|_| *request.method() == Method::POST)
             && let Err(after_s) = portal.shares.post(phone, now_s)
         {
-            let refused =
-                InternalError::from_response("a phone that sends too many forms", guard::too_often(after_s));
-            return ready(Err(refused.into()));
+            return Err(early(guard::too_often(after_s)));
         }
-        let (client, here) = (client_of(request, &portal), here(request));
+        let (client, here, way_back) = (client_of(request, &portal), here(request), way_back(request));
         let known = request.cookie(KNOWN_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-        ready(Ok(Self { portal, session, now_s, client, here, kept, known: (known, false) }))
+        Ok(Self { portal, session, now_s, client, here, way_back, kept, known: (known, false) })
     }
-}
 
-impl Visitor {
     /// Says who asks for a code for that phone, or types one.
     pub(crate) fn asker(&self, phone: &Phone) -> Asker {
         let known = self.portal.sms.is_known(&self.known.0, phone, self.now_s);
@@ -169,6 +183,11 @@ impl Visitor {
             .body(layout::page(frame, &self.here, title, body).into_string())
     }
 
+    /// Answers with a page that says why there is no other.
+    pub(crate) fn refused(&self, status: StatusCode, title: &str, body: &Markup) -> Error {
+        early(self.page_with(status, self.frame(), title, body))
+    }
+
     /// Sends the browser to another page of ours, by GET.
     pub(crate) fn go(&self, path: &str) -> HttpResponse {
         let mut answer = HttpResponse::SeeOther();
@@ -177,8 +196,8 @@ impl Visitor {
     }
 
     /// Sends the browser to sign in first, and then back to `path`.
-    pub(crate) fn sign_in_first(&self, path: &str) -> HttpResponse {
-        self.go(&format!("/in?next={path}"))
+    pub(crate) fn sign_in_first(&self, path: &str) -> Error {
+        early(self.go(&format!("/in?next={path}")))
     }
 
     /// Forgets the session in this browser.
@@ -188,9 +207,9 @@ impl Visitor {
         HttpResponse::SeeOther().cookie(gone).insert_header((header::LOCATION, path)).finish()
     }
 
-    /// A form that is not this visitor's: too old, or another site's.
-    pub(crate) fn stale(&self) -> HttpResponse {
-        self.page_with(StatusCode::FORBIDDEN, self.frame(), "stale-title", &layout::wrong("stale"))
+    /// Answers a form that is not this visitor's: too old, or another site's.
+    pub(crate) fn stale(&self) -> Error {
+        self.refused(StatusCode::FORBIDDEN, "stale-title", &layout::wrong("stale"))
     }
 
     fn keep(&self, answer: &mut HttpResponseBuilder) {

@@ -2,12 +2,13 @@
 //! picture of the page does not have, who, where, and what carriers say. It is shown to the session that pressed and to nobody else, and repeats nothing.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use maud::{Markup, html};
 use protocol::{Advice, Verdict};
 use registry::PlaceRow;
 use registry::lookups::masked;
 
+use crate::portal::http::extract::Answer;
 use crate::portal::http::layout::{Frame, notice, status, wrong};
 use crate::portal::http::paths::{Page, PressId};
 use crate::portal::http::terms;
@@ -25,12 +26,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/p/{link}/done/{press}", web::get().to(page));
 }
 
-async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> HttpResponse {
+/// Shows what a press of this visitor's came to.
+async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> Answer {
     let (link, press) = path.into_inner();
-    let (place, path) = match place::found(&visitor, &link) {
-        Ok(found) => found,
-        Err(answer) => return answer,
-    };
+    let (place, path) = place::found(&visitor, &link)?;
     let press = PressId::from_text(&press);
     let came = press.and_then(|press| visitor.portal.presses.came(press, visitor.session.id()));
     match press.zip(came) {
@@ -41,17 +40,17 @@ async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> HttpRespon
         Some((_, Came::Waiting)) => {
             let frame = Frame { refresh_s: Some(1), ..visitor.frame() };
             let body = html! { div.spin aria-hidden="true" {} (notice("place-done-waiting")) };
-            visitor.page(frame, "place-done-waiting-title", &body)
+            Ok(visitor.page(frame, "place-done-waiting-title", &body))
         }
-        Some((_, Came::Refused)) => match place::holders(&visitor, &path) {
-            Ok(holders) => place::not_recorded(&visitor, &place, &holders, &path),
-            Err(answer) => answer,
-        },
-        Some((_, Came::Unsure)) => place::unsure(&visitor, &place),
+        Some((_, Came::Refused)) => {
+            let holders = place::holders(&visitor, &path)?;
+            Err(place::not_recorded(&visitor, &place, &holders, &path))
+        }
+        Some((_, Came::Unsure)) => Err(place::unsure(&visitor, &place)),
         Some((_, Came::Recorded(_))) | None => {
             let body =
                 html! { (wrong("place-done-gone")) a.button href=(path) { (both("place-open-again")) } };
-            visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "place-done-gone-title", &body)
+            Err(visitor.refused(StatusCode::NOT_FOUND, "place-done-gone-title", &body))
         }
     }
 }
@@ -62,11 +61,8 @@ fn success(
     (path, page): (&str, &str),
     travel: Page,
     recorded: Recorded,
-) -> HttpResponse {
-    let holders = match place::holders(visitor, path) {
-        Ok(holders) => holders,
-        Err(answer) => return answer,
-    };
+) -> Answer {
+    let holders = place::holders(visitor, path)?;
     let holder = holders.iter().find(|holder| holder.code == recorded.code);
     let Recorded { at_ms, verdict, .. } = recorded;
     let body = html! {
@@ -91,7 +87,7 @@ fn success(
     // Without a script the page looks again, and staff still see the whole panel.
     let (refresh_s, refresh_at) = (frame.refresh_s.or(Some(REFRESH_S)), Some(("panel", visitor.now_s)));
     let frame = Frame { refresh_s, refresh_at, ..frame };
-    visitor.page(frame, "place-done-title", &body)
+    Ok(visitor.page(frame, "place-done-title", &body))
 }
 
 /// Says what the policy says to do here.

@@ -14,7 +14,6 @@ const TYPED_CHARS_MAX: usize = 96;
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Fields {
-    pub(crate) token: String,
     pub(crate) back: String,
     pub(crate) agree: String,
     pub(crate) name: String,
@@ -40,7 +39,6 @@ impl Fields {
     pub(crate) fn typed(&self) -> Self {
         let cut = |text: &String| text.chars().take(TYPED_CHARS_MAX).collect();
         Self {
-            token: String::new(),
             back: String::new(),
             agree: String::new(),
             elder: String::new(),

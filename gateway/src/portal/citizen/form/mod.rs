@@ -9,7 +9,7 @@ mod sheet;
 pub(super) use modify::path;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, HttpResponse, web};
 use actors::registrar::{Form, RegistrarError};
 use actors::residence::{self, Districts, person_name, visible};
 use maud::Markup;
@@ -18,6 +18,7 @@ use protocol::CodeId;
 use registry::{DocumentKind, DocumentNumber, Person};
 
 use self::sheet::Sheet;
+use crate::portal::http::extract::SignedIn;
 use crate::portal::http::layout::{notice, wrong};
 use crate::portal::http::paths::Page;
 use crate::portal::http::visitor::Visitor;
@@ -153,11 +154,8 @@ pub(crate) fn show(
 }
 
 /// Takes the form: what is wrong is said beside its field, what was typed stays.
-pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) -> HttpResponse {
+pub(crate) async fn send(visitor: SignedIn, subject: Subject, fields: &Fields) -> HttpResponse {
     let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
-    let (Some(proven), Some(phone)) = (visitor.proven().cloned(), visitor.session.phone.clone()) else {
-        return visitor.sign_in_first("/");
-    };
     portal.travels.keep(session, subject.page, fields.typed(), now_s);
     let again = |status, problems: &[Problem]| show(&visitor, &subject, status, problems);
     let Some(districts) = portal.read(|registrar| registrar.districts()) else {
@@ -176,6 +174,7 @@ pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) ->
         return again(StatusCode::UNPROCESSABLE_ENTITY, &[wait]);
     }
     let Read { name, document, district, community, declared, along } = read;
+    let (proven, phone) = (visitor.proven.clone(), visitor.phone.clone());
     let person = Person { name, document, phone, district, community };
     let consent = portal.travels.consent(session, subject.page, now_s);
     let form = Form { person, declared, consent, proven, guardian: subject.guardian, along };
@@ -242,6 +241,6 @@ pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
 }
 
 /// Too many read or write at once: the visitor tries again.
-pub(crate) fn busy_page(visitor: &Visitor, title: &str) -> HttpResponse {
-    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), title, &wrong("busy"))
+pub(crate) fn busy_page(visitor: &Visitor, title: &str) -> Error {
+    visitor.refused(StatusCode::SERVICE_UNAVAILABLE, title, &wrong("busy"))
 }
