@@ -45,7 +45,7 @@ pub(crate) use punch::punches::Records;
 
 /// Readers of the registry beside its writer: as many as pages are rendered at once.
 const READERS_MAX: usize = 4;
-/// From a request's first byte to its answer: a slow network, then a message service or a press that waits for its sync.
+/// The deadline from a request's first byte to its answer: a slow network, then a message service or a sync.
 const REQUEST: Duration = Duration::from_secs(20);
 /// A phone that keeps its connection to the next rotation of its code.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);

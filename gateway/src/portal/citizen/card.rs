@@ -137,7 +137,7 @@ fn token(visitor: &Visitor, one: &Mine, class: Class) -> Option<String> {
     Some(to_text(&keys.token_keys().get(keys.current_token())?.seal(token)))
 }
 
-/// Nothing is said about whether the number has a code that it does not open.
+/// Shows the ways to a code. It says nothing about codes of the number that it does not open.
 fn none_yet(visitor: &Visitor) -> HttpResponse {
     let body = html! {
         p { (both("card-none")) }

@@ -1,4 +1,4 @@
-//! The one who looked at what is known of oneself: operator, what, for which case, when. Nobody is asked why they want to know.
+//! The looks of staff at a holder's data: operator, act, case and time.
 
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};

@@ -1,5 +1,5 @@
-//! Which of the visitor's codes a page is about: by its place in the visitor's own list, or in a form by a mark that only this session
-//! can make. No code's number stands in a page or an address.
+//! The visitor's code that a page or a form is about: a page names it by its place in the visitor's list, a form by a mark that is valid in
+//! one session. No code's number stands in a page or an address.
 
 use std::future::{Ready, ready};
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! Data kept, for how long and what for, in plain words for everybody; for whoever is signed in the consents given, each of which
-//! can be taken back, and the way to take everything back.
+//! The privacy page: which data are kept, for how long and what for. A visitor who is signed in also sees their consents, each with a
+//! button that takes it back, and the way to the withdrawal.
 
 use actix_web::web;
 use actors::sms::ProvenPhone;

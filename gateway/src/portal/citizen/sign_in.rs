@@ -1,5 +1,5 @@
-//! Signing in: the phone, the code that came by SMS, and back to where the visitor wanted to go. The answers are the same whether a
-//! number is known or not. Also the front page, the view and the way out.
+//! Signing in: the phone, the code by SMS, and back to the page that was asked for. The answers do not tell if a number is known. Also the
+//! front page, the view and signing out.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -110,7 +110,7 @@ async fn send_code(
     visitor.go(&format!("/in/code?next={}", next.path()))
 }
 
-/// Says why that is no number to which a code can be sent.
+/// Returns the text for a number to which no code can be sent.
 fn phone_problem(typed: &str) -> &'static str {
     let number = typed_text::phone(typed);
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
@@ -230,7 +230,7 @@ async fn check_code(
     visitor.go(next.path())
 }
 
-/// Says whether it was the visitor, or this is not the moment: what stands before the gateway counts by it.
+/// Returns the status: the visitor's error, or a state of the gateway. Proxies count by it.
 fn status_of(error: SmsError) -> StatusCode {
     match error {
         SmsError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,

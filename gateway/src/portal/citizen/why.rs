@@ -84,7 +84,7 @@ fn nothing_in_force(why: &Why) -> &'static str {
     }
 }
 
-/// Says what it rests on, since when, and when it changes by itself.
+/// Draws the basis, since when, and the next change by itself.
 fn in_short(why: &Why, basis: Basis, now_s: u64) -> Markup {
     let since = why.decisions.last().map(|row| when::minute(row.at_s));
     let next = why.next_colour_change(now_s).map(|turn| turn.at_s).filter(|&at_s| at_s < NEVER_S);
@@ -127,7 +127,7 @@ fn cause(row: &CauseRow, now_s: u64) -> Markup {
     }
 }
 
-/// Says what it is called, and what class of evidence it rests on.
+/// Returns the texts of a cause and of its evidence.
 const fn words(kind: CauseKind) -> (&'static str, &'static str) {
     match kind {
         CauseKind::Trajectory => ("cause-trajectory", "evidence-carrier"),
@@ -213,8 +213,8 @@ struct Since {
     since: Option<u64>,
 }
 
-/// Answers how far the decisions are signed, for whoever keeps that outside; from an earlier size, the proof that nothing before it has changed. It
-/// shows nobody, so nobody signs in.
+/// Gives the newest signed checkpoint of the decisions, or the proof that the tree has only grown since an earlier size. It contains no
+/// person, and needs no sign-in.
 async fn audit(portal: web::Data<Portal>, since: web::Query<Since>) -> HttpResponse {
     let found = portal.read(|registrar| match since.since {
         Some(since) => Ok(registrar.growth(since)?.map(|growth| HttpResponse::Ok().json(growth))),

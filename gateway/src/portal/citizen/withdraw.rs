@@ -1,5 +1,5 @@
-//! Taking everything back: said first, ticked, then done, and what stays is said with the reason. The answer to the form is the page
-//! itself: what stays is known only then, and sent again the form finds nobody.
+//! The withdrawal of a holder: what goes and what stays is shown first, a tick is required, and the answer names what stays and why. The
+//! answer is a page and no redirect, because the form cannot be repeated.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

@@ -21,7 +21,7 @@ use super::layout::{self, Frame};
 use super::paths::Page;
 use crate::portal::Portal;
 
-/// Only this origin sends it, only over TLS or on this machine, and no script sees it.
+/// The session: sent by this origin only, over TLS or on this machine, and hidden from scripts.
 const COOKIE: &str = "__Host-session";
 /// The phones that this browser has proven; it opens nothing.
 const KNOWN_COOKIE: &str = "__Host-known";
@@ -55,7 +55,7 @@ pub(crate) struct Visitor {
     known: (String, bool),
 }
 
-/// Says where a request comes from, as far as it can be believed.
+/// Returns the address of the client, as far as it can be believed.
 pub(crate) fn client_of(request: &HttpRequest, portal: &Portal) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.ip());
     portal.shares.client(peer, request.headers())
@@ -112,13 +112,13 @@ impl Visitor {
         Ok(Self { portal, session, now_s, client, here, way_back, kept, known: (known, false) })
     }
 
-    /// Says who asks for a code for that phone, or types one.
+    /// Returns the visitor as the sender of a request for a code to that phone, or of a code that was typed.
     pub(crate) fn asker(&self, phone: &Phone) -> Asker {
         let known = self.portal.sms.is_known(&self.known.0, phone, self.now_s);
         Asker { session: self.session.id(), client: self.client, known }
     }
 
-    /// The browser has proven the phone; it is told with the answer.
+    /// Notes that the browser has proven the phone; the answer sets the cookie.
     pub(crate) fn knows(&mut self, proven: &ProvenPhone) {
         self.known = (self.portal.sms.known(&self.known.0, proven, self.now_s), true);
     }
@@ -128,7 +128,7 @@ impl Visitor {
         self.session.proven(self.now_s)
     }
 
-    /// Says what every form of this visitor carries in its hidden field `token`.
+    /// Returns the hidden field `token` of every form of this visitor.
     pub(crate) fn token(&self) -> String {
         self.portal.sessions.form_token(&self.session)
     }
@@ -138,7 +138,7 @@ impl Visitor {
         maud::html! { input type="hidden" name="token" value=(self.token()); }
     }
 
-    /// Says whether a form with that token is one of this visitor's.
+    /// True if a form with that token is one of this visitor's.
     pub(crate) fn sent(&self, token: &str) -> bool {
         self.portal.sessions.is_form_of(&self.session, token)
     }
@@ -148,7 +148,7 @@ impl Visitor {
         Frame { elder: self.session.elder, signed_in: self.proven().is_some(), ..Frame::default() }
     }
 
-    /// Notes the page on which the form stands whose answer is a page as well. The answer's own address is no page, or not the same one.
+    /// Sets the page of the form whose answer is a page as well, for a way back: the answer's own address is none.
     pub(crate) fn is_at(&mut self, path: String) {
         self.here = path;
     }

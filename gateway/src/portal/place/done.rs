@@ -1,5 +1,5 @@
-//! The success page of a self-scan, which staff look at: one panel with the colour as it was recorded and what to do, a clock that a
-//! picture of the page does not have, who, where, and what carriers say. It is shown to the session that pressed and to nobody else, and repeats nothing.
+//! The result page of a check-in, for staff to look at: the recorded colour and advice, a clock that moves, the holder, the place, and the
+//! carriers' answer. Only the session that checked in sees it. Reloading it records nothing.
 
 use actix_web::http::StatusCode;
 use actix_web::web;
@@ -19,7 +19,7 @@ use crate::portal::place;
 use crate::portal::punch::presses::{Came, Recorded};
 use crate::portal::travel;
 
-/// Without a script the page brings its clock up to date by itself.
+/// The interval at which a page without a script reloads itself, seconds.
 const REFRESH_S: u32 = 20;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -90,7 +90,7 @@ fn success(
     Ok(visitor.page(frame, "place-done-title", &body))
 }
 
-/// Says what the policy says to do here.
+/// Draws the policy's advice.
 fn advice(verdict: Verdict) -> Markup {
     let key = match verdict.advice {
         Advice::Pass => "place-pass",

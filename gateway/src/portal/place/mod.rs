@@ -1,5 +1,5 @@
-//! The target of a place's printed code: a page that changes nothing, with one button that punches once. A forwarded link punches for
-//! nobody, a reload punches for nobody twice, and what the punch came to is another page's.
+//! The page of a place's printed code, with a check-in button for each holder. Opening or reloading it records nothing; each button makes
+//! one punch. The result has a page of its own (`done.rs`).
 
 mod done;
 pub(crate) mod poster;
@@ -91,7 +91,7 @@ fn no_code(place: &PlaceRow, path: &str) -> Markup {
     }
 }
 
-/// One button for each person, each with a nonce of its own.
+/// Draws one button for each holder, each with a nonce of its own.
 fn buttons(visitor: &Visitor, place: &PlaceRow, holders: &[Holder], path: &str) -> Markup {
     let nonce = |holder: &Holder| {
         let presser = Presser { session: visitor.session.id(), place: place.id, code: holder.code };
@@ -163,7 +163,7 @@ fn worthless(visitor: &Visitor, stale: Stale, path: &str) -> Error {
     visitor.refused(StatusCode::FORBIDDEN, "stale-title", &body)
 }
 
-/// Nobody knows whether it is recorded: it is not said to be, and there is no button that would record it twice.
+/// Answers that the check-in is recorded or not, which is unknown. There is no button, which could record it twice.
 fn unsure(visitor: &Visitor, place: &PlaceRow) -> Error {
     let body = html! {
         (wrong("place-unsure")) (head(place))

@@ -47,7 +47,7 @@ pub(crate) fn svg(name: &str, link: &str) -> String {
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", picture(name, link).into_string())
 }
 
-/// One A4 page, in millimetres.
+/// Draws one A4 page, in millimetres.
 fn picture(name: &str, link: &str) -> Markup {
     let lines = lines(name);
     let size = if lines.len() == 1 && width(&lines[0]) <= 14 { 22 } else { 15 };
@@ -77,7 +77,7 @@ fn picture(name: &str, link: &str) -> Markup {
     }
 }
 
-/// Half the width of a Chinese character each.
+/// Returns the width in halves of a Chinese character.
 fn width(text: &str) -> usize {
     text.chars().map(|character| if character.is_ascii() { 1 } else { 2 }).sum()
 }

@@ -1,5 +1,5 @@
-//! A unit applies for a code of its own: somebody who is signed in says what it is and where, an operator decides elsewhere, and here
-//! the applicant sees how it stands. Sent twice, a form is one application.
+//! The application of a unit for a place code: its form, and the state of the visitor's applications. An operator decides on it. A form
+//! that is sent twice is one application.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
 //! Presses of the check-in button. A page carries a nonce that is good for one punch of one code at one place in one session; what came
 //! of it is remembered here until the nonce is worthless, so that a reload or a double press shows the same and records nothing. Kept
-//! in memory only: after a restart the nonces of before are refused, because nobody knows any more whether they were used.
+//! in memory only: after a restart earlier nonces are refused, because it is unknown if they were used.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,8 @@ use crate::portal::http::paths::PressId;
 
 /// A page that is older is loaded again before it punches.
 pub(crate) const GOOD_S: u64 = 600;
-/// Presses that are remembered at most; beyond, nobody checks in until the oldest are worthless. How many of them are one code's is
-/// counted before they come here.
+/// Presses that are remembered at most; further ones are refused until the oldest nonces have ended. The share of one code is counted
+/// before.
 const PRESSES_MAX: usize = bounds::PRESSES.entries();
 const BOOT: usize = 8;
 const TIME: usize = BOOT + 4;
@@ -38,7 +38,7 @@ pub(crate) struct Recorded {
 /// The outcome of a press.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Came {
-    /// Nobody knows yet.
+    /// It is not known yet.
     Waiting,
     /// It is durable.
     Recorded(Recorded),
@@ -59,7 +59,7 @@ pub(crate) enum Stale {
     Foreign,
 }
 
-/// Whose press it is.
+/// The session, place and code of a press.
 #[derive(Clone, Copy)]
 pub(crate) struct Presser {
     pub(crate) session: SessionId,
@@ -69,7 +69,7 @@ pub(crate) struct Presser {
 
 /// The fate of a press.
 pub(crate) enum Claim {
-    /// It is the first: whoever has this has to see to the punch.
+    /// It is the first: the caller makes the punch.
     First(watch::Receiver<Came>),
     /// It came before.
     Again(watch::Receiver<Came>),
@@ -85,7 +85,7 @@ struct Press {
 #[derive(Default)]
 struct Remembered {
     presses: HashMap<PressId, Press>,
-    /// When each may be forgotten, seconds since 1970 UTC, in the order of the presses.
+    /// The end of each press, seconds since 1970 UTC, in the order of the presses.
     until: VecDeque<(u64, PressId)>,
 }
 
@@ -100,7 +100,7 @@ pub(crate) struct Presses {
 }
 
 impl Presses {
-    /// With a key of its own, which ends with the process.
+    /// Makes a key that ends with the process.
     ///
     /// # Panics
     /// When the system gives no random bytes: nothing may be sealed with guessable ones.
@@ -127,7 +127,7 @@ impl Presses {
         hex::encode(bytes)
     }
 
-    /// Which press a nonce is, and for which of the codes that the phone opens.
+    /// Reads a nonce: its press, and the code, one of those that the phone opens.
     pub(crate) fn read(
         &self,
         nonce: &str,
@@ -183,14 +183,14 @@ impl Presses {
         Claim::First(came)
     }
 
-    /// Says what came of a press, to whoever waits for it and whoever asks later.
+    /// Sets the outcome of a press, for those who wait for it and those who ask later.
     pub(crate) fn land(&self, id: PressId, came: Came) {
         if let Some(press) = self.lock().presses.get(&id) {
             press.came.send_replace(came);
         }
     }
 
-    /// Says what came of a press of that session.
+    /// Returns the outcome of a press of that session.
     pub(crate) fn came(&self, id: PressId, session: SessionId) -> Option<Came> {
         let remembered = self.lock();
         let press = remembered.presses.get(&id).filter(|press| press.session == session)?;

@@ -1,6 +1,6 @@
-//! Self-scans, and scans of staff with a phone, on their way to the ledger. In each region the pages are one device with its own epoch and an unbroken sequence; one
-//! writer takes whatever waits, sends it as one batch, and says what came of it when that is durable. What a press is worth is decided
-//! elsewhere; here every ask becomes one punch, or is said not to be recorded.
+//! Check-ins and staff's scans on their way to the ledger. In each region the pages are one device with an epoch and an unbroken sequence.
+//! One writer for each region sends what waits as one batch and reports each result when it is durable. Each ask becomes one punch, or is
+//! reported as not recorded; repeats are found before (`presses.rs`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::portal::http::paths::PressId;
 
 /// Asks of a region that may wait; more is a gateway that has fallen behind, and people are told at once.
 const WAITING_MAX: usize = bounds::SELF_SCANS.entries();
-/// One sync's worth: nobody waits for more people than these.
+/// The punches of one batch, and so of one sync.
 const BATCH_MAX: usize = 256;
 /// A batch that is refused is sent again for so long. Less than the pages' own shutdown takes.
 const TRY_FOR: Duration = Duration::from_millis(1_500);
@@ -30,11 +30,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(20);
 pub(crate) struct Ask {
     pub(crate) whose: Whose,
     pub(crate) place: PlaceId,
-    /// When the button was pressed or the code scanned, milliseconds since 1970 UTC.
+    /// The time of the press or scan, milliseconds since 1970 UTC.
     pub(crate) pressed_ms: u64,
 }
 
-/// Whose punch it is, and who hears what came of it.
+/// The source of a punch, which receives the result.
 pub(crate) enum Whose {
     /// A signed-in citizen's, who may load the page again and see the same.
     Citizen { press: PressId, code: CodeId },
@@ -156,7 +156,7 @@ impl Numbering {
     }
 }
 
-/// One region's.
+/// The writer of one region.
 struct Writer {
     region: RegionHandle,
     device: DeviceId,
@@ -188,7 +188,7 @@ impl Writer {
         }
     }
 
-    /// Says what came of an ask: the moment and the verdict.
+    /// Reports the result of an ask: the time and the verdict.
     fn land(&self, ask: Ask, recorded: Result<(u64, Verdict), NotRecorded>) {
         let place = ask.place;
         match ask.whose {
@@ -237,7 +237,7 @@ impl Writer {
         }
     }
 
-    /// Says where the numbering stands; it begins above whatever this device has used before.
+    /// Returns the current numbering, which begins above every number that this device has used; `None` while the ledger is busy.
     async fn numbering(&mut self) -> Option<Numbering> {
         if self.numbering.is_none() {
             let epoch = Epoch(u32::try_from(clock::now_ms() / 1000).unwrap_or(u32::MAX - 1));

@@ -9,9 +9,9 @@ use metrics::{Counter, Gauge};
 use protocol::{CodeId, typed_text};
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// As long as the sealed text that they stand for.
+/// The lifetime of a number: that of the sealed text for which it stands.
 const GOOD_S: u64 = protocol::limits::TOKEN_GOOD_FOR_S as u64;
-/// Digits that are good at once: a guess hits one in ten thousand times, and then it is one scan of somebody's code.
+/// Numbers that are valid at once. A guess hits one in ten thousand times, and then makes one scan of a stranger's code.
 const GIVEN_MAX: usize = bounds::DIGITS.entries();
 const DIGITS: usize = 8;
 const NUMBERS: u32 = 10_u32.pow(DIGITS as u32);
@@ -46,7 +46,7 @@ struct Given {
     of: HashMap<CodeId, u32>,
 }
 
-/// Which digits stand for what, until when; a code has one at a time.
+/// The numbers that are valid, with their codes and ends; a code has one at a time.
 pub(crate) struct Digits {
     given: Mutex<Given>,
     random: SystemRandom,
@@ -109,7 +109,7 @@ impl Digits {
         }
     }
 
-    /// Nothing came of digits that were taken: they may be typed again.
+    /// Gives a number back whose scan was not recorded: it may be typed again.
     pub(super) fn give_back(&self, typed: &str) {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(text) = number(typed).and_then(|number| given.texts.get_mut(&number)) {

@@ -1,5 +1,5 @@
-//! The begin and the end of a shift in a browser. The link of an invitation only shows a button: whatever opens links by itself begins
-//! nothing.
+//! The begin and the end of a shift in a browser. The link of an invitation only shows a button, so that a program that opens links does
+//! not begin a shift.
 
 use actix_web::http::StatusCode;
 use actix_web::{Error, HttpResponse, web};

@@ -1,5 +1,5 @@
-//! One scan from its text to what staff are told: made once however often it is sent, recorded before it is told, and made to its end
-//! although nobody waits for the answer any more.
+//! One scan, from its text to the result for staff: made once however often it is sent, recorded before the result is shown, and made to
+//! its end although the browser has gone.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::portal::Portal;
 use crate::portal::punch::punches::NotRecorded;
 use crate::trajectory;
 
-/// Longer ago a page has given a scan up.
+/// The time after which a page gives a scan up, milliseconds.
 const AGO_MS_MAX: u64 = 60_000;
 /// For the end of a document, which is looked up where imports are written, too.
 const DOCUMENT_WAITS: Duration = Duration::from_millis(300);
@@ -63,7 +63,7 @@ impl From<NotRecorded> for Trouble {
     }
 }
 
-/// Makes a scan in a task of its own: whoever sent it may be gone before it is recorded, and asks again.
+/// Makes a scan in a task of its own: a browser that is gone before it is recorded asks again.
 pub(super) async fn scan(
     portal: &web::Data<Portal>,
     shift: &Shift,
@@ -112,7 +112,7 @@ struct UnderWay<'a> {
 }
 
 impl UnderWay<'_> {
-    /// What it came to is remembered; of what was not recorded nothing is, so that it may be made again.
+    /// Keeps the result. Nothing is kept of a scan that was not recorded, so that it may be made again.
     fn end(self, made: Result<Scan, Trouble>) -> Result<Made, Trouble> {
         if !matches!(made, Err(Trouble::Unsure)) {
             self.shifts.end(self.shift, self.turn, made.as_ref().ok());
@@ -171,7 +171,7 @@ async fn person(
     Ok(Scan { holder, old_digits, ..blank(turn, at_ms, Came::Punch(verdict)) })
 }
 
-/// Says what staff see of whom they have scanned. The end of the document is shown if the policy says so, once the look is on record.
+/// Reads what staff see of a holder. The end of the document is shown if the policy says so, after the look is recorded.
 async fn holder(portal: &Portal, whose: Option<(CodeId, Class)>, verdict: Verdict) -> Option<Holder> {
     let (code, class) = whose.filter(|_| verdict.advice != Advice::NotAPassCode)?;
     let name = portal.read(|registrar| registrar.masked_name(code))?;

@@ -1,5 +1,5 @@
-//! This process's memory of shifts: their last scans, so that one that is sent again, or held up for a while, is one punch. Only
-//! in memory, bounded, nothing that names a person in full; the record itself is the ledger's.
+//! The last scans of each shift, so that one that is sent again, or held up for a while, is one punch. In memory only, bounded, and without
+//! full names; the record itself is in the ledger.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ pub(super) const SCANS_MAX: usize = 20;
 const REMEMBERED_MAX: usize = 64;
 /// The same text, or another code of the same person, within this time is held up by the same person still …
 const AGAIN_MS: u64 = 3_000;
-/// … and within this time if a camera has seen no gap: nobody stands at a gate for longer.
+/// … and within this time if a camera has seen no gap, as long as a person stands at a gate.
 const HELD_MS_MAX: u64 = 600_000;
 const _: () = assert!(SCANS_MAX < REMEMBERED_MAX);
 /// Cities that a citizen has shown are gone from the page after this long.
@@ -30,7 +30,7 @@ const CITIES_MS: u64 = 60_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Travel {
     pub(super) answer: TrajectoryAnswer,
-    /// The first character of the name of whoever gave the receipt; `None` if nobody is registered with the phone.
+    /// The first character of the name of the receipt's giver; `None` if no holder is registered with the phone.
     pub(super) giver: Option<String>,
     pub(super) whose: Whose,
 }
@@ -47,7 +47,7 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    /// `last` is the code that was scanned last, `codes` those that the receipt's phone opens.
+    /// Compares the code that was scanned last with the codes that the receipt's phone opens.
     pub(super) fn of(last: Option<CodeId>, codes: &[CodeId]) -> Self {
         match last {
             Some(code) if codes.contains(&code) => Self::Same,
@@ -80,7 +80,7 @@ pub(super) struct Scan {
     pub(super) old_digits: bool,
 }
 
-/// As much as staff see of whom they have scanned.
+/// The part of a holder's data that staff see after a scan.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) code: CodeId,
@@ -137,7 +137,7 @@ impl Fate {
         }
     }
 
-    /// The answer to whoever asks for it once more; `told` says how it was made.
+    /// The answer to a repeated request for the scan; `told` makes it of a scan that was made.
     fn begun(&self, told: fn(Scan) -> Begun) -> Begun {
         match self {
             Self::UnderWay => Begun::UnderWay,
@@ -206,7 +206,7 @@ struct Memory {
     until_s: u64,
     /// The latest first.
     scans: VecDeque<Remembered>,
-    /// Numbers under which somebody was sent who still held up a code, and the scan that had been made of them. The latest first.
+    /// Numbers of scans that repeated a code still held up, each with the turn of the scan that was made. The latest first.
     held_up: VecDeque<((u64, u64), u64)>,
     turns: u64,
     /// The highest number that a scan has had.
@@ -246,7 +246,7 @@ impl Shifts {
         self.run
     }
 
-    /// Something was held up at that moment, which is a minute ago at most.
+    /// Begins a scan that was made at `at_ms`, a minute ago at most.
     pub(super) fn begin(&self, shift: &Shift, held: &HeldUp<'_>, at_ms: u64) -> Begun {
         let mark = mark(held.text);
         let sent_to = held.key.and_then(|key| key.sent_to);
@@ -291,7 +291,7 @@ impl Shifts {
         Begun::Now(Turn { n, at: Some(turn) })
     }
 
-    /// The scan was made; `None` if nothing was recorded, and then the same may come again at once.
+    /// Ends a scan; `None` if nothing was recorded, and then the same may come again at once.
     pub(super) fn end(&self, shift: ShiftId, turn: Turn, scan: Option<&Scan>) {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return };
@@ -303,7 +303,7 @@ impl Shifts {
         }
     }
 
-    /// Notes that nobody says any more what a scan came to, unless it has come to its end: it is not made once more.
+    /// Marks a scan as unsure if it has not ended; it is not made again.
     pub(super) fn unsure(&self, shift: ShiftId, turn: Turn) {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return };
@@ -343,7 +343,7 @@ impl Shifts {
     }
 
     /// The code that was scanned last before that scan, as long ago at most as a receipt is good; also one that is still under way or
-    /// unsure, so that nobody's receipt is taken for the one of the person before.
+    /// unsure, so that a receipt is never taken for one of the person before.
     pub(super) fn last_code(&self, shift: ShiftId, before: Turn, now_ms: u64) -> Option<CodeId> {
         let shifts = self.lock();
         let scans = shifts.get(&shift)?.scans.iter().filter(|known| Some(known.turn) != before.at);
@@ -357,7 +357,7 @@ impl Shifts {
         code.filter(|_| recent)
     }
 
-    /// The shift is over: what was seen in it is gone.
+    /// Forgets the scans of a shift that is over.
     pub(super) fn forget(&self, shift: ShiftId) {
         self.lock().remove(&shift);
     }

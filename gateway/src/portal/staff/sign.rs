@@ -12,7 +12,7 @@ use crate::portal::http::terms::{basis_key, colour_key, end_of, travel_key};
 use crate::portal::http::when;
 use crate::portal::http::words::{both, both_with, en, zh};
 
-/// Says what a phone sounds and shakes like.
+/// Names the sound and vibration of a scan.
 pub(super) const fn sound(scan: &Scan) -> &'static str {
     match &scan.came {
         Came::Punch(verdict) => match verdict.advice {
@@ -56,7 +56,7 @@ fn punch(scan: &Scan, verdict: Verdict) -> Markup {
     }
 }
 
-/// Says who it is, as far as staff compare: name, document, and what kind of code was shown.
+/// Draws what staff compare: name, document, and the kind of code that was shown.
 fn who(Holder { class, name, document, .. }: &Holder) -> Markup {
     html! {
         p.who { b { (name) } " · " (zh(class_key(*class))) " " span.inline lang="en" { (en(class_key(*class))) } }
@@ -64,7 +64,7 @@ fn who(Holder { class, name, document, .. }: &Holder) -> Markup {
     }
 }
 
-/// Which of the shift's scans it is, and how to go on.
+/// Draws the scan's number in the shift, and how to go on.
 fn foot(n: u64) -> Markup {
     html! {
         p.no { (both_with("staff-number", &[("n", &n.to_string())])) }
@@ -98,7 +98,7 @@ fn travel(Travel { answer, giver, whose }: &Travel, n: u64) -> Markup {
     }
 }
 
-/// The receipt is not of whoever was scanned: what carriers say of somebody else says nothing here.
+/// Draws a receipt that is not of the person who was scanned: the carriers' answer is about another person and is not shown.
 fn others(Travel { giver, .. }: &Travel, n: u64) -> Markup {
     html! {
         section #verdict .travel data-kind="travel" data-stay="unknown" data-reason="staff-travel-other" {
@@ -130,7 +130,7 @@ fn no_travel(error: QueryError, n: u64) -> Markup {
     }
 }
 
-/// There is no verdict, and why.
+/// Draws that there is no verdict, and why.
 pub(super) fn trouble(key: &str) -> Markup {
     html! {
         section #verdict .check data-kind="trouble" data-reason=(key) {
@@ -201,7 +201,7 @@ const fn advice_shape(advice: Advice) -> &'static str {
     }
 }
 
-/// Only a person who may pass is green, however green the code that goes with a document is.
+/// Returns the sign's colour. Only a person who may pass is green, whatever the colour of the code.
 const fn tone(verdict: Verdict) -> &'static str {
     match (verdict.advice, verdict.colour) {
         (Advice::NotAPassCode, _) => "none",

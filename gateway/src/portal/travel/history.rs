@@ -115,7 +115,7 @@ fn lock() -> Markup {
     }
 }
 
-/// Says what a yes leads to, said before it is sent.
+/// Draws what a yes leads to, before it is sent.
 fn then(visitor: &Visitor, found: Option<&Stay>) -> Markup {
     let foreseen = visitor.portal.policy.get().foreseen(found, day_of(visitor.now_s));
     html! {

@@ -12,7 +12,7 @@ use crate::portal::punch::presses::Came;
 const TEXTS: [&str; 2] = ["pages-1", "pages-ward-1"];
 
 impl Visitor {
-    /// Whose codes the phone opens; `None` while too many read the registry. None at all for whoever is not signed in.
+    /// Reads the holders whose codes the phone opens, none for a visitor who is not signed in; `None` while too many read the registry.
     pub(crate) fn holdings(&self) -> Option<Vec<Holder>> {
         let Some(proven) = self.proven() else { return Some(Vec::new()) };
         self.portal.read(|registrar| registrar.holders(proven, self.now_s))?.ok()
@@ -43,15 +43,14 @@ impl Visitor {
         })
     }
 
-    /// Says what is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
-    /// `None` while it cannot be said for whom.
+    /// Returns the terms of a consent that is given on that page; `None` while its beneficiary is not known.
     pub(crate) fn agreed(&self, page: Page) -> Option<ConsentTerms<'static>> {
         let beneficiary = self.beneficiary(page)?;
         let text = TEXTS[usize::from(beneficiary != Beneficiary::Owner)];
         Some(ConsentTerms { flow: page.flow(), beneficiary, detail: Detail::Stay, text })
     }
 
-    /// Says what names a code in this session's paths.
+    /// Returns the number that names a code in this session's paths.
     pub(crate) fn number_of(&self, code: CodeId) -> u64 {
         let mark = self.portal.sessions.mark(&self.session, code.get());
         u64::from_str_radix(&mark[..16], 16).expect("a mark is hexadecimal, and longer")

@@ -48,7 +48,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     showing::routes(config);
 }
 
-/// Says where the query of that page stands.
+/// Returns the state of the query of that page.
 pub(crate) fn state(visitor: &Visitor, page: Page) -> State {
     visitor.portal.travels.state(visitor.session.id(), page, visitor.now_s)
 }
@@ -166,7 +166,7 @@ fn came(visitor: &Visitor, page: Page, outcome: &QueryOutcome) -> Markup {
     }
 }
 
-/// Says what came, in words for people: always a preliminary result.
+/// Draws an outcome in words: always a preliminary result.
 pub(crate) fn said(outcome: &QueryOutcome) -> Markup {
     match outcome {
         QueryOutcome::Stay(stay) => {
@@ -225,7 +225,7 @@ struct Back {
     back: Option<String>,
 }
 
-/// Says whether that page was given to this session: names that it made up itself are no pages, whoever is signed in.
+/// True if that page was given to this session; a made-up name is no page.
 fn is_given(visitor: &Visitor, page: Page) -> bool {
     match page {
         Page::Apply | Page::Ward => true,

@@ -109,7 +109,7 @@ fn receipt_picture(receipt: &Receipt, back: &str) -> Markup {
     }
 }
 
-/// Whose phone is asked about: its owner's, who holds a ward's code as well. A receipt can be a friend's: staff see whose it is.
+/// Draws the name of the phone's owner: a receipt may be another person's, and staff compare.
 fn owner(visitor: &Visitor, page: Page) -> Markup {
     let holdings = visitor.holdings().unwrap_or_default();
     let name = holdings.first().map(|holder| masked(&holder.person.name)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The first application, and the one for a ward. What the form holds and how it is taken stands in the form; what differs is here.
+//! The first application, and the one for a ward: what differs between them. The rest is the form's (`mod.rs`).
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{Error, HttpResponse, web};
@@ -44,7 +44,7 @@ fn above(key: &str) -> Markup {
     html! { p.hint { (both(key)) } p.hint { (both("apply-privacy")) } }
 }
 
-/// Whoever has a code need not apply: the same document again would only change what is registered.
+/// Tells a visitor who has a code that no other application is needed: the same document would only change what is registered.
 fn have_one() -> Markup {
     html! {
         div.notice role="status" {

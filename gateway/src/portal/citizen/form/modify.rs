@@ -23,7 +23,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/modify/{code}", web::post().to(send));
 }
 
-/// Says where the holder's information is modified.
+/// Returns the path of the form that modifies the holder's information.
 pub(crate) fn path(visitor: &Visitor, holder: &Holder) -> String {
     Page::Modify(visitor.number_of(holder.code)).form_path().unwrap_or_default()
 }
@@ -59,7 +59,7 @@ async fn send(code: web::Path<String>, form: OwnForm<Fields, SignedIn>) -> Answe
     Ok(super::send(form.sender, subject, &form.fields).await)
 }
 
-/// Finds whom the path names within this session: in another it names nobody.
+/// Finds the holder whom the path names; the name is valid in this session only.
 fn subject(visitor: &Visitor, code: &str) -> Result<Subject, Error> {
     let holders = visitor.holdings().ok_or_else(|| busy_page(visitor, "modify-title"))?;
     let page = Page::parse(&format!("modify-{code}"));
