@@ -3,12 +3,13 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use actix_web::http::header::HeaderMap;
 use actors::bounds::{self, Net, Rate, near, wide};
 use protocol::CodeId;
 use registry::Phone;
+use runtime::lock::lock;
 
 /// The header that a trusted proxy appends its peer's address to.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -90,7 +91,7 @@ impl VisitorShares {
     }
 
     fn lock(&self) -> MutexGuard<'_, Rates> {
-        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rates)
     }
 }
 

@@ -96,7 +96,7 @@ impl Visitor {
     /// Opens the visitor's session, and counts a form for the phone that it has proven; the error is the answer to one too many.
     pub(crate) fn open(request: &HttpRequest) -> Result<Self, Error> {
         let portal = request.app_data::<web::Data<Portal>>().expect("every page has the portal").clone();
-        let now_s = clock::now_ms() / 1000;
+        let now_s = clock::now_s();
         let cookie = request.cookie(COOKIE);
         let known = cookie.and_then(|cookie| portal.sessions.open(cookie.value(), now_s));
         let kept = known.is_some();

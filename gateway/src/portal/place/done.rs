@@ -16,7 +16,7 @@ use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when;
 use crate::portal::http::words::{both, both_with, en, zh};
 use crate::portal::place;
-use crate::portal::punch::presses::{Came, Recorded};
+use crate::portal::punch::presses::{PressOutcome, Recorded};
 use crate::portal::travel;
 
 /// The interval at which a page without a script reloads itself, seconds.
@@ -33,21 +33,21 @@ async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> Answer {
     let press = PressId::from_text(&press);
     let came = press.and_then(|press| visitor.portal.presses.came(press, visitor.session.id()));
     match press.zip(came) {
-        Some((press, Came::Recorded(recorded))) if recorded.place == place.id => {
+        Some((press, PressOutcome::Recorded(recorded))) if recorded.place == place.id => {
             let page = format!("{path}/done/{}", press.to_text());
             success(&visitor, &place, (&path, &page), Page::Place(press), recorded)
         }
-        Some((_, Came::Waiting)) => {
+        Some((_, PressOutcome::Waiting)) => {
             let frame = Frame { refresh_s: Some(1), ..visitor.frame() };
             let body = html! { div.spin aria-hidden="true" {} (notice("place-done-waiting")) };
             Ok(visitor.page(frame, "place-done-waiting-title", &body))
         }
-        Some((_, Came::Refused)) => {
+        Some((_, PressOutcome::Refused)) => {
             let holders = place::holders(&visitor, &path)?;
             Err(place::not_recorded(&visitor, &place, &holders, &path))
         }
-        Some((_, Came::Unsure)) => Err(place::unsure(&visitor, &place)),
-        Some((_, Came::Recorded(_))) | None => {
+        Some((_, PressOutcome::Unsure)) => Err(place::unsure(&visitor, &place)),
+        Some((_, PressOutcome::Recorded(_))) | None => {
             let body =
                 html! { (wrong("place-done-gone")) a.button href=(path) { (both("place-open-again")) } };
             Err(visitor.refused(StatusCode::NOT_FOUND, "place-done-gone-title", &body))

@@ -20,8 +20,8 @@ use crate::portal::http::layout::{notice, wrong};
 use crate::portal::http::terms;
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::{both, both_with};
-use crate::portal::punch::presses::{Came, Claim, Presser, Stale};
-use crate::portal::punch::punches::{Ask, Whose};
+use crate::portal::punch::presses::{Claim, NonceError, PressOutcome, Presser};
+use crate::portal::punch::punches::{Ask, AskSource};
 
 /// A press waits here for its punch to be durable; after that the success page goes on waiting.
 const WAIT: Duration = Duration::from_secs(4);
@@ -136,28 +136,31 @@ async fn press(link: web::Path<String>, form: OwnForm<PressForm>) -> Answer {
         Claim::Full => return Err(busy(&visitor, &path)),
         Claim::Again(came) => came,
         Claim::First(came) => {
-            let ask =
-                Ask { whose: Whose::Citizen { press, code }, place: place.id, pressed_ms: clock::now_ms() };
+            let ask = Ask {
+                whose: AskSource::Citizen { press, code },
+                place: place.id,
+                pressed_ms: clock::now_ms(),
+            };
             if !visitor.portal.punches.send(place.region, ask) {
-                presses.land(press, Came::Refused);
+                presses.land(press, PressOutcome::Refused);
             }
             came
         }
     };
-    let came = tokio::time::timeout(WAIT, came.wait_for(|&came| came != Came::Waiting)).await;
+    let came = tokio::time::timeout(WAIT, came.wait_for(|&came| came != PressOutcome::Waiting)).await;
     match came.map(|came| came.map(|came| *came)) {
-        Ok(Ok(Came::Refused) | Err(_)) => Err(not_recorded(&visitor, &place, &holders, &path)),
-        Ok(Ok(Came::Recorded(_) | Came::Unsure | Came::Waiting)) | Err(_) => {
+        Ok(Ok(PressOutcome::Refused) | Err(_)) => Err(not_recorded(&visitor, &place, &holders, &path)),
+        Ok(Ok(PressOutcome::Recorded(_) | PressOutcome::Unsure | PressOutcome::Waiting)) | Err(_) => {
             Ok(visitor.go(&format!("{path}/done/{}", press.to_text())))
         }
     }
 }
 
-fn worthless(visitor: &Visitor, stale: Stale, path: &str) -> Error {
+fn worthless(visitor: &Visitor, stale: NonceError, path: &str) -> Error {
     let key = match stale {
-        Stale::Restarted => "place-restarted",
-        Stale::Late => "place-late",
-        Stale::Foreign => "place-foreign",
+        NonceError::Restarted => "place-restarted",
+        NonceError::Late => "place-late",
+        NonceError::Foreign => "place-foreign",
     };
     let body = html! { (wrong(key)) a.button href=(path) { (both("place-open-again")) } };
     visitor.refused(StatusCode::FORBIDDEN, "stale-title", &body)

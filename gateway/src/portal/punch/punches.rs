@@ -15,7 +15,7 @@ use runtime::clock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::presses::{Came, Presses, Recorded};
+use super::presses::{PressOutcome, Presses, Recorded};
 use crate::portal::http::paths::PressId;
 
 /// Asks of a region that may wait; more is a gateway that has fallen behind, and people are told at once.
@@ -28,14 +28,14 @@ const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 /// One person who checks in, or is scanned by staff.
 pub(crate) struct Ask {
-    pub(crate) whose: Whose,
+    pub(crate) whose: AskSource,
     pub(crate) place: PlaceId,
     /// The time of the press or scan, milliseconds since 1970 UTC.
     pub(crate) pressed_ms: u64,
 }
 
 /// The source of a punch, which receives the result.
-pub(crate) enum Whose {
+pub(crate) enum AskSource {
     /// A signed-in citizen's, who may load the page again and see the same.
     Citizen { press: PressId, code: CodeId },
     /// A scan of staff; who asked waits.
@@ -51,7 +51,7 @@ pub(crate) enum NotRecorded {
     Unsure,
 }
 
-impl Whose {
+impl AskSource {
     fn scanned(&self) -> Scanned {
         match self {
             Self::Citizen { code, .. } => Scanned::SignedIn(*code),
@@ -77,11 +77,11 @@ pub(crate) struct Writers {
 }
 
 /// The work that is to be run on the pages' thread.
-pub(crate) struct Idle(Vec<(Writer, mpsc::Receiver<Ask>)>);
+pub(crate) struct IdleWriters(Vec<(Writer, mpsc::Receiver<Ask>)>);
 
 impl Punches {
     /// A queue for each region, and its writer, which does not run yet.
-    pub(crate) fn new(records: &Records, presses: &Arc<Presses>) -> (Self, Idle) {
+    pub(crate) fn new(records: &Records, presses: &Arc<Presses>) -> (Self, IdleWriters) {
         let (mut queues, mut idle) = (HashMap::new(), Vec::new());
         for region in records.directory.regions() {
             let (queue, asks) = mpsc::channel(WAITING_MAX);
@@ -95,7 +95,7 @@ impl Punches {
             };
             idle.push((writer, asks));
         }
-        (Self(queues), Idle(idle))
+        (Self(queues), IdleWriters(idle))
     }
 
     /// Records what staff have scanned at a place of the region. Resolves when it is durable, or is not.
@@ -107,7 +107,7 @@ impl Punches {
         now_ms: u64,
     ) -> Result<Verdict, NotRecorded> {
         let (came, verdict) = oneshot::channel();
-        let ask = Ask { whose: Whose::Scan { scanned, came }, place, pressed_ms: now_ms };
+        let ask = Ask { whose: AskSource::Scan { scanned, came }, place, pressed_ms: now_ms };
         if !self.send(region, ask) {
             return Err(NotRecorded::Busy);
         }
@@ -121,7 +121,7 @@ impl Punches {
     }
 }
 
-impl Idle {
+impl IdleWriters {
     /// Runs the writers on this thread.
     pub(crate) fn run(self) -> Writers {
         let (stop, stopped) = watch::channel(false);
@@ -192,16 +192,16 @@ impl Writer {
     fn land(&self, ask: Ask, recorded: Result<(u64, Verdict), NotRecorded>) {
         let place = ask.place;
         match ask.whose {
-            Whose::Citizen { press, code } => {
+            AskSource::Citizen { press, code } => {
                 let came = match recorded {
-                    Ok((at_ms, verdict)) => Came::Recorded(Recorded { code, place, at_ms, verdict }),
-                    Err(NotRecorded::Busy) => Came::Refused,
-                    Err(NotRecorded::Unsure) => Came::Unsure,
+                    Ok((at_ms, verdict)) => PressOutcome::Recorded(Recorded { code, place, at_ms, verdict }),
+                    Err(NotRecorded::Busy) => PressOutcome::Refused,
+                    Err(NotRecorded::Unsure) => PressOutcome::Unsure,
                 };
                 self.presses.land(press, came);
             }
             // Whoever no longer waits has closed the page; what is recorded stays.
-            Whose::Scan { came, .. } => drop(came.send(recorded.map(|(_, verdict)| verdict))),
+            AskSource::Scan { came, .. } => drop(came.send(recorded.map(|(_, verdict)| verdict))),
         }
     }
 
@@ -240,7 +240,7 @@ impl Writer {
     /// Returns the current numbering, which begins above every number that this device has used; `None` while the ledger is busy.
     async fn numbering(&mut self) -> Option<Numbering> {
         if self.numbering.is_none() {
-            let epoch = Epoch(u32::try_from(clock::now_ms() / 1000).unwrap_or(u32::MAX - 1));
+            let epoch = Epoch(u32::try_from(clock::now_s()).unwrap_or(u32::MAX - 1));
             self.numbering = match self.ledger.hello(self.device, epoch, Sequence(0)).await {
                 HelloOutcome::Known { recorded: Sequence(0), .. } => Some(Numbering { epoch, next: 1 }),
                 HelloOutcome::Known { .. } => Some(Numbering::after(epoch)),

@@ -15,19 +15,18 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use actors::judge::{Judge, PlaceKinds};
-use keys::Keys;
+use keys::{Keys, random};
 use maud::html;
 use policy::PolicyInEffect;
 use registry::colours::Codes;
 use registry::{Registry, RegistryError, Shift};
-use ring::rand::{SecureRandom, SystemRandom};
 use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use self::digits::Digits;
 use self::page::{Last, shown};
 use self::scan::{Made, Sent, Trouble, scan};
-use self::shift::{Key, Known, Shifts};
+use self::shift::{Key, ScanState, Shifts};
 use crate::portal::http::extract::{Answer, OwnForm, Posted, Role};
 use crate::portal::http::guard;
 use crate::portal::http::layout::wrong;
@@ -73,7 +72,7 @@ impl Staff {
 /// When the system gives no random bytes.
 fn number_of_its_own() -> u64 {
     let mut bytes = [0; 8];
-    SystemRandom::new().fill(&mut bytes[..6]).expect("the system gives random bytes");
+    random::fill(&mut bytes[..6]).expect("the system gives random bytes");
     u64::from_le_bytes(bytes)
 }
 
@@ -131,15 +130,17 @@ struct Sought {
 async fn last(OnShift { visitor, shift }: OnShift, sought: web::Query<Sought>) -> HttpResponse {
     let Some(key) = sought.page.zip(sought.n) else { return visitor.go("/staff") };
     match visitor.portal.staff.shifts.known(shift.id, key, clock::now_ms()) {
-        Known::Made(scan) => shown(&visitor, &shift, StatusCode::OK, Last::Sign(&sign::sign(Some(&scan)))),
-        Known::UnderWay => {
+        ScanState::Made(scan) => {
+            shown(&visitor, &shift, StatusCode::OK, Last::Sign(&sign::sign(Some(&scan))))
+        }
+        ScanState::UnderWay => {
             shown(&visitor, &shift, StatusCode::OK, Last::UnderWay(&sign::trouble("staff-last-waiting")))
         }
-        Known::Unsure => {
+        ScanState::Unsure => {
             let sign = sign::trouble("staff-unsure");
             shown(&visitor, &shift, StatusCode::SERVICE_UNAVAILABLE, Last::Sign(&sign))
         }
-        Known::No => {
+        ScanState::No => {
             let sign = sign::trouble("staff-last-unknown");
             shown(&visitor, &shift, StatusCode::NOT_FOUND, Last::Sign(&sign))
         }
@@ -165,7 +166,7 @@ struct FromScript {
 
 /// The answer that a script shows.
 #[derive(Serialize)]
-struct Told {
+struct ScanReply {
     /// The process that answers.
     run: u64,
     sound: &'static str,
@@ -187,10 +188,17 @@ async fn scan_by_script(visitor: Visitor, told: web::Json<Posted<FromScript>>) -
     let run = visitor.portal.staff.shifts.run();
     let trouble = |status, key, resend| {
         let sign = sign::trouble(key).into_string();
-        HttpResponse::build(status).json(Told { run, sound: "ask", sign, row: None, again: false, resend })
+        HttpResponse::build(status).json(ScanReply {
+            run,
+            sound: "ask",
+            sign,
+            row: None,
+            again: false,
+            resend,
+        })
     };
     Ok(match came {
-        Ok(Made { scan, again }) => HttpResponse::Ok().json(Told {
+        Ok(Made { scan, again }) => HttpResponse::Ok().json(ScanReply {
             run,
             sound: sign::sound(&scan),
             sign: sign::sign(Some(&scan)).into_string(),

@@ -11,7 +11,7 @@ use registry::{Shift, ShiftId};
 use runtime::clock;
 
 use super::digits::Taken;
-use super::shift::{Begun, Came, HeldUp, Holder, Key, Scan, Shifts, Travel, Turn, Whose};
+use super::shift::{BeginOutcome, HeldUp, Holder, Key, ReceiptOwner, Scan, ScanResult, Shifts, Travel, Turn};
 use crate::portal::Portal;
 use crate::portal::punch::punches::NotRecorded;
 use crate::trajectory;
@@ -90,11 +90,11 @@ async fn once(portal: &Portal, shift: &Shift, sent: &Sent) -> Result<Made, Troub
     let held = HeldUp { key: sent.key, text, whose, follows: sent.follows };
     let shifts = &portal.staff.shifts;
     let turn = match shifts.begin(shift, &held, at_ms) {
-        Begun::Now(turn) => turn,
-        Begun::Before(scan) => return Ok(Made { scan, again: false }),
-        Begun::Again(scan) => return Ok(Made { scan, again: true }),
-        Begun::UnderWay => return Err(Trouble::UnderWay),
-        Begun::Unsure => return Err(Trouble::Unsure),
+        BeginOutcome::Now(turn) => turn,
+        BeginOutcome::Before(scan) => return Ok(Made { scan, again: false }),
+        BeginOutcome::Again(scan) => return Ok(Made { scan, again: true }),
+        BeginOutcome::UnderWay => return Err(Trouble::UnderWay),
+        BeginOutcome::Unsure => return Err(Trouble::Unsure),
     };
     let turn = UnderWay { shifts, shift: shift.id, turn };
     let made = match scanner::receipt_of(text) {
@@ -127,7 +127,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn blank(turn: &UnderWay<'_>, at_ms: u64, came: Came) -> Scan {
+fn blank(turn: &UnderWay<'_>, at_ms: u64, came: ScanResult) -> Scan {
     Scan { n: turn.turn.n, at_ms, came, holder: None, old_digits: false }
 }
 
@@ -136,11 +136,11 @@ async fn travel(portal: &Portal, turn: &UnderWay<'_>, receipt: &Receipt, at_ms: 
     let last = turn.shifts.last_code(turn.shift, turn.turn, clock::now_ms());
     let came = match trajectory::ask(&portal.queries, receipt).await {
         Ok((answer, giver)) => {
-            let whose = Whose::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
+            let whose = ReceiptOwner::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
             let giver = giver.map(|giver| giver.name);
-            Came::Travel(Box::new(Travel { answer, giver, whose }))
+            ScanResult::Travel(Box::new(Travel { answer, giver, whose }))
         }
-        Err(error) => Came::NoTravel(error),
+        Err(error) => ScanResult::NoTravel(error),
     };
     blank(turn, at_ms, came)
 }
@@ -168,7 +168,7 @@ async fn person(
         })?;
     let holder = holder(portal, whose, verdict).await;
     let old_digits = taken == Taken::Over;
-    Ok(Scan { holder, old_digits, ..blank(turn, at_ms, Came::Punch(verdict)) })
+    Ok(Scan { holder, old_digits, ..blank(turn, at_ms, ScanResult::Punch(verdict)) })
 }
 
 /// Reads what staff see of a holder. The end of the document is shown if the policy says so, after the look is recorded.
@@ -177,7 +177,7 @@ async fn holder(portal: &Portal, whose: Option<(CodeId, Class)>, verdict: Verdic
     let name = portal.read(|registrar| registrar.masked_name(code))?;
     let name = name.inspect_err(|error| tracing::error!(%error, "a name cannot be read")).ok()??;
     let document = if portal.policy.get().document_shown().goes_with(verdict.advice) {
-        let now_s = clock::now_ms() / 1000;
+        let now_s = clock::now_s();
         let look = portal.registrar.act(move |registrar| registrar.document_for(code, now_s));
         // The sign does not wait for an import.
         match tokio::time::timeout(DOCUMENT_WAITS, look).await {

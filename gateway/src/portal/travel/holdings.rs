@@ -6,7 +6,7 @@ use registry::{Beneficiary, ConsentTerms, Detail, Holder};
 
 use crate::portal::http::paths::Page;
 use crate::portal::http::visitor::Visitor;
-use crate::portal::punch::presses::Came;
+use crate::portal::punch::presses::PressOutcome;
 
 /// The versions of the words under `travel-agree`, for the phone's owner and for a ward; a consent names one. Changed words get a new one.
 const TEXTS: [&str; 2] = ["pages-1", "pages-ward-1"];
@@ -25,8 +25,8 @@ impl Visitor {
             Page::Apply | Page::Ward => None,
             Page::Modify(number) => holders.find(|holder| self.number_of(holder.code) == number),
             Page::Place(press) => match self.portal.presses.came(press, self.session.id())? {
-                Came::Recorded(recorded) => holders.find(|holder| holder.code == recorded.code),
-                Came::Waiting | Came::Refused | Came::Unsure => None,
+                PressOutcome::Recorded(recorded) => holders.find(|holder| holder.code == recorded.code),
+                PressOutcome::Waiting | PressOutcome::Refused | PressOutcome::Unsure => None,
             },
         }
     }

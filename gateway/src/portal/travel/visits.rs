@@ -1,7 +1,7 @@
 //! The queries that visitors have begun: consent, begin, outcome, and the fields that were typed meanwhile. In memory only, bounded, for
 //! as long as a form is valid; after a restart the visitor is asked again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use actors::bounds;
 use actors::query::{QueryAnswer, QueryError};
@@ -11,6 +11,7 @@ use metrics::{Counter, Gauge};
 use policy::QueryOutcome;
 use registry::ConsentId;
 use registry::periods::FORM_S_MAX;
+use runtime::lock::lock;
 
 use super::fields::Fields;
 use crate::portal::http::paths::Page;
@@ -209,7 +210,7 @@ impl Travels {
     }
 
     fn lock(&self) -> MutexGuard<'_, Visits> {
-        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.visits)
     }
 }
 
