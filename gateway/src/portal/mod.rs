@@ -10,7 +10,7 @@ mod travel;
 
 use std::net::{IpAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
@@ -26,6 +26,7 @@ use policy::PolicyInEffect;
 use registry::colours::Codes;
 use registry::{Registry, RegistryError};
 use runtime::arbiter::{self, ArbiterThread, Pulse};
+use runtime::lock::lock;
 use tokio::sync::watch;
 
 use self::http::counts::{self, PageCounts};
@@ -33,7 +34,7 @@ use self::http::guard;
 use self::http::shares::VisitorShares;
 use self::http::statics;
 use self::punch::presses::Presses;
-use self::punch::punches::{Idle, Punches};
+use self::punch::punches::{IdleWriters, Punches};
 use self::travel::visits::Travels;
 use crate::door::{self, Door};
 use crate::tls::identities::Shown;
@@ -45,7 +46,7 @@ pub(crate) use punch::punches::Records;
 
 /// Readers of the registry beside its writer: as many as pages are rendered at once.
 const READERS_MAX: usize = 4;
-/// From a request's first byte to its answer: a slow network, then a message service or a press that waits for its sync.
+/// The deadline from a request's first byte to its answer: a slow network, then a message service or a sync.
 const REQUEST: Duration = Duration::from_secs(20);
 /// A phone that keeps its connection to the next rotation of its code.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
@@ -95,7 +96,7 @@ impl Portal {
     pub(crate) fn new(
         (services, proxies): (Services, Vec<IpAddr>),
         registry: &Registry,
-    ) -> Result<(Self, Idle), RegistryError> {
+    ) -> Result<(Self, IdleWriters), RegistryError> {
         let Services { registrar, queries, sms, codes, keys, policy, travel_pages, origin, records } =
             services;
         let readers = (0..READERS_MAX).map(|_| registry.reader()).collect::<Result<_, _>>()?;
@@ -138,7 +139,7 @@ impl Portal {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Registry>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.readers)
     }
 }
 
@@ -173,7 +174,7 @@ fn routes(config: &mut web::ServiceConfig) {
 
 /// Serves the pages on a thread of their own. Without TLS only on loopback, in development.
 pub(crate) fn start(
-    (portal, idle_writers): (Portal, Idle),
+    (portal, idle_writers): (Portal, IdleWriters),
     listener: TcpListener,
     certificate: Option<Arc<Shown>>,
 ) -> anyhow::Result<Pages> {

@@ -1,5 +1,5 @@
-//! Advice to people whose code is not green: until when it lasts, what to do, whom to call, how what was declared by mistake is taken
-//! back, and how their appeal stands. Whoever may decide any of it is elsewhere.
+//! Advice to people whose code is not green: until when it lasts, what to do, a phone number, the correction of a mistaken declaration, and
+//! the state of their appeals.
 
 use actors::registrar::Why;
 use maud::{Markup, html};
@@ -57,7 +57,7 @@ pub(super) fn what_now(visitor: &Visitor, one: &Mine, why: &Why, appeals: &[Appe
     }
 }
 
-/// Says when the colour ends by itself, and what follows if that is not green.
+/// Draws the time when the colour ends by itself, and the next colour if it is not green.
 fn until(why: &Why, now_s: u64) -> Markup {
     let Some(turn) = why.next_colour_change(now_s).filter(|turn| turn.at_s < NEVER_S) else {
         return html! { p { (both("after-no-end")) } };

@@ -1,13 +1,14 @@
 //! An appeal against one decision about one's own code, in the citizen's own words. Who answers it, and until when, is the registrar's.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use actors::registrar::appeals::{APPEAL_CHARS_MAX, APPEAL_DAYS};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::mine::{self, Mine};
+use super::mine::{self, CodeForm, Mine, OwnCode};
 use super::why;
+use crate::portal::http::extract::Answer;
 use crate::portal::http::layout::{beside, wrongs};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::{both, both_with};
@@ -16,20 +17,15 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/why/{n}/appeal/{decision}", web::get().to(page)).route("/appeal", web::post().to(send));
 }
 
-async fn page(visitor: Visitor, path: web::Path<(usize, i64)>) -> HttpResponse {
+/// Shows the form for an appeal against one decision about one of the visitor's codes.
+async fn page(OwnCode { who, one, .. }: OwnCode, path: web::Path<(usize, i64)>) -> Answer {
     let (n, decision) = *path;
-    let one = match mine::at(&visitor, n, "/why") {
-        Ok((one, _)) => one,
-        Err(answer) => return *answer,
-    };
-    match why::read(&visitor, &one) {
-        Ok((why, _)) if why.decisions.iter().any(|row| row.id == decision) => {
-            let body = form(&visitor, &one, decision, "", None);
-            visitor.page(visitor.frame(), "appeal-title", &body)
-        }
-        Ok(_) => visitor.go(&format!("/why/{n}")),
-        Err(answer) => *answer,
+    let (why, _) = why::read(&who, &one)?;
+    if why.decisions.iter().all(|row| row.id != decision) {
+        return Ok(who.go(&format!("/why/{n}")));
     }
+    let body = form(&who, &one, decision, "", None);
+    Ok(who.page(who.frame(), "appeal-title", &body))
 }
 
 fn form(visitor: &Visitor, one: &Mine, decision: i64, text: &str, problem: Option<&str>) -> Markup {
@@ -55,20 +51,14 @@ fn form(visitor: &Visitor, one: &Mine, decision: i64, text: &str, problem: Optio
 }
 
 #[derive(Deserialize)]
-struct Sent {
-    token: String,
-    which: String,
+struct Appeal {
     decision: i64,
     text: String,
 }
 
-async fn send(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
-    let Sent { token, which, decision, text } = sent.into_inner();
-    let one = match mine::sent(&visitor, &token, &which) {
-        Ok(one) => one,
-        Err(answer) => return *answer,
-    };
-    visitor.is_at(format!("/why/{}/appeal/{decision}", one.index));
+/// Takes an appeal in the visitor's own words.
+async fn send(CodeForm { mut who, one, fields: Appeal { decision, text } }: CodeForm<Appeal>) -> Answer {
+    who.is_at(format!("/why/{}/appeal/{decision}", one.index));
     // Browsers send lines with a return before each feed.
     let text = text.replace("\r\n", "\n");
     let problem = match text.trim().chars().count() {
@@ -77,14 +67,11 @@ async fn send(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
         _ => None,
     };
     if let Some(problem) = problem {
-        let body = form(&visitor, &one, decision, &text, Some(problem));
-        return visitor.page_with(StatusCode::UNPROCESSABLE_ENTITY, visitor.frame(), "appeal-title", &body);
+        let body = form(&who, &one, decision, &text, Some(problem));
+        return Err(who.refused(StatusCode::UNPROCESSABLE_ENTITY, "appeal-title", &body));
     }
-    let (code, now_s) = (one.holder.code, visitor.now_s);
-    let made =
-        visitor.portal.registrar.act(move |registrar| registrar.appeal(code, decision, &text, now_s)).await;
-    match made {
-        Ok(_) => visitor.go(&format!("/why/{}", one.index)),
-        Err(error) => mine::failed(&visitor, &error),
-    }
+    let (code, now_s) = (one.holder.code, who.now_s);
+    let made = who.portal.registrar.act(move |registrar| registrar.appeal(code, decision, &text, now_s));
+    made.await.map_err(|error| mine::failed(&who, &error))?;
+    Ok(who.go(&format!("/why/{}", one.index)))
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::after;
 use super::mine::{self, Mine};
 use crate::portal::citizen::form;
+use crate::portal::http::extract::{Answer, Role, SignedIn};
 use crate::portal::http::layout::{Frame, notice, status, wrong};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::{both, both_with, en, line, zh};
@@ -31,18 +32,18 @@ struct Done {
     did: Option<String>,
 }
 
-async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
-    let mine = match mine::all(&visitor, "/code") {
-        Ok(mine) if mine.is_empty() => return none_yet(&visitor),
-        Ok(mine) => mine,
-        Err(answer) => return *answer,
-    };
-    let frame = Frame { script: Some("card.js"), refresh_s: Some(RENEW_S), ..visitor.frame() };
+/// Shows the visitor's codes.
+async fn page(who: SignedIn, done: web::Query<Done>) -> Answer {
+    let mine = mine::all(&who)?;
+    if mine.is_empty() {
+        return Ok(none_yet(&who));
+    }
+    let frame = Frame { script: Some("card.js"), refresh_s: Some(RENEW_S), ..who.frame() };
     let body = html! {
         @if let Some(did) = &done.did { @if let Some(told) = form::told(did) { (told) } }
-        div.swipe #passes tabindex="0" role="region" aria-label=(line("card-region")) data-at=(visitor.now_s)
+        div.swipe #passes tabindex="0" role="region" aria-label=(line("card-region")) data-at=(who.now_s)
             data-renew=(RENEW_S) data-good=(TOKEN_GOOD_FOR_S) {
-            @for one in &mine { (pass(&visitor, one)) }
+            @for one in &mine { (pass(&who, one)) }
         }
         @if mine.len() > 1 { p.hint.centre { (both("card-swipe")) } }
         template #expired { (status(Colour::Unknown, Basis::Nothing)) (wrong("card-expired")) }
@@ -54,22 +55,25 @@ async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
             a href="/unit" { (both("home-unit")) }
         }
     };
-    visitor.page(frame, "card-title", &body)
+    Ok(who.page(frame, "card-title", &body))
 }
 
-/// Says what the script puts in the place of each code's picture: the same as in the page, colours and all.
+/// Gives the script what it puts in the place of each code's picture: the same as in the page, colours and all.
 async fn fragment(visitor: Visitor) -> HttpResponse {
-    match mine::all(&visitor, "/code") {
+    // Signed out: the page is to be loaded again, and leads to the sign-in.
+    let Ok(who) = SignedIn::of(visitor) else { return HttpResponse::Unauthorized().finish() };
+    match mine::all(&who) {
         Ok(mine) if !mine.is_empty() => {
-            let parts = html! { @for one in &mine { (live(&visitor, one)) } };
+            let parts = html! { @for one in &mine { (live(&who, one)) } };
             let mut answer = HttpResponse::Ok();
             answer.insert_header((header::CACHE_CONTROL, "no-store"));
             answer.content_type("text/html; charset=utf-8").body(parts.into_string())
         }
         Ok(_) => HttpResponse::NotFound().finish(),
-        // Signed out: the page is to be loaded again, and leads to the sign-in.
-        Err(answer) if answer.status() == StatusCode::SEE_OTHER => HttpResponse::Unauthorized().finish(),
-        Err(answer) => HttpResponse::build(answer.status()).finish(),
+        Err(error) => match error.as_response_error().status_code() {
+            StatusCode::SEE_OTHER => HttpResponse::Unauthorized().finish(),
+            status => HttpResponse::build(status).finish(),
+        },
     }
 }
 
@@ -133,7 +137,7 @@ fn token(visitor: &Visitor, one: &Mine, class: Class) -> Option<String> {
     Some(to_text(&keys.token_keys().get(keys.current_token())?.seal(token)))
 }
 
-/// Nothing is said about whether the number has a code that it does not open.
+/// Shows the ways to a code. It says nothing about codes of the number that it does not open.
 fn none_yet(visitor: &Visitor) -> HttpResponse {
     let body = html! {
         p { (both("card-none")) }

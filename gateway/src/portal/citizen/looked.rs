@@ -1,11 +1,12 @@
-//! The one who looked at what is known of oneself: operator, what, for which case, when. Nobody is asked why they want to know.
+//! The looks of staff at a holder's data: operator, act, case and time.
 
 use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 use registry::AccessRow;
 use registry::lookups::Lookup;
 
-use super::mine;
+use super::mine::{self, OwnCode};
+use crate::portal::http::extract::Answer;
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when;
 use crate::portal::http::words::{both, both_with};
@@ -21,16 +22,10 @@ async fn first(visitor: Visitor) -> HttpResponse {
     visitor.go("/looked/0")
 }
 
-async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
-    let (one, others) = match mine::at(&visitor, *n, "/looked") {
-        Ok(found) => found,
-        Err(answer) => return *answer,
-    };
-    let rows = match visitor.portal.read(|registrar| registrar.accesses(one.holder.code)) {
-        None => return mine::busy(&visitor),
-        Some(Err(error)) => return mine::failed(&visitor, &error),
-        Some(Ok(rows)) => rows,
-    };
+/// Shows who has looked at what is known of one of the visitor's holders.
+async fn page(OwnCode { who, one, others }: OwnCode) -> Answer {
+    let rows = who.portal.read(|registrar| registrar.accesses(one.holder.code));
+    let rows = rows.ok_or_else(|| mine::busy(&who))?.map_err(|error| mine::failed(&who, &error))?;
     let body = html! {
         (mine::others("/looked", &one, &others))
         p.who { (one.who()) }
@@ -41,7 +36,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
         }
         a.button.quiet href="/code" { (both("card-back")) }
     };
-    visitor.page(visitor.frame(), "looked-title", &body)
+    Ok(who.page(who.frame(), "looked-title", &body))
 }
 
 fn look(row: &AccessRow) -> Markup {

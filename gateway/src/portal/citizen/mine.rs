@@ -1,14 +1,21 @@
-//! Which of the visitor's codes a page is about: by its place in the visitor's own list, or in a form by a mark that only this session
-//! can make. No code's number stands in a page or an address.
+//! The visitor's code that a page or a form is about: a page names it by its place in the visitor's list, a form by a mark that is valid in
+//! one session. No code's number stands in a page or an address.
 
-use actix_web::HttpResponse;
+use std::future::{Ready, ready};
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::error::ErrorNotFound;
 use actix_web::http::StatusCode;
+use actix_web::{Error, FromRequest, HttpRequest};
 use actors::registrar::RegistrarError;
 use maud::{Markup, html};
 use protocol::{Basis, Colour};
 use registry::Holder;
 use registry::colours::CodeEntry;
+use serde::de::DeserializeOwned;
 
+use crate::portal::http::extract::{OwnForm, Role, SignedIn, early};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::{both, line};
 use crate::portal::http::{layout, terms};
@@ -52,13 +59,11 @@ impl Mine {
     }
 }
 
-/// All of the visitor's codes, the own one first. Otherwise what to answer: `path` is where a sign-in leads back to.
-pub(super) fn all(visitor: &Visitor, path: &str) -> Result<Vec<Mine>, Box<HttpResponse>> {
-    let Some(proven) = visitor.proven() else { return Err(Box::new(visitor.sign_in_first(path))) };
-    let read = visitor.portal.read(|registrar| registrar.holders(proven, visitor.now_s));
-    let holders =
-        read.ok_or_else(|| Box::new(busy(visitor)))?.map_err(|error| Box::new(failed(visitor, &error)))?;
-    let codes = &visitor.portal.codes;
+/// All of the visitor's codes, the own one first.
+pub(super) fn all(who: &SignedIn) -> Result<Vec<Mine>, Error> {
+    let read = who.portal.read(|registrar| registrar.holders(&who.proven, who.now_s));
+    let holders = read.ok_or_else(|| busy(who))?.map_err(|error| failed(who, &error))?;
+    let codes = &who.portal.codes;
     let of = holders.len();
     let mine = holders.into_iter().enumerate().map(|(index, holder)| {
         let entry = codes.get(holder.code).filter(|_| codes.is_loaded());
@@ -67,32 +72,59 @@ pub(super) fn all(visitor: &Visitor, path: &str) -> Result<Vec<Mine>, Box<HttpRe
     Ok(mine.collect())
 }
 
-/// The visitor's code at that place, and all others.
-pub(super) fn at(
-    visitor: &Visitor,
-    index: usize,
-    path: &str,
-) -> Result<(Mine, Vec<Mine>), Box<HttpResponse>> {
-    let mut mine = all(visitor, path)?;
-    if mine.is_empty() {
-        return Err(Box::new(visitor.go("/code")));
-    }
-    if index >= mine.len() {
-        return Err(Box::new(visitor.go(path)));
-    }
-    let one = mine.remove(index);
-    Ok((one, mine))
+/// The visitor's code that a page is about: the one at the place `n` of the path.
+pub(super) struct OwnCode {
+    pub(super) who: SignedIn,
+    pub(super) one: Mine,
+    pub(super) others: Vec<Mine>,
 }
 
-/// The visitor's code that a form is about, once the form is known to be the visitor's.
-pub(super) fn sent(visitor: &Visitor, token: &str, which: &str) -> Result<Mine, Box<HttpResponse>> {
-    if !visitor.sent(token) {
-        return Err(Box::new(visitor.stale()));
+impl OwnCode {
+    fn of(request: &HttpRequest) -> Result<Self, Error> {
+        let index: usize = request.match_info().query("n").parse().map_err(ErrorNotFound)?;
+        let who = SignedIn::of(Visitor::open(request)?)?;
+        let mut others = all(&who)?;
+        if others.is_empty() {
+            return Err(early(who.go("/code")));
+        }
+        if index >= others.len() {
+            return Err(early(who.go(&who.way_back)));
+        }
+        Ok(Self { one: others.remove(index), who, others })
     }
-    let is_it =
-        |mine: &Mine| visitor.portal.sessions.is_mark_of(&visitor.session, mine.holder.code.get(), which);
-    let found = all(visitor, "/code")?.into_iter().find(is_it);
-    found.ok_or_else(|| Box::new(visitor.stale()))
+}
+
+impl FromRequest for OwnCode {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+/// A form about one of the visitor's codes, which its mark names.
+pub(super) struct CodeForm<T> {
+    pub(super) who: SignedIn,
+    pub(super) one: Mine,
+    pub(super) fields: T,
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for CodeForm<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let form = OwnForm::<T, Visitor>::from_request(request, payload);
+        Box::pin(async move {
+            let OwnForm { sender, which, fields } = form.await?;
+            let who = SignedIn::or_first(sender, "/code")?;
+            let is_it =
+                |mine: &Mine| who.portal.sessions.is_mark_of(&who.session, mine.holder.code.get(), &which);
+            let one = all(&who)?.into_iter().find(is_it).ok_or_else(|| who.stale())?;
+            Ok(Self { who, one, fields })
+        })
+    }
 }
 
 /// The way to the same page about another of the visitor's codes; nothing where there is one only.
@@ -110,14 +142,14 @@ pub(super) fn others(path: &str, one: &Mine, others: &[Mine]) -> Markup {
     }
 }
 
-/// Nobody can be answered right now.
-pub(super) fn busy(visitor: &Visitor) -> HttpResponse {
+/// Answers that too many read or write at this moment.
+pub(super) fn busy(visitor: &Visitor) -> Error {
     let body = html! { (layout::wrong("card-busy")) a.button href="/code" { (both("card-again")) } };
-    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "card-busy-title", &body)
+    visitor.refused(StatusCode::SERVICE_UNAVAILABLE, "card-busy-title", &body)
 }
 
-/// The answer to what was not done, by what went wrong.
-pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> HttpResponse {
+/// Answers an act that failed, by its error.
+pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> Error {
     let (status, key) = match error {
         RegistrarError::NotProven => return visitor.sign_in_first("/code"),
         RegistrarError::Busy => return busy(visitor),
@@ -143,5 +175,5 @@ pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> HttpResponse 
         | RegistrarError::PolicyUnderWay => (StatusCode::UNPROCESSABLE_ENTITY, "card-failed"),
     };
     let body = html! { (layout::wrong(key)) a.button href="/code" { (both("card-back")) } };
-    visitor.page_with(status, visitor.frame(), "card-failed-title", &body)
+    visitor.refused(status, "card-failed-title", &body)
 }

@@ -7,7 +7,8 @@ use protocol::token::to_text;
 use registry::lookups::masked;
 use serde::Deserialize;
 
-use super::mine;
+use super::mine::{self, CodeForm, OwnCode};
+use crate::portal::http::extract::{Answer, NoFields};
 use crate::portal::http::layout::{Frame, notice};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::{both, both_with, line};
@@ -30,24 +31,17 @@ async fn first(visitor: Visitor) -> HttpResponse {
     visitor.go("/code/paper/0")
 }
 
-async fn page(visitor: Visitor, n: web::Path<usize>, done: web::Query<Done>) -> HttpResponse {
-    let (one, others) = match mine::at(&visitor, *n, "/code/paper") {
-        Ok(found) => found,
-        Err(answer) => return *answer,
-    };
-    let Some(proven) = visitor.proven() else { return mine::busy(&visitor) };
-    let (code, now_s) = (one.holder.code, visitor.now_s);
-    let paper = match visitor.portal.read(|registrar| registrar.paper(code, proven, now_s)) {
-        None => return mine::busy(&visitor),
-        Some(Err(error)) => return mine::failed(&visitor, &error),
-        Some(Ok(paper)) => paper,
-    };
-    let keys = &visitor.portal.keys;
+/// Shows the printed code of one of the visitor's holders, to print, and the form that ends those printed before.
+async fn page(OwnCode { who, one, others }: OwnCode, done: web::Query<Done>) -> Answer {
+    let now_s = who.now_s;
+    let paper = who.portal.read(|registrar| registrar.paper(one.holder.code, &who.proven, now_s));
+    let paper = paper.ok_or_else(|| mine::busy(&who))?.map_err(|error| mine::failed(&who, &error))?;
+    let keys = &who.portal.keys;
     let sealed = keys.token_keys().get(keys.current_paper()).map(|key| to_text(&paper.seal(key)));
     let picture = sealed.and_then(|text| qr::picture(&text, qr::Wear::Paper, &line("paper-qr")));
-    let Some(picture) = picture else { return mine::busy(&visitor) };
+    let picture = picture.ok_or_else(|| mine::busy(&who))?;
     let document = &one.holder.person.document;
-    let frame = Frame { script: Some("print.js"), ..visitor.frame() };
+    let frame = Frame { script: Some("print.js"), ..who.frame() };
     let body = html! {
         div.noprint {
             (mine::others("/code/paper", &one, &others))
@@ -68,33 +62,21 @@ async fn page(visitor: Visitor, n: web::Path<usize>, done: web::Query<Done>) -> 
             form.card.apart method="post" action="/code/paper" {
                 h2 { (both("paper-lost-title")) }
                 p.hint { (both("paper-lost")) }
-                (one.fields(&visitor))
+                (one.fields(&who))
                 button.danger type="submit" { (both("paper-withdraw")) }
             }
         }
     };
-    visitor.page(frame, "paper-title", &body)
+    Ok(who.page(frame, "paper-title", &body))
 }
 
-#[derive(Deserialize)]
-struct Lost {
-    token: String,
-    which: String,
-}
-
-async fn withdraw(mut visitor: Visitor, form: web::Form<Lost>) -> HttpResponse {
-    let one = match mine::sent(&visitor, &form.token, &form.which) {
-        Ok(one) => one,
-        Err(answer) => return *answer,
-    };
-    visitor.is_at(format!("/code/paper/{}", one.index));
-    let Some(proven) = visitor.proven().cloned() else { return visitor.stale() };
-    let (code, now_s) = (one.holder.code, visitor.now_s);
+/// Ends all printed codes of one of the visitor's holders.
+async fn withdraw(CodeForm { mut who, one, fields: NoFields {} }: CodeForm<NoFields>) -> Answer {
+    who.is_at(format!("/code/paper/{}", one.index));
+    let (code, proven, now_s) = (one.holder.code, who.proven.clone(), who.now_s);
     let act = move |registrar: &mut actors::registrar::Registrar<'_>| {
         registrar.withdraw_papers(code, &proven, now_s)
     };
-    match visitor.portal.registrar.act(act).await {
-        Ok(()) => visitor.go(&format!("/code/paper/{}?withdrawn=yes", one.index)),
-        Err(error) => mine::failed(&visitor, &error),
-    }
+    who.portal.registrar.act(act).await.map_err(|error| mine::failed(&who, &error))?;
+    Ok(who.go(&format!("/code/paper/{}?withdrawn=yes", one.index)))
 }

@@ -1,13 +1,15 @@
-//! Data kept, for how long and what for, in plain words for everybody; for whoever is signed in the consents given, each of which
-//! can be taken back, and the way to take everything back.
+//! The privacy page: which data are kept, for how long and what for. A visitor who is signed in also sees their consents, each with a
+//! button that takes it back, and the way to the withdrawal.
 
-use actix_web::{HttpResponse, web};
+use actix_web::web;
+use actors::sms::ProvenPhone;
 use maud::{Markup, html};
 use protocol::CodeId;
 use registry::{Beneficiary, ConsentId, ConsentRow, ConsentState, Flow, Holder};
 use serde::Deserialize;
 
 use super::mine;
+use crate::portal::http::extract::{Answer, OwnForm, SignedIn};
 use crate::portal::http::layout::notice;
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when;
@@ -33,15 +35,13 @@ struct Done {
     withdrawn: Option<String>,
 }
 
-async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
-    let consents = match visitor.proven() {
-        None => None,
-        Some(proven) => match visitor.portal.read(|registrar| registrar.consents_of(proven, visitor.now_s)) {
-            None => return mine::busy(&visitor),
-            Some(Err(error)) => return mine::failed(&visitor, &error),
-            Some(Ok(consents)) => Some(consents),
-        },
+/// Shows what is kept of everybody, and to a visitor who is signed in the consents that they gave.
+async fn page(visitor: Visitor, done: web::Query<Done>) -> Answer {
+    let consents = |proven: &ProvenPhone| {
+        let read = visitor.portal.read(|registrar| registrar.consents_of(proven, visitor.now_s));
+        read.ok_or_else(|| mine::busy(&visitor))?.map_err(|error| mine::failed(&visitor, &error))
     };
+    let consents = visitor.proven().map(consents).transpose()?;
     let holders = visitor.holdings().unwrap_or_default();
     let body = html! {
         @if done.withdrawn.is_some() { (notice("privacy-consent-withdrawn")) }
@@ -61,7 +61,7 @@ async fn page(visitor: Visitor, done: web::Query<Done>) -> HttpResponse {
             a.button.quiet href="/in?next=/privacy" { (both("privacy-sign-in")) }
         }
     };
-    visitor.page(visitor.frame(), "privacy-title", &body)
+    Ok(visitor.page(visitor.frame(), "privacy-title", &body))
 }
 
 fn consent(visitor: &Visitor, holders: &[Holder], row: &ConsentRow) -> Markup {
@@ -97,23 +97,15 @@ fn consent(visitor: &Visitor, holders: &[Holder], row: &ConsentRow) -> Markup {
 
 #[derive(Deserialize)]
 struct TakeBack {
-    token: String,
     consent: i64,
 }
 
-async fn take_back(visitor: Visitor, form: web::Form<TakeBack>) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
-    let phone = visitor.proven().and_then(|proven| proven.phone(visitor.now_s)).cloned();
-    let Some(phone) = phone else { return visitor.sign_in_first("/privacy") };
-    let consent = ConsentId(form.consent);
-    match visitor.portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await {
-        Ok(()) => {
-            visitor.portal.queries.forget(consent);
-            visitor.portal.travels.taken_back(consent);
-            visitor.go("/privacy?withdrawn=yes")
-        }
-        Err(error) => mine::failed(&visitor, &error),
-    }
+/// Takes a consent of the visitor's back.
+async fn take_back(OwnForm { sender: who, fields, .. }: OwnForm<TakeBack, SignedIn>) -> Answer {
+    let (consent, phone) = (ConsentId(fields.consent), who.phone.clone());
+    let taken = who.portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await;
+    taken.map_err(|error| mine::failed(&who, &error))?;
+    who.portal.queries.forget(consent);
+    who.portal.travels.taken_back(consent);
+    Ok(who.go("/privacy?withdrawn=yes"))
 }

@@ -1,5 +1,5 @@
-//! Signing in: the phone, the code that came by SMS, and back to where the visitor wanted to go. The answers are the same whether a
-//! number is known or not. Also the front page, the view and the way out.
+//! Signing in: the phone, the code by SMS, and back to the page that was asked for. The answers do not tell if a number is known. Also the
+//! front page, the view and signing out.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -9,6 +9,7 @@ use protocol::typed_text;
 use registry::Phone;
 use serde::Deserialize;
 
+use crate::portal::http::extract::OwnForm;
 use crate::portal::http::layout::{beside, notice, wrong, wrongs};
 use crate::portal::http::paths::Next;
 use crate::portal::http::visitor::Visitor;
@@ -78,23 +79,22 @@ fn described(hint: &str, wrong: &str, problem: Option<&Markup>) -> String {
 
 #[derive(Deserialize)]
 struct PhoneForm {
-    token: String,
     phone: String,
     next: Option<String>,
 }
 
-async fn send_code(mut visitor: Visitor, form: web::Form<PhoneForm>) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
-    let next = Next::of(form.next.clone());
+/// Sends a code by SMS to the phone that the visitor typed.
+async fn send_code(
+    OwnForm { sender: mut visitor, fields: PhoneForm { phone: typed, next }, .. }: OwnForm<PhoneForm>,
+) -> HttpResponse {
+    let next = Next::of(next);
     visitor.is_at(format!("/in?next={}", next.path()));
     let again = |visitor: &Visitor, status: StatusCode, problem: &Markup| {
-        let body = phone_form(visitor, next.path(), &form.phone, Some(problem));
+        let body = phone_form(visitor, next.path(), &typed, Some(problem));
         visitor.page_with(status, visitor.frame(), "in-title", &body)
     };
-    let Some(phone) = Phone::parse(&form.phone) else {
-        return again(&visitor, StatusCode::UNPROCESSABLE_ENTITY, &both(phone_problem(&form.phone)));
+    let Some(phone) = Phone::parse(&typed) else {
+        return again(&visitor, StatusCode::UNPROCESSABLE_ENTITY, &both(phone_problem(&typed)));
     };
     let (portal, asker) = (visitor.portal.clone(), visitor.asker(&phone));
     match portal.sms.request(asker, &phone, visitor.now_s).await {
@@ -110,7 +110,7 @@ async fn send_code(mut visitor: Visitor, form: web::Form<PhoneForm>) -> HttpResp
     visitor.go(&format!("/in/code?next={}", next.path()))
 }
 
-/// Says why that is no number to which a code can be sent.
+/// Returns the text for a number to which no code can be sent.
 fn phone_problem(typed: &str) -> &'static str {
     let number = typed_text::phone(typed);
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
@@ -179,16 +179,12 @@ fn another(visitor: &Visitor, next: &str, standing: Standing) -> Markup {
 
 #[derive(Deserialize)]
 struct AgainForm {
-    token: String,
     next: Option<String>,
 }
 
-/// Sends another code to the same number; the one before it stays good.
-async fn send_again(mut visitor: Visitor, form: web::Form<AgainForm>) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
-    let next = Next::of(form.next.clone());
+/// Sends another code to the same phone; the one before it stays good.
+async fn send_again(OwnForm { sender: mut visitor, fields, .. }: OwnForm<AgainForm>) -> HttpResponse {
+    let next = Next::of(fields.next);
     visitor.is_at(format!("/in/code?next={}", next.path()));
     let Some(phone) = &visitor.session.phone else { return visitor.go("/in") };
     match visitor.portal.sms.request(visitor.asker(phone), phone, visitor.now_s).await {
@@ -203,23 +199,22 @@ async fn send_again(mut visitor: Visitor, form: web::Form<AgainForm>) -> HttpRes
 
 #[derive(Deserialize)]
 struct CodeForm {
-    token: String,
     code: String,
     next: Option<String>,
 }
 
-async fn check_code(mut visitor: Visitor, form: web::Form<CodeForm>) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
-    let next = Next::of(form.next.clone());
+/// Signs the visitor in who typed the code that came to the phone, under a session of a new number.
+async fn check_code(
+    OwnForm { sender: mut visitor, fields: CodeForm { code: typed, next }, .. }: OwnForm<CodeForm>,
+) -> HttpResponse {
+    let next = Next::of(next);
     visitor.is_at(format!("/in/code?next={}", next.path()));
     let Some(phone) = visitor.session.phone.clone() else { return visitor.go("/in") };
-    let checked = visitor.portal.sms.check(visitor.asker(&phone), &phone, &form.code, visitor.now_s);
+    let checked = visitor.portal.sms.check(visitor.asker(&phone), &phone, &typed, visitor.now_s);
     let proven = match checked {
         Ok(proven) => proven,
         Err(error) => {
-            let typed = (&form.code[..], Some(said(error, visitor.now_s)));
+            let typed = (&typed[..], Some(said(error, visitor.now_s)));
             let body = code_page(&visitor, &phone, next.path(), typed);
             return visitor.page_with(status_of(error), visitor.frame(), "code-title", &body);
         }
@@ -235,7 +230,7 @@ async fn check_code(mut visitor: Visitor, form: web::Form<CodeForm>) -> HttpResp
     visitor.go(next.path())
 }
 
-/// Says whether it was the visitor, or this is not the moment: what stands before the gateway counts by it.
+/// Returns the status: the visitor's error, or a state of the gateway. Proxies count by it.
 fn status_of(error: SmsError) -> StatusCode {
     match error {
         SmsError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -279,7 +274,6 @@ async fn view(mut visitor: Visitor, form: web::Form<View>) -> HttpResponse {
 
 #[derive(Deserialize)]
 struct Out {
-    token: String,
     #[serde(default)]
     everywhere: String,
 }
@@ -299,17 +293,14 @@ async fn ask_leave(visitor: Visitor) -> HttpResponse {
     visitor.page(visitor.frame(), "out-title", &body)
 }
 
-/// At once, also for a cookie that was copied; and after a restart.
-async fn leave(visitor: Visitor, form: web::Form<Out>) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
+/// Signs the visitor out, here or everywhere: at once, also a cookie that was copied, and for good.
+async fn leave(OwnForm { sender: visitor, fields, .. }: OwnForm<Out>) -> HttpResponse {
     // Of who has proven nothing there is nothing to note.
     if visitor.proven().is_none() {
         return visitor.leave("/");
     }
     let (portal, now_s) = (&visitor.portal, visitor.now_s);
-    let out = portal.sessions.sign_out(&visitor.session, form.everywhere == "yes", now_s);
+    let out = portal.sessions.sign_out(&visitor.session, fields.everywhere == "yes", now_s);
     match portal.registrar.act(move |registrar| registrar.sign_out(&out, now_s)).await {
         Ok(()) => {
             portal.sessions.end(&out, now_s);

@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, HttpResponse, web};
 use actors::registrar::{RegistrarError, Why};
 use maud::{Markup, html};
 use policy::CauseKind;
@@ -12,8 +12,9 @@ use registry::{AppealRow, CauseRow, DecisionRow};
 use serde::Deserialize;
 
 use super::after;
-use super::mine::{self, Mine};
+use super::mine::{self, Mine, OwnCode};
 use crate::portal::Portal;
+use crate::portal::http::extract::{Answer, early};
 use crate::portal::http::layout::{notice, status, wrong};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when::{self, NEVER_S};
@@ -31,16 +32,10 @@ async fn first(visitor: Visitor) -> HttpResponse {
     visitor.go("/why/0")
 }
 
-async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
-    let (one, others) = match mine::at(&visitor, *n, "/why") {
-        Ok(found) => found,
-        Err(answer) => return *answer,
-    };
-    let (why, appeals) = match read(&visitor, &one) {
-        Ok(read) => read,
-        Err(answer) => return *answer,
-    };
-    let now_s = visitor.now_s;
+/// Shows why one of the visitor's codes has its colour.
+async fn page(OwnCode { who, one, others }: OwnCode) -> Answer {
+    let (why, appeals) = read(&who, &one)?;
+    let now_s = who.now_s;
     let (force, over): (Vec<&CauseRow>, Vec<&CauseRow>) =
         why.causes.iter().rev().partition(|row| row.is_in_force(now_s));
     let (colour, basis) = one.standing();
@@ -49,7 +44,7 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
         p.who { (one.who()) }
         (status(colour, basis))
         @if one.entry.is_none() { (notice("card-not-loaded")) }
-        @if colour != Colour::Green { section.card.after { h2 { (both("after-title")) } (after::what_now(&visitor, &one, &why, &appeals)) } }
+        @if colour != Colour::Green { section.card.after { h2 { (both("after-title")) } (after::what_now(&who, &one, &why, &appeals)) } }
         (in_short(&why, basis, now_s))
         @if force.is_empty() { div.card { p { (both(nothing_in_force(&why))) } } }
         @for row in force { (cause(row, now_s)) }
@@ -68,18 +63,16 @@ async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
         }
         a.button.quiet href="/code" { (both("card-back")) }
     };
-    visitor.page(visitor.frame(), "why-title", &body)
+    Ok(who.page(who.frame(), "why-title", &body))
 }
 
 /// The causes and decisions of the code, and the appeals against these.
-pub(super) fn read(visitor: &Visitor, one: &Mine) -> Result<(Why, Vec<AppealRow>), Box<HttpResponse>> {
+pub(super) fn read(visitor: &Visitor, one: &Mine) -> Result<(Why, Vec<AppealRow>), Error> {
     let code = one.holder.code;
     let read = visitor.portal.read(|registrar| Ok((registrar.why(code)?, registrar.appeals(code)?)));
-    match read.ok_or_else(|| Box::new(mine::busy(visitor)))? {
-        Ok((Some(why), appeals)) => Ok((why, appeals)),
-        Ok((None, _)) => Err(Box::new(visitor.go("/code"))),
-        Err(error) => Err(Box::new(mine::failed(visitor, &error))),
-    }
+    let read = read.ok_or_else(|| mine::busy(visitor))?;
+    let (why, appeals) = read.map_err(|error| mine::failed(visitor, &error))?;
+    Ok((why.ok_or_else(|| early(visitor.go("/code")))?, appeals))
 }
 
 /// A colour that came with an import has no cause of its own yet.
@@ -91,7 +84,7 @@ fn nothing_in_force(why: &Why) -> &'static str {
     }
 }
 
-/// Says what it rests on, since when, and when it changes by itself.
+/// Draws the basis, since when, and the next change by itself.
 fn in_short(why: &Why, basis: Basis, now_s: u64) -> Markup {
     let since = why.decisions.last().map(|row| when::minute(row.at_s));
     let next = why.next_colour_change(now_s).map(|turn| turn.at_s).filter(|&at_s| at_s < NEVER_S);
@@ -134,7 +127,7 @@ fn cause(row: &CauseRow, now_s: u64) -> Markup {
     }
 }
 
-/// Says what it is called, and what class of evidence it rests on.
+/// Returns the texts of a cause and of its evidence.
 const fn words(kind: CauseKind) -> (&'static str, &'static str) {
     match kind {
         CauseKind::Trajectory => ("cause-trajectory", "evidence-carrier"),
@@ -203,23 +196,16 @@ fn appealed(appeal: &AppealRow) -> Markup {
 }
 
 /// The last decision with the proof that it is on record: some dozens of rows, as for any page.
-async fn receipt(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
-    let one = match mine::at(&visitor, *n, "/why") {
-        Ok((one, _)) => one,
-        Err(answer) => return *answer,
-    };
-    let receipt = match visitor.portal.read(|registrar| registrar.decision_receipt(one.holder.code)) {
-        Some(Ok(receipt)) => receipt,
-        Some(Err(error)) => return mine::failed(&visitor, &error),
-        None => return mine::busy(&visitor),
-    };
+async fn receipt(OwnCode { who, one, .. }: OwnCode) -> Answer {
+    let receipt = who.portal.read(|registrar| registrar.decision_receipt(one.holder.code));
+    let receipt = receipt.ok_or_else(|| mine::busy(&who))?.map_err(|error| mine::failed(&who, &error))?;
     let Some(receipt) = receipt else {
         let back = format!("/why/{}", one.index);
         let body = html! { (wrong("why-receipt-later")) a.button href=(back) { (both("card-back")) } };
-        return visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "why-title", &body);
+        return Err(who.refused(StatusCode::NOT_FOUND, "why-title", &body));
     };
     let attached = "attachment; filename=\"changtong-receipt.json\"";
-    HttpResponse::Ok().insert_header((header::CONTENT_DISPOSITION, attached)).json(receipt)
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_DISPOSITION, attached)).json(receipt))
 }
 
 #[derive(Deserialize)]
@@ -227,8 +213,8 @@ struct Since {
     since: Option<u64>,
 }
 
-/// Answers how far the decisions are signed, for whoever keeps that outside; from an earlier size, the proof that nothing before it has changed. It
-/// shows nobody, so nobody signs in.
+/// Gives the newest signed checkpoint of the decisions, or the proof that the tree has only grown since an earlier size. It contains no
+/// person, and needs no sign-in.
 async fn audit(portal: web::Data<Portal>, since: web::Query<Since>) -> HttpResponse {
     let found = portal.read(|registrar| match since.since {
         Some(since) => Ok(registrar.growth(since)?.map(|growth| HttpResponse::Ok().json(growth))),

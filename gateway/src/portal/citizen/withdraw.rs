@@ -1,5 +1,5 @@
-//! Taking everything back: said first, ticked, then done, and what stays is said with the reason. The answer to the form is the page
-//! itself: what stays is known only then, and sent again the form finds nobody.
+//! The withdrawal of a holder: what goes and what stays is shown first, a tick is required, and the answer names what stays and why. The
+//! answer is a page and no redirect, because the form cannot be repeated.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use registry::RetainedData;
 use serde::Deserialize;
 
-use super::mine::{self, Mine};
+use super::mine::{self, CodeForm, Mine, OwnCode};
+use crate::portal::http::extract::Answer;
 use crate::portal::http::layout::{beside, notice, wrongs};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when;
@@ -24,14 +25,10 @@ async fn first(visitor: Visitor) -> HttpResponse {
     visitor.go("/withdraw/0")
 }
 
-async fn page(visitor: Visitor, n: web::Path<usize>) -> HttpResponse {
-    match mine::at(&visitor, *n, "/withdraw") {
-        Ok((one, others)) => {
-            let body = html! { (mine::others("/withdraw", &one, &others)) (form(&visitor, &one, false)) };
-            visitor.page(visitor.frame(), "withdraw-title", &body)
-        }
-        Err(answer) => *answer,
-    }
+/// Shows what ends with one of the visitor's codes and what stays, with the form that ends it.
+async fn page(OwnCode { who, one, others }: OwnCode) -> HttpResponse {
+    let body = html! { (mine::others("/withdraw", &one, &others)) (form(&who, &one, false)) };
+    who.page(who.frame(), "withdraw-title", &body)
 }
 
 fn form(visitor: &Visitor, one: &Mine, unticked: bool) -> Markup {
@@ -56,40 +53,29 @@ fn form(visitor: &Visitor, one: &Mine, unticked: bool) -> Markup {
 }
 
 #[derive(Deserialize)]
-struct Sent {
-    token: String,
-    which: String,
+struct Withdrawal {
     #[serde(default)]
     sure: Option<String>,
 }
 
-async fn withdraw(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
-    let one = match mine::sent(&visitor, &sent.token, &sent.which) {
-        Ok(one) => one,
-        Err(answer) => return *answer,
-    };
-    if sent.sure.as_deref() != Some("yes") {
-        visitor.is_at(format!("/withdraw/{}", one.index));
-        let body = form(&visitor, &one, true);
-        return visitor.page_with(StatusCode::UNPROCESSABLE_ENTITY, visitor.frame(), "withdraw-title", &body);
+/// Deletes the holder of one of the visitor's codes from the registry, and says what stays.
+async fn withdraw(CodeForm { mut who, one, fields }: CodeForm<Withdrawal>) -> Answer {
+    if fields.sure.as_deref() != Some("yes") {
+        who.is_at(format!("/withdraw/{}", one.index));
+        return Err(who.refused(StatusCode::UNPROCESSABLE_ENTITY, "withdraw-title", &form(&who, &one, true)));
     }
-    let Some(proven) = visitor.proven().cloned() else { return visitor.stale() };
-    let (code, now_s) = (one.holder.code, visitor.now_s);
+    let (code, proven, now_s) = (one.holder.code, who.proven.clone(), who.now_s);
     let act = move |registrar: &mut actors::registrar::Registrar<'_>| {
         registrar.withdraw_person(code, &proven, now_s)
     };
-    match visitor.portal.registrar.act(act).await {
-        Ok(remains) => {
-            if one.of == 1 {
-                // Nobody is left whom this browser would have to know.
-                visitor.change(|session| (session.phone, session.proven) = (None, None));
-            }
-            // What is left is said once; where the form stood there may be nobody any more.
-            visitor.is_at("/".to_owned());
-            visitor.page(visitor.frame(), "withdraw-done-title", &done(&remains))
-        }
-        Err(error) => mine::failed(&visitor, &error),
+    let remains = who.portal.registrar.act(act).await.map_err(|error| mine::failed(&who, &error))?;
+    if one.of == 1 {
+        // No holder is left whom this browser would have to know.
+        who.change(|session| (session.phone, session.proven) = (None, None));
     }
+    // What is left is said once; the page of the form may be gone.
+    who.is_at("/".to_owned());
+    Ok(who.page(who.frame(), "withdraw-done-title", &done(&remains)))
 }
 
 fn done(remains: &RetainedData) -> Markup {

@@ -1,5 +1,5 @@
-//! The counts of pages: requests by part of the site and outcome, and how long an answer took. Handles are made once; a path
-//! that there is not counts as one, whatever it is.
+//! The counts of pages: requests by part of the site and outcome, and how long an answer took. Handles are made once; unknown paths
+//! count as one part.
 
 use std::time::Duration;
 

@@ -33,7 +33,7 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(self), microphone=(), geolocation=()"),
 ];
 
-/// Says how forms are read: a body that is none is answered with a page.
+/// Configures the reading of forms: a body that is none is answered with a page.
 pub(crate) fn forms() -> FormConfig {
     FormConfig::default().limit(BODY_BYTES_MAX).error_handler(|error, request| {
         let (status, key) = if matches!(error, UrlencodedError::Overflow { .. }) {
@@ -47,7 +47,7 @@ pub(crate) fn forms() -> FormConfig {
     })
 }
 
-/// The same for what stands after the question mark.
+/// The same for query strings.
 pub(crate) fn queries() -> QueryConfig {
     QueryConfig::default().error_handler(|_, request| refused(request, StatusCode::BAD_REQUEST, "bad-form"))
 }
@@ -97,7 +97,7 @@ fn take_share(request: &ServiceRequest) -> Result<(), u32> {
     portal.shares.request(client_of(request.request(), portal), clock::now_ms())
 }
 
-/// The answer to whoever asks too often. It is short, and the connection ends with it.
+/// Makes the answer to a client over its rate: short, and the connection ends with it.
 pub(crate) fn too_often(after_s: u32) -> HttpResponse {
     HttpResponse::TooManyRequests()
         .force_close()

@@ -13,7 +13,7 @@ use super::words::{both, en, line, zh};
 pub(crate) struct Frame {
     /// Larger text and targets.
     pub(crate) elder: bool,
-    /// True if somebody is signed in.
+    /// True if the visitor is signed in.
     pub(crate) signed_in: bool,
     /// Something was not accepted: the title says so first.
     pub(crate) wrong: bool,

@@ -1,6 +1,7 @@
 //! The pages' HTTP: who visits, what every request has to pass, the frame and the words of a page, and files. Knows no page.
 
 pub(super) mod counts;
+pub(super) mod extract;
 pub(super) mod guard;
 pub(super) mod layout;
 pub(super) mod paths;

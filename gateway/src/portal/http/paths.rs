@@ -40,7 +40,7 @@ impl Page {
         }
     }
 
-    /// Says what a consent given there is for.
+    /// The purpose of a consent that is given there.
     pub(crate) const fn flow(self) -> Flow {
         match self {
             Self::Apply | Self::Ward => Flow::Apply,
@@ -93,7 +93,7 @@ impl Next {
         self.made_of(b"/-_")
     }
 
-    /// The same with what stands after the question mark.
+    /// The same with a query string.
     pub(crate) fn here(&self) -> &str {
         self.made_of(b"/-_?=&")
     }

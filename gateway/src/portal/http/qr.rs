@@ -1,4 +1,4 @@
-//! QR codes as small SVG pictures: one path, sharp at any size and on paper. What stands in them is somebody else's.
+//! QR codes as small SVG pictures: one path, sharp at any size and on paper.
 
 use maud::{Markup, html};
 use qrcode::{EcLevel, QrCode};

@@ -3,12 +3,13 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use actix_web::http::header::HeaderMap;
 use actors::bounds::{self, Net, Rate, near, wide};
 use protocol::CodeId;
 use registry::Phone;
+use runtime::lock::lock;
 
 /// The header that a trusted proxy appends its peer's address to.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -41,13 +42,13 @@ impl VisitorShares {
         Self { rates, phones: RandomState::new(), proxies }
     }
 
-    /// Whose word is taken.
+    /// The proxies whose header is believed.
     pub(crate) fn proxies(&self) -> &[IpAddr] {
         &self.proxies
     }
 
-    /// Says where a request comes from: its peer, or of a trusted proxy the last address that was not written by another one. What stands
-    /// before that the client may have written itself.
+    /// Returns the client's address: the peer, or of a trusted proxy the last address that was not written by another one. The client may
+    /// have written what stands before that.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let is_proxy = |address: &IpAddr| self.proxies.contains(&address.to_canonical());
         if !is_proxy(&peer) {
@@ -65,32 +66,32 @@ impl VisitorShares {
         told.into_iter().rev().find(|address| !is_proxy(address)).unwrap_or(peer)
     }
 
-    /// One request from there. The error is after how many seconds there may be another.
+    /// Counts one request of a client. The error is the wait until the next, seconds.
     pub(crate) fn request(&self, client: IpAddr, now_ms: u64) -> Result<(), u32> {
         let mut rates = self.lock();
         rates.client.take_at(&near(client), now_ms)?;
         rates.network.take_at(&wide(client), now_ms)
     }
 
-    /// One form of that phone's.
+    /// Counts one form of a phone. The error is the wait until the next, seconds.
     pub(crate) fn post(&self, phone: &Phone, now_s: u64) -> Result<(), u32> {
         let phone = self.phones.hash_one(phone);
         self.lock().posts.take(&phone, now_s)
     }
 
-    /// One consent of that phone's.
+    /// Counts one consent of a phone. The error is the wait until the next, seconds.
     pub(crate) fn consent(&self, phone: &Phone, now_s: u64) -> Result<(), u32> {
         let phone = self.phones.hash_one(phone);
         self.lock().consents.take(&phone, now_s)
     }
 
-    /// One press of a button for that code.
+    /// Counts one press for a code. The error is the wait until the next, seconds.
     pub(crate) fn press(&self, code: CodeId, now_s: u64) -> Result<(), u32> {
         self.lock().presses.take(&code, now_s)
     }
 
     fn lock(&self) -> MutexGuard<'_, Rates> {
-        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rates)
     }
 }
 

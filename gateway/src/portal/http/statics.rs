@@ -66,7 +66,7 @@ pub(crate) fn tagged(
     }
 }
 
-/// There is no such page.
+/// Answers that there is no such page.
 pub(crate) async fn missing(visitor: Visitor) -> HttpResponse {
     visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "missing-title", &layout::wrong("missing"))
 }

@@ -53,7 +53,7 @@ pub(crate) const fn travel_key(reason: TrajectoryReason) -> &'static str {
     }
 }
 
-/// Says whether it is the visitor's own code or one of the family's; said wherever a name of theirs stands.
+/// Draws whether a code is the visitor's own or a family member's, beside the holder's name.
 pub(crate) fn whose(holder: &Holder) -> Markup {
     html! { span.tag { (line(if holder.is_ward { "card-ward" } else { "card-own" })) } }
 }

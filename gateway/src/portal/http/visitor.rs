@@ -7,21 +7,21 @@ use std::net::IpAddr;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
-use actix_web::error::InternalError;
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use actors::session::Session;
 use actors::sms::{Asker, KNOWN_S_MAX, ProvenPhone};
 use maud::Markup;
 use registry::Phone;
 use runtime::clock;
 
+use super::extract::early;
 use super::guard;
 use super::layout::{self, Frame};
 use super::paths::Page;
 use crate::portal::Portal;
 
-/// Only this origin sends it, only over TLS or on this machine, and no script sees it.
+/// The session: sent by this origin only, over TLS or on this machine, and hidden from scripts.
 const COOKIE: &str = "__Host-session";
 /// The phones that this browser has proven; it opens nothing.
 const KNOWN_COOKIE: &str = "__Host-known";
@@ -47,13 +47,15 @@ pub(crate) struct Visitor {
     pub(crate) client: IpAddr,
     /// The address of the page, for a way back to it.
     here: String,
+    /// The page to which a sign-in leads back.
+    pub(crate) way_back: String,
     /// True if the browser has the session as it is now.
     kept: bool,
     /// The browser's memory of phones that it has proven, and whether it has to be told.
     known: (String, bool),
 }
 
-/// Says where a request comes from, as far as it can be believed.
+/// Returns the address of the client, as far as it can be believed.
 pub(crate) fn client_of(request: &HttpRequest, portal: &Portal) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::from([127, 0, 0, 1]), |peer| peer.ip());
     portal.shares.client(peer, request.headers())
@@ -72,13 +74,29 @@ fn here(request: &HttpRequest) -> String {
     page.unwrap_or_else(|| form.map_or(path, |(_, stands_at)| stands_at).to_owned())
 }
 
+/// Gives the page to which a sign-in leads back, without what names one of its subjects.
+fn way_back(request: &HttpRequest) -> String {
+    let form =
+        FORMS.iter().find(|(sent_to, _)| *request.method() == Method::POST && request.path() == *sent_to);
+    let pattern = request.match_pattern().unwrap_or_default();
+    let page = pattern.split("/{").next().unwrap_or_default();
+    form.map_or(page, |(_, stands_at)| stands_at).to_owned()
+}
+
 impl FromRequest for Visitor {
-    type Error = actix_web::Error;
+    type Error = Error;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::open(request))
+    }
+}
+
+impl Visitor {
+    /// Opens the visitor's session, and counts a form for the phone that it has proven; the error is the answer to one too many.
+    pub(crate) fn open(request: &HttpRequest) -> Result<Self, Error> {
         let portal = request.app_data::<web::Data<Portal>>().expect("every page has the portal").clone();
-        let now_s = clock::now_ms() / 1000;
+        let now_s = clock::now_s();
         let cookie = request.cookie(COOKIE);
         let known = cookie.and_then(|cookie| portal.sessions.open(cookie.value(), now_s));
         let kept = known.is_some();
@@ -87,24 +105,20 @@ impl FromRequest for Visitor {
         if let Some(phone) = phone.filter(|_| *request.method() == Method::POST)
             && let Err(after_s) = portal.shares.post(phone, now_s)
         {
-            let refused =
-                InternalError::from_response("a phone that sends too many forms", guard::too_often(after_s));
-            return ready(Err(refused.into()));
+            return Err(early(guard::too_often(after_s)));
         }
-        let (client, here) = (client_of(request, &portal), here(request));
+        let (client, here, way_back) = (client_of(request, &portal), here(request), way_back(request));
         let known = request.cookie(KNOWN_COOKIE).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-        ready(Ok(Self { portal, session, now_s, client, here, kept, known: (known, false) }))
+        Ok(Self { portal, session, now_s, client, here, way_back, kept, known: (known, false) })
     }
-}
 
-impl Visitor {
-    /// Says who asks for a code for that phone, or types one.
+    /// Returns the visitor as the sender of a request for a code to that phone, or of a code that was typed.
     pub(crate) fn asker(&self, phone: &Phone) -> Asker {
         let known = self.portal.sms.is_known(&self.known.0, phone, self.now_s);
         Asker { session: self.session.id(), client: self.client, known }
     }
 
-    /// The browser has proven the phone; it is told with the answer.
+    /// Notes that the browser has proven the phone; the answer sets the cookie.
     pub(crate) fn knows(&mut self, proven: &ProvenPhone) {
         self.known = (self.portal.sms.known(&self.known.0, proven, self.now_s), true);
     }
@@ -114,7 +128,7 @@ impl Visitor {
         self.session.proven(self.now_s)
     }
 
-    /// Says what every form of this visitor carries in its hidden field `token`.
+    /// Returns the hidden field `token` of every form of this visitor.
     pub(crate) fn token(&self) -> String {
         self.portal.sessions.form_token(&self.session)
     }
@@ -124,7 +138,7 @@ impl Visitor {
         maud::html! { input type="hidden" name="token" value=(self.token()); }
     }
 
-    /// Says whether a form with that token is one of this visitor's.
+    /// True if a form with that token is one of this visitor's.
     pub(crate) fn sent(&self, token: &str) -> bool {
         self.portal.sessions.is_form_of(&self.session, token)
     }
@@ -134,7 +148,7 @@ impl Visitor {
         Frame { elder: self.session.elder, signed_in: self.proven().is_some(), ..Frame::default() }
     }
 
-    /// Notes the page on which the form stands whose answer is a page as well. The answer's own address is no page, or not the same one.
+    /// Sets the page of the form whose answer is a page as well, for a way back: the answer's own address is none.
     pub(crate) fn is_at(&mut self, path: String) {
         self.here = path;
     }
@@ -169,6 +183,11 @@ impl Visitor {
             .body(layout::page(frame, &self.here, title, body).into_string())
     }
 
+    /// Answers with a page that says why there is no other.
+    pub(crate) fn refused(&self, status: StatusCode, title: &str, body: &Markup) -> Error {
+        early(self.page_with(status, self.frame(), title, body))
+    }
+
     /// Sends the browser to another page of ours, by GET.
     pub(crate) fn go(&self, path: &str) -> HttpResponse {
         let mut answer = HttpResponse::SeeOther();
@@ -177,8 +196,8 @@ impl Visitor {
     }
 
     /// Sends the browser to sign in first, and then back to `path`.
-    pub(crate) fn sign_in_first(&self, path: &str) -> HttpResponse {
-        self.go(&format!("/in?next={path}"))
+    pub(crate) fn sign_in_first(&self, path: &str) -> Error {
+        early(self.go(&format!("/in?next={path}")))
     }
 
     /// Forgets the session in this browser.
@@ -188,9 +207,9 @@ impl Visitor {
         HttpResponse::SeeOther().cookie(gone).insert_header((header::LOCATION, path)).finish()
     }
 
-    /// A form that is not this visitor's: too old, or another site's.
-    pub(crate) fn stale(&self) -> HttpResponse {
-        self.page_with(StatusCode::FORBIDDEN, self.frame(), "stale-title", &layout::wrong("stale"))
+    /// Answers a form that is not this visitor's: too old, or another site's.
+    pub(crate) fn stale(&self) -> Error {
+        self.refused(StatusCode::FORBIDDEN, "stale-title", &layout::wrong("stale"))
     }
 
     fn keep(&self, answer: &mut HttpResponseBuilder) {

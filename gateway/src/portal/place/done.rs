@@ -1,13 +1,14 @@
-//! The success page of a self-scan, which staff look at: one panel with the colour as it was recorded and what to do, a clock that a
-//! picture of the page does not have, who, where, and what carriers say. It is shown to the session that pressed and to nobody else, and repeats nothing.
+//! The result page of a check-in, for staff to look at: the recorded colour and advice, a clock that moves, the holder, the place, and the
+//! carriers' answer. Only the session that checked in sees it. Reloading it records nothing.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use maud::{Markup, html};
 use protocol::{Advice, Verdict};
 use registry::PlaceRow;
 use registry::lookups::masked;
 
+use crate::portal::http::extract::Answer;
 use crate::portal::http::layout::{Frame, notice, status, wrong};
 use crate::portal::http::paths::{Page, PressId};
 use crate::portal::http::terms;
@@ -15,43 +16,41 @@ use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when;
 use crate::portal::http::words::{both, both_with, en, zh};
 use crate::portal::place;
-use crate::portal::punch::presses::{Came, Recorded};
+use crate::portal::punch::presses::{PressOutcome, Recorded};
 use crate::portal::travel;
 
-/// Without a script the page brings its clock up to date by itself.
+/// The interval at which a page without a script reloads itself, seconds.
 const REFRESH_S: u32 = 20;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/p/{link}/done/{press}", web::get().to(page));
 }
 
-async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> HttpResponse {
+/// Shows what a press of this visitor's came to.
+async fn page(visitor: Visitor, path: web::Path<(String, String)>) -> Answer {
     let (link, press) = path.into_inner();
-    let (place, path) = match place::found(&visitor, &link) {
-        Ok(found) => found,
-        Err(answer) => return answer,
-    };
+    let (place, path) = place::found(&visitor, &link)?;
     let press = PressId::from_text(&press);
     let came = press.and_then(|press| visitor.portal.presses.came(press, visitor.session.id()));
     match press.zip(came) {
-        Some((press, Came::Recorded(recorded))) if recorded.place == place.id => {
+        Some((press, PressOutcome::Recorded(recorded))) if recorded.place == place.id => {
             let page = format!("{path}/done/{}", press.to_text());
             success(&visitor, &place, (&path, &page), Page::Place(press), recorded)
         }
-        Some((_, Came::Waiting)) => {
+        Some((_, PressOutcome::Waiting)) => {
             let frame = Frame { refresh_s: Some(1), ..visitor.frame() };
             let body = html! { div.spin aria-hidden="true" {} (notice("place-done-waiting")) };
-            visitor.page(frame, "place-done-waiting-title", &body)
+            Ok(visitor.page(frame, "place-done-waiting-title", &body))
         }
-        Some((_, Came::Refused)) => match place::holders(&visitor, &path) {
-            Ok(holders) => place::not_recorded(&visitor, &place, &holders, &path),
-            Err(answer) => answer,
-        },
-        Some((_, Came::Unsure)) => place::unsure(&visitor, &place),
-        Some((_, Came::Recorded(_))) | None => {
+        Some((_, PressOutcome::Refused)) => {
+            let holders = place::holders(&visitor, &path)?;
+            Err(place::not_recorded(&visitor, &place, &holders, &path))
+        }
+        Some((_, PressOutcome::Unsure)) => Err(place::unsure(&visitor, &place)),
+        Some((_, PressOutcome::Recorded(_))) | None => {
             let body =
                 html! { (wrong("place-done-gone")) a.button href=(path) { (both("place-open-again")) } };
-            visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "place-done-gone-title", &body)
+            Err(visitor.refused(StatusCode::NOT_FOUND, "place-done-gone-title", &body))
         }
     }
 }
@@ -62,11 +61,8 @@ fn success(
     (path, page): (&str, &str),
     travel: Page,
     recorded: Recorded,
-) -> HttpResponse {
-    let holders = match place::holders(visitor, path) {
-        Ok(holders) => holders,
-        Err(answer) => return answer,
-    };
+) -> Answer {
+    let holders = place::holders(visitor, path)?;
     let holder = holders.iter().find(|holder| holder.code == recorded.code);
     let Recorded { at_ms, verdict, .. } = recorded;
     let body = html! {
@@ -91,10 +87,10 @@ fn success(
     // Without a script the page looks again, and staff still see the whole panel.
     let (refresh_s, refresh_at) = (frame.refresh_s.or(Some(REFRESH_S)), Some(("panel", visitor.now_s)));
     let frame = Frame { refresh_s, refresh_at, ..frame };
-    visitor.page(frame, "place-done-title", &body)
+    Ok(visitor.page(frame, "place-done-title", &body))
 }
 
-/// Says what the policy says to do here.
+/// Draws the policy's advice.
 fn advice(verdict: Verdict) -> Markup {
     let key = match verdict.advice {
         Advice::Pass => "place-pass",

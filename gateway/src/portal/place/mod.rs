@@ -1,5 +1,5 @@
-//! The target of a place's printed code: a page that changes nothing, with one button that punches once. A forwarded link punches for
-//! nobody, a reload punches for nobody twice, and what the punch came to is another page's.
+//! The page of a place's printed code, with a check-in button for each holder. Opening or reloading it records nothing; each button makes
+//! one punch. The result has a page of its own (`done.rs`).
 
 mod done;
 pub(crate) mod poster;
@@ -8,19 +8,20 @@ mod units;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, web};
 use maud::{Markup, html};
 use protocol::{CodeId, scanner};
 use registry::{Holder, PlaceRow};
 use runtime::clock;
 use serde::Deserialize;
 
+use crate::portal::http::extract::{Answer, OwnForm};
 use crate::portal::http::layout::{notice, wrong};
 use crate::portal::http::terms;
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::{both, both_with};
-use crate::portal::punch::presses::{Came, Claim, Presser, Stale};
-use crate::portal::punch::punches::{Ask, Whose};
+use crate::portal::punch::presses::{Claim, NonceError, PressOutcome, Presser};
+use crate::portal::punch::punches::{Ask, AskSource};
 
 /// A press waits here for its punch to be durable; after that the success page goes on waiting.
 const WAIT: Duration = Duration::from_secs(4);
@@ -34,52 +35,47 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     }
 }
 
-/// The place of a link, or what to answer.
-pub(super) fn found(visitor: &Visitor, link: &str) -> Result<(PlaceRow, String), HttpResponse> {
+/// Finds the place of a link, and the path of its page.
+fn found(visitor: &Visitor, link: &str) -> Result<(PlaceRow, String), Error> {
     let none = || {
         let body = html! { (wrong("place-none")) a.button.quiet href="/" { (both("product")) } };
-        visitor.page_with(StatusCode::NOT_FOUND, visitor.frame(), "place-none-title", &body)
+        visitor.refused(StatusCode::NOT_FOUND, "place-none-title", &body)
     };
     let code = scanner::place_code_of(link).ok_or_else(none)?;
-    match visitor.portal.read(|registrar| registrar.place_of_link(code)) {
-        Some(Ok(Some(place))) => Ok((place, format!("/p/{}", code.to_text()))),
-        Some(Ok(None)) => Err(none()),
-        Some(Err(error)) => Err(failed(visitor, &error, &format!("/p/{}", code.to_text()))),
-        None => Err(busy(visitor, &format!("/p/{}", code.to_text()))),
-    }
+    let path = format!("/p/{}", code.to_text());
+    let place = visitor.portal.read(|registrar| registrar.place_of_link(code));
+    let place = place.ok_or_else(|| busy(visitor, &path))?.map_err(|error| failed(visitor, &error, &path))?;
+    Ok((place.ok_or_else(none)?, path))
 }
 
-/// The holders whom the visitor may check in, or what to answer.
-pub(super) fn holders(visitor: &Visitor, path: &str) -> Result<Vec<Holder>, HttpResponse> {
-    let Some(proven) = visitor.proven() else { return Err(visitor.sign_in_first(path)) };
-    match visitor.portal.read(|registrar| registrar.holders(proven, visitor.now_s)) {
-        Some(Ok(holders)) => Ok(holders),
-        Some(Err(error)) => Err(failed(visitor, &error, path)),
-        None => Err(busy(visitor, path)),
-    }
+/// Reads the holders whom the visitor may check in; a visitor who is not signed in comes back to `path` after that.
+fn holders(visitor: &Visitor, path: &str) -> Result<Vec<Holder>, Error> {
+    let proven = visitor.proven().ok_or_else(|| visitor.sign_in_first(path))?;
+    let holders = visitor.portal.read(|registrar| registrar.holders(proven, visitor.now_s));
+    holders.ok_or_else(|| busy(visitor, path))?.map_err(|error| failed(visitor, &error, path))
 }
 
-pub(super) fn busy(visitor: &Visitor, path: &str) -> HttpResponse {
+/// Answers that too many read or write at this moment.
+fn busy(visitor: &Visitor, path: &str) -> Error {
     let body = html! { (wrong("place-busy")) a.button href=(path) { (both("place-again")) } };
-    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "place-busy-title", &body)
+    visitor.refused(StatusCode::SERVICE_UNAVAILABLE, "place-busy-title", &body)
 }
 
-fn failed(visitor: &Visitor, error: &dyn std::error::Error, path: &str) -> HttpResponse {
+fn failed(visitor: &Visitor, error: &dyn std::error::Error, path: &str) -> Error {
     tracing::error!(%error, "a place's page cannot be read");
     busy(visitor, path)
 }
 
-async fn page(visitor: Visitor, link: web::Path<String>) -> HttpResponse {
-    let read = found(&visitor, &link).and_then(|(place, path)| Ok((holders(&visitor, &path)?, place, path)));
-    let (holders, place, path) = match read {
-        Ok(read) => read,
-        Err(answer) => return answer,
+/// Shows the place of a link, with a button for each of the visitor's holders.
+async fn page(visitor: Visitor, link: web::Path<String>) -> Answer {
+    let (place, path) = found(&visitor, &link)?;
+    let holders = holders(&visitor, &path)?;
+    let body = if holders.is_empty() {
+        no_code(&place, &path)
+    } else {
+        html! { (head(&place)) (buttons(&visitor, &place, &holders, &path)) }
     };
-    if holders.is_empty() {
-        return visitor.page(visitor.frame(), "place-title", &no_code(&place, &path));
-    }
-    let body = html! { (head(&place)) (buttons(&visitor, &place, &holders, &path)) };
-    visitor.page(visitor.frame(), "place-title", &body)
+    Ok(visitor.page(visitor.frame(), "place-title", &body))
 }
 
 fn head(place: &PlaceRow) -> Markup {
@@ -95,7 +91,7 @@ fn no_code(place: &PlaceRow, path: &str) -> Markup {
     }
 }
 
-/// One button for each person, each with a nonce of its own.
+/// Draws one button for each holder, each with a nonce of its own.
 fn buttons(visitor: &Visitor, place: &PlaceRow, holders: &[Holder], path: &str) -> Markup {
     let nonce = |holder: &Holder| {
         let presser = Presser { session: visitor.session.id(), place: place.id, code: holder.code };
@@ -119,77 +115,67 @@ fn buttons(visitor: &Visitor, place: &PlaceRow, holders: &[Holder], path: &str) 
 
 #[derive(Deserialize)]
 struct PressForm {
-    token: String,
     nonce: String,
 }
 
-/// One press, one punch; the browser is sent on to what it came to.
-async fn press(visitor: Visitor, link: web::Path<String>, form: web::Form<PressForm>) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
-    let read = found(&visitor, &link).and_then(|(place, path)| Ok((holders(&visitor, &path)?, place, path)));
-    let (holders, place, path) = match read {
-        Ok(read) => read,
-        Err(answer) => return answer,
-    };
+/// Checks one of the visitor's holders in: one press, one punch. The browser is sent on to what it came to.
+async fn press(link: web::Path<String>, form: OwnForm<PressForm>) -> Answer {
+    let OwnForm { sender: visitor, fields: PressForm { nonce }, .. } = form;
+    let (place, path) = found(&visitor, &link)?;
+    let holders = holders(&visitor, &path)?;
     let codes: Vec<CodeId> = holders.iter().map(|holder| holder.code).collect();
     let (presses, session) = (&visitor.portal.presses, visitor.session.id());
-    let (press, code) = match presses.read(&form.nonce, (session, place.id), &codes, visitor.now_s) {
-        Ok(read) => read,
-        Err(stale) => return worthless(&visitor, stale, &path),
-    };
+    let read = presses.read(&nonce, (session, place.id), &codes, visitor.now_s);
+    let (press, code) = read.map_err(|stale| worthless(&visitor, stale, &path))?;
     // A press that came before costs nothing, and one too many is not remembered.
     let is_first = presses.came(press, session).is_none();
     if is_first && visitor.portal.shares.press(code, visitor.now_s).is_err() {
-        return busy(&visitor, &path);
+        return Err(busy(&visitor, &path));
     }
     let mut came = match presses.claim(press, session, visitor.now_s) {
-        Claim::Full => return busy(&visitor, &path),
+        Claim::Full => return Err(busy(&visitor, &path)),
         Claim::Again(came) => came,
         Claim::First(came) => {
-            let ask =
-                Ask { whose: Whose::Citizen { press, code }, place: place.id, pressed_ms: clock::now_ms() };
+            let ask = Ask {
+                whose: AskSource::Citizen { press, code },
+                place: place.id,
+                pressed_ms: clock::now_ms(),
+            };
             if !visitor.portal.punches.send(place.region, ask) {
-                presses.land(press, Came::Refused);
+                presses.land(press, PressOutcome::Refused);
             }
             came
         }
     };
-    let came = tokio::time::timeout(WAIT, came.wait_for(|&came| came != Came::Waiting)).await;
+    let came = tokio::time::timeout(WAIT, came.wait_for(|&came| came != PressOutcome::Waiting)).await;
     match came.map(|came| came.map(|came| *came)) {
-        Ok(Ok(Came::Refused) | Err(_)) => not_recorded(&visitor, &place, &holders, &path),
-        Ok(Ok(Came::Recorded(_) | Came::Unsure | Came::Waiting)) | Err(_) => {
-            visitor.go(&format!("{path}/done/{}", press.to_text()))
+        Ok(Ok(PressOutcome::Refused) | Err(_)) => Err(not_recorded(&visitor, &place, &holders, &path)),
+        Ok(Ok(PressOutcome::Recorded(_) | PressOutcome::Unsure | PressOutcome::Waiting)) | Err(_) => {
+            Ok(visitor.go(&format!("{path}/done/{}", press.to_text())))
         }
     }
 }
 
-fn worthless(visitor: &Visitor, stale: Stale, path: &str) -> HttpResponse {
+fn worthless(visitor: &Visitor, stale: NonceError, path: &str) -> Error {
     let key = match stale {
-        Stale::Restarted => "place-restarted",
-        Stale::Late => "place-late",
-        Stale::Foreign => "place-foreign",
+        NonceError::Restarted => "place-restarted",
+        NonceError::Late => "place-late",
+        NonceError::Foreign => "place-foreign",
     };
     let body = html! { (wrong(key)) a.button href=(path) { (both("place-open-again")) } };
-    visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "stale-title", &body)
+    visitor.refused(StatusCode::FORBIDDEN, "stale-title", &body)
 }
 
-/// Nobody knows whether it is recorded: it is not said to be, and there is no button that would record it twice.
-pub(super) fn unsure(visitor: &Visitor, place: &PlaceRow) -> HttpResponse {
+/// Answers that the check-in is recorded or not, which is unknown. There is no button, which could record it twice.
+fn unsure(visitor: &Visitor, place: &PlaceRow) -> Error {
     let body = html! {
         (wrong("place-unsure")) (head(place))
         a.button.quiet href="/code" { (both("card-back")) }
     };
-    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "place-unsure-title", &body)
+    visitor.refused(StatusCode::SERVICE_UNAVAILABLE, "place-unsure-title", &body)
 }
 
-pub(super) fn not_recorded(
-    visitor: &Visitor,
-    place: &PlaceRow,
-    holders: &[Holder],
-    path: &str,
-) -> HttpResponse {
+fn not_recorded(visitor: &Visitor, place: &PlaceRow, holders: &[Holder], path: &str) -> Error {
     let body = html! { (wrong("place-not-recorded")) (head(place)) (buttons(visitor, place, holders, path)) };
-    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "place-busy-title", &body)
+    visitor.refused(StatusCode::SERVICE_UNAVAILABLE, "place-busy-title", &body)
 }

@@ -5,6 +5,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use maud::{Markup, PreEscaped, html};
 
+use crate::portal::http::extract::Answer;
 use crate::portal::http::qr::{self, Wear};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::{both, en, line, zh};
@@ -20,28 +21,25 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/place/{link}/poster.svg", web::get().to(file));
 }
 
-async fn page(visitor: Visitor, link: web::Path<String>) -> HttpResponse {
-    let (place, path) = match place::found(&visitor, &link) {
-        Ok(found) => found,
-        Err(answer) => return answer,
-    };
+/// Shows the poster of a place, to print.
+async fn page(visitor: Visitor, link: web::Path<String>) -> Answer {
+    let (place, path) = place::found(&visitor, &link)?;
     let file = format!("/place{}/poster.svg", &path["/p".len()..]);
     let body = html! {
         p.hint.noprint { (both("poster-how")) }
         div.poster { (picture(&place.name, &format!("{}{path}", visitor.portal.origin))) }
         a.button.quiet.noprint href=(file) download { (both("poster-file")) }
     };
-    visitor.page(visitor.frame(), "poster-title", &body)
+    Ok(visitor.page(visitor.frame(), "poster-title", &body))
 }
 
-async fn file(visitor: Visitor, link: web::Path<String>) -> HttpResponse {
-    match place::found(&visitor, &link) {
-        Ok((place, path)) => HttpResponse::Ok()
-            .content_type("image/svg+xml")
-            .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"place.svg\""))
-            .body(svg(&place.name, &format!("{}{path}", visitor.portal.origin))),
-        Err(answer) => answer,
-    }
+/// Gives the poster of a place as a file.
+async fn file(visitor: Visitor, link: web::Path<String>) -> Answer {
+    let (place, path) = place::found(&visitor, &link)?;
+    Ok(HttpResponse::Ok()
+        .content_type("image/svg+xml")
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"place.svg\""))
+        .body(svg(&place.name, &format!("{}{path}", visitor.portal.origin))))
 }
 
 /// The poster as a file of its own.
@@ -49,7 +47,7 @@ pub(crate) fn svg(name: &str, link: &str) -> String {
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n", picture(name, link).into_string())
 }
 
-/// One A4 page, in millimetres.
+/// Draws one A4 page, in millimetres.
 fn picture(name: &str, link: &str) -> Markup {
     let lines = lines(name);
     let size = if lines.len() == 1 && width(&lines[0]) <= 14 { 22 } else { 15 };
@@ -79,7 +77,7 @@ fn picture(name: &str, link: &str) -> Markup {
     }
 }
 
-/// Half the width of a Chinese character each.
+/// Returns the width in halves of a Chinese character.
 fn width(text: &str) -> usize {
     text.chars().map(|character| if character.is_ascii() { 1 } else { 2 }).sum()
 }

@@ -1,10 +1,10 @@
-//! A unit applies for a code of its own: somebody who is signed in says what it is and where, an operator decides elsewhere, and here
-//! the applicant sees how it stands. Sent twice, a form is one application.
+//! The application of a unit for a place code: its form, and the state of the visitor's applications. An operator decides on it. A form
+//! that is sent twice is one application.
 
 use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, web};
 use actors::registrar::{Registrar, RegistrarError};
 use actors::residence::{NAME_CHARS_MAX, visible};
 use actors::sms::ProvenPhone;
@@ -14,6 +14,7 @@ use protocol::RegionId;
 use registry::{Holder, PlaceRow, RegionRow, UnitRow, UnitState};
 use serde::Deserialize;
 
+use crate::portal::http::extract::{Answer, OwnForm, SignedIn};
 use crate::portal::http::layout::{beside, notice, wrongs};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when;
@@ -44,36 +45,33 @@ fn know(
     Ok(Known { regions: registrar.regions()?, units: units.collect::<Result<_, _>>()? })
 }
 
-/// The applicant, with an own code.
-fn applicant(visitor: &Visitor) -> Result<(Holder, ProvenPhone), HttpResponse> {
+/// Reads the applicant, who has an own code.
+fn applicant(visitor: &SignedIn) -> Result<Holder, Error> {
     let holders = place::holders(visitor, "/unit")?;
-    let own = holders.into_iter().find(|holder| !holder.is_ward).zip(visitor.proven().cloned());
-    own.ok_or_else(|| {
+    holders.into_iter().find(|holder| !holder.is_ward).ok_or_else(|| {
         let body =
             html! { (notice("unit-no-code")) a.button href="/apply" { (both("place-no-code-apply")) } };
-        visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "unit-title", &body)
+        visitor.refused(StatusCode::FORBIDDEN, "unit-title", &body)
     })
 }
 
-async fn show(visitor: Visitor) -> HttpResponse {
-    draw(&visitor, &UnitForm::default(), None)
+/// Shows the visitor's applications, and the form of another.
+async fn show(visitor: SignedIn) -> Answer {
+    let applicant = applicant(&visitor)?;
+    draw(&visitor, &applicant, &UnitForm::default(), None)
 }
 
-fn draw(visitor: &Visitor, typed: &UnitForm, problem: Option<(StatusCode, &'static str)>) -> HttpResponse {
-    let (holder, proven) = match applicant(visitor) {
-        Ok(applicant) => applicant,
-        Err(answer) => return answer,
-    };
-    let known = visitor.portal.read(|registrar| know(registrar, &holder, &proven, visitor.now_s));
-    let Some(Ok(known)) = known else { return place::busy(visitor, "/unit") };
+fn draw(visitor: &SignedIn, applicant: &Holder, typed: &UnitForm, problem: Option<&str>) -> Answer {
+    let known = visitor.portal.read(|registrar| know(registrar, applicant, &visitor.proven, visitor.now_s));
+    let Some(Ok(known)) = known else { return Err(place::busy(visitor, "/unit")) };
     let body = html! {
         p { (both("unit-what")) }
-        @if let Some((_, key)) = problem { (wrongs(&[(field_of(key), both(key))])) }
+        @if let Some(key) = problem { (wrongs(&[(field_of(key), both(key))])) }
         @if !known.units.is_empty() { (list(&known)) }
-        (form(visitor, &known.regions, typed, problem.map(|(_, key)| key)))
+        (form(visitor, &known.regions, typed, problem))
     };
-    let status = problem.map_or(StatusCode::OK, |(status, _)| status);
-    visitor.page_with(status, visitor.frame(), "unit-title", &body)
+    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok(visitor.page_with(status, visitor.frame(), "unit-title", &body))
 }
 
 fn list(known: &Known) -> Markup {
@@ -97,7 +95,8 @@ fn list(known: &Known) -> Markup {
 
 fn form(visitor: &Visitor, regions: &[RegionRow], typed: &UnitForm, problem: Option<&str>) -> Markup {
     let kinds = PlaceKind::ALL.iter().filter(|kind| kind.is_unit());
-    let wrong_name = problem.filter(|key| field_of(key) == "name").map(both);
+    let wrong = |field: &str| problem.filter(|key| field_of(key) == field).map(both);
+    let (wrong_name, wrong_kind, wrong_region) = (wrong("name"), wrong("kind"), wrong("region"));
     html! {
         form.card method="post" action="/unit" novalidate {
             (visitor.field())
@@ -106,15 +105,19 @@ fn form(visitor: &Visitor, regions: &[RegionRow], typed: &UnitForm, problem: Opt
                 aria-describedby=[wrong_name.as_ref().map(|_| "name-wrong")] aria-invalid=[wrong_name.as_ref().map(|_| "true")];
             (beside("name", wrong_name.as_ref()))
             label for="kind" { (both("unit-kind")) }
-            select #kind name="kind" required {
+            select #kind name="kind" required aria-describedby=[wrong_kind.as_ref().map(|_| "kind-wrong")]
+                aria-invalid=[wrong_kind.as_ref().map(|_| "true")] {
                 @for kind in kinds { option value=(kind.name()) selected[kind.name() == typed.kind] { (line(kind_key(*kind))) } }
             }
+            (beside("kind", wrong_kind.as_ref()))
             label for="region" { (both("unit-region")) }
-            select #region name="region" required {
+            select #region name="region" required aria-describedby=[wrong_region.as_ref().map(|_| "region-wrong")]
+                aria-invalid=[wrong_region.as_ref().map(|_| "true")] {
                 @for region in regions {
                     option value=(region.id) selected[region.id.to_string() == typed.region] { (region.name) " " (region.name_en) }
                 }
             }
+            (beside("region", wrong_region.as_ref()))
             button type="submit" { (both("unit-send")) }
         }
     }
@@ -124,7 +127,8 @@ fn form(visitor: &Visitor, regions: &[RegionRow], typed: &UnitForm, problem: Opt
 fn field_of(key: &str) -> &'static str {
     match key {
         "unit-name-wrong" => "name",
-        "unit-choice-wrong" => "kind",
+        "unit-kind-wrong" => "kind",
+        "unit-region-wrong" => "region",
         _ => "",
     }
 }
@@ -132,45 +136,41 @@ fn field_of(key: &str) -> &'static str {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct UnitForm {
-    token: String,
     name: String,
     kind: String,
     region: String,
 }
 
-async fn send(visitor: Visitor, form: web::Form<UnitForm>) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
-    let (holder, proven) = match applicant(&visitor) {
-        Ok(applicant) => applicant,
-        Err(answer) => return answer,
-    };
-    let again = |key| draw(&visitor, &form, Some((StatusCode::UNPROCESSABLE_ENTITY, key)));
+/// Takes the application of the visitor's unit; an operator decides.
+async fn send(OwnForm { sender: visitor, fields: form, .. }: OwnForm<UnitForm, SignedIn>) -> Answer {
+    let holder = applicant(&visitor)?;
+    let again = |key| draw(&visitor, &holder, &form, Some(key));
     let Some(name) = visible(&form.name).map(Cow::into_owned) else {
         return again("unit-name-wrong");
     };
-    let kind = PlaceKind::from_name(&form.kind).filter(|kind| kind.is_unit());
-    let (Some(kind), Ok(region)) = (kind, form.region.parse().map(RegionId)) else {
-        return again("unit-choice-wrong");
+    let Some(kind) = PlaceKind::from_name(&form.kind).filter(|kind| kind.is_unit()) else {
+        return again("unit-kind-wrong");
     };
-    let now_s = visitor.now_s;
+    let Ok(region) = form.region.parse().map(RegionId) else {
+        return again("unit-region-wrong");
+    };
+    let (code, proven, now_s) = (holder.code, visitor.proven.clone(), visitor.now_s);
     let apply = move |registrar: &mut Registrar<'_>| {
         let is_it = |unit: &UnitRow| {
             unit.state == UnitState::Open
                 && (unit.region, unit.kind, &unit.name[..]) == (region, kind, &name[..])
         };
-        if registrar.units_of(holder.code, &proven, now_s)?.iter().any(is_it) {
+        if registrar.units_of(code, &proven, now_s)?.iter().any(is_it) {
             return Ok(());
         }
-        registrar.apply_for_unit(holder.code, &proven, (region, kind, &name), now_s).map(|_| ())
+        registrar.apply_for_unit(code, &proven, (region, kind, &name), now_s).map(|_| ())
     };
     match visitor.portal.registrar.act(apply).await {
-        Ok(()) => visitor.go("/unit"),
+        Ok(()) => Ok(visitor.go("/unit")),
         Err(RegistrarError::Person(_)) => again("unit-too-many"),
         Err(error) => {
             tracing::warn!(%error, "a unit's application was not taken");
-            place::busy(&visitor, "/unit")
+            Err(place::busy(&visitor, "/unit"))
         }
     }
 }

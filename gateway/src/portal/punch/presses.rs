@@ -1,24 +1,25 @@
 //! Presses of the check-in button. A page carries a nonce that is good for one punch of one code at one place in one session; what came
 //! of it is remembered here until the nonce is worthless, so that a reload or a double press shows the same and records nothing. Kept
-//! in memory only: after a restart the nonces of before are refused, because nobody knows any more whether they were used.
+//! in memory only: after a restart earlier nonces are refused, because it is unknown if they were used.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use actors::bounds;
 use actors::sms::SessionId;
+use keys::random;
 use metrics::{Counter, Gauge};
 use protocol::{CodeId, PlaceId, Verdict};
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
+use runtime::lock::lock;
 use tokio::sync::watch;
 
 use crate::portal::http::paths::PressId;
 
 /// A page that is older is loaded again before it punches.
 pub(crate) const GOOD_S: u64 = 600;
-/// Presses that are remembered at most; beyond, nobody checks in until the oldest are worthless. How many of them are one code's is
-/// counted before they come here.
+/// Presses that are remembered at most; further ones are refused until the oldest nonces have ended. The share of one code is counted
+/// before.
 const PRESSES_MAX: usize = bounds::PRESSES.entries();
 const BOOT: usize = 8;
 const TIME: usize = BOOT + 4;
@@ -37,8 +38,8 @@ pub(crate) struct Recorded {
 
 /// The outcome of a press.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Came {
-    /// Nobody knows yet.
+pub(crate) enum PressOutcome {
+    /// It is not known yet.
     Waiting,
     /// It is durable.
     Recorded(Recorded),
@@ -50,7 +51,7 @@ pub(crate) enum Came {
 
 /// Why a nonce is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stale {
+pub(crate) enum NonceError {
     /// Made before this process started: whether it was used is not known.
     Restarted,
     /// Too old.
@@ -59,7 +60,7 @@ pub(crate) enum Stale {
     Foreign,
 }
 
-/// Whose press it is.
+/// The session, place and code of a press.
 #[derive(Clone, Copy)]
 pub(crate) struct Presser {
     pub(crate) session: SessionId,
@@ -69,23 +70,23 @@ pub(crate) struct Presser {
 
 /// The fate of a press.
 pub(crate) enum Claim {
-    /// It is the first: whoever has this has to see to the punch.
-    First(watch::Receiver<Came>),
+    /// It is the first: the caller makes the punch.
+    First(watch::Receiver<PressOutcome>),
     /// It came before.
-    Again(watch::Receiver<Came>),
+    Again(watch::Receiver<PressOutcome>),
     /// Too many are remembered.
     Full,
 }
 
 struct Press {
     session: SessionId,
-    came: watch::Sender<Came>,
+    came: watch::Sender<PressOutcome>,
 }
 
 #[derive(Default)]
 struct Remembered {
     presses: HashMap<PressId, Press>,
-    /// When each may be forgotten, seconds since 1970 UTC, in the order of the presses.
+    /// The end of each press, seconds since 1970 UTC, in the order of the presses.
     until: VecDeque<(u64, PressId)>,
 }
 
@@ -93,24 +94,22 @@ struct Remembered {
 pub(crate) struct Presses {
     boot: [u8; BOOT],
     key: hmac::Key,
-    random: SystemRandom,
     remembered: Mutex<Remembered>,
     limited: Counter,
     used: Gauge,
 }
 
 impl Presses {
-    /// With a key of its own, which ends with the process.
+    /// Makes a key that ends with the process.
     ///
     /// # Panics
     /// When the system gives no random bytes: nothing may be sealed with guessable ones.
     pub(crate) fn new() -> Self {
-        let random = SystemRandom::new();
-        let (mut boot, mut key) = ([0; BOOT], [0; 32]);
-        random.fill(&mut boot).and_then(|()| random.fill(&mut key)).expect("the system gives random bytes");
+        let boot = random::bytes().expect("the system gives random bytes");
+        let key: [u8; 32] = random::bytes().expect("the system gives random bytes");
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
         let (limited, used) = (bounds::PRESSES.limited(), bounds::PRESSES.used());
-        Self { boot, key, random, remembered: Mutex::default(), limited, used }
+        Self { boot, key, remembered: Mutex::default(), limited, used }
     }
 
     /// The nonce for a page that is shown now. Hexadecimal.
@@ -121,33 +120,33 @@ impl Presses {
         let mut bytes = [0; NONCE_BYTES];
         bytes[..BOOT].copy_from_slice(&self.boot);
         bytes[BOOT..TIME].copy_from_slice(&u32::try_from(now_s).unwrap_or(u32::MAX).to_le_bytes());
-        self.random.fill(&mut bytes[TIME..SEALED]).expect("the system gives random bytes");
+        random::fill(&mut bytes[TIME..SEALED]).expect("the system gives random bytes");
         let seal = hmac::sign(&self.key, &sealed(&bytes[..SEALED], presser));
         bytes[SEALED..].copy_from_slice(seal.as_ref());
         hex::encode(bytes)
     }
 
-    /// Which press a nonce is, and for which of the codes that the phone opens.
+    /// Reads a nonce: its press, and the code, one of those that the phone opens.
     pub(crate) fn read(
         &self,
         nonce: &str,
         (session, place): (SessionId, PlaceId),
         codes: &[CodeId],
         now_s: u64,
-    ) -> Result<(PressId, CodeId), Stale> {
-        let bytes = hex::decode(nonce).map_err(|_| Stale::Foreign)?;
-        let bytes: [u8; NONCE_BYTES] = bytes.try_into().map_err(|_| Stale::Foreign)?;
+    ) -> Result<(PressId, CodeId), NonceError> {
+        let bytes = hex::decode(nonce).map_err(|_| NonceError::Foreign)?;
+        let bytes: [u8; NONCE_BYTES] = bytes.try_into().map_err(|_| NonceError::Foreign)?;
         if bytes[..BOOT] != self.boot {
-            return Err(Stale::Restarted);
+            return Err(NonceError::Restarted);
         }
         let is_for = |&code: &CodeId| {
             let presser = Presser { session, place, code };
             hmac::verify(&self.key, &sealed(&bytes[..SEALED], presser), &bytes[SEALED..]).is_ok()
         };
-        let code = codes.iter().copied().find(is_for).ok_or(Stale::Foreign)?;
+        let code = codes.iter().copied().find(is_for).ok_or(NonceError::Foreign)?;
         let shown_s = u32::from_le_bytes(*bytes[BOOT..].first_chunk().expect("four bytes of the time"));
         if now_s > u64::from(shown_s) + GOOD_S {
-            return Err(Stale::Late);
+            return Err(NonceError::Late);
         }
         let id = bytes[TIME..SEALED].try_into().expect("sixteen bytes of the press");
         Ok((PressId(id), code))
@@ -164,9 +163,9 @@ impl Presses {
             presses.remove(&old);
         }
         if let Some(press) = presses.get(&id) {
-            let refused = *press.came.borrow() == Came::Refused;
+            let refused = *press.came.borrow() == PressOutcome::Refused;
             if refused {
-                press.came.send_replace(Came::Waiting);
+                press.came.send_replace(PressOutcome::Waiting);
                 return Claim::First(press.came.subscribe());
             }
             return Claim::Again(press.came.subscribe());
@@ -176,29 +175,29 @@ impl Presses {
             self.limited.increment(1);
             return Claim::Full;
         }
-        let (sender, came) = watch::channel(Came::Waiting);
+        let (sender, came) = watch::channel(PressOutcome::Waiting);
         // The nonce was shown before it was pressed, so it is worthless by then.
         until.push_back((now_s + GOOD_S, id));
         presses.insert(id, Press { session, came: sender });
         Claim::First(came)
     }
 
-    /// Says what came of a press, to whoever waits for it and whoever asks later.
-    pub(crate) fn land(&self, id: PressId, came: Came) {
+    /// Sets the outcome of a press, for those who wait for it and those who ask later.
+    pub(crate) fn land(&self, id: PressId, came: PressOutcome) {
         if let Some(press) = self.lock().presses.get(&id) {
             press.came.send_replace(came);
         }
     }
 
-    /// Says what came of a press of that session.
-    pub(crate) fn came(&self, id: PressId, session: SessionId) -> Option<Came> {
+    /// Returns the outcome of a press of that session.
+    pub(crate) fn came(&self, id: PressId, session: SessionId) -> Option<PressOutcome> {
         let remembered = self.lock();
         let press = remembered.presses.get(&id).filter(|press| press.session == session)?;
         Some(*press.came.borrow())
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.remembered)
     }
 }
 
@@ -222,9 +221,9 @@ mod tests {
         Presser { session, place: PlaceId(place), code: code(of) }
     }
 
-    fn recorded() -> Came {
+    fn recorded() -> PressOutcome {
         let verdict = Verdict::ask_staff(protocol::Reason::NotLoaded);
-        Came::Recorded(Recorded { code: code(7), place: PlaceId(1), at_ms: 5, verdict })
+        PressOutcome::Recorded(Recorded { code: code(7), place: PlaceId(1), at_ms: 5, verdict })
     }
 
     #[test]
@@ -236,18 +235,22 @@ mod tests {
             presses.read(&nonce, (session, PlaceId(place)), codes, now_s).map(|(_, code)| code)
         };
         assert_eq!(read(ME, 1, &codes, 1_000 + GOOD_S), Ok(code(7)));
-        assert_eq!(read(ME, 1, &codes, 1_001 + GOOD_S), Err(Stale::Late));
-        assert_eq!(read(OTHER, 1, &codes, 1_000), Err(Stale::Foreign), "another session of the same phone");
-        assert_eq!(read(ME, 2, &codes, 1_000), Err(Stale::Foreign), "another place");
-        assert_eq!(read(ME, 1, &codes[..1], 1_000), Err(Stale::Foreign), "another's code");
-        assert_eq!(read(ME, 1, &[], 1_000), Err(Stale::Foreign));
+        assert_eq!(read(ME, 1, &codes, 1_001 + GOOD_S), Err(NonceError::Late));
+        assert_eq!(
+            read(OTHER, 1, &codes, 1_000),
+            Err(NonceError::Foreign),
+            "another session of the same phone"
+        );
+        assert_eq!(read(ME, 2, &codes, 1_000), Err(NonceError::Foreign), "another place");
+        assert_eq!(read(ME, 1, &codes[..1], 1_000), Err(NonceError::Foreign), "another's code");
+        assert_eq!(read(ME, 1, &[], 1_000), Err(NonceError::Foreign));
         let restarted = Presses::new();
         let read = restarted.read(&nonce, (ME, PlaceId(1)), &codes, 1_000);
-        assert_eq!(read, Err(Stale::Restarted));
+        assert_eq!(read, Err(NonceError::Restarted));
         for bad in ["", "00", "zz", &nonce[1..], &format!("{nonce}00")] {
             assert_eq!(
                 presses.read(bad, (ME, PlaceId(1)), &codes, 1_000).err(),
-                Some(Stale::Foreign),
+                Some(NonceError::Foreign),
                 "{bad}"
             );
         }
@@ -255,7 +258,10 @@ mod tests {
             let mut changed = nonce.clone().into_bytes();
             changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
             let changed = String::from_utf8(changed).unwrap();
-            assert_eq!(presses.read(&changed, (ME, PlaceId(1)), &codes, 1_000).err(), Some(Stale::Foreign));
+            assert_eq!(
+                presses.read(&changed, (ME, PlaceId(1)), &codes, 1_000).err(),
+                Some(NonceError::Foreign)
+            );
         }
     }
 
@@ -265,7 +271,9 @@ mod tests {
         let id = PressId([9; 16]);
         let Claim::First(came) = presses.claim(id, ME, 100) else { panic!("the first") };
         let Claim::Again(same) = presses.claim(id, ME, 100) else { panic!("a double press") };
-        assert!(*came.borrow() == Came::Waiting && presses.came(id, ME) == Some(Came::Waiting));
+        assert!(
+            *came.borrow() == PressOutcome::Waiting && presses.came(id, ME) == Some(PressOutcome::Waiting)
+        );
         presses.land(id, recorded());
         assert!(*came.borrow() == recorded() && *same.borrow() == recorded());
         assert!(matches!(presses.claim(id, ME, 100 + GOOD_S), Claim::Again(_)));
@@ -277,9 +285,9 @@ mod tests {
         let presses = Presses::new();
         let id = PressId([9; 16]);
         assert!(matches!(presses.claim(id, ME, 100), Claim::First(_)));
-        presses.land(id, Came::Refused);
+        presses.land(id, PressOutcome::Refused);
         let Claim::First(came) = presses.claim(id, ME, 101) else { panic!("once more") };
-        assert!(*came.borrow() == Came::Waiting);
+        assert!(*came.borrow() == PressOutcome::Waiting);
         assert!(matches!(presses.claim(id, ME, 101), Claim::Again(_)));
     }
 

@@ -1,6 +1,6 @@
-//! Self-scans, and scans of staff with a phone, on their way to the ledger. In each region the pages are one device with its own epoch and an unbroken sequence; one
-//! writer takes whatever waits, sends it as one batch, and says what came of it when that is durable. What a press is worth is decided
-//! elsewhere; here every ask becomes one punch, or is said not to be recorded.
+//! Check-ins and staff's scans on their way to the ledger. In each region the pages are one device with an epoch and an unbroken sequence.
+//! One writer for each region sends what waits as one batch and reports each result when it is durable. Each ask becomes one punch, or is
+//! reported as not recorded; repeats are found before (`presses.rs`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use runtime::clock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::presses::{Came, Presses, Recorded};
+use super::presses::{PressOutcome, Presses, Recorded};
 use crate::portal::http::paths::PressId;
 
 /// Asks of a region that may wait; more is a gateway that has fallen behind, and people are told at once.
 const WAITING_MAX: usize = bounds::SELF_SCANS.entries();
-/// One sync's worth: nobody waits for more people than these.
+/// The punches of one batch, and so of one sync.
 const BATCH_MAX: usize = 256;
 /// A batch that is refused is sent again for so long. Less than the pages' own shutdown takes.
 const TRY_FOR: Duration = Duration::from_millis(1_500);
@@ -28,14 +28,14 @@ const FIRST_WAIT: Duration = Duration::from_millis(20);
 
 /// One person who checks in, or is scanned by staff.
 pub(crate) struct Ask {
-    pub(crate) whose: Whose,
+    pub(crate) whose: AskSource,
     pub(crate) place: PlaceId,
-    /// When the button was pressed or the code scanned, milliseconds since 1970 UTC.
+    /// The time of the press or scan, milliseconds since 1970 UTC.
     pub(crate) pressed_ms: u64,
 }
 
-/// Whose punch it is, and who hears what came of it.
-pub(crate) enum Whose {
+/// The source of a punch, which receives the result.
+pub(crate) enum AskSource {
     /// A signed-in citizen's, who may load the page again and see the same.
     Citizen { press: PressId, code: CodeId },
     /// A scan of staff; who asked waits.
@@ -51,7 +51,7 @@ pub(crate) enum NotRecorded {
     Unsure,
 }
 
-impl Whose {
+impl AskSource {
     fn scanned(&self) -> Scanned {
         match self {
             Self::Citizen { code, .. } => Scanned::SignedIn(*code),
@@ -77,11 +77,11 @@ pub(crate) struct Writers {
 }
 
 /// The work that is to be run on the pages' thread.
-pub(crate) struct Idle(Vec<(Writer, mpsc::Receiver<Ask>)>);
+pub(crate) struct IdleWriters(Vec<(Writer, mpsc::Receiver<Ask>)>);
 
 impl Punches {
     /// A queue for each region, and its writer, which does not run yet.
-    pub(crate) fn new(records: &Records, presses: &Arc<Presses>) -> (Self, Idle) {
+    pub(crate) fn new(records: &Records, presses: &Arc<Presses>) -> (Self, IdleWriters) {
         let (mut queues, mut idle) = (HashMap::new(), Vec::new());
         for region in records.directory.regions() {
             let (queue, asks) = mpsc::channel(WAITING_MAX);
@@ -95,7 +95,7 @@ impl Punches {
             };
             idle.push((writer, asks));
         }
-        (Self(queues), Idle(idle))
+        (Self(queues), IdleWriters(idle))
     }
 
     /// Records what staff have scanned at a place of the region. Resolves when it is durable, or is not.
@@ -107,7 +107,7 @@ impl Punches {
         now_ms: u64,
     ) -> Result<Verdict, NotRecorded> {
         let (came, verdict) = oneshot::channel();
-        let ask = Ask { whose: Whose::Scan { scanned, came }, place, pressed_ms: now_ms };
+        let ask = Ask { whose: AskSource::Scan { scanned, came }, place, pressed_ms: now_ms };
         if !self.send(region, ask) {
             return Err(NotRecorded::Busy);
         }
@@ -121,7 +121,7 @@ impl Punches {
     }
 }
 
-impl Idle {
+impl IdleWriters {
     /// Runs the writers on this thread.
     pub(crate) fn run(self) -> Writers {
         let (stop, stopped) = watch::channel(false);
@@ -156,7 +156,7 @@ impl Numbering {
     }
 }
 
-/// One region's.
+/// The writer of one region.
 struct Writer {
     region: RegionHandle,
     device: DeviceId,
@@ -188,20 +188,20 @@ impl Writer {
         }
     }
 
-    /// Says what came of an ask: the moment and the verdict.
+    /// Reports the result of an ask: the time and the verdict.
     fn land(&self, ask: Ask, recorded: Result<(u64, Verdict), NotRecorded>) {
         let place = ask.place;
         match ask.whose {
-            Whose::Citizen { press, code } => {
+            AskSource::Citizen { press, code } => {
                 let came = match recorded {
-                    Ok((at_ms, verdict)) => Came::Recorded(Recorded { code, place, at_ms, verdict }),
-                    Err(NotRecorded::Busy) => Came::Refused,
-                    Err(NotRecorded::Unsure) => Came::Unsure,
+                    Ok((at_ms, verdict)) => PressOutcome::Recorded(Recorded { code, place, at_ms, verdict }),
+                    Err(NotRecorded::Busy) => PressOutcome::Refused,
+                    Err(NotRecorded::Unsure) => PressOutcome::Unsure,
                 };
                 self.presses.land(press, came);
             }
             // Whoever no longer waits has closed the page; what is recorded stays.
-            Whose::Scan { came, .. } => drop(came.send(recorded.map(|(_, verdict)| verdict))),
+            AskSource::Scan { came, .. } => drop(came.send(recorded.map(|(_, verdict)| verdict))),
         }
     }
 
@@ -237,10 +237,10 @@ impl Writer {
         }
     }
 
-    /// Says where the numbering stands; it begins above whatever this device has used before.
+    /// Returns the current numbering, which begins above every number that this device has used; `None` while the ledger is busy.
     async fn numbering(&mut self) -> Option<Numbering> {
         if self.numbering.is_none() {
-            let epoch = Epoch(u32::try_from(clock::now_ms() / 1000).unwrap_or(u32::MAX - 1));
+            let epoch = Epoch(u32::try_from(clock::now_s()).unwrap_or(u32::MAX - 1));
             self.numbering = match self.ledger.hello(self.device, epoch, Sequence(0)).await {
                 HelloOutcome::Known { recorded: Sequence(0), .. } => Some(Numbering { epoch, next: 1 }),
                 HelloOutcome::Known { .. } => Some(Numbering::after(epoch)),

@@ -2,16 +2,17 @@
 //! type them once. Only in memory; they open nothing but one scan.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use actors::bounds;
+use keys::random;
 use metrics::{Counter, Gauge};
 use protocol::{CodeId, typed_text};
-use ring::rand::{SecureRandom, SystemRandom};
+use runtime::lock::lock;
 
-/// As long as the sealed text that they stand for.
+/// The lifetime of a number: that of the sealed text for which it stands.
 const GOOD_S: u64 = protocol::limits::TOKEN_GOOD_FOR_S as u64;
-/// Digits that are good at once: a guess hits one in ten thousand times, and then it is one scan of somebody's code.
+/// Numbers that are valid at once. A guess hits one in ten thousand times, and then makes one scan of a stranger's code.
 const GIVEN_MAX: usize = bounds::DIGITS.entries();
 const DIGITS: usize = 8;
 const NUMBERS: u32 = 10_u32.pow(DIGITS as u32);
@@ -46,10 +47,9 @@ struct Given {
     of: HashMap<CodeId, u32>,
 }
 
-/// Which digits stand for what, until when; a code has one at a time.
+/// The numbers that are valid, with their codes and ends; a code has one at a time.
 pub(crate) struct Digits {
     given: Mutex<Given>,
-    random: SystemRandom,
     limited: Counter,
     used: Gauge,
 }
@@ -57,12 +57,12 @@ pub(crate) struct Digits {
 impl Digits {
     pub(super) fn new() -> Self {
         let (limited, used) = (bounds::DIGITS.limited(), bounds::DIGITS.used());
-        Self { given: Mutex::default(), random: SystemRandom::new(), limited, used }
+        Self { given: Mutex::default(), limited, used }
     }
 
     /// Digits for a sealed text of that code; those it had are good no more. `None` when as many are good as may be.
     pub(in crate::portal) fn give(&self, code: CodeId, sealed: String, now_s: u64) -> Option<String> {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = lock(&self.given);
         let Given { texts, of } = &mut *given;
         if let Some(before) = of.remove(&code)
             && let Some(text) = texts.get_mut(&before)
@@ -83,9 +83,7 @@ impl Digits {
             return None;
         }
         for _ in 0..TRIES_MAX {
-            let mut bytes = [0; 4];
-            self.random.fill(&mut bytes).ok()?;
-            let number = u32::from_le_bytes(bytes) % NUMBERS;
+            let number = u32::from_le_bytes(random::bytes().ok()?) % NUMBERS;
             if texts.get(&number).is_none_or(|text| text.until_s + TOLD_S < now_s) {
                 texts.insert(number, Text { code, sealed, until_s: now_s + GOOD_S, is_used: false });
                 of.insert(code, number);
@@ -98,7 +96,7 @@ impl Digits {
 
     /// Takes the code for which typed digits stand; from then on they are used.
     pub(super) fn take(&self, typed: &str, now_s: u64) -> Taken {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = lock(&self.given);
         match number(typed).and_then(|number| given.texts.get_mut(&number)) {
             Some(text) if text.until_s >= now_s && !text.is_used => {
                 text.is_used = true;
@@ -109,9 +107,9 @@ impl Digits {
         }
     }
 
-    /// Nothing came of digits that were taken: they may be typed again.
+    /// Gives a number back whose scan was not recorded: it may be typed again.
     pub(super) fn give_back(&self, typed: &str) {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = lock(&self.given);
         if let Some(text) = number(typed).and_then(|number| given.texts.get_mut(&number)) {
             text.is_used = false;
         }

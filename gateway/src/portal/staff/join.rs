@@ -1,15 +1,16 @@
-//! The begin and the end of a shift in a browser. The link of an invitation only shows a button: whatever opens links by itself begins
-//! nothing.
+//! The begin and the end of a shift in a browser. The link of an invitation only shows a button, so that a program that opens links does
+//! not begin a shift.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, HttpResponse, web};
 use maud::html;
-use serde::Deserialize;
 
+use crate::portal::http::extract::{Answer, NoFields, OwnForm};
 use crate::portal::http::layout::{notice, wrong};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::both;
 
+/// Shows what an invitation begins, and the button that begins it.
 pub(super) async fn ask(visitor: Visitor, token: web::Path<String>) -> HttpResponse {
     let body = html! {
         (notice("staff-join-what"))
@@ -21,53 +22,39 @@ pub(super) async fn ask(visitor: Visitor, token: web::Path<String>) -> HttpRespo
     visitor.page(visitor.frame(), "staff-join-title", &body)
 }
 
-#[derive(Deserialize)]
-pub(super) struct Token {
-    token: String,
-}
-
-/// Uses the invitation up; from now on this browser is at work, and nobody else's.
-pub(super) async fn join(
-    mut visitor: Visitor,
-    token: web::Path<String>,
-    form: web::Form<Token>,
-) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
+/// Uses the invitation up: from now on this browser is at work, and its visitor is no citizen.
+pub(super) async fn join(token: web::Path<String>, form: OwnForm<NoFields>) -> Answer {
+    let mut visitor = form.sender;
     let (hash, now_s) = (registry::token_hash(&token), visitor.now_s);
     let joined = visitor.portal.registrar.act(move |registrar| registrar.join_shift(hash, now_s)).await;
     match joined {
         Ok(Some(shift)) => {
             let fresh = visitor.portal.sessions.fresh(now_s);
             visitor.change(|session| *session = fresh.on_shift(session, shift));
-            visitor.go("/staff")
+            Ok(visitor.go("/staff"))
         }
-        Ok(None) => gone(&visitor, StatusCode::GONE, "staff-join-gone"),
+        Ok(None) => Err(gone(&visitor, StatusCode::GONE, "staff-join-gone")),
         Err(error) => {
             tracing::warn!(%error, "a shift could not be opened");
-            gone(&visitor, StatusCode::SERVICE_UNAVAILABLE, "staff-busy")
+            Err(gone(&visitor, StatusCode::SERVICE_UNAVAILABLE, "staff-busy"))
         }
     }
 }
 
-fn gone(visitor: &Visitor, status: StatusCode, key: &str) -> HttpResponse {
-    visitor.page_with(status, visitor.frame(), "staff-join-title", &wrong(key))
+fn gone(visitor: &Visitor, status: StatusCode, key: &str) -> Error {
+    visitor.refused(status, "staff-join-title", &wrong(key))
 }
 
-/// Staff end their own shift: it is over everywhere, and this browser forgets it.
-pub(super) async fn end(visitor: Visitor, form: web::Form<Token>) -> HttpResponse {
-    if !visitor.sent(&form.token) {
-        return visitor.stale();
-    }
+/// Ends the shift of staff: it is over everywhere, and this browser forgets it.
+pub(super) async fn end(OwnForm { sender: visitor, .. }: OwnForm<NoFields>) -> Answer {
     if let Some(shift) = visitor.session.staff {
         visitor.portal.staff.shifts.forget(shift);
         let ended = visitor.portal.registrar.act(move |registrar| registrar.end_shift(shift)).await;
         if let Err(error) = ended {
             tracing::warn!(%error, "a shift could not be ended");
-            return gone(&visitor, StatusCode::SERVICE_UNAVAILABLE, "staff-busy");
+            return Err(gone(&visitor, StatusCode::SERVICE_UNAVAILABLE, "staff-busy"));
         }
     }
     // The shift's cookie names a shift that is over.
-    visitor.leave("/")
+    Ok(visitor.leave("/"))
 }

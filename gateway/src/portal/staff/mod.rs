@@ -9,22 +9,25 @@ mod scan;
 mod shift;
 mod sign;
 
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use actors::judge::{Judge, PlaceKinds};
-use keys::Keys;
+use keys::{Keys, random};
 use maud::html;
 use policy::PolicyInEffect;
 use registry::colours::Codes;
 use registry::{Registry, RegistryError, Shift};
-use ring::rand::{SecureRandom, SystemRandom};
 use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use self::digits::Digits;
 use self::page::{Last, shown};
 use self::scan::{Made, Sent, Trouble, scan};
-use self::shift::{Key, Known, Shifts};
+use self::shift::{Key, ScanState, Shifts};
+use crate::portal::http::extract::{Answer, OwnForm, Posted, Role};
 use crate::portal::http::guard;
 use crate::portal::http::layout::wrong;
 use crate::portal::http::visitor::Visitor;
@@ -69,39 +72,51 @@ impl Staff {
 /// When the system gives no random bytes.
 fn number_of_its_own() -> u64 {
     let mut bytes = [0; 8];
-    SystemRandom::new().fill(&mut bytes[..6]).expect("the system gives random bytes");
+    random::fill(&mut bytes[..6]).expect("the system gives random bytes");
     u64::from_le_bytes(bytes)
 }
 
-/// The shift of whoever asks, if it is good at this moment; else the answer that says so.
-fn on_shift(visitor: &Visitor) -> Result<Shift, HttpResponse> {
-    let over =
-        |status| visitor.page_with(status, visitor.frame(), "staff-title", &html! { (wrong("staff-over")) });
-    let Some(id) = visitor.session.staff else { return Err(over(StatusCode::FORBIDDEN)) };
-    match visitor.portal.read(|registrar| registrar.shift(id, visitor.now_s)) {
-        Some(Ok(Some(shift))) => Ok(shift),
-        Some(Ok(None)) => {
-            visitor.portal.staff.shifts.forget(id);
-            Err(over(StatusCode::FORBIDDEN))
-        }
-        Some(Err(error)) => {
+/// Staff whose shift is good at this moment; any other visitor is told that it is over.
+struct OnShift {
+    visitor: Visitor,
+    shift: Shift,
+}
+
+impl Role for OnShift {
+    fn of(visitor: Visitor) -> Result<Self, Error> {
+        let over = || visitor.refused(StatusCode::FORBIDDEN, "staff-title", &wrong("staff-over"));
+        let id = visitor.session.staff.ok_or_else(over)?;
+        let read = visitor.portal.read(|registrar| registrar.shift(id, visitor.now_s));
+        let shift = read.ok_or_else(|| busy(&visitor))?.map_err(|error| {
             tracing::error!(%error, "a shift cannot be read");
-            Err(busy(visitor))
-        }
-        None => Err(busy(visitor)),
+            busy(&visitor)
+        })?;
+        let Some(shift) = shift else {
+            visitor.portal.staff.shifts.forget(id);
+            return Err(over());
+        };
+        Ok(Self { visitor, shift })
     }
 }
 
-fn busy(visitor: &Visitor) -> HttpResponse {
+impl FromRequest for OnShift {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Visitor::open(request).and_then(Self::of))
+    }
+}
+
+/// Answers that too many read or write at this moment.
+fn busy(visitor: &Visitor) -> Error {
     let body = html! { (wrong("staff-busy")) a.button href="/staff" { (both("staff-title")) } };
-    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), "staff-title", &body)
+    visitor.refused(StatusCode::SERVICE_UNAVAILABLE, "staff-title", &body)
 }
 
-async fn page(visitor: Visitor) -> HttpResponse {
-    match on_shift(&visitor) {
-        Ok(shift) => shown(&visitor, &shift, StatusCode::OK, Last::None),
-        Err(answer) => answer,
-    }
+/// Shows staff the page that scans.
+async fn page(OnShift { visitor, shift }: OnShift) -> HttpResponse {
+    shown(&visitor, &shift, StatusCode::OK, Last::None)
 }
 
 /// The scan that a page without a script looks for.
@@ -111,23 +126,21 @@ struct Sought {
     n: Option<u64>,
 }
 
-/// Shows what that scan came to, for browsers without a script; never what another one came to, which is another person's.
-async fn last(visitor: Visitor, sought: web::Query<Sought>) -> HttpResponse {
-    let shift = match on_shift(&visitor) {
-        Ok(shift) => shift,
-        Err(answer) => return answer,
-    };
+/// Shows staff what that scan came to, for browsers without a script; never what another one came to, which is another person's.
+async fn last(OnShift { visitor, shift }: OnShift, sought: web::Query<Sought>) -> HttpResponse {
     let Some(key) = sought.page.zip(sought.n) else { return visitor.go("/staff") };
     match visitor.portal.staff.shifts.known(shift.id, key, clock::now_ms()) {
-        Known::Made(scan) => shown(&visitor, &shift, StatusCode::OK, Last::Sign(&sign::sign(Some(&scan)))),
-        Known::UnderWay => {
+        ScanState::Made(scan) => {
+            shown(&visitor, &shift, StatusCode::OK, Last::Sign(&sign::sign(Some(&scan))))
+        }
+        ScanState::UnderWay => {
             shown(&visitor, &shift, StatusCode::OK, Last::UnderWay(&sign::trouble("staff-last-waiting")))
         }
-        Known::Unsure => {
+        ScanState::Unsure => {
             let sign = sign::trouble("staff-unsure");
             shown(&visitor, &shift, StatusCode::SERVICE_UNAVAILABLE, Last::Sign(&sign))
         }
-        Known::No => {
+        ScanState::No => {
             let sign = sign::trouble("staff-last-unknown");
             shown(&visitor, &shift, StatusCode::NOT_FOUND, Last::Sign(&sign))
         }
@@ -138,7 +151,6 @@ async fn last(visitor: Visitor, sought: web::Query<Sought>) -> HttpResponse {
 /// sent to before, how long ago it was scanned, and whether the camera saw it in the place of the last one.
 #[derive(Deserialize)]
 struct FromScript {
-    token: String,
     #[serde(default)]
     text: String,
     #[serde(default)]
@@ -154,7 +166,7 @@ struct FromScript {
 
 /// The answer that a script shows.
 #[derive(Serialize)]
-struct Told {
+struct ScanReply {
     /// The process that answers.
     run: u64,
     sound: &'static str,
@@ -167,24 +179,26 @@ struct Told {
     resend: bool,
 }
 
-async fn scan_by_script(visitor: Visitor, told: web::Json<FromScript>) -> HttpResponse {
-    let FromScript { token, text, nothing, page, n, sent_to, ago_ms, follows } = told.into_inner();
-    if !visitor.sent(&token) {
-        return visitor.stale();
-    }
-    let shift = match on_shift(&visitor) {
-        Ok(shift) => shift,
-        Err(answer) => return answer,
-    };
+/// Makes the scan that the script of the staff's page has sent.
+async fn scan_by_script(visitor: Visitor, told: web::Json<Posted<FromScript>>) -> Answer {
+    let OwnForm { sender: OnShift { visitor, shift }, fields, .. } = told.into_inner().own(visitor)?;
+    let FromScript { text, nothing, page, n, sent_to, ago_ms, follows } = fields;
     let key = page.zip(n).map(|(page, n)| Key { page, n, sent_to });
     let came = scan(&visitor.portal, &shift, Sent { text, key, follows, ago_ms }, nothing).await;
     let run = visitor.portal.staff.shifts.run();
     let trouble = |status, key, resend| {
         let sign = sign::trouble(key).into_string();
-        HttpResponse::build(status).json(Told { run, sound: "ask", sign, row: None, again: false, resend })
+        HttpResponse::build(status).json(ScanReply {
+            run,
+            sound: "ask",
+            sign,
+            row: None,
+            again: false,
+            resend,
+        })
     };
-    match came {
-        Ok(Made { scan, again }) => HttpResponse::Ok().json(Told {
+    Ok(match came {
+        Ok(Made { scan, again }) => HttpResponse::Ok().json(ScanReply {
             run,
             sound: sign::sound(&scan),
             sign: sign::sign(Some(&scan)).into_string(),
@@ -196,28 +210,22 @@ async fn scan_by_script(visitor: Visitor, told: web::Json<FromScript>) -> HttpRe
         Err(Trouble::NotAText) => trouble(StatusCode::UNPROCESSABLE_ENTITY, "staff-too-long", false),
         Err(Trouble::NotRecorded) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-busy", true),
         Err(Trouble::Unsure) => trouble(StatusCode::SERVICE_UNAVAILABLE, "staff-unsure", false),
-    }
+    })
 }
 
 /// The content of a form. The same form sent twice is one scan.
 #[derive(Deserialize)]
 struct Typed {
-    token: String,
     text: Option<String>,
     nothing: Option<String>,
     page: Option<u64>,
     n: Option<u64>,
 }
 
-async fn scan_by_form(visitor: Visitor, typed: web::Form<Typed>) -> HttpResponse {
-    let Typed { token, text, nothing, page, n } = typed.into_inner();
-    if !visitor.sent(&token) {
-        return visitor.stale();
-    }
-    let shift = match on_shift(&visitor) {
-        Ok(shift) => shift,
-        Err(answer) => return answer,
-    };
+/// Makes the scan that staff have typed.
+async fn scan_by_form(form: OwnForm<Typed, OnShift>) -> HttpResponse {
+    let OwnForm { sender: OnShift { visitor, shift }, fields, .. } = form;
+    let Typed { text, nothing, page, n } = fields;
     let unnumbered = || (number_of_its_own(), visitor.portal.staff.shifts.next(shift.id));
     let (page, n) = page.zip(n).unwrap_or_else(unnumbered);
     let key = Some(Key { page, n, sent_to: None });

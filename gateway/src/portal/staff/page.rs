@@ -79,7 +79,7 @@ pub(super) fn shown(visitor: &Visitor, shift: &Shift, status: StatusCode, last: 
     visitor.page_with(status, frame, "staff-title", &body)
 }
 
-/// Says what stays under the thumb: the field for the next code, and behind one more touch whoever shows nothing.
+/// Draws the lower part of the page, in reach of a thumb: the field for the next code, and the button for a person who shows nothing.
 fn hands(visitor: &Visitor, (page, next): (u64, u64), focus: bool) -> Markup {
     let fields = html! {
         (visitor.field())

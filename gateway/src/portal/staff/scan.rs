@@ -1,5 +1,5 @@
-//! One scan from its text to what staff are told: made once however often it is sent, recorded before it is told, and made to its end
-//! although nobody waits for the answer any more.
+//! One scan, from its text to the result for staff: made once however often it is sent, recorded before the result is shown, and made to
+//! its end although the browser has gone.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use registry::{Shift, ShiftId};
 use runtime::clock;
 
 use super::digits::Taken;
-use super::shift::{Begun, Came, HeldUp, Holder, Key, Scan, Shifts, Travel, Turn, Whose};
+use super::shift::{BeginOutcome, HeldUp, Holder, Key, ReceiptOwner, Scan, ScanResult, Shifts, Travel, Turn};
 use crate::portal::Portal;
 use crate::portal::punch::punches::NotRecorded;
 use crate::trajectory;
 
-/// Longer ago a page has given a scan up.
+/// The time after which a page gives a scan up, milliseconds.
 const AGO_MS_MAX: u64 = 60_000;
 /// For the end of a document, which is looked up where imports are written, too.
 const DOCUMENT_WAITS: Duration = Duration::from_millis(300);
@@ -63,7 +63,7 @@ impl From<NotRecorded> for Trouble {
     }
 }
 
-/// Makes a scan in a task of its own: whoever sent it may be gone before it is recorded, and asks again.
+/// Makes a scan in a task of its own: a browser that is gone before it is recorded asks again.
 pub(super) async fn scan(
     portal: &web::Data<Portal>,
     shift: &Shift,
@@ -90,11 +90,11 @@ async fn once(portal: &Portal, shift: &Shift, sent: &Sent) -> Result<Made, Troub
     let held = HeldUp { key: sent.key, text, whose, follows: sent.follows };
     let shifts = &portal.staff.shifts;
     let turn = match shifts.begin(shift, &held, at_ms) {
-        Begun::Now(turn) => turn,
-        Begun::Before(scan) => return Ok(Made { scan, again: false }),
-        Begun::Again(scan) => return Ok(Made { scan, again: true }),
-        Begun::UnderWay => return Err(Trouble::UnderWay),
-        Begun::Unsure => return Err(Trouble::Unsure),
+        BeginOutcome::Now(turn) => turn,
+        BeginOutcome::Before(scan) => return Ok(Made { scan, again: false }),
+        BeginOutcome::Again(scan) => return Ok(Made { scan, again: true }),
+        BeginOutcome::UnderWay => return Err(Trouble::UnderWay),
+        BeginOutcome::Unsure => return Err(Trouble::Unsure),
     };
     let turn = UnderWay { shifts, shift: shift.id, turn };
     let made = match scanner::receipt_of(text) {
@@ -112,7 +112,7 @@ struct UnderWay<'a> {
 }
 
 impl UnderWay<'_> {
-    /// What it came to is remembered; of what was not recorded nothing is, so that it may be made again.
+    /// Keeps the result. Nothing is kept of a scan that was not recorded, so that it may be made again.
     fn end(self, made: Result<Scan, Trouble>) -> Result<Made, Trouble> {
         if !matches!(made, Err(Trouble::Unsure)) {
             self.shifts.end(self.shift, self.turn, made.as_ref().ok());
@@ -127,7 +127,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn blank(turn: &UnderWay<'_>, at_ms: u64, came: Came) -> Scan {
+fn blank(turn: &UnderWay<'_>, at_ms: u64, came: ScanResult) -> Scan {
     Scan { n: turn.turn.n, at_ms, came, holder: None, old_digits: false }
 }
 
@@ -136,11 +136,11 @@ async fn travel(portal: &Portal, turn: &UnderWay<'_>, receipt: &Receipt, at_ms: 
     let last = turn.shifts.last_code(turn.shift, turn.turn, clock::now_ms());
     let came = match trajectory::ask(&portal.queries, receipt).await {
         Ok((answer, giver)) => {
-            let whose = Whose::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
+            let whose = ReceiptOwner::of(last, giver.as_ref().map_or(&[], |giver| &giver.codes));
             let giver = giver.map(|giver| giver.name);
-            Came::Travel(Box::new(Travel { answer, giver, whose }))
+            ScanResult::Travel(Box::new(Travel { answer, giver, whose }))
         }
-        Err(error) => Came::NoTravel(error),
+        Err(error) => ScanResult::NoTravel(error),
     };
     blank(turn, at_ms, came)
 }
@@ -168,16 +168,16 @@ async fn person(
         })?;
     let holder = holder(portal, whose, verdict).await;
     let old_digits = taken == Taken::Over;
-    Ok(Scan { holder, old_digits, ..blank(turn, at_ms, Came::Punch(verdict)) })
+    Ok(Scan { holder, old_digits, ..blank(turn, at_ms, ScanResult::Punch(verdict)) })
 }
 
-/// Says what staff see of whom they have scanned. The end of the document is shown if the policy says so, once the look is on record.
+/// Reads what staff see of a holder. The end of the document is shown if the policy says so, after the look is recorded.
 async fn holder(portal: &Portal, whose: Option<(CodeId, Class)>, verdict: Verdict) -> Option<Holder> {
     let (code, class) = whose.filter(|_| verdict.advice != Advice::NotAPassCode)?;
     let name = portal.read(|registrar| registrar.masked_name(code))?;
     let name = name.inspect_err(|error| tracing::error!(%error, "a name cannot be read")).ok()??;
     let document = if portal.policy.get().document_shown().goes_with(verdict.advice) {
-        let now_s = clock::now_ms() / 1000;
+        let now_s = clock::now_s();
         let look = portal.registrar.act(move |registrar| registrar.document_for(code, now_s));
         // The sign does not wait for an import.
         match tokio::time::timeout(DOCUMENT_WAITS, look).await {

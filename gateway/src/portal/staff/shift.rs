@@ -1,8 +1,8 @@
-//! This process's memory of shifts: their last scans, so that one that is sent again, or held up for a while, is one punch. Only
-//! in memory, bounded, nothing that names a person in full; the record itself is the ledger's.
+//! The last scans of each shift, so that one that is sent again, or held up for a while, is one punch. In memory only, bounded, and without
+//! full names; the record itself is in the ledger.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use actors::bounds;
 use actors::query::QueryError;
@@ -11,6 +11,7 @@ use protocol::trajectory::TrajectoryAnswer;
 use protocol::{Class, CodeId, Verdict};
 use registry::{DocumentKind, Shift, ShiftId};
 use ring::digest;
+use runtime::lock::lock;
 
 /// Shifts that are remembered at once; one that is not is worked in all the same.
 const SHIFTS_MAX: usize = bounds::SHIFTS.entries();
@@ -20,7 +21,7 @@ pub(super) const SCANS_MAX: usize = 20;
 const REMEMBERED_MAX: usize = 64;
 /// The same text, or another code of the same person, within this time is held up by the same person still …
 const AGAIN_MS: u64 = 3_000;
-/// … and within this time if a camera has seen no gap: nobody stands at a gate for longer.
+/// … and within this time if a camera has seen no gap, as long as a person stands at a gate.
 const HELD_MS_MAX: u64 = 600_000;
 const _: () = assert!(SCANS_MAX < REMEMBERED_MAX);
 /// Cities that a citizen has shown are gone from the page after this long.
@@ -30,14 +31,14 @@ const CITIES_MS: u64 = 60_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Travel {
     pub(super) answer: TrajectoryAnswer,
-    /// The first character of the name of whoever gave the receipt; `None` if nobody is registered with the phone.
+    /// The first character of the name of the receipt's giver; `None` if no holder is registered with the phone.
     pub(super) giver: Option<String>,
-    pub(super) whose: Whose,
+    pub(super) whose: ReceiptOwner,
 }
 
 /// The owner of a receipt, beside the code that was scanned last: a receipt can be a friend's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum ReceiptOwner {
     /// The phone opens that code.
     Same,
     /// It does not.
@@ -46,8 +47,8 @@ pub(super) enum Whose {
     NotKnown,
 }
 
-impl Whose {
-    /// `last` is the code that was scanned last, `codes` those that the receipt's phone opens.
+impl ReceiptOwner {
+    /// Compares the code that was scanned last with the codes that the receipt's phone opens.
     pub(super) fn of(last: Option<CodeId>, codes: &[CodeId]) -> Self {
         match last {
             Some(code) if codes.contains(&code) => Self::Same,
@@ -59,7 +60,7 @@ impl Whose {
 
 /// The outcome of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum ScanResult {
     /// A punch, recorded.
     Punch(Verdict),
     /// A citizen's receipt: what the carriers say. No punch.
@@ -74,13 +75,13 @@ pub(super) struct Scan {
     /// Its number in the shift.
     pub(super) n: u64,
     pub(super) at_ms: u64,
-    pub(super) came: Came,
+    pub(super) came: ScanResult,
     pub(super) holder: Option<Holder>,
     /// Eight digits were typed that are over.
     pub(super) old_digits: bool,
 }
 
-/// As much as staff see of whom they have scanned.
+/// The part of a holder's data that staff see after a scan.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) code: CodeId,
@@ -120,7 +121,7 @@ pub(super) struct HeldUp<'a> {
 }
 
 /// The fate of a scan that was begun.
-enum Fate {
+enum Progress {
     /// It is being made.
     UnderWay,
     /// It was made.
@@ -129,7 +130,7 @@ enum Fate {
     Unsure,
 }
 
-impl Fate {
+impl Progress {
     const fn made(&self) -> Option<&Scan> {
         match self {
             Self::Made(scan) => Some(scan),
@@ -137,19 +138,19 @@ impl Fate {
         }
     }
 
-    /// The answer to whoever asks for it once more; `told` says how it was made.
-    fn begun(&self, told: fn(Scan) -> Begun) -> Begun {
+    /// The answer to a repeated request for the scan; `told` makes it of a scan that was made.
+    fn begun(&self, told: fn(Scan) -> BeginOutcome) -> BeginOutcome {
         match self {
-            Self::UnderWay => Begun::UnderWay,
+            Self::UnderWay => BeginOutcome::UnderWay,
             Self::Made(scan) => told(scan.clone()),
-            Self::Unsure => Begun::Unsure,
+            Self::Unsure => BeginOutcome::Unsure,
         }
     }
 }
 
 /// The answer to a scan that is asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Begun {
+pub(super) enum BeginOutcome {
     /// Yes; what [`Shifts::end`] wants to know.
     Now(Turn),
     /// It was made: the page has not had the answer.
@@ -171,7 +172,7 @@ pub(super) struct Turn {
 
 /// The state of a numbered scan, for a page that looks for its answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum ScanState {
     /// It was made.
     Made(Scan),
     /// It is being made.
@@ -188,7 +189,7 @@ struct Remembered {
     mark: [u8; 32],
     whose: Option<(CodeId, Class)>,
     at_ms: u64,
-    fate: Fate,
+    fate: Progress,
 }
 
 impl Remembered {
@@ -206,7 +207,7 @@ struct Memory {
     until_s: u64,
     /// The latest first.
     scans: VecDeque<Remembered>,
-    /// Numbers under which somebody was sent who still held up a code, and the scan that had been made of them. The latest first.
+    /// Numbers of scans that repeated a code still held up, each with the turn of the scan that was made. The latest first.
     held_up: VecDeque<((u64, u64), u64)>,
     turns: u64,
     /// The highest number that a scan has had.
@@ -218,8 +219,8 @@ impl Memory {
     fn forget_cities(&mut self, now_ms: u64) {
         let mut is_last = true;
         for known in &mut self.scans {
-            let Fate::Made(scan) = &mut known.fate else { continue };
-            if let Came::Travel(travel) = &mut scan.came
+            let Progress::Made(scan) = &mut known.fate else { continue };
+            if let ScanResult::Travel(travel) = &mut scan.came
                 && (!is_last || now_ms > scan.at_ms + CITIES_MS)
             {
                 travel.answer.areas.0.clear();
@@ -246,8 +247,8 @@ impl Shifts {
         self.run
     }
 
-    /// Something was held up at that moment, which is a minute ago at most.
-    pub(super) fn begin(&self, shift: &Shift, held: &HeldUp<'_>, at_ms: u64) -> Begun {
+    /// Begins a scan that was made at `at_ms`, a minute ago at most.
+    pub(super) fn begin(&self, shift: &Shift, held: &HeldUp<'_>, at_ms: u64) -> BeginOutcome {
         let mark = mark(held.text);
         let sent_to = held.key.and_then(|key| key.sent_to);
         let mut shifts = self.lock();
@@ -255,7 +256,11 @@ impl Shifts {
             shifts.retain(|_, memory| memory.until_s > at_ms / 1000);
             if shifts.len() >= SHIFTS_MAX {
                 let n = held.key.map_or(1, |key| key.n);
-                return if sent_to.is_some() { Begun::Unsure } else { Begun::Now(Turn { n, at: None }) };
+                return if sent_to.is_some() {
+                    BeginOutcome::Unsure
+                } else {
+                    BeginOutcome::Now(Turn { n, at: None })
+                };
             }
         }
         let memory = shifts.entry(shift.id).or_insert_with(|| Memory {
@@ -268,14 +273,14 @@ impl Shifts {
         let key = held.key.map(|key| (key.page, key.n));
         let mut scans = memory.scans.iter();
         if let Some(known) = scans.find(|scan| key.is_some() && scan.key == key && scan.mark == mark) {
-            return known.fate.begun(Begun::Before);
+            return known.fate.begun(BeginOutcome::Before);
         }
         if sent_to.is_some_and(|run| run != self.run) {
-            return Begun::Unsure;
+            return BeginOutcome::Unsure;
         }
         let mut scans = memory.scans.iter().enumerate();
         if let Some((_, known)) = scans.find(|(at, scan)| scan.is_held_up(held, &mark, *at == 0, at_ms)) {
-            let (turn, begun) = (known.turn, known.fate.begun(Begun::Again));
+            let (turn, begun) = (known.turn, known.fate.begun(BeginOutcome::Again));
             if let Some(key) = key {
                 memory.held_up.truncate(REMEMBERED_MAX - 1);
                 memory.held_up.push_front((key, turn));
@@ -287,45 +292,45 @@ impl Shifts {
         let n = held.key.map_or(memory.numbered + 1, |key| key.n);
         memory.numbered = memory.numbered.max(n);
         memory.scans.truncate(REMEMBERED_MAX - 1);
-        memory.scans.push_front(Remembered { turn, key, mark, whose, at_ms, fate: Fate::UnderWay });
-        Begun::Now(Turn { n, at: Some(turn) })
+        memory.scans.push_front(Remembered { turn, key, mark, whose, at_ms, fate: Progress::UnderWay });
+        BeginOutcome::Now(Turn { n, at: Some(turn) })
     }
 
-    /// The scan was made; `None` if nothing was recorded, and then the same may come again at once.
+    /// Ends a scan; `None` if nothing was recorded, and then the same may come again at once.
     pub(super) fn end(&self, shift: ShiftId, turn: Turn, scan: Option<&Scan>) {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return };
         let is_it = |known: &Remembered| Some(known.turn) == turn.at;
         let Some(at) = memory.scans.iter().position(is_it) else { return };
         match scan {
-            Some(scan) => memory.scans[at].fate = Fate::Made(scan.clone()),
+            Some(scan) => memory.scans[at].fate = Progress::Made(scan.clone()),
             None => drop(memory.scans.remove(at)),
         }
     }
 
-    /// Notes that nobody says any more what a scan came to, unless it has come to its end: it is not made once more.
+    /// Marks a scan as unsure if it has not ended; it is not made again.
     pub(super) fn unsure(&self, shift: ShiftId, turn: Turn) {
         let mut shifts = self.lock();
         let Some(memory) = shifts.get_mut(&shift) else { return };
         let is_it =
-            |known: &&mut Remembered| Some(known.turn) == turn.at && matches!(known.fate, Fate::UnderWay);
+            |known: &&mut Remembered| Some(known.turn) == turn.at && matches!(known.fate, Progress::UnderWay);
         if let Some(known) = memory.scans.iter_mut().find(is_it) {
-            known.fate = Fate::Unsure;
+            known.fate = Progress::Unsure;
         }
     }
 
     /// Finds the scan that a page has numbered so.
-    pub(super) fn known(&self, shift: ShiftId, key: (u64, u64), now_ms: u64) -> Known {
+    pub(super) fn known(&self, shift: ShiftId, key: (u64, u64), now_ms: u64) -> ScanState {
         let mut shifts = self.lock();
-        let Some(memory) = shifts.get_mut(&shift) else { return Known::No };
+        let Some(memory) = shifts.get_mut(&shift) else { return ScanState::No };
         memory.forget_cities(now_ms);
         let held_up = memory.held_up.iter().find(|(held_up, _)| *held_up == key).map(|(_, turn)| *turn);
         let is_it = |known: &&Remembered| known.key == Some(key) || Some(known.turn) == held_up;
         match memory.scans.iter().find(is_it).map(|known| &known.fate) {
-            Some(Fate::Made(scan)) => Known::Made(scan.clone()),
-            Some(Fate::UnderWay) => Known::UnderWay,
-            Some(Fate::Unsure) => Known::Unsure,
-            None => Known::No,
+            Some(Progress::Made(scan)) => ScanState::Made(scan.clone()),
+            Some(Progress::UnderWay) => ScanState::UnderWay,
+            Some(Progress::Unsure) => ScanState::Unsure,
+            None => ScanState::No,
         }
     }
 
@@ -343,27 +348,28 @@ impl Shifts {
     }
 
     /// The code that was scanned last before that scan, as long ago at most as a receipt is good; also one that is still under way or
-    /// unsure, so that nobody's receipt is taken for the one of the person before.
+    /// unsure, so that a receipt is never taken for one of the person before.
     pub(super) fn last_code(&self, shift: ShiftId, before: Turn, now_ms: u64) -> Option<CodeId> {
         let shifts = self.lock();
         let scans = shifts.get(&shift)?.scans.iter().filter(|known| Some(known.turn) != before.at);
-        let is_travel = |fate: &Fate| fate.made().is_some_and(|scan| !matches!(scan.came, Came::Punch(_)));
+        let is_travel =
+            |fate: &Progress| fate.made().is_some_and(|scan| !matches!(scan.came, ScanResult::Punch(_)));
         let last = scans.into_iter().find(|known| !is_travel(&known.fate))?;
         let recent = now_ms <= last.at_ms + RECEIPT_S_MAX * 1000;
         let code = match &last.fate {
-            Fate::Made(scan) => scan.holder.as_ref().map(|holder| holder.code),
-            Fate::UnderWay | Fate::Unsure => last.whose.map(|(code, _)| code),
+            Progress::Made(scan) => scan.holder.as_ref().map(|holder| holder.code),
+            Progress::UnderWay | Progress::Unsure => last.whose.map(|(code, _)| code),
         };
         code.filter(|_| recent)
     }
 
-    /// The shift is over: what was seen in it is gone.
+    /// Forgets the scans of a shift that is over.
     pub(super) fn forget(&self, shift: ShiftId) {
         self.lock().remove(&shift);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ShiftId, Memory>> {
-        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.of)
     }
 }
 

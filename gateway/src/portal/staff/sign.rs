@@ -7,20 +7,20 @@ use policy::place_names::name_zh_of;
 use protocol::trajectory::StayAnswer;
 use protocol::{Advice, Class, Colour, Reason, Verdict};
 
-use super::shift::{Came, Holder, Scan, Travel, Whose};
+use super::shift::{Holder, ReceiptOwner, Scan, ScanResult, Travel};
 use crate::portal::http::terms::{basis_key, colour_key, end_of, travel_key};
 use crate::portal::http::when;
 use crate::portal::http::words::{both, both_with, en, zh};
 
-/// Says what a phone sounds and shakes like.
+/// Names the sound and vibration of a scan.
 pub(super) const fn sound(scan: &Scan) -> &'static str {
     match &scan.came {
-        Came::Punch(verdict) => match verdict.advice {
+        ScanResult::Punch(verdict) => match verdict.advice {
             Advice::Pass => "pass",
             Advice::Stop => "stop",
             Advice::CheckDocument | Advice::AskStaff | Advice::NotAPassCode => "ask",
         },
-        Came::Travel(_) | Came::NoTravel(_) => "ask",
+        ScanResult::Travel(_) | ScanResult::NoTravel(_) => "ask",
     }
 }
 
@@ -28,10 +28,10 @@ pub(super) const fn sound(scan: &Scan) -> &'static str {
 pub(super) fn sign(scan: Option<&Scan>) -> Markup {
     let Some(scan) = scan else { return html! { section #verdict {} } };
     match &scan.came {
-        Came::Punch(verdict) => punch(scan, *verdict),
-        Came::Travel(travel) if travel.whose == Whose::Other => others(travel, scan.n),
-        Came::Travel(known) => travel(known, scan.n),
-        Came::NoTravel(error) => no_travel(*error, scan.n),
+        ScanResult::Punch(verdict) => punch(scan, *verdict),
+        ScanResult::Travel(travel) if travel.whose == ReceiptOwner::Other => others(travel, scan.n),
+        ScanResult::Travel(known) => travel(known, scan.n),
+        ScanResult::NoTravel(error) => no_travel(*error, scan.n),
     }
 }
 
@@ -56,7 +56,7 @@ fn punch(scan: &Scan, verdict: Verdict) -> Markup {
     }
 }
 
-/// Says who it is, as far as staff compare: name, document, and what kind of code was shown.
+/// Draws what staff compare: name, document, and the kind of code that was shown.
 fn who(Holder { class, name, document, .. }: &Holder) -> Markup {
     html! {
         p.who { b { (name) } " · " (zh(class_key(*class))) " " span.inline lang="en" { (en(class_key(*class))) } }
@@ -64,7 +64,7 @@ fn who(Holder { class, name, document, .. }: &Holder) -> Markup {
     }
 }
 
-/// Which of the shift's scans it is, and how to go on.
+/// Draws the scan's number in the shift, and how to go on.
 fn foot(n: u64) -> Markup {
     html! {
         p.no { (both_with("staff-number", &[("n", &n.to_string())])) }
@@ -83,7 +83,7 @@ fn travel(Travel { answer, giver, whose }: &Travel, n: u64) -> Markup {
     html! {
         section #verdict .travel data-kind="travel" data-stay=(answer.stay().name()) data-reason=(answer.reason.name()) {
             p.chip { (both("staff-travel")) }
-            p.who { @if let Some(name) = giver { (name) " · " } (both(if *whose == Whose::Same { "staff-travel-same" } else { "staff-travel-compare" })) }
+            p.who { @if let Some(name) = giver { (name) " · " } (both(if *whose == ReceiptOwner::Same { "staff-travel-same" } else { "staff-travel-compare" })) }
             (picture(shape))
             p.act { (both(word)) }
             p.why { (both(travel_key(answer.reason))) }
@@ -98,7 +98,7 @@ fn travel(Travel { answer, giver, whose }: &Travel, n: u64) -> Markup {
     }
 }
 
-/// The receipt is not of whoever was scanned: what carriers say of somebody else says nothing here.
+/// Draws a receipt that is not of the person who was scanned: the carriers' answer is about another person and is not shown.
 fn others(Travel { giver, .. }: &Travel, n: u64) -> Markup {
     html! {
         section #verdict .travel data-kind="travel" data-stay="unknown" data-reason="staff-travel-other" {
@@ -130,7 +130,7 @@ fn no_travel(error: QueryError, n: u64) -> Markup {
     }
 }
 
-/// There is no verdict, and why.
+/// Draws that there is no verdict, and why.
 pub(super) fn trouble(key: &str) -> Markup {
     html! {
         section #verdict .check data-kind="trouble" data-reason=(key) {
@@ -156,16 +156,18 @@ pub(super) fn list(scans: &[Scan]) -> Markup {
 pub(super) fn row(scan: &Scan) -> Markup {
     let at = when::second(scan.at_ms / 1000);
     let (tone, path, act) = match &scan.came {
-        Came::Punch(_) if scan.old_digits => ("none", QUESTION, "staff-digits-over"),
-        Came::Punch(verdict) => (tone(*verdict), advice_shape(verdict.advice), advice_key(verdict.advice)),
-        Came::Travel(_) | Came::NoTravel(_) => ("travel", QUESTION, "staff-travel"),
+        ScanResult::Punch(_) if scan.old_digits => ("none", QUESTION, "staff-digits-over"),
+        ScanResult::Punch(verdict) => {
+            (tone(*verdict), advice_shape(verdict.advice), advice_key(verdict.advice))
+        }
+        ScanResult::Travel(_) | ScanResult::NoTravel(_) => ("travel", QUESTION, "staff-travel"),
     };
     let side = match &scan.came {
-        Came::Punch(_) if scan.old_digits => "staff-why-digits-over",
-        Came::Punch(verdict) if scan.holder.is_some() => colour_key(verdict.colour),
-        Came::Punch(verdict) => reason_key(verdict.reason),
-        Came::Travel(travel) if travel.whose != Whose::Other => travel_key(travel.answer.reason),
-        Came::Travel(_) | Came::NoTravel(_) => "staff-travel-unknown",
+        ScanResult::Punch(_) if scan.old_digits => "staff-why-digits-over",
+        ScanResult::Punch(verdict) if scan.holder.is_some() => colour_key(verdict.colour),
+        ScanResult::Punch(verdict) => reason_key(verdict.reason),
+        ScanResult::Travel(travel) if travel.whose != ReceiptOwner::Other => travel_key(travel.answer.reason),
+        ScanResult::Travel(_) | ScanResult::NoTravel(_) => "staff-travel-unknown",
     };
     html! {
         li class=(tone) data-n=(scan.n) {
@@ -201,7 +203,7 @@ const fn advice_shape(advice: Advice) -> &'static str {
     }
 }
 
-/// Only a person who may pass is green, however green the code that goes with a document is.
+/// Returns the sign's colour. Only a person who may pass is green, whatever the colour of the code.
 const fn tone(verdict: Verdict) -> &'static str {
     match (verdict.advice, verdict.colour) {
         (Advice::NotAPassCode, _) => "none",
@@ -262,12 +264,12 @@ mod tests {
 
     use super::*;
 
-    fn scan(came: Came) -> Scan {
+    fn scan(came: ScanResult) -> Scan {
         Scan { n: 1, at_ms: 0, came, holder: None, old_digits: false }
     }
 
     fn shown(verdict: Verdict) -> String {
-        sign(Some(&scan(Came::Punch(verdict)))).into_string()
+        sign(Some(&scan(ScanResult::Punch(verdict)))).into_string()
     }
 
     #[test]
@@ -307,8 +309,8 @@ mod tests {
             let (day, areas) = (Day::NONE, Bounded(Vec::new()));
             let answer =
                 TrajectoryAnswer { reason, first_day: day, last_day: day, last_stay_day: day, areas };
-            let (giver, whose) = (None, Whose::NotKnown);
-            let came = Came::Travel(Box::new(Travel { answer, giver, whose }));
+            let (giver, whose) = (None, ReceiptOwner::NotKnown);
+            let came = ScanResult::Travel(Box::new(Travel { answer, giver, whose }));
             let page = sign(Some(&scan(came))).into_string();
             assert!(page.contains("class=\"travel\"") && page.contains(&zh("staff-preliminary")), "{page}");
             assert!(!page.contains("data-colour"), "{page}");

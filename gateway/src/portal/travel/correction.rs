@@ -10,7 +10,7 @@ use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when::{self, NEVER_S};
 use crate::portal::http::words::{both, both_with};
 
-/// Says what a form says to whoever has declared a stay before.
+/// Draws what a form tells a holder who has declared a stay before.
 pub(super) fn on_form(visitor: &Visitor, page: Page) -> Option<Markup> {
     let code = visitor.subject(page)?.code;
     let why = visitor.portal.read(|registrar| registrar.why(code))?.ok()??;
@@ -20,7 +20,7 @@ pub(super) fn on_form(visitor: &Visitor, page: Page) -> Option<Markup> {
 /// The effect that a form with No would have on a declared stay, told beforehand. The form itself goes by the same.
 pub(crate) struct Offer {
     pub(crate) correction: Correction,
-    /// All that was declared came from an earlier system: its record says so, and nobody has here.
+    /// All declarations come from the record of an earlier system, none was made here.
     is_inherited: bool,
     /// Until when other causes keep the colour all the same, seconds since 1970 UTC.
     outlasted_until_s: Option<u64>,

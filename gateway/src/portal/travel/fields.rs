@@ -8,13 +8,12 @@ use crate::portal::http::paths::Next;
 
 /// A guardian's word of a ward: it was with the phone where that was.
 pub(crate) const ALONG: &str = "along";
-/// More than any field may hold: what is longer is cut when it is kept, and wrong anyway.
+/// The characters of a field that are kept: more than any valid value has.
 const TYPED_CHARS_MAX: usize = 96;
 /// A form as it is sent. What is missing is empty, what stands twice is refused before it comes here.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Fields {
-    pub(crate) token: String,
     pub(crate) back: String,
     pub(crate) agree: String,
     pub(crate) name: String,
@@ -36,11 +35,10 @@ impl std::fmt::Debug for Fields {
 }
 
 impl Fields {
-    /// Says what the visitor has typed, without what the page put there.
+    /// Returns the fields that the visitor has typed, without those of the page.
     pub(crate) fn typed(&self) -> Self {
         let cut = |text: &String| text.chars().take(TYPED_CHARS_MAX).collect();
         Self {
-            token: String::new(),
             back: String::new(),
             agree: String::new(),
             elder: String::new(),
@@ -54,12 +52,12 @@ impl Fields {
         }
     }
 
-    /// Says where the visitor goes afterwards.
+    /// Returns the path to which the visitor goes afterwards.
     pub(crate) fn back(&self) -> String {
         Next::of((!self.back.is_empty()).then(|| self.back.clone())).path().to_owned()
     }
 
-    /// Says what is registered, as a form shows it.
+    /// Returns what is registered, as a form shows it.
     pub(crate) fn of(person: &Person) -> Self {
         let is_street =
             residence::streets(&person.district).iter().any(|(code, _)| *code == person.community);

@@ -42,7 +42,7 @@ pub(crate) fn shown(visitor: &Visitor, page: Page) -> Markup {
 
 /// The state of the field "history" on the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum HistoryField {
     /// As the policy has it for the phone's owner, or for a ward of whose guardian's phone nothing was found.
     Field(StayField),
     /// The guardian's phone was in an epidemic area: was the ward with it?
@@ -58,19 +58,19 @@ fn draw(
 ) -> Markup {
     let is_ward = *whose != Applicant::Owner;
     let (asked, found) = match outcome {
-        QueryOutcome::Stay(stay) if is_ward => (Asked::Along, Some(stay)),
-        QueryOutcome::Stay(stay) => (Asked::Field(StayField::LockedYes), Some(stay)),
-        QueryOutcome::Clean if !is_ward => (Asked::Field(StayField::No), None),
+        QueryOutcome::Stay(stay) if is_ward => (HistoryField::Along, Some(stay)),
+        QueryOutcome::Stay(stay) => (HistoryField::Field(StayField::LockedYes), Some(stay)),
+        QueryOutcome::Clean if !is_ward => (HistoryField::Field(StayField::No), None),
         QueryOutcome::Clean
         | QueryOutcome::Partial { .. }
         | QueryOutcome::NewNumber
         | QueryOutcome::Unanswerable
         | QueryOutcome::Unavailable(_)
-        | QueryOutcome::NotAsked => (Asked::Field(StayField::Declare), None),
+        | QueryOutcome::NotAsked => (HistoryField::Field(StayField::Declare), None),
     };
-    let locked = asked == Asked::Field(StayField::LockedYes);
+    let locked = asked == HistoryField::Field(StayField::LockedYes);
     let yes = locked || declared == "yes";
-    let no = !yes && (asked == Asked::Field(StayField::No) || declared == "no");
+    let no = !yes && (asked == HistoryField::Field(StayField::No) || declared == "no");
     let choice = |value: &str, key: &str, checked: bool, then: Markup| {
         html! {
             label.choice {
@@ -85,14 +85,14 @@ fn draw(
         fieldset.history.until data-field=(name(asked)) {
             legend { (both("form-history")) }
             @match (asked, found) {
-                (Asked::Field(StayField::LockedYes), Some(stay)) => p.notice #history-why {
+                (HistoryField::Field(StayField::LockedYes), Some(stay)) => p.notice #history-why {
                     (both_with("form-history-locked", &[("area", &stay.area), ("day", &stay.last_day.to_string())]))
                 },
-                (Asked::Field(StayField::No), _) => p.hint #history-why { (both("form-history-no")) },
-                (Asked::Along, _) => p.notice #history-why { (both("form-history-along")) },
+                (HistoryField::Field(StayField::No), _) => p.hint #history-why { (both("form-history-no")) },
+                (HistoryField::Along, _) => p.notice #history-why { (both("form-history-along")) },
                 _ => p.hint #history-why { (both(if is_ward { "form-history-ward" } else { "form-history-say" })) },
             }
-            @if asked == Asked::Along {
+            @if asked == HistoryField::Along {
                 (choice(ALONG, "form-along", declared == ALONG, then(visitor, found)))
                 (choice("no", "form-not-along", declared == "no", html! {}))
                 (choice("yes", "form-not-along-yes", declared == "yes", then(visitor, None)))
@@ -115,7 +115,7 @@ fn lock() -> Markup {
     }
 }
 
-/// Says what a yes leads to, said before it is sent.
+/// Draws what a yes leads to, before it is sent.
 fn then(visitor: &Visitor, found: Option<&Stay>) -> Markup {
     let foreseen = visitor.portal.policy.get().foreseen(found, day_of(visitor.now_s));
     html! {
@@ -135,11 +135,11 @@ fn areas(visitor: &Visitor) -> Markup {
     }
 }
 
-const fn name(asked: Asked) -> &'static str {
+const fn name(asked: HistoryField) -> &'static str {
     match asked {
-        Asked::Field(StayField::LockedYes) => "locked",
-        Asked::Field(StayField::No) => "no",
-        Asked::Field(StayField::Declare) => "declare",
-        Asked::Along => "along",
+        HistoryField::Field(StayField::LockedYes) => "locked",
+        HistoryField::Field(StayField::No) => "no",
+        HistoryField::Field(StayField::Declare) => "declare",
+        HistoryField::Along => "along",
     }
 }

@@ -6,13 +6,13 @@ use registry::{Beneficiary, ConsentTerms, Detail, Holder};
 
 use crate::portal::http::paths::Page;
 use crate::portal::http::visitor::Visitor;
-use crate::portal::punch::presses::Came;
+use crate::portal::punch::presses::PressOutcome;
 
 /// The versions of the words under `travel-agree`, for the phone's owner and for a ward; a consent names one. Changed words get a new one.
 const TEXTS: [&str; 2] = ["pages-1", "pages-ward-1"];
 
 impl Visitor {
-    /// Whose codes the phone opens; `None` while too many read the registry. None at all for whoever is not signed in.
+    /// Reads the holders whose codes the phone opens, none for a visitor who is not signed in; `None` while too many read the registry.
     pub(crate) fn holdings(&self) -> Option<Vec<Holder>> {
         let Some(proven) = self.proven() else { return Some(Vec::new()) };
         self.portal.read(|registrar| registrar.holders(proven, self.now_s))?.ok()
@@ -25,8 +25,8 @@ impl Visitor {
             Page::Apply | Page::Ward => None,
             Page::Modify(number) => holders.find(|holder| self.number_of(holder.code) == number),
             Page::Place(press) => match self.portal.presses.came(press, self.session.id())? {
-                Came::Recorded(recorded) => holders.find(|holder| holder.code == recorded.code),
-                Came::Waiting | Came::Refused | Came::Unsure => None,
+                PressOutcome::Recorded(recorded) => holders.find(|holder| holder.code == recorded.code),
+                PressOutcome::Waiting | PressOutcome::Refused | PressOutcome::Unsure => None,
             },
         }
     }
@@ -43,15 +43,14 @@ impl Visitor {
         })
     }
 
-    /// Says what is agreed to on that page. Staff see the least unless the citizen shows more; a form is seen by nobody.
-    /// `None` while it cannot be said for whom.
+    /// Returns the terms of a consent that is given on that page; `None` while its beneficiary is not known.
     pub(crate) fn agreed(&self, page: Page) -> Option<ConsentTerms<'static>> {
         let beneficiary = self.beneficiary(page)?;
         let text = TEXTS[usize::from(beneficiary != Beneficiary::Owner)];
         Some(ConsentTerms { flow: page.flow(), beneficiary, detail: Detail::Stay, text })
     }
 
-    /// Says what names a code in this session's paths.
+    /// Returns the number that names a code in this session's paths.
     pub(crate) fn number_of(&self, code: CodeId) -> u64 {
         let mark = self.portal.sessions.mark(&self.session, code.get());
         u64::from_str_radix(&mark[..16], 16).expect("a mark is hexadecimal, and longer")

@@ -9,25 +9,28 @@ mod links;
 mod showing;
 pub(super) mod visits;
 
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use actors::query::QueryError;
 use actors::registrar::RegistrarError;
 use maud::{Markup, html};
 use policy::QueryOutcome;
 use policy::trajectory::Unavailable;
-use registry::Beneficiary;
+use registry::{Beneficiary, ConsentId};
 use serde::Deserialize;
 
+use crate::portal::http::extract::{OwnForm, SignedIn, early};
 use crate::portal::http::layout::{Frame, wrong};
 use crate::portal::http::paths::{Next, Page};
+use crate::portal::http::visitor::Visitor;
+use crate::portal::http::words::{both, both_with};
 
 pub(super) use correction::Offer;
 pub(super) use fields::{ALONG, Fields};
 pub(super) use visits::State;
-
-use crate::portal::http::visitor::Visitor;
-use crate::portal::http::words::{both, both_with};
 
 /// The carriers' own pages are offered from then on: a page without a script looks again every two seconds, and sees it at four.
 const LINK_AFTER_S: u64 = 3;
@@ -45,7 +48,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     showing::routes(config);
 }
 
-/// Says where the query of that page stands.
+/// Returns the state of the query of that page.
 pub(crate) fn state(visitor: &Visitor, page: Page) -> State {
     visitor.portal.travels.state(visitor.session.id(), page, visitor.now_s)
 }
@@ -163,7 +166,7 @@ fn came(visitor: &Visitor, page: Page, outcome: &QueryOutcome) -> Markup {
     }
 }
 
-/// Says what came, in words for people: always a preliminary result.
+/// Draws an outcome in words: always a preliminary result.
 pub(crate) fn said(outcome: &QueryOutcome) -> Markup {
     match outcome {
         QueryOutcome::Stay(stay) => {
@@ -222,7 +225,7 @@ struct Back {
     back: Option<String>,
 }
 
-/// Says whether that page was given to this session: names that it made up itself are no pages, whoever is signed in.
+/// True if that page was given to this session; a made-up name is no page.
 fn is_given(visitor: &Visitor, page: Page) -> bool {
     match page {
         Page::Apply | Page::Ward => true,
@@ -236,7 +239,7 @@ fn given(visitor: &Visitor, name: &str) -> Option<Page> {
     Page::parse(name).filter(|&page| visitor.proven().is_some() && is_given(visitor, page))
 }
 
-/// The module alone, for the script.
+/// Gives the module alone, for the script.
 async fn fragment(visitor: Visitor, page: web::Path<String>, back: web::Query<Back>) -> HttpResponse {
     let Some(page) = given(&visitor, &page) else { return HttpResponse::NotFound().finish() };
     let back = Next::of(back.into_inner().back);
@@ -244,75 +247,94 @@ async fn fragment(visitor: Visitor, page: web::Path<String>, back: web::Query<Ba
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(body)
 }
 
-/// Says where the visitor goes after an act of the module; `None` for a form that is not the visitor's.
-pub(super) fn begin(visitor: &Visitor, page: &str, fields: &Fields) -> Result<(Page, String), HttpResponse> {
-    if !visitor.sent(&fields.token) {
-        return Err(visitor.stale());
-    }
-    let Some(page) = Page::parse(page) else { return Err(visitor.go("/")) };
-    let back = fields.back();
-    let path = match page.form_path() {
-        None => back,
-        Some(path) if back == "/" => path,
-        Some(path) => format!("{path}?next={back}"),
-    };
-    if visitor.proven().is_none() {
-        return Err(visitor.sign_in_first(&path));
-    }
-    if !is_given(visitor, page) {
-        return Err(visitor.page_with(
-            StatusCode::NOT_FOUND,
-            visitor.frame(),
-            "missing-title",
-            &wrong("missing"),
-        ));
-    }
-    if page.form_path().is_some() {
-        let travels = &visitor.portal.travels;
-        travels.keep(visitor.session.id(), page, fields.typed(), visitor.now_s);
-    }
-    Ok((page, format!("{path}#travel")))
+/// A pressed button of the module, with the form's fields as far as they are filled in; these are kept.
+struct Pressed {
+    who: SignedIn,
+    page: Page,
+    /// The page of the module, where the visitor goes afterwards.
+    path: String,
+    fields: Fields,
 }
 
-/// The consent is recorded and the query begins; the page that follows shows how it goes.
-async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
-    let (page, path) = match begin(&visitor, &page, &fields) {
-        Ok(begun) => begun,
-        Err(answer) => return answer,
-    };
-    // Looking again at a path with a fragment would only scroll, and while carriers are asked the module stands first.
-    let waiting = path.trim_end_matches("#travel").to_owned();
-    let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
-    // Sent twice: one consent is one query.
-    if !state(&visitor, page).may_ask() {
-        return visitor.go(&waiting);
-    }
-    if fields.agree != "yes" {
-        portal.travels.is_now(session, page, State::NotTicked, now_s);
-        return visitor.go(&path);
-    }
-    let (Some(proven), Some(phone)) = (visitor.proven().cloned(), visitor.session.phone.clone()) else {
-        return visitor.sign_in_first("/");
-    };
-    if !portal.travels.claim(session, page, now_s) {
-        return visitor.go(&waiting);
-    }
-    if portal.shares.consent(&phone, now_s).is_err() {
-        portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
-        return visitor.go(&path);
-    }
-    let Some(agreed) = visitor.agreed(page) else {
-        portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
-        return visitor.go(&path);
-    };
-    match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
-        Err(error) => {
-            let busy = matches!(error, RegistrarError::Busy);
-            let error = if busy { QueryError::Busy } else { QueryError::Failed };
-            portal.travels.is_now(session, page, State::Failed(error), now_s);
+impl Pressed {
+    fn of(name: &str, form: OwnForm<Fields>) -> Result<Self, Error> {
+        let OwnForm { sender: visitor, fields, .. } = form;
+        let Some(page) = Page::parse(name) else { return Err(early(visitor.go("/"))) };
+        let back = fields.back();
+        let path = match page.form_path() {
+            None => back,
+            Some(path) if back == "/" => path,
+            Some(path) => format!("{path}?next={back}"),
+        };
+        let who = SignedIn::or_first(visitor, &path)?;
+        if !is_given(&who, page) {
+            return Err(who.refused(StatusCode::NOT_FOUND, "missing-title", &wrong("missing")));
         }
-        Ok(consent) => {
-            portal.travels.asked(session, page, consent, now_s);
+        if page.form_path().is_some() {
+            who.portal.travels.keep(who.session.id(), page, fields.typed(), who.now_s);
+        }
+        Ok(Self { who, page, path, fields })
+    }
+
+    /// Sends the browser back to the page, to the module.
+    fn back(&self) -> HttpResponse {
+        self.who.go(&format!("{}#travel", self.path))
+    }
+
+    /// Notes another state of the query, which the page shows.
+    fn shows(&self, state: State) -> HttpResponse {
+        self.who.portal.travels.is_now(self.who.session.id(), self.page, state, self.who.now_s);
+        self.back()
+    }
+
+    /// Records the consent to one query; `None` while one is under way. The error is the state that the page shows instead.
+    async fn consent(&self) -> Result<Option<ConsentId>, State> {
+        let (who, page, now_s) = (&self.who, self.page, self.who.now_s);
+        // Sent twice: one consent is one query.
+        if !state(who, page).may_ask() {
+            return Ok(None);
+        }
+        if self.fields.agree != "yes" {
+            return Err(State::NotTicked);
+        }
+        if !who.portal.travels.claim(who.session.id(), page, now_s) {
+            return Ok(None);
+        }
+        let within = who.portal.shares.consent(&who.phone, now_s);
+        let Some(agreed) = within.ok().and_then(|()| who.agreed(page)) else {
+            return Err(State::Failed(QueryError::Busy));
+        };
+        let proven = who.proven.clone();
+        let consent = who.portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s));
+        consent.await.map(Some).map_err(|error| {
+            tracing::warn!(%error, "a consent was not recorded");
+            let is_busy = matches!(error, RegistrarError::Busy);
+            State::Failed(if is_busy { QueryError::Busy } else { QueryError::Failed })
+        })
+    }
+}
+
+impl FromRequest for Pressed {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let name = request.match_info().query("page").to_owned();
+        let form = OwnForm::<Fields, Visitor>::from_request(request, payload);
+        Box::pin(async move { Self::of(&name, form.await?) })
+    }
+}
+
+/// Records the visitor's consent and begins the query; the page that follows shows how it goes.
+async fn ask(pressed: Pressed) -> HttpResponse {
+    let Pressed { who, page, path, .. } = &pressed;
+    let (portal, session, page) = (who.portal.clone(), who.session.id(), *page);
+    match pressed.consent().await {
+        Err(state) => return pressed.shows(state),
+        Ok(None) => {}
+        Ok(Some(consent)) => {
+            portal.travels.asked(session, page, consent, who.now_s);
+            let phone = who.phone.clone();
             // Goes on when the visitor has left; the queries' own deadline ends it.
             actix_web::rt::spawn(async move {
                 let came = portal.queries.ask(consent, &phone).await;
@@ -320,55 +342,40 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
             });
         }
     }
-    visitor.go(&waiting)
+    // Looking again at a path with a fragment would only scroll, and while carriers are asked the module stands first.
+    who.go(path)
 }
 
-/// Without a script: the form as far as it is filled in, with what has come meanwhile.
-async fn look(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
-    match begin(&visitor, &page, &fields) {
-        Ok((_, path)) => visitor.go(&path),
-        Err(answer) => answer,
-    }
+/// Shows a visitor without a script the form as far as it is filled in, with the answer that has come meanwhile.
+async fn look(pressed: Pressed) -> HttpResponse {
+    pressed.back()
 }
 
-/// Shows, without a script, the form as far as it is filled in, with the streets of the district that was chosen.
-async fn streets(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
-    match begin(&visitor, &page, &fields) {
-        Ok((_, path)) => visitor.go(&path.replace("#travel", "#street")),
-        Err(answer) => answer,
-    }
+/// Shows a visitor without a script the form as far as it is filled in, with the streets of the district that was chosen.
+async fn streets(Pressed { who, path, .. }: Pressed) -> HttpResponse {
+    who.go(&format!("{path}#street"))
 }
 
-/// Without a script: the other view, with the form as far as it is filled in.
-async fn view(mut visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
-    match begin(&visitor, &page, &fields) {
-        Ok((_, path)) => {
-            visitor.change(|session| session.elder = fields.elder == "on");
-            visitor.go(path.trim_end_matches("#travel"))
-        }
-        Err(answer) => answer,
-    }
+/// Shows a visitor without a script the other view, with the form as far as it is filled in.
+async fn view(Pressed { mut who, path, fields, .. }: Pressed) -> HttpResponse {
+    who.change(|session| session.elder = fields.elder == "on");
+    who.go(&path)
 }
 
-/// As easy as giving it.
-async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
-    let (page, path) = match begin(&visitor, &page, &fields) {
-        Ok(begun) => begun,
-        Err(answer) => return answer,
-    };
-    let (portal, session, now_s) = (&visitor.portal, visitor.session.id(), visitor.now_s);
-    let (Some(consent), Some(phone)) =
-        (portal.travels.consent(session, page, now_s), visitor.session.phone.clone())
-    else {
-        return visitor.go(&path);
+/// Takes the visitor's consent back, as easily as it was given.
+async fn withdraw(pressed: Pressed) -> HttpResponse {
+    let who = &pressed.who;
+    let (portal, phone) = (&who.portal, who.phone.clone());
+    let Some(consent) = portal.travels.consent(who.session.id(), pressed.page, who.now_s) else {
+        return pressed.back();
     };
     let taken = portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await;
     portal.queries.forget(consent);
-    match taken {
-        Ok(()) => portal.travels.taken_back(consent),
-        Err(_) => portal.travels.is_now(session, page, State::Failed(QueryError::Failed), now_s),
+    if taken.is_err() {
+        return pressed.shows(State::Failed(QueryError::Failed));
     }
-    visitor.go(&path)
+    portal.travels.taken_back(consent);
+    pressed.back()
 }
 
 #[cfg(test)]

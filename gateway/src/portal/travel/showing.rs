@@ -3,7 +3,7 @@
 //! ask. Nothing of either is kept, and no colour follows from it.
 
 use actix_web::{HttpResponse, web};
-use actors::query::{QueryAnswer, QueryError};
+use actors::query::QueryAnswer;
 use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt};
 use maud::{Markup, html};
 use policy::place_names::name_zh;
@@ -20,7 +20,7 @@ use crate::portal::http::terms::travel_key;
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when;
 use crate::portal::http::words::{both, both_with, line};
-use crate::portal::travel::{self, Fields, State};
+use crate::portal::travel::{self, Pressed};
 use crate::trajectory;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -109,7 +109,7 @@ fn receipt_picture(receipt: &Receipt, back: &str) -> Markup {
     }
 }
 
-/// Whose phone is asked about: its owner's, who holds a ward's code as well. A receipt can be a friend's: staff see whose it is.
+/// Draws the name of the phone's owner: a receipt may be another person's, and staff compare.
 fn owner(visitor: &Visitor, page: Page) -> Markup {
     let holdings = visitor.holdings().unwrap_or_default();
     let name = holdings.first().map(|holder| masked(&holder.person.name)).unwrap_or_default();
@@ -122,41 +122,17 @@ fn owner(visitor: &Visitor, page: Page) -> Markup {
     html! { p.who { (both_with(key, &[("name", &name), ("phone", &phone)])) } }
 }
 
-/// The consent is recorded; nothing is asked until a device brings its receipt.
-async fn offer(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
-    let (page, path) = match travel::begin(&visitor, &page, &fields) {
-        Ok(begun) => begun,
-        Err(answer) => return answer,
-    };
-    let (portal, session, now_s) = (&visitor.portal, visitor.session.id(), visitor.now_s);
-    if !travel::state(&visitor, page).may_ask() {
-        return visitor.go(&path);
+/// Records the visitor's consent; nothing is asked until a device brings its receipt.
+async fn offer(pressed: Pressed) -> HttpResponse {
+    let Pressed { who, page, .. } = &pressed;
+    // A form rests on what its own page asks.
+    if page.form_path().is_some() {
+        return pressed.back();
     }
-    // A form rests on what this page asks itself.
-    if fields.agree != "yes" || page.form_path().is_some() {
-        portal.travels.is_now(session, page, State::NotTicked, now_s);
-        return visitor.go(&path);
+    match pressed.consent().await {
+        Err(state) => return pressed.shows(state),
+        Ok(None) => {}
+        Ok(Some(consent)) => who.portal.travels.offered(who.session.id(), *page, consent, who.now_s),
     }
-    let (Some(proven), Some(phone)) = (visitor.proven().cloned(), &visitor.session.phone) else {
-        return visitor.sign_in_first("/");
-    };
-    if !portal.travels.claim(session, page, now_s) {
-        return visitor.go(&path);
-    }
-    if portal.shares.consent(phone, now_s).is_err() {
-        portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
-        return visitor.go(&path);
-    }
-    let Some(agreed) = visitor.agreed(page) else {
-        portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
-        return visitor.go(&path);
-    };
-    match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
-        Ok(consent) => portal.travels.offered(session, page, consent, now_s),
-        Err(error) => {
-            tracing::warn!(%error, "a consent was not recorded");
-            portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
-        }
-    }
-    visitor.go(&path)
+    pressed.back()
 }

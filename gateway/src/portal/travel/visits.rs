@@ -1,7 +1,7 @@
-//! This process's memory of queries that visitors have begun: which consent, since when, what came of it, and the fields that
-//! were typed meanwhile. Only in memory, bounded, for as long as a form is good; after a restart the visitor is asked again.
+//! The queries that visitors have begun: consent, begin, outcome, and the fields that were typed meanwhile. In memory only, bounded, for
+//! as long as a form is valid; after a restart the visitor is asked again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use actors::bounds;
 use actors::query::{QueryAnswer, QueryError};
@@ -11,6 +11,7 @@ use metrics::{Counter, Gauge};
 use policy::QueryOutcome;
 use registry::ConsentId;
 use registry::periods::FORM_S_MAX;
+use runtime::lock::lock;
 
 use super::fields::Fields;
 use crate::portal::http::paths::Page;
@@ -41,7 +42,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// Says whether the visitor may agree to a query now: nothing is under way, and nothing was answered.
+    /// True if the visitor may agree to a query now: none is under way, and none was answered.
     pub(crate) const fn may_ask(&self) -> bool {
         match self {
             Self::NotAsked | Self::NotTicked | Self::Failed(_) | Self::Withdrawn => true,
@@ -78,7 +79,7 @@ impl Default for Travels {
 }
 
 impl Travels {
-    /// Says where the query of that page stands.
+    /// Returns the state of the query of that page.
     pub(crate) fn state(&self, session: SessionId, page: Page, now_s: u64) -> State {
         let visits = self.lock();
         match found(&visits, session, page, now_s).map(|visit| &visit.state) {
@@ -95,7 +96,7 @@ impl Travels {
         found(&self.lock(), session, page, now_s)?.consent
     }
 
-    /// The visitor agrees. Of forms that are sent at once one gets true, and records the consent; until then the page waits.
+    /// Claims the query of a page. Of forms that are sent at once one gets true and records the consent; until then the page waits.
     pub(crate) fn claim(&self, session: SessionId, page: Page, now_s: u64) -> bool {
         let mut claimed = false;
         self.begin(session, page, now_s, |visit| {
@@ -109,7 +110,7 @@ impl Travels {
         claimed
     }
 
-    /// The visitor agreed, and carriers are being asked.
+    /// Notes a consent with which carriers are being asked.
     pub(crate) fn asked(&self, session: SessionId, page: Page, consent: ConsentId, now_s: u64) {
         self.begin(session, page, now_s, |visit| {
             visit.consent = Some(consent);
@@ -117,7 +118,7 @@ impl Travels {
         });
     }
 
-    /// The visitor agreed, and a device at the gate is to ask.
+    /// Notes a consent with which a device at the gate may ask.
     pub(crate) fn offered(&self, session: SessionId, page: Page, consent: ConsentId, now_s: u64) {
         self.begin(session, page, now_s, |visit| {
             visit.consent = Some(consent);
@@ -125,7 +126,7 @@ impl Travels {
         });
     }
 
-    /// Something else happened on the page: a box not ticked, a consent taken back.
+    /// Sets another state: a box not ticked, a failure.
     pub(crate) fn is_now(&self, session: SessionId, page: Page, state: State, now_s: u64) {
         self.begin(session, page, now_s, |visit| {
             visit.consent = None;
@@ -144,7 +145,7 @@ impl Travels {
         }
     }
 
-    /// The query has come to its end. Nothing is kept if the visitor has taken the consent back, or has begun another.
+    /// Ends a query. Nothing is kept if the visitor has taken the consent back, or has begun another.
     pub(crate) fn came(
         &self,
         session: SessionId,
@@ -176,12 +177,12 @@ impl Travels {
         self.begin(session, page, now_s, |visit| visit.draft = Some(fields));
     }
 
-    /// Says what was typed before.
+    /// Returns the fields that were typed before.
     pub(crate) fn draft(&self, session: SessionId, page: Page, now_s: u64) -> Option<Fields> {
         found(&self.lock(), session, page, now_s)?.draft.clone()
     }
 
-    /// The form was taken: its query was for this form, and another form has another.
+    /// Forgets the query of a form that was taken: another form has another.
     pub(crate) fn done(&self, session: SessionId, page: Page) {
         if let Some(mine) = self.lock().peek_mut(&session.0) {
             mine.retain(|visit| visit.page != page);
@@ -209,7 +210,7 @@ impl Travels {
     }
 
     fn lock(&self) -> MutexGuard<'_, Visits> {
-        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.visits)
     }
 }
 

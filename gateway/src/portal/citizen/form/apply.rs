@@ -1,14 +1,14 @@
-//! The first application, and the one for a ward. What the form holds and how it is taken stands in the form; what differs is here.
+//! The first application, and the one for a ward: what differs between them. The rest is the form's (`mod.rs`).
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, HttpResponse, web};
 use maud::{Markup, html};
 
 use super::sheet::{self, Sheet};
 use super::{Subject, busy_page};
+use crate::portal::http::extract::{Answer, OwnForm, SignedIn};
 use crate::portal::http::layout::wrong;
-use crate::portal::http::paths::Next;
-use crate::portal::http::paths::Page;
+use crate::portal::http::paths::{Next, Page};
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::words::both;
 use crate::portal::travel::Fields;
@@ -22,22 +22,15 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/apply/ward", web::post().to(send_ward));
 }
 
-async fn show(visitor: Visitor, next: web::Query<Next>) -> HttpResponse {
-    if visitor.proven().is_none() {
-        return visitor.sign_in_first("/apply");
-    }
-    super::show(&visitor, &own(&visitor, next.path()), StatusCode::OK, &[])
+/// Shows the form of a first application.
+async fn show(who: SignedIn, next: web::Query<Next>) -> HttpResponse {
+    super::show(&who, &own(&who, next.path()), StatusCode::OK, &[])
 }
 
-async fn send(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
-    if !visitor.sent(&fields.token) {
-        return visitor.stale();
-    }
-    if visitor.proven().is_none() {
-        return visitor.sign_in_first("/apply");
-    }
-    let subject = own(&visitor, &fields.back());
-    super::send(visitor, subject, &fields).await
+/// Takes a first application.
+async fn send(OwnForm { sender: who, fields, .. }: OwnForm<Fields, SignedIn>) -> HttpResponse {
+    let subject = own(&who, &fields.back());
+    super::send(who, subject, &fields).await
 }
 
 fn own(visitor: &Visitor, back: &str) -> Subject {
@@ -51,7 +44,7 @@ fn above(key: &str) -> Markup {
     html! { p.hint { (both(key)) } p.hint { (both("apply-privacy")) } }
 }
 
-/// Whoever has a code need not apply: the same document again would only change what is registered.
+/// Tells a visitor who has a code that no other application is needed: the same document would only change what is registered.
 fn have_one() -> Markup {
     html! {
         div.notice role="status" {
@@ -61,27 +54,15 @@ fn have_one() -> Markup {
     }
 }
 
-async fn show_ward(visitor: Visitor) -> HttpResponse {
-    if visitor.proven().is_none() {
-        return visitor.sign_in_first("/apply/ward");
-    }
-    match ward(&visitor) {
-        Ok(subject) => super::show(&visitor, &subject, StatusCode::OK, &[]),
-        Err(answer) => answer,
-    }
+/// Shows the form of an application for a ward.
+async fn show_ward(who: SignedIn) -> Answer {
+    Ok(super::show(&who, &ward(&who)?, StatusCode::OK, &[]))
 }
 
-async fn send_ward(visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
-    if !visitor.sent(&fields.token) {
-        return visitor.stale();
-    }
-    if visitor.proven().is_none() {
-        return visitor.sign_in_first("/apply/ward");
-    }
-    match ward(&visitor) {
-        Ok(subject) => super::send(visitor, subject, &fields).await,
-        Err(answer) => answer,
-    }
+/// Takes an application for a ward.
+async fn send_ward(OwnForm { sender: who, fields, .. }: OwnForm<Fields, SignedIn>) -> Answer {
+    let subject = ward(&who)?;
+    Ok(super::send(who, subject, &fields).await)
 }
 
 /// Gives the streets of a district to the script that puts them into the form. They are the same for everybody.
@@ -93,11 +74,11 @@ async fn streets(district: web::Path<String>) -> HttpResponse {
 }
 
 /// A guardian has an own code first.
-fn ward(visitor: &Visitor) -> Result<Subject, HttpResponse> {
-    let Some(holdings) = visitor.holdings() else { return Err(busy_page(visitor, "ward-title")) };
+fn ward(visitor: &Visitor) -> Result<Subject, Error> {
+    let holdings = visitor.holdings().ok_or_else(|| busy_page(visitor, "ward-title"))?;
     let Some(guardian) = holdings.iter().find(|holder| !holder.is_ward) else {
         let body = html! { (wrong("ward-first")) a.button href="/apply" { (both("apply-title")) } };
-        return Err(visitor.page_with(StatusCode::FORBIDDEN, visitor.frame(), "ward-title", &body));
+        return Err(visitor.refused(StatusCode::FORBIDDEN, "ward-title", &body));
     };
     let above = above("ward-what");
     let sheet = Sheet { title: "ward-title", above, send: "apply-send", registered: Fields::default() };

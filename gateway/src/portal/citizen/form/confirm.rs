@@ -6,7 +6,8 @@ use actix_web::{HttpResponse, web};
 use actors::registrar::{Confirmed, DOCUMENT_TRIES_MAX};
 use maud::{Markup, html};
 
-use super::sheet;
+use super::{Problem, sheet};
+use crate::portal::http::extract::{OwnForm, SignedIn};
 use crate::portal::http::layout::wrongs;
 use crate::portal::http::paths::Next;
 use crate::portal::http::visitor::Visitor;
@@ -17,22 +18,21 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.route("/confirm", web::get().to(show)).route("/confirm", web::post().to(send));
 }
 
-async fn show(visitor: Visitor, next: web::Query<Next>) -> HttpResponse {
-    if visitor.proven().is_none() {
-        return visitor.sign_in_first("/confirm");
-    }
+/// Shows the form for the document of a holder of before.
+async fn show(visitor: SignedIn, next: web::Query<Next>) -> HttpResponse {
     visitor.page(visitor.frame(), "confirm-title", &drawn(&visitor, &Fields::default(), next.path(), None))
 }
 
-fn drawn(visitor: &Visitor, fields: &Fields, back: &str, problem: Option<&str>) -> Markup {
+fn drawn(visitor: &Visitor, fields: &Fields, back: &str, problem: Option<Problem>) -> Markup {
     let tries = DOCUMENT_TRIES_MAX.to_string();
+    let of_number = problem.filter(|problem| problem.field == "number").map(|problem| problem.key);
     html! {
-        @if let Some(problem) = problem { (wrongs(&[("number", both(problem))])) }
+        @if let Some(problem) = problem { (wrongs(&[(problem.field, both(problem.key))])) }
         p { (both("confirm-what")) }
         form.card method="post" action="/confirm" novalidate {
             (visitor.field())
             input type="hidden" name="back" value=(back);
-            (sheet::document_fields(fields, problem))
+            (sheet::document_fields(fields, of_number))
             p.hint { (both_with("confirm-hint", &[("tries", &tries)])) }
             button type="submit" { (both("confirm-send")) }
         }
@@ -40,34 +40,32 @@ fn drawn(visitor: &Visitor, fields: &Fields, back: &str, problem: Option<&str>) 
     }
 }
 
-async fn send(mut visitor: Visitor, fields: web::Form<Fields>) -> HttpResponse {
-    if !visitor.sent(&fields.token) {
-        return visitor.stale();
-    }
-    let Some(proven) = visitor.proven().cloned() else { return visitor.sign_in_first("/confirm") };
+/// Opens the code of a holder of before to the phone, if the document is the one that belongs to it.
+async fn send(OwnForm { sender: mut visitor, fields, .. }: OwnForm<Fields, SignedIn>) -> HttpResponse {
     let back = fields.back();
     visitor.is_at(format!("/confirm?next={back}"));
-    let again = |status, key: &'static str| {
+    let again = |status, problem| {
         visitor.page_with(
             status,
             visitor.frame(),
             "confirm-title",
-            &drawn(&visitor, &fields.typed(), &back, Some(key)),
+            &drawn(&visitor, &fields.typed(), &back, Some(problem)),
         )
     };
+    let number = |key| Problem { field: "number", key };
     let Some(document) = super::document(&fields) else {
-        return again(StatusCode::UNPROCESSABLE_ENTITY, super::number_problem(&fields));
+        return again(StatusCode::UNPROCESSABLE_ENTITY, number(super::number_problem(&fields)));
     };
-    let now_s = visitor.now_s;
+    let (proven, now_s) = (visitor.proven.clone(), visitor.now_s);
     let confirm =
         visitor.portal.registrar.act(move |registrar| registrar.confirm_document(&proven, &document, now_s));
     match confirm.await {
         Ok(Confirmed::Code(_)) if back != "/" => visitor.go(&back),
         Ok(Confirmed::Code(_)) => visitor.go("/code?did=confirmed"),
-        Ok(Confirmed::No) => again(StatusCode::UNPROCESSABLE_ENTITY, "confirm-no"),
+        Ok(Confirmed::No) => again(StatusCode::UNPROCESSABLE_ENTITY, number("confirm-no")),
         Err(error) => {
             let (status, problem) = super::problem_of(&error);
-            again(status, problem.key)
+            again(status, problem)
         }
     }
 }

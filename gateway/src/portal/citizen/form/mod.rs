@@ -1,5 +1,5 @@
-//! The common part of an application and a modification: the fields as they are sent, what is wrong with them, and the sending. How the form
-//! looks is the sheet's business; what the field "history" says comes from the stored answer, whatever is sent.
+//! The common part of an application and a modification: reading the fields, their errors, and the submission. `sheet.rs` draws the form;
+//! what the field "history" may say comes from the stored answer (`travel/history.rs`), whatever is sent.
 
 mod apply;
 mod confirm;
@@ -9,7 +9,7 @@ mod sheet;
 pub(super) use modify::path;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, HttpResponse, web};
 use actors::registrar::{Form, RegistrarError};
 use actors::residence::{self, Districts, person_name, visible};
 use maud::Markup;
@@ -18,6 +18,7 @@ use protocol::CodeId;
 use registry::{DocumentKind, DocumentNumber, Person};
 
 use self::sheet::Sheet;
+use crate::portal::http::extract::SignedIn;
 use crate::portal::http::layout::{notice, wrong};
 use crate::portal::http::paths::Page;
 use crate::portal::http::visitor::Visitor;
@@ -49,8 +50,8 @@ struct Read {
     along: bool,
 }
 
-/// Reads the fields. `known` is the document of somebody who is registered, and their name: then no document is asked for, and the name is
-/// good as it stands, though an earlier system has put digits into it.
+/// Reads the fields. `known` is the document and the name of a registered holder: then no document is asked for, and that name is accepted
+/// although an earlier system has put digits into it.
 fn read(
     fields: &Fields,
     known: Option<(&DocumentNumber, &str)>,
@@ -107,7 +108,7 @@ pub(crate) fn document(fields: &Fields) -> Option<DocumentNumber> {
     DocumentNumber::parse(DocumentKind::from_name(&fields.kind)?, &fields.number)
 }
 
-/// Says what is wrong with the document that was typed.
+/// Returns the text for a document that cannot be one.
 pub(crate) fn number_problem(fields: &Fields) -> &'static str {
     match DocumentKind::from_name(&fields.kind) {
         _ if fields.number.trim().is_empty() => "form-number-missing",
@@ -123,16 +124,16 @@ pub(crate) fn number_problem(fields: &Fields) -> &'static str {
     }
 }
 
-/// Says if it is a number of the first identity cards: 15 digits, without a checksum.
+/// True for a number of the first identity cards: 15 digits, without a checksum.
 fn is_old_id_card(text: &str) -> bool {
     let number = text.trim();
     number.len() == 15 && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A page's knowledge of whoever the form is for.
+/// The person whom a form is about, and the form's texts.
 pub(crate) struct Subject {
     pub(crate) page: Page,
-    /// The document of somebody who is registered.
+    /// The document of a registered holder.
     pub(crate) document: Option<DocumentNumber>,
     /// The guardian who sends it.
     pub(crate) guardian: Option<CodeId>,
@@ -153,11 +154,8 @@ pub(crate) fn show(
 }
 
 /// Takes the form: what is wrong is said beside its field, what was typed stays.
-pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) -> HttpResponse {
+pub(crate) async fn send(visitor: SignedIn, subject: Subject, fields: &Fields) -> HttpResponse {
     let (portal, session, now_s) = (visitor.portal.clone(), visitor.session.id(), visitor.now_s);
-    let (Some(proven), Some(phone)) = (visitor.proven().cloned(), visitor.session.phone.clone()) else {
-        return visitor.sign_in_first("/");
-    };
     portal.travels.keep(session, subject.page, fields.typed(), now_s);
     let again = |status, problems: &[Problem]| show(&visitor, &subject, status, problems);
     let Some(districts) = portal.read(|registrar| registrar.districts()) else {
@@ -176,6 +174,7 @@ pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) ->
         return again(StatusCode::UNPROCESSABLE_ENTITY, &[wait]);
     }
     let Read { name, document, district, community, declared, along } = read;
+    let (proven, phone) = (visitor.proven.clone(), visitor.phone.clone());
     let person = Person { name, document, phone, district, community };
     let consent = portal.travels.consent(session, subject.page, now_s);
     let form = Form { person, declared, consent, proven, guardian: subject.guardian, along };
@@ -202,7 +201,7 @@ fn busy(visitor: &Visitor, subject: &Subject) -> HttpResponse {
     show(visitor, subject, StatusCode::SERVICE_UNAVAILABLE, &[problem])
 }
 
-/// Says what `/code` says after a form.
+/// Draws the notice of `/code` after a form.
 pub(crate) fn told(did: &str) -> Option<Markup> {
     match did {
         "applied" => Some(notice("form-applied")),
@@ -212,7 +211,7 @@ pub(crate) fn told(did: &str) -> Option<Markup> {
     }
 }
 
-/// Says how a page says that an act failed.
+/// Returns the status, field and text of an act that failed.
 pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
     let (field, key) = match error {
         RegistrarError::Form(SubmitError::Locked) => ("declared", "form-locked"),
@@ -241,7 +240,7 @@ pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
     (StatusCode::UNPROCESSABLE_ENTITY, Problem { field, key })
 }
 
-/// Too many read or write at once: the visitor tries again.
-pub(crate) fn busy_page(visitor: &Visitor, title: &str) -> HttpResponse {
-    visitor.page_with(StatusCode::SERVICE_UNAVAILABLE, visitor.frame(), title, &wrong("busy"))
+/// Answers that too many read or write at this moment.
+pub(crate) fn busy_page(visitor: &Visitor, title: &str) -> Error {
+    visitor.refused(StatusCode::SERVICE_UNAVAILABLE, title, &wrong("busy"))
 }

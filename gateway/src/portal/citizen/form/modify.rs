@@ -2,12 +2,13 @@
 //! rule of the field "history" are those of an application.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, web};
 use maud::html;
 use registry::Holder;
 
 use super::sheet::Sheet;
 use super::{Subject, busy_page};
+use crate::portal::http::extract::{Answer, OwnForm, SignedIn};
 use crate::portal::http::layout::wrong;
 use crate::portal::http::paths::Page;
 use crate::portal::http::terms;
@@ -22,18 +23,15 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .route("/modify/{code}", web::post().to(send));
 }
 
-/// Says where the holder's information is modified.
+/// Returns the path of the form that modifies the holder's information.
 pub(crate) fn path(visitor: &Visitor, holder: &Holder) -> String {
     Page::Modify(visitor.number_of(holder.code)).form_path().unwrap_or_default()
 }
 
-/// Whose information: the only one's at once.
-async fn choose(visitor: Visitor) -> HttpResponse {
-    if visitor.proven().is_none() {
-        return visitor.sign_in_first("/modify");
-    }
-    let Some(holdings) = visitor.holdings() else { return busy_page(&visitor, "modify-title") };
-    match &holdings[..] {
+/// Shows for which of the visitor's holders information can be modified; the only one's form at once.
+async fn choose(visitor: SignedIn) -> Answer {
+    let holdings = visitor.holdings().ok_or_else(|| busy_page(&visitor, "modify-title"))?;
+    Ok(match &holdings[..] {
         [] => visitor.go("/confirm"),
         [only] => visitor.go(&path(&visitor, only)),
         several => {
@@ -47,37 +45,27 @@ async fn choose(visitor: Visitor) -> HttpResponse {
             };
             visitor.page(visitor.frame(), "modify-title", &body)
         }
-    }
+    })
 }
 
-async fn show(visitor: Visitor, code: web::Path<String>) -> HttpResponse {
-    match subject(&visitor, &code) {
-        Ok(subject) => super::show(&visitor, &subject, StatusCode::OK, &[]),
-        Err(answer) => answer,
-    }
+/// Shows the form of one holder, with what is registered.
+async fn show(who: SignedIn, code: web::Path<String>) -> Answer {
+    Ok(super::show(&who, &subject(&who, &code)?, StatusCode::OK, &[]))
 }
 
-async fn send(visitor: Visitor, code: web::Path<String>, fields: web::Form<Fields>) -> HttpResponse {
-    if !visitor.sent(&fields.token) {
-        return visitor.stale();
-    }
-    match subject(&visitor, &code) {
-        Ok(subject) => super::send(visitor, subject, &fields).await,
-        Err(answer) => answer,
-    }
+/// Takes the modified information of one holder.
+async fn send(code: web::Path<String>, form: OwnForm<Fields, SignedIn>) -> Answer {
+    let subject = subject(&form.sender, &code)?;
+    Ok(super::send(form.sender, subject, &form.fields).await)
 }
 
-/// Whom the path names within this session: in another it names nobody.
-fn subject(visitor: &Visitor, code: &str) -> Result<Subject, HttpResponse> {
-    if visitor.proven().is_none() {
-        return Err(visitor.sign_in_first("/modify"));
-    }
-    let Some(holders) = visitor.holdings() else { return Err(busy_page(visitor, "modify-title")) };
+/// Finds the holder whom the path names; the name is valid in this session only.
+fn subject(visitor: &Visitor, code: &str) -> Result<Subject, Error> {
+    let holders = visitor.holdings().ok_or_else(|| busy_page(visitor, "modify-title"))?;
     let page = Page::parse(&format!("modify-{code}"));
     let named = |holder: &Holder| page == Some(Page::Modify(visitor.number_of(holder.code)));
     let Some(holder) = holders.into_iter().find(named) else {
-        let (status, body) = (StatusCode::NOT_FOUND, wrong("modify-nobody"));
-        return Err(visitor.page_with(status, visitor.frame(), "modify-title", &body));
+        return Err(visitor.refused(StatusCode::NOT_FOUND, "modify-title", &wrong("modify-nobody")));
     };
     let sheet = Sheet {
         title: "modify-title",
