@@ -115,7 +115,7 @@ impl Registrar<'_> {
         now_s: u64,
     ) -> Result<CodeId, RegistrarError> {
         let text = words(verdict.text)?;
-        let policy = std::sync::Arc::clone(&self.policy);
+        let policy = self.policy()?;
         let (code, entries) = self.registry.transaction::<_, RegistrarError>(|registry| {
             let appeal = registry.appeal(id)?.ok_or_else(|| RegistryError::missing("appeal", id))?;
             if appeal.authority != by.authority {

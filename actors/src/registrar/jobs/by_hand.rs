@@ -1,7 +1,5 @@
 //! Causes that authorities set and clear by hand. To clear one never clears another, and only the authority that set a cause clears it.
 
-use std::sync::Arc;
-
 use policy::trajectory::{day_of, days_after, start_of};
 use policy::{Cause, CauseKind, Policy};
 use protocol::{CodeId, Colour, metric};
@@ -15,7 +13,7 @@ use super::{Registrar, RegistrarError};
 /// some tens of contacts in that time.
 pub const MANUAL_REDS_HOUR_MAX: u64 = 100;
 
-/// The causes that one order clears: each is durable by itself, and the registry is locked meanwhile, for a second or two.
+/// The causes that one order clears: they are one step of the registrar's, and other changes wait meanwhile.
 pub const CLEARED_MAX: usize = 500;
 
 /// The outcome that a cause by hand would have.
@@ -39,8 +37,8 @@ impl Registrar<'_> {
         until: jiff::civil::Date,
         now_s: u64,
     ) -> Result<i64, RegistrarError> {
-        let cause = by_policy(&self.policy, kind, until, now_s)?;
-        let policy = Arc::clone(&self.policy);
+        let policy = self.policy()?;
+        let cause = by_policy(&policy, kind, until, now_s)?;
         let (id, entry) = self
             .registry
             .transaction::<_, RegistrarError>(|registry| set(registry, (code, cause), by, &policy))?;
@@ -58,7 +56,7 @@ impl Registrar<'_> {
         until: jiff::civil::Date,
         now_s: u64,
     ) -> Result<Planned, RegistrarError> {
-        let cause = by_policy(&self.policy, kind, until, now_s)?;
+        let cause = by_policy(&*self.policy()?, kind, until, now_s)?;
         let before = self.registry.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
         let is_there = same(&self.registry.causes(code)?, &cause, by, now_s).is_some();
         Ok(Planned { before: before.colour(), cause, is_there })
@@ -66,7 +64,7 @@ impl Registrar<'_> {
 
     /// Sets planned causes on codes that do not have them yet: all of them or none.
     pub fn add_causes(&mut self, causes: &[(CodeId, Cause)], by: &Signed) -> Result<(), RegistrarError> {
-        let policy = Arc::clone(&self.policy);
+        let policy = self.policy()?;
         let entries = self.registry.transaction::<_, RegistrarError>(|registry| {
             let set = |&(code, cause): &(CodeId, Cause)| {
                 set(registry, (code, cause), by, &policy).map(|(_, entry)| (code, entry))
@@ -84,7 +82,7 @@ impl Registrar<'_> {
 
     /// Clears a cause in the name of the authority that set it; returns its code. Every other cause stays.
     pub fn clear_cause(&mut self, id: i64, by: &Signed, now_s: u64) -> Result<CodeId, RegistrarError> {
-        let policy = Arc::clone(&self.policy);
+        let policy = self.policy()?;
         let (code, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
             let (code, row) = registry.cause(id)?.ok_or_else(|| RegistryError::missing("cause", id))?;
             if row.authority != by.authority {
@@ -110,7 +108,7 @@ impl Registrar<'_> {
     /// number.
     ///
     /// # Errors
-    /// An error of the registry; what was cleared before stays cleared.
+    /// An error of the registry.
     pub fn clear_causes(
         &mut self,
         set: (u64, u64),

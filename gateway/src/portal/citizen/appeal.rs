@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use actors::registrar::MakeAppeal;
 use actors::registrar::appeals::{APPEAL_CHARS_MAX, APPEAL_DAYS};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -81,9 +82,7 @@ async fn send(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
         return visitor.page_with(StatusCode::UNPROCESSABLE_ENTITY, visitor.frame(), "appeal-title", &body);
     }
     let (code, now_s) = (one.holder.code, visitor.now_s);
-    let made =
-        visitor.portal.registrar.act(move |registrar| registrar.appeal(code, decision, &text, now_s)).await;
-    match made {
+    match visitor.portal.registrar.act(MakeAppeal { code, decision, text, now_s }).await {
         Ok(_) => visitor.go(&format!("/why/{}", one.index)),
         Err(error) => mine::failed(&visitor, &error),
     }

@@ -2,6 +2,7 @@
 //! printed, because it changes; staff check the document.
 
 use actix_web::{HttpResponse, web};
+use actors::registrar::WithdrawPapers;
 use maud::html;
 use protocol::token::to_text;
 use registry::lookups::masked;
@@ -90,10 +91,7 @@ async fn withdraw(mut visitor: Visitor, form: web::Form<Lost>) -> HttpResponse {
     visitor.is_at(format!("/code/paper/{}", one.index));
     let Some(proven) = visitor.proven().cloned() else { return visitor.stale() };
     let (code, now_s) = (one.holder.code, visitor.now_s);
-    let act = move |registrar: &mut actors::registrar::Registrar<'_>| {
-        registrar.withdraw_papers(code, &proven, now_s)
-    };
-    match visitor.portal.registrar.act(act).await {
+    match visitor.portal.registrar.act(WithdrawPapers { code, proven, now_s }).await {
         Ok(()) => visitor.go(&format!("/code/paper/{}?withdrawn=yes", one.index)),
         Err(error) => mine::failed(&visitor, &error),
     }

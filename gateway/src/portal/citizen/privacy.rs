@@ -2,6 +2,7 @@
 //! can be taken back, and the way to take everything back.
 
 use actix_web::{HttpResponse, web};
+use actors::registrar::WithdrawConsent;
 use maud::{Markup, html};
 use protocol::CodeId;
 use registry::{Beneficiary, ConsentId, ConsentRow, ConsentState, Flow, Holder};
@@ -108,7 +109,7 @@ async fn take_back(visitor: Visitor, form: web::Form<TakeBack>) -> HttpResponse 
     let phone = visitor.proven().and_then(|proven| proven.phone(visitor.now_s)).cloned();
     let Some(phone) = phone else { return visitor.sign_in_first("/privacy") };
     let consent = ConsentId(form.consent);
-    match visitor.portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await {
+    match visitor.portal.registrar.act(WithdrawConsent { consent, phone }).await {
         Ok(()) => {
             visitor.portal.queries.forget(consent);
             visitor.portal.travels.taken_back(consent);

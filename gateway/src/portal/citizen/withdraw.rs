@@ -3,6 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use actors::registrar::WithdrawPerson;
 use maud::{Markup, html};
 use registry::RetainedData;
 use serde::Deserialize;
@@ -75,10 +76,7 @@ async fn withdraw(mut visitor: Visitor, sent: web::Form<Sent>) -> HttpResponse {
     }
     let Some(proven) = visitor.proven().cloned() else { return visitor.stale() };
     let (code, now_s) = (one.holder.code, visitor.now_s);
-    let act = move |registrar: &mut actors::registrar::Registrar<'_>| {
-        registrar.withdraw_person(code, &proven, now_s)
-    };
-    match visitor.portal.registrar.act(act).await {
+    match visitor.portal.registrar.act(WithdrawPerson { code, proven, now_s }).await {
         Ok(remains) => {
             if one.of == 1 {
                 // Nobody is left whom this browser would have to know.

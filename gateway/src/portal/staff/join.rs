@@ -3,6 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use actors::registrar::{EndShift, JoinShift};
 use maud::html;
 use serde::Deserialize;
 
@@ -35,8 +36,8 @@ pub(super) async fn join(
     if !visitor.sent(&form.token) {
         return visitor.stale();
     }
-    let (hash, now_s) = (registry::token_hash(&token), visitor.now_s);
-    let joined = visitor.portal.registrar.act(move |registrar| registrar.join_shift(hash, now_s)).await;
+    let (token_hash, now_s) = (registry::token_hash(&token), visitor.now_s);
+    let joined = visitor.portal.registrar.act(JoinShift { token_hash, now_s }).await;
     match joined {
         Ok(Some(shift)) => {
             let fresh = visitor.portal.sessions.fresh(now_s);
@@ -62,7 +63,7 @@ pub(super) async fn end(visitor: Visitor, form: web::Form<Token>) -> HttpRespons
     }
     if let Some(shift) = visitor.session.staff {
         visitor.portal.staff.shifts.forget(shift);
-        let ended = visitor.portal.registrar.act(move |registrar| registrar.end_shift(shift)).await;
+        let ended = visitor.portal.registrar.act(EndShift { shift }).await;
         if let Err(error) = ended {
             tracing::warn!(%error, "a shift could not be ended");
             return gone(&visitor, StatusCode::SERVICE_UNAVAILABLE, "staff-busy");

@@ -12,7 +12,7 @@ pub(super) mod visits;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use actors::query::QueryError;
-use actors::registrar::RegistrarError;
+use actors::registrar::{GiveConsent, RegistrarError, WithdrawConsent};
 use maud::{Markup, html};
 use policy::QueryOutcome;
 use policy::trajectory::Unavailable;
@@ -305,7 +305,7 @@ async fn ask(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fields
         portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     };
-    match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
+    match portal.registrar.act(GiveConsent { proven, agreed, now_s }).await {
         Err(error) => {
             let busy = matches!(error, RegistrarError::Busy);
             let error = if busy { QueryError::Busy } else { QueryError::Failed };
@@ -362,7 +362,7 @@ async fn withdraw(visitor: Visitor, page: web::Path<String>, fields: web::Form<F
     else {
         return visitor.go(&path);
     };
-    let taken = portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await;
+    let taken = portal.registrar.act(WithdrawConsent { consent, phone }).await;
     portal.queries.forget(consent);
     match taken {
         Ok(()) => portal.travels.taken_back(consent),

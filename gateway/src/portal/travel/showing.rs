@@ -4,7 +4,7 @@
 
 use actix_web::{HttpResponse, web};
 use actors::query::{QueryAnswer, QueryError};
-use actors::registrar::{AtGate, RECEIPT_S_MAX, Receipt};
+use actors::registrar::{AtGate, GiveConsent, RECEIPT_S_MAX, Receipt};
 use maud::{Markup, html};
 use policy::place_names::name_zh;
 use protocol::receipt;
@@ -151,7 +151,7 @@ async fn offer(visitor: Visitor, page: web::Path<String>, fields: web::Form<Fiel
         portal.travels.is_now(session, page, State::Failed(QueryError::Busy), now_s);
         return visitor.go(&path);
     };
-    match portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s)).await {
+    match portal.registrar.act(GiveConsent { proven, agreed, now_s }).await {
         Ok(consent) => portal.travels.offered(session, page, consent, now_s),
         Err(error) => {
             tracing::warn!(%error, "a consent was not recorded");

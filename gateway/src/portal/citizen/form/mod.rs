@@ -10,7 +10,7 @@ pub(super) use modify::path;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::registrar::{Form, RegistrarError};
+use actors::registrar::{Form, RegistrarError, SubmitForm};
 use actors::residence::{self, Districts, person_name, visible};
 use maud::Markup;
 use policy::SubmitError;
@@ -179,7 +179,7 @@ pub(crate) async fn send(visitor: Visitor, subject: Subject, fields: &Fields) ->
     let person = Person { name, document, phone, district, community };
     let consent = portal.travels.consent(session, subject.page, now_s);
     let form = Form { person, declared, consent, proven, guardian: subject.guardian, along };
-    match portal.registrar.act(move |registrar| registrar.submit(&form, now_s)).await {
+    match portal.registrar.act(SubmitForm { form, now_s }).await {
         Ok(taken) => {
             portal.travels.done(session, subject.page);
             if subject.back != "/" {
