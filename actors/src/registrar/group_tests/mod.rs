@@ -229,7 +229,7 @@ fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
 #[test]
 fn green_comes_back_as_fast_as_red_is_set() {
     let bench = bench();
-    let by = || registry::operator::Signed { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
+    let by = || registry::operator::Signers { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
     let until = policy::trajectory::days_after(policy::trajectory::day_of(now_s()), 7);
     let code = run(bench.handle.act(SubmitForm { form: form(1), now_s: now_s() })).unwrap().code;
     let shown = || bench.codes.get(code).unwrap().colour();

@@ -4,7 +4,7 @@
 use protocol::CodeId;
 use registry::appeals::{AppealAnswer, NewAppeal};
 use registry::audit::{Checkpoint, Growth, Receipt};
-use registry::operator::Signed;
+use registry::operator::Signers;
 use registry::{AccessRow, AppealRow, RegistryError};
 
 use super::by_hand::by_hand;
@@ -111,7 +111,7 @@ impl Registrar<'_> {
         &mut self,
         id: i64,
         verdict: Verdict<'_>,
-        by: &Signed,
+        by: &Signers,
         now_s: u64,
     ) -> Result<CodeId, RegistrarError> {
         let text = words(verdict.text)?;

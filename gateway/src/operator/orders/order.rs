@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use actors::registrar::{Registrar, RegistryChange};
 use anyhow::Context;
 use registry::lookups::{Lookup, LookupRequest, Subjects};
-use registry::operator::{Role, Signed};
+use registry::operator::{Role, Signers};
 use runtime::clock;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ pub(crate) trait Order: Into<AnyOrder> {
 pub(crate) struct Given<'a> {
     pub(super) context: &'a OperatorContext,
     /// The operators who signed.
-    pub(super) by: &'a Signed,
+    pub(super) by: &'a Signers,
     /// The number of operators that was asked for when the signatures were checked.
     pub(super) operators: usize,
 }
@@ -68,7 +68,7 @@ pub(crate) struct Given<'a> {
 /// An accepted order, or a part of one, as a change of the registry. Orders implement [`RegistryChange`] for it beside what they do.
 pub(super) struct Ordered<O> {
     pub(super) order: O,
-    pub(super) by: Signed,
+    pub(super) by: Signers,
     /// The number of operators that was asked for when the signatures were checked.
     pub(super) operators: usize,
     pub(super) now_s: u64,

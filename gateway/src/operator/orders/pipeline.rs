@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actors::registrar::{Registrar, RegistrarError, RegistryChange};
 use anyhow::Context;
 use keys::Keys;
-use registry::operator::{self, Accepted, Signature, Takes};
+use registry::operator::{self, AcceptedOrder, Requirement, Signature};
 use registry::{OrderEnd, OrderEntry};
 use runtime::clock;
 
@@ -28,9 +28,11 @@ pub(crate) fn perform(
     }
     if let AnyOrder::ImportHolders(import) = &act {
         // What it takes stands in the file, and who may not order it learns nothing of a file.
-        let takes = Takes { act: import.name(), role: ImportHolders::ROLE, operators: 1 };
+        let requirement = Requirement { act: import.name(), role: ImportHolders::ROLE, operators: 1 };
         let now_s = import.fresh_at_s();
-        context.read(|registry| Ok(operator::check(registry, order, signatures, takes, now_s).map(drop)?))?;
+        context.read(|registry| {
+            Ok(operator::check(registry, order, signatures, requirement, now_s).map(drop)?)
+        })?;
     }
     act.each(Performing { order, signatures, context, tell })
 }
@@ -48,10 +50,10 @@ impl Each for Performing<'_, '_> {
     fn order<O: Order>(self, act: O) -> Self::Out {
         let Self { order, signatures, context, tell } = self;
         let operators = act.operators(context)?;
-        let Accepted { by, entry } = context.write(AcceptOrder {
+        let AcceptedOrder { by, entry } = context.write(AcceptOrder {
             order: order.clone(),
             signatures: signatures.to_vec(),
-            takes: Takes { act: act.name(), role: O::ROLE, operators },
+            requirement: Requirement { act: act.name(), role: O::ROLE, operators },
             now_s: act.fresh_at_s(),
             keys: Arc::clone(&context.keys),
         })?;
@@ -85,19 +87,19 @@ fn end(context: &OperatorContext, entry: OrderEntry, done: bool) {
 struct AcceptOrder {
     order: operator::Order,
     signatures: Vec<Signature>,
-    takes: Takes<'static>,
+    requirement: Requirement<'static>,
     now_s: u64,
     keys: Arc<Keys>,
 }
 
 impl RegistryChange for AcceptOrder {
-    type Reply = Accepted;
+    type Reply = AcceptedOrder;
     type Error = anyhow::Error;
 
-    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Accepted> {
-        let Self { order, signatures, takes, now_s, keys } = self;
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<AcceptedOrder> {
+        let Self { order, signatures, requirement, now_s, keys } = self;
         let on = (now_s, keys.signing_pkcs8());
-        Ok(operator::accept(registrar.registry(), &order, &signatures, takes, on)?)
+        Ok(operator::accept(registrar.registry(), &order, &signatures, requirement, on)?)
     }
 }
 

@@ -5,7 +5,7 @@ use protocol::{CodeId, metric};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use crate::operator::Signed;
+use crate::operator::Signers;
 use crate::operator::accesses::AccessRow;
 use crate::{Registry, RegistryError};
 
@@ -141,7 +141,7 @@ pub struct LookupRequest<'a> {
     /// The kind of look-up.
     pub lookup: Lookup,
     /// The operators who signed.
-    pub by: &'a Signed,
+    pub by: &'a Signers,
     /// The case.
     pub case: &'a str,
     /// The time, Unix seconds.

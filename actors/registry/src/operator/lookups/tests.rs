@@ -34,11 +34,11 @@ fn registry(people: u32) -> (tempfile::TempDir, Registry, Vec<CodeId>) {
     (directory, registry, codes)
 }
 
-fn by(name: &str) -> Signed {
-    Signed { authority: "cdc".to_owned(), operators: name.to_owned() }
+fn by(name: &str) -> Signers {
+    Signers { authority: "cdc".to_owned(), operators: name.to_owned() }
 }
 
-fn asked<'a>(lookup: Lookup, by: &'a Signed, now_s: u64) -> LookupRequest<'a> {
+fn asked<'a>(lookup: Lookup, by: &'a Signers, now_s: u64) -> LookupRequest<'a> {
     LookupRequest { lookup, by, case: "A-1", now_s }
 }
 
@@ -83,7 +83,7 @@ fn what_is_not_on_record_is_not_shown() {
 fn a_look_up_over_quota_is_refused_and_alarms() {
     let (_directory, mut registry, codes) = registry(1);
     let (li_na, both) = (by("li-na"), by("wang-wei,li-na"));
-    let look = |registry: &mut Registry, by: &Signed, now_s| {
+    let look = |registry: &mut Registry, by: &Signers, now_s| {
         asked(Lookup::Passages, by, now_s).record(registry, &Subjects::Codes(codes.clone()))
     };
     for n in 0..PASSAGES_DAY_MAX {

@@ -12,7 +12,7 @@ use actors::registrar::{Registrar, RegistryChange};
 use anyhow::Context;
 use protocol::CodeId;
 use registry::lookups::{Lookup, LookupRequest, Subjects};
-use registry::operator::Signed;
+use registry::operator::Signers;
 use registry::{DocumentKind, DocumentNumber, Registry};
 use runtime::clock;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ pub(super) fn code_of(number: u64) -> anyhow::Result<CodeId> {
 }
 
 /// Makes a look-up of now.
-pub(super) fn asked<'a>(lookup: Lookup, case: &'a str, by: &'a Signed) -> LookupRequest<'a> {
+pub(super) fn asked<'a>(lookup: Lookup, case: &'a str, by: &'a Signers) -> LookupRequest<'a> {
     LookupRequest { lookup, by, case, now_s: clock::now_s() }
 }
 

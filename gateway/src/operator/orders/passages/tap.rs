@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use protocol::{Colour, RegionId};
 use registry::Registry;
 use registry::lookups::{Lookup, Subjects};
-use registry::operator::{Role, Signed};
+use registry::operator::{Role, Signers};
 use runtime::clock;
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +117,7 @@ fn watch(
     context: &OperatorContext,
     tap: &tap::Tap,
     names: &Names,
-    (by, time): (&Signed, Duration),
+    (by, time): (&Signers, Duration),
     tell: &mut Tell<'_>,
 ) -> anyhow::Result<TapEnd> {
     let start = clock::now();
