@@ -15,7 +15,7 @@ use runtime::supervisor::{ActorRef, supervise};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::actor::{Enqueue, RegistrarActor};
-use super::state::{RegistrarContext, job};
+use super::state::{Answer, RegistrarContext, job};
 use super::{JOBS_MAX, RegistrarConfig, RegistrarError, RegistryChange, counts};
 use crate::fault::FaultHook;
 
@@ -167,6 +167,3 @@ impl RegistrarHandle {
         Ok(answer)
     }
 }
-
-/// The channel on which a change's caller is answered.
-type Answer<C> = oneshot::Receiver<Result<<C as RegistryChange>::Reply, <C as RegistryChange>::Error>>;

@@ -25,6 +25,10 @@ enum Later {
     Policy(Box<Policy>),
 }
 
+/// The channel on which a change's caller is answered.
+pub(super) type Answer<C> =
+    oneshot::Receiver<Result<<C as RegistryChange>::Reply, <C as RegistryChange>::Error>>;
+
 /// A change of the registry with its caller.
 pub(super) trait Job: Send {
     /// Applies the change; true if what it has written is to stay.
@@ -41,9 +45,7 @@ struct Call<C: RegistryChange> {
 }
 
 /// Makes a job, and the channel on which its caller is answered. Dropping the job closes the channel.
-pub(super) fn job<C: RegistryChange>(
-    change: C,
-) -> (Box<dyn Job>, oneshot::Receiver<Result<C::Reply, C::Error>>) {
+pub(super) fn job<C: RegistryChange>(change: C) -> (Box<dyn Job>, Answer<C>) {
     let (caller, answer) = oneshot::channel();
     (Box::new(Call { change: Some(change), result: Err(RegistrarError::Failed.into()), caller }), answer)
 }

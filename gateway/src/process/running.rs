@@ -4,7 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex};
 
 use actors::carrier::{CarrierConfig, Carriers};
-use actors::judge::{Judge, PlaceKinds, Scanners};
+use actors::judge::{Judge, PlaceKinds};
 use actors::query::Queries;
 use actors::region::{Directory, RegionConfig};
 use actors::registrar::{LoadCodes, RegistrarConfig, RegistrarHandle};

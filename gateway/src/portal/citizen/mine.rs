@@ -140,7 +140,8 @@ pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> HttpResponse 
         | RegistrarError::Person(_)
         | RegistrarError::Cause(_)
         | RegistrarError::PolicyVersion { .. }
-        | RegistrarError::PolicyUnderWay => (StatusCode::UNPROCESSABLE_ENTITY, "card-failed"),
+        | RegistrarError::PolicyUnderWay
+        | RegistrarError::NoPolicy => (StatusCode::UNPROCESSABLE_ENTITY, "card-failed"),
     };
     let body = html! { (layout::wrong(key)) a.button href="/code" { (both("card-back")) } };
     visitor.page_with(status, visitor.frame(), "card-failed-title", &body)

@@ -234,7 +234,8 @@ pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
         | RegistrarError::Cause(_)
         | RegistrarError::PolicyVersion { .. }
         | RegistrarError::Appeal(_)
-        | RegistrarError::PolicyUnderWay => {
+        | RegistrarError::PolicyUnderWay
+        | RegistrarError::NoPolicy => {
             return (StatusCode::SERVICE_UNAVAILABLE, Problem { field: "", key: "busy" });
         }
     };
