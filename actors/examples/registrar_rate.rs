@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use actors::registrar::{Form, RegistrarConfig, RegistrarHandle};
+use actors::registrar::{Form, RegistrarConfig, RegistrarHandle, SubmitForm};
 use actors::sms::{Asker, ProvenPhone, SessionId, SmsCodes, SmsLimits};
 use keys::Keys;
 use policy::{Policy, PolicyInEffect};
@@ -47,13 +47,12 @@ fn main() {
     Keys::init(&directory.path().join("keys")).expect("keys");
     let keys = Keys::load(&directory.path().join("keys")).expect("keys");
     let registry = Registry::open(&directory.path().join("registry.db"), &keys).expect("a registry");
-    let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(applications as usize));
+    let codes = Codes::new(applications as usize);
     codes.set_loaded();
     let policy = PolicyInEffect::new(Policy::development());
     let config =
         RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
-    let (handle, front) =
-        RegistrarHandle::start(Arc::clone(&registry), codes.clone(), policy, config).expect("a thread");
+    let (handle, front) = RegistrarHandle::start(registry, codes.clone(), policy, config).expect("a thread");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let sms = Arc::new(Mutex::new(SmsCodes::new(&keys, SmsLimits::default())));
     let start = clock::now();
@@ -67,7 +66,7 @@ fn main() {
                     let now_s = clock::now_s();
                     let form = form(n, &mut sms.lock().expect("no panic"), now_s);
                     let begun = clock::now();
-                    handle.act(move |registrar| registrar.submit(&form, now_s)).await.expect("taken");
+                    handle.act(SubmitForm { form, now_s }).await.expect("taken");
                     took.push(clock::since(begun).as_secs_f64() * 1000.0);
                 }
                 took

@@ -4,11 +4,11 @@
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actors::registrar::{Form, Registrar, RegistrarConfig, RegistrarHandle};
+use actors::registrar::{Form, Registrar, RegistrarConfig, RegistrarHandle, SubmitForm};
 use actors::sms::{Asker, SessionId, SmsCodes, SmsLimits};
 use keys::Keys;
 use policy::{Policy, PolicyInEffect};
@@ -146,19 +146,19 @@ fn leaf_number(n: u64) -> u64 {
 
 fn midnight(registry: Registry, path: &Path, keys: &Keys, due: u64, sms: &mut SmsCodes) {
     insert_due(path, due);
-    let (registry, codes) = (Arc::new(Mutex::new(registry)), Codes::new(due as usize));
+    let codes = Codes::new(due as usize);
     codes.set_loaded();
     let config =
         RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
     let begun = clock::now();
     let in_effect = PolicyInEffect::new(policy());
     let (handle, front) =
-        RegistrarHandle::start(Arc::clone(&registry), codes.clone(), in_effect, config).expect("a thread");
+        RegistrarHandle::start(registry, codes.clone(), in_effect, config).expect("a thread");
     let (mut waits_ms, mut n) = (Vec::new(), 100);
     while (codes.len() as u64) < due {
         let now_s = clock::now_s();
         let (form, sent) = (form(n, sms, now_s), clock::now());
-        handle.act_blocking(move |registrar| registrar.submit(&form, now_s)).expect("taken");
+        handle.act_blocking(SubmitForm { form, now_s }).expect("taken");
         waits_ms.push(clock::since(sent).as_secs_f64() * 1000.0);
         n += 1;
         std::thread::park_timeout(Duration::from_millis(10));

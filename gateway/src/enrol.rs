@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::dev::Extensions;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use actors::bounds;
+use actors::registrar::{Registrar, RegistrarError, RegistryChange};
 use anyhow::{anyhow, bail};
 use protocol::DeviceId;
 use runtime::arbiter::{self, ArbiterThread, Pulse};
@@ -207,6 +208,7 @@ async fn beside(turn: Arc<Semaphore>, work: impl FnOnce(&Asks) -> Answer + Send 
 }
 
 /// Whoever asked, who may have left.
+#[derive(Clone)]
 struct Asks(Weak<()>);
 
 impl Asks {
@@ -218,11 +220,7 @@ impl Asks {
 impl Office {
     /// Takes the token, and gives a certificate for it. Whoever has left meanwhile keeps the token, which works once.
     fn enrol(&self, hash: [u8; 32], asked: KeyRequest, asks: &Asks) -> Answer {
-        let now_s = clock::now_ms() / 1000;
-        let taken = self.admin.write(|registry| match asks.is_there() {
-            true => Ok(registry.take_enrolment(hash, now_s)?),
-            false => bail!("who asked has left"),
-        });
+        let taken = self.admin.write(TakeToken { hash, asks: asks.clone(), now_s: clock::now_s() });
         match taken {
             Ok(Some(device)) => self.issue(device, None, asked),
             Ok(None) => {
@@ -240,21 +238,56 @@ impl Office {
             Err(error) => return Answer::Failed(error),
         };
         let Issued { certificate, serial, not_after_s } = issued;
-        let noted = self.admin.change_device(|registry| {
-            match with {
-                Some(with) => registry.renew_certificate(device, with, &serial, not_after_s)?,
-                None => registry.set_certificate(device, &serial, not_after_s)?,
-            }
-            Ok(device)
-        });
-        match noted {
-            Ok(_) => {
+        let with = with.map(str::to_owned);
+        let noted = self.admin.write(NoteCertificate { device, with, serial, not_after_s });
+        match noted.and(self.admin.follow_device(device)) {
+            Ok(()) => {
                 tracing::info!(%device, "certificate issued");
                 let ca = authority.certificate().to_owned();
                 Answer::Issued(Certificate { device: device.0, certificate, ca })
             }
             Err(error) => Answer::Failed(error),
         }
+    }
+}
+
+/// A token to be used up, unless its sender has left. The reply is its device; `None` for a token that is not good.
+struct TakeToken {
+    hash: [u8; 32],
+    asks: Asks,
+    now_s: u64,
+}
+
+impl RegistryChange for TakeToken {
+    type Reply = Option<DeviceId>;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Option<DeviceId>> {
+        if !self.asks.is_there() {
+            bail!("who asked has left");
+        }
+        Ok(registrar.registry().take_enrolment(self.hash, self.now_s)?)
+    }
+}
+
+/// A certificate that a device is given; `with` is the serial of the one it renews with.
+struct NoteCertificate {
+    device: DeviceId,
+    with: Option<String>,
+    serial: String,
+    not_after_s: u64,
+}
+
+impl RegistryChange for NoteCertificate {
+    type Reply = ();
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<(), RegistrarError> {
+        let Self { device, with, serial, not_after_s } = self;
+        Ok(match with {
+            Some(with) => registrar.registry().renew_certificate(device, &with, &serial, not_after_s)?,
+            None => registrar.registry().set_certificate(device, &serial, not_after_s)?,
+        })
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn at_start(registry: &Registry, file: &Path) -> anyhow::Result<Polic
     let Some(newest) = registry.newest_policy()? else {
         let text = read(file)?;
         let policy = Policy::parse(&text, file)?;
-        registry.insert_policy(policy.version(), &text, "", clock::now_ms() / 1000)?;
+        registry.insert_policy(policy.version(), &text, "", clock::now_s())?;
         tracing::info!(version = policy.version(), "the policy is in effect");
         return Ok(policy);
     };
@@ -82,7 +82,7 @@ pub(crate) fn ordered(file: &str, text: &str, registry: &Registry) -> anyhow::Re
 
 /// Says what the order changes now, counted beside the registry's writer: all evidence is opened for it.
 pub(crate) fn diff(new: &Policy, reader: &Registry) -> anyhow::Result<PolicyDiff> {
-    Ok(reader.diff_policies(None, new, clock::now_ms() / 1000)?)
+    Ok(reader.diff_policies(None, new, clock::now_s())?)
 }
 
 /// Since when, for people.

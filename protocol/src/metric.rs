@@ -99,7 +99,7 @@ metrics! {
     APPEALS_OVERDUE = Gauge "changtong_appeals_overdue" [] "Appeals past their deadline.";
     APPEALS = Counter "changtong_appeals_total" ["outcome"] "Appeals made, granted and refused.";
     REGISTRAR_PARKED = Gauge "changtong_registrar_parked" [] "1 while the registrar is parked after repeated failures.";
-    REGISTRAR_ACTS = Counter "changtong_registrar_acts_total" ["outcome"] "Acts on people, consents and colours: done, refused by a rule, failed.";
+    REGISTRAR_ACTS = Counter "changtong_registrar_acts_total" ["outcome"] "Changes of the registry: done, refused by a rule, failed.";
     REGISTRAR_GROUP_ACTS = Histogram "changtong_registrar_group_acts" [] "Acts made durable by one sync of the registry.";
     REGISTRAR_COMMIT_SECONDS = Histogram "changtong_registrar_commit_seconds" [] "Time of one group of acts: from the first step until it is durable.";
     CARRIER_QUERIES = Counter "changtong_carrier_queries_total" ["carrier", "outcome"] "Citizens' queries of one carrier, by outcome.";

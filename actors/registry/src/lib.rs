@@ -179,8 +179,12 @@ impl Registry {
         result
     }
 
-    /// Runs steps of many callers in one transaction, with one sync for all. After an error none of them has happened.
+    /// Runs steps of many callers in one transaction, with one sync for all. After an error none of them has happened. Inside a group the
+    /// steps are the outer group's.
     pub fn group<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Result<T, RegistryError> {
+        if self.grouped {
+            return Ok(work(self));
+        }
         self.begin()?;
         self.grouped = true;
         let result = work(self);

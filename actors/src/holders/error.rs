@@ -1,12 +1,13 @@
-//! Why an import ends before its file does.
+//! Errors of imports.
 
 use std::path::PathBuf;
 
 use registry::RegistryError;
 
+use crate::registrar::RegistrarError;
 use crate::table::TableError;
 
-/// Why an import did not come to its end. What was imported before stays.
+/// An error that ends an import. What was imported before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file is refused as a whole: nothing of it is imported.
@@ -14,7 +15,7 @@ pub enum ImportError {
     Table {
         /// The file.
         path: PathBuf,
-        /// Why, and how it is mended.
+        /// The reason, and the remedy.
         source: TableError,
     },
     /// The file is not the one that was signed for.
@@ -40,12 +41,15 @@ pub enum ImportError {
     Io {
         /// The attempt.
         doing: &'static str,
-        /// On what.
+        /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The registry's writer failed, or is busy.
+    #[error(transparent)]
+    Registrar(#[from] RegistrarError),
 }

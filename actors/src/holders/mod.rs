@@ -14,17 +14,18 @@ mod row;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keys::Keys;
 use protocol::legacy::LegacyKey;
 use protocol::{CodeId, Colour};
-use registry::colours::{CodeEntry, Codes};
+use registry::colours::CodeEntry;
 use registry::imports::Progress;
 use registry::people::Added;
 use registry::{DocumentNumber, RegionRow, Registry, RegistryError};
 use runtime::clock;
 
+use crate::registrar::{Registrar, RegistrarError, RegistrarHandle, RegistryChange};
 use crate::residence::Districts;
 use crate::table::{self, Encoding, Lines, Surveyed, TableError, Titles};
 
@@ -34,22 +35,9 @@ use rejects::Rejects;
 pub use row::FORM;
 use row::{Holder, Reject};
 
-/// Lines in one transaction: long enough that syncs do not count, short enough that who waits for the registry waits for a tenth of a
+/// Lines in one transaction: long enough that syncs do not count, short enough that other changes of the registry wait for a tenth of a
 /// second.
 const LINES_PER_TRANSACTION: u64 = 2_000;
-
-/// The way in which an import comes by the registry: for one transaction at a time, so that others get their turn in between.
-pub trait Turns {
-    /// Works on the registry, with nobody else.
-    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T;
-}
-
-/// Nobody else is there.
-impl Turns for Registry {
-    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T {
-        work(self)
-    }
-}
 
 /// The progress of an import, after each transaction; and at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -113,35 +101,82 @@ fn stops(entry: CodeEntry) -> bool {
 }
 
 fn now_s() -> u32 {
-    u32::try_from(clock::now_ms() / 1000).unwrap_or(u32::MAX)
+    u32::try_from(clock::now_s()).unwrap_or(u32::MAX)
 }
 
-/// Imports the holders in `csv`: durable first, then in `codes`. `progress` is called after each transaction. A file other than
-/// the one allowed, or a colour that is not allowed, ends it; nothing of the lines around is written.
+/// Imports the holders in `csv`, in parts: durable first, then in the codes in memory. Other changes are made between two parts. `progress`
+/// is called after each part. A file other than the one allowed, or a colour that is not allowed, ends it; nothing of the lines around is
+/// written. Blocks its thread.
 pub fn import(
-    registry: &mut impl Turns,
+    registrar: &RegistrarHandle,
     keys: &Keys,
-    codes: &Codes,
     (csv, rejects): (&Path, &Path),
-    allowed: &Allowed,
+    allowed: Allowed,
     progress: &mut dyn FnMut(&ImportReport),
 ) -> Result<ImportReport, ImportError> {
-    let (keys, now_s) = (keys.legacy(), now_s());
-    let import = Import { keys, codes, csv, rejects, now_s, lines_max: LINES_PER_TRANSACTION, allowed };
-    registry.turn(|registry| registry.set_filling(true))?;
-    let result = import.run(registry, progress);
-    registry.turn(|registry| registry.set_filling(false))?;
+    let (csv, rejects) = (csv.to_owned(), rejects.to_owned());
+    let (keys, now_s, lines_max) = (keys.legacy(), now_s(), LINES_PER_TRANSACTION);
+    let result = Import { keys, csv, rejects, now_s, lines_max, allowed }.run(registrar, progress);
+    registrar.act_blocking(EndImport)?;
     result
 }
 
-struct Import<'a> {
+/// Prepares the registry for an import, and reads what the import has to know of it.
+struct BeginImport {
+    digest: Vec<u8>,
+}
+
+impl RegistryChange for BeginImport {
+    type Reply = (Districts, u16, Option<Progress>);
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<Self::Reply, RegistrarError> {
+        let registry = registrar.registry();
+        registry.set_filling(true)?;
+        let districts = Districts::new(registry.regions()?);
+        Ok((districts, registry.gateway()?, registry.import_progress(&self.digest)?))
+    }
+}
+
+/// Gives back the memory that an import took.
+struct EndImport;
+
+impl RegistryChange for EndImport {
+    type Reply = ();
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<(), RegistrarError> {
+        Ok(registrar.registry().set_filling(false)?)
+    }
+}
+
+/// The next part of an import. The reply has the import after it.
+struct ImportPart {
+    import: Import,
+    reading: Reading,
+    run: Run<File>,
+    done: Progress,
+}
+
+impl RegistryChange for ImportPart {
+    type Reply = Self;
+    type Error = ImportError;
+
+    fn apply(mut self, registrar: &mut Registrar<'_>) -> Result<Self, ImportError> {
+        let Self { import, reading, run, done } = &mut self;
+        *done = import.some(registrar.registry(), reading, run, *done)?;
+        run.added.drain(..).for_each(|(code, entry)| registrar.put(code, entry));
+        Ok(self)
+    }
+}
+
+struct Import {
     keys: LegacyKey,
-    codes: &'a Codes,
-    csv: &'a Path,
-    rejects: &'a Path,
+    csv: PathBuf,
+    rejects: PathBuf,
     now_s: u32,
     lines_max: u64,
-    allowed: &'a Allowed,
+    allowed: Allowed,
 }
 
 /// The context that every line of one file is read with.
@@ -184,26 +219,22 @@ enum Outcome {
     Rejected(Reject),
 }
 
-impl Import<'_> {
+impl Import {
     fn run(
-        &self,
-        registry: &mut impl Turns,
+        self,
+        registrar: &RegistrarHandle,
         progress: &mut dyn FnMut(&ImportReport),
     ) -> Result<ImportReport, ImportError> {
-        let (mut file, surveyed) = open(self.csv)?;
+        let (mut file, surveyed) = open(&self.csv)?;
         if hex::encode(&surveyed.digest) != self.allowed.sha256 {
-            return Err(ImportError::Changed { path: self.csv.to_owned() });
+            return Err(ImportError::Changed { path: self.csv });
         }
-        let encoding = encoding(self.csv, &surveyed)?;
-        let (titles, lines, lines_done) = begun(self.csv, &file, encoding)?;
+        let encoding = encoding(&self.csv, &surveyed)?;
+        let (titles, lines, lines_done) = begun(&self.csv, &file, encoding)?;
         let begin = Progress { bytes_done: lines.bytes(), lines_done, ..Progress::default() };
         let Surveyed { digest, bytes, .. } = surveyed;
-        let (reading, known) = registry.turn(|registry| {
-            let districts = Districts::new(registry.regions()?);
-            let reading = Reading { digest, titles, districts, gateway: registry.gateway()? };
-            let known = registry.import_progress(&reading.digest)?;
-            Ok::<_, RegistryError>((reading, known))
-        })?;
+        let (districts, gateway, known) = registrar.act_blocking(BeginImport { digest: digest.clone() })?;
+        let reading = Reading { digest, titles, districts, gateway };
         let is_known = known.is_some_and(|known| known.complete);
         let known = known.filter(|_| !self.allowed.dry_run);
         let mode = if self.allowed.dry_run {
@@ -223,29 +254,23 @@ impl Import<'_> {
             rejected: done.rejected,
             resumed: known.is_some(),
         };
-        let mut done = known.filter(|_| mode == Mode::Import).unwrap_or(begin);
-        file.seek(SeekFrom::Start(done.bytes_done)).map_err(io("reading", self.csv))?;
-        let mut run = Run {
-            lines: Lines::new(BufReader::new(&file), encoding, done.bytes_done),
-            rejects: Rejects::open(self.rejects, done.rejects_bytes)?,
+        let done = known.filter(|_| mode == Mode::Import).unwrap_or(begin);
+        file.seek(SeekFrom::Start(done.bytes_done)).map_err(io("reading", &self.csv))?;
+        let run = Run {
+            lines: Lines::new(BufReader::new(file), encoding, done.bytes_done),
+            rejects: Rejects::open(&self.rejects, done.rejects_bytes)?,
             mode,
             is_known,
             added: Vec::new(),
             seen: HashSet::new(),
             documents: HashMap::new(),
         };
-        while !done.complete {
-            done = registry.turn(|registry| {
-                let done = registry.transaction(|registry| self.some(registry, &reading, &mut run, done))?;
-                // Memory follows before anybody else may change one of them.
-                for (code, entry) in run.added.drain(..) {
-                    self.codes.put(code, entry);
-                }
-                Ok::<_, ImportError>(done)
-            })?;
-            progress(&report(&done));
+        let mut part = ImportPart { import: self, reading, run, done };
+        while !part.done.complete {
+            part = registrar.act_blocking(part)?;
+            progress(&report(&part.done));
         }
-        Ok(report(&done))
+        Ok(report(&part.done))
     }
 
     /// The lines of one transaction. Rejects are durable before it is.
@@ -258,7 +283,7 @@ impl Import<'_> {
     ) -> Result<Progress, ImportError> {
         run.added.clear();
         for _ in 0..self.lines_max {
-            let Some(line) = run.lines.next().map_err(io("reading", self.csv))? else {
+            let Some(line) = run.lines.next().map_err(io("reading", &self.csv))? else {
                 done.complete = true;
                 break;
             };
@@ -285,7 +310,7 @@ impl Import<'_> {
             }
         }
         done.bytes_done = run.lines.bytes();
-        done.rejects_bytes = run.rejects.sync().map_err(io("writing", self.rejects))?;
+        done.rejects_bytes = run.rejects.sync().map_err(io("writing", &self.rejects))?;
         match run.mode {
             Mode::Import => registry.set_import_progress(&reading.digest, &done)?,
             Mode::DryRun => run.added.clear(),
@@ -302,7 +327,7 @@ impl Import<'_> {
         holder: Holder,
     ) -> Result<Outcome, ImportError> {
         if stops(holder.entry) && !self.allowed.colours {
-            return Err(ImportError::Colours { path: self.csv.to_owned() });
+            return Err(ImportError::Colours { path: self.csv.clone() });
         }
         let Some(code) = self.keys.code(reading.gateway, &holder.text) else {
             return Ok(Outcome::Rejected(Reject::QrText));

@@ -47,17 +47,15 @@ impl Bench {
 
     fn run(
         &self,
-        registry: &mut Registry,
         content: impl AsRef<[u8]>,
         lines_max: u64,
         progress: &mut dyn FnMut(&ImportReport),
     ) -> Result<ImportReport, ImportError> {
-        self.run_as(registry, content, (lines_max, false), progress)
+        self.run_as(content, (lines_max, false), progress)
     }
 
     fn run_as(
         &self,
-        registry: &mut Registry,
         content: impl AsRef<[u8]>,
         (lines_max, dry_run): (u64, bool),
         progress: &mut dyn FnMut(&ImportReport),
@@ -65,16 +63,12 @@ impl Bench {
         let (csv, rejects) = (self.path("holders.csv"), self.path("rejects.csv"));
         std::fs::write(&csv, content).unwrap();
         let allowed = Allowed { sha256: sha256(&csv)?, colours: true, dry_run };
-        let import = Import {
-            allowed: &allowed,
-            keys: self.keys.legacy(),
-            codes: &self.codes,
-            csv: &csv,
-            rejects: &rejects,
-            now_s: NOW_S,
-            lines_max,
-        };
-        import.run(registry, progress)
+        let (keys, now_s) = (self.keys.legacy(), NOW_S);
+        Import { allowed, keys, csv, rejects, now_s, lines_max }.run(&self.registrar(), progress)
+    }
+
+    fn registrar(&self) -> RegistrarHandle {
+        RegistrarHandle::without_gateway(self.registry(), self.codes.clone())
     }
 
     fn rejects(&self) -> String {
@@ -156,7 +150,7 @@ fn each_bad_line_is_rejected_with_its_reason_and_without_its_content() {
         writeln!(expected, "{line},{}", reason(*reject)).unwrap();
     }
     let bench = Bench::new();
-    let report = bench.run(&mut bench.registry(), content, 7, &mut none).unwrap();
+    let report = bench.run(content, 7, &mut none).unwrap();
     assert_eq!(bench.rejects(), expected);
     assert_eq!((report.people, report.rejected), (0, rows.len() as u64));
     assert_eq!(bench.registry().people().unwrap(), 0);
@@ -175,7 +169,7 @@ fn good_lines_are_imported_and_their_old_texts_verify() {
         "Zhao Wu,hk-macau-permit,H12345678,16300000005,360103,unknown,nothing,,QR-5",
     );
     let mut registry = bench.registry();
-    let report = bench.run(&mut registry, content, 10_000, &mut none).unwrap();
+    let report = bench.run(content, 10_000, &mut none).unwrap();
     assert_eq!(bench.rejects(), format!("line,reason\n5,{}\n", reason(Reject::Document)));
     assert_eq!((report.people, report.rejected, report.lines), (5, 1, 8));
     assert_eq!(report.bytes, report.bytes_done);
@@ -206,7 +200,7 @@ fn a_document_or_text_that_is_registered_otherwise_is_rejected_and_both_together
     let bench = Bench::new();
     let rows = [GOOD, GOOD, &with("document", "E99999999"), &with("qr_text", "QR-9")];
     let content = format!("{HEADER}\n{}\n", rows.join("\n"));
-    let report = bench.run(&mut bench.registry(), content, 2, &mut none).unwrap();
+    let report = bench.run(content, 2, &mut none).unwrap();
     assert_eq!((report.people, report.known, report.rejected), (1, 1, 2));
     let (document, text) = (reason(Reject::SameDocument), reason(Reject::SameQrText));
     assert_eq!(bench.rejects(), format!("line,reason\n4,{text}\n5,{document}\n"));
@@ -218,12 +212,12 @@ fn a_file_without_the_right_header_is_refused_without_showing_it() {
     let missing = HEADER.replace(",phone", "");
     let more = format!("{HEADER},note");
     for content in ["", "\n", GOOD, missing.as_str(), more.as_str(), &"x".repeat(10_000)] {
-        let error = bench.run(&mut bench.registry(), content, 10, &mut none).unwrap_err();
+        let error = bench.run(content, 10, &mut none).unwrap_err();
         assert!(matches!(error, ImportError::Table { .. }), "{error}");
         assert!(!error.to_string().contains("Wang"));
     }
     std::fs::write(bench.path("rejects.csv"), "something of value").unwrap();
-    let error = bench.run(&mut bench.registry(), format!("{HEADER}\n"), 10, &mut none).unwrap_err();
+    let error = bench.run(format!("{HEADER}\n"), 10, &mut none).unwrap_err();
     assert!(matches!(error, ImportError::RejectsTaken { .. }), "{error}");
     assert_eq!(bench.rejects(), "something of value");
 }
@@ -237,13 +231,12 @@ fn an_import_that_is_cut_goes_on_where_it_stopped() {
     }
     let bench = Bench::new();
     let whole = Bench::new();
-    whole.run(&mut whole.registry(), &content, 10_000, &mut none).unwrap();
+    whole.run(&content, 10_000, &mut none).unwrap();
     let mut cuts = 0;
     let report = loop {
-        let mut registry = bench.registry();
         let mut calls = 0;
         let run = catch_unwind(AssertUnwindSafe(|| {
-            bench.run(&mut registry, &content, 60, &mut |report| {
+            bench.run(&content, 60, &mut |report| {
                 calls += 1;
                 assert!(calls < 4 || report.lines > 1000, "cut here");
             })
@@ -261,14 +254,14 @@ fn an_import_that_is_cut_goes_on_where_it_stopped() {
     assert_eq!(bench.rejects(), whole.rejects());
     assert_eq!(bench.registry().people().unwrap(), 900);
     assert_eq!(bench.codes.len(), 900);
-    let again = bench.run(&mut bench.registry(), &content, 60, &mut none).unwrap();
+    let again = bench.run(&content, 60, &mut none).unwrap();
     assert_eq!(again, ImportReport { people: 0, known: 900, ..report }, "nothing is done twice");
 }
 
 #[test]
 fn an_import_sets_colours_only_if_it_was_signed_for_that_file_as_one_that_does() {
     let bench = Bench::new();
-    let mut registry = bench.registry();
+    let registry = bench.registry();
     let (csv, rejects) = (bench.path("holders.csv"), bench.path("rejects.csv"));
     let red = with("colour", "red").replace(",,QR-1", ",2099-01-01,QR-1");
     let ended = with("colour", "red").replace(",,QR-1", ",2020-02-01,QR-1");
@@ -281,14 +274,14 @@ fn an_import_sets_colours_only_if_it_was_signed_for_that_file_as_one_that_does()
     }
     std::fs::write(&csv, format!("{HEADER}\n{GOOD}\n{}\n", red.replace("8,", "9,").replace("QR-1", "QR-2")))
         .unwrap();
-    let mut import = |allowed: &Allowed| {
-        let result = import(&mut registry, &bench.keys, &bench.codes, (&csv, &rejects), allowed, &mut none);
+    let import = |allowed: Allowed| {
+        let result = import(&bench.registrar(), &bench.keys, (&csv, &rejects), allowed, &mut none);
         (result.map(|report| report.people), registry.people().unwrap())
     };
     let of = sha256(&csv).unwrap();
-    let (result, people) = import(&Allowed { sha256: of.clone(), colours: false, dry_run: false });
+    let (result, people) = import(Allowed { sha256: of.clone(), colours: false, dry_run: false });
     assert!(matches!(result, Err(ImportError::Colours { .. })) && people == 0, "{result:?}");
-    let (result, people) = import(&Allowed { sha256: "00".repeat(32), colours: true, dry_run: false });
+    let (result, people) = import(Allowed { sha256: "00".repeat(32), colours: true, dry_run: false });
     assert!(matches!(result, Err(ImportError::Changed { .. })) && people == 0, "{result:?}");
-    assert_eq!(import(&Allowed { sha256: of, colours: true, dry_run: false }).0.unwrap(), 2);
+    assert_eq!(import(Allowed { sha256: of, colours: true, dry_run: false }).0.unwrap(), 2);
 }

@@ -12,7 +12,10 @@ use tokio::sync::{mpsc, watch};
 use super::state::{Ended, QueryContext, end_of};
 use super::{QUERIES_MAX, QueryAnswer, QueryError};
 use crate::carrier::CarriersAnswer;
-use crate::registrar::{Giver, QueryPermit, Receipt, Receipted, Registrar, RegistrarError};
+use crate::registrar::{
+    Giver, QueryPermit, Receipt, Receipted, Registrar, RegistrarError, RegistryChange, StartQuery,
+    StartQueryByReceipt,
+};
 
 /// The right with which a query begins: the consent of the citizen's session, or the receipt that a device has read from the screen.
 pub(super) enum Start {
@@ -62,17 +65,11 @@ async fn query(context: &QueryContext, start: Start) -> Result<QueryAnswer, Quer
     let registrar = &context.registrar;
     let now_s = clock::now_s();
     let permit: QueryPermit = match start {
-        Start::Consent(consent, phone) => {
-            registrar.act(move |registrar| registrar.start_query(consent, &phone, now_s)).await?
-        }
-        Start::Receipt(receipt) => {
-            let start =
-                move |registrar: &mut Registrar<'_>| registrar.start_query_by_receipt(&receipt, now_s);
-            match registrar.act(start).await? {
-                Receipted::Ask(permit) => permit,
-                Receipted::Shown(consent) => return answer_of_page(context, consent).await,
-            }
-        }
+        Start::Consent(consent, phone) => registrar.act(StartQuery { consent, phone, now_s }).await?,
+        Start::Receipt(receipt) => match registrar.act(StartQueryByReceipt { receipt, now_s }).await? {
+            Receipted::Ask(permit) => permit,
+            Receipted::Shown(consent) => return answer_of_page(context, consent).await,
+        },
     };
     let (consent, flow) = (permit.consent(), permit.flow());
     // Held until all have answered: carriers that are taken out of service end after that.
@@ -80,10 +77,12 @@ async fn query(context: &QueryContext, start: Start) -> Result<QueryAnswer, Quer
     let asked = carriers.ask(permit).await;
     drop(carriers);
     let (detail, days, areas) = (asked.permit.detail(), asked.permit.days(), areas_of(&asked.answer));
-    let (now_s, asked) = (clock::now_s(), Arc::new(asked));
-    let finish = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);
+    let now_s = clock::now_s();
     // The consent is used up, so the answer must not be lost: to ask again takes another consent.
-    let kept = registrar.act_in_turn(finish).await.map_err(|_| QueryError::Failed)?;
+    let kept = registrar
+        .act_in_turn(FinishQuery { asked: Arc::new(asked), now_s })
+        .await
+        .map_err(|_| QueryError::Failed)?;
     let answered = |(outcome, giver)| QueryAnswer { outcome, detail, areas, days, giver };
     let answered = kept.map(answered).ok_or(QueryError::Consent)?;
     if flow == Flow::Scan {
@@ -122,17 +121,24 @@ impl Drop for Listed<'_> {
     }
 }
 
-/// Records the answer; `None` if the consent was withdrawn meanwhile. That is not an error, which would roll back the record of who was
-/// asked.
-pub(super) fn finish(
-    registrar: &mut Registrar<'_>,
-    asked: &CarriersAnswer,
-    now_s: u64,
-) -> Result<Option<(QueryOutcome, Option<Giver>)>, RegistrarError> {
-    let CarriersAnswer { permit, answer, attempts } = asked;
-    match registrar.finish_query(permit, answer, attempts, now_s) {
-        Err(RegistrarError::Consent) => Ok(None),
-        kept => Ok(Some((kept?, registrar.giver(permit, now_s)?))),
+/// The carriers' answer to a query, to be recorded. The reply is `None` if the consent was withdrawn meanwhile. That is not an error, which
+/// would roll back the record of the carriers that were asked.
+#[derive(Clone)]
+pub(super) struct FinishQuery {
+    pub(super) asked: Arc<CarriersAnswer>,
+    pub(super) now_s: u64,
+}
+
+impl RegistryChange for FinishQuery {
+    type Reply = Option<(QueryOutcome, Option<Giver>)>;
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<Self::Reply, RegistrarError> {
+        let CarriersAnswer { permit, answer, attempts } = &*self.asked;
+        match registrar.finish_query(permit, answer, attempts, self.now_s) {
+            Err(RegistrarError::Consent) => Ok(None),
+            kept => Ok(Some((kept?, registrar.giver(permit, self.now_s)?))),
+        }
     }
 }
 

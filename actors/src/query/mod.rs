@@ -61,6 +61,7 @@ impl From<RegistrarError> for QueryError {
             | RegistrarError::PolicyVersion { .. }
             | RegistrarError::Appeal(_)
             | RegistrarError::PolicyUnderWay
+            | RegistrarError::NoPolicy
             | RegistrarError::Failed
             | RegistrarError::Registry(_) => Self::Failed,
         }

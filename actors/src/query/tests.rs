@@ -12,11 +12,14 @@ use runtime::clock;
 use runtime::host::HostedThread;
 use runtime::lock::lock;
 
-use super::actor::finish;
+use super::actor::FinishQuery;
 use super::*;
 use crate::carrier::{Carriers, CarriersAnswer};
 use crate::fault::FaultHook;
-use crate::registrar::{AtGate, Registrar, RegistrarConfig, RegistrarHandle};
+use crate::registrar::{
+    AtGate, GiveConsent, OpenReceipt, QueryPermit, RegistrarConfig, RegistrarHandle, StartQuery,
+    WithdrawConsent, test_change,
+};
 use crate::sms::ProvenPhone;
 
 struct Bench {
@@ -51,7 +54,11 @@ impl Bench {
         let now_s = now_s();
         let proven = ProvenPhone::for_tests(&phone(), now_s);
         let agreed = ConsentTerms { flow, beneficiary: Beneficiary::Owner, detail: Detail::Stay, text: "1" };
-        self.registrar.act_blocking(move |registrar| registrar.consent(&proven, agreed, now_s)).unwrap()
+        self.registrar.act_blocking(GiveConsent { proven, agreed, now_s }).unwrap()
+    }
+
+    fn start_query(&self, consent: ConsentId) -> QueryPermit {
+        self.registrar.act_blocking(StartQuery { consent, phone: phone(), now_s: now_s() }).unwrap()
     }
 }
 
@@ -90,12 +97,11 @@ fn a_query_that_was_shed_may_be_asked_again() {
 fn who_was_asked_stays_on_record_when_the_consent_is_taken_back_meanwhile() {
     let bench = Bench::new();
     let consent = bench.consent(Flow::Apply);
-    let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
-    let permit = bench.registrar.act_blocking(act).unwrap();
-    bench.registrar.act_blocking(move |registrar| registrar.withdraw_consent(consent, &phone())).unwrap();
+    let permit = bench.start_query(consent);
+    bench.registrar.act_blocking(WithdrawConsent { consent, phone: phone() }).unwrap();
     let attempts = vec![Attempt { carrier: "mobile".to_owned(), outcome: "new-number", took_ms: 5 }];
-    let asked = CarriersAnswer { permit, answer: CarrierAnswer::NewNumber, attempts };
-    let finished = bench.registrar.act_blocking(move |registrar| finish(registrar, &asked, now_s())).unwrap();
+    let asked = Arc::new(CarriersAnswer { permit, answer: CarrierAnswer::NewNumber, attempts });
+    let finished = bench.registrar.act_blocking(FinishQuery { asked, now_s: now_s() }).unwrap();
     assert_eq!(finished, None, "nothing of the answer is kept");
     let report = bench.registry.lock().unwrap().verify_consents().unwrap();
     assert_eq!(report.attempts, [("mobile".to_owned(), 1)]);
@@ -107,19 +113,15 @@ fn who_was_asked_stays_on_record_when_the_consent_is_taken_back_meanwhile() {
 fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() {
     let bench = Bench::new();
     let consent = bench.consent(Flow::Apply);
-    let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
-    let permit = bench.registrar.act_blocking(act).unwrap();
+    let permit = bench.start_query(consent);
     let asked = Arc::new(CarriersAnswer { permit, answer: CarrierAnswer::NewNumber, attempts: Vec::new() });
-    let once = |asked: &Arc<CarriersAnswer>| {
-        let asked = Arc::clone(asked);
-        move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s())
-    };
+    let finish = FinishQuery { asked, now_s: now_s() };
     run(async {
         let held = bench.registry.lock().unwrap();
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let mut waiting = Vec::new();
         loop {
-            let mut act = Box::pin(bench.registrar.act(|_| Ok(())));
+            let mut act = Box::pin(bench.registrar.act(test_change(|_| Ok(()))));
             match act.as_mut().poll(&mut context) {
                 std::task::Poll::Pending => waiting.push(act),
                 std::task::Poll::Ready(result) => {
@@ -128,16 +130,16 @@ fn what_a_carrier_answered_is_kept_though_the_registrar_is_busy_when_it_comes() 
                 }
             }
         }
-        let refused = Box::pin(bench.registrar.act(once(&asked))).as_mut().poll(&mut context);
+        let refused = Box::pin(bench.registrar.act(finish.clone())).as_mut().poll(&mut context);
         assert!(matches!(refused, std::task::Poll::Ready(Err(RegistrarError::Busy))));
-        let mut kept = Box::pin(bench.registrar.act_in_turn(once(&asked)));
+        let mut kept = Box::pin(bench.registrar.act_in_turn(finish));
         assert!(kept.as_mut().poll(&mut context).is_pending());
         drop(held);
         assert_eq!(kept.await.unwrap().map(|(outcome, _)| outcome), Some(QueryOutcome::NewNumber));
     });
-    let outcome = move |registrar: &mut Registrar<'_>| {
+    let outcome = test_change(move |registrar| {
         registrar.outcome(Some(consent), (&phone(), Beneficiary::Owner), now_s())
-    };
+    });
     assert_eq!(bench.registrar.act_blocking(outcome).unwrap(), QueryOutcome::NewNumber);
     bench.front.stop().unwrap();
 }
@@ -153,15 +155,13 @@ fn an_answer_whose_registrar_dies_after_it_is_durable_is_kept_once() {
     };
     let bench = Bench::with(faults);
     let consent = bench.consent(Flow::Apply);
-    let act = move |registrar: &mut Registrar<'_>| registrar.start_query(consent, &phone(), now_s());
-    let permit = bench.registrar.act_blocking(act).unwrap();
+    let permit = bench.start_query(consent);
     let attempt = |outcome| Attempt { carrier: "mobile".to_owned(), outcome, took_ms: 5 };
     let attempts = vec![attempt("timed-out"), attempt("new-number")];
     let asked = Arc::new(CarriersAnswer { permit, answer: CarrierAnswer::NewNumber, attempts });
     let now_s = now_s();
     dies.store(true, Ordering::Relaxed);
-    let act = move |registrar: &mut Registrar<'_>| finish(registrar, &asked, now_s);
-    let came = run(bench.registrar.act_in_turn(act)).unwrap();
+    let came = run(bench.registrar.act_in_turn(FinishQuery { asked, now_s })).unwrap();
     assert_eq!(came.map(|(outcome, _)| outcome), Some(QueryOutcome::NewNumber));
     assert!(!dies.load(Ordering::Relaxed) && bench.registrar.restarts() == 1, "it was done twice");
     let report = lock(&bench.registry).verify_consents().unwrap();
@@ -177,7 +177,7 @@ fn staff_get_the_answer_that_the_page_has_once_and_no_carrier_is_asked_again() {
     let (queries, front) = Queries::start(bench.registrar.clone(), carriers).unwrap();
     let receipt = || {
         let (phone, now_s) = (phone(), now_s());
-        bench.registrar.act_blocking(move |registrar| registrar.receipt(consent, &phone, now_s)).unwrap()
+        bench.registrar.act_blocking(OpenReceipt { consent, phone, now_s }).unwrap()
     };
     let shown = run(queries.ask(consent, &phone())).unwrap();
     let AtGate::Open(open) = receipt() else { panic!("staff may scan it") };

@@ -20,7 +20,7 @@ use runtime::lock::lock;
 use super::*;
 use crate::fault::FaultHook;
 use crate::judge::{Judge, PlaceKinds};
-use crate::registrar::{Registrar, RegistrarConfig, RegistrarError, RegistrarHandle};
+use crate::registrar::{Registrar, RegistrarConfig, RegistrarError, RegistrarHandle, test_change};
 
 fn ledger_config(directory: &Path) -> LedgerConfig {
     LedgerConfig {
@@ -166,10 +166,8 @@ fn regions_answer_while_the_registrars_thread_is_blocked() {
     let policy = PolicyInEffect::new(Policy::development());
     let config =
         RegistrarConfig { signing_pkcs8: keys.signing_pkcs8().to_vec().into(), ..Default::default() };
-    let (handle, front) =
-        RegistrarHandle::start(Arc::new(Mutex::new(registry)), Codes::new(0), policy, config)
-            .expect("starts");
-    let blocked = std::thread::spawn(move || handle.act_blocking(act));
+    let (handle, front) = RegistrarHandle::start(registry, Codes::new(0), policy, config).expect("starts");
+    let blocked = std::thread::spawn(move || handle.act_blocking(test_change(act)));
     is_stuck.recv().expect("the registrar has begun");
     let pairs = run(RegionConfig::new(Taps::default()), async |directory| {
         for (device, region) in [(1, 1), (2, 2), (3, 3)] {

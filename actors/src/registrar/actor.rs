@@ -1,10 +1,9 @@
 //! The actix actor of the registrar. Jobs that wait are done in one transaction; one sync makes all of them durable, then memory follows,
 //! then the callers are told. Between groups it does the chores of the clock.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, Supervised};
@@ -12,26 +11,26 @@ use metrics::{Counter, Gauge, Histogram};
 use protocol::metric;
 use registry::{Registry, RegistryError};
 use runtime::clock::{self, Reading};
+use runtime::lock::lock;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::chores::Chore;
-use super::state::{Group, Job, RegistrarContext};
+use super::state::{Job, RegistrarContext};
 use super::{JOBS_MAX, RegistrarError};
 
 /// The interval of the clock's turns, at which expired colours are looked for: green comes back within this.
 const TURN: Duration = Duration::from_secs(1);
 /// The interval at which the time is recorded: far more often than a start may be late.
 const NOTED_EVERY_MS: u64 = 60_000;
-/// The pause between two pieces of the chores: an operator who waits for the registry gets it.
+
+/// The pause between two pieces of the chores, in which the thread's other futures run.
 const PAUSE: Duration = Duration::from_millis(1);
-/// The pause before a piece is tried again that found the registry locked, by an import or an operator.
-const HELD: Duration = Duration::from_millis(20);
 
 /// A request to do a job with the next group.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Enqueue {
-    pub(super) job: Job,
+    pub(super) job: Box<dyn Job>,
     /// Bounds what waits.
     pub(super) permit: OwnedSemaphorePermit,
     /// The time when it was put into the mailbox.
@@ -100,26 +99,14 @@ impl RegistrarActor {
             self.waited.record(start.saturating_duration_since(oldest.sent));
         }
         self.group.record(jobs.len() as f64);
-        let mut permits = Vec::with_capacity(jobs.len());
-        let mut registry = self.context.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        let group = registry.group(|registry| {
-            let mut group = Group::default();
-            for Enqueue { job, permit, .. } in jobs {
-                permits.push(permit);
-                self.context.step(registry, job, &mut group);
-            }
-            self.context.faults.reached("steps of the group");
-            group
-        });
-        self.context.faults.reached("durable");
-        // Memory follows before another writer gets its turn: of two changes of a code the later one is seen.
-        if let Ok(group) = &group {
-            self.context.follow(&group.later);
-        }
-        drop(registry);
+        let (jobs, permits): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|queued| (queued.job, queued.permit)).unzip();
+        let group = self.context.commit(jobs.into_iter());
         self.seconds.record(clock::since(start).as_secs_f64());
         let panic = match group {
-            Ok(group) => self.reply(group),
+            Ok(group) => {
+                group.answer(|is_done| if is_done { &self.done } else { &self.refused }.increment(1))
+            }
             Err(error) => {
                 self.failed.increment(permits.len() as u64);
                 tracing::error!(%error, acts = permits.len(), "a group of acts is not durable");
@@ -132,16 +119,6 @@ impl RegistrarActor {
             self.failed.increment(1);
             resume_unwind(panic);
         }
-    }
-
-    /// Answers the callers of a group that is durable and that memory has followed; returns the panic of one of its jobs.
-    fn reply(&self, group: Group) -> Option<Box<dyn Any + Send>> {
-        let Group { replies, later: _, panic } = group;
-        for (stays, reply) in replies {
-            if stays { &self.done } else { &self.refused }.increment(1);
-            reply(true);
-        }
-        panic
     }
 
     /// Begins the chores of this turn of the clock, unless those of the last one are not done yet.
@@ -165,17 +142,7 @@ impl RegistrarActor {
         self.commit();
         let Some(chore) = self.chores.pop_front() else { return };
         let registry = Arc::clone(&self.context.registry);
-        let mut registry = match registry.try_lock() {
-            Ok(registry) => registry,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // What has fallen due meanwhile has waited no longer than this.
-            Err(TryLockError::WouldBlock) => {
-                self.lag.set(clock::since(self.settled));
-                self.chores.push_front(chore);
-                context.notify_later(Piece, HELD);
-                return;
-            }
-        };
+        let mut registry = lock(&registry);
         match catch_unwind(AssertUnwindSafe(|| self.do_piece(chore, &mut registry))) {
             Ok(Ok(true)) => self.chores.push_back(chore),
             Ok(Ok(false)) => {}

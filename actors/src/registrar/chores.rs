@@ -4,8 +4,8 @@
 use protocol::metric;
 use registry::Registry;
 
+use super::RegistrarError;
 use super::state::RegistrarContext;
-use super::{Registrar, RegistrarError};
 
 /// A chore of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl RegistrarContext {
     ) -> Result<bool, RegistrarError> {
         let done = match chore {
             Chore::Expire => Ok(registry.expire_some(&self.codes, u32::try_from(now_s).unwrap_or(u32::MAX))?),
-            Chore::Revise => Registrar::new(registry, &self.codes, self.policy.get()).revise_some(now_s),
+            Chore::Revise => self.registrar(registry).revise_some(now_s),
             Chore::Reseal => Ok(registry.reseal_some()?),
             Chore::Forget => Ok(registry.forget_some(now_s)?),
             Chore::Sign => Ok(registry.checkpoint(&self.signing_pkcs8, now_s).map(|_| false)?),

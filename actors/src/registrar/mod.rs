@@ -1,10 +1,11 @@
-//! The one writer of people, consents, causes and colours. Each job is one transaction of the registry: it happens whole or not at all;
-//! the colours in memory follow what is durable. A punch never comes here: it changes no colour.
+//! The one writer of the registry. Each change is a named message ([`RegistryChange`]) and happens whole or not at all; the memory follows
+//! what is durable. A punch never comes here: it changes no colour.
 //!
-//! [`RegistrarHandle`] (`handle`) is what callers hold, `actor` the actix actor behind it, `state` the registry as jobs change it, and groups
-//! of jobs; `jobs` has the jobs.
+//! [`RegistrarHandle`] (`handle`) is what callers hold, `actor` the actix actor behind it, `state` the registry as changes see it, and groups
+//! of changes; `changes` has the messages, `jobs` what most of them do. Operators' orders and imports have messages of their own.
 
 mod actor;
+mod changes;
 mod chores;
 mod counts;
 mod handle;
@@ -22,6 +23,13 @@ use zeroize::Zeroizing;
 
 use crate::bounds;
 
+#[cfg(test)]
+pub(crate) use changes::test_change;
+pub use changes::{
+    ApplyForUnit, ConfirmDocument, EndShift, GiveConsent, JoinShift, LoadCodes, LookAtDocument, MakeAppeal,
+    NoteSignOut, NoteTime, OpenReceipt, RegistryChange, ReviseCodes, SignIn, StartQuery, StartQueryByReceipt,
+    SubmitForm, WithdrawConsent, WithdrawPapers, WithdrawPerson,
+};
 pub use handle::RegistrarHandle;
 pub use jobs::{
     AtGate, CLEARED_MAX, CODES_PER_PHONE_MAX, Confirmed, DOCUMENT_TRIES_MAX, Form, Giver,
@@ -115,6 +123,9 @@ pub enum RegistrarError {
     /// Codes that do not follow the last policy yet.
     #[error("the last policy is still being applied to the codes; activate the next one when that is done")]
     PolicyUnderWay,
+    /// A change that follows the policy in effect, where no gateway runs and none is.
+    #[error("this takes a running gateway; start it and order again")]
+    NoPolicy,
     /// More jobs waiting than may.
     #[error("too many acts wait to be recorded; try again in a moment")]
     Busy,

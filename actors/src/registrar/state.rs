@@ -10,62 +10,100 @@ use policy::{Policy, PolicyInEffect};
 use protocol::CodeId;
 use registry::colours::{CodeEntry, Codes};
 use registry::{Registry, RegistryError};
+use runtime::lock::lock;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::{RegistrarError, Why};
+use super::{RegistrarError, RegistryChange, Why};
 use crate::fault::FaultHook;
 
-/// Answers the caller of a job; its argument is true if the job is durable.
-pub(super) type Reply = Box<dyn FnOnce(bool) + Send>;
-/// A job: changes the registry and returns whether the changes are to stay, with the answer to its caller. A refused job's changes are rolled
-/// back, unless the try of a document has to count.
-pub(super) type Job = Box<dyn FnOnce(&mut Registrar<'_>) -> (bool, Reply) + Send>;
-
-/// A change of the colours in memory that waits for its group to be durable; `None` takes the code out.
-type Later = (CodeId, Option<CodeEntry>);
-
-/// Makes a job that answers its caller: the result of `act` once it is durable, otherwise [`RegistrarError::Failed`].
-pub(super) fn job<T: Send + 'static>(
-    act: impl FnOnce(&mut Registrar<'_>) -> Result<T, RegistrarError> + Send + 'static,
-    caller: oneshot::Sender<Result<T, RegistrarError>>,
-) -> Job {
-    Box::new(move |registrar| {
-        let result = act(registrar);
-        let stays = result.as_ref().map_or_else(RegistrarError::leaves_a_try, |_| true);
-        let reply: Reply = Box::new(move |durable| {
-            let _ = caller.send(if durable { result } else { Err(RegistrarError::Failed) });
-        });
-        (stays, reply)
-    })
+/// A change in the memory that waits for its group to be durable.
+enum Later {
+    /// The code's entry; `None` takes the code out.
+    Code(CodeId, Option<CodeEntry>),
+    /// Another policy in effect.
+    Policy(Box<Policy>),
 }
 
-/// The registry and what goes with it; clones share it. The registrar's actor is its writer, next to imports and operators' orders, which
-/// take the same lock.
+/// The channel on which a change's caller is answered.
+pub(super) type Answer<C> =
+    oneshot::Receiver<Result<<C as RegistryChange>::Reply, <C as RegistryChange>::Error>>;
+
+/// A change of the registry with its caller.
+pub(super) trait Job: Send {
+    /// Applies the change; true if what it has written is to stay.
+    fn apply(&mut self, registrar: &mut Registrar<'_>) -> bool;
+    /// Answers the caller: with the result if it is durable, otherwise with [`RegistrarError::Failed`].
+    fn answer(self: Box<Self>, is_durable: bool);
+}
+
+/// A [`Job`] of one kind of change.
+struct Call<C: RegistryChange> {
+    change: Option<C>,
+    result: Result<C::Reply, C::Error>,
+    caller: oneshot::Sender<Result<C::Reply, C::Error>>,
+}
+
+/// Makes a job, and the channel on which its caller is answered. Dropping the job closes the channel.
+pub(super) fn job<C: RegistryChange>(change: C) -> (Box<dyn Job>, Answer<C>) {
+    let (caller, answer) = oneshot::channel();
+    (Box::new(Call { change: Some(change), result: Err(RegistrarError::Failed.into()), caller }), answer)
+}
+
+impl<C: RegistryChange> Job for Call<C> {
+    fn apply(&mut self, registrar: &mut Registrar<'_>) -> bool {
+        if let Some(change) = self.change.take() {
+            self.result = change.apply(registrar);
+        }
+        self.result.as_ref().map_or_else(C::stays, |_| true)
+    }
+
+    fn answer(self: Box<Self>, is_durable: bool) {
+        let result = if is_durable { self.result } else { Err(RegistrarError::Failed.into()) };
+        // A caller that has gone needs no answer.
+        let _ = self.caller.send(result);
+    }
+}
+
+/// The registry and what goes with it; clones share it. Only jobs and chores write: on the registrar's thread, or, where no gateway runs, on
+/// the caller's.
 #[derive(Clone)]
 pub(super) struct RegistrarContext {
     pub(super) registry: Arc<Mutex<Registry>>,
     pub(super) codes: Codes,
-    pub(super) policy: PolicyInEffect,
+    /// `None` where no gateway runs.
+    pub(super) policy: Option<PolicyInEffect>,
     pub(super) signing_pkcs8: Zeroizing<Vec<u8>>,
     /// The pause of a chore that panicked.
     pub(super) chore_rests: Duration,
     pub(super) faults: FaultHook<str>,
 }
 
-/// The results of a group of jobs, before it is durable.
+/// The jobs of a group, before it is durable.
 #[derive(Default)]
 pub(super) struct Group {
-    /// The callers, and whether their job's changes stay.
-    pub(super) replies: Vec<(bool, Reply)>,
-    pub(super) later: Vec<Later>,
+    /// The jobs that were applied, and whether what they have written stays.
+    applied: Vec<(bool, Box<dyn Job>)>,
+    later: Vec<Later>,
     /// The panic of one of the jobs.
-    pub(super) panic: Option<Box<dyn Any + Send>>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Group {
+    /// Answers the callers of a group that is durable, after a call of `count` with true for each job that was done and false for each that
+    /// was refused. Returns the panic of one of the jobs.
+    pub(super) fn answer(self, count: impl Fn(bool)) -> Option<Box<dyn Any + Send>> {
+        for (stays, job) in self.applied {
+            count(stays);
+            job.answer(true);
+        }
+        self.panic
+    }
 }
 
 /// The reason for which a step of the group is rolled back.
 enum Undone {
-    Refused(Reply),
+    Refused,
     Panicked(Box<dyn Any + Send>),
     Lost,
 }
@@ -78,38 +116,62 @@ impl From<RegistryError> for Undone {
 }
 
 impl RegistrarContext {
+    /// Does jobs in one transaction, each as a step of its own. They are durable, and memory has followed, when this returns.
+    ///
+    /// # Errors
+    /// The transaction failed, and no job is done; their callers are told by their channels, which close.
+    pub(super) fn commit(&self, jobs: impl Iterator<Item = Box<dyn Job>>) -> Result<Group, RegistryError> {
+        let mut registry = lock(&self.registry);
+        let mut group = registry.group(|registry| {
+            let mut group = Group::default();
+            jobs.for_each(|job| self.step(registry, job, &mut group));
+            self.faults.reached("steps of the group");
+            group
+        })?;
+        self.faults.reached("durable");
+        self.follow(std::mem::take(&mut group.later));
+        Ok(group)
+    }
+
+    /// Makes a registrar whose methods are transactions of their own.
+    pub(super) fn registrar<'a>(&'a self, registry: &'a mut Registry) -> Registrar<'a> {
+        let policy = self.policy.as_ref().map(PolicyInEffect::get);
+        Registrar { registry, codes: &self.codes, policy, later: None, faults: self.faults.clone() }
+    }
+
     /// Does one job as a step of the group's transaction.
-    pub(super) fn step(&self, registry: &mut Registry, job: Job, group: &mut Group) {
+    fn step(&self, registry: &mut Registry, mut job: Box<dyn Job>, group: &mut Group) {
         let done = registry.step::<_, Undone>("act", |registry| {
-            let mut registrar = Registrar {
-                registry,
-                codes: &self.codes,
-                policy: self.policy.get(),
-                later: Some(Vec::new()),
-                faults: self.faults.clone(),
-            };
-            let (stays, reply) =
-                catch_unwind(AssertUnwindSafe(|| job(&mut registrar))).map_err(Undone::Panicked)?;
-            if stays { Ok((reply, registrar.later.unwrap_or_default())) } else { Err(Undone::Refused(reply)) }
+            let mut registrar = Registrar { later: Some(Vec::new()), ..self.registrar(registry) };
+            let stays = catch_unwind(AssertUnwindSafe(|| job.apply(&mut registrar)));
+            if stays.map_err(Undone::Panicked)? {
+                Ok(registrar.later.unwrap_or_default())
+            } else {
+                Err(Undone::Refused)
+            }
         });
         match done {
-            Ok((reply, later)) => {
-                group.replies.push((true, reply));
+            Ok(later) => {
+                group.applied.push((true, job));
                 group.later.extend(later);
             }
-            Err(Undone::Refused(reply)) => group.replies.push((false, reply)),
+            Err(Undone::Refused) => group.applied.push((false, job)),
             Err(Undone::Panicked(panic)) => group.panic = Some(panic),
-            // The caller's channel closes, which tells it.
+            // The job is dropped, which tells its caller.
             Err(Undone::Lost) => {}
         }
     }
 
-    /// Has the colours in memory follow a group that is durable.
-    pub(super) fn follow(&self, later: &[Later]) {
-        for &(code, entry) in later {
-            match entry {
-                Some(entry) => self.codes.put(code, entry),
-                None => self.codes.remove(code),
+    /// Has the memory follow a group that is durable.
+    fn follow(&self, later: Vec<Later>) {
+        for change in later {
+            match change {
+                Later::Code(code, Some(entry)) => self.codes.put(code, entry),
+                Later::Code(code, None) => self.codes.remove(code),
+                Later::Policy(policy) => {
+                    tracing::info!(version = policy.version(), "another policy is in effect");
+                    self.policy.iter().for_each(|in_effect| in_effect.set(Policy::clone(&policy)));
+                }
             }
         }
     }
@@ -119,7 +181,8 @@ impl RegistrarContext {
 pub struct Registrar<'a> {
     pub(super) registry: &'a mut Registry,
     pub(super) codes: &'a Codes,
-    pub(super) policy: Arc<Policy>,
+    /// `None` where no gateway runs.
+    policy: Option<Arc<Policy>>,
     /// Within a group: the changes in memory that follow once the group is durable.
     later: Option<Vec<Later>>,
     pub(super) faults: FaultHook<str>,
@@ -128,13 +191,38 @@ pub struct Registrar<'a> {
 impl<'a> Registrar<'a> {
     /// Works on that registry by that policy; each method is a transaction of its own.
     pub fn new(registry: &'a mut Registry, codes: &'a Codes, policy: Arc<Policy>) -> Self {
-        Self { registry, codes, policy, later: None, faults: FaultHook::none() }
+        Self { registry, codes, policy: Some(policy), later: None, faults: FaultHook::none() }
+    }
+
+    /// The registry itself, for changes that no rule of the registrar is about.
+    pub fn registry(&mut self) -> &mut Registry {
+        self.registry
+    }
+
+    /// The codes in memory.
+    pub fn codes(&self) -> &'a Codes {
+        self.codes
+    }
+
+    /// The policy in effect.
+    ///
+    /// # Errors
+    /// No gateway runs.
+    pub fn policy(&self) -> Result<Arc<Policy>, RegistrarError> {
+        self.policy.clone().ok_or(RegistrarError::NoPolicy)
+    }
+
+    /// Replaces the policy in effect once the group is durable. On a registrar without a group the caller replaces it.
+    pub(super) fn replace_policy(&mut self, policy: Policy) {
+        if let Some(later) = &mut self.later {
+            later.push(Later::Policy(Box::new(policy)));
+        }
     }
 
     /// Changes a code's entry in memory: at once, or with the group.
-    pub(super) fn put(&mut self, code: CodeId, entry: CodeEntry) {
+    pub(crate) fn put(&mut self, code: CodeId, entry: CodeEntry) {
         match &mut self.later {
-            Some(later) => later.push((code, Some(entry))),
+            Some(later) => later.push(Later::Code(code, Some(entry))),
             None => self.codes.put(code, entry),
         }
     }
@@ -146,7 +234,7 @@ impl<'a> Registrar<'a> {
     /// Takes a code that is no longer registered out of memory: at once, or with the group.
     pub(super) fn forget(&mut self, code: CodeId) {
         match &mut self.later {
-            Some(later) => later.push((code, None)),
+            Some(later) => later.push(Later::Code(code, None)),
             None => self.codes.remove(code),
         }
     }

@@ -11,7 +11,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 use keys::{KeyError, Keys};
-use registry::operator::{self, Order, OrderError, Role, Signature, Takes};
+use registry::operator::{self, Order, OrderError, Requirement, Role, Signature};
 use registry::{Registry, RegistryError};
 use runtime::clock;
 
@@ -131,8 +131,8 @@ pub fn begin(
     let keys = Keys::load(&estate.keys)?;
     let mut registry = Registry::open(&estate.data.join(REGISTRY), &keys)?;
     let now_s = clock::now_s();
-    let takes = Takes { act: "sunset", role: Role::Admin, operators: OPERATORS };
-    operator::accept(&mut registry, order, signatures, takes, (now_s, keys.signing_pkcs8()))?;
+    let requirement = Requirement { act: "sunset", role: Role::Admin, operators: OPERATORS };
+    operator::accept(&mut registry, order, signatures, requirement, (now_s, keys.signing_pkcs8()))?;
     registry.checkpoint(keys.signing_pkcs8(), now_s)?;
     let report = registry.verify_decisions(&keys.signing_public())?;
     let head = registry.tree_head()?;

@@ -4,8 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
+use keys::random::NoRandom;
 use ledger::{LedgerError, LogIdentity, LogVoucher, has_day_keys};
-use registry::{LogSeen, Registry, RegistryError, RegistryFound};
+use registry::{LogSeen, RegistryError, RegistryFound, RegistryVoucher};
+
+use crate::registrar::{Registrar, RegistrarError, RegistrarHandle, RegistryChange};
 
 /// A difference that shows that the two stores of a data directory do not belong together, in words that name both.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,9 +29,12 @@ pub enum VouchError {
     /// An error of the registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// No random bytes from the operating system.
-    #[error("the system gives no random bytes for the punch log's name")]
-    Random,
+    /// An error of the registry's writer.
+    #[error(transparent)]
+    Registrar(#[from] RegistrarError),
+    /// No random bytes for the punch log's name.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
 }
 
 /// The paths of a gateway's stores.
@@ -131,20 +137,60 @@ impl Stores {
     }
 }
 
-/// Has the two vouch for each other as they are now, with `lsn`, which is durable. A log without a name gets one. Stopped between any two
-/// steps, each store claims no more than is durable in the other.
+/// Has the two vouch for each other as they are now, with `lsn`, which is durable; not if the registry has not changed since its change
+/// `last`, whose number an earlier call returned. A log without a name gets one. Stopped between any two steps, each store claims no more
+/// than is durable in the other.
 ///
 /// # Errors
 /// An error of either store; their vouchers still agree then.
-pub fn vouch(registry: &mut Registry, ledger: &Path, lsn: u64, now_ms: u64) -> Result<(), VouchError> {
+pub fn vouch(
+    registrar: &RegistrarHandle,
+    ledger: &Path,
+    lsn: u64,
+    last: Option<u64>,
+    now_ms: u64,
+) -> Result<Option<u64>, VouchError> {
     let known = match LogIdentity::at(ledger)? {
         LogIdentity::Named(known) => known,
         LogIdentity::Nothing | LogIdentity::Unnamed => name_log(ledger, now_ms)?,
     };
     let seen = LogSeen { log: known.log.clone(), lsn, at_ms: now_ms };
-    let said = registry.vouch(&seen)?;
-    let voucher = LogVoucher { registry: Some((said.registry, said.times)), seen_ms: now_ms, ..known };
-    Ok(voucher.write(ledger)?)
+    let Some((said, change)) = registrar.act_blocking(Vouch { seen, last })? else { return Ok(None) };
+    LogVoucher { registry: Some((said.registry, said.times)), seen_ms: now_ms, ..known }.write(ledger)?;
+    Ok(Some(change))
+}
+
+/// The registry's voucher for the punch log, to be stored unless nothing has changed since the registry's change `last`. The reply has it
+/// with the number of that change.
+struct Vouch {
+    seen: LogSeen,
+    last: Option<u64>,
+}
+
+impl RegistryChange for Vouch {
+    type Reply = Option<(RegistryVoucher, u64)>;
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<Self::Reply, RegistrarError> {
+        let registry = registrar.registry();
+        if self.last == Some(registry.changes()) {
+            return Ok(None);
+        }
+        let voucher = registry.vouch(&self.seen)?;
+        Ok(Some((voucher, registry.changes())))
+    }
+}
+
+/// The acceptance of any punch log at the next start, with the reason.
+struct AcceptAnyLog(String);
+
+impl RegistryChange for AcceptAnyLog {
+    type Reply = ();
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<(), RegistrarError> {
+        Ok(registrar.registry().accept_any_log(&self.0)?)
+    }
 }
 
 /// Accepts the stores' difference by an operator's order: both forget what they saw, and vouch for what is beside them at the next start.
@@ -153,16 +199,17 @@ pub fn vouch(registry: &mut Registry, ledger: &Path, lsn: u64, now_ms: u64) -> R
 /// # Errors
 /// An error of either store.
 pub fn accept(
-    registry: &mut Registry,
+    registrar: &RegistrarHandle,
     stores: &Stores,
     lsn: u64,
     by: &str,
     now_ms: u64,
 ) -> Result<Option<Difference>, VouchError> {
     let log = LogIdentity::at(&stores.ledger)?;
-    let fit = stores.fit(registry.voucher()?.into(), &log, has_day_keys(&stores.day_keys)?);
+    let found = RegistryFound::at(&stores.registry)?;
+    let fit = stores.fit(found, &log, has_day_keys(&stores.day_keys)?);
     let Err(difference) = fit.and_then(|fit| stores.reaches(&fit, lsn)) else { return Ok(None) };
-    registry.accept_any_log(&format!("{now_ms} {by}: {difference}"))?;
+    registrar.act_blocking(AcceptAnyLog(format!("{now_ms} {by}: {difference}")))?;
     let known = match log {
         LogIdentity::Named(known) => known,
         LogIdentity::Nothing | LogIdentity::Unnamed => name_log(&stores.ledger, now_ms)?,
@@ -172,7 +219,7 @@ pub fn accept(
 }
 
 fn name_log(ledger: &Path, now_ms: u64) -> Result<LogVoucher, VouchError> {
-    let log = keys::random::bytes::<8>().map(hex::encode).map_err(|_| VouchError::Random)?;
+    let log = hex::encode(keys::random::bytes::<8>()?);
     let voucher = LogVoucher { log, since_ms: now_ms, registry: None, seen_ms: now_ms };
     voucher.write(ledger)?;
     Ok(voucher)

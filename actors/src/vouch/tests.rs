@@ -1,6 +1,8 @@
 //! Each way in which a store can be missing or exchanged is named, and no crash looks like one.
 
 use keys::Keys;
+use registry::Registry;
+use registry::colours::Codes;
 
 use super::*;
 
@@ -27,11 +29,15 @@ impl Place {
     /// Starts a gateway whose log has so many batches.
     fn start(&self, lsn: u64) -> Result<(), VouchError> {
         let fit = self.stores.compare()?;
-        let mut registry = self.registry();
+        let registrar = self.registrar();
         self.stores.reaches(&fit, lsn)?;
         std::fs::create_dir_all(&self.stores.ledger).expect("made");
         std::fs::write(self.stores.ledger.join("000000000001.segment"), []).expect("written");
-        vouch(&mut registry, &self.stores.ledger, lsn, 1_582_000_000_000 + lsn)
+        vouch(&registrar, &self.stores.ledger, lsn, None, 1_582_000_000_000 + lsn).map(drop)
+    }
+
+    fn registrar(&self) -> RegistrarHandle {
+        RegistrarHandle::without_gateway(self.registry(), Codes::new(0))
     }
 
     fn refused(&self, lsn: u64) -> String {
@@ -44,7 +50,7 @@ impl Place {
 
     fn accept(&self, lsn: u64) {
         let by = "anna, bao: case 7";
-        let difference = accept(&mut self.registry(), &self.stores, lsn, by, 9).expect("accepted");
+        let difference = accept(&self.registrar(), &self.stores, lsn, by, 9).expect("accepted");
         assert!(difference.is_some());
         assert!(self.registry().meta("accepted").expect("read").expect("on record").contains(by));
         self.start(lsn).expect("starts");

@@ -2,16 +2,14 @@
 //! A start that finds a difference is refused. What they say stands in `actors::vouch`.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use actors::registrar::RegistrarHandle;
 use actors::vouch::{self, Stores, VouchError};
 use keys::Keys;
 use ledger::{self, LedgerHandle};
-use registry::Registry;
 use runtime::clock;
+use runtime::thread::{self, Thread};
 
 use crate::config::Settings;
 
@@ -54,69 +52,60 @@ pub(crate) fn plain(error: VouchError) -> anyhow::Error {
         VouchError::Differ(difference) => difference.into(),
         VouchError::Ledger(error) => error.into(),
         VouchError::Registry(error) => error.into(),
-        VouchError::Random => error.into(),
+        VouchError::Registrar(error) => error.into(),
+        VouchError::Random(error) => error.into(),
     }
 }
 
-/// The two stores, in the hands of whoever has them vouch.
+/// The two stores that vouch for each other.
 struct Both {
-    registry: Arc<Mutex<Registry>>,
+    registrar: RegistrarHandle,
     ledger: PathBuf,
     log: LedgerHandle,
-    /// The last LSN and the registry's changes when they vouched last.
+    /// The last LSN and the registry's last change when they vouched last.
     told: Option<(u64, u64)>,
 }
 
-/// The thread that does it.
-pub(crate) struct Vouching {
-    stop: SyncSender<()>,
-    thread: JoinHandle<Both>,
-}
+/// The thread that has the stores vouch for each other.
+pub(crate) struct Vouching(Thread<Both>);
 
 impl Vouching {
     /// Vouches, and goes on from time to time, on a thread of its own: a disk that hangs holds up nobody else.
     pub(crate) fn start(
-        registry: Arc<Mutex<Registry>>,
+        registrar: RegistrarHandle,
         ledger: PathBuf,
         log: LedgerHandle,
     ) -> std::io::Result<Self> {
-        let (stop, stopped) = sync_channel(1);
-        let mut both = Both { registry, ledger, log, told: None };
-        let thread = std::thread::Builder::new().name("vouching".to_owned()).spawn(move || {
+        let mut both = Both { registrar, ledger, log, told: None };
+        let thread = thread::spawn("vouching", move |stop| {
             loop {
-                both.vouch(false);
-                if stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                both.vouch();
+                if stop.wait(EVERY) {
                     return both;
                 }
             }
         })?;
-        Ok(Self { stop, thread })
+        Ok(Self(thread))
     }
 
-    /// Vouches for the last time; the log has ended, and nobody works on the registry any more.
+    /// Vouches for the last time; the log has ended.
     pub(crate) fn end(self) {
-        drop(self.stop);
-        match self.thread.join() {
-            Ok(mut both) => both.vouch(true),
-            Err(_) => tracing::error!("the thread that has the stores vouch for each other panicked"),
+        match self.0.stop() {
+            Ok(mut both) => both.vouch(),
+            Err(error) => {
+                tracing::error!(%error, "the punch log and the registry do not vouch for each other")
+            }
         }
     }
 }
 
 impl Both {
-    /// Has them vouch if anything has changed since. Whoever holds the registry for long, as an import does, is not waited for, but at the end.
-    fn vouch(&mut self, last: bool) {
+    /// Has them vouch if anything has changed since.
+    fn vouch(&mut self) {
         let lsn = self.log.durable_lsn();
-        let mut registry = match (self.registry.try_lock(), last) {
-            (Ok(registry), _) => registry,
-            (Err(_), false) => return,
-            (Err(_), true) => self.registry.lock().unwrap_or_else(PoisonError::into_inner),
-        };
-        if self.told == Some((lsn, registry.changes())) {
-            return;
-        }
-        match vouch::vouch(&mut registry, &self.ledger, lsn, clock::now_ms()) {
-            Ok(()) => self.told = Some((lsn, registry.changes())),
+        let last = self.told.filter(|(told, _)| *told == lsn).map(|(_, change)| change);
+        match vouch::vouch(&self.registrar, &self.ledger, lsn, last, clock::now_ms()) {
+            Ok(change) => self.told = change.map(|change| (lsn, change)).or(self.told),
             Err(error) => tracing::warn!(
                 error = format!("{:#}", anyhow::Error::from(error)),
                 "the punch log and the registry could not vouch for each other; it is tried again"

@@ -2,9 +2,10 @@
 //! `runtime::clock`; what waits meanwhile stands with those who would do it.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use actors::registrar::{NoteTime, RegistrarHandle};
 use metrics::Gauge;
 use protocol::metric;
 use registry::Registry;
@@ -65,11 +66,11 @@ impl WallClock {
     }
 }
 
-/// Notes the time for the next start, when nobody works on the registry any more.
-pub(crate) fn note(registry: &Mutex<Registry>) {
-    let (reading, registry) = (clock::look(), registry.lock().unwrap_or_else(PoisonError::into_inner));
+/// Notes the time for the next start.
+pub(crate) fn note(registrar: &RegistrarHandle) {
+    let reading = clock::look();
     if reading.is_dated
-        && let Err(error) = registry.note_ms(reading.certain_ms)
+        && let Err(error) = registrar.act_blocking(NoteTime { at_ms: reading.certain_ms })
     {
         tracing::error!(%error, "the time cannot be noted; the next start may not believe its clock");
     }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use registry::audit::Growth;
 use registry::operator::{Order, Signature};
-use registry::{AuditReport, ConsentReport, OrderReport, Registry};
-use runtime::clock;
+use registry::{AuditReport, ConsentReport, OrderReport};
 use serde::{Deserialize, Serialize};
 
 use super::counter::{Answered, CounterAct};
@@ -124,10 +123,7 @@ fn verify_decisions(admin: &OperatorContext) -> anyhow::Result<Done> {
 }
 
 fn checkpoint(admin: &OperatorContext, since: Option<u64>) -> anyhow::Result<Growth> {
-    let sign = |registry: &mut Registry| {
-        Ok(registry.checkpoint(admin.keys.signing_pkcs8(), clock::now_ms() / 1000)?)
-    };
-    let signed = admin.write(sign)?;
+    let signed = admin.sign_decisions()?;
     let registry = admin.reader()?;
     let size = since.unwrap_or(signed.size);
     if size > signed.size {

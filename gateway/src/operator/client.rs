@@ -53,9 +53,8 @@ pub(crate) fn call(named: &Named, act: &Act, tell: &mut Tell<'_>) -> anyhow::Res
             let registry = Registry::open(&path, &keys)?;
             // A gateway that runs would not read more.
             limits::line_of(act)?;
-            let (admin, uid) =
-                (OperatorContext::offline(data, &keys_directory, registry, keys), geteuid().as_raw());
-            perform(act, &admin, uid, &mut |done| hear(done.clone()));
+            let admin = OperatorContext::offline(data, &keys_directory, registry, keys)?;
+            perform(act, &admin, geteuid().as_raw(), &mut |done| hear(done.clone()));
         }
     }
     plain(last.with_context(cut)?)

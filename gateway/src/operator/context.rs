@@ -1,17 +1,20 @@
 //! The context in which operators' acts are done: what a running gateway shares with them, or, when none runs, the registry alone.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actors::judge::{PlaceKinds, Scanners};
-use actors::registrar::RegistrarHandle;
+use actors::registrar::{Registrar, RegistrarError, RegistrarHandle, RegistryChange};
 use actors::tap::Taps;
 use anyhow::Context;
 use keys::Keys;
 use policy::{Policy, PolicyInEffect};
 use protocol::DeviceId;
+use registry::audit::Checkpoint;
 use registry::colours::Codes;
 use registry::{PlaceRow, Registry};
+use runtime::clock;
+use runtime::lock::lock;
 
 use super::counter::Counter;
 use super::orders::EnrolsAt;
@@ -24,7 +27,10 @@ use crate::reload::Reload;
 /// The context of operators' acts: the registry and what follows it, and the gateway around it if one runs.
 #[derive(Clone)]
 pub(crate) struct OperatorContext {
-    pub(crate) registry: Arc<Mutex<Registry>>,
+    /// The registry's one writer.
+    pub(crate) registrar: RegistrarHandle,
+    /// A connection that reads the registry.
+    pub(crate) reader: Arc<Mutex<Registry>>,
     pub(crate) fleet: Fleet,
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
@@ -44,8 +50,6 @@ pub(crate) struct OperatorContext {
 pub(crate) struct Running {
     /// The policy in effect.
     pub(crate) policy: PolicyInEffect,
-    /// The handle of the registry's writer.
-    pub(crate) registrar: RegistrarHandle,
     /// For citizens at an office; `None` without a message service.
     pub(crate) counter: Option<Counter>,
     /// The place where devices take their tokens.
@@ -62,18 +66,25 @@ pub(crate) struct Running {
 
 impl OperatorContext {
     /// The context on which no gateway runs: the registry itself, under the directory's lock. Starts no thread.
-    pub(crate) fn offline(data: &Path, keys_directory: &Path, registry: Registry, keys: Keys) -> Self {
-        Self {
-            registry: Arc::new(Mutex::new(registry)),
+    pub(crate) fn offline(
+        data: &Path,
+        keys_directory: &Path,
+        registry: Registry,
+        keys: Keys,
+    ) -> anyhow::Result<Self> {
+        let (reader, codes) = (registry.reader()?, Codes::new(0));
+        Ok(Self {
+            registrar: RegistrarHandle::without_gateway(registry, codes.clone()),
+            reader: Arc::new(Mutex::new(reader)),
             fleet: Fleet::default(),
             keys: Arc::new(keys),
-            codes: Codes::new(0),
+            codes,
             place_kinds: PlaceKinds::default(),
             scanners: Scanners::default(),
             log: (Settings::ledger_path(data), Keys::days(keys_directory)),
             homes: place::homes(data, &[keys_directory]),
             running: None,
-        }
+        })
     }
 
     /// The running gateway. An error that says to start it when none runs.
@@ -91,45 +102,58 @@ impl OperatorContext {
         self.running.as_ref().map(|running| running.enrols_at.clone())
     }
 
-    /// A reader beside the registry's writer, for what reads long.
+    /// Opens a reader of its own, for acts that read for long.
     pub(crate) fn reader(&self) -> anyhow::Result<Registry> {
         self.read(|registry| Ok(registry.reader()?))
     }
 
-    /// Reads the registry.
+    /// Reads the registry; every change that was answered before is in it.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        f(&self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&lock(&self.reader))
     }
 
-    /// Works on the registry where the fleet has nothing to follow.
-    pub(crate) fn write<T>(&self, f: impl FnOnce(&mut Registry) -> anyhow::Result<T>) -> anyhow::Result<T> {
-        f(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Changes the registry. Blocks its thread until the change is durable.
+    pub(crate) fn write<C: RegistryChange>(&self, change: C) -> anyhow::Result<C::Reply>
+    where
+        C::Error: Into<anyhow::Error>,
+    {
+        self.registrar.act_blocking(change).map_err(Into::into)
     }
 
-    /// Adds a device or changes it, then has the fleet follow: that device is read again, no other.
-    pub(crate) fn change_device(
-        &self,
-        f: impl FnOnce(&mut Registry) -> anyhow::Result<DeviceId>,
-    ) -> anyhow::Result<DeviceId> {
-        self.write(|registry| {
-            let device = f(registry)?;
-            self.fleet.put(registry.device(device)?.with_context(|| format!("there is no device {device}"))?);
-            Ok(device)
+    /// Has the fleet follow the registry in a device that may have changed. Devices are read and put one at a time, so that the fleet is
+    /// never left with an older row than the registry's.
+    pub(crate) fn follow_device(&self, device: DeviceId) -> anyhow::Result<()> {
+        self.read(|registry| {
+            registry.device(device)?.into_iter().for_each(|row| self.fleet.put(row));
+            Ok(())
         })
     }
 
-    /// Adds a place, if one comes of it, then has the fleet and the judge follow: the others are not read again.
-    pub(crate) fn change_place(
-        &self,
-        f: impl FnOnce(&mut Registry) -> anyhow::Result<Option<PlaceRow>>,
-    ) -> anyhow::Result<Option<PlaceRow>> {
-        self.write(|registry| {
-            let place = f(registry)?;
-            if let Some(row) = &place {
-                self.fleet.add_place(row.id, row.region);
-                self.place_kinds.add(row.id, row.kind);
-            }
-            Ok(place)
-        })
+    /// Has the fleet and the judge follow the registry in a new place.
+    pub(crate) fn follow_place(&self, place: &PlaceRow) {
+        // The fleet takes one place at a time.
+        let _one_at_a_time = lock(&self.reader);
+        self.fleet.add_place(place.id, place.region);
+        self.place_kinds.add(place.id, place.kind);
+    }
+
+    /// Signs the decisions, unless all of them are signed; returns the last checkpoint.
+    pub(crate) fn sign_decisions(&self) -> anyhow::Result<Checkpoint> {
+        self.write(SignDecisions { keys: Arc::clone(&self.keys), now_s: clock::now_s() })
+    }
+}
+
+/// A signed checkpoint of the decisions, unless all of them are signed.
+struct SignDecisions {
+    keys: Arc<Keys>,
+    now_s: u64,
+}
+
+impl RegistryChange for SignDecisions {
+    type Reply = Checkpoint;
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<Checkpoint, RegistrarError> {
+        Ok(registrar.registry().checkpoint(self.keys.signing_pkcs8(), self.now_s)?)
     }
 }

@@ -3,11 +3,14 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use actors::bounds;
 use actors::query::Queries;
-use actors::registrar::{AtGate, Confirmed, Form, RegistrarHandle};
+use actors::registrar::{
+    AtGate, ConfirmDocument, Confirmed, Form, GiveConsent, OpenReceipt, RegistrarHandle, SignIn, SubmitForm,
+    WithdrawConsent,
+};
 use actors::sms::{Asker, ProvenPhone, SessionId, Sms};
 use anyhow::{Context, bail};
 use policy::{Applicant, QueryOutcome, StayField};
@@ -15,8 +18,8 @@ use protocol::{CodeId, receipt};
 use registry::{
     Beneficiary, ConsentId, ConsentTerms, Detail, DocumentKind, DocumentNumber, Flow, Person, Phone,
 };
-use ring::rand::{SecureRandom, SystemRandom};
 use runtime::clock;
+use runtime::lock::lock;
 use serde::{Deserialize, Serialize};
 
 /// Citizens at the counter; the one who came first is asked to begin again.
@@ -115,16 +118,13 @@ impl Counter {
 
     /// Does it. On a thread that may wait.
     pub(crate) fn perform(&self, act: &CounterAct) -> anyhow::Result<Answered> {
-        let now_s = clock::now_ms() / 1000;
+        let now_s = clock::now_s();
         match act {
             CounterAct::Begin { phone } => self.begin(phone, now_s),
             CounterAct::Prove { session, code } => self.prove(session, code, now_s),
             CounterAct::Confirm { session, kind, document } => {
                 let (proven, document) = (self.proven(session)?, document_of(kind, document)?);
-                let act = move |registrar: &mut actors::registrar::Registrar<'_>| {
-                    registrar.confirm_document(&proven, &document, now_s)
-                };
-                let code = match self.registrar.act_blocking(act)? {
+                let code = match self.registrar.act_blocking(ConfirmDocument { proven, document, now_s })? {
                     Confirmed::Code(code) => Some(code.get()),
                     Confirmed::No => None,
                 };
@@ -135,14 +135,14 @@ impl Counter {
                 self.consent(session, (flow, beneficiary), *cities, now_s)
             }
             CounterAct::Withdraw { session, consent } => {
-                let (phone, id) = (self.phone(session)?, ConsentId(*consent));
-                self.registrar.act_blocking(move |registrar| registrar.withdraw_consent(id, &phone))?;
-                Ok(Answered::Withdrawn { consent: *consent })
+                let (phone, consent) = (self.phone(session)?, ConsentId(*consent));
+                self.registrar.act_blocking(WithdrawConsent { consent, phone })?;
+                Ok(Answered::Withdrawn { consent: consent.0 })
             }
             CounterAct::Apply { session, form } => self.apply(session, form, now_s),
             CounterAct::Receipt { session, consent } => {
-                let (phone, id) = (self.phone(session)?, ConsentId(*consent));
-                match self.registrar.act_blocking(move |registrar| registrar.receipt(id, &phone, now_s))? {
+                let (phone, consent) = (self.phone(session)?, ConsentId(*consent));
+                match self.registrar.act_blocking(OpenReceipt { consent, phone, now_s })? {
                     AtGate::Open(receipt) => Ok(Answered::Receipt { text: receipt::to_text(&receipt) }),
                     AtGate::Scanned(_) => bail!("staff have scanned this receipt; ask for another consent"),
                 }
@@ -152,10 +152,7 @@ impl Counter {
 
     fn begin(&self, phone: &str, now_s: u64) -> anyhow::Result<Answered> {
         let phone = Phone::parse(phone).context("that is no mobile number of the mainland")?;
-        let mut session = [0; 16];
-        SystemRandom::new()
-            .fill(&mut session)
-            .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+        let session = keys::random::bytes()?;
         wait(self.sms.request(asker(session), &phone, now_s))??;
         let mut sessions = self.sessions();
         if sessions.len() >= SESSIONS_MAX
@@ -173,7 +170,7 @@ impl Counter {
         if let Some(session) = self.sessions().get_mut(&id) {
             session.proven = Some(proven.clone());
         }
-        let codes = self.registrar.act_blocking(move |registrar| registrar.sign_in(&proven, now_s))?;
+        let codes = self.registrar.act_blocking(SignIn { proven, now_s })?;
         Ok(Answered::Proven { codes: codes.into_iter().map(CodeId::get).collect() })
     }
 
@@ -193,7 +190,7 @@ impl Counter {
         let proven = self.proven(session)?;
         let detail = if cities { Detail::Cities } else { Detail::Stay };
         let agreed = ConsentTerms { flow, beneficiary, detail, text: TEXT };
-        let id = self.registrar.act_blocking(move |registrar| registrar.consent(&proven, agreed, now_s))?;
+        let id = self.registrar.act_blocking(GiveConsent { proven, agreed, now_s })?;
         let outcome = match flow {
             Flow::Scan => None,
             Flow::Apply | Flow::Modify => Some(wait(self.queries.ask(id, &self.phone(session)?))??.outcome),
@@ -229,7 +226,7 @@ impl Counter {
             guardian: guardian.transpose()?,
             along: paper.along,
         };
-        let taken = self.registrar.act_blocking(move |registrar| registrar.submit(&form, now_s))?;
+        let taken = self.registrar.act_blocking(SubmitForm { form, now_s })?;
         Ok(Answered::Taken {
             code: taken.code.get(),
             colour: taken.entry.colour().name().to_owned(),
@@ -250,8 +247,8 @@ impl Counter {
         proven.context("the phone is not proven; give the code that was sent to it")
     }
 
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 16], Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sessions(&self) -> MutexGuard<'_, HashMap<[u8; 16], Session>> {
+        lock(&self.sessions)
     }
 }
 

@@ -7,9 +7,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
+use runtime::lock::lock;
+use runtime::thread::{self, StopToken};
 use rustix::net::sockopt::socket_peercred;
 use serde::Serialize;
 
@@ -37,7 +39,7 @@ impl Drop for Plane {
 pub(crate) fn start(settings: &Settings, admin: &OperatorContext) -> anyhow::Result<Plane> {
     let (socket, listener) = listen_at(settings)?;
     let mine = admin.clone();
-    std::thread::Builder::new().name("admin".to_owned()).spawn(move || listen(&listener, &mine))?;
+    thread::spawn("admin", move |_| listen(&listener, &mine))?;
     Ok(Plane { socket })
 }
 
@@ -74,25 +76,25 @@ fn listen(listener: &UnixListener, admin: &OperatorContext) {
         if enter.send(()).is_err() {
             return;
         }
-        let (admin, leaves) = (admin.clone(), Leaves(Arc::clone(&left)));
-        let work = move || {
-            let _leaves = leaves;
+        let (admin, permit) = (admin.clone(), Permit(Arc::clone(&left)));
+        let work = move |_: &StopToken| {
+            let _permit = permit;
             if let Err(error) = serve(&stream, &admin) {
                 tracing::warn!(%error, "an admin connection failed");
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("admin-act".to_owned()).spawn(work) {
+        if let Err(error) = thread::spawn("admin-act", work) {
             tracing::warn!(%error, "no thread for an admin connection");
         }
     }
 }
 
 /// Makes room for another connection when it is dropped.
-struct Leaves(Arc<Mutex<Receiver<()>>>);
+struct Permit(Arc<Mutex<Receiver<()>>>);
 
-impl Drop for Leaves {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).try_recv();
+        let _ = lock(&self.0).try_recv();
     }
 }
 

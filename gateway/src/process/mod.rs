@@ -167,7 +167,7 @@ fn run_here(
         vitals,
     })?;
     let shared = gateway.shared();
-    let vouching = Vouching::start(Arc::clone(&shared.registry), stores.ledger, log.clone())?;
+    let vouching = Vouching::start(shared.registrar.clone(), stores.ledger, log.clone())?;
     let admin = operator::socket::start(settings, &shared)?;
     let enrolment = enrol::start(gateway.identities(), shared, sockets.enrol)?;
     gateway.watch(enrolment.pulse());
@@ -182,13 +182,14 @@ fn run_here(
     let code = begin_to_end(&why, &readiness, &settings.data);
     tracing::info!("draining");
     drop((admin, enrolment));
-    gateway.stop();
+    let registrar = gateway.stop();
     if let Err(error) = http.stop() {
         tracing::error!(error, "stopping the HTTP server");
     }
     drop(log);
     ledger.shutdown();
     vouching.end();
+    registrar.stop();
     tracing::info!("stopped");
     Ok(code)
 }
@@ -245,11 +246,7 @@ async fn wait(
                 failed_before = false;
                 poison::told();
             }
-            _ = due.tick() => {
-                if !gateway.tell_alarms() {
-                    due.reset_after(wall_clock::LOOK);
-                }
-            }
+            _ = due.tick() => gateway.tell_alarms(),
             _ = look.tick() => usage.look(),
             _ = tick.tick() => {
                 wall_clock.look();

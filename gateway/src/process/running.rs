@@ -1,13 +1,13 @@
 //! The parts of a running gateway: what is started, in which order, and how it ends. Each thread's work is elsewhere.
 
 use std::net::{TcpListener, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actors::carrier::{CarrierConfig, Carriers};
-use actors::judge::{Judge, PlaceKinds, Scanners};
+use actors::judge::{Judge, PlaceKinds};
 use actors::query::Queries;
 use actors::region::{Directory, RegionConfig};
-use actors::registrar::{RegistrarConfig, RegistrarHandle};
+use actors::registrar::{LoadCodes, RegistrarConfig, RegistrarHandle};
 use actors::sms::Sms;
 use actors::tap::Taps;
 use anyhow::Context;
@@ -19,9 +19,8 @@ use protocol::{RegionId, metric};
 use registry::Registry;
 use registry::colours::Codes;
 use runtime::arbiter::{self, ArbiterThread, Pulse};
-use runtime::clock;
 use runtime::host::HostedThread;
-use runtime::watchdog;
+use runtime::{clock, thread, watchdog};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Settings;
@@ -48,6 +47,8 @@ pub(crate) struct Gateway {
     codes: Codes,
     admin: OperatorContext,
     registrar: HostedThread,
+    /// The connection by which the alarms are set.
+    alarms_reader: Registry,
     queries: HostedThread,
     reload: Arc<Reload>,
     at_signal: AtSignal,
@@ -82,8 +83,8 @@ impl Gateway {
         let (fleet, place_kinds, regions) = known(&registry)?;
         let codes = Codes::new(usize::try_from(registry.estimate_codes()?).unwrap_or(0));
         let judge = judge(keys, &codes, registry.gateway()?, &policy, &place_kinds);
-        let registry = Arc::new(Mutex::new(registry));
-        let (handle, registrar) = start_registrar(keys, &registry, &codes, &policy)?;
+        let (reader, alarms_reader) = (registry.reader()?, registry.reader()?);
+        let (handle, registrar) = start_registrar(keys, registry, &codes, &policy)?;
         let (configs, carriers) = start_carriers(settings)?;
         let (queries, queries_front) = Queries::start(handle.clone(), carriers.clone())?;
         let travel_pages = TravelPages::new(ArcSwap::from_pointee(settings.travel_pages()));
@@ -92,9 +93,19 @@ impl Gateway {
         let (opened, identities) = open_identities(settings, keys, &fleet)?;
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let origin = origin(settings, pages.as_ref())?;
-        let (operators_registrar, operators_policy) = (handle.clone(), policy.clone());
-        let judged = (place_kinds, judge.scanners().clone());
-        let admin = context(settings, keys, &registry, &codes, &fleet, judged);
+        let operators_policy = policy.clone();
+        let admin = OperatorContext {
+            registrar: handle.clone(),
+            reader: Arc::new(Mutex::new(reader)),
+            fleet: fleet.clone(),
+            keys: Arc::clone(keys),
+            codes: codes.clone(),
+            place_kinds,
+            scanners: judge.scanners().clone(),
+            log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+            homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
+            running: None,
+        };
         let operators_taps = taps.clone();
         let (asked, endpoint) = (queries.clone(), transport::endpoint_config(keys.quic()));
         let front = Fronted { fleet, judge, ledger, taps, queries: asked, drain: draining };
@@ -109,24 +120,24 @@ impl Gateway {
             sms: sms.clone(),
             readiness: readiness.clone(),
         };
-        let pages = start_pages(settings, listening, sms, &registry, |sms, origin| portal::Services {
-            registrar: handle,
-            queries,
-            sms,
-            codes: codes.clone(),
-            keys: Arc::clone(keys),
-            policy,
-            travel_pages,
-            origin,
-            records: Records { directory, ledger: records.clone() },
-        })?;
+        let pages =
+            start_pages(settings, listening, sms, &admin.reader()?, |sms, origin| portal::Services {
+                registrar: handle,
+                queries,
+                sms,
+                codes: codes.clone(),
+                keys: Arc::clone(keys),
+                policy,
+                travel_pages,
+                origin,
+                records: Records { directory, ledger: records.clone() },
+            })?;
         let pulses = [front.pulse(), queries_front.pulse(), http];
         let watchdog = watch((pulses, pages.as_ref(), &carriers), readiness.beat(), records)?;
         let in_effect = InEffect::new(settings, opened.files, (configs, carriers), watchdog)?;
         let (reload, at_signal) = Reload::start(behind, parts, in_effect)?;
         let running = Running {
             policy: operators_policy,
-            registrar: operators_registrar,
             counter,
             enrols_at,
             pages: origin,
@@ -140,6 +151,7 @@ impl Gateway {
             codes,
             admin: OperatorContext { running: Some(running), ..admin },
             registrar,
+            alarms_reader,
             queries: queries_front,
             reload,
             at_signal,
@@ -160,7 +172,7 @@ impl Gateway {
 
     /// Colours are known, and the process ready, when this has come to its end beside whoever calls.
     pub(crate) fn load_codes(&self, readiness: Readiness) -> std::io::Result<()> {
-        load_codes(self.admin.clone(), readiness)
+        load_codes(self.admin.registrar.clone(), readiness)
     }
 
     /// Reads the files again, beside whoever calls.
@@ -172,14 +184,11 @@ impl Gateway {
         self.admin.clone()
     }
 
-    /// Counts what operators do that somebody should look at. False if the registry is held by another, and has to be asked again.
-    pub(crate) fn tell_alarms(&self) -> bool {
-        // An import may hold it for minutes, and this thread waits for nobody.
-        let Ok(registry) = self.admin.registry.try_lock() else { return false };
-        if let Err(error) = alarms::tell(&registry, clock::now_ms() / 1000) {
+    /// Sets the alarms about what operators do.
+    pub(crate) fn tell_alarms(&self) {
+        if let Err(error) = alarms::tell(&self.alarms_reader, clock::now_s()) {
             tracing::error!(%error, "what operators do cannot be counted");
         }
-        true
     }
 
     pub(crate) fn count_codes(&self) {
@@ -188,7 +197,8 @@ impl Gateway {
         }
     }
 
-    pub(crate) fn stop(self) {
+    /// Ends all but the registrar, which the caller ends last.
+    pub(crate) fn stop(self) -> RunningRegistrar {
         self.at_signal.end();
         let Ended { carriers, retiring, _watchdog } =
             self.reload.end().expect("a gateway is stopped once, by value");
@@ -200,40 +210,30 @@ impl Gateway {
         if let Err(error) = self.front.join() {
             tracing::error!(error, "the front ended");
         }
-        // Queries under way come to their end, then the registrar, which keeps their outcomes.
-        for (what, ended) in [
-            ("the queries", self.queries.stop()),
-            ("a carrier", carriers.stop()),
-            ("the registrar", self.registrar.stop()),
-        ] {
+        // Queries under way come to their end; the registrar keeps their outcomes.
+        for (what, ended) in [("the queries", self.queries.stop()), ("a carrier", carriers.stop())] {
             if let Err(error) = ended {
                 tracing::error!(error, what, "a thread ended badly");
             }
         }
         retiring.into_iter().for_each(reload::join);
-        wall_clock::note(&self.admin.registry);
+        RunningRegistrar { handle: self.admin.registrar, thread: self.registrar }
     }
 }
 
-/// The context of operators' acts, before anything runs.
-fn context(
-    settings: &Settings,
-    keys: &Arc<Keys>,
-    registry: &Arc<Mutex<Registry>>,
-    codes: &Codes,
-    fleet: &Fleet,
-    (place_kinds, scanners): (PlaceKinds, Scanners),
-) -> OperatorContext {
-    OperatorContext {
-        registry: Arc::clone(registry),
-        fleet: fleet.clone(),
-        keys: Arc::clone(keys),
-        codes: codes.clone(),
-        place_kinds,
-        scanners,
-        log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
-        homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
-        running: None,
+/// The registrar of a gateway whose other parts have ended.
+pub(crate) struct RunningRegistrar {
+    handle: RegistrarHandle,
+    thread: HostedThread,
+}
+
+impl RunningRegistrar {
+    /// Notes the time for the next start and ends the registrar.
+    pub(crate) fn stop(self) {
+        wall_clock::note(&self.handle);
+        if let Err(error) = self.thread.stop() {
+            tracing::error!(error, "the registrar ended badly");
+        }
     }
 }
 
@@ -254,13 +254,13 @@ fn known(registry: &Registry) -> anyhow::Result<(Fleet, PlaceKinds, Vec<RegionId
 
 fn start_registrar(
     keys: &Keys,
-    registry: &Arc<Mutex<Registry>>,
+    registry: Registry,
     codes: &Codes,
     policy: &PolicyInEffect,
 ) -> anyhow::Result<(RegistrarHandle, HostedThread)> {
     let signing_pkcs8 = keys.signing_pkcs8().to_vec().into();
     let config = RegistrarConfig { signing_pkcs8, ..RegistrarConfig::default() };
-    Ok(RegistrarHandle::start(Arc::clone(registry), codes.clone(), policy.clone(), config)?)
+    Ok(RegistrarHandle::start(registry, codes.clone(), policy.clone(), config)?)
 }
 
 fn open_identities(
@@ -275,7 +275,7 @@ fn open_identities(
 }
 
 /// A thread that waits for a disk or for the registry may wait for longer than a blocked one, and a restart would not help it at once:
-/// the punch log's only silences the beat, and the registrar, which waits for imports and audits, is not asked at all.
+/// the punch log's only silences the beat, and the registrar, which fills the codes in one piece, is not asked at all.
 fn watch(
     (pulses, pages, carriers): ([Pulse; 3], Option<&Pages>, &Carriers),
     beat: Option<watchdog::KeepAlive>,
@@ -348,24 +348,21 @@ fn start_pages(
     settings: &Settings,
     (listener, certificate): (Option<TcpListener>, Option<Arc<Shown>>),
     sms: Option<Sms>,
-    registry: &Mutex<Registry>,
+    registry: &Registry,
     services: impl FnOnce(Sms, String) -> portal::Services,
 ) -> anyhow::Result<Option<Pages>> {
     let (Some(config), Some(listener)) = (&settings.pages, listener) else { return Ok(None) };
     let sms = sms.context("pages need a message service: nobody could sign in")?;
     let services = services(sms, config.origin(&listener)?);
-    let portal = Portal::new(
-        (services, config.proxies.clone()),
-        &registry.lock().unwrap_or_else(PoisonError::into_inner),
-    )?;
+    let portal = Portal::new((services, config.proxies.clone()), registry)?;
     Ok(Some(portal::start(portal, listener, certificate)?))
 }
 
 /// Colours are unknown until all of them are there; devices are answered meanwhile.
-fn load_codes(admin: OperatorContext, readiness: Readiness) -> std::io::Result<()> {
-    std::thread::Builder::new().name("load-codes".to_owned()).spawn(move || {
+fn load_codes(registrar: RegistrarHandle, readiness: Readiness) -> std::io::Result<()> {
+    thread::spawn("load-codes", move |_| {
         let start = clock::now();
-        match admin.read(|registry| Ok(registry.load_codes(&admin.codes)?)) {
+        match registrar.act_blocking(LoadCodes {}) {
             Ok(loaded) => {
                 let seconds = clock::since(start).as_secs_f64();
                 metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
@@ -375,8 +372,7 @@ fn load_codes(admin: OperatorContext, readiness: Readiness) -> std::io::Result<(
                 }
             }
             Err(error) => {
-                let error = format!("{error:#}");
-                tracing::error!(error, "codes cannot be loaded; colours stay unknown");
+                tracing::error!(%error, "codes cannot be loaded; colours stay unknown");
                 readiness.unloaded();
             }
         }

@@ -4,16 +4,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
 
 use protocol::metric;
+use runtime::thread::{self, Thread};
 
 use super::{Reload, join};
 
 /// Reloads when a signal comes; ends with [`AtSignal::end`].
 pub(crate) struct AtSignal {
     order: SyncSender<()>,
-    thread: JoinHandle<()>,
+    thread: Thread<()>,
 }
 
 impl AtSignal {
@@ -28,15 +28,14 @@ impl AtSignal {
     /// A panic ends one reload and not the next.
     fn calling(reload: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let (order, ordered) = sync_channel::<()>(1);
-        let work = move || {
+        let thread = thread::spawn("reload", move |_| {
             while ordered.recv() == Ok(()) {
                 if catch_unwind(AssertUnwindSafe(&reload)).is_err() {
                     tracing::error!("a reload panicked; what it had not put in effect is as it was");
                     metrics::gauge!(metric::RELOAD_FAILED).set(1.0);
                 }
             }
-        };
-        let thread = std::thread::Builder::new().name("reload".to_owned()).spawn(work)?;
+        })?;
         Ok(Self { order, thread })
     }
 

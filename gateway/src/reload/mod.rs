@@ -9,8 +9,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use actors::carrier::{CarrierConfig, Carriers};
 use actors::query::Queries;
@@ -20,6 +19,8 @@ use keys::Keys;
 use protocol::metric;
 use registry::Registry;
 use runtime::arbiter::Pulse;
+use runtime::lock::lock;
+use runtime::thread::{self, StopToken, Thread};
 use runtime::watchdog::Watchdog;
 
 use crate::check;
@@ -113,13 +114,13 @@ struct State {
     /// `None` once the gateway ends.
     in_effect: Option<InEffect>,
     /// Each ends the carriers of an earlier reload.
-    retiring: Vec<JoinHandle<()>>,
+    retiring: Vec<Thread<()>>,
 }
 
 /// The rest to end in order.
 pub(crate) struct Ended {
     pub(crate) carriers: Carriers,
-    pub(crate) retiring: Vec<JoinHandle<()>>,
+    pub(crate) retiring: Vec<Thread<()>>,
     pub(crate) _watchdog: Watchdog,
 }
 
@@ -278,7 +279,7 @@ impl Reload {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -305,7 +306,7 @@ fn messages(
 /// A thread that waits to be told which carriers leave, and ends them after their last query.
 struct Retiring {
     order: SyncSender<(Carriers, Carriers)>,
-    thread: JoinHandle<()>,
+    thread: Thread<()>,
 }
 
 impl Retiring {
@@ -314,25 +315,25 @@ impl Retiring {
             bail!("the carriers of {others} reloads are still ending; try again in half a minute");
         }
         let (order, ordered) = sync_channel::<(Carriers, Carriers)>(1);
-        let work = move || {
+        let work = move |_: &StopToken| {
             let Ok((old, next)) = ordered.recv() else { return };
             if let Err(error) = old.retire(&next) {
                 tracing::error!(error, "a carrier that is asked no more ended badly");
             }
         };
-        let thread = std::thread::Builder::new().name("retiring".to_owned()).spawn(work);
+        let thread = thread::spawn("retiring", work);
         Ok(Self { order, thread: thread.context("starting the thread that ends carriers")? })
     }
 
-    fn retire(self, old: Carriers, next: Carriers) -> JoinHandle<()> {
+    fn retire(self, old: Carriers, next: Carriers) -> Thread<()> {
         self.order.send((old, next)).expect("the thread waits for its one order");
         self.thread
     }
 }
 
-pub(crate) fn join(thread: JoinHandle<()>) {
-    if thread.join().is_err() {
-        tracing::error!("a thread of the reload panicked");
+pub(crate) fn join(thread: Thread<()>) {
+    if let Err(error) = thread.join() {
+        tracing::error!(%error, "a thread of the reload ended badly");
     }
 }
 

@@ -178,7 +178,7 @@ impl Authority {
 }
 
 fn params(name: &str, days: i64) -> CertificateParams {
-    let now_s = i64::try_from(clock::now_ms() / 1000).unwrap_or(i64::MAX);
+    let now_s = i64::try_from(clock::now_s()).unwrap_or(i64::MAX);
     let now = OffsetDateTime::from_unix_timestamp(now_s).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -190,9 +190,7 @@ fn params(name: &str, days: i64) -> CertificateParams {
 }
 
 fn device_params(device: DeviceId, days: i64) -> anyhow::Result<(CertificateParams, Issued)> {
-    let mut serial = [0; 16];
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut serial)
-        .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    let mut serial: [u8; 16] = keys::random::bytes()?;
     // Positive, and of fixed length, so that it reads back as it was written.
     serial[0] = serial[0] & 0x3f | 0x40;
     let mut params = params("Changtong device", days);

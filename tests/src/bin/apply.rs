@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actors::fault::FaultHook;
-use actors::registrar::{Form, RegistrarConfig, RegistrarHandle};
+use actors::registrar::{
+    Form, Registrar, RegistrarConfig, RegistrarError, RegistrarHandle, RegistryChange, Taken,
+};
+use actors::sms::ProvenPhone;
 use keys::Keys;
 use policy::trajectory::{
     Area, CarrierAnswer, Days, Division, Trajectory, Visit, day_of, days_after, start_of,
@@ -42,21 +45,33 @@ fn main() -> anyhow::Result<()> {
     let (registrar, front) = RegistrarHandle::start_with(registry, codes, policy, config, faults)?;
     for (flow, answer, declared) in [(Flow::Apply, clean(), None), (Flow::Modify, hubei(), Some(true))] {
         let proven = proven.clone();
-        registrar.act_blocking(move |registrar| {
-            let agreed =
-                ConsentTerms { flow, beneficiary: Beneficiary::Owner, detail: Detail::Stay, text: "1" };
-            let consent = registrar.consent(&proven, agreed, NOW_S)?;
-            let permit = registrar.start_query(consent, &person().phone, NOW_S)?;
-            let attempt = Attempt { carrier: "china-mobile".to_owned(), outcome: "answered", took_ms: 1 };
-            registrar.finish_query(&permit, &answer, &[attempt], NOW_S)?;
-            let person = person();
-            registrar.submit(
-                &Form { person, declared, consent: Some(consent), proven, guardian: None, along: false },
-                NOW_S,
-            )
-        })?;
+        registrar.act_blocking(Apply { flow, answer, declared, proven })?;
     }
     front.stop().map_err(anyhow::Error::msg)
+}
+
+/// A consent, its query and a form that rests on the answer, in one change.
+struct Apply {
+    flow: Flow,
+    answer: CarrierAnswer,
+    declared: Option<bool>,
+    proven: ProvenPhone,
+}
+
+impl RegistryChange for Apply {
+    type Reply = Taken;
+    type Error = RegistrarError;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<Taken, RegistrarError> {
+        let Self { flow, answer, declared, proven } = self;
+        let agreed = ConsentTerms { flow, beneficiary: Beneficiary::Owner, detail: Detail::Stay, text: "1" };
+        let consent = registrar.consent(&proven, agreed, NOW_S)?;
+        let permit = registrar.start_query(consent, &person().phone, NOW_S)?;
+        let attempt = Attempt { carrier: "china-mobile".to_owned(), outcome: "answered", took_ms: 1 };
+        registrar.finish_query(&permit, &answer, &[attempt], NOW_S)?;
+        let (person, consent) = (person(), Some(consent));
+        registrar.submit(&Form { person, declared, consent, proven, guardian: None, along: false }, NOW_S)
+    }
 }
 
 fn person() -> Person {

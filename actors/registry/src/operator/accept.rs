@@ -12,9 +12,9 @@ pub(super) const AHEAD_S_MAX: u64 = 5 * 60;
 /// The most signatures under one order.
 const SIGNATURES_MAX: usize = 4;
 
-/// The signatures that an act requires.
+/// The signatures that an order requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Takes<'a> {
+pub struct Requirement<'a> {
     /// The act's name, for the order log.
     pub act: &'a str,
     /// The role that signers must have.
@@ -25,23 +25,23 @@ pub struct Takes<'a> {
 
 /// An accepted order: it is on record and may be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
+pub struct AcceptedOrder {
     /// The operators who signed.
-    pub by: Signed,
+    pub by: Signers,
     /// Its entry in the order log.
     pub entry: OrderEntry,
 }
 
 /// The operators whose signatures count. The first one's authority is the order's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
+pub struct Signers {
     /// The authority in whose name the act is done.
     pub authority: String,
     /// Their names, separated by commas.
     pub operators: String,
 }
 
-impl Signed {
+impl Signers {
     /// Returns their names one by one.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.operators.split(',')
@@ -63,16 +63,16 @@ pub fn accept(
     registry: &mut Registry,
     order: &Order,
     signatures: &[Signature],
-    takes: Takes<'_>,
+    requirement: Requirement<'_>,
     (now_s, signing_pkcs8): (u64, &[u8]),
-) -> Result<Accepted, OrderError> {
+) -> Result<AcceptedOrder, OrderError> {
     registry.transaction(|registry| {
-        let signed = check(registry, order, signatures, takes, now_s)?;
+        let signed = check(registry, order, signatures, requirement, now_s)?;
         let names: Vec<&str> = signed.iter().map(|(operator, _)| operator.name.as_str()).collect();
         let authority = signed.first().map(|(first, _)| first.authority.clone()).unwrap_or_default();
-        let by = Signed { authority, operators: names.join(",") };
-        let entry = registry.record_order(order, takes.act, &signed, (now_s, signing_pkcs8))?;
-        entry.map(|entry| Accepted { by, entry }).ok_or(OrderError::Repeated)
+        let by = Signers { authority, operators: names.join(",") };
+        let entry = registry.record_order(order, requirement.act, &signed, (now_s, signing_pkcs8))?;
+        entry.map(|entry| AcceptedOrder { by, entry }).ok_or(OrderError::Repeated)
     })
 }
 
@@ -81,7 +81,7 @@ pub fn check<'a>(
     registry: &Registry,
     order: &Order,
     signatures: &'a [Signature],
-    takes: Takes<'_>,
+    requirement: Requirement<'_>,
     now_s: u64,
 ) -> Result<Vec<(Operator, &'a Signature)>, OrderError> {
     if order.gateway != registry.gateway_id()? {
@@ -97,12 +97,12 @@ pub fn check<'a>(
         let known = |(other, _): &(Operator, _)| {
             other.name == operator.name || other.public_key == operator.public_key
         };
-        if operator.roles.contains(&takes.role) && !signed.iter().any(known) {
+        if operator.roles.contains(&requirement.role) && !signed.iter().any(known) {
             signed.push((operator, signature));
         }
     }
-    if signed.len() < takes.operators.max(1) {
-        let (needed, role) = (takes.operators, takes.role.name());
+    if signed.len() < requirement.operators.max(1) {
+        let (needed, role) = (requirement.operators, requirement.role.name());
         return Err(OrderError::Signatures { needed, role, given: signed.len() });
     }
     Ok(signed)

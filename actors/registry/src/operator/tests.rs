@@ -33,8 +33,8 @@ fn order(registry: &Registry, act: &str) -> Order {
     Order { gateway, act: act.to_owned(), at_s: NOW_S, nonce: "1".to_owned() }
 }
 
-fn takes(role: Role, operators: usize) -> Takes<'static> {
-    Takes { act: "act", role, operators }
+fn requirement(role: Role, operators: usize) -> Requirement<'static> {
+    Requirement { act: "act", role, operators }
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn an_order_takes_as_many_operators_as_it_needs_and_is_good_once() {
     let order = order(&registry, "act");
     let other = Order { act: "another act".to_owned(), ..order.clone() };
     let elsewhere = Order { gateway: "0".repeat(32), ..order.clone() };
-    let two = takes(Role::Health, 2);
+    let two = requirement(Role::Health, 2);
     let [admin_signs, health_signs, records_sign] = [&admin, &health, &records].map(|key| key.sign(&order));
     let by = |now_s| (now_s, keys.signing_pkcs8());
     let mut accepts = |signatures: &[Signature], now_s| {
@@ -155,7 +155,7 @@ fn one_person_counts_once_and_a_revoked_one_not_at_all() {
     let order = order(&registry, "act");
     let by = (NOW_S, keys.signing_pkcs8());
     let twice = [first.sign(&order), Signature { operator: "li-na-2".to_owned(), ..first.sign(&order) }];
-    let refused = accept(&mut registry, &order, &twice, takes(Role::Health, 2), by).unwrap_err();
+    let refused = accept(&mut registry, &order, &twice, requirement(Role::Health, 2), by).unwrap_err();
     assert!(refused.to_string().contains("1 signed"), "{refused}");
 
     let refused = add_first(&mut registry, &stranger()).unwrap_err();
@@ -163,9 +163,9 @@ fn one_person_counts_once_and_a_revoked_one_not_at_all() {
 
     let signed = [first.sign(&order), health.sign(&order)];
     registry.revoke_operator("wang-wei").unwrap();
-    let refused = accept(&mut registry, &order, &signed, takes(Role::Health, 2), by).unwrap_err();
+    let refused = accept(&mut registry, &order, &signed, requirement(Role::Health, 2), by).unwrap_err();
     assert!(refused.to_string().contains("wang-wei is not valid"), "given before, come after: {refused}");
-    let begun = Signed { authority: "cdc".to_owned(), operators: "li-na,wang-wei".to_owned() };
+    let begun = Signers { authority: "cdc".to_owned(), operators: "li-na,wang-wei".to_owned() };
     assert!(begun.still_good(&registry).is_err(), "begun before, ended after");
 }
 

@@ -87,7 +87,7 @@ impl Registry {
         let sql =
             "SELECT id, coalesce(at_s, ?1) FROM codes LEFT JOIN withdrawals ON code = id WHERE tags = 0";
         let mut query = self.connection.prepare(sql)?;
-        let now_s = clock::now_ms() / 1000;
+        let now_s = clock::now_s();
         let rows =
             query.query_map([now_s as i64], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
         let code = |id: i64| CodeId::from_u64(id as u64).ok_or(RegistryError::Damaged { what: "code" });

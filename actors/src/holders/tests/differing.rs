@@ -35,12 +35,12 @@ fn holder(registry: &Registry) -> (CodeId, registry::Person, CodeEntry) {
 fn a_line_that_differs_from_the_record_is_named_with_its_columns_and_changes_nothing() {
     let bench = Bench::new();
     let mut registry = bench.registry();
-    let report = bench.run(&mut registry, file(&[GOOD]), 10, &mut none).unwrap();
+    let report = bench.run(file(&[GOOD]), 10, &mut none).unwrap();
     assert_eq!(counts(&report), (1, 0, 0, 0));
     let before = holder(&registry);
     let told = format!("line,reason\n2,{DIFFERS}\n");
     for dry_run in [true, false, false] {
-        let report = bench.run_as(&mut registry, file(&[OTHER, GOOD]), (10, dry_run), &mut none).unwrap();
+        let report = bench.run_as(file(&[OTHER, GOOD]), (10, dry_run), &mut none).unwrap();
         assert_eq!((counts(&report), bench.rejects()), ((0, 1, 1, 0), told.clone()), "{dry_run}");
         assert!(holder(&registry) == before && bench.shows("QR-1").0 == Colour::Green);
         std::fs::remove_file(bench.path("rejects.csv")).unwrap();
@@ -51,7 +51,7 @@ fn a_line_that_differs_from_the_record_is_named_with_its_columns_and_changes_not
     let rows = [&yellow[..], &yellow.replace("03-20", "03-21"), &yellow.replace("2020-03-20", "")];
     // A dry run tells of one file what the import tells of it.
     for dry_run in [true, false] {
-        let report = bench.run_as(&mut registry, file(&rows), (10, dry_run), &mut none).unwrap();
+        let report = bench.run_as(file(&rows), (10, dry_run), &mut none).unwrap();
         assert_eq!(counts(&report), (1, 0, 2, 0), "{dry_run}");
         let told = "there already and not changed; until is another on record";
         assert_eq!(bench.rejects(), format!("line,reason\n3,{told}\n4,{told}\n"), "{dry_run}");
@@ -64,10 +64,10 @@ fn nothing_that_is_on_record_of_anybody_is_told_to_who_compares() {
     let bench = Bench::new();
     let mut registry = bench.registry();
     let person = "Wang Wei,hk-macau-permit,H12345678,16300000001,360102,red,declared,2020-03-20,QR-1";
-    assert_eq!(bench.run(&mut registry, file(&[person]), 10, &mut none).unwrap().people, 1);
+    assert_eq!(bench.run(file(&[person]), 10, &mut none).unwrap().people, 1);
     let line = "Li,passport,H12345678,16300000009,360103,yellow,verified,,QR-1";
     for dry_run in [true, false] {
-        let report = bench.run_as(&mut registry, file(&[line]), (10, dry_run), &mut none).unwrap();
+        let report = bench.run_as(file(&[line]), (10, dry_run), &mut none).unwrap();
         let told = bench.rejects();
         assert_eq!(report.differing, 1, "{told}");
         for value in ["red", "yellow", "declared", "verified", "2020-03", "macau", "passport", "Wang", "1630"]
@@ -83,7 +83,7 @@ fn a_file_that_was_imported_is_compared_with_the_record_again_and_brings_nobody_
     let mut registry = bench.registry();
     let second = GOOD.replace("E12345678", "E22222222").replace("QR-1", "QR-2");
     let content = file(&[GOOD, &second]);
-    assert_eq!(counts(&bench.run(&mut registry, &content, 10, &mut none).unwrap()), (2, 0, 0, 0));
+    assert_eq!(counts(&bench.run(&content, 10, &mut none).unwrap()), (2, 0, 0, 0));
     let (code, mut person, _) = holder(&registry);
     person.phone = registry::Phone::parse("16300000077").unwrap();
     registry.transaction::<_, RegistryError>(|registry| registry.update_person(code, &person)).unwrap();
@@ -94,7 +94,7 @@ fn a_file_that_was_imported_is_compared_with_the_record_again_and_brings_nobody_
         .unwrap();
     bench.codes.remove(left);
     for dry_run in [true, false, false] {
-        let report = bench.run_as(&mut registry, &content, (10, dry_run), &mut none).unwrap();
+        let report = bench.run_as(&content, (10, dry_run), &mut none).unwrap();
         assert_eq!((counts(&report), report.resumed), ((0, 1, 1, 0), !dry_run), "{dry_run}");
         let told = "line,reason\n2,there already and not changed; phone is another on record\n";
         assert_eq!(bench.rejects(), told, "of who has withdrawn nothing is told");
@@ -109,7 +109,7 @@ fn a_file_that_was_imported_is_compared_with_the_record_again_and_brings_nobody_
 fn who_was_rejected_at_first_is_brought_in_once_the_reason_is_gone() {
     let bench = Bench::new();
     let mut registry = bench.registry();
-    bench.run(&mut registry, file(&[GOOD]), 10, &mut none).unwrap();
+    bench.run(file(&[GOOD]), 10, &mut none).unwrap();
     let second = GOOD.replace("Wang Wei", "王伟2").replace("E12345678", "E22222222").replace("QR-1", "QR-2");
     let content = file(&[GOOD, &second]);
     std::fs::write(bench.path("holders.csv"), &content).unwrap();
@@ -119,7 +119,7 @@ fn who_was_rejected_at_first_is_brought_in_once_the_reason_is_gone() {
         registry.transaction::<_, RegistryError>(|registry| registry.set_import_progress(&digest, &done));
     noted.unwrap();
     for (people, known) in [(1, 1), (0, 2)] {
-        let report = bench.run(&mut registry, &content, 10, &mut none).unwrap();
+        let report = bench.run(&content, 10, &mut none).unwrap();
         assert_eq!((counts(&report), report.resumed), ((people, known, 0, 0), true));
         assert_eq!((registry.people().unwrap(), bench.rejects()), (2, "line,reason\n".to_owned()));
         assert_eq!(bench.shows("QR-2"), (Colour::Green, Advice::CheckDocument));
@@ -130,13 +130,13 @@ fn who_was_rejected_at_first_is_brought_in_once_the_reason_is_gone() {
 fn what_differs_is_counted_once_by_an_import_that_was_cut() {
     let bench = Bench::new();
     let mut registry = bench.registry();
-    bench.run(&mut registry, file(&[GOOD]), 10, &mut none).unwrap();
+    bench.run(file(&[GOOD]), 10, &mut none).unwrap();
     let content = file(&[OTHER, &OTHER.replace("Wang", "Wu"), GOOD]);
     let cut = catch_unwind(AssertUnwindSafe(|| {
-        bench.run(&mut registry, &content, 1, &mut |report| assert!(report.lines < 3, "cut here"))
+        bench.run(&content, 1, &mut |report| assert!(report.lines < 3, "cut here"))
     }));
     assert!(cut.is_err());
-    let report = bench.run(&mut bench.registry(), &content, 1, &mut none).unwrap();
+    let report = bench.run(&content, 1, &mut none).unwrap();
     assert_eq!((counts(&report), report.resumed), ((0, 1, 2, 0), true));
     assert_eq!(bench.rejects(), format!("line,reason\n2,{DIFFERS}\n3,{DIFFERS}\n"));
 }
@@ -149,7 +149,7 @@ fn a_document_of_one_line_and_a_text_of_another_are_no_known_person_in_a_dry_run
     let content = file(&[GOOD, &second, &crossed]);
     let mut registry = bench.registry();
     for dry_run in [true, false] {
-        let report = bench.run_as(&mut registry, &content, (10, dry_run), &mut none).unwrap();
+        let report = bench.run_as(&content, (10, dry_run), &mut none).unwrap();
         assert_eq!(counts(&report), (2, 0, 0, 1), "{dry_run}");
         assert_eq!(
             bench.rejects(),
@@ -206,7 +206,7 @@ fn kinds_colours_and_bases_read_in_chinese_and_in_any_case() {
         .collect();
     let bench = Bench::new();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let report = bench.run(&mut bench.registry(), file(&rows), 100, &mut none).unwrap();
+    let report = bench.run(file(&rows), 100, &mut none).unwrap();
     assert_eq!(counts(&report), (kinds.len() as u64, 0, 0, 0), "{}", bench.rejects());
     for (n, (colour, _, expected)) in (0..kinds.len()).zip(colours.iter().cycle()) {
         assert_eq!(bench.shows(&format!("QR-{n}")).0, *expected, "{colour}");

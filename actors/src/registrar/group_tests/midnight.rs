@@ -28,11 +28,11 @@ fn a_form_that_comes_at_a_midnight_of_50_000_causes_waits_for_one_piece_of_them(
     seen.recv().unwrap();
     let count = Arc::clone(&pieces);
     let (begun, due_s) = run(async {
-        let act = bench.handle.act(move |registrar| {
+        let act = bench.handle.act(test_change(move |registrar| {
             let begun = count.load(Ordering::Acquire);
             registrar.submit(&form(1), now_s())?;
             Ok((begun, registrar.registry.longest_due_s(u32::MAX)?))
-        });
+        }));
         let mut act = std::pin::pin!(act);
         // The first poll sends it.
         let first = std::future::poll_fn(|context| std::task::Poll::Ready(act.as_mut().poll(context))).await;
@@ -98,8 +98,7 @@ fn a_chore_that_panics_each_time_rests_and_holds_up_nobody_else() {
     let bench = bench_as(RegistrarConfig { restarts, ..Default::default() }, faults);
     seen.recv().unwrap();
     for n in [1, 3] {
-        let form = move |registrar: &mut Registrar<'_>| registrar.submit(&form(n), now_s());
-        run(bench.handle.act(form)).expect("forms are taken");
+        run(bench.handle.act(SubmitForm { form: form(n), now_s: now_s() })).expect("forms are taken");
         // A turn of the clock, and another one after it.
         insert_due(&bench, n);
         wait_until_settled(&bench);

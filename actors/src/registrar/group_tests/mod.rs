@@ -15,7 +15,7 @@ use runtime::supervisor::RestartPolicy;
 
 use super::*;
 use crate::fault::FaultHook;
-use crate::holders::{Allowed, ImportReport, Turns, import};
+use crate::holders::{Allowed, ImportReport, import};
 use crate::sms::ProvenPhone;
 
 /// The first words of every step of the clock's chores.
@@ -82,9 +82,7 @@ fn acts_that_wait_together_are_durable_together_and_memory_follows() {
         let acts: Vec<_> = (0..500)
             .map(|n| {
                 let handle = bench.handle.clone();
-                tokio::spawn(
-                    async move { handle.act(move |registrar| registrar.submit(&form(n), now_s())).await },
-                )
+                tokio::spawn(async move { handle.act(SubmitForm { form: form(n), now_s: now_s() }).await })
             })
             .collect();
         let mut taken = Vec::new();
@@ -111,9 +109,7 @@ fn an_act_that_is_refused_or_panics_leaves_no_trace_and_takes_nobody_with_it() {
     let (good, refused, panicked) = run(async {
         let submit = |n: u32| {
             let handle = bench.handle.clone();
-            tokio::spawn(
-                async move { handle.act(move |registrar| registrar.submit(&form(n), now_s())).await },
-            )
+            tokio::spawn(async move { handle.act(SubmitForm { form: form(n), now_s: now_s() }).await })
         };
         let goods: Vec<_> = (0..50).map(submit).collect();
         let handle = bench.handle.clone();
@@ -122,7 +118,7 @@ fn an_act_that_is_refused_or_panics_leaves_no_trace_and_takes_nobody_with_it() {
                 registrar.submit(&form(100), now_s())?;
                 Err::<(), _>(RegistrarError::Consent)
             };
-            handle.act(act).await
+            handle.act(test_change(act)).await
         });
         let handle = bench.handle.clone();
         let panicked = tokio::spawn(async move {
@@ -130,7 +126,7 @@ fn an_act_that_is_refused_or_panics_leaves_no_trace_and_takes_nobody_with_it() {
                 registrar.submit(&form(101), now_s())?;
                 panic!("told to")
             };
-            handle.act(act).await
+            handle.act(test_change(act)).await
         });
         let more: Vec<_> = (50..100).map(submit).collect();
         let mut good = 0;
@@ -145,7 +141,7 @@ fn an_act_that_is_refused_or_panics_leaves_no_trace_and_takes_nobody_with_it() {
     assert_eq!(bench.registry.lock().unwrap().people().unwrap(), 100, "neither 100 nor 101");
     assert_eq!(bench.codes.len(), 100);
     // The actor goes on.
-    run(bench.handle.act(move |registrar| registrar.submit(&form(102), now_s()))).unwrap();
+    run(bench.handle.act(SubmitForm { form: form(102), now_s: now_s() })).unwrap();
     bench.front.stop().unwrap();
 }
 
@@ -161,7 +157,7 @@ fn a_panic_between_the_steps_of_a_form_undoes_all_of_them() {
         }
     });
     let bench = bench_with(faults);
-    let submit = |n| run(bench.handle.act(move |registrar| registrar.submit(&form(n), now_s())));
+    let submit = |n| run(bench.handle.act(SubmitForm { form: form(n), now_s: now_s() }));
     submit(0).unwrap();
     let steps = usize::MAX - left.load(Ordering::Relaxed);
     assert!(steps > 5, "{steps} steps");
@@ -199,7 +195,7 @@ fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
                     for n in (0..forms).map(|form| task * forms + form) {
                         // Sent again until it is done, as a caller that is told "failed" does.
                         loop {
-                            match handle.act(move |registrar| registrar.submit(&form(n), now_s())).await {
+                            match handle.act(SubmitForm { form: form(n), now_s: now_s() }).await {
                                 Ok(taken) if taken.is_new => break,
                                 Err(RegistrarError::Failed) => failed += 1,
                                 other => panic!("form {n}: {other:?}"),
@@ -233,17 +229,18 @@ fn panics_under_load_lose_nothing_that_was_promised_and_fail_nobody_else() {
 #[test]
 fn green_comes_back_as_fast_as_red_is_set() {
     let bench = bench();
-    let by = || registry::operator::Signed { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
+    let by = || registry::operator::Signers { authority: "cdc".to_owned(), operators: "li-na".to_owned() };
     let until = policy::trajectory::days_after(policy::trajectory::day_of(now_s()), 7);
-    let code = run(bench.handle.act(|registrar| registrar.submit(&form(1), now_s()))).unwrap().code;
+    let code = run(bench.handle.act(SubmitForm { form: form(1), now_s: now_s() })).unwrap().code;
     let shown = || bench.codes.get(code).unwrap().colour();
     assert_eq!(shown(), Colour::Green);
     for _ in 0..50 {
-        let red = run(bench.handle.act(move |registrar| {
+        let red = run(bench.handle.act(test_change(move |registrar| {
             registrar.add_cause(code, policy::CauseKind::Diagnosis, &by(), until, now_s())
-        }));
+        })));
         assert_eq!(shown(), Colour::Red);
-        run(bench.handle.act(move |registrar| registrar.clear_cause(red.unwrap(), &by(), now_s()))).unwrap();
+        let clear = test_change(move |registrar| registrar.clear_cause(red.unwrap(), &by(), now_s()));
+        run(bench.handle.act(clear)).unwrap();
         assert_eq!(shown(), Colour::Green, "no later than red was");
     }
     bench.front.stop().unwrap();
@@ -297,7 +294,7 @@ fn who_comes_when_too_many_wait_is_told_so() {
     let mut waiting = Vec::new();
     let busy = run(async {
         for n in 0..=JOBS_MAX as u32 {
-            let mut act = Box::pin(bench.handle.act(move |registrar| registrar.submit(&form(n), now_s())));
+            let mut act = Box::pin(bench.handle.act(SubmitForm { form: form(n), now_s: now_s() }));
             // The first poll sends it.
             match std::future::poll_fn(|cx| std::task::Poll::Ready(act.as_mut().poll(cx))).await {
                 std::task::Poll::Ready(Err(RegistrarError::Busy)) => return true,
@@ -321,15 +318,6 @@ fn who_comes_when_too_many_wait_is_told_so() {
     bench.front.stop().unwrap();
 }
 
-/// The registry, shared with the registrar.
-struct Shared<'a>(&'a Bench);
-
-impl Turns for Shared<'_> {
-    fn turn<T>(&mut self, work: impl FnOnce(&mut Registry) -> T) -> T {
-        work(&mut self.0.registry.lock().unwrap())
-    }
-}
-
 #[test]
 fn an_import_lets_others_have_their_turn() {
     let bench = bench();
@@ -343,12 +331,11 @@ fn an_import_lets_others_have_their_turn() {
     let allowed = Allowed { sha256: crate::holders::sha256(&csv).unwrap(), colours: false, dry_run: false };
     let mut taken = 0;
     let mut progress = |_: &ImportReport| {
-        bench.handle.act_blocking(move |registrar| registrar.submit(&form(taken), now_s())).unwrap();
+        bench.handle.act_blocking(SubmitForm { form: form(taken), now_s: now_s() }).unwrap();
         taken += 1;
     };
     let files = (csv.as_path(), rejects.as_path());
-    let report =
-        import(&mut Shared(&bench), &bench.keys, &bench.codes, files, &allowed, &mut progress).unwrap();
+    let report = import(&bench.handle, &bench.keys, files, allowed, &mut progress).unwrap();
     assert_eq!((report.people, report.rejected), (6000, 0));
     assert!(taken >= 3, "{taken} forms were taken in between");
     assert_eq!(bench.codes.len(), 6000 + taken as usize);
@@ -360,10 +347,10 @@ fn a_document_that_is_refused_counts_as_a_try_although_nothing_else_of_the_act_s
     let bench = bench();
     let stranger = Form { person: Person { phone: form(2).person.phone, ..form(1).person }, ..form(2) };
     run(async {
-        bench.handle.act(|registrar| registrar.submit(&form(1), now_s())).await.unwrap();
+        bench.handle.act(SubmitForm { form: form(1), now_s: now_s() }).await.unwrap();
         let send = || {
             let sent = stranger.clone();
-            bench.handle.act(move |registrar| registrar.submit(&sent, now_s()))
+            bench.handle.act(SubmitForm { form: sent, now_s: now_s() })
         };
         for _ in 0..DOCUMENT_TRIES_MAX {
             let refused = send().await;

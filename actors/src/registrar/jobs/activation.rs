@@ -10,20 +10,20 @@ use runtime::clock;
 use super::{Registrar, RegistrarError};
 
 impl Registrar<'_> {
-    /// Puts `policy` into effect, whose text is `text`. The caller replaces the policy in memory once this is durable; the codes follow by
+    /// Puts `policy` into effect, whose text is `text`. The policy in memory is replaced once this is durable; the codes follow by
     /// [`Self::revise_some`].
     pub fn activate(
         &mut self,
-        policy: &Policy,
+        policy: Policy,
         text: &str,
         operators: &str,
         now_s: u64,
     ) -> Result<(), RegistrarError> {
         let days =
             |policy: &Policy| policy.rule(CauseKind::Trajectory).map_or(0, |rule| i64::from(rule.days));
-        let more_days = days(policy) - days(&self.policy);
+        let more_days = days(&policy) - days(&*self.policy()?);
         let version = policy.version();
-        self.registry.transaction(|registry| {
+        self.registry.transaction::<_, RegistrarError>(|registry| {
             if registry.policy_cursor()?.is_some() {
                 return Err(RegistrarError::PolicyUnderWay);
             }
@@ -35,7 +35,9 @@ impl Registrar<'_> {
             }
             registry.outdate_answers(more_days)?;
             Ok(registry.set_policy_cursor(Some(i64::MIN))?)
-        })
+        })?;
+        self.replace_policy(policy);
+        Ok(())
     }
 
     /// Has some codes follow the newest policy; true until all do.

@@ -4,7 +4,7 @@
 use protocol::CodeId;
 use registry::appeals::{AppealAnswer, NewAppeal};
 use registry::audit::{Checkpoint, Growth, Receipt};
-use registry::operator::Signed;
+use registry::operator::Signers;
 use registry::{AccessRow, AppealRow, RegistryError};
 
 use super::by_hand::by_hand;
@@ -111,11 +111,11 @@ impl Registrar<'_> {
         &mut self,
         id: i64,
         verdict: Verdict<'_>,
-        by: &Signed,
+        by: &Signers,
         now_s: u64,
     ) -> Result<CodeId, RegistrarError> {
         let text = words(verdict.text)?;
-        let policy = std::sync::Arc::clone(&self.policy);
+        let policy = self.policy()?;
         let (code, entries) = self.registry.transaction::<_, RegistrarError>(|registry| {
             let appeal = registry.appeal(id)?.ok_or_else(|| RegistryError::missing("appeal", id))?;
             if appeal.authority != by.authority {

@@ -1,12 +1,10 @@
 //! Causes that authorities set and clear by hand. To clear one never clears another, and only the authority that set a cause clears it.
 
-use std::sync::Arc;
-
 use policy::trajectory::{day_of, days_after, start_of};
 use policy::{Cause, CauseKind, Policy};
 use protocol::{CodeId, Colour, metric};
 use registry::colours::CodeEntry;
-use registry::operator::Signed;
+use registry::operator::Signers;
 use registry::{CauseRow, Change, Registry, RegistryError};
 
 use super::{Registrar, RegistrarError};
@@ -15,7 +13,7 @@ use super::{Registrar, RegistrarError};
 /// some tens of contacts in that time.
 pub const MANUAL_REDS_HOUR_MAX: u64 = 100;
 
-/// The causes that one order clears: each is durable by itself, and the registry is locked meanwhile, for a second or two.
+/// The causes that one order clears: they are one step of the registrar's, and other changes wait meanwhile.
 pub const CLEARED_MAX: usize = 500;
 
 /// The outcome that a cause by hand would have.
@@ -35,12 +33,12 @@ impl Registrar<'_> {
         &mut self,
         code: CodeId,
         kind: CauseKind,
-        by: &Signed,
+        by: &Signers,
         until: jiff::civil::Date,
         now_s: u64,
     ) -> Result<i64, RegistrarError> {
-        let cause = by_policy(&self.policy, kind, until, now_s)?;
-        let policy = Arc::clone(&self.policy);
+        let policy = self.policy()?;
+        let cause = by_policy(&policy, kind, until, now_s)?;
         let (id, entry) = self
             .registry
             .transaction::<_, RegistrarError>(|registry| set(registry, (code, cause), by, &policy))?;
@@ -54,19 +52,19 @@ impl Registrar<'_> {
         &self,
         code: CodeId,
         kind: CauseKind,
-        by: &Signed,
+        by: &Signers,
         until: jiff::civil::Date,
         now_s: u64,
     ) -> Result<Planned, RegistrarError> {
-        let cause = by_policy(&self.policy, kind, until, now_s)?;
+        let cause = by_policy(&*self.policy()?, kind, until, now_s)?;
         let before = self.registry.code(code)?.ok_or_else(|| RegistryError::missing("code", code.get()))?;
         let is_there = same(&self.registry.causes(code)?, &cause, by, now_s).is_some();
         Ok(Planned { before: before.colour(), cause, is_there })
     }
 
     /// Sets planned causes on codes that do not have them yet: all of them or none.
-    pub fn add_causes(&mut self, causes: &[(CodeId, Cause)], by: &Signed) -> Result<(), RegistrarError> {
-        let policy = Arc::clone(&self.policy);
+    pub fn add_causes(&mut self, causes: &[(CodeId, Cause)], by: &Signers) -> Result<(), RegistrarError> {
+        let policy = self.policy()?;
         let entries = self.registry.transaction::<_, RegistrarError>(|registry| {
             let set = |&(code, cause): &(CodeId, Cause)| {
                 set(registry, (code, cause), by, &policy).map(|(_, entry)| (code, entry))
@@ -83,8 +81,8 @@ impl Registrar<'_> {
     }
 
     /// Clears a cause in the name of the authority that set it; returns its code. Every other cause stays.
-    pub fn clear_cause(&mut self, id: i64, by: &Signed, now_s: u64) -> Result<CodeId, RegistrarError> {
-        let policy = Arc::clone(&self.policy);
+    pub fn clear_cause(&mut self, id: i64, by: &Signers, now_s: u64) -> Result<CodeId, RegistrarError> {
+        let policy = self.policy()?;
         let (code, entry) = self.registry.transaction::<_, RegistrarError>(|registry| {
             let (code, row) = registry.cause(id)?.ok_or_else(|| RegistryError::missing("cause", id))?;
             if row.authority != by.authority {
@@ -110,11 +108,11 @@ impl Registrar<'_> {
     /// number.
     ///
     /// # Errors
-    /// An error of the registry; what was cleared before stays cleared.
+    /// An error of the registry.
     pub fn clear_causes(
         &mut self,
         set: (u64, u64),
-        by: &Signed,
+        by: &Signers,
         now_s: u64,
     ) -> Result<usize, RegistrarError> {
         let causes = self.registry.by_hand_of(&by.authority, set, now_s, CLEARED_MAX)?;
@@ -131,7 +129,7 @@ pub fn is_burst_of_reds(registry: &Registry, now_s: u64) -> Result<bool, Registr
 }
 
 /// Finds the cause of that kind that the authority has set already, until the same day.
-fn same<'a>(causes: &'a [CauseRow], cause: &Cause, by: &Signed, now_s: u64) -> Option<&'a CauseRow> {
+fn same<'a>(causes: &'a [CauseRow], cause: &Cause, by: &Signers, now_s: u64) -> Option<&'a CauseRow> {
     causes.iter().find(|row| {
         row.authority == by.authority
             && (row.cause.kind, row.cause.until_s) == (cause.kind, cause.until_s)
@@ -140,7 +138,7 @@ fn same<'a>(causes: &'a [CauseRow], cause: &Cause, by: &Signed, now_s: u64) -> O
 }
 
 /// Refuses a cause that is set already: the order was given twice.
-fn refuse_again(causes: &[CauseRow], cause: &Cause, by: &Signed, now_s: u64) -> Result<(), RegistrarError> {
+fn refuse_again(causes: &[CauseRow], cause: &Cause, by: &Signers, now_s: u64) -> Result<(), RegistrarError> {
     let Some(row) = same(causes, cause, by, now_s) else { return Ok(()) };
     let (id, kind) = (row.id, cause.kind.name());
     Err(RegistrarError::Cause(format!(
@@ -150,8 +148,8 @@ fn refuse_again(causes: &[CauseRow], cause: &Cause, by: &Signed, now_s: u64) -> 
     )))
 }
 
-pub(super) fn by_hand<'a>(cause: i64, by: &'a Signed, policy: &'a Policy) -> Change<'a> {
-    let Signed { authority, operators } = by;
+pub(super) fn by_hand<'a>(cause: i64, by: &'a Signers, policy: &'a Policy) -> Change<'a> {
+    let Signers { authority, operators } = by;
     Change { cause: Some(cause), authority, operators, policy: policy.version() }
 }
 
@@ -178,7 +176,7 @@ fn by_policy(
 fn set(
     registry: &Registry,
     (code, cause): (CodeId, Cause),
-    by: &Signed,
+    by: &Signers,
     policy: &Policy,
 ) -> Result<(i64, CodeEntry), RegistrarError> {
     if registry.code(code)?.is_none() {

@@ -1,8 +1,6 @@
 //! Forms: an application, or a modification by a person who has a code. The field on stays in epidemic areas follows the stored answer,
 //! whatever the client sends.
 
-use std::sync::Arc;
-
 use policy::trajectory::{day_of, start_of};
 use policy::{Applicant, Cause, CauseKind, Correction, Policy, QueryOutcome, StayField, severity};
 use protocol::{Class, CodeId, metric};
@@ -74,12 +72,12 @@ impl Registrar<'_> {
         if goes_with != Some(true) {
             // A fault of the rest is reported before anything about the document.
             let found = self.found_with(form, form.guardian.is_some().then_some(None), now_s)?;
-            self.policy.submit(&found.outcome, (found.whose, form.declared), now_s)?;
+            self.policy()?.submit(&found.outcome, (found.whose, form.declared), now_s)?;
             refuse_strangers(self.registry, phone, goes_with == Some(false), now_s)?;
         }
         let found = self.found(&person, form, now_s)?;
-        let submitted = self.policy.submit(&found.outcome, (found.whose, form.declared), now_s)?;
-        let policy = Arc::clone(&self.policy);
+        let policy = self.policy()?;
+        let submitted = policy.submit(&found.outcome, (found.whose, form.declared), now_s)?;
         let faults = self.faults.clone();
         let passed = |step: &str| faults.reached(step);
         passed("begin");
@@ -169,7 +167,8 @@ impl Registrar<'_> {
             return Ok(None);
         }
         let tied = self.registry.stay_tied_to(document, now_s)?;
-        Ok(tied.filter(|tied| self.policy.still_counts(&tied.stay, clock::certain_s(now_s))))
+        let policy = self.policy()?;
+        Ok(tied.filter(|tied| policy.still_counts(&tied.stay, clock::certain_s(now_s))))
     }
 
     /// Finds what the next form of a registered holder will rest on if it is sent with that phone, and whose form it is. A consent that is not

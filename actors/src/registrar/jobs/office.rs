@@ -50,7 +50,7 @@ impl Registrar<'_> {
         self.registry.group(|registry| {
             registry.step("office", |registry| {
                 let done = act(registry)?;
-                asked.record(registry, Subjects::Codes(codes))?;
+                asked.record(registry, &Subjects::Codes(codes.to_vec()))?;
                 Ok(done)
             })
         })?

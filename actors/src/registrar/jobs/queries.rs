@@ -99,7 +99,7 @@ impl Registrar<'_> {
             Ok(registry.use_consent(consent, phone, (from_s, now_s))?)
         })?;
         let (flow, beneficiary) = used.ok_or(RegistrarError::Consent)?;
-        Ok(self.permit(consent, (flow, beneficiary), phone.clone(), Detail::Cities, now_s))
+        self.permit(consent, (flow, beneficiary), phone.clone(), Detail::Cities, now_s)
     }
 
     pub(super) fn permit(
@@ -109,9 +109,10 @@ impl Registrar<'_> {
         phone: Phone,
         detail: Detail,
         now_s: u64,
-    ) -> QueryPermit {
+    ) -> Result<QueryPermit, RegistrarError> {
         let asked = day_of(now_s);
-        QueryPermit { consent, flow, beneficiary, phone, days: self.policy.window(asked), asked, detail }
+        let days = self.policy()?.window(asked);
+        Ok(QueryPermit { consent, flow, beneficiary, phone, days, asked, detail })
     }
 
     /// Takes the answer to a query. Nothing of it is kept if the query came from a punch page, or if the consent was withdrawn meanwhile.
@@ -126,9 +127,10 @@ impl Registrar<'_> {
         attempts: &[Attempt],
         now_s: u64,
     ) -> Result<QueryOutcome, RegistrarError> {
-        let outcome = self.policy.outcome(answer, permit.asked);
+        let policy = self.policy()?;
+        let outcome = policy.outcome(answer, permit.asked);
         let came = if matches!(outcome, QueryOutcome::Unavailable(_)) { "unavailable" } else { "answered" };
-        let days = self.policy.rule(CauseKind::Trajectory).map_or(0, |rule| i32::from(rule.days));
+        let days = policy.rule(CauseKind::Trajectory).map_or(0, |rule| i32::from(rule.days));
         let kept = self.registry.transaction::<_, RegistrarError>(|registry| {
             if !registry.answered(permit.consent, came, attempts, now_s)? {
                 return Ok(false);
@@ -169,7 +171,8 @@ impl Registrar<'_> {
     ) -> Result<QueryOutcome, RegistrarError> {
         let kept =
             if beneficiary == Beneficiary::Owner { self.registry.stay_of(phone, now_s)? } else { None };
-        if let Some(stay) = kept.filter(|stay| self.policy.still_counts(stay, clock::certain_s(now_s))) {
+        let policy = self.policy()?;
+        if let Some(stay) = kept.filter(|stay| policy.still_counts(stay, clock::certain_s(now_s))) {
             return Ok(QueryOutcome::Stay(stay));
         }
         let Some(consent) = consent else { return Ok(QueryOutcome::NotAsked) };

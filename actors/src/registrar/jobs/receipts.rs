@@ -109,7 +109,8 @@ impl Registrar<'_> {
             }
         })?;
         let Some((phone, detail)) = used else { return Ok(Receipted::Shown(consent)) };
-        Ok(Receipted::Ask(self.permit(consent, (Flow::Scan, Beneficiary::Owner), phone, detail, now_s)))
+        let permit = self.permit(consent, (Flow::Scan, Beneficiary::Owner), phone, detail, now_s)?;
+        Ok(Receipted::Ask(permit))
     }
 }
 

@@ -9,7 +9,7 @@ use policy::trajectory::{Area, CarrierAnswer, Days, Division, Trajectory, Unavai
 use policy::{Applicant, CauseKind, DEVELOPMENT, Policy, QueryOutcome, Stay};
 use protocol::{Basis, Class, CodeId, Colour};
 use registry::colours::Codes;
-use registry::operator::Signed;
+use registry::operator::Signers;
 use registry::periods::FORM_S_MAX;
 use registry::{Beneficiary, ConsentId, ConsentTerms, Detail, DocumentKind, DocumentNumber};
 use registry::{Flow, Person, Phone, Registry};
@@ -112,8 +112,8 @@ fn agreed(flow: Flow) -> ConsentTerms<'static> {
     ConsentTerms { flow, beneficiary: Beneficiary::Owner, detail: Detail::Stay, text: "1" }
 }
 
-fn by(authority: &str) -> Signed {
-    Signed { authority: authority.to_owned(), operators: "li-na,wang-wei".to_owned() }
+fn by(authority: &str) -> Signers {
+    Signers { authority: authority.to_owned(), operators: "li-na,wang-wei".to_owned() }
 }
 
 fn hubei(on: &str) -> CarrierAnswer {

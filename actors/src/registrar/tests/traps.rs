@@ -218,7 +218,7 @@ fn each_kind_of_record_is_forgotten_by_its_own_clock() {
     let code = bench.submit(&form(1, None, Some(consent)), now()).unwrap().code;
     let by = by("cdc");
     let asked = LookupRequest { lookup: Lookup::Why, by: &by, case: "C-1", now_s: now() };
-    asked.record(&mut bench.registry, Subjects::Codes(&[code])).unwrap();
+    asked.record(&mut bench.registry, &Subjects::Codes(vec![code])).unwrap();
     let ends_s = start_of(day("2020-03-06"));
     let kept = |bench: &Bench| {
         let raw = rusqlite::Connection::open(bench.directory.path().join("registry.db")).unwrap();

@@ -121,7 +121,7 @@ fn diff(old: &Policy, new: &Policy, place: &Place) -> anyhow::Result<()> {
     named.there()?;
     let keys = Keys::load(&named.keys()?)?;
     let registry = Registry::open_to_read(&Settings::registry_path(&named.data), &keys)?;
-    let diff = registry.diff_policies(Some(old), new, clock::now_ms() / 1000)?;
+    let diff = registry.diff_policies(Some(old), new, clock::now_s())?;
     if place.json {
         say!("{}", serde_json::to_string(&diff)?);
         return Ok(());
@@ -136,7 +136,7 @@ fn diff(old: &Policy, new: &Policy, place: &Place) -> anyhow::Result<()> {
 }
 
 fn show(policy: &Policy) {
-    let today = day_of(clock::now_ms() / 1000);
+    let today = day_of(clock::now_s());
     let window = policy.window(today);
     let areas: Vec<&str> = policy.areas_in_effect(today).collect();
     say!("Policy {} is valid.", policy.version());

@@ -85,7 +85,7 @@ fn registrar(dashboard: Dashboard) -> Dashboard {
         "Registrar",
         [
             stack("Acts", Unit::PerSecond, runbook::REGISTRAR_FAILING)
-                .about("Acts on people, consents and colours: done, refused by a rule, failed.")
+                .about("Changes of the registry: done, refused by a rule, failed.")
                 .show("{{outcome}}", rate(of(metric::REGISTRAR_ACTS)).sum_by("outcome")),
             lines("Acts in a group", Unit::Count, runbook::REGISTRAR_FAILING)
                 .about("Acts that one sync of the registry made durable, on average.")

@@ -140,7 +140,7 @@ fn registry(dashboard: Dashboard) -> Dashboard {
                 .show("p50", quantile(0.5, &of(metric::REGISTRAR_COMMIT_SECONDS)))
                 .show("p99", quantile(0.99, &of(metric::REGISTRAR_COMMIT_SECONDS))),
             lines("Acts", Unit::PerSecond, runbook::REGISTRAR_FAILING)
-                .about("Acts on people, consents and colours, by outcome.")
+                .about("Changes of the registry, by outcome.")
                 .show("{{outcome}}", rate(of(metric::REGISTRAR_ACTS)).sum_by("outcome")),
         ],
     )

@@ -21,7 +21,6 @@ use actors::holders::ImportReport;
 use policy::trajectory::day_of;
 use registry::OrderEntry;
 use registry::operator;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use causes::add_table::NewCause;
@@ -38,7 +37,7 @@ pub(crate) use pipeline::perform;
 pub(crate) use places::{AddPlace, DecideUnit, ListPlaces, ListUnits, PlaceLine, Places, RegionLine};
 pub(crate) use shifts::{InviteStaff, ListShifts, RevokeShift, Shifts};
 
-use order::{Each, Given};
+use order::{Each, Given, Ordered};
 
 /// Makes [`AnyOrder`] of the list of orders, and of the groups, whose orders stand under one name in the text.
 macro_rules! orders {
@@ -139,15 +138,13 @@ pub(crate) fn order(act: &AnyOrder, gateway: String) -> anyhow::Result<operator:
 
 /// Makes the text of an order, given now, of an act that no running gateway does.
 pub(crate) fn order_of(act: String, gateway: String) -> anyhow::Result<operator::Order> {
-    let at_s = runtime::clock::now_ms() / 1000;
+    let at_s = runtime::clock::now_s();
     Ok(operator::Order { gateway, act, at_s, nonce: random_hex()? })
 }
 
 /// Makes 16 random bytes, in hexadecimal: a nonce, or a token.
 fn random_hex() -> anyhow::Result<String> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
-    Ok(hex::encode(bytes))
+    Ok(hex::encode(keys::random::bytes::<16>()?))
 }
 
 /// Formats a day, for people.

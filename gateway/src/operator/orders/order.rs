@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use actors::registrar::{Registrar, RegistryChange};
 use anyhow::Context;
-use registry::operator::{Role, Signed};
+use registry::lookups::{Lookup, LookupRequest, Subjects};
+use registry::operator::{Role, Signers};
 use runtime::clock;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -36,7 +38,7 @@ pub(crate) trait Order: Into<AnyOrder> {
 
     /// Says by which time it has to be fresh, seconds since 1970 UTC.
     fn fresh_at_s(&self) -> u64 {
-        clock::now_ms() / 1000
+        clock::now_s()
     }
 
     /// Carries it out; it is on record by then. `tell` takes progress, and returns false once nobody listens.
@@ -57,10 +59,54 @@ pub(crate) trait Order: Into<AnyOrder> {
 #[derive(Clone, Copy)]
 pub(crate) struct Given<'a> {
     pub(super) context: &'a OperatorContext,
-    /// Those who signed.
-    pub(super) by: &'a Signed,
+    /// The operators who signed.
+    pub(super) by: &'a Signers,
     /// The number of operators that was asked for when the signatures were checked.
     pub(super) operators: usize,
+}
+
+/// An accepted order, or a part of one, as a change of the registry. Orders implement [`RegistryChange`] for it beside what they do.
+pub(super) struct Ordered<O> {
+    pub(super) order: O,
+    pub(super) by: Signers,
+    /// The number of operators that was asked for when the signatures were checked.
+    pub(super) operators: usize,
+    pub(super) now_s: u64,
+}
+
+impl Given<'_> {
+    /// Makes the change of the registry that the order is. Returns when it is durable.
+    pub(super) fn change<O>(&self, order: O) -> anyhow::Result<<Ordered<O> as RegistryChange>::Reply>
+    where
+        Ordered<O>: RegistryChange<Error = anyhow::Error>,
+    {
+        let (by, operators, now_s) = (self.by.clone(), self.operators, clock::now_s());
+        self.context.write(Ordered { order, by, operators, now_s })
+    }
+
+    /// Puts a look-up on record, for each person concerned. Returns when it is durable: data may be shown afterwards.
+    pub(super) fn record(&self, lookup: Lookup, case: &str, subjects: Subjects) -> anyhow::Result<()> {
+        self.change(Looked { lookup, case: case.to_owned(), subjects })
+    }
+}
+
+/// A look-up to be put on record, if the operators who ordered it may still do so.
+struct Looked {
+    lookup: Lookup,
+    case: String,
+    subjects: Subjects,
+}
+
+impl RegistryChange for Ordered<Looked> {
+    type Reply = ();
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<()> {
+        let Self { order: Looked { lookup, case, subjects }, by, now_s, .. } = self;
+        by.still_good(registrar.registry())?;
+        let request = LookupRequest { lookup, by: &by, case: &case, now_s };
+        Ok(request.record(registrar.registry(), &subjects)?)
+    }
 }
 
 /// A function of an order, whichever it is.

@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web;
+use actors::registrar::MakeAppeal;
 use actors::registrar::appeals::{APPEAL_CHARS_MAX, APPEAL_DAYS};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -71,7 +72,7 @@ async fn send(CodeForm { mut who, one, fields: Appeal { decision, text } }: Code
         return Err(who.refused(StatusCode::UNPROCESSABLE_ENTITY, "appeal-title", &body));
     }
     let (code, now_s) = (one.holder.code, who.now_s);
-    let made = who.portal.registrar.act(move |registrar| registrar.appeal(code, decision, &text, now_s));
+    let made = who.portal.registrar.act(MakeAppeal { code, decision, text, now_s });
     made.await.map_err(|error| mine::failed(&who, &error))?;
     Ok(who.go(&format!("/why/{}", one.index)))
 }

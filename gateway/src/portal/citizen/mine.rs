@@ -172,7 +172,8 @@ pub(super) fn failed(visitor: &Visitor, error: &RegistrarError) -> Error {
         | RegistrarError::Person(_)
         | RegistrarError::Cause(_)
         | RegistrarError::PolicyVersion { .. }
-        | RegistrarError::PolicyUnderWay => (StatusCode::UNPROCESSABLE_ENTITY, "card-failed"),
+        | RegistrarError::PolicyUnderWay
+        | RegistrarError::NoPolicy => (StatusCode::UNPROCESSABLE_ENTITY, "card-failed"),
     };
     let body = html! { (layout::wrong(key)) a.button href="/code" { (both("card-back")) } };
     visitor.refused(status, "card-failed-title", &body)

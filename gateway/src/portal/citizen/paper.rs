@@ -2,6 +2,7 @@
 //! printed, because it changes; staff check the document.
 
 use actix_web::{HttpResponse, web};
+use actors::registrar::WithdrawPapers;
 use maud::html;
 use protocol::token::to_text;
 use registry::lookups::masked;
@@ -74,9 +75,6 @@ async fn page(OwnCode { who, one, others }: OwnCode, done: web::Query<Done>) -> 
 async fn withdraw(CodeForm { mut who, one, fields: NoFields {} }: CodeForm<NoFields>) -> Answer {
     who.is_at(format!("/code/paper/{}", one.index));
     let (code, proven, now_s) = (one.holder.code, who.proven.clone(), who.now_s);
-    let act = move |registrar: &mut actors::registrar::Registrar<'_>| {
-        registrar.withdraw_papers(code, &proven, now_s)
-    };
-    who.portal.registrar.act(act).await.map_err(|error| mine::failed(&who, &error))?;
+    who.portal.registrar.act(WithdrawPapers { code, proven, now_s }).await.map_err(|error| mine::failed(&who, &error))?;
     Ok(who.go(&format!("/code/paper/{}?withdrawn=yes", one.index)))
 }

@@ -2,6 +2,7 @@
 //! button that takes it back, and the way to the withdrawal.
 
 use actix_web::web;
+use actors::registrar::WithdrawConsent;
 use actors::sms::ProvenPhone;
 use maud::{Markup, html};
 use protocol::CodeId;
@@ -103,7 +104,7 @@ struct TakeBack {
 /// Takes a consent of the visitor's back.
 async fn take_back(OwnForm { sender: who, fields, .. }: OwnForm<TakeBack, SignedIn>) -> Answer {
     let (consent, phone) = (ConsentId(fields.consent), who.phone.clone());
-    let taken = who.portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await;
+    let taken = who.portal.registrar.act(WithdrawConsent { consent, phone }).await;
     taken.map_err(|error| mine::failed(&who, &error))?;
     who.portal.queries.forget(consent);
     who.portal.travels.taken_back(consent);

@@ -3,6 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use actors::registrar::{NoteSignOut, SignIn};
 use actors::sms::{SmsError, Standing};
 use maud::{Markup, html};
 use protocol::typed_text;
@@ -219,8 +220,8 @@ async fn check_code(
             return visitor.page_with(status_of(error), visitor.frame(), "code-title", &body);
         }
     };
-    let (signed, now_s) = (proven.clone(), visitor.now_s);
-    let opened = visitor.portal.registrar.act(move |registrar| registrar.sign_in(&signed, now_s)).await;
+    let now_s = visitor.now_s;
+    let opened = visitor.portal.registrar.act(SignIn { proven: proven.clone(), now_s }).await;
     let fresh = visitor.portal.sessions.fresh(now_s);
     visitor.knows(&proven);
     visitor.change(|session| *session = fresh.signed_in(session, phone, proven));
@@ -301,7 +302,7 @@ async fn leave(OwnForm { sender: visitor, fields, .. }: OwnForm<Out>) -> HttpRes
     }
     let (portal, now_s) = (&visitor.portal, visitor.now_s);
     let out = portal.sessions.sign_out(&visitor.session, fields.everywhere == "yes", now_s);
-    match portal.registrar.act(move |registrar| registrar.sign_out(&out, now_s)).await {
+    match portal.registrar.act(NoteSignOut { out, now_s }).await {
         Ok(()) => {
             portal.sessions.end(&out, now_s);
             visitor.leave("/")

@@ -3,6 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use actors::registrar::WithdrawPerson;
 use maud::{Markup, html};
 use registry::RetainedData;
 use serde::Deserialize;
@@ -65,10 +66,8 @@ async fn withdraw(CodeForm { mut who, one, fields }: CodeForm<Withdrawal>) -> An
         return Err(who.refused(StatusCode::UNPROCESSABLE_ENTITY, "withdraw-title", &form(&who, &one, true)));
     }
     let (code, proven, now_s) = (one.holder.code, who.proven.clone(), who.now_s);
-    let act = move |registrar: &mut actors::registrar::Registrar<'_>| {
-        registrar.withdraw_person(code, &proven, now_s)
-    };
-    let remains = who.portal.registrar.act(act).await.map_err(|error| mine::failed(&who, &error))?;
+    let withdrawal = WithdrawPerson { code, proven, now_s };
+    let remains = who.portal.registrar.act(withdrawal).await.map_err(|error| mine::failed(&who, &error))?;
     if one.of == 1 {
         // No holder is left whom this browser would have to know.
         who.change(|session| (session.phone, session.proven) = (None, None));

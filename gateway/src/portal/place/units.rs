@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
 use actix_web::{Error, web};
-use actors::registrar::{Registrar, RegistrarError};
+use actors::registrar::{ApplyForUnit, Registrar, RegistrarError};
 use actors::residence::{NAME_CHARS_MAX, visible};
 use actors::sms::ProvenPhone;
 use maud::{Markup, html};
@@ -155,16 +155,7 @@ async fn send(OwnForm { sender: visitor, fields: form, .. }: OwnForm<UnitForm, S
         return again("unit-region-wrong");
     };
     let (code, proven, now_s) = (holder.code, visitor.proven.clone(), visitor.now_s);
-    let apply = move |registrar: &mut Registrar<'_>| {
-        let is_it = |unit: &UnitRow| {
-            unit.state == UnitState::Open
-                && (unit.region, unit.kind, &unit.name[..]) == (region, kind, &name[..])
-        };
-        if registrar.units_of(code, &proven, now_s)?.iter().any(is_it) {
-            return Ok(());
-        }
-        registrar.apply_for_unit(code, &proven, (region, kind, &name), now_s).map(|_| ())
-    };
+    let apply = ApplyForUnit { applicant: code, proven, region, kind, name, now_s };
     match visitor.portal.registrar.act(apply).await {
         Ok(()) => Ok(visitor.go("/unit")),
         Err(RegistrarError::Person(_)) => again("unit-too-many"),

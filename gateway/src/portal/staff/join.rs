@@ -3,6 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{Error, HttpResponse, web};
+use actors::registrar::{EndShift, JoinShift};
 use maud::html;
 
 use crate::portal::http::extract::{Answer, NoFields, OwnForm};
@@ -25,8 +26,8 @@ pub(super) async fn ask(visitor: Visitor, token: web::Path<String>) -> HttpRespo
 /// Uses the invitation up: from now on this browser is at work, and its visitor is no citizen.
 pub(super) async fn join(token: web::Path<String>, form: OwnForm<NoFields>) -> Answer {
     let mut visitor = form.sender;
-    let (hash, now_s) = (registry::token_hash(&token), visitor.now_s);
-    let joined = visitor.portal.registrar.act(move |registrar| registrar.join_shift(hash, now_s)).await;
+    let (token_hash, now_s) = (registry::token_hash(&token), visitor.now_s);
+    let joined = visitor.portal.registrar.act(JoinShift { token_hash, now_s }).await;
     match joined {
         Ok(Some(shift)) => {
             let fresh = visitor.portal.sessions.fresh(now_s);
@@ -49,7 +50,7 @@ fn gone(visitor: &Visitor, status: StatusCode, key: &str) -> Error {
 pub(super) async fn end(OwnForm { sender: visitor, .. }: OwnForm<NoFields>) -> Answer {
     if let Some(shift) = visitor.session.staff {
         visitor.portal.staff.shifts.forget(shift);
-        let ended = visitor.portal.registrar.act(move |registrar| registrar.end_shift(shift)).await;
+        let ended = visitor.portal.registrar.act(EndShift { shift }).await;
         if let Err(error) = ended {
             tracing::warn!(%error, "a shift could not be ended");
             return Err(gone(&visitor, StatusCode::SERVICE_UNAVAILABLE, "staff-busy"));

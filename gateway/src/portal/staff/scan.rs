@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_web::web;
-use actors::registrar::Receipt;
+use actors::registrar::{LookAtDocument, Receipt};
 use protocol::limits::SCANNED_TEXT_BYTES_MAX;
 use protocol::{Advice, Class, CodeId, Scanned, Verdict, scanner};
 use registry::{Shift, ShiftId};
@@ -178,7 +178,7 @@ async fn holder(portal: &Portal, whose: Option<(CodeId, Class)>, verdict: Verdic
     let name = name.inspect_err(|error| tracing::error!(%error, "a name cannot be read")).ok()??;
     let document = if portal.policy.get().document_shown().goes_with(verdict.advice) {
         let now_s = clock::now_s();
-        let look = portal.registrar.act(move |registrar| registrar.document_for(code, now_s));
+        let look = portal.registrar.act(LookAtDocument { code, now_s });
         // The sign does not wait for an import.
         match tokio::time::timeout(DOCUMENT_WAITS, look).await {
             Ok(look) => look

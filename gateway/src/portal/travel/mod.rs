@@ -15,7 +15,7 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use actors::query::QueryError;
-use actors::registrar::RegistrarError;
+use actors::registrar::{GiveConsent, RegistrarError, WithdrawConsent};
 use maud::{Markup, html};
 use policy::QueryOutcome;
 use policy::trajectory::Unavailable;
@@ -305,7 +305,7 @@ impl Pressed {
             return Err(State::Failed(QueryError::Busy));
         };
         let proven = who.proven.clone();
-        let consent = who.portal.registrar.act(move |registrar| registrar.consent(&proven, agreed, now_s));
+        let consent = who.portal.registrar.act(GiveConsent { proven, agreed, now_s });
         consent.await.map(Some).map_err(|error| {
             tracing::warn!(%error, "a consent was not recorded");
             let is_busy = matches!(error, RegistrarError::Busy);
@@ -369,7 +369,7 @@ async fn withdraw(pressed: Pressed) -> HttpResponse {
     let Some(consent) = portal.travels.consent(who.session.id(), pressed.page, who.now_s) else {
         return pressed.back();
     };
-    let taken = portal.registrar.act(move |registrar| registrar.withdraw_consent(consent, &phone)).await;
+    let taken = portal.registrar.act(WithdrawConsent { consent, phone }).await;
     portal.queries.forget(consent);
     if taken.is_err() {
         return pressed.shows(State::Failed(QueryError::Failed));

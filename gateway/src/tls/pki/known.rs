@@ -30,7 +30,7 @@ pub(crate) fn check_server(chain: &[CertificateDer<'static>], authority: &Path) 
         .context("it names no host in its subjectAltName; devices know the gateway by one")?;
     let [begins_s, ends_s] = [certificate.validity().not_before, certificate.validity().not_after]
         .map(|at| u64::try_from(at.timestamp()).unwrap_or(0));
-    let at_s = (clock::now_ms() / 1000).clamp(begins_s, ends_s.max(begins_s));
+    let at_s = clock::now_s().clamp(begins_s, ends_s.max(begins_s));
     let at = UnixTime::since_unix_epoch(Duration::from_secs(at_s));
     verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], at).map(drop).with_context(|| {
         format!(

@@ -5,7 +5,7 @@ use protocol::{CodeId, metric};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use crate::operator::Signed;
+use crate::operator::Signers;
 use crate::operator::accesses::AccessRow;
 use crate::{Registry, RegistryError};
 
@@ -125,14 +125,14 @@ pub enum LookupError {
 }
 
 /// The people whose data is shown.
-#[derive(Clone, Copy, Debug)]
-pub enum Subjects<'a> {
+#[derive(Clone, Debug)]
+pub enum Subjects {
     /// These codes' holders.
-    Codes(&'a [CodeId]),
+    Codes(Vec<CodeId>),
     /// All people.
     Everybody,
     /// The citizens who made these appeals.
-    Appeals(&'a [i64]),
+    Appeals(Vec<i64>),
 }
 
 /// A look-up that an operator asks for.
@@ -141,7 +141,7 @@ pub struct LookupRequest<'a> {
     /// The kind of look-up.
     pub lookup: Lookup,
     /// The operators who signed.
-    pub by: &'a Signed,
+    pub by: &'a Signers,
     /// The case.
     pub case: &'a str,
     /// The time, Unix seconds.
@@ -184,7 +184,7 @@ impl LookupRequest<'_> {
     }
 
     /// Puts the look-up on record, one access for each person. It is committed when this returns; show data only afterwards.
-    pub fn record(&self, registry: &mut Registry, subjects: Subjects<'_>) -> Result<(), LookupError> {
+    pub fn record(&self, registry: &mut Registry, subjects: &Subjects) -> Result<(), LookupError> {
         let hashes = match subjects {
             Subjects::Codes(codes) => codes.iter().map(|&code| registry.subject(code)).collect(),
             Subjects::Everybody => vec![registry.everybody()],
@@ -218,7 +218,7 @@ impl LookupRequest<'_> {
         if registry.code(code)?.is_none() {
             return Err(LookupError::NoCode(code.get()));
         }
-        self.record(registry, Subjects::Codes(&[code]))?;
+        self.record(registry, &Subjects::Codes(vec![code]))?;
         let person = registry.person(code)?.ok_or(LookupError::NoCode(code.get()))?;
         Ok(Contact { name: person.name, phone: person.phone.reveal().to_owned() })
     }

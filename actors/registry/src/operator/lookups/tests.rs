@@ -34,11 +34,11 @@ fn registry(people: u32) -> (tempfile::TempDir, Registry, Vec<CodeId>) {
     (directory, registry, codes)
 }
 
-fn by(name: &str) -> Signed {
-    Signed { authority: "cdc".to_owned(), operators: name.to_owned() }
+fn by(name: &str) -> Signers {
+    Signers { authority: "cdc".to_owned(), operators: name.to_owned() }
 }
 
-fn asked<'a>(lookup: Lookup, by: &'a Signed, now_s: u64) -> LookupRequest<'a> {
+fn asked<'a>(lookup: Lookup, by: &'a Signers, now_s: u64) -> LookupRequest<'a> {
     LookupRequest { lookup, by, case: "A-1", now_s }
 }
 
@@ -49,8 +49,10 @@ fn who_looked_is_on_record_before_it_is_shown() {
     let contact = asked(Lookup::Contact, &by, NOW_S).contact(&mut registry, codes[0]).unwrap();
     assert_eq!((contact.name.as_str(), contact.phone.as_str()), ("王1", "16300000001"));
     assert_eq!(format!("{contact:?}"), "Contact(…)");
-    asked(Lookup::Passages, &by, NOW_S + 1).record(&mut registry, Subjects::Codes(&codes[..2])).unwrap();
-    asked(Lookup::Export, &by, NOW_S + 2).record(&mut registry, Subjects::Everybody).unwrap();
+    asked(Lookup::Passages, &by, NOW_S + 1)
+        .record(&mut registry, &Subjects::Codes(codes[..2].to_vec()))
+        .unwrap();
+    asked(Lookup::Export, &by, NOW_S + 2).record(&mut registry, &Subjects::Everybody).unwrap();
     let acts = |code| {
         let rows = registry.accesses(code).unwrap();
         assert!(rows.iter().all(|row| row.operators == "li-na" && row.case == "A-1"));
@@ -81,8 +83,8 @@ fn what_is_not_on_record_is_not_shown() {
 fn a_look_up_over_quota_is_refused_and_alarms() {
     let (_directory, mut registry, codes) = registry(1);
     let (li_na, both) = (by("li-na"), by("wang-wei,li-na"));
-    let look = |registry: &mut Registry, by: &Signed, now_s| {
-        asked(Lookup::Passages, by, now_s).record(registry, Subjects::Codes(&codes))
+    let look = |registry: &mut Registry, by: &Signers, now_s| {
+        asked(Lookup::Passages, by, now_s).record(registry, &Subjects::Codes(codes.clone()))
     };
     for n in 0..PASSAGES_DAY_MAX {
         look(&mut registry, &li_na, NOW_S + n).unwrap();
@@ -111,10 +113,12 @@ fn people_seen_in_a_day_are_limited_and_many_in_an_hour_are_a_burst() {
     let by = by("li-na");
     let many = vec![codes[0]; 2_400];
     assert!(!is_burst(&registry, NOW_S).unwrap());
-    asked(Lookup::Passages, &by, NOW_S).record(&mut registry, Subjects::Codes(&many)).unwrap();
+    asked(Lookup::Passages, &by, NOW_S).record(&mut registry, &Subjects::Codes(many.clone())).unwrap();
     assert!(is_burst(&registry, NOW_S + 60).unwrap());
-    asked(Lookup::Passages, &by, NOW_S + HOUR_S).record(&mut registry, Subjects::Codes(&many)).unwrap();
-    let refused = asked(Lookup::Passages, &by, NOW_S + HOUR_S).record(&mut registry, Subjects::Codes(&many));
+    asked(Lookup::Passages, &by, NOW_S + HOUR_S)
+        .record(&mut registry, &Subjects::Codes(many.clone()))
+        .unwrap();
+    let refused = asked(Lookup::Passages, &by, NOW_S + HOUR_S).record(&mut registry, &Subjects::Codes(many));
     assert!(matches!(refused, Err(LookupError::Quota { .. })), "{refused:?}");
     assert!(!is_burst(&registry, NOW_S + 2 * HOUR_S).unwrap(), "an hour later it is over");
 }

@@ -4,7 +4,7 @@ use keys::Keys;
 
 use super::ORDER_TEXT_S;
 use crate::audit::OrdersUpTo;
-use crate::operator::{self, Operator, OperatorKey, Order, Role, Takes};
+use crate::operator::{self, Operator, OperatorKey, Order, Requirement, Role};
 use crate::{KeptRegistry, OrderEnd, OrderEntry, Registry};
 
 const NOW_S: u64 = 1_600_000_000;
@@ -40,9 +40,9 @@ impl Bench {
         let act = format!(r#"{{"order":"why","code":{CODE},"case":"A-1"}}"#);
         let order = Order { gateway, act, at_s: NOW_S, nonce: nonce.to_owned() };
         let signatures: Vec<_> = self.operators.iter().map(|key| key.sign(&order)).collect();
-        let takes = Takes { act: "why", role: Role::Admin, operators: 2 };
+        let requirement = Requirement { act: "why", role: Role::Admin, operators: 2 };
         let by = (NOW_S, self.keys.signing_pkcs8());
-        operator::accept(&mut self.registry, &order, &signatures, takes, by).unwrap().entry
+        operator::accept(&mut self.registry, &order, &signatures, requirement, by).unwrap().entry
     }
 
     fn end(&mut self, order: &OrderEntry) {
@@ -172,8 +172,8 @@ fn an_order_for_a_gateway_is_none_for_its_restored_copy() {
     assert_ne!(bench.registry.gateway_id().unwrap(), before);
     let order = Order { gateway: before, act: "{}".to_owned(), at_s: NOW_S, nonce: "1".to_owned() };
     let signatures: Vec<_> = bench.operators.iter().map(|key| key.sign(&order)).collect();
-    let takes = Takes { act: "why", role: Role::Admin, operators: 1 };
+    let requirement = Requirement { act: "why", role: Role::Admin, operators: 1 };
     let by = (NOW_S, bench.keys.signing_pkcs8());
-    let refused = operator::accept(&mut bench.registry, &order, &signatures, takes, by).unwrap_err();
+    let refused = operator::accept(&mut bench.registry, &order, &signatures, requirement, by).unwrap_err();
     assert!(refused.to_string().contains("another gateway"), "{refused}");
 }

@@ -1,14 +1,13 @@
 //! The order that answers an appeal.
 
-use actors::registrar::Registrar;
 use actors::registrar::appeals::Verdict;
+use actors::registrar::{Registrar, RegistryChange};
+use protocol::CodeId;
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::alarms;
-use crate::operator::orders::{Given, Order, Tell, causes::colour};
+use crate::operator::orders::{Given, Order, Ordered, Tell, causes::colour};
 use crate::out::say;
 
 /// The answer to an appeal that went to the operators' authority. Granting clears the cause.
@@ -39,21 +38,24 @@ impl Order for AnswerAppeal {
         Ok(1)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Answered> {
-        let Self { appeal, granted, text } = self;
-        let (policy, now_s) = (context.policy()?, clock::now_ms() / 1000);
-        let code = context.write(|registry| {
-            let verdict = Verdict { granted, text: &text };
-            let mut registrar = Registrar::new(registry, &context.codes, policy);
-            let code = registrar.answer_appeal(appeal, verdict, by, now_s)?;
-            alarms::tell(registry, now_s)?;
-            Ok(code)
-        })?;
-        Ok(Answered { appeal, code: code.get(), colour: colour(context, code) })
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Answered> {
+        let appeal = self.appeal;
+        let code = given.change(self)?;
+        Ok(Answered { appeal, code: code.get(), colour: colour(given.context, code) })
     }
 
     fn show(Answered { appeal, code, colour }: &Answered) -> anyhow::Result<()> {
         say!("Appeal {appeal} is answered: code {code} is now {colour}.");
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<AnswerAppeal> {
+    type Reply = CodeId;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<CodeId> {
+        let Self { order: AnswerAppeal { appeal, granted, text }, by, now_s, .. } = self;
+        Ok(registrar.answer_appeal(appeal, Verdict { granted, text: &text }, &by, now_s)?)
     }
 }

@@ -1,9 +1,8 @@
 //! The order that lists the open appeals.
 
 use registry::AppealRow;
-use registry::lookups::{Lookup, LookupRequest, Subjects};
+use registry::lookups::{Lookup, Subjects};
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
@@ -35,19 +34,11 @@ impl Order for ListAppeals {
         Ok(1)
     }
 
-    fn perform(
-        self,
-        Given { context, by, .. }: Given<'_>,
-        _: &mut Tell<'_>,
-    ) -> anyhow::Result<Vec<AppealLine>> {
-        context.write(|registry| {
-            let open = registry.open_appeals(&by.authority)?;
-            let ids: Vec<i64> = open.iter().map(|appeal| appeal.id).collect();
-            let asked =
-                LookupRequest { lookup: Lookup::Appeals, by, case: "appeals", now_s: clock::now_ms() / 1000 };
-            asked.record(registry, Subjects::Appeals(&ids))?;
-            Ok(open.into_iter().map(Into::into).collect())
-        })
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Vec<AppealLine>> {
+        let open = given.context.read(|registry| Ok(registry.open_appeals(&given.by.authority)?))?;
+        let ids = open.iter().map(|appeal| appeal.id).collect();
+        given.record(Lookup::Appeals, "appeals", Subjects::Appeals(ids))?;
+        Ok(open.into_iter().map(Into::into).collect())
     }
 
     fn show(appeals: &Vec<AppealLine>) -> anyhow::Result<()> {

@@ -1,17 +1,15 @@
 //! The order that sets a cause by hand.
 
-use actors::registrar::Registrar;
+use actors::registrar::{Registrar, RegistryChange};
 use anyhow::bail;
 use policy::{CauseKind, Policy};
 use protocol::Colour;
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::{CauseChanged, colour, kind_of, show};
 use crate::operator::OperatorContext;
-use crate::operator::alarms;
-use crate::operator::orders::{Given, Order, Tell, codes::code_of};
+use crate::operator::orders::{Given, Order, Ordered, Tell, codes::code_of};
 
 /// A cause by hand, until the end of a day.
 #[derive(Serialize, Deserialize)]
@@ -34,25 +32,28 @@ impl Order for AddCause {
     }
 
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<CauseChanged> {
-        let Given { context, by, operators } = given;
-        let (code, kind, until) = (code_of(self.code)?, kind_of(&self.kind)?, self.until);
-        let (policy, now_s) = (context.policy()?, clock::now_ms() / 1000);
-        // Another policy may have come into effect since the signatures were counted.
-        if by_policy(&policy, kind) > operators {
-            bail!("the policy has changed meanwhile; order again");
-        }
-        let cause = context.write(|registry| {
-            let mut registrar = Registrar::new(registry, &context.codes, policy);
-            let cause = registrar.add_cause(code, kind, by, until, now_s)?;
-            alarms::tell(registry, now_s)?;
-            Ok(cause)
-        })?;
-        Ok(CauseChanged { cause, code: code.get(), colour: colour(context, code) })
+        let (code, cause) = (code_of(self.code)?, given.change(self)?);
+        Ok(CauseChanged { cause, code: code.get(), colour: colour(given.context, code) })
     }
 
     fn show(changed: &CauseChanged) -> anyhow::Result<()> {
         show(changed);
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<AddCause> {
+    type Reply = i64;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<i64> {
+        let Self { order, by, operators, now_s } = self;
+        let kind = kind_of(&order.kind)?;
+        // Another policy may have come into effect since the signatures were counted.
+        if by_policy(&*registrar.policy()?, kind) > operators {
+            bail!("the policy has changed meanwhile; order again");
+        }
+        Ok(registrar.add_cause(code_of(order.code)?, kind, &by, order.until, now_s)?)
     }
 }
 

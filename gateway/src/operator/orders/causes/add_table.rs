@@ -3,18 +3,19 @@
 
 use std::collections::HashSet;
 
-use actors::registrar::Registrar;
+use actors::registrar::{Registrar, RegistryChange};
 use anyhow::bail;
 use protocol::CodeId;
-use registry::lookups::{Lookup, LookupRequest, Subjects};
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::kind_of;
 use crate::operator::OperatorContext;
-use crate::operator::alarms;
-use crate::operator::orders::{Given, Order, Tell, codes::Whose, limits};
+use crate::operator::orders::{
+    Given, Order, Ordered, Tell,
+    codes::{FindCodes, Whose},
+    limits,
+};
 use crate::out::say;
 
 /// The causes of a table: all are set, or an error names each line that is wrong.
@@ -78,64 +79,15 @@ impl Order for AddCauses {
         Ok(if self.dry_run { 1 } else { 2 })
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<CausesSet> {
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<CausesSet> {
         let Self { causes, case, dry_run } = self;
         if let Some(why) = limits::too_long(causes.len()) {
             bail!("{why}");
         }
-        let (policy, now_s) = (context.policy()?, clock::now_ms() / 1000);
-        context.write(|registry| {
-            let (mut wrong, mut found) = (Vec::new(), Vec::new());
-            for cause in &causes {
-                match cause.whose.code(registry) {
-                    Ok(code) => {
-                        // One that finds nobody counts, too: nobody tries documents.
-                        LookupRequest { lookup: Lookup::Find, by, case: &case, now_s }
-                            .record(registry, Subjects::Codes(code.as_slice()))?;
-                        match code {
-                            Some(code) => found.push((cause, code)),
-                            None => wrong.push((cause.line, "nobody is registered so".to_owned())),
-                        }
-                    }
-                    Err(error) => wrong.push((cause.line, format!("{error:#}"))),
-                }
-            }
-            alarms::tell(registry, now_s)?;
-            let mut registrar = Registrar::new(registry, &context.codes, policy);
-            let (mut lines, mut new, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-            for (cause, code) in found {
-                let planned = kind_of(&cause.kind)
-                    .and_then(|kind| Ok(registrar.plan_cause(code, kind, by, cause.until, now_s)?));
-                let planned = match planned {
-                    Ok(planned) => planned,
-                    Err(error) => {
-                        wrong.push((cause.line, format!("{error:#}")));
-                        continue;
-                    }
-                };
-                let is_there = planned.is_there || !seen.insert((code, cause.kind.clone(), cause.until));
-                if !is_there {
-                    new.push((code, planned.cause));
-                }
-                let (before, gives) =
-                    (planned.before.name().to_owned(), planned.cause.colour.name().to_owned());
-                let is_found = matches!(cause.whose, Whose::Document { .. });
-                let known = Some(code.get()).filter(|_| !dry_run || !is_found);
-                let shown = known.map_or_else(|| masked(code), |code| code.to_string());
-                lines.push(CauseSet { line: cause.line, code: known, shown, before, gives, is_there });
-            }
-            if !wrong.is_empty() {
-                wrong.sort_unstable();
-                let lines: Vec<_> =
-                    wrong.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
-                bail!("no cause is set:\n{}", lines.join("\n"));
-            }
-            if !dry_run {
-                registrar.add_causes(&new, by)?;
-                alarms::tell(registry, now_s)?;
-            }
-            Ok(CausesSet { causes: lines, dry_run })
-        })
+        given.context.running()?;
+        let whose = causes.iter().map(|cause| cause.whose.clone()).collect();
+        let codes = given.change(FindCodes { whose, case })?;
+        given.change(Table { causes: causes.into_iter().zip(codes).collect(), dry_run })
     }
 
     fn show(CausesSet { causes, dry_run }: &CausesSet) -> anyhow::Result<()> {
@@ -148,6 +100,54 @@ impl Order for AddCauses {
         let done = if *dry_run { "would be set" } else { "are set" };
         say!("{} causes {done}, {known} there already and not changed", causes.len() - known);
         Ok(())
+    }
+}
+
+/// The causes of a table, each with the code that was found for it, or the reason why none was.
+struct Table {
+    causes: Vec<(NewCause, Result<CodeId, String>)>,
+    dry_run: bool,
+}
+
+/// Sets all of them, or none if a line is wrong; in a dry run, none.
+impl RegistryChange for Ordered<Table> {
+    type Reply = CausesSet;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<CausesSet> {
+        let Self { order: Table { causes, dry_run }, by, now_s, .. } = self;
+        let (mut wrong, mut lines, mut new, mut seen) = (Vec::new(), Vec::new(), Vec::new(), HashSet::new());
+        for (cause, code) in causes {
+            let planned = code.map_err(anyhow::Error::msg).and_then(|code| {
+                let kind = kind_of(&cause.kind)?;
+                Ok((code, registrar.plan_cause(code, kind, &by, cause.until, now_s)?))
+            });
+            let (code, planned) = match planned {
+                Ok(planned) => planned,
+                Err(error) => {
+                    wrong.push((cause.line, format!("{error:#}")));
+                    continue;
+                }
+            };
+            let is_there = planned.is_there || !seen.insert((code, cause.kind.clone(), cause.until));
+            if !is_there {
+                new.push((code, planned.cause));
+            }
+            let (before, gives) = (planned.before.name().to_owned(), planned.cause.colour.name().to_owned());
+            let is_found = matches!(cause.whose, Whose::Document { .. });
+            let known = Some(code.get()).filter(|_| !dry_run || !is_found);
+            let shown = known.map_or_else(|| masked(code), |code| code.to_string());
+            lines.push(CauseSet { line: cause.line, code: known, shown, before, gives, is_there });
+        }
+        if !wrong.is_empty() {
+            wrong.sort_unstable();
+            let lines: Vec<_> = wrong.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
+            bail!("no cause is set:\n{}", lines.join("\n"));
+        }
+        if !dry_run {
+            registrar.add_causes(&new, &by)?;
+        }
+        Ok(CausesSet { causes: lines, dry_run })
     }
 }
 

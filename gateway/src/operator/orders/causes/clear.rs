@@ -1,13 +1,13 @@
 //! The order that clears a cause.
 
-use actors::registrar::Registrar;
+use actors::registrar::{Registrar, RegistryChange};
+use protocol::CodeId;
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::{CauseChanged, colour, show};
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{Given, Order, Ordered, Tell};
 
 /// The end of a cause of the operators' own authority.
 #[derive(Serialize, Deserialize)]
@@ -26,16 +26,23 @@ impl Order for ClearCause {
         Ok(1)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<CauseChanged> {
-        let (Self { cause }, policy, now_s) = (self, context.policy()?, clock::now_ms() / 1000);
-        let code = context.write(|registry| {
-            Ok(Registrar::new(registry, &context.codes, policy).clear_cause(cause, by, now_s)?)
-        })?;
-        Ok(CauseChanged { cause, code: code.get(), colour: colour(context, code) })
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<CauseChanged> {
+        let cause = self.cause;
+        let code = given.change(self)?;
+        Ok(CauseChanged { cause, code: code.get(), colour: colour(given.context, code) })
     }
 
     fn show(changed: &CauseChanged) -> anyhow::Result<()> {
         show(changed);
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<ClearCause> {
+    type Reply = CodeId;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<CodeId> {
+        Ok(registrar.clear_cause(self.order.cause, &self.by, self.now_s)?)
     }
 }

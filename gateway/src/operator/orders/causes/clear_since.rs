@@ -1,13 +1,11 @@
 //! The order that clears what an authority set in a stretch of time.
 
-use actors::registrar::{CLEARED_MAX, Registrar};
+use actors::registrar::{CLEARED_MAX, Registrar, RegistryChange};
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::alarms;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{Given, Order, Ordered, Tell};
 use crate::out::say;
 
 /// The end of every cause by hand that the operators' own authority set in that time. Shows nobody; every person sees it as a decision.
@@ -37,14 +35,9 @@ impl Order for ClearCauses {
         Ok(2)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Cleared> {
-        let (policy, now_s) = (context.policy()?, clock::now_ms() / 1000);
-        let causes = context.write(|registry| {
-            let mut registrar = Registrar::new(registry, &context.codes, policy);
-            let cleared = registrar.clear_causes(self.set, by, now_s)?;
-            alarms::tell(registry, now_s)?;
-            Ok(cleared)
-        })?;
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Cleared> {
+        given.context.running()?;
+        let causes = given.change(self)?;
         Ok(Cleared { causes, more: causes == CLEARED_MAX })
     }
 
@@ -52,5 +45,14 @@ impl Order for ClearCauses {
         let more = if *more { " There are more: order again." } else { "" };
         say!("{causes} causes are cleared.{more}");
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<ClearCauses> {
+    type Reply = usize;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<usize> {
+        Ok(registrar.clear_causes(self.order.set, &self.by, self.now_s)?)
     }
 }

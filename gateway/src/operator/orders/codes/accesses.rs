@@ -5,7 +5,7 @@ use registry::lookups::{Lookup, Subjects};
 use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
-use super::{asked, code_of, known};
+use super::{code_of, known};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell, time};
 use crate::out::say;
@@ -38,17 +38,12 @@ impl Order for Accesses {
         Ok(1)
     }
 
-    fn perform(
-        self,
-        Given { context, by, .. }: Given<'_>,
-        _: &mut Tell<'_>,
-    ) -> anyhow::Result<Vec<AccessLine>> {
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Vec<AccessLine>> {
         let code = code_of(self.code)?;
-        context.write(|registry| {
-            known(registry, code)?;
-            asked(Lookup::Accesses, &self.case, by).record(registry, Subjects::Codes(&[code]))?;
-            Ok(registry.accesses(code)?.into_iter().map(Into::into).collect())
-        })
+        given.context.read(|registry| known(registry, code))?;
+        given.record(Lookup::Accesses, &self.case, Subjects::Codes(vec![code]))?;
+        let accesses = given.context.read(|registry| Ok(registry.accesses(code)?))?;
+        Ok(accesses.into_iter().map(Into::into).collect())
     }
 
     fn show(lines: &Vec<AccessLine>) -> anyhow::Result<()> {

@@ -1,13 +1,13 @@
 //! The order for name and phone of a code's holder.
 
-use registry::lookups::{self, Lookup};
+use actors::registrar::{Registrar, RegistryChange};
+use registry::lookups::{self, Lookup, LookupRequest};
 use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
-use super::{asked, code_of};
+use super::code_of;
 use crate::operator::OperatorContext;
-use crate::operator::alarms;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{Given, Order, Ordered, Tell};
 use crate::out::say;
 
 /// A look-up of name and phone of a code's holder.
@@ -28,22 +28,23 @@ impl Order for Contact {
         Ok(1)
     }
 
-    fn perform(
-        self,
-        Given { context, by, .. }: Given<'_>,
-        _: &mut Tell<'_>,
-    ) -> anyhow::Result<lookups::Contact> {
-        let code = code_of(self.code)?;
-        context.write(|registry| {
-            let asked = asked(Lookup::Contact, &self.case, by);
-            let contact = asked.contact(registry, code)?;
-            alarms::tell(registry, asked.now_s)?;
-            Ok(contact)
-        })
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<lookups::Contact> {
+        given.change(self)
     }
 
     fn show(contact: &lookups::Contact) -> anyhow::Result<()> {
         say!("{}, {}", contact.name, contact.phone);
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<Contact> {
+    type Reply = lookups::Contact;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<lookups::Contact> {
+        let Self { order: Contact { code, case }, by, now_s, .. } = self;
+        let asked = LookupRequest { lookup: Lookup::Contact, by: &by, case: &case, now_s };
+        Ok(asked.contact(registrar.registry(), code_of(code)?)?)
     }
 }

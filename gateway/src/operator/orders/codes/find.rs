@@ -1,14 +1,12 @@
 //! The order that finds the code of a document's holder.
 
 use anyhow::Context;
-use registry::lookups::{self, Lookup, LookupRequest, Subjects};
+use registry::lookups;
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
-use super::Whose;
+use super::{FindCodes, NOBODY, Whose};
 use crate::operator::OperatorContext;
-use crate::operator::alarms;
 use crate::operator::orders::{Given, Order, Tell};
 use crate::out::say;
 
@@ -39,17 +37,12 @@ impl Order for FindCode {
         Ok(1)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Found> {
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Found> {
         let Self { whose, case } = self;
-        let now_s = clock::now_ms() / 1000;
-        context.write(|registry| {
-            let code = whose.code(registry)?;
-            // One that finds nobody counts, too: nobody tries documents.
-            LookupRequest { lookup: Lookup::Find, by, case: &case, now_s }
-                .record(registry, Subjects::Codes(code.as_slice()))?;
-            alarms::tell(registry, now_s)?;
-            let code = code.context("nobody is registered so")?;
-            let person = registry.person(code)?.context("nobody is registered so")?;
+        let found = given.change(FindCodes { whose: vec![whose], case })?;
+        let code = found.into_iter().next().context(NOBODY)?.map_err(anyhow::Error::msg)?;
+        given.context.read(|registry| {
+            let person = registry.person(code)?.context(NOBODY)?;
             let colour = registry.code(code)?.map_or("unknown", |entry| entry.colour().name()).to_owned();
             Ok(Found { code: code.get(), name: lookups::masked(&person.name), colour })
         })

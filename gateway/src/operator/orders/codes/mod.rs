@@ -8,16 +8,19 @@ pub(super) mod find;
 pub(super) mod move_phone;
 pub(super) mod why;
 
+use actors::registrar::{Registrar, RegistryChange};
 use anyhow::Context;
 use protocol::CodeId;
 use registry::lookups::{Lookup, LookupRequest, Subjects};
-use registry::operator::Signed;
+use registry::operator::Signers;
 use registry::{DocumentKind, DocumentNumber, Registry};
 use runtime::clock;
 use serde::{Deserialize, Serialize};
 
-use crate::operator::OperatorContext;
-use crate::operator::alarms;
+use super::Ordered;
+
+/// The error of a search that found no holder.
+const NOBODY: &str = "nobody is registered so";
 
 /// The way to name a code: its number, or its holder's document.
 #[derive(Clone, Serialize, Deserialize)]
@@ -60,8 +63,8 @@ pub(super) fn code_of(number: u64) -> anyhow::Result<CodeId> {
 }
 
 /// Makes a look-up of now.
-pub(super) fn asked<'a>(lookup: Lookup, case: &'a str, by: &'a Signed) -> LookupRequest<'a> {
-    LookupRequest { lookup, by, case, now_s: clock::now_ms() / 1000 }
+pub(super) fn asked<'a>(lookup: Lookup, case: &'a str, by: &'a Signers) -> LookupRequest<'a> {
+    LookupRequest { lookup, by, case, now_s: clock::now_s() }
 }
 
 /// Fails for a code that is not there.
@@ -69,24 +72,48 @@ fn known(registry: &Registry, code: CodeId) -> anyhow::Result<()> {
     registry.code(code)?.map(drop).with_context(|| format!("there is no code {}", code.get()))
 }
 
+/// The codes of these people to be looked for. Each search is put on record, one that finds nobody, too: nobody tries documents.
+pub(super) struct FindCodes {
+    pub(super) whose: Vec<Whose>,
+    pub(super) case: String,
+}
+
+/// The reply has each code, or the reason why none was found.
+impl RegistryChange for Ordered<FindCodes> {
+    type Reply = Vec<Result<CodeId, String>>;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Self::Reply> {
+        let Self { order: FindCodes { whose, case }, by, now_s, .. } = self;
+        let (registry, asked) =
+            (registrar.registry(), LookupRequest { lookup: Lookup::Find, by: &by, case: &case, now_s });
+        let mut found = Vec::with_capacity(whose.len());
+        for whose in whose {
+            found.push(match whose.code(registry) {
+                Ok(code) => {
+                    asked.record(registry, &Subjects::Codes(Vec::from_iter(code)))?;
+                    code.ok_or_else(|| NOBODY.to_owned())
+                }
+                Err(error) => Err(format!("{error:#}")),
+            });
+        }
+        Ok(found)
+    }
+}
+
 /// Runs `act` on the code that is named; `act` puts itself on record. If it fails, the search for the code is on record instead.
 fn change<T>(
-    context: &OperatorContext,
+    registrar: &mut Registrar<'_>,
     whose: &Whose,
-    (lookup, case): (Lookup, &str),
-    by: &Signed,
-    act: impl FnOnce(&mut Registry, CodeId, &LookupRequest<'_>) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let asked = LookupRequest { lookup, by, case, now_s: clock::now_ms() / 1000 };
-    context.write(|registry| {
-        asked.check(registry, 1)?;
-        let code = whose.code(registry)?;
-        let done = code.context("nobody is registered so").and_then(|code| act(registry, code, &asked));
-        if done.is_err() {
-            LookupRequest { lookup: Lookup::Find, ..asked }
-                .record(registry, Subjects::Codes(code.as_slice()))?;
-        }
-        alarms::tell(registry, asked.now_s)?;
-        done
-    })
+    asked: &LookupRequest<'_>,
+    act: impl FnOnce(&mut Registrar<'_>, CodeId) -> anyhow::Result<T>,
+) -> anyhow::Result<anyhow::Result<T>> {
+    asked.check(registrar.registry(), 1)?;
+    let code = whose.code(registrar.registry())?;
+    let done = code.context(NOBODY).and_then(|code| act(registrar, code));
+    if done.is_err() {
+        let search = LookupRequest { lookup: Lookup::Find, ..*asked };
+        search.record(registrar.registry(), &Subjects::Codes(Vec::from_iter(code)))?;
+    }
+    Ok(done)
 }

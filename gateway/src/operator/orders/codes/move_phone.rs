@@ -1,15 +1,15 @@
 //! The order that moves a code to another phone.
 
-use actors::registrar::Registrar;
+use actors::registrar::{Registrar, RegistryChange};
 use anyhow::{Context, bail};
 use registry::Phone;
-use registry::lookups::Lookup;
+use registry::lookups::{Lookup, LookupRequest};
 use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
 use super::{Whose, change};
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{Given, Order, Ordered, Tell};
 use crate::out::say;
 
 /// Another phone for a code and its wards', for a holder who has lost the old one.
@@ -40,22 +40,32 @@ impl Order for MovePhone {
         Ok(2)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Moved> {
-        let Self { whose, phone, case } = self;
-        let policy = context.policy()?;
-        let phone = Phone::parse(&phone).context("that is no mobile number of the mainland")?;
-        change(context, &whose, (Lookup::MovePhone, &case), by, |registry, code, asked| {
-            if registry.guardian_of(code)?.is_some() {
-                bail!("the code is a ward's: it goes where its guardian's goes");
-            }
-            let mut registrar = Registrar::new(registry, &context.codes, policy);
-            registrar.move_phone::<anyhow::Error>(code, &phone, asked)?;
-            Ok(Moved { code: code.get(), phone: phone.masked() })
-        })
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Moved> {
+        given.context.running()?;
+        given.change(self)?
     }
 
     fn show(Moved { code, phone }: &Moved) -> anyhow::Result<()> {
         say!("Code {code} is {phone}'s from now on; its first sign-in asks for the document.");
         Ok(())
+    }
+}
+
+/// The reply is an error if only the search for the code is on record.
+impl RegistryChange for Ordered<MovePhone> {
+    type Reply = anyhow::Result<Moved>;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Self::Reply> {
+        let Self { order: MovePhone { whose, phone, case }, by, now_s, .. } = self;
+        let phone = Phone::parse(&phone).context("that is no mobile number of the mainland")?;
+        let asked = LookupRequest { lookup: Lookup::MovePhone, by: &by, case: &case, now_s };
+        change(registrar, &whose, &asked, |registrar, code| {
+            if registrar.registry().guardian_of(code)?.is_some() {
+                bail!("the code is a ward's: it goes where its guardian's goes");
+            }
+            registrar.move_phone::<anyhow::Error>(code, &phone, &asked)?;
+            Ok(Moved { code: code.get(), phone: phone.masked() })
+        })
     }
 }

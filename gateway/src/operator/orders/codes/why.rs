@@ -8,7 +8,7 @@ use registry::operator::Role;
 use registry::{CauseRow, DecisionRow};
 use serde::{Deserialize, Serialize};
 
-use super::{asked, code_of, known};
+use super::{code_of, known};
 use crate::operator::OperatorContext;
 use crate::operator::orders::{Given, Order, Tell, day, time};
 use crate::out::say;
@@ -69,14 +69,12 @@ impl Order for Why {
         Ok(1)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<WhyReport> {
-        let code = code_of(self.code)?;
-        let (policy, asked) = (context.policy()?, asked(Lookup::Why, &self.case, by));
-        context.write(|registry| {
-            known(registry, code)?;
-            asked.record(registry, Subjects::Codes(&[code]))?;
-            Ok(registry.checkpoint(context.keys.signing_pkcs8(), asked.now_s)?)
-        })?;
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<WhyReport> {
+        let (code, context) = (code_of(self.code)?, given.context);
+        let policy = context.policy()?;
+        context.read(|registry| known(registry, code))?;
+        given.record(Lookup::Why, &self.case, Subjects::Codes(vec![code]))?;
+        context.sign_decisions()?;
         let mut reader = context.reader()?;
         let (accesses, receipt) = (reader.accesses(code)?.len(), reader.signed_receipt(code)?);
         let why = Registrar::new(&mut reader, &context.codes, policy).why(code)?;

@@ -1,5 +1,6 @@
 //! The order that enrols a device.
 
+use actors::registrar::{Registrar, RegistryChange};
 use protocol::DeviceId;
 use registry::DeviceRow;
 use registry::operator::Role;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{NewDevice, Token, show_token, token};
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{Given, Order, Ordered, Tell};
 
 /// A new device; the reply is the token with which it fetches its certificate.
 #[derive(Serialize, Deserialize)]
@@ -32,18 +33,26 @@ impl Order for EnrolDevice {
 
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Token> {
         let Self { class, name, regions, places } = self;
-        let new = NewDevice { line: 0, class, name, regions, places };
-        let device = given.context.change_device(|registry| {
-            let row = new.row(registry, &registry.regions()?)?;
-            let id = DeviceId(registry.last_device()? + 1);
-            registry.add_device(&DeviceRow { id, ..row })?;
-            Ok(id)
-        })?;
-        token(given.context, device)
+        let device = given.change(NewDevice { line: 0, class, name, regions, places })?;
+        given.context.follow_device(device)?;
+        token(&given, device)
     }
 
     fn show(token: &Token) -> anyhow::Result<()> {
         show_token(token);
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<NewDevice> {
+    type Reply = DeviceId;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<DeviceId> {
+        let registry = registrar.registry();
+        let row = self.order.row(registry, &registry.regions()?)?;
+        let id = DeviceId(registry.last_device()? + 1);
+        registry.add_device(&DeviceRow { id, ..row })?;
+        Ok(id)
     }
 }

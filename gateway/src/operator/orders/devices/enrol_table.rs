@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
+use actors::registrar::{Registrar, RegistryChange};
 use actors::residence::visible;
 use anyhow::bail;
 use protocol::DeviceId;
 use registry::operator::Role;
 use registry::{self, DeviceRow};
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::{ENROLMENT_S, EnrolsAt, NewDevice, show_next};
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell, limits, random_hex};
+use crate::operator::orders::{Given, Order, Ordered, Tell, limits, random_hex};
 use crate::out::say;
 
 /// The devices of a table: all are enrolled, or an error names each line that is wrong. A device that is there as it stands gets a token again, in place of
@@ -57,63 +57,13 @@ impl Order for EnrolDevices {
         Ok(1)
     }
 
-    fn perform(self, Given { context, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<EnrolledTable> {
-        let Self { devices, check } = self;
-        if let Some(why) = limits::too_long(devices.len()) {
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<EnrolledTable> {
+        if let Some(why) = limits::too_long(self.devices.len()) {
             bail!("{why}");
         }
-        let expires_s = clock::now_ms() / 1000 + ENROLMENT_S;
-        let enrolled = context.write(|registry| {
-            let (regions, there) = (registry.regions()?, registry.devices()?);
-            let (mut wrong, mut enrolled, mut new) = (twins(&devices), Vec::new(), Vec::new());
-            let mut last = registry.last_device()?;
-            for device in &devices {
-                let row = match device.row(registry, &regions) {
-                    Ok(row) => row,
-                    Err(error) => {
-                        wrong.push((device.line, format!("{error:#}")));
-                        continue;
-                    }
-                };
-                let known = there.iter().find(|known| !registry::is_own(known.id) && is_same(known, &row));
-                let id = known.map_or_else(
-                    || {
-                        last += 1;
-                        DeviceId(last)
-                    },
-                    |known| known.id,
-                );
-                let waits = known.is_none_or(|known| known.certificate_serial.is_none());
-                enrolled.push((id, row.name.clone(), waits.then(random_hex).transpose()?));
-                if known.is_none() {
-                    new.push(DeviceRow { id, ..row });
-                }
-            }
-            if !wrong.is_empty() {
-                wrong.sort_unstable();
-                let lines: Vec<_> =
-                    wrong.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
-                bail!("no device is enrolled:\n{}", lines.join("\n"));
-            }
-            if check {
-                return Ok(Vec::new());
-            }
-            let hash = |token: &String| registry::token_hash(token);
-            let tokens: Vec<_> = enrolled
-                .iter()
-                .filter_map(|(id, _, token)| Some((*id, hash(token.as_ref()?), expires_s)))
-                .collect();
-            registry.enrol_devices(&new, &tokens)?;
-            new.into_iter().for_each(|row| context.fleet.put(row));
-            Ok(enrolled)
-        })?;
-        let line = |(device, name, token): (DeviceId, String, Option<String>)| Enrolled {
-            device: device.0,
-            name,
-            token,
-            expires_s,
-        };
-        Ok(EnrolledTable { devices: enrolled.into_iter().map(line).collect(), at: context.enrols_at() })
+        let devices = given.change(self)?;
+        devices.iter().try_for_each(|device| given.context.follow_device(DeviceId(device.device)))?;
+        Ok(EnrolledTable { devices, at: given.context.enrols_at() })
     }
 
     fn show(EnrolledTable { devices, at }: &EnrolledTable) -> anyhow::Result<()> {
@@ -132,6 +82,53 @@ impl Order for EnrolDevices {
         );
         show_next(at.as_ref());
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<EnrolDevices> {
+    type Reply = Vec<Enrolled>;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Vec<Enrolled>> {
+        let (registry, EnrolDevices { devices, check }) = (registrar.registry(), self.order);
+        let (regions, there) = (registry.regions()?, registry.devices()?);
+        let (mut wrong, mut enrolled, mut new) = (twins(&devices), Vec::new(), Vec::new());
+        let (mut last, mut tokens) = (registry.last_device()?, Vec::new());
+        let expires_s = self.now_s + ENROLMENT_S;
+        for device in &devices {
+            let row = match device.row(registry, &regions) {
+                Ok(row) => row,
+                Err(error) => {
+                    wrong.push((device.line, format!("{error:#}")));
+                    continue;
+                }
+            };
+            let known = there.iter().find(|known| !registry::is_own(known.id) && is_same(known, &row));
+            let id = known.map_or_else(
+                || {
+                    last += 1;
+                    DeviceId(last)
+                },
+                |known| known.id,
+            );
+            let waits = known.is_none_or(|known| known.certificate_serial.is_none());
+            let token = waits.then(random_hex).transpose()?;
+            tokens.extend(token.as_ref().map(|token| (id, registry::token_hash(token), expires_s)));
+            enrolled.push(Enrolled { device: id.0, name: row.name.clone(), token, expires_s });
+            if known.is_none() {
+                new.push(DeviceRow { id, ..row });
+            }
+        }
+        if !wrong.is_empty() {
+            wrong.sort_unstable();
+            let lines: Vec<_> = wrong.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
+            bail!("no device is enrolled:\n{}", lines.join("\n"));
+        }
+        if check {
+            return Ok(Vec::new());
+        }
+        registry.enrol_devices(&new, &tokens)?;
+        Ok(enrolled)
     }
 }
 

@@ -8,15 +8,14 @@ pub(super) mod revoke;
 
 use std::path::PathBuf;
 
+use actors::registrar::{Registrar, RegistryChange};
 use actors::residence::visible;
 use anyhow::{Context, bail};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use registry::{self, DeviceRow, RegionRow, Registry};
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
-use super::random_hex;
-use crate::operator::OperatorContext;
+use super::{Given, Ordered, random_hex};
 use crate::out::say;
 
 /// An enrolment token is good for this long.
@@ -90,19 +89,34 @@ impl NewDevice {
 }
 
 /// Makes a token with which a known device fetches a certificate.
-fn token(context: &OperatorContext, device: DeviceId) -> anyhow::Result<Token> {
+fn token(given: &Given<'_>, device: DeviceId) -> anyhow::Result<Token> {
     check_outside(device)?;
     let token = random_hex()?;
-    let expires_s = clock::now_ms() / 1000 + ENROLMENT_S;
-    context.write(|registry| {
+    let expires_s = given.change(NewToken { device, hash: registry::token_hash(&token) })?;
+    Ok(Token { device: device.0, token, expires_s, at: given.context.enrols_at() })
+}
+
+/// A token of a device. The reply is the time until which it is good.
+struct NewToken {
+    device: DeviceId,
+    hash: [u8; 32],
+}
+
+impl RegistryChange for Ordered<NewToken> {
+    type Reply = u64;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<u64> {
+        let (registry, NewToken { device, hash }) = (registrar.registry(), self.order);
         let row = registry.device(device)?;
         let row = row.with_context(|| format!("there is no device {device}"))?;
         if row.revoked {
             bail!("device {device} is revoked; enrol it as a new one");
         }
-        Ok(registry.create_enrolment(device, registry::token_hash(&token), expires_s)?)
-    })?;
-    Ok(Token { device: device.0, token, expires_s, at: context.enrols_at() })
+        let expires_s = self.now_s + ENROLMENT_S;
+        registry.create_enrolment(device, hash, expires_s)?;
+        Ok(expires_s)
+    }
 }
 
 /// Refuses the pages' own devices: they have no certificate that could be given or taken.

@@ -26,7 +26,7 @@ impl Order for RenewDevice {
     }
 
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Token> {
-        token(given.context, DeviceId(self.device))
+        token(&given, DeviceId(self.device))
     }
 
     fn show(token: &Token) -> anyhow::Result<()> {

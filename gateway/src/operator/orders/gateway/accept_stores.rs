@@ -54,9 +54,8 @@ impl Order for AcceptStores {
         let stores = Stores { registry: Settings::registry_path(&data), ledger, day_keys };
         let lsn = ledger::last_lsn(&stores.ledger)?.unwrap_or(0);
         let by = format!("{}, case {case}", by.operators);
-        let accepted = context.write(|registry| {
-            vouch::accept(registry, &stores, lsn, &by, clock::now_ms()).map_err(vouching::plain)
-        })?;
+        let accepted =
+            vouch::accept(&context.registrar, &stores, lsn, &by, clock::now_ms()).map_err(vouching::plain)?;
         if let Some(difference) = &accepted {
             tracing::warn!(%difference, "operators accepted stores that do not vouch for each other");
         }

@@ -1,16 +1,15 @@
 //! The order that puts a policy into effect, without a restart.
 
-use actors::registrar::Registrar;
+use actors::registrar::{Registrar, RegistryChange, ReviseCodes};
 use anyhow::{Context, bail};
 use policy::{Policy, PolicyDiff};
 use protocol::Colour;
-use registry::Registry;
-use registry::operator::{Role, Signed};
+use registry::operator::Role;
 use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{Given, Order, Ordered, Tell};
 use crate::out::say;
 use crate::policies;
 
@@ -43,17 +42,11 @@ impl Order for ActivatePolicy {
         })
     }
 
-    /// It is compared again with the registry held: meanwhile another policy may be in effect.
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Activated> {
-        let (Self { file, text }, Given { context, by, operators }) = (self, given);
+        let (Self { file, text }, Given { context, .. }) = (self, given);
         let new = context.read(|registry| policies::ordered(&file, &text, registry))?;
         let (version, diff) = (new.version().to_owned(), policies::diff(&new, &context.reader()?)?);
-        context.write(|registry| {
-            if new.operators_needed(&*context.policy()?) > operators {
-                bail!("another policy is in effect by now, and this takes more operators; order again");
-            }
-            activate(new, &text, by, registry, context)
-        })?;
+        given.change(NewPolicy { policy: new, text })?;
         follow(context)?;
         Ok(Activated { version, diff })
     }
@@ -65,27 +58,31 @@ impl Order for ActivatePolicy {
     }
 }
 
-/// Puts a policy into effect: in the registry first, then in the running gateway. Codes follow with [`follow`].
-fn activate(
+/// A policy to put into effect, unless it takes more operators than signed. In the running gateway it is in effect when this is durable;
+/// codes follow with [`follow`].
+struct NewPolicy {
     policy: Policy,
-    text: &str,
-    by: &Signed,
-    registry: &mut Registry,
-    context: &OperatorContext,
-) -> anyhow::Result<()> {
-    let in_effect = &context.running()?.policy;
-    let mut registrar = Registrar::new(registry, &context.codes, in_effect.get());
-    registrar.activate(&policy, text, &by.operators, clock::now_ms() / 1000)?;
-    tracing::info!(version = policy.version(), operators = by.operators, "another policy is in effect");
-    in_effect.set(policy);
-    Ok(())
+    text: String,
+}
+
+impl RegistryChange for Ordered<NewPolicy> {
+    type Reply = ();
+    type Error = anyhow::Error;
+
+    /// It is compared again: meanwhile another policy may be in effect.
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<()> {
+        let Self { order: NewPolicy { policy, text }, by, operators, now_s } = self;
+        if policy.operators_needed(&*registrar.policy()?) > operators {
+            bail!("another policy is in effect by now, and this takes more operators; order again");
+        }
+        Ok(registrar.activate(policy, &text, &by.operators, now_s)?)
+    }
 }
 
 /// Revises all codes by the policy in effect, part after part without a pause, and waits for the last. Other acts of the registrar have
 /// their turn between two parts.
 fn follow(context: &OperatorContext) -> anyhow::Result<()> {
-    let registrar = &context.running()?.registrar;
-    let part = || registrar.act_blocking(|registrar| registrar.revise_some(clock::now_ms() / 1000));
+    let part = || context.write(ReviseCodes { now_s: clock::now_s() });
     while part().context("the policy is in effect, the codes follow within minutes")? {}
     Ok(())
 }

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use actors::backup;
 use registry::lookups::{Lookup, Subjects};
 use registry::operator::Role;
+use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell, codes::asked, place::elsewhere};
+use crate::operator::orders::{Given, Order, Tell, place::elsewhere};
 use crate::out::say;
 
 /// A copy of the punch log and the registry in a directory of the gateway's machine.
@@ -40,17 +41,13 @@ impl Order for Backup {
         Ok(1)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<BackupTaken> {
-        let Self { out, case } = self;
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<BackupTaken> {
+        let (Self { out, case }, Given { context, by, .. }) = (self, given);
         let (ledger, _) = &context.log;
         let out = elsewhere(&out, &context.homes, |_| true)?;
-        let asked = asked(Lookup::Backup, &case, by);
-        let reader = context.write(|registry| {
-            asked.record(registry, Subjects::Everybody)?;
-            Ok(registry.reader()?)
-        })?;
-        let ordered = backup::Ordered { operators: &by.operators, case: &case, now_s: asked.now_s };
-        let manifest = backup::take(ledger, &reader, &context.keys, &out, &ordered)?;
+        given.record(Lookup::Backup, &case, Subjects::Everybody)?;
+        let ordered = backup::Ordered { operators: &by.operators, case: &case, now_s: clock::now_s() };
+        let manifest = backup::take(ledger, &context.reader()?, &context.keys, &out, &ordered)?;
         tracing::info!(lsn = manifest.lsn, decisions = manifest.decisions, "a backup is taken");
         Ok(BackupTaken {
             out,

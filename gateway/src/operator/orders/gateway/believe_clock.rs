@@ -1,6 +1,7 @@
 //! The order that the clock is right, whatever is on record. Each of two operators says by their own watch what time it is; what that
 //! sets free is done by those whose work had waited for it.
 
+use actors::registrar::NoteTime;
 use anyhow::bail;
 use registry::operator::Role;
 use runtime::clock::{self, Doubt};
@@ -52,7 +53,7 @@ impl Order for BelieveClock {
             );
         }
         // Before it is believed: what is destroyed by it is destroyed with the order on record.
-        context.read(|registry| Ok(registry.note_ms(reading.wall_ms)?))?;
+        context.write(NoteTime { at_ms: reading.wall_ms })?;
         clock::believe();
         let step_s = reading.doubt.map_or(0, Doubt::step_ms) / 1000;
         tracing::warn!(operators = by.operators, step_s, "operators say that the clock is right");

@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
-use super::between::Between;
 use crate::operator::OperatorContext;
 use crate::operator::orders::place::{Home, elsewhere};
 use crate::operator::orders::{Given, Order, Progress, Tell};
@@ -58,9 +57,7 @@ impl Order for ImportHolders {
             tell(&Progress::Importing(*report));
         };
         let files = (csv.as_path(), rejects.as_path());
-        let mut turns = Between(context);
-        let report =
-            holders::import(&mut turns, &context.keys, &context.codes, files, &allowed, &mut progress)?;
+        let report = holders::import(&context.registrar, &context.keys, files, allowed, &mut progress)?;
         if report.rejected + report.differing > 0 {
             tell_rejects(&rejects, tell)?;
         }

@@ -1,4 +1,3 @@
 //! The order for people who already hold a code.
 
-mod between;
 pub(super) mod import;

@@ -1,11 +1,12 @@
 //! The order that adds an operator. The first of a registry has nobody to be signed for by; the order of every other one is signed.
 
+use actors::registrar::{Registrar, RegistryChange};
 use anyhow::bail;
 use registry::operator::{self, Operator, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{Given, Order, Ordered, Tell};
 
 /// A new operator.
 #[derive(Serialize, Deserialize)]
@@ -26,7 +27,7 @@ impl AddOperator {
     /// Adds the first operator of a registry, unsigned: whoever may open the operators' socket adds them.
     pub(in crate::operator::orders) fn first(self, context: &OperatorContext) -> anyhow::Result<Operator> {
         let operator = self.operator();
-        context.write(|registry| Ok(operator::add_first(registry, &operator)?))?;
+        context.write(AddFirst(operator.clone()))?;
         tracing::warn!(name = operator.name, "the first operator is added, unsigned");
         Ok(operator)
     }
@@ -43,19 +44,38 @@ impl Order for AddOperator {
     }
 
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Operator> {
-        let operator = self.operator();
-        given.context.write(|registry| {
-            // Another admin may have come since the signatures were counted.
-            if operator::to_add(registry, &operator.roles)? > given.operators {
-                bail!("there are two admins by now, and this takes both; order again");
-            }
-            Ok(operator::add(registry, &operator)?)
-        })?;
-        Ok(operator)
+        given.change(self)
     }
 
     fn show(operator: &Operator) -> anyhow::Result<()> {
         super::show(operator);
         Ok(())
+    }
+}
+
+/// The first operator of a registry.
+struct AddFirst(Operator);
+
+impl RegistryChange for AddFirst {
+    type Reply = ();
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<()> {
+        Ok(operator::add_first(registrar.registry(), &self.0)?)
+    }
+}
+
+impl RegistryChange for Ordered<AddOperator> {
+    type Reply = Operator;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Operator> {
+        let (registry, operator) = (registrar.registry(), self.order.operator());
+        // Another admin may have come since the signatures were counted.
+        if operator::to_add(registry, &operator.roles)? > self.operators {
+            bail!("there are two admins by now, and this takes both; order again");
+        }
+        operator::add(registry, &operator)?;
+        Ok(operator)
     }
 }

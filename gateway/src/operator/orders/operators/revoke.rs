@@ -1,11 +1,12 @@
 //! The order that makes an operator's signature worthless.
 
+use actors::registrar::{Registrar, RegistryChange};
 use anyhow::Context;
 use registry::operator::{self, Operator, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Tell};
+use crate::operator::orders::{Given, Order, Ordered, Tell};
 
 /// The revocation of an operator.
 #[derive(Serialize, Deserialize)]
@@ -25,15 +26,22 @@ impl Order for RevokeOperator {
     }
 
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Operator> {
-        let Self { name } = self;
-        given.context.write(|registry| {
-            operator::revoke(registry, &name)?;
-            registry.operator(&name)?.with_context(|| format!("there is no operator {name}"))
-        })
+        given.change(self)
     }
 
     fn show(operator: &Operator) -> anyhow::Result<()> {
         super::show(operator);
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<RevokeOperator> {
+    type Reply = Operator;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Operator> {
+        let (registry, name) = (registrar.registry(), &self.order.name);
+        operator::revoke(registry, name)?;
+        registry.operator(name)?.with_context(|| format!("there is no operator {name}"))
     }
 }

@@ -12,7 +12,6 @@ use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::alarms;
 use crate::operator::orders::{CITY, Given, Order, Tell, codes::asked};
 use crate::out::say;
 
@@ -62,23 +61,18 @@ impl Order for Passages {
     }
 
     /// The log is read without the registry; then the look-up is put on record; then names are read.
-    fn perform(
-        self,
-        Given { context, by, .. }: Given<'_>,
-        _: &mut Tell<'_>,
-    ) -> anyhow::Result<PassagesReport> {
-        let Self { place, from_ms, to_ms, case } = self;
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<PassagesReport> {
+        let (Self { place, from_ms, to_ms, case }, Given { context, by, .. }) = (self, given);
         let stretch = TimeRange { place: PlaceId(place), from_ms, to_ms };
         if stretch.from_ms >= stretch.to_ms || stretch.to_ms - stretch.from_ms > STRETCH_MS_MAX {
             bail!("the time ends after it begins, within a day");
         }
-        let asked = asked(Lookup::Passages, &case, by);
         context.read(|registry| {
             let place = stretch.place;
             registry.place(place)?.with_context(|| {
                 format!("there is no place {place}: `changtong place list` shows their numbers")
             })?;
-            Ok(asked.check(registry, 0)?)
+            Ok(asked(Lookup::Passages, &case, by).check(registry, 0)?)
         })?;
         let found = ledger::passages(&context.log.0, &context.log.1, &stretch)?;
         if found.truncated {
@@ -87,12 +81,8 @@ impl Order for Passages {
         let mut codes: Vec<CodeId> = found.passages.iter().map(|passage| passage.code).collect();
         codes.sort_unstable();
         codes.dedup();
-        let names = context.write(|registry| {
-            by.still_good(registry)?;
-            asked.record(registry, Subjects::Codes(&codes))?;
-            alarms::tell(registry, asked.now_s)?;
-            names(registry, &codes)
-        })?;
+        given.record(Lookup::Passages, &case, Subjects::Codes(codes.clone()))?;
+        let names = context.read(|registry| names(registry, &codes))?;
         let line = |passage: ledger::Passage| PassageLine {
             code: passage.code.get(),
             name: names.get(&passage.code).cloned().unwrap_or_else(|| lookups::masked("")),

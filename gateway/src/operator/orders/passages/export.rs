@@ -10,7 +10,7 @@ use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorContext;
-use crate::operator::orders::{Given, Order, Progress, Tell, codes::asked};
+use crate::operator::orders::{Given, Order, Progress, Tell};
 
 /// Of an export this much is told at once.
 const PART_BYTES: usize = 32 * 1024;
@@ -51,20 +51,19 @@ impl Order for ExportLedger {
         Ok(1)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, tell: &mut Tell<'_>) -> anyhow::Result<Exported> {
+    fn perform(self, given: Given<'_>, tell: &mut Tell<'_>) -> anyhow::Result<Exported> {
         let received_ms = self.from_ms.unwrap_or(0)..=self.to_ms.unwrap_or(u64::MAX);
         if received_ms.is_empty() {
             bail!("the time ends after it begins");
         }
-        context.write(|registry| {
-            Ok(asked(Lookup::Export, &self.case, by).record(registry, Subjects::Everybody)?)
-        })?;
+        given.record(Lookup::Export, &self.case, Subjects::Everybody)?;
         let format = match self.format {
             PunchFormat::Csv => ExportFormat::Csv,
             PunchFormat::Jsonl => ExportFormat::JsonLines,
         };
+        let log = &given.context.log;
         let mut out = Told { tell, part: Vec::with_capacity(PART_BYTES) };
-        let punches = ledger::export(&context.log.0, &context.log.1, (format, &received_ms), &mut out)?;
+        let punches = ledger::export(&log.0, &log.1, (format, &received_ms), &mut out)?;
         Ok(Exported { punches })
     }
 }

@@ -2,7 +2,6 @@
 //! before the first line is shown: who knows when somebody passed a gate can tell which line is theirs.
 
 use std::collections::HashMap;
-use std::sync::TryLockError;
 use std::time::Duration;
 
 use actors::tap::{self, Only, Shown, TAPS_MAX};
@@ -10,7 +9,7 @@ use anyhow::{Context, bail};
 use protocol::{Colour, RegionId};
 use registry::Registry;
 use registry::lookups::{Lookup, Subjects};
-use registry::operator::{Role, Signed};
+use registry::operator::{Role, Signers};
 use runtime::clock;
 use serde::{Deserialize, Serialize};
 
@@ -84,23 +83,19 @@ impl Order for Tap {
         Ok(1)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, tell: &mut Tell<'_>) -> anyhow::Result<TapEnd> {
-        let Self { act, case } = self;
+    fn perform(self, given: Given<'_>, tell: &mut Tell<'_>) -> anyhow::Result<TapEnd> {
+        let (Self { act, case }, Given { context, by, .. }) = (self, given);
         if !(1..=SECONDS_MAX).contains(&act.seconds) {
             bail!("a tap is open for 1 to {SECONDS_MAX} s");
         }
         let only = context.read(|registry| only(&act, registry))?;
         let taps = &context.running()?.taps;
-        let asked = asked(Lookup::Tap, &case, by);
-        context.read(|registry| Ok(asked.check(registry, 0)?))?;
+        context.read(|registry| Ok(asked(Lookup::Tap, &case, by).check(registry, 0)?))?;
         let tap = taps.open(only).with_context(|| {
             format!("{TAPS_MAX} taps are open, which is as many as there may be; wait until one ends")
         })?;
-        let names = context.write(|registry| {
-            by.still_good(registry)?;
-            asked.record(registry, Subjects::Everybody)?;
-            Names::read(registry)
-        })?;
+        given.record(Lookup::Tap, &case, Subjects::Everybody)?;
+        let names = context.read(Names::read)?;
         watch(context, &tap, &names, (by, Duration::from_secs(act.seconds)), tell)
     }
 }
@@ -122,7 +117,7 @@ fn watch(
     context: &OperatorContext,
     tap: &tap::Tap,
     names: &Names,
-    (by, time): (&Signed, Duration),
+    (by, time): (&Signers, Duration),
     tell: &mut Tell<'_>,
 ) -> anyhow::Result<TapEnd> {
     let start = clock::now();
@@ -139,16 +134,7 @@ fn watch(
             return Ok(TapEnd { shown, dropped: tap.dropped() });
         }
         lines = tap.next(BEAT.min(left)).iter().map(|line| names.line(line)).collect();
-        still_good(context, by)?;
-    }
-}
-
-/// Checks that the operators who signed may still sign; skipped while the registry is held, by an import for example.
-fn still_good(context: &OperatorContext, by: &Signed) -> anyhow::Result<()> {
-    match context.registry.try_lock() {
-        Ok(registry) => Ok(by.still_good(&registry)?),
-        Err(TryLockError::WouldBlock) => Ok(()),
-        Err(TryLockError::Poisoned(registry)) => Ok(by.still_good(&registry.into_inner())?),
+        context.read(|registry| Ok(by.still_good(registry)?))?;
     }
 }
 

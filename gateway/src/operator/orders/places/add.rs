@@ -1,16 +1,17 @@
 //! The order that adds a place.
 
+use actors::registrar::{Registrar, RegistryChange};
 use actors::residence::visible;
 use anyhow::Context;
 use policy::PlaceKind;
 use protocol::RegionId;
-use registry::Registry;
+use registry::PlaceRow;
 use registry::operator::Role;
 use serde::{Deserialize, Serialize};
 
 use super::{PlaceAct, PlaceLine, lines, show};
 use crate::operator::OperatorContext;
-use crate::operator::orders::{AnyOrder, Given, Order, Tell};
+use crate::operator::orders::{AnyOrder, Given, Order, Ordered, Tell};
 
 /// A new place; the reply has the text of its printed code.
 #[derive(Serialize, Deserialize)]
@@ -36,18 +37,28 @@ impl Order for AddPlace {
         Ok(1)
     }
 
-    fn perform(self, Given { context, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Vec<PlaceLine>> {
-        let Self { region, kind, name } = self;
-        let kinds = || PlaceKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
-        let kind =
-            PlaceKind::from_name(&kind).with_context(|| format!("a place's kind is one of {}", kinds()))?;
-        let name = visible(&name).context("a place's name is 1 to 64 characters that can be seen")?;
-        let add = |registry: &mut Registry| Ok(Some(registry.add_place_of(RegionId(region), kind, &name)?));
-        lines(context, context.change_place(add)?)
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Vec<PlaceLine>> {
+        let place = given.change(self)?;
+        given.context.follow_place(&place);
+        lines(given.context, [place])
     }
 
     fn show(places: &Vec<PlaceLine>) -> anyhow::Result<()> {
         show(places);
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<AddPlace> {
+    type Reply = PlaceRow;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<PlaceRow> {
+        let AddPlace { region, kind, name } = self.order;
+        let kinds = || PlaceKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+        let kind =
+            PlaceKind::from_name(&kind).with_context(|| format!("a place's kind is one of {}", kinds()))?;
+        let name = visible(&name).context("a place's name is 1 to 64 characters that can be seen")?;
+        Ok(registrar.registry().add_place_of(RegionId(region), kind, &name)?)
     }
 }

@@ -1,13 +1,13 @@
 //! The order that decides on a unit's application for a code of its own.
 
-use registry::Registry;
+use actors::registrar::{Registrar, RegistryChange};
+use registry::PlaceRow;
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::{PlaceAct, PlaceLine, lines, show};
 use crate::operator::OperatorContext;
-use crate::operator::orders::{AnyOrder, Given, Order, Tell};
+use crate::operator::orders::{AnyOrder, Given, Order, Ordered, Tell};
 
 /// A decision on a unit: approved, it is a place from now on.
 #[derive(Serialize, Deserialize)]
@@ -34,15 +34,23 @@ impl Order for DecideUnit {
     }
 
     fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Vec<PlaceLine>> {
-        let (Self { unit, approved }, Given { context, by, .. }) = (self, given);
-        let now_s = clock::now_ms() / 1000;
-        let decide =
-            |registry: &mut Registry| Ok(registry.decide_unit(unit, approved, &by.operators, now_s)?);
-        lines(context, context.change_place(decide)?)
+        let place = given.change(self)?;
+        place.iter().for_each(|place| given.context.follow_place(place));
+        lines(given.context, place)
     }
 
     fn show(places: &Vec<PlaceLine>) -> anyhow::Result<()> {
         show(places);
         Ok(())
+    }
+}
+
+impl RegistryChange for Ordered<DecideUnit> {
+    type Reply = Option<PlaceRow>;
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<Option<PlaceRow>> {
+        let Self { order: DecideUnit { unit, approved }, by, now_s, .. } = self;
+        Ok(registrar.registry().decide_unit(unit, approved, &by.operators, now_s)?)
     }
 }

@@ -1,17 +1,18 @@
 //! The order that invites staff to a shift. The token goes to whoever ordered it and is kept by its hash alone; its link is also printed
 //! as a QR, to be scanned from the operator's screen by the phone that will work with it.
 
+use actors::registrar::{Registrar, RegistryChange};
 use actors::residence::visible;
 use anyhow::Context;
 use protocol::PlaceId;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
+use registry::ShiftId;
 use registry::operator::Role;
-use runtime::clock;
 use serde::{Deserialize, Serialize};
 
 use super::ShiftAct;
 use crate::operator::OperatorContext;
-use crate::operator::orders::{AnyOrder, Given, Order, Tell, devices::ENROLMENT_S, random_hex};
+use crate::operator::orders::{AnyOrder, Given, Order, Ordered, Tell, devices::ENROLMENT_S, random_hex};
 use crate::out::say;
 
 /// An invitation of staff to a shift at a place.
@@ -45,19 +46,15 @@ impl Order for InviteStaff {
         Ok(1)
     }
 
-    fn perform(self, Given { context, by, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Invitation> {
-        let now_s = clock::now_ms() / 1000;
+    fn perform(self, given: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Invitation> {
         let name = visible(&self.name).context("a shift's name is 1 to 64 characters that can be seen")?;
-        let pages = context.running.as_ref().and_then(|running| running.pages.as_ref());
+        let pages = given.context.running.as_ref().and_then(|running| running.pages.as_ref());
         let pages = pages.context("this takes a running gateway with pages; start it and order again")?;
         let token = random_hex()?;
-        let expires_s = now_s + ENROLMENT_S;
-        let id = context.write(|registry| {
-            let (hash, times) = (registry::token_hash(&token), (now_s, expires_s));
-            Ok(registry.invite_to_shift((PlaceId(self.place), &name), &by.operators, hash, times)?)
-        })?;
-        let link = format!("{pages}/staff/join/{token}");
-        Ok(Invitation { shift: id.0, link, expires_s })
+        let (place, name, token_hash) =
+            (PlaceId(self.place), name.into_owned(), registry::token_hash(&token));
+        let (shift, expires_s) = given.change(NewShift { place, name, token_hash })?;
+        Ok(Invitation { shift: shift.0, link: format!("{pages}/staff/join/{token}"), expires_s })
     }
 
     fn show(Invitation { shift, link, .. }: &Invitation) -> anyhow::Result<()> {
@@ -70,5 +67,24 @@ impl Order for InviteStaff {
         say!("  {link}");
         say!("It opens the shift once, within 15 minutes.");
         Ok(())
+    }
+}
+
+/// A shift that waits for its staff. The reply has it with the time until which the invitation is good.
+struct NewShift {
+    place: PlaceId,
+    name: String,
+    token_hash: [u8; 32],
+}
+
+impl RegistryChange for Ordered<NewShift> {
+    type Reply = (ShiftId, u64);
+    type Error = anyhow::Error;
+
+    fn apply(self, registrar: &mut Registrar<'_>) -> anyhow::Result<(ShiftId, u64)> {
+        let Self { order: NewShift { place, name, token_hash }, by, now_s, .. } = self;
+        let expires_s = now_s + ENROLMENT_S;
+        let (registry, times) = (registrar.registry(), (now_s, expires_s));
+        Ok((registry.invite_to_shift((place, &name), &by.operators, token_hash, times)?, expires_s))
     }
 }

@@ -66,7 +66,7 @@ pub(crate) struct ShiftLine {
 
 /// Reads the shifts that are asked for.
 fn list(context: &OperatorContext, is_asked: impl Fn(&ShiftRow) -> bool) -> anyhow::Result<Vec<ShiftLine>> {
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     context.read(|registry| {
         let mut lines = Vec::new();
         for row in registry.shifts()?.into_iter().filter(is_asked) {

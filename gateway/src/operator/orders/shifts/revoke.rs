@@ -1,5 +1,6 @@
 //! The order that ends a shift.
 
+use actors::registrar::EndShift;
 use registry::ShiftId;
 use registry::operator::Role;
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ impl Order for RevokeShift {
     }
 
     fn perform(self, Given { context, .. }: Given<'_>, _: &mut Tell<'_>) -> anyhow::Result<Vec<ShiftLine>> {
-        context.write(|registry| Ok(registry.revoke_shift(ShiftId(self.shift))?))?;
+        context.write(EndShift { shift: ShiftId(self.shift) })?;
         list(context, |row| row.id.0 == self.shift)
     }
 

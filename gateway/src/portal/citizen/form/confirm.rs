@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use actors::registrar::{Confirmed, DOCUMENT_TRIES_MAX};
+use actors::registrar::{ConfirmDocument, Confirmed, DOCUMENT_TRIES_MAX};
 use maud::{Markup, html};
 
 use super::{Problem, sheet};
@@ -57,9 +57,7 @@ async fn send(OwnForm { sender: mut visitor, fields, .. }: OwnForm<Fields, Signe
         return again(StatusCode::UNPROCESSABLE_ENTITY, number(super::number_problem(&fields)));
     };
     let (proven, now_s) = (visitor.proven.clone(), visitor.now_s);
-    let confirm =
-        visitor.portal.registrar.act(move |registrar| registrar.confirm_document(&proven, &document, now_s));
-    match confirm.await {
+    match visitor.portal.registrar.act(ConfirmDocument { proven, document, now_s }).await {
         Ok(Confirmed::Code(_)) if back != "/" => visitor.go(&back),
         Ok(Confirmed::Code(_)) => visitor.go("/code?did=confirmed"),
         Ok(Confirmed::No) => again(StatusCode::UNPROCESSABLE_ENTITY, number("confirm-no")),

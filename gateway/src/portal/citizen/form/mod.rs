@@ -10,7 +10,7 @@ pub(super) use modify::path;
 
 use actix_web::http::StatusCode;
 use actix_web::{Error, HttpResponse, web};
-use actors::registrar::{Form, RegistrarError};
+use actors::registrar::{Form, RegistrarError, SubmitForm};
 use actors::residence::{self, Districts, person_name, visible};
 use maud::Markup;
 use policy::SubmitError;
@@ -178,7 +178,7 @@ pub(crate) async fn send(visitor: SignedIn, subject: Subject, fields: &Fields) -
     let person = Person { name, document, phone, district, community };
     let consent = portal.travels.consent(session, subject.page, now_s);
     let form = Form { person, declared, consent, proven, guardian: subject.guardian, along };
-    match portal.registrar.act(move |registrar| registrar.submit(&form, now_s)).await {
+    match portal.registrar.act(SubmitForm { form, now_s }).await {
         Ok(taken) => {
             portal.travels.done(session, subject.page);
             if subject.back != "/" {
@@ -233,7 +233,8 @@ pub(crate) fn problem_of(error: &RegistrarError) -> (StatusCode, Problem) {
         | RegistrarError::Cause(_)
         | RegistrarError::PolicyVersion { .. }
         | RegistrarError::Appeal(_)
-        | RegistrarError::PolicyUnderWay => {
+        | RegistrarError::PolicyUnderWay
+        | RegistrarError::NoPolicy => {
             return (StatusCode::SERVICE_UNAVAILABLE, Problem { field: "", key: "busy" });
         }
     };
