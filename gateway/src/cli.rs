@@ -46,7 +46,7 @@ enum Command {
     CheckConfig(command::CheckConfig),
     #[command(flatten)]
     Operator(command::Command),
-    /// Writes dashboards, rules and alerts from the names of metrics; completions and manual pages from the commands.
+    /// Writes shell completions and manual pages.
     #[command(subcommand)]
     Generate(generate::Generate),
 }

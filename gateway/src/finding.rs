@@ -1,5 +1,5 @@
-//! A finding of a look at a gateway: a check with a lasting id, how it stands, and what to do about it. What is an alert, too, has
-//! that alert's id. Who looks at what is elsewhere.
+//! The result of a check of a gateway: an id that stays the same in every release, a state, and the action. A check of the same state as an
+//! alert has that alert's id.
 
 use std::process::ExitCode;
 
@@ -10,45 +10,48 @@ use serde::Serialize;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
     Ok,
-    /// It works, and will not for ever.
+    /// It works now and may stop working.
     Warn,
     /// It does not work.
     Fail,
 }
 
-/// One check.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     /// Small letters and hyphens; the same in every release.
     pub(crate) id: &'static str,
     pub(crate) state: State,
-    /// Its state, in one sentence.
+    /// The state in one sentence.
     pub(crate) what: String,
-    /// The action, unless it is well.
+    /// The action; empty if there is nothing to do.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(crate) action: &'static str,
 }
 
 impl Finding {
+    /// Creates the finding of a check that passed.
     pub(crate) fn ok(id: &'static str, what: impl Into<String>) -> Self {
         Self { id, state: State::Ok, what: what.into(), action: "" }
     }
 
+    /// Creates a warning.
     pub(crate) fn warn(id: &'static str, what: impl Into<String>, action: &'static str) -> Self {
         Self { id, state: State::Warn, what: what.into(), action }
     }
 
+    /// Creates a failure.
     pub(crate) fn fail(id: &'static str, what: impl Into<String>, action: &'static str) -> Self {
         Self { id, state: State::Fail, what: what.into(), action }
     }
 }
 
-/// The worst of them.
+/// Returns the worst state among findings.
 pub(crate) fn worst(findings: &[Finding]) -> State {
     findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok)
 }
 
-/// 0 when all is well, 1 for warnings, 2 for failures.
+/// Returns 0 if all checks passed, 1 for warnings, 2 for failures.
 pub(crate) fn exit_code(findings: &[Finding]) -> ExitCode {
     ExitCode::from(worst(findings) as u8)
 }

@@ -1,34 +1,33 @@
-//! A running gateway's state, in one answer: who it is, whether it is ready, what it does now, and what is wrong with it. Plain texts and
-//! numbers; who fills them in stands in `process`.
+//! The state of a running gateway in one answer: identity, readiness, rates, and present troubles.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Its state.
+/// The state of a running gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
     pub(crate) version: String,
     pub(crate) pid: u32,
     pub(crate) data: PathBuf,
-    /// True if everybody it serves is made up.
+    /// True if all people that it serves are synthetic.
     pub(crate) test: bool,
     pub(crate) up_s: u64,
     pub(crate) listens: Listens,
-    /// As `/ready` says it.
+    /// The text of `/ready`.
     pub(crate) stage: String,
     pub(crate) devices: Devices,
-    /// A second, over the last minute; `None` until there are two readings.
+    /// Per second over the last minute; `None` until there are two readings of the metrics.
     pub(crate) punches: Option<f64>,
     pub(crate) verifies: Option<f64>,
-    /// Everything up to it is on disk.
+    /// The last log sequence number that is on disk.
     pub(crate) durable_lsn: u64,
     pub(crate) clock: Clock,
-    /// Present troubles, those that wake somebody first.
+    /// The alerts that are raised, those that wake a person first.
     pub(crate) troubles: Vec<Trouble>,
 }
 
-/// The place where it listens.
+/// The addresses on which it listens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Listens {
     pub(crate) quic: String,
@@ -37,30 +36,30 @@ pub(crate) struct Listens {
     pub(crate) pages: Option<String>,
 }
 
-/// The number of devices.
+/// The numbers of devices.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Devices {
     pub(crate) connected: usize,
-    /// Those with a certificate that is good.
+    /// Devices with a valid certificate.
     pub(crate) enrolled: usize,
 }
 
-/// The wall clock.
+/// The state of the wall clock.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Clock {
     pub(crate) believed: bool,
-    /// By how much it is off.
+    /// The difference from the believed time.
     pub(crate) step_s: f64,
 }
 
-/// The fault, and what to do.
+/// An alert that is raised.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Trouble {
     pub(crate) id: String,
-    /// `page`: somebody acts now; `ticket`: within the working day.
+    /// `page`: act now; `ticket`: within the working day.
     pub(crate) severity: String,
     pub(crate) what: String,
     pub(crate) action: String,
-    /// The file of the runbooks whose section has the id.
+    /// The file name, without its ending, of the runbook with the section of that id.
     pub(crate) runbook: String,
 }

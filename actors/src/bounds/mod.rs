@@ -1,5 +1,5 @@
 //! Bounds: the share of a common resource that one citizen, one phone or one address may use. One table; the code takes its numbers from
-//! it and `changtong generate bounds` prints it as `gateway/BOUNDS.md`. `rate` counts rates, `network` joins the addresses of one
+//! it and `cargo run -p dashboards -- bounds` writes it as `gateway/BOUNDS.md`. `rate` counts rates, `network` joins the addresses of one
 //! customer. A limit that does not protect one user from another stands beside the code that keeps it.
 
 mod network;

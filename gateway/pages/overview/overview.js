@@ -255,7 +255,7 @@
     fact('lag', written('seconds', now.actors.colour_lag_s || null).replace('–', 'no'));
     fact('memory', written('bytes', at('memory', end)));
     fact('disk', written('bytes', now.log.disk_free_bytes ?? null));
-    fact('certificates', first ? `${digits(first.days, 0)} days` : '–', first ? first.name : '', first && first.days < 3);
+    fact('certificates', first ? `${digits(first.days, 0)} days` : '–', first ? first.name : '', now.troubles.some(({ id, severity }) => id === 'certificate-expiry' && severity === 'page'));
     fact('total', digits(now.punches, 0), `punches · ${digits(now.verifies, 0)} verifies`);
     const rates = (list) => list.map(([reason, rate]) => `${reason} ${short(rate)}/s`);
     const { busy, refused, rejected } = now.reasons;

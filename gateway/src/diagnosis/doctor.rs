@@ -1,5 +1,5 @@
-//! `changtong doctor`: what an operator wants to know of a gateway in one go, whether it runs or not. Each check has the id of its
-//! runbook. It reads beside the gateway and changes nothing; what it looks at stands in the files below.
+//! `changtong doctor`: all checks of a gateway, running or not. Each check has the id of its runbook. It reads beside the gateway and changes
+//! nothing.
 
 mod certificates;
 mod stores;
@@ -19,13 +19,13 @@ use crate::diagnosis::probes;
 use crate::finding::Finding;
 use crate::policies;
 
-/// Nobody runs this program before it was written: 2024-01-01.
+/// An implausible time for this program: before 2024-01-01.
 const CLOCK_S_MIN: u64 = 1_704_067_200;
 
-/// Looks at everything; with `full` at every segment of the punch log, too. `config` is there when the gateway has one of its own.
+/// Runs every check; with `full` on every segment of the punch log, too. A development city has no `config`.
 pub(crate) fn examine(settings: &Settings, config: Option<&Config>, full: bool) -> Vec<Finding> {
     let now_s = clock::now_ms() / 1000;
-    let mut findings = vitals::examine(settings);
+    let mut findings = vitals::examine(settings, now_s);
     findings.extend(config.map(refused));
     // A gateway that runs has said what it thinks of its clock.
     if !findings.iter().any(|finding| finding.id == "clock-wrong") {

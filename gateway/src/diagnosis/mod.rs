@@ -1,4 +1,4 @@
-//! The faults of a gateway, looked for when its operators ask: the doctor's checks and the probes of the network.
+//! Checks that run when an operator asks for them: `doctor`, and the probes of `check-config --online`.
 
 pub(crate) mod doctor;
 pub(crate) mod probes;

@@ -1,5 +1,5 @@
-//! The findings that only the machine and the network can say of a configuration: whether ports are free, whether carriers and the message
-//! service answer, and how much room and how fast a sync the data directory has. Nothing is left behind.
+//! The checks of a configuration against machine and network: free ports, answers of carriers and message service, room and sync time of the data
+//! directory. Nothing is left behind.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -22,18 +22,18 @@ use crate::finding::Finding;
 use crate::operator;
 use crate::quic::endpoint;
 
-/// Below this there is no room for an hour of a busy city and its registry's next day …
+/// Less is not enough for an hour of a busy city and the next day of its registry: a failure.
 const FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
-/// … and below this somebody should think of it.
+/// Less is a warning.
 const FREE_BYTES_LOW: u64 = 10 * 1024 * 1024 * 1024;
-/// Syncs that are timed.
+/// The number of syncs that are timed.
 const SYNCS: usize = 32;
-/// Two devices' batches wait for each other that long at most, or their people do.
+/// The longest good sync: a batch may wait for one sync before its own.
 const SYNC_MAX: Duration = Duration::from_millis(50);
-/// The bytes written before each of them: a small batch.
+/// The bytes written before each sync: a small batch.
 const SYNC_BYTES: usize = 4096;
 
-/// Everything that can be asked.
+/// Runs every probe.
 pub(crate) fn all(settings: &Settings) -> Vec<Finding> {
     let mut findings = ports(settings);
     findings.extend(carriers(settings));
@@ -43,7 +43,7 @@ pub(crate) fn all(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// Counts who could give orders, as far as the registry can be read here: a new one has nobody, and of two admins neither may be lost.
+/// Checks the number of admins, if the registry can be read here: with fewer than three the loss of a key may be final.
 pub(crate) fn operators(settings: &Settings) -> Option<Finding> {
     const ID: &str = "no-operator";
     const ACTION: &str =
@@ -53,8 +53,8 @@ pub(crate) fn operators(settings: &Settings) -> Option<Finding> {
         if path.exists() { KeptRegistry::open(&path).ok()?.operators().ok()? } else { Vec::new() };
     let admin = |one: &&Operator| !one.revoked && one.roles.contains(&Role::Admin);
     Some(match operators.iter().filter(admin).count() {
-        0 => Finding::warn(ID, "there is no operator yet: nothing can be ordered", ACTION),
-        1 => Finding::warn(ID, "there is one admin: nothing that takes two can be ordered", ACTION),
+        0 => Finding::warn(ID, "there is no operator yet: no order can be given", ACTION),
+        1 => Finding::warn(ID, "there is one admin: no order that takes two can be given", ACTION),
         2 => Finding::warn(ID, "there are two admins: if one loses the key, nobody can be added", ACTION),
         many => Finding::ok(ID, format!("there are {many} admins")),
     })
@@ -74,7 +74,7 @@ fn ports(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// Says what came of binding a port; `handed` is one that the service manager holds before the gateway runs.
+/// Returns the finding about binding a port; a `handed` one is held by the service manager before the gateway runs.
 fn port(what: String, bound: anyhow::Result<()>, runs: bool, handed: bool) -> Finding {
     const ID: &str = "port-in-use";
     let Err(error) = bound else { return Finding::ok(ID, format!("{what} is free")) };
@@ -83,15 +83,15 @@ fn port(what: String, bound: anyhow::Result<()>, runs: bool, handed: bool) -> Fi
         Some(ErrorKind::PermissionDenied) => Finding::warn(
             ID,
             format!("{what} cannot be tried: this user has no right to bind below 1024"),
-            "see that the gateway's user has CAP_NET_BIND_SERVICE, as with the package's unit, or listen elsewhere",
+            "give the gateway's user CAP_NET_BIND_SERVICE, as the package's unit does, or use another port",
         ),
         Some(_) | None if runs => Finding::ok(ID, format!("{what} is the running gateway's")),
         Some(ErrorKind::AddrInUse) if handed => Finding::warn(
             ID,
             format!("{what} is held; by changtong.socket?"),
-            "see with `systemctl status changtong.socket` that it is, or free the port",
+            "check that with `systemctl status changtong.socket`, or free the port",
         ),
-        Some(_) | None => Finding::fail(ID, format!("{error:#}"), "free it, or listen elsewhere"),
+        Some(_) | None => Finding::fail(ID, format!("{error:#}"), "free it, or use another port"),
     }
 }
 
@@ -108,7 +108,7 @@ fn carriers(settings: &Settings) -> Vec<Finding> {
                 None => Finding::ok(id, format!("{name} answers in {} ms", probed.took.as_millis())),
                 Some(why) => Finding::fail(id, format!("{name} at {} {}", entry.url, said(why)), meant(why)),
             },
-            Err(error) => Finding::fail(id, format!("{name}: {error:#}"), "put its entry right"),
+            Err(error) => Finding::fail(id, format!("{name}: {error:#}"), "correct its entry"),
         });
     }
     findings
@@ -119,18 +119,18 @@ const fn said(why: Unavailable) -> &'static str {
         Unavailable::TimedOut => "does not answer in time",
         Unavailable::Unreachable => "cannot be reached, or its certificate is not from its `authority`",
         Unavailable::Refused => "refuses the query",
-        Unavailable::Garbage => "answers what cannot be right",
+        Unavailable::Garbage => "answers with values that cannot be right",
         Unavailable::Busy => "says that it is busy",
-        Unavailable::Paused => "failed lately and is left alone for a while",
+        Unavailable::Paused => "failed recently and is not asked for a while",
     }
 }
 
 const fn meant(why: Unavailable) -> &'static str {
     match why {
         Unavailable::TimedOut | Unavailable::Busy | Unavailable::Paused => "try again, then ask the carrier",
-        Unavailable::Unreachable => "look at `url`, `authority` and the way there",
-        Unavailable::Refused => "look at `key_id`, `key` and this machine's clock, then ask the carrier",
-        Unavailable::Garbage => "see that `url` is the carrier's interface, then ask the carrier",
+        Unavailable::Unreachable => "check `url`, `authority` and the network",
+        Unavailable::Refused => "check `key_id`, `key` and this machine's clock, then ask the carrier",
+        Unavailable::Garbage => "check that `url` is the carrier's interface, then ask the carrier",
     }
 }
 
@@ -142,7 +142,7 @@ fn messages(settings: &Settings) -> Option<Finding> {
         Err(error) => Finding::fail(
             "messages-unavailable",
             format!("the message service cannot be reached: {error:#}"),
-            "see that `sms.url` is right and its certificate is from `sms.authority`",
+            "check that `sms.url` is right and its certificate is from `sms.authority`",
         ),
     })
 }
@@ -151,14 +151,14 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Says how much room the data has.
+/// Checks the room on the disk of the data.
 pub(crate) fn disk_space(data: &Path) -> Finding {
     const ID: &str = "disk-filling";
     let free = match rustix::fs::statvfs(data) {
         Ok(room) => room.f_bavail.saturating_mul(room.f_frsize),
         Err(error) => {
-            let what = format!("the room of {} cannot be asked for: {error}", data.display());
-            return Finding::fail(ID, what, "see that the directory is there");
+            let what = format!("the free space of {} cannot be read: {error}", data.display());
+            return Finding::fail(ID, what, "check that the directory exists");
         }
     };
     let what = format!("{:.1} GiB are free for the data", free as f64 / f64::from(1 << 30));
@@ -176,7 +176,7 @@ fn sync(data: &Path) -> Finding {
             times.sort_unstable();
             let (middle, worst) = (times[times.len() / 2], times[times.len() - 1]);
             let what = format!(
-                "a sync takes {:.1} ms in the middle, {:.1} ms at worst of {SYNCS}",
+                "of {SYNCS} syncs the median takes {:.1} ms, the longest {:.1} ms",
                 middle.as_secs_f64() * 1e3,
                 worst.as_secs_f64() * 1e3
             );
@@ -189,7 +189,9 @@ fn sync(data: &Path) -> Finding {
                 ),
             }
         }
-        Err(error) => Finding::fail(ID, format!("{error:#}"), "see that the gateway's user may write there"),
+        Err(error) => {
+            Finding::fail(ID, format!("{error:#}"), "check that the gateway's user may write there")
+        }
     }
 }
 

@@ -1,5 +1,4 @@
-//! A running process's word of itself to operators. What is wrong is what the overview page tells, with the same runbooks; the
-//! doctor looks further.
+//! The state of a running process for `changtong status`. Its troubles are those of the overview page.
 
 use std::path::PathBuf;
 
@@ -10,7 +9,7 @@ use runtime::clock;
 
 use super::OperatorContext;
 use crate::config::Settings;
-use crate::exposition;
+use crate::history::History;
 use crate::host::readiness::Readiness;
 use crate::overview::Overview;
 use crate::status::{Clock, Devices, Listens, Status};
@@ -41,7 +40,7 @@ impl Vitals {
 
     /// Its present state.
     pub(crate) fn status(&self, admin: &OperatorContext) -> anyhow::Result<Status> {
-        let metrics = self.metrics.render();
+        let metrics = History::of(&self.metrics.render());
         let (rates, troubles) = self.overview.now();
         let devices = admin.read(|registry| Ok(registry.devices()?))?;
         let enrolled = devices.iter().filter(|row| !row.revoked && row.certificate_serial.is_some()).count();
@@ -49,7 +48,7 @@ impl Vitals {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             data: self.data.clone(),
-            test: sum(&metrics, metric::TEST_GATEWAY) > 0.0,
+            test: metrics.sum(metric::TEST_GATEWAY) > 0.0,
             up_s: clock::now_ms().saturating_sub(self.started_ms) / 1000,
             listens: self.listens.clone(),
             stage: self.readiness.text().trim().to_owned(),
@@ -58,15 +57,10 @@ impl Vitals {
             verifies: rates.map(|(_, verifies)| verifies),
             durable_lsn: self.log.durable_lsn(),
             clock: Clock {
-                believed: sum(&metrics, metric::CLOCK_DISBELIEVED) == 0.0,
-                step_s: sum(&metrics, metric::CLOCK_STEP_SECONDS),
+                believed: metrics.sum(metric::CLOCK_DISBELIEVED) == 0.0,
+                step_s: metrics.sum(metric::CLOCK_STEP_SECONDS),
             },
             troubles,
         })
     }
-}
-
-/// The sum of a metric's series.
-fn sum(metrics: &str, name: &str) -> f64 {
-    exposition::of(metrics, name).map(|series| series.value).sum()
 }

@@ -1,14 +1,13 @@
-//! The beginning of every answer of the overview: with what keeps other sites, scripts and frames out. It holds no personal data, and
-//! changes nothing.
+//! The headers of every answer of the overview, which keep other sites, scripts and frames out. It shows no personal data and changes nothing.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 
-/// No script, style or picture but our own; nothing is sent elsewhere, and nothing at all is sent.
-pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+/// Only our own scripts, styles and pictures; no forms, and no requests to other sites.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
-/// An answer that no browser keeps.
+/// Returns an answer that no browser stores.
 pub(super) fn answer() -> HttpResponseBuilder {
     let mut answer = HttpResponse::Ok();
     answer

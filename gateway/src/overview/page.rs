@@ -1,5 +1,5 @@
-//! The page itself, without a number: the script fills in what the samples say. Every chart has a title, a sentence, and a value as
-//! text; without a script it says where the numbers are.
+//! The page without its numbers, which the script fills in. Every chart has a title, a description and a value as text; without a script
+//! the page links to `/metrics`.
 
 use maud::{DOCTYPE, Markup, html};
 use protocol::Colour;
@@ -9,11 +9,11 @@ use crate::portal;
 
 const US_OR_THEM: &str = "Mean time of a citizen's query within the last minute, in parts: what it waited here, the network, what the \
     carrier says it needed itself, and waiting for what brought no word of the carrier: because of them, or of the line.";
-/// Whose time it is, and how it is told.
+/// The parts of a query's time: class in the style sheet, name.
 const WHOSE: [(&str, &str); 4] =
     [("us", "us"), ("network", "network"), ("them", "them"), ("silent", "no answer (them, or the line)")];
 
-/// All of it.
+/// Returns the page.
 pub(super) fn page(version: &str) -> Markup {
     html! {
         (DOCTYPE)

@@ -1,9 +1,8 @@
-//! The charts of the page: each panel with its title, what it means, its unit and its lines. A line is a column of the samples.
-//! Tables and words beside the charts are in `page`.
+//! The charts of the page: each panel with its title, description, unit and lines. A line is a column of the samples.
 
 use protocol::Colour;
 
-/// The format of a panel's values.
+/// The unit of a panel's values.
 #[derive(Clone, Copy)]
 pub(super) enum Unit {
     PerSecond,
@@ -26,11 +25,11 @@ impl Unit {
 /// The large number of a panel.
 #[derive(Clone, Copy)]
 pub(super) enum Large {
-    /// All lines together; they are drawn one on top of the other.
+    /// The sum of all lines, which are stacked.
     Sum,
-    /// The highest of them.
+    /// The highest line.
     Most,
-    /// That of this line.
+    /// This line.
     Line(&'static str),
 }
 
@@ -44,12 +43,12 @@ impl Large {
     }
 }
 
-/// One line: its column, what it is called, and how it looks: the same everywhere for the same thing.
+/// One line: its column, its label, and its class in the style sheet, the same everywhere for the same thing.
 pub(super) struct Line {
     pub(super) column: &'static str,
     pub(super) label: &'static str,
     pub(super) look: &'static str,
-    /// Of a code; then it has that colour's mark.
+    /// The colour of the codes that it counts, whose mark it has.
     pub(super) colour: Option<Colour>,
 }
 
@@ -57,7 +56,7 @@ pub(super) struct Line {
 pub(super) struct Panel {
     pub(super) id: &'static str,
     pub(super) title: &'static str,
-    /// One sentence.
+    /// The description, one sentence.
     pub(super) about: &'static str,
     pub(super) unit: Unit,
     pub(super) large: Large,
@@ -85,7 +84,7 @@ const VERIFIES: [Line; 4] = [
     colour("verifies.unknown", "unknown", "unknown", Colour::Unknown),
 ];
 
-/// Every chart, in the order of the page.
+/// Every chart in the order of the page.
 pub(super) const PANELS: [Panel; 8] = [
     Panel {
         id: "punches",
@@ -166,13 +165,13 @@ pub(super) const PANELS: [Panel; 8] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overview::between::Between;
+    use crate::history::History;
     use crate::overview::sample::sample;
 
     #[test]
     fn every_line_is_a_column_of_the_samples() {
         let columns: Vec<String> =
-            sample(&Between::new("", "", 1.0)).into_iter().map(|(name, _)| name).collect();
+            sample(&History::default().since_last()).into_iter().map(|(name, _)| name).collect();
         for panel in &PANELS {
             for line in panel.lines {
                 assert!(

@@ -1,5 +1,5 @@
-//! The samples of the last quarter of an hour, numbered, so that whoever opens the page sees what was before, and whoever has it open
-//! asks for what is new. The sampler writes it, requests read it; after a restart it begins anew.
+//! The samples of the charts for the last quarter of an hour, numbered: a new page asks for all of them, an open one for those after its last.
+//! The sampler writes it, requests read it; after a restart it is empty.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::sample::Sample;
 
-/// Between two samples: what a person sees as moving, and still costs nothing.
+/// The time between two samples: short enough to look like motion.
 pub(super) const EVERY: Duration = Duration::from_secs(2);
-/// The time that a person on call asks back for first.
+/// The time that is kept.
 const KEPT: Duration = Duration::from_secs(15 * 60);
-pub(super) const ROWS_MAX: usize = (KEPT.as_secs() / EVERY.as_secs()) as usize;
-/// Some thirty, one a district, two a carrier: more than a large city has. What comes beyond is not drawn.
-pub(super) const COLUMNS_MAX: usize = 120;
+const ROWS_MAX: usize = (KEPT.as_secs() / EVERY.as_secs()) as usize;
+/// Some thirty, and one for each district: more than a large city has. Columns beyond it are not drawn.
+const COLUMNS_MAX: usize = 120;
 /// Digits that a chart can show; more would only be sent.
 const DIGITS: i32 = 4;
 
@@ -23,7 +23,7 @@ const DIGITS: i32 = 4;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Row(pub(super) u64, pub(super) u64, pub(super) Vec<Option<f32>>);
 
-/// The ring.
+/// The samples in order.
 #[derive(Default)]
 pub(super) struct Ring {
     columns: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Takes a sample in, and lets the oldest go.
+    /// Adds a sample, and drops the oldest of a full ring.
     pub(super) fn push(&mut self, at_ms: u64, sample: Sample) {
         let mut values = vec![None; self.columns.len()];
         for (name, value) in sample {
@@ -51,20 +51,14 @@ impl Ring {
         self.rows.push_back(Row(self.last, at_ms, values));
     }
 
-    /// Says what the values are called.
+    /// Returns the names of the values.
     pub(super) fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// Samples after that one. A number from before a restart may be beyond all: then none.
+    /// Returns the samples after that number; none if it is from before a restart and beyond all.
     pub(super) fn since(&self, number: u64) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(move |row| row.0 > number)
-    }
-
-    /// A column added up over everything that is kept.
-    pub(super) fn total(&self, name: &str) -> f64 {
-        let Some(at) = self.columns.iter().position(|column| column == name) else { return 0.0 };
-        self.rows.iter().filter_map(|row| *row.2.get(at)?).map(f64::from).sum()
     }
 }
 
@@ -92,7 +86,6 @@ mod tests {
         }
         let rows: Vec<_> = ring.since(0).collect();
         assert_eq!((rows.len(), rows[0].0, rows[0].1), (ROWS_MAX, 11, 20_000));
-        assert_eq!(ring.total("busy"), ROWS_MAX as f64);
         let last = rows[ROWS_MAX - 1].0;
         assert_eq!(
             (ring.since(last - 2).count(), ring.since(last).count(), ring.since(last + 9).count()),
@@ -110,7 +103,6 @@ mod tests {
         assert_eq!(values, [vec![Some(1.0)], vec![None, Some(2.0)]]);
         (0..2 * COLUMNS_MAX).for_each(|number| ring.push(0, one(&number.to_string(), 1.0)));
         assert_eq!(ring.columns().len(), COLUMNS_MAX);
-        assert_eq!((ring.total("0"), ring.total("none")), (1.0, 0.0));
     }
 
     #[test]

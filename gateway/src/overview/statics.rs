@@ -1,4 +1,4 @@
-//! The files of the page: its sheet, its script, and the chart library, a foreign file as the licence beside it says. Compiled in.
+//! The files of the page, compiled in: its style sheet, its script, and the vendored chart library, whose licence lies beside it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -17,6 +17,7 @@ const FILES: [(&str, &str, &str); 5] = [
     ("uplot.js", SCRIPT, include_str!("../../pages/vendor/uplot.js")),
 ];
 
+/// Answers with a file.
 pub(super) async fn file(request: HttpRequest, name: web::Path<String>) -> HttpResponse {
     let Some((_, kind, content)) = FILES.iter().find(|(known, ..)| *known == name.as_str()) else {
         return HttpResponse::NotFound().finish();

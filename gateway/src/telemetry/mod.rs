@@ -116,6 +116,7 @@ mod series;
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use alerts::{Bad, Condition, Objective, bucket};
     use serde_json::json;
 
     use super::*;
@@ -155,6 +156,23 @@ mod tests {
         for (name, buckets) in BUCKETS {
             assert!(buckets.is_sorted_by(|a, b| a < b), "{name}");
         }
+    }
+
+    #[test]
+    fn a_bucket_ends_where_an_objective_does() {
+        let mut limits = Vec::new();
+        for alert in alerts::all() {
+            let Condition::Burns(Objective { bad: Bad::SlowerThan { answers, limit_ms }, .. }) =
+                alert.condition
+            else {
+                continue;
+            };
+            let (_, buckets) = BUCKETS.iter().find(|(name, _)| *name == answers).expect("a histogram");
+            let ends: Vec<_> = buckets.iter().map(ToString::to_string).collect();
+            assert!(ends.contains(&bucket(limit_ms)), "{}: {limit_ms} ms in {ends:?}", alert.id);
+            limits.push(bucket(limit_ms));
+        }
+        assert_eq!(limits, ["0.05", "0.25"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{CRATES, check};
 const LEVELS: [usize; 2] = [1, 2];
 /// Crates that still have knots, with the number of modules in them at each level. A number may only become smaller, and a crate is to
 /// leave this list.
-const STILL_KNOTTED: [(&str, [usize; LEVELS.len()]); 1] = [("gateway", [0, 6])];
+const STILL_KNOTTED: [(&str, [usize; LEVELS.len()]); 1] = [("gateway", [0, 3])];
 /// A re-export of a re-export, and some.
 const REEXPORTS_MAX: usize = 8;
 

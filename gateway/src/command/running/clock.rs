@@ -9,7 +9,7 @@ use protocol::metric;
 use crate::command::desk::Desk;
 use crate::command::moment::moment;
 use crate::config::named::At;
-use crate::exposition;
+use crate::history::History;
 use crate::operator::orders::BelieveClock;
 use crate::operator::{self, Act, Done};
 use crate::out::say;
@@ -55,8 +55,9 @@ impl Command {
 }
 
 fn show(metrics: &str, json: bool) {
-    let value = |name| exposition::of(metrics, name).map(|series| series.value).sum::<f64>();
-    let (believed, step_s) = (value(metric::CLOCK_DISBELIEVED) == 0.0, value(metric::CLOCK_STEP_SECONDS));
+    let metrics = History::of(metrics);
+    let believed = metrics.sum(metric::CLOCK_DISBELIEVED) == 0.0;
+    let step_s = metrics.sum(metric::CLOCK_STEP_SECONDS);
     if json {
         say!("{}", serde_json::json!({ "believed": believed, "step_s": step_s }));
     } else if believed {

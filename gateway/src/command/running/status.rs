@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use alerts::RUNBOOKS;
 use anyhow::bail;
 use runtime::clock;
 
@@ -109,7 +110,7 @@ fn show(status: &Status) {
 fn tell(Trouble { id, severity, what, action, runbook }: &Trouble) {
     say!("  {severity:<10}{id}: {what}");
     say!("  {:<10}{action}", "");
-    say!("  {:<10}dashboards/runbooks/{runbook}.md#{id}", "");
+    say!("  {:<10}{RUNBOOKS}/{runbook}.md#{id}", "");
 }
 
 fn span(seconds: u64) -> String {

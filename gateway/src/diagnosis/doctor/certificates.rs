@@ -1,4 +1,4 @@
-//! Certificates: how long the gateway's own, the pages' and the device authority's are good, and that the authority can sign.
+//! The checks of certificates: validity of the gateway's, the pages' and the device authority's, and whether the authority can sign.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use crate::finding::Finding;
 use crate::tls::pki::{self, Authority};
 
 const DAY_S: u64 = 86_400;
-/// An authority's other side takes that long to make a new one.
-const DAYS_LOW: u64 = 30;
+/// Less than that is a warning, as in the alert.
+const DAYS_LOW: u64 = alerts::CERTIFICATE_TICKET_S as u64 / DAY_S;
 const ID: &str = "certificate-expiry";
 
 pub(super) fn examine(settings: &Settings, now_s: u64) -> Vec<Finding> {
@@ -26,7 +26,7 @@ pub(super) fn examine(settings: &Settings, now_s: u64) -> Vec<Finding> {
 fn left(whose: &str, file: &Path, now_s: u64) -> Finding {
     let ends_s = match pki::not_after_s(file) {
         Ok(ends_s) => ends_s,
-        Err(error) => return Finding::fail(ID, format!("{whose}: {error:#}"), "bring it back from a copy"),
+        Err(error) => return Finding::fail(ID, format!("{whose}: {error:#}"), "restore it from a copy"),
     };
     let days = ends_s.saturating_sub(now_s) / DAY_S;
     match days {
@@ -51,7 +51,7 @@ fn authority(directory: &Path) -> Finding {
         Err(error) => Finding::fail(
             ID,
             format!("{error:#}"),
-            "bring the authority back from the safe: without it no device is enrolled or renewed",
+            "restore the authority from the safe: without it no device is enrolled or renewed",
         ),
     }
 }

@@ -1,5 +1,5 @@
-//! The punch log and the registry, read beside the gateway: that they are whole as far as a quick look tells, and what in them waits
-//! for somebody. `ledger verify` and `audit verify` read everything.
+//! The checks of the punch log and the registry, read beside the gateway: their integrity, as far as a quick check can tell, and work in them that
+//! waits. `ledger verify` and `audit verify` read everything.
 
 use keys::Keys;
 use ledger::{self, LedgerError};
@@ -11,17 +11,17 @@ use crate::host::vouching;
 
 /// The segments that recovery reads at a start.
 const SEGMENTS: usize = 2;
-/// Clocks of one machine are not that far apart.
+/// The largest plausible difference between two readings of one machine's clock.
 const CLOCK_S_MAX: u64 = 60;
-/// The registrar signs every minute.
+/// The longest time without a signature; the registrar signs every minute.
 const UNSIGNED_S_MAX: u64 = 10 * 60;
-/// Devices renew theirs a month before; one that has not by then never will.
+/// Devices renew their certificate a month before its end; one that has less time left has failed to.
 const DEVICE_S_LOW: u64 = 14 * 86_400;
 
-/// One look at the registry, at a time in seconds since 1970 UTC.
+/// A check of the registry at a time in seconds since 1970 UTC.
 type Check = fn(&Registry, u64) -> Result<Finding, RegistryError>;
 
-/// The newest segments, as a start reads them; all of them if somebody asks for it, which takes as long as reading them does.
+/// Checks the newest segments, as a start does; with `full` all of them, which takes as long as reading them.
 pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64, full: bool) -> Finding {
     const ID: &str = "ledger-damaged";
     let (directory, days) = (Settings::ledger_path(&settings.data), Keys::days(&settings.keys));
@@ -50,17 +50,17 @@ pub(super) fn ledger(settings: &Settings, keys: &Keys, now_s: u64, full: bool) -
             },
         ),
         Err(LedgerError::Key(why)) => {
-            Finding::fail(ID, format!("punch log: {why}"), "bring the day's key back from the safe")
+            Finding::fail(ID, format!("punch log: {why}"), "restore the day's key from the safe")
         }
         Err(error) => Finding::fail(
             ID,
             error.to_string(),
-            "keep the directory as it is: the runbook says what to put back, and from where",
+            "keep the directory as it is: the runbook says which file to restore, and from where",
         ),
     }
 }
 
-/// Says whether the punch log and the registry are those that vouched for each other.
+/// Checks that the punch log and the registry are the two that vouched for each other.
 pub(super) fn together(settings: &Settings) -> Finding {
     const ID: &str = "stores-differ";
     match vouching::look(&settings.data, &settings.keys) {
@@ -68,12 +68,12 @@ pub(super) fn together(settings: &Settings) -> Finding {
         Err(error) => Finding::fail(
             ID,
             format!("{error:#}"),
-            "do not start the gateway: see that every disk is mounted, and bring back what is missing",
+            "do not start the gateway: check that every disk is mounted, and restore the missing store",
         ),
     }
 }
 
-/// Says what the registry says of itself and of what waits in it.
+/// Runs every check of the registry.
 pub(super) fn registry(registry: &Registry, now_s: u64) -> Vec<Finding> {
     let checks: [Check; 4] = [intact, signed, appeals, devices];
     checks
@@ -112,7 +112,7 @@ fn signed(registry: &Registry, now_s: u64) -> Result<Finding, RegistryError> {
                 "{open} of {decisions} decisions have waited for a signature for {} minutes",
                 waits_s / 60
             ),
-            "see that the gateway runs and its registrar is not parked; a start signs them",
+            "check that the gateway runs and its registrar is not parked; a start signs them",
         ),
     })
 }
