@@ -11,6 +11,7 @@ use policy::{Policy, PolicyInEffect};
 use protocol::token::TokenKeys;
 use protocol::{Advice, Class, Colour, RegionId, Scanned};
 use registry::DocumentKind;
+use registry::colours::Codes;
 use tempfile::TempDir;
 
 use super::*;

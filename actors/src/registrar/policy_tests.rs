@@ -109,7 +109,7 @@ impl Bench {
 
     fn activate(&mut self, text: &str) {
         let policy = parse(text);
-        self.registrar().activate(&policy, text, "wang-wei,li-na", now_s()).unwrap();
+        self.registrar().activate(policy.clone(), text, "wang-wei,li-na", now_s()).unwrap();
         self.policy = Arc::new(policy);
     }
 
@@ -252,7 +252,7 @@ fn killed_between_activation_and_its_codes_the_next_start_goes_on() {
         assert_eq!(bench.policy.version(), "second", "it is in effect all the same");
         assert_eq!(red(&bench), before, "{parts} parts");
         let third = without_hubei("third");
-        let refused = bench.registrar().activate(&parse(&third), &third, "li-na", now_s());
+        let refused = bench.registrar().activate(parse(&third), &third, "li-na", now_s());
         assert!(matches!(refused, Err(RegistrarError::PolicyUnderWay)), "{refused:?}");
         assert_eq!(bench.follow(), 5 - parts);
         assert!(red(&bench) < 100, "some are red by what they came with");
@@ -272,7 +272,7 @@ fn a_version_is_in_effect_once() {
     bench.follow();
     for again in [second.as_str(), DEVELOPMENT] {
         let policy = parse(again);
-        let refused = bench.registrar().activate(&policy, again, "li-na", now_s()).unwrap_err();
+        let refused = bench.registrar().activate(policy, again, "li-na", now_s()).unwrap_err();
         assert!(refused.to_string().contains("give a changed one a new version"), "{refused}");
     }
     let versions: Vec<String> =

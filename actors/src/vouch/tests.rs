@@ -69,7 +69,7 @@ fn stores_that_belong_together_start_again_and_again() {
         place.start(lsn).expect("starts");
     }
     let by = "anna: case 7";
-    let nothing = accept(&mut place.registry(), &place.stores, 40, by, 9).expect("fits");
+    let nothing = accept(&place.registrar(), &place.stores, 40, by, 9).expect("fits");
     assert_eq!(nothing, None, "nothing is accepted that does not differ");
     assert_eq!(place.registry().meta("accepted").expect("read"), None);
 }

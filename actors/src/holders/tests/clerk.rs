@@ -171,7 +171,7 @@ fn a_clerks_afternoon_ends_with_everybody_in_once_and_a_reason_for_every_other_l
     assert!(differing > 0, "seed {SEED}");
     let counts = |report: &ImportReport| (report.people, report.known, report.differing, report.rejected);
 
-    let mut registry = bench.registry();
+    let registry = bench.registry();
     let began = clock::now();
     let report = bench.run(&gbk, LINES_PER_TRANSACTION, &mut none).unwrap();
     let took = clock::since(began);

@@ -34,7 +34,7 @@ fn holder(registry: &Registry) -> (CodeId, registry::Person, CodeEntry) {
 #[test]
 fn a_line_that_differs_from_the_record_is_named_with_its_columns_and_changes_nothing() {
     let bench = Bench::new();
-    let mut registry = bench.registry();
+    let registry = bench.registry();
     let report = bench.run(file(&[GOOD]), 10, &mut none).unwrap();
     assert_eq!(counts(&report), (1, 0, 0, 0));
     let before = holder(&registry);
@@ -62,7 +62,6 @@ fn a_line_that_differs_from_the_record_is_named_with_its_columns_and_changes_not
 #[test]
 fn nothing_that_is_on_record_of_anybody_is_told_to_who_compares() {
     let bench = Bench::new();
-    let mut registry = bench.registry();
     let person = "Wang Wei,hk-macau-permit,H12345678,16300000001,360102,red,declared,2020-03-20,QR-1";
     assert_eq!(bench.run(file(&[person]), 10, &mut none).unwrap().people, 1);
     let line = "Li,passport,H12345678,16300000009,360103,yellow,verified,,QR-1";
@@ -129,7 +128,6 @@ fn who_was_rejected_at_first_is_brought_in_once_the_reason_is_gone() {
 #[test]
 fn what_differs_is_counted_once_by_an_import_that_was_cut() {
     let bench = Bench::new();
-    let mut registry = bench.registry();
     bench.run(file(&[GOOD]), 10, &mut none).unwrap();
     let content = file(&[OTHER, &OTHER.replace("Wang", "Wu"), GOOD]);
     let cut = catch_unwind(AssertUnwindSafe(|| {
@@ -147,7 +145,6 @@ fn a_document_of_one_line_and_a_text_of_another_are_no_known_person_in_a_dry_run
     let second = GOOD.replace("E12345678", "E22222222").replace("QR-1", "QR-2");
     let crossed = GOOD.replace("QR-1", "QR-2");
     let content = file(&[GOOD, &second, &crossed]);
-    let mut registry = bench.registry();
     for dry_run in [true, false] {
         let report = bench.run_as(&content, (10, dry_run), &mut none).unwrap();
         assert_eq!(counts(&report), (2, 0, 0, 1), "{dry_run}");

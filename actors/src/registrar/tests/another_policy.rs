@@ -21,7 +21,7 @@ impl Bench {
 
     /// Activates the shipped policy with changes, and has all codes follow.
     fn activate(&mut self, (policy, text): &(Policy, String), now_s: u64) {
-        self.registrar().activate(policy, text, "li-na", now_s).unwrap();
+        self.registrar().activate(policy.clone(), text, "li-na", now_s).unwrap();
         while self.by(policy).revise_some(now_s).unwrap() {}
     }
 }
