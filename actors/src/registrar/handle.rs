@@ -12,7 +12,7 @@ use registry::colours::Codes;
 use runtime::clock;
 use runtime::host::{HostedThread, host};
 use runtime::supervisor::{ActorRef, supervise};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use super::actor::{Enqueue, RegistrarActor};
 use super::state::{Answer, RegistrarContext, job};

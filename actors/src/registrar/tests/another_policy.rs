@@ -102,7 +102,7 @@ fn the_causes_of_who_withdrew_follow_another_policy_and_come_back_by_it() {
         let milder = changed("mildest", "from = 2020-01-01", "from = 2020-01-01\nuntil = 2020-02-18");
         let diff = bench.registry.diff_policies(None, &milder.0, now()).unwrap();
         assert_eq!(diff.changed(), u64::from(expected == RED), "{name}");
-        bench.by(&another.0).activate(&milder.0, &milder.1, "li-na", now()).unwrap();
+        bench.by(&another.0).activate(milder.0.clone(), &milder.1, "li-na", now()).unwrap();
         while bench.by(&milder.0).revise_some(now()).unwrap() {}
         assert_eq!(bench.shown(again).0, Colour::Green, "{name}");
     }

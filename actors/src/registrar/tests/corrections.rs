@@ -15,7 +15,7 @@ impl Bench {
         let phone = registrar.registry.person(code).unwrap().unwrap().phone;
         let (outcome, whose) = registrar.form_of(code, (consent, &phone), now_s).unwrap();
         let why = registrar.why(code).unwrap().unwrap();
-        registrar.policy.correction_of(&why.in_force(now_s), outcome.field(whose), now_s)
+        registrar.policy().unwrap().correction_of(&why.in_force(now_s), outcome.field(whose), now_s)
     }
 
     /// The ends of the declared causes in force.
@@ -57,7 +57,7 @@ impl Bench {
         let phone = registrar.registry.person(code).unwrap().unwrap().phone;
         let (outcome, whose) = registrar.form_of(code, (None, &phone), now_s).unwrap();
         let why = registrar.why(code).unwrap().unwrap();
-        registrar.policy.outlasting(&why.in_force(now_s), outcome.field(whose), now_s)
+        registrar.policy().unwrap().outlasting(&why.in_force(now_s), outcome.field(whose), now_s)
     }
 }
 

@@ -75,6 +75,10 @@ async fn page(OwnCode { who, one, others }: OwnCode, done: web::Query<Done>) -> 
 async fn withdraw(CodeForm { mut who, one, fields: NoFields {} }: CodeForm<NoFields>) -> Answer {
     who.is_at(format!("/code/paper/{}", one.index));
     let (code, proven, now_s) = (one.holder.code, who.proven.clone(), who.now_s);
-    who.portal.registrar.act(WithdrawPapers { code, proven, now_s }).await.map_err(|error| mine::failed(&who, &error))?;
+    who.portal
+        .registrar
+        .act(WithdrawPapers { code, proven, now_s })
+        .await
+        .map_err(|error| mine::failed(&who, &error))?;
     Ok(who.go(&format!("/code/paper/{}?withdrawn=yes", one.index)))
 }
