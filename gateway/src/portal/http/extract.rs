@@ -87,21 +87,19 @@ impl FromRequest for SignedIn {
     }
 }
 
-/// A form, or a script's message, as it is posted: the fields that only our own pages can fill in, and the others.
-pub(crate) struct Posted<T> {
+/// Takes a visitor in that role who sent a form with that token; the error is the answer if it is not one of their session's.
+pub(crate) fn own<R: Role>(visitor: Visitor, token: &str) -> Result<R, Error> {
+    if !visitor.sent(token) {
+        return Err(visitor.stale());
+    }
+    R::of(visitor)
+}
+
+/// A form as it is posted: the fields that only our own pages can fill in, and the others.
+struct Posted<T> {
     token: String,
     which: String,
     fields: T,
-}
-
-impl<T> Posted<T> {
-    /// Takes it of a visitor in that role if it is of the visitor's session.
-    pub(crate) fn own<R: Role>(self, visitor: Visitor) -> Result<OwnForm<T, R>, Error> {
-        if !visitor.sent(&self.token) {
-            return Err(visitor.stale());
-        }
-        Ok(OwnForm { sender: R::of(visitor)?, which: self.which, fields: self.fields })
-    }
 }
 
 /// A form that one of our pages gave to this visitor, read within the bounds of size and of each phone's forms.
@@ -122,7 +120,10 @@ impl<T: DeserializeOwned + 'static, R: Role> FromRequest for OwnForm<T, R> {
             Err(refused) => return Box::pin(ready(Err(refused))),
         };
         let posted = web::Form::<Posted<T>>::from_request(request, payload);
-        Box::pin(async move { posted.await?.into_inner().own(visitor) })
+        Box::pin(async move {
+            let Posted { token, which, fields } = posted.await?.into_inner();
+            Ok(Self { sender: own(visitor, &token)?, which, fields })
+        })
     }
 }
 
