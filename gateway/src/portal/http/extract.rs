@@ -12,7 +12,7 @@ use actix_web::error::InternalError;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use actors::sms::ProvenPhone;
 use registry::Phone;
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor as Reader,
 };
@@ -151,6 +151,11 @@ impl<'de, T: Deserialize<'de>> Reader<'de> for PostedReader<T> {
         let (mut token, mut which) = (None, None);
         let others = Others { map, hidden: [("token", &mut token), ("which", &mut which)] };
         let fields = T::deserialize(MapAccessDeserializer::new(others))?;
+        if token.is_none() {
+            // A form of which every field may be missing is read without its token as well, and is none of the visitor's.
+            let nothing = MapDeserializer::<_, A::Error>::new(std::iter::empty::<(&str, &str)>());
+            T::deserialize(nothing).map_err(|_| A::Error::missing_field("token"))?;
+        }
         Ok(Posted { token: token.unwrap_or_default(), which: which.unwrap_or_default(), fields })
     }
 }
