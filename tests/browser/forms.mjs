@@ -146,7 +146,7 @@ check("a locked yes is not shaken off, whatever is sent", async (t) => {
   await it.page.locator("input[name=declared]").evaluateAll((boxes) => boxes.forEach((box) => (box.disabled = false)));
   await declare(it, "no");
   await it.page.getByRole("button", { name: "提交申领" }).click();
-  await it.page.locator("#declared-wrong").getByText("此项不能填“无”").waitFor();
+  await it.page.locator("#declared-wrong").getByText("疫区居住史不能填“无”").waitFor();
   await it.look("apply-locked-sent-as-no");
   assert.deepEqual(await it.page.locator(".choice:has(:checked)").evaluate(pale), [], "what a locked yes leads to is read as easily as all else");
   await it.go("/code");

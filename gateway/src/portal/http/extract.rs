@@ -12,7 +12,7 @@ use actix_web::error::InternalError;
 use actix_web::{Error, FromRequest, HttpRequest, HttpResponse, web};
 use actors::sms::ProvenPhone;
 use registry::Phone;
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Visitor as Reader,
 };
@@ -87,21 +87,19 @@ impl FromRequest for SignedIn {
     }
 }
 
-/// A form, or a script's message, as it is posted: the fields that only our own pages can fill in, and the others.
-pub(crate) struct Posted<T> {
+/// Takes a visitor in that role who sent a form with that token; the error is the answer if it is not one of their session's.
+pub(crate) fn own<R: Role>(visitor: Visitor, token: &str) -> Result<R, Error> {
+    if !visitor.sent(token) {
+        return Err(visitor.stale());
+    }
+    R::of(visitor)
+}
+
+/// A form as it is posted: the fields that only our own pages can fill in, and the others.
+struct Posted<T> {
     token: String,
     which: String,
     fields: T,
-}
-
-impl<T> Posted<T> {
-    /// Takes it of a visitor in that role if it is of the visitor's session.
-    pub(crate) fn own<R: Role>(self, visitor: Visitor) -> Result<OwnForm<T, R>, Error> {
-        if !visitor.sent(&self.token) {
-            return Err(visitor.stale());
-        }
-        Ok(OwnForm { sender: R::of(visitor)?, which: self.which, fields: self.fields })
-    }
 }
 
 /// A form that one of our pages gave to this visitor, read within the bounds of size and of each phone's forms.
@@ -122,7 +120,10 @@ impl<T: DeserializeOwned + 'static, R: Role> FromRequest for OwnForm<T, R> {
             Err(refused) => return Box::pin(ready(Err(refused))),
         };
         let posted = web::Form::<Posted<T>>::from_request(request, payload);
-        Box::pin(async move { posted.await?.into_inner().own(visitor) })
+        Box::pin(async move {
+            let Posted { token, which, fields } = posted.await?.into_inner();
+            Ok(Self { sender: own(visitor, &token)?, which, fields })
+        })
     }
 }
 
@@ -150,6 +151,11 @@ impl<'de, T: Deserialize<'de>> Reader<'de> for PostedReader<T> {
         let (mut token, mut which) = (None, None);
         let others = Others { map, hidden: [("token", &mut token), ("which", &mut which)] };
         let fields = T::deserialize(MapAccessDeserializer::new(others))?;
+        if token.is_none() {
+            // A form of which every field may be missing is read without its token as well, and is none of the visitor's.
+            let nothing = MapDeserializer::<_, A::Error>::new(std::iter::empty::<(&str, &str)>());
+            T::deserialize(nothing).map_err(|_| A::Error::missing_field("token"))?;
+        }
         Ok(Posted { token: token.unwrap_or_default(), which: which.unwrap_or_default(), fields })
     }
 }

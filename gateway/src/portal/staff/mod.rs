@@ -27,7 +27,7 @@ use self::digits::Digits;
 use self::page::{Last, shown};
 use self::scan::{Made, Sent, Trouble, scan};
 use self::shift::{Key, ScanState, Shifts};
-use crate::portal::http::extract::{Answer, OwnForm, Posted, Role};
+use crate::portal::http::extract::{Answer, OwnForm, Role, own};
 use crate::portal::http::guard;
 use crate::portal::http::layout::wrong;
 use crate::portal::http::visitor::Visitor;
@@ -151,6 +151,7 @@ async fn last(OnShift { visitor, shift }: OnShift, sought: web::Query<Sought>) -
 /// sent to before, how long ago it was scanned, and whether the camera saw it in the place of the last one.
 #[derive(Deserialize)]
 struct FromScript {
+    token: String,
     #[serde(default)]
     text: String,
     #[serde(default)]
@@ -180,9 +181,9 @@ struct ScanReply {
 }
 
 /// Makes the scan that the script of the staff's page has sent.
-async fn scan_by_script(visitor: Visitor, told: web::Json<Posted<FromScript>>) -> Answer {
-    let OwnForm { sender: OnShift { visitor, shift }, fields, .. } = told.into_inner().own(visitor)?;
-    let FromScript { text, nothing, page, n, sent_to, ago_ms, follows } = fields;
+async fn scan_by_script(visitor: Visitor, told: web::Json<FromScript>) -> Answer {
+    let FromScript { token, text, nothing, page, n, sent_to, ago_ms, follows } = told.into_inner();
+    let OnShift { visitor, shift } = own(visitor, &token)?;
     let key = page.zip(n).map(|(page, n)| Key { page, n, sent_to });
     let came = scan(&visitor.portal, &shift, Sent { text, key, follows, ago_ms }, nothing).await;
     let run = visitor.portal.staff.shifts.run();
