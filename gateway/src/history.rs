@@ -127,9 +127,9 @@ impl History {
         Window { now: self, back: None, seconds: self.seconds_since(self.before) }
     }
 
-    /// Returns the window of the last so many seconds, as far as there are readings.
+    /// Returns the window of the last so many seconds, a quarter of an hour at most, as far as there are readings.
     pub(crate) fn within(&self, seconds: u32) -> Window<'_> {
-        let limit = Duration::from_secs(seconds.into());
+        let limit = Duration::from_secs(seconds.into()).min(MARK_EVERY * MARKS_MAX as u32);
         let is_within = |mark: &&Instant| self.now.is_some_and(|now| now.duration_since(**mark) <= limit);
         let back = self.marks.iter().rev().take_while(is_within).count().max(1).min(self.marks.len());
         let begin = self.marks.len().checked_sub(back).and_then(|at| self.marks.get(at)).copied();
