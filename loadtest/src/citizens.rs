@@ -1,5 +1,5 @@
 //! The citizens of a load test: made-up people who show their codes, open places' pages, apply, and consent at their own pages over
-//! HTTP, each from an address of their own. When who comes is the plan's business, and what devices do with receipts is theirs.
+//! HTTP, each from an address of their own. The plan decides who comes and when; the devices use the receipts.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,13 +12,13 @@ use device::fleet::Fleet;
 use protocol::receipt::RECEIPT_BYTES;
 use tokio::sync::Semaphore;
 
+use crate::http::{Connection, HttpError};
 use crate::scenario::Kind;
 
 pub(crate) mod browser;
 mod error;
 pub(crate) mod inbox;
-pub(crate) mod line;
-mod lines;
+mod kept;
 mod people;
 pub(crate) mod places;
 mod prepare;
@@ -27,27 +27,26 @@ mod receipts;
 use browser::{Browser, CODE_MARK, PLACE_MARK, Session};
 use error::BrowserError;
 use inbox::Inbox;
-use line::{Line, LineError};
-use lines::Lines;
+use kept::KeptConnections;
 use people::{People, Person};
 use receipts::Shown;
 
-/// Browsers that have a connection at once; more wait for one, and their waiting counts. Well within a process's open files.
+/// Limit of browsers with a connection at a time, well within a process's open files. The others wait, and their waiting counts as latency.
 const UNDER_WAY_MAX: usize = 1_000;
 /// Connections that are kept between visits, as phones keep theirs.
 const KEPT_MAX: usize = 512;
 /// The pages close what is idle for 45 seconds.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-/// The place where a form that was a first application leads.
+/// The redirect target of a first application's form.
 const APPLIED: &str = "/code?did=applied";
 
 /// A consent receipt, as its QR code holds it.
 pub type Receipt = [u8; RECEIPT_BYTES];
 
-/// Why a visit did not end with its page. A closed set: reports count by it.
+/// The reason why a visit did not end with its page. A closed set: reports count by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
-    /// The gateway said so: too many, or too often.
+    /// The gateway refused it: too many requests, or too many from one visitor.
     Busy,
     /// Not within the visitor's patience.
     Timeout,
@@ -76,9 +75,9 @@ impl Refusal {
 
     fn of(error: &BrowserError) -> Self {
         match error {
-            BrowserError::Line(LineError::Late(_)) => Self::Timeout,
-            BrowserError::Line(LineError::Broken(_) | LineError::Closed) => Self::Connection,
-            BrowserError::Line(LineError::Nonsense(_)) | BrowserError::WrongPage { .. } => Self::WrongPage,
+            BrowserError::Http(HttpError::Timeout(_)) => Self::Timeout,
+            BrowserError::Http(HttpError::Connection(_)) => Self::Connection,
+            BrowserError::Http(HttpError::Invalid(_)) | BrowserError::WrongPage { .. } => Self::WrongPage,
             BrowserError::Status { status: 429 | 503, .. } => Self::Busy,
             BrowserError::Status { .. } => Self::Status,
         }
@@ -92,14 +91,14 @@ pub struct Citizens {
     people: People,
     /// Those who are signed in; only preparing adds to them.
     citizens: RefCell<Vec<Rc<Citizen>>>,
-    /// Links of places' printed codes.
+    /// The links in places' printed codes.
     places: Vec<String>,
-    lines: Lines,
+    kept: KeptConnections,
     under_way: Semaphore,
     receipts: RefCell<VecDeque<Shown>>,
 }
 
-/// Somebody who is signed in and has a code.
+/// A citizen who is signed in and has a code.
 struct Citizen {
     session: Session,
     address: Ipv4Addr,
@@ -110,10 +109,10 @@ impl Citizens {
     /// page to the one that shows the new code; of the others the person is one of those who are signed in.
     ///
     /// # Errors
-    /// The failure; nothing is tried twice.
+    /// The reason; nothing is tried again.
     ///
     /// # Panics
-    /// On kinds that are devices' business.
+    /// On kinds that only devices ask for.
     pub async fn visit(&self, kind: Kind, person: u32, luck: u64, patience: Duration) -> Result<(), Refusal> {
         let visit = async {
             let _permit = self.under_way.acquire().await.expect("it is never closed");
@@ -145,32 +144,32 @@ impl Citizens {
 
     async fn look(&self, person: u32, path: &str, mark: &str) -> Result<(), BrowserError> {
         let (owner, citizen) = (self.owner(person), self.citizen(person));
-        if let Some(line) = self.lines.take(owner) {
-            match self.look_on(line, owner, &citizen, (path, mark)).await {
+        if let Some(connection) = self.kept.take(owner) {
+            match self.look_on(connection, owner, &citizen, (path, mark)).await {
                 Err(error) if error.is_loss() => {}
                 looked => return looked,
             }
         }
-        let line = self.connect(&citizen).await?;
-        self.look_on(line, owner, &citizen, (path, mark)).await
+        let connection = self.connect(&citizen).await?;
+        self.look_on(connection, owner, &citizen, (path, mark)).await
     }
 
     async fn look_on(
         &self,
-        line: Line,
+        connection: Connection,
         owner: u32,
         citizen: &Citizen,
         (path, mark): (&str, &str),
     ) -> Result<(), BrowserError> {
-        let mut browser = Browser::resume(line, self.pages, citizen.session.clone());
+        let mut browser = Browser::resume(connection, self.pages, citizen.session.clone());
         let looked = browser.check(path, mark).await.map(drop);
-        if !matches!(looked, Err(BrowserError::Line(_))) {
-            self.lines.keep(owner, browser.end().0);
+        if !matches!(looked, Err(BrowserError::Http(_))) {
+            self.kept.keep(owner, browser.end().0);
         }
         looked
     }
 
-    /// The whole way of somebody new, and the browser at its end.
+    /// Signs in a new person and applies; returns the browser.
     async fn apply(&self, person: &Person) -> Result<Browser, BrowserError> {
         let mut browser = Browser::open(self.pages, Some(person.address())).await?;
         browser.sign_in(&self.inbox, &person.phone, "/apply").await?;
@@ -190,12 +189,12 @@ impl Citizens {
         Rc::clone(&self.citizens.borrow()[self.owner(person) as usize])
     }
 
-    async fn connect(&self, citizen: &Citizen) -> Result<Line, LineError> {
-        Line::connect(self.pages, Some(citizen.address)).await
+    async fn connect(&self, citizen: &Citizen) -> Result<Connection, HttpError> {
+        Connection::open(self.pages, Some(citizen.address)).await
     }
 }
 
-/// The pages of a development city on this machine; nothing else is put under load.
+/// Returns the address of the pages of a development city on this machine; nothing else is put under load.
 ///
 /// # Errors
 /// The city has none, or is elsewhere.
@@ -219,10 +218,9 @@ mod tests {
             (status(503), "busy"),
             (status(500), "status"),
             (status(303), "status"),
-            (LineError::Late("an answer").into(), "timeout"),
-            (LineError::Broken(reset).into(), "connection"),
-            (LineError::Closed.into(), "connection"),
-            (LineError::Nonsense("it is no text").into(), "wrong-page"),
+            (HttpError::Timeout("the response").into(), "timeout"),
+            (HttpError::Connection(reset).into(), "connection"),
+            (HttpError::Invalid("it is no text".into()).into(), "wrong-page"),
             (BrowserError::WrongPage { path: "/".to_owned() }, "wrong-page"),
         ] {
             assert_eq!(Refusal::of(&error).name(), expected, "{error}");

@@ -1,4 +1,4 @@
-//! The commands of the load test, each with its exit code. What they do stands elsewhere.
+//! The commands of the load test, each with its exit code.
 
 use bench::{floor, peers};
 use clap::Parser;
@@ -16,40 +16,40 @@ pub mod print;
 #[derive(Parser)]
 #[command(version, about)]
 pub enum Command {
-    /// Run a scenario, prove what came of it, and write a report; exit code 0 holds, 99 a threshold broke, 98 the run is
-    /// invalid, 97 a promise was broken, 2 asked wrongly
+    /// Run a scenario, compare the punch log with the acknowledgements, and write a report. Exit codes: 0 everything holds, 99 a
+    /// threshold is broken, 98 the run is invalid, 97 a punch is lost, doubled or wrong, 2 wrong usage
     Run(run::Options),
-    /// Raise the rate until a threshold of the scenario breaks, and report the knee
+    /// Raise the rate until a threshold of the scenario breaks, and report the highest rate that holds
     FindLimit(limit::Options),
-    /// Run one fault with its expected result
+    /// Run a drill: one fault with its expected result
     Drill {
-        /// Which (`loadtest list`)
+        /// Name of the drill (see `loadtest list`)
         name: String,
-        /// The place and the way
+        /// The city, the seed and the output directory
         #[command(flatten)]
         place: run::Place,
     },
-    /// Write what a run would offer as CSV, without running it: the same scenario and seed give the same bytes
+    /// Write the visits of a run as CSV, without running it; the same scenario and seed give the same bytes
     Plan {
-        /// A scenario's name, or a file's path
+        /// Name of a scenario, or path of a file
         scenario: String,
-        /// Chooses who comes where and when
+        /// Seed: it decides which person comes where and when
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
     /// Show the scenarios and drills that come with the program
     List {
-        /// For programs
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Be one device of any gateway: fetch its certificate with a token, punch once, show the verdict
+    /// Act as one device of any gateway: fetch its certificate with a token, punch once, show the verdict
     Device(first_punch::Options),
-    /// Let devices of the running development city punch for a while, then prove that nothing was lost or doubled
+    /// Let devices of the running development city punch for a while, then check that nothing was lost or doubled
     Quick(quick::Options),
     /// Run raw QUIC and the running development city under the same load, in turns, and print the ratios
     Floor(floor::Options),
-    /// Say whether one run is better or worse than another, with its range of chance: exit code 99 if worse, 98 if they say nothing
+    /// Compare two runs, with confidence intervals: exit code 99 if the second is worse, 98 if they cannot be compared
     Compare(compare::Options),
     /// Print the JSON schema of a run's report
     Schema,
@@ -60,10 +60,10 @@ pub enum Command {
 }
 
 impl Command {
-    /// Carries it out: the exit code.
+    /// Runs the command and returns the exit code.
     ///
     /// # Errors
-    /// It cannot be done as it was asked.
+    /// The command cannot be run as given.
     pub fn run(self) -> anyhow::Result<u8> {
         let held = match self {
             Self::Run(options) => return Ok(finished(&run::run(&options)?)),
@@ -118,7 +118,7 @@ impl Command {
     }
 }
 
-/// Shows what came out of a run: the exit code.
+/// Prints the result of a run and returns the exit code.
 fn finished(finished: &Finished) -> u8 {
     report::scenario::print(&finished.report, &finished.files);
     finished.report.verdict.code

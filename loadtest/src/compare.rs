@@ -1,5 +1,5 @@
-//! The comparison of runs: whether one is better or worse than another, or some than others: ratios of latencies and rates with the range in which they
-//! lie with 95 of 100 certainty. Reading runs is `compare/runs.rs`, chance `compare/bootstrap.rs`, printing `report/compare.rs`.
+//! The comparison of two runs, or of two sets of runs: ratios of latencies and rates, each with the interval in which it
+//! lies with 95 % confidence. `compare/runs.rs` reads runs, `compare/bootstrap.rs` makes the intervals, `command/print/compare.rs` prints.
 
 use std::path::PathBuf;
 
@@ -18,19 +18,19 @@ use runs::Finished;
 /// The options of `compare`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Two folders that `run` wrote: the one before and the one after
+    /// Two directories that `run` wrote: the run before and the run after
     #[arg(num_args = 2, value_names = ["A", "B"], required_unless_present_all = ["a", "b"], conflicts_with_all = ["a", "b"])]
     pub runs: Vec<PathBuf>,
-    /// A folder of the side before; give several, and run them in turns with those of the other side
+    /// A directory of the side before; give several, from runs made in turns with those of the other side
     #[arg(long, requires = "b", value_name = "FOLDER")]
     pub a: Vec<PathBuf>,
-    /// A folder of the side after
+    /// A directory of the side after
     #[arg(long, requires = "a", value_name = "FOLDER")]
     pub b: Vec<PathBuf>,
-    /// Differences of so many per cent do not matter
+    /// Differences up to this many per cent count as none
     #[arg(long, default_value_t = 5.0, value_parser = margin, value_name = "PERCENT")]
     pub margin: f64,
-    /// The seed of chance; the same runs and seed give the same answer
+    /// Seed of the bootstrap; the same runs and seed give the same result
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Print JSON
@@ -39,11 +39,11 @@ pub struct Options {
 }
 
 fn margin(text: &str) -> Result<f64, String> {
-    let percent: f64 = text.parse().map_err(|_| "a number is wanted".to_owned())?;
-    if (0.0..=1000.0).contains(&percent) { Ok(percent) } else { Err("0 to 1000 is wanted".to_owned()) }
+    let percent: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if (0.0..=1000.0).contains(&percent) { Ok(percent) } else { Err("must be 0 to 1000".to_owned()) }
 }
 
-/// One figure that is compared.
+/// A figure that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compared {
@@ -59,7 +59,7 @@ pub enum Compared {
     AnsweredRate,
 }
 
-/// The side after beside the one before.
+/// The change from the side before to the side after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -67,39 +67,39 @@ pub enum Change {
     Better,
     /// Worse, and by more than the margin.
     Worse,
-    /// Neither is shown.
+    /// Neither better nor worse beyond the margin.
     NoDifference,
 }
 
 /// One figure of both sides.
 #[derive(Clone, Debug, Serialize)]
 pub struct Pair {
-    /// Of what.
+    /// The kind of visit.
     pub kind: Kind,
-    /// Which figure.
+    /// The figure.
     pub figure: Compared,
     /// The side before, milliseconds or people a second.
     pub a: f64,
     /// The side after.
     pub b: f64,
-    /// After of before.
+    /// The side after divided by the side before.
     pub ratio: f64,
-    /// The ratio is above this with 97.5 of 100 certainty.
+    /// The ratio is above this with 97.5 % confidence.
     pub low: f64,
-    /// And below this.
+    /// The ratio is below this with 97.5 % confidence.
     pub high: f64,
-    /// The verdict of that.
+    /// The conclusion.
     pub change: Change,
 }
 
-/// The comparison.
+/// The result of the comparison.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
-    /// Over all figures: worse if one is worse, better if one is better and none worse. Absent if the runs say nothing.
+    /// The conclusion over all figures: worse if one is worse, better if one is better and none worse. Absent if the runs cannot be compared.
     pub verdict: Option<Change>,
     /// The process's exit code.
     pub code: u8,
-    /// Per cent that do not matter.
+    /// The margin, per cent: smaller differences count as none.
     pub margin: f64,
     /// The number of runs of each side.
     pub runs: [usize; 2],
@@ -109,10 +109,10 @@ pub struct Comparison {
     pub figures: Vec<Pair>,
 }
 
-/// Compares what the options name.
+/// Compares the runs that the options name.
 ///
 /// # Errors
-/// A folder that holds no run.
+/// A directory holds no run.
 pub fn run(options: &Options) -> Result<Comparison, CompareError> {
     let (before, after) = match options.runs.as_slice() {
         [a, b] => (std::slice::from_ref(a), std::slice::from_ref(b)),

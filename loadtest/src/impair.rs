@@ -1,6 +1,6 @@
 //! A bad network for tests: a UDP proxy between devices and the gateway that loses, doubles, corrupts, reorders and delays
-//! packets by a seed, forgets flows as a NAT does, and cuts the path. What becomes of a packet is [`link`]'s to decide.
-//! Nothing here knows QUIC.
+//! packets by a seed, forgets flows as a NAT does, and cuts the path. [`link`] decides the fate of each packet.
+//! It does not know QUIC.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,8 +16,8 @@ mod flight;
 pub mod link;
 mod proxy;
 
-/// Longest delay, and longest jitter on top of it: a device gives an attempt to connect up after as long, so beyond it a path
-/// is as good as cut.
+/// The longest delay, and the longest jitter on top of it: a device gives up an attempt to connect after as long, so a longer
+/// delay is the same as a cut.
 pub(crate) const DELAY_MS_MAX: u32 = 5_000;
 
 /// The network's effect on packets, the same in both directions and to each packet on its own. The default does nothing.
@@ -36,20 +36,24 @@ pub struct Conditions {
     /// Probability that a packet is held back, so that later ones overtake it, 0 to 1.
     #[serde(deserialize_with = "probability")]
     pub reorder: f64,
-    /// Every packet is late by so many milliseconds, at most [`DELAY_MS_MAX`]; exact to the runtime's timer, a millisecond.
+    /// Delay of every packet, milliseconds, at most [`DELAY_MS_MAX`]; exact to the runtime's timer, a millisecond.
     #[serde(deserialize_with = "milliseconds")]
     pub delay_ms: u32,
-    /// And by up to so many more, at random and without changing the order, at most [`DELAY_MS_MAX`].
+    /// Jitter: a random additional delay up to so many milliseconds, at most [`DELAY_MS_MAX`], which keeps the order.
     #[serde(deserialize_with = "milliseconds")]
     pub jitter_ms: u32,
-    /// Nothing passes.
+    /// A cut: nothing passes.
     pub partition: bool,
 }
 
 fn probability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
     let sound = (0.0..=1.0).contains(&value);
-    if sound { Ok(value) } else { Err(D::Error::custom(format!("a probability is 0 to 1, not {value}"))) }
+    if sound {
+        Ok(value)
+    } else {
+        Err(D::Error::custom(format!("a probability must be 0 to 1, not {value}")))
+    }
 }
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -61,41 +65,41 @@ fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
 /// The counts of packets so far, both directions together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Sent on, second copies not counted.
+    /// Packets sent on, second copies not counted.
     pub passed: u64,
-    /// Lost, or stopped by a partition.
+    /// Packets lost, or stopped by a partition.
     pub dropped: u64,
     /// Second copies sent on.
     pub duplicated: u64,
     /// Packets, or copies of them, with a flipped bit.
     pub corrupted: u64,
-    /// Held back.
+    /// Packets held back.
     pub reordered: u64,
-    /// Not sent on without being asked to: too large, too many in flight or too many flows, or the kernel did not take it.
+    /// Packets dropped by the proxy's own limits: too large, too many in flight or too many flows, or refused by the kernel.
     pub refused: u64,
     /// Flows that got a new upstream socket by [`Proxy::rebind`].
     pub rebinds: u64,
 }
 
-/// The orders to the relay.
+/// The state that the relay has to reach.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct Orders {
     conditions: Conditions,
-    /// Times that all flows are to have been rebound.
+    /// The number of rebinds ordered so far.
     rebinds: u64,
     end: bool,
 }
 
-/// Between a [`Proxy`], which writes what is wanted, and its thread, which reads that and counts.
-struct Desk {
-    inner: Mutex<(Wanted, Counts)>,
-    /// Something is wanted, or a packet is due before all others.
+/// The state shared by a [`Proxy`], which writes the orders, and its thread, which reads them and counts.
+struct Control {
+    inner: Mutex<(Orders, Counts)>,
+    /// Wakes the thread: there is an order, or a packet that is due before all others.
     bell: Notify,
 }
 
-impl Desk {
-    /// Held for one burst of packets at most.
-    fn lock(&self) -> MutexGuard<'_, (Wanted, Counts)> {
+impl Control {
+    /// Locks orders and counts; the thread holds the lock for one burst of packets at most.
+    fn lock(&self) -> MutexGuard<'_, (Orders, Counts)> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,13 +108,13 @@ impl Desk {
 /// marks do not pass. Ends with the value.
 pub struct Proxy {
     address: SocketAddr,
-    desk: Arc<Desk>,
+    control: Arc<Control>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Proxy {
-    /// Listens on a free loopback port and passes packets to and from `target`, on a thread of its own. Fails if there is no
-    /// socket or thread to be had.
+    /// Listens on a free loopback port and passes packets to and from `target`, on a thread of its own. Fails if the system gives no
+    /// socket or thread.
     pub fn start(target: SocketAddr, seed: u64, conditions: Conditions) -> io::Result<Self> {
         let local: SocketAddr = match target {
             SocketAddr::V4(_) => (Ipv4Addr::LOCALHOST, 0).into(),
@@ -122,42 +126,42 @@ impl Proxy {
             proxy::socket(local)?
         };
         let address = client.local_addr()?;
-        let wanted = Wanted { conditions, rebinds: 0, end: false };
+        let wanted = Orders { conditions, rebinds: 0, end: false };
         let inner = Mutex::new((wanted, Counts::default()));
-        let desk = Arc::new(Desk { inner, bell: Notify::new() });
-        let shared = Arc::clone(&desk);
+        let control = Arc::new(Control { inner, bell: Notify::new() });
+        let shared = Arc::clone(&control);
         let run = move || {
             tokio::task::LocalSet::new().block_on(&runtime, proxy::run(client, target, seed, shared));
         };
         let thread = std::thread::Builder::new().name("impair".to_owned()).spawn(run)?;
-        Ok(Self { address, desk, thread: Some(thread) })
+        Ok(Self { address, control, thread: Some(thread) })
     }
 
-    /// Says where clients send to instead of the target.
+    /// Returns the address to which clients send instead of the target.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// These conditions for every packet sent from now on; what is in flight arrives as it would have.
+    /// Applies these conditions to every packet sent from now on; packets in flight are not changed.
     pub fn set(&self, conditions: Conditions) {
         self.want(|wanted| wanted.conditions = conditions);
     }
 
-    /// Gives every flow a new upstream socket, as when a NAT forgets: the target sees a new port, and what it sends to the old
+    /// Gives every flow a new upstream socket, as when a NAT forgets its bindings: the target sees a new port, and what it sends to the old
     /// one is lost.
     pub fn rebind(&self) {
         self.want(|wanted| wanted.rebinds += 1);
     }
 
-    /// Says what happened so far.
+    /// Returns the counts so far.
     pub fn counts(&self) -> Counts {
-        self.desk.lock().1
+        self.control.lock().1
     }
 
-    /// Stops, waits for the thread and says what happened. What is in flight is lost.
+    /// Stops, waits for the thread and returns the counts. Packets in flight are lost.
     ///
     /// # Panics
-    /// If the thread has.
+    /// The thread has panicked.
     pub fn end(mut self) -> Counts {
         self.join().expect("the proxy's thread runs until it is told to end");
         self.counts()
@@ -168,9 +172,9 @@ impl Proxy {
         self.thread.take().map_or(Ok(()), JoinHandle::join)
     }
 
-    fn want(&self, change: impl FnOnce(&mut Wanted)) {
-        change(&mut self.desk.lock().0);
-        self.desk.bell.notify_one();
+    fn want(&self, change: impl FnOnce(&mut Orders)) {
+        change(&mut self.control.lock().0);
+        self.control.bell.notify_one();
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Parser;
 use loadtest::command::Command;
 use loadtest::out;
 
-/// The code for what cannot be done: nothing is said about the gateway.
+/// The exit code of a command that cannot be run: it says nothing about the gateway.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {

@@ -1,5 +1,5 @@
-//! The outcome of a run, whole: the JSON report is this, the schema is made from it, and every other form of the report is
-//! drawn from it. No sums here but those that turn counts into a verdict.
+//! The report of a run, complete: the JSON report is made of these types, the schema is made from them, and every other form of the report is
+//! drawn from them. Nothing is computed here but the verdict.
 
 use std::collections::BTreeMap;
 
@@ -17,105 +17,105 @@ mod verdict;
 pub use file::{REPORT_FILE, ReportError};
 pub use verdict::{Exit, Verdict};
 
-/// The layout of the report.
+/// The version of the report's layout.
 pub const REPORT_VERSION: u32 = 1;
 
 /// The report of one run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// The layout: [`REPORT_VERSION`].
+    /// The version of the layout: [`REPORT_VERSION`].
     pub version: u32,
-    /// True if Monday holds, and if not, why.
+    /// The verdict with its reasons.
     pub verdict: Verdict,
-    /// The run.
+    /// The facts of the run.
     pub run: Run,
     /// The scenario as it was read.
     pub scenario: Scenario,
-    /// The generator itself.
+    /// The generator's own performance.
     pub generator: GeneratorReport,
-    /// Every kind that was asked for, over all stages that are no warm-up.
+    /// The figures of each kind that was asked for, over all stages but the warm-up.
     pub total: BTreeMap<Kind, KindReport>,
-    /// Stage by stage.
+    /// The figures of each stage.
     pub stages: Vec<StageReport>,
-    /// Interval by interval.
+    /// The figures of each interval.
     pub series: Vec<PointReport>,
-    /// The claims against what is recorded.
+    /// The comparison of acknowledgements and punch log.
     pub proof: ProofReport,
-    /// The thresholds with what was measured.
+    /// The thresholds with the measured values.
     pub thresholds: Vec<ThresholdReport>,
-    /// The events meanwhile.
+    /// The events during the run.
     pub events: Vec<EventReport>,
-    /// The network's effect on packets; absent if nothing stood between.
+    /// The counts of packets by effect of the simulated network; absent without one.
     pub network: Option<BTreeMap<String, u64>>,
-    /// The gateway's own figures, by name, interval by interval.
+    /// The gateway's own figures over the run.
     pub server: Vec<ServerSeries>,
 }
 
-/// The run, where.
+/// The facts of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    /// When it started, RFC 3339.
+    /// The start, RFC 3339.
     pub started: String,
-    /// The time that people came, seconds.
+    /// The time during which people came, seconds.
     pub seconds: f64,
-    /// The seed of chance.
+    /// The seed.
     pub seed: u64,
-    /// SHA-256 over everything that was offered, hexadecimal: the same scenario and seed give the same.
+    /// SHA-256 over all visits of the plan, hexadecimal: the same scenario and seed give the same.
     pub plan_sha256: String,
-    /// The command that repeats it.
+    /// The command that repeats the run.
     pub command: String,
-    /// The commit of the sources in the directory where it ran, if these are under version control.
+    /// The commit of the sources in the working directory, if these are under version control.
     pub commit: Option<String>,
-    /// This program's version.
+    /// The load test's version.
     pub loadtest: String,
-    /// The gateway's version, as it says itself.
+    /// The gateway's version, from its metrics.
     pub gateway: Option<String>,
     /// The machine.
     pub machine: Machine,
 }
 
-/// The generator itself.
+/// The generator's own performance.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GeneratorReport {
-    /// Its lateness at visits, milliseconds.
+    /// The generator's lateness at visits, milliseconds.
     pub late: Quantiles,
-    /// The load of its thread in its busiest stage, 0 to 1; absent if the machine does not say.
+    /// The load of its thread in its busiest stage, 0 to 1; absent if the system does not tell.
     pub busy_share: Option<f64>,
-    /// Packets that the kernel dropped before this program read them; absent if it does not say.
+    /// Packets that the kernel dropped before this program read them; absent if the system does not tell.
     pub dropped_packets: Option<u64>,
-    /// Times that a device was welcomed.
+    /// The number of connections that the gateway welcomed.
     pub welcomed: u64,
-    /// Connections that devices lost, or did not get.
+    /// The number of connections that devices lost, or did not get.
     pub lost: u64,
-    /// Processor time of the gateway a person who was answered, microseconds.
+    /// Processor time of the gateway for each answered person, microseconds.
     pub gateway_us_each: Option<f64>,
-    /// Processor time of this program a person who was answered, microseconds.
+    /// Processor time of this program for each answered person, microseconds.
     pub own_us_each: Option<f64>,
 }
 
-/// Points of a distribution, milliseconds.
+/// Quantiles of a distribution, milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quantiles {
     /// The number of values.
     pub count: u64,
-    /// Half are below.
+    /// The median.
     pub p50_ms: f64,
-    /// 90 of 100.
+    /// The 90th percentile.
     pub p90_ms: f64,
-    /// 99 of 100.
+    /// The 99th percentile.
     pub p99_ms: f64,
-    /// 999 of 1,000.
+    /// The 99.9th percentile.
     pub p999_ms: f64,
-    /// The highest.
+    /// The maximum.
     pub max_ms: f64,
 }
 
 impl Quantiles {
-    /// Those of a histogram of microseconds.
+    /// Returns the quantiles of a histogram of microseconds.
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
         Self {
@@ -129,61 +129,61 @@ impl Quantiles {
     }
 }
 
-/// One kind.
+/// The figures of one kind of visit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KindReport {
-    /// People whose time came.
+    /// People who came.
     pub offered: u64,
-    /// Requests for them, repeated ones too.
+    /// Requests for these people, repeated ones too.
     pub tries: u64,
     /// People who were answered.
     pub answered: u64,
-    /// People who left without an answer, by the last reason.
+    /// People who left without an answer, by the reason of the last try.
     pub failed: BTreeMap<String, u64>,
-    /// From the intended time.
+    /// Latency from the intended time.
     pub latency: Quantiles,
-    /// From when it was sent.
+    /// Service time, from when the request was sent.
     pub service: Quantiles,
-    /// Latency over the whole distribution: share of people, 0 to 1, and milliseconds; for a plot.
+    /// The latency distribution for a plot: share of people, 0 to 1, and milliseconds.
     pub curve: Vec<(f64, f64)>,
 }
 
-/// One stage.
+/// The figures of one stage.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageReport {
     /// Its name.
     pub name: String,
-    /// When it began, seconds from the start.
+    /// The start, seconds from the start of the run.
     pub from_s: f64,
-    /// When it ended.
+    /// The end.
     pub to_s: f64,
-    /// True if it counts nowhere else.
+    /// True if it is left out of all other figures.
     pub warm_up: bool,
-    /// Every kind that was asked for.
+    /// The figures of each kind that was asked for.
     pub kinds: BTreeMap<Kind, KindReport>,
 }
 
-/// One interval.
+/// The figures of one interval.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PointReport {
-    /// When it ended, seconds from the start.
+    /// The end, seconds from the start of the run.
     pub at_s: f64,
-    /// Its duration.
+    /// The length.
     pub seconds: f64,
-    /// Every kind that is asked for.
+    /// The figures of each kind.
     pub kinds: BTreeMap<Kind, IntervalReport>,
 }
 
-/// One kind in one interval, by when things happened.
+/// The figures of one kind in one interval. An event counts in the interval in which it happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IntervalReport {
-    /// People whose time came.
+    /// People who came.
     pub offered: u64,
-    /// Requests for them, repeated ones too.
+    /// Requests for these people, repeated ones too.
     pub tries: u64,
     /// People who were answered.
     pub answered: u64,
@@ -195,72 +195,72 @@ pub struct IntervalReport {
     pub p99_ms: Option<f64>,
 }
 
-/// The claims against what is recorded.
+/// The comparison of acknowledgements and punch log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProofReport {
-    /// Punches that devices hold acknowledgements for.
+    /// Punches for which devices hold an acknowledgement.
     pub acknowledged: u64,
-    /// Punches of these devices in the ledger.
+    /// Punches of these devices in the punch log.
     pub recorded: u64,
-    /// Acknowledged and not recorded.
+    /// Punches acknowledged and not recorded.
     pub lost: u64,
-    /// Recorded more than once.
+    /// Punches recorded more than once.
     pub doubled: u64,
-    /// Recorded before an earlier punch of the same device.
+    /// Punches recorded before an earlier punch of the same device.
     pub disordered: u64,
-    /// Recorded otherwise than acknowledged.
+    /// Punches recorded with other values than acknowledged.
     pub altered: u64,
-    /// Recorded and never sent.
+    /// Punches recorded and never sent.
     pub invented: u64,
     /// Punches without an acknowledgement at the end.
     pub unacknowledged: u64,
-    /// Verdicts of another colour than the person has, or of an advice that the colour forbids.
+    /// Verdicts with another colour than the person has, or with an advice that the colour forbids.
     pub wrong_verdicts: u64,
-    /// Colours that were changed meanwhile.
+    /// Colours that were changed during the run.
     pub colours_changed: u64,
-    /// From the operators' order until a device saw the new colour, milliseconds.
+    /// Time from the operators' order until a device saw the new colour, milliseconds.
     pub colour_lag: Quantiles,
-    /// Verdicts that still showed the old colour though they were asked for after the order was done.
+    /// Verdicts with the old colour that were asked for after the order was done.
     pub stale_verdicts: u64,
-    /// The place where personal data was looked for.
+    /// The places that were searched for personal data.
     pub searched: Vec<String>,
-    /// Pieces of personal data that were looked for.
+    /// The number of items of personal data that were searched for.
     pub searched_for: u64,
-    /// The finds, by where; never the data itself.
+    /// The places where personal data was found; never the data itself.
     pub leaked: Vec<String>,
-    /// Devices that stopped early, and why.
+    /// Devices that stopped early, each with the reason.
     pub stopped: Vec<String>,
 }
 
-/// One threshold with what was measured.
+/// A threshold with the measured value.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ThresholdReport {
-    /// The threshold.
+    /// The thresholds.
     pub threshold: Threshold,
-    /// The measured value; absent if nobody was answered, or if a quantile lies among those who left without an answer.
+    /// The measured value; absent if no person was answered, or if a quantile lies among people who left without an answer.
     pub measured: Option<f64>,
-    /// People whom it rests on: those who came and went, with an answer or without.
+    /// The number of people behind the figure: those who came and left, with an answer or without.
     #[serde(default)]
     pub people: u64,
     /// True if it holds.
     pub holds: bool,
 }
 
-/// One thing that happened.
+/// An event of a run.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventReport {
-    /// When it began, seconds from the start.
+    /// The start, seconds from the start of the run.
     pub from_s: f64,
-    /// When it was over.
+    /// The end, seconds from the start of the run.
     pub to_s: Option<f64>,
-    /// The fault, in words.
+    /// The event, in words.
     pub what: String,
-    /// True if it could be done; a run to which something else happened than was asked for says nothing.
+    /// True if the event could be made to happen; otherwise the run is invalid.
     pub done: bool,
-    /// The outcome of it, in words.
+    /// The result, in words.
     pub outcome: String,
 }
 
@@ -272,6 +272,6 @@ pub struct ServerSeries {
     pub name: String,
     /// Its unit.
     pub unit: String,
-    /// Seconds from the start, and the value.
+    /// Seconds from the start of the run, and the value.
     pub points: Vec<(f64, f64)>,
 }

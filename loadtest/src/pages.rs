@@ -1,5 +1,5 @@
-//! `loadtest pages`: one's own code and a place's page beside a static file, round by round over the same kept connections, so that
-//! every figure is a ratio from one run. The file is what HTTP, the server's loop and the kernel cost; TLS is not measured here.
+//! `loadtest pages`: a citizen's code page and a place's page beside a static file, round by round over the same kept connections, so that
+//! every figure is a ratio from one run. The file shows the cost of HTTP, the server's loop and the kernel; TLS is not measured here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,19 +15,19 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::citizens::browser::{Browser, CODE_MARK, Form, PLACE_MARK};
 use crate::citizens::inbox::Inbox;
-use crate::citizens::line::Line;
 use crate::citizens::{pages_of, places};
+use crate::http::{Bytes, Connection, Full, Request};
 use crate::out::note;
 
 mod load;
 
 use load::{Count, load};
 
-/// Whose word on its visitors' addresses a development city takes.
+/// The proxy whose `X-Forwarded-For` a development city trusts.
 const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// The first part of a turn is not counted.
+/// The length of the first part of a turn, which is not counted.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// A turn that does not end this long after its time is given up.
+/// The time after its end for which a turn waits for the last answers.
 const TURN_EXTRA_MAX: Duration = Duration::from_secs(15);
 
 /// The options.
@@ -36,22 +36,22 @@ pub struct Options {
     /// Connections that are kept
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=5000))]
     pub connections: u32,
-    /// Pages a second over all connections, asked for at their time instead of one after another
+    /// Pages a second over all connections, each requested at its scheduled time instead of one after another
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
-    /// Rounds of each
+    /// Rounds of each target
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
     /// Length of a turn, after its warm-up
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
     pub seconds: u32,
-    /// Link of a place's printed code; without one, a place is added
+    /// Link in a place's printed code; without one, a place is added
     #[arg(long, value_parser = link)]
     pub link: Option<String>,
-    /// The made-up phone that signs in
+    /// Phone number that signs in
     #[arg(long, default_value = "16399990001")]
     pub phone: String,
-    /// Its person's document, if the phone has no code yet
+    /// Identity document of the phone's person, if the phone has no code yet
     #[arg(long, default_value = "39990219900101901X")]
     pub document: String,
     /// The development city's data directory
@@ -59,12 +59,12 @@ pub struct Options {
     pub data: PathBuf,
 }
 
-/// The target.
+/// A target of the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A static file: the floor.
     Style,
-    /// One's own code.
+    /// The citizen's own code page.
     Code,
     /// The page of a place's printed code.
     Place,
@@ -90,7 +90,7 @@ impl Target {
         }
     }
 
-    /// Says what stands in it and in no other page.
+    /// Returns a text that is in this page and in no other.
     fn mark(self) -> &'static str {
         match self {
             Self::Style => "{",
@@ -100,36 +100,36 @@ impl Target {
     }
 }
 
-/// One turn of one target.
+/// The figures of one turn of one target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
-    /// Answers of 200 that were counted.
+    /// The number of answers with status 200 that were counted.
     pub pages: u64,
-    /// Those a second.
+    /// Pages a second.
     pub per_second: f64,
-    /// Answers of anything else, the warm-up's too.
+    /// The number of other answers, the warm-up's too.
     pub wrong: u64,
-    /// Milliseconds at p50 and p99, from the intended time if there is a rate.
+    /// Latency at p50 and p99, milliseconds, from the intended time if there is a rate.
     pub latency_ms: [f64; 2],
-    /// The server's processor time a page; whatever else the city does counts too.
+    /// The server's processor time for each page; everything else that the city does counts too.
     pub server_cpu: Option<Duration>,
-    /// This program's processor time a page.
+    /// This program's processor time for each page.
     pub client_cpu: Option<Duration>,
-    /// The bytes of a body.
+    /// The size of a body, bytes.
     pub bytes: usize,
 }
 
-/// One turn of each.
+/// One turn of each target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Round([Figures; Target::ALL.len()]);
 
 impl Round {
-    /// The figures of that target.
+    /// Returns the figures of that target.
     pub fn of(&self, target: Target) -> &Figures {
         &self.0[target as usize]
     }
 
-    /// Says whether every answer was a page.
+    /// True if every answer was a page.
     pub fn is_good(&self) -> bool {
         self.0.iter().all(|figures| figures.wrong == 0)
     }
@@ -150,7 +150,7 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
         for target in Target::ALL {
             let path = target.path(&link);
             let bytes = visitor.check(&path, target.mark()).await?;
-            asked.push((target, Rc::<[u8]>::from(load::of_a_visitor(&visitor.request(&path))), bytes));
+            asked.push((target, visitor.request(&path), bytes));
         }
         let gateway = Usage::of_port(fleet.quic[0]).map(|usage| usage.process);
         Bench { options, pages, gateway, asked }.rounds().await
@@ -159,10 +159,10 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Round>> {
 
 fn link(text: &str) -> Result<String, String> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if plain { Ok(text.to_owned()) } else { Err("what stands behind /p/ on a poster".to_owned()) }
+    if plain { Ok(text.to_owned()) } else { Err("must be the part after /p/ in a printed link".to_owned()) }
 }
 
-/// A browser whose visitor is signed in and has a code.
+/// Opens a browser, signs its visitor in and applies if there is no code yet.
 async fn signed_in(fleet: &Fleet, pages: SocketAddr, options: &Options) -> anyhow::Result<Browser> {
     let mut browser = Browser::open(pages, None).await.context("connecting to the pages")?;
     browser.sign_in(&Inbox::new(fleet.http), &options.phone, "/code").await.context(
@@ -180,14 +180,15 @@ struct Bench<'a> {
     pages: SocketAddr,
     gateway: Option<u32>,
     /// Each target with its request and the bytes of its body.
-    asked: Vec<(Target, Rc<[u8]>, usize)>,
+    asked: Vec<(Target, Request<Full<Bytes>>, usize)>,
 }
 
 impl Bench<'_> {
     async fn rounds(&self) -> anyhow::Result<Vec<Round>> {
-        let mut lines = Vec::new();
+        let mut connections = Vec::new();
         for _ in 0..self.options.connections {
-            lines.push(Line::connect(self.pages, Some(PROXY)).await.context("connecting to the pages")?);
+            let opened = Connection::open(self.pages, Some(PROXY)).await;
+            connections.push(opened.context("connecting to the pages")?);
         }
         let mut rounds = Vec::new();
         for number in 0..self.options.rounds as usize {
@@ -195,7 +196,7 @@ impl Bench<'_> {
             // Taking turns in going first, so that none always runs on the warmer machine.
             for turn in 0..self.asked.len() {
                 let (target, request, bytes) = &self.asked[(number + turn) % self.asked.len()];
-                let figures = self.turn(&mut lines, request).await.with_context(|| target.name())?;
+                let figures = self.turn(&mut connections, request).await.with_context(|| target.name())?;
                 round.0[*target as usize] = Figures { bytes: *bytes, ..figures };
             }
             let of_file = |target| round.of(target).per_second / round.of(Target::Style).per_second;
@@ -206,13 +207,17 @@ impl Bench<'_> {
         Ok(rounds)
     }
 
-    async fn turn(&self, lines: &mut Vec<Line>, request: &Rc<[u8]>) -> anyhow::Result<Figures> {
+    async fn turn(
+        &self,
+        connections: &mut Vec<Connection>,
+        request: &Request<Full<Bytes>>,
+    ) -> anyhow::Result<Figures> {
         let start = clock::now();
         let end = start + WARM_UP + Duration::from_secs(self.options.seconds.into());
         let count = Rc::new(Count::default());
         let mut running = JoinSet::new();
-        for (line, lane) in lines.drain(..).zip(self.lanes(start, end)) {
-            running.spawn_local(load(line, lane, Rc::clone(request), end, Rc::clone(&count)));
+        for (connection, lane) in connections.drain(..).zip(self.lanes(start, end)) {
+            running.spawn_local(load(connection, lane, request.clone(), end, Rc::clone(&count)));
         }
         let server = || self.gateway.and_then(Usage::of);
         let client = || cpu::this_thread().and_then(Usage::of_thread);
@@ -223,8 +228,8 @@ impl Bench<'_> {
         count.gauge.turn(false);
         let (took, after) = (clock::since(from), (server(), client()));
         let joined = async {
-            while let Some(line) = running.join_next().await {
-                lines.push(line??);
+            while let Some(connection) = running.join_next().await {
+                connections.push(connection??);
             }
             anyhow::Ok(())
         };
@@ -242,7 +247,7 @@ impl Bench<'_> {
         })
     }
 
-    /// For each connection of a turn when it asks; `None` for whenever it is answered.
+    /// Returns the schedule of each connection in a turn; `None` for one request after another.
     fn lanes(&self, start: Instant, end: Instant) -> Vec<Option<Lane>> {
         let count = self.options.connections as usize;
         let Some(rate) = self.options.rate else { return (0..count).map(|_| None).collect() };

@@ -1,5 +1,5 @@
-//! The proof: what devices hold acknowledgements for against what the ledger exports. Each acknowledged punch must be
-//! there once, as it was sent and answered, in its device's order, and nothing that was never sent.
+//! The proof: the devices' acknowledgements against the export of the punch log. Each acknowledged punch must be
+//! there once, as it was sent and answered, in its device's order, and nothing else.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -11,41 +11,41 @@ use protocol::{
     Advice, CodeId, Colour, DeviceId, Direction, Epoch, PlaceId, Punch, Reason, RegionId, Scanned, Verdict,
 };
 
-/// Why nothing could be proven, either way.
+/// The reason why the comparison could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
-    /// The export's columns or a row are not as agreed.
+    /// The export's columns or a row are malformed.
     #[error("reading the export: {0}")]
     Export(String),
-    /// The program that exports could not be run to its end.
+    /// The export command failed.
     #[error("running the ledger export: {0}")]
     Command(String),
 }
 
-/// One acknowledged punch, as its device knows it.
+/// A punch as its device knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
     /// Its region.
     pub region: RegionId,
     /// Its place.
     pub place: PlaceId,
-    /// Which way the person went.
+    /// The direction.
     pub direction: Direction,
-    /// The name of what was scanned, where it follows from the scan and its verdict.
+    /// The kind of scan, as an export names it, if it follows from the scan and its verdict.
     pub kind: Option<&'static str>,
-    /// Whose code was scanned, where that is known and is to be compared.
+    /// The scanned code, if it is known and compared.
     pub code: Option<CodeId>,
     /// The device's time, milliseconds since 1970 UTC.
     pub device_time_ms: u64,
-    /// When the gateway took it, as the device was told, milliseconds since 1970 UTC.
+    /// The gateway's time of receipt from the answer, milliseconds since 1970 UTC.
     pub received_ms: u64,
-    /// True if the device had decided by itself.
+    /// True if the device decided offline.
     pub offline: bool,
     /// The verdict that the device was told.
     pub verdict: Verdict,
 }
 
-/// One answer may carry several runs that were taken within so long of each other, and tells the time of the first.
+/// The longest time, milliseconds, between runs that one answer may carry; it has the time of the first.
 const RECEIVED_MS_MERGED: u64 = 10;
 /// The kinds of scans, as an export names them.
 const KINDS: [&str; 5] = ["token", "legacy", "signed-in", "nothing", "not-a-code"];
@@ -72,7 +72,7 @@ impl Fact {
         }
     }
 
-    /// The same, acknowledged. A scan that is no valid pass code, or could not be judged, may be recorded as another kind and without
+    /// Adds the acknowledgement. A scan that is no valid pass code, or could not be judged, may be recorded as another kind and without
     /// a code.
     pub fn told(self, answer: &Acknowledged) -> Self {
         let verdict = answer.verdict;
@@ -85,9 +85,9 @@ impl Fact {
 /// The claim of one device about one epoch.
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
-    /// The punches 1, 2, 3 … that it holds acknowledgements for.
+    /// The acknowledged punches 1, 2, 3 …
     pub acknowledged: Vec<Fact>,
-    /// The highest sequence it ever sent: between the two lies what may be recorded or not.
+    /// The highest sequence that was sent: punches between the last acknowledged one and this may be recorded or not.
     pub sent: u64,
 }
 
@@ -96,35 +96,35 @@ pub struct Claim {
 pub struct Claims(pub HashMap<(DeviceId, Epoch), Claim>);
 
 impl Claims {
-    /// Punches acknowledged.
+    /// Returns the number of acknowledged punches.
     pub fn acknowledged(&self) -> u64 {
         self.0.values().map(|claim| claim.acknowledged.len() as u64).sum()
     }
 }
 
-/// The comparison.
+/// The result of the comparison.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
-    /// Punches that devices hold acknowledgements for.
+    /// Punches for which devices hold an acknowledgement.
     pub acknowledged: u64,
-    /// Punches of those devices and epochs in the ledger.
+    /// Punches of those devices and epochs in the export.
     pub recorded: u64,
-    /// Acknowledged and not in the ledger.
+    /// Punches acknowledged and not in the export.
     pub lost: u64,
-    /// In the ledger more than once.
+    /// Punches in the export more than once.
     pub doubled: u64,
-    /// In the ledger before an earlier punch of the same device.
+    /// Punches in the export before an earlier punch of the same device.
     pub disordered: u64,
-    /// In the ledger with another place, direction, time, kind, code or verdict than acknowledged.
+    /// Punches in the export with another place, direction, time, kind, code or verdict than acknowledged.
     pub altered: u64,
-    /// In the ledger and never sent.
+    /// Punches in the export and never sent.
     pub invented: u64,
-    /// In the ledger, sent, and not acknowledged: allowed while answers are under way.
+    /// Punches in the export, sent, and not acknowledged: allowed while answers are under way.
     pub unacknowledged: u64,
 }
 
 impl Proof {
-    /// Says whether every promise was kept.
+    /// True if no punch is lost, doubled, disordered, altered or invented.
     pub fn holds(&self) -> bool {
         self.lost + self.doubled + self.disordered + self.altered + self.invented == 0
     }
@@ -191,7 +191,7 @@ const NAMES: [&str; 15] = [
     "reason",
 ];
 
-/// The state of each of [`NAMES`].
+/// The index of each of [`NAMES`] in the export.
 struct Columns([usize; NAMES.len()]);
 
 struct Row {
@@ -260,7 +260,7 @@ impl Columns {
     }
 }
 
-/// The part of one claim that was seen.
+/// The rows of one claim that were read.
 struct Seen<'a> {
     claim: &'a Claim,
     present: Vec<bool>,

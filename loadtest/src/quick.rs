@@ -1,5 +1,5 @@
-//! `loadtest quick`: devices of the running development city punch for a while at a given rate; then what they hold
-//! acknowledgements for is proven against the city's ledger.
+//! `loadtest quick`: devices of the running development city punch for a while at a given rate; then their acknowledgements
+//! are compared with the city's punch log.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ mod traffic;
 use queries::{ASKING_MAX, Answers};
 use traffic::{People, Shared, Tally, Walk, Walked};
 
-/// The city is there, or it is not: how long connecting all devices may take.
+/// Deadline for connecting all devices.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
-/// The time after the last punch for which acknowledgements are waited for; a gateway restarts within this.
+/// Deadline for acknowledgements after the last punch; a gateway restarts within this time.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Devices that shake hands at a time: this is no flood.
+/// Limit of handshakes at a time.
 const DIALLING_MAX: usize = 64;
-/// The time that the gateway is given to hear that its devices leave.
+/// Deadline for closing the connections.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Scans that each device verifies before it punches.
 const VERIFIES: usize = 10;
@@ -46,7 +46,7 @@ pub struct Options {
     /// Devices that take part
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub devices: u32,
-    /// The time for which people come
+    /// Time for which people come
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub seconds: u32,
     /// People a second, over all devices
@@ -55,7 +55,7 @@ pub struct Options {
     /// The development city's data directory
     #[arg(long, default_value = "./changtong-data")]
     pub data: PathBuf,
-    /// Chooses who comes where
+    /// Seed: it decides which person comes where
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Trajectory queries beside the punches
@@ -63,13 +63,13 @@ pub struct Options {
     pub queries: queries::Options,
 }
 
-/// The comparison.
-pub struct Outcome {
-    /// The measures.
+/// The result of the run.
+pub struct QuickReport {
+    /// The figures.
     pub tally: Tally,
-    /// Scans verified, and how many of them showed the colour they had to.
+    /// Scans verified, and how many of them showed the right colour.
     pub verified: (u64, u64),
-    /// The answers to trajectory queries.
+    /// The answers to trajectory queries, counted.
     pub queries: Answers,
     /// Connections, summed over the devices.
     pub counts: Counts,
@@ -77,16 +77,16 @@ pub struct Outcome {
     pub resent: u64,
     /// Punches without an acknowledgement at the end.
     pub unacknowledged: u64,
-    /// The gateway's and this program's processor time a punch.
+    /// The gateway's and this program's processor time for each punch.
     pub cpu: (Option<Duration>, Option<Duration>),
     /// Devices that stopped early, with the reason.
     pub stopped: Vec<String>,
-    /// Claims against ledger.
+    /// The comparison of acknowledgements and punch log.
     pub proof: Proof,
 }
 
-impl Outcome {
-    /// Says whether everything was as it must be.
+impl QuickReport {
+    /// True if there is no error at all.
     pub fn is_good(&self) -> bool {
         let (scans, right) = self.verified;
         self.proof.holds()
@@ -97,8 +97,8 @@ impl Outcome {
     }
 }
 
-/// Runs it on a runtime of its own on this thread.
-pub fn run(options: &Options) -> anyhow::Result<Outcome> {
+/// Runs it to its end on a runtime of its own on this thread.
+pub fn run(options: &Options) -> anyhow::Result<QuickReport> {
     let fleet = Fleet::load(&options.data)?;
     let people = Arc::new(People::new(&fleet, Tokens::load(&fleet)?));
     let receipts = options.queries.receipts.as_deref().map(queries::load).transpose()?.unwrap_or_default();
@@ -113,7 +113,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn all(self, receipts: Vec<Receipt>) -> anyhow::Result<Outcome> {
+    async fn all(self, receipts: Vec<Receipt>) -> anyhow::Result<QuickReport> {
         let endpoint = wire::endpoint(self.fleet.quic[0]).context("opening a UDP socket")?;
         let mut candidates = self.all_devices();
         let devices = self.connect(&endpoint, &mut candidates, self.options.devices as usize).await?;
@@ -130,7 +130,7 @@ impl Run<'_> {
             cpu::each(own, Usage::own(), tally.acknowledged),
         );
         let claims = claims(&walked);
-        let outcome = Outcome {
+        let outcome = QuickReport {
             tally,
             verified,
             queries,
@@ -144,7 +144,7 @@ impl Run<'_> {
         drop(walked);
         let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
         let proof = proof::prove(self.fleet, &claims)?;
-        Ok(Outcome { proof, ..outcome })
+        Ok(QuickReport { proof, ..outcome })
     }
 
     /// Devices in the order in which they are taken: gates first, then what people carry, then concentrators.
@@ -153,7 +153,7 @@ impl Run<'_> {
         classes.into_iter().flat_map(|class| self.fleet.of_class(class))
     }
 
-    /// Connects the first `wanted` of them. Those that were revoked are named, and others take their place.
+    /// Connects the first `wanted` of them. Revoked ones are reported, and others take their place.
     async fn connect<'f>(
         &self,
         endpoint: &quinn::Endpoint,
@@ -206,7 +206,7 @@ impl Run<'_> {
         Ok(devices)
     }
 
-    /// Every device verifies some scans: nothing is recorded, and each shows its colour.
+    /// Lets every device verify some scans, which records nothing, and compares the colours.
     async fn verify<'f>(
         &self,
         devices: Vec<(Device, &'f FleetDevice)>,
@@ -265,7 +265,7 @@ impl Run<'_> {
     }
 }
 
-/// Each with a region that it may ask for.
+/// Adds to each device a region that it may ask for.
 fn with_regions(devices: Vec<(Device, &FleetDevice)>) -> anyhow::Result<Vec<(Device, RegionId)>> {
     let region = |row: &FleetDevice| row.places().next().map(|(_, region)| region);
     let devices = devices.into_iter().map(|(device, row)| {
@@ -275,7 +275,7 @@ fn with_regions(devices: Vec<(Device, &FleetDevice)>) -> anyhow::Result<Vec<(Dev
     devices.collect()
 }
 
-/// Says what the devices hold acknowledgements for.
+/// Returns the devices' acknowledgements.
 fn claims(walked: &[Walked]) -> Claims {
     let claims = walked.iter().map(|one| ((one.device.id(), one.epoch()), one.claim.clone()));
     Claims(claims.collect())

@@ -1,5 +1,5 @@
-//! The measures while people come: counts, latency from the intended time, service time, interval by interval and stage by
-//! stage. It counts what it is told; what an answer means is decided elsewhere.
+//! The measurements while people come: counts, latency from the intended time, service time, interval by interval and stage by
+//! stage. It only counts; the callers decide what an answer means.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use hlog::Interval;
 
 const KINDS: usize = Kind::ALL.len();
 
-/// Latencies in microseconds, three digits.
+/// A histogram of microseconds with three significant digits.
 pub type Latencies = Histogram<u64>;
 
-/// Both latencies of what was answered.
+/// Latency and service time of answered people.
 #[derive(Clone, Debug)]
 pub struct Both {
-    /// From the intended time.
+    /// Latency from the intended time.
     pub latency_us: Latencies,
-    /// From when it was sent.
+    /// Service time, from when the request was sent.
     pub service_us: Latencies,
 }
 
@@ -33,10 +33,10 @@ impl Default for Both {
     }
 }
 
-/// The end of it for one person.
+/// The end of one person's visit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// People whose time has come.
+    /// People who have come.
     pub offered: u64,
     /// Tries, the first ones too.
     pub tries: u64,
@@ -46,34 +46,34 @@ pub struct Counts {
     pub failed: u64,
 }
 
-/// One kind in one stage.
+/// The figures of one kind in one stage.
 #[derive(Clone, Debug, Default)]
 pub struct Cell {
-    /// Their number.
+    /// The counts.
     pub counts: Counts,
-    /// The time.
+    /// Latency and service time.
     pub times: Both,
-    /// Of those who left, why the last try failed.
+    /// People who left without an answer, by the reason of the last try.
     pub reasons: BTreeMap<&'static str, u64>,
 }
 
 /// One interval of one kind, by when things happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Point {
-    /// Their number.
+    /// The counts.
     pub counts: Counts,
-    /// Median latency, milliseconds; nothing if nobody was answered.
+    /// Median latency, milliseconds; `None` if no person was answered.
     pub p50_ms: Option<f64>,
     /// The 99th percentile, milliseconds.
     pub p99_ms: Option<f64>,
 }
 
-/// A person's visit as far as it matters here.
+/// The kind and stage of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat {
-    /// The wanted kind.
+    /// The kind.
     pub kind: Kind,
-    /// In which stage it was due.
+    /// The stage in which it was due.
     pub stage: u16,
 }
 
@@ -89,7 +89,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// An empty one for the stages of that scenario.
+    /// Makes an empty record for the stages of that scenario.
     pub fn new(scenario: &Scenario) -> Self {
         Self {
             warm_up: scenario.stages.iter().map(|stage| stage.warm_up).collect(),
@@ -102,24 +102,24 @@ impl Record {
         }
     }
 
-    /// Notes the time by which the generator came late to a visit.
+    /// Records the generator's lateness at a visit.
     pub fn late(&mut self, seat: Seat, by: Duration) {
         if !self.warm_up[usize::from(seat.stage)] {
             self.late_us += micros(by);
         }
     }
 
-    /// Somebody's time has come.
+    /// Counts a person who has come.
     pub fn offered(&mut self, seat: Seat) {
         self.count(seat, |counts| counts.offered += 1);
     }
 
-    /// A request goes out for somebody, the first one or another.
+    /// Counts a request for a person, the first one or a repeated one.
     pub fn tried(&mut self, seat: Seat) {
         self.count(seat, |counts| counts.tries += 1);
     }
 
-    /// Somebody is answered: so long after the intended time, and so long after it was sent.
+    /// Counts an answered person, with latency and service time.
     pub fn answered(&mut self, seat: Seat, latency: Duration, service: Duration) {
         self.count(seat, |counts| counts.answered += 1);
         let (now, cell) = self.places(seat);
@@ -129,13 +129,13 @@ impl Record {
         }
     }
 
-    /// Somebody leaves without an answer.
+    /// Counts a person who left without an answer.
     pub fn failed(&mut self, seat: Seat, reason: &'static str) {
         self.count(seat, |counts| counts.failed += 1);
         *self.places(seat).1.reasons.entry(reason).or_default() += 1;
     }
 
-    /// Closes the interval that began with the last call, if anything can be said of it.
+    /// Closes the interval that began with the last call, unless it is empty.
     pub fn tick(&mut self, elapsed: Duration) {
         let (start, length) = (self.since, elapsed.saturating_sub(self.since));
         if length.is_zero() {
@@ -158,17 +158,17 @@ impl Record {
         self.since = elapsed;
     }
 
-    /// The intervals that are closed: when each ended, and what happened in it by kind, in the order of [`Kind::ALL`].
+    /// Returns the closed intervals: the end of each, and its figures by kind, in the order of [`Kind::ALL`].
     pub fn points(&self) -> &[(Duration, [Point; KINDS])] {
         &self.points
     }
 
-    /// One kind in one stage.
+    /// The figures of one kind in one stage.
     pub fn cell(&self, stage: usize, kind: Kind) -> &Cell {
         &self.cells[stage][kind as usize]
     }
 
-    /// One kind over all stages that are no warm-up.
+    /// Returns the figures of one kind over all stages but the warm-up.
     pub fn total(&self, kind: Kind) -> Cell {
         let measured = self.cells.iter().zip(&self.warm_up).filter(|(_, warm_up)| !**warm_up);
         measured.fold(Cell::default(), |mut sum, (cells, _)| {
@@ -177,13 +177,13 @@ impl Record {
         })
     }
 
-    /// Everybody of that kind who was answered, in warm-ups too.
+    /// Returns the number of answered people of that kind, warm-up included.
     pub(crate) fn answered_ever(&self, kind: Kind) -> u64 {
         self.cells.iter().map(|cells| cells[kind as usize].counts.answered).sum()
     }
 
-    /// Says whether everybody who was handed over has come and is gone, answered or not; if not, in words. `handed` is how many, in
-    /// warm-ups too.
+    /// Checks that all of the `handed` people have come and left, answered or not, warm-up included. The error is a
+    /// sentence.
     pub(crate) fn balance(&self, handed: u64) -> Result<(), String> {
         let (mut offered, mut ended) = (0, 0);
         for cell in self.cells.iter().flatten() {
@@ -200,12 +200,12 @@ impl Record {
         ))
     }
 
-    /// Says how late the generator came to visits, microseconds, warm-up left out.
+    /// Returns the generator's lateness, microseconds, without the warm-up.
     pub(crate) fn late_us(&self) -> &Latencies {
         &self.late_us
     }
 
-    /// The intervals as an interval log: latency under the kind's name, service time under that and `-service`.
+    /// Writes the intervals as an interval log: latency under the kind's name, service time under that and `-service`.
     pub fn hlog(&self, started_ms: u64) -> Vec<u8> {
         const ABOUT: &str = "microseconds: latency from the intended time; -service: from when it was sent";
         hlog::write(ABOUT, started_ms, 1000.0, &self.intervals)

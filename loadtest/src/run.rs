@@ -1,4 +1,4 @@
-//! `loadtest run`: a scenario against a city of its own or a running one, and what came of it. The order of a run stands here; each
+//! `loadtest run`: a scenario against a city of its own or a running one, and the report. The order of a run is here; each
 //! part of it has a file of its own.
 
 use std::path::{Path, PathBuf};
@@ -39,58 +39,58 @@ use city::{City, Wanted};
 use privacy::Searched;
 use session::{Measured, Session};
 
-/// The place where runs go if nobody says.
+/// The default output directory.
 const RUNS: &str = "changtong-runs";
 
-/// The options of a run, and where.
+/// The options of a run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// A scenario's name (`loadtest list`), or a path with a / in it
+    /// Name of a scenario (see `loadtest list`), or a path with a / in it
     pub scenario: String,
-    /// Let it last so many seconds: stages and events are stretched or shortened alike
+    /// Length in seconds: stages and events are stretched or shortened alike
     #[arg(long)]
     pub seconds: Option<f64>,
-    /// Let so many people a second come at its highest: all rates grow or shrink alike
+    /// Highest rate, people a second: all rates are scaled alike
     #[arg(long)]
     pub rate: Option<f64>,
-    /// The place and the way
+    /// The city, the seed and the output directory
     #[command(flatten)]
     pub place: Place,
 }
 
-/// The place where a run happens and where it leaves its files.
+/// The city of a run, its seed and its output directory.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(id = "place")]
 pub struct Place {
-    /// Chooses who comes where and when, and which packets are lost
+    /// Seed: it decides which person comes where and when, and which packets are lost
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Data of a running development city to use; without it, the run starts a city of its own
+    /// Data directory of a running development city; without it, the run starts a city of its own
     #[arg(long, conflicts_with = "city")]
     pub data: Option<PathBuf>,
-    /// Directory of the run's own city, built if it is not there, and kept: a city of millions takes minutes to build
+    /// Directory of the run's own city, built if it does not exist, and kept: a city of millions takes minutes to build
     #[arg(long)]
     pub city: Option<PathBuf>,
-    /// The gateway's program for a city of its own; the one beside this program if not given
+    /// The gateway's program for a city of its own [default: the one beside this program]
     #[arg(long)]
     pub binary: Option<PathBuf>,
-    /// Directory for report.json, report.html, intervals.hlog and the gateway's log; a new one in ./changtong-runs if not given
+    /// Directory for report.json, report.html, intervals.hlog and the gateway's log [default: a new one in ./changtong-runs]
     #[arg(long)]
     pub out: Option<PathBuf>,
 }
 
-/// The end of a run.
+/// The result of a run.
 pub struct Finished {
-    /// The comparison.
+    /// The report.
     pub report: Report,
-    /// Its files, for people first.
+    /// Its files, those for people first.
     pub files: Vec<PathBuf>,
 }
 
 /// Runs a scenario to its end.
 ///
 /// # Errors
-/// The run cannot be made as asked: nothing can be said about the gateway.
+/// The run cannot be made as given: it says nothing about the gateway.
 pub fn run(options: &Options) -> anyhow::Result<Finished> {
     let mut scenario = scenario::load(&options.scenario)?;
     let mut words = format!("run {}", options.scenario);
@@ -115,7 +115,7 @@ pub fn drill(name: &str, place: &Place) -> anyhow::Result<Finished> {
     of_scenario(&scenario::load(name)?, place, &format!("drill {name}"))
 }
 
-/// Runs a scenario that was read already; `words` are the command's.
+/// Runs a scenario; `words` is the command line for the report.
 fn of_scenario(scenario: &Scenario, place: &Place, words: &str) -> anyhow::Result<Finished> {
     let mut command = format!("loadtest {words} --seed {}", place.seed);
     for (flag, path) in [("--data", &place.data), ("--city", &place.city), ("--binary", &place.binary)] {
@@ -128,7 +128,7 @@ fn of_scenario(scenario: &Scenario, place: &Place, words: &str) -> anyhow::Resul
     in_city(scenario, place.seed, (city, &folder), command).map(|(finished, _)| finished)
 }
 
-/// The city that a scenario needs: the running one that was named, or one of its own.
+/// Opens the city that a scenario needs: the running one that was named, or one of its own.
 fn city(scenario: &Scenario, place: &Place, folder: &Path) -> anyhow::Result<City> {
     if let Some(data) = &place.data {
         return City::running(data);
@@ -147,7 +147,7 @@ fn city(scenario: &Scenario, place: &Place, folder: &Path) -> anyhow::Result<Cit
     })
 }
 
-/// Runs a scenario in a city that stands, and gives the city back.
+/// Runs a scenario in a running city, and returns the city.
 fn in_city(
     scenario: &Scenario,
     seed: u64,
@@ -166,12 +166,12 @@ fn in_city(
     // What it waits for ends before the city does.
     drop(runtime);
     let mut measured = measured?;
-    let city = Arc::into_inner(city).context("an event still holds the city")?;
+    let city = Arc::into_inner(city).context("an event still uses the city")?;
     let mut city = city.into_inner().unwrap_or_else(PoisonError::into_inner);
     let proof = city
         .bring_ledger_home()
         .and_then(|()| Ok(proof::prove(city.fleet(), &measured.claims)?))
-        .context("nothing is proven");
+        .context("comparing acknowledgements with the punch log");
     let proof = noted(proof, &mut measured.unfinished);
     let searched = privacy::search(&measured.needles, city.log(), city.fleet().http);
     let searched = searched.context("searching for personal data");
@@ -182,7 +182,7 @@ fn in_city(
     Ok((Finished { report, files }, city))
 }
 
-/// Somebody wants this to end: the run's own city ends with it.
+/// Waits for a signal to end: the run's own city ends with it.
 async fn interrupted() -> anyhow::Error {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
@@ -192,7 +192,7 @@ async fn interrupted() -> anyhow::Error {
     anyhow!("interrupted: nothing was proven")
 }
 
-/// Notes what went wrong after people had come: it makes a run invalid, and what was measured is still told.
+/// Records a failure after people had come: it makes the run invalid, and the figures are still reported.
 fn noted<T: Default>(result: anyhow::Result<T>, unfinished: &mut Option<String>) -> T {
     result.unwrap_or_else(|error| {
         let before = unfinished.take().map(|before| format!("{before}; ")).unwrap_or_default();
@@ -209,7 +209,7 @@ fn write(report: &Report, hlog: &[u8], folder: &Path) -> anyhow::Result<Vec<Path
     Ok(vec![folder.join(html::PAGE_FILE), json, intervals])
 }
 
-/// Reports that less than half of all people were answered, where no threshold says how many have to be.
+/// True if less than half of all people were answered and no threshold says how many have to be.
 fn few_answered(scenario: &Scenario, record: &Record) -> bool {
     let asked = |one: &Threshold| matches!(one.figure, Figure::AnsweredShare | Figure::AnsweredRate);
     if scenario.thresholds.iter().any(asked) {
@@ -267,11 +267,11 @@ fn report(
     }
 }
 
-/// A new directory for a run's files, or the one that was named.
+/// Makes a new directory for a run's files, or the one that was named.
 fn folder(name: &str, place: &Place) -> anyhow::Result<PathBuf> {
     let folder = match &place.out {
         Some(out) => out.clone(),
-        None => Path::new(RUNS).join(format!("{name}-{}", clock::now_ms() / 1000)),
+        None => Path::new(RUNS).join(format!("{name}-{}", clock::now_s())),
     };
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     folder.canonicalize().with_context(|| format!("finding {}", folder.display()))

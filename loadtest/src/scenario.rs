@@ -1,5 +1,5 @@
-//! The content of a scenario: who there is, how much of what is asked for and when, what goes wrong meanwhile, and what must hold.
-//! These types are the file's layout; reading and checking a file is `read.rs`, the curve of its stages `curve.rs`.
+//! The layout of a scenario file: the people, the devices, the rates over time, the faults and the thresholds.
+//! `read.rs` reads and checks a file, `curve.rs` makes the curve of its stages.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,37 +24,37 @@ pub struct Scenario {
     pub name: String,
     /// Its subject, in a sentence.
     pub about: String,
-    /// The place where its figures come from; absent if it is made up.
+    /// The source of its figures; absent if it is made up.
     pub source: Option<String>,
-    /// The expected outcome of a drill, in a sentence.
+    /// The expected result of a drill, in a sentence.
     pub expected: Option<String>,
     /// The city that is built for it.
     pub city: City,
     /// The people who come.
     #[serde(default)]
     pub population: Population,
-    /// The posts.
+    /// The devices.
     #[serde(default)]
     pub fleet: Vec<Posts>,
-    /// The mix of questions.
+    /// The mix of visits.
     #[serde(default)]
     pub mix: Mix,
-    /// The stages, when.
+    /// The stages in order.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
-    /// The conduct when nobody answers.
+    /// The retries of people without an answer.
     #[serde(default)]
     pub retry: Retry,
     /// The conditions of the network between devices and gateway.
     #[serde(default)]
     pub network: Conditions,
-    /// The events meanwhile.
+    /// The events during the run.
     #[serde(default, rename = "event")]
     pub events: Vec<Event>,
-    /// The threshold.
+    /// The thresholds.
     #[serde(default, rename = "threshold")]
     pub thresholds: Vec<Threshold>,
-    /// When the generator itself was the bottleneck.
+    /// The limits beyond which the generator itself counts as the bottleneck.
     #[serde(default)]
     pub generator: Generator,
 }
@@ -65,7 +65,7 @@ pub struct Scenario {
 pub struct City {
     /// Codes in memory.
     pub people: u32,
-    /// Gates; ten concentrators and ten handhelds come beside them.
+    /// The number of gates; ten concentrators and ten handhelds are added.
     pub gates: u32,
 }
 
@@ -73,32 +73,32 @@ pub struct City {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Population {
-    /// The skew of people: the n-th most frequent as often as n to the power of minus this. 0 is evenly, 1 is few and often.
+    /// The skew of people's frequencies: the n-th most frequent person comes as often as n to the power of minus this. 0 is even.
     pub skew: f64,
-    /// People whose phones are signed in to the pages, made before the run; they show their codes and ask for places.
+    /// People who are signed in to the pages before the run; they show their codes and open places' pages.
     pub signed_in: u32,
-    /// Consent receipts made before the run, each good for one trajectory query at a checkpoint.
+    /// Consent receipts made before the run, each valid for one trajectory query at a checkpoint.
     pub receipts: u32,
 }
 
-/// Some of the devices.
+/// A group of devices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Posts {
     /// The kind of device: gate, handheld (a staff's PDA or phone), concentrator (a bus, several gates behind one box).
     pub class: PostClass,
-    /// The number of those who take part.
+    /// The number of devices that take part.
     pub count: u32,
-    /// The weight of one of these, compared with one of the others.
+    /// The share of people who come to one of these, relative to the other groups.
     #[serde(default = "one")]
     pub weight: f64,
-    /// The time that one of these takes for a person after the verdict, milliseconds; the next one waits so long.
+    /// The time that a device needs for a person after the verdict, milliseconds.
     #[serde(default)]
     pub think_ms: u32,
-    /// The time that one of these gathers scans before it sends them together, milliseconds.
+    /// The time for which a device collects scans before it sends them together, milliseconds.
     #[serde(default)]
     pub gather_ms: u32,
-    /// The regions in which they stand; all, if none is named.
+    /// The regions of the devices; all regions if empty.
     #[serde(default)]
     pub regions: Vec<u16>,
 }
@@ -115,7 +115,7 @@ pub enum PostClass {
     Concentrator,
 }
 
-/// Shares of what is asked for, compared with each other.
+/// The shares of the kinds of visits, relative to each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mix {
@@ -123,24 +123,24 @@ pub struct Mix {
     pub verify: f64,
     /// Punches.
     pub punch: f64,
-    /// Trajectory queries of devices, each with a receipt.
+    /// Trajectory queries by devices, each with a receipt.
     pub query: f64,
-    /// Place pages opened.
+    /// Places' pages opened.
     pub place: f64,
-    /// One's own code shown.
+    /// Code pages opened.
     pub code: f64,
     /// Applications sent.
     pub apply: f64,
 }
 
 impl Default for Mix {
-    /// Ten shows of a code for one recorded punch, as the public reports say.
+    /// Ten shown codes for one recorded punch, as public reports say.
     fn default() -> Self {
         Self { verify: 10.0, punch: 1.0, query: 0.0, place: 0.0, code: 0.0, apply: 0.0 }
     }
 }
 
-/// One thing that is asked for. The order is that of the tables.
+/// The kind of a visit. The order is that of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -148,11 +148,11 @@ pub enum Kind {
     Verify,
     /// A punch.
     Punch,
-    /// A trajectory query of a device.
+    /// A trajectory query by a device.
     Query,
-    /// A place page opened.
+    /// A place's page opened.
     Place,
-    /// One's own code shown.
+    /// Code pages opened.
     Code,
     /// An application sent.
     Apply,
@@ -174,7 +174,7 @@ impl Kind {
         }
     }
 
-    /// Says whether a device asks for it; the others go to the pages.
+    /// True if a device asks for it; the others go to the pages.
     pub(crate) fn of_devices(self) -> bool {
         match self {
             Self::Verify | Self::Punch | Self::Query => true,
@@ -184,7 +184,7 @@ impl Kind {
 }
 
 impl Mix {
-    /// The share of one kind, compared with the others.
+    /// Returns the share of one kind, relative to the others.
     pub fn share(&self, kind: Kind) -> f64 {
         match kind {
             Kind::Verify => self.verify,
@@ -197,7 +197,7 @@ impl Mix {
     }
 }
 
-/// A part of the run.
+/// A stage of the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
@@ -205,11 +205,11 @@ pub struct Stage {
     pub name: String,
     /// The way in which the rate moves.
     pub kind: StageKind,
-    /// The time, seconds.
+    /// The length, seconds.
     pub seconds: f64,
-    /// People a second at its end; at the top of a spike. A hold has none: it keeps the rate before it.
+    /// People a second at its end, or at the top of a spike. A hold has none: it keeps the rate before it.
     pub rate: Option<f64>,
-    /// True if it is left out of every figure; the first stages only.
+    /// True if it is left out of all figures; the first stages only.
     #[serde(default)]
     pub warm_up: bool,
 }
@@ -218,71 +218,71 @@ pub struct Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StageKind {
-    /// It stays what it was.
+    /// The rate stays.
     Hold,
-    /// It jumps to another at once and stays.
+    /// The rate jumps.
     Step,
-    /// It goes evenly to another.
+    /// The rate changes evenly.
     Ramp,
-    /// It goes evenly to another in the first half and back in the second.
+    /// The rate changes evenly in the first half and back in the second.
     Spike,
 }
 
-/// The conduct of a person who has waited long enough or was refused.
+/// The conduct of people who have waited long enough or were refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     /// The time that a person waits for an answer, milliseconds.
     pub patience_ms: u32,
-    /// Of those without an answer, this share tries again; the others leave.
+    /// The share of people who try again without an answer; the others leave.
     pub again: f64,
     /// The limit of tries.
     pub times_max: u8,
-    /// The time until the next try: this long, give or take a half, milliseconds.
+    /// The mean time until the next try, milliseconds; it varies by up to a half.
     pub think_ms: u32,
 }
 
 impl Default for Retry {
-    /// Nine of ten scan again, three times at most, two seconds after five seconds of nothing.
+    /// Nine of ten scan again, three times at most, two seconds after five seconds without an answer.
     fn default() -> Self {
         Self { patience_ms: 5_000, again: 0.9, times_max: 3, think_ms: 2_000 }
     }
 }
 
-/// Something that happens while people come.
+/// An event during the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
-    /// When it happens, seconds from the start.
+    /// The start, seconds from the start of the run.
     pub at_s: f64,
-    /// When it is over, for what has an end: so many seconds later.
+    /// The length, seconds, of an event that has an end.
     pub for_s: Option<f64>,
     /// The event.
     #[serde(rename = "do")]
     pub what: What,
-    /// Which carrier, for what is done to one.
+    /// The carrier, for an event of the kind `carrier`.
     pub carrier: Option<String>,
-    /// The simulated carrier's fault, for what is done to one.
+    /// The simulated carrier's fault.
     pub mode: Option<String>,
-    /// Milliseconds of that fault, for what has some.
+    /// The delay of that fault, milliseconds.
     pub ms: Option<u32>,
-    /// The number of people, for colours that change.
+    /// The number of people whose colour changes.
     pub count: Option<u32>,
-    /// The conditions of the network from then on, for what is done to it; back to the scenario's own when it is over.
+    /// The conditions of the network during the event; afterwards the scenario's own apply again.
     pub network: Option<Conditions>,
 }
 
-/// The events.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// A carrier gets a fault.
     Carrier,
-    /// The gateway is killed the hard way, and started again when it is over.
+    /// The gateway is killed by SIGKILL, and started again at the end.
     Kill,
-    /// The gateway is told to end in good order, and started again when it has.
+    /// The gateway is ended by SIGTERM, and started again.
     Terminate,
-    /// The gateway's disk is full until it is over.
+    /// The disk of the gateway's punch log is full.
     FillDisk,
     /// The network changes.
     Network,
@@ -290,27 +290,27 @@ pub enum What {
     Rebind,
     /// Every device loses its connection.
     Disconnect,
-    /// People are turned red by two operators, and must be seen so at once.
+    /// Two operators turn people red; devices must see it at once.
     Colours,
 }
 
-/// The bound of a figure.
+/// The bounds of a figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
-    /// Of what.
+    /// The kind of visit.
     pub of: Kind,
-    /// Which figure.
+    /// The figure.
     pub figure: Figure,
-    /// In which stage; without one, in all that are no warm-up.
+    /// The stage; without one, all stages but the warm-up.
     pub stage: Option<String>,
-    /// At most this.
+    /// The maximum.
     pub max: Option<f64>,
-    /// At least this.
+    /// The minimum.
     pub min: Option<f64>,
 }
 
-/// A figure of one kind. Latency is from the intended time unless it says service: that is from when it was sent.
+/// A figure of one kind. Latency is from the intended time, service time from when the request was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Figure {
@@ -324,14 +324,14 @@ pub enum Figure {
     ServiceP50Ms,
     /// Service time at the 99th percentile, milliseconds.
     ServiceP99Ms,
-    /// Answered of what was offered, 0 to 1.
+    /// The share of people who were answered, 0 to 1.
     AnsweredShare,
-    /// Answers a second.
+    /// People answered a second.
     AnsweredRate,
 }
 
 impl Figure {
-    /// People without whom it says nothing: ten, and for a quantile as many as put one of them beyond it.
+    /// Returns the number of people that a figure needs: ten, and for a quantile as many as put one of them beyond it.
     pub(crate) fn people_min(self) -> u64 {
         match self {
             Self::P50Ms | Self::ServiceP50Ms | Self::AnsweredShare | Self::AnsweredRate => 10,
@@ -341,18 +341,18 @@ impl Figure {
     }
 }
 
-/// When the generator counts as the bottleneck.
+/// The limits beyond which the generator itself counts as the bottleneck.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Generator {
-    /// At the 99th percentile it may be so late, milliseconds.
+    /// The largest lateness at the 99th percentile, milliseconds.
     pub late_p99_ms_max: f64,
-    /// Its thread may be so busy over a stage, 0 to 1.
+    /// The largest load of its thread over a stage, 0 to 1.
     pub busy_share_max: f64,
 }
 
 impl Default for Generator {
-    /// A tenth of a second is what nobody at a gate notices; a thread above 0.95 has no room for what comes in bursts.
+    /// A person at a gate does not notice a tenth of a second; a thread above 0.95 has no reserve for bursts.
     fn default() -> Self {
         Self { late_p99_ms_max: 100.0, busy_share_max: 0.95 }
     }

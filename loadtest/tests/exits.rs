@@ -1,5 +1,5 @@
-//! The ends of runs of the program, against a stand-in that is honest or lies in one way: 0, 97 for every broken promise, 98 for a
-//! generator that cannot keep up, 99 for a threshold, 2 for what cannot be run at all.
+//! Exit codes of runs against a stand-in that is correct or wrong in one way: 0, 97 for every error of the gateway, 98 for a
+//! generator that cannot keep up, 99 for a threshold, 2 for runs that cannot be made.
 #![allow(clippy::print_stdout, reason = "cargo shows what a test says when it fails")]
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
@@ -18,10 +18,10 @@ use support::lie::Lie;
 use support::stand_in::Manner;
 
 const SEED: u64 = 7;
-/// The run's own two seconds, those that the generator may be behind, and as long as it waits for the last answers.
+/// Deadline of the run: its own two seconds, the largest lateness of the generator, and the wait for the last answers.
 const SATURATED_MAX: Duration = Duration::from_secs(90);
 
-/// Half a second of scans and punches at one gate. However busy the machine is, the generator is not to blame.
+/// Half a second of scans and punches at one gate. The bounds of the generator are wide, for busy machines.
 const SHORT: &str = r#"
 name = "short"
 about = "Scans and punches at one gate"
@@ -142,7 +142,7 @@ fn a_gateway_that_knows_no_colour_yet_has_answered_nobody() {
 #[test]
 fn a_quantile_counts_those_who_left_and_wants_enough_people() {
     let threshold = "[[threshold]]\nof = \"verify\"\nfigure = \"p99_ms\"\nmax = 60000.0\n";
-    // Nobody waits as long as an answer takes: whatever the few measured, the 99th percentile left.
+    // No person waits as long as an answer takes: the 99th percentile has left.
     let slow = Manner { delay: Duration::from_secs(1), ..Manner::default() };
     let impatient = SHORT
         .replace("patience_ms = 60_000", "patience_ms = 200\nagain = 0.0")
@@ -175,7 +175,7 @@ fn an_old_colour_after_a_change_is_found() {
     }
 }
 
-/// A person who has left, or asked again meanwhile, is told what was true when the request came. That is no old colour.
+/// An answer to a person who has left, or tried again, has the colour of the time of the request. That is no stale colour.
 #[test]
 fn an_answer_that_comes_late_is_judged_by_when_it_was_asked_for() {
     let manner = Manner { delay: Duration::from_secs(1), ..Manner::default() };
@@ -194,7 +194,7 @@ fn an_answer_that_comes_late_is_judged_by_when_it_was_asked_for() {
     }
 }
 
-/// A device that is refused serves nobody any more; the people who come to it are counted all the same.
+/// A refused device stops; the people who come to it are counted all the same.
 #[test]
 fn people_before_a_device_that_stopped_are_not_left_out() {
     let ran = run(of(Some(Lie::Refuses)), SHORT);
@@ -232,7 +232,7 @@ fn a_saturated_generator_is_98_and_comes_to_an_end() {
     assert_eq!((ran.code, report.verdict.code), (98, 98), "{:?}", report.verdict);
     let (late, verify) = (&report.generator.late, &report.total[&scenario::Kind::Verify]);
     assert!(late.p99_ms > 100.0, "{late:?}");
-    // Nobody is better off because the generator was late: that is in everybody's latency.
+    // The generator's lateness is part of every latency.
     assert_eq!((verify.offered, &verify.failed), (verify.answered, &BTreeMap::new()));
     for (latency, late) in [(verify.latency.p50_ms, late.p50_ms), (verify.latency.p99_ms, late.p99_ms)] {
         assert!(latency >= late, "{latency} ms, and the generator was {late} ms late");
@@ -251,7 +251,7 @@ fn what_cannot_be_run_is_2_and_leaves_no_report() {
     let gone = City::start("gate", Manner::default());
     std::fs::remove_file(gone.path().join("fleet.json")).unwrap();
     for (ran, said) in [
-        (run(of(None), &SHORT.replace("rate = 200.0", "rate = -1.0")), "scenario.toml:21: rate is 0 to"),
+        (run(of(None), &SHORT.replace("rate = 200.0", "rate = -1.0")), "scenario.toml:21: rate must be 0 to"),
         (run(of(None), &SHORT.replace("seconds", "secnods")), "scenario.toml:22"),
         (City::start("gate", of(None)).run_named("stedy", SEED), "steady"),
         (City::start("gate", of(None)).run_named("./missing.toml", SEED), "reading ./missing.toml"),

@@ -1,5 +1,5 @@
-//! Every form of a run's report, from made-up runs: the JSON file against its schema, the page and the tables. How figures come
-//! about is tested where they are measured.
+//! Every form of a run's report, from made-up runs: the JSON file against its schema, the page and the tables. The computation of
+//! figures is tested with its code.
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 mod sample;
@@ -26,7 +26,7 @@ fn a_report_reads_back_as_it_was_written() {
     assert!(same(&values[0], &values[1]));
 }
 
-/// Says whether two values are the same but for the last digit of a number.
+/// True if two values are the same but for the last digit of a number.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(ones), Value::Array(others)) => {
@@ -60,7 +60,7 @@ fn what_is_no_report_of_this_version_is_refused_with_its_reason() {
     }
 }
 
-/// Says what Debian's JSON schema validator says: nothing if the file is valid.
+/// Returns the output of Debian's JSON schema validator: empty if the file is valid.
 fn validate(file: &Path) -> String {
     let script = "import json, sys, jsonschema\n\
         schema, report = (json.load(open(path)) for path in sys.argv[1:])\n\
@@ -210,7 +210,7 @@ fn the_tables_fit_a_hundred_columns_and_end_with_the_files() {
     }
 }
 
-/// A run's folder in which every verify took so long.
+/// Makes a run's directory in which every verify took `ms`.
 fn folder(ms: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     sample::report(60, true).write(folder.path()).unwrap();
@@ -241,7 +241,7 @@ fn folders_are_compared_from_the_command_line() {
         (vec![fast, slow, "--json"], 99, "\"verdict\": \"worse\""),
         (vec![fast], 2, "2 values required"),
         (vec!["--a", fast], 2, "--b"),
-        (vec![fast, slow, "--margin=-1"], 2, "0 to 1000 is wanted"),
+        (vec![fast, slow, "--margin=-1"], 2, "must be 0 to 1000"),
     ] {
         let (found, text) = run(arguments);
         assert!(found == code && text.contains(expected), "{found} of {code}: {text}");

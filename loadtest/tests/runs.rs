@@ -1,5 +1,5 @@
-//! Whole runs of the load test against a gateway on another thread: the floor measures both sides, and `quick` does not
-//! call it good when the ledger has nothing.
+//! Whole runs of the load test against a gateway on another thread: the floor measures both sides, and `quick` fails
+//! when the punch log is empty.
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 mod support;
@@ -21,7 +21,7 @@ enum Command {
     Floor(floor::Options),
 }
 
-/// A city in a temporary directory whose gateway serves until the process ends.
+/// Makes a city in a temporary directory whose gateway serves until the process ends.
 fn city() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let fleet = fleet(folder.path());

@@ -1,10 +1,10 @@
-//! The truth of figures of a run: the program runs against a stand-in that notes when each request came and was answered, and
-//! what is reported is compared with what follows from those notes and the plan. How a run ends is `exits.rs`.
+//! The correctness of a run's figures: the program runs against a stand-in that notes the times of each request and answer, and
+//! the report is compared with these notes and the plan. `exits.rs` tests exit codes.
 //!
-//! No machine is fast or quiet enough to be relied on, so nothing here is compared with what should have happened, only with what did.
-//! From below, always exactly: nobody can hear an answer before it went out. From above, exactly where a device serves one person at a
-//! time: it heard an answer before it asked for the next one. Where it does not, the reported figure may be above by what both sides
-//! saw themselves to be late, and a little for what they do not see.
+//! No machine is fast or quiet enough to be relied on, so figures are compared only with what did happen, not with what should have.
+//! The lower bound is always exact: an answer arrives after it was sent. The upper bound is exact if a device serves one person at a
+//! time: an answer arrived before the next request. Otherwise the reported figure may be above by the lateness that both sides
+//! measured themselves, and a little for lateness that they do not see.
 #![allow(clippy::print_stdout, reason = "cargo shows what a test says when it fails")]
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
@@ -23,14 +23,14 @@ use support::city::{City, Ran};
 use support::stand_in::{Handled, Manner};
 
 const SEED: u64 = 11;
-/// Histograms keep three digits, the start of a run is told in whole milliseconds, and clocks are read one after another.
+/// The precision: histograms keep three digits, the start of a run is in whole milliseconds, and clocks are read one after another.
 const DIGITS: f64 = 0.002;
 const CLOCKS_MS: f64 = 1.5;
-/// The lateness that neither side sees of its own lateness: threads that wait for each other and for a processor.
+/// The lateness that neither side sees, milliseconds: threads that wait for each other and for a processor.
 const UNSEEN_MS: f64 = 100.0;
 const MS: Duration = Duration::from_millis(1);
 
-/// Scans only, and everybody waits. The rest is each test's.
+/// A scenario with scans only, whose people wait for long. Each test adds the rest.
 const SCANS: &str = r#"
 name = "scans"
 about = "Scans against a stand-in whose times are known"
@@ -53,7 +53,7 @@ fn scenario(class: &str, count: u32, think_ms: u32, (rate, seconds): (f64, f64))
     )
 }
 
-/// Everything known of one person from outside: bounds of both latencies.
+/// The bounds of one person's latencies.
 #[derive(Clone, Copy)]
 struct Known {
     latency: (Duration, Option<Duration>),
@@ -64,13 +64,13 @@ struct Known {
 struct Observed {
     plan: Vec<(Visit, Handled)>,
     report: Report,
-    /// The run began in between.
+    /// The bounds of the start of the run.
     start: (Instant, Instant),
     ended: Instant,
     late: Duration,
 }
 
-/// Runs it and puts each visit beside what the stand-in noted of it: each device's people are scanned in their order.
+/// Runs it and pairs each visit with the stand-in's note: each device's people are scanned in their order.
 fn observe(city: &City, text: &str) -> Observed {
     println!("seed {SEED}");
     let anchor = anchor();
@@ -85,7 +85,7 @@ fn observe(city: &City, text: &str) -> Observed {
     let pair = |visit: Visit| (visit, notes[visit.post as usize].next().expect("everybody was scanned"));
     let plan: Vec<_> = Plan::new(&scenario, SEED).map(pair).collect();
     assert!(notes.iter_mut().all(|rest| rest.next().is_none()), "somebody came who is not in the plan");
-    // Nobody is sent before the time, so the first arrivals say when it began at the latest.
+    // No person is sent early, so the first arrivals bound the start from above.
     let latest = plan.iter().map(|(visit, handled)| handled.arrived - visit.at).min().unwrap();
     let started: jiff::Timestamp = report.run.started.parse().unwrap();
     let earliest = anchor.0 + Duration::from_millis(started.as_millisecond() as u64 - anchor.1);
@@ -95,7 +95,7 @@ fn observe(city: &City, text: &str) -> Observed {
     Observed { plan, report, start: (earliest, latest), ended, late }
 }
 
-/// One moment of both clocks.
+/// Reads both clocks at one moment.
 fn anchor() -> (Instant, u64) {
     let ms = clock::now_ms();
     loop {
@@ -107,8 +107,8 @@ fn anchor() -> (Instant, u64) {
 }
 
 impl Observed {
-    /// Says what follows from the notes. `one_at_a_time` is how long a device pauses that asks for the next person only when it has
-    /// heard of the one before.
+    /// Returns the bounds from the notes. `one_at_a_time` is the pause of a device that scans the next person only when it has
+    /// the answer for the one before.
     fn known(&self, one_at_a_time: Option<Duration>) -> Vec<Known> {
         let (earliest, latest) = self.start;
         let mut known = Vec::new();
@@ -139,13 +139,13 @@ impl Observed {
         (&scans.latency, &scans.service)
     }
 
-    /// By how much a figure may be above what follows from the notes, where no bound from above does, milliseconds.
+    /// Returns the slack of a figure without an exact upper bound, milliseconds.
     fn slack_ms(&self) -> f64 {
         self.report.generator.late.max_ms + self.late.as_secs_f64() * 1000.0 + UNSEEN_MS
     }
 }
 
-/// Quantiles as a run reports them.
+/// Returns quantiles as a run reports them.
 fn quantiles(all: impl Iterator<Item = Duration>) -> [f64; 5] {
     let mut histogram = Both::default().latency_us;
     all.for_each(|one| histogram += one.as_micros() as u64);
@@ -157,7 +157,7 @@ fn reported(all: &Quantiles) -> [f64; 5] {
     [all.p50_ms, all.p90_ms, all.p99_ms, all.p999_ms, all.max_ms]
 }
 
-/// Each reported quantile lies between the bounds' quantiles.
+/// Asserts that each reported quantile lies between the bounds' quantiles.
 fn check_between(what: &str, low: [f64; 5], reported: [f64; 5], high: [f64; 5]) {
     println!("{what}, ms: at least {low:?}, reported {reported:?}, at most {high:?}");
     for ((low, reported), high) in low.into_iter().zip(reported).zip(high) {
@@ -169,7 +169,7 @@ fn check_between(what: &str, low: [f64; 5], reported: [f64; 5], high: [f64; 5]) 
     }
 }
 
-/// Half as many again as one device can serve: the line grows from person to person, and so must what is reported.
+/// The rate is one and a half times the device's: the queue grows from person to person, and so must the reported latency.
 #[test]
 fn a_line_that_grows_is_reported_as_it_grew() {
     let (delay, think) = (10 * MS, 2 * MS);
@@ -185,7 +185,7 @@ fn a_line_that_grows_is_reported_as_it_grew() {
     assert!(service.p50_ms >= 10.0 && latency.p99_ms > 2.0 * service.p50_ms, "{latency:?} {service:?}");
 }
 
-/// Many under way at a time, each answered after 40 ms: all that is reported is 40 ms and what was late.
+/// Many requests in flight, each answered after 40 ms: the report shows 40 ms and lateness.
 #[test]
 fn a_known_delay_is_reported() {
     let city = City::start("gate", Manner { delay: 40 * MS, ..Manner::default() });
@@ -200,9 +200,9 @@ fn a_known_delay_is_reported() {
     assert!(latency.p50_ms >= 39.9 && service.p50_ms >= 39.9, "{latency:?} {service:?}");
 }
 
-/// Ten seconds with one of standstill. A tenth of all people come in that second, and each waits for the rest of it: their latencies are
-/// spread evenly over 0 to 1 s, so the 95th percentile of all is half of it and the 99th nine tenths. Who asks, waits and asks again
-/// meets the standstill once, whatever its length, and its 99th percentile knows nothing of it.
+/// Ten seconds with a stall of one second. A tenth of all people come in that second, and each waits for the rest of it: their latencies are
+/// spread evenly over 0 to 1 s, so the 95th percentile of all is half of it and the 99th nine tenths. A closed loop
+/// meets the stall once, whatever its length, and its 99th percentile does not show it.
 #[test]
 fn a_standstill_of_a_second_is_in_the_99th_percentile_and_a_closed_loop_would_miss_it() {
     let stall = |after| Manner { stall: Some((after, 1000 * MS)), ..Manner::default() };
@@ -225,7 +225,7 @@ fn a_standstill_of_a_second_is_in_the_99th_percentile_and_a_closed_loop_would_mi
     assert!(closed[2] * 2.0 < latency.p99_ms, "and does not know: {closed:?}");
 }
 
-/// Latency at that share of people, from the report's curve.
+/// Returns the latency at that share of people, from the report's curve.
 fn at(report: &Report, share: f64) -> f64 {
     let curve = &report.total[&Kind::Verify].curve;
     let next = curve.partition_point(|(quantile, _)| *quantile < share);
@@ -233,7 +233,7 @@ fn at(report: &Report, share: f64) -> f64 {
     low + (high - low) * (share - from) / (to - from)
 }
 
-/// Asks, waits, asks again: what it would report.
+/// Runs a closed loop: returns the quantiles that it would report.
 fn closed_loop(city: &City) -> [f64; 5] {
     const ASKS_MIN: usize = 1000;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -5,18 +5,18 @@
 
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use device::{Device, DeviceState, Fleet};
+use loadtest::http::{self, Connection};
 use protocol::Epoch;
 use runtime::clock;
 use tests::people::{Citizen, demo};
 use tests::stalled::Stalling;
 use tests::walk::{endpoint, punch};
-use tests::web::{Browser, encoded};
+use tests::web::{Browser, PROXY};
 use tests::{City, block_on};
 
 /// Devices that are measured.
@@ -33,8 +33,6 @@ const HOST: Ipv4Addr = Ipv4Addr::new(127, 9, 9, 9);
 const SOCKETS: usize = 10_000;
 /// Sign-ins a second, of two requests each.
 const SIGN_INS_S: u32 = 60;
-/// The development city believes what this one says of where a request comes from.
-const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// The ways in which the city is attacked.
 #[derive(Clone, Copy, Debug)]
@@ -97,30 +95,27 @@ fn connect(from: Ipv4Addr, to: SocketAddr) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// One request as the proxy, for a client elsewhere, with its answer.
-fn as_proxy(pages: SocketAddr, head: &str, body: &str) -> Option<String> {
-    let mut stream = connect(PROXY, pages)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
-    let length = body.len();
-    write!(stream, "{head}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
-}
-
-/// Asks for a message to a number that nobody asked for before, from a network that never came before.
-fn sign_in(pages: SocketAddr, n: u32) -> Option<()> {
-    let from = format!("2001:db8:{:x}:{:x}::1", n >> 16 & 0xffff, n & 0xffff);
-    let host = format!("HTTP/1.1\r\nHost: localhost:{}\r\nX-Forwarded-For: {from}\r\n", pages.port());
-    let page = as_proxy(pages, &format!("GET /in {host}"), "")?;
-    let cookies = page.lines().filter_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next());
+/// Asks for a message to a new number, from a new network.
+async fn sign_in(pages: SocketAddr, n: u32) -> Option<()> {
+    let (host, from) = (
+        format!("localhost:{}", pages.port()),
+        format!("2001:db8:{:x}:{:x}::1", n >> 16 & 0xffff, n & 0xffff),
+    );
+    let mut proxy = Connection::open(pages, Some(PROXY)).await.ok()?;
+    let page = proxy.send(http::with(http::get(&host, "/in"), "x-forwarded-for", &from)).await.ok()?;
+    let cookies =
+        page.headers().get_all("set-cookie").iter().filter_map(|set| set.to_str().ok()?.split(';').next());
     let cookies = cookies.collect::<Vec<_>>().join("; ");
+    let page = std::str::from_utf8(page.body()).ok()?;
     let token = page.split_once("name=\"token\" value=\"")?.1.split('"').next()?;
     let phone = format!("163{:08}", 10_000_000 + n);
-    let body = encoded(&[("token", token), ("phone", &phone), ("next", "/")]);
-    let origin = format!("Origin: http://localhost:{}\r\nCookie: {cookies}\r\n", pages.port());
-    let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
-    as_proxy(pages, &format!("POST /in {host}{origin}{kind}"), &body).map(drop)
+    let body = http::form(&[("token", token), ("phone", &phone), ("next", "/")]);
+    let mut request = http::post(&host, "/in", http::FORM, body);
+    let origin = format!("http://{host}");
+    for (name, value) in [("x-forwarded-for", &from), ("origin", &origin), ("cookie", &cookies)] {
+        request = http::with(request, name, value);
+    }
+    proxy.send(request).await.ok().map(drop)
 }
 
 fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, number: u32) {
@@ -140,7 +135,7 @@ fn attack(attack: Attack, siege: &Siege, fleet: &Fleet, number: u32) {
             for lane in 0..4 {
                 scope.spawn(move || {
                     siege.at(SIGN_INS_S / 4, |n| {
-                        let _ = sign_in(pages, (number << 16) + n * 4 + lane);
+                        let _ = http::block_on(sign_in(pages, (number << 16) + n * 4 + lane));
                     });
                 });
             }

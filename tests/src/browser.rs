@@ -1,11 +1,11 @@
-//! Debian's Chromium for tests: the packages that drive it, and running one of `tests/browser/*.mjs` with a city's addresses. What is
-//! clicked and measured stands there.
+//! Debian's Chromium for tests: the packages that drive it, and runs of `tests/browser/*.mjs` with a city's addresses. The
+//! scripts click and measure.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// Says where the packages lie; kept from run to run as long as the lock file is the same. Tests that run at once fetch them once.
+/// Returns the directory of the packages, kept from run to run as long as the lock file is the same. Concurrent tests fetch them once.
 fn packages(target: &Path) -> PathBuf {
     static FETCHED: OnceLock<PathBuf> = OnceLock::new();
     FETCHED.get_or_init(|| fetched(target)).clone()
@@ -32,7 +32,7 @@ fn fetched(target: &Path) -> PathBuf {
     folder
 }
 
-/// The tests beside their packages, for a run of that file: a module looks for packages in the folders above it.
+/// Copies the tests beside their packages, for a run of that file: a module looks for packages in the directories above it.
 fn copied(folder: &Path, file: &str) -> PathBuf {
     let copy = folder.join(Path::new(file).with_extension(""));
     let _ = std::fs::remove_dir_all(&copy);
@@ -50,10 +50,10 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Runs the tests of one file; `target` is Cargo's folder for tests. What they leave, and what they said, lies in `target/tests`.
+/// Runs the tests of one file; `target` is Cargo's directory for tests. Their files and output are in `target/tests`.
 ///
 /// # Panics
-/// If one of them fails, or none ran.
+/// A test fails, or none ran.
 pub fn run(target: &str, file: &str, variables: &[(&str, String)]) {
     let target = Path::new(target);
     let copy = copied(&packages(target), file);

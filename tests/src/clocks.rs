@@ -1,4 +1,4 @@
-//! A gateway's wall clock that a test sets while it runs, by Debian's libfaketime, and what two operators say of it.
+//! A gateway's wall clock that a test sets while it runs, by Debian's libfaketime, and two operators' confirmation of it.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub struct SetClock {
 }
 
 impl SetClock {
-    /// Has the city's next processes go by this clock, which is right until it is set.
+    /// Makes the city's next processes use this clock, which is right until it is set.
     pub fn of(city: &mut City) -> Self {
         let clock = Self { file: city.directory.path().join("clock") };
         clock.set(0);
@@ -28,7 +28,7 @@ impl SetClock {
         clock
     }
 
-    /// From now on the clock is wrong by so many seconds.
+    /// Sets the clock wrong by so many seconds.
     pub fn set(&self, wrong_s: i64) {
         let fresh = self.file.with_extension("new");
         std::fs::write(&fresh, format!("{wrong_s:+}\n")).expect("written");
@@ -45,9 +45,9 @@ impl City {
         });
     }
 
-    /// Has so many operators say that the clock is right that is wrong by that much: whether it was taken, and what was said.
+    /// Lets operators confirm the clock that is wrong by that much; returns true if it was accepted, and the output.
     pub fn say_right(&self, operators: usize, wrong_s: i64) -> (bool, String) {
-        let at_s = (clock::now_ms() / 1000).saturating_add_signed(wrong_s);
+        let at_s = clock::now_s().saturating_add_signed(wrong_s);
         let minute = (at_s + 8 * 3600) / 60;
         let time = format!("{}T{:02}:{:02}", day_of(at_s), minute / 60 % 24, minute % 60);
         let (status, out, err) = self.signed_under(operators, &["clock", "believe", "--time", &time]);

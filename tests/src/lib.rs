@@ -1,24 +1,23 @@
-//! The means that end-to-end tests need: a development city of their own, in a directory and on ports of their own, that can be killed
+//! The base of end-to-end tests: a development city of their own, in a directory and on ports of their own, that can be killed
 //! and started again.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use device::Fleet;
+use loadtest::http;
 pub use operators::operator_key;
-use runtime::clock;
+use runtime::{clock, lock};
 
 pub mod browser;
 pub mod clocks;
 pub mod https;
 mod operators;
-pub mod pages;
 pub mod people;
 pub mod prometheus;
 pub mod repository;
@@ -34,7 +33,8 @@ pub mod web;
 /// The time that a condition may take to come true before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Hands stdin and stdout over as two sockets with these names, as a service manager does, and becomes the program that follows.
+/// Makes a command line that hands stdin and stdout over as two sockets with these names, as a service manager does, before the
+/// program that follows.
 fn handing_over(names: &str) -> [String; 4] {
     let script = format!(
         "exec 3<&0 4<&1 </dev/null >/dev/null; \
@@ -43,7 +43,7 @@ fn handing_over(names: &str) -> [String; 4] {
     ["sh".to_owned(), "-c".to_owned(), script, "sh".to_owned()]
 }
 
-/// The gateway's program, built beside the tests.
+/// Returns the gateway's program, built beside the tests.
 pub fn binary() -> PathBuf {
     let here = std::env::current_exe().expect("a test knows its program");
     let target = here.parent().and_then(Path::parent).expect("tests are built into target/PROFILE/deps");
@@ -52,7 +52,7 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-/// Waits until `condition` gives something.
+/// Waits until `condition` returns a value.
 ///
 /// # Panics
 /// After [`PATIENCE`].
@@ -60,7 +60,7 @@ pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     wait_within(PATIENCE, what, condition)
 }
 
-/// The same for what takes its time by itself.
+/// Waits until `condition` returns a value, up to `patience`.
 ///
 /// # Panics
 /// After `patience`.
@@ -83,42 +83,35 @@ fn rest(pause: Duration) {
     std::thread::sleep(pause);
 }
 
-/// Says what a gateway runs under whose clock is another than everybody's, `FAKETIME=+4d` for example; what it waits for takes as long as
-/// ever. It is Debian's libfaketime.
+/// Returns the command line prefix for a gateway with another clock, `FAKETIME=+4d` for example; its waits take as long as
+/// before. It needs Debian's libfaketime.
 pub const fn clock_of(faketime: &str) -> [&str; 4] {
     ["env", "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1", "FAKETIME_DONT_FAKE_MONOTONIC=1", faketime]
 }
 
-/// The processes that a process of ours has started.
+/// Returns the children of one of our processes.
 fn children_of(pid: u32) -> impl Iterator<Item = rustix::process::Pid> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let pids: Vec<i32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
     pids.into_iter().filter_map(rustix::process::Pid::from_raw)
 }
 
-/// GET over plain HTTP: status and body. `None` if nobody answers.
+/// GET over plain HTTP: status and body. `None` without an answer.
 pub fn http_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
+    http::block_on(http::fetch(address, path, Duration::from_secs(5))).ok()
 }
 
-/// The sum of a metric's series in what Prometheus reads, of those whose labels contain `labels`.
+/// Returns the sum of a metric's series whose labels contain `labels`, in the text format of Prometheus.
 fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
     let is_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
     let lines = metrics.lines().filter(is_it).filter(|line| line.contains(labels));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-/// Says what the gateway tells until it says `what`, with that.
+/// Receives the gateway's notifications until the line `what`, and returns them.
 ///
 /// # Panics
-/// If nothing is said for as long as the socket waits.
+/// The socket's timeout passes without a notification.
 pub fn heard_until(socket: &UnixDatagram, what: &str) -> Vec<String> {
     let mut heard = Vec::new();
     loop {
@@ -150,12 +143,12 @@ pub struct City {
     level: String,
     /// The way in which a line of the processes' log looks.
     format: String,
-    /// The words of each command, with its first two words.
+    /// The output of each command, with its first two words.
     said: Mutex<Vec<(String, String)>>,
 }
 
 impl City {
-    /// Builds a city of so many people and gates and starts it.
+    /// Builds a city with that many people and gates and starts it.
     pub fn start(people: u32, gates: u64) -> Self {
         let mut city = Self::new(people, gates);
         city.spawn();
@@ -163,7 +156,7 @@ impl City {
         city
     }
 
-    /// A city that is not built yet.
+    /// Makes a city that is not built yet.
     pub fn new(people: u32, gates: u64) -> Self {
         let directory = tempfile::tempdir().expect("a directory for the city");
         Self {
@@ -180,32 +173,32 @@ impl City {
         }
     }
 
-    /// Has the next processes, and all commands, log so much.
+    /// Sets the log level of the next processes and all commands.
     pub fn log_at(&mut self, level: &str) {
         level.clone_into(&mut self.level);
     }
 
-    /// Has the next processes log in that format.
+    /// Sets the log format of the next processes.
     pub fn log_as(&mut self, format: &str) {
         format.clone_into(&mut self.format);
     }
 
-    /// Says what every command has said so far, on stdout and stderr, each with its first two words.
+    /// Returns the output of each command so far, on stdout and stderr, with its first two words.
     pub fn said(&self) -> Vec<(String, String)> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock::lock(&self.said).clone()
     }
 
-    /// Says where it keeps everything.
+    /// Returns its data directory.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("city")
     }
 
-    /// Has the next processes run under another program.
+    /// Makes the next processes run under another program.
     pub fn run_under(&mut self, program: &[&str]) {
         self.under = program.iter().map(|&word| word.to_owned()).collect();
     }
 
-    /// Holds these sockets from now on and has the next processes take them.
+    /// Holds these sockets from now on, for the next processes.
     pub fn hand_over(&mut self, quic: UdpSocket, http: TcpListener) {
         self.handed = Some((quic, http));
     }
@@ -215,7 +208,7 @@ impl City {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Starts the process and returns at once. After the first start it listens where it did before.
+    /// Starts the process and returns at once. After the first start it has the same addresses as before.
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "the city runs already");
         let mut words: Vec<String> = self.under.clone();
@@ -251,7 +244,7 @@ impl City {
         self.directory.path().join("stderr.log")
     }
 
-    /// Says what the processes wrote to stderr.
+    /// Returns the processes' stderr.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
@@ -271,13 +264,13 @@ impl City {
         });
     }
 
-    /// Says whether the process has ended by itself; its log says why.
+    /// True if the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         let process = self.process.as_mut().expect("the city was started");
         process.try_wait().expect("our own process").is_some()
     }
 
-    /// Its log says why, if it has ended.
+    /// Panics with the log if the process has ended.
     fn assert_runs(&mut self) {
         if let Some(process) = &mut self.process
             && let Ok(Some(status)) = process.try_wait()
@@ -286,23 +279,23 @@ impl City {
         }
     }
 
-    /// The fleet file.
+    /// Reads the fleet file.
     pub fn fleet(&self) -> Fleet {
         Fleet::load(&self.data()).expect("a running city has a fleet file")
     }
 
-    /// The process's id.
+    /// Returns the process's id.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("the city runs").id()
     }
 
-    /// The gateway's own process, when it runs under another program.
+    /// Returns the id of the gateway's own process, when it runs under another program.
     pub fn traced_pid(&self) -> u32 {
         let mut children = children_of(self.pid());
         children.next().expect("the program has started the gateway").as_raw_nonzero().get() as u32
     }
 
-    /// `kill -9`.
+    /// Sends SIGKILL and waits.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("the city runs");
         // A tracer that is killed lets go of what it traces.
@@ -313,7 +306,7 @@ impl City {
         process.wait().expect("our own process can be waited for");
     }
 
-    /// SIGTERM, and how it ended.
+    /// Sends SIGTERM and returns the exit status.
     pub fn terminate(&mut self) -> ExitStatus {
         let pid = rustix::process::Pid::from_raw(self.pid() as i32).expect("a process id is not zero");
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("our own process");
@@ -332,28 +325,28 @@ impl City {
         self.wait_ready();
     }
 
-    /// GET on the metrics port: status and body. `None` if nobody answers.
+    /// GET on the metrics port: status and body. `None` without an answer.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         http_get(self.addresses?[1], path)
     }
 
-    /// The sum of a metric's series, of those whose labels contain `labels`.
+    /// Returns the sum of a metric's series whose labels contain `labels`.
     pub fn metric(&self, name: &str, labels: &str) -> f64 {
         let (_, body) = self.get("/metrics").expect("metrics are served");
         sum(&body, name, labels)
     }
 
-    /// Runs another `changtong` command on the city's data: its status and what it said on stdout and stderr.
+    /// Runs a `changtong` command on the city's data; returns exit status, stdout and stderr.
     pub fn command(&self, words: &[&str]) -> (ExitStatus, String, String) {
         self.signed(0, words)
     }
 
-    /// The same, signed by so many of the city's operators. Without one, a development city's first signs by itself.
+    /// The same, signed by that many of the city's operators. With 0, a development city's first operator signs by default.
     pub fn signed(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
         self.sign(Command::new(binary()), operators, words)
     }
 
-    /// The same under what the gateway runs under, with its clock.
+    /// The same under the program that the gateway runs under, with its clock.
     pub fn signed_under(&self, operators: usize, words: &[&str]) -> (ExitStatus, String, String) {
         let mut command = Command::new(&self.under[0]);
         command.args(&self.under[1..]).arg(binary());
@@ -372,7 +365,7 @@ impl City {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         let which = words[..words.len().min(2)].join(" ");
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).push((which, format!("{out}\n{err}")));
+        lock::lock(&self.said).push((which, format!("{out}\n{err}")));
         (output.status, out, err)
     }
 }
@@ -388,7 +381,7 @@ impl Drop for City {
     }
 }
 
-/// A deadline for async waits.
+/// Returns a deadline for async waits.
 pub fn deadline() -> Instant {
     clock::now() + PATIENCE
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::binary;
 
-/// Makes an operator's key at that path, and gives its public half.
+/// Makes an operator's key at that path, and returns its public half.
 pub fn operator_key(name: &str, path: &str) -> String {
     let output = Command::new(binary()).args(["operator", "key", name, "--out", path]).output();
     let output = output.expect("the program runs");

@@ -1,13 +1,16 @@
-//! Citizens of tests, at the counter of a running city: each proves a phone by the code that development shows, consents, applies,
+//! Citizens at the counter of a running city: each proves a phone by the code that development shows, consents, applies,
 //! and passes a gate.
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use actors::registrar::Registrar;
 use actors::sms::{Asker, DevelopmentSms, ProvenPhone, SessionId, Sms, SmsLimits, SmsSender};
 use device::tokens::{Person, Tokens};
 use keys::Keys;
+use policy::Policy;
 use protocol::{Advice, Class, CodeId, Colour, Verdict};
-use registry::Phone;
+use registry::colours::Codes;
+use registry::{Phone, Registry};
 use runtime::clock;
 use serde_json::Value;
 use simulator::{DemoPerson, demo_people};
@@ -15,7 +18,7 @@ use simulator::{DemoPerson, demo_people};
 use crate::walk::{device, endpoint};
 use crate::{City, block_on, wait_for};
 
-/// Proves a made-up phone, in this process.
+/// Proves an invented phone, in this process.
 pub fn prove(keys: &Keys, phone: &Phone, now_s: u64) -> ProvenPhone {
     let shown = DevelopmentSms::new(|_| ());
     let sms = Sms::new(keys, SmsLimits::default(), SmsSender::Development(shown.clone()));
@@ -26,7 +29,7 @@ pub fn prove(keys: &Keys, phone: &Phone, now_s: u64) -> ProvenPhone {
     sms.check(asker, phone, &code, now_s).expect("the code that was shown")
 }
 
-/// The demo person with that case.
+/// Returns the demonstration person with that case.
 pub fn demo(case: &str) -> &'static DemoPerson {
     let known = || demo_people().iter().map(|person| person.case).collect::<Vec<_>>();
     let found = demo_people().iter().find(|person| person.case == case);
@@ -37,7 +40,7 @@ pub fn demo(case: &str) -> &'static DemoPerson {
 pub struct Citizen<'a> {
     city: &'a City,
     session: String,
-    /// The number.
+    /// The phone number.
     pub phone: String,
 }
 
@@ -48,14 +51,14 @@ pub struct Taken {
     pub code: u64,
     /// Its colour.
     pub colour: Colour,
-    /// True if a carrier's answer or an authority's word stands behind it.
+    /// True if a carrier or an authority verified it.
     pub verified: bool,
-    /// True if it was not there before.
+    /// True if it is new.
     pub is_new: bool,
 }
 
 impl<'a> Citizen<'a> {
-    /// Comes to the counter and proves the phone.
+    /// Starts at the counter and proves the phone.
     pub fn new(city: &'a City, phone: &str) -> Self {
         let citizen = Self::begin(city, phone).expect("a made-up number");
         let code = citizen.message();
@@ -63,14 +66,14 @@ impl<'a> Citizen<'a> {
         citizen
     }
 
-    /// Comes to the counter and has a code sent; the phone is not proven. An error is what the counter said.
+    /// Starts at the counter and has a code sent; the phone is not proven. The error is the counter's text.
     pub fn begin(city: &'a City, phone: &str) -> Result<Self, String> {
         let begun = counter(city, &["begin", phone])?;
         let session = text(&begun["begun"]["session"]);
         Ok(Self { city, session, phone: phone.to_owned() })
     }
 
-    /// The code that the phone shows.
+    /// Returns the code that was sent to the phone.
     pub fn message(&self) -> String {
         let masked = Phone::parse(&self.phone).expect("a number").masked();
         wait_for("a message", || {
@@ -81,12 +84,12 @@ impl<'a> Citizen<'a> {
         })
     }
 
-    /// One step at the counter; an error is what it said.
+    /// Takes one step at the counter; the error is its text.
     pub fn ask(&self, step: &[&str], rest: &[&str]) -> Result<Value, String> {
         counter(self.city, &[step, &[self.session.as_str()], rest].concat())
     }
 
-    /// Agrees to a query; the consent's number, the outcome, and what the form's field says.
+    /// Consents to a query; returns the consent's number, the outcome, and the form's field.
     pub fn consent(&self, flow: &str) -> (String, Value, String) {
         let said = self.ask(&["consent"], &["--flow", flow]).expect("a query");
         let said = &said["consented"];
@@ -97,7 +100,7 @@ impl<'a> Citizen<'a> {
         )
     }
 
-    /// Sends the form with that document; `rest` has what else is said.
+    /// Sends the form with that document; `rest` has further arguments.
     pub fn apply(&self, document: &str, rest: &[&str]) -> Result<Taken, String> {
         let form = ["--name", "做试验", "--district", "360102", "--document", document];
         let said = self.ask(&["apply"], &[&form[..], rest].concat())?;
@@ -120,7 +123,7 @@ fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }
 
-/// Says what a gate is answered when this code's phone is held before it.
+/// Returns the verdict of a gate for this code's phone.
 pub fn at_the_gate(city: &City, code: u64) -> Verdict {
     let fleet = city.fleet();
     let tokens = Tokens::load(&fleet).expect("the city's token key");
@@ -131,20 +134,34 @@ pub fn at_the_gate(city: &City, code: u64) -> Verdict {
     block_on(async {
         let endpoint = endpoint(&fleet);
         let mut gate = device(&endpoint, &fleet, 0);
-        let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
+        let now_s = u32::try_from(clock::now_s()).expect("before 2106");
         gate.verify(region, vec![tokens.scan(&person, now_s)]).await.expect("a verdict")[0]
     })
 }
 
-/// The colour and the advice that the city's first gate is answered for that code.
+/// Returns colour and advice of the city's first gate for that code.
 pub fn shown(city: &City, code: u64) -> (Colour, Advice) {
     let verdict = at_the_gate(city, code);
     (verdict.colour, verdict.advice)
 }
 
-/// A person of the made-up city, verified, who has that colour: the code.
+/// Returns the code of a verified person of the city with that colour.
 pub fn somebody(city: &City, colour: &str) -> u64 {
     let codes = std::fs::read_to_string(city.data().join("codes.csv")).expect("the city's codes");
     let line = codes.lines().find(|line| line.ends_with(&format!(",{colour},verified,person")));
     line.and_then(|line| line.split(',').next()).expect("somebody").parse().expect("a number")
+}
+
+/// Makes the holder of that code appeal against the last decision with these words, in this process, while the gateway does not run.
+pub fn appeal(city: &City, code: u64, words: &str) {
+    let path = city.data().join("policy.toml");
+    let policy = Policy::parse(&std::fs::read_to_string(&path).expect("the policy"), &path).expect("good");
+    let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
+    let mut registry = Registry::open(&city.data().join("registry.db"), &keys).expect("a registry");
+    let codes = Codes::new(0);
+    let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
+    let code = CodeId::from_u64(code).expect("a code");
+    let why = registrar.why(code).expect("readable").expect("there is");
+    let decision = why.decisions.last().expect("red is a decision").id;
+    registrar.appeal(code, decision, words, clock::now_s()).expect("taken");
 }

@@ -1,18 +1,18 @@
-//! Prometheus's own tools over the files of `dashboards`: what they check, tests need not.
+//! Prometheus's own tools for the files of `dashboards`: tests need not repeat their checks.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Says where rules, dashboards and runbooks lie.
+/// Returns the directory of rules, dashboards and runbooks.
 pub fn dashboards() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards")
 }
 
-/// Runs promtool in that directory, and gives what it said.
+/// Runs promtool in that directory, and returns its output.
 ///
 /// # Panics
-/// If it finds anything.
+/// It reports an error.
 pub fn promtool(words: &[&str], input: &str) -> String {
     let mut command = Command::new("promtool");
     command.args(words).current_dir(dashboards());

@@ -1,16 +1,16 @@
-//! The repository as the tests over it see it: its files, manifests and lock file. It reads what git tracks or would
+//! The repository for the tests over it: its files, manifests and lock file. It reads files that git tracks or would
 //! track, so that build output and data never count.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The top of the repository.
+/// Returns the top of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' crate lies in the repository")
 }
 
-/// Every file that git tracks, or would after `git add`, relative to the root.
+/// Returns every file that git tracks, or would after `git add`, relative to the root.
 pub fn files() -> Vec<String> {
     let listed = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -26,25 +26,25 @@ pub fn files() -> Vec<String> {
     files
 }
 
-/// Those whose name ends so.
+/// Returns the files with one of these suffixes.
 pub fn files_ending(suffixes: &[&str]) -> Vec<String> {
     files().into_iter().filter(|path| suffixes.iter().any(|suffix| path.ends_with(suffix))).collect()
 }
 
-/// One file's text.
+/// Reads a file.
 pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("reading {path}: {error}"))
 }
 
-/// A manifest, the lock file, or another TOML file.
+/// Reads a manifest, the lock file, or another TOML file.
 pub fn read_toml(path: &str) -> toml::Table {
     read(path).parse().unwrap_or_else(|error| panic!("reading {path}: {error}"))
 }
 
-/// Runs a program to its end and gives what it said.
+/// Runs a program to its end and returns its output.
 ///
 /// # Panics
-/// If it fails.
+/// It fails.
 pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said =
@@ -60,11 +60,11 @@ pub struct Locked {
     pub name: String,
     /// Its exact version.
     pub version: String,
-    /// The place where it comes from; the workspace's own have none.
+    /// The source; the workspace's own packages have none.
     pub source: Option<String>,
 }
 
-/// Every package of `Cargo.lock`.
+/// Returns every package of `Cargo.lock`.
 pub fn locked() -> Vec<Locked> {
     let lock = read_toml("Cargo.lock");
     let text = |package: &toml::Value, key| package.get(key).and_then(toml::Value::as_str).map(str::to_owned);
@@ -79,7 +79,7 @@ pub fn locked() -> Vec<Locked> {
         .collect()
 }
 
-/// The packages that a crate's manifest names, for any purpose.
+/// Returns the packages that a crate's manifest names, for any purpose.
 pub fn dependencies(krate: &str) -> Vec<String> {
     let manifest = read_toml(&format!("{krate}/Cargo.toml"));
     ["dependencies", "dev-dependencies", "build-dependencies"]

@@ -26,8 +26,8 @@ pub fn write_secret(path: &Path, text: &str) {
     file.and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
 }
 
-/// A server's certificate for this machine, good to the end of that year, and its key, both PEM; `authority` is the directory of the
-/// one that signs it.
+/// Makes a server's certificate for this machine, valid to the end of that year, and its key, both PEM; `authority` is the directory of the
+/// authority that signs it.
 pub fn server_certificate(authority: &Path, year: i32) -> (String, String) {
     let read = |name: &str| std::fs::read_to_string(authority.join(name)).expect("the authority");
     let signer = KeyPair::from_pem(&read("ca.key")).expect("its key");
@@ -42,28 +42,28 @@ pub fn server_certificate(authority: &Path, year: i32) -> (String, String) {
 /// A running gateway; ends with the value.
 pub struct Served {
     directory: tempfile::TempDir,
-    /// The place where operators come in.
+    /// The directory of the operators' socket.
     door: tempfile::TempDir,
     process: Child,
-    /// The place where metrics are.
+    /// The address of the metrics.
     pub http: SocketAddr,
-    /// The place where the pages are.
+    /// The address of the pages.
     pub pages: SocketAddr,
-    /// The messages that the message service has been sent.
+    /// The message service.
     pub messages: StandIn,
-    /// The carrier that it was started with.
+    /// The carrier.
     pub carrier: StandIn,
 }
 
 impl Served {
-    /// Makes everything that it needs, and starts it.
+    /// Makes all files that it needs, and starts it.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let at = |name: &str| directory.path().join(name);
         for name in ["data", "authority"] {
             std::fs::create_dir(at(name)).expect("made");
         }
-        // Held until the gateway has them: nobody else can take their ports.
+        // Held until the gateway has them, so that no other process can take their ports.
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
         let [http, pages] = [0, 1].map(|which: usize| listeners[which].local_addr().expect("bound"));
         let (messages, carrier) = (StandIn::start(), StandIn::start());
@@ -102,22 +102,22 @@ impl Served {
         served
     }
 
-    /// A file of its directory.
+    /// Returns the path of a file of its directory.
     pub fn at(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// The operators' socket.
+    /// Returns the path of the operators' socket.
     pub fn socket(&self) -> PathBuf {
         self.door.path().join("operators.sock")
     }
 
-    /// Its configuration.
+    /// Reads its configuration.
     pub fn text(&self) -> String {
         std::fs::read_to_string(self.at("changtong.toml")).expect("the configuration")
     }
 
-    /// Replaces a part of the configuration; the line on which the new part begins.
+    /// Replaces a part of the configuration; returns the line on which the new part begins.
     pub fn replace(&self, from: &str, to: &str) -> usize {
         let text = self.text();
         let (before, _) = text.split_once(from).unwrap_or_else(|| panic!("{from}"));
@@ -125,7 +125,7 @@ impl Served {
         before.matches('\n').count() + 1
     }
 
-    /// `changtong reload`: the exit code, and what it said on stdout and stderr.
+    /// Runs `changtong reload`; returns the exit code and the output.
     pub fn reload(&self) -> (Option<i32>, String) {
         let mut command = Command::new(binary());
         command.arg("reload").arg("--config").arg(self.at("changtong.toml"));
@@ -134,7 +134,7 @@ impl Served {
         (output.status.code(), text(&output.stdout) + &text(&output.stderr))
     }
 
-    /// Another command about this gateway, for programs.
+    /// Runs a command with `--json` on this gateway's data.
     pub fn json(&self, words: &[&str]) -> serde_json::Value {
         let mut command = Command::new(binary());
         command.args(words).arg("--json").arg("--data").arg(self.at("data"));
@@ -149,12 +149,12 @@ impl Served {
         rustix::process::kill_process(pid, signal).expect("our own process");
     }
 
-    /// Says what it has logged.
+    /// Returns its log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.at("stderr.log")).unwrap_or_default()
     }
 
-    /// The sum of a metric's series, of those whose labels contain `labels`.
+    /// Returns the sum of a metric's series whose labels contain `labels`.
     pub fn metric(&self, name: &str, labels: &str) -> f64 {
         let (_, body) = http_get(self.http, "/metrics").expect("metrics are served");
         crate::sum(&body, name, labels)
@@ -192,12 +192,12 @@ fn make_authority(directory: &Path) {
     write_secret(&directory.join("ca.key"), &key.serialize_pem());
 }
 
-/// The group of users that operators are in, where this process may give files away; else its own.
+/// Returns the group of the operators' socket, if this process may change groups; else its own.
 pub fn operators_group() -> u32 {
     if rustix::process::geteuid().is_root() { 12_345 } else { rustix::process::getegid().as_raw() }
 }
 
-/// A directory of that group, as the package makes it.
+/// Makes a directory of that group, as the package does.
 fn door() -> tempfile::TempDir {
     let door = tempfile::tempdir().expect("a directory");
     std::os::unix::fs::chown(door.path(), None, Some(operators_group())).expect("given to the group");

@@ -9,21 +9,21 @@ use std::process::{Child, Command, Stdio};
 
 use crate::City;
 
-/// Puts what the directory has on the tmpfs and goes on with the program.
+/// A shell script that mounts the tmpfs, copies the directory's files, and runs the program.
 const MOUNT: &str = r#"cp -a "$0" "$0.was" && mount -t tmpfs -o size=$1,mode=700 none "$0" && cp -a "$0.was/." "$0" && shift && exec "$@""#;
 
-/// The same, and keeps it mounted until the pipe ends.
+/// The same, keeping it mounted until the pipe is closed.
 const HOLD: &str = r#"cp -a "$0" "$0.was" && mount -t tmpfs -o size=$1,mode=700 none "$0" && cp -a "$0.was/." "$0" && echo mounted && read -r end"#;
 
-/// The file system. It lives as long as this does.
+/// The file system, which lives as long as the value.
 pub struct SmallDisk {
     root: File,
-    /// The process that has it mounted, when it outlives the gateway's processes; ends with its input.
+    /// The process that keeps it mounted, if it outlives the gateway's processes; it ends with its input.
     holder: Option<Child>,
 }
 
 impl SmallDisk {
-    /// Starts the city, which has run before, again with that directory of its data on a disk of that size.
+    /// Restarts the city, which has run before, with that directory of its data on a disk of that size.
     pub fn start(city: &mut City, directory: &Path, size: &str) -> Self {
         assert!(city.terminate().success(), "{}", city.log());
         let path = directory.display().to_string();
@@ -32,7 +32,7 @@ impl SmallDisk {
         Self::of(city, directory)
     }
 
-    /// The same for every process that the city starts from now on: the disk stays as the last one left it.
+    /// The same for every process that the city starts from now on: the disk keeps its files.
     pub fn start_to_stay(city: &mut City, directory: &Path, size: &str) -> Self {
         assert!(city.terminate().success(), "{}", city.log());
         let mut command = Command::new("unshare");
@@ -49,7 +49,7 @@ impl SmallDisk {
         Self { root: root(city, directory), holder: Some(holder) }
     }
 
-    /// The one that a running city was started with.
+    /// Opens the disk that a running city was started with.
     pub fn of(city: &City, directory: &Path) -> Self {
         Self { root: root(city, directory), holder: None }
     }
@@ -62,7 +62,7 @@ impl SmallDisk {
         self.path().join("ballast")
     }
 
-    /// Leaves no room at all.
+    /// Fills the disk.
     pub fn fill(&self) {
         let mut ballast = File::create(self.ballast()).expect("room for a name");
         let full = loop {
@@ -73,12 +73,12 @@ impl SmallDisk {
         assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     }
 
-    /// Gives back what [`Self::fill`] took.
+    /// Removes the file of [`Self::fill`].
     pub fn make_room(&self) {
         fs::remove_file(self.ballast()).expect("the ballast");
     }
 
-    /// Copies its files; whatever runs on it goes on.
+    /// Copies its files, while the gateway runs.
     pub fn copy_to(&self, directory: &Path) {
         for entry in fs::read_dir(self.path()).expect("still held") {
             let entry = entry.expect("still held");
@@ -87,7 +87,7 @@ impl SmallDisk {
     }
 }
 
-/// The directory as the gateway sees it.
+/// Opens the directory as the gateway sees it.
 fn root(city: &City, directory: &Path) -> File {
     let seen = format!("/proc/{}/root{}", city.pid(), directory.display());
     File::open(seen).expect("the gateway's own view of it")

@@ -1,4 +1,4 @@
-//! Handshakes that a host proves its address for and then leaves where they are.
+//! Handshakes that a host begins, with a proven address, and does not continue.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use device::{Fleet, wire};
 use quinn_proto::{ClientConfig, ConnectionHandle, DatagramEvent, Endpoint, EndpointConfig};
 use runtime::clock;
 
-/// The gateway's part of a handshake is longer.
+/// The longest retry packet; the gateway's part of a handshake is longer.
 const RETRY_BYTES_MAX: usize = 200;
 
 /// A host that begins handshakes and ends none.
@@ -20,7 +20,7 @@ pub struct Stalling {
 }
 
 impl Stalling {
-    /// A host at that loopback address with a good certificate. An answer of the gateway is waited for as long as `patience`.
+    /// Makes a host at that loopback address with a good certificate. `patience` is the deadline for an answer of the gateway.
     pub fn new(fleet: &Fleet, from: Ipv4Addr, patience: Duration) -> Self {
         let socket = UdpSocket::bind((from, 0)).expect("an address of this machine");
         socket.set_read_timeout(Some(patience)).expect("set");
@@ -32,7 +32,7 @@ impl Stalling {
         }
     }
 
-    /// Begins a handshake as far as the gateway has it prove its address, and leaves it there.
+    /// Begins a handshake, proves the address, and leaves it there.
     pub fn begin(&mut self) {
         let now = clock::now();
         let connecting = self.endpoint.connect(now, self.config.clone(), self.to, "localhost");

@@ -1,4 +1,4 @@
-//! A stand-in for what a gateway asks over HTTP: a carrier, which answers that the phone was at home all the time, and a message
+//! A stand-in for a gateway's HTTP services: a carrier, which answers that the phone was at home all the time, and a message
 //! service, which keeps the codes. Requests can be held back. Signatures are not checked here.
 
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::PATIENCE;
 
-/// The requests, and whether it is held back.
+/// The requests, and true if they are held back.
 #[derive(Default)]
 struct Inner {
     bodies: Mutex<(Vec<Value>, bool)>,
@@ -24,7 +24,7 @@ impl Inner {
         self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a request down, and waits while requests are held back.
+    /// Records a request, and waits while requests are held back.
     fn take(&self, body: Value) {
         let mut bodies = self.lock();
         bodies.0.push(body);
@@ -79,12 +79,12 @@ impl StandIn {
         Self { address, inner, thread: Some(thread) }
     }
 
-    /// Says where it is asked.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The bodies of all requests so far.
+    /// Returns the bodies of all requests so far.
     pub fn seen(&self) -> Vec<Value> {
         self.inner.lock().0.clone()
     }
@@ -108,7 +108,7 @@ impl Drop for StandIn {
     }
 }
 
-/// Head and body of a request.
+/// Reads head and body of a request.
 fn request(stream: &mut TcpStream) -> Option<(String, String)> {
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);

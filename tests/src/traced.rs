@@ -1,5 +1,5 @@
-//! Faults that are put on a running process from outside, as disks and programs have them: system calls that fail or take long, by
-//! strace, and functions that panic, by a jump that is written over them. The program is the one that ships and knows of no faults.
+//! Faults injected into a running process from outside: system calls that fail or take long, by
+//! strace, and functions that panic, by a jump that is written over them. The program is the shipped one, without test hooks.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -11,14 +11,14 @@ use crate::wait_for;
 /// The panic that a function is made to run instead: a panic of the standard library that takes no argument.
 const PANIC: [&str; 1] = ["5alloc7raw_vec17capacity_overflow"];
 
-/// A tracer on a process; it lets go of it with the value.
+/// A tracer on a process; it detaches with the value.
 pub struct Traced(Child);
 
 impl Traced {
-    /// Has system calls on one file, or on all of them, do what `inject` says in strace's words.
+    /// Injects a fault, in strace's syntax, into system calls on one file or on all files.
     ///
     /// # Panics
-    /// If it cannot be attached.
+    /// It cannot be attached.
     pub fn calls(pid: u32, file: Option<&Path>, inject: &str) -> Self {
         let call = inject.split(':').next().expect("split has a first part");
         let mut command = Command::new("strace");
@@ -63,10 +63,10 @@ pub struct Panicking {
 }
 
 impl Panicking {
-    /// Has the function panic whose name in the program has these parts, in this order.
+    /// Makes the function panic whose name in the program has these parts, in this order.
     ///
     /// # Panics
-    /// If there is not exactly one such function.
+    /// There is not exactly one such function.
     pub fn function(pid: u32, parts: &[&str]) -> Self {
         let program = std::fs::read_link(format!("/proc/{pid}/exe")).expect("our own process");
         let (function, panic) = (address(&program, parts), address(&program, &PANIC));
@@ -91,7 +91,7 @@ impl Drop for Panicking {
     }
 }
 
-/// The machine's own instruction that goes on elsewhere, with the stack as it is.
+/// Returns the machine code of a jump that keeps the stack.
 fn jump(from: u64, to: u64) -> Vec<u8> {
     let far = to as i64 - from as i64;
     if cfg!(target_arch = "x86_64") {

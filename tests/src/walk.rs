@@ -1,7 +1,8 @@
-//! Devices that punch without end and keep account: what each was acknowledged is what the ledger has to hold.
+//! Devices that punch continuously and keep their acknowledgements, for comparison with the punch log.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,26 +12,27 @@ use loadtest::proof::{self, Claim, Claims, Fact, Proof};
 use protocol::message::Welcome;
 use protocol::{Direction, Epoch, PlaceId, Punch, RegionId, Scanned, Sequence};
 use runtime::clock;
+use tokio::task::{JoinHandle, spawn_local};
 
 use crate::City;
 
-/// Punches that a walking device keeps under way.
+/// The number of punches that a walker keeps in flight.
 const UNDER_WAY: usize = 24;
-/// Between two people at one device.
+/// The interval between two people at one device.
 const PACE: Duration = Duration::from_millis(2);
 
-/// A QUIC endpoint for devices.
+/// Opens a QUIC endpoint for devices.
 pub fn endpoint(fleet: &Fleet) -> quinn::Endpoint {
     wire::endpoint(fleet.quic[0]).expect("a socket on loopback")
 }
 
-/// The fleet's device at `index`, with nothing sent so far.
+/// Makes the fleet's device at `index`, with nothing sent so far.
 pub fn device(endpoint: &quinn::Endpoint, fleet: &Fleet, index: usize) -> Device {
     let state = DeviceState::new(Epoch(1));
     Device::new(endpoint, fleet, &fleet.devices[index], state).expect("the fleet's certificates are good")
 }
 
-/// The storage of a device that has sent this punch under its epoch's first number, and heard nothing: an image of it that is put back
+/// Makes the state of a device that has sent this punch under its epoch's first number, without an answer: a restored image of it
 /// sends it again, whatever the gateway holds under that number.
 pub fn image(epoch: Epoch, region: RegionId, punch: Punch) -> DeviceState {
     let mut image = DeviceState::new(epoch);
@@ -43,7 +45,7 @@ pub fn image(epoch: Epoch, region: RegionId, punch: Punch) -> DeviceState {
     image
 }
 
-/// A person without phone or paper at that place, now.
+/// Makes a punch of a person without phone or paper at that place, now.
 pub fn punch(place: PlaceId) -> Punch {
     Punch {
         scanned: Scanned::Nothing,
@@ -54,27 +56,16 @@ pub fn punch(place: PlaceId) -> Punch {
     }
 }
 
-/// Turns all walkers off.
-#[derive(Clone, Default)]
-pub struct Stop(Rc<Cell<bool>>);
-
-impl Stop {
-    /// No more people; what is under way is still waited for.
-    pub fn stop(&self) {
-        self.0.set(true);
-    }
-}
-
 /// The progress of a walker.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     /// Punches acknowledged.
     pub acknowledged: u64,
-    /// The history of its device.
+    /// The counts of its device.
     pub counts: Counts,
 }
 
-/// One device and what it was told.
+/// A device with its acknowledgements.
 pub struct Walker {
     /// The device.
     pub device: Device,
@@ -85,7 +76,7 @@ pub struct Walker {
 }
 
 impl Walker {
-    /// The fleet's device at `index`.
+    /// Makes a walker with the fleet's device at `index`.
     pub fn new(endpoint: &quinn::Endpoint, fleet: &Fleet, index: usize) -> Self {
         let places = fleet.devices[index].places().collect();
         let device = device(endpoint, fleet, index);
@@ -93,22 +84,22 @@ impl Walker {
         Self { device, progress, places, pending: VecDeque::new(), claim: Claim::default() }
     }
 
-    /// Says how far it has come, kept up to date while it walks.
-    pub fn progress(&self) -> Rc<Cell<Progress>> {
-        Rc::clone(&self.progress)
+    /// Returns its progress.
+    pub fn progress(&self) -> Progress {
+        self.progress.get()
     }
 
     /// Lets people pass until stopped, then waits for the last acknowledgement.
-    pub async fn walk(mut self, stop: Stop) -> Self {
+    async fn walk(mut self, stop: Rc<Cell<bool>>) -> Self {
         let mut next = 0;
         loop {
-            if !stop.0.get() && self.pending.len() < UNDER_WAY {
+            if !stop.get() && self.pending.len() < UNDER_WAY {
                 let (place, region) = self.places[next % self.places.len()];
                 next += 1;
                 let punch = punch(place);
                 self.pending.push_back(Fact::sent(region, &punch, None));
                 self.device.punch(region, punch, 0);
-            } else if stop.0.get() && self.pending.is_empty() {
+            } else if stop.get() && self.pending.is_empty() {
                 return self;
             }
             let until = clock::now() + PACE;
@@ -123,7 +114,51 @@ impl Walker {
     }
 }
 
-/// Checks the walkers' claims against the city's ledger; every promise has to hold.
+/// Walkers at work, each in a task of its own.
+pub struct Crew {
+    stop: Rc<Cell<bool>>,
+    progress: Vec<Rc<Cell<Progress>>>,
+    walks: Vec<JoinHandle<Walker>>,
+}
+
+impl Crew {
+    /// Starts the fleet's devices at these indexes. Needs a `LocalSet`.
+    pub fn start(fleet: &Fleet, indexes: Range<usize>) -> Self {
+        let endpoint = endpoint(fleet);
+        Self::of(indexes.map(|index| Walker::new(&endpoint, fleet, index)))
+    }
+
+    /// Starts these walkers. Needs a `LocalSet`.
+    pub fn of(walkers: impl Iterator<Item = Walker>) -> Self {
+        let stop = Rc::<Cell<bool>>::default();
+        let start =
+            |walker: Walker| (Rc::clone(&walker.progress), spawn_local(walker.walk(Rc::clone(&stop))));
+        let (progress, walks) = walkers.map(start).unzip();
+        Self { stop, progress, walks }
+    }
+
+    /// Returns each walker's progress.
+    pub fn progress(&self) -> impl Iterator<Item = Progress> {
+        self.progress.iter().map(|one| one.get())
+    }
+
+    /// Returns the number of punches acknowledged so far.
+    pub fn acknowledged(&self) -> u64 {
+        self.progress().map(|one| one.acknowledged).sum()
+    }
+
+    /// Stops new people, and waits for the last acknowledgements.
+    pub async fn end(self) -> Vec<Walker> {
+        self.stop.set(true);
+        let mut done = Vec::new();
+        for walk in self.walks {
+            done.push(walk.await.expect("a walker does not fail"));
+        }
+        done
+    }
+}
+
+/// Compares the walkers' acknowledgements with the city's punch log, and asserts that nothing is lost, doubled or wrong.
 pub fn prove(city: &City, walkers: Vec<Walker>) -> Proof {
     let claims = walkers.into_iter().map(|mut walker| {
         walker.claim.sent = walker.device.state().sent().0;

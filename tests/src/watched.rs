@@ -18,19 +18,19 @@ pub struct Prometheus {
 /// An alert of the rules, as Prometheus evaluates it.
 #[derive(Clone, Debug)]
 pub struct Alert {
-    /// Its name without the prefix that all have, and what tells its rules apart: the window, or else the severity.
+    /// Its name without the common prefix, with the window or else the severity of the rule.
     pub id: String,
-    /// The labels of each sample that its expression gives now, as `name=value `; empty while all is quiet.
+    /// The labels of each sample of its expression, as `name=value `; empty while the alert is inactive.
     pub samples: Vec<String>,
-    /// When it was looked at last.
+    /// The time of the last evaluation.
     pub evaluated: String,
 }
 
-/// The result of a query: each series' value. Empty if there is none, or nobody answers yet.
+/// The result of a query: each series' value. Empty if there is none, or no answer yet.
 pub type Values = Vec<f64>;
 
 impl Prometheus {
-    /// Starts one with our own configuration, but scraping that address every second.
+    /// Starts it with the shipped configuration, but scraping that address every second.
     pub fn start(scraped: SocketAddr) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let config = std::fs::read_to_string(dashboards().join("prometheus.yml")).expect("the configuration");
@@ -54,10 +54,10 @@ impl Prometheus {
         Self { process, address, _directory: directory }
     }
 
-    /// Says what the API answers on that path; `None` if nobody is there yet.
+    /// Returns the API's answer on that path; `None` without an answer.
     ///
     /// # Panics
-    /// If it says that the question is wrong.
+    /// The API reports a wrong query.
     fn ask(&self, path: &str) -> Option<Value> {
         let (status, body) = http_get(self.address, path)?;
         let answer: Value = serde_json::from_str(&body).ok()?;
@@ -65,7 +65,7 @@ impl Prometheus {
         (status == 200).then(|| answer["data"].clone())
     }
 
-    /// Each series' value now.
+    /// Returns each series' value now.
     pub fn query(&self, query: &str) -> Values {
         let Some(data) = self.ask(&format!("/api/v1/query?query={}", encoded(query))) else {
             return Vec::new();
@@ -75,9 +75,9 @@ impl Prometheus {
         series.iter().map(|series| value(series).expect("a number")).collect()
     }
 
-    /// Every series' values of the last so many seconds, one a second, as a chart asks for them. Empty if nobody answers yet.
+    /// Returns every series' values of the last `seconds`, one a second, as for a chart. Empty without an answer.
     pub fn query_range(&self, query: &str, seconds: u64) -> Values {
-        let end = runtime::clock::now_ms() / 1000;
+        let end = runtime::clock::now_s();
         let path = format!(
             "/api/v1/query_range?query={}&start={}&end={end}&step=1",
             encoded(query),
@@ -90,17 +90,17 @@ impl Prometheus {
         points.map(|point| value(point).expect("a number")).collect()
     }
 
-    /// Every alert as it stands. Empty if nobody answers yet.
+    /// Returns every alert with its state. Empty without an answer.
     ///
     /// # Panics
-    /// If an expression cannot be evaluated.
+    /// An expression cannot be evaluated.
     pub fn alerts(&self) -> Vec<Alert> {
         let data = self.ask("/api/v1/rules?type=alert").unwrap_or_default();
         let groups = data["groups"].as_array().into_iter().flatten();
         groups.filter_map(|group| group["rules"].as_array()).flatten().map(alert).collect()
     }
 
-    /// A label's values among the series of that selector.
+    /// Returns a label's values among the series of that selector.
     pub fn label_values(&self, selector: &str, label: &str) -> Vec<String> {
         let path = format!("/api/v1/label/{label}/values?match[]={}", encoded(selector));
         let data = self.ask(&path).unwrap_or_default();

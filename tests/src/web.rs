@@ -1,48 +1,64 @@
-//! A citizen's browser as far as pages need one: GET and POST of forms over plain HTTP on loopback, with a cookie jar that keeps the
-//! session. It runs no script; what a page looks like is looked at elsewhere.
+//! A browser without a script at a running city's pages: GET and POST of forms over plain HTTP on loopback, one connection for each
+//! request, with a cookie jar that keeps the session. What a page looks like is tested elsewhere.
 
 pub mod shift;
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use loadtest::http::{self, Connection, FORM, Full, HeaderMap, HttpError};
 use registry::Phone;
 use serde_json::Value;
 
-use crate::{City, block_on, wait_for};
+use crate::{City, wait_for};
 
-/// The outcome of a request.
+/// The proxy that a development city trusts.
+pub const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// The response to a request.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// Everything before the body.
-    pub head: String,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body.
     pub body: String,
 }
 
 impl Answer {
-    /// The first header with that name, in small letters.
+    /// Returns the first header with that name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Says where it sends the browser.
+    /// Returns the target of a redirect; empty for any other answer.
     pub fn location(&self) -> &str {
         self.header("location").unwrap_or_default()
     }
 
-    /// The value of the page's first attribute with that name.
+    /// Returns the value of the page's first attribute with that name.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         let (_, rest) = self.body.split_once(&format!(" {name}=\""))?;
         rest.split('"').next()
     }
+
+    /// Returns the values of the inputs with that name, in order.
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        let mark = format!("name=\"{name}\" value=\"");
+        let rest = self.body.split(&mark).skip(1);
+        rest.map(|rest| rest.split('"').next().unwrap_or_default()).collect()
+    }
+
+    /// The first of them.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn value(&self, name: &str) -> &str {
+        self.values(name).first().copied().unwrap_or_else(|| panic!("no {name} in {}", self.body))
+    }
 }
 
-/// A request, as bytes: what a hostile client sends may be anything.
+/// A request: any method, headers and bytes that HTTP can carry.
 pub struct Request<'a> {
     /// The method.
     pub method: &'a str,
@@ -58,47 +74,56 @@ pub struct Request<'a> {
 #[derive(Clone)]
 pub struct Browser {
     address: SocketAddr,
-    /// Its place, as the city's proxy says; `None` without one between.
+    /// The address that the city's proxy names; `None` without a proxy.
     client: Option<IpAddr>,
     cookies: Vec<(String, String)>,
 }
 
-/// The proxy that a development city trusts.
-const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), 0);
-
 impl Browser {
-    /// One that has never been there.
+    /// Makes a browser without cookies.
     pub fn new(city: &City) -> Self {
         let address = city.fleet().pages.expect("a development city has pages");
         Self { address, client: None, cookies: Vec::new() }
     }
 
-    /// The same somewhere else, with the city's proxy between.
+    /// Makes a browser at that address, behind the city's proxy.
     pub fn elsewhere(city: &City, client: IpAddr) -> Self {
         Self { client: Some(client), ..Self::new(city) }
     }
 
-    /// Signs in with the code that development shows. Each phone gets one a minute.
+    /// Makes a browser with that cookie.
+    pub fn with_cookie(city: &City, name: &str, value: String) -> Self {
+        Self { cookies: vec![(name.to_owned(), value)], ..Self::new(city) }
+    }
+
+    /// Makes a browser and signs it in.
     pub fn signed_in(city: &City, phone: &str) -> Self {
         let mut browser = Self::new(city);
-        let asked = browser.submit("/in", &[("phone", phone), ("next", "/apply")]);
-        assert_eq!((asked.status, asked.location()), (303, "/in/code?next=/apply"), "{}", asked.body);
-        let code = message(city, phone);
-        let code = [("code", code.as_str()), ("next", "/apply")];
-        let token = browser.token("/in/code");
-        let checked = browser.post("/in/code", &[&[("token", token.as_str())], &code[..]].concat());
-        assert_eq!((checked.status, checked.location()), (303, "/apply"), "{}", checked.body);
+        browser.sign_in(city, phone, "/apply");
         browser
     }
 
-    /// Says what this session's forms carry, from that page.
-    pub fn token(&mut self, path: &str) -> String {
-        let page = self.get(path);
-        let (_, rest) = page.body.split_once("name=\"token\" value=\"").expect("a page with a form");
-        rest.split('"').next().expect("a token").to_owned()
+    /// Signs in with the code that development shows, on the way to `next`. Each phone gets one code a minute.
+    pub fn sign_in(&mut self, city: &City, phone: &str, next: &str) {
+        let asked = self.submit("/in", &[("phone", phone), ("next", next)]);
+        assert_eq!(
+            (asked.status, asked.location()),
+            (303, &*format!("/in/code?next={next}")),
+            "{}",
+            asked.body
+        );
+        let code = message(city, phone);
+        let token = self.token(asked.location());
+        let checked = self.post("/in/code", &[("token", &token), ("code", &code), ("next", next)]);
+        assert_eq!((checked.status, checked.location()), (303, next), "{}", checked.body);
     }
 
-    /// GET.
+    /// Loads a page and returns its form's token.
+    pub fn token(&mut self, path: &str) -> String {
+        self.get(path).value("token").to_owned()
+    }
+
+    /// Loads a page.
     pub fn get(&mut self, path: &str) -> Answer {
         let path = path.split('#').next().unwrap_or_default();
         self.send(&Request { method: "GET", path, headers: &[], body: b"" }).expect("an answer")
@@ -112,82 +137,63 @@ impl Browser {
 
     /// Sends a form from a page of the same origin.
     pub fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let origin = self.origin();
-        let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Origin", origin.as_str())];
-        let body = encoded(fields);
-        let request = Request { method: "POST", path, headers: &headers, body: body.as_bytes() };
-        self.send(&request).expect("an answer")
+        self.try_post(path, fields).expect("an answer")
     }
 
-    /// The pages' origin, as browsers write it.
+    /// Sends a form to pages that may be gone.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn try_post(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<Answer, HttpError> {
+        let origin = self.origin();
+        let headers = [("Content-Type", FORM), ("Origin", origin.as_str())];
+        self.send(&Request { method: "POST", path, headers: &headers, body: http::form(fields).as_bytes() })
+    }
+
+    /// Returns the pages' origin, as browsers write it.
     pub fn origin(&self) -> String {
         format!("http://localhost:{}", self.address.port())
     }
 
-    /// Sends anything; an error is why there was no answer.
-    pub fn send(&mut self, request: &Request<'_>) -> Result<Answer, String> {
-        let text = |error: std::io::Error| error.to_string();
-        let mut stream = self.connect().map_err(text)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(text)?;
+    /// Sends any request.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn send(&mut self, request: &Request<'_>) -> Result<Answer, HttpError> {
         let Request { method, path, headers, body } = request;
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{}\r\n", self.address.port());
-        head += &format!("Connection: close\r\nContent-Length: {}\r\n", body.len());
-        if let Some(client) = self.client {
-            head += &format!("X-Forwarded-For: {client}\r\n");
-        }
+        let host = format!("localhost:{}", self.address.port());
+        let mut builder = http::Request::builder().method(*method).uri(*path).header("Host", host);
         for (name, value) in *headers {
-            head += &format!("{name}: {value}\r\n");
+            builder = builder.header(*name, *value);
+        }
+        if let Some(client) = self.client {
+            builder = builder.header("X-Forwarded-For", client.to_string());
         }
         if !self.cookies.is_empty() {
             let all: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            head += &format!("Cookie: {}\r\n", all.join("; "));
+            builder = builder.header("Cookie", all.join("; "));
         }
-        stream.write_all(format!("{head}\r\n").as_bytes()).map_err(text)?;
-        // A server that has seen enough of a body that is too long does not read the rest.
-        let _ = stream.write_all(body);
-        let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let Some((head, body)) = answer.split_once("\r\n\r\n") else {
-            return Err(read.err().map_or("no answer".to_owned(), text));
-        };
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
-        let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        let body = if chunked { unchunked(body) } else { body.to_owned() };
-        let answer = Answer { status, head: head.to_owned(), body };
-        self.keep(&answer.head);
-        Ok(answer)
+        let request = builder.body(Full::from(body.to_vec())).expect("a request");
+        let from = self.client.map(|_| PROXY);
+        let response =
+            http::block_on(async { Connection::open(self.address, from).await?.send(request).await })?;
+        let (head, body) = response.into_parts();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        self.keep(&head.headers);
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     }
 
-    fn connect(&self) -> std::io::Result<TcpStream> {
-        if self.client.is_none() {
-            return TcpStream::connect_timeout(&self.address, Duration::from_secs(5));
-        }
-        let stream = block_on(async {
-            let socket = tokio::net::TcpSocket::new_v4()?;
-            socket.bind(PROXY)?;
-            socket.connect(self.address).await?.into_std()
-        })?;
-        stream.set_nonblocking(false)?;
-        Ok(stream)
-    }
-
-    fn keep(&mut self, head: &str) {
-        for line in head.lines() {
-            let Some((name, value)) = line.split_once(": ") else { continue };
-            if !name.eq_ignore_ascii_case("set-cookie") {
-                continue;
-            }
-            let Some((name, value)) = value.split(';').next().and_then(|pair| pair.split_once('=')) else {
-                continue;
-            };
+    fn keep(&mut self, headers: &HeaderMap) {
+        for set in headers.get_all("set-cookie") {
+            let pair = set.to_str().ok().and_then(|set| set.split(';').next()?.split_once('='));
+            let Some((name, value)) = pair else { continue };
             self.cookies.retain(|(known, _)| known != name);
             self.cookies.push((name.to_owned(), value.to_owned()));
         }
     }
 }
 
-/// The newest code that development shows for that phone, once there is one.
+/// Waits for the newest code that development shows for that phone.
 pub fn message(city: &City, phone: &str) -> String {
     let masked = Phone::parse(phone).expect("a number").masked();
     wait_for("a message", || {
@@ -195,33 +201,4 @@ pub fn message(city: &City, phone: &str) -> String {
         let mine = messages.as_array()?.iter().find(|message| message["phone"] == masked.as_str())?;
         Some(mine["code"].as_str()?.to_owned())
     })
-}
-
-/// A form's body.
-pub fn encoded(fields: &[(&str, &str)]) -> String {
-    let percent = |text: &str| {
-        let mut out = String::new();
-        for byte in text.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(char::from(byte)),
-                _ => out += &format!("%{byte:02X}"),
-            }
-        }
-        out
-    };
-    let pairs: Vec<_> =
-        fields.iter().map(|(name, value)| format!("{}={}", percent(name), percent(value))).collect();
-    pairs.join("&")
-}
-
-fn unchunked(body: &str) -> String {
-    let mut rest = body;
-    let mut out = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
-        let Some(chunk) = after.get(..size).filter(|chunk| !chunk.is_empty()) else { break };
-        out += chunk;
-        rest = after.get(size + 2..).unwrap_or_default();
-    }
-    out
 }

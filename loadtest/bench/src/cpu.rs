@@ -1,5 +1,5 @@
-//! The cost of a process, read from /proc: processor time, and who owns a UDP port. Linux only; elsewhere, and for other
-//! users' processes, there is simply no figure.
+//! The cost of a process, read from /proc: processor time and memory, and the owner of a UDP port. Linux only; elsewhere, and for other
+//! users' processes, there is no figure.
 
 use std::fs;
 use std::io;
@@ -8,26 +8,26 @@ use std::time::Duration;
 
 use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 
-/// Linux counts processor time for /proc in hundredths of a second on every machine that matters.
+/// The unit of processor time in /proc: a hundredth of a second on all usual machines.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A process's or a thread's figures at one moment.
+/// The processor time of a process or a thread at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Which one.
+    /// The process or thread.
     pub process: u32,
-    /// User and system time so far, of a process that of all its threads.
+    /// User and system time so far; of a process, that of all its threads.
     pub cpu: Duration,
 }
 
 impl Usage {
-    /// Of that process, now.
+    /// Reads the figures of that process.
     pub fn of(process: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         Some(Self { process, cpu: cpu(&stat)? })
     }
 
-    /// Of that process and those it has started, now.
+    /// Reads the figures of that process and its children.
     pub(crate) fn of_family(process: u32) -> Option<Self> {
         let own = Self::of(process)?;
         let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
@@ -35,18 +35,18 @@ impl Usage {
         Some(Self { process, cpu: own.cpu + children.map(|child| child.cpu).sum::<Duration>() })
     }
 
-    /// Of this process, now.
+    /// Reads the figures of this process.
     pub fn own() -> Option<Self> {
         Self::of(std::process::id())
     }
 
-    /// Of one of this process's threads, now.
+    /// Reads the figures of one of this process's threads.
     pub fn of_thread(thread: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
         Some(Self { process: thread, cpu: cpu(&stat)? })
     }
 
-    /// Of the process that has this UDP port open, now.
+    /// Reads the figures of the process that has this UDP port open.
     pub fn of_port(address: SocketAddr) -> Option<Self> {
         let table = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
         let inode = inode(&fs::read_to_string(table).ok()?, address.port())?;
@@ -58,13 +58,13 @@ impl Usage {
             .and_then(Self::of)
     }
 
-    /// Processor time since `before`, if it is the same process.
+    /// Returns the processor time since `before`, if it is the same process.
     pub fn since(&self, before: &Self) -> Option<Duration> {
         (self.process == before.process).then(|| self.cpu.saturating_sub(before.cpu))
     }
 }
 
-/// Memory of a process, MiB.
+/// Reads the memory of a process, MiB.
 pub fn memory_mib(process: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -72,25 +72,25 @@ pub fn memory_mib(process: u32) -> Option<f64> {
     Some(kib / 1024.0)
 }
 
-/// The number of the thread that asks.
+/// Returns the id of the calling thread.
 pub fn this_thread() -> Option<u32> {
     fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
 }
 
-/// The threads of a process.
+/// Returns the threads of a process.
 pub fn threads(process: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
     threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// A thread that was put onto one core.
+/// A thread that is pinned to one core.
 pub(crate) struct Pinned {
     thread: Option<Pid>,
     before: CpuSet,
 }
 
 impl Pinned {
-    /// Puts it there.
+    /// Pins a thread.
     ///
     /// # Errors
     /// There is no such core or thread, or it is another user's.
@@ -103,19 +103,19 @@ impl Pinned {
         Ok(Self { thread, before })
     }
 
-    /// Lets it run where it ran before; one that has ended meanwhile does not mind.
+    /// Restores the thread's cores; a thread that has ended is no error.
     pub(crate) fn release(self) {
         let _ = sched_setaffinity(self.thread, &self.before);
     }
 }
 
-/// Processor time a message; `None` without figures or messages.
+/// Returns the processor time for each message; `None` without figures or messages.
 pub fn each(before: Option<Usage>, after: Option<Usage>, messages: u64) -> Option<Duration> {
     let cpu = after?.since(&before?)?;
     (messages > 0).then(|| Duration::from_secs_f64(cpu.as_secs_f64() / messages as f64))
 }
 
-/// Fields 14 and 15, counted from behind the program's name, which may hold anything.
+/// Reads fields 14 and 15, counted from the end of the program's name, which may contain any character.
 fn cpu(stat: &str) -> Option<Duration> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);

@@ -1,5 +1,5 @@
 //! `loadtest floor`: raw QUIC under the same shape of load, round by round beside the gateway, so that every figure is a
-//! ratio from one run. The floor reads no frames: it is what QUIC, TLS and the kernel cost on this machine.
+//! ratio from one run. The floor reads no frames: it shows the cost of QUIC, TLS and the kernel on this machine.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,22 +22,22 @@ use crate::cpu::{self, Usage};
 use crate::gauge::Gauge;
 use crate::pace::{self, Schedule};
 
-pub(crate) mod line;
+pub(crate) mod client;
 pub mod server;
 mod sync;
 mod text;
 
-use line::{Line, Pace, Peer, Shape};
+use client::{Client, Pace, Peer, Shape};
 use sync::Probe;
 pub use text::table;
 
-/// Connections that shake hands at a time.
+/// Limit of handshakes at a time.
 const DIALLING_MAX: usize = 64;
-/// Tokens made for a round.
+/// Limit of tokens made for a round.
 const TOKENS_MAX: usize = 1 << 21;
-/// The first part of a round is not counted.
+/// The length of the first part of a round, which is not counted.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// A round that does not end this long after its time is given up.
+/// The time after its end for which a round waits for the last answers.
 const ROUND_EXTRA_MAX: Duration = Duration::from_secs(10);
 
 /// The options.
@@ -52,13 +52,13 @@ pub struct Options {
     /// Frames under way on a connection
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub in_flight: u32,
-    /// Frames a second over all connections, sent at their time instead of one after another
+    /// Frames a second over all connections, each sent at its scheduled time instead of one after another
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
     /// Verify instead of punching
     #[arg(long)]
     pub verify: bool,
-    /// Rounds of each
+    /// Rounds of each side
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
     /// Length of a round, after its warm-up
@@ -73,7 +73,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Scans that a connection may have under way.
+    /// Returns the number of scans that a connection may have in flight.
     fn window(&self) -> u32 {
         self.batch * self.in_flight
     }
@@ -84,31 +84,31 @@ impl Options {
     }
 }
 
-/// One round of one peer.
+/// The figures of one round of one side.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
     /// Scans a second.
     pub per_second: f64,
-    /// The server's processor time a scan.
+    /// The server's processor time for each scan.
     pub server_cpu: Option<Duration>,
-    /// The clients' processor time a scan.
+    /// The clients' processor time for each scan.
     pub client_cpu: Option<Duration>,
-    /// Milliseconds at p50, p99 and p999.
+    /// Latency at p50, p99 and p999, milliseconds.
     pub latency_ms: [f64; 3],
 }
 
-/// One round of each.
+/// One round of each side.
 #[derive(Clone, Copy, Debug)]
 pub struct Round {
     /// Raw QUIC.
     pub echo: Figures,
-    /// The real thing.
+    /// The gateway.
     pub gateway: Figures,
-    /// One write of 4 KiB and its data sync, on the city's disk: the median.
+    /// The median time of a write of 4 KiB with its data sync, on the city's disk.
     pub sync: Duration,
 }
 
-/// Runs all rounds, on this thread and one for the echo. `note` is told of each round.
+/// Runs all rounds, on this thread and one for the echo. `note` is called after each round.
 pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<Vec<Round>> {
     let fleet = Fleet::load(&options.data)?;
     let tokens = Tokens::load(&fleet)?;
@@ -124,7 +124,7 @@ pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<Vec<Round>> {
     rounds
 }
 
-/// Both servers on one core, this thread on another.
+/// Pins both servers to one core, this thread to another.
 fn pin(gateway: Option<u32>, echo: Option<u32>) -> anyhow::Result<Vec<cpu::Pinned>> {
     let gateway = gateway.context("no process of ours has the gateway's port open")?;
     let mut pinned = Vec::new();
@@ -135,7 +135,7 @@ fn pin(gateway: Option<u32>, echo: Option<u32>) -> anyhow::Result<Vec<cpu::Pinne
     Ok(pinned)
 }
 
-/// The raw server, on a thread with a runtime of its own.
+/// The echo server, on a thread with a runtime of its own.
 pub(crate) struct Echo {
     endpoint: quinn::Endpoint,
     pub(crate) thread: Option<u32>,
@@ -143,7 +143,7 @@ pub(crate) struct Echo {
 }
 
 impl Echo {
-    /// For devices of that class.
+    /// Starts it, for devices of that class.
     pub(crate) fn start(fleet: &Fleet, class: DeviceClass) -> anyhow::Result<Self> {
         let (send, receive) = sync_channel(1);
         let (fleet, window) = (fleet.clone(), limits::receive_window_bytes(class));
@@ -227,13 +227,13 @@ impl Bench<'_> {
         self.echo.thread.and_then(Usage::of_thread)
     }
 
-    /// Fresh for each round: tokens run out.
+    /// Makes tokens for a round; they expire.
     fn make_tokens(&self) -> Rc<Vec<Scanned>> {
         let (people, now_s) = (self.tokens.people(), clock::now_s());
         Rc::new(people.iter().take(TOKENS_MAX).map(|person| self.tokens.scan(person, now_s)).collect())
     }
 
-    async fn connect(&self, gateway: bool) -> anyhow::Result<Vec<Line>> {
+    async fn connect(&self, gateway: bool) -> anyhow::Result<Vec<Client>> {
         let class = self.options.class();
         let chosen: Vec<_> = self.fleet.of_class(class).take(self.options.devices as usize).collect();
         ensure!(
@@ -247,7 +247,7 @@ impl Bench<'_> {
 
     async fn round(
         &self,
-        lines: &mut Vec<Line>,
+        clients: &mut Vec<Client>,
         tokens: &Rc<Vec<Scanned>>,
         server: impl Fn() -> Option<Usage>,
     ) -> anyhow::Result<Figures> {
@@ -257,8 +257,8 @@ impl Bench<'_> {
         let gauge = Rc::new(Gauge::default());
         let mut running = JoinSet::new();
         let shape = Shape { batch: self.options.batch as usize, verify: self.options.verify };
-        for (line, pace) in lines.drain(..).zip(self.paces(start, end)) {
-            running.spawn_local(line.round(shape, pace, Rc::clone(tokens), end, Rc::clone(&gauge)));
+        for (client, pace) in clients.drain(..).zip(self.paces(start, end)) {
+            running.spawn_local(client.round(shape, pace, Rc::clone(tokens), end, Rc::clone(&gauge)));
         }
         tokio::time::sleep(WARM_UP).await;
         gauge.turn(true);
@@ -268,8 +268,8 @@ impl Bench<'_> {
         gauge.turn(false);
         let (took, after) = (clock::since(from), (server(), client()));
         let joined = async {
-            while let Some(line) = running.join_next().await {
-                lines.push(line??);
+            while let Some(client) = running.join_next().await {
+                clients.push(client??);
             }
             anyhow::Ok(())
         };
@@ -283,7 +283,7 @@ impl Bench<'_> {
         })
     }
 
-    /// For each line of a round when its frames go out.
+    /// Returns the pace of each client in a round.
     fn paces(&self, start: Instant, end: Instant) -> Vec<Pace> {
         let count = self.options.devices as usize;
         let Some(rate) = self.options.rate else {
@@ -296,14 +296,14 @@ impl Bench<'_> {
     }
 }
 
-/// A line for each device, to the echo at that address or else to the gateway, which is greeted.
+/// Connects a client for each device, to the echo at that address or else to the gateway, with `Hello`.
 pub(crate) async fn connect(
     fleet: &Fleet,
     devices: &[&FleetDevice],
     echo: Option<SocketAddr>,
-) -> anyhow::Result<Vec<Line>> {
+) -> anyhow::Result<Vec<Client>> {
     let endpoint = wire::endpoint(fleet.quic[0])?;
-    let mut lines = Vec::with_capacity(devices.len());
+    let mut clients = Vec::with_capacity(devices.len());
     for some in devices.chunks(DIALLING_MAX) {
         let mut dialling = JoinSet::new();
         for device in some {
@@ -323,10 +323,10 @@ pub(crate) async fn connect(
             let (wire, place) = dialled??;
             let peer =
                 if echo.is_none() { Peer::Gateway(FrameReader::default()) } else { Peer::Echo { back: 0 } };
-            lines.push(Line::new(wire, peer, place, lines.len()));
+            clients.push(Client::new(wire, peer, place, clients.len()));
         }
     }
-    Ok(lines)
+    Ok(clients)
 }
 
 fn place(device: &FleetDevice) -> anyhow::Result<(protocol::PlaceId, protocol::RegionId)> {

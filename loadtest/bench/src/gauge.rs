@@ -1,12 +1,12 @@
-//! The measures of one round: what was completed and its latency, while the gauge is on. It counts; nothing here knows what a round or a
-//! peer is.
+//! The measurements of one round: completed scans and their latency, while the gauge is on. It knows neither rounds nor
+//! peers.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// A count of scans with a histogram of their latency, shared by the lines of one round, all on one thread. It is off until it is turned on.
+/// A count of scans with a histogram of their latency, shared by the clients of one round, all on one thread. It is off until it is turned on.
 pub struct Gauge {
     on: Cell<bool>,
     scans: Cell<u64>,
@@ -21,12 +21,12 @@ impl Default for Gauge {
 }
 
 impl Gauge {
-    /// Counts from here on, or not any more.
+    /// Turns counting on or off.
     pub fn turn(&self, on: bool) {
         self.on.set(on);
     }
 
-    /// A frame with that many scans is answered.
+    /// Counts an answered frame with that many scans.
     pub fn done(&self, scans: usize, latency: Duration) {
         if self.on.get() {
             self.scans.set(self.scans.get() + scans as u64);
@@ -35,12 +35,12 @@ impl Gauge {
         }
     }
 
-    /// Scans counted.
+    /// Returns the number of counted scans.
     pub fn scans(&self) -> u64 {
         self.scans.get()
     }
 
-    /// Milliseconds at that quantile.
+    /// Returns the latency at that quantile, milliseconds.
     pub fn latency_ms(&self, quantile: f64) -> f64 {
         self.latency_us.borrow().value_at_quantile(quantile) as f64 / 1000.0
     }

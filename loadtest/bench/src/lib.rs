@@ -1,5 +1,5 @@
-//! The gateway beside what it is compared with: raw QUIC, the floor under it, and Redis, NATS and PostgreSQL, its peers, all under the
-//! same work in the same run. The measures that this takes are other load's as well: a schedule, latencies, processor time, the machine.
+//! The gateway beside its comparisons: raw QUIC, the floor, and Redis, NATS and PostgreSQL, the peers, all under the
+//! same load in the same run. Its parts serve other load tests as well: a schedule, latencies, processor time, the machine.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -16,5 +16,5 @@ use std::fmt::Arguments;
 pub use gauge::Gauge;
 pub use spread::Spread;
 
-/// Takes a line of progress, for people who wait.
+/// A receiver of lines of progress.
 pub type Note<'a> = &'a dyn Fn(Arguments<'_>);

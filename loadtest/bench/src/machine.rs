@@ -1,4 +1,4 @@
-//! The machine that figures were measured on, for reports: a number without it says nothing. Linux only; elsewhere parts are
+//! The machine on which figures were measured, for reports: without it a figure says nothing. Linux only; elsewhere parts are
 //! unknown.
 
 use std::fs;
@@ -21,7 +21,7 @@ pub struct Machine {
     pub kernel: String,
 }
 
-/// This machine.
+/// Describes this machine.
 pub fn here() -> Machine {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let release = read("/proc/sys/kernel/osrelease");
@@ -39,7 +39,7 @@ impl std::fmt::Display for Machine {
     }
 }
 
-/// The commit of the working directory, if `git` is there and knows one; `-dirty` behind it if files were changed.
+/// Returns the commit of the working directory, if `git` is there and knows one; with `-dirty` if files were changed.
 pub fn commit() -> Option<String> {
     let said = Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output().ok()?;
     let commit = String::from_utf8(said.stdout).ok()?.trim().to_owned();

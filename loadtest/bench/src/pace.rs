@@ -1,5 +1,5 @@
-//! An open-loop schedule, kept by one task: visit after visit at its intended time, handed round to lanes in turns. It does
-//! not care whether anything is answered, and it sleeps on a kernel timer, since the runtime's own is good to a
+//! An open-loop schedule, kept by one task: each visit at its intended time, given to the lanes in turns. It does
+//! not wait for answers, and it sleeps on a kernel timer, since the runtime's own has a resolution of a
 //! millisecond only.
 
 use std::io;
@@ -13,22 +13,22 @@ use rustix::time::{
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
-/// Visits that a lane may be behind before the schedule waits for it; their intended times stay.
+/// Limit of visits that a lane may be behind before the schedule waits for it; their intended times stay.
 const LANE_VISITS_MAX: usize = 4096;
 
-/// When people come.
+/// The schedule of people.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// When the first one comes.
+    /// The time of the first person.
     pub start: Instant,
     /// People a second.
     pub rate: u32,
-    /// Nobody comes from here on.
+    /// The end; later people do not come.
     pub end: Instant,
 }
 
 impl Schedule {
-    /// When the person with that number comes, from 0.
+    /// Returns the intended time of a person, by number from 0.
     fn intended(&self, person: u64) -> Instant {
         let (rate, second) = (u64::from(self.rate), Duration::from_secs(1).as_nanos() as u64);
         let whole = Duration::from_secs(person / rate);
@@ -36,10 +36,10 @@ impl Schedule {
     }
 }
 
-/// The place where a lane hears the intended times of its people; it ends with the schedule.
+/// The receiver of a lane's intended times; it ends with the schedule.
 pub type Lane = mpsc::Receiver<Instant>;
 
-/// As many lanes as there are devices, and the task that serves them: person by person, lane by lane.
+/// Makes `count` lanes, and the task that serves them: person by person, lane by lane.
 pub fn lanes(schedule: Schedule, count: usize) -> (Vec<Lane>, impl Future<Output = io::Result<()>> + Send) {
     let (senders, lanes): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(LANE_VISITS_MAX)).unzip();
     (lanes, keep(schedule, senders))
@@ -55,7 +55,7 @@ async fn keep(schedule: Schedule, mut lanes: Vec<mpsc::Sender<Instant>>) -> io::
         }
         timer.until(intended).await?;
         let lane = (person % lanes.len() as u64) as usize;
-        // A lane that ended early has nobody to send.
+        // A lane that ended early takes no visits.
         let _ = lanes[lane].send(intended).await;
         person += 1;
         if lanes.iter().all(mpsc::Sender::is_closed) {
@@ -69,7 +69,7 @@ async fn keep(schedule: Schedule, mut lanes: Vec<mpsc::Sender<Instant>>) -> io::
 pub struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
-    /// A timer that is not set.
+    /// Makes a timer that is not set.
     #[allow(
         deprecated,
         reason = "sound for a descriptor that is owned and never changes; its successor is unsafe"
@@ -79,7 +79,7 @@ impl Timer {
         Ok(Self(AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, flags)?)?))
     }
 
-    /// Sleeps until that moment; lets others run if it has passed.
+    /// Sleeps until that moment; yields if it has passed.
     pub async fn until(&mut self, moment: Instant) -> io::Result<()> {
         let left = moment.saturating_duration_since(clock::now());
         if left.is_zero() {

@@ -1,5 +1,5 @@
-//! `loadtest peers`: the gateway beside what one would pick instead, and beside raw QUIC. All do the same work in the same shape
-//! in one run, in turns: look up a person's colour, append the punch, answer with the colour. Who does less says so.
+//! `loadtest peers`: the gateway beside alternatives, and beside raw QUIC. All do the same work in the same shape
+//! in one run, in turns: look up a person's colour, append the punch, answer with the colour. A peer that does less is marked.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,13 +35,13 @@ mod tls;
 use bench::Bench;
 use scratch::Scratch;
 use server::Program;
-pub use shape::Shape;
+pub use shape::{Shape, thousands};
 pub use text::{json, markdown, table};
 use tls::Tls;
 
-/// Files and sockets that this program and each server may have open: 1,000 connections and something.
+/// The limit of open files of this program and each server: 1,000 connections and some files.
 const FILES_MAX: u64 = 16 * 1024;
-/// One core for the servers and one for the clients, as `floor` does it.
+/// The cores of the servers and of the clients, as in `floor`.
 const CORES: [usize; 2] = [0, 1];
 
 /// The options.
@@ -50,7 +50,7 @@ pub struct Options {
     /// DEVICESxBATCH or DEVICESxBATCHxIN_FLIGHT: connections, punches in a frame, frames under way on a connection
     #[arg(long = "shape", default_values = ["1000x1", "16x256"], value_delimiter = ',')]
     pub shapes: Vec<Shape>,
-    /// Rounds of each
+    /// Rounds of each side
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
     /// Length of a turn, after its warm-up
@@ -59,16 +59,16 @@ pub struct Options {
     /// Put the servers on core 0 and this program's clients on core 1
     #[arg(long)]
     pub pin: bool,
-    /// Only these beside the gateway
+    /// Compare only with these
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Peer>,
     /// The development city's data directory
     #[arg(long, default_value = "./changtong-data")]
     pub data: PathBuf,
-    /// The place where the servers keep their files for the time of the run; by default near the city's, on the same file system
+    /// Directory for the servers' files during the run [default: near the city's, on the same file system]
     #[arg(long)]
     pub scratch: Option<PathBuf>,
-    /// The commit that is measured; by default what git says here, if it is there
+    /// The commit that is measured [default: from git in the working directory]
     #[arg(long)]
     pub commit: Option<String>,
     /// Print the comparison as a table of Markdown
@@ -80,19 +80,19 @@ pub struct Options {
 }
 
 impl Options {
-    /// Says who takes part, in the order of the report. The gateway always does: the others are compared with it.
+    /// Returns the peers that take part, in the order of the report, always with the gateway.
     fn peers(&self) -> impl Iterator<Item = Peer> {
         let all = self.only.is_empty();
         Peer::ALL.into_iter().filter(move |peer| all || *peer == Peer::Gateway || self.only.contains(peer))
     }
 }
 
-/// The parties.
+/// The compared systems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Peer {
     /// The running development city.
     Gateway,
-    /// Raw QUIC that sends the same bytes back: the floor.
+    /// Raw QUIC that sends all bytes back: the floor.
     Echo,
     /// Redis: a script of GET and XADD.
     Redis,
@@ -103,10 +103,10 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// All, in the order of the report.
+    /// All peers, in the order of the report.
     pub const ALL: [Self; 5] = [Self::Gateway, Self::Echo, Self::Redis, Self::Nats, Self::Postgres];
 
-    /// Its name in a report.
+    /// Returns its name in a report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gateway => "Changtong",
@@ -117,7 +117,7 @@ impl Peer {
         }
     }
 
-    /// Says what is on disk when it answers.
+    /// Returns a text: the durability when it answers.
     pub fn durable(self) -> &'static str {
         match self {
             Self::Gateway => "yes, synced",
@@ -128,7 +128,7 @@ impl Peer {
         }
     }
 
-    /// Says how it does the work, and what it leaves out.
+    /// Returns a text: the way in which it does the work, and the parts that it leaves out.
     pub fn work(self) -> &'static str {
         match self {
             Self::Gateway => {
@@ -144,24 +144,24 @@ impl Peer {
     }
 }
 
-/// One turn of one peer.
+/// The figures of one turn of one peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
-    /// Punches answered while it counted.
+    /// The number of counted punches.
     pub punches: u64,
-    /// Those a second.
+    /// Punches a second.
     pub per_second: f64,
-    /// Milliseconds at p50 and p99, of a frame.
+    /// Latency of a frame at p50 and p99, milliseconds.
     pub latency_ms: [f64; 2],
-    /// The server's processor time a punch.
+    /// The server's processor time for each punch.
     pub server_cpu: Option<Duration>,
-    /// This program's processor time a punch.
+    /// This program's processor time for each punch.
     pub client_cpu: Option<Duration>,
-    /// Connections that carried them.
+    /// The number of connections.
     pub connections: usize,
 }
 
-/// One turn of each.
+/// One turn of each peer.
 pub type Round = BTreeMap<Peer, Figures>;
 
 /// All rounds of one shape.
@@ -174,12 +174,12 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// A figure of that peer over the rounds; `None` if it has none.
+    /// Returns a figure of that peer over the rounds; `None` if it has none.
     pub fn spread(&self, peer: Peer, figure: impl Fn(&Figures) -> Option<f64>) -> Option<Spread> {
         Spread::of(self.rounds.iter().filter_map(|round| figure(round.get(&peer)?)))
     }
 
-    /// Punches a second of the gateway, of that peer's, round by round.
+    /// Returns the gateway's punches a second divided by that peer's, over the rounds.
     pub fn ratio(&self, peer: Peer) -> Option<Spread> {
         let per_second = |round: &Round, peer| Some(round.get(&peer)?.per_second);
         Spread::of(
@@ -190,39 +190,39 @@ impl Measured {
     }
 }
 
-/// The appends that a peer was asked for, and those that it held in the end.
+/// The punches that a peer answered, and those that it holds at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Punches that it answered, in warm-ups too.
+    /// The number of answered punches, in warm-ups too.
     pub answered: u64,
-    /// Punches that it holds.
+    /// The number of punches that it holds.
     pub held: u64,
 }
 
-/// A whole run.
+/// The report of a run.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Where.
+pub struct PeersReport {
+    /// The machine.
     pub machine: Machine,
-    /// Of what.
+    /// The commit that is measured.
     pub commit: Option<String>,
-    /// Codes that every peer with a look-up knew.
+    /// The number of codes that every peer with a look-up had.
     pub codes: usize,
-    /// Each peer's version, asked of its program.
+    /// The peers' versions, asked of their programs.
     pub versions: BTreeMap<Peer, String>,
     /// The shapes, as asked for.
     pub shapes: Vec<Measured>,
-    /// The content of the peers in the end; the gateway's record is proven by `quick`.
+    /// The punches of the peers at the end; `quick` proves the gateway's record.
     pub kept: BTreeMap<Peer, Kept>,
 }
 
-/// Runs all rounds of all shapes, on this thread and one for the echo; starts the peers and ends them, whatever comes. `note` is told
-/// of each start and each round.
+/// Runs all rounds of all shapes, on this thread and one for the echo; starts the peers and ends them, also after an error. `note` is called
+/// after each start and each round.
 ///
 /// # Errors
 /// No development city runs there on loopback, it has too few devices, a program is not installed, or a peer fails, answers a
 /// wrong colour, or holds less than it answered.
-pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<Outcome> {
+pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<PeersReport> {
     let fleet = Fleet::load(&options.data)?;
     let is_here = fleet.quic.iter().chain([&fleet.http]).all(|address| address.ip().is_loopback());
     ensure!(is_here, "only a development city on loopback is put under load, not one at {}", fleet.quic[0]);
@@ -243,7 +243,7 @@ pub fn run(options: &Options, note: Note<'_>) -> anyhow::Result<Outcome> {
             _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
         }
     }))?;
-    Ok(Outcome {
+    Ok(PeersReport {
         machine: machine::here(),
         commit: options.commit.clone().or_else(machine::commit),
         codes: setup.tokens.people().len(),
@@ -289,7 +289,7 @@ async fn measure(
     Ok((measured, kept))
 }
 
-/// Threads that are kept on a core until this goes, whatever comes.
+/// Threads that are pinned as long as this lives.
 #[derive(Default)]
 struct Pins(Vec<cpu::Pinned>);
 

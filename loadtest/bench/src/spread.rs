@@ -1,10 +1,10 @@
-//! A figure over the rounds of a run: the median with the lowest and the highest, because one number of a noisy machine says
-//! too much.
+//! A figure over the rounds of a run: the median with the lowest and the highest, because one number of a noisy machine is
+//! not reliable.
 
 /// Median, lowest and highest.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Spread {
-    /// Half of the rounds lie below.
+    /// The median.
     pub median: f64,
     /// The lowest round.
     pub low: f64,
@@ -13,7 +13,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of those that are numbers; `None` if there are none.
+    /// Returns the spread of the finite values; `None` if there are none.
     pub fn of(each: impl Iterator<Item = f64>) -> Option<Self> {
         let mut all: Vec<_> = each.filter(|figure| figure.is_finite()).collect();
         all.sort_by(f64::total_cmp);

@@ -6,7 +6,7 @@ use std::time::Duration;
 const FIRST_MS: u64 = 100;
 const WAIT_MS_MAX: u64 = 5_000;
 
-/// Waits of one device.
+/// The back-off of one device.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     attempt: u32,
@@ -14,19 +14,19 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Nothing tried yet.
+    /// Makes a back-off without failures so far.
     pub(crate) fn new(seed: u64) -> Self {
         Self { attempt: 0, random: fastrand::Rng::with_seed(seed) }
     }
 
-    /// The wait before the next attempt, at least `at_least`.
+    /// Returns the wait before the next attempt, at least `at_least`.
     pub(crate) fn next_wait(&mut self, at_least: Duration) -> Duration {
         let ceiling = FIRST_MS.saturating_mul(1 << self.attempt.min(16)).min(WAIT_MS_MAX);
         self.attempt = self.attempt.saturating_add(1);
         at_least + Duration::from_millis(self.random.u64(0..=ceiling))
     }
 
-    /// It worked: the next failure starts anew.
+    /// Starts anew after a success.
     pub(crate) fn reset(&mut self) {
         self.attempt = 0;
     }

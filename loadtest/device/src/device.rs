@@ -1,7 +1,7 @@
 //! A checkpoint device: connects, says Hello, streams its punches, and comes back when the connection is lost.
 //!
-//! [`Device::step`] does one thing that is due and may be dropped at any await, so callers put it beside their own
-//! schedule in a `select!`. Which punches are acknowledged is [`DeviceState`]'s, bytes are [`Wire`]'s.
+//! [`Device::step`] does one thing that is due and may be dropped at any await, so that callers can put it beside their own
+//! schedule in a `select!`. [`DeviceState`] knows the acknowledged punches, [`Wire`] moves bytes.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -29,10 +29,10 @@ use error::{numbering_lost, out_of_place, refused};
 
 /// Bytes waiting to be written above which no further batch is encoded.
 const UNSENT_BYTES_MAX: usize = 128 * 1024;
-/// A gateway that owes answers and says nothing for this long is asked whether it is there: its disk may be slow, but a ping
-/// is answered from memory …
+/// The silence of a gateway that owes answers after which a ping is sent: its disk may be slow, but a ping
+/// is answered from memory.
 const SILENCE_PING: Duration = Duration::from_secs(2);
-/// … and if no packet at all has come from it for this long it is taken for gone. On a bad network an answer may be later.
+/// The silence, without any packet, after which the gateway counts as gone. On a bad network an answer may be later.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 
 enum Link {
@@ -46,16 +46,16 @@ struct Up {
     welcome: Welcome,
     said: Instant,
     heard: Instant,
-    /// Since when the gateway owes an answer.
+    /// The time since which the gateway owes an answer.
     owed_since: Option<Instant>,
-    /// Told to leave, and to come back after this long.
+    /// The time after which to come back, if the gateway shuts down.
     leave: Option<Duration>,
     /// Requests other than punches that have no answer yet, and answers not fetched yet.
     asked: Vec<RequestId>,
     replies: Vec<(RequestId, Answer)>,
 }
 
-/// One device.
+/// A device.
 pub struct Device {
     id: DeviceId,
     endpoint: quinn::Endpoint,
@@ -71,7 +71,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device of the fleet that goes on where `state` stands; nothing is sent before the first step.
+    /// Makes a device of the fleet that continues with `state`; nothing is sent before the first step.
     pub fn new(
         endpoint: &quinn::Endpoint,
         fleet: &Fleet,
@@ -83,7 +83,7 @@ impl Device {
         Ok(Self::at(endpoint, known, server, state))
     }
 
-    /// The same of a device of any gateway: its number and its client, the gateway's address and the name in its certificate.
+    /// Makes a device of any gateway: its number and its TLS client, the gateway's address and the name in its certificate.
     pub fn at(
         endpoint: &quinn::Endpoint,
         (id, config): (DeviceId, quinn::ClientConfig),
@@ -106,27 +106,27 @@ impl Device {
         }
     }
 
-    /// Its id.
+    /// Returns its id.
     pub fn id(&self) -> DeviceId {
         self.id
     }
 
-    /// Its numbering and its queue.
+    /// Returns its numbering and its queue.
     pub fn state(&self) -> &DeviceState {
         &self.state
     }
 
-    /// Its numbering and its queue, for a higher epoch.
+    /// Returns its numbering and its queue, to start a higher epoch.
     pub fn state_mut(&mut self) -> &mut DeviceState {
         &mut self.state
     }
 
-    /// Drops the connection without a word and keeps the state, as when the device's power goes.
+    /// Drops the connection without a close and returns the state, as in a power cut of the device.
     pub fn into_state(self) -> DeviceState {
         self.state
     }
 
-    /// Says what happened so far.
+    /// Returns the counts so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -136,7 +136,7 @@ impl Device {
         self.address = address;
     }
 
-    /// Says whether it is connected and welcomed.
+    /// True if it is connected and welcomed.
     pub fn is_up(&self) -> bool {
         matches!(self.link, Link::Up(_))
     }
@@ -146,12 +146,12 @@ impl Device {
         self.state.push(region, punch, tag)
     }
 
-    /// The acknowledgements since the last call, in order.
+    /// Takes the acknowledgements since the last call, in order.
     pub fn take_acknowledged(&mut self) -> Vec<Acknowledged> {
         std::mem::take(&mut self.acknowledged)
     }
 
-    /// Tries once, whatever the outcome.
+    /// Tries once to connect.
     pub async fn connect_once(&mut self) -> Result<Welcome, DeviceError> {
         let dialled = self.dial().await;
         self.dialled(dialled).map_err(|error| match error {
@@ -178,7 +178,7 @@ impl Device {
         Ok(())
     }
 
-    /// Asks anything but punches and waits for its answer; asks again on a new connection if one is lost.
+    /// Sends a request other than punches and waits for its answer; repeats it on a new connection if one is lost.
     pub async fn ask(&mut self, request: &Request) -> Result<Answer, DeviceError> {
         loop {
             self.connect().await?;
@@ -206,7 +206,7 @@ impl Device {
         Ok(Some(id))
     }
 
-    /// The answers to [`Self::start`] since the last call.
+    /// Takes the answers to [`Self::start`] since the last call.
     pub fn take_replies(&mut self) -> Vec<(RequestId, Answer)> {
         match &mut self.link {
             Link::Up(up) => std::mem::take(&mut up.replies),
@@ -225,8 +225,8 @@ impl Device {
         Ok(())
     }
 
-    /// Does what is due next: waits, connects, writes, reads. Lost connections are got back with back-off; an error is
-    /// what another attempt would not heal.
+    /// Does the next thing that is due: waits, connects, writes, reads. Lost connections are replaced with back-off; an error is
+    /// returned if another attempt would not help.
     pub async fn step(&mut self) -> Result<(), DeviceError> {
         match &mut self.link {
             Link::Down { until } => {
@@ -249,7 +249,7 @@ impl Device {
         }
     }
 
-    /// Says whether another connection could heal it.
+    /// Returns the error, unless another connection could help.
     fn give_up(&mut self, error: DeviceError) -> Result<(), DeviceError> {
         if let DeviceError::Wire(wire) = &error
             && wire.retryable()
@@ -285,7 +285,7 @@ impl Device {
         Ok(welcome)
     }
 
-    /// The connection is of no use any more: another after the back-off, or later if the gateway said so.
+    /// Drops the connection: another follows after the back-off, or later if the gateway said so.
     fn lose(&mut self, at_least: Duration) {
         let told = match &self.link {
             Link::Up(up) => up.leave.unwrap_or(Duration::ZERO),

@@ -1,5 +1,5 @@
-//! The fleet file of a development city: addresses, devices with their certificates, and where the made-up codes are.
-//! `changtong dev` writes it; nothing here writes.
+//! The fleet file of a development city: addresses, devices with their certificates, and the list of invented codes.
+//! `changtong dev` writes it.
 
 use std::fs;
 use std::io;
@@ -9,37 +9,37 @@ use std::path::{Path, PathBuf};
 use protocol::{DeviceClass, DeviceId, PlaceId, RegionId};
 use serde::Deserialize;
 
-/// The layout that is read here.
+/// The version of the layout.
 const VERSION: u32 = 1;
-/// Its name inside a city's data directory.
+/// The file's name inside a city's data directory.
 pub const FILE: &str = "fleet.json";
 
-/// Why there is no usable fleet file.
+/// The reason why there is no usable fleet file.
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
-    /// Not there, or not readable.
+    /// The file cannot be read.
     #[error("reading {path}: {source}; is a development city running there?")]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Another city's.
+    /// The file is another city's.
     #[error(
         "{path} speaks of the city in {data}: was it copied from there? Start it where it is now (changtong dev --data), which \
          puts that right"
     )]
     Elsewhere {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The other city.
         data: PathBuf,
     },
-    /// Not the layout that is known here.
+    /// The layout is malformed or unknown.
     #[error("reading {path}: {text}")]
     Malformed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The fault.
         text: String,
@@ -52,13 +52,13 @@ pub struct Fleet {
     version: u32,
     /// The name in the gateway's certificate.
     pub server_name: String,
-    /// The device ports, one a front.
+    /// The device ports, one for each front.
     pub quic: Vec<SocketAddr>,
-    /// Metrics and health.
+    /// The port of metrics and health.
     pub http: SocketAddr,
     /// The enrolment port.
     pub enrol: SocketAddr,
-    /// Citizens' pages.
+    /// The port of the citizens' pages.
     #[serde(default)]
     pub pages: Option<SocketAddr>,
     /// The authority's certificate.
@@ -69,25 +69,25 @@ pub struct Fleet {
     pub server_key: PathBuf,
     /// The city's data directory.
     pub data: PathBuf,
-    /// The program that runs.
+    /// The gateway's program.
     pub binary: PathBuf,
     /// The key that seals person tokens.
     pub token_key: TokenKeyFile,
-    /// Made-up codes: CSV of code, colour, basis, class.
+    /// The invented codes: CSV of code, colour, basis, class.
     pub codes: PathBuf,
     /// QR texts of imported holders.
     pub legacy_samples: Vec<LegacySample>,
-    /// Key files of operators who sign, for the export.
+    /// Key files of operators who sign the export.
     #[serde(default)]
     pub operators: Vec<PathBuf>,
     /// The devices.
     pub devices: Vec<FleetDevice>,
 }
 
-/// The key of person tokens. A development city's only: a real gateway never gives it away.
+/// The key of person tokens, only of a development city: a real gateway never shows it.
 #[derive(Clone, Deserialize)]
 pub struct TokenKeyFile {
-    /// Its id.
+    /// Returns its id.
     pub id: u8,
     /// 16 bytes in hexadecimal.
     pub hex: String,
@@ -114,9 +114,9 @@ pub struct FleetDevice {
     id: u64,
     #[serde(deserialize_with = "class")]
     class: DeviceClass,
-    /// PEM.
+    /// The file, PEM.
     pub certificate: PathBuf,
-    /// PEM.
+    /// The file, PEM.
     pub key: PathBuf,
     places: Vec<FleetPlace>,
 }
@@ -128,24 +128,24 @@ struct FleetPlace {
 }
 
 impl FleetDevice {
-    /// Its id.
+    /// Returns its id.
     pub fn id(&self) -> DeviceId {
         DeviceId(self.id)
     }
 
-    /// Its class.
+    /// Returns its class.
     pub fn class(&self) -> DeviceClass {
         self.class
     }
 
-    /// The places it speaks for.
+    /// Returns its places.
     pub fn places(&self) -> impl ExactSizeIterator<Item = (PlaceId, RegionId)> {
         self.places.iter().map(|row| (PlaceId(row.place), RegionId(row.region)))
     }
 }
 
 impl Fleet {
-    /// Reads `<data>/fleet.json`. Refuses one that speaks of another city: a copied one, whose punches would be looked for in the log
+    /// Reads `<data>/fleet.json`. Refuses a file that was copied from another city, since its punches would be looked for in the log
     /// of the first.
     pub fn load(data: &Path) -> Result<Self, FleetError> {
         let path = data.join(FILE);
@@ -157,7 +157,7 @@ impl Fleet {
         Err(FleetError::Elsewhere { path, data: fleet.data })
     }
 
-    /// Reads a fleet file. Relative paths in it start where the file is.
+    /// Reads a fleet file. Relative paths in it are relative to its directory.
     pub fn read(path: &Path) -> Result<Self, FleetError> {
         let text =
             fs::read_to_string(path).map_err(|source| FleetError::Read { path: path.to_owned(), source })?;
@@ -178,17 +178,17 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// The device with that id.
+    /// Returns the device with that id.
     pub fn device(&self, id: DeviceId) -> Option<&FleetDevice> {
         self.devices.iter().find(|device| device.id() == id)
     }
 
-    /// The devices of one class, in the file's order.
+    /// Returns the devices of one class, in the file's order.
     pub fn of_class(&self, class: DeviceClass) -> impl Iterator<Item = &FleetDevice> {
         self.devices.iter().filter(move |device| device.class() == class)
     }
 
-    /// The port that this device uses: devices spread over the fronts.
+    /// Returns the port of this device: devices are spread over the fronts.
     pub fn address(&self, device: DeviceId) -> SocketAddr {
         self.quic[(device.0 % self.quic.len() as u64) as usize]
     }

@@ -1,5 +1,5 @@
 //! A checkpoint device of Changtong Gateway: it connects, numbers its punches, keeps them until they are acknowledged and sends them
-//! again. Beside it stands what a development city tells of its devices and people.
+//! again. It also reads a development city's devices and people.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

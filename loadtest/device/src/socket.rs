@@ -1,5 +1,5 @@
-//! UDP sockets with room for what arrives while their thread does something else. One socket here stands for the sockets of a
-//! thousand devices: at the kernel's default it drops a burst of a few hundred packets, and what QUIC then waits for looks like a
+//! UDP sockets with large buffers. One socket of a load generator stands for the sockets of a
+//! thousand devices: at the kernel's default it drops a burst of a few hundred packets, and QUIC's recovery then looks like a
 //! slow gateway.
 
 use std::io;
@@ -7,11 +7,11 @@ use std::net::{SocketAddr, UdpSocket};
 
 use rustix::net::sockopt;
 
-/// The bytes that the kernel keeps for a socket, both ways: several packets of each of a thousand devices, at about a kilobyte each with what the
-/// kernel adds.
+/// The size of a socket's buffers: several packets of each of a thousand devices, at about a kilobyte each with the
+/// kernel's overhead.
 const BUFFER_BYTES: usize = 8 * 1024 * 1024;
 
-/// A socket bound there, not blocking.
+/// Binds a non-blocking socket.
 pub fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(local)?;
     socket.set_nonblocking(true)?;
@@ -22,7 +22,7 @@ pub fn udp(local: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Packets that the kernel dropped before they were read from the socket of that port, if it tells.
+/// Returns the number of packets that the kernel dropped before they were read from the socket of that port, if it tells.
 pub fn dropped(local: SocketAddr) -> Option<u64> {
     let table = if local.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
     let port = format!(":{:04X}", local.port());

@@ -1,7 +1,7 @@
 //! A device's knowledge of its own punches: numbered without gaps, kept until acknowledged, sent within the window.
 //!
-//! Pure: no sockets, and time is an argument. The state outlives connections; whoever holds it can move it to another
-//! connection, another process, or a file. It never takes an acknowledgement for what was not sent, and never skips.
+//! Pure: no sockets, and time is an argument. The state outlives connections; it can be moved to another
+//! connection, another process, or a file. It never takes an acknowledgement of an unsent punch, and never skips one.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use protocol::limits::BATCH_PUNCHES_MAX;
 use protocol::message::{Busy, Error, Gap, PunchBatch, Verdicts, Welcome};
 use protocol::{Epoch, ErrorCode, Punch, RegionId, RequestId, Sequence, Verdict};
 
-/// The gateway said something that cannot be true of this device. The connection is of no use any more.
+/// A breach of the protocol by the gateway. The connection is of no use any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     /// Verdicts for punches that were not sent on this connection.
@@ -29,13 +29,13 @@ pub enum StateError {
         /// The first sequence without an acknowledgement.
         expected: u64,
     },
-    /// The log holds more of this epoch than the device ever sent: somebody else uses its identity, or it was restored from an
+    /// The log holds more of this epoch than the device ever sent: another device uses its identity, or it was restored from an
     /// image, and has to take a higher epoch.
     #[error("the gateway has recorded up to {recorded} and this device has sent up to {sent}")]
     RecordedAhead {
-        /// The gateway's highest.
+        /// The highest sequence of the log.
         recorded: u64,
-        /// The device's highest.
+        /// The highest sequence that the device sent.
         sent: u64,
     },
     /// A window or a batch limit of zero.
@@ -43,23 +43,23 @@ pub enum StateError {
     NoWindow,
 }
 
-/// One punch's answer, as handed to whoever made the punch.
+/// The acknowledgement of a punch, for the caller of `punch`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
     /// The punch's number.
     pub sequence: Sequence,
-    /// The mark that the maker gave with the punch.
+    /// The caller's tag of the punch.
     pub tag: u64,
-    /// When the gateway formed the verdict, milliseconds since 1970 UTC.
+    /// The time at which the gateway formed the verdict, milliseconds since 1970 UTC.
     pub as_of_ms: u64,
     /// The verdict.
     pub verdict: Verdict,
 }
 
-/// A punch that the gateway will not record, as handed to the device's operator.
+/// A punch that the gateway refuses to record, for the device's operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
-    /// The mark that the maker gave with the punch.
+    /// The caller's tag of the punch.
     pub tag: u64,
     /// The number of the error table.
     pub code: u16,
@@ -74,7 +74,7 @@ struct Kept {
     punch: Punch,
 }
 
-/// A request on its way: which punches it carries.
+/// A request in flight: the punches that it carries.
 #[derive(Clone, Copy, Debug)]
 struct Flight {
     request: RequestId,
@@ -106,7 +106,7 @@ pub struct DeviceState {
 }
 
 impl DeviceState {
-    /// A device that has punched nothing in this epoch.
+    /// Makes the state of a device that has punched nothing in this epoch.
     pub fn new(epoch: Epoch) -> Self {
         Self {
             epoch,
@@ -126,58 +126,58 @@ impl DeviceState {
         }
     }
 
-    /// The epoch of its numbering.
+    /// Returns the epoch of its numbering.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// The highest sequence it holds an acknowledgement for.
+    /// Returns the highest acknowledged sequence.
     pub fn acknowledged(&self) -> Sequence {
         Sequence(self.acknowledged)
     }
 
-    /// The sequence that the next punch will get.
+    /// Returns the sequence of the next punch.
     pub fn next_sequence(&self) -> Sequence {
         Sequence(self.acknowledged + self.queue.len() as u64 + 1)
     }
 
-    /// The highest sequence that was ever sent in this epoch: what the log can hold at most.
+    /// Returns the highest sequence that was ever sent in this epoch: the log holds no more.
     pub fn sent(&self) -> Sequence {
         Sequence(self.sent_ever)
     }
 
-    /// Punches without an acknowledgement.
+    /// Returns the number of punches without an acknowledgement.
     pub fn unacknowledged(&self) -> usize {
         self.queue.len()
     }
 
-    /// Punches sent more than once.
+    /// Returns the number of punches sent more than once.
     pub fn resent(&self) -> u64 {
         self.resent
     }
 
-    /// Numbers a punch and keeps it. `tag` comes back with the answer and means nothing here.
+    /// Numbers a punch and keeps it. `tag` comes back with the acknowledgement.
     pub fn push(&mut self, region: RegionId, punch: Punch, tag: u64) -> Sequence {
         let sequence = self.next_sequence();
         self.queue.push_back(Kept { region, tag, punch });
         sequence
     }
 
-    /// Starts a higher epoch: what has no acknowledgement is numbered anew from 1. Whether the old epoch's log holds some
-    /// of it cannot be known, so this is only for a device whose numbering the gateway refused.
+    /// Starts a higher epoch: punches without an acknowledgement are numbered anew from 1. The log may hold some of them under the old epoch,
+    /// so this is only for a device whose numbering the gateway refused.
     pub fn start_epoch(&mut self, epoch: Epoch) {
         debug_assert!(epoch > self.epoch, "epochs only rise");
         let (queue, set_aside) = (std::mem::take(&mut self.queue), std::mem::take(&mut self.set_aside));
         *self = Self { queue, set_aside, request: self.request, resent: self.resent, ..Self::new(epoch) };
     }
 
-    /// The next request id of this device.
+    /// Returns the next request id.
     pub(crate) fn next_request(&mut self) -> RequestId {
         self.request = self.request.wrapping_add(1);
         RequestId(self.request)
     }
 
-    /// A new connection was welcomed: everything without an acknowledgement is to be sent on it.
+    /// Starts a welcomed connection: all punches without an acknowledgement are to be sent on it.
     pub fn connected(&mut self, welcome: &Welcome) -> Result<(), StateError> {
         if welcome.recorded.0 > self.sent_ever {
             return Err(StateError::RecordedAhead { recorded: welcome.recorded.0, sent: self.sent_ever });
@@ -195,7 +195,7 @@ impl DeviceState {
         Ok(())
     }
 
-    /// The next batch to send now, if there is one: consecutive punches of one region within the window.
+    /// Returns the next batch to send now, if there is one: consecutive punches of one region within the window.
     pub fn next_batch(&mut self, now_ms: u64) -> Option<(RequestId, PunchBatch)> {
         let from = self.cursor;
         let window_end = self.acknowledged + self.window_punches + 1;
@@ -216,16 +216,16 @@ impl DeviceState {
         Some((request, PunchBatch { region, first: Sequence(from), punches: Bounded(punches) }))
     }
 
-    /// When sending goes on after `Busy`; `None` if that is not what holds it up.
+    /// Returns the time at which sending continues after `Busy`; `None` without such a pause.
     pub(crate) fn paused_until_ms(&self, now_ms: u64) -> Option<u64> {
         let has_more = self.cursor < self.next_sequence().0;
         (has_more && !self.draining && now_ms < self.paused_until_ms).then_some(self.paused_until_ms)
     }
 
-    /// Takes the answers to punches; `request` is what the run names. What was acknowledged before is left out of `out`.
+    /// Takes the answers to punches; `request` is the id in the run. Punches that were acknowledged before are left out of `out`.
     ///
-    /// A run that leaves earlier punches out is a breach, unless its request was taken back by `Busy` or `Gap`: those
-    /// punches go again and are answered again, so nothing is taken from it.
+    /// A run that skips earlier punches is a breach, unless its request was taken back by `Busy` or `Gap`: those
+    /// punches are sent and answered again, so the run is ignored.
     pub fn verdicts(
         &mut self,
         request: RequestId,
@@ -261,8 +261,8 @@ impl DeviceState {
         Ok(())
     }
 
-    /// The gateway has no room for this request: it and all after it go again, later. `false` if the request is not one
-    /// that is on its way (any more).
+    /// Takes `Busy`: this request and all after it are sent again later. Returns false if the request is not
+    /// in flight, or not any more.
     pub fn busy(&mut self, request: RequestId, busy: &Busy, now_ms: u64) -> bool {
         let Some(first) = self.flight(request) else { return false };
         self.paused_until_ms = self.paused_until_ms.max(now_ms + u64::from(busy.retry_after_ms.max(1)));
@@ -270,16 +270,16 @@ impl DeviceState {
         true
     }
 
-    /// Earlier punches are missing. An answer that was overtaken by verdicts, or by sending again, changes nothing.
+    /// Takes `Gap`: earlier punches are missing. An answer that was overtaken by verdicts, or by a repetition, changes nothing.
     pub fn gap(&mut self, request: RequestId, gap: &Gap) -> bool {
         let Some(first) = self.flight(request) else { return false };
         self.rewind(gap.expected.0.min(first));
         true
     }
 
-    /// The gateway has refused a batch and recorded nothing of it. Of a refused place or scan the one punch at `detail` is set aside,
-    /// otherwise the batch from there on; the numbers go to the punches that follow, and the batch is sent again. `false` if
-    /// the request is not one that is on its way (any more).
+    /// Takes the refusal of a batch, of which nothing is recorded. For a refused place or scan the one punch at `detail` is set aside,
+    /// otherwise the batch from there on; the following punches get the numbers, and the batch is sent again. Returns false if
+    /// the request is not in flight, or not any more.
     pub fn refused(&mut self, request: RequestId, error: &Error) -> bool {
         let Some(flight) = self.flights.iter().find(|flight| flight.request == request) else { return false };
         let Flight { first, end, .. } = *flight;
@@ -300,17 +300,17 @@ impl DeviceState {
         true
     }
 
-    /// The punches set aside since the last call.
+    /// Takes the punches set aside since the last call.
     pub fn take_set_aside(&mut self) -> Vec<SetAside> {
         std::mem::take(&mut self.set_aside)
     }
 
-    /// The gateway takes nothing new; answers still come.
+    /// Stops sending: the gateway takes nothing new; answers still arrive.
     pub fn drain(&mut self) {
         self.draining = true;
     }
 
-    /// Says whether anything that was sent on this connection has no answer yet.
+    /// True if punches that were sent on this connection have no answer yet.
     pub fn awaits_answers(&self) -> bool {
         !self.flights.is_empty()
     }

@@ -1,6 +1,6 @@
-//! Person tokens of a development city's made-up people, with the colour that each must show.
+//! Person tokens of a development city's invented people, with the colour that each must show.
 //!
-//! Only a development city gives away the key that seals them; this is what stands in for people's phones.
+//! Only a development city shows the key that seals them. They stand for people's phones.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -13,12 +13,12 @@ use zeroize::Zeroizing;
 
 use crate::fleet::Fleet;
 
-/// The changes by runs since the city was built, in the city's data.
+/// The file, in the city's data, of colours that runs have changed since the city was built.
 const CHANGED_FILE: &str = "codes-changed.csv";
 /// The columns of both lists.
 const HEAD: &str = "code,colour,basis,class\n";
 
-/// Why there are no tokens to be had.
+/// The reason why tokens cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
     /// The key in the fleet file is not 16 bytes in hexadecimal.
@@ -27,14 +27,14 @@ pub enum TokensError {
     /// The list of codes cannot be read.
     #[error("reading {path}: {text}")]
     Codes {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The fault.
         text: String,
     },
 }
 
-/// A made-up person's code.
+/// An invented person's code.
 #[derive(Clone, Copy, Debug)]
 pub struct Person {
     /// The code.
@@ -54,7 +54,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Reads the fleet's key and list of codes, with what earlier runs changed. Codes that need another key (paper) or none
+    /// Reads the fleet's key and list of codes, with the changes of earlier runs. Codes that need another key (paper) or none
     /// (imported) are left out.
     pub fn load(fleet: &Fleet) -> Result<Self, TokensError> {
         let mut people = read(&fleet.codes)?;
@@ -71,23 +71,23 @@ impl Tokens {
         Ok(Self { key: key(fleet)?, people })
     }
 
-    /// The people.
+    /// Returns the people.
     pub fn people(&self) -> &[Person] {
         &self.people
     }
 
-    /// Anybody.
+    /// Returns a random person.
     pub fn anybody(&self, random: &mut fastrand::Rng) -> Person {
         self.people[random.usize(..self.people.len())]
     }
 
-    /// Says what this person's phone shows at that time.
+    /// Makes the scan of this person's phone at that time.
     pub fn scan(&self, person: &Person, issued_at_s: u32) -> Scanned {
         Scanned::Token(self.key.seal(Token { code: person.code, issued_at_s, class: person.class }))
     }
 }
 
-/// Notes in the city's data that this person's colour is another from now on, for runs to come: the city's list of codes is as
+/// Records this person's new colour in the city's data, for later runs: the city's list of codes is as
 /// old as the city.
 pub fn note(fleet: &Fleet, person: &Person) -> io::Result<()> {
     let path = fleet.data.join(CHANGED_FILE);

@@ -1,5 +1,5 @@
-//! A device's connection: QUIC over mutual TLS 1.3, one long stream, frames in and out, and short streams of one question. What the frames mean is the
-//! device's business; hostile tests use this layer to say what no device would say.
+//! A device's connection: QUIC over mutual TLS 1.3, one long stream of frames, and short streams for one query each. The
+//! device interprets the frames; hostile tests use this layer to send frames that no device would send.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,20 +18,20 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::fleet::{Fleet, FleetDevice};
 use crate::socket;
 
-/// The bytes that the gateway may have in flight towards a device: verdicts are small.
+/// The receive window of a device: verdicts are small.
 const RECEIVE_WINDOW_BYTES: u32 = 1024 * 1024;
-/// The assumption about a network before it was measured: a city's, so that lost first packets are soon sent again.
+/// The assumed round trip before it is measured: a city network's, so that lost first packets are soon sent again.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
-/// One read takes at most this much.
+/// The limit of one read.
 const READ_BYTES_MAX: usize = 256 * 1024;
 
-/// Why a connection is of no use (any more).
+/// The reason why a connection is of no use, or not any more.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     /// A certificate, key or authority file cannot be used.
     #[error("{path}: {text}")]
     File {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The fault.
         text: String,
@@ -54,7 +54,7 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// Says whether the same, later, can succeed.
+    /// True if a later attempt can succeed.
     pub fn retryable(&self) -> bool {
         match self {
             Self::Closed(code) => ErrorCode::from_number(*code).is_some_and(ErrorCode::retryable),
@@ -87,7 +87,7 @@ impl From<quinn::ConnectionError> for WireError {
     }
 }
 
-/// A close or reset with a number of the error table, or with zero, which gives no reason.
+/// Returns the error of a close or reset with a number of the error table, or with zero, which means no reason.
 fn closed(code: quinn::VarInt) -> WireError {
     match u16::try_from(code.into_inner()) {
         Ok(0) => WireError::Lost("the gateway closed without a reason".to_owned()),
@@ -96,7 +96,7 @@ fn closed(code: quinn::VarInt) -> WireError {
     }
 }
 
-/// TLS alerts travel as 0x100 + alert.
+/// True if the code is a TLS alert, 0x100 + alert.
 fn is_tls(code: quinn::TransportErrorCode) -> bool {
     u64::from(code) & !0xff == 0x100
 }
@@ -125,7 +125,7 @@ impl From<quinn::ReadError> for WireError {
     }
 }
 
-/// A client's socket; any number of devices share it.
+/// Opens a client's socket, which any number of devices can share.
 pub fn endpoint(peer: SocketAddr) -> std::io::Result<quinn::Endpoint> {
     let local: SocketAddr = match peer {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -135,19 +135,19 @@ pub fn endpoint(peer: SocketAddr) -> std::io::Result<quinn::Endpoint> {
     quinn::Endpoint::new(config, None, socket::udp(local)?, Arc::new(quinn::TokioRuntime))
 }
 
-/// The one who a client says it is and whom it trusts, as PEM, and the protocol it asks for.
+/// A client's identity and its trusted authority, as PEM, and the protocol in QUIC.
 pub struct Identity<'a> {
     /// The authority that signed the gateway's certificate.
     pub authority: &'a [u8],
     /// The device's certificate and key; `None` for a client that shows none.
     pub certificate: Option<(&'a [u8], &'a [u8])>,
-    /// The protocol's name.
+    /// The protocol's name in QUIC.
     pub alpn: &'a [u8],
 }
 
 impl Identity<'_> {
-    /// The QUIC client of this identity.
-    pub fn config(&self) -> Result<quinn::ClientConfig, String> {
+    /// Makes the TLS 1.3 client configuration, without a protocol's name.
+    pub fn tls(&self) -> Result<rustls::ClientConfig, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let mut roots = rustls::RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(self.authority) {
@@ -166,16 +166,22 @@ impl Identity<'_> {
                 builder.with_client_auth_cert(chain.map_err(|e| text(&e))?, key).map_err(|e| text(&e))?
             }
         };
-        tls.alpn_protocols = vec![self.alpn.to_vec()];
         tls.resumption = rustls::client::Resumption::disabled();
-        let crypto = QuicClientConfig::try_from(tls).map_err(|e| text(&e))?;
+        Ok(tls)
+    }
+
+    /// Makes the QUIC client configuration.
+    pub fn config(&self) -> Result<quinn::ClientConfig, String> {
+        let mut tls = self.tls()?;
+        tls.alpn_protocols = vec![self.alpn.to_vec()];
+        let crypto = QuicClientConfig::try_from(tls).map_err(|error| error.to_string())?;
         let mut config = quinn::ClientConfig::new(Arc::new(crypto));
         config.transport_config(Arc::new(transport()));
         Ok(config)
     }
 }
 
-/// The QUIC client of one device of the fleet.
+/// Makes the QUIC client configuration of a device of the fleet.
 pub fn client_config(fleet: &Fleet, device: &FleetDevice) -> Result<quinn::ClientConfig, WireError> {
     let read = |path: &PathBuf| {
         fs::read(path).map_err(|error| WireError::File { path: path.clone(), text: error.to_string() })
@@ -186,7 +192,7 @@ pub fn client_config(fleet: &Fleet, device: &FleetDevice) -> Result<quinn::Clien
     identity.config().map_err(|text| WireError::File { path: device.certificate.clone(), text })
 }
 
-/// The same limits as the gateway's side, seen from the other end.
+/// Makes the transport settings, which match the gateway's.
 fn transport() -> quinn::TransportConfig {
     let idle = Duration::from_millis(IDLE_MS_MAX).try_into().expect("30 s fits QUIC's integer");
     let mut transport = quinn::TransportConfig::default();
@@ -203,7 +209,7 @@ fn transport() -> quinn::TransportConfig {
     transport
 }
 
-/// One connection with its one stream.
+/// A connection with its stream of frames.
 pub struct Wire {
     connection: quinn::Connection,
     send: quinn::SendStream,
@@ -211,12 +217,12 @@ pub struct Wire {
     reader: FrameReader,
     unsent: Vec<u8>,
     written: usize,
-    /// Packets from the peer when last asked.
+    /// The number of packets from the peer at the last check.
     received: u64,
 }
 
 impl Wire {
-    /// Connects and opens the stream; nothing is said yet.
+    /// Connects and opens the stream; nothing is sent yet.
     pub async fn connect(
         endpoint: &quinn::Endpoint,
         config: quinn::ClientConfig,
@@ -232,24 +238,24 @@ impl Wire {
         Ok(Self { connection, send, receive, reader, unsent: Vec::new(), written: 0, received: 0 })
     }
 
-    /// Adds a request to what goes out with the next [`Self::pump`]. A request over its limits is not added.
+    /// Adds a request to the unsent bytes, for the next [`Self::pump`]. A request over its limits is not added.
     pub fn push(&mut self, id: RequestId, request: &Request) -> Result<(), protocol::codec::CodecError> {
         self.make_room();
         frame::write_request(id, request, &mut self.unsent)
     }
 
-    /// Adds bytes as they are.
+    /// Adds unsent bytes as they are.
     pub fn push_bytes(&mut self, bytes: &[u8]) {
         self.make_room();
         self.unsent.extend_from_slice(bytes);
     }
 
-    /// Bytes that are still to go out.
+    /// Returns the number of unsent bytes.
     pub fn unsent_bytes(&self) -> usize {
         self.unsent.len() - self.written
     }
 
-    /// The next answer that has already arrived. Types that this version does not know are passed over.
+    /// Returns the next answer that has already arrived. Unknown types are skipped.
     pub(crate) fn next_answer(&mut self) -> Result<Option<(RequestId, Answer)>, WireError> {
         while let Some(frame) = self.reader.next_frame()? {
             if let Some(answer) = frame.answer() {
@@ -259,7 +265,7 @@ impl Wire {
         Ok(None)
     }
 
-    /// Writes what is unsent and reads what has come; returns when either made progress, and whether anything was read. May be
+    /// Writes and reads until either makes progress; returns true if bytes were read. May be
     /// dropped at any await.
     pub async fn pump(&mut self) -> Result<bool, WireError> {
         let read = self.exchange().await?;
@@ -269,13 +275,13 @@ impl Wire {
         Ok(read.is_some())
     }
 
-    /// Says whether any packet has come from the peer since this was last asked, be it an acknowledgement only.
+    /// True if any packet has come from the peer since the last call, be it an acknowledgement only.
     pub(crate) fn has_received(&mut self) -> bool {
         let received = self.connection.stats().udp_rx.datagrams;
         std::mem::replace(&mut self.received, received) != received
     }
 
-    /// As [`Self::pump`], but hands over what was read instead of looking for frames in it.
+    /// As [`Self::pump`], but returns the bytes instead of looking for frames in them.
     pub async fn exchange(&mut self) -> Result<Option<quinn::Chunk>, WireError> {
         let Self { send, receive, unsent, written, connection, .. } = self;
         let waiting = *written < unsent.len();
@@ -291,7 +297,7 @@ impl Wire {
         }
     }
 
-    /// The next answer, however long it takes.
+    /// Waits for the next answer.
     pub async fn answer(&mut self) -> Result<(RequestId, Answer), WireError> {
         loop {
             if let Some(answer) = self.next_answer()? {
@@ -301,7 +307,7 @@ impl Wire {
         }
     }
 
-    /// Says one thing and waits for the next answer, whatever it is.
+    /// Sends one request and waits for the next answer, to any request.
     pub async fn ask(&mut self, id: RequestId, request: &Request) -> Result<(RequestId, Answer), WireError> {
         self.push(id, request)?;
         self.answer().await
@@ -312,7 +318,7 @@ impl Wire {
         self.connection.closed().await.into()
     }
 
-    /// The connection itself.
+    /// Returns the QUIC connection.
     pub fn connection(&self) -> &quinn::Connection {
         &self.connection
     }
@@ -325,7 +331,7 @@ impl Wire {
     }
 }
 
-/// The gateway finished the stream: with a reason if the connection closed with it.
+/// Returns the error of a finished stream: with a reason if the connection closed with it.
 fn ended(connection: &quinn::Connection) -> WireError {
     match connection.close_reason() {
         Some(reason) => reason.into(),

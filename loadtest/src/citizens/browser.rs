@@ -1,5 +1,5 @@
-//! A citizen's browser as far as load needs one: it signs in with the code that development shows, applies, consents, and looks at
-//! pages. One session on one connection; it runs no script, loads no pictures and asks no carrier.
+//! A citizen's browser for load: it signs in with the code that development shows, applies, consents, and loads
+//! pages. One session on one connection; it runs no script, loads no images and asks no carrier.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,14 +8,14 @@ use protocol::receipt;
 use super::Receipt;
 use super::error::BrowserError;
 use super::inbox::Inbox;
-use super::line::{Answer, Line, LineError, encoded};
+use crate::http::{self, Bytes, Connection, Full, HttpError, Request};
 
-/// The mark that stands on the page of one's own code and on no other.
+/// A text that is on the citizen's code page and on no other.
 pub(crate) const CODE_MARK: &str = "id=\"passes\"";
-/// The same for a place's page.
+/// A text that is on a place's page and on no other.
 pub(crate) const PLACE_MARK: &str = "name=\"nonce\"";
 
-/// The state of a browser that is signed in: another one goes on with it.
+/// The state of a signed-in browser, which another one can resume.
 #[derive(Clone)]
 pub(crate) struct Session {
     cookie: String,
@@ -23,18 +23,18 @@ pub(crate) struct Session {
     token: String,
 }
 
-/// The fields of a form of application beside the phone.
+/// The fields of an application form beside the phone.
 pub(crate) struct Form<'a> {
     pub(crate) name: &'a str,
     /// An identity card's number.
     pub(crate) document: &'a str,
-    /// Its number in the table of regions.
+    /// The district's number in the table of regions.
     pub(crate) district: &'a str,
 }
 
 /// One browser, on one connection.
 pub(crate) struct Browser {
-    line: Line,
+    connection: Connection,
     host: String,
     session: Session,
 }
@@ -47,36 +47,39 @@ struct Page {
 }
 
 impl Browser {
-    /// A browser that was never there, at an address of its own if one is given.
-    pub(crate) async fn open(pages: SocketAddr, from: Option<Ipv4Addr>) -> Result<Self, LineError> {
+    /// Opens a browser without a session, from that address of this machine if one is given.
+    pub(crate) async fn open(pages: SocketAddr, from: Option<Ipv4Addr>) -> Result<Self, HttpError> {
         let nothing = Session { cookie: String::new(), token: String::new() };
-        Ok(Self::resume(Line::connect(pages, from).await?, pages, nothing))
+        Ok(Self::resume(Connection::open(pages, from).await?, pages, nothing))
     }
 
-    /// One that goes on with a session.
-    pub(crate) fn resume(line: Line, pages: SocketAddr, session: Session) -> Self {
-        Self { line, host: format!("localhost:{}", pages.port()), session }
+    /// Resumes a session on that connection.
+    pub(crate) fn resume(connection: Connection, pages: SocketAddr, session: Session) -> Self {
+        Self { connection, host: format!("localhost:{}", pages.port()), session }
     }
 
-    /// The session so far, and the connection for somebody else's use.
-    pub(crate) fn end(self) -> (Line, Session) {
-        (self.line, self.session)
+    /// Returns the connection, to be kept, and the session.
+    pub(crate) fn end(self) -> (Connection, Session) {
+        (self.connection, self.session)
     }
 
-    /// A whole GET of this visitor's.
-    pub(crate) fn request(&self, path: &str) -> Vec<u8> {
-        let (host, cookie) = (&self.host, &self.session.cookie);
-        let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
-        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{cookie}\r\n").into_bytes()
+    /// Makes a GET of this session.
+    pub(crate) fn request(&self, path: &str) -> Request<Full<Bytes>> {
+        self.with_cookie(http::get(&self.host, path))
     }
 
-    /// Says whether that page is there, and says that. Its bytes.
+    fn with_cookie(&self, request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+        let cookie = &self.session.cookie;
+        if cookie.is_empty() { request } else { http::with(request, "cookie", cookie) }
+    }
+
+    /// Loads a page and checks that it contains `mark`; returns its size in bytes.
     pub(crate) async fn check(&mut self, path: &str, mark: &str) -> Result<usize, BrowserError> {
         let page = self.page(path).await?;
         if page.body.contains(mark) { Ok(page.body.len()) } else { Err(wrong(path)) }
     }
 
-    /// Proves the phone; the way leads on to `next`.
+    /// Signs in with that phone, on the way to `next`.
     pub(crate) async fn sign_in(
         &mut self,
         inbox: &Inbox,
@@ -91,7 +94,7 @@ impl Browser {
         if checked == next { Ok(()) } else { Err(wrong("/in/code")) }
     }
 
-    /// Sends the form of application; where that leads.
+    /// Sends the application form; returns the redirect target.
     pub(crate) async fn apply(&mut self, form: &Form<'_>, back: &str) -> Result<String, BrowserError> {
         self.form("/apply").await?;
         let fields = [
@@ -105,7 +108,7 @@ impl Browser {
         self.send("/apply", &fields).await
     }
 
-    /// Checks in at the place with that link; the travel module's place on the page that follows.
+    /// Checks in at the place with that link; returns the visit's id in the travel module's path.
     pub(crate) async fn check_in(&mut self, link: &str) -> Result<String, BrowserError> {
         let path = format!("/p/{link}");
         let page = self.page(&path).await?;
@@ -118,13 +121,13 @@ impl Browser {
         Ok(visit.to_owned())
     }
 
-    /// Consents to one query by a device at a gate. `visit` is the travel module's place: one consent each.
+    /// Consents to one query by a device at a gate, for that visit: each has one consent.
     pub(crate) async fn consent(&mut self, visit: &str) -> Result<(), BrowserError> {
         let path = format!("/travel/{visit}/receipt");
         self.send(&path, &[("back", "/code"), ("agree", "yes")]).await.map(drop)
     }
 
-    /// The receipt of that consent, drawn anew; `None` if there is none (any more).
+    /// Loads the receipt of that visit's consent; `None` if there is none, or not any more.
     pub(crate) async fn receipt(&mut self, visit: &str) -> Result<Option<Receipt>, BrowserError> {
         let path = format!("/travel/{visit}?back=/code");
         let page = match self.page(&path).await {
@@ -136,12 +139,12 @@ impl Browser {
         receipt::from_text(&text.replace("&amp;", "&")).map(Some).ok_or_else(|| wrong("/travel"))
     }
 
-    /// Says whether a page is there, and has that in it.
+    /// Loads a page and tells if it contains `mark`.
     pub(crate) async fn says(&mut self, path: &str, mark: &str) -> Result<bool, BrowserError> {
         Ok(self.page(path).await?.body.contains(mark))
     }
 
-    /// Loads the page of a form.
+    /// Loads the page of a form and keeps its token.
     async fn form(&mut self, path: &str) -> Result<(), BrowserError> {
         let page = self.page(path).await?;
         page.named("token").ok_or_else(|| wrong(path))?.clone_into(&mut self.session.token);
@@ -149,7 +152,7 @@ impl Browser {
     }
 
     async fn page(&mut self, path: &str) -> Result<Page, BrowserError> {
-        let page = self.exchange(&self.request(path)).await?;
+        let page = self.exchange(self.request(path)).await?;
         if page.status == 200 {
             Ok(page)
         } else {
@@ -157,16 +160,12 @@ impl Browser {
         }
     }
 
-    /// Sends the form of this session at that path; where the answer leads.
+    /// Sends a form of this session to that path; returns the redirect target.
     async fn send(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<String, BrowserError> {
         let token = ("token", self.session.token.as_str());
-        let body = encoded(&[&[token], fields].concat());
-        let (host, cookie, bytes) = (&self.host, &self.session.cookie, body.len());
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nCookie: {cookie}\r\n\
-            Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {bytes}\r\n\r\n{body}"
-        );
-        let page = self.exchange(request.as_bytes()).await?;
+        let request = http::post(&self.host, path, http::FORM, http::form(&[&[token], fields].concat()));
+        let request = http::with(request, "origin", &format!("http://{}", self.host));
+        let page = self.exchange(self.with_cookie(request)).await?;
         if page.status == 303 {
             Ok(page.location)
         } else {
@@ -174,29 +173,30 @@ impl Browser {
         }
     }
 
-    async fn exchange(&mut self, request: &[u8]) -> Result<Page, LineError> {
-        let answer = self.line.ask(request).await?;
-        if let Some(cookie) = answer.header("set-cookie").and_then(|set| set.split(';').next()) {
-            // The session's comes first.
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Page, BrowserError> {
+        let path = request.uri().path().to_owned();
+        let response = self.connection.send(request).await?;
+        // The session's comes first.
+        if let Some(cookie) =
+            http::header(&response, "set-cookie").split(';').next().filter(|it| !it.is_empty())
+        {
             cookie.clone_into(&mut self.session.cookie);
         }
-        Page::of(&answer)
+        let location = http::header(&response, "location").to_owned();
+        let status = response.status().as_u16();
+        let body = String::from_utf8(response.into_body().into()).map_err(|_| wrong(&path))?;
+        Ok(Page { status, location, body })
     }
 }
 
 impl Page {
-    fn of(answer: &Answer<'_>) -> Result<Self, LineError> {
-        let location = answer.header("location").unwrap_or_default().to_owned();
-        Ok(Self { status: answer.status, location, body: answer.text()?.to_owned() })
-    }
-
-    /// The value of the first field with that name.
+    /// Returns the value of the first field with that name.
     fn named(&self, name: &str) -> Option<&str> {
         let (_, rest) = self.body.split_once(&format!("name=\"{name}\" value=\""))?;
         rest.split('"').next()
     }
 
-    /// The first attribute with that name.
+    /// Returns the first attribute with that name.
     fn attribute(&self, name: &str) -> Option<&str> {
         let (_, rest) = self.body.split_once(&format!("{name}=\""))?;
         rest.split('"').next()

@@ -1,32 +1,32 @@
-//! Why a citizen does not get the page that is asked for.
+//! The errors of a citizen's browser.
 
-use super::line::LineError;
+use crate::http::HttpError;
 
-/// Why a visitor did not get a page.
+/// The reason why a page was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BrowserError {
-    /// There was no answer.
+    /// There is no answer.
     #[error(transparent)]
-    Line(#[from] LineError),
-    /// Another answer than that page's.
+    Http(#[from] HttpError),
+    /// An answer with another status than that page's.
     #[error("{path} answers {status} and is not the page that is asked for")]
     Status {
-        /// Of which page.
+        /// The page.
         path: String,
-        /// Of HTTP.
+        /// The status of the answer.
         status: u16,
     },
-    /// An answer as expected, but with something else in it.
+    /// An answer with the expected status and other content.
     #[error("{path} answers with something else than is asked for")]
     WrongPage {
-        /// Of which page.
+        /// The page.
         path: String,
     },
 }
 
 impl BrowserError {
-    /// Says whether the connection is lost: if it was a kept one the server has closed it meanwhile, which no browser shows anybody.
+    /// True if the connection is lost: the server may have closed a kept one, and a browser would connect again.
     pub(super) fn is_loss(&self) -> bool {
-        matches!(self, Self::Line(LineError::Closed | LineError::Broken(_)))
+        matches!(self, Self::Http(HttpError::Connection(_)))
     }
 }

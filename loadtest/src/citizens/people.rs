@@ -1,45 +1,45 @@
-//! People who do not exist and are nobody else's either: numbered through, with phones and documents of ranges that nobody has been
-//! given. A development city's own people and those with a story have others.
+//! Invented people, by numbers: their phones and documents are from ranges that are not assigned. A development city's own
+//! people and its demonstration people have others.
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
 
 use super::browser::Form;
 
-/// Divisions that no document has; a city's people have another, those with a story another.
+/// Divisions in documents that are not assigned, and that a development city does not use.
 const DIVISIONS: [&str; 3] = ["389902", "389903", "399901"];
-/// Ranges of phones that no carrier has been given.
+/// Prefixes of phones that no carrier has been assigned.
 const RANGES: [&str; 3] = ["163", "164", "168"];
-/// The end of each range is for people with a story and for probes.
+/// The used part of each range; its end is for demonstration people and probes.
 const PHONES_PER_RANGE: u64 = 99_990_000;
-/// A prime that does not divide [`PHONES_PER_RANGE`]: no two people have one phone, and neighbours not neighbouring ones.
+/// A prime that does not divide [`PHONES_PER_RANGE`]: people have different phones, and neighbours no neighbouring ones.
 const PHONE_STEP: u64 = 49_979_687;
-/// Dates of birth: the first 28 days of each month, so that each exists.
+/// Years of birth; dates are the first 28 days of each month, so that each exists.
 const YEARS: u64 = 89;
 const BORN_FROM: u64 = 1930;
 const DATES: u64 = YEARS * 12 * 28;
-/// Three digits tell people of one division and day apart.
+/// The people of one division and day, told apart by three digits.
 const SAME_DAY_MAX: u64 = 1_000;
-/// Afterwards documents repeat.
+/// The number of different documents.
 const PEOPLE_MAX: u64 = DIVISIONS.len() as u64 * DATES * SAME_DAY_MAX;
 const _: () = assert!(PEOPLE_MAX / RANGES.len() as u64 <= PHONES_PER_RANGE);
 
-/// A run's numbers begin where the clock is: two runs of one city have other people as long as neither makes more than this a second
-/// on average, and for four days; then the numbers come round.
+/// People a second from whose count a run's first number is taken. Two runs of one city have different people as long as neither makes more
+/// on average, and for four days; then the numbers repeat.
 const PEOPLE_PER_S: u64 = 250;
 
-/// Addresses of visitors. A gateway remembers 200,000 of the last hour and takes nobody in from more.
+/// The number of visitors' addresses. A gateway remembers 200,000 of the last hour and refuses visitors from further ones.
 const ADDRESSES: u64 = 100_000;
 const ADDRESS_FIRST: u32 = Ipv4Addr::new(127, 64, 0, 1).to_bits();
 const _: () = assert!(ADDRESSES < 1 << 22, "127.64.0.0/10");
 
 const SURNAMES: [char; 8] = ['瞿', '鄢', '郗', '亓', '逄', '缑', '綦', '麴'];
-/// Names that are in no text but a register, so that whoever looks for them finds only them.
+/// Characters that are in no other text of a gateway, so that a search for these names finds nothing else.
 const GIVEN: [char; 16] =
     ['芷', '蘅', '翀', '玘', '珧', '甪', '睿', '瓒', '翯', '舁', '蒯', '蕤', '麂', '邈', '鄱', '騫'];
 const DISTRICTS: [&str; 5] = ["360102", "360103", "360104", "360111", "360112"];
 
-/// One of them.
+/// An invented person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Person {
     number: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Person {
     document: String,
 }
 
-/// The people of a run, made one after another. Nothing of them is kept: each follows from the number.
+/// The people of a run, made one after another. They are not stored: each follows from the number.
 pub(crate) struct People {
     first: u64,
     made: Cell<u64>,
@@ -56,24 +56,24 @@ pub(crate) struct People {
 }
 
 impl People {
-    /// Those of a run that begins then; the seed makes the names.
+    /// Starts the people of a run that begins at `now_ms`; the seed decides the names.
     pub(crate) fn new(seed: u64, now_ms: u64) -> Self {
         Self { first: now_ms / (1000 / PEOPLE_PER_S), made: Cell::new(0), seed }
     }
 
-    /// Somebody new.
+    /// Makes a new person.
     pub(crate) fn next(&self) -> Person {
         let made = self.made.get();
         self.made.set(made + 1);
         self.person(made)
     }
 
-    /// Says where the next one comes from.
+    /// Returns the address of the next person.
     pub(crate) fn next_address(&self) -> Ipv4Addr {
         self.person(self.made.get()).address()
     }
 
-    /// Everybody so far.
+    /// Returns all people so far.
     pub(crate) fn all(&self) -> impl Iterator<Item = Person> + '_ {
         (0..self.made.get()).map(|made| self.person(made))
     }
@@ -88,18 +88,18 @@ impl People {
 }
 
 impl Person {
-    /// Says what this person writes into the form.
+    /// Returns this person's fields of the application form.
     pub(crate) fn form(&self) -> Form<'_> {
         let district = DISTRICTS[(self.number % DISTRICTS.len() as u64) as usize];
         Form { name: &self.name, document: &self.document, district }
     }
 
-    /// Says where this person's browser is: an address of loopback's own.
+    /// Returns the address of this person's browser, on loopback.
     pub(crate) fn address(&self) -> Ipv4Addr {
         Ipv4Addr::from_bits(ADDRESS_FIRST + (self.number % ADDRESSES) as u32)
     }
 
-    /// The texts that nobody else may ever read: phone, document and name.
+    /// Returns the personal texts: phone, document and name.
     pub(crate) fn secrets(self) -> [String; 3] {
         [self.phone, self.document, self.name]
     }
@@ -111,7 +111,7 @@ fn phone(number: u64) -> String {
     format!("{}{line:08}", RANGES[(number % ranges) as usize])
 }
 
-/// Days vary fastest, then the number within the day, then the division.
+/// Returns the document of a number. Days vary fastest, then the number within the day, then the division.
 fn document(number: u64) -> String {
     let (date, rest) = (number % DATES, number / DATES);
     let (year, month, day) = (BORN_FROM + date / (12 * 28), date / 28 % 12 + 1, date % 28 + 1);
@@ -120,7 +120,7 @@ fn document(number: u64) -> String {
     format!("{digits}{}", check(&digits))
 }
 
-/// The last character of an identity card's number (GB 11643).
+/// Returns the check character of an identity card's number (GB 11643).
 fn check(digits: &str) -> char {
     let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
     let sum: u32 = digits.bytes().zip(weights).map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();

@@ -1,5 +1,5 @@
-//! Links of places' printed codes, as a poster shows them: those that the city has, and as many new ones as are missing. Asked for
-//! with the city's own command, which signs as a development city's operator.
+//! Links in places' printed codes: those of the city's places, and of as many new places as are missing. They come from
+//! the city's own command, which signs as a development city's operator.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ struct Place {
     link: Option<String>,
 }
 
-/// So many links.
+/// Returns `count` links.
 pub(crate) fn links(fleet: &Fleet, count: usize) -> anyhow::Result<Vec<String>> {
     let mut links = place(fleet, &["list"]).context("listing places")?;
     links.truncate(count);
@@ -27,7 +27,7 @@ pub(crate) fn links(fleet: &Fleet, count: usize) -> anyhow::Result<Vec<String>> 
     Ok(links)
 }
 
-/// A new place with a printed code; its link.
+/// Adds a place with a printed code and returns its link.
 pub(crate) fn add(fleet: &Fleet) -> anyhow::Result<String> {
     let region = fleet.devices.iter().find_map(|device| device.places().next()).context("no device")?.1.0;
     let words = ["add", "压测广场", "--region", &region.to_string(), "--kind", "station"];

@@ -1,5 +1,5 @@
-//! The needs of a run: people who are signed in and have a code, places with a printed code, and consent receipts.
-//! All of it over the pages, as people would get it.
+//! The preparation of a run over the pages: people who are signed in and have a code, places with a printed code, and
+//! consent receipts.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -12,23 +12,23 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::inbox::Inbox;
-use super::lines::Lines;
+use super::kept::KeptConnections;
 use super::people::People;
 use super::{Citizen, Citizens, IDLE_MAX, KEPT_MAX, UNDER_WAY_MAX, pages_of, places};
 
-/// People who are prepared beside each other.
+/// The limit of people who are prepared at a time.
 const PREPARING_MAX: usize = 16;
-/// Consents of one citizen at once, and as many again within a quarter of an hour: the gateway gives a phone six.
+/// Consents of one citizen at a time; the gateway allows a phone six within a quarter of an hour.
 const RECEIPTS_EACH: u32 = 3;
-/// Places that are visited.
+/// The number of places that are visited.
 const PLACES: usize = 4;
 
 impl Citizens {
-    /// Signs people in, each with a new application, one at least; and gets consent receipts from them in turn. On a `LocalSet`;
-    /// what is done is told to `say`.
+    /// Signs people in, each with a new application, at least one, and gets consent receipts from them in turn. Needs a `LocalSet`;
+    /// progress goes to `say`.
     ///
     /// # Errors
-    /// It is no development city on loopback, or the pages refuse something.
+    /// It is no development city on loopback, or the pages refuse a request.
     pub async fn prepare(
         fleet: &Fleet,
         signed_in: u32,
@@ -56,7 +56,7 @@ impl Citizens {
             people: People::new(seed, now_ms),
             citizens: RefCell::default(),
             places,
-            lines: Lines::new(KEPT_MAX, IDLE_MAX),
+            kept: KeptConnections::new(KEPT_MAX, IDLE_MAX),
             under_way: Semaphore::new(UNDER_WAY_MAX),
             receipts: RefCell::default(),
         }
@@ -65,9 +65,9 @@ impl Citizens {
 
 async fn sign_in(citizens: Rc<Citizens>) -> anyhow::Result<()> {
     let person = citizens.people.next();
-    let (line, session) = citizens.apply(&person).await?.end();
+    let (connection, session) = citizens.apply(&person).await?.end();
     let mut all = citizens.citizens.borrow_mut();
-    citizens.lines.keep(all.len() as u32, line);
+    citizens.kept.keep(all.len() as u32, connection);
     all.push(Rc::new(Citizen { session, address: person.address() }));
     Ok(())
 }
@@ -78,7 +78,7 @@ async fn consent(citizens: Rc<Citizens>, n: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Does it so often, so many beside each other; the first that fails ends all.
+/// Runs `count` tasks, [`PREPARING_MAX`] at a time; the first error ends all.
 async fn beside<F>(count: u32, one: impl Fn(u32) -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>> + 'static,

@@ -1,5 +1,5 @@
-//! Receipts of consents, from citizens' own pages: a tick and a press, and the receipt stands there to be scanned. Each is good for
-//! two minutes, so those of a longer run are drawn anew meanwhile; using them is a device's business.
+//! Receipts of consents from citizens' own pages, which show them after a check-in and a consent. Each is valid for
+//! two minutes, so those of a longer run are renewed meanwhile. Devices use them.
 
 use std::time::{Duration, Instant};
 
@@ -8,35 +8,35 @@ use device::clock;
 use super::Receipt;
 use super::browser::Browser;
 use super::error::BrowserError;
-use super::line::Line;
 use super::{Citizens, Refusal};
+use crate::http::Connection;
 
-/// The gateway gives a receipt two minutes; whoever is handed one has time left for asking.
+/// The age up to which a receipt is handed out. It is valid for two minutes, so there is time left for the query.
 const GOOD: Duration = Duration::from_secs(100);
-/// A receipt of that age is drawn anew.
+/// The age at which a receipt is renewed.
 const RENEW_AFTER: Duration = Duration::from_secs(60);
-/// Between two looks at their ages, and after a failure.
+/// The interval between two checks of the ages, and after a failure.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A receipt on a citizen's screen.
+/// A receipt on a citizen's page.
 pub(super) struct Shown {
-    /// Whose, by the number of the session.
+    /// The citizen's index.
     owner: u32,
-    /// The state of on the pages it.
+    /// The visit's id in the travel module's path.
     visit: String,
     receipt: Receipt,
     drawn: Instant,
 }
 
 impl Citizens {
-    /// A receipt that was not used yet, with 20 seconds or more left.
+    /// Takes a receipt that is not used yet and has 20 seconds or more left.
     pub fn take_receipt(&self) -> Option<Receipt> {
         let mut receipts = self.receipts.borrow_mut();
         let at = receipts.iter().position(|shown| clock::since(shown.drawn) < GOOD)?;
         receipts.remove(at).map(|shown| shown.receipt)
     }
 
-    /// Draws receipts anew as they grow old; whoever runs for more than a minute runs this beside, and ends it by dropping it.
+    /// Renews receipts as they grow old, until the future is dropped. Runs of more than a minute need it.
     pub(crate) async fn keep_receipts(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -45,16 +45,16 @@ impl Citizens {
         }
     }
 
-    /// Draws those anew that are older. A receipt whose consent is over gets another consent.
+    /// Renews receipts that are older than `age_max`. A receipt whose consent is over gets another consent.
     ///
     /// # Errors
-    /// The failure of the first receipt that failed; it stays as it is, and so do those after it.
+    /// The reason of the first failure; that receipt and those after it stay as they are.
     pub async fn renew_receipts(&self, age_max: Duration) -> Result<(), Refusal> {
         let count = self.receipts.borrow().len();
         for _ in 0..count {
             let is_old = |shown: &mut Shown| clock::since(shown.drawn) > age_max;
             let Some(old) = self.receipts.borrow_mut().pop_front_if(is_old) else { return Ok(()) };
-            let renewed = match self.renew(&old, self.lines.take(old.owner)).await {
+            let renewed = match self.renew(&old, self.kept.take(old.owner)).await {
                 Err(error) if error.is_loss() => self.renew(&old, None).await,
                 renewed => renewed,
             };
@@ -69,22 +69,22 @@ impl Citizens {
         Ok(())
     }
 
-    async fn renew(&self, old: &Shown, kept: Option<Line>) -> Result<Shown, BrowserError> {
+    async fn renew(&self, old: &Shown, kept: Option<Connection>) -> Result<Shown, BrowserError> {
         let mut browser = self.browser(old.owner, kept).await?;
         let drawn = clock::now();
         let receipt = match browser.receipt(&old.visit).await? {
             Some(receipt) => Shown { visit: old.visit.clone(), receipt, drawn, ..*old },
             None => self.consent_in(&mut browser, old.owner).await?,
         };
-        self.lines.keep(old.owner, browser.end().0);
+        self.kept.keep(old.owner, browser.end().0);
         Ok(receipt)
     }
 
-    /// A new consent of that citizen, with its receipt.
+    /// Makes a new consent of that citizen and returns its receipt.
     pub(super) async fn consent(&self, owner: u32) -> Result<Shown, BrowserError> {
-        let mut browser = self.browser(owner, self.lines.take(owner)).await?;
+        let mut browser = self.browser(owner, self.kept.take(owner)).await?;
         let shown = self.consent_in(&mut browser, owner).await?;
-        self.lines.keep(owner, browser.end().0);
+        self.kept.keep(owner, browser.end().0);
         Ok(shown)
     }
 
@@ -99,13 +99,13 @@ impl Citizens {
         Ok(Shown { owner, visit, receipt, drawn })
     }
 
-    /// A browser of that citizen's, on a new connection if none was kept.
-    async fn browser(&self, owner: u32, kept: Option<Line>) -> Result<Browser, BrowserError> {
+    /// Resumes that citizen's browser, on a new connection if none was kept.
+    async fn browser(&self, owner: u32, kept: Option<Connection>) -> Result<Browser, BrowserError> {
         let citizen = self.citizen(owner);
-        let line = match kept {
-            Some(line) => line,
+        let connection = match kept {
+            Some(connection) => connection,
             None => self.connect(&citizen).await?,
         };
-        Ok(Browser::resume(line, self.pages, citizen.session.clone()))
+        Ok(Browser::resume(connection, self.pages, citizen.session.clone()))
     }
 }

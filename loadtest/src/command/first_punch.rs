@@ -1,8 +1,8 @@
-//! `loadtest device`: one device, from its token to its first punch. It shows that a new gateway serves devices, and what a device has to
-//! do; how it is said on the wire stands in `protocol/SPEC.md`.
+//! `loadtest device`: one device, from its token to its first punch. It shows that a new gateway serves devices, and the work of a
+//! device; `protocol/SPEC.md` specifies the wire.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::io::Write;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,17 +15,20 @@ use device::state::{Acknowledged, DeviceState};
 use device::wire::{self, Identity};
 use protocol::{DeviceId, Direction, Epoch, PlaceId, Punch, RegionId, Scanned, frame};
 use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
-/// Fetching a certificate, or a punch with its acknowledgement.
+use crate::http::{self, Connection};
+
+/// Deadline for the certificate, and for the punch with its acknowledgement.
 const PATIENCE: Duration = Duration::from_secs(20);
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 const CERTIFICATE: &str = "device.pem";
 const KEY: &str = "device.key";
 
-/// Which device, and where.
+/// The options.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// The gateway's host or address, as its certificate names it
@@ -40,25 +43,25 @@ pub struct Options {
     /// The device authority's certificate, `ca.pem`
     #[arg(long)]
     pub authority: PathBuf,
-    /// The output of `changtong device enrol --json`
+    /// File with the output of `changtong device enrol --json`
     #[arg(long)]
     pub token: PathBuf,
-    /// The place where it stands
+    /// Place of the device
     #[arg(long)]
     pub place: u32,
-    /// The region of that place
+    /// Region of that place
     #[arg(long)]
     pub region: u16,
-    /// A new directory for its certificate and its key
+    /// New directory for its certificate and its key
     #[arg(long)]
     pub keep: PathBuf,
 }
 
-/// The outcome of it.
+/// The result.
 pub(super) struct Punched {
-    /// Its number.
+    /// The device's number.
     pub(super) device: DeviceId,
-    /// The answer to its punch.
+    /// The acknowledgement of its punch.
     pub(super) acknowledged: Acknowledged,
 }
 
@@ -69,7 +72,7 @@ enum Enrolled {
     Token { token: String },
 }
 
-/// The answer of the gateway.
+/// The gateway's answer.
 #[derive(Deserialize)]
 struct Issued {
     device: u64,
@@ -82,10 +85,10 @@ struct Refusal {
     action: String,
 }
 
-/// Fetches a certificate for the token, and records one person without phone or paper.
+/// Fetches a certificate for the token, and punches for one person without phone or paper.
 ///
 /// # Errors
-/// The token or the gateway are not there, or something is refused.
+/// The token or the gateway is not there, or the gateway refuses.
 pub(super) fn run(options: &Options) -> anyhow::Result<Punched> {
     let text = read(&options.token)?;
     let Enrolled::Token { token } = serde_json::from_str(&text).with_context(|| {
@@ -99,13 +102,15 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Punched> {
     // Before the token is used up.
     let made = std::fs::DirBuilder::new().mode(0o700).create(keep);
     made.with_context(|| format!("making {}: name a directory that is not there yet", keep.display()))?;
-    let issued = fetch(options, &authority, &body).context("fetching the device's certificate")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let fetching =
+        async { timeout(PATIENCE, fetch(options, &authority, body)).await.context("no answer in time")? };
+    let issued = runtime.block_on(fetching).context("fetching the device's certificate")?;
     write(&keep.join(CERTIFICATE), &issued.certificate)?;
     write(&keep.join(KEY), &key.serialize_pem())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (device, key) = (DeviceId(issued.device), key.serialize_pem());
     let punched = punch(options, &authority, device, (&issued.certificate, &key));
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, punched).await.context("no answer in time")? })
+    runtime.block_on(async { timeout(PATIENCE, punched).await.context("no answer in time")? })
 }
 
 async fn punch(
@@ -116,11 +121,8 @@ async fn punch(
 ) -> anyhow::Result<Punched> {
     let address = address_of(&options.gateway, options.port)?;
     let endpoint = wire::endpoint(address).context("opening a UDP socket")?;
-    let identity = Identity {
-        authority: authority.as_bytes(),
-        certificate: Some((certificate.as_bytes(), key.as_bytes())),
-        alpn: frame::ALPN,
-    };
+    let certificate = Some((certificate.as_bytes(), key.as_bytes()));
+    let identity = Identity { authority: authority.as_bytes(), certificate, alpn: frame::ALPN };
     let config = identity.config().map_err(anyhow::Error::msg)?;
     let server = (address, options.gateway.clone());
     let mut one = Device::at(&endpoint, (device, config), server, DeviceState::new(Epoch(clock::now_s())));
@@ -138,42 +140,23 @@ async fn punch(
     Ok(Punched { device, acknowledged: acknowledged.context("the gateway did not record the punch")? })
 }
 
-/// One POST over HTTPS.
-fn fetch(options: &Options, authority: &str, body: &str) -> anyhow::Result<Issued> {
+/// Fetches the certificate by one POST over HTTPS.
+async fn fetch(options: &Options, authority: &str, body: String) -> anyhow::Result<Issued> {
     let address = address_of(&options.gateway, options.enrol_port)?;
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(authority.as_bytes()) {
-        roots.add(certificate?)?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let identity = Identity { authority: authority.as_bytes(), certificate: None, alpn: b"" };
+    let tls = TlsConnector::from(Arc::new(identity.tls().map_err(anyhow::Error::msg)?));
     let name = ServerName::try_from(options.gateway.clone())?;
-    let mut tcp = TcpStream::connect_timeout(&address, PATIENCE)
-        .with_context(|| format!("connecting to {address}: does the gateway run"))?;
-    tcp.set_read_timeout(Some(PATIENCE))?;
-    let mut tls = rustls::ClientConnection::new(Arc::new(config), name)?;
-    let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
-    let (host, length) = (&options.gateway, body.len());
-    write!(
-        stream,
-        "POST /enrol/1 HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
-         Connection: close\r\n\r\n{body}"
-    )?;
-    let mut answer = String::new();
-    // What ends the connection may leave TLS unfinished; the answer says whether it is whole.
-    let read = stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer);
-    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
-        return Err(read.err().map_or_else(|| anyhow::anyhow!("there was no answer"), Into::into));
-    };
-    if head.split(' ').nth(1) == Some("200") {
-        return serde_json::from_str(body).context("the answer is no certificate");
+    let tcp = TcpStream::connect(address).await;
+    let tcp = tcp.with_context(|| format!("connecting to {address}: does the gateway run"))?;
+    let mut connection = Connection::over(tls.connect(name, tcp).await?).await?;
+    let request = http::post(&options.gateway, "/enrol/1", "application/json", body);
+    let response = connection.send(request).await?;
+    if response.status() == 200 {
+        return serde_json::from_slice(response.body()).context("the answer is no certificate");
     }
-    match serde_json::from_str(body) {
+    match serde_json::from_slice(response.body()) {
         Ok(Refusal { error, action }) => bail!("{error}: {action}"),
-        Err(_) => bail!("refused: {}", head.lines().next().unwrap_or_default()),
+        Err(_) => bail!("refused: {}", response.status()),
     }
 }
 
@@ -186,7 +169,7 @@ fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
-/// For its owner alone.
+/// Writes a new file that only its owner may read.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))

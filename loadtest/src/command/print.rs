@@ -1,4 +1,4 @@
-//! The output of commands at their end, for people. A run's own report is made in `report`, tables of the floor and its peers in `bench`.
+//! The output of commands at their end, for people. `report` makes a run's own report, `bench` the tables of the floor and the peers.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use super::first_punch;
 use crate::out::{self, note, say};
 use crate::outcome;
 use crate::pages::{self, Target};
-use crate::quick::{self, Outcome};
+use crate::quick::{self, QuickReport};
 
 pub(super) mod compare;
 pub(super) mod limit;
 pub(super) mod plan;
 
-/// Prints what [`quick::run`] found.
-pub fn quick(options: &quick::Options, outcome: &Outcome) {
-    let Outcome { tally, counts, proof, .. } = outcome;
+/// Prints the result of [`quick::run`].
+pub fn quick(options: &quick::Options, outcome: &QuickReport) {
+    let QuickReport { tally, counts, proof, .. } = outcome;
     let seconds = f64::from(options.seconds);
     say!(
         "{} devices, {} s, {} people/s, seed {}",
@@ -71,7 +71,7 @@ pub fn quick(options: &quick::Options, outcome: &Outcome) {
     }
 }
 
-/// Prints what [`first_punch::run`] came to.
+/// Prints the result of [`first_punch::run`].
 pub(super) fn device(options: &first_punch::Options, punched: &first_punch::Punched) {
     let (device, verdict) = (punched.device, punched.acknowledged.verdict);
     say!("device {device} has its certificate and its key in {}", options.keep.display());
@@ -85,13 +85,13 @@ pub(super) fn device(options: &first_punch::Options, punched: &first_punch::Punc
     note!("next: changtong ledger verify");
 }
 
-/// Prints what [`floor::run`] found.
+/// Prints the result of [`floor::run`].
 pub fn floor(options: &floor::Options, rounds: &[floor::Round]) {
     out::text(&floor::table(options, rounds));
 }
 
-/// Prints what [`peers::run`] found, as the options ask.
-pub(super) fn peers(options: &peers::Options, outcome: &peers::Outcome) {
+/// Prints the result of [`peers::run`] in the format of the options.
+pub(super) fn peers(options: &peers::Options, outcome: &peers::PeersReport) {
     if options.json {
         say!("{:#}", peers::json(options, outcome));
     } else if options.markdown {
@@ -101,7 +101,7 @@ pub(super) fn peers(options: &peers::Options, outcome: &peers::Outcome) {
     }
 }
 
-/// Prints what [`pages::run`] found.
+/// Prints the result of [`pages::run`].
 pub fn pages(options: &pages::Options, rounds: &[pages::Round]) {
     let pace = match options.rate {
         Some(rate) => format!("{rate} pages/s of each at their time"),
@@ -162,7 +162,7 @@ pub(super) fn schema() {
     out::text(&outcome::schema::text());
 }
 
-/// The median of the rounds, with the lowest and the highest.
+/// Formats the median of the rounds, with the lowest and the highest.
 fn ratio(name: &str, each: impl Iterator<Item = f64>) {
     if let Some(Spread { median, low, high }) = Spread::of(each) {
         row(name, &format!("{median:.2}  ({low:.2} to {high:.2})"));

@@ -1,22 +1,22 @@
-//! The moving-block bootstrap: how much a figure would vary if the same run were made again, from blocks of neighbouring intervals
-//! drawn with replacement. Blocks keep what hangs together in time; stages are drawn apart, because the plan and not chance decides
+//! The moving-block bootstrap: the variation of a figure between runs, estimated from blocks of neighbouring intervals
+//! drawn with replacement. Blocks keep the correlation in time; stages are drawn apart, because the plan and not chance decides
 //! how much of each there is. With several runs a side, runs are drawn first.
 
 use hdrhistogram::Histogram;
 
-/// Draws for one range. The outermost 25 on each side decide its ends.
+/// Draws for one confidence interval. The outermost 25 on each side decide its ends.
 const DRAWS: usize = 1000;
-/// Stretches that one run is cut into, about; a stretch may be several intervals. Each takes a row of bins in memory.
+/// The approximate number of stretches of one run; a stretch may be several intervals. Each takes a row of bins in memory.
 const STRETCHES: usize = 300;
-/// Ratio of one bin's end to its start. Within it values count as evenly spread, so it is far finer than any margin.
+/// The ratio of a bin's end to its start. Within it values count as evenly spread, so it is far finer than any margin.
 const BIN_RATIO: f64 = 1.01;
-/// Bins up to 4.5 hours in microseconds; what is longer counts as that.
+/// The number of bins: up to 4.5 hours in microseconds; the last one takes longer values too.
 const BINS: usize = 2360;
 
 /// Intervals of one run by stage, in order.
 pub(super) type ByStage<T> = Vec<Vec<T>>;
 
-/// A figure of both sides and the range of its ratio.
+/// A figure of both sides and the confidence interval of its ratio.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
     pub(super) a: f64,
@@ -25,20 +25,20 @@ pub(super) struct Range {
     pub(super) high: f64,
 }
 
-/// One side: runs cut into stretches of time.
+/// One side of the comparison: runs cut into stretches of time.
 pub(super) trait Side {
-    /// For each run, for each stage, its first stretch and the one after its last.
+    /// Returns for each run, for each stage, its first stretch and the one after its last.
     fn stages(&self) -> &[Vec<(usize, usize)>];
 }
 
-/// Some stretches of a side, some of them several times.
+/// A sample of a side's stretches, with replacement.
 pub(super) struct Sample<'a, S> {
     side: &'a S,
-    /// Run, first stretch, the one after the last.
+    /// For each block: run, first stretch, the one after the last.
     blocks: Vec<(usize, usize, usize)>,
 }
 
-/// The range of each figure's ratio.
+/// Returns the confidence interval of each figure's ratio.
 pub(super) fn ratios<S: Side, const N: usize>(
     sides: &[S; 2],
     figures: impl Fn(&Sample<'_, S>) -> [f64; N],
@@ -80,7 +80,7 @@ impl<'a, S: Side> Sample<'a, S> {
     }
 }
 
-/// As many stretches as there are, in blocks of the cube root of that; a block that passes the end goes on at the start, so that
+/// Draws as many stretches as there are, in blocks of the cube root of that; a block that passes the end goes on at the start, so that
 /// no stretch is drawn more rarely than others.
 fn draw(
     run: usize,
@@ -102,15 +102,15 @@ fn draw(
     }
 }
 
-/// Times of one side.
+/// The latencies of one side.
 pub(super) struct Times {
     stages: Vec<Vec<(usize, usize)>>,
-    /// For each run, for each number of first stretches, for each bin: how many values up to that bin.
+    /// For each run, for each number of first stretches, for each bin: the number of values up to that bin.
     sums: Vec<Vec<Vec<u64>>>,
 }
 
 impl Times {
-    /// From the runs' histograms, microseconds.
+    /// Takes the runs' histograms, microseconds.
     pub(super) fn new(runs: impl Iterator<Item = ByStage<Histogram<u64>>>) -> Self {
         let (mut stages, mut sums) = (Vec::new(), Vec::new());
         for run in runs {
@@ -140,7 +140,7 @@ impl Side for Times {
 }
 
 impl Sample<'_, Times> {
-    /// The value below which that share of all values is, microseconds; no number if there are none.
+    /// Returns a quantile, microseconds; NaN if there are no values.
     pub(super) fn quantile_us(&self, quantile: f64) -> f64 {
         let wanted = self.up_to(BINS - 1) as f64 * quantile;
         let (mut low, mut high) = (0, BINS - 1);
@@ -172,7 +172,7 @@ fn running(counts: &[u64]) -> Vec<u64> {
     counts.iter().map(add).collect()
 }
 
-/// Answers of one side.
+/// The rates of one side.
 pub(super) struct Rates {
     stages: Vec<Vec<(usize, usize)>>,
     /// For each run, for each number of first stretches: answers and seconds.
@@ -180,7 +180,7 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// From the runs' intervals: answers and seconds.
+    /// Takes the runs' intervals: answers and seconds.
     pub(super) fn new(runs: impl Iterator<Item = ByStage<(u64, f64)>>) -> Self {
         let (mut stages, mut sums) = (Vec::new(), Vec::new());
         for run in runs {
@@ -207,7 +207,7 @@ impl Side for Rates {
 }
 
 impl Sample<'_, Rates> {
-    /// Answers a second; no number if there is no time.
+    /// Returns answers a second; NaN if there is no time.
     pub(super) fn rate(&self) -> f64 {
         let (mut answered, mut seconds) = (0.0, 0.0);
         for (run, from, to) in &self.blocks {

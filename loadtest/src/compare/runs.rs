@@ -1,5 +1,5 @@
-//! A finished run as a comparison needs it: its report and its intervals by stage, the warm-up left out; and what makes runs hard
-//! or impossible to compare. No chance here.
+//! A finished run for a comparison: its report and its intervals by stage, without the warm-up; and the reasons that make runs hard
+//! or impossible to compare.
 
 use std::fs;
 use std::io;
@@ -12,34 +12,34 @@ use crate::outcome::{Exit, REPORT_FILE, Report, ReportError};
 use crate::record::hlog::{self, HlogError, INTERVALS_FILE, Interval};
 use crate::scenario::Kind;
 
-/// Fewer intervals say nothing about chance.
+/// The fewest intervals from which variation can be estimated.
 const INTERVALS_MIN: usize = 10;
 
-/// Why a folder can't be compared.
+/// The reason why a directory cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
-    /// Its report can't be read.
+    /// Its report cannot be read.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// Its interval log can't be read.
+    /// Its interval log cannot be read.
     #[error("reading {path}: {source}; name a folder that `loadtest run` wrote")]
     Read {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Its interval log is none.
+    /// Its interval log is malformed.
     #[error("{path}: {source}")]
     Wrong {
-        /// Where.
+        /// The path.
         path: PathBuf,
         /// The fault.
         source: HlogError,
     },
 }
 
-/// One run.
+/// A finished run.
 pub(super) struct Finished {
     pub(super) name: String,
     pub(super) report: Report,
@@ -55,12 +55,12 @@ impl Finished {
         Ok(Self { name: folder.display().to_string(), report, intervals })
     }
 
-    /// Says whether anybody was answered.
+    /// True if any person was answered.
     pub(super) fn asked(&self, kind: Kind) -> bool {
         !self.times(kind, false).concat().is_empty()
     }
 
-    /// The histograms, by stage. What is answered after the last stage counts to it: the slowest are among them.
+    /// Returns the histograms by stage. Answers after the last stage count to it: the slowest are among them.
     pub(super) fn times(&self, kind: Kind, service: bool) -> ByStage<Histogram<u64>> {
         let tag = format!("{}{}", kind.name(), if service { "-service" } else { "" });
         let mut stages: ByStage<_> = vec![Vec::new(); self.report.stages.len()];
@@ -73,7 +73,7 @@ impl Finished {
         stages
     }
 
-    /// Answers and seconds, by stage, as long as people came.
+    /// Returns answers and seconds by stage, as long as people came.
     pub(super) fn rates(&self, kind: Kind) -> ByStage<(u64, f64)> {
         let end_s = self.report.stages.last().map_or(0.0, |stage| stage.to_s);
         let mut stages: ByStage<_> = vec![Vec::new(); self.report.stages.len()];
@@ -87,7 +87,7 @@ impl Finished {
         stages
     }
 
-    /// The stage of that moment, the last one afterwards, none in the warm-up.
+    /// Returns the stage at that moment, the last one afterwards, `None` in the warm-up.
     fn stage(&self, at_s: f64) -> Option<usize> {
         let stages = &self.report.stages;
         let at = stages.iter().position(|stage| at_s < stage.to_s).or(stages.len().checked_sub(1))?;
@@ -95,7 +95,7 @@ impl Finished {
     }
 }
 
-/// Why the run says nothing, if so.
+/// Returns the reason why the run cannot be compared, if there is one.
 pub(super) fn unfit(run: &Finished) -> Option<String> {
     let name = &run.name;
     let because = run.report.verdict.reasons.first().map(|first| format!(": {first}")).unwrap_or_default();
@@ -111,7 +111,7 @@ pub(super) fn unfit(run: &Finished) -> Option<String> {
     (measured < INTERVALS_MIN).then(text)
 }
 
-/// In what the runs differ beside their figures.
+/// Returns the differences between the runs beside their figures.
 pub(super) fn differences(runs: &[&Finished]) -> Vec<String> {
     let scenario = |run: &Finished| serde_json::to_string(&run.report.scenario).unwrap_or_default();
     let commit = |run: &Finished| run.report.run.commit.clone().unwrap_or_else(|| "unknown".to_owned());

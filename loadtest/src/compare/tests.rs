@@ -1,4 +1,4 @@
-//! Comparisons of made-up runs whose difference is known. The reports hold only what a comparison reads.
+//! Comparisons of made-up runs with a known difference. The reports hold only what a comparison reads.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::record::Both;
 use crate::record::hlog::Interval;
 use crate::scenario;
 
-/// A minute after ten seconds of warm-up.
+/// The length of a run: a minute after ten seconds of warm-up.
 const SECONDS: u32 = 70;
 const WARM_UP_S: f64 = 10.0;
 const RATE: u64 = 200;
 
-/// Times that hang together: what is slow in one second is likely slow in the next.
+/// Makes a run with correlated latencies: a slow second is likely followed by a slow one.
 fn finished(seed: u64, slower: f64, answered: f64) -> Finished {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut intervals, mut series, mut drift) = (Vec::new(), Vec::new(), 0.0);

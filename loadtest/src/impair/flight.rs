@@ -1,16 +1,16 @@
-//! Packets that are under way: what was delayed waits here until it is due, in the order of arrival where times are equal.
-//! Bounded; what does not fit is refused.
+//! Packets in flight: delayed packets wait here until they are due, in the order of arrival if times are equal.
+//! Bounded; what does not fit is dropped.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Largest packet that passes: what an Ethernet carries. QUIC's are smaller, since nobody here looks for a larger path.
+/// The largest packet that passes: an Ethernet frame's payload. QUIC's packets are smaller, since its MTU discovery is off.
 pub(super) const PACKET_BYTES_MAX: usize = 1500;
-/// Packets under way, 48 MiB at most: a second and a half of 20,000 packets a second.
+/// The limit of packets in flight, 48 MiB: a second and a half of 20,000 packets a second.
 pub(super) const PACKETS_MAX: usize = 32 * 1024;
 
-/// The place where a packet goes.
+/// The direction of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// To the target.
@@ -19,7 +19,7 @@ pub(super) enum Way {
     Down,
 }
 
-/// One packet under way.
+/// A packet in flight.
 pub(super) struct Packet {
     pub(super) client: SocketAddr,
     pub(super) way: Way,
@@ -28,7 +28,7 @@ pub(super) struct Packet {
     pub(super) bytes: Box<[u8]>,
 }
 
-/// All packets under way.
+/// All packets in flight.
 #[derive(Default)]
 pub(super) struct Flight {
     waiting: BTreeMap<(Duration, u64), Packet>,
@@ -36,7 +36,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Keeps the packet until then; `false` if there is no room for it.
+    /// Keeps the packet until `due`; returns false if there is no room for it.
     pub(super) fn push(&mut self, due: Duration, packet: Packet) -> bool {
         if self.waiting.len() >= PACKETS_MAX {
             return false;
@@ -46,12 +46,12 @@ impl Flight {
         true
     }
 
-    /// When the first packet is due.
+    /// Returns the time at which the first packet is due.
     pub(super) fn first_due(&self) -> Option<Duration> {
         self.waiting.first_key_value().map(|((due, _), _)| *due)
     }
 
-    /// The next packet that is due by then.
+    /// Takes the next packet that is due at `now`.
     pub(super) fn pop_due(&mut self, now: Duration) -> Option<Packet> {
         let first = self.waiting.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())

@@ -1,5 +1,5 @@
-//! One direction of one path: what becomes of each packet, decided from a seed, the packet's length and the time it is sent.
-//! No packet, socket or clock is touched here.
+//! One direction of one path: the fate of each packet, decided from a seed, the packet's length and the time at which it is sent.
+//! Pure: no socket, no clock.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use fastrand::Rng;
 
 use super::Conditions;
 
-/// A packet held back is late by at least so much more, far above a loopback's round trip, so that what was sent after it is
-/// acknowledged first and the sender takes it for lost …
+/// The least additional delay of a packet held back, far above a loopback's round trip, so that later packets are
+/// acknowledged first and the sender takes it for lost.
 const HOLD_MS_MIN: u64 = 5;
-/// … and by at most so much, below any deadline of a device.
+/// The largest additional delay of a packet held back, below any deadline of a device.
 const HOLD_MS_MAX: u64 = 25;
-/// A second copy comes at most so much after the first: also after the first was answered.
+/// The largest delay of a second copy after the first: it may come after the first was answered.
 const COPY_LATE_MS_MAX: u64 = 20;
 
 const _: () = assert!(HOLD_MS_MIN < HOLD_MS_MAX);
 
-/// When a copy of a packet arrives and what was done to it.
+/// The delivery of one copy of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Since the same start as the time of sending.
+    /// The time of arrival, from the same start as the time of sending.
     pub due: Duration,
-    /// Which bit is flipped, from 0; bit 0 is the lowest of the first byte.
+    /// The flipped bit, from 0; bit 0 is the lowest of the first byte.
     pub flipped: Option<u32>,
 }
 
-/// The outcome of a packet.
+/// The fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It never arrives.
@@ -47,23 +47,23 @@ pub enum Fate {
 pub struct Link {
     random: Rng,
     conditions: Conditions,
-    /// When the last packet arrives that was not held back.
+    /// The arrival time of the last packet that was not held back.
     last: Duration,
 }
 
 impl Link {
-    /// A path on which nothing was sent yet. The same seed, conditions, lengths and times give the same fates.
+    /// Makes a link on which nothing was sent yet. The same seed, conditions, lengths and times give the same fates.
     pub fn new(seed: u64, conditions: Conditions) -> Self {
         Self { random: Rng::with_seed(seed), conditions, last: Duration::ZERO }
     }
 
-    /// Other conditions for what is sent from now on. It may overtake what is in flight, as on a new route.
+    /// Applies other conditions to packets from now on. They may overtake packets in flight, as on a new route.
     pub fn set(&mut self, conditions: Conditions) {
         self.conditions = conditions;
         self.last = Duration::ZERO;
     }
 
-    /// Says what becomes of the next packet, of so many bytes, sent at that time since any start. Times do not go back.
+    /// Decides the fate of the next packet. `at` is the time of sending since any fixed start, and never goes back.
     pub fn fate(&mut self, bytes: usize, at: Duration) -> Fate {
         let draws = Draws::next(&mut self.random);
         let conditions = self.conditions;
@@ -93,13 +93,13 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// One of a packet's bits; none if it is empty.
+/// Chooses one of a packet's bits; `None` if it is empty.
 fn bit(bytes: usize, draw: f64) -> Option<u32> {
     let bits = bytes * 8;
     (bits > 0).then_some((bits as f64 * draw) as u32)
 }
 
-/// All that chance says about one packet, each from 0 to below 1. Every packet takes as many, so that what chance says does not
+/// The random numbers for one packet, each from 0 to below 1. Every packet takes all of them, so that the numbers of later packets do not
 /// depend on the conditions so far.
 struct Draws {
     loss: f64,
@@ -108,7 +108,7 @@ struct Draws {
     held_for: f64,
     duplicate: f64,
     copy_late: f64,
-    /// Of the packet and of its copy: whether, and which bit.
+    /// For the packet and its copy: if a bit is flipped, and which one.
     flips: [[f64; 2]; 2],
 }
 
@@ -138,13 +138,13 @@ mod tests {
         seed
     }
 
-    /// The fates of packets of growing length, one a millisecond.
+    /// Returns the fates of packets of growing length, one a millisecond.
     fn fates(seed: u64, conditions: Conditions) -> Vec<Fate> {
         let mut link = Link::new(seed, conditions);
         (0..PACKETS).map(|at| link.fate(1 + at as usize % 1200, ms(at))).collect()
     }
 
-    /// The share of those that arrive, in whatever way.
+    /// Returns the share of packets that arrive and satisfy `is`.
     fn share(fates: &[Fate], is: impl Fn(&Delivery, &Option<Delivery>, bool) -> bool) -> f64 {
         let found = fates.iter().filter(|fate| match fate {
             Fate::Delivered { first, copy, held } => is(first, copy, *held),

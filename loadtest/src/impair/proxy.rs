@@ -1,4 +1,4 @@
-//! The proxy's thread: takes packets from clients and from the target, asks each flow's link what becomes of them, and sends
+//! The proxy's thread: it takes packets from clients and from the target, asks each flow's link for their fate, and sends
 //! them on, at once or when they are due. Sockets are emptied in bursts, so that an undisturbed packet costs two system calls.
 
 use std::cell::RefCell;
@@ -18,22 +18,22 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::flight::{Flight, PACKET_BYTES_MAX, Packet, Way};
 use super::link::{Fate, Link};
-use super::{Counts, Desk, Wanted};
+use super::{Control, Counts, Orders};
 
-/// Clients' addresses at a time: each takes a descriptor, of which a process often has 1,024 for everything.
+/// The limit of clients' addresses at a time: each takes a descriptor, of which a process often has 1,024.
 pub(super) const FLOWS_MAX: usize = 512;
-/// A flow whose client was silent for longer gives its place to a new one: QUIC gives a connection up after as long.
+/// The idle time after which a flow may be replaced by a new one: QUIC gives a connection up after as long.
 const FLOW_IDLE_MAX: Duration = Duration::from_millis(IDLE_MS_MAX);
-/// Packets taken from a socket before others have their turn.
+/// The limit of packets taken from a socket before others have their turn.
 const BURST_PACKETS_MAX: usize = 64;
 
-/// A socket bound there. Needs a runtime's context.
+/// Binds a socket. Needs a runtime's context.
 pub(super) fn socket(local: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket::udp(local)?)
 }
 
 /// Passes packets between the clients of that socket and the target until told to end. Runs in a `LocalSet`.
-pub(super) async fn run(client: UdpSocket, target: SocketAddr, seed: u64, desk: Arc<Desk>) {
+pub(super) async fn run(client: UdpSocket, target: SocketAddr, seed: u64, control: Arc<Control>) {
     let started = clock::now();
     let client = Rc::new(client);
     let relay = Rc::new_cyclic(|me| {
@@ -41,7 +41,7 @@ pub(super) async fn run(client: UdpSocket, target: SocketAddr, seed: u64, desk: 
             Rc::clone(&client),
             target,
             seed,
-            Arc::clone(&desk),
+            Arc::clone(&control),
             started,
             Weak::clone(me),
         ))
@@ -49,9 +49,9 @@ pub(super) async fn run(client: UdpSocket, target: SocketAddr, seed: u64, desk: 
     while !relay.borrow().known.end {
         let due = relay.borrow().flight.first_due().map(|due| started + due);
         let heard = tokio::select! {
-            _ = client.readable() => Heard::Clients,
-            () = desk.bell.notified() => Heard::Nothing,
-            () = tokio::time::sleep_until(due.unwrap_or(started).into()), if due.is_some() => Heard::Nothing,
+            _ = client.readable() => Ready::Clients,
+            () = control.bell.notified() => Ready::Nothing,
+            () = tokio::time::sleep_until(due.unwrap_or(started).into()), if due.is_some() => Ready::Nothing,
         };
         relay.borrow_mut().turn(heard);
     }
@@ -59,19 +59,19 @@ pub(super) async fn run(client: UdpSocket, target: SocketAddr, seed: u64, desk: 
     tasks.shutdown().await;
 }
 
-/// Hears the target's answers to one client, until aborted.
+/// Receives the target's packets to one client, until aborted.
 async fn hear(relay: Rc<RefCell<Relay>>, upstream: Rc<UdpSocket>, client: SocketAddr) {
     while upstream.readable().await.is_ok() {
-        relay.borrow_mut().turn(Heard::Target(client));
+        relay.borrow_mut().turn(Ready::Target(client));
     }
 }
 
-/// The place where packets may have come from.
+/// The socket that has packets.
 #[derive(Clone, Copy)]
-enum Heard {
+enum Ready {
     Nothing,
     Clients,
-    /// For the client with that address.
+    /// The upstream socket of the client with that address.
     Target(SocketAddr),
 }
 
@@ -80,22 +80,22 @@ struct Flow {
     upstream: Rc<UdpSocket>,
     up: Link,
     down: Link,
-    /// When the client last sent.
+    /// The time of the client's last packet.
     heard: Duration,
-    /// The task that hears the upstream socket.
+    /// The task that reads the upstream socket.
     hears: AbortHandle,
 }
 
-/// Everything of the proxy's thread, which alone touches it; never borrowed across an await.
+/// The state of the proxy's thread; never borrowed across an await.
 struct Relay {
     client: Rc<UdpSocket>,
     target: SocketAddr,
-    desk: Arc<Desk>,
+    control: Arc<Control>,
     started: Instant,
     me: Weak<RefCell<Relay>>,
     random: Rng,
     /// The orders that are carried out.
-    known: Wanted,
+    known: Orders,
     flows: HashMap<SocketAddr, Flow>,
     flight: Flight,
     tasks: JoinSet<()>,
@@ -107,15 +107,15 @@ impl Relay {
         client: Rc<UdpSocket>,
         target: SocketAddr,
         seed: u64,
-        desk: Arc<Desk>,
+        control: Arc<Control>,
         started: Instant,
         me: Weak<RefCell<Self>>,
     ) -> Self {
-        let known = desk.lock().0;
+        let known = control.lock().0;
         Self {
             client,
             target,
-            desk,
+            control,
             started,
             me,
             random: Rng::with_seed(seed),
@@ -128,44 +128,44 @@ impl Relay {
         }
     }
 
-    /// Does what is wanted, sends what is due, then takes a burst of packets.
-    fn turn(&mut self, heard: Heard) {
-        let desk = Arc::clone(&self.desk);
-        let mut inner = desk.lock();
-        let (wanted, counts) = &mut *inner;
+    /// Carries out orders, sends packets that are due, then takes a burst of packets.
+    fn turn(&mut self, heard: Ready) {
+        let control = Arc::clone(&self.control);
+        let mut inner = control.lock();
+        let (orders, counts) = &mut *inner;
         let before = self.flight.first_due();
-        self.obey(*wanted, counts);
+        self.obey(*orders, counts);
         let now = clock::since(self.started);
         while let Some(packet) = self.flight.pop_due(now) {
             self.send(packet.way, packet.client, packet.copy, &packet.bytes, counts);
         }
         match heard {
-            Heard::Nothing => {}
-            Heard::Clients => {
+            Ready::Nothing => {}
+            Ready::Clients => {
                 let socket = Rc::clone(&self.client);
                 self.burst(&socket, None, now, counts);
             }
-            Heard::Target(client) => {
+            Ready::Target(client) => {
                 if let Some(flow) = self.flows.get(&client) {
                     let socket = Rc::clone(&flow.upstream);
                     self.burst(&socket, Some(client), now, counts);
                 }
                 if self.flight.first_due() != before {
-                    desk.bell.notify_one();
+                    control.bell.notify_one();
                 }
             }
         }
     }
 
-    fn obey(&mut self, wanted: Wanted, counts: &mut Counts) {
-        if wanted.conditions != self.known.conditions {
+    fn obey(&mut self, orders: Orders, counts: &mut Counts) {
+        if orders.conditions != self.known.conditions {
             for flow in self.flows.values_mut() {
-                flow.up.set(wanted.conditions);
-                flow.down.set(wanted.conditions);
+                flow.up.set(orders.conditions);
+                flow.down.set(orders.conditions);
             }
         }
-        let rebind = wanted.rebinds != self.known.rebinds;
-        self.known = wanted;
+        let rebind = orders.rebinds != self.known.rebinds;
+        self.known = orders;
         if rebind {
             let clients: Vec<_> = self.flows.keys().copied().collect();
             for client in clients {
@@ -183,7 +183,7 @@ impl Relay {
         Ok(())
     }
 
-    /// A new upstream socket and the task that hears it.
+    /// Opens a new upstream socket and starts the task that reads it.
     fn open(&mut self, client: SocketAddr) -> io::Result<(Rc<UdpSocket>, AbortHandle)> {
         let local = SocketAddr::new(self.client.local_addr()?.ip(), 0);
         let upstream = Rc::new(socket(local)?);
@@ -195,11 +195,11 @@ impl Relay {
         Ok((upstream, hears))
     }
 
-    /// Takes what has come: from clients, or from the target for that client.
+    /// Takes a burst of packets: from clients, or from the target for that client.
     fn burst(&mut self, socket: &UdpSocket, of: Option<SocketAddr>, now: Duration, counts: &mut Counts) {
         let mut buffer = std::mem::take(&mut self.buffer);
         for _ in 0..BURST_PACKETS_MAX {
-            // An error is news of an earlier packet: nobody was there.
+            // An error reports an earlier packet: no socket was there.
             let Ok((bytes, from)) = socket.try_recv_from(&mut buffer) else { break };
             let (way, client) = of.map_or((Way::Up, from), |client| (Way::Down, client));
             self.arrived(way, client, &mut buffer[..bytes], now, counts);
@@ -247,7 +247,7 @@ impl Relay {
         }
     }
 
-    /// Says whether there is a flow for that client now.
+    /// Makes a flow for that client, if there is none; false if there is no room.
     fn make_flow(&mut self, client: SocketAddr, now: Duration) -> bool {
         if self.flows.contains_key(&client) {
             return true;
@@ -263,7 +263,7 @@ impl Relay {
         true
     }
 
-    /// Makes room, if one flow was silent for long enough.
+    /// Removes a flow that was idle for long enough; false if there is none.
     fn forget_idle(&mut self, now: Duration) -> bool {
         let idle = self.flows.iter().find(|(_, flow)| now - flow.heard > FLOW_IDLE_MAX);
         let Some(client) = idle.map(|(client, _)| *client) else { return false };

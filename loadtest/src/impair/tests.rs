@@ -1,5 +1,5 @@
-//! The proxy between plain UDP sockets: what it does to packets, seen from both ends. That fates are as likely as said, and
-//! the same by the same seed, is tested beside the link.
+//! The proxy between plain UDP sockets: its effects on packets, seen from both ends. The probabilities of fates, and
+//! their repetition from the same seed, are tested beside the link.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn socket() -> UdpSocket {
     socket
 }
 
-/// A target, a proxy before it, and a client that sends to the proxy.
+/// Makes a target, a proxy before it, and a client that sends to the proxy.
 fn path(conditions: Conditions) -> (UdpSocket, Proxy, UdpSocket) {
     let (target, client) = (socket(), socket());
     let proxy = Proxy::start(target.local_addr().unwrap(), SEED, conditions).unwrap();
@@ -30,7 +30,7 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (buffer[..bytes].to_vec(), from)
 }
 
-/// Waits until the proxy has counted so.
+/// Waits until the proxy's counts satisfy `counted`.
 fn wait_for(proxy: &Proxy, counted: impl Fn(&Counts) -> bool) {
     let end = device::clock::now() + PATIENCE;
     while !counted(&proxy.counts()) {
@@ -46,7 +46,7 @@ fn conditions_are_read_with_their_limits() {
     let some = Conditions { loss: 0.3, jitter_ms: 5000, partition: true, ..Conditions::default() };
     assert_eq!(read("loss = 0.3\njitter_ms = 5000\npartition = true").unwrap(), some);
     for (text, says) in [
-        ("loss = 1.01", "a probability is 0 to 1, not 1.01"),
+        ("loss = 1.01", "a probability must be 0 to 1, not 1.01"),
         ("duplicate = -0.1", "a probability"),
         ("corrupt = nan", "a probability"),
         ("reorder = inf", "a probability"),

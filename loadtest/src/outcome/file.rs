@@ -1,5 +1,5 @@
-//! The report as a file: written pretty, because people look into it, and read back for comparisons. What is in it is in
-//! `outcome.rs`; which other files lie beside it is the run's business.
+//! The report as a file: indented JSON, because people look into it, and read back for comparisons. Its types are in
+//! `outcome.rs`.
 
 use std::fs;
 use std::io;
@@ -12,23 +12,23 @@ use super::{REPORT_VERSION, Report};
 /// The report's name in a run's folder.
 pub const REPORT_FILE: &str = "report.json";
 
-/// Why a report can't be written or read.
+/// The reason why a report cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// It can't be written.
+    /// It cannot be written.
     #[error("writing {path}: {source}")]
     Write {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It can't be read.
+    /// It cannot be read.
     #[error("reading {path}: {source}; name a folder that `loadtest run` wrote")]
     Read {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Another version of this program wrote it.
@@ -36,29 +36,29 @@ pub enum ReportError {
         "{path} has layout {found} and this program reads {REPORT_VERSION}; read it with the version that wrote it"
     )]
     Version {
-        /// Where.
+        /// The path.
         path: PathBuf,
         /// Its layout.
         found: u32,
     },
-    /// It is no report.
+    /// It is not a report.
     #[error("{path} is no report: {source}")]
     Wrong {
-        /// Where.
+        /// The path.
         path: PathBuf,
         /// The fault.
         source: serde_json::Error,
     },
 }
 
-/// The parts of every layout.
+/// The part that every layout has.
 #[derive(Deserialize)]
 struct Layout {
     version: u32,
 }
 
 impl Report {
-    /// Writes [`REPORT_FILE`] into the folder, which is there, and says where it is.
+    /// Writes [`REPORT_FILE`] into the folder, which exists, and returns its path.
     ///
     /// # Errors
     /// [`ReportError::Write`].

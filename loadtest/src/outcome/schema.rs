@@ -1,16 +1,16 @@
-//! The JSON schema of the report, made from its types. The file `report.schema.json` is its checked-in copy for those who read
-//! reports with other programs; a test compares the two.
+//! The JSON schema of the report, made from its types. The file `report.schema.json` is its checked-in copy for programs that read
+//! reports; a test compares the two.
 
 use schemars::schema_for;
 use serde_json::{Value, json};
 
 use super::Report;
 
-/// Columns whose names are kinds: the derived schema takes any text for them.
+/// Maps whose keys are kinds: the derived schema allows any text as a key.
 const BY_KIND: [&str; 3] =
     ["/properties/total", "/$defs/StageReport/properties/kinds", "/$defs/PointReport/properties/kinds"];
 
-/// The schema of [`Report`], draft 2020-12.
+/// Returns the schema of [`Report`], draft 2020-12.
 pub fn schema() -> Value {
     let mut schema = Value::from(schema_for!(Report));
     for path in BY_KIND {
@@ -21,7 +21,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// The schema as the checked-in file has it.
+/// Returns the schema as the text of the checked-in file.
 pub fn text() -> String {
     let text = serde_json::to_string_pretty(&schema()).expect("a schema has text keys only");
     format!("{text}\n")

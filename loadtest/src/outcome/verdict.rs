@@ -1,5 +1,5 @@
-//! From figures to an exit code: correctness before validity, validity before thresholds. A run that lost a punch is never called
-//! slow, and a run that proves nothing is never called good.
+//! The verdict and exit code of a run: correctness before validity, validity before thresholds. A run that lost a punch is never called
+//! slow, and an invalid run is never called good.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{GeneratorReport, ProofReport, ThresholdReport};
 use crate::scenario::Generator;
 
-/// The end of a run.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Exit {
@@ -15,14 +15,14 @@ pub enum Exit {
     Pass,
     /// A threshold is broken.
     Threshold,
-    /// The run says nothing about the gateway.
+    /// The run is invalid: it says nothing about the gateway.
     Invalid,
-    /// The gateway broke a promise, whatever its speed.
+    /// The gateway lost, doubled or changed something.
     Correctness,
 }
 
 impl Exit {
-    /// The process's exit code. 2 is for what is asked wrongly.
+    /// Returns the process's exit code. 2 is for wrong usage.
     pub fn code(self) -> u8 {
         match self {
             Self::Pass => 0,
@@ -33,11 +33,11 @@ impl Exit {
     }
 }
 
-/// The end of a run with its reasons.
+/// The verdict over a run, with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
-    /// Its end.
+    /// The class of the verdict.
     pub exit: Exit,
     /// The process's exit code.
     pub code: u8,
@@ -46,7 +46,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The verdict over a run's figures. `unfinished` says what kept the run from offering its whole plan.
+    /// Judges a run's figures. `unfinished` is the reason why the run did not offer its whole plan, if so.
     pub fn of(
         proof: &ProofReport,
         (limits, generator): (&Generator, &GeneratorReport),
@@ -112,7 +112,7 @@ fn bottleneck(limits: &Generator, generator: &GeneratorReport) -> Option<String>
     ))
 }
 
-/// A threshold that holds because hardly anybody came proves nothing.
+/// Returns the reason why a threshold that holds proves nothing: too few people came.
 fn too_few(held: &ThresholdReport) -> Option<String> {
     let wanted = held.threshold.figure.people_min();
     let few = held.people < wanted;

@@ -9,18 +9,10 @@ use bench::Gauge;
 use bench::pace::Lane;
 use device::clock;
 
-use crate::citizens::line::Line;
+use crate::http::{self, Bytes, Connection, Full, Request};
 
-/// A header of a visitor behind a proxy, and where in it the visitor's network stands: every request is another visitor's, since one
-/// address gets a small part of what the pages can draw.
-const VISITOR: &str = "X-Forwarded-For: 2001:db8:0000::1\r\n";
-const NETWORK: &[u8] = b"2001:db8:";
-
-/// A request that says whose it is.
-pub(super) fn of_a_visitor(request: &[u8]) -> Vec<u8> {
-    let line = request.windows(2).position(|two| two == b"\r\n").map_or(request.len(), |at| at + 2);
-    [&request[..line], VISITOR.as_bytes(), &request[line..]].concat()
-}
+/// The header by which the city's proxy names the visitor.
+const VISITOR: &str = "x-forwarded-for";
 
 /// The counts of a turn.
 #[derive(Default)]
@@ -29,30 +21,26 @@ pub(super) struct Count {
     pub(super) wrong: Cell<u64>,
 }
 
-/// Asks until `end`. Whoever was to be asked for by then and was not is not counted: the achieved rate says so.
+/// Sends the request until `end`. Each one is another visitor's, since one address gets a small part of what the pages can draw. Those that
+/// were due and not sent by then are not counted: the achieved rate shows them.
 pub(super) async fn load(
-    mut line: Line,
+    mut connection: Connection,
     mut lane: Option<Lane>,
-    request: Rc<[u8]>,
+    request: Request<Full<Bytes>>,
     end: Instant,
     count: Rc<Count>,
-) -> anyhow::Result<Line> {
-    let mut request = request.to_vec();
-    let network =
-        request.windows(NETWORK.len()).position(|bytes| bytes == NETWORK).map(|at| at + NETWORK.len());
+) -> anyhow::Result<Connection> {
     let mut visitor = fastrand::u16(..);
     loop {
         visitor = visitor.wrapping_add(1);
-        if let Some(at) = network {
-            request[at..at + 4].copy_from_slice(format!("{visitor:04x}").as_bytes());
-        }
+        let request = http::with(request.clone(), VISITOR, &format!("2001:db8:{visitor:x}::1"));
         let since = match &mut lane {
             Some(lane) => lane.recv().await,
             None => Some(clock::now()),
         };
-        let Some(since) = since.filter(|_| clock::now() < end) else { return Ok(line) };
-        let answer = line.ask(&request).await?;
-        if answer.status == 200 && answer.bytes() > 0 {
+        let Some(since) = since.filter(|_| clock::now() < end) else { return Ok(connection) };
+        let response = connection.send(request).await?;
+        if response.status() == 200 && !response.body().is_empty() {
             count.gauge.done(1, clock::since(since));
         } else {
             count.wrong.set(count.wrong.get() + 1);
@@ -77,7 +65,10 @@ mod tests {
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             for answer in ["200 OK", "503 Busy", "303 Away", "200 OK"] {
-                assert_eq!(stream.read_u8().await.unwrap(), b'?');
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+                }
                 let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 2\r\n\r\nok");
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
@@ -91,8 +82,9 @@ mod tests {
         let count = Rc::new(Count::default());
         count.gauge.turn(true);
         let end = clock::now() + Duration::from_secs(60);
-        let line = Line::connect(address, None).await.unwrap();
-        load(line, Some(lane), Rc::from(&b"?"[..]), end, Rc::clone(&count)).await.unwrap();
+        let connection = Connection::open(address, None).await.unwrap();
+        let request = http::get("localhost", "/");
+        load(connection, Some(lane), request, end, Rc::clone(&count)).await.unwrap();
         server.await.unwrap();
         assert_eq!((count.gauge.scans(), count.wrong.get()), (2, 2));
         assert!(count.gauge.latency_ms(0.5) >= 2990.0, "what waited for its turn has waited");

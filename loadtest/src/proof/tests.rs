@@ -1,4 +1,4 @@
-//! Breaches that an export shows, one at a time, and exports that prove nothing.
+//! Breaches that an export shows, one at a time, and malformed exports.
 
 use super::*;
 

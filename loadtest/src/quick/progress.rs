@@ -1,4 +1,4 @@
-//! The display while a run goes on: a bar on a terminal, a line now and then elsewhere. On standard error, so that
+//! The progress of a run: a bar on a terminal, a line now and then elsewhere. It goes to standard error, so that
 //! standard output holds the report alone.
 
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::out::note;
 
 /// The interval at which [`Progress::show`] wants to be called.
 pub(crate) const EVERY: Duration = Duration::from_millis(200);
-/// Elsewhere than on a terminal: a line this often.
+/// The interval between lines elsewhere than on a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A run under way.
+/// The progress of a run.
 pub(crate) struct Progress {
     bar: ProgressBar,
     length: Duration,

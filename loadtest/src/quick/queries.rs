@@ -1,5 +1,5 @@
-//! Trajectory queries beside the punches: devices that do not punch ask with receipts from citizens' pages, and what they are
-//! told is counted. Receipts are good once; where they come from is the caller's business.
+//! Trajectory queries beside the punches: devices that do not punch ask with receipts from citizens' pages, and their answers
+//! are counted. A receipt is valid once; the caller provides them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,22 +12,22 @@ use tokio::task::JoinSet;
 
 use crate::citizens::Receipt;
 
-/// Devices that ask at a time, as long as there are receipts.
+/// The limit of devices that ask at a time.
 pub(crate) const ASKING_MAX: usize = 16;
 
-/// The place where the receipts are.
+/// The options for queries.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(id = "queries")]
 pub struct Options {
-    /// Consent receipts to ask with while people come: a file with the text of one QR code a line
+    /// File of consent receipts for queries while people come: the text of one QR code on each line
     #[arg(long)]
     pub receipts: Option<PathBuf>,
 }
 
-/// The number of times that each answer was given, by the name of its reason, or of the error.
+/// The count of each answer, by the name of its reason, or of the error.
 pub type Answers = BTreeMap<String, u64>;
 
-/// Reads receipts, one text a line. Spaces belong to the text.
+/// Reads receipts, one text on each line. Spaces belong to the text.
 pub fn load(path: &Path) -> anyhow::Result<Vec<Receipt>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let receipts = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty()).map(|(at, line)| {
@@ -38,7 +38,7 @@ pub fn load(path: &Path) -> anyhow::Result<Vec<Receipt>> {
     Ok(receipts)
 }
 
-/// Has the devices ask, each for its region, until the receipts are used.
+/// Lets the devices ask, each for its region, until the receipts are used.
 pub async fn ask(devices: Vec<(Device, RegionId)>, receipts: Vec<Receipt>) -> anyhow::Result<Answers> {
     let mut shares = vec![Vec::new(); devices.len()];
     for (index, receipt) in receipts.into_iter().enumerate() {

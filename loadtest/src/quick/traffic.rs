@@ -1,5 +1,5 @@
-//! People walk through a device's places: at the times of an open-loop schedule, whatever is answered, with latency from
-//! the intended time, and each verdict checked against the colour that the person's code has.
+//! People pass a device's places at the times of an open-loop schedule, whatever is answered, with latency from
+//! the intended time; each verdict is compared with the colour of the person's code.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,18 +16,18 @@ use protocol::{CodeId, Colour, Direction, Epoch, PlaceId, Punch, Reason, RegionI
 
 use crate::proof::{Claim, Fact, is_forbidden};
 
-/// Of a hundred people: this many show an imported holder's earlier code …
+/// The percentage of people who show an imported holder's earlier code.
 const LEGACY_PERCENT: u8 = 3;
-/// … and this many show nothing.
+/// The percentage of people who show nothing.
 const NOTHING_PERCENT: u8 = 1;
 
-/// The people who walk: people with tokens, imported holders with their earlier QR texts.
+/// The people: those with tokens, and imported holders with their earlier QR texts.
 pub(super) struct People {
     tokens: Tokens,
     legacy: Vec<(String, Colour)>,
 }
 
-/// One person before a scanner.
+/// A person before a scanner.
 struct Visit {
     scanned: Scanned,
     code: Option<CodeId>,
@@ -35,7 +35,7 @@ struct Visit {
 }
 
 impl People {
-    /// The people of that city; legacy samples whose colour has no known name are left out.
+    /// Takes the people of that city; legacy samples whose colour has no known name are left out.
     pub(super) fn new(fleet: &Fleet, tokens: Tokens) -> Self {
         let legacy = fleet
             .legacy_samples
@@ -44,7 +44,7 @@ impl People {
         Self { tokens, legacy: legacy.collect() }
     }
 
-    /// Made-up scans with the colour each must show.
+    /// Makes scans with the colour that each must show.
     pub(super) fn scans(&self, random: &mut fastrand::Rng, count: usize) -> Vec<(Scanned, Colour)> {
         (0..count).map(|_| self.visit(random)).map(|visit| (visit.scanned, visit.colour)).collect()
     }
@@ -65,22 +65,22 @@ impl People {
     }
 }
 
-/// The measures of all devices so far.
+/// The figures of all devices so far.
 #[derive(Clone)]
 pub struct Tally {
-    /// Punches whose time has come.
+    /// Punches that were due.
     pub offered: u64,
-    /// Punches acknowledged.
+    /// Returns the number of acknowledged punches.
     pub acknowledged: u64,
     /// From the intended time to the verdict, microseconds.
     pub latency_us: Histogram<u64>,
-    /// From the intended time to the device's own doing, microseconds: how late the generator itself was.
+    /// The generator's lateness, from the intended time to the punch, microseconds.
     pub late_us: Histogram<u64>,
     /// Verdicts by colour, in the order of [`Colour::ALL`].
     pub colours: [u64; Colour::ALL.len()],
-    /// Verdicts of another colour than the person has.
+    /// Verdicts with another colour than the person has.
     pub wrong: u64,
-    /// Tokens that ran out while the gateway was away.
+    /// Tokens that expired while the gateway was not there.
     pub expired: u64,
 }
 
@@ -118,7 +118,7 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// One tally for all devices of a run.
+/// The tally of all devices of a run.
 #[derive(Clone)]
 pub(super) struct Shared(Arc<Mutex<Tally>>);
 
@@ -129,29 +129,29 @@ impl Default for Shared {
 }
 
 impl Shared {
-    /// Nobody holds it across an await.
+    /// Locks the tally; the guard is never held across an await.
     pub(super) fn lock(&self) -> MutexGuard<'_, Tally> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The deeds of a device.
+/// The result of a device.
 pub(super) struct Walked {
     /// The device, still connected if it was.
     pub(super) device: Device,
     /// Its claim about its epoch.
     pub(super) claim: Claim,
-    /// Why it stopped early, if it did.
+    /// The reason why it stopped early, if it did.
     pub(super) error: Option<DeviceError>,
 }
 
 impl Walked {
-    /// The epoch of its claim.
+    /// Returns the epoch of its claim.
     pub(super) fn epoch(&self) -> Epoch {
         self.device.state().epoch()
     }
 
-    /// Says what happened to its connections.
+    /// Returns the counts of its connections.
     pub(super) fn counts(&self) -> Counts {
         self.device.counts()
     }
@@ -163,7 +163,7 @@ struct Pending {
     fact: Fact,
 }
 
-/// One device and the people before it.
+/// A device and the people before it.
 pub(super) struct Walk {
     device: Device,
     places: Vec<(PlaceId, RegionId)>,
@@ -175,7 +175,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// A device with nothing in its queue; `seed` chooses who comes and where.
+    /// Takes a device with an empty queue; `seed` decides which people come, and where.
     pub(super) fn new(
         device: Device,
         places: Vec<(PlaceId, RegionId)>,
@@ -187,7 +187,7 @@ impl Walk {
         Self { device, places, people, tally, random, pending: VecDeque::new(), claim: Claim::default() }
     }
 
-    /// Lets everybody of the lane walk, then waits this long for the last acknowledgements.
+    /// Lets all people of the lane pass, then waits at most `patience` for the last acknowledgements.
     pub(super) async fn run(mut self, lane: Lane, patience: Duration) -> Walked {
         let error = self.walk(lane, patience).await.err();
         self.claim.sent = self.device.state().sent().0;
@@ -231,7 +231,7 @@ impl Walk {
         tally.late_us += micros(now.saturating_duration_since(intended));
     }
 
-    /// Books the acknowledgements that have come.
+    /// Books the acknowledgements that have arrived.
     fn settle(&mut self) {
         let acknowledged = self.device.take_acknowledged();
         if acknowledged.is_empty() {

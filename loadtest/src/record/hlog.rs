@@ -1,5 +1,5 @@
-//! Interval logs of HdrHistogram: every interval's histogram of a run, kept losslessly, in the text form that HdrHistogram's own
-//! tools read. What the intervals are is the caller's business.
+//! Interval logs of HdrHistogram: the histogram of each interval of a run, without loss, in the text format that HdrHistogram's own
+//! tools read. The caller chooses the intervals.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,30 +14,30 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 /// The interval log's name in a run's folder.
 pub(crate) const INTERVALS_FILE: &str = "intervals.hlog";
 
-/// Why a log can't be read.
+/// The reason why a log cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("reading an interval log: entry {entry} {text}")]
 pub struct HlogError {
-    /// Which one, from 1.
+    /// The number of the entry, from 1.
     entry: usize,
     /// The fault.
     text: &'static str,
 }
 
-/// One interval of one thing that is measured. Its histogram is kept compressed: there may be thousands.
+/// One interval of one measurement. Its histogram is kept compressed: there may be thousands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// When it began, from the start of the run.
+    /// The start, from the start of the run.
     pub start: Duration,
-    /// Its duration.
+    /// The length.
     pub length: Duration,
-    /// The name of the measurement. No blanks, no commas.
+    /// The name of the measurement, without blanks and commas.
     pub tag: String,
     bytes: Vec<u8>,
 }
 
 impl Interval {
-    /// Compresses the histogram.
+    /// Makes an interval; compresses the histogram.
     pub fn new(start: Duration, length: Duration, tag: String, histogram: &Histogram<u64>) -> Self {
         let mut bytes = Vec::new();
         let written = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
@@ -45,13 +45,13 @@ impl Interval {
         Self { start, length, tag, bytes }
     }
 
-    /// The histogram as it was.
+    /// Returns the histogram.
     pub fn histogram(&self) -> Histogram<u64> {
         Deserializer::new().deserialize(&mut &*self.bytes).expect("these bytes were made or checked here")
     }
 }
 
-/// The text of a log; `about` is for its readers, `started_ms` milliseconds since 1970 UTC, `unit` what maxima are divided by.
+/// Writes a log; `about` is a comment for readers, `started_ms` milliseconds since 1970 UTC, `unit` the divisor of maxima.
 pub fn write(about: &str, started_ms: u64, unit: f64, intervals: &[Interval]) -> Vec<u8> {
     let (mut log, mut serializer) = (Vec::new(), V2DeflateSerializer::new());
     let started = UNIX_EPOCH + Duration::from_millis(started_ms);
@@ -71,7 +71,7 @@ pub fn write(about: &str, started_ms: u64, unit: f64, intervals: &[Interval]) ->
 /// Reads a log; comments and times of day are passed over.
 ///
 /// # Errors
-/// An entry that does not read, by its number.
+/// An entry is malformed; the error has its number.
 pub fn read(log: &[u8]) -> Result<Vec<Interval>, HlogError> {
     let mut intervals = Vec::new();
     for (parsed, entry) in IntervalLogIterator::new(log).zip(1..) {

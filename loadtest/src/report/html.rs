@@ -1,5 +1,5 @@
-//! The report of a run as one HTML file: no script, nothing loaded from elsewhere, readable on a phone, in the dark and on paper.
-//! Charts are in `html/figures.rs`, tables in `html/tables.rs`, the looks in `html/style.css`.
+//! The report of a run as one HTML file: no script, no external files, readable on a phone, in the dark and on paper.
+//! Charts are in `html/figures.rs`, tables in `html/tables.rs`, the style in `html/style.css`.
 
 use std::fs;
 use std::io;
@@ -16,11 +16,11 @@ mod tables;
 
 /// The page's name in a run's folder.
 pub(crate) const PAGE_FILE: &str = "report.html";
-/// Reasons in the banner; the JSON report has all.
+/// The limit of reasons in the banner; the JSON report has all.
 const REASONS_MAX: usize = 12;
 const STYLE: &str = include_str!("html/style.css");
 
-/// Writes [`PAGE_FILE`] into the folder, which is there.
+/// Writes [`PAGE_FILE`] into the folder, which exists.
 ///
 /// # Errors
 /// An error of the file system.
@@ -28,7 +28,7 @@ pub fn write(report: &Report, folder: &Path) -> io::Result<()> {
     fs::write(folder.join(PAGE_FILE), page(report))
 }
 
-/// The page, at most 300 KB whatever the run's length.
+/// Makes the page, at most 300 KB whatever the run's length.
 pub fn page(report: &Report) -> String {
     let scenario = &report.scenario;
     let title = format!("{}: {}", tables::cut(&scenario.name), words::headline(report));
@@ -80,7 +80,7 @@ fn banner(report: &Report) -> Markup {
     }
 }
 
-/// Each verdict has a shape of its own.
+/// Draws the shape of a verdict; each has its own.
 fn shape(exit: Exit) -> Markup {
     let path = match exit {
         Exit::Pass => "M24,4a20,20 0 1 0 .1,0zM14,25l7,7l13,-15",
@@ -133,7 +133,7 @@ fn section(title: &str, body: Markup) -> Markup {
     html! { section { h2 { (title) } (body) } }
 }
 
-/// Wide tables scroll by themselves on a phone.
+/// Wraps a table so that it scrolls by itself on a phone.
 fn scroll(body: Markup) -> Markup {
     html! { div.scroll tabindex="0" { (body) } }
 }

@@ -1,5 +1,5 @@
-//! The report of a run on standard output: plain tables, no wider than a hundred columns, the verdict last so that it stands above
-//! the prompt. The same figures for other programs and for the browser are in `outcome/file.rs` and `html.rs`.
+//! The report of a run on standard output: plain tables, no wider than a hundred columns, the verdict last so that it is just above
+//! the prompt. `outcome/file.rs` writes the same figures as JSON, `html.rs` as a page.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -9,17 +9,17 @@ use crate::out;
 use crate::outcome::{KindReport, ProofReport, Quantiles, Report};
 use crate::scenario::Kind;
 
-/// Columns of a terminal that is not wide.
+/// The widest line, columns.
 const WIDTH_MAX: usize = 100;
-/// Rows of a list that has no end of its own; the JSON report has all of it.
+/// The limit of rows of a list; the JSON report has all.
 const ROWS_MAX: usize = 20;
 
-/// Prints it; `files` is what was written.
+/// Prints the report; `files` are the files that were written.
 pub fn print(report: &Report, files: &[PathBuf]) {
     out::text(&text(report, files));
 }
 
-/// Says what [`print`] prints.
+/// Returns the text that [`print`] prints.
 pub fn text(report: &Report, files: &[PathBuf]) -> String {
     let mut out = Out::default();
     let run = &report.run;
@@ -40,7 +40,7 @@ pub fn text(report: &Report, files: &[PathBuf]) -> String {
     out.text
 }
 
-/// Lines that are broken where they would be too long.
+/// A text whose lines are broken at [`WIDTH_MAX`].
 #[derive(Default)]
 struct Out {
     text: String,
@@ -51,12 +51,12 @@ impl Out {
         writeln!(self.text, "{}", line.trim_end()).expect("writing to memory does not fail");
     }
 
-    /// The line, broken at blanks.
+    /// Adds a line, broken at blanks.
     fn line(&mut self, line: &str) {
         self.broken(line, line.len() - line.trim_start().len() + 4);
     }
 
-    /// The line, broken at blanks; what follows is indented by so much.
+    /// Adds a line, broken at blanks; further lines are indented by `indent`.
     fn broken(&mut self, line: &str, indent: usize) {
         let mut rest = line.trim_end().to_owned();
         while rest.chars().count() > WIDTH_MAX {
@@ -228,7 +228,7 @@ fn verdict(out: &mut Out, report: &Report) {
     out.line(&format!("{}. {}", words::headline(report), words::meaning(report)));
 }
 
-/// The beginning of a text, at most so many characters.
+/// Returns the beginning of a text, at most `most` characters.
 fn start(text: &str, most: usize) -> &str {
     text.char_indices().nth(most).map_or(text, |(at, _)| &text[..at])
 }

@@ -1,20 +1,22 @@
-//! The words and figures that the forms of a run's report share: what a verdict means for a person who has to decide, what broke
-//! first, how numbers are written. What is shown where is decided by those forms.
+//! Words and numbers for all forms of a run's report: the meaning of a verdict for a person who has to decide, the first broken
+//! threshold, the format of numbers.
+
+pub(crate) use bench::peers::thousands as count;
 
 use crate::outcome::{Exit, IntervalReport, Report, ThresholdReport};
 use crate::scenario::{Figure, Kind, SHIPPED};
 
-/// The verdict in a few words. A drill is about its fault, and no answer about Monday.
+/// Returns the verdict in a few words. A drill is about its fault, and says nothing about the load.
 pub(crate) fn headline(report: &Report) -> &'static str {
     match (report.verdict.exit, is_drill(report)) {
         (Exit::Pass, true) => "As expected",
         (Exit::Threshold, true) => "Slower than expected",
         (Exit::Invalid, true) => "This drill says nothing",
-        (Exit::Correctness, true) => "Not as expected: a promise was broken",
+        (Exit::Correctness, true) => "Not as expected: data is lost or wrong",
         (Exit::Pass, false) => "Monday holds",
         (Exit::Threshold, false) => "Monday would be too slow",
         (Exit::Invalid, false) => "This run says nothing about Monday",
-        (Exit::Correctness, false) => "Monday does not hold: a promise was broken",
+        (Exit::Correctness, false) => "Monday does not hold: data is lost or wrong",
     }
 }
 
@@ -22,7 +24,7 @@ fn is_drill(report: &Report) -> bool {
     SHIPPED.iter().any(|shipped| shipped.drill && shipped.name == report.scenario.name)
 }
 
-/// Says what to make of it.
+/// Returns the meaning of the verdict, in a sentence.
 pub(crate) fn meaning(report: &Report) -> &'static str {
     match report.verdict.exit {
         Exit::Pass if is_drill(report) => {
@@ -43,7 +45,7 @@ pub(crate) fn meaning(report: &Report) -> &'static str {
     }
 }
 
-/// A figure in words.
+/// Returns a figure in words.
 pub(crate) fn figure(figure: Figure) -> &'static str {
     match figure {
         Figure::P50Ms => "latency p50, ms",
@@ -56,7 +58,7 @@ pub(crate) fn figure(figure: Figure) -> &'static str {
     }
 }
 
-/// Says what a threshold wants.
+/// Returns a threshold's bounds in words.
 pub(crate) fn wanted(one: &ThresholdReport) -> String {
     let number = |value| of_figure(one, value);
     match (one.threshold.max, one.threshold.min) {
@@ -67,12 +69,12 @@ pub(crate) fn wanted(one: &ThresholdReport) -> String {
     }
 }
 
-/// Says what a threshold measured.
+/// Returns a threshold's measured value in words.
 pub(crate) fn measured(one: &ThresholdReport) -> String {
     one.measured.map_or_else(|| "nothing".to_owned(), |value| of_figure(one, value))
 }
 
-/// A share says more with all its nines; it is cut, not rounded, so that only all is 100 %.
+/// Formats a value. A share is shown with all its nines, cut and not rounded, so that 100 % means all.
 fn of_figure(one: &ThresholdReport, value: f64) -> String {
     match one.threshold.figure {
         Figure::AnsweredShare => {
@@ -88,20 +90,7 @@ fn of_figure(one: &ThresholdReport, value: f64) -> String {
     }
 }
 
-/// A count with its thousands apart.
-pub(crate) fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number with as many digits as help: three that count, no more than three after the point.
+/// Formats a number with three significant digits, no more than three after the point.
 pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
@@ -124,7 +113,7 @@ pub(crate) fn number(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// A moment or a length: `48 s`, `5 min`, `5 min 30 s`, `1 h 20 min`.
+/// Formats a moment or a length: `48 s`, `5 min`, `5 min 30 s`, `1 h 20 min`.
 pub(crate) fn time(seconds: f64) -> String {
     if seconds < 60.0 {
         return format!("{} s", number(seconds));
@@ -139,7 +128,7 @@ pub(crate) fn time(seconds: f64) -> String {
     }
 }
 
-/// Bytes in the unit that fits.
+/// Formats bytes in the unit that fits.
 pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1024 {
@@ -149,7 +138,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{:.1} {}", bytes as f64 / f64::from(power * 10).exp2(), UNITS[power as usize - 1])
 }
 
-/// Says what broke first in time, as far as intervals show it, with its stage and what had happened before.
+/// Returns the threshold that broke first, as far as intervals show it, with its stage and the event before it.
 pub(crate) fn first_break(report: &Report) -> Option<String> {
     let broken = report.thresholds.iter().filter(|one| !one.holds);
     let (at_s, what) =
@@ -161,7 +150,7 @@ pub(crate) fn first_break(report: &Report) -> Option<String> {
     Some(format!("{what} at {}{stage}{}", time(at_s), before.unwrap_or_default()))
 }
 
-/// The first interval that alone would break the threshold.
+/// Returns the first interval that alone would break the threshold.
 fn since(report: &Report, one: &ThresholdReport) -> Option<(f64, String)> {
     let threshold = &one.threshold;
     let counts = |at_s: f64| {
@@ -193,7 +182,7 @@ fn of(point: &crate::outcome::PointReport, kind: Kind) -> Option<&IntervalReport
     point.kinds.get(&kind)
 }
 
-/// The name of the stage at that moment.
+/// Returns the name of the stage at that moment.
 pub(crate) fn stage_at(report: &Report, at_s: f64) -> Option<&str> {
     let stage = report.stages.iter().find(|stage| stage.from_s < at_s && at_s <= stage.to_s)?;
     Some(&stage.name)

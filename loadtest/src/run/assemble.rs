@@ -1,4 +1,4 @@
-//! From what was recorded to the report: sums, quantiles and thresholds, nothing else. Pure but for the machine's description.
+//! The report from the record of a run: sums, quantiles and thresholds. Pure but for the machine's description.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::record::{Both, Cell, Latencies, Point, Record};
 use crate::scenario::curve::Curve;
 use crate::scenario::{Figure, Kind, Scenario, Threshold};
 
-/// Points of a percentile curve: enough for a smooth line, one step a half of what is left.
+/// Points of a percentile curve; each step halves the distance to 1.
 const CURVE_STEPS: i32 = 40;
 
-/// The kinds that a scenario asks for.
+/// Returns the kinds that a scenario asks for.
 fn asked(scenario: &Scenario) -> impl Iterator<Item = Kind> {
     Kind::ALL.into_iter().filter(|kind| scenario.mix.share(*kind) > 0.0)
 }
@@ -69,7 +69,7 @@ fn of_cell(cell: &Cell) -> KindReport {
     }
 }
 
-/// Quantiles that come ever closer to 1, as far as there are values.
+/// Returns quantiles that come closer and closer to 1, as far as there are values.
 fn curve(histogram: &Latencies) -> Vec<(f64, f64)> {
     if histogram.is_empty() {
         return Vec::new();
@@ -79,7 +79,7 @@ fn curve(histogram: &Latencies) -> Vec<(f64, f64)> {
     enough.map(|quantile| (quantile, histogram.value_at_quantile(quantile) as f64 / 1000.0)).collect()
 }
 
-/// Says what was claimed against what is recorded.
+/// Compares the acknowledgements with the punch log.
 pub(super) fn proof(measured: &Measured, proof: Proof, searched: Searched) -> ProofReport {
     let mut lags = Both::default().latency_us;
     measured.lags.iter().for_each(|lag| lags += u64::try_from(lag.as_micros()).unwrap_or(u64::MAX));
@@ -130,8 +130,8 @@ pub(super) fn thresholds(scenario: &Scenario, record: &Record) -> Vec<ThresholdR
     scenario.thresholds.iter().map(report).collect()
 }
 
-/// A figure of one kind of visits. Whoever left without an answer counts as later than everybody who was answered: leaving them out
-/// would call a gateway fast that answers only a few.
+/// Computes a figure of one kind of visits. People who left without an answer count as later than all who were answered: without them,
+/// a gateway that answers only a few would look fast.
 fn measure(cell: &Cell, figure: Figure, seconds: f64) -> Option<f64> {
     let (latency, service) = (&cell.times.latency_us, &cell.times.service_us);
     let at = |histogram: &Latencies, quantile: f64| {

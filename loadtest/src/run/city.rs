@@ -1,5 +1,5 @@
 //! The development city of a run: built for it and started, killed, ended and started again, always at the same addresses. It ends
-//! with the value. A city that somebody else runs is used as it is, and nothing is done to its process.
+//! with the value. A running city is used as it is, and its process is not touched.
 
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
@@ -13,17 +13,17 @@ use device::clock;
 use device::fleet::Fleet;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::scenario;
+use crate::{http, scenario};
 
 mod disk;
 pub(super) mod figures;
 
-/// Building a city of millions takes minutes on a busy machine; starting one takes seconds.
+/// Deadline for building and starting a city; a city of millions takes minutes on a busy machine.
 const BUILD_MAX: Duration = Duration::from_secs(1800);
 const START_MAX: Duration = Duration::from_secs(180);
-/// The gateway's own deadline of an end in good order, and some.
+/// Deadline for an orderly end, longer than the gateway's own.
 const END_MAX: Duration = Duration::from_secs(60);
-/// Between two looks.
+/// The interval between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A city to run against.
@@ -32,9 +32,9 @@ pub(super) struct City {
     own: Option<Own>,
 }
 
-/// A process of ours.
+/// A city with a process of this run.
 struct Own {
-    /// Goes with the city, if it is only for this run.
+    /// The temporary directory, if the city is only for this run.
     _folder: Option<tempfile::TempDir>,
     data: PathBuf,
     binary: PathBuf,
@@ -45,29 +45,29 @@ struct Own {
     process: Option<Child>,
 }
 
-/// The place where a city of our own is, and what it is like.
+/// The description of a city of this run.
 pub(super) struct Wanted<'a> {
-    /// Kept there; in a temporary directory if nowhere.
+    /// The directory of the city; a temporary one if `None`.
     pub(super) folder: Option<&'a Path>,
-    /// The gateway's program; beside this one if not given.
+    /// The gateway's program; the one beside this program if `None`.
     pub(super) binary: Option<&'a Path>,
-    /// The place where the gateway's log goes.
+    /// The file of the gateway's log.
     pub(super) log: &'a Path,
     /// The size.
     pub(super) size: scenario::City,
-    /// True if the punch log lies on a small disk that can be filled.
+    /// True if the punch log has a small disk of its own that can be filled.
     pub(super) small_disk: bool,
 }
 
 impl City {
-    /// The running development city there.
+    /// Opens the running development city in that directory.
     pub(super) fn running(data: &Path) -> anyhow::Result<Self> {
         let fleet = Fleet::load(data)?;
         only_a_test(&fleet)?;
         Ok(Self { fleet, own: None })
     }
 
-    /// Builds a city of our own, if it is not there, and starts it.
+    /// Builds the city, if it does not exist, and starts it.
     pub(super) fn start(wanted: &Wanted<'_>) -> anyhow::Result<Self> {
         let folder = match wanted.folder {
             Some(_) => None,
@@ -100,12 +100,12 @@ impl City {
         Ok(Self { fleet, own: Some(own) })
     }
 
-    /// Addresses, devices, people.
+    /// Returns the fleet file: addresses, devices, people.
     pub(super) fn fleet(&self) -> &Fleet {
         &self.fleet
     }
 
-    /// Says where a gateway of ours logs.
+    /// Returns the gateway's log file, if its process is of this run.
     pub(super) fn log(&self) -> Option<&Path> {
         self.own.as_ref().map(|own| own.log.as_path())
     }
@@ -115,12 +115,12 @@ impl City {
         self.own_mut()?.kill()
     }
 
-    /// SIGTERM, and how it ended.
+    /// Sends SIGTERM and returns the exit status.
     pub(super) fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
         self.own_mut()?.terminate()
     }
 
-    /// Starts it again and waits until it is ready: how long that took.
+    /// Starts it again and returns the time until it is ready.
     pub(super) fn restart(&mut self) -> anyhow::Result<Duration> {
         let own = self.own_mut()?;
         let from = clock::now();
@@ -129,14 +129,14 @@ impl City {
         Ok(clock::since(from))
     }
 
-    /// Leaves no room for the punch log.
+    /// Fills the disk of the punch log.
     pub(super) fn fill_disk(&mut self) -> anyhow::Result<disk::Ballast> {
         let own = self.own_mut()?;
         let process = own.process.as_ref().context("the gateway does not run")?;
         disk::Ballast::fill(process.id(), &own.ledger()).context("filling the gateway's disk")
     }
 
-    /// Says what stands in the punch log can be exported from now on. A log on a disk of the gateway's own is brought home, which ends
+    /// Prepares the export of the punch log. A log on a disk of the gateway's own is copied into the city, which ends
     /// the gateway.
     pub(super) fn bring_ledger_home(&mut self) -> anyhow::Result<()> {
         let Some(own) = &mut self.own else { return Ok(()) };
@@ -160,7 +160,7 @@ impl Own {
         self.data.join("ledger")
     }
 
-    /// A city that is there already must be of the size that is asked for.
+    /// Builds the city. An existing one must have the requested size.
     fn build(&mut self) -> anyhow::Result<()> {
         if self.data.exists() {
             let fleet = Fleet::load(&self.data)?;
@@ -256,14 +256,14 @@ impl Drop for Own {
     }
 }
 
-/// The fleet of a city that is ready: a fleet file that was written by this start has ports.
+/// Returns the fleet of a city that is ready: a fleet file that was written by this start has ports.
 fn ready(data: &Path) -> Option<Fleet> {
     let fleet = Fleet::load(data).ok().filter(|fleet| fleet.quic[0].port() != 0)?;
-    let (status, _) = figures::get(fleet.http, "/ready").ok()?;
+    let (status, _) = http::block_on(figures::get(fleet.http, "/ready")).ok()?;
     (status == 200).then_some(fleet)
 }
 
-/// The gateway's program where cargo puts it: beside this one.
+/// Returns the gateway's program where cargo puts it: beside this one.
 fn beside() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("finding this program")?;
     let folder = own.parent().context("finding this program's directory")?;
@@ -276,9 +276,9 @@ fn beside() -> anyhow::Result<PathBuf> {
     Ok(binary)
 }
 
-/// Nothing here is done to a gateway that serves real people.
+/// Refuses a gateway that serves real people.
 fn only_a_test(fleet: &Fleet) -> anyhow::Result<()> {
-    let (_, metrics) = figures::get(fleet.http, "/metrics")
+    let (_, metrics) = http::block_on(figures::get(fleet.http, "/metrics"))
         .with_context(|| format!("asking the gateway at {} what it is", fleet.http))?;
     let marked = figures::value(&metrics, protocol::metric::TEST_GATEWAY) == Some(1.0);
     ensure!(
@@ -289,7 +289,7 @@ fn only_a_test(fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits between two looks at a condition of another process; never in a task.
+/// Waits between two looks at another process; never in a task.
 #[allow(clippy::disallowed_methods, reason = "what is waited for is another process's")]
 fn pause(length: Duration) {
     std::thread::sleep(length);

@@ -1,4 +1,4 @@
-//! The devices of a run: which of the city's take part, and their connections. One more may be left over to look for changed colours.
+//! The devices of a run, chosen from the city's, and their connections. One more may be left over to look for changed colours.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use tokio::task::JoinSet;
 
 use crate::scenario::{PostClass, Posts, Scenario};
 
-/// The city is there, or it is not: how long connecting all devices may take.
+/// Deadline for connecting all devices.
 const CONNECT_MAX: Duration = Duration::from_secs(60);
-/// Devices that shake hands at a time: this is no flood.
+/// Limit of handshakes at a time.
 const DIALLING_MAX: usize = 64;
 
-/// A device of the fleet and how it works.
+/// A device of the fleet and its group in the scenario.
 pub(super) type Chosen<'a> = (&'a FleetDevice, &'a Posts);
 
-/// The devices of a scenario, in its order, and one that is left over.
+/// Chooses the devices of a scenario, in its order, and one that is left over.
 pub(super) fn choose<'a>(
     fleet: &'a Fleet,
     scenario: &'a Scenario,

@@ -1,4 +1,4 @@
-//! The open loop: every visit of the plan is handed over at its time, whatever is answered, to a device's post or to the pages.
+//! The open loop: each visit of the plan is handed over at its time, whatever is answered, to a device's post or to the pages.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use crate::record::Seat;
 use crate::scenario::Scenario;
 use crate::scenario::plan::{Plan, Visit};
 
-/// People who may wait at a time, over all posts: memory for more is better spent on finding out why nobody is answered.
+/// The limit of people who wait at a time, over all posts: beyond it the gateway answers none, and the run ends.
 const WAITING_MAX: u64 = 1_000_000;
-/// The generator may be this far behind its plan; then the rest is given up, so that a run ends in about its time however fast it was to
-/// go. Who is later than this measures nothing but itself: even in an hour's run the figures would be the generator's.
+/// The largest lateness of the generator, after which the rest of the plan is given up, so that a run ends in about its time at any rate.
+/// Beyond it the figures would be the generator's, even in an hour's run.
 const BEHIND_MAX: Duration = Duration::from_secs(10);
 
-/// The drive of a run.
+/// The hand-over of a run's visits.
 pub(super) struct Drive<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) seed: u64,
@@ -30,17 +30,17 @@ pub(super) struct Drive<'a> {
     pub(super) start: Instant,
 }
 
-/// The observations of the generator itself.
+/// The result of the hand-over.
 #[derive(Default)]
 pub(super) struct Driven {
     /// People who were handed over.
     pub(super) handed: u64,
-    /// Why the plan did not come to its end.
+    /// The reason why the plan did not come to its end, if so.
     pub(super) unfinished: Option<String>,
 }
 
 impl Drive<'_> {
-    /// Hands everybody over, then says that nobody comes any more.
+    /// Hands all visits over, then closes the posts.
     pub(super) async fn all(self) -> anyhow::Result<Driven> {
         let mut pages = JoinSet::new();
         let (handed, unfinished) = self.hand_over(&mut pages).await.context("keeping the schedule")?;
@@ -51,7 +51,7 @@ impl Drive<'_> {
         Ok(Driven { handed, unfinished })
     }
 
-    /// Says how many people were let in, and why not all of them.
+    /// Hands visits over; returns their number, and the reason why not all of them, if so.
     async fn hand_over(&self, pages: &mut JoinSet<()>) -> std::io::Result<(u64, Option<String>)> {
         let mut timer = Timer::new()?;
         let mut handed = 0;
@@ -72,7 +72,7 @@ impl Drive<'_> {
         Ok((handed, None))
     }
 
-    /// Why nobody else is let in, if so.
+    /// Returns the reason to give up the rest of the plan, if there is one.
     fn gives_up(&self, intended: Instant) -> Option<String> {
         let why = if clock::since(intended) > BEHIND_MAX {
             format!("the generator was {} s behind its plan", BEHIND_MAX.as_secs())
@@ -85,7 +85,7 @@ impl Drive<'_> {
     }
 }
 
-/// Somebody opens a page, and again after a while if it does not come.
+/// Visits a page, and tries again after a while if it does not come.
 async fn see_page(shared: Rc<Shared>, visit: Visit, intended: Instant) {
     let patience = Duration::from_millis(shared.retry.patience_ms.into());
     let seat = Seat { kind: visit.kind, stage: visit.stage };

@@ -1,4 +1,4 @@
-//! The events while people come, at its time and until its end: each event is one task, and says afterwards what came of it.
+//! The events of a run: each is one task, from its time until its end, and reports its result.
 
 use std::cell::RefCell;
 use std::process::Command;
@@ -22,28 +22,28 @@ use crate::impair::{Conditions, Proxy};
 use crate::outcome::EventReport;
 use crate::scenario::{Event, What};
 
-/// Between two looks at a gateway that is to notice something.
+/// The interval between two looks at the gateway.
 const LOOK: Duration = Duration::from_millis(100);
-/// Days for which people who are turned red in a run stay so.
+/// The days for which people who are turned red in a run stay red.
 const RED_DAYS: i64 = 14;
 
 /// The objects of events.
-pub(super) struct Stage {
+pub(super) struct EventContext {
     pub(super) start: Instant,
-    /// The place where gateways are killed and started; whoever does that holds it for as long as it takes.
+    /// The city; its lock is held while the gateway is killed or started.
     pub(super) city: Arc<Mutex<City>>,
     pub(super) fleet: Fleet,
     pub(super) shared: Rc<Shared>,
     pub(super) inboxes: Vec<Rc<Inbox>>,
     pub(super) proxy: Option<Proxy>,
-    /// The conditions of the network when nothing happens to it.
+    /// The conditions of the network without an event.
     pub(super) network: Conditions,
-    /// The place where it is said while it happens.
+    /// The display of progress.
     pub(super) view: Rc<RefCell<View>>,
 }
 
-impl Stage {
-    /// Lets the event happen: what came of it.
+impl EventContext {
+    /// Makes the event happen and reports its result.
     pub(super) async fn happen(self: Rc<Self>, event: Event) -> EventReport {
         tokio::time::sleep_until(self.moment(event.at_s).into()).await;
         let (what, from_s) = (words(&event), self.elapsed_s());
@@ -106,12 +106,11 @@ impl Stage {
         }
     }
 
-    /// Says whether the gateway says that its disk is full, before that moment.
+    /// Waits until the gateway reports a full disk; false if it does not before `over`.
     async fn notices_full_disk(&self, over: Instant) -> bool {
         let http = self.fleet.http;
         while clock::now() < over {
-            let metrics = spawn_blocking(move || figures::get(http, "/metrics")).await;
-            if let Ok(Ok((_, metrics))) = metrics
+            if let Ok((_, metrics)) = figures::get(http, "/metrics").await
                 && figures::value(&metrics, metric::LEDGER_FULL) == Some(1.0)
             {
                 return true;
@@ -135,7 +134,7 @@ impl Stage {
         Ok("the carrier is well again".to_owned())
     }
 
-    /// Two operators turn people red, one after another; a device looks for each until it is seen.
+    /// Lets two operators turn people red, one after another; a device looks for each until it is seen.
     async fn colours(&self, count: usize) -> anyhow::Result<String> {
         let people = self.shared.people.green(count);
         let until = until()?;
@@ -180,7 +179,7 @@ impl Stage {
     }
 
     fn proxy(&self) -> anyhow::Result<&Proxy> {
-        self.proxy.as_ref().context("nothing stands between devices and gateway")
+        self.proxy.as_ref().context("there is no simulated network")
     }
 
     fn moment(&self, at_s: f64) -> Instant {
@@ -196,7 +195,7 @@ impl Stage {
     }
 }
 
-/// The day on which a red of today ends, in the city's calendar.
+/// Returns the day on which a red of today ends, in the city's calendar.
 fn until() -> anyhow::Result<String> {
     let now = jiff::Timestamp::from_millisecond(clock::now_ms().cast_signed())?;
     let day = jiff::tz::Offset::constant(8).to_datetime(now).date();

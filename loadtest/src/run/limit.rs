@@ -1,5 +1,5 @@
-//! `loadtest find-limit`: the same city under one rate after another, until a threshold breaks, and between the last rate that held
-//! and the first that did not ever closer. What it finds is the knee: where the gateway, or the generator, stops keeping up.
+//! `loadtest find-limit`: the same city under one rate after another until a threshold breaks, then closer and closer between the last rate
+//! that held and the first that did not. The result is the rate up to which the gateway, or the generator, keeps up.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,13 @@ use crate::outcome::{Exit, Report};
 use crate::run;
 use crate::scenario::{self, Kind, Scenario, Stage, StageKind};
 
-/// The first part of a step, seconds: connections, caches, the allocator.
+/// The warm-up of a step, seconds: connections, caches, the allocator.
 const WARM_UP_S: f64 = 3.0;
-/// Steps at most: enough to double from a hundredth of any limit and to come within a twentieth.
+/// The limit of steps: enough to double from a hundredth of any limit and to come within a twentieth.
 const STEPS_MAX: usize = 24;
-/// A step of an hour is a run, not a step.
+/// The longest step, seconds.
 const SECONDS_MAX: f64 = 3600.0;
-/// Nobody offers more from one machine, people a second.
+/// The highest rate, people a second: one machine offers no more.
 const RATE_MAX: f64 = 10_000_000.0;
 /// The factor of the next rate while all hold.
 const GROWTH: f64 = 1.5;
@@ -27,15 +27,15 @@ const CLOSE: f64 = 1.05;
 /// The options of the search.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// A scenario's name, or a file's path: its city, people, mix, network and thresholds
+    /// Name of a scenario, or path of a file: its city, people, mix, network and thresholds
     pub scenario: String,
-    /// People a second to begin with; the scenario's highest rate if not given
+    /// First rate, people a second [default: the scenario's highest rate]
     #[arg(long)]
     pub from: Option<f64>,
-    /// Length of a step, after its warm-up
+    /// Length of a step in seconds, after its warm-up
     #[arg(long, default_value_t = 10.0)]
     pub seconds: f64,
-    /// The place and the way
+    /// The city, the seed and the output directory
     #[command(flatten)]
     pub place: Place,
 }
@@ -45,9 +45,9 @@ pub struct Options {
 pub struct Step {
     /// People a second.
     pub rate: f64,
-    /// Its end.
+    /// The class of the verdict.
     pub exit: Exit,
-    /// Why, if it did not hold.
+    /// The reasons why it did not hold.
     pub reasons: Vec<String>,
     /// People a second who were answered.
     pub answered: f64,
@@ -55,27 +55,27 @@ pub struct Step {
     pub p99_ms: [f64; 2],
     /// The load of the generator's thread, 0 to 1.
     pub generator_busy: Option<f64>,
-    /// Processor time of the gateway a person, microseconds.
+    /// Processor time of the gateway for each person, microseconds.
     pub gateway_us_each: Option<f64>,
 }
 
-/// The findings.
+/// The result of the search.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Limit {
     /// The highest rate that held, people a second.
     pub holds: Option<f64>,
-    /// The lowest that did not.
+    /// The lowest rate that did not hold, people a second.
     pub breaks: Option<f64>,
-    /// The reasons.
+    /// The reasons of that.
     pub why: Vec<String>,
-    /// True if it was the generator: then the gateway's own limit is higher.
+    /// True if the generator was the bottleneck: then the gateway's own limit is higher.
     pub generator: bool,
-    /// Everything that was tried, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
 impl Limit {
-    /// The exit code: a broken promise is one at any rate.
+    /// Returns the exit code: a lost or changed punch decides it at any rate.
     pub fn exit(&self) -> Exit {
         let broken = self.steps.iter().any(|step| step.exit == Exit::Correctness);
         match (broken, self.holds) {
@@ -85,7 +85,7 @@ impl Limit {
         }
     }
 
-    /// The next rate to try; `None` if it is found.
+    /// Returns the next rate to try; `None` at the end of the search.
     fn next(&self, from: f64) -> Option<f64> {
         if self.steps.len() >= STEPS_MAX || self.exit() == Exit::Correctness {
             return None;
@@ -110,14 +110,17 @@ impl Limit {
     }
 }
 
-/// Searches, saying each step through `say`.
+/// Searches; `say` is called with each step.
 ///
 /// # Errors
-/// The run cannot be made as asked.
+/// The run cannot be made as given.
 pub fn find(options: &Options, say: impl Fn(&Step)) -> anyhow::Result<(Limit, PathBuf)> {
     let sound = |value: f64, most: f64| value > 0.0 && value <= most;
-    ensure!(sound(options.seconds, SECONDS_MAX), "--seconds is above 0, {SECONDS_MAX} at most");
-    ensure!(options.from.is_none_or(|from| sound(from, RATE_MAX)), "--from is above 0, {RATE_MAX} at most");
+    ensure!(sound(options.seconds, SECONDS_MAX), "--seconds must be above 0, and at most {SECONDS_MAX}");
+    ensure!(
+        options.from.is_none_or(|from| sound(from, RATE_MAX)),
+        "--from must be above 0, and at most {RATE_MAX}"
+    );
     let scenario = scenario::load(&options.scenario)?;
     let folder = run::folder(&format!("limit-{}", scenario.name), &options.place)?;
     let highest = scenario.stages.iter().filter_map(|stage| stage.rate).fold(1.0, f64::max);
@@ -152,7 +155,7 @@ fn try_rate(
     Ok((step(rate, &finished.report), city))
 }
 
-/// The scenario with one even rate and nothing that happens.
+/// Returns the scenario with one even rate and without events.
 fn at_rate(scenario: &Scenario, rate: f64, seconds: f64) -> Scenario {
     let stage = |name: &str, kind, seconds, rate, warm_up| Stage {
         name: name.to_owned(),
@@ -194,7 +197,7 @@ fn step(rate: f64, report: &Report) -> Step {
 mod tests {
     use super::*;
 
-    /// Searches a gateway that holds up to `limit` people a second.
+    /// Searches with a gateway that holds up to `limit` people a second.
     fn search(limit: f64, from: f64, beyond: Exit) -> Limit {
         let mut found = Limit::default();
         while let Some(rate) = found.next(from) {

@@ -1,5 +1,5 @@
-//! The verdicts that are right: the colour that each person's code has, and what a change of it allows. A changed colour may be
-//! seen from the moment it is ordered, and must be seen by whatever is asked after the order is done.
+//! The right verdicts: the colour of each person's code, and the effect of a change. A changed colour may be
+//! seen from the moment it is ordered, and must be seen by requests after the order is done.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,12 +14,12 @@ use protocol::{CodeId, Colour, Reason, Scanned, Verdict};
 use crate::proof::is_forbidden;
 use crate::scenario::plan::Visit;
 
-/// Of a hundred people: this many show an imported holder's earlier code …
+/// The percentage of people who show an imported holder's earlier code.
 const LEGACY_PERCENT: u64 = 3;
-/// … and this many show nothing.
+/// The percentage of people who show nothing.
 const NOTHING_PERCENT: u64 = 1;
 
-/// The code that a person holds before a scanner.
+/// A scan with the person's code.
 #[derive(Clone, Debug)]
 pub(super) struct Scan {
     pub(super) scanned: Scanned,
@@ -27,7 +27,7 @@ pub(super) struct Scan {
     pub(super) colour: Colour,
 }
 
-/// Everybody of the city.
+/// The people of the city.
 pub(super) struct People {
     tokens: Tokens,
     legacy: Vec<(String, Colour)>,
@@ -41,7 +41,7 @@ impl People {
         Self { tokens, legacy: fleet.legacy_samples.iter().filter_map(known).collect() }
     }
 
-    /// Says what that person holds out now.
+    /// Makes the scan of that visit's person at this time.
     pub(super) fn scan(&self, visit: &Visit) -> Scan {
         let percent = (visit.luck >> 32) % 100;
         if percent < NOTHING_PERCENT {
@@ -54,19 +54,19 @@ impl People {
         self.token(self.person(visit.person))
     }
 
-    /// Says what that person's phone shows now.
+    /// Makes the scan of that person's token at this time.
     pub(super) fn token(&self, person: Person) -> Scan {
         let scanned = self.tokens.scan(&person, clock::now_s());
         Scan { scanned, code: Some(person.code), colour: person.colour }
     }
 
-    /// The person of that rank.
+    /// Returns the person of that rank.
     pub(super) fn person(&self, rank: u32) -> Person {
         let people = self.tokens.people();
         people[rank as usize % people.len()]
     }
 
-    /// The first so many who are green, by rank.
+    /// Returns the first `count` green people, by rank.
     pub(super) fn green(&self, count: usize) -> Vec<Person> {
         let green = self.tokens.people().iter().filter(|person| person.colour == Colour::Green);
         green.take(count).copied().collect()
@@ -82,7 +82,7 @@ struct Change {
     seen: Option<Instant>,
 }
 
-/// The verdicts that were not what they had to be.
+/// The expected colours and the wrong verdicts so far.
 #[derive(Default)]
 pub(super) struct Model {
     changes: RefCell<HashMap<CodeId, Change>>,
@@ -91,31 +91,31 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Somebody has ordered that the person's code becomes that colour.
+    /// Records the order that the person's code becomes that colour.
     pub(super) fn ordered(&self, person: Person, to: Colour, now: Instant) {
         let change = Change { person, to, ordered: now, done: None, seen: None };
         self.changes.borrow_mut().insert(person.code, change);
     }
 
-    /// The order is done: the colour holds for whatever is asked from now on.
+    /// Records the end of an order: requests from now on must see the colour.
     pub(super) fn done(&self, code: CodeId, now: Instant) {
         if let Some(change) = self.changes.borrow_mut().get_mut(&code) {
             change.done = Some(now);
         }
     }
 
-    /// The order was refused: the code keeps its colour.
+    /// Records a refused order: the code keeps its colour.
     pub(super) fn refused(&self, code: CodeId) {
         self.changes.borrow_mut().remove(&code);
     }
 
-    /// Whose new colour no device has seen yet.
+    /// Returns the people whose new colour no device has seen yet.
     pub(super) fn unseen(&self) -> Vec<Person> {
         let changes = self.changes.borrow();
         changes.values().filter(|change| change.seen.is_none()).map(|change| change.person).collect()
     }
 
-    /// Compares a verdict, asked for at `asked`, with what it had to be.
+    /// Compares a verdict, requested at `asked`, with the expected colour.
     pub(super) fn judge(&self, scan: &Scan, verdict: Verdict, asked: Instant, now: Instant) {
         if is_forbidden(verdict) {
             self.wrong.set(self.wrong.get() + 1);
@@ -143,17 +143,17 @@ impl Model {
         }
     }
 
-    /// Verdicts of a colour that the person never had, or of an advice that their colour forbids.
+    /// Returns the number of verdicts with a colour that the person never had, or with an advice that the colour forbids.
     pub(super) fn wrong(&self) -> u64 {
         self.wrong.get()
     }
 
-    /// Verdicts of the old colour, asked for after the change was done.
+    /// Returns the number of verdicts with the old colour that were requested after the change was done.
     pub(super) fn stale(&self) -> u64 {
         self.stale.get()
     }
 
-    /// From each order to the moment a device saw it; orders that were never seen are counted apart.
+    /// Returns the time from each order to the moment a device saw it, and the number of orders that were never seen.
     pub(super) fn lags(&self) -> (Vec<Duration>, u64) {
         let changes = self.changes.borrow();
         let lag = |change: &Change| Some(change.seen?.saturating_duration_since(change.ordered));

@@ -1,5 +1,5 @@
-//! One device and the people before it: each is scanned when the device is free, waits as long as people wait, and scans again
-//! or leaves. Every punch that is acknowledged becomes a claim for the proof, whoever still waits for it.
+//! A device and the people before it: each is scanned when the device is free, waits up to a limit, and scans again
+//! or leaves. Every acknowledged punch becomes a claim for the proof, also if the person has left.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -20,12 +20,12 @@ use crate::proof::{Claim, Fact};
 use crate::scenario::plan::Visit;
 use crate::scenario::{Kind, Posts};
 
-/// Scans in one frame: far below what a frame holds, whatever was scanned.
+/// The limit of scans in one frame, far below a frame's size for any scans.
 const VERIFY_SCANS_MAX: usize = 128;
-/// The time after the last person for which acknowledgements are waited for; a gateway restarts within this.
+/// Deadline for acknowledgements after the last person; a gateway restarts within this time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The place where a post hears of its people.
+/// The sender of visits to a post.
 #[derive(Default)]
 pub(super) struct Inbox {
     arrivals: RefCell<VecDeque<Arrival>>,
@@ -40,18 +40,18 @@ enum Arrival {
 }
 
 impl Inbox {
-    /// Somebody comes who was due at `intended`.
+    /// Sends a visit that was due at `intended`.
     pub(super) fn visit(&self, visit: Visit, intended: Instant) {
         self.push(Arrival::Visit(visit, intended));
     }
 
-    /// Nobody comes any more.
+    /// Closes the post: there are no more visits.
     pub(super) fn close(&self) {
         self.closed.set(true);
         self.bell.notify_one();
     }
 
-    /// The device loses its connection.
+    /// Makes the device lose its connection.
     pub(super) fn disconnect(&self) {
         self.disconnect.set(true);
         self.bell.notify_one();
@@ -63,14 +63,14 @@ impl Inbox {
     }
 }
 
-/// The end of a post: its device, what that was acknowledged, and why it ended, if it failed.
+/// The end of a post: its device, the acknowledged punches, and the error, if it failed.
 pub(super) struct Posted {
     pub(super) device: Device,
     pub(super) claim: Claim,
     pub(super) error: Option<DeviceError>,
 }
 
-/// A punch under way, in the order of its device.
+/// A punch in flight, in the order of its device.
 struct Pending {
     by: Try,
     begun: Instant,
@@ -78,13 +78,13 @@ struct Pending {
     fact: Fact,
 }
 
-/// Scans under way in one request.
-struct Asked {
+/// The scans of one request in flight.
+struct SentScans {
     at: Instant,
     frame: Vec<(Try, Scan)>,
 }
 
-/// The way in which a post works.
+/// The settings of a post.
 #[derive(Clone, Copy)]
 struct Habits {
     think: Duration,
@@ -100,7 +100,7 @@ pub(super) struct Post {
     crowd: Crowd,
     free_at: Option<Instant>,
     gather_until: Option<Instant>,
-    verifying: HashMap<RequestId, Asked>,
+    verifying: HashMap<RequestId, SentScans>,
     punching: VecDeque<Pending>,
     querying: u32,
     losses: u64,
@@ -133,7 +133,7 @@ impl Post {
         }
     }
 
-    /// Serves everybody who comes, until nobody does and nobody waits.
+    /// Serves people until the post is closed and none waits.
     pub(super) async fn run(mut self) -> Posted {
         let error = self.serve().await.err();
         if error.is_some() {
@@ -169,7 +169,7 @@ impl Post {
         }
     }
 
-    /// The device has stopped. People come all the same, and are counted as what they are: not answered.
+    /// Counts people as not answered after the device has stopped.
     async fn turn_away(&mut self) {
         loop {
             let now = clock::now();
@@ -182,7 +182,7 @@ impl Post {
         }
     }
 
-    /// Takes in who has come, who comes again, and who has waited too long.
+    /// Takes new visits, repeated tries and exceeded deadlines.
     fn hear(&mut self, now: Instant) {
         if self.inbox.disconnect.replace(false) {
             self.device.disconnect();
@@ -203,7 +203,7 @@ impl Post {
         }
     }
 
-    /// Scans whoever can be scanned now.
+    /// Scans the people who can be scanned now.
     fn start(&mut self, now: Instant) -> Result<(), DeviceError> {
         if self.free_at.is_some_and(|free| now < free) || (self.thinks() && self.in_flight() > 0) {
             return Ok(());
@@ -266,7 +266,7 @@ impl Post {
             match self.device.start(&request)? {
                 Some(id) => {
                     frame.iter().for_each(|(by, _)| self.sent(*by));
-                    self.verifying.insert(id, Asked { at: now, frame });
+                    self.verifying.insert(id, SentScans { at: now, frame });
                 }
                 None => frame.iter().for_each(|(by, _)| self.crowd.back(*by)),
             }
@@ -298,7 +298,7 @@ impl Post {
         }
     }
 
-    /// Books what has come back.
+    /// Books the answers that have arrived.
     fn settle(&mut self) {
         let now = clock::now();
         for (id, answer) in self.device.take_replies() {
@@ -318,7 +318,7 @@ impl Post {
         }
     }
 
-    fn verified(&mut self, Asked { at, frame }: Asked, answer: Answer, now: Instant) {
+    fn verified(&mut self, SentScans { at, frame }: SentScans, answer: Answer, now: Instant) {
         let verdicts = match answer {
             Answer::Verdicts(run) => run.verdicts.0,
             Answer::Busy(_) => return self.refused(&frame, "busy", now),
@@ -354,7 +354,7 @@ impl Post {
         self.shared.model.judge(&pending.scan, answer.verdict, pending.begun, now);
         self.claim.acknowledged.push(pending.fact.told(answer));
         if answer.verdict.reason == Reason::NotLoaded {
-            // On record, so nobody asks again; and nobody was told a colour.
+            // It is on record, so it is not sent again; and no colour was shown.
             let ended = self.crowd.leave(pending.by, "not-loaded");
             ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
             return;
@@ -388,7 +388,7 @@ impl Post {
         ended.into_iter().for_each(|ended| self.shared.ended(&ended, now));
     }
 
-    /// The person goes on; the device is free after its think time.
+    /// Ends a visit with its answer; the device is free after its think time.
     fn done(&mut self, by: Try, sent: Instant, now: Instant) {
         if self.thinks() {
             self.free_at = Some(now + self.habits.think);

@@ -1,5 +1,5 @@
-//! The search for personal data where none may be: the gateway's log and its metrics. What is looked for is what this run used; what is
-//! found is said by place, never shown.
+//! The search for this run's personal data in the gateway's log and metrics, where none may be. Finds are reported by
+//! place, and never shown.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::city::figures;
+use crate::http;
 
-/// A log is read in pieces of this size; a needle across two of them is found as well.
+/// The size of the pieces in which a log is read; a needle across two of them is found as well.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-/// The searched places, and those where something was found, in words.
+/// The searched places and those with a find, in words.
 #[derive(Default)]
 pub(super) struct Searched {
     pub(super) places: Vec<String>,
@@ -20,7 +21,7 @@ pub(super) struct Searched {
 
 /// Looks for the needles in the gateway's log, if it is ours, and in its metrics.
 pub(super) fn search(needles: &[String], log: Option<&Path>, metrics: SocketAddr) -> io::Result<Searched> {
-    let (_, metrics) = figures::get(metrics, "/metrics")?;
+    let (_, metrics) = http::block_on(figures::get(metrics, "/metrics")).map_err(io::Error::other)?;
     let mut searched = Searched::default();
     let mut look = |place: &str, found: bool| {
         searched.places.push(place.to_owned());
@@ -33,7 +34,7 @@ pub(super) fn search(needles: &[String], log: Option<&Path>, metrics: SocketAddr
     Ok(searched)
 }
 
-/// Says whether any needle is in it.
+/// True if the text contains any needle.
 fn holds(mut text: impl Read, needles: &[String]) -> io::Result<bool> {
     let longest = needles.iter().map(String::len).max().unwrap_or(0);
     let mut piece = Vec::with_capacity(PIECE_BYTES + longest);

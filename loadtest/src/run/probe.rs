@@ -1,5 +1,5 @@
-//! A device that looks for changed colours: it verifies everybody whose new colour nobody has seen yet, again and again, so that the
-//! lag of a change does not depend on who happens to pass.
+//! A device that looks for changed colours: it verifies people whose new colour no device has seen yet, again and again, so that the
+//! lag of a change does not depend on visits.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use protocol::RegionId;
 
 use super::shared::Shared;
 
-/// Between two looks: the resolution of the lag.
+/// The interval between two looks: the resolution of the lag.
 const EVERY: Duration = Duration::from_millis(5);
-/// People in one look.
+/// The limit of people in one look.
 const LOOK_PEOPLE_MAX: usize = 128;
-/// The time after the last person for which a colour may still be waited for.
+/// Deadline for unseen colours after the last person.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Looks until it is told that nothing changes any more and nothing is left to be seen, or its time is over.
+/// Looks until there are no more changes and none is unseen, or its time is over.
 pub(super) async fn look(
     mut device: Device,
     region: RegionId,
@@ -39,7 +39,7 @@ pub(super) async fn look(
             let scans: Vec<_> = unseen.into_iter().map(|person| shared.people.token(person)).collect();
             let asked = clock::now();
             let scanned = scans.iter().map(|scan| scan.scanned.clone()).collect();
-            // A gateway that is away answers nobody; there is another look.
+            // A gateway that is not there does not answer; the next look follows.
             let Ok(verified) = tokio::time::timeout(PATIENCE, device.verify(region, scanned)).await else {
                 continue;
             };

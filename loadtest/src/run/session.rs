@@ -1,5 +1,5 @@
-//! The part of a run that is measured: devices and citizens come, things happen, everybody goes. All on one thread, but for the
-//! network between and the watch over the gateway.
+//! The measured part of a run, from connecting the devices until all people have left. All on one thread, but for the
+//! simulated network and the watch over the gateway.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use super::city::City;
 use super::city::figures::{self, Watch};
 use super::drive::{Drive, Driven};
-use super::events::Stage;
+use super::events::EventContext;
 use super::model::{Model, People};
 use super::post::{Inbox, Post, Posted};
 use super::shared::Shared;
@@ -35,21 +35,21 @@ use crate::proof::Claims;
 use crate::record::Record;
 use crate::scenario::{Kind, Scenario, What};
 
-/// The time that the gateway is given to hear that its devices leave.
+/// Deadline for closing the connections.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// Of so many people who come most often, logs and metrics are searched for the codes.
+/// The number of most frequent people whose codes are searched for in logs and metrics.
 const CODES_SEARCHED: u32 = 100;
-/// Between everybody's arrival and the first visit.
+/// The time between the preparation and the first visit.
 const LEAD: Duration = Duration::from_millis(200);
 
-/// The session that runs.
+/// The measured part of a run.
 pub(super) struct Session<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) seed: u64,
     pub(super) fleet: Fleet,
 }
 
-/// The measures.
+/// The figures.
 pub(super) struct Measured {
     pub(super) started_ms: u64,
     pub(super) record: Record,
@@ -66,18 +66,18 @@ pub(super) struct Measured {
     pub(super) network: Option<BTreeMap<String, u64>>,
     pub(super) server: Vec<ServerSeries>,
     pub(super) gateway: Option<String>,
-    /// Personal data that this run used and that may stand nowhere.
+    /// Personal data of this run, for the search.
     pub(super) needles: Vec<String>,
 }
 
 impl Measured {
-    /// The interval log.
+    /// Writes the interval log.
     pub(super) fn hlog(&self) -> Vec<u8> {
         self.record.hlog(self.started_ms)
     }
 }
 
-/// Everybody in place, before the first visit.
+/// The state before the first visit.
 struct Ready<'a> {
     endpoint: quinn::Endpoint,
     proxy: Option<Proxy>,
@@ -87,8 +87,8 @@ struct Ready<'a> {
     shared: Rc<Shared>,
 }
 
-/// The course until the last one was gone.
-struct Gone {
+/// The result after the last person has left.
+struct Ended {
     started_ms: u64,
     driven: Driven,
     events: Vec<EventReport>,
@@ -103,9 +103,9 @@ struct Gone {
 }
 
 impl Session<'_> {
-    /// Everything from connecting to leaving.
+    /// Runs from connecting to leaving.
     pub(super) async fn all(&self, city: &Arc<Mutex<City>>) -> anyhow::Result<Measured> {
-        let gateway = figures::get(self.fleet.http, "/metrics").ok();
+        let gateway = figures::get(self.fleet.http, "/metrics").await.ok();
         let gateway = gateway.and_then(|(_, metrics)| figures::label(&metrics, metric::BUILD_INFO));
         let ready = self.prepare().await?;
         let (endpoint, shared) = (ready.endpoint.clone(), Rc::clone(&ready.shared));
@@ -121,7 +121,7 @@ impl Session<'_> {
         // Their connections end with them, and the gateway hears of it.
         drop(gone.posted);
         let _ = tokio::time::timeout(GOODBYE, endpoint.wait_idle()).await;
-        let shared = Rc::into_inner(shared).context("somebody is still there")?;
+        let shared = Rc::into_inner(shared).context("a task still uses the state of the run")?;
         let needles = needles(&shared);
         let record = shared.record.into_inner();
         let nobody = Kind::ALL.iter().all(|kind| record.total(*kind).counts.offered == 0);
@@ -164,7 +164,7 @@ impl Session<'_> {
         })
     }
 
-    /// Connects everybody, signs everybody in.
+    /// Connects devices and signs citizens in.
     async fn prepare(&self) -> anyhow::Result<Ready<'_>> {
         let mut fleet = self.fleet.clone();
         let proxy = self.proxy()?;
@@ -207,8 +207,8 @@ impl Session<'_> {
         Ok(Ready { endpoint, proxy, chosen, devices, prober, shared })
     }
 
-    /// Lets everybody come and everything happen, and waits until nobody is left.
-    async fn go(&self, ready: Ready<'_>, city: &Arc<Mutex<City>>) -> anyhow::Result<Gone> {
+    /// Runs plan and events until all people have left.
+    async fn go(&self, ready: Ready<'_>, city: &Arc<Mutex<City>>) -> anyhow::Result<Ended> {
         let Ready { proxy, chosen, devices, prober, shared, .. } = ready;
         let (started_ms, start) = (clock::now_ms() + LEAD.as_millis() as u64, clock::now() + LEAD);
         let quic = self.fleet.quic[0];
@@ -223,7 +223,7 @@ impl Session<'_> {
             spawn_local(probe::look(device, region, Rc::clone(&shared), Rc::clone(&over)))
         });
         let view = Rc::new(RefCell::new(View::start(self.scenario)));
-        let stage = Rc::new(Stage {
+        let stage = Rc::new(EventContext {
             start,
             city: Arc::clone(city),
             fleet: self.fleet.clone(),
@@ -252,16 +252,16 @@ impl Session<'_> {
         let stage = Rc::into_inner(stage).context("an event still goes on")?;
         let network = stage.proxy.map(Proxy::end).map(|counts| by_name(&counts));
         let (busy_share, server) = (ticker.busy_share(), watch.end());
-        Ok(Gone { started_ms, driven, events, posted, stopped, server, network, spent, busy_share })
+        Ok(Ended { started_ms, driven, events, posted, stopped, server, network, spent, busy_share })
     }
 
-    /// Says what stands between devices and gateway, if the scenario wants anything there.
+    /// Starts the simulated network, if the scenario needs it.
     fn proxy(&self) -> anyhow::Result<Option<Proxy>> {
         let wanted = self.scenario.network != Conditions::default()
             || self.has(What::Network)
             || self.has(What::Rebind);
         let start = || Proxy::start(self.fleet.quic[0], self.seed, self.scenario.network);
-        wanted.then(start).transpose().context("starting the network between")
+        wanted.then(start).transpose().context("starting the simulated network")
     }
 
     async fn citizens(&self) -> anyhow::Result<Option<Citizens>> {
@@ -280,7 +280,7 @@ impl Session<'_> {
     }
 }
 
-/// Personal data that this run used: what its citizens wrote, and some of the codes that were scanned.
+/// Returns the personal data of this run: its citizens' texts, and some of the scanned codes.
 fn needles(shared: &Shared) -> Vec<String> {
     let mut needles = shared.citizens.as_ref().map(Citizens::canaries).unwrap_or_default();
     needles.extend((0..CODES_SEARCHED).map(|rank| shared.people.person(rank).code.get().to_string()));
@@ -295,7 +295,7 @@ async fn join(mut posts: JoinSet<Posted>) -> anyhow::Result<Vec<Posted>> {
     Ok(posted)
 }
 
-async fn happen(stage: &Rc<Stage>, scenario: &Scenario) -> anyhow::Result<Vec<EventReport>> {
+async fn happen(stage: &Rc<EventContext>, scenario: &Scenario) -> anyhow::Result<Vec<EventReport>> {
     let mut happening = JoinSet::new();
     for event in &scenario.events {
         happening.spawn_local(Rc::clone(stage).happen(event.clone()));
@@ -308,14 +308,14 @@ async fn happen(stage: &Rc<Stage>, scenario: &Scenario) -> anyhow::Result<Vec<Ev
     Ok(events)
 }
 
-/// Receipts that nobody has used yet stay good while people come.
+/// Keeps unused receipts valid while people come.
 async fn keep_receipts(shared: Rc<Shared>) {
     if let Some(citizens) = &shared.citizens {
         citizens.keep_receipts().await;
     }
 }
 
-/// Says what was to happen and did not.
+/// Returns the first event that could not be made to happen, in words.
 fn not_done(events: &[EventReport]) -> Option<String> {
     let event = events.iter().find(|event| !event.done)?;
     Some(format!("{}: {}", event.what, event.outcome))
@@ -330,7 +330,7 @@ async fn probed(prober: Option<JoinHandle<Result<Device, DeviceError>>>) -> Vec<
     }
 }
 
-/// Says what the devices hold acknowledgements for.
+/// Returns the devices' acknowledgements.
 fn claims(posted: &[Posted]) -> Claims {
     let claim = |one: &Posted| ((one.device.id(), one.device.state().epoch()), one.claim.clone());
     Claims(posted.iter().map(claim).collect())
@@ -344,7 +344,7 @@ fn own_usage() -> Option<Usage> {
     cpu::this_thread().and_then(Usage::of_thread)
 }
 
-/// Processor time in between; nothing if the process was started again.
+/// Returns the processor time between; `None` if the process was started again.
 fn since(before: Option<Usage>, after: Option<Usage>) -> Option<Duration> {
     after?.since(&before?)
 }

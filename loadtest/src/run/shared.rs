@@ -1,4 +1,4 @@
-//! The state that all posts of a run share, on one thread: the people, what their verdicts have to be, the record, and the receipts.
+//! The state that all posts of a run share, on one thread: the people, the expected verdicts, the record, and the receipts.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ pub(super) struct Shared {
     pub(super) people: People,
     pub(super) model: Model,
     pub(super) record: RefCell<Record>,
-    /// The one who visits the pages, if anybody does.
+    /// The citizens, if the scenario visits pages.
     pub(super) citizens: Option<Citizens>,
-    /// People who have come and are not gone.
+    /// The number of people who have come and not left.
     pub(super) waiting: Cell<u64>,
 }
 
 impl Shared {
-    /// Somebody's time has come, and the generator was so late.
+    /// Counts a person who has come, and the generator's lateness.
     pub(super) fn offered(&self, visit: &Visit, late: Duration) {
         let seat = Seat { kind: visit.kind, stage: visit.stage };
         let mut record = self.record.borrow_mut();
@@ -32,7 +32,7 @@ impl Shared {
         self.waiting.set(self.waiting.get() + 1);
     }
 
-    /// Somebody goes, answered or not.
+    /// Counts a person who leaves, answered or not.
     pub(super) fn ended(&self, ended: &Ended, now: Instant) {
         let latency = now.saturating_duration_since(ended.intended);
         let service = now.saturating_duration_since(ended.sent.unwrap_or(ended.intended));
@@ -44,7 +44,7 @@ impl Shared {
         self.waiting.set(self.waiting.get() - 1);
     }
 
-    /// A receipt that was not used yet.
+    /// Takes an unused receipt.
     pub(super) fn receipt(&self) -> Option<Receipt> {
         self.citizens.as_ref()?.take_receipt()
     }

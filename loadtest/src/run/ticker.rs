@@ -1,5 +1,5 @@
-//! Once an interval, from the first visit until the last person is gone: the record's interval is closed, the view redrawn, and it is
-//! looked how busy this thread was.
+//! Once an interval, from the first visit until the last person has left, the record's interval is closed, the view redrawn, and this
+//! thread's load measured.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::view::View;
 use crate::scenario::Scenario;
 use crate::scenario::curve::Curve;
 
-/// A run has at most this many intervals, so that its report and its log stay small.
+/// The limit of intervals of a run, so that its report and its log stay small.
 const INTERVALS_MAX: u32 = 600;
 
 pub(super) struct Ticker {
@@ -41,7 +41,7 @@ impl Ticker {
         }
     }
 
-    /// Does that while the work goes on, and once more when it is done: what came last is in an interval, too.
+    /// Ticks while the work goes on, and once more at its end, for the last interval.
     pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         let done = loop {
@@ -54,7 +54,7 @@ impl Ticker {
         done
     }
 
-    /// Says how busy the thread was in its busiest stage, 0 to 1.
+    /// Returns the load of the thread in its busiest stage, 0 to 1.
     pub(super) fn busy_share(&self) -> Option<f64> {
         self.busy.most()
     }
@@ -68,7 +68,7 @@ impl Ticker {
     }
 }
 
-/// The load of this thread, stage by stage.
+/// The load of this thread in each stage.
 struct Busy {
     curve: Curve,
     warm_up: Vec<bool>,
@@ -86,7 +86,7 @@ impl Busy {
         }
     }
 
-    /// Books what was spent since the last look on the stage that goes on.
+    /// Adds the time since the last look to the current stage.
     fn look(&mut self, elapsed: Duration) {
         let Some(usage) = cpu::this_thread().and_then(Usage::of_thread) else { return };
         if let Some((before, last)) = self.last.replace((elapsed, usage))

@@ -1,4 +1,4 @@
-//! The view while a run goes on: a few lines drawn anew on a terminal, one plain line now and then elsewhere. On standard error,
+//! The display during a run: a few lines drawn anew on a terminal, one plain line now and then elsewhere. On standard error,
 //! so that standard output holds the report alone.
 
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::record::{Point, Record};
 use crate::scenario::curve::Curve;
 use crate::scenario::{Event, Kind, Scenario, What};
 
-/// Elsewhere than on a terminal: a line this often.
+/// The interval between lines elsewhere than on a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A run under way.
+/// The progress of a run.
 pub(super) struct View {
     bar: ProgressBar,
     words: Words,
@@ -21,7 +21,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Shows the beginning of a run.
+    /// Shows the start of a run.
     pub(super) fn start(scenario: &Scenario) -> Self {
         let words = Words::new(scenario);
         let bar = ProgressBar::new(words.length.as_millis() as u64);
@@ -35,7 +35,7 @@ impl View {
         view
     }
 
-    /// Shows how far it is: time from the start, what is measured so far, and punches without an answer. A few times a second is
+    /// Shows the progress: time from the start, the figures so far, and the number of waiting people. A few times a second is
     /// enough; figures change when an interval of the record closes.
     pub(super) fn show(&mut self, elapsed: Duration, record: &Record, waiting: u64) {
         if self.bar.is_hidden() {
@@ -51,7 +51,7 @@ impl View {
         self.bar.set_position(elapsed.min(self.words.length).as_millis() as u64);
     }
 
-    /// Says that something happened, in a line that stays.
+    /// Prints an event, in a line that stays.
     pub(super) fn say(&self, text: &str) {
         if self.bar.is_hidden() {
             note!("{text}");
@@ -61,18 +61,18 @@ impl View {
     }
 }
 
-/// The words, from the scenario and the record alone.
+/// The texts, from the scenario and the record alone.
 struct Words {
     name: String,
     length: Duration,
-    /// The stages' names, with when each ends, seconds.
+    /// The stages' names with the end of each, seconds.
     stages: Vec<(String, f64)>,
-    /// The events that come, seconds, in order.
+    /// The next events, seconds, in order.
     events: Vec<(f64, String)>,
     kinds: Vec<Kind>,
 }
 
-/// One interval's rates.
+/// The rates of an interval.
 struct Now<'a> {
     seconds: f64,
     points: &'a [Point],
@@ -94,7 +94,7 @@ impl Words {
         }
     }
 
-    /// Says where the run is: time, stage, what comes next.
+    /// Returns the time, the stage and the next event.
     fn place(&self, elapsed: Duration) -> String {
         let at_s = elapsed.as_secs_f64();
         let stage = self.stages.iter().find(|(_, to_s)| at_s < *to_s);
@@ -105,7 +105,7 @@ impl Words {
         format!("{} · {so_far} of {length} s · {stage}{}", self.name, next.unwrap_or_default())
     }
 
-    /// The last interval as a table, a line for each kind, and the failures so far.
+    /// Returns the last interval as a table, a line for each kind, and the failures so far.
     fn table(&self, record: &Record, waiting: u64) -> String {
         let Some(now) = Now::of(record) else { return "the first interval is not over".to_owned() };
         let mut text = format!(
@@ -127,7 +127,7 @@ impl Words {
         text + &format!("\n{waiting} punches waiting for an acknowledgement")
     }
 
-    /// All of it in one line.
+    /// Returns the progress in one line.
     fn line(&self, elapsed: Duration, record: &Record, waiting: u64) -> String {
         let mut text = self.place(elapsed);
         if let Some(now) = Now::of(record) {
@@ -147,7 +147,7 @@ impl Words {
 }
 
 impl<'a> Now<'a> {
-    /// The last interval that is over.
+    /// Returns the last closed interval.
     fn of(record: &'a Record) -> Option<Self> {
         let (end, points) = record.points().last()?;
         let before = record.points().iter().rev().nth(1).map_or(Duration::ZERO, |(end, _)| *end);
@@ -155,12 +155,12 @@ impl<'a> Now<'a> {
     }
 }
 
-/// Says how many left without an answer so far, the warm-up too.
+/// Returns the number of people who left without an answer so far, the warm-up too.
 fn left(record: &Record, kind: Kind) -> u64 {
     record.points().iter().map(|(_, points)| points[kind as usize].counts.failed).sum()
 }
 
-/// An event in a few words.
+/// Returns an event in a few words.
 fn said(event: &Event) -> String {
     let carrier = event.carrier.as_deref().unwrap_or("a carrier");
     match event.what {

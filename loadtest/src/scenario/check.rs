@@ -1,41 +1,44 @@
-//! The rules of a scenario beyond its layout: each rule with where it is broken, for people to mend. Pure.
+//! The rules of a scenario beyond its layout. A broken rule is reported with its place in the file. Pure.
 
 use super::curve::Curve;
 use super::{Event, Kind, PostClass, Scenario, Stage, StageKind, Threshold, What};
 
-/// A run longer than a day is a mistake.
+/// The longest run, seconds: a day.
 const SECONDS_MAX: f64 = 86_400.0;
-/// Nobody offers more than this from one machine, people a second.
+/// The highest rate, people a second: one machine offers no more.
 const RATE_MAX: f64 = 10_000_000.0;
-/// No city is larger.
+/// The largest city.
 const PEOPLE_MAX: u32 = 30_000_000;
-/// Whoever has tried so often has gone home.
+/// The limit of tries of a person.
 const TRIES_MAX: u8 = 100;
-/// The devices of a development city beside its gates, of each other class.
+/// The number of devices of each other class that a development city has beside its gates.
 const BESIDE_GATES: u32 = 10;
 
-/// One step into a file.
+/// A step of a path into a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Key(&'static str),
     Index(usize),
 }
 
-/// A broken rule, and where.
-pub(super) struct Fault {
+/// A broken rule with its path in the file.
+pub(super) struct Violation {
     pub(super) at: Vec<Step>,
     pub(super) text: String,
 }
 
-fn fault(at: &[Step], text: impl Into<String>) -> Result<(), Fault> {
-    Err(Fault { at: at.to_vec(), text: text.into() })
+fn broken(at: &[Step], text: impl Into<String>) -> Result<(), Violation> {
+    Err(Violation { at: at.to_vec(), text: text.into() })
 }
 
-/// The first rule that is broken.
-pub(super) fn check(scenario: &Scenario) -> Result<(), Fault> {
+/// Returns the first broken rule as an error.
+pub(super) fn check(scenario: &Scenario) -> Result<(), Violation> {
     let city = &scenario.city;
     if !(1..=PEOPLE_MAX).contains(&city.people) {
-        return fault(&[Step::Key("city"), Step::Key("people")], format!("people is 1 to {PEOPLE_MAX}"));
+        return broken(
+            &[Step::Key("city"), Step::Key("people")],
+            format!("people must be 1 to {PEOPLE_MAX}"),
+        );
     }
     check_shares(scenario)?;
     check_fleet(scenario)?;
@@ -45,11 +48,14 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Fault> {
         seconds += stage.seconds;
     }
     if scenario.stages.iter().all(|stage| stage.warm_up) {
-        return fault(&[Step::Key("stage")], "a stage that is no warm-up is missing");
+        return broken(&[Step::Key("stage")], "at least one stage must not be a warm-up");
     }
     check_receipts(scenario)?;
     if seconds > SECONDS_MAX {
-        return fault(&[Step::Key("stage")], format!("the stages last {seconds} s, {SECONDS_MAX} at most"));
+        return broken(
+            &[Step::Key("stage")],
+            format!("the stages last {seconds} s; at most {SECONDS_MAX} are allowed"),
+        );
     }
     for (index, event) in scenario.events.iter().enumerate() {
         check_event(event, &[Step::Key("event"), Step::Index(index)], seconds)?;
@@ -57,8 +63,8 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Fault> {
     let at = |what| scenario.events.iter().position(|event| event.what == what);
     if let (Some(_), Some(index)) = (at(What::FillDisk), at(What::Kill).or(at(What::Terminate))) {
         let text =
-            "the small disk of fill-disk ends with its gateway: kill and terminate are for another scenario";
-        return fault(&[Step::Key("event"), Step::Index(index)], text);
+            "fill-disk cannot be used together with kill or terminate: the small disk ends with its gateway";
+        return broken(&[Step::Key("event"), Step::Index(index)], text);
     }
     for (index, threshold) in scenario.thresholds.iter().enumerate() {
         check_threshold(scenario, threshold, &[Step::Key("threshold"), Step::Index(index)])?;
@@ -66,30 +72,30 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_shares(scenario: &Scenario) -> Result<(), Fault> {
+fn check_shares(scenario: &Scenario) -> Result<(), Violation> {
     let shares = Kind::ALL.map(|kind| scenario.mix.share(kind));
     if shares.iter().any(|share| !(0.0..=1e9).contains(share)) || shares.iter().sum::<f64>() <= 0.0 {
-        return fault(&[Step::Key("mix")], "the shares of mix are 0 or more, one of them more");
+        return broken(&[Step::Key("mix")], "the shares of mix must be 0 or more, and one above 0");
     }
     let population = &scenario.population;
     if !(0.0..=3.0).contains(&population.skew) {
-        return fault(&[Step::Key("population"), Step::Key("skew")], "skew is 0 to 3");
+        return broken(&[Step::Key("population"), Step::Key("skew")], "skew must be 0 to 3");
     }
     if scenario.mix.code > 0.0 && population.signed_in == 0 {
-        return fault(&[Step::Key("mix"), Step::Key("code")], "showing codes takes population.signed_in");
+        return broken(&[Step::Key("mix"), Step::Key("code")], "a share of code needs population.signed_in");
     }
     if scenario.retry.times_max > TRIES_MAX {
-        let text = format!("nobody tries more than {TRIES_MAX} times");
-        return fault(&[Step::Key("retry"), Step::Key("times_max")], text);
+        let text = format!("times_max must be at most {TRIES_MAX}");
+        return broken(&[Step::Key("retry"), Step::Key("times_max")], text);
     }
     if !(0.0..=1.0).contains(&scenario.retry.again) {
-        return fault(&[Step::Key("retry"), Step::Key("again")], "again is a share, 0 to 1");
+        return broken(&[Step::Key("retry"), Step::Key("again")], "again must be 0 to 1");
     }
     Ok(())
 }
 
-/// Chance may bring a few more queries than the mean.
-fn check_receipts(scenario: &Scenario) -> Result<(), Fault> {
+/// Checks that there are receipts for some more queries than the mean.
+fn check_receipts(scenario: &Scenario) -> Result<(), Violation> {
     let shares: f64 = Kind::ALL.iter().map(|kind| scenario.mix.share(*kind)).sum();
     let mean = Curve::of(&scenario.stages).people() * scenario.mix.query / shares;
     let wanted = (mean + 4.0 * mean.sqrt()).ceil();
@@ -97,19 +103,19 @@ fn check_receipts(scenario: &Scenario) -> Result<(), Fault> {
         return Ok(());
     }
     let text = format!(
-        "about {mean:.0} queries come, each with a receipt: population.receipts is at least {wanted}"
+        "about {mean:.0} queries come, each with a receipt: population.receipts must be at least {wanted}"
     );
-    fault(&[Step::Key("mix"), Step::Key("query")], text)
+    broken(&[Step::Key("mix"), Step::Key("query")], text)
 }
 
-fn check_fleet(scenario: &Scenario) -> Result<(), Fault> {
+fn check_fleet(scenario: &Scenario) -> Result<(), Violation> {
     for (index, posts) in scenario.fleet.iter().enumerate() {
         let at = |key| [Step::Key("fleet"), Step::Index(index), Step::Key(key)];
         if posts.count == 0 {
-            return fault(&at("count"), "count is 1 or more");
+            return broken(&at("count"), "count must be 1 or more");
         }
         if !(posts.weight > 0.0 && posts.weight <= 1e6) {
-            return fault(&at("weight"), "weight is above 0");
+            return broken(&at("weight"), "weight must be above 0");
         }
         let (there, name) = match posts.class {
             PostClass::Gate => (scenario.city.gates, "gates"),
@@ -119,53 +125,58 @@ fn check_fleet(scenario: &Scenario) -> Result<(), Fault> {
         let same = scenario.fleet.iter().filter(|other| other.class == posts.class);
         let wanted: u32 = same.map(|other| other.count).fold(0, u32::saturating_add);
         if wanted > there {
-            return fault(&at("count"), format!("the city has {there} {name}, and {wanted} take part"));
+            return broken(
+                &at("count"),
+                format!("the city has {there} {name}, but {wanted} are to take part"),
+            );
         }
     }
     let devices_asked = Kind::ALL.iter().any(|kind| kind.of_devices() && scenario.mix.share(*kind) > 0.0);
     if devices_asked && scenario.fleet.is_empty() {
-        return fault(&[Step::Key("fleet")], "devices are asked for and [[fleet]] is missing");
+        return broken(&[Step::Key("fleet")], "the mix needs devices, and [[fleet]] is missing");
     }
     Ok(())
 }
 
-fn check_stage(scenario: &Scenario, stage: &Stage, index: usize) -> Result<(), Fault> {
+fn check_stage(scenario: &Scenario, stage: &Stage, index: usize) -> Result<(), Violation> {
     let whole = [Step::Key("stage"), Step::Index(index)];
     let at = |key| [whole[0], whole[1], Step::Key(key)];
     if !(stage.seconds > 0.0 && stage.seconds <= SECONDS_MAX) {
-        return fault(&at("seconds"), format!("seconds is above 0, {SECONDS_MAX} at most"));
+        return broken(&at("seconds"), format!("seconds must be above 0, and at most {SECONDS_MAX}"));
     }
     if scenario.stages[..index].iter().any(|other| other.name == stage.name) {
-        return fault(&at("name"), "two stages have this name");
+        return broken(&at("name"), "two stages have this name");
     }
     if stage.warm_up && scenario.stages[..index].iter().any(|before| !before.warm_up) {
-        return fault(&at("warm_up"), "a warm-up comes first");
+        return broken(&at("warm_up"), "warm-up stages must be the first ones");
     }
     match (stage.kind, stage.rate) {
         (StageKind::Hold, None) if index > 0 => Ok(()),
-        (StageKind::Hold, _) => fault(&whole, "a hold keeps the rate before it: the first stage is a step"),
+        (StageKind::Hold, _) => {
+            broken(&whole, "a hold keeps the rate before it: it has no rate, and is not the first stage")
+        }
         (StageKind::Step | StageKind::Ramp | StageKind::Spike, None) => {
-            fault(&whole, "rate is missing, people a second")
+            broken(&whole, "rate is missing, people a second")
         }
         (StageKind::Step | StageKind::Ramp | StageKind::Spike, Some(rate)) => {
             if (0.0..=RATE_MAX).contains(&rate) {
                 return Ok(());
             }
-            fault(&at("rate"), format!("rate is 0 to {RATE_MAX} people a second"))
+            broken(&at("rate"), format!("rate must be 0 to {RATE_MAX} people a second"))
         }
     }
 }
 
-fn check_event(event: &Event, whole: &[Step; 2], seconds: f64) -> Result<(), Fault> {
+fn check_event(event: &Event, whole: &[Step; 2], seconds: f64) -> Result<(), Violation> {
     let at = |key| [whole[0], whole[1], Step::Key(key)];
     if !(0.0..=seconds).contains(&event.at_s) {
-        return fault(&at("at_s"), format!("the run ends after {seconds} s"));
+        return broken(&at("at_s"), format!("the run ends after {seconds} s"));
     }
     if event.for_s.is_some_and(|for_s| !(0.0..=SECONDS_MAX).contains(&for_s)) {
-        return fault(&at("for_s"), "for_s is 0 or more");
+        return broken(&at("for_s"), "for_s must be 0 or more");
     }
     let missing = match event.what {
-        What::Kill | What::FillDisk if event.for_s.is_none() => Some("for_s, when it is over"),
+        What::Kill | What::FillDisk if event.for_s.is_none() => Some("for_s, its length"),
         What::Carrier if event.carrier.is_none() => Some("carrier"),
         What::Carrier if event.mode.is_none() => Some("mode"),
         What::Network if event.network.is_none() => Some("network"),
@@ -179,21 +190,21 @@ fn check_event(event: &Event, whole: &[Step; 2], seconds: f64) -> Result<(), Fau
         | What::Disconnect
         | What::Colours => None,
     };
-    missing.map_or(Ok(()), |missing| fault(whole, format!("this event lacks {missing}")))
+    missing.map_or(Ok(()), |missing| broken(whole, format!("this event lacks {missing}")))
 }
 
-fn check_threshold(scenario: &Scenario, threshold: &Threshold, whole: &[Step; 2]) -> Result<(), Fault> {
+fn check_threshold(scenario: &Scenario, threshold: &Threshold, whole: &[Step; 2]) -> Result<(), Violation> {
     let at = |key| [whole[0], whole[1], Step::Key(key)];
     if scenario.mix.share(threshold.of) <= 0.0 {
-        return fault(&at("of"), format!("nobody asks for {} here", threshold.of.name()));
+        return broken(&at("of"), format!("the mix has no {}", threshold.of.name()));
     }
     if threshold.max.is_none() && threshold.min.is_none() {
-        return fault(whole, "a threshold needs max or min");
+        return broken(whole, "a threshold needs max or min");
     }
     if let Some(name) = &threshold.stage
         && !scenario.stages.iter().any(|stage| stage.name == *name && !stage.warm_up)
     {
-        return fault(&at("stage"), format!("there is no stage {name:?} that is no warm-up"));
+        return broken(&at("stage"), format!("there is no stage {name:?}, or it is a warm-up"));
     }
     Ok(())
 }

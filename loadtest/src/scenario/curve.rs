@@ -1,9 +1,9 @@
-//! The offered rate over time: straight pieces, one after another, and the moment at which a given amount of people has come.
-//! Pure sums; nothing here knows a clock or chance.
+//! The offered rate over time: linear pieces, one after another, and the moment at which a given number of people has come.
+//! Pure: no clock, no randomness.
 
 use super::{Stage, StageKind};
 
-/// A stretch over which the rate moves evenly.
+/// A piece over which the rate changes evenly.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     stage: usize,
@@ -11,7 +11,7 @@ struct Piece {
     seconds: f64,
     from: f64,
     to: f64,
-    /// People before it.
+    /// The number of people before it.
     before: f64,
 }
 
@@ -26,7 +26,7 @@ impl Piece {
         (self.from + self.to) / 2.0 * self.seconds
     }
 
-    /// Seconds into it at which that many of its people have come.
+    /// Returns the seconds into it at which that many of its people have come.
     fn seconds_at(&self, people: f64) -> f64 {
         let slope = (self.to - self.from) / self.seconds;
         // Of people = from·t + slope/2·t², in the form that does not cancel when the slope is small.
@@ -36,7 +36,7 @@ impl Piece {
 }
 
 impl Curve {
-    /// The curve of stages that were checked: lengths above zero, rates not below it.
+    /// Makes the curve of checked stages: lengths above zero, rates not below it.
     pub fn of(stages: &[Stage]) -> Self {
         let mut curve = Self { pieces: Vec::new() };
         let mut rate = 0.0;
@@ -61,24 +61,24 @@ impl Curve {
         self.pieces.push(Piece { stage, start_s, seconds, from, to, before });
     }
 
-    /// Its length, seconds.
+    /// Returns its length, seconds.
     pub fn seconds(&self) -> f64 {
         self.pieces.last().map_or(0.0, |piece| piece.start_s + piece.seconds)
     }
 
-    /// Says how many people come in all, on average.
+    /// Returns the mean number of people in all.
     pub fn people(&self) -> f64 {
         self.pieces.last().map_or(0.0, |piece| piece.before + piece.people())
     }
 
-    /// When that many people have come, seconds, and in which stage that is; `None` if fewer come.
+    /// Returns the time, seconds, at which that many people have come, and its stage; `None` if fewer come.
     pub fn moment(&self, people: f64) -> Option<(f64, usize)> {
         let at = self.pieces.partition_point(|piece| piece.before + piece.people() <= people);
         let piece = self.pieces.get(at)?;
         Some((piece.start_s + piece.seconds_at(people - piece.before), piece.stage))
     }
 
-    /// People a second at that moment.
+    /// Returns people a second at that moment.
     pub fn rate(&self, at_s: f64) -> f64 {
         let piece = self.pieces.iter().rfind(|piece| piece.start_s <= at_s);
         piece.map_or(0.0, |piece| {
@@ -87,7 +87,7 @@ impl Curve {
         })
     }
 
-    /// From when to when a stage goes, seconds.
+    /// Returns start and end of a stage, seconds.
     pub fn span(&self, stage: usize) -> (f64, f64) {
         let of_stage = || self.pieces.iter().filter(|piece| piece.stage == stage);
         let from = of_stage().next().map_or(0.0, |piece| piece.start_s);

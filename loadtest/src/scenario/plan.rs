@@ -1,4 +1,4 @@
-//! The visits of a run: every one of a run in order, from a scenario and a seed alone. The same seed gives the same
+//! The visits of a run in order, made from a scenario and a seed alone. The same seed gives the same
 //! visits, whatever the gateway answers and however fast the machine is. Pure.
 
 use std::time::Duration;
@@ -8,20 +8,20 @@ use ring::digest::{Context, SHA256};
 use super::curve::Curve;
 use super::{Kind, Scenario};
 
-/// One person who wants one thing.
+/// A visit of a person.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Visit {
-    /// When, from the start of the run.
+    /// The time from the start of the run.
     pub at: Duration,
-    /// In which stage that is.
+    /// The stage.
     pub stage: u16,
-    /// The wanted kind.
+    /// The kind.
     pub kind: Kind,
-    /// At which of the scenario's devices, in the order of its fleet.
+    /// The index of the scenario's device, in the order of its fleet.
     pub post: u32,
     /// The person, as a rank by how often people come, from 0.
     pub person: u32,
-    /// Everything else left to chance in it: direction, place, and so on.
+    /// A random number for all other choices: direction, place, and so on.
     pub luck: u64,
 }
 
@@ -30,7 +30,7 @@ pub struct Visit {
 pub struct Plan {
     curve: Curve,
     random: fastrand::Rng,
-    /// The number of people that have come on average by the next visit's time.
+    /// The mean number of people who have come by the next visit's time.
     come: f64,
     kinds: Shares,
     posts: Shares,
@@ -38,7 +38,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a checked scenario.
+    /// Makes the plan of a checked scenario.
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
         let weights = scenario.fleet.iter().flat_map(|posts| (0..posts.count).map(|_| posts.weight));
         let mut plan = Self {
@@ -53,12 +53,12 @@ impl Plan {
         plan
     }
 
-    /// People come independently of each other: the gaps between them are exponential, their mean is one over the rate.
+    /// Advances to the next visit. People come independently of each other: the gaps are exponential with the mean one over the rate.
     fn wait(&mut self) {
         self.come -= (1.0 - self.random.f64()).ln();
     }
 
-    /// SHA-256 over all visits: two runs with the same one offered the same.
+    /// Returns SHA-256 over all visits: plans with the same digest are the same.
     pub fn digest(self) -> [u8; 32] {
         let mut context = Context::new(&SHA256);
         for visit in self {
@@ -87,7 +87,7 @@ impl Iterator for Plan {
 }
 
 impl Visit {
-    /// All of it, in a fixed layout.
+    /// Encodes the visit in a fixed layout.
     fn to_bytes(self) -> [u8; 27] {
         let mut bytes = [0; 27];
         bytes[..8].copy_from_slice(&(self.at.as_nanos() as u64).to_le_bytes());
@@ -100,12 +100,12 @@ impl Visit {
     }
 }
 
-/// Chooses among things with weights.
+/// A weighted choice.
 #[derive(Clone, Debug)]
 struct Shares(Vec<f64>);
 
 impl Shares {
-    /// The sums of the weights so far, the last one 1.
+    /// Makes the cumulative weights, the last one 1.
     fn new(weights: impl Iterator<Item = f64>) -> Self {
         let mut sum = 0.0;
         let sums: Vec<_> = weights
@@ -123,7 +123,7 @@ impl Shares {
     }
 }
 
-/// People by how often they come: the n-th as often as n to the power of minus `skew`.
+/// People by frequency: the n-th comes as often as n to the power of minus `skew`.
 #[derive(Clone, Copy, Debug)]
 struct Ranks {
     people: f64,
@@ -131,8 +131,8 @@ struct Ranks {
 }
 
 impl Ranks {
-    /// The rank at that share of all visits. The sum over ranks is taken for its integral, which is a few per cent off for the
-    /// very first ranks only and needs no table of millions.
+    /// Returns the rank at that share of all visits. The sum over ranks is approximated by its integral, which is a few per cent off for the
+    /// first ranks only and needs no table of millions.
     fn rank(self, luck: f64) -> u32 {
         let (power, top) = (1.0 - self.skew, self.people + 1.0);
         let at = if power.abs() < 1e-9 {

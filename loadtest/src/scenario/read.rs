@@ -1,5 +1,5 @@
-//! Reading a scenario: from a file or from those that come with the program. What is wrong is named with file and line, before
-//! anything runs; what each part must be is `check.rs`.
+//! The reader of scenarios, from a file or from those that come with the program. Errors name file and line before
+//! anything runs; `check.rs` has the rules.
 
 use std::fs;
 use std::io;
@@ -8,38 +8,38 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::check::{self, Fault, Step};
+use super::check::{self, Step, Violation};
 use super::{SHIPPED, Scenario};
 
-/// Why a scenario can't be run.
+/// The reason why a scenario cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// Neither one that comes with the program nor a file.
+    /// There is no such scenario.
     #[error(
         "there is no scenario called {name:?}{near}; `loadtest list` shows them, and a path with a / runs that file"
     )]
     Unknown {
-        /// The name that was asked for.
+        /// The name.
         name: String,
-        /// The nearest name, as words.
+        /// The most similar name, in words.
         near: String,
     },
-    /// The file can't be read.
+    /// The file cannot be read.
     #[error("reading {path}: {source}")]
     Read {
-        /// Which file.
+        /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Something in it is wrong.
+    /// The scenario is malformed.
     #[error("{path}:{line}: {text}")]
     Wrong {
-        /// Which file, or a shipped scenario's name.
+        /// The file, or a shipped scenario's name.
         path: String,
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What.
+        /// The fault.
         text: String,
     },
 }
@@ -57,7 +57,7 @@ pub fn load(name: &str) -> Result<Scenario, ScenarioError> {
     parse(&text, name)
 }
 
-/// Parses and checks a scenario; `path` is for what is said of mistakes.
+/// Parses and checks a scenario; `path` is for error messages.
 pub fn parse(text: &str, path: &str) -> Result<Scenario, ScenarioError> {
     let wrong = |at: usize, said: String| {
         let line = text.get(..at).unwrap_or(text).matches('\n').count() + 1;
@@ -69,11 +69,11 @@ pub fn parse(text: &str, path: &str) -> Result<Scenario, ScenarioError> {
     })?;
     match check::check(&scenario) {
         Ok(()) => Ok(scenario),
-        Err(Fault { at, text: said }) => Err(wrong(place(text, &at), said)),
+        Err(Violation { at, text: said }) => Err(wrong(place(text, &at), said)),
     }
 }
 
-/// Says where in the file a step by step path leads, or the last part of it that is there.
+/// Returns the line of a path in the file, or of the last step that exists.
 fn place(text: &str, path: &[Step]) -> usize {
     let Ok(root) = DeTable::parse(text) else { return 0 };
     let root = Spanned::new(root.span(), DeValue::Table(root.into_inner()));
@@ -91,7 +91,7 @@ fn place(text: &str, path: &[Step]) -> usize {
     at
 }
 
-/// The shipped name that starts most like it.
+/// Returns the shipped name with the longest common beginning.
 fn near(name: &str) -> String {
     let common = |other: &str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
     let nearest = SHIPPED.iter().max_by_key(|shipped| common(shipped.name));

@@ -1,4 +1,4 @@
-//! A scenario of another length or another size: what is in it keeps its shape, and is checked again.
+//! A scenario scaled to another length or rate; it keeps its shape, and is checked again.
 
 use anyhow::{anyhow, ensure};
 
@@ -7,13 +7,13 @@ use super::curve::Curve;
 use super::{Figure, Scenario};
 
 impl Scenario {
-    /// Stretches it to so many seconds, and lets so many people a second come at its highest.
+    /// Scales the scenario to that length and to that highest rate.
     ///
     /// # Errors
-    /// It would be one that no file may hold.
+    /// The result breaks a rule of scenarios.
     pub fn resize(&mut self, seconds: Option<f64>, rate: Option<f64>) -> anyhow::Result<()> {
         for (flag, given) in [("--seconds", seconds), ("--rate", rate)] {
-            ensure!(given.is_none_or(|given| given.is_finite() && given > 0.0), "{flag} is above 0");
+            ensure!(given.is_none_or(|given| given.is_finite() && given > 0.0), "{flag} must be above 0");
         }
         if let Some(seconds) = seconds {
             let times = seconds / Curve::of(&self.stages).seconds();

@@ -13,7 +13,7 @@ pub struct Shipped {
 
 macro_rules! shipped {
     ($($folder:literal / $name:literal: $drill:literal),+ $(,)?) => {
-        /// All of them, scenarios first.
+        /// All shipped files, scenarios first.
         pub const SHIPPED: &[Shipped] = &[$(Shipped {
             name: $name,
             text: include_str!(concat!("../../", $folder, "/", $name, ".toml")),

@@ -11,7 +11,7 @@ use loadtest::scenario::{self, Figure, Kind, Scenario, Threshold};
 
 const SEED: u64 = 7;
 
-/// A run of so many intervals of a second. Unless it is good, the verify threshold breaks in the third quarter.
+/// Makes a run of that many intervals of a second. Unless it is good, the verify threshold breaks in the third quarter.
 pub(crate) fn report(seconds: u32, good: bool) -> Report {
     let scenario = scenario();
     let series: Vec<_> = series(seconds, good);

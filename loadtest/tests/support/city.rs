@@ -1,5 +1,5 @@
-//! A city in a temporary directory around a stand-in for a gateway: its fleet file, its codes, the program that exports what the
-//! stand-in wrote, and runs of the load test's own program against it.
+//! A city in a temporary directory around a stand-in for a gateway: its fleet file, its codes, a program that exports the
+//! stand-in's ledger, and runs of the load test's own program against it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use loadtest::outcome::Report;
 
 use super::stand_in::{Manner, PEOPLE, StandIn};
 
-/// Prints the ledger; notes whose colour changes. `$0` is the program's own path.
+/// A shell script that prints the ledger, and records changes of colour. `$0` is its own path.
 const PROGRAM: &str = r#"#!/bin/sh
 city=$(dirname "$0")
 case "$1" in
@@ -32,14 +32,14 @@ pub(crate) struct City {
 pub(crate) struct Ran {
     /// The program's exit code.
     pub(crate) code: i32,
-    /// Its report, if it came to that.
+    /// Its report, if there is one.
     pub(crate) report: Option<Report>,
     pub(crate) said: String,
     pub(crate) ended: Instant,
 }
 
 impl City {
-    /// A city whose devices are of that class.
+    /// Starts a city whose devices are of that class.
     pub(crate) fn start(class: &str, manner: Manner) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();

@@ -1,5 +1,5 @@
-//! The records of a stand-in for a gateway and how it may lie about it: a ledger as the export prints it, one row at a time, and
-//! every breach that a run has to find. What is answered on the wire is the stand-in's.
+//! The ledger of a stand-in for a gateway, as the export prints it, one row at a time, with
+//! every error that a run has to find.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -9,10 +9,10 @@ use protocol::{CodeId, Colour, DeviceId, Epoch, Punch, RegionId, Scanned, Verdic
 
 /// The columns of the export.
 const HEADER: &str = "lsn,device,epoch,sequence,region,place,direction,kind,code,device_time_ms,received_ms,offline,colour,advice,basis,reason";
-/// Which punch of all, or which verdict, is lied about, from 1.
+/// The number of the wrong punch or verdict, from 1.
 const LIED_ABOUT: u64 = 3;
 
-/// The promises that a stand-in breaks, once each.
+/// The errors of a stand-in, once each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lie {
     /// A punch that was acknowledged is not recorded.
@@ -33,21 +33,21 @@ pub(crate) enum Lie {
     Backdates,
     /// One is recorded as the device's own decision.
     CallsOffline,
-    /// One is recorded that nobody sent.
+    /// A punch is recorded that was never sent.
     Invents,
     /// A verdict shows another colour than the person has.
     MislabelsVerdict,
-    /// So does the verdict of a punch; what was shown is recorded.
+    /// The verdict of a punch shows another colour, which is recorded.
     MislabelsPunch,
-    /// Everybody who is red may pass.
+    /// Red people may pass.
     PassesRed,
-    /// Its codes are never loaded, and it says so to everybody.
+    /// Its codes are never loaded, and all verdicts say so.
     NeverLoads,
     /// A changed colour is shown once; after that, the one before.
     ShowsOldColour,
-    /// The metrics name the code of somebody who was scanned.
+    /// The metrics contain the code of a scanned person.
     Leaks,
-    /// From some punch on, the device is told that it may not, and stops.
+    /// From some punch on, the device is refused, and stops.
     Refuses,
 }
 
@@ -78,7 +78,7 @@ impl Ledger {
         Self { file, lie, rows: 0, held: None }
     }
 
-    /// Records a punch, honestly or not.
+    /// Records a punch, correctly or with the error.
     pub(crate) fn append(&mut self, mut row: Row) {
         self.rows += 1;
         let mut lines = vec![line(&row)];
@@ -122,14 +122,14 @@ impl Ledger {
 }
 
 impl Lie {
-    /// The colour that is shown for the verdict with that number, from 1.
+    /// Returns the colour of the verdict with that number, from 1.
     pub(crate) fn shown(self, number: u64, of_punch: bool, colour: Colour) -> Colour {
         let mislabels = if of_punch { self == Self::MislabelsPunch } else { self == Self::MislabelsVerdict };
         if mislabels && number == LIED_ABOUT { another(colour) } else { colour }
     }
 }
 
-/// Says whether the punch with that sequence is refused.
+/// True if the punch with that sequence is refused.
 pub(crate) fn refuses(lie: Option<Lie>, sequence: u64) -> bool {
     lie == Some(Lie::Refuses) && sequence >= LIED_ABOUT
 }

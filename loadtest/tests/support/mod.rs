@@ -1,4 +1,4 @@
-//! A gateway of a few lines: real QUIC, an honest record in memory, and every nuisance a device may meet.
+//! A small gateway: real QUIC, a correct record in memory, and every disturbance that a device may meet.
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
@@ -29,11 +29,11 @@ pub(crate) struct Record {
     pub(crate) epochs: HashMap<Epoch, Vec<u64>>,
 }
 
-/// The nuisances of one gateway.
+/// The disturbances of a gateway.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Nuisance {
     pub(crate) seed: u64,
-    /// Of 256 batches: answered `Busy` or `Gap`, cut off before or after recording, or told to drain.
+    /// The number of 256 batches that are answered with `Busy` (or `Gap`, cut off before or after recording, followed by `Drain`).
     pub(crate) busy: u8,
     pub(crate) gap: u8,
     pub(crate) cut: u8,
@@ -158,7 +158,7 @@ fn verdicts(first: u64, count: usize) -> Answer {
     })
 }
 
-/// A fleet file with its own authority; devices go where `set_address` sends them.
+/// Makes a fleet file with its own authority; devices connect to the address that `set_address` sets.
 pub(crate) fn fleet(folder: &Path) -> Fleet {
     let mut params = CertificateParams::new([]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

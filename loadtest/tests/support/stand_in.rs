@@ -1,6 +1,6 @@
-//! A stand-in for a gateway whose times are known: it answers after a fixed delay, holds everything back once if told to, and
-//! notes when each request arrived and when it was answered. What it says of colours and what it records may be a lie of
-//! `lie.rs`; the city around it is `city.rs`.
+//! A stand-in for a gateway with known times: it answers after a fixed delay, can hold all answers back once, and
+//! notes the times of each request and answer. Its colours and its ledger may be wrong as `lie.rs`
+//! describes; the city around it is `city.rs`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -29,49 +29,49 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::lie::{Ledger, Lie, Row, refuses};
 
-/// Everybody who lives there, and their colours.
+/// The people of the city, with their colours.
 pub(crate) const PEOPLE: [(u64, Colour); 3] = [(7, Colour::Green), (8, Colour::Yellow), (9, Colour::Red)];
-/// Between two looks at how late the stand-in itself is.
+/// The interval between two measurements of the stand-in's own lateness.
 const LOOK: Duration = Duration::from_millis(5);
-/// Answers of a connection that wait for their time.
+/// Limit of delayed answers of a connection.
 const ANSWERS_MAX: usize = 4096;
 
-/// The way in which a stand-in behaves.
+/// The behaviour of a stand-in.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manner {
-    /// Each answer goes out so long after its request came; what is shown was decided when that came.
+    /// The delay of each answer; the colour is that of the time of the request.
     pub(crate) delay: Duration,
-    /// Nothing at all goes out for so long, once, beginning so long after the first request.
+    /// A stall: its start after the first request, and its length.
     pub(crate) stall: Option<(Duration, Duration)>,
     pub(crate) lie: Option<Lie>,
-    /// True if it does not say that it is a test.
+    /// True if it is not marked as a test.
     pub(crate) unmarked: bool,
 }
 
-/// When one scan came and when its answer went out.
+/// The times of one scan and of its answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handled {
     pub(crate) arrived: Instant,
     pub(crate) answered: Instant,
 }
 
-/// The sight of a stand-in.
+/// The notes of a stand-in.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// Every scan and punch of each device, in the order of answers.
     pub(crate) handled: HashMap<DeviceId, Vec<Handled>>,
-    /// The one who punched where, in the order of arrival.
+    /// The device and code of each punch, in the order of arrival.
     pub(crate) punches: Vec<(DeviceId, Option<CodeId>)>,
-    /// Its own lateness at worst.
+    /// The largest lateness of its own.
     pub(crate) late_max: Duration,
     recorded: HashMap<(DeviceId, Epoch), u64>,
-    /// Of scans and of punches.
+    /// The numbers of verdicts of scans and of punches.
     verdicts: [u64; 2],
     shown_red: u64,
     stall: Option<(Instant, Instant)>,
 }
 
-/// A stand-in at work; it ends with the value.
+/// A running stand-in; it ends with the value.
 pub(crate) struct StandIn {
     seen: Arc<Mutex<Seen>>,
     stop: Option<oneshot::Sender<()>>,
@@ -114,7 +114,7 @@ impl Drop for StandIn {
     }
 }
 
-/// Watches the lateness of this thread.
+/// Measures the lateness of this thread.
 async fn look(seen: Arc<Mutex<Seen>>) {
     loop {
         let due = clock::now() + LOOK;
@@ -124,7 +124,7 @@ async fn look(seen: Arc<Mutex<Seen>>) {
     }
 }
 
-/// Metrics and health over HTTP.
+/// Serves metrics and health over HTTP.
 async fn tell(pages: TcpListener, manner: Manner) -> io::Result<()> {
     let mark = if manner.unmarked { "" } else { "changtong_test_gateway 1\n" };
     let leak = match manner.lie {
@@ -140,7 +140,7 @@ async fn tell(pages: TcpListener, manner: Manner) -> io::Result<()> {
     }
 }
 
-/// An answer that waits for its time.
+/// A delayed answer.
 struct Waiting {
     due: Instant,
     arrived: Instant,
@@ -224,7 +224,7 @@ impl One {
         Some(())
     }
 
-    /// Sends answers at their time, and notes it before they go.
+    /// Sends answers at their time, and notes the time before.
     async fn answer(
         self: Arc<Self>,
         device: DeviceId,

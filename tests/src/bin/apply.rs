@@ -1,5 +1,5 @@
-//! Applies and then modifies on a registry of its own, and dies by SIGKILL after a given number of steps. `apply DIRECTORY STEPS`;
-//! with more steps than there are it comes to its end.
+//! Applies and then modifies on a registry of its own, and ends by SIGKILL after a given number of steps. `apply DIRECTORY STEPS`;
+//! with more steps than there are it runs to its end.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! Staff at work, as far as tests need them: a browser without a script whose shift an invitation has opened, codes for it to scan,
-//! and what the punch log has of its place.
+//! Staff at work: a browser without a script whose shift an invitation has opened, codes for it to scan,
+//! and the punches of its place in the log.
 
 use keys::Keys;
 use protocol::token::{self, Token};
@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 use super::{Answer, Browser, Request};
 use crate::City;
 
-/// A browser that may be at work.
+/// A browser of staff.
 #[derive(Clone)]
 pub struct Staff {
-    /// It.
+    /// The browser.
     pub browser: Browser,
 }
 
 impl Staff {
-    /// A browser that has never been there.
+    /// Makes a browser without a shift.
     pub fn new(city: &City) -> Self {
         Self { browser: Browser::new(city) }
     }
 
-    /// A browser with a shift of its own at that place, and what its scans carry.
+    /// Opens a shift of its own at that place; returns the token for its scans.
     pub fn at_work(city: &City, place: u32) -> (Self, String) {
         let (link, _) = invite(city, place);
         let mut staff = Self::new(city);
@@ -45,7 +45,7 @@ impl Staff {
         self.browser.send(&request).expect("an answer")
     }
 
-    /// The sign of a text, which is scanned.
+    /// Scans a text; returns its sign.
     pub fn sign(&mut self, token: &str, text: &str) -> String {
         let answer = self.scan(&json!({ "token": token, "text": text }));
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -53,12 +53,12 @@ impl Staff {
     }
 }
 
-/// Says what a script is told.
+/// Parses an answer for the script.
 pub fn told(answer: &Answer) -> Value {
     serde_json::from_str(&answer.body).expect("JSON")
 }
 
-/// An invitation's path and its shift.
+/// Makes an invitation; returns its path and its shift.
 pub fn invite(city: &City, place: u32) -> (String, u64) {
     let place = place.to_string();
     let words = ["staff", "invite", "--place", &place, "--name", "North gate", "--json"];
@@ -71,7 +71,7 @@ pub fn invite(city: &City, place: u32) -> (String, u64) {
     (link[at..].to_owned(), invitation["shift"].as_u64().expect("a number"))
 }
 
-/// The scans that the punch log has of that place: each line as exported.
+/// Returns the scans of that place in the punch log: each line as exported.
 pub fn recorded(city: &City, place: u32) -> Vec<String> {
     let (status, csv, err) = city.signed(1, &["ledger", "export", "--case", "staff", "--format", "csv"]);
     assert!(status.success(), "{err}");
@@ -84,7 +84,7 @@ pub fn recorded(city: &City, place: u32) -> Vec<String> {
     lines.filter(|line| line.split(',').nth(at) == Some(&here)).map(ToOwned::to_owned).collect()
 }
 
-/// The numbers of the city's green people.
+/// Returns the codes of the city's green people.
 pub fn green(city: &City) -> Vec<CodeId> {
     let codes = std::fs::read_to_string(city.fleet().codes).expect("the city's codes");
     let wanted = codes.lines().skip(1).filter(|line| line.ends_with(",person") && line.contains(",green,"));
@@ -92,11 +92,11 @@ pub fn green(city: &City) -> Vec<CodeId> {
     wanted.map(|line| code(line).expect("a code")).collect()
 }
 
-/// The text of a code that was made so many seconds ago, under the newest key.
+/// Makes the text of a code that was issued so many seconds ago, under the newest key.
 pub fn text_of(city: &City, code: CodeId, class: Class, age_s: u64) -> String {
     let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
     let id = if class == Class::Paper { keys.current_paper() } else { keys.current_token() };
-    let issued_at_s = (clock::now_ms() / 1000 - age_s) as u32;
+    let issued_at_s = (clock::now_s() - age_s) as u32;
     token::to_text(&keys.token_keys().get(id).expect("a current key").seal(Token {
         code,
         issued_at_s,

@@ -1,16 +1,11 @@
-//! Numbers and names that must not be anywhere: some people go through everything there is, with every log line that there is, and
-//! then they are looked for in all that the gateway wrote, said and kept. Two commands are there to show them and are left out.
+//! Numbers and names that must not be anywhere: some people use every function, at the most detailed log level, and
+//! then their data is searched for in all files and outputs of the gateway. Two commands show them on purpose and are left out.
 
 use std::path::{Path, PathBuf};
 
-use actors::registrar::Registrar;
 use device::tokens::{Person, Tokens};
-use keys::Keys;
-use policy::Policy;
 use protocol::{Basis, Class, CodeId, Colour, Direction, Punch, Scanned};
-use registry::Registry;
-use registry::colours::Codes;
-use tests::people::{Citizen, at_the_gate, demo};
+use tests::people::{Citizen, appeal, at_the_gate, demo};
 use tests::walk::{device, endpoint};
 use tests::{City, block_on};
 
@@ -25,7 +20,7 @@ const NOBODYS: &str = "14977310424";
 const NAMES: [&str; 4] = ["瞿芷蘅", "鄢若翀", "Quillon Zebedee", "Ysolde Kvist"];
 const DOCUMENTS: [&str; 4] = ["QZX7731042", "YKV7731043", "BAD7731044", "WRG7731045"];
 
-/// The two that show a person because somebody asked for just that, with a case, on record: whom to call, and what a citizen wrote
+/// The two commands that show a person on request, with a case, on record: the phone to call, and a citizen's text
 /// in an appeal.
 const MEANT_TO_SHOW: [&str; 2] = ["code contact", "appeal list"];
 
@@ -98,7 +93,7 @@ fn submit(citizen: &Citizen<'_>, form: &[&str], rest: &[&str]) -> u64 {
     said["taken"]["code"].as_u64().expect("a code")
 }
 
-/// Somebody with a stay in Hubei: signs in with a wrong code and a right one, is asked for, applies in every wrong way and in the
+/// Acts as a person with a stay in Hubei: signs in with a wrong code and a right one, has a query, applies in every wrong way and in the
 /// right one, modifies, takes a consent back.
 fn applies(city: &City) -> (Citizen<'_>, u64) {
     let hubei = demo(WUHAN);
@@ -127,7 +122,7 @@ fn applies(city: &City) -> (Citizen<'_>, u64) {
     (citizen, code)
 }
 
-/// Somebody whose carrier fails in every way; and numbers to which nothing is sent.
+/// Acts as a person whose carrier fails in every way, and asks for messages to numbers to which nothing is sent.
 fn is_asked_for_in_vain(city: &City) {
     let citizen = Citizen::new(city, ASKED_IN_VAIN);
     for words in
@@ -215,25 +210,16 @@ fn pass_a_gate(city: &City, citizen: &Citizen<'_>, code: u64) {
     });
 }
 
-/// The appeal that its holder writes, with everything in it that people write. No page yet: while the gateway stands still.
+/// Appeals with personal data in the words. No page yet: while the gateway stands still.
 fn appeals(city: &City, code: u64) {
-    let path = city.data().join("policy.toml");
-    let policy = Policy::parse(&std::fs::read_to_string(&path).expect("the policy"), &path).expect("good");
-    let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
-    let mut registry = Registry::open(&city.data().join("registry.db"), &keys).expect("a registry");
-    let codes = Codes::new(0);
-    let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
-    let code = CodeId::from_u64(code).expect("a code");
-    let why = registrar.why(code).expect("readable").expect("there is");
-    let decision = why.decisions.last().expect("red is a decision").id;
     let words = format!("I am {}, {}, call {}", NAMES[0], demo(WUHAN).document, demo(WUHAN).phone);
-    registrar.appeal(code, decision, &words, runtime::clock::now_ms() / 1000).expect("taken");
+    appeal(city, code, &words);
 }
 
 /// Does what operators do: looks, exports, decides and proves.
 fn is_looked_at(city: &City, files: &Path, code: u64) {
     let number = code.to_string();
-    let today = policy::trajectory::day_of(runtime::clock::now_ms() / 1000);
+    let today = policy::trajectory::day_of(runtime::clock::now_s());
     let after = |days| policy::trajectory::days_after(today, days).to_string();
     let cause = ["cause", "add", "--code", &number, "--kind", "diagnosis", "--until", &after(7)];
     good(city, 2, &cause);
@@ -293,7 +279,7 @@ fn no_phone_document_or_name_is_in_anything_that_is_written_said_or_kept() {
     let messages = city.get("/dev/sms").expect("messages of development").1;
     city.terminate();
     appeals(&city, code);
-    // Lines for programs hide nobody's data less than lines for people.
+    // Output for programs hides personal data as output for people does.
     city.log_as("json");
     city.restart();
     is_looked_at(&city, files.path(), code);

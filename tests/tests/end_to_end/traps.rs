@@ -1,5 +1,5 @@
-//! The traps that others fell into, and the test that catches each: a table of names, which fails if one is renamed away, and here
-//! the one that only shows at the sockets. What is no trap of meaning or privacy is tested where it belongs.
+//! Known mistakes of such systems, and the tests that catch each: a table of names, which fails if one is renamed, and here
+//! the one that needs sockets.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use tests::repository::read;
 use tests::walk::{device, endpoint};
 use tests::{City, block_on};
 
-/// A trap, and the tests that would catch it: file and function.
+/// A mistake, and the tests that would catch it: file and function.
 type Trap = (&'static str, &'static [(&'static str, &'static str)]);
 
 const POLICY: &str = "actors/policy/src/tests.rs";
@@ -168,8 +168,8 @@ fn each_trap_of_meaning_and_privacy_has_a_test_that_exists() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
-/// Whoever knows a place's number, or has scanned what hangs at its door, may look at nobody there, speak for it at no gate, and is
-/// not let in by it.
+/// A place's number, or the link at its door, gives no look-up of people there and no rights of its devices, and is
+/// no pass code.
 #[test]
 fn a_places_number_and_its_link_open_nothing() {
     let city = City::start(100, 40);
@@ -183,7 +183,7 @@ fn a_places_number_and_its_link_open_nothing() {
     let (own, own_region) = fleet.devices[20].places().next().expect("a place");
     let mut places = fleet.devices.iter().flat_map(|device| device.places().collect::<Vec<_>>());
     let (other, other_region) = places.find(|&(_, region)| region != own_region).expect("another region");
-    let today = policy::trajectory::day_of(runtime::clock::now_ms() / 1000);
+    let today = policy::trajectory::day_of(runtime::clock::now_s());
     let (from, to) = (format!("{today}T00:00"), format!("{today}T12:00"));
     let place = own.0.to_string();
     let who =

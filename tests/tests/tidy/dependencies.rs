@@ -1,4 +1,4 @@
-//! The linked packages, by the lock file: fixed versions, one crypto provider, one source, licences. It asks no network,
+//! The linked packages, by the lock file: fixed versions, one crypto provider, one source, licences. It needs no network,
 //! and holds `deny.toml` to the same rules, so that `cargo deny check` and this test cannot disagree.
 
 use std::process::Command;
@@ -7,7 +7,7 @@ use tests::repository::{locked, read_toml, root};
 
 use super::check;
 
-/// Below these, a fault that somebody found is still in.
+/// The first versions without a known vulnerability.
 const AT_LEAST: [(&str, &str); 10] = [
     ("quinn-proto", "0.11.19"),
     ("rustls-webpki", "0.103.13"),
@@ -115,7 +115,7 @@ fn every_licence_is_one_that_deny_toml_allows() {
     check("a licence that is not allowed", &refused.collect::<Vec<_>>());
 }
 
-/// Says whether a choice of licences can be met: any of what `OR` joins, all of what `AND` joins. `OR` binds last.
+/// True if a licence expression is allowed: any part joined by `OR`, all parts joined by `AND`. `OR` binds last.
 fn allows(allowed: &[&str], expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let tokens: Vec<&str> = spaced.split_whitespace().collect();

@@ -1,5 +1,5 @@
-//! The repository's own rules, as tests over its manifests and sources: what lies where, who may know whom, how files
-//! begin, and which words do not belong. What clippy and rustfmt check is not repeated here.
+//! The repository's own rules, as tests over its manifests and sources: the places of files, the dependencies of crates, the
+//! beginnings of files, and forbidden words. The checks of clippy and rustfmt are not repeated.
 
 mod dependencies;
 mod imports;
@@ -270,7 +270,7 @@ fn name(krate: &str) -> &str {
     krate.rsplit('/').next().expect("rsplit has a first part")
 }
 
-/// Says whether Prometheus stores a series of this name: a metric, or one of a histogram's three.
+/// True if Prometheus stores a series of this name: a metric, or one of a histogram's three.
 fn is_series(name: &str) -> bool {
     metric::ALL.iter().any(|metric| match metric.kind {
         Kind::Counter | Kind::Gauge => metric.name == name,
@@ -287,13 +287,13 @@ fn code_lines(path: &str) -> impl Iterator<Item = (usize, String)> + use<> {
     numbered.filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-/// Says whether the line of code takes something out of this crate.
+/// True if the line of code names an item of this crate.
 fn names_crate(line: &str, krate: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
         .any(|part| part.strip_prefix(krate).is_some_and(|rest| rest.starts_with("::")))
 }
 
-/// Says whether the line has this as a whole word.
+/// True if the line has this as a whole word.
 fn says(line: &str, word: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
 }

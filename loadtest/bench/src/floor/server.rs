@@ -1,5 +1,5 @@
-//! The other end of the floor: a QUIC server with the city's certificates and the gateway's transport settings that
-//! sends every byte back. No frames are read here, so its cost is what QUIC and the kernel cost.
+//! The server of the floor: a QUIC server with the city's certificates and the gateway's transport settings that
+//! sends every byte back. It reads no frames, so its cost is the cost of QUIC and the kernel.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,12 +15,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
-/// As the gateway's own: what a peer that does not read can make it hold.
+/// The send window, as the gateway's own: the memory for a peer that does not read.
 const SEND_WINDOW_BYTES: u64 = 256 * 1024;
-/// One read takes at most this much.
+/// The limit of one read.
 const READ_BYTES_MAX: usize = 256 * 1024;
 
-/// A server endpoint on a free loopback port; `window_bytes` is what a connection may have in flight towards it.
+/// Opens a server endpoint on a free loopback port; `window_bytes` is the receive window of a connection.
 pub fn endpoint(fleet: &Fleet, window_bytes: u32) -> anyhow::Result<quinn::Endpoint> {
     let crypto = QuicServerConfig::try_from(tls(fleet)?)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
@@ -31,7 +31,7 @@ pub fn endpoint(fleet: &Fleet, window_bytes: u32) -> anyhow::Result<quinn::Endpo
     Ok(quinn::Endpoint::new(endpoint, Some(config), socket, Arc::new(quinn::TokioRuntime))?)
 }
 
-/// Sends everything back until the endpoint closes.
+/// Sends all bytes back until the endpoint closes.
 pub async fn echo(endpoint: quinn::Endpoint) {
     while let Some(incoming) = endpoint.accept().await {
         tokio::spawn(async move {

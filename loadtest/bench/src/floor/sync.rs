@@ -1,4 +1,4 @@
-//! The cost of one durable write on the city's disk: the other half of the floor under a single punch.
+//! The cost of one durable write on the city's disk: the other part of a single punch's floor.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, Write};
@@ -9,12 +9,12 @@ use anyhow::Context;
 use device::clock;
 use hdrhistogram::Histogram;
 
-/// One write.
+/// The size of one write.
 const BLOCK_BYTES: usize = 4096;
-/// Blocks of the file, written before anything is measured, and written over in turns.
+/// The number of blocks of the file, written before the measurement, and overwritten in turns.
 const BLOCKS: u32 = 64;
 
-/// A file beside the city's ledger; removed in the end.
+/// A file beside the city's punch log, removed with the value.
 pub(super) struct Probe {
     file: File,
     path: PathBuf,
@@ -30,7 +30,7 @@ impl Probe {
         Ok(probe)
     }
 
-    /// Writes and syncs block after block; the median.
+    /// Writes and syncs block after block; returns the median time.
     pub(super) fn sync(&mut self) -> anyhow::Result<Duration> {
         let mut took_us = Histogram::<u64>::new(3)?;
         self.file.rewind()?;

@@ -1,4 +1,4 @@
-//! The findings of `loadtest floor` as a table for people. They are made in `floor`; here they are only written.
+//! The report of `loadtest floor` as a table for people.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Figures, Options, Round};
 use crate::spread::Spread;
 
-/// Every round, then the gateway's figures as shares of raw QUIC's.
+/// Formats every round, then the gateway's figures as shares of raw QUIC's.
 pub fn table(options: &Options, rounds: &[Round]) -> String {
     let what = if options.verify { "verifies" } else { "punches" };
     let pace = match options.rate {
@@ -54,7 +54,7 @@ fn of_echo(name: &str, rounds: &[Round], figure: impl Fn(&Figures) -> Option<f64
     spread(name, rounds.iter().filter_map(|round| Some(figure(&round.gateway)? / figure(&round.echo)?)))
 }
 
-/// A row of a figure's median with its lowest and highest; nothing if no round has it.
+/// Formats a figure's median with its lowest and highest; empty if no round has it.
 fn spread(name: &str, each: impl Iterator<Item = f64>) -> String {
     let row = |Spread { median, low, high }| format!("  {name:<32}{median:.2}  ({low:.2} to {high:.2})\n");
     Spread::of(each).map(row).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! The turns of a run: every peer is connected, loaded, measured and let go, one after another, round after round. Starting and
-//! asking are the peers' own.
+//! The turns of a run: the peers are connected, loaded and measured one after another, round after round. Each peer has its own
+//! code to start and to ask.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,16 +23,16 @@ use crate::cpu::{self, Usage};
 use crate::floor::Echo;
 use crate::gauge::Gauge;
 
-/// The first part of a turn is not counted: its connections are new, and a thousand first packets at once get lost.
+/// The length of the first part of a turn, which is not counted: connections are new, and a thousand first packets at once get lost.
 const WARM_UP: Duration = Duration::from_millis(1500);
-/// A turn that does not end this long after its time is given up.
+/// The time after its end for which a turn waits for the last answers.
 const TURN_EXTRA_MAX: Duration = Duration::from_secs(30);
-/// Connecting all of a turn.
+/// Deadline for all connections of a turn.
 const CONNECT_MAX: Duration = Duration::from_secs(60);
 
-/// A peer that runs.
+/// A running peer.
 enum Running {
-    /// With its process, if it is one of ours.
+    /// The gateway with its process, if it is on this machine.
     Gateway(Option<u32>),
     Echo(Echo),
     Redis(Box<Redis>),
@@ -86,7 +86,7 @@ impl Running {
         }
     }
 
-    /// Punches that it holds; `None` of one that is not asked here.
+    /// Returns the number of punches that it holds; `None` for the gateway and the echo.
     async fn held(&self) -> anyhow::Result<Option<u64>> {
         Ok(match self {
             Self::Gateway(_) | Self::Echo(_) => None,
@@ -97,7 +97,7 @@ impl Running {
     }
 }
 
-/// All peers of a run. They end with it.
+/// The peers of a run. They end with the value.
 pub(super) struct Bench<'a> {
     options: &'a Options,
     note: Note<'a>,
@@ -107,7 +107,7 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Starts them one after another.
+    /// Starts the peers one after another.
     pub(super) async fn start(
         (options, note): (&'a Options, Note<'a>),
         setup: &Setup<'a>,
@@ -123,7 +123,7 @@ impl<'a> Bench<'a> {
         Ok(Self { options, note, setup: setup.clone(), running, answered: BTreeMap::new() })
     }
 
-    /// All rounds of all shapes.
+    /// Runs all rounds of all shapes.
     pub(super) async fn shapes(&mut self) -> anyhow::Result<Vec<Measured>> {
         let mut measured = Vec::new();
         for &shape in &self.options.shapes {
@@ -194,7 +194,7 @@ impl<'a> Bench<'a> {
         Ok((figures, answered))
     }
 
-    /// Says what each was asked to append, and holds.
+    /// Returns the punches that each peer answered, and those that it holds.
     pub(super) async fn kept(&self) -> anyhow::Result<BTreeMap<Peer, Kept>> {
         let mut kept = BTreeMap::new();
         for (peer, running) in &self.running {
@@ -209,7 +209,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// A round in a line of progress.
+/// Formats a round as a line of progress.
 fn said(round: &Round) -> String {
     let each = round.iter().map(|(peer, figures)| format!("{} {:.0}/s", peer.name(), figures.per_second));
     each.collect::<Vec<_>>().join(", ")

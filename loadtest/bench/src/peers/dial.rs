@@ -1,19 +1,19 @@
-//! The connections of a turn, made a few at a time. What is asked on them is each peer's own.
+//! The connections of a turn, made a few at a time.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
 
-/// Connections that shake hands at a time.
+/// Limit of handshakes at a time.
 const DIALLING_MAX: usize = 64;
-/// One of them.
+/// Deadline for one connection.
 const DIAL_MAX: Duration = Duration::from_secs(30);
 
 /// The task that moves the bytes of one connection; it ends with its owner.
 pub(super) type Driver = JoinSet<()>;
 
-/// The connections of a turn, with what asks on them. Dropping it closes the connections.
+/// The connections of a turn with their clients. Dropping it closes the connections.
 pub(super) struct Connected<T> {
     pub(super) lanes: Vec<T>,
     /// The drivers that move bytes for the lanes' clients.
@@ -22,19 +22,19 @@ pub(super) struct Connected<T> {
 }
 
 impl<T> Connected<T> {
-    /// No connection yet.
+    /// Makes an empty set.
     pub(super) fn none() -> Self {
         Self { lanes: Vec::new(), drivers: Vec::new(), connections: 0 }
     }
 
-    /// The same connections, with a lane made of each that asks.
+    /// Maps each client to a lane.
     pub(super) fn map<U>(self, lane: impl FnMut(T) -> U) -> Connected<U> {
         let Self { lanes, drivers, connections } = self;
         Connected { lanes: lanes.into_iter().map(lane).collect(), drivers, connections }
     }
 }
 
-/// Connects so many times, a few at a time.
+/// Makes `count` connections, a few at a time.
 pub(super) async fn dial<T: 'static, F: Future<Output = anyhow::Result<T>> + 'static>(
     count: usize,
     connect: impl Fn() -> F,

@@ -1,5 +1,5 @@
-//! The gateway and raw QUIC as peers: lines of the floor in this run's shape. A development city has few devices that may send
-//! large batches, so what is under way is spread over those that it has.
+//! The gateway and raw QUIC as peers: clients of the floor in this run's shape. A development city has few devices that may send
+//! large batches, so the frames in flight are spread over these.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,13 +15,13 @@ use super::lane::Lane;
 use super::{Setup, Shape};
 use crate::floor;
 
-/// Tokens made for a turn.
+/// Limit of tokens made for a turn.
 const TOKENS_MAX: usize = 1 << 21;
 
-/// The devices that carry this shape.
+/// Returns the devices that carry this shape.
 ///
 /// # Errors
-/// The city has too few.
+/// The city has too few devices.
 pub(super) fn devices<'a>(fleet: &'a Fleet, shape: &Shape) -> anyhow::Result<Vec<&'a FleetDevice>> {
     let class = shape.class();
     let devices: Vec<_> = fleet.of_class(class).take(shape.devices as usize).collect();
@@ -38,30 +38,30 @@ pub(super) fn devices<'a>(fleet: &'a Fleet, shape: &Shape) -> anyhow::Result<Vec
     Ok(devices)
 }
 
-/// Lines to the echo at that address, or else to the gateway, for one turn.
+/// Connects clients to the echo at that address, or else to the gateway, for one turn.
 pub(super) async fn connect(
     setup: &Setup<'_>,
     shape: Shape,
     echo: Option<SocketAddr>,
 ) -> anyhow::Result<Connected<Lane>> {
     let devices = devices(setup.fleet, &shape)?;
-    let lines = floor::connect(setup.fleet, &devices, echo).await?;
-    let (connections, frames) = (lines.len(), shape.frames());
+    let clients = floor::connect(setup.fleet, &devices, echo).await?;
+    let (connections, frames) = (clients.len(), shape.frames());
     // Fresh for each turn: tokens run out.
     let (people, now_s) = (setup.tokens.people(), clock::now_s());
     let tokens: Rc<Vec<Scanned>> =
         Rc::new(people.iter().take(TOKENS_MAX).map(|person| setup.tokens.scan(person, now_s)).collect());
     let mut connected = Connected { connections, ..Connected::none() };
-    for (number, line) in lines.into_iter().enumerate() {
+    for (number, client) in clients.into_iter().enumerate() {
         let most = share(frames, connections, number);
-        connected.lanes.push(Lane::Quic { line: Box::new(line), tokens: Rc::clone(&tokens), most });
+        connected.lanes.push(Lane::Quic { client: Box::new(client), tokens: Rc::clone(&tokens), most });
     }
     Ok(connected)
 }
 
-/// The frames of the line with that number, so that all together are `frames`.
-fn share(frames: usize, lines: usize, number: usize) -> usize {
-    frames / lines + usize::from(number < frames % lines)
+/// Returns the frames of the client with that number, so that all together have `frames`.
+fn share(frames: usize, clients: usize, number: usize) -> usize {
+    frames / clients + usize::from(number < frames % clients)
 }
 
 #[cfg(test)]
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn what_is_under_way_is_spread_evenly_and_stays_the_same() {
-        for (frames, lines) in [(16, 10), (1000, 1000), (16, 16), (5, 2)] {
-            let shares: Vec<_> = (0..lines).map(|number| share(frames, lines, number)).collect();
+        for (frames, clients) in [(16, 10), (1000, 1000), (16, 16), (5, 2)] {
+            let shares: Vec<_> = (0..clients).map(|number| share(frames, clients, number)).collect();
             assert_eq!(shares.iter().sum::<usize>(), frames);
             assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1, "{shares:?}");
         }

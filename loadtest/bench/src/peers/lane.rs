@@ -1,5 +1,5 @@
-//! A lane keeps one frame under way after another until its turn ends: the closed loop that all peers share. How a frame is asked
-//! is each peer's own.
+//! The closed loop that all peers share: a lane sends one frame after another until its turn ends. Each peer has its own
+//! client.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -9,25 +9,25 @@ use protocol::Scanned;
 
 use super::punch::{Punch, Source};
 use super::{Shape, nats, postgres, redis};
-use crate::floor::line::{self, Line, Pace};
+use crate::floor::client::{self, Client, Pace};
 use crate::gauge::Gauge;
 
-/// One loop of a turn.
+/// A loop of a turn.
 pub(super) enum Lane {
-    /// A connection of the gateway or the echo, with the frames that it has under way.
-    Quic { line: Box<Line>, tokens: Rc<Vec<Scanned>>, most: usize },
-    /// A client of another peer, with the punches that it asks for.
+    /// A connection of the gateway or the echo, with several frames in flight.
+    Quic { client: Box<Client>, tokens: Rc<Vec<Scanned>>, most: usize },
+    /// A client of another peer, with its punches.
     Peer(Box<Asker>, Source),
 }
 
 impl Lane {
-    /// Asks until `end`; how many punches were answered, whether the gauge was on or not. Those of the gateway are not counted.
+    /// Sends until `end`; returns the number of answered punches, warm-up included, and 0 for the gateway.
     pub(super) async fn run(self, shape: Shape, end: Instant, gauge: Rc<Gauge>) -> anyhow::Result<u64> {
         let batch = shape.batch as usize;
         let (mut asker, mut source) = match self {
-            Self::Quic { line, tokens, most } => {
-                let shape = line::Shape { batch, verify: false };
-                line.round(shape, Pace::Closed(most), tokens, end, gauge).await?;
+            Self::Quic { client: connection, tokens, most } => {
+                let shape = client::Shape { batch, verify: false };
+                connection.round(shape, Pace::Closed(most), tokens, end, gauge).await?;
                 return Ok(0);
             }
             Self::Peer(asker, source) => (asker, source),
@@ -46,7 +46,7 @@ impl Lane {
     }
 }
 
-/// A client that asks for one frame at a time.
+/// A client with one frame in flight at a time.
 pub(super) enum Asker {
     Redis(redis::Asker),
     Nats(nats::Asker),

@@ -18,7 +18,7 @@ use super::{Setup, Shape, Tls};
 const STREAM: &str = "PUNCHES";
 /// Its subject.
 const SUBJECT: &str = "punches";
-/// An acknowledgement under a load that is too much still comes.
+/// Deadline for an acknowledgement under overload.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 pub(super) fn program() -> anyhow::Result<Program> {
@@ -88,7 +88,7 @@ impl Nats {
         Ok(connected)
     }
 
-    /// The stream's messages.
+    /// Returns the number of the stream's messages.
     pub(super) async fn held(&self) -> anyhow::Result<u64> {
         let mut stream = self.context.get_stream(STREAM).await?;
         Ok(stream.info().await?.state.messages)
@@ -103,7 +103,7 @@ fn options(tls: &Tls) -> async_nats::ConnectOptions {
     async_nats::ConnectOptions::new().tls_client_config(tls.config()).require_tls(true)
 }
 
-/// One frame at a time on a connection that may be shared.
+/// A client with one frame in flight at a time, on a connection that may be shared.
 pub(super) struct Asker {
     context: jetstream::Context,
     acks: Vec<jetstream::context::PublishAckFuture>,

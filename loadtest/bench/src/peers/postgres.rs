@@ -16,19 +16,19 @@ use super::server::{self, Program, Server, complete};
 use super::tls::Dialler;
 use super::{Setup, Shape, Tls};
 
-/// The place where Debian has its versions, each with a `bin`.
+/// Debian's directory of versions, each with a `bin`.
 const VERSIONS: &str = "/usr/lib/postgresql";
-/// It refuses to run as root.
+/// The system user, since it refuses to run as root.
 const USER: &str = "postgres";
-/// The database's own user; certificates say who may come, so no password is asked.
+/// The database's own user; certificates authenticate clients, so there is no password.
 const ROLE: &str = "changtong";
-/// A connection is a process: more than this many devices share these.
+/// Limit of connections, each of which is a process; more devices share these.
 const CONNECTIONS_MAX: usize = 64;
-/// Those of a turn, of the one before, and one's own.
+/// Limit of server processes: those of a turn, of the one before, and some for itself.
 const PROCESSES_MAX: usize = 2 * CONNECTIONS_MAX + 16;
-/// Codes inserted by one statement while the table is filled.
+/// The number of codes that one statement inserts.
 const CODES_A_STATEMENT: usize = 16 * 1024;
-/// A client that wants TLS says this first, and the server consents.
+/// The request for TLS at the start of a connection, and the server's positive answer.
 const TLS_PRELUDE: (&[u8], u8) = (&[0, 0, 0, 8, 4, 210, 22, 47], b'S');
 
 const TABLES: &str = "CREATE TABLE codes (code int8 PRIMARY KEY, colour int2 NOT NULL); \
@@ -46,7 +46,7 @@ pub(super) fn program() -> anyhow::Result<Program> {
     Program::find(&installed(Path::new(VERSIONS)), "postgresql-15")
 }
 
-/// Debian's, the highest version first.
+/// Returns Debian's directories, the highest version first.
 fn installed(versions: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(versions).into_iter().flatten().flatten();
     let mut numbers: Vec<u32> =
@@ -58,7 +58,7 @@ fn installed(versions: &Path) -> Vec<PathBuf> {
 /// A running server with its tables.
 pub(super) struct Postgres {
     client: Client,
-    /// Of the client above.
+    /// The driver of the client above.
     _driver: Driver,
     dialler: Dialler,
     server: Server,
@@ -138,14 +138,14 @@ impl Postgres {
         Ok(connected)
     }
 
-    /// The table's rows.
+    /// Returns the number of the table's rows.
     pub(super) async fn held(&self) -> anyhow::Result<u64> {
         let row = self.client.query_one("SELECT count(*) FROM punches", &[]).await?;
         Ok(u64::try_from(row.get::<_, i64>(0))?)
     }
 }
 
-/// A new cluster that takes nobody without a certificate of the authority.
+/// Makes a new cluster that requires client certificates of the authority.
 fn prepare(folder: &Path, tls: &Tls, program: &Program, user: Option<&str>) -> anyhow::Result<PathBuf> {
     let own = |path: &Path| match user {
         Some(user) => complete(std::process::Command::new("chown").arg(format!("{user}:")).arg(path)),
@@ -179,7 +179,7 @@ async fn connect(dialler: &Dialler) -> anyhow::Result<(Client, Driver)> {
     Ok((client, driver))
 }
 
-/// One frame at a time on a connection that may be shared.
+/// A client with one frame in flight at a time, on a connection that may be shared.
 pub(super) struct Asker {
     client: Rc<(Client, Statement)>,
     is_one: bool,

@@ -1,5 +1,5 @@
-//! The punches that peers append: the fields of the gateway's record, of people of the city. The gateway's own frames are not
-//! made here; it is given sealed tokens of the same people.
+//! The punches that peers append: the fields of the gateway's record, for people of the city. The gateway itself gets frames with
+//! sealed tokens of the same people.
 
 use std::rc::Rc;
 
@@ -11,14 +11,14 @@ use protocol::Colour;
 
 /// A punch without its colour: code, device, sequence, time, place, region, direction.
 pub(super) const PUNCH_BYTES: usize = 8 + 8 + 8 + 8 + 4 + 2 + 1;
-/// Lanes start so far apart among the people, so that no two ask for the same ones at a time.
+/// The distance between the lanes' first people, so that lanes use different people at a time.
 const STRIDE: usize = 997;
 
 /// One punch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Punch {
     pub(super) code: u64,
-    /// The colour that must be answered.
+    /// The expected colour.
     pub(super) colour: Colour,
     pub(super) device: u64,
     pub(super) sequence: u64,
@@ -29,7 +29,7 @@ pub(super) struct Punch {
 }
 
 impl Punch {
-    /// Its fields one after another, little-endian.
+    /// Encodes its fields one after another, little-endian.
     pub(super) fn bytes(&self) -> [u8; PUNCH_BYTES] {
         let mut bytes = [0; PUNCH_BYTES];
         bytes[..8].copy_from_slice(&self.code.to_le_bytes());
@@ -54,7 +54,7 @@ impl Punch {
     }
 }
 
-/// Punches of one lane, person after person.
+/// The punches of one lane, person after person.
 pub(super) struct Source {
     tokens: Rc<Tokens>,
     at: usize,
@@ -64,14 +64,14 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The source of the lane with that number.
+    /// Makes the source of the lane with that number.
     pub(super) fn new(tokens: &Rc<Tokens>, fleet: &Fleet, number: usize) -> Self {
         let device = &fleet.devices[number % fleet.devices.len()];
         let place = device.places().next().map_or((0, 0), |(place, region)| (place.0, region.0));
         Self { tokens: Rc::clone(tokens), at: number * STRIDE, device: device.id().0, place, sequence: 0 }
     }
 
-    /// The next ones, in place of those of `out`.
+    /// Replaces the punches in `out` by the next ones.
     pub(super) fn fill(&mut self, count: usize, out: &mut Vec<Punch>) {
         let (people, device_time_ms) = (self.tokens.people(), clock::now_ms());
         out.clear();

@@ -16,13 +16,13 @@ use super::server::{self, Program, Server};
 use super::tls::Dialler;
 use super::{Setup, Shape};
 
-/// Gets and appends; colours are digits.
+/// The script that gets the colour, a digit, and appends the punch.
 const SCRIPT: &str = "local c = redis.call('GET', KEYS[1]) or '4' redis.call('XADD', KEYS[2], '*', 'p', ARGV[1] .. c) return c";
 /// The stream.
 const STREAM: &str = "punches";
-/// Codes set by one command while the table is filled.
+/// The number of codes that one command sets.
 const CODES_A_COMMAND: usize = 4096;
-/// An answer under a load that is too much still comes.
+/// Deadline for an answer under overload.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 pub(super) fn program() -> anyhow::Result<Program> {
@@ -32,7 +32,7 @@ pub(super) fn program() -> anyhow::Result<Program> {
 /// A running server with its table filled.
 pub(super) struct Redis {
     connection: MultiplexedConnection,
-    /// Of the connection above.
+    /// The driver of the connection above.
     _driver: Driver,
     dialler: Dialler,
     script: Rc<str>,
@@ -99,7 +99,7 @@ impl Redis {
         Ok(connected)
     }
 
-    /// The stream's length.
+    /// Returns the length of the stream.
     pub(super) async fn held(&self) -> anyhow::Result<u64> {
         let mut connection = self.connection.clone();
         Ok(redis::cmd("XLEN").arg(STREAM).query_async(&mut connection).await?)
@@ -131,7 +131,7 @@ fn key(code: u64) -> [u8; 9] {
     key
 }
 
-/// One frame at a time on a connection that may be shared.
+/// A client with one frame in flight at a time, on a connection that may be shared.
 pub(super) struct Asker {
     connection: MultiplexedConnection,
     script: Rc<str>,

@@ -1,5 +1,5 @@
-//! The place where the peers keep their files while a run lasts: on the file system of the city's data, so that all sync to the same disk,
-//! and in a folder that goes with the run. What is in there is the peers' business.
+//! The directory for the peers' files during a run: on the file system of the city's data, so that all sync to the same disk,
+//! and removed with the run.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::TempDir;
 
-/// Others may pass through, not look: PostgreSQL runs as a user of its own.
+/// The mode of the directory: other users may pass through, since PostgreSQL runs as a user of its own.
 const PASSABLE: u32 = 0o711;
-/// The bit of that.
+/// The bit for other users to pass through.
 const OTHERS_PASS: u32 = 0o001;
 
-/// The folder of a run; it is removed with the value.
+/// The directory of a run; it is removed with the value.
 pub(super) struct Scratch {
     folder: TempDir,
 }
 
 impl Scratch {
-    /// In `chosen`, or as near to `data` as any user may go.
+    /// Makes it in `chosen`, or as near to `data` as all users may go.
     pub(super) fn create(data: &Path, chosen: Option<&Path>) -> anyhow::Result<Self> {
         let near = match chosen {
             Some(chosen) => {
@@ -34,20 +34,20 @@ impl Scratch {
         Ok(Self { folder })
     }
 
-    /// A new folder in it.
+    /// Makes a new directory in it.
     pub(super) fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
         let folder = self.path().join(name);
         fs::create_dir(&folder).with_context(|| format!("making {}", folder.display()))?;
         Ok(folder)
     }
 
-    /// The folder itself.
+    /// Returns its path.
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// The nearest folder above `data` on its file system that every user may reach.
+/// Returns the nearest directory above `data` on its file system that all users may reach.
 fn near(data: &Path) -> anyhow::Result<PathBuf> {
     let data = fs::canonicalize(data).with_context(|| format!("looking at {}", data.display()))?;
     let device = fs::metadata(&data)?.dev();

@@ -1,5 +1,5 @@
 //! Programs that are started for a run: found or named with their Debian package, started on a loopback port of their own,
-//! awaited, and ended by their process id. What they speak is their peers' business.
+//! awaited, and ended by their process id.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,13 +12,13 @@ use device::clock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-/// From its start to its first answer.
+/// Deadline from the start to the first answer.
 const START_MAX: Duration = Duration::from_secs(60);
-/// Between two tries to reach it.
+/// The interval between two tries to reach it.
 const RETRY: Duration = Duration::from_millis(20);
-/// From the signal to its end; then it is killed.
+/// Deadline from the signal to the end; then it is killed.
 const END_MAX: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
-/// The lines that an error shows of a log.
+/// The number of lines of a log in an error.
 const LOG_LINES_MAX: usize = 5;
 
 /// A program with its version.
@@ -28,7 +28,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The one that runs.
+    /// Returns the running program.
     pub(super) fn own() -> Self {
         Self { path: PathBuf::new(), version: env!("CARGO_PKG_VERSION").to_owned() }
     }
@@ -42,7 +42,7 @@ impl Program {
         Ok(Self { path: path.to_owned(), version: version.to_owned() })
     }
 
-    /// The first that is there.
+    /// Finds the first program that exists.
     pub(super) fn find(paths: &[PathBuf], package: &str) -> anyhow::Result<Self> {
         for path in paths {
             match Self::at(path) {
@@ -60,19 +60,19 @@ fn is_missing(error: &anyhow::Error) -> bool {
     error.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// The first word that reads like one, without what stands before its digits.
+/// Returns the first word that looks like a version, from its first digit.
 fn version(text: &str) -> Option<&str> {
     let words = text.split_whitespace().map(|word| word.trim_start_matches(|c: char| !c.is_ascii_digit()));
     words.into_iter().find(|word| word.contains('.'))
 }
 
-/// A free loopback port, of TCP.
+/// Returns a free loopback port, of TCP.
 pub(super) fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
     Ok(listener.local_addr()?.port())
 }
 
-/// A command that ends with this thread even if this program is killed, as another user if one is named.
+/// Makes a command that ends with this thread even if this program is killed, as another user if one is named.
 pub(super) fn command(program: &Path, user: Option<&str>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "INT"]);
@@ -91,7 +91,7 @@ pub(super) fn complete(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A running server. It is ended with the value.
+/// A running server. It ends with the value.
 pub(super) struct Server {
     name: &'static str,
     child: Child,
@@ -100,7 +100,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts it; `ending` is what makes it end at once and in order.
+    /// Starts it; `ending` is the signal for an immediate orderly end.
     pub(super) fn start(
         name: &'static str,
         mut command: Command,
@@ -113,7 +113,7 @@ impl Server {
         Ok(Self { name, child, log, ending })
     }
 
-    /// Its process.
+    /// Returns its process id.
     pub(super) fn process(&self) -> u32 {
         self.child.id()
     }

@@ -1,5 +1,5 @@
-//! The load that is under way, and in what pieces: connections, punches in a frame, frames at a time. The shape says nothing of who
-//! is asked.
+//! The shape of the load: connections, punches in a frame, frames in flight. It does not name a
+//! peer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use protocol::DeviceClass;
 use protocol::limits::{BATCH_PUNCHES_MAX, window_punches_max};
 
-/// Connections: as many devices as a large development city has.
+/// Limit of connections: as many devices as a large development city has.
 const DEVICES_MAX: u32 = 10_000;
 
 /// Connections, punches in a frame, frames under way on a connection.
@@ -22,12 +22,12 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Frames under way on all connections.
+    /// Returns the number of frames in flight on all connections.
     pub fn frames(&self) -> usize {
         self.devices as usize * self.in_flight as usize
     }
 
-    /// The least class of device that may have so much under way.
+    /// Returns the lowest class of device that may have so many punches in flight.
     pub(super) fn class(&self) -> DeviceClass {
         let is_small = self.batch * self.in_flight <= window_punches_max(DeviceClass::Gate);
         if is_small { DeviceClass::Gate } else { DeviceClass::Concentrator }
@@ -65,8 +65,8 @@ impl fmt::Display for Shape {
     }
 }
 
-/// With a comma before every three digits.
-pub(super) fn thousands(number: u64) -> String {
+/// Formats a number with a comma before every three digits.
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -1,15 +1,15 @@
-//! The findings of `loadtest peers`: a table for people, the README's comparison as Markdown, or everything as JSON. They are made in
-//! `peers`; here they are only written.
+//! The report of `loadtest peers`: a table for people, the README's comparison as Markdown, or everything as
+//! JSON.
 
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
 use super::shape::thousands;
-use super::{Figures, Measured, Options, Outcome, Peer};
+use super::{Figures, Measured, Options, Peer, PeersReport};
 use crate::spread::Spread;
 
-/// The notes under a table, so that no figure says more than it does.
+/// The notes under a table.
 const NOTES: [&str; 4] = [
     "Median of the rounds (lowest to highest); ratios are of turns in the same round. All on loopback, TLS 1.3 with certificates \
      on both sides, files on the same disk.",
@@ -18,8 +18,8 @@ const NOTES: [&str; 4] = [
     "PostgreSQL's connections are few, as behind a pool; frames wait for one.",
 ];
 
-/// For people.
-pub fn table(options: &Options, outcome: &Outcome) -> String {
+/// Formats a table for people.
+pub fn table(options: &Options, outcome: &PeersReport) -> String {
     let mut text = format!("{}\n{}\n", run(options, outcome), versions(outcome));
     for measured in &outcome.shapes {
         let _ = writeln!(text, "\n  {}", shape(measured));
@@ -66,8 +66,8 @@ pub fn table(options: &Options, outcome: &Outcome) -> String {
     text
 }
 
-/// The README's table, with the machine and the versions under it.
-pub fn markdown(options: &Options, outcome: &Outcome) -> String {
+/// Formats the README's table, with the machine and the versions under it.
+pub fn markdown(options: &Options, outcome: &PeersReport) -> String {
     let mut text =
         String::from("| connections × punches in a frame | | punches/s | p50 / p99 ms | server µs a punch ");
     text.push_str("| on disk when it answers | Changtong ÷ it |\n|---|---|---|---|---|---|---|\n");
@@ -98,8 +98,8 @@ pub fn markdown(options: &Options, outcome: &Outcome) -> String {
     text
 }
 
-/// All figures of all rounds.
-pub fn json(options: &Options, outcome: &Outcome) -> Value {
+/// Returns all figures of all rounds.
+pub fn json(options: &Options, outcome: &PeersReport) -> Value {
     let shapes = outcome.shapes.iter().map(|measured| {
         let peers = Peer::ALL.into_iter().filter_map(|peer| {
             let per_second = measured.spread(peer, |one| Some(one.per_second))?;
@@ -138,7 +138,7 @@ fn figures(one: &Figures) -> Value {
     })
 }
 
-fn run(options: &Options, outcome: &Outcome) -> String {
+fn run(options: &Options, outcome: &PeersReport) -> String {
     let pinned = if options.pin { ", servers on one core and clients on another" } else { "" };
     let commit = outcome.commit.as_deref().map_or(String::new(), |commit| format!(", commit {commit}"));
     format!(
@@ -150,7 +150,7 @@ fn run(options: &Options, outcome: &Outcome) -> String {
     )
 }
 
-fn versions(outcome: &Outcome) -> String {
+fn versions(outcome: &PeersReport) -> String {
     let each = outcome.versions.iter().filter(|(peer, _)| **peer != Peer::Echo);
     each.map(|(peer, version)| format!("{} {version}", peer.name())).collect::<Vec<_>>().join(", ")
 }
@@ -211,7 +211,7 @@ mod tests {
         options: Options,
     }
 
-    fn sample() -> (Options, Outcome) {
+    fn sample() -> (Options, PeersReport) {
         let figures = |per_second| Figures {
             punches: 3000,
             per_second,
@@ -224,7 +224,7 @@ mod tests {
             |gateway, redis| Round::from([(Peer::Gateway, figures(gateway)), (Peer::Redis, figures(redis))]);
         let shape = "1000x1".parse().unwrap();
         let rounds = vec![round(60_000.0, 20_000.0), round(50_000.0, 25_000.0), round(40_000.0, 40_000.0)];
-        let outcome = Outcome {
+        let outcome = PeersReport {
             machine: Machine {
                 processor: "Abacus".to_owned(),
                 cores: 2,

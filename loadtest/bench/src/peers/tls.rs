@@ -1,5 +1,5 @@
 //! Mutual TLS 1.3 over TCP with the city's own files: every peer is reached as the gateway is, with the same authority, a device's
-//! certificate and the same cipher. QUIC's own set-up lives in `wire`.
+//! certificate and the same cipher.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// The certificates that are shown and trusted, on both sides.
+/// The certificates of both sides.
 pub(super) struct Tls {
     /// The authority's certificate, PEM.
     pub(super) authority: PathBuf,
@@ -29,7 +29,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// The city's: its server certificate for the peers, a device's for their clients.
+    /// Takes the city's: its server certificate for the peers, a device's for their clients.
     pub(super) fn of(fleet: &Fleet) -> anyhow::Result<Self> {
         let device = fleet.devices.first().context("the city has no device")?;
         let mut roots = rustls::RootCertStore::empty();
@@ -55,12 +55,12 @@ impl Tls {
         })
     }
 
-    /// For clients that connect by themselves.
+    /// Returns the client configuration, for clients that connect by themselves.
     pub(super) fn config(&self) -> rustls::ClientConfig {
         self.config.clone()
     }
 
-    /// For clients that are given a stream.
+    /// Makes a dialler, for clients that take a stream.
     pub(super) fn dialler(&self, port: u16) -> anyhow::Result<Dialler> {
         Ok(Dialler {
             connector: TlsConnector::from(Arc::new(self.config.clone())),
@@ -70,7 +70,7 @@ impl Tls {
     }
 }
 
-/// Makes streams to one server.
+/// A maker of streams to one server.
 #[derive(Clone)]
 pub(super) struct Dialler {
     connector: TlsConnector,
@@ -79,7 +79,7 @@ pub(super) struct Dialler {
 }
 
 impl Dialler {
-    /// A stream. If there is a `prelude`, it is sent in the clear, and one byte of consent is awaited before TLS begins.
+    /// Connects. A `prelude` is sent in the clear, and its one byte of positive answer awaited, before TLS begins.
     pub(super) async fn dial(&self, prelude: Option<(&[u8], u8)>) -> anyhow::Result<TlsStream<TcpStream>> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;

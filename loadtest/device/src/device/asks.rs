@@ -1,4 +1,4 @@
-//! The questions that a device asks beside its punches: colours, and the gateway's time. Nothing of it is recorded.
+//! A device's requests beside its punches: colours, and the gateway's time. They are not recorded.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Device, DeviceError};
 use crate::clock;
 
 impl Device {
-    /// Asks for colours without recording anything; waits out `Busy` and lost connections.
+    /// Verifies scans, which records nothing; repeats after `Busy` and lost connections.
     pub async fn verify(
         &mut self,
         region: RegionId,

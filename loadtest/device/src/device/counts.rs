@@ -1,16 +1,16 @@
-//! The history of a device.
+//! The counts of a device.
 
 /// The counts of a device so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Times it was welcomed.
+    /// The number of welcomed connections.
     pub welcomes: u64,
-    /// Connections lost, or not got.
+    /// The number of connections lost, or not established.
     pub losses: u64,
-    /// `Busy` answers that made it send again.
+    /// The number of `Busy` answers after which it sent again.
     pub busy: u64,
-    /// `Gap` answers that made it send again.
+    /// The number of `Gap` answers after which it sent again.
     pub gaps: u64,
-    /// Times it was told that the gateway shuts down.
+    /// The number of `Drain` messages: the gateway shuts down.
     pub drains: u64,
 }

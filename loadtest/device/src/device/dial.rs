@@ -1,4 +1,4 @@
-//! Getting a connection and a welcome on it.
+//! Connecting, and the `Hello` on a new connection.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,19 +14,19 @@ use crate::clock;
 use crate::state::StateError;
 use crate::wire::{Wire, WireError};
 
-/// Connecting and being welcomed takes at most this long. Shorter than the gateway's own deadlines: packets to a gateway
-/// that is not there are repeated ever more seldom, so a fresh attempt finds one that has come back sooner.
+/// Deadline for connecting and `Welcome`. It is shorter than the gateway's own deadlines: packets to a gateway
+/// that is not there are repeated at longer and longer intervals, so a new attempt finds one that has come back sooner.
 const DIAL_MAX: Duration = Duration::from_secs(5);
 
 const _: () = assert!(DIAL_MAX.as_millis() as u64 <= HANDSHAKE_MS_MAX);
 
 pub(super) type Dial = Pin<Box<dyn Future<Output = Result<(Wire, Welcome), DialError>> + Send>>;
 
-/// Why there is no welcome.
+/// The reason why there is no welcome.
 pub(super) enum DialError {
-    /// Try again, no earlier than after this long.
+    /// Another attempt can help, no earlier than after this time.
     Again(Duration, WireError),
-    /// Trying again would not help.
+    /// Another attempt would not help.
     Device(DeviceError),
 }
 
@@ -42,7 +42,7 @@ impl From<DeviceError> for DialError {
     }
 }
 
-/// One attempt, with everything it needs.
+/// The parameters of one attempt.
 pub(super) struct Call {
     pub(super) endpoint: quinn::Endpoint,
     pub(super) config: quinn::ClientConfig,
@@ -71,8 +71,8 @@ impl Call {
 }
 
 impl Device {
-    /// Steps until welcomed in an epoch that the device has not used: where it numbered its punches in a higher one before, with a clock
-    /// ahead of this one, it goes above that.
+    /// Steps until welcomed in an epoch that the device has not used: if it numbered its punches in a higher one before, with a clock
+    /// ahead of this one, it takes a higher one.
     pub async fn connect_afresh(&mut self) -> Result<Welcome, DeviceError> {
         loop {
             let used = match self.connect().await {
@@ -85,7 +85,7 @@ impl Device {
         }
     }
 
-    /// Drops the connection without a word, and gets another at once.
+    /// Drops the connection without a close, and makes another at once.
     pub fn disconnect(&mut self) {
         if self.is_up() {
             self.counts.losses += 1;

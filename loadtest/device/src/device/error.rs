@@ -1,4 +1,4 @@
-//! The end of a device's efforts: refusals and breaches that another attempt would not heal.
+//! The errors of a device: refusals and breaches after which another attempt would not help.
 
 use protocol::codec::CodecError;
 use protocol::message::{self, Answer};
@@ -7,7 +7,7 @@ use protocol::{Epoch, ErrorCode};
 use crate::state::StateError;
 use crate::wire::WireError;
 
-/// Errors that trying again would not help; the device is left without a connection, its state intact.
+/// An error after which another attempt would not help; the device has no connection, and its state is intact.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// The gateway refused with a number of the error table.
@@ -15,28 +15,28 @@ pub enum DeviceError {
     Refused {
         /// The number.
         code: u16,
-        /// Further detail as the table says.
+        /// The detail, as the error table describes.
         detail: u64,
-        /// The gateway's words.
+        /// The gateway's text.
         text: String,
     },
-    /// The device has already used a higher epoch: [`DeviceState::start_epoch`] above this one.
+    /// The device has already used a higher epoch: call [`DeviceState::start_epoch`] with a higher one.
     #[error("the gateway knows epoch {} of this device", current.0)]
     EpochBehind {
-        /// The highest used, as far as the gateway said: at least the one that was refused.
+        /// The highest used epoch, as far as the gateway told: at least the refused one.
         current: Epoch,
     },
     /// A number that this device used stands for another punch on the gateway's side, or its acknowledgements cannot be: it lost track of
     /// its numbering, as a device restored from an image does. [`DeviceState::start_epoch`] sends everything again in a higher one.
     #[error("the gateway knows other punches under this device's numbers ({})", .0.name())]
     NumberingLost(ErrorCode),
-    /// The connection failed in a way that will not heal, or failed at all where no second try was asked for.
+    /// The connection failed in a way that another attempt would not help, or in a single attempt.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// The gateway said what cannot be true.
+    /// The gateway broke the protocol.
     #[error(transparent)]
     State(#[from] StateError),
-    /// An answer that nothing was asked for.
+    /// An answer without a request.
     #[error("the gateway sent an answer of type {0} out of place")]
     OutOfPlace(u8),
     /// The request does not fit a frame.
@@ -45,7 +45,7 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
-    /// Says whether it is the gateway's refusal with that number of the error table.
+    /// True if it is the gateway's refusal with that number of the error table.
     pub fn is(&self, code: ErrorCode) -> bool {
         match self {
             Self::Refused { code: number, .. } | Self::Wire(WireError::Closed(number)) => {
@@ -61,7 +61,7 @@ impl DeviceError {
     }
 }
 
-/// Says what an answer means where it was not to be expected.
+/// Returns the error for an unexpected answer.
 pub(super) fn out_of_place(answer: Answer) -> DeviceError {
     match answer {
         Answer::Error(error) => refused(error),
@@ -75,7 +75,7 @@ pub(super) fn out_of_place(answer: Answer) -> DeviceError {
     }
 }
 
-/// Says what an `Error` means to the device: a lost connection if trying again can help.
+/// Returns the error for an `Error` frame: a lost connection if another attempt can help.
 pub(super) fn refused(error: message::Error) -> DeviceError {
     match ErrorCode::from_number(error.code) {
         Some(ErrorCode::EpochBehind) => {
@@ -89,7 +89,7 @@ pub(super) fn refused(error: message::Error) -> DeviceError {
     }
 }
 
-/// A connection closed for its epoch may have taken the `Error` that names the current one with it.
+/// Maps a close because of the epoch to [`DeviceError::EpochBehind`]: the `Error` frame that names the current one may be lost.
 pub(super) fn epoch_behind(error: DeviceError, refused: Epoch) -> DeviceError {
     match numbering_lost(error) {
         DeviceError::Wire(WireError::Closed(code)) if code == ErrorCode::EpochBehind.number() => {
@@ -105,7 +105,7 @@ pub(super) fn epoch_behind(error: DeviceError, refused: Epoch) -> DeviceError {
     }
 }
 
-/// A connection closed for its numbers may have taken the `Error` that says so with it.
+/// Maps a close because of the numbering to [`DeviceError::NumberingLost`]: the `Error` frame may be lost.
 pub(super) fn numbering_lost(error: DeviceError) -> DeviceError {
     if let DeviceError::Wire(WireError::Closed(number)) = &error
         && let Some(code @ (ErrorCode::NumberUsed | ErrorCode::AcknowledgedAhead)) =

@@ -1,4 +1,4 @@
-//! Trajectory queries: each on a stream of its own, while the device goes on with everything else.
+//! Trajectory queries, each on a stream of its own beside the stream of frames.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use super::{Device, DeviceError, Link};
 use crate::clock;
 use crate::wire::WireError;
 
-/// The time that an answer is waited for: the gateway's own limit, and time on the way.
+/// Deadline for an answer: the gateway's own limit, and time for the network.
 const ANSWER_MAX: Duration = Duration::from_millis(QUERY_MS_MAX + 5_000);
 
 impl Device {
-    /// Asks with a consent receipt as scanned, and steps until there is an answer.
+    /// Sends a query with a consent receipt as scanned, and steps until there is an answer.
     ///
-    /// `Busy` has not used the receipt: it is waited out and asked again. A connection that is lost meanwhile is got back, and
-    /// the same receipt asked with again: the gateway makes one query of one consent, so that is either answered, or refused
-    /// with error 28 because the query was made and its answer is lost to this device; it stands on the citizen's page.
+    /// `Busy` does not use the receipt: the query is repeated after the pause. A lost connection is replaced, and
+    /// the query repeated: the gateway makes one query for one consent, so that is either answered, or refused
+    /// with error 28 because the query was made and its answer is lost to this device; the citizen's page shows it.
     pub async fn ask_trajectory(
         &mut self,
         region: RegionId,
@@ -46,7 +46,7 @@ impl Device {
         }
     }
 
-    /// Asks with a consent receipt on a stream of this connection, once, and goes on at once: the answer comes by itself, whatever
+    /// Sends a query with a consent receipt on a stream of this connection, once, and returns at once: the future has the answer, whatever
     /// happens to the device meanwhile. `None` if there is no connection.
     pub fn start_query(
         &mut self,
@@ -66,7 +66,7 @@ impl Device {
         }))
     }
 
-    /// The answer on a stream of that connection; `None` if the connection is lost.
+    /// Sends a query on a stream of that connection; `None` if the connection is lost.
     async fn ask_beside(
         &mut self,
         connection: quinn::Connection,
@@ -96,7 +96,7 @@ impl Device {
     }
 }
 
-/// Sends one frame on a new stream, ends it, and takes the one frame that comes back.
+/// Sends one frame on a new stream, finishes it, and reads the one frame that comes back.
 async fn exchange(connection: quinn::Connection, bytes: Vec<u8>) -> Result<(RequestId, Answer), WireError> {
     let (mut send, mut receive) = connection.open_bi().await?;
     send.write_all(&bytes).await?;

@@ -1,5 +1,5 @@
-//! The device's state against a model of the gateway that is slow, full, forgetful about connections, and never about
-//! what it recorded. Every case runs from a printed seed.
+//! The device's state against a model of a gateway that is slow, full, and forgets connections but never
+//! its record. Every case runs from a printed seed.
 
 use std::collections::VecDeque;
 
@@ -147,14 +147,14 @@ fn draining_sends_nothing_new_and_takes_what_comes() {
     assert!(!state.awaits_answers());
 }
 
-/// The gateway's side: what it recorded outlives connections, what is under way does not.
+/// The gateway's side: its record outlives connections, requests in flight do not.
 struct Model {
     recorded: Vec<u64>,
     arriving: VecDeque<(RequestId, PunchBatch)>,
-    leaving: VecDeque<(RequestId, Said)>,
+    leaving: VecDeque<(RequestId, Reply)>,
 }
 
-enum Said {
+enum Reply {
     Verdicts(u64, usize),
     Busy(u32),
     Gap(u64),
@@ -165,9 +165,9 @@ impl Model {
         let Some((request, batch)) = self.arriving.pop_front() else { return };
         let (first, expected) = (batch.first.0, self.recorded.len() as u64 + 1);
         let said = if busy {
-            Said::Busy(5)
+            Reply::Busy(5)
         } else if first > expected {
-            Said::Gap(expected)
+            Reply::Gap(expected)
         } else {
             for (sequence, punch) in (first..).zip(&batch.punches.0) {
                 match self.recorded.get(sequence as usize - 1) {
@@ -175,18 +175,18 @@ impl Model {
                     None => self.recorded.push(punch.device_time_ms),
                 }
             }
-            Said::Verdicts(first, batch.punches.0.len())
+            Reply::Verdicts(first, batch.punches.0.len())
         };
         self.leaving.push_back((request, said));
     }
 
-    /// Regions answer at their own pace: a refusal may overtake what was asked before it. Verdicts never overtake.
+    /// Reorders answers: a refusal may overtake the answer to an earlier request. Verdicts never overtake.
     fn shuffle(&mut self, random: &mut fastrand::Rng) {
         if self.leaving.len() < 2 {
             return;
         }
         let at = random.usize(..self.leaving.len() - 1);
-        if !matches!(self.leaving[at + 1].1, Said::Verdicts(..)) {
+        if !matches!(self.leaving[at + 1].1, Reply::Verdicts(..)) {
             self.leaving.swap(at, at + 1);
         }
     }
@@ -195,13 +195,13 @@ impl Model {
 fn hear(state: &mut DeviceState, model: &mut Model, now_ms: u64, out: &mut Vec<Acknowledged>) {
     let Some((request, said)) = model.leaving.pop_front() else { return };
     match said {
-        Said::Verdicts(first, count) => {
+        Reply::Verdicts(first, count) => {
             state.verdicts(request, &verdicts(first, count), out).expect("the model's verdicts are true");
         }
-        Said::Busy(retry_after_ms) => {
+        Reply::Busy(retry_after_ms) => {
             state.busy(request, &Busy { retry_after_ms, reason: BusyReason::Ledger }, now_ms);
         }
-        Said::Gap(expected) => {
+        Reply::Gap(expected) => {
             state.gap(request, &Gap { expected: Sequence(expected) });
         }
     }

@@ -1,10 +1,10 @@
-//! The report of a comparison, as a table for people or as JSON. The sums are in `crate::compare`.
+//! The report of a comparison, as a table for people or as JSON.
 
 use crate::compare::{Change, Compared, Comparison, Pair};
 use crate::out::{self, say};
 use crate::report::words::number;
 
-/// Prints it.
+/// Prints the comparison.
 pub(crate) fn print(comparison: &Comparison, json: bool) {
     if json {
         let text = serde_json::to_string_pretty(comparison).expect("a comparison has text keys only");

@@ -1,4 +1,4 @@
-//! The search for the limit, as it goes and at its end, as plain lines.
+//! The steps and the result of the search for the limit, as plain lines.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(crate) fn step(step: &Step) {
     step.reasons.iter().for_each(|reason| say!("  {:>18}{reason}", ""));
 }
 
-/// Prints what a search for the limit found.
+/// Prints the result of a search for the limit.
 pub(crate) fn print(limit: &Limit, folder: &Path) {
     say!("");
     match (limit.holds, limit.breaks) {

@@ -1,4 +1,4 @@
-//! The runs that can be made, and what a run would offer.
+//! The list of scenarios, and the plan of a run.
 
 use std::io::ErrorKind;
 
@@ -6,7 +6,7 @@ use crate::out::say;
 use crate::scenario::plan::Plan;
 use crate::scenario::{self, Shipped};
 
-/// Prints every visit of a plan, or as many as are read.
+/// Prints every visit of a plan; stops when the output is closed.
 ///
 /// # Errors
 /// The output cannot be written.
@@ -35,7 +35,7 @@ fn write(plan: Plan) -> csv::Result<()> {
 /// Prints the scenarios that come with the program.
 ///
 /// # Errors
-/// One of them does not read.
+/// One of them is malformed.
 pub(crate) fn list(shipped: &[Shipped], json: bool) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for one in shipped {

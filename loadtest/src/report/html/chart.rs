@@ -1,57 +1,57 @@
-//! Line charts as inline SVG that fit any width: lines are stretched, letters and strokes are not. What is drawn and in which
-//! words is `figures.rs`; how lines look is the style sheet.
+//! Line charts as inline SVG that fit any width: lines are stretched, letters and strokes are not. `figures.rs` decides the contents,
+//! the style sheet the look.
 
 use maud::{Markup, html};
 
-/// Points of one line after thinning: more than anyone sees across a page.
+/// The limit of points of one line after thinning: more than are visible across a page.
 pub(super) const POINTS_MAX: usize = 240;
-/// Both sides of the drawing's own coordinates.
+/// The width and height of the drawing in its own coordinates.
 const SIDE: f64 = 1000.0;
 /// The share of the width that a letter of a band's name takes in a chart of half a page, and of a whole one.
 const LETTER_SHARES: (f64, f64) = (0.018, 0.008);
-/// Bands of one chart; where there are more, the table of stages has the names.
+/// The limit of bands in one chart; if there are more, the table of stages has the names.
 pub(super) const BANDS_MAX: usize = 20;
 
-/// One chart.
+/// A chart.
 pub(super) struct Chart {
     /// Unique on the page.
     pub(super) id: String,
     /// Its title, short.
     pub(super) title: String,
-    /// The sight of it, for those who do not see it.
+    /// The description for screen readers.
     pub(super) about: String,
     pub(super) x: Axis,
     pub(super) y: Axis,
     pub(super) lines: Vec<Line>,
     pub(super) bands: Vec<Band>,
     pub(super) marks: Vec<Mark>,
-    /// Lines that must not be passed: the value and its words.
+    /// Limits drawn as lines: the value and its words.
     pub(super) limits: Vec<(f64, String)>,
-    /// True if it has the page's whole width, where there is room for that.
+    /// True if it has the page's whole width on a wide screen.
     pub(super) wide: bool,
     /// Height, pixels.
     pub(super) height: u32,
 }
 
-/// One direction.
+/// An axis.
 pub(super) struct Axis {
     pub(super) low: f64,
     pub(super) high: f64,
     pub(super) log: bool,
     pub(super) ticks: Vec<(f64, String)>,
-    /// The measure, with its unit.
+    /// The measured quantity, with its unit.
     pub(super) name: String,
 }
 
-/// One line. Its look is a class of the style sheet, `l0` and so on; each differs by dash as well.
+/// A line. Its style is a class of the style sheet, `l0` and so on; each has its own dashes as well.
 pub(super) struct Line {
     pub(super) name: String,
     pub(super) look: u8,
-    /// Nothing where there was nothing to measure.
+    /// The points; `None` if there was nothing to measure.
     pub(super) points: Vec<(f64, Option<f64>)>,
 }
 
-/// A stretch of the horizontal direction with a name.
+/// A part of the horizontal axis with a name.
 pub(super) struct Band {
     pub(super) name: String,
     pub(super) from: f64,
@@ -59,7 +59,7 @@ pub(super) struct Band {
     pub(super) muted: bool,
 }
 
-/// Something that happened, by a letter that a list explains.
+/// An event, by a letter that a list explains.
 pub(super) struct Mark {
     pub(super) letter: String,
     pub(super) from: f64,
@@ -67,7 +67,7 @@ pub(super) struct Mark {
 }
 
 impl Axis {
-    /// From zero to a round value not below the highest.
+    /// Makes a linear axis from zero to a round value not below the highest.
     pub(super) fn linear(name: &str, high: f64, label: impl Fn(f64) -> String) -> Self {
         let step = round_step(if high > 0.0 { high } else { 1.0 } / 4.0);
         let steps = (high / step).ceil().max(1.0);
@@ -76,7 +76,7 @@ impl Axis {
         Self { low: 0.0, high: steps * step, log: false, ticks, name: name.to_owned() }
     }
 
-    /// Whole powers of ten around what is shown.
+    /// Makes a logarithmic axis of whole powers of ten around the values.
     pub(super) fn log(name: &str, low: f64, high: f64, label: impl Fn(f64) -> String) -> Self {
         let first = low.max(1e-3).log10().floor() as i32;
         let last = (high.max(1e-3).log10().ceil() as i32).max(first + 1);
@@ -85,7 +85,7 @@ impl Axis {
         Self { low: 10f64.powi(first), high: 10f64.powi(last), log: true, ticks, name: name.to_owned() }
     }
 
-    /// Seconds of a run, with ticks that people would choose, at most so many and one.
+    /// Makes an axis of a run's seconds with round ticks, at most `steps_max` and one.
     pub(super) fn time(seconds: f64, steps_max: f64) -> Self {
         const STEPS: [f64; 14] =
             [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0];
@@ -99,7 +99,7 @@ impl Axis {
         Self { low: 0.0, high, log: false, ticks, name: "time".to_owned() }
     }
 
-    /// Says where a value is, 0 to 1.
+    /// Returns the position of a value, 0 to 1.
     fn part(&self, value: f64) -> f64 {
         let part = if self.log {
             (value.max(self.low).ln() - self.low.ln()) / (self.high.ln() - self.low.ln())
@@ -111,7 +111,7 @@ impl Axis {
 }
 
 impl Chart {
-    /// The chart with its legend below, if there is more than one line.
+    /// Draws the chart with its legend below, if there is more than one line.
     pub(super) fn draw(&self) -> Markup {
         let (title, about) = (format!("{}-t", self.id), format!("{}-d", self.id));
         html! {
@@ -197,7 +197,7 @@ impl Chart {
         }
     }
 
-    /// A line down from a letter, and a bar on top for as long as it lasted.
+    /// Draws the events: a line down from a letter, and a bar on top for its length.
     fn marks(&self) -> Markup {
         html! {
             @for mark in &self.marks {
@@ -231,7 +231,7 @@ fn percent(part: f64) -> String {
     format!("{:.2}%", part * 100.0)
 }
 
-/// 1, 2 or 5 times a power of ten, not below it.
+/// Returns 1, 2 or 5 times a power of ten, not below `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0, 10.0]

@@ -1,5 +1,5 @@
-//! Which charts a run's page has, drawn from the report and thinned out so that an hour takes no more room than a minute. How a
-//! chart looks is `chart.rs`.
+//! The charts of a run's page, drawn from the report and thinned out so that an hour takes no more room than a minute. `chart.rs`
+//! draws them.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use super::words;
 use crate::outcome::{IntervalReport, PointReport, Report, ServerSeries};
 use crate::scenario::{Figure, Kind};
 
-/// Series of the gateway that are drawn; the others are in the JSON report.
+/// The limit of series of the gateway that are drawn; the JSON report has all.
 pub(super) const SERIES_MAX: usize = 18;
-/// Points of a small chart.
+/// The limit of points in a small chart.
 const SMALL_POINTS_MAX: usize = 120;
-/// Events in a small chart.
+/// The limit of events in a small chart.
 const SMALL_MARKS_MAX: usize = 6;
-/// Events that get a letter.
+/// The limit of events that get a letter.
 pub(super) const LETTERS_MAX: usize = 26;
-/// The plot of percentiles goes to so many nines.
+/// The number of nines in the plot of percentiles.
 const NINES_MAX: f64 = 5.0;
 
-/// Offered and answered over time.
+/// Draws offered and answered rates over time.
 pub(super) fn rates(report: &Report) -> Markup {
     let points = thin(&report.series);
     let line = |name: &str, look, count: fn(&IntervalReport) -> u64| {
@@ -57,7 +57,7 @@ pub(super) fn rates(report: &Report) -> Markup {
     .draw()
 }
 
-/// Latency over time, a chart for each kind.
+/// Draws latency over time, a chart for each kind.
 pub(super) fn latencies(report: &Report) -> Markup {
     let points = thin(&report.series);
     let kinds = Kind::ALL.into_iter().filter(|kind| report.total.contains_key(kind));
@@ -104,7 +104,7 @@ fn latency(report: &Report, points: &[PointReport], kind: Kind, (low, high): (f6
     .draw()
 }
 
-/// Latency over the share of people, to the rare ones.
+/// Draws latency over percentiles.
 pub(super) fn percentiles(report: &Report) -> Markup {
     let nines = |share: f64| -(1.0 - share).max(1e-12).log10();
     let curves = report.total.iter().filter(|(_, one)| !one.curve.is_empty());
@@ -136,7 +136,7 @@ pub(super) fn percentiles(report: &Report) -> Markup {
     .draw()
 }
 
-/// The gateway's own figures.
+/// Draws the gateway's own figures.
 pub(super) fn server(report: &Report) -> Markup {
     let thinned = report.server.iter().any(|series| series.points.len() > SMALL_POINTS_MAX);
     html! {
@@ -169,7 +169,7 @@ fn one_of_server(report: &Report, number: usize, series: &ServerSeries) -> Marku
     .draw()
 }
 
-/// A chart over the run's time with its stages and events.
+/// Makes a chart over the run's time with its stages and events.
 fn timed(report: &Report) -> Chart {
     let bands = report.stages.iter().take(BANDS_MAX).map(|stage| Band {
         name: stage.name.clone(),
@@ -197,7 +197,7 @@ fn timed(report: &Report) -> Chart {
     }
 }
 
-/// Says what an event is called in charts and in its table; nothing after the last letter.
+/// Returns the letter of an event in charts and in its table; empty after the last letter.
 pub(super) fn letter(number: usize) -> String {
     let letter = u8::try_from(number).ok().filter(|n| usize::from(*n) < LETTERS_MAX);
     letter.map_or_else(String::new, |n| char::from(b'A' + n).to_string())
@@ -212,14 +212,14 @@ fn middle(point: &PointReport) -> f64 {
     point.at_s - point.seconds / 2.0
 }
 
-/// Intervals put together until there are few enough: counts are added, of latencies the worst is kept, so that a peak
-/// stays seen.
+/// Merges intervals until there are few enough: counts are added, of latencies the worst is kept, so that a peak
+/// stays visible.
 fn thin(series: &[PointReport]) -> Vec<PointReport> {
     let each = series.len().div_ceil(POINTS_MAX).max(1);
     series.chunks(each).map(together).collect()
 }
 
-/// Says how many intervals make one point of a line.
+/// Returns the number of intervals that make one point of a line.
 pub(super) fn intervals_a_point(report: &Report) -> usize {
     report.series.len().div_ceil(POINTS_MAX).max(1)
 }
@@ -246,7 +246,7 @@ fn higher(one: Option<f64>, other: Option<f64>) -> Option<f64> {
     }
 }
 
-/// A line thinned out: of each stretch its highest point, and the line's end.
+/// Thins a line out: of each part its highest point, and the line's end.
 fn every(points: &[(f64, Option<f64>)], most: usize) -> Vec<(f64, Option<f64>)> {
     let each = points.len().div_ceil(most).max(1);
     let highest = points.chunks(each).filter_map(|stretch| {
@@ -256,7 +256,7 @@ fn every(points: &[(f64, Option<f64>)], most: usize) -> Vec<(f64, Option<f64>)> 
     highest.collect()
 }
 
-/// The lowest and the highest, 1 and 10 if there is none.
+/// Returns the lowest and the highest value, 1 and 10 if there is none.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::INFINITY, 0.0f64), |(low, high), value| (low.min(value), high.max(value)));

@@ -8,14 +8,14 @@ use super::words::{self, count, number, time};
 use crate::outcome::{KindReport, ProofReport, Quantiles, Report};
 use crate::scenario::Kind;
 
-/// Rows of a list that has no end of its own; the JSON report has all of it.
+/// The limit of rows of a list; the JSON report has all.
 const ROWS_MAX: usize = 40;
-/// Stages have a row for each kind.
+/// The limit of stages in the table, which has a row for each kind.
 const STAGES_MAX: usize = 20;
-/// Characters of a text from outside.
+/// The limit of characters of a text from outside.
 const TEXT_MAX: usize = 200;
 
-/// Says what had to hold.
+/// Draws the table of thresholds.
 pub(super) fn thresholds(report: &Report) -> Markup {
     html! {
         table {
@@ -38,7 +38,7 @@ pub(super) fn thresholds(report: &Report) -> Markup {
     }
 }
 
-/// Says what was claimed against what is recorded.
+/// Compares the acknowledgements with the punch log.
 pub(super) fn proof(proof: &ProofReport) -> Markup {
     let breaks = [
         ("Lost: acknowledged and not recorded", proof.lost),
@@ -78,7 +78,7 @@ pub(super) fn proof(proof: &ProofReport) -> Markup {
     }
 }
 
-/// Every kind over the run.
+/// Draws the table of kinds over the run.
 pub(super) fn kinds(report: &Report) -> Markup {
     html! {
         table {
@@ -89,7 +89,7 @@ pub(super) fn kinds(report: &Report) -> Markup {
     }
 }
 
-/// Every kind stage by stage.
+/// Draws the table of kinds in each stage.
 pub(super) fn stages(report: &Report) -> Markup {
     html! {
         table {
@@ -157,7 +157,7 @@ fn milliseconds(of: &Quantiles, values: &[f64]) -> Markup {
     html! { @for value in values { td.n { @if of.count == 0 { "–" } @else { (number(*value)) } } } }
 }
 
-/// Those who left, by the last reason.
+/// Draws the table of people who left, by the reason of the last try.
 pub(super) fn failures(report: &Report) -> Markup {
     let rows = report.total.iter().flat_map(|(kind, one)| one.failed.iter().map(|(why, n)| (*kind, why, *n)));
     let mut rows: Vec<_> = rows.collect();
@@ -193,7 +193,7 @@ fn share(part: u64, of: u64) -> String {
     if of == 0 { "–".to_owned() } else { format!("{} %", number(part as f64 / of as f64 * 100.0)) }
 }
 
-/// Says what happened meanwhile, with the letters of the charts.
+/// Draws the table of events, with the letters of the charts.
 pub(super) fn events(report: &Report) -> Markup {
     html! {
         table {
@@ -214,7 +214,7 @@ pub(super) fn events(report: &Report) -> Markup {
     }
 }
 
-/// Says what the network did to packets.
+/// Draws the table of the network's effects on packets.
 pub(super) fn network(report: &Report) -> Markup {
     let Some(counts) = &report.network else {
         return html! { p.quiet { "Nothing stood between devices and gateway: packets went as the machine sends them." } };
@@ -225,7 +225,7 @@ pub(super) fn network(report: &Report) -> Markup {
     )
 }
 
-/// Says how well the generator did its own work.
+/// Draws the table of the generator's own figures.
 pub(super) fn generator(report: &Report) -> Markup {
     let (own, limits) = (&report.generator, &report.scenario.generator);
     let micros =
@@ -254,7 +254,7 @@ pub(super) fn generator(report: &Report) -> Markup {
     )
 }
 
-/// Says what ran, where.
+/// Draws the table of the run's facts.
 pub(super) fn run(report: &Report) -> Markup {
     let (run, machine, city) = (&report.run, &report.run.machine, &report.scenario.city);
     let unknown = |text: &Option<String>| text.as_deref().map_or_else(|| "unknown".to_owned(), cut);
@@ -299,7 +299,7 @@ fn more(rows: usize) -> Markup {
     html! { @if rows > ROWS_MAX { p.quiet { "And " (rows - ROWS_MAX) " more in report.json." } } }
 }
 
-/// A shape and a word, so that no colour is needed.
+/// Draws a shape and a word, so that no colour is needed.
 fn mark(holds: bool) -> Markup {
     html! { @if holds { span.holds { "✓ yes" } } @else { strong.breaks { "✗ no" } } }
 }

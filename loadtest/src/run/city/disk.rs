@@ -1,5 +1,5 @@
-//! A small disk under the punch log that only the gateway sees, to be filled and emptied while it runs. It takes Linux's mount
-//! namespaces; nothing outside them changes.
+//! A small disk under the punch log that only the gateway sees, to be filled and emptied while it runs. It needs Linux's mount
+//! namespaces; outside them nothing changes.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -8,12 +8,12 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Puts a tmpfs of several of the log's steps over the directory, with what was in it, and goes on as the program.
+/// A shell script that mounts a tmpfs over the directory, copies its files, and runs the program.
 const MOUNT: &str = r#"cp -a "$0" "$0.was" && mount -t tmpfs -o size=64m,mode=700 none "$0" && cp -a "$0.was/." "$0" && rm -rf "$0.was" && exec "$@""#;
-/// The bytes written at a time to fill a disk.
+/// The size of one write to fill a disk.
 const STEP_BYTES: usize = 4096;
 
-/// A command that runs `program` with its own small disk over `directory`.
+/// Makes a command that runs `program` with its own small disk over `directory`.
 pub(super) fn on_a_small_disk(directory: &Path, program: &Path) -> Command {
     let mut command = Command::new("unshare");
     let words = ["--mount", "--map-root-user", "sh", "-c", MOUNT].map(OsStr::new);
@@ -21,7 +21,7 @@ pub(super) fn on_a_small_disk(directory: &Path, program: &Path) -> Command {
     command
 }
 
-/// The directory as a process sees it, for as long as this lives, whether the process does or not.
+/// A directory as a process sees it; it stays accessible after the process has ended.
 pub(super) struct Held(File);
 
 impl Held {
@@ -33,7 +33,7 @@ impl Held {
         format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
     }
 
-    /// Replaces the directory's files by what the process had.
+    /// Replaces the directory's files by those of the process.
     pub(super) fn copy_to(&self, directory: &Path) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
             fs::remove_file(entry?.path())?;
@@ -50,7 +50,7 @@ impl Held {
 pub(crate) struct Ballast(Held);
 
 impl Ballast {
-    /// Leaves no room at all.
+    /// Fills the disk.
     pub(super) fn fill(process: u32, directory: &Path) -> io::Result<Self> {
         let held = Held::of(process, directory)?;
         let mut file = File::create(held.path().join("ballast"))?;
@@ -63,7 +63,7 @@ impl Ballast {
         }
     }
 
-    /// Gives the room back.
+    /// Removes the files.
     pub(crate) fn remove(self) -> io::Result<()> {
         fs::remove_file(self.0.path().join("ballast"))
     }

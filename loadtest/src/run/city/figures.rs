@@ -1,8 +1,8 @@
-//! The gateway's own figures while a run goes on: `/metrics` once a second, and what its process costs, on a thread of its own so
-//! that the generator is not kept waiting.
+//! The gateway's own figures during a run: `/metrics` once a second, and its processor time and memory, on a thread of its own so
+//! that the generator does not wait.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,50 +11,40 @@ use bench::cpu::{self, Usage};
 use device::clock;
 use protocol::metric;
 
+use crate::http::{self, HttpError};
 use crate::outcome::ServerSeries;
 
-/// Between two looks.
+/// The interval between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// A gateway on this machine answers within this, or counts as away.
+/// Deadline for an answer of a gateway on this machine.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
-/// An answer longer than this is none of ours.
-const BODY_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// GET over plain HTTP: status and body.
-pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER_MAX)?;
-    stream.set_read_timeout(Some(ANSWER_MAX))?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.take(BODY_BYTES_MAX).read_to_string(&mut answer)?;
-    let malformed = || io::Error::other("the answer is not HTTP");
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(malformed)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(malformed)?;
-    Ok((status, body.to_owned()))
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<(u16, String), HttpError> {
+    http::fetch(address, path, ANSWER_MAX).await
 }
 
-/// The sum of a metric's series; `None` if there is none.
+/// Returns the sum of a metric's series; `None` if there is none.
 pub(crate) fn value(metrics: &str, name: &str) -> Option<f64> {
     let own = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
     let values = metrics.lines().filter(own).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
     values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
 }
 
-/// The value of the first label of a metric's first series.
+/// Returns the value of the first label of a metric's first series.
 pub(crate) fn label(metrics: &str, name: &str) -> Option<String> {
     let line = metrics.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
     line.split('"').nth(1).map(str::to_owned)
 }
 
-/// The way in which a figure is taken from two looks.
+/// The computation of a figure from two looks.
 #[derive(Clone, Copy)]
 enum Take {
     /// The value itself.
     Gauge(&'static str),
-    /// The growth a second.
+    /// The increase per second.
     Rate(&'static str),
-    /// The mean of what a histogram saw in between, times a factor.
+    /// The mean of a histogram's new values, times a factor.
     Mean(&'static str, f64),
 }
 
@@ -72,34 +62,34 @@ const SERIES: &[(&str, &str, Take)] = &[
 const PROCESSOR: &str = "processor, cores";
 const MEMORY: &str = "memory";
 
-/// The findings of one look.
+/// The values of one look.
 struct Look {
     at: Instant,
     metrics: String,
     usage: Option<Usage>,
 }
 
-/// Looks until it is stopped.
+/// The thread that looks until it is stopped.
 pub(crate) struct Watch {
     stop: SyncSender<()>,
     thread: JoinHandle<Vec<ServerSeries>>,
 }
 
 impl Watch {
-    /// Starts looking; times are from `start`.
-    pub(crate) fn start(http: SocketAddr, quic: SocketAddr, start: Instant) -> io::Result<Self> {
+    /// Starts the thread; times are from `start`.
+    pub(crate) fn start(metrics: SocketAddr, quic: SocketAddr, start: Instant) -> io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
         let thread = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
             let mut seen = Seen::new(start);
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                seen.look(http, quic);
+                seen.look(metrics, quic);
             }
             seen.series
         })?;
         Ok(Self { stop, thread })
     }
 
-    /// Says what was seen.
+    /// Stops the thread and returns the series.
     pub(crate) fn end(self) -> Vec<ServerSeries> {
         let _ = self.stop.send(());
         self.thread.join().unwrap_or_default()
@@ -124,9 +114,9 @@ impl Seen {
         Self { start, before: None, series: all.map(empty).collect() }
     }
 
-    /// A gateway that is away leaves a hole.
-    fn look(&mut self, http: SocketAddr, quic: SocketAddr) {
-        let Ok((200, metrics)) = get(http, "/metrics") else {
+    /// Takes a look; a gateway that does not answer leaves a gap.
+    fn look(&mut self, address: SocketAddr, quic: SocketAddr) {
+        let Ok((200, metrics)) = http::block_on(get(address, "/metrics")) else {
             self.before = None;
             return;
         };

@@ -1,5 +1,5 @@
-//! People before a device with made-up time: who is scanned when, who comes again, who leaves, and by seed that everybody ends
-//! exactly once whatever happens in which order.
+//! People before a device in simulated time: scans, repeated tries and leaving, and for many seeds that each person's visit ends
+//! exactly once in any order of events.
 
 use device::clock;
 
@@ -15,7 +15,7 @@ fn visit(kind: Kind, luck: u64) -> Visit {
     Visit { at: Duration::ZERO, stage: 0, kind, post: 0, person: 0, luck }
 }
 
-/// Somebody comes at that moment, whose time it was then.
+/// Adds a person who is due at that moment.
 fn comes(crowd: &mut Crowd, kind: Kind, now: Instant) {
     crowd.come(visit(kind, 1), now, now);
 }
@@ -118,7 +118,7 @@ fn an_answer_to_an_earlier_try_counts_from_when_that_was_sent() {
     assert_eq!(crowd.answered(second, start + 1300 * MS), None);
 }
 
-/// Whatever comes in whatever order, whoever came has one end, and nobody else has any.
+/// In any order of events, each person who came has one end.
 #[test]
 fn everybody_who_came_ends_exactly_once() {
     for seed in 0..200 {

@@ -1,4 +1,4 @@
-//! Those who may connect: certificates that are wrong in every way there is, each refused, beside a device that is not disturbed.
+//! Client certificates that are wrong in every way, each refused, beside a device that is not disturbed.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -67,7 +67,7 @@ fn a_certificate_that_is_wrong_in_any_way_is_refused() {
     let authority_key = std::fs::read_to_string(city.data().join("authority/ca.key")).expect("its key");
     let issuer = |key: &str| Issuer::from_ca_cert_pem(&authority, KeyPair::from_pem(key).expect("a key"));
     let city_issuer = issuer(&authority_key).expect("an authority");
-    // The same name and another key: somebody who pretends to be the authority.
+    // The same name and another key: a false authority.
     let false_key = KeyPair::generate().expect("a key").serialize_pem();
     let false_issuer = issuer(&false_key).expect("an authority");
 

@@ -159,7 +159,7 @@ fn a_request_that_is_none_does_not_use_the_token_up() {
     let client = Client { authority: &authority, identity: None };
     let token = token(&city, &["enrol", "--name", "x", "--class", "gate", "--region", "1"]);
     let good = request(&KeyPair::generate().expect("a key"));
-    // Signed by nobody: one character of the signature, near the end, is another.
+    // A wrong signature: one character, near the end, is changed.
     let at = good.rfind("\n-----END").expect("PEM") - 8;
     let other = if &good[at..=at] == "A" { "B" } else { "A" };
     let forged = format!("{}{other}{}", &good[..at], &good[at + 1..]);

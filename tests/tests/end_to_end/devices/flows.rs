@@ -1,5 +1,5 @@
-//! The flows of the notice, end to end: a citizen at the counter of a running city, simulated carriers over HTTPS, and a gate over
-//! QUIC. What the notice fixes is asserted here as it stands there.
+//! The flows of the official notice, end to end: a citizen at the counter of a running city, simulated carriers over HTTPS, and a gate over
+//! QUIC. The rules of the notice are asserted as it has them.
 
 use protocol::{Advice, Basis, Colour};
 use serde_json::Value;
@@ -200,7 +200,7 @@ fn an_existing_holder_modifies_and_does_not_apply_again() {
         "{out}{err}"
     );
     let citizen = Citizen::new(&city, hubei.phone);
-    // The phone alone opens nothing: the number may have been somebody else's.
+    // The phone alone opens nothing: the number may have been another person's.
     let stranger = citizen.ask(&["confirm"], &["id-card", demo("clean").document]).expect("an answer");
     assert!(stranger["confirmed"]["code"].is_null(), "{stranger}");
     let known = citizen.ask(&["confirm"], &["id-card", hubei.document]).expect("an answer");

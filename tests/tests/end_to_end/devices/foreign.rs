@@ -1,4 +1,4 @@
-//! A device that is not ours, in another language on another QUIC, written from the specification alone: it verifies, punches, and
+//! A device in another language on another QUIC, written from the specification alone: it verifies, punches, and
 //! its punches are in the log.
 
 use std::path::{Path, PathBuf};
@@ -23,11 +23,11 @@ fn run(arguments: &[&str]) -> String {
     out.into_owned()
 }
 
-/// Says what a green person's phone shows now.
+/// Returns the text on a green person's phone now.
 fn green_text(fleet: &Fleet) -> String {
     let tokens = Tokens::load(fleet).expect("a development city gives its token key away");
     let green = tokens.people().iter().find(|one| (one.colour, one.class) == (Colour::Green, Class::Person));
-    let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
+    let now_s = u32::try_from(clock::now_s()).expect("before 2106");
     match tokens.scan(green.expect("somebody is green"), now_s) {
         Scanned::Token(bytes) => token::to_text(&bytes),
         Scanned::Text(_) | Scanned::SignedIn(_) | Scanned::Nothing => unreachable!("a phone shows a token"),

@@ -1,15 +1,13 @@
 //! Devices on a bad network: packets are lost, doubled, corrupted, late or out of order, NATs forget, and the path is cut for a
 //! while. Whatever the network does, every acknowledged punch is recorded exactly once and in order.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use device::fleet::FleetDevice;
 use loadtest::impair::{Conditions, Counts, Proxy};
 use protocol::DeviceClass;
 use runtime::clock;
-use tests::walk::{Progress, Stop, Walker, device, endpoint, prove, punch};
+use tests::walk::{Crew, Walker, device, endpoint, prove, punch};
 use tests::{City, PATIENCE, block_on, deadline};
 use tokio::task::spawn_local;
 
@@ -151,23 +149,13 @@ fn check(city: &City, row: &Row, first: usize, seed: u64) -> String {
     let started = clock::now();
     let proxy = Proxy::start(fleet.quic[0], seed, row.conditions).expect("a socket on loopback");
     let walkers = block_on(async {
-        let stop = Stop::default();
-        let mut progress = Vec::new();
-        let walkers: Vec<_> = (first..first + DEVICES)
-            .map(|index| {
-                let mut walker = Walker::new(&endpoint(&fleet), &fleet, index);
-                walker.device.set_address(proxy.address());
-                progress.push(walker.progress());
-                spawn_local(walker.walk(stop.clone()))
-            })
-            .collect();
-        disturb(row, &proxy, &Fleet(progress)).await;
-        stop.stop();
-        let mut done = Vec::new();
-        for walker in walkers {
-            done.push(walker.await.expect("a walker does not fail"));
-        }
-        done
+        let crew = Crew::of((first..first + DEVICES).map(|index| {
+            let mut walker = Walker::new(&endpoint(&fleet), &fleet, index);
+            walker.device.set_address(proxy.address());
+            walker
+        }));
+        disturb(row, &proxy, &crew).await;
+        crew.end().await
     });
     let losses: Vec<_> = walkers.iter().map(|walker| walker.device.counts().losses).collect();
     let counts = proxy.end();
@@ -186,45 +174,36 @@ fn check(city: &City, row: &Row, first: usize, seed: u64) -> String {
 }
 
 /// Disturbs the network until it did enough and devices have come far enough.
-async fn disturb(row: &Row, proxy: &Proxy, fleet: &Fleet) {
+async fn disturb(row: &Row, proxy: &Proxy, crew: &Crew) {
     match row.course {
         Course::Steady => {}
         Course::Rebinds(times) => {
             for _ in 0..times {
-                fleet.advance().await;
+                advance(crew).await;
                 proxy.rebind();
             }
         }
         Course::Cuts => {
             let cut = Conditions { partition: true, ..row.conditions };
-            fleet.advance().await;
+            advance(crew).await;
             proxy.set(cut);
             until("packets are stopped", || proxy.counts().dropped >= 10).await;
             proxy.set(row.conditions);
-            fleet.advance().await;
+            advance(crew).await;
             proxy.set(cut);
-            until("devices give up", || fleet.all(|progress| progress.counts.losses > 0)).await;
+            until("devices give up", || crew.progress().all(|progress| progress.counts.losses > 0)).await;
             proxy.set(row.conditions);
         }
     }
-    fleet.advance().await;
+    advance(crew).await;
     until("the network has done enough", || (row.felt)(&proxy.counts())).await;
 }
 
-/// The progress of each device.
-struct Fleet(Vec<Rc<Cell<Progress>>>);
-
-impl Fleet {
-    fn all(&self, holds: impl Fn(Progress) -> bool) -> bool {
-        self.0.iter().all(|progress| holds(progress.get()))
-    }
-
-    /// Waits until each device has so many more punches acknowledged.
-    async fn advance(&self) {
-        let goals: Vec<_> = self.0.iter().map(|progress| progress.get().acknowledged + PUNCHES).collect();
-        let each = || self.0.iter().zip(&goals);
-        until("punches", || each().all(|(progress, goal)| progress.get().acknowledged >= *goal)).await;
-    }
+/// Waits until each device has [`PUNCHES`] more acknowledged.
+async fn advance(crew: &Crew) {
+    let goals: Vec<_> = crew.progress().map(|progress| progress.acknowledged + PUNCHES).collect();
+    let each = || crew.progress().zip(&goals);
+    until("punches", || each().all(|(progress, goal)| progress.acknowledged >= *goal)).await;
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {

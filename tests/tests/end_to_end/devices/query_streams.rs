@@ -1,5 +1,5 @@
-//! Trajectory queries on streams of their own: whatever is wrong with one, it is answered or refused by its name, the
-//! connection lives, and punches go on beside it.
+//! Trajectory queries on streams of their own: each is answered, or refused with the error of its fault, the
+//! connection stays, and punches go on beside it.
 
 use std::pin::pin;
 use std::task::{Context, Waker};

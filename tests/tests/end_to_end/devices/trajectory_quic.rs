@@ -85,7 +85,7 @@ fn refused(result: Result<impl std::fmt::Debug, DeviceError>) -> Option<ErrorCod
 fn a_receipt_is_good_once_in_its_time_and_in_the_devices_region() {
     let mut city = City::start(100, 4);
     city.terminate();
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let old_s = now_s - RECEIPT_S_MAX - 1;
     let given = [now_s, old_s, now_s, now_s].map(|now_s| (HOME, now_s, Detail::Stay));
     let all = receipts(&city, &given, |index| index == 3);
@@ -123,7 +123,7 @@ fn a_receipt_is_good_once_in_its_time_and_in_the_devices_region() {
 fn a_checkpoint_is_told_what_carriers_know_and_no_more() {
     let mut city = City::start(100, 8);
     city.terminate();
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let people = demo_people();
     let mut given: Vec<Given<'_>> = people.iter().map(|person| (person.phone, now_s, Detail::Stay)).collect();
     given.extend([(IN_WUHAN, now_s, Detail::Cities), (IN_ITALY, now_s, Detail::Cities)]);
@@ -160,7 +160,7 @@ fn a_checkpoint_is_told_what_carriers_know_and_no_more() {
 fn a_carrier_that_hangs_or_lies_is_told_as_unknown_and_punches_go_on_beside() {
     let mut city = City::start(100, 8);
     city.terminate();
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let given = [&[HOME; 8][..], &[IN_ITALY; 2]].concat();
     let given: Vec<Given<'_>> = given.into_iter().map(|phone| (phone, now_s, Detail::Cities)).collect();
     let all = receipts(&city, &given, |_| false);

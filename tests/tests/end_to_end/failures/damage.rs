@@ -1,5 +1,5 @@
-//! Looks at what is damaged and starts on what is: the doctor that reads the whole punch log, a registry whose codes cannot be loaded, and
-//! a disk that is full before the gateway is there.
+//! Checks of damaged stores and starts on them: the doctor that reads the whole punch log, a registry whose codes cannot be loaded, and
+//! a disk that is full before the gateway starts.
 
 use std::fs;
 use std::path::PathBuf;
@@ -121,7 +121,7 @@ fn codes_that_cannot_be_loaded_are_a_stage_of_their_own_and_nobody_is_shown_gree
     assert!(status.code() == Some(2) && out.contains("it is not ready: codes cannot be loaded"), "{out}");
     let fleet = city.fleet();
     let (_, region) = fleet.devices[0].places().next().expect("a place");
-    // Those who are green on record, some of whom the loading has met before the damage, and a text that nobody has.
+    // Green people on record, some of whom were loaded before the damage, and a text that is no code.
     let greens = green(&city).into_iter().map(|code| text_of(&city, code, Class::Person, 0));
     let texts: Vec<String> = greens.chain(["NEAC-1".to_owned()]).collect();
     assert!(texts.len() > 10, "{} texts", texts.len());

@@ -9,10 +9,10 @@ use protocol::{DeviceClass, PlaceId, RegionId, Scanned};
 use runtime::clock;
 use serde_json::json;
 use tests::small_disk::SmallDisk;
-use tests::walk::{Stop, Walker, device, endpoint, prove, punch};
+use tests::walk::{Crew, device, endpoint, prove, punch};
 use tests::web::shift::{Staff, told};
 use tests::{City, block_on, wait_for};
-use tokio::task::{spawn_blocking, spawn_local};
+use tokio::task::spawn_blocking;
 
 const DEVICES: usize = 20;
 /// Several of the steps in which the log sets room aside.
@@ -50,13 +50,10 @@ fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
     let (city, small) = start_on_a_small_disk();
     let fleet = city.fleet();
     block_on(async {
-        let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
-        let walkers: Vec<_> = (0..DEVICES)
-            .map(|index| spawn_local(Walker::new(&endpoint, &fleet, index).walk(stop.clone())))
-            .collect();
+        let crew = Crew::start(&fleet, 0..DEVICES);
         let gate = fleet.devices.iter().rposition(|row| row.class() == DeviceClass::Gate).expect("a gate");
         let (_, region) = fleet.devices[gate].places().next().expect("a place");
-        let mut asking = device(&endpoint, &fleet, gate);
+        let mut asking = device(&endpoint(&fleet), &fleet, gate);
         asking.connect().await.expect("a good device connects");
 
         let filled = spawn_blocking(move || {
@@ -89,11 +86,7 @@ fn a_full_disk_stops_punches_until_there_is_room_and_nothing_else() {
             (city, small)
         });
         let (mut city, small) = healed.await.expect("it heals by itself");
-        stop.stop();
-        let mut done = Vec::new();
-        for walker in walkers {
-            done.push(walker.await.expect("a walker does not fail"));
-        }
+        let done = crew.end().await;
         assert_eq!(asking.counts().losses, 0, "who only asks is not disturbed");
         wait_for("no alarm", || (city.metric("changtong_ledger_full", "") == 0.0).then_some(()));
         let said = city.log().lines().filter(|line| line.contains("disk is full")).count();

@@ -1,8 +1,8 @@
-//! A gateway that is told to end, and one whose disk fails: both under load, both lose nothing that was acknowledged.
+//! A gateway that gets SIGTERM, and one whose disk fails: both under load, both lose nothing that was acknowledged.
 
-use tests::walk::{Stop, Walker, endpoint, prove};
+use tests::walk::{Crew, prove};
 use tests::{City, block_on, wait_for};
-use tokio::task::{spawn_blocking, spawn_local};
+use tokio::task::spawn_blocking;
 
 const DEVICES: usize = 20;
 /// The punch log failed: start again, which recovers.
@@ -12,10 +12,7 @@ const EXIT_LEDGER: i32 = 75;
 fn walk_through(mut city: City, work: impl FnOnce(&mut City) + Send + 'static) -> u64 {
     let fleet = city.fleet();
     block_on(async {
-        let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
-        let walkers: Vec<_> = (0..DEVICES)
-            .map(|index| spawn_local(Walker::new(&endpoint, &fleet, index).walk(stop.clone())))
-            .collect();
+        let crew = Crew::start(&fleet, 0..DEVICES);
         let city = spawn_blocking(move || {
             wait_for("punches", || (city.metric("changtong_punches_total", "") > 500.0).then_some(()));
             work(&mut city);
@@ -26,11 +23,7 @@ fn walk_through(mut city: City, work: impl FnOnce(&mut City) + Send + 'static) -
             city
         });
         let city = city.await.expect("the work is done");
-        stop.stop();
-        let mut done = Vec::new();
-        for walker in walkers {
-            done.push(walker.await.expect("a walker does not fail"));
-        }
+        let done = crew.end().await;
         let drains = done.iter().map(|walker| walker.device.counts().drains).sum();
         prove(&city, done);
         let (status, out, err) = city.command(&["ledger", "verify"]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runtime::clock;
-use tests::walk::{Stop, Walker, endpoint, prove};
+use tests::walk::{Crew, prove};
 use tests::{City, block_on};
 
 const DEVICES: usize = 20;
@@ -21,11 +21,7 @@ fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
     let mut city = City::start(1000, 10);
     let fleet = city.fleet();
     block_on(async {
-        let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
-        let walkers: Vec<_> = (0..DEVICES)
-            .map(|index| Walker::new(&endpoint, &fleet, index))
-            .map(|walker| tokio::task::spawn_local(walker.walk(stop.clone())))
-            .collect();
+        let crew = Crew::start(&fleet, 0..DEVICES);
         for _ in 0..rounds() {
             tokio::time::sleep(Duration::from_millis(random.u64(20..400))).await;
             city.kill();
@@ -42,11 +38,7 @@ fn nothing_acknowledged_is_lost_or_doubled_by_kills() {
             .await
             .expect("the gateway starts again");
         }
-        stop.stop();
-        let mut done = Vec::new();
-        for walker in walkers {
-            done.push(walker.await.expect("a walker does not fail"));
-        }
+        let done = crew.end().await;
         let losses: u64 = done.iter().map(|walker| walker.device.counts().losses).sum();
         let proof = prove(&city, done);
         println!("{proof:?}, {losses} connections lost");

@@ -1,5 +1,5 @@
-//! More than the disk takes: every sync is slowed down, and concentrators keep their whole windows full. What waits is bounded,
-//! verifies are answered meanwhile, and in the end everything is recorded once.
+//! Overload of the disk: every sync is slowed down, and concentrators keep their whole windows full. Queues are bounded,
+//! verifies are answered meanwhile, and at the end each punch is recorded once.
 
 use device::Device;
 use protocol::{DeviceClass, RegionId, Scanned};

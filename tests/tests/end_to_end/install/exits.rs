@@ -1,5 +1,5 @@
-//! With which code a gateway that cannot start ends: the units restart it by that. What an operator has to put right is told apart from
-//! what the next start may find well. What systemd makes of the codes is not tried here.
+//! The exit codes of a gateway that cannot start, by which the units restart it. Faults that an operator has to repair differ from
+//! faults that the next start may not have. systemd's reaction is not tested.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -207,7 +207,7 @@ fn orders_that_were_taken_out_at_the_end_are_missed_by_whoever_holds_a_checkpoin
     let (key, held) = (String::from_utf8(key).expect("digits"), held.display().to_string());
     let verify = ["audit", "verify", "--public-key", key.trim(), "--against", &held];
     good(&city, &["device", "list"]);
-    // Whoever cuts the end keeps a signed tree of decisions: none has been made since.
+    // The cut log still has a signed tree of decisions: none has been made since.
     good(&city, &["audit", "checkpoint"]);
     assert!(city.terminate().success(), "{}", city.log());
     fs::create_dir(&before).expect("made");

@@ -11,7 +11,7 @@ use tests::walk::{device, endpoint};
 use tests::{City, PATIENCE, binary, block_on, heard_until, wait_for};
 
 const DEVICES: u32 = 20;
-/// Somebody else may take a port that was free just now, but not every time.
+/// The number of tries: another process may take a port that was free just now.
 const ATTEMPTS: usize = 10;
 /// People a second over all devices, and for how long: a restart lies well inside.
 const RATE: u32 = 400;
@@ -90,7 +90,7 @@ fn a_killed_gateway_starts_again_on_its_sockets_and_loses_nothing() {
     println!("killed: {}", a_restart_holds(City::kill));
 }
 
-/// Has systemd wait for the first packet, at an address that nobody took before it did.
+/// Lets systemd wait for the first packet, at an address that was free until then.
 fn activated(city: &mut City) -> SocketAddr {
     for _ in 0..ATTEMPTS {
         let free = UdpSocket::bind(loopback()).expect("a socket on loopback");

@@ -1,5 +1,5 @@
-//! The installation by an operator: the package's content is put into a clean root, and the unit's own command is started there on sockets
-//! that it is handed. With `tests/run --long` the content comes out of a real .deb.
+//! The installation by an operator: the package's content is put into a clean root, and the unit's own command is started there on inherited
+//! sockets. With `tests/run --long` the content comes out of a real .deb.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -149,7 +149,7 @@ fn add_libraries(into: &Path) {
 fn configure(into: &Path, city: &City) {
     let documents = into.join("usr/share/doc/changtong/changtong.example.toml");
     let example = fs::read_to_string(documents).expect("the package has the example");
-    // Carriers, messages and pages would need somebody else.
+    // Carriers, messages and pages need other servers.
     let (own, _) = example.split_once("# Whom to ask for trajectories").expect("carriers in the example");
     let [etc, data] = ["etc/changtong", "var/lib/changtong"].map(|path| into.join(path));
     for folder in [&etc, &data, &into.join("run/changtong"), &into.join("tmp")] {

@@ -1,5 +1,5 @@
-//! A reload: what a running gateway takes without a restart: certificates rolled under load, carriers, the log level; and that a file that is
-//! wrong changes nothing and is told with its line.
+//! A reload without a restart: certificates rolled under load, carriers, the log level; a file with an error
+//! changes nothing and is reported with its line.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,9 +13,9 @@ use rustls::pki_types::pem::PemObject;
 use tests::https::Client;
 use tests::served::{Served, server_certificate, write_secret};
 use tests::stand_in::StandIn;
-use tests::walk::{Stop, Walker, endpoint, prove};
+use tests::walk::{Crew, endpoint, prove};
 use tests::{City, binary, block_on, wait_for};
-use tokio::task::{spawn_blocking, spawn_local};
+use tokio::task::spawn_blocking;
 
 const DEVICES: usize = 20;
 const FAILED: &str = "changtong_reload_failed";
@@ -105,11 +105,8 @@ fn a_certificate_is_rolled_under_load_and_no_connection_notices() {
     let city = City::start(500, 20);
     let fleet = city.fleet();
     block_on(async {
-        let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
         // The first device connects to look at certificates.
-        let walkers: Vec<_> = (1..=DEVICES)
-            .map(|index| spawn_local(Walker::new(&endpoint, &fleet, index).walk(stop.clone())))
-            .collect();
+        let crew = Crew::start(&fleet, 1..DEVICES + 1);
         let city = spawn_blocking(move || {
             let more = |city: &City| {
                 let before = city.metric("changtong_punches_total", "");
@@ -123,11 +120,7 @@ fn a_certificate_is_rolled_under_load_and_no_connection_notices() {
             city
         });
         let city = city.await.expect("the work is done");
-        stop.stop();
-        let mut done = Vec::new();
-        for walker in walkers {
-            done.push(walker.await.expect("a walker does not fail"));
-        }
+        let done = crew.end().await;
         for counts in done.iter().map(|walker| walker.device.counts()) {
             assert_eq!((counts.welcomes, counts.losses, counts.drains), (1, 0, 0), "{counts:?}");
         }
@@ -135,11 +128,11 @@ fn a_certificate_is_rolled_under_load_and_no_connection_notices() {
     });
 }
 
-/// Says what the pages show and answer now.
+/// Returns the certificate of the pages, which answer.
 fn pages(served: &Served) -> Vec<u8> {
     let (certificate, answer) =
         Client { authority: &read(&served.at("authority/ca.pem")), identity: None }.look(served.pages);
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(answer, Some(200));
     certificate
 }
 
@@ -155,7 +148,7 @@ fn a_bad_file_changes_nothing_and_each_fault_is_told_with_its_line() {
     let served = Served::start();
     let (good, shown) = (served.text(), pages(&served));
     let file = served.at("changtong.toml").display().to_string();
-    // Somebody else's key, and a certificate that would be taken were it not for the rest.
+    // A key of another certificate, and a certificate that alone would be accepted.
     let (certificate, key) = server_certificate(&served.at("authority"), 2032);
     let old = ["pages.pem", "pages.key"].map(|name| read(&served.at(name)));
     std::fs::write(served.at("pages.pem"), &certificate).expect("written");

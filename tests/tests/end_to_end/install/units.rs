@@ -1,5 +1,5 @@
-//! The units as systemd's own tools and the gateway see them, without a systemd that is booted: they parse, they leave little open,
-//! they agree with the gateway's own limits, and every system call that it makes is one that they allow.
+//! The units, checked by systemd's own tools without a booted systemd: they parse, they leave little open,
+//! they agree with the gateway's own limits, and they allow every system call that it makes.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The citizens of the load test against a running city: what they say they did is in the registry, their receipts work at a gate,
-//! and each way of failing has its name. No speed is judged here.
+//! The citizens of the load test against a running city: the registry has their applications, their receipts work at a gate,
+//! and each failure has its reason. No speed is judged.
 
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -143,7 +143,7 @@ fn signal(city: &City, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("our own process");
 }
 
-/// Says whether each thread of that process is stopped.
+/// True if each thread of that process is stopped.
 fn is_stopped(pid: u32) -> bool {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("our own process");
     let stats = threads.map(|thread| std::fs::read_to_string(thread.expect("a thread").path().join("stat")));
@@ -161,9 +161,9 @@ fn an_address_over_its_limit_is_busy_and_others_are_not() {
         let pages = city.fleet().pages.expect("pages");
         let flood = tokio::spawn(flood(pages, citizens.next_address()));
         let refused = async {
-            let mut look = tokio::time::interval(Duration::from_millis(20));
+            // The flood runs on this thread, between two looks.
             while city.metric("changtong_limited_total", "requests-client") == 0.0 {
-                look.tick().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(PATIENCE, refused).await.expect("the address is refused");

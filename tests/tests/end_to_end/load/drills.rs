@@ -1,5 +1,5 @@
-//! Every drill that comes with the load test, as an operator runs it: a city of its own, one fault, and the expected result. What is
-//! judged is whether anything is lost, doubled, shown wrong or left waiting, never how fast it was.
+//! Every drill that comes with the load test, as an operator runs it: a city of its own, one fault, and the expected result. The
+//! tests judge lost, doubled, wrong and missing answers, never speed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -35,12 +35,12 @@ fn drill(name: &str) -> Report {
     report
 }
 
-/// Says how often packets met that fate.
+/// Returns the number of packets with that fate.
 fn packets(report: &Report, fate: &str) -> u64 {
     report.network.as_ref().expect("something stood between")[fate]
 }
 
-/// Says what came of the event, in words.
+/// Returns the result of the event, in words.
 fn outcome(report: &Report, at: usize) -> &str {
     &report.events[at].outcome
 }

@@ -1,5 +1,5 @@
-//! The load of the pages against a running city: everything it asks for is answered with a page, at whatever pace, and it leaves
-//! alone what is no development city on this machine. No figure is judged here.
+//! The load of the pages against a running city: every request is answered with a page, at any rate, and it refuses
+//! addresses that are no development city on this machine. No figure is judged.
 
 use loadtest::command::print;
 use loadtest::pages::{self, Options, Target};
@@ -38,7 +38,7 @@ fn every_answer_under_load_is_a_page_at_any_pace() {
             assert!(most.is_none_or(|most| figures.pages <= most), "{target:?}: {figures:?}");
         }
     }
-    // Loading pages has recorded nobody.
+    // Loading pages has recorded no punch.
     assert_eq!(city.metric("changtong_punches_total", ""), 0.0);
 
     let mut nowhere = options(&city, "ported long ago", None);

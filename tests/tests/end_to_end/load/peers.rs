@@ -1,5 +1,5 @@
-//! The comparison with Redis, NATS and PostgreSQL against a small running city: each does its work, holds what it answered, and is
-//! gone afterwards with all its files. No figure is judged here.
+//! The comparison with Redis, NATS and PostgreSQL against a small running city: each does its work, holds all answered punches, and is
+//! gone afterwards with all its files. No figure is judged.
 
 use std::collections::BTreeSet;
 use std::fmt::Arguments;

@@ -1,5 +1,5 @@
-//! A scenario with everything in it against a city that runs already, the search for the limit, and what is refused. No figure is
-//! judged: two runs of one seed offer the same, and whoever came is answered or accounted for.
+//! A scenario with all features against a running city, the search for the limit, and refused options. No figure is
+//! judged: two runs of one seed have the same plan, and all people are answered or counted.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -41,7 +41,7 @@ threshold = [{ of = "apply", figure = "answered_share", min = 1.0 }]
 generator = { late_p99_ms_max = 60000, busy_share_max = 1.0 }
 "#;
 
-/// Runs the load test's program: its exit code and what it said.
+/// Runs the load test's program; returns exit code and output.
 fn loadtest(words: &[&str]) -> (i32, String) {
     let program = tests::binary().with_file_name("loadtest");
     let Output { status, stdout, stderr } = Command::new(program).args(words).output().expect("it runs");

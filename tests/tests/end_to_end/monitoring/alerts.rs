@@ -1,5 +1,5 @@
-//! The alerts: that each alert is sound, tested, and leads to a runbook whose commands and queries exist; and that one command
-//! starts a Prometheus with all of it beside a gateway.
+//! The alerts: each is well formed, tested, and leads to a runbook whose commands and queries exist; and one command
+//! starts a Prometheus with all of them beside a gateway.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -31,7 +31,7 @@ fn checked_in(folder: &str, ending: &str) -> Vec<String> {
     files
 }
 
-/// Says what stands between two texts.
+/// Returns the text between two texts.
 fn between<'a>(line: &'a str, before: &str, after: &str) -> Option<&'a str> {
     line.split_once(before)?.1.split_once(after).map(|(found, _)| found)
 }

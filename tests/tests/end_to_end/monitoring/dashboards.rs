@@ -1,7 +1,6 @@
-//! The views of operators, against the real thing: a gateway with devices and citizens, a Prometheus that scrapes it, and every query
-//! and variable of every dashboard, asked as Grafana asks them.
+//! The dashboards against a real system: a gateway with devices and citizens, a Prometheus that scrapes it, and every query
+//! and variable of every dashboard, requested as Grafana does.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use loadtest::scenario::Kind;
 use protocol::metric;
 use serde_json::Value;
 use tests::prometheus::{dashboards, promtool};
-use tests::walk::{Progress, Stop, Walker, device, endpoint};
+use tests::walk::{Crew, device, endpoint};
 use tests::watched::Prometheus;
 use tests::{City, PATIENCE, block_on, wait_for};
 use tokio::sync::watch;
@@ -44,7 +43,7 @@ const FIRST: &str = "regions / Time of a query";
 const SERIES_MAX: usize = 2_000;
 
 /// A query of a panel, with what its values have to be like.
-struct Asked {
+struct PanelQuery {
     at: String,
     query: String,
     /// Of now only, as a number shows it; else over time.
@@ -76,14 +75,14 @@ fn substituted(query: &str) -> String {
     asked
 }
 
-fn panels() -> Vec<Asked> {
+fn panels() -> Vec<PanelQuery> {
     let mut asked = Vec::new();
     for (name, dashboard) in all() {
         for panel in dashboard["panels"].as_array().expect("panels") {
             let at = format!("{name} / {}", panel["title"].as_str().expect("a title"));
             let defaults = &panel["fieldConfig"]["defaults"];
             for target in panel["targets"].as_array().into_iter().flatten() {
-                asked.push(Asked {
+                asked.push(PanelQuery {
                     at: at.clone(),
                     query: substituted(target["expr"].as_str().expect("a query")),
                     instant: target["instant"] == true && target["range"] != true,
@@ -102,8 +101,8 @@ fn panels() -> Vec<Asked> {
     asked
 }
 
-impl Asked {
-    /// Says what is wrong with a value, if anything is.
+impl PanelQuery {
+    /// Returns the error in a value, if there is one.
     fn objects(&self, value: f64) -> Option<String> {
         let (low, high) = match self.unit.as_str() {
             "s" if FAST.contains(&self.at.as_str()) => FAST_S,
@@ -133,7 +132,7 @@ impl Asked {
                 false => prometheus.query_range(&self.query, SEEN_S),
             };
             let (open, numbers): (Vec<f64>, Vec<f64>) = values.into_iter().partition(|value| value.is_nan());
-            // Nobody can say how long most waited when nobody did.
+            // There is no median wait without waiting people.
             assert!(open.is_empty() || self.query.contains("histogram_quantile("), "{}: NaN", self.at);
             let wrong = numbers.iter().find_map(|&value| self.objects(value));
             assert!(wrong.is_none(), "{}: {wrong:?}: {}", self.at, self.query);
@@ -142,7 +141,7 @@ impl Asked {
     }
 }
 
-/// Says whether it is to go on: until it has ended, or nobody can say so any more.
+/// True until the end is sent, or its sender is dropped.
 fn goes_on(end: &watch::Receiver<bool>) -> bool {
     end.has_changed().is_ok() && !*end.borrow()
 }
@@ -151,15 +150,11 @@ fn goes_on(end: &watch::Receiver<bool>) -> bool {
 /// many punches were acknowledged, and how many scans verified.
 async fn bustle(city: &City, end: watch::Receiver<bool>) -> (u64, u64) {
     let fleet = city.fleet();
-    let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
-    let walkers: Vec<Walker> = (0..4).map(|index| Walker::new(&endpoint, &fleet, index)).collect();
-    let progress: Vec<Rc<Cell<Progress>>> = walkers.iter().map(Walker::progress).collect();
-    let walking: Vec<_> =
-        walkers.into_iter().map(|walker| tokio::task::spawn_local(walker.walk(stop.clone()))).collect();
+    let crew = Crew::start(&fleet, 0..4);
     let citizens = Citizens::prepare(&fleet, PEOPLE, RECEIPTS, SEED, &|said| eprintln!("{said}")).await;
     let citizens = Rc::new(citizens.expect("a development city"));
     let visiting = tokio::task::spawn_local(visit(Rc::clone(&citizens), end.clone()));
-    let mut gate = device(&endpoint, &fleet, 5);
+    let mut gate = device(&endpoint(&fleet), &fleet, 5);
     let (_, region) = fleet.devices[5].places().next().expect("a place");
     let mut verified = 0;
     while goes_on(&end) {
@@ -175,12 +170,9 @@ async fn bustle(city: &City, end: watch::Receiver<bool>) -> (u64, u64) {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     visiting.await.expect("every visit ends well");
-    stop.stop();
-    for walker in walking {
-        walker.await.expect("every walker comes home");
-    }
+    let done = crew.end().await;
     // Each receipt comes from a check-in, which is a punch of the pages.
-    let acknowledged: u64 = progress.iter().map(|one| one.get().acknowledged).sum();
+    let acknowledged: u64 = done.iter().map(|walker| walker.progress().acknowledged).sum();
     (acknowledged + u64::from(RECEIPTS), verified)
 }
 

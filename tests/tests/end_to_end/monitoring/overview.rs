@@ -1,20 +1,18 @@
-//! The live overview of a gateway in a real browser: it shows what the metrics say, says so when the gateway is gone, and comes back
-//! by itself. What the browser does is in `tests/browser/overview.mjs`; here is what it orders of the city.
+//! The live overview of a gateway in a real browser: it shows the metrics' values, reports a gateway that is gone, and comes back
+//! by itself. `tests/browser/overview.mjs` drives the browser; this file carries out its orders to the city.
 
-use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::walk::{Progress, Stop, Walker, device, endpoint};
+use tests::walk::{Crew, device, endpoint};
 use tests::{City, block_on, browser, deadline, http_get};
 
 /// Samples of a city in which people pass, before it is quiet again.
 const SAMPLES: usize = 3;
 
-/// Ends whoever takes orders, however the test ends.
+/// Ends the receiver of orders at the end of the test.
 struct End(SocketAddr);
 
 impl Drop for End {
@@ -43,7 +41,7 @@ fn the_overview_shows_what_the_metrics_say_and_outlives_the_gateway() {
     });
 }
 
-/// Does what the browser orders, one thing after the other.
+/// Carries out the browser's orders, one after the other.
 fn take_orders(listener: &TcpListener, city: &mut City) {
     for stream in listener.incoming() {
         let mut stream = stream.expect("a connection on loopback");
@@ -78,12 +76,8 @@ fn path(stream: &TcpStream) -> String {
 fn walk(city: &City) -> Value {
     block_on(async {
         let fleet = city.fleet();
-        let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
-        let walkers: Vec<Walker> = (0..3).map(|index| Walker::new(&endpoint, &fleet, index)).collect();
-        let progress: Vec<Rc<Cell<Progress>>> = walkers.iter().map(Walker::progress).collect();
-        let walking: Vec<_> =
-            walkers.into_iter().map(|walker| tokio::task::spawn_local(walker.walk(stop.clone()))).collect();
-        let mut gate = device(&endpoint, &fleet, 4);
+        let crew = Crew::start(&fleet, 0..3);
+        let mut gate = device(&endpoint(&fleet), &fleet, 4);
         let (_, region) = fleet.devices[4].places().next().expect("a place");
         let (mut verified, end) = (0, deadline());
         while samples(city) < SAMPLES {
@@ -93,11 +87,8 @@ fn walk(city: &City) -> Value {
             gate.verify(region, scans).await.expect("verdicts");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        stop.stop();
-        for walker in walking {
-            walker.await.expect("every walker comes home");
-        }
-        let punched: u64 = progress.iter().map(|one| one.get().acknowledged).sum();
+        let done = crew.end().await;
+        let punched: u64 = done.iter().map(|walker| walker.progress().acknowledged).sum();
         json!({"punches": punched, "verifies": verified})
     })
 }

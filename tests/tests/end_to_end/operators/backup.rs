@@ -1,5 +1,5 @@
-//! Backups under load: what was acknowledged before is in them once, they come back whole, and none that is cut, altered or
-//! incomplete does.
+//! Backups under load: each punch acknowledged before is in them once, they restore completely, and a backup that is cut, altered or
+//! incomplete is refused.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use std::process::Command;
 use ledger::{self, ExportFormat, LedgerError};
 use serde_json::Value;
 use tests::clocks::DAY_S;
-use tests::walk::{Progress, Stop, Walker, endpoint, prove};
+use tests::walk::{Crew, prove};
 use tests::{City, PATIENCE, binary, block_on, clock_of, wait_for};
 
 const DEVICES: usize = 20;
@@ -75,22 +75,18 @@ fn small() -> BackedUp {
     let backed = BackedUp { city: City::start(100, 1), directory: tempfile::tempdir().expect("a directory") };
     let fleet = backed.city.fleet();
     block_on(async {
-        let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
-        let walker = Walker::new(&endpoint, &fleet, 0);
-        let progress = walker.progress();
-        let walk = tokio::task::spawn_local(walker.walk(stop.clone()));
-        until(&[progress], 50).await;
-        stop.stop();
-        walk.await.expect("a walker does not fail");
+        let crew = Crew::start(&fleet, 0..1);
+        until(&crew, 50).await;
+        crew.end().await;
     });
     let (done, said) = backed.take();
     assert!(done, "{said}");
     backed
 }
 
-async fn until(progress: &[std::rc::Rc<std::cell::Cell<Progress>>], punches: u64) {
+async fn until(crew: &Crew, punches: u64) {
     let reached = async {
-        while progress.iter().map(|one| one.get().acknowledged).sum::<u64>() < punches {
+        while crew.acknowledged() < punches {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
@@ -102,13 +98,9 @@ fn a_backup_under_load_comes_back_with_all_that_was_acknowledged_before_it_once(
     let mut backed = BackedUp { city: City::start(1000, 10), directory: tempfile::tempdir().expect("one") };
     let fleet = backed.city.fleet();
     let (before, done) = block_on(async {
-        let (stop, endpoint) = (Stop::default(), endpoint(&fleet));
-        let walkers: Vec<_> = (0..DEVICES).map(|index| Walker::new(&endpoint, &fleet, index)).collect();
-        let progress: Vec<_> = walkers.iter().map(Walker::progress).collect();
-        let walks: Vec<_> =
-            walkers.into_iter().map(|walker| tokio::task::spawn_local(walker.walk(stop.clone()))).collect();
-        until(&progress, PUNCHES).await;
-        let before: u64 = progress.iter().map(|one| one.get().acknowledged).sum();
+        let crew = Crew::start(&fleet, 0..DEVICES);
+        until(&crew, PUNCHES).await;
+        let before = crew.acknowledged();
         // The walkers go on meanwhile, on this thread.
         let (taken, said);
         (backed, (taken, said)) = tokio::task::spawn_blocking(move || {
@@ -118,13 +110,8 @@ fn a_backup_under_load_comes_back_with_all_that_was_acknowledged_before_it_once(
         .await
         .expect("the command runs");
         assert!(taken, "{said}");
-        until(&progress, before + PUNCHES).await;
-        stop.stop();
-        let mut done = Vec::new();
-        for walk in walks {
-            done.push(walk.await.expect("a walker does not fail"));
-        }
-        (before, (done, backed))
+        until(&crew, before + PUNCHES).await;
+        (before, (crew.end().await, backed))
     });
     let (walkers, backed) = done;
     println!("{:?}", prove(&backed.city, walkers));
@@ -294,7 +281,7 @@ fn once_its_days_are_forgotten_nobody_reads_a_backups_punches_any_more() {
     let recorded = days_with_keys(&backed);
     assert!(!recorded.is_empty());
 
-    // The gateway forgets by itself; nobody touches the backup.
+    // The gateway forgets by itself; the backup is not touched.
     assert!(backed.city.terminate().success());
     backed.city.run_under(&LATER);
     backed.city.restart();

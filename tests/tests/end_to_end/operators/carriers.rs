@@ -1,4 +1,4 @@
-//! A development city's simulated carriers, as an operator sees them: listed, made to fail, healed, and there again after a
+//! A development city's simulated carriers, by an operator's commands: listed, made to fail, healed, and there again after a
 //! restart, also in a city that an older release built.
 
 use serde_json::Value;

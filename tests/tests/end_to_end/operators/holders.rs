@@ -101,7 +101,7 @@ Made Up,ID-Card,39990219850102702X,16300000002,Xihu,Green,Verified,,NEAC-0002
         let said =
             "0 already there and not changed, 2 there with other values and not changed, 0 lines rejected";
         assert!(out.contains(said) || out.contains("\"known\":0,\"differing\":2"), "{out}{err}");
-        // Nobody who may not look codes up learns one.
+        // An operator who may not look codes up learns none.
         assert!(!out.contains("code"), "{out}");
         let told = std::fs::read_to_string(&rejects).expect("what differs");
         let expected = "\

@@ -1,4 +1,4 @@
-//! Looking at people: who passed a gate, how to reach them, and that each of them sees who looked.
+//! Look-ups of people: people who passed a gate, their phones, and each person's view of the look-ups.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -35,7 +35,7 @@ fn pass(city: &City) -> (u64, u32) {
 
 /// Today, in the city's time.
 fn today() -> (String, String) {
-    let day = policy::trajectory::day_of(runtime::clock::now_ms() / 1000);
+    let day = policy::trajectory::day_of(runtime::clock::now_s());
     (format!("{day}T00:00"), format!("{}T00:00", policy::trajectory::days_after(day, 1)))
 }
 
@@ -251,7 +251,7 @@ fn what_is_not_there_is_refused_by_its_name_and_never_in_the_words_of_the_store(
         (&["policy", "show", "none-1"], "no policy none-1 was ever in effect"),
         (&["audit", "checkpoint", "--since", "99999"], "decisions are signed here and not 99999"),
     ] {
-        // What is no order is signed by nobody.
+        // A look-up without an order is not signed.
         let operators = if ["policy", "audit"].contains(&words[0]) { 0 } else { 2 };
         let (status, out, err) = city.signed(operators, words);
         let said = format!("{out}{err}");
@@ -292,7 +292,7 @@ fn an_operator_reaches_the_socket_and_nothing_else_of_the_gateway() {
     let mode = std::fs::metadata(&socket).expect("the socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o660, "for its owner and its group");
     if !rustix::process::geteuid().is_root() {
-        // Nobody else can become another user.
+        // Only root can change the user.
         chown(served.at("ward.key"), Some(OPERATOR), None).expect_err("root alone may");
         return;
     }

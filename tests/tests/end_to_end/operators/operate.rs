@@ -1,5 +1,5 @@
-//! The commands of whoever is on call: what a configuration would be refused for, also by the network, and what is found out about a
-//! gateway that runs, that does not, and that something is wrong with.
+//! The commands of the operator on call: the check of a configuration, also over the network, and the diagnosis of a
+//! gateway that runs, does not run, or has a fault.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,4 +1,4 @@
-//! Another policy, from its file to the verdict at a gate that never reconnected, and what is refused on the way.
+//! Another policy, from its file to the verdict at a gate that never reconnected, and refused policies.
 
 use protocol::{Advice, Colour};
 use tests::City;
@@ -94,7 +94,7 @@ fn a_policy_takes_effect_at_a_gate_without_a_restart_and_a_bad_one_does_not() {
     fails(activate(&bad, &[&health, &admin]), &place);
     assert_eq!(shown(&city, yellow).1, Advice::Stop, "what was in effect still is");
 
-    let today = policy::trajectory::day_of(runtime::clock::now_ms() / 1000);
+    let today = policy::trajectory::day_of(runtime::clock::now_s());
     let until = policy::trajectory::days_after(today, 7).to_string();
     let number = green.to_string();
     good(&["cause", "add", "--code", &number, "--kind", "quarantine", "--until", &until, "--sign", &health]);

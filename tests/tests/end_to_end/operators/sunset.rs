@@ -1,5 +1,5 @@
-//! The end of the measure: said beforehand, ordered by two, finished whatever happens, and provable afterwards, when no key, no punch
-//! and no person is left. A crash at each step is tried beside the code.
+//! The end of the measure: announced, ordered by two operators, finished after any crash, and provable afterwards, when no key, no punch
+//! and no person is left. The code's own tests crash at each step.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// Says what dry run says: the plan and its digest.
+/// Runs a dry run; returns the plan and its digest.
 fn plan(place: &[&str]) -> (Value, String) {
     let output = Command::new(binary()).args(["sunset", "--dry-run", "--json"]).args(place).output();
     let output = output.expect("the program runs");
@@ -62,7 +62,7 @@ fn plan(place: &[&str]) -> (Value, String) {
     (said["plan"].clone(), digest)
 }
 
-/// A city in which somebody applied and people passed a gate; the phone and codes that must not be found later.
+/// Makes a city in which a person applied and people passed a gate; returns the phone and codes that must not be found later.
 fn lived_in(city: &City) -> Vec<String> {
     let person = demo(WUHAN);
     let citizen = Citizen::new(city, person.phone);
@@ -237,7 +237,7 @@ fn what_was_begun_and_cut_off_is_only_looked_at_until_somebody_says_finish() {
         yours: Vec::new(),
     };
     let digest = Plan::make(&estate).expect("a plan").digest();
-    let at_s = runtime::clock::now_ms() / 1000;
+    let at_s = runtime::clock::now_s();
     let registry = KeptRegistry::open(&Path::new(&data).join("registry.db")).expect("the registry");
     let gateway = registry.gateway_id().expect("an id");
     let order = Order { gateway, act: sunset::order_text(&digest), at_s, nonce: "5".to_owned() };

@@ -1,19 +1,20 @@
-//! Live verdicts on an operator's screen: they come while they are given, nobody is in them, the look is on record before the first
+//! Live verdicts on an operator's screen: they come at once, without personal data, the look is on record before the first
 //! line, and no device waits for a screen.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use device::tokens::{Person, Tokens};
 use device::{Device, Fleet};
 use protocol::{Direction, PlaceId, Punch, RegionId, Scanned};
+use runtime::lock::lock;
 use serde_json::Value;
-use tests::walk::{Stop, Walker, device, endpoint, prove};
+use tests::walk::{Crew, device, endpoint, prove};
 use tests::{City, binary, block_on, wait_for};
 
-/// More than a pipe, a socket and a tap hold together while nobody reads.
+/// More than a pipe, a socket and a tap hold together without a reader.
 const MANY: u64 = 60_000;
 /// Scans of one frame.
 const FRAME: usize = 64;
@@ -33,7 +34,7 @@ fn collect(from: impl std::io::Read + Send + 'static) -> (Lines, JoinHandle<()>)
     let mine = Arc::clone(&lines);
     let read = move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            mine.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            lock(&mine).push(line);
         }
     };
     (lines, std::thread::spawn(read))
@@ -67,15 +68,15 @@ impl Tapping {
     }
 
     fn said(&self) -> String {
-        self.err.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+        lock(&self.err).join("\n")
     }
 
     fn lines(&self) -> Vec<Value> {
-        let lines = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = lock(&self.out);
         lines.iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
-    /// Says how it ended, when all that it said is there.
+    /// Waits for the end and the whole output; returns the exit status.
     fn end(mut self) -> (bool, Vec<Value>, String) {
         let status = wait_for("the tap's end", || self.process.try_wait().expect("our own process"));
         self.readers.drain(..).for_each(|reader| reader.join().expect("it reads to the end"));
@@ -148,7 +149,7 @@ fn verdicts_are_shown_while_they_are_given_and_nobody_is_in_them() {
     assert_eq!(field(&lines[40], "reason"), "nothing-shown");
     assert!(red.lines().is_empty(), "another region's: {:?}", red.lines());
 
-    // Nobody: neither a code in any form, nor what was before the scanner, nor a phone.
+    // No personal data: neither a code in any form, nor the scanned text, nor a phone.
     let shown = all.lines().iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + &all.said();
     for (person, punch) in tokens.people().iter().zip(&sent) {
         let code = person.code.get();
@@ -236,7 +237,7 @@ fn a_tap_takes_a_case_a_role_and_an_operator_who_is_in_office() {
     let open: Vec<Tapping> =
         (0..2).map(|_| Tapping::open(&city, "T-2", &["--seconds", "600"], true)).collect();
     refused(&city, &["--case", "T-3"], "2 taps are open");
-    // Whoever is revoked sees no more.
+    // A revoked operator sees no more.
     let second = city.fleet().operators[1].display().to_string();
     let third = tests::operator_key("chen-jie", &city.data().join("third.key").display().to_string());
     let add =
@@ -260,19 +261,16 @@ fn a_screen_that_takes_nothing_slows_no_device_down() {
     let fleet = city.fleet();
     let region = fleet.devices[0].places().next().expect("a place").1;
     let mut slow = Tapping::open(&city, "T-1", &["--seconds", "600"], false);
-    let walker = block_on(async {
-        let endpoint = endpoint(&fleet);
-        let (stop, mut gate) = (Stop::default(), device(&endpoint, &fleet, 0));
-        let walk = tokio::task::spawn_local(Walker::new(&endpoint, &fleet, 1).walk(stop.clone()));
+    let walkers = block_on(async {
+        let (crew, mut gate) = (Crew::start(&fleet, 1..2), device(&endpoint(&fleet), &fleet, 0));
         for _ in 0..MANY / FRAME as u64 {
             let answered = gate.verify(region, vec![Scanned::Nothing; FRAME]).await.expect("verified");
             assert_eq!(answered.len(), FRAME);
         }
-        stop.stop();
-        walk.await.expect("a walker does not fail")
+        crew.end().await
     });
     // Every punch beside it was acknowledged, once; and the screen that is read again says what it missed.
-    println!("{:?}", prove(&city, vec![walker]));
+    println!("{:?}", prove(&city, walkers));
     let (out, reader) = collect(slow.process.stdout.take().expect("piped"));
     slow.out = out;
     slow.readers.push(reader);

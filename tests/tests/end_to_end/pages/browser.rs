@@ -1,9 +1,9 @@
-//! The pages in a real browser: Debian's Chromium clicks through every flow of a running city. What is clicked and measured is in
-//! `tests/browser/*.mjs`; here stands only which city.
+//! The pages in a real browser: Debian's Chromium clicks through every flow of a running city. The scripts are in
+//! `tests/browser/*.mjs`; this file starts the cities.
 
 use tests::{City, browser};
 
-/// Says what the tests in the browser know of a city.
+/// Returns the variables of a city for the tests in the browser.
 fn variables(city: &City) -> [(&'static str, String); 5] {
     let fleet = city.fleet();
     let pages = fleet.pages.expect("a development city has pages");

@@ -1,8 +1,5 @@
-//! One's own pages over HTTP: what they show and what they never do, and the QR of "my code" held before a gate over QUIC. The session
-//! is made with the city's own keys; how people sign in is tested in the browser.
-
-use std::io::{Read, Write};
-use std::net::TcpStream;
+//! A citizen's own pages over HTTP: their contents, the data that they never show, and the QR of "my code" at a gate over QUIC. The session
+//! is made with the city's own keys; the browser's tests sign in.
 
 use actors::session::Sessions;
 use keys::Keys;
@@ -11,72 +8,28 @@ use registry::Phone;
 use runtime::clock;
 use tests::people::{Citizen, Taken, demo, prove};
 use tests::walk::{device, endpoint};
+use tests::web::{Answer, Browser};
 use tests::{City, block_on};
 
-/// A browser that is signed in.
-struct Browser {
-    city: std::net::SocketAddr,
-    cookie: String,
+/// Makes a browser that is signed in.
+fn signed_in(city: &City, phone: &str) -> Browser {
+    let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
+    let (sessions, now_s) = (Sessions::new(&keys), clock::now_s());
+    let phone = Phone::parse(phone).expect("a number");
+    let mut session = sessions.fresh(now_s);
+    session.proven = Some(prove(&keys, &phone, now_s));
+    session.phone = Some(phone);
+    Browser::with_cookie(city, "__Host-session", sessions.seal(&session))
 }
 
-struct Page {
-    status: u16,
-    head: String,
-    body: String,
+/// The text of a page's first QR, read from its dark modules as a gate's camera would.
+fn qr(page: &Answer) -> String {
+    let before = page.body.split_once("\" stroke=\"#000\"").expect("a QR").0;
+    read_qr(before.rsplit_once("d=\"M").expect("a path").1)
 }
 
-impl Browser {
-    fn new(city: &City, phone: &str) -> Self {
-        let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
-        let (sessions, now_s) = (Sessions::new(&keys), clock::now_ms() / 1000);
-        let phone = Phone::parse(phone).expect("a number");
-        let mut session = sessions.fresh(now_s);
-        session.proven = Some(prove(&keys, &phone, now_s));
-        session.phone = Some(phone);
-        let pages = city.fleet().pages.expect("a development city has pages");
-        Self { city: pages, cookie: format!("__Host-session={}", sessions.seal(&session)) }
-    }
-
-    fn get(&self, path: &str) -> Page {
-        self.send("GET", path, "")
-    }
-
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Page {
-        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.send("POST", path, &fields.join("&"))
-    }
-
-    fn send(&self, method: &str, path: &str, body: &str) -> Page {
-        let mut stream = TcpStream::connect(self.city).expect("the pages listen");
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {}\r\nConnection: close\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-            self.cookie,
-            body.len()
-        )
-        .expect("the pages read");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the pages answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Page { status, head: head.to_lowercase(), body: body.to_owned() }
-    }
-}
-
-impl Page {
-    /// The value of the form's hidden field.
-    fn field(&self, name: &str) -> &str {
-        let mark = format!("name=\"{name}\" value=\"");
-        let rest = self.body.split_once(&mark).unwrap_or_else(|| panic!("no field {name}: {}", self.body)).1;
-        rest.split('"').next().expect("a value")
-    }
-
-    /// The text of the first QR, read from its dark modules as a gate's camera would.
-    fn qr(&self) -> String {
-        let before = self.body.split_once("\" stroke=\"#000\"").expect("a QR").0;
-        read_qr(before.rsplit_once("d=\"M").expect("a path").1)
-    }
+fn is_stored(page: &Answer) -> bool {
+    !page.header("cache-control").is_some_and(|value| value.contains("no-store"))
 }
 
 const SIDE: usize = 25;
@@ -161,24 +114,24 @@ fn applied(city: &City, case: &str, declared: &str) -> (&'static str, Taken) {
 fn the_qr_of_my_code_passes_a_gate_and_expires() {
     let city = City::start(100, 1);
     let (phone, taken) = applied(&city, "clean", "false");
-    let browser = Browser::new(&city, phone);
+    let mut browser = signed_in(&city, phone);
     let page = browser.get("/code");
     assert_eq!(page.status, 200, "{}", page.body);
-    assert!(page.body.contains("data-colour=\"green\"") && page.head.contains("no-store"), "{}", page.head);
-    let text = page.qr();
+    assert!(page.body.contains("data-colour=\"green\"") && !is_stored(&page), "{page:?}");
+    let text = qr(&page);
     let verdict = held_up(&city, Scanned::Text(text.clone()));
     assert_eq!((verdict.colour, verdict.advice), (Colour::Green, Advice::Pass));
     let fresh = browser.get("/code/qr");
     assert_eq!(fresh.status, 200);
-    assert!(fresh.head.contains("no-store"));
-    // Renewed in another second it is another sign, which nobody can tell to belong to the first.
-    tests::wait_for("another sign", || (browser.get("/code/qr").qr() != text).then_some(()));
+    assert!(!is_stored(&fresh));
+    // Renewed in another second it is another sign, which cannot be linked to the first.
+    tests::wait_for("another sign", || (qr(&browser.get("/code/qr")) != text).then_some(()));
     // The same person's code as it was a hundred seconds ago.
     let tokens = device::tokens::Tokens::load(&city.fleet()).expect("the city's token key");
     let basis = protocol::Basis::Nothing;
     let code = CodeId::from_u64(taken.code).expect("a code");
     let person = device::tokens::Person { code, colour: Colour::Unknown, basis, class: Class::Person };
-    let before_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106") - 100;
+    let before_s = u32::try_from(clock::now_s()).expect("before 2106") - 100;
     let verdict = held_up(&city, tokens.scan(&person, before_s));
     assert_eq!((verdict.advice, verdict.reason), (Advice::NotAPassCode, Reason::Expired));
 }
@@ -187,14 +140,15 @@ fn the_qr_of_my_code_passes_a_gate_and_expires() {
 fn no_page_shows_a_code_a_phone_a_document_or_another_persons() {
     let city = City::start(100, 1);
     let (phone, taken) = applied(&city, "clean", "true");
-    let mine = Browser::new(&city, phone);
-    let others = Browser::new(&city, demo("an hour in Italy").phone);
+    let mut mine = signed_in(&city, phone);
+    let mut others = signed_in(&city, demo("an hour in Italy").phone);
     let document = demo("clean").document;
     for path in ["/code", "/code/qr", "/code/paper/0", "/why/0", "/looked/0", "/privacy", "/withdraw/0"] {
         let page = mine.get(path);
         assert_eq!(page.status, 200, "{path}");
+        let head = format!("{:?}", page.headers);
         for hidden in [&taken.code.to_string(), phone, document] {
-            assert!(!page.body.contains(hidden) && !page.head.contains(hidden), "{path}");
+            assert!(!page.body.contains(hidden) && !head.contains(hidden), "{path}");
         }
         assert!(!page.body.contains("data-colour=\"green\""), "{path}: a red person's page has no green");
         let page = others.get(path);
@@ -206,41 +160,35 @@ fn no_page_shows_a_code_a_phone_a_document_or_another_persons() {
     assert_eq!(mine.get("/why/1").status, 303, "there is no second code");
     // A form of mine in another's hands.
     let form = mine.get("/withdraw/0");
-    let (token, which) = (form.field("token"), form.field("which"));
+    let (token, which) = (form.value("token"), form.value("which"));
     let sent = others.post("/withdraw", &[("token", token), ("which", which), ("sure", "yes")]);
     assert_eq!(sent.status, 403);
-    let token = others.get("/privacy");
-    let sent = others.post("/withdraw", &[("token", token_of(&token)), ("which", which), ("sure", "yes")]);
+    let privacy = others.get("/privacy");
+    let token = privacy.values("token").first().copied().unwrap_or_default();
+    let sent = others.post("/withdraw", &[("token", token), ("which", which), ("sure", "yes")]);
     assert_eq!(sent.status, 403);
     assert_eq!(mine.get("/code").status, 200);
-}
-
-/// Any token of a page, or none.
-fn token_of(page: &Page) -> &str {
-    page.body
-        .split_once("name=\"token\" value=\"")
-        .map_or("", |(_, rest)| rest.split('"').next().unwrap_or(""))
 }
 
 #[test]
 fn an_appeal_is_made_once_and_its_answer_has_a_name() {
     let city = City::start(100, 1);
     let (phone, _) = applied(&city, "clean", "true");
-    let browser = Browser::new(&city, phone);
+    let mut browser = signed_in(&city, phone);
     let why = browser.get("/why/0");
     let link = why.body.split_once("href=\"/why/0/appeal/").expect("a way to appeal").1;
     let decision = link.split('"').next().expect("a number");
     let form = browser.get(&format!("/why/0/appeal/{decision}"));
-    let (token, which) = (form.field("token").to_owned(), form.field("which").to_owned());
-    let send = |text: &str| {
-        let fields = [("token", token.as_str()), ("which", &which), ("decision", decision), ("text", text)];
+    let (token, which) = (form.value("token"), form.value("which"));
+    let mut send = |text: &str| {
+        let fields = [("token", token), ("which", which), ("decision", decision), ("text", text)];
         browser.post("/appeal", &fields)
     };
     let empty = send("");
     assert_eq!(empty.status, 422);
     assert!(empty.body.contains("words-wrong"));
-    assert_eq!(send("at+home").status, 303);
-    assert_eq!(send("at+home").status, 422, "it is under appeal already");
+    assert_eq!(send("at home").status, 303);
+    assert_eq!(send("at home").status, 422, "it is under appeal already");
     assert!(browser.get("/why/0").body.contains("at home"));
     let (status, _, err) = city.command(&["appeal", "answer", "1", "--refuse", "--text", "stays as it is"]);
     assert!(status.success(), "{err}");
@@ -252,17 +200,19 @@ fn an_appeal_is_made_once_and_its_answer_has_a_name() {
 fn whoever_withdraws_is_told_what_stays_and_a_reload_finds_nobody() {
     let city = City::start(100, 1);
     let (phone, taken) = applied(&city, "clean", "true");
-    let browser = Browser::new(&city, phone);
+    let mut browser = signed_in(&city, phone);
     let form = browser.get("/withdraw/0");
-    let (token, which) = (form.field("token"), form.field("which"));
+    let (token, which) = (form.value("token"), form.value("which"));
     assert_eq!(browser.post("/withdraw", &[("token", token), ("which", which)]).status, 422, "not ticked");
     assert_eq!(tests::people::at_the_gate(&city, taken.code).colour, Colour::Red);
     let sure = [("token", token), ("which", which), ("sure", "yes")];
+    // With the cookie of before, as when the page is loaded again in a browser that lost the answer.
+    let mut late = browser.clone();
     let done = browser.post("/withdraw", &sure);
     assert_eq!(done.status, 200);
     assert!(done.body.contains("仍然有效的限制原因"), "{}", done.body);
-    assert_eq!(browser.post("/withdraw", &sure).status, 403);
-    assert!(!browser.get("/code").body.contains("data-colour"));
+    assert_eq!(late.post("/withdraw", &sure).status, 403);
+    assert!(!late.get("/code").body.contains("data-colour"));
     assert_eq!(tests::people::at_the_gate(&city, taken.code).advice, Advice::NotAPassCode);
 }
 
@@ -270,10 +220,10 @@ fn whoever_withdraws_is_told_what_stays_and_a_reload_finds_nobody() {
 fn a_lost_paper_stops_working_and_a_new_one_works() {
     let city = City::start(100, 1);
     let (phone, _) = applied(&city, "clean", "false");
-    let browser = Browser::new(&city, phone);
+    let mut browser = signed_in(&city, phone);
     let page = browser.get("/code/paper/0");
     assert!(!page.body.contains("data-colour"), "a colour changes; paper does not");
-    let fields = [("token", page.field("token")), ("which", page.field("which"))];
+    let fields = [("token", page.value("token")), ("which", page.value("which"))];
     let sent = browser.post("/code/paper", &fields);
     assert_eq!(sent.status, 303, "{}", sent.body);
     assert!(browser.get("/code/paper/0?withdrawn=yes").body.contains("已作废"));

@@ -1,5 +1,5 @@
-//! A family on one phone, over the pages of a running city: what is asked for a ward, what becomes of it, how a mistake is mended, and the
-//! large letters that cost nobody a step. Over plain HTTP, without a script.
+//! A family on one phone, over the pages of a running city: queries and forms for a ward, corrections, and the
+//! large letters, which cost no step. Over plain HTTP, without a script.
 
 use policy::trajectory::{day_of, days_after};
 use runtime::clock;
@@ -120,7 +120,7 @@ fn the_card_offers_what_the_form_takes_and_says_when_the_colour_really_ends() {
     );
     assert_eq!(browser.submit(&path, &form("周来", person.document, "")).status, 303);
     // What was found ends before what was declared, and the code is red until that ends, too.
-    let ends = format!("{} 00:00", days_after(day_of(clock::now_ms() / 1000), 15));
+    let ends = format!("{} 00:00", days_after(day_of(clock::now_s()), 15));
     for here in ["/code", "/why/0"] {
         let shown = browser.get(here).body;
         let until = shown.split("data-turns=\"green\"").nth(1).and_then(|rest| rest.split("</p>").next());
@@ -149,7 +149,7 @@ fn a_page_says_what_a_no_ends_and_what_outlasts_it() {
     assert!(status.success(), "{err}");
     let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     let code = found["found"]["code"].to_string();
-    let until = days_after(day_of(clock::now_ms() / 1000), 10);
+    let until = days_after(day_of(clock::now_s()), 10);
     let cause = ["cause", "add", "--code", &code, "--kind", "quarantine", "--until", &until.to_string()];
     let (status, out, err) = city.signed(2, &cause);
     assert!(status.success(), "{out}{err}");
@@ -177,7 +177,7 @@ fn what_an_earlier_system_has_as_declared_is_told_as_its_record_and_taken_back()
     let city = City::start(100, 1);
     let file = city.data().join("holders.csv");
     let titles = "name,document_kind,document,phone,district,colour,basis,until,qr_text";
-    let until = days_after(day_of(clock::now_ms() / 1000), 10);
+    let until = days_after(day_of(clock::now_s()), 10);
     let line = format!("王芳,passport,X00000005,16300000005,Donghu,red,declared,{until},NEAC-0005");
     std::fs::write(&file, format!("{titles}\n{line}\n")).expect("written");
     let (status, out, err) = city.signed(2, &["holders", "import", file.to_str().expect("a plain path")]);

@@ -1,8 +1,9 @@
-//! Applying and modifying on the pages of a running city: every outcome of a query, consent given and taken back, and what hostile or
-//! careless clients send. Over plain HTTP, without a script; browsers have tests of their own.
+//! Applying and modifying on the pages of a running city: every outcome of a query, consent given and withdrawn, and requests of hostile or
+//! careless clients. Over plain HTTP, without a script; browsers have tests of their own.
 
+use loadtest::http::form as form_body;
 use tests::people::demo;
-use tests::web::{Answer, Browser, Request, encoded};
+use tests::web::{Answer, Browser, Request};
 use tests::{City, wait_for};
 
 const DOCUMENT: &str = "39990219900101901X";
@@ -273,7 +274,7 @@ fn forms_that_cannot_be_are_refused_kindly_and_change_nothing() {
     let good = form(DOCUMENT, "no");
     let origin = format!("http://localhost:{}", city.fleet().pages.expect("pages").port());
     let form_type = ("Content-Type", "application/x-www-form-urlencoded");
-    let body = |extra: &str| format!("token={token}&{}{extra}", encoded(&good)).into_bytes();
+    let body = |extra: &str| format!("token={token}&{}{extra}", form_body(&good)).into_bytes();
     let huge = vec![b'a'; 10 * 1024 * 1024];
     let rows: [Row<'_>; 6] = [
         ("a field twice", body("&name=x"), form_type, 400),
@@ -320,7 +321,7 @@ trait ReplaceName {
 
 impl ReplaceName for Vec<u8> {
     fn replace_name(self, bytes: &[u8]) -> Self {
-        let name = encoded(&[("name", "做试验")]).into_bytes();
+        let name = form_body(&[("name", "做试验")]).into_bytes();
         let at = self.windows(name.len()).position(|part| part == name).expect("a name");
         [&self[..at], b"name=", bytes, &self[at + name.len()..]].concat()
     }

@@ -1,13 +1,11 @@
 //! The input of people, scanners and spreadsheets, in a running city: numbers as they are pasted, links as scanners change them.
 
 use policy::trajectory::{day_of, days_after};
-use registry::Phone;
 use runtime::clock;
 use serde_json::Value;
-use tests::pages::Visitor;
+use tests::City;
 use tests::people::demo;
-use tests::web::{Browser, Request};
-use tests::{City, wait_for};
+use tests::web::{Browser, Request, message};
 
 fn link_of_new_place(city: &City) -> String {
     let (status, out, err) =
@@ -67,7 +65,6 @@ fn head_answers_as_get_does_and_without_a_body() {
 fn a_phone_and_a_code_sign_in_as_they_were_pasted() {
     let city = City::start(100, 1);
     let phone = demo("clean").phone;
-    let masked = Phone::parse(phone).expect("a number").masked();
     let (area, rest) = phone.split_at(3);
     let (mut browser, mut stranger) = (Browser::new(&city), Browser::new(&city));
     for other in ["+852 6123 4567", "1638888121", "86 86 16388881201"] {
@@ -77,11 +74,7 @@ fn a_phone_and_a_code_sign_in_as_they_were_pasted() {
     let pasted = format!("\u{2068}(+86) {area}\u{a0}{rest}\u{2069}");
     let asked = browser.submit("/in", &[("phone", &pasted), ("next", "/apply")]);
     assert_eq!((asked.status, asked.location()), (303, "/in/code?next=/apply"), "{}", asked.body);
-    let code = wait_for("a message", || {
-        let messages: Value = serde_json::from_str(&city.get("/dev/sms")?.1).ok()?;
-        let mine = messages.as_array()?.iter().find(|message| message["phone"] == masked.as_str())?;
-        Some(mine["code"].as_str()?.to_owned())
-    });
+    let code = message(&city, phone);
     let (first, last) = code.split_at(3);
     let token = browser.token("/in/code");
     let fields =
@@ -90,20 +83,17 @@ fn a_phone_and_a_code_sign_in_as_they_were_pasted() {
     assert_eq!((signed_in.status, signed_in.location()), (303, "/apply"), "{}", signed_in.body);
 }
 
-/// The code of whoever is signed in at the counter of that city, who has applied with that document.
+/// Signs in over the pages, applies with that document, and returns the code.
 fn applied(city: &City, phone: &str, kind: &str, document: &str) -> String {
-    let mut visitor = Visitor::new(city);
-    visitor.sign_in(city, phone, "/apply");
-    let token = visitor.get("/apply").value("token");
+    let mut browser = Browser::signed_in(city, phone);
     let fields = [
-        ("token", &token[..]),
         ("name", "做试验"),
         ("kind", kind),
         ("number", document),
         ("district", "360102"),
         ("declared", "no"),
     ];
-    let sent = visitor.post("/apply", &fields);
+    let sent = browser.submit("/apply", &fields);
     assert_eq!(sent.status, 303, "{}", sent.body);
     let words = ["code", "find", "--document", document, "--document-kind", kind, "--case", "C-1", "--json"];
     let (status, out, err) = city.signed(1, &words);
@@ -142,7 +132,7 @@ fn an_office_finds_a_code_by_its_document_moves_it_to_another_phone_and_notes_a_
         let (status, out, err) = city.signed(operators, &words);
         assert!(status.code() == Some(2) && err.contains(said), "{words:?}: {out}{err}");
     }
-    // A number that is somebody else's: nothing has happened but that the holder was looked for.
+    // A number of another person: nothing has happened but the search for the holder.
     let other = demo("new number").phone;
     applied(&city, other, "passport", "X39990203");
     let (status, out, err) =
@@ -173,13 +163,13 @@ fn an_office_finds_a_code_by_its_document_moves_it_to_another_phone_and_notes_a_
         assert!(looked.contains(act), "{act}: {looked}");
     }
     // The new phone is not proven by being named: it shows the document first.
-    let mut visitor = Visitor::new(&city);
-    let page = visitor.sign_in(&city, "16399990077", "/code");
+    let mut browser = Browser::new(&city);
+    browser.sign_in(&city, "16399990077", "/code");
+    let page = browser.get("/code");
     assert!(!page.body.contains("做试验"), "{}", page.body);
-    let token = visitor.get("/confirm").value("token");
-    let fields = [("token", &token[..]), ("kind", "passport"), ("number", "X 3999 0201")];
-    assert_eq!(visitor.post("/confirm", &fields).status, 303);
-    assert!(visitor.get("/code").body.contains("做试验"));
+    let fields = [("kind", "passport"), ("number", "X 3999 0201")];
+    assert_eq!(browser.submit("/confirm", &fields).status, 303);
+    assert!(browser.get("/code").body.contains("做试验"));
 }
 
 #[test]
@@ -188,7 +178,7 @@ fn causes_come_from_a_table_all_or_none_after_a_dry_run_and_once() {
     let code = applied(&city, demo("clean").phone, "passport", "X39990202");
     let file = city.data().join("causes.csv");
     let path = file.to_str().expect("a plain path");
-    let day = days_after(day_of(clock::now_ms() / 1000), 3);
+    let day = days_after(day_of(clock::now_s()), 3);
     let (date, spread) = (day.to_string(), format!("{}/{}/{}", day.year(), day.month(), day.day()));
     let text = format!(
         "原因,码号,证件类型,证件号码,截止日期\n隔离,,护照,x3999 0202,{date}\nQuarantine,'{code},,,{spread}\n,,,,\n"

@@ -1,12 +1,12 @@
-//! The place page of a running city: one press is one punch, whatever is sent how often by whom, and no colour follows from it.
+//! The place page of a running city: one press is one punch, however often it is sent, and it changes no colour.
 
 use std::collections::HashSet;
 
 use tests::City;
-use tests::pages::{Page, Visitor};
 use tests::people::demo;
+use tests::web::{Answer, Browser};
 
-/// A place with a printed code; its page.
+/// Adds a place with a printed code; returns its page.
 fn place(city: &City, name: &str) -> String {
     let words = ["place", "add", name, "--region", "1", "--kind", "station", "--json"];
     let (status, out, err) = city.command(&words);
@@ -15,19 +15,20 @@ fn place(city: &City, name: &str) -> String {
     format!("/p/{}", added["places"][0]["link"].as_str().unwrap_or_else(|| panic!("{out}")))
 }
 
-/// A citizen who scans that place, has no code, applies, and comes back to the place.
-fn arrives(city: &City, case: &str, place: &str) -> (Visitor, Page) {
+/// Lets a citizen scan that place without a code, apply, and return to the place.
+fn arrives(city: &City, case: &str, place: &str) -> (Browser, Answer) {
     let person = demo(case);
-    let mut visitor = Visitor::new(city);
+    let mut visitor = Browser::new(city);
     let first = visitor.get(place);
-    assert_eq!(first.location.as_deref(), Some(&*format!("/in?next={place}")), "sign-in comes first");
-    let page = visitor.sign_in(city, person.phone, place);
+    assert_eq!(first.location(), format!("/in?next={place}"), "sign-in comes first");
+    visitor.sign_in(city, person.phone, place);
+    let page = visitor.get(place);
     assert!(page.values("nonce").is_empty() && page.body.contains("/apply?next="), "{}", page.body);
     let form = visitor.get(&format!("/apply?next={place}"));
     let (token, back) = (form.value("token"), form.value("back"));
     let fields = [
-        ("token", &token[..]),
-        ("back", &back),
+        ("token", token),
+        ("back", back),
         ("name", "做试验"),
         ("kind", "id-card"),
         ("number", person.document),
@@ -35,16 +36,16 @@ fn arrives(city: &City, case: &str, place: &str) -> (Visitor, Page) {
         ("declared", "no"),
     ];
     let sent = visitor.post("/apply", &fields);
-    assert_eq!((sent.status, sent.location.as_deref()), (303, Some(place)), "{}", sent.body);
+    assert_eq!((sent.status, sent.location()), (303, place), "{}", sent.body);
     let page = visitor.get(place);
     (visitor, page)
 }
 
-fn press(visitor: &mut Visitor, place: &str, page: &Page) -> Page {
-    visitor.post(place, &[("token", &page.value("token")), ("nonce", &page.value("nonce"))])
+fn press(visitor: &mut Browser, place: &str, page: &Answer) -> Answer {
+    visitor.post(place, &[("token", page.value("token")), ("nonce", page.value("nonce"))])
 }
 
-/// The self-scans on record: device, epoch, sequence, colour.
+/// Returns the self-scans on record: device, epoch, sequence, colour.
 fn self_scans(city: &City) -> Vec<[String; 4]> {
     let (status, csv, err) = city.command(&["ledger", "export", "--case", "C-1", "--format", "csv"]);
     assert!(status.success(), "{err}");
@@ -57,7 +58,7 @@ fn self_scans(city: &City) -> Vec<[String; 4]> {
 fn a_press_is_one_punch_of_whoever_it_was_made_for() {
     let mut city = City::start(300, 2);
     let place = place(&city, "八一广场");
-    let mut stranger = Visitor::new(&city);
+    let mut stranger = Browser::new(&city);
     let none = stranger.get("/p/0000000000");
     assert!(none.status == 404 && none.body.contains("没有找到这个场所"), "{}", none.body);
 
@@ -67,9 +68,9 @@ fn a_press_is_one_punch_of_whoever_it_was_made_for() {
 
     let done = press(&mut visitor, &place, &page);
     assert_eq!(done.status, 303, "{}", done.body);
-    let path = done.location.clone().expect("a success page");
+    let path = done.location().to_owned();
     for _ in 0..3 {
-        assert_eq!(press(&mut visitor, &place, &page).location.as_ref(), Some(&path), "the same success");
+        assert_eq!(press(&mut visitor, &place, &page).location(), path, "the same success");
         let shown = visitor.get(&path);
         assert!(shown.status == 200 && shown.body.contains("打卡成功") && shown.body.contains("做＊"));
         assert!(shown.body.contains("data-colour=\"green\"") && !shown.body.contains("checked"));
@@ -80,10 +81,10 @@ fn a_press_is_one_punch_of_whoever_it_was_made_for() {
 
     let (mut other, others) = arrives(&city, "thirty hours in Wuhan", &place);
     let token = others.value("token");
-    let taken = other.post(&place, &[("token", &token), ("nonce", &page.value("nonce"))]);
+    let taken = other.post(&place, &[("token", token), ("nonce", page.value("nonce"))]);
     assert_eq!(taken.status, 403, "another session's button: {}", taken.body);
     assert_eq!(other.get(&path).status, 404, "and another session's success");
-    let forged = other.post(&place, &[("token", &page.value("token")), ("nonce", &others.value("nonce"))]);
+    let forged = other.post(&place, &[("token", page.value("token")), ("nonce", others.value("nonce"))]);
     assert_eq!(forged.status, 403, "another session's form");
     assert_eq!(self_scans(&city).len(), 1);
     assert_eq!(press(&mut other, &place, &others).status, 303);
@@ -106,7 +107,7 @@ fn a_guardian_chooses_who_checks_in() {
     let city = City::start(300, 2);
     let place = place(&city, "八一广场");
     let (mut visitor, _) = arrives(&city, "clean", &place);
-    let token = visitor.get("/apply/ward").value("token");
+    let token = visitor.token("/apply/ward");
     let fields = [
         ("token", &token[..]),
         ("name", "小试验"),
@@ -127,7 +128,7 @@ fn a_guardian_chooses_who_checks_in() {
     );
     for (nonce, name) in nonces.iter().zip(["做＊", "小＊"]) {
         let done = visitor.post(&place, &[("token", &token), ("nonce", nonce)]);
-        let shown = visitor.get(&done.location.expect("a success page")).body;
+        let shown = visitor.get(done.location()).body;
         assert!(shown.contains(name), "{name}: {shown}");
     }
     assert_eq!(self_scans(&city).len(), 2);
@@ -141,17 +142,17 @@ fn what_carriers_say_on_a_punch_page_changes_no_colour() {
     tests::wait_for("every code is counted", || (city.metric("changtong_codes", "") == 300.0).then_some(()));
     let [green, red] = colours(&city);
     let (mut visitor, page) = arrives(&city, "thirty hours in Wuhan", &place);
-    let done = press(&mut visitor, &place, &page).location.expect("a success page");
+    let done = press(&mut visitor, &place, &page).location().to_owned();
     let shown = visitor.get(&done);
     let (token, back) = (shown.value("token"), shown.value("back"));
     assert_eq!(back, done);
     let travel = shown.body.split("action=\"/travel/").nth(1).and_then(|rest| rest.split('/').next());
     let travel = format!("/travel/{}", travel.expect("the travel module"));
-    let unticked = visitor.post(&format!("{travel}/ask"), &[("token", &token), ("back", &back)]);
+    let unticked = visitor.post(&format!("{travel}/ask"), &[("token", token), ("back", back)]);
     assert_eq!(unticked.status, 303);
     assert!(!visitor.get(&done).body.contains("data-stay"), "nothing is asked without a tick");
 
-    let agreed = [("token", &token[..]), ("back", &back), ("agree", "yes")];
+    let agreed = [("token", token), ("back", back), ("agree", "yes")];
     visitor.post(&format!("{travel}/ask"), &agreed);
     let answered = tests::wait_for("the carriers' answer", || {
         let page = visitor.get(&done);
@@ -159,7 +160,7 @@ fn what_carriers_say_on_a_punch_page_changes_no_colour() {
     });
     assert!(answered.body.contains("初步") && answered.body.contains("data-colour=\"green\""));
     let again = visitor.get(&place);
-    let done = press(&mut visitor, &place, &again).location.expect("a success page");
+    let done = press(&mut visitor, &place, &again).location().to_owned();
     assert!(visitor.get(&done).body.contains("data-colour=\"green\""), "no colour follows from it");
     // Green as declared, and counted so; a second look after it finds nothing else.
     tests::wait_for("the new code", || (colours(&city) == [green + 1.0, red]).then_some(()));
@@ -169,7 +170,7 @@ fn what_carriers_say_on_a_punch_page_changes_no_colour() {
     let (token, back) = (shown.value("token"), shown.value("back"));
     let travel = shown.body.split("action=\"/travel/").nth(1).and_then(|rest| rest.split('/').next());
     let path = format!("/travel/{}/receipt", travel.expect("the travel module"));
-    visitor.post(&path, &[("token", &token), ("back", &back), ("agree", "yes")]);
+    visitor.post(&path, &[("token", token), ("back", back), ("agree", "yes")]);
     let offered = visitor.get(&done).body;
     let text = offered.split("data-receipt=\"").nth(1).and_then(|rest| rest.split('"').next());
     let text = text.expect("a receipt for the checkpoint's device").replace("&amp;", "&");
@@ -181,15 +182,16 @@ fn every_press_that_was_answered_before_the_end_is_on_record() {
     let mut city = City::start(300, 2);
     let place = place(&city, "八一广场");
     let (mut visitor, _) = arrives(&city, "clean", &place);
-    let pages: Vec<Page> = (0..60).map(|_| visitor.get(&place)).collect();
+    let pages: Vec<Answer> = (0..60).map(|_| visitor.get(&place)).collect();
     let pressing: Vec<_> = pages
         .chunks(10)
         .map(|pages| {
             let (mut visitor, place, pages) = (visitor.clone(), place.clone(), pages.to_vec());
             std::thread::spawn(move || {
-                let press = |page: &Page| {
-                    let fields = [("token", &page.value("token")[..]), ("nonce", &page.value("nonce"))];
-                    visitor.try_post(&place, &fields).filter(|page| page.status == 303)?.location
+                let press = |page: &Answer| {
+                    let fields = [("token", page.value("token")), ("nonce", page.value("nonce"))];
+                    let done = visitor.try_post(&place, &fields).ok().filter(|page| page.status == 303)?;
+                    Some(done.location().to_owned())
                 };
                 pages.iter().filter_map(press).collect::<Vec<_>>()
             })
@@ -216,8 +218,8 @@ fn every_press_that_was_answered_before_the_end_is_on_record() {
 fn a_unit_applies_and_its_poster_is_printed() {
     let city = City::start(300, 2);
     let (mut visitor, _) = arrives(&city, "clean", &place(&city, "八一广场"));
-    let token = visitor.get("/unit").value("token");
-    let send = |visitor: &mut Visitor, name: &str, kind: &str| {
+    let token = visitor.token("/unit");
+    let send = |visitor: &mut Browser, name: &str, kind: &str| {
         visitor.post("/unit", &[("token", &token), ("name", name), ("kind", kind), ("region", "1")])
     };
     for (name, kind) in [("", "building"), ("\u{3164}x", "building"), ("大厦", "station"), ("大厦", "")] {

@@ -1,4 +1,4 @@
-//! Signing in over HTTP, without a script: numbers and codes as people paste them, what is said of those that are refused, and asking for
+//! Signing in over HTTP, without a script: numbers and codes as people paste them, the texts of refusals, and asking for
 //! another code while the first may still come.
 
 use tests::City;

@@ -1,5 +1,5 @@
-//! Staff with a phone: an invitation opens a shift once, what is scanned in it is recorded once and at its place, and a shift that was
-//! ended scans no more. Each browser here is one cookie and has no script; what needs a camera is tested in a browser.
+//! Staff with a phone: an invitation opens a shift once, each scan is recorded once and at its place, and a shift that was
+//! ended scans no more. Each browser here is one cookie and has no script; browsers' tests use a camera.
 
 use actors::registrar::{AtGate, Registrar};
 use keys::Keys;
@@ -186,7 +186,7 @@ fn receipts(city: &City, given: &[(&str, Detail)]) -> Vec<String> {
     let policy = Policy::parse(&text, &path).expect("a good policy");
     let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
     let mut registry = Registry::open(&city.data().join("registry.db"), &keys).expect("a registry");
-    let (codes, now_s) = (Codes::new(0), clock::now_ms() / 1000);
+    let (codes, now_s) = (Codes::new(0), clock::now_s());
     let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
     let one = |&(phone, detail): &(&str, Detail)| {
         let phone = Phone::parse(phone).expect("a phone number");

@@ -1,5 +1,5 @@
-//! A scan of staff is one punch however often it is sent or held up, whatever a scanner adds to it, and whatever the network does with
-//! the answer; and how much of a document they see, on record.
+//! A scan of staff is one punch however often it is sent or delayed, whatever a scanner adds to it, and also if the network loses
+//! the answer; and the part of a document that they see, on record.
 
 use std::path::PathBuf;
 
@@ -202,7 +202,7 @@ fn staff_who_are_to_compare_a_document_see_its_end_and_that_is_on_record() {
     }
     let seen = looks(1);
     assert!(seen.len() == 1 && seen[0].contains("staff of a checkpoint"), "{seen:?}");
-    let today = day_of(clock::now_ms() / 1000).to_string();
+    let today = day_of(clock::now_s()).to_string();
     assert!(
         !seen[0].contains("North gate") && seen[0].contains(&today) && !seen[0].contains("00:00"),
         "the passage is forgotten before it, and no time is told that is not kept: {seen:?}"

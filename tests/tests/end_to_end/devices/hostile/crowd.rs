@@ -1,15 +1,11 @@
-//! One host, one network, one phone that takes all it can get of the TCP ports and the pages: everybody else is answered as before.
+//! One host, one network or one phone that takes as much as possible of the TCP ports and the pages: all others are answered as before.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::{SocketAddr, TcpStream};
 
+use loadtest::http::{self, Connection};
 use tests::https::Client;
-use tests::web::{Browser, Request};
-use tests::{City, http_get};
-
-/// The development city believes what this one says of where a request comes from.
-const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+use tests::web::{Browser, PROXY, Request};
+use tests::{City, block_on, http_get};
 
 fn idle_sockets(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     (0..count).map(|_| TcpStream::connect(address).expect("the system takes it")).collect()
@@ -36,52 +32,35 @@ fn idle_sockets_shut_neither_enrolment_nor_the_pages_nor_the_metrics() {
 #[test]
 fn a_name_that_leads_here_by_another_sites_doing_is_asked_nothing() {
     let city = City::start(100, 1);
-    let http = city.fleet().http;
+    let port = city.fleet().http;
     for path in ["/metrics", "/overview.json", "/dev/sms"] {
-        let mut stream = TcpStream::connect(http).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
-            .expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 421"), "{path}: {answer}");
-        assert!(http_get(http, path).is_some_and(|(status, _)| status == 200), "{path}");
+        let request = http::get("evil.example", path);
+        let asked = async { Connection::open(port, None).await?.send(request).await };
+        assert_eq!(http::block_on(asked).expect("an answer").status(), 421, "{path}");
+        assert!(http_get(port, path).is_some_and(|(status, _)| status == 200), "{path}");
     }
 }
 
 /// Asks the pages for something as the proxy, for a client that is elsewhere.
-fn ask_from(pages: SocketAddr, client: IpAddr, path: &str) -> u16 {
-    let socket = socket_from(pages);
-    let mut stream = socket;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("set");
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
-}
-
-fn socket_from(pages: SocketAddr) -> TcpStream {
-    tests::block_on(async {
-        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-        socket.bind((PROXY, 0).into()).expect("an address of this machine");
-        let stream = socket.connect(pages).await.expect("it listens").into_std().expect("a stream");
-        stream.set_nonblocking(false).expect("set");
-        stream
-    })
+async fn ask_from(proxy: &mut Connection, client: &str, path: &str) -> u16 {
+    let request = http::with(http::get("localhost", path), "x-forwarded-for", client);
+    proxy.send(request).await.expect("an answer").status().as_u16()
 }
 
 #[test]
 fn a_48_that_asks_without_end_is_refused_and_others_behind_the_same_proxy_are_not() {
     let city = City::start(100, 1);
     let pages = city.fleet().pages.expect("a development city has pages");
-    let hostile = |n: u32| format!("2001:db8:7:{:x}::1", n % 60_000).parse::<IpAddr>().expect("an address");
-    let refused = (0..20_000).find(|&n| ask_from(pages, hostile(n), "/s/none") == 429);
-    let refused = refused.expect("a network has its share, and no more");
-    assert!(refused >= 1_500, "and that it has: {refused}");
-    assert_eq!(ask_from(pages, "2001:db8:8::1".parse().expect("an address"), "/"), 200);
+    let connect = async || Connection::open(pages, Some(PROXY)).await.expect("it listens");
+    block_on(async {
+        let (mut proxy, mut refused) = (connect().await, 0);
+        while ask_from(&mut proxy, &format!("2001:db8:7:{refused:x}::1"), "/s/none").await != 429 {
+            refused += 1;
+            assert!(refused < 20_000, "a network has its share, and no more");
+        }
+        assert!(refused >= 1_500, "and that it has: {refused}");
+        assert_eq!(ask_from(&mut connect().await, "2001:db8:8::1", "/").await, 200);
+    });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Peers that send what no device would: each is answered with the right word of the error table, or cut, and a good device
+//! Peers that break the protocol: each gets the right error of the error table, or is disconnected, and a good device
 //! beside them is not disturbed.
 
 mod closes;
@@ -20,7 +20,7 @@ use runtime::clock;
 use tests::walk::{device, endpoint, image, punch};
 use tests::{City, PATIENCE, block_on};
 
-/// The outcome of it.
+/// The result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The connection was closed with this number.
@@ -116,7 +116,7 @@ fn after_hello(bytes: Vec<u8>) -> Vec<u8> {
     [bytes_of(&[hello(1)]), bytes].concat()
 }
 
-/// Says what is wrong with the frames themselves.
+/// Returns the cases with malformed frames.
 fn frames() -> Vec<Case> {
     let mut wrong_crc = bytes_of(&[hello(1), ping()]);
     *wrong_crc.last_mut().expect("a frame") ^= 1;
@@ -150,7 +150,7 @@ fn frames() -> Vec<Case> {
     ]
 }
 
-/// Says what is wrong with what they say, from a gate at that place.
+/// Returns the cases with wrong contents, from a gate at that place.
 fn meanings(place: PlaceId, region: RegionId) -> Vec<Case> {
     let elsewhere = (PlaceId(place.0 + 1), RegionId(region.0 % 14 + 1));
     let verify = |region, scanned| {
@@ -223,7 +223,7 @@ fn a_red_person_is_never_answered_green_under_a_number_that_was_a_green_ones() {
     let tokens = Tokens::load(&fleet).expect("a development city gives its token key away");
     let somebody = |colour| {
         let one = tokens.people().iter().find(|one| (one.colour, one.class) == (colour, Class::Person));
-        let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
+        let now_s = u32::try_from(clock::now_s()).expect("before 2106");
         Punch { scanned: tokens.scan(one.expect("there is one"), now_s), ..punch(place) }
     };
     let (green, red) = (somebody(Colour::Green), somebody(Colour::Red));
@@ -340,7 +340,7 @@ fn a_peer_that_asks_and_never_reads_costs_little_memory() {
         let scanned = Bounded(vec![Scanned::Nothing; BATCH_PUNCHES_MAX]);
         let ask = bytes_of(&vec![Request::Verify(Verify { region, scanned }); 16]);
         send.write_all(&bytes_of(&[hello(1)])).await.expect("written");
-        // Until the gateway has had enough of somebody who does not read.
+        // Until the gateway closes the connection of a peer that does not read.
         let ended = tokio::time::timeout(PATIENCE, async { while send.write_all(&ask).await.is_ok() {} });
         ended.await.expect("the gateway closes");
         assert_eq!(

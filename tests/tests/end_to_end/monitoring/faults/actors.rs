@@ -1,5 +1,5 @@
-//! Faults of the program itself: functions of actors that panic whenever they are called, in the program as it is built. What they run
-//! instead is a panic of the standard library.
+//! Faults of the program itself: functions of actors that panic whenever they are called, in the shipped program. They run
+//! a panic of the standard library instead.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ fn asked(scene: &mut Scene, watch: &Watch, function: &[&str]) {
     let _panicking = Panicking::function(scene.city.pid(), function);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| watch.come_true());
-        // Parked once is not told: as often as it is tried again somebody asks again.
+        // A single parking raises no alert: the test asks again at each restart.
         while !waiting.is_finished() {
             std::thread::scope(|asking| {
                 for _ in 0..CALLS {

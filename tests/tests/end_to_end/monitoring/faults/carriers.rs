@@ -1,5 +1,5 @@
-//! Carriers that refuse, are gone, or are slow, each as its simulated one is made to; and citizens who ask them. An actor of ours that
-//! fails is elsewhere.
+//! Carriers that refuse, are gone, or are slow, by the simulated carriers' faults, with queries of citizens. `actors.rs` has failing
+//! actors.
 
 use loadtest::citizens::Citizens;
 use simulator::SimulatedCarrier;

@@ -1,4 +1,4 @@
-//! Faults of the gateway's own clock, which only Prometheus's clock and the log's own record tell.
+//! Faults of the gateway's own clock, which Prometheus's clock and the log's record show.
 
 use tests::clocks::{DAY_S, SetClock};
 use tests::walk::{device, endpoint, punch};

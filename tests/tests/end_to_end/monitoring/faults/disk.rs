@@ -1,4 +1,4 @@
-//! Faults of the disk under the punch log: full, slow, failing, rolled back, and bits that flip. Each is made on the real
+//! Faults of the disk under the punch log: full, slow, failing, rolled back, and flipped bits. Each is made on the real
 //! file system, or on the system calls of the running process.
 
 use std::path::Path;

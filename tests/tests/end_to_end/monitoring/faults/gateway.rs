@@ -1,5 +1,5 @@
-//! Faults of the process and of who reaches it: gone, never ready, started again and again, certificates that end, connections that
-//! are refused, clocks that are wrong. Disks and registries are elsewhere.
+//! Faults of the process and its connections: gone, never ready, restarting, expiring certificates, refused
+//! connections, wrong clocks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,7 +223,7 @@ fn certificate(scene: &mut Scene, watch: &Watch, days: u64) {
     let issuer = Issuer::from_ca_cert_pem(&read("authority/ca.pem"), authority).expect("an authority");
     let mut params = CertificateParams::new([fleet.server_name]).expect("a name");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let from_now_s = clock::now_ms() / 1000 + days * 86_400;
+    let from_now_s = clock::now_s() + days * 86_400;
     params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(from_now_s);
     let key = KeyPair::from_pem(&read("server.key")).expect("a key");
     let certificate = params.signed_by(&key, &issuer).expect("signed");

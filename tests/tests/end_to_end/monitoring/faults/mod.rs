@@ -1,6 +1,6 @@
-//! Each alert's own expression, made true by the fault that it is for, in the real system: a gateway, a real Prometheus with the real
-//! rules, and before the fault nothing. How long it has to stay true is not waited for: once Prometheus has the alert as pending, its
-//! expression has said so. What was quiet and what fires over hours is tested in the rules' own tests.
+//! Each alert's own expression, made true by its fault in the real system: a gateway, a real Prometheus with the real
+//! rules, and no alert before the fault. The tests do not wait for the rule's duration: once the alert is pending, its
+//! expression is true. The rules' own tests cover hours.
 
 mod actors;
 mod carriers;

@@ -1,19 +1,15 @@
-//! Acts of operators that somebody should look at, and what citizens wait for: as operators do it, by signed commands, and for days
-//! that go by a gateway whose clock is set on.
+//! Suspicious acts of operators, and overdue requests of citizens: made by signed commands, and over days with a gateway whose
+//! clock is set forward.
 
 use std::net::Ipv6Addr;
 
-use actors::registrar::{MANUAL_REDS_HOUR_MAX, Registrar};
+use actors::registrar::MANUAL_REDS_HOUR_MAX;
 use device::tokens::Tokens;
-use keys::Keys;
-use policy::Policy;
 use policy::trajectory::{day_of, days_after};
-use protocol::{CodeId, Direction, Punch};
-use registry::Registry;
-use registry::colours::Codes;
+use protocol::{Direction, Punch};
 use registry::lookups::{PASSAGES_DAY_MAX, PEOPLE_HOUR_MAX};
 use runtime::clock;
-use tests::people::{Citizen, demo};
+use tests::people::{Citizen, appeal, demo};
 use tests::walk::{device, endpoint};
 use tests::web::Browser;
 use tests::{City, block_on, clock_of};
@@ -74,7 +70,7 @@ pub(crate) const GROUPS: &[Group] = &[
 /// The first gate's place, and who passed it today; signed by the operator who may look.
 fn look(city: &City) -> bool {
     let (place, _) = city.fleet().devices[0].places().next().expect("a place");
-    let today = day_of(clock::now_ms() / 1000);
+    let today = day_of(clock::now_s());
     let (from, to) = (format!("{today}T00:00"), format!("{}T00:00", days_after(today, 1)));
     let place = place.to_string();
     let who = ["punches", "who", "--place", &place, "--from", &from, "--to", &to, "--case", "C-1"];
@@ -165,7 +161,7 @@ fn turn_red(scene: &mut Scene, watch: &Watch) {
     let city = &scene.city;
     let signs = health_operators(city);
     let signs: Vec<&str> = signs.iter().map(String::as_str).collect();
-    let until = days_after(day_of(clock::now_ms() / 1000), 7).to_string();
+    let until = days_after(day_of(clock::now_s()), 7).to_string();
     let good = |words: &[&str]| {
         let (status, out, err) = city.command(words);
         assert!(status.success(), "{words:?}: {out}{err}");
@@ -182,7 +178,7 @@ fn turn_red(scene: &mut Scene, watch: &Watch) {
     watch.come_true();
 }
 
-/// A city in which somebody red appeals, as the page for it has it.
+/// Makes a city in which a red person has appealed.
 fn city_with_an_appeal() -> City {
     let mut city = City::start(100, 1);
     let hubei = demo("thirty hours in Wuhan");
@@ -190,18 +186,7 @@ fn city_with_an_appeal() -> City {
     let (consent, _, _) = citizen.consent("apply");
     let taken = citizen.apply(hubei.document, &["--consent", &consent]).expect("submitted");
     assert!(city.terminate().success(), "{}", city.log());
-    let path = city.data().join("policy.toml");
-    let policy = Policy::parse(&std::fs::read_to_string(&path).expect("the policy"), &path).expect("good");
-    {
-        let keys = Keys::load(&city.data().join("keys")).expect("the city's keys");
-        let mut registry = Registry::open(&city.data().join("registry.db"), &keys).expect("a registry");
-        let codes = Codes::new(0);
-        let mut registrar = Registrar::new(&mut registry, &codes, policy.into());
-        let code = CodeId::from_u64(taken.code).expect("a code");
-        let why = registrar.why(code).expect("readable").expect("there is");
-        let decision = why.decisions.last().expect("red is a decision").id;
-        registrar.appeal(code, decision, "I was at home", clock::now_ms() / 1000).expect("taken");
-    }
+    appeal(&city, taken.code, "I was at home");
     city.restart();
     city
 }

@@ -1,4 +1,4 @@
-//! Faults of the registry: a row that does not read, writes that fail, a sync that hangs. The file is the real one, changed while no
+//! Faults of the registry: a malformed row, failing writes, a hanging sync. The file is the real one, changed while no
 //! gateway runs, or its system calls are made to fail under a running one.
 
 use std::pin::pin;
@@ -70,7 +70,7 @@ fn fail(scene: &mut Scene, watch: &Watch) {
         let citizens = Citizens::prepare(&fleet, 1, 0, SEED, &said).await.expect("a development city");
         let _failing = Traced::calls(scene.city.pid(), Some(&log), FAILING_WRITE);
         let mut told = pin!(watch.comes());
-        // A few that fail wake nobody.
+        // A few failures raise no alert.
         for luck in 0.. {
             tokio::select! {
                 () = &mut told => break,
@@ -82,18 +82,18 @@ fn fail(scene: &mut Scene, watch: &Watch) {
     });
 }
 
-/// Somebody's last day as red ends, by the gateway's clock, while nothing can be written.
+/// Lets a person's last day as red end, by the gateway's clock, while nothing can be written.
 fn miss_midnight(scene: &mut Scene, watch: &Watch) {
     let city = &mut scene.city;
     let signs = health_operators(city);
     let signs: Vec<&str> = signs.iter().map(String::as_str).collect();
-    let now_s = clock::now_ms() / 1000;
+    let now_s = clock::now_s();
     let today = day_of(now_s);
     let (code, until) = (somebody(city, "green").to_string(), today.to_string());
     let cause = ["cause", "add", "--code", &code, "--kind", "close-contact", "--until", &until];
     let (status, out, err) = city.command(&[&cause[..], &signs].concat());
     assert!(status.success(), "{out}{err}");
-    let left_s = start_of(days_after(today, 1)) as i64 - (clock::now_ms() / 1000) as i64 - BEFORE_MIDNIGHT_S;
+    let left_s = start_of(days_after(today, 1)) as i64 - clock::now_s() as i64 - BEFORE_MIDNIGHT_S;
     assert!(city.terminate().success(), "{}", city.log());
     city.run_under(&clock_of(&format!("FAKETIME={left_s:+}s")));
     city.restart();
@@ -119,7 +119,7 @@ fn damage(scene: &mut Scene, watch: &Watch) {
             let endpoint = endpoint(&fleet);
             let mut gate = device(&endpoint, &fleet, 0);
             while !waiting.is_finished() {
-                let now_s = u32::try_from(clock::now_ms() / 1000).expect("before 2106");
+                let now_s = u32::try_from(clock::now_s()).expect("before 2106");
                 let shown = tokens.scan(&tokens.people()[0], now_s);
                 gate.verify(region, vec![shown]).await.expect("verdicts");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -1,14 +1,14 @@
-//! One city with a Prometheus beside it, and how a fault is played in it: quiet, the fault, and each of its alerts with the labels that
-//! it should have. Which faults there are is said elsewhere.
+//! A city with a Prometheus beside it, and the course of a test: no alert, the fault, and each of its alerts with the expected
+//! labels.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use device::Fleet;
-use runtime::clock;
-use tests::walk::{Stop, Walker, endpoint};
+use runtime::{clock, lock};
+use tests::walk::Crew;
 use tests::watched::{Alert, Prometheus};
 use tests::{City, block_on, wait_for, wait_within};
 use tokio::sync::oneshot;
@@ -93,7 +93,7 @@ impl Scene {
             seen: Mutex::default(),
         };
         (row.make)(self, &watch);
-        let seen = watch.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let seen = watch.seen.into_inner().expect("no thread has panicked");
         assert_eq!(seen.len(), row.alerts.len(), "{}: {seen:?}", row.fault);
         seen.into_iter().map(|(id, seconds)| (id, seconds, row.fault)).collect()
     }
@@ -145,7 +145,7 @@ impl Watch {
 
     fn note(&self, id: &'static str) {
         let seconds = clock::since(self.begun).as_secs_f64();
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id, seconds);
+        lock::lock(&self.seen).insert(id, seconds);
     }
 }
 
@@ -175,10 +175,7 @@ pub(crate) fn under_load(fleet: &Fleet, devices: Range<usize>, work: impl FnOnce
         let (end, ended) = oneshot::channel::<()>();
         let walking = scope.spawn(move || {
             block_on(async {
-                let (stop, endpoint) = (Stop::default(), endpoint(fleet));
-                for index in devices {
-                    tokio::task::spawn_local(Walker::new(&endpoint, fleet, index).walk(stop.clone()));
-                }
+                let _crew = Crew::start(fleet, devices);
                 let _ = ended.await;
             });
         });

@@ -1,5 +1,5 @@
-//! Clocks that are wrong, on the real system: nobody's red ends by them and no day is destroyed, punches go on, and two operators say
-//! what is right.
+//! Wrong clocks on the real system: no red ends by them and no day is destroyed, punches go on, and two operators confirm
+//! the right time.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use tests::{City, block_on, wait_for};
 /// Several turns of everything that looks at the clock.
 const TURNS: Duration = Duration::from_secs(3);
 
-/// Turns somebody red until a week from now.
+/// Turns a person red until a week from now.
 fn red(city: &City) -> u64 {
     let code = somebody(city, "green");
-    let (number, until) = (code.to_string(), days_after(day_of(clock::now_ms() / 1000), 7).to_string());
+    let (number, until) = (code.to_string(), days_after(day_of(clock::now_s()), 7).to_string());
     let add = ["cause", "add", "--code", &number, "--kind", "close-contact", "--until", &until];
     let (status, out, err) = city.signed(2, &add);
     assert!(status.success(), "{out}{err}");
@@ -57,7 +57,7 @@ fn deletions(city: &City) -> String {
 
 /// Sixteen days ahead, 1970, a year back.
 fn wrong_clocks() -> [i64; 3] {
-    let since_1970 = i64::try_from(clock::now_ms() / 1000).expect("before 1970 + 2^63 s");
+    let since_1970 = i64::try_from(clock::now_s()).expect("before 1970 + 2^63 s");
     [16 * DAY_S, 60 - since_1970, -365 * DAY_S]
 }
 

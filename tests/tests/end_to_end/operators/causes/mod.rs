@@ -14,7 +14,7 @@ fn take_back(city: &City, code: u64, cause: &[&str], both: &[&str]) {
     let run = |words: &[&[&str]]| city.command(&words.concat());
     assert!(run(&[cause, both]).0.success());
     assert_eq!(shown(city, code).0, Colour::Red);
-    let midnight = format!("{}T00:00", day_of(clock::now_ms() / 1000));
+    let midnight = format!("{}T00:00", day_of(clock::now_s()));
     let since = ["cause", "clear-since", &midnight];
     let (status, _, err) = run(&[&since, &both[..2]]);
     assert!(status.code() == Some(2) && err.contains("2 operator(s) with the role health"), "{err}");
@@ -26,7 +26,7 @@ fn take_back(city: &City, code: u64, cause: &[&str], both: &[&str]) {
     assert!(city.command(&["audit", "verify"]).1.contains("4 decisions are as they were made"));
 }
 
-/// A checkpoint and a receipt that somebody outside keeps agree with the record, and a checkpoint is not written over another.
+/// A checkpoint and a receipt that are kept outside agree with the record, and a checkpoint is not written over another.
 fn held_outside(city: &City, receipt: &str, public_key: &str) {
     let (data, held) = (city.data().display().to_string(), city.data().join("held.json"));
     let held = held.display().to_string();
@@ -77,7 +77,7 @@ fn two_operators_turn_a_code_red_and_one_clears_it() {
     add("liu-yang", "health,records", &health, &["--sign", &admin, "--sign", &bosses[1]]);
     refused(&[&words[..], &["--sign", &health]].concat(), "this takes 2 operator(s) with the role admin");
 
-    let until = days_after(day_of(clock::now_ms() / 1000), 7).to_string();
+    let until = days_after(day_of(clock::now_s()), 7).to_string();
     let cause = ["cause", "add", "--code", &number, "--kind", "close-contact", "--until", &until];
     refused(&[&cause[..], &["--sign", &health]].concat(), "2 operator(s) with the role health");
     refused(&cause, "1 signed");

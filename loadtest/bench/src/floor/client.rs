@@ -1,5 +1,5 @@
-//! One client connection of the floor: frames go out in a given shape, and what comes back completes them, whether it is
-//! the gateway's verdicts or the same bytes. Leaner than a device: nothing is kept for sending again, so `Busy` is an error.
+//! One client connection of the floor: it sends frames in a given shape, and the answers complete them, either
+//! the gateway's verdicts or the same bytes. Smaller than a device: it keeps nothing to send again, so `Busy` is an error.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -16,15 +16,15 @@ use protocol::{Direction, PlaceId, Punch, RegionId, RequestId, Scanned, Sequence
 use crate::gauge::Gauge;
 use crate::pace::Lane;
 
-/// When the next frame goes out.
+/// The pace of frames.
 pub(crate) enum Pace {
-    /// When fewer than this many are under way.
+    /// Closed loop: a frame is sent when fewer than this many are in flight.
     Closed(usize),
-    /// At its time, whatever is under way, as long as it is fewer than `most`.
+    /// Open loop: each frame is sent at its time, as long as fewer than `most` are in flight.
     Open { lane: Lane, most: usize },
 }
 
-/// The traffic that goes out.
+/// The shape of the traffic.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub(crate) batch: usize,
@@ -40,35 +40,35 @@ impl Pace {
     }
 }
 
-/// The other end.
+/// The server, with the state to read its answers.
 pub(crate) enum Peer {
     Gateway(FrameReader),
     Echo { back: usize },
 }
 
-/// A frame under way.
-struct Under {
+/// A frame in flight.
+struct InFlight {
     since: Instant,
     bytes: usize,
     last: u64,
 }
 
-pub(crate) struct Line {
+pub(crate) struct Client {
     wire: Wire,
     peer: Peer,
     place: (PlaceId, RegionId),
     next: u64,
     token: usize,
-    under: VecDeque<Under>,
+    in_flight: VecDeque<InFlight>,
 }
 
-impl Line {
-    /// A connection on which `Hello` was said, if the peer wants that. `number` makes lines start at different tokens.
+impl Client {
+    /// Takes a connection, for the gateway after `Hello`. `number` makes clients start at different tokens.
     pub(crate) fn new(wire: Wire, peer: Peer, place: (PlaceId, RegionId), number: usize) -> Self {
-        Self { wire, peer, place, next: 1, token: number * 997, under: VecDeque::new() }
+        Self { wire, peer, place, next: 1, token: number * 997, in_flight: VecDeque::new() }
     }
 
-    /// Sends in that shape until `end`, then waits for what is under way.
+    /// Sends in that shape until `end`, then waits for the frames in flight.
     pub(crate) async fn round(
         mut self,
         shape: Shape,
@@ -79,17 +79,17 @@ impl Line {
     ) -> anyhow::Result<Self> {
         loop {
             let now = clock::now();
-            if now >= end && self.under.is_empty() {
+            if now >= end && self.in_flight.is_empty() {
                 return Ok(self);
             }
             let may = match &pace {
                 Pace::Closed(most) => {
-                    while now < end && self.under.len() < *most {
+                    while now < end && self.in_flight.len() < *most {
                         self.send(shape, &tokens, now)?;
                     }
                     false
                 }
-                Pace::Open { most, .. } => now < end && self.under.len() < *most,
+                Pace::Open { most, .. } => now < end && self.in_flight.len() < *most,
             };
             tokio::select! {
                 biased;
@@ -124,7 +124,7 @@ impl Line {
         let before = self.wire.unsent_bytes();
         self.wire.push(RequestId(self.next as u32), &request)?;
         let bytes = self.wire.unsent_bytes() - before;
-        self.under.push_back(Under { since, bytes, last: self.next - 1 });
+        self.in_flight.push_back(InFlight { since, bytes, last: self.next - 1 });
         Ok(())
     }
 
@@ -133,9 +133,9 @@ impl Line {
         match &mut self.peer {
             Peer::Echo { back } => {
                 *back += bytes.len();
-                while let Some(under) = self.under.pop_front_if(|under| under.bytes <= *back) {
-                    *back -= under.bytes;
-                    gauge.done(batch, now.saturating_duration_since(under.since));
+                while let Some(sent) = self.in_flight.pop_front_if(|frame| frame.bytes <= *back) {
+                    *back -= sent.bytes;
+                    gauge.done(batch, now.saturating_duration_since(sent.since));
                 }
             }
             Peer::Gateway(reader) => {
@@ -147,8 +147,8 @@ impl Line {
                     };
                     let verify = run.first.0 == 0;
                     let last = run.first.0 + run.verdicts.0.len() as u64 - 1;
-                    while let Some(under) = self.under.pop_front_if(|under| verify || under.last <= last) {
-                        gauge.done(batch, now.saturating_duration_since(under.since));
+                    while let Some(sent) = self.in_flight.pop_front_if(|frame| verify || frame.last <= last) {
+                        gauge.done(batch, now.saturating_duration_since(sent.since));
                         if verify {
                             break;
                         }
