@@ -284,10 +284,11 @@ impl RegistryChange for NoteCertificate {
 
     fn apply(self, registrar: &mut Registrar<'_>) -> Result<(), RegistrarError> {
         let Self { device, with, serial, not_after_s } = self;
-        Ok(match with {
+        match with {
             Some(with) => registrar.registry().renew_certificate(device, &with, &serial, not_after_s)?,
             None => registrar.registry().set_certificate(device, &serial, not_after_s)?,
-        })
+        }
+        Ok(())
     }
 }
 

@@ -94,18 +94,7 @@ impl Gateway {
         let counter = sms.clone().map(|sms| Counter::new(handle.clone(), queries.clone(), sms));
         let origin = origin(settings, pages.as_ref())?;
         let operators_policy = policy.clone();
-        let admin = OperatorContext {
-            registrar: handle.clone(),
-            reader: Arc::new(Mutex::new(reader)),
-            fleet: fleet.clone(),
-            keys: Arc::clone(keys),
-            codes: codes.clone(),
-            place_kinds,
-            scanners: judge.scanners().clone(),
-            log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
-            homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
-            running: None,
-        };
+        let admin = operators(settings, keys, handle.clone(), reader, &fleet, &codes, &judge);
         let operators_taps = taps.clone();
         let (asked, endpoint) = (queries.clone(), transport::endpoint_config(keys.quic()));
         let front = Fronted { fleet, judge, ledger, taps, queries: asked, drain: draining };
@@ -234,6 +223,30 @@ impl RunningRegistrar {
         if let Err(error) = self.thread.stop() {
             tracing::error!(error, "the registrar ended badly");
         }
+    }
+}
+
+/// The context of operators' orders, without the running parts.
+fn operators(
+    settings: &Settings,
+    keys: &Arc<Keys>,
+    registrar: RegistrarHandle,
+    reader: Registry,
+    fleet: &Fleet,
+    codes: &Codes,
+    judge: &Judge,
+) -> OperatorContext {
+    OperatorContext {
+        registrar,
+        reader: Arc::new(Mutex::new(reader)),
+        fleet: fleet.clone(),
+        keys: Arc::clone(keys),
+        codes: codes.clone(),
+        place_kinds: judge.places().clone(),
+        scanners: judge.scanners().clone(),
+        log: (Settings::ledger_path(&settings.data), Keys::days(&settings.keys)),
+        homes: place::homes(&settings.data, &[&settings.keys, &settings.authority]),
+        running: None,
     }
 }
 
