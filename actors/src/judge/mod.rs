@@ -85,6 +85,11 @@ impl Judge {
         &self.scanners
     }
 
+    /// Returns the kinds of places.
+    pub const fn places(&self) -> &PlaceKinds {
+        &self.places
+    }
+
     /// Returns the codes in memory.
     pub const fn codes(&self) -> &Codes {
         &self.codes
