@@ -157,12 +157,8 @@ fn an_answer_that_cannot_be_right_is_an_error_and_never_no_history() {
         ("small letters", area(r#""country":"it""#)),
     ];
     for (what, body) in bad {
-        let expected = CarrierAnswer::Unavailable(Unavailable::Garbage);
-        assert_eq!(
-            read_body(&body),
-            ReplyMeaning { answer: expected, healthy: false, again: false },
-            "{what}"
-        );
+        let answer = CarrierAnswer::Unavailable(Unavailable::Garbage);
+        assert_eq!(read_body(&body), ReplyMeaning { answer, healthy: false, again: false }, "{what}");
     }
     let invalid = RawReply::Body(b"{\"request\":\"\xff\"}".to_vec());
     assert!(!read(&invalid, &question(), REQUEST, &Areas::new()).healthy, "bad UTF-8");
