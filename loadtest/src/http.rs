@@ -41,7 +41,14 @@ pub enum HttpError {
 
 impl From<hyper::Error> for HttpError {
     fn from(error: hyper::Error) -> Self {
-        if error.is_parse() { Self::Invalid(error.into()) } else { Self::Connection(io::Error::other(error)) }
+        // To hyper a malformed chunk is an I/O error.
+        let kind = error.source().and_then(|source| source.downcast_ref()).map(io::Error::kind);
+        let is_malformed = matches!(kind, Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData));
+        if error.is_parse() || is_malformed {
+            Self::Invalid(error.into())
+        } else {
+            Self::Connection(io::Error::other(error))
+        }
     }
 }
 
