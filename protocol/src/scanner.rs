@@ -51,7 +51,7 @@ pub fn bare(plain: &str) -> &str {
 }
 
 /// Reads a token from a scanned text: as it is, else after removing and reversing what scanners add and change.
-pub fn token_of(text: &str) -> Option<[u8; TOKEN_BYTES]> {
+pub(crate) fn token_of(text: &str) -> Option<[u8; TOKEN_BYTES]> {
     base45_of(text, token::from_text)
 }
 

@@ -1,4 +1,4 @@
-//! Errors of imports.
+//! The errors of an import.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use registry::RegistryError;
 use crate::registrar::RegistrarError;
 use crate::table::TableError;
 
-/// An error that ends an import. What was imported before stays.
+/// An error that ends an import. The lines of earlier parts stay imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file is refused as a whole: nothing of it is imported.
+    /// A file that is refused as a whole: nothing of it is imported.
     #[error("{path} is not imported: {source}")]
     Table {
         /// The file.
@@ -18,38 +18,38 @@ pub enum ImportError {
         /// The reason, and the remedy.
         source: TableError,
     },
-    /// The file is not the one that was signed for.
+    /// Another file than the one that was signed for.
     #[error("{path} is not the file that was signed; sign it again")]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// A line sets a colour, and the import was signed as one that sets none.
+    /// A line that sets yellow or red, in an import that was signed as one that sets none.
     #[error("{path} sets colours, which takes two operators")]
     Colours {
         /// The file.
         path: PathBuf,
     },
-    /// The reject file would overwrite something else.
+    /// A reject file that would overwrite another file.
     #[error("{path} exists and is no reject file")]
     RejectsTaken {
         /// The file.
         path: PathBuf,
     },
-    /// A file cannot be read or written.
+    /// A failure of the operating system.
     #[error("{doing} {path}")]
     Io {
-        /// The attempt.
+        /// The attempted operation.
         doing: &'static str,
         /// The file.
         path: PathBuf,
         /// The system's error.
         source: std::io::Error,
     },
-    /// The registry failed.
+    /// An error of the registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The registry's writer failed, or is busy.
+    /// A failure of the registry's writer, or too much load on it.
     #[error(transparent)]
     Registrar(#[from] RegistrarError),
 }

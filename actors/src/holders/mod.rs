@@ -1,11 +1,11 @@
-//! The import of people who already hold a code: a CSV file of any length, checked line by line. What is wrong with a line
-//! goes into a reject file that names the line and the reason and nothing else. An import that was cut goes on where it
-//! stopped when it is started again with the same file; a file that is imported again brings in whom it rejected, if the reason is gone,
-//! and changes nothing else. A line about somebody who is there already changes nothing, and is named there if it says something else than
-//! the record, with the columns and never with what the record says.
+//! The import of people who already hold a code: a CSV file of any length, checked line by line. A faulty line goes into a reject file,
+//! with its number and the reason and nothing else. An interrupted import continues where it stopped when the same file is imported again.
+//! A completed file that is imported again adds the lines that were rejected and are good now, and changes nothing else. A line about a
+//! registered person changes nothing; if it differs from the record, the reject file names the columns and never the recorded values.
 
 mod difference;
 mod error;
+mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod rejects;
@@ -27,65 +27,64 @@ use runtime::clock;
 
 use crate::registrar::{Registrar, RegistrarError, RegistrarHandle, RegistryChange};
 use crate::residence::Districts;
-use crate::table::{self, Encoding, Lines, Surveyed, TableError, Titles};
-
+use crate::table::{Lines, Surveyed, Titles};
 use difference::{Difference, Facts};
 pub use error::ImportError;
+use file::{encoding, io, open, read_titles};
 use rejects::Rejects;
 pub use row::FORM;
 use row::{Holder, Reject};
 
-/// Lines in one transaction: long enough that syncs do not count, short enough that other changes of the registry wait for a tenth of a
-/// second.
+/// Lines in one transaction: so many that syncs do not count, so few that other changes wait for a tenth of a second.
 const LINES_PER_TRANSACTION: u64 = 2_000;
 
-/// The progress of an import, after each transaction; and at its end.
+/// The progress of an import, after each transaction and at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImportReport {
-    /// Length of the file.
+    /// The length of the file.
     pub bytes: u64,
-    /// Of which this much is done.
+    /// The part of it that is done.
     pub bytes_done: u64,
-    /// Lines read, the header included.
+    /// The lines read, the header included.
     pub lines: u64,
-    /// People imported from this file, those of an earlier, cut run included; of a dry run, those whom an import would bring in.
+    /// The people added by this file, those of an earlier, interrupted run included; in a dry run, those whom an import would add.
     pub people: u64,
-    /// People who are there already, with the same document and QR text, as their lines have them.
+    /// The people who are registered with the document, the QR text and the other values of their lines.
     pub known: u64,
-    /// People who are there already, with other values than their lines have; nothing of theirs is changed.
+    /// The people who are registered with the document and the QR text but other values; their records are not changed.
     #[serde(default)]
     pub differing: u64,
-    /// Lines rejected.
+    /// The rejected lines.
     pub rejected: u64,
-    /// True if an earlier run of the same file was continued, or found complete.
+    /// True if an earlier run of the same file was continued, or was complete.
     pub resumed: bool,
 }
 
-/// The things that operators sign for: which file, and whether it may set colours.
+/// The scope that operators sign for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    /// SHA-256 of the file, hexadecimal.
+    /// The SHA-256 of the file, hexadecimal.
     pub sha256: String,
     /// True if yellow and red may be set.
     pub colours: bool,
-    /// True if everything is only read.
+    /// True if nothing is written.
     pub dry_run: bool,
 }
 
-/// The file's SHA-256, hexadecimal: what operators sign when they have it imported.
+/// Computes the file's SHA-256, hexadecimal, which operators sign for.
 pub fn sha256(csv: &Path) -> Result<String, ImportError> {
     let (_, surveyed) = open(csv)?;
     Ok(hex::encode(surveyed.digest))
 }
 
-/// Says whether any line of the file would set a colour that stops somebody. Reads all of it and writes nothing.
+/// Returns true if a line of the file would set yellow or red. Reads the whole file and writes nothing.
 pub fn sets_colours(csv: &Path, regions: Vec<RegionRow>) -> Result<bool, ImportError> {
     let (now_s, districts) = (now_s(), Districts::new(regions));
     let (file, surveyed) = open(csv)?;
-    let (titles, mut lines, _) = begun(csv, &file, encoding(csv, &surveyed)?)?;
+    let (titles, mut lines, _) = read_titles(csv, &file, encoding(csv, &surveyed)?)?;
     while let Some(line) = lines.next().map_err(io("reading", csv))? {
         if let Ok(Some(holder)) = row::holder(&titles, &line, &districts, now_s)
-            && stops(holder.entry)
+            && needs_two_operators(holder.entry)
         {
             return Ok(true);
         }
@@ -93,7 +92,7 @@ pub fn sets_colours(csv: &Path, regions: Vec<RegionRow>) -> Result<bool, ImportE
     Ok(false)
 }
 
-fn stops(entry: CodeEntry) -> bool {
+fn needs_two_operators(entry: CodeEntry) -> bool {
     match entry.colour() {
         Colour::Yellow | Colour::Red => true,
         Colour::Green | Colour::Unknown => false,
@@ -105,8 +104,11 @@ fn now_s() -> u32 {
 }
 
 /// Imports the holders in `csv`, in parts: durable first, then in the codes in memory. Other changes are made between two parts. `progress`
-/// is called after each part. A file other than the one allowed, or a colour that is not allowed, ends it; nothing of the lines around is
-/// written. Blocks its thread.
+/// is called after each part. Blocks its thread.
+///
+/// # Errors
+/// Another file than the allowed one, a colour that is not allowed, or a failure of a file or the registry. The lines of earlier parts stay
+/// imported; nothing of the current one is written.
 pub fn import(
     registrar: &RegistrarHandle,
     keys: &Keys,
@@ -121,7 +123,7 @@ pub fn import(
     result
 }
 
-/// Prepares the registry for an import, and reads what the import has to know of it.
+/// The preparation of the registry. The reply is the districts, the gateway's number, and the progress of an earlier run of the file.
 struct BeginImport {
     digest: Vec<u8>,
 }
@@ -138,7 +140,7 @@ impl RegistryChange for BeginImport {
     }
 }
 
-/// Gives back the memory that an import took.
+/// The release of the memory that an import took.
 struct EndImport;
 
 impl RegistryChange for EndImport {
@@ -150,11 +152,11 @@ impl RegistryChange for EndImport {
     }
 }
 
-/// The next part of an import. The reply has the import after it.
+/// The next part of an import. The reply is the import after that part.
 struct ImportPart {
     import: Import,
-    reading: Reading,
-    run: Run<File>,
+    context: FileContext,
+    state: ImportState<File>,
     done: Progress,
 }
 
@@ -163,9 +165,9 @@ impl RegistryChange for ImportPart {
     type Error = ImportError;
 
     fn apply(mut self, registrar: &mut Registrar<'_>) -> Result<Self, ImportError> {
-        let Self { import, reading, run, done } = &mut self;
-        *done = import.some(registrar.registry(), reading, run, *done)?;
-        run.added.drain(..).for_each(|(code, entry)| registrar.put(code, entry));
+        let Self { import, context, state, done } = &mut self;
+        *done = import.import_lines(registrar.registry(), context, state, *done)?;
+        state.added.drain(..).for_each(|(code, entry)| registrar.put(code, entry));
         Ok(self)
     }
 }
@@ -179,41 +181,42 @@ struct Import {
     allowed: Allowed,
 }
 
-/// The context that every line of one file is read with.
-struct Reading {
+/// The values that stay the same for every line of a file.
+struct FileContext {
     digest: Vec<u8>,
     titles: Titles,
     districts: Districts,
     gateway: u16,
 }
 
-/// The place where a run is.
-struct Run<R> {
+/// The state of an import between two lines.
+struct ImportState<R> {
     lines: Lines<R>,
     rejects: Rejects,
     mode: Mode,
-    /// The file was imported to its end before. Who has withdrawn since is not brought in again, and not told of.
+    /// True if the file was imported to its end before. People who have withdrawn since are not added again, and not reported.
     is_known: bool,
-    /// Added in this transaction.
+    /// The codes added in this transaction.
     added: Vec<(CodeId, CodeEntry)>,
-    /// Those whom an import would add, where nothing is written.
+    /// The codes that an import would have added, in a dry state.
     seen: HashSet<CodeId>,
+    /// The people whom an import would have added, in a dry state.
     documents: HashMap<DocumentNumber, (CodeId, Facts)>,
 }
 
-/// The purpose of a run.
+/// The purpose of an import.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Import,
     DryRun,
-    /// The same file was imported to its end before: it is compared with the record once more, and whoever it rejected then and no more is
-    /// brought in.
+    /// The same file was imported to its end before: it is compared with the record once more, and the lines that were rejected then and
+    /// are good now are added.
     Again,
 }
 
-/// The fate of a line.
-enum Outcome {
-    New(CodeId, CodeEntry),
+/// The result of a line.
+enum LineResult {
+    Added(CodeId, CodeEntry),
     Known,
     Differs(Difference),
     Rejected(Reject),
@@ -230,11 +233,11 @@ impl Import {
             return Err(ImportError::Changed { path: self.csv });
         }
         let encoding = encoding(&self.csv, &surveyed)?;
-        let (titles, lines, lines_done) = begun(&self.csv, &file, encoding)?;
+        let (titles, lines, lines_done) = read_titles(&self.csv, &file, encoding)?;
         let begin = Progress { bytes_done: lines.bytes(), lines_done, ..Progress::default() };
         let Surveyed { digest, bytes, .. } = surveyed;
         let (districts, gateway, known) = registrar.act_blocking(BeginImport { digest: digest.clone() })?;
-        let reading = Reading { digest, titles, districts, gateway };
+        let context = FileContext { digest, titles, districts, gateway };
         let is_known = known.is_some_and(|known| known.complete);
         let known = known.filter(|_| !self.allowed.dry_run);
         let mode = if self.allowed.dry_run {
@@ -256,7 +259,7 @@ impl Import {
         };
         let done = known.filter(|_| mode == Mode::Import).unwrap_or(begin);
         file.seek(SeekFrom::Start(done.bytes_done)).map_err(io("reading", &self.csv))?;
-        let run = Run {
+        let state = ImportState {
             lines: Lines::new(BufReader::new(file), encoding, done.bytes_done),
             rejects: Rejects::open(&self.rejects, done.rejects_bytes)?,
             mode,
@@ -265,7 +268,7 @@ impl Import {
             seen: HashSet::new(),
             documents: HashMap::new(),
         };
-        let mut part = ImportPart { import: self, reading, run, done };
+        let mut part = ImportPart { import: self, context, state, done };
         while !part.done.complete {
             part = registrar.act_blocking(part)?;
             progress(&report(&part.done));
@@ -273,87 +276,90 @@ impl Import {
         Ok(report(&part.done))
     }
 
-    /// The lines of one transaction. Rejects are durable before it is.
-    fn some(
+    /// Imports the lines of one transaction. Their rejects are durable before the transaction is.
+    fn import_lines(
         &self,
         registry: &Registry,
-        reading: &Reading,
-        run: &mut Run<impl Read>,
+        context: &FileContext,
+        state: &mut ImportState<impl Read>,
         mut done: Progress,
     ) -> Result<Progress, ImportError> {
-        run.added.clear();
+        state.added.clear();
         for _ in 0..self.lines_max {
-            let Some(line) = run.lines.next().map_err(io("reading", &self.csv))? else {
+            let Some(line) = state.lines.next().map_err(io("reading", &self.csv))? else {
                 done.complete = true;
                 break;
             };
             done.lines_done += 1;
-            let outcome = match row::holder(&reading.titles, &line, &reading.districts, self.now_s) {
+            let result = match row::holder(&context.titles, &line, &context.districts, self.now_s) {
                 Ok(None) => continue,
-                Ok(Some(holder)) => self.take(registry, reading, run, holder)?,
-                Err(reject) => Outcome::Rejected(reject),
+                Ok(Some(holder)) => self.add(registry, context, state, holder)?,
+                Err(reject) => LineResult::Rejected(reject),
             };
-            match outcome {
-                Outcome::New(code, entry) => {
-                    run.added.push((code, entry));
+            match result {
+                LineResult::Added(code, entry) => {
+                    state.added.push((code, entry));
                     done.people += 1;
                 }
-                Outcome::Known => done.known += 1,
-                Outcome::Differs(difference) => {
-                    run.rejects.add(done.lines_done, difference);
+                LineResult::Known => done.known += 1,
+                LineResult::Differs(difference) => {
+                    state.rejects.add(done.lines_done, difference);
                     done.differing += 1;
                 }
-                Outcome::Rejected(reject) => {
-                    run.rejects.add(done.lines_done, reject);
+                LineResult::Rejected(reject) => {
+                    state.rejects.add(done.lines_done, reject);
                     done.rejected += 1;
                 }
             }
         }
-        done.bytes_done = run.lines.bytes();
-        done.rejects_bytes = run.rejects.sync().map_err(io("writing", &self.rejects))?;
-        match run.mode {
-            Mode::Import => registry.set_import_progress(&reading.digest, &done)?,
-            Mode::DryRun => run.added.clear(),
+        done.bytes_done = state.lines.bytes();
+        done.rejects_bytes = state.rejects.sync().map_err(io("writing", &self.rejects))?;
+        match state.mode {
+            Mode::Import => registry.set_import_progress(&context.digest, &done)?,
+            Mode::DryRun => state.added.clear(),
             Mode::Again => {}
         }
         Ok(done)
     }
 
-    fn take(
+    /// Adds the holder of a line, or compares the line with the record.
+    fn add(
         &self,
         registry: &Registry,
-        reading: &Reading,
-        run: &mut Run<impl Read>,
+        context: &FileContext,
+        state: &mut ImportState<impl Read>,
         holder: Holder,
-    ) -> Result<Outcome, ImportError> {
-        if stops(holder.entry) && !self.allowed.colours {
+    ) -> Result<LineResult, ImportError> {
+        if needs_two_operators(holder.entry) && !self.allowed.colours {
             return Err(ImportError::Colours { path: self.csv.clone() });
         }
-        let Some(code) = self.keys.code(reading.gateway, &holder.text) else {
-            return Ok(Outcome::Rejected(Reject::QrText));
+        let Some(code) = self.keys.code(context.gateway, &holder.text) else {
+            return Ok(LineResult::Rejected(Reject::QrText));
         };
-        if run.is_known && registry.has_withdrawn(code)? {
-            return Ok(Outcome::Known);
+        if state.is_known && registry.has_withdrawn(code)? {
+            return Ok(LineResult::Known);
         }
         let document = &holder.person.document;
         let facts = Facts::of(&holder.person, holder.entry);
-        let added = match run.mode {
+        let added = match state.mode {
             Mode::Import | Mode::Again => registry.add_person(&holder.person, code, holder.entry)?,
-            Mode::DryRun => run.would_add(registry, code, document, facts)?,
+            Mode::DryRun => state.would_add(registry, code, document, facts)?,
         };
         Ok(match added {
-            Added::New => Outcome::New(code, holder.entry),
-            Added::SameCode => Outcome::Rejected(Reject::SameQrText),
-            Added::SameDocument => match run.on_record(registry, code, document)? {
-                Some(there) => Difference::between(there, facts).map_or(Outcome::Known, Outcome::Differs),
-                None => Outcome::Rejected(Reject::SameDocument),
+            Added::New => LineResult::Added(code, holder.entry),
+            Added::SameCode => LineResult::Rejected(Reject::SameQrText),
+            Added::SameDocument => match state.on_record(registry, code, document)? {
+                Some(there) => {
+                    Difference::between(there, facts).map_or(LineResult::Known, LineResult::Differs)
+                }
+                None => LineResult::Rejected(Reject::SameDocument),
             },
         })
     }
 }
 
-impl<R> Run<R> {
-    /// The outcome of adding this one.
+impl<R> ImportState<R> {
+    /// Returns the result that adding this person would have.
     fn would_add(
         &mut self,
         registry: &Registry,
@@ -371,7 +377,7 @@ impl<R> Run<R> {
         Ok(Added::New)
     }
 
-    /// Finds what is on record of the document's holder; `None` if that is not the holder of the code.
+    /// Returns the recorded facts of the document's holder; `None` if that is not the holder of the code.
     fn on_record(
         &self,
         registry: &Registry,
@@ -387,38 +393,6 @@ impl<R> Run<R> {
         let there = registry.person(code)?.zip(registry.code(code)?);
         Ok(there.map(|(person, entry)| Facts::of(&person, entry)))
     }
-}
-
-/// The file, read through once, at its start again.
-fn open(csv: &Path) -> Result<(File, Surveyed), ImportError> {
-    let mut file = File::open(csv).map_err(io("opening", csv))?;
-    let surveyed = table::survey(&mut file).map_err(io("reading", csv))?;
-    Ok((file, surveyed))
-}
-
-fn encoding(csv: &Path, surveyed: &Surveyed) -> Result<Encoding, ImportError> {
-    surveyed.encoding.map_err(|unreadable| refused(csv, unreadable.into()))
-}
-
-/// The lines behind the titles, and how many lines were read.
-fn begun<'a>(
-    csv: &Path,
-    mut file: &'a File,
-    encoding: Encoding,
-) -> Result<(Titles, Lines<&'a File>, u64), ImportError> {
-    let begin = encoding.begin() as u64;
-    file.seek(SeekFrom::Start(begin)).map_err(io("reading", csv))?;
-    let mut lines = Lines::new(BufReader::new(file), encoding, begin);
-    let (titles, read) = table::titles(FORM, &mut lines).map_err(|error| refused(csv, error))?;
-    Ok((titles, lines, read))
-}
-
-fn refused(csv: &Path, source: TableError) -> ImportError {
-    ImportError::Table { path: csv.to_owned(), source }
-}
-
-fn io<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> ImportError + 'a {
-    move |source| ImportError::Io { doing, path: path.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::{ImportError, io};
+use super::error::ImportError;
+use super::file::io;
 
 const HEADER: &str = "line,reason\n";
 

@@ -115,7 +115,7 @@ impl RegistrarHandle {
 
     /// The same as [`Self::act`] for a change that must not be lost: while the registrar is busy or has failed, this tries again, for
     /// [`IN_TURN`] at most. The change may be made again when it is durable already, so that twice has to come to the same as once.
-    pub async fn act_in_turn<C>(&self, change: C) -> Result<C::Reply, RegistrarError>
+    pub(crate) async fn act_in_turn<C>(&self, change: C) -> Result<C::Reply, RegistrarError>
     where
         C: RegistryChange<Error = RegistrarError> + Clone,
     {

@@ -41,7 +41,7 @@ impl Registrar<'_> {
     }
 
     /// Has some codes follow the newest policy; true until all do.
-    pub fn revise_some(&mut self, now_s: u64) -> Result<bool, RegistrarError> {
+    pub(crate) fn revise_some(&mut self, now_s: u64) -> Result<bool, RegistrarError> {
         if self.registry.policy_cursor()?.is_none() {
             return Ok(false);
         }

@@ -21,7 +21,7 @@ pub const APPEAL_CHARS_MAX: usize = 1_000;
 const APPEALS_MAX: usize = bounds::APPEALS.entries();
 const DAY_S: u64 = 86_400;
 /// The authority that answers for causes that no human set: those of a carrier's answer, the citizen's form, or the former system.
-pub const ANSWERS_FOR_MACHINES: &str = "cdc";
+const ANSWERS_FOR_MACHINES: &str = "cdc";
 
 /// The authority that answers an appeal against a cause of that authority, and may clear the cause.
 fn answers_for(authority: &str) -> &str {

@@ -38,7 +38,7 @@ impl Registrar<'_> {
     }
 
     /// Withdraws every printed code of the holder that was made until now: the paper was lost, or seen by others.
-    pub fn withdraw_papers(
+    pub(crate) fn withdraw_papers(
         &mut self,
         code: CodeId,
         proven: &ProvenPhone,
@@ -55,7 +55,7 @@ impl Registrar<'_> {
     }
 
     /// Takes the application of a signed-in person for a unit's code; returns its number.
-    pub fn apply_for_unit(
+    pub(crate) fn apply_for_unit(
         &mut self,
         applicant: CodeId,
         proven: &ProvenPhone,
@@ -92,7 +92,7 @@ impl Registrar<'_> {
     }
 
     /// Withdraws a holder: deletes the personal data and ends the registration of the code. Returns what stays.
-    pub fn withdraw_person(
+    pub(crate) fn withdraw_person(
         &mut self,
         code: CodeId,
         proven: &ProvenPhone,

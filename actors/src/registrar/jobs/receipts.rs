@@ -54,7 +54,7 @@ pub enum AtGate {
 
 impl Registrar<'_> {
     /// The owner of the phone that a query at a gate is about; `None` for a query for a form, or if the phone opens no code.
-    pub fn giver(&self, permit: &QueryPermit, now_s: u64) -> Result<Option<Giver>, RegistrarError> {
+    pub(crate) fn giver(&self, permit: &QueryPermit, now_s: u64) -> Result<Option<Giver>, RegistrarError> {
         if permit.flow() != Flow::Scan {
             return Ok(None);
         }
@@ -86,7 +86,7 @@ impl Registrar<'_> {
     }
 
     /// Uses up a receipt: for one query, or to show the answer that the citizen's page has already.
-    pub fn start_query_by_receipt(
+    pub(crate) fn start_query_by_receipt(
         &mut self,
         bytes: &Receipt,
         now_s: u64,

@@ -15,7 +15,7 @@ pub const SHIFT_S: u64 = 12 * 3600;
 
 impl Registrar<'_> {
     /// Opens the shift of the token with that hash; `None` if the token is not good (any more).
-    pub fn join_shift(
+    pub(crate) fn join_shift(
         &mut self,
         token_hash: [u8; 32],
         now_s: u64,
@@ -29,7 +29,7 @@ impl Registrar<'_> {
     }
 
     /// Ends the shift, by its own staff.
-    pub fn end_shift(&mut self, id: ShiftId) -> Result<(), RegistrarError> {
+    pub(crate) fn end_shift(&mut self, id: ShiftId) -> Result<(), RegistrarError> {
         Ok(self.registry.revoke_shift(id)?)
     }
 
@@ -41,7 +41,7 @@ impl Registrar<'_> {
     /// The kind of the holder's document and the last four characters of its number, for staff to compare; `None` for a code without a
     /// holder. The look is on record when this is durable, and the holder sees it. The record outlives the passage, which is forgotten:
     /// it names the day, and neither the second nor the place.
-    pub fn document_for(
+    pub(crate) fn document_for(
         &mut self,
         code: CodeId,
         now_s: u64,

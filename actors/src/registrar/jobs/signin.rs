@@ -69,7 +69,7 @@ impl Registrar<'_> {
 
     /// Opens the code of a holder who was imported or has not signed in for long, if phone and document belong to one person. The try counts
     /// also if they do not.
-    pub fn confirm_document(
+    pub(crate) fn confirm_document(
         &mut self,
         proven: &ProvenPhone,
         document: &DocumentNumber,
