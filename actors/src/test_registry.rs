@@ -17,7 +17,7 @@ pub(crate) trait TestRegistry {
 impl TestRegistry for Registry {
     fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {
         let before = self.decided()?;
-        while self.expire_some(codes, now_s)? {}
+        while self.end_due_causes(codes, now_s)? {}
         while self.forget_some(u64::from(now_s))? {}
         Ok(self.decided()? - before)
     }

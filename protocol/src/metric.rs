@@ -1,4 +1,7 @@
 //! The name, type, labels and help of every metric. Names contain the base unit; label values come from closed sets only.
+//!
+//! One more metric is a line here, the place that counts it (a counter is registered at zero), a panel in `dashboards/src/grafana/boards/`,
+//! and for a histogram its buckets in `gateway/src/telemetry/mod.rs`. Tests look for each of these.
 
 /// The Prometheus type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,7 +39,7 @@ wire_numbered! {
     }
 }
 
-/// The content of a receipt. The gateway checks its seal, its expiry and whether it was used.
+/// The content of a receipt. The registrar checks its seal, its expiry and whether it was used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     /// The number of the consent.

@@ -129,7 +129,7 @@ impl RegistrarActor {
         let now = clock::now();
         self.resting.retain(|&(_, until)| until > now);
         let rests = |chore: &Chore| self.resting.iter().any(|(resting, _)| resting == chore);
-        if rests(&Chore::Expire) {
+        if rests(&Chore::EndCauses) {
             self.lag.set(clock::since(self.settled));
         }
         self.chores.extend(Chore::of_turn(self.turns).filter(|chore| !rests(chore)));
@@ -160,7 +160,7 @@ impl RegistrarActor {
         tracing::error!(rests_s, "{}: the program failed, and tries again later", chore.failed());
         chore.count_restarts(1);
         self.resting.push((chore, clock::now() + self.context.chore_rests));
-        if chore == Chore::Expire {
+        if chore == Chore::EndCauses {
             self.lag.set(clock::since(self.settled));
         }
         // Another transaction rolls back what the panic has left of its own.
@@ -187,10 +187,10 @@ impl RegistrarActor {
         let clock = clock::look();
         let now_s = match chore {
             // What ends by the clock ends by the time that is certainly past.
-            Chore::Expire | Chore::Forget => clock.certain_ms / 1000,
+            Chore::EndCauses | Chore::Forget => clock.certain_ms / 1000,
             Chore::Revise | Chore::Reseal | Chore::Sign => clock.now_ms / 1000,
         };
-        if chore != Chore::Expire {
+        if chore != Chore::EndCauses {
             return self.context.do_piece(chore, registry, now_s);
         }
         self.note(registry, &clock);

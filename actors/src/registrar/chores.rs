@@ -11,7 +11,7 @@ use super::state::RegistrarContext;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chore {
     /// To end colours whose time is over.
-    Expire,
+    EndCauses,
     /// To have codes follow another policy.
     Revise,
     /// To seal anew the fields that an earlier release sealed in another way.
@@ -26,7 +26,7 @@ pub(super) enum Chore {
 const TURNS_PER_CHECKPOINT: u64 = 60;
 
 impl Chore {
-    const ALL: [Self; 5] = [Self::Expire, Self::Revise, Self::Reseal, Self::Forget, Self::Sign];
+    const ALL: [Self; 5] = [Self::EndCauses, Self::Revise, Self::Reseal, Self::Forget, Self::Sign];
 
     /// Registers the counters of restarts before the first one.
     pub(super) fn start_at_zero() {
@@ -41,13 +41,13 @@ impl Chore {
     /// The chores of that turn of the clock, the most urgent first.
     pub(super) fn of_turn(turn: u64) -> impl Iterator<Item = Self> {
         let signs = turn.is_multiple_of(TURNS_PER_CHECKPOINT).then_some(Self::Sign);
-        [Self::Expire, Self::Revise, Self::Reseal, Self::Forget].into_iter().chain(signs)
+        [Self::EndCauses, Self::Revise, Self::Reseal, Self::Forget].into_iter().chain(signs)
     }
 
     /// The chore's name in the metric of restarts.
     const fn name(self) -> &'static str {
         match self {
-            Self::Expire => "chore-expire",
+            Self::EndCauses => "chore-expire",
             Self::Revise => "chore-revise",
             Self::Reseal => "chore-reseal",
             Self::Forget => "chore-forget",
@@ -58,7 +58,7 @@ impl Chore {
     /// The step after a piece of the chore, for the tests' hook.
     const fn piece(self) -> &'static str {
         match self {
-            Self::Expire => "a piece of the clock's work: expire",
+            Self::EndCauses => "a piece of the clock's work: end causes",
             Self::Revise => "a piece of the clock's work: revise",
             Self::Reseal => "a piece of the clock's work: reseal",
             Self::Forget => "a piece of the clock's work: forget",
@@ -69,7 +69,7 @@ impl Chore {
     /// The log's message when the chore fails.
     pub(super) const fn failed(self) -> &'static str {
         match self {
-            Self::Expire => "colours whose time is over cannot be ended",
+            Self::EndCauses => "colours whose time is over cannot be ended",
             Self::Revise => "codes cannot follow the policy in effect",
             Self::Reseal => "what an earlier release sealed cannot be written anew",
             Self::Forget => "what is over cannot be forgotten",
@@ -87,7 +87,9 @@ impl RegistrarContext {
         now_s: u64,
     ) -> Result<bool, RegistrarError> {
         let done = match chore {
-            Chore::Expire => Ok(registry.expire_some(&self.codes, u32::try_from(now_s).unwrap_or(u32::MAX))?),
+            Chore::EndCauses => {
+                Ok(registry.end_due_causes(&self.codes, u32::try_from(now_s).unwrap_or(u32::MAX))?)
+            }
             Chore::Revise => self.registrar(registry).revise_some(now_s),
             Chore::Reseal => Ok(registry.reseal_some()?),
             Chore::Forget => Ok(registry.forget_some(now_s)?),

@@ -29,6 +29,8 @@ use runtime::arbiter::{self, ArbiterThread, Pulse};
 use runtime::lock::lock;
 use tokio::sync::watch;
 
+#[cfg(test)]
+pub(crate) use self::http::counts::page_names;
 use self::http::counts::{self, PageCounts};
 use self::http::guard;
 use self::http::shares::VisitorShares;

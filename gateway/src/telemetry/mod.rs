@@ -111,7 +111,7 @@ pub(crate) fn metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 #[cfg(test)]
-mod series;
+mod series_tests;
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
-//! The table of codes: narrow, and read completely at each start. A change is committed here before it is put into memory.
+//! The table of codes: narrow, and read completely at each start. A change is committed here before it is put into memory. The clock ends
+//! colours here (`end_due_causes`).
 
 pub mod colours;
 
@@ -93,9 +94,9 @@ impl Registry {
         Ok(first_s.map_or(0, |first_s| now_s - first_s))
     }
 
-    /// Settles some codes that are due by the clock: commits, then updates the memory. Returns true while more are due. The
+    /// Ends the causes of some codes that are due by the clock, and settles their colours: commits, then updates the memory. Returns true while more are due. The
     /// caller repeats it until false at start, which covers the downtime, and then every second.
-    pub fn expire_some(&mut self, codes: &Codes, now_s: u32) -> Result<bool, RegistryError> {
+    pub fn end_due_causes(&mut self, codes: &Codes, now_s: u32) -> Result<bool, RegistryError> {
         let due = self.transaction(|registry| registry.settle_due(now_s))?;
         for &(code, entry) in &due {
             codes.put(code, entry);
@@ -170,7 +171,7 @@ impl Registry {
     /// Does all of the clock's work at `now_s` and returns the number of decisions that it made.
     pub(crate) fn expire_due(&mut self, codes: &Codes, now_s: u32) -> Result<u64, RegistryError> {
         let before = self.decided()?;
-        while self.expire_some(codes, now_s)? {}
+        while self.end_due_causes(codes, now_s)? {}
         while self.forget_some(u64::from(now_s))? {}
         Ok(self.decided()? - before)
     }

@@ -75,7 +75,7 @@ fn the_clocks_work_goes_on_after_one_piece_of_it_panicked() {
     // Tried again at the next turn: the test does not wait for the rest.
     let chore_rests = Duration::ZERO;
     let bench = bench_as(RegistrarConfig { chore_rests, ..Default::default() }, faults);
-    assert!(seen.recv().unwrap().ends_with(": expire"), "the first of its turn");
+    assert!(seen.recv().unwrap().ends_with(": end causes"), "the first of its turn");
     insert_due(&bench, 1);
     wait_until_settled(&bench);
     bench.front.stop().unwrap();

@@ -1,6 +1,7 @@
 //! The signed orders: everything that changes something or shows people. An order is one JSON text with a signature for each operator; it
 //! is checked and on record before anything is done (`pipeline`). Each order has a file, which holds its fields, its reply, who signs it,
-//! what it does and how its reply is printed (`order`). One more is a file, its `mod` line and its line in the list below.
+//! what it does and how its reply is printed (`order`). One more is a file, its `mod` line and its line in the list below; the
+//! command that gives it is in `command`. `groups` are orders of one text with an inner enum of acts, as earlier releases signed them.
 
 mod appeals;
 mod causes;

@@ -59,15 +59,20 @@ impl Part {
 /// Handles of every part of the site, the last one for what is not there.
 pub(crate) struct PageCounts(Vec<Part>);
 
+/// Returns the names of the parts of the site, and the one for all other paths.
+pub(crate) fn page_names() -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for (_, name) in PARTS.iter().chain([&("", metric::OTHER)]) {
+        if !names.contains(name) {
+            names.push(*name);
+        }
+    }
+    names
+}
+
 impl PageCounts {
     pub(crate) fn new() -> Self {
-        let mut parts: Vec<Part> = Vec::new();
-        for (_, name) in PARTS.iter().chain([&("", metric::OTHER)]) {
-            if parts.iter().all(|part| part.name != *name) {
-                parts.push(Part::new(name));
-            }
-        }
-        Self(parts)
+        Self(page_names().into_iter().map(Part::new).collect())
     }
 
     fn answered(&self, page: &str, status: StatusCode, took: Duration) {

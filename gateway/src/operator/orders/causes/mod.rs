@@ -1,4 +1,4 @@
-//! Orders about causes by hand. The registrar decides; here it is called, and the alarms follow at once.
+//! Orders about causes by hand. The registrar decides what is allowed.
 
 pub(super) mod add;
 pub(super) mod add_table;

@@ -12,6 +12,7 @@ use protocol::{Colour, ErrorCode, Reason};
 use registry::lookups::Lookup;
 
 use super::BUCKETS;
+use crate::portal::page_names;
 
 /// Series of one gateway, as the rules of the project have it.
 const SERIES_MAX: usize = 2_000;
@@ -19,8 +20,6 @@ const SERIES_MAX: usize = 2_000;
 const REGIONS: usize = 17;
 /// The mainland has four.
 const CARRIERS: usize = 4;
-/// Parts of the site, and what is none.
-const PAGES: usize = 17;
 
 /// Says how many values a label of that metric has.
 fn values(metric: &Metric, label: &str) -> usize {
@@ -28,7 +27,7 @@ fn values(metric: &Metric, label: &str) -> usize {
         ("region", _) => REGIONS,
         ("carrier", _) => CARRIERS,
         ("colour", _) => Colour::ALL.len(),
-        ("page", _) => PAGES,
+        ("page", _) => page_names().len(),
         ("version", _) => 1,
         ("bound", _) => bounds::ALL.len(),
         ("certificate" | "queue", _) => 3,
