@@ -141,7 +141,7 @@ max = 10.0
             ("at_s = 1.0", "at_s = 9.0", 15, "ends after 2 s"),
             ("do = \"rebind\"", "do = \"kill\"", 14, "for_s"),
             ("do = \"rebind\"", "do = \"rebnd\"", 16, "unknown variant"),
-            ("of = \"punch\"", "of = \"query\"", 18, "nobody asks"),
+            ("of = \"punch\"", "of = \"query\"", 18, "the mix has no query"),
             ("max = 10.0", "", 17, "max or min"),
             ("max = 10.0", "max = 10.0\nstage = \"b\"", 21, "no stage"),
             ("[city]", "mix = { verify = -1 }\n[city]", 3, "mix"),
