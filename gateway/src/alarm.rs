@@ -1,5 +1,6 @@
 //! The gateway's own evaluation of the alerts, on its own metrics: for the overview and the doctor. Names, thresholds and texts are data of
-//! the crate `alerts`. A state that Prometheus waits minutes for is shown at once; a window is never longer than the history.
+//! the crate `alerts`. A state for which Prometheus waits
+//! minutes is shown at once; a rate is that of the alert's own window, which is never longer than the history.
 
 use std::collections::BTreeSet;
 

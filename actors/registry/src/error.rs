@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// Errors of the registry.
 #[derive(Debug, thiserror::Error)]
@@ -131,10 +131,15 @@ impl RegistryError {
         Self::Missing { what: format!("{what} {named}") }
     }
 
+    /// Builds the error of a full disk.
+    pub fn full() -> Self {
+        Self::Store(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None))
+    }
+
     /// Returns whether the disk is full; the operation can be repeated when there is room.
     pub fn is_full(&self) -> bool {
         if let Self::Store(error) = self {
-            return error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+            return is_disk_full(error);
         }
         matches!(self, Self::Io { source, .. } if source.kind() == ErrorKind::StorageFull)
     }
@@ -155,9 +160,15 @@ const OF_THE_STORE: [&str; 6] = [
     "the registry refused the change: something it names does not exist, or exists already; nothing was changed",
 ];
 
+/// Returns whether SQLite had no room, also for the memory that its connections share, which is a file.
+fn is_disk_full(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE))
+}
+
 fn meant(error: &rusqlite::Error) -> &'static str {
     OF_THE_STORE[match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => 1,
+        _ if is_disk_full(error) => 1,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => 2,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => 3,
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => 4,

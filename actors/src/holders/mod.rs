@@ -119,7 +119,9 @@ pub fn import(
     let (csv, rejects) = (csv.to_owned(), rejects.to_owned());
     let (keys, now_s, lines_max) = (keys.legacy(), now_s(), LINES_PER_TRANSACTION);
     let result = Import { keys, csv, rejects, now_s, lines_max, allowed }.run(registrar, progress);
-    registrar.act_blocking(EndImport)?;
+    if let Err(error) = registrar.act_blocking(EndImport) {
+        tracing::error!(%error, "the registry keeps the large cache of imports until the next one");
+    }
     result
 }
 

@@ -129,8 +129,8 @@ pub enum RegistrarError {
     /// More jobs waiting than may.
     #[error("too many acts wait to be recorded; try again in a moment")]
     Busy,
-    /// A job that panicked, or whose group was not durable; nothing has happened.
-    #[error("the act failed and nothing has happened; try again")]
+    /// A change that panicked or whose group is not durable; or, after a panic at the wrong moment, a change that is durable.
+    #[error("the change failed; look whether it was made, then try again")]
     Failed,
     /// An error of the registry; nothing has happened.
     #[error(transparent)]

@@ -22,7 +22,16 @@ enum Later {
     /// The code's entry; `None` takes the code out.
     Code(CodeId, Option<CodeEntry>),
     /// Another policy in effect.
-    Policy(Box<Policy>),
+    Policy(Arc<Policy>),
+}
+
+impl Later {
+    const fn policy(&self) -> Option<&Arc<Policy>> {
+        match self {
+            Self::Policy(policy) => Some(policy),
+            Self::Code(..) => None,
+        }
+    }
 }
 
 /// The channel on which a change's caller is answered.
@@ -33,8 +42,8 @@ pub(super) type Answer<C> =
 pub(super) trait Job: Send {
     /// Applies the change; true if what it has written is to stay.
     fn apply(&mut self, registrar: &mut Registrar<'_>) -> bool;
-    /// Answers the caller: with the result if it is durable, otherwise with [`RegistrarError::Failed`].
-    fn answer(self: Box<Self>, is_durable: bool);
+    /// Answers the caller: with the result if the group is durable, otherwise with the reason.
+    fn answer(self: Box<Self>, group: Result<(), RegistrarError>);
 }
 
 /// A [`Job`] of one kind of change.
@@ -58,10 +67,14 @@ impl<C: RegistryChange> Job for Call<C> {
         self.result.as_ref().map_or_else(C::stays, |_| true)
     }
 
-    fn answer(self: Box<Self>, is_durable: bool) {
-        let result = if is_durable { self.result } else { Err(RegistrarError::Failed.into()) };
+    fn answer(self: Box<Self>, group: Result<(), RegistrarError>) {
+        let Self { result, caller, .. } = *self;
+        let result = match group {
+            Ok(()) => result,
+            Err(reason) => Err(reason.into()),
+        };
         // A caller that has gone needs no answer.
-        let _ = self.caller.send(result);
+        let _ = caller.send(result);
     }
 }
 
@@ -95,9 +108,25 @@ impl Group {
     pub(super) fn answer(self, count: impl Fn(bool)) -> Option<Box<dyn Any + Send>> {
         for (stays, job) in self.applied {
             count(stays);
-            job.answer(true);
+            job.answer(Ok(()));
         }
         self.panic
+    }
+
+    /// Answers the callers of a group that is lost: those who were refused with their refusal, all others with the reason.
+    fn lose(self, error: &RegistryError) {
+        for (stays, job) in self.applied {
+            job.answer(if stays { Err(told(error)) } else { Ok(()) });
+        }
+    }
+}
+
+/// Returns what a caller is told of a group's error: a full disk, or that the change failed.
+fn told(error: &RegistryError) -> RegistrarError {
+    if matches!(error, RegistryError::GroupLost) || error.is_full() {
+        RegistryError::full().into()
+    } else {
+        RegistrarError::Failed
     }
 }
 
@@ -105,13 +134,12 @@ impl Group {
 enum Undone {
     Refused,
     Panicked(Box<dyn Any + Send>),
-    Lost,
+    Lost(RegistryError),
 }
 
 impl From<RegistryError> for Undone {
     fn from(error: RegistryError) -> Self {
-        tracing::error!(%error, "an act could not be begun or ended");
-        Self::Lost
+        Self::Lost(error)
     }
 }
 
@@ -119,15 +147,18 @@ impl RegistrarContext {
     /// Does jobs in one transaction, each as a step of its own. They are durable, and memory has followed, when this returns.
     ///
     /// # Errors
-    /// The transaction failed, and no job is done; their callers are told by their channels, which close.
+    /// The transaction failed, and no job is done; their callers are answered.
     pub(super) fn commit(&self, jobs: impl Iterator<Item = Box<dyn Job>>) -> Result<Group, RegistryError> {
         let mut registry = lock(&self.registry);
-        let mut group = registry.group(|registry| {
-            let mut group = Group::default();
+        let mut group = Group::default();
+        let durable = registry.group(|registry| {
             jobs.for_each(|job| self.step(registry, job, &mut group));
             self.faults.reached("steps of the group");
-            group
-        })?;
+        });
+        if let Err(error) = durable {
+            group.lose(&error);
+            return Err(error);
+        }
         self.faults.reached("durable");
         self.follow(std::mem::take(&mut group.later));
         Ok(group)
@@ -139,10 +170,12 @@ impl RegistrarContext {
         Registrar { registry, codes: &self.codes, policy, later: None, faults: self.faults.clone() }
     }
 
-    /// Does one job as a step of the group's transaction.
+    /// Does one job as a step of the group's transaction, by the policy that an earlier job of the group has put into effect, if one has.
     fn step(&self, registry: &mut Registry, mut job: Box<dyn Job>, group: &mut Group) {
+        let policy = group.later.iter().rev().find_map(Later::policy).cloned();
         let done = registry.step::<_, Undone>("act", |registry| {
             let mut registrar = Registrar { later: Some(Vec::new()), ..self.registrar(registry) };
+            registrar.policy = policy.or(registrar.policy);
             let stays = catch_unwind(AssertUnwindSafe(|| job.apply(&mut registrar)));
             if stays.map_err(Undone::Panicked)? {
                 Ok(registrar.later.unwrap_or_default())
@@ -157,8 +190,10 @@ impl RegistrarContext {
             }
             Err(Undone::Refused) => group.applied.push((false, job)),
             Err(Undone::Panicked(panic)) => group.panic = Some(panic),
-            // The job is dropped, which tells its caller.
-            Err(Undone::Lost) => {}
+            Err(Undone::Lost(error)) => {
+                tracing::error!(%error, "a change could not be begun or ended");
+                job.answer(Err(told(&error)));
+            }
         }
     }
 
@@ -215,7 +250,7 @@ impl<'a> Registrar<'a> {
     /// Replaces the policy in effect once the group is durable. On a registrar without a group the caller replaces it.
     pub(super) fn replace_policy(&mut self, policy: Policy) {
         if let Some(later) = &mut self.later {
-            later.push(Later::Policy(Box::new(policy)));
+            later.push(Later::Policy(Arc::new(policy)));
         }
     }
 

@@ -27,10 +27,11 @@ use crate::reload::Reload;
 /// The context of operators' acts: the registry and what follows it, and the gateway around it if one runs.
 #[derive(Clone)]
 pub(crate) struct OperatorContext {
+    /// A connection that reads the registry. It stands before the writer's, and so is closed before it: the last connection that is closed
+    /// moves the changes into the file, which a reader cannot.
+    pub(crate) reader: Arc<Mutex<Registry>>,
     /// The registry's one writer.
     pub(crate) registrar: RegistrarHandle,
-    /// A connection that reads the registry.
-    pub(crate) reader: Arc<Mutex<Registry>>,
     pub(crate) fleet: Fleet,
     pub(crate) keys: Arc<Keys>,
     pub(crate) codes: Codes,
@@ -155,5 +156,27 @@ impl RegistryChange for SignDecisions {
 
     fn apply(self, registrar: &mut Registrar<'_>) -> Result<Checkpoint, RegistrarError> {
         Ok(registrar.registry().checkpoint(self.keys.signing_pkcs8(), self.now_s)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_without_a_gateway_leaves_the_registry_in_one_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let keys_directory = directory.path().join("keys");
+        Keys::init(&keys_directory).expect("new keys");
+        let keys = Keys::load(&keys_directory).expect("its keys");
+        let file = directory.path().join("registry.db");
+        let registry = Registry::open(&file, &keys).expect("a new registry");
+        let context = OperatorContext::offline(directory.path(), &keys_directory, registry, keys);
+        let context = context.expect("no gateway runs");
+        context.sign_decisions().expect("a checkpoint");
+        drop(context);
+        let names = std::fs::read_dir(directory.path()).expect("it is there").flatten();
+        let left: Vec<_> = names.map(|entry| entry.file_name()).filter(|name| name != "keys").collect();
+        assert_eq!(left, ["registry.db"]);
     }
 }

@@ -1,5 +1,6 @@
 //! The gateway as a process: opens what it stands on, starts its threads, and ends them in order when it is told to.
 
+mod load_codes;
 mod running;
 mod signals;
 

@@ -7,7 +7,7 @@ use actors::carrier::{CarrierConfig, Carriers};
 use actors::judge::{Judge, PlaceKinds};
 use actors::query::Queries;
 use actors::region::{Directory, RegionConfig};
-use actors::registrar::{LoadCodes, RegistrarConfig, RegistrarHandle};
+use actors::registrar::{RegistrarConfig, RegistrarHandle};
 use actors::sms::Sms;
 use actors::tap::Taps;
 use anyhow::Context;
@@ -20,9 +20,10 @@ use registry::Registry;
 use registry::colours::Codes;
 use runtime::arbiter::{self, ArbiterThread, Pulse};
 use runtime::host::HostedThread;
-use runtime::{clock, thread, watchdog};
+use runtime::{clock, watchdog};
 use tokio::sync::{oneshot, watch};
 
+use super::load_codes;
 use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::host::readiness::Readiness;
@@ -161,7 +162,7 @@ impl Gateway {
 
     /// Colours are known, and the process ready, when this has come to its end beside whoever calls.
     pub(crate) fn load_codes(&self, readiness: Readiness) -> std::io::Result<()> {
-        load_codes(self.admin.registrar.clone(), readiness)
+        load_codes::load_codes(self.admin.registrar.clone(), readiness)
     }
 
     /// Reads the files again, beside whoever calls.
@@ -369,26 +370,4 @@ fn start_pages(
     let services = services(sms, config.origin(&listener)?);
     let portal = Portal::new((services, config.proxies.clone()), registry)?;
     Ok(Some(portal::start(portal, listener, certificate)?))
-}
-
-/// Colours are unknown until all of them are there; devices are answered meanwhile.
-fn load_codes(registrar: RegistrarHandle, readiness: Readiness) -> std::io::Result<()> {
-    thread::spawn("load-codes", move |_| {
-        let start = clock::now();
-        match registrar.act_blocking(LoadCodes {}) {
-            Ok(loaded) => {
-                let seconds = clock::since(start).as_secs_f64();
-                metrics::gauge!(metric::CODES_LOAD_SECONDS).set(seconds);
-                tracing::info!(loaded, seconds, "codes are loaded");
-                if readiness.loaded() {
-                    tracing::info!("ready");
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "codes cannot be loaded; colours stay unknown");
-                readiness.unloaded();
-            }
-        }
-    })?;
-    Ok(())
 }

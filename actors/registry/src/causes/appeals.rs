@@ -131,10 +131,12 @@ impl Registry {
         Ok(self.connection.prepare_cached(sql)?.query_row([now_s as i64], read)?)
     }
 
-    /// Returns the subjects of these appeals, as access records name them.
+    /// Returns the subjects of these appeals, as access records name them. Appeals that were withdrawn meanwhile are left out.
     pub(crate) fn appellants(&self, appeals: &[i64]) -> Result<Vec<Subject>, RegistryError> {
         let mut query = self.connection.prepare_cached("SELECT subject FROM appeals WHERE id = ?1")?;
-        appeals.iter().map(|id| Ok(query.query_row([id], |row| row.get(0))?)).collect()
+        let subjects =
+            appeals.iter().filter_map(|id| query.query_row([id], |row| row.get(0)).optional().transpose());
+        Ok(subjects.collect::<Result<_, _>>()?)
     }
 
     fn seal_words(&self, id: i64, kind: &str, words: &str) -> Result<Vec<u8>, RegistryError> {

@@ -362,4 +362,28 @@ fn a_document_that_is_refused_counts_as_a_try_although_nothing_else_of_the_act_s
     bench.front.stop().unwrap();
 }
 
+#[test]
+fn a_change_behind_a_new_policy_of_its_group_is_made_by_that_policy() {
+    let bench = bench();
+    let text = policy::DEVELOPMENT.replace("version = \"2020-02-24\"", "version = \"next\"");
+    let next = Policy::parse(&text, std::path::Path::new("policy.toml")).unwrap();
+    let version = |registrar: &mut Registrar<'_>| Ok(registrar.policy()?.version().to_owned());
+    // Both wait while the registry is held, and so make one group.
+    let held = bench.registry.lock().unwrap();
+    let (replaced, before, after) = run(async {
+        let before = bench.handle.act(test_change(version));
+        let replaced = bench.handle.act(test_change(move |registrar: &mut Registrar<'_>| {
+            registrar.replace_policy(next);
+            Ok(())
+        }));
+        let after = bench.handle.act(test_change(version));
+        let release = async { drop(held) };
+        let (before, replaced, after, ()) = tokio::join!(before, replaced, after, release);
+        (replaced, before.unwrap(), after.unwrap())
+    });
+    replaced.unwrap();
+    assert_eq!((&before[..], &after[..]), ("2020-02-24", "next"));
+    bench.front.stop().unwrap();
+}
+
 mod midnight;

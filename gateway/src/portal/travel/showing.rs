@@ -20,7 +20,7 @@ use crate::portal::http::terms::travel_key;
 use crate::portal::http::visitor::Visitor;
 use crate::portal::http::when;
 use crate::portal::http::words::{both, both_with, line};
-use crate::portal::travel::{self, Pressed};
+use crate::portal::travel::{self, Pressed, State};
 use crate::trajectory;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -127,7 +127,7 @@ async fn offer(pressed: Pressed) -> HttpResponse {
     let Pressed { who, page, .. } = &pressed;
     // A form rests on what its own page asks.
     if page.form_path().is_some() {
-        return pressed.back();
+        return pressed.shows(State::NotTicked);
     }
     match pressed.consent().await {
         Err(state) => return pressed.shows(state),
