@@ -27,8 +27,8 @@ use crate::bounds;
 pub(crate) use changes::test_change;
 pub use changes::{
     ApplyForUnit, ConfirmDocument, EndShift, GiveConsent, JoinShift, LoadCodes, LookAtDocument, MakeAppeal,
-    NoteSignOut, NoteTime, OpenReceipt, RegistryChange, ReviseCodes, SignIn, StartQuery, StartQueryByReceipt,
-    SubmitForm, WithdrawConsent, WithdrawPapers, WithdrawPerson,
+    NoteSignOut, NoteTime, OpenReceipt, ReviseCodes, SignIn, StartQuery, StartQueryByReceipt, SubmitForm,
+    WithdrawConsent, WithdrawPapers, WithdrawPerson,
 };
 pub use handle::RegistrarHandle;
 pub use jobs::{
@@ -36,7 +36,7 @@ pub use jobs::{
     MANUAL_REDS_HOUR_MAX, Paper, Planned, QueryPermit, RECEIPT_S_MAX, Receipt, Receipted, SHIFT_S, Taken,
     appeals, is_burst_of_reds,
 };
-pub use state::Registrar;
+pub use state::{Registrar, RegistryChange};
 
 /// Jobs that may wait: two seconds of a busy day; later callers are told to try again.
 const JOBS_MAX: usize = bounds::ACTS.entries();

@@ -14,8 +14,25 @@ use runtime::lock::lock;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::{RegistrarError, RegistryChange, Why};
+use super::{RegistrarError, Why};
 use crate::fault::FaultHook;
+
+/// A change of the registry: a message to its one writer. It is one step of a transaction and happens whole or not at all; its caller is
+/// answered when it is durable.
+pub trait RegistryChange: Send + 'static {
+    /// The result for the caller.
+    type Reply: Send + 'static;
+    /// The error that leaves it undone; made of a [`RegistrarError`] if the writer is busy or fails.
+    type Error: From<RegistrarError> + Send + 'static;
+
+    /// Makes the change, on the writer's thread. What it has written is rolled back if this fails.
+    fn apply(self, registrar: &mut Registrar<'_>) -> Result<Self::Reply, Self::Error>;
+
+    /// Returns true if what a refused change has written stays.
+    fn stays(_error: &Self::Error) -> bool {
+        false
+    }
+}
 
 /// A change in the memory that waits for its group to be durable.
 enum Later {
