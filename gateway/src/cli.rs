@@ -51,7 +51,7 @@ enum Command {
     Generate(generate::Generate),
 }
 
-/// Says what is wrong with a command line, without how to use it.
+/// Returns the error of a command line, without the usage.
 pub(crate) fn said(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let first = text.split("\n\n").next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! `changtong audit`: that decisions are on record as they were made, and are still those that somebody outside holds a checkpoint of;
-//! and that orders are as they were signed.
+//! `changtong audit`: checks that decisions are on record as they were made, and match the checkpoints that people outside keep; and that
+//! orders are as they were signed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ fn check(receipt: &Path, key: &[u8], against: Option<&Path>, at: Option<&At>) ->
     Ok(())
 }
 
-/// A paper that somebody may hold and that names a signed tree.
+/// A document that names a signed tree, and that a person outside may keep.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Held {
