@@ -42,7 +42,7 @@ enum Command {
     },
     /// Writes the smallest configuration that a gateway starts with: the first command on a new machine.
     NewConfig(command::NewConfig),
-    /// Says everything that `serve` would refuse in a configuration and the files that it names, with the line.
+    /// Lists everything that `serve` would refuse in a configuration and the files that it names, with the line.
     CheckConfig(command::CheckConfig),
     #[command(flatten)]
     Operator(command::Command),

@@ -61,7 +61,7 @@ pub(crate) enum Command {
         /// The proof that `/audit?since=SIZE` of the pages, or `audit checkpoint --since SIZE`, gave for the size in the receipt.
         #[arg(long)]
         against: Option<PathBuf>,
-        /// Whoever names a gateway has it asked for that proof.
+        /// The gateway that is asked for that proof, if one is named.
         #[command(flatten)]
         at: At,
     },

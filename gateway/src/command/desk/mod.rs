@@ -25,7 +25,7 @@ use crate::out::note;
 pub(crate) struct Desk {
     #[command(flatten)]
     pub(crate) at: At,
-    /// An operator's key file; once for each operator who signs. In a development city its first operator signs if nobody does.
+    /// An operator's key file; once for each operator who signs. In a development city its first operator signs if none is named.
     #[arg(long, global = true)]
     sign: Vec<PathBuf>,
     /// Gives no order yet: writes it, with the signatures so far, to a file that is not there yet, for others to sign.
